@@ -2,10 +2,10 @@
 
 Where to look:
 
-    what came in       events (a push, a person's command), refs; misfits (malformed fields)
-    what was refused   refused (webhooks that never came in)
+    what arrived       events (a push, a person's command), refs; misfits (malformed fields)
+    what was refused   refused (webhooks that were not accepted)
     which apps         apps (what each waits for), rules (the bridge's own)
-    deploy or not      decision, changes (since which commit, and is it a duplicate?), matching/
+    deploy or not      decision, changes (since which commit? is it a duplicate?), matching/
     a deployment       lifecycle, tracking (which record is ours, and is it lost?)
     why it failed      failure, log_text
     changing an app    configuration/

@@ -1,4 +1,4 @@
-"""Who may do what to which app, from which channel. Pure; denied unless a grant says otherwise."""
+"""Who may do what to which app, from which channel. Pure; whatever is not granted is denied."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,11 +11,11 @@ from bridge.core.decision import one_line
 from bridge.core.rules import name_matches
 
 EVERYONE = "everyone"
-"""In `who`: all members of the workspace, but neither guests nor people of connected ones."""
+"""In `who`: all members of the workspace, except guests and Slack Connect users."""
 
 
 class Right(StrEnum):
-    """What can be granted; each of the others brings `view` with it."""
+    """The rights that can be granted; every other right includes `view`."""
 
     VIEW = "view"
     DEPLOY = "deploy"  # and redeploy
@@ -25,15 +25,15 @@ class Right(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who asks, as the chat knows them.
+    """A person, as the chat knows them.
 
     Attributes:
         id: the chat's own, e.g. "U012AB3CD".
-        name: for people to read; never decides anything.
-        email: None where it is not known.
-        groups: ids of the user groups that they are in, as far as grants name them.
-        stranger: a guest, or of a connected workspace; grants count only by their id.
-        unsure: why that could not be found out; then they are taken for a stranger.
+        name: for display only; never decides anything.
+        email: None if unknown.
+        groups: ids of their user groups that grants name.
+        stranger: a guest, or from a connected workspace; only grants that name their id apply.
+        unsure: why that could not be determined; then they count as a stranger.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Person:
 
     @property
     def called(self) -> str:
-        """What people call them."""
+        """Their name for display."""
         return self.name or self.id
 
 
@@ -55,8 +55,8 @@ class Grant:
 
     Attributes:
         who: user ids (U…, W…), user groups (S…), email domains (@example.com) or "everyone".
-        apps: labels or globs over them; "*" is every app.
-        channels: from where only; empty: from everywhere.
+        apps: labels or label globs; "*" is every app.
+        channels: the channels where it applies; empty for all.
     """
 
     who: tuple[str, ...]
@@ -72,11 +72,11 @@ class Access:
     grants: Sequence[Grant] = ()
 
     def rights(self, person: Person, label: str, channel: str | None) -> frozenset[Right]:
-        """Everything that somebody may do to the app of that label from a channel."""
+        """Return all rights of a person to the app with that label, from a channel."""
         return _rights(self._of(person, channel), label)
 
     def may(self, person: Person, right: Right, app: App, channel: str | None) -> bool:
-        """Return whether somebody has a right to an app when they ask from `channel`."""
+        """Return whether somebody has a right to an app in `channel`."""
         return right in self.rights(person, app.label, channel)
 
     def having(
@@ -87,7 +87,7 @@ class Access:
         return [app for app in apps if right in _rights(grants, app.label)]
 
     def _of(self, person: Person, channel: str | None) -> list[Grant]:
-        """Return the grants that count for somebody in a channel."""
+        """Return the grants that apply to somebody in a channel."""
         return [one for one in self.grants if _counts(one, channel) and _names(one, person)]
 
     @property
@@ -97,10 +97,10 @@ class Access:
 
 
 def missing(access: Access, person: Person, right: Right, app: str) -> str:
-    """Return what to tell somebody who has not got a right, with the lines that would grant it.
+    """Return the refusal for somebody without a right, with the lines that would grant it.
 
     Args:
-        app: the label of an app that they may see, or what they have called it.
+        app: the label of an app that they may view, or the name they typed.
     """
     why = f"You may not {right} {app}: no grant in `access` gives you `{right}` for it"
     if elsewhere := _elsewhere(person, right, app, access):
@@ -115,7 +115,7 @@ def missing(access: Access, person: Person, right: Right, app: str) -> str:
 
 
 def granting(person: Person, right: Right, app: str) -> str:
-    """Return the very lines of `bridge.yaml` that give somebody a right to an app."""
+    """Return the lines of `bridge.yaml` that grant somebody a right to an app."""
     name = one_line(" ".join(person.called.split()))
     return "\n".join(
         (
@@ -128,7 +128,7 @@ def granting(person: Person, right: Right, app: str) -> str:
 
 
 def _elsewhere(person: Person, right: Right, app: str, access: Access) -> list[str]:
-    """Channels from which they have the right."""
+    """Return the channels where they have the right."""
     found: dict[str, None] = {}
     for grant in access.grants:
         anywhere = Access([replace(grant, channels=())])
@@ -151,7 +151,7 @@ def _rights(grants: Iterable[Grant], label: str) -> frozenset[Right]:
 
 @lru_cache(maxsize=65536)
 def _covered(apps: tuple[str, ...], label: str) -> bool:
-    """Asked for every app at every command, so it is worked out once."""
+    """Return whether a label is covered; cached, since every command checks every app."""
     return any(pattern == "*" or name_matches(pattern, label) for pattern in apps)
 
 

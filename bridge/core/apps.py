@@ -1,4 +1,4 @@
-"""What there is to deploy, and what each app waits for."""
+"""Apps: what can be deployed, and on which pushes."""
 
 import difflib
 import math
@@ -38,7 +38,7 @@ class SourceType(StrEnum):
 
 
 _NOT_PUSHED = frozenset({SourceType.DOCKER, SourceType.DROP, SourceType.RAW})
-"""Kinds of source that no push reaches."""
+"""Kinds of source that pushes can't deploy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Source:
     """Where an app's code comes from.
 
     Attributes:
-        repository_id: the host's numeric id as text, where the backend knows it (GitLab).
+        repository_id: the host's numeric id as text, if the backend knows it (GitLab).
         repository: path with owner, e.g. "my-org/mono"; None for custom Git and Docker.
-        url: normalised clone address of a custom Git source (see `refs.normalise_url`).
+        url: normalised clone URL of a custom Git source (see `refs.normalise_url`).
         branch: short name, e.g. "main" or "feature/a".
         image: of a Docker source, e.g. "nginx:1.27".
     """
@@ -62,7 +62,7 @@ class Source:
 
 
 class Prereleases(StrEnum):
-    """What becomes of versions such as 2.0.0-rc.1."""
+    """What to do with versions such as 2.0.0-rc.1."""
 
     DEPLOY = "deploy"
     SKIP = "skip"
@@ -71,16 +71,16 @@ class Prereleases(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is said of an app beyond its backend's record; None says nothing.
+    """The bridge's own rules for an app, beyond its backend's record; None sets nothing.
 
     Attributes:
-        trigger: in place of the backend's.
-        branch: a name or glob in place of the backend's branch.
-        watch_paths: in place of the backend's.
+        trigger: replaces the backend's.
+        branch: a name or glob; replaces the backend's branch.
+        watch_paths: replace the backend's.
         tags: a glob that a tag must match, e.g. "v*".
         versions: a range that a tag's version must be in, e.g. ">=1.2 <2".
-        tag_prefix: what stands before a tag's version, e.g. "api-v"; other tags don't deploy.
-        prereleases: "skip" where `versions` is said, else "deploy".
+        tag_prefix: the text before a tag's version, e.g. "api-v"; other tags don't deploy.
+        prereleases: by default "skip" if `versions` is set, else "deploy".
         only_newer: never deploy an older version after a newer one.
         skip_directives: False deploys whatever the commit message says.
     """
@@ -96,7 +96,7 @@ class Rules:
     skip_directives: bool | None = None
 
     def over(self, other: "Rules") -> "Rules":
-        """Return these rules, and where they say nothing the others."""
+        """Return these rules, filled up with the others where they set nothing."""
         said = {
             one.name: value
             for one in fields(self)
@@ -112,14 +112,14 @@ class App:
     Attributes:
         id: the backend's own id, e.g. "ZT6A95NobTiob085n0lpt".
         backend: which of our backends has it.
-        environment: its name; None when it is its project's default one.
+        environment: its name; None if it is its project's default one.
         watch_paths: as stored; None or empty deploys on every push.
-        rules: what the bridge's own rules say of it.
+        rules: the bridge's own rules for it.
         auto_deploy: the backend deploys pushes by itself, too; see `deploys_twice`.
-        page: where people look at it and its logs; None if the backend does not tell.
-        url: where what it deploys is served; None if the backend does not tell.
-        made_at: when it was made, in seconds since 1970 by the backend's clock; None if the
-            backend does not tell.
+        page: the URL of the backend's page about it; None if unknown.
+        url: the URL where it is served; None if unknown.
+        made_at: when it was created, in seconds since 1970 by the backend's clock; None if
+            unknown.
     """
 
     id: str
@@ -139,12 +139,12 @@ class App:
 
     @property
     def waits_for(self) -> Trigger:
-        """What makes it deploy, by our rules or else the backend's record."""
+        """Its trigger, by our rules or else the backend's record."""
         return self.rules.trigger or self.trigger
 
     @property
     def pushed(self) -> bool:
-        """Whether a push can deploy it at all: its source is a Git one."""
+        """Whether a push can deploy it, i.e. whether its source is a Git one."""
         return self.source is not None and self.source.type not in _NOT_PUSHED
 
     @property
@@ -154,7 +154,7 @@ class App:
 
     @property
     def branch(self) -> str | None:
-        """The branch whose pushes deploy it: the backend's name, or our rules' name or glob."""
+        """The branch whose pushes deploy it: a name or glob of our rules, or the backend's name."""
         return self.rules.branch or (self.source.branch if self.source else None)
 
     @property
@@ -170,15 +170,15 @@ class App:
 
 
 PRODUCTION = "production"
-"""What an app's environment is called when it is its project's default one, as Dokploy does."""
+"""The name of a project's default environment, as in Dokploy."""
 
 
 def environment_of(app: App | None) -> str:
-    """Return the name of the environment that an app is in."""
+    """Return the name of an app's environment."""
     return (app.environment if app else None) or PRODUCTION
 
 
-# ── Which app a person means by a name ──────────────────────────────────────────────────────────
+# ── Find the app that a person names ────────────────────────────────────────────────────────────
 
 MOST_NAMED = 5
 
@@ -187,11 +187,11 @@ def find_app(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> App:
     """Return the one app that a name stands for: its id, label, bare name, or a prefix of one.
 
     Args:
-        gone: apps that were deleted, which are found as well. Of a live and a deleted app that
-            the name fits equally well it means the live one.
+        gone: deleted apps, which are found as well. If the name fits a live and a deleted app
+            equally well, it means the live one.
 
     Raises:
-        NotFound, Ambiguous: none or several fit; the message names those that come near.
+        NotFound, Ambiguous: none or several fit; the message lists similar ones.
     """
     fits = fitting(apps, name, gone)
     if len(fits) == 1:
@@ -202,7 +202,7 @@ def find_app(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> App:
 
 
 def apps_like(apps: Sequence[App], name: str) -> list[App]:
-    """Return what may have been meant by a name that names no single app, the likeliest first."""
+    """Return the apps that an unclear name may mean, the likeliest first."""
     fits = fitting(apps, name)
     if fits:
         return fits[:MOST_NAMED]
@@ -212,7 +212,7 @@ def apps_like(apps: Sequence[App], name: str) -> list[App]:
 
 
 def fitting(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> list[App]:
-    """Return all that a name fits in the strictest way in which it fits any; see `find_app`."""
+    """Return the apps that a name fits by the strictest rule that fits any; see `find_app`."""
     for way in (*_WHOLE, _begins):
         for those in (apps, gone):
             if fits := [app for app in those if way(app, name)]:
@@ -221,7 +221,7 @@ def fitting(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> list[Ap
 
 
 def named(apps: Sequence[App], name: str) -> list[App]:
-    """Return those whose whole id, label or name it is, without prefixes."""
+    """Return the apps with exactly this id, label or name."""
     found = ([app for app in apps if way(app, name)] for way in _WHOLE)
     return next((fits for fits in found if fits), [])
 
@@ -232,7 +232,7 @@ _WHOLE: tuple[Callable[[App, str], bool], ...] = (
     lambda app, name: app.label.lower() == name.strip().lower(),
     lambda app, name: app.name.lower() == name.strip().lower(),
 )
-"""The ways in which a whole name fits an app, the strictest first."""
+"""The rules by which a whole name fits an app, the strictest first."""
 
 
 def _begins(app: App, name: str) -> bool:
@@ -242,7 +242,7 @@ def _begins(app: App, name: str) -> bool:
 
 def _named(apps: Sequence[App]) -> str:
     labels = [app.label for app in apps]
-    if len(set(labels)) < len(labels):  # the same label twice: only the ids tell them apart
+    if len(set(labels)) < len(labels):  # the same label twice: only the ids distinguish them
         labels = [f"{app.label} ({app.id})" for app in apps]
     more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
     return ", ".join(labels[:MOST_NAMED]) + more
@@ -258,24 +258,24 @@ def _near(apps: Sequence[App], name: str) -> str:
 
 
 def made_at(app: App, ahead: Mapping[str, float]) -> float:
-    """Return when an app was made by our clock, within two seconds; -inf if unknown.
+    """Return when an app was created by our clock, within two seconds; -inf if unknown.
 
     Args:
-        ahead: seconds by which the backends' clocks are ahead of ours, where that is known.
+        ahead: seconds by which the backends' clocks are ahead of ours, where known.
     """
     if app.made_at is None or app.backend not in ahead:
         return -math.inf
     return app.made_at - ahead[app.backend]
 
 
-# ── Backends whose apps have the same ids, as a copy of a backend has them ──────────────────────
+# ── Backends whose apps have the same ids, e.g. because one is a copy ───────────────────────────
 
 
 def same_ids(backend: str, other: str, labels: Sequence[str]) -> str:
-    """Return what is wrong with a backend that has apps by the ids of another's, and the remedy.
+    """Return the problem of a backend whose app ids clash with another's, and the remedy.
 
     Args:
-        labels: of those apps, as they are called at the other backend.
+        labels: of those apps, at the other backend.
     """
     more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
     named = ", ".join(sorted(labels)[:MOST_NAMED]) + more
@@ -286,28 +286,28 @@ def same_ids(backend: str, other: str, labels: Sequence[str]) -> str:
     )
 
 
-# ── Repositories that no app deploys from, as the hook of a whole organisation brings them ──────
+# ── Repositories that no app deploys from, as in the webhooks of an organisation ────────────────
 
 LOOKS = 3
-"""Readings of the apps that a repository was missing in until it causes none of its own."""
+"""How many readings of the apps a repository may cause without being found in one."""
 
 MOST = 10_000
-"""Repositories that are remembered; of more, those that have pushed last."""
+"""Repositories to remember, the most recent ones."""
 
 
 UNUSED = "no app deploys from "
-"""How the reason begins why a push is ignored that concerns no app."""
+"""The beginning of the reason for ignoring a push that affects no app."""
 
 
 def unused(name: str, host: str) -> str:
-    """Return why a push of such a repository is ignored; by these words it is found again."""
+    """Return why a push to an unused repository is ignored; `unwanted` recognises this text."""
     return f"{UNUSED}{name} on {host}"
 
 
 def unused_name(why: str | None) -> str | None:
-    """Return the name of the repository for whose want of an app a push was ignored; see `unused`.
+    """Return the name of the repository that no app used, from the reason of `unused`.
 
-    None if it was not ignored for that.
+    None if the delivery was ignored for another reason.
     """
     if why is None or not why.startswith(UNUSED):
         return None
@@ -315,21 +315,21 @@ def unused_name(why: str | None) -> str | None:
 
 
 class Absent:
-    """Counts in how many readings each was missing; in memory, so a restart looks again."""
+    """Counts the readings that did not find each repository; a restart resets it."""
 
     def __init__(self) -> None:
         self._missing: dict[str, tuple[int, float]] = {}
 
     def note(self, repository: Repository, read_at: float) -> None:
-        """Note that it pushed and that reading lacks it; many such pushes are one."""
+        """Note that a reading lacks a pushed repository; count each reading once."""
         key = _key(repository)
-        times, last = self._missing.pop(key, (0, None))  # to the end, so that the oldest goes
+        times, last = self._missing.pop(key, (0, None))  # moved to the end; the oldest goes first
         self._missing[key] = times + (last != read_at), read_at
         if len(self._missing) > MOST:
             del self._missing[next(iter(self._missing))]
 
     def often(self, repository: Repository) -> bool:
-        """Return whether it was looked for often enough to wait for the next reading."""
+        """Return whether enough readings lack it to wait for the next one."""
         return self._missing.get(_key(repository), (0, None))[0] >= LOOKS
 
 

@@ -1,8 +1,8 @@
-"""Which commits to compare to learn what a push changes for an app. Pure.
+"""Choose the commits to compare to find what a push changes for an app. Pure.
 
-A push's own list of files says what has changed since the push before. What matters is what has
-changed since the commit that the app runs: a push that failed, was lost or was cut short must
-not hide its files from the next one (docs/notes/0012).
+A push's own list of files shows the changes since the previous push. What matters are the changes
+since the commit that the app runs: a push that failed, was lost or was truncated must not hide its
+files from the next one (docs/notes/0012).
 """
 
 from collections import defaultdict
@@ -15,14 +15,13 @@ from bridge.core.events import ZERO, RefKind, RefPushed
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What an app runs, as far as its deployments tell.
+    """What an app runs, according to its deployments.
 
     Attributes:
-        commit: of its newest deployment that is done; None if the backend did not tell.
-        certain: nothing newer is under way, or has an outcome that nobody knows.
-        failed: the newest that has ended has failed, so what it brought is still missing.
-        seq: of the delivery that has brought it up; a later push than the one in question says
-            nothing about that.
+        commit: of its newest `done` deployment; None if the backend did not report it.
+        certain: no newer deployment is in progress or has an unknown outcome.
+        failed: its newest ended deployment failed, so those changes are still missing.
+        seq: of the delivery that led to it; irrelevant if that is newer than the push in question.
     """
 
     commit: str | None
@@ -36,9 +35,9 @@ class Question:
     """What to compare with the head of a push.
 
     Attributes:
-        bases: sets of commits; the first set counts of which all comparisons can be made, and
-            what differs from any of its commits has changed.
-        firm: if none can be made, the files are unknown; else the push's own list counts.
+        bases: sets of commits; the first set whose comparisons all succeed counts, and files that
+            differ from any of its commits have changed.
+        firm: if no set succeeds, the files are unknown; otherwise the push's own list counts.
         why: why the push's own list is not enough.
     """
 
@@ -48,7 +47,7 @@ class Question:
 
 
 def question(push: RefPushed, decision: Decision, live: Live | None) -> Question | None:
-    """Return what to ask before a decision by the push's own list stands; None: it does."""
+    """Return the comparison that a decision needs; None if the push's own list is enough."""
     if push.ref.kind is not RefKind.BRANCH or push.deleted:
         return None
     if decision.reason is Reason.PATHS_UNKNOWN:
@@ -58,7 +57,7 @@ def question(push: RefPushed, decision: Decision, live: Live | None) -> Question
         return None
     if live is not None and live.failed and live.commit is not None:
         return Question(tuple(_bases(push, live)), firm=True, why="its last deployment failed")
-    if push.forced is None:  # what it may have taken back is on no list
+    if push.forced is None:  # reverted commits would be on no list
         return Question(((push.before,),), firm=False, why="it may have been forced")
     return None
 
@@ -67,13 +66,13 @@ def _bases(push: RefPushed, live: Live | None) -> Iterator[tuple[str, ...]]:
     before = () if _none(push.before) else (push.before,)
     first = before
     if live is not None and live.commit is not None:
-        # What is under way may have begun before this push or after it: both count.
+        # A deployment in progress may have begun before this push or after it: both count.
         first = (live.commit,) if live.certain else tuple(dict.fromkeys((live.commit, *before)))
     yield from dict.fromkeys(one for one in (first, before) if one)
 
 
 def with_paths(push: RefPushed, paths: tuple[str, ...] | None, note: str) -> RefPushed:
-    """Return the push with the files that were found for an app, or with why they were not."""
+    """Return the push with the files found for an app, or with the reason why there are none."""
     return replace(push, paths=paths, paths_note=note)
 
 
@@ -87,7 +86,7 @@ def _none(sha: str) -> bool:
     return not sha.strip("0")
 
 
-# ── Tell a second push of the same move from the same push by a second webhook. Pure ────────────
+# ── Distinguish a second push of the same move from a second webhook for one push. Pure ─────────
 
 ANYWHERE = "found"
 """The `before` of a push that reconciliation has found: it may have been several."""
@@ -98,12 +97,13 @@ class Move:
     """A move of one ref.
 
     Attributes:
-        seq: the position of its delivery; deliveries may be late, so this is no order of pushes.
+        seq: the position of its delivery; deliveries may be late, so this is not the order of
+            pushes.
         before, after: object ids; `before` may be `ANYWHERE`.
-        moment: when the host says it was pushed, "" where it does not say; of GitHub
+        moment: the time of the push according to the host, "" if unknown; on GitHub
             `repository.pushed_at`, in whole seconds since 1970.
-        repeats: the position of the one that it was taken for when it came; None for a push of
-            its own.
+        repeats: the position of the move of which it was considered a duplicate when it arrived;
+            None for a push of its own.
     """
 
     seq: int
@@ -117,17 +117,17 @@ def is_second(first: Move, again: Move, moves: Sequence[Move]) -> bool:
     """Return whether `again`, the same move as `first`, is a second push.
 
     Args:
-        moves: all known moves of the ref around the two, with those that repeat another.
+        moves: all known moves of the ref around the two, including duplicates.
     """
-    # Nearly always not even all of them lead back, and the closer look can be left out.
+    # Nearly always not even all moves together lead back, which saves the closer check.
     return led_back(first, again, moves) and led_back(first, again, leading(moves))
 
 
 def leading(moves: Sequence[Move]) -> list[Move]:
-    """Return the moves that have led the ref somewhere: all but those that only repeat another.
+    """Return the moves without duplicates.
 
-    One that was taken for another counts where what came since shows that it was a second push.
-    Two that the host dates apart from what they were taken for may show that of each other.
+    A supposed duplicate counts if later moves show that it was a second push. Two with times other
+    than those of their originals may show that of each other.
     """
     by_seq = {move.seq: move for move in moves}
     found = [move for move in moves if move.repeats is None]
@@ -148,16 +148,16 @@ def _second(pairs: Iterable[tuple[Move, Move]]) -> list[Move]:
 
 
 def led_back(first: Move, again: Move, moves: Iterable[Move]) -> bool:
-    """Return whether `moves` can have led the ref back, so that `again` is a second push.
+    """Return whether `moves` can have led the ref back, so `again` is a second push.
 
-    They can where they form a way from where the move ends to where it starts, and at least one
-    step of it has come in between. The host's own time wins over the order in which
-    deliveries came: where it says that both are the same push, only that very second counts.
+    They can if they form a path from the move's end to its start, and at least one of its steps
+    lies in between. The host's times override the order of arrival: if they say that both are the
+    same push, only steps in that very second count.
     """
     possible = [move for move in moves if move != again and _fits(first, again, move)]
     between = [move for move in possible if _between(first, again, move)]
     if not between:
-        return False  # a second webhook is mostly right behind the first
+        return False  # a second webhook usually follows the first directly
     reached = _reached(first.after, ((move.before, move.after) for move in possible))
     leads = _reached(again.before, ((move.after, move.before) for move in possible))
     return any(
@@ -167,17 +167,17 @@ def led_back(first: Move, again: Move, moves: Iterable[Move]) -> bool:
 
 
 def happened_after(one: Move, other: Move) -> bool | None:
-    """Return whether `one` was pushed after `other`; None if the host's time does not tell."""
+    """Return whether `one` was pushed after `other`; None if the host's times do not show it."""
     times = _times(one, other)
     return None if times is None or times[0] == times[1] else times[0] > times[1]
 
 
 def _reached(start: str, steps: Iterable[tuple[str, str]]) -> set[str]:
-    """Return all that can be reached from `start`, itself included."""
+    """Return everything reachable from `start`, including itself."""
     onwards: defaultdict[str, list[str]] = defaultdict(list)
     for here, there in steps:
         onwards[here].append(there)
-    # A found push may have begun anywhere: whatever it leads to can be reached from everywhere.
+    # A found push may have begun anywhere, so its end can be reached from everywhere.
     open_ends = [start, *onwards[ANYWHERE]]
     found = set(open_ends)
     while open_ends:
@@ -189,10 +189,10 @@ def _reached(start: str, steps: Iterable[tuple[str, str]]) -> set[str]:
 
 
 def _fits(first: Move, again: Move, move: Move) -> bool:
-    """Return whether a move can be a step between two others, as far as the host dates them."""
+    """Return whether a move can be a step between two others, by the host's times if known."""
     if first.moment and first.moment == again.moment:
         return move.moment == first.moment or _is_undated_deletion(move)
-    if move.before == ANYWHERE:  # the bridge has seen the ref there itself, and at that time
+    if move.before == ANYWHERE:  # the bridge itself saw the ref there, at that time
         return _came_between(first, again, move)
     if (times := _times(first, again, move)) is None:
         return True
@@ -211,7 +211,7 @@ def _between(first: Move, again: Move, move: Move) -> bool:
 
 
 def _is_undated_deletion(move: Move) -> bool:
-    """Return whether a move deleted the ref: a host need not date what brings no commit."""
+    """Return whether a move deleted the ref; a host may not date a push without a commit."""
     return not move.moment and move.after == ZERO
 
 
@@ -220,7 +220,7 @@ def _came_between(first: Move, again: Move, move: Move) -> bool:
 
 
 def _times(*moves: Move) -> tuple[int, ...] | None:
-    """Return the host's times in seconds; None if it does not tell all of them."""
+    """Return the host's times in seconds; None if any is unknown."""
     if not all(move.moment.isdecimal() for move in moves):
         return None
     return tuple(int(move.moment) for move in moves)

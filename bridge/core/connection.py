@@ -1,8 +1,8 @@
-"""Why a connection failed, in words that somebody can act on. Pure.
+"""Explain why a connection failed, in words that somebody can act on. Pure.
 
-Every client library wraps the system's error in classes of its own, and says little by itself:
-"All connection attempts failed". The cause is somewhere in the chain. It is known by its name
-here, so that `core` imports neither sockets nor TLS.
+Every client library wraps the system's error in its own classes, with messages that say little:
+"All connection attempts failed". The cause is somewhere in the chain. It is identified by its class
+name, so `core` imports neither sockets nor TLS.
 """
 
 import errno
@@ -51,16 +51,16 @@ _WORDS: tuple[tuple[frozenset[str], str], ...] = (
         "it closed the connection before its answer was complete",
     ),
 )
-"""By the names of errors, the most telling first."""
+"""Explanations by error names, the most specific first."""
 
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL})
 
 
 def why_not_connected(error: BaseException) -> str | None:
-    """Return why a connection failed or broke; None if the chain of causes does not tell.
+    """Return why a connection failed or broke; None if the chain of causes does not show it.
 
-    The words complete "X can't be reached: …". They hold no address, since they are shown in chats
-    and comments, too, and a backend's address is often private.
+    The text completes "X can't be reached: …". It contains no address: chats and comments show it,
+    and a backend's address is often private.
     """
     causes = list(_causes(error))
     for one in causes:
@@ -74,7 +74,7 @@ def why_not_connected(error: BaseException) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and everything it was raised for, the outermost first."""
+    """Yield an error and its causes, the outermost first."""
     waiting, seen = [error], set[int]()
     while waiting and len(seen) < _MOST_CAUSES:
         one = waiting.pop(0)

@@ -1,17 +1,17 @@
-"""How a Postgres is reached: what every connection of ours asks for. Pure."""
+"""The parameters of all our Postgres connections. Pure."""
 
 from typing import Any
 
 SCHEMES = ("postgres://", "postgresql://")
-"""What a `DATABASE_URL` begins with."""
+"""The schemes of a `DATABASE_URL`."""
 
 LOST_AFTER = 10
-"""Seconds until a connection whose other end answers nothing we sent counts as lost."""
+"""Seconds without an answer after which a connection counts as lost."""
 
 _SESSION = {
-    # A process that was stopped in the middle must not hold up the others with its locks.
+    # The locks of a process that was paused in a transaction must not block the others.
     "idle_in_transaction_session_timeout": "10s",
-    # A machine that vanished says no goodbye: its session's locks go after five seconds.
+    # A machine that vanishes closes no connection: its session's locks expire after five seconds.
     "tcp_keepalives_idle": "2",
     "tcp_keepalives_interval": "1",
     "tcp_keepalives_count": "3",
@@ -19,10 +19,10 @@ _SESSION = {
 
 
 def connect_arguments(part: str) -> dict[str, Any]:
-    """Return what goes with the url into `psycopg.connect`.
+    """Return the arguments of `psycopg.connect` besides the URL.
 
     Args:
-        part: which part of the bridge connects, for `pg_stat_activity`.
+        part: the part of the bridge that connects, for `pg_stat_activity`.
     """
     return {
         "application_name": f"dokploy-bridge {part}",

@@ -1,7 +1,7 @@
-"""One push, one app: deploy or not, and why.
+"""Decide whether one push deploys one app, and why.
 
 Pure and total: the first rule that says no decides, in the order of `decide`. Reasons are
-a closed list; evidence is for people and names the value that decided.
+a closed list; evidence is for people and names the decisive value.
 """
 
 from collections import Counter
@@ -45,7 +45,7 @@ LONGEST_EVIDENCE = 500
 
 
 class Reason(StrEnum):
-    """Why an app deploys, or why it does not. Every one is explained in docs/deciding.md."""
+    """Why an app deploys, or why it does not; docs/deciding.md explains each reason."""
 
     PATH_HIT = "path_hit"
     NO_WATCH_PATHS = "no_watch_paths"
@@ -82,11 +82,11 @@ DEPLOYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided for one app, for good.
+    """The final decision for one app.
 
     Attributes:
-        behind: the deployment of a newer tag that is under way, by its id: only if that brings
-            up nothing does this decision lead to a request.
+        behind: the id of a newer tag's deployment in progress; this decision leads to a request
+            only if that one does not succeed.
     """
 
     app_id: str
@@ -97,7 +97,7 @@ class Decision:
 
     @property
     def deploy(self) -> bool:
-        """Whether the app deploys; it follows from the reason."""
+        """Whether the app deploys, by the reason."""
         return self.reason in DEPLOYS
 
 
@@ -107,13 +107,13 @@ def because(app: App, reason: Reason, evidence: str) -> Decision:
 
 
 def one_line(text: str) -> str:
-    """Return a short line of an untrusted text, which can break, colour or turn nothing."""
+    """Return an untrusted text as a short line without control or formatting characters."""
     text = marked(text)
     return text if len(text) <= LONGEST_EVIDENCE else f"{text[: LONGEST_EVIDENCE - 1]}…"
 
 
 def noted(decision: Decision, remark: str) -> Decision:
-    """Return the decision with a remark behind its evidence, of which the end goes if need be."""
+    """Return the decision with a remark after its evidence, which is shortened if necessary."""
     if not remark:
         return decision
     evidence = decision.evidence[: max(0, LONGEST_EVIDENCE - len(remark))]
@@ -122,7 +122,7 @@ def noted(decision: Decision, remark: str) -> Decision:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What holds for all apps.
+    """The settings that apply to all apps.
 
     Attributes:
         semantics: "exclude": `!` in watch paths excludes; "any": each pattern alone, as
@@ -137,7 +137,7 @@ class Policy:
 
 
 Matcher = Callable[[App], Hit | GlobError | None]
-"""The verdict on an app's watch paths for one push: what hit, what is broken, or nothing."""
+"""Matches one push against an app's watch paths: returns the hit, the invalid path, or None."""
 
 
 def decide(
@@ -148,11 +148,11 @@ def decide(
     tags: AppTags = NO_TAGS,
     matcher: Matcher | None = None,
 ) -> Decision:
-    """Return whether `push` deploys `app`; the first rule that has something to say decides.
+    """Return whether `push` deploys `app`; the first rule that applies decides.
 
     Args:
-        tags: what the app was deployed for, or is to be; only `only_newer` asks.
-        matcher: knows the verdict on watch paths already; without it they are compiled here.
+        tags: the tags that the app was or will be deployed for; only `only_newer` needs them.
+        matcher: matches precompiled watch paths; without it they are compiled here.
     """
     if (why := _other_repository(push, app)) is not None:
         return because(app, Reason.REPOSITORY_MISMATCH, why)
@@ -166,7 +166,7 @@ def decide(
 
 
 def concerns(push: RefPushed, app: App) -> bool:
-    """Return whether the push is of the repository that the app deploys from."""
+    """Return whether the app deploys from the push's repository."""
     return _other_repository(push, app) is None
 
 
@@ -233,7 +233,7 @@ def _skipped(push: RefPushed, app: App, policy: Policy) -> Verdict | None:
 def skip_directives(push: RefPushed, policy: Policy) -> Iterator[str]:
     """Yield the skip directives in the head commit's message and the push options, as written.
 
-    The head of several pushes speaks for the last one only, so there its message does not count.
+    If several pushes were found at once, ignore the message: it covers only the last of them.
     """
     message = push.commit.message if push.commit and not push.several else ""
     yield from (directive for directive in policy.skip_directives if directive in message)
@@ -284,7 +284,7 @@ def _compiled(patterns: tuple[str, ...], semantics: Semantics, picomatch: Picoma
     return WatchPaths.compile(patterns, semantics, picomatch)
 
 
-# ── What an app's recent pushes would do if it were configured otherwise. Pure ──────────────────
+# ── Rehearse an app's recent pushes with another configuration. Pure ────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,12 +292,12 @@ class Rehearsal:
     """What recent pushes would do.
 
     Attributes:
-        pushes: how many were looked at.
+        pushes: how many were tried.
         deploying: how many of them would deploy.
-        others: why the others would not, the commonest first, and how many.
-        hint: what came nearest where watch paths let nothing through; "" otherwise.
-        unlisted: how many of those that would deploy do so only because their webhooks list not
-            all files; the host is not asked again for a trial.
+        others: why the others would not, the most common reason first, with counts.
+        hint: the nearest miss, if the watch paths match nothing; "" otherwise.
+        unlisted: how many would deploy only because their webhooks do not list all files; a
+            rehearsal does not query the host.
     """
 
     pushes: int
@@ -314,7 +314,7 @@ def rehearse(
     policy: Policy,
     book: RuleBook = (),
 ) -> Rehearsal:
-    """Decide recent pushes, newest first, as if the app were configured like that."""
+    """Decide recent pushes, newest first, as if the app had that configuration."""
     would_be = as_configured(app, configured, book)
     decided = [
         (push, decision)
@@ -329,7 +329,7 @@ def rehearse(
 
 
 def as_configured(app: App, configured: Configured, book: RuleBook = ()) -> App:
-    """Return the app as it would be known, with what `bridge.yaml` says laid over it."""
+    """Return the app with that configuration, overridden by `bridge.yaml`."""
     saved = configured.saved
     return replace(
         app,

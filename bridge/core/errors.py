@@ -4,18 +4,18 @@
     ├── Rejected          the caller is wrong; never retry
     │   ├── BadSignature      not authentic                          → 401
     │   ├── MalformedPayload  authentic, but not what the host sends → delivery failed
-    │   ├── Unfit             a field can't be what was asked        → beside the field
+    │   ├── Unfit             a field's value is impossible          → beside the field
     │   └── NotFound          no such app, delivery, …               → 404
     │       └── Ambiguous         several by that name: say which
     ├── Refused           the other side said no: show its words
     ├── Unreachable       the request never arrived: retry
-    │   ├── TooEarly          what it is about is not there yet: nothing is wrong
-    │   ├── KeyRefused        our key is not accepted: a person has to mend it
-    │   └── WrongServer       something else answered in its place
-    ├── Unanswered        it may have arrived: find out before asking again
-    └── Unread            our own reader ended: try it a few times, then park it
+    │   ├── TooEarly          its subject does not exist yet: nothing is wrong
+    │   ├── KeyRefused        our key is not accepted: a person has to replace it
+    │   └── WrongServer       another kind of server answered
+    ├── Unanswered        it may have arrived: find out before retrying
+    └── Unread            our own reader process died: try a few times, then park it
 
-Each message names the rule, the value received and the remedy, and never holds
+Each message names the rule, the value received and the remedy, and never contains
 secrets, SQL, tracebacks or bodies.
 """
 
@@ -25,19 +25,19 @@ class BridgeError(Exception):
 
 
 class Rejected(BridgeError):
-    """What the caller sent can't be used; sending it again changes nothing."""
+    """The caller's input can't be used; sending it again changes nothing."""
 
 
 class BadSignature(Rejected):
-    """The request is not from whom it says it is from."""
+    """The request is not authentic."""
 
 
 class MalformedPayload(Rejected):
-    """The sender is authentic, but the body does not have the form it should have."""
+    """The sender is authentic, but the body has the wrong form."""
 
 
 class Unfit(Rejected):
-    """A field can't be what was asked.
+    """A field's requested value is impossible.
 
     Attributes:
         field: its name, e.g. "branch".
@@ -49,18 +49,18 @@ class Unfit(Rejected):
 
 
 class NotFound(Rejected):
-    """There is nothing by that name; the message says what there is."""
+    """There is nothing by that name; the message lists what exists."""
 
 
 class Ambiguous(NotFound):
-    """There are several by that name; the message lists them and says how to tell them apart."""
+    """There are several by that name; the message lists them and says how to name one."""
 
 
 class Refused(BridgeError):
     """The other side understood and said no.
 
     Attributes:
-        service: who said it, e.g. "dokploy".
+        service: the name of the other side, e.g. "dokploy".
         status: its HTTP status, e.g. 404; None if there was none.
     """
 
@@ -72,10 +72,10 @@ class Refused(BridgeError):
 
 
 class Unreachable(BridgeError):
-    """The request never arrived, so nothing has happened; asking again is safe.
+    """The request never arrived, so nothing has happened; a retry is safe.
 
     Attributes:
-        retry_after: seconds that the other side asked us to wait, if it did.
+        retry_after: seconds that the other side told us to wait, if any.
     """
 
     def __init__(self, service: str, why: str, *, retry_after: float | None = None) -> None:
@@ -85,10 +85,10 @@ class Unreachable(BridgeError):
 
 
 class TooEarly(Unreachable):
-    """Nothing is wrong, it is only not the time yet.
+    """Nothing is wrong, but it is too early.
 
-    The other side does not know yet what it is asked about, as just after a push; or we have
-    written as often as it allows.
+    The other side does not know the subject yet, as just after a push; or we have reached its
+    rate limit.
     """
 
     def __init__(self, service: str, why: str, *, retry_after: float | None = None) -> None:
@@ -97,9 +97,9 @@ class TooEarly(Unreachable):
 
 
 class KeyRefused(Unreachable):
-    """The other side does not accept our key, so nothing has happened; asking again is safe.
+    """The other side does not accept our key, so nothing has happened; a retry is safe.
 
-    It holds for whatever is asked, until a person sets another key: what waits goes on waiting.
+    It affects every request until a person sets another key; waiting work keeps waiting.
     """
 
     def __init__(self, service: str, why: str) -> None:
@@ -112,7 +112,7 @@ class WrongServer(Unreachable):
 
 
 class Unanswered(BridgeError):
-    """The request may have arrived: find out before asking again.
+    """The request may have arrived: find out before retrying.
 
     Attributes:
         why: the message without the service.
@@ -125,4 +125,4 @@ class Unanswered(BridgeError):
 
 
 class Unread(BridgeError):
-    """The process that reads a large body ended before it had read it."""
+    """The process that reads a large body died before it was done."""

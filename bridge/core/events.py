@@ -1,4 +1,4 @@
-"""What a delivery means: a ref moved, a person asked for something, or nothing of ours."""
+"""The meaning of a delivery: a ref moved, a person requested something, or it is irrelevant."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +11,11 @@ from bridge.core.misfits import unreadable
 from bridge.core.refs import normalise_url
 
 ZERO = "0" * 40
-"""The object id for "there is none": `before` of a new ref, `after` of a deleted one."""
+"""The null object id: `before` of a new ref, `after` of a deleted one."""
 
 
 class RefKind(StrEnum):
-    """The two kinds of refs that hosts send events for."""
+    """The kinds of refs for which hosts send events."""
 
     BRANCH = "branch"
     TAG = "tag"
@@ -26,7 +26,7 @@ _PREFIXES = {"refs/heads/": RefKind.BRANCH, "refs/tags/": RefKind.TAG}
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A branch or tag by its whole name: `refs/heads/a/b` is the branch `a/b`."""
+    """A branch or tag by its full name: `refs/heads/a/b` is the branch `a/b`."""
 
     kind: RefKind
     name: str
@@ -49,21 +49,21 @@ class Ref:
 
 
 def no_repository(_headers: Mapping[str, str]) -> str:
-    """Return no id: the headers name no repository."""
+    """Return "": the headers name no repository."""
     return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """How a Git host is told by the headers of its webhooks.
+    """How to recognise a Git host by the headers of its webhooks.
 
     Attributes:
         key: the host's own, e.g. "gitlab".
         title: its name for people.
-        event_header: the header that names an event.
-        also_sends: event headers of other hosts that its webhooks carry besides.
-        repository_id: finds the host's id of the repository in the headers, which nothing has
-            verified; "" if they name none.
+        event_header: the header that names the event.
+        also_sends: other hosts' event headers that its webhooks also contain.
+        repository_id: returns the host's id of the repository from the unverified headers; "" if
+            they contain none.
     """
 
     key: str
@@ -81,8 +81,8 @@ class Repository:
         host: key of the Git host.
         id: the host's numeric id as text; it survives renames.
         name: path with owner, e.g. "my-org/mono" or "group/sub/project".
-        urls: normalised clone addresses (`refs.normalise_url`), for custom Git sources.
-        web_url: where people look at it; None if the payload has none.
+        urls: normalised clone URLs (`refs.normalise_url`), for custom Git sources.
+        web_url: its URL for people; None if the payload has none.
     """
 
     host: str
@@ -92,9 +92,9 @@ class Repository:
     web_url: str | None = None
 
     def is_at(self, address: str) -> bool:
-        """Return whether its own addresses are of the server at this one.
+        """Return whether its own URLs belong to the server at `address`.
 
-        Where people look at it says so, else any clone address; that of ssh may be another host.
+        Compare its web URL, or else any clone URL; the one for SSH may name another host.
         """
         home = f"{normalise_url(address)}/"
         named = self.urls if self.web_url is None else [normalise_url(self.web_url)]
@@ -107,7 +107,7 @@ class Commit:
 
     Attributes:
         email: its author's, as committed.
-        parents: the first is what it was committed on; empty where nobody said.
+        parents: the first is the commit it was made on; empty if unknown.
     """
 
     sha: str
@@ -124,16 +124,16 @@ class RefPushed:
 
     Attributes:
         before, after: object ids as sent; `after` of an annotated tag is the tag object.
-        commit: the commit that the ref points to now; None when it was deleted or not sent.
-        paths: files that changed, sorted; None when the host sent no complete list.
-        paths_note: why `paths` is None, or how they were found where the host's API was asked,
-            in words for people; "" if the host has listed them.
-        forced: commits were taken back; None if the host does not say.
-        options: push options (`git push -o …`), where the host tells them.
-        pusher: login or name of who pushed, for people to read.
-        found: no webhook has told of it; the ref was found to have moved.
-        several: it may stand for several pushes, since more than its head was found.
-        moment: when the host says that it was pushed, in its own words; "" if it does not say.
+        commit: the commit that the ref points to now; None if it was deleted or not sent.
+        paths: files that changed, sorted; None if the host sent no complete list.
+        paths_note: why `paths` is None, or how the host's API found them, for people; "" if the
+            host has listed them.
+        forced: commits were removed; None if the host does not say.
+        options: push options (`git push -o …`), if the host sends them.
+        pusher: the pusher's login or name, for display.
+        found: reconciliation found that the ref moved; no webhook has reported it.
+        several: it may contain several pushes, since more than its head was found.
+        moment: the time of the push, in the host's own format; "" if the host does not say.
     """
 
     repository: Repository
@@ -155,10 +155,10 @@ class RefPushed:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestOpened:
-    """A pull request was opened, or opened again: what was pushed before may show on it now.
+    """A pull request was opened or reopened: earlier pushes may be published on it now.
 
     Attributes:
-        branch, commit: its head, which is a branch of the same repository.
+        branch, commit: its head, a branch of the same repository.
     """
 
     repository: Repository
@@ -168,7 +168,7 @@ class PullRequestOpened:
 
 
 class Action(StrEnum):
-    """What a person can ask for; every one enters through the inbox."""
+    """What a person can request; every request goes through the inbox."""
 
     DEPLOY = "deploy"
     REDEPLOY = "redeploy"
@@ -180,23 +180,22 @@ class Action(StrEnum):
 
 
 CONFIGURING = frozenset({Action.CONFIGURE, Action.DISCONNECT, Action.UNDO})
-"""What changes how an app is configured."""
+"""The actions that change an app's configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A person asked for something, by command line or chat.
+    """A person's request, by command line or chat.
 
     Attributes:
         target: an app's id, or a delivery's id for a replay.
-        actor: who asked, for people to read, e.g. "cli: ada".
-        person: their id in the chat; "" by command line, as `channel` and `thread`, which say
-            where in the chat it was asked.
-        app: how people call the target; what is told should it be gone by then.
-        deployment: the one that shall be cancelled; "" for all of its app.
-        view: the dialog that it was asked in; "" in none.
-        draft: what was agreed to, where an app shall be configured; the number of the change,
-            where one shall be undone.
+        actor: the requester, for display, e.g. "cli: ada".
+        person: their id in the chat; "" for the command line.
+        channel, thread: where in the chat it was requested; "" for the command line.
+        app: the target's label, to be shown if the target is gone later.
+        deployment: the one to cancel; "" for all of the app.
+        view: the dialog in which it was requested; "" if none.
+        draft: the confirmed draft, to configure an app; the number of the change, to undo one.
     """
 
     action: Action
@@ -213,7 +212,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Nothing of ours, and why."""
+    """An irrelevant delivery, and why."""
 
     reason: str
 
@@ -221,13 +220,13 @@ class Ignored:
 Event = RefPushed | PullRequestOpened | Asked | Ignored
 
 
-# ── What a person asks for, as a delivery: by command line or by chat ───────────────────────────
+# ── A person's request as a delivery, by command line or by chat ────────────────────────────────
 
 COMMAND_HOST = "cli"
-"""The `host` of deliveries that the command line brings."""
+"""The `host` of deliveries from the command line."""
 
 ASKING_HOSTS = frozenset({COMMAND_HOST})
-"""Whose deliveries are what people ask for, where there is no chat."""
+"""The hosts whose deliveries are people's requests, without a chat."""
 
 _FROM_A_CHAT = ("person", "channel", "thread", "app", "deployment", "view", "draft")
 
@@ -240,7 +239,7 @@ def write_command(asked: Asked) -> bytes:
 
 
 def parse_command(event: str, body: bytes) -> Asked:
-    """Read a command's delivery back; raises MalformedPayload."""
+    """Read a command's delivery back; raise MalformedPayload."""
     try:
         fields = json.loads(body)
         more = {name: str(fields.get(name, "")) for name in _FROM_A_CHAT}
@@ -250,20 +249,20 @@ def parse_command(event: str, body: bytes) -> Asked:
         raise MalformedPayload(f"command {event[:40]!r} can't be read: {why}") from None
 
 
-# ── A push that no webhook has told of, as a delivery that reconciliation keeps ─────────────────
+# ── A push found by reconciliation, as a delivery ───────────────────────────────────────────────
 
 FOUND_EVENT = "found"
-"""The `event` of deliveries that reconciliation keeps; no host has one of that name."""
+"""The `event` of reconciliation's deliveries; no host has an event of that name."""
 
 FOUND_NOTE = "found by reconciliation, so the host has sent no list of changed files"
 
 
 def write_found(push: RefPushed) -> bytes:
-    """Return the body of such a delivery."""
+    """Return the body of a found push's delivery."""
     repository = asdict(push.repository) | {"urls": sorted(push.repository.urls)}
     commit = None if push.commit is None else asdict(push.commit)
     if commit is not None:
-        del commit["parents"]  # an older release takes no field that it does not know
+        del commit["parents"]  # an older release rejects unknown fields
     fields: dict[str, Any] = {
         "repository": repository,
         "ref": str(push.ref),
@@ -276,7 +275,7 @@ def write_found(push: RefPushed) -> bytes:
 
 
 def parse_found(body: bytes) -> RefPushed:
-    """Read it back; raises MalformedPayload."""
+    """Read a found push back; raise MalformedPayload."""
     try:
         fields = json.loads(body)
         repository = fields["repository"]

@@ -1,8 +1,8 @@
-"""Why a deployment failed: from the end of its log to one line, and the lines worth showing.
+"""Find why a deployment failed: reduce the end of its log to one line, and the lines worth showing.
 
-Dokploy gives no reason but in the log, whose last line is always the same sentence; what it
-writes around the output of git and Docker is its own (facts.md, "Logs"). The embedded backend
-writes the same frame. Pure.
+Dokploy gives a reason only in the log, whose last line is always the same sentence; it adds its own
+lines around the output of Git and Docker (facts.md, "Logs"). The embedded backend writes the same
+frame. Pure.
 """
 
 import re
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bridge.core.log_text import end_of, lines_of, redact, shorten
 
 LONGEST = 1000
-"""Characters of a line that are looked at; the patterns need no more."""
+"""Characters of a line that are examined; the patterns need no more."""
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
@@ -23,16 +23,16 @@ STEP = _any(
     r'process "(?P<command>.*)" did not complete successfully: exit code: (?P<code>\d+)',
     r"The command '.*' returned a non-zero code: \d+",
 )
-"""A step of a Dockerfile failed: the reason stands in the step's own output."""
+"""A step of a Dockerfile failed: the reason is in the step's own output."""
 
 KILLED = "137"
-"""The exit code of what SIGKILL has ended: its last line of output is not the reason."""
+"""The exit code of a process killed by SIGKILL: its last line of output is not the reason."""
 
 _DECISIVE = re.compile(
     r"no space left|\bENOSPC\b|heap out of memory|cannot allocate memory|out of memory\b",
     re.IGNORECASE,
 )
-"""Whatever else is printed, it follows from this."""
+"""The reason whenever printed; other errors follow from it."""
 
 _STRONG = _any(
     r"^(?:fatal|error|ERROR|Error|panic|FATAL ERROR|FATAL)(?:\[\w+\])?: \S",
@@ -50,7 +50,7 @@ _STRONG = _any(
     r"^\S+ \(\d+:\d+\): \S",
     r"^(?:Type error|Module not found): ",
 )
-"""Says by its form that it is an error."""
+"""An error by its form."""
 
 _WEAK = re.compile(
     r"\b(?:errors?|fatal|fail(?:s|ed|ure)?|cannot|can't|could ?n[o']t|unable|not found|no such"
@@ -58,18 +58,18 @@ _WEAK = re.compile(
     r"|unauthorized|forbidden|did not|does not|doesn't|must|nonexistent|unhealthy|killed)\b",
     re.IGNORECASE,
 )
-"""Says in its words that something is wrong."""
+"""An error by its words."""
 
 _POINTER = _any(r"^error during build:$", r"^ERROR in \S+", r"^\* What went wrong:$")
-"""The reason stands on the next line."""
+"""A line that announces the reason on the next line."""
 
 _PLACE = re.compile(r"^\.{0,2}/?(?:[\w@.-]+/)+[\w@.-]+\.\w+(?::\d+)*$")
-"""The file of an error, on a line of its own above it."""
+"""The file of an error, on a separate line above it."""
 
 _BOILERPLATE = _any(
     r"^$",
     r"^[-=*~_\s]+$",
-    # They say that something failed, not why.
+    # These say that something failed, not why.
     r"^Error: Docker build failed$",
     r"^(?:\[\w+\] )?ERROR: failed to build: (?:exit status|executing lifecycle)",
     r"^make(?:\[\d+\])?: \*\*\* .* Error \d+$",
@@ -87,7 +87,7 @@ _BOILERPLATE = _any(
     r"|signal |Exit status|Failed at|This is probably|There is likely|A complete log"
     r"|Lifecycle|   ?)"
     r"| \S+@\S+ \S+: `)",
-    # The heading of a step, which says what it does and not how it went; and one that went well.
+    # The heading of a step, which says what it does and not how it ended; and a successful step.
     r"^(?:DONE \d[\d.]*s|CACHED)$",
     r"^\[(?:internal\] |(?:[\w.-]+ )?\d+/\d+\] )",
     # Warnings, and counts of nothing.
@@ -109,7 +109,7 @@ _ORDINARY = _any(
     r"^(?:Pulling |Digest: |Status: )",
     r"^(?:App Name:|Build Compose|Detected:|Command:|Source Type:|Compose Type:|[╔║╚])",
 )
-"""Printed while all is well."""
+"""Normal output."""
 
 _PREFIX = re.compile(
     r"^(?:#\d+ )?(?:\d+\.\d+(?: |$))?(?:\[(?:builder|detector|analyzer|exporter)\] )?"
@@ -120,7 +120,7 @@ STEP_OUTPUT = re.compile(r"^ > \[.*\].*:$")
 """The heading above the output of the failed step, as BuildKit repeats it at the end."""
 
 _LOOKED_AT = 80
-"""Lines above the end of an output in which its reason is looked for."""
+"""Lines at the end of an output to search for the reason."""
 
 _TRACEBACK = "Traceback (most recent call last):"
 _STEP_ERROR = re.compile(r"^(#\d+) ERROR: ")
@@ -128,30 +128,30 @@ _LIFECYCLE = re.compile(r"ERROR: failed to build: executing lifecycle")
 _PHASE = re.compile(r"^===> [A-Z]+$")
 _LEGACY_STEP = re.compile(r"^Step \d+/\d+ :")
 _REMARKS = 3
-"""Lines at the end of an output among which the failed step is named; remarks may follow it."""
+"""Lines at the end of an output to search for the failed step; remarks may follow it."""
 
 _BECAUSE = re.compile(r"^(?:Caused by|Reasons):$")
 _NUMBERED = re.compile(r"^\d+: ")
 
 
 def bare(line: str) -> str:
-    """Return a line of output without what the builder puts before it."""
+    """Return a line of output without the builder's prefix."""
     return _PREFIX.sub("", line.strip()[:LONGEST], count=1).strip()
 
 
 def is_boilerplate(line: str) -> bool:
-    """Tell whether a line is printed with every error of its kind, so that it explains none."""
+    """Return whether a line accompanies every error of its kind, so it explains none."""
     return _BOILERPLATE.search(line) is not None
 
 
 def reason_at_the_end(lines: Sequence[str]) -> tuple[str, str]:
-    """Return what a program that has failed says at its end, and the line with the failed step.
+    """Return a failed program's error, and the line with the failed step.
 
     Args:
-        lines: its output; its last lines come from what failed.
+        lines: its output; the last lines come from the failed part.
 
     Returns:
-        ("", "") where the output is that of a program that was well until it stopped.
+        ("", "") if the output shows no error until it stops.
     """
     end = [line.strip()[:LONGEST] for line in lines[-_LOOKED_AT:]]
     said = [line for line in end if not is_boilerplate(line)]
@@ -181,7 +181,7 @@ def _nearest(said: Sequence[str]) -> str:
 
 
 def _in_a_step(output: Sequence[str]) -> str:
-    """Return the first error of a step; later ones mostly follow from it."""
+    """Return the first error of a step; later ones usually follow from it."""
     said = [line for line in output if not is_boilerplate(line) and not STEP.search(line)]
     if decisive := _decisive(said):
         return decisive
@@ -204,7 +204,7 @@ def _decisive(said: Sequence[str]) -> str:
 
 
 def _raised(said: Sequence[str]) -> str:
-    """Return the exception below the last of Python's tracebacks."""
+    """Return the exception below the last Python traceback."""
     below = said[len(said) - 1 - list(reversed(said)).index(_TRACEBACK) :]
     raised = [
         line for line in below if re.match(r"[\w.]+(?:Error|Exception|Exit|Interrupt)\b", line)
@@ -241,7 +241,7 @@ def _block(lines: Sequence[str]) -> list[str]:
 
 
 def _because(lines: Sequence[str]) -> str:
-    """Return an error and the list of its causes below it, in one line; "" without a list."""
+    """Return an error and the list of its causes below it as one line; "" without a list."""
     last = [line.strip() for line in lines[-12:] if line.strip()]
     for number in range(len(last) - 2, 0, -1):
         if _BECAUSE.match(last[number]):
@@ -251,22 +251,22 @@ def _because(lines: Sequence[str]) -> str:
     return ""
 
 
-# ── Why a deployment failed: from the end of its log to one line, and the lines worth showing ───
+# ── Why a deployment failed: one line, and the log lines worth showing ──────────────────────────
 
 LOG_LINES = 200
-"""Lines of a log's end that hold the reason: a build tool prints its advice below the error."""
+"""Lines at a log's end to search: a build tool prints advice below the error."""
 
 MOST_CHARACTERS = 50_000
-"""Characters of that end that are looked at: a build may print a whole file in one line."""
+"""Characters of that end to search: a build may print a whole file as one line."""
 
 LONGEST_REASON = 300
 EXCERPT_LINES = 15
 LONGEST_LINE = 240
 
 _TELLING = 8
-"""Characters from which on a line is taken for a part of a reason, and not for a bracket."""
+"""Characters that a line needs to count as part of a reason, and not as a mere bracket."""
 
-# The shell of a remote server may write "\n" as it stands, on the line of the message before.
+# The shell of a remote server may write a literal "\n", on the line of the previous message.
 _CLOSING = re.compile(r"(?:\\n)?Error occurred ❌, check the logs for details\.\s*$")
 
 _VERDICT = re.compile(
@@ -275,9 +275,9 @@ _VERDICT = re.compile(
     r"|^\w+ ended with exit code \d+$"
     r"|^git clone did not work; its own words are in the log(?:\..*)?$"
 )
-"""The backend's word that a command failed: Dokploy's, then the embedded backend's.
+"""The backend's line that a command failed: Dokploy's, then the embedded backend's.
 
-The command's own words stand above it, and below it only what cleans up.
+The command's own output is above it, and only that of the clean-up below.
 """
 
 _QUERY = re.compile(r"^Failed query: ")
@@ -294,12 +294,11 @@ _EXITS = {"127": "command not found", KILLED: "killed, often for lack of memory"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why it failed; free of secrets.
+    """Why it failed, without secrets.
 
     Attributes:
         reason: one line of at most LONGEST_REASON characters, in the log's own words.
-        excerpt: the end of the log, at most EXCERPT_LINES lines that hold the reason; "" where
-            there is no log.
+        excerpt: at most EXCERPT_LINES lines of the log's end, with the reason; "" without a log.
     """
 
     reason: str
@@ -307,11 +306,11 @@ class Failure:
 
 
 def failure_in(log: str, error: str | None = None) -> Failure:
-    """Return why a deployment failed, or truly that its log does not say so.
+    """Return why a deployment failed, or that its log does not say.
 
     Args:
-        log: its tail, raw, with colours and progress.
-        error: the reason that the backend's record gives, which may only point to the log.
+        log: its tail, raw, with colours and progress bars.
+        error: the reason in the backend's record, which may only point to the log.
     """
     lines = _cleaned(log)
     if error and not _VERDICT.match(error) and error.strip() not in "\n".join(lines[-5:]):
@@ -328,16 +327,16 @@ def failure_in(log: str, error: str | None = None) -> Failure:
 
 
 _BY_ITSELF = _any(r"^fatal: \S", r"^Error: ❌ ", r"^❌ (?:\[ERROR\]|[\w -]{1,40} failed$)")
-"""How a line begins that Dokploy or Git write of a failure, and that an interrupted build lacks."""
+"""The beginnings of failure lines by Dokploy or Git that an interrupted build lacks."""
 
 
 def failed_by_itself(log: str) -> bool:
-    """Return whether a log tells a failure that was no interruption (facts.md, "killBuild")."""
+    """Return whether a log shows a failure other than an interruption (facts.md, "killBuild")."""
     return any(_BY_ITSELF.match(line.strip()) for line in log.splitlines())
 
 
 def without_a_log(words: str) -> Failure:
-    """Return a failure of which there are words, but no log."""
+    """Return a failure with an error text but no log."""
     return Failure(_in_words(words))
 
 
@@ -346,7 +345,7 @@ def _in_words(words: str) -> str:
 
 
 def _cleaned(log: str) -> list[str]:
-    """Return the lines as they are shown; cut off a failed query, which holds SQL."""
+    """Return the lines as they are shown; remove a failed query, which contains SQL."""
     text = redact("\n".join(lines_of(end_of(log, MOST_CHARACTERS))))
     lines = [shorten(line.rstrip(), LONGEST) for line in text.split("\n")]
     for number, line in enumerate(lines):
@@ -357,10 +356,10 @@ def _cleaned(log: str) -> list[str]:
 
 
 def _without_closing(lines: list[str]) -> tuple[list[str], bool]:
-    """Return the lines without the closing sentence, and True if an error of Dokploy's ends them.
+    """Return the lines without the closing sentence, and whether an error of Dokploy's ends them.
 
-    An empty line comes between the output of a command and the closing sentence; the backend's
-    own error stands directly above it (facts.md).
+    An empty line separates the output of a command from the closing sentence; the backend's own
+    error is directly above it (facts.md).
     """
     kept = _stripped(lines)
     if not kept or (closing := _CLOSING.search(kept[-1])) is None:
@@ -372,7 +371,7 @@ def _without_closing(lines: list[str]) -> tuple[list[str], bool]:
 
 
 def _without_verdicts(lines: Sequence[str]) -> list[str]:
-    """Return what stands above the verdicts at the end; Compose gives two."""
+    """Return the lines above the final verdicts; Compose writes two."""
     end = len(lines)
     for number in range(len(lines) - 1, max(-1, len(lines) - 10), -1):
         if _VERDICT.match(lines[number].strip()):
@@ -387,7 +386,7 @@ def _without_query(line: str) -> str:
 
 
 def _without_output(lines: Sequence[str]) -> str:
-    """Return what is known of a log that holds nothing but a verdict, or nothing at all."""
+    """Return the reason for a log that contains only a verdict, or nothing."""
     if lines:
         return _reason(lines[0].strip())
     return "the build failed; its log is empty: it was cleared, or nothing was written"
@@ -421,7 +420,7 @@ def _excerpt(output: Sequence[str], said: str) -> str:
     shown = lines[-EXCERPT_LINES:]
     step = next((n for n, line in enumerate(shown) if STEP_OUTPUT.match(line)), 0)
     if any(_holds(line, said) for line in shown[step:]):
-        shown = shown[step:]  # what stands above has been said before
+        shown = shown[step:]  # the lines above repeat earlier ones
     if said and not any(_holds(line, said) for line in shown):
         holding = [number for number, line in enumerate(lines) if _holds(line, said)]
         if holding:
@@ -431,7 +430,7 @@ def _excerpt(output: Sequence[str], said: str) -> str:
 
 
 def _holds(line: str, said: str) -> bool:
-    """Tell whether a line is the reason, or a part of one that is put together."""
+    """Return whether a line is the reason, or part of a composed one."""
     part = bare(line)
     return said in line or (len(part) >= _TELLING and part in said)
 

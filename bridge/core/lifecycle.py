@@ -1,4 +1,4 @@
-"""The life of a deployment as data: its states, and which may follow which."""
+"""The lifecycle of a deployment as data: its states and their transitions."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from bridge.core.events import Action
 
 
 class State(StrEnum):
-    """Where a deployment stands, as far as is known."""
+    """The known state of a deployment."""
 
     WAITING = "waiting"  # with us: for its turn, or for the backend to come back
     ASKED = "asked"  # the backend has accepted it and shows nothing yet
@@ -17,7 +17,7 @@ class State(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"  # a newer one of the same app deploys what this one would have
-    UNKNOWN = "unknown"  # accepted, but the backend can't tell what became of it
+    UNKNOWN = "unknown"  # accepted, but the backend can't tell how it ended
 
 
 _ENDS = {State.DONE, State.FAILED, State.CANCELLED, State.UNKNOWN}
@@ -41,37 +41,37 @@ FINAL = frozenset(state for state, following in MOVES.items() if not following)
 
 
 class Cancel(StrEnum):
-    """The progress of a person's cancel; it outlives restarts of the bridge and the backend."""
+    """The progress of a person's cancel; it survives restarts of the bridge and the backend."""
 
-    REQUESTED = "requested"  # from here on the backend is never asked for it
+    REQUESTED = "requested"  # from here on it is never requested from the backend
     INTERRUPTED = "interrupted"  # its build was interrupted, so an error is the end of a cancel
 
 
 def may_move(now: State, to: State) -> bool:
-    """Return whether `to` may follow `now`; late and repeated news may not."""
+    """Return whether `to` may follow `now`; late and repeated reports may not."""
     return to in MOVES[now]
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One deployment of one app, as far as it has come; all times are seconds since 1970.
+    """One deployment of one app, in its current state; all times are seconds since 1970.
 
     Attributes:
         id: the workflow's id, `<delivery's seq, 16 digits>.<app's id>`; greater is newer.
         action: "deploy" clones the head of the branch, "redeploy" builds what is checked out.
-        trigger: "push", "tag", or who asked, e.g. "cli: ada".
-        commit: the pushed commit. What was really deployed is `deployed_commit`, from the backend.
-        note: the newest thing there is to say about it, for people.
-        token: how we find it again in the backend's lists.
-        known_before: the backend's deployment ids of this app just before we asked.
-        log_tail: of one that failed, the lines of the backend's log that show why, redacted;
-            kept here since the backend forgets its logs.
-        intent_at: when we were about to ask; set and no `asked_at`: it may have been asked.
+        trigger: "push", "tag", or the requester, e.g. "cli: ada".
+        commit: the pushed commit; `deployed_commit` is the one that the backend reports.
+        note: the newest remark about it, for people.
+        token: identifies it in the backend's lists.
+        known_before: the app's deployment ids at the backend just before our request.
+        log_tail: of a failed one, the log lines that show why, redacted; kept here because the
+            backend deletes its logs.
+        intent_at: when we were about to request it; without `asked_at`, it may have been requested.
         asked_again: how often the backend has lost it, and it went back to waiting.
-        interrupted: how often of those a restart had interrupted its build.
-        maybe_asked: a request was sent, or may have been, and nothing has come of it: no answer
-            that tells, and no sign of it at the backend.
-        cancel: how far a person's cancel has come; None if nobody wants it cancelled.
+        interrupted: how many of those times a restart had interrupted its build.
+        maybe_asked: a request was or may have been sent, without a clear answer and without a sign
+            of it at the backend.
+        cancel: the progress of a person's cancel; None if nobody has cancelled it.
         behind: the id of the deployment of a newer tag; this one is needed only if that fails.
     """
 
@@ -107,7 +107,7 @@ class Deployment:
 
     @property
     def final(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether its state is final."""
         return self.state in FINAL
 
 
@@ -121,18 +121,18 @@ class Change:
 
 
 def deployment_id(seq: int, app_id: str) -> str:
-    """Return the id of the deployment that delivery `seq` causes for an app; deterministic."""
+    """Return the deterministic id of the deployment that delivery `seq` causes for an app."""
     return f"{seq:016d}.{app_id}"
 
 
 def app_of(id_: str) -> str:
-    """Return the id of the app that a deployment's id holds."""
+    """Return the app's id from a deployment's id."""
     return id_.partition(".")[2]
 
 
 def makes_moot(newer: Action, older: Action) -> bool:
-    """Return whether a newer deployment does all that an older waiting one of the same app would.
+    """Return whether a newer deployment makes an older waiting one of the same app unnecessary.
 
-    A redeploy fetches nothing, so it never stands in for a deploy.
+    A redeploy fetches nothing, so it never replaces a deploy.
     """
     return newer is Action.DEPLOY or older is Action.REDEPLOY

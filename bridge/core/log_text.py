@@ -1,4 +1,4 @@
-"""Logs as text that grows: its lines, and which of them are new."""
+"""Logs as growing text: their lines, the new ones, and redaction."""
 
 import re
 
@@ -15,7 +15,7 @@ _STEERING = re.compile(
 def lines_of(text: str) -> list[str]:
     """Return lines without colours; of an overwritten line, such as a progress bar, the last."""
     if not text.strip():
-        return []  # the server answers with a line break where it has no log
+        return []  # without a log, the server answers with a line break
     lines = _STEERING.sub("", text.replace("\r\n", "\n")).split("\n")
     if not lines[-1]:
         lines.pop()
@@ -23,9 +23,9 @@ def lines_of(text: str) -> list[str]:
 
 
 def shorten(text: str, most: int) -> str:
-    """Return a line of at most `most` characters; what is too long is cut in its middle.
+    """Return a line of at most `most` characters; shorten longer ones in the middle.
 
-    Errors begin with what went wrong and end with where or with an exit code.
+    Errors begin with the problem and end with its place or an exit code.
     """
     if len(text) <= most:
         return text
@@ -35,9 +35,9 @@ def shorten(text: str, most: int) -> str:
 
 
 def end_of(text: str, most: int) -> str:
-    """Return the end of a text, of at most `most` characters.
+    """Return the end of a text, at most `most` characters.
 
-    A word that is cut through goes as well: the rest of a secret would not be known for one.
+    Drop a partial word: the rest of a secret would not be recognised as one.
     """
     if len(text) <= most:
         return text
@@ -50,8 +50,8 @@ def end_of(text: str, most: int) -> str:
 def news(before: str, now: str) -> list[str]:
     """Return the lines of a tail that an earlier one did not have.
 
-    Once a log is longer than a tail, its beginning moves: then what was seen is looked for by
-    its end, and when that has scrolled away, all is new.
+    Once a log is longer than a tail, the tail's beginning moves. Then search for the end of the
+    earlier one; if that has scrolled away, all lines are new.
     """
     if now.startswith(before):
         return lines_of(now[len(before) :])
@@ -65,7 +65,7 @@ def news(before: str, now: str) -> list[str]:
     return new
 
 
-# ── Keeps what looks like a secret out of logs that are shown to people ─────────────────────────
+# ── Hide what looks like a secret in logs that are shown to people ──────────────────────────────
 
 HIDDEN = "***"
 
@@ -78,7 +78,7 @@ _ASSIGNED = re.compile(rf"({_NAME}(?:=[ \t]{{0,3}}|:[ \t]{{1,3}})){_VALUE}", re.
 _IN_ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^\s/@'\"]+@")
 _BEARER = re.compile(r"\b(authorization:?\s+)?(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
 _TOKENS = re.compile(
-    # Of a run of letters only its beginning is looked at: from everywhere in it takes minutes.
+    # Match a run of letters only from its beginning: from every position it would take minutes.
     r"(?<![\w-])[\w-]{0,40}?eyJ[\w-]{10,}+\.[\w-]{10,}+\.[\w-]{5,}"
     r"|\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|gl[a-z]{2,6}-[\w-]{20,}"
     r"|xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{16}|sk_live_\w{10,}|npm_\w{30,})"
@@ -101,7 +101,7 @@ def redact(text: str) -> str:
 
 
 def _without_ends_of_keys(text: str) -> str:
-    """Return a log's tail may begin inside of a key."""
+    """Hide the end of a key in which a log's tail begins."""
     if "-----END" not in text:
         return text
     kept: list[str] = []
@@ -109,30 +109,30 @@ def _without_ends_of_keys(text: str) -> str:
         if (end := _KEY_END.match(line)) is not None:
             while kept and _KEY_LINE.fullmatch(kept[-1]):
                 kept.pop()
-            line = HIDDEN + line[end.end() :]  # noqa: PLW2901 - what follows the key stays
+            line = HIDDEN + line[end.end() :]  # noqa: PLW2901 - keep the text after the key
         kept.append(line)
     return "\n".join(kept)
 
 
-# ── Characters of strangers: written out, and never half ────────────────────────────────────────
+# ── Escape control and invisible characters, and never split an escape ──────────────────────────
 
 CONTROLS = (
     r"\x00-\x1f\x7f-\x9f"  # control characters
-    r"\u2028\u2029"  # lines that are none
-    r"\ud800-\udfff"  # halves of characters, which no output can write
+    r"\u2028\u2029"  # line and paragraph separators
+    r"\ud800-\udfff"  # surrogates, which can't be encoded
 )
 
 UNSEEN = (
-    # Unicode's "Format" characters: joiners, blanks without width, and what turns text around
+    # Unicode's "Format" characters: joiners, zero-width spaces, and direction marks
     r"\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-    r"\u115f\u1160\u2800\u3164\uffa0"  # letters and signs without ink
-    r"\u034f\u17b4\u17b5\u180b-\u180d\u180f\ufe00-\ufe0f\U00016fe4"  # marks of other signs' forms
+    r"\u115f\u1160\u2800\u3164\uffa0"  # blank letters and symbols
+    r"\u034f\u17b4\u17b5\u180b-\u180d\u180f\ufe00-\ufe0f\U00016fe4"  # variation selectors
 )
 
 STEERING = CONTROLS + UNSEEN
-"""Characters that may steer a terminal, or hide what is written, as a set of a pattern."""
+"""Characters that may control a terminal or hide text, as a character class."""
 
 _EMOJI = (
     r"[\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf"
@@ -184,19 +184,19 @@ def marked(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Return text on one line: what steers a terminal or is not seen, as Python writes it."""
+    r"""Return text on one line, with control and invisible characters as Python escapes."""
     return _STEERS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def cut(text: str, most: int) -> str:
-    """Return a text of at most `most` characters, whose end is left out but for whole escapes."""
+    """Return at most `most` characters from the start of a text, without splitting an escape."""
     return text if len(text) <= most else f"{text[: edge(text, most - 1)]}…"
 
 
 def edge(text: str, at: int, *, onwards: bool = False) -> int:
-    """Return the place nearest to `at` that lies in no escape: before it, or `onwards` from it.
+    """Return the position nearest to `at` that is not inside an escape, before or `onwards`.
 
-    Half an escape would read as other characters than those that came.
+    Half an escape would read as different characters.
     """
     at = at if at >= 0 else max(0, len(text) + at)
     start = text.rfind("\\", max(0, at - _LONGEST_ESCAPE + 1), at)

@@ -1,6 +1,6 @@
-"""What is wrong with a field of something read, in plain words instead of pydantic's.
+"""Describe malformed fields in plain words instead of pydantic's.
 
-A rule begins with "it must be", so that it can follow a field's name and a colon.
+A rule begins with "it must be", so it can follow a field's name and a colon.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.log_text import cut
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError  # what only tells of events starts without it
+    from pydantic import ValidationError  # processes that don't parse start without it
 
 MOST = 3
-"""Fields that are named at most; of others it is said how many there are."""
+"""The most fields to name; the others are counted."""
 
 LONGEST = 200
-"""Characters that are said of one field at most."""
+"""The longest description of one field, in characters."""
 
 LONGEST_VALUE = 60
-"""Characters of a wrong value that are shown at most."""
+"""The most characters of a wrong value to show."""
 
 
 def shortened(value: object) -> str:
@@ -87,7 +87,7 @@ _BOUNDS = {
     "union_tag_invalid": ("expected_tags", "be of a known kind: {}"),
     "string_pattern_mismatch": ("pattern", "be of the form {}"),
 }
-"""The same where the error says more: where that stands, and the words around it."""
+"""The same for errors with a limit: the limit's key, and the words around it."""
 
 _EMPTY: dict[type, str] = {
     str: "an empty text",
@@ -100,7 +100,7 @@ _CAME: dict[type, str] = {str: "a text", list: "a list", tuple: "a list", dict: 
 _UNKNOWN = "it is not of the form that is needed"
 
 UNREAD = object()
-"""Stands for what was read where nobody has it any more."""
+"""Stands for the input if it is no longer available."""
 
 Problem = Mapping[str, Any]
 
@@ -124,7 +124,7 @@ def rule(problem: Problem, forms: Mapping[str, str] | None = None) -> str:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
         return f"it must {words.format(about[name])}"
-    if kind in ("value_error", "assertion_error"):  # raised by us, so in plain words already
+    if kind in ("value_error", "assertion_error"):  # our own, so already in plain words
         return str(problem["msg"]).partition(", ")[2]
     return _UNKNOWN
 
@@ -133,10 +133,10 @@ def came(problem: Problem, plain: Container[str] = ()) -> str:
     """Return what came instead, e.g. "a list"; never a value that may be a secret.
 
     Args:
-        plain: fields whose values are no secrets.
+        plain: fields whose values are not secret.
 
-    Returns "" where that says nothing: the field is missing, or the rule is about more than its
-    kind.
+    Returns:
+        "" if it would add nothing: the field is missing, or the rule concerns more than its kind.
     """
     if problem["type"] in ("missing", "extra_forbidden", "json_invalid", "value_error"):
         return ""
@@ -150,7 +150,7 @@ def came(problem: Problem, plain: Container[str] = ()) -> str:
 
 
 def kind_of(value: object) -> str:
-    """Return what a value is, in the words of JSON: "null", "a number", "an empty list"."""
+    """Return the kind of a value, in JSON's terms: "null", "a number", "an empty list"."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -164,11 +164,11 @@ def kind_of(value: object) -> str:
 
 
 def place(path: Sequence[int | str], data: Any = UNREAD) -> str:
-    """Return where a field stands, e.g. "commits[0].added".
+    """Return the path of a field, e.g. "commits[0].added".
 
     Args:
-        data: what was read. Parts of the path that do not stand there are names of forms which
-            were tried, and are left out, unless the last one is what is missing.
+        data: the input. Parts of the path that it lacks are names of tried variants, which are
+            omitted, unless the last part is the missing field.
     """
     if data is UNREAD:
         return ".".join(map(str, path))
@@ -203,12 +203,12 @@ def misfits(
     forms: Mapping[str, str] | None = None,
     plain: Container[str] = (),
 ) -> str:
-    """Return the first problems in words, without any value that may be a secret.
+    """Return the first problems in words, without any value that may be secret.
 
     Args:
-        data: what was read, to tell where the fields stand.
+        data: the input, to find the paths of the fields.
         forms: words for patterns that a text must match.
-        plain: fields whose values are no secrets.
+        plain: fields whose values are not secret.
     """
     found = error.errors(include_url=False)
     words = "; ".join(misfit(problem, data, forms, plain) for problem in found[:MOST])
@@ -216,7 +216,7 @@ def misfits(
 
 
 def unreadable(error: Exception) -> str:
-    """Return why a record that a bridge has written itself can't be read."""
+    """Return why a record that the bridge itself has written can't be read."""
     if isinstance(error, KeyError):
         return f"{error.args[0]} is missing"
     if isinstance(error, JSONDecodeError):

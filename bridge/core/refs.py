@@ -1,4 +1,4 @@
-"""Names of repositories and refs: which can be, and when two of them are the same."""
+"""Names of repositories and refs: which are possible, and which are equal."""
 
 import re
 from typing import Literal, TypeAlias
@@ -11,7 +11,7 @@ _SCP = re.compile(r"(?:([^@:/\s]+)@)?(\[[^\[\]@/\s]+\]|[^\[\]:@/\s.][^\[\]:@/\s]
 _PORT = re.compile(r"[0-9]+(?:/|$)")
 
 _NO_BRANCH = re.compile(
-    r"[\x00-\x20\x7f~^:?*\[\\]"  # what Git allows nowhere in a name
+    r"[\x00-\x20\x7f~^:?*\[\\]"  # characters that Git forbids in a name
     r"|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^[./-]|^@$|^HEAD$|^refs/"
 )
 
@@ -19,7 +19,7 @@ _DEFAULT_PORTS = {"https": "443", "http": "80"}
 
 
 def check_branch_name(name: str) -> None:
-    """Raise Rejected for what no branch is called, by Git's own rules (git-check-ref-format)."""
+    """Raise Rejected for an impossible branch name, by Git's rules (git-check-ref-format)."""
     found = _NO_BRANCH.search(name)
     if name and found is None:
         return
@@ -35,7 +35,7 @@ def check_branch_name(name: str) -> None:
 
 
 _ANYTHING = "\0"
-"""Stands in a skeleton for what a part of a glob matches; no glob over names has it in it."""
+"""Stands in a skeleton for the text that part of a glob matches; no name contains it."""
 
 _GROUPS = {"[": "]", "{": "}", "(": ")"}
 _NOWHERE = re.compile(r"[\x01-\x20\x7f~^:?*\[\\]")
@@ -57,7 +57,7 @@ RefKind: TypeAlias = Literal["branch", "tag"]
 def unmatchable(pattern: str, kind: RefKind) -> str | None:
     """Return why a glob can match no branch or tag, and the remedy; None if it may match one.
 
-    The rules are Git's own (git-check-ref-format). What stands in brackets is not looked at.
+    The rules are Git's own (git-check-ref-format). The content of brackets is not checked.
     """
     for space, its in (("refs/heads/", "branch"), ("refs/tags/", "tag")):
         if pattern.startswith(space):
@@ -80,9 +80,9 @@ def unmatchable(pattern: str, kind: RefKind) -> str | None:
 
 
 def unmatchable_prefix(prefix: str) -> str | None:
-    """Return why no tag begins like this and goes on with a version, and the remedy; else None.
+    """Return why no tag can have this prefix before a version, and the remedy; else None.
 
-    The rules are Git's own (git-check-ref-format); a prefix is no glob.
+    The rules are Git's own (git-check-ref-format); a prefix is not a glob.
     """
     if prefix.startswith("refs/tags/"):
         rest = prefix.removeprefix("refs/tags/")
@@ -103,7 +103,7 @@ _EXAMPLES = {"branch": "release/*", "tag": "v*"}
 
 
 def _skeleton(glob: str) -> str:
-    """Return a glob with its plain characters as they are, and `_ANYTHING` for each other part."""
+    """Return a glob with its literal characters, and `_ANYTHING` for each other part."""
     found, at = "", 0
     while at < len(glob):
         sign, end = glob[at], at + 1
@@ -118,7 +118,7 @@ def _skeleton(glob: str) -> str:
 
 
 def _closed(glob: str, at: int) -> int:
-    """Return where the group ends that begins there; 0 where it has no end."""
+    """Return the end of the group that begins at `at`; 0 if it has none."""
     waiting: list[str] = []
     if class_ := re.match(r"\[[!^]?\]?", glob[at:]):
         waiting, at = ["]"], at + class_.end()
@@ -137,13 +137,12 @@ def _closed(glob: str, at: int) -> int:
 
 
 def normalise_url(url: str) -> str:
-    """Return one form for the many ways to write a clone address: `host/owner/repo` in lower case.
+    """Return the canonical form of a clone URL: `host/owner/repo` in lower case.
 
-    `git@h:o/r.git`, `ssh://git@h:22/o/r` and `https://h/o/r.git` are the same. User names,
-    ports of ssh and git and a trailing `.git` or `/` do not count; the port of http does,
-    since another server may listen there. A local path keeps its case: `file:/srv/git/r`.
-    What is no address comes back in lower case. Never raises, and changes its own results
-    no more.
+    `git@h:o/r.git`, `ssh://git@h:22/o/r` and `https://h/o/r.git` are the same. User names, SSH and
+    Git ports and a trailing `.git` or `/` are ignored; an HTTP port counts, since another server
+    may listen there. A local path keeps its case: `file:/srv/git/r`. Other texts are returned in
+    lower case. The function never raises and is idempotent.
     """
     url = url.strip()
     if match := _URL.fullmatch(url):
@@ -152,7 +151,7 @@ def normalise_url(url: str) -> str:
         return _local(url[5:])
     if url.startswith(("/", ".")):
         return _local(url)
-    # `h:8443/o/r` is our own form of a port; with a user before it, scp means a folder
+    # `h:8443/o/r` is our own form of a port; with a user name, scp reads it as a folder
     if (match := _SCP.fullmatch(url)) and (match[1] or not _PORT.match(match[3])):
         return _join(match[2], match[3])
     return _bare(url.lower())
@@ -180,7 +179,7 @@ def _local(path: str) -> str:
 
 
 def _bare(path: str) -> str:
-    """Without white space around it and without `/` and `.git` at its end, however many."""
+    """Return a path without surrounding white space and without trailing `/` and `.git`."""
     while (shorter := path.strip().rstrip("/").removesuffix(".git")) != path:
         path = shorter
     return path

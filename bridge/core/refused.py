@@ -1,7 +1,7 @@
-"""Counts of webhooks that were refused.
+"""Count refused webhooks.
 
-Anybody who knows the bridge's address can send any number of them, so no single one is stored.
-They are counted by minute, reason, path and network, and the number of different counts a minute
+Anyone who knows the bridge's address can send any number of them, so single ones are not stored.
+They are counted by minute, reason, path and network, and the number of distinct counts a minute
 is bounded.
 """
 
@@ -19,7 +19,7 @@ from bridge.core.log_text import cut, escaped
 MINUTE = 60.0
 
 MOST_A_MINUTE = 32
-"""Different counts of one minute and reason; further webhooks are counted together, as `OTHERS`."""
+"""Distinct counts per minute and reason; further webhooks are counted together, as `OTHERS`."""
 
 OTHERS = "…"
 """Path and network of webhooks beyond `MOST_A_MINUTE`."""
@@ -27,10 +27,10 @@ OTHERS = "…"
 LONGEST_PATH, LONGEST_WHY, LONGEST_KIND, LONGEST_ID = 100, 300, 60, 20
 
 MOST_PARTS = 8
-"""Parts of a path that are shown at most."""
+"""The most parts of a path to show."""
 
 WRONG_PATH = "wrong_path"
-"""The reason for webhooks that were sent to a path which takes none."""
+"""The reason for webhooks sent to a path that accepts none."""
 
 
 Senders = Mapping[str, Sender]
@@ -48,14 +48,14 @@ class RefusedWebhooks:
 
     Attributes:
         minute: the start of that minute.
-        host: the Git host by the headers; "" if they name none.
-        reason: the outcome as the metrics call it, e.g. "unauthorized", or `WRONG_PATH`.
+        host: the Git host according to the headers; "" if they name none.
+        reason: the outcome as in the metrics, e.g. "unauthorized", or `WRONG_PATH`.
         network: the sender's network, e.g. "140.82.115.0/24".
-        repository: the host's id of the repository by the headers, which nothing has verified;
-            "" where they name none.
-        why: the answer to the newest.
+        repository: the host's id of the repository according to the unverified headers; "" if
+            they name none.
+        why: the response to the newest.
         last: the time of the newest.
-        kind: `why` without its numbers, so that another cause hides no other.
+        kind: `why` without its numbers, which keeps different causes apart.
     """
 
     minute: float
@@ -77,7 +77,7 @@ class RefusedWebhooks:
 
 
 class RefusedCounts:
-    """Bounded counts of refused webhooks, until they are taken."""
+    """Bounded counts of refused webhooks, until they are stored."""
 
     def __init__(self) -> None:
         self._counts: dict[Key, RefusedWebhooks] = {}
@@ -100,13 +100,13 @@ class RefusedCounts:
         self._counts[one.key] = replace(one, count=count)
 
     def take(self) -> list[RefusedWebhooks]:
-        """Return all counts, and start again from none."""
+        """Return all counts, and reset them."""
         taken = list(self._counts.values())
         self._counts = {}
         return taken
 
     def give_back(self, those: list[RefusedWebhooks]) -> None:
-        """Add counts that could not be stored, as far as there is room."""
+        """Restore counts that could not be stored, as far as there is room."""
         for one in those[: max(0, MOST_A_MINUTE - len(self._counts))]:
             newer = self._counts.get(one.key)
             kept = one if newer is None else replace(newer, count=newer.count + one.count)
@@ -122,7 +122,7 @@ def refused_webhook(
     peer: str,
     now: float,
 ) -> RefusedWebhooks:
-    """Return a count of one for a refused webhook.
+    """Return the count of a single refused webhook.
 
     Args:
         peer: the address of the connection.
@@ -143,14 +143,14 @@ def refused_webhook(
 
 
 def sender_of(headers: Mapping[str, str], hosts: Senders) -> str | None:
-    """Return the Git host by a webhook's headers; None if they name none."""
+    """Return the Git host according to a webhook's headers; None if they name none."""
     found = [one for one in hosts.values() if one.event_header in headers]
     besides = {name.lower() for one in found for name in one.also_sends}
     return next((one.key for one in found if one.event_header.lower() not in besides), None)
 
 
 def path_of(host: str) -> str:
-    """Return the path that takes a host's webhooks."""
+    """Return the path for a host's webhooks."""
     return f"/hooks/{host}"
 
 
@@ -160,11 +160,11 @@ KNOWN_PARTS = frozenset(
         *("webhook", "webhooks"),
     }
 )
-"""Parts of paths that are no secrets; those of the Git hosts' names come with them."""
+"""Parts of paths that are not secret; the Git hosts' keys are added to them."""
 
 
 def shown_path(path: str, hosts: Iterable[str]) -> str:
-    """Return the known first parts of a path: what follows may be a secret that somebody put there.
+    """Return the known first parts of a path; the rest may be a secret that somebody put there.
 
     Args:
         hosts: the keys of all Git hosts.
@@ -179,7 +179,7 @@ def shown_path(path: str, hosts: Iterable[str]) -> str:
 
 
 def right_path(headers: Mapping[str, str], hosts: Senders) -> str:
-    """Say where a webhook belongs, as the end of a sentence."""
+    """Return where a webhook belongs, as the end of a sentence."""
     host = sender_of(headers, hosts)
     those = hosts.values() if host is None else [hosts[host]]
     return "; ".join(f"{one.title}'s webhooks go to {path_of(one.key)}" for one in those)
@@ -193,10 +193,10 @@ def means_a_webhook(method: str, path: str, headers: Mapping[str, str], hosts: S
 
 
 def _origin(headers: Mapping[str, str], peer: str) -> str:
-    """Return the address that a proxy on a private address forwards for; else the peer's."""
+    """Return the client's address if the peer is a proxy on a private address, else the peer's."""
     if not _is_private(peer):
         return peer
-    # A proxy adds itself at the end, or as a header of its own behind those that were sent.
+    # A proxy appends the address, or adds a header of its own after those that were sent.
     lines = (value for name, value in headers.items() if name.lower() == _FORWARDED_FOR)
     *_, newest = ("", *lines)
     return newest.rpartition(",")[2].strip()[:45] or peer
@@ -215,7 +215,7 @@ def _is_private(address: str) -> bool:
 
 @lru_cache(maxsize=256)
 def network_of(address: str) -> str:
-    """Return the network of an address: one sender may have many addresses in a row."""
+    """Return the network of an address: one sender may have many adjacent addresses."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -229,28 +229,28 @@ def _number(given: str) -> str:
     return given if given.isdecimal() and given.isascii() and len(given) <= LONGEST_ID else ""
 
 
-# ── Which of the refused webhooks may be the one that somebody misses, the likeliest cause first
+# ── Find the refused webhooks that may be a missing one, the likeliest cause first ──────────────
 
 MOST_CAUSES = 3
-"""Causes that are told at most."""
+"""The most causes to report."""
 
 UNAUTHORIZED = "unauthorized"
 """The reason for webhooks whose secret is missing or wrong."""
 
 RECENT = (3_600.0, 86_400.0)
-"""Seconds up to which refusals are about equally recent."""
+"""Ages in seconds that separate recent, older and old refusals."""
 
 OURS, HOSTS, NOBODYS, ANOTHERS = range(4)
-"""Whose a refusal is: it names the repository; only its host; no host; another repository."""
+"""What a refusal names: the repository; only its host; no host; another repository."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What somebody misses webhooks of.
+    """The repository whose webhooks are missing.
 
     Attributes:
-        host: a Git host; None if nobody knows, then those of all hosts count.
-        ids: the host's ids of the repository, as far as they are known.
+        host: a Git host; None if unknown, then those of all hosts count.
+        ids: the host's known ids of the repository.
     """
 
     host: str | None = None
@@ -271,7 +271,7 @@ class Cause:
 
 
 def missed_by(source: Source | None, names: Mapping[str, str], hosts: Iterable[str]) -> Missed:
-    """Return what an app with this source misses where nothing comes.
+    """Return the repository whose webhooks an app with this source expects.
 
     Args:
         names: of repositories that have pushed, by host and id, e.g. "gitlab 4711".
@@ -305,12 +305,11 @@ def causes(
     now: float,
     hosts: Iterable[str],
 ) -> list[Cause]:
-    """Return the causes that refusals have, each once, the likeliest first.
+    """Return the causes of refusals, each once, the likeliest first.
 
-    First come refusals that name the repository, then those of its host, then those that name
-    no host, and last those that name another repository. Among these recent ones come before
-    old ones, and a wrong secret or path before what may be anybody's noise. Those of another
-    host are left out.
+    Refusals that name the repository come first, then those of its host, then those that name no
+    host, and last those that name another repository. Within each group, recent ones come before
+    old ones, and a wrong secret or path before possible noise. Omit those of another host.
     """
     homes = frozenset(map(path_of, hosts))
     ranked = sorted(
@@ -327,7 +326,7 @@ def causes(
         cause = one.reason, one.path, one.kind or _NUMBERS.sub("…", one.why)
         if cause not in found:
             found[cause] = whose, Cause(one.count, one)
-        elif found[cause][0] == whose:  # less likely ones of the same cause say nothing more
+        elif found[cause][0] == whose:  # less likely ones of the same cause add nothing
             known = found[cause][1]
             newest = max(known.newest, one, key=lambda each: each.last)
             found[cause] = whose, replace(known, count=known.count + one.count, newest=newest)
@@ -341,7 +340,7 @@ def _rank(
     now: float,
     homes: frozenset[str],
 ) -> tuple[float, ...]:
-    """Return what refusals are sorted by: whose, how recent, how telling, and the newest first."""
+    """Return the sort key of a refusal: what it names, its age, its noise, and its time."""
     age = now - one.last
     ages = sum(age > limit for limit in RECENT)
     return _whose(one, missed, names), ages, _noise(one, homes), -one.last
@@ -358,7 +357,7 @@ def _whose(one: RefusedWebhooks, missed: Missed, names: Mapping[str, str]) -> in
 
 
 def _noise(one: RefusedWebhooks, homes: frozenset[str]) -> int:
-    """Return how little a refusal says of a webhook that somebody has set up: 0 to 3."""
+    """Return how likely a refusal is noise instead of a configured webhook: 0 to 3."""
     at_home = one.path in homes
     if one.reason == UNAUTHORIZED and at_home:
         return 0

@@ -1,10 +1,10 @@
-"""What a process of the bridge does, where several share the work."""
+"""The roles of processes that share the work."""
 
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a process does."""
+    """The role of a process."""
 
     ALL = "all"
     WEB = "web"
@@ -12,10 +12,10 @@ class Role(StrEnum):
 
     @property
     def hears(self) -> bool:
-        """Whether it takes webhooks, and what people say in the chat."""
+        """Whether it accepts webhooks and chat requests."""
         return self is not Role.WORKER
 
     @property
     def works(self) -> bool:
-        """Whether it decides, deploys and shows."""
+        """Whether it decides, deploys and publishes."""
         return self is not Role.WEB

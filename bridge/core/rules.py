@@ -1,8 +1,8 @@
 """The bridge's own rules for apps: what a backend's record can't hold.
 
-Dokploy knows one branch and, for GitHub, "push" or "tag". Which tags, which branches, and
-tags on the other hosts are said here, in `bridge.yaml`. A rule says *when* an app deploys;
-*what* is built stays the head of the branch that the backend has.
+Dokploy stores one branch and, for GitHub, "push" or "tag". Rules in `bridge.yaml` add which tags,
+which branches, and tags on other hosts. A rule decides *when* an app deploys; *what* is built is
+still the head of the backend's branch.
 """
 
 import re
@@ -29,15 +29,15 @@ LONGEST = 256
 
 
 class BadRange(Rejected):
-    """A range of versions can't be read; names the part that is at fault."""
+    """A version range can't be read; the message names the invalid part."""
 
 
 def version_of(tag: str, prefix: str | None = None) -> Version | None:
     """Return the version that a tag names, or None.
 
     Args:
-        prefix: what stands before the version and must be there, e.g. "api-v"; None takes
-            tags with or without a "v".
+        prefix: the required text before the version, e.g. "api-v"; None accepts tags with or
+            without a "v".
     """
     if prefix is None:
         text = tag.removeprefix("v")
@@ -60,14 +60,14 @@ class Range:
         """Read a range.
 
         Raises:
-            BadRange: it is none.
+            BadRange: the text is not a range.
         """
         if len(text) > LONGEST:
             raise BadRange(f"a range of versions has at most {LONGEST} characters")
         return cls(text, tuple(tuple(_tests(part)) for part in text.split("||")))
 
     def holds_any(self, policy: Prereleases = Prereleases.DEPLOY) -> bool:
-        """Return whether there is a version in it that the policy on pre-releases lets through."""
+        """Return whether it contains a version that the pre-release policy allows."""
         return any(version in self for version in _lowest(self.text, policy))
 
     def __contains__(self, version: Version) -> bool:
@@ -76,7 +76,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """A version of which parts may be missing."""
+    """A version with possibly missing parts."""
 
     major: int | None
     minor: int | None
@@ -85,14 +85,14 @@ class _Bound:
 
     @property
     def floor(self) -> Version:
-        """The lowest version that it stands for: itself where it is whole."""
+        """The lowest version that it stands for; itself if complete."""
         if self.patch is None:
             return _before_all(self.major or 0, self.minor or 0, 0)
         return Version(self.major or 0, self.minor or 0, self.patch, self.prerelease)
 
     @property
     def after(self) -> Version | None:
-        """Just above all that it stands for; None if it stands for everything."""
+        """The lowest version above all that it stands for; None if it stands for everything."""
         if self.major is None:
             return None
         if self.minor is None:
@@ -103,7 +103,7 @@ class _Bound:
 
 
 def _before_all(major: int, minor: int, patch: int) -> Version:
-    """Below every pre-release of a version: "0" is the lowest there is."""
+    """Return a bound below every pre-release of a version: "0" is the lowest one."""
     return Version(major, minor, patch, "0")
 
 
@@ -132,7 +132,7 @@ def _bound(text: str) -> _Bound:
 
 
 def _lowest(text: str, policy: Prereleases) -> Iterator[Version]:
-    """Give versions among which is the lowest of each part of a range that holds any."""
+    """Yield candidates that include the lowest version of each non-empty part of a range."""
     bounds = [_bound(one) for part in text.split("||") for one in _named(part)]
     points = [_before_all(0, 0, 0)]
     points += [point for bound in bounds for point in (bound.floor, bound.after) if point]
@@ -147,7 +147,7 @@ def _lowest(text: str, policy: Prereleases) -> Iterator[Version]:
 
 
 def _named(text: str) -> Iterator[str]:
-    """Give the versions that one part of a range names."""
+    """Yield the versions that one part of a range names."""
     if hyphen := _HYPHEN.fullmatch(text):
         yield from hyphen.groups()
     else:
@@ -192,7 +192,7 @@ def _between(floor: Version, end: Version | None) -> Iterator[Test]:
 
 
 def _caret(bound: _Bound) -> Version | None:
-    """`^`: nothing changes left of the first part that is not zero."""
+    """Return the upper bound of `^`: nothing left of the first non-zero part may change."""
     major, minor, patch = bound.major, bound.minor, bound.patch
     if major is None:
         return None
@@ -204,7 +204,7 @@ def _caret(bound: _Bound) -> Version | None:
 
 
 def _tilde(bound: _Bound) -> Version | None:
-    """`~`: only the last part that is named may grow."""
+    """Return the upper bound of `~`: only the last named part may grow."""
     if bound.major is None:
         return None
     if bound.minor is None:
@@ -215,11 +215,11 @@ def _tilde(bound: _Bound) -> Version | None:
 # ── The bridge's own rules for apps: what a backend's record can't hold ─────────────────────────
 
 RuleBook = Sequence[tuple[str, Rules]]
-"""Globs over labels and what is said of the apps that they name; later ones win."""
+"""Label globs with the rules for matching apps; later ones win."""
 
 
 def rules_for(label: str, book: RuleBook) -> Rules:
-    """Return what the book says of one app."""
+    """Return the book's rules for one app."""
     found = Rules()
     for pattern, rules in book:
         if name_matches(pattern, label):
@@ -228,12 +228,12 @@ def rules_for(label: str, book: RuleBook) -> Rules:
 
 
 def ruled(app: App, book: RuleBook) -> App:
-    """Return an app with what the book says of it; where that says nothing, what was set for it."""
+    """Return an app with the book's rules; where those set nothing, with its stored rules."""
     return replace(app, rules=rules_for(app.label, book).over(app.rules))
 
 
 def name_matches(pattern: str, name: str) -> bool:
-    """Return whether a name or glob names something; a broken glob names only itself."""
+    """Return whether a name or glob matches a name; an invalid glob matches only itself."""
     if pattern == name:
         return True
     try:
@@ -243,41 +243,40 @@ def name_matches(pattern: str, name: str) -> bool:
 
 
 MERGE_QUEUES = ("gh-readonly-queue/", "mergify/merge-queue/", "trunk-merge/", "gtmq_")
-"""How the branches begin that merge queues make for their tests, and delete again: GitHub's own,
-Mergify's, Trunk's and Graphite's. Nobody means them by `**`, and what they hold may never be
-merged."""
+"""Prefixes of the temporary test branches of merge queues: GitHub's own, Mergify's, Trunk's and
+Graphite's. Nobody means them by `**`, and their commits may never be merged."""
 
 
 def merge_queue_of(branch: str) -> str | None:
-    """Return how the branches of the merge queue begin that made this one; None if none did."""
+    """Return the prefix of the merge queue that created a branch; None if none did."""
     return next((queue for queue in MERGE_QUEUES if branch.startswith(queue)), None)
 
 
 def branch_matches(pattern: str, branch: str) -> bool:
-    """Return whether a name or glob names a branch; of a merge queue's only by the queue's name."""
+    """Return whether a name or glob matches a branch; a merge queue's needs the queue's prefix."""
     queue = merge_queue_of(branch)
     return (queue is None or queue.rstrip("/_") in pattern) and name_matches(pattern, branch)
 
 
 @dataclass(frozen=True, slots=True)
 class AppTags:
-    """The tags of an app that takes only newer ones.
+    """The tags of an app that accepts only newer ones.
 
     Attributes:
-        deployed: those that it was deployed for, or may have been.
-        under_way: those whose deployments have not ended, in the order of these, with their ids.
+        deployed: those that it was or may have been deployed for.
+        under_way: those whose deployments are open, in their order, with their ids.
     """
 
     deployed: Sequence[str] = ()
     under_way: Mapping[str, str] = field(default_factory=dict)
 
     def newer_under_way(self, tag: str, rules: Rules) -> tuple[str, str] | None:
-        """Return the last of the newer tags that are under way, with its deployment's id."""
+        """Return the last of the newer tags with open deployments, with the deployment's id."""
         newer = _newer_ones(tag, rules, self.under_way) if rules.only_newer else []
         return (newer[-1], self.under_way[newer[-1]]) if newer else None
 
     def with_one_more(self, tag: str, deployment: str) -> "AppTags":
-        """Return them with a tag whose deployment was just decided."""
+        """Return these tags and one whose deployment was just decided."""
         return replace(self, under_way={**self.under_way, tag: deployment})
 
 
@@ -285,13 +284,13 @@ NO_TAGS = AppTags()
 
 
 def tag_problem(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, str] | None:
-    """Return why a tag does not deploy; None: it does.
+    """Return why a tag does not deploy; None if it does.
 
     Args:
         before: tags that the app has been deployed for, in any order.
 
     Returns:
-        Whether it is (only) too old, and the reason in words.
+        Whether it is merely too old, and the reason in words.
     """
     if rules.tags is not None and not name_matches(rules.tags, tag):
         return False, f"tag {tag} does not match {rules.tags}"
@@ -321,7 +320,7 @@ def _asks_for_versions(rules: Rules) -> bool:
 def _outside(version: Version, versions: str) -> str | None:
     try:
         return None if version in _range(versions) else f"version {version} is not in {versions}"
-    except BadRange as error:  # settings are checked; this keeps decisions total all the same
+    except BadRange as error:  # settings are validated; this keeps decisions total anyway
         return f"the versions it waits for can't be read: {error}"
 
 
@@ -335,7 +334,7 @@ def _too_old(tag: str, rules: Rules, before: Iterable[str]) -> tuple[bool, str] 
 
 
 def _newer_ones(tag: str, rules: Rules, others: Iterable[str]) -> list[str]:
-    """Return those of other tags that name a newer version, in their order."""
+    """Return the other tags with a newer version, in their order."""
     version = version_of(tag, rules.tag_prefix)
     if version is None:
         return []

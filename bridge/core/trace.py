@@ -1,7 +1,7 @@
-"""Which delivery the work at hand is about, so that every log line says it by itself.
+"""The delivery that the current work is about, which every log line includes.
 
-The id of the delivery is the trace: it leads from the webhook over decision and deployment
-to what is shown of it. Tasks and threads that are started take it along.
+The delivery's id is the trace, from the webhook through decision and deployment to the feedback.
+New tasks and threads inherit it.
 """
 
 from contextvars import ContextVar, Token
@@ -10,17 +10,17 @@ _current: ContextVar[str] = ContextVar("trace", default="")
 
 
 def current() -> str:
-    """Return the delivery at hand; "" if there is none."""
+    """Return the current delivery; "" if there is none."""
     return _current.get()
 
 
 def follow(delivery: str | None) -> None:
-    """From here on, this task is about a delivery."""
+    """Set the delivery of this task from here on."""
     _current.set(delivery or "")
 
 
 class about:  # noqa: N801 - read as a word: `with about(delivery):`
-    """What is done inside is about a delivery."""
+    """Set the delivery inside a `with` block."""
 
     __slots__ = ("_before", "_delivery")
 

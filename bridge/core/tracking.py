@@ -1,9 +1,9 @@
-"""Find the backend's record of a deployment that we asked for.
+"""Find the backend's record of a deployment that we requested.
 
-The backend gives no id in answer to "deploy" (facts.md), so a token goes out in title and
-description. It can be read while the job waits or runs. A Git deploy overwrites both at its
-end with the commit: such a record may be ours, or that of a person who deployed the same app.
-Pure: the records come in, the verdict goes out.
+The backend returns no id from "deploy" (facts.md), so we send a token in the title and the
+description. It can be read while the job waits or runs. At its end, a Git deploy overwrites both
+with the commit: such a record may be ours, or that of a person who deployed the same app.
+Pure: records in, verdict out.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _TOKEN = re.compile(r"\[br-[0-9a-f]+\]")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A record of the backend's history, as far as finding ours needs it.
+    """The fields of a backend's record that are needed to find ours.
 
     Attributes:
         text: title and description.
@@ -38,13 +38,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What the backend's records say of one deployment.
+    """The backend's records of one deployment.
 
     Attributes:
-        ours: its record, where that is sure: by its pinned id, by our token, or as the only
-            one that has built our commit since.
-        doubtful: records that ended since and no longer tell who asked for them, newest
-            first; one of them may be ours. Empty where `ours` is known.
+        ours: its record, if certain: by its pinned id, by our token, or as the only one that has
+            built our commit since.
+        doubtful: records that ended since and no longer show who requested them, newest first;
+            one of them may be ours. Empty if `ours` is known.
     """
 
     ours: Seen | None = None
@@ -54,16 +54,16 @@ class Match:
 def token_for(salt: str, deployment_id: str) -> str:
     """Return the token of a deployment that is decided with this salt.
 
-    The salt is random, and new at every decision: a bridge whose data was restored from an older
-    copy gives the same ids again, and must not take records from before for its own. The token
-    is written down with the deployment, so it is the same at every try.
+    The salt is random, and new for every decision: a bridge restored from an older copy assigns the
+    same ids again, and must not mistake earlier records for its own. The token is stored with the
+    deployment, so it is the same at every attempt.
     """
     digest = hashlib.blake2b(f"{salt}\0{deployment_id}".encode(), digest_size=8).hexdigest()
     return token_of(digest)
 
 
 def token_of(digits: str) -> str:
-    """Return the token that some hexadecimal digits make, e.g. `[br-0123456789abcdef]`."""
+    """Return the token with some hexadecimal digits, e.g. `[br-0123456789abcdef]`."""
     return f"[br-{digits}]"
 
 
@@ -77,7 +77,7 @@ def title_of(deployment: Deployment) -> str:
 
 
 def description_of(deployment: Deployment) -> str:
-    """Return the description: the whole commit, where the wish came from, and the token."""
+    """Return the description: the full commit, the trigger, and the token."""
     parts = [
         deployment.commit and f"commit {deployment.commit}",
         f"by {deployment.trigger}",
@@ -88,7 +88,7 @@ def description_of(deployment: Deployment) -> str:
 
 
 def marked(deployment: Deployment, record: Seen) -> bool:
-    """Tell whether a record is ours by its pinned id or our token, not by inference."""
+    """Return whether a record is ours by its pinned id or our token, not by inference."""
     has_token = bool(deployment.token) and deployment.token in record.text
     return has_token or record.id == deployment.backend_id
 
@@ -104,16 +104,16 @@ def match(
     """Find a deployment among the app's newest records.
 
     Args:
-        doubt: it may never have arrived, or may have been lost since, so that even a record of
-            our commit may be another's.
-        since: our build can't have begun before; by the backend's clock.
-        pinned: records that are known to be of other deployments.
+        doubt: it may never have arrived, or may have been lost since, so even a record of our
+            commit may be another's.
+        since: the earliest possible start of our build, by the backend's clock.
+        pinned: records that are known to belong to other deployments.
     """
     for record in records:
         if marked(deployment, record):
             return Match(record)
     if deployment.backend_id is not None or deployment.action is Action.REDEPLOY:
-        return Match()  # a redeploy keeps our token to its end and after
+        return Match()  # a redeploy keeps our token, even after its end
     left = [
         record
         for record in records
@@ -130,9 +130,9 @@ def match(
 
 
 def _may_be_ours(deployment: Deployment, record: Seen) -> bool:
-    """Tell a record that has lost its title from one that never was ours.
+    """Return whether a record without our title may still be ours.
 
-    What runs, or failed before its title was overwritten, would still bear our token.
+    One that runs, or failed before its title was overwritten, would still have our token.
     """
     return (
         record.id not in deployment.known_before
@@ -142,27 +142,27 @@ def _may_be_ours(deployment: Deployment, record: Seen) -> bool:
     )
 
 
-# ── Decide what a look at the backend says of a deployment that it has accepted ─────────────────
+# ── Judge an accepted deployment by what the backend shows ──────────────────────────────────────
 
 
 class Verdict(StrEnum):
-    """What is known of a deployment that does not move on."""
+    """The verdict on a deployment that does not progress."""
 
-    WAIT = "wait"  # it moves on, or it is too early to say
-    LOST = "lost"  # it never began, so asking again is safe
-    DROPPED = "dropped"  # a person has emptied the backend's queue: nothing else can have
-    UNTOLD = "untold"  # it may have run, and the backend does not tell
+    WAIT = "wait"  # it progresses, or it is too early to say
+    LOST = "lost"  # it never began, so requesting it again is safe
+    DROPPED = "dropped"  # a person has emptied the backend's queue; there is no other explanation
+    UNTOLD = "untold"  # it may have run, and the backend does not report it
     UNCLOSED = "unclosed"  # its record is open, but nothing works on it any more
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long the backend may show nothing new; seconds.
+    """How long the backend may show nothing new, in seconds.
 
     Attributes:
-        lost: for which it may show neither a job nor a record of what it can have lost.
-        untold: the same where nothing explains that, or where it does not tell its queue.
-        unclosed: for which it may show an open record and no job of its app.
+        lost: without a job and a record, if the backend may have lost them.
+        untold: the same if nothing explains it, or if the backend does not list its queue.
+        unclosed: with an open record, but without a job of its app.
     """
 
     lost: float = 10.0
@@ -172,15 +172,15 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What one look has shown.
+    """What one poll has shown.
 
     Attributes:
-        present: its job or its record is there.
-        open: its record says that it runs.
-        idle: the queue is told, and has no job of the app. None: the queue is not told.
-        blocked: the queue has an older job of the app, which builds first: so neither has a restart
-            emptied it, nor has the turn of this one come.
-        at_work: its job is being worked on.
+        present: its job or its record exists.
+        open: its record is in the running state.
+        idle: whether the queue has no job of the app; None if the queue is not listed.
+        blocked: the queue has an older job of the app, which builds first. So no restart has
+            emptied the queue, and it was not this one's turn yet.
+        at_work: its job is active.
     """
 
     present: bool
@@ -192,13 +192,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What the looks at one deployment have shown so far; times in seconds since 1970.
+    """What the polls of one deployment have shown so far; times in seconds since 1970.
 
     Attributes:
-        since: from then on the looks have shown nothing, or the first look.
+        since: since when the polls have shown nothing, or the first poll.
         seen_at: when this process last saw its job or record.
-        began: its job was seen at work and no look has failed since, so it has a record.
-        idle_since: from then on the looks have shown an open record and no job of the app.
+        began: its job was seen active and no poll has failed since, so it has a record.
+        idle_since: since when the polls have shown an open record and no job of the app.
     """
 
     since: float
@@ -207,7 +207,7 @@ class Sight:
     idle_since: float | None = None
 
     def after(self, shown: Shown, now: float) -> "Sight":
-        """Take in one more look."""
+        """Return the sight after one more poll."""
         unclosed = shown.open and shown.idle is True
         return replace(
             self,
@@ -218,12 +218,12 @@ class Sight:
         )
 
     def blinded(self, now: float) -> "Sight":
-        """Take in a look that failed: nobody can say what was not there meanwhile."""
+        """Return the sight after a failed poll, which proves no absence."""
         return replace(self, since=now, began=False, idle_since=None)
 
 
 def within(moment: float, earliest: float, latest: float) -> float:
-    """Return a time that a backend tells as it can be: its clock may be wrong by any amount."""
+    """Limit a backend's time to what is possible: its clock may be wrong by any amount."""
     return max(min(moment, latest), earliest)
 
 
@@ -236,13 +236,13 @@ def verdict(
     shown: Shown,
     timing: Timing,
 ) -> Verdict:
-    """Judge a deployment by what the looks have shown.
+    """Judge a deployment by what the polls have shown.
 
     Args:
-        now: when the newest look began: its answers tell nothing of what came after.
-        watched_since: from then on no look at the backend has failed or taken long, so it can't
-            have been restarted, nor can its database have been away.
-        shown: by the newest look.
+        now: when the newest poll began: its answers do not cover later events.
+        watched_since: since when no poll of the backend has failed or been slow, so neither it can
+            have restarted, nor can its database have been away.
+        shown: by the newest poll.
     """
     absent = now - sight.since
     if sight.idle_since is not None:
@@ -254,7 +254,7 @@ def verdict(
     if deployment.backend_id is not None:
         return Verdict.UNTOLD
     there_at = sight.seen_at or deployment.asked_at or 0.0
-    # A time to come was written by a process with another clock, so it tells nothing.
+    # A time in the future was written by a process with another clock, so it proves nothing.
     kept = shown.blocked or watched_since <= there_at <= now
     if kept and (sight.seen_at is not None or deployment.state is State.QUEUED):
         return Verdict.DROPPED
@@ -263,20 +263,20 @@ def verdict(
     return Verdict.LOST
 
 
-# ── The end of a build that only its log tells ──────────────────────────────────────────────────
+# ── The end of a build according to its log ─────────────────────────────────────────────────────
 
 CLOSING = "Error occurred ❌"
-"""The last line of the log of each failed deployment, as Dokploy writes it."""
+"""The last log line of every failed deployment, as Dokploy writes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndInLog:
-    """The end of a build by its log, where its record stays open or a restart closed it.
+    """The end of a build according to its log, if its record stays open or a restart closed it.
 
     Attributes:
         ended: it has ended, or may have, so it is not requested again.
         words: what the log says.
-        excerpt: its lines that are worth showing.
+        excerpt: the log lines worth showing.
     """
 
     ended: bool
@@ -288,7 +288,7 @@ def end_in(tail: str, failure: Failure) -> EndInLog:
     """Read the end of a log (facts.md).
 
     Args:
-        tail: "" where the backend does not tell logs.
+        tail: "" if the backend does not return logs.
         failure: what `failure_in` finds in it.
     """
     excerpt = failure.excerpt or None

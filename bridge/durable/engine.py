@@ -1,10 +1,10 @@
 """The workflow engine: DBOS Transact, configured for this project and kept behind `Flows`.
 
-There is one queue, partitioned by flow and key, so that flows of one key run one at a time and in
-the order of their ids. It has no other limit: however many flows wait inside for something that is
-away, the next one begins at once (docs/notes/0031). The dispatcher is woken whenever this process
-has changed the queue: a flow was enqueued, has ended, was dropped or was requeued. The sharp edges
-named here are those of durability.md, which measured them.
+There is one queue, partitioned by flow and key: flows of one key run one at a time, in the order of
+their ids. It has no other limit: however many flows are waiting for something that is away, the
+next one begins at once (docs/notes/0031). The dispatcher is woken whenever this process has changed
+the queue: a flow was enqueued, has ended, was dropped or was requeued. The sharp edges mentioned
+here are those of durability.md, which measured them.
 """
 
 import asyncio
@@ -40,35 +40,35 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# ── What a flow's state in the engine's tables means ────────────────────────────────────────────
+# ── The states of flows in the engine's tables ──────────────────────────────────────────────────
 
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
-"""The states of flows that never go on."""
+"""The final states of flows."""
 
 FORGETTABLE = ("SUCCESS", "ERROR", "CANCELLED")
-"""The states of flows that are deleted once they are old."""
+"""The states of flows that are deleted after a while."""
 
 MOST_SUCCESSORS = 3
-"""How often another flow takes up the work of one that has ended too early."""
+"""How often another flow resumes the work of one that ended too early."""
 
 
 class Need(Enum):
-    """What has to be done so that a flow is under way."""
+    """What a flow needs to become active."""
 
     NOTHING = "nothing"
     START = "start"
-    ANOTHER = "another"  # it has ended too early, so another has to finish its work
+    ANOTHER = "another"  # it ended too early, so another one has to finish its work
 
 
 def need_of(status: str | None) -> Need:
-    """Return what a flow in this state needs; None stands for an unknown flow."""
+    """Return what a flow in this state needs; None means an unknown flow."""
     if status is None:
         return Need.START
     return Need.ANOTHER if status in ENDED else Need.NOTHING
 
 
 def newest(name: str, statuses: Container[str]) -> str:
-    """Return the name of the last flow that has taken up this work, the first or a successor."""
+    """Return the name of the last flow that has worked on this, the first or a successor."""
     number = 0
     while successor(name, number + 1) in statuses:
         number += 1
@@ -76,7 +76,7 @@ def newest(name: str, statuses: Container[str]) -> str:
 
 
 def successor(name: str, number: int) -> str:
-    """Return the name of a flow's successor of this number; number 0 is the flow itself."""
+    """Return the name of a flow's successor by number; number 0 is the flow itself."""
     return f"{name}~{number}" if number else name
 
 
@@ -87,12 +87,12 @@ def after(name: str, newest_name: str) -> str:
 
 
 def names_to_ask(names: Mapping[str, str], most: int) -> list[str]:
-    """Return the names of these flows and of all successors they may have."""
+    """Return the names of these flows and of all their possible successors."""
     return [successor(name, number) for name in names for number in range(most + 1)]
 
 
 class SeenTwice:
-    """Names that were found by two looks in a row.
+    """Names found by two consecutive searches.
 
     Between two writes of the engine a flow may look orphaned for a moment.
     """
@@ -101,7 +101,7 @@ class SeenTwice:
         self._before: set[str] = set()
 
     def of(self, found: Collection[str]) -> list[str]:
-        """Return those of these names that the last look had found as well."""
+        """Return the names that the last search had found as well."""
         again = sorted(self._before.intersection(found))
         self._before = set(found)
         return again
@@ -116,16 +116,16 @@ LOOK = 10.0
 """Seconds between two searches for orphaned workflows."""
 
 POLL = 5.0
-"""Seconds between two looks at the queue that nobody has asked for: the way back after a crash,
-and to what another process could not announce."""
+"""Seconds between two unrequested polls of the queue: they find work after a crash, and work that
+another process could not announce."""
 
 
 class DurableFlows:
     """Flows that survive the process, in the database behind `engine`.
 
-    DBOS is one per process, so this is too. Two processes with the same executor id would repeat
-    each other's effects (sharp edge 2): on SQLite the caller holds a lock on the data
-    directory, on Postgres each process has an id of its own, and `peers`.
+    There is one DBOS per process, so there is one of these. Two processes with the same executor id
+    would repeat each other's effects (sharp edge 2). So on SQLite the caller holds a lock on the
+    data directory, and on Postgres each process has its own id, and `peers`.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class DurableFlows:
         self._bodies.add(flow, body)
 
     async def launch(self) -> None:
-        """Start the engine; flows of a dead process go on by themselves.
+        """Start the engine; flows of a dead process resume by themselves.
 
         Raises:
             Unreachable: the database went away.
@@ -166,18 +166,18 @@ class DurableFlows:
             self._dbos = DBOS(config=self._config())
             take_log()
             self._flows = self._bodies.flows()
-            # On this loop's own thread, so that flows run on this loop, beside all the rest.
+            # On this loop's own thread, so flows run on this loop.
             with only_needed_threads():
                 DBOS.launch()
             await self._dispatch()
 
     async def _dispatch(self) -> None:
-        """Register the queue and start to take flows from it."""
+        """Register the queue and start taking flows from it."""
         assert self._dbos is not None
         queue = await DBOS.register_queue_async(
             QUEUE,
             partition_concurrency=1,
-            # A look claims the first flow of every key (sharp edge 8): see the top of this file.
+            # A poll claims the first flow of every key (sharp edge 8): see the top of this file.
             worker_concurrency=None,
             # Only processes of older releases poll at this interval; they share the queue.
             polling_interval_sec=0.1,
@@ -195,9 +195,9 @@ class DurableFlows:
             await self._enqueue(flow, id_, key, f"{flow}.{id_}")
 
     async def drop(self, flow: str, ids: Sequence[str]) -> None:
-        """Take waiting flows out of the queue, where others would wait behind them.
+        """Remove waiting flows from the queue, where others would wait behind them.
 
-        One that has just begun is cut off at its next step.
+        One that has just begun is interrupted at its next step.
 
         Raises:
             Unreachable: the database can't be written.
@@ -208,13 +208,13 @@ class DurableFlows:
             self._dispatcher.wake()
 
     async def ensure(self, flow: str, wanted: Mapping[str, str]) -> list[str]:
-        """See to it that flows of these ids, given with their keys, are under way.
+        """Make sure that the flows with these ids are active; `wanted` has their keys by id.
 
-        One that has ended too early, e.g. after a fault of the engine, gets a successor that
-        does its work anew.
+        One that ended too early, e.g. after a fault of the engine, gets a successor that repeats
+        its work.
 
         Returns:
-            The ids of those whose last successor has ended too early as well.
+            The ids of those whose last successor ended too early as well.
 
         Raises:
             Unreachable: the database can't be read or written.
@@ -255,12 +255,12 @@ class DurableFlows:
                 log.exception("orphaned workflows can't be found")
 
     async def look(self) -> None:
-        """Find orphaned workflows: what runs here and what the database says must agree.
+        """Find orphaned workflows: the running flows must agree with the database.
 
-        The database may have changed under us, e.g. to a replica that lagged, and its word counts.
+        The database may have changed under us, e.g. to a lagging replica, and it is authoritative.
         A flow that it assigns to this process, but that does not run here, would block its key,
-        so it goes back into the queue. A flow that runs here, but is assigned to another process,
-        would run twice, so it ends here. Without its row the queue would give nothing any more.
+        so it is requeued. A flow that runs here, but is assigned to another process, would run
+        twice, so it ends here. If the queue's row is missing, it is registered again.
 
         Raises:
             Unreachable: the database can't be read or written.
@@ -291,14 +291,14 @@ class DurableFlows:
             await self._dispatch()
 
     async def _pending(self) -> dict[str, str | None]:
-        """Return all flows under way, with the ids of the processes that run them."""
+        """Return all active flows, with the ids of the processes that run them."""
         pending = await DBOS.list_workflows_async(
             status="PENDING", load_input=False, load_output=False
         )
         return {flow.workflow_id: flow.executor_id for flow in pending}
 
     async def _known(self, names: Sequence[str]) -> dict[str, str]:
-        """Return the states of those of these flows that the engine knows."""
+        """Return the states of these flows, as far as the engine knows them."""
         found: dict[str, str] = {}
         for start in range(0, len(names), MANY):
             listed = await DBOS.list_workflows_async(
@@ -330,7 +330,7 @@ class DurableFlows:
     # ── other processes ───────────────────────────────────────────────────
 
     async def watch_peers(self) -> None:
-        """Take over what dead processes leave (sharp edge 1), as long as this one lives."""
+        """Take over dead processes' flows (sharp edge 1), as long as this process lives."""
         assert self._peers is not None
         await self._peers.watch(self._busy, self._take_over, self._dispatcher.wake)
 
@@ -340,7 +340,7 @@ class DurableFlows:
         return {executor for executor in pending.values() if executor is not None}
 
     async def _take_over(self, executor_id: str) -> None:
-        """Requeue a dead process's flows, ahead of those that wait behind them."""
+        """Requeue a dead process's flows, ahead of those that wait for them."""
         log.warning("flows of a process that is gone go on", extra={"executor": executor_id})
         with translated():
             await asyncio.to_thread(DBOS._recover_pending_workflows, [executor_id])  # noqa: SLF001 - the only way that keeps their queue and key
@@ -354,7 +354,7 @@ class DurableFlows:
             await DBOS.list_workflows_async(limit=1, load_input=False, load_output=False)
 
     async def stop(self) -> None:
-        """Stop the engine; what runs is cut off here and goes on at the next launch."""
+        """Stop the engine; running flows are interrupted and resume at the next launch."""
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         logging.getLogger("dbos").setLevel(logging.CRITICAL)  # it would tell of each cut below
@@ -363,13 +363,13 @@ class DurableFlows:
             try:
                 self._dispatcher.stop()
                 DBOS.destroy(workflow_completion_timeout_sec=0, destroy_registry=True)
-            except Exception:  # whatever it is, the process must not wait for it for ever
+            except Exception:  # any error: the process must not wait for ever
                 log.exception("the workflow engine could not be stopped")
             finally:
                 loop.call_soon_threadsafe(done.set_result, None)
 
-        # In a thread of its own, since it joins threads; and before the running bodies are
-        # cut off, so that nothing can write down the cut as their end.
+        # In a separate thread, because it joins threads; and before the running bodies are
+        # interrupted, so nothing can record the interruption as their end.
         threading.Thread(target=destroy, name="flows-stop").start()
         await done
         # It made its own executor, closed by now, the loop's default one (sharp edge 11).
@@ -381,7 +381,7 @@ class DurableFlows:
         self._engine.dispose()
 
     async def _hand_over(self, peers: "Peers") -> None:
-        """Leave our flows to others, as nothing of ours runs any more."""
+        """Leave our flows to others, now that none of them runs here."""
         from bridge.durable.peers import call
 
         await asyncio.to_thread(give_back, self._engine, self._executor_id)
@@ -401,7 +401,7 @@ class DurableFlows:
             "log_level": "WARNING",
             "console_log_level": "WARNING",
             "enable_otlp": False,
-            # We send no notifications: without listeners there is a connection less.
+            # We send no notifications: without listeners there is one connection less.
             "use_listen_notify": False,
             # Its listener looks once in this time whether it should end; we send it nothing.
             "notification_listener_polling_interval_sec": 0.25,

@@ -1,9 +1,8 @@
-"""The processes that work on one Postgres: who is alive, who is gone, and who calls.
+"""The processes that work on one Postgres: which are alive, and which hand over work.
 
-A process is alive while it holds an advisory lock of its own. The lock ends with the session, so
-with the process, without a clock that could be wrong. The same session listens for calls of
-processes that leave. It needs a direct connection: a pooler in transaction mode would give the
-session to others.
+A process is alive while it holds its own advisory lock. The lock ends with the session, and thus
+with the process, without depending on a clock. The same session listens for calls of processes that
+leave. It needs a direct connection: a pooler in transaction mode would share the session.
 """
 
 import asyncio
@@ -30,14 +29,14 @@ LOCKS = 0x62726467
 """The first of the two numbers of our advisory locks; the second one is the process's."""
 
 GRACE = 5.0
-"""Seconds that a process may be missing: after a restart of the server, all come back in turn."""
+"""Seconds that a process may be missing: after a server restart, they return one by one."""
 
 LOOK = 1.0
-"""Seconds between two looks at who is alive, and between two tries to come back."""
+"""Seconds between two checks for living processes, and between two attempts to reconnect."""
 
 ASK = 10.0
-"""Seconds between two times that all flows under way are asked for though nobody seems to be
-missing: a process may have come and gone between two looks."""
+"""Seconds between two queries for all active flows even if no process seems to be missing: one may
+have come and gone between two checks."""
 
 _ALIVE = """
 SELECT objid FROM pg_locks
@@ -60,7 +59,7 @@ def number_of(executor_id: str) -> int:
 
 
 def anybody_works(url: str) -> bool:
-    """Return whether any process is at work there; raise Unreachable."""
+    """Return whether any process works on that database; raise Unreachable."""
     try:
         with psycopg.connect(url, autocommit=True, **connect_arguments("command")) as db:
             return db.execute(_ALIVE, [LOCKS]).fetchone() is not None
@@ -69,11 +68,11 @@ def anybody_works(url: str) -> bool:
 
 
 CHANNEL = "bridge_flows"
-"""Where processes call each other to waiting flows."""
+"""The channel on which processes announce waiting flows."""
 
 
 def call(engine: sa.Engine) -> None:
-    """Have other processes look for waiting flows; whoever does not hear it looks later."""
+    """Have other processes check for waiting flows; those that miss it check later."""
     try:
         with engine.begin() as db:
             db.exec_driver_sql(f"NOTIFY {CHANNEL}")
@@ -82,7 +81,7 @@ def call(engine: sa.Engine) -> None:
 
 
 class Missing:
-    """The processes that are missing, and since when. Pure: the time is given."""
+    """The processes that are missing, and since when. Pure: the caller passes the time."""
 
     def __init__(self, grace: float) -> None:
         self._grace = grace
@@ -94,13 +93,13 @@ class Missing:
         return bool(self._since)
 
     def over(self, missing: Iterable[str], now: float) -> list[str]:
-        """Return those that have been missing for too long."""
+        """Return the processes that have been missing for too long."""
         self._since = {name: self._since.get(name, now) for name in missing}
         return [name for name, since in self._since.items() if now - since >= self._grace]
 
 
 Busy = Callable[[], Awaitable[set[str]]]
-"""Returns the processes that have flows under way."""
+"""Returns the processes with active flows."""
 
 TakeOver = Callable[[str], Awaitable[None]]
 """Requeues the flows of a process."""
@@ -118,7 +117,7 @@ class Peers:
         self._db: Connection | None = None
 
     async def join(self) -> None:
-        """Be seen as alive from here on; raises Unreachable."""
+        """Count as alive from here on; raise Unreachable."""
         try:
             await self._join()
         except psycopg.Error as error:
@@ -127,7 +126,7 @@ class Peers:
     async def watch(
         self, busy: Busy, take_over: TakeOver, called: Callable[[], None] = lambda: None
     ) -> None:
-        """Take over the flows of dead processes, and hear calls, as long as this one lives.
+        """Take over dead processes' flows, and receive calls, as long as this process lives.
 
         Args:
             called: called when another process may have left waiting flows to us.
@@ -147,21 +146,21 @@ class Peers:
             await asyncio.sleep(LOOK)
 
     async def leave(self) -> None:
-        """Be seen as gone from here on."""
+        """Count as gone from here on."""
         await self._drop()
 
     async def _join(self) -> None:
         arguments = connect_arguments("presence")
         self._db = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **arguments)
-        # It waits where the server has not noticed yet that our last session is over.
+        # This waits if the server has not noticed yet that our last session is over.
         await self._db.execute("SELECT pg_advisory_lock(%s, %s)", self._lock_of(self._executor_id))
         await self._db.execute(f"LISTEN {CHANNEL}")
 
     async def _hear(self, called: Callable[[], None]) -> None:
-        """Pass on what others have called since the last look.
+        """Pass on calls by others since the last check.
 
-        Waiting here for a call would wake the process ten times a second (psycopg looks whether
-        it was cancelled), for what is rare and may take a second.
+        Waiting for calls here would wake the process ten times a second (psycopg checks whether it
+        was cancelled), though calls are rare and may take a second.
         """
         assert self._db is not None
         async for _ in self._db.notifies(timeout=0):
@@ -180,12 +179,12 @@ class Peers:
             await self._take_over(name, take_over)
 
     def _may_miss(self, alive: set[int]) -> bool:
-        """Return whether it is worth asking who has flows under way: it costs more than a look."""
+        """Return whether to query the active flows, which costs more than this check."""
         is_late = time.monotonic() - self._asked_at >= ASK
         return alive != self._alive or self._missing.any or is_late
 
     async def _take_over(self, name: str, take_over: TakeOver) -> None:
-        """Take over under its lock, so that one of us does it, and not while it comes back."""
+        """Take over under the process's lock, so only one of us does, and not while it returns."""
         assert self._db is not None
         query = "SELECT pg_try_advisory_lock(%s, %s)"
         free = await (await self._db.execute(query, self._lock_of(name))).fetchone()

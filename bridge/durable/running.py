@@ -1,12 +1,12 @@
 """What runs in this process: the dispatcher, which starts waiting flows, and their bodies.
 
-The engine has a thread for each queue that asks the database, at an interval, which flows may run.
-An interval that is short enough for a quick start costs some percent of a core at rest, and half
-of it still passes before a flow begins. So the dispatcher runs the engine's own loop with a bell:
-it looks at once when this process has changed the queue, and otherwise only every few seconds.
+The engine has one thread per queue that polls the database for flows that may run. An interval
+short enough for a quick start costs some percent of a core at rest, and flows still wait half of it
+on average. So the dispatcher runs the engine's own loop with a bell: it polls at once when this
+process has changed the queue, and otherwise only every few seconds.
 
-The queue stays the only truth. A look is one transaction of the engine's that claims what the
-queue gives. One ring too many costs a look; one too few delays a flow by some seconds.
+The queue remains the only source of truth. A poll is one transaction of the engine's that claims
+what the queue offers. One ring too many costs a poll; one too few delays a flow by some seconds.
 docs/notes/0029-starting-flows-at-once.md lists the races.
 """
 
@@ -28,22 +28,22 @@ from bridge.ports.flows import Steps
 THREAD = "flows-dispatcher"
 
 STOP_SECONDS = 10.0
-"""How long a look that is under way may take until the process ends without it."""
+"""How long a running poll may take before the process ends without it."""
 
 LOOKS_A_SECOND, LOOKS_AT_ONCE = 20.0, 10.0
-"""Looks that a bell causes at most, in the long run and in one go: each takes milliseconds, and
-however much there is to start, they must not take the processor from all the rest."""
+"""The most polls that a bell causes, in the long run and in a burst: each takes milliseconds, and
+they must not take the processor from everything else, however much there is to start."""
 
 
 class Bell(threading.Event):
     """A stop event for the engine's loop, whose `wait` also ends when it rings.
 
-    A ring is kept until the next `wait` returns. What was committed before it rang is seen by
-    the look that follows, also when it rings during another look.
+    A ring is kept until the next `wait` returns. The poll that follows sees everything committed
+    before the ring, even if it rang during another poll.
     """
 
     def __init__(self, seconds: float) -> None:
-        """Have `wait` end after about so many seconds when nobody rings."""
+        """Make `wait` end after about so many seconds if nobody rings."""
         super().__init__()
         self._seconds = seconds
         self._rung = threading.Event()
@@ -51,7 +51,7 @@ class Bell(threading.Event):
         self._counted_at = time.monotonic()
 
     def ring(self) -> None:
-        """Have the loop look at once; from any thread."""
+        """Make the loop poll at once; may be called from any thread."""
         self._rung.set()
 
     def set(self) -> None:
@@ -60,10 +60,10 @@ class Bell(threading.Event):
         self._rung.set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for a ring, the time to look anyway, or the stop; return whether to stop.
+        """Wait for a ring, the next regular poll, or the stop; return whether to stop.
 
-        The engine's `timeout` comes from a row that processes of other releases share, which
-        have no bell; how often this process looks is not their business.
+        Ignore the engine's `timeout`: it comes from a row shared with processes of other releases,
+        which have no bell.
         """
         del timeout
         if not self.is_set():
@@ -73,7 +73,7 @@ class Bell(threading.Event):
         return self.is_set()
 
     def _pause(self) -> float:
-        """Return the seconds by which there were too many looks of late, and count one more."""
+        """Return the seconds to pause after too many recent polls, and count one more."""
         now = time.monotonic()
         earned = (now - self._counted_at) * LOOKS_A_SECOND
         self._allowed = min(self._allowed + earned, LOOKS_AT_ONCE) - 1
@@ -82,23 +82,23 @@ class Bell(threading.Event):
 
 
 class Dispatcher:
-    """Runs the engine's loop over a queue, in a thread of its own."""
+    """Runs the engine's loop over a queue, in a separate thread."""
 
     def __init__(self, seconds: float) -> None:
-        """Have it look every so many seconds by itself."""
+        """Poll every so many seconds without a ring."""
         self._seconds = seconds
         self._bell = Bell(seconds)
         self._thread: threading.Thread | None = None
 
     @property
     def runs(self) -> bool:
-        """Whether flows are started; the engine's loop ends when its queue is gone."""
+        """Whether flows are started; the engine's loop ends if its queue is gone."""
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, engine: DBOS, queue: Queue) -> None:
-        """Start what waits in this queue, from now on."""
+        """Start the flows that wait in this queue, from now on."""
         self._bell = Bell(self._seconds)
-        self._bell.ring()  # something may wait since before this process was there
+        self._bell.ring()  # flows may have been waiting since before this process started
         arguments = (self._bell, engine, queue)
         self._thread = threading.Thread(
             target=queue_worker_thread, args=arguments, name=THREAD, daemon=True
@@ -106,11 +106,11 @@ class Dispatcher:
         self._thread.start()
 
     def wake(self) -> None:
-        """Look at once: something was committed that may let a flow begin."""
+        """Poll at once: a commit may let a flow begin."""
         self._bell.ring()
 
     def stop(self) -> None:
-        """Start nothing any more; blocks while a look is under way."""
+        """Start no more flows; block while a poll is running."""
         self._bell.set()
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
@@ -118,11 +118,11 @@ class Dispatcher:
 
 @contextmanager
 def only_needed_threads() -> Iterator[None]:
-    """Have the engine launch without two threads that would ask the database all the time.
+    """Launch the engine without two threads that would constantly poll the database.
 
-    One looks for queues and runs a loop for each, also for one of its own that we leave empty.
-    The other looks for flows that are delayed or have a time limit, which ours never are; on
-    Postgres it would keep a connection for that. There is no setting for either.
+    One finds queues and runs a loop for each, including one of its own that we leave empty. The
+    other finds delayed flows and those with a time limit, of which we have none; on Postgres it
+    would keep a connection open. There is no setting for either.
     """
     replaced: dict[str, Any] = {
         name: getattr(launching, name) for name in ("queue_thread", "background_jobs_thread")
@@ -162,7 +162,7 @@ class Bodies:
     """The bodies by their flow's name, and the flows that run in this process."""
 
     def __init__(self, ended: Callable[[], None]) -> None:
-        """Take what to call when the end of a flow is written down."""
+        """Take the callback for each recorded end of a flow."""
         self._ended = ended
         self._bodies: dict[str, Body] = {}
         self._running: dict[str, asyncio.Task[Any]] = {}
@@ -197,11 +197,11 @@ class Bodies:
     async def _run(self, body: Body, id_: str) -> None:
         task = asyncio.current_task()
         assert task is not None
-        # The engine writes down the outcome in this same task, after the body has returned.
+        # The engine records the outcome in this same task, after the body has returned.
         task.add_done_callback(lambda _: self._ended())
         name = DBOS.workflow_id or id_
-        # The engine runs a flow a second time if its database has lost that it runs. It knows
-        # only the newer run, so the older one ends; a body looks first at what is done already.
+        # The engine runs a flow a second time if its database has lost the first run. It knows only
+        # the newer run, so the older one ends; a body first checks what is already done.
         await self.cut_off([name])
         self._running[name] = task
         try:
@@ -212,8 +212,8 @@ class Bodies:
 
 
 def _workflow(flow: str, work: Flow) -> Flow:
-    # JSON that any release reads, not pickle (edge 9). A flow may be recovered without end: the
-    # machine may die often, and the deployment must still come to its end.
+    # JSON that any release can read, not pickle (edge 9). Recovery is unlimited: the machine may
+    # die often, and the deployment must still come to its end.
     @DBOS.workflow(
         name=flow,
         serialization_type=WorkflowSerializationFormat.PORTABLE,

@@ -17,14 +17,14 @@ from bridge.core.database import connect_arguments
 from bridge.core.errors import Rejected, Unreachable
 
 PORTABLE: Serializer = DBOSPortableJSON
-"""How the engine writes what a flow does not say how to write."""
+"""The engine's default serialiser."""
 
 _NOTHING = frozenset({"gAROLg==", "gAVOLg=="})
 """None, pickled by Python up to 3.13 and from 3.14 on."""
 
 
 def refuse_pickles() -> None:
-    """Have the engine refuse pickles, whatever a row says; it has no setting for that."""
+    """Make the engine refuse pickles, whatever a row says; it has no setting for that."""
     DefaultSerializer.deserialize = _nothing_else  # type: ignore[method-assign, assignment]
 
 
@@ -42,8 +42,8 @@ def _nothing_else(_: DefaultSerializer, serialized: str) -> Any:
 log = logging.getLogger(__name__)
 
 VERSION = "1"
-"""Pinned: by default it is a hash of the source, and a new release would strand what
-waits (sharp edge 3). Raise it only with flows that can't replay what older ones recorded."""
+"""Pinned: by default it is a hash of the source, and a new release would strand waiting flows
+(sharp edge 3). Raise it only if new flows can't replay what older ones recorded."""
 
 NAME = "dokploy-bridge"
 """The name of this application among others in the same tables."""
@@ -52,12 +52,12 @@ QUEUE = "flows"
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Bring the engine's own tables up to date, as a launch does; safe from all at once."""
+    """Bring the engine's own tables up to date, as a launch does; safe in parallel."""
     _system_database(engine).run_migrations()
 
 
 def _system_database(engine: sa.Engine) -> SystemDatabase:
-    """Return access to the engine's tables without the engine, which has no public one."""
+    """Return access to the engine's tables without the engine, which has no public API for it."""
     refuse_pickles()
     return SystemDatabase.create(
         system_database_url=str(engine.url),
@@ -75,14 +75,14 @@ def _system_database(engine: sa.Engine) -> SystemDatabase:
 AWAY = (
     sa.exc.OperationalError,
     sa.exc.InterfaceError,
-    sa.exc.InternalError,  # e.g. a server that only reads, as after a failover
+    sa.exc.InternalError,  # e.g. a read-only server, as after a failover
     sa.exc.TimeoutError,
 )
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise Unreachable in place of the database's own errors."""
+    """Raise Unreachable instead of the database's own errors."""
     try:
         yield
     except AWAY as error:
@@ -97,20 +97,20 @@ def requeue(engine: sa.Engine, executor_id: str, names: Iterable[str]) -> None:
 
 
 def take_up(engine: sa.Engine, executor_id: str) -> None:
-    """Requeue what a predecessor of the same id left, before the engine is launched.
+    """Requeue the flows of a predecessor with the same id, before the engine is launched.
 
-    A launch does that as well, but in a thread that nobody can wait for, so that the first look
-    at the queue might come too early.
+    A launch does that as well, but in a thread that nobody can wait for, so the first poll of the
+    queue might be too early.
     """
     migrate(engine)
     _requeue_all(engine, executor_id)
 
 
 def give_back(engine: sa.Engine, executor_id: str) -> None:
-    """Requeue our own flows as we leave, so that none waits for us to come back."""
+    """Requeue our own flows when we leave, so none waits for our return."""
     try:
         _requeue_all(engine, executor_id)
-    except AWAY as error:  # then a peer takes them over, once it misses us
+    except AWAY as error:  # a peer takes them over once it misses us
         log.warning("flows can't be given back", extra={"why": type(error).__name__})
 
 
@@ -123,9 +123,9 @@ def _requeue_all(engine: sa.Engine, executor_id: str) -> None:
 
 
 class _Words(logging.Filter):
-    """Has DBOS log one line a message, without statements and their values.
+    """Makes DBOS log one line per message, without statements and their values.
 
-    Leaves out the messages about a flow that was dropped just as it began: we dropped it.
+    Omits messages about a flow that we dropped just as it began.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -146,7 +146,7 @@ _WORDS = _Words()
 
 
 def take_log() -> None:
-    """Route what DBOS logs into our log, instead of to the console in a form of its own."""
+    """Route DBOS's log into ours, instead of to the console in its own format."""
     logger = logging.getLogger("dbos")
     logger.addFilter(_WORDS)
     for handler in list(logger.handlers):
@@ -165,8 +165,8 @@ def give_log_back() -> None:
 def sqlite_engine(path: Path) -> sa.Engine:
     """Return an engine for the workflows' own SQLite file.
 
-    DBOS's default journal mode is five times slower (sharp edge 5); BEGIN IMMEDIATE and
-    foreign keys are as DBOS sets them on engines that it makes itself.
+    DBOS's default journal mode is five times slower (sharp edge 5); BEGIN IMMEDIATE and foreign
+    keys are set as DBOS does on its own engines.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = sa.create_engine(
@@ -186,7 +186,7 @@ def sqlite_engine(path: Path) -> sa.Engine:
 
     @event.listens_for(engine, "handle_error")
     def waits_for_it(context: Any) -> None:
-        """Report a full disk as a lock: DBOS waits for a lock, and gives up a flow otherwise."""
+        """Report a full disk as a lock: DBOS waits for locks, but gives up a flow otherwise."""
         error = context.original_exception
         if isinstance(error, sqlite3.OperationalError) and any(w in str(error) for w in _PASSES):
             waits = sqlite3.OperationalError(f"database is locked: {error}")
@@ -196,7 +196,7 @@ def sqlite_engine(path: Path) -> sa.Engine:
 
 
 _PASSES = ("disk is full", "disk I/O error")
-"""Errors of SQLite that pass; DBOS waits for their like on Postgres."""
+"""Temporary SQLite errors; DBOS waits for their counterparts on Postgres."""
 
 
 def postgres_engine(url: str, *, connections: int = 5) -> sa.Engine:

@@ -1,4 +1,4 @@
-"""HTTP listeners: limits for their connections, and logs that nobody can flood or read.
+"""HTTP listeners: connection limits, and logs that can't be flooded and contain no secrets.
 
-The bridge's own listener and those of the embedded backend share it.
+The bridge's own listener and those of the embedded backend share this code.
 """

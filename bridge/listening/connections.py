@@ -1,8 +1,8 @@
-"""Connections that are left to aiohttp: limited in number, and in how long they may not read.
+"""Limit aiohttp's connections: their number, and how long they may leave responses unread.
 
-Aiohttp closes idle connections, but not those that keep asking and never read the answers; and it
-has no limit for their number. Here a new connection replaces the one that has been silent longest,
-so idle connections can't starve new ones.
+Aiohttp closes idle connections, but not those that keep sending requests and never read the
+responses; and it has no limit for their number. Here a new connection replaces the one that has
+been silent longest, so idle connections can't starve new ones.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 SAID_EVERY = 60.0
-"""Seconds, at least, between two log lines of a listener."""
+"""The shortest time between two log lines of a listener, in seconds."""
 
 
 def count_nothing() -> None:
@@ -61,7 +61,7 @@ class Crowd:
         self._closed = 0
 
     def end(self) -> None:
-        """Log what was not logged yet; nothing follows."""
+        """Log the remaining count; nothing follows."""
         if self._timer is not None:
             self._timer.cancel()
             self._say()
@@ -69,20 +69,20 @@ class Crowd:
             self._timer.cancel()
 
 
-# ── the guests ───────────────────────────────────────────────────────────────────────────────────
+# ── the connections ──────────────────────────────────────────────────────────────────────────────
 
 _PREFIX = 64
-"""Bits of an IPv6 address that tell one client from another: each has all addresses below."""
+"""Bits of an IPv6 address that identify a client, which has all addresses below."""
 
 
 class ConnectionLimits:
     """All connections, the one that has been silent longest first.
 
     Args:
-        most: of them at a time.
-        patience: seconds that one may leave its answers unread.
-        each: of them at a time from one client; None sets no limit.
-        crowd: told of each one that is closed for another; None tells nobody.
+        most: connections at a time.
+        patience: seconds that one may leave its responses unread.
+        each: connections at a time from one client; None sets no limit.
+        crowd: called for each connection that is replaced, if any.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class ConnectionLimits:
         return Guest(self, protocol)
 
     def welcome(self, protocol: asyncio.Protocol, transport: Any, data: bytes) -> None:
-        """Leave a connection to aiohttp's protocol, with what has come already."""
+        """Hand a connection to aiohttp's protocol, with the received bytes."""
         guest = Guest(self, protocol)
         transport.set_protocol(guest)
         guest.connection_made(transport)
@@ -177,14 +177,14 @@ class Guest(asyncio.Protocol):
         return self._protocol.eof_received()
 
     def pause_writing(self) -> None:
-        """Start its time-out: its answers pile up, so it has to read them, or go."""
+        """Start its time-out: its unread responses pile up."""
         self._unread = self._connection_limits.loop.call_later(
             self._connection_limits.patience, self.abort
         )
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """Stop its time-out: it has read them."""
+        """Stop its time-out: it has read the responses."""
         self._reads()
         self._protocol.resume_writing()
 
@@ -201,7 +201,7 @@ class Guest(asyncio.Protocol):
 
 
 def client_of(transport: Any) -> str:
-    """Return its client: an address, of IPv6 the network that one client has."""
+    """Return its client: an address, or for IPv6 the client's network."""
     peer = transport.get_extra_info("peername")
     host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
     if ":" not in host:

@@ -1,4 +1,4 @@
-"""A listener for an aiohttp application, whose connections are limited from the first byte on."""
+"""A listener for an aiohttp application, with connections limited from the first byte on."""
 
 import asyncio
 import logging
@@ -27,9 +27,9 @@ _sparing = RateLimitedLog(logging.getLogger(__name__))
 
 
 def quiet_logger(name: str) -> logging.Logger:
-    """Aiohttp's logger: malformed HTTP is its sender's fault, and no reason for a traceback.
+    """Return a logger for aiohttp that logs malformed HTTP briefly, since the sender is at fault.
 
-    Nor may the log hold it: it quotes the line at fault, which may hold a secret.
+    Aiohttp's own message quotes the malformed line, which may contain a secret.
     """
     logger = logging.getLogger(name)
     logger.addFilter(_is_ours)
@@ -45,11 +45,11 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 
 async def nameless(_: web.Request, response: web.StreamResponse) -> None:
-    """Set the Server header: nobody needs to know which releases run here."""
+    """Set the Server header, without any release."""
     response.headers.pop("Server", None)
 
 
-# ── refusals of aiohttp's own, in the listener's form ────────────────────────────────────────────
+# ── aiohttp's own error responses, in the listener's format ──────────────────────────────────────
 
 SERVER = "dokploy-bridge"
 """Without a version: aiohttp would name its own and Python's."""
@@ -57,7 +57,7 @@ SERVER = "dokploy-bridge"
 FAILED_INSIDE = "the bridge failed inside; its log says more"
 
 Say = Callable[[int, str], web.Response]
-"""Makes a refusal of a status and its words."""
+"""Returns an error response, given its status and text."""
 
 NO_HTTP: Mapping[type[BaseException], str] = {
     LineTooLong: "a line of the request is too long",
@@ -67,12 +67,12 @@ NO_HTTP: Mapping[type[BaseException], str] = {
     BadStatusLine: "the request's first line can't be one of HTTP/1.1",
     PayloadEncodingError: "the request's body is not encoded as its headers say",
 }
-"""Return the words for a malformed request."""
+"""The texts for malformed requests."""
 
 UNREADABLE = "what came can't be read as a request of HTTP/1.1; send Host, and one length"
 
 NOTHING_THERE = "there is nothing at that address"
-"""The address itself is never told: somebody may have put a secret into it."""
+"""It never repeats the address: somebody may have put a secret into it."""
 
 _WORDS = {
     HTTPStatus.NOT_FOUND: NOTHING_THERE,
@@ -95,8 +95,8 @@ class _Handler(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what can't be read, or failed; no signal of the application is sent for it."""
-        super().handle_error(request, status, exc, message)  # for what it logs, and raises
+        """Answer malformed or failed requests, without sending the application's signals."""
+        super().handle_error(request, status, exc, message)  # it logs, and raises
         kinds = (words for kind, words in NO_HTTP.items() if isinstance(exc, kind))
         answer = self._say(status, next(kinds, UNREADABLE) if status < 500 else FAILED_INSIDE)
         answer.headers["Server"] = SERVER
@@ -106,7 +106,7 @@ class _Handler(RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; a refusal of aiohttp's own gets our words before."""
+        """Send a response; replace the text of aiohttp's own errors with ours."""
         if isinstance(resp, web.HTTPException) and resp.status >= HTTPStatus.BAD_REQUEST:
             words = _WORDS.get(HTTPStatus(resp.status), HTTPStatus(resp.status).phrase)
             answer = self._say(resp.status, words)
@@ -117,7 +117,7 @@ class _Handler(RequestHandler):
 
 
 def _of_our_versions(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
-    """Make requests so that no answer claims a version that is not spoken here, as HTTP/2.0."""
+    """Limit requests to our HTTP versions, so no response claims another one, e.g. HTTP/2.0."""
 
     def made(message: RawRequestMessage, *others: Any) -> web.BaseRequest:
         newest = HttpVersion11 if message.version >= HttpVersion11 else HttpVersion10
@@ -127,11 +127,11 @@ def _of_our_versions(make: Callable[..., web.BaseRequest]) -> Callable[..., web.
 
 
 class Refusing:
-    """Makes a protocol for each connection.
+    """Creates a protocol for each connection.
 
     Args:
-        server: of aiohttp's runner, which ends the connections.
-        settings: of its protocols.
+        server: the server of aiohttp's runner, which closes the connections.
+        settings: the settings of its protocols.
     """
 
     def __init__(self, server: web.Server, say: Say, settings: Mapping[str, Any]) -> None:
@@ -146,7 +146,7 @@ class Refusing:
 
     @property
     def connections(self) -> list[RequestHandler]:
-        """Return the open ones."""
+        """Return the open connections."""
         return self._server.connections
 
 
@@ -166,9 +166,9 @@ class Listener:
 
     Args:
         name: of the listener in logs, e.g. "sites".
-        most: connections at a time, of which one client has no more than half.
-        say: makes refusals in the form that the application's own have.
-        settings: further ones of `aiohttp.web.AppRunner`.
+        most: connections at a time; one client gets at most half.
+        say: creates error responses in the application's format.
+        settings: further settings of `aiohttp.web.AppRunner`.
     """
 
     def __init__(
@@ -204,7 +204,7 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """Return its address on this machine, e.g. "http://127.0.0.1:41807"."""
+        """Return its URL on this machine, e.g. "http://127.0.0.1:41807"."""
         return local_url(self._host, self._port)
 
     @property
@@ -233,7 +233,7 @@ class Listener:
         self._port = self._listener.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop taking requests, finish running ones."""
+        """Stop accepting requests, finish running ones."""
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.close()
@@ -242,13 +242,13 @@ class Listener:
 
 
 def local_url(host: str, port: int) -> str:
-    """Return the URL on this machine of what listens on an address."""
+    """Return the URL on this machine of a listener on an address."""
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def share_of_files(part: int, most: int) -> int:
-    """Return a listener's limit of connections: one in `part` of the files that may be open."""
+    """Return a listener's connection limit: one in `part` of the files that may be open."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return most

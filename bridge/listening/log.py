@@ -7,9 +7,9 @@ from typing import Any
 
 
 class RateLimitedLog:
-    """Writes `burst` lines at once and `rate` a second; the next one says how many were left out.
+    """Writes `burst` lines at once and `rate` a second; the next line says how many were omitted.
 
-    The metrics have the real number.
+    The metrics have the exact number.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Read apps from their backends into the journal, each in turn, and note backends in trouble."""
+"""Read apps from their backends into the journal, in rotation, and note backends in trouble."""
 
 import asyncio
 import json
@@ -14,18 +14,18 @@ from bridge.ports.clock import Clock
 from bridge.ports.journal import Apps, Notes
 
 ROUND = 240.0
-"""Seconds in which every app is read, so that one whose repository was changed is found within five
-minutes even if no listing tells of the change."""
+"""Seconds to read every app once: a changed repository is found within five minutes, even if no
+listing shows the change."""
 
 HOURLY = 1000
-"""Requests that a backend gets at most in an hour in which nothing happens."""
+"""The most requests that a backend gets in an hour without activity."""
 
 SPARED = 2
-"""Of these, requests of one tick that the listing and the probes need."""
+"""Of these, the requests per tick for the listing and the probes."""
 
 
 class Rota:
-    """Remembers how each app was listed, and takes the apps in turn."""
+    """Remembers how each app was listed, and schedules readings in rotation."""
 
     def __init__(self) -> None:
         self._signals: dict[str, str] = {}
@@ -41,8 +41,8 @@ class Rota:
 
         Args:
             known: ids of the apps whose sources are known.
-            read_at: when each was read last, whether or not it was found then.
-            share: how many of the others, those first that were read longest ago.
+            read_at: when each was last read, whether or not it was found.
+            share: how many of the others to read, least recently read first.
         """
         changed: list[App] = []
         others: list[App] = []
@@ -54,15 +54,15 @@ class Rota:
         return changed + others[:share]
 
     def note(self, listed: Mapping[str, str]) -> None:
-        """Remember how each app was listed, by id, once those that were due are stored."""
+        """Remember how each app was listed, by id, once the due apps are stored."""
         self._signals = dict(listed)
 
 
 def share_of(apps: int, every: float, per_request: int) -> int:
-    """Return how many apps to read in turn at each tick.
+    """Return how many apps to read in rotation at each tick.
 
-    That is as many as complete the round in time, but no more than keep within the hour's requests
-    if a server answers one app at a time.
+    That is enough to complete the round in time, but stays within the hourly limit if a server
+    answers one app at a time.
 
     Args:
         every: seconds between two ticks.
@@ -74,17 +74,17 @@ def share_of(apps: int, every: float, per_request: int) -> int:
 
 
 Known = Callable[[str], Collection[str]]
-"""Returns the ids of a backend's apps as far as they are known."""
+"""Returns the known ids of a backend's apps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a backend said.
+    """The result of reading a backend.
 
     Attributes:
-        asked: ids of the apps that it was asked about; those not `found` are gone.
-        listed: how each of all its apps is listed, by id, if a listing was read.
-        began: when it was asked.
+        asked: ids of the requested apps; those not `found` are gone.
+        listed: how each of its apps is listed, by id, if a listing was read.
+        began: when the reading began.
     """
 
     backend: str
@@ -95,10 +95,10 @@ class Reading:
 
 
 class Reader:
-    """Reads all apps of a backend, those whose turn it is, or single ones.
+    """Reads all apps of a backend, those that are due, or single ones.
 
-    Reading and storing are two steps: the first raises what the backend raises, the second what our
-    own journal raises.
+    Reading and storing are separate steps: the first raises the backend's errors, the second those
+    of our own journal.
     """
 
     def __init__(
@@ -121,26 +121,26 @@ class Reader:
         self._lists: dict[str, tuple[float, frozenset[str]]] = {}
         self._kept_at: dict[str, float] = {}
         self.read_at: dict[str, float] = {}
-        """By the id of an app, when this process's newest reading of it began."""
+        """When this process's newest reading of each app began, by the app's id."""
 
     @property
     def all_at(self) -> float:
-        """When the oldest of the newest readings of all apps of a backend began."""
+        """The earliest start among the backends' newest complete readings."""
         return min(map(self.all_of_at, self._backends), default=math.inf)
 
     def all_of_at(self, backend: str) -> float:
-        """Return when the newest reading of all apps of one backend began."""
+        """Return when the newest complete reading of one backend began."""
         return self._all_at.get(backend, -math.inf)
 
     def marks(self) -> dict[str, "Mark"]:
-        """Return how far each backend was read that this process has read."""
+        """Return how far this process has read each backend."""
         return {
             name: Mark(at, min((self.read_at.get(id_, -math.inf) for id_ in ids), default=at))
             for name, (at, ids) in self._lists.items()
         }
 
     def reads(self, backend: str) -> bool:
-        """Return whether this process can ask that backend."""
+        """Return whether this process can reach that backend."""
         return backend in self._backends
 
     async def all(self, name: str) -> Reading:
@@ -148,9 +148,9 @@ class Reader:
         return await self._listed(name, whole=True)
 
     async def in_turn(self, name: str) -> Reading:
-        """Read the apps that are new or may have changed, and those whose turn it is.
+        """Read the apps that are new, may have changed, or are due in the rotation.
 
-        The first time, and if a backend can't read single apps, that is all of them.
+        Read all of them the first time, or if the backend can't read single apps.
         """
         return await self._listed(name, whole=name not in self._all_at)
 
@@ -161,7 +161,7 @@ class Reader:
         return Reading(name, frozenset(app.id for app in apps), found, None, began)
 
     async def keep(self, reading: Reading) -> None:
-        """Store what was read, except for what a later reading has read by now."""
+        """Store what was read, except for apps that a later reading has covered."""
         newer = {id_ for id_ in reading.asked if self._kept_at.get(id_, 0.0) > reading.began}
         asked = reading.asked - newer
         found = [app for app in reading.found if app.id in asked]
@@ -202,7 +202,7 @@ class Reader:
         return Reading(name, frozenset(app.id for app in due), found, listed, began)
 
 
-# ── How far each backend was read: what came later, its apps may have missed ────────────────────
+# ── How far each backend was read: its apps may have missed later pushes ────────────────────────
 
 MARKED = "apps read"
 """The journal's key for how far each backend was read."""
@@ -213,20 +213,20 @@ class Mark:
     """The times up to which a backend's apps are known, in seconds since 1970.
 
     Attributes:
-        listed: when it was last asked which apps there are.
-        whole: when that one of its apps was read whose reading is the oldest.
+        listed: when its list of apps was last read.
+        whole: the oldest of the times at which its apps were last read.
     """
 
     listed: float
     whole: float
 
     def later(self, other: "Mark") -> "Mark":
-        """Return the later of two, each field by itself."""
+        """Return the later of two marks, field by field."""
         return Mark(max(self.listed, other.listed), max(self.whole, other.whole))
 
 
 def write_marks(marks: Mapping[str, Mark]) -> str:
-    """Return marks by the name of their backend, as text."""
+    """Return marks by backend name, as text."""
     return json.dumps({name: asdict(one) for name, one in sorted(marks.items())})
 
 
@@ -236,7 +236,7 @@ def read_marks(text: str | None) -> dict[str, Mark]:
 
 
 async def unread_since(journal: Notes) -> dict[str, float]:
-    """Return since when each backend in trouble could not be read, by its name."""
+    """Return since when each backend in trouble has been unreadable, by its name."""
     troubles = read_troubles(await journal.recall(NOTED))
     marks = read_marks(await journal.recall(MARKED))
     return {name: marks[name].listed for name in troubles if name in marks}
@@ -262,7 +262,7 @@ class Trouble:
 
 
 def write_troubles(troubles: Mapping[str, Trouble]) -> str:
-    """Return troubles by the name of their backend, as text."""
+    """Return troubles by backend name, as text."""
     return json.dumps({name: asdict(one) for name, one in sorted(troubles.items())})
 
 
@@ -272,20 +272,20 @@ def read_troubles(text: str | None) -> dict[str, Trouble]:
 
 
 PATIENCE = 1.0
-"""Seconds for the journal to answer; its own line in `/readyz` says when it does not."""
+"""Seconds for the journal to answer; its own line in `/readyz` shows when it does not."""
 
 
 CLASHES = "backends with the same ids"
-"""The journal's key for backends that have apps by the ids of another's, and what to do."""
+"""The journal's key for backends whose app ids clash with another's, and the remedy."""
 
 
 async def clashes_in(journal: Notes) -> dict[str, str]:
-    """Return the backends that have apps by the ids of another's, and what to do."""
+    """Return the backends whose app ids clash with another's, and the remedy."""
     return dict(json.loads(await journal.recall(CLASHES) or "{}"))
 
 
 class Troubles:
-    """Stores the troubles that one process has, if they have changed, for other processes."""
+    """Stores the troubles that this process sees, when they change, for other processes."""
 
     def __init__(self, journal: Notes) -> None:
         self._journal = journal
@@ -295,7 +295,7 @@ class Troubles:
         self._clashes: str | None = None
 
     async def note_clashes(self, found: Mapping[str, str]) -> None:
-        """Store which backends have apps by the ids of another's; raise Unreachable."""
+        """Store which backends' app ids clash with another's; raise Unreachable."""
         text = json.dumps(dict(sorted(found.items())))
         if text != self._clashes:
             await self._journal.note(CLASHES, text)
@@ -307,8 +307,8 @@ class Troubles:
         """Store why each backend can't be read, and since when; raise Unreachable.
 
         Args:
-            found: by the backend's name; read once earlier notes are stored.
-            unread: backends that have not answered this process yet; what was stored of them stays.
+            found: by backend name; read once earlier notes are stored.
+            unread: backends that have not answered this process yet; their stored notes stay.
         """
         async with self._noting:
             self._since = {name: self._since.get(name, now) for name in found}

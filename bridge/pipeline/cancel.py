@@ -1,7 +1,7 @@
 """A person's cancel, step by step; the body of a durable flow.
 
-The decision has ended what waits with us. Here waiting jobs are dropped in the backend, and a
-running build is cancelled if the backend can. Each step is recorded in the deployment's history.
+The decision has already ended what waits in the bridge. This flow drops waiting jobs at the backend
+and cancels a running build if the backend can. The deployment's history records each step.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from bridge.ports.journal import Journal
 log = logging.getLogger(__name__)
 
 PAUSE = 0.5
-"""Seconds between two looks, and between two attempts while our own journal is away."""
+"""Seconds between two polls, and between two attempts while our own journal is away."""
 
 RETRY = Backoff(PAUSE, 8.0)
-"""Pauses between attempts while the backend is away: very many cancels may wait for it."""
+"""Pauses between attempts while the backend is away: many cancels may be waiting for it."""
 
 FAILURES = 3
 """How often a bug of our own is retried."""
@@ -34,7 +34,7 @@ MOST_OF_A_TITLE = 80
 """Characters of a title that somebody else chose."""
 
 SEEN_WITHIN = 1.5
-"""Seconds to look for a job that was dropped where it was seen: its record comes a little later."""
+"""Seconds to look for the record of a dropped job, which may appear a little later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class _Meant:
 
 @dataclass(slots=True)
 class _Others:
-    """Jobs of others that a backend drops together with ours: all that waits for an app.
+    """Other people's jobs that a backend drops with ours: it drops all that waits for an app.
 
     Attributes:
-        jobs: all that were found, at any attempt: the answer to one may have been lost.
-        listed: the backend tells its queue.
-        saw_ours: our job stood there as well, so what was asked for is listed by now.
+        jobs: those found in any attempt, since the answer to an attempt may be lost.
+        listed: whether the backend lists its queue.
+        saw_ours: whether our job was listed as well, so the list is up to date.
     """
 
     jobs: dict[QueuedJob, None] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class _Others:
     saw_ours: bool = False
 
     def add(self, deployment: Deployment, app: App, jobs: Sequence[QueuedJob] | None) -> None:
-        """Take in the queue as it is just before ours is dropped."""
+        """Add the jobs of the queue, as it is just before ours is dropped."""
         self.listed = jobs is not None
         ours = job_of(deployment, jobs)
         self.saw_ours = self.saw_ours or ours is not None
@@ -80,7 +80,7 @@ class _Others:
 
     @property
     def note(self) -> str:
-        """Return a sentence that names the dropped jobs, as far as they are known."""
+        """Return a sentence that names the dropped jobs, where they are known."""
         if self.jobs:
             return f"{DROPPED}, with what others had asked for there: {self.titles}"
         if not self.listed:
@@ -109,7 +109,7 @@ class Canceller:
 
         Args:
             may_kill: backends on whose hosts all builds may be interrupted.
-            late: seconds after a request within which a backend lists the job.
+            late: seconds within which a backend lists a requested job.
         """
         self._pollers = BackendPollers(backends, clock, journal.pinned, sleep=sleep)
         self._may_kill = may_kill
@@ -133,9 +133,9 @@ class Canceller:
         await steps.run("drop theirs", lambda: self._surely(self._drop_theirs, meant))
 
     async def _surely(self, work: Callable[[_Meant], Awaitable[None]], meant: _Meant) -> None:
-        """Repeat while our own journal is away: a cancel must not get lost.
+        """Retry while our own journal is away: a cancel must not get lost.
 
-        Nor may a bug of our own end it without a word to the person who asked.
+        A bug of our own must not end it silently either.
         """
         failures = 0
         while failures < FAILURES:
@@ -143,14 +143,14 @@ class Canceller:
                 return await work(meant)
             except Unreachable as error:
                 log.warning("cancel waits", extra={"why": str(error)})
-            except Exception:  # a bug; what a cancel could not do is said, never left open
+            except Exception:  # a bug; report what the cancel could not do, never leave it open
                 log.exception("a cancel failed inside", extra={"app": meant.app_id})
                 failures += 1
             await self._sleep(PAUSE)
         return await self._give_up(meant)
 
     async def _give_up(self, meant: _Meant) -> None:
-        """Note it on open deployments, where the person who asked looks."""
+        """Note the failure on open deployments, where the requester looks."""
         if (deployment := await self._going(meant)) is not None:
             why = "can't be cancelled: the bridge failed inside, its log says more"
             await self._journal.say(deployment.id, why)
@@ -195,7 +195,7 @@ class Canceller:
         listed = others.saw_ours or deployment.state is not State.ASKED
         shown, ended = await self._shown(app, deployment, listed=listed)
         if ended:
-            return  # its follower says how it ended; what runs now is somebody else's
+            return  # its follower records how it ended; the running job is somebody else's
         if not shown and deployment.state is not State.RUNNING:
             await self._journal.move(deployment.id, State.CANCELLED, others.note)
             return
@@ -208,7 +208,7 @@ class Canceller:
         await self._journal.say(deployment.id, f"cancel asked for: {words}")
 
     async def _has_begun(self, app: App, deployment: Deployment) -> bool:
-        """Return whether nothing of ours waits any more, so that only others would be dropped."""
+        """Return whether none of our jobs waits any more, so only others' would be dropped."""
         look = await self._pollers.of(app).look_now(deployment, app)
         active = look.job is not None and look.job.active
         return active or look.record is not None or bool(look.doubtful)
@@ -216,9 +216,9 @@ class Canceller:
     async def _drop_waiting(
         self, backend: Backend, app: App, deployment: Deployment, others: _Others
     ) -> None:
-        """Drop all that waits for the app.
+        """Drop everything that waits for the app.
 
-        What others had asked for is recorded first, since ours may begin or end meanwhile.
+        Record other people's jobs first, since ours may begin or end meanwhile.
         """
         others.add(deployment, app, await backend.queue())
         if others.jobs:
@@ -227,10 +227,10 @@ class Canceller:
         await backend.drop_waiting(app)
 
     async def _interrupt(self, backend: KillsBuilds, app: App, deployment: Deployment) -> str:
-        """Interrupt every Docker build on the app's host; return what that was.
+        """Interrupt every Docker build on the app's host; return a description of it.
 
-        It is recorded first, since the build may end before the answer is here. The owners of the
-        other builds are told as well.
+        Record it first, since the build may end before the answer arrives. Note it on the other
+        affected builds as well.
         """
         others = await self._also_building(app)
         await self._journal.mark_cancel(deployment.id, Cancel.INTERRUPTED)
@@ -260,7 +260,7 @@ class Canceller:
     async def _shown(self, app: App, deployment: Deployment, *, listed: bool) -> tuple[bool, bool]:
         """Return whether the backend still has it, as a job or a record, and whether it ended.
 
-        It looks for a while, since a list may lag, and what has begun is not dropped.
+        Poll for a while, since a list may lag, and a job that has begun is not dropped.
 
         Args:
             listed: the backend has shown it before.

@@ -26,9 +26,9 @@ AppIndex = Mapping[str, tuple[App, ...]]
 
 
 class Watched:
-    """The watch paths of all apps, compiled together by repository and kept warm.
+    """The watch paths of all apps, compiled together by repository and cached.
 
-    Safe to ask in any thread while another updates it.
+    Safe to read in any thread while another updates it.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -37,7 +37,7 @@ class Watched:
         self._added: dict[str, dict[str, tuple[str, ...] | None]] = {}
 
     def update(self, snapshot: AppIndex) -> None:
-        """Take over what has changed, at a cost in proportion to the change."""
+        """Apply what has changed, at a cost proportional to the change."""
         for key in [key for key in self._indexes if key not in snapshot]:
             del self._indexes[key], self._added[key]
         for key, apps in snapshot.items():
@@ -55,7 +55,7 @@ class Watched:
                     added[id_] = patterns
 
     def matcher(self, push: RefPushed) -> Matcher:
-        """Return the verdicts for one push, worked out for all apps when the first one asks."""
+        """Return the matches for one push, computed for all apps at the first call."""
 
         @cache
         def verdicts() -> dict[str, Hit | GlobError]:
@@ -69,7 +69,7 @@ class Watched:
 
 
 def index(apps: Iterable[App]) -> AppIndex:
-    """Return apps by repository, so that a push looks only at those that it may concern."""
+    """Return apps by repository, so a push only considers those that it may affect."""
     found: dict[str, list[App]] = defaultdict(list)
     for app in apps:
         for key in keys_of_app(app):
@@ -110,23 +110,23 @@ TROUBLE_PAUSE = 5.0
 """Seconds between two readings while a backend can't be read."""
 
 SELDOM = 60.0
-"""Seconds between two readings for pushes of repositories that were looked for before."""
+"""Seconds between two readings for pushes of repositories that earlier readings did not find."""
 
 FOLLOW_PAUSE = 2.0
 """Seconds between two checks whether another process has read something new."""
 
 INLINE = 0.25
-"""Seconds for which a batch of deliveries waits for a reading that has just begun; most take less.
-After that, those that need it come again, and the others go on."""
+"""Seconds that a batch of deliveries waits for a reading that has just begun; most take less.
+After that, the deliveries that need it are postponed, and the others go on."""
 
 LOOK_AGAIN = 0.1
-"""Seconds until those come again."""
+"""Seconds until postponed deliveries are tried again."""
 
 TICK = 2.0
-"""Seconds for which the timer waits for a reading; a longer one goes on beside the others."""
+"""Seconds that the timer waits for a reading; a longer one continues in the background."""
 
 Read = Callable[[str], Awaitable[Reading]]
-"""Read a backend, by its name."""
+"""Reads a backend, given its name."""
 
 Leads = Callable[[], Awaitable[bool]]
 """Returns whether it is this process's turn."""
@@ -163,8 +163,8 @@ class Catalog:
         Args:
             book: the bridge's own rules, laid over what the backends say.
             every: seconds between two readings.
-            eager: least seconds between two readings that pushes of unknown repositories cause.
-            leads: whether this process reads the backends for all on the timer.
+            eager: minimum seconds between two readings caused by pushes of unknown repositories.
+            leads: whether this process reads the backends on the timer, for all processes.
             shared: whether other processes write the journal, too.
         """
         self._backends = backends
@@ -192,20 +192,20 @@ class Catalog:
         self._wake = asyncio.Event()
         self.reader = Reader(backends, journal, clock, self._known, every=every)
         self.ready = asyncio.Event()
-        """Set once there are apps to decide by; until then deliveries wait."""
+        """Set once apps are known; until then deliveries wait."""
         self.trouble: dict[str, str] = {}
         """Backends that could not be read the last time, and why."""
         self.clashes: dict[str, str] = {}
-        """Backends that have apps by the ids of another's, and what to do."""
+        """Backends whose app ids clash with another's, and the remedy."""
         self._troubles = Troubles(journal)
         self._answered: set[str] = set()
-        """Backends of which this process knows whether they can be read."""
+        """Backends that this process has read, or failed to read, at least once."""
 
     async def load(self) -> None:
-        """Start from what the journal knows; apps of backends that were removed are gone."""
+        """Start from the journal's apps; drop those of removed backends."""
         apps = await self._journal.apps()
         removed = {app.id for app in apps if app.backend not in self._backends}
-        if self._backends and removed:  # a process that has none leaves that to those that do
+        if self._backends and removed:  # a process without backends leaves this to the others
             await self._journal.renew_apps([], gone=removed)
         if apps:
             await self.follow()
@@ -215,10 +215,10 @@ class Catalog:
         try:
             while True:
                 woken = self._wake.is_set()
-                self._wake.clear()  # before the reading: what changes during it wakes again
+                self._wake.clear()  # before the reading: a change during it wakes again
                 try:
                     await self._tick(woken)
-                except BridgeError as error:  # our own journal: what was known stays
+                except BridgeError as error:  # our own journal: the known apps stay
                     log.warning("apps can't be kept", extra={"why": str(error)})
                 # Not wait_for: in Python 3.11 it swallows a cancel that comes with a wake.
                 with contextlib.suppress(TimeoutError):
@@ -228,7 +228,7 @@ class Catalog:
             await self.close()
 
     async def close(self) -> None:
-        """Stop the readings that are going on."""
+        """Stop the running readings."""
         tasks = [*self._anew.values(), *self._in_turn.values()]
         for task in tasks:
             task.cancel()
@@ -236,12 +236,12 @@ class Catalog:
             await asyncio.wait(tasks)
 
     async def _tick(self, woken: bool) -> None:
-        """Read the backends if it is time and our turn, else take what another process has read."""
-        leads = await self._leads()  # asked each time, so that the lead stays ours
+        """Read the backends if it is time and our turn, else load what another process has read."""
+        leads = await self._leads()  # called each time, to keep the lead
         if woken or not self.ready.is_set() or (leads and self._past(self._began, self._every)):
             self._began = self._clock()
             due = list(self._backends)
-        else:  # whoever has met a trouble
+        else:  # somebody has reported trouble
             due = [name for name in self.trouble if self._past(self._tried[name], self._period())]
         going = {name for name in due if _goes_on(self._in_turn.get(name))}
         if woken:
@@ -256,7 +256,7 @@ class Catalog:
         return not 0 <= self._clock() - moment < seconds
 
     async def follow(self) -> None:
-        """Take over what the journal has, if any process has written something new."""
+        """Load the journal's apps, if any process has written something new."""
         async with self._following:
             version = await self._journal.apps_version()
             if version != self._version:
@@ -264,19 +264,19 @@ class Catalog:
                 self._version = version
 
     def wake(self) -> None:
-        """Note that something has changed: read again soon."""
+        """Read again soon: something has changed."""
         self._wake.set()
 
     def look_at(self, backend: str) -> None:
-        """Read again soon, since a backend is said to be in trouble or to have changed.
+        """Read a backend again soon: it is reported to be in trouble or to have changed.
 
-        One that is known to be in trouble is read every few seconds anyway.
+        A backend known to be in trouble is read every few seconds anyway.
         """
         if backend in self._backends and backend not in self.trouble:
             self.wake()
 
     async def refresh(self) -> None:
-        """Read every app of every backend; one that can't be read keeps what was known of it."""
+        """Read every app of every backend; a backend that can't be read keeps its known apps."""
         self._began = self._clock()
         await asyncio.gather(*(self._read(name, self.reader.all) for name in self._backends))
         await self.follow()
@@ -285,7 +285,7 @@ class Catalog:
     def _begin(
         self, readings: dict[str, "asyncio.Task[None]"], names: Iterable[str], read: Read
     ) -> list["asyncio.Task[None]"]:
-        """Begin to read backends, each by itself; return these readings and those that go on."""
+        """Begin to read backends independently; return these readings and the running ones."""
         for name in names:
             if not _goes_on(readings.get(name)):
                 task = self._read(name, read)
@@ -293,7 +293,7 @@ class Catalog:
         return [readings[name] for name in names]
 
     async def _ended(self, readings: Collection["asyncio.Task[None]"], patience: float) -> bool:
-        """Return whether readings end in time; raise if our own journal is away."""
+        """Return whether the readings end in time; raise if our own journal is away."""
         if not readings:
             return True
         ended, going = await asyncio.wait(readings, timeout=patience)
@@ -304,11 +304,11 @@ class Catalog:
         return not going
 
     async def _read(self, name: str, read: Read) -> None:
-        """Read one backend, after an earlier reading of it; no other backend waits for that."""
+        """Read one backend, after any earlier reading of it; no other backend waits for that."""
         async with self._turns[name]:
             self._tried[name] = self._clock()
             reading = await self._read_one(name, read)
-            async with self._keeping:  # who comes first has an id that two backends have
+            async with self._keeping:  # the first backend keeps an id that two of them have
                 if reading is not None:
                     reading = await self._keep(reading)
                 self._answered.add(name)
@@ -324,19 +324,22 @@ class Catalog:
             self.wake()
 
     def _be_ready(self) -> None:
-        """Let deliveries be decided, if all backends were read or there are apps to decide by."""
+        """Let deliveries be decided once apps are known or all backends were read."""
         all_read = not self.trouble and self.reader.all_at > -math.inf
         if all_read or self._apps:
             self.ready.set()
 
     async def newer_than(self, moment: float, repository: Repository | None = None) -> float | None:
-        """Make sure that all apps were read after `moment`, e.g. when a push knows none of them.
+        """Make sure that all apps were read after `moment`, e.g. if none is known for a push.
 
         An app may have been created, or its repository changed, just before its first push. Reading
-        all apps for every push of a repository that nobody deploys would be expensive, so it is
-        done once in `eager` seconds, and once in SELDOM for one that was looked for a few times:
-        its push waits. Return when to come again, or None if the reading is newer now. While a
-        backend can't be read nobody can say that it has no such app.
+        all apps for every push of a repository that nobody deploys would be expensive. So they are
+        read at most once in `eager` seconds, or once in SELDOM for a repository that several
+        readings did not find; its push waits. While a backend can't be read, it may have such an
+        app.
+
+        Returns:
+            When to try again; None if the reading is new enough.
         """
         often = repository is not None and self._absent.often(repository)
         come_again = await self._read_after(
@@ -349,9 +352,9 @@ class Catalog:
     async def _read_after(
         self, moment: float, pause: float, repository: Repository | None
     ) -> float | None:
-        """Return None once they were read, or an app of the repository is known; else when to come.
+        """Return when to try again; None once they were read or an app of the repository is known.
 
-        A backend that can't be read holds up no other: those are read at once.
+        A backend that can't be read does not delay the others, which are read at once.
         """
         stale = [name for name in self._backends if self.reader.all_of_at(name) <= moment]
         now = self._clock()
@@ -366,7 +369,7 @@ class Catalog:
             return None
         if any(name in self.trouble for name in stale):
             return now + TROUBLE_PAUSE  # the timer reads again; waiting here would block others
-        # One that is ahead of our clock comes from a machine whose clock is.
+        # A time ahead of our clock comes from a machine whose clock is ahead.
         return None if min(moment, now) <= self.reader.all_at else self._clock() + LOOK_AGAIN
 
     def of(self, repository: Repository) -> tuple[App, ...]:
@@ -379,7 +382,7 @@ class Catalog:
         return self._snapshot
 
     def all(self) -> tuple[App, ...]:
-        """Return every app there is."""
+        """Return every app."""
         return tuple(self._apps.values())
 
     def get(self, app_id: str) -> App | None:
@@ -392,7 +395,7 @@ class Catalog:
         return self._backends.keys()
 
     def clocks_ahead(self) -> dict[str, float]:
-        """Return how many seconds each backend's clock is ahead of ours, where that is known."""
+        """Return how many seconds each backend's clock is ahead of ours, where known."""
         now = self._clock()
         return {
             name: ahead
@@ -404,7 +407,7 @@ class Catalog:
         return {app.id for app in self._apps.values() if app.backend == backend}
 
     async def _keep(self, reading: Reading) -> Reading:
-        """Store what was read, without apps by the ids of another backend's; return the rest."""
+        """Store what was read, except apps whose ids belong to another backend; return the rest."""
         name = reading.backend
         theirs = [
             app
@@ -435,7 +438,7 @@ class Catalog:
                 log.warning("apps can't be read", extra={"backend": name, "why": str(error)})
             self.trouble[name] = str(error)
             return None
-        except Exception as error:  # a bug; other backends are read all the same
+        except Exception as error:  # a bug; other backends are still read
             log.exception("apps can't be read", extra={"backend": name})
             self.trouble[name] = f"the bridge failed inside ({type(error).__name__})"
             return None
@@ -466,6 +469,6 @@ def _goes_on(reading: "asyncio.Task[None] | None") -> bool:
 
 
 def _tell(reading: "asyncio.Task[None]") -> None:
-    """Log why a reading failed that nobody waited for: our own journal was away."""
+    """Log why a background reading failed: our own journal was away."""
     if not reading.cancelled() and (error := reading.exception()) is not None:
         log.warning("apps can't be kept", extra={"why": str(error)})

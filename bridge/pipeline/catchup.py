@@ -1,8 +1,8 @@
-"""What the hosts could not deliver, fetched after an outage and on a timer.
+"""Fetch what the hosts could not deliver, after an outage and on a timer.
 
 GitHub never retries by itself, GitLab gives a webhook up after some failures; both list what they
-have sent. A delivery that never arrived is fetched and kept as if it had; what was never even sent
-is found by `reconcile`. How long the bridge was away shows in a mark that it renews while it runs.
+have sent. A delivery that never arrived is fetched and kept as if it had arrived; `reconcile` finds
+what was never sent. A timestamp that the bridge renews while it runs shows how long it was away.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ EVERY = 30.0
 """Seconds between two marks."""
 
 LONG = 4 * EVERY
-"""Seconds without a mark from which on it counts as an absence."""
+"""Seconds without a mark that count as an absence."""
 
 REMEMBERED = 7 * 86_400.0
 """Seconds for which an absence matters: no host lists its deliveries for longer."""
@@ -49,26 +49,26 @@ REMEMBERED = 7 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A time, in seconds since 1970, of which the data may know nothing."""
+    """A period, in seconds since 1970, that the data may not cover."""
 
     since: float
     until: float
 
     def covers(self, at: float | None) -> bool:
-        """Return whether something may have happened in it; None: nobody knows when."""
+        """Return whether a moment may lie in it; None is an unknown moment."""
         return at is None or self.since - EVERY <= at <= self.until
 
 
 async def last_absence(journal: Journal) -> Absence | None:
-    """Return the last absence that was noted. Raises Unreachable."""
+    """Return the last recorded absence; raise Unreachable."""
     text = await journal.recall(AWAY)
     return None if text is None else Absence(**json.loads(text))
 
 
 async def notice_absence(journal: Journal, inbox: Inbox, clock: Clock) -> Absence | None:
-    """Note and log for how long nobody was here; return None if somebody was until now.
+    """Record and log how long no bridge was running; return None if one was until now.
 
-    A recent earlier absence becomes part of it, since nobody may have asked the hosts in between.
+    A recent earlier absence is merged with it, since the hosts may not have been swept in between.
 
     Raises:
         Unreachable: the data can't be read or written.
@@ -77,7 +77,7 @@ async def notice_absence(journal: Journal, inbox: Inbox, clock: Clock) -> Absenc
     newest = next(iter(await inbox.newest(1)), None)
     if mark is not None:
         since = float(mark)
-    elif newest is not None:  # of a release that left no marks
+    elif newest is not None:  # data of a release that left no marks
         since = newest.received_at
     else:
         return None
@@ -92,7 +92,7 @@ async def notice_absence(journal: Journal, inbox: Inbox, clock: Clock) -> Absenc
 
 
 def _say(since: float, now: float, newest: Delivery | None, *, marked: bool) -> None:
-    asked = "hosts with a credential are asked for the pushes since then"
+    asked = "fetching the pushes since then from hosts with a credential"
     told = {
         "since": _date(since),
         "hours": round((now - since) / 3600, 1),
@@ -102,7 +102,7 @@ def _say(since: float, now: float, newest: Delivery | None, *, marked: bool) -> 
         why = "the bridge was away, or its data is a restored copy"
         log.warning("%s; %s", why, asked, extra=told)
     else:
-        log.info("the data does not say when the bridge was last here; %s", asked, extra=told)
+        log.info("the data does not say when the bridge last ran; %s", asked, extra=told)
 
 
 async def stay(journal: Journal, clock: Clock, *, sleep: Sleep = asyncio.sleep) -> None:
@@ -110,8 +110,8 @@ async def stay(journal: Journal, clock: Clock, *, sleep: Sleep = asyncio.sleep) 
     while True:
         try:
             await journal.note(ALIVE, str(clock()))
-        except BridgeError as error:  # logged elsewhere, too; a missing mark costs a look
-            log.debug("the mark of being here can't be written", extra={"why": str(error)})
+        except BridgeError as error:  # logged elsewhere, too; a missing mark costs one sweep
+            log.debug("the mark of a running bridge can't be written", extra={"why": str(error)})
         await sleep(EVERY)
 
 
@@ -120,23 +120,23 @@ def _date(at: float) -> str:
 
 
 MOST_SETTLED = 10_000
-"""Deliveries that are remembered as settled, so that each is refused or sent again once."""
+"""Settled deliveries to remember, so that each is rejected or sent again only once."""
 
 DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class CatchUpTiming:
-    """How much is caught up with, and how often.
+    """What to catch up with, and how often.
 
     Attributes:
         sweep: fetch what the hosts could not deliver.
-        reconcile: compare branches and tags with what was decided.
+        reconcile: compare branches and tags with the last decisions.
         every: seconds between two rounds.
-        window: seconds that a sweep looks back at first; GitHub lists three days.
-        overlap: seconds that later sweeps look back further than the last one.
+        window: seconds that the first sweep looks back; GitHub lists three days.
+        overlap: seconds by which later sweeps overlap the one before.
         grace: seconds that a host has for its own attempts.
-        hourly, burst: requests.
+        hourly, burst: limits of requests.
     """
 
     sweep: bool = True
@@ -150,10 +150,10 @@ class CatchUpTiming:
 
 
 class Sweeper:
-    """Fetches what a host has sent and we never got.
+    """Fetches deliveries that a host has sent and we never received.
 
-    Nobody has signed what is fetched: it is the host's word. If the owner of a webhook can shape
-    its payloads, they count only for that very repository.
+    What is fetched is not signed: we rely on the host. If the owner of a webhook can shape its
+    payloads, they count only for the webhook's own repository.
     """
 
     def __init__(
@@ -178,12 +178,12 @@ class Sweeper:
         self._budget = budget
         self._timing = timing
         self.trouble: dict[str, str] = {}
-        """Webhooks that send nothing at present, and why, by host, repository and hook."""
+        """Why webhooks send nothing at present, by host, repository and hook."""
         self._settled: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._absence: Absence | None = None
 
     async def round(self, apps: Iterable[App]) -> int:
-        """Look once at all webhooks of the apps' repositories; return how many were fetched."""
+        """Sweep all webhooks of the apps' repositories once; return how many were fetched."""
         fetched, swept, resting = 0, set[tuple[str, str, str]](), Resting()
         self._absence = await last_absence(self._journal)
         for host, name in wanted_of(apps, self._homes):
@@ -202,7 +202,7 @@ class Sweeper:
             except BridgeError as error:
                 resting.note(host, name, error)
                 why = {"repository": f"{host} {name}", "why": str(error)}
-                log.warning("webhooks can't be looked at", extra=why)
+                log.warning("webhooks can't be swept", extra=why)
         return fetched
 
     def _notice(self, host: str, name: str, hook: Hook) -> None:
@@ -222,7 +222,7 @@ class Sweeper:
         fetched = 0
         absence = self._absence
         if absence is not None and last is not None and float(last) >= absence.until:
-            absence = None  # it was dealt with
+            absence = None  # it was handled
         missed = await self._missed(api, hook, since, now, absence)
         for sending in missed[::-1]:  # the oldest first
             fetched += await self._fetch(api, host, hook, sending)
@@ -235,7 +235,7 @@ class Sweeper:
         """Return the last attempt of each delivery that was never answered.
 
         An answer during an absence does not count: it may be from before the data was restored.
-        What is kept after all is left out later, by its id.
+        Deliveries that turn out to be stored are skipped later, by their id.
         """
         tries: dict[str, Sending] = {}
         answered: set[str] = set()
@@ -256,7 +256,7 @@ class Sweeper:
         ]
 
     async def _fetch(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> bool:
-        """Keep one as if it had arrived; return False if it is there already."""
+        """Store one as if it had arrived; return False if it is already there."""
         if (host, hook.place, sending.id) in self._settled:
             return False
         if sending.delivery and await self._inbox.find(host, sending.delivery) is not None:
@@ -284,7 +284,7 @@ class Sweeper:
     async def _may_speak(
         self, host: str, hook: Hook, sending: Sending, envelope: Envelope, body: bytes
     ) -> bool:
-        """Return whether a payload speaks only of the repository that its webhook may speak for."""
+        """Return whether a payload names only the repository that its webhook belongs to."""
         if hook.speaks_for is None:
             return True
         try:
@@ -312,7 +312,7 @@ class Sweeper:
         return await asyncio.to_thread(self._hosts[host].parse, event, headers, body)
 
     async def _again(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> None:
-        """Have the host resend, once, what it lists without its payload."""
+        """Have the host resend, once, a delivery that it lists without its payload."""
         delivery = sending.delivery or sending.id
         if (host, hook.place, delivery) in self._settled:
             return
@@ -335,7 +335,7 @@ class Sweeper:
 
 
 class Catchup:
-    """Sweeping and reconciling on a timer; of several processes one does it."""
+    """Sweeps and reconciles on a timer, in one of several processes."""
 
     def __init__(
         self,
@@ -363,13 +363,13 @@ class Catchup:
             try:
                 await self.round()
             except BridgeError as error:
-                log.warning("nothing can be caught up with", extra={"why": str(error)})
-            except Exception:  # an unexpected answer of a host must not end the bridge
+                log.warning("can't catch up", extra={"why": str(error)})
+            except Exception:  # an unexpected response of a host must not end the bridge
                 log.exception("catching up failed inside")
             await self._sleep(self._timing.every)
 
     async def round(self) -> None:
-        """Sweep first: what a webhook tells is better than what is found."""
+        """Sweep, then reconcile: a webhook holds more than reconciling can find."""
         apps = self._catalog.all()
         if self._timing.sweep:
             await self._sweeper.round(apps)
@@ -390,7 +390,7 @@ def catchup(
     turn: Turn = at_once,
     apart: ParsesApart | None = None,
 ) -> Catchup:
-    """Put together what catches up."""
+    """Build the parts that catch up."""
     budget = Budget(clock, hourly=timing.hourly, burst=timing.burst)
     sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, timing, homes, apart)
     reconciler = Reconciler(apis, inbox, journal, clock, budget, grace=timing.grace, homes=homes)
@@ -398,12 +398,12 @@ def catchup(
 
 
 def _not_ours(envelope: Envelope) -> Envelope:
-    """Return an envelope that a host can have sent; raise Rejected, as the door does."""
+    """Return an envelope that a host can have sent; raise Rejected, as ingest does."""
     if envelope.event == FOUND_EVENT:
         raise Rejected(f"the event {FOUND_EVENT} is the bridge's own, no host sends it")
     return envelope
 
 
 def _ours(host: str, hook: Hook) -> bool:
-    """Return whether a webhook may lead here, by the path that we serve."""
+    """Return whether a webhook may lead here, judging by its path."""
     return hook.url is None or hook.url.split("?")[0].rstrip("/").endswith(f"/hooks/{host}")

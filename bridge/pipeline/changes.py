@@ -1,8 +1,8 @@
-"""The files that pushes change, asked of their hosts where the webhooks did not say.
+"""Find the files that pushes change, from their hosts if the webhooks do not list them.
 
-A question is asked in the background and its answer kept for a while; who asked before there
-is one comes again. So a host that is slow, or does not know a fresh commit yet, holds up
-nothing else, and after some seconds its silence is an answer, too.
+Requests run in the background and results are cached for a while; callers retry until a result
+is cached. A host that is slow, or does not know a fresh commit yet, delays nothing else. After
+some seconds, no response counts as "unknown".
 """
 
 import asyncio
@@ -24,16 +24,16 @@ log = logging.getLogger(__name__)
 
 MOST_KEPT = 256
 MOST_PATHS_KEPT = 300_000
-"""Of answers; some hold 100,000 paths."""
+"""Paths in cached answers; some hold 100,000."""
 
 AT_A_TIME = 8
-"""Questions that one host is asked at a time."""
+"""Concurrent requests to one host."""
 
 CROWDED = 64
-"""Questions that wait for their answers; from then on a list that may be right counts."""
+"""Pending questions from which on a push's own list is used, complete or not."""
 
 SILENCE_HOLDS = 60.0
-"""Seconds that "can't be told" is kept, so that all who asked get it; then it is asked anew."""
+"""Seconds to cache "unknown", so that all callers get it, before the host is queried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class _Key:
 
 
 class Changes:
-    """What differs between commits, by their hosts."""
+    """The differences between commits, as their hosts report them."""
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class Changes:
         """Take the parts.
 
         Args:
-            apis: by host; of the others nothing can be asked.
+            apis: by host; the others can't be queried.
             patience: seconds for a host to know a commit, or to come back.
-            pause: seconds between two tries.
-            ours: whether a push is of the server whose API is asked.
+            pause: seconds between two attempts.
+            ours: whether a push belongs to the server whose API is queried.
         """
         self._apis = apis
         self._clock = clock
@@ -83,13 +83,13 @@ class Changes:
         self._turns = {host: asyncio.Semaphore(AT_A_TIME) for host in apis}
 
     def can_ask(self, push: RefPushed) -> bool:
-        """Return whether we have a way to ask the host of a push."""
+        """Return whether the host of a push can be queried."""
         return push.repository.host in self._apis and self._ours(push)
 
     def seen(self, push: RefPushed, question: Question) -> RefPushed | None:
-        """Return the push as an app is to see it; None while that is being found out."""
+        """Return the push as an app should see it; None while the host is being queried."""
         if not question.firm and len(self._asking) >= CROWDED:
-            return push  # as after a day without us: it would take hours to ask about them all
+            return push  # as after a day's outage: to query the host for all would take hours
         note = ""
         for bases in question.bases:
             found = [self._ask(push, base) for base in bases]
@@ -105,14 +105,14 @@ class Changes:
         return with_paths(push, None, f"{question.why}; {note}" if note else question.why)
 
     async def close(self) -> None:
-        """Stop asking."""
+        """Stop all requests."""
         asking = list(self._asking.values())
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
 
     async def settled(self) -> None:
-        """Wait until everything that was asked has its answer."""
+        """Wait until every request has its answer."""
         while self._asking:
             await asyncio.gather(*self._asking.values(), return_exceptions=True)
 
@@ -135,7 +135,7 @@ class Changes:
         try:
             async with self._turns[key.host]:
                 found = await self._patiently(key)
-        except Exception as error:  # a question without an answer would be asked for ever
+        except Exception as error:  # a question without an answer would be repeated for ever
             log.exception("changed files can't be found", extra={"commit": key.head})
             found = ChangeSet(None, f"the bridge failed inside ({type(error).__name__})")
         finally:
@@ -143,7 +143,7 @@ class Changes:
         self._keep(key, found)
 
     async def _patiently(self, key: _Key) -> ChangeSet:
-        """Return the answer, also when it has to be waited for; in the end that there is none."""
+        """Return the answer, waiting for it if necessary; "unknown" in the end."""
         until = self._clock() + self._patience
         while True:
             try:
@@ -160,7 +160,7 @@ class Changes:
                 await self._sleep(pause)
 
     def _keep(self, key: _Key, found: ChangeSet) -> None:
-        # What differs between two commits never changes.
+        # The difference between two commits never changes.
         until = float("inf") if found.paths is not None else self._clock() + SILENCE_HOLDS
         if (old := self._kept.pop(key, None)) is not None:
             self._paths_kept -= len(old.found.paths or ())
@@ -176,15 +176,15 @@ class Changes:
 # ── Each app's own view of a push: the files that have changed since the commit that it runs ────
 
 LOOK = Backoff(0.2, 2.0, factor=1.5)
-"""Seconds until a push that waits for its host is looked at again; it grows in between."""
+"""Seconds, growing, until a push that waits for its host is tried again."""
 
 ASKS = frozenset({Reason.PATHS_UNKNOWN, Reason.NO_PATH_HIT})
-"""What a push's own list decides for want of a better one."""
+"""Decisions by a push's own list that a better list could change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What was decided of a push by its own list."""
+    """What was decided on a push by its own list."""
 
     seq: int
     push: RefPushed
@@ -193,11 +193,11 @@ class Decided:
 
 @dataclass(slots=True)
 class Seen:
-    """Pushes as apps are to see them.
+    """Pushes as apps should see them.
 
     Attributes:
-        views: by delivery and app, where that is not the push as it came.
-        waiting: seconds after which to come again, by delivery that can't be decided yet.
+        views: by delivery and app, where they differ from the push as it arrived.
+        waiting: seconds until the next attempt, by delivery that can't be decided yet.
     """
 
     views: dict[int, dict[str, RefPushed]] = field(default_factory=dict)
@@ -205,7 +205,7 @@ class Seen:
 
 
 class ViewFinder:
-    """Finds what apps are to see of pushes, where their own lists are not enough."""
+    """Finds each app's view of a push whose own list is not enough."""
 
     def __init__(self, changes: Changes, journal: Decisions) -> None:
         self._changes = changes
@@ -213,7 +213,7 @@ class ViewFinder:
         self._looks: dict[int, int] = {}
 
     async def of(self, decided: Sequence[Decided]) -> Seen:
-        """Return what there is to see by now; nothing waits here for a host."""
+        """Return the views known so far; never wait for a host."""
         those = [one for one in decided if self._changes.can_ask(one.push)]
         asking = {
             decision.app_id
@@ -235,7 +235,7 @@ class ViewFinder:
         return seen
 
     def _look(self, seen: Seen, one: Decided, questions: Mapping[str, Question]) -> None:
-        # All are asked before one is waited for; apps mostly have the same question.
+        # Start all requests before waiting for one; most apps need the same one.
         views = {asked: self._changes.seen(one.push, asked) for asked in set(questions.values())}
         if None in views.values():
             looks = self._looks[one.seq] = self._looks.get(one.seq, 0) + 1
@@ -247,6 +247,6 @@ class ViewFinder:
 
 
 def _before(one: Decided, live: Mapping[str, Live], decision: Decision) -> Live | None:
-    """Return what ran when the push came; one that waited may have been overtaken."""
+    """Return what ran when the push arrived; a push that waited may have been overtaken."""
     found = live.get(decision.app_id)
     return found if found is not None and found.seq < one.seq else None

@@ -1,7 +1,7 @@
 """A person's command → the same pipeline as a push → a reply.
 
-What acts is kept in the inbox before it is answered and decided like any delivery; what only asks
-reads the journal. Rights are checked each time (`lookup`).
+Commands that act are kept in the inbox before they are answered, and decided like any delivery;
+those that only read use the journal. Rights are checked each time (`lookup`).
 """
 
 from collections.abc import Sequence
@@ -34,13 +34,13 @@ from bridge.ports.journal import Audit, Journal
 from bridge.ports.outcomes import Audited, Explained
 
 REFUSED_AGAIN = 60.0
-"""Seconds in which the same refusal is recorded once: nobody can fill the audit log with them."""
+"""Seconds in which the same refusal is recorded once, so nobody can flood the audit log."""
 
 MOST_REFUSALS = 1000
 
 
 class ChatAudit:
-    """Records what was asked; the same refusal only once in a while."""
+    """Records requests in the audit log; the same refusal only once in a while."""
 
     def __init__(self, chat: str, journal: Audit, clock: Clock) -> None:
         self._chat = chat
@@ -68,7 +68,7 @@ class ChatAudit:
         key = (person.id, what, reply.app.id if reply.app else "")
         new = now - self._refusals.get(key, -REFUSED_AGAIN) >= REFUSED_AGAIN
         if new:
-            self._refusals.pop(key, None)  # moved to the end, so that the oldest comes first
+            self._refusals.pop(key, None)  # move it to the end, so the oldest comes first
             self._refusals[key] = now
             if len(self._refusals) > MOST_REFUSALS:
                 del self._refusals[next(iter(self._refusals))]
@@ -84,8 +84,7 @@ LISTED = 10
 """Deployments or decisions that an answer shows."""
 
 JUST_NOW = 50
-"""The newest deliveries that are checked: they may be undecided, and deploy what is to be
-cancelled."""
+"""The newest deliveries to check: they may be undecided, and deploy what should be cancelled."""
 
 
 ACTIONS = {
@@ -97,11 +96,11 @@ VERBS = {action: verb for verb, action in ACTIONS.items()}
 
 
 OF_THE_PAST = frozenset({Verb.HISTORY, Verb.WHY})
-"""What can be asked about an app that was deleted at its backend, too."""
+"""Commands that also work for an app that was deleted at its backend."""
 
 
 class ChatCommands:
-    """Answers people, and keeps what they ask for."""
+    """Answers people, and keeps their requests."""
 
     def __init__(
         self,
@@ -113,7 +112,7 @@ class ChatCommands:
         logs: BuildLogs,
         clock: Clock,
     ) -> None:
-        """Take the parts; `chat`: its key, the `host` of what is asked there."""
+        """Take the parts; `chat` is the `host` of the deliveries requested there."""
         self._chat = chat
         self._inbox = inbox
         self._journal = journal
@@ -128,7 +127,7 @@ class ChatCommands:
     async def answer(
         self, person: Person, place: Place, typed: Command | Unclear, id_: str
     ) -> Reply:
-        """Do or answer what somebody typed."""
+        """Carry out or answer what somebody typed."""
         if isinstance(typed, Unclear):
             return Sorry(typed.why, typed.suggestions)
         if typed.verb is Verb.HELP:
@@ -162,7 +161,7 @@ class ChatCommands:
         *,
         deployment: str = "",
     ) -> Reply:
-        """Do what somebody clicked or picked."""
+        """Carry out what somebody clicked or picked."""
         seen = self.apps(person, place, Right.VIEW)
         app = next((one for one in seen if one.id == app_id), None)
         if app is None:
@@ -200,7 +199,7 @@ class ChatCommands:
         """Record in the audit log that somebody asked for something, if that is worth it."""
         await self._audit.note(person, what, reply)
 
-    # ── acting and answering ──────────────────────────────────────────────
+    # ── actions and answers ───────────────────────────────────────────────
 
     async def _about(
         self, person: Person, place: Place, typed: Command, app: App, id_: str
@@ -261,7 +260,7 @@ class ChatCommands:
         """Return whether something waits or runs for an app, or has just been requested."""
         if any(one.app_id == app.id for one in await self._journal.open_deployments()):
             return True
-        # Only read: what `due` hands out is for the process that decides it, and nobody else would.
+        # Only read: `due` would claim deliveries, and this process may not decide them.
         lately = await self._inbox.newest(JUST_NOW)
         return any(one.state is DeliveryState.KEPT for one in lately)
 

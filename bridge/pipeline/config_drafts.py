@@ -1,4 +1,4 @@
-"""Changes of an app by chat: drafts that are shown first, and the flow that carries them out."""
+"""Configuration changes by chat: drafts to preview, and the flow that carries them out."""
 
 import asyncio
 import json
@@ -45,10 +45,10 @@ from bridge.ports.outcomes import DONE, UNKNOWN, WAITS, Audited
 T = TypeVar("T")
 
 PUSHES = 20
-"""How many recent pushes are tried."""
+"""How many recent pushes to try."""
 
 LOOKED_AT = 3 * PUSHES
-"""Decisions among which they are looked for: some were about commands."""
+"""How many decisions to search for them: some were about commands."""
 
 FRESH = 60.0
 """Seconds for which lists to choose from are cached."""
@@ -57,7 +57,7 @@ MOST_KEPT = 500
 
 
 class ConfigDrafts:
-    """Reads, plans and tries; see `ports.chats.ConfigDrafts`."""
+    """Reads, plans and tries changes; see `ports.chats.ConfigDrafts`."""
 
     def __init__(
         self,
@@ -86,13 +86,13 @@ class ConfigDrafts:
     # ── plans ─────────────────────────────────────────────────────────────
 
     async def now(self, app: App) -> Configured:
-        """Return how the app is configured at this moment."""
+        """Return how the app is configured now."""
         found = await self._configurer(app).now(app)
         self._kept.put(("now", app.id), found)
         return found
 
     async def lately(self, app: App) -> Configured:
-        """Return how it was configured a moment ago: for what is redrawn at every keystroke."""
+        """Return how it was configured a moment ago, for views redrawn at every keystroke."""
         return await self._kept.get(("now", app.id), lambda: self.now(app))
 
     async def plan(self, app: App, wanted: Wanted) -> Plan:
@@ -100,7 +100,7 @@ class ConfigDrafts:
         return await self._configurer(app).plan(app, wanted)
 
     async def keep(self, plan: Plan) -> str:
-        """Store a plan, sealed, until somebody agrees; return the draft's id."""
+        """Store a plan, sealed, until somebody confirms it; return the draft's id."""
         form = {"app": plan.app.id, "what": plan.what, "undoing": written(plan.undoing)}
         id_ = secrets.token_hex(12)
         await self._journal.keep_draft(id_, self._seal.close(json.dumps(form)))
@@ -130,7 +130,7 @@ class ConfigDrafts:
         key = (app.backend, account, path)
         return await self._kept.get(key, lambda: choices.branches(found, repository))
 
-    # ── trying it ─────────────────────────────────────────────────────────
+    # ── rehearsal ─────────────────────────────────────────────────────────
 
     async def rehearse(self, app: App, configured: Configured) -> Rehearsal:
         """Return what the app's recent pushes would do with that configuration."""
@@ -153,7 +153,7 @@ class ConfigDrafts:
                 body = await asyncio.to_thread(lambda of: of.body, delivery)
                 assert body is not None
                 event = await asyncio.to_thread(host.parse, delivery.event, delivery.headers, body)
-            except BridgeError:  # it was understood once, by a release that knew more
+            except BridgeError:  # only a newer release could read it
                 continue
             if isinstance(event, RefPushed):
                 found.append(event)
@@ -181,7 +181,7 @@ class ConfigDrafts:
 
 
 class _Kept:
-    """A cache of recent readings; callers that want the same at once wait for one reading."""
+    """A cache of recent readings; concurrent callers share one reading."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -228,7 +228,7 @@ UNANSWERED = 5
 
 
 class Configuring:
-    """Carries out changes that somebody agreed to in a chat."""
+    """Carries out changes that somebody confirmed in a chat."""
 
     def __init__(
         self,
@@ -245,8 +245,7 @@ class Configuring:
 
         Args:
             configurers: by the name of a backend.
-            permits: of each chat; asked again before anything is written, since rights may be
-                gone by then.
+            permits: of each chat; rights are checked again before anything is written.
         """
         self._configurers = configurers
         self._inbox = inbox
@@ -257,12 +256,12 @@ class Configuring:
         self._sleep = sleep
 
     async def run(self, steps: Steps, id_: str) -> None:
-        """Run the flow; `id_` holds the asking delivery's seq and the app."""
+        """Run the flow; `id_` holds the requesting delivery's seq and the app."""
         text, _, app_id = id_.partition(".")
         await steps.run("configure", lambda: self._surely(int(text), app_id))
 
     async def _surely(self, seq: int, app_id: str) -> None:
-        """Try until the change is made, or never will be."""
+        """Retry until the change is made or has failed for good."""
         tries, unanswered = 0, 0
         while True:
             try:
@@ -304,7 +303,7 @@ class Configuring:
             outcome = _refusal(error) if trouble is None else f"{WAITS}the backend: {error}"
         except BridgeError as error:
             outcome = _refusal(error)
-        except Exception as error:  # a bug; the person who asked has to hear of it all the same
+        except Exception as error:  # a bug; the requester must still learn of it
             log.exception("a change failed inside", extra={"seq": seq})
             outcome = f"{UNKNOWN}: the bridge failed inside ({type(error).__name__})"
         await self._settle(seq, note, outcome)
@@ -324,7 +323,7 @@ class Configuring:
             raise Rejected(f"{chat} is not set any more, so nobody may configure anything by it")
         if (why_not := await permits(asked.person, app, asked.channel)) is not None:
             raise Rejected(why_not)
-        if note.undoing:  # it was begun before
+        if note.undoing:  # an earlier attempt has begun it
             undoing = read_undoing(json.loads(self._seal.open(note.undoing)))
         else:
             undoing, noted = await self._begin(configurer, app, asked, note)
@@ -335,9 +334,9 @@ class Configuring:
     async def _begin(
         self, configurer: Configurer, app: App, asked: Asked, note: Audited
     ) -> tuple[Undoing, Audited]:
-        """Return what to make of what, and the audit entry."""
+        """Return the change to make, and the audit entry."""
         match asked.action:
-            case Action.DISCONNECT if not asked.draft:  # stored by a release that showed no view
+            case Action.DISCONNECT if not asked.draft:  # stored by a release without previews
                 plan = await configurer.plan(app, NoSource())
             case Action.CONFIGURE | Action.DISCONNECT:
                 what, undoing = await self._drafted(asked)
@@ -354,7 +353,7 @@ class Configuring:
         return await configurer.plan_undo(app, int(asked.draft[:9]))
 
     async def _drafted(self, asked: Asked) -> tuple[str, Undoing]:
-        """Return what was shown to the person, about this very app."""
+        """Return the change that the person was shown, for this very app."""
         sealed = await self._journal.draft(asked.draft)
         form = json.loads(self._seal.open(sealed)) if sealed else {}
         if form.get("app") != asked.target:
@@ -362,7 +361,7 @@ class Configuring:
         return str(form["what"]), read_undoing(form["undoing"])
 
     async def _settle(self, seq: int, note: Audited, outcome: str) -> None:
-        """Record the outcome, beside what was recorded before."""
+        """Add the outcome to the audit entry."""
         kept = await self._journal.change_of(seq)
         if kept is None:
             await self._journal.audit(replace(note, outcome=outcome))
@@ -375,7 +374,7 @@ def _by(asked: Asked) -> str:
 
 
 def _refusal(error: BridgeError) -> str:
-    """Return why it was not made, for the audit log and people, with what others changed."""
+    """Return why the change was not made, including what others changed, for people."""
     words = f"{type(error).__name__}: {error}"
     if isinstance(error, Overtaken | NotKept):
         words += f" ({'; '.join(lines_of(error.changed))})"
@@ -383,7 +382,7 @@ def _refusal(error: BridgeError) -> str:
 
 
 def _asked(seq: int, delivery: Delivery) -> Asked | None:
-    """Return what was asked; None if it is not kept any more, or can't be read."""
+    """Return the request; None if it is no longer stored, or can't be read."""
     try:
         body = delivery.body
         return None if body is None else parse_command(delivery.event, body)

@@ -1,11 +1,11 @@
 """Configure an app: read, merge, show, read again, write, read back.
 
-A save at the backend replaces what it does not name, so two people who change one app at a time
-could undo each other's work unnoticed. What is written is what was shown, on top of what was read.
-Whatever has changed in between is refused with the difference.
+A save at the backend resets every field that it does not name, so two people who change one app at
+the same time could silently undo each other's work. Only the previewed change is written, on top of
+what was read. If the app has changed in between, the write is refused with the difference.
 
-An answer may be lost after the backend has done what it was asked. Then what is there decides: it
-is read back, and what is missing is written again, within a bound (docs/notes/0033).
+A response may be lost after the backend has carried out the request. Then the app is read back, and
+the missing part is written again, a limited number of times (docs/notes/0033).
 """
 
 import asyncio
@@ -62,7 +62,7 @@ from bridge.ports.outcomes import DONE, Audited, Subscription
 T = TypeVar("T")
 
 PAUSES = (0.5, 1.0, 2.0)
-"""Seconds before a lost write is sent again, and before what can't be read is read again."""
+"""Seconds before a lost write is sent again, and before a failed read is repeated."""
 
 
 class Noted:
@@ -88,7 +88,7 @@ class Noted:
             await self._journal.settle(self._note.number, "done")
         elif isinstance(error, BridgeError):
             await self._journal.settle(self._note.number, f"{type(error).__name__}: {error}")
-        # Anything else interrupts it: the entry stays as begun, which is what is known.
+        # Any other error interrupts it, and the entry correctly stays "begun".
 
 
 # ── clearing an app's logs ───────────────────────────────────────────────────────────────────────
@@ -101,11 +101,11 @@ _HARM = (
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What clearing an app's deployments did: their records always stay.
+    """The result of clearing an app's deployments; their records always stay.
 
     Attributes:
-        removed: ids of the deployments whose logs were there before and are gone now.
-        kept: ids of those whose logs are still there.
+        removed: ids of the deployments whose logs existed before and are gone now.
+        kept: ids of those whose logs still exist.
     """
 
     removed: tuple[str, ...]
@@ -123,11 +123,11 @@ def check_nothing_open(
     Args:
         ours: the bridge's open deployments, of all apps.
         records: the backend's deployments of this app.
-        queue: the backend's jobs, of all apps; None if it is too old to tell.
+        queue: the backend's jobs, of all apps; None if it is too old to list them.
     """
     jobs = [job for job in queue or () if job.app == app.id]
     open_here = [one for one in ours if one.app_id == app.id]
-    # A running build has a job: a record that runs without one was never closed, and never will be.
+    # A running build has a job: a running record without one will never be closed.
     runs = queue is None and any(one.status is Progress.RUNNING for one in records)
     why = (
         "is being built"
@@ -150,7 +150,7 @@ def check_nothing_open(
 log = logging.getLogger(__name__)
 
 NEWEST = 20
-"""Changes of an app among which the one to undo is looked for."""
+"""How many of an app's changes to search for the one to undo."""
 
 
 @runtime_checkable
@@ -177,11 +177,11 @@ class Configurer:
         """Take the parts.
 
         Args:
-            book: the rules of `bridge.yaml`, which win over those that are set here.
-            seal: seals a change so that it can be undone; without it none can be.
-            wake: called after a change, if a catalog in this process wants to know.
-            shown: where a change that `apply` makes is shown; planned when it begins, so that no
-                change is made silently.
+            book: the rules of `bridge.yaml`, which override those that are set here.
+            seal: seals changes for undo; without it none can be undone.
+            wake: called after a change, to notify a catalog in this process.
+            shown: where a change that `apply` makes is published; planned when it begins, so no
+                change goes unnoticed.
         """
         self._backend = backend
         self._journal = journal
@@ -194,14 +194,14 @@ class Configurer:
         self._sleep = sleep
 
     async def now(self, app: App) -> Configured:
-        """Return how the app is configured at this moment."""
+        """Return how the app is configured now."""
         return Configured(await self._backend.saved(app), await self._journal.rules(app.id))
 
     async def plan(self, app: App, wanted: Wanted) -> Plan:
         """Return what a change would do; nothing is written.
 
         Raises:
-            Rejected: it is impossible; names the field, the value and the remedy.
+            Rejected: the change is impossible; names the field, the value and the remedy.
         """
         before = await self.now(app)
         after = merge(before, wanted)
@@ -223,12 +223,12 @@ class Configurer:
         )
 
     async def plan_undo(self, app: App, number: int | None = None) -> Plan:
-        """Return how a change of an app, or its newest, would be undone; nothing is written.
+        """Return how to undo one change of an app, by default its newest; nothing is written.
 
         Raises:
             NotFound: there is nothing to undo.
-            Rejected: what was stored of it is not enough, and why.
-            Overtaken: somebody has changed the same part since, and what.
+            Rejected: too little of it was stored; says why.
+            Overtaken: somebody has changed the same fields since; says which.
         """
         notes = await self._undoable(app, number)
         now = await self.now(app)
@@ -246,7 +246,7 @@ class Configurer:
         raise NotFound(f"there is no change of {app.label} to undo")
 
     def undoing_of(self, note: Audited) -> Undoing:
-        """Return what a change made of what; raise Rejected if that is not known (any more)."""
+        """Return the values before and after a change; raise Rejected if they are unknown."""
         if not note.undoing or self._seal is None:
             raise Rejected(
                 f"the change {note.number} of {note.app} was kept without what was before"
@@ -260,12 +260,12 @@ class Configurer:
         return undoing
 
     async def apply(self, plan: Plan, *, by: str) -> Configured:
-        """Write what was planned; return what the backend has now.
+        """Write the plan; return the configuration that the backend has now.
 
         Raises:
             Overtaken: somebody else was faster; nothing was written.
             NotKept: it was written and reads back differently.
-            HalfMade: a part of it was written.
+            HalfMade: only a part of it was written.
             Unanswered: it may have been written.
             Refused, Unreachable: nothing was written.
         """
@@ -282,7 +282,7 @@ class Configurer:
         return replace(note, undoing=self.sealed(plan.undoing), undoes=plan.undoes, seq=seq)
 
     def _not_undone(self, changed: Sequence[Changed]) -> Iterator[str]:
-        """Log before a change that it can't be undone, and why."""
+        """Yield a warning, before a change, that it can't be undone, and why."""
         if self._seal is None or not changed:
             return
         try:
@@ -291,20 +291,20 @@ class Configurer:
             yield f"this can't be undone, since what was before may hold secrets: {error}"
 
     def sealed(self, undoing: Undoing) -> str:
-        """Return what a change made and undoes, to be stored; "" without a seal."""
+        """Return the sealed values before and after a change; "" without a seal."""
         if self._seal is None:
             return ""
         try:
             return self._seal.close(json.dumps(written(undoing)))
-        except Rejected as error:  # without a key a change is made all the same
-            log.warning("a change is kept so that it can't be undone", extra={"why": str(error)})
+        except Rejected as error:  # without a key the change is still made
+            log.warning("a change can't be undone", extra={"why": str(error)})
             return ""
 
     async def carry_out(self, app: App, undoing: Undoing, *, by: str) -> Configured:
         """Make a change that was recorded before, or the missing rest of it.
 
         Raises:
-            As `apply`; Overtaken if something is neither as it was nor as it shall be.
+            As `apply`; Overtaken if a field has neither its old nor its new value.
         """
         now = await self.now(app)
         if others := stray(undoing, now):
@@ -313,9 +313,9 @@ class Configurer:
         return now if plan.empty else await self._make(plan, by)
 
     async def _make(self, plan: Plan, by: str) -> Configured:
-        """Write what differs and read it back; write what is missing where an answer was lost.
+        """Write what differs and read it back; write the missing part if a response was lost.
 
-        A write names the values that shall be there, so it is sent again without harm.
+        A write contains the final values, so repeating it is harmless.
         """
         app, change, rest = plan.app, plan.undoing, plan
         for pause in (*PAUSES, None):
@@ -335,17 +335,17 @@ class Configurer:
         return found
 
     async def _publish(self, app: App) -> None:
-        """Let every process decide by the app as it is now, or by the next reading of all."""
+        """Make every process use the changed app, at the latest after the next full reading."""
         try:
             found = await read_apps(self._backend, [app])
             await self._journal.renew_apps(found, gone=() if found else (app.id,))
-        except BridgeError as error:  # the change is made all the same
+        except BridgeError as error:  # the change itself is made
             fields = {"app": app.label, "why": str(error)}
             log.warning("a changed app can't be read back into the journal", extra=fields)
         self._wake()
 
     async def _undoable(self, app: App, number: int | None) -> list[Audited]:
-        """Return the change to undo, newest first; before it those that may have been made."""
+        """Return the change to undo, preceded by newer ones that may have been made."""
         if number is not None:
             found = await self._journal.change(number)
             if found is None or found.app_id != app.id:
@@ -360,13 +360,13 @@ class Configurer:
         return notes
 
     async def check_clearable(self, app: App) -> None:
-        """Raise Rejected while a deployment of the app is open, here or at the backend."""
+        """Raise Rejected while a deployment of the app is open, in the bridge or the backend."""
         ours = await self._journal.open_deployments()
         records = await self._backend.deployments(app)
         check_nothing_open(app, ours, records, await self._backend.queue())
 
     async def clear(self, app: App, *, by: str) -> Cleared:
-        """Delete the app's log folder, and return whose logs are gone.
+        """Delete the app's log folder; return which logs are gone.
 
         Raises:
             Rejected: a deployment of the app is open; nothing was deleted.
@@ -383,7 +383,7 @@ class Configurer:
     async def _cleared(
         self, app: App, before: Sequence[str], why: Unanswered | None = None
     ) -> Cleared:
-        """Read back whose logs are gone; `why`: why it is not known whether any are."""
+        """Read back which logs are gone; `why` explains why that is not known."""
         name = app.label
         try:
             after = set(await self._patiently(partial(self._with_logs, app)))
@@ -403,7 +403,7 @@ class Configurer:
         return Audited(self._clock(), by, what, app.id, app.label, changed)
 
     async def _write(self, plan: Plan, by: str, *, begun: bool) -> BridgeError | None:
-        """Send what differs; return why that ended early.
+        """Send what differs; return the error that ended it early, if any.
 
         Args:
             begun: something may have been written before.
@@ -434,7 +434,7 @@ class Configurer:
             yield partial(self._journal.save_rules, app.id, plan.after.rules, by=by)
 
     async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
-        """Read, again after each pause while nothing answers."""
+        """Read; retry after each pause while nothing answers."""
         for pause in PAUSES:
             try:
                 return await read()

@@ -1,6 +1,6 @@
-"""What deliveries lead to: decisions, the deployments that they wish for, and who is shown.
+"""Decide deliveries: the decisions, the requested deployments, and where they are published.
 
-Plain functions of what is known at one moment; they run in a thread.
+`Deciding` is a plain function of what is known at one moment; it runs in a thread.
 """
 
 import asyncio
@@ -40,13 +40,13 @@ Tags = dict[str, AppTags]
 """Tags by app id."""
 
 SeenBySeq = Mapping[int, Mapping[str, RefPushed]]
-"""Pushes as single apps see them, by delivery and app; elsewhere they are seen as they came."""
+"""Pushes as single apps see them, by delivery and app; other apps see them as they arrived."""
 
 Remark = Callable[[App, Decision], str]
-"""Returns what is added to the evidence of a decision for an app; "" for nothing."""
+"""Returns the text to add to the evidence of a decision for an app; "" for none."""
 
 Decided = tuple[Outcome | None, Finished]
-"""What a delivery led to, if to anything, and how far it has come."""
+"""A delivery's outcome, if it has one, and its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,10 @@ class Moment:
     """What is known when deliveries are decided.
 
     Attributes:
-        tags: of apps that take only newer ones; learns what is decided.
-        salt: random, for the tokens of what is decided now.
-        ahead: seconds by which the backends' clocks are ahead of ours, where that is known.
-        remark: says how old the record of an app is that a decision stands on, where it matters.
+        tags: of apps that accept only newer ones; updated with each decision.
+        salt: random, for the tokens of these decisions.
+        ahead: seconds by which the backends' clocks are ahead of ours, where known.
+        remark: states how old the app's record behind a decision is, if that matters.
     """
 
     snapshot: AppIndex
@@ -69,10 +69,10 @@ class Moment:
 
 
 class Deciding:
-    """Decides what deliveries lead to."""
+    """Decides deliveries."""
 
     def __init__(self, catalog: Catalog, policy: Policy, plan: Planner) -> None:
-        """Take the parts; `plan` says where what deliveries lead to is shown."""
+        """Take the parts; `plan` returns where an outcome is published."""
         self._catalog = catalog
         self._policy = policy
         self._plan = plan
@@ -80,7 +80,7 @@ class Deciding:
     def outcomes(
         self, meanings: Sequence[Meaning], moment: Moment, views: SeenBySeq
     ) -> list[Decided]:
-        """Return what each delivery leads to, in their order."""
+        """Return the outcome of each delivery, in order."""
         found = [self._outcome(meaning, moment, views) for meaning in meanings]
         return [
             (outcome and self._with_targets(meaning, outcome), end)
@@ -88,7 +88,7 @@ class Deciding:
         ]
 
     def _with_targets(self, meaning: Meaning, outcome: Outcome) -> Outcome:
-        """Return the outcome with the places that will show it."""
+        """Return the outcome with the subscriptions that will publish it."""
         event = meaning.event
         assert not isinstance(event, Ignored | PullRequestOpened)
         asked = event if isinstance(event, Asked) else meaning.asked
@@ -126,7 +126,7 @@ class Deciding:
         if isinstance(event, PullRequestOpened):
             why = "there is nothing to show on it"
             if not apps_of(moment.snapshot, event.repository):
-                # The apps are not read anew for it, as they are for a push.
+                # Unlike for a push, the apps are not read again for it.
                 why = f"no known app deploys from {_where(event)}"
             return None, done(delivery, DeliveryState.IGNORED, f"{was_opened(event)} {why}")
         if isinstance(event, Asked):
@@ -167,7 +167,7 @@ class Deciding:
         app = self._catalog.get(asked.target)
         if app is None:
             why = f"there is no app {asked.app or asked.target} (any more)"
-            # Recorded all the same: whoever asked by chat has been told that it will be done.
+            # Recorded anyway: the person who asked by chat was told that it will be done.
             outcome = Outcome(delivery.seq, delivery.id, (), explicit=True)
             return outcome, done(delivery, DeliveryState.FAILED, why)
         reason = Reason.ASKED
@@ -194,10 +194,10 @@ class Deciding:
 def unless_made_later(
     decision: Decision, app: App, made: float, pushed_by: float | None
 ) -> Decision:
-    """Return the decision, or that the push does not concern an app which was made after it.
+    """Return the decision, or `made_later` if the app was created after the push.
 
     Args:
-        made: when the app was made, by our clock; -inf if unknown.
+        made: when the app was created, by our clock; -inf if unknown.
         pushed_by: when the push had surely happened, in seconds since 1970; None if unknown.
     """
     if not decision.deploy or pushed_by is None or made <= pushed_by:
@@ -208,7 +208,7 @@ def unless_made_later(
 
 
 def was_opened(event: PullRequestOpened) -> str:
-    """Return how what is said of a pull request begins."""
+    """Return the beginning of every remark about a pull request."""
     return f"pull request {event.number} was opened:"
 
 
@@ -217,20 +217,20 @@ def _where(event: RefPushed | PullRequestOpened) -> str:
 
 
 def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:
-    """Return how far a delivery has come."""
+    """Return a delivery's new state."""
     return Finished(
         delivery.seq, delivery.host, delivery.id, state, error, attempts=delivery.attempts
     )
 
 
-# ── Deciding a batch and recording what it leads to, in one moment and all or nothing ───────────
+# ── Decide a batch and record the outcomes, in one transaction ──────────────────────────────────
 
 TAGS_LEASE, TAGS_LEASE_SECONDS, TAGS_LEASE_PAUSE = "tags", 15.0, 0.05
-"""Held by the one process that decides tags of apps which take only newer ones."""
+"""Held by the one process that decides tags of apps that accept only newer ones."""
 
 
 class Recording:
-    """Decides what deliveries mean, and keeps what comes of it."""
+    """Decides deliveries and records the outcomes."""
 
     def __init__(
         self,
@@ -247,8 +247,8 @@ class Recording:
         """Take the parts.
 
         Args:
-            freshness: has apps read anew that may have changed.
-            window: seconds in which the same push, brought by two hooks, deploys once.
+            freshness: reads apps again that may have changed.
+            window: seconds in which the same push, delivered by two hooks, deploys once.
             views: finds the files that pushes do not list; None: they stay unknown.
             owner: this process among those that share the stores.
         """
@@ -262,18 +262,18 @@ class Recording:
         self._owner = owner
 
     async def record(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
-        """Return the outcomes, once they are in the journal, and what follows from them."""
+        """Return the outcomes, once they are in the journal, and the recorded deployments."""
         async with self._alone(bool(self._only_newer(meanings))):
             return await self._recorded(meanings)
 
     async def complete(
         self, meanings: Sequence[Meaning], apps: Sequence[App]
     ) -> tuple[list[Decided], Recorded]:
-        """Decide pushes that have been decided for further apps, which were just read.
+        """Decide already decided pushes for further apps, which were just read.
 
         Returns:
-            The outcomes for these apps, once they are in the journal, and what follows from them.
-            Where a host is asked first, the delivery is to come again.
+            The outcomes for these apps, once they are in the journal, and the recorded deployments.
+            A delivery that waits for its host's API is postponed.
         """
         async with self._alone(bool(self._only_newer(meanings))):
             moment = self._moment(index(apps), await self._tags(meanings), _late)
@@ -289,11 +289,11 @@ class Recording:
         settled = await self._freshness.settle(_pushes(meanings, outcomes))
         waiting = settled.waiting
         ready = [one for one in meanings if one.delivery.seq not in waiting]
-        # What was read while this was decided may have passed for known already.
+        # An app read during this decision may have been mistaken for a known one.
         if settled.anew or self._catalog.snapshot is not moment.snapshot:
             had = {end.seq for outcome, end in outcomes if outcome is not None}
             outcomes, moment = await self._decided(ready)
-            # One whose apps have all left the repository is looked for among all apps.
+            # If all its apps have left the repository, search all apps.
             left = {end.seq for outcome, end in outcomes if outcome is None} & had
             waiting |= left
             ready = [one for one in ready if one.delivery.seq not in left]
@@ -304,7 +304,7 @@ class Recording:
             [outcome for outcome, _ in outcomes if outcome is not None],
             window=self._window,
         )
-        why = "reading anew the apps that may deploy it"
+        why = "rereading the apps that may deploy it"
         later = [
             _postponed(one, why, self._clock() + LOOK_AGAIN)
             for one in meanings
@@ -313,7 +313,7 @@ class Recording:
         return outcomes + later, recorded
 
     async def _decided(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Moment]:
-        """Decide on what is known now."""
+        """Decide by what is known now."""
         tags = await self._tags(meanings)
         moment = self._moment(self._catalog.snapshot, tags, self._freshness.remark)
         return await asyncio.to_thread(self._deciding.outcomes, meanings, moment, {}), moment
@@ -324,7 +324,7 @@ class Recording:
 
     @asynccontextmanager
     async def _alone(self, needed: bool) -> AsyncIterator[None]:
-        """Whether a tag is the newest depends on those that other processes decide just now."""
+        """Keep other processes from deciding tags: which one is newest depends on all of them."""
         lease = (TAGS_LEASE, self._owner)
         while needed and not await self._journal.hold(*lease, TAGS_LEASE_SECONDS):  # noqa: ASYNC110 - its holder is another process
             await asyncio.sleep(TAGS_LEASE_PAUSE)
@@ -335,12 +335,12 @@ class Recording:
                 await self._journal.release(*lease)
 
     async def _tags(self, meanings: Sequence[Meaning]) -> Tags:
-        """Return the tags of the apps that take only newer ones."""
+        """Return the tags of the apps that accept only newer ones."""
         apps = self._only_newer(meanings)
         return await self._journal.tags(sorted(apps)) if apps else {}
 
     def _only_newer(self, meanings: Sequence[Meaning]) -> set[str]:
-        """Return the apps among those concerned by tags that take only newer ones."""
+        """Return the apps affected by these tags that accept only newer ones."""
         return {
             app.id
             for meaning in meanings
@@ -358,7 +358,7 @@ class Recording:
     ) -> list[Decided]:
         """Return the outcomes, decided again where a push's own list of files is not enough.
 
-        Those whose host has to be asked first come again a little later.
+        Postpone those that wait for their host's API.
         """
         pushes = [
             ByItsList(meaning.delivery.seq, meaning.event, outcome.decisions)
@@ -368,7 +368,7 @@ class Recording:
         seen = await views.of(pushes)
         found = {outcome[1].seq: outcome for outcome in outcomes}
         again = [meaning for meaning in meanings if meaning.delivery.seq in seen.views]
-        # Only pushes to branches are among these, so no tag is learned twice.
+        # Only branch pushes are among these, so no tag is counted twice.
         for outcome in await asyncio.to_thread(self._deciding.outcomes, again, moment, seen.views):
             found[outcome[1].seq] = outcome
         for meaning in meanings:
@@ -379,7 +379,7 @@ class Recording:
 
 
 def _late(_app: App, _decision: Decision) -> str:
-    """Return what is said of a decision for an app that was found after the push came."""
+    """Return the remark on a decision for an app that was found after the push."""
     return " (decided late: the app was found after the push came)"
 
 
@@ -397,11 +397,11 @@ def _pushes(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Pu
 
 
 def _postponed(meaning: Meaning, why: str, due_at: float) -> Decided:
-    """Return a delivery to the inbox, to come again."""
+    """Put a delivery back into the inbox, for a later attempt."""
     return None, replace(done(meaning.delivery, DeliveryState.KEPT, why), due_at=due_at)
 
 
-# ── What carries out that which was decided: one flow for each deployment, and for each wish ────
+# ── Carry out the decisions: one flow for each deployment, and for each other request ───────────
 
 DEPLOYMENT_FLOW = "deployment"
 CANCEL_FLOW = "cancel"
@@ -411,23 +411,23 @@ OTHER_FLOWS = {Action.CANCEL: CANCEL_FLOW} | dict.fromkeys(CONFIGURING, CONFIGUR
 
 
 class Starting:
-    """Starts flows, each once however often it is asked for."""
+    """Starts flows, each only once however often it is requested."""
 
     def __init__(self, flows: Flows) -> None:
         self._flows = flows
 
     async def resume(self, going: Iterable[Deployment]) -> list[str]:
-        """See to it that each of these has a flow that goes on; return those given up."""
+        """Make sure that each of these has an active flow; return those given up."""
         return await self._flows.ensure(DEPLOYMENT_FLOW, {one.id: one.app_id for one in going})
 
     async def follow(self, recorded: Recorded) -> None:
-        """Deploy what was decided, and take out of the queue what is superseded by it."""
+        """Start the recorded deployments, and remove superseded ones from the queue."""
         await self._flows.drop(DEPLOYMENT_FLOW, recorded.drop)
         for id_ in recorded.start:
             await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
 
     async def other(self, meaning: Meaning) -> None:
-        """Start what a person asked for and what is no deployment."""
+        """Start a person's request that is not a deployment."""
         asked = meaning.event
         if not isinstance(asked, Asked) or asked.action not in OTHER_FLOWS:
             return
@@ -437,13 +437,13 @@ class Starting:
         await self._flows.start(flow, deployment_id(meaning.delivery.seq, about), key=asked.target)
 
 
-# ── Pull requests that are opened after their pushes were decided: those show on them, too ──────
+# ── Pull requests opened after their pushes were decided get the comment, too ───────────────────
 
 SHOWN = "it gets the comment of what was pushed"
 
 
 class LateComments:
-    """Has pull requests shown what was pushed before they were opened."""
+    """Publishes earlier pushes on pull requests that are opened later."""
 
     def __init__(self, journal: Journal, planners: Sequence[LatePlanner]) -> None:
         self._journal = journal
@@ -452,7 +452,7 @@ class LateComments:
     async def subscribe(
         self, meanings: Sequence[Meaning], outcomes: Sequence[Decided]
     ) -> list[Decided]:
-        """Want what shows the pushes of pull requests that were opened; harmless when repeated.
+        """Subscribe opened pull requests to their pushes; idempotent.
 
         Returns:
             The outcomes; those of pull requests that get a comment say so.
@@ -468,7 +468,7 @@ class LateComments:
         ]
 
     async def _wanted(self, opened: PullRequestOpened) -> bool:
-        """Return whether there is something to show."""
+        """Return whether there is something to publish."""
         key = ref_key(opened.repository, Ref(RefKind.BRANCH, opened.branch))
         seqs = await self._journal.pushes_to(key, opened.commit)
         if not seqs:

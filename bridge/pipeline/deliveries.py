@@ -1,8 +1,8 @@
-"""Step 2: a kept delivery → what it means → decisions → requested deployments.
+"""Step 2: a kept delivery → its meaning → decisions → requested deployments.
 
-Decisions give way to ingest, if one process does both: a sender waits for its answer, a decision
-waits for nobody. While very many webhooks arrive, ingest gets most of the time. What is put off is
-on disk and is decided later; some of the time goes to decisions in any case.
+If one process does both, ingest has priority over decisions: a sender waits for its response,
+nobody waits for a decision. While very many webhooks arrive, ingest gets most of the time, but
+decisions always get some. Postponed deliveries are on disk.
 """
 
 import asyncio
@@ -34,20 +34,20 @@ from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Outcome
 
 MANY = 300.0
-"""Webhooks a second from which on decisions are throttled; ten busy organisations send fewer."""
+"""Webhooks a second above which decisions are throttled; ten busy organisations send fewer."""
 
 SHARE = 4.0
 """The pause after a batch, as a multiple of the time it took."""
 
 FEW = 16
-"""Deliveries of one batch under load: a longer one blocks the interpreter while senders wait."""
+"""Deliveries per batch under load: larger batches block the interpreter while senders wait."""
 
 LONGEST = 0.5
-"""Seconds of one pause at most."""
+"""The longest pause, in seconds."""
 
 
 class Backpressure:
-    """Smaller batches with pauses after them, while many webhooks are being kept.
+    """Makes batches smaller, with pauses between them, while many webhooks arrive.
 
     Args:
         kept: how many webhooks this process has kept since its start.
@@ -72,7 +72,7 @@ class Backpressure:
         return min(most, FEW) if self._crowded else most
 
     async def give(self, took: float) -> None:
-        """Pause after a batch that took so many seconds, if many were kept meanwhile."""
+        """Pause after a batch that took `took` seconds, if many webhooks arrived meanwhile."""
         now, count = self._clock(), self._kept()
         new, passed = count - self._count, now - self._at
         self._at, self._count = now, count
@@ -89,7 +89,7 @@ NOISE = Ignored | PullRequestOpened
 
 
 def tell(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> None:
-    """Log what each delivery led to; unwanted events only at the debug level."""
+    """Log the outcome of each delivery; unwanted events only at the debug level."""
     noise = {one.delivery.seq for one in meanings if isinstance(one.event, NOISE)}
     for outcome, end in outcomes:
         if outcome is not None:
@@ -99,15 +99,15 @@ def tell(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> None:
 
 
 def _tell_ignored(end: Finished, level: int) -> None:
-    """Log that a delivery concerns nothing of ours."""
+    """Log that a delivery affects none of our apps."""
     with trace.about(end.id):
         log.log(level, "ignored", extra={"why": end.error})
 
 
 def _tell(outcome: Outcome) -> None:
-    """Log what was decided: what deploys, or that nothing does.
+    """Log the decisions: what deploys, or that nothing does.
 
-    Each app that is left alone is named only at the debug level.
+    Name each skipped app only at the debug level.
     """
     with trace.about(outcome.delivery):
         if not any(one.deploy for one in outcome.decisions):
@@ -129,11 +129,11 @@ class DecisionTiming:
 
     Attributes:
         batch: deliveries that are decided and recorded together.
-        poll: seconds between looks into the inbox for what another process kept.
-        window: seconds in which the same push, brought by two hooks, deploys once.
-        tries: how often a delivery is tried before it is parked as failed.
-        retry: pauses between these tries.
-        resume: seconds between two checks that every open deployment goes on.
+        poll: seconds between polls of the inbox for deliveries kept by another process.
+        window: seconds in which the same push, delivered by two hooks, deploys once.
+        tries: attempts before a delivery is parked as failed.
+        retry: pauses between these attempts.
+        resume: seconds between two checks that every open deployment has an active flow.
     """
 
     batch: int = 128
@@ -145,7 +145,7 @@ class DecisionTiming:
 
 
 class Deliveries:
-    """Decides what the inbox keeps."""
+    """Decides the deliveries of the inbox."""
 
     def __init__(
         self,
@@ -169,13 +169,13 @@ class Deliveries:
         """Take the parts.
 
         Args:
-            plan: returns where the outcome of a delivery is shown.
-            late: returns where a pull request shows what was pushed before it was opened.
+            plan: returns where a delivery's outcome is published.
+            late: returns where a pull request publishes pushes from before it was opened.
             views: finds the files that pushes do not list; None: they stay unknown.
             owner: the name of this process among those that share the stores.
             way: backpressure, if this process receives webhooks as well.
             apart: parses large bodies; None: they are parsed like small ones.
-            asking: the command line and the chats, whose deliveries are what people ask for.
+            asking: the command line and the chats, whose deliveries are people's requests.
         """
         self._backpressure = backpressure
         self._inbox = inbox
@@ -203,7 +203,7 @@ class Deliveries:
         self._again_at = math.inf
 
     def wake(self) -> None:
-        """Wake the loop: something was kept."""
+        """Wake the loop: a delivery was kept."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -211,7 +211,7 @@ class Deliveries:
         resume_at = time.monotonic()
         looked = False
         while True:
-            self._wake.clear()  # before the drain: what comes during it wakes again
+            self._wake.clear()  # before the drain: an arrival during it wakes again
             try:
                 if not looked:
                     await self._attempts.look()
@@ -226,8 +226,8 @@ class Deliveries:
                 await asyncio.sleep(self._timing.retry.first)
                 continue
             if time.monotonic() >= resume_at:
-                continue  # there may be more that is due
-            # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
+                continue  # more may be due
+            # Not wait_for: in Python 3.11 it swallows a cancel that coincides with a wake.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._until_next_look()):
                     await self._wake.wait()
@@ -237,14 +237,14 @@ class Deliveries:
         await self._freshness.close()
 
     def _until_next_look(self) -> float:
-        """Return the seconds until the next look, or until a postponed delivery is due."""
+        """Return the seconds until the next poll, or until a postponed delivery is due."""
         left = self._again_at - self._clock()
         if left <= 0:  # it is due now
             self._again_at, left = math.inf, math.inf
         return min(left, self._timing.poll)
 
     async def resume(self) -> None:
-        """Make sure that every open deployment has a flow that goes on."""
+        """Make sure that every open deployment has an active flow."""
         going = {one.id: one for one in await self._journal.open_deployments()}
         for id_ in await self._starting.resume(going.values()):
             log.error("a deployment is given up", extra={"deployment": id_, "why": GIVEN_UP})
@@ -252,7 +252,7 @@ class Deliveries:
             await self._journal.move(id_, State.UNKNOWN if may_run else State.FAILED, GIVEN_UP)
 
     async def drain(self, *, until: float = math.inf) -> None:
-        """Decide everything that is due; begin nothing after `until`, by the monotonic clock."""
+        """Decide everything that is due; start nothing after `until`, by the monotonic clock."""
         while time.monotonic() < until:
             await self._decide_late()
             if not (batch := await self._inbox.due(self._clock(), self._at_once())):
@@ -264,15 +264,15 @@ class Deliveries:
                 await self._backpressure.give(time.monotonic() - began)
 
     async def _decide_late(self) -> None:
-        """Decide what apps have missed that were found after it came."""
+        """Decide pushes for apps that were found after the pushes arrived."""
         try:
             async for late in self._owed.decide():
                 tell(late.meanings, late.outcomes)
                 await self._starting.follow(late.recorded)
         except BridgeError:
             raise  # our own stores are away
-        except Exception:  # a bug, which must not end what decides new deliveries
-            log.exception("what apps have missed can't be decided; it is tried again")
+        except Exception:  # a bug, which must not stop the decision of new deliveries
+            log.exception("pushes that apps have missed can't be decided; retrying later")
             self._owed.failed()
 
     def _at_once(self) -> int:
@@ -288,11 +288,11 @@ class Deliveries:
             again = [one.due_at for one in finished if one.state is DeliveryState.KEPT]
             self._again_at = min([self._again_at, *again])
         except Unreachable:
-            raise  # our own stores are away: no delivery's fault, so all of them wait
-        except Exception as error:  # a bug, or an unexpected answer: it is one delivery's fault
+            raise  # our own stores are away: no delivery is to blame, so all of them wait
+        except Exception as error:  # a bug, or an unexpected answer: one delivery is to blame
             if len(batch) > 1:
                 why = {"count": len(batch), "why": type(error).__name__}
-                log.warning("deliveries can't be decided together; each is tried alone", extra=why)
+                log.warning("deliveries can't be decided together; trying each alone", extra=why)
                 for delivery in batch:
                     await self._handle(await self._attempts.begin([delivery]))
                 return
@@ -301,7 +301,7 @@ class Deliveries:
             await self._inbox.finish([self._again(batch[0], error)])
 
     async def _decide(self, batch: Sequence[Delivery]) -> list[Finished]:
-        await self._catalog.follow()  # what another process has read or changed
+        await self._catalog.follow()  # another process may have read or changed apps
         finished: list[Finished] = []
         meanings: list[Meaning] = []
         for delivery, found in zip(batch, await self._reading.meanings(batch), strict=True):
@@ -323,7 +323,7 @@ class Deliveries:
     async def _with_known_apps(
         self, meanings: Sequence[Meaning]
     ) -> tuple[list[Meaning], list[Finished]]:
-        """Return what can be decided now, and what waits until the apps are read again."""
+        """Return the deliveries to decide now, and those that wait for a reading of the apps."""
         ready: list[Meaning] = []
         postponed: list[Finished] = []
         for meaning in meanings:
@@ -341,7 +341,7 @@ class Deliveries:
         return ready, postponed
 
     def _knows(self, event: Event) -> bool:
-        """Return whether a delivery's apps are known, or it needs none."""
+        """Return whether an event's apps are known, or it needs none."""
         if isinstance(event, RefPushed):
             return bool(self._catalog.of(event.repository))
         return not isinstance(event, Asked) or self._catalog.get(event.target) is not None

@@ -1,7 +1,7 @@
 """Step 3: one deployment: request → follow → end. The body of a durable flow.
 
-A step that was running when the process died runs again, so each of them first looks at what is
-there already: in the journal, then at the backend (adopt before create).
+A step that was running when the process died runs again. Each step therefore first checks what
+exists: in the journal, then at the backend (adopt before create).
 """
 
 import asyncio
@@ -29,7 +29,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 GONE = 404
-"""A backend's status for an app that it does not have (any more)."""
+"""A backend's status for an app that it does not have, or no longer has."""
 
 ADOPTED = "the backend had accepted it already"
 
@@ -40,9 +40,8 @@ class _Attempt:
 
     Attributes:
         may_be_there: it may have been made already, so look before requesting. True at first,
-            because an intent found in the journal may be from before a crash, or from before the
-            journal itself could not be written.
-        unanswered: how many requests were sent without an answer that tells.
+            because an intent in the journal may date from before a crash or a failed write.
+        unanswered: how many requests got no clear answer.
         answer: what came instead, the last time.
     """
 
@@ -104,7 +103,7 @@ class Asker:
         return deployment
 
     async def _ask_once(self, deployment: Deployment, attempt: _Attempt) -> None:
-        """Make one move: record the intent, look for an earlier request, or request."""
+        """Take one step: record the intent, look for an earlier request, or request."""
         app = await self._ending.app(deployment.app_id)
         if deployment.intent_at is None:
             attempt.may_be_there = False
@@ -117,10 +116,9 @@ class Asker:
             await self._ask_now(deployment, app, attempt)
 
     async def _intend(self, deployment: Deployment, app: App) -> None:
-        """Record that a request is about to be made, and what was there before.
+        """Record that a request is about to be made, and which records existed before.
 
-        A record with our token shows that the journal has forgotten an earlier request, as a
-        restored copy does.
+        A record with our token shows that the journal lacks an earlier request, as after a restore.
         """
         records, _ = await asyncio.gather(
             self._backend(app).deployments(app), self._pollers.of(app).begin_to_watch()
@@ -147,7 +145,7 @@ class Asker:
     async def _accepted(self, id_: str, note: str, at: float) -> None:
         """Record that the backend has accepted it at `at`, however long the journal is away.
 
-        Only this moment knows: a later look might not find it, and would request it again.
+        This must not be lost: a later step might not find it, and would request it again.
         """
         while True:
             try:
@@ -161,21 +159,21 @@ class Asker:
     # ── what may have been requested already ─────────────────────────────
 
     async def _look_for_it(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
-        """Adopt what the backend has; if it has nothing, wait for a turn as at first."""
+        """Adopt what the backend has; if it has nothing, wait for a turn again."""
         look = await self._found(deployment, app, doubt=attempt.unanswered > 0)
         if look.present:
-            # It may have ended by now, so the time of the request is the intent's, not the present.
+            # It may have ended already, so the request's time is the intent's, not the present.
             await self._accepted(deployment.id, ADOPTED, deployment.intent_at or self._clock())
         elif look.doubtful:
             await self._ending.doubtful(deployment, look.doubtful)
         elif attempt.unanswered and not await self._may_ask_again(deployment, app, attempt):
             return
         else:
-            # It is not there: a cancel or a newer push may still come first.
+            # The backend does not have it: a cancel or a newer push may still come first.
             await self._journal.withdraw(deployment.id, maybe_asked=True)
 
     async def _found(self, deployment: Deployment, app: App, *, doubt: bool) -> Look:
-        """Look for a while, since lists may lag; stop at what is surely ours."""
+        """Poll for a while, since lists may lag; stop at a record that is surely ours."""
         poller = self._pollers.of(app)
         until = self._clock() + self._timing.adopt
         while True:
@@ -186,7 +184,7 @@ class Asker:
             await self._sleep(self._timing.look.first)
 
     async def _may_ask_again(self, deployment: Deployment, app: App, attempt: _Attempt) -> bool:
-        """Decide whether to request once more after silence and without a trace."""
+        """Decide whether to request once more, after no answer and without a trace."""
         if attempt.unanswered > 1:
             why = "the backend was asked twice and shows no such deployment"
         elif not await self._pollers.of(app).tells_queue():
@@ -213,12 +211,12 @@ class Asker:
 
 
 def _again(deployment: Deployment, attempt: _Attempt) -> str:
-    """Return how a note on a request that was sent begins, if it was not the first one."""
+    """Return the beginning of the note on a sent request, if it was not the first."""
     return "asked again; " if deployment.asked_again or attempt.unanswered else ""
 
 
 async def _send(backend: Backend, deployment: Deployment, app: App) -> None:
-    """Request the deployment, with the token by which it is found again."""
+    """Request the deployment, with the token that identifies it."""
     ask = backend.redeploy if deployment.action is Action.REDEPLOY else backend.deploy
     await ask(app, title=title_of(deployment), description=description_of(deployment))
 
@@ -230,7 +228,7 @@ BACK = {
     State.QUEUED: "the backend answers again",
     State.RUNNING: "the backend answers again",
 }
-"""The note after a trouble is over; what the backend shows follows it."""
+"""The note when a trouble is over; the backend's state follows it."""
 
 
 class Follower:
@@ -255,7 +253,7 @@ class Follower:
         self._sleep = sleep
 
     async def follow(self, id_: str) -> None:
-        """Watch an accepted deployment until it ends or goes back to waiting."""
+        """Follow an accepted deployment until it ends or goes back to waiting."""
         deployment = await self._with_backend(id_)
         if deployment is None:
             return
@@ -278,7 +276,7 @@ class Follower:
         sight = Sight(since=self._clock())
         quiet, trouble = 0, False
         while (deployment := await self._with_backend(id_)) is not None:
-            began = self._clock()  # it may take long, and shows no more than there was then
+            began = self._clock()  # a slow answer may only show the state at its beginning
             try:
                 look = await poller.look(deployment, app)
             except Refused as error:
@@ -301,7 +299,7 @@ class Follower:
             await self._sleep(self._timing.look.pause(quiet + 1))
 
     async def _show(self, deployment: Deployment, app: App, look: Look) -> bool:
-        """Record how it stands; return whether that is news."""
+        """Record its state; return whether that is new."""
         if look.record is not None and look.record.status is not Progress.RUNNING:
             await self._ending.of_record(deployment, app, look.record)
             return True
@@ -321,7 +319,7 @@ class Follower:
             await self._journal.say(deployment.id, note)
         return moved is not None
 
-    # ── what does not move on ─────────────────────────────────────────────
+    # ── deployments that do not progress ──────────────────────────────────
 
     async def _judge(
         self,
@@ -378,7 +376,7 @@ class Deployer:
         """Take the parts.
 
         Args:
-            at_a_time: how many deployments of one backend are under way at a time.
+            at_a_time: how many deployments of one backend are in progress at a time.
             changed: called when a deployment has ended.
             troubled: see `polling.Troubled`.
         """
@@ -401,8 +399,8 @@ class Deployer:
     async def run(self, steps: Steps, id_: str) -> None:
         """Run the flow: a request is never repeated, whatever happens in between.
 
-        It waits for a slot of its backend first, so that a backend that is away or busy holds up
-        no other one.
+        Wait for a slot of its backend first, so a backend that is away or busy does not delay
+        others.
         """
         async with self._slots[await self._surely(self._backend_of, id_)]:
             await steps.run("ask", lambda: self._surely(self.ask, id_))
@@ -428,7 +426,7 @@ class Deployer:
                 await self._follower.follow(id_)
 
     async def _surely(self, work: Callable[[str], Awaitable[T]], id_: str) -> T | None:
-        """Repeat what fails: each attempt starts from what the journal and the backend show."""
+        """Retry failed work: each attempt starts from what the journal and the backend show."""
         failures = 0
         while True:
             try:

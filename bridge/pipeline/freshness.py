@@ -1,9 +1,9 @@
-"""Make sure that pushes are decided on the apps as they are now, not as they were a minute ago.
+"""Make sure that pushes are decided by the apps as they are now, not as they were a minute ago.
 
 People change an app in the backend and push at once. So the apps of a pushed repository are read
-again before a decision that may be wrong on an older record: in the background, many pushes by one
-reading, and within a budget. What can't be read again is decided as it is known, and its evidence
-says how old that is.
+again before a decision that an older record could make wrong. Readings run in the background, serve
+many pushes, and stay within a budget. If an app can't be read again, the decision uses what is
+known, and its evidence says how old that is.
 """
 
 import asyncio
@@ -20,29 +20,29 @@ from bridge.pipeline.catalog import INLINE, TROUBLE_PAUSE, Catalog
 from bridge.ports.clock import Clock
 
 MOST = 600
-"""Apps that may be read at once after a quiet minute: all of a large monorepo, twice."""
+"""Apps that may be read at once after a quiet minute: a large monorepo, twice."""
 
 A_SECOND = 10.0
-"""Apps a second in the long run: 8 % of a core of Dokploy, or 23 % if it is asked one by one."""
+"""Apps a second in the long run: 8 % of a core of Dokploy, or 23 % with one request per app."""
 
 RESERVE = 300
-"""Apps that are reserved for records that are older than they should be."""
+"""Apps reserved for records that are too old."""
 
 AT_LEAST = 40
-"""Apps that are worth a request; fewer are read only if no more are wanted."""
+"""The fewest apps worth a request; fewer are read only if no more are wanted."""
 
 
 class Budget:
-    """A token bucket, with one token for each app that is read."""
+    """A token bucket, with one token per app."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin with a full bucket."""
+        """Start with a full bucket."""
         self._clock = clock
         self._left = float(MOST)
         self._at = clock()
 
     def take(self, wanted: int) -> int:
-        """Take what there is for `wanted` apps; return for how many."""
+        """Take tokens for up to `wanted` apps; return how many."""
         granted = min(wanted, int(self._filled()))
         if granted < min(wanted, AT_LEAST):
             return 0
@@ -50,7 +50,7 @@ class Budget:
         return granted
 
     def take_spare(self, wanted: int) -> bool:
-        """Take all that is wanted, if the reserve is left after that."""
+        """Take all wanted tokens, if that leaves the reserve untouched."""
         if self._filled() - wanted < RESERVE:
             return False
         self._left -= wanted
@@ -67,10 +67,10 @@ class Budget:
 log = logging.getLogger(__name__)
 
 FRESH = 5.0
-"""Seconds for which a record may be decided on if the budget can't spare another reading."""
+"""Seconds for which a record is fresh enough if the budget can't spare another reading."""
 
 PATIENCE = 5.0
-"""Seconds that pushes wait for one reading; then they are decided on what is known."""
+"""Seconds that pushes wait for one reading; then they are decided by what is known."""
 
 CHANGEABLE = frozenset(
     {
@@ -81,7 +81,7 @@ CHANGEABLE = frozenset(
         Reason.WATCH_PATHS_BROKEN,
     }
 )
-"""Reasons not to deploy that another record of the app could remove."""
+"""Reasons not to deploy that a newer record of the app could remove."""
 
 HOLDS = 1.0
 """Seconds for which an app that could not be read is not tried again."""
@@ -92,11 +92,11 @@ SLOW = f"it has not answered for {PATIENCE:g} s"
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A push, and what was decided about it on the apps as they are known.
+    """A push, and its decisions by the apps as they are known.
 
     Attributes:
         came_at: seconds since 1970.
-        decisions: by the id of an app; an app that is missing does not deploy from there.
+        decisions: by app id; a missing app does not deploy from the repository.
     """
 
     seq: int
@@ -107,11 +107,11 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of the decisions.
+    """The state of the decisions.
 
     Attributes:
-        anew: apps were read meanwhile, or could not be, so everything is to be decided again.
-        waiting: pushes that are to come again in `LOOK_AGAIN` seconds, by their seq.
+        anew: apps were read meanwhile, or could not be, so decide everything again.
+        waiting: pushes to try again in `LOOK_AGAIN` seconds, by their seq.
     """
 
     anew: bool = False
@@ -120,7 +120,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class _Going:
-    """A reading that is going on."""
+    """A running reading."""
 
     began: float
     task: "asyncio.Task[None]"
@@ -135,9 +135,9 @@ class _Unread:
 
 
 class Freshness:
-    """Has the apps of a pushed repository read after the push came, as far as the budget goes.
+    """Has the apps of a pushed repository read after the push arrived, within the budget.
 
-    Records of the last few seconds are read again only from what the budget can spare.
+    Records of the last few seconds are read again only if the budget can spare it.
     """
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
@@ -152,7 +152,7 @@ class Freshness:
         self._moments: dict[int, float] = {}
 
     async def settle(self, pushes: Sequence[Pushed]) -> Settled:
-        """Have the apps read that the decisions need, and wait a moment for it."""
+        """Have the apps read that the decisions need, and wait for it briefly."""
         needed = self._needed(pushes)
         if not needed:
             self._forget(pushes, frozenset())
@@ -167,7 +167,7 @@ class Freshness:
         return Settled(True, waiting)
 
     def remark(self, app: App, decision: Decision) -> str:
-        """Return how old the record of a decision is; "" if it is new enough.
+        """Return how old the record behind a decision is; "" if it is new enough.
 
         Safe to call in any thread.
         """
@@ -179,7 +179,7 @@ class Freshness:
         return f" (by the app as it was read {age}: {unread.why})"
 
     async def close(self) -> None:
-        """Stop the readings that are going on."""
+        """Stop the running readings."""
         tasks = {going.task for going in self._going.values()}
         for task in tasks:
             task.cancel()
@@ -187,7 +187,7 @@ class Freshness:
             await asyncio.wait(tasks)
 
     def _needed(self, pushes: Sequence[Pushed]) -> dict[int, list[App]]:
-        """Return the apps that have to be read before a push can be decided, by its seq."""
+        """Return the apps to read before each push can be decided, by the push's seq."""
         oldest: dict[Repository, float] = {}
         found = {}
         for push in pushes:
@@ -206,9 +206,9 @@ class Freshness:
         return found
 
     def _since(self, push: Pushed) -> float:
-        """Return when the apps must have been read for a push; the same at each look.
+        """Return when the apps must have been read for a push; the same at each call.
 
-        Not its own time if the clock of the machine that took it is ahead of ours.
+        This is not the push's own time if the receiving machine's clock is ahead of ours.
         """
         return self._moments.setdefault(push.seq, min(push.came_at, self._clock()))
 
@@ -218,7 +218,7 @@ class Freshness:
                 self._moments.pop(push.seq, None)
 
     def _known_at(self, app: App) -> float:
-        """Return when an app was read, or until when it counts as it is known."""
+        """Return when an app was read, or until when its known record counts."""
         if not self._reader.reads(app.backend):
             return math.inf
         read_at = self._reader.read_at.get(app.id, -math.inf)
@@ -226,7 +226,7 @@ class Freshness:
         return read_at if unread is None else max(read_at, unread.until)
 
     def _read(self, needed: Mapping[str, App]) -> None:
-        """Begin to read apps, or say why they can't be read."""
+        """Begin to read apps, or record why they can't be read."""
         now = self._clock()
         by_backend: dict[str, list[App]] = {}
         for app in needed.values():
@@ -244,7 +244,7 @@ class Freshness:
                 self._begin(name, self._granted(apps, now), now)
 
     def _granted(self, apps: Sequence[App], now: float) -> list[App]:
-        """Return the apps that may be read; the others are decided as they are known."""
+        """Return the apps that may be read; for the others, what is known decides."""
         old = [app for app in apps if self._reader.read_at.get(app.id, -math.inf) < now - FRESH]
         old.sort(key=lambda app: self._reader.read_at.get(app.id, -math.inf))
         granted = old[: self._budget.take(len(old))]
@@ -270,10 +270,10 @@ class Freshness:
             await self._catalog.follow()
             self._reader.note(reading)
         except BridgeError as error:
-            log.info("apps can't be read anew", extra={"backend": name, "why": str(error)})
+            log.info("apps can't be read again", extra={"backend": name, "why": str(error)})
             self._failed(name, ids, str(error))
         except Exception as error:  # a bug; decisions use what was known
-            log.exception("apps can't be read anew", extra={"backend": name})
+            log.exception("apps can't be read again", extra={"backend": name})
             self._failed(name, ids, f"the bridge failed inside ({type(error).__name__})")
         else:
             for id_ in ids:
@@ -288,5 +288,5 @@ class Freshness:
 
 
 def _depends(decision: Decision | None) -> bool:
-    """Return whether another record of the app could lead to another decision."""
+    """Return whether a newer record of the app could change the decision."""
     return decision is None or decision.deploy or decision.reason in CHANGEABLE

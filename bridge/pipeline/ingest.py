@@ -1,8 +1,8 @@
 """Step 1: bytes → authentic, new, kept → answered.
 
-The hot path. It reads headers, checks the signature over the raw bytes, drops known deliveries and
-keeps the rest. What a delivery means is found later, from disk. Counts of refused webhooks are
-stored in the background.
+This is the hot path. It reads headers, verifies the signature over the raw bytes, drops known
+deliveries and keeps the rest. Deliveries are interpreted later, from disk. Counts of refused
+webhooks are stored in the background.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ NAMELESS_WINDOW = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The answer to the sender."""
+    """The response to the sender."""
 
     delivery: str
     duplicate: bool
 
 
 Keeping = tuple[str, asyncio.Future[Kept]]
-"""The id of a delivery, and what to call once it is on disk."""
+"""The id of a delivery, and a future that is done once it is on disk."""
 
 
 class Ingest:
-    """Keeps webhooks of the hosts that have a secret."""
+    """Keeps the webhooks of hosts that have a secret."""
 
     def __init__(self, hosts: Mapping[str, GitHost], inbox: Inbox, clock: Clock) -> None:
         self._hosts = hosts
@@ -57,12 +57,12 @@ class Ingest:
             raise NotFound(f"{host} is not served here: no secret is set for it")
         envelope = served.open(headers, self._clock())
         if envelope.event == FOUND_EVENT:
-            # The event's name is not signed, and such a body speaks for any host.
+            # The event's name is not signed, and such a body could name any host.
             raise Rejected(f"the event {FOUND_EVENT} is the bridge's own, no host sends it")
         return envelope
 
     async def take(self, host: str, envelope: Envelope, body: Body) -> Receipt:
-        """Check and keep a delivery; return once it is on disk.
+        """Verify and keep a delivery; return once it is on disk.
 
         Raises:
             BadSignature: the body is not what was signed.
@@ -79,7 +79,7 @@ class Ingest:
         return receipt(id_, kept)
 
     def put(self, host: str, envelope: Envelope, body: Body) -> Keeping:
-        """Check and keep a small body without waiting for the disk.
+        """Verify and keep a small body without waiting for the disk.
 
         Raises:
             BadSignature: the body is not what was signed.
@@ -98,16 +98,16 @@ class Ingest:
 
 
 def receipt(delivery: str, kept: Kept) -> Receipt:
-    """Return the answer for a delivery that is kept."""
+    """Return the response for a kept delivery."""
     return Receipt(kept.id or delivery, kept.duplicate)
 
 
 def _nameless(envelope: Envelope, body: Body, now: float) -> str:
     """Return an id for a delivery whose sender gives none.
 
-    Two hooks can bring the same push under one event id, in different bodies. Without any id, equal
-    bodies are one delivery only for some minutes, since a ref that is pushed back and forth sends
-    equal bodies too. The journal tells those apart.
+    Two hooks can deliver the same push under one event id, in different bodies. Without any id,
+    equal bodies are one delivery only for some minutes, since a ref that is pushed back and forth
+    sends equal bodies too. The journal distinguishes those.
     """
     event_id = envelope.event_id or str(int(now // NAMELESS_WINDOW))
     digest = hashlib.sha256(event_id.encode() + b"\0")

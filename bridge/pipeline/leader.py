@@ -1,8 +1,8 @@
-"""The leader: of all processes the one that does periodic work, e.g. reading, catching up, expiry.
+"""The leader: the one process that does periodic work, e.g. reading, catching up, expiry.
 
-It holds a lease that it renews and that outlasts it by seconds. A round that takes an hour, or
-comes once an hour, is therefore not bound to the process that began with it: when the leader is
-gone, the next goes on at once.
+It holds a lease that it renews and that outlasts it by seconds. So even work that takes an hour, or
+is due once an hour, does not depend on one process: when the leader is gone, the next one takes
+over at once.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 LEASE = "lead"
 
 SECONDS = 8.0
-"""Seconds by which the lead outlasts a process that died."""
+"""Seconds by which the lease outlasts a dead process."""
 
 PAUSE = 2.0
 """Seconds between two attempts to take or renew it."""
@@ -32,7 +32,7 @@ async def at_once() -> None:
 
 
 class Lead:
-    """The lead as this process has it."""
+    """This process's view of the lead."""
 
     def __init__(
         self,
@@ -57,9 +57,9 @@ class Lead:
             await self.ask()
 
     async def ask(self) -> None:
-        """Take it if nobody has it, or renew it."""
+        """Take the lease if nobody has it, or renew it."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._seconds  # from before it is asked for: never later than there
+        until = loop.time() + self._seconds  # counted from before the request: never too late
         try:
             held = await self._journal.hold(LEASE, self._owner, self._seconds)
         except BridgeError as error:  # the lease expires by itself
@@ -71,7 +71,7 @@ class Lead:
             self._ours.clear()
             return
         if not self._ours.is_set():
-            log.info("this process reads, catches up and forgets for all")
+            log.info("this process leads: it reads the apps, catches up and deletes old data")
             self._ours.set()
         self._end = loop.call_at(until, self._ours.clear)
 

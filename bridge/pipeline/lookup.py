@@ -1,7 +1,7 @@
-"""The app or deployment that somebody means, among those that they have a right to see.
+"""Find the app or deployment that somebody means, among those that they may view.
 
-What a person may not see is never named to them. Also: the author of a deployment's commit, and the
-end of its log, fit to be shown to many.
+People never see the names of anything else. Also: the author of a deployment's commit, and the end
+of its log without secrets.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ NEEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What can be read without asking anybody.
+    """What is known without a request.
 
     Attributes:
         apps: all apps of all backends.
         trouble: backends that could not be read the last time, and why.
-        channels: where the cards of an app's deployments are shown, by where it was asked.
-        refresh: reads the apps again, soon.
+        channels: where an app's cards are shown, given where the deployment was requested.
+        refresh: causes the apps to be read again soon.
     """
 
     apps: Callable[[], Sequence[App]]
@@ -49,7 +49,7 @@ class Known:
 
 
 class Finding:
-    """Finds what is meant; rights are checked each time."""
+    """Finds apps and deployments; rights are checked each time."""
 
     def __init__(self, journal: Journal, known: Known, access: Access) -> None:
         self._journal = journal
@@ -62,7 +62,7 @@ class Finding:
         return sorted(found, key=lambda app: (app.label, app.id))
 
     def find(self, person: Person, place: Place, typed: Command) -> App | Reply:
-        """Return the one app that is meant, among those that the person may see."""
+        """Return the one app that is meant, among those that the person may view."""
         assert typed.app is not None
         right = NEEDS.get(typed.verb, Right.VIEW)
         seen = self.apps(person, place, Right.VIEW)
@@ -72,7 +72,7 @@ class Finding:
         fits = fitting(seen, typed.app)
         if len(fits) == 1:
             return fits[0]
-        self._known.refresh()  # it may have been created just now: then the next try finds it
+        self._known.refresh()  # it may have been created just now: the next attempt finds it
         allowed = self.apps(person, place, right)
         meant = tuple(command_for(typed, app) for app in apps_like(allowed, typed.app))
         why = f"{typed.app!r} fits several apps." if fits else f"There is no app {typed.app!r}."
@@ -81,7 +81,7 @@ class Finding:
     async def deleted(self, person: Person, place: Place, typed: Command) -> App | None:
         """Return the deleted app that is meant; None if a live one is meant.
 
-        Its history stays, for those who could see the app: rights go by labels.
+        Its history stays visible to those who could view the app: rights go by labels.
         """
         gone = await self._journal.gone_apps()
         seen = self._access.having(person, Right.VIEW, gone, place.channel)
@@ -111,7 +111,7 @@ class Finding:
     async def deployment(
         self, person: Person, place: Place, deployment_id: str
     ) -> Deployment | Reply:
-        """Return one deployment, of an app that the person may see."""
+        """Return one deployment, if the person may view its app."""
         found = await self._journal.deployment(deployment_id)
         seen = {app.id for app in self.apps(person, place, Right.VIEW)}
         if found is None or found.app_id not in seen:
@@ -120,14 +120,14 @@ class Finding:
 
 
 class Authors:
-    """Reads kept webhooks again; nothing of them is stored."""
+    """Finds commit authors in kept webhooks; stores nothing."""
 
     def __init__(self, inbox: Inbox, reading: Reading) -> None:
         self._inbox = inbox
         self._reading = reading
 
     async def email_of(self, deployment: Deployment) -> str:
-        """Return the author's address; "" if the push tells none, or a person asked."""
+        """Return the author's address; "" if the push has none, or a person requested it."""
         delivery = await self._inbox.get(deployment.seq)
         if delivery is None or delivery.stored is None:
             return ""
@@ -144,7 +144,7 @@ MOST = 200_000
 """Characters of a tail that are examined."""
 
 LONGEST_LINE = 1000
-"""Characters of a line; a build may print a whole file in one."""
+"""Characters of a line; a build may print a whole file as one."""
 
 
 class BuildLogs:
@@ -155,7 +155,7 @@ class BuildLogs:
         self._journal = journal
 
     async def tail(self, deployment: Deployment, lines: int = LINES) -> str:
-        """Return its last lines; "" if there are none, or the backend can't tell just now."""
+        """Return its last lines; "" if there are none, or the log can't be read right now."""
         app = await self._journal.app(deployment.app_id)
         backend = self._backends.get(app.backend) if app else None
         if app is None or backend is None or deployment.backend_id is None:
@@ -163,11 +163,11 @@ class BuildLogs:
         try:
             records = await backend.deployments(app)
             record = next((one for one in records if one.id == deployment.backend_id), None)
-            # More than is shown: a secret of several lines is recognised by its beginning.
+            # Read more than is shown: a multi-line secret is recognised by its beginning.
             text = await backend.log_tail(record, lines + ABOVE) if record else ""
         except BridgeError:
             return ""
-        # In a thread, since no line that a build prints may block the others.
+        # In a thread, because no output of a build may block the event loop.
         return await asyncio.to_thread(_shown, text, lines)
 
 

@@ -1,7 +1,6 @@
-"""What kept deliveries mean, and the deployment that each requests.
+"""Interpret kept deliveries: their events, and the deployments that they request.
 
-Large bodies may kill the process that reads them, so their attempts are recorded before they are
-made.
+A large body may kill the process that reads it, so each attempt is recorded beforehand.
 """
 
 import asyncio
@@ -33,10 +32,10 @@ from bridge.ports.outcomes import About
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A delivery with its event; a replay means what the replayed one meant.
+    """A delivery with its event; a replay has the event of the original.
 
     Attributes:
-        original: the delivery that is replayed; None if it is none.
+        original: the replayed delivery; None if this is not a replay.
     """
 
     delivery: Delivery
@@ -48,7 +47,7 @@ class Meaning:
 def read(
     delivery: Delivery, hosts: Mapping[str, GitHost], asking: Container[str] = ASKING_HOSTS
 ) -> Meaning | str:
-    """Return what a delivery means, or in words why that can't be said.
+    """Return what a delivery means, or a text that says why it can't be read.
 
     Args:
         asking: the command line and the chats, whose deliveries are people's commands.
@@ -58,7 +57,7 @@ def read(
     except Rejected as error:
         return str(error)
     if body is None:
-        return "its body was forgotten by now (see retention): push again, or deploy by command"
+        return "its body has been deleted (see retention): push again, or deploy by command"
     try:
         if delivery.host in asking:
             return Meaning(delivery, parse_command(delivery.event, body))
@@ -73,16 +72,16 @@ def read(
 
 
 CLOCKS_APART = 60.0
-"""Seconds by which the clocks of a host and of a backend may be apart, so that no push is lost."""
+"""Seconds by which the clocks of a host and a backend may differ without losing a push."""
 
 REPLAYED = 2.0
-"""The same for a replay, which loses nothing: whoever asks for it is told."""
+"""The same for a replay, which loses nothing: the requester sees the reason."""
 
 
 def pushed_by(meaning: Meaning) -> float | None:
     """Return when a push had surely happened, in seconds since 1970; None if that is not known.
 
-    A webhook may come late or again, so its own time of arrival says nothing.
+    A webhook may arrive late or again, so its time of arrival proves nothing.
     """
     assert isinstance(meaning.event, RefPushed)
     moment = meaning.event.moment
@@ -102,12 +101,12 @@ def trigger_of(meaning: Meaning) -> str:
 
 
 def author_of(push: RefPushed) -> str:
-    """Return who a push is by, for people: the author of its newest commit, else who pushed."""
+    """Return a push's author, for people: that of its newest commit, else the pusher."""
     return (push.commit.author if push.commit else "") or push.pusher
 
 
 def about(event: Event) -> About | None:
-    """Return what an event is about, for people; None if it is of no repository."""
+    """Return what an event is about, for people; None if it belongs to no repository."""
     if isinstance(event, RefPushed):
         commit = event.commit.sha if event.commit else event.after
         return About(event.repository.name, str(event.ref), commit, author_of(event))
@@ -125,10 +124,10 @@ def requested(
     now: float,
     push: RefPushed | None = None,
 ) -> Deployment:
-    """Return the deployment that a delivery requests for an app, before anything was done for it.
+    """Return the deployment that a delivery requests for an app, in its initial state.
 
     Args:
-        trigger: "push", "tag", or who asked.
+        trigger: "push", "tag", or the requester.
         salt: random, see `token_for`.
     """
     id_ = deployment_id(delivery.seq, app.id)
@@ -154,11 +153,11 @@ def requested(
 
 
 MOST_UNFINISHED = 3
-"""Attempts in a row that may end with the process; then a large delivery is parked."""
+"""Consecutive attempts that may kill the process before a large delivery is parked."""
 
 MOST_OF_SMALL = 20
-"""The same for others. They need little, so the process most likely died of something else, again
-and again, and their push must not be lost for that."""
+"""The same for small ones. They need little memory, so the process probably died of something else,
+and their push must not be lost for that."""
 
 _NOTE = "attempt {number} of {most} has begun and has not ended"
 _NUMBER = re.compile(r"attempt (\d+) of \d+ has begun and has not ended").fullmatch
@@ -172,15 +171,15 @@ class Attempts:
         self._found_at_start: int | None = None
 
     async def look(self) -> None:
-        """Treat everything that is there now as suspect; later only large deliveries are."""
+        """Treat everything now in the inbox as suspect; later only large deliveries are."""
         newest = await self._inbox.newest(1)
         self._found_at_start = newest[0].seq if newest else 0
 
     async def begin(self, batch: Sequence[Delivery]) -> list[Delivery]:
-        """Record risky attempts, and park what has killed the process too often.
+        """Record risky attempts, and park deliveries that have killed the process too often.
 
         Returns:
-            Those that are still to be tried.
+            The deliveries that remain to be tried.
         """
         lost = [one for one in batch if unfinished(one) >= most_unfinished(one)]
         await self._inbox.finish([_parked(one) for one in lost])
@@ -195,7 +194,7 @@ class Attempts:
         return left
 
     def apart(self, batch: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
-        """Yield what is tried together, in order: each suspect delivery is alone."""
+        """Yield the deliveries to try together, in order; each suspect one is alone."""
         together: list[Delivery] = []
         for one in batch:
             if is_heavy(one) or unfinished(one):
@@ -219,12 +218,12 @@ def is_heavy(delivery: Delivery) -> bool:
 
 
 def most_unfinished(delivery: Delivery) -> int:
-    """Return how many attempts in a row may end with the process."""
+    """Return how many consecutive attempts may kill the process."""
     return MOST_UNFINISHED if is_heavy(delivery) else MOST_OF_SMALL
 
 
 def unfinished(delivery: Delivery) -> int:
-    """Return how many attempts in a row have begun and not ended."""
+    """Return how many consecutive attempts have begun and not ended."""
     found = _NUMBER(delivery.error or "")
     return int(found[1]) if found else 0
 
@@ -232,7 +231,7 @@ def unfinished(delivery: Delivery) -> int:
 def _parked(delivery: Delivery) -> Finished:
     why = (
         f"given up: the bridge was killed {unfinished(delivery)} times while it read this"
-        f" ({delivery.size} bytes), maybe for the memory that it took; `replay` tries it again"
+        f" ({delivery.size} bytes), maybe because it took too much memory; `replay` tries it again"
     )
     return Finished(
         *(delivery.seq, delivery.host, delivery.id, DeliveryState.FAILED, why),
@@ -245,7 +244,7 @@ LONGEST_NUMBER = 20
 
 
 class Reading:
-    """Reads what the inbox kept."""
+    """Reads kept deliveries."""
 
     def __init__(
         self,
@@ -254,14 +253,14 @@ class Reading:
         apart: ParsesApart | None = None,
         asking: Container[str] = ASKING_HOSTS,
     ) -> None:
-        """Take the parts; `apart` parses large bodies, None: they are parsed like small ones."""
+        """Take the parts; `apart` parses large bodies. None: they are parsed like small ones."""
         self._asking = asking
         self._inbox = inbox
         self._hosts = hosts
         self._apart = apart
 
     async def meanings(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
-        """Return what each delivery means, or why that can't be said."""
+        """Return what each delivery means, or why it can't be read."""
         heavy = {one.seq: await self._heavy(one) for one in batch if self._is_heavy(one)}
         light = [one for one in batch if one.seq not in heavy]
         read_ = await asyncio.to_thread(self._light, light)
@@ -283,7 +282,7 @@ class Reading:
         )
 
     async def _heavy(self, delivery: Delivery) -> Meaning | str:
-        """Return what a delivery with a large body means, as `read`."""
+        """Return what a delivery with a large body means, as `read` does."""
         assert self._apart is not None
         assert delivery.stored is not None
         try:

@@ -1,9 +1,9 @@
-"""Step 4: every change reaches every place that shows it: cards, comments, statuses.
+"""Step 4: publish every change to every place that shows it: cards, comments, statuses.
 
-Level-triggered: the journal marks a subscription as pending in the transaction that changes what it
-follows (docs/notes/0010), and here it is published as everything stands by then. However much has
-changed, it is published once. Each lane, which shares a rate limit, goes on by itself: a slow or
-dead place blocks neither another lane nor a deployment.
+Publishing is level-triggered: the journal marks a subscription as pending in the transaction that
+changes what it follows (docs/notes/0010); the outbox then publishes the current state, once for
+however many changes. Subscriptions that share a rate limit form a lane. Lanes are independent: a
+slow or dead service blocks neither another lane nor a deployment.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """Another process publishes by now; its cursors must be left alone."""
+    """Another process publishes now; its cursors must be left alone."""
 
 
 LONGEST_ERROR = 500
@@ -45,13 +45,13 @@ class PublishTiming:
     """Timing of publishing; all in seconds.
 
     Attributes:
-        debounce: from a change until it is published, with what else changes in between.
-        poll: between looks for what another process has changed.
-        retry: pauses between attempts of what fails.
-        park_after: how long a subscription may fail until it is parked.
+        debounce: from a change until it is published, together with changes in between.
+        poll: between polls for changes by other processes.
+        retry: pauses between failed attempts.
+        park_after: how long a subscription may fail before it is parked.
         longest: how long one attempt may take.
-        lease: how long others wait for a holder that has died.
-        lanes: how many are at work at a time.
+        lease: how long others wait for a dead holder.
+        lanes: how many are active at a time.
     """
 
     debounce: float = 0.3
@@ -64,7 +64,7 @@ class PublishTiming:
 
 
 class Publishing:
-    """Publishes subscriptions, and records whether that worked."""
+    """Publishes subscriptions, and records the results."""
 
     def __init__(
         self,
@@ -78,8 +78,8 @@ class Publishing:
         """Take the parts.
 
         Args:
-            chance: gives numbers in [0, 1), which spread the attempts.
-            holding: name and owner of the lease under which all this is done.
+            chance: returns numbers in [0, 1), which spread the attempts.
+            holding: name and owner of the lease that permits publishing.
         """
         self._journal = journal
         self._publishers = publishers
@@ -89,10 +89,10 @@ class Publishing:
         self._holding = holding
 
     async def publish(self, pending: Pending) -> Exception | None:
-        """Publish a subscription as everything stands now; return why that did not work.
+        """Publish the current state of a subscription; return the error, if any.
 
         Raises:
-            Unreachable: our own journal is away; nobody's fault, so the subscription stays due.
+            Unreachable: our own journal is away; the subscription stays due.
         """
         subscription = pending.subscription
         snapshot = await self._journal.snapshot(subscription)
@@ -101,7 +101,7 @@ class Publishing:
             async with asyncio.timeout(self._timing.longest):
                 further = await self._bring_up_to(snapshot, pending)
         except LeaseLost:
-            log.warning("another process shows by now", extra={"target": subscription.id})
+            log.warning("another process publishes now", extra={"target": subscription.id})
             return None
         except Exception as error:  # noqa: BLE001 - kept with the subscription, and logged
             return await self._failed(pending, error)
@@ -119,7 +119,7 @@ class Publishing:
         publisher = self._publishers.get(subscription.kind)
         if publisher is None:
             raise Rejected(f"nothing here shows {subscription.kind}: its settings are gone")
-        log.debug("feedback is shown", extra={"target": subscription.id})
+        log.debug("feedback published", extra={"target": subscription.id})
         return await publisher.publish(subscription, snapshot, pending.cursor, save_cursor)
 
     async def _failed(self, pending: Pending, error: Exception) -> Exception:
@@ -138,7 +138,7 @@ class Publishing:
         return error
 
     def _next_try(self, pending: Pending, error: Exception) -> float | None:
-        """Return when to retry; None if that makes no sense before something changes."""
+        """Return when to retry; None if that is pointless until something changes."""
         now = self._clock()
         failing_since = now if pending.failing_since is None else pending.failing_since
         too_long = now - failing_since >= self._timing.park_after
@@ -147,16 +147,16 @@ class Publishing:
         return self._later(error, pending)
 
     def _later(self, error: Exception, pending: Pending) -> float:
-        """Return when to retry what may work by then."""
+        """Return when to retry an error that may go away."""
         now = self._clock()
         if (asked := asked_to_wait(error)) is not None:
-            # Never before it, and not all of them at the same moment after it.
+            # Never before that time, and not all of them at the same moment after it.
             return now + asked + self._chance()
         pause = self._timing.retry.pause(pending.attempts + 1)
         return now + pause * (0.75 + self._chance() / 2)
 
     def _tell(self, pending: Pending, error: Exception, *, parks: bool) -> None:
-        """Log a failure once, however often it repeats; the journal keeps it until it works."""
+        """Log a failure once, however often it repeats; the journal keeps it until success."""
         what = {"target": pending.subscription.id, "why": str(error)}
         unexpected = not isinstance(error, BridgeError)
         if parks:
@@ -170,7 +170,7 @@ class Publishing:
 
 
 def _delivery(snapshot: Snapshot) -> str | None:
-    """Return the newest delivery that it is about."""
+    """Return the newest delivery in a snapshot."""
     told = [(one.seq, one.delivery) for one in snapshot.deployments]
     told += [(one.seq, one.delivery) for one in snapshot.explained if one.delivery is not None]
     return max(told)[1] if told else None
@@ -179,26 +179,26 @@ def _delivery(snapshot: Snapshot) -> str | None:
 LEASE = "feedback"
 
 MARGIN = 1 / 5
-"""Seconds of the lease that are left when work under it ends: what was sent by then has arrived
-before another process looks what is there."""
+"""The share of the lease that must be left when work under it ends, so requests in flight arrive
+before another process looks."""
 
 DRAIN = 2.0
-"""Seconds that writes have to end when the process stops."""
+"""Seconds that running writes get when the process stops."""
 
 GRAIN = 0.05
-"""Seconds until the next look at least, however close together things become due."""
+"""The shortest pause between two polls, in seconds."""
 
 
 @dataclass(slots=True)
 class _Lane:
-    """The state of a lane: until when it is paused, and how often in a row it was away."""
+    """The state of a lane: until when it is paused, and its consecutive outages."""
 
     free_at: float = 0.0
     away: int = 0
 
 
 class Feedback:
-    """Publishes what is pending, in each lane one subscription at a time."""
+    """Publishes pending subscriptions, one at a time in each lane."""
 
     def __init__(
         self,
@@ -217,7 +217,7 @@ class Feedback:
             publishers: by kind of subscription.
             rate_limiter: the one that the publishers use.
             owner: this process; of those that share a journal, one at a time publishes.
-            chance: numbers in [0, 1), which spread the attempts.
+            chance: returns numbers in [0, 1), which spread the attempts.
         """
         self._journal = journal
         self._clock = clock
@@ -237,9 +237,9 @@ class Feedback:
         self._renew_at = 0.0
 
     def wake(self) -> None:
-        """Note that something may have become pending: it is due once the debounce has passed.
+        """Note that something may be pending; it is due once the debounce has passed.
 
-        A thousand changes are then a few looks.
+        A thousand changes thus cause only a few polls.
         """
         if self._timer is None:
             loop = asyncio.get_running_loop()
@@ -254,9 +254,9 @@ class Feedback:
         self._rate_limiter.open()
         try:
             while True:
-                self._wake.clear()  # before the look: what comes during it wakes again
+                self._wake.clear()  # before the poll: a change during it wakes again
                 pause = await self._look_surely()
-                # Not wait_for: in Python 3.11 it swallows a cancel that comes together with a wake.
+                # Not wait_for: in Python 3.11 it swallows a cancel that coincides with a wake.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._wake.wait()
@@ -264,11 +264,11 @@ class Feedback:
             await self._stop()
 
     async def look(self) -> float:
-        """Begin to publish what is due; return in how many seconds to look again at the latest."""
+        """Begin to publish what is due; return the seconds until the next poll at the latest."""
         now, poll = self._clock(), self._timing.poll
         free = self._timing.lanes - len(self._at_work)
         if not await self._holds(now) or free <= 0:
-            return poll  # if all lanes are busy, the next one to end wakes us
+            return poll  # if all lanes are busy, the next one to finish wakes us
         ready = now - self._timing.debounce
         resting = self._resting(now)
         next_at = [now + poll, self._renew_at, *resting.values()]
@@ -276,7 +276,7 @@ class Feedback:
         found = await self._journal.pending(
             ready + poll, free, ready=ready, busy=busy, favoured=self._favoured(busy)
         )
-        if len(found) < free:  # else there may be more lanes with something to publish
+        if len(found) < free:  # otherwise more lanes may have something to publish
             self._forget_turns({*busy, *(pending.subscription.lane for pending in found)})
         for pending in found:
             assert pending.due_at is not None
@@ -287,7 +287,7 @@ class Feedback:
         return max(GRAIN, min(next_at) - now)
 
     async def settled(self) -> None:
-        """Wait until everything that was begun has ended."""
+        """Wait until all running work has ended."""
         for end in await asyncio.gather(*self._at_work.values(), return_exceptions=True):
             if isinstance(end, BaseException) and not isinstance(end, asyncio.CancelledError):
                 raise end
@@ -298,15 +298,16 @@ class Feedback:
         except BridgeError as error:
             log.warning("feedback can't be read", extra={"why": str(error)})
             return self._timing.retry.first
-        except Exception:  # a bug; to end the process for it would keep it from deploying
+        except Exception:  # a bug; it must not end the process, which also deploys
             log.exception("feedback can't be read")
             return self._timing.retry.longest
 
     async def _stop(self) -> None:
-        """Let writes end that are on their way, and begin no others.
+        """Let running writes finish, and begin no others.
 
-        The rest is cancelled and stays pending: whoever comes next publishes it. A write that is
-        cancelled before its answer can often not be found again, and would be repeated.
+        The rest is cancelled and stays pending; the next process publishes it. Writes get time
+        because one that is cancelled before its response often can't be found again, and would be
+        repeated.
         """
         if self._timer is not None:
             self._timer.cancel()
@@ -321,12 +322,12 @@ class Feedback:
         try:
             await self._journal.release(LEASE, self._owner)
         except BridgeError as error:
-            log.warning("the lease runs out by itself", extra={"why": str(error)})
+            log.warning("the lease expires by itself", extra={"why": str(error)})
 
     # ── one process at a time ─────────────────────────────────────────────
 
     async def _holds(self, now: float) -> bool:
-        """Return whether this process publishes; asked early enough to keep the lease."""
+        """Return whether this process publishes; renew the lease early enough to keep it."""
         if now >= self._renew_at:
             lease = self._timing.lease
             held = await self._journal.hold(LEASE, self._owner, lease)
@@ -338,8 +339,8 @@ class Feedback:
     def _fenced(self) -> None:
         """Make sure that nothing is written once another process may publish.
 
-        A lease that can't be renewed, e.g. because the database is silent, cancels running work:
-        whoever takes over finds announced what may have been sent, and looks for it.
+        If the lease can't be renewed, e.g. because the database does not answer, cancel running
+        work. Its writes were announced beforehand, so the next process looks for them.
         """
         if self._fence is not None:
             self._fence.cancel()
@@ -352,7 +353,7 @@ class Feedback:
     def _lost(self) -> None:
         self._fence = None
         if self._at_work:
-            log.warning("the lease can't be renewed: what is being shown is left to others")
+            log.warning("the lease can't be renewed: publishing is left to other processes")
         for task in self._at_work.values():
             task.cancel()
 
@@ -368,7 +369,7 @@ class Feedback:
         return {name: at for name, at in free_at.items() if at > now}
 
     def _favoured(self, busy: Sequence[str]) -> dict[str, int]:
-        """Return the lanes whose next turn is not for the lowest rank, and for which rank it is."""
+        """Return the lanes whose next turn is not for the lowest rank, with that turn's rank."""
         ranks = {
             lane: rank_favoured(begun + 1)
             for lane, begun in self._begun.items()
@@ -377,7 +378,7 @@ class Feedback:
         return {lane: rank for lane, rank in ranks.items() if rank > 0}
 
     def _forget_turns(self, going: Collection[str]) -> None:
-        """Restart the count if nothing is pending any more."""
+        """Reset the counts of lanes without pending subscriptions."""
         self._begun = {lane: begun for lane, begun in self._begun.items() if lane in going}
 
     def _begin(self, pending: Pending) -> None:
@@ -385,7 +386,7 @@ class Feedback:
         self._begun[lane] = self._begun.get(lane, 0) + 1
         work = self._work(pending, self._lanes.setdefault(lane, _Lane()))
         task = self._at_work[lane] = asyncio.create_task(work, name=f"feedback on {lane}")
-        # Not at the end of the work itself, which never begins if it is cancelled at once.
+        # Not at the end of the work itself, which never starts if it is cancelled at once.
         task.add_done_callback(lambda _: self._ended(lane))
 
     def _ended(self, lane: str) -> None:
@@ -395,14 +396,14 @@ class Feedback:
     async def _work(self, pending: Pending, lane: _Lane) -> None:
         try:
             self._rest(lane, await self._publishing.publish(pending))
-        except Exception as error:  # our own stores; what they don't record is published again
+        except Exception as error:  # our own stores; an unrecorded result is published again
             log.warning("feedback can't be kept", extra={"why": str(error)}, exc_info=error)
             self._rest(lane, Unreachable(JOURNAL, type(error).__name__))
 
     def _rest(self, lane: _Lane, trouble: Exception | None) -> None:
-        """Pause a place that can't be reached, with everything due there.
+        """Pause a lane that can't be reached, with everything due there.
 
-        Others of its lane are tried soon all the same: it may be only this one that is broken.
+        Its other subscriptions are still tried soon: only this one may be broken.
         """
         if not isinstance(trouble, Unreachable | Unanswered) or isinstance(trouble, TooEarly):
             lane.away = 0
@@ -412,7 +413,7 @@ class Feedback:
 
 
 def together(planners: Sequence[Planner]) -> Planner:
-    """Return one planner of many; if one fails, only its own places are missing."""
+    """Combine planners into one; if one fails, only its own subscriptions are missing."""
 
     def plan(occasion: Occasion) -> list[Subscription]:
         found: list[Subscription] = []

@@ -1,6 +1,6 @@
-"""How a deployment ends, or why it waits again: by what the backend's record says, or lacks.
+"""Determine how a deployment ends, or why it waits again, from the backend's record or its absence.
 
-Nothing is claimed that the backend does not tell: an end that can't be known is `unknown`, with
+Claim nothing that the backend does not report: an outcome that can't be known is `unknown`, with
 what is known about it.
 """
 
@@ -31,18 +31,18 @@ from bridge.ports.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class FollowTiming:
-    """How often to look, and how long to wait; all in seconds.
+    """How often to poll, and how long to wait; all in seconds.
 
     Attributes:
-        look: pauses between looks at a running deployment; they grow while nothing changes.
+        look: pauses between polls of a running deployment; they grow while nothing changes.
         adopt: how long to look for a deployment that may have been requested already, since a
             backend may list it late.
         settle: how long after the end to wait for the deployed commit, which comes later.
         lost: how long an accepted deployment may be missing from the backend's lists, if the
-            backend can have lost it.
+            backend may have lost it.
         untold: the same without such a cause, or if the backend does not list its queue.
-        unclosed: how long a record may be open while the backend works on nothing of the app.
-        long: how long a build may take before that is said.
+        unclosed: how long a record may be open while the backend has no job of the app.
+        long: how long a build may take before the history notes it.
         retry: pauses between attempts while the backend, or our own journal, is away.
         failures: how often a bug of our own is retried before the outcome is unknown.
     """
@@ -64,11 +64,11 @@ MOST_LOST = 2
 """How often a deployment that never began is requested again."""
 
 MOST_INTERRUPTED = 1
-"""How often a deployment whose build was interrupted is requested again: that build may be what
-brings the backend down."""
+"""How often a deployment with an interrupted build is requested again: the build itself may bring
+the backend down."""
 
 MOST_UNREAD = 10
-"""Failed reads of a log until its end is `unknown`, if the backend answers everything else."""
+"""Failed reads of a log before the outcome is `unknown`, if the backend answers everything else."""
 
 CLOSED = "the backend has closed its record as cancelled, as its restart does"
 
@@ -77,7 +77,7 @@ LOST = "the backend shows nothing of it, as after a restart or an outage of its 
 
 
 class Ending:
-    """Records ends."""
+    """Records how deployments end."""
 
     def __init__(
         self,
@@ -98,14 +98,14 @@ class Ending:
         self._sleep = sleep
 
     async def app(self, id_: str) -> App:
-        """Return an app, also if it is gone from the backend."""
+        """Return an app, even if it is gone from the backend."""
         app = await self._journal.app(id_)
         if app is None:
             raise NotFound(f"app {id_} is not in the journal")
         return app
 
     async def end(self, id_: str, state: State, note: str, **facts: object) -> None:
-        """Record the end, unless it has ended before."""
+        """Record the outcome, unless it already has one."""
         facts.setdefault("finished_at", self._clock())
         self._ended(await self._journal.move(id_, state, note, **facts))
 
@@ -118,7 +118,7 @@ class Ending:
     # ── with a record ─────────────────────────────────────────────────────
 
     async def of_record(self, deployment: Deployment, app: App, record: BackendDeployment) -> None:
-        """End it as its record has ended."""
+        """End a deployment as its record has ended."""
         facts = self._facts(deployment, app, record)
         if record.status is Progress.CANCELLED:
             await self._cancelled(deployment, app, record, facts)
@@ -139,9 +139,9 @@ class Ending:
         record: BackendDeployment,
         facts: dict[str, object],
     ) -> None:
-        """End or repeat a cancelled one: a person did it, or a restart, which sets no end time.
+        """End or repeat a cancelled one: by a person, or by a restart, which sets no end time.
 
-        A restart closes every open record, also of a build that had ended before.
+        A restart closes every open record, even that of a build that had already ended.
         """
         if record.finished_at is not None:
             await self.end(deployment.id, State.CANCELLED, "the backend cancelled it", **facts)
@@ -176,10 +176,10 @@ class Ending:
     async def _failed_by_itself(
         self, deployment: Deployment, app: App, record: BackendDeployment
     ) -> bool:
-        """Return whether an interrupted build had failed before."""
+        """Return whether an interrupted build had already failed."""
         try:
             return failed_by_itself(await self._log_of(deployment, app, record))
-        except BridgeError:  # nothing tells that it had
+        except BridgeError:  # there is no evidence that it had
             return False
 
     def _facts(
@@ -192,14 +192,14 @@ class Ending:
         }
 
     def began(self, deployment: Deployment, app: App, record: BackendDeployment) -> float:
-        """Return when its build began by our clock, as it was recorded at first."""
+        """Return when its build began by our clock, as first recorded."""
         if deployment.started_at is not None:
             return deployment.started_at
         told = self._pollers.of(app).by_our_clock(record.started_at or record.created_at)
         return within(told, deployment.asked_at or 0.0, self._clock())
 
     def _end_of(self, deployment: Deployment, app: App, record: BackendDeployment) -> float:
-        """Return when it ended by our clock: not after now, and not before it began."""
+        """Return when it ended by our clock: not in the future, and not before it began."""
         now = self._clock()
         told = record.finished_at
         ended = now if told is None else self._pollers.of(app).by_our_clock(told)
@@ -208,7 +208,7 @@ class Ending:
     async def _settled(
         self, deployment: Deployment, app: App, record: BackendDeployment
     ) -> BackendDeployment:
-        """Return the record with its commit, which comes up to half a second after the end."""
+        """Return the record with its commit, which appears up to half a second after the end."""
         until = self._clock() + self._timing.settle
         while _will_tell_commit(deployment, app, record) and self._clock() < until:
             await self._sleep(self._timing.look.first)
@@ -217,13 +217,13 @@ class Ending:
             except Unreachable as error:
                 await self._wait(deployment, f"{error}; its commit is read as soon as that ends")
                 until = self._clock() + self._timing.settle
-            except BridgeError:  # it is done all the same; only the commit stays unknown
+            except BridgeError:  # it is still done; only the commit stays unknown
                 return record
             else:
                 record = next((r for r in records if r.id == record.id), record)
         return record
 
-    # ── what its log says ─────────────────────────────────────────────────
+    # ── the log ───────────────────────────────────────────────────────────
 
     async def _why_failed(
         self, deployment: Deployment, app: App, record: BackendDeployment
@@ -233,7 +233,7 @@ class Ending:
         except BridgeError as error:
             words = record.error or f"the build failed; its log can't be read: {error}"
             return await asyncio.to_thread(without_a_log, words)
-        # In a thread, since no line that a build prints may block the others.
+        # In a thread, because no output of a build may block the event loop.
         return await asyncio.to_thread(failure_in, log_, record.error)
 
     async def _end_in_log(
@@ -265,10 +265,10 @@ class Ending:
         await self._journal.say(deployment.id, f"it has ended; {note}")
         await self._sleep(self._timing.look.longest)
 
-    # ── without a record that tells ───────────────────────────────────────
+    # ── without a conclusive record ───────────────────────────────────────
 
     async def lost(self, deployment: Deployment) -> None:
-        """Have it requested again: it never began, so nothing is built twice."""
+        """Request it again: it never began, so nothing is built twice."""
         times = deployment.asked_again - deployment.interrupted + 1
         if times <= MOST_LOST:
             await self._take_back(deployment, LOST)
@@ -276,7 +276,7 @@ class Ending:
             await self.untold(deployment, f"the backend has accepted and lost it {times} times")
 
     async def dropped(self, deployment: Deployment) -> None:
-        """End what somebody has removed from the backend's queue; do not request it again."""
+        """End a job that somebody has removed from the backend's queue; never request it again."""
         note = (
             "it was taken out of the backend's queue there: the backend was not restarted"
             " meanwhile, so somebody has emptied the queue or removed the app"
@@ -284,11 +284,11 @@ class Ending:
         await self.end(deployment.id, State.CANCELLED, note)
 
     async def untold(self, deployment: Deployment, why: str) -> None:
-        """End what was accepted and may have run, if the backend does not tell."""
+        """End an accepted deployment that may have run, if the backend does not report it."""
         await self.end(deployment.id, State.UNKNOWN, f"accepted, outcome unknown: {why}")
 
     async def unclosed(self, deployment: Deployment, app: App, record: BackendDeployment) -> None:
-        """End an open record that the backend no longer works on; only its log may tell more."""
+        """End an open record that the backend no longer works on; only its log may say more."""
         log_ = await self._end_in_log(deployment, app, record)
         note = (
             "outcome unknown: the backend says that it builds, but has had no job of this app for"
@@ -305,7 +305,7 @@ class Ending:
         *,
         certain: bool = False,
     ) -> None:
-        """End it by records of which any may be its own: claim only what holds for each.
+        """End it by records of which any may be its own: claim only what holds for all.
 
         Args:
             records: ended since it was requested, newest first.

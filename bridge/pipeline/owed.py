@@ -1,9 +1,9 @@
-"""Pushes that apps are owed: those that came before a reading could find the app.
+"""Decide pushes late, for apps that were found only after the pushes arrived.
 
-A push is decided for the apps that are known. An app that was made, or moved to the repository,
-shortly before is found by a later reading, and much later if its backend is away. What was pushed
-meanwhile is then decided for that app. The journal has how far each backend was read and decided
-for, so nothing is lost by a restart.
+A push is decided for the known apps. An app that was created, or moved to the repository, shortly
+before is found by a later reading; if its backend is away, much later. The pushes since then are
+decided for that app. The journal records how far each backend was read and decided for, so a
+restart loses nothing.
 """
 
 import logging
@@ -27,25 +27,25 @@ from bridge.ports.outcomes import Recorded
 log = logging.getLogger(__name__)
 
 PAGE = 500
-"""Deliveries that are looked through at a time, without their bodies."""
+"""Deliveries to scan at a time, without their bodies."""
 
 AT_ONCE = 16
-"""Bodies that are in memory at a time."""
+"""Bodies in memory at a time."""
 
 CLOCKS_DIFFER = 60.0
-"""Seconds by which the clocks of machines that keep deliveries may differ."""
+"""Seconds by which the clocks of the machines that receive deliveries may differ."""
 
 OTHERS = 10.0
-"""Seconds in which another process may still record what it decided without knowing the app."""
+"""Seconds in which another process may still record a decision made without knowing the app."""
 
 LISTS_LAG = 60.0
-"""Seconds by which a list may be older than its reading, as behind a proxy that keeps answers."""
+"""Seconds by which a list may be older than its reading, e.g. because of a caching proxy."""
 
 MADE_BEFORE = 2.0
-"""Seconds by which an app may be older than its backend's clock lets it seem."""
+"""Seconds by which an app may be older than it seems by its backend's clock."""
 
 FOUND = "an app was found that deploys from its repository"
-"""Why a push that was ignored is decided again."""
+"""Why an ignored push is decided again."""
 
 AFTER_A_BUG = 60.0
 """Seconds until another attempt after one failed inside."""
@@ -53,11 +53,11 @@ AFTER_A_BUG = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """An app that was found at a repository.
+    """An app that was found for a repository.
 
     Attributes:
-        since: it may have missed what was pushed from then on.
-        until: when it is looked at for the last time.
+        since: it may have missed pushes from then on.
+        until: when to check it for the last time.
     """
 
     since: float
@@ -66,7 +66,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What was decided late, as `Recording.record` returns it."""
+    """Late decisions, as `Recording.record` returns them."""
 
     meanings: Sequence[Meaning]
     outcomes: Sequence[Decided]
@@ -74,7 +74,7 @@ class Late:
 
 
 class Owed:
-    """Decides pushes late, for apps that were found after they came."""
+    """Decides pushes late, for apps that were found after the pushes arrived."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Owed:
         self._reading = reading
         self._recording = recording
         self._clock = clock
-        self._began = Mark(clock(), clock())  # before the first webhook is taken
+        self._began = Mark(clock(), clock())  # before the first webhook is accepted
         self._marks: dict[str, Mark] | None = None
         self._snapshot: AppIndex | None = None
         self._places: Mapping[str, frozenset[str]] = {}
@@ -100,13 +100,13 @@ class Owed:
         self._due_at = -math.inf
 
     async def decide(self) -> AsyncIterator[Late]:
-        """Yield what is decided late by now, recorded; it costs nothing if no app was found.
+        """Yield the late decisions, recorded; do nothing if no app was found.
 
         Raises:
             Unreachable: our own stores are away.
         """
         marks = await self._known_marks()
-        read = self._catalog.reader.marks()  # before the look: what these readings found is seen
+        read = self._catalog.reader.marks()  # first, so `_look` sees what these readings found
         self._look(marks)
         if self._found and self._clock() >= self._due_at:
             came = await self._came()
@@ -120,11 +120,11 @@ class Owed:
             await self._mark(marks, read)
 
     def failed(self) -> None:
-        """Put the next attempt off, since this one failed inside."""
+        """Postpone the next attempt, after an internal error in this one."""
         self._due_at = self._clock() + AFTER_A_BUG
 
     async def _known_marks(self) -> dict[str, Mark]:
-        """Return how far each backend was read, by any process; new ones began with this one."""
+        """Return how far each backend was read, by any process; for new ones, our own start."""
         if self._marks is None or self._catalog.snapshot is not self._snapshot:
             known = read_marks(await self._journal.recall(MARKED))
             marks = {name: known.get(name, self._began) for name in self._catalog.backends}
@@ -134,7 +134,7 @@ class Owed:
         return self._marks
 
     async def _mark(self, marks: dict[str, Mark], read: Mapping[str, Mark]) -> None:
-        """Note how far backends were read, once nothing is owed to the apps found until then."""
+        """Record how far backends were read, once all apps found until then have decisions."""
         if all(name not in read or read[name].listed <= marks[name].listed for name in marks):
             return
         known = marks | read_marks(await self._journal.recall(MARKED))  # others read as well
@@ -145,7 +145,7 @@ class Owed:
     def _look(self, marks: Mapping[str, Mark]) -> None:
         """Find apps that are new, or deploy from another repository than before.
 
-        After a start that is every app: the last process may have died in between.
+        After a start, that is every app: the last process may have died before it decided.
         """
         if (snapshot := self._catalog.snapshot) is self._snapshot:
             return
@@ -165,18 +165,18 @@ class Owed:
         self._snapshot, self._places = snapshot, places
 
     def _looked(self, waits: bool) -> None:
-        """Drop the apps that have been looked at for the last time."""
+        """Drop the apps that have been checked for the last time."""
         now = self._clock()
-        if waits:  # until a host has told which files were changed
+        if waits:  # for a host to report the changed files
             self._due_at = now + 1.0
             return
         self._found = {id_: one for id_, one in self._found.items() if one.until > now}
         self._due_at = min((one.until for one in self._found.values()), default=-math.inf)
 
     async def _reopen(self, came: Sequence[Delivery]) -> bool:
-        """Have ignored pushes decided again that a found app has missed; return if there are any.
+        """Reopen ignored pushes that a found app has missed; return whether there are any.
 
-        They come again as new ones do, since nothing was recorded of them.
+        They are decided like new ones, since nothing was recorded for them.
         """
         apps = self._found_apps()
         ignored = [one for one in came if _may_concern(unused_name(one.error), apps)]
@@ -197,7 +197,7 @@ class Owed:
         return bool(missed)
 
     async def _missed(self, decided: Sequence[Delivery]) -> AsyncIterator[Late]:
-        """Yield what the found apps have missed of what was decided, oldest first."""
+        """Yield late decisions for decided pushes that the found apps have missed, oldest first."""
         apps = self._found_apps()
         async for pushes in self._read(await self._candidates(decided, apps)):
             for ids, group in groupby(pushes, lambda one: self._owed_by(one.delivery)):
@@ -210,7 +210,7 @@ class Owed:
         return [app for id_ in self._found if (app := self._catalog.get(id_)) is not None]
 
     async def _read(self, deliveries: Sequence[Delivery]) -> AsyncIterator[list[Meaning]]:
-        """Yield what those of them mean that are pushes, some at a time, in their order."""
+        """Yield the meanings of those that are pushes, some at a time, in order."""
         async for some in self._with_bodies(deliveries):
             read = await self._reading.meanings(some)
             yield [
@@ -236,10 +236,10 @@ class Owed:
     async def _candidates(
         self, deliveries: Sequence[Delivery], apps: Sequence[App]
     ) -> list[Delivery]:
-        """Return those of decided pushes that a found app may have missed."""
+        """Return the decided pushes that a found app may have missed."""
         pushed = await self._journal.pushed([one.seq for one in deliveries])
         decided = await self._journal.decisions([*pushed])
-        # A clone address is compared with those in the body.
+        # A clone URL is compared with those in the body.
         by_url = [app.id for app in apps if app.source is not None and app.source.url is not None]
         by_name = index(apps)
 
@@ -254,7 +254,7 @@ class Owed:
         return [one for one in deliveries if misses(one)]
 
     async def _came(self) -> list[Delivery]:
-        """Return what came since a found app may have missed it, oldest first, no bodies."""
+        """Return the deliveries that found apps may have missed, oldest first, without bodies."""
         since = min(one.since for one in self._found.values())
         found: list[Delivery] = []
         page = await self._inbox.newest(PAGE)

@@ -1,8 +1,8 @@
-"""Poll what a backend shows of deployments, once for all that are followed.
+"""Poll a backend's queue and records, once for all followed deployments.
 
-Five hundred deployments may be followed at once. The queue is one answer for all of them, so it is
-read at a limited rate and shared. A deployment that waits in it, or is known to run, needs no look
-at its app's records. The remaining looks are spaced out.
+Five hundred deployments may be followed at once. One reading of the queue serves all of them, at a
+limited rate. A deployment that waits in the queue, or is known to run, needs no reading of its
+app's records. The remaining readings are spaced out.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from bridge.ports.backends import Backend, BackendDeployment, Progress, QueuedJo
 from bridge.ports.clock import Clock, Sleep
 
 Pinned = Callable[[str], Awaitable[Container[str]]]
-"""Returns the backend's ids by which the deployments of an app are known already."""
+"""Returns the backend's ids that already belong to deployments of an app."""
 
 Troubled = Callable[[str], None]
 """Called with the name of a backend that can't be reached, or that no longer knows an app."""
@@ -30,11 +30,11 @@ class Look:
     """What the backend shows of one deployment.
 
     Attributes:
-        record, job: ours, as far as there is one.
-        doubtful: records that ended since the request, newest first, which may be ours or not; only
-            if neither record nor job is shown.
-        idle: the queue has no job of the app, ours or another's; None if the queue is not told.
-        blocked: the queue has an older job of the app, so ours can't have had its turn.
+        record, job: ours, if there is one.
+        doubtful: records that ended since the request and may be ours, newest first; only if
+            neither record nor job is known to be ours.
+        idle: whether the queue has no job of the app; None if the queue is not listed.
+        blocked: whether the queue has an older job of the app, so ours can't have had its turn.
     """
 
     record: BackendDeployment | None = None
@@ -57,28 +57,29 @@ class Look:
 
 
 MANY = 500
-"""Deployments followed at once from which a backend is polled at its slowest rate."""
+"""Deployments followed at once at which a backend is polled at its slowest rate."""
 
 LONGEST_GAP = 5.0
 """Seconds between two readings of the queue in which a backend can't restart unnoticed."""
 
 LONGEST_ANSWER = 1.0
-"""Seconds after which an answer may have waited until the backend's database was back."""
+"""Seconds after which an answer may have waited for the backend's database to come back."""
 
 EXACT = 2.0
-"""Seconds by which a backend's clock must differ to count as wrong; it is known to a second."""
+"""Seconds by which a backend's clock must differ to count as wrong; its precision is a second."""
 
 
 class BackendPoller:
-    """Polls one backend on behalf of all deployments that are followed.
+    """Polls one backend on behalf of all followed deployments.
 
     Args:
-        pinned: tells which records are known to be of other deployments.
-        quick, per_second: reads a second at most while few are followed, and while `MANY` are; in
-            between in proportion. A second's worth may come at once.
-        queue_age: seconds that the queue may be old when few ask; it grows with their number.
-        record_age: seconds that the record of a running one may be old while its job is active; it
-            grows so that these looks are one a second at most.
+        pinned: returns the records that belong to other deployments.
+        quick, per_second: the most reads a second while few are followed, and while `MANY` are;
+            proportional in between. A burst may use up one second's worth.
+        queue_age: how old the queue may be, in seconds, while few are followed; it grows with
+            their number.
+        record_age: how old the record of a running one may be, in seconds, while its job is
+            active; it grows to limit these reads to one a second.
     """
 
     def __init__(
@@ -111,10 +112,10 @@ class BackendPoller:
         self._failed_at = -1e9
         self._reading = asyncio.Lock()
         self._followed: dict[str, float] = {}
-        """When the records were last read on behalf of each."""
+        """When the records were last read for each deployment."""
 
     def restarted(self) -> None:
-        """Note that the backend was restarted since the last look, or may have been."""
+        """Note that the backend was restarted since the last poll, or may have been."""
         self._watched_since, self._failed_at = None, self._clock()
 
     @contextmanager
@@ -128,16 +129,16 @@ class BackendPoller:
 
     @property
     def watched_since(self) -> float:
-        """Since when every look has succeeded at once, none far behind the one before."""
+        """Since when every poll has succeeded quickly, without long gaps."""
         return self._clock() if self._watched_since is None else self._watched_since
 
     async def begin_to_watch(self) -> None:
-        """Read the queue, so that what is requested from now on is watched from the beginning."""
-        with suppress(BridgeError):  # then it counts as unwatched
+        """Read the queue, so deployments requested from now on are watched from the start."""
+        with suppress(BridgeError):  # then they count as unwatched
             await self._recent_queue()
 
     async def look(self, deployment: Deployment, app: App) -> Look:
-        """Return how a deployment stands, as of a moment ago."""
+        """Return the state of a deployment, as of a moment ago."""
         asked_at = deployment.asked_at or 0.0
         return await self._look_into(
             deployment,
@@ -149,7 +150,7 @@ class BackendPoller:
         )
 
     async def look_now(self, deployment: Deployment, app: App, *, doubt: bool = False) -> Look:
-        """Return how a deployment stands at this very moment.
+        """Return the state of a deployment at this moment.
 
         Args:
             doubt: it may never have arrived.
@@ -159,7 +160,7 @@ class BackendPoller:
         )
 
     async def tells_queue(self) -> bool:
-        """Return whether the backend is new enough to list what waits."""
+        """Return whether the backend is new enough to list its queue."""
         return await self._recent_queue() is not None
 
     async def _look_into(
@@ -172,17 +173,17 @@ class BackendPoller:
         known_to_run: bool = False,
         doubt: bool = False,
     ) -> Look:
-        """Find our job, our record, or what may be it.
+        """Find our job, our record, or records that may be ours.
 
         Args:
-            known_to_run: while its job is active, its record holds no news.
+            known_to_run: while its job is active, its record can't have changed.
             doubt: it may never have arrived, or may have been lost since.
         """
         jobs = await queue()
         idle = None if jobs is None else all(job.app != app.id for job in jobs)
         job = job_of(deployment, jobs)
         if job is not None and (known_to_run or not job.active):
-            return Look(job=job, idle=idle)  # what waits has no record yet
+            return Look(job=job, idle=idle)  # a waiting job has no record yet
         listed = {record.id: record for record in await records()}
         pinned = await self._pinned(app.id) if job is None else ()
         found = match(
@@ -198,31 +199,31 @@ class BackendPoller:
         asked_at = self._by_its_clock(deployment.asked_at or 0.0)
         of_app = (one for one in jobs or () if one.app == app.id and one is not job)
         blocked = any((one.added_at or asked_at) < asked_at for one in of_app)
-        # What still runs has not ended, whatever else has.
+        # Ours may still run, whatever else has ended.
         return Look(None, job, doubtful, idle, blocked)
 
     def by_our_clock(self, moment: float) -> float:
-        """Return a moment that the backend tells by our clock, as nearly as that is known."""
+        """Convert a backend's time to our clock, as precisely as the offset is known."""
         if not isinstance(self.backend, TellsTime):
             return moment
         ahead = self.backend.clock_ahead(self._clock()) or 0.0
         return moment - ahead if abs(ahead) > EXACT else moment
 
     def _by_its_clock(self, moment: float) -> float:
-        """Return a moment by the backend's clock, or an earlier one, so that nothing is missed."""
+        """Convert a time to the backend's clock, or an earlier one, so nothing is missed."""
         if self._to_come(moment):
             return -math.inf
         ahead = self.backend.clock_ahead(moment) if isinstance(self.backend, TellsTime) else 0.0
         return moment + (ahead or 0.0)
 
     def _to_come(self, moment: float) -> bool:
-        """Return whether a process with another clock wrote the time, so that it tells nothing."""
+        """Return whether a time is in the future, so another clock wrote it and it is useless."""
         return moment > self._clock()
 
     async def _recent_queue(self, asked_at: float = 0.0) -> list[QueuedJob] | None:
-        """Return the queue, read after `asked_at`: an older one says nothing of what came then.
+        """Return the queue, read after `asked_at`: an older one lacks what was requested then.
 
-        A failure counts for all callers as an answer does.
+        All callers share a failure, as they share an answer.
         """
         age = min(2.0, self._queue_age * (1 + len(self._followed) / 50))
         async with self._reading:
@@ -247,7 +248,7 @@ class BackendPoller:
         self._doubt_if_late(asked_at)
 
     def _doubt_if_late(self, asked_at: float) -> None:
-        """Watch anew after an answer that took long: it may have waited for the database."""
+        """Restart the watch after a slow answer: it may have waited for the database."""
         if self._clock() - asked_at > LONGEST_ANSWER:
             self._watched_since = None
 
@@ -279,7 +280,7 @@ class BackendPoller:
         return self._free_at - now
 
     def _known_to_run(self, deployment: Deployment) -> bool:
-        """Return whether its record was seen running only a while ago; its job tells the end."""
+        """Return whether its record was recently seen running; its job will show the end."""
         if deployment.state is not State.RUNNING or deployment.backend_id is None:
             return False
         looked_at = self._followed.get(deployment.id, -1e9)
@@ -308,7 +309,7 @@ class BackendPollers:
         }
 
     def of(self, app: App) -> BackendPoller:
-        """Return that of an app's backend; raise Refused if it is no longer configured."""
+        """Return the poller of an app's backend; raise Refused if it is no longer configured."""
         if (found := self._all.get(app.backend)) is None:
             why = f"no backend {app.backend!r} is configured any more"
             raise Refused(app.backend, why)
@@ -316,7 +317,7 @@ class BackendPollers:
 
 
 def seen(record: BackendDeployment) -> Seen:
-    """Return a record as far as finding ours needs it."""
+    """Return the fields of a record that are needed to find ours."""
     return Seen(
         id=record.id,
         text=f"{record.title} {record.description}",
@@ -327,7 +328,7 @@ def seen(record: BackendDeployment) -> Seen:
 
 
 def job_of(deployment: Deployment, jobs: Sequence[QueuedJob] | None) -> QueuedJob | None:
-    """Return our job among those of the queue."""
+    """Return our job in the queue, if any."""
     for job in jobs or ():
         if deployment.token in job.title or deployment.token in job.description:
             return job

@@ -1,4 +1,4 @@
-"""Probe backends at the start and on a timer: their version, and what to warn of."""
+"""Probe backends at the start and on a timer, for their versions and for warnings."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ UNTOLD = "older than it tells"
 
 
 class Probe:
-    """Logs each thing once: a version when it changes, a warning when it begins to hold."""
+    """Logs each change once: a new version, or a new warning."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Probe:
         self._turn = turn
         self._warned: set[str] = set()
         self.versions: dict[str, str] = {}
-        """What each backend says of itself; one that has not answered yet is missing."""
+        """The version of each backend that has answered."""
 
     async def run(self) -> None:
         """Probe as long as the process lives."""
@@ -49,7 +49,7 @@ class Probe:
             await self._turn()
             try:
                 await self.look()
-            except Exception:  # a mere message must not end what deploys
+            except Exception:  # a failed probe must not stop deployments
                 log.exception("probing failed inside")
             await self._sleep(self._every)
 

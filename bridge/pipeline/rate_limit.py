@@ -1,4 +1,4 @@
-"""The rate limiter: each lane is written to as fast as its service allows, and no faster."""
+"""The rate limiter: write to each lane as fast as its service allows, and no faster."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -10,13 +10,13 @@ from bridge.ports.clock import Clock, Limit, Sleep
 from bridge.ports.feedback import Turn, next_turn, shared
 
 LONG = 5.0
-"""Seconds that a write waits for its turn at most; after more, its content would be outdated."""
+"""The longest that a write waits for its turn, in seconds; later, it would be outdated."""
 
 
 class RateLimiter:
-    """Counts the writes of every lane, in memory; after a restart the service itself objects.
+    """Counts the writes of every lane, in memory; after a restart the service itself enforces it.
 
-    There is one for all that write to a service, so that their writes are counted together.
+    All writers to a service share one, so their writes are counted together.
     """
 
     def __init__(self, clock: Clock, *, sleep: Sleep = asyncio.sleep) -> None:
@@ -33,9 +33,9 @@ class RateLimiter:
         self._closed = False
 
     def close(self) -> None:
-        """Let no further write begin: cancel whoever waits for a turn, now or later.
+        """Let no further write begin: cancel callers that wait for a turn, now or later.
 
-        Writes that have had their turn go on, so that their results can still be recorded.
+        Writes that have had their turn continue, so their results can still be recorded.
         """
         self._closed = True
         for task in self._waiting:
@@ -43,10 +43,10 @@ class RateLimiter:
                 task.cancel()
 
     def within(self, limits: Sequence[Limit], *, share: float = 1.0) -> Turn:
-        """Return the `Turn` of a service with such limits for each of its lanes.
+        """Return the `Turn` of a service with these limits per lane.
 
         Args:
-            share: of each limit; beyond it these writes wait, so that others still may go.
+            share: of each limit; beyond it these writes wait, which leaves room for others.
         """
         own = shared(limits, share)
 
@@ -59,7 +59,7 @@ class RateLimiter:
         return turn
 
     def free_at(self, lane: str) -> float:
-        """Return when a lane may be written to again; not later than now if it is free."""
+        """Return when a lane may be written to again; not in the future if it is free."""
         return next_turn(self._limits.get(lane, ()), self._written.get(lane, ()), 0.0)
 
     @contextmanager

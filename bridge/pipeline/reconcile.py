@@ -1,7 +1,7 @@
-"""Branches and tags as they stand, against what was decided last: what moved without any event.
+"""Compare branches and tags with the last decisions, to find pushes without a webhook.
 
 Hosts send nothing for more than three tags pushed at once, for a payload over 25 MB, or while
-their webhook is gone. What is found goes through the inbox like a webhook.
+their webhook is gone. A found push goes through the inbox like a webhook.
 """
 
 import asyncio
@@ -33,9 +33,9 @@ from bridge.ports.outcomes import ref_key
 
 
 class Budget:
-    """So many requests an hour, the first ones at once: a token bucket.
+    """A token bucket: so many requests an hour, the first ones at once.
 
-    It keeps what nobody waits for from using up a rate limit that feedback needs as well.
+    It prevents background work from using up a rate limit that feedback needs as well.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Budget:
         self._sleep = sleep
 
     async def spend(self) -> None:
-        """Take one request, waiting until there is one."""
+        """Take one token, waiting until there is one."""
         now = self._clock()
         self._left = min(self._burst, self._left + (now - self._at) * self._rate)
         self._at = now
@@ -59,20 +59,20 @@ class Budget:
 
 
 class Resting:
-    """The owners of repositories whose limit is used up, for one round.
+    """The repository owners whose rate limit is used up, for one round.
 
-    Each installation of a GitHub App has a limit of its own, and is one owner's.
+    Each installation of a GitHub App has its own limit, and belongs to one owner.
     """
 
     def __init__(self) -> None:
         self._owners: set[tuple[str, str]] = set()
 
     def has(self, host: str, repository: str) -> bool:
-        """Return whether nothing of this repository needs to be asked now."""
+        """Return whether to skip this repository for now."""
         return (host, _owner(repository)) in self._owners
 
     def note(self, host: str, repository: str, error: BridgeError) -> None:
-        """Leave an owner alone where its host has asked us to wait."""
+        """Skip an owner whose host has told us to wait."""
         if isinstance(error, Unreachable) and error.retry_after is not None:
             self._owners.add((host, _owner(repository)))
 
@@ -81,15 +81,15 @@ def _owner(repository: str) -> str:
     return repository.rpartition("/")[0].lower()
 
 
-# ── Branches and tags as they stand, against what was decided last: what moved without any event
+# ── Compare branches and tags with the last decisions ───────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 
 MOST_TAGS = 100
-"""How many of a repository's tags are looked at."""
+"""How many of a repository's tags to compare."""
 
 Homes = Mapping[str, str]
-"""The key of each Git host by where it lives, as clone addresses name it."""
+"""The key of each Git host, by the host name in clone URLs."""
 
 NO_HOMES: Homes = {}
 
@@ -103,7 +103,7 @@ class ReadsRefs(HostApi, Redelivers, Protocol):
 
 @dataclass(slots=True)
 class Wanted:
-    """What apps wait for in one repository; `urls`: how custom Git sources name it."""
+    """The refs that apps deploy from in one repository; `urls`: as custom Git sources name it."""
 
     branches: set[str] = field(default_factory=set)
     tags: bool = False
@@ -112,7 +112,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Where a ref was and is; `since`: the delivery that led to `before`, 0 where none did."""
+    """A ref's old and new commit; `since`: the delivery that led to `before`, 0 for none."""
 
     before: str
     after: str
@@ -120,7 +120,7 @@ class Move:
 
 
 class Reconciler:
-    """Finds pushes that no event has told of."""
+    """Finds pushes that no event has reported."""
 
     def __init__(
         self,
@@ -136,8 +136,8 @@ class Reconciler:
         """Take the parts.
 
         Args:
-            homes: where the hosts live, for custom Git sources.
-            grace: seconds that a webhook may take; what nobody has told of by then is taken.
+            homes: the hosts' names, for custom Git sources.
+            grace: seconds that a webhook may take; a move that none has reported by then counts.
         """
         self._apis = apis
         self._inbox = inbox
@@ -150,7 +150,7 @@ class Reconciler:
         self._first_seen: dict[str, tuple[str, float]] = {}
 
     async def round(self, apps: Iterable[App]) -> int:
-        """Look once at all that apps wait for; how many pushes were found."""
+        """Compare all refs that apps deploy from once; return how many pushes were found."""
         found, resting = 0, Resting()
         for (host, name), wanted in wanted_of(apps, self._homes).items():
             api = self._apis.get(host)
@@ -179,7 +179,7 @@ class Reconciler:
         return found
 
     async def _known(self, api: ReadsRefs, host: str, name: str) -> Repository:
-        """Return a repository with its id, asked for once in the life of the process."""
+        """Return a repository with its id, requested once in the life of the process."""
         if (host, name) not in self._repositories:
             await self._budget.spend()
             self._repositories[host, name] = await api.repository(name)
@@ -189,7 +189,7 @@ class Reconciler:
         key = ref_key(repository, ref)
         last = await self._journal.newest_push(key)
         before = last.after if last else await self._journal.recall(f"head {key}")
-        if before is None:  # seen for the first time: what was there before is nobody's push
+        if before is None:  # seen for the first time: an existing ref is not a push
             await self._journal.note(f"head {key}", head)
             return 0
         if before == head:
@@ -220,7 +220,7 @@ class Reconciler:
         return found
 
     async def _found(self, api: ReadsRefs, repository: Repository, ref: Ref, move: Move) -> bool:
-        """Keep it as a push, once a webhook has had its time; whether that was done."""
+        """Keep a move as a push, once a webhook has had its time; return whether it was kept."""
         key, now = ref_key(repository, ref), self._clock()
         if now - self._seen_since(key, move.after, now) < self._grace:
             return False
@@ -247,7 +247,7 @@ class Reconciler:
         return not kept.duplicate
 
     def _seen_since(self, key: str, after: str, now: float) -> float:
-        """Since when a ref is seen there; one entry a ref, whatever it goes through."""
+        """Return since when a ref is at a commit; keep one entry per ref."""
         seen, since = self._first_seen.get(key, ("", now))
         if seen != after:
             since = now
@@ -262,7 +262,7 @@ class Reconciler:
 
 
 def _id_of(key: str, move: Move) -> str:
-    """Return an id that is the same for the same move, and another if the ref goes there again."""
+    """Return an id for a move; a later move of the ref to the same commit gets another."""
     words = f"{key} {move.after} {move.before}"
     if move.since:
         words += f" {move.since}"
@@ -270,7 +270,7 @@ def _id_of(key: str, move: Move) -> str:
 
 
 def wanted_of(apps: Iterable[App], homes: Homes = NO_HOMES) -> dict[tuple[str, str], Wanted]:
-    """Return what to look at, by host and repository; globs over branches name nothing."""
+    """Return the refs to compare, by host and repository; branch globs name none."""
     found: dict[tuple[str, str], Wanted] = defaultdict(Wanted)
     for app in apps:
         if app.source is None or (where := _where(app.source, homes)) is None:
@@ -286,10 +286,10 @@ def wanted_of(apps: Iterable[App], homes: Homes = NO_HOMES) -> dict[tuple[str, s
 
 
 def _where(source: Source, homes: Homes) -> tuple[str, str] | None:
-    """Host and repository of a source; None if it is on no host that we know."""
+    """Return the host and repository of a source; None if it is on no known host."""
     if source.url is not None:
         home, _, path = source.url.partition("/")
         return (homes[home], path) if home in homes and path else None
-    # The backend names the kind of such a source as we name the host.
+    # For such a source, the backend's kind is our key of the host.
     name = source.repository or source.repository_id
     return (source.type.value, name) if name else None

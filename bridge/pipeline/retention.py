@@ -1,4 +1,4 @@
-"""Retention: expired data is deleted, a little at a time, so that nobody waits for it."""
+"""Retention: delete expired data, a little at a time, so nothing has to wait for it."""
 
 import asyncio
 import logging
@@ -25,15 +25,15 @@ class Keeping:
     """How long things are kept; all but the last three in days.
 
     Attributes:
-        bodies: of deliveries; without them they can't be replayed.
-        deliveries: their ids; what comes again later counts as new.
-        decisions: with deployments, their history, and where they were shown.
+        bodies: of deliveries, which can't be replayed without them.
+        deliveries: their ids; a later redelivery counts as new.
+        decisions: with deployments, their history and their subscriptions.
         audit: who changed what.
-        drafts: changes that were shown in a chat and that nobody has agreed to; sealed.
-        flows: that have ended.
+        drafts: sealed changes that were previewed in a chat but never confirmed.
+        flows: those that have ended.
         every: seconds between two rounds.
-        bite: how many are deleted in one transaction.
-        pause: seconds between two of them.
+        bite: how many rows are deleted in one transaction.
+        pause: seconds between two transactions.
     """
 
     bodies: float = 30.0
@@ -77,8 +77,8 @@ class Retention:
             try:
                 await self.round()
             except BridgeError as error:
-                log.warning("nothing could be forgotten", extra={"why": str(error)})
-            except Exception:  # to end the process for old data would keep it from deploying
+                log.warning("expired data can't be deleted", extra={"why": str(error)})
+            except Exception:  # old data must not end the process, which also deploys
                 log.exception("forgetting failed inside")
             await self._sleep(self._keeping.every)
 
@@ -97,7 +97,7 @@ class Retention:
             what: await self._all(forget, now - days * DAY) for what, (forget, days) in work.items()
         }
         if any(forgotten.values()):
-            log.info("forgotten", extra=forgotten)
+            log.info("expired data deleted", extra=forgotten)
         return forgotten
 
     async def _all(self, forget: Forget, before: float) -> int:

@@ -1,5 +1,5 @@
-"""The doors between the journey and the world: small Protocols and the records that pass them.
+"""Ports between the pipeline and the outside: small Protocols and the records they exchange.
 
-Adapters implement these; the journey knows nothing else of them. What only some
-adapters can do is a capability of its own (`Configures`).
+Adapters implement them; the pipeline knows nothing else about adapters. A capability that only
+some adapters have is a Protocol of its own (`Configures`).
 """

@@ -26,7 +26,7 @@ class BackendDeployment:
         title, description: ours while it runs; a Git deploy overwrites them at its end with
             the commit message and `Commit: <sha>` (facts.md).
         created_at, started_at, finished_at: seconds since 1970.
-        commit: the deployed commit, read from the description, once the backend has told.
+        commit: the deployed commit, read from the description, once the backend reports it.
     """
 
     id: str
@@ -56,16 +56,16 @@ class QueuedJob:
 
 
 class Backend(Protocol):
-    """What the pipeline needs of a deploy backend.
+    """What the pipeline needs from a deploy backend.
 
     Every method raises `Refused` (the backend said no), `Unreachable` (nothing was requested)
-    or `Unanswered` (it may have been).
+    or `Unanswered` (something may have been requested).
     """
 
     name: str
 
     async def apps(self) -> list[App]:
-        """Return every application and compose stack that the key may see, with its source."""
+        """Return every application and compose stack visible to the key, with its source."""
 
     async def deploy(self, app: App, *, title: str, description: str) -> None:
         """Request a deployment of the head of the app's branch; return once it is accepted."""
@@ -77,19 +77,19 @@ class Backend(Protocol):
         """Return the app's newest deployments (about ten), newest first."""
 
     async def queue(self) -> list[QueuedJob] | None:
-        """Return what waits and runs; None if the backend is too old to tell."""
+        """Return waiting and running jobs; None if the backend is too old to list them."""
 
     async def log_tail(self, deployment: BackendDeployment, lines: int) -> str:
-        """Return the last lines of a deployment's log; "" if the backend can't tell."""
+        """Return the last lines of a deployment's log; "" if the backend can't read logs."""
 
     async def drop_waiting(self, app: App) -> None:
-        """Drop what waits for this app in the backend's queue; running builds go on."""
+        """Drop this app's waiting jobs from the backend's queue; running builds continue."""
 
     async def cancel(self, app: App) -> str:
-        """Cancel the running deployment; return the backend's words. Refused when self-hosted."""
+        """Cancel the running deployment; return the backend's message. Refused if self-hosted."""
 
     async def version(self) -> str | None:
-        """Return the version, e.g. "v0.30.2"; None if it does not tell."""
+        """Return the version, e.g. "v0.30.2"; None if the backend does not report it."""
 
     async def healthy(self) -> bool:
         """Return whether it answers at all; never raise."""
@@ -100,11 +100,11 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An app in a backend's listing, which says how it stands but not what it waits for.
+    """An app in a backend's listing, which shows its state but not its configuration.
 
     Attributes:
-        app: without source, trigger, watch paths and address.
-        signal: any text; if it differs from the one before, the app may have changed.
+        app: without source, trigger, watch paths and URL.
+        signal: any text; if it differs from the last one, the app may have changed.
     """
 
     app: App
@@ -120,17 +120,17 @@ class ReadsApps(Protocol):
         """How many apps one request reads at present."""
 
     async def listing(self) -> list[Listed]:
-        """List every app that the key may see, with one request."""
+        """List every app visible to the key, with one request."""
 
     async def read_apps(self, apps: Sequence[App]) -> list[App]:
         """Read these apps, named as given or listed.
 
-        An app that is gone, or that the key may not read, is left out; any other trouble raises.
+        Omit apps that are gone, or that the key may not read; raise any other error.
         """
 
 
 async def read_apps(backend: Backend, apps: Sequence[App]) -> list[App]:
-    """Read these apps of a backend, without the others if it can do that."""
+    """Read these apps of a backend, without the others if the backend can."""
     if isinstance(backend, ReadsApps):
         return await backend.read_apps(apps)
     asked = {app.id for app in apps}
@@ -144,7 +144,7 @@ class TellsTime(Protocol):
     def clock_ahead(self, moment: float) -> float | None:
         """Return how many seconds its clock was ahead of ours at a moment of our clock.
 
-        Never more than it really was. None before its first answer.
+        The result never exceeds the true offset. None before its first answer.
         """
 
 
@@ -153,12 +153,12 @@ class KillsBuilds(Protocol):
     """A backend that can interrupt builds, but not single ones."""
 
     async def kill_build(self, app: App) -> None:
-        """Interrupt every Docker build on the app's host, whosever it is."""
+        """Interrupt every Docker build on the app's host, including other apps'."""
 
 
 @runtime_checkable
 class Configures(Protocol):
-    """A backend whose apps can be configured; each call is sent as it is, nothing is merged."""
+    """A backend whose apps can be configured; calls are sent as they are, without merging."""
 
     async def saved(self, app: App) -> Saved:
         """Return how the app is configured now; secrets stay sealed."""
@@ -201,7 +201,7 @@ class GitRepository:
 
 
 class Choices(Protocol):
-    """Lists to choose from; the backend asks the Git host in turn, so they may be slow."""
+    """Lists to choose from; the backend queries the Git host for them, so they may be slow."""
 
     async def git_providers(self) -> list[GitAccount]:
         """Return the connected Git accounts that the key may use."""
@@ -215,6 +215,6 @@ class Choices(Protocol):
 
 @runtime_checkable
 class OffersChoices(Protocol):
-    """A backend that lists what a source can be chosen from."""
+    """A backend that lists the choices for a source."""
 
     pickers: Choices

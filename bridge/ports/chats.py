@@ -1,4 +1,4 @@
-"""A chat's door, what people may ask there, configuring an app, and sealed secrets."""
+"""Chats: their HTTP endpoint, people's commands, configuration drafts, and sealed secrets."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,15 +31,15 @@ class Place:
 
 
 class Commands(Protocol):
-    """What people can ask for by chat. Rights are checked at every call; nothing is cached."""
+    """The commands that people can give by chat; rights are checked at every call, uncached."""
 
     async def answer(
         self, person: Person, place: Place, typed: Command | Unclear, id_: str
     ) -> Reply:
-        """Do or answer what somebody typed.
+        """Carry out or answer what somebody typed.
 
         Args:
-            id_: of the delivery that an action is kept as; the same one acts once.
+            id_: of the delivery that an action is kept as; one id acts only once.
 
         Raises:
             Unreachable: it could not be kept, so nothing will happen.
@@ -55,7 +55,7 @@ class Commands(Protocol):
         *,
         deployment: str = "",
     ) -> Reply:
-        """Do what somebody clicked or picked; raises as `answer`.
+        """Carry out what somebody clicked or picked; raise as `answer` does.
 
         Args:
             deployment: the one of that app to cancel; "" for all open ones.
@@ -98,31 +98,31 @@ class ChatDoor(Protocol):
         """Read the headers, before the body; return what `take` needs. Raises BadSignature."""
 
     async def take(self, opened: Any, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
-        """Check and handle a request. Raises BadSignature."""
+        """Verify and handle a request. Raises BadSignature."""
 
 
 Permits = Callable[[str, App, str], Awaitable[str | None]]
-"""Returns why somebody, by their id in the chat, may not configure an app from a channel; None:
-they may. Raises Unreachable if that can't be found out."""
+"""Returns why somebody, given by their id in the chat, may not configure an app from a channel;
+None if they may. Raises Unreachable if that can't be determined."""
 
 
 class ConfigDrafts(Protocol):
-    """What a chat shows and prepares before somebody changes an app; nothing is changed here.
+    """Reads and previews configuration changes for a chat; changes nothing itself.
 
-    Raises what the backend raises; Rejected if a change is impossible, naming the field.
+    Raises what the backend raises; Rejected, with the field, if a change is impossible.
     """
 
     async def now(self, app: App) -> Configured:
-        """Return how the app is configured at this moment."""
+        """Return how the app is configured now."""
 
     async def lately(self, app: App) -> Configured:
-        """Return how it was configured a moment ago: for what is redrawn at every keystroke."""
+        """Return how it was configured a moment ago, for views redrawn at every keystroke."""
 
     async def plan(self, app: App, wanted: Wanted) -> Plan:
         """Return what a change would do."""
 
     async def keep(self, plan: Plan) -> str:
-        """Store a plan, sealed, until somebody agrees; return the draft's id."""
+        """Store a plan, sealed, until somebody confirms it; return the draft's id."""
 
     async def accounts(self, app: App) -> list[GitAccount]:
         """Return the Git accounts of the app's backend; none if it offers no lists."""
@@ -155,16 +155,16 @@ OfDeployment = Callable[[Deployment], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class ChatParts:
-    """What a chat may use of the bridge.
+    """The parts of the bridge that a chat may use.
 
     Attributes:
         book: the channels that rules name.
         pages: the web address of each Git host, and where a repository's pages are.
-        titles: what people call each backend, by its name.
-        hears: whether people are heard in this process.
-        within: makes the rate limiter for given limits.
-        tail: the end of a deployment's log.
-        email_of: the address of who made a deployment's commit.
+        titles: each backend's name for people, by its own name.
+        hears: whether this process receives people's requests.
+        within: returns the rate limiter for given limits.
+        tail: returns the end of a deployment's log.
+        email_of: returns the email address of a deployment's commit author.
     """
 
     commands: Commands
@@ -195,18 +195,18 @@ class Chat(Protocol):
 
     @property
     def door(self) -> ChatDoor | None:
-        """Return what takes its requests; None if it sends none here."""
+        """Return the handler of its HTTP requests; None if it sends none."""
 
     @property
     def hears(self) -> bool:
-        """Return whether people are heard at all."""
+        """Return whether people's requests are received."""
 
     @property
     def permits(self) -> Permits:
         """See `Permits`."""
 
     async def run(self) -> None:
-        """Do what the chat does by itself, as long as the process lives."""
+        """Run the chat's background tasks as long as the process lives."""
 
     async def stop(self) -> None:
         """Finish running work, and close."""

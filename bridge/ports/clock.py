@@ -5,25 +5,25 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 Clock = Callable[[], float]
-"""Seconds since 1970; injected, so that tests own the time."""
+"""Seconds since 1970; injected, so tests control the time."""
 
 Sleep = Callable[[float], Awaitable[object]]
-"""Waits for so many seconds; injected like the clock."""
+"""Waits for a number of seconds; injected like the clock."""
 
 Wake = Callable[[], None]
 """Wakes a later step; may be called from the event loop only."""
 
 
 RATE = 0.1
-"""How much faster or slower it runs until it agrees again with a clock that was set."""
+"""How much faster or slower it runs until it agrees again with a changed clock."""
 
 
 class SteadyClock:
-    """Tells the time in seconds since 1970, and follows a clock that was set slowly.
+    """Returns the time in seconds since 1970, and follows changes of the machine's clock slowly.
 
     Args:
         wall: the machine's clock.
-        ticks: seconds since some moment; runs evenly, also while the machine sleeps.
+        ticks: seconds since some moment; it runs evenly, even while the machine sleeps.
     """
 
     def __init__(self, wall: Callable[[], float], ticks: Callable[[], float]) -> None:
@@ -47,7 +47,7 @@ class SteadyClock:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `writes` in any `seconds`; `Limit(1, 1.0)` is a second between two."""
+    """At most `writes` in any `seconds`; `Limit(1, 1.0)` means a second between two."""
 
     writes: int
     seconds: float

@@ -1,4 +1,4 @@
-"""Places that show what happened, and how fast they may be written to."""
+"""Publishing feedback: places that show outcomes, and their rate limits."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,26 +12,26 @@ from bridge.ports.clock import Limit
 from bridge.ports.outcomes import Audited, Cursor, Explained, Outcome, Subscription
 
 SaveCursor = Callable[[Cursor], Awaitable[None]]
-"""Stores a subscription's cursor in place of the one before, on disk once it returns: before a
-thing is made, that it is about to be; then its id."""
+"""Replaces a subscription's cursor; it is on disk once this returns. Before something is created,
+the cursor announces it; afterwards it holds its id."""
 
 Turn = Callable[[str], Awaitable[None]]
 """Waits until a lane may be written to again. Await it with the lane right before every single
-write to a service with rate limits, so that nothing else is counted: a card's update and a line in
-its thread are two. Raises TooEarly if that would take long. Made by `RateLimiter.within` from the
-service's limits, and given to a publisher when it is built."""
+write to a rate-limited service: a card's update and a line in its thread are two writes. Raises
+TooEarly if the wait would be long. `RateLimiter.within` makes it from the service's limits; a
+publisher gets it when it is built."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A pending subscription: its place may show something old.
+    """A pending subscription: its place may be out of date.
 
     Attributes:
-        wanted: counts up with every change; what was read under it is published up to it.
-        shown: the count that its place is up to; 0 until it is first published.
-        due_at: since when it is due, or when it is retried; None: up to date, or parked.
-        attempts: failures in a row; `failing_since` and `error` belong to them.
-        parked: given up for now; the next change starts it anew.
+        wanted: the version to publish; counts up with every change.
+        shown: the published version; 0 until it is first published.
+        due_at: since when it is due, or when it is retried; None if up to date or parked.
+        attempts: consecutive failures; `failing_since` and `error` belong to them.
+        parked: given up until the next change.
     """
 
     subscription: Subscription
@@ -47,20 +47,20 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot of everything a subscription follows, read in one moment, to be published.
+    """A consistent snapshot of everything that a subscription follows, to be published.
 
     Attributes:
         explained: the decisions of its deliveries, newest first.
         deployments: of those deliveries, or the one deployment; newest first.
-        history: the changes, oldest first, of each deployment that it follows, by its id.
+        history: the changes of each followed deployment, oldest first, by its id.
         apps: by id.
         beside: the cursors of other subscriptions to the same deployments and to those that
-            superseded them, by subscription id, so that a comment can link to the card. For a
-            single deployment also the comments about its push, so that a card can link to those.
-        before: the commit of its app that was live before, of each deployment that it follows, by
-            its id, if one is known.
-        audited: the changes that it follows, and those that its deliveries asked for, with those
-            that undo them; oldest first.
+            superseded them, by subscription id; a comment uses them to link to the card. For a
+            single deployment also the comments about its push, so a card can link to those.
+        before: for each followed deployment, by its id, the commit that was live before it, if
+            known.
+        audited: the configuration changes that it follows, and those that its deliveries
+            requested, with those that undo them; oldest first.
     """
 
     explained: tuple[Explained, ...] = ()
@@ -73,7 +73,7 @@ class Snapshot:
 
 
 class Publisher(Protocol):
-    """A publisher: brings one kind of place up to date. Level-triggered; the newest state wins."""
+    """Brings one kind of place up to date. It is level-triggered: the newest state wins."""
 
     async def publish(
         self,
@@ -82,32 +82,34 @@ class Publisher(Protocol):
         cursor: Cursor,
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
-        """Bring the place up to the snapshot; send nothing if it shows that already.
+        """Update the place to the snapshot; send nothing if it is up to date.
 
-        It may be called again for the same snapshot, also after the process died halfway: what
-        can't be repeated is announced with `save_cursor` before, and looked for first after. Writes
-        wait for their `Turn`. It is cancelled after `feedback.longest` seconds.
+        It may be called again for the same snapshot, even after the process died halfway. A write
+        that can't be repeated is therefore announced with `save_cursor`, and searched for before a
+        second attempt. Writes wait for their `Turn`. The call is cancelled after
+        `feedback.longest` seconds.
 
         Returns:
             Further subscriptions to add, e.g. when a push's pull requests are found.
 
         Raises:
-            Refused, Rejected: the place said no, or is gone; it is parked until the next change.
-            Unreachable, Unanswered: it is retried later, after `retry_after` if given, and so is
-                everything in its lane.
+            Refused, Rejected: the service refused, or the place is gone; it is parked until the
+                next change.
+            Unreachable, Unanswered: it is retried later, after `retry_after` if given, together
+                with its whole lane.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What a delivery led to, from which planners make subscriptions.
+    """A delivery's outcome, from which planners make subscriptions.
 
     Attributes:
-        event: the push, or what a person asked for.
-        asked: what a person asked, also to replay a push; None for a push by itself.
-        outcome: the decisions and deployments that are about to be recorded; some deployments
-            may be dropped as duplicates, and their subscriptions with them.
-        apps: those that were decided about, by id.
+        event: the push, or a person's request.
+        asked: the person's request, including a replay; None for an ordinary push.
+        outcome: the decisions and deployments to be recorded; some deployments may be dropped as
+            duplicates, together with their subscriptions.
+        apps: the decided apps, by id.
     """
 
     event: RefPushed | Asked
@@ -117,27 +119,27 @@ class Occasion:
 
 
 Planner = Callable[[Occasion], Sequence[Subscription]]
-"""Returns where an occasion is shown: pure, quick, and without looking anything up. A chat makes
-one subscription per deployment (`about_deployment`) and channel; a Git host one per push
+"""Returns where an occasion is published; pure, quick, and without look-ups. A chat makes one
+subscription per deployment (`about_deployment`) and channel; a Git host one per push
 (`about_delivery`), whose publisher then finds the pull requests and returns further ones."""
 
 LatePlanner = Callable[
     [PullRequestOpened, Mapping[int, Sequence[Decision]]], Sequence[Subscription]
 ]
-"""Returns where a pull request shows what was decided before it was opened: for its head, by
-delivery. Pure, as a `Planner`."""
+"""Returns the subscriptions that publish earlier decisions about a pull request's head on it, by
+delivery. Pure, like a `Planner`."""
 
 
 FAVOURED_IN = 4
-"""Turns of which one goes to the ranks that have to let others go first."""
+"""One in so many turns goes to the higher ranks."""
 
 
 def next_turn(limits: Sequence[Limit], written: Sequence[float], now: float) -> float:
     """Return when the next write may go: `now`, or later.
 
     Args:
-        limits: all of them hold.
-        written: when the last writes went, oldest first; as many as the largest limit counts.
+        limits: all of them apply.
+        written: the times of the last writes, oldest first; as many as the largest limit counts.
     """
     waits = [
         written[-limit.writes] + limit.seconds for limit in limits if len(written) >= limit.writes
@@ -146,15 +148,15 @@ def next_turn(limits: Sequence[Limit], written: Sequence[float], now: float) -> 
 
 
 def shared(limits: Sequence[Limit], share: float) -> tuple[Limit, ...]:
-    """Return the limits for callers that may use only a share of each, and one write at least."""
+    """Return the limits for callers that may use only a share of each, but at least one write."""
     return tuple(replace(one, writes=max(1, int(one.writes * share))) for one in limits)
 
 
 def rank_favoured(turn: int) -> int:
-    """Return the rank that goes first in a turn, so that none starves.
+    """Return the rank that goes first in a turn, so none starves.
 
-    Mostly 0: the lowest goes first. In each fourth turn 1, in each fourth of these 2, and so on:
-    however much there is of rank 0, the higher ones get some of the writes.
+    Usually 0, the lowest, goes first; in every fourth turn 1, in every fourth of these 2, and so
+    on. Even under constant load of rank 0, the higher ranks get their share.
 
     Args:
         turn: counted from 1.

@@ -1,4 +1,4 @@
-"""Figures for monitoring."""
+"""Numbers for monitoring."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ class InboxFigures:
     """How full the inbox is.
 
     Attributes:
-        waiting: deliveries that are not decided yet.
-        oldest: when the one that has waited longest came; None if none waits.
+        waiting: undecided deliveries.
+        oldest: when the oldest of them arrived; None if there is none.
     """
 
     waiting: int
@@ -22,12 +22,12 @@ class InboxFigures:
 
 @dataclass(frozen=True, slots=True)
 class JournalFigures:
-    """How much is going on.
+    """How much work is open.
 
     Attributes:
         open: open deployments, by state.
         raised: pending subscriptions; `parked` ones are given up for now.
-        overdue: when the one that has waited longest was due; None if none is.
+        overdue: when the longest overdue one was due; None if there is none.
     """
 
     open: Mapping[State, int]
@@ -41,7 +41,7 @@ class Ended:
     """A deployment that has ended.
 
     Attributes:
-        number: of the change in the journal; counts up, though not strictly in order.
+        number: of the change in the journal; increases, though not strictly in order.
         seconds: how long it ran; None if it never did.
     """
 
@@ -52,24 +52,24 @@ class Ended:
 
 
 class InboxMeter(Protocol):
-    """An inbox that tells how full it is."""
+    """An inbox that can report how full it is."""
 
     async def figures(self) -> InboxFigures:
         """Return how full it is now."""
 
 
 class JournalMeter(Protocol):
-    """A journal that tells how much is going on, and what has ended."""
+    """A journal that can report open work and ended deployments."""
 
     async def figures(self) -> JournalFigures:
-        """Return how much is going on now."""
+        """Return how much work is open now."""
 
     async def newest_change(self) -> int:
         """Return the number of the newest change; 0 if there is none."""
 
     async def ended(self, after: int) -> list[Ended]:
-        """Return what has ended by a change with a number above `after`, each deployment once."""
+        """Return the deployments ended by changes with numbers above `after`, each once."""
 
 
 Observe = Callable[[str, str, float], None]
-"""Called for each request to a backend: its name, what was asked, and seconds it took."""
+"""Called for each request to a backend, with its name, the kind of request, and the seconds."""

@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 class Steps(Protocol):
-    """What a flow's body gets: each step's result is stored, so a finished step never runs again.
+    """Runs the steps of a flow's body and stores their results: a finished step never runs again.
 
     A step that was running when the process died runs again: at least once, not exactly once.
     """
@@ -23,15 +23,16 @@ class Flows(Protocol):
         """Start a flow unless its id was started before; flows of one key run one at a time."""
 
     async def ensure(self, flow: str, wanted: Mapping[str, str]) -> list[str]:
-        """Make sure that flows of these ids, by id their keys, are under way.
+        """Make sure that the flows with these ids are active; `wanted` has the keys by id.
 
-        One that ends meanwhile may run once more, so a body leaves alone what is done.
+        One that ends meanwhile may run once more, so a body must not repeat finished work.
 
-        Return the ids of those that are given up: all that took up their work have failed.
+        Returns:
+            The ids of the flows to give up, because every attempt to resume them has failed.
         """
 
     async def drop(self, flow: str, ids: Sequence[str]) -> None:
-        """Take waiting flows out of the queue, so that others need not wait for them."""
+        """Remove waiting flows from the queue, so others need not wait for them."""
 
     async def forget(self, before: float, limit: int) -> int:
-        """Delete some flows that ended before then; return how many. They could start again."""
+        """Delete some flows that ended before then; return how many. Their ids could run again."""

@@ -1,4 +1,4 @@
-"""A Git host's webhooks."""
+"""Git hosts: their webhooks and their APIs."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
@@ -8,23 +8,23 @@ from typing import Protocol, runtime_checkable
 from bridge.core.events import Commit, Event, Repository
 
 Body = bytes | bytearray
-"""What a request has brought; nobody changes it."""
+"""A request's body; never modified."""
 
 APART = 1_000_000
-"""Bytes of a body up to which it is parsed in this process, see `ParsesApart`."""
+"""The largest body, in bytes, that is parsed in this process; see `ParsesApart`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What the headers of a webhook say, before its body is read.
+    """A webhook's headers, before its body is read.
 
     Attributes:
-        id: the host's own delivery id; None when it sends none, then the body makes one.
+        id: the host's own delivery id; None if it sends none, then the body makes one.
         event: e.g. "push" or "Tag Push Hook", as the host names it.
         proof: what `GitHost.verify` needs; never logged or kept.
         headers: the few headers that are kept with the body, names in lower case.
-        event_id: the host's id of what happened, where several webhooks tell of it; with the
-            body it makes an id for a delivery without one.
+        event_id: the host's id of the event, which several webhooks may report; with the body it
+            makes an id for a delivery without one.
     """
 
     id: str | None
@@ -35,7 +35,7 @@ class Envelope:
 
 
 class GitHost(Protocol):
-    """A Git host's webhooks: authentic or not, and what they mean. Does no I/O."""
+    """Authenticates and interprets a Git host's webhooks. Does no I/O."""
 
     name: str
 
@@ -43,25 +43,25 @@ class GitHost(Protocol):
         """Read the headers, before the body.
 
         Raises:
-            Rejected: a header that must be there is missing.
+            Rejected: a required header is missing.
             BadSignature: the signature can't be right, whatever the body.
         """
 
     def fetched(self, headers: Mapping[str, str]) -> Envelope:
-        """Read the headers of a delivery that the host's API has handed out: nothing to prove.
+        """Read the headers of a delivery fetched from the host's API; it needs no proof.
 
         Args:
             headers: names in lower case.
 
         Raises:
-            Rejected: a header that must be there is missing.
+            Rejected: a required header is missing.
         """
 
     def verify(self, envelope: Envelope, body: Body) -> None:
-        """Check the signature over the raw bytes; raises BadSignature."""
+        """Verify the signature over the raw bytes; raise BadSignature."""
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
-        """Say what a delivery means; `Ignored` with its reason where it is nothing of ours.
+        """Return what a delivery means; `Ignored`, with the reason, if it is irrelevant.
 
         Raises:
             MalformedPayload: the body is not what the host sends.
@@ -69,23 +69,23 @@ class GitHost(Protocol):
 
 
 class ParsesApart(Protocol):
-    """Parses large bodies where neither their size nor what they hold does any harm."""
+    """Parses large bodies where neither their size nor their content can do harm."""
 
     async def __call__(
         self, host: str, event: str, headers: Mapping[str, str], body: Iterable[bytes]
     ) -> Event:
-        """Say what a delivery means, as `GitHost.parse` does.
+        """Return what a delivery means, as `GitHost.parse` does.
 
         Args:
             body: in pieces.
 
         Raises:
-            MalformedPayload: the body is not what the host sends, or takes too much to read.
-            Unread: nobody knows why it could not be read; it may work the next time.
+            MalformedPayload: the body is not what the host sends, or needs too much memory.
+            Unread: it could not be read for an unknown reason; it may work the next time.
         """
 
 
-# ── What a Git host is asked and told over its API ──────────────────────────────────────────────
+# ── A Git host's API ────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,9 @@ class PullRequest:
 
     Attributes:
         number: its number within its repository.
-        head: the branch it comes from; `head_sha` is where that stands.
+        head: the branch it comes from; `head_sha` is that branch's commit.
         open: neither merged nor closed.
-        merge_sha: the commit that merging it has made; None while there is none.
+        merge_sha: the commit that merged it; None if there is none.
         own: comes from the repository itself, not from a fork.
     """
 
@@ -122,9 +122,9 @@ class ChangeSet:
     """Which files differ between two commits.
 
     Attributes:
-        paths: sorted, with the old names of renamed files; None if the host can't tell
-            all of them.
-        note: why `paths` is None, or how it was found, in words for people.
+        paths: sorted, with the old names of renamed files; None if the host can't list all of
+            them.
+        note: why `paths` is None, or how it was found, for people.
     """
 
     paths: tuple[str, ...] | None
@@ -132,7 +132,7 @@ class ChangeSet:
 
 
 class CommitState(StrEnum):
-    """What a commit status says; a host shows what comes nearest among its own words."""
+    """The state of a commit status; each host uses its own nearest term."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -143,10 +143,10 @@ class CommitState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """The addresses of pages about a repository, under the repository's own.
+    """The URLs of pages about a repository, relative to the repository's own.
 
     Attributes:
-        sign: what stands before the number of a pull request.
+        sign: the character before a pull request's number.
     """
 
     commit: str = "/commit/{sha}"
@@ -156,19 +156,19 @@ class Pages:
 
 
 class HostApi(Protocol):
-    """What the bridge asks of a Git host, and writes there, with a credential of its own.
+    """What the bridge reads from a Git host and writes there, with its own credential.
 
-    A repository is named as `key` has it.
+    A repository is named by its `key`.
 
-    Every method raises `NotFound` (no such thing, or not for us), `Refused` (the host says
-    no), `Unreachable` (nothing was done; `retry_after` where the host names it) or
+    Every method raises `NotFound` (no such thing, or not visible to us), `Refused` (the host
+    says no), `Unreachable` (nothing was done; with `retry_after` if the host gives one) or
     `Unanswered` (it may have been done).
     """
 
     name: str
 
     def key(self, repository: Repository) -> str:
-        """Return what the API finds a repository by: an id that survives renames, or its name."""
+        """Return a repository's key for the API: an id that survives renames, or its name."""
 
     async def repository(self, name: str) -> Repository:
         """Return a repository by its key or its path."""
@@ -177,7 +177,7 @@ class HostApi(Protocol):
         """Return a commit, with its message and author."""
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
-        """Return those that a commit belongs to, in any state."""
+        """Return the pull requests that a commit belongs to, in any state."""
 
     def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
         """Return all comments of a pull request, fetched page by page, oldest first."""
@@ -186,7 +186,7 @@ class HostApi(Protocol):
         """Write a comment; return its id."""
 
     async def edit_comment(self, repository: str, number: int, id_: str, body: str) -> None:
-        """Replace a comment; NotFound when somebody has deleted it."""
+        """Replace a comment; raise NotFound if somebody has deleted it."""
 
     async def set_status(
         self,
@@ -197,12 +197,12 @@ class HostApi(Protocol):
         description: str,
         url: str | None = None,
     ) -> None:
-        """Set a commit's status under a context; the same state again is no error."""
+        """Set a commit's status under a context; setting the same state again is fine."""
 
     async def create_deployment(
         self, repository: str, commit: str, ref: str, environment: str, description: str
     ) -> str:
-        """Make a deployment object, without merging anything or asking for checks; its id.
+        """Create a deployment object, without merging or required checks; return its id.
 
         Args:
             ref: in full, e.g. "refs/heads/main".
@@ -211,9 +211,9 @@ class HostApi(Protocol):
     async def find_deployment(
         self, repository: str, commit: str, environment: str, description: str
     ) -> str | None:
-        """Return the newest deployment object that was created with the same words.
+        """Return the newest deployment object that was created with the same description.
 
-        Where the host keeps no description it is the newest of the commit and environment.
+        If the host stores no description, return the newest of the commit and environment.
         """
 
     async def set_deployment(
@@ -226,25 +226,25 @@ class HostApi(Protocol):
         environment_url: str | None = None,
         log_url: str | None = None,
     ) -> None:
-        """Say how a deployment object stands."""
+        """Set the state of a deployment object."""
 
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
-        """Return which files differ between two commits: two-dot, so a rollback shows as well."""
+        """Return which files differ between two commits: two-dot, to include rollbacks."""
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Release connections and threads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A webhook as its Git host keeps it.
+    """A webhook as configured at its Git host.
 
     Attributes:
-        place: whose it is, in the adapter's own words, e.g. "repos/my-org/mono", "app".
-        url: where it sends; None if the host does not tell.
-        trouble: why the host sends nothing at present, in words for people.
-        speaks_for: the only repository that its payloads may speak of, where whoever keeps the
-            webhook can shape them; None: the host alone makes them.
+        place: its owner, in the adapter's own terms, e.g. "repos/my-org/mono", "app".
+        url: where it sends; None if the host does not say.
+        trouble: why the host sends nothing at present, for people.
+        speaks_for: the only repository that its payloads may name, if the webhook's owner can
+            shape them; None if only the host makes them.
     """
 
     place: str
@@ -258,8 +258,8 @@ class Hook:
 class Payload:
     """What a host has sent or tried to send: headers, names in lower case, and body.
 
-    The body is put together anew and secrets are left out, so no signature fits any more; that
-    it comes from the host's API is the proof.
+    The body is reassembled without secrets, so no signature fits; that it comes from the host's
+    API is the proof.
     """
 
     headers: Mapping[str, str]
@@ -268,17 +268,17 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One try of a host to deliver.
+    """One attempt of a host to deliver.
 
     Attributes:
         id: the host's number for it, for `Redelivers`.
-        delivery: what the webhook itself calls it, as `Envelope.id` does; the same for every
-            try. None where the host is too old to give one.
+        delivery: the delivery's id, as in `Envelope.id`; the same for every attempt. None if the
+            host is too old to give one.
         event: as the host names it, e.g. "push".
-        at: seconds since 1970; None if the host does not tell.
-        answered: we have answered with a 2xx.
-        words: what the host says of it, e.g. "timed out".
-        payload: what was sent, where the list has that already.
+        at: seconds since 1970; None if the host does not say.
+        answered: we answered with a 2xx.
+        words: the host's description, e.g. "timed out".
+        payload: what was sent, if the list includes it.
     """
 
     id: str
@@ -292,7 +292,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class TagAt:
-    """A tag and the commit that it stands at."""
+    """A tag and its commit."""
 
     name: str
     commit: str
@@ -300,31 +300,31 @@ class TagAt:
 
 @runtime_checkable
 class Redelivers(Protocol):
-    """A Git host that tells what it could not deliver, and where branches and tags stand.
+    """A Git host that lists failed deliveries, and the commits of branches and tags.
 
     Errors are those of `HostApi`.
     """
 
     async def hooks(self, repository: str) -> list[Hook]:
-        """Return this repository's webhooks, as far as the credential may see them."""
+        """Return this repository's webhooks that the credential may see."""
 
     def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
-        """Return the tries of a webhook since then, newest first, page after page as asked for.
+        """Yield a webhook's delivery attempts since then, newest first, fetched page by page.
 
-        Where the host tells no times it is all that it keeps: stop at what is known.
+        If the host gives no times, yield all that it keeps; the caller stops at a known one.
         """
 
     async def payload(self, hook: Hook, id_: str) -> Payload | None:
-        """Return what one try has sent; None if the host lists it without."""
+        """Return what one attempt sent; None if the host lists it without its payload."""
 
     async def redeliver(self, hook: Hook, id_: str) -> None:
         """Have the host send it again; return once the host has accepted that."""
 
     async def head(self, repository: str, branch: str) -> str | None:
-        """Return the commit that a branch stands at; None when there is no such branch.
+        """Return a branch's commit; None if there is no such branch.
 
-        Asked conditionally: while nothing has moved, hosts need not count it.
+        Use conditional requests: while nothing has moved, hosts may not count them.
         """
 
     async def tags(self, repository: str, limit: int) -> list[TagAt]:
-        """Tags of a repository: the newest, or the last by name where the host sorts them so."""
+        """Return a repository's newest tags, or the last by name if the host sorts them so."""

@@ -1,4 +1,4 @@
-"""The inbox: deliveries are kept before they are answered, and claimed by workers that decide."""
+"""The inbox: it keeps deliveries before they are answered; workers claim and decide them."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,12 +9,12 @@ from typing import Protocol
 from bridge.ports.githosts import Body
 
 LONGEST_PAUSE = 86_400.0
-"""Seconds that a delivery may be postponed. One that is postponed for longer counts as due, since
-only a clock that was far ahead can have done that."""
+"""Seconds that a delivery may be postponed. One postponed for longer counts as due: only a clock
+that was far ahead can have caused that."""
 
 
 class DeliveryState(StrEnum):
-    """How far a delivery has come."""
+    """The processing state of a delivery."""
 
     KEPT = "kept"
     DECIDED = "decided"
@@ -24,7 +24,7 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A delivery before it is kept; its parser will see only `headers` and `body`."""
+    """A delivery before it is kept; its parser sees only `headers` and `body`."""
 
     host: str
     id: str
@@ -38,17 +38,17 @@ class StoredBody(Protocol):
     """A body as it is stored, compressed.
 
     Attributes:
-        size: its bytes, once unpacked.
+        size: its uncompressed size in bytes.
     """
 
     @property
     def size(self) -> int: ...
 
     def whole(self) -> bytes:
-        """Return the whole body, unpacked anew: of a hundred large ones one is in memory at a time.
+        """Return the whole body; decompress at each call, to keep few large ones in memory.
 
         Raises:
-            Rejected: the inbox returns something else than what was written.
+            Rejected: the stored body is not what was written.
         """
 
     def pieces(self) -> Iterator[bytes]:
@@ -57,12 +57,12 @@ class StoredBody(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A kept delivery and how far it has come.
+    """A kept delivery and its state.
 
     Attributes:
         seq: position in the inbox; greater is newer.
         attempts: how often it was tried; `error` is the last reason for a failure.
-        stored: the body; None in listings, and after it was forgotten (`Inbox.forget_bodies`).
+        stored: the body; None in listings, and after its deletion (`Inbox.forget_bodies`).
     """
 
     seq: int
@@ -78,18 +78,18 @@ class Delivery:
 
     @property
     def body(self) -> bytes | None:
-        """Return the bytes that came, see `StoredBody.whole`."""
+        """Return the received bytes, see `StoredBody.whole`."""
         return None if self.stored is None else self.stored.whole()
 
     @property
     def size(self) -> int:
-        """Return the bytes of the body; 0 if there is none."""
+        """Return the size of the body in bytes; 0 if there is none."""
         return 0 if self.stored is None else self.stored.size
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where a delivery is kept; `duplicate`: it was there before.
+    """Where a delivery is kept; `duplicate`: it was already there.
 
     Attributes:
         id: its new id if its own was taken by another body; else None.
@@ -102,10 +102,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How far a delivery has come now.
+    """A delivery's new state.
 
     Attributes:
-        state: KEPT with a later `due_at` means: try again then.
+        state: KEPT with a later `due_at` means a retry at that time.
         error: why it failed or was ignored; why the last attempt failed.
     """
 
@@ -119,31 +119,31 @@ class Finished:
 
 
 class Inbox(Protocol):
-    """Deliveries, each on disk before it is answered."""
+    """Stores deliveries, each on disk before it is answered."""
 
     def put(self, new: NewDelivery) -> asyncio.Future[Kept]:
-        """Write a delivery to disk; `done` is called once it is there, or with Unreachable.
+        """Write a delivery to disk; the future is done once it is there, or fails as Unreachable.
 
-        For the door: a callback costs a fraction of the task that would await `keep`.
+        For the hot path: a callback costs a fraction of a task that awaits `keep`.
         """
 
     async def keep(self, new: NewDelivery) -> Kept:
         """Write a delivery to disk; return once it is there. Raises Unreachable."""
 
     async def begin(self, seqs: Mapping[int, str]) -> None:
-        """Record that deliveries are about to be tried, each with a note in place of its error.
+        """Record that deliveries are about to be tried, each with a note instead of its error.
 
         A process that dies of one can't record that afterwards. Each counts as one more attempt
-        until `finish` says what came of it; the claim stays.
+        until `finish` records its outcome; the claim stays.
         """
 
     async def finish(self, finished: Sequence[Finished]) -> None:
-        """Record how far deliveries have come, in one transaction."""
+        """Record the new states of deliveries, in one transaction."""
 
     async def due(self, now: float, limit: int) -> list[Delivery]:
         """Return kept deliveries that are due, with bodies, oldest first.
 
-        Fewer than `limit` if more would take much memory.
+        Return fewer than `limit` if more would take much memory.
         """
 
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
@@ -166,7 +166,7 @@ class Inbox(Protocol):
         """Return one delivery by its position, with its body."""
 
     async def continue_after(self, seq: int) -> bool:
-        """Give only positions after `seq` from now on; return whether that changes anything."""
+        """Assign only positions after `seq` from now on; return whether that changes anything."""
 
     async def forget_bodies(self, before: float, limit: int) -> int:
         """Delete the bodies of some expired decided deliveries; return how many."""

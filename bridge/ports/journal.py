@@ -1,6 +1,6 @@
-"""The journal, part by part, and all of it together.
+"""The journal: its parts, and all of it together.
 
-What a step needs is in its signature: it asks for the parts that it uses.
+A step's signature shows what it needs: it takes only the parts that it uses.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -27,7 +27,7 @@ from bridge.ports.outcomes import (
 
 
 class Abouts(Protocol):
-    """Look-ups of deliveries: what they were about, and what they led to."""
+    """Look-ups of deliveries: their subjects and their outcomes."""
 
     async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
         """Return what decided pushes were about, by the delivery's seq."""
@@ -39,7 +39,7 @@ class Abouts(Protocol):
         """Return the deployments that deliveries led to, by the delivery's seq."""
 
     async def newest_done(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
-        """Return the newest deployment of each app that is done, by the app's id."""
+        """Return each app's newest `done` deployment, by the app's id."""
 
     async def repositories(self) -> dict[str, str]:
         """Return the names of repositories that have pushed, by host and id."""
@@ -53,24 +53,24 @@ class Abouts(Protocol):
         before: int,
         limit: int,
     ) -> list[int]:
-        """Return the positions of the newest deliveries that fit, newest first.
+        """Return the positions of the newest matching deliveries, newest first.
 
         Args:
             repositories: only pushes to one of these, by their keys; () for any.
             app_id: only deliveries that were decided for this app.
-            failed: only deliveries that led to a failed deployment, of `app_id` where given.
+            failed: only deliveries that led to a failed deployment, of `app_id` if given.
             before: only deliveries before this position.
         """
 
 
 class Refusals(Protocol):
-    """Webhooks that were refused at the door."""
+    """Counts of refused webhooks."""
 
     async def keep_refused(self, those: Sequence[RefusedWebhooks]) -> None:
-        """Add counts of refused webhooks; the oldest of very many are forgotten."""
+        """Add counts of refused webhooks; delete the oldest if there are too many."""
 
     async def refused(self, *, limit: int, since: float | None = None) -> list[RefusedWebhooks]:
-        """Return the newest counts, newest first; those of webhooks from `since` on if given."""
+        """Return the newest counts, newest first; only those from `since` on, if given."""
 
 
 JOURNAL = "the journal"
@@ -78,7 +78,7 @@ JOURNAL = "the journal"
 
 
 class Apps(Protocol):
-    """The apps that backends have, with the bridge's own rules for them."""
+    """The backends' apps, with the bridge's own rules for them."""
 
     async def save_apps(
         self, backend: str, found: Sequence[App], *, kept: Collection[str] = ()
@@ -86,18 +86,18 @@ class Apps(Protocol):
         """Replace the known apps of a backend; those that were not found are gone.
 
         Args:
-            kept: ids of apps that are still there and were not read again.
+            kept: ids of apps that still exist and were not read again.
         """
 
     async def renew_apps(self, found: Sequence[App], *, gone: Collection[str] = ()) -> None:
-        """Store single apps as they were just read; all others stay as they are.
+        """Store single apps that were just read; leave all others unchanged.
 
         Args:
-            gone: ids of those that were asked for and not found.
+            gone: ids of apps that were requested but not found.
         """
 
     async def apps(self) -> list[App]:
-        """Return the apps that exist, by label, each with the rules that were set for it."""
+        """Return the existing apps, by label, each with its stored rules."""
 
     async def gone_apps(self) -> list[App]:
         """Return the apps that were deleted, or whose backend was removed, by label.
@@ -106,13 +106,13 @@ class Apps(Protocol):
         """
 
     async def apps_version(self) -> int:
-        """Return a number that counts up whenever `apps` would return something new."""
+        """Return a number that increases whenever the result of `apps` changes."""
 
     async def app(self, app_id: str) -> App | None:
-        """Return one app, also if it is gone."""
+        """Return one app, even if it is gone."""
 
     async def rules(self, app_id: str) -> Rules:
-        """Return the rules that were set for an app."""
+        """Return an app's stored rules."""
 
     async def save_rules(self, app_id: str, rules: Rules, *, by: str) -> None:
         """Replace an app's rules."""
@@ -122,10 +122,7 @@ class Audit(Protocol):
     """The audit log: who changed what, when, and the outcome."""
 
     async def audit(self, new: Audited) -> int:
-        """Add a change; return its number.
-
-        A change by the same delivery is replaced.
-        """
+        """Add a change, or replace the one by the same delivery; return its number."""
 
     async def settle(self, number: int, outcome: str) -> None:
         """Record the outcome of a change."""
@@ -137,37 +134,36 @@ class Audit(Protocol):
         """Return one change by its number."""
 
     async def change_of(self, seq: int) -> Audited | None:
-        """Return the change that a delivery asked for, once it is recorded."""
+        """Return the change that a delivery requested, once it is recorded."""
 
 
 class Drafts(Protocol):
-    """Changes that wait for somebody to agree; secrets in them are sealed."""
+    """Changes that await confirmation; secrets in them are sealed."""
 
     async def keep_draft(self, id_: str, sealed: str) -> None:
-        """Store a change that is shown to somebody; those that are a week old are dropped."""
+        """Store a change for preview; drop those that are a week old."""
 
     async def draft(self, id_: str) -> str | None:
         """Return a draft; None if there is none (any more)."""
 
     async def drop_draft(self, id_: str) -> None:
-        """Drop a draft that was carried out, or never will be."""
+        """Drop a draft that was carried out or has failed for good."""
 
 
 class Decisions(Protocol):
-    """What pushes led to, and what the next decision needs to know."""
+    """Decisions about pushes, and what later decisions need to know."""
 
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
-        """Record what deliveries led to, all or nothing.
+        """Record the outcomes of deliveries, all or nothing.
 
-        A cancel counts from here on: what waits ends, and what may be with the backend is marked,
-        as by `cancel`.
+        A cancel takes effect here: waiting deployments end, and those that the backend may have
+        are marked, as by `cancel`.
         """
 
     async def complete(self, outcomes: Sequence[Outcome]) -> Recorded:
-        """Record what decided pushes lead to for further apps, all or nothing.
+        """Record the outcomes of decided pushes for further apps, all or nothing.
 
-        An app that a push was decided for stays as it is, also where another delivery brought
-        the same push.
+        Leave apps alone that already have a decision for the push, even by another delivery.
         """
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
@@ -176,13 +172,13 @@ class Decisions(Protocol):
     async def explained(
         self, app_id: str, *, commit: str | None = None, limit: int
     ) -> list[Explained]:
-        """Return an app's decisions, newest first; only of pushes of a commit if given."""
+        """Return an app's decisions, newest first; only for pushes of a commit, if given."""
 
     async def last_pushes(self) -> dict[str, float]:
         """Return the time of the newest push to each app's repository, by app id."""
 
     async def newest_push(self, ref_key: str) -> LastPush | None:
-        """Return the decided push that a ref stands at; None if none was decided."""
+        """Return the newest decided push of a ref; None if there is none."""
 
     async def last_seq(self) -> int:
         """Return the position of the newest decided delivery; 0 if there is none."""
@@ -191,13 +187,13 @@ class Decisions(Protocol):
         """Return the decided pushes that led a ref to a commit, oldest first."""
 
     async def tags(self, app_ids: Sequence[str]) -> dict[str, AppTags]:
-        """Return the tags that apps were deployed for, or are to be; what came to nothing is out.
+        """Return the tags that apps were or will be deployed for; omit unsuccessful ones.
 
-        A superseded deployment stands where the one in its place does.
+        A superseded deployment has the state of the one that replaced it.
         """
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
-        """Return what apps run, by id; apps that no deployment has brought up yet are left out."""
+        """Return what apps run, by id; omit apps without a successful deployment."""
 
 
 class Deployments(Protocol):
@@ -209,7 +205,7 @@ class Deployments(Protocol):
     async def deployments(
         self, *, limit: int, app_id: str | None = None, seq: int | None = None
     ) -> list[Deployment]:
-        """Return the newest deployments, newest first; of one app or one delivery if given."""
+        """Return the newest deployments, newest first; only of one app or delivery, if given."""
 
     async def last_deployments(self) -> dict[str, Deployment]:
         """Return the newest deployment of every app that has one, by app id."""
@@ -218,39 +214,39 @@ class Deployments(Protocol):
         """Return all open deployments, oldest first."""
 
     async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
-        """Return a deployment's history, oldest first, without its first `after` lines."""
+        """Return a deployment's history, oldest first, skipping the first `after` lines."""
 
     async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
-        """Record that the backend is about to be called; return None if there is no need any more.
+        """Record that the backend is about to be called; return None if no longer necessary.
 
-        From here on nothing supersedes the deployment. `known_before` are the backend's deployment
-        ids of the app; ids beyond them may be ours. A cancelled or superseded deployment ends
-        instead.
+        From here on nothing supersedes the deployment. `known_before` are the app's existing
+        deployment ids at the backend; new ids may be ours. A cancelled or superseded deployment
+        ends instead.
         """
 
     async def take_back(
         self, id_: str, token: str, why: str, *, interrupted: bool = False
     ) -> Deployment | None:
-        """Let a deployment that the backend has lost wait again, under a new token.
+        """Return a deployment that the backend has lost to waiting, under a new token.
 
-        It ends instead if it was cancelled or superseded. Return it as it is now; None if the
-        backend does not have it. `interrupted`: it had begun to build.
+        It ends instead if it was cancelled or superseded. Return it as it is now; None if it is
+        not with the backend. `interrupted`: it had begun to build.
         """
 
     async def withdraw(self, id_: str, *, maybe_asked: bool = False) -> None:
-        """Take the intent back, so that a newer one may supersede it again.
+        """Withdraw the intent, so a newer deployment may supersede this one again.
 
         One that was cancelled or superseded meanwhile ends here. `maybe_asked`: a request may
         have been sent, but the backend shows no sign of it.
         """
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
-        """Move a deployment on, with what is known now; return None if `to` may not follow."""
+        """Change a deployment's state and facts; return None if `to` may not follow."""
 
     async def say(self, id_: str, note: str) -> None:
-        """Record how an open deployment stands, and mark its subscriptions as pending.
+        """Set an open deployment's note, and mark its subscriptions as pending.
 
-        It is a line of its history, too, unless it is among the last few in this state.
+        The note becomes a line of its history, unless it is among the last few in this state.
         """
 
     async def cancel(self, app_id: str, seq: int, only: str | None = None) -> list[Deployment]:
@@ -260,33 +256,33 @@ class Deployments(Protocol):
         """
 
     async def mark_cancel(self, id_: str, cancel: Cancel) -> None:
-        """Record how far the cancel of a deployment has come."""
+        """Record the progress of a deployment's cancel."""
 
     async def pinned(self, app_id: str) -> frozenset[str]:
-        """Return the backend's deployment ids that an app's newest deployments are known by."""
+        """Return the backend's ids of an app's newest deployments."""
 
 
 class Notes(Protocol):
-    """Notes: small facts by their key; one of them is the name of this journal."""
+    """Notes: small facts by key; one of them is the name of this journal."""
 
     async def note(self, key: str, value: str) -> None:
-        """Store a note in place of the one before."""
+        """Store a note, replacing the last one."""
 
     async def recall(self, key: str) -> str | None:
         """Return a note."""
 
     async def instance(self) -> str:
-        """Return a random name of this journal, made once: another bridge's tokens are not ours."""
+        """Return this journal's random, permanent name; it marks our tokens as this bridge's."""
 
 
 class Subscriptions(Protocol):
-    """The outbox of feedback: what is to be published, and how far it is."""
+    """The outbox of feedback: subscriptions, and how far each is published."""
 
     async def unsubscribe(self, subscription_id: str) -> None:
         """Remove a subscription."""
 
     async def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Add subscriptions; one that exists gets the new keys as well."""
+        """Add subscriptions; an existing one gets the new keys as well."""
 
     async def pending(
         self,
@@ -299,26 +295,25 @@ class Subscriptions(Protocol):
     ) -> list[Pending]:
         """Return the subscriptions that are due by `until`, the first of each lane.
 
-        The first is, of those due by `ready` (else by `until`), the one of the lowest rank that has
-        waited longest. They come in the order in which they are due, without lanes in `busy` and
-        without parked ones.
+        Of those due by `ready` (else by `until`), the first is the one of the lowest rank that has
+        waited longest. Order the result by due time; omit lanes in `busy` and parked ones.
 
         Args:
-            favoured: by lane the rank from which on subscriptions go before all lower ones this
-                time.
+            favoured: by lane, the rank that goes before all lower ones this time, with those
+                above it.
         """
 
     async def snapshot(self, subscription: Subscription) -> Snapshot:
-        """Return the snapshot of what a subscription follows."""
+        """Return a snapshot of everything that a subscription follows."""
 
     async def save_cursor(
         self, subscription_id: str, cursor: Cursor, *, holding: tuple[str, str] | None = None
     ) -> bool:
-        """Store a place's cursor; a new `LINK` makes whatever may show it pending.
+        """Store a place's cursor; a new `LINK` makes subscriptions that may show it pending.
 
         Args:
-            holding: a lease's name and owner; if somebody else holds it by now, nothing is stored
-                and False is returned.
+            holding: a lease's name and owner; if somebody else holds it now, store nothing and
+                return False.
         """
 
     async def mark_published(self, subscription_id: str, wanted: int) -> None:
@@ -333,20 +328,20 @@ class Subscriptions(Protocol):
         """
 
     async def postpone(self, subscription_id: str, due_at: float) -> None:
-        """Publish it at `due_at`, with what has changed by then; nothing failed."""
+        """Publish it at `due_at`, with the state at that time; this is not a failure."""
 
     async def retry_feedback(self, subscription_id: str | None = None) -> int:
-        """Retry one that fails or is parked at once, or all; return how many."""
+        """Retry one failing or parked subscription at once, or all; return how many."""
 
     async def feedback(self, *, limit: int, failing: bool = False) -> list[Pending]:
-        """Return subscriptions, newest first; only failing or parked ones if asked for."""
+        """Return subscriptions, newest first; only failing or parked ones if `failing`."""
 
 
 class Leases(Protocol):
     """Leases: who holds what, and until when."""
 
     async def hold(self, name: str, owner: str, seconds: float) -> bool:
-        """Take or renew a lease: what must run once in a cluster runs with its holder."""
+        """Take or renew a lease; only its holder runs work that a cluster must run once."""
 
     async def release(self, name: str, owner: str) -> None:
         """Give a lease back, if it is held."""
@@ -356,19 +351,19 @@ class Leases(Protocol):
 
 
 class Forgetting(Protocol):
-    """Expiry: what is old enough is deleted, what has not ended stays."""
+    """Expiry: old data is deleted; open work stays."""
 
     async def forget(self, before: float, limit: int) -> int:
-        """Delete what some expired deliveries led to, if all of it has ended.
+        """Delete the outcomes of some expired deliveries, if all their deployments have ended.
 
-        An app's newest deployment stays. Return how many deliveries.
+        An app's newest deployment stays. Return the number of deliveries.
         """
 
     async def forget_audit(self, before: float, limit: int) -> int:
         """Delete some expired audit entries; return how many."""
 
     async def forget_drafts(self, before: float, limit: int) -> int:
-        """Delete some expired drafts that nobody agreed to; return how many."""
+        """Delete some expired, unconfirmed drafts; return how many."""
 
 
 class Journal(

@@ -1,4 +1,4 @@
-"""What deliveries lead to, and the places that show it."""
+"""The outcomes of deliveries, and the places that show them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,25 +15,25 @@ Cursor = Mapping[str, Any]
 One key has a meaning for all places: `LINK`."""
 
 LINK = "link"
-"""The key of a cursor with the place's address for people, e.g. a card's permalink. When it becomes
-known or changes, whatever may link to it becomes pending: all that shows the same deployments or
-their deliveries, or a deployment that one of them superseded (`Snapshot.beside`)."""
+"""The key of a cursor with the place's URL for people, e.g. a card's permalink. When it becomes
+known or changes, every subscription that may link to it becomes pending: those that show the same
+deployments, their deliveries, or a deployment that one of them superseded (`Snapshot.beside`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription: one place that shows something, e.g. a card, a comment or a status.
+    """One place that shows something, e.g. a card, a comment or a status.
 
     Attributes:
         id: the same for the same place, so adding it again changes nothing.
-        kind: which publisher brings it up to date, e.g. "slack.card", "github.comment".
-        lane: what shares a rate limit, e.g. a channel or a credential. Subscriptions of one lane
+        kind: which publisher updates it, e.g. "slack.card", "github.comment".
+        lane: the scope of a rate limit, e.g. a channel or a credential. Subscriptions of one lane
             are published one at a time, and "too many requests" pauses all of them.
         follows: the keys whose changes make it pending: `about_deployment`, `about_delivery`.
-        place: where it is, in its adapter's own words; JSON.
-        rank: within a lane the lowest due rank goes first, so that what people look at does not
-            wait for what only machines read. Now and then a higher one goes first
-            (`rank_favoured`), since it would starve otherwise.
+        place: where it is, in its adapter's own terms; JSON.
+        rank: within a lane the lowest due rank goes first, so what people read does not wait for
+            what only machines read. Now and then a higher one goes first (`rank_favoured`), to
+            keep it from starving.
     """
 
     id: str
@@ -50,7 +50,7 @@ def about_deployment(id_: str) -> str:
 
 
 ABOUT_ANYTHING = "anything"
-"""The key of everything: how all apps stand."""
+"""The key of everything: the state of all apps."""
 
 
 def about_change(number: int) -> str:
@@ -64,7 +64,7 @@ def about_delivery(seq: int) -> str:
 
 
 def named(keys: Iterable[str], kind: str) -> list[str]:
-    """Return what keys of a kind name, e.g. `7.web` for `deployment 7.web` and "deployment"."""
+    """Return the ids in keys of a kind, e.g. `7.web` for `deployment 7.web` and "deployment"."""
     words = [key.split(" ", 1) for key in keys]
     return [word[1] for word in words if word[0] == kind]
 
@@ -76,12 +76,12 @@ def ref_key(repository: Repository, ref: Ref) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PushSeen:
-    """What makes two deliveries bring the same push.
+    """The facts that show whether two deliveries contain the same push.
 
     Attributes:
         ref_key: see `ref_key`.
-        found: by reconciliation, so a webhook may still bring it, with another `before`.
-        moment: when the host says that it was pushed; "" if it does not say.
+        found: by reconciliation, so a webhook may still deliver it, with another `before`.
+        moment: the time of the push according to the host; "" if it gives none.
         repository, author: their names, for people; "" if unknown.
     """
 
@@ -114,7 +114,7 @@ class About:
     Attributes:
         repository: its name; None if it was decided before names were kept.
         ref: e.g. "refs/heads/main".
-        author: of the commit, else who pushed; None as with `repository`.
+        author: of the commit, else the pusher; None as with `repository`.
     """
 
     repository: str | None
@@ -125,7 +125,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class LastPush:
-    """Where the newest decided push of a ref has led to, and which delivery brought it."""
+    """The commit of a ref's newest decided push, and the delivery that contained it."""
 
     seq: int
     after: str
@@ -133,13 +133,13 @@ class LastPush:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one delivery led to, to be recorded at once.
+    """The outcome of one delivery, to be recorded in one transaction.
 
     Attributes:
         delivery: the host's own delivery id.
-        explicit: a person asked for it, so it counts even if the same push has come before.
-        subscriptions: the places that will show what becomes of it.
-        only: the one deployment that a person wants cancelled, if it is a single one.
+        explicit: a person requested it, so it counts even if the same push was decided before.
+        subscriptions: the places that will show it.
+        only: the deployment to cancel, if a person requested to cancel a single one.
     """
 
     seq: int
@@ -154,10 +154,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A recorded decision with what it was about.
+    """A recorded decision with its subject.
 
     Attributes:
-        delivery, ref, commit: of the push; None if a person asked instead.
+        delivery, ref, commit: of the push; None if a person requested it.
         at: when it was decided.
     """
 
@@ -171,11 +171,11 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What follows from recorded outcomes.
+    """The flows to start and drop after outcomes were recorded.
 
     Attributes:
         start: deployments to start.
-        drop: deployments that a newer one has superseded; their flows need not run.
+        drop: superseded deployments, whose flows need not run.
     """
 
     start: tuple[str, ...]
@@ -183,25 +183,25 @@ class Recorded:
 
 
 BEGUN = "begun"
-"""The outcome of a change while it is made; that of an interrupted one stays so."""
+"""The outcome of a change in progress; an interrupted one keeps it."""
 
 DONE = "done"
 WAITS = "waits for "
 """The beginning of the outcome of a change that waits for its backend to come back."""
 
 UNKNOWN = "outcome unknown"
-"""The beginning of the outcome of a change in which the bridge failed: it may have been made."""
+"""The beginning of the outcome of a change in which the bridge failed; it may have been made."""
 
 UNSURE = frozenset({"Unanswered", UNKNOWN})
-"""How the outcome of a change begins of which it is not known whether it was made."""
+"""The beginnings of the outcomes of changes that may or may not have been made."""
 
 PARTLY = frozenset({"HalfMade", "NotKept"})
-"""How the outcome of a change begins that was made, but not as asked."""
+"""The beginnings of the outcomes of changes that were made, but not as requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """A change of how an app is configured, for the audit log.
+    """A change of an app's configuration, for the audit log.
 
     Attributes:
         by: e.g. "cli: ada".
@@ -209,9 +209,9 @@ class Audited:
         difference: without secrets.
         outcome: `BEGUN`, "done", "waits for …", "outcome unknown: …", or why not.
         number: counts up; 0 until it is stored.
-        seq: of the delivery that asked for it; None if nobody asked by chat.
-        undoing: what was before and after, sealed, so that it can be undone; "" if it can't.
-        undoes: number of the change that this one undoes.
+        seq: of the delivery that requested it; None if it was not requested by chat.
+        undoing: the values before and after, sealed, for undo; "" if it can't be undone.
+        undoes: the number of the change that this one undoes.
     """
 
     at: float
@@ -228,14 +228,14 @@ class Audited:
 
     @property
     def over(self) -> bool:
-        """Return whether it was made, or never will be."""
+        """Return whether it was made or has failed for good."""
         return self.outcome != BEGUN and not self.outcome.startswith(WAITS)
 
     @property
     def perhaps(self) -> bool:
-        """Return whether it may have been made, or a part of it; only the app can tell.
+        """Return whether it may have been made, at least in part; only the app can tell.
 
-        One that was asked for by chat is begun once it has something to undo.
+        A change requested by chat has begun once it has something to undo.
         """
         if self.seq is not None and not self.undoing:
             return False

@@ -1,4 +1,4 @@
-"""What the folder of a Git host, backend or chat tells of it: one record, which answers for it."""
+"""Providers: the record by which a Git host, a backend or a chat describes itself."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 class HostSettings(Protocol):
-    """What the settings of every Git host have; the rest is read by its provider alone."""
+    """The settings that every Git host has; only its provider reads the others."""
 
     @property
     def web_url(self) -> str | None:
-        """Where its webhooks say it is, if not where it is asked."""
+        """The URL that its webhooks use, if it differs from the API's."""
 
     @property
     def feedback(self) -> Sequence[str]:
-        """What shows there how a push went: see `githosts.subscriptions.Use`."""
+        """How outcomes are published there; see `githosts.subscriptions.Use`."""
 
     @property
     def skipped_status(self) -> bool:
@@ -35,12 +35,12 @@ class HostSettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WebhookSecrets:
-    """A setting that holds secrets of a host's webhooks.
+    """A setting that holds a host's webhook secrets.
 
     Attributes:
         setting: its name, e.g. "webhook_secrets".
-        remedy: where a secret that can be guessed is to be replaced.
-        prefix: what all of them begin with, which nobody has to guess.
+        remedy: how to replace a secret that can be guessed.
+        prefix: the beginning of all of them, which adds no entropy.
     """
 
     setting: str
@@ -50,13 +50,14 @@ class WebhookSecrets:
 
 @dataclass(frozen=True, slots=True)
 class AppManifest:
-    """A host at which the bridge can be registered as an app of its own.
+    """How to register the bridge as an app at a host.
 
     Attributes:
-        server: where that is, unless it is a server of one's own.
-        own_server: what a server of one's own is called.
-        make: the manifest, from the bridge's address and the app's name.
-        link: the form that registers it, from the manifest, the server and the organisation.
+        server: the URL of the public server.
+        own_server: the name of the self-hosted product.
+        make: returns the manifest, given the bridge's URL and the app's name.
+        link: returns the URL of the registration form, given the manifest, the server and the
+            organisation.
     """
 
     longest_name: int
@@ -67,7 +68,7 @@ class AppManifest:
 
 
 def no_trouble(_headers: Mapping[str, str]) -> None:
-    """Take every webhook for what its headers say."""
+    """Accept every webhook's headers as they are."""
 
 
 def one_account(_settings: Any) -> bool:
@@ -79,32 +80,32 @@ def one_account(_settings: Any) -> bool:
 class Provider(Sender):
     """A Git host.
 
-    What takes a while to import is imported where it is called: the record itself is had at
-    every start of the command line.
+    Slow imports happen inside the functions, because every start of the command line loads this
+    record.
 
     Attributes:
         settings: the model of its section in the settings; it has what `HostSettings` has.
-        secrets: the settings any of which makes the bridge take its webhooks.
-        credential: the setting that lets the bridge ask its API, of several the simplest.
-        token_begins: how its tokens begin, so that none is set for another service.
-        webhook_note: what has to be chosen where a webhook is added.
+        secrets: the settings of which any one makes the bridge accept its webhooks.
+        credential: the setting that gives access to its API; of several, the simplest.
+        token_begins: the prefixes of its tokens, to detect one set for another service.
+        webhook_note: what to choose when adding a webhook.
 
-        webhooks: reads and checks its webhooks, made from its settings; ValueError where a
-            secret can't be one.
-        reader: the same for webhooks that were taken already; it has no secrets.
-        events: the names of events that metrics count one by one.
-        screen: raises Rejected for webhooks of other hosts that look like its own.
+        webhooks: returns the parser and verifier of its webhooks, given its settings; raises
+            ValueError for an impossible secret.
+        reader: the same for accepted webhooks; it has no secrets.
+        events: the names of events that metrics count separately.
+        screen: raises Rejected for other hosts' webhooks that look like its own.
         likeness: how much a body looks like one of its own: 2 surely, 1 maybe, 0 not.
-        event_of: the event that a body is of; None if that can't be told.
+        event_of: returns a body's event; None if it can't be determined.
 
-        api: its API, made from its settings; None if no credential is set. Raises Rejected.
-        limits: the writes of one credential that the host or its people bear.
+        api: returns its API, given its settings; None if no credential is set. Raises Rejected.
+        limits: the writes that the host or its users tolerate from one credential.
         own_limits: whether the repositories of each owner have a limit of their own.
 
-        web_url: where people look at it, by its settings.
-        homes: further addresses that its clone addresses may begin with.
-        pages: where commits and pull requests are to be seen.
-        manifest: how the bridge is registered as an app there; None if hosts have no such.
+        web_url: its URL for people, given its settings.
+        homes: further prefixes of its clone URLs.
+        pages: the URLs of commits and pull requests.
+        manifest: how to register the bridge as an app there; None if that is impossible.
     """
 
     settings: Callable[[], type[Any]]
@@ -134,7 +135,7 @@ class Provider(Sender):
         return f"BRIDGE_{self.key}_{setting}".upper()
 
     def serves(self, settings: Any) -> bool:
-        """Return whether its webhooks are taken: whether a secret is set for them."""
+        """Return whether its webhooks are accepted, i.e. whether a secret is set."""
         return any(getattr(settings, one.setting) for one in self.secrets)
 
 
@@ -247,25 +248,26 @@ class BackendServer:
 # ── Chats ───────────────────────────────────────────────────────────────────────────────────────
 
 BY_HTTP = "HTTP"
-"""How a chat is heard that sends requests to the bridge's own address."""
+"""The connection of a chat that sends requests to the bridge's own URL."""
 
 ChannelBook = Sequence[tuple[str, tuple[str, ...]]]
 """The channels that rules name, by globs over the labels of apps."""
 
 ChannelsOf = Callable[[str, str], tuple[str, ...]]
-"""The channels where an app is shown, from its label and the channel that it was asked for in."""
+"""Returns the channels of an app's cards, given its label and the channel of the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatManifest:
-    """A chat at which the bridge is registered by pasting a manifest.
+    """How to register the bridge at a chat by pasting a manifest.
 
     Attributes:
-        name: how the bridge is called there, unless somebody says otherwise.
-        without_url: how it is heard without an address of its own, and the option's name.
-        more: what more may be asked for.
-        paste_at, paste_as: where the manifest belongs, and what to choose there.
-        make: the manifest, from the bridge's address (None: without), what more, and the name.
+        name: the bridge's default name there.
+        without_url: how it connects without a URL of its own, and the option's name.
+        more: the optional scopes.
+        paste_at, paste_as: where to paste the manifest, and what to choose there.
+        make: returns the manifest, given the bridge's URL (None: without), the optional scopes and
+            the name.
     """
 
     name: str
@@ -278,7 +280,7 @@ class ChatManifest:
 
 
 def no_doubts(_settings: Any) -> Sequence[str]:
-    """Return nothing: all that can be set is right."""
+    """Return no doubts: every valid setting is plausible."""
     return ()
 
 
@@ -290,15 +292,15 @@ class ChatProvider:
         key, title: its own key, and its name for people.
         settings: the model of its section in the settings.
         credential: the setting without which there is no such chat.
-        token_begins: how its tokens begin, so that none is set for another service.
-        heard_by: how people are heard there, by its settings: `BY_HTTP`, or in other ways.
-        to_be_heard: what to set where they are not.
-        cards_only: the same in short, where nobody has to be heard.
-        doubts: what of its settings is hardly right, each with the remedy; no secret is told.
-        channels: where apps are shown, by its settings and our rules.
-        open: the chat, ready to run. Nothing is sent by then.
-        tells: where changes are told that were made elsewhere than in the chat.
-        manifest: how the bridge is registered there; None if nothing has to be.
+        token_begins: the prefixes of its tokens, to detect one set for another service.
+        heard_by: how people's requests arrive, given its settings: `BY_HTTP`, or other ways.
+        to_be_heard: what to set if they don't arrive.
+        cards_only: the same in short, for a chat that only shows cards.
+        doubts: implausible settings, each with the remedy and without secrets.
+        channels: returns where apps are shown, given its settings and our rules.
+        open: returns the chat, ready to run; sends nothing yet.
+        tells: returns where to publish changes that were made outside the chat.
+        manifest: how to register the bridge there; None if that is unnecessary.
     """
 
     key: str

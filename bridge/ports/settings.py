@@ -1,7 +1,6 @@
-"""What settings are made of: sections, and the values that one setting may hold.
+"""The building blocks of settings: sections and the types of values.
 
-Git hosts define the sections of their own settings with these; `bridge.settings` puts all
-sections together.
+Git hosts define their own sections with these; `bridge.settings` combines all sections.
 """
 
 import ipaddress
@@ -26,11 +25,11 @@ class Section(BaseModel):
 
 
 NONE = "none"
-"""Stands for a list of nothing, since an empty variable is not set."""
+"""Stands for an empty list, since an empty variable counts as not set."""
 
 
 def is_none(value: str) -> bool:
-    """Return whether a text is the word that stands for a list of nothing."""
+    """Return whether a text is the word for an empty list."""
     return value.strip().casefold() == NONE
 
 
@@ -38,7 +37,7 @@ QUOTES = ("'", '"')
 
 
 def as_list(value: object) -> object:
-    """Return a comma-separated text as a list, as it comes from the environment."""
+    """Return a comma-separated text, as in environment variables, as a list."""
     if not isinstance(value, str):
         return value
     _is_unquoted(value)
@@ -61,7 +60,7 @@ def _is_said(value: SecretStr) -> SecretStr:
 
 
 def _is_unquoted(text: str) -> None:
-    """Raise ValueError for a text in quotes, as they stay where a file of variables has them."""
+    """Raise ValueError for a text in quotes, which some readers of `.env` files keep."""
     text = text.strip()
     if len(text) > 1 and text[0] in QUOTES and text[-1] == text[0]:
         raise ValueError("it stands in quotes, which would be part of it: leave them out")
@@ -75,13 +74,13 @@ def _is_credential(value: SecretStr) -> SecretStr:
 
 
 Secret = Annotated[SecretStr, AfterValidator(_is_said)]
-"""A secret that is there."""
+"""A secret that is not empty."""
 
 Credential = Annotated[SecretStr, AfterValidator(_is_credential)]
-"""One that is sent in a header."""
+"""A secret that is sent in a header."""
 
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(as_list)]
-"""Several secrets; all are taken at once while they are changed."""
+"""Several secrets; all are accepted, for rotation."""
 
 
 def _holds_certificates(value: str) -> str:
@@ -104,8 +103,8 @@ PemFile = Annotated[str, AfterValidator(_holds_certificates)]
 def token_of(service: str) -> AfterValidator:
     """Return a check that a token does not begin like one of another service.
 
-    How the tokens of all services begin stands in the context of the validation, under
-    `TOKENS`; without it nothing is refused.
+    The validation's context has the prefixes of all services under `TOKENS`; without it, nothing
+    is rejected.
     """
 
     def check(value: SecretStr, info: ValidationInfo) -> SecretStr:
@@ -122,10 +121,10 @@ def token_of(service: str) -> AfterValidator:
 
 
 TOKENS = "tokens"
-"""The key in a validation's context: whose tokens begin how, e.g. "xoxb-" → "Slack"."""
+"""The key in a validation's context of token prefixes and services, e.g. "xoxb-" → "Slack"."""
 
 Uses = Annotated[tuple[Literal["comment", "status", "deployment"], ...], BeforeValidator(as_list)]
-"""What of a Git host shows what became of a push."""
+"""The ways to publish a push's outcome on a Git host."""
 
 
 def _is_no_token(value: SecretStr, info: ValidationInfo) -> SecretStr:
@@ -142,12 +141,12 @@ def _is_no_token(value: SecretStr, info: ValidationInfo) -> SecretStr:
 
 
 WebhookSecret = Annotated[Secret, AfterValidator(_is_no_token)]
-"""What a Git host proves its webhooks with."""
+"""The secret that authenticates a Git host's webhooks."""
 
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], BeforeValidator(as_list)]
 
 
-# ── Addresses that settings hold: where to listen, and where other services are ─────────────────
+# ── Addresses: where to listen, and where other services are ────────────────────────────────────
 
 LAST_PORT = 65535
 
@@ -192,7 +191,7 @@ def _no_host(value: str) -> str | None:
 
 
 def _ascii(name: str) -> str:
-    """Return a name as DNS has it; "" if it has no such form."""
+    """Return a name in its DNS form; "" if it has none."""
     try:
         return name if name.isascii() else name.encode("idna").decode()
     except UnicodeError:
@@ -211,14 +210,14 @@ _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/\S*)?").fullmatch
 
 
 def _is_address(value: str) -> str:
-    """Check an address of a service; it is never shown, since a login may stand in it."""
+    """Check a service's URL; never show it, since it may contain a login."""
     if not _ADDRESS(value):
         raise ValueError("it must look like https://example.com")
     try:
         parts = urlsplit(value)
         host = parts.hostname or ""
         why = _no_port(parts.netloc.rpartition("]")[2].partition(":")[2], parts.netloc)
-    except ValueError:  # brackets that hold no IPv6 address
+    except ValueError:  # brackets without an IPv6 address
         host, why = "", None
     if why := why or _no_host(host):
         raise ValueError(f"it must look like https://example.com, with a host that can be: {why}")
@@ -226,7 +225,7 @@ def _is_address(value: str) -> str:
 
 
 def _no_port(port: str, host_and_port: str) -> str | None:
-    """Return why there is no such port; "" is none given, unless a colon stands there."""
+    """Return why a port is invalid; "" means none is given, unless there is a colon."""
     if not port and not host_and_port.endswith(":"):
         return None
     if port.isascii() and port.isdecimal() and 0 < int(port) <= LAST_PORT:
@@ -235,19 +234,19 @@ def _no_port(port: str, host_and_port: str) -> str | None:
 
 
 Address = Annotated[str, AfterValidator(_is_address)]
-"""Where another service is, with its scheme and without a login."""
+"""Another service's URL, without a login."""
 
 ListeningAddress = Annotated[str, AfterValidator(listening_address)]
-"""What a listener is bound to."""
+"""The address that a listener binds to."""
 
 _POSTGRES = re.compile(r"postgres(?:ql)?://(?:[^/?#]*@)?([^/?#@]*)(?:[/?#].*)?", re.DOTALL)
 
 
 def no_postgres(value: str) -> str | None:
-    """Return why the hosts and ports of a database can't be; None if they can.
+    """Return why the hosts and ports of a database URL are invalid; None if they are valid.
 
-    There may be several, separated by commas, and none at all; a folder of sockets is encoded.
-    What else stands there is for the driver to read.
+    There may be several, separated by commas, or none; a socket folder is URL-encoded. The driver
+    checks the rest of the URL.
     """
     if (found := _POSTGRES.fullmatch(value)) is None:
         return None

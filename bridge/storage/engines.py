@@ -1,4 +1,4 @@
-"""SQLAlchemy engines, what SQLite and Postgres do differently, and a connection that reconnects."""
+"""SQLAlchemy engines, differences between SQLite and Postgres, and a reconnecting connection."""
 
 import hashlib
 import logging
@@ -18,21 +18,21 @@ from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
 
 WRITES = "bridge_writes"
-"""Execution option of a transaction that writes, so that it takes the write lock at its start."""
+"""Execution option of a transaction that writes: it takes the write lock at its start."""
 
 
 LOCK_SECONDS = 30.0
-"""Seconds to wait for another process that has the SQLite file."""
+"""Seconds to wait for another process that has locked the SQLite file."""
 
 
 def write_ahead(file: Path) -> None:
     """Switch a SQLite file to WAL before anyone uses it.
 
     The switch itself does not wait: if two processes open a new file at once, one gets "locked".
-    This waits for the other and tries again.
+    Wait for the other one and retry.
 
     Raises:
-        sqlite3.DatabaseError: the file can't be written, or is no database.
+        sqlite3.DatabaseError: the file can't be written, or is not a database.
     """
     with closing(sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None)) as db:
         while not _switched(db):
@@ -154,7 +154,7 @@ RETRY_PAUSE = 0.1
 """Seconds between two attempts to reach the server."""
 
 ONLY_READS = "25006"
-"""The server is read-only by now: after a failover another one is the primary."""
+"""Postgres's code for a read-only server: after a failover another one is the primary."""
 
 
 class Link:
@@ -165,7 +165,7 @@ class Link:
     Args:
         what: its owner, for errors and `pg_stat_activity`.
         patience: seconds to keep trying after the server was lost. A server that was never reached,
-            or that has been away for that long, is tried once, so that nobody waits.
+            or has been away for longer, is tried only once, so nobody waits.
     """
 
     def __init__(self, url: str, what: str, *, patience: float) -> None:
@@ -177,7 +177,7 @@ class Link:
         self._up = False
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Run something that may run twice, since the answer of the first run can get lost.
+        """Run work that may run twice, since the response to the first run can get lost.
 
         Raises:
             Unreachable: the server is away, or can't do it.
@@ -227,7 +227,7 @@ class Link:
 
 
 def _words(error: psycopg.Error) -> str:
-    """Return the error in one line, without a URL that can't be read: it holds a secret."""
+    """Return the error in one line, without an invalid URL, which may contain a secret."""
     if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
         return "its url can't be read"
     return " ".join(str(error).split()) or type(error).__name__

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
 BYTES = 32
-"""Random bytes of a key that is made here."""
+"""Random bytes of a generated key."""
 
 
 class FernetSeal:
-    """Seals with the first of several keys and opens with any, so that keys can be rotated.
+    """Seals with the first of several keys and opens with any of them, for rotation.
 
     Args:
         keys: called at the first use; texts of any form, long and random.
@@ -55,7 +55,7 @@ class FernetSeal:
 
 
 class NoSeal:
-    """Used if there is no key: what would have to be secret is not stored."""
+    """Used without a key: secrets are not stored."""
 
     REMEDY = "set BRIDGE_SECRET_KEY, for all processes the same; `openssl rand -hex 32` makes one"
 
@@ -92,7 +92,7 @@ def key_in(file: Path) -> str:
 
 
 def _make(file: Path) -> None:
-    """Write a file completely or not at all; of two processes the first wins."""
+    """Write a file completely or not at all; of two processes, the first wins."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:

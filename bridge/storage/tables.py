@@ -110,7 +110,7 @@ rules = sa.Table(
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("at", sa.Float(53), nullable=False),
 )
-"""Rules that people set for single apps; `bridge.yaml` wins (docs/notes/0009)."""
+"""Rules that people set for single apps; `bridge.yaml` overrides them (docs/notes/0009)."""
 
 audit = sa.Table(
     "audit",
@@ -139,7 +139,7 @@ drafts = sa.Table(
     sa.Column("at", sa.Float(53), nullable=False),
     sa.Index("drafts_by_age", "at"),
 )
-"""Changes that were shown to somebody and not carried out yet (docs/notes/0011)."""
+"""Previewed changes that were not carried out yet (docs/notes/0011)."""
 
 feedback = sa.Table(
     "feedback",
@@ -160,8 +160,8 @@ feedback = sa.Table(
     sa.Column("rank", sa.Integer, nullable=False, server_default="0"),
     sa.Index("feedback_due", "due_at"),
 )
-"""Subscriptions: places that show something. `wanted` counts changes, `shown` is the count that the
-place is up to; `due_at` is None where there is nothing to do."""
+"""Subscriptions: places that show something. `wanted` counts changes, `shown` is the published
+count; `due_at` is None if there is nothing to do."""
 
 follows = sa.Table(
     "follows",
@@ -179,7 +179,7 @@ leases = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("until", sa.Float(53), nullable=False),
 )
-"""What runs once in a cluster, and which process runs it."""
+"""Tasks that run once in a cluster, and the process that runs each."""
 
 repositories = sa.Table(
     "repositories",
@@ -204,4 +204,4 @@ refused = sa.Table(
     sa.Column("last", sa.Float(53), nullable=False),
     sa.Index("refused_by_age", "last"),
 )
-"""Counts of webhooks that were refused at the door, by minute and reason; see `core.refused`."""
+"""Counts of refused webhooks, by minute and reason; see `core.refused`."""

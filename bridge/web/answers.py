@@ -1,4 +1,4 @@
-"""Answers in one form, who may see internals, and bounded bodies on their way."""
+"""Responses in one format, access to internals, and limits for arriving bodies."""
 
 import asyncio
 import hmac
@@ -19,24 +19,24 @@ STATUS: dict[type[BridgeError], HTTPStatus] = {
     Rejected: HTTPStatus.BAD_REQUEST,
     Unreachable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""The status of each error; the first class that fits decides."""
+"""The status of each error; the first matching class decides."""
 
 RETRY_AFTER_SECONDS = "5"
 
 
 def answer(status: int, /, **fields: object) -> web.Response:
-    """Return a JSON answer on one line."""
+    """Return a JSON response on one line."""
     body = json.dumps(fields, ensure_ascii=False, default=str).encode()
     return web.Response(status=status, body=body, content_type="application/json")
 
 
 def error_body(why: str) -> bytes:
-    """Return the body of a refusal, on one line."""
+    """Return the body of an error response, on one line."""
     return json.dumps({"error": why}, ensure_ascii=False).encode()
 
 
 def refusal(status: int, why: str) -> web.Response:
-    """Return a refusal: one line of JSON; the connection is closed, body read or not."""
+    """Return an error response, one line of JSON; close the connection, body read or not."""
     response = web.Response(status=status, body=error_body(why), content_type="application/json")
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS
@@ -56,8 +56,8 @@ _FORWARDED = re.compile(
     r".*forwarded.*|via|(?:cf|cdn|x-envoy|x-original)[-_].*|.*[-_][a-z]*(?:ip|addr|address)",
     re.IGNORECASE,
 ).fullmatch
-"""Names of headers that proxies add: behind one on the same machine every request seems to come
-from it. What they say is believed of nobody; that they are there tells of a proxy."""
+"""Names of headers that proxies add. Behind a proxy on this machine, every request seems to come
+from here. The headers' values are not trusted; their presence reveals a proxy."""
 
 
 class Insiders:
@@ -67,7 +67,7 @@ class Insiders:
         self._token = token.encode(errors="surrogatepass") if token else None
 
     def __call__(self, request: web.Request) -> bool:
-        """Return whether the sender of a request is one."""
+        """Return whether a request may see internals."""
         return self._has_token(request) or _from_this_machine(request)
 
     def _has_token(self, request: web.Request) -> bool:
@@ -78,7 +78,10 @@ class Insiders:
 
 
 def _from_this_machine(request: web.Request) -> bool:
-    """Directly: nginx, as it is set by default, adds no header but speaks HTTP/1.0."""
+    """Return whether a request comes from here directly.
+
+    By default nginx adds no header, but speaks HTTP/1.0.
+    """
     if request.version < HttpVersion11 or any(map(_FORWARDED, request.headers)):
         return False
     return _is_loopback(request.remote or "") and _names_this_machine(request.host)
@@ -87,8 +90,8 @@ def _from_this_machine(request: web.Request) -> bool:
 def _names_this_machine(host: str) -> bool:
     """Return whether a Host header names this machine itself.
 
-    A page under a stranger's name that was pointed here (DNS rebinding) could read what a browser
-    on this machine may.
+    Otherwise, a page whose own name points here (DNS rebinding) could read whatever a browser on
+    this machine can.
     """
     try:
         name = URL.build(scheme="http", authority=host).host or ""
@@ -104,13 +107,13 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-# ── small bodies on their way ────────────────────────────────────────────────────────────────────
+# ── arriving small bodies ────────────────────────────────────────────────────────────────────────
 
 CROWDED = "too much is arriving at once"
 
 
 class Arrival:
-    """One body on its way."""
+    """One arriving body."""
 
     __slots__ = ("_all", "_drop", "dropped", "got")
 
@@ -127,18 +130,18 @@ class Arrival:
             self._all.grown(count)
 
     def end(self) -> None:
-        """Note that it is complete, or never will be."""
+        """Note that it is complete, or was given up."""
         self._all.left(self)
 
     def drop(self) -> None:
-        """Evict it: others came later and are quicker."""
+        """Evict it, since others came later and are quicker."""
         self.dropped = True
         self.end()
         self._drop()
 
 
 class Arrivals:
-    """All bodies on their way, the oldest first; `size`: bytes that they may have in all."""
+    """All arriving bodies, the oldest first; `size` is their limit in bytes."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -161,17 +164,17 @@ class Arrivals:
             next(iter(self._all)).drop()
 
     def left(self, one: Arrival) -> None:
-        """Remove a body; once is enough."""
+        """Remove a body; idempotent."""
         if one in self._all:
             del self._all[one]
             self._used -= one.got
 
 
 async def arrived(request: web.Request, arrivals: Arrivals, timeout: float) -> bytes:  # noqa: ASYNC109 - it has to end sooner where others need its room
-    """Return a request's body, once it is there.
+    """Return a request's body, once it has arrived.
 
     Raises:
-        TimeoutError: it did not come within `timeout` seconds.
+        TimeoutError: it did not arrive within `timeout` seconds.
         Unreachable: it was evicted for others.
     """
     body = bytearray()

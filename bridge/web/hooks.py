@@ -1,8 +1,8 @@
-"""`POST /hooks/<host>`: the door for webhooks, however their bytes have come.
+"""`POST /hooks/<host>`: accept webhooks, from the fast path and from aiohttp.
 
-Everything that can be refused without the body is refused before it is read: by its headers, then
+Everything that can be rejected without the body is rejected before it is read: by its headers, then
 by its size. The hot path has no middleware and parses no JSON. Plain requests come through `fast`,
-all others through aiohttp; both ask here.
+all others through aiohttp; both use this module.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 Count = Callable[[str, str, str], None]
-"""Called for each webhook: its host, its event ("" if unknown), and how it was answered."""
+"""Called for each webhook, with its host, its event ("" if unknown), and its outcome."""
 
 OUTCOMES: dict[int, str] = {
     202: "accepted",
@@ -42,15 +42,15 @@ OUTCOMES: dict[int, str] = {
     413: "too_large",
     503: "not_kept",
 }
-"""The name of an answer's status in the metrics."""
+"""The name of a response's status in the metrics."""
 
 SMALL = 256 * 1024
-"""Bytes of a small body; nearly all are. Small ones get their room once they have come; for larger
-ones it is reserved when they are announced."""
+"""The size of a small body in bytes; nearly all are small. Small ones take memory as they arrive;
+for larger ones it is reserved when they are announced."""
 
 
 Note = Callable[[str, str, str, Mapping[str, str], str], None]
-"""Called for each refused webhook: outcome, why, path, headers, and its sender's address."""
+"""Called for each refused webhook, with outcome, reason, path, headers, and sender's address."""
 
 
 def count_nothing(_host: str, _event: str, _outcome: str) -> None:
@@ -66,10 +66,10 @@ class BodyLimits:
     """Bytes and seconds that bodies may take.
 
     Attributes:
-        max_body: bytes of one body; more is 413.
-        max_in_flight: bytes of all bodies at a time; what exceeds them waits outside.
+        max_body: bytes of one body; more gets 413.
+        max_in_flight: bytes of all bodies at a time; further bodies wait unread.
         timeout: seconds for a body to arrive.
-        patience: seconds that one waits outside; then it is 503.
+        patience: seconds that a body waits unread; then it gets 503.
     """
 
     max_body: int = 26 * 2**20
@@ -79,7 +79,7 @@ class BodyLimits:
 
 
 class Refusal(Exception):
-    """A webhook is refused for a reason of HTTP."""
+    """A webhook is rejected for an HTTP reason."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -87,7 +87,7 @@ class Refusal(Exception):
 
 
 class Room:
-    """The memory for bodies; requests that find none wait in the order of arrival."""
+    """The memory for bodies; requests that find none wait in order of arrival."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -95,20 +95,20 @@ class Room:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     def take(self, length: int) -> bool:
-        """Reserve memory at once, or return False. A body larger than all of it gets all."""
+        """Reserve memory at once, or return False. A body larger than the total gets all."""
         if self._waiting or (self._used and self._used + length > self._size):
             return False
         self._used += length
         return True
 
     async def wait(self, length: int, patience: float) -> None:
-        """Reserve memory when there is some; raise Unreachable after `patience` seconds."""
+        """Reserve memory once available; raise Unreachable after `patience` seconds."""
         free: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((length, free))
         try:
             async with asyncio.timeout(patience):
                 await free
-        except BaseException as error:  # above all a cancel: what was granted must be returned
+        except BaseException as error:  # usually a cancel: granted memory must be returned
             if free.done() and not free.cancelled():
                 self.give(length)  # it was granted at this very moment
             else:
@@ -119,7 +119,7 @@ class Room:
             raise
 
     def _no_more(self, one: tuple[int, asyncio.Future[None]]) -> None:
-        if one in self._waiting:  # else it was granted at this very moment
+        if one in self._waiting:  # otherwise it was granted at this very moment
             self._waiting.remove(one)
         self.give(0)  # the next in line may need less
 
@@ -147,7 +147,7 @@ class Hooks:
         count: Count = count_nothing,
         note: Note = note_nothing,
     ) -> None:
-        """Take the parts; `senders`: all Git hosts, also those without a secret."""
+        """Take the parts; `senders` are all Git hosts, including those without a secret."""
         self._ingest = ingest
         self.senders = senders
         self.limits = limits
@@ -163,7 +163,7 @@ class Hooks:
         """Check a webhook's headers, before its body.
 
         Raises:
-            BridgeError, Refusal: it is refused, whatever its body.
+            BridgeError, Refusal: it is rejected, whatever its body.
         """
         envelope = self._ingest.open(host, headers)
         if length is None:
@@ -187,7 +187,7 @@ class Hooks:
         return await self._ingest.take(host, envelope, body)
 
     def answer(self, host: str, event: str, receipt: Receipt) -> tuple[int, bytes]:
-        """Return the status and the JSON for the sender of a kept webhook, and count it."""
+        """Count a kept webhook; return the status and the JSON for its sender."""
         if receipt.duplicate:
             answer = 200, _receipt(receipt.delivery, "duplicate")
         else:
@@ -198,9 +198,9 @@ class Hooks:
     def refused(
         self, host: str, event: str, error: Exception, headers: Mapping[str, str], peer: str
     ) -> tuple[int, str]:
-        """Return the status of a refusal, and words for the sender.
+        """Return the status of a refusal, and the reason for the sender.
 
-        It is logged, counted and recorded, for people who miss the webhook.
+        Log, count and record it, for people who miss the webhook.
         """
         status, why = self._why(error)
         wrong_host = isinstance(error, BadSignature | NotFound)
@@ -213,7 +213,7 @@ class Hooks:
         return status, why
 
     def astray(self, path: str, headers: Mapping[str, str], peer: str) -> str:
-        """Refuse a webhook at a path that takes none; log and record it."""
+        """Refuse a webhook at a path that accepts none; log and record it."""
         path = shown_path(path, self.senders)
         why = f"there is nothing at {path}; {right_path(headers, self.senders)}"
         self._log.info("webhook on a wrong path", path=path, why=why)
@@ -233,10 +233,10 @@ class Hooks:
     # ── through aiohttp ───────────────────────────────────────────────────
 
     def handler(self, host: str) -> Handler:
-        """Return the handler of one host's address."""
+        """Return the handler of one host's route."""
 
         async def handle(request: web.Request) -> web.Response:
-            trace.follow(None)  # the connection may have brought another before
+            trace.follow(None)  # the connection may have delivered another one before
             try:
                 status, body = await self._receive(host, request)
             except (
@@ -281,14 +281,14 @@ class Hooks:
 
 
 async def _ask_for_it(request: web.Request) -> None:
-    """Ask for a body, if its sender wants to be asked."""
+    """Send "100 Continue", if the sender expects it."""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # as aiohttp does it: the answer itself has not begun
+        request.writer.output_size = 0  # as in aiohttp: the response itself has not begun
 
 
 async def expect_later(_request: web.Request) -> None:
-    """Never ask for a body before the headers were checked; `Hooks` does it then."""
+    """Send nothing yet: `Hooks` sends "100 Continue" once it has checked the headers."""
 
 
 def _receipt(delivery: str, word: str) -> bytes:

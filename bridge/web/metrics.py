@@ -1,8 +1,8 @@
-"""`GET /metrics`: what this process has counted, and what the stores hold, for Prometheus.
+"""`GET /metrics`: this process's counts, and figures from the stores, for Prometheus.
 
-The hot path only adds to a dict; prometheus_client is imported and the stores are read on request.
-Labels are few and bounded: never a commit, never a person, and what a stranger may send (an event's
-name) only if it is known.
+The hot path only updates a dict; prometheus_client is imported and the stores are read on request.
+Labels are few and bounded: never a commit, never a person, and an event's name, which a stranger
+may choose, only if it is known.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Timings:
         self._sum += seconds
 
     def histogram(self) -> tuple[list[tuple[str, float]], float]:
-        """Return cumulative buckets as Prometheus has them, and the sum."""
+        """Return Prometheus's cumulative buckets, and the sum."""
         total, buckets = 0, []
         for bound, count in zip((*self._bounds, None), self._counts, strict=True):
             total += count
@@ -49,13 +49,13 @@ class Timings:
 
 
 def of_stores(inbox: InboxFigures, journal: JournalFigures, now: float) -> "Iterator[Metric]":
-    """Return what the stores hold."""
+    """Yield the figures from the stores."""
     waiting = {"deliveries": inbox.waiting, "feedback": journal.pending}
     waiting["deployments"] = sum(journal.open.values())
-    yield gauge("bridge_queue_depth", "What waits or is under way.", "queue", waiting)
+    yield gauge("bridge_queue_depth", "Waiting and open items.", "queue", waiting)
     yield gauge(
         "bridge_queue_lag_seconds",
-        "How long the one that has waited longest has done so.",
+        "How long the oldest item has waited, in seconds.",
         "queue",
         {
             "deliveries": 0.0 if inbox.oldest is None else max(0.0, now - inbox.oldest),
@@ -63,9 +63,9 @@ def of_stores(inbox: InboxFigures, journal: JournalFigures, now: float) -> "Iter
         },
     )
     open_ = {str(state): count for state, count in journal.open.items()}
-    yield gauge("bridge_deployments", "Deployments that have not ended.", "state", open_)
+    yield gauge("bridge_deployments", "Open deployments.", "state", open_)
     parked = {"feedback": journal.parked}
-    yield gauge("bridge_parked", "Given up until something changes.", "queue", parked)
+    yield gauge("bridge_parked", "Items parked until something changes.", "queue", parked)
 
 
 def counter(name: str, what: str, labels: tuple[str, ...], counted: Mapping[Any, int]) -> "Metric":
@@ -79,7 +79,7 @@ def counter(name: str, what: str, labels: tuple[str, ...], counted: Mapping[Any,
 
 
 def gauge(name: str, what: str, label: str, values: Mapping[str, float]) -> "Metric":
-    """Return one figure, by one label."""
+    """Return a gauge with one label."""
     from prometheus_client.core import GaugeMetricFamily
 
     family = GaugeMetricFamily(name, what, labels=[label])
@@ -102,7 +102,7 @@ def histogram(
 
 
 class _Once:
-    """Prepared families, in the form that prometheus_client collects."""
+    """Prepared metric families, as prometheus_client collects them."""
 
     def __init__(self, families: "Iterable[Metric]") -> None:
         self._families = families
@@ -117,7 +117,7 @@ def written(families: "list[Metric]", sizes: Callable[[], Mapping[str, int]]) ->
     from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
     registry = CollectorRegistry(auto_describe=False)
-    bytes_ = gauge("bridge_store_bytes", "What it takes on disk.", "store", sizes())
+    bytes_ = gauge("bridge_store_bytes", "Disk space in bytes.", "store", sizes())
     registry.register(_Once([*families, bytes_]))
     ProcessCollector(registry=registry)
     return generate_latest(registry), CONTENT_TYPE_LATEST
@@ -126,10 +126,10 @@ def written(families: "list[Metric]", sizes: Callable[[], Mapping[str, int]]) ->
 # ── collecting ───────────────────────────────────────────────────────────────────────────────────
 
 MOST_APPS = 2000
-"""Apps that are counted by their name; further ones are "other"."""
+"""Apps that are counted by name; further ones are "other"."""
 
 OVERLAP = 1000
-"""Changes that are read again: on Postgres a smaller number may be committed later."""
+"""Changes to read again: on Postgres, a smaller number may be committed later."""
 
 REQUEST_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 DEPLOY_BOUNDS = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0)
@@ -152,8 +152,8 @@ class Metrics:
         """Take the stores.
 
         Args:
-            sizes: returns the bytes that each takes on disk.
-            events: events that are counted by their name; any other is "other".
+            sizes: returns the disk space of each in bytes.
+            events: events that are counted by name; any other is "other".
         """
         self._events = events
         self._inbox = inbox
@@ -171,7 +171,7 @@ class Metrics:
         self._reading = asyncio.Lock()
 
     async def start(self) -> None:
-        """Count what ends from here on."""
+        """Count the deployments that end from here on."""
         self._after = await self._journal.newest_change()
         self._counted = {one.number for one in await self._journal.ended(self._after - OVERLAP)}
 
@@ -180,7 +180,7 @@ class Metrics:
         self._webhooks[host, event if event in self._events else "other", outcome] += 1
 
     def connection_closed(self) -> None:
-        """Count a connection that was closed because there were too many."""
+        """Count a connection that was closed to make room."""
         self._closed += 1
 
     def backend_request(self, backend: str, asked: str, seconds: float) -> None:
@@ -207,7 +207,7 @@ class Metrics:
             inbox, journal = await self._inbox.figures(), await self._journal.figures()
             ended = await self._journal.ended(self._after - OVERLAP)
             self._count(ended)
-            # Put together here, in the loop, where the counts change; only written in a thread.
+            # Collected here, in the loop, where the counts change; only formatted in a thread.
             families = [*self._of_process(), *of_stores(inbox, journal, self._clock())]
         return await asyncio.to_thread(written, families, self._sizes)
 
@@ -228,16 +228,16 @@ class Metrics:
         return app if app in known or len(known) < MOST_APPS else "other"
 
     def _of_process(self) -> "Iterator[Metric]":
-        yield gauge("bridge_info", "The release that runs.", "version", {__version__: 1})
+        yield gauge("bridge_info", "The running release.", "version", {__version__: 1})
         yield counter(
             "bridge_webhooks_received",
-            "Webhooks that were answered.",
+            "Answered webhooks.",
             ("provider", "event", "outcome"),
             self._webhooks,
         )
         yield counter(
             "bridge_connections_closed",
-            "Connections that were closed since there were too many.",
+            "Connections closed to make room for new ones.",
             (),
             {(): self._closed},
         )
@@ -246,13 +246,13 @@ class Metrics:
         )
         yield histogram(
             "bridge_deploy_duration_seconds",
-            "From the start of a build to its end.",
+            "Duration of builds in seconds.",
             ("result",),
             {(result,): of for result, of in self._durations.items()},
         )
         yield histogram(
             "bridge_backend_request_duration_seconds",
-            "Requests to the backend.",
+            "Duration of requests to the backend in seconds.",
             ("backend", "request"),
             self._requests,
         )

@@ -44,25 +44,25 @@ from bridge.web.metrics import Metrics, metrics_route
 log = logging.getLogger(__name__)
 
 Check = Callable[[], Awaitable[str | None]]
-"""Returns what is wrong, in words; None if nothing is."""
+"""Returns the problem, in words; None if there is none."""
 
 FRESH = 0.5
-"""Seconds for which a result is cached: frequent probes cost no more than that."""
+"""Seconds for which a result is cached, so frequent probes cost no more."""
 
 PATIENCE = 5.0
-"""Seconds for a part to answer; a silent database must not keep us from saying so."""
+"""Seconds for a part to answer: a silent database must not block the report about it."""
 
 AWAY = "does not work; the log says why"
-"""The state of a part as shown to outsiders; its details may hold addresses and user names."""
+"""The state of a failing part for outsiders; details may contain addresses and user names."""
 
 
 async def healthz(_request: web.Request) -> web.Response:
-    """Answer that the process is alive; nothing else is looked at."""
+    """Answer that the process is alive; check nothing else."""
     return answer(200, status="ok")
 
 
 class Readiness:
-    """Checks every part, once for all that ask at a time; logs each problem once."""
+    """Checks every part, once for all concurrent requests; logs each problem once."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Readiness:
 
 
 Beside = Callable[[], Awaitable[Mapping[str, str]]]
-"""Further lines for insiders, by name; they do not make the bridge less ready."""
+"""Further lines for insiders, by name; they do not affect readiness."""
 
 
 async def nothing_beside() -> Mapping[str, str]:
@@ -119,8 +119,8 @@ def readyz(
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Return a handler that reports every part; 503 if one has a problem.
 
-    The answer is JSON with one line for each part, so that `grep` and people can read it as well. A
-    backend that is away leaves the bridge ready: it takes webhooks all the same.
+    The response is JSON with one line per part, so `grep` and people can read it as well. A backend
+    that is away leaves the bridge ready, because it still accepts webhooks.
     """
     readiness = Readiness(checks)
 
@@ -145,17 +145,17 @@ def readyz(
 _sparing = RateLimitedLog(logging.getLogger(__name__))
 
 MAX_BODY = 2 * 2**20
-"""Bytes: a dialog has at most 250 KB, and comes back with what was filled in."""
+"""Bytes: a dialog has at most 250 KB, and returns with the entered values."""
 
 MOST_ARRIVING = 32 * 2**20
-"""Bytes of all bodies that are on their way."""
+"""Bytes of all arriving bodies."""
 
 BODY_TIMEOUT = 5.0
-"""Seconds; a chat waits no longer for its answer anyway."""
+"""Seconds; a chat waits no longer for its response anyway."""
 
 
 def chat_route(name: str, door: ChatDoor) -> Handler:
-    """Return the handler of a chat's address; it refuses what it can before the body is read."""
+    """Return the handler of a chat's route; it rejects what it can before it reads the body."""
     arrivals = Arrivals(MOST_ARRIVING)
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -198,14 +198,14 @@ def _refused(name: str, status: int, why: str) -> web.Response:
 # ── the listener ─────────────────────────────────────────────────────────────────────────────────
 
 HOOKS = web.AppKey("HOOKS", tuple[Hooks, tuple[str, ...]])
-"""What takes webhooks, and from which hosts."""
+"""The handler of webhooks, and the hosts it serves."""
 
 METRICS = web.AppKey("METRICS", Metrics)
-"""Where connections are counted that are closed because there are too many."""
+"""Counts connections that are closed to make room."""
 
 MOST_CONNECTIONS = 4096
 OTHER_FILES = 256
-"""Files that are left to databases, backends, Git hosts and builds."""
+"""Open files that are reserved for databases, backends, Git hosts and builds."""
 
 STOP_SECONDS = 5.0
 """Seconds for running requests when the listener stops."""
@@ -228,9 +228,9 @@ def routes(
 
     Args:
         senders: all Git hosts.
-        hears: whether webhooks come here; a worker serves only its health.
+        hears: whether webhooks arrive here; a worker serves only its health.
         note: called for refused webhooks.
-        beside: what insiders are told of backends, besides the state of the bridge's own parts.
+        beside: further lines about backends for insiders.
     """
     app = web.Application(client_max_size=limits.max_body)
     hosts = tuple(senders) if hears else ()
@@ -305,7 +305,7 @@ class WebServer:
         return f"http://{host}:{self._port}"
 
     async def stop(self) -> None:
-        """Stop taking requests, finish running ones."""
+        """Stop accepting requests, finish running ones."""
         await asyncio.shield(self._stop())
 
     async def _stop(self) -> None:
@@ -321,7 +321,7 @@ class WebServer:
 
 
 def most_connections() -> int:
-    """Return the number of connections at a time: each is an open file, and others need some."""
+    """Return the limit of connections: each is an open file, and other parts need some."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
@@ -329,7 +329,7 @@ def most_connections() -> int:
 
 
 def unknown_route(hooks: Hooks, *, hears: bool) -> Handler:
-    """Return the handler of all other paths; a misdirected webhook is told where to go."""
+    """Return the handler of all other paths; it tells a misdirected webhook the right one."""
 
     async def handle(request: web.Request) -> web.Response:
         path, headers = request.path[:200], request.headers

@@ -79,7 +79,7 @@ def followed(walk: Walk) -> Iterator[None]:
 def on_the_page() -> tuple[list[str], list[str]]:
     """The files that the page names until the answer, and those from then on."""
     section = PAGE.partition("## The walk of a push\n")[2].partition("\n## ")[0]
-    answered, _, deploys = section.partition("Until the backend is called")
+    answered, _, deploys = section.partition("Before the backend is called")
     assert deploys
     station = re.compile(r"^\d+\. `([a-z_/]+\.py)`:", re.MULTILINE)
     return station.findall(answered), station.findall(deploys)

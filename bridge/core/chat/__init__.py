@@ -1,1 +1,1 @@
-"""What people type in any chat and what they are answered, before it takes a chat's form."""
+"""Commands and replies, independent of a chat's format."""

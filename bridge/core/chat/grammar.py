@@ -1,9 +1,9 @@
-"""What people type in a chat, and what they mean by it: one grammar for all commands. Pure.
+"""The grammar of all chat commands. Pure.
 
     deploy APP[@REF] | redeploy APP | cancel APP | status [APP] | history APP
     why APP [COMMIT] | apps [FILTER] | provider APP | whoami | help [COMMAND]
 
-Total: whatever is typed is either a `Command` or an `Unclear` that says what would be one.
+Parsing is total: every text is either a `Command` or an `Unclear` with suggestions.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from enum import StrEnum
 from bridge.core.log_text import harmless
 
 LONGEST = 400
-"""Characters of what was typed that are looked at; no app's name is that long."""
+"""Characters of a text that are parsed; no app's name is that long."""
 
 
 class Verb(StrEnum):
@@ -45,10 +45,10 @@ USAGE = {
     Verb.WHOAMI: "whoami",
     Verb.HELP: "help [COMMAND]",
 }
-"""How each is written."""
+"""The usage of each command."""
 
 OPENS_PICKER = frozenset({Verb.DEPLOY, Verb.REDEPLOY, Verb.CANCEL, Verb.PROVIDER})
-"""Where no app is named, one is picked from a list."""
+"""Commands that open a list of apps if none is named."""
 
 NEEDS_APP = frozenset({Verb.HISTORY, Verb.WHY})
 ALONE = frozenset({Verb.WHOAMI})
@@ -73,7 +73,7 @@ _QUOTES = str.maketrans("", "", "`\"'*\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What somebody wants.
+    """A parsed command.
 
     Attributes:
         app: as typed; None if none was named.
@@ -89,7 +89,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """What was typed is no command.
+    """A text that is not a command.
 
     Attributes:
         suggestions: whole commands that may have been meant, the likeliest first.

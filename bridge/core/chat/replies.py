@@ -1,6 +1,6 @@
-"""What a person is answered, before it takes the form of a chat. Pure data.
+"""Replies to a person, independent of a chat's format. Pure data.
 
-Nothing in a reply names an app that the person may not see.
+No reply names an app that the person may not view.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from bridge.core.lifecycle import Deployment
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An action is kept and will be done.
+    """An action is on disk and will be carried out.
 
     Attributes:
-        delivery: what it is kept as.
-        duplicate: it was asked for a moment ago by the very same click or command.
+        delivery: the id of its delivery.
+        duplicate: the very same click or command requested it a moment ago.
         channels: where it will be shown.
-        waits: why that takes longer, e.g. that the backend is away; "" otherwise.
+        waits: why it is delayed, e.g. because the backend is away; "" otherwise.
     """
 
     action: Action
@@ -35,12 +35,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The person has not got the right.
+    """The person lacks the right.
 
     Attributes:
-        why: in words, with the missing right's name.
+        why: a sentence that names the missing right.
         lines: the lines of `bridge.yaml` that would grant it.
-        app: None where they may not even see it, or there is none.
+        app: None if they may not even view it, or there is none.
     """
 
     right: Right
@@ -51,7 +51,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Sorry:
-    """It can't be done as asked.
+    """The request can't be carried out.
 
     Attributes:
         suggestions: whole commands that may have been meant, e.g. "deploy shop/web".
@@ -63,7 +63,7 @@ class Sorry:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """Which app? It is picked from a list."""
+    """Ask for the app, with a list to pick from."""
 
     verb: Verb
 
@@ -77,11 +77,11 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How things stand: of one app, or of all that the person may see.
+    """The current state of one app, or of all that the person may view.
 
     Attributes:
-        apps: all that the person may see, or the one.
-        open: what waits and runs, oldest first.
+        apps: all that the person may view, or the one.
+        open: waiting and running deployments, oldest first.
         last: the newest deployment of each app, by its id.
         trouble: backends that can't be read, and why.
     """
@@ -104,7 +104,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
-    """Why pushes have deployed an app or not.
+    """Why pushes did or did not deploy an app.
 
     Attributes:
         explained: `ports.Explained`, newest first.
@@ -119,7 +119,7 @@ class Reasons:
 
 @dataclass(frozen=True, slots=True)
 class AppList:
-    """The apps that the person may see, as far as they fit a filter."""
+    """The apps that the person may view and that match a filter."""
 
     apps: tuple[App, ...]
     last: Mapping[str, Deployment]
@@ -132,7 +132,7 @@ class Identity:
     """Who the person is here, and the labels of the apps to which they have each right.
 
     Attributes:
-        apps: how many apps they may see.
+        apps: how many apps they may view.
     """
 
     person: Person
@@ -142,7 +142,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """How commands are written; of one where a topic is given."""
+    """The usage of all commands, or of one if a topic is given."""
 
     topic: Verb | None = None
 
@@ -162,11 +162,11 @@ Reply = (
 )
 
 
-# ── What a command about an app means for that app, in words that can be typed. Pure ────────────
+# ── Commands about one app. Pure ────────────────────────────────────────────────────────────────
 
 
 def other_ref(app: App, ref: str) -> str | None:
-    """Return why a branch that was named can't be deployed; None: it is the app's own."""
+    """Return why a branch can't be deployed; None if it is the app's own."""
     branch = app.source.branch if app.source else None
     if branch is None:
         return f"{app.label} deploys from no branch, so it can't deploy {ref}."
@@ -179,7 +179,7 @@ def other_ref(app: App, ref: str) -> str | None:
 
 
 def command_for(typed: Command, app: App) -> str:
-    """Return the command with that app, as it can be typed: by its label, else its id."""
+    """Return the command as typed text, with the app's label, or its id if necessary."""
     meant = Command(typed.verb, app.label, typed.ref, typed.rest)
     if parse_chat(written(meant)) == meant:
         return written(meant)

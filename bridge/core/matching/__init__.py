@@ -1,9 +1,9 @@
-"""The watch-path language: exactly what micromatch 4.0.8 over picomatch makes of a pattern.
+"""The watch-path language, exactly as micromatch 4.0.8 over picomatch interprets a pattern.
 
     glob ──translate──► JavaScript's regular expression ──parse──► tree ──► matcher
 
-`Glob(pattern).matches(path)` is all that others need. Nothing here does I/O, and every
-question is answered at a bounded cost or refused with a `GlobError`.
+Other packages only need `Glob(pattern).matches(path)`. Nothing here does I/O. Every match has a
+bounded cost or is refused with a `GlobError`.
 """
 
 from bridge.core.matching.automaton import Meter

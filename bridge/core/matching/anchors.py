@@ -1,8 +1,8 @@
-"""What a path must have for a pattern to match it, seen without compiling the pattern.
+"""Anchors: text that a path must contain for a pattern to match, found without compiling it.
 
 Only *tame* patterns are read: segments of ordinary characters, `*`, `?`, `**` and simple
-braces, perhaps behind one `!`. Nearly all real watch paths are tame. They never throw, and
-their literal parts are exactly what they look like; of all others nothing is claimed.
+braces, perhaps after one `!`. Nearly all real watch paths are tame. They never throw, and
+their literal parts are exactly what they look like. Nothing is claimed about other patterns.
 """
 
 import re
@@ -17,7 +17,7 @@ from bridge.core.matching.graph import mirrored
 from bridge.core.matching.regex import Alt, At, Chars, Group, Look, Node, Place, Repeat, Seq
 from bridge.core.matching.translate import MAX_LENGTH
 
-MAX_TEXTS = 16  # an anchor of more alternatives than that tells too little
+MAX_TEXTS = 16  # an anchor with more alternatives is not selective enough
 
 _SAFE = r"[\w@~%=. -]"
 _BRACES = rf"\{{(?:(?!\.\.){_SAFE})*(?:,(?:(?!\.\.){_SAFE})*)+\}}"
@@ -29,7 +29,7 @@ _BRACED = re.compile(r"\{([^}]*)\}")
 
 
 class AnchorKind(StrEnum):
-    """Where in the path the telling text is, from most to least telling."""
+    """Where in the path the anchor's text is, from most to least selective."""
 
     WHOLE = "whole"  # it is the path
     UNDER = "under"  # the path is in this directory, however deep, or is it
@@ -42,10 +42,10 @@ class AnchorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A matching path has one of `texts` in the place that `kind` says.
+    """A matching path has one of `texts` in the place given by `kind`.
 
-    A slash at the very end of the path does not count. The path that equals the pattern
-    matches too, whatever it has.
+    A slash at the very end of the path is ignored. The path that equals the pattern also
+    matches, regardless of the anchor.
     """
 
     kind: AnchorKind
@@ -90,12 +90,12 @@ def outline(pattern: str) -> Outline | None:
 
 
 def surely_ends(path: str, ending: str) -> bool:
-    """Tell whether `**/*<ending>` surely matches `path`, which is printable; False: ask it."""
+    """Return whether `**/*<ending>` surely matches `path`, which is printable; False: ask it."""
     return path.endswith(ending) and path[0] != "." and "/." not in path
 
 
 def in_subtree(path: str, directory: str) -> bool:
-    """Tell whether `directory/**` matches `path`; both printable."""
+    """Return whether `directory/**` matches `path`; both printable."""
     if not path.startswith(directory):
         return False
     rest = path[len(directory) :]
@@ -120,7 +120,7 @@ def _anchor(segments: list[str]) -> Anchor | None:
 
 
 def _directories(segments: list[str]) -> tuple[str, ...]:
-    """Give the directories of which a match must be in one; the most exact that can be told."""
+    """Return the directories of which a match must be in one; the most exact that can be told."""
     choices: list[list[str]] = []
     count = 1
     for segment in segments[:-1]:
@@ -135,7 +135,7 @@ def _directories(segments: list[str]) -> tuple[str, ...]:
 
 
 def _spelled_out(segment: str) -> list[str]:
-    """Give all texts that a segment without `*` and `?` stands for; none if it has some."""
+    """Return all texts that a segment without `*` and `?` stands for; none if it has some."""
     if "*" in segment or "?" in segment:
         return []
     pieces = _BRACED.split(segment)  # literal, alternatives, literal, …
@@ -147,7 +147,7 @@ def _spelled_out(segment: str) -> list[str]:
 
 
 def _extensions(segment: str) -> tuple[str, ...]:
-    """Give what may stand behind the last dot of a wild last segment."""
+    """Return what may stand behind the last dot of a wild last segment."""
     cut = max(segment.rfind("*"), segment.rfind("?"))
     tails = _spelled_out(segment[cut + 1 :])
     if not all("." in tail for tail in tails):
@@ -257,7 +257,7 @@ def _lead_of_row(parts: tuple[Node, ...]) -> Lead:
     return Lead(texts, whole=True)
 
 
-# ── The files of one push, looked up by what patterns are anchored to ───────────────────────────
+# ── The files of one push, looked up by the patterns' anchors ───────────────────────────────────
 
 Texts: TypeAlias = Mapping[str, object]
 """The texts of all anchors of one kind; only the keys matter here."""
@@ -269,8 +269,8 @@ Found: TypeAlias = dict[str, list[int]]
 class Pushed:
     """Changed files, by place.
 
-    Every look-up first asks which texts occur at all, with sets, and collects places for
-    those only: of a big push, most files concern nobody.
+    Every look-up first finds which texts occur, with sets, and collects places only for those: in
+    a big push, most files affect no app.
 
     Attributes:
         files: as listed by the host.
@@ -365,7 +365,7 @@ _LOOKUPS: dict[AnchorKind, Callable[[Pushed, Texts], Found]] = {
 
 
 def _uppers_in(directories: set[str], texts: Texts) -> dict[str, tuple[str, ...]]:
-    """Give for each directory those of `texts` that are it or above it, if there are any."""
+    """Return for each directory those of `texts` that are it or above it, if there are any."""
     if len(directories) > len(texts) // 4:
         # A big push: most of it is in top directories where nobody looks.
         tops = {text.partition("/")[0] for text in texts}

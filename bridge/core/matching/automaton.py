@@ -1,8 +1,8 @@
-"""The graph at work: a deterministic automaton that is built while paths are read.
+"""Run the graph: a deterministic automaton that is built while paths are read.
 
 A state is the set of char nodes that wait for their unit. States and the steps between
-them are kept, so that a path costs one dictionary look-up a unit once its like has been
-seen. What is new is counted against a limit, so no pattern can hold us up.
+them are cached, so a path costs one dictionary look-up a unit once a similar one has been
+seen. New work is counted against a limit, so no pattern can block us.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _DISTANCES = [[far for far in range(6) if shape >> far & 1] for shape in range(_
 
 
 class TooCostly(Exception):
-    """More work than one answer is worth."""
+    """A match needs more work than allowed."""
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ class Automaton:
         self._end: State | None = None
 
     def holds(self, path: str, meter: Meter) -> bool:
-        """Tell whether the expression matches `path` from its start; at least one unit long.
+        """Return whether the expression matches `path` from its start; at least one unit long.
 
         Raises:
             TooCostly.
@@ -195,7 +195,7 @@ class Automaton:
             spread.known |= bit
 
     def _follow(self, node: int, gates: int, meter: Meter) -> int:
-        """Give the bits of all that wakes up when `node` holds."""
+        """Return the bits of all that wakes up when `node` holds."""
         above, wakes = self._graph.above, self._graph.wakes
         woken = 0
         seen = {node}
@@ -212,10 +212,10 @@ class Automaton:
 
 
 def has_unit(ranges: Ranges, unit: int) -> bool:
-    """Tell whether `unit` is in one of `ranges`."""
+    """Return whether `unit` is in one of `ranges`."""
     return any(low <= unit <= high for low, high in ranges)
 
 
 def is_word(char: str) -> bool:
-    r"""Tell whether JavaScript's `\w` takes `char`."""
+    r"""Return whether JavaScript's `\w` takes `char`."""
     return has_unit(WORDS, ord(char))

@@ -1,8 +1,8 @@
-r"""The way of the original, for expressions that refer back to a group: `(*)/\1`.
+r"""Backtracking, as in the original, for expressions that refer back to a group: `(*)/\1`.
 
-What a group has read can't be a state of an automaton, so these are tried out choice by
-choice, in JavaScript's order. Every step counts against the limit; a path on which that
-is not enough is refused.
+The text of a group can't be a state of an automaton, so these expressions are tried choice by
+choice, in JavaScript's order. Every step counts against the limit; a path that exceeds it is
+refused.
 """
 
 from dataclasses import dataclass, field
@@ -190,7 +190,7 @@ class Backtracker:
         self._memory: Memory = (-1,) * program.slots
 
     def matches(self, path: str, meter: Meter) -> bool:
-        """Tell whether the expression matches somewhere in `path`.
+        """Return whether the expression matches somewhere in `path`.
 
         Raises:
             TooCostly.
@@ -234,7 +234,7 @@ class Backtracker:
 
 
 def _moved(line: _Line, path: str, at: int, memory: Memory) -> int:
-    """Give the position behind a step that may fail; -1 if it does."""
+    """Return the position behind a step that may fail; -1 if it does."""
     if line.do is _Do.READ:
         place = at - 1 if line.back else at
         if not 0 <= place < len(path) or not has_unit(line.ranges, ord(path[place])):

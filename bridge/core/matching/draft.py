@@ -73,7 +73,7 @@ def escaped(text: str) -> str:
 
 
 def has_special(text: str) -> bool:
-    """Tell whether `text` has a character that means something in a regular expression."""
+    """Return whether `text` has a character that means something in a regular expression."""
     return not _MUST_ESCAPE.isdisjoint(text)
 
 

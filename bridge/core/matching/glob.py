@@ -65,7 +65,7 @@ class Quick:
         self._pattern = re.compile(source)
 
     def suits(self, path: str) -> bool:
-        """Tell whether `path` is short enough to be read in all possible ways.
+        """Return whether `path` is short enough to be read in all possible ways.
 
         Nothing unprintable either: `.` stops at fewer sorts of newline here than there, and
         a class that says so costs more to compile than all the rest.
@@ -73,12 +73,12 @@ class Quick:
         return len(path) <= self._limit and path.isprintable()
 
     def matches(self, path: str) -> bool:
-        """Tell whether the expression matches somewhere in `path`."""
+        """Return whether the expression matches somewhere in `path`."""
         return self._pattern.search(path) is not None
 
 
 def quick(expression: Node) -> Quick | None:
-    """Give the expression for `re`; None if it would not be safe."""
+    """Return the expression for `re`; None if it would not be safe."""
     try:
         return Quick(ways(expression), written(expression))
     except _Unsafe:
@@ -86,7 +86,7 @@ def quick(expression: Node) -> Quick | None:
 
 
 def harmless(expression: Node, size: int) -> bool:
-    """Tell whether trying out all ways to read a path of `size` is no work worth a word."""
+    """Return whether trying all ways to read a path of `size` costs next to nothing."""
     try:
         return ways(expression).for_length(size) <= WAYS_LIMIT
     except _Unsafe:
@@ -94,7 +94,7 @@ def harmless(expression: Node, size: int) -> bool:
 
 
 def _longest(number: Ways) -> int:
-    """Give the greatest length of path on which the ways stay within the limit."""
+    """Return the greatest length of path on which the ways stay within the limit."""
     size = 0
     while size < LAST_UNIT and number.for_length(2 * size + 1) <= WAYS_LIMIT:
         size = 2 * size + 1
@@ -142,7 +142,7 @@ def _product(counts: list[Ways]) -> Ways:
 
 
 def _reads_one(body: Node) -> bool:
-    """Tell whether a round of a loop reads one unit, in one way."""
+    """Return whether a round of a loop reads one unit, in one way."""
     match body:
         case Chars():
             return True
@@ -192,7 +192,7 @@ def _unit(unit: int) -> str:
     return f"\\u{unit:04x}"
 
 
-# ── Asks a parsed expression whether it matches a path, by the cheapest safe way ────────────────
+# ── Match a parsed expression against a path, in the cheapest safe way ──────────────────────────
 
 WORK_LIMIT = 200_000  # node visits, or about 40 ms
 
@@ -226,7 +226,7 @@ class Matcher:
         self._engine: _Engine | None = None if self._quick else _engine(expression)
 
     def matches(self, path: str, shared: Meter | None = None) -> bool:
-        """Tell whether the expression matches somewhere in `path` (units, at least one).
+        """Return whether the expression matches somewhere in `path` (units, at least one).
 
         Args:
             shared: counts down over many paths.
@@ -367,7 +367,7 @@ class Glob:
         return outline_of(self.expression)
 
     def matches(self, path: str, meter: Meter | None = None) -> bool:
-        """Tell whether `micromatch.isMatch(path, pattern)`.
+        """Return whether `micromatch.isMatch(path, pattern)`.
 
         Args:
             meter: limits the work on many paths together; one path has its own limit.

@@ -37,7 +37,7 @@ def settled(expression: Node) -> Node:
 
 
 def groups_in(node: Node) -> _Groups:
-    """Give the numbers of the groups inside `node`."""
+    """Return the numbers of the groups inside `node`."""
     match node:
         case Seq(parts) | Alt(parts):
             return frozenset().union(*map(groups_in, parts))
@@ -50,7 +50,7 @@ def groups_in(node: Node) -> _Groups:
 
 
 def refers_back(node: Node) -> bool:
-    """Tell whether there is a reference inside `node`."""
+    """Return whether there is a reference inside `node`."""
     match node:
         case Seq(parts) | Alt(parts):
             return any(map(refers_back, parts))
@@ -296,7 +296,7 @@ class _Builder:
 
 
 def mirrored(expression: Node) -> Node:
-    """Give the expression that fits the same texts read backwards."""
+    """Return the expression that fits the same texts read backwards."""
     match expression:
         case Seq(pieces):
             return Seq(tuple(mirrored(piece) for piece in reversed(pieces)))

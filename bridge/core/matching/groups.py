@@ -178,7 +178,7 @@ _SPECIAL = frozenset("?*+@!()[]{}")
 
 
 def judged_risky(body: str) -> tuple[bool, str | None]:
-    """Tell whether repeating `body` counts as risky, and its harmless form if there is one."""
+    """Return whether repeating `body` counts as risky, and its harmless form if there is one."""
     branches = _branches(body)
     if len(branches) > 1 and (
         any(not branch or _ONLY_WILD.fullmatch(branch) for branch in branches)
@@ -205,7 +205,7 @@ def _branches(body: str) -> list[str]:
 
 
 def _walk(text: str) -> Iterator[tuple[str, int]]:
-    """Give each character (escapes as two) and how many groups and classes are open."""
+    """Return each character (escapes as two) and how many groups and classes are open."""
     brackets = parens = 0
     quoted = escape = False
     for char in text:
@@ -232,7 +232,7 @@ def _walk(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _plain(branch: str) -> str | None:
-    """Give the text that a branch without wildcards stands for; None if it has some."""
+    """Return the text that a branch without wildcards stands for; None if it has some."""
     value = branch.strip(JS_SPACES)
     while wrapped := _WRAPPED.fullmatch(value):
         value = wrapped[1]
@@ -242,7 +242,7 @@ def _plain(branch: str) -> str | None:
 
 
 def _repeat_each_other(branches: list[str]) -> bool:
-    """Tell whether two branches are rows of one and the same character: `a|aa`."""
+    """Return whether two branches are rows of one and the same character: `a|aa`."""
     seen: set[str] = set()
     for branch in branches:
         value = _plain(branch)

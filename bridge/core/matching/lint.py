@@ -25,7 +25,7 @@ MAX_LITERALS = 6
 
 
 def freezes(expression: Node) -> bool:
-    """Tell whether a path of ordinary length makes a backtracking engine run away."""
+    """Return whether a path of ordinary length makes a backtracking engine run away."""
     if harmless(expression, 3 * PATH_LENGTH):
         return False
     try:
@@ -41,7 +41,7 @@ def freezes(expression: Node) -> bool:
 
 
 def _hurtful_paths(expression: Node) -> Iterator[str]:
-    """Give paths that start as asked for, go on as liked, and end in disappointment."""
+    """Yield adversarial paths: a matching start, many repetitions, and a mismatch at the end."""
     beginning = lead(expression).texts[0]
     literals = list(dict.fromkeys(_literals(expression)))[:MAX_LITERALS] or ["a"]
     rows = [*literals, "".join(literals), *(f"{literal}/" for literal in literals)]
@@ -52,7 +52,7 @@ def _hurtful_paths(expression: Node) -> Iterator[str]:
 
 
 def _literals(node: Node) -> Iterator[str]:
-    """Give characters that loops of the expression may like."""
+    """Yield characters that loops of the expression may match."""
     match node:
         case Chars(ranges) if ranges:
             first = chr(ranges[0][0])
@@ -108,7 +108,7 @@ def lint(
     semantics: Semantics = "exclude",
     picomatch: Picomatch = "2.3.1",
 ) -> list[Finding]:
-    """Find what is probably not meant, in the order of the list."""
+    """Find likely mistakes, in the order of the list."""
     listed = list(patterns or ())
     globs = [_compiled(pattern, picomatch) for pattern in listed]
     findings = []
@@ -131,7 +131,7 @@ def _compiled(pattern: str, picomatch: Picomatch) -> Glob | GlobError:
 
 
 def _broken(glob: Glob | GlobError) -> Iterator[_Problem]:
-    """Find what stops us, or Dokploy."""
+    """Find patterns that fail here or in Dokploy."""
     if isinstance(glob, GlobThrows):
         sentence = "Dokploy's own check throws at this pattern, so its pushes deploy nothing."
         yield "throws", "error", sentence, _remedy_for_throwing(glob)
@@ -156,7 +156,7 @@ def _remedy_for_throwing(error: GlobThrows) -> str:
 
 
 def _misspelt(pattern: str) -> Iterator[_Problem]:
-    """Find what can be seen in the pattern alone."""
+    """Find mistakes that are visible in the pattern alone."""
     body = pattern.removeprefix("!")
     for check in _SPELLING:
         yield from check(pattern, body)
@@ -250,7 +250,7 @@ _SPELLING: tuple[Callable[[str, str], Iterator[_Problem]], ...] = (
 def _in_the_list(
     index: int, globs: Sequence[Glob | GlobError], semantics: Semantics
 ) -> Iterator[_Problem]:
-    """Find what is wrong with a pattern where it stands."""
+    """Find mistakes that depend on the pattern's place in the list."""
     glob = globs[index]
     if isinstance(glob, GlobError):
         return
@@ -288,7 +288,7 @@ def _dotted(pattern: str) -> bool:
 
 
 def _cover(index: int, globs: Sequence[Glob | GlobError]) -> str | None:
-    """Give another pattern that matches all that this one does; of equals, the first stays."""
+    """Return another pattern that matches all that this one does; of equals, the first stays."""
     glob = globs[index]
     for other_index, other in enumerate(globs):
         if other_index == index or isinstance(other, GlobError) or other.excludes:

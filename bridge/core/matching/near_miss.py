@@ -1,8 +1,8 @@
-"""Which pattern and file came nearest where no pattern matched, and what stood between them.
+"""Find the nearest pattern and file if no pattern matched, and why they did not match.
 
-Every cause is proved by the matcher itself: with that one difference taken away, the pattern
-does match the file. Where no single cause does, the pair that looks most alike is named.
-Work is bounded: of many files only those that share most words with a pattern are tried.
+The matcher itself proves every cause: without that one difference, the pattern matches the file. If
+there is no single cause, the most similar pair is named. Work is bounded: of many files, only those
+that share most words with a pattern are tried.
 """
 
 import re
@@ -16,7 +16,7 @@ from bridge.core.matching.watch_paths import Semantics
 
 MOST_PATTERNS = 50
 MOST_FILES = 30
-"""So many of each are compared closely."""
+"""How many of each are compared closely."""
 
 _PLAIN_NAME = re.compile(r"[\w@.-]+")
 
@@ -117,7 +117,7 @@ def _taken_away(let_in: str, file: str, later: Sequence[Glob], asked: _Asked) ->
     return None
 
 
-# ── one difference taken away ────────────────────────────────────────────────
+# ── without one difference ───────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)

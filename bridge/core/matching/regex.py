@@ -20,7 +20,7 @@ JS_SPACES = (
 
 
 def to_units(text: str) -> str:
-    """Give `text` with each character beyond U+FFFF split into its surrogate pair."""
+    """Return `text` with each character beyond U+FFFF split into its surrogate pair."""
     if text.isascii() or max(text) <= "\uffff":
         return text
     return "".join(map(chr, array("H", text.encode("utf-16-le", "surrogatepass"))))
@@ -176,7 +176,7 @@ def normalised(ranges: Iterable[tuple[int, int]]) -> Ranges:
 
 
 def complement(ranges: Ranges) -> Ranges:
-    """Give all units that are not in `ranges`."""
+    """Return all units that are not in `ranges`."""
     gaps: list[tuple[int, int]] = []
     low = 0
     for start, end in ranges:

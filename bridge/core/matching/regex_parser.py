@@ -193,7 +193,7 @@ def parse(source: str) -> Node:
 
 
 def is_valid(source: str) -> bool:
-    """Tell whether JavaScript would compile it."""
+    """Return whether JavaScript would compile it."""
     try:
         parse(source)
     except (BadExpression, TooDeep):
@@ -329,7 +329,7 @@ class _Parser:
         return int(digits[0])
 
     def _number_of(self, name: str) -> int:
-        """Give a named group's number, even when it opens later on."""
+        """Return a named group's number, even when it opens later on."""
         number = 0
         for found in _CAPTURE.finditer(self._source):
             if not found[1]:
@@ -341,7 +341,7 @@ class _Parser:
         return 0
 
     def _find_references(self) -> bool:
-        """Tell whether anything may refer back; a guess that errs towards yes."""
+        """Return whether anything may refer back; a guess that errs towards yes."""
         if self._named and "\\k" in self._source:
             return True
         return self._group_count > 0 and re.search(r"\\[1-9]", self._source) is not None

@@ -99,7 +99,7 @@ def _skip_repeats(draft: Draft) -> str:
 
 
 def _in_a_path(prior: Token) -> bool:
-    """Tell whether a slash stands before the stars, and something before the slash."""
+    """Return whether a slash stands before the stars, and something before the slash."""
     before = prior.before
     return prior.kind is Kind.SLASH and before is not None and before.kind is not Kind.START
 

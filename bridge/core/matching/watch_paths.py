@@ -1,6 +1,6 @@
-"""Does a push touch what an app watches? A list of patterns against a list of files.
+"""Match an app's watch paths, a list of patterns, against a push's list of files.
 
-Two meanings of a list, both of them the backend's own at some time:
+A list has two possible meanings, both of them the backend's own at some time:
 
     exclude  `micromatch(files, patterns)`: a `!` pattern takes files away that an earlier
              pattern has let in; a later pattern may let them in again. A list of nothing
@@ -134,14 +134,14 @@ class WatchPaths:
 
 
 def _stays(file: str, later: Sequence[tuple[Glob, Meter]]) -> bool:
-    """Tell whether a file that was let in still is when the later patterns have spoken."""
+    """Return whether a file that was let in still is when the later patterns have spoken."""
     for glob, meter in reversed(later):
         if glob.matches(file, meter) is not glob.excludes:
             return not glob.excludes
     return True
 
 
-# ── One push against the lists of many apps, with all that they share worked out once ───────────
+# ── One push against the lists of many apps, with shared work done once ─────────────────────────
 
 
 @dataclass(slots=True, eq=False)
@@ -160,7 +160,7 @@ class Entry:
     users: dict[str, None] = field(default_factory=dict)
 
     def matches(self, path: str, meter: Meter) -> bool:
-        """Tell whether the pattern alone matches.
+        """Return whether the pattern alone matches.
 
         Raises:
             GlobError: it can't be decided at a bounded cost.
@@ -315,7 +315,7 @@ def _lowest(mask: int) -> int:
 
 
 class WatchIndex:
-    """Which apps does a push concern, and why. Safe under threads; updates are incremental.
+    """Finds the apps that a push affects, and why. Thread-safe; updates are incremental.
 
     >>> index = WatchIndex()
     >>> index.add("web", ["apps/web/**"])
@@ -370,7 +370,7 @@ class WatchIndex:
             self._remove(app)
 
     def decide(self, files: Iterable[str]) -> dict[str, Hit | GlobError]:
-        """Decide for all apps; those whom the push does not concern are left out.
+        """Decide for all apps; omit those that the push does not affect.
 
         The verdicts are those of `WatchPaths.first_match`, app by app. Of many files some are
         looked at after the others: what that takes is several times as large as the files.

@@ -1,7 +1,7 @@
-"""What both inboxes share: group commit, packed rows, and deliveries under an id that is known.
+"""Shared by both inboxes: group commit, compressed rows, and deliveries with a known id.
 
-Whatever arrives while a transaction is written to disk shares the next one and its single fsync.
-One thread owns the writing connection. Requests wait on futures that one `call_soon_threadsafe`
+Deliveries that arrive while a transaction is written share the next one and its single fsync.
+One thread owns the writing connection. Requests wait on futures, which one `call_soon_threadsafe`
 per batch resolves.
 """
 
@@ -28,13 +28,13 @@ else:
 
 
 def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own name
-    """Return sixteen bytes that stand for a host's delivery id, whatever its form."""
+    """Return a sixteen-byte key for a host's delivery id, whatever its form."""
     return hashlib.blake2b(f"{host}\0{id}".encode(), digest_size=16).digest()
 
 
 @lru_cache(maxsize=100)
 def _written(headers: tuple[tuple[str, str], ...]) -> str:
-    """Return headers as JSON; most of one host's are the same."""
+    """Return headers as JSON; cached, since most of a host's are the same."""
     return json.dumps(dict(headers), separators=(",", ":"))
 
 
@@ -53,8 +53,8 @@ _QUICKLY: dict[int, int] = {
     zstd.CompressionParameter.hash_log: 12,
     zstd.CompressionParameter.min_match: 7,
 }
-"""Level 1 with a table that fits into a core's first cache: a quarter less time for payloads of
-usual size, which take 1 to 5% more."""
+"""Level 1 with a table that fits into a core's L1 cache: 25% less time for payloads of the usual
+size, for 1 to 5% more space."""
 
 
 def pack(body: Body) -> bytes:
@@ -90,7 +90,7 @@ class PackedBody:
 
     @property
     def size(self) -> int:
-        """Return its bytes once unpacked; 0 if it can't be unpacked."""
+        """Return its uncompressed size in bytes; 0 if it can't be decompressed."""
         try:
             return zstd.get_frame_info(self.packed).decompressed_size or 0
         except zstd.ZstdError:
@@ -130,7 +130,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Keep:
-    """A delivery to be kept; `answer` is the writer's."""
+    """A delivery to keep; the writer sets `answer`."""
 
     new: NewDelivery
     key: bytes
@@ -140,7 +140,7 @@ class Keep:
 
 @dataclass(slots=True)
 class Begin:
-    """Deliveries that are about to be tried, each with its note."""
+    """Deliveries about to be tried, each with its note."""
 
     begun: Mapping[int, str]
     done: asyncio.Future[None]
@@ -148,7 +148,7 @@ class Begin:
 
 @dataclass(slots=True)
 class Finish:
-    """How far deliveries have come."""
+    """The new states of deliveries."""
 
     finished: Sequence[Finished]
     done: asyncio.Future[None]
@@ -171,7 +171,7 @@ Row = tuple[Any, ...]
 
 
 def rows_of(batch: Sequence[Item]) -> list[tuple[Keep, Row]]:
-    """Return what a batch asks to keep, each with its row."""
+    """Return the deliveries to keep in a batch, each with its row."""
     return [(item, delivery_row(item.key, item.new)) for item in batch if isinstance(item, Keep)]
 
 
@@ -186,14 +186,14 @@ class Writer(Protocol):
 
 
 MOST_AT_ONCE = 16 * 2**20
-"""Bytes of packed bodies that are read at a time for deciding; a larger one comes alone."""
+"""Bytes of compressed bodies to read at a time for decisions; a larger body is read alone."""
 
 
 class BatchedInbox:
     """The writing half of an inbox.
 
-    `woken` is called in the event loop after each batch that kept something new. `kept` counts the
-    deliveries that were to be kept, and were.
+    `woken` is called in the event loop after each batch with something new. `kept` counts the
+    deliveries that were kept.
     """
 
     def __init__(
@@ -208,7 +208,8 @@ class BatchedInbox:
 
         Args:
             batch_rows, batch_bytes: of one transaction.
-            most_held: bytes of bodies that may wait to be written, also of senders who are gone.
+            most_held: bytes of bodies that may wait to be written, including those of senders that
+                have disconnected.
         """
         self.woken = woken
         self._batch_rows = batch_rows
@@ -221,7 +222,7 @@ class BatchedInbox:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start_writer(self, open_writer: Callable[[], Writer]) -> None:
-        """Open the writer in a thread, since that waits for the disk, and start it."""
+        """Open the writer, in a thread because that waits for the disk, and start it."""
         self._loop = asyncio.get_running_loop()
         writer = await asyncio.to_thread(open_writer)
         self._thread = threading.Thread(
@@ -230,7 +231,7 @@ class BatchedInbox:
         self._thread.start()
 
     async def stop_writer(self) -> None:
-        """Finish what is being written."""
+        """Finish pending writes."""
         if self._thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
@@ -272,7 +273,7 @@ class BatchedInbox:
         await item.done
 
     async def ready(self) -> None:
-        """Raise Unreachable if nothing can be kept: an empty transaction goes the whole way."""
+        """Raise Unreachable if nothing can be kept; test with an empty transaction."""
         await self.finish([])
 
     # ── the writer's thread ───────────────────────────────────────────────
@@ -314,7 +315,7 @@ class BatchedInbox:
             if isinstance(item, Keep):
                 self._held -= len(item.new.body)
                 self.kept += error is None
-            if item.done.done():  # the caller is gone; what was written stays
+            if item.done.done():  # the caller is gone; the written delivery stays
                 continue
             if error is not None:
                 item.done.set_exception(error)
@@ -332,14 +333,14 @@ def _committed(writer: Writer, batch: Sequence[Item]) -> Unreachable | None:
         writer.commit(batch)
     except Unreachable as error:
         return error
-    except Exception as error:  # whatever it is: without this thread nothing is ever answered
+    except Exception as error:  # any error: without this thread nothing is ever answered
         log.exception("the inbox could not be written")
         return Unreachable("the inbox", str(error))
     return None
 
 
 def _writable(text: str) -> str:
-    """Return text that any database takes: refused text would stop everything decided with it."""
+    """Return text that every database accepts: a rejected text would fail the whole batch."""
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
@@ -348,11 +349,11 @@ def _is_new(item: Keep) -> bool:
 
 
 KEY, HOST, ID, PACKED = 0, 1, 2, -1
-"""Places in a row, see `delivery_row`."""
+"""Positions in a row, see `delivery_row`."""
 
 
 def apart(rows: Iterable[tuple[Keep, Row]]) -> list[tuple[Keep, Row]]:
-    """Return the rows of a batch, in which equal keys now mean equal bodies."""
+    """Return the rows of a batch, changed so that equal keys mean equal bodies."""
     first: dict[bytes, Body] = {}
     return [
         (item, row)
@@ -363,21 +364,21 @@ def apart(rows: Iterable[tuple[Keep, Row]]) -> list[tuple[Keep, Row]]:
 
 
 def by_its_body(row: Row, body: Body) -> Row:
-    """Return a row under an id of its own, which the same body always gets."""
+    """Return a row under a separate id, which the same body always gets."""
     id_ = f"{row[ID]}~{hashlib.sha256(body).hexdigest()[:32]}"
     return (delivery_key(row[HOST], id_), row[HOST], id_, *row[ID + 1 :])
 
 
 def is_same(kept: bytes, row: Row, body: Body) -> bool:
-    """Return whether a stored body equals the new one; a forgotten body counts as equal."""
+    """Return whether a stored body equals the new one; a deleted body counts as equal."""
     if not kept or kept == row[PACKED]:
         return True
     try:
         return PackedBody(kept).whole() == body
-    except Rejected:  # it can't be read any more, so the new body is worth keeping
+    except Rejected:  # the stored one can't be read any more, so the new one is worth keeping
         return False
 
 
 def its_id(item: Keep, row: Row) -> str | None:
-    """Return the id that a delivery was kept under if it is not the sender's."""
+    """Return the id under which a delivery was kept, if it is not the sender's."""
     return None if row[ID] == item.new.id else str(row[ID])

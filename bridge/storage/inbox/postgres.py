@@ -1,11 +1,11 @@
-"""The inbox on Postgres: any number of processes keep, and workers claim what they decide.
+"""The inbox on Postgres: any number of processes keep deliveries, and workers claim them.
 
 A claim is a lease on the database's clock: a worker that dies loses it, and another takes over. If
-two decide the same delivery nothing happens twice, since recording is idempotent; and only the
+two decide the same delivery, nothing happens twice, since recording is idempotent; and only the
 holder of the claim, or anyone if there is none, finishes it.
 
-Positions are given before they are committed, so an older one may become visible after a newer one
-was decided. It was received before, so what the newer one deploys contains it.
+Positions are assigned before they are committed, so an older one may become visible after a newer
+one was decided. It was received earlier, so the newer deployment contains its changes.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ def _is_there(db: Connection) -> bool:
 log = logging.getLogger(__name__)
 
 CHANNEL = "bridge_inbox"
-"""The channel on which processes announce what they kept."""
+"""The channel on which processes announce kept deliveries."""
 
 LISTEN_PAUSE = 1.0
 """Seconds between two attempts to listen."""
@@ -94,7 +94,7 @@ BUG_PAUSE = 30.0
 
 
 async def listen(url: str, woken: Callable[[], None]) -> None:
-    """Be woken by other processes; what comes while nobody listens is found by polling."""
+    """Wake this process for other processes' deliveries; polling finds those that it misses."""
     import psycopg
 
     while True:
@@ -102,9 +102,9 @@ async def listen(url: str, woken: Callable[[], None]) -> None:
         try:
             await _listen_once(url, woken)
         except psycopg.Error as error:
-            log.debug("nobody listens to other processes", extra={"why": type(error).__name__})
-        except Exception:  # a bug; ending here would go unnoticed, since what comes is found later
-            log.exception("listening to other processes failed inside; it is begun anew")
+            log.debug("can't listen to other processes", extra={"why": type(error).__name__})
+        except Exception:  # a bug; to end here would go unnoticed, since polling covers it
+            log.exception("listening to other processes failed inside; restarting")
             pause = BUG_PAUSE
         await asyncio.sleep(pause)
 
@@ -124,7 +124,7 @@ async def _listen_once(url: str, woken: Callable[[], None]) -> None:
 
 
 async def _readable(fileno: int) -> None:
-    """Wait until a connection has something to say; psycopg's own wait wakes ten times a second."""
+    """Wait until a connection is readable; psycopg's own wait wakes ten times a second."""
     loop, said = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(fileno, said.set)
     try:
@@ -134,7 +134,7 @@ async def _readable(fileno: int) -> None:
 
 
 PATIENCE = 5.0
-"""Seconds to wait for a server that restarts: hosts wait ten for their answer."""
+"""Seconds to wait for a server that restarts: hosts wait ten seconds for a response."""
 
 _KEEP = f"""
 WITH given AS (
@@ -185,7 +185,7 @@ class Writer:
         self._link = Link(url, "inbox writer", patience=PATIENCE)
         try:
             self._link.run(migrate)
-        except BaseException:  # whatever it is: nobody else could close it
+        except BaseException:  # any error: nobody else could close the connection
             self._link.close()
             raise
 
@@ -210,7 +210,7 @@ class Writer:
                 for item in items:
                     _remove(db, item)
         if not any(isinstance(item, Keep | Begin | Forget) or item.finished for item in batch):
-            db.execute("SELECT 1 FROM inbox_work LIMIT 1")  # somebody asks whether it works
+            db.execute("SELECT 1 FROM inbox_work LIMIT 1")  # a readiness check
 
 
 def _keep(db: Connection, rows: Sequence[tuple[Keep, Row]]) -> None:
@@ -235,14 +235,14 @@ def _keep(db: Connection, rows: Sequence[tuple[Keep, Row]]) -> None:
 def _inserted(
     db: Connection, rows: Sequence[tuple[Keep, Row]], known: dict[bytes, tuple[int, bytes]]
 ) -> dict[bytes, int]:
-    """Insert what is new; return where it is, and add to `known` what was there already."""
+    """Insert new rows; return their positions, and add existing ones to `known`."""
     by_key = {row[KEY]: row for _, row in reversed(rows)}
     if not by_key:
         return {}
     keys = list(dict.fromkeys(row[KEY] for _, row in rows))
     columns = [list(column) for column in zip(*(by_key[key] for key in keys), strict=True)]
     new = {key: seq for key, seq, _ in db.execute(_KEEP, columns).fetchall()}
-    for key in keys:  # one by one, since a body may be large
+    for key in keys:  # one by one, because a body may be large
         if key not in new:
             found = db.execute(_KNOWN, [key], binary=True).fetchone()
             if found is None:
@@ -284,10 +284,10 @@ def _remove(db: Connection, item: Forget) -> None:
 
 
 CLAIM_SECONDS = 15.0
-"""How long a claim holds; its holder may claim the same again at any time."""
+"""How long a claim lasts; its holder may renew it at any time."""
 
 ANSWER_SECONDS = 9.0
-"""Seconds after which a sender is told to come again, before it gives up by itself."""
+"""Seconds after which a sender is told to retry, before it gives up by itself."""
 
 _FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
 
@@ -306,7 +306,7 @@ WITH free AS (
 )
 """
 
-# Claimed rows that are not read now get their turn at the next look.
+# Claimed rows that are not read now are read at the next poll.
 _DUE = f"""{_CLAIM}, taken AS (
     SELECT d.seq, sum(length(d.body)) OVER (ORDER BY d.seq) - length(d.body) AS before
     FROM w JOIN inbox d USING (seq)
@@ -327,7 +327,7 @@ class PostgresInbox(BatchedInbox):
     Args:
         url: as libpq reads it.
         owner: the name of this process in its claims.
-        listens: whether `woken` is called for what other processes keep, too.
+        listens: whether `woken` is also called for deliveries kept by other processes.
     """
 
     def __init__(self, url: str, *, owner: str, listens: bool = False, **batching: Any) -> None:
@@ -348,7 +348,7 @@ class PostgresInbox(BatchedInbox):
             )
 
     async def stop(self) -> None:
-        """Finish what is being kept, release the claims, then close."""
+        """Finish pending writes, release the claims, then close."""
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
@@ -426,7 +426,7 @@ class PostgresInbox(BatchedInbox):
         return await self._one("d.seq = %s", min(seq, sys.maxsize))
 
     async def figures(self) -> InboxFigures:
-        """Return how full it is now; read from the index of what waits."""
+        """Return how full it is now; read from the index of open work."""
         rows = await self._rows(
             "SELECT count(*), (SELECT received_at FROM inbox WHERE seq ="
             " (SELECT min(seq) FROM inbox_work WHERE state = 'kept'))"

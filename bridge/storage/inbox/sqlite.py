@@ -1,6 +1,6 @@
 """The inbox on SQLite: every delivery is on disk before it is answered.
 
-The file is the inbox's own, so that no other part's writes can delay an answer
+The inbox has a file of its own, so no other part's writes can delay a response
 (durability.md has the measurements).
 """
 
@@ -39,8 +39,8 @@ from bridge.storage.inbox.batches import (
 )
 from bridge.storage.inbox.sqlite_file import AT_MOST, BULK, PAGE, Checkpoints, Ids, chunks, many
 
-# A failed constraint ends the whole transaction, which is what we do with it anyway: for less,
-# SQLite would copy each page that a statement of many rows changes.
+# A failed constraint ends the whole transaction, as we would do anyway. Otherwise SQLite would copy
+# each page that a multi-row statement changes.
 _INSERT = "INSERT OR ROLLBACK INTO"
 _DELIVERIES = f"{_INSERT} deliveries (seq, host, id, event, headers, received_at, body) VALUES "
 _LARGE_DELIVERY = f"{_DELIVERIES}(?, ?, ?, ?, ?, ?, zeroblob(?))"
@@ -54,7 +54,7 @@ class Writer:
     """The writing connection.
 
     Args:
-        bulk: how many keys the index takes at a time.
+        bulk: how many keys are added to the index at a time.
     """
 
     def __init__(self, path: Path, bulk: int = BULK) -> None:
@@ -76,12 +76,12 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             self._write(batch, rows)
             self._connection.execute("COMMIT")
-        except Exception:  # whatever it is, nothing of it was written
-            self._ids = None  # the index may differ from what it remembers
+        except Exception:  # any error: nothing was written
+            self._ids = None  # its memory may differ from the index
             with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()
             raise
-        # A row takes its body, and about a page of what it shares with others.
+        # A row takes its body, and about a page that it shares with others.
         self._checkpoints.wrote(sum(len(row[-1]) + PAGE for _, row in rows))
 
     def _write(self, batch: Sequence[Item], rows: Sequence[tuple[Keep, Row]]) -> None:
@@ -104,9 +104,9 @@ class Writer:
 
 
 def _keep(db: sqlite3.Connection, ids: Ids, rows: Sequence[tuple[Keep, Row]]) -> None:
-    """Insert what is new, and return where each is.
+    """Insert new rows, and set the position of each.
 
-    Positions are given here, inside the transaction, so that none has to be read back.
+    Positions are assigned here, inside the transaction, so none has to be read back.
     """
     first = seq = _last(db)
     known = ids.find([row[KEY] for _, row in rows], first)
@@ -120,7 +120,7 @@ def _keep(db: sqlite3.Connection, ids: Ids, rows: Sequence[tuple[Keep, Row]]) ->
             seq += 1
             there = known[row[KEY]] = seq
             new.append((seq, row))
-        elif there <= first:  # else twice in this batch
+        elif there <= first:  # otherwise twice in this batch
             duplicate = not _taken_up_again(db, there)
         item.answer = Kept(there, duplicate, its_id(item, row))
     for some in chunks(new):
@@ -152,7 +152,7 @@ def _insert_large(db: sqlite3.Connection, seq: int, row: Row) -> None:
 
 
 def _last(db: sqlite3.Connection) -> int:
-    """Return the last position ever given; those of deleted deliveries are not reused."""
+    """Return the last position ever assigned; those of deleted deliveries are not reused."""
     found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'").fetchone()
     return found[0] if found else 0
 
@@ -167,7 +167,7 @@ def _told_apart(db: sqlite3.Connection, known: Mapping[bytes, int], item: Keep, 
 
 
 def _taken_up_again(db: sqlite3.Connection, seq: int) -> bool:
-    """Take up a known delivery again if it had failed; return whether it had."""
+    """Reopen a known delivery if it had failed; return whether it had."""
     reopened = db.execute(
         "UPDATE work SET state = 'kept', due_at = 0, attempts = 0"
         " WHERE seq = ? AND state = 'failed' RETURNING seq",
@@ -201,8 +201,8 @@ def _remove(db: sqlite3.Connection, ids: Ids, item: Forget) -> None:
 
 
 YOUNG = 1000
-"""Young deliveries in a row after which the search for old ones ends: they come in order, but for a
-clock that was ahead for a while."""
+"""Consecutive young deliveries after which the search for old ones ends: they are in order, except
+after a clock was ahead for a while."""
 
 _FIELDS = "d.seq, d.host, d.id, d.event, d.headers, d.received_at, w.state, w.attempts, w.error"
 
@@ -226,7 +226,7 @@ class SqliteInbox(BatchedInbox):
     """Deliveries in a SQLite file (WAL, `synchronous=FULL`).
 
     Args:
-        bulk: how many ids are known by memory alone before the index takes them.
+        bulk: how many ids are only in memory before they are added to the index.
     """
 
     def __init__(self, path: Path, *, bulk: int = sqlite_file.BULK, **batching: Any) -> None:
@@ -242,7 +242,7 @@ class SqliteInbox(BatchedInbox):
         self._reader = sqlite_file.connect(self._path)
 
     async def stop(self) -> None:
-        """Finish what is being kept, then close."""
+        """Finish pending writes, then close."""
         await self.stop_writer()
         if self._reader is not None:
             self._reader.close()
@@ -265,14 +265,14 @@ class SqliteInbox(BatchedInbox):
         return await self._forget(before, limit, "", wholly=True)
 
     async def _forget(self, before: float, limit: int, more: str, *, wholly: bool) -> int:
-        """Return expired deliveries, found on a connection of its own so that nothing waits."""
+        """Delete expired deliveries; find them on a separate connection, so nothing waits."""
         seqs = await asyncio.to_thread(self._old, before, limit, more)
         if seqs:
             await self.remove(seqs, wholly=wholly)
         return len(seqs)
 
     def _old(self, before: float, limit: int, more: str) -> list[int]:
-        """Return the oldest expired deliveries, until there are enough or apparently no more."""
+        """Return the oldest expired deliveries, up to `limit` or until there seem to be no more."""
         found: list[int] = []
         young = 0
         query = (
@@ -322,7 +322,7 @@ class SqliteInbox(BatchedInbox):
         return await self._one("d.seq = :value", min(seq, sys.maxsize))
 
     async def figures(self) -> InboxFigures:
-        """Return how full it is now; read from the index of what waits."""
+        """Return how full it is now; read from the index of open work."""
         rows = await asyncio.to_thread(
             self._rows,
             "SELECT count(*), (SELECT received_at FROM deliveries WHERE seq ="

@@ -1,4 +1,4 @@
-"""The inbox's file on SQLite: how it is opened, its tables, checkpoints, and the index of ids."""
+"""The inbox's SQLite file: opening it, its tables, checkpoints, and the index of ids."""
 
 import contextlib
 import sqlite3
@@ -11,7 +11,7 @@ from typing import TypeVar
 from bridge.core.errors import Rejected
 
 MOST_STATEMENTS = 256
-"""Statements that a connection keeps prepared."""
+"""Prepared statements that a connection caches."""
 
 VERSION = 1
 """The version in `PRAGMA user_version`; files from before there were versions have 0."""
@@ -79,7 +79,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
             connection.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error:  # no database, or not writable
+    except sqlite3.Error:  # not a database, or not writable
         connection.close()
         raise
     return connection
@@ -89,8 +89,8 @@ def prepare(connection: sqlite3.Connection) -> None:
     """Create the tables, or migrate older ones; several processes may do so at once.
 
     Raises:
-        Rejected: a newer release made them.
-        sqlite3.Error: it can't be done.
+        Rejected: a newer release created them.
+        sqlite3.Error: they can't be created.
     """
     if _is_done(connection):
         return
@@ -102,13 +102,13 @@ def prepare(connection: sqlite3.Connection) -> None:
             _run(connection, _UNVERSIONED * is_old + TABLES + _TAKE_OVER * is_old)
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
-    except BaseException:  # half of it would be neither the old nor the new
+    except BaseException:  # a partial migration would be neither the old nor the new schema
         connection.rollback()
         raise
 
 
 def continue_after(connection: sqlite3.Connection, seq: int) -> bool:
-    """Give only positions after `seq` from now on; return whether that changes anything."""
+    """Assign only positions after `seq` from now on; return whether that changes anything."""
     connection.execute("BEGIN IMMEDIATE")
     last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'")
     behind = (last.fetchone() or (0,))[0] < seq
@@ -131,7 +131,7 @@ def _is_done(connection: sqlite3.Connection) -> bool:
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:
-    """Run a script in the present transaction, which `executescript` would commit."""
+    """Run a script in the current transaction, which `executescript` would commit."""
     for statement in script.split(";"):
         connection.execute(statement)
 
@@ -139,7 +139,7 @@ def _run(connection: sqlite3.Connection, script: str) -> None:
 T = TypeVar("T")
 
 MOST_ROWS = 32
-"""Rows of one statement; each number up to it has a statement to prepare and cache."""
+"""The most rows of one statement; each number of rows is a statement to prepare and cache."""
 
 
 def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -157,14 +157,14 @@ def many(sql: str, columns: int, rows: int) -> str:
 
 PAGE = 4096
 EVERY = 1000 * PAGE
-"""Bytes of log after which the other thread moves them."""
+"""Bytes of write-ahead log after which the other thread checkpoints it."""
 
 AT_MOST = 8000
-"""Pages of log after which the committing thread moves the rest, and the log begins anew."""
+"""Pages of log after which the committing thread checkpoints the rest, and the log restarts."""
 
 
 class Checkpoints:
-    """Moves the log into the file in a thread of its own, out of the way of commits."""
+    """Checkpoints the log in a separate thread, out of the way of commits."""
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
@@ -182,7 +182,7 @@ class Checkpoints:
             self._due.set()
 
     def stop(self) -> None:
-        """Stop; what is left in the log is moved when the last connection closes."""
+        """Stop; the rest of the log is checkpointed when the last connection closes."""
         self._ends = True
         self._due.set()
         self._thread.join()
@@ -194,16 +194,16 @@ class Checkpoints:
                 self._due.clear()
                 if self._ends:
                     return
-                # Full disks and the like are reported to committing callers; here nobody listens.
+                # Committing callers get errors such as a full disk; nobody handles them here.
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 BULK = 16_384
-"""Keys that are known by memory alone before the index takes them."""
+"""Keys that are only in memory before they are added to the index."""
 
 PORTIONS = 16
-"""Transactions over which the index takes them, so that nobody waits for all of it."""
+"""Transactions over which they are added, so nothing waits for all of them."""
 
 POSITION = """
 coalesce(
@@ -221,27 +221,27 @@ WHERE seq > (SELECT upto FROM indexed) AND seq <= ? AND key >= ? AND key < ? ORD
 
 
 class Ids:
-    """The index as one writer knows it; to be made anew after a rollback."""
+    """One writer's view of the index; create a new one after a rollback."""
 
     def __init__(self, connection: sqlite3.Connection, bulk: int = BULK) -> None:
-        """Read the keys that the index does not have; inside a transaction."""
+        """Read the keys that the index lacks; inside a transaction."""
         self._connection = connection
         self._bulk = bulk
         (self._seen,) = connection.execute("SELECT upto FROM indexed").fetchone()
         self._newest: dict[bytes, int] = {}
         self._upto = 0
-        self._portion: int | None = None  # those that are going into the index
+        self._portion: int | None = None  # of the keys being added to the index
 
     def find(self, keys: Sequence[bytes], last: int) -> dict[bytes, int]:
-        """Return where keys are that are kept; `last` is the last position given."""
-        if last > self._seen:  # at first, and after another process kept some
+        """Return the positions of known keys; `last` is the last assigned position."""
+        if last > self._seen:  # at first, and after another process has kept some
             rows = self._connection.execute(
                 "SELECT key, seq FROM work WHERE seq > ? ORDER BY seq", (self._seen,)
             )
             self._newest.update(rows)
             self._seen = last
         found: dict[bytes, int] = {}
-        # Another process may have deleted what this one remembers.
+        # Another process may have deleted keys that this one remembers.
         for some in chunks([self._newest[key] for key in keys if key in self._newest]):
             query = f"SELECT key, seq FROM work WHERE seq IN {many('', len(some), 1)}"
             found |= self._connection.execute(query, some).fetchall()
@@ -251,12 +251,12 @@ class Ids:
         return found
 
     def add(self, kept: Iterable[tuple[bytes, int]], last: int) -> None:
-        """Add keys that were kept, up to the position `last`."""
+        """Add kept keys, up to the position `last`."""
         self._newest.update(kept)
         self._seen = last
 
     def forget(self, seqs: Sequence[int]) -> None:
-        """Drop the deliveries at these positions, which are about to be deleted."""
+        """Drop the keys of deliveries that are about to be deleted."""
         for some in chunks(seqs):
             query = f"SELECT key FROM work WHERE seq IN {many('', len(some), 1)}"
             keys = [key for (key,) in self._connection.execute(query, some)]

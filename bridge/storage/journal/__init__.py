@@ -1,7 +1,7 @@
 """The journal: apps, decisions, deployments and every change of them.
 
-SQLAlchemy Core over SQLite or Postgres. Each part reads and writes what belongs together; what
-their methods do is written at the port, `ports.journal`.
+It uses SQLAlchemy Core over SQLite or Postgres. Each part reads and writes related tables; the
+port, `ports.journal`, documents the methods.
 """
 
 import asyncio

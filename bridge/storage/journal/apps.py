@@ -1,4 +1,4 @@
-"""The apps that there are, their rules, and changes of how they are configured."""
+"""Apps, their rules, and changes of their configuration."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -17,13 +17,13 @@ from bridge.storage.journal.transactions import Transactions
 APPS = sa.select(tables.apps, tables.rules.c.data.label("rules")).select_from(
     tables.apps.outerjoin(tables.rules, tables.rules.c.app_id == tables.apps.c.id)
 )
-"""The query for apps, each with the rules that were set for it."""
+"""The query for apps, each with its stored rules."""
 
 _VERSION = "apps version"
 
 
 class Apps(Transactions):
-    """The apps that backends have, with the bridge's own rules for them."""
+    """The backends' apps, with the bridge's own rules for them."""
 
     async def save_apps(
         self, backend: str, found: Sequence[App], *, kept: Collection[str] = ()
@@ -68,7 +68,7 @@ class Apps(Transactions):
 def _save_apps(
     db: sa.Connection, found: Sequence[App], is_gone: Callable[[Mapping[str, Any]], bool]
 ) -> None:
-    """Store apps as they were read and mark gone ones; write only what has changed."""
+    """Store apps as read, and mark missing ones as gone; write only what has changed."""
     t = tables.apps
     lock(db, "apps")
     known = {row["id"]: dict(row) for row in db.execute(sa.select(t)).mappings()}
@@ -87,7 +87,7 @@ def _save_apps(
 
 
 def _save_rules(db: sa.Connection, app_id: str, rules: Rules, by: str, at: float) -> None:
-    """Set an app's rules; drop the row if they say nothing."""
+    """Set an app's rules; delete the row if they are empty."""
     t = tables.rules
     lock(db, "apps")
     db.execute(sa.delete(t).where(t.c.app_id == app_id))
@@ -106,7 +106,7 @@ def _apps_changed(db: sa.Connection) -> None:
 
 
 def _apps_version(db: sa.Connection) -> int:
-    """Return a number that counts up with every change of apps or rules."""
+    """Return a number that increases with every change of apps or rules."""
     found = db.scalar(sa.select(tables.meta.c.value).where(tables.meta.c.key == _VERSION))
     return int(found or 0)
 
@@ -173,11 +173,11 @@ def _raise(db: sa.Connection, number: int, at: float) -> None:
 
 
 DRAFTS_LAST = 7 * 86400.0
-"""Seconds; a draft that somebody agreed to does not wait longer for its backend."""
+"""Seconds that a draft is kept; a confirmed one waits no longer for its backend."""
 
 
 class Drafts(Transactions):
-    """Changes that wait for somebody to agree; secrets in them are sealed."""
+    """Changes that await confirmation; secrets in them are sealed."""
 
     async def keep_draft(self, id_: str, sealed: str) -> None:
         at = self._clock()
@@ -194,7 +194,7 @@ class Drafts(Transactions):
 
 
 def _keep(db: sa.Connection, id_: str, sealed: str, at: float) -> None:
-    """Store a draft in place of an older one under that id, and drop expired ones."""
+    """Store a draft, replacing an older one with that id, and delete expired ones."""
     t = tables.drafts
     db.execute(sa.delete(t).where((t.c.id == id_) | (t.c.at < at - DRAFTS_LAST)))
     db.execute(sa.insert(t).values(id=id_, sealed=sealed, at=at))

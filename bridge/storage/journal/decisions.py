@@ -1,4 +1,4 @@
-"""What was decided for apps, and about which pushes."""
+"""Decisions for apps, and the pushes they are about."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,8 +19,8 @@ from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 
 MOST_OF_AN_APP = 20
-"""Rows that are read of each app for a subscription that follows many deliveries. It shows the
-present state, so only the newest rows count, and they are read again at every change."""
+"""Rows to read per app for a subscription that follows many deliveries. It shows the current state,
+so only the newest rows count, and they are read again at every change."""
 
 _EXPLAINED = sa.select(
     tables.decisions,
@@ -108,7 +108,7 @@ def _tags(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, AppTags]:
 
 
 class Decisions(Transactions):
-    """What pushes led to, and what the next decision needs to know."""
+    """Decisions about pushes, and what later decisions need to know."""
 
     async def decisions(self, seqs: Sequence[int]) -> dict[int, list[Decision]]:
         t = tables.decisions

@@ -25,7 +25,7 @@ from bridge.storage.journal.outbox import changed
 from bridge.storage.journal.transactions import Transactions
 
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
-"""The condition for a deployment that was not requested, and that nobody is about to request."""
+"""The condition for a deployment that was not requested and is not about to be."""
 
 NEVER_ASKED = "cancelled before the backend was asked"
 NOT_ASKED_AGAIN = "cancelled before the backend was asked again"
@@ -34,7 +34,7 @@ MAYBE_ASKED = (
 )
 
 BROUGHT_UP = frozenset({State.DONE, State.UNKNOWN})
-"""States of deployments that have brought up what they were for, or may have."""
+"""States of deployments that have succeeded or may have."""
 
 LAST_LINES = 5
 """The last lines of a deployment's history; a note that is among them is not repeated."""
@@ -65,9 +65,9 @@ def read_deployment(row: Mapping[str, Any]) -> Deployment:
 
 
 def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
-    """Add a deployment; of those of the same app that still wait only the newest stays.
+    """Add a deployment; it supersedes older waiting ones of the same app.
 
-    One that is behind another, which is for a newer tag, takes the place of none.
+    One that waits behind a newer tag's deployment supersedes none.
     """
     t = tables.deployments
     of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
@@ -87,7 +87,7 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
 
 
 def _cancelled_since(db: sa.Connection, new: Deployment) -> bool:
-    """Return whether a later cancel was decided earlier, by another process."""
+    """Return whether another process has already decided a later cancel."""
     d = tables.decisions
     of_app = (d.c.app_id == new.app_id) & (d.c.seq > new.seq)
     later = sa.select(d.c.seq).where(of_app & (d.c.reason == Reason.CANCEL_ASKED))
@@ -104,7 +104,7 @@ def _newer(db: sa.Connection, old: Deployment) -> str | None:
 
 
 def _superseded(by: str, why: str = "is newer and builds the same branch's head") -> dict[str, Any]:
-    number, _, _ = by.partition(".")  # people know it by that, as the lists show it
+    number, _, _ = by.partition(".")  # the lists show this number
     shown = f"#{int(number)}" if number.isdecimal() else by
     return {"superseded_by": by, "note": f"deployment {shown} {why}"}
 
@@ -114,12 +114,12 @@ def _supersede(db: sa.Connection, id_: str, facts: dict[str, Any], now: float) -
 
 
 def in_place_of(db: sa.Connection, deployment: Deployment) -> Deployment:
-    """Return the deployment that stands in the place of a superseded one; else itself."""
+    """Return the deployment that replaced a superseded one; for others, the deployment itself."""
     t = tables.deployments
     while deployment.superseded_by is not None:
         query = sa.select(t).where(t.c.id == deployment.superseded_by)
         if (row := db.execute(query).mappings().first()) is None:
-            break  # it has been forgotten
+            break  # it has been deleted
         deployment = read_deployment(dict(row))
     return deployment
 
@@ -139,7 +139,7 @@ def _went_ahead(db: sa.Connection, id_: str) -> dict[str, Any] | None:
 def move(
     db: sa.Connection, id_: str, to: State, note: str, facts: dict[str, Any], at: float
 ) -> Deployment | None:
-    """Move a deployment on, with a line in its history; return None if that is not allowed."""
+    """Change a deployment's state, with a line in its history; return None if not allowed."""
     t = tables.deployments
     row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
     if row is None or not may_move(State(row["state"]), to):
@@ -151,9 +151,9 @@ def move(
 
 
 def intend(db: sa.Connection, id_: str, facts: dict[str, Any], at: float) -> Deployment | None:
-    """Record that the backend is about to be called, unless there is no need any more.
+    """Record that the backend is about to be called, unless that is no longer necessary.
 
-    A deployment that was cancelled or superseded ends here. Return None if it does not wait.
+    A cancelled or superseded deployment ends here. Return None if it does not wait.
     """
     waiting = _locked(db, id_, WAITING)
     if waiting is None or _needless(db, waiting, at, _cancelled_here(waiting)) is not None:
@@ -162,7 +162,7 @@ def intend(db: sa.Connection, id_: str, facts: dict[str, Any], at: float) -> Dep
 
 
 def withdraw(db: sa.Connection, id_: str, at: float, *, maybe_asked: bool) -> Deployment | None:
-    """Take an intent back, and end the deployment if there is no need for it any more."""
+    """Withdraw an intent, and end the deployment if it is no longer needed."""
     facts = {"intent_at": None} | ({"maybe_asked": True} if maybe_asked else {})
     waiting = change(db, id_, tables.deployments.c.state == State.WAITING, facts)
     if waiting is None:
@@ -171,7 +171,7 @@ def withdraw(db: sa.Connection, id_: str, at: float, *, maybe_asked: bool) -> De
 
 
 def _cancelled_here(waiting: Deployment) -> str:
-    """Return how to say that a waiting deployment was cancelled: what is known of its requests."""
+    """Return the note for the cancel of a waiting deployment, by what is known of its requests."""
     if waiting.maybe_asked:
         return MAYBE_ASKED
     return NOT_ASKED_AGAIN if waiting.asked_again else NEVER_ASKED
@@ -180,7 +180,7 @@ def _cancelled_here(waiting: Deployment) -> str:
 def take_back(
     db: sa.Connection, id_: str, token: str, why: str, at: float, *, interrupted: bool = False
 ) -> Deployment | None:
-    """Let a deployment that the backend has lost wait again, or end it if it is not needed.
+    """Return a deployment that the backend has lost to waiting, or end it if not needed.
 
     Return it as it is now, or None if the backend can't have lost it.
     """
@@ -236,7 +236,7 @@ def change(
 
 
 def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
-    """Record how it stands, and add that to its history if it is new.
+    """Set the note of a deployment, and add it to the history if it is new.
 
     A backend that fails in alternating ways would write a line at every attempt, so a note among
     the last few lines is not repeated.
@@ -265,8 +265,8 @@ def cancel(
 ) -> list[Deployment]:
     """Cancel an app's waiting deployments from before `seq`, or only `only`.
 
-    Deployments that the backend may have are marked, so that they are never requested again.
-    Return those that were cancelled.
+    Mark deployments that the backend may have, so they are never requested again. Return the
+    cancelled ones.
     """
     t = tables.deployments
     meant = (t.c.app_id == app_id) & (t.c.seq < seq) & t.c.state.not_in(FINAL)
@@ -356,7 +356,7 @@ class Deployments(Transactions):
         return await self._change(lambda db: move(db, id_, to, note, facts, at))
 
     async def say(self, id_: str, note: str) -> None:
-        """Record how a deployment stands, as a line of its history if that is new."""
+        """Set a deployment's note, and add it to the history if it is new."""
         at = self._clock()
         await self._change(lambda db: say(db, id_, note, at))
 

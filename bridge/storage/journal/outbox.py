@@ -1,4 +1,4 @@
-"""The outbox of feedback: which subscriptions are pending, and how publishing went."""
+"""The outbox of feedback: pending subscriptions, and the results of publishing them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -36,7 +36,7 @@ _RAISE = (
         parked=False,
     )
 )
-# Both are built once: every change of a deployment runs the first, mostly in vain.
+# Both are built once: every change of a deployment runs the first, usually without a match.
 
 
 def changed(db: sa.Connection, keys: Iterable[str], at: float, *, but: str = "") -> None:
@@ -48,11 +48,11 @@ def changed(db: sa.Connection, keys: Iterable[str], at: float, *, but: str = "")
 def mark_pending(db: sa.Connection, ids: Sequence[str], at: float) -> None:
     """Mark subscriptions as pending.
 
-    One that is pending already keeps its time, so a burst of changes can't postpone it. One that
-    failed keeps its pause, so changes don't hammer a host that is away. A parked one starts anew.
+    An already pending one keeps its time, so a burst of changes can't postpone it. A failed one
+    keeps its pause, so changes don't hammer a host that is away. A parked one is retried.
     """
     for some in batched(ids):
-        if on_postgres(db):  # in a fixed order, so that two transactions can't deadlock
+        if on_postgres(db):  # in a fixed order, so two transactions can't deadlock
             t = tables.feedback
             in_order = sa.select(t.c.id).where(t.c.id.in_(some)).order_by(t.c.id)
             db.execute(in_order.with_for_update())
@@ -64,7 +64,7 @@ def pending(
 ) -> sa.Select[Any]:
     """Return the query for due subscriptions: the first of each lane."""
     t = tables.feedback
-    # One that is due only soon delays no other.
+    # One that will be due soon delays no other.
     not_yet = sa.case((t.c.due_at <= ready, 0), else_=1)
     first_rank = sa.case(dict(favoured), value=t.c.lane, else_=0) if favoured else sa.literal(0)
     passed_over = sa.case((t.c.rank < first_rank, 1), else_=0)
@@ -83,7 +83,7 @@ def save_cursor(
     *,
     holding: tuple[str, str] | None = None,
 ) -> bool:
-    """Store a place's cursor; a new link is news for whatever may show it."""
+    """Store a place's cursor; a new link makes subscriptions that may show it pending."""
     t = tables.feedback
     if holding is not None and not held(db, *holding):
         return False
@@ -95,7 +95,7 @@ def save_cursor(
 
 
 def _linking(db: sa.Connection, subscription_id: str) -> list[str]:
-    """Return the keys that subscriptions follow which may link to this one: see `ports.LINK`."""
+    """Return the keys of subscriptions that may link to this one; see `ports.LINK`."""
     t, f = tables.deployments, tables.follows
     followed = db.scalars(sa.select(f.c.key).where(f.c.target == subscription_id))
     ids = named(followed, "deployment")
@@ -123,7 +123,7 @@ def mark_failed(
 ) -> None:
     """Record that publishing failed; without `due_at` park the subscription.
 
-    A change during the attempt counts as the change that starts a parked one anew.
+    A change during the attempt makes it pending again, even if it is parked.
     """
     t = tables.feedback
     subscription_id, wanted = failed
@@ -139,13 +139,13 @@ def mark_failed(
 
 
 def postpone(db: sa.Connection, subscription_id: str, due_at: float) -> None:
-    """Publish it at `due_at`; whether it was failing stays as it was."""
+    """Publish it at `due_at`; keep its failures unchanged."""
     t = tables.feedback
     db.execute(sa.update(t).where(t.c.id == subscription_id).values(due_at=due_at))
 
 
 def retry_feedback(db: sa.Connection, subscription_id: str | None, at: float) -> int:
-    """Retry one that fails or is parked at once, or all of them."""
+    """Retry one failing or parked subscription at once, or all of them."""
     t = tables.feedback
     which = t.c.error.is_not(None) if subscription_id is None else t.c.id == subscription_id
     again = {"due_at": at, "attempts": 0, "failing_since": None, "parked": False}
@@ -165,7 +165,7 @@ def read(db: sa.Connection, found: Iterable[sa.RowMapping]) -> list[Pending]:
 
 
 def subscribe(db: sa.Connection, subscriptions: Sequence[Subscription], at: float) -> None:
-    """Add subscriptions; one that exists only gets the new keys."""
+    """Add subscriptions; an existing one only gets the new keys."""
     t, f = tables.feedback, tables.follows
     wanted = {one.id: one for one in subscriptions}
     _hold_still(db, [key for one in wanted.values() for key in one.follows])

@@ -1,4 +1,4 @@
-"""Find the delivery that brought the same push before."""
+"""Find earlier deliveries of the same push."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,10 +14,10 @@ from bridge.storage import tables
 from bridge.storage.journal.rows import batched
 
 MOST = 200
-"""Moves of one ref that are checked for a way back; more in a window make no difference."""
+"""Moves of one ref to check for a path back; more in a window make no difference."""
 
 LATE = 86_400.0
-"""Seconds by which a webhook may be late and still be put in order among the others."""
+"""Seconds by which a webhook may be late and still be ordered among the others."""
 
 Row = dict[str, Any]
 
@@ -29,7 +29,7 @@ _OF_REF = sa.select(_P).where(_P.c.ref_key == sa.bindparam("ref"))
 _NEWEST = _OF_REF.where(_LEADS).order_by(_P.c.seq.desc()).limit(1)
 _LATEST = _OF_REF.order_by(_P.c.seq.desc()).limit(MOST)
 _LEADING_TO = sa.select(_P).where(
-    # Looked up by where they lead: one ref may have a hundred thousand.
+    # Looked up by their target: one ref may have a hundred thousand.
     (_P.c.ref_key.concat("") == sa.bindparam("ref"))
     & _P.c.after.in_(sa.bindparam("ends", expanding=True))
 )
@@ -41,14 +41,14 @@ _SAME_NEWEST = _SAME.order_by(_P.c.seq.desc()).limit(1)
 
 
 class Pushes:
-    """The earlier pushes that matter to those at hand.
+    """The earlier pushes that matter for the current ones.
 
     Args:
         since: how far back the same move is the same push, in seconds since 1970.
-        moves: of each kind the newest since then that leads to where one of those at hand leads;
-            repeats are a kind of their own.
-        newest: the newest push of each ref, whenever it came.
-        told: those with the host's own time of one of those at hand, whenever they came.
+        moves: the newest of each kind since then with the target of a current push; repeats are a
+            separate kind.
+        newest: the newest push of each ref, regardless of its age.
+        told: those with the same host time as a current push, regardless of their age.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Pushes:
         return cls(db, since, moves, newest, _told(db, pushes))
 
     def add(self, row: Row) -> None:
-        """Add one more, which may not be written yet."""
+        """Add one more, which may still be unwritten."""
         self._moves[row["ref_key"], row["after"]].append(row)
         self._told.setdefault(_told_by(row), row)
         self._added[row["ref_key"]].append(row)
@@ -96,11 +96,11 @@ class Pushes:
             self._newest[row["ref_key"]] = row
 
     def same(self, push: PushSeen, seq: int) -> Row | None:
-        """Return the row of the delivery that brought this very push already, if there is one.
+        """Return the row of an earlier delivery of this very push, if there is one.
 
-        The same move counts as new once the ref can have been led back to its start (see
-        `core.changes`). After the window it counts as new in any case, unless the host gives it the
-        same time: a captured signed webhook can be sent again under another id.
+        The same move counts as new once the ref can have returned to its start (see
+        `core.changes`). After the window it always counts as new, unless the host gives it the same
+        time: a captured signed webhook can be resent under another id.
         """
         if (found := self._found(push)) is not None:
             return found
@@ -112,7 +112,7 @@ class Pushes:
         return None
 
     def known(self, push: PushSeen, seq: int) -> Row | None:
-        """Return the newest row of the same move, whenever it came and whatever came since."""
+        """Return the newest row of the same move, regardless of its age and of later moves."""
         if (newest := next(self._candidates(push, seq), None)) is not None:
             return newest
         move = {"ref": push.ref_key, "before": push.before, "ends": [push.after]}
@@ -132,7 +132,7 @@ class Pushes:
         return row if same else None
 
     def _candidates(self, push: PushSeen, seq: int) -> Iterator[Row]:
-        """Return rows of the same move: first the one with the same host time, then the newest."""
+        """Yield rows of the same move: first the one with the same host time, then the newest."""
         told = self._told.get((push.ref_key, push.before, push.after, push.moment))
         if push.moment and told is not None and told["seq"] != seq:
             yield told
@@ -169,9 +169,9 @@ class Pushes:
 
 
 def standing(db: sa.Connection, ref: str) -> Move | None:
-    """Return the push that a ref stands at; None if none was decided.
+    """Return the last decided push of a ref; None if there is none.
 
-    It is the newest, or a known successor if the newest came late.
+    It is the newest row, or a known successor if the newest arrived late.
     """
     newest = db.execute(_NEWEST, {"ref": ref}).mappings().first()
     if newest is None:
@@ -186,9 +186,9 @@ def standing(db: sa.Connection, ref: str) -> Move | None:
 
 
 def _onward(stands: Move, moves: Sequence[Move]) -> Iterator[Move]:
-    """Return moves that started where another ended and happened after it, though they came before.
+    """Yield moves that started where another ended and happened later, though they arrived earlier.
 
-    If the host does not date both, this holds unless the ref was led back in between.
+    If the host does not date both, this holds unless the ref has returned in between.
     """
     for move in moves:
         if move.before == stands.after and move is not stands:
@@ -211,7 +211,7 @@ def _move(row: Row) -> Move:
 def _newest_of(
     db: sa.Connection, there: sa.ColumnElement[bool], *kind: sa.ColumnElement[Any]
 ) -> Iterable[Row]:
-    """Return the newest row of each ref and kind, however often it was sent."""
+    """Return the newest row of each ref and kind, regardless of repeats."""
     newest = sa.select(sa.func.max(_P.c.seq)).where(there).group_by(_P.c.ref_key, *kind)
     return map(dict, db.execute(sa.select(_P).where(_P.c.seq.in_(newest))).mappings())
 
@@ -221,7 +221,7 @@ def _told_by(row: Row) -> tuple[str, ...]:
 
 
 def _told(db: sa.Connection, pushes: Sequence[PushSeen]) -> list[Row]:
-    """Return the newest rows with the same host time, whenever they came."""
+    """Return the newest rows with the same host time, regardless of their age."""
     telling = {(p.ref_key, p.before, p.after, p.moment) for p in pushes if p.moment}
     found: list[Row] = []
     for some in batched(sorted({move[2] for move in telling})):

@@ -1,8 +1,8 @@
-"""Record what deliveries led to: many at once, as if one came after the other.
+"""Record the outcomes of deliveries, many at once, with the same effect as one by one.
 
-Most deliveries deploy nothing. For those the database is not asked one by one: the earlier pushes
-are read for all of them together, and their rows are inserted together. If a deployment or a
-repeated push must see what stands before it, the buffered rows are written first.
+Most deliveries deploy nothing. Their earlier pushes are read together, and their rows are inserted
+together. If a deployment or a repeated push must see the rows before it, the buffered rows are
+written first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -53,9 +53,9 @@ def _done(app_ids: Sequence[str]) -> tuple[Any, sa.Join]:
     apps, done = tables.apps, tables.deployments.alias("done")
     newest = _newest_done(apps.c.id).scalar_subquery()
     begins = sa.select(apps.c.id, newest.label("first")).where(apps.c.id.in_(app_ids)).subquery()
-    # The row before the first place in the index is another app's, or did not end well.
-    # As expressions, so that no planner begins with an index of these: SQLite did, or did not, by
-    # the order in which the indexes were made, and searched once for each done deployment then.
+    # The row before the first place in the index is another app's, or did not succeed.
+    # Expressions keep planners from starting with an index on these columns. SQLite did so or not
+    # depending on the order of the indexes' creation, and then searched once per done deployment.
     app_id, state = (sa.func.coalesce(one, "") for one in (done.c.app_id, done.c.state))
     is_it = (done.c.id == begins.c.first) & (app_id == begins.c.id) & (state == State.DONE)
     return done, sa.join(begins, done, is_it)
@@ -76,8 +76,8 @@ def _since_done(app_ids: Sequence[str]) -> sa.Select[Any]:
 def _newest_done(app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
     """Return the id of the deployment at or before an app's last place in the index.
 
-    The query orders instead of comparing for equality: with equality Postgres reads all deployments
-    from the newest on until one is the app's, which for an app without any means all of them.
+    The query orders instead of comparing for equality: with equality, Postgres reads deployments
+    from the newest on until one is the app's; for an app without any, that means all of them.
     """
     o = tables.deployments.alias("of_app")
     place = sa.tuple_(o.c.app_id, o.c.state, o.c.seq)
@@ -103,7 +103,7 @@ def _live(rows: Sequence[sa.Row[Any]]) -> Live:
 
 
 class Recording(Transactions):
-    """Records what deliveries led to."""
+    """Records the outcomes of deliveries."""
 
     async def record(self, outcomes: Sequence[Outcome], *, window: float) -> Recorded:
         now = self._clock()
@@ -115,7 +115,7 @@ class Recording(Transactions):
 
 
 class Abouts(Transactions):
-    """Look-ups of deliveries: what they were about, and what they led to."""
+    """Look-ups of deliveries: their subjects and their outcomes."""
 
     async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
         return await self._read(lambda db: _abouts(db, seqs))
@@ -158,7 +158,7 @@ class Abouts(Transactions):
 
 
 def name_repositories(db: sa.Connection, pushes: Iterable[PushSeen]) -> None:
-    """Store names of repositories that are new or have changed."""
+    """Store new or changed names of repositories."""
     t = tables.repositories
     said = {_key_of(one.ref_key): one.repository for one in pushes if one.repository}
     known: dict[str, str] = {}
@@ -238,9 +238,9 @@ def _seqs(repositories: Sequence[str], app_id: str | None, *, failed: bool) -> A
 def record_all(
     db: sa.Connection, outcomes: Sequence[Outcome], now: float, window: float
 ) -> Recorded:
-    """Write what deliveries led to; what is written already stays as it is.
+    """Write the outcomes of deliveries; leave existing rows alone.
 
-    One process at a time: each must see what the others decided before.
+    One process at a time: each must see the others' earlier decisions.
     """
     lock(db, "record")
     seqs = [outcome.seq for outcome in outcomes]
@@ -252,13 +252,13 @@ def record_all(
         recorder.record(outcome)
     recorder.write()
     name_repositories(db, [one.push for one in new if one.push is not None])
-    # Read after all were added: a newer one of the same batch may have superseded an older one.
+    # Read after adding all: a newer one of the same batch may have superseded an older one.
     start = _waiting_of(db, seqs)
     return Recorded(start, _superseded_by(db, start))
 
 
 def complete_all(db: sa.Connection, outcomes: Sequence[Outcome], now: float) -> Recorded:
-    """Write what decided pushes lead to for apps that they were not decided for yet."""
+    """Write the outcomes of decided pushes for apps without a decision."""
     lock(db, "record")
     recorder = _Recorder(db, Pushes(db, now, (), (), ()), now, now)
     for outcome in sorted(outcomes, key=lambda one: one.seq):
@@ -269,7 +269,7 @@ def complete_all(db: sa.Connection, outcomes: Sequence[Outcome], now: float) -> 
 
 
 class _Recorder:
-    """Records outcomes one after the other, and buffers what can be written later."""
+    """Records outcomes one by one, and buffers rows that can be written later."""
 
     def __init__(self, db: sa.Connection, pushes: Pushes, now: float, since: float) -> None:
         self._db = db
@@ -304,7 +304,7 @@ class _Recorder:
             self._deploy(outcome, deployments)
 
     def _cancel(self, outcome: Outcome) -> None:
-        """Cancel what a person wants cancelled, so that from here on it is never requested."""
+        """Carry out a person's cancel: from here on the deployment is never requested."""
         for one in outcome.decisions:
             if one.reason is Reason.CANCEL_ASKED:
                 moves.cancel(self._db, one.app_id, outcome.seq, self._now)
@@ -312,10 +312,10 @@ class _Recorder:
                 moves.cancel(self._db, one.app_id, outcome.seq, self._now, outcome.only)
 
     def complete(self, outcome: Outcome) -> None:
-        """Record what an outcome says of apps that its push was not decided for."""
-        self.write()  # the same push, or an earlier one, may be among those before
+        """Record an outcome for apps without a decision on its push."""
+        self.write()  # the buffer may contain the same push, or an earlier one
         if (push := _push(self._db, outcome.seq)) is None:
-            return  # it has been forgotten
+            return  # it has been deleted
         known = _decided_for(self._db, outcome.seq)
         fresh = replace(
             outcome,
@@ -335,7 +335,7 @@ class _Recorder:
         for deployment in deployments:
             moves.add_deployment(self._db, deployment, self._now)
         if not deployments and outcome.deployments:
-            return  # it only repeats what is shown already
+            return  # it only repeats what is already shown
         dropped = {about_deployment(one.id) for one in outcome.deployments}
         dropped -= {about_deployment(one.id) for one in deployments}
         wanted = [one for one in outcome.subscriptions if dropped.isdisjoint(one.follows)]
@@ -366,7 +366,7 @@ def _push(db: sa.Connection, seq: int) -> Row | None:
 
 
 def _decided_for(db: sa.Connection, seq: int) -> set[str]:
-    """Return the ids of the apps that a delivery was decided for."""
+    """Return the ids of the apps with a decision on a delivery."""
     d = tables.decisions
     return set(db.scalars(sa.select(d.c.app_id).where(d.c.seq == seq)))
 
@@ -408,10 +408,10 @@ def _push_row(outcome: Outcome, first: Row | None, now: float) -> Row:
 def _without_decided(
     db: sa.Connection, outcome: Outcome, first: Row, *, late: bool
 ) -> tuple[tuple[Decision, ...], tuple[Deployment, ...]]:
-    """Return what is left if `first` brought the same push: the apps that it did not know.
+    """Return the rest of an outcome if `first` was the same push: the apps that it did not know.
 
     Args:
-        late: it did so long ago, so that what it did not know has joined since.
+        late: it was long ago, so apps that it did not know have joined since.
     """
     decided = _decided_for(db, first["seq"])
     if late:

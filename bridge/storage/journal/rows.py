@@ -27,14 +27,14 @@ def app_row(app: App) -> dict[str, Any]:
 
 
 def _record(app: App) -> dict[str, Any]:
-    """Return what the backend says; the bridge's own rules have a table of their own."""
+    """Return the backend's record; the bridge's own rules have a separate table."""
     record = asdict(app)
     del record["rules"]
     return record
 
 
 def read_app(row: Mapping[str, Any]) -> App:
-    """Return an app from a row of `apps`, with the rules that were set for it.
+    """Return an app from a row of `apps`, with its stored rules.
 
     Fields that only a newer release writes are ignored: both work on one journal during an upgrade.
     """
@@ -63,7 +63,7 @@ def _known(record: type[App | Source], said: Mapping[str, Any]) -> dict[str, Any
 
 
 def rules_text(rules: Rules) -> str:
-    """Return the rules that say something, as the text of a column."""
+    """Return the rules that are set, as the text of a column."""
     said = {one.name: getattr(rules, one.name) for one in fields(rules)}
     return json.dumps({name: value for name, value in said.items() if value is not None})
 
@@ -188,9 +188,9 @@ def insert_into(db: sa.Connection, table: sa.Table) -> Any:
 def add_new(
     db: sa.Connection, table: sa.Table, values: Sequence[dict[str, Any]]
 ) -> list[tuple[Any, ...]]:
-    """Insert rows whose key is not there yet; return the keys of the new ones.
+    """Insert rows with new keys; return these keys.
 
-    Two processes may add the same row at once, so looking first is not enough.
+    Two processes may add the same row at once, so checking first is not enough.
     """
     if not values:
         return []

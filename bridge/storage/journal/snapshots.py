@@ -1,4 +1,4 @@
-"""Read what a subscription shows: a snapshot of all that it follows."""
+"""Read a snapshot of everything that a subscription follows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,13 +18,13 @@ from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 
 MOST_DELIVERIES = 1000
-"""The newest rows that are read for one subscription; a statement takes only so many values."""
+"""The newest rows to read for one subscription; a statement's number of values is limited."""
 
 
 def snapshot(db: sa.Connection, subscription: Subscription) -> Snapshot:
-    """Return the snapshot of what a subscription follows, read in one moment.
+    """Return a consistent snapshot of everything that a subscription follows.
 
-    For very many pushes, as of a pull request that lives for a year, only the newest are read.
+    Of very many pushes, e.g. of a year-old pull request, only the newest are read.
     """
     ids = named(subscription.follows, "deployment")
     seqs = sorted(int(seq) for seq in named(subscription.follows, "delivery"))[-MOST_DELIVERIES:]
@@ -89,7 +89,7 @@ def _comments(db: sa.Connection, seqs: Sequence[int]) -> dict[str, Cursor]:
 
 
 def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, str]:
-    """Return the commit that was live before each deployment, if the backend told it."""
+    """Return the commit that was live before each deployment, if the backend reported it."""
     d = tables.deployments
     found: dict[str, str] = {}
     for one in deployments:
@@ -101,14 +101,14 @@ def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, s
 
 
 def _audited(numbers: Sequence[int], seqs: Sequence[int]) -> sa.Select[Any]:
-    """Return the query for changes by number or delivery, and what undoes them; oldest first."""
+    """Return the query for changes by number or delivery, and their undos; oldest first."""
     t = tables.audit
     those = t.c.number.in_(numbers) | t.c.seq.in_(seqs) | t.c.undoes.in_(numbers)
     return sa.select(t).where(those).order_by(t.c.number)
 
 
 class Subscriptions(Transactions):
-    """The outbox of feedback: what is to be published, and how far it is."""
+    """The outbox of feedback: subscriptions, and how far each is published."""
 
     async def unsubscribe(self, subscription_id: str) -> None:
         await self._write(lambda db: outbox.unsubscribe(db, subscription_id))

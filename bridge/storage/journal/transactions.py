@@ -1,4 +1,4 @@
-"""Short transactions in a small thread pool, so that the event loop never waits for the disk."""
+"""Short transactions in a small thread pool, so the event loop never waits for the disk."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ AWAY = (
     sa.exc.InternalError,  # e.g. a read-only server, or one that ended an idle transaction
     sa.exc.TimeoutError,
 )
-"""Errors that say that the database is unavailable, whoever asks."""
+"""Errors that mean that the database is unavailable for everyone."""
 
 TRIES = 5
 """Attempts of a transaction that conflicts with others."""
@@ -31,7 +31,7 @@ class Transactions:
     """Reads and writes of one database; each part of the journal is built on them.
 
     Args:
-        woken: is called in the event loop after each transaction that may have made a subscription
+        woken: called in the event loop after each transaction that may have made a subscription
             pending.
     """
 
@@ -50,7 +50,7 @@ class Transactions:
         # SQLite takes one writer at a time: waiting here is cheaper than polling its lock.
         one_writer = engine.dialect.name == "sqlite"
         self._writing: Any = threading.Lock() if one_writer else nullcontext()
-        # Several queries of one read see the same moment; SQLite's transactions do anyway.
+        # All queries of one read see the same moment; SQLite's transactions do anyway.
         moment = {} if one_writer else {"isolation_level": "REPEATABLE READ"}
         self._reading = engine.execution_options(**moment)
 
@@ -60,7 +60,7 @@ class Transactions:
         except AWAY as error:
             if (words := _too_much(error)) is not None:
                 raise Rejected(f"the journal can't keep it: {words}") from error
-            # The driver's words only: SQLAlchemy's own quote the statement and its values.
+            # Only the driver's message: SQLAlchemy's own quotes the statement and its values.
             raise Unreachable(JOURNAL, str(getattr(error, "orig", error))) from error
 
     async def _all(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
@@ -74,7 +74,7 @@ class Transactions:
         return await self._run(read)
 
     async def _change(self, work: Callable[[sa.Connection], T]) -> T:
-        """Write what may make a subscription pending."""
+        """Run a write that may make a subscription pending."""
         result = await self._write(work)
         self.woken()
         return result
@@ -91,7 +91,7 @@ class Transactions:
 
 TOO_MUCH = "54"
 """The prefix of Postgres's codes for exceeded limits, e.g. a name too long for an index. The driver
-reports them like errors that pass, but these never pass."""
+reports them like temporary errors, but these are permanent."""
 
 
 def _too_much(error: Exception) -> str | None:

@@ -1,4 +1,4 @@
-"""What the journal forgets, leases, notes, refused webhooks and figures."""
+"""The journal's expiry, leases, notes, refused webhooks and figures."""
 
 import secrets
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from bridge.storage.journal.transactions import Transactions
 from bridge.storage.migrations import refuse_newer
 
 AT_ONCE = 20
-"""Deliveries of one transaction: each may have been decided for hundreds of apps."""
+"""Deliveries per transaction: each may have been decided for hundreds of apps."""
 
 
 class Forgetting(Transactions):
-    """Expiry, a few rows a call, since on SQLite every writer waits for it."""
+    """Expiry, a few rows per call, because on SQLite every writer waits for it."""
 
     async def forget(self, before: float, limit: int) -> int:
         seqs = await self._read(lambda db: _over(db, before, limit))
@@ -39,7 +39,7 @@ class Forgetting(Transactions):
 
 
 def _forget(db: sa.Connection, seqs: Sequence[int]) -> None:
-    """Delete what deliveries led to."""
+    """Delete the outcomes of deliveries."""
     t, c = tables.deployments, tables.changes
     ids: list[str] = []
     for some in batched(seqs):
@@ -63,7 +63,7 @@ def _forget_audit(db: sa.Connection, before: float, limit: int) -> int:
 
 
 def _forget_drafts(db: sa.Connection, before: float, limit: int) -> int:
-    """Delete the oldest drafts, since they hold secrets; return how many."""
+    """Delete the oldest drafts, which contain secrets; return how many."""
     t = tables.drafts
     old = list(db.scalars(sa.select(t.c.id).where(t.c.at < before).order_by(t.c.at).limit(limit)))
     db.execute(sa.delete(t).where(t.c.id.in_(old)))
@@ -73,8 +73,8 @@ def _forget_drafts(db: sa.Connection, before: float, limit: int) -> int:
 def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
     """Return expired deliveries with no open deployments and no app's newest deployment.
 
-    It costs one index search for each of the oldest: there may be millions of decisions, of which
-    hardly any have expired.
+    It costs one index search for each of the oldest: of possibly millions of decisions, hardly any
+    have expired.
     """
     kept = _kept(db)
     found: list[int] = []
@@ -84,7 +84,7 @@ def _over(db: sa.Connection, before: float, limit: int) -> list[int]:
         if row is None:
             break
         seq = row.seq
-        if row.at >= before:  # it may have been decided late, among older ones
+        if row.at >= before:  # it may have been decided late, between older ones
             young += 1
         elif seq not in kept:
             found.append(seq)
@@ -150,14 +150,14 @@ def _release(db: sa.Connection, name: str, owner: str) -> None:
 
 
 def held(db: sa.Connection, name: str, owner: str) -> bool:
-    """Return whether a lease is still held. Not locked: a silent holder must not keep it."""
+    """Return whether a lease is still held, without a lock: a silent holder must not keep it."""
     t = tables.leases
     mine = sa.select(t.c.name).where((t.c.name == name) & (t.c.owner == owner))
     return db.scalar(mine) is not None
 
 
 class Notes(Transactions):
-    """Notes: small facts by their key; one of them is the name of this journal."""
+    """Notes: small facts by key; one of them is the name of this journal."""
 
     async def note(self, key: str, value: str) -> None:
         await self._write(lambda db: _note(db, key, value))
@@ -172,21 +172,21 @@ class Notes(Transactions):
 
 
 def _note(db: sa.Connection, key: str, value: str) -> None:
-    """Store a note in place of the one before."""
+    """Store a note, replacing the last one."""
     t = tables.meta
     if not add_new(db, t, [{"key": key, "value": value}]):
         db.execute(sa.update(t).where(t.c.key == key).values(value=value))
 
 
 def _instance(db: sa.Connection) -> str:
-    """Return this journal's name; make it when it is first asked for."""
+    """Return this journal's name; generate it at the first call."""
     t = tables.meta
     add_new(db, t, [{"key": "instance", "value": secrets.token_hex(8)}])
     return str(db.scalar(sa.select(t.c.value).where(t.c.key == "instance")))
 
 
 MOST = 20_000
-"""Counts that are kept, some megabytes: the last ten hours of a steady flood."""
+"""Counts to keep, some megabytes: the last ten hours of a steady flood."""
 
 DAYS = 30.0
 """Seconds for which counts are kept."""
@@ -209,7 +209,7 @@ class Refusals(Transactions):
 
 
 def _keep(db: sa.Connection, those: Sequence[RefusedWebhooks], now: float) -> None:
-    """Add counts to those that are stored, and drop what is too old or too much."""
+    """Add counts to the stored ones, and delete those that are too old or too many."""
     t = tables.refused
     insert = insert_into(db, t)
     newest = insert.excluded
@@ -222,10 +222,10 @@ def _keep(db: sa.Connection, those: Sequence[RefusedWebhooks], now: float) -> No
 
 
 class Figures(Transactions):
-    """Figures: how much there is, what has ended, and whether the database answers."""
+    """Figures: open work, ended deployments, and whether the database answers."""
 
     async def figures(self) -> JournalFigures:
-        """Return how much is going on now."""
+        """Return how much work is open now."""
         return await self._read(_figures)
 
     async def newest_change(self) -> int:
@@ -239,13 +239,13 @@ class Figures(Transactions):
 
         Raises:
             Unreachable: the database can't be read.
-            Rejected: a newer release has migrated its tables meanwhile.
+            Rejected: a newer release has migrated its tables.
         """
         await self._read(refuse_newer)
 
 
 def _figures(db: sa.Connection) -> JournalFigures:
-    """Return how much is going on now; each figure is read from an index."""
+    """Return how much work is open now; each figure is read from an index."""
     d, f = tables.deployments, tables.feedback
     count = sa.func.count()
     going = [state for state in State if state not in FINAL]
@@ -263,7 +263,7 @@ def _newest_change(db: sa.Connection) -> int:
 
 
 def _ended(after: int) -> sa.Select[Any]:
-    """Return the query for what has ended since; a note after the end is no second end."""
+    """Return the query for deployments ended since; a note after the end does not count again."""
     c, d = tables.changes, tables.deployments
     earlier = tables.changes.alias()
     before = (earlier.c.deployment == c.c.deployment) & (earlier.c.number < c.c.number)

@@ -1,12 +1,12 @@
 """The journal's schema; brought up to date at start-up.
 
-New tables are made as `tables.metadata` describes them, and so is what is missing in those from
-before the first release. Later changes are Alembic migrations in `versions/`. Alembic is imported
-only when one has to run, since it takes as long to import as all the rest of a start.
+New tables are created as `tables.metadata` describes them; tables from before the first release get
+their missing parts the same way. Later changes are Alembic migrations in `versions/`. Alembic is
+imported only if one has to run, since its import takes as long as the rest of a start.
 
-The revision stands for all that is stored, not for the journal alone: a change of the inbox's or
-the workflows' tables that older releases can't work with comes with a revision here as well, if
-only an empty one. An older release then refuses to start, rather than to fail at every webhook.
+The revision covers all stored data, not only the journal: an incompatible change of the inbox's or
+the workflows' tables needs a revision here as well, even if it is empty. An older release then
+refuses to start, instead of failing at every webhook.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ FIRST_RELEASE = "0012"
 """The revision of the first release; those before it only added tables, columns and indexes."""
 
 HEAD = "0014"
-"""The newest revision in `versions/`, whose names count up; a test holds them together."""
+"""The newest revision in `versions/`, whose names count up; a test compares them."""
 
 _version = sa.Table(
     "alembic_version",
@@ -30,11 +30,11 @@ _version = sa.Table(
     sa.Column("version_num", sa.String(32), nullable=False),
     sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
-"""As Alembic itself makes it."""
+"""The table as Alembic itself creates it."""
 
 
 def migrate(engine: sa.Engine) -> bool:
-    """Bring the journal's tables to `HEAD`; True when something was done.
+    """Bring the journal's tables to `HEAD`; return whether anything was done.
 
     Safe from any number of processes at once: one does it, the others wait.
 
@@ -48,7 +48,7 @@ def migrate(engine: sa.Engine) -> bool:
         db = connection.execution_options(**{WRITES: True})
         with db.begin():
             lock(db, "migrate")
-            if _done(db):  # another was faster
+            if _done(db):  # another process was faster
                 return False
             _upgrade(db)
     return True
@@ -95,7 +95,7 @@ def _stamp(db: sa.Connection) -> None:
 
 
 def refuse_newer(db: sa.Connection) -> str | None:
-    """Return the revision of the tables, None where there are none.
+    """Return the revision of the tables; None if there are none.
 
     Raises:
         Rejected: a newer release has made them.

@@ -1,10 +1,10 @@
-"""The fast way for webhooks: plain requests, without a framework in between.
+"""The fast path for webhooks: plain requests, without a framework.
 
-A webhook is a POST with a Content-Length, and hosts send nothing else. Such a request is read here,
-in half the time that aiohttp takes. Whatever is not as plain (other routes and methods, chunks,
-`Expect`, upgrades, a header twice, anything that is not quite HTTP) is left to aiohttp, with the
-very bytes that have come: from then on the connection is aiohttp's. So the fast way has to be right
-only about what it takes, and every guard holds on both.
+A webhook is a POST with a Content-Length, and hosts send nothing else. The fast path reads such a
+request in half of aiohttp's time. Any other request (other routes and methods, chunks, `Expect`,
+upgrades, a duplicate header, malformed HTTP) is handed to aiohttp, with the received bytes; from
+then on the connection is aiohttp's. So the fast path only has to be right about the requests it
+accepts, and both paths enforce every limit.
 
-`connections` holds a listener's connections and reads heads; `webhooks` reads, keeps and answers.
+`connections` manages a listener's connections and reads heads; `webhooks` reads, keeps and answers.
 """

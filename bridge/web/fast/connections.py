@@ -1,4 +1,4 @@
-"""The connections of the fast way: limits, time-outs, and the head of a plain webhook."""
+"""The connections of the fast path: limits, time-outs, and the head of a plain webhook."""
 
 import asyncio
 import logging
@@ -16,18 +16,18 @@ from bridge.web.hooks import Hooks
 
 
 class Aiohttp(Protocol):
-    """The part of `aiohttp.web.Server` that is used."""
+    """The part of `aiohttp.web.Server` that we use."""
 
     def __call__(self) -> asyncio.Protocol:
         """Make the protocol of another connection."""
 
 
 class Caller(Protocol):
-    """A connection, as the door sees it.
+    """A connection, as `QuickDoor` sees it.
 
     Attributes:
-        keeping: whether it has sent all of a body, and waits for the answer.
-        waiting: what it waits for, if it does: memory, or the disk.
+        keeping: whether it has sent a complete body, and waits for the response.
+        waiting: what it waits for, if anything: memory, or the disk.
     """
 
     keeping: bool
@@ -38,25 +38,23 @@ class Caller(Protocol):
         """Return its client: an address."""
 
     def close_when_idle(self) -> None:
-        """Take nothing more; running requests are answered."""
+        """Accept nothing more; finish running requests."""
 
     def abort(self) -> None:
         """Close at once."""
 
 
 class QuickDoor:
-    """Knows all connections of a listener, and closes them; it makes none of them.
+    """Tracks all connections of a listener, and closes them; it does not create them.
 
     Args:
-        hosts: those whose webhooks may come the fast way.
-        aiohttp: makes the protocol of connections that are left to it.
+        hosts: those whose webhooks may use the fast path.
+        aiohttp: creates the protocol of connections that are handed to it.
         keepalive: seconds that a connection may be silent, or take for its headers.
-        most: connections at a time, of which aiohttp has no more than half. A new one beyond them
-            replaces
-            the one that has been silent longest, or has been sending its body longest: idle
-                connections
-            can't starve new ones.
-        closed: called for each one that is replaced.
+        most: connections at a time, of which aiohttp has at most half. At the limit, a new one
+            replaces the one that has been idle longest, or has been sending its body longest, so
+            idle connections can't starve new ones.
+        closed: called for each connection that is replaced.
     """
 
     def __init__(
@@ -86,7 +84,7 @@ class QuickDoor:
             self._drop_one(connection)
 
     def _drop_one(self, newest: Caller) -> None:
-        """Close one; the newest only if all others have sent what they have to send."""
+        """Close one; the newest only if all others have sent complete requests."""
         for one in self.connections:
             if one is not newest and not one.keeping:
                 del self.connections[one]
@@ -103,19 +101,19 @@ class QuickDoor:
         self._crowd.closed(limit=self.most, client=connection.client, connections=there)
 
     def heard(self, connection: Caller) -> None:
-        """Note that a request of it has begun, or was answered."""
+        """Note that one of its requests has begun, or was answered."""
         if connection in self.connections:
             self.connections.move_to_end(connection)
 
     def date(self) -> bytes:
-        """Return the Date header, made once a second."""
+        """Return the Date header, generated once a second."""
         now = int(time.time())
         if self._date[0] != now:
             self._date = now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode()
         return self._date[1]
 
     async def stop(self, patience: float) -> None:
-        """Finish what is being kept, for so many seconds; then close what is still open."""
+        """Finish pending writes, for at most `patience` seconds; then close the rest."""
         self._crowd.end()
         for connection in list(self.connections):
             connection.close_when_idle()
@@ -134,7 +132,7 @@ _STATUS_LINES = {
 
 
 class Connection(asyncio.Protocol):
-    """A connection that the door knows, until it ends or is left to aiohttp."""
+    """A tracked connection, until it ends or is handed to aiohttp."""
 
     __slots__ = (
         "_closes", "_door", "_idle_since", "_paused", "_timer", "_transport", "keeping", "waiting",
@@ -144,20 +142,20 @@ class Connection(asyncio.Protocol):
         self._door = door
         self._transport: Any = None
         self._closes = self._paused = False
-        self.keeping = False  # a body that has come completely
+        self.keeping = False  # a complete body
         self._idle_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.waiting: asyncio.Future[Any] | None = None  # for memory, or for the disk
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a new connection."""
+        """Accept a new connection."""
         self._transport = transport
         self._door.opened(self)
         self._idle_since = self._door.loop.time()
         self._timer = self._door.loop.call_later(self._door.keepalive, self._look_at_time)
 
     def eof_received(self) -> bool:
-        """Take the end of the input; the answer is still sent."""
+        """Note the end of the input; the response is still sent."""
         self._closes = True
         return self.waiting is not None
 
@@ -188,7 +186,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        """Return whether nothing of it is under way but, at most, a request's headers."""
+        """Return whether nothing but, at most, a request's headers is in progress."""
         return self.waiting is None
 
     def close_when_idle(self) -> None:
@@ -207,7 +205,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _look_at_time(self) -> None:
-        """Close a connection that was silent for too long, or takes too long for its headers."""
+        """Close a connection that was silent for too long, or is too slow with its headers."""
         left = self._door.keepalive - (self._door.loop.time() - self._idle_since)
         if not self.idle:
             left = self._door.keepalive
@@ -225,8 +223,8 @@ class Connection(asyncio.Protocol):
 # ── the head ─────────────────────────────────────────────────────────────────────────────────────
 
 MOST_HEAD, MOST_LINES = 8000, 100
-"""Bytes and lines of headers that are read here: aiohttp takes as many in a single line, and some
-more lines, so what exceeds this is left to it."""
+"""Bytes and lines of headers that the fast path reads: aiohttp accepts that many bytes in a single
+line, and some more lines, so larger heads are handed to it."""
 
 _BEGINS = b"POST /hooks/"
 _LINES = re.compile(rb"(?:[!#-'*+\-.0-9A-Z^-z|~]+:[\t -~]*\r\n)*").fullmatch
@@ -235,7 +233,7 @@ _NOT_PLAIN = frozenset({"transfer-encoding", "expect", "upgrade", "te", "trailer
 
 
 class Headers(dict[str, str]):
-    """Headers by name, whatever its case."""
+    """Headers by case-insensitive name."""
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a header, as any mapping does."""
@@ -250,7 +248,7 @@ class Headers(dict[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What comes before a body; `closes`: the sender wants the connection closed after it."""
+    """The head of a request; `closes`: the sender wants the connection closed afterwards."""
 
     host: str
     headers: Headers
@@ -259,10 +257,10 @@ class Head:
 
 
 def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
-    """Read the head of a plain webhook, with its last line's end; return None if it is none. Pure.
+    """Read the head of a plain webhook, with its last line's end; None for others. Pure.
 
     Args:
-        hosts: by their whole request line.
+        hosts: by their full request line.
     """
     line, _, rest = raw.partition(b"\r\n")
     host = hosts.get(line)
@@ -290,5 +288,5 @@ def read_head(raw: bytes, hosts: dict[bytes, str]) -> Head | None:
 
 
 def begins_plainly(data: bytes) -> bool:
-    """Return whether the beginning of a head may become a plain webhook's."""
+    """Return whether a partial head may become a plain webhook's."""
     return data[: len(_BEGINS)] == _BEGINS[: len(data)]

@@ -27,19 +27,19 @@ log = logging.getLogger(__name__)
 INTERNAL = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
 MOST_AHEAD = 64 * 1024
-"""Bytes that are read ahead of an answer; then the sender has to wait."""
+"""Bytes to read ahead of a response; then the sender has to wait."""
 
 _END = b"\r\n\r\n"
 
 
 class WebhookConnection(Connection):
-    """Head, body, answer, and again."""
+    """Reads head and body, answers, and starts again."""
 
     __slots__ = ("_ahead", "_arrival", "_body", "_head", "_holds_room", "_waits_for_body")
 
     def __init__(self, door: QuickDoor) -> None:
         super().__init__(door)
-        self._ahead = b""  # received bytes that were not read yet
+        self._ahead = b""  # received but unread bytes
         self._head: tuple[Head, Envelope] | None = None
         self._body: bytearray | None = None  # while it arrives
         self._arrival: Arrival | None = None  # of a small one
@@ -49,13 +49,13 @@ class WebhookConnection(Connection):
     # ── events of the transport ───────────────────────────────────────────
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Note that it is gone; what is being kept is kept all the same."""
+        """Note that it is gone; a pending write still finishes."""
         self._let_go()
         self._no_more_of_body()
         self._ahead = b""
 
     def data_received(self, data: bytes) -> None:
-        """Take some bytes."""
+        """Receive some bytes."""
         if self._body is not None:
             self._more_of_body(data)
         elif self.waiting is not None:
@@ -67,13 +67,13 @@ class WebhookConnection(Connection):
 
     @property
     def idle(self) -> bool:
-        """Note the end of the input: no body arrives either."""
+        """Return whether it is idle, i.e. no body is arriving either."""
         return super().idle and self._body is None
 
     # ── head ──────────────────────────────────────────────────────────────
 
     def _look(self, data: bytes) -> None:
-        """Read what has come since the last answer."""
+        """Read the bytes received since the last response."""
         end = data.find(_END, 0, MOST_HEAD)
         if end < 0:
             self._ahead = data
@@ -201,7 +201,7 @@ class WebhookConnection(Connection):
             self.waiting = self._door.loop.create_task(self._kept(body))
 
     def _put(self, body: Body) -> None:
-        """Keep a small one with a callback, since a task costs as much as a signature."""
+        """Keep a small body with a callback, because a task costs as much as a signature."""
         assert self._head is not None
         head, envelope = self._head
         try:
@@ -219,7 +219,7 @@ class WebhookConnection(Connection):
             self._is_kept(receipt(delivery, done.result()))
 
     async def _kept(self, body: Body) -> None:
-        """Keep a large one, or one that finds no memory."""
+        """Keep a large body, or one that found no memory."""
         assert self._head is not None
         head, envelope = self._head
         trace.follow(envelope.id)
@@ -240,7 +240,7 @@ class WebhookConnection(Connection):
             if isinstance(error, BridgeError):
                 self._refuse(head, envelope.event, error)
                 return
-            # A bug; without an answer the sender would wait for its time-out.
+            # A bug; without a response the sender would wait for its time-out.
             log.error("a webhook could not be kept", exc_info=error)
             self._answer(INTERNAL, error_body(FAILED_INSIDE), closes=True)
 

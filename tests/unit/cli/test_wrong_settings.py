@@ -140,7 +140,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         for file in ("", "_FILE"):
             every = dict.fromkeys([name + file for name in variables()], empty)
             assert read_settings(None, every) == nothing
-    assert "- An empty variable counts as not set, as Compose passes " in SETTINGS
+    assert "- An empty variable counts as not set, because Compose passes " in SETTINGS
 
 
 def test_an_empty_variable_leaves_the_file_alone(cli: Cli) -> None:
