@@ -9,9 +9,10 @@ form against the port instead, and its behaviour against the same facts.
 import asyncio
 import inspect
 import sqlite3
+from asyncio import Future
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -491,8 +492,10 @@ class _JournalInMemory(SqlJournal):
 
 
 class _AtOnce(Executor):
+    """Runs in the loop's own thread, and so need not wake the loop to hand the result over."""
+
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        future: Future[Any] = Future()
+        future: Future[Any] = asyncio.get_running_loop().create_future()
         try:
             future.set_result(fn(*args, **kwargs))
         except Exception as error:  # noqa: BLE001 - whoever waits for it gets it

@@ -417,6 +417,7 @@ async def test_a_journal_that_is_away_for_a_while_loses_no_cancel(stage: Stage) 
     assert (await stage.now(new)).state is State.CANCELLED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["ours", "queued", "running"])
 async def test_death_at_any_moment_leaves_a_cancel_that_goes_on(state: str) -> None:
     moment = 0

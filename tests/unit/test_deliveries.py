@@ -443,6 +443,7 @@ async def test_stores_that_are_away_park_nothing_and_lose_nothing(desk: Desk, st
     assert desk.flows.ids(DEPLOYMENT_FLOW)[-1] == deployment(seqs[-1]).id
 
 
+@pytest.mark.slow
 async def test_death_at_any_moment_decides_and_starts_everything_once(tmp_path: Path) -> None:
     moment, died = 0, True
     while died:
@@ -499,6 +500,7 @@ async def test_a_push_of_an_unknown_repository_waits_for_a_newer_reading(desk: D
     assert (found.state, found.attempts) == (DeliveryState.IGNORED, 0)
 
 
+@pytest.mark.slow
 async def test_pushes_of_a_repository_that_no_app_uses_do_not_have_the_apps_read_for_ever(
     desk: Desk,
 ) -> None:

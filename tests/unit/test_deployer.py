@@ -1290,6 +1290,7 @@ async def lives(stage: Stage, deaths: list[int], down: float = 3.0) -> Deploymen
     return await stage.now(new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_death_at_any_moment_never_asks_twice(name: str) -> None:
     whole = scene(name)
@@ -1309,6 +1310,7 @@ async def test_death_at_any_moment_never_asks_twice(name: str) -> None:
         assert (ended.state, ended.deployed_commit) == (expected.state, expected.deployed_commit)
 
 
+@pytest.mark.slow
 @given(
     deaths=st.lists(st.integers(1, 24), min_size=2, max_size=6),
     down=st.sampled_from([0.0, 1.0, 30.0]),

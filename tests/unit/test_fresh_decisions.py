@@ -315,6 +315,7 @@ async def test_only_the_apps_of_the_pushed_repository_are_read(desk: Desk) -> No
     assert set(desk.server.reads) == {"web", "api"}
 
 
+@pytest.mark.slow
 async def test_a_burst_of_pushes_to_300_apps_reads_no_more_than_the_budget(desk: Desk) -> None:
     desk.server.add(*(f"app-{n}" for n in range(298)))
     await desk.catalog.refresh()

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,8 +80,7 @@ MAY_NAME_A_BACKEND = {
 
 def naming(source: str, words: Collection[str] = HOSTS_AND_CHATS) -> Iterator[tuple[int, str]]:
     """Every place of a source that names a provider, but for comments and docstrings."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
+    for node in ast.walk(_without_docstrings(source)):
         for text in _texts(node):
             said = OUR_OWN_NAME.sub("", text.lower())
             if any(word in said for word in words):
@@ -96,14 +96,15 @@ def _texts(node: ast.AST) -> Iterator[str]:
             yield found
 
 
-def _without_docstrings(source: str) -> str:
-    """The source with all texts taken out that stand alone, as docstrings do."""
+@cache
+def _without_docstrings(source: str) -> ast.Module:
+    """The tree of a source, with all texts taken out that stand alone, as docstrings do."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [one for one in body if not _is_docstring(one)] or [ast.Pass()]  # type: ignore[attr-defined]
-    return ast.unparse(ast.fix_missing_locations(tree))
+    return tree
 
 
 def _is_docstring(node: ast.AST) -> bool:
@@ -125,7 +126,7 @@ def faults(module: str, source: str) -> list[str]:
         if not any(_inside(module, one) for one in allowed)
         for word in all_words
     } - {own.rpartition(".")[2] for own in OWN if _inside(module, own)}
-    return [f"{module} names {text!r}" for _, text in naming(_without_docstrings(source), words)]
+    return [f"{module} names {text!r}" for _, text in naming(source, words)]
 
 
 def test_no_module_outside_a_provider_s_folder_names_it() -> None:
@@ -141,7 +142,7 @@ def test_no_module_outside_a_provider_s_folder_names_it() -> None:
 def test_only_modules_that_need_it_may_name_a_provider(allowed: str, words: set[str]) -> None:
     those = [source for name, source in modules() if _inside(name, allowed)]
 
-    assert any(any(naming(_without_docstrings(source), words)) for source in those)
+    assert any(any(naming(source, words)) for source in those)
 
 
 @pytest.mark.parametrize(

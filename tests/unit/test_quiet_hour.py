@@ -15,6 +15,8 @@ from bridge.storage.journal import SqlJournal
 from tests.fakes.dokploy import CountingDokploy
 from tests.fakes.journey import ManualClock
 
+pytestmark = pytest.mark.slow
+
 EVERY = 60.0
 SOON = 300.0
 """Seconds in which a changed repository is known."""

@@ -301,7 +301,7 @@ _TESTS = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.lists(_TESTS, min_size=1, max_size=3).map(" ".join), _VERSIONS)
 @example(">1.2.3-rc.1 <1.2.3", Version(1, 2, 3, "rc.2"))
 def test_a_range_that_holds_a_version_is_not_called_empty(text: str, version: Version) -> None:

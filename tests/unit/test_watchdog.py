@@ -85,7 +85,7 @@ def test_an_open_record_is_idle_since_the_first_of_an_unbroken_run_of_looks() ->
 FAILED_LOOK = None
 SHOWN = st.sampled_from([FAILED_LOOK, GONE, GONE, GONE, JOB, BUILDS, UNTOLD, BLOCKED, UNCLOSED])
 LOOKS = st.lists(st.tuples(st.sampled_from([0.5, 2.0, 5.0, 40.0]), SHOWN), min_size=1, max_size=40)
-enough = settings(max_examples=300)
+enough = settings(max_examples=3 * settings().max_examples)
 
 
 @dataclass(frozen=True)

@@ -547,6 +547,7 @@ def with_a_clock_that_is(
 # ── whatever takes a job out of the queue ────────────────────────────────────
 
 
+@pytest.mark.slow
 @given(
     cause=st.sampled_from(["a person", "an outage", "a restart"]),
     behind=st.sampled_from([None, "app-other", "app-web"]),

@@ -1,9 +1,6 @@
 """Help and completion: examples that can be copied, and names of apps while one types."""
 
 import shlex
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -79,55 +76,3 @@ def test_a_postgres_that_is_away_completes_nothing_and_says_nothing(
 
     assert complete_app(typer.Context(TREE), "sh") == []
     assert capsys.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("shell", "words"),
-    [("bash", "dokploy-bridge why sh"), ("zsh", "dokploy-bridge logs sh"), ("fish", "x deploy sh")],
-)
-def test_the_shells_get_them_quickly(filled: Cli, shell: str, words: str) -> None:
-    environment = {
-        "PATH": "",
-        "_DOKPLOY_BRIDGE_COMPLETE": f"complete_{shell}",
-        "COMP_WORDS": words,
-        "COMP_CWORD": "2",
-        "_TYPER_COMPLETE_ARGS": words,
-        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-        "PYTHONPATH": str(ROOT),
-    }
-    began = time.process_time()
-    done = subprocess.run(
-        [sys.executable, "-m", "bridge"],
-        cwd=filled.folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=10,
-    )
-
-    assert "shop/docs" in done.stdout
-    assert "shop/web" in done.stdout
-    assert done.stderr == ""
-    assert time.process_time() - began < 1.0
-
-
-def test_completing_imports_nothing_heavy(filled: Cli) -> None:
-    heavy = "aiohttp sqlalchemy dbos httpx pydantic yaml alembic psycopg"
-    script = (
-        "import sys, typer; from bridge.cli.completing import complete_app;"
-        "from bridge.cli.root import app;"
-        "assert complete_app(typer.Context(typer.main.get_command(app)), 'sh');"
-        f"sys.exit(', '.join(m for m in {heavy.split()!r} if m in sys.modules))"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=filled.folder,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.stderr.strip() == ""

@@ -13,6 +13,7 @@ from tests.worlds.feedback_stage import TIMING, Stage, until
 # ── death, and several processes ─────────────────────────────────────────────
 
 
+@pytest.mark.slow
 async def test_dying_at_any_moment_loses_nothing_and_remembers_what_was_kept(
     stage: Stage,
 ) -> None:

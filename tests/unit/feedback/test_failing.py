@@ -159,6 +159,7 @@ async def test_a_refusal_of_what_was_so_before_does_not_park_what_is_so_now(stag
     assert stage.place.shown[f"card {id_}"] == ["asked"]
 
 
+@pytest.mark.slow
 async def test_after_a_day_of_failing_it_is_parked_and_the_next_change_begins_anew(
     stage: Stage,
 ) -> None:

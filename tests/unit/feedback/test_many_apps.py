@@ -131,6 +131,7 @@ async def test_a_push_to_many_apps_keeps_every_limit_and_the_last_states_arrive(
     assert f"{APPS} deployed" in body
 
 
+@pytest.mark.slow
 async def test_the_comment_of_many_apps_is_edited_a_few_times_a_minute(many: Repository) -> None:
     await many.pushed(20)
     await many.built()
@@ -166,6 +167,7 @@ async def test_skipped_apps_write_no_status_and_the_comment_tells_of_them(
     assert len(many.api.times) <= 15
 
 
+@pytest.mark.slow
 async def test_skipped_apps_write_statuses_where_that_is_asked_for(
     clock: ManualClock, journal: SqlJournal
 ) -> None:

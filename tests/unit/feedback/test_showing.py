@@ -25,6 +25,7 @@ async def test_a_change_is_shown_once_and_only_once(stage: Stage) -> None:
     assert (await stage.of(f"card {id_}")).due_at is None
 
 
+@pytest.mark.slow
 async def test_a_burst_of_changes_is_few_showings_and_the_right_one_last(stage: Stage) -> None:
     id_ = await stage.deployed()
     for number in range(300):

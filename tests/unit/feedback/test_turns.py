@@ -123,6 +123,7 @@ async def written_beside_comments_that_always_change(stage: Stage, seconds: int)
     return written
 
 
+@pytest.mark.slow
 async def test_statuses_get_their_turn_beside_comments_that_always_change(stage: Stage) -> None:
     written = await written_beside_comments_that_always_change(stage, 64)
 
@@ -130,6 +131,7 @@ async def test_statuses_get_their_turn_beside_comments_that_always_change(stage:
     assert written.count("skipped") >= 3
 
 
+@pytest.mark.slow
 async def test_a_comment_waits_for_one_of_two_hundred_statuses_at_most(stage: Stage) -> None:
     written = await written_beside_comments_that_always_change(stage, 64)
 

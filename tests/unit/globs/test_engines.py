@@ -29,7 +29,11 @@ EXPRESSIONS = st.recursive(
     ),
     max_leaves=8,
 )
-QUICKLY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+QUICKLY = settings(
+    max_examples=2 * settings().max_examples,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 PIECES = [
     *("a", "b", "/", ".", "*", "**", "?", "!", "+", "@", "(", ")", "[", "]", "{", "}", "|", ","),

@@ -11,7 +11,7 @@ from bridge.core.matching import Glob, GlobError, GlobThrows, Meter, watch_paths
 from bridge.core.matching.anchors import Anchor, AnchorKind, outline
 from bridge.core.matching.watch_paths import Hit, WatchIndex, WatchPaths
 
-SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 WORDS = ["a", "b", "ab", ".a", "a.b", "src", "md", "x.md", "..", "é", "a b"]
 SEGMENTS = st.one_of(

@@ -1,0 +1,133 @@
+"""The command as a process of its own: what it imports, its pipes, and the folders it makes."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Cli, filled, filled_once
+
+__all__ = ["filled", "filled_once"]
+
+ROOT = Path(__file__).parents[2]
+STRANGER = 54_321
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    heavy = "aiohttp sqlalchemy dbos httpx pydantic yaml alembic"
+    script = (
+        "import sys; import bridge.cli.root;"
+        f"sys.exit(', '.join(m for m in {heavy.split()!r} if m in sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.stderr.strip() == ""
+
+
+def test_completing_imports_nothing_heavy(filled: Cli) -> None:
+    heavy = "aiohttp sqlalchemy dbos httpx pydantic yaml alembic psycopg"
+    script = (
+        "import sys, typer; from bridge.cli.completing import complete_app;"
+        "from bridge.cli.root import app;"
+        "assert complete_app(typer.Context(typer.main.get_command(app)), 'sh');"
+        f"sys.exit(', '.join(m for m in {heavy.split()!r} if m in sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=filled.folder,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("shell", "words"),
+    [("bash", "dokploy-bridge why sh"), ("zsh", "dokploy-bridge logs sh"), ("fish", "x deploy sh")],
+)
+def test_the_shells_get_them_quickly(filled: Cli, shell: str, words: str) -> None:
+    environment = {
+        "PATH": "",
+        "_DOKPLOY_BRIDGE_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": words,
+        "COMP_CWORD": "2",
+        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "PYTHONPATH": str(ROOT),
+    }
+    began = time.process_time()
+    done = subprocess.run(
+        [sys.executable, "-m", "bridge"],
+        cwd=filled.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=10,
+    )
+
+    assert "shop/docs" in done.stdout
+    assert "shop/web" in done.stdout
+    assert done.stderr == ""
+    assert time.process_time() - began < 1.0
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    shell = f"{sys.executable} -m bridge config schema | head -c 1"
+
+    done = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert (done.stdout, done.stderr) == ("{", "")
+
+
+def test_what_the_bridge_makes_nobody_else_may_write_to_whatever_is_set(tmp_path: Path) -> None:
+    script = (
+        f"umask 000; {sys.executable} -m bridge migrate && {sys.executable} -m bridge config check"
+    )
+
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"BRIDGE_DATA": "a/data", "PYTHONPATH": str(ROOT)},
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_mounted_folder_may_belong_to_whoever_it_belongs_to_outside(tmp_path: Path) -> None:
+    """A container that runs as root has a folder of one of the machine's users mounted."""
+    if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    (tmp_path / "data").mkdir()
+    check = f"{sys.executable} -m bridge config check"
+    script = (
+        "set -e; mount -t tmpfs -o mode=700 none data; mkdir data/embedded;"
+        f" chown {STRANGER} data data/embedded; {check};"
+        f" chown {STRANGER + 1} data/embedded; ! {check}"
+    )
+
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"BRIDGE_DATA": "data", "PYTHONPATH": str(ROOT)},
+    )
+
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+    assert f"data/embedded belongs to another user ({STRANGER + 1})" in done.stderr
