@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 
 from bridge.listening.log import RateLimitedLog
-from tests.e2e.test_doors import BODY, MIB, Door, Opened, _read, door, head_of, opened, signed
 from tests.unit.embedded.support import until
+from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed
 from tests.worlds.quota import Quota
-
-__all__ = ["door", "opened"]  # fixtures of this file, too
 
 Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -120,7 +118,7 @@ async def test_what_has_come_of_small_bodies_is_bounded_and_the_oldest_of_them_g
     async with connected(door, *[half] * 3) as wires:
         await asyncio.sleep(0.2)
         assert (await door.post("/hooks/github", signed(**way))).status == 202
-        first = await _read(wires[0][0])
+        first = await read(wires[0][0])
 
     assert first.status == 503
     assert "too much is arriving at once" in first.error
@@ -186,13 +184,13 @@ async def test_of_those_that_have_to_go_the_longest_silent_is_the_first(
         writer.write(
             head_of("POST /hooks/github", signed() | {"Content-Length": str(len(BODY))}) + BODY
         )
-        assert (await _read(reader)).status == 202
+        assert (await read(reader)).status == 202
         async with connected(door, b""):
             assert await wires[1][0].read() == b""
             writer.write(
                 head_of("POST /hooks/github", signed() | {"Content-Length": str(len(BODY))}) + BODY
             )
-            assert (await _read(reader)).status == 200
+            assert (await read(reader)).status == 200
 
 
 async def test_who_sends_ahead_without_end_has_to_wait(door: Door) -> None:
@@ -206,7 +204,7 @@ async def test_who_sends_ahead_without_end_has_to_wait(door: Door) -> None:
     most = 0
     async with connected(door, requests) as ((reader, _),):
         for _ in range(many):
-            answer = await _read(reader)
+            answer = await read(reader)
             assert answer.status == 202
             assert door.server._door is not None
             most = max(most, *(len(one._ahead) for one in door.server._door.connections))
@@ -241,7 +239,7 @@ async def test_a_body_that_trickles_in_is_cut_off(opened: Opened) -> None:
     door = await opened(timeout=0.3)
     async with connected(door, begun(10_000)) as ((reader, writer),):
         before = time.monotonic()
-        answer = asyncio.create_task(_read(reader))
+        answer = asyncio.create_task(read(reader))
         while not answer.done():
             writer.write(b"x")
             await asyncio.sleep(0.02)
