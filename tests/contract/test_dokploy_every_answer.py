@@ -217,7 +217,7 @@ def answering(class_: str) -> list[str]:
     return [name for name in ROWS if expected_of(name) == class_]
 
 
-Told = Callable[[str], Awaitable[BridgeError | None]]
+Told = Callable[..., Awaitable[BridgeError | None]]
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ class Ref:
 
     async def stands_at(self) -> str | None:
         newest = await self._journal.newest_push(self.key)
-        return newest and newest.after
+        return newest.after if newest else None
 
 
 @pytest.fixture

@@ -203,7 +203,7 @@ async def test_every_procedure_that_was_recorded_is_replayed_or_has_its_reason()
 
 
 def url_of(name: str) -> str:
-    return ROWS[name]["request"]["url"].removeprefix("/api/").partition("?")[0]
+    return str(ROWS[name]["request"]["url"]).removeprefix("/api/").partition("?")[0]
 
 
 def differences(recorded: Any, ours: Any, where: str = "answer") -> list[str]:

@@ -29,7 +29,7 @@ from tests.worlds.quota import Quota
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
 @pytest.mark.parametrize("name", ["X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event"])
 async def test_what_only_looks_like_github_is_refused(
-    door: Door, way: dict[str, str], name: str
+    door: Door, way: dict[str, Any], name: str
 ) -> None:
     """Gitea and Forgejo send GitHub's headers too, and list no more than five commits."""
     answer = await door.post("/hooks/github", signed(**way) | {name: "push"})
@@ -41,7 +41,7 @@ async def test_what_only_looks_like_github_is_refused(
 
 
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
-async def test_a_request_without_a_host_is_refused(door: Door, way: dict[str, str]) -> None:
+async def test_a_request_without_a_host_is_refused(door: Door, way: dict[str, Any]) -> None:
     """As HTTP/1.1 has it (RFC 9112, 3.2)."""
     headers = signed(**way) | {"Content-Length": str(len(BODY))}
     answer = await door.knock(
@@ -94,7 +94,7 @@ async def test_what_is_authentic_is_kept_and_the_second_time_known(
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
 @pytest.mark.parametrize("size", [10, 300_000])
 async def test_another_body_under_a_known_id_is_taken(
-    door: Door, way: dict[str, str], size: int
+    door: Door, way: dict[str, Any], size: int
 ) -> None:
     """Whoever may send something can't hide a push by sending its id first."""
     guessed, real = b"x" * size, b"y" * size

@@ -94,12 +94,13 @@ async def test_who_only_holds_connections_keeps_nobody_out(
         assert [answer.status for answer in answers] == [202] * 20
         assert door.server._door is not None
         assert len(door.server._door.connections) <= 30
-        assert len(door.server._door.aiohttp.connections) <= 15
+        aiohttp: Any = door.server._door.aiohttp
+        assert len(aiohttp.connections) <= 15
 
 
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
 async def test_small_bodies_that_do_not_come_keep_nobody_out(
-    opened: Opened, way: dict[str, str]
+    opened: Opened, way: dict[str, Any]
 ) -> None:
     """Announcing is free, so it takes no room from those who send."""
     door = await opened(max_in_flight=4 * MIB, patience=1)
@@ -111,7 +112,7 @@ async def test_small_bodies_that_do_not_come_keep_nobody_out(
 
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
 async def test_what_has_come_of_small_bodies_is_bounded_and_the_oldest_of_them_goes(
-    opened: Opened, way: dict[str, str]
+    opened: Opened, way: dict[str, Any]
 ) -> None:
     door = await opened(max_in_flight=4 * MIB, timeout=60)
     half = begun(MIB // 4, **way) + b"x" * (MIB // 5)
@@ -151,7 +152,8 @@ async def test_who_only_holds_connections_keeps_nobody_from_what_aiohttp_serves(
         health = head_of("GET /healthz", {"Connection": "close"})
         answers = [await door.knock(health) for _ in range(20)]
         assert door.server._door is not None
-        both = len(door.server._door.connections) + len(door.server._door.aiohttp.connections)
+        aiohttp: Any = door.server._door.aiohttp
+        both = len(door.server._door.connections) + len(aiohttp.connections)
 
     assert [answer.status for answer in answers] == [200] * 20
     assert both <= 30
@@ -207,7 +209,8 @@ async def test_who_sends_ahead_without_end_has_to_wait(door: Door) -> None:
             answer = await read(reader)
             assert answer.status == 202
             assert door.server._door is not None
-            most = max(most, *(len(one._ahead) for one in door.server._door.connections))
+            connections: Any = door.server._door.connections
+            most = max(most, *(len(one._ahead) for one in connections))
 
     assert len(requests) > MIB
     assert most < MIB // 2

@@ -136,7 +136,8 @@ async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     made: list[Door] = []
 
     async def open_door(hosts: dict[str, GitHost] | None = None, **limits: Any) -> Door:
-        served = {"github": GitHub([SECRET]), "gitlab": GitLab([TOKEN])} if hosts is None else hosts
+        both: dict[str, GitHost] = {"github": GitHub([SECRET]), "gitlab": GitLab([TOKEN])}
+        served = both if hosts is None else hosts
         inbox = SqliteInbox(tmp_path / "inbox.sqlite")
         await inbox.start()
         app = routes(Ingest(served, inbox, time.time), HOSTS, BodyLimits(**limits), {})
