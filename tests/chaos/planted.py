@@ -202,7 +202,7 @@ def tokens_come_again() -> None:
     from bridge.core.lifecycle import app_of
     from bridge.pipeline import meaning
 
-    token_for = _put(meaning, "token_for", lambda _salt, id_: token_for("", app_of(id_)))
+    token_for: Any = _put(meaning, "token_for", lambda _salt, id_: token_for("", app_of(id_)))
 
 
 def newest_goes_first() -> None:
@@ -238,11 +238,12 @@ def what_goes_on_is_enough() -> None:
     def oldest(db: Any, new: Any, now: float) -> None:
         of_app = (t.c.app_id == new.app_id) & t.c.state.not_in(FINAL)
         if (first := db.scalar(sa.select(t.c.id).where(of_app).limit(1))) is None:
-            return add(db, new, now)
+            add(db, new, now)
+            return
         facts = moves._superseded(first)
         new = replace(new, state=State.SUPERSEDED, finished_at=now, **facts)
         db.execute(sa.insert(t), [moves.deployment_row(new)])
-        return moves._note(db, new.id, new.seq, now, new.state, new.note)
+        moves._note(db, new.id, new.seq, now, new.state, new.note)
 
     add = _put(moves, "add_deployment", oldest)
 

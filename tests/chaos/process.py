@@ -31,7 +31,7 @@ def _let_clock_jump(file: Path) -> None:
     seconds, nanoseconds = time.time, time.time_ns
 
     def time_() -> float:
-        return seconds() + _OFFSET.unpack_from(offset)[0]
+        return seconds() + float(_OFFSET.unpack_from(offset)[0])
 
     def time_ns() -> int:
         return nanoseconds() + int(_OFFSET.unpack_from(offset)[0] * 1e9)

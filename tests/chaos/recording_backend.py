@@ -210,7 +210,7 @@ class RecordingBackend(Builder):
             await asyncio.sleep(self.chance.uniform(0, LATE))
             return await handler(request)
         await asyncio.sleep(self.chance.choice((0, 0, LATE)))
-        said = {"message": "Unauthorized"}
+        said: dict[str, Any] = {"message": "Unauthorized"}
         if self.chance.random() < 0.3:
             data = {"code": "UNAUTHORIZED", "httpStatus": 401, "path": procedure}
             said = {"message": "UNAUTHORIZED", "code": "UNAUTHORIZED", "data": data}

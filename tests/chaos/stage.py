@@ -26,7 +26,8 @@ from tests.chaos.recording_backend import RecordingBackend, recording_backend
 from tests.chaos.sender import Sender
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository
-from tests.fakes.slack.server import BOT_TOKEN, FakeSlack, running_slack
+from tests.fakes.slack.methods import BOT_TOKEN
+from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, TOKEN
 from tests.worlds.postgres import Server
@@ -267,17 +268,17 @@ def _senders(
 ) -> list[Sender]:
     """One for each branch that is pushed to; the last two push seldom."""
 
-    def sender(branch: str, apps: list[str], origin: Origin, *pause: float) -> Sender:
+    def sender(branch: str, apps: list[str], origin: Origin, pause: tuple[float, float]) -> Sender:
         repository = repositories[origin.repository]
         return Sender(branch, apps, lambda: fleet.urls, repository, chance, pause, origin)
 
     made = [
-        sender(branch, [app for app in branches if branches[app] == branch], MONO, 0.05, 0.4)
+        sender(branch, [app for app in branches if branches[app] == branch], MONO, (0.05, 0.4))
         for branch in BRANCHES
     ]
     made[0].habits.tagged = 0.05
-    made.append(sender("main", ["site-0", "site-1"], SITE, 0.4, 1.2))
-    made.append(sender("main", ["shop-0", "shop-1"], SHOP, 0.4, 1.2))
+    made.append(sender("main", ["site-0", "site-1"], SITE, (0.4, 1.2)))
+    made.append(sender("main", ["shop-0", "shop-1"], SHOP, (0.4, 1.2)))
     return made
 
 

@@ -51,7 +51,7 @@ class Run:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        return self.stage.slack.channels["C0"].messages  # type: ignore[return-value]
+        return self.stage.slack.channels["C0"].messages
 
     def red(self) -> set[str]:
         """The lines that are not clean."""

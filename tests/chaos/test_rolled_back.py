@@ -40,8 +40,8 @@ def mark_journal(on: Stage, newer: bool) -> None:
         with closing(sqlite3.connect(on.fleet.settings.data / "journal.sqlite")) as db, db:
             db.execute(sql)
         return
-    with psycopg.connect(on.fleet.variables["DATABASE_URL"]) as db:
-        db.execute(sql.encode())
+    with psycopg.connect(on.fleet.variables["DATABASE_URL"]) as connection:
+        connection.execute(sql.encode())
 
 
 def _marked(column: str, newer: bool) -> str:

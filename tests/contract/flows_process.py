@@ -64,7 +64,7 @@ async def main() -> None:
     watching = asyncio.create_task(flows.watch_peers())
     for id_ in (await asyncio.to_thread(sys.stdin.read)).split():
         if id_ == "die":
-            flows._dispatcher.wake = die
+            flows._dispatcher.wake = die  # type: ignore[method-assign]
             continue
         await flows.start("work", id_, key=id_.partition(".")[2])
     write("ready")

@@ -320,8 +320,8 @@ async def test_a_server_that_stopped_is_not_healthy_and_was_not_asked(stage: Sta
 
 @configured
 def test_it_can_be_configured(stage: Stage) -> None:
-    assert isinstance(stage.backend, Configures)
     assert stage.backend.name
+    assert isinstance(stage.backend, Configures)
 
 
 @configured

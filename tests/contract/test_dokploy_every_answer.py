@@ -2,13 +2,11 @@
 
 What is expected stands here by the names of the rows, which say what was done, and not by
 their bodies: those are what the client reads. A row that is not replayed has its reason.
-The recordings stand beside the repository, not in it: where they are absent, these are skipped.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,15 +19,9 @@ from bridge.backends.dokploy.answers import TABLE, Answer, Call, Forbidden, Mean
 from bridge.backends.dokploy.http import Http, Limits
 from bridge.backends.dokploy.key_check import PATH, DatabaseAway, DatabaseState, state_in
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Unanswered, Unreachable
+from tests.oracles.dokploy_recordings import FOLDER, recording
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "dokploy"
-RECORDED = (SHARED / "recorded.jsonl", SHARED / "recorded-2.jsonl")
-WITNESS = Path(__file__).parents[1] / "fixtures" / "dokploy" / "witness.jsonl"
-
-pytestmark = pytest.mark.skipif(
-    not all(path.exists() for path in RECORDED),
-    reason="the recordings ../shared/dokploy/recorded*.jsonl are not here",
-)
+WITNESS = FOLDER / "witness.jsonl"
 
 NOT_REPLAYED = {
     "*-timeline*": "no exchange: changes seen while polling",
@@ -125,17 +117,12 @@ FORMS: dict[str, TypeAdapter[Any]] = {
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
 
-def recorded() -> Iterator[dict[str, Any]]:
-    for path in RECORDED:
-        if path.exists():
-            yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
-
-
 def reason(name: str) -> str | None:
     return next((why for glob, why in NOT_REPLAYED.items() if fnmatchcase(name, glob)), None)
 
 
-ROWS = {row["name"]: row for row in recorded() if reason(row["name"]) is None}
+RECORDED = [*recording("recorded"), *recording("recorded-2")]
+ROWS = {row["name"]: row for row in RECORDED if reason(row["name"]) is None}
 
 
 def request_of(name: str) -> dict[str, Any]:
@@ -230,7 +217,7 @@ def answering(class_: str) -> list[str]:
     return [name for name in ROWS if expected_of(name) == class_]
 
 
-Told = Callable[[str], Awaitable[BridgeError | None]]
+Told = Callable[..., Awaitable[BridgeError | None]]
 
 
 @pytest.fixture
@@ -315,7 +302,7 @@ def test_every_kind_of_answer_has_a_recording_or_a_reason() -> None:
 
 
 def test_every_reason_and_every_name_is_of_a_row() -> None:
-    names = [row["name"] for row in recorded()]
+    names = [row["name"] for row in RECORDED]
 
     for glob in (*NOT_REPLAYED, *EXPECTED):
         assert any(fnmatchcase(name, glob) for name in names), glob

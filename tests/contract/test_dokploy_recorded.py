@@ -1,11 +1,7 @@
-"""The client against the recorded answers of a real Dokploy v0.30.2, over real HTTP.
-
-The recordings stand beside the repository, not in it: where they are absent, these are skipped.
-"""
+"""The client against the recorded answers of a real Dokploy v0.30.2, over real HTTP."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,22 +21,9 @@ from bridge.core.configuration.configuration import (
 )
 from bridge.core.errors import Refused, Unreachable
 from bridge.ports.backends import BackendDeployment, Progress
+from tests.oracles.dokploy_recordings import recording
 
-RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded.jsonl"
-
-pytestmark = pytest.mark.skipif(
-    not RECORDED.exists(), reason="the recordings ../shared/dokploy/recorded.jsonl are not here"
-)
-
-
-def recordings() -> dict[str, Any]:
-    if not RECORDED.exists():
-        return {}
-    rows = [json.loads(line) for line in RECORDED.read_text().splitlines()]
-    return {row["name"]: row for row in rows if "response" in row}
-
-
-ROWS = recordings()
+ROWS = {row["name"]: row for row in recording("recorded") if "response" in row}
 
 
 class Replay:

@@ -158,7 +158,8 @@ async def test_one_that_fails_again_and_again_is_given_up(launched: Launched) ->
     await flows.start("work", "0001.a", key="a")
 
     async def given_up() -> list[str]:
-        return await flows.ensure("work", {"0001.a": "a"})
+        found: list[str] = await flows.ensure("work", {"0001.a": "a"})
+        return found
 
     assert await until(given_up, bool) == ["0001.a"]
     assert len(tries) == 4
@@ -253,7 +254,8 @@ GIVEN = "UPDATE {workflow_status} SET executor_id = :to WHERE workflow_uuid = :n
 
 async def until_it_says(flows: Any, name: str, status: str) -> None:
     async def said() -> str | None:
-        return (await flows._known([name])).get(name)
+        known: dict[str, str] = await flows._known([name])
+        return known.get(name)
 
     await until(said, lambda found: found == status)
 
@@ -381,7 +383,8 @@ async def test_old_flows_that_have_ended_are_forgotten_and_no_others(launched: L
 
     async def forget() -> int:
         nonlocal forgotten
-        forgotten += await flows.forget(time.time() + 60, 1)
+        some: int = await flows.forget(time.time() + 60, 1)
+        forgotten += some
         return forgotten
 
     assert await flows.forget(time.time() - 60, 10) == 0

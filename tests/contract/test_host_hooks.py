@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.githosts.github.webhooks import GitHub
@@ -19,7 +19,7 @@ SECRET = "a secret of the tests"
 
 
 @pytest.fixture
-async def received() -> AsyncIterator[tuple[TestServer, list[tuple[dict[str, str], bytes]]]]:
+async def received() -> AsyncIterator[tuple[BaseTestServer, list[tuple[dict[str, str], bytes]]]]:
     """Where webhooks go, and what has come."""
     came: list[tuple[dict[str, str], bytes]] = []
 
@@ -177,7 +177,7 @@ async def test_github_does_not_count_a_branch_that_has_not_moved() -> None:
 
 
 async def test_webhooks_that_a_credential_may_not_see_are_left_out(host: Host) -> None:
-    host.fake.hook(host.repository, "https://bridge.example.com/x", SECRET)  # type: ignore[attr-defined]
+    host.fake.hook(host.repository, "https://bridge.example.com/x", SECRET)
     if isinstance(host.fake, FakeGithub):
         host.fake.app_hook("https://bridge.example.com/hooks/github", SECRET)
     refused = {"message": "Resource not accessible by personal access token"}

@@ -2,41 +2,20 @@
 
 import asyncio
 import random
-import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.core.errors import Rejected, Unreachable
+from bridge.core.errors import Unreachable
 from bridge.ports.figures import InboxFigures
-from bridge.ports.inbox import DeliveryState, Finished, Inbox, Kept
-from bridge.storage.inbox.postgres import PostgresInbox
-from bridge.storage.inbox.sqlite import SqliteInbox
+from bridge.ports.inbox import DeliveryState, Kept
 from tests.fakes.journey import delivery
-from tests.worlds.quota import Quota
-
-Opened = Callable[[], Awaitable[Any]]
-
-
-async def open_sqlite(folder: Path) -> SqliteInbox:
-    inbox = SqliteInbox(folder / "inbox.sqlite")
-    await inbox.start()
-    return inbox
-
-
-async def open_postgres(url: str) -> PostgresInbox:
-    inbox = PostgresInbox(url, owner="this process")
-    await inbox.start()
-    return inbox
-
-
-IMPLEMENTATIONS: dict[str, Any] = {"sqlite": open_sqlite, "postgres": open_postgres}
+from tests.worlds.inbox import IMPLEMENTATIONS, Opened, due_ids, finished
 
 
 @pytest.fixture(params=sorted(IMPLEMENTATIONS))
@@ -59,14 +38,6 @@ async def reopened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 @pytest.fixture
 async def inbox(reopened: Opened) -> Any:
     return await reopened()
-
-
-def finished(inbox_seq: int, id_: str, state: DeliveryState, **others: Any) -> Finished:
-    return Finished(inbox_seq, "github", id_, state, **others)
-
-
-async def due_ids(inbox: Inbox, now: float = 0.0) -> list[str]:
-    return [found.id for found in await inbox.due(now, 1000)]
 
 
 async def test_kept_means_on_disk(reopened: Opened) -> None:
@@ -313,45 +284,6 @@ async def test_keeping_never_holds_the_event_loop(inbox: Any) -> None:
     assert lags[-3] < 0.020
 
 
-# ── SQLite alone: a full disk ────────────────────────────────────────────────
-
-
-def noise(size: int, seed: int = 7) -> bytes:
-    """Bytes that no compression makes smaller."""
-    return random.Random(seed).randbytes(size)
-
-
-async def test_a_full_disk_refuses_keeps_nothing_and_works_again_afterwards(
-    quota: Quota, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    inbox = await open_sqlite(tmp_path)
-    await inbox.keep(delivery("before"))
-    quota(16)
-
-    answers = await asyncio.gather(
-        *(inbox.keep(delivery(f"id-{n}", body=noise(40_000, n + 3))) for n in range(8)),
-        return_exceptions=True,
-    )
-
-    refused = [n for n, answer in enumerate(answers) if isinstance(answer, Unreachable)]
-    assert refused
-    assert not any(isinstance(a, Exception) and not isinstance(a, Unreachable) for a in answers)
-    for number in refused:
-        assert await inbox.find("github", f"id-{number}") is None
-    kept = ["before", *(f"id-{n}" for n in range(8) if n not in refused)]
-    assert await due_ids(inbox) == kept
-    assert "full" in str(answers[refused[0]])
-
-    quota(None)
-    again = await inbox.keep(delivery(f"id-{refused[0]}", body=noise(40_000)))
-    await inbox.stop()
-    reopened = await open_sqlite(tmp_path)
-
-    assert not again.duplicate
-    assert await due_ids(reopened) == [*kept, f"id-{refused[0]}"]
-    await reopened.stop()
-
-
 async def test_an_inbox_that_has_just_what_it_needs_is_ready(inbox: Any) -> None:
     await inbox.ready()
 
@@ -367,33 +299,6 @@ async def test_what_no_database_takes_is_refused_and_stops_nobody_else(
 
     await asyncio.wait_for(inbox.finish([replace(impossible, seq=kept.seq)]), 5)
     assert (await inbox.get(kept.seq)).state is DeliveryState.DECIDED
-
-
-async def test_a_file_that_is_gone_bad_is_unreachable(tmp_path: Path) -> None:
-    inbox = await open_sqlite(tmp_path)
-    await inbox.keep(delivery("one"))
-    with closing(sqlite3.connect(tmp_path / "inbox.sqlite")) as other:
-        other.execute("DROP TABLE work")
-    other.close()
-
-    with pytest.raises(Unreachable):
-        await inbox.due(0.0, 10)
-    with pytest.raises(Unreachable):
-        await inbox.keep(delivery("two"))
-    await inbox.stop()
-
-
-async def test_others_that_wait_for_the_same_file_wait_their_turn(tmp_path: Path) -> None:
-    """Another process keeps there too: a command while the bridge runs."""
-    first, second = await open_sqlite(tmp_path), await open_sqlite(tmp_path)
-
-    answers = await asyncio.gather(
-        *(inbox.keep(delivery(f"id-{n}")) for n in range(40) for inbox in (first, second))
-    )
-
-    assert sum(not kept.duplicate for kept in answers) == 40
-    await first.stop()
-    await second.stop()
 
 
 async def test_an_old_body_is_forgotten_once_it_is_decided(reopened: Opened) -> None:
@@ -464,67 +369,6 @@ async def test_a_reason_that_is_no_proper_text_is_kept_all_the_same(inbox: Any) 
     await inbox.finish([finished(kept.seq, "one", DeliveryState.FAILED, error="half \ud800, \0")])
 
     assert (await inbox.get(kept.seq)).error == "half ?, \ufffd"
-
-
-async def test_a_body_that_the_disk_has_spoilt_holds_up_nobody(tmp_path: Path) -> None:
-    inbox = await open_sqlite(tmp_path)
-    for id_ in ("spoilt", "well"):
-        await inbox.keep(delivery(id_))
-    with closing(sqlite3.connect(tmp_path / "inbox.sqlite")) as db, db:
-        db.execute("UPDATE deliveries SET body = x'28b52ffd' WHERE id = 'spoilt'")
-
-    spoilt, well = await inbox.due(0.0, 10)
-
-    with pytest.raises(Rejected, match="can't be read back"):
-        _ = spoilt.body
-    assert well.body == delivery("well").body
-    await inbox.stop()
-
-
-@contextmanager
-def others_write(folder: Path) -> Iterator[None]:
-    """Another process has begun to write, so that whoever comes waits for it."""
-    with closing(sqlite3.connect(folder / "inbox.sqlite", isolation_level=None)) as db:
-        db.execute("BEGIN IMMEDIATE")
-        yield
-        db.execute("ROLLBACK")
-
-
-async def test_what_fails_while_it_is_delivered_again_is_taken_up_at_the_next(
-    tmp_path: Path,
-) -> None:
-    inbox = await open_sqlite(tmp_path)
-    kept = await inbox.keep(delivery("one"))
-    await inbox.stop()
-    inbox = await open_sqlite(tmp_path)
-
-    with others_write(tmp_path):
-        first = inbox.put(delivery("other"))
-        failed = asyncio.create_task(
-            inbox.finish([finished(kept.seq, "one", DeliveryState.FAILED, error="no JSON")])
-        )
-        await asyncio.sleep(0)
-        again = inbox.put(delivery("one"))
-    await asyncio.gather(first, failed, again)
-
-    assert not (await inbox.keep(delivery("one"))).duplicate
-    await inbox.stop()
-
-
-async def test_no_more_waits_to_be_written_than_memory_is_for(tmp_path: Path) -> None:
-    inbox = SqliteInbox(tmp_path / "inbox.sqlite", most_held=1000)
-    await inbox.start()
-
-    with others_write(tmp_path):
-        first = inbox.put(delivery("one", body=noise(800, 1)))
-        first.cancel()  # its sender has gone; its body is still to be written
-        with pytest.raises(Unreachable, match="memory"):
-            await inbox.keep(delivery("two", body=noise(800, 2)))
-    await inbox.finish([])
-
-    assert await due_ids(inbox) == ["one"]
-    assert not (await inbox.keep(delivery("two", body=noise(800, 2)))).duplicate
-    await inbox.stop()
 
 
 async def test_positions_go_on_after_those_that_another_store_knows(reopened: Opened) -> None:

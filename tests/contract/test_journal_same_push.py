@@ -19,8 +19,8 @@ from bridge.core.changes import ANYWHERE, Move, led_back
 from bridge.core.decision import Decision, Reason
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.storage.journal import SqlJournal
-from tests.contract.test_journal import IMPLEMENTATIONS, WINDOW
 from tests.fakes.journey import ManualClock, deployment
+from tests.worlds.journal import IMPLEMENTATIONS, WINDOW
 
 NUMBERS = count(1)
 """Refs and deliveries of all examples, so that many share a journal."""
@@ -66,7 +66,7 @@ class Ref:
 
     async def stands_at(self) -> str | None:
         newest = await self._journal.newest_push(self.key)
-        return newest and newest.after
+        return newest.after if newest else None
 
 
 @pytest.fixture

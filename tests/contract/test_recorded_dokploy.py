@@ -9,7 +9,6 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,16 +18,10 @@ from bridge.embedded.building.sources import Hosts
 from bridge.embedded.http.api import PROCEDURES
 from bridge.embedded.http.projects import add_github
 from bridge.embedded.server import EmbeddedServer
+from tests.oracles.dokploy_recordings import recording
 from tests.unit.embedded.support import Client, Repository, client_of, holding, path_with, until
 
-RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded.jsonl"
-
-pytestmark = [
-    pytest.mark.skipif(
-        not RECORDED.exists(), reason="the recorded exchanges do not lie beside the repository"
-    ),
-    pytest.mark.asyncio(loop_scope="module"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DIFFERENT = {
     "*-timeline": "no exchange: changes seen while polling",
@@ -80,14 +73,7 @@ DEPLOYMENTS = {
 }
 
 
-def rows() -> dict[str, Any]:
-    if not RECORDED.exists():
-        return {}
-    lines = RECORDED.read_text(encoding="utf-8").splitlines()
-    return {row["name"]: row for row in map(json.loads, lines)}
-
-
-ROWS = rows()
+ROWS = {row["name"]: row for row in recording("recorded")}
 
 
 def reason(name: str) -> str | None:
@@ -217,7 +203,7 @@ async def test_every_procedure_that_was_recorded_is_replayed_or_has_its_reason()
 
 
 def url_of(name: str) -> str:
-    return ROWS[name]["request"]["url"].removeprefix("/api/").partition("?")[0]
+    return str(ROWS[name]["request"]["url"]).removeprefix("/api/").partition("?")[0]
 
 
 def differences(recorded: Any, ours: Any, where: str = "answer") -> list[str]:

@@ -9,7 +9,6 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,16 +19,10 @@ from bridge.embedded.building.sources import Hosts
 from bridge.embedded.http.projects import add_github
 from bridge.embedded.server import EmbeddedServer
 from tests.contract.test_recorded_dokploy import differences
+from tests.oracles.dokploy_recordings import recording
 from tests.unit.embedded.support import Client, Repository, client_of, holding, path_with, until
 
-RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded-2.jsonl"
-
-pytestmark = [
-    pytest.mark.skipif(
-        not RECORDED.exists(), reason="the recorded exchanges do not lie beside the repository"
-    ),
-    pytest.mark.asyncio(loop_scope="module"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DIFFERENT = {
     # What the embedded backend does not serve, on purpose.
@@ -95,17 +88,11 @@ BUILT = ("234-deploy", "234-deployment.all-after-clear")
 """What is deployed first builds until the first of these is asked; then nothing builds."""
 
 
-def rows() -> list[dict[str, Any]]:
-    if not RECORDED.exists():
-        return []
-    return [json.loads(line) for line in RECORDED.read_text(encoding="utf-8").splitlines()]
-
-
 def reason(name: str) -> str | None:
     return next((why for glob, why in DIFFERENT.items() if fnmatchcase(name, glob)), None)
 
 
-ROWS = rows()
+ROWS = recording("recorded-2")
 FITTING = [row["name"] for row in ROWS if reason(row["name"]) is None]
 
 

@@ -4,9 +4,7 @@ Between two recorded `application.one` of one application stand the calls that c
 the table says of those calls must lead from the first row to the second, field by field.
 """
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +12,7 @@ import pytest
 from bridge.core.configuration.configuration import FORGETS, forgotten
 from bridge.core.configuration.fields import COLUMNS
 from bridge.core.configuration.row import SourceRow, columns_of, fields_of, row_in, row_of
-
-# The first recording is sorted by name: it does not say what came after what.
-RECORDED = Path(__file__).parents[2].parent / "shared" / "dokploy" / "recorded-2.jsonl"
-
-pytestmark = pytest.mark.skipif(
-    not RECORDED.exists(), reason="the recorded exchanges do not lie beside the repository"
-)
+from tests.oracles.dokploy_recordings import recording
 
 UNRECORDED = {"250-application.one-after-gitea": "a save with null for its owner came in between"}
 
@@ -38,9 +30,8 @@ WRITES = {
 
 
 def rows() -> list[dict[str, Any]]:
-    if not RECORDED.exists():
-        return []
-    found = map(json.loads, RECORDED.read_text(encoding="utf-8").splitlines())
+    # The first recording is sorted by name: it does not say what came after what.
+    found = recording("recorded-2")
     return [row for row in found if row.get("response", {}).get("status") == 200]
 
 

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.conftest import cli  # noqa: F401 - a fixture of this tier, too
+from tests.unit.cli.conftest import cli
 from tests.unit.embedded.support import Repository
 from tests.worlds.bridge import Origin, World, running_world
+from tests.worlds.doors import door, opened
+
+__all__ = ["cli", "door", "opened"]
 
 
 @pytest.fixture

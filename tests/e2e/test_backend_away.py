@@ -38,7 +38,7 @@ class Pair:
     second: RecordingBackend
 
     @property
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, Any]:
         second = {"second": {"url": self.second.url, "api_key": "k2"}}
         return {
             "BRIDGE_DOKPLOY_URL": self.first.url,

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,7 +108,7 @@ class Stage:
 async def staged(
     tmp_path: Path, *, apps: int = 1, late: float = 0.0, **journey: str
 ) -> AsyncIterator[Stage]:
-    settings = {
+    settings: dict[str, Any] = {
         "BRIDGE_DOKPLOY_API_KEY": "a-key",
         "BRIDGE_DOKPLOY_READ_TIMEOUT": "0.4",
         "BRIDGE_JOURNEY_ADOPT": "1",
@@ -292,7 +293,7 @@ async def test_a_job_that_an_outage_ate_while_the_bridge_was_stopped_is_asked_ag
     tmp_path: Path,
 ) -> None:
     """An older job of another app outlives it, so it was no restart: yet nobody took it out."""
-    others = {"BRIDGE_DOKPLOY_API_KEY": "a-key", "BRIDGE_JOURNEY_LOST": "1"}
+    others: dict[str, Any] = {"BRIDGE_DOKPLOY_API_KEY": "a-key", "BRIDGE_JOURNEY_LOST": "1"}
     async with recording_backend(apps=2, build_seconds=0.05, listing_delay=0.0) as backend:
         backend.may_end.clear()
         others["BRIDGE_DOKPLOY_URL"] = backend.url

@@ -78,7 +78,8 @@ async def event(process: asyncio.subprocess.Process, name: str) -> dict[str, Any
     assert process.stderr is not None
     async with asyncio.timeout(PATIENCE):
         while line := await process.stderr.readline():
-            if (found := json.loads(line))["event"] == name:
+            found: dict[str, Any] = json.loads(line)
+            if found["event"] == name:
                 return found
     raise AssertionError(f"it ended without saying {name!r}")
 

@@ -2,16 +2,11 @@
 
 import asyncio
 import gzip
-import hashlib
-import hmac
 import http.client
 import json
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -20,153 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.events import FOUND_EVENT
-from bridge.githosts import HOSTS
 from bridge.githosts.github.webhooks import GitHub
-from bridge.githosts.gitlab.webhooks import GitLab
-from bridge.pipeline.ingest import Ingest
-from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import DeliveryState
-from bridge.storage.inbox.sqlite import SqliteInbox
-from bridge.web.hooks import BodyLimits
-from bridge.web.server import WebServer, routes
 from tests.e2e.test_journey import make_site
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, TOKEN, ZERO, Origin, World, hook_headers
+from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed, with_token
 from tests.worlds.quota import Quota
-
-BODY = b'{"ref": "refs/heads/main", "note": "what only the body knows"}'
-MIB = 2**20
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back, and whether the server closed the connection after it."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    closed: bool = True
-
-    @property
-    def error(self) -> str:
-        """Why it was refused, once the refusal has the right form."""
-        said = json.loads(self.body)
-        assert set(said) == {"error"}, said
-        assert b"\n" not in self.body
-        assert self.headers["content-type"].startswith("application/json")
-        assert self.headers.get("connection") == "close"
-        assert "server" not in self.headers  # which releases run here is nobody's business
-        assert self.closed
-        return str(said["error"])
-
-
-@dataclass
-class Door:
-    """A listener, its inbox, and plain sockets to knock with."""
-
-    inbox: SqliteInbox
-    server: WebServer
-
-    @property
-    def port(self) -> int:
-        return int(self.server.url.rpartition(":")[2])
-
-    async def knock(self, head: bytes, body: bytes = b"", *, after: float = 0.0) -> Answer:
-        """Send these very bytes and read to the end; the body goes out `after` seconds later."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            writer.write(head)
-            if after:
-                await asyncio.sleep(after)
-            writer.write(body)
-            await writer.drain()
-            async with asyncio.timeout(10):
-                return await _read(reader)
-        finally:
-            writer.close()
-
-    async def post(
-        self, path: str, headers: dict[str, Any], body: bytes = BODY, *, method: str = "POST"
-    ) -> Answer:
-        lines = {"Content-Length": str(len(body))} | headers
-        return await self.knock(head_of(f"{method} {path}", lines), body)
-
-    async def kept(self) -> list[str]:
-        return [found.id for found in await self.inbox.newest(100)]
-
-
-async def _read(reader: asyncio.StreamReader) -> Answer:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *lines = head.rstrip("\r\n").split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    status = int(first.split()[1])
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
-    closed = headers.get("connection") == "close" and await reader.read() == b""
-    return Answer(status, headers, body, closed)
-
-
-def head_of(request: str, headers: dict[str, Any]) -> bytes:
-    """A request's head; None leaves a header out."""
-    lines = [f"{request} HTTP/1.1", "Host: 127.0.0.1"]
-    raw = "".join(f"{line}\r\n" for line in lines).encode()
-    for name, value in headers.items():
-        if value is not None:
-            raw += name.encode() + b": " + (value if isinstance(value, bytes) else value.encode())
-            raw += b"\r\n"
-    return raw + b"\r\n"
-
-
-def signed(body: bytes = BODY, *, id_: str = "delivery-1", **others: Any) -> dict[str, Any]:
-    """GitHub's headers for a body, with others in place."""
-    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
-    headers = {
-        "X-GitHub-Event": "push",
-        "X-GitHub-Delivery": id_,
-        "X-Hub-Signature-256": f"sha256={signature}",
-        "Content-Type": "application/json",
-    }
-    return headers | {name.replace("_", "-"): value for name, value in others.items()}
-
-
-def with_token(**others: Any) -> dict[str, Any]:
-    """GitLab's headers, with others in place."""
-    headers = {
-        "X-Gitlab-Event": "Push Hook",
-        "X-Gitlab-Token": TOKEN,
-        "Idempotency-Key": "delivery-1",
-        "Content-Type": "application/json",
-    }
-    return headers | {name.replace("_", "-"): value for name, value in others.items()}
-
-
-Opened = Callable[..., Awaitable[Door]]
-
-
-@pytest.fixture
-async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
-    """Opens the one door with limits and hosts of choice."""
-    made: list[Door] = []
-
-    async def open_door(hosts: dict[str, GitHost] | None = None, **limits: Any) -> Door:
-        served = {"github": GitHub([SECRET]), "gitlab": GitLab([TOKEN])} if hosts is None else hosts
-        inbox = SqliteInbox(tmp_path / "inbox.sqlite")
-        await inbox.start()
-        app = routes(Ingest(served, inbox, time.time), HOSTS, BodyLimits(**limits), {})
-        door = Door(inbox, WebServer(app, "127.0.0.1", 0))
-        made.append(door)
-        await door.server.start()
-        return door
-
-    yield open_door
-    for door in made:
-        await door.server.stop()
-        await door.inbox.stop()
-
-
-@pytest.fixture
-async def door(opened: Opened) -> Door:
-    return await opened()
-
 
 # ── other hosts ──────────────────────────────────────────────────────────────
 
@@ -174,7 +29,7 @@ async def door(opened: Opened) -> Door:
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
 @pytest.mark.parametrize("name", ["X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event"])
 async def test_what_only_looks_like_github_is_refused(
-    door: Door, way: dict[str, str], name: str
+    door: Door, way: dict[str, Any], name: str
 ) -> None:
     """Gitea and Forgejo send GitHub's headers too, and list no more than five commits."""
     answer = await door.post("/hooks/github", signed(**way) | {name: "push"})
@@ -186,7 +41,7 @@ async def test_what_only_looks_like_github_is_refused(
 
 
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
-async def test_a_request_without_a_host_is_refused(door: Door, way: dict[str, str]) -> None:
+async def test_a_request_without_a_host_is_refused(door: Door, way: dict[str, Any]) -> None:
     """As HTTP/1.1 has it (RFC 9112, 3.2)."""
     headers = signed(**way) | {"Content-Length": str(len(BODY))}
     answer = await door.knock(
@@ -239,7 +94,7 @@ async def test_what_is_authentic_is_kept_and_the_second_time_known(
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
 @pytest.mark.parametrize("size", [10, 300_000])
 async def test_another_body_under_a_known_id_is_taken(
-    door: Door, way: dict[str, str], size: int
+    door: Door, way: dict[str, Any], size: int
 ) -> None:
     """Whoever may send something can't hide a push by sending its id first."""
     guessed, real = b"x" * size, b"y" * size
@@ -277,7 +132,7 @@ async def test_one_connection_brings_several(door: Door) -> None:
     for number in range(3):
         headers = signed(id_=f"delivery-{number}") | {"Content-Length": str(len(BODY))}
         writer.write(head_of("POST /hooks/github", headers) + BODY)
-        assert (await _read(reader)).status == 202
+        assert (await read(reader)).status == 202
     writer.close()
 
     assert await door.kept() == ["delivery-2", "delivery-1", "delivery-0"]
@@ -370,7 +225,7 @@ async def test_who_waits_to_be_asked_for_the_body_is_asked_for_it(door: Door) ->
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
     writer.write(BODY)
 
-    assert (await _read(reader)).status == 202
+    assert (await read(reader)).status == 202
     writer.close()
 
 
@@ -467,7 +322,7 @@ async def test_too_much_at_once_is_503_and_comes_again_later(opened: Opened) -> 
         lambda found: found.status == 503,
     )
     writer.write(first)
-    assert (await _read(reader)).status == 202
+    assert (await read(reader)).status == 202
     writer.close()
 
     assert int(busy.headers["retry-after"]) > 0

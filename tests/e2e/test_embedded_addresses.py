@@ -38,7 +38,7 @@ async def test_only_a_public_address_that_is_set_is_told_to_people(
     assert [app.page for app in apps.values()] == [None, None]  # there is no dashboard
 
 
-def created(cli: Cli, repository: Repository, **environment: str) -> Any:
+def created(cli: Cli, repository: Repository, **environment: Any) -> Any:
     words = ("app", "create", "web", "--repo", str(repository.path), "--project", "p")
     made = cli.json(*words, **environment)
     cli("app", "delete", "p/web", "--yes", **environment)

@@ -115,7 +115,7 @@ async def test_every_kind_of_source_is_kept(backend: Maker, server: EmbeddedServ
     made = {"name": "gl", "authId": "x", "gitlabUrl": "https://git.example.com"}
     await backend.client.ask("POST", "gitlab.create", **made)
     (gitlab,) = [one.id for one in await backend.pickers.git_providers() if one.id != github]
-    sources = [
+    sources: list[GithubSource | GitlabSource | GitSource | DockerSource] = [
         GithubSource(
             owner="o", repository="r", branch="main", provider_id=github, trigger=Trigger.TAG
         ),

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,12 +110,13 @@ async def test_a_cancel_ends_it_at_once_and_the_door_answers(
     monkeypatch.setattr("bridge.embedded.building.process.Limits", lambda **_: limits)
     async with running_world(tmp_path / "bridge") as world:
         assert world.backend is not None
-        app = await site_of(world.backend, repository, publishDirectory="d0")
+        backend = world.backend
+        app = await site_of(backend, repository, publishDirectory="d0")
         sites = tmp_path / "bridge" / "embedded" / "sites"
         await world.backend.deploy(app)
         running = await world.backend.running(app)
         await until(
-            lambda: world.backend.log(running),
+            lambda: backend.log(running),
             lambda log: ("Cloning into" if what == "trees" else "Publishing d0") in log,
             patience=60,
         )
@@ -218,7 +220,9 @@ SECRET = "API_TOKEN=s3cret-of-the-app"
 
 
 @asynccontextmanager
-async def site_with_env_file(tmp_path: Path, links: dict[str, str]) -> AsyncIterator[tuple]:
+async def site_with_env_file(
+    tmp_path: Path, links: dict[str, str]
+) -> AsyncIterator[tuple[Any, ...]]:
     """An app that an earlier build has written an `.env` for, and that is a static site now."""
     files = {"Dockerfile": "FROM scratch\n", "index.html": "home", "sub/.env.local": SECRET}
     repository = Repository.make(tmp_path / "repository", files)

@@ -377,6 +377,6 @@ async def test_a_shown_application_has_what_was_saved(tmp_path: Path) -> None:
 
 
 async def _configured(client: Client) -> str:
-    app = (await client.app("web"))["applicationId"]
+    app = str((await client.app("web"))["applicationId"])
     await client.save_env(app, ENV, buildArgs=ARGS, buildSecrets=SECRETS)
     return app

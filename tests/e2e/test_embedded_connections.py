@@ -143,6 +143,7 @@ async def test_a_page_that_nobody_reads_is_closed_with_its_file(
         path = client.site(app, "large.txt").removeprefix(client.server.sites_url)
         async with opened(client.server.sites_url, 5) as connections:
             for _, writer in connections:
+                assert isinstance(writer.transport, asyncio.Transport)
                 writer.transport.pause_reading()
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             await until(lambda: asyncio.sleep(0, pages(tmp_path)), lambda many: many == 5)
@@ -162,6 +163,7 @@ async def test_a_page_whose_reader_goes_away_is_closed(tmp_path: Path) -> None:
         path = client.site(app, "large.txt").removeprefix(client.server.sites_url)
         async with opened(client.server.sites_url, 5) as connections:
             for _, writer in connections:
+                assert isinstance(writer.transport, asyncio.Transport)
                 writer.transport.pause_reading()
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             await until(lambda: asyncio.sleep(0, pages(tmp_path)), lambda many: many == 5)

@@ -44,7 +44,7 @@ async def held_app(client: Client, git: GitServer, name: str = "web") -> str:
     """An application whose clones wait for the gate."""
     git.gate.clear()
     app = await client.app(name, f"{git.url}/demo.git", publishDirectory="site")
-    return app["applicationId"]
+    return str(app["applicationId"])
 
 
 # ── From a commit to a page ──────────────────────────────────────────────────

@@ -120,7 +120,7 @@ async def test_its_webhooks_are_taken_and_decided(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "app.pem").write_text(pem)
-    settings = {
+    settings: dict[str, Any] = {
         "BRIDGE_GITHUB_API_URL": github,
         "BRIDGE_GITHUB_APP_ID": str(APP),
         "BRIDGE_GITHUB_PRIVATE_KEY_FILE": str(tmp_path / "app.pem"),
@@ -151,7 +151,7 @@ async def test_its_webhooks_are_taken_and_decided(
 
 async def verdicts(world: World) -> list[str]:
     """What became of each delivery that is decided, oldest first."""
-    found = []
+    found: list[str | None] = []
     for kept in (await world.stores.inbox.newest(100))[::-1]:
         if str(kept.state) == "decided":
             (one,) = (await world.stores.journal.decisions([kept.seq]))[kept.seq]
@@ -200,7 +200,7 @@ async def messages(slack: str, method: str = "conversations.history", **where: s
 async def test_with_the_least_scopes_a_card_follows_its_deployment(
     slack: str, tmp_path: Path, origin: Origin
 ) -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "BRIDGE_SLACK_BOT_TOKEN": "xoxb-bridge",
         "BRIDGE_SLACK_SIGNING_SECRET": "signing-secret-0123456789",
         "BRIDGE_SLACK_API_URL": f"{slack}/api/",

@@ -7,7 +7,7 @@ the journal shows as open afterwards must come to its end without a restart.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 import pytest
@@ -86,7 +86,7 @@ async def test_all_that_is_open_goes_on_without_a_restart(
     tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "LOOK", 0.5)
-    others = {"BRIDGE_DOKPLOY_API_KEY": "a-key", "DATABASE_URL": postgres}
+    others: dict[str, Any] = {"BRIDGE_DOKPLOY_API_KEY": "a-key", "DATABASE_URL": postgres}
     others |= {"BRIDGE_JOURNEY_ADOPT": "1", "BRIDGE_JOURNEY_LOST": "2"}
     with Replica(postgres) as replica:
         async with recording_backend(apps=2, build_seconds=0.1, listing_delay=0.0) as backend:

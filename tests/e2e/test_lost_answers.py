@@ -304,7 +304,10 @@ async def test_from_slack_each_kind_of_change_is_carried_to_its_end(
         lossy(backend.client.http) as proxy,
     ):
         app = await backend.create_app("web", project="shop", source=GIT)
-        settings = {"BRIDGE_DOKPLOY_URL": proxy.url, "BRIDGE_DOKPLOY_API_KEY": "a-key"}
+        settings: dict[str, Any] = {
+            "BRIDGE_DOKPLOY_URL": proxy.url,
+            "BRIDGE_DOKPLOY_API_KEY": "a-key",
+        }
         async with slack_world(tmp_path / "bridge", **settings) as both:
             await both.knows("shop/web")
             hands, journal = Forms(both.slack, both.hands), both.world.stores.journal

@@ -313,7 +313,7 @@ def apps_of(cli: Cli) -> list[str]:
 
 def test_an_app_is_not_deleted_where_nobody_can_be_asked(cli: Cli) -> None:
     Repository.make(cli.folder / "mono")
-    free = {"BRIDGE_EMBEDDED_PORT": "0"}
+    free: dict[str, Any] = {"BRIDGE_EMBEDDED_PORT": "0"}
     cli("app", "create", "web", "--repo", "mono", **free)
 
     told = cli("app", "delete", "web", code=2, **free).stderr
@@ -331,11 +331,16 @@ def test_a_person_is_asked_before_an_app_is_deleted(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, answer: str, left: list[str]
 ) -> None:
     Repository.make(cli.folder / "mono")
-    free = {"BRIDGE_EMBEDDED_PORT": "0"}
+    free: dict[str, Any] = {"BRIDGE_EMBEDDED_PORT": "0"}
     cli("app", "create", "web", "--repo", "mono", **free)
     asked: list[str] = []
     monkeypatch.setattr("bridge.cli.changing.sys", SimpleNamespace(stdin=Terminal()))
-    monkeypatch.setattr("typer.confirm", lambda words, **_: asked.append(words) or answer == "y")
+
+    def confirm(words: str, **_: Any) -> bool:
+        asked.append(words)
+        return answer == "y"
+
+    monkeypatch.setattr("typer.confirm", confirm)
 
     cli("app", "delete", "web", code=0 if answer == "y" else 1, **free)
 

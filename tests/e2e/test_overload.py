@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 
 from bridge.listening.log import RateLimitedLog
-from tests.e2e.test_doors import BODY, MIB, Door, Opened, _read, door, head_of, opened, signed
 from tests.unit.embedded.support import until
+from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed
 from tests.worlds.quota import Quota
-
-__all__ = ["door", "opened"]  # fixtures of this file, too
 
 Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -96,12 +94,13 @@ async def test_who_only_holds_connections_keeps_nobody_out(
         assert [answer.status for answer in answers] == [202] * 20
         assert door.server._door is not None
         assert len(door.server._door.connections) <= 30
-        assert len(door.server._door.aiohttp.connections) <= 15
+        aiohttp: Any = door.server._door.aiohttp
+        assert len(aiohttp.connections) <= 15
 
 
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
 async def test_small_bodies_that_do_not_come_keep_nobody_out(
-    opened: Opened, way: dict[str, str]
+    opened: Opened, way: dict[str, Any]
 ) -> None:
     """Announcing is free, so it takes no room from those who send."""
     door = await opened(max_in_flight=4 * MIB, patience=1)
@@ -113,14 +112,14 @@ async def test_small_bodies_that_do_not_come_keep_nobody_out(
 
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
 async def test_what_has_come_of_small_bodies_is_bounded_and_the_oldest_of_them_goes(
-    opened: Opened, way: dict[str, str]
+    opened: Opened, way: dict[str, Any]
 ) -> None:
     door = await opened(max_in_flight=4 * MIB, timeout=60)
     half = begun(MIB // 4, **way) + b"x" * (MIB // 5)
     async with connected(door, *[half] * 3) as wires:
         await asyncio.sleep(0.2)
         assert (await door.post("/hooks/github", signed(**way))).status == 202
-        first = await _read(wires[0][0])
+        first = await read(wires[0][0])
 
     assert first.status == 503
     assert "too much is arriving at once" in first.error
@@ -153,7 +152,8 @@ async def test_who_only_holds_connections_keeps_nobody_from_what_aiohttp_serves(
         health = head_of("GET /healthz", {"Connection": "close"})
         answers = [await door.knock(health) for _ in range(20)]
         assert door.server._door is not None
-        both = len(door.server._door.connections) + len(door.server._door.aiohttp.connections)
+        aiohttp: Any = door.server._door.aiohttp
+        both = len(door.server._door.connections) + len(aiohttp.connections)
 
     assert [answer.status for answer in answers] == [200] * 20
     assert both <= 30
@@ -186,13 +186,13 @@ async def test_of_those_that_have_to_go_the_longest_silent_is_the_first(
         writer.write(
             head_of("POST /hooks/github", signed() | {"Content-Length": str(len(BODY))}) + BODY
         )
-        assert (await _read(reader)).status == 202
+        assert (await read(reader)).status == 202
         async with connected(door, b""):
             assert await wires[1][0].read() == b""
             writer.write(
                 head_of("POST /hooks/github", signed() | {"Content-Length": str(len(BODY))}) + BODY
             )
-            assert (await _read(reader)).status == 200
+            assert (await read(reader)).status == 200
 
 
 async def test_who_sends_ahead_without_end_has_to_wait(door: Door) -> None:
@@ -206,10 +206,11 @@ async def test_who_sends_ahead_without_end_has_to_wait(door: Door) -> None:
     most = 0
     async with connected(door, requests) as ((reader, _),):
         for _ in range(many):
-            answer = await _read(reader)
+            answer = await read(reader)
             assert answer.status == 202
             assert door.server._door is not None
-            most = max(most, *(len(one._ahead) for one in door.server._door.connections))
+            connections: Any = door.server._door.connections
+            most = max(most, *(len(one._ahead) for one in connections))
 
     assert len(requests) > MIB
     assert most < MIB // 2
@@ -241,7 +242,7 @@ async def test_a_body_that_trickles_in_is_cut_off(opened: Opened) -> None:
     door = await opened(timeout=0.3)
     async with connected(door, begun(10_000)) as ((reader, writer),):
         before = time.monotonic()
-        answer = asyncio.create_task(_read(reader))
+        answer = asyncio.create_task(read(reader))
         while not answer.done():
             writer.write(b"x")
             await asyncio.sleep(0.02)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,10 @@ class Stage:
 
 @asynccontextmanager
 async def staged(tmp_path: Path, guard: Guard | None = None) -> AsyncIterator[Stage]:
-    settings = {"BRIDGE_DOKPLOY_API_KEY": KEY, "BRIDGE_JOURNEY_CATALOG_EVERY": "0.2"}
+    settings: dict[str, Any] = {
+        "BRIDGE_DOKPLOY_API_KEY": KEY,
+        "BRIDGE_JOURNEY_CATALOG_EVERY": "0.2",
+    }
     async with recording_backend(apps=1, build_seconds=0.05, listing_delay=0.0) as backend:
         guard = (guard or Guard()).stand_before(backend)
         async with running_world(

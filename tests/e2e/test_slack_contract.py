@@ -1,6 +1,7 @@
 """The bridge, Slack's contract, and the fake Slack: nothing passes that does not keep to it."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.fakes.slack.server import running_slack
 from tests.oracles.prism import proxy
@@ -12,7 +13,7 @@ async def test_a_deployment_passes_through_the_contract(tmp_path: Path, origin: 
     """Prism stands between the two, and answers itself where a call or an answer is wrong."""
     async with running_slack() as slack:
         with proxy("slack", slack.url) as url:
-            settings = {"BRIDGE_SLACK_API_URL": f"{url}/api/"}
+            settings: dict[str, Any] = {"BRIDGE_SLACK_API_URL": f"{url}/api/"}
             async with bridged(slack, tmp_path / "bridge", **settings) as both:
                 await both.app(origin)
 

@@ -382,7 +382,7 @@ async def test_the_answer_is_quick_and_honest_while_the_backend_is_down(
     from tests.unit.embedded.support import running_server
 
     async with running_server(tmp_path / "dokploy") as dokploy:
-        settings = {
+        settings: dict[str, Any] = {
             "BRIDGE_DOKPLOY_URL": dokploy.server.url,
             "BRIDGE_DOKPLOY_API_KEY": dokploy.server.api_key,
             "BRIDGE_DOKPLOY_READ_RETRIES": "0",

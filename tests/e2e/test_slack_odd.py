@@ -102,7 +102,7 @@ def at_home(_: str) -> dict[str, Any]:
 
 
 KINDS = (clicked, in_view, submitted, suggested, shortcut, on_message, at_home)
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, -1, 1e308, "", "x", "x" * 4000, "\0", "{", "[]", [], [None], [[]], {}, {"a": 1},
      {"value": None}, {"values": []}, {"id": {}}]
 )  # fmt: skip
@@ -119,7 +119,9 @@ def places(payload: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ..
 
 @st.composite
 def odd_payloads(draw: st.DrawFn) -> dict[str, Any]:
-    payload = copy.deepcopy(draw(st.sampled_from(KINDS))(draw(st.sampled_from(NAMES))))
+    payload: dict[str, Any] = copy.deepcopy(
+        draw(st.sampled_from(KINDS))(draw(st.sampled_from(NAMES)))
+    )
     for _ in range(draw(st.integers(1, 2))):
         *way, last = draw(st.sampled_from(list(places(payload))))
         place: Any = payload

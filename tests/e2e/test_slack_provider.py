@@ -407,7 +407,7 @@ async def test_a_right_that_is_gone_by_then_counts_no_more(tmp_path: Path, origi
 
 
 @asynccontextmanager
-async def dokploy(folder: Path) -> AsyncIterator[tuple[EmbeddedServer, dict[str, str]]]:
+async def dokploy(folder: Path) -> AsyncIterator[tuple[EmbeddedServer, dict[str, Any]]]:
     """A Dokploy of its own, which may stop; and the settings of a bridge that uses it."""
     server = EmbeddedServer(folder / "dokploy")
     await server.start()

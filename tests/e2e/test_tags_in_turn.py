@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ class Stage:
 @asynccontextmanager
 async def staged(tmp_path: Path) -> AsyncIterator[Stage]:
     async with recording_backend(apps=1, build_seconds=0.05, listing_delay=0.0) as backend:
-        settings = {
+        settings: dict[str, Any] = {
             "BRIDGE_DOKPLOY_URL": backend.url,
             "BRIDGE_DOKPLOY_API_KEY": "a-key",
             "BRIDGE_RULES": RULES,

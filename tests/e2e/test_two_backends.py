@@ -6,6 +6,7 @@ Two deployments of each are followed at a time, so three fill all places that th
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ OTHER = "other-0"
 
 @asynccontextmanager
 async def two_backends(
-    tmp_path: Path, data: str = "bridge", **settings: str
+    tmp_path: Path, data: str = "bridge", **settings: Any
 ) -> AsyncIterator[tuple[World, RecordingBackend, RecordingBackend]]:
     """A bridge on two Dokploys: three apps are the first one's, and one is the second one's."""
     async with (
@@ -31,7 +32,7 @@ async def two_backends(
         recording_backend(apps=0, build_seconds=0.05, listing_delay=0.0) as second,
     ):
         second.has(OTHER, Config(branch="main", watch_paths=(f"{OTHER}/**",)))
-        given = {
+        given: dict[str, Any] = {
             "BRIDGE_DOKPLOY_URL": first.url,
             "BRIDGE_DOKPLOY_API_KEY": "a-key",
             "BRIDGE_BACKENDS": f"{{second: {{url: '{second.url}', api_key: a-key}}}}",
@@ -157,7 +158,7 @@ async def test_the_apps_of_a_backend_that_was_removed_are_gone(tmp_path: Path) -
         assert {one["id"] for one in await shell.json("apps")} == {*THREE, OTHER}
 
     async with recording_backend(apps=3, build_seconds=0.05, listing_delay=0.0) as first:
-        one = {"BRIDGE_DOKPLOY_URL": first.url, "BRIDGE_DOKPLOY_API_KEY": "a-key"}
+        one: dict[str, Any] = {"BRIDGE_DOKPLOY_URL": first.url, "BRIDGE_DOKPLOY_API_KEY": "a-key"}
         async with running_world(tmp_path / "data", **one):
             assert {one["id"] for one in await shell.json("apps")} == THREE
             assert [one["id"] for one in await shell.json("apps", "--gone")] == [OTHER]

@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from bridge.core.lifecycle import State
 from tests.chaos.recording_backend import Job, RecordingBackend, recording_backend
@@ -42,7 +43,7 @@ async def test_builds_are_followed_to_their_end_and_what_waits_is_asked_for_once
     tmp_path: Path,
 ) -> None:
     restore(tmp_path / "bridge")
-    others = {"BRIDGE_DOKPLOY_API_KEY": "a-key", "BRIDGE_JOURNEY_ADOPT": "1.5"}
+    others: dict[str, Any] = {"BRIDGE_DOKPLOY_API_KEY": "a-key", "BRIDGE_JOURNEY_ADOPT": "1.5"}
     async with recording_backend(apps=3, build_seconds=0.1, listing_delay=0.0) as backend:
         backend.may_end.clear()
         others["BRIDGE_DOKPLOY_URL"] = backend.url

@@ -94,7 +94,10 @@ async def test_the_page_names_the_files_that_are_handed_a_push(tmp_path: Path) -
 
     with followed(walk):
         async with recording_backend(apps=1, build_seconds=0.05, listing_delay=0.0) as backend:
-            settings = {"BRIDGE_DOKPLOY_URL": backend.url, "BRIDGE_DOKPLOY_API_KEY": "key"}
+            settings: dict[str, Any] = {
+                "BRIDGE_DOKPLOY_URL": backend.url,
+                "BRIDGE_DOKPLOY_API_KEY": "key",
+            }
             async with running_world(tmp_path / "bridge", **settings) as world:
                 await until(world.stores.journal.apps, len)
                 walk.begun = True

@@ -36,7 +36,8 @@ LISTED = 300
 
 @cache
 def contract() -> dict[str, Any]:
-    return json.loads(CONTRACT.read_text())
+    found: dict[str, Any] = json.loads(CONTRACT.read_text())
+    return found
 
 
 def example(path: str, method: str = "get", status: str = "200") -> Any:
@@ -218,7 +219,7 @@ class FakeGithub(FakeHost):
         return page(request, [self._pull(repository, one) for one in repository.about(sha)])
 
     def _pull(self, repository: FakeRepository, pull: FakePull) -> dict[str, Any]:
-        shown = example(f"{REPOSITORY}/commits/{{commit_sha}}/pulls")[0]
+        shown: dict[str, Any] = example(f"{REPOSITORY}/commits/{{commit_sha}}/pulls")[0]
         merged = pull.state == "merged"
         shown |= {
             "number": pull.number,
@@ -255,7 +256,7 @@ class FakeGithub(FakeHost):
         raise web.HTTPNotFound(text="Not Found")
 
     def _shown(self, comment: FakeComment) -> dict[str, Any]:
-        shown = example(f"{REPOSITORY}/issues/{{issue_number}}/comments")[0]
+        shown: dict[str, Any] = example(f"{REPOSITORY}/issues/{{issue_number}}/comments")[0]
         shown |= {"id": comment.id, "body": comment.body}
         shown["user"] |= {"login": comment.author}
         return shown
@@ -296,7 +297,7 @@ class FakeGithub(FakeHost):
         return web.json_response(self._deployment(made), status=201)
 
     def _deployment(self, one: FakeDeployment) -> dict[str, Any]:
-        shown = example(f"{REPOSITORY}/deployments")[0]
+        shown: dict[str, Any] = example(f"{REPOSITORY}/deployments")[0]
         return shown | {
             "id": one.id, "sha": one.sha, "ref": one.ref, "environment": one.environment,
             "description": one.description,

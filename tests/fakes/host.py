@@ -294,6 +294,11 @@ class FakeHost:
         self._runner: web.AppRunner | None = None
         self._session: ClientSession | None = None
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The variables that lead a bridge to it."""
+        raise NotImplementedError
+
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._served], client_max_size=2**24)
         app.router.add_routes(self.routes())

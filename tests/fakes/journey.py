@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
@@ -402,8 +402,7 @@ class Lifetime:
 
     def mortal(self, port: T) -> T:
         """The port as the dying process sees it."""
-        mortal: Any = _Mortal(port, self)
-        return mortal
+        return cast("T", _Mortal(port, self))
 
 
 class _Mortal:

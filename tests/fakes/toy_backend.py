@@ -218,7 +218,7 @@ class Yard:
     def _loads(self) -> list[Any]:
         return [asdict(one) for one in self.loads.values()]
 
-    def _lift(self, *, again: bool = False, **told: str) -> None:
+    def _lift(self, *, again: bool = False, **told: Any) -> None:
         lift = Lift(f"lift-{next(self._numbers)}", again=again, **told)
         lift.title = lift.title or "Lifted by hand"
         self.lifts.append(lift)

@@ -16,7 +16,8 @@ FOLDER = Path(__file__).parents[1] / "fixtures" / "contracts"
 @cache
 def contract(host: str) -> dict[str, Any]:
     """The contract of a host, its `nullable` written as JSON Schema has it."""
-    return _plain(json.loads((FOLDER / f"{host}.json").read_text()))
+    found: dict[str, Any] = _plain(json.loads((FOLDER / f"{host}.json").read_text()))
+    return found
 
 
 def against_the_contract(fake: FakeHost) -> list[str]:

@@ -126,9 +126,10 @@ def answer(procedure: str, asked: Mapping[str, str]) -> Answer:
         return _as_recorded("95-member-deployment.all", procedure)
     match procedure:
         case "application.one" if id_ in APPLICATIONS:
-            return 200, _filled("22-application.one-fresh", applicationId=id_) | APPLICATIONS[id_]
+            fresh = _filled("22-application.one-fresh", applicationId=id_)
+            return 200, {**fresh, **APPLICATIONS[id_]}
         case "compose.one" if id_ in STACKS:
-            return 200, _filled("80-compose.one", composeId=id_) | STACKS[id_]
+            return 200, {**_filled("80-compose.one", composeId=id_), **STACKS[id_]}
         case "trpc/settings.health":
             return 200, recorded()["300-witness-database-well"]["json"]
         case "deployment.all":

@@ -8,6 +8,7 @@ After a change of what is shown, write them anew, and look at the difference:
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,7 @@ def cards() -> Iterator[tuple[str, Scene]]:
         app=API, ref="refs/tags/v2.4.0", trigger="tag", message="Release 2.4.0", author="Grace"
     )
     yield "card_tag", _card(tag, API)
-    asked = {"ref": None, "commit": None, "message": None, "author": None}
+    asked: dict[str, Any] = {"ref": None, "commit": None, "message": None, "author": None}
     by_chat = deployment(
         action=Action.REDEPLOY,
         trigger="slack: Grace Hopper",
@@ -211,11 +212,15 @@ def cards() -> Iterator[tuple[str, Scene]]:
     yield "card_hardest", _card(HARD, LONGEST, can_cancel=True)
 
 
+def _line(one: Deployment, change: Change) -> Message:
+    return render_line(one, change).message
+
+
 def lines() -> Iterator[tuple[str, Scene]]:
     """The thread."""
     for state in State:
         one, change = deployment(state), Change(NOON + TIMES[state], state, NOTES[state])
-        yield f"line_{state}", lambda one=one, change=change: render_line(one, change).message
+        yield f"line_{state}", partial(_line, one, change)
     failed = deployment(State.FAILED)
     change = Change(NOON + 76, State.FAILED, NOTES[State.FAILED])
     yield (
@@ -268,7 +273,7 @@ def busy(apps: list[App]) -> list[Deployment]:
 def modals() -> Iterator[tuple[str, Scene]]:
     """Modals and what their picker offers."""
     for id_ in (names.PICK_DEPLOY, names.PICK_REDEPLOY, names.PICK_CANCEL, names.PICK_PROVIDER):
-        yield f"modal_{id_.replace('.', '_')}", lambda id_=id_: pickers.picker(id_)
+        yield f"modal_{id_.replace('.', '_')}", partial(pickers.picker, id_)
     yield "modal_pick_deploy_chosen", lambda: pickers.picker(names.PICK_DEPLOY, chosen=LONGEST)
     yield "options_three", lambda: pickers.offered([WEB, API, DOCS])
     yield "options_of_200", lambda: pickers.offered(many(200))
@@ -327,7 +332,7 @@ def replied() -> Iterator[tuple[str, Scene]]:
     """What the door says by itself."""
     yield "help", replies.help_about
     for command in replies.HELP:
-        yield f"help_{command}", lambda command=command: replies.help_about(command)
+        yield f"help_{command}", partial(replies.help_about, command)
     rights = {"view": ["shop/web", "shop/staging/api", "site/docs"], "deploy": ["shop/web"]}
     rights["cancel"], rights["configure"] = ["shop/web"], []
     yield "whoami", lambda: replies.whoami("Ada Lovelace", rights, 3)

@@ -13,7 +13,6 @@ import asyncio
 import io
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from unittest.mock import patch
 import typer
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel
 
 from bridge.backends.dokploy.settings import DokploySettings
 from bridge.chats import CHATS
@@ -108,7 +108,11 @@ def _first_line(text: str | None) -> str:
 
 # ── Settings ────────────────────────────────────────────────────────────────────────────────────
 
-ENTRIES = {"backends.*": DokploySettings, "rules[]": Rule, "access[]": Grant}
+ENTRIES: dict[str, type[BaseModel]] = {
+    "backends.*": DokploySettings,
+    "rules[]": Rule,
+    "access[]": Grant,
+}
 """Settings that hold several of something, each with settings of its own."""
 
 
@@ -374,4 +378,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,7 +10,6 @@ import io
 import json
 import logging
 import os
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -146,7 +145,7 @@ CLOCK = ManualClock(NOW)
 class Tty(io.StringIO):
     """A terminal that remembers what it was shown."""
 
-    encoding = "utf-8"  # type: ignore[assignment]
+    encoding = "utf-8"
 
     def isatty(self) -> bool:
         """A person reads it."""
@@ -209,7 +208,7 @@ def environment(given: Mapping[str, str]) -> Iterator[None]:
     others = {k: v for k, v in os.environ.items() if not k.startswith(("BRIDGE_", "DATABASE_"))}
     with (
         TemporaryDirectory() as folder,
-        patch.dict(os.environ, others | given, clear=True),
+        patch.dict(os.environ, {**others, **given}, clear=True),
         patch("time.time", lambda: NOW),
     ):
         before, level = Path.cwd(), logging.getLogger("bridge").level
@@ -432,4 +431,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -222,7 +222,7 @@ def _hidden(name: str, row: Row) -> str:
 
 def github(scene: Scene) -> None:
     account = _account(scene, "github")
-    words = ("provider", "set", "github", "--owner", "acme", "--repository", "site")
+    words: Words = ("provider", "set", "github", "--owner", "acme", "--repository", "site")
     words += ("--branch", "dev", "--account", account, "--build-path", "/web")
     words += ("--watch", "web/**", "--watch", "!**/*.md", "--submodules", "--trigger", "push")
     columns = {"sourceType": "github", "owner": "acme", "repository": "site", "branch": "dev"}
@@ -233,10 +233,14 @@ def github(scene: Scene) -> None:
 
 def gitlab(scene: Scene) -> None:
     account = _account(scene, "gitlab")
-    words = ("provider", "set", "gitlab", "--owner", "team", "--repository", "shop")
+    words: Words = ("provider", "set", "gitlab", "--owner", "team", "--repository", "shop")
     words += ("--branch", "dev", "--account", account, "--project-id", "42")
     words += ("--path", "team/shop", "--watch", "src/**")
-    columns = {"sourceType": "gitlab", "gitlabOwner": "team", "gitlabRepository": "shop"}
+    columns: dict[str, Any] = {
+        "sourceType": "gitlab",
+        "gitlabOwner": "team",
+        "gitlabRepository": "shop",
+    }
     columns |= {"gitlabBranch": "dev", "gitlabId": account, "gitlabProjectId": 42}
     more = {"gitlabPathNamespace": "team/shop", "watchPaths": ["src/**"]}
     change_and_undo(scene, words, columns | more)
@@ -250,7 +254,7 @@ def git(scene: Scene) -> None:
 
 
 def docker(scene: Scene) -> None:
-    words = ("provider", "set", "docker", "--image", "busybox:2", "--username", "ann")
+    words: Words = ("provider", "set", "docker", "--image", "busybox:2", "--username", "ann")
     words += ("--registry-url", "registry.example.org", "--password-stdin")
     columns = {"sourceType": "docker", "dockerImage": "busybox:2", "username": "ann"}
     secret = {"registryUrl": "registry.example.org", "password": "another-secret"}
@@ -264,7 +268,7 @@ def image_alone(scene: Scene) -> None:
         "application.saveDockerProvider",
         **{"applicationId": scene.service.id, "dockerImage": "busybox:1"} | source,
     )
-    words = ("provider", "set", "docker", "--image", "busybox:2")
+    words: Words = ("provider", "set", "docker", "--image", "busybox:2")
     change_and_undo(scene, words, {"dockerImage": "busybox:2"} | source)
 
 
@@ -294,7 +298,7 @@ def environment(scene: Scene) -> None:
     scene.trial.dokploy.post(
         "application.saveEnvironment", applicationId=scene.service.id, env=before, **sections
     )
-    words = ("env", "set", "A=9", "C=3", "--build-arg", "V=2", "--no-env-file")
+    words: Words = ("env", "set", "A=9", "C=3", "--build-arg", "V=2", "--no-env-file")
     columns = {"env": "A=9\n# kept\nB=two words\nC=3", "buildArgs": "V=2"}
     change_and_undo(scene, words, columns | {"createEnvFile": False, "buildSecrets": "S=2"})
     change_and_undo(scene, ("env", "set", "--unset", "B"), {"env": "A=1\n# kept"})

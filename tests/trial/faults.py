@@ -15,6 +15,7 @@ more, one that it finished is not, and a newer push may replace a lost one.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tests.trial.journeys import LONG, queued, running_and_waiting
 from tests.trial.scene import Scene, Trial
@@ -96,7 +97,7 @@ def harmed_at(stage: Stage, fault: Fault) -> Callable[[Scene], None]:
 
 
 def build_ends_meanwhile(
-    scene: Scene, *honest: str, restarted: bool = False, **commit: object
+    scene: Scene, *honest: str, restarted: bool = False, **commit: Any
 ) -> None:
     """Let a build end while the database is away: its record stays `running`.
 

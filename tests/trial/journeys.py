@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.trial.dokploy import Service, until
 from tests.trial.repositories import Repo
@@ -202,7 +203,7 @@ def by_account(host: str) -> Callable[[Trial, str], tuple[Service, Repo]]:
         owner, _, repository = repo.name.partition("/")
         account = accounts[0][f"{host}Id"]
         if host == "github":
-            fields = {"owner": owner, "repository": repository, "branch": "main"}
+            fields: dict[str, Any] = {"owner": owner, "repository": repository, "branch": "main"}
             fields |= {"buildPath": "/", "githubId": account, "triggerType": "push"}
         else:
             fields = {"gitlabOwner": owner, "gitlabRepository": repository, "gitlabBranch": "main"}
@@ -219,7 +220,7 @@ def by_account(host: str) -> Callable[[Trial, str], tuple[Service, Repo]]:
 # ── cancelled, cleared ───────────────────────────────────────────────────────
 
 
-def running_and_waiting(scene: Scene, **commit: object) -> tuple[Pushed, Pushed]:
+def running_and_waiting(scene: Scene, **commit: Any) -> tuple[Pushed, Pushed]:
     """Push twice: the first builds for a while, the second waits in the bridge."""
     first = scene.push("done", sleep=LONG, **commit)
     scene.building(first.delivery)

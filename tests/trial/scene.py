@@ -150,7 +150,10 @@ class Scene:
             mine = [one for one in self.records() if named in one.words]
             return next((one for one in reversed(mine) if one.status in statuses), None)
 
-        return until(found, within, f"a record of {named[:12]} is {' or '.join(statuses)}")
+        record: Record = until(
+            found, within, f"a record of {named[:12]} is {' or '.join(statuses)}"
+        )
+        return record
 
     def building(self, named: str) -> Record:
         """Wait until the build has cloned, so that it holds no later push; return its record."""
@@ -170,7 +173,10 @@ class Scene:
             claim = self.claim(delivery)
             return claim if claim is not None and claim["state"] in states else None
 
-        return until(found, within, f"the bridge says {' or '.join(states)} of {delivery[:8]}")
+        claimed: Claim = until(
+            found, within, f"the bridge says {' or '.join(states)} of {delivery[:8]}"
+        )
+        return claimed
 
     def job(self, delivery: str, state: str, within: float = WITHIN) -> None:
         """Wait until Dokploy's queue shows the delivery's job in this state."""

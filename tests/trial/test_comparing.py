@@ -51,8 +51,8 @@ def record(
     return Record(first, first | ended | changes, seen_at, seen_at)
 
 
-CUT_OFF = {"status": "cancelled", "finishedAt": None, "description": ""}
-NOT_DEPLOYED = {"deployed_commit": None}
+CUT_OFF: dict[str, Any] = {"status": "cancelled", "finishedAt": None, "description": ""}
+NOT_DEPLOYED: dict[str, Any] = {"deployed_commit": None}
 
 
 def compare(claims: Any, records: Any, states: set[str] = {"done"}, **more: Any) -> list[str]:  # noqa: B006
@@ -108,7 +108,7 @@ def test_an_honest_word_that_was_not_wanted_is_a_difference() -> None:
 
 
 def test_what_the_database_cant_tell_may_be_unknown_and_nothing_else_may() -> None:
-    stuck = {"stuck": frozenset({"r-1"})}
+    stuck: dict[str, Any] = {"stuck": frozenset({"r-1"})}
     open_ = record(status="running", finishedAt=None, description="")
     unknown = claim(state="unknown", **NOT_DEPLOYED)
 
@@ -118,7 +118,7 @@ def test_what_the_database_cant_tell_may_be_unknown_and_nothing_else_may() -> No
 
 def test_what_had_ended_before_a_restart_is_not_built_again() -> None:
     ended, again = record("r-1", **CUT_OFF), record("r-2")
-    stuck = {"stuck": frozenset({"r-1"})}
+    stuck: dict[str, Any] = {"stuck": frozenset({"r-1"})}
     unknown, done = claim(state="unknown", **NOT_DEPLOYED), claim(backend_id="r-2")
 
     assert compare([unknown], [ended], {"unknown"}, **stuck) == []
@@ -131,7 +131,7 @@ def test_where_it_cant_be_told_who_has_built_the_commit_that_is_said_after_a_fau
     doubtful = claim(backend_id=None, started_at=None, note=note)
     persons = record("r-2", title="Manual", description=f"Commit: {SHA}")
     lost = record("r-1", **CUT_OFF)
-    told = {"told_at": {doubtful["id"]: 1.0}, "harm_over_at": 1.0}
+    told: dict[str, Any] = {"told_at": {doubtful["id"]: 1.0}, "harm_over_at": 1.0}
 
     assert compare([doubtful], [lost, persons], **told) == []
     assert "nothing went wrong" in compare([doubtful], [record()])[0]

@@ -6,6 +6,7 @@ same scenarios and prints a table.
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def scenes(request: pytest.FixtureRequest) -> Iterator[dict[str, Scene | str]]:
-    chosen = {
-        item.callspec.params["scenario"].name for item in request.session.items if _ours(item)
-    }
+    items: list[Any] = request.session.items
+    chosen = {item.callspec.params["scenario"].name for item in items if _ours(item)}
     with staged(GIVEN, [one for one in SCENARIOS if one.name in chosen]) as found:
         yield found
 

@@ -9,7 +9,7 @@ import contextlib
 import json
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,7 +154,8 @@ class Stage(ABC):
         """Stop the server."""
 
     async def named(self, name: str) -> App:
-        return next(app for app in await self.backend.apps() if app.name == name)
+        apps: Sequence[App] = await self.backend.apps()
+        return next(app for app in apps if app.name == name)
 
     async def newest(self, app: App) -> BackendDeployment | None:
         return next(iter(await self.backend.deployments(app)), None)
@@ -207,7 +208,8 @@ class EmbeddedStage(Stage):
                 method,
                 f"{self.server.url}/api/{path}",
                 headers={"x-api-key": self.server.api_key},
-                **{"params" if method == "GET" else "json": fields},
+                params=fields if method == "GET" else None,
+                json=None if method == "GET" else fields,
             )
         assert answer.status_code == 200, answer.text
         return json.loads(answer.content) if answer.content else None

@@ -7,7 +7,7 @@ from tests.fakes.host import FakePull
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin, World
 
-QUICKLY = {"BRIDGE_FEEDBACK_DEBOUNCE": "0.02", "BRIDGE_FEEDBACK_RETRY": "0.1"}
+QUICKLY: dict[str, Any] = {"BRIDGE_FEEDBACK_DEBOUNCE": "0.02", "BRIDGE_FEEDBACK_RETRY": "0.1"}
 
 
 async def make_app(world: World, origin: Origin, *, watch: list[str] | None = None) -> None:

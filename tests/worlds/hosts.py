@@ -1,6 +1,6 @@
 """Each Git host with our client of it: a fake over real HTTP, held against its contract."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -90,7 +90,7 @@ class Mocked:
 
     def __post_init__(self) -> None:
         client = self.api._access.client
-        sent = client._sent
+        sent: Callable[[Request], Awaitable[Answer]] = client._sent
         base = "/api/v4" if self.host == "gitlab" else ""
 
         async def watched(request: Request) -> Answer:

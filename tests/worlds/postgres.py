@@ -187,7 +187,7 @@ class Server:
 
     def execute(self, statement: str, *names: str) -> None:
         """Run a statement with names in it, outside any transaction."""
-        query = sql.SQL(statement).format(*map(sql.Identifier, names))  # type: ignore[arg-type]
+        query = sql.SQL(statement).format(*map(sql.Identifier, names))
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(query)
 

@@ -102,7 +102,7 @@ async def bridged(
     **others: str,
 ) -> AsyncIterator[SlackWorld]:
     """A bridge beside a workspace that goes on when it ends."""
-    settings = slack_settings(slack, access, **others)
+    settings: dict[str, Any] = slack_settings(slack, access, **others)
     if socket:
         del settings["BRIDGE_SLACK_SIGNING_SECRET"]
         settings["BRIDGE_SLACK_APP_TOKEN"] = APP_TOKEN

@@ -17,7 +17,7 @@ from aiohttp import web
 try:
     from uvloop import new_event_loop
 except ImportError:
-    from asyncio import new_event_loop
+    from asyncio import new_event_loop  # type: ignore[assignment]
 
 SECRET = b"a secret of the bench"
 

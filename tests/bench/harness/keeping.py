@@ -97,7 +97,7 @@ def _run(
 
 
 def _ratio(found: list[dict[str, Any]], base: list[dict[str, Any]]) -> float:
-    return median(a["rate"] / b["rate"] for a, b in zip(found, base, strict=True))
+    return float(median(a["rate"] / b["rate"] for a, b in zip(found, base, strict=True)))
 
 
 def _more(found: list[dict[str, Any]]) -> dict[str, Any]:

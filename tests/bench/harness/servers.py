@@ -98,7 +98,7 @@ def started(
     with log.open("ab") as file:
         process = subprocess.Popen(
             [*on_core(core), *command],
-            env=without_bridge() | environment,
+            env={**without_bridge(), **environment},
             stdout=file,
             stderr=subprocess.STDOUT,
             cwd=log.parent,

@@ -30,7 +30,7 @@ class Config:
         owner, _, name = self.repository.rpartition("/")
         match self.host:
             case "github":
-                where = {"owner": owner, "repository": name, "branch": self.branch}
+                where: dict[str, Any] = {"owner": owner, "repository": name, "branch": self.branch}
             case "gitlab":
                 where = {
                     "gitlabProjectId": self.project,

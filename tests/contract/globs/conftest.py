@@ -1,23 +1,21 @@
-"""Where the recorded answers are: beside the repository, not in it."""
+"""The recorded answers of micromatch, and Dokploy's."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).resolve().parents[4] / "shared"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def vectors_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    packed = FIXTURES / "globs" / "micromatch-vectors.jsonl.gz"
+    unpacked = tmp_path_factory.mktemp("globs") / packed.stem
+    unpacked.write_bytes(gzip.decompress(packed.read_bytes()))
+    return unpacked
 
 
 @pytest.fixture
-def vectors_file():
-    return present(SHARED / "globs" / "micromatch-vectors.jsonl")
-
-
-@pytest.fixture
-def oracle_file():
-    return present(SHARED / "dokploy" / "watchpaths-oracle.json")
-
-
-def present(path):
-    if not path.exists():
-        pytest.skip(f"the recorded answers are not there: ../shared/{path.relative_to(SHARED)}")
-    return path
+def oracle_file() -> Path:
+    return FIXTURES / "dokploy" / "watchpaths-oracle.json"

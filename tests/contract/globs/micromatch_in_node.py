@@ -33,6 +33,7 @@ class Node:
     """A running Node with micromatch 4.0.8 over one version of picomatch."""
 
     def __init__(self, version: str) -> None:
+        self.version = version
         self._process = subprocess.Popen(
             [str(node()), str(SCRIPT), str(_home(version))],
             stdin=subprocess.PIPE,

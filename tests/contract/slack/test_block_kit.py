@@ -33,10 +33,9 @@ def remade(sent: dict[str, Any]) -> dict[str, Any]:
     if "blocks" in sent:
         return sent | {"blocks": [block.to_dict() for block in Block.parse_all(sent["blocks"])]}
     if "options" in sent:
-        return {"options": [one.to_dict() for one in Option.parse_all(sent["options"])]}
-    return {
-        "option_groups": [one.to_dict() for one in OptionGroup.parse_all(sent["option_groups"])]
-    }
+        return {"options": [one.to_dict() for one in Option.parse_all(sent["options"]) or ()]}
+    groups = OptionGroup.parse_all(sent["option_groups"]) or ()
+    return {"option_groups": [one.to_dict() for one in groups]}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

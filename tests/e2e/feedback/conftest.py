@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,6 @@ async def world(
     for host, provider in HOSTS.items():
         monkeypatch.setitem(HOSTS, host, replace(provider, limits=()))
     said = {f"BRIDGE_{fake.name.upper()}_FEEDBACK": uses} if uses else {}
-    settings = fake.settings | QUICKLY | said | further
+    settings: dict[str, Any] = fake.settings | QUICKLY | said | further
     async with running_world(tmp_path / "bridge", **settings) as running:
         yield running

@@ -136,7 +136,7 @@ def _held(
 ) -> dict[str, Any]:
     new = changed.get(name)
     if kind in ("checkboxes", "multi_static_select"):
-        held = [{"value": one} for one in new] if name in changed else None
+        held = [{"value": one} for one in changed[name]] if name in changed else None
         return {"selected_options": element.get("initial_options", []) if held is None else held}
     if "select" in kind:
         chosen = {"value": new} if new else None

@@ -193,9 +193,9 @@ class FakeSlack(Methods):
     def _handler(self, method: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         """`chat.postMessage` is `_chat_post_message`."""
         name = re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", method.replace(".", "_"))
-        handler = getattr(self, f"_{name}", None)
-        if handler is None:
+        if not hasattr(self, f"_{name}"):
             raise SlackError("unknown_method")
+        handler: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, f"_{name}")
         return handler
 
     async def _respond(self, request: web.Request) -> web.Response:

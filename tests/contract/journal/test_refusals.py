@@ -10,18 +10,8 @@ from bridge.core.lifecycle import State
 from bridge.core.refused import RefusedWebhooks
 from bridge.ports.outcomes import About, PushSeen
 from bridge.storage.journal import upkeep
-from tests.contract.test_journal import (
-    A,
-    B,
-    clock,
-    journal,
-    outcome,
-    record,
-    reopened,
-)
 from tests.fakes.journey import ManualClock, deployment
-
-__all__ = ["clock", "journal", "reopened"]
+from tests.worlds.journal import A, B, outcome, record
 
 ONE = RefusedWebhooks(
     minute=1_700_000_000.0 // 60 * 60,

@@ -1,0 +1,119 @@
+"""The `Journal` port: changes of settings, and drafts and cards about them."""
+
+from dataclasses import replace
+from typing import Any
+
+from bridge.core.configuration.difference import Changed
+from bridge.ports.outcomes import (
+    ABOUT_ANYTHING,
+    BEGUN,
+    Audited,
+    Subscription,
+    about_change,
+    about_delivery,
+)
+from tests.fakes.journey import ManualClock, deployment
+from tests.worlds.journal import Opened, ids, outcome, record
+
+
+async def test_changes_are_noted_before_they_are_made_and_settled_after(
+    reopened: Opened, clock: ManualClock
+) -> None:
+    journal = await reopened()
+    changes = (Changed("branch", "main", None), Changed("watch_paths", None, ("ä/**",)))
+    first = Audited(clock(), "cli: ada", "provider set", "app-a", "shop/a", changes)
+    second = replace(first, what="clear", app_id="app-b", difference=())
+    numbers = [await journal.audit(new) for new in (first, second)]
+    await journal.settle(numbers[0], "done")
+
+    journal = await reopened()
+
+    done = replace(first, outcome="done", number=numbers[0])
+    assert await journal.audited(limit=9) == [replace(second, number=numbers[1]), done]
+    assert await journal.audited(limit=9, app_id="app-a") == [done]
+    assert (await journal.audited(limit=1))[0].outcome == BEGUN
+
+
+def asked_for(seq: int, clock: ManualClock, **others: Any) -> Audited:
+    """The note of a change that a delivery asked for."""
+    note = Audited(clock(), "slack: ada", "provider set", "app-a", "shop/a", (), seq=seq)
+    return replace(note, **others)
+
+
+async def test_a_delivery_has_one_note_however_often_it_is_noted(
+    reopened: Opened, clock: ManualClock
+) -> None:
+    journal = await reopened()
+    first = await journal.audit(asked_for(7, clock))
+    changes = (Changed("branch", "main", "dev"),)
+    fuller = asked_for(7, clock, difference=changes, undoing="sealed", undoes=3)
+    assert await journal.audit(fuller) == first
+    await journal.audit(asked_for(8, clock))
+
+    journal = await reopened()
+
+    kept = replace(fuller, number=first)
+    assert await journal.change_of(7) == await journal.change(first) == kept
+    assert (await journal.change_of(9), await journal.change(99)) == (None, None)
+    assert len(await journal.audited(limit=9)) == 2
+    assert "sealed" not in repr(kept)
+
+
+async def test_a_change_raises_what_shows_it_its_delivery_and_what_it_takes_back(
+    journal: Any, clock: ManualClock
+) -> None:
+    made = await journal.audit(asked_for(1, clock))
+    keys = {"it": about_change(made), "delivery": about_delivery(2), "all": ABOUT_ANYTHING}
+    subscriptions = [Subscription(name, "k", name, (key,), {}) for name, key in keys.items()]
+    await journal.subscribe(subscriptions)
+    for name in keys:
+        await journal.mark_published(name, 1)
+
+    undoing = await journal.audit(asked_for(2, clock, undoes=made))
+    assert sorted(await ids(journal, clock)) == ["all", "delivery", "it"]
+    for name in keys:
+        await journal.mark_published(name, 2)
+    await journal.settle(undoing, "done")
+
+    assert sorted(await ids(journal, clock)) == ["all", "delivery", "it"]
+    snapshot = await journal.snapshot(subscriptions[0])
+    assert [(one.number, one.outcome) for one in snapshot.audited] == [
+        (made, BEGUN),
+        (undoing, "done"),
+    ]
+    assert [one.number for one in (await journal.snapshot(subscriptions[1])).audited] == [undoing]
+
+
+async def test_what_shows_how_everything_stands_is_raised_by_any_deployment_until_unwanted(
+    journal: Any, clock: ManualClock
+) -> None:
+    home = Subscription("home", "k", "home", (ABOUT_ANYTHING,), {})
+    await journal.subscribe([home])
+    await journal.mark_published("home", 1)
+
+    await record(journal, outcome(1, deployment(1)))
+    assert await ids(journal, clock) == ["home"]
+    await journal.unsubscribe("home")
+    await record(journal, outcome(2, deployment(2)))
+
+    assert await ids(journal, clock) == []
+    await journal.subscribe([home])
+    assert await ids(journal, clock) == ["home"]
+
+
+async def test_a_draft_stays_until_it_is_dropped_or_a_week_old(
+    reopened: Opened, clock: ManualClock
+) -> None:
+    journal = await reopened()
+    await journal.keep_draft("a", "sealed")
+    await journal.keep_draft("a", "sealed anew")
+    await journal.keep_draft("b", "other")
+
+    journal = await reopened()
+
+    assert [await journal.draft(one) for one in "abc"] == ["sealed anew", "other", None]
+    await journal.drop_draft("b")
+    assert await journal.draft("b") is None
+    clock.now += 7 * 86_400 + 1
+    await journal.keep_draft("c", "new")
+    assert [await journal.draft(one) for one in "ac"] == [None, "new"]

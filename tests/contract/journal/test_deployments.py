@@ -1,0 +1,415 @@
+"""The `Journal` port: the moves of a deployment, cancels, and tags that take their turn."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.changes import Live
+from bridge.core.decision import Decision, Reason
+from bridge.core.events import Action
+from bridge.core.lifecycle import MOVES, Cancel, Deployment, State
+from bridge.core.rules import AppTags
+from bridge.ports.outcomes import (
+    Outcome,
+)
+from tests.fakes.journey import ManualClock, app, deployment
+from tests.worlds.journal import A, card, due, outcome, record, states
+
+
+async def test_only_the_moves_of_the_lifecycle_are_made(journal: Any) -> None:
+    seq = 0
+    for now, following in MOVES.items():
+        for to in State:
+            seq += 1
+            new = deployment(seq, f"app-{seq}", state=now)
+            await record(journal, outcome(seq, new))
+            moved = await journal.move(new.id, to, "a note")
+            assert (moved is not None) is (to in following), (now, to)
+            found = await journal.deployment(new.id)
+            assert found == (moved or new)
+
+
+async def test_a_move_writes_its_facts_and_a_line_of_history(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    clock.now += 5
+
+    moved = await journal.move(
+        deployment(1).id, State.RUNNING, "builds", backend_id="dep-1", started_at=clock.now
+    )
+
+    assert moved == replace(
+        deployment(1), state=State.RUNNING, note="builds", backend_id="dep-1", started_at=clock.now
+    )
+    last = (await journal.changes(deployment(1).id))[-1]
+    assert (last.at, last.state, last.note) == (clock.now, State.RUNNING, "builds")
+    assert await journal.changes(deployment(1).id, after=1) == [last]
+
+
+async def test_a_deployment_that_is_not_there_is_none(journal: Any) -> None:
+    assert await journal.deployment("nothing") is None
+    assert await journal.move("nothing", State.DONE) is None
+    assert await journal.intend("nothing", []) is None
+    await journal.withdraw("nothing")
+    await journal.say("nothing", "words")
+    assert await journal.changes("nothing") == []
+
+
+async def test_an_intent_is_written_once_and_only_while_it_waits(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    intended = await journal.intend(deployment(1).id, ["old-1", "old-2"])
+    assert (intended.intent_at, intended.known_before) == (clock.now, ("old-1", "old-2"))
+    assert await journal.intend(deployment(1).id, []) is None
+
+    await journal.withdraw(deployment(1).id)
+    assert (await journal.deployment(deployment(1).id)).intent_at is None
+    await journal.move(deployment(1).id, State.SUPERSEDED)
+    assert await journal.intend(deployment(1).id, []) is None
+
+
+async def test_an_intent_of_what_was_asked_is_not_taken_back(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(deployment(1).id, [])
+    await journal.move(deployment(1).id, State.ASKED)
+
+    await journal.withdraw(deployment(1).id)
+
+    assert (await journal.deployment(deployment(1).id)).intent_at == clock.now
+
+
+async def test_what_is_said_twice_stands_there_once(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    for note in ("the backend is away", "the backend is away", "it is back"):
+        await journal.say(deployment(1).id, note)
+
+    notes = [change.note for change in await journal.changes(deployment(1).id, after=1)]
+    assert notes == ["the backend is away", "it is back"]
+    found = await journal.deployment(deployment(1).id)
+    assert (found.state, found.note) == (State.WAITING, "it is back")
+
+
+async def test_errors_that_take_turns_stand_there_once_each(
+    journal: Any, clock: ManualClock
+) -> None:
+    id_ = deployment(1).id
+    await record(journal, outcome(1, deployment(1), subscriptions=(card(),)))
+    for _ in range(3):
+        for note in ("connection refused", "no answer within 30 s"):
+            await journal.say(id_, note)
+
+    notes = [change.note for change in await journal.changes(id_, after=1)]
+    assert notes == ["connection refused", "no answer within 30 s"]
+
+    (before,) = await due(journal, clock)
+    await journal.say(id_, "connection refused")
+    (pending,) = await due(journal, clock)
+    assert (await journal.deployment(id_)).note == "connection refused"
+    assert pending.wanted > before.wanted  # what shows how it stands shows that
+
+
+async def test_what_was_said_before_a_deployment_moved_is_news_after_it(journal: Any) -> None:
+    id_ = deployment(1).id
+    await record(journal, outcome(1, deployment(1)))
+    await journal.say(id_, "the backend is away")
+    await journal.move(id_, State.ASKED, "accepted")
+    await journal.say(id_, "the backend is away")
+
+    lines = [(change.state, change.note) for change in await journal.changes(id_, after=1)]
+    assert lines == [
+        (State.WAITING, "the backend is away"),
+        (State.ASKED, "accepted"),
+        (State.ASKED, "the backend is away"),
+    ]
+
+
+async def test_what_has_ended_keeps_the_words_of_its_end(journal: Any) -> None:
+    id_ = deployment(1).id
+    await record(journal, outcome(1, deployment(1)))
+    await journal.cancel("app-web", 3)
+
+    await journal.say(id_, "waits for the backend")
+
+    assert (await journal.deployment(id_)).note == "cancelled before the backend was asked"
+
+
+async def test_a_cancel_takes_what_waits_and_came_before_it(
+    journal: Any, clock: ManualClock
+) -> None:
+    before = deployment(2)
+    await record(journal, outcome(1, deployment(1, "app-api")), outcome(2, before))
+    await record(journal, outcome(4, deployment(4, "app-later")))
+
+    cancelled = await journal.cancel("app-web", 3)
+    nothing = await journal.cancel("app-later", 3)
+
+    assert [one.id for one in cancelled] == [before.id]
+    assert nothing == []
+    note = "cancelled before the backend was asked"
+    assert (cancelled[0].state, cancelled[0].note) == (State.CANCELLED, note)
+    assert cancelled[0].finished_at == clock.now
+    assert await states(journal, "app-api") == {1: "waiting"}
+    assert (await journal.changes(before.id))[-1].state is State.CANCELLED
+
+
+async def test_a_cancel_of_one_leaves_the_others_of_its_app(journal: Any) -> None:
+    deploys, redeploys = deployment(1), deployment(2, action=Action.REDEPLOY)
+    await record(journal, outcome(1, deploys), outcome(2, redeploys))
+
+    other_app = await journal.cancel("app-api", 9, deploys.id)
+    cancelled = await journal.cancel("app-web", 9, deploys.id)
+
+    assert other_app == []
+    assert [one.id for one in cancelled] == [deploys.id]
+    assert await states(journal) == {1: "cancelled", 2: "waiting"}
+
+
+async def test_a_cancel_marks_what_may_have_been_asked(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(deployment(1).id, [])
+
+    assert await journal.cancel("app-web", 3) == []
+    assert await states(journal) == {1: "waiting"}
+    assert (await journal.deployment(deployment(1).id)).cancel is Cancel.REQUESTED
+
+    await journal.mark_cancel(deployment(1).id, Cancel.INTERRUPTED)
+    assert await journal.cancel("app-web", 4) == []
+    assert (await journal.deployment(deployment(1).id)).cancel is Cancel.INTERRUPTED
+
+
+async def test_what_was_cancelled_is_never_intended_again(journal: Any) -> None:
+    id_ = deployment(1).id
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(id_, [])
+    await journal.cancel("app-web", 3)
+    await journal.withdraw(id_)  # nothing was asked after all
+
+    assert await states(journal) == {1: "cancelled"}
+    assert await journal.intend(id_, []) is None
+
+
+async def test_a_cancel_counts_once_it_is_recorded(journal: Any) -> None:
+    """Also of what is recorded together with it; what came after it goes on."""
+    redeploys = deployment(2, action=Action.REDEPLOY)
+    await record(journal, outcome(1, deployment(1)), outcome(5, deployment(5, "app-api")))
+    await journal.intend(deployment(1).id, [])
+
+    cancel = Decision("app-web", "shop/web", Reason.CANCEL_ASKED, "ada asked to cancel")
+    found = await record(
+        journal, outcome(2, redeploys), Outcome(3, "c", (cancel,)), outcome(6, deployment(6))
+    )
+
+    assert found.start == (deployment(6).id,)
+    assert await states(journal) == {1: "waiting", 2: "cancelled", 6: "waiting"}
+    assert (await journal.deployment(deployment(1).id)).cancel is Cancel.REQUESTED
+    assert (await journal.deployment(deployment(6).id)).cancel is None
+    assert await states(journal, "app-api") == {5: "waiting"}
+
+
+async def test_a_cancel_of_one_counts_for_it_alone_once_it_is_recorded(journal: Any) -> None:
+    deploys, redeploys = deployment(1), deployment(2, action=Action.REDEPLOY)
+    await record(journal, outcome(1, deploys), outcome(2, redeploys))
+
+    cancel = Decision("app-web", "shop/web", Reason.CANCEL_ONE_ASKED, "ada asked to cancel one")
+    await record(journal, Outcome(3, "c", (cancel,), only=deploys.id))
+
+    assert await states(journal) == {1: "cancelled", 2: "waiting"}
+
+
+@pytest.mark.parametrize("state", [State.ASKED, State.QUEUED, State.RUNNING])
+async def test_what_the_backend_lost_waits_again_as_if_it_was_never_asked(
+    journal: Any, state: State
+) -> None:
+    id_ = deployment(1).id
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(id_, ["old"])
+    await journal.move(id_, state, asked_at=1.0, started_at=2.0, backend_id="lost")
+
+    found = await journal.take_back(id_, "[br-2]", "the backend lost it")
+
+    assert found == await journal.deployment(id_)
+    assert (found.state, found.note) == (State.WAITING, "the backend lost it; it waits here again")
+    assert (found.token, found.asked_again, found.known_before) == ("[br-2]", 1, ())
+    assert {found.backend_id, found.intent_at, found.asked_at, found.started_at} == {None}
+    assert (await journal.changes(id_))[-1].state is State.WAITING
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.DONE, State.CANCELLED])
+async def test_only_what_is_with_the_backend_can_be_taken_back(journal: Any, state: State) -> None:
+    await record(journal, outcome(1, deployment(1, state=state)))
+
+    assert await journal.take_back(deployment(1).id, "[br-2]", "lost") is None
+
+
+async def test_what_the_backend_lost_gives_way_to_a_newer_one(journal: Any) -> None:
+    first, second = deployment(1), deployment(2)
+    await record(journal, outcome(1, first))
+    await journal.intend(first.id, [])
+    await journal.move(first.id, State.QUEUED)
+    await record(journal, outcome(2, second))
+
+    found = await journal.take_back(first.id, "[br-2]", "the backend lost it")
+
+    assert (found.state, found.superseded_by) == (State.SUPERSEDED, second.id)
+    assert await states(journal) == {1: "superseded", 2: "waiting"}
+
+
+async def test_what_the_backend_lost_and_was_cancelled_ends(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(deployment(1).id, [])
+    await journal.move(deployment(1).id, State.RUNNING)
+    await journal.cancel("app-web", 3)
+
+    found = await journal.take_back(deployment(1).id, "[br-2]", "the backend lost it")
+
+    assert (found.state, found.note) == (
+        State.CANCELLED,
+        "the backend lost it; it had been cancelled",
+    )
+    assert found.finished_at is not None
+
+
+async def test_what_waits_again_gives_way_to_a_newer_one(journal: Any) -> None:
+    first, second = deployment(1), deployment(2)
+    await record(journal, outcome(1, first))
+    await journal.intend(first.id, [])
+    await record(journal, outcome(2, second))
+    await journal.withdraw(first.id)
+
+    assert await states(journal) == {1: "superseded", 2: "waiting"}
+    assert await journal.intend(first.id, []) is None
+
+
+async def test_the_records_that_an_apps_deployments_are_known_by_are_told(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1)), outcome(2, deployment(2, "app-api")))
+    await journal.move(deployment(1).id, State.RUNNING, backend_id="one")
+    await record(journal, outcome(3, deployment(3)))
+    await journal.move(deployment(2, "app-api").id, State.RUNNING, backend_id="two")
+
+    assert await journal.pinned("app-web") == {"one"}
+
+
+async def test_open_deployments_are_those_that_go_on_oldest_first(journal: Any) -> None:
+    for seq, state in enumerate(State, start=1):
+        await record(journal, outcome(seq, deployment(seq, f"app-{seq}", state=state)))
+
+    found = await journal.open_deployments()
+
+    assert [str(one.state) for one in found] == ["waiting", "asked", "queued", "running"]
+
+
+@pytest.mark.parametrize(
+    ("after", "live"),
+    [
+        ([], Live(A)),
+        ([State.FAILED], Live(A, failed=True)),
+        ([State.FAILED, State.CANCELLED], Live(A, failed=True)),
+        ([State.CANCELLED, State.SUPERSEDED], Live(A)),
+        ([State.UNKNOWN], Live(A, certain=False)),
+        ([State.FAILED, State.UNKNOWN], Live(A, certain=False)),
+        ([State.FAILED, State.RUNNING], Live(A, certain=False, failed=True)),
+        ([State.DONE], Live(None)),
+    ],
+)
+async def test_what_an_app_runs_is_what_was_done_last(
+    journal: Any, after: list[State], live: Live
+) -> None:
+    await journal.save_apps("dokploy", [app(), app("app-api"), app("app-new")])
+    states = [State.DONE, State.DONE, *after]
+    made = [deployment(n, state=state) for n, state in enumerate(states, start=1)]
+    made[1] = replace(made[1], deployed_commit=A)
+    for one in [*made, deployment(3, "app-api", state=State.FAILED)]:
+        await journal.record([Outcome(one.seq * 10 + len(one.app_id), "d", (), (one,))], window=0)
+
+    assert await journal.live(["app-web", "app-api", "app-new", "nobody"]) == {
+        "app-web": replace(live, seq=3 if after == [State.DONE] else 2)
+    }
+
+
+async def test_deployments_are_listed_newest_first_of_one_app_or_one_delivery(
+    journal: Any,
+) -> None:
+    both = (deployment(1, "app-a"), deployment(1, "app-b"))
+    await record(journal, outcome(1, *both), outcome(2, deployment(2, "app-a")))
+
+    every = await journal.deployments(limit=10)
+    of_app = await journal.deployments(limit=10, app_id="app-a")
+    of_delivery = await journal.deployments(limit=10, seq=1)
+
+    assert [(one.seq, one.app_id) for one in every] == [(2, "app-a"), (1, "app-a"), (1, "app-b")]
+    assert [one.seq for one in of_app] == [2, 1]
+    assert [one.app_id for one in of_delivery] == ["app-a", "app-b"]
+    assert len(await journal.deployments(limit=1)) == 1
+
+
+# ── tags of apps that take only newer ones ───────────────────────────────────
+
+
+def tagged(seq: int, tag: str, **others: Any) -> Deployment:
+    return deployment(seq, **{"ref": f"refs/tags/{tag}", "trigger": "tag"} | others)
+
+
+async def test_tags_stand_where_their_deployments_do(journal: Any) -> None:
+    """A superseded one stands where the one in its place does."""
+    ends = {"v1": State.DONE, "v2": State.FAILED, "v3": State.CANCELLED, "v4": State.UNKNOWN}
+    for seq, (tag, end) in enumerate(ends.items(), 1):
+        await record(journal, outcome(seq, tagged(seq, tag)))
+        await journal.move(tagged(seq, tag).id, end)
+    for seq in (5, 6, 7):
+        await record(journal, outcome(seq, tagged(seq, f"v{seq}")))
+    waiting = tagged(7, "v7").id
+
+    found = await journal.tags(["app-web", "app-b"])
+
+    assert (sorted(found["app-web"].deployed), found["app-web"].under_way) == (
+        ["v1", "v4"], {"v5": waiting, "v6": waiting, "v7": waiting},
+    )  # fmt: skip
+    assert found["app-b"] == AppTags([], {})
+
+    await journal.move(waiting, State.FAILED)
+    assert sorted((await journal.tags(["app-web"]))["app-web"].deployed) == ["v1", "v4"]
+    assert (await journal.tags(["app-web"]))["app-web"].under_way == {}
+
+
+@pytest.mark.parametrize(
+    ("end", "becomes", "note"),
+    [
+        (State.DONE, "superseded", "deployment #1 brought up a newer tag"),
+        (State.UNKNOWN, "superseded", "deployment #1 may have brought up a newer tag"),
+        (State.FAILED, "waiting", "waits for its turn"),
+        (State.CANCELLED, "waiting", "waits for its turn"),
+    ],
+)
+async def test_what_is_behind_a_newer_tag_is_requested_only_if_that_brought_up_nothing(
+    journal: Any, end: State, becomes: str, note: str
+) -> None:
+    newer = tagged(1, "v2")
+    older = tagged(2, "v1", behind=newer.id)
+    await record(journal, outcome(1, newer))
+    recorded = await record(journal, outcome(2, older))
+    assert recorded.drop == ()  # it takes the place of nothing
+    assert await journal.intend(newer.id, []) is not None
+    await journal.move(newer.id, end)
+
+    intended = await journal.intend(older.id, [])
+
+    found = await journal.deployment(older.id)
+    assert (found.state, found.note) == (becomes, note)
+    assert (intended is not None) is (becomes == "waiting")
+
+
+async def test_what_is_behind_another_is_superseded_by_what_took_that_ones_place(
+    journal: Any,
+) -> None:
+    newer, newest = tagged(1, "v2"), tagged(3, "v3")
+    older = tagged(2, "v1", behind=newer.id)
+    for one in (newer, older, newest):
+        await record(journal, outcome(one.seq, one))
+
+    assert await states(journal) == {1: "superseded", 2: "superseded", 3: "waiting"}
+    assert (await journal.deployment(older.id)).superseded_by == newest.id

@@ -1,0 +1,85 @@
+"""Migrations of the journal, from every earlier release."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from bridge.core.errors import Rejected
+from bridge.storage import migrations, tables
+from bridge.storage.engines import postgres_engine, sqlite_engine
+from bridge.storage.journal.deployments import deployment_row
+from tests.fakes.journey import deployment
+from tests.worlds.earlier import EARLIER, make_earlier
+
+
+@pytest.mark.parametrize("before", ["", *EARLIER])
+@pytest.mark.parametrize("where", ["sqlite", "postgres"])
+def test_every_start_ends_with_the_tables_as_they_are_described(
+    request: pytest.FixtureRequest, tmp_path: Path, where: str, before: str
+) -> None:
+    if where == "postgres":
+        engine = postgres_engine(request.getfixturevalue("empty_postgres"))
+    else:
+        engine = sqlite_engine(tmp_path / "journal.sqlite")
+    if before:
+        make_earlier(engine, before)
+    for first in (True, False):
+        assert migrations.migrate(engine) is first
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection)
+            assert context.get_current_revision() == migrations.HEAD
+            assert compare_metadata(context, tables.metadata) == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgres"])
+def test_how_often_a_build_was_interrupted_is_read_from_the_history_of_an_earlier_release(
+    request: pytest.FixtureRequest, tmp_path: Path, where: str
+) -> None:
+    if where == "postgres":
+        engine = postgres_engine(request.getfixturevalue("empty_postgres"))
+    else:
+        engine = sqlite_engine(tmp_path / "journal.sqlite")
+    make_earlier(engine, "0012")
+    restarted = "the backend was restarted while it built; asked again"
+    lost = "the backend has lost it before it began, as a restart does; asked again"
+    with engine.begin() as db:
+        for seq, notes in enumerate([(lost, restarted), (lost,), ()]):
+            one = deployment_row(deployment(seq, asked_again=len(notes)))
+            for newer in ("interrupted", "maybe_asked", "behind"):
+                del one[newer]
+            columns = ", ".join(f'"{name}"' for name in one)
+            values = ", ".join(f":{name}" for name in one)
+            db.execute(sa.text(f"INSERT INTO deployments ({columns}) VALUES ({values})"), one)
+            for note in notes:
+                line = {"deployment": one["id"], "at": 1.0, "state": "waiting", "note": note}
+                db.execute(sa.insert(tables.changes), [line])
+
+    migrations.migrate(engine)
+
+    t = tables.deployments
+    with engine.begin() as db:
+        found = db.execute(sa.select(t.c.interrupted, t.c.maybe_asked).order_by(t.c.seq)).all()
+    assert [tuple(row) for row in found] == [(1, False), (0, False), (0, False)]
+    engine.dispose()
+
+
+def test_head_names_the_newest_migration() -> None:
+    folder = ScriptDirectory(str(Path(migrations.__file__).parent))
+
+    assert folder.get_heads() == [migrations.HEAD]
+
+
+def test_a_journal_of_a_newer_release_is_left_alone_and_says_so(tmp_path: Path) -> None:
+    engine = sqlite_engine(tmp_path / "journal.sqlite")
+    migrations.migrate(engine)
+    with engine.begin() as db:
+        db.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(Rejected, match="9999"):
+        migrations.migrate(engine)
+    engine.dispose()

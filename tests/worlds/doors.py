@@ -1,0 +1,157 @@
+"""The HTTP door alone, with an inbox behind it and plain sockets to knock with."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.githosts import HOSTS
+from bridge.githosts.github.webhooks import GitHub
+from bridge.githosts.gitlab.webhooks import GitLab
+from bridge.pipeline.ingest import Ingest
+from bridge.ports.githosts import GitHost
+from bridge.storage.inbox.sqlite import SqliteInbox
+from bridge.web.hooks import BodyLimits
+from bridge.web.server import WebServer, routes
+from tests.worlds.bridge import SECRET, TOKEN
+
+BODY = b'{"ref": "refs/heads/main", "note": "what only the body knows"}'
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, and whether the server closed the connection after it."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    closed: bool = True
+
+    @property
+    def error(self) -> str:
+        """Why it was refused, once the refusal has the right form."""
+        said = json.loads(self.body)
+        assert set(said) == {"error"}, said
+        assert b"\n" not in self.body
+        assert self.headers["content-type"].startswith("application/json")
+        assert self.headers.get("connection") == "close"
+        assert "server" not in self.headers  # which releases run here is nobody's business
+        assert self.closed
+        return str(said["error"])
+
+
+@dataclass
+class Door:
+    """A listener, its inbox, and plain sockets to knock with."""
+
+    inbox: SqliteInbox
+    server: WebServer
+
+    @property
+    def port(self) -> int:
+        return int(self.server.url.rpartition(":")[2])
+
+    async def knock(self, head: bytes, body: bytes = b"", *, after: float = 0.0) -> Answer:
+        """Send these very bytes and read to the end; the body goes out `after` seconds later."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(head)
+            if after:
+                await asyncio.sleep(after)
+            writer.write(body)
+            await writer.drain()
+            async with asyncio.timeout(10):
+                return await read(reader)
+        finally:
+            writer.close()
+
+    async def post(
+        self, path: str, headers: dict[str, Any], body: bytes = BODY, *, method: str = "POST"
+    ) -> Answer:
+        lines = {"Content-Length": str(len(body))} | headers
+        return await self.knock(head_of(f"{method} {path}", lines), body)
+
+    async def kept(self) -> list[str]:
+        return [found.id for found in await self.inbox.newest(100)]
+
+
+async def read(reader: asyncio.StreamReader) -> Answer:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.rstrip("\r\n").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    status = int(first.split()[1])
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    closed = headers.get("connection") == "close" and await reader.read() == b""
+    return Answer(status, headers, body, closed)
+
+
+def head_of(request: str, headers: dict[str, Any]) -> bytes:
+    """A request's head; None leaves a header out."""
+    lines = [f"{request} HTTP/1.1", "Host: 127.0.0.1"]
+    raw = "".join(f"{line}\r\n" for line in lines).encode()
+    for name, value in headers.items():
+        if value is not None:
+            raw += name.encode() + b": " + (value if isinstance(value, bytes) else value.encode())
+            raw += b"\r\n"
+    return raw + b"\r\n"
+
+
+def signed(body: bytes = BODY, *, id_: str = "delivery-1", **others: Any) -> dict[str, Any]:
+    """GitHub's headers for a body, with others in place."""
+    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": id_,
+        "X-Hub-Signature-256": f"sha256={signature}",
+        "Content-Type": "application/json",
+    }
+    return headers | {name.replace("_", "-"): value for name, value in others.items()}
+
+
+def with_token(**others: Any) -> dict[str, Any]:
+    """GitLab's headers, with others in place."""
+    headers = {
+        "X-Gitlab-Event": "Push Hook",
+        "X-Gitlab-Token": TOKEN,
+        "Idempotency-Key": "delivery-1",
+        "Content-Type": "application/json",
+    }
+    return headers | {name.replace("_", "-"): value for name, value in others.items()}
+
+
+Opened = Callable[..., Awaitable[Door]]
+
+
+@pytest.fixture
+async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
+    """Opens the one door with limits and hosts of choice."""
+    made: list[Door] = []
+
+    async def open_door(hosts: dict[str, GitHost] | None = None, **limits: Any) -> Door:
+        both: dict[str, GitHost] = {"github": GitHub([SECRET]), "gitlab": GitLab([TOKEN])}
+        served = both if hosts is None else hosts
+        inbox = SqliteInbox(tmp_path / "inbox.sqlite")
+        await inbox.start()
+        app = routes(Ingest(served, inbox, time.time), HOSTS, BodyLimits(**limits), {})
+        door = Door(inbox, WebServer(app, "127.0.0.1", 0))
+        made.append(door)
+        await door.server.start()
+        return door
+
+    yield open_door
+    for door in made:
+        await door.server.stop()
+        await door.inbox.stop()
+
+
+@pytest.fixture
+async def door(opened: Opened) -> Door:
+    return await opened()
