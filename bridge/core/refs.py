@@ -103,7 +103,10 @@ _EXAMPLES = {"branch": "release/*", "tag": "v*"}
 
 
 def _skeleton(glob: str) -> str:
-    """Return a glob with its literal characters, and `_ANYTHING` for each other part."""
+    """Return a glob with its literal characters, and `_ANYTHING` for each other part.
+
+    A `|` in braces stays: the glob is one of several, as with one outside of all groups.
+    """
     found, at = "", 0
     while at < len(glob):
         sign, end = glob[at], at + 1
@@ -112,7 +115,8 @@ def _skeleton(glob: str) -> str:
             continue
         start = end if sign in "+@!" and glob[end : end + 1] == "(" else at
         closed = _closed(glob, start) if glob[start] in _GROUPS else 0
-        found += _ANYTHING if closed or sign in "*?" else sign
+        several = sign == "{" and "|" in glob[at:closed]
+        found += "|" if several else _ANYTHING if closed or sign in "*?" else sign
         at = closed or end
     return found
 
