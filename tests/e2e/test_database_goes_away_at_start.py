@@ -92,17 +92,30 @@ async def _starts(url: str, folder: Path) -> bool:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    assert process.stderr is not None
-    said: list[str] = []
-    async with asyncio.timeout(60):
-        while line := (await process.stderr.readline()).decode():
-            if '"event": "serving"' in line:
+    try:
+        async with asyncio.timeout(60):
+            said = await _said(process)
+            if said is None:
                 process.send_signal(signal.SIGTERM)
-                await process.communicate()
-                return True
-            said += [] if line.startswith("{") else [line]  # its log stands before it
-        await process.wait()
+            await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    if said is None:
+        return True
     assert process.returncode
     assert len(said) == 1, "".join(said)
     assert said[0].startswith("error: "), said
     return False
+
+
+async def _said(process: asyncio.subprocess.Process) -> list[str] | None:
+    """What it says beside its log until it ends; None once it serves."""
+    assert process.stderr is not None
+    said: list[str] = []
+    while line := (await process.stderr.readline()).decode():
+        if '"event": "serving"' in line:
+            return None
+        said += [] if line.startswith("{") else [line]
+    return said

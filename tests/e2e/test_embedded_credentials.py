@@ -148,4 +148,6 @@ async def test_a_submodule_does_not_use_the_machines_ssh_keys(
     ended = await client.deployed(app["applicationId"])
 
     assert ended["status"] == "error"
-    assert "transport 'ssh' not allowed" in await client.log(ended)
+    assert "a submodule is fetched over SSH, with the keys of this machine" in (
+        await client.log(ended)
+    )
