@@ -71,8 +71,9 @@ class FakeApi:
 
     async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
         self._ask(f"sendings {hook.id}")
-        for sending in sorted(self.tries, key=lambda one: -one.at):
-            if sending.at >= since:
+        dated = [(one.at, one) for one in self.tries if one.at is not None]
+        for at, sending in sorted(dated, key=lambda one: -one[0]):
+            if at >= since:
                 yield sending
 
     async def payload(self, hook: Hook, id_: str) -> Payload | None:

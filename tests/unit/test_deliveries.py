@@ -48,6 +48,7 @@ from tests.fakes.journey import (
     deployment,
     journal_in_memory,
     push,
+    source,
 )
 from tests.unit.embedded.support import until
 
@@ -341,7 +342,7 @@ async def test_a_large_delivery_is_recorded_before_it_is_read_whenever_it_comes(
 
 async def test_a_replay_of_what_kills_the_process_is_parked_as_well(desk: Desk) -> None:
     poison = await desk.keep("poison", push(), body=b"poison")
-    assert await starts(desk, Deadly(desk.host, b"poison")) == 21  # type: ignore[arg-type]
+    assert await starts(desk, Deadly(desk.host, b"poison")) == 21
     again = await desk.ask(
         "replay", str(poison), body=write_command(Asked(Action.REPLAY, str(poison), "cli: ada"))
     )
@@ -477,7 +478,7 @@ async def test_death_at_any_moment_decides_and_starts_everything_once(tmp_path: 
 
 
 async def test_an_app_made_just_before_its_first_push_deploys(desk: Desk) -> None:
-    other = app("app-new", source=replace(app().source, repository="my-org/other"))
+    other = app("app-new", source=source(repository="my-org/other"))
     desk.backend.found = [app(), other]
     seq = await desk.keep("one", ELSEWHERE)
 
@@ -510,7 +511,7 @@ async def test_pushes_of_a_repository_that_no_app_uses_do_not_have_the_apps_read
         await desk.drain()
     assert desk.backend.count("apps") < 12  # once in 3 s would be a hundred times
 
-    other = app("app-new", source=replace(app().source, repository="my-org/other"))
+    other = app("app-new", source=source(repository="my-org/other"))
     desk.backend.found = [app(), other]
     seq = await desk.keep("after it was made", replace(ELSEWHERE, before="b" * 40, after="c" * 40))
     await desk.drain()
@@ -534,7 +535,7 @@ async def test_while_the_apps_can_not_be_read_it_waits_says_why_and_holds_up_nob
     assert found.error == "dokploy can't be reached: ConnectError"
 
     desk.backend.away = False
-    other = app("app-new", source=replace(app().source, repository="my-org/other"))
+    other = app("app-new", source=source(repository="my-org/other"))
     desk.backend.found = [app(), other]
     desk.clock.now += TROUBLE_PAUSE
     await desk.catalog.refresh()

@@ -19,7 +19,7 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.deployments import Deployer
 from bridge.pipeline.outcome import LOST, FollowTiming
-from bridge.ports.backends import Progress
+from bridge.ports.backends import BackendDeployment, Progress
 from bridge.ports.outcomes import Outcome
 from bridge.storage import tables
 from bridge.storage.journal import SqlJournal
@@ -528,10 +528,10 @@ async def test_what_is_superseded_between_the_look_and_the_intent_is_not_asked_f
     first = await stage.wish(1)
     listing = stage.backend.deployments
 
-    async def overtaken(of: App) -> Any:
+    async def overtaken(app: App) -> list[BackendDeployment]:
         stage.backend.deployments = listing  # type: ignore[method-assign]
         await stage.wish(2)
-        return await listing(of)
+        return await listing(app)
 
     stage.backend.deployments = overtaken  # type: ignore[method-assign]
 
@@ -782,8 +782,8 @@ async def test_what_is_cancelled_just_after_the_intent_is_not_asked(
     new = await stage.wish()
     intend = stage.journal.intend
 
-    async def overtaken(*args: Any) -> Any:
-        intended = await intend(*args)
+    async def overtaken(id_: str, known_before: Sequence[str]) -> Deployment | None:
+        intended = await intend(id_, known_before)
         await stage.journal.cancel(new.app_id, new.seq + 1)
         stage.backend.away = away
         return intended
@@ -888,9 +888,9 @@ async def test_a_build_that_began_before_we_asked_is_never_ours(
     theirs = stage.backend.foreign(stage.app)
     listing, calls = stage.backend.deployments, []
 
-    async def late(of: App) -> Any:
+    async def late(app: App) -> list[BackendDeployment]:
         calls.append(1)
-        found = await listing(of)
+        found = await listing(app)
         return [one for one in found if one.id != theirs.id] if len(calls) == 1 else found
 
     stage.backend.deployments = late  # type: ignore[method-assign]
@@ -989,7 +989,11 @@ async def test_a_persons_deployment_is_not_taken_for_ours_that_never_arrived(
     stage: Stage,
 ) -> None:
     stage.backend.next("deploy", SILENT)
-    stage.clock.after(3, lambda: stage.backend.foreign(stage.app, head="e" * 40))
+
+    def by_hand() -> None:
+        stage.backend.foreign(stage.app, head="e" * 40)
+
+    stage.clock.after(3, by_hand)
 
     ended = await stage.run()
 
@@ -1253,7 +1257,7 @@ async def test_an_ask_that_the_journal_has_forgotten_is_found_by_its_token(stage
     assert (stage.backend.asked, ended.state, ended.backend_id) == (1, State.DONE, "dep-1")
 
 
-async def _dying(*_args: Any) -> None:
+async def _dying(*_args: Any, **_others: Any) -> None:
     raise Death
 
 

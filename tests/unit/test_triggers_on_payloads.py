@@ -48,7 +48,8 @@ class Sent:
 
     @property
     def raw(self) -> dict[str, Any]:
-        return json.loads(self.body)
+        found: dict[str, Any] = json.loads(self.body)
+        return found
 
     @property
     def event(self) -> str:
@@ -62,7 +63,7 @@ class Sent:
 
     @property
     def ref(self) -> str:
-        return self.facts["ref"]
+        return str(self.facts["ref"])
 
     @property
     def name(self) -> str:
@@ -74,22 +75,22 @@ class Sent:
 
     @property
     def is_new(self) -> bool:
-        return self.facts["created" if self.host == "github" else "new"]
+        return bool(self.facts["created" if self.host == "github" else "new"])
 
     @property
     def repository(self) -> str:
         if self.host == "gitlab":
-            return self.facts["project"]
+            return str(self.facts["project"])
         sent = self.raw["repository"]
-        return sent.get("full_name") or f"{sent['owner']['name']}/{sent['name']}"
+        return str(sent.get("full_name") or f"{sent['owner']['name']}/{sent['name']}")
 
     @property
     def address(self) -> str:
         """Where one clones it from, as people write it."""
         if self.host == "gitlab":
-            return self.raw["project"]["git_ssh_url"]
+            return str(self.raw["project"]["git_ssh_url"])
         sent = self.raw["repository"]
-        return sent.get("ssh_url") or sent["url"]
+        return str(sent.get("ssh_url") or sent["url"])
 
     @property
     def files(self) -> list[str] | None:
@@ -283,7 +284,7 @@ def test_what_is_no_push_is_ignored_with_its_reason(sent: Sent) -> None:
         return
     assert isinstance(meaning, Ignored)
     what = sent.facts.get("event_name") or sent.facts.get("object_kind")
-    named = (what if sent.event == "System Hook" else sent.event).removesuffix(" Hook").lower()
+    named = str(what if sent.event == "System Hook" else sent.event).removesuffix(" Hook").lower()
     assert named.replace("_", " ") in meaning.reason.lower().replace("_", " ")
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -31,7 +32,7 @@ def test_the_environment_wins_over_the_file_over_the_default(tmp_path: Path) -> 
     file = tmp_path / "bridge.yaml"
     file.write_text("port: 1\nhost: 1.2.3.4\ndokploy: {url: https://file, read_timeout: 3}\n")
 
-    settings = read_settings(file, {"PORT": "2", "BRIDGE_DOKPLOY_URL": "https://environment"})
+    settings: Any = read_settings(file, {"PORT": "2", "BRIDGE_DOKPLOY_URL": "https://environment"})
 
     assert (settings.port, settings.host) == (2, "1.2.3.4")
     assert settings.dokploy.url == "https://environment"
@@ -40,7 +41,7 @@ def test_the_environment_wins_over_the_file_over_the_default(tmp_path: Path) -> 
 
 
 def test_several_secrets_are_separated_by_commas() -> None:
-    settings = read_settings(None, {"BRIDGE_GITHUB_WEBHOOK_SECRETS": "new, old"})
+    settings: Any = read_settings(None, {"BRIDGE_GITHUB_WEBHOOK_SECRETS": "new, old"})
 
     found = [secret.get_secret_value() for secret in settings.github.webhook_secrets]
     assert found == ["new", "old"]
@@ -49,7 +50,7 @@ def test_several_secrets_are_separated_by_commas() -> None:
 def test_a_secret_can_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("hunter2\n")
 
-    settings = read_settings(None, {"BRIDGE_DOKPLOY_API_KEY_FILE": str(tmp_path / "key")})
+    settings: Any = read_settings(None, {"BRIDGE_DOKPLOY_API_KEY_FILE": str(tmp_path / "key")})
 
     assert settings.dokploy.api_key is not None
     assert settings.dokploy.api_key.get_secret_value() == "hunter2"
@@ -241,7 +242,7 @@ def test_no_secret_is_ever_shown(cli: Cli) -> None:
     environment = dict.fromkeys(SECRETS, "hunter2")
     environment["BRIDGE_GITLAB_SIGNING_TOKENS"] = "whsec_hunter2"
 
-    shown = cli("config", "show", **environment).output
+    shown = cli("config", "show", code=0, **environment).output
 
     assert "hunter2" not in shown
     assert 'api_key: "********"  # BRIDGE_DOKPLOY_API_KEY' in shown
@@ -471,9 +472,9 @@ def test_a_check_says_how_slack_is_heard_and_what_is_missing(cli: Cli) -> None:
     everyone = '[{"who": ["everyone"], "may": ["deploy"]}]'
 
     none = cli("config", "check").stderr
-    deaf = cli("config", "check", **token).stderr
+    deaf = cli("config", "check", code=0, **token).stderr
     both = {"BRIDGE_SLACK_SIGNING_SECRET": "a", "BRIDGE_SLACK_APP_TOKEN": "xapp-1"}
-    heard = cli("config", "check", BRIDGE_ACCESS=everyone, **token, **both).stderr
+    heard = cli("config", "check", code=0, BRIDGE_ACCESS=everyone, **token, **both).stderr
 
     assert "slack" not in none
     assert "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET" in deaf
@@ -496,7 +497,7 @@ def test_a_check_says_how_slack_is_heard_and_what_is_missing(cli: Cli) -> None:
 def test_a_check_says_what_is_missing_beside_a_secret_and_what_is_hardly_one(
     cli: Cli, variable: str, value: str, words: str
 ) -> None:
-    told = cli("config", "check", **{f"BRIDGE_{variable}": value})
+    told = cli("config", "check", code=0, **{f"BRIDGE_{variable}": value})
 
     assert any(line.startswith(f"warning: {words}") for line in told.stderr.splitlines())
     assert "hunter2" not in told.stderr
@@ -586,7 +587,7 @@ def test_all_that_is_wrong_is_told_at_once(cli: Cli) -> None:
 def test_a_short_secret_of_a_webhook_is_warned_of_and_goes_on_to_work(
     cli: Cli, variable: str, setting: str, short: str, remedy: str
 ) -> None:
-    result = cli("config", "check", **{f"BRIDGE_{variable}": short})
+    result = cli("config", "check", code=0, **{f"BRIDGE_{variable}": short})
 
     assert result.stdout == "ok\n"
     warning, served = result.stderr.splitlines()

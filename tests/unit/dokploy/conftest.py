@@ -71,14 +71,14 @@ async def build(table: Table) -> AsyncIterator[Callable[..., Dokploy]]:
     made: list[Dokploy] = []
 
     def make(**settings: Any) -> Dokploy:
-        settings = {
+        given: dict[str, Any] = {
             "url": "https://dokploy.test",
             "api_key": KEY,
             "transport": httpx.MockTransport(table),
             "clock": lambda: table.now,
             "pause": table.pause,
         } | settings
-        made.append(Dokploy(**settings))
+        made.append(Dokploy(**given))
         return made[-1]
 
     yield make

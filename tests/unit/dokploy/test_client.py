@@ -23,6 +23,7 @@ from bridge.core.configuration.configuration import BuildType, Environment, Gith
 from bridge.core.errors import KeyRefused, Refused, Rejected, Unanswered, Unreachable
 from bridge.ports.backends import BackendDeployment, Configures, GitAccount, GitRepository, Progress
 from bridge.ports.providers import BackendServer
+from tests.unit.dokploy.conftest import Table
 
 KEY = "bridge_s3cret-key"
 OLD = BackendDeployment("d1", "t", "", Progress.ERROR, 0.0)
@@ -304,7 +305,9 @@ async def test_an_app_that_went_or_is_forbidden_is_left_out(dokploy, table, repl
         (trpc(401, "UNAUTHORIZED", "UNAUTHORIZED"), Unreachable),
     ],
 )
-async def test_half_a_list_is_never_given_as_the_whole(dokploy, table, reply, error) -> None:
+async def test_half_a_list_is_never_given_as_the_whole(
+    dokploy: Dokploy, table: Table, reply: httpx.Response | Exception, error: type[Exception]
+) -> None:
     def one(request: httpx.Request) -> httpx.Response:
         if request.url.params["applicationId"] != "b":
             return github_app(request)

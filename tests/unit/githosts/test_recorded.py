@@ -58,7 +58,7 @@ def read(host, entry, body=None, **more):
 
 
 def files(commits):
-    every = set()
+    every: set[str] = set()
     for commit in commits:
         every.update(commit["added"], commit["removed"], commit["modified"])
     return tuple(sorted(every))
