@@ -11,7 +11,7 @@ from bridge.pipeline.cancel import Canceller
 from bridge.pipeline.deployments import Deployer
 from bridge.ports.backends import Progress
 from tests.fakes.journey import Death, KeptSteps, Lifetime, app
-from tests.unit.test_deployer import AWAY, PACE, Stage, stage, staged
+from tests.worlds.deployer import AWAY, PACE, Stage, stage, staged
 
 __all__ = ["stage", "staged"]  # fixtures of this file, too
 

@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 from bridge.core.apps import App
 from bridge.core.errors import Refused, Unanswered
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.deployments import Deployer
 from bridge.ports.backends import BackendDeployment, Progress
-from tests.fakes.journey import CLEARED, HEAD, KeptSteps
-from tests.unit.test_deployer import (
+from tests.fakes.journey import CLEARED, HEAD
+from tests.worlds.deployer import (
     AWAY,
-    PACE,
     SILENT,
     UNRECORDED,
     Stage,
@@ -31,10 +29,6 @@ __all__ = ["stage", "staged"]
 BROKEN = Unanswered("dokploy", "application.deploy: it answered 500: HTTP 500")
 FAILED_BUILD = "fatal: no space left\n\nError occurred ❌, check the logs for details.\n"
 UNBUILT = "Cloning into 'code'...\n#12 RUN make\n"
-
-
-async def notes_of(stage: Stage, one: Deployment) -> list[str]:
-    return [note for _, note in await stage.history(one)]
 
 
 async def queued_behind(stage: Stage, other: str) -> Deployment:
@@ -295,9 +289,7 @@ async def test_the_reason_of_a_failure_is_read_once_it_can_be(
 
     assert (ended.state, ended.note) == (State.FAILED, "fatal: no space left")
     assert ended.log_tail == "fatal: no space left"
-    assert any(
-        "its log is read as soon as that ends" in note for note in await notes_of(stage, ended)
-    )
+    assert any("its log is read as soon as that ends" in note for note in await stage.notes(ended))
 
 
 async def test_a_log_that_alone_can_not_be_read_holds_nothing_up_for_long(
@@ -360,7 +352,7 @@ async def test_a_cancel_after_a_request_without_an_answer_does_not_claim_that_no
     assert ended.note == (
         "cancelled; the backend may have been asked for it before, and has shown no sign of it"
     )
-    assert not [note for note in await notes_of(stage, ended) if "asked again" in note]
+    assert not [note for note in await stage.notes(ended) if "asked again" in note]
 
 
 async def test_a_cancel_of_what_a_dead_process_may_have_asked_for_claims_as_little(
@@ -394,7 +386,7 @@ async def test_a_cancel_of_what_waits_to_be_asked_again_says_that_it_had_been_as
 
     assert ended.state is State.CANCELLED
     assert ended.note == "cancelled before the backend was asked again"
-    assert not [note for note in await notes_of(stage, ended) if "; asked again" in note]
+    assert not [note for note in await stage.notes(ended) if "; asked again" in note]
 
 
 async def test_what_was_never_asked_is_cancelled_in_so_many_words(stage: Stage) -> None:
@@ -433,7 +425,7 @@ async def test_a_second_request_is_noted_when_it_is_sent(stage: Stage) -> None:
 
     assert stage.backend.asked == 2
     assert not [note for note in history if "asked again" in note]
-    assert "asked again; the backend accepted it" in await notes_of(stage, ended)
+    assert "asked again; the backend accepted it" in await stage.notes(ended)
 
 
 async def test_what_was_lost_and_never_asked_for_again_does_not_say_so(
@@ -447,7 +439,7 @@ async def test_what_was_lost_and_never_asked_for_again_does_not_say_so(
     ended = await stage.run(first)
 
     assert ended.state is State.SUPERSEDED
-    assert not [note for note in await notes_of(stage, ended) if "asked again" in note]
+    assert not [note for note in await stage.notes(ended) if "asked again" in note]
 
 
 async def test_two_answers_that_tell_nothing_are_not_called_none(stage: Stage) -> None:
@@ -474,82 +466,6 @@ async def test_an_answer_that_tells_nothing_is_not_called_none_where_no_queue_is
     assert ended.state is State.UNKNOWN
     assert "it answered 500" in ended.note
     assert "no answer" not in ended.note
-
-
-# ── times by the backend's clock ─────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("off", [-7200.0, -300.0, 300.0, 7200.0])
-async def test_every_time_that_a_backend_tells_is_by_our_clock(
-    staged: Callable[..., Stage], off: float, known: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = staged(waits=20.0, builds=30.0)
-    with_a_clock_that_is(off, stage, monkeypatch, known=known)
-    new = await stage.wish()
-    asked_at = stage.clock.now
-    running: list[float | None] = []
-
-    async def looks() -> None:
-        running.append((await stage.now(new)).started_at)
-
-    stage.clock.after(35, looks)
-    ended = await run_without_lifetime(stage, new)
-
-    notes = await notes_of(stage, ended)
-    assert not [note for note in notes if "has been building for more than" in note]
-    times = (ended.asked_at, *running, ended.started_at, ended.finished_at, stage.clock.now)
-    known_times = [one for one in times if one is not None]
-    assert list(times) == sorted(known_times)
-    assert running == [ended.started_at]
-    if known:
-        assert ended.started_at == pytest.approx(asked_at + 20, abs=1)
-        assert ended.finished_at == pytest.approx(asked_at + 50, abs=1)
-
-
-@pytest.mark.parametrize("off", [-7200.0, 7200.0])
-async def test_an_ask_that_the_journal_has_forgotten_was_made_by_our_clock(
-    stage: Stage, off: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with_a_clock_that_is(off, stage, monkeypatch, known=True)
-    new = await stage.wish()
-    await stage.backend.deploy(stage.app, title=new.token, description="")
-    asked_at = stage.clock.now
-    stage.clock.now += 3
-
-    ended = await run_without_lifetime(stage, new)
-
-    assert ended.asked_at == pytest.approx(asked_at + 1, abs=1)
-
-
-async def run_without_lifetime(stage: Stage, new: Deployment) -> Deployment:
-    """Run it with the backend itself, which then can tell its clock."""
-    backends = {"dokploy": stage.backend}
-    deployer = Deployer(backends, stage.journal, stage.clock, PACE, sleep=stage.clock.sleep)
-    await deployer.run(KeptSteps(), new.id)
-    return await stage.now(new)
-
-
-def with_a_clock_that_is(
-    off: float, stage: Stage, monkeypatch: pytest.MonkeyPatch, *, known: bool
-) -> None:
-    """Have the backend tell times by a clock that is so many seconds ahead of ours."""
-    listed = stage.backend.deployments
-
-    async def by_its_own_clock(*args: Any, **options: Any) -> Any:
-        return [
-            replace(
-                one,
-                created_at=one.created_at + off,
-                started_at=one.started_at and one.started_at + off,
-                finished_at=one.finished_at and one.finished_at + off,
-            )
-            for one in await listed(*args, **options)
-        ]
-
-    monkeypatch.setattr(stage.backend, "deployments", by_its_own_clock)
-    if known:
-        monkeypatch.setattr(stage.backend, "clock_ahead", lambda _moment: off, raising=False)
 
 
 # ── whatever takes a job out of the queue ────────────────────────────────────
