@@ -1,4 +1,4 @@
-"""Every recorded payload against the facts that were noted when it was taken."""
+"""Every recorded payload against the facts noted of it, see tests/fixtures/payloads/README.md."""
 
 import hmac
 import json
@@ -11,16 +11,12 @@ from multidict import CIMultiDict
 from bridge.core.events import Ignored, PullRequestOpened, RefPushed
 from tests.worlds.hosts import webhooks_of
 
-PAYLOADS = Path(__file__).resolve().parents[3].parent / "shared" / "payloads"
+PAYLOADS = Path(__file__).parents[2] / "fixtures" / "payloads"
 SECRET = "any secret"
 
 
 def entries(host, which):
-    index = PAYLOADS / host / "index.json"
-    if not index.exists():
-        why = "the recorded payloads are not beside the repository (../shared/payloads)"
-        return [pytest.param(None, marks=pytest.mark.skip(reason=why), id="absent")]
-    found = json.loads(index.read_text("utf-8"))
+    found = json.loads((PAYLOADS / host / "index.json").read_text("utf-8"))
     return [pytest.param(one, id=one["file"]) for one in found if which(one)]
 
 
