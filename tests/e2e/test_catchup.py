@@ -2,20 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.ports.inbox import Delivery
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost
-from tests.unit.embedded.support import until
-from tests.worlds.bridge import SECRET, TOKEN, Origin, World, running_world
+from tests.worlds.bridge import SECRET, TOKEN, Origin, running_world
+from tests.worlds.sites import MAIN, make_app, newest, on
 
-MAIN = "refs/heads/main"
 QUICK = {"BRIDGE_CATCHUP_EVERY": "0.2", "BRIDGE_CATCHUP_GRACE": "0"}
 
 
@@ -23,29 +20,6 @@ QUICK = {"BRIDGE_CATCHUP_EVERY": "0.2", "BRIDGE_CATCHUP_GRACE": "0"}
 async def host(request: pytest.FixtureRequest) -> AsyncIterator[FakeHost]:
     async with request.param() as fake:
         yield fake
-
-
-def on(host: FakeHost, origin: Origin) -> Origin:
-    """The origin as it is known to a host."""
-    return replace(origin, host=host.name, url=f"{host.url}/{origin.name}.git")
-
-
-async def make_app(world: World, origin: Origin) -> None:
-    assert world.backend is not None
-    app = await world.backend.app("web", origin.clone_url)
-    await world.backend.save_git(app["applicationId"], origin.clone_url)
-    before = origin.head()
-    await world.commit(origin, "feat: known", {"web/index.html": "<h1>known</h1>"})
-    assert origin.head() != before
-    await until(lambda: world.stores.inbox.newest(1), lambda found: found[0].state == "decided")
-
-
-async def newest(world: World, count: int) -> list[Delivery]:
-    """The deliveries, once so many are decided."""
-    return await until(
-        lambda: world.stores.inbox.newest(10),
-        lambda found: len(found) == count and all(one.state == "decided" for one in found),
-    )
 
 
 async def test_a_webhook_that_found_nobody_is_fetched_after_the_next_start(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.e2e.test_cli import Shell, serving
 from tests.unit.embedded.support import Repository
+from tests.worlds.shell import Shell, serving
 
 
 async def test_the_log_of_each_deployment_is_found_by_its_number(tmp_path: Path) -> None:

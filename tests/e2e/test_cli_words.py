@@ -5,8 +5,8 @@ from subprocess import DEVNULL
 
 import pytest
 
-from tests.e2e.test_cli import Shell
 from tests.unit.embedded.support import Repository
+from tests.worlds.shell import Shell
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.test_cli import Shell, serving
 from tests.unit.embedded.support import Repository, holding, path_with
+from tests.worlds.shell import Shell, serving
 
 
 @dataclass

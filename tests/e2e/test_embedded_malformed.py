@@ -10,6 +10,7 @@ import pytest
 
 from bridge.embedded.http.api import PROCEDURES
 from tests.unit.embedded.support import Client, running_server
+from tests.worlds.doors import raw
 
 HALF = "\ud800"
 SECRET = "k3y-that-no-log-may-hold"
@@ -20,21 +21,6 @@ JSON = {"Content-Type": "application/json"}
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
     async with running_server(tmp_path / "data") as client:
         yield client
-
-
-async def raw(url: str, data: bytes, *, hang_up: bool = False) -> bytes:
-    """Send these very bytes; returns what comes back until the server closes."""
-    host, port = url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    try:
-        writer.write(data)
-        await writer.drain()
-        if hang_up:
-            return b""
-        async with asyncio.timeout(10):
-            return await reader.read()
-    finally:
-        writer.close()
 
 
 # ── Halves of surrogate pairs ────────────────────────────────────────────────

@@ -15,9 +15,9 @@ from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.clock import Limit
 from bridge.ports.feedback import Occasion, Pending, SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import Cursor, Subscription, about_deployment
-from tests.e2e.test_journey import make_site
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin, World, running_world
+from tests.worlds.sites import make_site
 
 QUICK = {
     "BRIDGE_FEEDBACK_DEBOUNCE": "0.02",

@@ -4,7 +4,6 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import pytest
 
 from bridge.core.apps import Rules, Trigger
 from bridge.core.events import Action
-from tests.unit.embedded.support import Repository, git_server, holding, path_with, until
+from tests.unit.embedded.support import holding, path_with, until
 from tests.worlds.bridge import ZERO, Origin, World, running_world
+from tests.worlds.sites import gitlab_origin, make_project_app, make_site, page, push_broken
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -25,65 +25,6 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         others["DATABASE_URL"] = request.getfixturevalue("postgres")
     async with running_world(tmp_path / "bridge", **others) as running:
         yield running
-
-
-async def make_site(world: World, origin: Origin, **others: Any) -> dict[str, Any]:
-    """An app that publishes `web/` from the origin's main branch."""
-    assert world.backend is not None
-    app = await world.backend.app("web", origin.clone_url, publishDirectory="web")
-    watch = others.pop("watch", None)
-    await world.backend.save_git(app["applicationId"], origin.clone_url, watchPaths=watch)
-    return app
-
-
-@asynccontextmanager
-async def gitlab_origin(folder: Path) -> AsyncIterator[Origin]:
-    """A project of a GitLab that can be cloned from."""
-    root = folder / "gitlab"
-    repository = Repository.make(root / "group/site.git", {"web/index.html": "first"})
-    async with git_server(root) as server:
-        yield Origin(repository, "gitlab", "group/site", 42, f"{server.url}/group/site.git")
-
-
-async def make_project_app(world: World, origin: Origin, watch: str) -> dict[str, Any]:
-    """An app that publishes `web/` from that project's main branch, and watches a path."""
-    assert world.backend is not None
-    ask = world.backend.ask
-    url = origin.url.removesuffix("/group/site.git")
-    await ask("POST", "gitlab.create", name="gl", authId="x", gitlabUrl=url)
-    (provider,) = await ask("GET", "gitlab.gitlabProviders")
-    app = await world.backend.app("web")
-    await ask(
-        "POST",
-        "application.saveGitlabProvider",
-        applicationId=app["applicationId"],
-        gitlabBranch="main",
-        gitlabBuildPath="/",
-        gitlabOwner="group",
-        gitlabRepository="site",
-        gitlabId=provider["gitlabId"],
-        gitlabProjectId=42,
-        gitlabPathNamespace="group/site",
-        watchPaths=[watch],
-        enableSubmodules=False,
-    )
-    await world.backend.save_build(app["applicationId"], publishDirectory="web")
-    return app
-
-
-async def push_broken(world: World, origin: Origin) -> dict[str, Any]:
-    """A push to a new app, after which there is nothing to publish."""
-    app = await make_site(world, origin)
-    before = origin.head()
-    origin.repository.git("mv", "web", "elsewhere")
-    after = origin.repository.commit("fix: break it")
-    await world.push(origin, "refs/heads/main", before, after)
-    return app
-
-
-async def page(world: World, app: dict[str, Any]) -> str:
-    assert world.backend is not None
-    return (await world.backend.page(app)).text
 
 
 async def test_a_push_changes_the_published_page(world: World, origin: Origin) -> None:

@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from bridge.cli.logs import JsonLines
 from bridge.web.answers import Insiders
 from bridge.web.server import readyz
-from tests.e2e.test_journey import make_site
 from tests.worlds.bridge import Origin, World, hook_headers, running_world
+from tests.worlds.sites import make_site
 
 TOKEN = "a token of the watchers"
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.test_embedded_malformed import raw
 from tests.worlds.bridge import running_world
+from tests.worlds.doors import raw
 
 SECRET = b"k3y-that-no-answer-may-hold"
 REST = b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: " + SECRET + b"\r\n\r\n"

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.test_cli import Shell, deliver, event, serving
 from tests.unit.embedded.support import Repository
+from tests.worlds.shell import Shell, deliver, event, serving
 
 GITHUB = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d-1", "Content-Type": "application/json"}
 OF_HOOK = {

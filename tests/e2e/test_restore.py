@@ -16,12 +16,12 @@ import pytest
 
 from bridge.pipeline import catchup
 from tests.chaos.cluster import ROOT
-from tests.e2e.test_catchup import MAIN, make_app, newest, on
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost
 from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, TOKEN, Origin, make_stores, running_world
+from tests.worlds.sites import MAIN, make_app, newest, on
 
 QUICK = {
     "BRIDGE_CATCHUP_EVERY": "0.2",

@@ -9,8 +9,8 @@ import pytest
 
 from bridge.app.storage import open_stores
 from bridge.ports.inbox import NewDelivery
-from tests.e2e.test_journey import gitlab_origin, make_project_app
 from tests.worlds.bridge import ZERO, Origin, World, running_world, settings_for
+from tests.worlds.sites import gitlab_origin, make_project_app
 
 RULES = """
 - apps: shop/*

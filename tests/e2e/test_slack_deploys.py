@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bridge.core.lifecycle import State
-from tests.e2e.test_journey import make_site, page, push_broken
 from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack
 from tests.unit.embedded.support import GitServer, Repository, git_server, until
 from tests.worlds.bridge import Origin
+from tests.worlds.sites import make_site, page, push_broken
 from tests.worlds.slack import SlackWorld, bridged, slack_world
 
 

@@ -19,7 +19,7 @@ from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from tests.fakes.slack.hands import ADA, signed
 from tests.fakes.slack.methods import BOT_TOKEN, TEAM
 from tests.fakes.slack.server import FakeSlack, running_slack
-from tests.worlds.slack_door import Door, granted, open_door
+from tests.worlds.slack_door import FORM, Door, granted, open_door, post
 
 HELP = {
     "command": "/dokploy",
@@ -28,7 +28,6 @@ HELP = {
     "team_id": TEAM,
     "channel_id": "C0SHOP",
 }
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture
@@ -44,18 +43,6 @@ async def door(slack: FakeSlack, tmp_path: Path) -> AsyncIterator[Door]:
 
 
 # ── who gets in ──────────────────────────────────────────────────────────────
-
-
-async def post(door: Door, body: bytes, **headers: Any) -> tuple[int, str]:
-    """Post a body with signed headers, some of them replaced or (None) left out."""
-    given = {**signed(body), **FORM, **{k.replace("_", "-"): v for k, v in headers.items()}}
-    kept = [(k.encode(), _raw(v)) for k, v in given.items() if v is not None]
-    answer = await door.web.post("/slack/events", content=body, headers=kept)
-    return answer.status_code, answer.text
-
-
-def _raw(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode()
 
 
 async def test_a_flood_of_strangers_writes_few_lines(

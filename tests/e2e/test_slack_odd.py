@@ -13,11 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.chats.slack import names
-from tests.e2e.test_slack_door import FORM, post
 from tests.fakes.slack.hands import ADA
 from tests.fakes.slack.methods import BOT, TEAM
 from tests.fakes.slack.server import FakeSlack, running_slack
-from tests.worlds.slack_door import Door, granted, open_door
+from tests.worlds.slack_door import FORM, Door, granted, open_door, post
 
 NAMES = sorted(
     value

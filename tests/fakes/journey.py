@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from bridge.core.apps import App, Source, SourceType
-from bridge.core.errors import BridgeError, Refused, Unreachable
+from bridge.core.errors import Refused, Unreachable
 from bridge.core.events import Action, Commit, Event, Ref, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
@@ -134,11 +134,11 @@ class FakeBackend:
     name: str = "dokploy"
     calls: list[str] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
-    scripted: dict[str, list[tuple[BridgeError, bool]]] = field(
+    scripted: dict[str, list[tuple[Exception, bool]]] = field(
         default_factory=lambda: defaultdict(list)
     )
 
-    def next(self, call: str, error: BridgeError, *, arrives: bool = False) -> None:
+    def next(self, call: str, error: Exception, *, arrives: bool = False) -> None:
         """The next such call fails; `arrives`: what it asked for happens all the same."""
         self.scripted[call].append((error, arrives))
 
@@ -427,12 +427,15 @@ class _Mortal:
 # ── records ──────────────────────────────────────────────────────────────────
 
 
+def source(**others: Any) -> Source:
+    """`main` of `my-org/mono` on GitHub."""
+    return replace(Source(SourceType.GITHUB, repository="my-org/mono", branch="main"), **others)
+
+
 def app(id_: str = "app-web", **others: Any) -> App:
     """An app that deploys `main` of `my-org/mono` on GitHub."""
-    source = Source(SourceType.GITHUB, repository="my-org/mono", branch="main")
-    return replace(
-        App(id=id_, name=id_.removeprefix("app-"), project="shop", source=source), **others
-    )
+    named = App(id=id_, name=id_.removeprefix("app-"), project="shop", source=source())
+    return replace(named, **others)
 
 
 def push(name: str = "main", *, kind: RefKind = RefKind.BRANCH, **others: Any) -> RefPushed:

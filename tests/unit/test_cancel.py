@@ -11,7 +11,7 @@ from bridge.pipeline.cancel import Canceller
 from bridge.pipeline.deployments import Deployer
 from bridge.ports.backends import Progress
 from tests.fakes.journey import Death, KeptSteps, Lifetime, app
-from tests.unit.test_deployer import AWAY, PACE, Stage, stage, staged
+from tests.worlds.deployer import AWAY, PACE, Stage, stage, staged
 
 __all__ = ["stage", "staged"]  # fixtures of this file, too
 
@@ -388,8 +388,8 @@ async def test_an_intent_that_is_taken_back_between_two_looks_loses_no_cancel(
     await stage.journal.intend(new.id, [])
     cancel_there = stage.journal.cancel
 
-    async def overtaken(*args: Any) -> Any:
-        found = await cancel_there(*args)
+    async def overtaken(app_id: str, seq: int, only: str | None = None) -> list[Deployment]:
+        found = await cancel_there(app_id, seq, only)
         await stage.journal.withdraw(new.id)
         return found
 
@@ -404,11 +404,11 @@ async def test_a_journal_that_is_away_for_a_while_loses_no_cancel(stage: Stage) 
     new = await stage.wish()
     cancel_there, failures = stage.journal.cancel, [1, 2, 3]
 
-    async def failing(*args: Any) -> Any:
+    async def failing(app_id: str, seq: int, only: str | None = None) -> list[Deployment]:
         if failures:
             failures.pop()
             raise Unreachable("the journal", "disk full")
-        return await cancel_there(*args)
+        return await cancel_there(app_id, seq, only)
 
     stage.journal.cancel = failing  # type: ignore[method-assign]
 

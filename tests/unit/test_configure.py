@@ -89,7 +89,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def configurer(backend: Meddled, journal: SqlJournal, clock: ManualClock) -> Configurer:
-    return Configurer(backend, journal, clock, sleep=clock.sleep)  # type: ignore[arg-type]
+    return Configurer(backend, journal, clock, sleep=clock.sleep)
 
 
 async def test_what_was_shown_is_written_and_noted(
@@ -145,7 +145,7 @@ async def test_where_it_is_told_is_kept_before_it_is_made(
     def told(note: Audited) -> list[Subscription]:
         return [Subscription(f"card {note.app}", "card", "lane", (about_change(note.number),), {})]
 
-    configurer = Configurer(backend, journal, ManualClock(), shown=told)  # type: ignore[arg-type]
+    configurer = Configurer(backend, journal, ManualClock(), shown=told)
     plan = await configurer.plan(app, DEV)
     backend.before["write_source"] = failing(Refused("dokploy", "no"))
     with pytest.raises(Refused):
@@ -307,7 +307,7 @@ async def test_half_of_a_change_is_told_as_such_and_taken_back(
             raise Unreachable("the journal", "disk full")
 
     seal = FernetSeal(lambda: ["a key"])
-    configurer = Configurer(backend, NoRules(), clock, seal=seal, sleep=clock.sleep)  # type: ignore[arg-type]
+    configurer = Configurer(backend, NoRules(), clock, seal=seal, sleep=clock.sleep)
     await journal.save_apps("embedded", [app])
     plan = await configurer.plan(app, WantedSource(None, {"branch": "dev", "tags": "v*"}))
 
@@ -411,7 +411,7 @@ async def test_disconnecting_takes_the_rules_away_and_wakes_the_catalog(
 ) -> None:
     woken: list[bool] = []
     configurer = Configurer(
-        backend,  # type: ignore[arg-type]
+        backend,
         journal,
         ManualClock(),
         wake=lambda: woken.append(True),
@@ -455,7 +455,7 @@ async def test_doubtful_watch_paths_and_overruled_rules_are_told(
     backend: Meddled, journal: SqlJournal, app: App
 ) -> None:
     book = [("shop/*", Rules(tags="release-*", watch_paths=("a/**",), trigger=Trigger.TAG))]
-    configurer = Configurer(backend, journal, ManualClock(), book=book)  # type: ignore[arg-type]
+    configurer = Configurer(backend, journal, ManualClock(), book=book)
 
     asked = {"watch_paths": ("/web/**",), "tags": "v*", "trigger": "tag"}
     plan = await configurer.plan(app, WantedSource(None, asked))

@@ -59,10 +59,10 @@ class Kept:
     asked: dict[int, Asked] = field(default_factory=dict)
 
     async def get(self, seq: int) -> Delivery | None:
-        one = self.asked.get(seq)
-        kept = DeliveryState.KEPT
-        return one and Delivery(
-            *(seq, "slack", f"slack-{seq}", one.action, {}, 0.0, kept),
+        if (one := self.asked.get(seq)) is None:
+            return None
+        return Delivery(
+            *(seq, "slack", f"slack-{seq}", one.action, {}, 0.0, DeliveryState.KEPT),
             stored=PackedBody(pack(write_command(one))),
         )
 
@@ -85,7 +85,7 @@ class Stage:
         backend = self.life.mortal(self.backend)
         journal = self.life.mortal(self.journal)
         return Configurer(
-            backend,  # type: ignore[arg-type]
+            backend,
             journal,
             self.clock,
             seal=self.seal,
@@ -164,8 +164,8 @@ async def test_a_secret_is_made_and_noted_nowhere_in_the_clear(stage: Stage) -> 
 
 
 async def test_what_disconnecting_would_forget_is_what_was_shown(stage: Stage) -> None:
-    desk = ConfigDrafts({stage.app.backend: stage.configurer}, {}, stage.inbox, stage.journal, {},
-                stage.seal, policy=POLICY)  # type: ignore[arg-type]  # fmt: skip
+    there = {stage.app.backend: stage.configurer}
+    desk = ConfigDrafts(there, {}, stage.inbox, stage.journal, {}, stage.seal, policy=POLICY)  # type: ignore[arg-type]
     draft = await desk.keep(await desk.plan(stage.app, NoSource()))
     await stage.backend.inner.save_provider(stage.app, GIT.model_copy(update={"branch": "theirs"}))
     stage.ask(Action.DISCONNECT, draft)
@@ -397,12 +397,12 @@ async def test_what_was_read_a_moment_ago_is_not_read_again_and_errors_are_not_k
     desk = ConfigDrafts(
         there,
         {},
-        stage.inbox,
+        stage.inbox,  # type: ignore[arg-type]
         stage.journal,
         {},
         stage.seal,
         policy=POLICY,
-        clock=stage.clock,  # type: ignore[arg-type]
+        clock=stage.clock,
     )
     reads: list[float] = []
 

@@ -20,7 +20,7 @@ from bridge.core.decision import (
 from bridge.core.events import Commit, Ref, RefKind, RefPushed, Repository
 from bridge.core.refs import normalise_url
 from bridge.core.rules import AppTags
-from tests.fakes.journey import app, push
+from tests.fakes.journey import app, push, source
 
 GITLAB = Source(SourceType.GITLAB, "group/site", repository_id="42", branch="main")
 ON_GITLAB = Repository("gitlab", "42", "group/site")
@@ -40,7 +40,7 @@ def saying(message: str, **others: Any) -> RefPushed:
 
 
 ELSEWHERE = replace(ON_GITHUB, id="1", name="my-org/other")
-WATCHING = {"watch_paths": ("web/**",)}
+WATCHING: dict[str, Any] = {"watch_paths": ("web/**",)}
 TAGGED = {"trigger": Trigger.TAG}
 
 TABLE: list[tuple[Reason, RefPushed, dict[str, Any], str]] = [
@@ -186,11 +186,12 @@ def test_the_rules_speak_in_their_order() -> None:
         commit=Commit("b" * 40, "[skip ci]"), paths=("docs/a.md",),
     )  # fmt: skip
     said = []
-    for mended in (
+    mends: list[dict[str, Any]] = [
         {}, {"repository": ON_GITHUB}, {"ref": Ref(RefKind.BRANCH, "other")},
         {"ref": Ref(RefKind.BRANCH, "main")}, {"deleted": False}, {"commit": None},
         {"paths": ("web/a",)},
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for mended in mends:
         pushed = replace(pushed, **mended)
         said.append(decide(pushed, app(**WATCHING)).reason)
 
@@ -220,7 +221,7 @@ def test_whoever_takes_the_name_of_a_renamed_repository_deploys_nothing() -> Non
 @pytest.mark.parametrize("name", ["My-Org/Mono", "my-org/MONO", "MY-ORG/mono"])
 def test_names_are_compared_without_regard_to_case(name: str) -> None:
     assert concerns(push(repository=replace(ON_GITHUB, name=name)), app())
-    assert concerns(push(), app(source=replace(app().source, repository=name)))
+    assert concerns(push(), app(source=source(repository=name)))
 
 
 @pytest.mark.parametrize("name", ["my-org/mono2", "my-org/mon", "org/mono", "my-org/mono/x", ""])
@@ -260,7 +261,7 @@ def test_custom_git_without_an_address_is_nobodys() -> None:
     ],
 )  # fmt: skip
 def test_a_branch_is_compared_whole(branch: str | None, pushed: str, deploys: bool) -> None:
-    one = app(source=replace(app().source, branch=branch))
+    one = app(source=source(branch=branch))
 
     assert decide(push(pushed), one).deploy is deploys
 

@@ -10,7 +10,7 @@ from bridge.chats.slack.blocks import name_of
 from bridge.chats.slack.config_forms import build_fields, environment_fields
 from bridge.chats.slack.source_form import BESIDE, SourceForm, source_fields
 from bridge.cli.root import commands
-from bridge.core.configuration.configuration import MODELS, BuildType, Environment
+from bridge.core.configuration.configuration import MODELS, BuildType, Environment, ProviderSettings
 from bridge.core.configuration.difference import RULES
 from bridge.core.configuration.fields import (
     BUILD,
@@ -129,7 +129,12 @@ def test_what_is_read_of_every_app_holds_no_secret() -> None:
 
 # ── the forms of a chat ──────────────────────────────────────────────────────
 
-SAVED = {"github": GITHUB, "gitlab": GITLAB, "git": GIT, "docker": DOCKER}
+SAVED: dict[str, ProviderSettings] = {
+    "github": GITHUB,
+    "gitlab": GITLAB,
+    "git": GIT,
+    "docker": DOCKER,
+}
 
 
 def inputs(blocks: list[dict[str, Any]]) -> dict[str, str]:

@@ -108,8 +108,9 @@ def _without_docstrings(source: str) -> ast.Module:
 
 
 def _is_docstring(node: ast.AST) -> bool:
-    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return is_text and isinstance(node.value.value, str)
+    if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+        return False
+    return isinstance(node.value.value, str)
 
 
 def _inside(module: str, package: str) -> bool:

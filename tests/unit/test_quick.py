@@ -85,7 +85,7 @@ def test_what_is_taken_is_what_aiohttp_reads(
     head = read_head(raw, HOSTS)
     if head is None:
         return
-    parser = HttpRequestParser(None, loop, 2**16)  # type: ignore[arg-type]  # it reads no body here
+    parser = HttpRequestParser(None, loop, 2**16)  # it reads no body here
     try:
         ((message, _),), upgrades, _ = parser.feed_data(raw + b"\r\n")
     except HttpProcessingError as error:

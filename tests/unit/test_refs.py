@@ -207,7 +207,7 @@ MAY = [
 
 @pytest.mark.parametrize(("pattern", "words"), NEVER.items())
 def test_a_glob_that_matches_no_name_is_told_with_a_remedy(pattern, words):
-    assert words in unmatchable(pattern, "tag")
+    assert words in (unmatchable(pattern, "tag") or "")
 
 
 @pytest.mark.parametrize("pattern", MAY)

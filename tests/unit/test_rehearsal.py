@@ -85,7 +85,7 @@ def test_an_app_is_what_its_configuration_says() -> None:
         owner="g", repository="a", branch="b", provider_id="p", project_id=7, path="g/s/a"
     )
     git = GitSource(url="https://me:secret@example.com/A/b.git", branch="b")
-    sources = {
+    sources: dict[ProviderSettings, Source] = {
         gitlab: Source(SourceType.GITLAB, repository="g/s/a", repository_id="7", branch="b"),
         DockerSource(image="a:1"): Source(SourceType.DOCKER, image="a:1"),
     }

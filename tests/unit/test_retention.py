@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from bridge.pipeline.retention import DAY, Keeping, Retention
@@ -20,9 +22,8 @@ class Shelf:
 
 
 def retention(inbox: Shelf, journal: Shelf, flows: Shelf, clock: ManualClock) -> Retention:
-    keeping = Keeping(bite=2)
-    parts: list[object] = [inbox, journal, flows]
-    return Retention(*parts, clock, keeping, sleep=clock.sleep)  # type: ignore[arg-type]
+    parts: list[Any] = [inbox, journal, flows, clock, Keeping(bite=2)]
+    return Retention(*parts, sleep=clock.sleep)
 
 
 async def test_all_that_is_too_old_goes_in_small_bites_with_pauses_between() -> None:
@@ -59,9 +60,9 @@ async def test_a_fault_of_the_engines_ends_nothing(caplog: pytest.LogCaptureFixt
         if len(rounds) == 2:
             raise Enough
 
-    parts: list[object] = [Shelf(), Faulty(), Faulty()]
+    parts: list[Any] = [Shelf(), Faulty(), Faulty(), clock]
     with pytest.raises(Enough):
-        await Retention(*parts, clock, sleep=sleep).run()  # type: ignore[arg-type]
+        await Retention(*parts, sleep=sleep).run()
 
     assert rounds == [3600.0, 3600.0]
     assert "forgetting failed inside" in caplog.text

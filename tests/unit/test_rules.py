@@ -11,7 +11,7 @@ from bridge.core.errors import Rejected
 from bridge.core.events import Commit, RefKind, RefPushed, Repository
 from bridge.core.rules import AppTags, name_matches, ruled, rules_for, tag_problem
 from bridge.settings import book_of, policy_of, read_settings
-from tests.fakes.journey import app, push
+from tests.fakes.journey import app, push, source
 
 # ── whom a rule names ────────────────────────────────────────────────────────
 
@@ -338,7 +338,7 @@ def test_a_branch_left_out_for_being_a_merge_queues_says_so() -> None:
 
 @pytest.mark.parametrize("branch", ["!important", "a{main,b}", "+(main)", "@(a|main)"])
 def test_the_backends_branch_is_a_name_whatever_signs_it_has(branch: str) -> None:
-    one = app(source=replace(app().source, branch=branch))
+    one = app(source=source(branch=branch))
 
     assert decide(push(branch), one).deploy
     for other in ("main", "amain", "ab", "a"):

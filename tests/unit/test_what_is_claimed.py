@@ -8,14 +8,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from bridge.core.apps import App
 from bridge.core.errors import Refused, Unanswered
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.deployments import Deployer
-from bridge.ports.backends import Progress
-from tests.fakes.journey import CLEARED, HEAD, KeptSteps
-from tests.unit.test_deployer import (
+from bridge.ports.backends import BackendDeployment, Progress
+from tests.fakes.journey import CLEARED, HEAD
+from tests.worlds.deployer import (
     AWAY,
-    PACE,
     SILENT,
     UNRECORDED,
     Stage,
@@ -30,10 +29,6 @@ __all__ = ["stage", "staged"]
 BROKEN = Unanswered("dokploy", "application.deploy: it answered 500: HTTP 500")
 FAILED_BUILD = "fatal: no space left\n\nError occurred ❌, check the logs for details.\n"
 UNBUILT = "Cloning into 'code'...\n#12 RUN make\n"
-
-
-async def notes_of(stage: Stage, one: Deployment) -> list[str]:
-    return [note for _, note in await stage.history(one)]
 
 
 async def queued_behind(stage: Stage, other: str) -> Deployment:
@@ -102,9 +97,10 @@ async def test_an_answer_that_waited_for_the_database_does_not_tell_that_it_was_
     """Requests of an outage may hang until it is over, and succeed then."""
     stage = staged(waits=300.0)
     new = await stage.wish()
-    ask, hung = getattr(stage.backend, question), []
+    ask = getattr(stage.backend, question)
+    hung: list[int] = []
 
-    async def hangs(*about: Any) -> Any:
+    async def hangs(*about: Any, **others: Any) -> Any:
         if not hung and question == "deployments" and stage.clock.now > 1_700_000_020:
             hung.append(1)
             await stage.clock.sleep(3.0)
@@ -280,12 +276,12 @@ async def test_the_reason_of_a_failure_is_read_once_it_can_be(
     stage = staged(ending=Progress.ERROR, log=FAILED_BUILD)
     log_tail, began = stage.backend.log_tail, []
 
-    async def away_for_a_while(*about: Any) -> str:
+    async def away_for_a_while(deployment: BackendDeployment, lines: int) -> str:
         began.append(stage.clock.now)
         stage.backend.away = stage.clock.now < began[0] + 300
         if len(began) == 1:
             stage.clock.after(300, lambda: setattr(stage.backend, "away", False))
-        return await log_tail(*about)
+        return await log_tail(deployment, lines)
 
     stage.backend.log_tail = away_for_a_while  # type: ignore[method-assign]
 
@@ -293,9 +289,7 @@ async def test_the_reason_of_a_failure_is_read_once_it_can_be(
 
     assert (ended.state, ended.note) == (State.FAILED, "fatal: no space left")
     assert ended.log_tail == "fatal: no space left"
-    assert any(
-        "its log is read as soon as that ends" in note for note in await notes_of(stage, ended)
-    )
+    assert any("its log is read as soon as that ends" in note for note in await stage.notes(ended))
 
 
 async def test_a_log_that_alone_can_not_be_read_holds_nothing_up_for_long(
@@ -322,10 +316,11 @@ async def test_the_commit_that_is_live_is_read_once_it_can_be(
         stage.backend.away = True
 
     stage.clock.after(6.9, gone)
-    deployments, ended_at = stage.backend.deployments, []
+    deployments = stage.backend.deployments
+    ended_at: list[float] = []
 
-    async def goes_away(*about: Any) -> Any:
-        found = await deployments(*about)
+    async def goes_away(app: App) -> list[BackendDeployment]:
+        found = await deployments(app)
         if not ended_at and any(one.status is Progress.DONE for one in found):
             ended_at.append(stage.clock.now)
             stage.backend.away = True
@@ -357,7 +352,7 @@ async def test_a_cancel_after_a_request_without_an_answer_does_not_claim_that_no
     assert ended.note == (
         "cancelled; the backend may have been asked for it before, and has shown no sign of it"
     )
-    assert not [note for note in await notes_of(stage, ended) if "asked again" in note]
+    assert not [note for note in await stage.notes(ended) if "asked again" in note]
 
 
 async def test_a_cancel_of_what_a_dead_process_may_have_asked_for_claims_as_little(
@@ -379,14 +374,19 @@ async def test_a_cancel_of_what_waits_to_be_asked_again_says_that_it_had_been_as
     stage = staged(waits=300.0)
     new = await stage.wish()
     restarted(stage, at=60)
-    stage.clock.after(63, lambda: [stage.backend.next("deploy", AWAY) for _ in range(9)] and None)
+
+    def gone() -> None:
+        for _ in range(9):
+            stage.backend.next("deploy", AWAY)
+
+    stage.clock.after(63, gone)
     stage.clock.after(100, lambda: stage.journal.cancel(new.app_id, new.seq + 1))
 
     ended = await stage.run(new)
 
     assert ended.state is State.CANCELLED
     assert ended.note == "cancelled before the backend was asked again"
-    assert not [note for note in await notes_of(stage, ended) if "; asked again" in note]
+    assert not [note for note in await stage.notes(ended) if "; asked again" in note]
 
 
 async def test_what_was_never_asked_is_cancelled_in_so_many_words(stage: Stage) -> None:
@@ -425,7 +425,7 @@ async def test_a_second_request_is_noted_when_it_is_sent(stage: Stage) -> None:
 
     assert stage.backend.asked == 2
     assert not [note for note in history if "asked again" in note]
-    assert "asked again; the backend accepted it" in await notes_of(stage, ended)
+    assert "asked again; the backend accepted it" in await stage.notes(ended)
 
 
 async def test_what_was_lost_and_never_asked_for_again_does_not_say_so(
@@ -439,7 +439,7 @@ async def test_what_was_lost_and_never_asked_for_again_does_not_say_so(
     ended = await stage.run(first)
 
     assert ended.state is State.SUPERSEDED
-    assert not [note for note in await notes_of(stage, ended) if "asked again" in note]
+    assert not [note for note in await stage.notes(ended) if "asked again" in note]
 
 
 async def test_two_answers_that_tell_nothing_are_not_called_none(stage: Stage) -> None:
@@ -466,82 +466,6 @@ async def test_an_answer_that_tells_nothing_is_not_called_none_where_no_queue_is
     assert ended.state is State.UNKNOWN
     assert "it answered 500" in ended.note
     assert "no answer" not in ended.note
-
-
-# ── times by the backend's clock ─────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("off", [-7200.0, -300.0, 300.0, 7200.0])
-async def test_every_time_that_a_backend_tells_is_by_our_clock(
-    staged: Callable[..., Stage], off: float, known: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = staged(waits=20.0, builds=30.0)
-    with_a_clock_that_is(off, stage, monkeypatch, known=known)
-    new = await stage.wish()
-    asked_at = stage.clock.now
-    running: list[float | None] = []
-
-    async def looks() -> None:
-        running.append((await stage.now(new)).started_at)
-
-    stage.clock.after(35, looks)
-    ended = await run_without_lifetime(stage, new)
-
-    notes = await notes_of(stage, ended)
-    assert not [note for note in notes if "has been building for more than" in note]
-    times = (ended.asked_at, *running, ended.started_at, ended.finished_at, stage.clock.now)
-    assert None not in times
-    assert list(times) == sorted(times)
-    assert running == [ended.started_at]
-    if known:
-        assert ended.started_at == pytest.approx(asked_at + 20, abs=1)
-        assert ended.finished_at == pytest.approx(asked_at + 50, abs=1)
-
-
-@pytest.mark.parametrize("off", [-7200.0, 7200.0])
-async def test_an_ask_that_the_journal_has_forgotten_was_made_by_our_clock(
-    stage: Stage, off: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with_a_clock_that_is(off, stage, monkeypatch, known=True)
-    new = await stage.wish()
-    await stage.backend.deploy(stage.app, title=new.token, description="")
-    asked_at = stage.clock.now
-    stage.clock.now += 3
-
-    ended = await run_without_lifetime(stage, new)
-
-    assert ended.asked_at == pytest.approx(asked_at + 1, abs=1)
-
-
-async def run_without_lifetime(stage: Stage, new: Deployment) -> Deployment:
-    """Run it with the backend itself, which then can tell its clock."""
-    backends = {"dokploy": stage.backend}
-    deployer = Deployer(backends, stage.journal, stage.clock, PACE, sleep=stage.clock.sleep)
-    await deployer.run(KeptSteps(), new.id)
-    return await stage.now(new)
-
-
-def with_a_clock_that_is(
-    off: float, stage: Stage, monkeypatch: pytest.MonkeyPatch, *, known: bool
-) -> None:
-    """Have the backend tell times by a clock that is so many seconds ahead of ours."""
-    listed = stage.backend.deployments
-
-    async def by_its_own_clock(*args: Any, **options: Any) -> Any:
-        return [
-            replace(
-                one,
-                created_at=one.created_at + off,
-                started_at=one.started_at and one.started_at + off,
-                finished_at=one.finished_at and one.finished_at + off,
-            )
-            for one in await listed(*args, **options)
-        ]
-
-    monkeypatch.setattr(stage.backend, "deployments", by_its_own_clock)
-    if known:
-        monkeypatch.setattr(stage.backend, "clock_ahead", lambda _moment: off, raising=False)
 
 
 # ── whatever takes a job out of the queue ────────────────────────────────────

@@ -155,3 +155,18 @@ async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
 @pytest.fixture
 async def door(opened: Opened) -> Door:
     return await opened()
+
+
+async def raw(url: str, data: bytes, *, hang_up: bool = False) -> bytes:
+    """Send these very bytes; returns what comes back until the server closes."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(data)
+        await writer.drain()
+        if hang_up:
+            return b""
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.close()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -26,11 +27,12 @@ from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from bridge.web.hooks import BodyLimits
 from bridge.web.server import WebServer, routes
-from tests.fakes.slack.hands import Hands
+from tests.fakes.slack.hands import Hands, signed
 from tests.fakes.slack.methods import BOT_TOKEN, SECRET
 from tests.fakes.slack.server import FakeSlack
 
 ALL = frozenset(Right)
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def shop(name: str, project: str = "shop", **others: object) -> App:
@@ -133,3 +135,15 @@ async def _at_once(_lane: str) -> None:
 
 async def _nobody(_deployment: Deployment) -> str:
     return ""
+
+
+async def post(door: Door, body: bytes, **headers: Any) -> tuple[int, str]:
+    """Post a body with signed headers, some of them replaced or (None) left out."""
+    given = {**signed(body), **FORM, **{k.replace("_", "-"): v for k, v in headers.items()}}
+    kept = [(k.encode(), _raw(v)) for k, v in given.items() if v is not None]
+    answer = await door.web.post("/slack/events", content=body, headers=kept)
+    return answer.status_code, answer.text
+
+
+def _raw(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()

@@ -43,7 +43,7 @@ DOCS = App(
 )
 
 # The runner puts all commands together for each call, which takes longer than most of them run.
-testing._get_command = cache(testing._get_command)
+testing._get_command = cache(testing._get_command)  # type: ignore[attr-defined]
 
 
 class Cli:
@@ -60,7 +60,7 @@ class Cli:
         return result
 
     def json(self, *words: str, **environment: str) -> Any:
-        return json.loads(self(*words, "--json", **environment).stdout)
+        return json.loads(self(*words, "--json", code=0, **environment).stdout)
 
     def with_stores(self, work: Callable[[Stores], Any]) -> Any:
         """Do something with the stores, as a bridge would."""

@@ -172,7 +172,7 @@ def test_the_bridges_own_rules_and_policy_are_taken(filled: Cli) -> None:
 
     def reason(**environment: str) -> str:
         told = filled.json("explain", GUID, "--app", "web", BRIDGE_RULES=rules, **environment)
-        return told["decisions"][0]["reason"]
+        return str(told["decisions"][0]["reason"])
 
     assert reason() == "no_path_hit"
     assert reason(BRIDGE_WATCH_SEMANTICS="any") == "path_hit"

@@ -132,7 +132,7 @@ def test_an_app_that_deploys_by_itself_too_is_warned_of(filled: Cli) -> None:
 
 @pytest.mark.parametrize("kind", [SourceType.DOCKER, SourceType.DROP, SourceType.RAW, None])
 def test_an_app_that_no_push_reaches_is_not_warned_of(filled: Cli, kind: SourceType | None) -> None:
-    image = replace(WEB, source=kind and Source(kind, image="web:1"))
+    image = replace(WEB, source=Source(kind, image="web:1") if kind else None)
     filled.with_stores(lambda stores: stores.journal.save_apps("dokploy", [image]))
 
     assert "twice" not in filled("apps").stdout
@@ -399,7 +399,7 @@ def test_words_that_no_app_has_are_said(filled: Cli) -> None:
 
 @pytest.mark.parametrize("kind", [SourceType.DOCKER, SourceType.DROP, SourceType.RAW, None])
 def test_an_app_that_no_push_deploys_waits_for_none(filled: Cli, kind: SourceType | None) -> None:
-    image = replace(WEB, source=kind and Source(kind, image="web:1"), watch_paths=None)
+    image = replace(WEB, source=Source(kind, image="web:1") if kind else None, watch_paths=None)
     filled.with_stores(lambda stores: stores.journal.save_apps("dokploy", [image]))
 
     line = filled("apps").stdout

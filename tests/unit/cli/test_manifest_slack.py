@@ -12,11 +12,10 @@ from bridge.chats.slack.manifest import MORE_SCOPES, slack_manifest
 from tests.unit.cli.conftest import Cli
 
 ROOT = Path(__file__).parents[3]
-SCHEMA = ROOT.parent / "shared/contracts/slack-manifest.schema.v2.json"
+SCHEMA = ROOT / "tests/fixtures/slack/manifest.schema.v2.json"
 EXAMPLE = "https://bridge.example.com"
 
 
-@pytest.mark.skipif(not SCHEMA.exists(), reason="needs ../shared/contracts beside the repository")
 @pytest.mark.parametrize("url", [EXAMPLE, None])
 @pytest.mark.parametrize("more", [(), tuple(MORE_SCOPES)])
 def test_it_is_valid_by_slacks_schema(url: str | None, more: tuple[str, ...]) -> None:

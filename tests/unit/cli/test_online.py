@@ -7,6 +7,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ class Silent:
 def test_a_server_that_does_not_answer_in_time_is_away(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    silent = Silent()
+    silent: Any = Silent()
     opening = replace(BACKENDS["dokploy"], open=lambda _name, _settings, _parts: silent)
     monkeypatch.setitem(BACKENDS, "dokploy", opening)
     monkeypatch.setattr(checking, "WITHIN", 0.01)

@@ -255,7 +255,7 @@ def test_a_file_that_holds_nothing_is_told(cli: Cli) -> None:
     ],
 )
 def test_the_check_says_what_serve_deploys_on(cli: Cli, given: dict[str, str], where: str) -> None:
-    told = cli("config", "check", **given).stderr
+    told = cli("config", "check", code=0, **given).stderr
     backend = cli.json("config", "check", **given)["backend"]
 
     assert f"; deploys on {where}\n" in told

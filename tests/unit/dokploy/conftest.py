@@ -13,6 +13,7 @@ from bridge.core.apps import App, AppKind
 
 KEY = "bridge_s3cret-key"
 Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+Make = Callable[..., Dokploy]
 
 
 @dataclass
@@ -61,6 +62,23 @@ def not_found(path: str) -> httpx.Response:
     return httpx.Response(404, json={"message": "Not found", "code": "NOT_FOUND", "data": data})
 
 
+def ok(body: Any = True) -> httpx.Response:
+    return httpx.Response(200, json=body)
+
+
+def empty() -> httpx.Response:
+    return httpx.Response(200, headers={"Content-Type": "application/json"})
+
+
+def trpc(status: int, message: str, code: str, path: str = "x.y") -> httpx.Response:
+    data = {"code": code, "httpStatus": status, "path": path, "zodError": None}
+    return httpx.Response(status, json={"message": message, "code": code, "data": data})
+
+
+WELL = ok({"result": {"data": {"json": {"status": "ok"}}}})
+GONE = httpx.Response(500, json={"error": {"json": {"message": "Failed query: SELECT 1"}}})
+
+
 @pytest.fixture
 def table() -> Table:
     return Table()
@@ -71,14 +89,14 @@ async def build(table: Table) -> AsyncIterator[Callable[..., Dokploy]]:
     made: list[Dokploy] = []
 
     def make(**settings: Any) -> Dokploy:
-        settings = {
+        given: dict[str, Any] = {
             "url": "https://dokploy.test",
             "api_key": KEY,
             "transport": httpx.MockTransport(table),
             "clock": lambda: table.now,
             "pause": table.pause,
         } | settings
-        made.append(Dokploy(**settings))
+        made.append(Dokploy(**given))
         return made[-1]
 
     yield make

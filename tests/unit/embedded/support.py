@@ -84,8 +84,8 @@ class Client:
     http: httpx.AsyncClient
 
     async def send(self, method: str, procedure: str, **fields: Any) -> httpx.Response:
-        as_what = "params" if method == "GET" else "json"
-        return await self.http.request(method, f"/api/{procedure}", **{as_what: fields})
+        asked: dict[str, Any] = {"params" if method == "GET" else "json": fields}
+        return await self.http.request(method, f"/api/{procedure}", **asked)
 
     async def ask(self, method: str, procedure: str, **fields: Any) -> Any:
         answer = await self.send(method, procedure, **fields)
@@ -94,14 +94,16 @@ class Client:
 
     async def environment(self, project: str = "shop") -> str:
         made = await self.ask("POST", "project.create", name=project)
-        return made["environment"]["environmentId"]
+        return str(made["environment"]["environmentId"])
 
     async def app(
         self, name: str, url: str | None = None, *, environment: str | None = None, **build: Any
     ) -> dict[str, Any]:
         """A new application; with an address it is a static site from there."""
         where = environment or await self.environment()
-        app = await self.ask("POST", "application.create", name=name, environmentId=where)
+        app: dict[str, Any] = await self.ask(
+            "POST", "application.create", name=name, environmentId=where
+        )
         if url is not None:
             await self.save_git(app["applicationId"], url)
             await self.save_build(app["applicationId"], **build)
@@ -139,10 +141,12 @@ class Client:
         await self.ask("POST", "application.deploy", applicationId=id_, **words)
 
     async def deployments(self, id_: str) -> list[dict[str, Any]]:
-        return await self.ask("GET", "deployment.all", applicationId=id_)
+        found: list[dict[str, Any]] = await self.ask("GET", "deployment.all", applicationId=id_)
+        return found
 
     async def queue(self) -> list[dict[str, Any]]:
-        return await self.ask("GET", "deployment.queueList")
+        found: list[dict[str, Any]] = await self.ask("GET", "deployment.queueList")
+        return found
 
     async def ended(self, id_: str, count: int = 1) -> dict[str, Any]:
         """Wait until so many deployments have ended; returns the newest."""
@@ -166,9 +170,8 @@ class Client:
         return await self.ended(id_, min(before + 1, 10))
 
     async def log(self, deployment: dict[str, Any]) -> str:
-        return await self.ask(
-            "GET", "deployment.readLogs", deploymentId=deployment["deploymentId"], tail=10_000
-        )
+        id_ = deployment["deploymentId"]
+        return str(await self.ask("GET", "deployment.readLogs", deploymentId=id_, tail=10_000))
 
     async def page(self, app: dict[str, Any], path: str = "") -> httpx.Response:
         return await self.http.get(self.site(app, path))

@@ -101,7 +101,11 @@ def test_a_provider_brings_its_address_and_token() -> None:
         "gitlabInternalUrl": None,
         "accessToken": "tok",
     }
-    fields = {"sourceType": "gitlab", "gitlabPathNamespace": "g/s/p", "gitlabBranch": "main"}
+    fields: dict[str, Any] = {
+        "sourceType": "gitlab",
+        "gitlabPathNamespace": "g/s/p",
+        "gitlabBranch": "main",
+    }
 
     found = source(gitlab=provider, **fields)
 

@@ -18,7 +18,9 @@ from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Outcome
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import app, deployment, push
-from tests.unit.test_deliveries import PATIENCE, Desk, desk, empty  # noqa: F401 - fixtures
+from tests.worlds.deliveries import PATIENCE, Desk, desk, empty
+
+__all__ = ["desk", "empty"]  # fixtures of this file, too
 
 BEFORE, AFTER, LIVE = "a" * 40, "b" * 40, "1" * 40
 ZERO = "0" * 40
@@ -32,7 +34,7 @@ def unknown(note: str, **others: Any) -> RefPushed:
 class Office:
     """A desk whose deliveries ask a host's API."""
 
-    def __init__(self, desk: Desk, **others: Any) -> None:  # noqa: F811 - the fixture
+    def __init__(self, desk: Desk, **others: Any) -> None:
         self.desk = desk
         self.api = FakeHostApi(**others)
         self.asks(Changes({self.api.name: self.api}, desk.clock, sleep=desk.clock.sleep))
@@ -73,7 +75,7 @@ class Office:
 
 
 @pytest.fixture
-async def office(desk: Desk) -> Any:  # noqa: F811 - the fixture
+async def office(desk: Desk) -> Any:
     made = Office(desk)
     await made.watching()
     yield made

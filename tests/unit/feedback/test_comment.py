@@ -40,7 +40,11 @@ def skip(app_id: str, **others: Any) -> Explained:
 
 
 def done(seq: int = 1, **others: Any) -> Deployment:
-    ended = {"started_at": AT + 2, "finished_at": AT + 44.4, "deployed_commit": "b" * 40}
+    ended: dict[str, Any] = {
+        "started_at": AT + 2,
+        "finished_at": AT + 44.4,
+        "deployed_commit": "b" * 40,
+    }
     return deployment(seq, state=State.DONE, commit="b" * 40, **ended | others)
 
 

@@ -91,8 +91,7 @@ async def test_what_comes_too_early_does_not_count_as_failing(
 
 async def test_an_unreachable_place_is_tried_again_in_growing_pauses(stage: Stage) -> None:
     id_ = await stage.deployed()
-    away = [Unreachable("slack", "ConnectError") for _ in range(10)]
-    stage.place.fails[f"card {id_}"] = away
+    stage.place.fails[f"card {id_}"] = [Unreachable("slack", "ConnectError") for _ in range(10)]
     await stage.quiet(stage.loop(timing=PublishTiming(poll=60)), seconds=400)
 
     pauses = [later - sooner for sooner, later in pairwise(stage.place.times)]
@@ -232,7 +231,7 @@ async def test_our_own_journal_being_away_is_no_fault_of_a_target(stage: Stage) 
     await stage.clock.sleep(1)
     forgetful = Forgetful(stage.journal)
     feedback = Feedback(
-        forgetful,  # type: ignore[arg-type]  # a journal that fails once in a while
+        forgetful,  # a journal that fails once in a while
         {"card": stage.place},
         stage.clock,
         chance=lambda: 0.5,

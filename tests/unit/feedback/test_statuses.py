@@ -1,6 +1,7 @@
 """Commit statuses and deployment objects: what they say, and what they never claim."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -47,7 +48,7 @@ def test_every_state_has_words() -> None:
 def test_the_commit_that_is_live_is_named_and_told_from_the_pushed_one() -> None:
     live = "5" * 40
 
-    def words(**others: str | None) -> str:
+    def words(**others: Any) -> str:
         return deployment_status(deployment(state=State.DONE, **others)).description
 
     assert words(deployed_commit=live, commit=live) == "deployed 5555555"

@@ -59,12 +59,16 @@ async def test_a_long_wait_is_given_back_to_the_loop_instead(clock: ManualClock)
 async def test_once_closed_no_write_gets_its_turn(clock: ManualClock) -> None:
     rate_limiter = RateLimiter(clock, sleep=lambda _: asyncio.Event().wait())
     turn = rate_limiter.within([Limit(1, 1.0)])
+
+    async def write(lane: str) -> None:
+        await turn(lane)
+
     await turn("C1")
-    waiting = [asyncio.create_task(turn("C1")) for _ in range(2)]
+    waiting = [asyncio.create_task(write("C1")) for _ in range(2)]
     await asyncio.sleep(0)
 
     rate_limiter.close()
-    late = asyncio.create_task(turn("C2"))
+    late = asyncio.create_task(write("C2"))
     await asyncio.wait([*waiting, late])
 
     assert all(task.cancelled() for task in (*waiting, late))

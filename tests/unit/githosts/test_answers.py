@@ -76,7 +76,7 @@ def test_an_error_is_what_to_do_next(
         ({}, 60.0),
     ],
 )
-def test_a_limit_says_how_long_to_wait(headers: dict[str, str], seconds: float) -> None:
+def test_a_limit_says_how_long_to_wait(headers: dict[str, Any], seconds: float) -> None:
     error = error_of(429, {"message": "Too many"}, **headers)
 
     assert isinstance(error, Unreachable)

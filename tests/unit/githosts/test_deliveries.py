@@ -27,7 +27,10 @@ def names():
 def load(name):
     head, _, body = (FIXTURES / f"{name}.http").read_bytes().partition(b"\n\n")
     lines = head.decode().splitlines()[1:]
-    return CIMultiDict(line.split(": ", 1) for line in lines), body
+    headers = CIMultiDict(
+        (name, value) for name, _, value in (line.partition(": ") for line in lines)
+    )
+    return headers, body
 
 
 def host_of(name):

@@ -1,12 +1,13 @@
 import hmac
 import json
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
 from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
-from bridge.core.events import Ignored
+from bridge.core.events import Ignored, PullRequestOpened, RefPushed
 from bridge.githosts.github.webhooks import MOST_COMMITS, MOST_FILES, GitHub
 from bridge.githosts.webhook import LIMIT
 
@@ -245,8 +246,15 @@ def test_nul_never_reaches_a_database():
     raw = json.dumps(push(head_commit=commit(message="a\0b"))).encode()
     literal = json.dumps(push(head_commit=commit(message=r"a\u0000b"))).encode()
 
-    assert HOST.parse("push", {}, raw).commit.message == "a\ufffdb"
-    assert HOST.parse("push", {}, literal).commit.message == r"a\u0000b"
+    assert message_of(raw) == "a\ufffdb"
+    assert message_of(literal) == r"a\u0000b"
+
+
+def message_of(raw: bytes) -> str:
+    event = HOST.parse("push", {}, raw)
+    assert isinstance(event, RefPushed)
+    assert event.commit is not None
+    return event.commit.message
 
 
 @pytest.mark.parametrize("event", ["ping", "create", "delete", "release", "x" * 5000])
@@ -340,7 +348,7 @@ def test_a_large_form_is_decoded_whole(padding):
 
 # ── Pull requests ────────────────────────────────────────────────────────────
 
-PULL = {
+PULL: dict[str, Any] = {
     "action": "opened",
     "pull_request": {"number": 7, "head": {"ref": "topic", "sha": B, "repo": {"id": 7}}},
     "repository": {"id": 7, "name": "r", "full_name": "o/r"},
@@ -351,6 +359,7 @@ PULL = {
 def test_a_pull_request_tells_its_number_in_either_place(more):
     opened = HOST.parse("pull_request", {}, json.dumps(PULL | more).encode())
 
+    assert isinstance(opened, PullRequestOpened)
     assert (opened.number, opened.branch) == (7, "topic")
 
 

@@ -1,4 +1,4 @@
-"""Every recorded payload against the facts that were noted when it was taken."""
+"""Every recorded payload against the facts noted of it, see tests/fixtures/payloads/README.md."""
 
 import hmac
 import json
@@ -11,16 +11,12 @@ from multidict import CIMultiDict
 from bridge.core.events import Ignored, PullRequestOpened, RefPushed
 from tests.worlds.hosts import webhooks_of
 
-PAYLOADS = Path(__file__).resolve().parents[3].parent / "shared" / "payloads"
+PAYLOADS = Path(__file__).parents[2] / "fixtures" / "payloads"
 SECRET = "any secret"
 
 
 def entries(host, which):
-    index = PAYLOADS / host / "index.json"
-    if not index.exists():
-        why = "the recorded payloads are not beside the repository (../shared/payloads)"
-        return [pytest.param(None, marks=pytest.mark.skip(reason=why), id="absent")]
-    found = json.loads(index.read_text("utf-8"))
+    found = json.loads((PAYLOADS / host / "index.json").read_text("utf-8"))
     return [pytest.param(one, id=one["file"]) for one in found if which(one)]
 
 
@@ -58,7 +54,7 @@ def read(host, entry, body=None, **more):
 
 
 def files(commits):
-    every = set()
+    every: set[str] = set()
     for commit in commits:
         every.update(commit["added"], commit["removed"], commit["modified"])
     return tuple(sorted(every))

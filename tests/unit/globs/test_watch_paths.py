@@ -1,9 +1,11 @@
 """What a list means, under both rules."""
 
+from typing import Any
+
 import pytest
 
 from bridge.core.matching import GlobError, GlobThrows
-from bridge.core.matching.watch_paths import Hit, WatchPaths
+from bridge.core.matching.watch_paths import Hit, Semantics, WatchPaths
 
 
 @pytest.mark.parametrize("patterns", [None, [], ()])
@@ -42,7 +44,8 @@ def test_the_first_pattern_wins_then_the_first_file():
 def test_the_two_rules_differ_in_what_an_exclamation_mark_does(
     patterns, files, any_hit, exclude_hit
 ):
-    for semantics, wanted in (("any", any_hit), ("exclude", exclude_hit)):
+    answers: list[tuple[Semantics, Any]] = [("any", any_hit), ("exclude", exclude_hit)]
+    for semantics, wanted in answers:
         hit = WatchPaths.compile(patterns, semantics).first_match(files)
         assert (hit and (hit.index, hit.file)) == wanted, semantics
 

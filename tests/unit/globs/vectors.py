@@ -57,8 +57,9 @@ def answers(vector: Vector, version: Picomatch) -> Vector:
 
 def difference(vector: Vector, version: Picomatch) -> str:
     """Say how we differ; empty if we don't."""
-    wanted = {key: vector[key] for key in ("some", "matched", "error", "first") if key in vector}
-    wanted["throws"] = vector.get("throws", [])
+    told = ("some", "matched", "error", "first")
+    wanted: Vector = {"throws": vector.get("throws", [])}
+    wanted |= {key: vector[key] for key in told if key in vector}
     try:
         mine = answers(vector, version)
     except GlobError as error:

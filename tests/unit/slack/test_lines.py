@@ -1,5 +1,7 @@
 """The thread has one line for each change; the channel hears of what failed."""
 
+from typing import Any
+
 import pytest
 
 from bridge.chats.slack.cards import render_line
@@ -7,7 +9,7 @@ from bridge.core.lifecycle import Change, State
 from tests.scenes.slack import LINKS, LOG, NOON, WEB, deployment
 
 
-def text_of(state: State, note: str = "", **more: str) -> str:
+def text_of(state: State, note: str = "", **more: Any) -> str:
     line = render_line(deployment(state), Change(NOON, state, note), **more)
     blocks = [one for one in line.message.blocks if one["type"] != "actions"]
     texts = [one.get("text") or one["elements"][0] for one in blocks]

@@ -1,0 +1,5 @@
+"""A desk of its own for each test."""
+
+from tests.worlds.deliveries import desk, empty
+
+__all__ = ["desk", "empty"]

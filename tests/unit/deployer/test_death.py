@@ -1,0 +1,111 @@
+"""The process dies at any moment and starts again: nothing is asked for twice."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.core.lifecycle import Deployment, State
+from bridge.ports.backends import Progress
+from tests.fakes.journey import Death, KeptSteps, Lifetime
+from tests.worlds.deployer import SILENT, Stage
+
+
+@pytest.mark.parametrize("down", [0.0, 2.0, 60.0])
+async def test_a_crash_after_the_call_and_before_the_record_adopts(
+    stage: Stage, down: float
+) -> None:
+    """After two seconds it builds; after sixty it has ended, and its title was overwritten."""
+    stage.backend.foreign(stage.app)
+    new = await stage.wish()
+    life = Lifetime()
+    deployer = stage.deployer(life)
+    stage.backend.next("deploy", SILENT, arrives=True)
+    stage.journal.say = _dying  # type: ignore[method-assign]
+    with pytest.raises(Death):
+        await deployer.run(KeptSteps(), new.id)
+    del stage.journal.say
+    stage.clock.now += down
+
+    ended = await stage.run(new)
+
+    assert stage.backend.asked == 1
+    assert (ended.state, ended.backend_id) == (State.DONE, "dep-2")
+
+
+async def _dying(*_args: Any, **_others: Any) -> None:
+    raise Death
+
+
+SCENARIOS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "listed late": {"listed_after": 6.0},
+    "over at once": {"waits": 0.0, "builds": 0.1},
+    "fails": {"ending": Progress.ERROR, "error": "no"},
+    "too old to list its queue": {"tells_queue": False},
+    "does not answer": {},
+}
+
+
+WHOLE = {"plain", "listed late"}
+"""Scenarios in which it dies at every moment, not at every other one."""
+
+
+def scene(name: str) -> Stage:
+    stage = Stage.make(**{"waits": 0.5, "builds": 1.0} | SCENARIOS[name])
+    if name == "does not answer":
+        stage.backend.next("deploy", SILENT, arrives=True)
+    return stage
+
+
+async def lives(stage: Stage, deaths: list[int], down: float = 3.0) -> Deployment:
+    """The flow through several lives, each of which ends at its moment; the last one does not."""
+    new, steps = await stage.wish(), KeptSteps()
+    for moment in deaths:
+        try:
+            await stage.deployer(Lifetime(moment)).run(steps, new.id)
+        except Death:
+            stage.clock.now += down
+    await stage.deployer().run(steps, new.id)
+    return await stage.now(new)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_death_at_any_moment_never_asks_twice(name: str) -> None:
+    whole = scene(name)
+    life = Lifetime()
+    new = await whole.wish()
+    await whole.deployer(life).run(KeptSteps(), new.id)
+    expected = await whole.now(new)
+    await whole.journal.stop()
+    assert life.moments > 15
+
+    for moment in range(1, life.moments + 1, 1 if name in WHOLE else 2):
+        stage = scene(name)
+        ended = await lives(stage, [moment])
+        await stage.journal.stop()
+
+        assert stage.backend.asked == 1, moment
+        assert (ended.state, ended.deployed_commit) == (expected.state, expected.deployed_commit)
+
+
+@pytest.mark.slow
+@given(
+    deaths=st.lists(st.integers(1, 24), min_size=2, max_size=6),
+    down=st.sampled_from([0.0, 1.0, 30.0]),
+    name=st.sampled_from(sorted(SCENARIOS)),
+)
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_death_again_and_again_never_asks_twice(
+    deaths: list[int], down: float, name: str
+) -> None:
+    stage = scene(name)
+    ended = await lives(stage, deaths, down)
+    await stage.journal.stop()
+
+    assert stage.backend.asked == 1
+    assert ended.state in (State.DONE, State.FAILED)

@@ -1,0 +1,185 @@
+"""Other people's deployments are not taken for ours."""
+
+from collections.abc import Callable
+
+from bridge.core.apps import App
+from bridge.core.lifecycle import State
+from bridge.ports.backends import BackendDeployment, Progress
+from tests.fakes.journey import HEAD
+from tests.worlds.deployer import SILENT, Stage, restarted
+
+
+async def test_a_build_that_began_before_we_asked_is_never_ours(
+    staged: Callable[..., Stage],
+) -> None:
+    """A proxy has kept its record from the list that was read before we asked."""
+    stage = staged(waits=20.0)
+    theirs = stage.backend.foreign(stage.app)
+    listing, calls = stage.backend.deployments, []
+
+    async def late(app: App) -> list[BackendDeployment]:
+        calls.append(1)
+        found = await listing(app)
+        return [one for one in found if one.id != theirs.id] if len(calls) == 1 else found
+
+    stage.backend.deployments = late  # type: ignore[method-assign]
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    stage.backend.jobs[1].asked_at += 3  # and ours is listed late
+
+    ended = await stage.run(new)
+
+    assert ended.backend_id == stage.backend.jobs[1].id
+    assert ended.asked_at is not None
+    assert ended.finished_at is not None
+    assert ended.finished_at >= ended.asked_at
+
+
+async def test_a_record_that_another_deployment_is_known_by_is_not_taken(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=0.0, builds=0.1)
+    first = await stage.run(await stage.wish(1))
+    second = await stage.wish(2)
+    await stage.journal.intend(second.id, [])  # by a list that was late
+    stage.backend.jobs[0].begins_at += 5
+    stage.backend.jobs[0].ends_at += 5
+    stage.clock.now += 10
+
+    ended = await stage.run(second)
+
+    assert (ended.state, stage.backend.asked) == (State.DONE, 2)
+    assert ended.backend_id not in (None, first.backend_id)
+
+
+async def test_a_persons_deployment_is_not_taken_for_ours_that_never_arrived(
+    stage: Stage,
+) -> None:
+    stage.backend.next("deploy", SILENT)
+
+    def by_hand() -> None:
+        stage.backend.foreign(stage.app, head="e" * 40)
+
+    stage.clock.after(3, by_hand)
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, "e" * 40)
+    assert ended.note == (
+        "commit eeeeeee is live; the backend does not tell whether this deployment or another one"
+        " built it"
+    )
+
+
+async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_a_restart_lost(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=300.0)
+    restarted(stage, at=30)
+
+    def by_hand() -> None:
+        stage.backend.foreign(stage.app)
+
+    stage.clock.after(36, by_hand)
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, HEAD)
+    assert ended.note == (
+        "commit ccccccc is live; the backend does not tell whether this deployment or another one"
+        " built it"
+    )
+
+
+async def test_a_failed_build_of_our_commit_is_a_failure_whosever_it_was(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=300.0, log="fatal: no space left\n")
+    restarted(stage, at=30)
+
+    def by_hand() -> None:
+        theirs = stage.backend.foreign(stage.app)
+        theirs.ending, theirs.told_when_failed = Progress.ERROR, True
+
+    stage.clock.after(36, by_hand)
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id) == (State.FAILED, None)
+    assert ended.note == (
+        "fatal: no space left (the backend does not tell whether this deployment or another one"
+        " built it)"
+    )
+
+
+async def test_where_several_may_be_ours_only_what_holds_for_each_is_claimed(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=0.0, builds=0.1, head="d" * 40)
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    stage.clock.now += 5
+    stage.backend.foreign(stage.app, head="e" * 40)
+    stage.clock.now += 5
+
+    ended = await stage.run(new)
+
+    assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, None)
+    assert ended.note == (
+        "commit eeeeeee is live; the backend does not tell which of 2 deployments is this one"
+    )
+
+
+async def test_where_one_of_several_has_failed_the_outcome_is_unknown(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=0.0, builds=0.1, head="d" * 40)
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    stage.clock.now += 5
+    theirs = stage.backend.foreign(stage.app)
+    theirs.ending, theirs.told_when_failed = Progress.ERROR, True
+    stage.clock.now += 5
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.UNKNOWN
+    assert "does not tell which of 2 deployments is this one" in ended.note
+
+
+async def test_a_foreign_build_that_ends_while_ours_waits_is_not_taken_for_ours(
+    stage: Stage,
+) -> None:
+    """Somebody pressed the backend's own button just before us; both are of the same app."""
+    theirs = stage.backend.foreign(stage.app, title="by hand")
+    theirs.begins_at, theirs.ends_at = stage.clock.now + 1, stage.clock.now + 6
+
+    def held_back() -> None:  # another app builds in between
+        stage.backend.jobs[1].begins_at += 20
+        stage.backend.jobs[1].ends_at += 20
+
+    stage.clock.after(3, held_back)
+
+    ended = await stage.run()
+
+    assert ended.backend_id == "dep-2"
+    assert await stage.states(ended) == ["waiting", "asked", "queued", "running", "done"]
+
+
+async def test_a_queue_that_was_read_before_we_asked_proves_nothing(
+    staged: Callable[..., Stage],
+) -> None:
+    """Others that are followed share it; a foreign build may begin and end meanwhile."""
+    stage = staged(waits=20.0)
+    theirs = stage.backend.foreign(stage.app, title="by hand")
+    theirs.begins_at, theirs.ends_at = stage.clock.now + 0.05, stage.clock.now + 0.1
+    new = await stage.wish()
+    deployer = stage.deployer()
+    await deployer.pollers.of(stage.app).tells_queue()
+    await deployer.ask(new.id)
+    stage.clock.now += 0.15
+
+    await deployer.follow(new.id)
+
+    ended = await stage.now(new)
+    assert (ended.state, ended.backend_id) == (State.DONE, "dep-2")

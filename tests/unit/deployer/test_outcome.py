@@ -1,0 +1,214 @@
+"""How a deployment ends, and what is said of its end."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+from bridge.core.events import Action
+from bridge.core.lifecycle import State
+from bridge.ports.backends import Progress
+from tests.fakes.journey import HEAD
+from tests.worlds.deployer import NO, PACE, UNRECORDED, Stage
+
+T = TypeVar("T")
+
+
+# ── the plain way ────────────────────────────────────────────────────────────
+
+
+async def test_it_is_asked_once_and_followed_to_its_real_end(stage: Stage) -> None:
+    ended = await stage.run()
+
+    assert stage.backend.asked == 1
+    assert (ended.state, ended.note) == (State.DONE, "commit ccccccc is live")
+    assert (ended.deployed_commit, ended.backend_id) == (HEAD, "dep-1")
+    assert await stage.states(ended) == ["waiting", "asked", "queued", "running", "done"]
+    assert ended.intent_at is not None
+    assert ended.asked_at is not None
+    assert ended.started_at is not None
+    assert ended.finished_at is not None
+    assert ended.intent_at <= ended.asked_at < ended.started_at < ended.finished_at
+    assert stage.ended == [1]
+
+
+async def test_the_backend_reads_whence_the_wish_came(stage: Stage) -> None:
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+
+    (job,) = stage.backend.jobs
+    assert job.title == f"Deploy main@ccccccc {new.token}"
+    assert job.description == f"commit {HEAD}; by push; delivery delivery-1; {new.token}"
+
+
+async def test_a_redeploy_asks_for_one_and_claims_no_commit(stage: Stage) -> None:
+    ended = await stage.run(await stage.wish(action=Action.REDEPLOY, trigger="cli: ada"))
+
+    assert stage.backend.count("redeploy") == 1
+    assert stage.backend.count("deploy") == 0
+    assert ended.note == "rebuilt what was checked out; nothing was fetched"
+    assert ended.deployed_commit is None
+
+
+async def test_a_quick_build_that_nobody_saw_running_is_done(staged: Callable[..., Stage]) -> None:
+    stage = staged(waits=0.0, builds=0.1)
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.deployed_commit) == (State.DONE, HEAD)
+
+
+async def test_the_commit_that_settles_late_is_waited_for(staged: Callable[..., Stage]) -> None:
+    ended = await staged(tells_after=1.2).run()
+
+    assert ended.deployed_commit == HEAD
+
+
+async def test_a_commit_that_never_comes_is_not_made_up(staged: Callable[..., Stage]) -> None:
+    ended = await staged(tells_after=None).run()
+
+    assert (ended.state, ended.deployed_commit) == (State.DONE, None)
+    assert ended.note == "the backend does not tell which commit is live"
+
+
+async def test_another_commit_than_the_pushed_one_is_said(staged: Callable[..., Stage]) -> None:
+    ended = await staged(head="d" * 40).run()
+
+    assert (ended.commit, ended.deployed_commit) == (HEAD, "d" * 40)
+    assert "commit ddddddd is live, not ccccccc" in ended.note
+
+
+async def test_a_failed_build_says_the_backends_words(staged: Callable[..., Stage]) -> None:
+    ended = await staged(ending=Progress.ERROR, error="npm ci: lock file missing").run()
+
+    assert (ended.state, ended.note) == (State.FAILED, "npm ci: lock file missing")
+
+
+@pytest.mark.parametrize(
+    ("log", "note"),
+    [
+        ("step 1\nerror: no space left\n\n", "error: no space left"),
+        ("error: API_TOKEN=t0ps3cret is refused\n", "error: API_TOKEN=*** is refused"),
+        ("", "the build failed; its log is empty: it was cleared, or nothing was written"),
+    ],
+)
+async def test_a_failed_build_without_words_says_what_its_log_says(
+    staged: Callable[..., Stage], log: str, note: str
+) -> None:
+    ended = await staged(ending=Progress.ERROR, log=log).run()
+
+    assert (ended.state, ended.note) == (State.FAILED, note)
+
+
+async def test_a_failed_build_says_the_line_above_dokploys_closing_sentence(
+    staged: Callable[..., Stage],
+) -> None:
+    log = (
+        "Cloning into 'code'...\nfatal: Remote branch gone not found in upstream origin\n"
+        "\nError occurred ❌, check the logs for details.\n"
+    )
+
+    ended = await staged(ending=Progress.ERROR, log=log).run()
+
+    assert ended.note == "fatal: Remote branch gone not found in upstream origin"
+    assert ended.log_tail == f"Cloning into 'code'...\n{ended.note}"
+
+
+async def test_endless_words_of_a_backend_become_a_note_and_hold_nothing_up(
+    staged: Callable[..., Stage],
+) -> None:
+    words = "npm ci: token=t0ps3cret refused " + "x" * 20_000_000
+    for can_read in (True, False):
+        stage = staged(ending=Progress.ERROR, error=words)
+        if not can_read:
+            stage.backend.next("log_tail", NO)
+        longest, ended = await longest_hold(stage.run())
+
+        assert ended.note.startswith("npm ci: token=*** refused xxx")
+        assert len(ended.note) <= 300
+        assert longest < 0.1
+
+
+async def longest_hold(work: Awaitable[T]) -> tuple[float, T]:
+    """The longest time that the loop was held for meanwhile, in seconds, and what came of it."""
+    longest, over = 0.0, asyncio.Event()
+
+    async def beat() -> None:
+        nonlocal longest
+        while not over.is_set():
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - before)
+
+    beating = asyncio.create_task(beat())
+    found = await work
+    over.set()
+    await beating
+    return longest, found
+
+
+async def test_what_the_backend_cancelled_is_cancelled(staged: Callable[..., Stage]) -> None:
+    ended = await staged(ending=Progress.CANCELLED).run()
+
+    assert (ended.state, ended.note) == (State.CANCELLED, "the backend cancelled it")
+
+
+async def test_a_build_that_takes_very_long_is_said_once(staged: Callable[..., Stage]) -> None:
+    stage = staged(builds=PACE.long + 100)
+
+    ended = await stage.run()
+
+    notes = [note for _, note in await stage.history(ended)]
+    assert ended.state is State.DONE
+    assert notes.count("has been building for more than 10 minutes") == 1
+
+
+# ── records that nobody closes ───────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("\n", "its log is empty, as after it was cleared during the build"),
+        (UNRECORDED, "its log says that the build succeeded, and that this could not be recorded"),
+        (
+            "fatal: no\nError occurred ❌, check the logs for details.",
+            "its log says that the build failed: fatal: no",
+        ),
+        ("#12 RUN make", "its log stops before the end"),
+    ],
+)
+async def test_a_record_that_stays_open_without_a_job_ends_unknown_within_a_minute(
+    staged: Callable[..., Stage], log: str, words: str
+) -> None:
+    stage = staged(builds=20.0, log=log)
+    stage.clock.after(10, lambda: setattr(stage.backend.jobs[0], "unclosed", True))
+    began = stage.clock.now
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id, stage.backend.asked) == (State.UNKNOWN, "dep-1", 1)
+    assert ended.note.startswith("outcome unknown: the backend says that it builds, but has had no")
+    assert ended.note.endswith(words)
+    assert stage.clock.now - began < 20 + 60
+
+
+async def test_a_record_that_stays_open_while_the_queue_is_not_told_is_followed(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=300.0, tells_queue=False)
+
+    assert (await stage.run()).state is State.DONE
+
+
+async def test_a_record_that_has_gone_may_have_been_built_so_it_is_not_asked_again(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(builds=200.0)
+    stage.clock.after(30, stage.backend.jobs.clear)
+
+    ended = await stage.run()
+
+    assert (ended.state, stage.backend.asked) == (State.UNKNOWN, 1)

@@ -1,0 +1,133 @@
+"""A deployer, its backend and its journal, on a clock that passes only where somebody sleeps."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from bridge.core.apps import App
+from bridge.core.backoff import Backoff
+from bridge.core.decision import Decision, Reason
+from bridge.core.errors import Refused, Unanswered, Unreachable
+from bridge.core.lifecycle import Deployment
+from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.outcome import FollowTiming
+from bridge.ports.backends import Progress
+from bridge.ports.outcomes import Outcome
+from bridge.storage.journal import SqlJournal
+from tests.fakes.journey import (
+    FakeBackend,
+    KeptSteps,
+    Lifetime,
+    ManualClock,
+    app,
+    deployment,
+    journal_in_memory,
+)
+
+LOOK = Backoff(0.8, 2.0, factor=1.3)
+PACE = FollowTiming(look=LOOK, adopt=10.0, settle=1.5, long=600.0, failures=3)
+AWAY = Unreachable("dokploy", "ConnectError")
+SILENT = Unanswered("dokploy", "ReadTimeout")
+NO = Refused("dokploy", "Application not found", status=404)
+
+
+UNRECORDED = """image built
+Failed query: update "deployment" set "status" = $1, "finishedAt" = $2
+params: done,2026-11-26T20:10:00.000Z,dep-1
+
+Error occurred ❌, check the logs for details.
+"""
+
+
+@dataclass
+class Stage:
+    """A deployer, and all that it meets."""
+
+    clock: ManualClock
+    backend: FakeBackend
+    journal: SqlJournal
+    app: App = field(default_factory=app)
+    ended: list[int] = field(default_factory=list)
+
+    @classmethod
+    def make(cls, **backend: Any) -> "Stage":
+        clock = ManualClock()
+        return cls(clock, FakeBackend(clock, **backend), journal_in_memory(clock))
+
+    def deployer(self, life: Lifetime | None = None) -> Deployer:
+        """A new one, as after every start; `life` says when its process dies."""
+        life = life or Lifetime()
+        backends = {"dokploy": life.mortal(self.backend)}
+        return Deployer(
+            backends, life.mortal(self.journal), self.clock, PACE,
+            changed=lambda: self.ended.append(1), sleep=self.clock.sleep,
+        )  # fmt: skip
+
+    async def wish(self, seq: int = 1, **others: Any) -> Deployment:
+        """A deployment that waits for its turn."""
+        await self.journal.save_apps("dokploy", [self.app])
+        new = deployment(seq, **others)
+        because = Decision(self.app.id, self.app.label, Reason.NO_WATCH_PATHS, "because")
+        outcome = Outcome(seq, f"delivery-{seq}", (because,), (new,))
+        await self.journal.record([outcome], window=0)
+        return new
+
+    async def run(self, new: Deployment | None = None) -> Deployment:
+        """The whole flow; returns how it ended."""
+        new = new or await self.wish()
+        await self.deployer().run(KeptSteps(), new.id)
+        return await self.now(new)
+
+    async def now(self, new: Deployment) -> Deployment:
+        found = await self.journal.deployment(new.id)
+        assert found is not None
+        return found
+
+    async def history(self, new: Deployment) -> list[tuple[str, str]]:
+        changes = await self.journal.changes(new.id)
+        return [(str(change.state), change.note) for change in changes]
+
+    async def notes(self, new: Deployment) -> list[str]:
+        return [note for _, note in await self.history(new)]
+
+    async def states(self, new: Deployment) -> list[str]:
+        return [state for state, _ in await self.history(new)]
+
+
+@pytest.fixture
+async def staged() -> AsyncIterator[Callable[..., Stage]]:
+    made: list[Stage] = []
+
+    def make(**backend: Any) -> Stage:
+        made.append(Stage.make(**backend))
+        return made[-1]
+
+    yield make
+    for stage in made:
+        await stage.journal.stop()
+
+
+@pytest.fixture
+def stage(staged: Callable[..., Stage]) -> Stage:
+    return staged()
+
+
+def interrupt(stage: Stage) -> None:
+    """Have the backend restarted, which interrupts what it builds."""
+    job = stage.backend.jobs[-1]
+    job.ends_at, job.ending, job.restarted = stage.clock(), Progress.CANCELLED, True
+
+
+def restarted(stage: Stage, *, at: float, lasts: float = 4.0) -> float:
+    """Have the backend restarted, which drops what waits; returns when it is back."""
+
+    def gone() -> None:
+        stage.backend.away = True
+        stage.backend.jobs.clear()
+        stage.backend.waits = 1.0
+
+    stage.clock.after(at, gone)
+    stage.clock.after(at + lasts, lambda: setattr(stage.backend, "away", False))
+    return stage.clock.now + at + lasts

@@ -1,0 +1,141 @@
+"""The command line as a person uses it: processes with one data directory."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.unit.embedded.support import Repository
+
+ROOT = Path(__file__).parents[2]
+SECRET = "a secret of the tests"
+PATIENCE = 30.0
+
+
+@dataclass
+class Shell:
+    """Runs commands with one data directory."""
+
+    folder: Path
+    url: str = ""
+    more: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
+        port = (self.folder / "port").read_text() if (self.folder / "port").exists() else "0"
+        return kept | {
+            "PYTHONPATH": str(ROOT),
+            "BRIDGE_DATA": str(self.folder / "data"),
+            "BRIDGE_EMBEDDED_PORT": port,
+            "BRIDGE_EMBEDDED_SITES_PORT": "0",
+            "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
+            "PORT": "0",
+            **self.more,
+        }
+
+    async def start(self, *words: str, **pipes: Any) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bridge", *words),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            **pipes,
+        )
+
+    async def run(self, *words: str, code: int = 0) -> str:
+        process = await self.start(*words)
+        async with asyncio.timeout(PATIENCE):
+            output, errors = await process.communicate()
+        assert process.returncode == code, (words, output.decode(), errors.decode())
+        assert b"Traceback" not in errors
+        return output.decode()
+
+    async def json(self, *words: str) -> Any:
+        return json.loads(await self.run(*words, "--json"))
+
+    async def until(self, *words: str, fits: Any) -> Any:
+        async with asyncio.timeout(PATIENCE):
+            while not fits(found := await self.json(*words)):
+                continue
+        return found
+
+
+async def event(process: asyncio.subprocess.Process, name: str) -> dict[str, Any]:
+    """The log line with that event, once it comes."""
+    assert process.stderr is not None
+    async with asyncio.timeout(PATIENCE):
+        while line := await process.stderr.readline():
+            found: dict[str, Any] = json.loads(line)
+            if found["event"] == name:
+                return found
+    raise AssertionError(f"it ended without saying {name!r}")
+
+
+async def told(process: asyncio.subprocess.Process, words: str) -> str:
+    """What the log says in a line that begins so, once it comes."""
+    assert process.stderr is not None
+    async with asyncio.timeout(PATIENCE):
+        while line := await process.stderr.readline():
+            if str(said := json.loads(line)["event"]).startswith(words):
+                return str(said)
+    raise AssertionError(f"it ended without saying {words!r}")
+
+
+@asynccontextmanager
+async def serving(shell: Shell) -> AsyncIterator[Shell]:
+    process = await shell.start("serve")
+    try:
+        started = await event(process, "serving")
+        shell.url = started["url"]
+        (shell.folder / "port").write_text(started["backend"].rpartition(":")[2])
+        yield shell
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            output, _ = await process.communicate()
+        assert (process.returncode, output) == (0, b"")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def deliver(shell: Shell, repository: Repository, before: str, file: str) -> str:
+    after = repository.git("rev-parse", "HEAD")
+    commit = {"id": after, "message": "x", "added": [file], "removed": [], "modified": []}
+    payload = {
+        "ref": "refs/heads/main",
+        "before": before,
+        "after": after,
+        "repository": {
+            "id": 1,
+            "name": "mono",
+            "full_name": "my-org/mono",
+            "clone_url": repository.url,
+        },
+        "head_commit": commit,
+        "commits": [commit],
+    }
+    body = json.dumps(payload).encode()
+    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": hashlib.md5(body).hexdigest(),
+        "X-Hub-Signature-256": f"sha256={signature}",
+        "Content-Type": "application/json",
+    }
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as http:
+        answer = await http.post(f"{shell.url}/hooks/github", content=body, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["delivery"])
