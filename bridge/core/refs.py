@@ -64,6 +64,7 @@ def unmatchable(pattern: str, kind: RefKind) -> str | None:
             rest = pattern.removeprefix(space) or "v*"
             remedy = f"write `{rest}`" if its == kind else f"name a {kind}, not a {its}"
             return f"a {kind} is matched without `refs/` before its name; {remedy}"
+    pattern = pattern.removeprefix("./")
     body = pattern.lstrip("!") if not pattern.startswith("!(") else pattern
     if (len(pattern) - len(body)) % 2:
         everything = body in ("**", "**/*")
