@@ -1,4 +1,4 @@
-"""Who may do what to which app, from which channel. Pure; whatever is not granted is denied."""
+"""Access rules: the rights of people on apps, by channel. Pure; anything not granted is denied."""
 
 import json
 from collections.abc import Iterable, Sequence

@@ -62,7 +62,7 @@ class Source:
 
 
 class Prereleases(StrEnum):
-    """What to do with versions such as 2.0.0-rc.1."""
+    """The policy for pre-releases, such as 2.0.0-rc.1."""
 
     DEPLOY = "deploy"
     SKIP = "skip"
@@ -139,12 +139,12 @@ class App:
 
     @property
     def waits_for(self) -> Trigger:
-        """Its trigger, by our rules or else the backend's record."""
+        """Return its trigger, from our rules or else from the backend's record."""
         return self.rules.trigger or self.trigger
 
     @property
     def pushed(self) -> bool:
-        """Whether a push can deploy it, i.e. whether its source is a Git one."""
+        """Return whether a push can deploy it: its source is a Git repository."""
         return self.source is not None and self.source.type not in _NOT_PUSHED
 
     @property
@@ -289,7 +289,7 @@ def same_ids(backend: str, other: str, labels: Sequence[str]) -> str:
 # ── Repositories that no app deploys from, as in the webhooks of an organisation ────────────────
 
 LOOKS = 3
-"""How many readings of the apps a repository may cause without being found in one."""
+"""The most readings of the apps for a repository that none of them finds."""
 
 MOST = 10_000
 """Repositories to remember, the most recent ones."""

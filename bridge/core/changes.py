@@ -15,7 +15,7 @@ from bridge.core.events import ZERO, RefKind, RefPushed
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What an app runs, according to its deployments.
+    """The commit that an app runs, according to its deployments.
 
     Attributes:
         commit: of its newest `done` deployment; None if the backend did not report it.

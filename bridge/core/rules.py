@@ -277,7 +277,8 @@ class AppTags:
 
     def with_one_more(self, tag: str, deployment: str) -> "AppTags":
         """Return these tags and one whose deployment was just decided."""
-        return replace(self, under_way={**self.under_way, tag: deployment})
+        others = {name: id_ for name, id_ in self.under_way.items() if name != tag}
+        return replace(self, under_way={**others, tag: deployment})
 
 
 NO_TAGS = AppTags()

@@ -93,7 +93,7 @@ class Forbidden(Refused):
 
 
 class NotDokploy(WrongServer):
-    """What answered is no Dokploy."""
+    """A server that is not Dokploy answered."""
 
     def __init__(self, service: str, why: str) -> None:
         super().__init__(service, why)

@@ -152,7 +152,7 @@ SOURCE = (
           label="Never an older version after a newer one"),
     Field("skip_directives", type=bool, ruled=True, help="Whether [skip ci] counts."),
 )  # fmt: skip
-"""Where an app's code comes from, and when it deploys."""
+"""The fields of an app's source, and of the rules for its deployments."""
 
 BUILD = (
     Field("build_type", {ALL: "buildType"},
@@ -186,7 +186,7 @@ BUILD = (
           help="Of railpack, e.g. 0.15.4.",
           label="Railpack version", builds={"railpack": "The backend's own"}),
 )  # fmt: skip
-"""How an app is built."""
+"""The fields of an app's build."""
 
 ENVIRONMENT = (
     Field("env", {ALL: "env"}, secret=True, label="Environment"),

@@ -103,6 +103,7 @@ def _tags(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, AppTags]:
             if end.state in BROUGHT_UP:
                 deployed[one.app_id].append(tag)
             elif not end.final:
+                under_way[one.app_id].pop(tag, None)  # pushed again, it is the last in line
                 under_way[one.app_id][tag] = end.id
     return {app_id: AppTags(deployed[app_id], under_way[app_id]) for app_id in app_ids}
 

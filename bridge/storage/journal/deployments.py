@@ -125,11 +125,12 @@ def in_place_of(db: sa.Connection, deployment: Deployment) -> Deployment:
 
 
 def _went_ahead(db: sa.Connection, id_: str) -> dict[str, Any] | None:
-    """Return how the deployment of a newer tag supersedes one behind it; None if it failed."""
+    """Return how the deployment of a newer tag supersedes one behind it; None if it does not."""
     t = tables.deployments
     row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
-    if row is None or (ahead := in_place_of(db, read_deployment(dict(row)))).final is False:
+    if row is None:
         return None
+    ahead = in_place_of(db, read_deployment(dict(row)))
     if ahead.state not in BROUGHT_UP:
         return None
     may = "" if ahead.state is State.DONE else "may have "
