@@ -160,7 +160,7 @@ class Asker:
 
     async def _look_for_it(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
         """Adopt what the backend has; if it has nothing, wait for a turn again."""
-        look = await self._found(deployment, app, doubt=attempt.unanswered > 0)
+        look = await self._found(deployment, app)
         if look.present:
             # It may have ended already, so the request's time is the intent's, not the present.
             await self._accepted(deployment.id, ADOPTED, deployment.intent_at or self._clock())
@@ -172,13 +172,13 @@ class Asker:
             # The backend does not have it: a cancel or a newer push may still come first.
             await self._journal.withdraw(deployment.id, maybe_asked=True)
 
-    async def _found(self, deployment: Deployment, app: App, *, doubt: bool) -> Look:
+    async def _found(self, deployment: Deployment, app: App) -> Look:
         """Poll for a while, since lists may lag; stop at a record that is surely ours."""
         poller = self._pollers.of(app)
         until = self._clock() + self._timing.adopt
         while True:
             began = self._clock()
-            look = await poller.look_now(deployment, app, doubt=doubt)
+            look = await poller.look_now(deployment, app)
             if look.present or began >= until:
                 return look
             await self._sleep(self._timing.look.first)

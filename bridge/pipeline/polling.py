@@ -149,14 +149,10 @@ class BackendPoller:
             doubt=self._failed_at >= asked_at,
         )
 
-    async def look_now(self, deployment: Deployment, app: App, *, doubt: bool = False) -> Look:
-        """Return the state of a deployment at this moment.
-
-        Args:
-            doubt: it may never have arrived.
-        """
+    async def look_now(self, deployment: Deployment, app: App) -> Look:
+        """Return the state, at this moment, of a deployment that may never have arrived."""
         return await self._look_into(
-            deployment, app, self.backend.queue, lambda: self.backend.deployments(app), doubt=doubt
+            deployment, app, self.backend.queue, lambda: self.backend.deployments(app), doubt=True
         )
 
     async def tells_queue(self) -> bool:
@@ -170,14 +166,14 @@ class BackendPoller:
         queue: Callable[[], Awaitable[list[QueuedJob] | None]],
         records: Callable[[], Awaitable[list[BackendDeployment]]],
         *,
+        doubt: bool,
         known_to_run: bool = False,
-        doubt: bool = False,
     ) -> Look:
         """Find our job, our record, or records that may be ours.
 
         Args:
-            known_to_run: while its job is active, its record can't have changed.
             doubt: it may never have arrived, or may have been lost since.
+            known_to_run: while its job is active, its record can't have changed.
         """
         jobs = await queue()
         idle = None if jobs is None else all(job.app != app.id for job in jobs)

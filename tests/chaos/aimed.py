@@ -10,7 +10,7 @@ import asyncio
 from aiohttp import web
 
 from tests.chaos.dokploy.faults import Fault, Handler, cut_off
-from tests.chaos.dokploy.jobs import DELIVERY
+from tests.chaos.dokploy.jobs import COMMIT, DELIVERY
 from tests.chaos.stage import Stage
 from tests.chaos.troubles import RESTART, slow_builds
 
@@ -19,7 +19,10 @@ WITHIN = 10.0
 
 
 async def killed_while_asking(stage: Stage) -> None:
-    """Before it means to, before it has asked, before the answer, and before that is written."""
+    """Before it means to, before it has asked, before the answer, and before that is written.
+
+    Where nothing has arrived, a person may have deployed the same app instead.
+    """
     ask, look = "application.deploy", "deployment.all"
     for procedure, arrives, answered in (
         (look, False, False),  # before the intent: what was there before is being read
@@ -29,6 +32,7 @@ async def killed_while_asking(stage: Stage) -> None:
         ("deployment.queueList", True, True),  # it is followed
     ):
         await _one(stage, procedure, _Kills(stage, arrives=arrives, answered=answered))
+    await _one(stage, ask, _Kills(stage, arrives=False, person_instead=True))
 
 
 async def killed_while_asking_again(stage: Stage) -> None:
@@ -60,15 +64,24 @@ class _Kills:
         arrives: what was asked for is carried out.
         answered: and the answer is sent to the stopped process, which then is killed.
         only_again: passes by requests for what was never asked for before.
+        person_instead: a person builds the same commit at that instant; passes by requests for
+            commits that are the branch's head no more.
     """
 
     def __init__(
-        self, stage: Stage, *, arrives: bool, answered: bool = False, only_again: bool = False
+        self,
+        stage: Stage,
+        *,
+        arrives: bool,
+        answered: bool = False,
+        only_again: bool = False,
+        person_instead: bool = False,
     ) -> None:
         self._stage = stage
         self._arrives = arrives
         self._answered = answered
         self._only_again = only_again
+        self._person_instead = person_instead
         self.done = asyncio.Event()
 
     @property
@@ -76,7 +89,7 @@ class _Kills:
         return self._asked
 
     async def _asked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._only_again and not await self._asked_before(request):
+        if await self._passes_by(request):
             procedure = request.path.removeprefix("/api/")
             self._stage.backend.fail(procedure, [self._asked])
             return await handler(request)
@@ -88,11 +101,19 @@ class _Kills:
             await answer.prepare(request)
             await answer.write_eof()
         await process.kill()
+        if self._person_instead:
+            self._stage.backend.person_deploys((await request.json())["applicationId"])
         self.done.set()
         return answer if self._answered else cut_off(request)
 
-    async def _asked_before(self, request: web.Request) -> bool:
+    async def _passes_by(self, request: web.Request) -> bool:
+        if not (self._only_again or self._person_instead):
+            return False
         asked = await request.json()
-        found = DELIVERY.search(asked["description"])
-        wanted = asked["applicationId"], found[1] if found else ""
-        return any((one.app, one.delivery) == wanted for one in self._stage.backend.ledger)
+        app, description = asked["applicationId"], asked["description"]
+        if self._person_instead:
+            head, commit = self._stage.backend.head(app), COMMIT.search(description)
+            return head is None or commit is None or head[0] != commit[1]
+        found = DELIVERY.search(description)
+        wanted = app, found[1] if found else ""
+        return all((one.app, one.delivery) != wanted for one in self._stage.backend.ledger)

@@ -257,6 +257,16 @@ def nobody_takes_over() -> None:
 # ── claims ───────────────────────────────────────────────────────────────────
 
 
+def intents_are_requests() -> None:
+    """What was only intended, when the process died, counts as asked for."""
+    from bridge.pipeline.polling import BackendPoller
+
+    async def sure(poller: Any, *given: Any, doubt: bool, **facts: Any) -> Any:
+        return await look_into(poller, *given, doubt=False, **facts)
+
+    look_into = _put(BackendPoller, "_look_into", sure)
+
+
 def doubtful_records_are_ours() -> None:
     """What may be a person's is taken for what the bridge has asked for."""
     from bridge.core.tracking import Match
@@ -405,6 +415,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         gives_up_without_an_answer,
         refused_key_is_a_no,
         tokens_come_again,
+        intents_are_requests,
         doubtful_records_are_ours,
         records_of_before_are_taken,
         failed_is_unknown,

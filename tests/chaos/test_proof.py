@@ -102,6 +102,7 @@ PROOFS = (
     Proof("gives_up_without_an_answer", (CUT_OFF,), "denied: ", outage=4.0),
     Proof("refused_key_is_a_no", (NO_DATABASE,), "claimed wrongly: "),
     Proof("tokens_come_again", (CALM,), "tokens used again: "),
+    Proof("intents_are_requests", (KILLED_ASKING,), "claimed wrongly: ", pause=(1.0, 2.0)),
     Proof("doubtful_records_are_ours", (PEOPLE_INSTEAD,), "claimed wrongly: "),
     Proof("records_of_before_are_taken", (CALM,), "ended before asked: "),
     Proof("records_of_before_are_taken", (CALM,), "pinned twice: "),

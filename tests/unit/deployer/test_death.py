@@ -8,15 +8,18 @@ from hypothesis import strategies as st
 
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.backends import Progress
-from tests.fakes.journey import Death, KeptSteps, Lifetime
+from tests.fakes.journey import HEAD, Death, KeptSteps, Lifetime
 from tests.worlds.deployer import SILENT, Stage
 
 
-@pytest.mark.parametrize("down", [0.0, 2.0, 60.0])
+@pytest.mark.parametrize(("down", "pinned"), [(0.0, "dep-2"), (2.0, "dep-2"), (60.0, None)])
 async def test_a_crash_after_the_call_and_before_the_record_adopts(
-    stage: Stage, down: float
+    stage: Stage, down: float, pinned: str | None
 ) -> None:
-    """After two seconds it builds; after sixty it has ended, and its title was overwritten."""
+    """After two seconds it builds; after sixty it has ended, and its title was overwritten.
+
+    Then nothing proves that the call arrived, so the record may as well be a person's.
+    """
     stage.backend.foreign(stage.app)
     new = await stage.wish()
     life = Lifetime()
@@ -31,7 +34,8 @@ async def test_a_crash_after_the_call_and_before_the_record_adopts(
     ended = await stage.run(new)
 
     assert stage.backend.asked == 1
-    assert (ended.state, ended.backend_id) == (State.DONE, "dep-2")
+    assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, pinned, HEAD)
+    assert ("does not tell whether" in ended.note) is (pinned is None)
 
 
 async def _dying(*_args: Any, **_others: Any) -> None:

@@ -71,6 +71,24 @@ async def test_a_persons_deployment_is_not_taken_for_ours_that_never_arrived(
     )
 
 
+async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_was_only_intended(
+    stage: Stage,
+) -> None:
+    """The process died, or its database went away, between the intent and the request."""
+    new = await stage.wish()
+    await stage.journal.intend(new.id, [])
+    stage.clock.now += 60
+    stage.backend.foreign(stage.app)
+
+    ended = await stage.run(new)
+
+    assert (stage.backend.asked, ended.state, ended.backend_id) == (0, State.DONE, None)
+    assert ended.note == (
+        "commit ccccccc is live; the backend does not tell whether this deployment or another one"
+        " built it"
+    )
+
+
 async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_a_restart_lost(
     staged: Callable[..., Stage],
 ) -> None:
