@@ -28,6 +28,9 @@ from bridge.ports.githosts import APART, Body
 
 LONGEST_URL = 2048
 
+LONGEST_EMAIL = 320
+"""Characters: 64 before the sign, and 255 after it (RFC 3696); a longer one is nobody's."""
+
 _WEB = re.compile(r"https?://[^\x00-\x20\x7f\s<>|\"]+").fullmatch
 
 
@@ -100,6 +103,9 @@ Sha = Annotated[str, StringConstraints(pattern=_SHA)]
 
 FullRef = Annotated[str, StringConstraints(pattern=_FULL_REF, max_length=4096)]
 """A ref with none of the characters that git forbids in it (git-check-ref-format)."""
+
+Name = Annotated[str, StringConstraints(max_length=4096)]
+"""A repository with its owner or groups, or a branch; hosts permit far less."""
 
 Id = Annotated[int, Field(ge=0, lt=2**63)]
 """A host's numeric id."""
@@ -340,7 +346,7 @@ class ListedCommit(Model):
             message=self.message or "",
             author=author.name or author.username or "",
             url=web_url(self.url) if sha == self.id else None,
-            email=(author.email or "") if sha == self.id else "",
+            email=(author.email or "")[:LONGEST_EMAIL] if sha == self.id else "",
         )
 
 
