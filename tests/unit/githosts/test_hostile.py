@@ -13,10 +13,9 @@ from bridge.core.events import LONGEST_NAME, RefPushed
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.githosts.webhook import LONGEST_EMAIL
-from bridge.ports.githosts import GitHost
 
 SIGNATURE = "sha256=" + "0" * 64
-HOSTS = {
+HOSTS: dict[str, GitHub | GitLab] = {
     "github": GitHub(["secret"]),
     "gitlab": GitLab(["token"]),
     "gitlab signed": GitLab(["token"], ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]),
@@ -115,8 +114,7 @@ def test_a_repository_without_an_end_is_malformed(host: str) -> None:
 
 def parsed(host: str, payload: object) -> object:
     event = "push" if host == "github" else "Push Hook"
-    reader: GitHost = HOSTS[host]  # type: ignore[assignment]
-    return reader.parse(event, {}, json.dumps(payload).encode())
+    return HOSTS[host].parse(event, {}, json.dumps(payload).encode())
 
 
 def push_of(
