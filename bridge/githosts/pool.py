@@ -16,6 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from bridge.core.errors import Unreachable
+from bridge.githosts.webhook import give_back
 
 
 class Closes(Protocol):
@@ -163,7 +164,11 @@ class _Call(Generic[C, T]):
             with self._turn:
                 done = partial(self._returned, work(self.client))
         except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            if isinstance(error, TooLarge):
+                error.__traceback__ = None  # its frames hold all that was read
             done = partial(self._raised, error)
+        if self._turn.taken:
+            give_back()
         try:
             self.result.get_loop().call_soon_threadsafe(done)
         except RuntimeError:  # the loop is gone, and with it whoever waited
@@ -204,6 +209,7 @@ class Turn:
 
     Attributes:
         left: nobody waits for the call any more, so it need not read on.
+        taken: its answer is a large one.
     """
 
     def __init__(self, alone: threading.Lock, wait: float) -> None:
@@ -211,21 +217,21 @@ class Turn:
         self.left = False
         self._alone = alone
         self._wait = wait
-        self._taken = False
+        self.taken = False
 
     def __enter__(self) -> None:
         _thread.turn = self
 
     def __exit__(self, *_: object) -> None:
         _thread.turn = None
-        if self._taken:
+        if self.taken:
             self._alone.release()
 
     def check(self, count: int) -> None:
         """Wait until so many bytes may be read; raise TooLarge if nobody wants them any more."""
-        if count > ALONE and not self._taken:
-            self._taken = self._alone.acquire(timeout=self._wait)
-            if not self._taken:
+        if count > ALONE and not self.taken:
+            self.taken = self._alone.acquire(timeout=self._wait)
+            if not self.taken:
                 raise TooLarge("other large answers were read before it, and did not end in time")
         if self.left:
             raise TooLarge("the answer took too long, and is not read on")

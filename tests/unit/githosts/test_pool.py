@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.githosts.pool import ALONE, MOST, Bounds, Counted, Pool, TooLong
+from bridge.githosts.pool import ALONE, MOST, Bounds, Counted, Pool, TooLarge, TooLong
 from tests.unit.embedded.support import until
 
 
@@ -243,3 +244,29 @@ async def test_an_answer_that_nobody_waits_for_any_more_is_not_read_on() -> None
 
 def plain() -> Wire:
     return Wire(lambda: iter([bytes(ALONE + 1)]))
+
+
+class Piece(bytearray):
+    """A piece of an answer that can be watched."""
+
+
+async def test_nothing_of_an_answer_that_is_too_large_is_kept() -> None:
+    """An error's traceback holds what its frames hold, for as long as anybody holds the error."""
+    read: list[weakref.ref[Piece]] = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            piece = Piece(PIECE)
+            read.append(weakref.ref(piece))
+            yield piece  # type: ignore[misc]
+
+    def gather(wire: Wire) -> int:
+        return len(list(Counted(wire, 4 * ALONE).stream()))
+
+    pool = Pool("github", lambda: Wire(endless), Bounds())
+    with pytest.raises(TooLarge, match="more than 4 MiB") as raised:
+        await pool.run(gather)
+
+    assert len(read) == 9
+    assert raised.value is not None
+    assert [one() for one in read] == [None] * 9
