@@ -18,10 +18,10 @@ from pydantic_core import from_json
 from bridge.core.backoff import Backoff
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.large_json import LARGE, load_large, must_be_usual
 from bridge.core.log_text import harmless
 from bridge.core.misfits import misfit
 from bridge.githosts.pool import Bounds, Pool, TooLong
-from bridge.githosts.webhook import LARGE, load_large, must_be_usual
 from bridge.ports.clock import Clock
 
 _LIMITED_WITHOUT_A_TIME = 60.0  # what GitHub asks for where a secondary limit names no time

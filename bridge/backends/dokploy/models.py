@@ -7,7 +7,7 @@ parsed as text, so that an unknown one does not fail the whole answer.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
@@ -35,6 +35,11 @@ def _epoch_or_none(value: object) -> object:
 Epoch = Annotated[float, BeforeValidator(_epoch)]
 MaybeEpoch = Annotated[float | None, BeforeValidator(_epoch)]
 Told = Annotated[float | None, BeforeValidator(_epoch_or_none)]
+One = TypeVar("One")
+Many = Annotated[list[One], Field(fail_fast=True)]
+"""A list whose first fault is enough: each of a million would take a kilobyte."""
+Several = Annotated[tuple[One, ...], Field(fail_fast=True)]
+"""The same, for what is part of an answer."""
 Flag = Annotated[bool, BeforeValidator(bool)]
 """A boolean column that may be null."""
 
@@ -70,8 +75,8 @@ class ProjectEnvironment(_Answer):
     id: str | None = Field(None, validation_alias="environmentId")
     name: str
     is_default: bool = False
-    applications: tuple[ListedApplication, ...] = ()
-    compose: tuple[ListedCompose, ...] = ()
+    applications: Several[ListedApplication] = ()
+    compose: Several[ListedCompose] = ()
 
 
 class Project(_Answer):
@@ -79,9 +84,9 @@ class Project(_Answer):
 
     id: str | None = Field(None, validation_alias="projectId")
     name: str
-    environments: tuple[ProjectEnvironment, ...] = ()
-    applications: tuple[ListedApplication, ...] = ()
-    compose: tuple[ListedCompose, ...] = ()
+    environments: Several[ProjectEnvironment] = ()
+    applications: Several[ListedApplication] = ()
+    compose: Several[ListedCompose] = ()
 
 
 class Domain(_Answer):
@@ -111,11 +116,11 @@ class Service(_Answer):
 
     source_type: str | None = None
     trigger_type: str | None = None
-    watch_paths: tuple[str, ...] | None = None
+    watch_paths: Several[str] | None = None
     auto_deploy: Flag = False
     enable_submodules: Flag = False
     created_at: Told = None
-    domains: tuple[Domain, ...] | None = None
+    domains: Several[Domain] | None = None
 
     def stored(self, name: str) -> Any:
         """Return a required field of a source, such as `git.url`; None if its kind lacks it."""
@@ -231,16 +236,16 @@ class Health(_Answer):
     ok: bool
 
 
-PROJECTS = TypeAdapter(list[Project])
+PROJECTS = TypeAdapter(Many[Project])
 SERVICE = TypeAdapter(Service)
 SETTINGS = TypeAdapter(Settings)
-BATCH = TypeAdapter(list[Batched])
-DEPLOYMENTS = TypeAdapter(list[DeploymentRecord])
-JOBS = TypeAdapter(list[Job])
+BATCH = TypeAdapter(Many[Batched])
+DEPLOYMENTS = TypeAdapter(Many[DeploymentRecord])
+JOBS = TypeAdapter(Many[Job])
 TEXT: TypeAdapter[str] = TypeAdapter(str)
 HEALTH = TypeAdapter(Health)
-GITHUB_PROVIDERS = TypeAdapter(list[GithubProvider])
-GITLAB_PROVIDERS = TypeAdapter(list[GitlabProvider])
-GITHUB_REPOSITORIES = TypeAdapter(list[GithubRepository])
-GITLAB_REPOSITORIES = TypeAdapter(list[GitlabRepository])
-BRANCHES = TypeAdapter(list[Named])
+GITHUB_PROVIDERS = TypeAdapter(Many[GithubProvider])
+GITLAB_PROVIDERS = TypeAdapter(Many[GitlabProvider])
+GITHUB_REPOSITORIES = TypeAdapter(Many[GithubRepository])
+GITLAB_REPOSITORIES = TypeAdapter(Many[GitlabRepository])
+BRANCHES = TypeAdapter(Many[Named])
