@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -367,9 +368,8 @@ class Client:
         Raises:
             NotFound, Refused, Unreachable, Unanswered: as `HostApi` has it.
         """
-        self._pauses.check(account)
         request = Request(self.service, method, path, token, query, body, headers)
-        answer = await self._sent(request)
+        answer = await self._sent(request, account)
         wait = self._pauses.heed(account, answer)
         failed = error_in(request, answer, self._clock(), self._remedy)
         if failed is not None:
@@ -398,9 +398,11 @@ class Client:
         """Let go of connections and threads."""
         await self._pool.close()
 
-    async def _sent(self, request: Request) -> Answer:
+    async def _sent(self, request: Request, account: str) -> Answer:
+        check = partial(self._pauses.check, account)
+        check()  # what has to wait takes nobody's place
         try:
-            return await self._pool.run(lambda wire: wire.ask(request))
+            return await self._pool.run(lambda wire: wire.ask(request), check)
         except TooLong:
             raise lost(request, "no whole answer in time") from None
         except (OSError, ValueError, RuntimeError) as error:

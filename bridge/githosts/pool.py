@@ -68,14 +68,22 @@ class Pool(Generic[C]):
         self._closed = False
         self._alone = threading.Lock()
 
-    async def run(self, work: Callable[[C], T]) -> T:
+    async def run(self, work: Callable[[C], T], check: Callable[[], None] = lambda: None) -> T:
         """Return what `work` returns or raises, from a thread.
+
+        Args:
+            check: raises what forbids the call, at the moment when it would be begun.
 
         Raises:
             Unreachable: it was not begun: no place was free, or the pool is closed.
             TooLong: it was begun and goes on without us.
         """
         await self._place()
+        try:
+            check()
+        except BaseException:
+            self._free.release()
+            raise
         loop = asyncio.get_running_loop()
         turn = Turn(self._alone, self._bounds.deadline)
         call = _Call[C, T](self._client(), self._make, loop.create_future(), self._end, turn)
