@@ -310,7 +310,8 @@ async def test_a_rate_limit_pauses_all_that_its_credential_asks(
 async def test_a_rate_limit_pauses_also_what_waits_for_its_turn(host: Host) -> None:
     """As when a start catches up: of thirty requests two are under way, the others wait."""
     limited = Spoil(status=429, headers={"Retry-After": "7"})
-    head = await host.api.head(NAME, "main")
+    await host.api.repository(NAME)
+    head = host.repository.branches["main"]
     host.fake.spoil(limited, times=100)
     asked = len(host.fake.asked)
 
