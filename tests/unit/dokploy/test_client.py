@@ -1,11 +1,13 @@
 """Every method asks exactly what the document says, and reads each answer that there is."""
 
 import asyncio
+import gzip
 import json
 import logging
 import ssl
 import traceback
 import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -411,3 +413,51 @@ async def test_large_answers_are_read_one_at_a_time_and_small_ones_go_on(
     may_end.set()
     assert await asyncio.gather(*several) == [[], [], []]
     assert most == 1
+
+
+async def test_a_compressed_answer_is_unpacked_no_further_than_its_limit(
+    build: Make, table
+) -> None:
+    """Sixty-four kilobytes that arrive together can hold as many megabytes."""
+    packer = zlib.compressobj(9, wbits=31)
+    packed = b"".join(packer.compress(b" " * 2**20) for _ in range(64)) + packer.flush()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield packed
+
+    table.replies["deployment.queueList"] = lambda request: httpx.Response(
+        200, headers={"Content-Encoding": "gzip"}, content=pieces()
+    )
+    client = build(read_retries=0, max_answer_bytes=2 * 2**20)
+
+    tracemalloc.start()
+    try:
+        several = [client.queue() for _ in range(8)]
+        for failed in await asyncio.gather(*several, return_exceptions=True):
+            assert "larger than 2097152 bytes" in str(failed)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [("gzip", gzip.compress(b"[]")), ("deflate", zlib.compress(b"[]")), ("identity", b"[]")],
+)
+async def test_a_compressed_answer_is_read(
+    encoding: str, packed: bytes, build: Make, table
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for byte in packed:
+            yield bytes([byte])
+
+    table.replies["deployment.queueList"] = lambda request: httpx.Response(
+        200, headers={"Content-Encoding": encoding}, content=pieces()
+    )
+    client = build(read_retries=0)
+    assert await client.queue() == []
+    assert table.requests[0].headers["accept-encoding"] == "gzip, deflate"
+
+    packed = b"no such thing"
+    with pytest.raises(Unreachable):
+        await client.queue()
