@@ -443,6 +443,7 @@ async def test_a_compressed_answer_is_unpacked_no_further_than_its_limit(
 @pytest.mark.parametrize(
     ("encoding", "packed"),
     [("gzip", gzip.compress(b"[]")), ("deflate", zlib.compress(b"[]")), ("identity", b"[]")],
+    ids=["gzip", "deflate", "identity"],
 )
 async def test_a_compressed_answer_is_read(
     encoding: str, packed: bytes, build: Make, table
