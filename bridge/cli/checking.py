@@ -231,7 +231,7 @@ def _of_chats(settings: Settings) -> Iterator[Remark]:
             yield Remark("note", f"{chat} is heard by {heard}")
         else:
             remedy = f"set {CHATS[chat].to_be_heard}"
-            yield Remark("warning", f"{chat} can't be heard: {remedy}")
+            yield Remark("warning", f"{chat} requests can't be received: {remedy}")
         if not access_of(settings).grants:
             nobody = f"nobody may do anything by {chat}: say who in `access` of bridge.yaml"
             yield Remark("warning", nobody)

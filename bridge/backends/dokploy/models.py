@@ -25,7 +25,7 @@ def _epoch(value: object) -> object:
 
 
 def _epoch_or_none(value: object) -> object:
-    """Parse a time that nothing fails for: None if it can't be read."""
+    """Parse a time; return None if it is unreadable."""
     try:
         return _epoch(value)
     except ValueError:

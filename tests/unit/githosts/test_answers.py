@@ -174,10 +174,10 @@ def test_what_never_left_is_told_from_what_may_have_arrived(
 
 PAGE = "<!doctype html><html>Welcome</html>"
 STRANGE: dict[str, tuple[int, str, dict[str, str], type[BridgeError], str]] = {
-    "a page": (200, PAGE, {}, Unreachable, "a web page came instead of JSON, of another server"),
-    "words": (200, "ok", {}, Unreachable, "something else came instead of JSON, of another"),
-    "404": (404, PAGE, {}, NotFound, "HTTP 404, which another server or a proxy may say; is its"),
-    "a gateway": (502, PAGE, {}, Unreachable, "HTTP 502 (Bad Gateway), most likely of a proxy"),
+    "a page": (200, PAGE, {}, Unreachable, "a web page came instead of JSON, from another server"),
+    "words": (200, "ok", {}, Unreachable, "something else came instead of JSON, from another"),
+    "404": (404, PAGE, {}, NotFound, "HTTP 404, which may come from another server or a proxy; is"),
+    "a gateway": (502, PAGE, {}, Unreachable, "HTTP 502 (Bad Gateway), most likely from a proxy"),
     "a bad redirect": (302, "", {"Location": "http://[::1"}, Refused, "it redirects "),
     "a login": (302, "", {"Location": "https://login.example/x"}, Refused, "it redirects /"),
 }
