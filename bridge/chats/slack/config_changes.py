@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bridge.chats.card import Channels
 from bridge.chats.slack import config_views, names
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import History, SlackClient, code_of, surely_not_done, tell_alone
 from bridge.chats.slack.blocks import Message
-from bridge.chats.slack.cards import Channels, lane_of
+from bridge.chats.slack.cards import lane_of
 from bridge.chats.slack.commands import later
 from bridge.chats.slack.config_views import change_note, outcome_view, told, was_made
 from bridge.chats.slack.outgoing import Outgoing, outgoing

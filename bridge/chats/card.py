@@ -1,0 +1,475 @@
+"""The facts of a deployment's card, free of any chat's markup.
+
+They are collected here once; each chat only formats them. Texts of people, hosts and backends are a
+`Text`, a note or a log, which the chat escapes and cuts.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from bridge.chats.text import clean, clean_lines
+from bridge.core.apps import App, SourceType, environment_of
+from bridge.core.events import Action
+from bridge.core.failure import MOST_CHARACTERS, failure_in
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.log_text import redact
+from bridge.core.refs import normalise_url
+from bridge.core.rules import name_matches
+from bridge.ports.feedback import Snapshot
+from bridge.ports.githosts import Pages
+from bridge.ports.outcomes import Cursor
+
+VERDICTS = {
+    State.WAITING: "waits for its turn",
+    State.ASKED: "is about to start",
+    State.QUEUED: "waits in the backend's queue",
+    State.RUNNING: "is building",
+    State.DONE: "is live",
+    State.FAILED: "failed",
+    State.CANCELLED: "was cancelled",
+    State.SUPERSEDED: "gave way to a newer deployment",
+    State.UNKNOWN: "has an unknown outcome",
+}
+"""A deployment's state, as a phrase after the app's name."""
+
+LOUD = frozenset({State.FAILED, State.UNKNOWN})
+"""States that the whole channel is told, since somebody must act."""
+
+_NOTHING_NEW = frozenset(
+    {
+        (State.WAITING, "waits for its turn"),
+        (State.ASKED, "the backend accepted it"),
+        (State.QUEUED, "waits in the backend's queue"),
+        (State.RUNNING, "builds"),
+    }
+)
+"""Notes that only repeat the state."""
+
+_AWAY = "waits for the backend"
+
+APP_NAME = 200
+FIRST_LINE = 120
+PERSON = 60
+REF_NAME = 100
+ENVIRONMENT = 60
+NOTE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Untrusted words, with the most characters that they may take once escaped."""
+
+    words: str
+    limit: int
+
+
+Phrase = tuple[str | Text, ...]
+"""Our own words, with untrusted ones among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A branch, or a tag."""
+
+    name: Text
+    is_tag: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit by its short id; `url`: its page, if that is known for sure."""
+
+    short: Text
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A link to further information."""
+
+    label: Text
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """A newer deployment superseded it; `url`: of the newer one's card, if there is one."""
+
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherCommit:
+    """Another commit is live than the pushed one."""
+
+    live: Commit
+    pushed: Commit
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a chat shows of a deployment.
+
+    Attributes:
+        says: the first line of the commit's message.
+        by: its origin.
+        building_since: when the build began; None unless it builds.
+        took: its duration; "" while it is unknown.
+        note: the latest news, unless the rest shows it; a text is our own sentence with untrusted
+            names in it.
+        places: links to its site, its backend, its pull requests, and its changes.
+    """
+
+    state: State
+    app: Text
+    verdict: str
+    ref: Ref | None
+    commit: Commit | None
+    says: Text
+    environment: Text
+    by: Phrase
+    created_at: float
+    building_since: float | None
+    took: str
+    note: str | Newer | OtherCommit
+    places: tuple[Place, ...]
+
+
+def card_of(
+    deployment: Deployment,
+    app: App | None,
+    links: "Links",
+    around: "Around",
+    superseded_by: str | None = None,
+) -> Card:
+    """Return the card of a deployment.
+
+    Args:
+        app: None if it is no longer known; then nothing links to its repository.
+        superseded_by: the link of its successor's card, if there is one.
+    """
+    building = deployment.state is State.RUNNING
+    return Card(
+        state=deployment.state,
+        app=Text(deployment.app, APP_NAME),
+        verdict=verdict_of(deployment),
+        ref=ref_of(deployment.ref),
+        commit=commit_of(deployment.commit or deployment.deployed_commit, app, links),
+        says=Text(first_line(deployment.message), FIRST_LINE),
+        environment=Text(environment_of(app) if app else "", ENVIRONMENT),
+        by=asked_by(deployment),
+        created_at=deployment.created_at,
+        building_since=deployment.started_at if building else None,
+        took=took(deployment),
+        note=_note(deployment, app, links, superseded_by),
+        places=places_of(deployment, app, links, around),
+    )
+
+
+def _note(
+    deployment: Deployment, app: App | None, links: "Links", superseded_by: str | None
+) -> str | Newer | OtherCommit:
+    if deployment.state is State.SUPERSEDED:
+        return Newer(superseded_by)
+    live = commit_of(deployment.deployed_commit, app, links)
+    pushed = commit_of(deployment.commit, None, links)
+    if another_commit(deployment) and live and pushed:
+        return OtherCommit(live, pushed)
+    return remark(deployment)
+
+
+# ── Each fact by itself ─────────────────────────────────────────────────────────────────────────
+
+_SHORT = 20
+
+
+def ref_of(ref: str | None) -> Ref | None:
+    """Return a branch or tag by its short name."""
+    if not ref:
+        return None
+    name = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+    return Ref(Text(name, REF_NAME), ref.startswith("refs/tags/"))
+
+
+def commit_of(sha: str | None, app: App | None, links: "Links") -> Commit | None:
+    """Return a commit with its page."""
+    return Commit(Text(sha[:7], _SHORT), links.commit(app, sha)) if sha else None
+
+
+def first_line(message: str | None) -> str:
+    """Return the first non-empty line of a commit's message."""
+    return next((line for line in (message or "").splitlines() if clean(line)), "")
+
+
+_PUSHED = {"push": "pushed", "tag": "tagged"}
+_DOOR = re.compile(r"\b(?P<door>[a-z]+): ")
+_USER_ID = re.compile(r" \([UW][A-Z0-9]+\)")
+
+
+def asked_by(deployment: Deployment) -> Phrase:
+    """Return the origin, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
+    kind, _, more = deployment.trigger.partition(", ")
+    if (pushed := _PUSHED.get(kind)) is not None:
+        author = deployment.author or ""
+        by: Phrase = (f"{pushed} by ", Text(author, PERSON)) if clean(author) else (pushed,)
+        person = person_of(more)
+        return (*by, ", ", *person) if person else by
+    verb = "redeploy" if deployment.action is Action.REDEPLOY else "deploy"
+    who = person_of(deployment.trigger)
+    return (f"{verb} asked by ", *who) if who else (f"{verb} asked",)
+
+
+def person_of(actor: str) -> Phrase:
+    """Return a person's name in plain words: "cli: ada" is "ada on the command line"."""
+    name = _USER_ID.sub("", _DOOR.sub("", actor, count=1))
+    if not clean(name):
+        return ()
+    door = _DOOR.search(actor)
+    on = (" on the command line",) if door and door["door"] == "cli" else ()
+    return (Text(name, PERSON), *on)
+
+
+def verdict_of(deployment: Deployment) -> str:
+    """Return a deployment's state, as a phrase after the app's name."""
+    if deployment.state is State.WAITING and deployment.note.startswith(_AWAY):
+        return "waits for the backend"
+    return VERDICTS[deployment.state]
+
+
+def news(state: State, note: str) -> str:
+    """Return a change's note, redacted."""
+    if state is State.SUPERSEDED:
+        return "A newer deployment takes its place"
+    return redacted(note.removeprefix("accepted, outcome unknown: "))
+
+
+def redacted(note: str) -> str:
+    """Return a note with what looks like a secret hidden."""
+    return redact(note[:MOST_CHARACTERS])
+
+
+def remark(deployment: Deployment) -> str:
+    """Return a deployment's newest note, if it says more than the state."""
+    if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
+        return ""
+    as_shown = deployment.deployed_commit and not another_commit(deployment)
+    if as_shown and deployment.action is Action.DEPLOY:
+        return ""
+    return news(deployment.state, deployment.note.removeprefix(f"{_AWAY}: "))
+
+
+def same_commit(one: str, other: str) -> bool:
+    """Return whether two ids, possibly shortened, mean the same commit."""
+    return one.startswith(other) or other.startswith(one)
+
+
+def another_commit(deployment: Deployment) -> bool:
+    """Return whether the backend reports another commit than was pushed."""
+    deployed, pushed = deployment.deployed_commit, deployment.commit
+    return bool(deployed and pushed and not same_commit(deployed, pushed))
+
+
+def took(deployment: Deployment) -> str:
+    """Return a deployment's duration; "" if it is unknown."""
+    began = deployment.started_at or deployment.asked_at
+    if deployment.finished_at is None or began is None:
+        return ""
+    return duration(deployment.finished_at - began)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in at most two units, e.g. "1 min 12 s"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(whole // 60, "min", whole % 60, "s")
+    if whole < 86400:
+        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
+    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
+
+
+def _two(many: int, unit: str, few: int, smaller: str) -> str:
+    return f"{many} {unit} {few} {smaller}" if few else f"{many} {unit}"
+
+
+# ── A failure, told in a message of its own ─────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A change after which somebody must act.
+
+    Attributes:
+        verdict: the state, with the duration.
+        note: what is wrong.
+        tail: the end of the build's log, redacted.
+        repeated: whether the tail's last line already says the note.
+    """
+
+    state: State
+    verdict: str
+    note: str
+    tail: str
+    repeated: bool
+
+
+def failure_of(deployment: Deployment, change: Change, log: str) -> Failure:
+    """Return the facts of a loud change; `log`: the end of the build's log, if any."""
+    lasted = took(deployment)
+    verdict = VERDICTS[change.state] + (f" after {lasted}" if lasted else "")
+    tail = clean_lines(failure_in(log).excerpt).strip("\n")
+    note = news(change.state, change.note)
+    repeated = redacted(change.note).strip() in tail.rpartition("\n")[2]
+    return Failure(change.state, verdict, note, tail, repeated)
+
+
+# ── Links of a deployment: its repository, its site, its backend, its pull requests ──────────────
+
+LONGEST_ADDRESS = 400
+MOST_PULLS = 3
+"""The most pull requests to link to; a commit seldom belongs to more than one."""
+
+_SHA = re.compile(r"[0-9a-f]{7,64}").fullmatch
+_ADDRESS = re.compile(r"https?://[^\s<>|]+").fullmatch
+_COMMENT = re.compile(r"[^.\s]+\.comment \S+ (\d+)").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The web pages of repositories; a link is never taken from a payload.
+
+    Attributes:
+        hosts: the web address of each Git host, by its key, and its pages of repositories.
+        backends: each backend's title, by its name.
+    """
+
+    hosts: Mapping[str, tuple[str, Pages]] = field(default_factory=dict)
+    backends: Mapping[str, str] = field(default_factory=dict)
+
+    def commit(self, app: App | None, sha: str | None) -> str | None:
+        """Return the page of a commit of an app's repository; None if it is not known for sure."""
+        home = self._repository(app)
+        if home is None or sha is None or not _SHA(sha):
+            return None
+        page, pages = home
+        return page + pages.commit.format(sha=sha) if len(page) < LONGEST_ADDRESS else None
+
+    def compare(self, app: App | None, old: str | None, new: str | None) -> str | None:
+        """Return the page that compares two commits; None if it is unknown, or empty."""
+        home = self._repository(app)
+        if home is None or old is None or new is None or not (_SHA(old) and _SHA(new)):
+            return None
+        page, pages = home
+        return None if same_commit(old, new) else page + pages.compare.format(old=old, new=new)
+
+    def pull_request(self, app: App | None, number: int) -> tuple[str, str] | None:
+        """Return the page of a pull request, and the sign before its number."""
+        home = self._repository(app)
+        if home is None:
+            return None
+        page, pages = home
+        return page + pages.pull_request.format(number=number), pages.sign
+
+    def _repository(self, app: App | None) -> tuple[str, Pages] | None:
+        source = app.source if app else None
+        if source is None:
+            return None
+        if source.type is SourceType.GIT:
+            return self._by_address(source.url or "")
+        home = self.hosts.get(source.type.value)
+        if home is None or not source.repository:
+            return None
+        url, pages = home
+        return f"{url.rstrip('/')}/{quote(source.repository)}", pages
+
+    def _by_address(self, address: str) -> tuple[str, Pages] | None:
+        for url, pages in self.hosts.values():
+            if address.startswith(prefix := normalise_url(url) + "/"):
+                return f"{url.rstrip('/')}/{quote(address.removeprefix(prefix))}", pages
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Facts that a deployment's own record lacks.
+
+    Attributes:
+        pulls: the numbers of the pull requests that show it.
+        before: the app's previously live commit.
+    """
+
+    pulls: tuple[int, ...] = ()
+    before: str | None = None
+
+
+NOTHING_KNOWN = Around()
+
+
+def around_of(deployment: Deployment, snapshot: Snapshot) -> Around:
+    """Return the further facts about a deployment in a snapshot."""
+    return Around(_pulls_in(snapshot.beside), snapshot.before.get(deployment.id))
+
+
+def places_of(
+    deployment: Deployment, app: App | None, links: Links, around: Around
+) -> tuple[Place, ...]:
+    """Return all known links."""
+    if app is None:
+        return ()
+    changed = links.compare(app, around.before, deployment.deployed_commit or deployment.commit)
+    pulls = ((number, links.pull_request(app, number)) for number in around.pulls[:MOST_PULLS])
+    found = (
+        (app.url if deployment.state is State.DONE else None, "Site"),
+        (
+            _page_of(app) if deployment.asked_at is not None else None,
+            links.backends.get(app.backend, app.backend),
+        ),
+        *((found[0], f"{found[1]}{number}") for number, found in pulls if found),
+        (changed, "What changed"),
+    )
+    return tuple(
+        Place(Text(label, APP_NAME), url) for url, label in found if url and _may_be_linked(url)
+    )
+
+
+def _pulls_in(beside: Mapping[str, Cursor]) -> tuple[int, ...]:
+    """Return the pull requests that have a comment about it."""
+    found = (_COMMENT(id_) for id_, cursor in beside.items() if cursor.get("comment"))
+    return tuple(sorted({int(one[1]) for one in found if one}))
+
+
+def _page_of(app: App) -> str | None:
+    """Return the page of an app's deployments in the backend, else the app's page."""
+    page = app.page
+    return f"{page}?tab=deployments" if page and "/services/" in page and "?" not in page else page
+
+
+def _may_be_linked(url: str) -> bool:
+    return len(url) <= LONGEST_ADDRESS and _ADDRESS(url) is not None
+
+
+# ── The channels of apps ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """The channels of apps.
+
+    Attributes:
+        book: globs over labels with their channels; later ones win.
+        default: for apps that the book does not name; "" for none.
+    """
+
+    book: Sequence[tuple[str, tuple[str, ...]]] = ()
+    default: str = ""
+
+    def of(self, label: str, asked_in: str = "") -> tuple[str, ...]:
+        """Return the channels of an app; without any, the one in which it was requested."""
+        found: tuple[str, ...] = (self.default,) if self.default else ()
+        for pattern, channels in self.book:
+            if name_matches(pattern, label):
+                found = channels
+        return found or ((asked_in,) if asked_in else ())
