@@ -19,7 +19,7 @@ from bridge.core.refs import normalise_url
 from bridge.core.rules import name_matches
 from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import Pages
-from bridge.ports.outcomes import Cursor
+from bridge.ports.outcomes import DONE, PARTLY, Audited, Cursor, Subscription
 
 VERDICTS = {
     State.WAITING: "waits for its turn",
@@ -473,3 +473,25 @@ class Channels:
             if name_matches(pattern, label):
                 found = channels
         return found or ((asked_in,) if asked_in else ())
+
+
+# ── A change of an app's configuration ──────────────────────────────────────────────────────────
+
+
+def note_in(subscription: Subscription, snapshot: Snapshot) -> Audited | None:
+    """Return the change that a subscription's place means: by number, or by its delivery."""
+    place = subscription.place
+    if "number" in place:
+        return next((one for one in snapshot.audited if one.number == place["number"]), None)
+    return next((one for one in snapshot.audited if one.seq == place["seq"]), None)
+
+
+def was_made(note: Audited) -> bool:
+    """Return whether the app's configuration differs now, as far as is known."""
+    return note.outcome == DONE or note.outcome.partition(": ")[0] in PARTLY
+
+
+def undone_by(note: Audited, snapshot: Snapshot) -> Audited | None:
+    """Return the change that undid another."""
+    of_it = (one for one in snapshot.audited if one.undoes == note.number)
+    return next((one for one in of_it if one.outcome == DONE), None)

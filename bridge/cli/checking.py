@@ -227,6 +227,9 @@ def _of_chats(settings: Settings) -> Iterator[Remark]:
             why = f"{missing} is not set, without which there is no {provider.title}: set it, too"
             yield Remark("warning", f"{chat} is not used: {why}")
     for chat, given in used.items():
+        if not CHATS[chat].to_be_heard:
+            yield Remark("note", f"{chat} is only written to: people can't ask anything there")
+            continue
         if heard := " and ".join(CHATS[chat].heard_by(given)):
             yield Remark("note", f"{chat} is heard by {heard}")
         else:

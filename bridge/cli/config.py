@@ -172,6 +172,8 @@ def _plain(value: Any) -> Any:
 def _masked(value: Any) -> Any:
     if isinstance(value, tuple):
         return [MASKED] * len(value)
+    if isinstance(value, Mapping):
+        return dict.fromkeys(value, MASKED)
     return None if value is None else MASKED
 
 

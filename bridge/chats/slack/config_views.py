@@ -173,11 +173,6 @@ def change_note(note: Audited, undone: Audited | None = None) -> Message:
     return Message(f"{said}: {fields}" if fields else said, tuple(blocks))
 
 
-def was_made(note: Audited) -> bool:
-    """Return whether the change took effect, as far as is known."""
-    return note.outcome == DONE or note.outcome.partition(": ")[0] in PARTLY
-
-
 def _did(what: str) -> str:
     return "disconnected" if what.endswith(" disconnect") else "changed"
 

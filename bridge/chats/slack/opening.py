@@ -73,6 +73,7 @@ class Slack:
     ) -> None:
         """Take the parts; nothing is sent."""
         self.planners = planners
+        self.trouble: Mapping[str, str] = {}
         client = SlackClient(wiring.bot_token, wiring.api_url)
         people = People(client, access, ttl=wiring.people_every)
         self.parts = Parts(

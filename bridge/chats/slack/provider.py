@@ -103,6 +103,7 @@ SLACK = ChatProvider(
     cards_only="set a signing secret or an app token to hear commands",
     doubts=_doubts,
     channels=_channels,
+    plain_channels=True,
     open=_open,
     tells=_tells,
     manifest=ChatManifest(
