@@ -5,21 +5,19 @@ They are collected here once; each chat only formats them. Texts of people, host
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from urllib.parse import quote
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from bridge.chats.text import clean, clean_lines
-from bridge.core.apps import App, SourceType, environment_of
+from bridge.chats.links import APP_NAME, Around, Links, Place, places_of, same_commit
+from bridge.chats.text import Phrase, Text, clean, clean_lines
+from bridge.core.apps import App, environment_of
 from bridge.core.events import Action
 from bridge.core.failure import MOST_CHARACTERS, failure_in
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.log_text import redact
-from bridge.core.refs import normalise_url
 from bridge.core.rules import name_matches
 from bridge.ports.feedback import Snapshot
-from bridge.ports.githosts import Pages
-from bridge.ports.outcomes import DONE, PARTLY, Audited, Cursor, Subscription
+from bridge.ports.outcomes import DONE, PARTLY, Audited, Subscription
 
 VERDICTS = {
     State.WAITING: "waits for its turn",
@@ -49,24 +47,11 @@ _NOTHING_NEW = frozenset(
 
 _AWAY = "waits for the backend"
 
-APP_NAME = 200
 FIRST_LINE = 120
 PERSON = 60
 REF_NAME = 100
 ENVIRONMENT = 60
 NOTE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Untrusted words, with the most characters that they may take once escaped."""
-
-    words: str
-    limit: int
-
-
-Phrase = tuple[str | Text, ...]
-"""Our own words, with untrusted ones among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +68,6 @@ class Commit:
 
     short: Text
     url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A link to further information."""
-
-    label: Text
-    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +117,8 @@ class Card:
 def card_of(
     deployment: Deployment,
     app: App | None,
-    links: "Links",
-    around: "Around",
+    links: Links,
+    around: Around,
     superseded_by: str | None = None,
 ) -> Card:
     """Return the card of a deployment.
@@ -169,7 +146,7 @@ def card_of(
 
 
 def _note(
-    deployment: Deployment, app: App | None, links: "Links", superseded_by: str | None
+    deployment: Deployment, app: App | None, links: Links, superseded_by: str | None
 ) -> str | Newer | OtherCommit:
     if deployment.state is State.SUPERSEDED:
         return Newer(superseded_by)
@@ -193,7 +170,7 @@ def ref_of(ref: str | None) -> Ref | None:
     return Ref(Text(name, REF_NAME), ref.startswith("refs/tags/"))
 
 
-def commit_of(sha: str | None, app: App | None, links: "Links") -> Commit | None:
+def commit_of(sha: str | None, app: App | None, links: Links) -> Commit | None:
     """Return a commit with its page."""
     return Commit(Text(sha[:7], _SHORT), links.commit(app, sha)) if sha else None
 
@@ -260,11 +237,6 @@ def remark(deployment: Deployment) -> str:
     return news(deployment.state, deployment.note.removeprefix(f"{_AWAY}: "))
 
 
-def same_commit(one: str, other: str) -> bool:
-    """Return whether two ids, possibly shortened, mean the same commit."""
-    return one.startswith(other) or other.startswith(one)
-
-
 def another_commit(deployment: Deployment) -> bool:
     """Return whether the backend reports another commit than was pushed."""
     deployed, pushed = deployment.deployed_commit, deployment.commit
@@ -324,131 +296,6 @@ def failure_of(deployment: Deployment, change: Change, log: str) -> Failure:
     note = news(change.state, change.note)
     repeated = redacted(change.note).strip() in tail.rpartition("\n")[2]
     return Failure(change.state, verdict, note, tail, repeated)
-
-
-# ── Links of a deployment: its repository, its site, its backend, its pull requests ──────────────
-
-LONGEST_ADDRESS = 400
-MOST_PULLS = 3
-"""The most pull requests to link to; a commit seldom belongs to more than one."""
-
-_SHA = re.compile(r"[0-9a-f]{7,64}").fullmatch
-_ADDRESS = re.compile(r"https?://[^\s<>|]+").fullmatch
-_COMMENT = re.compile(r"[^.\s]+\.comment \S+ (\d+)").fullmatch
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """The web pages of repositories; a link is never taken from a payload.
-
-    Attributes:
-        hosts: the web address of each Git host, by its key, and its pages of repositories.
-        backends: each backend's title, by its name.
-    """
-
-    hosts: Mapping[str, tuple[str, Pages]] = field(default_factory=dict)
-    backends: Mapping[str, str] = field(default_factory=dict)
-
-    def commit(self, app: App | None, sha: str | None) -> str | None:
-        """Return the page of a commit of an app's repository; None if it is not known for sure."""
-        home = self._repository(app)
-        if home is None or sha is None or not _SHA(sha):
-            return None
-        page, pages = home
-        return page + pages.commit.format(sha=sha) if len(page) < LONGEST_ADDRESS else None
-
-    def compare(self, app: App | None, old: str | None, new: str | None) -> str | None:
-        """Return the page that compares two commits; None if it is unknown, or empty."""
-        home = self._repository(app)
-        if home is None or old is None or new is None or not (_SHA(old) and _SHA(new)):
-            return None
-        page, pages = home
-        return None if same_commit(old, new) else page + pages.compare.format(old=old, new=new)
-
-    def pull_request(self, app: App | None, number: int) -> tuple[str, str] | None:
-        """Return the page of a pull request, and the sign before its number."""
-        home = self._repository(app)
-        if home is None:
-            return None
-        page, pages = home
-        return page + pages.pull_request.format(number=number), pages.sign
-
-    def _repository(self, app: App | None) -> tuple[str, Pages] | None:
-        source = app.source if app else None
-        if source is None:
-            return None
-        if source.type is SourceType.GIT:
-            return self._by_address(source.url or "")
-        home = self.hosts.get(source.type.value)
-        if home is None or not source.repository:
-            return None
-        url, pages = home
-        return f"{url.rstrip('/')}/{quote(source.repository)}", pages
-
-    def _by_address(self, address: str) -> tuple[str, Pages] | None:
-        for url, pages in self.hosts.values():
-            if address.startswith(prefix := normalise_url(url) + "/"):
-                return f"{url.rstrip('/')}/{quote(address.removeprefix(prefix))}", pages
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """Facts that a deployment's own record lacks.
-
-    Attributes:
-        pulls: the numbers of the pull requests that show it.
-        before: the app's previously live commit.
-    """
-
-    pulls: tuple[int, ...] = ()
-    before: str | None = None
-
-
-NOTHING_KNOWN = Around()
-
-
-def around_of(deployment: Deployment, snapshot: Snapshot) -> Around:
-    """Return the further facts about a deployment in a snapshot."""
-    return Around(_pulls_in(snapshot.beside), snapshot.before.get(deployment.id))
-
-
-def places_of(
-    deployment: Deployment, app: App | None, links: Links, around: Around
-) -> tuple[Place, ...]:
-    """Return all known links."""
-    if app is None:
-        return ()
-    changed = links.compare(app, around.before, deployment.deployed_commit or deployment.commit)
-    pulls = ((number, links.pull_request(app, number)) for number in around.pulls[:MOST_PULLS])
-    found = (
-        (app.url if deployment.state is State.DONE else None, "Site"),
-        (
-            _page_of(app) if deployment.asked_at is not None else None,
-            links.backends.get(app.backend, app.backend),
-        ),
-        *((found[0], f"{found[1]}{number}") for number, found in pulls if found),
-        (changed, "What changed"),
-    )
-    return tuple(
-        Place(Text(label, APP_NAME), url) for url, label in found if url and _may_be_linked(url)
-    )
-
-
-def _pulls_in(beside: Mapping[str, Cursor]) -> tuple[int, ...]:
-    """Return the pull requests that have a comment about it."""
-    found = (_COMMENT(id_) for id_, cursor in beside.items() if cursor.get("comment"))
-    return tuple(sorted({int(one[1]) for one in found if one}))
-
-
-def _page_of(app: App) -> str | None:
-    """Return the page of an app's deployments in the backend, else the app's page."""
-    page = app.page
-    return f"{page}?tab=deployments" if page and "/services/" in page and "?" not in page else page
-
-
-def _may_be_linked(url: str) -> bool:
-    return len(url) <= LONGEST_ADDRESS and _ADDRESS(url) is not None
 
 
 # ── The channels of apps ────────────────────────────────────────────────────────────────────────

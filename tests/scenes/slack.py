@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.backends import BACKENDS
-from bridge.chats.card import Around, Links
+from bridge.chats.links import Around, Links
 from bridge.chats.slack import answers, home, names, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message

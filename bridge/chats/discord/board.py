@@ -15,8 +15,6 @@ from bridge.chats.card import (
     LOUD,
     Card,
     Channels,
-    Links,
-    around_of,
     card_of,
     failure_of,
     note_in,
@@ -34,6 +32,7 @@ from bridge.chats.discord.api import (
 )
 from bridge.chats.discord.embeds import Message, render_card, render_change, render_failure
 from bridge.chats.discord.settings import Webhook
+from bridge.chats.links import Links, around_of
 from bridge.core.errors import BridgeError, Refused, Rejected, Unreachable
 from bridge.core.events import CONFIGURING
 from bridge.core.lifecycle import Deployment

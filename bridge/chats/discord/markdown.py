@@ -8,8 +8,9 @@ Source: https://docs.discord.com/developers/reference#message-formatting
 import re
 from collections.abc import Sequence
 
-from bridge.chats.card import Commit, Phrase, Place, Ref, Text
-from bridge.chats.text import clean, code_blocks, cut
+from bridge.chats.card import Commit, Ref
+from bridge.chats.links import Place
+from bridge.chats.text import Phrase, Text, clean, code_blocks, cut
 from bridge.chats.text import prose as written
 
 _MARKUP = frozenset("\\*_~`|<>[]@")

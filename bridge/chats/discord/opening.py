@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bridge.chats.card import Channels, Links
+from bridge.chats.card import Channels
 from bridge.chats.discord.api import ASK_AGAIN, DiscordClient
 from bridge.chats.discord.board import (
     CARD,
@@ -18,6 +18,7 @@ from bridge.chats.discord.board import (
 )
 from bridge.chats.discord.settings import DEFAULT, Webhook
 from bridge.chats.discord.settings import Discord as Settings
+from bridge.chats.links import Links
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused
 from bridge.ports.chats import ChatParts

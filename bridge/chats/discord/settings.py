@@ -18,7 +18,9 @@ _EXAMPLE = "https://discord.com/api/webhooks/<id>/<token>"
 _COPY = "copy it anew: Discord, channel settings, Integrations, Webhooks, Copy Webhook URL"
 _HOSTS = frozenset({"discord.com", "discordapp.com"})
 _BRANCHES = ("ptb.", "canary.", "www.")
-_PATH = re.compile(r"/api(?:/v\d{1,3})?/webhooks/(?P<id>\d{5,20})/(?P<token>[\w-]{8,200})/?")
+_PATH = re.compile(
+    r"/api(?:/v\d{1,3})?/webhooks/(?P<id>\d{5,20})/(?P<token>[\w-]{8,200})(?P<format>/[a-z]{1,10})?/?"
+)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}").fullmatch
 
 
@@ -51,10 +53,9 @@ def parsed(name: str, address: str) -> Webhook:
     if host not in _HOSTS or port not in (None, 443) or parts.username is not None:
         raise _no_webhook(f"its host must be discord.com{_instead(host)}")
     if (found := _PATH.fullmatch(parts.path)) is None:
-        for suffix in ("/slack", "/github"):
-            if parts.path.rstrip("/").endswith(suffix):
-                raise _no_webhook(f"leave out {suffix} at its end")
         raise _no_webhook("its path must be /api/webhooks/, a number, and a token")
+    if found["format"]:
+        raise _no_webhook(f"leave out {found['format']} at its end")
     if parts.query or parts.fragment:
         raise _no_webhook("leave out what follows its token")
     return Webhook(name, found["id"], found["token"])

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bridge.chats.card import LOUD, Links, around_of
+from bridge.chats.card import LOUD
+from bridge.chats.links import Links, around_of
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import (
     History,

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 
 from bridge.chats.card import (
     LOUD,
-    NOTHING_KNOWN,
     VERDICTS,
-    Around,
     Card,
     Channels,
     Failure,
-    Links,
     Newer,
     OtherCommit,
     card_of,
     failure_of,
 )
+from bridge.chats.links import NOTHING_KNOWN, Around, Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     SECTION_TEXT,

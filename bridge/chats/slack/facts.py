@@ -4,8 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.chats import card
-from bridge.chats.card import APP_NAME, FIRST_LINE, NOTE, Around, Commit, Links, Phrase, Ref, Text
+from bridge.chats.card import FIRST_LINE, NOTE, Commit, Ref
+from bridge.chats.links import APP_NAME, Around, Links, Place
+from bridge.chats.links import places_of as all_places
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, prose
+from bridge.chats.text import Phrase, Text
 from bridge.core.apps import App, SourceType
 from bridge.core.lifecycle import Deployment, State
 
@@ -119,10 +122,10 @@ def source_of(app: App) -> str:
 
 def places_of(deployment: Deployment, app: App | None, links: Links, around: Around) -> str:
     """Return all known links; "" if there are none."""
-    return shown_places(card.places_of(deployment, app, links, around))
+    return shown_places(all_places(deployment, app, links, around))
 
 
-def shown_places(places: Iterable[card.Place]) -> str:
+def shown_places(places: Iterable[Place]) -> str:
     """Return the links of a card."""
     return joined(*(link(one.url, text_of(one.label)) for one in places))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Mapping, 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bridge.chats.card import Links
+from bridge.chats.links import Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     MOST_OPTIONS,

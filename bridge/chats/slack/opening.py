@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.chats.card import Links
+from bridge.chats.links import Links
 from bridge.chats.slack.api import People, SlackClient
 from bridge.chats.slack.board import Board, Notices, Tells
 from bridge.chats.slack.cards import CARD, NOTICE

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.chats.card import Links
+from bridge.chats.links import Links
 from bridge.chats.slack import answers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message, context, section

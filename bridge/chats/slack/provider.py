@@ -44,7 +44,8 @@ def _channels(settings: "Slack", book: ChannelBook) -> ChannelsOf:
 
 
 def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
-    from bridge.chats.card import Channels, Links
+    from bridge.chats.card import Channels
+    from bridge.chats.links import Links
     from bridge.chats.slack.cards import Cards
     from bridge.chats.slack.config_changes import ChangePlans
     from bridge.chats.slack.opening import LIMITS, Wiring
