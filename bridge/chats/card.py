@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from bridge.chats.links import APP_NAME, Around, Links, Place, places_of, same_commit
 from bridge.chats.text import Phrase, Text, clean, clean_lines
 from bridge.core.apps import App, environment_of
+from bridge.core.configuration.difference import STORED
+from bridge.core.configuration.fields import SECTIONS
 from bridge.core.events import Action
 from bridge.core.failure import MOST_CHARACTERS, failure_in
 from bridge.core.lifecycle import Change, Deployment, State
@@ -342,3 +344,12 @@ def undone_by(note: Audited, snapshot: Snapshot) -> Audited | None:
     """Return the change that undid another."""
     of_it = (one for one in snapshot.audited if one.undoes == note.number)
     return next((one for one in of_it if one.outcome == DONE), None)
+
+
+def called(field: str) -> str:
+    """Return a field's name for people; a variable's own name, a stored field with its source."""
+    if field.partition(".")[0] in SECTIONS:
+        return field
+    if field.startswith(STORED):
+        return f"{field.removeprefix(STORED).replace('.', ' ').replace('_', ' ')} (not in use)"
+    return field.removeprefix("rules.").replace("_", " ")

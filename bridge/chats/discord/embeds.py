@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.chats.card import NOTE, Card, Failure, Newer, OtherCommit
+from bridge.chats.card import NOTE, Card, Failure, Newer, OtherCommit, called
 from bridge.chats.discord.markdown import (
     code,
     code_block,
@@ -242,4 +242,4 @@ def _part(note: Audited) -> str:
 
 def _change_line(one: Changed) -> str:
     before, after = (code(value_of(value), 100) or NOTHING for value in (one.before, one.after))
-    return f"**{escape(one.field, 60)}** {before} → {after}"
+    return f"**{escape(called(one.field), 60)}** {before} → {after}"

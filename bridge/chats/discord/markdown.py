@@ -13,7 +13,7 @@ from bridge.chats.links import Place
 from bridge.chats.text import Phrase, Text, clean, code_blocks, cut
 from bridge.chats.text import prose as written
 
-_MARKUP = frozenset("\\*_~`|<>[]@")
+_MARKUP = frozenset("\\*_~|<>[]@")
 _AT_THE_START = frozenset("-+#")
 """Begin lists, headings and small print."""
 
@@ -45,9 +45,12 @@ def _joined(pieces: Sequence[str], limit: int) -> str:
 
 
 def _pieces(word: str) -> list[str]:
-    """Return the characters of a word, escaped; slashes only where an address may be meant."""
+    """Return the characters of a word, escaped; slashes only where an address may be meant.
+
+    Backticks become letters that look alike, since code of ours may follow them.
+    """
     marked = _MARKUP | {"/"} if "." in word or "//" in word else _MARKUP
-    return [f"\\{char}" if char in marked else char for char in word]
+    return [f"\\{char}" if char in marked else _without_backticks(char) for char in word]
 
 
 def plain(text: str, limit: int) -> str:
@@ -122,7 +125,7 @@ def commit_of(commit: Commit | None) -> str:
 
 def place_of(place: Place) -> str:
     """Return a link to where more is to be seen."""
-    return link(place.url, text_of(place.label))
+    return link(place.url, _calm(clean(place.label.words), place.label.limit))
 
 
 def joined(*pieces: str) -> str:
