@@ -377,13 +377,14 @@ async def test_a_name_that_is_no_longer_set_is_told(stage: Stage) -> None:
 
 async def test_no_error_shows_the_address(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     told: list[str] = []
-    for answer in (
+    answers: list[tuple[int, dict[str, str], Any]] = [
         (404, {}, "not found"),
         (301, {"Location": f"https://elsewhere.example/{TOKEN}"}, ""),
         (200, {}, "no json"),
         (400, {}, {"message": f"bad {TOKEN}", "code": 1, "errors": {"a": 1}}),
         (500, {}, f"{TOKEN}"),
-    ):
+    ]
+    for answer in answers:
         stage.discord.answers.append(answer)
         with pytest.raises((Refused, Unanswered)) as caught:
             await stage.client.about(stage.webhooks["default"])
