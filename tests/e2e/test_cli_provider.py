@@ -323,7 +323,7 @@ def test_revealed_values_keep_their_lines_and_steer_no_terminal(
         (("A B=hunter2",), "", "can't be a variable's name"),
         (("A", "B"), "hunter2\n", "has 1 lines, but A, B need one each"),
         (("A", "--build-secret", "A"), "hunter2\n", "named twice"),
-        (("A=1", "--unset", "A"), "", "set and taken out at once"),
+        (("A=1", "--unset", "A"), "", "set and removed at once"),
     ],
 )
 def test_what_can_not_be_set_is_refused_without_the_value(
