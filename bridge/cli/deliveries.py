@@ -388,7 +388,7 @@ def _line(one: Arrived) -> str:
 
 
 def page_lines(one: Arrived) -> list[str]:
-    """Format all about a delivery, line by line."""
+    """Format everything about a delivery, line by line."""
     lines = [f"{name}: {value}" for name, value in _facts(one).items()]
     lines += [f"header {name}: {value}" for name, value in one.delivery.headers.items()]
     return lines + [
