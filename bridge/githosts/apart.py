@@ -6,7 +6,6 @@ it takes 300 MB. There neither matters, and what kills it kills nothing else.
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -30,6 +29,7 @@ from bridge.githosts.reader import (
     read_paths,
     write_asked,
 )
+from bridge.githosts.webhook import give_back
 
 SECONDS = 120.0
 """For one body; the reader's own limit is of processor time, which a busy machine stretches."""
@@ -80,12 +80,6 @@ async def _read(asked: bytes, body: Iterable[bytes]) -> "Answer":
                 reader.kill()
             await reader.wait()
     return answer
-
-
-def give_back() -> None:
-    """Have glibc give back what it keeps of earlier bodies; other allocators know no such call."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 async def _started(answer: "Answer") -> Process:
