@@ -1,5 +1,6 @@
 """`why`: the recorded decisions about an app."""
 
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from bridge.cli.show import (
     short_branch,
 )
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
-from bridge.core.errors import NotFound
+from bridge.core.errors import NotFound, Rejected
 from bridge.core.log_text import shorten
 from bridge.githosts import HOSTS
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.app.storage import Stores
+    from bridge.cli.reaching import Known
     from bridge.core.apps import Source
     from bridge.core.lifecycle import Deployment
     from bridge.core.refused import Cause, RefusedWebhooks
@@ -62,6 +64,8 @@ LONGEST_PATH = 48
 _MORE = "see `dokploy-bridge deliveries --refused`"
 
 NONE = "no webhook has been refused in the last 30 days"
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{1,64}").fullmatch
 
 COLUMNS = ("last", "times", "reason", "from", "*path", "*why")
 
@@ -202,7 +206,12 @@ def why(
     limit: Limit = 10,
 ) -> None:
     """Explain why an app was deployed, or why it was not."""
-    run(_why(settings_of(config), app, commit, limit, json))
+    if commit is not None and not _COMMIT(commit):
+        raise Rejected(
+            f"{clean(shorten(commit, 60))!r} is no commit: give 1 to 64 digits of 0-9 a-f, e.g."
+            " 18f234f; without a commit, `why` shows the newest of all branches"
+        )
+    run(_why(settings_of(config), app, commit and commit.lower(), limit, json))
 
 
 async def _why(settings: "Settings", name: str, commit: str | None, limit: int, json: bool) -> None:
@@ -211,7 +220,7 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
 
     async with kept_in(settings) as stores:
         await warn_of_owed(stores)
-        known = await known_app(stores.journal, name)
+        known = await _app_named(stores, name)
         app = ruled(known.app, book_of(settings))
         found = await stores.journal.explained(app.id, commit=commit, limit=limit)
         ended = await _deployments(stores, app.id, found)
@@ -243,6 +252,18 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
             typer.echo(clean(f"{iso(one.at)} {_subject(one)} {line}"))
     if refused and commit is None:
         refused.tell()
+
+
+async def _app_named(stores: "Stores", name: str) -> "Known":
+    """Return the app; if the name is a repository's, point to its pushes."""
+    try:
+        return await known_app(stores.journal, name)
+    except NotFound as error:
+        names = (await stores.journal.repositories()).values()
+        if (same := next((one for one in names if one.lower() == name.lower()), None)) is None:
+            raise
+        told = f"`dokploy-bridge deliveries --repo {same}` shows what came of its pushes"
+        raise NotFound(f"{error}; {same} is a repository: {told}") from None
 
 
 def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> None:

@@ -194,3 +194,24 @@ def test_what_people_ask_for_is_told_with_who_asked() -> None:
 
     assert outcomes_of(Arrived(delivery, [decision])) == ["shop/web: cli: ada asked to cancel"]
     assert {Reason(one) for one in ASKED_FOR} < set(Reason)
+
+
+@pytest.mark.parametrize("name", ["my-org/mono", "My-Org/Mono"])
+def test_who_asks_why_about_a_repository_is_told_where_its_pushes_are(busy: Cli, name: str) -> None:
+    said = busy("why", name, code=4).stderr
+
+    assert f"there is no app '{name}'" in said
+    assert "my-org/mono is a repository: `dokploy-bridge deliveries --repo my-org/mono`" in said
+    assert "repository" not in busy("why", "nobody/nothing", code=4).stderr
+
+
+@pytest.mark.parametrize("commit", ["main", "v1.2", "", "a" * 65, "\x1b[31m"])
+def test_why_takes_no_branch_for_a_commit(busy: Cli, commit: str) -> None:
+    said = busy("why", "web", commit, code=2).stderr
+
+    assert "is no commit: give 1 to 64 digits of 0-9 a-f, e.g. 18f234f" in said
+    assert "refused" not in said
+
+
+def test_a_commit_may_be_in_capitals(busy: Cli) -> None:
+    assert busy("why", "web", SHA[:7].upper()).stdout == busy("why", "web", SHA[:7]).stdout
