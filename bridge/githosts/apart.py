@@ -6,7 +6,6 @@ would take 300 MB. In a separate process neither matters, and a crash ends only 
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -30,6 +29,7 @@ from bridge.githosts.reader import (
     read_paths,
     write_asked,
 )
+from bridge.githosts.webhook import give_back
 
 SECONDS = 120.0
 """Wall-clock limit for one body; the reader's own limit counts processor time."""
@@ -79,12 +79,6 @@ async def _read(asked: bytes, body: Iterable[bytes]) -> "Answer":
                 reader.kill()
             await reader.wait()
     return answer
-
-
-def give_back() -> None:
-    """Have glibc release the memory of earlier bodies; other allocators have no such call."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 async def _started(answer: "Answer") -> Process:

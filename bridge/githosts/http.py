@@ -21,6 +21,7 @@ from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswe
 from bridge.core.log_text import harmless
 from bridge.core.misfits import misfit
 from bridge.githosts.pool import Bounds, Pool, TooLong
+from bridge.githosts.webhook import LARGE, load_large, must_be_usual
 from bridge.ports.clock import Clock
 
 _LIMITED_WITHOUT_A_TIME = 60.0  # GitHub's advice if a secondary limit names no time
@@ -117,13 +118,23 @@ class NotJson(ValueError):
     """A success without JSON, as another server or a proxy sends."""
 
 
+class Unusual(ValueError):
+    """A success that would take far more memory than its size."""
+
+
 def loaded(text: str | bytes, status: int) -> object:
     """Return an answer's body; None if it is empty, or an error's without JSON, e.g. a proxy's."""
-    if not text.strip():
+    if not text or text.isspace():
         return None
+    body = text.encode(errors="replace") if isinstance(text, str) else text
+    if len(body) >= LARGE:
+        try:
+            must_be_usual(body, "an answer")
+        except Rejected as error:
+            raise Unusual(str(error)) from None
     try:
-        return from_json(text)
-    except ValueError:
+        return from_json(body) if len(body) < LARGE else load_large(body)
+    except (ValueError, RecursionError):
         if status >= 300:
             return None
     kind = "a web page" if text.lstrip()[:1] in ("<", b"<") else "something else"
@@ -175,7 +186,7 @@ def trouble(request: Request, error: Exception) -> BridgeError:
 
 
 def _words_of(error: Exception) -> str:
-    ours = isinstance(error, NotJson | RuntimeError)
+    ours = isinstance(error, NotJson | Unusual | RuntimeError)
     return str(error) if ours else f"{type(error).__name__}: {error}"
 
 

@@ -16,6 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from bridge.core.errors import Unreachable
+from bridge.githosts.webhook import give_back
 
 
 class Closes(Protocol):
@@ -65,6 +66,7 @@ class Pool(Generic[C]):
         self._idle: list[tuple[float, C]] = []
         self._hanging = 0
         self._closed = False
+        self._alone = threading.Lock()
 
     async def run(self, work: Callable[[C], T]) -> T:
         """Run `work` in a thread; return or raise its result.
@@ -75,7 +77,8 @@ class Pool(Generic[C]):
         """
         await self._place()
         loop = asyncio.get_running_loop()
-        call = _Call[C, T](self._client(), self._make, loop.create_future(), self._end)
+        turn = Turn(self._alone, self._bounds.deadline)
+        call = _Call[C, T](self._client(), self._make, loop.create_future(), self._end, turn)
         call.start(work)
         try:
             async with asyncio.timeout(self._bounds.deadline):
@@ -84,7 +87,7 @@ class Pool(Generic[C]):
             raise TooLong from None
         finally:
             if not call.ended:
-                call.left = True
+                call.left = turn.left = True
                 self._hanging += 1
             self._free.release()
 
@@ -141,12 +144,14 @@ class _Call(Generic[C, T]):
         make: Callable[[], C],
         result: "asyncio.Future[T]",
         end: Callable[["_Call[C, T]"], None],
+        turn: "Turn",
     ) -> None:
         self.client = client
         self._make = make
         self.result = result
         self.ended = self.left = self.broken = False
         self._end = end
+        self._turn = turn
 
     def start(self, work: Callable[[C], T]) -> None:
         # Daemons, so a hanging one can't keep the process from exiting.
@@ -156,9 +161,14 @@ class _Call(Generic[C, T]):
         try:
             if self.client is None:
                 self.client = self._make()
-            done = partial(self._returned, work(self.client))
+            with self._turn:
+                done = partial(self._returned, work(self.client))
         except BaseException as error:  # noqa: BLE001 - re-raised in the caller
+            if isinstance(error, TooLarge):
+                error.__traceback__ = None  # its frames hold the whole answer
             done = partial(self._raised, error)
+        if self._turn.taken:
+            give_back()
         try:
             self.result.get_loop().call_soon_threadsafe(done)
         except RuntimeError:  # the loop is gone, and the caller with it
@@ -183,9 +193,55 @@ class _Call(Generic[C, T]):
 MOST = 40 * 2**20
 """The most bytes of an unpacked answer: a webhook delivery of 25 MB and what encloses it."""
 
+MOST_OF_AN_ERROR = 256 * 1024
+"""The most bytes of an error or a redirect; python-gitlab loads an error's JSON, however large."""
+
+ALONE = 2**20
+"""Larger answers of a host, in bytes, are read one at a time, to save memory."""
+
 
 class TooLarge(requests.RequestException):
     """An answer is too large to read; the request may have been carried out."""
+
+
+class Turn:
+    """One call's right to read a large answer; entered by the thread that calls.
+
+    Attributes:
+        left: its caller has gone, so it need not read on.
+        taken: its answer is a large one.
+    """
+
+    def __init__(self, alone: threading.Lock, wait: float) -> None:
+        """Take the lock of all calls to the host, and how long to wait for it."""
+        self.left = False
+        self._alone = alone
+        self._wait = wait
+        self.taken = False
+
+    def __enter__(self) -> None:
+        _thread.turn = self
+
+    def __exit__(self, *_: object) -> None:
+        _thread.turn = None
+        if self.taken:
+            self._alone.release()
+
+    def check(self, count: int) -> None:
+        """Wait until so many bytes may be read; raise TooLarge if nobody wants them any more."""
+        if count > ALONE and not self.taken:
+            self.taken = self._alone.acquire(timeout=self._wait)
+            if not self.taken:
+                raise TooLarge("other large answers were read before it, and did not end in time")
+        if self.left:
+            raise TooLarge("the answer took too long, and is not read on")
+
+
+class _Thread(threading.local):
+    turn: Turn | None = None
+
+
+_thread = _Thread()
 
 
 class Bounded(HTTPAdapter):
@@ -196,24 +252,39 @@ class Bounded(HTTPAdapter):
         response = super().send(*args, **kwargs)
         # For text without a charset, requests would try every encoding on every byte.
         response.encoding = response.encoding or "utf-8"
-        response.raw = _Counted(response.raw)
+        most = MOST if response.status_code < 300 else MOST_OF_AN_ERROR
+        response.raw = Counted(response.raw, most)
         return response
 
 
-class _Counted:
-    """A body as urllib3 reads it, cut off at `MOST`."""
+class Counted:
+    """A body as urllib3 reads it, cut off at `most` bytes."""
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, most: int) -> None:
         self._raw = raw
+        self._most = most
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        """Yield the body's pieces, as urllib3 does; raise TooLarge beyond the limit."""
         count = 0
         for piece in self._raw.stream(*args, **kwargs):
             count += len(piece)
-            if count > MOST:
+            try:
+                self._check(count)
+            except TooLarge:
                 self._raw.close()  # must not read the rest to reuse the connection
-                raise TooLarge(f"the answer has more than {MOST >> 20} MiB, which are not read")
+                raise
             yield piece
+
+    def _check(self, count: int) -> None:
+        if count > self._most:
+            raise TooLarge(f"the answer has more than {_size(self._most)}, which are not read")
+        if _thread.turn is not None:
+            _thread.turn.check(count)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count >= 2**20 else f"{count >> 10} KiB"

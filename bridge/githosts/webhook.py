@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+import contextlib
+import ctypes
 import hmac
 import json
 import re
@@ -27,6 +29,9 @@ from bridge.core.refs import normalise_url
 from bridge.ports.githosts import APART, Body
 
 LONGEST_URL = 2048
+
+LONGEST_EMAIL = 320
+"""Characters: 64 before the sign, and 255 after it (RFC 3696); a longer one is nobody's."""
 
 _WEB = re.compile(r"https?://[^\x00-\x20\x7f\s<>|\"]+").fullmatch
 
@@ -101,6 +106,9 @@ Sha = Annotated[str, StringConstraints(pattern=_SHA)]
 FullRef = Annotated[str, StringConstraints(pattern=_FULL_REF, max_length=4096)]
 """A ref with none of the characters that git forbids in it (git-check-ref-format)."""
 
+Name = Annotated[str, StringConstraints(max_length=4096)]
+"""A repository with its owner or groups, or a branch; hosts permit far less."""
+
 Id = Annotated[int, Field(ge=0, lt=2**63)]
 """A host's numeric id."""
 
@@ -155,12 +163,12 @@ def load(body: Body, what: str) -> Any:
     if len(body) > LIMIT:
         raise MalformedPayload(f"{what}: {len(body)} bytes, more than {LIMIT}")
     if len(body) >= LARGE:
-        _must_be_usual(body, what)
+        must_be_usual(body, what)
     if _NUL in body:
         body = b"".join(without_nul([body]))
     try:
-        if LARGE <= len(body) <= APART and b"\\ud" not in body and b"\\uD" not in body:
-            return _load_large(body)
+        if LARGE <= len(body) <= APART:
+            return load_large(body)
         return from_json(body, allow_inf_nan=False)
     except (ValueError, RecursionError) as error:
         if half := _half_a_character(body):
@@ -190,7 +198,7 @@ def _half_a_character(body: Body) -> str:
     return high[0].decode() if high else ""
 
 
-def _must_be_usual(body: Body, what: str) -> None:
+def must_be_usual(body: Body, what: str) -> None:
     """Raise MalformedPayload for a body that would take far more memory than its size."""
     if (values := body.count(b",")) > MOST_VALUES:
         raise MalformedPayload(f"{what}: about {values} values, at most {MOST_VALUES} are read")
@@ -225,12 +233,17 @@ def without_nul(pieces: Iterable[Body]) -> Iterator[Body]:
     yield cut
 
 
-def _load_large(body: Body) -> Any:
+def load_large(body: Body) -> Any:
     """Parse JSON as fast as `from_json`, 12 MB in 100 ms, but let other threads run in between.
 
-    Unlike `from_json` it accepts half surrogates, so bodies with any are refused earlier.
+    Unlike `from_json` it accepts half surrogates, so bodies with any are left to that.
     It needs the body as text meanwhile: with emoji, up to four times its bytes.
+
+    Raises:
+        ValueError: it is not JSON, or has numbers that are not finite.
     """
+    if b"\\ud" in body or b"\\uD" in body:
+        return from_json(body, allow_inf_nan=False)
     return json.loads(body.decode(), object_hook=let_others_go_on, parse_constant=_not_finite)
 
 
@@ -245,6 +258,12 @@ def let_others_go_on(read: Read) -> Read:
     a Python function it passes the lock to waiting threads.
     """
     return read
+
+
+def give_back() -> None:
+    """Have glibc give back what it keeps of earlier bodies; other allocators know no such call."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def form_field(body: Body, name: str, what: str) -> Body:
@@ -335,7 +354,7 @@ class ListedCommit(Model):
             message=self.message or "",
             author=author.name or author.username or "",
             url=web_url(self.url) if sha == self.id else None,
-            email=(author.email or "") if sha == self.id else "",
+            email=(author.email or "")[:LONGEST_EMAIL] if sha == self.id else "",
         )
 
 

@@ -7,7 +7,7 @@ sections.
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import yaml
@@ -18,7 +18,9 @@ from pydantic import (
     ConfigDict,
     SecretStr,
     ValidationInfo,
+    field_validator,
 )
+from pydantic_core import PydanticKnownError
 
 from bridge.core.misfits import shortened
 
@@ -27,6 +29,16 @@ class Section(BaseModel):
     """A group of settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_truth(cls, value: object, info: ValidationInfo) -> object:
+        """Raise for true and false where a number belongs; Python takes them for 1 and 0."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        kinds = (kind, *get_args(kind))
+        if isinstance(value, bool) and (int in kinds or float in kinds):
+            raise PydanticKnownError("int_type" if int in kinds else "float_type")
+        return value
 
 
 NONE = "none"

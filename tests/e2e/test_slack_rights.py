@@ -348,7 +348,7 @@ async def test_another_branch_is_refused_with_the_reason(door: Door) -> None:
     ("typed", "said"),
     [
         ("help", "/dokploy deploy"),
-        ("help why", "says why pushes did or did not deploy"),
+        ("help why", "explains why pushes did or did not deploy"),
         ("whoami", "Ada"),
         ("apps", "shop/web"),
         ("apps web", "shop/web"),

@@ -1,4 +1,4 @@
-"""The journal on each database that it runs on, and what tests record in it."""
+"""The journal on each of its databases, and records for tests."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -45,7 +45,7 @@ def decision(app_id: str = "app-web", reason: Reason = Reason.NO_WATCH_PATHS) ->
 
 
 def outcome(seq: int, *deployments: Deployment, **others: Any) -> Outcome:
-    """What a delivery led to: one decision for each of its deployments."""
+    """Return a delivery's outcome: one decision for each of its deployments."""
     decisions = tuple(decision(one.app_id) for one in deployments) or (decision(),)
     return replace(Outcome(seq, f"delivery-{seq}", decisions, deployments), **others)
 
@@ -60,7 +60,7 @@ async def record(journal: Any, *outcomes: Outcome) -> Recorded:
 
 
 async def push(journal: Any, seq: int, before: str, after: str, **others: Any) -> str:
-    """A delivery that brings a push; returns the reason of its one decision."""
+    """Record a delivery with a push; return the reason of its only decision."""
     await record(journal, outcome(seq, deployment(seq), push=pushed(before, after), **others))
     (found,) = (await journal.decisions([seq]))[seq]
     return str(found.reason)
@@ -74,7 +74,7 @@ async def states(journal: Any, app_id: str = "app-web") -> dict[int, str]:
 def card(
     seq: int = 1, *, lane: str = "C1", name: str = "", app_id: str = "app-web"
 ) -> Subscription:
-    """A card about a deployment."""
+    """Return a subscription for a deployment's card."""
     id_ = deployment(seq, app_id).id
     name = name or f"card {seq}"
     return Subscription(name, "card", lane, (about_deployment(id_),), {"channel": lane})

@@ -27,6 +27,7 @@ from bridge.githosts.webhook import (
     Id,
     ListedCommit,
     Model,
+    Name,
     Sha,
     as_bytes,
     branch_or_tag,
@@ -76,14 +77,14 @@ def refuse_imitations(headers: Mapping[str, str]) -> None:
 
 
 class _Owner(Model):
-    login: str | None = None
-    name: str | None = None
+    login: Name | None = None
+    name: Name | None = None
 
 
 class _Repository(Model):
     id: Id | None = None
-    name: str
-    full_name: str | None = None
+    name: Name
+    full_name: Name | None = None
     owner: _Owner | None = None
     html_url: str | None = None
     url: str | None = None
@@ -115,7 +116,7 @@ class _HeadRepository(Model):
 
 
 class _Head(Model):
-    ref: str
+    ref: Name
     sha: Sha
     repo: _HeadRepository | None = None
 

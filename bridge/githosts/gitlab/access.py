@@ -89,7 +89,8 @@ class GitlabWire:
                 max_retries=0,
                 extra_headers=dict(request.headers),
             )
-        return _answer(self._session.last)
+        answer, self._session.last = _answer(self._session.last), None
+        return answer
 
     def close(self) -> None:
         self._session.close()

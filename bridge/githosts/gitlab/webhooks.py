@@ -25,6 +25,7 @@ from bridge.githosts.webhook import (
     FullRef,
     Id,
     Model,
+    Name,
     Sha,
     as_bytes,
     branch_or_tag,
@@ -48,7 +49,7 @@ MOST_OPTIONS = 100
 
 class _Project(Model):
     id: Id | None = None
-    path_with_namespace: str
+    path_with_namespace: Name
     web_url: str | None = None
     git_http_url: str | None = None
     git_ssh_url: str | None = None
@@ -77,7 +78,7 @@ class _Head(Model):
 class _Attributes(Model):
     action: str | None = None
     iid: Id
-    source_branch: str
+    source_branch: Name
     source_project_id: Id
     target_project_id: Id
     last_commit: _Head | None = None

@@ -164,7 +164,7 @@ def test_a_check_says_how_slack_is_heard_and_what_is_missing(cli: Cli) -> None:
     assert "slack" not in none
     assert "slack requests can't be received: set BRIDGE_SLACK_SIGNING_SECRET" in deaf
     assert "nobody may do anything by slack" in deaf
-    assert heard.splitlines()[-1] == "slack is heard by HTTP and Socket Mode"
+    assert heard.splitlines()[-1] == "slack requests are received by HTTP and Socket Mode"
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,12 @@ def test_all_that_is_wrong_is_told_at_once(cli: Cli) -> None:
     [
         ("GITHUB_WEBHOOK_SECRETS", "github.webhook_secrets", "Q" * 15, "`openssl rand -hex 32`"),
         ("GITLAB_WEBHOOK_TOKENS", "gitlab.webhook_tokens", "Q", "`openssl rand -hex 32`"),
-        ("GITLAB_SIGNING_TOKENS", "gitlab.signing_tokens", "whsec_QQQQ", "GitLab make a new one"),
+        (
+            "GITLAB_SIGNING_TOKENS",
+            "gitlab.signing_tokens",
+            "whsec_QQQQ",
+            "GitLab generate a new one",
+        ),
     ],
 )
 def test_a_short_secret_of_a_webhook_is_warned_of_and_goes_on_to_work(

@@ -173,6 +173,12 @@ def test_what_never_left_is_told_from_what_may_have_arrived(
 # ── another server, or a proxy, in place of a host ──────────────────────────────────────────────
 
 PAGE = "<!doctype html><html>Welcome</html>"
+
+
+def many(small: str, count: int) -> str:
+    return "[" + f"{small}," * count + "0]"
+
+
 STRANGE: dict[str, tuple[int, str, dict[str, str], type[BridgeError], str]] = {
     "a page": (200, PAGE, {}, Unreachable, "a web page came instead of JSON, from another server"),
     "words": (200, "ok", {}, Unreachable, "something else came instead of JSON, from another"),
@@ -180,6 +186,12 @@ STRANGE: dict[str, tuple[int, str, dict[str, str], type[BridgeError], str]] = {
     "a gateway": (502, PAGE, {}, Unreachable, "HTTP 502 (Bad Gateway), most likely from a proxy"),
     "a bad redirect": (302, "", {"Location": "http://[::1"}, Refused, "it redirects "),
     "a login": (302, "", {"Location": "https://login.example/x"}, Refused, "it redirects /"),
+    # In memory each takes up to fifty times its bytes, and Python's lock while it is made.
+    "objects": (200, many("{}", 500_000), {}, Unreachable, "more than 200000 lists and objects"),
+    "lists": (200, many("[]", 500_000), {}, Unreachable, "more than 200000 lists and objects"),
+    "full objects": (200, many('{"a":1}', 60_000), {}, Unreachable, "more than 50000 objects"),
+    "numbers": (200, many("0", 1_100_000), {}, Unreachable, "about 1100000 values"),
+    "an error of objects": (500, many("{}", 500_000), {}, Unreachable, "more than 256 KiB"),
 }
 
 
