@@ -130,9 +130,8 @@ async def test_a_burst_ends_with_every_message_right_and_none_posted_twice(
     assert len(found) == APPS
     anew = [those for those in found.values() if len(those) > 1]
     assert len(anew) <= DEATHS * (len(CHANNELS) + 1), "one in flight by each webhook"
-    for those in anew:
-        unheard, outcome = those
-        assert unheard.edits == [], "nothing was known of it"
+    for *unheard, outcome in anew:
+        assert all(one.edits == [] for one in unheard), "nothing was known of them"
         assert POSTED_ANEW in outcome.embed["description"]
     hooks = {app: {one.hook for one in those} for app, those in found.items()}
     assert all(len(those) == 1 for those in hooks.values())

@@ -119,7 +119,7 @@ class DiscordClient:
     ) -> Mapping[str, Any]:
         if (why := self.gone.get(webhook.name)) is not None:
             raise DiscordRefused(why, status=HTTPStatus.NOT_FOUND, code=UNKNOWN_WEBHOOK)
-        await self._may_go(webhook)
+        await self.ready(webhook)
         url = f"{self._api_url}/webhooks/{webhook.id}/{webhook.token}{path}"
         try:
             async with self._opened().request(
@@ -132,8 +132,8 @@ class DiscordClient:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unanswered(DISCORD, _why(error)) from None
 
-    async def _may_go(self, webhook: Webhook) -> None:
-        """Wait until the rate limit lets a request pass, unless that takes long."""
+    async def ready(self, webhook: Webhook) -> None:
+        """Wait until the rate limit lets a request pass; raise Unreachable if that takes long."""
         free_at = max(self._free_at.get(webhook.id, 0.0), self._free_at.get("", 0.0))
         if (wait := free_at - self._clock()) > LONG:
             why = f"its rate limit lets nothing more pass by {webhook.name} for {wait:.0f} s"

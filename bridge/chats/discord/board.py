@@ -54,6 +54,9 @@ CARD = "discord.card"
 CHANGED = "discord.change"
 """The kinds of subscriptions: the card of a deployment, and a change of a configuration."""
 
+MOST_POSTS = 3
+"""How often a message is posted at most, if none of the postings is confirmed."""
+
 POSTED_ANEW = (
     "Discord did not confirm an earlier card of this deployment: if one is here, it is out of date."
 )
@@ -210,9 +213,16 @@ class Channel:
             return await self._edited(subscription, known, message, save_cursor)
         return await self._posted(subscription, known, message, save_cursor)
 
+    async def ready(self, subscription: Subscription) -> None:
+        """Wait until a message may be written.
+
+        Await it before a posting is announced, so a process that dies meanwhile has posted nothing.
+        """
+        await self._turn(subscription.lane)
+        await self._client.ready(self.webhook(subscription))
+
     async def add(self, subscription: Subscription, known: MessageCursor, message: Message) -> None:
         """Post a further message beside a card: in its post, if the channel is a forum."""
-        await self._turn(subscription.lane)
         await self._post(subscription, message, known.thread)
 
     async def _posted(
@@ -223,7 +233,7 @@ class Channel:
         save_cursor: SaveCursor,
     ) -> MessageCursor:
         webhook = self.webhook(subscription)
-        await self._turn(subscription.lane)
+        await self.ready(subscription)
         await save_cursor(replace(known, posting=True).cursor())
         try:
             made = await self._post(subscription, message)
@@ -254,7 +264,7 @@ class Channel:
                 raise
             is_forum = error.code == NEEDS_A_POST
             (self._forums.add if is_forum else self._forums.discard)(webhook.id)
-        await self._turn(subscription.lane)
+        await self.ready(subscription)
         return await self._send(webhook, message, thread)
 
     async def _send(self, webhook: Webhook, message: Message, thread: str) -> Mapping[str, Any]:
@@ -270,7 +280,7 @@ class Channel:
         message: Message,
         save_cursor: SaveCursor,
     ) -> MessageCursor:
-        await self._turn(subscription.lane)
+        await self.ready(subscription)
         webhook, body = self.webhook(subscription), message.body()
         try:
             await self._client.edit(webhook, known.message, body, thread=known.thread)
@@ -326,11 +336,10 @@ class Board:
         if known.posting:
             known = await _lost(subscription, known, save_cursor)
         if known.message or not known.lost or deployment.final:
+            _may_be_posted(known)
             card = self._card(subscription, snapshot, deployment)
-            remark = POSTED_ANEW if known.lost else ""
-            message = render_card(card, remark=remark)
-            if known.lost < 2 or known.message:
-                known = await self._channel.shown(subscription, known, message, save_cursor)
+            message = render_card(card, remark=POSTED_ANEW if known.lost else "")
+            known = await self._channel.shown(subscription, known, message, save_cursor)
         if not known.gone:
             await self._tell(subscription, snapshot, deployment, known, save_cursor)
         return ()
@@ -359,6 +368,7 @@ class Board:
             tail = deployment.log_tail or await self._tail(deployment)
             card = self._card(subscription, snapshot, deployment)
             message = render_failure(card, failure_of(deployment, history[at], tail))
+            await self._channel.ready(subscription)
             await save_cursor(replace(known, said=at + 1).cursor())
             try:
                 await self._channel.add(subscription, known, message)
@@ -379,6 +389,15 @@ async def _lost(
     known = replace(known, posting=False, lost=known.lost + 1)
     await save_cursor(known.cursor())
     return known
+
+
+def _may_be_posted(known: MessageCursor) -> None:
+    """Raise Rejected if posting it once more could fill the channel."""
+    if not known.message and known.lost >= MOST_POSTS:
+        raise Rejected(
+            f"{DISCORD} did not confirm {known.lost} postings of this message, so it is not posted"
+            " again: look in the channel whether it is there"
+        )
 
 
 def _newer(subscription: Subscription, snapshot: Snapshot, deployment: Deployment) -> str | None:

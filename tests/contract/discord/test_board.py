@@ -1,8 +1,10 @@
 """One message a deployment, over real HTTP: posted once, edited, and never posted twice."""
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -187,18 +189,44 @@ async def test_its_outcome_is_told_in_a_message_that_says_so(stage: Stage) -> No
     assert POSTED_ANEW in message.embed["description"]
 
 
-async def test_an_outcome_that_was_not_confirmed_either_is_not_posted_a_third_time(
-    stage: Stage,
-) -> None:
-    for states in ((W,), (W, D)):
+async def test_after_three_postings_that_were_not_confirmed_none_is_made(stage: Stage) -> None:
+    for states in ((W,), (W, D), (W, D)):
         stage.discord.answers.append((502, {}, ""))
         with pytest.raises(Unanswered):
             await stage.publish(*states)
 
-    await stage.publish(W, D)
+    with pytest.raises(Rejected, match="look in the channel"):
+        await stage.publish(W, D)
 
     assert stage.discord.shown(HOOK) == []
-    assert [one.status for one in stage.discord.asked] == [502, 502]
+    assert [one.status for one in stage.discord.asked] == [502, 502, 502]
+
+
+async def test_a_process_that_dies_while_it_waits_for_its_turn_has_posted_nothing(
+    stage: Stage,
+) -> None:
+    said = {"message": "You are being rate limited.", "retry_after": 3.0, "global": False}
+    stage.discord.answers.append((429, {}, said))
+    with pytest.raises(Unreachable):
+        await stage.publish(W)
+    began = len(stage.saved)
+    waiting = asyncio.Event()
+
+    async def hang(_seconds: float) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    stage.client._sleep = hang
+    dying = asyncio.create_task(stage.publish(W))
+    await waiting.wait()
+    dying.cancel()
+    with suppress(asyncio.CancelledError):
+        await dying
+
+    assert stage.saved[began:] == []
+    stage.opened()
+    await stage.publish(W)
+    assert len(stage.discord.shown(HOOK)) == 1
 
 
 @pytest.mark.parametrize(
