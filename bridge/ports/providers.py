@@ -1,11 +1,11 @@
 """Providers: the record by which a Git host, a backend or a chat describes itself."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bridge.core.errors import Rejected
+from bridge.core.errors import BridgeError, Rejected
 from bridge.core.events import Sender
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.figures import Observe
@@ -307,6 +307,8 @@ class ChatProvider:
         channel_names: the channels that rules may name, given its settings; None for any.
         open: returns the chat, ready to run; sends nothing yet.
         tells: returns where to publish changes that were made outside the chat.
+        asks: asks the chat for every channel that the settings name; returns why each can't be
+            written to, None if it can. None if the chat can't be asked.
         manifest: how to register the bridge there; None if that is unnecessary.
     """
 
@@ -325,6 +327,7 @@ class ChatProvider:
     channel_names: Callable[[Any], Collection[str] | None] = any_channel
     open: "Callable[[Any, ChatParts], Chat]"
     tells: "Callable[[Any, ChannelBook, Audited], Sequence[Subscription]]"
+    asks: "Callable[[Any], Awaitable[Mapping[str, BridgeError | None]]] | None" = None
     manifest: ChatManifest | None = None
 
     def variable(self, setting: str) -> str:

@@ -39,6 +39,22 @@ def channels_of(settings: Settings, book: ChannelBook) -> Channels:
     return Channels(book, DEFAULT if settings.webhook is not None else "")
 
 
+async def asked(settings: Settings) -> dict[str, BridgeError | None]:
+    """Ask Discord for each webhook; return why it can't be used, None if it can."""
+    client = DiscordClient(settings.api_url)
+    found: dict[str, BridgeError | None] = {}
+    try:
+        for name, webhook in settings.named().items():
+            try:
+                await client.about(webhook)
+                found[name] = None
+            except BridgeError as error:
+                found[name] = error
+    finally:
+        await client.close()
+    return found
+
+
 class Discord:
     """Discord, as the composition root uses it: written to, and never heard."""
 

@@ -1,6 +1,6 @@
 """Discord's record: what the rest of the bridge needs to know of it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bridge.ports.providers import ChannelBook, ChannelsOf, ChatProvider
@@ -8,6 +8,7 @@ from bridge.ports.providers import ChannelBook, ChannelsOf, ChatProvider
 if TYPE_CHECKING:
     from bridge.chats.discord.opening import Discord as RunningDiscord
     from bridge.chats.discord.settings import Discord
+    from bridge.core.errors import BridgeError
     from bridge.ports.chats import ChatParts
     from bridge.ports.outcomes import Audited, Subscription
 
@@ -39,6 +40,12 @@ def _open(settings: "Discord", parts: "ChatParts") -> "RunningDiscord":
     return RunningDiscord(settings, parts)
 
 
+async def _asks(settings: "Discord") -> "Mapping[str, BridgeError | None]":
+    from bridge.chats.discord.opening import asked
+
+    return await asked(settings)
+
+
 def _tells(settings: "Discord", book: ChannelBook, note: "Audited") -> "Sequence[Subscription]":
     from bridge.chats.discord.board import ChangePlans
     from bridge.chats.discord.opening import channels_of
@@ -58,4 +65,5 @@ DISCORD = ChatProvider(
     channel_names=_channel_names,
     open=_open,
     tells=_tells,
+    asks=_asks,
 )
