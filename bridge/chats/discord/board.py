@@ -246,10 +246,14 @@ class Channel:
             webhook=webhook.id,
             message=str(made["id"]),
             thread=thread,
-            link=await self._link_of(webhook, made),
+            link="",
+            posting=False,
             shows=message.hash,
         )
-        await save_cursor(known.cursor())
+        await save_cursor(known.cursor())  # at once: until then it counts as not confirmed
+        if link := await self._link_of(webhook, made):
+            known = replace(known, link=link)
+            await save_cursor(known.cursor())
         return known
 
     async def _post(
@@ -386,7 +390,7 @@ async def _lost(
         "discord did not confirm a message: it is not posted again, so none is there twice",
         extra={"target": subscription.id},
     )
-    known = replace(known, posting=False, lost=known.lost + 1)
+    known = replace(known, message="", shows="", posting=False, lost=known.lost + 1)
     await save_cursor(known.cursor())
     return known
 

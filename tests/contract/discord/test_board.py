@@ -392,6 +392,40 @@ async def test_through_a_new_webhook_the_newest_state_is_posted_anew(stage: Stag
     assert len(stage.discord.shown(HOOK)) == 1
 
 
+async def test_through_a_new_webhook_nothing_is_posted_twice_either(stage: Stage) -> None:
+    await stage.publish(W)
+    stage.id = "600000000000000002"
+    stage.discord.webhook(stage.id)
+    stage.opened()
+    stage.discord.answers.append((502, {}, ""))
+    with pytest.raises(Unanswered):
+        await stage.publish(W, A)
+
+    await stage.publish(W, A, R)
+    assert stage.discord.shown(stage.id) == []
+    await stage.publish(W, A, R, D)
+
+    (message,) = stage.discord.shown(stage.id)
+    assert POSTED_ANEW in message.embed["description"]
+
+
+async def test_a_process_that_dies_while_it_asks_for_the_link_knows_its_message(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(_webhook: Webhook) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(stage.channel, "learn", dies)
+    with pytest.raises(asyncio.CancelledError):
+        await stage.publish(W)
+    stage.opened()
+
+    await stage.publish(W, A)
+
+    (message,) = stage.discord.shown(HOOK)
+    assert len(message.edits) == 1
+
+
 async def test_a_name_that_is_no_longer_set_is_told(stage: Stage) -> None:
     planned = stage.planned(deployment(1))
     stage.webhooks.clear()
