@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import bridge.core
+from tests.worlds.rows import each_row
 
 PACKAGE = Path(bridge.__file__).parent
 ADAPTERS = {"githosts", "backends", "chats", "storage", "durable"}
@@ -306,7 +307,7 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
     assert named_on_the_map(bridge.core.__doc__ or "") == there - {"__init__"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("module", "source", "why"),
     [
         ("bridge.core.events", "from bridge.ports import Inbox", "core does not see ports"),
@@ -374,7 +375,7 @@ def test_what_the_plan_has_is_left_alone(module: str, source: str) -> None:
     assert list(against_the_plan(module, source)) == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     "source",
     [
         "import asyncio", "import time", "from random import choice", "import secrets",

@@ -22,6 +22,7 @@ from bridge.ports.providers import BackendProvider, BackendServer, ChatProvider,
 from bridge.settings import Settings
 from bridge.settings.reading import variables
 from tests.unit.test_architecture import modules
+from tests.worlds.rows import each_row
 
 ROOT = Path(bridge.__file__).parents[1]
 
@@ -136,7 +137,7 @@ def test_no_module_outside_a_provider_s_folder_names_it() -> None:
     assert found == [], "ask its record instead (HOSTS, BACKENDS, CHATS)"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("allowed", "words"),
     [(one, HOSTS_AND_CHATS) for one in MAY_NAME] + [(one, DEPLOYING) for one in MAY_NAME_A_BACKEND],
 )
@@ -146,7 +147,7 @@ def test_only_modules_that_need_it_may_name_a_provider(allowed: str, words: set[
     assert any(any(naming(source, words)) for source in those)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "planted",
     [
         'if host == "github":\n    pass',
@@ -252,7 +253,7 @@ PAYLOADS = [
 """Recorded webhooks; a form is told by its header alone."""
 
 
-@pytest.mark.parametrize("file", PAYLOADS, ids=lambda file: f"{file.parent.name}/{file.stem}")
+@each_row("file", PAYLOADS, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_a_recorded_body_looks_most_like_its_own_host_s(file: Path) -> None:
     _, headers, body = split_request(file.read_bytes())
     told = json.loads(body)

@@ -2,12 +2,11 @@
 
 import time
 
-import pytest
-
 from bridge.core.log_text import redact
+from tests.worlds.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "shown"),
     [
         ("NPM_TOKEN=abc123 next", "NPM_TOKEN=*** next"),
@@ -34,7 +33,7 @@ def test_a_secret_is_hidden(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "error: unexpected token: ';' in line 3",
@@ -49,7 +48,7 @@ def test_what_is_no_secret_stays(text: str) -> None:
     assert redact(text) == text
 
 
-@pytest.mark.parametrize(
+@each_row(
     "piece",
     [
         *("eyJ-", "eyJaaaaaaaaaa.", "a-", "token", "token_", "password: ", "a://", "bearer "),

@@ -15,9 +15,10 @@ from bridge.embedded.building.logs import (
     strip_credentials,
     tail,
 )
+from tests.worlds.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "shown"),
     [
         ("clone https://ada:t0ken@host/r.git", "clone https://***@host/r.git"),

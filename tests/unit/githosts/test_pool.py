@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.githosts.pool import Bounds, Pool, TooLong
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 
 
 @dataclass(eq=False)

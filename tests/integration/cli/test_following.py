@@ -13,7 +13,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings
-from tests.unit.cli.conftest import SHA, WEB, Cli
+from tests.worlds.cli import SHA, WEB, Cli
 
 FIRST = Deployment(
     id="0000000000000001.app_web",

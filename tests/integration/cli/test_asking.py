@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bridge.core.events import Action, parse_command
-from tests.unit.cli.conftest import GUID, Cli
+from tests.worlds.cli import GUID, Cli
 
 
 def newest(cli: Cli):

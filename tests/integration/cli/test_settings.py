@@ -13,7 +13,7 @@ from bridge.cli.root import app
 from bridge.core.errors import Rejected
 from bridge.core.log_text import STEERING
 from bridge.settings import Settings, access_of, fields, is_secret, read_settings, variables
-from tests.unit.cli.conftest import Cli
+from tests.worlds.cli import Cli
 
 SECRETS = [
     "BRIDGE_GITHUB_WEBHOOK_SECRETS",

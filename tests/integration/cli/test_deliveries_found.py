@@ -16,7 +16,7 @@ from bridge.core.refused import refused_webhook
 from bridge.githosts import HOSTS
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import Outcome, PushSeen
-from tests.unit.cli.conftest import GUID, RECEIVED, SHA, Cli, push
+from tests.worlds.cli import GUID, RECEIVED, SHA, Cli, push
 
 DEPLOYMENT = "0000000000000001.app_web"
 GONE = "fatal: repository not found"

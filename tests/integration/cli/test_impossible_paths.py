@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bridge.cli.root import app
-from tests.unit.cli.conftest import Cli
+from tests.worlds.cli import Cli
 
 LONG = "x" * 300
 IMPOSSIBLE = [LONG, f"/{LONG}", f"./{LONG}/y", "/" + "d/" * 3000, "~nobody-here/x", "loop/x"]

@@ -11,7 +11,7 @@ from bridge.pipeline.app_reading import NOTED, Trouble, read_troubles, troubles_
 from bridge.pipeline.catalog import Catalog
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import FakeBackend, ManualClock, app
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 
 WHY = "dokploy can't be reached: ConnectError"
 

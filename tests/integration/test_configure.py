@@ -27,7 +27,7 @@ from bridge.ports.outcomes import BEGUN, Audited, Outcome, Subscription, about_c
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
 from tests.fakes.journey import ManualClock, deployment
-from tests.unit.embedded.support import Maker, maker_of, until
+from tests.worlds.embedded import Maker, maker_of, until
 
 BY = "cli: ada"
 GIT = GitSource(url="https://example.com/a.git", branch="main", watch_paths=("web/**",))

@@ -14,7 +14,7 @@ import pytest
 from bridge.backends import BACKENDS
 from bridge.cli import checking
 from bridge.settings import read_settings
-from tests.unit.cli.conftest import Cli
+from tests.worlds.cli import Cli
 
 
 class Silent:

@@ -12,7 +12,7 @@ from bridge.ports.inbox import NewDelivery
 from bridge.ports.outcomes import Outcome
 from tests.scenes.terminal import push as scene
 from tests.scenes.terminal import shown
-from tests.unit.cli.conftest import DOCS, GUID, SHA, WEB, Cli
+from tests.worlds.cli import DOCS, GUID, SHA, WEB, Cli
 
 
 def test_deliveries_have_the_promised_fields(filled: Cli) -> None:

@@ -16,7 +16,7 @@ from bridge.core.lifecycle import State
 from bridge.ports.backends import BackendDeployment, Progress
 from bridge.settings import read_settings
 from tests.fakes.journey import FakeBackend, ManualClock, app
-from tests.unit.cli.conftest import WEB, Cli
+from tests.worlds.cli import WEB, Cli
 
 LOG = [f"step {number}" for number in range(1, 6)]
 

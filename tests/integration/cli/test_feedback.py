@@ -6,7 +6,7 @@ from bridge.app.storage import Stores
 from bridge.cli.show import shrunk
 from bridge.core.configuration.difference import Changed
 from bridge.ports.outcomes import Audited, Subscription, about_deployment
-from tests.unit.cli.conftest import RECEIVED, Cli
+from tests.worlds.cli import RECEIVED, Cli
 
 DEPLOYMENT = "0000000000000001.app_web"
 

@@ -29,8 +29,8 @@ from tests.fakes.journey import (
     journal_in_memory,
     push,
 )
-from tests.unit.embedded.support import until
 from tests.worlds.deliveries import PATIENCE, Desk
+from tests.worlds.embedded import until
 
 
 async def test_a_poison_one_is_tried_again_ever_later_then_parked_and_blocks_nobody(

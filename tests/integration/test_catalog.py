@@ -12,7 +12,7 @@ from bridge.core.events import Repository
 from bridge.pipeline.catalog import SELDOM, TROUBLE_PAUSE, Catalog
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import FakeBackend, ManualClock, app
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 
 AWAY = Unreachable("dokploy", "ConnectError")
 MONO = Repository("github", "4711", "my-org/mono")

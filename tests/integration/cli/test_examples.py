@@ -9,7 +9,7 @@ import typer
 
 from bridge.cli.completing import complete_app
 from bridge.cli.root import EXAMPLES, app, commands
-from tests.unit.cli.conftest import Cli
+from tests.worlds.cli import Cli
 
 ROOT = Path(__file__).parents[3]
 TREE = typer.main.get_command(app)

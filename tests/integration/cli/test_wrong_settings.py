@@ -9,8 +9,8 @@ import yaml
 
 from bridge.core.errors import Rejected
 from bridge.settings import Settings, fields, is_secret, read_settings, variables
-from tests.unit.cli.conftest import Cli
 from tests.unit.test_readme import SETTINGS
+from tests.worlds.cli import Cli
 
 SECRET = "hunter2"
 KEY = {"BRIDGE_GITHUB_APP_ID": "1"}

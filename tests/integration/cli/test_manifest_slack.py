@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bridge.chats.slack.manifest import MORE_SCOPES, slack_manifest
-from tests.unit.cli.conftest import Cli
+from tests.worlds.cli import Cli
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = ROOT / "tests/fixtures/slack/manifest.schema.v2.json"

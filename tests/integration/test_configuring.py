@@ -24,8 +24,9 @@ from bridge.ports.outcomes import DONE, WAITS, Audited
 from bridge.storage.inbox.batches import PackedBody, pack
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal
-from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock, journal_in_memory
-from tests.unit.embedded.support import Maker, maker_of
+from tests.fakes.journey import Death, KeptSteps, Lifetime, ManualClock
+from tests.worlds.embedded import Maker, maker_of
+from tests.worlds.journal import journal_in_memory
 
 GIT = GitSource(url="https://example.com/a.git", branch="main")
 DEV = WantedSource(None, {"branch": "dev"})

@@ -4,7 +4,7 @@ import pytest
 
 from bridge.core.apps import App
 from bridge.core.lifecycle import State
-from tests.unit.cli.conftest import DOCS, WEB, Cli
+from tests.worlds.cli import DOCS, WEB, Cli
 
 DEPLOYMENT = "0000000000000001.app_web"
 TAIL = "#4 [3/3] RUN make\n  make: *** no rule to make target"

@@ -8,7 +8,7 @@ from bridge.core.errors import Unreachable
 from bridge.pipeline.leader import SECONDS, Lead
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 
 
 async def test_one_has_the_turn_as_long_as_it_asks_and_then_another(

@@ -27,7 +27,7 @@ from bridge.ports.outcomes import WAITS
 from bridge.storage.journal import SqlJournal
 from bridge.storage.seal import FernetSeal, NoSeal, key_in
 from tests.fakes.journey import ManualClock
-from tests.unit.embedded.support import Maker, maker_of
+from tests.worlds.embedded import Maker, maker_of
 
 BY = "cli: ada"
 SECRET = "hunter2 of the tests"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.conftest import Cli
+from tests.worlds.cli import Cli
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from bridge.core.events import Ignored
 from bridge.pipeline.decide import DEPLOYMENT_FLOW
 from bridge.ports.inbox import Delivery, DeliveryState
 from tests.fakes.journey import FakeFlows, deployment, push
-from tests.unit.embedded.support import until
 from tests.worlds.deliveries import PATIENCE, Desk
+from tests.worlds.embedded import until
 
 
 async def ended(running: "asyncio.Task[None]") -> None:

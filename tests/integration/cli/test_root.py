@@ -12,7 +12,7 @@ from bridge import __version__
 from bridge.cli.root import app
 from bridge.cli.using import exit_code_of
 from bridge.core.errors import BadSignature, NotFound, Refused, Rejected, Unanswered, Unreachable
-from tests.unit.cli.conftest import Cli
+from tests.worlds.cli import Cli
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = [

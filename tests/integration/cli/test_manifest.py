@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bridge.cli import show
-from tests.unit.cli.conftest import Cli
+from tests.worlds.cli import Cli
 
 
 def test_the_manifest_leads_to_the_bridge(cli: Cli) -> None:

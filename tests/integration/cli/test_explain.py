@@ -13,7 +13,7 @@ from bridge.cli.what_if import parse_payload
 from bridge.core.errors import Rejected
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
-from tests.unit.cli.conftest import DOCS, GUID, RECEIVED, WEB, Cli, push
+from tests.worlds.cli import DOCS, GUID, RECEIVED, WEB, Cli, push
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 TWO_FILES = str(FIXTURES / "github" / "push__two_files.http")
