@@ -25,9 +25,9 @@ from tests.fakes.journey import (
     FakeHost,
     ManualClock,
     delivery,
-    journal_in_memory,
     push,
 )
+from tests.worlds.journal import journal_in_memory
 
 DEV = Ref(RefKind.BRANCH, "dev")
 TAG = Ref(RefKind.TAG, "v1.0.0")

@@ -21,7 +21,7 @@ from bridge.githosts import HOSTS
 from bridge.ports.providers import BackendProvider, BackendServer, ChatProvider, Provider
 from bridge.settings import Settings
 from bridge.settings.reading import variables
-from tests.unit.test_architecture import modules
+from tests.unit.test_architecture import modules, parsed
 from tests.worlds.rows import each_row
 
 ROOT = Path(bridge.__file__).parents[1]
@@ -81,11 +81,23 @@ MAY_NAME_A_BACKEND = {
 
 def naming(source: str, words: Collection[str] = HOSTS_AND_CHATS) -> Iterator[tuple[int, str]]:
     """Every place of a source that names a provider, but for comments and docstrings."""
-    for node in ast.walk(_without_docstrings(source)):
-        for text in _texts(node):
-            said = OUR_OWN_NAME.sub("", text.lower())
-            if any(word in said for word in words):
-                yield getattr(node, "lineno", 0), text
+    for line, text in _said(source):
+        said = OUR_OWN_NAME.sub("", text.lower())
+        if any(word in said for word in words):
+            yield line, text
+
+
+@cache
+def _said(source: str) -> tuple[tuple[int, str], ...]:
+    """Every name and text of a source with its line, but for texts that stand alone."""
+    found: list[tuple[int, str]] = []
+    nodes: list[ast.AST] = [parsed(source)]
+    while nodes:
+        node = nodes.pop()
+        if not _is_docstring(node):
+            found += ((getattr(node, "lineno", 0), text) for text in _texts(node))
+            nodes += ast.iter_child_nodes(node)
+    return tuple(found)
 
 
 def _texts(node: ast.AST) -> Iterator[str]:
@@ -95,17 +107,6 @@ def _texts(node: ast.AST) -> Iterator[str]:
     for field in ("id", "attr", "arg", "name", "asname", "module"):
         if isinstance(found := getattr(node, field, None), str):
             yield found
-
-
-@cache
-def _without_docstrings(source: str) -> ast.Module:
-    """The tree of a source, with all texts taken out that stand alone, as docstrings do."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [one for one in body if not _is_docstring(one)] or [ast.Pass()]  # type: ignore[attr-defined]
-    return tree
 
 
 def _is_docstring(node: ast.AST) -> bool:

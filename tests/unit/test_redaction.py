@@ -58,6 +58,6 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_a_log_that_is_made_to_hold_it_up_does_not(piece: str) -> None:
     """Whoever can push can print anything while it is built, and all else waits meanwhile."""
     text = piece * (200_000 // len(piece))
-    began = time.perf_counter()
+    began = time.process_time()
     redact(text)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

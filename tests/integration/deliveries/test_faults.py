@@ -26,11 +26,11 @@ from tests.fakes.journey import (
     ManualClock,
     app,
     deployment,
-    journal_in_memory,
     push,
 )
 from tests.worlds.deliveries import PATIENCE, Desk
 from tests.worlds.embedded import until
+from tests.worlds.journal import journal_in_memory
 
 
 async def test_a_poison_one_is_tried_again_ever_later_then_parked_and_blocks_nobody(

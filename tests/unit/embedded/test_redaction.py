@@ -36,9 +36,9 @@ def test_addresses_lose_their_credentials(text: str, shown: str) -> None:
 @pytest.mark.parametrize("piece", ["a", "a+", "a://", "a://b"])
 def test_a_long_line_that_a_build_prints_holds_nothing_up(piece: str) -> None:
     text = piece * (200_000 // len(piece))
-    began = time.perf_counter()
+    began = time.process_time()
     strip_credentials(text)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_plain_values_stay_readable() -> None:
