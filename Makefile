@@ -14,7 +14,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test unit cover check format bench bench-peers chaos requirements clean
+.PHONY: help demo run test unit integration cover check format bench bench-peers chaos requirements clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +34,12 @@ test: $(DEVELOPMENT) ## Run all tests
 unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal
 
-cover: $(DEVELOPMENT) ## Measure which lines and branches the unit and contract tests reach
-	$(BIN)/python -m pytest tests/unit tests/contract -n 2 --dist=loadfile \
+integration: $(DEVELOPMENT) ## Run the tests of several parts in one process
+	$(BIN)/python -m pytest tests/integration -m "not slow" --hypothesis-profile=quick -n 2 \
+		--dist=loadfile
+
+cover: $(DEVELOPMENT) ## Measure which lines and branches the tests in one process reach
+	$(BIN)/python -m pytest tests/unit tests/integration tests/contract -n 2 --dist=loadfile \
 		--cov=bridge --cov-branch --cov-report=term:skip-covered
 
 check: $(DEVELOPMENT) ## Check format, lint and types

@@ -11,6 +11,7 @@ from bridge.core.errors import Rejected
 from bridge.settings import Settings, fields, is_secret, read_settings, variables
 from tests.unit.test_readme import SETTINGS
 from tests.worlds.cli import Cli
+from tests.worlds.rows import each_row
 
 SECRET = "hunter2"
 KEY = {"BRIDGE_GITHUB_APP_ID": "1"}
@@ -77,8 +78,8 @@ def variable_of(path: tuple[str, ...]) -> str:
     return f"BRIDGE_{'_'.join(path).upper()}"
 
 
-@pytest.mark.parametrize(("path", "field"), [one for one in ALL if one.id not in ANYTHING])
-@pytest.mark.parametrize("by_file", [False, True])
+@each_row(("path", "field"), [one for one in ALL if one.id not in ANYTHING])
+@each_row("by_file", [False, True])
 def test_a_wrong_variable_is_told_by_its_name(
     cli: Cli, path: tuple[str, ...], field: Any, by_file: bool
 ) -> None:
@@ -110,7 +111,7 @@ def in_the_file() -> Iterator[Any]:
                 yield pytest.param(path, field, value, id=f"{name}-{value}")
 
 
-@pytest.mark.parametrize(("path", "field", "value"), list(in_the_file()))
+@each_row(("path", "field", "value"), list(in_the_file()))
 def test_what_is_wrong_in_the_file_is_told_by_its_key(
     cli: Cli, path: tuple[str, ...], field: Any, value: str
 ) -> None:
@@ -156,8 +157,8 @@ def test_an_empty_variable_leaves_the_file_alone(cli: Cli) -> None:
 LISTS = [path for path, field in fields(Settings) if "tuple" in str(field.annotation)]
 
 
-@pytest.mark.parametrize("path", LISTS, ids=".".join)
-@pytest.mark.parametrize("word", ["none", " None "])
+@each_row("path", LISTS, ids=".".join)
+@each_row("word", ["none", " None "])
 def test_none_is_the_list_of_nothing(path: tuple[str, ...], word: str) -> None:
     found: Any = read_settings(None, {variable_of(path): word})
 
@@ -166,7 +167,7 @@ def test_none_is_the_list_of_nothing(path: tuple[str, ...], word: str) -> None:
     assert found == ()
 
 
-@pytest.mark.parametrize("path", LISTS, ids=".".join)
+@each_row("path", LISTS, ids=".".join)
 def test_a_list_without_an_entry_is_refused(cli: Cli, path: tuple[str, ...]) -> None:
     told = cli("config", "check", code=2, **{variable_of(path): " , ,"}).stderr
 
@@ -176,7 +177,7 @@ def test_a_list_without_an_entry_is_refused(cli: Cli, path: tuple[str, ...]) -> 
 HOLD_SECRETS = [path for path, field in fields(Settings) if is_secret(field)]
 
 
-@pytest.mark.parametrize("path", HOLD_SECRETS, ids=".".join)
+@each_row("path", HOLD_SECRETS, ids=".".join)
 def test_no_secret_is_the_word_none(cli: Cli, path: tuple[str, ...]) -> None:
     several = path in LISTS
     value = f"{'k' * 40},none" if several else "none"
@@ -186,8 +187,8 @@ def test_no_secret_is_the_word_none(cli: Cli, path: tuple[str, ...]) -> None:
     assert variable_of(path) in told
 
 
-@pytest.mark.parametrize("setting", ["github.webhook_secrets", "gitlab.webhook_tokens"])
-@pytest.mark.parametrize("begin", ["ghp_", "github_pat_", "ghs_", "glpat-", "xoxb-"])
+@each_row("setting", ["github.webhook_secrets", "gitlab.webhook_tokens"])
+@each_row("begin", ["ghp_", "github_pat_", "ghs_", "glpat-", "xoxb-"])
 def test_a_token_is_no_secret_of_a_webhook(cli: Cli, setting: str, begin: str) -> None:
     variable = variable_of(tuple(setting.split(".")))
     given = {variable: f"{'k' * 40},{begin}{SECRET}"}
@@ -198,8 +199,8 @@ def test_a_token_is_no_secret_of_a_webhook(cli: Cli, setting: str, begin: str) -
     assert SECRET not in told
 
 
-@pytest.mark.parametrize("name", sorted(variables()))
-@pytest.mark.parametrize("command", [["config", "check"], ["serve"]])
+@each_row("name", sorted(variables()))
+@each_row("command", [["config", "check"], ["serve"]])
 def test_a_setting_is_not_given_directly_and_by_a_file(
     cli: Cli, name: str, command: list[str]
 ) -> None:
@@ -211,9 +212,7 @@ def test_a_setting_is_not_given_directly_and_by_a_file(
     assert SECRET not in told
 
 
-@pytest.mark.parametrize(
-    ("one", "other"), [("BRIDGE_PORT", "PORT"), ("BRIDGE_DATABASE_URL", "DATABASE_URL")]
-)
+@each_row(("one", "other"), [("BRIDGE_PORT", "PORT"), ("BRIDGE_DATABASE_URL", "DATABASE_URL")])
 def test_two_names_of_a_setting_must_agree(cli: Cli, one: str, other: str) -> None:
     value = {"PORT": "8123", "DATABASE_URL": "postgres:///bridge"}[other]
 
@@ -236,7 +235,7 @@ def test_a_file_that_holds_nothing_is_told(cli: Cli) -> None:
 # ── backends ─────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given", "where"),
     [
         ({}, "the embedded backend"),
@@ -263,9 +262,7 @@ def test_the_check_says_what_serve_deploys_on(cli: Cli, given: dict[str, str], w
     assert ("embedded" in told) == (not read_settings(None, given).backends_set())
 
 
-@pytest.mark.parametrize(
-    "name", ["embedded", "dokploy", "Dokploy", "a b", "a/b", "", "a.b", "\u00e4", "a" * 64]
-)
+@each_row("name", ["embedded", "dokploy", "Dokploy", "a b", "a/b", "", "a.b", "\u00e4", "a" * 64])
 def test_a_backend_has_a_name_that_can_be_told_from_others(cli: Cli, name: str) -> None:
     backends = {name: {"url": "https://a.example.com", "api_key": SECRET}}
     Path("bridge.yaml").write_text(yaml.safe_dump({"backends": backends}))
@@ -277,7 +274,7 @@ def test_a_backend_has_a_name_that_can_be_told_from_others(cli: Cli, name: str) 
     assert SECRET not in told
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "named"),
     [
         ("dokploy: {api_key: hunter2}", ["BRIDGE_DOKPLOY_API_KEY", "BRIDGE_DOKPLOY_URL"]),
@@ -285,9 +282,7 @@ def test_a_backend_has_a_name_that_can_be_told_from_others(cli: Cli, name: str) 
         ("backends: {a: {read_retries: 1}}", ["backends.a.url"]),
     ],
 )
-@pytest.mark.parametrize(
-    "command", [["config", "check"], ["serve", "--port", "0"], ["provider", "accounts"]]
-)
+@each_row("command", [["config", "check"], ["serve", "--port", "0"], ["provider", "accounts"]])
 def test_a_dokploy_without_an_address_is_refused(
     cli: Cli, text: str, named: list[str], command: list[str]
 ) -> None:
@@ -318,8 +313,8 @@ NO_HOSTS = [
 ]
 
 
-@pytest.mark.parametrize(("value", "why"), NO_HOSTS)
-@pytest.mark.parametrize(
+@each_row(("value", "why"), NO_HOSTS)
+@each_row(
     ("command", "variable"),
     [
         (["config", "check"], "BRIDGE_HOST"),
@@ -342,7 +337,7 @@ def test_what_can_not_be_listened_on_is_told(
     assert len(told.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
+@each_row(
     "value",
     ["127.0.0.1", "0.0.0.0", "::", "::1", "fe80::1%eth0", "localhost", "my_host", "a-b.example.",
      "b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example"],
@@ -351,12 +346,12 @@ def test_what_can_be_listened_on_is_taken(cli: Cli, value: str) -> None:
     assert cli("config", "check", BRIDGE_HOST=value, BRIDGE_EMBEDDED_HOST=value).stdout == "ok\n"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     ["https://999.1.1.1", "https://d:99999", "https://d:0", "https://d:", "https://d:x",
      "https://[::1", "https://-", "https://a..b/api"],
 )  # fmt: skip
-@pytest.mark.parametrize("variable", [name for name in variables() if "_URL" in name])
+@each_row("variable", [name for name in variables() if "_URL" in name])
 def test_an_address_has_a_host_and_a_port_that_can_be(cli: Cli, variable: str, url: str) -> None:
     if variable.endswith("DATABASE_URL"):
         url = url.replace("https://", f"postgres://me:{SECRET}@")
@@ -369,7 +364,7 @@ def test_an_address_has_a_host_and_a_port_that_can_be(cli: Cli, variable: str, u
     assert SECRET not in told
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     ["postgres:///bridge", "postgresql://db", "postgres://u:p@h@db:5432/x?sslmode=require",
      "postgres://u@[::1]:5432,[::2]/x", "postgres://u:p@a:1,b:2/x", "postgres://u@%2Frun%2Fpg/x"],

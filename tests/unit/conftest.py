@@ -1,0 +1,31 @@
+"""What is pure starts no database, server or process: such a test belongs to another tier."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+IMPURE = {"sqlite3.connect", "socket.bind", "subprocess.Popen", "os.posix_spawn", "os.fork"}
+
+running: list[str] = []
+touched: list[str] = []
+
+
+def _watch(event: str, _: object) -> None:
+    if event in IMPURE and running:
+        touched.append(event)
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that touches what it may not; what it made of the refusal would tell less."""
+    running.append(item.nodeid)
+    touched.clear()
+    try:
+        yield
+    finally:
+        running.pop()
+    assert not touched, f"{touched[0]} in tests/unit: move the test to tests/integration"
