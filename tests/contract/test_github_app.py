@@ -183,7 +183,7 @@ async def test_comments_of_the_app_are_ours(
     [
         ({"app_id": 1}, "set BRIDGE_GITHUB_PRIVATE_KEY"),
         ({"private_key": SecretStr("a key")}, "set BRIDGE_GITHUB_APP_ID"),
-        ({"app_id": 1, "private_key": SecretStr("a secret key")}, "no RSA key in PEM"),
+        ({"app_id": 1, "private_key": SecretStr("a secret key")}, "not an RSA key in PEM"),
         ({"token": SecretStr("two words")}, "the token is empty or has characters"),
         ({"token": SecretStr("ä")}, "the token is empty or has characters"),
         ({"token": SecretStr("t"), "api_url": "ftp://x"}, "must look like https://"),

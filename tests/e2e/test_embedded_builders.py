@@ -162,7 +162,7 @@ async def test_an_image_must_be_an_image(tmp_path: Path, image: str) -> None:
         ended = await client.deployed(app["applicationId"])
 
     assert ended["status"] == "error"
-    assert "no name of an image" in ended["errorMessage"]
+    assert "not the name of an image" in ended["errorMessage"]
 
 
 async def test_nixpacks_gets_variables_by_name(tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ async def test_readyz_tells_insiders_alone_and_stays_ready(stage: Stage) -> None
 async def test_config_check_online_tries_the_backend(stage: Stage) -> None:
     well = await run(stage, "config", "check", "--online")
     assert (well.code, well.out) == (0, "ok\n")
-    assert "answers and takes the API key" in well.err
+    assert "answers and accepts the API key" in well.err
 
     key_disabled(stage.guard)
     refused = await run(stage, "config", "check", "--online", "--json")

@@ -367,7 +367,7 @@ async def test_an_app_that_is_gone_by_then_is_told_to_who_asked(
     woken()
     said = await both.slack.until(lambda: both.slack.ephemerals)
 
-    assert "there is no such app any more" in said[0]["text"]
+    assert "the app no longer exists" in said[0]["text"]
     assert "shop/web" in said[0]["text"]
     assert said[0]["user"] == "U0ADA"
 

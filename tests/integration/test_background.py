@@ -59,7 +59,7 @@ async def test_a_part_that_fails_while_it_is_stopped_says_so_and_ends_nothing_el
     await asyncio.sleep(0)
     assert not told.is_set()
     (record,) = caplog.records
-    assert record.message == "deliveries could not be stopped as it should"
+    assert record.message == "deliveries could not be stopped cleanly"
     assert record.exc_info
 
 

@@ -320,7 +320,7 @@ async def test_half_of_a_change_is_told_as_such_and_taken_back(
     assert note.outcome.startswith("HalfMade: only a part of the change of shop/web")
     undo = await configurer.plan_undo(app)
     assert undo.difference == (Changed("branch", "dev", "main"),)
-    assert undo.remarks == ("change 1 was never confirmed; this takes back what is there of it",)
+    assert undo.remarks == ("change 1 was never confirmed; this takes back the part that is there",)
 
 
 async def test_a_backend_that_restarts_in_the_middle_is_read_once_it_is_back(
@@ -475,7 +475,7 @@ async def test_names_that_no_shell_takes_are_told_once_they_are_set(
     names = ("A-B", "1C", "FINE")
     env = WantedVariables({"env": {name: f"{name}=1" for name in names}})
     plan = await configurer.plan(app, env)
-    assert plan.remarks[0].startswith("A-B, 1C are names that no shell takes ($NAME has letters,")
+    assert plan.remarks[0].startswith("A-B, 1C are names that no shell accepts ($NAME has letters,")
     assert plan.remarks[0].endswith("programs can read them, scripts can't")
 
     await configurer.apply(plan, by=BY)

@@ -283,8 +283,8 @@ async def test_what_somebody_else_changed_after_half_of_it_is_told_with_that_hal
     note = await stage.run()
 
     assert note.outcome.startswith(
-        "Overtaken: shop/web was changed by somebody else in between (watch_paths): branch is as"
-        " asked, and nothing more was written"
+        "Overtaken: shop/web was changed by somebody else in the meantime (watch_paths): branch is"
+        " as asked, and nothing more was written"
     )
 
 

@@ -11,13 +11,25 @@ from bridge.core.errors import BridgeError, NotFound, Refused, Unreachable
 from bridge.settings import read_settings
 
 PAGE = "<!doctype html><html>Welcome</html>"
+
+
+def many(small: str, count: int) -> str:
+    return "[" + f"{small}," * count + "0]"
+
+
 STRANGE: dict[str, tuple[int, str, dict[str, str], type[BridgeError], str]] = {
-    "a page": (200, PAGE, {}, Unreachable, "a web page came instead of JSON, of another server"),
-    "words": (200, "ok", {}, Unreachable, "something else came instead of JSON, of another"),
-    "404": (404, PAGE, {}, NotFound, "HTTP 404, which another server or a proxy may say; is its"),
-    "a gateway": (502, PAGE, {}, Unreachable, "HTTP 502 (Bad Gateway), most likely of a proxy"),
+    "a page": (200, PAGE, {}, Unreachable, "a web page came instead of JSON, from another server"),
+    "words": (200, "ok", {}, Unreachable, "something else came instead of JSON, from another"),
+    "404": (404, PAGE, {}, NotFound, "HTTP 404, which may come from another server or a proxy; is"),
+    "a gateway": (502, PAGE, {}, Unreachable, "HTTP 502 (Bad Gateway), most likely from a proxy"),
     "a bad redirect": (302, "", {"Location": "http://[::1"}, Refused, "it redirects "),
     "a login": (302, "", {"Location": "https://login.example/x"}, Refused, "it redirects /"),
+    # In memory each takes up to fifty times its bytes, and Python's lock while it is made.
+    "objects": (200, many("{}", 500_000), {}, Unreachable, "more than 200000 lists and objects"),
+    "lists": (200, many("[]", 500_000), {}, Unreachable, "more than 200000 lists and objects"),
+    "full objects": (200, many('{"a":1}', 60_000), {}, Unreachable, "more than 50000 objects"),
+    "numbers": (200, many("0", 1_100_000), {}, Unreachable, "about 1100000 values"),
+    "an error of objects": (500, many("{}", 500_000), {}, Unreachable, "more than 256 KiB"),
 }
 
 

@@ -119,7 +119,7 @@ async def test_where_the_journal_is_away_readyz_says_only_that(
 def test_the_command_line_says_whether_that_is_how_it_is_now() -> None:
     now = trouble_line(Trouble(WHY, 1000.0), 1180.0, running=True)
     assert now.startswith(f"warning: {WHY} (since ")
-    assert "3 min ago); what is asked for meanwhile waits" in now
+    assert "3 min ago); requests wait meanwhile" in now
 
     then = trouble_line(Trouble(WHY, 1000.0), 1180.0, running=False)
     assert then.endswith("3 min ago, when the bridge last ran)")

@@ -255,7 +255,7 @@ async def test_disconnecting_is_carried_out_with_the_rules(
 
 
 def test_what_another_release_kept_is_refused_without_repeating_it() -> None:
-    with pytest.raises(Rejected, match="can't be read by this release") as caught:
+    with pytest.raises(Rejected, match="this release can't read the record") as caught:
         read_undoing({"part": "moon", "secret": SECRET})
 
     assert SECRET not in repr(caught.value)
@@ -303,7 +303,7 @@ async def test_the_row_says_whether_an_interrupted_change_was_made(
 
     assert {one.field for one in plan.difference} == {"env.KEY", "env.OTHER"}
     assert plan.undoes == 2
-    assert plan.remarks == ("change 2 was never confirmed; this takes back what is there of it",)
+    assert plan.remarks == ("change 2 was never confirmed; this takes back the part that is there",)
     found = await configurer.apply(plan, by=BY)
     assert found.saved.environment == before.saved.environment
     assert found.saved.provider == DOCKER.model_copy(update={"image": "web:2"})

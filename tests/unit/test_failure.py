@@ -110,7 +110,7 @@ def test_an_error_that_only_points_to_the_log_is_no_reason() -> None:
     gone = "fatal: Remote branch gone not found in upstream origin"
 
     assert failure_in(log, pointing).reason == gone
-    moved = f"{pointing}. Where they tell of error 301, the repository has moved"
+    moved = f"{pointing}. If they name error 301, the repository has moved"
     assert failure_in(log.replace(pointing, moved), moved).reason == gone
 
 

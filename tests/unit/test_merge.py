@@ -196,7 +196,7 @@ def test_a_value_that_another_source_had_stored_is_shown_where_it_is_lost() -> N
 def test_another_kind_of_source_needs_all_its_fields() -> None:
     with pytest.raises(Rejected, match="needs owner, provider_id, project_id, path too"):
         merge(configured(), source(SourceType.GITLAB, repository="mono", branch="main"))
-    with pytest.raises(Rejected, match="say which kind"):
+    with pytest.raises(Rejected, match="name its kind"):
         merge(configured(None), source(branch="main"))
 
 
@@ -506,7 +506,7 @@ def test_images_are_images(image: str) -> None:
         ("branches", "release~*", "no branch has `~` in its name"),
         ("branch", "refs/heads/main", "write 'main'"),
         ("branch", "a..b", "can't be a branch"),
-        ("versions", ">2 <1", "no version is in it"),
+        ("versions", ">2 <1", "it contains no version"),
     ],
 )
 def test_what_no_push_could_ever_match_is_not_saved(field: str, value: str, words: str) -> None:

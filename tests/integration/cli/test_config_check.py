@@ -144,7 +144,7 @@ def test_a_credential_for_a_host_is_checked(cli: Cli, given: dict[str, str], why
     [
         ({"PORT": "8090"}, "embedded.port: 8090 is the port of the bridge itself"),
         ({"PORT": "8091"}, "embedded.sites_port: 8091 is the port of the bridge itself"),
-        ({"BRIDGE_EMBEDDED_PORT": "65535"}, "the sites get the next one, which is none"),
+        ({"BRIDGE_EMBEDDED_PORT": "65535"}, "there is no next one for the sites"),
         ({"PORT": "7", "BRIDGE_EMBEDDED_SITES_PORT": "7"}, "with BRIDGE_EMBEDDED_SITES_PORT"),
     ],
 )
@@ -162,9 +162,9 @@ def test_a_check_says_how_slack_is_heard_and_what_is_missing(cli: Cli) -> None:
     heard = cli("config", "check", code=0, BRIDGE_ACCESS=everyone, **token, **both).stderr
 
     assert "slack" not in none
-    assert "slack can't be heard: set BRIDGE_SLACK_SIGNING_SECRET" in deaf
+    assert "slack requests can't be received: set BRIDGE_SLACK_SIGNING_SECRET" in deaf
     assert "nobody may do anything by slack" in deaf
-    assert heard.splitlines()[-1] == "slack is heard by HTTP and Socket Mode"
+    assert heard.splitlines()[-1] == "slack requests are received by HTTP and Socket Mode"
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,12 @@ def test_all_that_is_wrong_is_told_at_once(cli: Cli) -> None:
     [
         ("GITHUB_WEBHOOK_SECRETS", "github.webhook_secrets", "Q" * 15, "`openssl rand -hex 32`"),
         ("GITLAB_WEBHOOK_TOKENS", "gitlab.webhook_tokens", "Q", "`openssl rand -hex 32`"),
-        ("GITLAB_SIGNING_TOKENS", "gitlab.signing_tokens", "whsec_QQQQ", "GitLab make a new one"),
+        (
+            "GITLAB_SIGNING_TOKENS",
+            "gitlab.signing_tokens",
+            "whsec_QQQQ",
+            "GitLab generate a new one",
+        ),
     ],
 )
 def test_a_short_secret_of_a_webhook_is_warned_of_and_goes_on_to_work(

@@ -108,7 +108,7 @@ def test_a_single_one_tells_as_much(busy: Cli) -> None:
         (["--repo", ""], 2, "--repo is empty"),
         (["--app", ""], 4, "there is no app ''"),
         (["--app", "nope"], 4, "there is no app 'nope'"),
-        (["--refused", "--failed"], 2, "with --refused go only --since, --limit and --json"),
+        (["--refused", "--failed"], 2, "--refused takes only --since, --limit and --json"),
     ],
 )
 def test_what_can_not_be_looked_for_is_said(
@@ -153,7 +153,7 @@ def test_why_tells_of_refusals_of_the_hosts_that_an_app_waits_for(filled: Cli) -
 
     filled.with_stores(refuse_ours)
     said = filled("why", "web", "f" * 40, code=4).stderr
-    assert "no delivery has brought commit " + "f" * 40 in said
+    assert "no delivery has contained commit " + "f" * 40 in said
     assert "3 webhooks were refused in the last 7 days" in said
     assert "3 webhooks were refused" in filled("why", "web").stderr
 
@@ -177,7 +177,7 @@ def test_why_tells_the_likeliest_of_many_refusals_and_each_cause_once(busy: Cli)
     head, *causes, more = busy("why", "web").stderr.splitlines()[1:]
     assert head == "1209 webhooks were refused since then, likeliest first:"
     assert causes[0] == (
-        "  6 at /hooks/github, the newest 0 s ago (no signature; says it is of my-org/mono)"
+        "  6 at /hooks/github, the newest 0 s ago (no signature; claims to be from my-org/mono)"
     )
     assert causes[1] == "  3 at /webhook, the newest 0 s ago (nothing)"
     assert causes[2].startswith("  1 at /hook/")
@@ -185,7 +185,7 @@ def test_why_tells_the_likeliest_of_many_refusals_and_each_cause_once(busy: Cli)
     assert more == "see `dokploy-bridge deliveries --refused`"
     *told, error = busy("why", "web", "f" * 40, code=4).stderr.splitlines()
     assert [head.replace("since then", "in the last 7 days"), *causes, more] == told
-    assert error.startswith("error: no delivery has brought commit f")
+    assert error.startswith("error: no delivery has contained commit f")
 
 
 def test_what_people_ask_for_is_told_with_who_asked() -> None:
@@ -194,3 +194,24 @@ def test_what_people_ask_for_is_told_with_who_asked() -> None:
 
     assert outcomes_of(Arrived(delivery, [decision])) == ["shop/web: cli: ada asked to cancel"]
     assert {Reason(one) for one in ASKED_FOR} < set(Reason)
+
+
+@pytest.mark.parametrize("name", ["my-org/mono", "My-Org/Mono"])
+def test_who_asks_why_about_a_repository_is_told_where_its_pushes_are(busy: Cli, name: str) -> None:
+    said = busy("why", name, code=4).stderr
+
+    assert f"there is no app '{name}'" in said
+    assert "my-org/mono is a repository: `dokploy-bridge deliveries --repo my-org/mono`" in said
+    assert "repository" not in busy("why", "nobody/nothing", code=4).stderr
+
+
+@pytest.mark.parametrize("commit", ["main", "v1.2", "", "a" * 65, "\x1b[31m"])
+def test_why_takes_no_branch_for_a_commit(busy: Cli, commit: str) -> None:
+    said = busy("why", "web", commit, code=2).stderr
+
+    assert "is no commit: give 1 to 64 digits of 0-9 a-f, e.g. 18f234f" in said
+    assert "refused" not in said
+
+
+def test_a_commit_may_be_in_capitals(busy: Cli) -> None:
+    assert busy("why", "web", SHA[:7].upper()).stdout == busy("why", "web", SHA[:7]).stdout

@@ -87,7 +87,7 @@ def test_a_file_is_read_as_dotenv_reads_it_or_refused(lines: list[str]) -> None:
         ("A=`hunter2`\n", "vars: line 1 can't be read"),
         ("A=1\n\nß=hunter2", "vars: line 3: 'ß' can't be a variable's name"),
         ("A=\"'hunter2' #\\nx\\\\\"", "vars: line 1: the value of A can't be quoted"),
-        ("A=hunter\0", "vars: line 1: the value of A holds a zero byte"),
+        ("A=hunter\0", "vars: line 1: the value of A contains a zero byte"),
         ("\n".join(["hunter2"] * 30), "vars: lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 … can't be read"),
     ],
 )

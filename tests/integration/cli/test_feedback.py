@@ -75,8 +75,8 @@ def test_one_that_fails_is_tried_again_or_all_of_them(filled: Cli) -> None:
 def test_what_to_try_again_must_be_said_and_must_fail(filled: Cli) -> None:
     filled.with_stores(shown)
 
-    assert "or --all" in filled("feedback", "retry", code=2).stderr
-    assert "or --all" in filled("feedback", "retry", "slack C2", "--all", code=2).stderr
+    assert "or use --all" in filled("feedback", "retry", code=2).stderr
+    assert "or use --all" in filled("feedback", "retry", "slack C2", "--all", code=2).stderr
     assert "'slack C1' does not fail" in filled("feedback", "retry", "slack C1", code=4).stderr
     assert "nothing is shown by the id 'nope'" in filled("feedback", "retry", "nope", code=4).stderr
     assert "nothing is shown by the id ''" in filled("feedback", "retry", "", code=4).stderr

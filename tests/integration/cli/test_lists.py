@@ -259,7 +259,7 @@ def test_why_tells_the_decision_of_a_commit(filled: Cli) -> None:
 def test_why_of_a_commit_that_never_came_says_so(filled: Cli) -> None:
     result = filled("why", "web", "0123abc", code=4)
 
-    assert "no delivery has brought commit 0123abc for shop/web" in result.stderr
+    assert "no delivery has contained commit 0123abc for shop/web" in result.stderr
 
 
 def test_what_came_from_outside_does_not_steer_the_terminal(filled: Cli) -> None:
@@ -331,7 +331,7 @@ def test_a_number_that_several_apps_have_needs_the_app(filled: Cli) -> None:
 
     several = filled("deployments", "show", "2", code=2).stderr
     assert several == (
-        "error: 2 apps have a deployment 2: shop/docs, shop/web; say which:"
+        "error: 2 apps have a deployment 2: shop/docs, shop/web; name the app:"
         " `dokploy-bridge deployments show 2 --app APP`\n"
     )
     assert filled.json("deployments", "show", "2", "--app", "docs")["app"] == "shop/docs"

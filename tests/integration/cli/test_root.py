@@ -132,7 +132,7 @@ def test_a_postgres_that_is_away_is_a_sentence_without_the_password(
 def test_another_database_than_postgres_is_a_sentence_without_the_password(cli: Cli) -> None:
     result = cli("serve", code=2, DATABASE_URL="mysql://u:hunter2@h/d")
 
-    assert "database_url (DATABASE_URL): it must begin with postgres:// or" in result.stderr
+    assert "database_url (DATABASE_URL): it must start with postgres:// or" in result.stderr
     assert "hunter2" not in result.stderr
 
 

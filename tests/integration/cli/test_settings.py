@@ -76,6 +76,10 @@ def test_an_unknown_variable_names_the_nearest(cli: Cli, variable: str, nearest:
         ("dokploy: {ulr: x}", "dokploy.ulr is no setting; did you mean url?"),
         ("port: high", "port: it must be a whole number, not 'high'"),
         ("port: 80000", "port: it must be at most 65535, not 80000"),
+        ("port: yes", "port: it must be a whole number, not true"),
+        ("embedded: {builds_concurrency: yes}", "builds_concurrency: it must be a whole number"),
+        ("embedded: {sites_port: no}", "sites_port: it must be a whole number, not false"),
+        ("retention: {bodies: yes}", "retention.bodies: it must be a number, not true"),
         ("data: 5", "data: it must be a path (in quotes, if it looks like a number), not 5"),
         ("log_level: loud", "log_level: it must be 'debug', 'info', 'warning' or 'error', not 'lo"),
         ("feedback: {enabled: maybe}", "feedback.enabled: it must be true or false, not 'maybe'"),
@@ -116,18 +120,18 @@ SECRET = "hunter2"
     ("text", "where", "remedy"),
     [
         (f"a: [{SECRET}", "line 1", "a list's bracket stays open"),
-        (f"port: 80\n\thost: {SECRET}", "line 2", "a tab stands where spaces must"),
+        (f"port: 80\n\thost: {SECRET}", "line 2", "YAML takes only spaces"),
         (f'port: 80\nhost: "{SECRET}\n', "line 3", "a quote stays open"),
         (f"github:\n  token: {SECRET}: x", "line 2", "a colon too many"),
         (f"github:\n  token: *{SECRET}", "line 2", "a value begins with `*`: put it in quotes"),
         (f"github:\n  token: !{SECRET} x", "line 2", "a value begins with `!`: put it in quotes"),
         (f"github:\n  token: @{SECRET}", "line 2", "put it in quotes"),
-        (f'github: {{token: "{SECRET}\\q"}}', "line 1", "a backslash stands between double quotes"),
+        (f'github: {{token: "{SECRET}\\q"}}', "line 1", "a backslash is in double quotes"),
         (f"github:\n  token: {SECRET}\n port: 3", "line 3", "are not indented alike"),
         (f"dokploy {SECRET}\nport: 1", "line 2", "a colon too many"),
         (f"a: {{b: {SECRET}\nc: 2", "line 2", "a curly bracket stays open"),
-        (f"a: 1\n---\nb: {SECRET}", "line 2", "there may be one"),
-        (f"a: {SECRET}\x07", "", "a control character is in it"),
+        (f"a: 1\n---\nb: {SECRET}", "line 2", "only one is allowed"),
+        (f"a: {SECRET}\x07", "", "it contains a control character"),
     ],
 )
 def test_broken_yaml_is_told_with_its_cause_and_without_its_text(
@@ -182,7 +186,7 @@ def test_sections_share_what_an_anchor_names(cli: Cli) -> None:
 def test_a_file_of_another_encoding_is_told(cli: Cli) -> None:
     Path("bridge.yaml").write_bytes(b"host: \xff\xfe\n")
 
-    assert "it is not UTF-8; save it as that" in cli("config", "check", code=2).stderr
+    assert "it is not UTF-8; save it as UTF-8" in cli("config", "check", code=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -305,11 +309,11 @@ def test_the_schema_names_every_section(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("access", "why"),
     [
-        ("[{who: [Ada], may: [deploy]}]", "'Ada' is nobody"),
-        ("[{who: ['@nowhere'], may: [deploy]}]", "is nobody"),
+        ("[{who: [Ada], may: [deploy]}]", "'Ada' names nobody"),
+        ("[{who: ['@nowhere'], may: [deploy]}]", "names nobody"),
         ("[{who: [everyone], may: [own]}]", "access.0.may"),
         ("[{who: [everyone]}]", "access.0.may"),
-        ("[{who: [everyone], may: [view], channels: ['#ops']}]", "no channel's id"),
+        ("[{who: [everyone], may: [view], channels: ['#ops']}]", "is no channel id"),
         ("[{who: [everyone], may: [view], app: x}]", "did you mean apps?"),
     ],
 )

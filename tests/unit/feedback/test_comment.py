@@ -205,7 +205,7 @@ def test_what_has_no_room_is_left_out_whole_and_counted() -> None:
 
     shown = len(rows(text))
     assert 500 < shown < 900
-    assert f"… {900 - shown} apps more" in text
+    assert f"… {900 - shown} more apps" in text
     assert len(text.encode()) <= 65_536
     assert text.endswith("</sub>")
     # with few rows, the skipped ones are cut

@@ -289,7 +289,7 @@ async def test_what_it_shows_already_sends_nothing() -> None:
 
 async def test_what_a_dying_process_was_posting_is_waited_for() -> None:
     places = Places()
-    places.api.next("comment", Unanswered("github", "no whole answer in time"))
+    places.api.next("comment", Unanswered("github", "no complete answer in time"))
     with pytest.raises(Unanswered):
         await places.publish(COMMENT, snapshot(State.WAITING))
     with pytest.raises(TooEarly) as caught:
@@ -324,7 +324,7 @@ async def test_what_was_never_posted_is_posted_once_that_is_sure(error: Any, tri
 async def test_a_death_between_posting_and_remembering_leaves_one(found_by: str) -> None:
     places = Places()
     places.api.written[5] += [Comment(str(n), f"comment {n}", ours=False) for n in range(250)]
-    places.api.next("comment", Unanswered("github", "no whole answer in time"), arrives=True)
+    places.api.next("comment", Unanswered("github", "no complete answer in time"), arrives=True)
     with pytest.raises(Unanswered):
         await places.publish(COMMENT, snapshot(State.WAITING))
     if found_by == "nothing kept":

@@ -184,7 +184,7 @@ def test_a_right_token_never_stands_in_for_a_signature(missing):
     found = signed(X_Gitlab_Token="token")
     del found[missing]
 
-    with pytest.raises(BadSignature, match="must all be there"):
+    with pytest.raises(BadSignature, match="must all be present"):
         SIGNING.open(found, NOW)
 
 

@@ -105,7 +105,7 @@ def test_a_home_shows_what_runs_what_failed_and_what_to_look_after() -> None:
     view = home.render_home([WEB, API, DOCS], now, links=LINKS)
 
     heads = [block["text"]["text"] for block in view["blocks"] if block["type"] == "header"]
-    assert heads == ["Under way", "Failed lately", "To look after", "Your apps"]
+    assert heads == ["Under way", "Failed lately", "Needs attention", "Your apps"]
 
 
 def test_a_home_shows_nothing_of_apps_that_are_not_given() -> None:
