@@ -28,8 +28,8 @@ from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository
 from tests.fakes.slack.methods import BOT_TOKEN
 from tests.fakes.slack.server import FakeSlack, running_slack
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, TOKEN
+from tests.worlds.embedded import until
 from tests.worlds.postgres import Server
 
 APPS = 6

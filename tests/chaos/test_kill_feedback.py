@@ -12,8 +12,8 @@ from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakePull
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import hook_headers
+from tests.worlds.embedded import until
 
 
 class DeadlyGithub(FakeGithub):

@@ -13,7 +13,7 @@ from tests.chaos.cluster import Process
 from tests.chaos.recording_backend import RecordingBackend, recording_backend
 from tests.fakes.slack.hands import Hands, words_of
 from tests.fakes.slack.server import FakeSlack, running_slack
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 from tests.worlds.slack import slack_settings
 
 APPS = 4

@@ -21,7 +21,7 @@ from tests.chaos.copies import Copy, Forgotten, failed_over, restored, taken
 from tests.chaos.ledgers import all_quiet, judge_put_back
 from tests.chaos.pushes import MONO
 from tests.chaos.stage import SHORT, SITE, Stage, stage
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 from tests.worlds.postgres import own_server
 
 when_long = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from bridge.githosts.github.service import Github, github_api
 from bridge.ports.githosts import CommitState
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository, Spoil
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 from tests.worlds.hosts import NAME, client_of
 
 STATUS = ("dokploy/shop/web", CommitState.SUCCESS, "is live")

@@ -17,8 +17,8 @@ from bridge.core.configuration.configuration import GitSource
 from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings
 from tests.fakes.journey import deployment
-from tests.unit.cli.conftest import Cli
-from tests.unit.embedded.support import Repository
+from tests.worlds.cli import Cli
+from tests.worlds.embedded import Repository
 
 URL = "https://me:hunter2@example.com/a.git"
 

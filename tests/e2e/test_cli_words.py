@@ -5,7 +5,7 @@ from subprocess import DEVNULL
 
 import pytest
 
-from tests.unit.embedded.support import Repository
+from tests.worlds.embedded import Repository
 from tests.worlds.shell import Shell
 
 

@@ -12,8 +12,8 @@ from bridge.backends import embedded_client
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.errors import Unreachable
 from bridge.settings import Settings
-from tests.unit.cli.conftest import Cli
-from tests.unit.embedded.support import Repository, running_server
+from tests.worlds.cli import Cli
+from tests.worlds.embedded import Repository, running_server
 
 PUBLIC = "https://sites.example.com/of/us"
 

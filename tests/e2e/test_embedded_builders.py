@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bridge.embedded.building.process import Limits
-from tests.unit.embedded.support import Client, Repository, path_with, path_without, running_server
+from tests.worlds.embedded import Client, Repository, path_with, path_without, running_server
 
 ENV = 'API_TOKEN=t0p-secret-token\nPORT=3000\nMULTI="first line\\nsecond line"'
 SECRETS = "NPM_TOKEN=npm-s3cret"

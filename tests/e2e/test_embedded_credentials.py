@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.embedded.building.sources import Hosts
-from tests.unit.embedded.support import Client, GitServer, Repository, git_server, running_server
+from tests.worlds.embedded import Client, GitServer, Repository, git_server, running_server
 
 LOGIN = "ada:s3cret-t0ken"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.embedded.support import (
+from tests.worlds.embedded import (
     Client,
     Repository,
     git_server,

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cli.conftest import Cli
-from tests.unit.embedded.support import Repository, running_server
+from tests.worlds.cli import Cli
+from tests.worlds.embedded import Repository, running_server
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,8 +15,8 @@ import pytest
 from bridge.core.lifecycle import Deployment
 from bridge.pipeline.app_reading import NOTED
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, World, running_world
+from tests.worlds.embedded import until
 from tests.worlds.guarded import Guard
 
 KEY = "a-key"

@@ -20,7 +20,7 @@ from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.settings import Settings, read_settings
-from tests.unit.embedded.support import Client, Repository, until
+from tests.worlds.embedded import Client, Repository, until
 
 SECRET = "a secret of the tests"
 TOKEN = "a token of the tests"

@@ -16,7 +16,8 @@ from bridge.pipeline.reconcile import Budget, Reconciler
 from bridge.ports.githosts import Hook, Payload, Sending, TagAt
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.storage.inbox.sqlite import SqliteInbox
-from tests.fakes.journey import ManualClock, app, journal_in_memory
+from tests.fakes.journey import ManualClock, app
+from tests.worlds.journal import journal_in_memory
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 MAIN = "github 4711 refs/heads/main"

@@ -26,9 +26,9 @@ from tests.fakes.journey import (
     ManualClock,
     app,
     delivery,
-    journal_in_memory,
     push,
 )
+from tests.worlds.journal import journal_in_memory
 
 PATIENCE = DecisionTiming(batch=16, poll=60.0, tries=4, retry=Backoff(1.0, 600.0))
 ELSEWHERE = push(repository=Repository("github", "1", "my-org/other"))

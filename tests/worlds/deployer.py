@@ -23,8 +23,8 @@ from tests.fakes.journey import (
     ManualClock,
     app,
     deployment,
-    journal_in_memory,
 )
+from tests.worlds.journal import journal_in_memory
 
 LOOK = Backoff(0.8, 2.0, factor=1.3)
 PACE = FollowTiming(look=LOOK, adopt=10.0, settle=1.5, long=600.0, failures=3)

@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from tests.fakes.host import FakePull
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin, World
+from tests.worlds.embedded import until
 
 QUICKLY: dict[str, Any] = {"BRIDGE_FEEDBACK_DEBOUNCE": "0.02", "BRIDGE_FEEDBACK_RETRY": "0.1"}
 

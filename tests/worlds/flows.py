@@ -13,7 +13,7 @@ from bridge.durable.engine import DurableFlows
 from bridge.durable.peers import Peers, new_executor_id
 from bridge.durable.system import postgres_engine, sqlite_engine
 from bridge.ports.flows import Steps
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 
 Body = Callable[[Steps, str], Awaitable[None]]
 Launched = Callable[..., Awaitable[Any]]

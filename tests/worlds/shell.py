@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from tests.unit.embedded.support import Repository
+from tests.worlds.embedded import Repository
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret of the tests"

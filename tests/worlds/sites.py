@@ -8,8 +8,8 @@ from typing import Any
 
 from bridge.ports.inbox import Delivery
 from tests.fakes.host import FakeHost
-from tests.unit.embedded.support import Repository, git_server, until
 from tests.worlds.bridge import Origin, World
+from tests.worlds.embedded import Repository, git_server, until
 
 MAIN = "refs/heads/main"
 

@@ -10,8 +10,8 @@ from typing import Any
 from tests.fakes.slack.hands import Hands, words_of
 from tests.fakes.slack.methods import APP_TOKEN, BOT_TOKEN, SECRET
 from tests.fakes.slack.server import FakeSlack, running_slack
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin, World, running_world
+from tests.worlds.embedded import until
 from tests.worlds.sites import make_site
 
 EVERYONE = [{"who": ["everyone"], "may": ["deploy", "cancel", "configure"]}]

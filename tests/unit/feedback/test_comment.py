@@ -17,6 +17,7 @@ from bridge.githosts.comment import NOTHING, cell, code, is_marked, link, marker
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import Explained
 from tests.fakes.journey import app, deployment
+from tests.worlds.rows import each_row
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "feedback"
 AT = 1_700_000_000.0
@@ -312,7 +313,7 @@ def test_a_cell_holds_no_pipe(words: str) -> None:
     assert "|" not in cell(words)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     ["javascript:alert(1)", "https://a.co/x y", "https://a.co/)![", "https://a@b.co", "//a.co", "",
      "https://a.co/\n", "https://a.co/`", "https://a.co/<b>", "https://a.co/[x]", None],

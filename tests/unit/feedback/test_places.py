@@ -20,6 +20,7 @@ from bridge.ports.githosts import Comment, CommitState, PullRequest
 from bridge.ports.outcomes import Explained, Outcome, Subscription
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import app, deployment, push
+from tests.worlds.rows import each_row
 
 SHA, ID = "b" * 40, "0000000000000007.app-web"
 ALL = frozenset(Use)
@@ -128,7 +129,7 @@ def test_only_what_is_set_is_used(use: Use) -> None:
     assert kinds == {"github.push" if use is Use.COMMENT else f"github.{use}"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("event", "decisions"),
     [
         (push(), [ELSEWHERE]),
@@ -168,7 +169,7 @@ OPEN = PullRequest(5, "main", SHA, open=True)
 MERGED = PullRequest(4, "feature", "c" * 40, open=False, merge_sha=SHA)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("one", "concerned"),
     [
         (OPEN, True),

@@ -22,9 +22,10 @@ from bridge.chats.slack.mrkdwn import (
     units,
 )
 from tests.oracles.slack_rules import markup_faults
+from tests.worlds.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "shown"),
     [
         ("fix: a & b", "fix: a &amp; b"),
@@ -56,7 +57,7 @@ def test_marks_do_not_climb_over_the_lines_above() -> None:
     assert escape("z" + "\u0336" * 40, 100) == "z" + "\u0336" * 3
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("limit", "cut"),
     [(12, "a &amp; &lt;"), (11, "a &amp;…"), (8, "a &amp;…"), (7, "a…"), (1, "…"), (0, "")],
 )
@@ -78,7 +79,7 @@ def test_code_holds_what_would_end_it() -> None:
     assert code("\u200b", 100) == ""
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "shown"),
     [
         ("apps/web/a.ts matches apps/web/**", "`apps/web/a.ts` matches `apps/web/**`"),

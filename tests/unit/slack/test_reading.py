@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from bridge.chats.slack.door import payload_of
 from bridge.core.errors import MalformedPayload
+from tests.worlds.rows import each_row
 
 FORM = "application/x-www-form-urlencoded"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "body", "payload"),
     [
         (FORM, urlencode({"command": "/d", "text": "a b&c"}), {"command": "/d", "text": "a b&c"}),
@@ -31,7 +32,7 @@ def test_each_kind_is_read(kind: str, body: str, payload: dict[str, object]) -> 
 JSON = "application/json"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "body", "words"),
     [
         (FORM, b"\xff", "the body is not UTF-8"),
