@@ -20,8 +20,8 @@ from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.fakes.discord import TOKEN, FakeDiscord, Posted
 from tests.fakes.github import FakeGithub
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import hook_headers
+from tests.worlds.embedded import until
 
 APPS = 50
 DEATHS = 2
