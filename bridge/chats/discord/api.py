@@ -152,7 +152,7 @@ class DiscordClient:
             self._rest(webhook.id, _seconds(answer.headers.get("X-RateLimit-Reset-After"), 0.0))
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise Unanswered(DISCORD, f"status {status}")
-        if status >= HTTPStatus.BAD_REQUEST:
+        if status >= HTTPStatus.MULTIPLE_CHOICES:
             raise self._refused(webhook, status, told)
         if status != HTTPStatus.OK or not told:
             raise Unanswered(DISCORD, f"status {status} without an object; {_RIGHT}")

@@ -47,8 +47,6 @@ ALL = 6000
 POST_NAME = 100
 """Characters of the title of a post in a forum."""
 
-_LOG = 3500
-
 ICONS = {
     State.WAITING: "⏳",
     State.ASKED: "📡",
@@ -148,7 +146,7 @@ def render_card(card: Card, *, remark: str = "") -> Message:
         ("Environment", text_of(card.environment), True),
         ("Trigger", phrase(card.by), True),
         ("Time", lasted or since, True),
-        ("Links", joined(*map(place_of, card.places)), False),
+        ("Links", _links(card), False),
     )
     paragraphs = (_subject(card), _quoted(_note(card)), _quoted(remark))
     embed = embed_of(title, COLOURS[card.state], paragraphs, fields, _why(card), card.created_at)
@@ -158,6 +156,15 @@ def render_card(card: Card, *, remark: str = "") -> Message:
 def _subject(card: Card) -> str:
     what = " ".join(filter(None, (commit_of(card.commit), text_of(card.says))))
     return joined(ref_of(card.ref), what)
+
+
+def _links(card: Card) -> str:
+    """Return as many links as fit into a field; none is ever split."""
+    shown = ""
+    for place in card.places:
+        if units(more := joined(shown, place_of(place))) <= FIELD_VALUE:
+            shown = more
+    return shown
 
 
 def _post_name(card: Card) -> str:
@@ -194,12 +201,11 @@ def _why(card: Card) -> str:
 def render_failure(card: Card, failure: Failure) -> Message:
     """Return the message about a deployment that failed, or whose outcome is unknown."""
     title = f"{ICONS[failure.state]} {text_of(card.app) or NOTHING} {failure.verdict}"
-    paragraphs = (
-        joined(_subject(card), phrase(card.by)),
-        _quoted("" if failure.repeated else sentence(failure.note, NOTE)),
-        code_block(failure.tail, _LOG) if failure.tail else "",
-    )
-    fields = (("Links", joined(*map(place_of, card.places)), False),)
+    note = _quoted("" if failure.repeated else sentence(failure.note, NOTE))
+    paragraphs = [joined(_subject(card), phrase(card.by)), note]
+    room = DESCRIPTION - sum(units(one) + 1 for one in paragraphs)
+    paragraphs.append(code_block(failure.tail, room) if failure.tail else "")
+    fields = (("Links", _links(card), False),)
     embed = embed_of(title, COLOURS[failure.state], paragraphs, fields, _why(card))
     return Message(embed, _post_name(card))
 

@@ -50,8 +50,10 @@ def parsed(name: str, address: str) -> Webhook:
         raise _no_webhook(f"it must begin with https://{_instead(parts.scheme)}")
     for branch in _BRANCHES:
         host = host.removeprefix(branch)
-    if host not in _HOSTS or port not in (None, 443) or parts.username is not None:
+    if host not in _HOSTS:
         raise _no_webhook(f"its host must be discord.com{_instead(host)}")
+    if port is not None or parts.username is not None:
+        raise _no_webhook("leave out the port, and a login before its host")
     if (found := _PATH.fullmatch(parts.path)) is None:
         raise _no_webhook("its path must be /api/webhooks/, a number, and a token")
     if found["format"]:

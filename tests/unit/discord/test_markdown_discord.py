@@ -1,6 +1,7 @@
 """Whatever people, hosts and builds write: it mentions nobody, links nowhere, breaks nothing."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,15 +10,15 @@ from hypothesis import strategies as st
 from bridge.chats.card import card_of, failure_of
 from bridge.chats.discord.embeds import render_card, render_change, render_failure
 from bridge.chats.discord.markdown import code, code_block, escape, link, plain, prose
-from bridge.chats.links import Around
-from bridge.chats.text import clean, units
+from bridge.chats.links import Around, Place
+from bridge.chats.text import Text, clean, units
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
-from bridge.core.lifecycle import Change, Deployment
+from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.outcomes import Audited
 from tests.contract.slack.test_hostile import APPS, DEPLOYMENTS, GENTLY, LINKS, WORDS
 from tests.oracles.discord_contract import POST, faults
-from tests.scenes.slack import HOSTILE
+from tests.scenes.slack import HOSTILE, SEEN, deployment
 
 GRAVE, AT = "\N{MODIFIER LETTER GRAVE ACCENT}", "\N{FULLWIDTH COMMERCIAL AT}"
 ESCAPED = re.compile(r"\\[^0-9A-Za-z\s]")
@@ -105,9 +106,12 @@ def test_every_failure_is_within_the_limits(one: Deployment, app: App, note: str
     card = card_of(one, app, LINKS, Around())
     change = Change(1.0, one.state, note)
 
-    message = render_failure(card, failure_of(one, change, log))
+    failure = failure_of(one, change, log)
+    message = render_failure(card, failure)
 
     assert faults(POST, message.body() | {"thread_name": message.post}) == []
+    if failure.tail:
+        assert message.embed["description"].endswith("\n```"), "the end of the log is kept"
 
 
 @GENTLY
@@ -119,3 +123,13 @@ def test_every_change_is_within_the_limits(
     note = Audited(1.0, by, "provider set", "a", app, difference, f"NotKept: {outcome}")
 
     assert faults(POST, render_change(note).body()) == []
+
+
+def test_links_that_do_not_fit_are_left_out_whole() -> None:
+    card = card_of(deployment(State.DONE, SEEN), SEEN, LINKS, Around())
+    many = tuple(Place(Text(f"#{n}", 9), f"https://git.example/{'x' * 370}/{n}") for n in range(6))
+
+    fields = render_card(replace(card, places=many)).embed["fields"]
+
+    (links,) = (one["value"] for one in fields if one["name"] == "Links")
+    assert links == " · ".join(f"[#{n}](https://git.example/{'x' * 370}/{n})" for n in range(2))
