@@ -2,7 +2,7 @@
 
 Publishing is level-triggered: many changes need one edit. Discord has neither a key that would make
 posting idempotent nor a list of what a webhook has posted, so a message whose posting was not
-confirmed can't be found again (docs/notes/0040). It is not posted again while the deployment goes
+confirmed can't be found again (docs/notes/0037). It is not posted again while the deployment goes
 on; its outcome is told in a new message, which says so.
 """
 
