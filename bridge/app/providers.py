@@ -1,4 +1,4 @@
-"""Open the backends, Git hosts and chats that the settings name."""
+"""Open the backends, Git hosts and chats in the settings."""
 
 import logging
 import time
@@ -63,7 +63,7 @@ async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIte
     try:
         await server.start()
     except OSError as error:
-        if error.filename is not None:  # it is about a file, so not about a port
+        if error.filename is not None:  # the error is about a file, not a port
             raise unusable(settings.data, error) from error
         ports = f"{settings.embedded.port} and {settings.embedded.port_of_sites}"
         raise Rejected(
@@ -90,10 +90,10 @@ def sites_address(settings: Settings) -> str | None:
 async def backends_of(
     settings: Settings, stack: AsyncExitStack, observe: Observe, clock: Clock
 ) -> tuple[dict[str, Backend], Any]:
-    """Return the backends that deploy: every one that is set, else the embedded one.
+    """Return the backends that deploy: every configured one, else the embedded one.
 
     Args:
-        clock: the one by which deployments are followed, so that both sides tell the same time.
+        clock: the one that deployments are followed by, so both sides agree on the time.
     """
     check_backends(settings)
     parts = BackendParts(observe, clock)
@@ -108,18 +108,18 @@ async def backends_of(
 
 
 def check_backends(settings: Settings) -> None:
-    """Raise Rejected where a backend has an address without a key, or a key without an address."""
+    """Raise Rejected if a backend has an address without a key, or a key without an address."""
     for one in settings.backends_named():
         one.check()
 
 
 def addresses_of(settings: Settings) -> list[str]:
-    """Return where the backends are that deploy; an empty list where the embedded one does."""
+    """Return the addresses of the backends that deploy; none for the embedded one."""
     return [str(one.address) for one in settings.backends_set().values()]
 
 
 def places_of(settings: Settings) -> list[str]:
-    """Return the same for people: where there are several, each with the name that apps show."""
+    """Return the same for people; several backends carry the names that apps show."""
     found = addresses_of(settings)
     if len(found) == 1:
         return found
@@ -129,7 +129,7 @@ def places_of(settings: Settings) -> list[str]:
 def configurers_of(
     settings: Settings, stores: Stores, backends: Mapping[str, Backend], wake: Wake
 ) -> dict[str, Configurer]:
-    """Return what changes how apps are configured, by the name of their backend."""
+    """Return the configurer of each backend, by its name."""
     return {
         name: Configurer(
             backend,
@@ -151,14 +151,14 @@ log = logging.getLogger(__name__)
 
 
 PASSING = 0.5
-"""The share of its limits that states which will change again may use."""
+"""The share of its limits that intermediate states may use."""
 
 
 def served_hosts(settings: Settings) -> dict[str, GitHost]:
-    """Return the hosts that have a secret; log of the others what would serve them.
+    """Return the hosts that have a secret; log which setting each of the others lacks.
 
     Raises:
-        Rejected: a secret can't be one.
+        Rejected: a secret is unusable.
     """
     found = _with_secrets(settings)
     level = logging.INFO if found else logging.WARNING
@@ -181,12 +181,12 @@ def _with_secrets(settings: Settings) -> dict[str, GitHost]:
 
 
 def known_hosts(settings: Settings) -> dict[str, GitHost]:
-    """Return every host, to read what other processes have kept."""
+    """Return every host, to read deliveries that other processes have kept."""
     return {host: one.reader() for host, one in HOSTS.items()} | _with_secrets(settings)
 
 
 def host_apis(settings: Settings) -> dict[str, HostApi]:
-    """Return the API of each host for which a credential is set; nothing is asked of it yet.
+    """Return the API of each host that has a credential, without sending a request yet.
 
     Raises:
         Rejected: a setting can't be used.
@@ -196,7 +196,7 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
 
 
 def homes_of(settings: Settings) -> dict[str, str]:
-    """Return where the Git hosts live, as clone addresses name it: for custom Git sources."""
+    """Return the Git hosts by their names in clone addresses, for custom Git sources."""
     return {
         urlsplit(url).netloc: host
         for host, one in HOSTS.items()
@@ -206,20 +206,20 @@ def homes_of(settings: Settings) -> dict[str, str]:
 
 
 def web_urls(settings: Settings) -> dict[str, str]:
-    """Return the web address of each Git host, as its webhooks give it."""
+    """Return each Git host's web address, as its webhooks give it."""
     return {host: one.web_url(settings.host_settings(host)) for host, one in HOSTS.items()}
 
 
 def pages_of(settings: Settings) -> dict[str, tuple[str, Pages]]:
-    """Return the web address of each Git host, and where it has the pages of a repository."""
+    """Return each Git host's web address, and the paths of a repository's pages there."""
     return {host: (url, HOSTS[host].pages) for host, url in web_urls(settings).items()}
 
 
 class Ours:
-    """Tells repositories of the configured hosts from those of others.
+    """Tells repositories of the configured hosts from those of other servers.
 
-    Another server can have a repository of the same name, or of the same number: neither is
-    asked about it, nor written to. A push that was found there is surely theirs.
+    Another server can have a repository of the same name or number. The configured host is then
+    neither queried nor written to. A push that catch-up found there is surely the host's own.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -227,7 +227,7 @@ class Ours:
         self._told: set[str] = set()
 
     def __call__(self, event: RefPushed | PullRequestOpened) -> bool:
-        """Return whether an event is of the host that is configured."""
+        """Return whether an event comes from the configured host."""
         repository = event.repository
         if isinstance(event, RefPushed) and event.found:
             return True
@@ -237,8 +237,8 @@ class Ours:
             self._told.add(repository.host)
             says = repository.web_url or ", ".join(sorted(repository.urls)[:3]) or "nothing"
             log.warning(
-                "a webhook's repository is not at the configured %s: its API is not asked and"
-                " nothing is shown there; if both are one server set %s",
+                "a webhook's repository is not at the configured %s: its API is not queried and"
+                " nothing is published there; if both are one server, set %s",
                 repository.host,
                 HOSTS[repository.host].variable("web_url"),
                 extra={"repository": repository.name, "says": says, "configured": web},
@@ -253,7 +253,7 @@ def on_hosts(
     instance: str,
     ours: Callable[[RefPushed | PullRequestOpened], bool],
 ) -> Publishers:
-    """Return the places on the Git hosts for which a credential is set; `ours`: see `Ours`."""
+    """Return the publishers for the Git hosts that have a credential; `ours`: see `Ours`."""
     plans: list[Plans] = []
     publishers: dict[str, Publisher] = {}
     for host, api in apis.items():
@@ -272,7 +272,7 @@ def on_hosts(
 
 
 def pace_of(rate_limiter: RateLimiter, host: str) -> WriteTurns:
-    """Return the pace of writes to a Git host."""
+    """Return the write limits of a Git host."""
     limits = HOSTS[host].limits
     return WriteTurns(
         rate_limiter.within(limits), rate_limiter.within(limits, share=PASSING), rate_limiter.clock
@@ -284,19 +284,25 @@ def pace_of(rate_limiter: RateLimiter, host: str) -> WriteTurns:
 
 @dataclass(frozen=True, slots=True)
 class ChatPublishers(Publishers):
-    """The chats, as far as the rest needs to know; empty where none is set.
+    """The chats, as far as the rest needs to know; empty if none is configured.
 
     Attributes:
-        doors: what takes their requests, by chat.
+        doors: the handlers of their requests, by chat.
         permits: who may configure what, by chat.
+        opened: the chats themselves.
     """
 
     doors: Mapping[str, ChatDoor] = field(default_factory=dict)
     permits: Mapping[str, Permits] = field(default_factory=dict)
+    opened: Sequence[Chat] = ()
+
+    def trouble(self) -> dict[str, str]:
+        """Return what can't be written to, and why, by its name for people."""
+        return {name: why for one in self.opened for name, why in one.trouble.items()}
 
 
 async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPublishers:
-    """Open the chats that are set; what one lacks is named in the log."""
+    """Open the configured chats; log what each of them lacks."""
     opened = {
         chat: await _opened(parts, stack, role, chat, given)
         for chat, given in parts.settings.chats_set().items()
@@ -307,29 +313,38 @@ async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPub
         {kind: publisher for one in opened.values() for kind, publisher in one.publishers.items()},
         {chat: one.door for chat, one in opened.items() if one.door is not None},
         {chat: one.permits for chat, one in opened.items()},
+        tuple(opened.values()),
     )
 
 
 async def _opened(parts: Parts, stack: AsyncExitStack, role: Role, chat: str, given: Any) -> Chat:
-    """Open one chat, which goes on by itself from then on."""
+    """Open one chat; from then on it runs by itself."""
     provider, made_of = CHATS[chat], _parts_of(parts, role, chat, given)
     opened = provider.open(given, made_of)
     stack.push_async_callback(opened.stop)
+    if provider.to_be_heard:
+        _warn_of_silence(parts, role, chat, opened, made_of)
+    else:
+        log.info("%s is only written to: people can't ask anything there", chat)
+    await in_background(stack, chat, opened.run())
+    return opened
+
+
+def _warn_of_silence(parts: Parts, role: Role, chat: str, opened: Chat, made_of: ChatParts) -> None:
+    """Log what is missing for people to do something in a chat."""
     if role.hears and not opened.hears:
-        log.warning("%s can't be heard: set %s", chat, provider.to_be_heard)
+        log.warning("%s requests can't be received: set %s", chat, CHATS[chat].to_be_heard)
     if isinstance(seal_of(parts.settings), NoSeal):
         why = NoSeal.REMEDY
         log.warning("nobody can configure apps by %s, nor undo a change: %s", chat, why)
     if not made_of.access.grants:
         log.warning("nobody may do anything by %s: say who in `access` of bridge.yaml", chat)
-    await in_background(stack, chat, opened.run())
-    return opened
 
 
 def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
-    """Return what a chat is made from."""
+    """Return what a chat is built from."""
     settings, stores, catalog = parts.settings, parts.stores, parts.catalog
-    book, access = channels_of(settings), access_of(settings)
+    book, access = channels_of(settings, chat), access_of(settings)
     channels = CHATS[chat].channels(given, book)
     logs = BuildLogs(parts.backends, stores.journal)
     known = Known(
@@ -356,17 +371,17 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
 
 
 def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Subscription]]:
-    """Return where changes are told that are made on the command line: in every chat."""
-    book, given = channels_of(settings), settings.chats_set()
+    """Return the announcers of changes made on the command line: one for every chat."""
+    given = {chat: (one, channels_of(settings, chat)) for chat, one in settings.chats_set().items()}
     return lambda note: [
         subscription
-        for chat, one in given.items()
+        for chat, (one, book) in given.items()
         for subscription in CHATS[chat].tells(one, book, note)
     ]
 
 
 def _drafts_of(parts: Parts) -> ConfigDrafts:
-    """Return where people configure apps by a chat."""
+    """Return the drafts through which people configure apps in a chat."""
     return ConfigDrafts(
         parts.configurers,
         parts.backends,

@@ -1,13 +1,14 @@
-"""The chats. A new one is a folder with its record, and a line here."""
+"""The chats. To add one, write a folder with its record, and add a line here."""
 
+from bridge.chats.discord.provider import DISCORD
 from bridge.chats.slack.provider import SLACK
 from bridge.core.events import COMMAND_HOST
 from bridge.ports.providers import ChatProvider
 
-CHATS: dict[str, ChatProvider] = {one.key: one for one in (SLACK,)}
+CHATS: dict[str, ChatProvider] = {one.key: one for one in (SLACK, DISCORD)}
 """Each chat's record by its key."""
 
 
 def asking_hosts() -> frozenset[str]:
-    """Return whose deliveries are what people ask for: of the command line, and of each chat."""
+    """Return the origins of people's requests: the command line, and each chat."""
     return frozenset({COMMAND_HOST, *CHATS})

@@ -1,4 +1,7 @@
-"""JSON that somebody else has sent, large: what it would take in memory, and reading it. Pure."""
+"""Guard against large JSON from others: refuse what takes too much memory, and parse the rest.
+
+Pure.
+"""
 
 import json
 import re
@@ -13,29 +16,29 @@ Body = bytes | bytearray
 Read = TypeVar("Read")
 
 LARGE = 256 * 1024
-"""Bytes of JSON from which on it is read so that the event loop goes on meanwhile;
-a larger webhook is read in another process, where nobody waits."""
+"""Bytes of JSON from which parsing yields to the event loop. Larger webhooks are parsed in another
+process."""
 
 MOST_VALUES = 1_000_000
-"""Values in one body, told by its commas. The largest pushes that hosts send list half of it; two
-million keys would need 300 MB."""
+"""The most values in one body, counted by commas. The largest pushes that hosts send have half as
+many; two million keys would need 300 MB."""
 
 MOST_OBJECTS = 50_000
-"""Objects in one body. The largest pushes that hosts send have 6,000: two thousand commits, each
-with an author and a committer. In memory each takes a hundred times its two signs."""
+"""The most objects in one body. The largest pushes that hosts send have 6,000: two thousand
+commits, each with an author and a committer. In memory each takes a hundred times its braces."""
 
 _OBJECT = re.compile(rb'\{[ \t\r\n]*+"')
-"""The beginning of an object that holds something: a quote inside of a text has a backslash."""
+"""The start of a non-empty object; quotes inside a string have a backslash."""
 
 MOST_NESTED = 200_000
-"""Lists and objects that begin in another, or are empty, in one body. A push of the largest kind
-has 6,000, and names of files may have such signs in them as well."""
+"""The most lists and objects in one body that open another, or are empty. The largest pushes have
+6,000; file names may contain such brackets, too."""
 
 _NESTED = re.compile(rb"[\[{][ \t\r\n]*+(?=[\[\]{}])")
 
 
 def must_be_usual(body: Body, what: str) -> None:
-    """Raise MalformedPayload for a body that would take far more memory than it has bytes."""
+    """Raise MalformedPayload for a body that would take far more memory than its size."""
     if (values := body.count(b",")) > MOST_VALUES:
         raise MalformedPayload(f"{what}: about {values} values, at most {MOST_VALUES} are read")
     if _has_more(_OBJECT, body, MOST_OBJECTS):
@@ -49,10 +52,10 @@ def _has_more(sign: re.Pattern[bytes], body: Body, most: int) -> bool:
 
 
 def load_large(body: Body) -> Any:
-    """As long as `from_json` takes, 100 ms for 12 MB, but others go on at every object.
+    """Parse JSON as fast as `from_json`, 12 MB in 100 ms, but let other threads run in between.
 
-    Unlike that it takes escapes that are half a character, so it gets no body that has any.
-    It needs the body as text meanwhile: up to four times its bytes, where emoji are in it.
+    Unlike `from_json` it accepts half surrogates, so bodies with any are left to that.
+    It needs the body as text meanwhile: with emoji, up to four times its bytes.
 
     Raises:
         ValueError: it is not JSON, or has numbers that are not finite.
@@ -63,13 +66,13 @@ def load_large(body: Body) -> Any:
 
 
 def _not_finite(name: str) -> Any:
-    raise ValueError(f"{name} is no finite number")
+    raise ValueError(f"{name} is not a finite number")
 
 
 def let_others_go_on(read: Read) -> Read:
-    """Give back what was read, as it is: called back by C code that reads much.
+    """Return an object unchanged; the C parser calls this for each object.
 
-    That holds Python's lock to its end, also in a thread, so the event loop would stand still;
-    a call of a function in Python is where the lock is given to whoever waits for it.
+    The C parser holds Python's lock, even in a thread, and would block the event loop. At a call of
+    a Python function it passes the lock to waiting threads.
     """
     return read

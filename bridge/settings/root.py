@@ -1,4 +1,4 @@
-"""All settings together: the sections of `bridge.yaml`, and what stands above them."""
+"""All settings: the sections of `bridge.yaml`, and the settings above them."""
 
 import re
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     SecretStr,
+    ValidationInfo,
     create_model,
     field_validator,
 )
@@ -32,7 +33,14 @@ from bridge.ports.providers import (
     HostSettings,
     Provider,
 )
-from bridge.ports.settings import LAST_PORT, ListeningAddress, Secrets, Section, no_postgres
+from bridge.ports.settings import (
+    LAST_PORT,
+    ListeningAddress,
+    Secrets,
+    Section,
+    as_yaml,
+    no_postgres,
+)
 from bridge.settings.sections import (
     Catchup,
     Embedded,
@@ -43,34 +51,33 @@ from bridge.settings.sections import (
     Rule,
     Watch,
     Web,
-    as_yaml,
 )
 
 SHORTEST_KEY = 32
 
 
 class Process(Section):
-    """What stands above the sections: where the bridge listens, keeps its data and logs."""
+    """The settings above the sections: where the bridge listens, keeps its data and logs to."""
 
     host: ListeningAddress = Field(
         "127.0.0.1", description="address to listen on; 0.0.0.0 in a container"
     )
     port: int = Field(8080, ge=0, le=LAST_PORT, description="port to listen on; 0 takes a free one")
-    data: Path = Field(Path(".bridge"), description="where everything is kept")
+    data: Path = Field(Path(".bridge"), description="folder of all data")
     database_url: SecretStr | None = Field(
         None,
-        description="postgres://… keeps everything there instead, for one process or many",
+        description="postgres://… keeps all data there instead, for one process or many",
     )
     secret_key: Secrets = Field(
         (),
-        description="seals what must be kept secret for a while; without it a key file in `data`"
-        " does, and with Postgres nothing. Several while you rotate them: the first seals",
+        description="encrypts secrets that are stored for a while; if unset, a key file in `data`"
+        " does, and on Postgres nothing. To rotate, give several: the first encrypts",
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, JSON elsewhere"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="the least level that is logged"
+        "info", description="the lowest level to log"
     )
 
     @field_validator("secret_key")
@@ -78,8 +85,8 @@ class Process(Section):
     def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(key.get_secret_value()) < SHORTEST_KEY for key in value):
             raise ValueError(
-                f"a key has at least {SHORTEST_KEY} characters: take what `openssl rand -hex 32`"
-                " prints"
+                f"a key needs at least {SHORTEST_KEY} characters: use the output of"
+                " `openssl rand -hex 32`"
             )
         return value
 
@@ -88,9 +95,9 @@ class Process(Section):
     def _is_postgres(cls, value: object) -> object:
         if isinstance(value, str):
             if not value.startswith(SCHEMES):
-                raise ValueError(f"it must begin with {' or '.join(SCHEMES)}")
+                raise ValueError(f"it must start with {' or '.join(SCHEMES)}")
             if why := no_postgres(value):
-                raise ValueError(f"its host or port can't be one: {why}")
+                raise ValueError(f"its host or port is invalid: {why}")
         return value
 
     @field_validator("data")
@@ -111,14 +118,14 @@ def with_sections(
     above: type[Section],
     providers: Mapping[str, Provider | BackendProvider | ChatProvider],
 ) -> type[Section]:
-    """Return a model with a section of each provider, by its key, after the fields above."""
+    """Return a model with a section for each provider, by its key, after the fields above."""
     models = {key: one.settings() for key, one in providers.items()}
     fields: dict[str, Any] = {key: (model, model()) for key, model in models.items()}
     return create_model(name, __base__=above, **fields)
 
 
 def with_further(name: str, above: type[Section]) -> type[Section]:
-    """Return a model with a setting for further servers of each backend that may have several."""
+    """Return a model that adds a setting for further servers of backends that allow several."""
     fields = {one.further: _further(one) for one in BACKENDS.values() if one.further is not None}
     return create_model(name, __base__=above, **fields)  # type: ignore[call-overload, no-any-return]
 
@@ -135,7 +142,7 @@ def _further(backend: BackendProvider) -> tuple[Any, Any]:
 
 
 def _with_names(title: str, value: dict[str, Any]) -> dict[str, Any]:
-    """Return further servers of a backend; raise ValueError if one can't be called so."""
+    """Return further servers of a backend; raise ValueError if a name is unusable."""
     taken = {one.key: f"the {one.title} of `{one.key}.{one.address}`" for one in BACKENDS.values()}
     taken[EMBEDDED] = "the embedded backend"
     for name in value:
@@ -161,7 +168,7 @@ else:
 
 
 class Deploying(HostsAndBackends):
-    """All of it, up to what deploys where nothing else is set."""
+    """All settings up to the embedded backend, the default."""
 
     embedded: Embedded = Embedded()
 
@@ -188,12 +195,29 @@ class Settings(ChatSections):
     catchup: Catchup = Catchup()
     retention: Retention = Retention()
 
+    @field_validator("rules")
+    @classmethod
+    def _name_channels_that_are_set(
+        cls, value: tuple[Rule, ...], info: ValidationInfo
+    ) -> tuple[Rule, ...]:
+        for rule in value:
+            for chat, channel in map(channel_named, rule.channels or ()):
+                known = CHATS[chat].channel_names(info.data[chat]) if chat in info.data else None
+                if known is not None and channel not in known:
+                    there_are = ", ".join(f"{chat}:{one}" for one in sorted(known)) or "none"
+                    raise ValueError(
+                        f"the rule for {shortened(rule.apps)} names the channel"
+                        f" {shortened(f'{chat}:{channel}')}, which is not set; there are:"
+                        f" {there_are}. Name one of them, or set {chat}.{CHATS[chat].further}"
+                    )
+        return value
+
     def host_settings(self, host: str) -> HostSettings:
         """Return the section of a Git host."""
         return cast("HostSettings", getattr(self, host))
 
     def backends_named(self) -> list[BackendServer]:
-        """Return the servers of backends, each with its section; not all need be set."""
+        """Return the backends' servers, each with its section; some may be unset."""
         return [
             BackendServer(name, one, given)
             for key, one in BACKENDS.items()
@@ -203,17 +227,17 @@ class Settings(ChatSections):
         ]
 
     def backends_set(self) -> dict[str, BackendServer]:
-        """Return those that have an address, by name; where none has, the embedded one deploys."""
+        """Return those that have an address, by name; without any, the embedded one deploys."""
         return {one.name: one for one in self.backends_named() if one.address is not None}
 
     def chats_set(self) -> dict[str, Any]:
-        """Return the sections of the chats that are used, by their keys."""
+        """Return the sections of the chats in use, by their keys."""
         given = {chat: getattr(self, chat) for chat in CHATS}
         return {chat: one for chat, one in given.items() if CHATS[chat].is_set(one)}
 
 
 def token_begins() -> dict[str, str]:
-    """Return how tokens begin, and whose they are."""
+    """Return the prefixes of tokens, each with its service."""
     begins = {begin: one.title for one in HOSTS.values() for begin in one.token_begins}
     return begins | {begin: one.title for one in CHATS.values() for begin in one.token_begins}
 
@@ -234,9 +258,28 @@ def book_of(settings: Settings) -> RuleBook:
     ]
 
 
-def channels_of(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the channels that rules name for apps."""
-    return [(rule.apps, rule.channels) for rule in settings.rules if rule.channels is not None]
+def channels_of(settings: Settings, chat: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the channels of a chat that rules name for apps.
+
+    A rule that names only channels of other chats says nothing of this one.
+    """
+    named = [(rule.apps, rule.channels) for rule in settings.rules if rule.channels is not None]
+    own = [
+        (apps, tuple(name for whose, name in map(channel_named, names) if whose == chat), names)
+        for apps, names in named
+    ]
+    return [(apps, channels) for apps, channels, names in own if channels or not names]
+
+
+def channel_named(name: str) -> tuple[str, str]:
+    """Return the chat that a rule's channel is in, and its name there.
+
+    `<chat>:<channel>` is always understood; channels of one chat may also be named without it.
+    """
+    chat, colon, channel = name.partition(":")
+    if colon and chat in CHATS:
+        return chat, channel
+    return next((key for key, one in CHATS.items() if one.plain_channels), ""), name
 
 
 def access_of(settings: Settings) -> Access:

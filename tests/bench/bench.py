@@ -69,10 +69,12 @@ def measured(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], l
     """The machine's facts and all rows."""
     machine = facts(folder)
     bench = Bench(folder, built_load(folder), Quiet(folder), given.long, given.rounds)
+    bench.pace = keeping.pace(bench)
     rows: list[Row] = []
     for name in given.only or SECTIONS:
         rows += SECTIONS[name](bench)
     machine |= {
+        "pace": f"{bench.pace:.2g} times slower than the targets' machine",
         "date": time.strftime("%Y-%m-%d"),
         "took_seconds": round(time.monotonic() - bench.began),
         "rounds_that_were_void": bench.quiet.voided,

@@ -14,7 +14,7 @@ from bridge.ports.githosts import Comment, CommitState, PullRequest
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeComment, Spoil
-from tests.unit.embedded.support import Repository
+from tests.worlds.embedded import Repository
 from tests.worlds.hosts import NAME, QUICK, Host
 
 STATUS = "dokploy/shop/web"

@@ -55,7 +55,7 @@ from bridge.web.metrics import Metrics
 from bridge.web.server import routes
 from tests.scenes.dokploy import dokploy
 from tests.scenes.terminal import WORKER, command, environment, fill
-from tests.unit.embedded.support import Repository
+from tests.worlds.embedded import Repository
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "surface"
 
@@ -150,7 +150,7 @@ def public_routes() -> Iterator[str]:
         BodyLimits(),
         {},
         Metrics(Inbox(), Journal(), dict, float),
-        chats=dict.fromkeys(CHATS),  # type: ignore[arg-type]  # likewise
+        chats=dict.fromkeys(chat for chat, one in CHATS.items() if one.to_be_heard),  # type: ignore[arg-type]  # likewise
     )
     for route in app.router.routes():
         assert route.resource is not None

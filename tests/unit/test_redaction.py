@@ -2,12 +2,11 @@
 
 import time
 
-import pytest
-
 from bridge.core.log_text import redact
+from tests.worlds.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "shown"),
     [
         ("NPM_TOKEN=abc123 next", "NPM_TOKEN=*** next"),
@@ -20,6 +19,10 @@ from bridge.core.log_text import redact
         ("glpat-0123456789abcdefghij", "***"),
         ("xoxb-1234567890-abc", "***"),
         ("AKIAIOSFODNN7EXAMPLE", "***"),
+        (
+            f"POST https://discord.com/api/webhooks/123456789012345678/{'x' * 68}?wait=true",
+            "POST https://discord.com/api/webhooks/***?wait=true",
+        ),
         ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl end", "jwt *** end"),
         ("sess-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "***"),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nx", "***\nx"),
@@ -34,7 +37,7 @@ def test_a_secret_is_hidden(text: str, shown: str) -> None:
     assert redact(text) == shown
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "error: unexpected token: ';' in line 3",
@@ -49,7 +52,7 @@ def test_what_is_no_secret_stays(text: str) -> None:
     assert redact(text) == text
 
 
-@pytest.mark.parametrize(
+@each_row(
     "piece",
     [
         *("eyJ-", "eyJaaaaaaaaaa.", "a-", "token", "token_", "password: ", "a://", "bearer "),
@@ -59,6 +62,6 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_a_log_that_is_made_to_hold_it_up_does_not(piece: str) -> None:
     """Whoever can push can print anything while it is built, and all else waits meanwhile."""
     text = piece * (200_000 // len(piece))
-    began = time.perf_counter()
+    began = time.process_time()
     redact(text)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

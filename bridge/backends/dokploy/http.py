@@ -143,7 +143,7 @@ class Http:
         Args:
             form: the form of the answer; fields that it does not name are dropped.
             at: the address below `/api` if it is not `path`.
-            retries: the number of retries; None means that of the settings.
+            retries: the number of retries; None means the configured one.
 
         Raises:
             Refused: a 4xx.
@@ -391,13 +391,13 @@ _LOCATION = "bridge.location"
 
 
 async def _set_location_aside(response: httpx.Response) -> None:
-    """Keep httpx from reading `Location`: on a bad one it fails, although it follows none."""
+    """Keep httpx from reading `Location`: it fails on a bad one, although it follows none."""
     if "location" in response.headers:
         response.extensions[_LOCATION] = {"location": response.headers.pop("location")}
 
 
 async def _read(call: Call, body: bytes, read: Callable[[bytes], T]) -> T:
-    """Return what `read` makes of an answer; of a large one, while others go on."""
+    """Parse an answer with `read`; a large one in a thread, so the event loop goes on."""
     if len(body) < LARGE:
         return read(body)
     try:

@@ -5,13 +5,13 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.chats.links import Links
 from bridge.chats.slack.api import People, SlackClient
 from bridge.chats.slack.board import Board, Notices, Tells
 from bridge.chats.slack.cards import CARD, NOTICE
 from bridge.chats.slack.config_changes import CHANGED, TOLD, ChangeNotes, Told
 from bridge.chats.slack.config_dialog import configure
 from bridge.chats.slack.door import SlackDoor, Socket, build_bolt
-from bridge.chats.slack.facts import Links
 from bridge.chats.slack.home import HOME, Homes, Silence
 from bridge.chats.slack.parts import Background, Clicks, Parts, Permits, Workspace
 from bridge.core.access import Access
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LIMITS = (Limit(1, 1.0),)
-"""Per lane, which is a channel: a message a second (docs.slack.dev/apis/web-api/rate-limits)."""
+"""The rate limit of a channel: a message a second (docs.slack.dev/apis/web-api/rate-limits)."""
 
 ASK_AGAIN = 10.0
-"""Seconds until Slack is asked again who we are, while it can't be reached."""
+"""Seconds between attempts to ask Slack who we are, while it is unreachable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Wiring:
     """The settings of Slack.
 
     Attributes:
-        signing_secret: serves HTTP; "" does not.
-        app_token: serves Socket Mode; "" does not.
+        signing_secret: for HTTP; "" turns HTTP off.
+        app_token: for Socket Mode; "" turns Socket Mode off.
         team: the workspace that is served; "": the token's.
     """
 
@@ -73,6 +73,7 @@ class Slack:
     ) -> None:
         """Take the parts; nothing is sent."""
         self.planners = planners
+        self.trouble: Mapping[str, str] = {}
         client = SlackClient(wiring.bot_token, wiring.api_url)
         people = People(client, access, ttl=wiring.people_every)
         self.parts = Parts(
@@ -106,7 +107,7 @@ class Slack:
 
     @property
     def hears(self) -> bool:
-        """Whether people are heard, by HTTP or by Socket Mode."""
+        """True if requests can be received, by HTTP or Socket Mode."""
         return self.door is not None or self.socket is not None
 
     async def run(self) -> None:
@@ -131,7 +132,7 @@ class Slack:
             except BridgeError as error:
                 if str(error) != told:
                     told = str(error)
-                    log.warning("slack does not tell who we are", extra={"why": told})
+                    log.warning("slack does not report who we are", extra={"why": told})
                 await asyncio.sleep(ASK_AGAIN)
                 continue
             self._recognise(team, str(answer.get("user_id") or ""))

@@ -35,6 +35,7 @@ class Bench:
         program: the load generator.
         long: with the numbers of the targets where the short run scales them down.
         seeds: so that no two loads have the same delivery ids.
+        pace: how many times slower the machine is than the one that the targets were set on.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Bench:
     long: bool = False
     rounds: int = 5
     seeds: int = 0
+    pace: float = 1.0
     began: float = field(default_factory=time.monotonic)
 
     def say(self, what: str) -> None:

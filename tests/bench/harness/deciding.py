@@ -50,9 +50,10 @@ def deploy_rows(bench: Bench) -> Iterator[Row]:
             time.sleep(0.2)
     took = sorted((at - sent[commit]) * 1000 for _, commit, at, _ in asked)
     more = {"of": f"{len(took)}/{apps}", "max ms": round(took[-1])}
-    yield Row(GROUP, "webhook → deploy call, p50", round(median(took)), "ms", 60, 20, more=more)
-    p99 = quantiles(took, n=100)[98]
-    yield Row(GROUP, "webhook → deploy call, p99", round(p99), "ms", 150, 60)
+    p50, p99 = round(median(took)), round(quantiles(took, n=100)[98])
+    what = "webhook → deploy call"
+    yield Row(GROUP, f"{what}, p50", p50, "ms", 25, 15, pace=bench.pace, more=more)
+    yield Row(GROUP, f"{what}, p99", p99, "ms", 60, 40, pace=bench.pace)
 
 
 def _post(port: int, body: bytes) -> None:
@@ -79,6 +80,7 @@ def backlog_rows(bench: Bench) -> Iterator[Row]:
         2_000,
         5_000,
         more_is_better=True,
+        pace=bench.pace,
     )
 
 
@@ -153,12 +155,13 @@ def script_rows(bench: Bench) -> Iterator[Row]:
             "ms",
             100,
             40,
+            pace=bench.pace,
             more={name: value for name, value in row.items() if name.endswith("p50_ms")},
         )
     bench.say("decisions for 5,000 apps and 10,000 files")
     for row in _script(bench, "watch_index_bench.py", "--without-node"):
         if row["limit_ms"] == 20.0:
-            yield Row(GROUP, row["what"], round(row["ms"], 2), "ms", 20, 10)
+            yield Row(GROUP, row["what"], round(row["ms"], 2), "ms", 20, 10, pace=bench.pace)
 
 
 def _script(bench: Bench, name: str, *words: str) -> list[dict[str, Any]]:
@@ -178,7 +181,7 @@ def life_rows(bench: Bench) -> Iterator[Row]:
     bench.say("start")
     took = [_start(bench, n) for n in range(3)]
     what = "from start to the first webhook accepted"
-    yield Row(group, what, round(median(took), 2), "s", 2.5, 1.2)
+    yield Row(group, what, round(median(took), 2), "s", 2.5, 1.2, pace=bench.pace)
     many = 1_000_000 if bench.long else 30_000
     bench.say(f"memory, and after {many:,} deliveries")
     requests = pushes(bench.folder / "7000.requests", 7_000)
@@ -189,12 +192,15 @@ def life_rows(bench: Bench) -> Iterator[Row]:
         assert ours.data is not None
         time.sleep(2)
         at_rest = ours.memory()
+        cpu = _cpu_at_rest(ours, 60 if bench.long else 20)
         after = []
         for _ in range(2):
             bench.load(ours, requests, count=many // 2)
             while _waiting(ours.data):
                 time.sleep(0.2)
             after.append(ours.memory())
+    what = "CPU of one core at rest"
+    yield Row(group, what, round(cpu, 2), "%", 1, 0.3, pace=bench.pace)
     yield Row(group, "memory at rest", round(at_rest), "MiB", 140, 100)
     yield Row(
         group,
@@ -207,6 +213,14 @@ def life_rows(bench: Bench) -> Iterator[Row]:
     )
     bench.say("SIGKILL under load")
     yield _killed(bench, requests)
+
+
+def _cpu_at_rest(ours: Server, seconds: int) -> float:
+    """Percent of a core, once the start is over."""
+    time.sleep(5)
+    used = ours.cpu()
+    time.sleep(seconds)
+    return (ours.cpu() - used) / seconds * 100
 
 
 def _start(bench: Bench, n: int) -> float:

@@ -65,6 +65,7 @@ def waiting_rows(bench: Bench) -> Iterator[Row]:
             "ms",
             15,
             8,
+            pace=bench.pace,
             more={"p50 ms": round(busy["p50"], 2), "p99.9 ms": round(busy["p99.9"], 1)},
         )
 

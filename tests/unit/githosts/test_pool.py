@@ -10,7 +10,7 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.githosts.pool import ALONE, MOST, Bounds, Counted, Pool, TooLarge, TooLong
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 
 
 @dataclass(eq=False)
