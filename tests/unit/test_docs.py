@@ -28,3 +28,14 @@ def test_the_docs_name_only_buttons_of_cards_that_there_are() -> None:
     )
 
     assert {"Cancel", "Configure"} <= set(said) <= buttons
+
+
+def test_no_page_opens_bold_italics_that_it_does_not_close() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+    assert [
+        f"{page.name}: {line[:40]}"
+        for page in pages
+        for line in page.read_text().splitlines()
+        if line.count("***") % 2
+    ] == []
