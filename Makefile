@@ -1,5 +1,5 @@
-# Every target does its own set-up: all it needs is Python 3.11 or newer, and git.
-# Works with GNU make from 3.81 (macOS) on.
+# Every target sets itself up: it needs only Python 3.11 or newer, and Git.
+# Works with GNU make 3.81 (macOS) and later.
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -9,8 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
-# What Python has compiled is kept, also where the environment says otherwise: many tests start
-# the bridge anew, and pytest rewrites every file of the tests that it has no copy of.
+# Keep compiled bytecode even if the environment disables it: many tests start new processes, and
+# without it pytest rewrites the assertions of every test file each time.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -22,18 +22,18 @@ help: ## Show this help
 demo: $(RUNTIME) ## Watch a push deploy, for real, on this machine
 	@$(BIN)/python -m bridge demo
 
-run: $(RUNTIME) ## Start the bridge; PORT and BRIDGE_* are honoured
+run: $(RUNTIME) ## Start the bridge, configured by PORT and BRIDGE_*
 	@$(BIN)/python -m bridge serve
 
-# Files of tests share nothing, so two are run at a time. The chaos tests watch over time-outs of
-# many processes at once: they have the machine for themselves.
+# Test files share nothing, so two run at a time. Chaos tests depend on the time-outs of many
+# processes, so they run alone.
 TWO_FILES := -n 2 --dist=loadfile --no-loadscope-reorder
 
 test: $(DEVELOPMENT) ## Run all tests
 	$(BIN)/python -m pytest --ignore=tests/chaos $(TWO_FILES)
 	$(BIN)/python -m pytest tests/chaos
 
-# The same in three parts, which CI runs on a machine each.
+# The same in three parts; CI runs each on its own machine.
 test-parts: $(DEVELOPMENT)
 	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e $(TWO_FILES)
 
@@ -49,7 +49,7 @@ unit: $(DEVELOPMENT) ## Run the quick tests only
 integration: $(DEVELOPMENT) ## Run the tests of several parts in one process
 	$(BIN)/python -m pytest tests/integration -m "not slow" --hypothesis-profile=quick $(TWO_FILES)
 
-cover: $(DEVELOPMENT) ## Measure which lines and branches the tests in one process reach
+cover: $(DEVELOPMENT) ## Measure test coverage (unit, integration and contract tests)
 	$(BIN)/python -m pytest tests/unit tests/integration tests/contract -n 2 --dist=loadfile \
 		--cov=bridge --cov-branch --cov-report=term:skip-covered
 
@@ -62,30 +62,30 @@ format: $(DEVELOPMENT) ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(DEVELOPMENT) ## Measure all that has a target; BENCH="--long --json FILE" for more
+bench: $(DEVELOPMENT) ## Measure everything that has a target; BENCH="--long --json FILE" for more
 	@$(BIN)/python tests/bench/bench.py $(BENCH)
 
-bench-peers: ## Install other receivers of webhooks, for make bench to measure beside
+bench-peers: ## Install other webhook receivers, to which make bench compares
 	@sh tests/bench/peers/install.sh .cache/peers
 
-chaos: $(DEVELOPMENT) ## Harm the bridge under load in every way, on SQLite and on Postgres
+chaos: $(DEVELOPMENT) ## Run the long chaos tests, on SQLite and on Postgres
 	CHAOS_PROOF=1 $(BIN)/python -m pytest tests/chaos/test_proof.py
 	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-3} $(BIN)/python -m pytest tests/chaos
 
-requirements: $(DEVELOPMENT) ## Lock anew what pyproject.toml asks for (on Python 3.11)
+requirements: $(DEVELOPMENT) ## Update the locked dependencies from pyproject.toml (on Python 3.11)
 	@$(BIN)/python -m pip --quiet install "pip-tools>=7.5,<8"
 	CUSTOM_COMPILE_COMMAND="make requirements" \
 		$(COMPILE) --extra fast -o requirements.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make requirements" \
 		$(COMPILE) --extra fast --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
-clean: ## Remove what the other targets have made, but no data
+clean: ## Remove everything the other targets create, except data
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # ── Set-up ──────────────────────────────────────────────────────────────────────────────
 
-# The first Python that is new enough makes the environment. Looked for from the root folder,
-# since version managers would insist on the very version that .python-version names for platforms.
+# Create the environment with the first Python that is new enough. Search from the root folder:
+# version managers would insist on the version in .python-version, which is meant for platforms.
 $(BIN)/python:
 	@cd /; for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
@@ -99,12 +99,12 @@ $(BIN)/python:
 	exit 1
 
 $(RUNTIME): requirements.txt pyproject.toml | $(BIN)/python
-	@echo "installing what the bridge needs into $(VENV)"
+	@echo "installing the bridge's dependencies into $(VENV)"
 	@$(PIP) install --require-hashes -r requirements.txt
 	@$(PIP) install --no-deps -e .
 	@touch $@
 
 $(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
-	@echo "installing what development needs into $(VENV)"
+	@echo "installing the development dependencies into $(VENV)"
 	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@touch $@

@@ -7,8 +7,8 @@ from tests.bench.harness.rows import Row, table
 
 INTRODUCTION = """# Benchmarks
 
-`make bench` wrote this page; `make bench BENCH="--markdown docs/benchmarks.md"` writes it anew, and
-`--long` takes the targets' own numbers where the short run scales them down. `make bench-peers`
+`make bench` wrote this page; `make bench BENCH="--markdown docs/benchmarks.md"` rewrites it, and
+`--long` runs at full size what the short run scales down. `make bench-peers`
 installs the other receivers of webhooks first (npm, PyPI, Debian); without them their rows are
 left out.
 
