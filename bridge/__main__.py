@@ -9,7 +9,7 @@ from bridge.cli.root import app
 
 def main() -> None:
     """Run the command line; never returns."""
-    os.umask(os.umask(0o022) | 0o022)  # nobody else may write to what is made, whatever is set
+    os.umask(os.umask(0o022) | 0o022)  # new files: no write for others
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # which may be of an encoding without an arrow
             stream.reconfigure(errors="replace")

@@ -276,7 +276,7 @@ def _be_gone_within(seconds: float) -> None:
     """
 
     def end() -> None:
-        log.critical("a part did not end in time", extra={"seconds": seconds})
+        log.critical("a component did not stop in time", extra={"seconds": seconds})
         os._exit(1)
 
     timer = threading.Timer(seconds, end)

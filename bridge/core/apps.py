@@ -184,7 +184,7 @@ MOST_NAMED = 5
 
 
 def find_app(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> App:
-    """Return the one app that a name stands for: its id, label, bare name, or a prefix of one.
+    """Return the one app with this name: its id, label, bare name, or a prefix of one.
 
     Args:
         gone: deleted apps, which are found as well. If the name fits a live and a deleted app

@@ -381,7 +381,7 @@ def _without_verdicts(lines: Sequence[str]) -> list[str]:
 
 def _without_query(line: str) -> str:
     if _QUERY.match(line):
-        return "the backend's own database failed while it wrote down how the build stands"
+        return "the backend's own database failed while it recorded the state of the build"
     return line.strip()
 
 
@@ -414,7 +414,7 @@ def _reason(text: str) -> str:
 
 
 def _excerpt(output: Sequence[str], said: str) -> str:
-    """Return the last lines, or those around the reason if it stands further up."""
+    """Return the last lines, or those around the reason if it is further up."""
     text = _QUOTES.sub("", "\n".join(output))
     lines = [line for line in text.split("\n") if bare(line) and not _SAYS_LITTLE.search(line)]
     shown = lines[-EXCERPT_LINES:]

@@ -161,7 +161,7 @@ def harmless(text: str, *, controls: str = " ", unseen: str | None = None) -> st
     than this Python.
 
     Args:
-        controls: what stands for a run of control characters.
+        controls: the replacement for a run of control characters.
         unseen: what stands for a character without ink or width, one that turns text around, or
             one that Unicode does not know; None: its escape, e.g. "\u200b", since two names that
             look alike must not be two names.
@@ -181,7 +181,7 @@ def harmless(text: str, *, controls: str = " ", unseen: str | None = None) -> st
 
 
 def marked(text: str) -> str:
-    """Return text in which the replacement character stands for what can't be shown."""
+    """Return text with the replacement character for what can't be shown."""
     return harmless(text, controls=MARK, unseen=MARK)
 
 

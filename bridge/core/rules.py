@@ -85,14 +85,14 @@ class _Bound:
 
     @property
     def floor(self) -> Version:
-        """The lowest version that it stands for; itself if complete."""
+        """The lowest version that it covers; itself if complete."""
         if self.patch is None:
             return _before_all(self.major or 0, self.minor or 0, 0)
         return Version(self.major or 0, self.minor or 0, self.patch, self.prerelease)
 
     @property
     def after(self) -> Version | None:
-        """The lowest version above all that it stands for; None if it stands for everything."""
+        """The lowest version above all that it covers; None if it covers everything."""
         if self.major is None:
             return None
         if self.minor is None:

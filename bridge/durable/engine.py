@@ -341,7 +341,7 @@ class DurableFlows:
 
     async def _take_over(self, executor_id: str) -> None:
         """Requeue a dead process's flows, ahead of those that wait for them."""
-        log.warning("flows of a process that is gone go on", extra={"executor": executor_id})
+        log.warning("flows of a stopped process are taken over", extra={"executor": executor_id})
         with translated():
             await asyncio.to_thread(DBOS._recover_pending_workflows, [executor_id])  # noqa: SLF001 - the only way that keeps their queue and key
         self._dispatcher.wake()

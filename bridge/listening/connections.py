@@ -55,7 +55,7 @@ class Crowd:
             return
         self._timer = asyncio.get_running_loop().call_later(SAID_EVERY, self._say)
         self._logger.info(
-            "too many connections; those that were silent longest are closed",
+            "too many connections; the longest idle ones are closed",
             extra={"closed": self._closed, **self._newest},
         )
         self._closed = 0

@@ -39,7 +39,7 @@ def quiet_logger(name: str) -> logging.Logger:
 def _is_ours(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
-        _sparing.info("what came is no HTTP", status=error.code)
+        _sparing.info("the request is not valid HTTP", status=error.code)
         return False
     return True
 
@@ -54,7 +54,7 @@ async def nameless(_: web.Request, response: web.StreamResponse) -> None:
 SERVER = "dokploy-bridge"
 """Without a version: aiohttp would name its own and Python's."""
 
-FAILED_INSIDE = "the bridge failed inside; its log says more"
+FAILED_INSIDE = "the bridge had an internal error; its log says more"
 
 Say = Callable[[int, str], web.Response]
 """Returns an error response, given its status and text."""

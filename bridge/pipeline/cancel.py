@@ -144,7 +144,7 @@ class Canceller:
             except Unreachable as error:
                 log.warning("cancel waits", extra={"why": str(error)})
             except Exception:  # a bug; report what the cancel could not do, never leave it open
-                log.exception("a cancel failed inside", extra={"app": meant.app_id})
+                log.exception("a cancel failed unexpectedly", extra={"app": meant.app_id})
                 failures += 1
             await self._sleep(PAUSE)
         return await self._give_up(meant)
@@ -152,7 +152,7 @@ class Canceller:
     async def _give_up(self, meant: _Meant) -> None:
         """Note the failure on open deployments, where the requester looks."""
         if (deployment := await self._going(meant)) is not None:
-            why = "can't be cancelled: the bridge failed inside, its log says more"
+            why = "can't be cancelled: the bridge had an internal error, its log says more"
             await self._journal.say(deployment.id, why)
 
     async def _drop_ours(self, meant: _Meant) -> None:

@@ -440,7 +440,7 @@ class Catalog:
             return None
         except Exception as error:  # a bug; other backends are still read
             log.exception("apps can't be read", extra={"backend": name})
-            self.trouble[name] = f"the bridge failed inside ({type(error).__name__})"
+            self.trouble[name] = f"the bridge had an internal error ({type(error).__name__})"
             return None
         self.trouble.pop(name, None)
         return reading

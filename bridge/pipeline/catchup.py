@@ -211,7 +211,10 @@ class Sweeper:
             self.trouble.pop(key, None)
         elif self.trouble.get(key) != hook.trouble:
             self.trouble[key] = hook.trouble
-            log.warning("a webhook sends nothing", extra={"hook": key, "why": hook.trouble})
+            log.warning(
+                "the host reports that a webhook is not delivered",
+                extra={"hook": key, "why": hook.trouble},
+            )
 
     async def _hook(self, api: Redelivers, host: str, hook: Hook) -> int:
         key, now = f"swept {host} {hook.place} {hook.id}", self._clock()
@@ -299,7 +302,7 @@ class Sweeper:
         if same and told.urls <= known.urls:
             return True
         log.warning(
-            "a missed delivery speaks of another repository than its webhook's",
+            "a missed delivery names another repository than its webhook's",
             extra={"host": host, "repository": hook.speaks_for, "hook": hook.id, "says": told.name},
         )
         self._settle(host, hook, sending.id)
@@ -365,7 +368,7 @@ class Catchup:
             except BridgeError as error:
                 log.warning("can't catch up", extra={"why": str(error)})
             except Exception:  # an unexpected response of a host must not end the bridge
-                log.exception("catching up failed inside")
+                log.exception("catching up failed unexpectedly")
             await self._sleep(self._timing.every)
 
     async def round(self) -> None:

@@ -137,7 +137,7 @@ class Changes:
                 found = await self._patiently(key)
         except Exception as error:  # a question without an answer would be repeated for ever
             log.exception("changed files can't be found", extra={"commit": key.head})
-            found = ChangeSet(None, f"the bridge failed inside ({type(error).__name__})")
+            found = ChangeSet(None, f"the bridge had an internal error ({type(error).__name__})")
         finally:
             del self._asking[key]
         self._keep(key, found)

@@ -304,8 +304,8 @@ class Configuring:
         except BridgeError as error:
             outcome = _refusal(error)
         except Exception as error:  # a bug; the requester must still learn of it
-            log.exception("a change failed inside", extra={"seq": seq})
-            outcome = f"{UNKNOWN}: the bridge failed inside ({type(error).__name__})"
+            log.exception("a change failed unexpectedly", extra={"seq": seq})
+            outcome = f"{UNKNOWN}: the bridge had an internal error ({type(error).__name__})"
         await self._settle(seq, note, outcome)
         if trouble is None:
             await self._journal.drop_draft(asked.draft)

@@ -434,10 +434,10 @@ class Deployer:
             except Unreachable as error:  # our own journal: nothing can be done until it is back
                 log.warning("deployment waits", extra={"deployment": id_, "why": str(error)})
             except Exception as error:  # a bug; a deployment must end, and say how
-                log.exception("deployment failed inside", extra={"deployment": id_})
+                log.exception("deployment failed unexpectedly", extra={"deployment": id_})
                 failures += 1
                 if failures >= self._timing.failures:
-                    note = f"outcome unknown: the bridge failed inside ({type(error).__name__})"
-                    await self._ending.end(id_, State.UNKNOWN, note)
+                    why = f"the bridge had an internal error ({type(error).__name__})"
+                    await self._ending.end(id_, State.UNKNOWN, f"outcome unknown: {why}")
                     return None
             await self._sleep(self._timing.retry.first)

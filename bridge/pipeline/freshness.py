@@ -274,7 +274,7 @@ class Freshness:
             self._failed(name, ids, str(error))
         except Exception as error:  # a bug; decisions use what was known
             log.exception("apps can't be read again", extra={"backend": name})
-            self._failed(name, ids, f"the bridge failed inside ({type(error).__name__})")
+            self._failed(name, ids, f"the bridge had an internal error ({type(error).__name__})")
         else:
             for id_ in ids:
                 self._unread.pop(id_, None)

@@ -63,7 +63,7 @@ class Lead:
         try:
             held = await self._journal.hold(LEASE, self._owner, self._seconds)
         except BridgeError as error:  # the lease expires by itself
-            log.warning("the lead can't be asked for", extra={"why": str(error)})
+            log.warning("leadership can't be requested", extra={"why": str(error)})
             return
         if self._end is not None:
             self._end.cancel()

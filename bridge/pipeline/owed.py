@@ -48,7 +48,7 @@ FOUND = "an app was found that deploys from its repository"
 """Why an ignored push is decided again."""
 
 AFTER_A_BUG = 60.0
-"""Seconds until another attempt after one failed inside."""
+"""Seconds until another attempt after one failed unexpectedly."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Probe:
             try:
                 await self.look()
             except Exception:  # a failed probe must not stop deployments
-                log.exception("probing failed inside")
+                log.exception("probing failed unexpectedly")
             await self._sleep(self._every)
 
     async def look(self) -> None:

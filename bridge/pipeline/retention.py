@@ -79,7 +79,7 @@ class Retention:
             except BridgeError as error:
                 log.warning("expired data can't be deleted", extra={"why": str(error)})
             except Exception:  # old data must not end the process, which also deploys
-                log.exception("forgetting failed inside")
+                log.exception("retention failed unexpectedly")
             await self._sleep(self._keeping.every)
 
     async def round(self) -> dict[str, int]:

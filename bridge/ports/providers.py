@@ -148,7 +148,7 @@ class BackendParts:
 
     Attributes:
         observe: receives the duration of each request.
-        clock: by which deployments are followed, so that both sides tell the same time.
+        clock: the clock by which deployments are followed.
     """
 
     observe: Observe = lambda _backend, _asked, _seconds: None
@@ -156,7 +156,7 @@ class BackendParts:
 
 
 def spares_builds(_settings: Any) -> bool:
-    """Interrupt no builds but the one that is cancelled."""
+    """Interrupt only the cancelled build."""
     return False
 
 
@@ -167,13 +167,13 @@ class BackendProvider:
     Attributes:
         key, title: its own key, and its name for people.
         settings: the model of its section in the settings.
-        address: the setting that says where its server is, without which there is none.
-        example: such an address.
-        credential: the setting that lets the bridge in.
-        keys_at: where people make one there.
-        further: the setting that holds more of its servers by name, each with the settings of
-            the section; None if there can be but one.
-        open: the client of a server, by its name and settings; nothing is asked of it yet.
+        address: the setting with its server's address; unset, there is no server.
+        example: an example of that address.
+        credential: the setting with the bridge's API key there.
+        keys_at: where people create such a key.
+        further: the setting with additional servers by name, each with the same settings as the
+            section; None if there can be only one.
+        open: returns a server's client, given its name and settings; sends nothing yet.
             Raises Rejected.
         may_kill_builds: whether `cancel` may interrupt all builds of a host (`KillsBuilds`).
     """
@@ -209,7 +209,7 @@ class BackendServer:
 
     @property
     def address(self) -> str | None:
-        """Where it is; None: nothing deploys there."""
+        """Its address; None if nothing deploys there."""
         found: str | None = getattr(self.given, self.provider.address)
         return found
 
@@ -218,7 +218,7 @@ class BackendServer:
         return self.provider.open(self.name, self.given, parts)
 
     def check(self) -> None:
-        """Raise Rejected where it has an address without a key, or a key without an address."""
+        """Raise Rejected if only one of address and key is set."""
         of = self.provider
         url, key = self.setting(of.address), self.setting(of.credential)
         has_key = getattr(self.given, of.credential) is not None

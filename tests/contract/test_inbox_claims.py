@@ -191,7 +191,7 @@ async def test_listening_that_fails_inside_is_told_and_begun_anew(
     worker.woken = wake
     await asyncio.wait_for(listens_again.wait(), 10)
 
-    assert "listening to other processes failed inside" in caplog.text
+    assert "listening to other processes failed unexpectedly" in caplog.text
 
 
 async def test_connections_that_are_cut_fail_nobody(

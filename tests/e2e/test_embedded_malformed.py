@@ -121,7 +121,7 @@ async def test_a_bad_request_is_logged_without_its_words(
 
         assert answer.split()[1].startswith(b"4"), answer
     assert_quiet(caplog)
-    assert [one for one in caplog.records if one.getMessage() == "what came is no HTTP"]
+    assert [one for one in caplog.records if one.getMessage() == "the request is not valid HTTP"]
 
 
 @pytest.mark.parametrize("what", BODIES)

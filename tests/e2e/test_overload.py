@@ -290,7 +290,7 @@ async def test_a_flood_of_what_is_no_http_writes_few_lines(
     caplog.set_level(logging.INFO)
     for _ in range(150):
         assert (await door.knock(b"GET / HTTP/1.1\r\na secret\r\n\r\n")).status == 400
-    told = [one for one in caplog.records if one.message == "what came is no HTTP"]
+    told = [one for one in caplog.records if one.message == "the request is not valid HTTP"]
     assert 1 <= len(told) < 100
     assert "a secret" not in caplog.text
 

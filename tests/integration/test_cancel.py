@@ -341,8 +341,8 @@ async def test_a_fault_of_the_bridges_own_is_tried_again_and_then_said(
     await cancel(stage)
     found = await stage.now(new)
     assert not found.final
-    assert "can't be cancelled: the bridge failed inside" in found.note
-    assert "a cancel failed inside" in caplog.text
+    assert "can't be cancelled: the bridge had an internal error" in found.note
+    assert "a cancel failed unexpectedly" in caplog.text
 
 
 async def test_a_backend_that_is_configured_no_more_is_said(stage: Stage) -> None:

@@ -331,8 +331,8 @@ async def test_a_fault_of_our_own_is_told_and_claims_nothing(
     note = await stage.run()
 
     assert note.over
-    assert note.outcome == "outcome unknown: the bridge failed inside (KeyError)"
-    assert "a change failed inside" in caplog.text
+    assert note.outcome == "outcome unknown: the bridge had an internal error (KeyError)"
+    assert "a change failed unexpectedly" in caplog.text
 
 
 @pytest.mark.parametrize("begun", [False, True])

@@ -69,4 +69,4 @@ async def test_who_cannot_renew_it_has_no_turn_once_others_may_have_it(
     await lead.ask()
 
     await until(lead.ours, lambda ours: not ours)
-    assert "the lead can't be asked for" in caplog.text
+    assert "leadership can't be requested" in caplog.text

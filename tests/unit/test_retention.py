@@ -65,7 +65,7 @@ async def test_a_fault_of_the_engines_ends_nothing(caplog: pytest.LogCaptureFixt
         await Retention(*parts, sleep=sleep).run()
 
     assert rounds == [3600.0, 3600.0]
-    assert "forgetting failed inside" in caplog.text
+    assert "retention failed unexpectedly" in caplog.text
 
 
 class Enough(BaseException):

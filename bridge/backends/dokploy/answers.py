@@ -268,7 +268,7 @@ TABLE = (
         lambda a: a.status == 500 and a.message == "No values to set",
     ),
     Row("refused", Means.NO, lambda a: 400 <= a.status < 500),
-    Row("failed inside", Means.UNKNOWN, lambda a: a.status >= 100),
+    Row("failed unexpectedly", Means.UNKNOWN, lambda a: a.status >= 100),
 )
 
 

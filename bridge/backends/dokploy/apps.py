@@ -127,7 +127,7 @@ class Apps:
             if error.status != 404 and not isinstance(error, Forbidden):
                 raise
             fields = {"backend": self._name, "app": app.id, "why": error.words}
-            log.info("app_left_out", extra=fields)
+            log.info("an app is left out", extra=fields)
             return None
 
 

@@ -167,7 +167,7 @@ class Board:
             if known.ts or code_of(error) not in _NOT_THERE or not subscription.place.get("person"):
                 raise
             # Requested in a channel without the bridge: send it directly.
-            log.info("a card goes to the person who asked", extra={"why": str(error)})
+            log.info("a card is sent to the requester", extra={"why": str(error)})
             return (card(deployment.id, str(subscription.place["person"])),)
         return ()
 

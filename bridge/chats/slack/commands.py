@@ -42,7 +42,7 @@ async def open_view(
     except Refused as error:
         if code_of(error) not in _TOO_LATE:
             raise
-        log.warning("a dialog came too late for its trigger", extra={"why": str(error)})
+        log.warning("a dialog was opened after its trigger had expired", extra={"why": str(error)})
         raise TooLate("Slack gave up waiting for the dialog. Please try again.") from None
 
 
@@ -65,11 +65,11 @@ async def reply_to(
         if isinstance(reply, Pick | Configure):
             return await open_for(parts, body, reply)
     except BridgeError as error:
-        log.warning("a request of slack failed", extra={"why": str(error)})
+        log.warning("a request from slack failed", extra={"why": str(error)})
         return Outgoing(problem(str(error)))
     except Exception:  # a bug; the person must still get an answer
-        log.exception("a request of slack failed")
-        return Outgoing(problem("The bridge failed inside; its log says more."))
+        log.exception("a request from slack failed")
+        return Outgoing(problem("The bridge had an internal error; its log says more."))
     return outgoing(reply, parts.links, names_of(body))
 
 
@@ -89,7 +89,7 @@ async def told(parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, 
     try:
         await work
     except BridgeError as error:
-        log.warning("a request of slack failed", extra={"why": str(error)})
+        log.warning("a request from slack failed", extra={"why": str(error)})
         await later(parts, body, Outgoing(problem(str(error))))
 
 

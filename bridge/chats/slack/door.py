@@ -267,11 +267,11 @@ async def _told(error: Exception, body: dict[str, Any]) -> Any:
     from slack_bolt.response import BoltResponse
 
     if isinstance(error, BridgeError):
-        log.warning("a request of slack failed", extra={"why": str(error)})
+        log.warning("a request from slack failed", extra={"why": str(error)})
         said = problem(str(error))
     else:
-        log.error("a request of slack failed", exc_info=error)
-        said = problem("The bridge failed inside; its log says more.")
+        log.error("a request from slack failed", exc_info=error)
+        said = problem("The bridge had an internal error; its log says more.")
     if not body.get("command"):
         return BoltResponse(status=200, body="")
     return BoltResponse(
@@ -356,7 +356,7 @@ async def _not_read(message: aiohttp.WSMessage) -> None:
     why = "it breaks the rules of WebSockets"
     if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
         why = f"more than {MOST_MESSAGE >> 20} MiB"
-    log.warning("slack sent a message over the socket that is not read: %s", why)
+    log.warning("slack sent an unsupported message over the socket: %s", why)
 
 
 class _Once(logging.Filter):

@@ -129,9 +129,11 @@ class Background:
         if task.cancelled() or (error := task.exception()) is None:
             return
         if isinstance(error, BridgeError):
-            log.warning("after an answer", extra={"what": task.get_name(), "why": str(error)})
+            log.warning(
+                "background work failed", extra={"what": task.get_name(), "why": str(error)}
+            )
         else:
-            log.error("after an answer", extra={"what": task.get_name()}, exc_info=error)
+            log.error("background work failed", extra={"what": task.get_name()}, exc_info=error)
 
 
 @dataclass
@@ -213,7 +215,7 @@ class Permits:
         self._workspace = workspace
 
     async def __call__(self, user: str, app: App, channel: str) -> str | None:
-        """Return why somebody may not configure an app; None: they may."""
+        """Return why somebody may not configure an app; None if they may."""
         if not self._workspace.team:
             raise Unreachable(SLACK, "it has not yet reported which workspace is served")
         person = await self._people.who(user, self._workspace.team)

@@ -35,7 +35,7 @@ class AnchorKind(StrEnum):
     UNDER = "under"  # the path is in this directory, however deep, or is it
     NAMED = "named"  # the last segment
     STARTS = "starts"  # the first segment starts with it
-    EXTENSION = "extension"  # behind the last dot of the last segment
+    EXTENSION = "extension"  # after the last dot of the last segment
     SEGMENT = "segment"  # one of the segments
     HOLDS = "holds"  # somewhere
 
@@ -135,7 +135,7 @@ def _directories(segments: list[str]) -> tuple[str, ...]:
 
 
 def _spelled_out(segment: str) -> list[str]:
-    """Return all texts that a segment without `*` and `?` stands for; none if it has some."""
+    """Return all texts that a segment without `*` and `?` matches; none if it has any."""
     if "*" in segment or "?" in segment:
         return []
     pieces = _BRACED.split(segment)  # literal, alternatives, literal, …
@@ -147,7 +147,7 @@ def _spelled_out(segment: str) -> list[str]:
 
 
 def _extensions(segment: str) -> tuple[str, ...]:
-    """Return what may stand behind the last dot of a wild last segment."""
+    """Return what may follow the last dot of a wild last segment."""
     cut = max(segment.rfind("*"), segment.rfind("?"))
     tails = _spelled_out(segment[cut + 1 :])
     if not all("." in tail for tail in tails):
@@ -319,7 +319,7 @@ class Pushed:
         return _grouped(self._names, {name: (name,) for name in texts.keys() & self._names})
 
     def with_extension(self, texts: Texts) -> Found:
-        """Find files by what is behind the last dot of their last segment."""
+        """Find files by what follows the last dot of their last segment."""
         extensions = [name.rpartition(".")[2] for name in self._names]
         return _grouped(extensions, {text: (text,) for text in texts.keys() & extensions})
 

@@ -100,7 +100,7 @@ class Automaton:
         return known
 
     def holds_at(self, path: str, gates: Sequence[int], meter: Meter) -> list[bool]:
-        """Tell for each position, the one behind the end included, whether it matches there.
+        """Return for each position, including the one after the end, whether it matches there.
 
         Args:
             gates: for each position the gates that its surroundings open.
@@ -195,7 +195,7 @@ class Automaton:
             spread.known |= bit
 
     def _follow(self, node: int, gates: int, meter: Meter) -> int:
-        """Return the bits of all that wakes up when `node` holds."""
+        """Return the bits of all nodes that wake up when `node` holds."""
         above, wakes = self._graph.above, self._graph.wakes
         woken = 0
         seen = {node}

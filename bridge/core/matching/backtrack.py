@@ -234,7 +234,7 @@ class Backtracker:
 
 
 def _moved(line: _Line, path: str, at: int, memory: Memory) -> int:
-    """Return the position behind a step that may fail; -1 if it does."""
+    """Return the position after a step that may fail; -1 if it fails."""
     if line.do is _Do.READ:
         place = at - 1 if line.back else at
         if not 0 <= place < len(path) or not has_unit(line.ranges, ord(path[place])):

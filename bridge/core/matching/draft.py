@@ -68,7 +68,7 @@ _MUST_ESCAPE = frozenset("-*+?.^${}(|)[]")
 
 
 def escaped(text: str) -> str:
-    """Write `text` so that it stands for itself; backslash and slash are left alone."""
+    """Escape `text` so that it is literal; leave backslash and slash alone."""
     return "".join(f"\\{char}" if char in _MUST_ESCAPE else char for char in text)
 
 
@@ -128,7 +128,7 @@ class Token:
 
 @dataclass(slots=True, eq=False)
 class OpenBrace:
-    """A `{` that waits for its `}`: where it stands, and what was seen inside."""
+    """A `{` without its `}` yet: its position, and what was seen inside."""
 
     token: Token
     output_at: int
@@ -144,7 +144,7 @@ class OpenExtglob:
     Attributes:
         sign: one of `!?+*`; `@(` is a plain group to picomatch.
         parens: how many parentheses were open around it.
-        output: all that was written before it.
+        output: everything written before it.
         inner: the values of the tokens inside, without its own parentheses.
         at: index of the sign in the pattern; `token_at` of its token.
     """
@@ -184,12 +184,12 @@ class Draft:
         self.last = self.first
 
     def peek(self, ahead: int = 1) -> str:
-        """Look at a later character; empty behind the end."""
+        """Return a later character; empty after the end."""
         place = self.at + ahead
         return self.text[place] if place < len(self.text) else ""
 
     def take(self) -> str:
-        """Step to the next character and give it; empty behind the end."""
+        """Step to the next character and return it; empty after the end."""
         self.at += 1
         return self.text[self.at] if self.at < len(self.text) else ""
 

@@ -384,7 +384,7 @@ class Glob:
         except TooCostly:
             why = "deciding it would take too long; write it simpler"
         except TooLarge:
-            why = "it stands for too large an expression; write it simpler"
+            why = "it expands to too large an expression; simplify it"
         raise self._refusal(why, "too_costly")
 
     def _refusal(self, why: str, code: str) -> GlobUnsupported:

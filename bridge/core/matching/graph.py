@@ -1,8 +1,8 @@
 """From the tree of an expression to a graph, ready to be walked from its end to its start.
 
 Every node says "from here on it fits". A char node holds at a position when its unit is
-there and the node behind it holds at the next one; all other nodes hold when a node
-behind them does, at the same position, and their gate (a condition on the position) is
+there and the node after it holds at the next one; all other nodes hold when a node
+after them does, at the same position, and their gate (a condition on the position) is
 open. So what holds at one position follows from what holds at the next: reading the path
 backwards, a look-ahead is one more node whose value is known by the time it is asked for.
 
@@ -64,7 +64,7 @@ def _settle(node: Node, known: _Groups, *, back: bool) -> tuple[Node, _Groups]:
     """Settle `node`, given the groups that may have read something before it.
 
     Returns:
-        The node, and the groups that may have read something behind it.
+        The node, and the groups that may have read something after it.
     """
     match node:
         case Back(number):
@@ -200,7 +200,7 @@ class _Builder:
         return 1 << (len(self.graph.node_of) - 1)
 
     def _join(self, *below: int) -> int:
-        """Add a node that holds when one of those behind it does."""
+        """Add a node that holds when one of those after it does."""
         node = self._node()
         for target in below:
             self.graph.above[target].append((node, 0))

@@ -232,7 +232,7 @@ def _walk(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _plain(branch: str) -> str | None:
-    """Return the text that a branch without wildcards stands for; None if it has some."""
+    """Return the text that a branch without wildcards matches; None if it has wildcards."""
     value = branch.strip(JS_SPACES)
     while wrapped := _WRAPPED.fullmatch(value):
         value = wrapped[1]
@@ -298,7 +298,7 @@ _EXTENSION = re.compile(r"\.[^\\/.]+")
 
 
 def open_extglob(draft: Draft, kind: Kind, sign: str) -> None:
-    """Handle a sign and the `(` behind it."""
+    """Handle a sign and the `(` after it."""
     extglob = OpenExtglob(
         sign=sign,
         before=draft.last,

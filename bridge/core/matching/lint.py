@@ -257,7 +257,7 @@ def _in_the_list(
     if glob.excludes:
         yield from _without_effect(index, globs, semantics)
     elif (cover := _cover(index, globs)) is not None:
-        sentence = f"`{cover}` already matches all that it does."
+        sentence = f"`{cover}` already matches everything it does."
         yield "redundant", "note", sentence, "Remove it."
 
 
@@ -275,7 +275,7 @@ def _without_effect(
         remedy = 'Remove it, or decide lists with the "exclude" meaning.'
         yield "negation_does_not_exclude", "error", sentence, remedy
     elif semantics == "exclude" and any(lets_in) and not any(lets_in[:index]):
-        sentence = "It excludes nothing: patterns behind it let in again what it takes away."
+        sentence = "It excludes nothing: later patterns include again what it excludes."
         yield "exclusion_too_early", "warning", sentence, "Move it to the end of the list."
 
 
@@ -288,7 +288,7 @@ def _dotted(pattern: str) -> bool:
 
 
 def _cover(index: int, globs: Sequence[Glob | GlobError]) -> str | None:
-    """Return another pattern that matches all that this one does; of equals, the first stays."""
+    """Return another pattern that matches everything this one does; of equals, keep the first."""
     glob = globs[index]
     for other_index, other in enumerate(globs):
         if other_index == index or isinstance(other, GlobError) or other.excludes:
@@ -296,7 +296,7 @@ def _cover(index: int, globs: Sequence[Glob | GlobError]) -> str | None:
         first, last = sorted((index, other_index))
         between = globs[first:last]
         if any(isinstance(each, Glob) and each.excludes for each in between):
-            continue  # it may let in again what was taken away
+            continue  # it may include again what was excluded
         if isinstance(glob, Glob) and _covers(other, glob, earlier=other_index < index):
             return other.pattern
     return None

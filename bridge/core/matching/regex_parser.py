@@ -50,10 +50,10 @@ class BadExpression(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Escape:
-    """What an escape stands for, and the index behind it.
+    """The meaning of an escape, and the index after it.
 
     Attributes:
-        char: the unit, when it stands for one; else None.
+        char: the unit, if it means one; else None.
     """
 
     ranges: Ranges
@@ -103,7 +103,7 @@ def _unit(char: str, end: int) -> Escape:
 
 
 def read_class(text: str, at: int, *, named: bool) -> tuple[Ranges, int]:
-    """Read the class whose `[` is at `at`; give its members and the index behind its `]`.
+    """Read the class whose `[` is at `at`; return its members and the index after its `]`.
 
     Raises:
         BadExpression: it has no end, or a range runs backwards.

@@ -87,7 +87,7 @@ def _may_span(draft: Draft, prior: Token) -> bool:
 
 
 def _skip_repeats(draft: Draft) -> str:
-    """Step over `/**` as long as it repeats; give what is left behind it."""
+    """Step over `/**` as long as it repeats; return what is left after it."""
     rest = draft.rest
     while rest.startswith("/**"):
         behind = draft.peek(4)
@@ -99,7 +99,7 @@ def _skip_repeats(draft: Draft) -> str:
 
 
 def _in_a_path(prior: Token) -> bool:
-    """Return whether a slash stands before the stars, and something before the slash."""
+    """Return whether a slash precedes the stars, and something precedes the slash."""
     before = prior.before
     return prior.kind is Kind.SLASH and before is not None and before.kind is not Kind.START
 
@@ -128,7 +128,7 @@ _PLAIN_RUN = re.compile(r"[^@!\[\].,$*+?^{}()|\\/]+")
 
 
 def text(draft: Draft, char: str) -> None:
-    """Handle a character that means nothing, and all such behind it."""
+    """Handle a character that means nothing, and all such characters after it."""
     value = f"\\{char}" if char in ("$", "^") else char
     if run := _PLAIN_RUN.match(draft.text, draft.at + 1):
         value += run[0]
@@ -142,7 +142,7 @@ def quote(draft: Draft, _char: str) -> None:
 
 
 def open_paren(draft: Draft, char: str) -> None:
-    """Handle a `(` that no sign stands before."""
+    """Handle a `(` without a sign before it."""
     draft.parens += 1
     draft.enter(Kind.PAREN)
     draft.push(Token(Kind.PAREN, char))
@@ -156,7 +156,7 @@ def pipe(draft: Draft, char: str) -> None:
 def slash(draft: Draft, char: str) -> None:
     """Handle `/`."""
     if draft.last.kind is Kind.DOT and draft.at == draft.start + 1:
-        # A leading `./` (behind `!`, say) is forgotten, as is all that was written for it.
+        # Drop a leading `./` (after `!`, say) and everything written for it.
         draft.start = draft.at + 1
         draft.output = ""
         draft.tokens.pop()

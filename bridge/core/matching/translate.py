@@ -61,7 +61,7 @@ _COMMON = {
     "**/.*": f"{_ANY_DIRECTORY}{DOT}{NOT_EMPTY}{STAR}",
 }
 
-# The earliest dot behind which only word characters follow; `.` is no newline in JavaScript.
+# The earliest dot that only word characters follow; `.` is no newline in JavaScript.
 _EXTENSION = re.compile(r"([^\n\r\u2028\u2029]*?)\.([A-Za-z0-9_]+)\Z")
 
 _NEEDS_TOKENS = re.compile(r"\A[*!]|[/()\[\]{}\"]")
@@ -147,7 +147,7 @@ class Translation:
 def translate(
     glob: str, version: Picomatch = "2.3.1", *, written: str | None = None
 ) -> Translation:
-    """Write the regular expression that stands for `glob` (a unit string).
+    """Return the regular expression for `glob` (a unit string).
 
     Args:
         written: the pattern as its owner wrote it, for errors.

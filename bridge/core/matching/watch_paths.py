@@ -180,7 +180,7 @@ Meters: TypeAlias = defaultdict[Entry, Meter]
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """The list of one app; a broken pattern stands in it as its error."""
+    """The list of one app; a broken pattern is in it as its error."""
 
     entries: tuple[Entry | GlobError, ...]
     semantics: Semantics

@@ -101,7 +101,7 @@ class Pipeline:
             words = runner.log.redacted(str(error))
             ending = await _ended(runner.log, Ending("error", words), words)
         except Exception:  # a bug must not leave the deployment open
-            log.exception("build failed inside", extra={"app": job.application_id})
+            log.exception("build failed unexpectedly", extra={"app": job.application_id})
             words = "An error of the deploy server itself; its own log has the details"
             ending = await _ended(runner.log, Ending("error", words), words)
         return _told(ending, progress.head)

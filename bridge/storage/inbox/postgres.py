@@ -104,7 +104,7 @@ async def listen(url: str, woken: Callable[[], None]) -> None:
         except psycopg.Error as error:
             log.debug("can't listen to other processes", extra={"why": type(error).__name__})
         except Exception:  # a bug; to end here would go unnoticed, since polling covers it
-            log.exception("listening to other processes failed inside; restarting")
+            log.exception("listening to other processes failed unexpectedly; restarting")
             pause = BUG_PAUSE
         await asyncio.sleep(pause)
 

@@ -206,7 +206,7 @@ class WebhookConnection(Connection):
         head, envelope = self._head
         try:
             delivery, done = self._door.hooks.put(head.host, envelope, body)
-        except Exception as error:  # noqa: BLE001 - it is told there, whatever it is
+        except Exception as error:  # noqa: BLE001 - the handler logs any error
             self._is_not_kept(error)
         else:
             self.waiting = done
@@ -227,7 +227,7 @@ class WebhookConnection(Connection):
             if not self._holds_room and not self._takes_room(head.length):
                 await self._wait_for_room(head.length)
             receipt = await self._door.hooks.take(head.host, envelope, body)
-        except Exception as error:  # noqa: BLE001 - it is told there, whatever it is
+        except Exception as error:  # noqa: BLE001 - the handler logs any error
             self._is_not_kept(error)
         else:
             self._is_kept(receipt)

@@ -90,7 +90,7 @@ async def test_where_people_shape_payloads_they_speak_of_their_repository_alone(
     assert [await scene.sweeper.round([app()]) for _ in range(3)] == [kept, 0, 0]
 
     assert len(await scene.kept()) == kept
-    assert caplog.text.count("speaks of another repository") == 1 - kept
+    assert caplog.text.count("names another repository") == 1 - kept
     assert scene.api.asked.count("payload guid-1-0") == 1
 
 

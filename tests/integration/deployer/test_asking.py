@@ -265,7 +265,7 @@ async def test_a_fault_of_our_own_ends_unknown_and_not_in_a_loop(
     ended = await stage.run(new)
 
     assert ended.state is State.UNKNOWN
-    assert ended.note == "outcome unknown: the bridge failed inside (TypeError)"
+    assert ended.note == "outcome unknown: the bridge had an internal error (TypeError)"
 
 
 async def test_an_ask_that_the_journal_has_forgotten_is_found_by_its_token(stage: Stage) -> None:
