@@ -1,4 +1,4 @@
-"""How often a backend is asked on behalf of all deployments that are followed."""
+"""How often a backend is polled for all followed deployments together."""
 
 from contextlib import ExitStack
 

@@ -1,4 +1,4 @@
-"""The quick way reads only what aiohttp would read in the same way; all else it leaves to it."""
+"""The fast reader of request heads takes only what aiohttp reads alike, and leaves it the rest."""
 
 import asyncio
 from collections.abc import Iterator

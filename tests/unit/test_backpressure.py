@@ -1,4 +1,4 @@
-"""Deciding gives way while very many webhooks are being kept, and never stops for good."""
+"""Backpressure: deciding slows down under many webhooks, and never stops for good."""
 
 from dataclasses import dataclass, field
 
