@@ -26,7 +26,6 @@ from bridge.core.matching.lint import lint
 from bridge.core.misfits import shortened
 from bridge.core.refs import unmatchable, unmatchable_prefix
 from bridge.core.rules import Range
-from bridge.githosts import HOSTS
 from bridge.ports.backends import Backend, ReadsApps
 from bridge.settings import Settings, access_of
 from bridge.settings.sections import Rule
@@ -130,9 +129,9 @@ def _ports(settings: Settings) -> None:
 
 def _of_secrets(settings: Settings) -> Iterator[Remark]:
     """Secrets of webhooks that are short: taken all the same, since they may be in use."""
-    for host, provider in HOSTS.items():
-        for kind in provider.secrets:
-            secrets: Sequence[SecretStr] = getattr(settings.host_settings(host), kind.setting)
+    for host, server in settings.host_servers().items():
+        for kind in server.provider.secrets:
+            secrets: Sequence[SecretStr] = getattr(server.given, kind.setting)
             said = [one.get_secret_value().removeprefix(kind.prefix) for one in secrets]
             if short := sum(len(one) < SHORTEST_SECRET for one in said):
                 which = "the secret" if len(said) == 1 else f"{short} of {len(said)} secrets"
@@ -147,10 +146,11 @@ def _of_hosts(settings: Settings) -> Iterator[Remark]:
     except Rejected:  # told above
         return
     for host in asked:
-        provider = HOSTS[host]
-        if not provider.serves(settings.host_settings(host)):
-            missing = provider.variable(provider.secrets[0].setting)
-            why = f"{missing} is not set, so no push of {provider.title} is heard of: set it, too"
+        server = settings.host_servers()[host]
+        if not server.serves:
+            missing = server.setting(server.provider.secrets[0].setting)
+            title = server.provider.title
+            why = f"{missing} is not set, so no push of {title} is heard of: set it, too"
             yield Remark("warning", f"{host} is not served: {why}")
 
 

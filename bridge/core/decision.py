@@ -177,12 +177,12 @@ def _other_repository(push: RefPushed, app: App) -> str | None:
     source, repository = app.source, push.repository
     if source is None:
         return f"{app.label} has no source"
-    if source.type is SourceType.GIT:
+    if source.type is not SourceType.GIT and source.type.value != repository.kind:
+        return f"{app.label} deploys from {source.type}, not {repository.host}"
+    if source.url is not None:  # it names the server, too
         if source.url in repository.urls:
             return None
         return f"{app.label} deploys from {source.url}, not {repository.name}"
-    if source.type.value != repository.host:
-        return f"{app.label} deploys from {source.type}, not {repository.host}"
     if source.repository_id is not None:  # survives renames, can't be squatted
         if source.repository_id == repository.id:
             return None

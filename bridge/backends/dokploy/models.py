@@ -105,6 +105,12 @@ def _with_columns(*names: str) -> Callable[[type[Model]], type[Model]]:
     return lambda model: extended(model, **columns)
 
 
+class GiteaServer(_Answer):
+    """The connected account of a Gitea source, as far as it may be shown."""
+
+    url: str | None = Field(None, validation_alias="giteaUrl")
+
+
 @_with_columns(*(one.name for one in SOURCE if one.required))
 class Service(_Answer):
     """The source, trigger and domains in `application.one` and `compose.one`."""
@@ -116,6 +122,7 @@ class Service(_Answer):
     enable_submodules: Flag = False
     created_at: Told = None
     domains: tuple[Domain, ...] | None = None
+    gitea: GiteaServer | None = None
 
     def stored(self, name: str) -> Any:
         """Return a required field of a source, such as `git.url`; None if its kind lacks it."""

@@ -104,8 +104,8 @@ class Links:
         source = app.source if app else None
         if source is None:
             return None
-        if source.type is SourceType.GIT:
-            return self._by_address(source.url or "")
+        if source.url is not None:
+            return self._by_address(source.url)
         home = self.hosts.get(source.type.value)
         if home is None or not source.repository:
             return None
