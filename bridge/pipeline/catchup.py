@@ -18,7 +18,6 @@ from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.core.events import FOUND_EVENT, Event, RefPushed
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.leader import Turn, at_once
-from bridge.pipeline.meaning import read_apart
 from bridge.pipeline.reconcile import (
     NO_HOMES,
     Budget,
@@ -324,7 +323,7 @@ class Sweeper:
     async def _parsed(self, host: str, envelope: Envelope, body: bytes) -> Event:
         event, headers = envelope.event, envelope.headers
         if self._apart is not None and len(body) > APART:
-            return await read_apart(self._apart, self._hosts[host], event, headers, [body])
+            return await self._apart(self._hosts[host], event, headers, [body])
         return await asyncio.to_thread(self._hosts[host].parse, event, headers, body)
 
     async def _again(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> None:

@@ -6,7 +6,7 @@ A large body may kill the process that reads it, so each attempt is recorded bef
 import asyncio
 import math
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.apps import App
@@ -20,13 +20,12 @@ from bridge.core.events import (
     PullRequestOpened,
     RefKind,
     RefPushed,
-    kind_of,
     parse_command,
     parse_found,
 )
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
-from bridge.ports.githosts import APART, Binds, GitHost, ParsesApart
+from bridge.ports.githosts import APART, GitHost, ParsesApart
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
 from bridge.ports.outcomes import About
 
@@ -70,18 +69,6 @@ def read(
         return Meaning(delivery, host.parse(delivery.event, delivery.headers, body))
     except (MalformedPayload, Rejected) as error:
         return str(error)
-
-
-async def read_apart(
-    apart: ParsesApart,
-    host: GitHost,
-    event: str,
-    headers: Mapping[str, str],
-    body: Iterable[bytes],
-) -> Event:
-    """Return what a delivery with a large body means, as `GitHost.parse` does."""
-    found = await apart(kind_of(host.name), event, headers, body)
-    return host.bind(found) if isinstance(host, Binds) else found
 
 
 CLOCKS_APART = 60.0
@@ -299,8 +286,7 @@ class Reading:
         assert self._apart is not None
         assert delivery.stored is not None
         try:
-            event = await read_apart(
-                self._apart,
+            event = await self._apart(
                 self._hosts[delivery.host],
                 delivery.event,
                 delivery.headers,

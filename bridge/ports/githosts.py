@@ -80,7 +80,7 @@ class ParsesApart(Protocol):
     """Parses large bodies where neither their size nor their content can do harm."""
 
     async def __call__(
-        self, host: str, event: str, headers: Mapping[str, str], body: Iterable[bytes]
+        self, host: GitHost, event: str, headers: Mapping[str, str], body: Iterable[bytes]
     ) -> Event:
         """Return what a delivery means, as `GitHost.parse` does.
 

@@ -1,4 +1,4 @@
-"""One promise, three roads: GitHub with a token and as an App, and GitLab, over real HTTP."""
+"""One promise, four roads: GitHub with a token and as an App, GitLab and Gitea, over real HTTP."""
 
 import asyncio
 import time
@@ -11,11 +11,12 @@ import pytest
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.githosts import pool
 from bridge.ports.githosts import Comment, CommitState, PullRequest
+from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeComment, Spoil
 from tests.unit.embedded.support import Repository
-from tests.worlds.hosts import NAME, QUICK, Host
+from tests.worlds.hosts import NAME, QUICK, Host, with_deployments
 
 STATUS = "dokploy/shop/web"
 
@@ -120,7 +121,7 @@ async def test_a_status_is_set_in_the_hosts_words(host: Host, state: CommitState
     (status,) = host.repository.statuses
     assert status["state"] in (
         {"pending", "success", "failure", "error"}
-        if host.fake.name == "github"
+        if host.fake.name in ("github", "gitea")
         else {"pending", "running", "success", "failed", "canceled"}
     )
     assert status["description"] == "builds"
@@ -146,11 +147,13 @@ async def test_a_description_is_cut_to_what_the_host_takes(host: Host) -> None:
 
 async def test_a_deployment_goes_through_its_states(host: Host) -> None:
     sha = host.repository.branches["main"]
-    id_ = await host.api.create_deployment(NAME, sha, "refs/heads/main", "shop/web", "deployment 1")
+    id_ = await with_deployments(host).create_deployment(
+        NAME, sha, "refs/heads/main", "shop/web", "deployment 1"
+    )
 
-    await host.api.set_deployment(NAME, id_, CommitState.RUNNING, "builds")
-    await host.api.set_deployment(NAME, id_, CommitState.RUNNING, "builds still")
-    await host.api.set_deployment(
+    await with_deployments(host).set_deployment(NAME, id_, CommitState.RUNNING, "builds")
+    await with_deployments(host).set_deployment(NAME, id_, CommitState.RUNNING, "builds still")
+    await with_deployments(host).set_deployment(
         NAME, id_, CommitState.SUCCESS, "is live", environment_url="https://shop.example.com"
     )
 
@@ -166,14 +169,20 @@ async def test_a_deployment_goes_through_its_states(host: Host) -> None:
 
 async def test_a_deployment_is_found_again(host: Host) -> None:
     sha = host.repository.branches["main"]
-    assert await host.api.find_deployment(NAME, sha, "shop/web", "deployment 1") is None
+    assert (
+        await with_deployments(host).find_deployment(NAME, sha, "shop/web", "deployment 1") is None
+    )
 
-    first = await host.api.create_deployment(
+    first = await with_deployments(host).create_deployment(
         NAME, sha, "refs/heads/main", "shop/web", "deployment 1"
     )
-    await host.api.create_deployment(NAME, sha, "refs/heads/main", "shop/api", "deployment 2")
+    await with_deployments(host).create_deployment(
+        NAME, sha, "refs/heads/main", "shop/api", "deployment 2"
+    )
 
-    assert await host.api.find_deployment(NAME, sha, "shop/web", "deployment 1") == first
+    assert (
+        await with_deployments(host).find_deployment(NAME, sha, "shop/web", "deployment 1") == first
+    )
 
 
 # ── what has changed ─────────────────────────────────────────────────────────
@@ -343,7 +352,7 @@ async def test_a_write_whose_answer_is_lost_may_have_happened(host: Host) -> Non
 
 async def test_a_refusal_has_the_hosts_words_and_no_secret(host: Host) -> None:
     pull = host.repository.open_pull("main")
-    tokens = {FakeGithub.token, FakeGitlab.token}
+    tokens = {FakeGithub.token, FakeGitlab.token, FakeGitea.token}
     said = {"message": f"Resource not accessible, {' '.join(tokens)}"}
     host.fake.spoil(Spoil(status=403, body=said), path="/(comments|notes)")
 

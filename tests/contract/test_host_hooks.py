@@ -9,11 +9,11 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.githosts.github.webhooks import GitHub
-from bridge.ports.githosts import Hook, Redelivers, Sending, TagAt
+from bridge.ports.githosts import Hook, ListsHooks, ListsRefs, Redelivers, Sending, TagAt
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHook, Spoil
-from tests.worlds.hosts import NAME, Host, client_of
+from tests.worlds.hosts import NAME, Host, client_of, redelivering
 
 SECRET = "a secret of the tests"
 
@@ -35,6 +35,7 @@ async def received() -> AsyncIterator[tuple[BaseTestServer, list[tuple[dict[str,
 
 def hooked(host: Host, url: str) -> FakeHook:
     """A webhook at that host which leads to `url`."""
+    redelivering(host)
     assert isinstance(host.fake, FakeGithub | FakeGitlab)
     if isinstance(host.fake, FakeGithub):
         host.fake.app_hook(url, SECRET)
@@ -53,7 +54,7 @@ async def only(host: Host) -> Hook:
 
 
 async def sendings(host: Host, since: float = 0.0) -> list[Sending]:
-    return [one async for one in host.api.sendings(await only(host), since)]
+    return [one async for one in redelivering(host).sendings(await only(host), since)]
 
 
 async def test_a_payload_that_people_shape_speaks_of_their_repository_alone(host: Host) -> None:
@@ -66,8 +67,10 @@ async def test_a_payload_that_people_shape_speaks_of_their_repository_alone(host
     assert speaks_for is None or (await host.api.repository(speaks_for)).name == NAME
 
 
-async def test_both_hosts_can_be_caught_up_with(host: Host) -> None:
-    assert isinstance(host.api, Redelivers)
+async def test_every_host_can_be_caught_up_with(host: Host) -> None:
+    assert isinstance(host.api, ListsRefs)
+    assert isinstance(host.api, ListsHooks)
+    assert isinstance(host.api, Redelivers) is (host.fake.name != "gitea")
 
 
 async def test_a_webhook_is_found_with_where_it_leads(host: Host) -> None:
@@ -104,7 +107,7 @@ async def test_what_was_sent_can_be_fetched(host: Host) -> None:
     hook = hooked(host, "http://127.0.0.1:1/hooks/here")
     lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/ä"}, lost=True)
 
-    payload = await host.api.payload(await only(host), str(lost.id))
+    payload = await redelivering(host).payload(await only(host), str(lost.id))
     assert payload is not None
 
     assert json.loads(payload.body) == {"ref": "refs/heads/ä"}
@@ -116,7 +119,7 @@ async def test_a_try_that_the_host_does_not_keep_is_not_found(host: Host) -> Non
     hooked(host, "http://127.0.0.1:1/hooks/here")
 
     with pytest.raises(NotFound):
-        await host.api.payload(await only(host), "999999")
+        await redelivering(host).payload(await only(host), "999999")
 
 
 async def test_it_is_sent_again_signed_under_the_same_id(host: Host, received) -> None:
@@ -124,7 +127,7 @@ async def test_it_is_sent_again_signed_under_the_same_id(host: Host, received) -
     hook = hooked(host, str(server.make_url("/hooks/here")))
     lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/main"}, lost=True)
 
-    await host.api.redeliver(await only(host), str(lost.id))
+    await redelivering(host).redeliver(await only(host), str(lost.id))
 
     ((headers, body),) = came
     if host.fake.name == "github":

@@ -60,17 +60,28 @@ async def _compared(
         return None
     if any(one.files is None or len(one.parents) != 1 for one in commits):
         return None
+    if {one.parents[0].sha for one in commits} - {one.sha for one in commits} != {base}:
+        return None  # `base` is on another branch, or was taken back
     return tuple(sorted({file.filename for one in commits for file in one.files or ()}))
 
 
 async def _tree(
     ask: AskAbout, service: str, repository: str, commit: str
 ) -> dict[str, tuple[str, str]] | None:
-    """Mode and object by path, of files and submodules; None if there are too many."""
+    """Mode and object by path, of files and submodules; None if there are too many.
+
+    Raises:
+        NotFound: the server does not know the commit, to which it says 400.
+    """
     path, found = f"/git/trees/{part(commit)}", dict[str, tuple[str, str]]()
     for number in range(1, _MOST_PAGES + 1):
         query = {"recursive": True, "page": number}
-        answer = await ask(repository, "GET", path, query=query)
+        try:
+            answer = await ask(repository, "GET", path, query=query)
+        except Refused as error:
+            if error.status == 400:
+                raise NotFound(f"{service} has no {path}: {error.words}") from error
+            raise
         page = read(_TREE, path, answer, service, reads=True)
         found |= {one.path: (one.mode, one.sha) for one in page.tree if one.type != "tree"}
         if not page.truncated:
