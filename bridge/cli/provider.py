@@ -33,6 +33,7 @@ setting = typer.Typer(
 _KINDS = {
     "github": "Deploy from a repository on GitHub, by an account that Dokploy has.",
     "gitlab": "Deploy from a project on GitLab, by an account that Dokploy has.",
+    "gitea": "Deploy from a repository on Gitea or Forgejo, by an account that Dokploy has.",
     "git": "Any Git repository, by its address.",
     "docker": "Deploy an image from a registry.",
 }

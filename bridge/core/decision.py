@@ -11,7 +11,12 @@ from enum import StrEnum
 from functools import lru_cache
 
 from bridge.core.apps import App, Source, SourceType, Trigger
-from bridge.core.configuration.configuration import GithubSource, GitlabSource, GitSource
+from bridge.core.configuration.configuration import (
+    GiteaSource,
+    GithubSource,
+    GitlabSource,
+    GitSource,
+)
 from bridge.core.configuration.difference import Configured
 from bridge.core.events import RefKind, RefPushed
 from bridge.core.log_text import marked
@@ -352,6 +357,9 @@ def _source(configured: Configured) -> Source | None:
                 repository_id=str(found.project_id),
                 branch=found.branch,
             )
+        case GiteaSource() as found:
+            name = f"{found.owner}/{found.repository}"
+            return Source(SourceType.GITEA, repository=name, branch=found.branch)
         case GitSource() as found:
             return Source(SourceType.GIT, url=normalise_url(found.url), branch=found.branch)
         case None:

@@ -170,6 +170,7 @@ async def test_tags_are_listed(host: Host) -> None:
 async def test_github_does_not_count_a_branch_that_has_not_moved() -> None:
     async with FakeGithub() as fake:
         api = client_of(fake)
+        assert isinstance(api, Redelivers)
         fake.repository(NAME).commit({"a": "b"})
 
         await api.head(NAME, "main")
@@ -202,6 +203,7 @@ async def test_a_token_that_is_not_taken_is_no_sign_of_no_webhooks(host: Host) -
 async def test_a_webhook_of_the_organisation_is_found() -> None:
     async with FakeGithub() as fake:
         api = client_of(fake)
+        assert isinstance(api, Redelivers)
         fake.repository(NAME)
         url = "https://bridge.example.com/hooks/github"
         fake.org_hooks["my-org"] = [FakeHook(9, "orgs/my-org", url, SECRET, active=False)]
@@ -217,6 +219,7 @@ async def test_a_webhook_of_the_organisation_is_found() -> None:
 async def test_gitlab_tells_that_it_has_switched_a_webhook_off() -> None:
     async with FakeGitlab() as fake:
         api = client_of(fake)
+        assert isinstance(api, Redelivers)
         hook = fake.hook(fake.repository(NAME), "https://bridge.example.com/x", SECRET)
         hook.active = False
 
@@ -229,6 +232,7 @@ async def test_gitlab_tells_that_it_has_switched_a_webhook_off() -> None:
 async def test_gitlab_sends_again_only_so_often_a_minute() -> None:
     async with FakeGitlab() as fake:
         api = client_of(fake)
+        assert isinstance(api, Redelivers)
         hook = fake.hook(fake.repository(NAME), "http://127.0.0.1:1/x", SECRET)
         lost = await fake.send(hook, "Push Hook", {}, lost=True)
         (found,) = await api.hooks(NAME)
@@ -245,6 +249,7 @@ async def test_gitlab_sends_again_only_so_often_a_minute() -> None:
 async def test_old_tries_are_not_looked_at() -> None:
     async with FakeGithub() as fake:
         api = client_of(fake)
+        assert isinstance(api, Redelivers)
         hook = fake.hook(fake.repository(NAME), "http://127.0.0.1:1/x", SECRET)
         for number in range(250):
             sent = await fake.send(hook, "push", {}, lost=True)

@@ -5,13 +5,14 @@ All others are dropped while parsing, and with them the secrets in the answers o
 parsed as text, so that an unknown one does not fail the whole answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from bridge.core.apps import SourceType
 from bridge.core.configuration.fields import COLUMNS, FIELDS, SHARED, SOURCE
 from bridge.core.configuration.row import Model, extended, stored_as
 
@@ -203,6 +204,13 @@ class GitlabProvider(_Answer):
     git_provider: Named
 
 
+class GiteaProvider(_Answer):
+    """An entry of `gitea.giteaProviders`."""
+
+    id: str = Field(validation_alias="giteaId")
+    git_provider: Named
+
+
 class GithubOwner(_Answer):
     """A user or an organisation."""
 
@@ -217,19 +225,22 @@ class GithubRepository(_Answer):
     owner: GithubOwner
 
 
-class GitlabOwner(_Answer):
+class OtherOwner(_Answer):
     """The last part of the namespace, which Dokploy calls the owner."""
 
     username: str
 
 
-class GitlabRepository(_Answer):
-    """An entry of `gitlab.getGitlabRepositories`; `url` is the path with its namespace."""
+class OtherRepository(_Answer):
+    """An entry of `gitlab.getGitlabRepositories` or `gitea.getGiteaRepositories`.
+
+    `url` is the path with its namespace.
+    """
 
     id: int
     name: str
     url: str
-    owner: GitlabOwner
+    owner: OtherOwner
 
 
 class Health(_Answer):
@@ -246,8 +257,12 @@ DEPLOYMENTS = TypeAdapter(list[DeploymentRecord])
 JOBS = TypeAdapter(list[Job])
 TEXT: TypeAdapter[str] = TypeAdapter(str)
 HEALTH = TypeAdapter(Health)
-GITHUB_PROVIDERS = TypeAdapter(list[GithubProvider])
-GITLAB_PROVIDERS = TypeAdapter(list[GitlabProvider])
+PROVIDERS: Mapping[SourceType, TypeAdapter[Any]] = {
+    SourceType.GITHUB: TypeAdapter(list[GithubProvider]),
+    SourceType.GITLAB: TypeAdapter(list[GitlabProvider]),
+    SourceType.GITEA: TypeAdapter(list[GiteaProvider]),
+}
+"""The forms of the connected accounts, by the kind of source."""
 GITHUB_REPOSITORIES = TypeAdapter(list[GithubRepository])
-GITLAB_REPOSITORIES = TypeAdapter(list[GitlabRepository])
+OTHER_REPOSITORIES = TypeAdapter(list[OtherRepository])
 BRANCHES = TypeAdapter(list[Named])

@@ -79,7 +79,7 @@ def one(servers: tuple[Server, Server]) -> Server:
 
 
 @pytest.fixture
-def further() -> dict[str, str]:
+def further() -> dict[str, Any]:
     return {}
 
 
@@ -87,7 +87,7 @@ def further() -> dict[str, str]:
 async def world(
     tmp_path: Path,
     servers: tuple[Server, Server],
-    further: dict[str, str],
+    further: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
     monkeypatch.setattr("bridge.githosts.subscriptions.LOOKS_AGAIN", (0.05, 0.05))

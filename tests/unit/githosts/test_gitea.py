@@ -28,7 +28,7 @@ def signed(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def headers(**others: str | None) -> CIMultiDict[str]:
+def headers(**others: str | None) -> Any:
     """Headers of the push, with some others; None: without."""
     found, _ = load(PUSH)
     given = {name.replace("_", "-"): value for name, value in others.items()}
@@ -115,12 +115,11 @@ def test_an_empty_secret_is_none() -> None:
     [
         ("push", b"{}"),
         ("push", b'{"ref": "main"}'),
-        ("delete", b'{"ref": "a b", "ref_type": "branch", "repository": {"id": 1,'
-                   b' "full_name": "o/r"}}'),
+        ("delete", b'{"ref": "a b", "ref_type": "branch", "repository": {"id": 1}}'),
         ("pull_request", b'{"action": "opened"}'),
         ("push", b"[1]"),
     ],
-)  # fmt: skip
+)
 def test_what_gitea_does_not_send_is_malformed(event: str, body: bytes) -> None:
     with pytest.raises(MalformedPayload):
         Gitea(["s"]).parse(event, {}, body)
