@@ -185,6 +185,7 @@ async def test_repositories_and_branches_of_gitea(dokploy, table) -> None:
     assert repository == GitRepository(5, "grp", "web", "grp/web")
     assert table.asked == ("gitea.getGiteaRepositories", {"giteaId": "gt_1"})
 
+    table.requests.clear()
     assert await dokploy.pickers.branches(account, repository) == ["main"]
     asked = {"giteaId": "gt_1", "owner": "grp", "repositoryName": "web"}
     assert table.asked == ("gitea.getGiteaBranches", asked)
