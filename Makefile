@@ -14,7 +14,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test unit cover check format bench bench-peers chaos requirements clean
+.PHONY: help demo run test test-parts test-e2e test-chaos unit integration cover check format bench bench-peers chaos requirements clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,15 +27,30 @@ run: $(RUNTIME) ## Start the bridge; PORT and BRIDGE_* are honoured
 
 # Files of tests share nothing, so two are run at a time. The chaos tests watch over time-outs of
 # many processes at once: they have the machine for themselves.
+TWO_FILES := -n 2 --dist=loadfile --no-loadscope-reorder
+
 test: $(DEVELOPMENT) ## Run all tests
-	$(BIN)/python -m pytest --ignore=tests/chaos -n 2 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --ignore=tests/chaos $(TWO_FILES)
+	$(BIN)/python -m pytest tests/chaos
+
+# The same in three parts, which CI runs on a machine each.
+test-parts: $(DEVELOPMENT)
+	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e $(TWO_FILES)
+
+test-e2e: $(DEVELOPMENT)
+	$(BIN)/python -m pytest tests/e2e $(TWO_FILES)
+
+test-chaos: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/chaos
 
 unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal
 
-cover: $(DEVELOPMENT) ## Measure which lines and branches the unit and contract tests reach
-	$(BIN)/python -m pytest tests/unit tests/contract -n 2 --dist=loadfile \
+integration: $(DEVELOPMENT) ## Run the tests of several parts in one process
+	$(BIN)/python -m pytest tests/integration -m "not slow" --hypothesis-profile=quick $(TWO_FILES)
+
+cover: $(DEVELOPMENT) ## Measure which lines and branches the tests in one process reach
+	$(BIN)/python -m pytest tests/unit tests/integration tests/contract -n 2 --dist=loadfile \
 		--cov=bridge --cov-branch --cov-report=term:skip-covered
 
 check: $(DEVELOPMENT) ## Check format, lint and types

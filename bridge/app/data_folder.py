@@ -1,4 +1,4 @@
-"""The place of all data, a folder or a Postgres, and the checks of that folder."""
+"""Where all data lives, a folder or a Postgres, and the checks of that folder."""
 
 import os
 import stat
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def database_url(settings: "Settings") -> str | None:
-    """Return the Postgres that is set, as libpq reads it; None: SQLite in the data folder."""
+    """Return the configured Postgres as libpq reads it; None for SQLite in the data folder."""
     url = settings.database_url
     return url.get_secret_value() if url is not None else None
 
 
 def whereabouts(settings: "Settings") -> str:
-    """Return where everything is stored, for people; never with a password."""
+    """Return where everything is stored, for people; no password is in it."""
     return str(settings.data) if settings.database_url is None else "the database of DATABASE_URL"
 
 
 def must_be_there(settings: "Settings") -> None:
-    """Raise NotFound if nothing was ever stored: a command should not make an empty store."""
+    """Raise NotFound if there is no store yet: a command should not create an empty one."""
     if settings.database_url is not None:
         return
     try:
@@ -40,7 +40,7 @@ def must_be_there(settings: "Settings") -> None:
 
 
 OWN_FOLDERS = ("embedded",)
-"""Folders in it that are checked in the same way."""
+"""Folders in it that are checked the same way."""
 
 _HARM = "who could have the bridge read or overwrite other files"
 _CHANGED = "who could change what the bridge keeps"
@@ -48,11 +48,11 @@ _ELSEWHERE = "choose another folder with BRIDGE_DATA"
 
 
 def must_be_ours(data: Path) -> None:
-    """Check a data folder, what is in it, and all folders above it, as far as they exist.
+    """Check a data folder, its content, and every existing folder above it.
 
     Raises:
-        Rejected: others may write to it or to a file in it, or replace it, or there is a symbolic
-            link in it.
+        Rejected: others may write to it or to a file in it, or replace it; or it holds a symbolic
+            link.
     """
     mounted_for = _mounted_for(data)
     try:
@@ -73,8 +73,8 @@ def unusable(data: Path, error: Exception) -> Rejected:
 def _mounted_for(data: Path) -> int:
     """Return the owner of a folder that is itself a mount point, else root.
 
-    A container that runs as root gets folders of the machine's users. Whoever mounted one there may
-    do all that we may, and has chosen it.
+    A container that runs as root is given folders of the machine's users. The user who mounted one
+    there already has our rights.
     """
     whole = data.parent if data.name in OWN_FOLDERS else data
     try:
@@ -84,12 +84,12 @@ def _mounted_for(data: Path) -> int:
 
 
 def _above(data: Path) -> Iterator[Path]:
-    """Yield each folder above it, also where links lead."""
+    """Yield each folder above it, and above the targets of links."""
     yield from dict.fromkeys([*data.absolute().parents, *data.resolve().parents])
 
 
 def _check_parent(folder: Path) -> None:
-    """Raise Rejected if anybody may rename what is in a folder: it has no sticky bit."""
+    """Raise Rejected if anybody may rename a folder's files because it has no sticky bit."""
     try:
         mode = folder.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -129,7 +129,7 @@ def _check_entry(entry: "os.DirEntry[str]", mounted_for: int) -> None:
 
 
 def _must_be_closed(path: Path, about: os.stat_result, mounted_for: int, harm: str) -> None:
-    """Raise Rejected if others may write to a file or folder, or may permit it to themselves."""
+    """Raise Rejected if others may write to a file or folder, or may grant themselves the right."""
     if why := _open_to(about):
         mode = stat.S_IMODE(about.st_mode)
         raise Rejected(
@@ -144,7 +144,7 @@ def _must_be_closed(path: Path, about: os.stat_result, mounted_for: int, harm: s
 
 
 def _open_to(about: os.stat_result) -> str:
-    """Return who else may write there, "" for nobody; a group of ours may, as on shared volumes."""
+    """Return who else may write there, or ""; our own groups may, as on shared volumes."""
     if about.st_mode & stat.S_IWOTH:
         return "everybody"
     if about.st_mode & stat.S_IWGRP and about.st_gid not in {os.getegid(), *os.getgroups()}:

@@ -30,11 +30,11 @@ from bridge.storage.seal import FernetSeal, NoSeal, key_in
 
 @dataclass(frozen=True, slots=True)
 class Publishers:
-    """Where what happens is shown.
+    """Where events are published.
 
     Attributes:
         planners: return the subscriptions for a delivery's outcome.
-        late: return those for a pull request that is opened after its pushes.
+        late: return those for a pull request opened after its pushes.
         publishers: by kind of subscription.
     """
 
@@ -48,11 +48,11 @@ NO_PUBLISHERS = Publishers()
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What most of the parts are made of.
+    """What most parts are built from.
 
     Attributes:
-        owner: the name of this process among others.
-        clock: never jumps; signatures of others are checked by the machine's own clock.
+        owner: the name of this process, unique among its peers.
+        clock: never jumps; signatures are checked against the machine's own clock.
         turn: returns once it is this process's turn to do periodic work.
     """
 
@@ -69,14 +69,14 @@ class Parts:
 
 
 def steady_clock() -> Clock:
-    """Return a clock that never jumps when the machine's is set, and runs on while it sleeps."""
+    """Return a clock that ignores changes of the machine's clock and counts time spent asleep."""
     boot = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
     ticks = time.monotonic if boot is None else partial(time.clock_gettime, boot)
     return SteadyClock(time.time, ticks)
 
 
 def all_of(settings: Settings, *those: Publishers) -> Publishers:
-    """Return all places in one; none if feedback is off, so that nothing waits to be shown."""
+    """Merge publishers; return none if feedback is off, so nothing queues up to be published."""
     if not settings.feedback.enabled:
         return NO_PUBLISHERS
     return Publishers(
@@ -87,7 +87,7 @@ def all_of(settings: Settings, *those: Publishers) -> Publishers:
 
 
 def seal_of(settings: Settings) -> FernetSeal | NoSeal:
-    """Return what seals secrets that must be stored for a while.
+    """Return the seal for secrets that must be stored for a while.
 
     Processes that share a Postgres have no common folder for a key.
     """
@@ -108,7 +108,7 @@ log = logging.getLogger(__name__)
 
 
 async def in_background(stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
-    """Run a part until the stack unwinds; if it dies before, so does the process."""
+    """Run a part until the stack unwinds; if it dies earlier, end the process."""
     await stack.enter_async_context(_task(name, work))
 
 
@@ -120,20 +120,20 @@ async def _task(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[Non
         yield
     finally:
         task.remove_done_callback(_end_with_it)
-        told = task.done()  # one that has died already is reported
+        told = task.done()  # a part that died earlier is already reported
         task.cancel()
         (end,) = await asyncio.gather(task, return_exceptions=True)
         if isinstance(end, Exception) and not told:
-            log.error("%s could not be stopped as it should", name, exc_info=end)
+            log.error("%s could not be stopped cleanly", name, exc_info=end)
 
 
 def _end_with_it(task: "asyncio.Task[None]") -> None:
-    """End the process: a part that must always run has died, and a restart is better than a lie.
+    """End the process: a part that must always run has died, and only a restart helps.
 
-    It uses a signal of its own, so that `serve` ends as gracefully as after SIGTERM, but with an
-    exit code after which a supervisor restarts it.
+    A signal of its own lets `serve` end as gracefully as after SIGTERM, but with an exit code after
+    which a supervisor restarts it.
     """
-    # Nobody but `_task` cancels it, so a cancel here is somebody else's that escaped.
+    # Only `_task` cancels it, so any other cancellation escaped from inside.
     error = asyncio.CancelledError() if task.cancelled() else task.exception()
     if error is not None:
         log.critical("%s has died", task.get_name(), exc_info=error)
@@ -141,7 +141,7 @@ def _end_with_it(task: "asyncio.Task[None]") -> None:
 
 
 def check(ready: Any) -> Any:
-    """Return a readiness check that calls `ready`, which raises if something is wrong."""
+    """Return a readiness check that calls `ready`; `ready` raises if something is wrong."""
 
     async def check() -> str | None:
         try:

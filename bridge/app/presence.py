@@ -17,11 +17,11 @@ from bridge.settings import Settings
 _LOOK_SECONDS = 0.05
 
 SOLO = "solo"
-"""On SQLite one process works, so it takes up what its predecessor left (durability.md)."""
+"""On SQLite only one process works, so it continues its predecessor's work (durability.md)."""
 
 
 def new_owner(settings: Settings) -> str:
-    """Return a name for this process among those that share the stores."""
+    """Return a name for this process, unique among those that share the stores."""
     if database_url(settings) is None:
         return SOLO
     from bridge.durable.peers import new_executor_id
@@ -30,16 +30,16 @@ def new_owner(settings: Settings) -> str:
 
 
 class InUse(Rejected):
-    """Another process holds a data folder."""
+    """Another process holds the data folder."""
 
 
 @contextmanager
 def only_one(data: Path) -> Iterator[None]:
-    """Hold a data folder for this process: SQLite's flows must not run in two.
+    """Hold a data folder for this process: two must not run the same flows on SQLite.
 
     Raises:
         InUse: another process holds it.
-        Rejected: it is no usable folder, or not ours alone.
+        Rejected: the folder is unusable, or not ours alone.
     """
     must_be_ours(data)
     try:
@@ -58,14 +58,14 @@ def only_one(data: Path) -> Iterator[None]:
 
 
 RUNNERS = ("HONCHO_PROCESS_NAME", "DYNO", "PS")
-"""Variables in which runners of a Procfile name each process: Honcho; Heroku and Dokku; Foreman and
-similar ones."""
+"""Variables in which Procfile runners name each process: Honcho; Heroku and Dokku; Foreman and the
+like."""
 
 
 def stands_aside(settings: Settings, role: Role, environment: Mapping[str, str]) -> bool:
     """Return whether this is a Procfile's worker on SQLite, where one process does all the work.
 
-    If it ended with an error, the runner of the Procfile would end all other processes as well.
+    It must not end with an error: the Procfile runner would then end all other processes.
     """
     if role is not Role.WORKER or database_url(settings) is not None:
         return False
@@ -76,10 +76,10 @@ def stands_aside(settings: Settings, role: Role, environment: Mapping[str, str])
 
 @asynccontextmanager
 async def in_turn(file: Path, *, patience: float = 60.0) -> AsyncIterator[None]:
-    """Hold a lock on a file, after its present holder; a killed process holds none.
+    """Hold a lock on a file once its present holder releases it; a killed process holds none.
 
     Raises:
-        Rejected: it is held for longer than `patience` seconds, or can't be made.
+        Rejected: it stays held for more than `patience` seconds, or can't be created.
     """
     try:
         opened = _opened(file)
@@ -92,17 +92,17 @@ async def in_turn(file: Path, *, patience: float = 60.0) -> AsyncIterator[None]:
                 raise Rejected(
                     f"another command has held {file} for {patience:.0f} s; end it, or try again"
                 )
-            await asyncio.sleep(_LOOK_SECONDS)  # nothing tells when a lock becomes free
+            await asyncio.sleep(_LOOK_SECONDS)  # no event signals that a lock is free
         yield
 
 
 def _opened(file: Path) -> IO[str]:
-    """Open a file for locking; nobody else may open it, since they could hold the lock."""
+    """Open a file for locking; other users may not open it, since they could hold the lock."""
     for folder in (*reversed(file.parents), file.parent):
         folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     if os.fstat(descriptor).st_uid == os.geteuid():
-        os.fchmod(descriptor, 0o600)  # an older release made it readable
+        os.fchmod(descriptor, 0o600)  # an older release created it readable
     return os.fdopen(descriptor, "r+")
 
 
@@ -115,7 +115,7 @@ def _taken(lock: IO[str]) -> bool:
 
 
 def is_held(data: Path) -> bool:
-    """Return whether a process works on a data folder."""
+    """Return whether any process works on a data folder."""
     try:
         with only_one(data):
             return False

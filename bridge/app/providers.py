@@ -1,4 +1,4 @@
-"""Open the backends, Git hosts and chats that the settings name."""
+"""Open the backends, Git hosts and chats in the settings."""
 
 import logging
 import time
@@ -63,7 +63,7 @@ async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIte
     try:
         await server.start()
     except OSError as error:
-        if error.filename is not None:  # it is about a file, so not about a port
+        if error.filename is not None:  # the error is about a file, not a port
             raise unusable(settings.data, error) from error
         ports = f"{settings.embedded.port} and {settings.embedded.port_of_sites}"
         raise Rejected(
@@ -90,10 +90,10 @@ def sites_address(settings: Settings) -> str | None:
 async def backends_of(
     settings: Settings, stack: AsyncExitStack, observe: Observe, clock: Clock
 ) -> tuple[dict[str, Backend], Any]:
-    """Return the backends that deploy: every one that is set, else the embedded one.
+    """Return the backends that deploy: every configured one, else the embedded one.
 
     Args:
-        clock: the one by which deployments are followed, so that both sides tell the same time.
+        clock: the one that deployments are followed by, so both sides agree on the time.
     """
     check_backends(settings)
     parts = BackendParts(observe, clock)
@@ -108,18 +108,18 @@ async def backends_of(
 
 
 def check_backends(settings: Settings) -> None:
-    """Raise Rejected where a backend has an address without a key, or a key without an address."""
+    """Raise Rejected if a backend has an address without a key, or a key without an address."""
     for one in settings.backends_named():
         one.check()
 
 
 def addresses_of(settings: Settings) -> list[str]:
-    """Return where the backends are that deploy; an empty list where the embedded one does."""
+    """Return the addresses of the backends that deploy; none for the embedded one."""
     return [str(one.address) for one in settings.backends_set().values()]
 
 
 def places_of(settings: Settings) -> list[str]:
-    """Return the same for people: where there are several, each with the name that apps show."""
+    """Return the same for people; several backends carry the names that apps show."""
     found = addresses_of(settings)
     if len(found) == 1:
         return found
@@ -129,7 +129,7 @@ def places_of(settings: Settings) -> list[str]:
 def configurers_of(
     settings: Settings, stores: Stores, backends: Mapping[str, Backend], wake: Wake
 ) -> dict[str, Configurer]:
-    """Return what changes how apps are configured, by the name of their backend."""
+    """Return the configurer of each backend, by its name."""
     return {
         name: Configurer(
             backend,
@@ -151,14 +151,14 @@ log = logging.getLogger(__name__)
 
 
 PASSING = 0.5
-"""The share of its limits that states which will change again may use."""
+"""The share of its limits that intermediate states may use."""
 
 
 def served_hosts(settings: Settings) -> dict[str, GitHost]:
-    """Return the hosts that have a secret; log of the others what would serve them.
+    """Return the hosts that have a secret; log which setting each of the others lacks.
 
     Raises:
-        Rejected: a secret can't be one.
+        Rejected: a secret is unusable.
     """
     found = _with_secrets(settings)
     level = logging.INFO if found else logging.WARNING
@@ -185,7 +185,7 @@ def _bound(server: HostServer, host: GitHost) -> GitHost:
 
 
 def known_hosts(settings: Settings) -> dict[str, GitHost]:
-    """Return every host, to read what other processes have kept."""
+    """Return every host, to read deliveries that other processes have kept."""
     servers = settings.host_servers()
     readers = {name: _bound(one, one.provider.reader()) for name, one in servers.items()}
     return readers | _with_secrets(settings)
@@ -198,7 +198,7 @@ def senders_of(settings: Settings) -> dict[str, Sender]:
 
 
 def host_apis(settings: Settings) -> dict[str, HostApi]:
-    """Return the API of each host for which a credential is set; nothing is asked of it yet.
+    """Return the API of each host that has a credential, without sending a request yet.
 
     Raises:
         Rejected: a setting can't be used.
@@ -209,7 +209,7 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
 
 
 def homes_of(settings: Settings) -> dict[str, str]:
-    """Return where the Git hosts live, as clone addresses name it: for custom Git sources."""
+    """Return the Git hosts by their names in clone addresses, for custom Git sources."""
     return {
         urlsplit(url).netloc: name
         for name, one in settings.host_servers().items()
@@ -218,21 +218,21 @@ def homes_of(settings: Settings) -> dict[str, str]:
 
 
 def web_urls(settings: Settings) -> dict[str, str]:
-    """Return the web address of each Git host, as its webhooks give it."""
+    """Return each Git host's web address, as its webhooks give it."""
     return {name: one.web_url for name, one in settings.host_servers().items()}
 
 
 def pages_of(settings: Settings) -> dict[str, tuple[str, Pages]]:
-    """Return the web address of each Git host, and where it has the pages of a repository."""
+    """Return each Git host's web address, and the paths of a repository's pages there."""
     servers = settings.host_servers()
     return {name: (one.web_url, one.provider.pages) for name, one in servers.items()}
 
 
 class Ours:
-    """Tells repositories of the configured hosts from those of others.
+    """Tells repositories of the configured hosts from those of other servers.
 
-    Another server can have a repository of the same name, or of the same number: neither is
-    asked about it, nor written to. A push that was found there is surely theirs.
+    Another server can have a repository of the same name or number. The configured host is then
+    neither queried nor written to. A push that catch-up found there is surely the host's own.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -240,7 +240,7 @@ class Ours:
         self._told: set[str] = set()
 
     def __call__(self, event: RefPushed | PullRequestOpened) -> bool:
-        """Return whether an event is of the host that is configured."""
+        """Return whether an event comes from the configured host."""
         repository = event.repository
         if isinstance(event, RefPushed) and event.found:
             return True
@@ -253,8 +253,8 @@ class Ours:
             self._told.add(repository.host)
             says = repository.web_url or ", ".join(sorted(repository.urls)[:3]) or "nothing"
             log.warning(
-                "a webhook's repository is not at the configured %s: its API is not asked and"
-                " nothing is shown there; if both are one server set %s",
+                "a webhook's repository is not at the configured %s: its API is not queried and"
+                " nothing is published there; if both are one server, set %s",
                 repository.host,
                 server.setting("web_url"),
                 extra={
@@ -273,7 +273,7 @@ def on_hosts(
     instance: str,
     ours: Callable[[RefPushed | PullRequestOpened], bool],
 ) -> Publishers:
-    """Return the places on the Git hosts for which a credential is set; `ours`: see `Ours`."""
+    """Return the publishers for the Git hosts that have a credential; `ours`: see `Ours`."""
     plans: list[Plans] = []
     publishers: dict[str, Publisher] = {}
     for host, api in apis.items():
@@ -293,7 +293,7 @@ def on_hosts(
 
 
 def pace_of(rate_limiter: RateLimiter, limits: Sequence[Limit]) -> WriteTurns:
-    """Return the pace of writes to a Git host."""
+    """Return the write limits of a Git host."""
     return WriteTurns(
         rate_limiter.within(limits), rate_limiter.within(limits, share=PASSING), rate_limiter.clock
     )
@@ -304,10 +304,10 @@ def pace_of(rate_limiter: RateLimiter, limits: Sequence[Limit]) -> WriteTurns:
 
 @dataclass(frozen=True, slots=True)
 class ChatPublishers(Publishers):
-    """The chats, as far as the rest needs to know; empty where none is set.
+    """The chats, as far as the rest needs to know; empty if none is configured.
 
     Attributes:
-        doors: what takes their requests, by chat.
+        doors: the handlers of their requests, by chat.
         permits: who may configure what, by chat.
     """
 
@@ -316,7 +316,7 @@ class ChatPublishers(Publishers):
 
 
 async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPublishers:
-    """Open the chats that are set; what one lacks is named in the log."""
+    """Open the configured chats; log what each of them lacks."""
     opened = {
         chat: await _opened(parts, stack, role, chat, given)
         for chat, given in parts.settings.chats_set().items()
@@ -331,12 +331,12 @@ async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPub
 
 
 async def _opened(parts: Parts, stack: AsyncExitStack, role: Role, chat: str, given: Any) -> Chat:
-    """Open one chat, which goes on by itself from then on."""
+    """Open one chat; from then on it runs by itself."""
     provider, made_of = CHATS[chat], _parts_of(parts, role, chat, given)
     opened = provider.open(given, made_of)
     stack.push_async_callback(opened.stop)
     if role.hears and not opened.hears:
-        log.warning("%s can't be heard: set %s", chat, provider.to_be_heard)
+        log.warning("%s requests can't be received: set %s", chat, provider.to_be_heard)
     if isinstance(seal_of(parts.settings), NoSeal):
         why = NoSeal.REMEDY
         log.warning("nobody can configure apps by %s, nor undo a change: %s", chat, why)
@@ -347,7 +347,7 @@ async def _opened(parts: Parts, stack: AsyncExitStack, role: Role, chat: str, gi
 
 
 def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
-    """Return what a chat is made from."""
+    """Return what a chat is built from."""
     settings, stores, catalog = parts.settings, parts.stores, parts.catalog
     book, access = channels_of(settings), access_of(settings)
     channels = CHATS[chat].channels(given, book)
@@ -376,7 +376,7 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
 
 
 def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Subscription]]:
-    """Return where changes are told that are made on the command line: in every chat."""
+    """Return the announcers of changes made on the command line: one for every chat."""
     book, given = channels_of(settings), settings.chats_set()
     return lambda note: [
         subscription
@@ -386,7 +386,7 @@ def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Subscription]]:
 
 
 def _drafts_of(parts: Parts) -> ConfigDrafts:
-    """Return where people configure apps by a chat."""
+    """Return the drafts through which people configure apps in a chat."""
     return ConfigDrafts(
         parts.configurers,
         parts.backends,

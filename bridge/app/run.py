@@ -1,4 +1,4 @@
-"""Start everything in the order in which data travels, and stop it in reverse."""
+"""Start everything in the order in which data flows, and stop it in reverse."""
 
 import logging
 import time
@@ -79,8 +79,8 @@ class Bridge:
     """A running bridge.
 
     Attributes:
-        url: where webhooks go.
-        backend_url, backend_key, sites_url: of the embedded backend, if it is the one that deploys.
+        url: receives the webhooks.
+        backend_url, backend_key, sites_url: the embedded backend's, if that one deploys.
     """
 
     stores: Stores
@@ -94,14 +94,14 @@ class Bridge:
 async def run_bridge(
     settings: Settings, publishers: Publishers = NO_PUBLISHERS, *, role: Role = Role.ALL
 ) -> AsyncIterator[Bridge]:
-    """Start everything in the order in which data travels; stop it in reverse.
+    """Start everything in the order in which data flows; stop it in reverse.
 
     Args:
-        places: where to show what happens, besides those that the settings name.
-        role: what this process does of it; others share the stores and do the rest.
+        places: further publishers, besides those in the settings.
+        role: this process's share; others on the same stores do the rest.
 
     Raises:
-        Rejected: a setting can't be used, or another process has the data folder.
+        Rejected: a setting is unusable, or another process holds the data folder.
     """
     from bridge.web.metrics import Metrics
 
@@ -117,8 +117,8 @@ async def run_bridge(
         stack.push_async_callback(_give_leases_back, stores.journal, owner)
         if await stores.inbox.continue_after(await stores.journal.last_seq()):
             log.warning(
-                "the inbox is older than the journal, as of another copy: what came in between"
-                " is lost here, unless the Git hosts still have it"
+                "the inbox is older than the journal, as if from another backup: deliveries in"
+                " between are lost here, unless the Git hosts still have them"
             )
         await notice_absence(stores.journal, stores.inbox, clock)
         await in_background(stack, "alive", stay(stores.journal, clock))
@@ -162,7 +162,7 @@ async def run_bridge(
 
 
 def _may_play(settings: Settings, role: Role) -> None:
-    """Raise Rejected if a process can't have that role alone."""
+    """Raise Rejected if a process can't take that role with these settings."""
     if database_url(settings) is not None and not settings.secret_key:
         log.warning(
             "set BRIDGE_SECRET_KEY, the same for all: what one process seals, another must open"
@@ -188,11 +188,11 @@ async def _leading(
 ) -> tuple[Leads, Turn]:
     """Return the lead: whether, and when, this process does periodic work."""
     if not role.works:
-        return never, at_once  # it has no periodic work then
+        return never, at_once  # it then has no periodic work
     if database_url(settings) is None:
         return always, at_once
     lead = Lead(journal, owner)
-    await lead.ask()  # so that the first to start leads when it first reads
+    await lead.ask()  # so the first process to start leads by its first reading
     await in_background(stack, "lead", lead.run())
     return lead.ours, lead.turn
 
@@ -205,7 +205,7 @@ def _catalog(
     leads: Leads,
     clock: Clock,
 ) -> Catalog:
-    """Return whether this process reads the backends: on Postgres one worker does for all."""
+    """Return whether this process reads the backends: on Postgres one worker reads for all."""
     return Catalog(
         backends if role.works else {},
         journal,
@@ -223,7 +223,7 @@ async def _give_leases_back(journal: SqlJournal, owner: str) -> None:
     try:
         await journal.leave(owner)
     except BridgeError as error:
-        log.warning("leases run out by themselves", extra={"why": str(error)})
+        log.warning("leases expire by themselves", extra={"why": str(error)})
 
 
 def _listener(
@@ -350,7 +350,7 @@ async def _timers(
     flows: "DurableFlows",
     apart: Apart,
 ) -> None:
-    """Run periodic work; of several processes one does it."""
+    """Run periodic work; only one of several processes does it."""
     settings, stores, turn = parts.settings, parts.stores, parts.turn
     probe = Probe(parts.backends, parts.catalog, turn=turn)
     await in_background(stack, "probe", probe.run())

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The open stores; enough for every question, and to request something."""
+    """The open stores: enough to answer every question and to record requests."""
 
     inbox: "SqliteInbox | PostgresInbox"
     journal: SqlJournal
@@ -43,14 +43,14 @@ async def open_stores(
     listens: bool = False,
     clock: Clock = time.time,
 ) -> AsyncIterator[Stores]:
-    """Open the stores, beside a running bridge or without one.
+    """Open the stores, with or without a running bridge beside.
 
     Args:
-        owner: the name in claims and leases, on Postgres.
-        listens: whether the inbox wakes for what other processes keep.
+        owner: the name for claims and leases, on Postgres.
+        listens: whether the inbox wakes up for deliveries that other processes keep.
 
     Raises:
-        Rejected: they can't be used.
+        Rejected: they are unusable.
     """
     if database_url(settings) is None:
         must_be_ours(settings.data)
@@ -77,12 +77,12 @@ def _stores(
 
 
 def _private(file: Path) -> Path:
-    """Return a file that only its owner may read, also in a folder that others may, e.g. a volume.
+    """Return a file that only its owner may read, even in a shared folder such as a volume.
 
-    What SQLite keeps beside it gets the same mode.
+    SQLite's files beside it get the same mode.
 
     Raises:
-        Rejected: it can't be used.
+        Rejected: it is unusable.
     """
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def _unusable(where: Path, why: str) -> Rejected:
 
 
 def flows_of(settings: Settings, owner: str) -> "DurableFlows":
-    """Return the workflow engine on the stores' own database; it is not launched yet."""
+    """Return the workflow engine, not yet launched, on the stores' own database."""
     from bridge.durable import system as engines
     from bridge.durable.engine import DurableFlows
 
@@ -125,10 +125,10 @@ def flows_of(settings: Settings, owner: str) -> "DurableFlows":
 
 
 async def migrate(settings: Settings) -> None:
-    """Bring all tables up to date; safe from any number of processes at once.
+    """Bring all tables up to date; any number of processes may do so at once.
 
     Raises:
-        Rejected: it is impossible, or a newer release made them.
+        Rejected: it is impossible, or a newer release created them.
     """
     from bridge.durable import system
     from bridge.durable import system as engines
@@ -157,14 +157,14 @@ GROUP BY store
 
 
 def sizes_of(settings: Settings) -> Callable[[], dict[str, int]]:
-    """Return a function that tells the bytes of each store on disk; {} while a database is away."""
+    """Return a function for each store's bytes on disk; it returns {} while a database is away."""
     if (url := database_url(settings)) is None:
         return partial(_sizes_of_files, settings.data)
     return partial(_sizes_of_tables, url)
 
 
 def _sizes_of_files(data: Path) -> dict[str, int]:
-    """Return the bytes with the files that SQLite keeps beside each."""
+    """Return the bytes, including the files that SQLite keeps beside each."""
     sizes: dict[str, int] = {}
     for store in ("inbox", "journal", "workflows"):
         files = (data / f"{store}.sqlite{end}" for end in ("", "-wal"))

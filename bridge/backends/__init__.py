@@ -1,7 +1,7 @@
-"""The deploy backends. A new one is a folder with its record, and a line here.
+"""The deploy backends. To add one, write a folder with its record, and add a line here.
 
-The embedded backend has no record: it is a server that the bridge starts itself where no other is
-set, and one more that speaks Dokploy's API (docs/notes/0035).
+The embedded backend has no record: it speaks Dokploy's API, and the bridge starts it if no other is
+configured (docs/notes/0035).
 """
 
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -29,16 +29,16 @@ EMBEDDED = "embedded"
 """The name of the embedded backend in records, logs and JSON."""
 
 EMBEDDED_SPEAKS = DOKPLOY
-"""Whose API the embedded backend speaks: what can be set to one can be set to the other."""
+"""The backend whose API the embedded one speaks; apps are configured alike at both."""
 
 
 def embedded_client(
     url: str, api_key: str, *, choices: bool = False, **others: Any
 ) -> "EmbeddedClient":
-    """Return the client of an embedded backend, which is asked over HTTP as any other.
+    """Return the client of an embedded backend, which is reached over HTTP like any other.
 
     Args:
-        choices: offer what a source can be chosen from; it has no lists of repositories.
+        choices: offer lists to choose a source from; the embedded backend has no repositories.
     """
     from bridge.backends.dokploy.client import Dokploy
 

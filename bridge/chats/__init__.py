@@ -1,4 +1,4 @@
-"""The chats. A new one is a folder with its record, and a line here."""
+"""The chats. To add one, write a folder with its record, and add a line here."""
 
 from bridge.chats.slack.provider import SLACK
 from bridge.core.events import COMMAND_HOST
@@ -9,5 +9,5 @@ CHATS: dict[str, ChatProvider] = {one.key: one for one in (SLACK,)}
 
 
 def asking_hosts() -> frozenset[str]:
-    """Return whose deliveries are what people ask for: of the command line, and of each chat."""
+    """Return the origins of people's requests: the command line, and each chat."""
     return frozenset({COMMAND_HOST, *CHATS})

@@ -1,4 +1,4 @@
-"""`apps`: which there are; `app create` and `app delete` at the embedded backend."""
+"""`apps` lists the apps; `app create` and `app delete` work on the embedded backend."""
 
 import time
 from dataclasses import asdict
@@ -43,7 +43,7 @@ RULED = "† by our own rules, not by the backend's record"
 
 group = typer.Typer(
     no_args_is_help=True,
-    help="Make and delete apps of the embedded backend, over its API where it runs,"
+    help="Create and delete apps of the embedded backend, over its API if it runs,"
     f" else directly in the data directory. Apps of a {titles()} are made in {titles()}.",
 )
 
@@ -52,16 +52,16 @@ def apps(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[WORD]…", help="Only apps whose name or source has all of these words."
+            metavar="[WORD]…", help="Only apps whose name or source contains all of these words."
         ),
     ] = None,
     config: Config = None,
     json: Json = False,
     gone: Annotated[
-        bool, typer.Option("--gone", help="Those that were deleted, or whose backend was removed.")
+        bool, typer.Option("--gone", help="Apps that were deleted, or whose backend was removed.")
     ] = False,
 ) -> None:
-    """List the apps: what is live since when, and what each waits for, our own rules included."""
+    """List the apps: what is live since when, and what deploys each, including our own rules."""
     work = _gone if gone else _list
     run(work(settings_of(config), words or [], json))
 
@@ -89,7 +89,7 @@ def create(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Make a static site of the embedded backend from a Git repository."""
+    """Create a static site at the embedded backend from a Git repository."""
     from bridge.cli.embedded import create_site
     from bridge.cli.new_site import NewSite
     from bridge.cli.reaching import person
@@ -110,7 +110,7 @@ def create(
 
 
 def _rules_of(trigger: str | None, tags: str | None) -> "Rules | None":
-    """Return the bridge's own rules for a new app; raise Rejected if they can't be meant."""
+    """Return the bridge's own rules for a new app; raise Rejected if they contradict each other."""
     from bridge.core.apps import Rules, Trigger
     from bridge.core.matching.lint import lint
     from bridge.core.refs import unmatchable
@@ -118,7 +118,7 @@ def _rules_of(trigger: str | None, tags: str | None) -> "Rules | None":
     if trigger is not None and trigger not in tuple(Trigger):
         raise Rejected(f"--trigger must be push or tag, not {trigger[:40]!r}")
     if tags is not None and trigger != Trigger.TAG:
-        raise Rejected("--tags says which tags deploy: give --trigger tag with it")
+        raise Rejected("--tags selects the tags that deploy: give --trigger tag with it")
     if tags is not None:
         if not tags.strip():
             raise Rejected("--tags is empty; give a glob, e.g. 'v*', or leave it out")
@@ -182,7 +182,7 @@ async def _list(settings: "Settings", words: "Sequence[str]", json: bool) -> Non
 
 
 def having(apps: "Sequence[App]", words: "Sequence[str]") -> "list[App]":
-    """Return the apps whose label, id or source has all of the words."""
+    """Return the apps whose label, id or source contains all of the words."""
     wanted = [word.lower() for word in words]
     return [
         app
@@ -234,7 +234,7 @@ def _warn(found: "list[App]") -> None:
 
 
 def _at(app: "App", several: bool) -> str:
-    """Return at which backend an app is, where those listed are of several."""
+    """Return an app's backend, if the list has several."""
     return f"; at {app.backend}" if several else ""
 
 
@@ -249,14 +249,14 @@ def _row(
 
 
 def live_commit(live: "Deployment | None") -> str:
-    """Return the commit that runs; "?" if the backend did not tell, "" if nothing runs yet."""
+    """Return the live commit; "?" if the backend did not report it, "" if nothing is live yet."""
     if live is None:
         return ""
     return (live.deployed_commit or "?")[:7]
 
 
 def _deploys(app: "App") -> str:
-    """Return what deploys an app, in a sentence's part."""
+    """Return what deploys an app, as part of a sentence."""
     if not app.pushed:
         return f"no push: its source is {source_of(app)}"
     rules = said(app.rules)
@@ -281,10 +281,10 @@ def _line(app: "App", last: "Deployment | None", live: "Deployment | None") -> s
 
 
 def waits_in_words(app: "App", *, short: bool = False) -> str:
-    """Return what an app deploys and when, and which of that our own rules say.
+    """Return what deploys an app, with the part that comes from our own rules.
 
     Args:
-        short: of a long branch only the beginning and the end.
+        short: shorten a long branch in the middle.
     """
     if not app.pushed:
         return f"{app.label}: no push deploys it, its source is {source_of(app)}"

@@ -1,4 +1,4 @@
-"""`deploy`, `redeploy`, `cancel`, `replay`: a person's wish, kept in the inbox like a webhook."""
+"""`deploy`, `redeploy`, `cancel`, `replay`: requests, kept in the inbox like webhooks."""
 
 import asyncio
 import secrets
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 LOOK = 0.2
-"""Seconds between two looks into the journal: another process writes it."""
+"""Seconds between polls of the journal, which another process writes."""
 
 LOOK_FOR_PROCESS = 3.0
-"""Seconds between two looks whether that process still runs."""
+"""Seconds between checks whether that process still runs."""
 
 
 class Progress:
-    """Shows changes as they come: over a moving line on a terminal, as plain lines elsewhere."""
+    """Shows changes as they come: above a moving line on a terminal, as plain lines elsewhere."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -45,7 +45,7 @@ class Progress:
 
     @contextmanager
     def shown(self) -> Iterator["Progress"]:
-        """While inside, a terminal has a moving line at the bottom."""
+        """Show a moving line at the bottom of a terminal."""
         if self._quiet or not on_terminal():
             yield self
             return
@@ -64,7 +64,7 @@ class Progress:
             self._status.console.print(clean(text))
 
     def step(self, app: str, change: "Change") -> None:
-        """One more change of a deployment."""
+        """Print one change of a deployment."""
         if self._quiet:
             return
         if self._status is None:
@@ -75,7 +75,7 @@ class Progress:
         self.tick()
 
     def tail(self, deployment: "Deployment") -> None:
-        """Print the end of a failed one's log, and the command that shows all of it."""
+        """Print the end of a failed deployment's log, and the command that shows the whole log."""
         if self._quiet or not (lines := tail_lines(deployment)):
             return
         for line in lines:
@@ -90,14 +90,14 @@ class Progress:
             hint(where)
 
     def tick(self) -> None:
-        """Note that some time has passed."""
+        """Advance the moving line."""
         if self._status is not None and self._what:
             seconds = time.monotonic() - self._began
             self._status.update(f"{self._what}  {seconds:.0f} s")
 
 
 async def decided(stores: "Stores", host: str, id_: str, watch: "Watchman") -> "Delivery":
-    """Return the delivery, once the bridge has decided it."""
+    """Wait until the bridge has decided a delivery, and return it."""
     while True:
         found = await stores.inbox.find(host, id_)
         assert found is not None, "it was kept just now"
@@ -109,7 +109,7 @@ async def decided(stores: "Stores", host: str, id_: str, watch: "Watchman") -> "
 async def followed(
     stores: "Stores", deployment: "Deployment", progress: Progress, watch: "Watchman"
 ) -> "Deployment":
-    """Show a deployment's changes until it has ended; a superseded one goes on as its successor."""
+    """Show a deployment's changes until it ends; if superseded, continue with its successor."""
     async for current, changes in _news(stores, deployment.id, watch):
         for change in changes:
             progress.step(current.app, change)
@@ -127,20 +127,20 @@ async def followed(
 async def _news(
     stores: "Stores", id_: str, watch: "Watchman"
 ) -> "AsyncIterator[tuple[Deployment, list[Change]]]":
-    """Return a deployment again and again, each time with what is new, until it has ended."""
+    """Yield a deployment with its new changes, again and again, until it has ended."""
     seen = 0
     while (current := await stores.journal.deployment(id_)) is not None:
         changes = await stores.journal.changes(id_, after=seen)
         seen += len(changes)
         yield current, changes
-        # Its end is written together with the last change, so changes read after it are all.
+        # The end is written together with the last change, so changes read after it are complete.
         if current.final:
             return
         await watch.wait()
 
 
 class Watchman:
-    """Waits between looks, and tells once when nobody works any more."""
+    """Waits between polls, and reports once if no bridge runs any longer."""
 
     def __init__(self, settings: "Settings") -> None:
         self._settings = settings
@@ -148,7 +148,7 @@ class Watchman:
         self._told = False
 
     async def wait(self) -> None:
-        """Until the next look."""
+        """Wait for the next poll."""
         from bridge.app.presence import is_running
 
         await asyncio.sleep(LOOK)
@@ -162,18 +162,18 @@ class Watchman:
             hint("the bridge has stopped; this goes on when `dokploy-bridge serve` runs again")
 
 
-# ── `deploy`, `redeploy`, `cancel`, `replay`: a person's wish, kept in the inbox like a webhook ─
+# ── `deploy`, `redeploy`, `cancel`, `replay`: requests, kept in the inbox like webhooks ───────────
 
 REBUILDS = "a redeploy builds the existing checkout again and fetches nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a person asks for.
+    """A person's request.
 
     Attributes:
         target: an app's id, or a delivery's number for a replay.
-        shown: how people call the target.
+        shown: the target's name for people.
     """
 
     action: "Action"
@@ -194,19 +194,19 @@ def redeploy(
 
 
 def cancel(app: AppName, config: Config = None, follow: Follow = False, json: Json = False) -> None:
-    """Cancel what waits and runs for an app."""
+    """Cancel an app's waiting and running deployments."""
     _ask("cancel", app, config, follow=follow, json=json)
 
 
 def replay(
-    delivery: Annotated[str, typer.Argument(metavar="ID", help="Its id, or the beginning of it.")],
+    delivery: Annotated[str, typer.Argument(metavar="ID", help="Its id, or the start of it.")],
     config: Config = None,
     follow: Follow = False,
     json: Json = False,
 ) -> None:
-    """Decide a delivery again, as if it had just come; what deploys deploys again.
+    """Decide a delivery again, as if it had just arrived; apps that it deploys deploy again.
 
-    An app that was made after the push is not concerned: `deploy` it.
+    This excludes apps created after the push: use `deploy` for these.
     """
     _ask("replay", delivery, config, follow=follow, json=json)
 
@@ -240,7 +240,7 @@ async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, 
 
 
 def _left(wish: Wish, id_: str, words: str, wanted_more: bool, json: bool) -> int:
-    """Say that it is kept; a failure only where somebody wanted to see its end."""
+    """Print that the request is kept; fail only if the person wanted to see its end."""
     if json:
         say_json({"delivery": id_, "action": str(wish.action), "target": wish.shown})
     if wanted_more:
@@ -274,7 +274,7 @@ async def _keep(stores: "Stores", wish: Wish) -> str:
 
 
 async def _concerned(stores: "Stores", wish: Wish, delivery: "Delivery") -> "list[Deployment]":
-    """Return the deployments that a wish is about, oldest first: those that it makes, or ends."""
+    """Return the deployments of a request, oldest first: those that it creates, or ends."""
     if wish.action != "cancel":
         return (await stores.journal.deployments(limit=1000, seq=delivery.seq))[::-1]
     newest = await stores.journal.deployments(limit=1000, app_id=wish.target)
@@ -282,7 +282,7 @@ async def _concerned(stores: "Stores", wish: Wish, delivery: "Delivery") -> "lis
 
 
 def _cancelled_by(delivery: "Delivery", deployment: "Deployment") -> bool:
-    """Return whether it came before the wish and was not over by then."""
+    """Return whether it was open when the request came."""
     ended = deployment.finished_at
     going = ended is None or ended >= delivery.received_at
     return deployment.seq < delivery.seq and going and deployment.superseded_by is None
@@ -321,7 +321,7 @@ async def _follow(
 
 
 def exit_code_for(wish: Wish, delivery: "Delivery", ended: "list[Deployment]") -> int:
-    """Return how it went, as an exit code; says why where the wish was not granted."""
+    """Return the exit code of the outcome; print why a request was refused."""
     if delivery.state in ("failed", "ignored"):
         say_error(f"{wish.action} of {wish.shown}: {delivery.error}")
         return 1

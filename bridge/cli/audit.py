@@ -1,4 +1,4 @@
-"""`audit`: who changed what, and what became of it."""
+"""`audit`: who changed what, with the outcome."""
 
 import time
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 SEARCHED = 10_000
-"""So many of the newest changes are searched for an app that is gone."""
+"""The number of newest changes to search for a deleted app."""
 
 
 def audit(
@@ -24,7 +24,7 @@ def audit(
     app: AppOption = None,
     limit: Limit = 20,
 ) -> None:
-    """List who changed what, newest first; secrets are never in it."""
+    """List who changed what, newest first; never shows secrets."""
     run(_list(settings_of(config), app, limit, json))
 
 
@@ -45,7 +45,7 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
 
 
 async def _id_of(stores: "Stores", name: str) -> str:
-    """Return the id of an app, also of one that is gone by now."""
+    """Return the id of an app, even of a deleted one."""
     from bridge.core.apps import find_app
 
     try:

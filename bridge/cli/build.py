@@ -33,7 +33,7 @@ def _set(app: str, asked: "Mapping[str, Any]", how: How) -> None:
 
 group.command(
     "set",
-    help="Set how an app is built; only what is given changes, and an empty value takes it away.",
+    help="Set how an app is built; only given fields change, and an empty value removes one.",
 )(with_options(BUILD, _set))
 
 

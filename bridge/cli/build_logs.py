@@ -1,4 +1,4 @@
-"""`logs` and `clear`: what the backend wrote down while it deployed."""
+"""`logs` and `clear`: the backend's logs of deployments."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,19 +24,22 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 LOOK = 0.5
-"""Seconds between two looks at a log that grows."""
+"""Seconds between polls of a growing log."""
 
 WHOLE = 10_000
-"""Lines of a log that can be read at once."""
+"""The most lines of a log to read at once."""
 
 
 def logs(
     app: AppName,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=1, max=WHOLE, help="At most so many, the last.")
+        int,
+        typer.Option(
+            "--lines", "-n", min=1, max=WHOLE, help="At most this many lines, from the end."
+        ),
     ] = 200,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the deployment ends.")
+        bool, typer.Option("--follow", "-f", help="Continue until the deployment ends.")
     ] = False,
     deployment: Annotated[
         str | None,
@@ -50,7 +53,7 @@ def logs(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show the log of an app's newest deployment, or of another, as the backend wrote it."""
+    """Show the backend's log of an app's newest deployment, or of another."""
     wanted = Wanted(app, deployment, lines, follow, json)
     code = run(_logs(settings_of(config), wanted))
     if code:
@@ -87,7 +90,7 @@ async def _clear(name: str, how: How) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which log a person wants to see, and how.
+    """The requested log, and how to show it.
 
     Attributes:
         deployment: None for the newest.
@@ -133,7 +136,7 @@ async def _shown(settings: "Settings", wanted: Wanted) -> int:
 
 
 async def _ours(reach: Reach, id_: str | None) -> "Deployment | None":
-    """Return the deployment that a person means, where the journal has it.
+    """Return the requested deployment, if the journal has it.
 
     Raises:
         NotFound: it is another app's.
@@ -155,10 +158,10 @@ async def _ours(reach: Reach, id_: str | None) -> "Deployment | None":
 async def _at_backend(
     reach: Reach, id_: str | None, ours: "Deployment | None"
 ) -> "BackendDeployment | None":
-    """Return the backend's record of it; None if only the journal still has something of it.
+    """Return the backend's record of it; None if only the journal has part of its log.
 
     Raises:
-        NotFound: there is no such deployment, or nothing was kept of its log.
+        NotFound: there is no such deployment, or none of its log was kept.
     """
     app = reach.app
     found = await reach.backend.deployments(app)
@@ -176,12 +179,12 @@ async def _at_backend(
         )
     if ours.log_tail:
         return None
-    why = "has forgotten it" if ours.backend_id else "never began it, as far as is known"
+    why = "has forgotten it" if ours.backend_id else "never started it, as far as is known"
     raise NotFound(f"there is no log of deployment {ours.seq} of {app.label}: the backend {why}")
 
 
 async def _kept(settings: "Settings", gone: Gone, wanted: Wanted) -> None:
-    """Show the end of a log that was kept of a deleted app; raise where there is none."""
+    """Show the kept end of a deleted app's log; raise NotFound if there is none."""
     app = gone.app
     async with kept_in(settings) as stores:
         found = await stores.journal.deployments(limit=1000, app_id=app.id)
@@ -221,15 +224,15 @@ async def followed(
     tell: Callable[[list[str]], None] | None,
     sleep: Sleep = asyncio.sleep,
 ) -> "tuple[BackendDeployment, str]":
-    """Tell what comes, until the deployment has ended; return its end and its whole log.
+    """Print new lines until the deployment has ended; return its end and its whole log.
 
     Args:
-        text: as much as has been told already.
+        text: the part that was already printed.
     """
     while True:
         now = {one.id: one for one in await backend.deployments(app)}
         current = now.get(deployment.id)
-        # Read after the status: what an ended one wrote is whole.
+        # Read after the status: the log of an ended one is complete.
         whole = await backend.log_tail(deployment, WHOLE)
         if tell is not None:
             tell(news(text, whole))

@@ -1,4 +1,4 @@
-"""Changing how an app is configured: read the options, show the difference, ask, write, tell."""
+"""Change an app's configuration: read the options, show the difference, ask, write, report."""
 
 import inspect
 import re
@@ -39,7 +39,7 @@ CUT_OFF = "nothing was changed"
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a command was called."""
+    """The common options of a command."""
 
     config: Path | None
     json: bool = False
@@ -62,12 +62,12 @@ def option(name: str) -> Any:
 def with_options(
     fields: Iterable[Field], set_: Callable[..., None], **others: Any
 ) -> Callable[..., None]:
-    """Return a command with an option for each field; what is asked for, not typed, comes last.
+    """Return a command with an option for each field; prompting options come last.
 
     Args:
-        set_: gets the app's name, the fields that were given, how the command was called, and
-            the others by name.
-        others: options that are no fields, with their annotations.
+        set_: receives the app's name, the given fields, the common options, and the others by
+            name.
+        others: options that are not fields, with their annotations.
     """
     shown = sorted(fields, key=lambda one: one.secret)
 
@@ -87,7 +87,7 @@ def with_options(
 
 
 def _options(one: Field) -> Iterator[inspect.Parameter]:
-    """Yield the options of a field: one for its value, or one that asks for it, or both."""
+    """Yield the options of a field: one for its value, one that prompts for it, or both."""
     if one.secret:
         yield _flag(one.name, one.help)
     else:
@@ -108,7 +108,7 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 
 def _given(fields: Iterable[Field], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that were given."""
+    """Return the given fields."""
     found: dict[str, Any] = {}
     for one in fields:
         value = given[one.name]
@@ -120,7 +120,7 @@ def _given(fields: Iterable[Field], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _asked(one: Field) -> Any:
-    """Ask for a field's value, hidden; a secret comes sealed."""
+    """Prompt for a field's value, hidden; return a secret sealed."""
     value = ask_hidden([one.name])[one.name]
     if not one.secret:
         return value or None
@@ -130,7 +130,7 @@ def _asked(one: Field) -> Any:
 
 
 def _typed(one: Field, value: Any) -> Any:
-    """Return a value that was typed; None for an empty one, which takes the field away."""
+    """Return a typed value; None for an empty one, which removes the field."""
     if one.type is tuple:
         return tuple(part for part in value if part) or None
     if one.asks and _CREDENTIALS.match(value):
@@ -141,16 +141,16 @@ def _typed(one: Field, value: Any) -> Any:
     return None if value == "" else value
 
 
-# ── Changing: show the difference, ask, write, tell ─────────────────────────────────────────────
+# ── Changing: show the difference, ask, write, report ─────────────────────────────────────────────
 
 
 def change(name: str, wanted: "Wanted", how: How) -> None:
-    """Change an app, once its difference was shown and agreed to."""
+    """Change an app, after showing the difference and getting consent."""
     run(_change(name, lambda configurer, app: configurer.plan(app, wanted), how))
 
 
 def undo(name: str, how: How) -> None:
-    """Undo an app's newest change, once its difference was shown and agreed to."""
+    """Undo an app's newest change, after showing the difference and getting consent."""
     run(_change(name, lambda configurer, app: configurer.plan_undo(app), how))
 
 
@@ -177,7 +177,7 @@ async def _change(name: str, planned: "Planned", how: How) -> None:
 
 
 def agree(question: str, how: How) -> None:
-    """Go on only where somebody agrees; raises Rejected if nobody can be asked."""
+    """Ask for consent; raise Rejected if nobody can be asked."""
     if how.yes:
         return
     if not sys.stdin.isatty():
@@ -205,7 +205,7 @@ def _tell(plan: "Plan", how: How) -> None:
             [f"  {line}" for line in lines_of(plan.difference)],
         )
     for finding in plan.findings:
-        if finding.level == "note":  # true of most patterns; scripts get it
+        if finding.level == "note":  # true of most patterns, so only scripts get it
             continue
         hint(clean(f"watch path {finding.pattern!r}: {finding.sentence} {finding.remedy}"))
     for remark in plan.remarks:
@@ -244,9 +244,9 @@ def _seen_when(reach: Reach) -> str:
 
 
 def say_fields(title: str, fields: dict[str, Any]) -> None:
-    """Fields of an app that say something, one on a line.
+    """Print an app's set fields, one per line.
 
-    A terminal also shows whose they are, and the entries of a list one below the other.
+    A terminal also shows the app's name, and each entry of a list on its own line.
     """
     from bridge.core.configuration.difference import text_of
 

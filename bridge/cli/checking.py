@@ -1,4 +1,4 @@
-"""What `config check` finds: errors, warnings, and notes on what the settings come to."""
+"""The findings of `config check`: errors, warnings, and notes on the effect of the settings."""
 
 import asyncio
 import os
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 
 
 SHORTEST_SECRET = 16
-"""Characters of a webhook's secret, below which somebody may find it by trying."""
+"""Characters below which a webhook's secret can be guessed."""
 
 
 class Remark(NamedTuple):
-    """Something to know about the settings; never with the value of a secret."""
+    """A finding about the settings, without values of secrets."""
 
     level: str
-    """error: it must be mended; warning: it may not be meant; note: what the settings come to."""
+    """error: must be fixed; warning: may be a mistake; note: the effect of the settings."""
     message: str
     """The setting, what is wrong with it, and the remedy."""
 
@@ -53,7 +53,7 @@ def checked(read: Callable[[], Settings]) -> dict[str, Any]:
     """Return the machine form of a check.
 
     Args:
-        read: gives the settings; raises Rejected if they can't be read.
+        read: returns the settings; raises Rejected if they are unreadable.
     """
     try:
         settings = read()
@@ -85,7 +85,7 @@ def _remarks(settings: Settings) -> Iterator[Remark]:
 
 
 def _data_folder(settings: Settings) -> None:
-    """Raise Rejected where `serve` could keep nothing; what is made to find out is removed."""
+    """Raise Rejected if `serve` could store nothing; remove the files of the test."""
     if database_url(settings) is not None:
         return
     must_be_ours(settings.data)
@@ -104,7 +104,7 @@ def _data_folder(settings: Settings) -> None:
 
 
 def _takes_files(folder: Path) -> bool:
-    """Return whether something can be made there, which rights alone don't tell (of /proc, say)."""
+    """Return whether files can be created there; permissions alone don't show it (in /proc)."""
     if not os.access(folder, os.W_OK | os.X_OK):
         return False
     try:
@@ -115,7 +115,7 @@ def _takes_files(folder: Path) -> bool:
 
 
 def _ports(settings: Settings) -> None:
-    """Raise Rejected where the bridge and the embedded backend would listen on one port."""
+    """Raise Rejected if the bridge and the embedded backend would share a port."""
     if settings.backends_set() or not settings.port:
         return
     embedded = settings.embedded
@@ -128,7 +128,7 @@ def _ports(settings: Settings) -> None:
 
 
 def _of_secrets(settings: Settings) -> Iterator[Remark]:
-    """Secrets of webhooks that are short: taken all the same, since they may be in use."""
+    """Yield warnings about short webhook secrets; they are accepted, since they may be in use."""
     for host, server in settings.host_servers().items():
         for kind in server.provider.secrets:
             secrets: Sequence[SecretStr] = getattr(server.given, kind.setting)
@@ -140,26 +140,26 @@ def _of_secrets(settings: Settings) -> Iterator[Remark]:
 
 
 def _of_hosts(settings: Settings) -> Iterator[Remark]:
-    """Yield the hosts whose API may be asked, but whose webhooks are not taken."""
+    """Yield the hosts with API access but without webhooks."""
     try:
         asked = host_apis(settings)
-    except Rejected:  # told above
+    except Rejected:  # reported above
         return
     for host in asked:
         server = settings.host_servers()[host]
         if not server.serves:
             missing = server.setting(server.provider.secrets[0].setting)
             title = server.provider.title
-            why = f"{missing} is not set, so no push of {title} is heard of: set it, too"
+            why = f"{missing} is not set, so no push from {title} arrives: set it, too"
             yield Remark("warning", f"{host} is not served: {why}")
 
 
 OF_NAMES = ("never_matches", "unclosed", "bang_class")
-"""What can be wrong with a glob over names as well as with one over paths."""
+"""Findings that apply to globs over names as well as over paths."""
 
 
 def _of_rules(settings: Settings) -> Iterator[Remark]:
-    """Yield what of our own rules can't be read, or hardly says what is meant."""
+    """Yield our own rules that are unreadable or probable mistakes."""
     for place, rule in enumerate(settings.rules):
         yield from (Remark("warning", f"rules.{place}.{words}") for words in _without_effect(rule))
         for name, pattern in (("apps", rule.apps), ("branch", rule.branch), ("tags", rule.tags)):
@@ -173,7 +173,7 @@ def _of_rules(settings: Settings) -> Iterator[Remark]:
 
 
 def _without_effect(rule: Rule) -> Iterator[str]:
-    """Yield what of a rule lets nothing deploy, or has no effect, by its setting."""
+    """Yield the parts of a rule that prevent every deployment, or have no effect."""
     if rule.branch is not None and (why := unmatchable(rule.branch, "branch")):
         yield f"branch: {shortened(rule.branch)} never matches: {why}"
     if rule.tags is not None and (why := unmatchable(rule.tags, "tag")):
@@ -197,11 +197,11 @@ def _without_effect(rule: Rule) -> Iterator[str]:
 
 
 OF_TAGS = ("tags", "versions", "tag_prefix", "prereleases", "only_newer")
-"""What rules say of tags."""
+"""The fields of rules about tags."""
 
 
 def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
-    """Yield the same of a glob over names, which stands in that setting."""
+    """Yield the same for a glob over names in that setting."""
     if pattern is None:
         return
     try:
@@ -217,27 +217,27 @@ def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
 
 
 def _of_chats(settings: Settings) -> Iterator[Remark]:
-    """Yield how chats are heard, and what is still missing for anybody to do something there."""
+    """Yield how chats' requests are received, and which settings they lack."""
     used = settings.chats_set()
     for chat, provider in CHATS.items():
         given = getattr(settings, chat)
         yield from (Remark("warning", why) for why in provider.doubts(given))
         if chat not in used and provider.heard_by(given):
             missing = provider.variable(provider.credential)
-            why = f"{missing} is not set, without which there is no {provider.title}: set it, too"
+            why = f"{missing} is not set, and is required for {provider.title}: set it, too"
             yield Remark("warning", f"{chat} is not used: {why}")
     for chat, given in used.items():
         if heard := " and ".join(CHATS[chat].heard_by(given)):
-            yield Remark("note", f"{chat} is heard by {heard}")
+            yield Remark("note", f"{chat} requests are received by {heard}")
         else:
             remedy = f"set {CHATS[chat].to_be_heard}"
-            yield Remark("warning", f"{chat} can't be heard: {remedy}")
+            yield Remark("warning", f"{chat} requests can't be received: {remedy}")
         if not access_of(settings).grants:
             nobody = f"nobody may do anything by {chat}: say who in `access` of bridge.yaml"
             yield Remark("warning", nobody)
 
 
-# ── `config check --online`: does each backend that is set answer, and take its key? ────────────
+# ── `config check --online`: does each configured backend answer, and accept its key? ─────────────
 
 WITHIN = 15.0
 """Seconds for a backend to answer; while its database is away it may take far longer."""
@@ -245,13 +245,13 @@ WITHIN = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """The result of two questions that cost a backend little.
+    """The result of two cheap queries to a backend.
 
     Attributes:
         state: "ok", "key refused", "refused" (the server says no), e.g. "not dokploy" (another
             server or a proxy answers), "away", or "same ids" (as apps of another backend).
-        version: e.g. "v0.30.2"; None if it does not tell.
-        why: what is wrong and the remedy; "" if nothing is.
+        version: e.g. "v0.30.2"; None if it is not reported.
+        why: the problem and its remedy; "" if there is none.
     """
 
     backend: str
@@ -262,7 +262,7 @@ class Tried:
 
 
 def tried(settings: "Settings") -> list[dict[str, Any]]:
-    """Return the machine form of trying every backend that is set."""
+    """Return the machine form of checking every configured backend."""
     return [asdict(one) for one in asyncio.run(_try_all(settings))]
 
 
@@ -270,12 +270,12 @@ def said_of(one: dict[str, Any]) -> str:
     """Describe a result to a person."""
     if one["state"] == "ok":
         version = f", version {one['version']}" if one["version"] else ""
-        return f"{one['backend']} at {one['url']} answers and takes the API key{version}"
+        return f"{one['backend']} at {one['url']} answers and accepts the API key{version}"
     return f"{one['backend']} at {one['url']}: {one['why']}"
 
 
 async def _try_all(settings: "Settings") -> list[Tried]:
-    """Try all at once, and compare the ids of their apps if there are several."""
+    """Check all at once, and compare the ids of their apps if there are several."""
     servers = settings.backends_set()
     labels: dict[str, dict[str, str]] = {}
     found = await asyncio.gather(*(_try(one, labels) for one in servers.values()))
@@ -283,7 +283,7 @@ async def _try_all(settings: "Settings") -> list[Tried]:
 
 
 def _compared(one: Tried, names: Sequence[str], labels: dict[str, dict[str, str]]) -> Tried:
-    """Return a result, with the apps whose ids an earlier backend has as well."""
+    """Return a result, with the apps whose ids an earlier backend also has."""
     for other in names[: names.index(one.backend)]:
         both = labels.get(one.backend, {}).keys() & labels.get(other, {}).keys()
         if one.state == "ok" and both:
@@ -293,7 +293,7 @@ def _compared(one: Tried, names: Sequence[str], labels: dict[str, dict[str, str]
 
 
 async def _try(server: "BackendServer", labels: dict[str, dict[str, str]]) -> Tried:
-    """Ask for the version and the apps, which need its key; note the apps' labels."""
+    """Query the version and the apps, which needs the key; record the apps' labels."""
     name, url = server.name, str(server.address)
     backend = server.open()
     try:
@@ -303,7 +303,7 @@ async def _try(server: "BackendServer", labels: dict[str, dict[str, str]]) -> Tr
     except TimeoutError:
         why = f"{name} gives no answer within {WITHIN:g} s"
         if await backend.healthy():
-            why += ", though it is there: look whether its database is"
+            why += ", although it is reachable: check that its database is"
         return Tried(name, url, "away", why=why)
     except BridgeError as error:
         return Tried(name, url, _state_of(error, server), why=str(error))
@@ -313,7 +313,7 @@ async def _try(server: "BackendServer", labels: dict[str, dict[str, str]]) -> Tr
 
 
 async def _apps_of(backend: "Backend") -> "list[App]":
-    """Return the apps with their labels, by one request if it lists them so."""
+    """Return the apps with their labels, in one request if the backend can."""
     if isinstance(backend, ReadsApps):
         return [one.app for one in await backend.listing()]
     return await backend.apps()

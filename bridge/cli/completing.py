@@ -1,7 +1,7 @@
-"""Completion of app names in the shell.
+"""Complete app names in the shell.
 
-It must be quick and silent: settings are only parsed where something besides `BRIDGE_DATA` may
-lead to the data, and nothing is opened for writing.
+It must be quick and silent: settings are parsed only if more than `BRIDGE_DATA` may determine where
+the data is, and nothing is opened for writing.
 """
 
 import os
@@ -21,11 +21,11 @@ ELSEWHERE = tuple(
     for file in ("", "_FILE")
     if name + file != "BRIDGE_DATA"
 )
-"""Variables that may lead elsewhere than the data folder's own."""
+"""Variables that may override the data folder's."""
 
 
 def complete_app(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return labels that begin with what is typed, or else app names that do."""
+    """Return labels that start with the typed text, else app names that do."""
     typed = incomplete.lower()
     labels = _labels(ctx.params.get("config"))
     whole = [label for label in labels if label.lower().startswith(typed)]
@@ -36,7 +36,7 @@ def complete_app(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _labels(config: Path | None) -> list[str]:
-    """Return all labels; none where they can't be read, as an error would garble the prompt."""
+    """Return all labels; none if they are unreadable, since an error would garble the prompt."""
     from bridge.app.data_folder import must_be_ours
     from bridge.storage.labels import labels_of_file, labels_of_postgres
 

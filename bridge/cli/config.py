@@ -1,4 +1,4 @@
-"""`config`: are the settings right, what can be set, and what is set."""
+"""`config`: check the settings, show their schema and their values."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 WIDEST_LINE = 80
-"""Characters of a line beyond which a list is written an entry a line."""
+"""Characters of a line beyond which a list is written with one entry per line."""
 
 _ESCAPED = re.compile(f"[{STEERING}]")
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
@@ -34,16 +34,18 @@ def check(
     json: Json = False,
     online: Annotated[
         bool,
-        typer.Option("--online", help=f"Ask each {titles()}, too: is it there, is the key good?"),
+        typer.Option(
+            "--online", help=f"Ask each {titles()}, too: does it answer, and accept the key?"
+        ),
     ] = False,
 ) -> None:
-    """Say ok, or what is wrong with the settings, the patterns of our own rules included.
+    """Check the settings, including the patterns of our own rules.
 
-    Ends with 2 where the settings are wrong, with 1 where only a backend is.
+    Exits with 2 if the settings are wrong, with 1 if only a backend has a problem.
     """
     from bridge.cli.checking import checked, tried
 
-    logging.getLogger("bridge").setLevel(logging.ERROR)  # the lines below say it shorter
+    logging.getLogger("bridge").setLevel(logging.ERROR)  # the lines below are shorter
     form = checked(lambda: settings_of(config))
     settings_fit = form["ok"]
     if online and settings_fit:
@@ -88,7 +90,7 @@ def schema() -> None:
 
 @group.command()
 def show(config: Config = None, json: Json = False) -> None:
-    """Print what is set and where it comes from, as YAML; secrets are masked."""
+    """Print all settings and where each comes from, as YAML; secrets are masked."""
     found = list(shown(settings_of(config), config, os.environ))
     if json:
         say_json(_nested(found))
@@ -97,13 +99,13 @@ def show(config: Config = None, json: Json = False) -> None:
 
 
 class Shown(NamedTuple):
-    """A setting as it may be shown."""
+    """A setting, safe to show."""
 
     path: tuple[str, ...]
     value: Any
-    """As JSON has it, masked where it is a secret."""
+    """Its value for JSON, masked if it is a secret."""
     origin: str
-    """The variable or file it comes from, or "default"."""
+    """The variable or file that set it, or "default"."""
 
 
 def shown(settings: Any, config: Path | None, environment: Mapping[str, str]) -> "Iterator[Shown]":
@@ -120,7 +122,7 @@ def shown(settings: Any, config: Path | None, environment: Mapping[str, str]) ->
 
 
 def _lines(found: "Iterable[Shown]", *, only_ascii: bool) -> "Iterator[str]":
-    """As YAML, each with where it comes from; of a list too long for a line an entry each."""
+    """Return YAML, each setting with its origin; a long list has one entry per line."""
     section = ""
     for path, value, origin in found:
         if len(path) > 1 and path[0] != section:
@@ -136,7 +138,7 @@ def _lines(found: "Iterable[Shown]", *, only_ascii: bool) -> "Iterator[str]":
 
 
 def yaml_of(value: Any, *, only_ascii: bool = False) -> str:
-    """Return a value as YAML on one line, in which whatever might steer a terminal is escaped.
+    """Return a value as YAML on one line, with terminal control characters escaped.
 
     JSON is YAML but for its two escapes for one character beyond the first plane.
     """
@@ -150,7 +152,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def _nested(found: "Iterable[Shown]") -> dict[str, Any]:
-    """As an object: sections by name, and in each its settings as `value` and `from`."""
+    """Return an object: sections by name, each setting as `value` and `from`."""
     form: dict[str, Any] = {}
     for path, value, origin in found:
         inside = form
@@ -161,7 +163,7 @@ def _nested(found: "Iterable[Shown]") -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON does not know: paths, and a list's own records without unset fields."""
+    """Convert values that JSON lacks: paths, and records in lists, without unset fields."""
     from pydantic import BaseModel
 
     if isinstance(value, BaseModel):
@@ -176,7 +178,7 @@ def _masked(value: Any) -> Any:
 
 
 def _origins(config: Path | None, environment: Mapping[str, str]) -> dict[Any, str]:
-    """Return where each setting that is set comes from."""
+    """Return the origin of each configured setting."""
     import yaml
 
     from bridge.settings import set_there

@@ -1,4 +1,4 @@
-"""`deliveries`: what came in, what it meant and what was decided."""
+"""`deliveries`: what came in, what it meant, and the decisions."""
 
 import sys
 import time
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 
 MOST_READ = 200
-"""Bodies that are parsed for one list, for deliveries of which the journal says nothing."""
+"""The most bodies to parse for one list, for deliveries that the journal does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class Wanted:
     Attributes:
         since: seconds since 1970.
         repo: a repository's name, or its last part.
-        app_id: one that it was decided for.
-        failed: it failed itself, or a deployment that it led to did.
+        app_id: an app that it was decided for.
+        failed: it failed, or one of its deployments did.
     """
 
     limit: int
@@ -77,7 +77,7 @@ class Wanted:
 
 
 async def look_up(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
-    """Return the deliveries that fit, newest first."""
+    """Return the matching deliveries, newest first."""
     if not (wanted.repo or wanted.app_id or wanted.failed):
         found = await stores.inbox.newest(wanted.limit)
     else:
@@ -89,7 +89,7 @@ async def look_up(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
 
 
 async def _decided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
-    """Return the deliveries that fit by what the journal knows of them."""
+    """Return the deliveries that match by the journal's records."""
     keys: list[str] = []
     if wanted.repo:
         keys = keys_of(wanted.repo, await stores.journal.repositories())
@@ -106,7 +106,7 @@ async def _decided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
 
 
 async def _undecided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
-    """Return the deliveries that fit and that only the inbox knows: they concerned no app."""
+    """Return the matching deliveries that only the inbox knows: they concerned no app."""
     from bridge.core.apps import unused
     from bridge.ports.inbox import DeliveryState
 
@@ -120,7 +120,7 @@ async def _undecided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
 
 
 def keys_of(name: str, names: "Mapping[str, str]") -> list[str]:
-    """Return the keys of repositories by their full name, or by its last part."""
+    """Return the keys of repositories with this full name, or this last part of it."""
     wanted = name.strip().strip("/").lower()
     whole = [key for key, one in names.items() if one.lower() == wanted]
     return whole or [key for key, one in names.items() if one.lower().endswith(f"/{wanted}")]
@@ -129,7 +129,7 @@ def keys_of(name: str, names: "Mapping[str, str]") -> list[str]:
 async def all_of(
     stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
 ) -> list[Arrived]:
-    """Gather the decisions and deployments of each, and what it was about."""
+    """Collect each delivery's decisions, deployments and subject."""
     from bridge.pipeline.app_reading import unread_since
 
     seqs = [one.seq for one in found]
@@ -152,7 +152,7 @@ async def all_of(
 
 
 def _owed(delivery: "Delivery", unread: "Mapping[str, float]") -> dict[str, float]:
-    """Return the backends whose new apps a decided push is still to be decided for."""
+    """Return the backends whose new apps still need a decision for a decided push."""
     if delivery.state != "decided":
         return {}
     return {name: since for name, since in unread.items() if delivery.received_at >= since}
@@ -166,8 +166,8 @@ def _is_unsaid(delivery: "Delivery", abouts: "Mapping[int, About]") -> bool:
 async def _read(
     stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
 ) -> "dict[int, About]":
-    """Parse the bodies of deliveries, where they are kept, for what they were about."""
-    from bridge.app.providers import known_hosts  # slow to import, and seldom needed
+    """Parse the subjects of deliveries from their bodies, if those are still kept."""
+    from bridge.app.providers import known_hosts  # slow to import, seldom needed
     from bridge.pipeline.meaning import about, read
 
     hosts = known_hosts(settings)
@@ -182,10 +182,10 @@ async def _read(
     return said
 
 
-# ── `deliveries`: what came in, what it meant and what was decided ──────────────────────────────
+# ── `deliveries`: what came in, what it meant, and the decisions ──────────────────────────────────
 
 SEARCHED = 10_000
-"""So many of the newest deliveries are searched for the beginning of an id."""
+"""The number of newest deliveries to search for the start of an id."""
 
 NONE_YET = (
     "nothing has come in yet; a webhook must lead to"
@@ -193,7 +193,7 @@ NONE_YET = (
     " (`dokploy-bridge serve`)"
 )
 
-group = typer.Typer(help="What came in, newest first, and what was decided.")
+group = typer.Typer(help="What came in, newest first, with the decisions.")
 
 
 @group.callback(invoke_without_command=True)
@@ -202,11 +202,11 @@ def deliveries(
     config: Config = None,
     json: Json = False,
     failed: Annotated[
-        bool, typer.Option("--failed", help="Only where it, or a deployment of it, has failed.")
+        bool, typer.Option("--failed", help="Only those that failed, or had a failed deployment.")
     ] = False,
     refused: Annotated[
         bool,
-        typer.Option("--refused", help="Webhooks that were refused: wrong secret, path, form."),
+        typer.Option("--refused", help="Refused webhooks: wrong secret, path or form."),
     ] = False,
     since: Since = None,
     repo: Annotated[
@@ -215,13 +215,13 @@ def deliveries(
     app: AppOption = None,
     limit: Limit = 20,
 ) -> None:
-    """List what came in, newest first, and what became of it."""
+    """List what came in, newest first, with the outcome."""
     if ctx.invoked_subcommand is not None:
         return
     given = Given(limit, since, repo, app, failed, refused)
     if refused and (failed or repo is not None or app is not None):
         raise Rejected(
-            "of a refused webhook nothing is known that can be trusted: with --refused go only"
+            "nothing about a refused webhook can be trusted: --refused takes only"
             " --since, --limit and --json"
         )
     run(_list(settings_of(config), given, json))
@@ -232,7 +232,7 @@ def show(
     delivery: Annotated[str, typer.Argument(metavar="ID", help="Its id, or the beginning of it.")],
     config: Config = None,
     json: Json = False,
-    body: Annotated[bool, typer.Option("--body", help="Print its body, and nothing else.")] = False,
+    body: Annotated[bool, typer.Option("--body", help="Print only its body.")] = False,
 ) -> None:
     """Show one delivery: headers, decisions, deployments."""
     run(_show(settings_of(config), delivery, json=json, body=body))
@@ -240,7 +240,7 @@ def show(
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a person asked for."""
+    """A person's request."""
 
     limit: int
     since: str | None
@@ -251,7 +251,7 @@ class Given:
 
     @property
     def narrows(self) -> bool:
-        """Whether only some deliveries are looked for."""
+        """True if a filter is set."""
         return bool(self.since or self.repo or self.app or self.failed)
 
 
@@ -290,14 +290,14 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
 
 
 async def _none_fits(stores: "Stores", given: Given) -> str:
-    """Return why nothing is listed, and what else there is."""
+    """Return why nothing is listed, and a suggestion."""
     if given.repo is not None:
         names = sorted(set((await stores.journal.repositories()).values()))
         if not keys_of(given.repo, dict(zip(names, names, strict=True))):
             near = get_close_matches(given.repo, names, n=3, cutoff=0.5) or names[:3]
             asked = f"; did you mean {' or '.join(near)}?" if near else ""
             return clean(f"nothing has come from a repository {given.repo!r}{asked}")
-    return "no delivery fits"
+    return "no delivery matches"
 
 
 def named_repo(name: str | None) -> str | None:
@@ -331,8 +331,8 @@ async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> No
 
 
 async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
-    """Return one delivery by its id, the beginning of it, or its number; raise NotFound."""
-    id_ = id_.removesuffix("…")  # as the list shows it
+    """Return one delivery by its id, the start of it, or its number; raise NotFound."""
+    id_ = id_.removesuffix("…")  # as in the list
     for host in (*HOSTS, *sorted(asking_hosts())):
         if (found := await stores.inbox.find(host, id_)) is not None:
             return found
@@ -347,7 +347,7 @@ async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
     raise NotFound(f"there is no delivery {id_!r}; `dokploy-bridge deliveries` lists them")
 
 
-# ── what they look like ──────────────────────────────────────────────────────
+# ── Rendering ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _row(one: Arrived, now: float) -> "list[str | Text]":
@@ -380,7 +380,7 @@ def _style_of(one: Arrived, words: str) -> str:
 
 
 def _line(one: Arrived) -> str:
-    """Return a delivery as a line for a pipe."""
+    """Format a delivery as a line for a pipe."""
     delivery = one.delivery
     head = f"{iso(delivery.received_at)} {delivery.id} {delivery.host} {delivery.event}"
     told = [" ".join(filter(None, [head, str(delivery.state), about_words(one.about)]))]
@@ -388,7 +388,7 @@ def _line(one: Arrived) -> str:
 
 
 def page_lines(one: Arrived) -> list[str]:
-    """Return all there is to say about a delivery, line by line."""
+    """Format everything about a delivery, line by line."""
     lines = [f"{name}: {value}" for name, value in _facts(one).items()]
     lines += [f"header {name}: {value}" for name, value in one.delivery.headers.items()]
     return lines + [

@@ -1,4 +1,4 @@
-"""`demo`: a push deploys, for real, on this machine: git, HTTP, the bridge, a deploy server."""
+"""`demo`: a real push deploys on this machine: git, HTTP, the bridge, a deploy server."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 SECONDS = 60.0
-"""The whole demo; it takes a tenth of it on a quick machine."""
+"""Seconds for the whole demo; a quick machine needs a tenth."""
 
 LOOK = 0.05
 
@@ -35,12 +35,12 @@ PAGE = "<!doctype html>\n<title>Shop</title>\n<h1>{}</h1>\n"
 
 
 class DemoFailed(BridgeError):
-    """A step did not come out as it should have."""
+    """A step had an unexpected result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that runs during the demo."""
+    """Everything that runs during the demo."""
 
     stage: Stage
     bridge: "Bridge"
@@ -81,7 +81,7 @@ async def _play(scene: Scene) -> None:
     files = {"web/index.html": PAGE.format("Open!")}
     await _deploys(scene, "feat: we are open", files, "Open!")
 
-    stage.act("A push that changes only docs/: nothing to deploy, and it says why")
+    stage.act("A push that changes only docs/: nothing to deploy, and the reason")
     await _skips(scene, "docs: tell the hours", {"docs/read.md": "# Shop\n\nOpen 9 to 5.\n"})
 
     stage.act("Somebody else's webhook: wrong signature, nothing happens")
@@ -122,7 +122,7 @@ async def _refuses(scene: Scene) -> None:
 async def _push(
     scene: Scene, message: str, files: dict[str, str]
 ) -> "tuple[Decision, Deployment | None]":
-    """Push with git, deliver the webhook, show what comes of it."""
+    """Push with git, deliver the webhook, show the result."""
     stage, stores = scene.stage, scene.bridge.stores
     with stage.waiting("git push"):
         push = await scene.shop.push(message, files)
@@ -173,7 +173,7 @@ async def _ended(scene: Scene, id_: str) -> "Deployment":
 
 
 async def _title(scene: Scene) -> str:
-    """Return the page's heading, as a browser would get it."""
+    """Return the page's heading, fetched like a browser does."""
     answer = await scene.http.get(scene.page)
     if answer.status_code == 404:
         return "nothing there"
@@ -218,9 +218,9 @@ def _backend_settings(folder: Path) -> "Settings":
 
 
 def demo_settings(folder: Path, secret: str, url: str, key: str) -> "Settings":
-    """Return the demo's settings: its own data, a free port, and quick to look.
+    """Return the demo's settings: its own data, a free port, and short pauses.
 
-    It reaches its backend as it would reach a Dokploy, over HTTP.
+    It reaches its backend over HTTP, like a Dokploy.
     """
     from bridge.settings import Settings
 
@@ -235,7 +235,7 @@ def demo_settings(folder: Path, secret: str, url: str, key: str) -> "Settings":
 
 
 def _hush() -> None:
-    """Silence logs, which would only interrupt the demo, and use data of its own."""
+    """Silence logs, which would interrupt the demo, and use its own data."""
     import logging
 
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)

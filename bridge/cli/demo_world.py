@@ -30,14 +30,14 @@ WHO = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """What `git push` has moved."""
+    """The result of a `git push`."""
 
     before: str
     after: str
 
 
 class Shop:
-    """A small monorepo, `web/` and `docs/`, as a host would keep it."""
+    """A small monorepo, `web/` and `docs/`, as on a Git host."""
 
     name = "my-org/shop"
 
@@ -47,18 +47,18 @@ class Shop:
 
     @property
     def url(self) -> str:
-        """Where it is cloned from."""
+        """The clone address."""
         return self.bare.as_uri()
 
     async def make(self) -> None:
-        """Make a bare repository and an empty clone of it."""
+        """Create a bare repository and an empty clone of it."""
         if shutil.which("git") is None:
             raise Rejected("the demo needs git, and there is none in PATH")
         self.bare.mkdir(parents=True)
         self.clone.mkdir(parents=True)
         await git(self.bare, "init", "--quiet", "--bare")
         await git(self.clone, "init", "--quiet")
-        # Git's own default branch may be called otherwise; this works with any Git.
+        # Git's own default branch may have another name; this works with any Git.
         for place in (self.bare, self.clone):
             await git(place, "symbolic-ref", "HEAD", f"refs/heads/{BRANCH}")
         await git(self.clone, "remote", "add", "origin", self.url)
@@ -132,8 +132,8 @@ def signed(body: bytes, secret: str) -> dict[str, str]:
 
 
 async def git(folder: Path, *words: str) -> str:
-    """Run git; return what it prints. Raises Refused with git's own words."""
-    # What the caller has set for a repository of their own must not lead us there.
+    """Run git; return its output, or raise Refused with git's own words."""
+    # The caller's variables for their own repository must not affect this one.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     process = await asyncio.create_subprocess_exec(
         "git",
@@ -159,7 +159,7 @@ RANDOM = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
 
 
 class Stage:
-    """Where the demo is shown."""
+    """The demo's output."""
 
     def __init__(self) -> None:
         self._console: Any = console() if on_terminal() else None
@@ -173,7 +173,7 @@ class Stage:
             self._console.rule(f"{text}", style="cyan", align="left")
 
     def act(self, text: str) -> None:
-        """Begin a new part."""
+        """Start a new part."""
         self._acts += 1
         if self._console is None:
             typer.echo(f"\n{self._acts}. {text}")
@@ -181,7 +181,7 @@ class Stage:
             self._console.print(f"\n{self._acts}. {text}", style="bold cyan")
 
     def fact(self, name: str, value: str, style: str = "") -> None:
-        """One thing that is so."""
+        """Print one fact."""
         if self._console is None:
             typer.echo(f"   {name:<9} {clean(value)}")
             return
@@ -189,14 +189,14 @@ class Stage:
         from rich.table import Table
         from rich.text import Text
 
-        line = Table.grid(padding=(0, 1))  # folds a long value under itself
+        line = Table.grid(padding=(0, 1))  # wraps a long value below itself
         line.add_column(width=9, no_wrap=True)
         line.add_column(overflow="fold")
         line.add_row(Text(name, style="bold"), Text(clean(value), style=style))
         self._console.print(Padding(line, (0, 0, 0, 3)))
 
     def change(self, change: "Change") -> None:
-        """One step of a deployment."""
+        """Print one step of a deployment."""
         if self._console is None:
             typer.echo(f"   {'':<9} {change_line(change)}")
         else:
@@ -205,7 +205,7 @@ class Stage:
             self._console.print(Padding(change_text(change), (0, 0, 0, 13)))
 
     def lines(self, lines: list[str]) -> None:
-        """Text as it stands, for copying."""
+        """Print text unchanged, for copying."""
         for line in lines:
             if self._console is None:
                 typer.echo(line)
@@ -215,7 +215,7 @@ class Stage:
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """Something takes a moment."""
+        """Show that something takes a moment."""
         if self._console is None:
             yield
             return
@@ -224,10 +224,10 @@ class Stage:
 
 
 def farewell(command: str) -> list[str]:
-    """Return how to go on from here: a real host and a real Dokploy. Pure."""
+    """Return the next steps: a real host and a real Dokploy. Pure."""
     return [
         "",
-        "That was the whole journey. With your own repositories and your own Dokploy:",
+        "That was all of it. With your own repositories and your own Dokploy:",
         "",
         "  1. Choose a secret for the webhook, and name your Dokploy and its API key:",
         f"    SECRET=$({RANDOM})",

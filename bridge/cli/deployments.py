@@ -1,4 +1,4 @@
-"""`deployments`: what was deployed, and how it went."""
+"""`deployments`: what was deployed, with the outcome."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,7 +47,7 @@ AppOption = Annotated[
         "--app",
         "-a",
         metavar="APP",
-        help="Only of this app, also of a deleted one.",
+        help="Only of this app, even a deleted one.",
         autocompletion=complete_app,
     ),
 ]
@@ -76,7 +76,7 @@ def deployments(
 @group.command()
 def show(
     deployment: Annotated[
-        str, typer.Argument(metavar="ID", help="Its id, the beginning of it, or its number.")
+        str, typer.Argument(metavar="ID", help="Its id, the start of it, or its number.")
     ],
     app: Annotated[
         str | None,
@@ -84,14 +84,14 @@ def show(
             "--app",
             "-a",
             metavar="APP",
-            help="Of this app, where several have a deployment of that number.",
+            help="Its app, if several have a deployment with that number.",
             autocompletion=complete_app,
         ),
     ] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show one deployment with everything that happened."""
+    """Show one deployment with its whole history."""
     run(_show(settings_of(config), deployment, app, json))
 
 
@@ -135,10 +135,10 @@ async def _show(settings: "Settings", id_: str, app: str | None, json: bool) -> 
 
 
 async def find_deployment(stores: "Stores", id_: str, app_id: str | None) -> "Deployment":
-    """Return the deployment that an id means, of any app or of one.
+    """Return the deployment with an id, of any app or of one.
 
     Raises:
-        NotFound, Ambiguous: none or several fit.
+        NotFound, Ambiguous: none or several match.
     """
     id_ = id_.removeprefix("#")
     exact = await stores.journal.deployment(id_)
@@ -153,7 +153,7 @@ async def find_deployment(stores: "Stores", id_: str, app_id: str | None) -> "De
         return fits[0]
     if fits:
         apps = ", ".join(one.app for one in fits[:5]) + (", …" if fits[5:] else "")
-        which = f"say which: `dokploy-bridge deployments show {id_} --app APP`"
+        which = f"name the app: `dokploy-bridge deployments show {id_} --app APP`"
         raise Ambiguous(f"{len(fits)} apps have a deployment {id_}: {apps}; {which}")
     whose = "" if app_id is None else " of that app"
     raise NotFound(
@@ -161,15 +161,15 @@ async def find_deployment(stores: "Stores", id_: str, app_id: str | None) -> "De
     )
 
 
-# ── what they look like ──────────────────────────────────────────────────────
+# ── Rendering ─────────────────────────────────────────────────────────────────────────────────────
 
 
 _ELSEWHERE = {"drop": "an uploaded archive", "raw": "a compose file written at the backend"}
-"""Sources that have no address."""
+"""Sources without an address."""
 
 
 def source_of(app: Any) -> str:
-    """Return where an app's code comes from, in a few words."""
+    """Return an app's source in a few words."""
     source = app.source
     if source is None:
         return "nowhere (no source is set)"
@@ -218,7 +218,7 @@ def change_text(change: "Change") -> Any:
 
 
 def tail_lines(deployment: "Deployment") -> list[str]:
-    """Return the end of the log of one that failed, with a heading; [] if none is kept."""
+    """Return the end of a failed deployment's log, with a heading; [] if none is kept."""
     if not deployment.log_tail:
         return []
     shown = [f"  {clean_line(line)}" for line in deployment.log_tail.split("\n")]

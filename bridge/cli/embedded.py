@@ -1,4 +1,4 @@
-"""Apps of the embedded backend: over its HTTP API, which is started where it does not run."""
+"""Manage apps of the embedded backend over its HTTP API; start it if it is not running."""
 
 import asyncio
 import time
@@ -40,7 +40,7 @@ class Api:
     client: "EmbeddedClient"
 
     async def ask(self, method: str, procedure: str, **fields: Any) -> Any:
-        """Call a procedure that only the embedded backend is asked for."""
+        """Call a procedure that only the embedded backend has."""
         import httpx
 
         how: dict[str, Any] = {"params": fields} if method == "GET" else {"json": fields}
@@ -59,10 +59,10 @@ class Api:
 
 
 async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[App, str | None]:
-    """Make a static site; return the app, and where it will be served if that is known.
+    """Create a static site; return the app, and its address if that is known.
 
     Args:
-        by: who asks for it.
+        by: the person who asks for it.
     """
     from bridge.app.providers import sites_address
 
@@ -71,7 +71,7 @@ async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[
         addresses = " and ".join(one.setting(one.provider.address) for one in elsewhere)
         raise Rejected(
             "--trigger and --tags are rules of this bridge, which deploys on a"
-            f" {elsewhere[0].provider.title} here and hears of no app of the embedded backend;"
+            f" {elsewhere[0].provider.title} here and does not see apps of the embedded backend;"
             f" leave them out, or unset {addresses}"
         )
     if unchecked := await asyncio.to_thread(must_fit, site, settings.watch.semantics):
@@ -86,7 +86,7 @@ async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[
 
 
 def _one_after_another(settings: "Settings") -> AbstractAsyncContextManager[None]:
-    """Let commands that make or delete apps wait for each other: each looks at all apps first."""
+    """Serialise commands that create or delete apps: each checks all apps first."""
     from bridge.app.data_folder import must_be_ours
     from bridge.app.presence import in_turn
 
@@ -101,7 +101,7 @@ async def find_embedded(settings: "Settings", name: str) -> App:
 
 
 async def delete_app(settings: "Settings", name: str) -> App:
-    """Delete an app; return what it was."""
+    """Delete an app; return it."""
     async with _one_after_another(settings), api_of(settings) as api:
         app = find_app(await api.client.apps(), name)
         await api.ask("POST", "application.delete", applicationId=app.id)
@@ -110,7 +110,7 @@ async def delete_app(settings: "Settings", name: str) -> App:
 
 
 async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
-    """Make a static site over the API, as any client of Dokploy would.
+    """Create a static site over the API, like any client of Dokploy.
 
     Returns:
         The app, and the path of its site.
@@ -119,10 +119,10 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
     if any((app.project, app.name) == (site.project, site.name) for app in known):
         label = f"{site.project}/{site.name}"
         raise Rejected(
-            f"there is an app {label} already; choose another name, or take it away with"
+            f"there is an app {label} already; choose another name, or delete it with"
             f" `dokploy-bridge app delete {label}`"
         )
-    source = _source(site)  # before anything is made
+    source = _source(site)  # before anything is created
     environment = await _environment(api, site.project)
     record = await api.ask("POST", "application.create", name=site.name, environmentId=environment)
     app = App(record["applicationId"], site.name, site.project, backend=EMBEDDED)
@@ -134,7 +134,7 @@ async def make_site(api: Api, site: NewSite) -> tuple[App, str]:
 
 
 def _source(site: NewSite) -> GitSource:
-    """Return where its code comes from; raise Rejected if no branch is called so."""
+    """Return its source; raise Rejected if the branch's name is invalid."""
     try:
         return GitSource(url=site.repo, branch=site.branch, watch_paths=site.watch or None)
     except ValueError:
@@ -151,7 +151,7 @@ async def api_of(settings: "Settings") -> AsyncIterator[Api]:
 
     data = settings.data / EMBEDDED
     async with AsyncExitStack() as stack:
-        # Before looking, so that the server of another command is not taken for one that stays.
+        # Lock before looking, so another command's server is not taken for a permanent one.
         alone = await stack.enter_async_context(_held(in_turn(data / "alone.lock")))
         if is_held(data):
             await alone.aclose()
@@ -171,7 +171,7 @@ async def _held(lock: AbstractAsyncContextManager[None]) -> AsyncIterator[AsyncE
 
 
 def _alone(settings: "Settings") -> AbstractAsyncContextManager[Any]:
-    """Return the embedded backend for one command, on ports that nobody else can want."""
+    """Return the embedded backend for one command, on free ports."""
     from bridge.app.providers import run_embedded
 
     free = settings.embedded.model_copy(update={"port": 0, "sites_port": 0})
@@ -195,7 +195,7 @@ async def connected(url: str, key: str, sites: str | None) -> AsyncIterator[Api]
 
 
 async def _told(file: Path) -> str:
-    """Return what a running backend has written down, waiting a moment for a new one."""
+    """Return a running backend's own record; wait a moment for one that is starting."""
     until = time.monotonic() + _STARTS_WITHIN
     while True:
         try:
@@ -206,7 +206,7 @@ async def _told(file: Path) -> str:
             why = f"can't be read ({error.strerror})"
         if time.monotonic() > until:
             raise NotFound(f"the embedded backend runs, but {file} {why}")
-        await asyncio.sleep(_LOOK_SECONDS)  # nothing tells when it is there
+        await asyncio.sleep(_LOOK_SECONDS)  # no event signals that it is there
 
 
 async def _environment(api: Api, project: str) -> str:
@@ -221,12 +221,12 @@ async def _environment(api: Api, project: str) -> str:
 async def _tell_journal(
     settings: "Settings", api: Api, made: App | None = None, by: str = ""
 ) -> None:
-    """Let the next command know the app, before the bridge reads the apps again."""
+    """Record the app, so the next command knows it before the bridge reads the apps again."""
     from bridge.app.storage import open_stores
 
     if settings.backends_set():
         return  # this bridge deploys elsewhere
     async with open_stores(settings) as stores:
-        if made is not None:  # first, so that the app is never known without its rules
+        if made is not None:  # first, so the app is never known without its rules
             await stores.journal.save_rules(made.id, made.rules, by=by)
         await stores.journal.save_apps(EMBEDDED, await api.client.apps())

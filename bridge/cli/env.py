@@ -40,7 +40,7 @@ def set_(
         list[str] | None,
         typer.Argument(
             metavar="KEY=VALUE|KEY",
-            help="A KEY alone asks for its value: hidden, or from standard input.",
+            help="A KEY alone prompts for its value, hidden, or reads standard input.",
             show_default=False,
         ),
     ] = None,
@@ -54,18 +54,18 @@ def set_(
     ] = None,
     build_secret: Annotated[
         list[str] | None,
-        typer.Option("--build-secret", metavar="KEY", help="Always asked for. Repeatable."),
+        typer.Option("--build-secret", metavar="KEY", help="Always prompted for. Repeatable."),
     ] = None,
     unset: Annotated[
         list[str] | None,
-        typer.Option("--unset", metavar="KEY", help="Take it out, wherever it is. Repeatable."),
+        typer.Option("--unset", metavar="KEY", help="Remove it from every section. Repeatable."),
     ] = None,
     env_file: Annotated[bool | None, option("create_env_file")] = None,
     config: Config = None,
     json: Json = False,
     yes: Yes = False,
 ) -> None:
-    """Set variables; those that are not named stay as they are."""
+    """Set variables; others stay as they are."""
     from bridge.core.configuration.merge import WantedVariables
 
     wishes = [
@@ -78,7 +78,7 @@ def set_(
     for key in unset or ():
         for section in BEFORE:
             if changes.setdefault(section, {}).setdefault(key, None) is not None:
-                raise Rejected(f"{key[:40]!r} can't be set and taken out at once")
+                raise Rejected(f"{key[:40]!r} can't be set and removed at once")
     change(app, WantedVariables(changes, create_env_file=env_file), How(config, json, yes))
 
 
@@ -89,13 +89,13 @@ def import_(
         Path, typer.Argument(metavar="FILE", help="Lines of KEY=VALUE; - is standard input.")
     ],
     replace: Annotated[
-        bool, typer.Option("--replace", help="Take out all variables that the file has not.")
+        bool, typer.Option("--replace", help="Remove all variables that are not in the file.")
     ] = False,
     config: Config = None,
     json: Json = False,
     yes: Yes = False,
 ) -> None:
-    """Take variables over from a file, as dotenv reads it; a line that can't be read stops it."""
+    """Import variables from a file, as dotenv reads it; stop at an unreadable line."""
     from bridge.core.configuration.merge import WantedVariables
 
     found = read_env_file(_read(file), str(file))
@@ -115,7 +115,7 @@ def _read(file: Path) -> str:
     except OSError as error:
         raise Rejected(f"{file} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise Rejected(f"{file} is no text in UTF-8") from None
+        raise Rejected(f"{file} is not UTF-8 text") from None
     return text.replace("\r\n", "\n")
 
 
@@ -127,7 +127,7 @@ def _bare(word: str) -> str:
 
 
 def _assignments(wishes: list[tuple[str, str]]) -> dict[str, dict[str, str | None]]:
-    """Return the assignments by section; asks for what is missing."""
+    """Return the assignments by section; prompt for missing values."""
     from bridge.core.configuration.variables import assignment, key_of
 
     asked = [key_of(word) for _, word in wishes if "=" not in word]
@@ -157,7 +157,7 @@ async def _show(name: str, config: Path | None, *, json: bool, reveal: bool) -> 
         for key, value in found[section].items():
             if on_terminal():
                 typer.echo(f"{words}{key}={clean_lines(value)}")
-            else:  # a script gets what is set; `echo` would take colours out of it
+            else:  # a script gets the exact value; `echo` would strip colours
                 sys.stdout.write(f"{words}{key}={value}\n")
 
 
@@ -179,11 +179,11 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """What a file says.
+    """The content of a file.
 
     Attributes:
-        assignments: by variable, each spelt so that Dokploy and the embedded backend both read
-            the value that dotenv reads.
+        assignments: by variable, each written so both Dokploy and the embedded backend read the
+            value that dotenv reads.
         text: all of them with the file's comments, in its order.
     """
 
@@ -195,7 +195,8 @@ def read_env_file(text: str, name: str) -> EnvFile:
     """Read a file of variables.
 
     Raises:
-        Rejected: some lines can't be read; they are named by number, since they may hold secrets.
+        Rejected: some lines are unreadable; the error gives only their numbers, since they may
+            hold secrets.
     """
     from dotenv.parser import parse_stream
 
@@ -221,10 +222,10 @@ def read_env_file(text: str, name: str) -> EnvFile:
 
 
 def _written(binding: "Binding", name: str) -> str | None:
-    """Return an assignment as both backends read it; None if there is none on the line."""
+    """Return an assignment in a form that both backends read; None if the line has none."""
     if binding.error or binding.key is None or binding.value is None:
         return None
-    if binding.value.startswith("`"):  # a quote to Dokploy and none to dotenv
+    if binding.value.startswith("`"):  # a quote to Dokploy, but not to dotenv
         return None
     try:
         return assignment(key_of(binding.key), binding.value)
@@ -233,7 +234,7 @@ def _written(binding: "Binding", name: str) -> str | None:
 
 
 def _line(binding: "Binding") -> int:
-    """Return where it begins; the parser counts empty lines before it as its own."""
+    """Return its first line; the parser includes empty lines before it."""
     string = binding.original.string
     before = string[: len(string) - len(string.lstrip())]
     return int(binding.original.line) + before.count("\n")

@@ -32,7 +32,7 @@ else:  # the Git hosts
 
 
 class TriggerName(StrEnum):
-    """What makes an app deploy."""
+    """The kinds of triggers."""
 
     PUSH = "push"
     TAG = "tag"
@@ -48,11 +48,12 @@ def explain(
         ),
     ],
     host: Annotated[
-        HostName | None, typer.Option("--host", help="Who sent it.", show_default="guessed")
+        HostName | None,
+        typer.Option("--host", help="The service that sent it.", show_default="guessed"),
     ] = None,
     event: Annotated[
         str | None,
-        typer.Option("--event", help="As its header names it.", show_default="guessed"),
+        typer.Option("--event", help="Its event, as in the header.", show_default="guessed"),
     ] = None,
     app: Annotated[str | None, typer.Option("--app", "-a", help="Only for this app.")] = None,
     watch_path: Annotated[
@@ -66,23 +67,23 @@ def explain(
         typer.Option("--branch", help="What if it deployed this branch? A name or glob."),
     ] = None,
     trigger: Annotated[
-        TriggerName | None, typer.Option("--trigger", help="What if it waited for this?")
+        TriggerName | None, typer.Option("--trigger", help="What if this deployed it?")
     ] = None,
     tag_pattern: Annotated[
-        str | None, typer.Option("--tag-pattern", help="What if it deployed such tags? 'v*'.")
+        str | None, typer.Option("--tag-pattern", help="What if it deployed tags like these? 'v*'.")
     ] = None,
     versions: Annotated[
         str | None,
-        typer.Option("--versions", help="What if it deployed such versions? '>=1.2 <2'."),
+        typer.Option("--versions", help="What if it deployed these versions? '>=1.2 <2'."),
     ] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Say what a webhook means and what each app would do, and why. Changes nothing.
+    """Show what a webhook means and what each app would do, and why. Changes nothing.
 
-    A kept delivery is explained as its replay would be decided; a file, as if pushed now.
+    A kept delivery is explained like its replay; a file, as if pushed now.
 
-    Where no app is known, one is made up that deploys from the payload's own repository.
+    If no app is known, the command assumes one that deploys from the payload's repository.
     """
     given_words = [("--branch", branch), ("--app", app), ("--tag-pattern", tag_pattern)]
     given_words += [("--watch-path", one) for one in watch_path or ()]
@@ -103,7 +104,7 @@ def _rules(
     tags: str | None,
     versions: str | None,
 ) -> "Rules":
-    """Return what is to be tried; tag patterns imply the tag trigger. Raises BadRange."""
+    """Return the assumptions to try; tag patterns imply the tag trigger. Raises BadRange."""
     from bridge.core.apps import Rules, Trigger
     from bridge.core.rules import Range
 
@@ -140,7 +141,7 @@ async def _explain(
 async def _gather(
     settings: "Settings", source: str, payload: Payload | None
 ) -> tuple[Payload, Known]:
-    """Return the payload, from the inbox where it is no file, and what decisions rest on."""
+    """Return the payload, from a file or the inbox, and the basis of decisions."""
     from bridge.settings import policy_of
 
     try:
@@ -159,7 +160,7 @@ async def _gather(
 
 
 async def _replayed(stores: "Stores", delivery: "Delivery", settings: "Settings") -> "Delivery":
-    """Return the delivery that this one replays; any other as it is."""
+    """Return the delivery that this one replays; any other unchanged."""
     from bridge.core.events import Action, Asked
 
     if delivery.host not in asking_hosts():
@@ -174,7 +175,7 @@ async def _replayed(stores: "Stores", delivery: "Delivery", settings: "Settings"
 
 
 def _pushed_by(delivery: "Delivery", settings: "Settings") -> float | None:
-    """Return when its push had surely happened, as a replay would see it; None if it is none."""
+    """Return a time by which its push had surely happened, as for a replay; None if it has none."""
     from bridge.core.events import RefPushed
     from bridge.pipeline.meaning import Meaning, pushed_by
     from bridge.ports.inbox import DeliveryState
@@ -198,7 +199,7 @@ async def _known(settings: "Settings", stores: "Stores") -> Known:
 
 
 def meaning_of(payload: Payload, settings: "Settings") -> "Event":
-    """Return what it means; raise MalformedPayload, or Rejected for another server's repository."""
+    """Return its meaning; raise MalformedPayload, or Rejected for another server's repository."""
     from bridge.core.events import at_host, kind_of, parse_command
 
     if payload.host in asking_hosts():
@@ -251,7 +252,7 @@ def lines_of(form: dict[str, Any]) -> list[str]:
 
 
 def nobody(form: dict[str, Any]) -> str:
-    """Return the words for a repository that no app deploys from."""
+    """Return the text for a repository that no app deploys from."""
     return (
         f"no app deploys from {form['repository']} on {form['host']};"
         " --watch-path, --branch or --trigger show what an app would do"

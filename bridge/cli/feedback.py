@@ -1,4 +1,4 @@
-"""`feedback`: what is shown where, and what can't be."""
+"""`feedback`: what is published where, and what fails."""
 
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 SEARCHED = 10_000
-"""So many of those that fail are searched for the beginning of an id."""
+"""The number of failing subscriptions to search for the start of an id."""
 
 NONE_YET = (
     "nothing is shown anywhere yet; it takes a push that concerns an app, and a credential for"
@@ -27,9 +27,9 @@ NONE_YET = (
     f" {' or '.join(f'{one.title} ({one.variable(one.credential)})' for one in CHATS.values())}"
 )
 
-Failing = Annotated[bool, typer.Option("--failing", help="Only what can't be shown just now.")]
+Failing = Annotated[bool, typer.Option("--failing", help="Only what fails at the moment.")]
 
-group = typer.Typer(help="What is shown where, newest first, and what can't be.")
+group = typer.Typer(help="What is published where, newest first, and what fails.")
 
 
 @group.callback(invoke_without_command=True)
@@ -40,7 +40,7 @@ def feedback(
     failing: Failing = False,
     limit: Limit = 20,
 ) -> None:
-    """List the places that show something, newest first: cards, comments, statuses."""
+    """List what is published, newest first: cards, comments, statuses."""
     if ctx.invoked_subcommand is None:
         run(_list(settings_of(config), limit, failing=failing, json=json))
 
@@ -54,9 +54,9 @@ def retry(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Try what fails or is parked at once, without waiting for its turn or a change."""
+    """Retry at once what fails or is parked, without waiting for its turn or a change."""
     if every == (target is not None):
-        raise Rejected("say which: an id as `dokploy-bridge feedback --failing` lists it, or --all")
+        raise Rejected("name one: an id from `dokploy-bridge feedback --failing`, or use --all")
     tried = run(_retry(settings_of(config), target))
     if json:
         say_json({"retried": tried})
@@ -91,15 +91,15 @@ async def _retry(settings: "Settings", id_: str | None) -> int:
         some = ", ".join(map(shrunk, fits[:3]))
         raise Ambiguous(f"{id_!r} fits {len(fits)} that fail: {some}; give more of the id")
     if fitting(shown, id_):
-        raise NotFound(f"{id_!r} does not fail, so there is nothing to try again")
+        raise NotFound(f"{id_!r} does not fail, so there is nothing to retry")
     raise NotFound(
         f"nothing is shown by the id {id_!r}; `dokploy-bridge feedback --failing` lists what"
-        " can be tried again"
+        " can be retried"
     )
 
 
 def fitting(ids: "Sequence[str]", wanted: str) -> list[str]:
-    """Return the ids that are meant by an id, by its beginning, or as it is listed."""
+    """Return the ids that match an id, its start, or its listed form."""
     if wanted in ids:
         return [wanted]
     wanted = wanted.removesuffix("…")
@@ -121,7 +121,7 @@ def _row(pending: "Pending", now: float) -> list[str]:
 
 
 def since_of(pending: "Pending") -> float | None:
-    """Since when it fails, else since when it is to be shown; None if it is up to date."""
+    """Since when it fails, else since when it is pending; None if it is up to date."""
     return pending.due_at if pending.failing_since is None else pending.failing_since
 
 

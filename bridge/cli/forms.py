@@ -1,4 +1,4 @@
-"""The machine forms: what `--json` prints. Pure; the names are stable."""
+"""The machine forms, as `--json` prints them. Pure; the names are stable."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -27,7 +27,7 @@ def decision_form(decision: "Decision") -> dict[str, Any]:
 
 
 def arrived_form(one: "Arrived") -> dict[str, Any]:
-    """Return a delivery with what it was about, what was decided, and what became of it."""
+    """Return a delivery with its subject, its decisions and its outcome."""
     delivery, about = one.delivery, one.about
     ref = about.ref if about else None
     branch = ref.removeprefix("refs/heads/") if ref and ref.startswith("refs/heads/") else None
@@ -54,14 +54,14 @@ def arrived_form(one: "Arrived") -> dict[str, Any]:
 
 
 def _brief(deployment: "Deployment | None") -> dict[str, Any] | None:
-    """Return how a deployment stands; `deployments` tells the rest."""
+    """Return a deployment's state; `deployments` has the rest."""
     if deployment is None:
         return None
     return {"id": deployment.id, "state": str(deployment.state), "note": deployment.note}
 
 
 def deployment_form(deployment: "Deployment") -> dict[str, Any]:
-    """Return a deployment, as far as it has come."""
+    """Return a deployment with its progress so far."""
     return {
         "id": deployment.id,
         "app": deployment.app,
@@ -84,7 +84,7 @@ def deployment_form(deployment: "Deployment") -> dict[str, Any]:
 
 
 def ended_form(deployment: "Deployment") -> dict[str, Any]:
-    """Return a single deployment: one that failed with the lines of its log that show why."""
+    """Return a single deployment; a failed one includes the lines of its log that show why."""
     tail = deployment.log_tail
     return deployment_form(deployment) | {"log_tail": tail.split("\n") if tail else []}
 
@@ -95,7 +95,7 @@ def change_form(change: "Change") -> dict[str, Any]:
 
 
 def standing(pending: "Pending") -> str:
-    """Return how a place that shows something stands, in a word."""
+    """Return the state of a subscription, in a word."""
     if pending.parked:
         return "parked"
     if pending.error is not None:
@@ -104,7 +104,7 @@ def standing(pending: "Pending") -> str:
 
 
 def subscription_form(pending: "Pending") -> dict[str, Any]:
-    """Return a place that shows something, and whether it is up to date."""
+    """Return a subscription, and whether it is up to date."""
     subscription = pending.subscription
     return {
         "id": subscription.id,
@@ -142,10 +142,10 @@ def audited_form(change: "Audited") -> dict[str, Any]:
 def app_form(
     app: "App", last: "Deployment | None", live: "Deployment | None" = None
 ) -> dict[str, Any]:
-    """Return an app as it deploys, with its newest deployment.
+    """Return an app, what deploys it, and its newest deployment.
 
     Args:
-        live: the newest that is done.
+        live: the newest successful one.
     """
     source = app.source
     return {
@@ -176,7 +176,7 @@ def app_form(
 
 
 def waits_form(app: "App") -> dict[str, Any]:
-    """Return what an app waits for, and which of that our own rules say."""
+    """Return what deploys an app, with the part that comes from our own rules."""
     return {
         "branch": app.branch,
         "trigger": str(app.waits_for),
@@ -186,7 +186,7 @@ def waits_form(app: "App") -> dict[str, Any]:
 
 
 def said(rules: "Rules") -> dict[str, Any]:
-    """Return what our own rules say of an app, without what they do not say."""
+    """Return our own rules for an app, without unset fields."""
     given = {field.name: getattr(rules, field.name) for field in fields(rules)}
     return {
         name: list(value) if isinstance(value, tuple) else value
@@ -196,7 +196,7 @@ def said(rules: "Rules") -> dict[str, Any]:
 
 
 def tag_words(rules: "Rules") -> list[str]:
-    """Return which tags deploy, in few words: `v*`, `versions >=1.2 <2`, `only newer`."""
+    """Return which tags deploy, in a few words: `v*`, `versions >=1.2 <2`, `only newer`."""
     prefix = rules.tag_prefix and f"{rules.tag_prefix}…"
     prereleases = rules.prereleases and f"pre-releases: {rules.prereleases}"
     versions = rules.versions and f"versions {rules.versions}"
@@ -205,25 +205,25 @@ def tag_words(rules: "Rules") -> list[str]:
 
 
 def finding_words(finding: "Mapping[str, Any]") -> str:
-    """Return a finding about a watch path, in a sentence and its remedy."""
+    """Return a finding about a watch path, as a sentence and its remedy."""
     sentence = finding["sentence"]
     return f"`{finding['pattern']}`: {sentence[0].lower()}{sentence[1:]} {finding['remedy']}"
 
 
-# ── What became of decisions and deliveries, in words ───────────────────────────────────────────
+# ── The outcome of decisions and deliveries, in words ─────────────────────────────────────────────
 
 ASKED_FOR = frozenset({"cancel_asked", "cancel_one_asked", "configure_asked"})
-"""Reasons of what people ask for besides deployments; their evidence says who has asked."""
+"""Reasons of people's other requests; their evidence names the requester."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A delivery with everything that is known of it.
+    """A delivery with everything that is known about it.
 
     Attributes:
-        deployments: those that it led to, by the app's id.
-        about: what its push was about; None if it was no push, or nobody can say any more.
-        owed: backends that could not be read since before it came, each with since when.
+        deployments: its deployments, by the app's id.
+        about: the subject of its push; None if it was no push, or is no longer known.
+        owed: backends that have been unreadable since before it came, each with the time.
     """
 
     delivery: "Delivery"
@@ -234,10 +234,10 @@ class Arrived:
 
 
 def owed_words(owed: "Mapping[str, float]") -> list[str]:
-    """Return for each backend what is still to be decided once it can be read."""
+    """Return for each unreadable backend what is still to be decided."""
     return [
-        f"{name} could not be read since {clock(since)}: what was pushed since then is decided"
-        " for apps that are new there once it can be"
+        f"{name} could not be read since {clock(since)}: for apps that are new there,"
+        " later pushes are decided once it can be"
         for name, since in sorted(owed.items())
     ]
 
@@ -250,7 +250,7 @@ def became(deployment: "Deployment", *, short: bool = False) -> str:
 
 
 def short_note(deployment: "Deployment") -> str:
-    """Return what happened, with the deployment's branch shortened where it is long."""
+    """Return a history note, with a long branch shortened."""
     branch = (deployment.ref or "").removeprefix("refs/heads/")
     return deployment.note.replace(branch, short_branch(branch)) if branch else deployment.note
 
@@ -263,10 +263,10 @@ def decision_line(decision: "Decision", deployment: "Deployment | None" = None) 
 
 
 def outcomes_of(one: Arrived, *, short: bool = False) -> list[str]:
-    """Return what became of a delivery: a few words for each app that deploys, and for all others.
+    """Return a delivery's outcome: a few words for each app that deploys, and for all others.
 
     Args:
-        short: of long branches only the beginning and the end.
+        short: shorten long branches in the middle.
     """
     if one.delivery.error:
         return [one.delivery.error]
@@ -290,7 +290,7 @@ def about_words(about: "About | None", *, short: bool = False) -> str:
     """E.g. `my-org/mono main@13dfa1f by Ada`; "" if nothing is known.
 
     Args:
-        short: of a long branch only the beginning and the end.
+        short: shorten a long branch in the middle.
     """
     if about is None:
         return ""
@@ -306,16 +306,16 @@ def times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-# ── Decisions on a terminal: verdict, app, reason, evidence, and what came nearest ──────────────
+# ── Decisions on a terminal: verdict, app, reason, evidence, and the nearest miss ─────────────────
 
 MOST_MISSES = 3
-"""So many remarks on one app's watch paths are shown; all of them with --json."""
+"""The most remarks to show on one app's watch paths; --json shows all."""
 
 Form = Mapping[str, Any]
 
 
 def say_decisions(forms: Sequence[Form]) -> None:
-    """Show decisions in their machine form, as wide as the terminal is."""
+    """Show decisions, given in machine form, in the terminal's width."""
     from rich.text import Text
 
     heads = [["deploy" if one["deploy"] else "skip", one["app"], one["reason"]] for one in forms]
@@ -333,7 +333,7 @@ def say_decisions(forms: Sequence[Form]) -> None:
 
 
 def misses_of(form: Form) -> list[str]:
-    """Return what is wrong with watch paths that let nothing through, else what came nearest."""
+    """Return the faults of watch paths that match nothing, else the nearest miss."""
     if form["reason"] not in ("no_path_hit", "watch_paths_broken"):
         return []
     wrong = [finding_words(one) for one in form.get("findings") or () if one["level"] != "note"]

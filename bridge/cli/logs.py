@@ -1,8 +1,8 @@
 """Structured logs: one JSON object a line for machines, a readable line on a terminal.
 
-What a record says is its static message and the fields given as `extra`; both come out on
-one line whatever is in them, so that nobody can forge a line. Values that look like secrets
-are hidden by the name of their field.
+A record has a static message and the fields given as `extra`; both are written on one line,
+whatever they contain, so nobody can forge a line. Values of fields with the name of a secret are
+hidden.
 """
 
 import json
@@ -18,7 +18,7 @@ from bridge.core.log_text import escaped
 from bridge.core.trace import current
 
 QUIET = ("alembic", "dbos", "httpx", "httpcore", "aiohttp", "sqlalchemy", "asyncio")
-"""Loggers of libraries: from a warning on they are heard."""
+"""Loggers of libraries, which log only warnings and errors."""
 
 HIDDEN = "***"
 
@@ -28,7 +28,7 @@ _IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+@")
 
 
 def set_up_logs(format_: str, level: str, stream: TextIO | None = None) -> bool:
-    """Send all logs to standard error (or `stream`); True if they are for people.
+    """Send all logs to standard error (or `stream`); return True if they are for people.
 
     Args:
         format_: "json", "console", or "auto": console on a terminal.
@@ -98,7 +98,7 @@ class ConsoleLines(logging.Formatter):
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what was given as `extra`, with secrets hidden, and which delivery it is about."""
+    """Return the fields given as `extra`, with secrets hidden, and the delivery in question."""
     given = {
         name: _shown(name, value) for name, value in vars(record).items() if name not in _STANDARD
     }
@@ -113,5 +113,5 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def _without_logins(text: str) -> str:
-    """Addresses without the user and password that they may hold."""
+    """Remove user and password from addresses."""
     return _IN_ADDRESS.sub(f"{HIDDEN}@", text)

@@ -1,4 +1,4 @@
-"""`manifest`: what the other side needs to know of the bridge, ready to be used there."""
+"""`manifest`: register the bridge with Git hosts and chats."""
 
 import re
 from typing import Annotated
@@ -18,7 +18,7 @@ _ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?").fullmatch
 
 
 def address(value: str) -> str:
-    """Return the address of a bridge or server, without a slash at its end."""
+    """Return the address of a bridge or server, without a trailing slash."""
     if not _ADDRESS(value):
         raise typer.BadParameter("it must look like https://bridge.example.com")
     return value.rstrip("/")
@@ -37,7 +37,7 @@ def _for_host(host: str, title: str, app: AppManifest) -> None:
         name: Annotated[
             str, typer.Option(help=f"Name of the App; unique on {title}.")
         ] = "dokploy-bridge",
-        org: Annotated[str | None, typer.Option(help="The organisation that shall own it.")] = None,
+        org: Annotated[str | None, typer.Option(help="The organisation to own it.")] = None,
         server: Annotated[
             str, typer.Option(callback=address, help=f"Your {app.own_server}.")
         ] = app.server,
@@ -46,7 +46,7 @@ def _for_host(host: str, title: str, app: AppManifest) -> None:
         made = app.make(url, named(title, name, app.longest_name))
         where = app.link(made, server, org)
         if link:
-            typer.echo(where)  # not wrapped: what is cut into lines can't be opened
+            typer.echo(where)  # not wrapped: a broken link can't be opened
             return
         say_json(made)
         hint(f"{title}'s form with all that filled in:")
@@ -62,7 +62,7 @@ for _host, _one in HOSTS.items():
 
 
 def named(service: str, name: str, longest: int) -> str:
-    """Return the name of an app as a service takes it; Rejected where it does not."""
+    """Return an app's name; raise Rejected if the service does not accept it."""
     name = name.strip()
     if not 1 <= len(name) <= longest:
         raise Rejected(
@@ -93,11 +93,11 @@ def _for_chat(chat: str, title: str, app: ChatManifest) -> None:
                 help=f"More scopes: {', '.join(app.more)} (see docs/{chat}.md).",
             ),
         ] = None,
-        name: Annotated[str, typer.Option(help=f"How the app is called in {title}.")] = app.name,
+        name: Annotated[str, typer.Option(help=f"The app's name in {title}.")] = app.name,
         json: Json = False,
     ) -> None:
         if bool(url) == without:
-            raise Rejected(f"say either --url https://… or --{option}")
+            raise Rejected(f"give either --url https://… or --{option}")
         for one in more or ():
             if one not in app.more:
                 raise Rejected(f"--with {one!r}: there are {', '.join(app.more)}")

@@ -1,4 +1,4 @@
-"""What is refused of a new static site, before anything is made."""
+"""Check a new static site, before anything is created."""
 
 import os
 import posixpath
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 LONGEST_NAME = 63
-"""Characters of an app's or a project's name; that of a host may have as many."""
+"""The most characters of an app's or a project's name, as in a host name's label."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewSite:
-    """A static site that is to be made.
+    """A static site to create.
 
     Attributes:
         repo: a clone address, or a folder with a Git repository.
         publish: a folder of the repository.
-        rules: our own, where its backend's record can't hold them.
+        rules: our own, for what its backend's record can't hold.
     """
 
     name: str
@@ -79,7 +79,7 @@ def _check_publish(folder: str) -> None:
     parts = posixpath.normpath(folder.strip().lstrip("/") or ".").split("/")
     if parts[0] == "..":
         raise Rejected(
-            f"--publish {folder!r} leads out of the repository; name a folder inside of it, e.g."
+            f"--publish {folder!r} leads out of the repository; name a folder inside it, e.g."
             " --publish public"
         )
     if (hidden := never_published(parts)) is not None:
@@ -87,7 +87,7 @@ def _check_publish(folder: str) -> None:
 
 
 def _address(repo: str) -> str:
-    """Return a clone address; a folder on this machine becomes one."""
+    """Return a clone address; turn a local folder into one."""
     folder = _folder(repo)
     if folder is None:
         return _checked_address(repo)
@@ -105,7 +105,7 @@ def _address(repo: str) -> str:
 
 
 def _folder(repo: str) -> Path | None:
-    """Return the folder that is meant; None if it is an address."""
+    """Return the local folder; None if it is an address."""
     if repo.lower().startswith("file:"):
         return _path_of(repo)
     try:
@@ -128,7 +128,7 @@ def _path_of(address: str) -> Path:
 
 
 def _is_repository(folder: Path) -> bool:
-    """Return whether it is one with a checkout, or a bare one."""
+    """Return whether a folder is a Git repository, with a checkout or bare."""
     return (folder / ".git").exists() or (
         (folder / "HEAD").is_file() and (folder / "objects").is_dir()
     )
@@ -144,10 +144,10 @@ def _checked_address(repo: str) -> str:
         raise Rejected(f"--repo: {error}; or name a folder that exists") from None
 
 
-# ── What a repository holds, for an app that is to be made of it: branches, folders, files ──────
+# ── The content of a new app's repository: branches, folders, files ───────────────────────────────
 
 PATIENCE = 5.0
-"""Seconds for a remote repository to tell its branches."""
+"""Seconds for a remote repository to list its branches."""
 
 _LOCAL_PATIENCE = 60.0
 _MOST_NAMED = 6
@@ -156,14 +156,14 @@ _SYMLINK, _SUBMODULE = "120000", "160000"
 
 
 class _NoAnswer(Exception):
-    """Git does not say; why is in the words."""
+    """Git gave no answer; the message says why."""
 
 
 def must_fit(site: "NewSite", semantics: "Semantics") -> str | None:
-    """Check a site against its repository; return what could not be checked.
+    """Check a site against its repository; return the checks that were not possible.
 
     Raises:
-        Rejected: it has no such branch or folder, or nothing in it is ever watched.
+        Rejected: it has no such branch or folder, or no file matches a watch path.
     """
     if shutil.which("git") is None:
         return "--branch was not checked: there is no git here"
@@ -199,7 +199,7 @@ def _must_have_branch(branch: str, there: Sequence[str]) -> None:
 
 
 def _must_have_folder(publish: str, tree: dict[str, str]) -> None:
-    """Raise Rejected where a folder is not there; where a link or submodule leads is not known."""
+    """Raise Rejected if a folder is missing; links and submodules are not followed."""
     wanted = posixpath.normpath(publish.strip().strip("/") or ".")
     if wanted == ".":
         return
@@ -226,12 +226,12 @@ def _must_match_something(site: "NewSite", semantics: "Semantics", tree: dict[st
     files = [path for path, mode in tree.items() if not _is_folder(mode)]
     for pattern in site.watch:
         if pattern.startswith("!"):
-            continue  # what excludes nothing does no harm
+            continue  # an exclusion without matches is harmless
         try:
             if WatchPaths.compile([pattern], semantics).first_match(files):
                 continue
         except GlobError:
-            continue  # whether it matches can't be told
+            continue  # a match can't be determined
         folders = _folders(tree, "")
         there = f"; in the repository there are {_few([*folders, *_files(tree)])}"
         if _is_folder(tree.get(pattern, "")):
@@ -257,7 +257,7 @@ def _is_folder(mode: str) -> bool:
 
 
 def _entries(listed: str) -> Iterable[tuple[str, str]]:
-    """Yield each path of a tree with its mode, as `ls-tree -z` has them."""
+    """Yield each path in the output of `ls-tree -z`, with its mode."""
     for line in filter(None, listed.split("\0")):
         about, _, path = line.partition("\t")
         yield path, about.split(" ", 1)[0]
@@ -274,7 +274,7 @@ def _named(refs: Iterable[str]) -> list[str]:
 
 
 def _branches_at(address: str) -> list[str]:
-    """Return the branches of a remote repository, asked as the backend clones it."""
+    """Return the branches of a remote repository, read the way the backend clones it."""
     from bridge.embedded.building.sources import split_credentials
 
     url, authorization = split_credentials(address)
@@ -288,20 +288,20 @@ def _said(
     authorization: str | None = None,
     patience: float = _LOCAL_PATIENCE,
 ) -> str:
-    """Return what git prints; raise _NoAnswer if it fails, or takes too long."""
+    """Return git's output; raise _NoAnswer if it fails or takes too long."""
     from bridge.embedded.building.checkout import git_environment
     from bridge.embedded.building.sources import Clone
 
     source = Clone((url,), "", "/", submodules=False, shown="", authorization=authorization)
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     with tempfile.TemporaryDirectory() as home:
-        asked = subprocess.Popen(  # noqa: S603 - git, with what was checked
+        asked = subprocess.Popen(  # noqa: S603 - git, with checked arguments
             argv,
             env=kept | git_environment(source, Path(home)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # so that its helpers end with it
+            start_new_session=True,  # so its helpers end with it
         )
         try:
             output, errors = asked.communicate(timeout=patience)
@@ -316,7 +316,7 @@ def _said(
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End it with all that it started, if it has not ended."""
+    """End it and everything it started, if it has not ended."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()

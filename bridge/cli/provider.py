@@ -1,4 +1,4 @@
-"""`provider`: where an app's code comes from, and when it deploys."""
+"""`provider`: an app's source, and when it deploys."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from bridge.core.configuration.difference import Configured
 
 
-# ── `provider set`: an app's source, of each kind of its own, and when it deploys ───────────────
+# ── `provider set`: set an app's source, one command per kind, and when it deploys ────────────────
 
 setting = typer.Typer(
     no_args_is_help=True,
-    help="Set an app's source and when it deploys; only what is given changes, and an empty"
-    " value takes an optional one away.",
+    help="Set an app's source and when it deploys; only given fields change, and an empty"
+    " value removes an optional one.",
 )
 
 _KINDS = {
-    "github": "Deploy from a repository on GitHub, by an account that Dokploy has.",
-    "gitlab": "Deploy from a project on GitLab, by an account that Dokploy has.",
-    "gitea": "Deploy from a repository on Gitea or Forgejo, by an account that Dokploy has.",
+    "github": "Deploy from a repository on GitHub, through an account in Dokploy.",
+    "gitlab": "Deploy from a project on GitLab, through an account in Dokploy.",
+    "gitea": "Deploy from a repository on Gitea or Forgejo, through an account in Dokploy.",
     "git": "Any Git repository, by its address.",
     "docker": "Deploy an image from a registry.",
 }
 
 Forget = Annotated[
-    list[str] | None, typer.Option("--forget", help="Take this field away, e.g. only_newer.")
+    list[str] | None, typer.Option("--forget", help="Remove this field, e.g. only_newer.")
 ]
 
 
@@ -63,21 +63,21 @@ for _kind, _help in _KINDS.items():
     setting.command(_kind, help=_help)(_command)
 
 
-# ── `provider`: where an app's code comes from, and when it deploys ─────────────────────────────
+# ── `provider`: an app's source, and when it deploys ──────────────────────────────────────────────
 
-group = typer.Typer(no_args_is_help=True, help="Show and set where an app's code comes from.")
+group = typer.Typer(no_args_is_help=True, help="Show and set an app's source.")
 group.add_typer(setting, name="set")
 
 
 @group.command()
 def show(app: AppName, config: Config = None, json: Json = False, reveal: Reveal = False) -> None:
-    """Show where an app's code comes from, and the rules that the bridge has for it."""
+    """Show an app's source, and the bridge's rules for it."""
     run(_show(app, config, json=json, reveal=reveal))
 
 
 @group.command()
 def accounts(config: Config = None, json: Json = False) -> None:
-    """List the Git accounts that a backend has, with the ids that `--account` wants."""
+    """List a backend's Git accounts, with their ids for `--account`."""
     found = run(_accounts(config))
     if json:
         say_json(found)
@@ -93,7 +93,7 @@ def accounts(config: Config = None, json: Json = False) -> None:
 
 @group.command()
 def disconnect(app: AppName, config: Config = None, json: Json = False, yes: Yes = False) -> None:
-    """Forget an app's source, its watch paths, its trigger and our rules for it."""
+    """Remove an app's source, its watch paths, its trigger and our rules for it."""
     from bridge.core.configuration.merge import NoSource
 
     change(app, NoSource(), How(config, json, yes))
@@ -101,9 +101,9 @@ def disconnect(app: AppName, config: Config = None, json: Json = False, yes: Yes
 
 @group.command()
 def undo(app: AppName, config: Config = None, json: Json = False, yes: Yes = False) -> None:
-    """Undo the newest change of an app, by whomever; once more does it again.
+    """Undo an app's newest change, whoever made it; a second undo restores it.
 
-    It is refused, with the difference, where somebody has changed the same in between.
+    It is refused, with the difference, if somebody has changed the same fields since.
     """
     changing.undo(app, How(config, json, yes))
 

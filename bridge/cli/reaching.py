@@ -1,4 +1,4 @@
-"""The backend that has an app, reached directly: over HTTP, with the journal beside it."""
+"""Reach an app's backend directly, over HTTP, with the journal at hand."""
 
 import asyncio
 import getpass
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class Gone(NotFound):
-    """An app was deleted, or its backend removed; what it did is still known.
+    """An app was deleted, or its backend removed; its history is still known.
 
     Attributes:
-        app: as it was when it was last seen.
+        app: its last known record.
     """
 
     def __init__(self, app: "App") -> None:
@@ -51,7 +51,7 @@ async def live_app(journal: "Apps", name: str) -> "App":
 
 
 def raise_gone(gone: "Sequence[App]", name: str) -> None:
-    """Raise Gone where a whole name is that of a deleted app."""
+    """Raise Gone if a whole name is a deleted app's."""
     fits = named(gone, name)
     if len(fits) == 1:
         raise Gone(fits[0])
@@ -59,10 +59,10 @@ def raise_gone(gone: "Sequence[App]", name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An app of which there is a history.
+    """An app with a history.
 
     Attributes:
-        gone: it was deleted at its backend, or that was removed.
+        gone: it was deleted at its backend, or the backend was removed.
     """
 
     app: "App"
@@ -70,9 +70,9 @@ class Known:
 
 
 async def known_app(journal: "Apps", name: str) -> Known:
-    """Return the app by that name, live or gone, for what is known of its past.
+    """Return the app by that name, live or gone, for its history.
 
-    A person is told where it is gone, and where an app that is gone had the same label.
+    Tell a person if it is gone, or if a deleted app had the same label.
     """
     live, gone = await journal.apps(), await journal.gone_apps()
     app = find_app(live, name, gone)
@@ -83,12 +83,12 @@ async def known_app(journal: "Apps", name: str) -> Known:
     return Known(app, app in gone)
 
 
-# ── The backend that has an app, reached directly: over HTTP, with the journal beside it ────────
+# ── Reach an app's backend directly, over HTTP, with the journal at hand ──────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """An app within reach."""
+    """An app and its backend."""
 
     settings: "Settings"
     stores: "Stores"
@@ -97,10 +97,10 @@ class Reach:
 
     @property
     def configurer(self) -> "Configurer":
-        """Changes apps of this backend; a bridge that runs decides by it from then on.
+        """Return the configurer of this backend; a running bridge follows its changes at once.
 
         Raises:
-            Rejected: the backend lets nobody do that.
+            Rejected: the backend does not support it.
         """
         import time
 
@@ -124,7 +124,7 @@ class Reach:
 
 @asynccontextmanager
 async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
-    """Open the app that is meant, and its backend; start the embedded one if need be."""
+    """Open an app and its backend; start the embedded one if necessary."""
     from bridge.app.storage import open_stores
 
     async with backends_of(settings) as backends, open_stores(settings) as stores:
@@ -134,7 +134,7 @@ async def reached(settings: "Settings", name: str) -> AsyncIterator[Reach]:
 
 @asynccontextmanager
 async def backends_of(settings: "Settings") -> "AsyncIterator[Mapping[str, Backend]]":
-    """Every backend that is set, by name; else the embedded one."""
+    """Open every configured backend, by name; else the embedded one."""
     from bridge.app.providers import check_backends
     from bridge.backends import EMBEDDED
     from bridge.cli.embedded import api_of
@@ -150,7 +150,7 @@ async def backends_of(settings: "Settings") -> "AsyncIterator[Mapping[str, Backe
 
 
 async def _found(backends: "Mapping[str, Backend]", stores: "Stores", name: str) -> "App":
-    """Return the app as the journal knows it, which may be old; enough only for a whole name."""
+    """Return the journal's record of the app, which may be old; only for a whole name."""
     known = [app for app in await stores.journal.apps() if app.backend in backends]
     fits = [app for app in known if name in (app.id, app.label)]
     if len(fits) == 1:
@@ -166,26 +166,26 @@ async def _found(backends: "Mapping[str, Backend]", stores: "Stores", name: str)
         return find_app(apps, name)
     except NotFound:
         raise_gone(await stores.journal.gone_apps(), name)
-        if trouble:  # it may be where nobody answers
+        if trouble:  # it may be at the backend that does not answer
             raise trouble[0] from None
         raise
 
 
 def person() -> str:
-    """Who asks, e.g. "cli: ada"."""
+    """Return the requester, e.g. "cli: ada"."""
     try:
         return f"cli: {getpass.getuser()}"
     except (OSError, KeyError):  # a container's user often has no name
         return "cli: somebody"
 
 
-# ── Backends that a running bridge can't read just now, told beside what a command shows ────────
+# ── Backends that a running bridge can't read, reported beside a command's output ─────────────────
 
-PATIENCE = "what is asked for meanwhile waits, and nothing is lost"
+PATIENCE = "requests wait meanwhile, and nothing is lost"
 
 
 async def warn_of_troubles(settings: "Settings", stores: "Stores") -> None:
-    """Say on stderr which backends refuse the key or are away, and since when."""
+    """Report on stderr which backends refuse the key or are away, and since when."""
     from bridge.app.presence import is_running
     from bridge.pipeline.app_reading import NOTED, clashes_in, read_troubles
 
@@ -200,7 +200,7 @@ async def warn_of_troubles(settings: "Settings", stores: "Stores") -> None:
 
 
 async def warn_of_owed(stores: "Stores") -> None:
-    """Say on stderr for which backends what was pushed lately is still to be decided."""
+    """Report on stderr the backends for which recent pushes are still to be decided."""
     from bridge.pipeline.app_reading import unread_since
 
     for words in owed_words(await unread_since(stores.journal)):
@@ -211,7 +211,7 @@ def trouble_line(trouble: "Trouble", now: float, *, running: bool) -> str:
     """E.g. `warning: dokploy can't be reached: … (since 12:00:01, 3 min ago); …`.
 
     Args:
-        running: a bridge runs, so that this is how it is now.
+        running: a bridge runs, so this is the present state.
     """
     when = f"since {clock(trouble.since)}, {ago(trouble.since, now)}"
     if not running:

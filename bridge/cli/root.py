@@ -1,4 +1,4 @@
-"""All commands put together, and what becomes of errors."""
+"""All commands together, and the handling of errors."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -131,11 +131,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "config show": ("dokploy-bridge config show --json",),
     "config schema": ("dokploy-bridge config schema > bridge.schema.json",),
 }
-"""By the words of the command."""
+"""Examples by the words of the command."""
 
 
 def commands(command: Any, *words: str) -> Iterator[tuple[str, Any]]:
-    """Yield every command below one that does something by itself, by its words."""
+    """Yield every executable command below one, by its words."""
     inner = getattr(command, "commands", {})
     if words and (not inner or command.invoke_without_command):
         yield " ".join(words), command
@@ -144,22 +144,22 @@ def commands(command: Any, *words: str) -> Iterator[tuple[str, Any]]:
 
 
 def with_examples(root: Any) -> None:
-    """Have the help of each command end with its examples."""
+    """Append its examples to the help of each command."""
     for words, command in commands(root):
         if examples := EXAMPLES.get(words):
             command.epilog = "\n".join(["Examples:", *examples])
 
 
-# ── All commands put together, and what becomes of errors ───────────────────────────────────────
+# ── All commands together, and the handling of errors ─────────────────────────────────────────────
 
 EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
 
 
 class Cli(TyperGroup):
-    """The whole command line; what a user can cause is one red line, never a traceback."""
+    """The whole command line; a user's mistake gives one red line, never a traceback."""
 
     def __init__(self, **settings: Any) -> None:
-        """Take the commands; flags take no value, so their help must not ask for one."""
+        """Take the commands; flags take no value, so their help shows none."""
         super().__init__(**settings)
         for option in _options(self):
             if option.is_flag and option.metavar is None:
@@ -167,7 +167,7 @@ class Cli(TyperGroup):
         with_examples(self)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command, and turn our errors into a line and an exit code."""
+        """Run a command, and turn our errors into one line and an exit code."""
         try:
             return super().invoke(ctx)
         except BridgeError as error:

@@ -73,7 +73,7 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
 
 
 def _heard(chat: str, given: Any, bridge: "Bridge") -> str:
-    """Return how a chat reaches the bridge."""
+    """Return how a chat's requests reach the bridge."""
     ways = (
         f"{bridge.url}/{chat}/events" if way == BY_HTTP else way
         for way in CHATS[chat].heard_by(given)
@@ -120,7 +120,7 @@ def _have_apps(bridge: "Bridge", apps: int, command: str) -> list[str]:
 
 
 def _leads_to(backend: "BackendProvider") -> tuple[str, str]:
-    """Return what leads to the apps of a backend."""
+    """Return the settings that lead to a backend's apps."""
     return (
         f"    export {backend.variable(backend.address)}={backend.example}",
         f"    export {backend.variable(backend.credential)}=…  # there: {backend.keys_at}",
@@ -134,16 +134,16 @@ log = logging.getLogger(__name__)
 MANY_FILES = 16_384
 
 LEAVE_SECONDS = 9.0
-"""After SIGTERM; platforms kill after ten."""
+"""Seconds to stop after SIGTERM; platforms kill after ten."""
 
 SWITCH = 0.001
-"""Seconds that one thread may keep the interpreter while others wait for it. The loop needs it
-again after every read and write, so with Python's 5 ms a batch that is decided meanwhile makes
-senders wait many times as long."""
+"""Seconds that a thread may hold the interpreter while others wait. The event loop needs it again
+after every read and write, so with Python's 5 ms, deciding a batch makes senders wait many times as
+long."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 LARGE_BLOCK = 2**20
-"""Bytes; above the usual webhook, so that nothing changes for it."""
+"""Bytes; larger than a usual webhook, which is unaffected."""
 
 
 def serve(
@@ -173,7 +173,7 @@ def serve(
 
 
 def migrate(config: Config = None) -> None:
-    """Bring all tables up to date, as every start does; any number may run at once."""
+    """Bring all tables up to date, as every start does; several may run at once."""
     from bridge.app.data_folder import whereabouts
     from bridge.app.storage import migrate as bring_up_to_date
 
@@ -260,19 +260,19 @@ async def _stand_aside() -> int:
 
 
 def leave_the_program_alone() -> None:
-    """Have the collector of cycles pass over all that a start has made.
+    """Exclude all objects of the start from garbage collection.
 
-    Going through modules and classes again and again finds nothing, and holds the loop up for
-    a tenth of a second.
+    Scanning modules and classes again and again finds nothing, and blocks the event loop for a
+    tenth of a second.
     """
     gc.collect()
     gc.freeze()
 
 
 def _be_gone_within(seconds: float) -> None:
-    """End hard when a part does not come to its end, as one that waits for a lost database.
+    """Exit hard if a part does not end, such as one that waits for a lost database.
 
-    What is cut off goes on elsewhere or after the next start, as after any death.
+    Interrupted work continues elsewhere or after the next start, as after any crash.
     """
 
     def end() -> None:
@@ -280,7 +280,7 @@ def _be_gone_within(seconds: float) -> None:
         os._exit(1)
 
     timer = threading.Timer(seconds, end)
-    timer.daemon = True  # nothing of ours waits for it
+    timer.daemon = True  # none of our code waits for it
     timer.start()
 
 
@@ -302,7 +302,7 @@ async def _backend(settings: "Settings", for_people: bool) -> int:
 
 
 def _told_to_stop() -> "asyncio.Future[int]":
-    """Done when a signal to stop comes, with the exit code that it means."""
+    """Return a future that a stop signal completes with its exit code."""
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
 
@@ -317,7 +317,7 @@ def _told_to_stop() -> "asyncio.Future[int]":
 
 
 def _allow_many_files() -> None:
-    """Open as many files as the system lets us: every connection is one."""
+    """Raise the limit of open files as far as allowed: every connection is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -327,7 +327,7 @@ def _allow_many_files() -> None:
 def _give_large_blocks_back() -> None:
     """Have glibc return memory of large blocks to the system as soon as it is free.
 
-    By default it keeps what once held a body of 22 MB, and copies such a body as it grows.
+    By default it keeps the memory of a 22 MB body, and copies such a body as it grows.
     """
     import ctypes
 
@@ -338,7 +338,7 @@ def _give_large_blocks_back() -> None:
 
 
 def _run(work: Coroutine[Any, Any, int]) -> None:
-    """Run on uvloop where it is installed (extra `fast`)."""
+    """Run on uvloop if it is installed (extra `fast`)."""
     make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         from uvloop import new_event_loop as make_loop

@@ -1,6 +1,6 @@
-"""How things are shown: tables on a terminal, plain lines in a pipe, JSON where asked for.
+"""Show output: tables on a terminal, plain lines in a pipe, JSON on request.
 
-Whatever came from outside is cleaned first: a commit message must not steer a terminal.
+Text from outside is cleaned first: a commit message must not control a terminal.
 """
 
 import json
@@ -34,7 +34,7 @@ LONGEST_ID = 44
 
 
 def shrunk(id_: str) -> str:
-    """Return an id as people read it: without leading zeros, commits in seven characters."""
+    """Return an id for people: without leading zeros, commits in seven characters."""
     text = _SHA.sub(r"\1", _ZEROS.sub("", clean(id_)))
     return cut(text, LONGEST_ID)
 
@@ -43,9 +43,9 @@ LONGEST_BRANCH = 48
 
 
 def short_branch(name: str) -> str:
-    """Return a branch's name for a list on a terminal: of a long one the beginning and the end.
+    """Return a branch's name for a list on a terminal, a long one shortened in the middle.
 
-    Teams begin names alike, and end them with what tells them apart.
+    A team's names often start alike and differ at the end.
     """
     text = clean(name)
     if len(text) <= LONGEST_BRANCH:
@@ -63,18 +63,18 @@ def clean_lines(text: str) -> str:
 
 
 def clean_line(line: str) -> str:
-    """Return a line of a log without control characters; its indentation stays, also by tabs."""
+    """Return a line of a log without control characters, but with its indentation."""
     return harmless(line.expandtabs()).rstrip()
 
 
-# ── How things are shown: tables on a terminal, plain lines in a pipe, JSON where asked for ─────
+# ── Output: tables on a terminal, plain lines in a pipe, JSON on request ──────────────────────────
 
 _ESCAPED = re.compile(f"(?!\n)[{STEERING}]")
 
 T = TypeVar("T")
 
 MASKED = "********"
-"""What stands for a secret."""
+"""Replaces a secret."""
 
 STYLES = {
     "done": "green",
@@ -96,7 +96,7 @@ STYLES = {
     "ignored": "dim",
     "skip": "dim",
 }
-"""How words that say a state look on a terminal."""
+"""The styles of states on a terminal."""
 
 MARKS = {
     "waiting": "…",
@@ -109,14 +109,14 @@ MARKS = {
     "superseded": "»",
     "unknown": "?",
 }
-"""One sign for each state of a deployment."""
+"""One icon for each state of a deployment."""
 
 
 WIDEST = 36
-"""Columns that a name or an id takes at most, but for one that stands last and takes the rest."""
+"""The most columns for a name or an id; the last cell takes the rest."""
 
 NARROW = 110
-"""Columns of a terminal below which what is long gets lines of its own."""
+"""Columns of a terminal below which long cells get their own lines."""
 
 
 def on_terminal() -> bool:
@@ -125,14 +125,14 @@ def on_terminal() -> bool:
 
 
 def console(*, stderr: bool = False) -> "Console":
-    """Return where to show things; made anew, since tests and pipes replace the streams."""
+    """Return a new console each time, since tests and pipes replace the streams."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def say(text: str, style: str = "") -> None:
-    """One line on standard output, whole in a pipe, wrapped on a terminal."""
+    """Print one line on standard output, whole in a pipe, wrapped on a terminal."""
     text = clean_lines(text)
     if on_terminal():
         console().print(text, style=style or None)
@@ -141,7 +141,7 @@ def say(text: str, style: str = "") -> None:
 
 
 def hint(text: str, style: str = "dim", indent: int = 0) -> None:
-    """Print a line for a person, beside the output that a script reads."""
+    """Print a line for a person on standard error, apart from a script's output."""
     text = clean_lines(text)
     if sys.stderr.isatty():
         console(stderr=True).print(indented(text, indent) if indent else text, style=style)
@@ -150,7 +150,7 @@ def hint(text: str, style: str = "dim", indent: int = 0) -> None:
 
 
 def say_error(text: str) -> None:
-    """Print what went wrong and how to mend it, on one line; wrapped on a terminal."""
+    """Print an error and its remedy on one line, wrapped on a terminal."""
     text = f"error: {clean(text)}"
     if sys.stderr.isatty():
         console(stderr=True).print(text, style="red")
@@ -159,24 +159,24 @@ def say_error(text: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print a value for a script, escaped on a terminal so that it steers nothing."""
+    """Print a value for a script, with control characters escaped on a terminal."""
     typer.echo(as_json(value, only_ascii=not writes_utf8()))
 
 
 def as_json(value: Any, *, only_ascii: bool = False) -> str:
-    """JSON in which whatever might steer a terminal is escaped; line breaks are its own."""
+    """Return JSON with terminal control characters escaped, except its own line breaks."""
     text = json.dumps(value, indent=2, ensure_ascii=only_ascii)
     return _ESCAPED.sub(_escape, text)
 
 
 def _escape(found: re.Match[str]) -> str:
-    """Return a character as JSON escapes it; one beyond the first plane takes two escapes."""
+    """Return a character's JSON escape; one beyond the first plane takes two."""
     units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(*[iter(units)] * 2, strict=True))
 
 
 def writes_utf8() -> bool:
-    """Return whether standard output takes every character."""
+    """Return whether standard output can encode every character."""
     return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
 
 
@@ -200,13 +200,13 @@ def say_table(
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """How a list of things is shown.
+    """How to show a list.
 
     Attributes:
-        form: the machine form of one, for `--json`.
-        columns, row, line: see `say_table`; a row and a line stand for one thing.
-        side: so many of the columns stand side by side on a narrow terminal, and the others
-            below them, a line each; 0 shows the table at every width.
+        form: the machine form of an entry, for `--json`.
+        columns, row, line: see `say_table`; each entry has a row and a line.
+        side: the number of columns side by side on a narrow terminal; the others follow below,
+            each on its own line. 0 shows the table at every width.
     """
 
     form: Callable[[T], Any]
@@ -216,7 +216,7 @@ class Listing(Generic[T]):
     side: int = 0
 
     def say(self, found: Sequence[T], why_none: str, *, json: bool) -> None:
-        """Show them; where there are none, a person is told why."""
+        """Show the entries; if there are none, tell a person why."""
         if not found:
             hint(why_none)
         if json:
@@ -230,9 +230,9 @@ class Listing(Generic[T]):
 
 
 def table(columns: Sequence[str], rows: "Iterable[Sequence[str | Text]]") -> Any:
-    """Return a table for a terminal; see `say_table`. Text is shown as it is, so clean it before.
+    """Return a table for a terminal; see `say_table`. Text must already be clean.
 
-    What is longer than `WIDEST` is folded in any column, so that reasons keep their room.
+    Text longer than `WIDEST` is folded in any column, so reasons keep their space.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -262,7 +262,7 @@ def stacked(
     """Return rows for a narrow terminal: long cells get lines of their own.
 
     Args:
-        titles: of the cells, above them all.
+        titles: the headings of the cells.
     """
     from rich.console import Group
     from rich.text import Text
@@ -279,14 +279,14 @@ def stacked(
 
 
 def indented(text: "str | Text", columns: int) -> Any:
-    """Return text of which every line begins so far from the edge."""
+    """Indent every line of a text."""
     from rich.padding import Padding
 
     return Padding(_cell(text), (0, 0, 0, columns))
 
 
 def _side_by_side(cells: "Sequence[Text]", widths: Sequence[int]) -> Any:
-    """Cells of one row; a long one is folded within its column."""
+    """Lay out the cells of one row; fold a long one within its column."""
     from rich.table import Table
 
     line = Table.grid(padding=(0, 3, 0, 0), pad_edge=False)
@@ -304,7 +304,7 @@ def _cell(cell: "str | Text") -> "Text":
 
 
 def iso(seconds: float | None) -> str | None:
-    """Return a time as scripts read it, e.g. "2026-01-31T12:00:00.123Z"."""
+    """Return a time for scripts, e.g. "2026-01-31T12:00:00.123Z"."""
     if seconds is None:
         return None
     moment = datetime.fromtimestamp(seconds, UTC)
@@ -312,7 +312,7 @@ def iso(seconds: float | None) -> str | None:
 
 
 def clock(seconds: float) -> str:
-    """Return the time of day here, e.g. "12:00:01"."""
+    """Return the local time of day, e.g. "12:00:01"."""
     return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
@@ -325,7 +325,7 @@ def ago(seconds: float, now: float) -> str:
 
 
 def called_as() -> str:
-    """Return how this program is called from the working directory, to be typed as it is."""
+    """Return this program's command, as typed in the working directory."""
     program = Path(sys.argv[0])
     if program.name == "dokploy-bridge":
         return _from_here(program)
@@ -340,5 +340,5 @@ def _from_here(program: Path) -> str:
 
 
 def first(found: Iterable[Any], fits: Callable[[Any], bool]) -> Any:
-    """Return the first that fits; None when none does."""
+    """Return the first match, or None."""
     return next((one for one in found if fits(one)), None)

@@ -1,4 +1,4 @@
-"""What most commands need: the settings, the stores, an event loop."""
+"""Shared by most commands: the settings, the stores, an event loop."""
 
 import asyncio
 import os
@@ -28,19 +28,18 @@ Config = Annotated[
         "-c",
         envvar="BRIDGE_CONFIG",
         show_default=False,
-        help="Settings file; default: bridge.yaml, if there is one.",
+        help="Settings file; default: bridge.yaml, if it exists.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most this many.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show its steps until it ends.")]
 
 
 def found(look: Callable[[], bool]) -> bool:
-    """Return what a look at a path says; False if there can be no such path.
+    """Return the result of a check of a path; False if there can be no such path.
 
-    Words of a command line are too long for a name, or lead where nobody may look: pathlib raises
-    then.
+    pathlib raises for arguments that are too long for a name, or that lead to unreadable folders.
     """
     try:
         return look()
@@ -56,7 +55,7 @@ def settings_of(config: Path | None) -> "Settings":
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to its end."""
+    """Run a coroutine to its end."""
     return asyncio.run(work)
 
 
@@ -71,7 +70,7 @@ async def kept_in(settings: "Settings") -> "AsyncIterator[Stores]":
         yield stores
 
 
-# ── Exit codes: what a script may rely on ───────────────────────────────────────────────────────
+# ── Exit codes, stable for scripts ────────────────────────────────────────────────────────────────
 
 ENDED_BADLY = 3
 EXIT_CODES = {
@@ -91,13 +90,13 @@ def exit_code_of(error: BridgeError) -> int:
     return next(code for kind, code in _CODES.items() if isinstance(error, kind))
 
 
-# ── Secrets that somebody types or pipes; they are never words of a command line ────────────────
+# ── Secrets, typed or piped; never given on a command line ────────────────────────────────────────
 
 
 def ask_hidden(names: Sequence[str]) -> dict[str, str]:
-    """Return the values of these, from a hidden prompt each, or from standard input.
+    """Return the values of these names, each from a hidden prompt, or from standard input.
 
-    Standard input is the whole value of a single name; of several each has a line.
+    Standard input holds the whole value of a single name, or one line for each of several.
     """
     if not names:
         return {}
@@ -128,7 +127,7 @@ Since = Annotated[
     typer.Option(
         "--since",
         metavar="WHEN",
-        help="Only from then on: 30m, 2h, 3d, 1w, or 2026-01-31, or 2026-01-31T12:00.",
+        help="Only since then: 30m, 2h, 3d, 1w, or 2026-01-31, or 2026-01-31T12:00.",
     ),
 ]
 
@@ -137,9 +136,9 @@ _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def moment_of(text: str | None, now: float) -> float | None:
-    """Return the time that a person means, in seconds since 1970; None if none is given.
+    """Parse a person's time to seconds since 1970; None if none is given.
 
-    A time without a zone is one of this machine's.
+    A time without a zone is in this machine's.
 
     Raises:
         Rejected: it is neither an age nor a time.

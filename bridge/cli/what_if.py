@@ -1,4 +1,4 @@
-"""What a push would do to apps as they are, or to one as it might be. Pure."""
+"""Decide a push for the present apps, or for a hypothetical one. Pure."""
 
 import json
 import re
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 
 MOST = 200
-"""For so many apps of one push it is looked for what came nearest; --app asks for any other."""
+"""The most apps of one push for which to find the nearest miss; --app covers any other."""
 
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """An app that there is not, or not like this.
+    """A hypothetical app, or changes of an existing one.
 
     Attributes:
-        app: its label, or an app of the journal whose other settings it has.
-        rules: what differs from the apps that there are; they say nothing where nothing does.
+        app: its label, or an app of the journal whose other settings apply.
+        rules: the differences from the existing apps; empty if there are none.
     """
 
     app: str | None
@@ -40,18 +40,18 @@ class WhatIf:
 
     @property
     def asked(self) -> bool:
-        """Whether anything differs from the apps that there are."""
+        """True if anything differs from the existing apps."""
         return said(self.rules) != {}
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What decisions rest on.
+    """The basis of decisions.
 
     Attributes:
-        apps: with our own rules laid over them.
-        tags: of apps that take only newer ones, by id.
-        pushed_by: when the push had surely happened; None if that is not known, as of a file.
+        apps: with our own rules applied.
+        tags: the tags of apps that deploy only newer ones, by id.
+        pushed_by: a time by which the push had surely happened; None if unknown, as for a file.
     """
 
     policy: "Policy"
@@ -60,7 +60,7 @@ class Known:
     pushed_by: float | None = None
 
     def decide(self, push: "RefPushed", app: "App") -> "Decision":
-        """Return the decision for one app, taking its backend's clock for right."""
+        """Return the decision for one app, assuming that its backend's clock is right."""
         from bridge.core.apps import made_at
         from bridge.core.decision import decide
         from bridge.core.rules import NO_TAGS
@@ -73,7 +73,7 @@ class Known:
 def explained(
     payload: "Payload", meaning: "Event", known: Known, what_if: WhatIf
 ) -> dict[str, Any]:
-    """Return the explanation as it is printed for scripts; NotFound where an app is unknown."""
+    """Return the explanation for scripts; raise NotFound if an app is unknown."""
     from bridge.core.events import Asked, PullRequestOpened, RefPushed
 
     form: dict[str, Any] = {
@@ -109,10 +109,10 @@ def explained(
 def _nearness(
     push: "RefPushed", app: "App", decision: "Decision", policy: "Policy | None"
 ) -> dict[str, Any]:
-    """Return what is probably not meant in an app's watch paths, and what came nearest to them.
+    """Return probable mistakes in an app's watch paths, and the nearest miss.
 
     Args:
-        policy: None where that is not looked for.
+        policy: None to skip the nearest miss.
     """
     if policy is None:
         return {"findings": None, "near_miss": None}
@@ -132,7 +132,7 @@ def _nearness(
 def decisions_for(
     push: "RefPushed", known: Known, what_if: WhatIf
 ) -> "tuple[list[tuple[App, Decision]], list[str]]":
-    """Return what is decided for which apps, and what was assumed where one was made up."""
+    """Return the decisions by app, and the assumptions about a hypothetical one."""
     from bridge.core.apps import find_app
     from bridge.core.decision import concerns
 
@@ -144,7 +144,7 @@ def decisions_for(
             if not what_if.asked:
                 raise
     if known.apps and not what_if.asked:
-        # The one that was asked for is told about even where the push is not its own.
+        # Report the requested app even if the push does not concern it.
         apps = [base] if base else [app for app in known.apps if concerns(push, app)]
         return [(app, known.decide(push, app)) for app in apps], []
     if base is not None and not concerns(push, base):
@@ -176,7 +176,7 @@ def _made_up(push: "RefPushed", base: "App | None", what_if: WhatIf) -> "App":
 
 
 def _source_of(repository: "Repository", branch: str) -> "Source":
-    """Return a source that a push of the repository concerns."""
+    """Return a source that matches the push's repository."""
     from bridge.core.apps import Source, SourceType
 
     if repository.kind in {one.value for one in SourceType}:
@@ -185,7 +185,7 @@ def _source_of(repository: "Repository", branch: str) -> "Source":
 
 
 def push_form(push: "RefPushed") -> dict[str, Any]:
-    """Return what a push says of itself."""
+    """Return a push's own details."""
     return {
         "repository": push.repository.name,
         "ref": str(push.ref),
@@ -198,7 +198,7 @@ def push_form(push: "RefPushed") -> dict[str, Any]:
     }
 
 
-# ── A webhook as it lies on disk: its host and event from headers, or guessed from the body ─────
+# ── Read a webhook from a file: its host and event from headers, or guessed from the body ─────────
 
 _REQUEST = re.compile(rb"[A-Z]+ (\S+) HTTP/[0-9.]+\r?\n")
 _BLANK = re.compile(rb"\r?\n\r?\n")
@@ -210,7 +210,7 @@ class Payload:
     """A webhook to explain.
 
     Attributes:
-        assumed: what was not told but guessed, for people.
+        assumed: the guesses, for people.
     """
 
     host: str
@@ -221,7 +221,7 @@ class Payload:
 
 
 def read_payload(source: str, host: str | None, event: str | None) -> Payload:
-    """Read a file, or standard input for "-"; raises Rejected."""
+    """Read a file, or standard input for "-"; raise Rejected."""
     try:
         raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
@@ -230,15 +230,15 @@ def read_payload(source: str, host: str | None, event: str | None) -> Payload:
 
 
 def of_delivery(delivery: "Delivery") -> Payload:
-    """Return a delivery that was kept."""
+    """Return a kept delivery."""
     return Payload(delivery.host, delivery.event, delivery.headers, delivery.body or b"")
 
 
 def parse_payload(raw: bytes, host: str | None, event: str | None) -> Payload:
-    """Find out host and event; what is told wins over headers, headers over the body.
+    """Determine host and event; options override headers, and headers the body.
 
     Raises:
-        Rejected: it can't be told who sent it, or what it is.
+        Rejected: its sender or its event can't be determined.
     """
     from multidict import CIMultiDict
 
@@ -257,7 +257,7 @@ def parse_payload(raw: bytes, host: str | None, event: str | None) -> Payload:
         event = provider.event_of(_json(body, headers))
         if event is None:
             raise Rejected(
-                "the body does not tell its event; give --event, as in the header"
+                "the body does not show its event; give --event, as in the header"
                 f" {provider.event_header.lower()}"
             )
         assumed.append(f"--event {event!r}, from the shape of the body")
@@ -265,7 +265,7 @@ def parse_payload(raw: bytes, host: str | None, event: str | None) -> Payload:
 
 
 def split_request(raw: bytes) -> tuple[str, dict[str, str], bytes]:
-    """Path, headers with names in lower case, and body; a bare body has no path and headers."""
+    """Return path, headers with lower-case names, and body; a bare body has no path or headers."""
     line = _REQUEST.match(raw)
     if line is None:
         return "", {}, raw
@@ -292,7 +292,7 @@ def _guessed_host(body: Mapping[str, Any]) -> str:
     if likest.likeness(body):
         return likest.key
     titles = " nor ".join(f"{one.title}'s" for one in HOSTS.values())
-    raise Rejected(f"the body is neither {titles}; say who sent it with --host")
+    raise Rejected(f"the body is neither {titles}; name the sender with --host")
 
 
 def _json(body: bytes, headers: Mapping[str, str]) -> Mapping[str, Any]:
@@ -303,7 +303,7 @@ def _json(body: bytes, headers: Mapping[str, str]) -> Mapping[str, Any]:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        raise MalformedPayload("the payload is no JSON; is it the right file?") from None
+        raise MalformedPayload("the payload is not JSON; is it the right file?") from None
     if not isinstance(data, dict):
         raise MalformedPayload("the payload must be a JSON object")
     return data

@@ -1,5 +1,6 @@
 """`why`: the recorded decisions about an app."""
 
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from bridge.cli.show import (
     short_branch,
 )
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
-from bridge.core.errors import NotFound
+from bridge.core.errors import NotFound, Rejected
 from bridge.core.log_text import shorten
 from bridge.githosts import HOSTS
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.app.storage import Stores
+    from bridge.cli.reaching import Known
     from bridge.core.apps import Source
     from bridge.core.lifecycle import Deployment
     from bridge.core.refused import Cause, RefusedWebhooks
@@ -50,18 +52,20 @@ if TYPE_CHECKING:
 
 
 RECENT = 7 * 86_400.0
-"""Seconds for which a refusal may be why something is missing."""
+"""Seconds for which a refused webhook may explain a missing push."""
 
 SEARCHED = 20_000
-"""So many of the newest counts are looked through for what may be missing: all that are kept, so
-that a flood hides nothing."""
+"""The number of newest counts to search for missing pushes: all that are kept, so a flood hides
+nothing."""
 
 LONGEST_PATH = 48
-"""Characters of a path within a sentence; the list has all that is kept of it."""
+"""The most characters of a path in a sentence; the list shows the whole kept path."""
 
 _MORE = "see `dokploy-bridge deliveries --refused`"
 
 NONE = "no webhook has been refused in the last 30 days"
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{1,64}").fullmatch
 
 COLUMNS = ("last", "times", "reason", "from", "*path", "*why")
 
@@ -83,18 +87,18 @@ async def list_refused(stores: "Stores", limit: int, since: float | None, *, jso
 
 @dataclass(frozen=True, slots=True)
 class Suspects:
-    """Refused webhooks that may be what somebody misses.
+    """Refused webhooks that may explain a missing push.
 
     Attributes:
-        head: how many there were, and since when.
-        causes: in words, the likeliest first.
+        head: their number, and since when.
+        causes: in words, likeliest first.
     """
 
     head: str
     causes: "Sequence[str]"
 
     def tell(self) -> None:
-        """Tell a person, each of several causes on a line of its own."""
+        """Report them to a person, each of several causes on its own line."""
         if len(self.causes) == 1:
             hint(clean(f"{self.head}, {self.causes[0]}; {_MORE}"), "yellow")
             return
@@ -107,11 +111,11 @@ class Suspects:
 async def suspects(
     stores: "Stores", source: "Source | None", now: float, since: float = 0.0
 ) -> Suspects | None:
-    """Return what was refused lately and may be what somebody misses; None for nothing.
+    """Return recent refused webhooks that may explain a missing push; None if there are none.
 
     Args:
-        source: where the app that misses something deploys from; None if nobody knows.
-        since: what was refused before is not missed.
+        source: the source of the app that misses a push; None if unknown.
+        since: ignore webhooks that were refused earlier.
     """
     from bridge.core.refused import MOST_CAUSES, causes, missed_by
 
@@ -135,7 +139,7 @@ async def suspects(
 
 
 def _told(cause: "Cause", names: "Mapping[str, str]", now: float) -> str:
-    """E.g. `17 at /hooks/github, the newest 30 s ago (no signature; says it is of o/r)`."""
+    """E.g. `17 at /hooks/github, the newest 30 s ago (no signature; claims to be from o/r)`."""
     one = cause.newest
     newest = "the newest " if cause.count > 1 else ""
     when = f"{newest}{ago(one.last, now)}"
@@ -171,10 +175,10 @@ def _key(one: "RefusedWebhooks") -> str:
 
 
 def _whose(one: "RefusedWebhooks", names: "Mapping[str, str]") -> str:
-    """Of which repository it says it is; nobody has checked that."""
+    """Return the repository that it claims; the claim is unchecked."""
     if not one.repository:
         return ""
-    return f"says it is of {names.get(_key(one)) or f'repository {one.repository}'}"
+    return f"claims to be from {names.get(_key(one)) or f'repository {one.repository}'}"
 
 
 def _row(one: "RefusedWebhooks", names: "Mapping[str, str]", now: float) -> list[str]:
@@ -201,8 +205,13 @@ def why(
     json: Json = False,
     limit: Limit = 10,
 ) -> None:
-    """Say why an app was deployed, or why it was not."""
-    run(_why(settings_of(config), app, commit, limit, json))
+    """Explain why an app was deployed, or why it was not."""
+    if commit is not None and not _COMMIT(commit):
+        raise Rejected(
+            f"{clean(shorten(commit, 60))!r} is no commit: give 1 to 64 digits of 0-9 a-f, e.g."
+            " 18f234f; without a commit, `why` shows the newest of all branches"
+        )
+    run(_why(settings_of(config), app, commit and commit.lower(), limit, json))
 
 
 async def _why(settings: "Settings", name: str, commit: str | None, limit: int, json: bool) -> None:
@@ -211,7 +220,7 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
 
     async with kept_in(settings) as stores:
         await warn_of_owed(stores)
-        known = await known_app(stores.journal, name)
+        known = await _app_named(stores, name)
         app = ruled(known.app, book_of(settings))
         found = await stores.journal.explained(app.id, commit=commit, limit=limit)
         ended = await _deployments(stores, app.id, found)
@@ -220,7 +229,7 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
     if not found:
         what = f"commit {commit}" if commit else "anything"
         words = [
-            f"no delivery has brought {what} for {app.label}",
+            f"no delivery has contained {what} for {app.label}",
             (
                 f"`dokploy-bridge deliveries` lists what came, and {app.label} deploys from"
                 f" {source_of(app)}"
@@ -245,8 +254,20 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
         refused.tell()
 
 
+async def _app_named(stores: "Stores", name: str) -> "Known":
+    """Return the app; if the name is a repository's, point to its pushes."""
+    try:
+        return await known_app(stores.journal, name)
+    except NotFound as error:
+        names = (await stores.journal.repositories()).values()
+        if (same := next((one for one in names if one.lower() == name.lower()), None)) is None:
+            raise
+        told = f"`dokploy-bridge deliveries --repo {same}` shows what came of its pushes"
+        raise NotFound(f"{error}; {same} is a repository: {told}") from None
+
+
 def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> None:
-    """Show decisions on a terminal, and of the newest deployment why it failed."""
+    """Show decisions on a terminal, and why the newest deployment failed."""
     newest = next((ended[one.seq] for one in found if one.seq in ended), None)
     for one in found:
         console().print(clean(_heading(one)), style="bold")
@@ -264,7 +285,7 @@ def _say(found: "Sequence[Explained]", ended: "Mapping[int, Deployment]") -> Non
 async def _deployments(
     stores: "Stores", app_id: str, found: "Sequence[Explained]"
 ) -> "dict[int, Deployment]":
-    """Return the deployments that the decisions led to, by the delivery's seq."""
+    """Return the deployments of the decisions, by the delivery's seq."""
     from bridge.core.lifecycle import deployment_id
 
     ids = [deployment_id(one.seq, app_id) for one in found if one.decision.deploy]

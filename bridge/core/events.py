@@ -111,11 +111,20 @@ class Repository:
         return any(one.startswith(home) for one in named)
 
 
+LONGEST_NAME = 200
+"""Characters of a person's name. Git takes names of any length; every list would show all of it."""
+
+
+def _name(text: str) -> str:
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """The commit that a ref points to after a push.
 
     Attributes:
+        author: a name; a longer one than `LONGEST_NAME` is cut.
         email: its author's, as committed.
         parents: the first is the commit it was made on; empty if unknown.
     """
@@ -126,6 +135,9 @@ class Commit:
     url: str | None = None
     email: str = ""
     parents: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "author", _name(self.author))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +152,7 @@ class RefPushed:
             host has listed them.
         forced: commits were removed; None if the host does not say.
         options: push options (`git push -o …`), if the host sends them.
-        pusher: the pusher's login or name, for display.
+        pusher: the pusher's login or name, for display; cut as an author's.
         found: reconciliation found that the ref moved; no webhook has reported it.
         several: it may contain several pushes, since more than its head was found.
         moment: the time of the push, in the host's own format; "" if the host does not say.
@@ -161,6 +173,9 @@ class RefPushed:
     found: bool = False
     several: bool = False
     moment: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pusher", _name(self.pusher))
 
 
 @dataclass(frozen=True, slots=True)

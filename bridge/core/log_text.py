@@ -156,7 +156,8 @@ def harmless(text: str, *, controls: str = " ", unseen: str | None = None) -> st
 
     Joiners and selectors within emoji stay, since they are part of the picture and people write
     them every day; all others go, also those that some scripts use between letters, because a
-    terminal rarely shows what they do.
+    terminal rarely shows what they do. Unknown characters among the emoji stay: they may be newer
+    than this Python.
 
     Args:
         controls: what stands for a run of control characters.

@@ -1,14 +1,13 @@
-"""A small deploy server that speaks Dokploy's HTTP API: a house of its own.
+"""A small, self-contained deploy server that speaks Dokploy's HTTP API.
 
-The bridge starts it (`app/backends.py`) and from then on knows it by its address and its key
-alone. It imports nothing of the bridge but the errors, the reader of `.env` texts, and
-`bridge.listening`.
+The bridge starts it (`app/providers.py`) and then uses only its address and its key. Of the bridge
+it imports only the errors, the reader of `.env` texts, and `bridge.listening`.
 
     server      start, stop, and the two listeners: the API and the published sites
-    http/       the API: one function a procedure, its inputs, its answers, its documentation
-    queue       the jobs that wait and run, in the order of their turns
+    http/       the API: one function per procedure, its inputs, its answers, its documentation
+    queue       the waiting and running jobs, in order
     building/   one deployment: get the code, build it, publish it, write its log
-    sites       published static sites: how they are copied, and how they are served
+    sites       copy and serve static sites
     history     deployments and jobs on disk
     records     projects, environments, applications and Git providers on disk
     places      the data folder; work in threads; errors of a build

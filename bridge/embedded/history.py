@@ -10,7 +10,7 @@ JobKind = Literal["deploy", "redeploy"]
 Status = Literal["running", "done", "error", "cancelled"]
 
 RETENTION = 10
-"""The number of deployments that are kept of each application, as in Dokploy (facts.md)."""
+"""The number of deployments to keep for each application, as in Dokploy (facts.md)."""
 
 # The `applicationStatus` after a deployment; "cancelled" is not one of its values.
 _APPLICATION_STATUS = {"done": "done", "error": "error", "cancelled": "idle"}

@@ -95,7 +95,7 @@ def inside(root: Path, wanted: str | None, *, what: str) -> Path:
     real_root = root.resolve()
     path = (real_root / (wanted or "").strip().lstrip("/")).resolve()
     if not path.is_relative_to(real_root):
-        raise BuildFailed(f"{what} {wanted!r} leads outside of the repository")
+        raise BuildFailed(f"{what} {wanted!r} leads outside the repository")
     if (hidden := never_published(path.relative_to(real_root).parts)) is not None:
         raise BuildFailed(f"{what} {wanted!r} lies in {hidden!r}, which is off limits")
     if not path.exists():
@@ -119,7 +119,7 @@ def never_published(parts: Iterable[str]) -> str | None:
 class Remover:
     """Remove folders in the background.
 
-    Folders that are left at a stop are removed by the next start (see `server.sweep`).
+    The next start removes folders that remain after a stop (see `server.sweep`).
     """
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ def remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     except RecursionError:  # before Python 3.13, with a thousand nested folders
         words = ["rm", "-rf", "--", str(folder)]
-        subprocess.run(words, check=False, capture_output=True)  # noqa: S603 - a folder of ours
+        subprocess.run(words, check=False, capture_output=True)  # noqa: S603 - our own folder
 
 
 async def undivided(work: Callable[[], R], *, on_cancel: Callable[[], object] | None = None) -> R:
@@ -162,7 +162,7 @@ async def undivided(work: Callable[[], R], *, on_cancel: Callable[[], object] | 
             on_cancel()
         await asyncio.wait({task})
         if not task.cancelled():
-            task.exception()  # retrieved, so that asyncio does not log it
+            task.exception()  # retrieved, so asyncio does not log it
         raise
 
 

@@ -26,8 +26,8 @@ class _Active:
     """A running job.
 
     Attributes:
-        stopped_because: set once it shall end.
-        build: the task that may be cancelled; the one that records the end may not.
+        stopped_because: set once it must end.
+        build: the task that may be cancelled, unlike the one that records the end.
     """
 
     job: Job
@@ -63,7 +63,7 @@ class Engine:
         self._stopping = False
 
     async def start(self) -> None:
-        """Record what the last process left running as cancelled, then start the dispatcher."""
+        """Record the last process's running jobs as cancelled, then start the dispatcher."""
         ended = await self._history.end_interrupted(now=self._clock())
         if ended:
             log.warning("deployments were interrupted by a restart", extra={"count": len(ended)})
@@ -116,7 +116,7 @@ class Engine:
 
     async def _dispatch(self) -> None:
         while not self._stopping:
-            self._wake.clear()  # before reading the queue, so that no wake is lost
+            self._wake.clear()  # before reading the queue, so no wake is lost
             try:
                 await self._start_what_may()
             except Exception as error:  # noqa: BLE001 - the queue must survive; `_log` logs it
@@ -192,12 +192,12 @@ class Engine:
         return ending
 
     async def _record(self, active: _Active, ending: Ending) -> None:
-        """Record the end; try again while the disk is full, since it must not be lost."""
+        """Record the end; retry while the disk is full, since it must not be lost."""
         job, deployment = active.job, active.deployment
         while True:
             try:
                 await self._history.finish(job, deployment.id, ending, now=self._clock())
-            except Exception as error:  # noqa: BLE001 - tried again; `_log` logs it
+            except Exception as error:  # noqa: BLE001 - retried; `_log` logs it
                 _log("end of a deployment can't be recorded", error)
                 if self._stopping:
                     return  # the next start records it as interrupted

@@ -1,6 +1,6 @@
 """Projects, environments, applications and Git providers, in one SQLite file.
 
-All work on the file runs in one thread, so that the event loop never waits for the disk.
+All work on the file runs in one thread, so the event loop never waits for the disk.
 """
 
 import asyncio

@@ -60,7 +60,7 @@ _MOST_OF_API = 128
 _MOST_OF_SITES = 512
 _API_PART = 32
 _SITES_PART = 16
-"""Each listener may use one in so many of our open files; a site's connection also opens a page."""
+"""Each listener may use this fraction of our open files; a site's connection also opens a page."""
 
 
 def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
@@ -76,7 +76,7 @@ def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
         await streaming.close()
 
     async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-        # There are no pages of a dashboard that a client could link to.
+        # There is no dashboard for clients to link to.
         response.headers["X-Dashboard"] = "none"
         # Clients compare `Date` with the times of records, which are by this clock.
         response.headers["Date"] = email.utils.formatdate(parts.clock(), usegmt=True)
@@ -112,8 +112,8 @@ def _as_a_page(status: int, words: str) -> web.Response:
 # ── The server ──────────────────────────────────────────────────────────────────────────────────
 
 _LOCK_PATIENCE = 1.0
-"""Seconds to wait for the lock: a program that a killed server was just starting holds it until
-it has started."""
+"""Seconds to wait for the lock: a program that a killed server was starting holds it until it has
+started."""
 
 
 class EmbeddedServer:
@@ -294,10 +294,10 @@ def _taken(handle: int) -> bool:
 
 def _kept_key(file: Path) -> str:
     with contextlib.suppress(FileNotFoundError):
-        if kept := file.read_text().strip():  # an empty key would let anybody in
+        if kept := file.read_text().strip():  # an empty key would let everybody in
             return kept
     key = secrets.token_urlsafe(32)
-    # Renamed once it is complete, so that half a key is never read.
+    # Renamed once it is complete, so half a key is never read.
     fresh = file.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

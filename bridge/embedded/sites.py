@@ -33,7 +33,7 @@ _Entry: TypeAlias = tuple[Path, str, bool]
 
 @dataclass(slots=True)
 class Release:
-    """A copy of a folder of the checkout: first planned within the limits, then made.
+    """A copy of a folder of the checkout: planned within the limits, then made.
 
     Links within the repository are followed, so a few links can stand for more folders than any
     disk holds. Everything is therefore counted before anything is written.
@@ -94,7 +94,7 @@ class Release:
         del self._above[source]
 
     def _leave_out(self, name: str) -> None:
-        if not name.endswith(".git"):  # needs no mention
+        if not name.endswith(".git"):  # not worth a line
             self.left_out.append(name)
 
     def _count(self) -> None:
@@ -104,7 +104,7 @@ class Release:
             limit = self.limits.site_entries
             raise BuildFailed(
                 f"the site has more than its limit of {limit} files and folders; links to"
-                " folders count as what they lead to"
+                " folders count as their targets"
             )
 
     def _inside(self, folder: Path) -> list[_Entry]:
@@ -143,7 +143,7 @@ class Release:
         except (OSError, RuntimeError) as error:
             raise BuildFailed(f"symbolic link {self._name(link)!r} leads nowhere") from error
         if not real.is_relative_to(self.root):
-            raise BuildFailed(f"symbolic link {self._name(link)!r} leads outside of the repository")
+            raise BuildFailed(f"symbolic link {self._name(link)!r} leads outside the repository")
         if (hidden := never_published(real.relative_to(self.root).parts)) is not None:
             raise BuildFailed(
                 f"symbolic link {self._name(link)!r} leads to {hidden!r}, which is never published"
@@ -175,7 +175,7 @@ class StaticSite:
             old = await undivided(
                 lambda: _publish(release, folder, work, is_spa=is_spa), on_cancel=release.stop.set
             )
-        except BaseException:  # also a cancellation: half a release is of no use
+        except BaseException:  # also on cancellation: half a release is useless
             work.remover.later(folder)
             raise
         for one in old:
@@ -233,7 +233,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",  # clients revalidate: a deployment may come at any moment
 }
-# Types that the machine's own tables may lack or have different.
+# Types that the machine's own tables may lack, or define differently.
 _TYPES = {
     ".css": "text/css",
     ".html": "text/html",
@@ -317,7 +317,7 @@ class Sites:
 
 
 class _Page(web.FileResponse):
-    """A file that must be read in time; else its connection is closed, and the file with it."""
+    """A file that must be read in time; else its connection and the file are closed."""
 
     def __init__(self, file: Path, seconds: float, status: int, headers: dict[str, str]) -> None:
         super().__init__(file, status=status, headers=headers)
@@ -336,7 +336,7 @@ class _Page(web.FileResponse):
 
 
 def find(site: Path, wanted: str) -> Found:
-    """Return the file for a path of a site, never one outside of the release.
+    """Return the file for a path of a site, never one outside the release.
 
     It blocks: call it in a thread.
     """
@@ -376,6 +376,6 @@ def content_type(file: Path) -> str:
 
 def _moved(path: str, request: web.Request) -> web.Response:
     location = path + (f"?{request.query_string}" if request.query_string else "")
-    # A location that begins with two slashes would name another host.
+    # A location that starts with two slashes would name another host.
     location = "/" + location.lstrip("/")
     return web.Response(status=308, headers={"Location": location} | _HEADERS)

@@ -1,4 +1,4 @@
-"""The Git hosts. A new one is a folder with its record, and a line here."""
+"""The Git hosts. To add one, write a folder with its record, and add a line here."""
 
 from bridge.githosts.gitea.provider import GITEA
 from bridge.githosts.github.provider import GITHUB
@@ -6,4 +6,4 @@ from bridge.githosts.gitlab.provider import GITLAB
 from bridge.ports.providers import Provider
 
 HOSTS: dict[str, Provider] = {one.key: one for one in (GITHUB, GITLAB, GITEA)}
-"""Each host's record by its key, in the order in which people read them."""
+"""Each host's record by its key, in the order shown to people."""

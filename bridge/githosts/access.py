@@ -1,4 +1,4 @@
-"""The way to the repositories of a Git host: where each is, and the token that is good for it."""
+"""Access to the repositories of a Git host: each one's path in the API, and its token."""
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from bridge.githosts.http import NOTHING, Answer, Ask, Client, read
 from bridge.githosts.webhook import Model
 
 AskAbout = Callable[..., Awaitable[Answer]]
-"""Asks about a repository, as `Access.ask` does: its name, the method, and a path under it."""
+"""Sends a request as `Access.ask` does: a repository's name, the method, and a path under it."""
 
 
 class Access(ABC):
@@ -23,7 +23,7 @@ class Access(ABC):
 
     @abstractmethod
     def place(self, repository: str) -> str:
-        """Return the path that all of a repository is under; NotFound for what names none."""
+        """Return a repository's path in the API; raise NotFound if the text names no repository."""
 
     @abstractmethod
     def asker(self, repository: str) -> Ask:
@@ -46,13 +46,13 @@ class Access(ABC):
     async def pages(
         self, repository: str, path: str, *, query: Mapping[str, Any] = NOTHING
     ) -> AsyncIterator[Answer]:
-        """Yield the pages of a list of a repository."""
+        """Yield the pages of one of a repository's lists."""
         whole, ask = f"{self.place(repository)}{path}", self.asker(repository)
         async for answer in self.client.pages(ask, whole, query=query):
             yield answer
 
     async def make(self, repository: str, path: str, body: Mapping[str, Any]) -> str:
-        """Add something to a list of a repository; return its id."""
+        """Add an entry to one of a repository's lists; return its id."""
         answer = await self.ask(repository, "POST", path, body=body)
         return str(read(_MADE, path, answer, self.client.service, reads=False).id)
 
@@ -64,13 +64,13 @@ class _Made(Model):
 _MADE = TypeAdapter(_Made)
 
 
-# ── Where branches stand, asked conditionally: GitHub does not count what has not changed ───────
+# ── Branch heads, read conditionally: GitHub does not count unchanged answers ─────────────────────
 
 _MOST = 4096
 
 
 class Heads:
-    """The last answer about each branch, with the tag that the host gave it."""
+    """The last answer about each branch, with its ETag."""
 
     def __init__(self, ask: AskAbout) -> None:
         self._ask = ask
@@ -79,11 +79,11 @@ class Heads:
     async def head(
         self, repository: str, branch: str, path: str, commit_of: Callable[[Answer], str | None]
     ) -> str | None:
-        """Return the commit that a branch is at; None if the repository has no such branch.
+        """Return a branch's head; None if the repository has no such branch.
 
         Args:
             path: of the branch, under its repository.
-            commit_of: reads it in an answer; None if that is about another branch.
+            commit_of: reads the head from an answer; None if the answer is about another branch.
         """
         known = self._known.get((repository, branch))
         condition = {"If-None-Match": known[0]} if known else {}
@@ -101,7 +101,7 @@ class Heads:
         return commit
 
     def _keep(self, key: tuple[str, str], answer: Answer, commit: str) -> None:
-        """Remember an answer; those that were not asked for in a long time are forgotten."""
+        """Remember an answer; drop those that were not requested for a long time."""
         self._known.pop(key, None)
         if etag := answer.headers.get("etag"):
             self._known[key] = (etag, commit)

@@ -1,12 +1,11 @@
-"""Parses large bodies in a process of their own (`reader`).
+"""Parse large bodies in a separate process (`reader`).
 
-In this process a body of 22 MB holds Python's lock for up to a second, and one that is made for
-it takes 300 MB. There neither matters, and what kills it kills nothing else.
+In this process a body of 22 MB would hold Python's lock for up to a second, and a hostile one
+would take 300 MB. In a separate process neither matters, and a crash ends only the reader.
 """
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -30,19 +29,19 @@ from bridge.githosts.reader import (
     read_paths,
     write_asked,
 )
+from bridge.githosts.webhook import give_back
 from bridge.ports.githosts import Binds, GitHost
 
 SECONDS = 120.0
-"""For one body; the reader's own limit is of processor time, which a busy machine stretches."""
+"""Wall-clock limit for one body; the reader's own limit counts processor time."""
 
 MODULE = "bridge.githosts.reader"
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
-"""Of our environment; the rest may hold secrets of the bridge."""
+"""Variables that the reader inherits; the others may hold secrets."""
 
 _ITS_OWN_LIMITS = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGXCPU})
-"""What ends the reader where a body takes too much: allocators and parsers that are not Python's
-abort."""
+"""Signals that end a reader over its limits; allocators and parsers outside Python abort."""
 
 
 class Apart:
@@ -62,18 +61,18 @@ class Apart:
                     found = await asyncio.to_thread(_event, await _read(asked, body))
             except TimeoutError:
                 raise Unread(
-                    f"it was not read within {SECONDS:g} s; is the machine busy?"
+                    f"it was not parsed within {SECONDS:g} s; is the machine busy?"
                 ) from None
         return host.bind(found) if isinstance(host, Binds) else found
 
 
 async def _read(asked: bytes, body: Iterable[bytes]) -> "Answer":
-    """Return what a reader has answered; it is gone then, and so is its memory."""
+    """Return a reader's answer; the reader and its memory are then gone."""
     await asyncio.to_thread(give_back)
     answer = await asyncio.to_thread(Answer)
     reader = await _started(answer)
     try:
-        await _feed(reader, asked, body)  # raises where the body can't be had
+        await _feed(reader, asked, body)  # raises if the body can't be loaded
         if code := await reader.wait():
             raise _ended(code)
     finally:
@@ -84,17 +83,11 @@ async def _read(asked: bytes, body: Iterable[bytes]) -> "Answer":
     return answer
 
 
-def give_back() -> None:
-    """Have glibc give back what it keeps of earlier bodies; other allocators know no such call."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 async def _started(answer: "Answer") -> Process:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    # Where the bridge runs from a checkout that is not installed, the reader has to find it too;
-    # `-P`: and nothing else that lies where it was started.
-    # glibc's own default keeps memory that was freed, and copies blocks that grow.
+    # The reader must find a bridge that runs from a checkout; `-P` keeps it from importing anything
+    # else in the working directory.
+    # By default glibc keeps freed memory, and copies blocks that grow.
     environment["MALLOC_MMAP_THRESHOLD_"] = str(2**20)
     environment["PYTHONPATH"] = str(Path(bridge.__file__).parent.parent)
     try:
@@ -112,7 +105,7 @@ async def _started(answer: "Answer") -> Process:
 
 async def _feed(reader: Process, asked: bytes, body: Iterable[bytes]) -> None:
     assert reader.stdin is not None
-    # It may have refused the body before it took all of it.
+    # The reader may refuse a body before it has read all of it.
     with contextlib.suppress(ConnectionError):
         reader.stdin.write(asked)
         for piece in body:
@@ -122,10 +115,10 @@ async def _feed(reader: Process, asked: bytes, body: Iterable[bytes]) -> None:
 
 
 class Answer:
-    """What a reader says, in a file that nobody else can open: a million paths are much memory."""
+    """A reader's answer, in an unnamed file: a million paths would take much memory."""
 
     def __init__(self) -> None:
-        """Make the file; in memory where there is no folder for it. Raises Unread."""
+        """Create the file, in memory if there is no folder for it; raise Unread if both fail."""
         try:
             with tempfile.TemporaryFile() as file:
                 self.file = os.dup(file.fileno())
@@ -137,7 +130,7 @@ class Answer:
         weakref.finalize(self, os.close, self.file)
 
     def frames(self) -> Iterator[bytes]:
-        """Yield one frame after the other; may be called again, in any thread."""
+        """Yield all frames; may be called repeatedly, in any thread."""
         at = 0
         while head := os.pread(self.file, LENGTH, at):
             size = length_of(head)
@@ -146,7 +139,7 @@ class Answer:
 
 
 def _event(answer: Answer) -> Event:
-    """Return what an answer says."""
+    """Return the event in an answer."""
     if (frame := next(answer.frames(), None)) is None:
         raise _ended(0)
     head = read_head(frame)
@@ -157,10 +150,10 @@ def _event(answer: Answer) -> Event:
 
 
 class FiledPaths(Sequence[str]):
-    """The paths of a large push, as its reader has written them; some at a time are in memory.
+    """The paths of a large push, in the reader's file; only some are in memory at a time.
 
-    As texts, a million of them take three times as much, and leave memory in pieces, which the next
-    large push misses.
+    As strings, a million paths take three times the memory and fragment it, which the next large
+    push then lacks.
     """
 
     def __init__(self, answer: Answer, count: int) -> None:
@@ -191,10 +184,10 @@ class FiledPaths(Sequence[str]):
 
 
 def _ended(code: int) -> Exception:
-    """Return what it means that the reader has ended without an answer."""
+    """Return the error for a reader that ended without an answer."""
     if -code in _ITS_OWN_LIMITS:
         name = signal.Signals(-code).name
         return MalformedPayload(f"reading it takes too much memory or time (ended by {name})")
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    what = "does the machine have memory for it, and room for temporary files?"
+    what = "does the machine have enough memory and disk space for temporary files?"
     return Unread(f"its reader ended with {how}; {what}")

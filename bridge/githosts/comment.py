@@ -1,6 +1,6 @@
-"""The one comment of a pull request: every app that its pushes concern, as it stands now. Pure.
+"""The one comment of a pull request: the current state of every app that its pushes concern. Pure.
 
-The first line is hidden and finds the comment again. Deployed commits stand as plain hex,
+The first line is hidden; it identifies the comment. Deployed commits are written as plain hex,
 which both hosts turn into links themselves.
 """
 
@@ -19,49 +19,48 @@ from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import LINK, Explained
 
 NOTHING = "\N{EN DASH}"
-"""What stands where there is nothing to show."""
+"""Fills a cell that has nothing to show."""
 
 _FENCES = re.compile("`+")
 _LINK = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'*+,;=:@%/?#-]*)?")
 
 
 def one_line(text: str, most: int) -> str:
-    """Return the first line with words, at most `most` characters, without control characters."""
+    """Return the first non-empty line, at most `most` characters, without control characters."""
     line = marked(next((line.strip() for line in text.splitlines() if line.strip()), ""))
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 def code(text: str, most: int = 200) -> str:
-    """Return a text that is not ours, as code."""
+    """Format untrusted text as code."""
     line = one_line(text, most)
     if not line:
         return NOTHING
-    # A fence that the text does not hold; the spaces keep its own backticks from joining it.
+    # A fence that the text does not contain; spaces keep the text's backticks from joining it.
     fence = "`" * (1 + max((len(run) for run in _FENCES.findall(line)), default=0))
     room = " " if "`" in line else ""
     return f"{fence}{room}{line}{room}{fence}"
 
 
 def cell(text: str, most: int = 100) -> str:
-    r"""Return a text that is not ours, as code in a table.
+    r"""Format untrusted text as code in a table.
 
-    A pipe ends a cell even inside code, and whether `\\|` does depends on who renders it; so
-    there is none.
+    Pipes are replaced: one ends a cell even inside code, and renderers disagree on `\\|`.
     """
     return code(text.replace("|", "\N{BROKEN BAR}"), most)
 
 
 def link(words: str, url: str | None) -> str:
-    """Return our own words as a link to a known address; only the words without one."""
+    """Format our own text as a link to a known address, or as plain text without one."""
     return f"[{words}]({url})" if url and _LINK.fullmatch(url) else words
 
 
 def row(cells: Iterable[str]) -> str:
-    """Return one line of a table."""
+    """Format one line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
-# ── How each app stands for the pushes that a place follows: what it shows, whatever its form ───
+# ── The state of each app for the pushes that a subscription follows ──────────────────────────────
 
 SILENT = frozenset(
     {
@@ -72,10 +71,10 @@ SILENT = frozenset(
         Reason.CONFIGURE_ASKED,
     }
 )
-"""Decisions that say nothing about a push: another delivery's does."""
+"""Decisions that don't count for a push: another delivery decides it."""
 
 ELSEWHERE = frozenset({Reason.BRANCH_MISMATCH, Reason.TRIGGER_MISMATCH})
-"""The app waits for something else than what was pushed."""
+"""The app does not deploy from what was pushed."""
 
 WHY_NOT = {
     Reason.TRIGGER_MISMATCH: "waits for another kind of push",
@@ -88,7 +87,7 @@ WHY_NOT = {
     Reason.WATCH_PATHS_BROKEN: "a watch path can't be understood",
     Reason.MADE_LATER: "it was made after this push",
 }
-"""Why an app does not deploy, in a few words."""
+"""Why an app does not deploy, in a few words"""
 
 GOING = {
     State.WAITING: "waiting",
@@ -101,16 +100,16 @@ GOING = {
     State.SUPERSEDED: "superseded by a newer push",
     State.UNKNOWN: "accepted, outcome unknown",
 }
-"""Where a deployment stands, in a few words."""
+"""A deployment's state, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one app stands.
+    """The state of one app.
 
     Attributes:
-        label: the name that people use for the app.
-        newest: the newest decision that says something.
+        label: the app's name for people.
+        newest: the newest decision that counts.
         deployment: the newest; it may be of an older push than `newest`.
     """
 
@@ -122,15 +121,15 @@ class Standing:
 
     @property
     def skipped(self) -> bool:
-        """Whether the newest push did not deploy it."""
+        """True if the newest push did not deploy it."""
         if self.newest is None or self.newest.decision.deploy:
             return False
         return self.deployment is None or self.deployment.seq < self.newest.seq
 
 
 def standings(snapshot: Snapshot) -> list[Standing]:
-    """Return every app of which the snapshot tells something, by label."""
-    # both lists are newest first, so what is written last is the newest
+    """Return every app in the snapshot, ordered by label."""
+    # both lists are newest first, so the last write is the newest
     said = {
         one.decision.app_id: one
         for one in reversed(snapshot.explained)
@@ -151,20 +150,20 @@ def standings(snapshot: Snapshot) -> list[Standing]:
 
 
 def newest(snapshot: Snapshot) -> list[Deployment]:
-    """Return the newest deployment of each app of which the snapshot has one."""
-    # they come newest first, so what is written last is the newest
+    """Return the newest deployment of each app in the snapshot."""
+    # they are newest first, so the last write is the newest
     return [*{one.app_id: one for one in reversed(snapshot.deployments)}.values()]
 
 
 def watches(reasons: Iterable[Reason]) -> bool:
-    """Return whether an app waits for what was pushed, whether or not it deploys."""
+    """Return whether an app follows the pushed ref, even if this push does not deploy it."""
     return any(reason not in SILENT and reason not in ELSEWHERE for reason in reasons)
 
 
 def _label(
     app_id: str, snapshot: Snapshot, said: dict[str, Explained], deployed: dict[str, Deployment]
 ) -> str:
-    """As it was called when that happened: also of an app that is gone by now."""
+    """Return the app's name at that time, even if the app is gone."""
     if app_id in said:
         return said[app_id].decision.app
     if app_id in deployed:
@@ -172,10 +171,10 @@ def _label(
     return snapshot.apps[app_id].label
 
 
-# ── The one comment of a pull request: every app that its pushes concern, as it stands now. Pure
+# ── The one comment of a pull request: the current state of its apps ──────────────────────────────
 
 LONGEST = 65_536
-"""What GitHub takes, in characters; counted in bytes here, so that it holds however one counts."""
+"""GitHub's limit in characters; counted in bytes here, to be safe either way."""
 
 _HEAD = ("App", "Environment", "State", "Deployed commit", "Duration", "Updated (UTC)")
 _ICON = {
@@ -195,26 +194,26 @@ _ROOM_FOR_NOTES = 400
 
 
 def marker(instance: str) -> str:
-    """Return the hidden line that says whose comment it is; `instance` is the journal's name."""
+    """Return the hidden line that names the comment's owner; `instance` is the journal's name."""
     return f"<!-- dokploy-bridge:{instance} -->"
 
 
 def is_marked(body: str, instance: str) -> bool:
-    """Return whether a comment is this bridge's, whatever the host did to its line ends."""
+    """Return whether a comment is this bridge's, however the host changed its line ends."""
     return body.lstrip().partition("\n")[0].strip() == marker(instance)
 
 
 def render_comment(snapshot: Snapshot, instance: str, *, longest: int = LONGEST) -> str:
-    """Return the whole comment; the same snapshot makes the same text.
+    """Render the whole comment; the same snapshot gives the same text.
 
     Args:
-        longest: bytes; rows that do not fit are left out whole, and counted.
+        longest: bytes; rows that do not fit are left out and counted.
     """
     found = standings(snapshot)
     head = [marker(instance), _summary(snapshot, found), ""]
     left = longest - _size([*head, _FOOT]) - _ROOM_FOR_NOTES
     shown = [_row(one.deployment, one, snapshot) for one in found if one.deployment]
-    table, left = _fitting(shown, left, "", "apps more; there is no room for them here.", _TABLE)
+    table, left = _fitting(shown, left, "", "more apps; there is no room for them here.", _TABLE)
     why = [_why_failed(one.deployment) for one in found if one.deployment]
     failed, left = _fitting([line for line in why if line], left, "- ", "more.", [])
     folded = [f"- {cell(one.label)}: {_why_not(one)}" for one in found if one.skipped]
@@ -234,7 +233,7 @@ def _fitting(
     opening: Sequence[str],
     closing: Sequence[str] = ("",),
 ) -> tuple[list[str], int]:
-    """As many whole lines as there is room for, with how many are missing; and the room left."""
+    """Return as many whole lines as fit, the number of those left out, and the room left."""
     if not lines:
         return [], room
     room -= _size([*opening, *closing])
@@ -254,7 +253,7 @@ def _size(lines: Iterable[str]) -> int:
 
 
 def _summary(snapshot: Snapshot, found: Sequence[Standing]) -> str:
-    """Return one line that says it all, also in a mail or a notification."""
+    """Return a one-line summary, which also suits a mail or a notification."""
     states = Counter(
         GOING[one.deployment.state] for one in found if one.deployment and not one.skipped
     )
@@ -297,7 +296,7 @@ def _row(deployment: Deployment, one: Standing, snapshot: Snapshot) -> str:
 
 
 def _why_failed(deployment: Deployment) -> str:
-    """Return why an app's deployment failed, as an item of a list; "" if it has not failed."""
+    """Return why an app's deployment failed, as a list item; "" if it did not fail."""
     if deployment.state is not State.FAILED or not deployment.note:
         return ""
     reason = shorten(redact(deployment.note[:MOST_CHARACTERS]), LONGEST_REASON)
@@ -312,7 +311,7 @@ def _why_not(one: Standing) -> str:
 
 
 def _thread(deployment: Deployment, snapshot: Snapshot) -> str | None:
-    """Return where people talk about it, as its chat remembers: of what took its place, too."""
+    """Return the link to its thread in a chat, or to the thread of its successor."""
     for id_ in (deployment.id, deployment.superseded_by):
         for subscription, cursor in sorted(snapshot.beside.items()):
             if id_ and id_ in subscription and cursor.get(LINK):
@@ -321,17 +320,17 @@ def _thread(deployment: Deployment, snapshot: Snapshot) -> str | None:
 
 
 def _deployed(deployment: Deployment) -> str:
-    """Return the commit that the backend has told; that pushed may be another, and says so."""
+    """Return the commit that the backend reports, and the pushed one if it differs."""
     if deployment.state is not State.DONE:
         return NOTHING
     live, pushed = deployment.deployed_commit, deployment.commit
     if live is None:
-        return "not told"
+        return "not reported"
     return _commit(live) + (f" (pushed {_commit(pushed)})" if pushed not in (None, live) else "")
 
 
 def _commit(sha: str | None) -> str:
-    """Seven digits, which the host makes a link; code where it is no object id."""
+    """Return seven digits, which the host links; format anything but an object id as code."""
     if sha is None:
         return NOTHING
     return sha[:7] if _SHA(sha) else cell(sha, 12)
@@ -347,7 +346,7 @@ def _moment(at: float) -> str:
 
 
 def _duration(deployment: Deployment) -> str:
-    """Return how long it was built, once it has ended; before, it would change all the time."""
+    """Return how long the build took, once it has ended; earlier it would change all the time."""
     began, ended = deployment.started_at, deployment.finished_at
     if not deployment.final or began is None or ended is None:
         return NOTHING

@@ -1,7 +1,7 @@
-"""Requests to one Git host's API: in threads, with errors of ours, page by page.
+"""Send requests to one Git host's API in threads, page by page, and translate its errors.
 
-The work on the wire is PyGithub's and python-gitlab's (`github.wire`, `gitlab.wire`), at the
-level where one call is one request: so a deadline and an error always belong to one request.
+PyGithub and python-gitlab do the work on the wire (`github.wire`, `gitlab.access`), at the level
+where one call is one request: each request has its own deadline and error.
 """
 
 import time
@@ -21,14 +21,15 @@ from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswe
 from bridge.core.log_text import harmless
 from bridge.core.misfits import misfit
 from bridge.githosts.pool import Bounds, Pool, TooLong
+from bridge.githosts.webhook import LARGE, load_large, must_be_usual
 from bridge.ports.clock import Clock
 
-_LIMITED_WITHOUT_A_TIME = 60.0  # what GitHub asks for where a secondary limit names no time
+_LIMITED_WITHOUT_A_TIME = 60.0  # GitHub's advice if a secondary limit names no time
 LONGEST_PAUSE = 3700.0
 """Seconds; the longest window of any host is an hour."""
 
 _WORDS = 300
-_SHORTEST_SECRET = 4  # anything shorter is in every text, and hiding it there would betray it
+_SHORTEST_SECRET = 4  # anything shorter occurs in any text, and hiding it there would reveal it
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -38,8 +39,8 @@ class Request:
     """One request to a host's API.
 
     Attributes:
-        path: under the API's base, e.g. "/repos/o/r/hooks"; its parts are quoted already.
-        token: what proves who we are; never shown.
+        path: under the API's base, e.g. "/repos/o/r/hooks"; its parts are already quoted.
+        token: our credential; never shown.
     """
 
     service: str
@@ -52,7 +53,7 @@ class Request:
 
     @property
     def reads(self) -> bool:
-        """It changes nothing, so it may be repeated at will."""
+        """True for a request that changes nothing, so a retry is always safe."""
         return self.method == "GET"
 
 
@@ -63,7 +64,7 @@ class Answer:
     Attributes:
         headers: names in lower case.
         body: loaded JSON.
-        needs: the permission that would have been enough, where the host tells.
+        needs: a sufficient permission, if the host names one.
     """
 
     status: int
@@ -73,10 +74,10 @@ class Answer:
 
 
 def error_in(request: Request, answer: Answer, now: float, remedy: str) -> BridgeError | None:
-    """Return the error that an answer is; None for one that is none.
+    """Return the error that an answer means; None for a success.
 
     Args:
-        remedy: what to do about a credential that is not taken.
+        remedy: what to do about a rejected credential.
     """
     status, service = answer.status, request.service
     if status < 300 or status == 304:
@@ -94,7 +95,7 @@ def error_in(request: Request, answer: Answer, now: float, remedy: str) -> Bridg
         return lost(request, said, retry_after=retry_after)
     if status < 400:
         why = f"it redirects {request.path} (HTTP {status}): it has moved, or the address is wrong"
-        return Refused(service, f"{why}; name it as it is now", status=status)
+        return Refused(service, f"{why}; use its present name", status=status)
     return Refused(service, words + _wanted(answer), status=status)
 
 
@@ -102,46 +103,56 @@ _GATEWAY = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeou
 
 
 def _without_words(answer: Answer) -> str:
-    """Return what is said of an error without the host's own words, which are always JSON."""
+    """Describe an error that lacks the host's own words, which are always JSON."""
     if answer.status in _GATEWAY:
-        return f"HTTP {answer.status} ({_GATEWAY[answer.status]}), most likely of a proxy"
+        return f"HTTP {answer.status} ({_GATEWAY[answer.status]}), most likely from a proxy"
     if answer.body is None and answer.status in (404, 405):
-        return f"HTTP {answer.status}, which another server or a proxy may say; {RIGHT}"
+        return f"HTTP {answer.status}, which may come from another server or a proxy; {RIGHT}"
     return f"HTTP {answer.status}"
 
 
-RIGHT = "is its address in the settings right?"
+RIGHT = "is its address in the settings correct?"
 
 
 class NotJson(ValueError):
-    """Raised for a success without JSON, as another server or a proxy sends it."""
+    """A success without JSON, as another server or a proxy sends."""
+
+
+class Unusual(ValueError):
+    """A success that would take far more memory than its size."""
 
 
 def loaded(text: str | bytes, status: int) -> object:
-    """Return an answer's body; None if there is none, or an error's is no JSON, as of a proxy."""
-    if not text.strip():
+    """Return an answer's body; None if it is empty, or an error's without JSON, e.g. a proxy's."""
+    if not text or text.isspace():
         return None
+    body = text.encode(errors="replace") if isinstance(text, str) else text
+    if len(body) >= LARGE:
+        try:
+            must_be_usual(body, "an answer")
+        except Rejected as error:
+            raise Unusual(str(error)) from None
     try:
-        return from_json(text)
-    except ValueError:
+        return from_json(body) if len(body) < LARGE else load_large(body)
+    except (ValueError, RecursionError):
         if status >= 300:
             return None
     kind = "a web page" if text.lstrip()[:1] in ("<", b"<") else "something else"
-    raise NotJson(f"{kind} came instead of JSON, of another server or a proxy; {RIGHT}")
+    raise NotJson(f"{kind} came instead of JSON, from another server or a proxy; {RIGHT}")
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long a host asks us to wait; `named`: it said so itself."""
+    """How long a host asks us to wait; `named`: the host gave the time itself."""
 
     seconds: float
     named: bool
 
 
 def wait_in(answer: Answer, now: float) -> Wait | None:
-    """Return how long all of the credential has to wait; None if its limit is not reached.
+    """Return how long the whole credential must wait; None if its limit is not reached.
 
-    An answer that is none of the host's errors may have been the last one of the window.
+    Even a success may have used up the window.
     """
     if answer.status < 400:
         return _pause(answer, now) if _spent(answer) else None
@@ -149,14 +160,14 @@ def wait_in(answer: Answer, now: float) -> Wait | None:
 
 
 def lost(request: Request, why: str, *, retry_after: float | None = None) -> BridgeError:
-    """Return the error for a request that may have arrived: only a read is surely harmless."""
+    """Return the error for a request that may have arrived; only a read surely changed nothing."""
     if request.reads:
         return Unreachable(request.service, why, retry_after=retry_after)
     return Unanswered(request.service, why)
 
 
 def trouble(request: Request, error: Exception) -> BridgeError:
-    """Return the error for what a vendor's client raised instead of an answer."""
+    """Translate what a vendor's client raised."""
     import requests
     from urllib3.exceptions import MaxRetryError, NewConnectionError
 
@@ -168,17 +179,19 @@ def trouble(request: Request, error: Exception) -> BridgeError:
     if isinstance(error, before) or refused:
         return Unreachable(request.service, why)
     if isinstance(error, requests.exceptions.TooManyRedirects | RuntimeError):
-        return Refused(request.service, f"it sends us elsewhere, where our token won't go: {why}")
+        return Refused(
+            request.service, f"it redirects to another host, which must not get our token: {why}"
+        )
     return lost(request, why)
 
 
 def _words_of(error: Exception) -> str:
-    ours = isinstance(error, NotJson | RuntimeError)
+    ours = isinstance(error, NotJson | Unusual | RuntimeError)
     return str(error) if ours else f"{type(error).__name__}: {error}"
 
 
 def words_in(body: Any, secrets: Iterable[str] = ()) -> str:
-    """Return what a host says in an error's body; "" if it is not its JSON, as a proxy's page."""
+    """Return the host's words in an error's body; "" if it is not JSON, e.g. a proxy's page."""
     if not isinstance(body, Mapping):
         return ""
     said = [body.get("message") or body.get("error_description") or body.get("error")]
@@ -188,7 +201,7 @@ def words_in(body: Any, secrets: Iterable[str] = ()) -> str:
 
 
 def fit(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return the text in one line of at most 300 characters, without secrets."""
+    """Return the text on one line of at most 300 characters, without secrets."""
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
@@ -197,7 +210,7 @@ def fit(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def _plain(said: Any) -> str:
-    """Return words from the forms that hosts give them: text, list, `{field: [words]}`."""
+    """Return words from any of the hosts' forms: text, list, `{field: [words]}`."""
     if isinstance(said, Mapping):
         if said.get("message"):
             return str(said["message"])
@@ -208,7 +221,7 @@ def _plain(said: Any) -> str:
 
 
 def _limited(answer: Answer, words: str) -> bool:
-    """Return whether a refusal is one for now only: GitHub's are 403 or 429, GitLab's 429."""
+    """Return whether a refusal is a rate limit: GitHub sends 403 or 429, GitLab 429."""
     if answer.status == 403:
         named = "rate limit" in words.lower() or "abuse detection" in words.lower()
         return _spent(answer) or named or "retry-after" in answer.headers
@@ -216,13 +229,13 @@ def _limited(answer: Answer, words: str) -> bool:
 
 
 def _spent(answer: Answer) -> bool:
-    """Return whether an answer says that none are left; GitHub and GitLab name that differently."""
+    """Return whether an answer says that no requests are left; the hosts' headers differ."""
     left = ("x-ratelimit-remaining", "ratelimit-remaining")
     return any(answer.headers.get(name) == "0" for name in left)
 
 
 def _pause(answer: Answer, now: float) -> Wait:
-    """Return how long to wait, as the answer says it: `Retry-After`, else when the window ends."""
+    """Return how long the answer asks us to wait: `Retry-After`, else until the window ends."""
     after = answer.headers.get("retry-after", "")
     if after.isdecimal():
         return Wait(min(float(after), LONGEST_PAUSE), named=True)
@@ -235,7 +248,7 @@ def _pause(answer: Answer, now: float) -> Wait:
 
 
 def _their_now(answer: Answer, now: float) -> float:
-    """Return the host's own time, so that a clock that is wrong here makes no wrong pause."""
+    """Return the host's own time, so a wrong clock here does not distort the pause."""
     try:
         return parsedate_to_datetime(answer.headers["date"]).timestamp()
     except (KeyError, ValueError, OverflowError):
@@ -243,12 +256,12 @@ def _their_now(answer: Answer, now: float) -> float:
 
 
 def _wanted(answer: Answer) -> str:
-    """Return the permission that would have been enough, where the host tells."""
+    """Name a sufficient permission, if the host does."""
     told = answer.needs and answer.status in (403, 404)
     return f" (it needs {fit(answer.needs)})" if told else ""
 
 
-# ── Which credentials a host has asked to wait: until then nothing at all is asked with them ────
+# ── Credentials that must wait: until then no request is sent with them ───────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,14 +274,14 @@ class Pauses:
     """The pause of each credential of one host, in memory."""
 
     def __init__(self, service: str, clock: Clock, ticks: Clock = time.monotonic) -> None:
-        """Take the clocks: the time of day, and one that nobody sets."""
+        """Take the clocks: the time of day, and one that never jumps."""
         self._service = service
         self._clock = clock
         self._ticks = ticks
         self._known: dict[str, _Pause] = {}
 
     def check(self, account: str) -> None:
-        """Raise Unreachable while a credential has to wait."""
+        """Raise Unreachable while a credential must wait."""
         known = self._known.get(account)
         left = known.until - self._ticks() if known else 0.0
         if left > 0:
@@ -276,14 +289,14 @@ class Pauses:
             raise Unreachable(self._service, why, retry_after=left)
 
     def heed(self, account: str, answer: Answer) -> float | None:
-        """Note what an answer says about the limit; return the seconds to wait, if any.
+        """Record an answer's rate limit; return the seconds to wait, if any.
 
-        Where a host refuses again and again without naming a time, the pause doubles.
+        If a host keeps refusing without naming a time, the pause doubles.
         """
         now = self._ticks()
         wait = wait_in(answer, self._clock())
         known = self._known.get(account)
-        if wait is None:  # what was asked before the pause says nothing about it
+        if wait is None:  # requests sent before the pause don't count for it
             if known and now >= known.until:
                 del self._known[account]
             return None
@@ -294,7 +307,7 @@ class Pauses:
         return seconds
 
 
-# ── Requests to one Git host's API: in threads, with errors of ours, page by page ───────────────
+# ── Requests to one Git host's API ────────────────────────────────────────────────────────────────
 
 F = TypeVar("F")
 
@@ -302,7 +315,7 @@ Ask = Callable[..., Awaitable[Answer]]
 """Sends one request: method, path, and `query`, `body`, `headers` as `Client.ask` has them."""
 
 PAGE = 100
-"""Entries of a page; the most that both hosts give."""
+"""Entries per page, both hosts' maximum."""
 
 _MOST_PAGES = 1000
 
@@ -311,14 +324,14 @@ class Wire(Protocol):
     """A vendor's client; blocks, and serves one thread at a time."""
 
     def ask(self, request: Request) -> Answer:
-        """Send once; whatever it raises is the vendor's."""
+        """Send once; raise the vendor's own errors."""
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
 
 
 class Client:
-    """What every call to a host has in common."""
+    """What all calls to a host share."""
 
     def __init__(
         self,
@@ -348,10 +361,10 @@ class Client:
         headers: Mapping[str, str] = NOTHING,
         account: str = "",
     ) -> Answer:
-        """Send one request; an answer that is an error is raised.
+        """Send one request; raise an answer that is an error.
 
         Args:
-            account: whose rate limit it counts towards, where a host has several for us.
+            account: whose rate limit it counts towards, if the host keeps several for us.
 
         Raises:
             NotFound, Refused, Unreachable, Unanswered: as `HostApi` has it.
@@ -370,10 +383,10 @@ class Client:
     async def pages(
         self, ask: Ask, path: str, *, query: Mapping[str, Any] = NOTHING
     ) -> AsyncIterator[Answer]:
-        """Yield the pages of a list, each asked for when it is wanted, as `Link` headers lead.
+        """Yield the pages of a list lazily, following `Link` headers.
 
         Args:
-            ask: asks for one page, with the token that is good for it.
+            ask: requests one page, with the right token.
         """
         step: Mapping[str, Any] = {"per_page": PAGE, **query}
         for _ in range(_MOST_PAGES):
@@ -384,20 +397,20 @@ class Client:
             path, step = following
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and threads."""
         await self._pool.close()
 
     async def _sent(self, request: Request) -> Answer:
         try:
             return await self._pool.run(lambda wire: wire.ask(request))
         except TooLong:
-            raise lost(request, "no whole answer in time") from None
+            raise lost(request, "no complete answer in time") from None
         except (OSError, ValueError, RuntimeError) as error:
-            # Not chained: a vendor's error can hold the request with its headers.
+            # Not chained: a vendor's error may hold the request and its headers.
             raise trouble(request, error) from None
 
     def _next(self, answer: Answer, path: str) -> tuple[str, Mapping[str, Any]] | None:
-        """Return where the next page is, always at our host: of its link only path and query."""
+        """Return the path and query of the next page; its host is ignored, so we stay at ours."""
         from requests.utils import parse_header_links
 
         links = parse_header_links(answer.headers.get("link", ""))
@@ -411,7 +424,7 @@ class Client:
 
 
 def read(form: TypeAdapter[F], request: str, answer: Answer, service: str, *, reads: bool) -> F:
-    """Return an answer in the form that we need.
+    """Return an answer in the expected form.
 
     Raises:
         Unreachable, Unanswered: it has another; the message never repeats it.
@@ -425,7 +438,7 @@ def read(form: TypeAdapter[F], request: str, answer: Answer, service: str, *, re
 
 
 def checked_token(service: str, token: str) -> str:
-    """Return a token that fits into a header; Rejected where it does not, without showing it."""
+    """Return a token that fits into a header; else raise Rejected, without showing it."""
     token = token.strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise Rejected(f"{service}: the token is empty or has characters that no token has")
@@ -433,7 +446,7 @@ def checked_token(service: str, token: str) -> str:
 
 
 def checked_base(service: str, url: str) -> str:
-    """Return an API's base without a trailing slash; Rejected where it is no address."""
+    """Return an API's base without a trailing slash; raise Rejected if it is no address."""
     try:
         parts = urlsplit(url.strip())
         _ = parts.port
@@ -447,19 +460,19 @@ def checked_base(service: str, url: str) -> str:
 
 
 def part(text: str) -> str:
-    """Return a text as one part of a path; raise NotFound if it would lead elsewhere."""
+    """Quote a text as one segment of a path; raise NotFound if it would lead elsewhere."""
     if text in ("", ".", ".."):
         raise NotFound(f"{text!r} names nothing")
     return quote(text, safe="")
 
 
 def numeric(service: str, id_: str) -> str:
-    """Return a host's numeric id, safe in a path; NotFound for what is none."""
+    """Return a host's numeric id, safe in a path; raise NotFound if it is no id."""
     if not (id_.isascii() and id_.isdecimal()):
         raise NotFound(f"{service}: {id_[:50]!r} is none of its ids")
     return id_
 
 
 def cut(text: str, limit: int) -> str:
-    """Return a text of at most `limit` characters, with a sign where something is missing."""
+    """Cut a text to `limit` characters; mark the cut."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -1,7 +1,7 @@
-"""Clients that block, each call in a thread of its own: bounded in number and in time.
+"""Run calls of blocking clients in threads, bounded in number and time.
 
-A thread can't be stopped. One whose call takes too long is left to itself, with its client, and
-its place is free again: a host that never answers delays nobody but those who ask it.
+A thread can't be stopped. If its call takes too long, the thread and its client are abandoned and
+the place is freed: a host that never answers delays only its own callers.
 """
 
 import asyncio
@@ -17,13 +17,14 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from bridge.core.errors import Unreachable
+from bridge.githosts.webhook import give_back
 
 
 class Closes(Protocol):
-    """A client with connections to let go of."""
+    """A client whose connections can be closed."""
 
     def close(self) -> None:
-        """Let go of them."""
+        """Close its connections."""
 
 
 C = TypeVar("C", bound=Closes)
@@ -32,15 +33,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many and how long; seconds.
+    """The limits of a pool, in numbers and seconds.
 
     Attributes:
-        size: calls at a time; GitHub permits 100 of one account.
-        deadline: for a call, with all that it reads.
+        size: calls at a time; GitHub permits 100 per account.
+        deadline: for a call and its whole answer.
         wait: for a free place.
-        idle: that an unused connection is trusted to be alive still.
-        hanging: calls past their deadline, whose threads live on, until no more are begun.
-        silence: that the HTTP client waits for a connection, and for each byte.
+        idle: how long to trust an unused connection to be alive.
+        hanging: calls past their deadline, whose threads live on; at this number no call starts.
+        silence: how long the HTTP client waits for a connection, and for each byte.
     """
 
     size: int = 8
@@ -52,11 +53,11 @@ class Bounds:
 
 
 class TooLong(Exception):
-    """A call was begun and has not ended by its deadline."""
+    """A call was started and has not ended by its deadline."""
 
 
 class Pool(Generic[C]):
-    """A bounded number of clients, each used by one thread at a time; made when first needed."""
+    """A bounded number of clients, created on demand, each used by one thread at a time."""
 
     def __init__(self, service: str, make: Callable[[], C], bounds: Bounds) -> None:
         self._service = service
@@ -66,17 +67,19 @@ class Pool(Generic[C]):
         self._idle: list[tuple[float, C]] = []
         self._hanging = 0
         self._closed = False
+        self._alone = threading.Lock()
 
     async def run(self, work: Callable[[C], T]) -> T:
-        """Return what `work` returns or raises, from a thread.
+        """Run `work` in a thread; return or raise its result.
 
         Raises:
-            Unreachable: it was not begun: no place was free, or the pool is closed.
-            TooLong: it was begun and goes on without us.
+            Unreachable: it was not started: no place was free, or the pool is closed.
+            TooLong: it was started, and goes on without us.
         """
         await self._place()
         loop = asyncio.get_running_loop()
-        call = _Call[C, T](self._client(), self._make, loop.create_future(), self._end)
+        turn = Turn(self._alone, self._bounds.deadline)
+        call = _Call[C, T](self._client(), self._make, loop.create_future(), self._end, turn)
         call.start(work)
         try:
             async with asyncio.timeout(self._bounds.deadline):
@@ -85,12 +88,12 @@ class Pool(Generic[C]):
             raise TooLong from None
         finally:
             if not call.ended:
-                call.left = True
+                call.left = turn.left = True
                 self._hanging += 1
             self._free.release()
 
     async def close(self) -> None:
-        """Close what is idle; what is under way closes at its end."""
+        """Close idle clients; busy ones close at the end of their calls."""
         self._closed = True
         while self._idle:
             self._idle.pop()[1].close()
@@ -108,7 +111,7 @@ class Pool(Generic[C]):
             raise Unreachable(self._service, why) from None
 
     def _client(self) -> C | None:
-        """Return the client used last, while its connection is surely alive; else none."""
+        """Return the client used last, if its connection is surely alive; else None."""
         while self._idle:
             since, client = self._idle.pop()
             if time.monotonic() - since < self._bounds.idle:
@@ -131,8 +134,8 @@ class _Call(Generic[C, T]):
     """One call in its thread.
 
     Attributes:
-        client: made by the thread where there is none: loading a vendor's library takes a while.
-        ended: the thread is through; `left`: nobody waits for it any more.
+        client: if None, the thread makes it, since a vendor's library loads slowly.
+        ended: the thread is done; `left`: nobody waits for it any longer.
         broken: it raised, so its connection is not used again.
     """
 
@@ -142,27 +145,34 @@ class _Call(Generic[C, T]):
         make: Callable[[], C],
         result: "asyncio.Future[T]",
         end: Callable[["_Call[C, T]"], None],
+        turn: "Turn",
     ) -> None:
         self.client = client
         self._make = make
         self.result = result
         self.ended = self.left = self.broken = False
         self._end = end
+        self._turn = turn
 
     def start(self, work: Callable[[C], T]) -> None:
-        # Daemons, so that a hanging one can't keep the process from ending.
+        # Daemons, so a hanging one can't keep the process from exiting.
         threading.Thread(target=self._run, args=(work,), daemon=True, name="git host").start()
 
     def _run(self, work: Callable[[C], T]) -> None:
         try:
             if self.client is None:
                 self.client = self._make()
-            done = partial(self._returned, work(self.client))
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            with self._turn:
+                done = partial(self._returned, work(self.client))
+        except BaseException as error:  # noqa: BLE001 - re-raised in the caller
+            if isinstance(error, TooLarge):
+                error.__traceback__ = None  # its frames hold the whole answer
             done = partial(self._raised, error)
+        if self._turn.taken:
+            give_back()
         try:
             self.result.get_loop().call_soon_threadsafe(done)
-        except RuntimeError:  # the loop is gone, and with it whoever waited
+        except RuntimeError:  # the loop is gone, and the caller with it
             if self.client is not None:
                 self.client.close()
 
@@ -179,25 +189,72 @@ class _Call(Generic[C, T]):
             self.result.set_exception(error)
 
 
-# ── Answers of bounded size for clients that are built on requests, which reads all of a body ───
+# ── Answers of bounded size for clients built on requests, which reads whole bodies ───────────────
 
 MOST = 40 * 2**20
-"""Bytes of an answer, unpacked: a webhook's delivery of 25 MB with what stands around it."""
+"""The most bytes of an unpacked answer: a webhook delivery of 25 MB and what encloses it."""
+
+MOST_OF_AN_ERROR = 256 * 1024
+"""The most bytes of an error or a redirect; python-gitlab loads an error's JSON, however large."""
+
+ALONE = 2**20
+"""Larger answers of a host, in bytes, are read one at a time, to save memory."""
 
 
 class TooLarge(requests.RequestException):
-    """An answer has more bytes than are read; what was asked for may have been done."""
+    """An answer is too large to read; the request may have been carried out."""
+
+
+class Turn:
+    """One call's right to read a large answer; entered by the thread that calls.
+
+    Attributes:
+        left: its caller has gone, so it need not read on.
+        taken: its answer is a large one.
+    """
+
+    def __init__(self, alone: threading.Lock, wait: float) -> None:
+        """Take the lock of all calls to the host, and how long to wait for it."""
+        self.left = False
+        self._alone = alone
+        self._wait = wait
+        self.taken = False
+
+    def __enter__(self) -> None:
+        _thread.turn = self
+
+    def __exit__(self, *_: object) -> None:
+        _thread.turn = None
+        if self.taken:
+            self._alone.release()
+
+    def check(self, count: int) -> None:
+        """Wait until so many bytes may be read; raise TooLarge if nobody wants them any more."""
+        if count > ALONE and not self.taken:
+            self.taken = self._alone.acquire(timeout=self._wait)
+            if not self.taken:
+                raise TooLarge("other large answers were read before it, and did not end in time")
+        if self.left:
+            raise TooLarge("the answer took too long, and is not read on")
+
+
+class _Thread(threading.local):
+    turn: Turn | None = None
+
+
+_thread = _Thread()
 
 
 class Bounded(HTTPAdapter):
-    """Reads no more of an answer than `MOST` bytes, however well it is compressed."""
+    """Reads at most `MOST` bytes of an answer, however well it is compressed."""
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send once, as every adapter."""
+        """Send once, as every adapter does."""
         response = super().send(*args, **kwargs)
-        # For text of no named encoding requests would try them all on every byte.
+        # For text without a charset, requests would try every encoding on every byte.
         response.encoding = response.encoding or "utf-8"
-        response.raw = _Counted(response.raw)
+        most = MOST if response.status_code < 300 else MOST_OF_AN_ERROR
+        response.raw = Counted(response.raw, most)
         return response
 
 
@@ -226,20 +283,34 @@ class OwnHostSession(requests.Session):
         return target if same else None
 
 
-class _Counted:
-    """What a body is read from: as urllib3 has it, but it ends at `MOST`."""
+class Counted:
+    """A body as urllib3 reads it, cut off at `most` bytes."""
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, most: int) -> None:
         self._raw = raw
+        self._most = most
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        """Yield the body's pieces, as urllib3 does; raise TooLarge beyond the limit."""
         count = 0
         for piece in self._raw.stream(*args, **kwargs):
             count += len(piece)
-            if count > MOST:
-                self._raw.close()  # the rest must not be read for the next request's sake
-                raise TooLarge(f"the answer has more than {MOST >> 20} MiB, which are not read")
+            try:
+                self._check(count)
+            except TooLarge:
+                self._raw.close()  # must not read the rest to reuse the connection
+                raise
             yield piece
+
+    def _check(self, count: int) -> None:
+        if count > self._most:
+            raise TooLarge(f"the answer has more than {_size(self._most)}, which are not read")
+        if _thread.turn is not None:
+            _thread.turn.check(count)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count >= 2**20 else f"{count >> 10} KiB"

@@ -1,4 +1,4 @@
-"""Brings comments, commit statuses and deployment objects up to what is so."""
+"""Publish the current state as comments, commit statuses and deployment objects."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from bridge.ports.githosts import Comment, HasDeployments, HostApi
 from bridge.ports.outcomes import Cursor, Subscription
 
 FEW = 3
-"""Apps that may be under way with each of their changes shown at once."""
+"""With at most this many apps under way, each change is published at once."""
 
 CALM = 15.0
 """Seconds between two edits of a comment while more apps are under way."""
 
 AGAIN = 15.0
-"""Seconds at most until a state that will change again is tried again, or what came after it."""
+"""The most seconds until an intermediate state, or its successor, is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteTurns:
-    """When a place may be written to.
+    """Limits writes to a subscription.
 
     Attributes:
-        turn: for what is true to stay.
-        passing: for what will change again; it leaves some of the limit to the others.
+        turn: for final states.
+        passing: for intermediate states; it leaves part of the limit to final ones.
     """
 
     turn: Turn
@@ -38,21 +38,21 @@ class WriteTurns:
     clock: Clock
 
     async def wait(self, lane: str, *, passing: bool) -> None:
-        """Wait for a turn to write; raise TooEarly if that would be long."""
+        """Wait for a turn to write; raise TooEarly if that would take long."""
         if not passing:
             await self.turn(lane)
             return
         try:
             await self.passing(lane)
         except TooEarly as error:
-            # No longer: the next try shows what is so by then, and that may be there to stay.
+            # Try again soon: the state may be final then.
             wait = min(error.retry_after or AGAIN, AGAIN)
             raise TooEarly(
                 lane, "the rest of its limit is for outcomes", retry_after=wait
             ) from None
 
     def calm(self, service: str, under_way: int, written_at: float | None) -> None:
-        """Raise TooEarly where something was written too lately for so many apps under way."""
+        """Raise TooEarly if the last write is too recent for so many apps under way."""
         if under_way <= FEW or written_at is None:
             return
         since = self.clock() - written_at
@@ -61,23 +61,23 @@ class WriteTurns:
             raise TooEarly(service, why, retry_after=CALM - since)
 
 
-# ── Brings comments, commit statuses and deployment objects up to what is so ────────────────────
+# ── Publish comments, commit statuses and deployment objects ──────────────────────────────────────
 
 FRESH_COMMIT_TRIES = 3
-"""How often a commit that the host does not know is tried: its API lags behind its pushes."""
+"""Attempts for a commit that the host does not know: its API lags behind its pushes."""
 
 FRESH_COMMIT_PAUSE = 3.0
 
 LANDS = 5.0
-"""Seconds in which a comment shows that a process was posting when it died."""
+"""Seconds in which the comment of a process that died while posting appears."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommentPublisher:
     """The one comment of a pull request.
 
-    Its id is remembered. Without one, all comments are looked through before one is written:
-    a process may have died, or another may be at work, between writing and remembering.
+    Its id is stored. Without an id, all comments are searched before one is written: a process may
+    have died between posting and storing, or another may be posting.
     """
 
     api: HostApi
@@ -91,7 +91,7 @@ class CommentPublisher:
         cursor: Cursor,
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
-        """Write or edit it; see `Publisher`."""
+        """Post or edit it; see `Publisher`."""
         body = render_comment(snapshot, self.instance)
         shown = hashlib.sha256(body.encode()).hexdigest()[:16]
         if cursor.get("shown") == shown or cursor.get("unwanted"):
@@ -104,7 +104,7 @@ class CommentPublisher:
             return ()
         if id_ is not None:
             if cursor.get("again"):
-                await save_cursor({"unwanted": True})  # deleted twice: somebody means it
+                await save_cursor({"unwanted": True})  # deleted twice: on purpose
                 return ()
             cursor = {"again": True}
         id_ = await self._posted(subscription, body, cursor, save_cursor)
@@ -145,7 +145,7 @@ class CommentPublisher:
             raise
 
     async def _there(self, subscription: Subscription) -> Comment | None:
-        """Return the oldest comment that is ours and marked as this bridge's."""
+        """Return our oldest comment with this bridge's marker."""
         place = subscription.place
         async for one in self.api.comments(place["repository"], place["number"]):
             if one.ours and is_marked(one.body, self.instance):
@@ -154,7 +154,7 @@ class CommentPublisher:
 
 
 def _quiet(cursor: Cursor) -> dict[str, Any]:
-    """Return a comment's cursor without the word that one may be on its way."""
+    """Return a comment's cursor without the mark that one may be on its way."""
     return {name: cursor[name] for name in cursor.keys() - {"posting", "waited"}}
 
 
@@ -172,7 +172,7 @@ class StatusPublisher:
         cursor: Cursor,
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
-        """Set it where it is another; see `Publisher`."""
+        """Set it if it differs; see `Publisher`."""
         place = subscription.place
         found = [one for one in standings(snapshot) if one.app_id == place["app"]]
         said = status_of(found[0]) if found else None
@@ -197,7 +197,7 @@ class StatusPublisher:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentPublisher:
-    """The deployment object of one deployment; there is none before the backend was asked."""
+    """The deployment object of one deployment; it is created once the backend was asked."""
 
     api: HasDeployments
     pace: WriteTurns
@@ -209,7 +209,7 @@ class DeploymentPublisher:
         cursor: Cursor,
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
-        """Make it where it is missing, and say how it stands; see `Publisher`."""
+        """Create it if missing, and set its state; see `Publisher`."""
         deployment = snapshot.deployments[0] if snapshot.deployments else None
         if deployment is None or (_never_asked(deployment) and "deployment" not in cursor):
             return ()
@@ -226,7 +226,7 @@ class DeploymentPublisher:
             id_,
             said.state,
             said.description,
-            # An older one is still served there while this is built, or has failed.
+            # During a build, or after a failed one, the address still serves an older deployment.
             environment_url=app.url if app and deployment.state is State.DONE else None,
             log_url=app.page if app else None,
         )
@@ -244,7 +244,7 @@ class DeploymentPublisher:
         words = f"{deployment.app} by dokploy-bridge, deployment {deployment.id}"[:140]
         what = (place["repository"], place["commit"])
         id_ = None
-        if cursor.get("making"):  # it may have been made already
+        if cursor.get("making"):  # it may exist already
             id_ = await self.api.find_deployment(*what, place["environment"], words)
         if id_ is None:
             await self.pace.wait(subscription.lane, passing=not deployment.final)
@@ -260,24 +260,24 @@ class DeploymentPublisher:
 
 
 def _context(one: Standing) -> str:
-    """Return the name of a status that an older release named only when it published it."""
+    """Return the status name for a subscription of an older release, which stored none."""
     return contexts({one.app_id: one.label})[one.app_id]
 
 
 def _passing(one: Standing) -> bool:
-    """Return whether what is said of an app will change again."""
+    """Return whether an app's status will change again."""
     return not one.skipped and one.deployment is not None and not one.deployment.final
 
 
 def _never_asked(deployment: Deployment) -> bool:
-    """Return whether nothing was deployed and nothing is, as when a newer push came first."""
+    """Return whether the backend was never asked, e.g. because a newer push came first."""
     return deployment.state is State.WAITING or (
         deployment.asked_at is None and deployment.state in (State.SUPERSEDED, State.CANCELLED)
     )
 
 
 async def _too_early(cursor: Cursor, save_cursor: SaveCursor, error: NotFound) -> NoReturn:
-    """Have it tried again a little later; raises the error itself after that was done enough."""
+    """Schedule another attempt a little later; after the last one raise the error itself."""
     tries = int(cursor.get("tries", 0)) + 1
     if tries >= FRESH_COMMIT_TRIES:
         raise error

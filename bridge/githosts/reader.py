@@ -1,7 +1,7 @@
-"""`python -m bridge.githosts.reader`: reads one large body, and may take no more than it has.
+"""`python -m bridge.githosts.reader`: read one large body within limits.
 
-A body that anybody's push can make as odd as it likes is read here, so that what it costs ends
-with this process: memory by a limit of its address space, time by a limit of its processor time.
+Anyone's push can make a body arbitrarily odd. Its cost is bounded by this process: memory by a
+limit on address space, time by a limit on processor time.
 """
 
 import os
@@ -23,10 +23,10 @@ from bridge.githosts import HOSTS
 from bridge.githosts.webhook import without_nul
 
 LENGTH = 4
-"""Bytes of a length."""
+"""Bytes of a frame's length."""
 
 _FRAME = 2**15
-"""Characters of paths that stand in one frame; those of one frame are in memory at a time."""
+"""Characters of paths per frame; one frame is in memory at a time."""
 
 _EVENTS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind) for kind in (RefPushed, PullRequestOpened, Ignored)
@@ -35,7 +35,7 @@ _EVENTS: dict[str, TypeAdapter[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which body is to be read."""
+    """The body to read."""
 
     host: str
     event: str
@@ -46,17 +46,17 @@ _ASKED = TypeAdapter(Asked)
 
 
 def write_asked(asked: Asked) -> bytes:
-    """Return the line that stands before a body."""
+    """Write the line before a body."""
     return _ASKED.dump_json(asked) + b"\n"
 
 
 def read_asked(line: bytes) -> Asked:
-    """Read that line back."""
+    """Read the line before a body."""
     return _ASKED.validate_json(line)
 
 
 def told(event: Event) -> Iterator[bytes]:
-    """Return the frames that say what a body means."""
+    """Return the frames of a body's meaning."""
     paths: tuple[str, ...] | None = None
     if isinstance(event, RefPushed):
         paths = None if event.paths is None else tuple(event.paths)
@@ -85,7 +85,7 @@ def _grouped(paths: Iterable[str]) -> Iterator[list[str]]:
 
 
 def refused(why: str) -> bytes:
-    """Return the frame that says why a body means nothing."""
+    """Return the frame that says why a body is malformed."""
     return _frame({"malformed": why})
 
 
@@ -105,7 +105,7 @@ def read_head(frame: bytes) -> Head:
     """Read the first frame of an answer.
 
     Raises:
-        MalformedPayload: it says that the body means nothing.
+        MalformedPayload: it says that the body is malformed.
     """
     fields = from_json(frame)
     if "malformed" in fields:
@@ -120,7 +120,7 @@ def read_paths(frame: bytes) -> list[str]:
 
 
 def length_of(head: bytes) -> int:
-    """Return the length of the frame that follows."""
+    """Return the length of the next frame."""
     return int.from_bytes(head, "big")
 
 
@@ -132,11 +132,11 @@ def _frame(content: Any) -> bytes:
 # ── `python -m bridge.githosts.reader`: reads one large body, and may take no more than it has ──
 
 MEMORY = 100 * 2**20
-"""Bytes that reading may take besides what the interpreter has: the largest pushes that hosts
-send need 96 MiB, of 25 MB with 990,000 paths."""
+"""Bytes that reading may take beyond the interpreter's: the largest pushes that hosts send, 25 MB
+with 990,000 paths, need 96 MiB."""
 
 SECONDS = 20
-"""Of processor time; the largest pushes need one."""
+"""Seconds of processor time; the largest pushes need one."""
 
 _PIECE = 64 * 1024
 
@@ -144,11 +144,11 @@ TOO_MUCH = f"reading it takes more than {MEMORY >> 20} MiB of memory"
 
 
 def main() -> None:
-    """Read what is asked on standard input, and answer on standard output."""
-    # Whoever ends a group of processes ends the bridge, and that ends this where it should.
+    """Read the request on standard input, and answer on standard output."""
+    # A signal to the process group is meant for the bridge, which ends the reader if it must.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    for one in HOSTS.values():  # so that what they import takes nothing of the limit
+    for one in HOSTS.values():  # so their imports don't count towards the limit
         one.reader()
     limit()
     for piece in answer(sys.stdin.buffer):
@@ -157,7 +157,7 @@ def main() -> None:
 
 
 def answer(asked: BinaryIO) -> Iterable[bytes]:
-    """Return the frames that say what a body means, or why it means nothing."""
+    """Return the frames of a body's meaning, or the one that says why it is malformed."""
     try:
         about = read_asked(asked.readline())
         host = HOSTS[about.host].reader()
@@ -169,13 +169,13 @@ def answer(asked: BinaryIO) -> Iterable[bytes]:
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        # pydantic's parser, which is Rust's, has got no memory; its class can't be imported.
+        # pydantic's Rust parser ran out of memory; its exception class can't be imported.
         return [refused(TOO_MUCH)]
 
 
 def _body(asked: BinaryIO) -> bytes:
-    """Return the whole body, which nothing holds any more once its parser has let go of it."""
-    body = BytesIO()  # gives its bytes without a copy, and `read` would make one
+    """Return the whole body; only the parser then holds it."""
+    body = BytesIO()  # gives its bytes without a copy, unlike `read`
     for piece in without_nul(_pieces(asked)):
         body.write(piece)
     return body.getvalue()
@@ -187,7 +187,7 @@ def _pieces(asked: BinaryIO) -> Iterator[bytes]:
 
 
 def limit() -> None:
-    """Take no more from here on; macOS knows no limit of address space."""
+    """Set the limits; macOS can't limit address space."""
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:

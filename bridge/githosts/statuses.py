@@ -1,8 +1,8 @@
-"""What a commit status and a deployment object say. Pure.
+"""Render commit statuses and deployment objects. Pure.
 
-Nothing is claimed that is not known: a deployment whose outcome the backend can't tell is
-"cancelled" (GitHub shows an error), never success or failure. A skipped app is a success with
-its reason, so that it holds up no merge; so is one that a newer push has superseded.
+Nothing is claimed that is not known: a deployment with unknown outcome is "cancelled" (GitHub
+shows an error), never success or failure. A skipped app is a success with its reason, so it holds
+up no merge; so is one that a newer push superseded.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from bridge.githosts.comment import GOING, WHY_NOT, Standing, one_line
 from bridge.ports.githosts import CommitState
 
 LONGEST_DESCRIPTION = 140
-"""Characters that GitHub takes in a description."""
+"""GitHub's limit for a description, in characters."""
 
 _STATES = {
     State.WAITING: CommitState.PENDING,
@@ -35,14 +35,14 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is said of an app under a commit."""
+    """What a commit or deployment shows for an app."""
 
     state: CommitState
     description: str
 
 
 def status_of(one: Standing) -> Said | None:
-    """Return what the commit of the newest push shows for an app; None: nothing."""
+    """Return the status of an app under the newest push's commit; None for no status."""
     if one.skipped:
         assert one.newest is not None
         decision = one.newest.decision
@@ -52,7 +52,7 @@ def status_of(one: Standing) -> Said | None:
 
 
 def deployment_status(deployment: Deployment) -> Said:
-    """Return how a deployment stands, and why it failed: its reason is one line without secrets."""
+    """Return a deployment's state, and why it failed, on one line without secrets."""
     words = GOING[deployment.state]
     live = deployment.deployed_commit
     if deployment.state is State.DONE:
@@ -68,7 +68,7 @@ def deployment_status(deployment: Deployment) -> Said:
 
 
 def _plain(text: str) -> str:
-    """Return one line that every host keeps: some refuse characters of four bytes."""
+    """Return one line that every host accepts: some refuse four-byte characters."""
     return one_line(_low(text), LONGEST_DESCRIPTION)
 
 
@@ -76,14 +76,14 @@ def _low(text: str) -> str:
     return "".join(char if ord(char) < _LOW else MARK for char in text)
 
 
-# ── The names of an app's commit status and environment at a Git host. Pure ─────────────────────
+# ── The names of an app's commit status and environment ───────────────────────────────────────────
 
 LONGEST_NAME = 255
-"""Characters that both hosts take."""
+"""Length that both hosts accept, in characters."""
 
 _HASH = 8
 _LOW = 0x10000
-"""Some hosts refuse characters of four bytes in UTF-8."""
+"""Some hosts refuse characters that take four bytes in UTF-8."""
 
 
 def contexts(labels: Mapping[str, str]) -> dict[str, str]:
@@ -99,8 +99,8 @@ def contexts(labels: Mapping[str, str]) -> dict[str, str]:
 def environments(labels: Mapping[str, str], apps: Mapping[str, App]) -> dict[str, str]:
     """Return the environment of each app's deployment objects, e.g. "production/shop/web".
 
-    One of its own: a host takes a newer deployment of an environment for the successor of all
-    older ones, and GitLab folds what stands before the first slash into one group. GitLab takes
+    Each app has its own: hosts treat a newer deployment of an environment as the successor of all
+    older ones, and GitLab groups environments by the text before the first slash. GitLab allows
     letters, digits, spaces and `-_/${}.`, and no slash at either end.
     """
     whole = {id_: _environment(apps.get(id_), label) for id_, label in labels.items()}
@@ -113,7 +113,7 @@ def _environment(app: App | None, label: str) -> str:
 
 
 def _apart(whole: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
-    """Return names that differ: `taken` is what a host takes of the `whole` names."""
+    """Make names unique: `taken` holds the part of each `whole` name that a host accepts."""
     found = {
         id_: name if name == whole[id_] and len(name) <= LONGEST_NAME else _with_hash(name, id_)
         for id_, name in taken.items()

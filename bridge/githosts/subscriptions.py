@@ -1,8 +1,8 @@
-"""Which places on a Git host show a push: planned at once, and those that have to be looked for.
+"""Plan the places on a Git host that show a push, and find its pull requests.
 
-A push that an app waits for gets a status of each such app and a deployment object of each
-deployment. Its pull requests have to be asked for, so the push is a subscription itself: published
-once, it adds the comment of each of them.
+A push gets a status for each app that follows its branch or tag, and a deployment object for each
+deployment. Its pull requests must be looked up, so the push is itself a subscription: publishing it
+adds the comment of each pull request.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,17 +26,17 @@ from bridge.ports.githosts import HasDeployments, HostApi, PullRequest
 from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment
 
 LOOKS_AGAIN = (2.0, 5.0)
-"""Seconds until a commit without pull requests is looked at again: hosts know them a bit later
-than they send the push."""
+"""Seconds until a commit without pull requests is checked again: hosts send a push a little before
+they know its pull requests."""
 
 
 _DEPLOYED, _SKIPPED = 1, 2
-"""Ranks: comments go before what is said of each deployment, and that before what is said of
-each app that was skipped. Of 200 apps in one repository these are 200 writes, one a second."""
+"""Ranks: comments go before deployments, and these before the statuses of skipped apps. For 200
+apps in one repository those are 200 writes, one a second."""
 
 
 class Use(StrEnum):
-    """What of a host shows what happened."""
+    """The parts of a host that show results."""
 
     COMMENT = "comment"
     STATUS = "status"
@@ -45,13 +45,13 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """Plans the places of pushes to one host.
+    """Plans the subscriptions for pushes to one host.
 
     Attributes:
-        key: what the host's API finds a repository by.
-        apart: the repositories of each owner have a rate limit of their own.
+        key: returns what the host's API identifies a repository by.
+        apart: each owner's repositories have their own rate limit.
         ours: whether an event is of the server that is written to.
-        skipped: apps that a push does not deploy get a status, too.
+        skipped: apps that a push does not deploy also get a status.
     """
 
     host: str
@@ -62,7 +62,7 @@ class Plans:
     skipped: bool = False
 
     def __call__(self, occasion: Occasion) -> list[Subscription]:
-        """Return the subscriptions of what a delivery led to; none if no app waits for it."""
+        """Return the subscriptions for a delivery's outcome; none if no app follows its ref."""
         push, outcome = occasion.event, occasion.outcome
         if not isinstance(push, RefPushed) or push.repository.host != self.host:
             return []
@@ -82,7 +82,7 @@ class Plans:
     def late(
         self, opened: PullRequestOpened, decided: Mapping[int, Sequence[Decision]]
     ) -> list[Subscription]:
-        """Return the comment of a pull request that was opened after its pushes."""
+        """Return the comment of a pull request opened after its pushes."""
         if opened.repository.host != self.host or Use.COMMENT not in self.uses:
             return []
         follows = [
@@ -118,7 +118,7 @@ class Plans:
     def _push(self, push: RefPushed, seq: int) -> Subscription:
         assert push.commit is not None
         branch = push.ref.name if push.ref.kind is RefKind.BRANCH else None
-        # It follows the delivery only to be forgotten with it.
+        # It follows the delivery only to be deleted with it.
         return self._subscription(
             "push",
             f"{seq}",
@@ -182,18 +182,18 @@ def _labels(occasion: Occasion) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class FindsPullRequests:
-    """Publishes a push: finds its pull requests, whose comments then show it."""
+    """Finds the pull requests of a push, whose comments then show it."""
 
     api: HostApi
 
     async def publish(
         self,
         subscription: Subscription,
-        snapshot: Snapshot,  # noqa: ARG002 - the comments tell it
+        snapshot: Snapshot,  # noqa: ARG002 - the comments show it
         cursor: Cursor,
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
-        """Return the comments that are wanted; see `Publisher`.
+        """Return the comments to publish; see `Publisher`.
 
         Raises:
             TooEarly: the host does not know the commit or its pull requests yet.
@@ -208,7 +208,7 @@ class FindsPullRequests:
             known = []
         found = [one.number for one in known if concerns(one, place["branch"], place["commit"])]
         if not found:
-            await _look_again(cursor, save_cursor, "no pull request has this commit")
+            await _look_again(cursor, save_cursor, "no pull request contains this commit")
         await save_cursor({"found": found})
         return [self._comment(subscription, number) for number in found]
 
@@ -224,7 +224,7 @@ class FindsPullRequests:
 
 
 async def _look_again(cursor: Cursor, save_cursor: SaveCursor, why: str) -> None:
-    """Have it looked at again a little later, unless that was often enough."""
+    """Schedule another look a little later, unless it was the last."""
     looks = int(cursor.get("looks", 0))
     if looks < len(LOOKS_AGAIN):
         await save_cursor({"looks": looks + 1})
@@ -232,7 +232,7 @@ async def _look_again(cursor: Cursor, save_cursor: SaveCursor, why: str) -> None
 
 
 def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
-    """Return whether a push of `commit` to `branch` is a pull request's: of its head, or its merge.
+    """Return whether `commit`, pushed to `branch`, is a pull request's head or merge.
 
     A branch of a fork may have the same name, and is another branch.
     """
@@ -242,7 +242,7 @@ def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
 
 
 def shows_of(api: HostApi, pace: WriteTurns, instance: str) -> dict[str, Publisher]:
-    """Return what brings the places of a host up to date, by their kinds."""
+    """Return a host's publishers by kind of subscription."""
     found: dict[str, Publisher] = {
         f"{api.name}.push": FindsPullRequests(api),
         f"{api.name}.comment": CommentPublisher(api, pace, instance),

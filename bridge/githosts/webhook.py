@@ -1,7 +1,9 @@
-"""What every Git host needs to read a webhook that anybody on the internet may have sent."""
+"""Read webhooks that anyone on the internet may have sent: shared by all Git hosts."""
 
 import base64
 import binascii
+import contextlib
+import ctypes
 import hmac
 import json
 import re
@@ -28,51 +30,54 @@ from bridge.ports.githosts import APART, Body
 
 LONGEST_URL = 2048
 
+LONGEST_EMAIL = 320
+"""Characters: 64 before the sign, and 255 after it (RFC 3696); a longer one is nobody's."""
+
 _WEB = re.compile(r"https?://[^\x00-\x20\x7f\s<>|\"]+").fullmatch
 
 
 class Model(BaseModel):
-    """The fields of a payload that we use; a host may add whatever it likes."""
+    """The fields of a payload that we use; hosts may add others."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
 def clone_urls(*urls: str | None) -> frozenset[str]:
-    """Return the clone addresses that were sent, in one form."""
+    """Return the clone addresses that were sent, normalised."""
     return frozenset(normalise_url(url) for url in urls if url and len(url) <= LONGEST_URL)
 
 
 def web_url(*urls: str | None) -> str | None:
-    """Return the first that a browser may safely be sent to."""
+    """Return the first address that is safe to open in a browser."""
     for url in urls:
         if url and len(url) <= LONGEST_URL and _WEB(url):
             return url
     return None
 
 
-# ── What every Git host needs to read a webhook that anybody on the internet may have sent ──────
+# ── Read webhooks that anyone on the internet may have sent: shared by all Git hosts ──────────────
 
 LIMIT = 64 * 1024 * 1024
-"""Bytes of JSON that are read at most; hosts send 25 MB at most, self-managed ones can be set."""
+"""The most bytes of JSON to read; hosts send at most 25 MB, self-managed ones as configured."""
 
 LARGE = 256 * 1024
-"""Bytes of JSON from which on it is read so that the event loop goes on meanwhile; what is
-larger than `APART` is read in another process, where nobody waits."""
+"""Bytes of JSON from which parsing yields to the event loop. Bodies larger than `APART` are parsed
+in another process."""
 
 MOST_VALUES = 1_000_000
-"""Values in one body, told by its commas. The largest pushes that hosts send list half of it; two
-million keys would need 300 MB."""
+"""The most values in one body, counted by commas. The largest pushes that hosts send have half as
+many; two million keys would need 300 MB."""
 
 MOST_OBJECTS = 50_000
-"""Objects in one body. The largest pushes that hosts send have 6,000: two thousand commits, each
-with an author and a committer. In memory each takes a hundred times its two signs."""
+"""The most objects in one body. The largest pushes that hosts send have 6,000: two thousand
+commits, each with an author and a committer. In memory each takes a hundred times its braces."""
 
 _OBJECT = re.compile(rb'\{[ \t\r\n]*+"')
-"""The beginning of an object that holds something: a quote inside of a text has a backslash."""
+"""The start of a non-empty object; quotes inside a string have a backslash."""
 
 MOST_NESTED = 200_000
-"""Lists and objects that begin in another, or are empty, in one body. A push of the largest kind
-has 6,000, and names of files may have such signs in them as well."""
+"""The most lists and objects in one body that open another, or are empty. The largest pushes have
+6,000; file names may contain such brackets, too."""
 
 _NESTED = re.compile(rb"[\[{][ \t\r\n]*+(?=[\[\]{}])")
 
@@ -93,7 +98,7 @@ _FORMS = {
 }
 
 _PLAIN_FIELDS = ("ref",)
-"""Fields whose values may be told: everybody who may see a push knows its ref."""
+"""Fields whose values errors may show: anyone who may see a push knows its ref."""
 
 Sha = Annotated[str, StringConstraints(pattern=_SHA)]
 """A whole object id, of SHA-1 or SHA-256 repositories."""
@@ -101,21 +106,24 @@ Sha = Annotated[str, StringConstraints(pattern=_SHA)]
 FullRef = Annotated[str, StringConstraints(pattern=_FULL_REF, max_length=4096)]
 """A ref with none of the characters that git forbids in it (git-check-ref-format)."""
 
+Name = Annotated[str, StringConstraints(max_length=4096)]
+"""A repository with its owner or groups, or a branch; hosts permit far less."""
+
 Id = Annotated[int, Field(ge=0, lt=2**63)]
 """A host's numeric id."""
 
 
 def live(kind: str, given: Sequence[str]) -> Sequence[str]:
-    """Return the live secrets of a kind, as given; raise ValueError if one is empty."""
-    if isinstance(given, str):  # a text is a sequence too: of secrets one letter long
-        raise ValueError(f"{kind}s must be a list of texts, not one text")  # noqa: TRY004 - told as what is wrong with a setting, as below
+    """Return the live secrets of a kind; raise ValueError if one is empty."""
+    if isinstance(given, str):  # a string is also a sequence, of one-letter secrets
+        raise ValueError(f"{kind}s must be a list of texts, not one text")  # noqa: TRY004 - reported as a faulty setting, as below
     if not all(secret.strip() for secret in given):
-        raise ValueError(f"a {kind} is empty: whoever knows the address could then deploy")
+        raise ValueError(f"a {kind} is empty: anyone who knows the address could then deploy")
     return given
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:
-    """Return a header's value, None when it was not sent.
+    """Return a header's value, or None if it was not sent.
 
     Raises:
         Rejected: it is empty, long, or not printable ASCII.
@@ -127,14 +135,14 @@ def header(headers: Mapping[str, str], name: str) -> str | None:
 
 
 def required(headers: Mapping[str, str], name: str) -> str:
-    """Return a header's value; Rejected when it was not sent, too."""
+    """Return a header's value; also raise Rejected if it was not sent."""
     if (value := header(headers, name)) is None:
         raise Rejected(f"{name} is missing; Git hosts send it with every webhook")
     return value
 
 
 def as_bytes(text: str) -> bytes:
-    """Return the bytes that a header's text stood for; never raise, whatever a sender sent.
+    """Return the bytes of a header's text; never raise, whatever was sent.
 
     `hmac.compare_digest` refuses text that is not ASCII, so secrets are compared as bytes.
     """
@@ -147,20 +155,20 @@ def same(given: bytes, wanted: Iterable[bytes]) -> bool:
 
 
 def load(body: Body, what: str) -> Any:
-    """JSON, safely: bounded in size and depth, finite numbers, UTF-8.
+    """Parse JSON safely: bounded in size and depth, finite numbers, UTF-8.
 
     Raises:
-        MalformedPayload: it is not; the message tells where, never what stands there.
+        MalformedPayload: it is not; the message says where, and never quotes the text.
     """
     if len(body) > LIMIT:
         raise MalformedPayload(f"{what}: {len(body)} bytes, more than {LIMIT}")
     if len(body) >= LARGE:
-        _must_be_usual(body, what)
+        must_be_usual(body, what)
     if _NUL in body:
         body = b"".join(without_nul([body]))
     try:
-        if LARGE <= len(body) <= APART and b"\\ud" not in body and b"\\uD" not in body:
-            return _load_large(body)
+        if LARGE <= len(body) <= APART:
+            return load_large(body)
         return from_json(body, allow_inf_nan=False)
     except (ValueError, RecursionError) as error:
         if half := _half_a_character(body):
@@ -175,7 +183,7 @@ _SURROGATE = re.compile(rb"\\u(?:[dD][89abAB]|([dD][c-fC-F]))[0-9a-fA-F]{2}")
 
 
 def _half_a_character(body: Body) -> str:
-    """Return the escape of a surrogate that has no other half; "" if there is none."""
+    """Return the escape of a surrogate without its other half; "" if there is none."""
     high: re.Match[bytes] | None = None
     for found in _SURROGATE.finditer(bytes(body).replace(b"\\\\", b"\0\0")):
         follows = high is not None and high.end() == found.start()
@@ -190,8 +198,8 @@ def _half_a_character(body: Body) -> str:
     return high[0].decode() if high else ""
 
 
-def _must_be_usual(body: Body, what: str) -> None:
-    """Raise MalformedPayload for a body that would take far more memory than it has bytes."""
+def must_be_usual(body: Body, what: str) -> None:
+    """Raise MalformedPayload for a body that would take far more memory than its size."""
     if (values := body.count(b",")) > MOST_VALUES:
         raise MalformedPayload(f"{what}: about {values} values, at most {MOST_VALUES} are read")
     if _has_more(_OBJECT, body, MOST_OBJECTS):
@@ -205,11 +213,11 @@ def _has_more(sign: re.Pattern[bytes], body: Body, most: int) -> bool:
 
 
 def without_nul(pieces: Iterable[Body]) -> Iterator[Body]:
-    """Replace NUL in the text of a body, which no database keeps and no name in git holds.
+    """Replace NUL in the text of a body: no database stores it, and no name in git contains it.
 
-    In its place stands the sign for what can't be shown. A backslash that is escaped itself
-    begins no escape, so pairs of them are put aside meanwhile, as NUL: a body that holds that as
-    it is is not JSON anyway. A pattern would need a gigabyte for a body of backslashes.
+    The replacement character takes its place. An escaped backslash begins no escape, so pairs of
+    backslashes are temporarily replaced by NUL, which no valid JSON contains. A pattern would need
+    a gigabyte for a body of backslashes.
     """
     cut = b""
     for piece in pieces:
@@ -225,33 +233,44 @@ def without_nul(pieces: Iterable[Body]) -> Iterator[Body]:
     yield cut
 
 
-def _load_large(body: Body) -> Any:
-    """As long as `from_json` takes, 100 ms for 12 MB, but others go on at every object.
+def load_large(body: Body) -> Any:
+    """Parse JSON as fast as `from_json`, 12 MB in 100 ms, but let other threads run in between.
 
-    Unlike that it takes escapes that are half a character, so it gets no body that has any.
-    It needs the body as text meanwhile: up to four times its bytes, where emoji are in it.
+    Unlike `from_json` it accepts half surrogates, so bodies with any are left to that.
+    It needs the body as text meanwhile: with emoji, up to four times its bytes.
+
+    Raises:
+        ValueError: it is not JSON, or has numbers that are not finite.
     """
+    if b"\\ud" in body or b"\\uD" in body:
+        return from_json(body, allow_inf_nan=False)
     return json.loads(body.decode(), object_hook=let_others_go_on, parse_constant=_not_finite)
 
 
 def _not_finite(name: str) -> Any:
-    raise ValueError(f"{name} is no finite number")
+    raise ValueError(f"{name} is not a finite number")
 
 
 def let_others_go_on(read: Read) -> Read:
-    """Give back what was read, as it is: called back by C code that reads much.
+    """Return an object unchanged; the C parser calls this for each object.
 
-    That holds Python's lock to its end, also in a thread, so the event loop would stand still;
-    a call of a function in Python is where the lock is given to whoever waits for it.
+    The C parser holds Python's lock, even in a thread, and would block the event loop. At a call of
+    a Python function it passes the lock to waiting threads.
     """
     return read
+
+
+def give_back() -> None:
+    """Have glibc give back what it keeps of earlier bodies; other allocators know no such call."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def form_field(body: Body, name: str, what: str) -> Body:
     """Return the value of a form's one field.
 
     Raises:
-        MalformedPayload: the form has another field first.
+        MalformedPayload: the first field is another one.
     """
     found, _, value = body.partition(b"&")[0].partition(b"=")
     if found != name.encode():
@@ -260,45 +279,45 @@ def form_field(body: Body, name: str, what: str) -> Body:
 
 
 def _unquoted(value: Body) -> bytes:
-    """Percent escapes decoded, piece by piece: 25 MB at once need 1.5 GB and far more time."""
+    """Decode percent escapes piece by piece: 25 MB at once would need 1.5 GB and far more time."""
     decoded, start = bytearray(), 0
     while start < len(value):
         end = start + _PIECE
         if end < len(value) and (cut := value.rfind(b"%", end - 2, end)) != -1:
-            end = cut  # an escape stays whole
+            end = cut  # don't split an escape
         decoded += unquote_to_bytes(value[start:end])
         start = end
     return bytes(decoded)
 
 
 def check(model: type[Model_], data: Any, what: str) -> Model_:
-    """Return the fields that we use of loaded JSON.
+    """Return the fields of loaded JSON that we use.
 
     Raises:
-        MalformedPayload: naming the first bad fields; never their values, but for a ref.
+        MalformedPayload: names the first bad fields, and no value except a ref.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        # not chained: the text of a ValidationError quotes the body
+        # not chained: a ValidationError quotes the body
         raise MalformedPayload(f"{what}: {misfits(error, data, _FORMS, _PLAIN_FIELDS)}") from None
 
 
 def branch_or_tag(ref: str) -> Ref | Ignored:
-    """Return the ref of a push; hosts have refs of their own, which nothing deploys."""
+    """Return the ref of a push, or Ignored for a host's internal one, which never deploys."""
     if not ref.startswith(("refs/heads/", "refs/tags/")):
         return Ignored(f"{ref[:200]} is neither a branch nor a tag")
     return Ref.parse(ref)
 
 
 def nothing(sha: str) -> bool:
-    """Return whether an object id says "there is none", in SHA-1 and SHA-256 repositories."""
+    """Return whether an object id is all zeros: no object, in SHA-1 and SHA-256 repositories."""
     return not sha.strip("0")
 
 
-# ── The commits that a push lists, which hosts describe alike ───────────────────────────────────
+# ── The commits that a push lists, in the form that hosts share ───────────────────────────────────
 
-# fail fast: one error for each of a million bad entries would need gigabytes
+# fail fast: errors for a million bad entries would need gigabytes
 Paths = Annotated[list[str], Field(fail_fast=True)]
 
 
@@ -311,7 +330,7 @@ class Author(Model):
 
 
 class ListedCommit(Model):
-    """One commit of a push, and the files that it touched where the host says so."""
+    """One commit of a push, and the files that it touched, if the host lists them."""
 
     id: Sha
     message: str | None = None
@@ -328,14 +347,14 @@ class ListedCommit(Model):
         return [*self.added, *self.removed, *self.modified]
 
     def meaning(self, sha: str) -> Commit:
-        """Return the commit `sha` with what is told here; its link only if it is that commit's."""
+        """Return the commit `sha` with these details; its link only if it is that commit's."""
         author = self.author or Author()
         return Commit(
             sha=sha,
             message=self.message or "",
             author=author.name or author.username or "",
             url=web_url(self.url) if sha == self.id else None,
-            email=(author.email or "") if sha == self.id else "",
+            email=(author.email or "")[:LONGEST_EMAIL] if sha == self.id else "",
         )
 
 
@@ -345,23 +364,23 @@ Commits = Annotated[
 
 
 def find(commits: Sequence[ListedCommit], sha: str) -> ListedCommit | None:
-    """Return the listed commit with that id; heads come last, so the search starts there."""
+    """Return the listed commit with that id; search from the end, where heads are."""
     return next((commit for commit in reversed(commits) if commit.id == sha), None)
 
 
 def union(files: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Return every file once, sorted.
 
-    Hosts list the files of a commit sorted, which sorting makes use of: what a set has shuffled
-    takes fifteen times as long, in which no other thread goes on. A set or a dict of half a
-    million paths would need another 40 MB.
+    Hosts list the files of a commit sorted, which makes sorting quick. A set's order would take
+    fifteen times as long and block all other threads, and a set or dict of half a million paths
+    another 40 MB.
     """
     every = [path for some in files for path in some]
     every.sort()
     return tuple(path for path, _ in groupby(every))
 
 
-# ── Signed webhooks after Standard Webhooks, for hosts that follow it ───────────────────────────
+# ── Webhooks signed by the Standard Webhooks specification ────────────────────────────────────────
 
 _HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _ID = re.compile(r"[!-~]{1,200}").fullmatch
@@ -370,10 +389,10 @@ _SIGNATURE = re.compile(r"(?:^| )v1,[A-Za-z0-9+/]{43}=(?: |$)").search
 
 
 def key_of(token: str) -> bytes:
-    """Return the key of a signing token, `whsec_` and base64; padding may be missing.
+    """Return the key of a signing token, `whsec_` and base64, with or without padding.
 
     Raises:
-        ValueError: it is not; the message does not hold it.
+        ValueError: it is malformed; the message does not contain it.
     """
     encoded = token.strip().removeprefix("whsec_")
     try:
@@ -388,18 +407,18 @@ def key_of(token: str) -> bytes:
 def proof_of(
     headers: Mapping[str, str], now: float, tolerance: float, *, since: str
 ) -> tuple[str, str, str]:
-    """Id, timestamp and signatures as sent, once they have the right form and age.
+    """Return id, timestamp and signatures as sent, after checking their form and age.
 
     Args:
         since: the host and its first version that signs, for people.
 
     Raises:
-        BadSignature: they have not, whatever the body.
+        BadSignature: form or age is wrong; the body is not looked at.
     """
     sent_id, timestamp, signatures = (headers.get(name, "") for name in _HEADERS)
     if not (sent_id and timestamp and signatures):
         raise BadSignature(
-            f"{', '.join(_HEADERS)} must all be there, since a signing token is set here: "
+            f"{', '.join(_HEADERS)} must all be present, since a signing token is set here: "
             f"set it on the webhook too ({since} or newer)"
         )
     if not (_ID(sent_id) and _TIMESTAMP(timestamp) and _SIGNATURE(signatures)):

@@ -5,7 +5,7 @@ Git hosts define their own sections with these; `bridge.settings` combines all s
 
 import ipaddress
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -15,13 +15,25 @@ from pydantic import (
     ConfigDict,
     SecretStr,
     ValidationInfo,
+    field_validator,
 )
+from pydantic_core import PydanticKnownError
 
 
 class Section(BaseModel):
     """A group of settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_truth(cls, value: object, info: ValidationInfo) -> object:
+        """Raise for true and false where a number belongs; Python takes them for 1 and 0."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        kinds = (kind, *get_args(kind))
+        if isinstance(value, bool) and (int in kinds or float in kinds):
+            raise PydanticKnownError("int_type" if int in kinds else "float_type")
+        return value
 
 
 NONE = "none"

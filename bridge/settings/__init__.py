@@ -1,12 +1,12 @@
 """Settings: `bridge.yaml` and the environment → frozen models, read once.
 
-The environment wins over the file; every setting has a variable, `BRIDGE_<SECTION>_<NAME>`
+The environment overrides the file. Every setting has a variable, `BRIDGE_<SECTION>_<NAME>`
 (or `BRIDGE_<NAME>` at the top), and every secret may come from a file, `…_FILE`. An unknown
-key or variable is an error that names the nearest known one. pydantic-settings has no
-`*_FILE` and lets unknown variables pass, so the reading is ours and the checking pydantic's.
+key or variable is an error that names the nearest known one. pydantic-settings lacks
+`*_FILE` and accepts unknown variables, so the bridge reads them itself; pydantic checks them.
 
-`root` puts all sections together, those that hosts, backends and chats own among them;
-`sections` has the others, and `reading` is the way in.
+`reading` is the entry point. `root` combines all sections: those that hosts, backends and chats
+own, and those in `sections`.
 """
 
 from bridge.ports.settings import listening_address

@@ -1,4 +1,4 @@
-"""The file, then the environment over it."""
+"""The file, overridden by the environment."""
 
 import difflib
 import os
@@ -21,10 +21,10 @@ KeyPath = tuple[str, ...]
 
 
 def problems(error: ValidationError, said_by: Mapping[KeyPath, str]) -> Iterator[str]:
-    """Yield each problem in one line: setting, rule, and the value unless it may be secret.
+    """Yield each problem in one line: the setting, the rule, and the value unless it may be secret.
 
     Args:
-        said_by: the variable that a setting was given by, by its path; else it was the file.
+        said_by: for each path, the variable that set it; the file set the others.
     """
     for problem in error.errors(include_url=False):
         path = tuple(str(part) for part in problem["loc"])
@@ -41,12 +41,12 @@ def problems(error: ValidationError, said_by: Mapping[KeyPath, str]) -> Iterator
 
 
 def _words(problem: Mapping[str, Any]) -> str:
-    """Return the rule in the words of YAML."""
+    """Return the rule in YAML's terms."""
     return _PLAINER.get(problem["type"]) or rule(problem)
 
 
 def _instead(problem: Mapping[str, Any], path: KeyPath, words: str) -> str:
-    """Return what was given instead, unless that is or may be a secret, or is told already."""
+    """Return the given value, unless it may be a secret or the message already shows it."""
     value = problem["input"]
     if problem["type"] == "missing":
         return ""
@@ -63,12 +63,12 @@ def _instead(problem: Mapping[str, Any], path: KeyPath, words: str) -> str:
 
 
 def may_be_secret(path: KeyPath, value: str) -> bool:
-    """Return whether a text must not be told: its setting is a secret, or it looks like one."""
+    """Return whether a text must stay hidden: its setting is a secret, or it looks like one."""
     annotation: Any = Settings
     for name in path:
         annotation = _inside(annotation, name)
     kinds = str(annotation)
-    # The text of a whole section or list may have anything in it.
+    # The text of a whole section or list may contain anything.
     is_whole = any(_is_section(one) or get_origin(one) for one in _alternatives(annotation))
     if annotation is None or "SecretStr" in kinds or (is_whole and "Literal" not in kinds):
         return True
@@ -76,7 +76,7 @@ def may_be_secret(path: KeyPath, value: str) -> bool:
 
 
 def _inside(annotation: Any, name: str) -> Any:
-    """Return the kind of a field or entry of some kind; None if there is none."""
+    """Return the type of a field or entry within a type; None if there is none."""
     for one in _alternatives(annotation):
         if _is_section(one) and name in one.model_fields:
             return one.model_fields[name].annotation
@@ -88,7 +88,7 @@ def _inside(annotation: Any, name: str) -> Any:
 
 
 def _alternatives(annotation: Any) -> list[Any]:
-    """Return the kinds that one of several may be, without what is said of them besides."""
+    """Return the types of a union, without their metadata."""
     if get_origin(annotation) is Annotated:
         return _alternatives(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
@@ -109,7 +109,7 @@ def _names_at(path: KeyPath) -> list[str]:
 
 
 def nearest(name: str, known: Any) -> str:
-    """Return a question for the known name that is most like it, if any is."""
+    """Return a question that offers the most similar known name, if there is one."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else ""
 
@@ -120,7 +120,7 @@ _PLAINER = {
     "string_type": "it must be a text (in quotes, if it looks like a number)",
     "path_type": "it must be a path (in quotes, if it looks like a number)",
 }
-"""Rules that read otherwise in YAML than in JSON."""
+"""Rules whose YAML terms differ from JSON's."""
 
 
 # ── The variable of every setting, and what the environment gives ───────────────────────────────
@@ -129,10 +129,10 @@ PREFIX = "BRIDGE_"
 FILE = "_FILE"
 
 PLAIN_VARIABLES = {"PORT": ("port",), "DATABASE_URL": ("database_url",)}
-"""Variables without our prefix, as platforms set them."""
+"""Variables without our prefix, which platforms set."""
 
 OTHER_VARIABLES = frozenset({"BRIDGE_CONFIG"})
-"""Variables with our prefix that are no setting."""
+"""Variables with our prefix that are not settings."""
 
 
 def variables() -> dict[str, tuple[str, ...]]:
@@ -142,7 +142,7 @@ def variables() -> dict[str, tuple[str, ...]]:
 
 
 def fields(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
-    """Yield every setting as (path, pydantic's FieldInfo), sections spread out."""
+    """Yield every setting as (path, pydantic's FieldInfo), including those in sections."""
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -159,7 +159,7 @@ def is_secret(field: Any) -> bool:
 def from_environment(
     environment: Mapping[str, str],
 ) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Yield what is set there, as (path, value, variable).
+    """Yield what the environment sets, as (path, value, variable).
 
     Raises:
         Rejected: a variable that is no setting, two for one setting, or a file that can't be read.
@@ -176,9 +176,9 @@ def from_environment(
 
 
 def set_there(environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield what the environment sets, as (path, variable), in the order in which it is read.
+    """Yield what the environment sets, as (path, variable), in the order of reading.
 
-    An empty variable is not set: that is how Compose files pass on what may not be there.
+    An empty variable counts as unset, since Compose files pass optional variables on this way.
 
     Raises:
         Rejected: a variable that is no setting.
@@ -212,8 +212,8 @@ def _in_file(variable: str, path: str) -> str:
 def _text_of(file: Path) -> str:
     """Return the text of a file; raise Rejected if everybody may write to it.
 
-    Whoever may set a secret or an address decides who gets in. Of groups it can't be told who is
-    in them: containers have the files of the machine's users mounted.
+    Anyone who can change a secret or an address decides who gets in. Groups are not checked: in a
+    container with the machine's files mounted, their members are unknown.
     """
     with file.open() as opened:
         mode = os.fstat(opened.fileno()).st_mode
@@ -225,17 +225,17 @@ def _text_of(file: Path) -> str:
         return opened.read()
 
 
-# ── The file, then the environment over it ──────────────────────────────────────────────────────
+# ── The file, overridden by the environment ───────────────────────────────────────────────────────
 
 
 def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
-    """Read the file, then the environment over it.
+    """Read the file, then let the environment override it.
 
     Args:
-        file: a YAML file; None reads `bridge.yaml` in the working directory, if there is one.
+        file: a YAML file; None reads `bridge.yaml` in the working directory, if it exists.
 
     Raises:
-        Rejected: what is wrong, where, and how to mend it; never with a secret.
+        Rejected: says what is wrong, where, and the remedy, without secrets.
     """
     values = _read_file(file)
     said_by: dict[tuple[str, ...], str] = {}

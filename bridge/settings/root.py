@@ -1,4 +1,4 @@
-"""All settings together: the sections of `bridge.yaml`, and what stands above them."""
+"""All settings: the sections of `bridge.yaml`, and the settings above them."""
 
 import re
 from collections.abc import Mapping
@@ -50,27 +50,27 @@ SHORTEST_KEY = 32
 
 
 class Process(Section):
-    """What stands above the sections: where the bridge listens, keeps its data and logs."""
+    """The settings above the sections: where the bridge listens, keeps its data and logs to."""
 
     host: ListeningAddress = Field(
         "127.0.0.1", description="address to listen on; 0.0.0.0 in a container"
     )
     port: int = Field(8080, ge=0, le=LAST_PORT, description="port to listen on; 0 takes a free one")
-    data: Path = Field(Path(".bridge"), description="where everything is kept")
+    data: Path = Field(Path(".bridge"), description="folder of all data")
     database_url: SecretStr | None = Field(
         None,
-        description="postgres://… keeps everything there instead, for one process or many",
+        description="postgres://… keeps all data there instead, for one process or many",
     )
     secret_key: Secrets = Field(
         (),
-        description="seals what must be kept secret for a while; without it a key file in `data`"
-        " does, and with Postgres nothing. Several while you rotate them: the first seals",
+        description="encrypts secrets that are stored for a while; if unset, a key file in `data`"
+        " does, and on Postgres nothing. To rotate, give several: the first encrypts",
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, JSON elsewhere"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="the least level that is logged"
+        "info", description="the lowest level to log"
     )
 
     @field_validator("secret_key")
@@ -78,8 +78,8 @@ class Process(Section):
     def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(key.get_secret_value()) < SHORTEST_KEY for key in value):
             raise ValueError(
-                f"a key has at least {SHORTEST_KEY} characters: take what `openssl rand -hex 32`"
-                " prints"
+                f"a key needs at least {SHORTEST_KEY} characters: use the output of"
+                " `openssl rand -hex 32`"
             )
         return value
 
@@ -88,9 +88,9 @@ class Process(Section):
     def _is_postgres(cls, value: object) -> object:
         if isinstance(value, str):
             if not value.startswith(SCHEMES):
-                raise ValueError(f"it must begin with {' or '.join(SCHEMES)}")
+                raise ValueError(f"it must start with {' or '.join(SCHEMES)}")
             if why := no_postgres(value):
-                raise ValueError(f"its host or port can't be one: {why}")
+                raise ValueError(f"its host or port is invalid: {why}")
         return value
 
     @field_validator("data")
@@ -111,7 +111,7 @@ def with_sections(
     above: type[Section],
     providers: Mapping[str, Provider | BackendProvider | ChatProvider],
 ) -> type[Section]:
-    """Return a model with a section of each provider, by its key, after the fields above."""
+    """Return a model with a section for each provider, by its key, after the fields above."""
     models = {key: one.settings() for key, one in providers.items()}
     fields: dict[str, Any] = {key: (model, model()) for key, model in models.items()}
     return create_model(name, __base__=above, **fields)
@@ -137,7 +137,7 @@ def _further(one: Provider | BackendProvider) -> tuple[Any, Any]:
 
 
 def _with_names(title: str, value: dict[str, Any]) -> dict[str, Any]:
-    """Return further servers; raise ValueError if one can't be called so."""
+    """Return further servers; raise ValueError if a name is unusable."""
     taken = {one.key: f"the {one.title} of `{one.key}.{one.address}`" for one in BACKENDS.values()}
     taken |= {one.key: f"the {one.title} of `{one.key}`" for one in HOSTS.values()}
     taken[EMBEDDED] = "the embedded backend"
@@ -165,7 +165,7 @@ else:
 
 
 class Deploying(HostsAndBackends):
-    """All of it, up to what deploys where nothing else is set."""
+    """All settings up to the embedded backend, the default."""
 
     embedded: Embedded = Embedded()
 
@@ -208,7 +208,7 @@ class Settings(ChatSections):
         return {one.name: one for one in named}
 
     def backends_named(self) -> list[BackendServer]:
-        """Return the servers of backends, each with its section; not all need be set."""
+        """Return the backends' servers, each with its section; some may be unset."""
         return [
             BackendServer(name, one, given)
             for key, one in BACKENDS.items()
@@ -218,17 +218,17 @@ class Settings(ChatSections):
         ]
 
     def backends_set(self) -> dict[str, BackendServer]:
-        """Return those that have an address, by name; where none has, the embedded one deploys."""
+        """Return those that have an address, by name; without any, the embedded one deploys."""
         return {one.name: one for one in self.backends_named() if one.address is not None}
 
     def chats_set(self) -> dict[str, Any]:
-        """Return the sections of the chats that are used, by their keys."""
+        """Return the sections of the chats in use, by their keys."""
         given = {chat: getattr(self, chat) for chat in CHATS}
         return {chat: one for chat, one in given.items() if CHATS[chat].is_set(one)}
 
 
 def token_begins() -> dict[str, str]:
-    """Return how tokens begin, and whose they are."""
+    """Return the prefixes of tokens, each with its service."""
     begins = {begin: one.title for one in HOSTS.values() for begin in one.token_begins}
     return begins | {begin: one.title for one in CHATS.values() for begin in one.token_begins}
 

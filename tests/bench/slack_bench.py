@@ -31,7 +31,7 @@ import httpx
 from tests.chaos.recording_backend import recording_backend
 from tests.fakes.slack.hands import Hands
 from tests.fakes.slack.server import FakeSlack, running_slack
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 from tests.worlds.slack import slack_settings
 
 ROOT = Path(__file__).parents[2]

@@ -1,8 +1,8 @@
-"""Kills that are aimed: at each instant of asking the backend, and of following what it does.
+"""Aim kills at each instant of a request to the backend, and of following a deployment.
 
-The backend knows by the API key which process asks, and kills that one when the request has come,
-when it is carried out, or when the answer lies in the stopped process's buffer. What the bridge
-has written down before and after that instant is thereby known exactly.
+The backend identifies the requesting process by its API key, and kills it when the request arrives,
+when it is carried out, or when the answer is in the stopped process's buffer. So it is known
+exactly what the bridge had recorded at that instant.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from tests.chaos.stage import Stage
 from tests.chaos.troubles import RESTART, slow_builds
 
 WITHIN = 10.0
-"""Seconds in which an instant comes that is aimed at; else it is left out."""
+"""Seconds to wait for an instant; if it does not come, it is left out."""
 
 
 async def killed_while_asking(stage: Stage) -> None:
-    """Before it means to, before it has asked, before the answer, and before that is written.
+    """Kill before the intent, before the request, before the answer, and before it is recorded.
 
-    Where nothing has arrived, a person may have deployed the same app instead.
+    If nothing arrived, a person may have deployed the same app instead.
     """
     ask, look = "application.deploy", "deployment.all"
     for procedure, arrives, answered in (
-        (look, False, False),  # before the intent: what was there before is being read
-        (ask, False, False),  # the intent is written, and nothing has arrived
-        (ask, True, False),  # it is done, and nobody was told
-        (ask, True, True),  # the answer is there, and not written down
+        (look, False, False),  # before the intent: the earlier deployments are being read
+        (ask, False, False),  # the intent is recorded, and nothing has arrived
+        (ask, True, False),  # it is done, but not answered
+        (ask, True, True),  # the answer has arrived, but is not recorded
         ("deployment.queueList", True, True),  # it is followed
     ):
         await _one(stage, procedure, _Kills(stage, arrives=arrives, answered=answered))
@@ -36,7 +36,7 @@ async def killed_while_asking(stage: Stage) -> None:
 
 
 async def killed_while_asking_again(stage: Stage) -> None:
-    """A restart has lost it; "asked again" is written, and the request is not sent, or is."""
+    """A restart lost it; "asked again" is recorded, and the request is either sent or not."""
     for arrives in (False, True):
         async with slow_builds(stage):
             await asyncio.sleep(1.5)
@@ -58,14 +58,14 @@ async def _one(stage: Stage, procedure: str, kills: "_Kills") -> None:
 
 
 class _Kills:
-    """Kills the process that asks next.
+    """Kills the next requesting process.
 
     Args:
-        arrives: what was asked for is carried out.
-        answered: and the answer is sent to the stopped process, which then is killed.
-        only_again: passes by requests for what was never asked for before.
-        person_instead: a person builds the same commit at that instant; passes by requests for
-            commits that are the branch's head no more.
+        arrives: the request is carried out.
+        answered: the answer is also sent to the stopped process, which is then killed.
+        only_again: ignores first requests.
+        person_instead: a person builds the same commit at that instant; ignores requests for
+            commits that are no longer the branch's head.
     """
 
     def __init__(

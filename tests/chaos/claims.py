@@ -1,7 +1,7 @@
-"""Compares every end that the bridge claims with what the backend did.
+"""Compare every outcome that the bridge claims with what the backend did.
 
-A claim is a deployment's state, with the record that it pins and the commit that it tells. The
-backend knows of each job that the bridge has asked for what really became of it (`Fate`).
+A claim is a deployment's state, with its pinned record and its reported commit. For each job that
+the bridge requested, the backend knows the real outcome (`Fate`).
 """
 
 from collections import Counter, defaultdict
@@ -14,13 +14,13 @@ from tests.chaos.stage import Cancel, Stage
 from tests.chaos.verdicts import Record, Verdict, app_of
 
 HEARD = 1.0
-"""Seconds after a cancel is kept in which the backend may still be asked *again*."""
+"""Seconds after a cancel is kept in which a deployment may still be requested *again*."""
 
 TAKEN_UP = 3.0
-"""Seconds after a cancel was decided in which the backend may still be asked at all."""
+"""Seconds after a cancel is decided in which a deployment may still be requested."""
 
 SEEN = 1.0
-"""Seconds in the queue after which the bridge has surely seen a job there."""
+"""Seconds in the queue after which the bridge has surely seen a job."""
 
 FAILED = {Fate.FAILED, Fate.FAILED_UNSEEN, Fate.STUCK}
 CANCELLED = {Fate.INTERRUPTED, Fate.DROPPED, Fate.WITHDRAWN}
@@ -28,7 +28,7 @@ CANCELLED = {Fate.INTERRUPTED, Fate.DROPPED, Fate.WITHDRAWN}
 
 @dataclass(frozen=True)
 class _Truth:
-    """What the backend knows of one deployment, and of all else that bears on it."""
+    """What the backend knows about one deployment, and everything relevant to it."""
 
     asks: Sequence[Asked]
     jobs: Mapping[str, Job]
@@ -43,11 +43,11 @@ class _Truth:
 
     @property
     def done(self) -> bool:
-        """Whether it is done, and shown to be, and the bridge has not forgotten that it asked."""
+        """Whether it is done and shown as done, and the bridge still knows of its request."""
         return any(o.job.fate is Fate.DONE and not self.forgotten(o.at) for o in self.asks)
 
     def live(self, one: Deployment) -> bool:
-        """Whether somebody has built what it claims to be live, without saying who."""
+        """Whether somebody has built the claimed live commit, whoever it was."""
         return any(
             job.app == app_of(one)
             and job.fate in BUILT
@@ -67,10 +67,10 @@ def judge_claims(
     record: Record,
     forgotten: Callable[[float], bool] = lambda _at: False,
 ) -> None:
-    """Each end is what the backend did, pins its own record, and no other's.
+    """Check that each outcome is what the backend did, and pins its own record.
 
     Args:
-        forgotten: whether what the bridge did at some time was lost with its data.
+        forgotten: whether the bridge's work at a given time was lost with its data.
     """
     asks = defaultdict(list)
     for entry in stage.backend.ledger:
@@ -88,11 +88,11 @@ def judge_claims(
 
 
 Wrong = Iterator[tuple[str, str]]
-"""Lines, and what to say there."""
+"""Counts, each with a description."""
 
 
 def _wrong(one: Deployment, truth: _Truth) -> Wrong:
-    """What is wrong with a claim."""
+    """Return the faults of a claim."""
     if one.state is State.DONE:
         yield from _wrongly_done(one, truth)
     elif truth.done and not _told_apart(one, truth):
@@ -138,14 +138,14 @@ def _wrongly_unknown(_one: Deployment, truth: _Truth) -> Wrong:
 
 
 def _shows(entry: Asked) -> bool:
-    """Whether the record tells whose it is, and how it ended.
+    """Return whether the record shows its origin and its outcome.
 
-    A build that failed has its title overwritten; where its commit is not the pushed one either,
-    it may as well be a person's.
+    A failed build's title is overwritten; if its commit is not the pushed one either, it may be
+    a person's.
     """
     job = entry.job
     telling = entry.token in job.title + job.description or job.commit == entry.commit
-    interrupted = job.fate is Fate.INTERRUPTED and job.has_log  # else it may have ended before
+    interrupted = job.fate is Fate.INTERRUPTED and job.has_log  # else it may have ended earlier
     return interrupted or (job.fate is Fate.FAILED and telling)
 
 
@@ -158,18 +158,18 @@ _OTHERWISE = {
 
 
 def _told_apart(one: Deployment, truth: _Truth) -> bool:
-    """Whether it is unknown since somebody else's record may be meant as well."""
+    """Return whether it is unknown because somebody else's record also fits."""
     return one.state is State.UNKNOWN and truth.ambiguous
 
 
 def _reason_told(one: Deployment, truth: _Truth) -> bool:
-    """Whether the line that says why is told; where the log is gone nobody can know it."""
+    """Return whether the decisive log line is shown; without a log nobody can know it."""
     failed = [entry.job for entry in truth.asks if entry.job.fate is Fate.FAILED]
     return any(job.reason in one.note or not job.has_log for job in failed)
 
 
 def _too_early(stage: Stage, one: Deployment, truth: _Truth) -> Iterator[str]:
-    """Where what is claimed was over before it was asked for."""
+    """Count claims of records that ended before the request."""
     job, asks = truth.jobs.get(one.backend_id or ""), truth.asks
     finished, asked = one.finished_at, one.asked_at
     if job and job.ended and asks and job.ended < asks[0].at:
@@ -179,7 +179,7 @@ def _too_early(stage: Stage, one: Deployment, truth: _Truth) -> Iterator[str]:
 
 
 def _ambiguous(stage: Stage, asks: Sequence[Asked]) -> bool:
-    """Whether people have deployed the app meanwhile, so that a record may be theirs."""
+    """Return whether people deployed the app meanwhile, so a record may be theirs."""
     return bool(asks) and any(
         job.by and job.app == asks[0].app and (job.ended or asks[0].at) >= asks[0].at
         for job in stage.backend.every
@@ -191,7 +191,7 @@ def _cancelled(stage: Stage, record: Record, one: Deployment) -> bool:
 
 
 def _cancels(stage: Stage, record: Record, after: int) -> list[Cancel]:
-    """People's wishes to cancel that came after a delivery."""
+    """Return people's cancel requests that came after a delivery."""
     seqs = {delivery.id: delivery.seq for delivery in record.deliveries}
     return [one for one in stage.cancels if seqs.get(one.id, 0) > after]
 
@@ -200,9 +200,9 @@ def _cancels(stage: Stage, record: Record, after: int) -> list[Cancel]:
 
 
 def judge_asking(verdict: Verdict, stage: Stage, record: Record) -> None:
-    """The backend is asked once for what it does, and never for what was cancelled.
+    """Check that each deployment is requested once, and never after a cancel.
 
-    Again only for what it has lost, and not where a person has meant it to be dropped.
+    A second request is only allowed for a lost job that no person dropped on purpose.
     """
     ledger = stage.backend.ledger
     wishes = {(app_of(one), one.delivery): one for one in record.deployments}
@@ -229,7 +229,7 @@ def judge_asking(verdict: Verdict, stage: Stage, record: Record) -> None:
 
 
 def judge_tokens(verdict: Verdict, stage: Stage) -> None:
-    """No token is ever used for two deployments."""
+    """Check that no token is used for two deployments."""
     tokens = defaultdict(set)
     for entry in stage.backend.ledger:
         tokens[entry.token].add((entry.app, entry.delivery))
@@ -237,17 +237,17 @@ def judge_tokens(verdict: Verdict, stage: Stage) -> None:
 
 
 def _again(entry: Asked) -> Iterator[str]:
-    """Where it was asked for again though it was not lost; a person's cancel is a line apart."""
+    """Count repeated requests for jobs that were not lost; cancels by people count separately."""
     if entry.after in (None, *MAY_BE_ASKED_AGAIN, Fate.DROPPED, Fate.WITHDRAWN):
         return
     yield f"{entry.app} asked again for {entry.commit}: {entry.after}"
 
 
 def _seen_to_be_dropped(stage: Stage, entry: Asked) -> bool:
-    """Whether the bridge could see that somebody has taken it out of the queue.
+    """Return whether the bridge could see that somebody took it out of the queue.
 
-    It must have been there for a while, and a restart since then would explain it as well; so
-    would an outage that a bridge which was not there meanwhile has missed.
+    It must have been there for a while. A restart since then would also explain its absence, and so
+    would an outage that the bridge missed because it was down.
     """
     ledger = stage.backend.ledger
     same = [o for o in ledger if (o.app, o.delivery) == (entry.app, entry.delivery)]

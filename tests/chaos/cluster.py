@@ -1,4 +1,4 @@
-"""A bridge as it really runs, in processes of its own, for tests that kill and replace them."""
+"""Run real bridge processes, for tests that kill and replace them."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ _ports = itertools.count(random.Random(os.getpid()).randrange(10_000, 19_000))
 
 
 def free_port() -> int:
-    """A port that nobody has, nor had before; below the ephemeral range."""
+    """Return a port that was never used, below the ephemeral range."""
     for port in _ports:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -77,7 +77,7 @@ class Process:
         await self.running.wait()
 
     async def leave(self) -> float:
-        """Told to stop; returns how many seconds that took."""
+        """Stop gracefully; return how many seconds that took."""
         assert self.running is not None
         began = time.monotonic()
         if self.running.returncode is None:
@@ -102,11 +102,11 @@ class Process:
 
 @dataclass
 class Cluster:
-    """Processes that share their stores, and deploy on one backend.
+    """Processes that share their stores and deploy on one backend.
 
     Attributes:
         database: the url of their Postgres; None: SQLite, for one process.
-        settings: further ones, of all that are made from then on.
+        settings: further settings of all processes created from then on.
     """
 
     folder: Path
@@ -122,7 +122,7 @@ class Cluster:
         return self.folder / "bridge"
 
     def new(self, role: str) -> Process:
-        """One more process, not started yet; the backend and the Git host can tell who asks."""
+        """Return one more process, not started yet; backend and Git host can identify it."""
         name = f"{role}-{next(self.names)}"
         kept = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
         given = {
@@ -150,7 +150,7 @@ class Cluster:
         return process
 
     async def start(self, *roles: str) -> None:
-        """Start so many processes, all at once."""
+        """Start this many processes at once."""
         new = [self.new(role) for role in roles]
         await asyncio.gather(*(process.started() for process in new))
 

@@ -1,7 +1,7 @@
-"""Copies of all that the bridge has kept: taken under load, and put back in place of what is there.
+"""Copy all the bridge's data under load, and put the copy back.
 
-A copy that is put back while the bridge is down is a restore. One that is put back while its
-workers live is a failover to a replica that lags: they remember what the database has forgotten.
+Putting a copy back while the bridge is down is a restore. Putting it back under running workers is
+a failover to a lagging replica: the workers remember what the database has forgotten.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from tests.chaos.stage import Stage
 
 @dataclass(frozen=True)
 class Copy:
-    """What was kept at some moment, in seconds since 1970."""
+    """A copy of the data at some moment, in seconds since 1970."""
 
     folder: Path
     taken: float
@@ -25,18 +25,18 @@ class Copy:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What the bridge was told from `since` to `until` is in no store any more."""
+    """Data from `since` to `until` is in no store any longer."""
 
     since: float
     until: float
 
     def holds(self, at: float) -> bool:
-        """Whether something of that time is forgotten."""
+        """Return whether anything of that time is forgotten."""
         return self.since <= at <= self.until
 
 
 async def taken(stage: Stage) -> Copy:
-    """Copy all; nobody can write meanwhile."""
+    """Copy all data; nobody can write meanwhile."""
     copy = Copy(stage.fleet.folder / "copy", time.time())
     async with _nobody_writes(stage):
         await asyncio.to_thread(shutil.copytree, _folder(stage), copy.folder)
@@ -52,7 +52,7 @@ async def restored(stage: Stage, copy: Copy) -> Forgotten:
 
 
 async def failed_over(stage: Stage, copy: Copy) -> Forgotten:
-    """Put the copy back behind the backs of processes that live; on Postgres only."""
+    """Put the copy back under running processes; only on Postgres."""
     async with _nobody_writes(stage):
         await asyncio.to_thread(_put_back, _folder(stage), copy.folder)
         until = time.time()
@@ -63,7 +63,7 @@ async def failed_over(stage: Stage, copy: Copy) -> Forgotten:
 
 @asynccontextmanager
 async def _nobody_writes(stage: Stage, *, down: bool = False) -> AsyncIterator[None]:
-    """The server is stopped; SQLite's files have no server, so there the bridge is."""
+    """Stop the server; for SQLite, the bridge."""
     if stage.database is not None:
         await asyncio.to_thread(stage.database.stop)
         try:
@@ -82,7 +82,7 @@ def _folder(stage: Stage) -> Path:
 
 
 def _put_back(folder: Path, copy: Path) -> None:
-    """Replace what is in a folder; its owner and rights stay."""
+    """Replace a folder's content; keep its owner and permissions."""
     for old in folder.iterdir():
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     for kept in copy.iterdir():
@@ -92,7 +92,7 @@ def _put_back(folder: Path, copy: Path) -> None:
 
 
 def _own(folder: Path) -> None:
-    """Give all to whom the folder belongs."""
+    """Give everything to the folder's owner."""
     owner = folder.stat()
     for path in folder.rglob("*"):
         shutil.chown(path, owner.st_uid, owner.st_gid)

@@ -1,4 +1,4 @@
-"""Compares what was pushed with what was kept, decided and asked for, and in which order."""
+"""Compare pushes with what was kept, decided and requested, and in which order."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from tests.chaos.stage import Stage
 from tests.chaos.verdicts import Record, Verdict, app_of
 
 TAKEN = DEPLOYS | {Reason.DUPLICATE_PUSH}
-"""Why a push deploys an app, or has done so already when another webhook brought it."""
+"""Reasons for a push to deploy an app, or to have deployed it through another webhook."""
 
 NOT_LIVE = (State.FAILED, State.CANCELLED, State.UNKNOWN)
-"""Ends after which nobody says that the pushed commit is live."""
+"""Outcomes that do not claim that the pushed commit is live."""
 
 
 def judge_deliveries(verdict: Verdict, pushes: Sequence[Push], record: Record) -> None:
-    """Each acknowledged delivery is kept, once, and decided."""
+    """Check that each acknowledged delivery is kept once, and decided."""
     states = {one.id: one.state for one in record.deliveries}
     repeated = Counter(one.id for one in record.deliveries)
     acknowledged = [push.id for push in pushes if push.acknowledged]
@@ -32,12 +32,12 @@ def judge_deliveries(verdict: Verdict, pushes: Sequence[Push], record: Record) -
 
 
 def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:
-    """Each kept push is decided for all apps of its repository, as they are configured."""
+    """Check that each kept push is decided for all apps of its repository, as configured."""
     sent = {push.id: push for push in pushes}
     must, may = set[tuple[str, str | None]](), set[tuple[str, str | None]]()
     for delivery in record.deliveries:
         if (push := sent.get(delivery.id)) is None:
-            continue  # somebody's wish
+            continue  # a person's request
         reasons = {one.app_id: one.reason for one in record.decisions[delivery.seq]}
         taken = {app for app, reason in reasons.items() if reason in TAKEN}
         concerned = {app for app in stage.apps if push.concerns(stage.backend.services[app].now)}
@@ -56,7 +56,9 @@ def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], reco
             verdict.blame("wrongly_decided", (f"{what}{a} {reasons[a]}" for a in wrong - changed))
     kept = {delivery.id for delivery in record.deliveries}
     for push in pushes:
-        if push.id not in kept:  # unheard; catching up may find it, however the apps are by then
+        if (
+            push.id not in kept
+        ):  # never received; catch-up may find it, when the apps may have changed
             may |= {(app, push.after) for app in _ever(stage, push)}
     requested = Counter((app_of(one), one.commit) for one in record.deployments if one.commit)
     verdict.blame("twice", (f"wished twice: {what}" for what, n in requested.items() if n > 1))
@@ -65,17 +67,17 @@ def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], reco
 
 
 def _owed(stage: Stage, record: Record, seq: int) -> set[str]:
-    """Apps that earlier pushes have changed, and that did not come so far.
+    """Return apps that earlier pushes changed, and that do not run these changes yet.
 
-    What has changed since the commit that they run counts with the next push, too.
+    Changes since the commit that they run count with the next push.
     """
     return {app_of(o) for o in record.deployments if o.seq < seq and o.state in NOT_LIVE}
 
 
 def _verdicts(stage: Stage, push: Push) -> tuple[set[str], set[str]]:
-    """The apps that a push may deploy, and those that it may skip.
+    """Return the apps that a push may deploy, and those that it may skip.
 
-    Both, where an app was configured anew just then. Who deploys may have an older picture.
+    An app that was reconfigured just then is in both. The bridge may have an older state.
     """
     deploys, skips = set[str](), set[str]()
     for app, service in stage.backend.services.items():
@@ -89,7 +91,7 @@ def _verdicts(stage: Stage, push: Push) -> tuple[set[str], set[str]]:
 
 
 def _ever(stage: Stage, push: Push) -> set[str]:
-    """The apps that a push may deploy whenever it is found."""
+    """Return the apps that a push may deploy, whenever it is found."""
     since = push.at - OLD
     return {
         app
@@ -99,7 +101,7 @@ def _ever(stage: Stage, push: Push) -> set[str]:
 
 
 def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:
-    """What was kept, acknowledged or not, is asked for in its order, and the newest is live."""
+    """Check that kept pushes are requested in order, and the newest is live."""
     sent = {push.id: push for push in pushes}
     newest: dict[str, str] = {}
     place: dict[tuple[str, str], int] = {}
@@ -108,12 +110,14 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
         if (push := sent.get(delivery.id)) is None:
             continue
         deploys, skips = _verdicts(stage, push)
-        # Another webhook may bring it, and late; or a tag of the same commit, for other apps.
+        # Another webhook may bring it, perhaps late; or a tag of the same commit, for other apps.
         first = {app for app in deploys if (app, push.after) not in place}
-        if push.kind != "tag":  # the backend builds the head of a branch, which a tag may be beside
+        if (
+            push.kind != "tag"
+        ):  # the backend builds the head of a branch, which may not contain the tag
             newest |= dict.fromkeys(first - skips, push.after)
         place |= dict.fromkeys(((app, push.after) for app in first), delivery.seq)
-        # Whichever of its webhooks was decided first, by one of several processes, deploys it.
+        # The first of its webhooks that any process decides deploys it.
         last |= dict.fromkeys(((app, push.after) for app in deploys), delivery.seq)
     said = {(app_of(o), o.commit) for o in record.deployments if _is_told(o, record)}
     untold = {app: commit for app, commit in newest.items() if (app, commit) not in said}
@@ -130,7 +134,7 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
 
 
 def _is_told(one: Deployment, record: Record) -> bool:
-    """Whether it, or what has superseded it, has ended without being live, and that is said."""
+    """Return whether it, or its successor, ended without being live, and says so."""
     by_id = {other.id: other for other in record.deployments}
     while one.state is State.SUPERSEDED and one.id < (one.superseded_by or "") in by_id:
         one = by_id[one.superseded_by or ""]
@@ -138,7 +142,7 @@ def _is_told(one: Deployment, record: Record) -> bool:
 
 
 def judge_live(verdict: Verdict, stage: Stage, pushes: Sequence[Push]) -> None:
-    """What was pushed last to each app is live, whoever has heard of it."""
+    """Check that the last push to each app is live, whichever process received it."""
     newest: dict[str, str] = {}
     for push in pushes:
         deploys, skips = _verdicts(stage, push)
@@ -147,7 +151,7 @@ def judge_live(verdict: Verdict, stage: Stage, pushes: Sequence[Push]) -> None:
 
 
 def _behind(stage: Stage, newest: Mapping[str, str]) -> list[str]:
-    """Apps that run something without the commit."""
+    """Return apps that run something without the commit."""
     live = {job.app: job for job in stage.backend.every if job.fate in BUILT}
     found = []
     for app, commit in newest.items():
@@ -158,7 +162,7 @@ def _behind(stage: Stage, newest: Mapping[str, str]) -> list[str]:
 
 
 def _holds(stage: Stage, built: str, commit: str) -> bool:
-    """Whether a commit is in what was built."""
+    """Return whether a build contains a commit."""
     return any(
         built in one.commits and commit in one.ancestors(built)
         for one in stage.repositories.values()

@@ -1,4 +1,4 @@
-"""A file system of its own, which can be made full: where this user may mount one."""
+"""Mount a separate file system that can be filled up, if this user may."""
 
 import os
 import shutil
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SIZE = 64
-"""MiB, where it is not made full."""
+"""MiB, if it is not filled up."""
 
 
 @dataclass
 class SmallDisk:
-    """A mounted one."""
+    """A mounted file system."""
 
     folder: Path
 
     def fill(self) -> None:
-        """Leave no room at all."""
-        for _ in range(100):  # what is there grows meanwhile, and can't be cut off
+        """Fill it up."""
+        for _ in range(100):  # its files grow meanwhile, and can't be cut off
             if self._resize(f"{shutil.disk_usage(self.folder).used}"):
                 return
         raise AssertionError("the disk can't be made small enough")
 
     def empty(self) -> None:
-        """Have room again."""
+        """Free its space again."""
         assert self._resize(f"{SIZE}m")
 
     def _resize(self, size: str) -> bool:
@@ -36,7 +36,7 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(folder: Path, *, user: int = 0, group: int = 0) -> Iterator[SmallDisk | None]:
-    """One at a folder, which is made, for that user; None where nobody may mount one."""
+    """Mount one at a new folder, for that user; return None if that is not permitted."""
     folder.mkdir()
     options = f"size={SIZE}m,uid={user},gid={group},mode=700"
     mount = ["mount", "-t", "tmpfs", "-o", options, "chaos", str(folder)]

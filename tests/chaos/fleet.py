@@ -1,6 +1,6 @@
 """The bridge as in production: one process on SQLite, three workers and two webs on Postgres.
 
-Each is started again when it has died, as platforms do, under the same address.
+Each is restarted under the same address when it has died, as platforms do.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ from tests.chaos.cluster import ROOT, Process
 from tests.chaos.process import CLOCK, set_clock
 
 RESTART_PAUSE = 0.3
-"""Seconds until a process that has died is started again."""
+"""Seconds until a dead process is restarted."""
 
 LEAVES_WITHIN = 10.0
-"""Seconds after SIGTERM in which a process must have left."""
+"""Seconds after SIGTERM within which a process must exit."""
 
 ROLES = {"sqlite": ("all",), "postgres": ("web", "web", "worker", "worker", "worker")}
 
 
 @dataclass
 class Kept(Process):
-    """A process that is kept alive; what it does by itself is noted.
+    """A supervised process; its unrequested exits are recorded.
 
     Attributes:
-        deaths: exit codes of ends that nobody asked for.
+        deaths: exit codes of unrequested exits.
     """
 
     module: ClassVar[str] = "tests.chaos.process"
@@ -51,7 +51,7 @@ class Kept(Process):
         return self.log.stem
 
     def set_clock(self, offset: float) -> None:
-        """Have its clock be so many seconds off from now on."""
+        """Set its clock off by this many seconds from now on."""
         set_clock(Path(self.environment[CLOCK]), offset)
 
     async def start(self) -> None:
@@ -62,16 +62,16 @@ class Kept(Process):
         self.keeper = asyncio.create_task(self._keep())
 
     async def run(self) -> None:
-        """Start it once; nobody starts it again."""
+        """Start it once, without restarts."""
         await super().start()
 
     async def kill(self) -> None:
-        """SIGKILL, and whoever keeps it starts it again."""
+        """Kill it with SIGKILL; its supervisor restarts it."""
         self.killed = True
         await super().kill()
 
     async def leave(self) -> float:
-        """SIGTERM for good; how many seconds it took."""
+        """Stop it with SIGTERM for good; return how many seconds that took."""
         self.wanted = False
         took = await super().leave()
         assert self.keeper is not None
@@ -79,7 +79,7 @@ class Kept(Process):
         return took
 
     async def end(self) -> None:
-        """End it, however it is."""
+        """End it, whatever its state."""
         self.wanted = False
         if self.keeper is not None:
             if self.running is not None and self.running.returncode is None:
@@ -102,7 +102,7 @@ class Kept(Process):
 
 
 def key_of(name: str) -> str:
-    """The API key of the process with that name."""
+    """Return the API key of the process with that name."""
     return f"key-of-{name}"
 
 
@@ -120,50 +120,50 @@ def known_to(release: Path) -> frozenset[str]:
 
 @dataclass
 class Fleet:
-    """All processes that work together."""
+    """All processes of one bridge."""
 
     kind: str
     folder: Path
     variables: dict[str, str]
     release: Path = ROOT
-    """The tree whose code new processes run."""
+    """The source tree that new processes run."""
     processes: list[Kept] = field(default_factory=list)
     every: list[Kept] = field(default_factory=list)
-    """Those that have left, too."""
+    """Includes processes that have exited."""
 
     @property
     def settings(self) -> Settings:
-        """By which a reader finds the stores."""
+        """The settings by which a reader finds the stores."""
         return read_settings(None, self.variables)
 
     @property
     def urls(self) -> list[str]:
-        """Where webhooks may be sent."""
+        """Return the addresses for webhooks."""
         return [one.url for one in self.processes if one.role != "worker"]
 
     @property
     def deaths(self) -> list[str]:
-        """Ends that nobody asked for."""
+        """Return the unrequested exits."""
         return [f"{one.name} with {code}" for one in self.every for code in one.deaths]
 
     def with_key(self, key: str) -> Kept | None:
-        """The process that uses an API key; None where it has left."""
+        """Return the process that uses an API key; None if it has exited."""
         return next((one for one in self.processes if key_of(one.name) == key), None)
 
     def some(self, chance: random.Random, role: str = "") -> Kept:
-        """One of them, drawn."""
+        """Return a random one."""
         return chance.choice([p for p in self.processes if not role or p.role in (role, "all")])
 
     async def start(self) -> None:
         for role in ROLES[self.kind]:
             self.processes.append(self.made(role))
-        for process in self.processes:  # all make the tables at the same time
+        for process in self.processes:  # all create the tables at the same time
             await process.start()
         for process in self.processes:
             await process.ready()
 
     def made(self, role: str) -> Kept:
-        """Another process, not started yet."""
+        """Return another process, not started yet."""
         name = self.folder / f"{role}-{len(self.every) + 1}"
         self.every.append(made := Kept(role, self._environment(name), name.with_suffix(".log")))
         return made
@@ -177,7 +177,7 @@ class Fleet:
         mine = {
             "PYTHONPATH": str(self.release),
             CLOCK: f"{name}.clock",
-            "BRIDGE_DOKPLOY_API_KEY": key_of(name.name),  # so that the backend can tell who asks
+            "BRIDGE_DOKPLOY_API_KEY": key_of(name.name),  # so the backend can identify the process
         }
         settings = known_to(self.release)
         known = {
@@ -188,15 +188,15 @@ class Fleet:
         return inherited | known | mine
 
     def run(self, release: Path) -> None:
-        """Have all processes run the code of that tree from their next start on."""
+        """Let all processes run that tree's code from their next start on."""
         self.release = release
         for process in self.processes:
             process.environment = self._environment(process.log.with_suffix(""))
 
     async def replace(self, old: Kept) -> float:
-        """A new process comes, then the old one leaves: how many seconds that took.
+        """Start a new process, then stop the old one; return how many seconds that took.
 
-        On SQLite the new one is refused until the old one has left.
+        On SQLite the new one is refused until the old one has exited.
         """
         new = self.made(old.role)
         await new.start()
@@ -209,7 +209,7 @@ class Fleet:
 
     @asynccontextmanager
     async def down(self) -> AsyncIterator[None]:
-        """While all of them are killed, and nobody starts them again."""
+        """Keep all processes dead, without restarts."""
         await asyncio.gather(*(process.end() for process in self.processes))
         yield
         for process in self.processes:
@@ -222,7 +222,7 @@ class Fleet:
         await asyncio.gather(*(process.end() for process in self.every))
 
     def last_words(self, lines: int = 12) -> str:
-        """The ends of their logs, for who has to find out why a test failed."""
+        """Return the ends of their logs, to explain a failed test."""
         found = []
         for log in sorted(self.folder.glob("*.log")):
             text = log.read_text(errors="replace").splitlines()[-lines:]
@@ -234,7 +234,7 @@ class Fleet:
 async def running_fleet(
     kind: str, folder: Path, variables: dict[str, str], release: Path = ROOT
 ) -> AsyncIterator[Fleet]:
-    """A running one; nothing of it stays."""
+    """Run a fleet; nothing of it stays."""
     fleet = Fleet(kind, folder, variables, release)
     try:
         await fleet.start()

@@ -1,8 +1,8 @@
-"""Compares what everybody has written down: senders, backend, Git host, Slack, and the bridge.
+"""Compare the records of senders, backend, Git host, Slack and the bridge.
 
-The senders know what was acknowledged; the backend what it was asked for, and what became of it;
-the host and Slack what they show. The journal must agree with all of them: in `decided.py` what
-was pushed, in `claims.py` what the backend did, in `shown.py` what people see.
+The senders know what was acknowledged; the backend knows the requests and their outcomes; the host
+and Slack know what they show. The journal must agree with all of them: `decided.py` checks the
+pushes, `claims.py` the backend's work, `shown.py` what people see.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ MANY = 1_000_000
 
 
 async def read(stores: Stores) -> Record:
-    """All that the bridge has written down."""
+    """All the bridge's records."""
     deliveries = await stores.inbox.newest(MANY)
     deployments = await stores.journal.deployments(limit=MANY)
     return Record(
@@ -35,7 +35,7 @@ async def read(stores: Stores) -> Record:
 
 
 async def all_quiet(stage: Stage) -> Record:
-    """What the bridge says once all has come to its end; fails where it does not."""
+    """Return the bridge's records once everything has ended; fail if it does not end."""
     deadline = time.monotonic() + stage.pace.quiet
     async with open_stores(stage.fleet.settings) as stores:
 
@@ -50,7 +50,7 @@ async def all_quiet(stage: Stage) -> Record:
 
 
 def judge(stage: Stage, record: Record) -> Verdict:
-    """Whether everything is as it should be. Pure."""
+    """Return the verdict on everything. Pure."""
     verdict = Verdict()
     pushes = [push for sender in stage.senders for push in sender.sent]
     count(verdict, stage, record)
@@ -68,10 +68,10 @@ def judge(stage: Stage, record: Record) -> Verdict:
 
 
 def judge_put_back(stage: Stage, record: Record, gone: Forgotten) -> Verdict:
-    """What must be so after an older copy of the data was put back. Pure.
+    """Return the verdict after an older copy of the data was put back. Pure.
 
-    What was acknowledged since the copy may be asked for again, and what is shown may be shown
-    twice. GitLab has no API here, so what is forgotten of it is not found again.
+    Deployments since the copy may be requested again, and messages may be shown twice. GitLab has
+    no API here, so its forgotten pushes are not found again.
     """
     verdict = Verdict()
     count(verdict, stage, record)
@@ -87,7 +87,7 @@ def judge_put_back(stage: Stage, record: Record, gone: Forgotten) -> Verdict:
 
 
 def count(verdict: Verdict, stage: Stage, record: Record) -> None:
-    """What there was, good and bad alike."""
+    """Count what happened, good and bad alike."""
     counts, backend = verdict.counts, stage.backend
     pushes = [push for sender in stage.senders for push in sender.sent]
     states = [one.state for one in record.deployments]

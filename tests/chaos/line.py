@@ -1,4 +1,4 @@
-"""A line to a server that can fall silent: nothing is refused, nothing is answered."""
+"""A connection to a server that can go silent: nothing is refused, nothing is answered."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 
 class Line:
-    """Passes bytes on to a port of loopback, while it may."""
+    """Forwards bytes to a loopback port while it is open."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -48,7 +48,7 @@ class Line:
 
 @asynccontextmanager
 async def line_to(port: int) -> AsyncIterator[Line]:
-    """A line to a port."""
+    """Open a line to a port."""
     line = Line(port)
     server = await asyncio.start_server(line._connected, "127.0.0.1", 0)
     line.port = server.sockets[0].getsockname()[1]

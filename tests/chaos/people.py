@@ -1,4 +1,4 @@
-"""What people do while the bridge is at work: in Dokploy's dashboard, and by command line."""
+"""People's actions under load: in Dokploy's dashboard, and on the command line."""
 
 import asyncio
 import time
@@ -12,21 +12,21 @@ from tests.chaos.stage import Stage
 from tests.chaos.troubles import RESTART, slow_builds
 
 SHOWN, WITHIN = 0.5, 10.0
-"""Seconds that a job waits until the bridge has surely seen that, and in which one does."""
+"""Seconds in the queue after which the bridge has surely seen a job, and to wait for one."""
 
 ACTS = 5
-"""How often somebody does something in a scenario."""
+"""The number of actions in a scenario."""
 
 
 async def people_deploy_too(stage: Stage) -> None:
-    """The same apps, in the dashboard: with titles that are not the bridge's."""
+    """Deploy the same apps in the dashboard, with other titles than the bridge's."""
     for _ in range(ACTS):
         await stage.later(stage.pace.outage / ACTS)
         stage.backend.person_deploys(stage.chance.choice(stage.apps))
 
 
 async def people_deploy_while_asking_fails(stage: Stage) -> None:
-    """What the bridge asks for never arrives, and what a person asks for does."""
+    """Lose the bridge's requests, and carry out a person's."""
     for app in stage.apps:
         stage.backend.fail("application.deploy", [resets(arrives=False)], app)
         stage.backend.person_deploys(app)
@@ -34,7 +34,7 @@ async def people_deploy_while_asking_fails(stage: Stage) -> None:
 
 
 async def somebody_empties_the_queue(stage: Stage) -> None:
-    """*Cancel Queues* in the dashboard: everything that waits is dropped, and that is meant."""
+    """**Cancel Queues* in the dashboard: drop everything that waits, on purpose."""
     async with slow_builds(stage):
         for _ in range(2):
             await stage.later(stage.pace.outage)
@@ -43,7 +43,7 @@ async def somebody_empties_the_queue(stage: Stage) -> None:
 
 
 async def people_cancel(stage: Stage) -> None:
-    """By command line, while deployments wait, are asked for, and run."""
+    """Cancel on the command line, while deployments wait, are requested, and run."""
     async with slow_builds(stage):
         for _ in range(3):
             await stage.later(1.0)
@@ -51,7 +51,7 @@ async def people_cancel(stage: Stage) -> None:
 
 
 async def people_cancel_and_it_restarts(stage: Stage) -> None:
-    """What was cancelled is forgotten by the backend as well, which must not look like a loss."""
+    """Let the backend forget a cancelled job too, which must not look like a loss."""
     async with slow_builds(stage):
         await asyncio.sleep(1.5)
         going = [job.app for job in stage.backend.every if job.ended is None and not job.by]
@@ -60,7 +60,7 @@ async def people_cancel_and_it_restarts(stage: Stage) -> None:
 
 
 async def people_configure_an_app(stage: Stage) -> None:
-    """Another branch, other watch paths, another trigger, each pushed to at once."""
+    """Set another branch, other watch paths, another trigger; push to each at once."""
     sender, mover = stage.senders[0], stage.backend.services["mover"]
     round_ = len(mover.configs)
     branch, folder, tag = f"moved-{round_}", f"folder-{round_}", f"m{round_}.0.0"
@@ -86,7 +86,7 @@ async def _something_waits(stage: Stage) -> None:
 
 
 async def _picture_is_old(app: Service) -> None:
-    """Wait until nobody has read an app for a while, if that comes: a young picture may be used."""
+    """Wait until an app was not read for a while, if possible: a recent reading may be reused."""
     until = time.time() + WITHIN
     while (  # noqa: ASYNC110 - another process reads
         left := app.reads[-1] + FRESH + 0.5 - time.time()

@@ -1,7 +1,7 @@
-"""Bugs on purpose: each takes away one thing that keeps a promise, and a ledger must notice.
+"""Bugs on purpose: each removes one safeguard of a promise, and a ledger must notice.
 
-They are put into the bridge's processes from outside, by `process.py`; the product knows nothing
-of them. `CHAOS_FAULT` names the one; which ledger's line it must turn red says `test_proof.py`.
+`process.py` plants them into the bridge's processes from outside; the product knows nothing of
+them. `CHAOS_FAULT` selects one; `test_proof.py` has the ledger line that it must turn red.
 """
 
 import asyncio
@@ -13,20 +13,20 @@ from functools import partial
 from typing import Any
 
 FAULT = "CHAOS_FAULT"
-"""Names what is planted in a process."""
+"""Names the bug to plant in a process."""
 
 LATER = 0.3
-"""Seconds until what was promised is written down; what takes less is noticed less often."""
+"""Seconds until a promise is recorded; a shorter delay is noticed less often."""
 
 
 def plant() -> None:
-    """Put in what the environment names."""
+    """Plant the bug that the environment names."""
     if name := os.environ.pop(FAULT, ""):
         FAULTS[name]()
 
 
 def _put(where: Any, name: str, what: Any) -> Any:
-    """Put something in the place of what is there; returns that, as there must be something."""
+    """Replace an attribute, which must exist; return the old value."""
     before = getattr(where, name)
     setattr(where, name, what)
     return before
@@ -61,7 +61,7 @@ def delivery_ids_are_not_looked_at() -> None:
 
 
 def same_push_of_two_webhooks_is_not_recognised() -> None:
-    """Nor superseded, which would mostly hide that it is deployed twice."""
+    """Nor superseded, which would mostly hide the double deployment."""
     from bridge.storage.journal import deployments as moves
     from bridge.storage.journal import pushes
 
@@ -70,7 +70,7 @@ def same_push_of_two_webhooks_is_not_recognised() -> None:
 
 
 def recordings_overlap() -> None:
-    """Each process decides without what the others decide just now."""
+    """Each process decides without the others' concurrent decisions."""
     from bridge.storage.journal import recording
 
     _put(recording, "lock", lambda *_: None)
@@ -139,7 +139,7 @@ def every_file_concerns_every_app() -> None:
 
 
 def apps_as_they_were() -> None:
-    """What an app waits for is not read anew before a push is skipped on it."""
+    """An app's triggers are not reread before a push is skipped."""
     from bridge.pipeline.freshness import Freshness
 
     _put(Freshness, "_needed", lambda *_: {})
@@ -158,14 +158,14 @@ def no_turns_of_an_app() -> None:
 
 
 async def _sees_nothing(*_: Any, **__: Any) -> Any:
-    """The look of somebody who finds nothing at the backend."""
+    """A search that finds nothing at the backend."""
     from bridge.pipeline.polling import Look
 
     return Look()
 
 
 def asks_again_blindly() -> None:
-    """Neither looks for what it asked for, nor knows its own mark before it asks again."""
+    """Neither searches for its request, nor recognises its own mark before a new request."""
     from bridge.pipeline import deployments as asking
 
     _put(asking.Asker, "_found", _sees_nothing)
@@ -187,7 +187,7 @@ def gives_up_without_an_answer() -> None:
 
 
 def refused_key_is_a_no() -> None:
-    """Also while the backend's database is away, where it refuses every key."""
+    """Also while the backend's database is away, when it refuses every key."""
     from bridge.backends.dokploy.http import Http
     from bridge.core.errors import Refused
 
@@ -206,7 +206,7 @@ def tokens_come_again() -> None:
 
 
 def newest_goes_first() -> None:
-    """What waits is not superseded, but comes later."""
+    """A waiting deployment is not superseded, but comes later."""
     from bridge.core.lifecycle import State
     from bridge.pipeline.deployments import Deployer
     from bridge.storage.journal import deployments as moves
@@ -226,7 +226,7 @@ def newest_goes_first() -> None:
 
 
 def what_goes_on_is_enough() -> None:
-    """A newer push is superseded by what waits or runs already."""
+    """A newer push is superseded by a deployment that already waits or runs."""
     import sqlalchemy as sa
 
     from bridge.core.lifecycle import FINAL, State
@@ -258,7 +258,7 @@ def nobody_takes_over() -> None:
 
 
 def intents_are_requests() -> None:
-    """What was only intended, when the process died, counts as asked for."""
+    """A deployment that was only intended when the process died counts as requested."""
     from bridge.pipeline.polling import BackendPoller
 
     async def sure(poller: Any, *given: Any, doubt: bool, **facts: Any) -> Any:
@@ -268,7 +268,7 @@ def intents_are_requests() -> None:
 
 
 def doubtful_records_are_ours() -> None:
-    """What may be a person's is taken for what the bridge has asked for."""
+    """A possible person's record is taken for the bridge's own."""
     from bridge.core.tracking import Match
     from bridge.pipeline import polling
 
@@ -280,7 +280,7 @@ def doubtful_records_are_ours() -> None:
 
 
 def records_of_before_are_taken() -> None:
-    """The oldest that is there, whether it ended before or not."""
+    """The oldest record, whether or not it ended earlier."""
     from bridge.core.tracking import Match
     from bridge.pipeline import polling
 
@@ -322,14 +322,14 @@ def last_line_is_the_reason() -> None:
 
 
 def emptied_is_lost() -> None:
-    """What a person has taken out of the queue is asked for again."""
+    """A job that a person removed from the queue is requested again."""
     from bridge.pipeline.outcome import Ending
 
     _put(Ending, "dropped", Ending.lost)
 
 
 def stuck_is_lost() -> None:
-    """What has built, and says that it runs, is asked for again."""
+    """A finished build whose record still says `running` is requested again."""
     from bridge.pipeline.outcome import Ending
 
     async def lost(ending: Any, deployment: Any, *_: Any) -> None:
@@ -369,7 +369,7 @@ def statuses_are_left_out() -> None:
 
 
 def nothing_is_remembered() -> None:
-    """Cards forget where they are; what looks for pull requests would look for ever."""
+    """Cards forget their place; the search for pull requests would never end."""
     from bridge.storage.journal import outbox
 
     def forgets(db: Any, target: str, *given: Any, **more: Any) -> Any:
@@ -379,7 +379,7 @@ def nothing_is_remembered() -> None:
 
 
 def everybody_shows() -> None:
-    """The lease is held by all, in the journal's eyes as well."""
+    """All processes hold the lease, in the journal too."""
     from bridge.storage.journal import outbox
     from bridge.storage.journal.upkeep import Leases
 

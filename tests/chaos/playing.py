@@ -1,4 +1,4 @@
-"""Has things go wrong under load, then waits until all has come to its end, and judges."""
+"""Run faults under load, then wait until everything has ended, and judge."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ Group = Sequence[Scenario]
 
 @dataclass(frozen=True)
 class Played:
-    """How it went: what the ledgers say, how long it went wrong, and until all was at rest."""
+    """The ledgers' verdict, how long the faults lasted, and the time until all was at rest."""
 
     verdict: Verdict
     lasted: float
@@ -23,7 +23,7 @@ class Played:
 
 
 async def played(on: Stage, group: Group) -> Played:
-    """Have a group of scenarios go wrong at the same time; fails where something never ends."""
+    """Run a group of scenarios at the same time; fail if something never ends."""
     began = time.monotonic()
     async with on.load(unharmed=all(one.elsewhere for one in group)):
         await asyncio.gather(*(one.run(on) for one in group))
@@ -33,6 +33,6 @@ async def played(on: Stage, group: Group) -> Played:
 
 
 async def settled(on: Stage) -> Verdict:
-    """Wait until all has come to its end, and judge."""
+    """Wait until everything has ended, and judge."""
     await on.heal()
     return judge(on, await all_quiet(on))

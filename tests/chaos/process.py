@@ -1,8 +1,8 @@
 """`python -m tests.chaos.process serve …`: the bridge's own command line, fit for chaos.
 
-The clock jumps where the test says so, and Git hosts and Slack are written to fast, since the
-fakes have no limits of a write a second and the tests no hours. All else is the product's, but
-for a bug that a proof of these tests plants (`planted.py`).
+The clock jumps on the test's command, and writes to Git hosts and Slack are fast, since the fakes
+have no limit of a write a second and the tests have no hours. All else is the product's, except for
+a bug that a proof of these tests plants (`planted.py`).
 """
 
 import mmap
@@ -14,13 +14,13 @@ from pathlib import Path
 from tests.chaos.planted import plant
 
 CLOCK = "CHAOS_CLOCK"
-"""Names the file that holds how many seconds this process's clock is off."""
+"""Names the file with the seconds by which this process's clock is off."""
 
 _OFFSET = struct.Struct("d")
 
 
 def set_clock(file: Path, offset: float) -> None:
-    """Have the clock of the process with that file be off from now on."""
+    """Set the clock of the process with that file off from now on."""
     with file.open("r+b" if file.exists() else "w+b") as opened:
         opened.write(_OFFSET.pack(offset))
 
@@ -52,7 +52,7 @@ def _write_fast() -> None:
 def main() -> None:
     """Run the command line; never returns."""
     if file := os.environ.pop(CLOCK, ""):
-        _let_clock_jump(Path(file))  # before anything of ours takes `time.time` for its clock
+        _let_clock_jump(Path(file))  # before our own code takes `time.time` as its clock
     from bridge.__main__ import main as run
 
     _write_fast()

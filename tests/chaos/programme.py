@@ -1,4 +1,4 @@
-"""Which scenarios there are, and which of them go wrong in a run."""
+"""All scenarios, and the selection for a run."""
 
 from tests.chaos import aimed, people, scenarios, troubles
 from tests.chaos.scenario import Scenario
@@ -65,7 +65,8 @@ SHORT_RUN: dict[str, tuple[tuple[Scenario, ...], ...]] = {
         (UPGRADED, BACKEND_AWAY, BUILDS_FAIL),
     ),
 }
-"""What goes wrong in the short run: one group after the other, each all at the same time.
+"""Return the groups of the short run; the scenarios of a group run at the same time.
 
-The databases share what has little to do with them; the long run has all on both.
+Scenarios that hardly depend on the database are split between the two; the long run has all on
+both.
 """

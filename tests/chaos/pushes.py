@@ -1,4 +1,4 @@
-"""Pushes as hosts tell of them, and which of them an app waits for."""
+"""Pushes as hosts report them, and the apps that they may deploy."""
 
 import time
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from tests.chaos.recording_backend import GIT, push_payload
 
 SKIP = "[skip ci]"
 DECIDED = 15.0
-"""Seconds after a push until which it is surely decided, where nothing harms the bridge."""
+"""Seconds within which an unharmed bridge has surely decided a push."""
 
 FRESH = 6.0
-"""Seconds that the bridge's picture of an app may be old where it skips a push: five, and the
-time that the push takes to be decided."""
+"""The most seconds by which the bridge's reading of an app may be old if it skips a push: five, and
+the time of the decision."""
 
 OLD = 120.0
-"""Seconds that it may be old where it deploys one: the apps are all read once a minute."""
+"""The same if it deploys a push: all apps are read once a minute."""
 
 
 def message(*, skip: bool) -> str:
-    """What a commit says, where it shall be skipped or not."""
+    """Commit messages, with and without a skip directive."""
     return f"feat: change {SKIP}" if skip else "feat: change"
 
 
@@ -38,12 +38,12 @@ MONO = Origin()
 
 @dataclass
 class Push:
-    """What the sender knows of one delivery of a push.
+    """The sender's record of one delivery of a push.
 
     Attributes:
         branch: or the tag's name.
         apps: the folders with changed files.
-        unharmed: nothing kept the bridge from hearing of it, so it must have acknowledged it.
+        unharmed: nothing kept the bridge from receiving it, so it must have acknowledged it.
         kind: `push` or `tag`.
         skip: its message asks not to be deployed.
         at: when it was first sent, seconds since 1970.
@@ -65,7 +65,7 @@ class Push:
         return config.repository == self.origin.repository
 
     def deploys(self, config: Config) -> bool:
-        """Whether it is what an app waits for."""
+        """Return whether it can deploy an app."""
         if not self.concerns(config) or self.skip or config.trigger != self.kind:
             return False
         if self.kind == "tag":
@@ -74,12 +74,12 @@ class Push:
         return config.branch == self.branch and (not watched or not watched.isdisjoint(self.apps))
 
     def reaches(self, config: Config) -> bool:
-        """Whether it is of an app's branch, whatever it has changed there."""
+        """Return whether it is to an app's branch, whatever it changed."""
         same = config.branch == self.branch and config.trigger == self.kind == "push"
         return same and self.concerns(config) and not self.skip
 
     def payload(self, before: str) -> dict[str, Any]:
-        """What the host says of it."""
+        """Return the host's payload."""
         if self.origin.host == "gitlab":
             return self._of_gitlab(before)
         said = push_payload(before, self.after, self.apps, self.branch)

@@ -1,9 +1,9 @@
-"""A small Dokploy that keeps a ledger of every deployment it was asked for.
+"""A small Dokploy that keeps a ledger of every requested deployment.
 
-Speaks as much of Dokploy's API as the bridge needs and behaves as facts.md tells: no id in the
-answer, titles overwritten after the end, a queue that a restart forgets, the branch's head and
-not the pushed commit. It can be made to fail, to go away, to lose its database, to list late,
-and to be used by people as well. What it is made of is in `dokploy/`.
+Speaks as much of Dokploy's API as the bridge needs and behaves as in facts.md: no id in the answer,
+titles overwritten after the end, a queue that a restart forgets, the branch's head and not the
+pushed commit. It can fail, go away, lose its database, list late, and be used by people as well.
+Its parts are in `dokploy/`.
 """
 
 import asyncio
@@ -56,18 +56,18 @@ __all__ = [
 GIT = "https://github.com"
 
 RECORDS = 10
-"""How many of an app's deployments are kept."""
+"""The number of deployments to keep per app."""
 
 MISSING = "Application not found"
 
 WITNESS = "trpc/settings.health"
-"""What needs no key and asks the database."""
+"""The query that needs no key and reads the database."""
 
 HANGS = 0.25
-"""How many of the calls that come while the database is away wait until it is back."""
+"""The fraction of calls during a database outage that wait for its end."""
 
 LATE = 1.0
-"""Seconds after its return in which what hangs is carried out, whether its caller waits or not."""
+"""Seconds after its return within which hanging calls are carried out, even without callers."""
 
 
 @dataclass
@@ -75,14 +75,14 @@ class RecordingBackend(Builder):
     """Applications `app-0` … and everything that happens to them.
 
     Attributes:
-        git: where the repository of all apps is cloned from, without its name.
-        branches: what each app deploys from, where that is not `main`.
+        git: the clone address of all apps' repositories, without the name.
+        branches: the branch of each app that does not deploy from `main`.
         services: the applications by their ids.
-        ledger: what the bridge has asked for, in the order in which it was carried out.
-        faults: by procedure and app ("" where it names none), one for each request.
+        ledger: the bridge's requests, in the order in which they were carried out.
+        faults: by procedure and app ("" if it names none), one for each request.
         arrivals: every request: procedure, app, when.
-        askers: how many there were of each procedure with each API key.
-        down: held while it is away, since two can not take it away at the same time.
+        askers: the number of requests by procedure and API key.
+        down: held while it is away, so only one fault takes it away at a time.
         restarts: when it was restarted.
         troubles: when it, or its database, went away and came back.
     """
@@ -113,17 +113,17 @@ class RecordingBackend(Builder):
             self.has(name, config)
 
     def has(self, name: str, config: Config) -> None:
-        """There is one more application."""
+        """Add an application."""
         self.services[name] = Service(name, [(0.0, config)])
 
     # ── what a test does to it ────────────────────────────────────────────
 
     def fail(self, procedure: str, faults: Iterable[Fault], app: str = "") -> None:
-        """Have the next requests fail, one after the other."""
+        """Let the next requests fail, one after the other."""
         self.faults[procedure, app] += faults
 
     async def go_away(self) -> None:
-        """Refuse connections, and drop those that there are; once at a time."""
+        """Refuse connections, and drop the open ones; one caller at a time."""
         await self.down.acquire()
         assert self.site is not None
         assert self.runner is not None
@@ -135,7 +135,7 @@ class RecordingBackend(Builder):
                 connection.transport.abort()
 
     async def come_back(self) -> None:
-        """Listen, under the same address as ever."""
+        """Listen, under the same address as before."""
         assert self.runner is not None
         port = int(self.url.rpartition(":")[2]) if self.url else free_port()
         self.site = web.TCPSite(self.runner, "127.0.0.1", port)
@@ -146,7 +146,7 @@ class RecordingBackend(Builder):
             self.down.release()
 
     async def restart(self, seconds: float) -> None:
-        """Be down for a while, and know nothing more of the queue afterwards."""
+        """Go down for a while, and lose the queue."""
         began = time.time()
         await self.go_away()
         await self.forget()
@@ -155,7 +155,7 @@ class RecordingBackend(Builder):
         self.troubles.append((began, time.time()))
 
     async def lose_database(self, seconds: float) -> None:
-        """Have its database away for a while."""
+        """Lose the database for a while."""
         began = time.time()
         self.database.clear()
         await asyncio.sleep(seconds)
@@ -163,27 +163,27 @@ class RecordingBackend(Builder):
         self.troubles.append((began, time.time() + LATE))
 
     def was_away(self, since: float) -> bool:
-        """Whether it could not be asked at some moment from `since` on, within a quarter minute."""
+        """Return whether it was ever unreachable within a quarter minute after `since`."""
         return any(began < since + 20 and ended > since for began, ended in self.troubles)
 
     async def forget(self) -> None:
-        """What a restart does to jobs; see `Builder.forget`."""
+        """Treat jobs like a restart does; see `Builder.forget`."""
         self.restarts.append(time.time())
         await super().forget()
 
     def person_deploys(self, app: str) -> None:
-        """Somebody presses *Deploy* in the dashboard; title and description are Dokploy's own."""
+        """Press *Deploy* in the dashboard, as a person does; the title is Dokploy's own."""
         number = f"d{next(self.numbers)}"
         self.add(Job(number, app, "Manual deployment", "", time.time(), by=PERSON), "0" * 40)
 
     # ── what it does ──────────────────────────────────────────────────────
 
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Fail where a fault is due, else answer."""
+        """Fail if a fault is due, else answer."""
         if self.away:  # its connection was being made when the others were dropped
             return cut_off(request)
         procedure = request.path.removeprefix("/api/")
-        if procedure.startswith("trpc/") and procedure != WITNESS:  # it names each question
+        if procedure.startswith("trpc/") and procedure != WITNESS:  # it names each query
             procedure = "trpc"
         try:
             body = await request.json() if request.method == "POST" else {}
@@ -204,7 +204,7 @@ class RecordingBackend(Builder):
     async def _without_database(
         self, request: web.Request, handler: Handler, procedure: str
     ) -> web.StreamResponse:
-        """No key can be looked up: 401 at once or later, or nothing until it is back."""
+        """Answer without a database: 401 at once or later, or nothing until it is back."""
         if self.chance.random() < HANGS:
             await self.database.wait()
             await asyncio.sleep(self.chance.uniform(0, LATE))
@@ -284,7 +284,7 @@ class RecordingBackend(Builder):
         return web.json_response(self._told_of(id_))
 
     async def batch(self, request: web.Request) -> web.Response:
-        """Several `application.one` in one request, as tRPC batches them."""
+        """Answer several `application.one` in one request, as tRPC batches them."""
         asked = json.loads(request.query["input"])
         ids = [asked[str(at)]["json"]["applicationId"] for at in range(len(asked))]
         missing = {"message": MISSING, "data": {"code": "NOT_FOUND", "httpStatus": 404}}
@@ -311,7 +311,7 @@ class RecordingBackend(Builder):
         return web.json_response("v0.30.2")
 
     async def told(self, _request: web.Request) -> web.Response:
-        """The ledger, for those who ask from another process."""
+        """Return the ledger, for other processes."""
         return web.json_response([[a.app, a.commit, a.at, a.overlapped] for a in self.ledger])
 
     def _listed(self, request: web.Request, rows: list[dict[str, Any]]) -> web.Response:
@@ -319,7 +319,7 @@ class RecordingBackend(Builder):
         return web.Response(body=body, content_type="application/json")
 
     def _services(self) -> list[Service]:
-        """With the status and the time that their newest records give them."""
+        """Return them with the status and time of their newest records."""
         for app, service in self.services.items():
             started = [job for job in self.jobs[app] if job.status != "waiting"]
             if started:
@@ -333,9 +333,9 @@ _GIVEN: set[int] = set()
 
 
 def free_port() -> int:
-    """A port below the ephemeral range, so that no outgoing connection takes it meanwhile.
+    """Return a port below the ephemeral range, so no outgoing connection takes it meanwhile.
 
-    Given once: whoever it is for may begin to listen later.
+    Each port is given once, so its user may start to listen later.
     """
     for port in random.Random(os.getpid()).sample(range(20000, 32000), 1000):
         if port in _GIVEN:
@@ -350,7 +350,7 @@ def free_port() -> int:
 def push_payload(
     before: str, after: str, apps: set[str], branch: str = "main", git: str = GIT
 ) -> dict[str, Any]:
-    """What GitHub says of a push that changed files of some apps."""
+    """Return GitHub's payload for a push that changed files of some apps."""
     commit = {
         "id": after,
         "message": "feat: change",
@@ -383,7 +383,7 @@ async def recording_backend(
     port: int = 0,
     branches: dict[str, str] | None = None,
 ) -> AsyncIterator[RecordingBackend]:
-    """A running one, on loopback."""
+    """Run one on loopback."""
     url = f"http://127.0.0.1:{port}" if port else ""
     backend = RecordingBackend(
         build_seconds, apps=apps, listing_delay=listing_delay, url=url, branches=branches or {}

@@ -1,4 +1,4 @@
-"""One thing that goes wrong, and where it can."""
+"""One fault, and where it can occur."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from tests.chaos.stage import Stage
 
 @dataclass(frozen=True)
 class Scenario:
-    """One thing that goes wrong.
+    """One fault.
 
     Attributes:
         on: the database that it needs; "" for any.
         needs_disk: whether it needs a small disk.
-        may_die: whether processes may end by themselves meanwhile; they are started again.
-        unclear: the backend may leave one ask of an app without an answer; after two of these
-            its end is unknown, by design, so at most one of such scenarios runs at a time.
+        may_die: whether processes may exit by themselves meanwhile; they are restarted.
+        unclear: the backend may leave one request for an app unanswered; after two of these the
+            outcome is unknown, by design, so at most one such scenario runs at a time.
         elsewhere: nothing happens to the bridge or its stores, so every webhook is acknowledged.
     """
 
@@ -31,7 +31,7 @@ class Scenario:
         return self.run.__name__.replace("_", " ")
 
     def fits(self, stage: Stage) -> bool:
-        """Whether it can happen here."""
+        """Return whether it can occur here."""
         if self.needs_disk and stage.disk is None:
             return False
         return self.on in ("", stage.fleet.kind)

@@ -1,8 +1,8 @@
-"""What can go wrong with processes, with what is kept, and where it is shown, under load.
+"""Faults of processes, stores and publishing, under load.
 
-They may go wrong at the same time. A scenario returns once its fault is over. What must be so
-afterwards is `ledgers.judge`'s. What goes wrong with the backend is in `troubles.py`, what people
-do meanwhile in `people.py`; which of them are run is in `programme.py`.
+They may occur at the same time. A scenario returns once its fault is over. `ledgers.judge` checks
+the result. `troubles.py` has the backend's faults, `people.py` people's actions, and `programme.py`
+selects the scenarios of a run.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ HOUR = 3600.0
 
 
 async def killed_at_any_moment(stage: Stage) -> None:
-    """Every second time at the worst one: when it has just said that it has kept something."""
+    """Every second time at the worst moment: just after an acknowledgement."""
     for number in range(stage.pace.kills):
         await stage.later(1.5)
         drawn = stage.fleet.some(stage.chance)
@@ -29,7 +29,7 @@ async def killed_at_any_moment(stage: Stage) -> None:
 
 
 async def all_killed_at_once(stage: Stage) -> None:
-    await stage.later(3.0)  # not before the backend is asked for something
+    await stage.later(3.0)  # not before the backend is requested to do something
     for process in stage.fleet.processes:
         await process.kill()
     await asyncio.sleep(0.5)
@@ -38,7 +38,7 @@ async def all_killed_at_once(stage: Stage) -> None:
 
 
 async def stopped_for_a_while(stage: Stage) -> None:
-    """SIGSTOP: alive for the system, and doing nothing; others may think that it is gone."""
+    """SIGSTOP: alive for the system but idle; others may think that it is gone."""
     await stage.later(1.0)
     process = stage.fleet.some(stage.chance, "worker")
     process.freeze()
@@ -48,7 +48,7 @@ async def stopped_for_a_while(stage: Stage) -> None:
 
 
 async def told_to_leave_while_busy(stage: Stage) -> None:
-    """A rolling upgrade: old and new overlap where they can, with flows in flight."""
+    """A rolling upgrade: old and new overlap if they can, with open flows."""
     processes = list(stage.fleet.processes)
     for process in processes[:: max(1, len(processes) // stage.pace.replaced)]:
         await stage.later(0.5)
@@ -58,7 +58,7 @@ async def told_to_leave_while_busy(stage: Stage) -> None:
 
 
 async def clocks_jump(stage: Stage) -> None:
-    """Each clock by itself, an hour or less to either side, and in the end all are right."""
+    """Set each clock off by up to an hour to either side; in the end all are right."""
     stage.clocks_jumped = True
     for offset in (HOUR, -HOUR, 90.0):
         for process in stage.fleet.processes:
@@ -93,7 +93,7 @@ async def database_away(stage: Stage) -> None:
 
 
 async def database_silent(stage: Stage) -> None:
-    """It is there, but nothing gets to it, nor back."""
+    """It is up, but nothing reaches it or comes back."""
     assert stage.line is not None
     await stage.later(1.0)
     stage.line.fall_silent()
@@ -120,9 +120,9 @@ async def disk_full(stage: Stage) -> None:
 
 
 async def host_fails(stage: Stage) -> None:
-    """It is busy, broken, silent, or does what it is asked for and does not say so.
+    """It is busy, broken, silent, or carries out requests without an answer.
 
-    The last also of what it makes next, whenever that is: while pushes come, little is made.
+    The last also applies to its next creation, whenever that is: under load few are created.
     """
     limited = Spoil(status=403, headers={"Retry-After": "1"})
     for spoil in (limited, Spoil(status=500), Spoil(lose=True), Spoil(hang=True)):
@@ -132,14 +132,14 @@ async def host_fails(stage: Stage) -> None:
     await asyncio.sleep(stage.pace.outage / 2)
     stage.github.mend()
     stage.open_pulls()
-    for path in (r"/comments$", r"/deployments$"):  # what is to be looked for, not made again
+    for path in (r"/comments$", r"/deployments$"):  # to be searched for, not created again
         stage.github.spoil(Spoil(lose=True), method="POST", path=path, times=2)
 
 
 async def slack_fails(stage: Stage) -> None:
-    """It is away, or busy, or does what it is asked for and does not say so.
+    """It is away, or busy, or carries out requests without an answer.
 
-    The last also of what is posted next, as in `host_fails`.
+    The last also applies to the next message, as in `host_fails`.
     """
     for method in ("chat.postMessage", "chat.update"):
         for _ in range(3):

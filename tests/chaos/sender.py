@@ -1,4 +1,4 @@
-"""The Git host's side: pushes one after the other, and notes what the bridge has acknowledged."""
+"""The Git host's side: push one after the other, and record the bridge's acknowledgements."""
 
 import asyncio
 import random
@@ -19,15 +19,15 @@ PATIENCE = 10.0
 
 @dataclass
 class Habits:
-    """How often each happens, from 0 to 1.
+    """The frequency of each variation, from 0 to 1.
 
     Attributes:
-        again: a delivery is sent once more under its id, as by a person at the host.
-        twice: a push is sent by two webhooks, as where an organisation has one, too.
+        again: a delivery is resent under its id, as by a person at the host.
+        twice: a push is sent by two webhooks, as if the organisation had one too.
         late: a push comes after the next one, whose second webhook comes after both.
-        skipped: a push says that it shall not be deployed.
+        skipped: a push has a skip directive.
         nowhere: a push changes no app's files.
-        tagged: a tag is pushed as well.
+        tagged: a tag is also pushed.
     """
 
     again: float = 0.08
@@ -44,10 +44,10 @@ class Sender:
 
     Attributes:
         apps: the folders that it changes.
-        urls: where it may send to now, as a load balancer has it.
-        awaited: get the url of the process that acknowledges next.
-        refused: how often "503, come again" was the answer.
-        odd: answers that are neither that nor an acknowledgement.
+        urls: the present targets, as in a load balancer.
+        awaited: receive the url of the next acknowledging process.
+        refused: the number of 503 answers with Retry-After.
+        odd: answers that are neither refusals nor acknowledgements.
     """
 
     branch: str
@@ -70,18 +70,18 @@ class Sender:
         return sum(push.acknowledged for push in self.sent)
 
     def start(self, *, unharmed: bool) -> None:
-        """Push as long as it may; `unharmed`: all of that must be acknowledged."""
+        """Push until stopped; `unharmed`: every push must be acknowledged."""
         self.stopping.clear()
         self.task = asyncio.create_task(self._run(unharmed))
 
     async def stop(self) -> None:
-        """Finish what is being sent."""
+        """Finish the current push."""
         self.stopping.set()
         assert self.task is not None
         await self.task
 
     async def once(self, *, branch: str = "", apps: Sequence[str] = (), tag: str = "") -> Push:
-        """Push once, to a bridge that nothing harms; what is not given is drawn, or none."""
+        """Push once, to an unharmed bridge; missing arguments are random, or none."""
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as web:
             push, before = self._made(True, branch=branch, apps=apps)
             await self._deliver(web, push, before)
@@ -92,7 +92,7 @@ class Sender:
             return push
 
     async def _run(self, unharmed: bool) -> None:
-        """Many at first, then fewer, since what is sent must all be shown in the end."""
+        """Return the next pause: short at first, then longer, since every push must be shown."""
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as web:
             before = self.acknowledged
             while not self.stopping.is_set():
@@ -121,7 +121,7 @@ class Sender:
     def _made(
         self, unharmed: bool, *, branch: str = "", apps: Sequence[str] = ()
     ) -> tuple[Push, str]:
-        """A new commit of the branch, and the one before."""
+        """Return a new commit of the branch, and the previous one."""
         branch = branch or self.branch
         some = self.chance.sample(self.apps, self.chance.choice((1, min(2, len(self.apps)))))
         folders = set(apps or some)

@@ -1,4 +1,4 @@
-"""Compares what the Git host and Slack show with what the bridge's journal says."""
+"""Compare what the Git host and Slack show with the bridge's journal."""
 
 import re
 from collections import defaultdict
@@ -30,11 +30,11 @@ CARD = {
     State.FAILED: "failed",
     State.CANCELLED: "was cancelled",
 }
-"""What each place shows of the ends that there may be here, in the words that people read."""
+"""The text for each possible outcome, by place."""
 
 
 def judge_comments(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:
-    """One comment for each pull request with kept pushes, and in it how each app stands."""
+    """Check that each pull request with kept pushes has one comment with each app's state."""
     kept = {one.id for one in record.deliveries}
     for pull in stage.repository.pulls.values():
         of_it = {p.id for p in pushes if p.kind == "push" and p.after in pull.commits}
@@ -67,7 +67,7 @@ def _row(comment: str, app: str) -> str:
 
 
 def judge_commits(verdict: Verdict, stage: Stage, record: Record) -> None:
-    """Statuses under commits, and an object at the host for each deployment that was asked for."""
+    """Check the statuses of commits, and the host's object for each requested deployment."""
     at_github = {MONO.repository, SITE.repository}
     hosts = [one for one in stage.repositories.values() if one.name in at_github]
     statuses = {(o["sha"], o["context"]): o["state"] for host in hosts for o in host.statuses}
@@ -88,7 +88,7 @@ def judge_commits(verdict: Verdict, stage: Stage, record: Record) -> None:
 
 
 def judge_cards(verdict: Verdict, stage: Stage, record: Record) -> None:
-    """One card for each deployment, showing how it ended; every line of its thread once."""
+    """Check that each deployment has one card with its outcome, and a thread without repeats."""
     cards, lines = _messages(stage)
     verdict.counts.cards = sum(map(len, cards.values()))
     for one in record.deployments:
@@ -102,7 +102,7 @@ def judge_cards(verdict: Verdict, stage: Stage, record: Record) -> None:
 
 
 def _messages(stage: Stage) -> tuple[Mapping[str, list[str]], Mapping[str, list[int]]]:
-    """The texts of cards, and up to which change each line of their threads tells."""
+    """Return the texts of cards, and the last change that each line of their threads reports."""
     cards, lines = defaultdict(list), defaultdict(list)
     for channel in stage.slack.channels.values():
         for message in channel.messages:

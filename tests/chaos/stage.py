@@ -28,8 +28,8 @@ from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository
 from tests.fakes.slack.methods import BOT_TOKEN
 from tests.fakes.slack.server import FakeSlack, running_slack
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, TOKEN
+from tests.worlds.embedded import until
 from tests.worlds.postgres import Server
 
 APPS = 6
@@ -46,20 +46,20 @@ OTHERS = {
     "shop-0": Config(SHOP.repository, watch_paths=("shop-0/**",), host="gitlab", project=SHOP.id),
     "shop-1": Config(SHOP.repository, watch_paths=("shop-1/**",), host="gitlab", project=SHOP.id),
 }
-"""Applications besides `app-0` …: one that waits for tags, one that people configure anew while
+"""Applications besides `app-0` …: one that deploys on tags, one that people reconfigure while
 pushes come, and those of another repository at GitHub and of one at GitLab."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long things last; seconds.
+    """Durations in seconds.
 
     Attributes:
         outage: a service is away, or fails.
         stop: a process is stopped (SIGSTOP).
         database: Postgres is away.
-        quiet: how long all may take to come to its end after a scenario.
-        kills: in a scenario that kills.
+        quiet: how long everything may take to end after a scenario.
+        kills: the number in a scenario that kills.
         replaced: processes in a rolling upgrade.
     """
 
@@ -77,12 +77,12 @@ LONG = Pace(outage=20.0, stop=20.0, database=30.0, quiet=240.0, kills=8, replace
 
 @dataclass
 class Cancel:
-    """A person's wish, by command line, that an app's deployments stop.
+    """A person's request on the command line to cancel an app's deployments.
 
     Attributes:
-        id: of the delivery that brings it.
+        id: its delivery's.
         kept: when the inbox had it; seconds since 1970.
-        decided: when the harness has seen that it was taken up; None: not yet.
+        decided: when the harness saw that it was decided; None: not yet.
     """
 
     app: str
@@ -93,7 +93,7 @@ class Cancel:
 
 @dataclass
 class Stage:
-    """What a scenario can lay hands on."""
+    """Everything that a scenario can use."""
 
     fleet: Fleet
     backend: RecordingBackend
@@ -109,9 +109,9 @@ class Stage:
     cancels: list[Cancel] = field(default_factory=list)
     clocks_jumped: bool = False
     aimed: int = 0
-    """Kills that have hit the very instant they were aimed at."""
+    """Kills that hit exactly their instant."""
     left: list[float] = field(default_factory=list)
-    """How many seconds processes took to leave after SIGTERM."""
+    """Seconds that processes took to exit after SIGTERM."""
 
     @property
     def apps(self) -> list[str]:
@@ -119,11 +119,11 @@ class Stage:
 
     @property
     def repository(self) -> FakeRepository:
-        """The one of most apps."""
+        """The one with the most apps."""
         return self.repositories[MONO.repository]
 
     async def just_answered(self) -> Kept:
-        """The process that has acknowledged a webhook right now: it must have kept it."""
+        """Return the process that has just acknowledged a webhook, which it must have kept."""
         answered = asyncio.get_running_loop().create_future()
         for sender in self.senders:
             sender.awaited.append(answered)
@@ -131,11 +131,11 @@ class Stage:
         return next(process for process in self.fleet.processes if process.url == url)
 
     async def later(self, most: float) -> None:
-        """Wait for a moment that is drawn."""
+        """Wait for a random time."""
         await asyncio.sleep(self.chance.uniform(most / 3, most))
 
     async def cancel(self, app: str) -> None:
-        """Wish by command line that an app's deployments stop; returns once that is taken up."""
+        """Cancel an app's deployments on the command line; return once that is decided."""
         id_ = f"cli-{uuid.uuid4().hex}"
         body = write_command(Asked(Action.CANCEL, app, "cli: ada"))
         async with open_stores(self.fleet.settings) as stores:
@@ -151,13 +151,13 @@ class Stage:
         cancel.decided = time.time()
 
     def open_pulls(self) -> None:
-        """Each branch has one more pull request, so that its next push has one more comment."""
+        """Open one more pull request for each branch, so its next push has one more comment."""
         for branch in BRANCHES:
             self.repository.open_pull(branch, base="release")
 
     @asynccontextmanager
     async def load(self, *, unharmed: bool) -> AsyncIterator[None]:
-        """Pushes come, and the last of them are answered in the end.
+        """Send pushes; the last ones are answered in the end.
 
         Args:
             unharmed: nothing happens to the bridge itself, so it must acknowledge all.
@@ -170,7 +170,7 @@ class Stage:
             await asyncio.gather(*(sender.stop() for sender in self.senders))
 
     async def heal(self) -> None:
-        """Nothing more goes wrong by plan, but for answers that get lost; the bridge hears all."""
+        """End all planned faults except lost answers; the bridge receives everything."""
         self.backend.faults.clear()
         for process in self.fleet.processes:
             await process.ready()
@@ -191,15 +191,15 @@ async def stage(
     others: Mapping[str, str] = MappingProxyType({}),
     release: Path = ROOT,
 ) -> AsyncIterator[Stage]:
-    """All of it, running.
+    """Run everything.
 
     Args:
-        database: on Postgres, the server; the bridge reaches it by a line that can fall silent.
+        database: on Postgres, the server; the bridge reaches it through a line that can go silent.
         disk: where the database's files are; None: SQLite's in the folder, Postgres's where all
             others of that server are.
-        fault: is planted in all processes of the bridge (`planted.py`).
+        fault: the bug to plant in all processes of the bridge (`planted.py`).
         others: further settings of the bridge.
-        release: the tree whose code runs.
+        release: the source tree to run.
     """
     branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
     async with AsyncExitStack() as stack:
@@ -229,9 +229,9 @@ async def stage(
 
 
 def _repositories(github: FakeGithub) -> dict[str, FakeRepository]:
-    """Each branch of the first has a pull request, so that its pushes have a comment.
+    """Each branch of the first repository has a pull request, so its pushes have a comment.
 
-    GitLab shows nothing: what is at the host is judged at GitHub.
+    GitLab shows nothing: only GitHub's feedback is judged.
     """
     made = {one.repository: github.repository(one.repository, id=one.id) for one in (MONO, SITE)}
     made[SHOP.repository] = FakeRepository(SHOP.repository, SHOP.id, itertools.count(1))
@@ -246,7 +246,7 @@ def _repositories(github: FakeGithub) -> dict[str, FakeRepository]:
 def _like_a_real_one(
     backend: RecordingBackend, repositories: dict[str, FakeRepository], chance: random.Random
 ) -> None:
-    """Two builds at a time, of the branches' heads, whose commits are told a little late."""
+    """Run two builds at a time, of the branches' heads, and report their commits a little late."""
 
     def head(app: str) -> tuple[str, str]:
         config = backend.services[app].now
@@ -266,7 +266,7 @@ def _senders(
     repositories: dict[str, FakeRepository],
     chance: random.Random,
 ) -> list[Sender]:
-    """One for each branch that is pushed to; the last two push seldom."""
+    """Create one for each branch that is pushed to; the last two push seldom."""
 
     def sender(branch: str, apps: list[str], origin: Origin, pause: tuple[float, float]) -> Sender:
         repository = repositories[origin.repository]

@@ -1,27 +1,27 @@
-"""Everything goes wrong under load, in real processes; in the end all ledgers agree.
+"""Faults of every kind under load, in real processes; in the end all ledgers agree.
 
 Around the bridge stand senders with a ledger of what was acknowledged (`sender.py`), a small
 Dokploy that knows what really became of each job (`dokploy/`), a Git host and a Slack that
-remember what they were told to show. The bridge runs as it does in production: one process on
+remember what they show. The bridge runs as it does in production: one process on
 SQLite; three workers and two webs on Postgres; each started again when it dies (`fleet.py`).
-What goes wrong is in `scenarios.py`, `troubles.py` (the backend), `people.py` and `aimed.py`, and
-when in `programme.py`; after each group of scenarios the load ends, everything must come to its
-end, and the ledgers are compared (`ledgers.py`):
+The faults are in `scenarios.py`, `troubles.py` (the backend), `people.py` and `aimed.py`, their
+groups in `programme.py`. After each group the load ends, everything must end, and the ledgers are
+compared (`ledgers.py`):
 
-- every acknowledged delivery is kept and decided, once, for the apps that it has changed and no
-  other; and all are acknowledged while what goes wrong is elsewhere, and once it is over;
-- no push deploys an app twice: the backend is asked again only for what it has lost, and never
-  for what somebody has cancelled;
-- each end that is claimed is what the backend did, with its own record, commit and reason;
+- every acknowledged delivery is kept and decided once, for the apps that it changed and no other;
+  and all are acknowledged while faults are elsewhere, and once they are over;
+- no push deploys an app twice: the bridge repeats a request only for a lost job, and never for one
+  that somebody cancelled;
+- each claimed outcome is what the backend did, with its own record, commit and reason;
 - a push is skipped only on an app as it was less than five seconds ago;
-- deployments of an app never overlap, are asked for in the pushes' order, and the newest push
-  is live, unless its end says otherwise;
-- each pull request has one comment, each commit its statuses, each deployment that was asked
-  for one object at the host, and each deployment one card: all as the journal says;
-- the databases can be read, and are sound.
+- deployments of an app never overlap, are requested in the pushes' order, and the newest push is
+  live, unless its outcome says otherwise;
+- each pull request has one comment, each commit its statuses, each requested deployment one object
+  at the host, and each deployment one card: all as in the journal;
+- the databases are readable and sound.
 
-`CHAOS_ROUNDS=n` (`make chaos`) makes it the long run: outages as long as in life, every scenario
-alone and `n` times more with others at the same time. `CHAOS_SEED` repeats a run's draws, and
+`CHAOS_ROUNDS=n` (`make chaos`) makes it the long run: realistic outages, every scenario
+alone and `n` more times together with others. `CHAOS_SEED` repeats a run's draws, and
 `CHAOS_FROM` begins with the first group that has a scenario with this in its name.
 """
 
@@ -43,7 +43,7 @@ from tests.worlds.postgres import own_server
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "0"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(10**9)
 ONLY = os.environ.get("CHAOS_ONLY", "")
-"""Only groups with a scenario whose name has this in it."""
+"""Run only groups with a scenario whose name contains this."""
 FROM = os.environ.get("CHAOS_FROM", "")
 
 
@@ -72,7 +72,7 @@ async def test_on_postgres_nothing_is_lost_and_nothing_repeated(
 
 
 async def play(on: Stage, lines: list[str]) -> None:
-    """Group after group; what is wrong after one is said with its name."""
+    """Run group after group; report faults with the group's name."""
     for group in planned(on):
         names = " + ".join(one.name for one in group)
         died = len(on.fleet.deaths)
@@ -98,7 +98,7 @@ async def play(on: Stage, lines: list[str]) -> None:
 
 
 def planned(on: Stage) -> list[Group]:
-    """What goes wrong, group by group."""
+    """Return the scenarios, group by group."""
     if not ROUNDS:
         groups: list[Group] = [*SHORT_RUN[on.fleet.kind]]
     else:
@@ -113,7 +113,7 @@ def _named(group: Group, words: str) -> bool:
 
 
 def drawn(on: Stage) -> Group:
-    """Some that go wrong at the same time: one with processes or stores, two others elsewhere."""
+    """Return scenarios for the same time: one of processes or stores, two of other parts."""
     harm = on.chance.choice([one for one in (*PROCESSES, *STORES) if one.fits(on)])
     first = on.chance.choice((*SERVICES, *PEOPLE))
     fitting = [

@@ -1,4 +1,4 @@
-"""Killed right after its comment was posted, before it could remember that: still one comment."""
+"""Kill the bridge after it posts a comment, before it can record that: still one comment."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,12 +12,12 @@ from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakePull
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import hook_headers
+from tests.worlds.embedded import until
 
 
 class DeadlyGithub(FakeGithub):
-    """Does what it is asked, and before it answers, something else happens."""
+    """Carries out a request, and triggers an event before it answers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ async def test_killed_between_posting_and_remembering_there_is_one_comment(
     async def kill() -> None:
         assert process.running is not None
         process.running.kill()
-        killed.set()  # here, since the fake ends what nobody listens to any more
+        killed.set()  # here, since the fake ends requests whose caller is gone
 
     github.then.append(kill)
     await process.started()

@@ -1,4 +1,4 @@
-"""Killed between a command and its answer, or a card and its memory: done once, shown once."""
+"""Kill the bridge between a command and its answer, or a card and its record: all happens once."""
 
 import asyncio
 import os
@@ -13,14 +13,14 @@ from tests.chaos.cluster import Process
 from tests.chaos.recording_backend import RecordingBackend, recording_backend
 from tests.fakes.slack.hands import Hands, words_of
 from tests.fakes.slack.server import FakeSlack, running_slack
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 from tests.worlds.slack import slack_settings
 
 APPS = 4
 
 
 class DeadlySlack(FakeSlack):
-    """Does what it is asked, and then the bridge dies before it hears of it."""
+    """Carries out a request, and kills the bridge before it answers."""
 
     victim: Process | None = None
 
@@ -64,7 +64,7 @@ async def process(
 
 
 async def hands_of(process: Process, slack: FakeSlack, web: httpx.AsyncClient) -> Hands:
-    """Hands, once the bridge knows the workspace and the apps."""
+    """Return people's hands, once the bridge knows the workspace and the apps."""
     hands = Hands(slack, web)
 
     async def apps() -> str:

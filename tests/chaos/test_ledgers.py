@@ -1,4 +1,4 @@
-"""What the ledgers say of made-up runs: nothing of a clean one, and of each harm its own lines."""
+"""The ledgers on made-up runs: a clean one passes, and each harm turns its own lines red."""
 
 import random
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class Run:
         return self.stage.slack.channels["C0"].messages
 
     def red(self) -> set[str]:
-        """The lines that are not clean."""
+        """Return the lines that are not clean."""
         verdict = judge(self.stage, self.record)
         found = {line.partition(": ")[0].replace(" ", "_") for line in verdict.wrong}
         assert found == {name for name in found if getattr(verdict.counts, name)}
@@ -120,7 +120,7 @@ def deployed(seq: int, commit: str, app: str) -> Deployment:
 
 
 def add_deployment(run: Run, one: Deployment) -> None:
-    """With all that there is of it elsewhere."""
+    """Add the deployment's records elsewhere."""
     assert one.commit is not None
     run.record.deployments.append(one)
     run.record.history[one.id] = [Change(0.0, State.WAITING, ""), Change(1.0, State.DONE, "")]
@@ -140,7 +140,7 @@ def add_deployment(run: Run, one: Deployment) -> None:
 
 
 def asked(app: str, commit: str, seq: int, after: Fate | None = None) -> Asked:
-    """What the backend has been asked for, and has done."""
+    """Return the backend's requested and completed work."""
     job = Job(f"d-{seq}-{app}", app, "", "", 2.0, status="done", commit=commit)
     job.ends(Fate.DONE, 3.0)
     delivery = f"delivery-{seq}"
@@ -166,7 +166,7 @@ def decide(run: Run, app: int, reason: Reason) -> None:
 
 
 def becomes(run: Run, fate: Fate, state: State | None = None, **facts: Any) -> None:
-    """The first deployment came to another end at the backend, and perhaps in the journal."""
+    """Give the first deployment another outcome at the backend, and perhaps in the journal."""
     run.ledger[0].job.fate, run.ledger[0].job.reason = fate, "no such file"
     if state is not None:
         change(run, 0, state=state, **facts)
@@ -176,26 +176,26 @@ def becomes(run: Run, fate: Fate, state: State | None = None, **facts: Any) -> N
 
 
 def cancel(run: Run, at: float) -> None:
-    """Somebody cancels what the first app has going on."""
+    """Cancel the first app's open deployments."""
     id_ = "cli-1"
     run.stage.cancels.append(Cancel("app-0", id_, at, at))
     run.record.deliveries.append(Delivery(9, "cli", id_, "", {}, at, DeliveryState.DECIDED))
 
 
 def emptied(run: Run) -> None:
-    """What somebody has taken out of the queue is asked for again."""
+    """Request a job again that somebody removed from the queue."""
     run.ledger[2].job.created = 1.0
     run.ledger.append(asked("app-2", SECOND, 2, after=Fate.DROPPED))
 
 
 def configure(run: Run) -> None:
-    """The first app waits for another branch, and long since."""
+    """Let the first app deploy from another branch, for a long time."""
     service = run.stage.backend.services["app-1"]
     service.configs = [(0.0, service.now), (0.5, replace(service.now, watch_paths=("app-0/**",)))]
 
 
 def deploy_by_hand(run: Run, ended: float) -> str:
-    """A person deploys the first app; returns the record's id."""
+    """Deploy the first app as a person; return the record's id."""
     job = Job("theirs", "app-0", "", "", 1.0, "done", by=PERSON, commit=SECOND)
     job.ends(Fate.DONE, ended)
     run.stage.backend.every.append(job)
@@ -353,7 +353,7 @@ def test_a_clean_run_is_clean(run: Run) -> None:
 
 
 def test_a_push_deploys_in_the_place_of_either_of_its_webhooks(run: Run) -> None:
-    """The second may be decided first, by another process."""
+    """The second push may be decided first, by another process."""
     add_push(run, 3, FIRST, PUSHES[FIRST])
     run.ledger.reverse()
 

@@ -1,4 +1,4 @@
-"""Every planted bug still finds what it takes away, so no proof can fail for another cause."""
+"""Every planted bug still finds its target, so no proof can fail for another cause."""
 
 from typing import Any
 

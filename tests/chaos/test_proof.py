@@ -1,9 +1,8 @@
-"""The ledgers have teeth: each bug that is planted turns the very line red that is about it.
+"""The ledgers detect bugs: each planted bug turns its own line red.
 
-Real processes as in `test_chaos.py`, with little load and one thing that goes wrong; the bugs are
-in `planted.py`. Without one, the same must leave every line clean, so it is the bug that is seen.
-
-Runs with `CHAOS_PROOF=1`, as `make chaos` does, and not else: it proves the tests, not the bridge.
+Real processes as in `test_chaos.py`, with little load and one fault; the bugs are in `planted.py`.
+Without a bug, the same run must leave every line clean, which shows that the bug is the cause. Runs
+only with `CHAOS_PROOF=1`, as in `make chaos`: it proves the tests, not the bridge.
 """
 
 import asyncio
@@ -61,17 +60,17 @@ SQLITE, BOTH, POSTGRES = ("sqlite",), ("sqlite", "postgres"), ("postgres",)
 
 
 TRIES = 3
-"""Runs in which a bug must show once: some need a push at just the wrong moment."""
+"""The number of runs in which a bug must show once: some need a push at the wrong moment."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """A bug, what happens to it, and how the line begins that it turns red: a pattern.
+    """A bug, its scenario, and a pattern for the start of the line that it turns red.
 
     Attributes:
         build: seconds of a build.
-        outage: seconds of pushes, and of what goes wrong with services meanwhile.
-        quiet: seconds that all may take to come to its end.
+        outage: seconds of pushes, and of faults of services.
+        quiet: seconds within which everything must end.
         pause: seconds between two pushes to a branch, at least and at most.
     """
 
@@ -181,7 +180,7 @@ def test_every_planted_bug_is_proved_and_finds_its_place() -> None:
 
 
 async def wrong_with(on: Stage, group: Group) -> list[str]:
-    """The red lines, or what never ends."""
+    """Return the red lines, or what never ends."""
     try:
         return (await played(on, group)).verdict.wrong
     except AssertionError as never:
@@ -190,7 +189,7 @@ async def wrong_with(on: Stage, group: Group) -> list[str]:
 
 @asynccontextmanager
 async def few(kind: str, folder: Path, bug: str = "") -> AsyncIterator[Stage]:
-    """A stage with two apps to a branch and pushes close together, many of them sent again."""
+    """Return a stage with two apps per branch and pushes close together, many of them resent."""
     server = the_server() if kind == "postgres" else None
     chance = random.Random()
     async with stage(kind, folder, chance, LIGHT, database=server, fault=bug) as on:

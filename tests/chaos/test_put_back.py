@@ -1,8 +1,8 @@
-"""An older copy of the data is put back: by a restore, or by a failover to a replica that lags.
+"""Put an older copy of the data back: by a restore, or by a failover to a lagging replica.
 
-What the bridge was told since then is forgotten, and some of it was asked for already. So much
-may happen twice; but all comes to its end, no claim is wrong, no token is used for two, and what
-was pushed since the copy is found again at the host, so that the newest commit is live.
+The bridge forgets its input since then, although some of it was already requested. So deployments
+may happen twice; but everything ends, no claim is wrong, no token is used twice, and pushes since
+the copy are found again at the host, so the newest commit is live.
 """
 
 import asyncio
@@ -21,23 +21,23 @@ from tests.chaos.copies import Copy, Forgotten, failed_over, restored, taken
 from tests.chaos.ledgers import all_quiet, judge_put_back
 from tests.chaos.pushes import MONO
 from tests.chaos.stage import SHORT, SITE, Stage, stage
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 from tests.worlds.postgres import own_server
 
 when_long = pytest.mark.skipif(
     "CHAOS_ROUNDS" not in os.environ, reason="takes minutes: CHAOS_ROUNDS, or make chaos"
 )
 SOON = {"BRIDGE_CATCHUP_EVERY": "2", "BRIDGE_CATCHUP_GRACE": "1"}
-"""How often what no webhook told is looked for at the host."""
+"""Seconds between searches for missed pushes at the host."""
 
 FOUND = 30.0
-"""Seconds in which that must be found."""
+"""Seconds within which they must be found."""
 
 pytestmark = [pytest.mark.slow, when_long]
 
 
 async def played(on: Stage, put_back: Callable[[Stage, Copy], Awaitable[Forgotten]]) -> list[str]:
-    """Pushes, a copy, more pushes, and the copy put back; what is wrong then."""
+    """Push, copy, push again, put the copy back; return the faults."""
     on.backend.build_seconds = 0.4
     await looked(on)
     async with on.load(unharmed=False):
@@ -53,7 +53,7 @@ async def played(on: Stage, put_back: Callable[[Stage, Copy], Awaitable[Forgotte
 
 
 async def looked(on: Stage) -> None:
-    """Wait until the bridge has seen where all refs stand: the first look finds no push."""
+    """Wait until the bridge has recorded all refs: the first look finds no push."""
     refs = (f"tags github {MONO.id}", f"head github {SITE.id} refs/heads/main")
     async with open_stores(on.fleet.settings) as stores:
         for ref in refs:
@@ -61,7 +61,7 @@ async def looked(on: Stage) -> None:
 
 
 async def found_again(on: Stage, gone: Forgotten) -> list[str]:
-    """Wait until what was pushed since the copy is live; return what is not in time."""
+    """Wait until pushes since the copy are live; return those that are not in time."""
     deadline = time.monotonic() + FOUND
     while True:
         wrong = judge_put_back(on, await all_quiet(on), gone).wrong

@@ -1,9 +1,9 @@
-"""The release changes under load: up from an older one, and back below what has written the data.
+"""Change the release under load: up from an older one, and back below the data's writer.
 
-A release that started on newer data would say that it is ready, and lose or refuse what it is
-told; so it refuses to start, and harms none. The older release is the newest commit with other
-tables than today's, out of this project's history. What a *later* one has written is made up:
-its mark is put on the data of this one.
+A release that started on newer data would report ready, and lose or refuse its input; so it refuses
+to start, and harms none. The older release is the newest commit with other tables than today's,
+from this project's history. A *later* release's data is simulated: its mark is put on this one's
+data.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from tests.chaos.stage import SHORT, Stage, stage
 from tests.worlds.postgres import own_server
 
 REFUSES_WITHIN = 60.0
-"""Seconds, on a busy machine."""
+"""Seconds, even on a busy machine."""
 
 Mark = Callable[[Stage, bool], None]
-"""Puts the mark of a newer release on the data, or takes it off again."""
+"""Puts the mark of a newer release on the data, or removes it again."""
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,7 @@ async def test_on_postgres_each_process_refuses_to_start_and_all_goes_on_later(
 
 
 async def rolled_back(on: Stage, mark: Mark) -> None:
-    """With pushes before, meanwhile and after; nothing that was acknowledged is lost."""
+    """Push before, during and after; nothing that was acknowledged is lost."""
     async with on.load(unharmed=False):
         await asyncio.sleep(1.0)
         async with on.fleet.down():
@@ -86,7 +86,7 @@ async def rolled_back(on: Stage, mark: Mark) -> None:
 
 
 async def refuses(process: Kept) -> None:
-    """It ends by itself and says why, instead of being ready."""
+    """It exits by itself and says why, instead of becoming ready."""
     before = process.log.stat().st_size
     await process.run()
     assert process.running is not None
@@ -102,7 +102,7 @@ async def refuses(process: Kept) -> None:
 
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tree of the newest release with other tables."""
+    """Return the tree of the newest release with other tables."""
     changed = [
         "log",
         "-1",
@@ -148,7 +148,7 @@ async def test_on_postgres_what_an_older_release_began_goes_on_and_there_is_no_w
 
 
 async def up_and_down(on: Stage, older: Path) -> None:
-    """Killed at any moment as the older release, this one goes on; the older one then refuses."""
+    """Kill the older release at any moment: this one continues, and the older one then refuses."""
     async with on.load(unharmed=False):
         await on.later(3.0)
         async with on.fleet.down():

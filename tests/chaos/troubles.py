@@ -1,4 +1,4 @@
-"""What can go wrong with the backend, and on the way to it and back, under load."""
+"""Faults of the backend and of its connection, under load."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from tests.chaos.recording_backend import answers_late, cuts_json, resets, says,
 from tests.chaos.stage import Stage
 
 SLOW = 0.6
-"""Seconds of a build, where some shall be caught while they wait or run."""
+"""Seconds of a build, if some must be caught while they wait or run."""
 
 RESTART = 2.5
 """Seconds that a restart takes; a real one takes at least seven, so that every look notices it."""
@@ -19,7 +19,7 @@ LAG = 1.0
 
 @asynccontextmanager
 async def slow_builds(stage: Stage) -> AsyncIterator[None]:
-    """While builds take long, so that others wait for them."""
+    """Slow builds down meanwhile, so others wait for them."""
     usual = stage.backend.build_seconds
     stage.backend.build_seconds = max(usual, SLOW)
     try:
@@ -28,7 +28,7 @@ async def slow_builds(stage: Stage) -> AsyncIterator[None]:
         stage.backend.build_seconds = usual
 
 
-# ── on the way ───────────────────────────────────────────────────────────────
+# ── The connection ────────────────────────────────────────────────────────────────────────────────
 
 
 async def backend_away(stage: Stage) -> None:
@@ -39,9 +39,10 @@ async def backend_away(stage: Stage) -> None:
 
 
 async def backend_fails(stage: Stage) -> None:
-    """Nothing that it fails at arrives.
+    """Failed requests never arrive.
 
-    Once an app only without a clear answer: after two of these its end is unknown, by design.
+    At most once per app without a clear answer: after two of these the outcome is unknown, by
+    design.
     """
     for app in stage.apps:
         unclear = stage.chance.choice((says(500), resets(arrives=False), cuts_json(arrives=False)))
@@ -51,7 +52,7 @@ async def backend_fails(stage: Stage) -> None:
 
 
 async def backend_cuts_off_after_accepting(stage: Stage) -> None:
-    """It does what it was asked for, and nobody hears of that."""
+    """It carries out requests, and the answers are lost."""
     for app in stage.apps:
         cuts = [resets(arrives=True), cuts_json(arrives=True)]
         stage.backend.fail("application.deploy", cuts, app)
@@ -59,7 +60,7 @@ async def backend_cuts_off_after_accepting(stage: Stage) -> None:
 
 
 async def backend_answers_late(stage: Stage) -> None:
-    """Later than the bridge waits for, or just in time, or never."""
+    """It answers too late for the bridge, or just in time, or never."""
     for app in stage.apps:
         late = [answers_late(stage.chance.uniform(0.5, 4.5)), says_nothing(arrives=True)]
         stage.backend.fail("application.deploy", late, app)
@@ -67,24 +68,24 @@ async def backend_answers_late(stage: Stage) -> None:
 
 
 async def backend_lists_late(stage: Stage) -> None:
-    """Behind a caching proxy: lists are old, and the next one may be older still."""
+    """Put it behind a caching proxy: lists are old, and the next one may be even older."""
     stage.backend.proxy.seconds = LAG
     await asyncio.sleep(stage.pace.outage + LAG)
     stage.backend.proxy.seconds = 0.0
 
 
-# ── inside ───────────────────────────────────────────────────────────────────
+# ── The server ────────────────────────────────────────────────────────────────────────────────────
 
 
 async def builds_fail(stage: Stage) -> None:
-    """Half of them, for one reason or another."""
+    """Let half of the builds fail, for one reason or another."""
     stage.backend.failing = 0.5
     await asyncio.sleep(stage.pace.outage + 2.0)
     stage.backend.failing = 0.0
 
 
 async def backend_restarts(stage: Stage) -> None:
-    """What waits there is forgotten, what builds is interrupted."""
+    """It forgets waiting jobs, and interrupts builds."""
     async with slow_builds(stage):
         await asyncio.sleep(1.5)
         await stage.backend.restart(RESTART)
@@ -92,14 +93,14 @@ async def backend_restarts(stage: Stage) -> None:
 
 
 async def backend_loses_its_database(stage: Stage) -> None:
-    """Every key is refused, builds end unseen, and what waits there vanishes."""
+    """It refuses every key, builds end unseen, and waiting jobs vanish."""
     async with slow_builds(stage):
         await asyncio.sleep(1.5)
         await stage.backend.lose_database(stage.pace.outage + 2.0)
 
 
 async def log_folders_are_removed(stage: Stage) -> None:
-    """By a person who clears old deployments: what fails then stays `running` for ever."""
+    """A person clears old deployments: builds that fail then stay `running` for ever."""
     async with slow_builds(stage):
         stage.backend.failing = 0.6
         for _ in range(2):
@@ -111,6 +112,6 @@ async def log_folders_are_removed(stage: Stage) -> None:
 
 
 async def log_folders_are_removed_and_it_restarts(stage: Stage) -> None:
-    """Then what was stuck is `cancelled`."""
+    """Stuck ones are then `cancelled`."""
     await log_folders_are_removed(stage)
     await stage.backend.restart(RESTART)

@@ -1,4 +1,4 @@
-"""What the ledgers are compared with, the bridge's own record, and what comes out of it: counts."""
+"""The bridge's own record, which the ledgers are compared with, and the resulting counts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -11,18 +11,18 @@ from bridge.ports.inbox import Delivery, DeliveryState
 
 @dataclass
 class Counts:
-    """What is counted; all but those of the first lines must be 0.
+    """All counts; all but the first few must be 0.
 
     Attributes:
-        claimed_wrongly: an end that is not what the backend did.
+        claimed_wrongly: an outcome that is not what the backend did.
         denied: failed, cancelled, superseded or unknown although the backend did it.
-        unknown_ends: unknown although the backend shows what became of it.
-        skipped_as_it_was: a push was skipped on an app as it was more than five seconds ago.
-        asked_after_cancel: the backend was asked for what somebody had cancelled.
-        ended_before_asked: the record that is claimed was over before anybody asked.
+        unknown_ends: unknown although the backend shows the outcome.
+        skipped_as_it_was: a push was skipped by an app's state of more than five seconds ago.
+        asked_after_cancel: a cancelled deployment was requested.
+        ended_before_asked: the claimed record had ended before the request.
         pinned_twice: two deployments claim the same record.
-        tokens_used_again: two deployments were asked for with the same token.
-        reasons_wrong: a failed build of which another line than the one that says why is told.
+        tokens_used_again: two deployments were requested with the same token.
+        reasons_wrong: a failed build is shown with another line than the decisive one.
     """
 
     sent: int = 0
@@ -71,13 +71,13 @@ class Counts:
 
 @dataclass
 class Verdict:
-    """The counts, and what is wrong, in words."""
+    """The counts, and the faults in words."""
 
     counts: Counts = field(default_factory=Counts)
     wrong: list[str] = field(default_factory=list)
 
     def blame(self, what: str, cases: Iterable[str]) -> None:
-        """Count cases of something that must not be."""
+        """Count cases of a fault."""
         found = list(cases)
         setattr(self.counts, what, getattr(self.counts, what) + len(found))
         self.wrong += [f"{what.replace('_', ' ')}: {case}" for case in found]
@@ -85,7 +85,7 @@ class Verdict:
 
 @dataclass
 class Record:
-    """What the bridge itself says in the end."""
+    """The bridge's own final record."""
 
     deliveries: list[Delivery]
     decisions: dict[int, list[Decision]]
@@ -95,7 +95,7 @@ class Record:
 
     @property
     def restless(self) -> list[str]:
-        """What has not come to its end."""
+        """Return what has not ended."""
         return [
             *(f"delivery {d.id} is {d.state}: {d.error}"
               for d in self.deliveries if d.state is DeliveryState.KEPT),
@@ -107,5 +107,5 @@ class Record:
 
 
 def app_of(one: Deployment) -> str:
-    """The backend's own name for the app."""
+    """Return the backend's own name for the app."""
     return one.app.rpartition("/")[2]

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from bridge.durable.running import LOOKS_A_SECOND, LOOKS_AT_ONCE, Bell
 from bridge.ports.flows import Steps
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 from tests.worlds.flows import Launched, Ledger, launched, say
 
 __all__ = ["launched"]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bridge.embedded.http.api import PROCEDURES
-from tests.unit.embedded.support import Client, Repository, running_server
+from tests.worlds.embedded import Client, Repository, running_server
 
 SEED = 20260
 APPS = 40

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from dbos import DBOS
 
 from bridge.ports.flows import Steps
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 from tests.worlds.flows import Body, Launched, Ledger, launch_on_sqlite, launched, say
 
 __all__ = ["launched"]

@@ -12,7 +12,7 @@ from bridge.githosts.github.service import Github, github_api
 from bridge.ports.githosts import CommitState
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeRepository, Spoil
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 from tests.worlds.hosts import NAME, client_of
 
 STATUS = ("dokploy/shop/web", CommitState.SUCCESS, "is live")
@@ -183,7 +183,7 @@ async def test_comments_of_the_app_are_ours(
     [
         ({"app_id": 1}, "set BRIDGE_GITHUB_PRIVATE_KEY"),
         ({"private_key": SecretStr("a key")}, "set BRIDGE_GITHUB_APP_ID"),
-        ({"app_id": 1, "private_key": SecretStr("a secret key")}, "no RSA key in PEM"),
+        ({"app_id": 1, "private_key": SecretStr("a secret key")}, "not an RSA key in PEM"),
         ({"token": SecretStr("two words")}, "the token is empty or has characters"),
         ({"token": SecretStr("ä")}, "the token is empty or has characters"),
         ({"token": SecretStr("t"), "api_url": "ftp://x"}, "must look like https://"),

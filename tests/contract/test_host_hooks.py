@@ -225,7 +225,7 @@ async def test_gitlab_tells_that_it_has_switched_a_webhook_off() -> None:
 
         (found,) = await api.hooks(NAME)
 
-        assert found.trouble == "GitLab has switched it off (disabled): it failed too often"
+        assert found.trouble == "GitLab has disabled it (disabled): it failed too often"
         await api.close()
 
 

@@ -20,7 +20,7 @@ from bridge.storage.inbox import postgres as listening
 from bridge.storage.inbox import postgres as writing
 from bridge.storage.inbox.postgres import PostgresInbox
 from tests.fakes.journey import delivery
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 from tests.worlds.postgres import Server, own_server
 
 Joined = Callable[..., Awaitable[PostgresInbox]]

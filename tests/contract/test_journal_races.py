@@ -24,7 +24,7 @@ from bridge.storage.engines import postgres_engine
 from bridge.storage.journal import SqlJournal, outbox
 from bridge.storage.journal import deployments as moves
 from tests.fakes.journey import ManualClock, app, deployment
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 
 WINDOW = 600.0
 ROUNDS = 25

@@ -25,7 +25,7 @@ from bridge.durable.peers import (
     number_of,
 )
 from bridge.durable.system import postgres_engine
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 
 ROOT = Path(__file__).parents[2]
 TAKEN_OVER_WITHIN = 15.0

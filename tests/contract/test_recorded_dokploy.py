@@ -19,7 +19,7 @@ from bridge.embedded.http.api import PROCEDURES
 from bridge.embedded.http.projects import add_github
 from bridge.embedded.server import EmbeddedServer
 from tests.oracles.dokploy_recordings import recording
-from tests.unit.embedded.support import Client, Repository, client_of, holding, path_with, until
+from tests.worlds.embedded import Client, Repository, client_of, holding, path_with, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.conftest import cli
-from tests.unit.embedded.support import Repository
 from tests.worlds.bridge import Origin, World, running_world
+from tests.worlds.cli import cli
 from tests.worlds.doors import door, opened
+from tests.worlds.embedded import Repository
 
 __all__ = ["cli", "door", "opened"]
 

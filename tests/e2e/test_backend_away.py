@@ -21,8 +21,8 @@ from tests.chaos.recording_backend import (
     push_payload,
     recording_backend,
 )
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, World, running_world
+from tests.worlds.embedded import until
 
 BASE, FIRST, SECOND = "e" * 40, "1" * 40, "2" * 40
 SELDOM = "3600"

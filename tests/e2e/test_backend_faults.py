@@ -27,8 +27,8 @@ from tests.chaos.recording_backend import (
     says,
     says_nothing,
 )
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import World, running_world
+from tests.worlds.embedded import until
 
 AGAIN = "asked again"
 WAIT = 1.2

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bridge.core.apps import Rules
-from tests.unit.embedded.support import Repository
 from tests.worlds.bridge import Origin, World, running_world
+from tests.worlds.embedded import Repository
 
 
 async def pushed_to(world: World, origin: Origin, branch: str) -> dict[str, str]:

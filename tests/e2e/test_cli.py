@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.embedded.support import Repository
+from tests.worlds.embedded import Repository
 from tests.worlds.shell import PATIENCE, ROOT, Shell, deliver, event, serving, told
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.unit.embedded.support import Repository
+from tests.worlds.embedded import Repository
 from tests.worlds.shell import Shell, serving
 
 

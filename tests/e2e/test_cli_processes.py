@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.conftest import Cli, filled, filled_once
+from tests.worlds.cli import Cli, filled, filled_once
 
 __all__ = ["filled", "filled_once"]
 

@@ -17,8 +17,8 @@ from bridge.core.configuration.configuration import GitSource
 from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings
 from tests.fakes.journey import deployment
-from tests.unit.cli.conftest import Cli
-from tests.unit.embedded.support import Repository
+from tests.worlds.cli import Cli
+from tests.worlds.embedded import Repository
 
 URL = "https://me:hunter2@example.com/a.git"
 
@@ -173,7 +173,7 @@ def test_another_kind_of_source_says_what_it_needs(web: Cli) -> None:
 
     assert result.stderr.startswith(
         "error: a gitlab source needs owner, repository, provider_id, project_id, path too:"
-        " the app has none of those yet; provider_id is the id of a Git account that"
+        " the app has none of those yet; provider_id is the id of a Git account in"
     )
 
 
@@ -323,7 +323,7 @@ def test_revealed_values_keep_their_lines_and_steer_no_terminal(
         (("A B=hunter2",), "", "can't be a variable's name"),
         (("A", "B"), "hunter2\n", "has 1 lines, but A, B need one each"),
         (("A", "--build-secret", "A"), "hunter2\n", "named twice"),
-        (("A=1", "--unset", "A"), "", "set and taken out at once"),
+        (("A=1", "--unset", "A"), "", "set and removed at once"),
     ],
 )
 def test_what_can_not_be_set_is_refused_without_the_value(
@@ -352,7 +352,7 @@ def test_a_file_without_variables_is_refused(web: Cli) -> None:
 
     assert "holds no variables" in web("env", "import", "web", "empty", code=2).stderr
     assert "can't be read" in web("env", "import", "web", "gone", code=2).stderr
-    assert "no text in UTF-8" in web("env", "import", "web", "binary", code=2).stderr
+    assert "not UTF-8 text" in web("env", "import", "web", "binary", code=2).stderr
     broken = web("env", "import", "web", "broken", "--yes", code=2).stderr
     assert "broken: line 3 can't be read" in broken
     assert "hunter2" not in broken

@@ -5,7 +5,7 @@ from subprocess import DEVNULL
 
 import pytest
 
-from tests.unit.embedded.support import Repository
+from tests.worlds.embedded import Repository
 from tests.worlds.shell import Shell
 
 
@@ -32,7 +32,7 @@ async def test_an_empty_branch_is_said_to_be_empty_and_makes_nothing(shell: Shel
     changed = await said(shell, "provider", "set", "git", "web", "--branch", "", "--yes", code=2)
 
     assert made.startswith("error: '' can't be a branch, so no push would ever match it: name one")
-    assert changed.startswith("error: branch of the git source can't be empty: a branch that is")
+    assert changed.startswith("error: branch of the git source can't be empty: the branch to build")
     assert [one["app"] for one in await shell.json("apps")] == ["default/web"]
     assert "there is no app 'b'" in await said(shell, "provider", "show", "b", code=4)
 

@@ -21,8 +21,8 @@ from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeCommit
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import hook_headers, settings_for
+from tests.worlds.embedded import until
 
 pytestmark = pytest.mark.slow
 

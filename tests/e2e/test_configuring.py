@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.embedded.support import Repository, holding, path_with
+from tests.worlds.embedded import Repository, holding, path_with
 from tests.worlds.shell import Shell, serving
 
 

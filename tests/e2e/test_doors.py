@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from bridge.core.events import FOUND_EVENT
 from bridge.githosts.github.webhooks import GitHub
 from bridge.ports.inbox import DeliveryState
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, TOKEN, ZERO, Origin, World, hook_headers
 from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed, with_token
+from tests.worlds.embedded import until
 from tests.worlds.quota import Quota
 from tests.worlds.sites import make_site
 

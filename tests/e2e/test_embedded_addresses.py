@@ -12,8 +12,8 @@ from bridge.backends import embedded_client
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.errors import Unreachable
 from bridge.settings import Settings
-from tests.unit.cli.conftest import Cli
-from tests.unit.embedded.support import Repository, running_server
+from tests.worlds.cli import Cli
+from tests.worlds.embedded import Repository, running_server
 
 PUBLIC = "https://sites.example.com/of/us"
 
@@ -85,7 +85,7 @@ async def test_beside_a_running_backend_its_own_address_is_told(cli: Cli, tmp_pa
 def test_the_api_and_the_sites_need_two_ports() -> None:
     with pytest.raises(ValidationError, match="the sites need a port of their own"):
         Settings.model_validate({"embedded": {"port": 8090, "sites_port": 8090}})
-    with pytest.raises(ValidationError, match="the sites get the next one, which is none"):
+    with pytest.raises(ValidationError, match="there is no next one for the sites"):
         Settings.model_validate({"embedded": {"port": 65535}})
     assert Settings.model_validate({"embedded": {"port": 0}}).embedded.port_of_sites == 0
 

@@ -28,7 +28,7 @@ from bridge.embedded.http.projects import add_github
 from bridge.embedded.places import undivided
 from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import Backend, Configures, Progress
-from tests.unit.embedded.support import Maker, Repository, maker_of, until
+from tests.worlds.embedded import Maker, Repository, maker_of, until
 
 STATIC = BuildType(build_type="static")
 GIT_NOWHERE = GitSource(url="file:///no/such/repository", branch="main")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bridge.embedded.building.process import Limits
-from tests.unit.embedded.support import Client, Repository, running_server, until
 from tests.worlds.bridge import World, running_world
+from tests.worlds.embedded import Client, Repository, running_server, until
 
 CANCEL_SECONDS = 2.0
 ANSWER_SECONDS = 1.0

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bridge.embedded.building.process import Limits
-from tests.unit.embedded.support import Client, Repository, path_with, path_without, running_server
+from tests.worlds.embedded import Client, Repository, path_with, path_without, running_server
 
 ENV = 'API_TOKEN=t0p-secret-token\nPORT=3000\nMULTI="first line\\nsecond line"'
 SECRETS = "NPM_TOKEN=npm-s3cret"
@@ -162,7 +162,7 @@ async def test_an_image_must_be_an_image(tmp_path: Path, image: str) -> None:
         ended = await client.deployed(app["applicationId"])
 
     assert ended["status"] == "error"
-    assert "no name of an image" in ended["errorMessage"]
+    assert "not the name of an image" in ended["errorMessage"]
 
 
 async def test_nixpacks_gets_variables_by_name(tmp_path: Path) -> None:

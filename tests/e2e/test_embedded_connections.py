@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.embedded.support import Repository, running_server, until
 from tests.worlds.bridge import running_world
+from tests.worlds.embedded import Repository, running_server, until
 
 MOST = 32
 LISTENERS = ("sites", "api")

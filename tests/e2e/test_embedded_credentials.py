@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bridge.embedded.building.sources import Hosts
-from tests.unit.embedded.support import Client, GitServer, Repository, git_server, running_server
+from tests.worlds.embedded import Client, GitServer, Repository, git_server, running_server
 
 LOGIN = "ada:s3cret-t0ken"
 
@@ -52,7 +52,7 @@ async def test_a_redirect_to_another_host_does_not_take_the_credential_along(
     assert any(credentials(git))
     assert not any(credentials(elsewhere))
     assert ended["status"] == "error"
-    assert "save the address that it has now" in ended["errorMessage"]
+    assert "save its new address" in ended["errorMessage"]
 
 
 async def test_a_redirect_is_followed_where_there_is_no_credential(

@@ -12,7 +12,7 @@ import pytest
 from bridge.embedded.building.process import Limits
 from bridge.embedded.building.sources import Hosts
 from bridge.embedded.server import EmbeddedServer
-from tests.unit.embedded.support import (
+from tests.worlds.embedded import (
     Client,
     GitServer,
     Repository,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.embedded.support import (
+from tests.worlds.embedded import (
     Client,
     Repository,
     git_server,
@@ -148,7 +148,7 @@ async def test_a_submodule_on_this_disk_lies_beside_its_repository(
 
     log = await client.log(ended)
     assert ended["status"] == "error"
-    assert "does not lie in the same folder as the app's own" in log
+    assert "outside the folder of the app's own" in log
     assert (await client.page(app, "stolen/secret.txt")).status_code == 404
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bridge.embedded.http.api import PROCEDURES
-from tests.unit.embedded.support import Client, running_server
 from tests.worlds.doors import raw
+from tests.worlds.embedded import Client, running_server
 
 HALF = "\ud800"
 SECRET = "k3y-that-no-log-may-hold"

@@ -9,7 +9,7 @@ import pytest
 from bridge.embedded.building.logs import Growth, Log
 from bridge.embedded.building.process import Command, Limits, Runner
 from bridge.embedded.places import BuildFailed, put_away
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 
 
 async def test_a_program_that_does_not_care_is_killed_also_when_cancelled_twice(

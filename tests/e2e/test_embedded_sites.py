@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.unit.embedded.support import Client, Repository, holding, path_with, running_server
+from tests.worlds.embedded import Client, Repository, holding, path_with, running_server
 
 FILES = {
     "index.html": "<h1>home</h1>",

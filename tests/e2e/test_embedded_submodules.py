@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.embedded.support import Client, Repository, running_server
+from tests.worlds.embedded import Client, Repository, running_server
 
 SECRET = "secret of the machine"
 

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from bridge.core.errors import Refused
 from bridge.githosts.github.service import Github, github_api
 from tests.oracles.emulators import emulated
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, Origin, World, running_world
+from tests.worlds.embedded import until
 from tests.worlds.feedback import QUICKLY, make_app, nothing_due
 from tests.worlds.hosts import pem  # noqa: F401 - the fixture
 

@@ -15,8 +15,8 @@ from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.clock import Limit
 from bridge.ports.feedback import Occasion, Pending, SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import Cursor, Subscription, about_deployment
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin, World, running_world
+from tests.worlds.embedded import until
 from tests.worlds.sites import make_site
 
 QUICK = {

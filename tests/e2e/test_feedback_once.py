@@ -26,7 +26,7 @@ from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
 from tests.fakes.host import Spoil
 from tests.fakes.journey import app, deployment, push
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 from tests.worlds.hosts import NAME, Host, host, pem  # noqa: F401 - fixtures
 
 QUICK = PublishTiming(debounce=0.01, poll=0.02, retry=Backoff(0.02, 0.1), lease=0.3)

@@ -12,8 +12,8 @@ import pytest
 
 from bridge.core.apps import Rules, Trigger
 from bridge.core.events import Action
-from tests.unit.embedded.support import holding, path_with, until
 from tests.worlds.bridge import ZERO, Origin, World, running_world
+from tests.worlds.embedded import holding, path_with, until
 from tests.worlds.sites import gitlab_origin, make_project_app, make_site, page, push_broken
 
 
@@ -317,7 +317,7 @@ async def test_an_app_on_gitlab_deploys_the_same(tmp_path: Path, world: World) -
 
 
 async def test_the_same_journey_over_http_to_a_dokploy(tmp_path: Path, origin: Origin) -> None:
-    from tests.unit.embedded.support import running_server
+    from tests.worlds.embedded import running_server
 
     async with (
         running_server(tmp_path / "dokploy") as dokploy,
@@ -366,7 +366,7 @@ async def test_deployments_wait_for_the_backend_and_go_on_when_it_is_back(
     tmp_path: Path, origin: Origin
 ) -> None:
     from bridge.embedded.server import EmbeddedServer
-    from tests.unit.embedded.support import client_of
+    from tests.worlds.embedded import client_of
 
     server = EmbeddedServer(tmp_path / "dokploy")
     await server.start()

@@ -16,8 +16,8 @@ from psycopg import sql
 from bridge.core.lifecycle import State
 from bridge.durable import engine
 from tests.chaos.recording_backend import push_payload, recording_backend
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import World, running_world
+from tests.worlds.embedded import until
 
 pytestmark = pytest.mark.slow
 

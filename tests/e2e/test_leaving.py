@@ -20,8 +20,8 @@ from tests.chaos.recording_backend import (
     says_nothing,
 )
 from tests.fakes.github import FakeGithub
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import hook_headers, settings_for
+from tests.worlds.embedded import until
 from tests.worlds.postgres import the_server
 
 pytestmark = pytest.mark.slow

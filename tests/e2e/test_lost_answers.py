@@ -22,8 +22,8 @@ from tests.chaos.dokploy.faults import Fault, resets, says
 from tests.fakes.lossy import LossyProxy, lossy
 from tests.fakes.slack.forms import Forms, View
 from tests.fakes.slack.hands import words_of
-from tests.unit.cli.conftest import Cli
-from tests.unit.embedded.support import Maker, maker_of, until
+from tests.worlds.cli import Cli
+from tests.worlds.embedded import Maker, maker_of, until
 from tests.worlds.slack import SlackWorld, slack_world
 
 UPDATE = "application.update"

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cli.conftest import Cli
-from tests.unit.embedded.support import Repository, running_server
+from tests.worlds.cli import Cli
+from tests.worlds.embedded import Repository, running_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +47,7 @@ ROOT = Path(__file__).parents[2]
         (("--project", "a/b"), "--project can't be"),
         (("--project", ".."), "--project can't be"),
         (("--project", "a\nb"), "--project can't be"),
-        (("--repo", "gone"), "no address of a Git repository"),
+        (("--repo", "gone"), "not the address of a Git repository"),
         (("--repo", "./gone"), "there is no folder"),
         (("--repo", "../gone"), "there is no folder"),
         (("--repo", "/gone/too"), "there is no folder"),

@@ -85,7 +85,7 @@ def test_why_did_it_not_deploy_it_was_skipped(terminal: Terminal) -> None:
 def test_why_did_it_not_deploy_its_webhook_was_refused(terminal: Terminal) -> None:
     said = terminal.ask("why", terminal.year.app, "f" * 40, code=4)
 
-    assert f"no delivery has brought commit {'f' * 40} for {terminal.year.app}" in said
+    assert f"no delivery has contained commit {'f' * 40} for {terminal.year.app}" in said
     assert "webhooks were refused in the last 7 days" in said
     assert "X-Hub-Signature-256 does not fit the body" in said
 
@@ -94,7 +94,7 @@ def test_which_webhooks_were_refused(terminal: Terminal) -> None:
     said = terminal.ask("deliveries", "--refused", "--limit", "5")
 
     assert said.count("unauthorized /hooks/github from 192.0.2.0/24 3 times") == 5
-    assert "says it is of my-org/mono-11" in said
+    assert "claims to be from my-org/mono-11" in said
 
 
 def test_why_did_it_fail(terminal: Terminal) -> None:

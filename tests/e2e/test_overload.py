@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bridge.listening.log import RateLimitedLog
-from tests.unit.embedded.support import until
 from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed
+from tests.worlds.embedded import until
 from tests.worlds.quota import Quota
 
 Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -22,8 +22,8 @@ from bridge.app.storage import open_stores
 from bridge.core.decision import Reason
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from tests.chaos.cluster import ROOT, Process
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, hook_headers, settings_for
+from tests.worlds.embedded import until
 
 pytestmark = pytest.mark.slow
 

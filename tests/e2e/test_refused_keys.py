@@ -15,8 +15,8 @@ import pytest
 from bridge.core.lifecycle import Deployment
 from bridge.pipeline.app_reading import NOTED
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, World, running_world
+from tests.worlds.embedded import until
 from tests.worlds.guarded import Guard
 
 KEY = "a-key"
@@ -270,7 +270,7 @@ async def test_readyz_tells_insiders_alone_and_stays_ready(stage: Stage) -> None
 async def test_config_check_online_tries_the_backend(stage: Stage) -> None:
     well = await run(stage, "config", "check", "--online")
     assert (well.code, well.out) == (0, "ok\n")
-    assert "answers and takes the API key" in well.err
+    assert "answers and accepts the API key" in well.err
 
     key_disabled(stage.guard)
     refused = await run(stage, "config", "check", "--online", "--json")

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.unit.embedded.support import Repository
+from tests.worlds.embedded import Repository
 from tests.worlds.shell import Shell, deliver, event, serving
 
 GITHUB = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d-1", "Content-Type": "application/json"}

@@ -19,8 +19,8 @@ from tests.chaos.cluster import ROOT
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import SECRET, TOKEN, Origin, make_stores, running_world
+from tests.worlds.embedded import until
 from tests.worlds.sites import MAIN, make_app, newest, on
 
 QUICK = {

@@ -10,8 +10,8 @@ import pytest
 from bridge.core.lifecycle import State
 from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack
-from tests.unit.embedded.support import GitServer, Repository, git_server, until
 from tests.worlds.bridge import Origin
+from tests.worlds.embedded import GitServer, Repository, git_server, until
 from tests.worlds.sites import make_site, page, push_broken
 from tests.worlds.slack import SlackWorld, bridged, slack_world
 
@@ -367,7 +367,7 @@ async def test_an_app_that_is_gone_by_then_is_told_to_who_asked(
     woken()
     said = await both.slack.until(lambda: both.slack.ephemerals)
 
-    assert "there is no such app any more" in said[0]["text"]
+    assert "the app no longer exists" in said[0]["text"]
     assert "shop/web" in said[0]["text"]
     assert said[0]["user"] == "U0ADA"
 
@@ -379,7 +379,7 @@ async def _nothing_due(_now: float, _limit: int) -> list[Any]:
 async def test_the_answer_is_quick_and_honest_while_the_backend_is_down(
     tmp_path: Path, origin: Origin
 ) -> None:
-    from tests.unit.embedded.support import running_server
+    from tests.worlds.embedded import running_server
 
     async with running_server(tmp_path / "dokploy") as dokploy:
         settings: dict[str, Any] = {

@@ -9,8 +9,8 @@ import pytest
 from bridge.chats.slack import home as visits
 from tests.fakes.slack.hands import ADA, buttons_of, words_of
 from tests.fakes.slack.methods import TEAM
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin
+from tests.worlds.embedded import until
 from tests.worlds.sites import make_site
 from tests.worlds.slack import SlackWorld, slack_world
 

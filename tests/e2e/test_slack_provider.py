@@ -19,8 +19,8 @@ from bridge.ports.outcomes import DONE, Audited
 from tests.fakes.slack.forms import Forms
 from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack
-from tests.unit.embedded.support import client_of, until
 from tests.worlds.bridge import Origin
+from tests.worlds.embedded import client_of, until
 from tests.worlds.slack import SlackWorld, bridged, slack_settings, slack_world
 
 SECRET = "hunter2-of-the-tests"

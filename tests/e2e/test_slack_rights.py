@@ -348,14 +348,14 @@ async def test_another_branch_is_refused_with_the_reason(door: Door) -> None:
     ("typed", "said"),
     [
         ("help", "/dokploy deploy"),
-        ("help why", "says why pushes did or did not deploy"),
+        ("help why", "explains why pushes did or did not deploy"),
         ("whoami", "Ada"),
         ("apps", "shop/web"),
         ("apps web", "shop/web"),
         ("status", "2 apps"),
         ("status web", "never deployed"),
         ("history web", "never deployed"),
-        ("why web", "Nothing has come for it yet"),
+        ("why web", "Nothing has come in for it yet"),
         ("cancel web", "You may not cancel shop/web"),
         ("nonsense", "There is no command"),
     ],
@@ -438,7 +438,7 @@ async def test_an_answer_that_takes_long_follows(slack: FakeSlack, tmp_path: Pat
         followed = await answered.later()
 
         assert answered.seconds < 3
-        assert answered.text == "Still at it; the answer follows."
+        assert answered.text == "Still working on it; the answer follows."
         assert followed["response_type"] == "in_channel"
         assert len(await door.asked()) == 1
 

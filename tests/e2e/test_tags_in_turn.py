@@ -11,8 +11,8 @@ import pytest
 
 from bridge.core.lifecycle import Deployment
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import ZERO, World, running_world
+from tests.worlds.embedded import until
 
 RULES = """
 - apps: "**"

@@ -26,8 +26,8 @@ import bridge
 from tests.chaos.cluster import free_port
 from tests.fakes.toy_backend import Yard
 from tests.fakes.toy_host import seal_of
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin
+from tests.worlds.embedded import until
 
 ROOT = Path(bridge.__file__).parents[1]
 SEAL, TOKEN = "the seal of the toys", "the-token-of-the-toys"

@@ -14,8 +14,8 @@ from bridge.core.events import COMMAND_HOST, Action
 from bridge.core.lifecycle import Deployment
 from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import World, running_world
+from tests.worlds.embedded import until
 from tests.worlds.shell import Shell
 
 THREE = {"app-0", "app-1", "app-2"}

@@ -12,8 +12,8 @@ from typing import Any
 
 import bridge
 from tests.chaos.recording_backend import push_payload, recording_backend
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import running_world
+from tests.worlds.embedded import until
 
 PACKAGE = Path(bridge.__file__).parent
 PAGE = (PACKAGE.parent / "docs" / "architecture.md").read_text()

@@ -1,7 +1,7 @@
-"""A Dokploy that tells of its apps over HTTP, and counts what it is asked.
+"""A Dokploy that lists its apps over HTTP, and counts its requests.
 
-Behaves as facts.md tells: no listing carries Git fields, a save of a source sets the status to
-"idle", and several questions may come in one request at `/api/trpc` (docs/notes/0025).
+Behaves as in facts.md: no list contains Git fields, a save of a source sets the status to "idle",
+and several queries may come in one request at `/api/trpc` (docs/notes/0025).
 """
 
 import asyncio
@@ -23,11 +23,11 @@ class CountingDokploy:
     """Apps by id, in one project.
 
     Attributes:
-        clock: by which its answers are dated.
-        batches: whether several questions are answered in one request.
+        clock: dates its answers.
+        batches: whether it answers several queries in one request.
         away: the connection is refused.
-        silent: set while questions about single apps get no answer.
-        forbidden: ids of apps that are listed, but may not be read.
+        silent: set while queries for single apps get no answer.
+        forbidden: ids of apps that are listed but may not be read.
         reads: how often each app was read, by id.
     """
 
@@ -41,7 +41,7 @@ class CountingDokploy:
     reads: Counter[str] = field(default_factory=Counter)
 
     def add(self, *ids: str, status: str = "done", **fields: Any) -> None:
-        """Make apps that deploy `my-org/mono` when something below their name is pushed."""
+        """Create apps that deploy `my-org/mono` when a file below their name changes."""
         for id_ in ids:
             self.apps[id_] = {
                 "name": id_,
@@ -56,7 +56,7 @@ class CountingDokploy:
             } | fields
 
     def save_provider(self, id_: str, **fields: Any) -> None:
-        """Change where an app's code comes from, as a person does in the dashboard."""
+        """Change an app's source, as a person does in the dashboard."""
         self.apps[id_] |= fields | {"status": "idle"}
 
     def client(self) -> Dokploy:

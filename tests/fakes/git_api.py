@@ -1,4 +1,4 @@
-"""A Git host's API in memory: comments, statuses, deployment objects, and differing commits."""
+"""A Git host's API in memory: comments, statuses, deployment objects, and differences."""
 
 import asyncio
 from collections import defaultdict
@@ -15,15 +15,15 @@ T = TypeVar("T")
 
 @dataclass
 class FakeHostApi:
-    """An API that keeps what is written, and records every call.
+    """An API that stores what is written, and records every call.
 
     Attributes:
         pulls: pull requests by commit.
         written: comments by pull request, oldest first.
-        statuses: what each commit shows, by (commit, context).
-        deployments: how each deployment object stands, by its id.
-        differing: paths by (base, head); what is missing is a NotFound, as of a fresh commit.
-        hangs: calls that never come back, until it is set.
+        statuses: by (commit, context).
+        deployments: the state of each deployment object, by its id.
+        differing: paths by (base, head); a missing pair is a NotFound, as for a fresh commit.
+        hangs: calls that do not return until the event is set.
         by_number: repositories are found by their id, not by their name.
     """
 
@@ -41,7 +41,7 @@ class FakeHostApi:
     by_number: bool = False
 
     def next(self, call: str, error: BridgeError, *, arrives: bool = False) -> None:
-        """The next such call fails; `arrives`: what it asked for happens all the same."""
+        """Let the next such call fail; `arrives`: it is still carried out."""
         self.scripted[call].append((error, arrives))
 
     def count(self, *names: str) -> int:

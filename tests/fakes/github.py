@@ -1,4 +1,4 @@
-"""A GitHub of our own: what the bridge asks and writes, remembered; see `fakes.host`.
+"""A fake GitHub that records what the bridge reads and writes; see `fakes.host`.
 
 Answers are the examples of the contract in `tests/fixtures/contracts` with the fake's own facts
 in them, so each has every field that GitHub sends; a test holds them against the schemas.
@@ -61,7 +61,7 @@ def stamp(at: float | None = None) -> str:
 
 
 class FakeGithub(FakeHost):
-    """As a token `token`, or as the App `app_id` with any key (its signature is not checked)."""
+    """Accept a token `token`, or the App `app_id` with any key (its signature is not checked)."""
 
     name = "github"
     place = "repos"
@@ -69,20 +69,20 @@ class FakeGithub(FakeHost):
     app_id = 12345
     slug = "dokploy-bridge"
     login = "octocat"
-    """Whose the token is."""
+    """The owner of the token."""
 
     def __init__(self) -> None:
         super().__init__()
         self.tokens = {self.token}
-        """Those that it takes; each is the same person's."""
+        """The accepted tokens, all of the same person."""
         self.app_hooks: list[FakeHook] = []
         self.org_hooks: dict[str, list[FakeHook]] = {}
         self.installation = 77
         self.installed: set[str] | None = None
-        """The names of repositories that the App is installed for; None: all."""
+        """The names of repositories with the App installed; None: all."""
         self.token_seconds = 3600.0
         self.issued: dict[str, float] = {}
-        """Every token that the App was given, and when it ends."""
+        """Every token that the App got, and when it expires."""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -193,7 +193,7 @@ class FakeGithub(FakeHost):
         }
         return web.json_response(example(path, "post", "201") | facts, status=201)
 
-    # what people see
+    # feedback
 
     async def _seen(self, request: web.Request) -> web.Response:
         found = self._repository(request)
@@ -204,7 +204,7 @@ class FakeGithub(FakeHost):
         repository, sha = self._repository(request), request.match_info["sha"]
         if sha not in repository.commits:
             raise web.HTTPUnprocessableEntity(text=f"No commit found for SHA: {sha}")
-        # The example's own file lacks what the description demands of each.
+        # The example's own file lacks required fields.
         shown = example(f"{REPOSITORY}/commits/{{ref}}") | {"sha": sha, "files": []}
         commit = repository.commits[sha]
         shown["commit"]["message"] = commit.message
@@ -319,7 +319,7 @@ class FakeGithub(FakeHost):
         if len(said.get("description") or "") > 140:
             raise web.HTTPUnprocessableEntity(text="description is too long (140 characters)")
 
-    # what has changed
+    # changes
 
     async def _compare(self, request: web.Request) -> web.Response:
         repository = self._repository(request)
@@ -331,7 +331,7 @@ class FakeGithub(FakeHost):
             (True, True): "identical", (True, False): "ahead",
             (False, True): "behind", (False, False): "diverged",
         }[base in theirs, head in ours]  # fmt: skip
-        # Three-dot: of what a rollback or another branch has taken back it shows nothing.
+        # Three-dot: it omits what a rollback or another branch reverted.
         start = base if base in theirs else next((one for one in theirs if one in ours), None)
         if start is None:
             raise web.HTTPNotFound(text="No common ancestor between " + f"{base} and {head}.")
@@ -396,7 +396,7 @@ class FakeGithub(FakeHost):
         return web.json_response(example("/app/hook/config") | {"url": hook.url})
 
     async def _sent(self, request: web.Request) -> web.Response:
-        """Newest first, by cursor: the first id of the next page."""
+        """Return them newest first, by cursor: the first id of the next page."""
         sent, size = self._hook(request).sent, int(request.query.get("per_page", "30"))
         cursor = request.query.get("cursor")
         start = next((i for i, one in enumerate(sent) if str(one.id) == cursor), 0)

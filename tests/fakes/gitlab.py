@@ -1,7 +1,7 @@
-"""A GitLab of our own: what the bridge asks and writes, remembered; see `fakes.host`.
+"""A fake GitLab that records what the bridge reads and writes; see `fakes.host`.
 
-Answers hold the fields that the bridge could use, as GitLab's documentation has them; a test
-holds them against the schemas of the contract in `tests/fixtures/contracts`.
+Answers have the fields that the bridge could use, as in GitLab's documentation; a test checks them
+against the schemas of the contract in `tests/fixtures/contracts`.
 """
 
 import time
@@ -35,7 +35,7 @@ class FakeGitlab(FakeHost):
     token = "glpat-atokenofthetests"
     login = "project_4711_bot"
     diffs_at_most: int | None = None
-    """More changed files than this are cut off, as `compare_timeout` tells."""
+    """More changed files than this are cut off, as `compare_timeout` shows."""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -93,7 +93,7 @@ class FakeGitlab(FakeHost):
     async def _user(self, request: web.Request) -> web.Response:
         return web.json_response({"id": ME, "username": self.login})
 
-    # what people see
+    # feedback
 
     async def _seen(self, request: web.Request) -> web.Response:
         found = self._project(request)
@@ -152,7 +152,7 @@ class FakeGitlab(FakeHost):
         sha = request.match_info["sha"]
         self._known(project, sha)
         same = [one for one in project.statuses if (one["sha"], one["name"]) == (sha, said["name"])]
-        # Only one that pends or runs is the same status still; else a new one is made.
+        # A pending or running status is updated; otherwise a new one is created.
         if same and same[-1]["state"] == said["state"] and said["state"] in ("pending", "running"):
             event = {"pending": "enqueue", "running": "run"}[said["state"]]
             why = f"Cannot transition status via :{event} from :{said['state']}"
@@ -222,7 +222,7 @@ class FakeGitlab(FakeHost):
                 return web.json_response(one)
         raise web.HTTPNotFound(text="404 Environment Not Found")
 
-    # what has changed
+    # changes
 
     async def _commit(self, request: web.Request) -> web.Response:
         project, sha = self._project(request), request.match_info["sha"]

@@ -1,8 +1,8 @@
-"""What the fake GitHub and the fake GitLab have in common: what they keep, send and spoil.
+"""Shared by the fake GitHub and the fake GitLab: what they store, send and spoil.
 
-A fake is a real HTTP server on loopback that remembers: repositories with commits (made here,
-or read from a git repository), pull requests, comments, statuses, deployments, webhooks and
-everything that these have sent. Use it as
+A fake is a real HTTP server on loopback that stores repositories with commits (made here, or read
+from a git repository), pull requests, comments, statuses, deployments, webhooks and all their
+deliveries. Use it as
 
     async with FakeGithub() as github:                      # or FakeGitlab()
         repository = github.repository("my-org/mono", id=4711, git=origin.repository.path)
@@ -13,11 +13,11 @@ everything that these have sent. Use it as
         assert github.writes("POST", r"/comments$") == 1
 
     github.spoil(Spoil(status=403, headers={"Retry-After": "1"}), path=r"/comments", times=2)
-    github.spoil(Spoil(lose=True), method="POST")           # it happens, but nobody hears of it
+    github.spoil(Spoil(lose=True), method="POST")           # carried out, but not answered
     github.spoil(Spoil(hang=True), path=r"/statuses/")      # no answer until the fake ends
     github.writes_a_minute = 80                             # then secondary rate limits
 
-`asked` holds every request in order, with when it came and what it was answered.
+`asked` has every request in order, with its time and its answer.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class FakeComment:
     author: str
     body: str
     history: list[str] = field(default_factory=list)
-    """Every body that it has had, the newest last."""
+    """All its bodies, newest last."""
 
 
 @dataclass
@@ -78,12 +78,12 @@ class FakeDeployment:
     environment: str
     description: str = ""
     states: list[dict[str, Any]] = field(default_factory=list)
-    """What was said of it, oldest first, in the host's words: `state`, `description`, …"""
+    """Its statuses, oldest first, in the host's terms: `state`, `description`, …"""
 
 
 @dataclass
 class FakeSending:
-    """One try to deliver a webhook."""
+    """One attempt to deliver a webhook."""
 
     id: int
     delivery: str
@@ -92,7 +92,7 @@ class FakeSending:
     payload: dict[str, Any]
     at: float
     status: int = 0
-    """0: nobody answered."""
+    """0: no answer."""
     again: bool = False
 
 
@@ -108,7 +108,7 @@ class FakeHook:
 
 @dataclass
 class FakeRepository:
-    """A repository and everything about it; `git`: a real one that it follows."""
+    """A repository and everything in it; `git`: a real one that it follows."""
 
     name: str
     id: int
@@ -132,7 +132,7 @@ class FakeRepository:
         message: str = "a commit",
         onto: str | None = None,
     ) -> str:
-        """Commit changed files (None: removed) to a branch; `onto`: force it back there first."""
+        """Commit changed files (None: removed) to a branch; `onto`: reset it there first."""
         parent = onto or self.branches.get(branch)
         now = dict(self.commits[parent].files) if parent else {}
         for path, text in files.items():
@@ -159,11 +159,11 @@ class FakeRepository:
         return pull
 
     def merge(self, pull: FakePull, sha: str) -> None:
-        """The pull request was merged, which made that commit."""
+        """Merge the pull request, with that merge commit."""
         pull.state, pull.merge_sha = "merged", sha
 
     def about(self, sha: str) -> list[FakePull]:
-        """The pull requests that a commit belongs to."""
+        """Return the pull requests that contain a commit."""
         return [
             pull
             for pull in self.pulls.values()
@@ -171,7 +171,7 @@ class FakeRepository:
         ]
 
     def follow(self) -> None:
-        """Read what is new in the git repository."""
+        """Read new commits from the git repository."""
         if self.git is None:
             return
         for line in self._git("log", "--all", "--format=%H %P").splitlines():
@@ -181,7 +181,7 @@ class FakeRepository:
         self._refs()
 
     def ancestors(self, sha: str) -> set[str]:
-        """A commit and all that it came from."""
+        """Return a commit and all its ancestors."""
         found, left = set[str](), [sha]
         while left:
             if (one := left.pop()) not in found:
@@ -190,7 +190,7 @@ class FakeRepository:
         return found
 
     def differing(self, old: str, new: str) -> list[tuple[str, str]]:
-        """Path and "added", "removed" or "modified", of two commits' files."""
+        """Return path and "added", "removed" or "modified" for two commits' files."""
         before, after = self.commits[old].files, self.commits[new].files
         found = []
         for path in sorted(before.keys() | after.keys()):
@@ -233,7 +233,7 @@ class FakeRepository:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that came, and the status that it was answered with (0: none)."""
+    """A received request, and the status of its answer (0: none)."""
 
     method: str
     path: str
@@ -246,14 +246,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Spoil:
-    """What goes wrong with a request.
+    """A fault of a request.
 
     Attributes:
-        status, headers, body: of the answer that is sent instead.
-        lose: the request does what it should, and then the connection is closed.
+        status, headers, body: of the substituted answer.
+        lose: the request is carried out, then the connection is closed.
         hang: no answer, until the fake ends or `FakeHost.let_go` is called.
         slow: seconds before it is served.
-        endless: the answer has so many bytes of JSON, sent as they are made.
+        endless: the answer has this many bytes of JSON, streamed.
     """
 
     status: int = 500
@@ -279,14 +279,14 @@ class FakeHost:
     name = ""
     prefix = ""
     place = ""
-    """What stands before a repository's name in the place of its webhooks."""
+    """The prefix of a repository's name in the path of its webhooks."""
 
     def __init__(self) -> None:
         self.repositories: dict[str, FakeRepository] = {}
         self.asked: list[Asked] = []
         self.writes_a_minute: int | None = None
         self.hanging = 0
-        """How many requests were left without an answer."""
+        """The number of unanswered requests."""
         self.url = ""
         self._numbers = itertools.count(1)
         self._planned: list[_Planned] = []
@@ -296,7 +296,7 @@ class FakeHost:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The variables that lead a bridge to it."""
+        """Return the variables that lead a bridge to it."""
         raise NotImplementedError
 
     async def __aenter__(self) -> Self:
@@ -319,12 +319,12 @@ class FakeHost:
         await self._runner.cleanup()
 
     async def away(self) -> None:
-        """Nobody listens any more."""
+        """Stop listening."""
         assert self._runner is not None
         await self._runner.cleanup()
 
     def repository(self, name: str, *, id: int = 4711, git: Path | None = None) -> FakeRepository:  # noqa: A002
-        """Make a repository; with `git` it has what that has."""
+        """Create a repository; with `git`, a copy of that one."""
         made = FakeRepository(name, id, self._numbers, git)
         made.follow()
         self.repositories[name.lower()] = made
@@ -333,21 +333,21 @@ class FakeHost:
     def spoil(
         self, spoil: Spoil, *, method: str | None = None, path: str = "", times: int = 1
     ) -> None:
-        """The next requests whose path holds the pattern go wrong."""
+        """Spoil the next requests whose path contains the pattern."""
         self._planned.append(_Planned(spoil, method, re.compile(path), times))
 
     def mend(self) -> None:
-        """Nothing goes wrong any more, and what hangs is answered."""
+        """End all faults, and answer hanging requests."""
         self._planned.clear()
         self.let_go()
 
     def let_go(self) -> None:
-        """Answer what hangs."""
+        """Answer hanging requests."""
         self._let_go.set()
         self._let_go = asyncio.Event()
 
     def writes(self, method: str | None = None, path: str = "") -> int:
-        """How often something was written, as far as it was done."""
+        """Return how many writes were carried out."""
         return sum(
             one.method in ((method,) if method else WRITES)
             and 200 <= one.status < 300
@@ -356,7 +356,7 @@ class FakeHost:
         )
 
     def hook(self, repository: FakeRepository, url: str, secret: str) -> FakeHook:
-        """A webhook of the repository; `active` False: its host has disabled it."""
+        """Add a webhook to the repository; `active` False: the host disabled it."""
         made = FakeHook(next(self._numbers), f"{self.place}/{repository.name}", url, secret)
         repository.hooks.append(made)
         return made
@@ -367,7 +367,7 @@ class FakeHost:
     async def send(
         self, hook: FakeHook, event: str, payload: dict[str, Any], *, lost: bool = False
     ) -> FakeSending:
-        """Send a webhook; `lost`: it never gets there, as while the bridge is away."""
+        """Send a webhook; `lost`: it never arrives, as while the bridge is away."""
         sending = self.prepared(hook, event, payload)
         hook.sent.insert(0, sending)
         if not lost:
@@ -398,24 +398,24 @@ class FakeHost:
         except (ClientError, TimeoutError, OSError):
             sending.status = 0
 
-    # what the subclasses have
+    # for the subclasses
 
     def routes(self) -> list[web.RouteDef]:
         raise NotImplementedError
 
     def refusal(self, request: web.Request) -> web.Response | None:
-        """The answer to a request without a good credential."""
+        """Return the answer to a request without a valid credential."""
         raise NotImplementedError
 
     def too_many(self) -> web.Response:
-        """The answer to more writes than are permitted."""
+        """Return the answer to more writes than permitted."""
         raise NotImplementedError
 
     def prepared(self, hook: FakeHook, event: str, payload: dict[str, Any]) -> FakeSending:
-        """A webhook with its headers, signed."""
+        """Return a webhook with its headers, signed."""
         raise NotImplementedError
 
-    # how a request is served
+    # serving requests
 
     @web.middleware
     async def _served(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -426,7 +426,7 @@ class FakeHost:
         try:
             answer = await self._answer(request, handler, planned)
         finally:
-            # A stream was cut off, or has no end: it is no answer that a host would give.
+            # A cut-off or endless stream is not a host's answer.
             whole = answer if isinstance(answer, web.Response) else None
             said = whole.body if whole else b""
             self.asked.append(
@@ -489,7 +489,7 @@ class FakeHost:
 def page(
     request: web.Request, everything: list[Any], *, most: int = 100, usual: int = 30
 ) -> web.Response:
-    """One page of a list, with a `Link` header that leads to the next."""
+    """Return one page of a list, with a `Link` header to the next."""
     size = min(int(request.query.get("per_page", usual)), most)
     number = int(request.query.get("page", "1"))
     answer = web.json_response(everything[(number - 1) * size : number * size])
@@ -500,7 +500,7 @@ def page(
 
 
 async def _endless(request: web.Request, planned: Spoil) -> web.StreamResponse:
-    """An answer that goes on and on; compressed, where the client takes that."""
+    """Return an endless answer, compressed if the client accepts that."""
     answer = web.StreamResponse(status=planned.status, headers=dict(planned.headers))
     answer.content_type = "application/json"
     answer.enable_compression()

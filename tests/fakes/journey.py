@@ -1,24 +1,17 @@
-"""Stand-ins for the world, one set for all tests: time, a backend, flows, and sudden death.
+"""Shared fakes for all tests: time, a backend, flows, and crashes.
 
-`FakeBackend` behaves as facts.md tells: a waiting job has no record, titles are ours until a
-Git deploy ends, the commit comes a little later. It does not run in the contract suite, which
-drives real servers over HTTP and clones with real git; `tests/unit/test_fakes.py` holds its
-form against the port instead, and its behaviour against the same facts.
+`FakeBackend` behaves as in facts.md: a waiting job has no record, titles are ours until a Git
+deploy ends, the commit comes a little later. It does not run in the contract suite, which drives
+real servers over HTTP and clones with real git; instead, `tests/unit/test_fakes.py` checks its form
+against the port, and its behaviour against the same facts.
 """
 
 import asyncio
 import inspect
-import sqlite3
-from asyncio import Future
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, TypeVar, cast
-
-import sqlalchemy as sa
-from sqlalchemy.pool import StaticPool
 
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import Refused, Unreachable
@@ -28,23 +21,21 @@ from bridge.core.tracking import token_for
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import NewDelivery
-from bridge.storage.journal import SqlJournal
-from bridge.storage.tables import metadata
 
 T = TypeVar("T")
 
 HEAD = "c" * 40
-"""The commit that the branch points to, so what a Git deploy builds."""
+"""The head of the branch, which a Git deploy builds."""
 
 CLEARED = "\n"
-"""What is read of a log that was cleared; where no log is told at all it is empty."""
+"""The content of a cleared log; a server that shows no logs returns ""."""
 
 
 # ── time ─────────────────────────────────────────────────────────────────────
 
 
 class ManualClock:
-    """Time that passes only where somebody sleeps, and then at once."""
+    """A clock that advances only during sleeps, and then at once."""
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self.now = now
@@ -55,11 +46,11 @@ class ManualClock:
         return self.now
 
     def after(self, seconds: float, action: Callable[[], Awaitable[object] | None]) -> None:
-        """Do something once so much time has passed."""
+        """Schedule a call after some time."""
         self._planned.append((self.now + seconds, action))
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass, with all that was planned for it."""
+        """Let time pass, and run the scheduled calls."""
         until = self.now + seconds
         self.slept.append(seconds)
         while due := sorted((p for p in self._planned if p[0] <= until), key=lambda p: p[0]):
@@ -77,11 +68,11 @@ class ManualClock:
 
 @dataclass
 class Job:
-    """One deployment inside the fake backend; where it stands follows from the clock.
+    """One deployment inside the fake backend; its state follows from the clock.
 
     Attributes:
         unclosed: its record stays `running`, as when the database was away at its end.
-        told_when_failed: title and description are overwritten though it failed.
+        told_when_failed: title and description are overwritten although it failed.
     """
 
     id: str
@@ -102,7 +93,7 @@ class Job:
 
 @dataclass
 class FakeBackend:
-    """A backend that does what the test says, and records every call.
+    """A backend under the test's control that records every call.
 
     Attributes:
         waits, builds: seconds a job waits at least, and how long it runs.
@@ -110,10 +101,10 @@ class FakeBackend:
         tells_after: seconds after the end until title and commit are overwritten; None: never.
         leaves_after: seconds after the end until the job leaves the queue.
         ending, error: how the next jobs end.
-        away: nothing is reachable.
-        tells_queue: False for a backend too old to list what waits.
-        cancels: False as when self-hosted: what runs can't be cancelled.
-        ahead: seconds by which its clock is ahead, as far as that is known.
+        away: it is unreachable.
+        tells_queue: False for a backend too old to list its queue.
+        cancels: False as on self-hosted servers: running builds can't be cancelled.
+        ahead: seconds by which its clock is known to be ahead.
     """
 
     clock: Callable[[], float]
@@ -139,7 +130,7 @@ class FakeBackend:
     )
 
     def next(self, call: str, error: Exception, *, arrives: bool = False) -> None:
-        """The next such call fails; `arrives`: what it asked for happens all the same."""
+        """Let the next such call fail; `arrives`: it is still carried out."""
         self.scripted[call].append((error, arrives))
 
     def count(self, *names: str) -> int:
@@ -147,13 +138,13 @@ class FakeBackend:
 
     @property
     def asked(self) -> int:
-        """How often it was asked to deploy or redeploy, whether or not that arrived."""
+        """The number of deploy and redeploy requests, whether or not they arrived."""
         return self.count("deploy", "redeploy")
 
     def foreign(
         self, app: App, *, title: str = "feat: theirs", running: bool = False, head: str = HEAD
     ) -> Job:
-        """Somebody else has deployed the app, or does so now."""
+        """Deploy the app as somebody else, earlier or now."""
         job = self._add(app, title, "Manual deployment", clones=True)
         job.head = head
         if running:
@@ -307,7 +298,7 @@ class FakeBackend:
 
 
 class FakeHost:
-    """A Git host whose bodies mean what the test says; what is an error is raised."""
+    """A Git host whose bodies have meanings from the test; an error is raised."""
 
     name = "github"
 
@@ -321,7 +312,7 @@ class FakeHost:
         return self.open(headers, 0.0)
 
     def verify(self, envelope: Envelope, body: Body) -> None:
-        """Everything is authentic here."""
+        """Accept every signature."""
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         found = self.meanings[bytes(body)]
@@ -334,7 +325,7 @@ class FakeHost:
 
 
 class FakeFlows:
-    """Flows that never run; they only remember what was started, in order and once."""
+    """Flows that never run; they only record what was started, in order and once."""
 
     def __init__(self) -> None:
         self.started: list[tuple[str, str, str]] = []
@@ -359,14 +350,14 @@ class FakeFlows:
         self.dropped += [(flow, id_) for id_ in ids]
 
     async def forget(self, before: float, limit: int) -> int:
-        return 0  # none of them ever ends
+        return 0  # no flow ever ends
 
     def ids(self, flow: str) -> list[str]:
         return [id_ for name, id_, _ in self.started if name == flow]
 
 
 class KeptSteps:
-    """Steps of one flow: a finished one is not run again, also not after a death."""
+    """Steps of one flow: a finished one does not run again, even after a crash."""
 
     def __init__(self) -> None:
         self.finished: dict[str, Any] = {}
@@ -382,13 +373,13 @@ class KeptSteps:
 
 
 class Death(BaseException):
-    """The process is gone; nothing that handles errors may catch it."""
+    """The process is dead; no error handler may catch this."""
 
 
 class Lifetime:
-    """Counts the moments at which a process may die, and dies at one of them.
+    """Counts the moments at which a process may die, and kills it at one of them.
 
-    Each call of a port has two: before it has arrived, and after it was done.
+    Each call of a port has two: before it arrives, and after it is carried out.
     """
 
     def __init__(self, until: int | None = None) -> None:
@@ -401,7 +392,7 @@ class Lifetime:
             raise Death
 
     def mortal(self, port: T) -> T:
-        """The port as the dying process sees it."""
+        """Return the port as the dying process sees it."""
         return cast("T", _Mortal(port, self))
 
 
@@ -475,49 +466,3 @@ def deployment(seq: int = 1, app_id: str = "app-web", **others: Any) -> Deployme
         token=token_for("this bridge", id_),
     )
     return replace(waiting, **others)
-
-
-def journal_in_memory(clock: Callable[[], float]) -> SqlJournal:
-    """The real journal, on a database that is gone with it; it needs no start."""
-    return _JournalInMemory(clock)
-
-
-class _JournalInMemory(SqlJournal):
-    def __init__(self, clock: Callable[[], float]) -> None:
-        engine, self._connection = _engine_in_memory()
-        super().__init__(engine, clock=clock, threads=1)
-        self._pool = _AtOnce()  # type: ignore[assignment]  # no thread: nothing here waits for a disk
-
-    async def stop(self) -> None:
-        await super().stop()
-        self._connection.close()  # the pool knows of it only once it was used
-
-
-class _AtOnce(Executor):
-    """Runs in the loop's own thread, and so need not wake the loop to hand the result over."""
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        future: Future[Any] = asyncio.get_running_loop().create_future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
-            future.set_exception(error)
-        return future
-
-
-def _engine_in_memory() -> tuple[sa.Engine, sqlite3.Connection]:
-    """A copy of one made once; statements are compiled once for all, too."""
-    first, made = _first_engine()
-    connection = sqlite3.connect(":memory:", check_same_thread=False)
-    made.backup(connection)
-    engine = sa.create_engine("sqlite://", poolclass=StaticPool, creator=lambda: connection)
-    engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
-    return engine, connection
-
-
-@lru_cache(1)
-def _first_engine() -> tuple[sa.Engine, sqlite3.Connection]:
-    connection = sqlite3.connect(":memory:", check_same_thread=False)
-    engine = sa.create_engine("sqlite://", poolclass=StaticPool, creator=lambda: connection)
-    metadata.create_all(engine)
-    return engine, connection

@@ -13,13 +13,13 @@ from tests.chaos.dokploy.faults import Fault, cut_off
 
 @dataclass
 class LossyProxy:
-    """Passes requests on, where no fault is due.
+    """Forwards requests unless a fault is due.
 
     Attributes:
         once: by procedure, a fault for each of the next requests.
         always: by procedure, a fault for all others.
-        away_after: from the next request of this procedure on no request is answered any more.
-        writes: the procedures that were called to change something, those that failed included.
+        away_after: from the next request of this procedure on, no request is answered.
+        writes: the procedures that were called to change something, including failed ones.
     """
 
     upstream: httpx.AsyncClient
@@ -66,7 +66,7 @@ class LossyProxy:
 
 @asynccontextmanager
 async def lossy(upstream: httpx.AsyncClient) -> AsyncIterator[LossyProxy]:
-    """A running one before a backend that such a client reaches, key included."""
+    """Run one in front of the backend of a client, with the client's key."""
     proxy = LossyProxy(upstream)
     app = web.Application()
     app.router.add_route("*", "/api/{rest:.*}", proxy.answer)

@@ -55,7 +55,7 @@ from bridge.web.metrics import Metrics
 from bridge.web.server import routes
 from tests.scenes.dokploy import dokploy
 from tests.scenes.terminal import WORKER, command, environment, fill
-from tests.unit.embedded.support import Repository
+from tests.worlds.embedded import Repository
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "surface"
 

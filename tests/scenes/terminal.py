@@ -17,12 +17,11 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import typer
 
-from bridge.app.storage import Stores, open_stores
 from bridge.cli.root import app
 from bridge.core.apps import App, AppKind, Source, SourceType, Trigger, unused
 from bridge.core.configuration.difference import Changed
@@ -36,6 +35,9 @@ from bridge.settings import read_settings
 from tests.fakes.journey import ManualClock
 from tests.scenes.dokploy import dokploy
 from tests.scenes.hostile import BRANCH, DEEP, EVIL, LONG
+
+if TYPE_CHECKING:
+    from bridge.app.storage import Stores
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "terminal"
 WIDTHS = (80, 100)
@@ -222,8 +224,10 @@ def environment(given: Mapping[str, str]) -> Iterator[None]:
     time.tzset()
 
 
-def fill(data: Path, work: Callable[[Stores], Awaitable[None]] | None = None) -> None:
+def fill(data: Path, work: Callable[["Stores"], Awaitable[None]] | None = None) -> None:
     """A bridge's data in which much has gone wrong, or what else is done with its stores."""
+
+    from bridge.app.storage import open_stores  # heavy: most scenes need no stores
 
     async def run() -> None:
         settings = read_settings(None, {"BRIDGE_DATA": str(data)})
@@ -233,7 +237,7 @@ def fill(data: Path, work: Callable[[Stores], Awaitable[None]] | None = None) ->
     asyncio.run(run())
 
 
-async def _fill(stores: Stores) -> None:
+async def _fill(stores: "Stores") -> None:
     journal = stores.journal
     await journal.save_apps("dokploy", APPS)
     await push(stores, 1, "old", 3 * DAY, (WEB, State.DONE, "commit 0000000 is live"))
@@ -264,7 +268,7 @@ async def _fill(stores: Stores) -> None:
 
 
 async def push(
-    stores: Stores,
+    stores: "Stores",
     seq: int,
     commit: str,
     age: float,
@@ -352,7 +356,7 @@ def _facts(state: State, commit: str, age: float) -> dict[str, Any]:
     return facts if state is State.FAILED else facts | {"deployed_commit": commit}
 
 
-async def _others(stores: Stores) -> None:
+async def _others(stores: "Stores") -> None:
     """Deliveries that were not decided."""
     elsewhere = _payload(SHAS["new"])
     elsewhere["repository"] |= {"id": 1, "full_name": f"{LONG}/{'x' * 60}"}
@@ -394,7 +398,7 @@ def _refused() -> list[RefusedWebhooks]:
     return [WRONG_SECRET, path, replace(path, path=f"/{EVIL}/{'long' * 20}", last=NOW - 2 * DAY)]
 
 
-async def _feedback(stores: Stores) -> None:
+async def _feedback(stores: "Stores") -> None:
     follows = (about_deployment(deployment_id(3, WEB.id)),)
     card = f"slack.card {deployment_id(3, WEB.id)} C024BE91L"
     status = f"github.status 4711 {SHAS['bad']} shop/web"

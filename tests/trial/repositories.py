@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.unit.embedded.support import Repository, git_server
 from tests.worlds.bridge import Origin
+from tests.worlds.embedded import Repository, git_server
 
 DOCKERFILE = """\
 FROM busybox

@@ -1,30 +1,31 @@
-"""What most of what is remembered is tested with.
+"""What is pure starts no database, server or process: such a test belongs to another tier."""
 
-It is imported where it is used: the process that hands out tests to others uses none of it.
-"""
-
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Iterator
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+IMPURE = {"sqlite3.connect", "socket.bind", "subprocess.Popen", "os.posix_spawn", "os.fork"}
 
-    from bridge.storage.journal import SqlJournal
-    from tests.fakes.journey import ManualClock
-
-
-@pytest.fixture
-def clock() -> "ManualClock":
-    from tests.fakes.journey import ManualClock
-
-    return ManualClock()
+running: list[str] = []
+touched: list[str] = []
 
 
-@pytest.fixture
-async def journal(clock: "ManualClock") -> "AsyncIterator[SqlJournal]":
-    from tests.fakes.journey import journal_in_memory
+def _watch(event: str, _: object) -> None:
+    if event in IMPURE and running:
+        touched.append(event)
 
-    journal = journal_in_memory(clock)
-    yield journal
-    await journal.stop()
+
+sys.addaudithook(_watch)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that touches what it may not; what it made of the refusal would tell less."""
+    running.append(item.nodeid)
+    touched.clear()
+    try:
+        yield
+    finally:
+        running.pop()
+    assert not touched, f"{touched[0]} in tests/unit: move the test to tests/integration"

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bridge.core.access import Access, Grant, Person, Right, granting, missing
 from tests.fakes.journey import app
+from tests.worlds.rows import each_row
 
 WEB = app("app-web")
 ADA = Person("U0ADA", "Ada", "ada@example.com", frozenset({"S0DEV"}))
@@ -26,7 +27,7 @@ def test_a_grant_names_people_in_four_ways(who: str) -> None:
     assert access(who).may(ADA, Right.DEPLOY, WEB, None)
 
 
-@pytest.mark.parametrize("who", ["U0BOB", "S0OPS", "@example.org", "@ample.com", "u0ada", "Ada"])
+@each_row("who", ["U0BOB", "S0OPS", "@example.org", "@ample.com", "u0ada", "Ada"])
 def test_a_grant_to_others_is_none(who: str) -> None:
     assert not access(who).may(ADA, Right.DEPLOY, WEB, None)
 
@@ -42,8 +43,8 @@ def test_what_may_be_done_may_be_seen_but_nothing_else_follows() -> None:
     assert access("everyone").rights(ADA, WEB.label, None) == {Right.DEPLOY, Right.VIEW}
 
 
-@pytest.mark.parametrize("odd", [{"stranger": True}, {"unsure": "slack can't be reached"}])
-@pytest.mark.parametrize("who", ["S0DEV", "@example.com", "everyone"])
+@each_row("odd", [{"stranger": True}, {"unsure": "slack can't be reached"}])
+@each_row("who", ["S0DEV", "@example.com", "everyone"])
 def test_guests_and_strangers_count_only_by_their_id(odd: dict[str, object], who: str) -> None:
     guest = Person("U0ADA", "Ada", "ada@example.com", frozenset({"S0DEV"}), **odd)  # type: ignore[arg-type]
 
@@ -51,7 +52,7 @@ def test_guests_and_strangers_count_only_by_their_id(odd: dict[str, object], who
     assert access("U0ADA").may(guest, Right.DEPLOY, WEB, None)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pattern", "label", "covered"),
     [
         ("*", "shop/web", True),

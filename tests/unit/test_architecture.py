@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import bridge.core
+from tests.worlds.rows import each_row
 
 PACKAGE = Path(bridge.__file__).parent
 ADAPTERS = {"githosts", "backends", "chats", "storage", "durable"}
@@ -112,19 +113,33 @@ ACTING_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
 ACTING_METHODS = {"now", "utcnow", "today"}
 
 
-def modules() -> Iterator[tuple[str, str]]:
+@cache
+def modules() -> tuple[tuple[str, str], ...]:
     """Every module of the package by its dotted name, with its source."""
+    found: list[tuple[str, str]] = []
     for file in sorted(PACKAGE.rglob("*.py")):
         parts = ("bridge", *file.relative_to(PACKAGE).with_suffix("").parts)
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        yield name, file.read_text()
+        found.append((name, file.read_text()))
+    return tuple(found)
+
+
+parsed = cache(ast.parse)
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement below a node, without a look into expressions: none is in there."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield child
+            yield from statements(child)
 
 
 @cache
 def imported(source: str) -> tuple[str, ...]:
     """The dotted names that a source imports; `from a import b` counts as `a.b`."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in statements(parsed(source)):
         if isinstance(node, ast.Import):
             found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -194,7 +209,7 @@ def impure(module: str, source: str) -> Iterator[str]:
     for target in imported(source):
         if not target.startswith("bridge.core.") and not _is_pure(target):
             yield f"{module} imports {target}, which is not known to be pure"
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
             yield f"{module}:{node.lineno} is async"
         elif isinstance(node, ast.Call) and _acts(node.func):
@@ -306,7 +321,7 @@ def test_the_map_of_core_names_all_that_is_in_it_and_nothing_else() -> None:
     assert named_on_the_map(bridge.core.__doc__ or "") == there - {"__init__"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("module", "source", "why"),
     [
         ("bridge.core.events", "from bridge.ports import Inbox", "core does not see ports"),
@@ -374,7 +389,7 @@ def test_what_the_plan_has_is_left_alone(module: str, source: str) -> None:
     assert list(against_the_plan(module, source)) == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     "source",
     [
         "import asyncio", "import time", "from random import choice", "import secrets",

@@ -4,9 +4,10 @@ import pytest
 
 from bridge.core.backoff import Backoff
 from bridge.core.errors import Refused, TooEarly, Unreachable
+from tests.worlds.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("failures", "pause"), [(0, 1.0), (1, 1.0), (2, 2.0), (5, 16.0), (6, 30.0), (10**9, 30.0)]
 )
 def test_pauses_grow_up_to_the_longest(failures: int, pause: float) -> None:

@@ -1,15 +1,15 @@
 """The grammar of what people type: a table, and that nothing typed can break it."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.chat.grammar import USAGE, Command, Unclear, Verb, parse_chat, written
+from tests.worlds.rows import each_row
 
 D, R, C = Verb.DEPLOY, Verb.REDEPLOY, Verb.CANCEL
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("typed", "meant"),
     [
         ("", Command(Verb.HELP)),
@@ -74,7 +74,7 @@ def test_what_is_typed_after_the_command(typed: str, meant: Command | Unclear) -
         assert found == meant
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("verb", "typed", "meant"),
     [
         (D, "", Command(D)),

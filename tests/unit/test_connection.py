@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import aiohttp
 import httpx
-import pytest
 import requests
 
 from bridge.core.connection import why_not_connected
+from tests.worlds.rows import each_row
 
 REFUSED = "nothing listens at its address (connection refused)"
 
@@ -41,8 +41,8 @@ UNTRUSTED = ssl.SSLCertVerificationError(1, "self-signed")
 UNTRUSTED.verify_message = "self-signed certificate"
 
 
-@pytest.mark.parametrize("wrapped", LIBRARIES)
-@pytest.mark.parametrize(
+@each_row("wrapped", LIBRARIES)
+@each_row(
     ("cause", "words"),
     [
         (ConnectionRefusedError(111, "Connection refused"), REFUSED),
@@ -62,7 +62,7 @@ def test_the_cause_is_found_and_said(
     assert words in said
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "words"),
     [
         (httpx.ConnectTimeout(""), "did not take the connection in time"),

@@ -21,6 +21,7 @@ from bridge.core.events import Commit, Ref, RefKind, RefPushed, Repository
 from bridge.core.refs import normalise_url
 from bridge.core.rules import AppTags
 from tests.fakes.journey import app, push, source
+from tests.worlds.rows import each_row
 
 GITLAB = Source(SourceType.GITLAB, "group/site", repository_id="42", branch="main")
 ON_GITLAB = Repository("gitlab", "42", "group/site")
@@ -123,8 +124,8 @@ MADE_ELSEWHERE = {
 """What no push alone decides: a person's wish, another hook's push, and a push of before."""
 
 
-@pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize(
+@each_row("host", HOSTS)
+@each_row(
     ("reason", "pushed", "asks_for", "evidence"),
     TABLE,
     ids=[f"{number}-{row[0]}" for number, row in enumerate(TABLE)],
@@ -141,7 +142,7 @@ def test_on_either_host_the_first_rule_that_says_something_decides(
     assert decision.deploy is (reason in DEPLOYS)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("source", "pushed_to", "evidence"),
     [
         (None, ON_GITHUB, "shop/web has no source"),
@@ -229,11 +230,11 @@ def test_a_name_that_is_only_alike_is_another(name: str) -> None:
     assert not concerns(push(repository=replace(ON_GITHUB, name=name)), app())
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     ["git@Git.Example.com:O/r.git", "ssh://git@git.example.com/o/r", "https://u:p@git.example.com/o/r/"],
 )  # fmt: skip
-@pytest.mark.parametrize("host", ["github", "gitlab"])
+@each_row("host", ["github", "gitlab"])
 def test_custom_git_is_found_by_its_address_however_that_is_written(url: str, host: str) -> None:
     source = Source(SourceType.GIT, url=normalise_url(url), branch="main")
     urls = frozenset({normalise_url("https://git.example.com/o/r.git"), "other/o/r"})
@@ -251,7 +252,7 @@ def test_custom_git_without_an_address_is_nobodys() -> None:
 # ── which branch ─────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("branch", "pushed", "deploys"),
     [
         ("main", "main", True), ("feature/a/b", "feature/a/b", True),
@@ -273,7 +274,7 @@ def test_a_tag_of_the_branchs_name_is_no_branch() -> None:
 # ── skip directives ──────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("directive", SKIP_DIRECTIVES)
+@each_row("directive", SKIP_DIRECTIVES)
 def test_a_directive_anywhere_in_the_head_commits_message_skips(directive: str) -> None:
     decision = decide(saying(f"feat: x\n\nmore {directive} more"), app())
 
@@ -347,7 +348,7 @@ def test_an_app_of_that_very_repository_gets_past_the_first_rule(
     assert concerns(pushed, app(source=source))
 
 
-@pytest.mark.parametrize("path", ["a\nb", "a\x1bb", "a\u202eb", "a\0b", "a\u2028b", "a\ud800b"])
+@each_row("path", ["a\nb", "a\x1bb", "a\u202eb", "a\0b", "a\u2028b", "a\ud800b"])
 def test_a_hostile_file_name_can_not_break_the_line(path: str) -> None:
     decision = decide(push(paths=(path,)), app(watch_paths=(path,)))
 

@@ -16,6 +16,7 @@ from bridge.core.failure import (
     bare,
     failure_in,
 )
+from tests.worlds.rows import each_row
 
 LOGS = Path(__file__).parents[1] / "fixtures" / "build_logs"
 REASONS: dict[str, str] = json.loads((LOGS / "reasons.json").read_text())
@@ -32,12 +33,12 @@ def test_every_log_has_its_reason_beside_it() -> None:
     assert names == set(REASONS)
 
 
-@pytest.mark.parametrize("name", REASONS)
+@each_row("name", REASONS)
 def test_the_reason_is_the_line_that_says_it(name: str) -> None:
     assert failure_in(log_of(name)).reason == REASONS[name]
 
 
-@pytest.mark.parametrize("name", REASONS)
+@each_row("name", REASONS)
 def test_the_excerpt_holds_the_reason_and_ends_where_the_output_ended(name: str) -> None:
     failure = failure_in(log_of(name))
     lines = failure.excerpt.split("\n")
@@ -51,7 +52,7 @@ def test_the_excerpt_holds_the_reason_and_ends_where_the_output_ended(name: str)
         assert not failure.excerpt or any(line[:60] in failure.reason for line in told if line)
 
 
-@pytest.mark.parametrize("name", REASONS)
+@each_row("name", REASONS)
 def test_an_excerpt_of_an_excerpt_is_the_same(name: str) -> None:
     excerpt = failure_in(log_of(name)).excerpt
 
@@ -109,7 +110,7 @@ def test_an_error_that_only_points_to_the_log_is_no_reason() -> None:
     gone = "fatal: Remote branch gone not found in upstream origin"
 
     assert failure_in(log, pointing).reason == gone
-    moved = f"{pointing}. Where they tell of error 301, the repository has moved"
+    moved = f"{pointing}. If they name error 301, the repository has moved"
     assert failure_in(log.replace(pointing, moved), moved).reason == gone
 
 
@@ -144,7 +145,7 @@ def test_any_log_has_a_reason_of_one_line_within_its_limits(log: str, error: str
     assert all(len(line) <= LONGEST_LINE for line in lines)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "line",
     [
         "error " * 9000,

@@ -28,6 +28,7 @@ from bridge.core.configuration.row import fields_of, row_of
 from tests.scenes.slack import WEB
 from tests.scenes.slack_provider import ACCOUNTS, DOCKER, GIT, GITEA, GITHUB, GITLAB, configured
 from tests.scenes.terminal import command
+from tests.worlds.rows import each_row
 
 OPTIONS: dict[str, Any] = {
     words: {param.name: param for param in one.params} for words, one in commands(command())
@@ -41,7 +42,7 @@ SET = [
 """By command each field that it sets."""
 
 
-@pytest.mark.parametrize(("words", "field"), SET, ids=lambda one: getattr(one, "name", one))
+@each_row(("words", "field"), SET, ids=lambda one: getattr(one, "name", one))
 def test_each_field_has_an_option_of_its_name(words: str, field: Field) -> None:
     option = OPTIONS[words][field.name]
 

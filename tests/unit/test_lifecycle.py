@@ -1,12 +1,12 @@
 """The life of a deployment as data."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.events import Action
 from bridge.core.lifecycle import FINAL, MOVES, State, deployment_id, makes_moot, may_move
 from tests.fakes.journey import deployment
+from tests.worlds.rows import each_row
 
 states = st.sampled_from(State)
 
@@ -23,7 +23,7 @@ def test_the_ends_are_ends() -> None:
     assert all(deployment(state=state).final == (state in FINAL) for state in State)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("now", "to"),
     [
         ("waiting", "superseded"), ("waiting", "asked"), ("waiting", "cancelled"),
@@ -36,7 +36,7 @@ def test_a_deployment_goes_on_its_way_and_may_skip_what_nobody_saw(now: str, to:
     assert may_move(State(now), State(to))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("now", "to"),
     [
         ("running", "queued"), ("queued", "asked"), ("asked", "waiting"), ("running", "running"),

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.apps import Source, SourceType
 from bridge.core.refused import WRONG_PATH, Cause, Missed, RefusedWebhooks, causes, missed_by
 from bridge.githosts import HOSTS
+from tests.worlds.rows import each_row
 
 NOW, MINUTE, HOUR, DAY = 1_700_000_000.0, 60.0, 3_600.0, 86_400.0
 NAMES = {"github 4711": "my-org/mono", "github 1": "my-org/other", "gitlab 4711": "my-org/mono"}
@@ -81,7 +81,7 @@ def test_an_unknown_repository_may_be_the_one_that_has_never_come_through() -> N
     assert order(OF_ANOTHER, new, missed=Missed("github")) == ["of a new one", "of another"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("source", "missed"),
     [
         (None, Missed()),

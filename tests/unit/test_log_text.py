@@ -12,6 +12,7 @@ from bridge.cli import show
 from bridge.core.decision import one_line
 from bridge.core.log_text import cut, end_of, escaped, lines_of, marked, news, shorten
 from bridge.githosts import comment, http
+from tests.worlds.rows import each_row
 
 LINES = st.lists(st.text("ab", min_size=1, max_size=2), max_size=12)
 
@@ -77,8 +78,8 @@ def test_no_secret_is_cut_so_that_it_is_not_known_any_more() -> None:
     assert end_of("x" * 20_000, 10_000) == "x" * (10_000 - 4096)
 
 
-@pytest.mark.parametrize("char", ["\x1b", "\u202e", "\udc80", "\U000e0001", "\n"])
-@pytest.mark.parametrize("before", range(14))
+@each_row("char", ["\x1b", "\u202e", "\udc80", "\U000e0001", "\n"])
+@each_row("before", range(14))
 def test_a_character_that_steers_is_written_out_and_never_cut(char: str, before: int) -> None:
     pieces = ["a"] * before + [escaped(char)] + ["z"] * 14
     text = escaped("a" * before + char + "z" * 14)
@@ -94,7 +95,7 @@ def test_a_character_that_steers_is_written_out_and_never_cut(char: str, before:
         assert max(len(cut(text, most)), len(shorten(text, most))) <= most
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "shown"),
     [
         ("plain", "plain"),
@@ -115,7 +116,7 @@ def test_what_steers_or_is_not_seen_is_marked(text: str, shown: str) -> None:
 UNSAFE = "\x1b\x00\x85\u2028\u202e\u2066\u200b\u200d\ufeff\u3164\u2800\ud800\ue000\U000e0041"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "shown",
     [
         one_line,

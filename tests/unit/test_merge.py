@@ -34,6 +34,7 @@ from bridge.core.configuration.merge import (
 from bridge.core.configuration.row import SourceRow, fields_of
 from bridge.core.configuration.variables import assignment
 from bridge.core.errors import Rejected, Unfit
+from tests.worlds.rows import each_row
 
 PATHS = ("apps/web/**", "!**/*.md")
 GITHUB = GithubSource(
@@ -195,7 +196,7 @@ def test_a_value_that_another_source_had_stored_is_shown_where_it_is_lost() -> N
 def test_another_kind_of_source_needs_all_its_fields() -> None:
     with pytest.raises(Rejected, match="needs owner, provider_id, project_id, path too"):
         merge(configured(), source(SourceType.GITLAB, repository="mono", branch="main"))
-    with pytest.raises(Rejected, match="say which kind"):
+    with pytest.raises(Rejected, match="name its kind"):
         merge(configured(None), source(branch="main"))
 
 
@@ -309,7 +310,7 @@ def test_a_stack_has_no_build_arguments() -> None:
 # ── what is refused, and in which words ──────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "words"),
     [
         (
@@ -344,7 +345,7 @@ def test_an_address_that_git_would_not_take_for_one_is_rejected(url: str) -> Non
         merge(configured(GIT), source(url=url))
 
 
-@pytest.mark.parametrize("value", ["$(id)", "a;id", "a`id`", "a&b", "a|b", "-x", "a'b", "a>b"])
+@each_row("value", ["$(id)", "a;id", "a`id`", "a&b", "a|b", "-x", "a'b", "a>b"])
 def test_what_a_shell_would_run_is_rejected(value: str) -> None:
     """Backends put it into command lines; who may configure an app may run nothing beside it."""
     for wanted in (
@@ -465,7 +466,7 @@ def test_addresses_of_git_servers_may_be_set_by_chat(url: str) -> None:
     checked_remote(url)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     [
         "file:///etc", "/etc", "../x", "ext::sh -c x", "-oProxyCommand=x", "https://", "a b",
@@ -479,7 +480,7 @@ def test_what_leads_to_no_git_server_may_not(url: str) -> None:
     assert caught.value.field == "url"
 
 
-@pytest.mark.parametrize("image", ["--privileged", "a b", "-", "a\nb", "a;b", "$(x)"])
+@each_row("image", ["--privileged", "a b", "-", "a\nb", "a;b", "$(x)"])
 def test_what_docker_would_take_for_something_else_is_no_image(image: str) -> None:
     with pytest.raises(Unfit, match="image can't be"):
         checked_image(image)
@@ -493,7 +494,7 @@ def test_images_are_images(image: str) -> None:
 # ── patterns that nothing can match ──────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("field", "value", "words"),
     [
         ("tags", "refs/tags/v*", "write `v*`"),
@@ -505,7 +506,7 @@ def test_images_are_images(image: str) -> None:
         ("branches", "release~*", "no branch has `~` in its name"),
         ("branch", "refs/heads/main", "write 'main'"),
         ("branch", "a..b", "can't be a branch"),
-        ("versions", ">2 <1", "no version is in it"),
+        ("versions", ">2 <1", "it contains no version"),
     ],
 )
 def test_what_no_push_could_ever_match_is_not_saved(field: str, value: str, words: str) -> None:

@@ -17,6 +17,7 @@ from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.githosts.http import Answer, read
 from bridge.settings import read_settings
+from tests.worlds.rows import each_row
 
 OWN_WORDS = re.compile(
     r"(?i)input should|field required|valid (string|dictionary|list|integer|boolean|tuple)"
@@ -67,7 +68,7 @@ class _Outer(BaseModel):
     pair: tuple[int, ...] = ()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("data", "words"),
     [
         ([], "the body must be an object, and an empty list came"),
@@ -110,7 +111,7 @@ def _github(more: dict[str, Any]) -> None:
     GitHub(["secret"]).parse("push", {}, json.dumps(PUSH | more).encode())
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("more", "words"),
     [
         ({"repository": [SECRET]}, "github push: repository: it must be an object, and a list"),
@@ -169,7 +170,7 @@ def _command() -> None:
     parse_command("deploy", b"{")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "wrong",
     [
         *(_gitlab, _slack, _slack_click, _settings, _rules, _answer),

@@ -4,6 +4,7 @@ import pytest
 
 from bridge.core.apps import App, find_app
 from bridge.core.errors import Ambiguous, NotFound
+from tests.worlds.rows import each_row
 
 APPS = [
     App("id1", "web", "shop"),
@@ -15,7 +16,7 @@ APPS = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "wanted"),
     [
         ("id3", "id3"),

@@ -3,16 +3,16 @@
 import re
 import time
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.near_miss import NearMiss, near_miss
 from bridge.core.matching.watch_paths import WatchPaths
+from tests.worlds.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("patterns", "files", "code", "sentence"),
     [
         (
@@ -104,7 +104,7 @@ def test_what_kept_a_pattern_and_a_file_apart_is_said(
     assert found.file in files
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("patterns", "files"),
     [
         (["apps/web/**"], ["docs/read.md"]),

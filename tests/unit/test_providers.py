@@ -21,7 +21,8 @@ from bridge.githosts import HOSTS
 from bridge.ports.providers import BackendProvider, BackendServer, ChatProvider, Provider
 from bridge.settings import Settings
 from bridge.settings.reading import variables
-from tests.unit.test_architecture import modules
+from tests.unit.test_architecture import modules, parsed
+from tests.worlds.rows import each_row
 
 ROOT = Path(bridge.__file__).parents[1]
 
@@ -82,11 +83,23 @@ MAY_NAME_A_BACKEND = {
 
 def naming(source: str, words: Collection[str] = HOSTS_AND_CHATS) -> Iterator[tuple[int, str]]:
     """Every place of a source that names a provider, but for comments and docstrings."""
-    for node in ast.walk(_without_docstrings(source)):
-        for text in _texts(node):
-            said = OUR_OWN_NAME.sub("", text.lower())
-            if any(word in said for word in words):
-                yield getattr(node, "lineno", 0), text
+    for line, text in _said(source):
+        said = OUR_OWN_NAME.sub("", text.lower())
+        if any(word in said for word in words):
+            yield line, text
+
+
+@cache
+def _said(source: str) -> tuple[tuple[int, str], ...]:
+    """Every name and text of a source with its line, but for texts that stand alone."""
+    found: list[tuple[int, str]] = []
+    nodes: list[ast.AST] = [parsed(source)]
+    while nodes:
+        node = nodes.pop()
+        if not _is_docstring(node):
+            found += ((getattr(node, "lineno", 0), text) for text in _texts(node))
+            nodes += ast.iter_child_nodes(node)
+    return tuple(found)
 
 
 def _texts(node: ast.AST) -> Iterator[str]:
@@ -96,17 +109,6 @@ def _texts(node: ast.AST) -> Iterator[str]:
     for field in ("id", "attr", "arg", "name", "asname", "module"):
         if isinstance(found := getattr(node, field, None), str):
             yield found
-
-
-@cache
-def _without_docstrings(source: str) -> ast.Module:
-    """The tree of a source, with all texts taken out that stand alone, as docstrings do."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [one for one in body if not _is_docstring(one)] or [ast.Pass()]  # type: ignore[attr-defined]
-    return tree
 
 
 def _is_docstring(node: ast.AST) -> bool:
@@ -138,7 +140,7 @@ def test_no_module_outside_a_provider_s_folder_names_it() -> None:
     assert found == [], "ask its record instead (HOSTS, BACKENDS, CHATS)"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("allowed", "words"),
     [(one, HOSTS_AND_CHATS) for one in MAY_NAME] + [(one, DEPLOYING) for one in MAY_NAME_A_BACKEND],
 )
@@ -148,7 +150,7 @@ def test_only_modules_that_need_it_may_name_a_provider(allowed: str, words: set[
     assert any(any(naming(source, words)) for source in those)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "planted",
     [
         'if host == "github":\n    pass',
@@ -254,7 +256,7 @@ PAYLOADS = [
 """Recorded webhooks; a form is told by its header alone."""
 
 
-@pytest.mark.parametrize("file", PAYLOADS, ids=lambda file: f"{file.parent.name}/{file.stem}")
+@each_row("file", PAYLOADS, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_a_recorded_body_looks_most_like_its_own_host_s(file: Path) -> None:
     _, headers, body = split_request(file.read_bytes())
     told = json.loads(body)

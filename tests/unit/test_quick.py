@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.web.fast.connections import read_head
+from tests.worlds.rows import each_row
 
 HOSTS = {b"POST /hooks/github HTTP/1.1": "github"}
 PLAIN = b"POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
@@ -34,7 +35,7 @@ def test_a_plain_head_is_read() -> None:
     assert head.headers.get("X-Other", "none") == "none"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "head",
     [
         PLAIN.replace(b"POST", b"GET"),

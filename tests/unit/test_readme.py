@@ -13,6 +13,7 @@ from bridge.core.decision import Reason
 from bridge.core.lifecycle import State
 from bridge.settings import PREFIX, Settings, fields, read_settings
 from tests.scenes.surface import public_routes, variables_of
+from tests.worlds.rows import each_row
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -49,24 +50,22 @@ def default(value: Any) -> str:
     return f"`{', '.join(value) if isinstance(value, tuple) else value}`"
 
 
-@pytest.mark.parametrize("word", [*Reason, *State])
+@each_row("word", [*Reason, *State])
 def test_every_reason_and_state_is_explained(word: str) -> None:
     assert f"| `{word}` |" in SAID
 
 
-@pytest.mark.parametrize(
-    ("path", "field"), [pytest.param(*one, id=".".join(one[0])) for one in fields(Settings)]
-)
+@each_row(("path", "field"), [pytest.param(*one, id=".".join(one[0])) for one in fields(Settings)])
 def test_every_setting_is_listed_as_it_is(path: tuple[str, ...], field: Any) -> None:
     assert setting_row(path, field) in SETTINGS
 
 
-@pytest.mark.parametrize("command", commands())
+@each_row("command", commands())
 def test_every_command_is_listed(command: str) -> None:
     assert f"| `{command}" in README.read_text()
 
 
-@pytest.mark.parametrize("route", [*public_routes()])
+@each_row("route", [*public_routes()])
 def test_every_route_is_listed(route: str) -> None:
     assert route.split()[1] in SAID
 
@@ -88,7 +87,7 @@ def test_variables_in_examples_are_settings() -> None:
     assert {name.removesuffix("_FILE") for name in named} - known == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@each_row("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_what_is_there(page: Path) -> None:
     text = page.read_text()
     links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'<img src="([^"]+)"', text)

@@ -1,18 +1,16 @@
-import subprocess
-
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.errors import Rejected
 from bridge.core.events import Repository
 from bridge.core.matching import Glob, GlobError
-from bridge.core.refs import check_branch_name, normalise_url, unmatchable, unmatchable_prefix
+from bridge.core.refs import check_branch_name, normalise_url, unmatchable
+from tests.worlds.rows import each_row
 
 SAME = "git.example.com/owner/repo"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     [
         "git@git.example.com:owner/repo.git",
@@ -45,7 +43,7 @@ def test_all_ways_to_write_an_address_are_the_same(url):
     assert normalise_url(url) == SAME
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "wanted"),
     [
         ("https://h:8443/o/r.git", "h:8443/o/r"),
@@ -68,7 +66,7 @@ def test_hosts_ports_and_paths_are_read_exactly(url, wanted):
     assert normalise_url(url) == wanted
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     [
         "/srv/git/Repo",
@@ -89,7 +87,7 @@ def test_a_local_path_is_never_a_host():
     assert normalise_url("./r") != normalise_url("/r")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("one", "other"),
     [
         ("https://h/o/r", "https://h/o/r2"),
@@ -128,7 +126,7 @@ def test_it_never_raises_and_changes_its_own_results_no_more(url):
     assert normalise_url(once) == once
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("web_url", "urls", "address", "ours"),
     [
         ("https://github.com/o/r", [], "https://github.com", True),
@@ -205,12 +203,12 @@ MAY = [
 ]
 
 
-@pytest.mark.parametrize(("pattern", "words"), NEVER.items())
+@each_row(("pattern", "words"), NEVER.items())
 def test_a_glob_that_matches_no_name_is_told_with_a_remedy(pattern, words):
     assert words in (unmatchable(pattern, "tag") or "")
 
 
-@pytest.mark.parametrize("pattern", MAY)
+@each_row("pattern", MAY)
 def test_a_glob_that_may_match_a_name_is_left_alone(pattern):
     assert unmatchable(pattern, "tag") is None
     assert unmatchable(pattern, "branch") is None
@@ -235,15 +233,3 @@ def test_no_glob_is_refused_that_matches_a_name(pattern, name):
 
     if matches:
         assert unmatchable(pattern, "branch") is None
-
-
-@given(st.text("va1/.*?[@{^~: \\-\x00\x7f\u00e4", max_size=6))
-@example("v.lock/")
-@example("a/.")
-@example("@{")
-@settings(max_examples=150, deadline=None)
-def test_a_prefix_is_refused_where_git_refuses_a_version_behind_it(prefix):
-    asked = ["git", "check-ref-format", f"refs/tags/{prefix}1.2.3"]
-    known = "\0" not in prefix and subprocess.run(asked, check=False).returncode == 0
-
-    assert (unmatchable_prefix(prefix) is None) == known

@@ -20,6 +20,7 @@ from bridge.core.refused import (
 from bridge.githosts import HOSTS
 from bridge.pipeline.ingest import RefusalLog
 from tests.fakes.journey import ManualClock
+from tests.worlds.rows import each_row
 
 NOW = 1_700_000_000.0
 
@@ -76,7 +77,7 @@ def test_what_could_not_be_kept_is_counted_with_what_comes_and_stays_bounded() -
     assert len(counts.take()) == MOST_A_MINUTE
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("peer", "forwarded", "network"),
     [
         ("192.0.2.7", "", "192.0.2.0/24"),

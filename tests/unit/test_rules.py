@@ -12,6 +12,7 @@ from bridge.core.events import Commit, RefKind, RefPushed, Repository
 from bridge.core.rules import AppTags, name_matches, ruled, rules_for, tag_problem
 from bridge.settings import book_of, policy_of, read_settings
 from tests.fakes.journey import app, push, source
+from tests.worlds.rows import each_row
 
 # ── whom a rule names ────────────────────────────────────────────────────────
 
@@ -56,7 +57,7 @@ def test_an_app_is_named_by_its_label() -> None:
     assert ruled(one, []) == one
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pattern", "name", "fits"),
     [
         ("main", "main", True),
@@ -177,14 +178,14 @@ TAGS: list[tuple[Rules, str, tuple[str, ...], str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("rules", "tag", "before", "problem"), TAGS)
+@each_row(("rules", "tag", "before", "problem"), TAGS)
 def test_a_tag_deploys_or_it_is_said_why_not(
     rules: Rules, tag: str, before: tuple[str, ...], problem: str | None
 ) -> None:
     assert tag_problem(tag, rules, before) == (None if problem is None else (False, problem))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tag", "before", "newer"),
     [
         ("v1.2.0", ["v1.1.0", "v1.2.0-rc.1"], None),
@@ -242,8 +243,8 @@ def pushed(kind: str, name: str = "main", *, tag: bool = False, message: str = "
     )
 
 
-@pytest.mark.parametrize("kind", APPS)
-@pytest.mark.parametrize(
+@each_row("kind", APPS)
+@each_row(
     ("rules", "name", "reason"),
     [
         (Rules(trigger=Trigger.TAG), "v1", Reason.TAG_PUSHED),
@@ -272,8 +273,8 @@ def test_a_rule_turns_an_app_back_to_pushes() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", APPS)
-@pytest.mark.parametrize(
+@each_row("kind", APPS)
+@each_row(
     ("branch", "name", "reason"),
     [
         ("release/*", "release/1.2", Reason.NO_WATCH_PATHS),
@@ -301,8 +302,8 @@ QUEUED = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", QUEUED)
-@pytest.mark.parametrize("glob", ["**", "*/**", "!main", "{main,**}", "g*/**", "[a-z]**"])
+@each_row("name", QUEUED)
+@each_row("glob", ["**", "*/**", "!main", "{main,**}", "g*/**", "[a-z]**"])
 def test_a_glob_takes_no_merge_queues_branch_that_it_does_not_name(glob: str, name: str) -> None:
     decision = decide(push(name), app(rules=Rules(branch=glob)))
 
@@ -311,7 +312,7 @@ def test_a_glob_takes_no_merge_queues_branch_that_it_does_not_name(glob: str, na
     assert decision.evidence.startswith(f"branch {name} was pushed, it deploys {glob}")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("glob", "name"),
     [
         ("gh-readonly-queue/**", QUEUED[0]),
@@ -451,7 +452,7 @@ def test_without_settings_there_are_no_rules() -> None:
     assert policy_of(settings) == Policy()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("rules", "words"),
     [
         (

@@ -22,6 +22,7 @@ from bridge.core.tracking import (
     within,
 )
 from tests.fakes.journey import HEAD, deployment
+from tests.worlds.rows import each_row
 
 OURS = deployment(known_before=("old-1", "old-2"))
 TOKEN = OURS.token
@@ -41,7 +42,7 @@ def running(id_: str = "new", text: str = f"Deploy main {TOKEN}", **others: Any)
 OLD = [record("old-2", created_at=0.5), record("old-1", created_at=0.1)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("point", "records", "found"),
     [
         ("nothing is there", [], None),

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bridge.core.apps import App, Rules, Source, SourceType, Trigger
 from bridge.core.decision import DEPLOYS, Decision, Reason, decide
 from bridge.core.events import Ignored, PullRequestOpened, RefPushed
 from bridge.core.refs import normalise_url
 from bridge.githosts import HOSTS
 from tests.fakes.journey import app
+from tests.worlds.rows import each_row
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "payloads"
 ZERO = "0" * 40
@@ -230,7 +229,7 @@ KINDS: dict[str, tuple[Callable[[Sent], App], Callable[[Sent], Reason]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("sent", PUSHES, ids=str)
+@each_row("sent", PUSHES, ids=str)
 def test_a_recorded_push_deploys_what_it_concerns(sent: Sent) -> None:
     pushed = sent.parsed()
     assert isinstance(pushed, RefPushed)
@@ -248,7 +247,7 @@ def test_a_recorded_push_deploys_what_it_concerns(sent: Sent) -> None:
     assert [kind for kind, decision in decisions.items() if not decision.evidence] == []
 
 
-@pytest.mark.parametrize("sent", PUSHES, ids=str)
+@each_row("sent", PUSHES, ids=str)
 def test_a_recorded_push_means_what_its_facts_say(sent: Sent) -> None:
     pushed, facts = sent.parsed(), sent.facts
     assert isinstance(pushed, RefPushed)
@@ -267,7 +266,7 @@ def test_a_recorded_push_means_what_its_facts_say(sent: Sent) -> None:
     assert bool(pushed.paths_note) is (known is None)
 
 
-@pytest.mark.parametrize("sent", OTHERS, ids=str)
+@each_row("sent", OTHERS, ids=str)
 def test_what_is_no_push_is_ignored_with_its_reason(sent: Sent) -> None:
     meaning = sent.parsed()
 

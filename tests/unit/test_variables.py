@@ -13,6 +13,7 @@ from bridge.core.configuration.variables import (
 )
 from bridge.core.errors import Rejected
 from bridge.embedded.building.sources import parse_variables
+from tests.worlds.rows import each_row
 
 KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True)
 LINES = st.sampled_from(
@@ -52,7 +53,7 @@ def test_the_last_of_several_counts_and_the_others_go() -> None:
     assert edited("A=1\n\n", {}) == "A=1\n\n"
 
 
-@pytest.mark.parametrize("name", ["", "-A", "A B", "A=", "ä", "A$", "A\n", "\u0661"])
+@each_row("name", ["", "-A", "A B", "A=", "ä", "A$", "A\n", "\u0661"])
 def test_a_name_that_dokploy_would_not_read_is_rejected(name: str) -> None:
     with pytest.raises(
         Rejected, match=r"use letters, digits, _, \. and -, and do not begin with -"
@@ -60,7 +61,7 @@ def test_a_name_that_dokploy_would_not_read_is_rejected(name: str) -> None:
         assignment(name, "x")
 
 
-@pytest.mark.parametrize("name", ["A", "_a", "A-B", "a.b", "1A", "9", ".x"])
+@each_row("name", ["A", "_a", "A-B", "a.b", "1A", "9", ".x"])
 def test_a_name_that_dokploy_reads_is_taken_and_read_back(name: str) -> None:
     text = edited("Z=0", {name: assignment(name, "x")})
 

@@ -10,6 +10,7 @@ from semver import Version
 
 from bridge.core.apps import Prereleases
 from bridge.core.rules import LONGEST, BadRange, Range, version_of
+from tests.worlds.rows import each_row
 
 TABLE = {
     "1.2.3": ("1.2.3 1.2.3+build", "1.2.2 1.2.4 1.2.3-rc.1 0.2.3"),
@@ -95,7 +96,7 @@ TABLE = {
 """Ranges, each with versions that are in it and versions that are not."""
 
 
-@pytest.mark.parametrize("text", TABLE)
+@each_row("text", TABLE)
 def test_a_version_is_in_a_range_or_not(text: str) -> None:
     within, without = (versions.split() for versions in TABLE[text])
     found = Range.parse(text)
@@ -112,7 +113,7 @@ def test_we_differ_from_npm_where_it_differs_from_itself() -> None:
     assert Version.parse("1.2.3-rc.1") not in Range.parse("1.2.3 - 2")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "why"),
     [
         ("latest", "'latest' is no version; write e.g. 1.2.3, 1.2 or 1.x"),
@@ -224,7 +225,7 @@ def test_from_to_is_both_and_bars_are_either(one: str, other: str, version: Vers
     assert inside(f"^{one} ~{other}") is (inside(f"^{one}") and inside(f"~{other}"))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tag", "prefix", "version"),
     [
         ("1.2.3", None, "1.2.3"),
@@ -313,7 +314,7 @@ def test_a_range_that_holds_a_version_is_not_called_empty(text: str, version: Ve
         assert found.holds_any(policy)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "holds"),
     [
         (">2 <1", ""),

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.lifecycle import LOSABLE, Deployment, State
 from bridge.core.tracking import Shown, Sight, Timing, Verdict, verdict
 from tests.fakes.journey import deployment
+from tests.worlds.rows import each_row
 
 TIMING = Timing(lost=10.0, untold=120.0, unclosed=30.0)
 GONE = Shown(present=False, open=False, idle=True)
@@ -20,7 +20,7 @@ UNWATCHED = {"watched_since": 80.0, "state": State.QUEUED}
 UNCLOSED = Shown(present=True, open=True, idle=True)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("point", "sight", "facts", "expected"),
     [
         ("too early", Sight(95.0), {}, "wait"),

@@ -1,4 +1,4 @@
-"""A whole bridge to test through its doors: real HTTP, real git, the embedded backend."""
+"""A whole bridge to test over HTTP: real git, the embedded backend."""
 
 import hashlib
 import hmac
@@ -20,7 +20,7 @@ from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from bridge.settings import Settings, read_settings
-from tests.unit.embedded.support import Client, Repository, until
+from tests.worlds.embedded import Client, Repository, until
 
 SECRET = "a secret of the tests"
 TOKEN = "a token of the tests"
@@ -29,7 +29,7 @@ ZERO = "0" * 40
 
 @dataclass(frozen=True)
 class Origin:
-    """A repository that is pushed to, and what its host would say of a push."""
+    """A repository that is pushed to, and its host's account of a push."""
 
     repository: Repository
     host: str = "github"
@@ -48,7 +48,7 @@ class Origin:
         return (github_push if self.host == "github" else gitlab_push)(self, ref, before, after)
 
     def commits(self, before: str, after: str) -> list[dict[str, Any]]:
-        """What a host lists for a push, from git's own account of it."""
+        """Return a host's list for a push, from git's own data."""
         if ZERO in (before, after):
             return []
         listed = self.repository.git("rev-list", "--reverse", f"{before}..{after}").split()
@@ -134,7 +134,7 @@ class World:
     async def hook(
         self, host: str, payload: Mapping[str, Any], *, id_: str | None = None
     ) -> httpx.Response:
-        """Deliver a webhook as the host would."""
+        """Deliver a webhook as a host does."""
         body = json.dumps(payload).encode()
         return await self.web.post(
             f"/hooks/{host}", content=body, headers=hook_headers(host, payload, body, id_)
@@ -143,19 +143,19 @@ class World:
     async def push(
         self, origin: Origin, ref: str, before: str, after: str, *, id_: str | None = None
     ) -> str:
-        """Deliver a push's webhook; returns its delivery id."""
+        """Deliver a push's webhook; return its delivery id."""
         answer = await self.hook(origin.host, origin.payload(ref, before, after), id_=id_)
         assert answer.status_code in (200, 202), answer.text
         return str(answer.json()["delivery"])
 
     async def commit(self, origin: Origin, message: str, files: dict[str, str]) -> str:
-        """Commit to main and deliver the push; returns the delivery id."""
+        """Commit to main and deliver the push; return the delivery id."""
         before = origin.head("main")
         after = origin.repository.commit(message, files)
         return await self.push(origin, "refs/heads/main", before, after)
 
     async def ask(self, action: Action, target: str) -> str:
-        """Ask by the command line's road; returns the delivery id."""
+        """Ask the way the command line does; return the delivery id."""
         asked = Asked(action, target, "cli: ada")
         id_ = f"cli-{uuid.uuid4().hex}"
         new = NewDelivery(COMMAND_HOST, id_, action, {}, write_command(asked), 0.0)
@@ -163,7 +163,7 @@ class World:
         return id_
 
     async def delivery(self, id_: str, host: str = "github") -> Delivery:
-        """A delivery, once it is decided."""
+        """Wait until a delivery is decided; return it."""
         found = await until(
             lambda: self.stores.inbox.find(host, id_),
             lambda d: d is not None and d.state is not DeliveryState.KEPT,
@@ -172,20 +172,20 @@ class World:
         return found
 
     async def reasons(self, id_: str, host: str = "github") -> dict[str, str]:
-        """Reason by app of a delivery, once it is decided."""
+        """Wait until a delivery is decided; return the reason by app."""
         delivery = await self.delivery(id_, host)
         decided = (await self.stores.journal.decisions([delivery.seq]))[delivery.seq]
         return {decision.app: str(decision.reason) for decision in decided}
 
     async def deployments(self) -> list[Deployment]:
-        """All of them, oldest first."""
+        """Return all of them, oldest first."""
         return (await self.stores.journal.deployments(limit=1000))[::-1]
 
     async def states(self) -> list[str]:
         return [str(deployment.state) for deployment in await self.deployments()]
 
     async def ended(self, count: int) -> list[Deployment]:
-        """All deployments, oldest first, once there are so many and none goes on."""
+        """Wait for this many deployments, all ended; return them, oldest first."""
         return await until(
             self.deployments, lambda those: len(those) == count and all(d.final for d in those)
         )
@@ -194,7 +194,7 @@ class World:
 def hook_headers(
     host: str, payload: Mapping[str, Any], body: bytes, id_: str | None = None
 ) -> dict[str, str]:
-    """The headers that a host would send with a body."""
+    """Return the headers that a host would send with a body."""
     id_ = id_ or str(uuid.uuid4())
     if host == "github":
         signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
@@ -214,7 +214,7 @@ def hook_headers(
 
 
 def settings_for(data: Path, **others: str) -> Settings:
-    """Settings of a bridge for tests: everything on free ports of loopback, and quick."""
+    """Return settings for tests: free ports on loopback, and short pauses."""
     environment = {
         "BRIDGE_DATA": str(data),
         "BRIDGE_PORT": "0",
@@ -233,7 +233,7 @@ _EMPTY_STORES: dict[str, bytes] = {}
 
 
 async def make_stores(data: Path) -> None:
-    """Put empty stores where there are none: a copy is far quicker than tables made anew."""
+    """Copy empty stores if there are none: that is far quicker than creating tables."""
     if data.exists():
         return
     if not _EMPTY_STORES:
@@ -251,7 +251,7 @@ async def make_stores(data: Path) -> None:
 async def running_world(
     data: Path, publishers: Publishers = NO_PUBLISHERS, **others: str
 ) -> AsyncIterator[World]:
-    """A bridge in this process; DBOS allows one at a time."""
+    """Run a bridge in this process; DBOS allows one at a time."""
     if "DATABASE_URL" not in others:
         await make_stores(data)
     async with (

@@ -1,4 +1,4 @@
-"""The parts that catch up, and a GitHub that shows what the test says."""
+"""The parts for catching up, and a GitHub under the test's control."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,7 +16,8 @@ from bridge.pipeline.reconcile import Budget, Reconciler
 from bridge.ports.githosts import Hook, Payload, Sending, TagAt
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.storage.inbox.sqlite import SqliteInbox
-from tests.fakes.journey import ManualClock, app, journal_in_memory
+from tests.fakes.journey import ManualClock, app
+from tests.worlds.journal import journal_in_memory
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 MAIN = "github 4711 refs/heads/main"
@@ -25,7 +26,7 @@ TAGGED = app("app-tagged", trigger=Trigger.TAG)
 
 @dataclass
 class FakeApi:
-    """A GitHub that shows what the test says."""
+    """A GitHub under the test's control."""
 
     heads: dict[str, str | None] = field(default_factory=dict)
     tagged: dict[str, str] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class FakeApi:
 
 @dataclass
 class Scene:
-    """The parts that catch up, with everything around them."""
+    """The parts for catching up, with everything around them."""
 
     api: FakeApi
     clock: ManualClock
@@ -94,7 +95,7 @@ class Scene:
     sweeper: Sweeper
 
     async def decided(self, ref_key: str, before: str, after: str) -> None:
-        """A webhook has brought a push, and it was decided."""
+        """Record a push that a webhook brought, and that was decided."""
         seq = int(self.clock.now)
         await self.journal.record(
             [Outcome(seq, f"d-{seq}", (), push=PushSeen(ref_key, before, after))], window=600
@@ -102,7 +103,7 @@ class Scene:
         self.clock.now += 1
 
     def sweeper_anew(self) -> Sweeper:
-        """As after another start."""
+        """Replace the parts, as after another start."""
         apis: dict[str, Any] = {"github": self.api}
         return Sweeper(
             apis,
@@ -115,7 +116,7 @@ class Scene:
         )
 
     async def looks(self, *apps: App) -> int:
-        """Look twice, with the time for a webhook in between."""
+        """Reconcile twice, with enough time for a webhook in between."""
         first = await self.reconciler.round(apps)
         self.clock.now += 100
         return first + await self.reconciler.round(apps)

@@ -1,4 +1,4 @@
-"""Deliveries and all that they meet: an inbox, a journal, a catalog, flows, and a Git host."""
+"""Deliveries and their surroundings: an inbox, a journal, a catalog, flows, and a Git host."""
 
 import asyncio
 import shutil
@@ -26,9 +26,9 @@ from tests.fakes.journey import (
     ManualClock,
     app,
     delivery,
-    journal_in_memory,
     push,
 )
+from tests.worlds.journal import journal_in_memory
 
 PATIENCE = DecisionTiming(batch=16, poll=60.0, tries=4, retry=Backoff(1.0, 600.0))
 ELSEWHERE = push(repository=Repository("github", "1", "my-org/other"))
@@ -36,7 +36,7 @@ ELSEWHERE = push(repository=Repository("github", "1", "my-org/other"))
 
 @dataclass
 class Desk:
-    """Deliveries and all that they meet."""
+    """Deliveries and their surroundings."""
 
     inbox: SqliteInbox
     journal: SqlJournal
@@ -50,7 +50,7 @@ class Desk:
     timing: DecisionTiming = PATIENCE
 
     def deliveries(self, life: Lifetime | None = None) -> Deliveries:
-        """A new one, as after every start."""
+        """Create a new one, as after every start."""
         life = life or Lifetime()
         return Deliveries(
             life.mortal(self.inbox), life.mortal(self.journal), life.mortal(self.flows),
@@ -68,7 +68,7 @@ class Desk:
         return (await self.inbox.keep(new)).seq
 
     async def ask(self, action: str, target: str, *, body: bytes | None = None) -> int:
-        """A person's command."""
+        """Keep a person's command."""
         body = write_command(Asked(Action.DEPLOY, target, "cli: ada")) if body is None else body
         id_ = f"cli-{action}-{target}"
         new = NewDelivery(COMMAND_HOST, id_, action, {}, body, self.clock.now)
@@ -91,7 +91,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An inbox's file without deliveries: to make one takes longer than most tests."""
+    """Return an empty inbox file: creating one takes longer than most tests."""
     file = tmp_path_factory.mktemp("empty") / "inbox.sqlite"
 
     async def made() -> None:

@@ -1,4 +1,4 @@
-"""A deployer, its backend and its journal, on a clock that passes only where somebody sleeps."""
+"""A deployer, its backend and its journal, on a clock that advances only during sleeps."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -23,8 +23,8 @@ from tests.fakes.journey import (
     ManualClock,
     app,
     deployment,
-    journal_in_memory,
 )
+from tests.worlds.journal import journal_in_memory
 
 LOOK = Backoff(0.8, 2.0, factor=1.3)
 PACE = FollowTiming(look=LOOK, adopt=10.0, settle=1.5, long=600.0, failures=3)
@@ -43,7 +43,7 @@ Error occurred ❌, check the logs for details.
 
 @dataclass
 class Stage:
-    """A deployer, and all that it meets."""
+    """A deployer and its surroundings."""
 
     clock: ManualClock
     backend: FakeBackend
@@ -57,7 +57,7 @@ class Stage:
         return cls(clock, FakeBackend(clock, **backend), journal_in_memory(clock))
 
     def deployer(self, life: Lifetime | None = None) -> Deployer:
-        """A new one, as after every start; `life` says when its process dies."""
+        """Create a new one, as after every start; `life` determines when its process dies."""
         life = life or Lifetime()
         backends = {"dokploy": life.mortal(self.backend)}
         return Deployer(
@@ -75,7 +75,7 @@ class Stage:
         return new
 
     async def run(self, new: Deployment | None = None) -> Deployment:
-        """The whole flow; returns how it ended."""
+        """Run the whole flow; return its outcome."""
         new = new or await self.wish()
         await self.deployer().run(KeptSteps(), new.id)
         return await self.now(new)
@@ -115,13 +115,13 @@ def stage(staged: Callable[..., Stage]) -> Stage:
 
 
 def interrupt(stage: Stage) -> None:
-    """Have the backend restarted, which interrupts what it builds."""
+    """Restart the backend, which interrupts builds."""
     job = stage.backend.jobs[-1]
     job.ends_at, job.ending, job.restarted = stage.clock(), Progress.CANCELLED, True
 
 
 def restarted(stage: Stage, *, at: float, lasts: float = 4.0) -> float:
-    """Have the backend restarted, which drops what waits; returns when it is back."""
+    """Restart the backend, which drops waiting jobs; return the time of its return."""
 
     def gone() -> None:
         stage.backend.away = True

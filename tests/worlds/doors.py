@@ -1,4 +1,4 @@
-"""The HTTP door alone, with an inbox behind it and plain sockets to knock with."""
+"""The HTTP listener alone, with an inbox behind it and plain sockets as clients."""
 
 import asyncio
 import hashlib
@@ -28,7 +28,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, and whether the server closed the connection after it."""
+    """The answer, and whether the server then closed the connection."""
 
     status: int
     headers: dict[str, str]
@@ -37,20 +37,20 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """Why it was refused, once the refusal has the right form."""
+        """Check the refusal's form; return its reason."""
         said = json.loads(self.body)
         assert set(said) == {"error"}, said
         assert b"\n" not in self.body
         assert self.headers["content-type"].startswith("application/json")
         assert self.headers.get("connection") == "close"
-        assert "server" not in self.headers  # which releases run here is nobody's business
+        assert "server" not in self.headers  # don't reveal which releases run here
         assert self.closed
         return str(said["error"])
 
 
 @dataclass
 class Door:
-    """A listener, its inbox, and plain sockets to knock with."""
+    """A listener, its inbox, and plain sockets as clients."""
 
     inbox: SqliteInbox
     server: WebServer
@@ -60,7 +60,7 @@ class Door:
         return int(self.server.url.rpartition(":")[2])
 
     async def knock(self, head: bytes, body: bytes = b"", *, after: float = 0.0) -> Answer:
-        """Send these very bytes and read to the end; the body goes out `after` seconds later."""
+        """Send exactly these bytes and read to the end; send the body `after` seconds later."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(head)
@@ -94,7 +94,7 @@ async def read(reader: asyncio.StreamReader) -> Answer:
 
 
 def head_of(request: str, headers: dict[str, Any]) -> bytes:
-    """A request's head; None leaves a header out."""
+    """Return a request's head; None leaves a header out."""
     lines = [f"{request} HTTP/1.1", "Host: 127.0.0.1"]
     raw = "".join(f"{line}\r\n" for line in lines).encode()
     for name, value in headers.items():
@@ -105,7 +105,7 @@ def head_of(request: str, headers: dict[str, Any]) -> bytes:
 
 
 def signed(body: bytes = BODY, *, id_: str = "delivery-1", **others: Any) -> dict[str, Any]:
-    """GitHub's headers for a body, with others in place."""
+    """Return GitHub's headers for a body, some replaced."""
     signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     headers = {
         "X-GitHub-Event": "push",
@@ -117,7 +117,7 @@ def signed(body: bytes = BODY, *, id_: str = "delivery-1", **others: Any) -> dic
 
 
 def with_token(**others: Any) -> dict[str, Any]:
-    """GitLab's headers, with others in place."""
+    """Return GitLab's headers, some replaced."""
     headers = {
         "X-Gitlab-Event": "Push Hook",
         "X-Gitlab-Token": TOKEN,
@@ -132,7 +132,7 @@ Opened = Callable[..., Awaitable[Door]]
 
 @pytest.fixture
 async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
-    """Opens the one door with limits and hosts of choice."""
+    """Opens the listener with chosen limits and hosts."""
     made: list[Door] = []
 
     async def open_door(hosts: dict[str, GitHost] | None = None, **limits: Any) -> Door:
@@ -158,7 +158,7 @@ async def door(opened: Opened) -> Door:
 
 
 async def raw(url: str, data: bytes, *, hang_up: bool = False) -> bytes:
-    """Send these very bytes; returns what comes back until the server closes."""
+    """Send exactly these bytes; return everything until the server closes."""
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:

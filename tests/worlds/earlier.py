@@ -1,17 +1,17 @@
-"""Journals as earlier releases have left them."""
+"""Journals of earlier releases."""
 
 from pathlib import Path
 
 import sqlalchemy as sa
 
 EARLIER = ("0003", "0009", "0011", "0012")
-"""Revisions in order; `tests/fixtures/journal` has what each added to the one before."""
+"""Revisions in order; `tests/fixtures/journal` has what each added to its predecessor."""
 
 _FIXTURES = Path(__file__).parents[1] / "fixtures" / "journal"
 
 
 def make_earlier(engine: sa.Engine, revision: str) -> None:
-    """Make the tables of a revision, with something in them."""
+    """Create the tables of a revision, with some data."""
     name = "postgres" if engine.dialect.name == "postgresql" else engine.dialect.name
     with engine.begin() as db:
         for added in EARLIER[: EARLIER.index(revision) + 1]:

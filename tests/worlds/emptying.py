@@ -1,4 +1,4 @@
-"""A database of one test made fit for the next: far quicker than a new one."""
+"""Reset a test's database for the next test: far quicker than a new one."""
 
 import psycopg
 
@@ -6,7 +6,7 @@ CUT_OFF = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
-"""Ends everybody else's session, and waits until it has ended (milliseconds)."""
+"""End all other sessions, and wait for that (milliseconds)."""
 
 EMPTY = """
 DO $$
@@ -58,13 +58,13 @@ FROM parts
 
 
 def shape(url: str) -> object:
-    """What a database's tables are like, their versions among it; equal only where they are."""
+    """Identifies the shape of a database's tables, including their versions."""
     with psycopg.connect(url, autocommit=True) as db:
         return db.execute(SHAPE).fetchone()
 
 
 def emptied(url: str, wanted: object) -> bool:
-    """Empty a database, whoever is still connected; False where its shape is not the wanted one."""
+    """Empty a database despite open connections; return False if it has another shape."""
     with psycopg.connect(url, autocommit=True) as db:
         db.execute(CUT_OFF)
         try:

@@ -1,24 +1,24 @@
-"""What the end-to-end tests of a Git host's feedback share."""
+"""Shared by the end-to-end tests of a Git host's feedback."""
 
 import re
 from typing import Any
 
 from tests.fakes.host import FakePull
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin, World
+from tests.worlds.embedded import until
 
 QUICKLY: dict[str, Any] = {"BRIDGE_FEEDBACK_DEBOUNCE": "0.02", "BRIDGE_FEEDBACK_RETRY": "0.1"}
 
 
 async def make_app(world: World, origin: Origin, *, watch: list[str] | None = None) -> None:
-    """An app that publishes `web/` from the origin's main branch."""
+    """Create an app that publishes `web/` from the origin's main branch."""
     assert world.backend is not None
     app = await world.backend.app("web", origin.clone_url, publishDirectory="web")
     await world.backend.save_git(app["applicationId"], origin.clone_url, watchPaths=watch)
 
 
 async def comment_with(pull: FakePull, words: str) -> str:
-    """The one comment, once it holds the words."""
+    """Wait until the only comment contains the words; return it."""
 
     async def bodies() -> list[str]:
         return [one.body for one in pull.comments]
@@ -28,7 +28,7 @@ async def comment_with(pull: FakePull, words: str) -> str:
 
 
 async def nothing_due(world: World) -> None:
-    """All that is to be shown is shown."""
+    """Wait until everything is published."""
 
     async def going() -> list[Any]:
         found = await world.stores.journal.feedback(limit=1000)
@@ -38,12 +38,12 @@ async def nothing_due(world: World) -> None:
 
 
 def states(body: str) -> str:
-    """The states of the table's rows, in a row."""
+    """Return the states in the table's rows, in order."""
     return ", ".join(re.findall(r"^\| `[^|]*\| `[^|]*\| ([^|·]*?) [|·]", body, re.MULTILINE))
 
 
 async def decided(world: World, id_: str, host: str = "github") -> tuple[str, str]:
-    """Reason and evidence of the one decision of a delivery."""
+    """Return reason and evidence of a delivery's only decision."""
     delivery = await world.delivery(id_, host)
     (decision,) = (await world.stores.journal.decisions([delivery.seq]))[delivery.seq]
     return str(decision.reason), decision.evidence

@@ -1,4 +1,4 @@
-"""A journal, a place that records what it shows, and the feedback loop between them."""
+"""A journal, a publisher that records what it shows, and the outbox between them."""
 
 import asyncio
 from collections import defaultdict
@@ -18,15 +18,15 @@ TIMING = PublishTiming()
 
 @dataclass
 class RecordingPlace:
-    """Shows the state of deployments, as a card does: only where it is not shown already.
+    """Shows the state of deployments like a card: only if it is not yet shown.
 
     Attributes:
-        shown: what was sent, by target id, oldest first.
-        times: when each showing began.
-        fails: what the next showings of a target raise.
-        during: done while a target is shown, before anything is sent.
-        hangs: targets that wait for `let_go`.
-        further: what a target's showing wants besides.
+        shown: the published states, by subscription id, oldest first.
+        times: when each publication started.
+        fails: the errors of a subscription's next publications.
+        during: called during a subscription's publication, before anything is sent.
+        hangs: subscriptions that wait for `let_go`.
+        further: the further subscriptions of a publication.
     """
 
     clock: Callable[[], float]
@@ -84,13 +84,13 @@ class RecordingPlace:
 
 
 def card(id_: str, *, lane: str = "C1", name: str | None = None) -> Subscription:
-    """A card about a deployment."""
+    """Return a subscription for a deployment's card."""
     return Subscription(name or f"card {id_}", "card", lane, (about_deployment(id_),), {})
 
 
 @dataclass
 class Stage:
-    """A journal with a place, and the loop between them."""
+    """A journal, a publisher, and the outbox between them."""
 
     clock: ManualClock
     journal: SqlJournal
@@ -104,7 +104,7 @@ class Stage:
         self.feedback = self.loop()
 
     def loop(self, life: Lifetime | None = None, owner: str = "solo", **others: Any) -> Feedback:
-        """A new one, as after every start."""
+        """Create a new one, as after every start."""
         life = life or Lifetime()
         journal: Any = life.mortal(self.journal)
         publishers: Any = {"card": life.mortal(self.place)}
@@ -114,7 +114,7 @@ class Stage:
         )  # fmt: skip
 
     async def deployed(self, seq: int = 1, app_id: str = "app-web", **card_: Any) -> str:
-        """A deployment with a card."""
+        """Record a deployment with a card."""
         new = deployment(seq, app_id)
         subscriptions = (card(new.id, **card_),)
         await self.journal.record(
@@ -123,13 +123,13 @@ class Stage:
         return new.id
 
     async def once(self, feedback: Feedback | None = None) -> None:
-        """What is due now, to its end."""
+        """Publish everything that is due now."""
         feedback = feedback or self.feedback
         await feedback.look()
         await feedback.settled()
 
     async def quiet(self, feedback: Feedback | None = None, *, seconds: float = 60.0) -> None:
-        """Let time pass, with all that becomes due in it."""
+        """Let time pass, and publish everything that becomes due."""
         feedback = feedback or self.feedback
         until = self.clock() + seconds
         while self.clock() < until:
@@ -137,7 +137,7 @@ class Stage:
             pause = await feedback.look()
             await feedback.settled()
             if len(self.place.stories) > begun:
-                continue  # a lane that ends its work wakes the loop
+                continue  # a lane that finishes wakes the loop
             await self.clock.sleep(min(max(pause, 0.01), until - self.clock()))
 
     async def of(self, subscription_id: str) -> Pending:
@@ -145,11 +145,11 @@ class Stage:
         return found[subscription_id]
 
     async def begun(self) -> bool:
-        """Whether a target is being shown, or was."""
+        """Return whether a subscription is being or was published."""
         return bool(self.place.stories)
 
     async def rests(self, subscription_id: str) -> None:
-        """Let what is under way go on until a target is up to date."""
+        """Let current work continue until a subscription is up to date."""
 
         async def up_to_date() -> bool:
             return (await self.of(subscription_id)).due_at is None
@@ -158,7 +158,7 @@ class Stage:
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Let what is under way go on; the journal in memory needs no time."""
+    """Let current work continue; the journal in memory needs no time."""
     for _ in range(1000):
         if await holds():
             return

@@ -1,4 +1,4 @@
-"""Flows for tests: the engine on SQLite or Postgres, and a ledger of what its flows did."""
+"""Flows for tests: the engine on SQLite or Postgres, and a ledger of its flows."""
 
 import asyncio
 from collections import defaultdict
@@ -13,7 +13,7 @@ from bridge.durable.engine import DurableFlows
 from bridge.durable.peers import Peers, new_executor_id
 from bridge.durable.system import postgres_engine, sqlite_engine
 from bridge.ports.flows import Steps
-from tests.unit.embedded.support import until
+from tests.worlds.embedded import until
 
 Body = Callable[[Steps, str], Awaitable[None]]
 Launched = Callable[..., Awaitable[Any]]
@@ -47,7 +47,7 @@ IMPLEMENTATIONS: dict[str, Any] = {
 
 @pytest.fixture(params=sorted(IMPLEMENTATIONS))
 async def launched(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Launched]:
-    """Launches the engine on the same place each time, stopping what ran before."""
+    """Launches the engine on the same stores each time, after stopping the last one."""
     last: list[Any] = []
     on_postgres = request.param.endswith("postgres")
     place = request.getfixturevalue("postgres") if on_postgres else tmp_path
@@ -64,7 +64,7 @@ async def launched(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 
 class Ledger:
-    """What the flows did; each waits at its gate, if there is one for it."""
+    """A ledger of the flows; each flow waits at its gate, if it has one."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -92,7 +92,7 @@ class Ledger:
         return name
 
     def gate(self, line: str) -> asyncio.Event:
-        """Have the step that writes this line wait until the gate is opened."""
+        """Let the step that writes this line wait until the gate opens."""
         return self.gates.setdefault(line, asyncio.Event())
 
     async def written(self, *lines: str) -> None:
@@ -105,7 +105,7 @@ class Ledger:
 
 
 def say(flows: Any, statement: str, **values: str) -> None:
-    """Have the engine's tables say something else, beneath a running process."""
+    """Change the engine's tables under a running process."""
     on_postgres = flows._engine.dialect.name == "postgresql"
     tables = {
         name: f"dbos.{name}" if on_postgres else name

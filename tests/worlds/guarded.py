@@ -1,4 +1,4 @@
-"""The door of a Dokploy: whom it lets in, and what it says while its database is away.
+"""The key check of a Dokploy, and its answers while its database is away.
 
 Source: facts.md, "401: what it says and what it does not" and "PostgreSQL away".
 """
@@ -17,20 +17,20 @@ WELL = {"result": {"data": {"json": {"status": "ok"}}}}
 
 
 def second(path: str) -> dict[str, Any]:
-    """The answer to a key that passed the door, and fails behind it."""
+    """The answer to a key that passes the first check and fails the second."""
     data = {"code": "UNAUTHORIZED", "httpStatus": 401, "path": path, "zodError": None}
     return {"message": "UNAUTHORIZED", "code": "UNAUTHORIZED", "data": data}
 
 
 @dataclass
 class Guard:
-    """Stands before a backend.
+    """Sits in front of a backend.
 
     Attributes:
-        database: whether it is there; while it is not, every key is refused.
+        database: whether it is available; while it is not, every key is refused.
         refuses: keys that are disabled.
-        twice: procedures at which the key fails when it is verified for the second time.
-        refused: how often a request with a key was turned away.
+        twice: procedures at which the key fails its second verification.
+        refused: the number of refused requests with a key.
     """
 
     database: bool = True

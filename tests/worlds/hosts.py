@@ -1,4 +1,4 @@
-"""Each Git host with our client of it: a fake over real HTTP, held against its contract."""
+"""Each Git host with our client: a fake over real HTTP, checked against its contract."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ QUICK = Bounds(size=2, deadline=1.5, wait=1.5, silence=1.0)
 
 
 def webhooks_of(host: str, secret: str) -> GitHost:
-    """What checks the webhooks of a host that carry this secret."""
+    """Return the webhook parser of a host with this secret."""
     provider = HOSTS[host]
     return provider.webhooks(provider.settings()(**{provider.secrets[0].setting: [secret]}))
 
@@ -54,7 +54,7 @@ class Host:
 
 
 def client_of(fake: FakeHost, pem: str | None = None) -> Github | Gitlab | Gitea:
-    """Our client of a fake; with a key as a GitHub App."""
+    """Return our client of a fake; with a key, as a GitHub App."""
     api: Github | Gitlab | Gitea | None
     if isinstance(fake, FakeGitlab):
         api = gitlab_api(token=SecretStr(fake.token), url=fake.url, bounds=QUICK)
@@ -108,10 +108,10 @@ async def host(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Host]:
 
 @dataclass
 class Mocked:
-    """Our client on a mock of a host's contract, and which of its operations it has called.
+    """Our client on a mock of a host's contract, and the operations that it called.
 
     Attributes:
-        prefer: which of the contract's answers the mock shall give, e.g. "code=404".
+        prefer: the contract's answer that the mock gives, e.g. "code=404".
     """
 
     host: str
@@ -133,5 +133,5 @@ class Mocked:
 
 
 async def everything(api: Any, method: str, *given: Any) -> list[Any]:
-    """All that one of its methods yields."""
+    """Collect everything that one of its methods yields."""
     return [one async for one in getattr(api, method)(*given)]

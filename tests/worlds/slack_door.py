@@ -1,4 +1,4 @@
-"""The Slack door alone, over real HTTP: real stores, apps of choice, and no backend to wait for."""
+"""The Slack endpoint alone, over real HTTP: real stores, chosen apps, and no backend."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -36,7 +36,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def shop(name: str, project: str = "shop", **others: object) -> App:
-    """An app that deploys from the branch main."""
+    """Return an app that deploys from the branch main."""
     source = Source(SourceType.GITHUB, "my-org/mono", branch="main")
     return App(f"app-{name}", name, project, source=source, **others)  # type: ignore[arg-type]
 
@@ -50,7 +50,7 @@ def granted(*who: str, may: frozenset[Right] = ALL, apps: tuple[str, ...] = ("*"
 
 @dataclass
 class Door:
-    """A listener with the Slack door, its stores, and people's hands."""
+    """A listener with the Slack endpoint, its stores, and people's hands."""
 
     url: str
     web: httpx.AsyncClient
@@ -62,7 +62,7 @@ class Door:
     trouble: dict[str, str] = field(default_factory=dict)
 
     async def asked(self) -> list[Asked]:
-        """What was kept, oldest first."""
+        """Return the kept deliveries, oldest first."""
         found = []
         for delivery in (await self.inbox.newest(100))[::-1]:
             whole = await self.inbox.find(delivery.host, delivery.id)
@@ -72,7 +72,7 @@ class Door:
         return found
 
     async def audit(self) -> list[Audited]:
-        """Who asked for what, newest first, once what goes on after answers is done."""
+        """Return the requests and their authors, newest first, once background work is done."""
         await self.parts.parts.background.stop()
         return await self.journal.audited(limit=100)
 
@@ -87,7 +87,7 @@ async def open_door(
     team: str = "",
     channel: str = "C0SHOP",
 ) -> AsyncIterator[Door]:
-    """The door, for people of that workspace."""
+    """Run the endpoint for people of that workspace."""
     inbox = SqliteInbox(folder / "inbox.sqlite")
     journal = SqlJournal(sqlite_engine(folder / "journal.sqlite"), clock=time.time)
     await inbox.start()
@@ -130,7 +130,7 @@ async def open_door(
 
 
 async def _at_once(_lane: str) -> None:
-    """Nobody counts here."""
+    """Count nothing."""
 
 
 async def _nobody(_deployment: Deployment) -> str:

@@ -1,4 +1,4 @@
-"""A year of data, made in seconds: rows straight into the tables of a bridge's SQLite files."""
+"""A year of data in seconds: rows written directly into a bridge's SQLite files."""
 
 import json
 import sqlite3
@@ -17,10 +17,10 @@ EVERY = 315.0
 """Seconds between two pushes: a hundred thousand in a year."""
 
 KEPT_DAYS = 60
-"""For which the inbox knows deliveries."""
+"""Days for which the inbox knows deliveries."""
 
 FAILS_EVERY = 21
-"""Of so many pushes one fails to build: never the same app's twice in a row."""
+"""One in this many pushes fails to build, never the same app's twice in a row."""
 
 WHY = "fatal: repository not found"
 TAIL = "Cloning into 'code'...\nfatal: repository not found"
@@ -28,12 +28,12 @@ TAIL = "Cloning into 'code'...\nfatal: repository not found"
 
 @dataclass(frozen=True)
 class Year:
-    """What to ask for in it.
+    """Facts to query in it.
 
     Attributes:
         failed: the number of the newest deployment that failed.
-        app, commit: what it was of.
-        live: the commit that is live there instead.
+        app, commit: the failed deployment's.
+        live: the commit that is live instead.
     """
 
     pushes: int
@@ -52,7 +52,7 @@ def sha(seq: int) -> str:
 
 
 def fill_year(data: Path, now: float) -> Year:
-    """Fill a bridge's data, whose tables are there, with the year before `now`."""
+    """Fill a bridge's existing tables with the year before `now`."""
     pushes = int(365 * DAY / EVERY)
     with closing(sqlite3.connect(data / "journal.sqlite")) as journal, journal:
         journal.execute("PRAGMA synchronous = OFF")

@@ -1,4 +1,4 @@
-"""The meaning of every answer of Dokploy, in one table, `TABLE`; texts made safe to show. Pure.
+"""The meaning of every answer of Dokploy, in one table, `TABLE`, with texts safe to show. Pure.
 
     yes        it was done
     no         Refused, Forbidden: understood and not done; a retry changes nothing
@@ -29,7 +29,7 @@ from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable, Wr
 from bridge.core.log_text import harmless
 
 LIMIT = 300
-WITHHELD = "it gave an internal error; the details are in its own log"
+WITHHELD = "it reported an internal error; its own log has the details"
 
 # Each pattern begins with literal characters, so that a long hostile text costs one pass.
 _UNFIT = re.compile(
@@ -78,7 +78,9 @@ def fit(text: str, secrets: Iterable[str] = ()) -> str:
 
 # ── Answers ─────────────────────────────────────────────────────────────────────────────────────
 
-_LONGEST_WAIT = 3600.0  # of a Retry-After; a longer one is a mistake and would look like a hang
+_LONGEST_WAIT = (
+    3600.0  # limit of a Retry-After; a longer one is a mistake and would look like a hang
+)
 _NO_SUCH_PATH = (404, 405, 410, 501)
 _GATEWAY = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
 _PAGE = re.compile(rb"\s*<(?:html|!doctype)", re.IGNORECASE)
@@ -138,7 +140,7 @@ class Call:
         return self.body is None
 
     def lost(self, why: str) -> BridgeError:
-        """Return the error for an answer that did not come or can't be read."""
+        """Return the error for an answer that is missing or unreadable."""
         why = f"{self.path}: {why}"
         return Unreachable(self.service, why) if self.reads else Unanswered(self.service, why)
 
@@ -171,7 +173,7 @@ class Answer:
 
     @cached_property
     def said(self) -> Mapping[str, Any]:
-        """The JSON object in the body; empty if it is anything else."""
+        """The JSON object in the body; empty for anything else."""
         try:
             said = json.loads(self.body)
         except ValueError:
@@ -207,7 +209,7 @@ class Answer:
 
     @property
     def asks_for_a_login(self) -> bool:
-        """True for what only proxies send; Dokploy's 401 has a message and no such header."""
+        """True for a 401 that only a proxy sends; Dokploy's has a message and no such header."""
         return self.is_page or "www-authenticate" in self.headers
 
 
@@ -233,14 +235,14 @@ TABLE = (
     Row("not now", Means.AWAY, lambda a: a.status == 503 and "retry-after" in a.headers),
     # A proxy in front of Dokploy; Dokploy itself was not asked.
     Row("proxy", Means.NOT_IT, lambda a: a.status in (401, 403) and a.asks_for_a_login),
-    # Dokploy names a code, also where it does not know the procedure.
+    # Dokploy names a code, even for an unknown procedure.
     Row(
         "not dokploy",
         Means.NOT_IT,
         lambda a: a.status in _NO_SUCH_PATH and not isinstance(a.code, str),
     ),
-    # The same, byte for byte, for a wrong, disabled, expired or exhausted key, and for any key
-    # while the database is away.
+    # Byte for byte the same for a wrong, disabled, expired or exhausted key, and for any key while
+    # the database is away.
     Row("not let in", Means.KEY_OR_DATABASE, lambda a: a.status == 401 and a.code is None),
     # The key is verified twice. If only the second check fails, no procedure has run.
     Row(
@@ -251,7 +253,7 @@ TABLE = (
     # The database has answered: the key's user is no longer in any organisation.
     Row("key of nobody", Means.KEY, lambda a: a.status == 401 and a.message == "Permission denied"),
     Row("no permission", Means.FORBIDDEN, lambda a: a.status in (401, 403)),
-    # Dokploy answers a save with an unknown provider by the failed SQL.
+    # Dokploy answers a save with an unknown provider with the failed SQL.
     Row(
         "save failed",
         Means.PROVIDER_OR_DATABASE,
@@ -278,8 +280,8 @@ def error_in(answer: Answer, means: Means, now: float) -> BridgeError | None:
     """Return the error that an answer means; None for a yes.
 
     Args:
-        means: none of those that `key_check` must decide.
-        now: seconds since 1970, for a Retry-After that is a date.
+        means: any meaning that `key_check` need not decide.
+        now: seconds since 1970, to read a Retry-After that is a date.
     """
     call, status = answer.call, answer.status
     match means:
@@ -307,7 +309,7 @@ def error_in(answer: Answer, means: Means, now: float) -> BridgeError | None:
 
 
 def instead_of_json(body: bytes) -> str | None:
-    """Return what came that is no JSON, e.g. "sent a web page"; None if it looks like JSON."""
+    """Describe an answer without JSON, e.g. "sent a web page"; None if it looks like JSON."""
     if not body.strip():
         return "sent an empty answer"
     if _PAGE.match(body[:2000]):
@@ -316,7 +318,7 @@ def instead_of_json(body: bytes) -> str | None:
 
 
 def no_such_provider(answer: Answer) -> Refused:
-    """Return the error for a save that failed although the database is well."""
+    """Return the error for a save that failed although the database works."""
     named = ", ".join(
         f"{name} {fit(str(value), answer.call.secrets)!r}"
         for name, value in _named_providers(answer).items()
@@ -326,12 +328,12 @@ def no_such_provider(answer: Answer) -> Refused:
 
 
 def refusal_in(call: Call, body: bytes) -> tuple[Refused | None, str]:
-    """Read the 2xx answer to a change: its refusal, if any, and its message.
+    """Return the refusal in a 2xx answer to a change, if any, and its message.
 
     An empty body, a bare `true`, `{"success": true}` and a whole record are all "accepted".
 
     Raises:
-        Unanswered: it is not JSON, so that the sender is unknown.
+        Unanswered: it is not JSON, so its sender is unknown.
     """
     if not body.strip():
         return None, ""
@@ -403,13 +405,13 @@ def _redirected(answer: Answer) -> Refused:
 
 
 def _where_to(answer: Answer) -> str:
-    """Return where a redirect leads, e.g. " to https://example.com"; never its path or query."""
+    """Return a redirect's target, e.g. " to https://example.com", without its path or query."""
     location = answer.headers.get("location", "")
     try:
         to = urlsplit(location)
         host = to.hostname
     except ValueError:
-        return ", to an address that can't be one"
+        return ", to an invalid address"
     if to.scheme and host:
         return f" to {to.scheme}://{fit(host, answer.call.secrets)}"
     return " to another page of the same server" if location.startswith("/") else ""

@@ -1,4 +1,4 @@
-"""The apps of a Dokploy: list them, read them in batches, and list what they can be made from."""
+"""The apps of a Dokploy: list them, read them in batches, and list their possible sources."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ class Apps:
         return BATCH if time.monotonic() >= self._alone_until else 1
 
     async def listing(self) -> list[Listed]:
-        """List every application and compose stack that the key may see, by one request.
+        """List every application and compose stack that the key may see, in one request.
 
         Source: facts.md, "Cheaper reads" (`project.all`).
         """
@@ -65,7 +65,7 @@ class Apps:
         except Refused as error:
             if error.status != 404:
                 raise
-            why = "it does not know project.all, as every Dokploy does; is the url right?"
+            why = "it does not know project.all, unlike any Dokploy; is the url right?"
             raise NotDokploy(self._name, why) from error
 
     async def read(self, apps: Sequence[App]) -> list[App]:
@@ -87,7 +87,7 @@ class Apps:
         return [app_of(app, services[app.id]) for app in apps if app.id in services]
 
     async def _batch(self, apps: Sequence[App]) -> dict[str, models.Service]:
-        """Read some apps by one request; return those that were answered, by id.
+        """Read some apps in one request; return those that were answered, by id.
 
         An answer may be missing because the app is gone or because the database is away. A
         query for that app alone tells the two apart.
@@ -132,7 +132,7 @@ class Apps:
 
 
 async def _at_a_time(most: int, ask: Callable[[A], Awaitable[T]], those: Sequence[A]) -> list[T]:
-    """Ask about each, `most` at a time; the first failure cancels the others."""
+    """Query each, `most` at a time; the first failure cancels the others."""
     slots = asyncio.Semaphore(most)
 
     async def asked(one: A) -> T:

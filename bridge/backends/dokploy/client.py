@@ -135,8 +135,8 @@ class Dokploy:
     async def apps(self) -> list[App]:
         """Read every application and compose stack that the key may see, with its source.
 
-        Any error with an app, but that it is gone or forbidden, fails the whole list: with half
-        a list it would look as if apps had been deleted.
+        Any error with an app, except that it is gone or forbidden, fails the whole list: a partial
+        list would look as if apps had been deleted.
         """
         return await self.read_apps([one.app for one in await self.listing()])
 
@@ -151,10 +151,10 @@ class Dokploy:
     # ── Deploying ────────────────────────────────────────────────────────────
 
     async def deploy(self, app: App, *, title: str, description: str) -> None:
-        """Ask for a deployment of the head of the app's branch; return once it is accepted.
+        """Request a deployment of the head of the app's branch; return once it is accepted.
 
-        The answer names no deployment. To find it, look for your token in `queue` and
-        `deployments`.
+        The answer names no deployment. To find it, search `queue` and
+        `deployments` for your token.
 
         Args:
             title: a Git deploy replaces it by the commit's message; "" means the server's
@@ -166,7 +166,7 @@ class Dokploy:
         await self._http.change(f"{app.kind.value}.deploy", id_of(app) | texts)
 
     async def redeploy(self, app: App, *, title: str, description: str) -> None:
-        """Ask to build the existing checkout again; nothing is fetched, and the title stays.
+        """Request a rebuild of the existing checkout; nothing is fetched, and the title stays.
 
         Source: application-api.txt, "Redeploy Application".
         """
@@ -191,7 +191,7 @@ class Dokploy:
         return said or "Deployment cancellation requested"
 
     async def kill_build(self, app: App) -> None:
-        """Interrupt **every** Docker build on the app's host, also those of other apps.
+        """Interrupt **every** Docker build on the app's host, including those of other apps.
 
         Source: facts.md, "Cancel on self-hosted": only behind an explicit opt-in.
         """
@@ -231,14 +231,14 @@ class Dokploy:
         return found or ""
 
     async def version(self) -> str | None:
-        """Return e.g. "v0.30.2"; None if the server does not tell, or the key may not ask."""
+        """Return e.g. "v0.30.2"; None if the server hides it, or the key may not read it."""
         try:
             return await self._read_if_there("settings.getDokployVersion", models.TEXT)
         except Forbidden:
             return None
 
     async def healthy(self) -> bool:
-        """Return whether it answers, asked once and without the key; never raise.
+        """Return whether it answers one request without the key; never raise.
 
         Source: facts.md, "Probes" (`/api/health`).
         """
@@ -271,7 +271,7 @@ class Dokploy:
         await self._http.change(*provider_call(app, settings))
 
     async def write_source(self, app: App, fields: Mapping[str, Any]) -> None:
-        """Set single fields of the stored sources, of any kind, and no others.
+        """Set single fields of the stored sources, of any kind, and nothing else.
 
         Unlike the saves this does not check branches and keeps the app's status.
 

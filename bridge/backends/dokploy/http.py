@@ -126,7 +126,7 @@ class Http:
         Args:
             form: the form of the answer; fields that it does not name are dropped.
             at: the address below `/api` if it is not `path`.
-            retries: the number of retries; None means that of the settings.
+            retries: the number of retries; None means the configured one.
 
         Raises:
             Refused: a 4xx.
@@ -327,7 +327,7 @@ _LOCATION = "bridge.location"
 
 
 async def _set_location_aside(response: httpx.Response) -> None:
-    """Keep httpx from reading `Location`: on a bad one it fails, although it follows none."""
+    """Keep httpx from reading `Location`: it fails on a bad one, although it follows none."""
     if "location" in response.headers:
         response.extensions[_LOCATION] = {"location": response.headers.pop("location")}
 

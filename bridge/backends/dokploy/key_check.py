@@ -55,8 +55,8 @@ class Verdict(StrEnum):
     """The meaning of a refused key."""
 
     DATABASE = "the database is away"
-    DOUBT = "it can't be told"
-    RECENT = "the key is refused, and that is too new to be sure"
+    DOUBT = "the cause is unknown"
+    RECENT = "the key is refused, but too recently to be sure"
     KEY = "the key is refused"
 
 
@@ -82,7 +82,7 @@ class KeyHistory:
         self.away = False
 
     def heard(self, state: DatabaseState) -> DatabaseState:
-        """Take in a state of the database; return it, or the one before if no answer came."""
+        """Record a state of the database; return it, or the previous one if no answer came."""
         if state is DatabaseState.SILENT and self.away:
             return DatabaseState.AWAY
         self.away = state is DatabaseState.AWAY
@@ -116,7 +116,9 @@ class DatabaseAway(Unreachable):
 
 def database_away(service: str) -> DatabaseAway:
     """Return the error for any request while the database is away."""
-    return DatabaseAway(service, "its own database is away; it does nothing until that is back")
+    return DatabaseAway(
+        service, "its own database is away; it does nothing until the database is back"
+    )
 
 
 _REMEDY = (
@@ -168,7 +170,7 @@ class KeyCheck:
     """Check the refusals of one key at one server; simultaneous refusals share one query."""
 
     def __init__(self, ask: Callable[[], Awaitable[DatabaseState]], clock: Clock) -> None:
-        """Take the parts; `ask` asks for the state of the database, is quick and never raises."""
+        """Take the parts; `ask` queries the state of the database quickly, and never raises."""
         self._ask = ask
         self._clock = clock
         self._standing = KeyHistory()
@@ -197,7 +199,7 @@ class KeyCheck:
     async def _state(self) -> DatabaseState:
         now = self._clock()
         async with self._asking:
-            # "Well" counts only if it was asked for after the refusal had come.
+            # "Well" counts only if the query came after the refusal.
             asked_since = now if self._said is DatabaseState.WELL else now - FRESH
             if self._began < asked_since:
                 self._began = self._clock()

@@ -26,7 +26,7 @@ def _epoch(value: object) -> object:
 
 
 def _epoch_or_none(value: object) -> object:
-    """Parse a time that nothing fails for: None if it can't be read."""
+    """Parse a time; return None if it is unreadable."""
     try:
         return _epoch(value)
     except ValueError:
@@ -96,7 +96,7 @@ class Domain(_Answer):
 
 
 def _with_columns(*names: str) -> Callable[[type[Model]], type[Model]]:
-    """Add the columns of these fields, but for those that all kinds of source share."""
+    """Add the columns of these fields, except those that all kinds of source share."""
     columns = {
         column: (stored_as(FIELDS[name]), None)
         for name in names

@@ -1,1 +1,1 @@
-"""Slack: its door, and what it shows."""
+"""Slack: its requests, and its cards."""

@@ -1,4 +1,4 @@
-"""Buttons, pickers and the dialogs that they open. Rights are checked at every click."""
+"""Handle buttons, pickers and their dialogs. Rights are checked at every click."""
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -34,7 +34,7 @@ PICKED = {
 
 
 def register(bolt: Any, parts: Parts) -> None:
-    """Listen to all buttons and pickers but those of Home and of the configuration dialog."""
+    """Register all buttons and pickers, except those of Home and of the configuration dialog."""
     for name, action in (
         (names.DEPLOYMENT_CANCEL, Action.CANCEL),
         (names.DEPLOYMENT_REDEPLOY, Action.REDEPLOY),
@@ -61,7 +61,7 @@ def value_of(body: Mapping[str, Any]) -> str:
 
 
 def _button(parts: Parts, work: Work, *, replaces: bool = False) -> Callable[..., Awaitable[Any]]:
-    """Keep what a click asks for, acknowledge, then answer."""
+    """Keep a click's request, acknowledge, then answer."""
 
     async def on_click(ack: Any, body: Body) -> Any:
         task = await parts.background.in_time(
@@ -81,9 +81,9 @@ async def _noted(parts: Parts, body: Body, work: Work) -> Reply:
 
 
 async def _tell(parts: Parts, body: Body, task: Any, *, replaces: bool) -> None:
-    """Answer a click: the card tells if it is there; anything else goes only to the person.
+    """Answer a click: by the card if there is one, otherwise only to the person.
 
-    A suggestion that was followed is replaced by what the channel is told.
+    A suggestion that was clicked is replaced by the answer to the channel.
     """
     message: Outgoing | None = await task
     if message is None:
@@ -164,7 +164,7 @@ def _log(parts: Parts) -> Callable[..., Awaitable[Any]]:
 
 
 async def _show_log(parts: Parts, body: Body) -> None:
-    """Open the dialog at once, since its trigger lasts three seconds; a backend may be slower."""
+    """Open the dialog at once: its trigger lasts three seconds, and a backend may be slower."""
     reading = modal(names.LOG_VIEW, "Log", [section("Reading the log…")], close="Close")
     opened = await open_view(parts, body, reading)
     try:
@@ -216,7 +216,7 @@ def _picked(parts: Parts, callback_id: str) -> Callable[..., Awaitable[Any]]:
 
 
 async def _submitted(parts: Parts, body: Body, callback_id: str) -> Reply:
-    """Do what was picked."""
+    """Carry out the picked action."""
     view = body["view"]
     _, action = PICKED[callback_id]
     person = await parts.person(body)
@@ -236,7 +236,7 @@ async def _submitted(parts: Parts, body: Body, callback_id: str) -> Reply:
 
 
 def _objection(reply: Reply) -> str:
-    """Return what prevents it, in words for the dialog; "" if nothing does."""
+    """Return what prevents it, as text for the dialog; "" if nothing does."""
     if isinstance(reply, Denied):
         why = f"{reply.why} These lines of bridge.yaml would grant it:\n{reply.lines}"
         return why[:LONGEST_OBJECTION]
@@ -251,7 +251,7 @@ async def _tell_late(parts: Parts, body: Body, task: Any) -> None:
 
 
 async def _tell_picked(parts: Parts, body: Body, reply: Reply) -> None:
-    """Tell what no card shows where the dialog was opened, which is closed by now."""
+    """Report what no card shows, where the dialog was opened; the dialog itself is closed."""
     channel = _opened_in(body["view"]).channel
     message = outgoing(reply, parts.links, {channel} - {""})
     if not message.shown:
@@ -275,6 +275,6 @@ def chosen(view: Mapping[str, Any]) -> str:
 
 
 def _opened_in(view: Mapping[str, Any]) -> Place:
-    """Return the channel that a dialog was opened in, which we gave it ourselves."""
+    """Return the channel that a dialog was opened in, from our own metadata."""
     channel = str(view.get("private_metadata") or "")
     return Place(channel if re.fullmatch(r"[A-Z0-9]{2,40}", channel) else "")

@@ -1,4 +1,4 @@
-"""Answers to commands: how apps stand, what was deployed and why, help, refusals and errors."""
+"""Answers to commands: the state of apps, deployments and their reasons, help, refusals, errors."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ LOG_BLOCKS = 8
 
 
 def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Message:
-    """Return how one app stands; its deployments come newest first."""
+    """Render the state of one app; its deployments come newest first."""
     newest = deployments[0] if deployments else None
     verdict = verdict_of(newest) if newest else "was never deployed from here"
     lines = [f"{icon_of(newest)}  {label_of(app)} {verdict}"]
@@ -85,7 +85,7 @@ def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Mess
 
 
 def status_all(apps: Sequence[App], deployments: Sequence[Deployment], links: Links) -> Message:
-    """Return how all apps stand: moving and broken ones first, the rest as a number."""
+    """Render the state of all apps: active and broken ones first, the rest as a number."""
     known = {app.id: app for app in apps}
     moving = [one for one in still_open(deployments) if one.app_id in known]
     failed = broken(standings(apps, deployments))
@@ -104,7 +104,7 @@ def status_all(apps: Sequence[App], deployments: Sequence[Deployment], links: Li
 
 
 def history(app: App, deployments: Sequence[Deployment], links: Links) -> Message:
-    """Return the newest deployments of an app, newest first."""
+    """Render the newest deployments of an app, newest first."""
     title = f"*History of {escape(app.label, 200)}*"
     if not deployments:
         return Message(*_alike(f"{title}\nIt was never deployed from here."))
@@ -125,15 +125,15 @@ def why(
     *,
     gone: bool = False,
 ) -> Message:
-    """Return why pushes did or did not deploy an app, newest first.
+    """Render why pushes did or did not deploy an app, newest first.
 
     Args:
-        gone: it was deleted at its backend, so it waits for nothing.
-        remarks: further hints, e.g. what came nearest to its watch paths.
+        gone: it was deleted at its backend, so nothing deploys it.
+        remarks: further hints, e.g. the nearest miss of its watch paths.
     """
     title = f"*Why {escape(app.label, 200)} was or was not deployed*"
     if not explained:
-        nothing = "Nothing has come for it yet: no push, no tag, no command."
+        nothing = "Nothing has come in for it yet: no push, no tag, no command."
         waits = "" if gone else f"\nIt {_waits(app)}"
         return Message(*_alike(f"{title}\n{nothing}{waits}"))
     blocks: list[Block] = [section(title)]
@@ -170,7 +170,7 @@ def list_apps(
     page: int = 1,
     links: Links,
 ) -> Message:
-    """Return the apps that fit what was typed, a page of them."""
+    """Render one page of the apps that match the typed text."""
     found = matching(apps, typed)
     if not found:
         fits = f" that fits {code(typed, 60)}" if code(typed, 60) else ""
@@ -214,7 +214,7 @@ def log_view(deployment: Deployment, tail: str) -> View:
         blocks += [section(text) for text in code_blocks(shown, SECTION_TEXT, LOG_BLOCKS)]
         blocks.append(context("The end of the log; what looks like a secret is hidden."))
     else:
-        blocks.append(section("The backend has no log of it, or can't tell it now."))
+        blocks.append(section("The backend has no log of it, or can't show it now."))
     return modal(names.LOG_VIEW, "Log", blocks, close="Close")
 
 
@@ -232,7 +232,7 @@ def _line(deployment: Deployment, app: App, links: Links) -> str:
 
 
 def _listed(title: str, lines: Sequence[str]) -> str:
-    """Return lines under a title, as many as fit into one section."""
+    """Render lines under a title, as many as fit into one section."""
     kept: list[str] = [title]
     for at, line in enumerate(lines):
         if len("\n".join([*kept, line])) > SECTION_TEXT - 50 or at == MOST_LINES:
@@ -243,7 +243,7 @@ def _listed(title: str, lines: Sequence[str]) -> str:
 
 
 def _waits(app: App) -> str:
-    """Return what makes it deploy, as a sentence without its subject."""
+    """Return what deploys it, as a sentence without its subject."""
     where = escape(source_of(app), 160)
     if not app.pushed:
         return f"is deployed by no push: {where}"
@@ -286,7 +286,7 @@ MOST_NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """Describe a command and how it is written; our own mrkdwn."""
+    """Describe a command and its syntax, as our own mrkdwn."""
 
     usage: str
     does: str
@@ -297,27 +297,27 @@ HELP: Mapping[str, Help] = {
     "deploy": Help(
         "deploy APP[@BRANCH]",
         "deploys the head of the app's branch",
-        "The backend builds the branch that the app is configured with; `@BRANCH` only makes"
-        " sure that it is the one you mean. Without APP you pick one.",
+        "The backend builds the branch that the app is configured with; `@BRANCH` only checks"
+        " that it is the one you mean. Without APP you pick one.",
     ),
     "redeploy": Help(
         "redeploy APP",
-        "builds again what is checked out, and fetches nothing",
+        "builds the existing checkout again, and fetches nothing",
     ),
     "cancel": Help(
         "cancel APP",
-        "cancels what waits, and what runs where the backend can",
+        "cancels what waits, and what runs if the backend can",
         "What is live stays live.",
     ),
     "status": Help(
         "status [APP]",
-        "says how an app stands, or all of them",
+        "shows the state of an app, or of all",
     ),
     "history": Help("history APP", "lists an app's newest deployments"),
     "why": Help(
         "why APP [COMMIT]",
-        "says why pushes did or did not deploy an app",
-        "With a commit only what that one led to.",
+        "explains why pushes did or did not deploy an app",
+        "With a commit, only for that commit.",
     ),
     "apps": Help("apps [FILTER]", "lists the apps that you may see"),
     "provider": Help(
@@ -325,13 +325,13 @@ HELP: Mapping[str, Help] = {
         "configures an app's source, trigger and build",
         "You see what changes before anything is saved, and can undo it.",
     ),
-    "whoami": Help("whoami", "says who you are here, and what you may do"),
-    "help": Help("help [COMMAND]", "tells more about a command"),
+    "whoami": Help("whoami", "shows who you are here, and what you may do"),
+    "help": Help("help [COMMAND]", "explains a command"),
 }
 """By command, in the order in which help lists them."""
 
 SHORT = ("deploy", "redeploy", "cancel", "provider")
-"""Commands that also exist by themselves, as `/deploy APP`."""
+"""Commands that also exist on their own, such as `/deploy APP`."""
 
 
 def help_about(command: str | None = None) -> Message:
@@ -352,17 +352,17 @@ def help_about(command: str | None = None) -> Message:
 def _all_commands() -> Message:
     lines = [f"`{COMMAND} {one.usage}`  {one.does}" for one in HELP.values()]
     short = ", ".join(f"`/{command}`" for command in SHORT)
-    names_ = "APP is a name as `shop/web`, or its beginning where only one app has it."
+    names_ = "APP is a name such as `shop/web`, or the start of one if only one app fits."
     blocks = (section("\n".join(lines)), context(f"Short: {short}. {names_}"))
     return Message(f"{COMMAND} {' | '.join(HELP)}", blocks)
 
 
 def whoami(who: str, rights: Mapping[str, Sequence[str]], apps: int) -> Message:
-    """Return what a person may do.
+    """Render what a person may do.
 
     Args:
-        rights: the labels of the apps by right, e.g. "deploy".
-        apps: how many apps there are.
+        rights: labels of apps by right, e.g. "deploy".
+        apps: the number of all apps.
     """
     lines = [
         f"{':white_check_mark:' if labels else ':no_entry_sign:'}  *{escape(right, 40)}*"
@@ -387,28 +387,28 @@ def _named(labels: Sequence[str], apps: int) -> str:
 
 
 def refused(right: str, target: str, *, why: str = "", grant: str = "") -> Message:
-    """Return that somebody may not do something.
+    """Render the refusal of a missing right.
 
     Args:
         right: the missing one, e.g. "deploy".
-        target: an app's label, or what else it is about; "" if nothing.
-        why: the rule that refused, in words.
+        target: an app's label, or another object; "" for none.
+        why: the reason, in words.
         grant: the lines of `bridge.yaml` that would allow it.
     """
     what = f"{escape(right, 40)} {escape(target, 200)}".strip()
     said = f":lock:  *You may not {what}.*"
-    # The heading has said the first half of it already.
+    # The heading already says the first half.
     if shown := _capital(prose(why.removeprefix(f"You may not {right} {target}: "), 1000)):
         said += f"\n{shown}"
     blocks: list[Block] = [section(said)]
     if grant:
-        blocks.append(context("Whoever keeps `bridge.yaml` can allow it with these lines:"))
+        blocks.append(context("An administrator can allow it with these lines in `bridge.yaml`:"))
         blocks.append(section(code_block(grant, SECTION_TEXT)))
     return Message(f"You may not {what}.", tuple(blocks))
 
 
 def problem(said: str, *, remedy: str = "") -> Message:
-    """Return that something did not work, and the remedy."""
+    """Render an error and its remedy."""
     shown = prose(said, 1500) or "Something went wrong."
     blocks: list[Block] = [section(f":warning:  {_capital(shown)}")]
     if mending := prose(remedy, 1000):
@@ -417,16 +417,16 @@ def problem(said: str, *, remedy: str = "") -> Message:
 
 
 def notice(said: str) -> Message:
-    """Return a plain success message, e.g. "kept; it waits for the backend"."""
+    """Render a plain success message, e.g. "kept; it waits for the backend"."""
     shown = _capital(prose(said, 1500)) or "Done."
     return Message(shown, (section(shown),))
 
 
 def did_you_mean(said: str, commands: Sequence[str]) -> Message:
-    """Return what was wrong, and what was probably meant, to be run with a click.
+    """Render an error with suggested commands, each run by a click.
 
     Args:
-        commands: whole texts after the slash command, e.g. "deploy shop/web".
+        commands: complete texts after the slash command, e.g. "deploy shop/web".
     """
     shown = _capital(prose(said, 1000)) or NOTHING
     fitting = [one for one in commands if clean(one) == one and 0 < len(one) <= 200]

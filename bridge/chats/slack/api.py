@@ -1,7 +1,7 @@
-"""Slack's Web API: one call at a time, its errors translated once.
+"""Call Slack's Web API, one call at a time, and translate its errors once.
 
-slack_sdk sends and reads; it is imported late, since only a bridge with Slack needs it. It is
-told to retry nothing: who calls knows whether a thing may happen twice.
+slack_sdk sends and reads; it is imported late, since only a bridge with Slack needs it. Its retries
+are off: only the caller knows whether a call may be repeated.
 """
 
 import asyncio
@@ -30,20 +30,20 @@ _TOO_MANY = frozenset({"ratelimited", "rate_limited"})
 _AGAIN = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"}
 )
-"""Errors of a moment. Slack may have done what was asked, so they count as unanswered."""
+"""Temporary errors. Slack may have done what was requested, so they count as unanswered."""
 
 REMEDIES = {
     "not_in_channel": "invite the bridge's app to the channel: /invite @its-name",
     "channel_not_found": "check the channel's name or id; a private one needs an invitation first",
     "is_archived": "the channel is archived: name another in bridge.yaml",
-    "invalid_auth": "the bot token is not valid: set BRIDGE_SLACK_BOT_TOKEN anew",
+    "invalid_auth": "the bot token is invalid: replace BRIDGE_SLACK_BOT_TOKEN",
     "not_authed": "the bot token is missing: set BRIDGE_SLACK_BOT_TOKEN",
     "account_inactive": "the app was removed or its token revoked: install it again",
     "token_revoked": "the token was revoked: install the app again",
     "missing_scope": "install the app again with the scopes of `dokploy-bridge manifest slack`",
     "restricted_action": "a workspace preference forbids it: ask an administrator",
 }
-"""Remedies for errors that do not end by themselves."""
+"""Remedies for errors that last until somebody acts."""
 
 
 class SlackClient:
@@ -54,7 +54,7 @@ class SlackClient:
         token: str,
         api_url: str = "https://slack.com/api/",
     ) -> None:
-        """Take what is needed; nothing is sent."""
+        """Take the parts; nothing is sent yet."""
         self._token = token
         self._api_url = api_url if api_url.endswith("/") else f"{api_url}/"
         self._session: aiohttp.ClientSession | None = None
@@ -62,11 +62,11 @@ class SlackClient:
         self._answers_to = answer_origins(self._api_url)
 
     async def call(self, method: str, **arguments: Any) -> Answer:
-        """Call a method, e.g. "chat.update"; returns Slack's answer.
+        """Call a method, e.g. "chat.update"; return Slack's answer.
 
         Raises:
             Refused: Slack says no; `words` begins with its error code.
-            Unreachable: nothing was done; with `retry_after` where Slack named it.
+            Unreachable: nothing was done; `retry_after` is set if Slack named it.
             Unanswered: it may have been done.
         """
         from slack_sdk.errors import SlackApiError
@@ -99,7 +99,7 @@ class SlackClient:
 
         Raises:
             Rejected: the address is not Slack's.
-            Refused: it was used up; Unreachable, Unanswered: as ever.
+            Refused: it is used up. Unreachable, Unanswered: as for `call`.
         """
         if not any(url.startswith(origin) for origin in self._answers_to):
             raise Rejected("a response_url that is not Slack's is not answered")
@@ -116,7 +116,7 @@ class SlackClient:
             raise Unanswered(SLACK, _why(error)) from error
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -128,7 +128,7 @@ class SlackClient:
         return self._session
 
     def plain(self) -> Any:
-        """slack_sdk's own client, for what keeps a connection of its own."""
+        """slack_sdk's own client, for parts with their own connection."""
         from slack_sdk.web.async_client import AsyncWebClient
 
         return AsyncWebClient(base_url=self._api_url, session=self._opened())
@@ -153,14 +153,14 @@ def answer_origins(api_url: str) -> tuple[str, ...]:
 
 
 def translated(method: str, response: Any) -> BridgeError:
-    """Slack's refusal as one of our errors."""
+    """Translate Slack's refusal into one of our errors."""
     status, headers = response.status_code, response.headers
     data = response.data if isinstance(response.data, dict) else {}
     code = str(data.get("error") or f"status {status}")
     if status == 429 or (status == 200 and code in _TOO_MANY):
         return Unreachable(SLACK, f"{method}: too many calls", retry_after=_seconds(headers))
     if status == 200 and "error" not in data:
-        return Unanswered(SLACK, f"{method}: the answer says neither ok nor what is wrong; {RIGHT}")
+        return Unanswered(SLACK, f"{method}: the answer has neither ok nor an error; {RIGHT}")
     if status >= 500 or code in _AGAIN:
         return Unanswered(SLACK, f"{method}: {code}")
     detail = data.get("response_metadata") or {}
@@ -186,7 +186,7 @@ def _seconds(headers: Any) -> float:
 
 
 def _why(error: Exception, method: str = "response_url") -> str:
-    """Return what is said of an error; the words of most are of addresses and sockets."""
+    """Describe an error; most of its own texts are about addresses and sockets."""
     if isinstance(error, OddAnswer):
         return f"{method}: {error}"
     return why_not_connected(error) or type(error).__name__
@@ -196,28 +196,28 @@ def _lost(error: aiohttp.ClientError) -> BridgeError:
     return Unreachable(SLACK, why_not_connected(error) or type(error).__name__)
 
 
-# ── Messages of ours that may be there already, looked for by the metadata that each carries ────
+# ── Find our own messages by the metadata that each carries ───────────────────────────────────────
 
 LOOKED_THROUGH = "100"
-"""Messages, of the newest."""
+"""The number of newest messages to search."""
 
 WITHOUT_SCOPE = 3600.0
-"""Seconds until a channel's history is asked for again, after Slack missed a scope."""
+"""Seconds until a channel's history is requested again after a missing scope."""
 
 _MAY_NOT_LOOK = frozenset({"missing_scope", "not_in_channel", "channel_not_found", "not_allowed"})
 
 
 class History:
-    """Looks through channels and threads, where the app may read them."""
+    """Searches channels and threads that the app may read."""
 
     def __init__(self, client: SlackClient, clock: Clock = time.monotonic) -> None:
         self._client = client
         self._clock = clock
         self._closed: dict[str, float] = {}
-        """Channels that are not asked about again, since their scope is missing, until when."""
+        """For channels with a missing scope, the time of the next request."""
 
     async def find(self, channel: str, metadata: Mapping[str, Any], thread: str = "") -> str | None:
-        """Return the ts of a message in a channel or thread; None if it can't be found."""
+        """Return the ts of a message in a channel or thread; None if it is not found."""
         if self._closed.get(channel, 0.0) > self._clock():
             return None
         where = {"ts": thread} if thread else {}
@@ -242,20 +242,20 @@ class History:
 
 
 def surely_not_done(error: Unreachable) -> bool:
-    """Return whether nothing needs to be looked for: Slack, or our own pace, said "later".
+    """Return whether a search is needless: Slack or our own rate limiter said "later".
 
-    A connection that broke is another matter: the request may have been read by then.
+    After a broken connection it is needed: Slack may have read the request.
     """
     return error.retry_after is not None
 
 
-# ── Who somebody is, as far as rights depend on it: asked of Slack, and kept for a while ────────
+# ── Look up people for their rights, and cache them for a while ───────────────────────────────────
 
 MOST_KEPT = 10_000
-"""People and groups that are kept in memory."""
+"""The most people and groups to keep in memory."""
 
 STALE = 3600.0
-"""Seconds that what was known still counts while Slack can't be asked."""
+"""Seconds for which cached facts count while Slack is unreachable."""
 
 
 _NOBODY = frozenset({"user_not_found", "user_not_visible"})
@@ -270,8 +270,8 @@ class _Known:
 class People:
     """Knows people by their ids.
 
-    What no grant asks for is not looked up: emails only where one names a domain, groups only
-    those that grants name.
+    Only facts that grants need are looked up: emails if a grant names a domain, and the groups that
+    grants name.
     """
 
     def __init__(
@@ -290,17 +290,17 @@ class People:
         self._asking: dict[str, asyncio.Task[Any]] = {}
 
     async def who(self, user: str, home: str, team: str | None = None) -> Person:
-        """Return the person of an id; never raise: what can't be found out makes them `unsure`.
+        """Return the person with an id; never raise: a failed lookup makes them `unsure`.
 
         Args:
             home: the id of the workspace that the bridge serves.
-            team: that of the workspace that the click or command came from, where it said so.
+            team: the id of the workspace that the request came from, if it named one.
         """
         try:
             record = await self._cached(f"user {user}", lambda: self._record(user))
         except BridgeError as error:
             if isinstance(error, Refused) and code_of(error) in _NOBODY:
-                return Person(user, stranger=True)  # for good: to ask again changes nothing
+                return Person(user, stranger=True)  # final: another request changes nothing
             return Person(user, stranger=team not in (None, home), unsure=str(error))
         person = _person(user, record, home)
         if team not in (None, home) and not _member(record, home):
@@ -351,7 +351,7 @@ class People:
         return answer.text("user", "id")
 
     async def _cached(self, key: str, ask: Callable[[], Any]) -> Any:
-        """Return what is known and not too old; else asked for once by all who want it now."""
+        """Return a fresh cached value, or look it up once for all concurrent callers."""
         known = self._known.get(key)
         if known is not None and self._clock() - known.at < self._ttl:
             return known.value
@@ -376,7 +376,7 @@ class People:
                 self._known.popitem(last=False)
 
     async def close(self) -> None:
-        """End what is still being asked."""
+        """Cancel pending lookups."""
         asking = list(self._asking.values())
         for task in asking:
             task.cancel()
@@ -405,16 +405,16 @@ def _one_line(name: str) -> str:
     return harmless(name, unseen=" ").strip()[:80]
 
 
-# ── A word to one person: in the channel where they asked, seen by nobody else ──────────────────
+# ── A message to one person, in the channel where they asked ──────────────────────────────────────
 
 
 async def tell_alone(client: SlackClient, channel: str, person: str, said: dict[str, Any]) -> None:
-    """Tell somebody; where the bridge is not in the channel, in their conversation with it."""
+    """Send a message to one person; if the bridge is not in the channel, directly."""
     if channel:
         try:
             await client.call("chat.postEphemeral", channel=channel, user=person, **said)
         except Refused:
-            pass  # the bridge is not in that channel, or the person no more
+            pass  # the bridge is not in that channel, or the person has left it
         else:
             return
     await client.call("chat.postMessage", channel=person, **said)

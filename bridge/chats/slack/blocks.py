@@ -1,6 +1,6 @@
-"""Small builders for Block Kit, as plain dictionaries; texts in here are escaped already.
+"""Small builders for Block Kit, as plain dictionaries; texts are already escaped.
 
-`verbatim` keeps Slack from making links of addresses and mentions of words like @channel.
+`verbatim` keeps Slack from turning addresses into links and words like @channel into mentions.
 Source: https://docs.slack.dev/reference/block-kit
 """
 
@@ -20,18 +20,18 @@ class Message:
     """A message, escaped and within Slack's limits.
 
     Attributes:
-        text: for notifications and screen readers; the same in one line.
+        text: for notifications and screen readers; the same on one line.
     """
 
     text: str
     blocks: tuple[Block, ...]
 
     def body(self) -> dict[str, Any]:
-        """Return the arguments of `chat.postMessage` and `chat.update`; nothing in it unfurls."""
+        """Return the arguments of `chat.postMessage` and `chat.update`, without unfurling."""
         return {"text": self.text, "blocks": list(self.blocks)}
 
 
-# ── Small builders for Block Kit, as plain dictionaries; texts in here are escaped already ──────
+# ── Small builders for Block Kit, as plain dictionaries; texts are already escaped ────────────────
 
 Element = dict[str, Any]
 
@@ -45,7 +45,7 @@ MOST_OPTIONS = 100
 
 
 def words(text: str) -> Element:
-    """Return a mrkdwn text; untrusted parts went through `escape`, `code` or `code_block`."""
+    """Return a mrkdwn text; untrusted parts must have passed `escape`, `code` or `code_block`."""
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
@@ -55,12 +55,12 @@ def label(text: str, limit: int) -> Element:
 
 
 def name_label(text: str, limit: int) -> Element:
-    """Return the same, but cut in the middle, as an app's name stands at the end of its label."""
+    """Return the same, cut in the middle, since a label ends with the app's name."""
     return {"type": "plain_text", "text": plain_middle(text, limit) or NOTHING, "emoji": True}
 
 
 def section(text: str, accessory: Element | None = None) -> Block:
-    """Return a paragraph, with one element at its right."""
+    """Return a paragraph, with one element on its right."""
     block: Block = {"type": "section", "text": words(text)}
     if accessory is not None:
         block["accessory"] = accessory
@@ -68,7 +68,7 @@ def section(text: str, accessory: Element | None = None) -> Block:
 
 
 def paragraphs(lines: Sequence[str], most: int = 5) -> list[Block]:
-    """Return lines in as few sections as hold them, some lines each."""
+    """Return lines in as few sections as possible."""
     made: list[list[str]] = []
     length = 0
     for line in lines:
@@ -81,17 +81,17 @@ def paragraphs(lines: Sequence[str], most: int = 5) -> list[Block]:
 
 
 def context(*texts: str) -> Block:
-    """Small grey text: at most ten pieces."""
+    """Return small grey text of at most ten pieces."""
     return {"type": "context", "elements": [words(text) for text in texts]}
 
 
 def header(text: str) -> Block:
-    """Return a big line."""
+    """Return a heading."""
     return {"type": "header", "text": label(text, HEADER_TEXT)}
 
 
 def divider() -> Block:
-    """Return a thin line."""
+    """Return a divider."""
     return {"type": "divider"}
 
 
@@ -123,7 +123,7 @@ def button(
 
 
 def confirm(title: str, text: str, yes: str, no: str, *, danger: bool = False) -> Element:
-    """Return what is asked before a click counts."""
+    """Return the confirmation of a button."""
     asked: Element = {
         "title": label(title, 100),
         "text": label(text, 300),
@@ -183,7 +183,7 @@ def modal(
     close: str = "Cancel",
     metadata: str = "",
 ) -> View:
-    """Return a dialog; without `submit` it only shows."""
+    """Return a dialog; without `submit` it is read-only."""
     view: View = {
         "type": "modal",
         "callback_id": callback_id,
@@ -198,13 +198,13 @@ def modal(
     return view
 
 
-# ── The fields of a form as Block Kit, and what somebody has put into them. Pure ────────────────
+# ── The fields of a form as Block Kit, and their values. Pure ─────────────────────────────────────
 
 INITIAL_TEXT = 3000
 OPTION_VALUE = 150
 BLOCK_ID = 255
 NONE = "-"
-"""The value of an option that stands for nothing."""
+"""The value of the option for "nothing"."""
 
 Given = Mapping[str, Any]
 """Values of a form's fields, by name: a text, a tuple of values, or None."""
@@ -224,8 +224,8 @@ def text_field(
     """Return a field to type in.
 
     Args:
-        lines: whether it may hold several.
-        tried: whether recent pushes are tried with it as it is typed.
+        lines: whether it may hold several lines.
+        tried: whether to try recent pushes on it while it is typed.
     """
     element: Element = {
         "type": "plain_text_input",
@@ -278,7 +278,7 @@ def search_field(
     *,
     redraws: bool = False,
 ) -> Block:
-    """Return a field whose choices are asked for while somebody types."""
+    """Return a field whose choices are loaded while somebody types."""
     element: Element = {
         "type": "external_select",
         "action_id": action_id,
@@ -313,7 +313,7 @@ def ticks_field(
 def several_field(
     block_id: str, title: str, choices: Sequence[tuple[str, str]], *, placeholder: str
 ) -> Block:
-    """Return a field in which several of many can be chosen."""
+    """Return a field with multiple choice."""
     element: Element = {
         "type": "multi_static_select",
         "action_id": names.PROVIDER_FIELD,
@@ -326,7 +326,7 @@ def several_field(
 
 
 def given_in(view: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the fields of a view hold, by name; those that it has not are left out."""
+    """Return the values of a view's fields, by name; absent fields are left out."""
     values = (view.get("state") or {}).get("values") or {}
     return {name_of(block_id): value for block_id, value in _values(values)}
 
@@ -337,7 +337,7 @@ def name_of(block_id: str) -> str:
 
 
 def depends_on(block_id: str) -> list[str]:
-    """Return what the choices of a field depend on."""
+    """Return the values that the choices of a field depend on."""
     return block_id.split("|")[1:]
 
 

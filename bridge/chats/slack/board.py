@@ -1,9 +1,9 @@
-"""Keeps cards and their threads as things stand: posted once, then updated in place.
+"""Keep cards and their threads up to date: post once, then update in place.
 
-Level, not edge: whatever has happened in between is one update of the card and one message in
-its thread. What can't be repeated is announced in the subscription's cursor before it is sent.
-After a crash in between it is looked for in the channel by the metadata that each message carries,
-where the app may read it.
+Level-triggered: all changes since the last time are one update of the card and one message in its
+thread. A message that must not be repeated is announced in the subscription's cursor before it is
+sent. After a crash in between it is searched for in the channel by its metadata, if the app may
+read the channel.
 """
 
 import hashlib
@@ -35,20 +35,20 @@ EVENT = "bridge_card"
 """The type of our messages' metadata."""
 
 MOST_AT_ONCE = 40
-"""Changes that one message tells, each in a block; a message has fifty at most."""
+"""The most changes in one message, each in a block; a message has at most fifty blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class CardCursor:
-    """The cursor of a card: what it shows, and what was about to be sent.
+    """The cursor of a card: what it shows, and what is being sent.
 
     Attributes:
         channel, ts: of the message; "" while it is not posted.
         link: its permalink.
-        posting: it was about to be posted.
+        posting: it is being posted.
         shows: a hash of what it shows.
-        said, saying: how many changes the thread has, and is about to have.
-        gone: somebody has deleted it, so it stays away.
+        said, saying: how many changes the thread has, and will have after the current message.
+        gone: somebody deleted it, so it is not posted again.
     """
 
     channel: str = ""
@@ -62,12 +62,12 @@ class CardCursor:
 
     @classmethod
     def of(cls, cursor: Cursor) -> "CardCursor":
-        """Return what was kept; what an older release did not keep is as at the beginning."""
+        """Read a stored cursor; fields that an older release did not store keep their defaults."""
         known = {name: cursor[name] for name in cls.__slots__ if name in cursor}
         return cls(**known)
 
     def cursor(self) -> dict[str, Any]:
-        """As JSON; `LINK` only once it is known."""
+        """Serialise as JSON, with `LINK` once it is known."""
         found = {name: getattr(self, name) for name in self.__slots__}
         return {name: value for name, value in found.items() if value or name != LINK}
 
@@ -79,7 +79,7 @@ def about(subscription: Subscription, lines: int) -> dict[str, Any]:
 
 
 def hash_of(message: Message) -> str:
-    """By which an unchanged card is known."""
+    """Return a hash that identifies an unchanged card."""
     return hashlib.sha256(json.dumps(message.body()).encode()).hexdigest()[:16]
 
 
@@ -97,17 +97,17 @@ def portions(history: Sequence[Change], said: int) -> list[tuple[int, Sequence[C
 
 
 def joined(messages: Sequence[Message]) -> Message:
-    """Several small messages as one."""
+    """Join several small messages into one."""
     blocks = tuple(block for message in messages for block in message.blocks)
     return Message("\n".join(message.text for message in messages), blocks)
 
 
-# ── Keeps cards and their threads as things stand: posted once, then updated in place ───────────
+# ── Keep cards and their threads up to date ───────────────────────────────────────────────────────
 
 log = logging.getLogger(__name__)
 
 Tells = Callable[[Deployment], Awaitable[str]]
-"""Tells something of a deployment; "" if there is nothing to tell."""
+"""Returns a text about a deployment; "" for none."""
 
 _NOT_THERE = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
 _GONE = frozenset({"message_not_found", "thread_not_found"})
@@ -140,7 +140,7 @@ class Board:
         self._tail = tail
         self._email_of = email_of
         self._ids: dict[str, str] = {}
-        """Of channels by their names, as learned from what was posted there."""
+        """Ids of channels by their names, learned from earlier posts."""
 
     async def publish(
         self,
@@ -165,8 +165,8 @@ class Board:
                 return ()
             if known.ts or code_of(error) not in _NOT_THERE or not subscription.place.get("person"):
                 raise
-            # Asked for where the bridge is not: then in their own conversation with it.
-            log.info("a card goes to who asked", extra={"why": str(error)})
+            # Requested in a channel without the bridge: send it directly.
+            log.info("a card goes to the person who asked", extra={"why": str(error)})
             return (card(deployment.id, str(subscription.place["person"])),)
         return ()
 
@@ -191,7 +191,7 @@ class Board:
         message: Message,
         save_cursor: SaveCursor,
     ) -> CardCursor:
-        """Return the card's message, made unless it is there."""
+        """Return the card's message; post it if it is missing."""
         if known.ts:
             return known if known.link else await self._linked(known, save_cursor)
         if known.posting and (found := await self._found(subscription, known, "", 0)) is not None:
@@ -230,7 +230,7 @@ class Board:
         return answer
 
     async def _linked(self, known: CardCursor, save_cursor: SaveCursor) -> CardCursor:
-        """Return its permalink, by which other places lead to it; a card is one without it, too."""
+        """Return its permalink, for links from elsewhere; a card works without one."""
         try:
             answer = await self._client.read(
                 "chat.getPermalink", channel=known.channel, message_ts=known.ts
@@ -274,11 +274,11 @@ class Board:
         deployment: Deployment,
         save_cursor: SaveCursor,
     ) -> None:
-        """Say what has changed since; several changes in one message."""
+        """Post the changes since the last time, several in one message."""
         history = snapshot.history.get(deployment.id, ())
         if known.saying > known.said:
             known = await self._looked_for(subscription, known, save_cursor)
-        # The first change is that it was asked for, which the card itself has said.
+        # The first change is the request, which the card itself shows.
         for upto, news in portions(history, max(known.said, 1)):
             await self._turn(subscription.lane)
             line = await self._line(subscription, deployment, news, snapshot)
@@ -312,7 +312,7 @@ class Board:
         news: Sequence[Change],
         snapshot: Snapshot,
     ) -> Line:
-        """Return one message for quiet changes, or for a loud one."""
+        """Return one message for quiet changes, or for one loud change."""
         if news[0].state not in LOUD:
             return Line(joined([render_line(deployment, one).message for one in news]))
         return render_line(
@@ -326,7 +326,7 @@ class Board:
         )
 
     async def _author(self, subscription: Subscription, deployment: Deployment) -> str | None:
-        """Return the commit's author if Slack knows the address, or who asked; never guess."""
+        """Return the commit's author if Slack knows the address, or the requester; never guess."""
         email = await self._email_of(deployment)
         author = await self._people.by_email(email) if email else None
         return author or subscription.place.get("asker")
@@ -334,9 +334,9 @@ class Board:
     async def _looked_for(
         self, subscription: Subscription, known: CardCursor, save_cursor: SaveCursor
     ) -> CardCursor:
-        """Return lines that were about to be said when the process died, or Slack did not answer.
+        """Find lines that were being sent when the process died, or Slack did not answer.
 
-        Where the app may not read the thread they are said again.
+        If the app may not read the thread, they are sent again.
         """
         found = await self._found(subscription, known, known.ts, known.saying)
         said = known.saying if found else known.said
@@ -344,12 +344,12 @@ class Board:
         await save_cursor(known.cursor())
         return known
 
-    # ── looking for what may be there ─────────────────────────────────────
+    # ── Finding earlier messages ──────────────────────────────────────────────────────────────────
 
     async def _found(
         self, subscription: Subscription, known: CardCursor, thread: str, lines: int
     ) -> tuple[str, str] | None:
-        """Channel and ts of a message of ours by its metadata; None: it is not to be found."""
+        """Find our message by its metadata; return channel and ts, or None."""
         name = str(subscription.place["channel"])
         channel = known.channel or self._ids.get(name, name)
         ts = await self._history.find(channel, about(subscription, lines), thread)
@@ -357,7 +357,7 @@ class Board:
 
 
 def _newer(subscription: Subscription, snapshot: Snapshot, deployment: Deployment) -> str | None:
-    """Return the link of the card, in the same channel, of what took this one's place."""
+    """Return the link of the successor's card in the same channel."""
     if deployment.superseded_by is None:
         return None
     beside: Mapping[str, Cursor] = snapshot.beside
@@ -366,11 +366,11 @@ def _newer(subscription: Subscription, snapshot: Snapshot, deployment: Deploymen
     return str(link) if link else None
 
 
-# ── A word to one person: what they asked for turned out to be impossible ───────────────────────
+# ── A message to one person: the request turned out to be impossible ──────────────────────────────
 
 
 class Notices:
-    """Says it where it was asked, to who asked; of kind `planning.NOTICE`."""
+    """Tells the requester, where they asked; of kind `planning.NOTICE`."""
 
     def __init__(self, client: SlackClient, turn: Turn) -> None:
         self._client = client
@@ -379,7 +379,7 @@ class Notices:
     async def publish(
         self, subscription: Subscription, _story: Snapshot, cursor: Cursor, save_cursor: SaveCursor
     ) -> Sequence[Subscription]:
-        """Say it once; where the bridge is not in the channel, in their own conversation."""
+        """Send it once; if the bridge is not in the channel, directly."""
         if cursor.get("said"):
             return ()
         place = subscription.place

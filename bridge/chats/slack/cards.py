@@ -1,4 +1,4 @@
-"""The live card: one message for one deployment that always shows how it stands."""
+"""The live card: one message for one deployment that always shows its state."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -68,13 +68,13 @@ def render_card(
     superseded_by: str | None = None,
     around: Around = NOTHING_KNOWN,
 ) -> Message:
-    """Return the card of a deployment as it stands; the same facts make the same card.
+    """Render the card of a deployment; the same facts give the same card.
 
     Args:
-        app: None where it is not known any more; then nothing links to its repository.
+        app: None if it is no longer known; then nothing links to its repository.
         can_cancel: whether the backend can still be told to stop.
-        superseded_by: the permalink of the card of what took its place, where there is one.
-        around: what else is known of it.
+        superseded_by: the permalink of its successor's card, if there is one.
+        around: further facts about it.
     """
     blocks: list[Block] = [
         section(_head(deployment, app, links)),
@@ -109,7 +109,7 @@ def _about(deployment: Deployment, app: App | None) -> str:
 
 
 def _note(deployment: Deployment, app: App | None, links: Links, superseded_by: str | None) -> str:
-    """Return the newest thing there is to say, where the rest of the card does not say it."""
+    """Return the latest news, unless the rest of the card shows it."""
     if deployment.state is State.SUPERSEDED:
         newer = link(superseded_by, "a newer deployment") if superseded_by else ""
         return f"Superseded by {newer}" if newer else ""
@@ -121,7 +121,7 @@ def _note(deployment: Deployment, app: App | None, links: Links, superseded_by: 
 
 
 def buttons_of(deployment: Deployment, *, can_cancel: bool) -> list[Element]:
-    """Return what can be done about a deployment as it stands."""
+    """Return the buttons for a deployment in its state."""
     id_ = deployment.id
     shown: list[Element] = []
     if can_cancel and not deployment.final:
@@ -134,7 +134,7 @@ def buttons_of(deployment: Deployment, *, can_cancel: bool) -> list[Element]:
 
 
 def cancel_button(deployment: Deployment) -> Element:
-    """Cancel, which asks first and names what it would stop."""
+    """Return the cancel button; it asks first, and names what it would stop."""
     about = _plainly(deployment)
     question = f"{about} stops where it is. What is live now stays live."
     return button(
@@ -147,7 +147,7 @@ def cancel_button(deployment: Deployment) -> Element:
 
 
 def _plainly(deployment: Deployment) -> str:
-    """App, branch or tag and commit in plain words, short enough for a question."""
+    """Return app, branch or tag and commit in plain words, short enough for a question."""
     ref = (deployment.ref or "").removeprefix("refs/heads/").removeprefix("refs/tags/")
     which = ", ".join(filter(None, (plain(ref, 80), plain((deployment.commit or "")[:7], 10))))
     name = plain_middle(deployment.app, 100) or "It"
@@ -162,10 +162,10 @@ def _text(deployment: Deployment) -> str:
     return joined(f"{said} {verdict}", what, remark(deployment))
 
 
-# ── The card's thread: one line for each change, and what the channel hears of a failure ────────
+# ── The card's thread: one line for each change, and failures for the channel ─────────────────────
 
 LOUD = frozenset({State.FAILED, State.UNKNOWN})
-"""What the whole channel hears: it needs somebody. All else only stands in the thread."""
+"""States that the whole channel is told, since somebody must act. Others stay in the thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def render_line(
 
     Args:
         log_tail: the end of the build's log, shown with a failure; redacted here.
-        author_id: the Slack user id of who made the commit, called when it fails.
+        author_id: the Slack user id of the commit's author, mentioned if it fails.
         app, links, around: for the links.
     """
     if change.state in LOUD:
@@ -216,7 +216,7 @@ def _loud(
     blocks: list[Block] = [section("\n".join(filter(None, (title, about))))]
     note = news(change.state, change.note)
     tail = _tail(log_tail)
-    # Above a tail whose last line says it, it is not said twice.
+    # Don't repeat what the last line of the tail says.
     if note and redact(change.note[:MOST_CHARACTERS]).strip() not in tail.rpartition("\n")[2]:
         blocks.append(section(note))
     if tail:
@@ -228,7 +228,7 @@ def _loud(
 def _to_act_on(
     told: Message, deployment: Deployment, app: App | None, links: Links, around: Around
 ) -> Message:
-    """With where more is to be seen, and with the buttons of the card, which is far above."""
+    """Add links, and the buttons of the card, which is far above."""
     places = places_of(deployment, app, links, around)
     more: list[Block] = [context(places)] if places else []
     more.append(actions(*buttons_of(deployment, can_cancel=False)))
@@ -239,16 +239,16 @@ def _tail(log: str) -> str:
     return clean_lines(failure_in(log).excerpt).strip("\n")
 
 
-# ── Which cards there are to be: one for each deployment and channel. Pure ──────────────────────
+# ── Plan the cards: one for each deployment and channel. Pure ─────────────────────────────────────
 
 CARD = "slack.card"
 NOTICE = "slack.notice"
-"""The kinds of what is shown in Slack: a live card, and a word to one person."""
+"""The kinds of subscriptions in Slack: a live card, and a message to one person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Where what happens to apps is shown.
+    """The channels of apps.
 
     Attributes:
         book: globs over labels with their channels, by id or as "#name"; later ones win.
@@ -259,7 +259,7 @@ class Channels:
     default: str = ""
 
     def of(self, label: str, asked_in: str = "") -> tuple[str, ...]:
-        """Return the channels of an app; where it has none, that in which it was asked for."""
+        """Return the channels of an app; without any, the one in which it was requested."""
         found: tuple[str, ...] = (self.default,) if self.default else ()
         for pattern, channels in self.book:
             if name_matches(pattern, label):
@@ -274,7 +274,7 @@ class Cards:
         self._channels = channels
 
     def __call__(self, occasion: Occasion) -> list[Subscription]:
-        """Return a card for each deployment in each channel; a word to who asked in vain."""
+        """Return a card for each deployment in each channel; a message to a requester in vain."""
         asked = occasion.asked if occasion.asked and occasion.asked.person else None
         found = [
             card(one.id, channel, asked)
@@ -286,7 +286,7 @@ class Cards:
         return found
 
     def _of(self, label: str, asked: Asked | None) -> Iterable[str]:
-        """Whoever asks from nowhere, as from Home, is told in their own conversation."""
+        """People who ask outside a channel, such as in Home, are told directly."""
         here = (asked.channel or asked.person) if asked else ""
         return self._channels.of(label, here)
 
@@ -294,8 +294,8 @@ class Cards:
 def card(deployment: str, channel: str, asked: Asked | None = None) -> Subscription:
     """Return the card of a deployment in a channel.
 
-    In its place `person` is who is told where the channel can't be had, and `asker` who is called
-    where it fails.
+    In its place, `person` is told if the channel is unavailable, and `asker` is mentioned if it
+    fails.
     """
     person = asked.person if asked and channel == asked.channel else ""
     place = {"channel": channel, "deployment": deployment}
@@ -311,7 +311,7 @@ def card(deployment: str, channel: str, asked: Asked | None = None) -> Subscript
 
 
 def lane_of(channel: str) -> str:
-    """Return what shares Slack's limit of a message a second."""
+    """Return the lane that shares Slack's limit of a message a second."""
     return f"slack {channel}"
 
 
@@ -325,6 +325,6 @@ def _in_vain(seq: int, asked: Asked) -> Subscription:
         place={
             "channel": asked.channel,
             "person": asked.person,
-            "text": f"Your {what} can't be done: there is no such app any more.",
+            "text": f"Your {what} can't be done: the app no longer exists.",
         },
     )

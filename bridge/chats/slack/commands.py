@@ -1,4 +1,4 @@
-"""Slash commands and shortcuts, and how their answers reach the person."""
+"""Handle slash commands and shortcuts, and deliver their answers."""
 
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -24,7 +24,7 @@ _TOO_LATE = frozenset({"expired_trigger_id", "invalid_trigger_id", "exchanged_tr
 
 
 class TooLate(Rejected):
-    """A trigger has expired; the person has to ask again."""
+    """A trigger has expired; the person must ask again."""
 
 
 async def open_view(
@@ -34,7 +34,7 @@ async def open_view(
 
     Raises:
         TooLate: the trigger has expired.
-        Refused, Unreachable, Unanswered: as ever.
+        Refused, Unreachable, Unanswered: see `SlackClient.call`.
     """
     trigger = str(body.get("trigger_id") or "")
     try:
@@ -59,7 +59,7 @@ PICKERS = {
 async def reply_to(
     parts: Parts, body: Mapping[str, Any], work: Coroutine[Any, Any, Reply]
 ) -> Outgoing | None:
-    """Finish what a reply needs; return the message to show, or None if a dialog shows instead."""
+    """Complete a reply; return the message to show, or None if a dialog was opened."""
     try:
         reply = await work
         if isinstance(reply, Pick | Configure):
@@ -67,7 +67,7 @@ async def reply_to(
     except BridgeError as error:
         log.warning("a request of slack failed", extra={"why": str(error)})
         return Outgoing(problem(str(error)))
-    except Exception:  # a bug; the person must hear something all the same
+    except Exception:  # a bug; the person must still get an answer
         log.exception("a request of slack failed")
         return Outgoing(problem("The bridge failed inside; its log says more."))
     return outgoing(reply, parts.links, names_of(body))
@@ -76,7 +76,7 @@ async def reply_to(
 async def open_for(
     parts: Parts, body: Mapping[str, Any], reply: Pick | Configure
 ) -> Outgoing | None:
-    """Open the dialog that a reply asks for, while its trigger is valid."""
+    """Open a reply's dialog while its trigger is valid."""
     if isinstance(reply, Configure):
         return await parts.configure(parts, body, reply.app)
     view = picker(PICKERS[reply.verb], metadata=place_of(body).channel)
@@ -123,7 +123,7 @@ LONG = "/dokploy"
 
 
 def register(bolt: Any, parts: Parts) -> None:
-    """Listen to all commands."""
+    """Register all commands."""
     for name, verb in ((LONG, None), *SHORT.items()):
         bolt.command(name)(_handler(parts, verb))
 
@@ -136,7 +136,7 @@ def _handler(parts: Parts, verb: Verb | None) -> Callable[..., Any]:
         task = await parts.background.in_time(work, "command")
         if not task.done():
             parts.background.start(_follow(parts, body, task), "late answer")
-            return await ack(text="Still at it; the answer follows.")
+            return await ack(text="Still working on it; the answer follows.")
         message = task.result()
         return await ack(**message.body()) if message else await ack()
 
@@ -144,7 +144,7 @@ def _handler(parts: Parts, verb: Verb | None) -> Callable[..., Any]:
 
 
 async def run(parts: Parts, body: dict[str, Any], typed: Command | Unclear, id_: str) -> Reply:
-    """Do or answer what was typed."""
+    """Carry out or answer the typed command."""
     person = await parts.person(body)
     reply = await parts.commands.answer(person, place_of(body), typed, id_)
     what = str(typed.verb) if isinstance(typed, Command) else "unclear"
@@ -153,7 +153,7 @@ async def run(parts: Parts, body: dict[str, Any], typed: Command | Unclear, id_:
 
 
 def written_down(typed: Command | Unclear) -> str:
-    """Return what was typed, as part of an id."""
+    """Return the typed text, as part of an id."""
     return written(typed) if isinstance(typed, Command) else typed.why
 
 
@@ -179,7 +179,7 @@ _OF_DEPLOYMENT = frozenset(
 
 
 def register_shortcuts(bolt: Any, parts: Parts) -> None:
-    """Listen to both: "Deploy an app" from anywhere, "Redeploy this" from a card's menu."""
+    """Register both: "Deploy an app" from anywhere, "Redeploy this" from a card's menu."""
 
     async def on_deploy(ack: Any, body: dict[str, Any]) -> Any:
         parts.background.start(told(parts, body, _deploy(parts, body)), "shortcut")
@@ -205,7 +205,7 @@ async def _deploy(parts: Parts, body: dict[str, Any]) -> None:
 
 
 async def _redeploy(parts: Parts, body: dict[str, Any]) -> None:
-    """Ask about the app of the card whose menu it was; about any app if it was no card."""
+    """Ask about the app of the card with the menu; for any other message, about any app."""
     app = await _app_of(parts, body)
     if app is None:
         reply = await _unnamed(parts, body, Verb.REDEPLOY)
@@ -215,7 +215,7 @@ async def _redeploy(parts: Parts, body: dict[str, Any]) -> None:
         return
     place = place_of(body)
     deployable = parts.commands.apps(await parts.person(body), place, Right.DEPLOY)
-    # By its id: the journal's app is without the rules of bridge.yaml, so it is no equal.
+    # By its id: the journal's app lacks the rules of bridge.yaml, so it never compares equal.
     if app.id not in {one.id for one in deployable}:
         why = "You may not redeploy the app of that card, or it is gone."
         await later(parts, body, Outgoing(outgoing(Sorry(why), parts.links).message))
@@ -234,7 +234,7 @@ async def _now(reply: Reply) -> Reply:
 
 
 async def _app_of(parts: Parts, body: Mapping[str, Any]) -> App | None:
-    """Return the app of a card, by the buttons on it; they prove nothing, and need not."""
+    """Return the app of a card, by its buttons; they prove nothing, and need not."""
     for id_ in deployments_on(body.get("message") or {}):
         deployment = await parts.journal.deployment(id_)
         if deployment is not None:
@@ -243,7 +243,7 @@ async def _app_of(parts: Parts, body: Mapping[str, Any]) -> App | None:
 
 
 def deployments_on(message: Mapping[str, Any]) -> Iterator[str]:
-    """Return the ids of the deployments that a message's buttons are about."""
+    """Return the ids of the deployments in a message's buttons."""
     for block in message.get("blocks") or ():
         for element in block.get("elements") or ():
             if element.get("action_id") in _OF_DEPLOYMENT:

@@ -1,7 +1,7 @@
-"""Changes that were requested by chat: how they are kept, and how their outcome is published.
+"""Keep changes that were requested by chat, and publish their outcome.
 
-The dialog that asked is updated while it is open; otherwise only the person is told. The channel
-sees who has changed what once it is made, and may undo it there.
+The dialog is updated while it is open; otherwise only the person is told. Once a change is made,
+the channel sees who changed what, and can undo it there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,13 +29,13 @@ from bridge.ports.outcomes import DONE, Audited, Cursor, Subscription, about_cha
 
 
 def allowed(parts: Parts, person: Person, place: Place, app_id: str) -> App | None:
-    """Return the app, if somebody may configure it from there."""
+    """Return the app, if the person may configure it from there."""
     found = parts.commands.apps(person, place, Right.CONFIGURE)
     return next((one for one in found if one.id == app_id), None)
 
 
 def denied(parts: Parts, person: Person, place: Place, app: App | None) -> Denied:
-    """Return why they may not; an app that they may not even see is not named."""
+    """Return why they may not; don't name an app that they may not see."""
     seen = parts.commands.apps(person, place, Right.VIEW)
     if app is None or app.id not in {one.id for one in seen}:
         why = "That app is gone, or you may not configure it."
@@ -45,7 +45,7 @@ def denied(parts: Parts, person: Person, place: Place, app: App | None) -> Denie
 
 
 def refused(parts: Parts, person: Person, place: Place, app: App | None) -> dict[str, Any]:
-    """Return the same as a view; it is recorded in the audit log."""
+    """Return the same as a view; record it in the audit log."""
     reply = denied(parts, person, place, app)
     parts.background.start(parts.commands.note(person, str(Action.CONFIGURE), reply), "audit")
     return config_views.refused_view(reply.why, reply.lines)
@@ -62,10 +62,10 @@ async def ask(
     view: str = "",
     draft: str = "",
 ) -> bool:
-    """Keep what somebody asks for; return False if the very same was asked for before.
+    """Keep a request; return False if the same request is already kept.
 
     Args:
-        which: what makes it the same.
+        which: identifies the request.
 
     Raises:
         Unreachable: it could not be kept.
@@ -87,7 +87,7 @@ async def ask(
     return not kept.duplicate
 
 
-# ── publishing the outcome ───────────────────────────────────────────────────────────────────────
+# ── Publishing the outcome ────────────────────────────────────────────────────────────────────────
 
 TOLD = "slack.told"
 CHANGED = "slack.change"
@@ -100,7 +100,7 @@ _CLOSED = frozenset({"not_found", "view_not_found"})
 
 
 class ChangePlans:
-    """The planner: returns who is told of a change."""
+    """The planner: return who is told of a change."""
 
     def __init__(self, channels: Channels) -> None:
         self._channels = channels
@@ -117,7 +117,7 @@ class ChangePlans:
         channels = self._channels.of(app.label, asked.channel)
         place = {"seq": seq, "person": asked.person, "channel": asked.channel, "view": asked.view}
         follows = (about_delivery(seq),)
-        # A dialog is no message of the channel, so it does not wait for its turn there.
+        # A dialog is not a message in the channel, so it does not wait in the channel's lane.
         lane = f"{TOLD} {asked.person}"
         person = Subscription(
             f"{TOLD} {seq}", TOLD, lane, follows, place | {"shown": list(channels)}
@@ -148,7 +148,7 @@ class ChangePlans:
 
 
 def _note_in(subscription: Subscription, snapshot: Snapshot) -> Audited | None:
-    """Return the audit entry of the change that a delivery asked for, or of that number."""
+    """Return the audit entry of the change that a delivery requested, or with that number."""
     place = subscription.place
     if "number" in place:
         return next((one for one in snapshot.audited if one.number == place["number"]), None)
@@ -198,7 +198,7 @@ class Told:
 
 
 class ChangeNotes:
-    """Publisher of `CHANGED`: posts to a channel who has changed what."""
+    """Publisher of `CHANGED`: tells a channel who changed what."""
 
     def __init__(self, client: SlackClient, turn: Turn) -> None:
         self._client = client
@@ -274,7 +274,7 @@ def _about(note: Audited) -> dict[str, Any]:
 
 
 def register(bolt: Any, parts: Parts) -> None:
-    """Listen to the button that undoes a change."""
+    """Register the button that undoes a change."""
 
     async def on_undo(ack: Any, body: dict[str, Any]) -> Any:
         said = await _undo(parts, body)
@@ -286,7 +286,7 @@ def register(bolt: Any, parts: Parts) -> None:
 
 
 async def _undo(parts: Parts, body: dict[str, Any]) -> Outgoing | None:
-    """Keep it; return what to say if that is impossible."""
+    """Keep the undo; return the error if that is impossible."""
     person, place = await parts.person(body), place_of(body)
     value = str(body["actions"][0].get("value") or "")
     try:

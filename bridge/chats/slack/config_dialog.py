@@ -1,4 +1,4 @@
-"""The dialog that configures an app: opened at once, filled when the backend has answered.
+"""The dialog that configures an app: opened at once, filled when the backend answers.
 
 Slack's triggers last three seconds and a backend may be slower, so a placeholder is shown first.
 Rights are checked when it is opened, redrawn, submitted and carried out.
@@ -42,14 +42,14 @@ REDRAWING = (
     names.PROVIDER_AGAIN,
 )
 _PASSED = frozenset({"hash_conflict", "not_found", "view_not_found"})
-"""The dialog has changed, or was closed: what would be shown is of no use now."""
+"""The dialog has changed or was closed: the update is outdated."""
 
 MOST_DIALOGS = 1000
-"""Open dialogs that are remembered."""
+"""The most open dialogs to remember."""
 
 
 def register(bolt: Any, parts: Parts) -> None:
-    """Listen to everything in the dialog but its lists."""
+    """Register everything in the dialog except its lists."""
     redraws = Redraws(parts)
     for name in REDRAWING:
         bolt.action(name)(redraws.handler())
@@ -73,7 +73,7 @@ async def configure(parts: Parts, body: Mapping[str, Any], app: App) -> Outgoing
 
 
 def _channel_in(view: Mapping[str, Any]) -> str:
-    """Return the channel that a picker was opened in, which we gave it ourselves."""
+    """Return the channel that a picker was opened in, from our own metadata."""
     channel = str(view.get("private_metadata") or "")
     return channel if re.fullmatch(r"[A-Z0-9]{2,40}", channel) else ""
 
@@ -97,15 +97,15 @@ async def show(parts: Parts, view: dict[str, Any], **which: Any) -> bool:
     return True
 
 
-# ── while somebody fills it in ───────────────────────────────────────────────
+# ── While somebody fills it in ────────────────────────────────────────────────────────────────────
 
 
 class Redraws:
-    """Redraws dialogs when something in them depends on what was chosen or typed.
+    """Redraws dialogs whose content depends on a choice or input.
 
-    Somebody who types is quicker than a backend: of several changes of a dialog the newest counts,
-    whichever is ready first. A change knows the hash of the view it was made in; if that is
-    outdated by another drawing, the newest change is drawn all the same.
+    People type faster than a backend answers: of several changes of a dialog the newest counts,
+    whichever is ready first. A change knows the hash of its view; even if another drawing has
+    outdated that hash, the newest change is drawn.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -170,11 +170,11 @@ def _about(body: Body) -> About | None:
     return read_about(str((body.get("view") or {}).get("private_metadata")))
 
 
-# ── what changes ─────────────────────────────────────────────────────────────
+# ── What changes ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _submitted(parts: Parts) -> Any:
-    """Show what would change, in a view on top; show problems beside their fields."""
+    """Show the changes in a view on top; show problems beside their fields."""
 
     async def on_submit(ack: Any, body: Body) -> Any:
         about = _about(body)
@@ -211,21 +211,21 @@ async def _compared_late(parts: Parts, task: Any, external_id: str) -> None:
     await show(parts, view, external_id=external_id)
 
 
-# ── agreeing and disconnecting ───────────────────────────────────────────────────────────────────
+# ── Agreeing and disconnecting ────────────────────────────────────────────────────────────────────
 
 
 def register_agreement(bolt: Any, parts: Parts) -> None:
-    """Listen to the submission of the second view, and to the button that would disconnect."""
+    """Register the submission of the second view, and the disconnect button."""
     bolt.view(names.PROVIDER_CONFIRM)(_agreed(parts, Action.CONFIGURE))
     bolt.view(names.PROVIDER_PARTING)(_agreed(parts, Action.DISCONNECT))
     bolt.action(names.PROVIDER_DISCONNECT)(_parting(parts))
 
 
-# ── agreed ───────────────────────────────────────────────────────────────────
+# ── Agreed ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _agreed(parts: Parts, action: Action) -> Any:
-    """Keep what was agreed to, then acknowledge; a flow does the rest."""
+    """Keep the agreed change, then acknowledge; a flow does the rest."""
 
     async def on_agree(ack: Any, body: Body) -> Any:
         about = _about(body)
@@ -238,7 +238,7 @@ def _agreed(parts: Parts, action: Action) -> Any:
 
 
 async def _kept(parts: Parts, body: Body, about: About, action: Action) -> dict[str, Any]:
-    """Keep it under the id of the submitted view: twice is once."""
+    """Keep it under the id of the submitted view, so a repetition is ignored."""
     view = body["view"]
     person, place = await parts.person(body), Place(about.channel)
     app = allowed(parts, person, place, about.app)
@@ -252,7 +252,7 @@ async def _kept(parts: Parts, body: Body, about: About, action: Action) -> dict[
     return saving_view(app)
 
 
-# ── disconnecting ────────────────────────────────────────────────────────────
+# ── Disconnecting ─────────────────────────────────────────────────────────────────────────────────
 
 
 def _parting(parts: Parts) -> Any:
@@ -269,7 +269,7 @@ def _parting(parts: Parts) -> Any:
 
 
 async def _show_parting(parts: Parts, body: Body, about: About) -> None:
-    """Open the view at once, since its trigger lasts three seconds; a backend may be slower."""
+    """Open the view at once: its trigger lasts three seconds, and a backend may be slower."""
     opened = await open_view(parts, body, config_views.comparing(about), method="views.push")
     await show(parts, await _planned(parts, body, about), view_id=opened.text("view", "id"))
 
@@ -286,18 +286,18 @@ async def _planned(parts: Parts, body: Mapping[str, Any], about: About) -> dict[
         return config_views.unread(app, str(error))
 
 
-# ── searchable lists ─────────────────────────────────────────────────────────────────────────────
+# ── Searchable lists ──────────────────────────────────────────────────────────────────────────────
 
 
 def register_lists(bolt: Any, parts: Parts) -> None:
-    """Listen to searches for repositories and branches."""
+    """Register searches for repositories and branches."""
     bolt.options(names.PROVIDER_REPOSITORY)(_listed(parts))
     bolt.options(names.PROVIDER_BRANCH)(_listed(parts))
 
     async def on_choice(ack: Any) -> Any:
         return await ack()
 
-    bolt.action(names.PROVIDER_BRANCH)(on_choice)  # nothing depends on it
+    bolt.action(names.PROVIDER_BRANCH)(on_choice)  # no field depends on it
 
 
 def _listed(parts: Parts) -> Callable[..., Any]:
@@ -309,7 +309,7 @@ def _listed(parts: Parts) -> Callable[..., Any]:
 
 
 async def _options(parts: Parts, body: dict[str, Any]) -> list[Element]:
-    """Return what fits what was typed; nothing if the person may not, or the backend can't tell."""
+    """Return matches for the typed text; none if the person may not, or the backend fails."""
     about = read_about(str((body.get("view") or {}).get("private_metadata")))
     if about is None:
         return []
@@ -328,7 +328,7 @@ async def _options(parts: Parts, body: dict[str, Any]) -> list[Element]:
 
 
 def offered(found: list[str], typed: str) -> list[Element]:
-    """Return those that have every typed word, prefixes first; at most a hundred."""
+    """Return at most a hundred options with every typed word, prefixes first."""
     words = typed.lower().split()
     fitting = [one for one in found if all(word in one.lower() for word in words)]
     fitting.sort(key=lambda one: (not one.lower().startswith(typed.lower()), one.lower()))

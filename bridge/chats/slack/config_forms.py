@@ -1,4 +1,4 @@
-"""The parts of the dialog, drawn with what the backend has, and read when they are submitted."""
+"""Draw the parts of the dialog from the backend's values, and read their submissions."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ MOST_NAMED = 60
 
 
 def build_fields(now: Configured, given: Given | None = None) -> list[Block]:
-    """Return the fields of how an app is built."""
+    """Return the fields of an app's build."""
     build = now.saved.build
     if build is None:
         return [section("A compose stack has no build settings: its compose file says them.")]
@@ -67,7 +67,7 @@ def build_fields(now: Configured, given: Given | None = None) -> list[Block]:
 
 
 def build_wanted(now: Configured, given: Given) -> WantedBuild:
-    """Return what the form of how it is built asks for."""
+    """Return the build that a form requests."""
     build = now.saved.build
     assert build is not None
     kind = _kind(build, given)
@@ -114,10 +114,10 @@ def environment_fields(app: App, now: Configured, given: Given | None = None) ->
 
 
 def environment_wanted(given: Given) -> WantedVariables:
-    """Return what the form of its variables asks for.
+    """Return the variables that a form requests.
 
     Raises:
-        Unfit: a line is no variable; it is not repeated, since it may be a secret.
+        Unfit: a line is no variable; the error does not quote it, since it may be a secret.
     """
     text = str(given.get("set") or "").replace("\r\n", "\n")
     stray = [line for line in lines_besides(text).splitlines() if not line.strip().startswith("#")]
@@ -130,7 +130,7 @@ def environment_wanted(given: Given) -> WantedVariables:
         changes.setdefault(name, {})[key] = None
     for key, raw in assignments_in(text).items():
         if changes.setdefault(where, {}).setdefault(key, raw) is None:
-            raise Unfit("unset", f"{key[:60]} can't be set and taken out at once.")
+            raise Unfit("unset", f"{key[:60]} can't be set and removed at once.")
         changes[where][key] = raw
     ticked = "create_env_file" in _ticked(given, "file", ())
     return WantedVariables({name: one for name, one in changes.items() if one}, {}, ticked)
@@ -144,7 +144,7 @@ def _named(environment: Environment, name: str) -> str:
 
 
 def _known(environment: Environment, sections: Sequence[str]) -> list[tuple[str, str]]:
-    """Return variables as choices; several kinds may have one of the same name."""
+    """Return variables as choices; several sections may have the same name."""
     return [
         (f"{name}.{key}", key if name == "env" else f"{key} ({FIELDS[name].label.lower()})")
         for name in sections
@@ -159,7 +159,7 @@ def _variables(environment: Environment, name: str) -> dict[str, str]:
 
 
 def _typed(kind: str) -> list[Field]:
-    """Return the fields of a type of build that are typed in."""
+    """Return the text fields of a type of build."""
     return [one for one in BUILD if kind in one.builds and one.type is str]
 
 
@@ -176,23 +176,23 @@ def _ticked(given: Given | None, name: str, before: Sequence[str]) -> Sequence[s
     return tuple(given[name] or ()) if given is not None and name in given else before
 
 
-# ── The parts of the dialog, drawn with what the backend has, and read when they are submitted ──
+# ── Draw the parts of the dialog from the backend's values, and read their submissions ────────────
 
 LONGEST_OBJECTION = 1000
 LISTS_WITHIN = 2.0
-"""Seconds for a list to choose from; if it takes longer, the value is typed instead."""
+"""Seconds to wait for a list to choose from; after that, the value is typed instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why something that was put in is impossible, and its block."""
+    """Why an input is impossible, and its block."""
 
     block: str
     why: str
 
 
 async def drawn(parts: Parts, app: App, about: About, given: Given | None) -> View:
-    """Return a part as it is now, or with what was put in; raise what the backend raises."""
+    """Return a part with its present values, or with the input; raise the backend's errors."""
     now = await (parts.drafts.now(app) if given is None else parts.drafts.lately(app))
     match about.part:
         case names.PROVIDER_BUILD:
@@ -209,7 +209,7 @@ async def drawn(parts: Parts, app: App, about: About, given: Given | None) -> Vi
 async def planned(
     parts: Parts, app: App, about: About, view: Mapping[str, Any]
 ) -> View | Objection:
-    """Return what a submitted part would change; raise what the backend raises."""
+    """Return what a submitted part would change; raise the backend's errors."""
     given = given_in(view)
     try:
         wanted = await _wanted(parts, app, about, given)
@@ -227,7 +227,7 @@ async def planned(
 
 
 async def accounts(parts: Parts, app: App) -> list[GitAccount]:
-    """Return the accounts to choose from; none if the backend can't tell in time."""
+    """Return the accounts to choose from; none if the backend does not answer in time."""
     try:
         async with asyncio.timeout(LISTS_WITHIN):
             return await parts.drafts.accounts(app)
@@ -259,13 +259,13 @@ async def _picked(parts: Parts, form: SourceForm) -> GitRepository | None:
         if one.path == path:
             return one
     owner, _, name = path.rpartition("/")
-    if form.kind in BY_PATH and owner and name:  # its path says all there is to know
+    if form.kind in BY_PATH and owner and name:  # its path is enough
         return GitRepository(0, owner, name, path)
-    raise Unfit("repository", f"{path[:100] or 'nothing'} is not in the list of that account now")
+    raise Unfit("repository", f"{path[:100] or 'nothing'} is no longer in that account's list")
 
 
 async def _tried(parts: Parts, form: SourceForm) -> list[Block]:
-    """Return what recent pushes would do with the form as it is, and what is doubtful in it."""
+    """Return what recent pushes would do with the form as filled in, and its doubtful values."""
     try:
         picked = None
         if form.account is not None:

@@ -1,4 +1,4 @@
-"""The modals that configure an app: its parts, what would change, and the outcome. Pure.
+"""The modals that configure an app: its parts, the changes, and the outcome. Pure.
 
 `private_metadata` holds ids only: the app's, the channel's, a draft's.
 """
@@ -35,14 +35,14 @@ MOST_CHANGES = 40
 MOST_OF_A_LIST = 10
 
 _PARTS = {"provider": "the source", "build": "the build", "env": "the variables"}
-"""By the first word of what was changed."""
+"""Headings by the first word of a change."""
 
 MOST_TOLD = 5
-"""Fields that the text for notifications names."""
+"""The most fields to name in the text for notifications."""
 
 
 def change_blocks(changed: Sequence[Changed]) -> list[Block]:
-    """Return each field before and after."""
+    """Render each field before and after."""
     lines = [change_line(one) for one in changed[:MOST_CHANGES]]
     if len(changed) > MOST_CHANGES:
         lines.append(f"and {len(changed) - MOST_CHANGES} more")
@@ -55,7 +55,7 @@ def change_blocks(changed: Sequence[Changed]) -> list[Block]:
 
 
 def change_line(one: Changed) -> str:
-    """Return a field before and after, in one line."""
+    """Render a field before and after, on one line."""
     name = escape(_called(one.field), 80) or NOTHING
     if isinstance(one.before, tuple) or isinstance(one.after, tuple):
         return f"*{name}*  {_listed(_several(one.before), _several(one.after))}"
@@ -63,7 +63,7 @@ def change_line(one: Changed) -> str:
 
 
 def _listed(before: Sequence[str], after: Sequence[str]) -> str:
-    """Return what a list loses and gains; all of both if only the order changes."""
+    """Return what a list loses and gains; both whole lists if only the order changes."""
     gone = [one for one in before if one not in after]
     new = [one for one in after if one not in before]
     if not gone and not new:
@@ -85,7 +85,7 @@ def _several(value: object) -> Sequence[str]:
 
 
 def _size(line: str) -> int:
-    """Return a line's length and its end, where it is counted worst."""
+    """Return a line's length in the longest way of counting, with its line end."""
     return len(line) + sum(char > "\uffff" for char in line) + 1
 
 
@@ -103,27 +103,27 @@ def _shown(value: Value) -> str:
     return code(said, 120) or "nothing" if value not in (None, ()) else "nothing"
 
 
-# ── what became of it ────────────────────────────────────────────────────────
+# ── The outcome ───────────────────────────────────────────────────────────────────────────────────
 
 
 def saving_view(app: App, trouble: str = "") -> View:
-    """Return that it is kept, and will be made."""
+    """Render that the change is kept and will be made."""
     text = f":hourglass_flowing_sand:  Kept. *{name_of(app)}* is being changed…"
     blocks: list[Block] = [section(text)]
     if trouble:
         blocks.append(context(f"It waits for the backend: {escape(trouble, 500)}"))
-    blocks.append(context("You can close this: you are told what becomes of it."))
+    blocks.append(context("You can close this: you will be told the outcome."))
     return modal(names.PROVIDER_NEWS, "Configure an app", blocks, close="Close")
 
 
 def outcome_view(note: Audited) -> View:
-    """Return the outcome of a change, or that it waits."""
+    """Render the outcome of a change, or that it waits."""
     message = told(note)
     return modal(names.PROVIDER_NEWS, "Configure an app", message.blocks, close="Close")
 
 
 def told(note: Audited) -> Message:
-    """Return the same for the person who asked, alone."""
+    """Render the same, for the person who asked only."""
     name = f"*{escape(note.app, 200) or NOTHING}*"
     if note.outcome == DONE:
         head, text = (
@@ -144,7 +144,7 @@ def told(note: Audited) -> Message:
 
 
 def _ended(name: str, note: Audited) -> tuple[str, str]:
-    """Return a sign and a sentence for what was not done; no more than is known."""
+    """Return a sign and a sentence for a failed change, without claiming more than is known."""
     kind = note.outcome.partition(": ")[0]
     if kind in UNSURE:
         return ":grey_question:", f"Whether {name} was changed is not known."
@@ -154,7 +154,7 @@ def _ended(name: str, note: Audited) -> tuple[str, str]:
 
 
 def change_note(note: Audited, undone: Audited | None = None) -> Message:
-    """Return what was changed by whom, for the app's channel; with Undo while that makes sense."""
+    """Render who changed what, for the app's channel; with Undo while that makes sense."""
     who, where = _who(note.by), " on the command line" if note.by.startswith("cli: ") else ""
     did = f"{'undid a change of' if note.undoes is not None else _did(note.what)} {_part(note)}"
     head = f":gear:  *{who}* {did} of *{escape(note.app, 200) or NOTHING}*{where}"
@@ -165,7 +165,7 @@ def change_note(note: Audited, undone: Audited | None = None) -> Message:
     if undone is not None:
         blocks.append(context(f"Undone by {_who(undone.by)}."))
     elif note.undoing and note.outcome == DONE:
-        question = "What was before comes back, if nobody has changed it since."
+        question = "The previous values come back, if nobody has changed them since."
         asked = confirm("Undo this change?", question, "Undo", "Leave it")
         blocks.append(actions(button("Undo", names.PROVIDER_UNDO, str(note.number), confirm=asked)))
     fields = ", ".join(escape(_called(one.field), 60) for one in note.difference[:MOST_TOLD])
@@ -174,7 +174,7 @@ def change_note(note: Audited, undone: Audited | None = None) -> Message:
 
 
 def was_made(note: Audited) -> bool:
-    """Return whether an app is configured differently now, as far as is known."""
+    """Return whether the change took effect, as far as is known."""
     return note.outcome == DONE or note.outcome.partition(": ")[0] in PARTLY
 
 
@@ -183,12 +183,12 @@ def _did(what: str) -> str:
 
 
 def _part(note: Audited) -> str:
-    """Return which part of an app's configuration it was, with its article."""
+    """Return the changed part of an app's configuration, with its article."""
     return _PARTS.get(note.what.partition(" ")[0], "the configuration")
 
 
 def _who(by: str) -> str:
-    """Return a name without the door and the id, escaped: "slack: Ada (U1)" is Ada."""
+    """Return a name without its origin and id, escaped: "slack: Ada (U1)" is Ada."""
     name = by.removeprefix("slack: ").removeprefix("cli: ")
     return escape(name.rpartition(" (")[0] or name, 80) or NOTHING
 
@@ -198,7 +198,7 @@ def name_of(app: App) -> str:
     return escape(app.label, 200) or NOTHING
 
 
-# ── the modals ───────────────────────────────────────────────────────────────────────────────────
+# ── The modals ────────────────────────────────────────────────────────────────────────────────────
 
 PARTS = {
     names.PROVIDER_SOURCE: "Source",
@@ -211,7 +211,7 @@ _OTHERS = {
     Reason.TRIGGER_MISMATCH: "of another kind",
     Reason.BRANCH_MISMATCH: "to another branch",
     Reason.REF_DELETED: "a deletion",
-    Reason.SKIP_DIRECTIVE: "told to be skipped",
+    Reason.SKIP_DIRECTIVE: "with a skip directive",
     Reason.TAG_MISMATCH: "with a tag that does not fit",
     Reason.TAG_TOO_OLD: "with a tag that is too old",
     Reason.NO_PATH_HIT: "without a watched file",
@@ -224,12 +224,12 @@ _SIGNS = {"error": ":x:", "warning": ":warning:"}
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a view is about, as stored in its metadata.
+    """The context of a view, as stored in its metadata.
 
     Attributes:
-        channel: where it was opened from, "" from Home.
-        part: the modal that is shown, or that a change comes from.
-        draft: what is agreed to when it is submitted.
+        channel: where it was opened; "" for Home.
+        part: the modal that is shown, or that made a change.
+        draft: the change that a submission agrees to.
     """
 
     app: str
@@ -243,7 +243,7 @@ class About:
 
 
 def read_about(metadata: str) -> About | None:
-    """Return what `About.write` wrote; None if it can't be read."""
+    """Read what `About.write` wrote; None if it is unreadable."""
     try:
         app, channel, part, draft = map(str, json.loads(metadata))
     except (ValueError, TypeError):
@@ -252,13 +252,13 @@ def read_about(metadata: str) -> About | None:
 
 
 def reading(app: App) -> View:
-    """Return the modal while its values are read."""
+    """Render the modal while its values are read."""
     text = f":hourglass_flowing_sand:  Reading how *{name_of(app)}* is configured…"
     return modal(names.PROVIDER_NEWS, "Configure an app", [section(text)], close="Close")
 
 
 def away(app: App, about: About, why: str) -> View:
-    """Return that its values can't be read just now."""
+    """Render that its values can't be read just now."""
     again = button("Try again", names.PROVIDER_AGAIN, app.id, style="primary")
     blocks = [
         section(f":warning:  *{name_of(app)}* can't be read just now.\n{escape(why, 1000)}"),
@@ -278,7 +278,7 @@ def part_view(
     tried: Sequence[Block] = (),
     has_source: bool = True,
 ) -> View:
-    """Return one part of an app's configuration, to be changed."""
+    """Render one part of an app's configuration, for editing."""
     blocks = [section(f"*{name_of(app)}*"), *_turns(app, about.part), divider(), *fields, *tried]
     if about.part == names.PROVIDER_SOURCE and has_source:
         blocks += [divider(), actions(_disconnect(app))]
@@ -292,7 +292,7 @@ def part_view(
 
 
 def only_there(app: App) -> list[Block]:
-    """Return that sources of the app's kind can't be set from here."""
+    """Render that sources of the app's kind can't be set from here."""
     if app.source is None or app.source.type in SOURCES:
         return []
     kind = escape(str(app.source.type), 40)
@@ -315,14 +315,14 @@ def _is_built(app: App) -> bool:
 
 
 def _disconnect(app: App) -> Element:
-    """Return the button; it asks first, in a view that shows what would be removed."""
+    """Return the disconnect button; it asks first, in a view that shows what would be removed."""
     return button("Disconnect…", names.PROVIDER_DISCONNECT, app.id, style="danger")
 
 
 def tried_blocks(
     rehearsal: Rehearsal | None, findings: Sequence[Finding] = (), problem: str = ""
 ) -> list[Block]:
-    """Return what recent pushes would do, and what is probably not meant."""
+    """Render what recent pushes would do, and probable mistakes."""
     blocks: list[Block] = [context(_tried(rehearsal, problem))]
     lines = [
         f"{_SIGNS[one.level]}  {code(one.pattern, 80)} {prose(one.sentence, 300)}"
@@ -341,7 +341,7 @@ def _tried(rehearsal: Rehearsal | None, problem: str) -> str:
     if rehearsal is None:
         return "Recent pushes can't be tried just now."
     if not rehearsal.pushes:
-        return "No push of this repository has come lately, so there is nothing to try it on."
+        return "This repository had no push lately, so there is nothing to try it on."
     head = f"Would deploy *{rehearsal.deploying} of the last {_many(rehearsal.pushes, 'push')}*"
     others = ", ".join(f"{n} {_OTHERS.get(reason, 'other')}" for reason, n in rehearsal.others)
     hint = f"\n:bulb: {prose(rehearsal.hint, 500)}" if rehearsal.hint else ""
@@ -349,18 +349,18 @@ def _tried(rehearsal: Rehearsal | None, problem: str) -> str:
 
 
 def _unlisted(rehearsal: Rehearsal) -> str:
-    """Return that some pushes count only because their changed files are unknown."""
+    """Render that some pushes count only because their changed files are unknown."""
     if not rehearsal.unlisted:
         return ""
     which = f"{rehearsal.unlisted} of them" if rehearsal.unlisted > 1 else "One of them"
     return f" {which} only because the webhook does not list all files; a new push asks the host."
 
 
-# ── what would change ────────────────────────────────────────────────────────
+# ── What would change ─────────────────────────────────────────────────────────────────────────────
 
 
 def comparing(about: About) -> View:
-    """Return the modal while the changes are worked out."""
+    """Render the modal while the changes are worked out."""
     text = ":hourglass_flowing_sand:  Comparing with how it is configured now…"
     return modal(
         names.PROVIDER_NEWS, "What changes", [section(text)], close="Back", metadata=about.write()
@@ -368,7 +368,7 @@ def comparing(about: About) -> View:
 
 
 def difference_view(plan: Plan, about: About, rehearsal: Rehearsal | None = None) -> View:
-    """Return what would change; submitting it is agreeing."""
+    """Render what would change; submitting it means agreement."""
     if plan.empty:
         text = f"*{name_of(plan.app)}* is configured like that already."
         return modal(names.PROVIDER_NEWS, "What changes", [section(text)], close="Back")
@@ -376,9 +376,7 @@ def difference_view(plan: Plan, about: About, rehearsal: Rehearsal | None = None
     blocks += [context(f":information_source:  {prose(one, 500)}") for one in plan.remarks[:5]]
     if rehearsal is not None or plan.findings:
         blocks += tried_blocks(rehearsal, plan.findings)
-    blocks.append(
-        context("Nothing is saved yet. What you save counts from the next deployment on.")
-    )
+    blocks.append(context("Nothing is saved yet. Changes take effect with the next deployment."))
     return modal(
         names.PROVIDER_CONFIRM,
         "What changes",
@@ -390,7 +388,7 @@ def difference_view(plan: Plan, about: About, rehearsal: Rehearsal | None = None
 
 
 def parting_view(plan: Plan, about: About) -> View:
-    """Return what an app would lose; submitting it is agreeing."""
+    """Render what an app would lose; submitting it means agreement."""
     said = (
         f"*{name_of(plan.app)}* forgets where its code comes from, its watch paths, its trigger and"
         " the rules set from here. No push deploys it then. What is live stays live."
@@ -409,23 +407,23 @@ def parting_view(plan: Plan, about: About) -> View:
 
 
 def refused_view(why: str, lines: str = "") -> View:
-    """Return that somebody may not, and the lines of `bridge.yaml` that would allow it."""
+    """Render a refusal, and the lines of `bridge.yaml` that would allow it."""
     blocks: list[Block] = [section(f":lock:  {escape(why, 1500)}")]
     if lines:
-        blocks.append(context("Whoever keeps `bridge.yaml` can allow it with these lines:"))
+        blocks.append(context("An administrator can allow it with these lines in `bridge.yaml`:"))
         blocks.append(section(code_block(lines, SECTION_TEXT)))
     return modal(names.PROVIDER_NEWS, "Configure an app", blocks, close="Close")
 
 
 def unread(app: App, why: str) -> View:
-    """Return that the changes can't be worked out."""
+    """Render that the changes can't be worked out."""
     text = f":warning:  *{name_of(app)}* can't be read just now.\n{escape(why, 1000)}"
     blocks = [section(text), context("Nothing was changed: go back and try again.")]
     return modal(names.PROVIDER_NEWS, "What changes", blocks, close="Back")
 
 
 def objected(why: str) -> View:
-    """Return that the request is impossible."""
+    """Render that the request is impossible."""
     said = section(f":warning:  {escape(why, 1500)}")
     return modal(names.PROVIDER_NEWS, "What changes", [said], close="Back")
 

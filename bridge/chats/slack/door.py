@@ -1,8 +1,8 @@
-"""The Slack door: Bolt behind our own checks, by HTTP and by Socket Mode alike.
+"""Receive Slack's requests by HTTP or Socket Mode: Bolt behind our own checks.
 
-Handlers keep what acts, then acknowledge, then go on: Bolt runs with `process_before_response`,
-so what a handler returns is what Slack gets. Who is let in is settled before any handler runs:
-the signature (HTTP), and the one workspace that is served.
+Handlers keep a request that acts, then acknowledge, then go on: Bolt runs with
+`process_before_response`, so Slack gets what a handler returns. Access is checked before any
+handler runs: the signature (HTTP), and the one workspace that is served.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from bridge.ports.chats import HttpAnswer
 from bridge.ports.clock import Clock
 
 WINDOW = 300
-"""Seconds that a request may be old, or our clocks apart: what is older is a replay."""
+"""The maximum age of a request in seconds, clock differences included; an older one is a replay."""
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
@@ -41,22 +41,22 @@ _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the headers claim; never logged."""
+    """The claims in the headers; never logged."""
 
     timestamp: str
     signature: str
 
 
 def opened(headers: Mapping[str, str], now: float) -> Proof:
-    """Read the headers, before the body; raises BadSignature if no body can fit them."""
+    """Read the headers, before the body; raise BadSignature if no body can fit them."""
     timestamp = headers.get("X-Slack-Request-Timestamp", "")
     signature = headers.get("X-Slack-Signature", "")
     if not timestamp or not signature:
-        raise BadSignature("X-Slack-Signature and X-Slack-Request-Timestamp must both be there")
+        raise BadSignature("X-Slack-Signature and X-Slack-Request-Timestamp must both be present")
     if _TIMESTAMP.fullmatch(timestamp) is None:
-        raise BadSignature("X-Slack-Request-Timestamp is no number of seconds")
+        raise BadSignature("X-Slack-Request-Timestamp is not a number of seconds")
     if _SIGNATURE.fullmatch(signature) is None:
-        raise BadSignature("X-Slack-Signature has not the form v0=<64 hex digits>")
+        raise BadSignature("X-Slack-Signature does not have the form v0=<64 hex digits>")
     if abs(now - int(timestamp)) > WINDOW:
         raise BadSignature(
             f"X-Slack-Request-Timestamp is more than {WINDOW} s off: a replay, or a wrong clock"
@@ -71,29 +71,29 @@ def verify(secret: bytes, proof: Proof, body: bytes) -> None:
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> bytes:
-    """Return what Slack would sign a request with."""
+    """Return Slack's signature of a request."""
     signed = b"v0:" + timestamp.encode() + b":" + body
     return b"v0=" + hmac.new(secret, signed, hashlib.sha256).hexdigest().encode()
 
 
-# ── The bytes that Slack sends → what they say, in the one form that all handlers get. Pure ─────
+# ── Parse Slack's requests into the one form that handlers get. Pure ──────────────────────────────
 
 _OBJECTS = ("user", "view", "container", "message", "event")
 _MOST_FIELDS = 100
 
 
 def payload_of(content_type: str, body: bytes) -> dict[str, Any]:
-    """Read a body; raises MalformedPayload if it has not the form that Slack sends."""
+    """Read a body; raise MalformedPayload if Slack would not send it."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise MalformedPayload("the body is no UTF-8") from None
+        raise MalformedPayload("the body is not UTF-8") from None
     if content_type.partition(";")[0].strip().lower() == "application/json":
         return _checked(_json(text))
     try:
         fields = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError:
-        raise MalformedPayload("the body is no form that Slack sends") from None
+        raise MalformedPayload("the body is not a form as Slack sends it") from None
     return _checked(_json(fields["payload"]) if "payload" in fields else fields)
 
 
@@ -101,11 +101,11 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise MalformedPayload("the body holds no JSON") from None
+        raise MalformedPayload("the body is not JSON") from None
 
 
 def _checked(payload: Any) -> dict[str, Any]:
-    """Of the shape that handlers rely on, whatever its values are."""
+    """Check the shape that handlers rely on; values are not checked."""
     if not isinstance(payload, dict):
         raise MalformedPayload(f"the body must be an object, and is {kind_of(payload)}")
     for name in _OBJECTS:
@@ -120,12 +120,12 @@ def _checked(payload: Any) -> dict[str, Any]:
     return payload
 
 
-# ── The Slack door: Bolt behind our own checks, by HTTP and by Socket Mode alike ────────────────
+# ── Receive Slack's requests by HTTP or Socket Mode: Bolt behind our own checks ───────────────────
 
 log = logging.getLogger(__name__)
 
 PASSED_ON = ("X-Slack-Retry-Num", "X-Slack-Retry-Reason")
-"""Headers that Bolt gets to see; it has some of its own that steer it."""
+"""Headers to pass to Bolt; others could control it."""
 
 ELSEWHERE = "This bridge serves another Slack workspace, so it does nothing here."
 NOT_YET = (
@@ -135,10 +135,10 @@ NOT_YET = (
 
 
 class SlackDoor:
-    """`POST /slack/events`: everything that Slack sends by HTTP."""
+    """`POST /slack/events`: all requests that Slack sends by HTTP."""
 
     def __init__(self, bolt: Any, secret: str, clock: Clock) -> None:
-        """Take the parts; raises ValueError for an empty secret, which would let everybody in."""
+        """Take the parts; raise ValueError for an empty secret, which would let everybody in."""
         if not secret:
             raise ValueError("an empty signing secret would let everybody in")
         self._bolt = bolt
@@ -154,7 +154,7 @@ class SlackDoor:
 
         Raises:
             BadSignature: it is not from Slack.
-            MalformedPayload: it is, but not what Slack sends.
+            MalformedPayload: it is, but not in Slack's form.
         """
         verify(self._secret, opened, body)
         payload = payload_of(headers.get("Content-Type", ""), body)
@@ -165,20 +165,20 @@ class SlackDoor:
     async def _dispatched(
         self, payload: dict[str, Any], headers: dict[str, str | Sequence[str]]
     ) -> HttpAnswer:
-        """Hand it to Bolt in the form that Socket Mode has, so that both ways are one."""
+        """Pass it to Bolt in Socket Mode's form, so both transports are handled alike."""
         from slack_bolt.request.async_request import AsyncBoltRequest
 
         try:
             request = AsyncBoltRequest(body=payload, headers=headers, mode="socket_mode")
             answer = await self._bolt.async_dispatch(request)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            # Bolt trusts what is signed to be whole; what handlers of ours raise ends in `_told`.
-            why = "a field is missing, or of another kind than Slack sends"
+            # Bolt trusts a signed request to be complete; errors of our handlers end in `_told`.
+            why = "a field is missing, or has another type than Slack sends"
             raise MalformedPayload(f"the body can't be read: {why}") from None
-        if answer.status == HTTPStatus.NOT_FOUND:  # nobody listens to it; refused, it would return
+        if answer.status == HTTPStatus.NOT_FOUND:  # no handler; if refused, it would be sent again
             return HttpAnswer(HTTPStatus.OK)
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # before any handler of ours
-            raise MalformedPayload("the body has not the form that Slack sends")
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # before any of our handlers
+            raise MalformedPayload("the body does not have Slack's form")
         kind = answer.first_headers().get("content-type", "text/plain").partition(";")[0]
         return HttpAnswer(answer.status, answer.body or "", kind)
 
@@ -189,7 +189,7 @@ def build_bolt(parts: Parts, homes: Homes) -> Any:
     from slack_bolt.authorization import AuthorizeResult
 
     async def authorize(**_: Any) -> AuthorizeResult:
-        """Return one workspace, known: Bolt need not ask Slack before it handles anything."""
+        """Return the known workspace, so Bolt need not ask Slack first."""
         return AuthorizeResult(
             enterprise_id=None, team_id=parts.workspace.team, bot_user_id=parts.workspace.bot_user
         )
@@ -199,7 +199,7 @@ def build_bolt(parts: Parts, homes: Homes) -> Any:
         logger=logging.getLogger("bridge.chats.slack.bolt"),
         process_before_response=True,
         authorize=authorize,
-        request_verification_enabled=False,  # `SlackDoor.take` has done it
+        request_verification_enabled=False,  # `SlackDoor.take` did it
         ssl_check_enabled=False,
         attaching_function_token_enabled=False,
         ignoring_self_events_enabled=True,
@@ -224,9 +224,9 @@ def build_bolt(parts: Parts, homes: Homes) -> Any:
 def teams_of(body: Mapping[str, Any], bot_user: str) -> set[str]:
     """Return the workspaces that a request may be about.
 
-    A person of a connected workspace acts in one of ours: then the request names theirs, and a
-    dialog, or the message of ours that they have clicked on, where the app is installed. What
-    they may do is another question, and asked of their own id alone.
+    If a person of a connected workspace acts in ours, the request names theirs, and the dialog or
+    our message that they clicked names the one with the app. Their rights are checked separately,
+    by their own id alone.
     """
     team, view = body.get("team"), body.get("view") or {}
     message = body.get("message") or {}
@@ -240,7 +240,7 @@ def teams_of(body: Mapping[str, Any], bot_user: str) -> set[str]:
 
 
 def _workspace(parts: Parts) -> Any:
-    """Lets in the one workspace that is served."""
+    """Admits only the one workspace that is served."""
     from slack_bolt.response import BoltResponse
 
     async def one_workspace(body: dict[str, Any], next: Any) -> Any:  # noqa: A002 - Bolt's name
@@ -282,7 +282,7 @@ async def _told(error: Exception, body: dict[str, Any]) -> Any:
 
 
 def _ignore_the_rest(bolt: Any) -> None:
-    """Accept what nobody handles: if it were refused, Slack would send it again."""
+    """Accept requests without a handler: Slack would resend refused ones."""
     anything = re.compile("")
 
     async def ignored(ack: Any) -> Any:
@@ -292,21 +292,21 @@ def _ignore_the_rest(bolt: Any) -> None:
         listen(anything)(ignored)
 
 
-# ── Socket Mode: the same handlers through a WebSocket that we open, so no address is needed ────
+# ── Socket Mode: the same handlers over a WebSocket that we open, without a public address ────────
 
 PING_SECONDS = 10.0
-"""Between two pings, and before a connection that failed is tried again."""
+"""Seconds between pings, and before a new attempt to connect."""
 
 
 MOST_MESSAGE = 2**20
-"""Bytes of a message; Slack's own, a dialog of 250 KB with what is typed, are well below."""
+"""The most bytes of a message; Slack's own are well below: a filled-in dialog has 250 KB."""
 
 _ADDRESS = re.compile(r"wss?://\S+")
-"""Has a ticket in it that lets in whoever has it."""
+"""Contains a ticket that grants access."""
 
 
 class Socket:
-    """Keeps one connection to Slack, and makes it anew when it ends."""
+    """Keeps one connection to Slack, and reopens it when it ends."""
 
     def __init__(self, bolt: Any, client: SlackClient, app_token: str) -> None:
         self._bolt = bolt
@@ -337,13 +337,13 @@ class Socket:
 
 
 class _Bounded:
-    """A session whose WebSockets close on a message that is too large; the SDK sets no limit."""
+    """A session whose WebSockets close on an oversized message; the SDK sets no limit."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
     async def ws_connect(self, *args: Any, **settings: Any) -> Any:
-        """Connect, as every session; the limit goes for all that comes."""
+        """Connect as every session does, with the limit for incoming messages."""
         return await self._session.ws_connect(*args, max_msg_size=MOST_MESSAGE, **settings)
 
     def __getattr__(self, name: str) -> Any:
@@ -351,7 +351,7 @@ class _Bounded:
 
 
 async def _not_read(message: aiohttp.WSMessage) -> None:
-    """Tell why a connection ends; Slack sends again, on the next one, what was not acknowledged."""
+    """Log why a connection ends; on the next one Slack resends what was not acknowledged."""
     code = getattr(message.data, "code", None)
     why = "it breaks the rules of WebSockets"
     if code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
@@ -360,7 +360,7 @@ async def _not_read(message: aiohttp.WSMessage) -> None:
 
 
 class _Once(logging.Filter):
-    """Says what is wrong once and in one line: the SDK repeats it with a traceback at every try."""
+    """Logs a problem once, on one line: the SDK repeats it with a traceback at every attempt."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -374,7 +374,7 @@ class _Once(logging.Filter):
 
 
 def _quiet() -> logging.Logger:
-    """slack_sdk's, whose lines below errors hold addresses with one-time tickets."""
+    """slack_sdk's logger, whose lines below errors contain addresses with one-time tickets."""
     logger = logging.getLogger("bridge.chats.slack.sdk")
     logger.setLevel(logging.ERROR)
     if not logger.filters:

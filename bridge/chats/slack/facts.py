@@ -1,4 +1,4 @@
-"""The facts that cards, lines and answers are made of, each as a piece of mrkdwn."""
+"""The facts in cards, lines and answers, each as a piece of mrkdwn."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +39,7 @@ VERDICTS = {
     State.SUPERSEDED: "gave way to a newer deployment",
     State.UNKNOWN: "has an unknown outcome",
 }
-"""How a deployment stands, as said right after the app's name."""
+"""A deployment's state, as a phrase after the app's name."""
 
 _NOTHING_NEW = frozenset(
     {
@@ -49,7 +49,7 @@ _NOTHING_NEW = frozenset(
         (State.RUNNING, "builds"),
     }
 )
-"""Notes that say what the state says."""
+"""Notes that only repeat the state."""
 
 _AWAY = "waits for the backend"
 
@@ -66,11 +66,11 @@ _SHA = re.compile(r"[0-9a-f]{7,64}").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where people look at repositories; a link is never taken from a payload.
+    """The web pages of repositories; a link is never taken from a payload.
 
     Attributes:
         hosts: the web address of each Git host, by its key, and its pages of repositories.
-        backends: what people call each backend, by its name.
+        backends: each backend's title, by its name.
     """
 
     hosts: Mapping[str, tuple[str, Pages]] = field(default_factory=dict)
@@ -141,7 +141,7 @@ def commit_of(sha: str | None, app: App | None, links: Links) -> str:
 
 
 def first_line(message: str | None, limit: int = FIRST_LINE) -> str:
-    """Return the first line of a commit's message that says something."""
+    """Return the first non-empty line of a commit's message."""
     lines = (line for line in (message or "").splitlines() if clean(line))
     return escape(next(lines, ""), limit)
 
@@ -152,7 +152,7 @@ _USER_ID = re.compile(r" \([UW][A-Z0-9]+\)")
 
 
 def asked_by(deployment: Deployment) -> str:
-    """Who or what wanted it, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
+    """Return the origin, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
     kind, _, more = deployment.trigger.partition(", ")
     if (pushed := _PUSHED.get(kind)) is not None:
         author = escape(deployment.author or "", PERSON)
@@ -164,7 +164,7 @@ def asked_by(deployment: Deployment) -> str:
 
 
 def person_of(actor: str) -> str:
-    """Who did something, as people say it: "cli: ada" is "ada on the command line"."""
+    """Return a person's name in plain words: "cli: ada" is "ada on the command line"."""
     shown = escape(_USER_ID.sub("", _DOOR.sub("", actor, count=1)), PERSON)
     door = _DOOR.search(actor)
     return f"{shown} on the command line" if shown and door and door["door"] == "cli" else shown
@@ -177,21 +177,21 @@ def sentence(note: str) -> str:
 
 
 def verdict_of(deployment: Deployment) -> str:
-    """Return how it stands, to be said right after the app's name."""
+    """Return a deployment's state, as a phrase after the app's name."""
     if deployment.state is State.WAITING and deployment.note.startswith(_AWAY):
         return "waits for the backend"
     return VERDICTS[deployment.state]
 
 
 def news(state: State, note: str) -> str:
-    """Return what a change's note says, as a sentence."""
+    """Return a change's note as a sentence."""
     if state is State.SUPERSEDED:
         return "A newer deployment takes its place"
     return sentence(note.removeprefix("accepted, outcome unknown: "))
 
 
 def remark(deployment: Deployment) -> str:
-    """Return the newest note of a deployment where it says more than its state."""
+    """Return a deployment's newest note, if it says more than the state."""
     if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
         return ""
     as_shown = deployment.deployed_commit and not another_commit(deployment)
@@ -201,7 +201,7 @@ def remark(deployment: Deployment) -> str:
 
 
 def same_commit(one: str, other: str) -> bool:
-    """Return whether two names, maybe shortened, mean one commit."""
+    """Return whether two ids, possibly shortened, mean the same commit."""
     return one.startswith(other) or other.startswith(one)
 
 
@@ -212,7 +212,7 @@ def another_commit(deployment: Deployment) -> bool:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time in two units at most, e.g. "1 min 12 s"."""
+    """Return a duration in at most two units, e.g. "1 min 12 s"."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -236,19 +236,19 @@ def took(deployment: Deployment) -> str:
 
 
 def since(deployment: Deployment) -> str:
-    """Since when it builds; Slack itself keeps that up to date, so no edit is needed."""
+    """Return when the build began; Slack itself keeps the age up to date, without edits."""
     if deployment.state is not State.RUNNING or deployment.started_at is None:
         return ""
     return f"started {moment(deployment.started_at, '{ago}')}"
 
 
 def joined(*pieces: str) -> str:
-    """Return those pieces that say something, with a dot between them."""
+    """Join the non-empty pieces with dots."""
     return "  ·  ".join(piece for piece in pieces if piece)
 
 
 def source_of(app: App) -> str:
-    """Return where an app's code comes from, not escaped, e.g. "my-org/mono, branch main"."""
+    """Return an app's source, not escaped, e.g. "my-org/mono, branch main"."""
     source = app.source
     if source is None:
         return "no source yet"
@@ -258,10 +258,10 @@ def source_of(app: App) -> str:
     return f"{where}, branch {source.branch}" if source.branch else where
 
 
-# ── Where more is to be seen of a deployment: its site, its backend, its pull request. Pure ─────
+# ── Links of a deployment: its site, its backend, its pull request. Pure ──────────────────────────
 
 MOST_PULLS = 3
-"""Pull requests that are linked to; a commit seldom belongs to more than one."""
+"""The most pull requests to link to; a commit seldom belongs to more than one."""
 
 _ADDRESS = re.compile(r"https?://[^\s<>|]+").fullmatch
 _COMMENT = re.compile(r"[^.\s]+\.comment \S+ (\d+)").fullmatch
@@ -269,11 +269,11 @@ _COMMENT = re.compile(r"[^.\s]+\.comment \S+ (\d+)").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a deployment's own record does not tell.
+    """Facts that a deployment's own record lacks.
 
     Attributes:
-        pulls: the pull requests that show it, by number.
-        before: the commit of its app that was live before.
+        pulls: the numbers of the pull requests that show it.
+        before: the app's previously live commit.
     """
 
     pulls: tuple[int, ...] = ()
@@ -284,12 +284,12 @@ NOTHING_KNOWN = Around()
 
 
 def around_of(deployment: Deployment, snapshot: Snapshot) -> Around:
-    """Return what a story tells around a deployment."""
+    """Return the further facts about a deployment in a snapshot."""
     return Around(_pulls_in(snapshot.beside), snapshot.before.get(deployment.id))
 
 
 def places_of(deployment: Deployment, app: App | None, links: Links, around: Around) -> str:
-    """Return links to all that is known; "" if nothing is."""
+    """Return all known links; "" if there are none."""
     if app is None:
         return ""
     changed = links.compare(app, around.before, deployment.deployed_commit or deployment.commit)
@@ -310,7 +310,7 @@ def _pulls_in(beside: Mapping[str, Cursor]) -> tuple[int, ...]:
 
 
 def _page_of(app: App) -> str | None:
-    """Return the page of an app's deployments in the backend, or else of the app."""
+    """Return the page of an app's deployments in the backend, else the app's page."""
     page = app.page
     return f"{page}?tab=deployments" if page and "/services/" in page and "?" not in page else page
 
@@ -321,7 +321,7 @@ def _linked(url: str | None, label: str) -> str:
     return link(url, label)
 
 
-# ── How apps stand: each with its newest deployment ─────────────────────────────────────────────
+# ── The state of apps: each with its newest deployment ────────────────────────────────────────────
 
 NEVER = ":white_small_square:"
 
@@ -343,7 +343,7 @@ def standings(apps: Iterable[App], deployments: Iterable[Deployment]) -> list[St
 
 
 def icon_of(deployment: Deployment | None) -> str:
-    """Return the sign of its state."""
+    """Return the icon of its state."""
     return ICONS[deployment.state] if deployment else NEVER
 
 
@@ -353,13 +353,13 @@ def label_of(app: App) -> str:
 
 
 def newest_at(deployment: Deployment) -> str:
-    """Return the time of the newest news of it."""
+    """Return the time of its latest event."""
     at = deployment.finished_at or deployment.started_at or deployment.created_at
     return moment(at)
 
 
 def brief(deployment: Deployment | None, app: App | None, links: Links, said: int = 60) -> str:
-    """Return a deployment in one line, without its app's name."""
+    """Return a deployment on one line, without its app's name."""
     if deployment is None:
         return "never deployed from here"
     what = changed(deployment, app, links, said)
@@ -378,6 +378,6 @@ def still_open(deployments: Sequence[Deployment]) -> list[Deployment]:
 
 
 def broken(standing: Iterable[Standing]) -> list[Deployment]:
-    """Return the newest deployments of apps that failed, or whose end nobody knows."""
+    """Return the newest deployments that failed, or whose outcome is unknown."""
     ends = (State.FAILED, State.UNKNOWN)
     return [one.newest for one in standing if one.newest and one.newest.state in ends]

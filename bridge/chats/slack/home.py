@@ -1,7 +1,7 @@
-"""App Home: drawn when somebody opens it, and kept up to date for a while after that.
+"""App Home: drawn when somebody opens it, then kept up to date for a while.
 
-Who looks is a target that any change raises; the feedback loop lets a burst of changes be one
-drawing. After some minutes without a look it is forgotten, so nobody's empty room is painted.
+A viewer is a subscription that any change marks as pending; the outbox combines a burst of changes
+into one drawing. After some minutes without a visit it is dropped.
 """
 
 import json
@@ -56,24 +56,24 @@ if TYPE_CHECKING:
 PAGE = 10
 MOST_LINES = 5
 EVERYTHING = "<all>"
-"""The filter that lets all projects through; no project's key has an angle."""
+"""The filter for all projects; no project's key contains an angle bracket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What part of the Home somebody looks at; kept in the view's private metadata."""
+    """The part of Home that somebody views; stored in the view's private metadata."""
 
     page: int = 1
     project: str = EVERYTHING
 
     def write(self) -> str:
-        """For `private_metadata`."""
+        """Return the text for `private_metadata`."""
         project = self.project if self.project == EVERYTHING else plain(self.project, 150)
         return json.dumps({"page": self.page, "project": project})
 
 
 def read_shown(metadata: str) -> Shown:
-    """Return what `Shown.write` wrote; the beginning where it can't be read."""
+    """Read what `Shown.write` wrote; the first page if it is unreadable."""
     try:
         kept = json.loads(metadata)
         return Shown(int(kept["page"]), str(kept["project"]))
@@ -91,12 +91,12 @@ def render_home(
     configurable: Collection[str] | None = None,
     links: Links,
 ) -> View:
-    """Return the Home of a person.
+    """Render the Home of a person.
 
     Args:
-        apps: those that they may see.
-        deployments: of these apps, newest first; the newest of each app, and all that are open.
-        warnings: what else to look after, in plain words, as "no push has come for a week".
+        apps: the apps that they may see.
+        deployments: the newest of each app, and all open ones, newest first.
+        warnings: further problems, in plain words, e.g. "no push has come for a week".
         deployable, configurable: ids of the apps that they may deploy, configure; None: all.
     """
     known = {app.id: app for app in apps}
@@ -177,7 +177,7 @@ def _warned(apps: Sequence[App], warnings: Sequence[str]) -> list[Block]:
     if not lines:
         return []
     more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
-    return [header("To look after"), section("\n".join([*lines[:MOST_LINES], *more]))]
+    return [header("Needs attention"), section("\n".join([*lines[:MOST_LINES], *more]))]
 
 
 def _apps(
@@ -185,7 +185,7 @@ def _apps(
 ) -> tuple[list[Block], int]:
     if not standing:
         nothing = (
-            "There is no app that you may see here yet. `/dokploy whoami` tells what you may do."
+            "There is no app that you may see here yet. `/dokploy whoami` shows what you may do."
         )
         return [section(nothing)], 1
     by_key = {_key(one.app.project): one.app.project for one in standing}
@@ -209,7 +209,7 @@ def _row(one: Standing, may: _Rights, links: Links) -> list[Block]:
 def _choosing(
     projects: Sequence[str], project: str, page: int, pages: int, apps: int
 ) -> list[Block]:
-    """Return the selects of a project and a page, where there is something to choose."""
+    """Return the selects of a project and a page, if there is a choice."""
     elements: list[Element] = []
     if len(projects) > 1:
         everything = option("All projects", EVERYTHING)
@@ -225,7 +225,7 @@ def _choosing(
 
 
 def _near(page: int, pages: int) -> range:
-    """As many page numbers around one as a select can offer."""
+    """Return as many page numbers around one as a select can offer."""
     first = max(1, min(page - MOST_OPTIONS // 2, pages - MOST_OPTIONS + 1))
     return range(first, min(pages, first + MOST_OPTIONS - 1) + 1)
 
@@ -235,17 +235,17 @@ def _key(project: str) -> str:
     return plain(project, 150) or NOTHING
 
 
-# ── Repositories whose hosts say nothing: a webhook that is not set fails silently. Pure ────────
+# ── Repositories without pushes: a missing webhook fails silently. Pure ───────────────────────────
 
 DAY = 86_400.0
 QUIET = 30 * DAY
-"""Seconds without a push after which it is worth a look whether the webhook still works."""
+"""Seconds without a push after which to suggest a check of the webhook."""
 
 
 def silent(
     apps: Iterable[App], last: Mapping[str, float], now: float, hosts: Container[str]
 ) -> list[str]:
-    """Return what to say of repositories that no push has come from for long, or never.
+    """Return warnings about repositories that had no push for long, or never.
 
     Args:
         last: when the last push of an app's repository came, by the app's id.
@@ -273,13 +273,13 @@ def _said(name: str, at: float | None, now: float) -> str:
     return f"No push of {name} has come for {days} days." if now - at > QUIET else ""
 
 
-# ── App Home: drawn when somebody opens it, and kept up to date for a while after that ──────────
+# ── App Home: drawn when somebody opens it, then kept up to date for a while ──────────────────────
 
 HOME = "slack.home"
-"""The kind of what is shown in somebody's Home."""
+"""The kind of subscription for a person's Home."""
 
 LOOKS_LAST = 600.0
-"""Seconds after a look for which a Home is kept up to date; Slack does not tell when it is left."""
+"""Seconds for which a Home is kept up to date; Slack does not report when it is left."""
 
 NOWHERE = Place()
 Body = dict[str, Any]
@@ -302,7 +302,7 @@ class Homes:
     async def publish(
         self, subscription: Subscription, _story: Snapshot, cursor: Cursor, _remember: SaveCursor
     ) -> Sequence[Subscription]:
-        """Draw it anew for who has looked lately; forget who has not."""
+        """Redraw it for recent visitors; drop the others."""
         if self._parts.clock() - float(cursor.get("looked_at", 0.0)) > LOOKS_LAST:
             await self._parts.journal.unsubscribe(subscription.id)
             return ()
@@ -311,7 +311,7 @@ class Homes:
         return ()
 
     async def look(self, user: str, shown: Shown) -> None:
-        """Somebody looks: draw it now, and whenever something changes for a while."""
+        """Draw it for a visitor now, and for a while whenever something changes."""
         subscription = home_of(user)
         looked = {"looked_at": self._parts.clock(), "page": shown.page, "project": shown.project}
         await self._parts.journal.subscribe([subscription])
@@ -345,7 +345,7 @@ class Homes:
 
 
 class Silence:
-    """Which repositories no push comes from; asked for once in a while."""
+    """Finds repositories without pushes, from time to time."""
 
     FRESH = 300.0
 
@@ -356,7 +356,7 @@ class Silence:
         self._last: Mapping[str, float] = {}
 
     async def of(self, apps: Sequence[App]) -> list[str]:
-        """Return what to say of the repositories of these apps."""
+        """Return warnings about the repositories of these apps."""
         now = self._clock()
         if now - self._read_at >= self.FRESH:
             self._last = await self._parts.journal.last_pushes()
@@ -372,11 +372,11 @@ def _cursor_of(cursor: Cursor) -> Shown:
     return Shown(int(cursor.get("page", 1)), str(cursor.get("project", EVERYTHING)))
 
 
-# ── the door ─────────────────────────────────────────────────────────────────
+# ── Handlers ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def register(bolt: Any, parts: Parts, homes: Homes) -> None:
-    """Listen to who opens Home, and to what is clicked there."""
+    """Register visits of Home, and clicks there."""
 
     async def on_opened(ack: Any, event: Mapping[str, Any]) -> Any:
         if event.get("tab") in (None, "home"):
@@ -393,7 +393,7 @@ def register(bolt: Any, parts: Parts, homes: Homes) -> None:
 
 
 def _turned(parts: Parts, homes: Homes) -> Callable[..., Any]:
-    """Another page, or another project from its first page on."""
+    """Show another page, or another project from its first page on."""
 
     async def on_turn(ack: Any, body: Body) -> Any:
         shown = read_shown(str((body.get("view") or {}).get("private_metadata")))
@@ -410,7 +410,7 @@ def _turned(parts: Parts, homes: Homes) -> Callable[..., Any]:
 
 
 def _clicked(parts: Parts, work: Callable[[Parts, Body], Any]) -> Callable[..., Any]:
-    """Keep what a click asks for, acknowledge, then say what there is to say, to who clicked."""
+    """Keep a click's request, acknowledge, then answer the person."""
 
     async def on_click(ack: Any, body: Body) -> Any:
         task = await parts.background.in_time(reply_to(parts, body, work(parts, body)), "click")
@@ -421,7 +421,7 @@ def _clicked(parts: Parts, work: Callable[[Parts, Body], Any]) -> Callable[..., 
 
 
 async def _tell(parts: Parts, body: Body, task: Any) -> None:
-    """Home has no channel: what is not shown by a card is said in a message to the person."""
+    """Answer directly what no card shows, since Home has no channel."""
     message: Outgoing | None = await task
     if message is not None and not message.public:
         user = str(body["user"]["id"])

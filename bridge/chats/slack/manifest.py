@@ -1,4 +1,4 @@
-"""What Slack must know of the app: its manifest, ready to paste at api.slack.com/apps. Pure.
+"""The app's manifest for Slack, ready to paste at api.slack.com/apps. Pure.
 
 Source: https://docs.slack.dev/reference/app-manifest, and its JSON Schema.
 """
@@ -10,7 +10,7 @@ from bridge.chats.slack.commands import DEPLOY_APP, LONG, REDEPLOY_THIS, SHORT
 from bridge.core.chat.grammar import USAGE, Verb
 
 SCOPES = ("chat:write", "commands", "users:read")
-"""The least: to say something, to hear commands, to tell guests from members."""
+"""The minimum: to post, to receive commands, to tell guests from members."""
 
 MORE_SCOPES = {
     "any-channel": ("chat:write.public",),
@@ -18,14 +18,14 @@ MORE_SCOPES = {
     "groups": ("usergroups:read",),
     "history": ("channels:history", "groups:history"),
 }
-"""What more can be granted, by what it is for; see docs/slack.md."""
+"""Optional scopes, by their purpose; see docs/slack.md."""
 
 PATH = "/slack/events"
 
 _SAYS = {
     Verb.DEPLOY: "Deploy the head of an app's branch",
-    Verb.REDEPLOY: "Build again what is checked out",
-    Verb.CANCEL: "Cancel what waits and runs for an app",
+    Verb.REDEPLOY: "Build the existing checkout again",
+    Verb.CANCEL: "Cancel an app's waiting and running deployments",
     Verb.PROVIDER: "Configure where an app's code comes from",
 }
 
@@ -81,7 +81,7 @@ def _commands(events: str | None) -> list[dict[str, Any]]:
         }
         for command, verb in SHORT.items()
     ]
-    # Not escaped: what is typed after them names apps and branches, not people or channels.
+    # Not escaped: their arguments name apps and branches, not people or channels.
     return [_at(events, "url", {**one, "should_escape": False}) for one in (long, *short)]
 
 
@@ -90,5 +90,5 @@ def _shortcut(name: str, kind: str, callback_id: str, says: str) -> dict[str, st
 
 
 def _at(events: str | None, field: str, rest: dict[str, Any]) -> dict[str, Any]:
-    """With the address, where there is one; Socket Mode has none."""
+    """Add the address, if there is one; Socket Mode has none."""
     return {field: events, **rest} if events else rest

@@ -1,4 +1,4 @@
-"""Untrusted text in Slack: whatever it says, it mentions nobody, links nowhere, breaks nothing.
+"""Make untrusted text safe for Slack: it mentions nobody, links nowhere, breaks nothing.
 
 Slack reads `& < >` as control characters in every text, formats words between `* _ ~` and
 backticks, and has no escape for these, so they become letters that look alike. Characters
@@ -16,7 +16,7 @@ from bridge.core.log_text import harmless
 
 ELLIPSIS = "…"
 NOTHING = "-"
-"""Stands where nothing of a text can be seen, since no text of Slack may be empty."""
+"""Replaces a text without visible characters, since Slack allows no empty text."""
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _LOOK_ALIKES = {
@@ -31,7 +31,7 @@ _ANGLES = {
 
 _EVERYBODY = re.compile(r"@(?=channel|here|everyone|group)", re.IGNORECASE)
 _LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
-"""One inside a word, as in snake_case, formats nothing."""
+"""An underscore inside a word, as in snake_case, formats nothing."""
 _NAME = re.compile(
     r"`(?P<quoted>[^`]+)`"
     r"|(?P<path>(?<![\w\"'/*.@+-])[\w.@+-]{0,100}[/*](?:[\w./*{}()!?@+\[\]:-]|,(?=\S))*(?<![.:]))"
@@ -42,15 +42,15 @@ _LAST_SECOND = 253402300799
 """Of the year 9999, where calendars end."""
 
 _FAR_ENOUGH = 50_000
-"""So much of a text is looked at; no place shows more of it than 3000."""
+"""The most characters of a text to process; no place shows more than 3000."""
 
 _LONGEST_LINE = 800
 _STACKED = 3
-"""So many marks may stand on one letter; more would climb over the lines above."""
+"""The most combining marks on one letter; more would reach into the lines above."""
 
 
 def clean(text: str) -> str:
-    """Return one line of what can be seen of a text."""
+    """Return the visible characters of a text on one line."""
     return _SPACE.sub(" ", _visible(text[:_FAR_ENOUGH])).strip()
 
 
@@ -61,12 +61,12 @@ def clean_lines(text: str) -> str:
 
 
 def plain(text: str, limit: int) -> str:
-    """Untrusted text for a `plain_text` object, where nothing is read as markup."""
+    """Return untrusted text for a `plain_text` object, which has no markup."""
     return _cut(clean(text), limit, lambda char: _ANGLES.get(char, char))
 
 
 def plain_middle(text: str, limit: int) -> str:
-    """Return the same, cut in the middle: an app's name comes last."""
+    """Return the same, cut in the middle: a label ends with the app's name."""
     cleaned = clean(text)
     if units(cleaned) <= limit:
         return plain(cleaned, limit)
@@ -75,12 +75,12 @@ def plain_middle(text: str, limit: int) -> str:
 
 
 def escape(text: str, limit: int) -> str:
-    """Untrusted text for mrkdwn and for a message's `text`: one line, at most `limit` long."""
+    """Return untrusted text for mrkdwn and a message's `text`: one line, at most `limit` long."""
     return _calm(clean(text), limit)
 
 
 def prose(text: str, limit: int) -> str:
-    """Return a sentence of ours with untrusted names in it; paths and patterns become code."""
+    """Return our own sentence with untrusted names in it; format paths and patterns as code."""
     line, shown, end = clean(text), "", 0
     for found in _NAME.finditer(line):
         shown += _calm(line[end : found.start()], limit - units(shown))
@@ -93,7 +93,7 @@ def prose(text: str, limit: int) -> str:
 
 
 def code(text: str, limit: int) -> str:
-    """Untrusted text as inline code; "" if nothing of it can be seen."""
+    """Return untrusted text as inline code; "" if nothing of it is visible."""
     inside = _cut(clean(text).replace("`", _LOOK_ALIKES["`"]), limit - 2, _entity)
     return f"`{inside}`" if inside else ""
 
@@ -104,11 +104,11 @@ def code_block(text: str, limit: int) -> str:
 
 
 def code_blocks(text: str, limit: int, most: int) -> list[str]:
-    """Return the same in several blocks of code, at most `most`, each within the limit."""
+    """Return the same as at most `most` blocks of code, each within the limit."""
     lines = clean_lines(text).replace("`", _LOOK_ALIKES["`"]).strip("\n").split("\n")
     room = limit - units("```\n\n```")
     chunks: list[list[str]] = [[]]
-    left = room - 2  # where something is left out, the first line says so
+    left = room - 2  # the first line says if something is left out
     while lines:
         escaped = _cut(lines.pop(), _LONGEST_LINE, _entity)
         left -= units(escaped) + 1
@@ -123,7 +123,7 @@ def code_blocks(text: str, limit: int, most: int) -> list[str]:
 
 
 def link(url: str | None, label: str) -> str:
-    """Return a link to an address of ours around a label that is escaped already; None: no link."""
+    """Return a link to our own address around an escaped label; without an address, the label."""
     if url is None or not re.match(r"https?://", url):
         return label
     address = re.sub(r"[\s<>|\x00-\x1f]", lambda found: f"%{ord(found[0]):02X}", url)
@@ -131,12 +131,12 @@ def link(url: str | None, label: str) -> str:
 
 
 def mention(user_id: str) -> str:
-    """Call a Slack user by id; "" if it is none."""
+    """Mention a Slack user by id; "" if it is no user's id."""
     return f"<@{user_id}>" if re.fullmatch(r"[UW][A-Z0-9]{2,30}", user_id) else ""
 
 
 def moment(at: float, form: str = "{date_short_pretty} at {time}") -> str:
-    """Return a time that Slack shows in the reader's own zone and words; else it is in UTC."""
+    """Return a time that Slack shows in the reader's zone and language, elsewhere in UTC."""
     whole = min(max(int(at), 0), _LAST_SECOND)
     fallback = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"<!date^{whole}^{form}|{fallback}>"
@@ -153,7 +153,7 @@ def _entity(char: str) -> str:
 
 
 def _cut(text: str, limit: int, form: Callable[[str], str]) -> str:
-    """Put each character into its form, as many as fit; no form is ever split."""
+    """Replace each character by its form, as many as fit; never split a form."""
     pieces: list[str] = []
     length, room = 0, 0
     for char in text:
@@ -168,12 +168,12 @@ def _cut(text: str, limit: int, form: Callable[[str], str]) -> str:
 
 
 def units(text: str) -> int:
-    """Return how long a text is where it is counted worst: in UTF-16."""
+    """Return a text's length in UTF-16, the longest way of counting."""
     return len(text) + sum(char > "\uffff" for char in text)
 
 
 def _visible(text: str) -> str:
-    """Return what can be seen of a text, without marks that would climb over the lines above."""
+    """Return the visible characters, without marks that would reach into the lines above."""
     if text.isascii() and text.isprintable():
         return text
     seen: list[str] = []

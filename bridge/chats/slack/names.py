@@ -1,7 +1,7 @@
-"""What buttons, pickers and modals are called, where they are made and where they are answered.
+"""The ids of buttons, pickers and modals, shared by their builders and handlers.
 
-A click brings back the element's action id and its value; neither is proof of a right, which
-is checked when it is clicked.
+A click returns the element's action id and its value; neither proves a right: rights are checked at
+the click.
 """
 
 DEPLOYMENT_CANCEL = "deployment.cancel"
@@ -38,24 +38,24 @@ PROVIDER_BUILD = "provider.build"
 PROVIDER_ENVIRONMENT = "provider.environment"
 """The modals that configure an app, a part each, by their callback ids."""
 PROVIDER_CONFIRM = "provider.confirm"
-"""The modal that shows what would change; to submit it is to agree."""
+"""The modal that shows what would change; submitting it means agreement."""
 PROVIDER_PARTING = "provider.parting"
-"""The same for an app that shall forget its source."""
+"""The same for disconnecting an app's source."""
 PROVIDER_NEWS = "provider.news"
-"""Either once it is agreed to, and while it is read or can't be; it has nothing to submit."""
+"""Either after agreement, while loading, or if unreadable; it has nothing to submit."""
 PROVIDER_PART = "provider.part"
-"""A button that turns to another part; its value is the callback id of that one."""
+"""A button that switches to another part; its value is that part's callback id."""
 PROVIDER_FIELD = "provider.field"
 """Every field of these modals."""
 PROVIDER_REDRAW = "provider.redraw"
-"""A field on which others depend: what is shown is drawn anew."""
+"""A field on which others depend: a change redraws the modal."""
 PROVIDER_TRY = "provider.try"
-"""A field that recent pushes are tried with, as it is typed."""
+"""A field on which recent pushes are tried while it is typed."""
 PROVIDER_REPOSITORY = "provider.repository"
 PROVIDER_BRANCH = "provider.branch"
 """The searchable lists of an account's repositories and of a repository's branches."""
 PROVIDER_AGAIN = "provider.again"
-"""Reads again what could not be read."""
+"""Retries a failed reading."""
 PROVIDER_DISCONNECT = "provider.disconnect"
 """Its value is the app's id."""
 PROVIDER_UNDO = "provider.undo"

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LIMITS = (Limit(1, 1.0),)
-"""Per lane, which is a channel: a message a second (docs.slack.dev/apis/web-api/rate-limits)."""
+"""The rate limit of a channel: a message a second (docs.slack.dev/apis/web-api/rate-limits)."""
 
 ASK_AGAIN = 10.0
-"""Seconds until Slack is asked again who we are, while it can't be reached."""
+"""Seconds between attempts to ask Slack who we are, while it is unreachable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Wiring:
     """The settings of Slack.
 
     Attributes:
-        signing_secret: serves HTTP; "" does not.
-        app_token: serves Socket Mode; "" does not.
+        signing_secret: for HTTP; "" turns HTTP off.
+        app_token: for Socket Mode; "" turns Socket Mode off.
         team: the workspace that is served; "": the token's.
     """
 
@@ -106,7 +106,7 @@ class Slack:
 
     @property
     def hears(self) -> bool:
-        """Whether people are heard, by HTTP or by Socket Mode."""
+        """True if requests can be received, by HTTP or Socket Mode."""
         return self.door is not None or self.socket is not None
 
     async def run(self) -> None:
@@ -131,7 +131,7 @@ class Slack:
             except BridgeError as error:
                 if str(error) != told:
                     told = str(error)
-                    log.warning("slack does not tell who we are", extra={"why": told})
+                    log.warning("slack does not report who we are", extra={"why": told})
                 await asyncio.sleep(ASK_AGAIN)
                 continue
             self._recognise(team, str(answer.get("user_id") or ""))

@@ -1,4 +1,4 @@
-"""What a reply looks like in Slack, and who sees it. Pure."""
+"""Render replies for Slack, and decide who sees them. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Outgoing:
 
     Attributes:
         public: for the whole channel, not only for the person.
-        shown: a card in the same channel says the same, so nothing is lost if nobody is told.
+        shown: a card in the same channel shows the same, so the message may be lost.
     """
 
     message: Message
@@ -49,7 +49,7 @@ class Outgoing:
 
 
 def outgoing(reply: Reply, links: Links, here: Collection[str] = ()) -> Outgoing:
-    """Return the message for a reply; `here` are the names of the channel that it goes to."""
+    """Return the message for a reply; `here` has the names of its channel."""
     match reply:
         case Accepted():
             shown = not reply.channels or not set(here).isdisjoint(reply.channels)
@@ -89,7 +89,7 @@ def _told(reply: Standing | Past | Reasons | AppList, links: Links) -> Message:
 
 
 def _deleted(told: Message) -> Message:
-    """Return the answer about an app that is gone, which says so."""
+    """Return the answer about a deleted app, which says so."""
     remark = context("This app is gone from the backends; its history stays.")
     return Message(told.text, (*told.blocks[:49], remark))
 
@@ -115,7 +115,7 @@ def _newest_first(deployments: Sequence[Deployment]) -> list[Deployment]:
 def _accepted(reply: Accepted, here: Collection[str]) -> Message:
     label = escape(reply.app.label, 200)
     if reply.duplicate:
-        return replies.notice(f"{reply.app.label}: that was asked for a moment ago and is kept.")
+        return replies.notice(f"{reply.app.label}: that was requested a moment ago and is kept.")
     doing = DOING[reply.action]
     elsewhere = [one for one in reply.channels if one not in here]
     shown = f"; see {' and '.join(map(_channel, elsewhere))}" if elsewhere else ""

@@ -1,4 +1,4 @@
-"""What the handlers of the Slack door work with, and work that goes on after an answer."""
+"""Shared parts of Slack's handlers, and work that continues after an answer."""
 
 import asyncio
 import hashlib
@@ -21,24 +21,24 @@ from bridge.ports.inbox import Delivery, Inbox
 from bridge.ports.journal import Journal
 
 CHAT = "slack"
-"""The `host` of deliveries that come from here."""
+"""The `host` of deliveries from Slack."""
 
 DOUBLE_CLICK = 10.0
-"""Seconds in which the same person's clicks on the same button of a message are one."""
+"""Seconds within which a person's clicks on one button of a message count once."""
 
 MOST_CLICKS = 1000
 
 
 def one_time(*what: object) -> str:
-    """Return the id of a delivery for something that happens once."""
+    """Return the id of a delivery for a one-time event."""
     return f"{CHAT}-{hashlib.sha256(repr(what).encode()).hexdigest()[:24]}"
 
 
 class Clicks:
-    """Gives clicks the ids of their deliveries, so that a double click acts once.
+    """Assigns delivery ids to clicks, so a double click acts once.
 
-    Each click has a time of its own, so clicks within a few seconds share an id. Repeats are known
-    at once here, and by the inbox if another process or an earlier life kept them.
+    Each click has its own time, so clicks within a few seconds share an id. Repeats are recognised
+    here at once, or by the inbox if another or an earlier process kept them.
     """
 
     def __init__(self, inbox: Inbox, clock: Clock) -> None:
@@ -97,7 +97,7 @@ GRACE = 5.0
 
 
 class Background:
-    """Work that goes on after the answer to Slack; none of it is lost."""
+    """Work that continues after the answer to Slack; none of it is lost."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -110,7 +110,7 @@ class Background:
         return task
 
     async def in_time(self, work: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
-        """Start it and wait while Slack does; ask the task itself whether it is done."""
+        """Start it and wait as long as Slack does; the task itself knows whether it is done."""
         task = self.start(work, name)
         await asyncio.wait([task], timeout=ACK_WITHIN)
         return task
@@ -139,7 +139,7 @@ class Workspace:
     """The one workspace that is served, and the bridge's user there; learned from Slack.
 
     Attributes:
-        team: its id; "" while neither set nor learned, and then nobody is let in.
+        team: its id; "" while it is neither set nor learned, when nobody is admitted.
         bot_user: the id of the bridge's own user there.
     """
 
@@ -157,8 +157,8 @@ class Parts:
     """Everything that a handler needs.
 
     Attributes:
-        commands: what people can ask for; it checks rights.
-        desk: shows and prepares changes of how apps are configured.
+        commands: people's requests; it checks rights.
+        desk: shows and prepares changes of apps' configurations.
         configure: opens the dialog that configures an app.
     """
 
@@ -177,7 +177,7 @@ class Parts:
     clock: Clock
 
     async def person(self, body: Mapping[str, Any]) -> Person:
-        """Return who has sent a request."""
+        """Return the sender of a request."""
         user = body.get("user") or {}
         id_ = user.get("id") if isinstance(user, dict) else user
         team = user.get("team_id") if isinstance(user, dict) else None
@@ -205,7 +205,7 @@ def names_of(body: Mapping[str, Any]) -> frozenset[str]:
 
 
 class Permits:
-    """Checks rights again when something is carried out, as `ports.Permits` has it."""
+    """Checks rights again when a request is carried out; a `ports.Permits`."""
 
     def __init__(self, people: People, access: Access, workspace: Workspace) -> None:
         self._people = people
@@ -215,7 +215,7 @@ class Permits:
     async def __call__(self, user: str, app: App, channel: str) -> str | None:
         """Return why somebody may not configure an app; None: they may."""
         if not self._workspace.team:
-            raise Unreachable(SLACK, "it has not told yet which workspace is served")
+            raise Unreachable(SLACK, "it has not yet reported which workspace is served")
         person = await self._people.who(user, self._workspace.team)
         if self._access.may(person, Right.CONFIGURE, app, channel):
             return None

@@ -13,28 +13,28 @@ from bridge.core.misfits import kind_of, misfit
 SLACK = "slack"
 
 MOST_ANSWER = 16 * 2**20
-"""Bytes, unpacked; a list of a thousand users has some two million."""
+"""Bytes, unpacked; a list of a thousand users has about two million."""
 
 
 RIGHT = "is slack.api_url right, and is no proxy in between?"
 
 
 class OddAnswer(aiohttp.ClientPayloadError):
-    """An answer that is none of Slack's, whose methods all answer with a JSON object."""
+    """An answer that is not from Slack, whose methods all answer with a JSON object."""
 
 
 class AnswerTooLarge(OddAnswer):
-    """An answer has more bytes than are read."""
+    """An answer is too large to read."""
 
 
 class BoundedResponse(aiohttp.ClientResponse):
-    """An answer of which no more than `MOST_ANSWER` bytes are read, and that is an object.
+    """An answer of at most `MOST_ANSWER` bytes that is a JSON object.
 
-    Slack's own client asks whatever it gets for its fields.
+    Slack's own client reads fields from any answer.
     """
 
     async def json(self, **how: Any) -> Any:
-        """Return the object that the body is."""
+        """Return the body as an object."""
         try:
             found = await super().json(**how)
         except (ValueError, aiohttp.ContentTypeError) as error:
@@ -47,7 +47,7 @@ class BoundedResponse(aiohttp.ClientResponse):
         raise OddAnswer(f"the answer must be an object, and is {kind_of(found)}")
 
     async def text(self, *how: Any, **more: Any) -> str:
-        """Return the body as text, unless it is meant to be no more than that."""
+        """Return the body as text; raise if it should be an object."""
         if self.content_type == "text/plain":
             raise OddAnswer("the answer must be an object, and is plain text")
         return await super().text(*how, **more)
@@ -67,9 +67,9 @@ class BoundedResponse(aiohttp.ClientResponse):
 
 
 class Answer(dict[str, Any]):
-    """Slack's answer to a method; what is missing in it is told by the method and the field.
+    """Slack's answer to a method; errors name the method and the missing field.
 
-    Only `ok` is checked by Slack's own client, and what stands between may answer anything.
+    Slack's own client checks only `ok`, and a proxy in between may answer anything.
     """
 
     def __init__(
@@ -78,22 +78,22 @@ class Answer(dict[str, Any]):
         fields: Mapping[str, Any],
         error: type[Unreachable | Unanswered] = Unanswered,
     ) -> None:
-        """Take the fields, and what to raise where one is missing."""
+        """Take the fields, and the error to raise if one is missing."""
         super().__init__(fields)
         self._method, self._error = method, error
 
     def text(self, *path: str) -> str:
-        """Return a text that must be there; raise the error where it is not."""
+        """Return a required text; raise the error if it is missing."""
         found: str = self._part(path, str, "a text")
         return found
 
     def object(self, *path: str) -> Mapping[str, Any]:
-        """Return an object that must be there; raise the error where it is not."""
+        """Return a required object; raise the error if it is missing."""
         found: Mapping[str, Any] = self._part(path, Mapping, "an object")
         return found
 
     def list(self, *path: str) -> Sequence[Any]:
-        """Return a list that must be there; raise the error where it is not."""
+        """Return a required list; raise the error if it is missing."""
         found: Sequence[Any] = self._part(path, list, "a list")
         return found
 
@@ -108,7 +108,7 @@ class Answer(dict[str, Any]):
         raise self._error(SLACK, f"{self._method}: {why}")
 
 
-# ── payloads ────────────────────────────────────────────────────────────────────────────────────
+# ── Payloads ──────────────────────────────────────────────────────────────────────────────────────
 
 Text = str | None
 
@@ -132,7 +132,7 @@ class _Option(_Form):
 
 
 class _Answer(_Form):
-    """What is in a field, or was clicked on."""
+    """The content of a field, or a clicked element."""
 
     type: Text = None
     value: Text = None
@@ -181,7 +181,7 @@ class _Container(_Form):
 
 
 class _Interaction(_Form):
-    """What every click, dialog and shortcut has."""
+    """The common fields of clicks, dialogs and shortcuts."""
 
     type: str
     user: _Named
@@ -268,7 +268,7 @@ class _Command(_Form):
 
 
 class _Other(_Form):
-    """What no handler takes: any form."""
+    """A payload without a handler, in any form."""
 
     type: Text = None
     team: Any = None
@@ -288,7 +288,7 @@ _COMMAND, _OTHER = TypeAdapter(_Command), TypeAdapter(_Other)
 
 
 def check_form(payload: dict[str, Any]) -> None:
-    """Raise MalformedPayload if a required field is missing, or of another type."""
+    """Raise MalformedPayload if a required field is missing or has another type."""
     kind = payload.get("type")
     form: TypeAdapter[Any]
     if "command" in payload and kind is None:
@@ -299,4 +299,4 @@ def check_form(payload: dict[str, Any]) -> None:
         form.validate_python(payload)
     except ValidationError as error:
         first = misfit(error.errors(include_url=False)[0], payload)
-        raise MalformedPayload(f"this is not as Slack sends it: {first}") from None
+        raise MalformedPayload(f"this is not Slack's form: {first}") from None

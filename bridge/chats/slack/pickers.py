@@ -1,4 +1,4 @@
-"""Modals with a searchable picker of an app, and the options that it offers."""
+"""Modals with a searchable app picker, and its options."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from bridge.chats.slack.mrkdwn import clean
 from bridge.core.apps import App
 
 GROUPED_FROM = 8
-"""Up to so many options are grouped by their projects; fewer are read faster without."""
+"""From this many options on they are grouped by project; fewer read faster without groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def picker(callback_id: str, *, chosen: App | None = None, metadata: str = "") -
 
     Args:
         callback_id: one of `names.PICK_…`.
-        chosen: picked already.
+        chosen: the preselected app.
         metadata: returned when it is submitted, e.g. the channel that it was opened in.
     """
     verb = _VERBS[callback_id]
@@ -111,7 +111,7 @@ def offered(apps: Sequence[App], typed: str = "") -> dict[str, Any]:
 
 
 def matching(apps: Iterable[App], typed: str) -> list[App]:
-    """Return the apps whose label has every typed word, prefixes of the name first."""
+    """Return the apps whose label contains every typed word, prefixes of the name first."""
     words = clean(typed).lower().split()
     found = [app for app in apps if all(word in app.label.lower() for word in words)]
     return sorted(found, key=lambda app: (_rank(app, words), app.label.lower(), app.id))
@@ -127,5 +127,5 @@ def _rank(app: App, words: Sequence[str]) -> int:
 
 
 def app_option(app: App) -> Element:
-    """Return an app as an option: its label, and where its code comes from."""
+    """Return an app as an option: its label, and its source."""
     return option(app.label, app.id, source_of(app))

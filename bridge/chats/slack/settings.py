@@ -12,7 +12,7 @@ SECRETS = {
     "app_token": ("xapp-", "the App-Level Token (xapp-…, Basic Information)"),
     "signing_secret": ("", "the Signing Secret (Basic Information)"),
 }
-"""How Slack's secrets begin, by their setting, and what and where they are in Slack."""
+"""The prefixes of Slack's secrets, by their setting, and their names in Slack."""
 
 
 _FORMS = {
@@ -24,7 +24,7 @@ _FORMS = {
 
 
 def doubts(settings: "Slack") -> Iterator[str]:
-    """Yield the secrets that are not in Slack's format, each with what belongs there."""
+    """Yield the secrets that are not in Slack's format, each with the expected one."""
     for name, form in _FORMS.items():
         value: SecretStr | None = getattr(settings, name)
         if value is not None and not form.fullmatch(value.get_secret_value().strip()):
@@ -34,27 +34,29 @@ def doubts(settings: "Slack") -> Iterator[str]:
 
 
 class Slack(Section):
-    """The team's chat, by HTTP (a signing secret) or by Socket Mode (an app token)."""
+    """The team's chat, by HTTP (a signing secret) or Socket Mode (an app token)."""
 
-    bot_token: Credential | None = Field(None, description="xoxb-…; without it there is no chat")
+    bot_token: Credential | None = Field(
+        None, description="the bot token, xoxb-…; without it there is no chat"
+    )
     signing_secret: Secret | None = Field(
-        None, description="for HTTP: what Slack signs its requests with"
+        None, description="for HTTP: the secret that Slack signs its requests with"
     )
     app_token: Credential | None = Field(
-        None, description="xapp-…, for Socket Mode: no public address is needed then"
+        None, description="the app token, xapp-…, for Socket Mode, which needs no public address"
     )
-    team_id: str = Field("", description="the workspace (T…) that is served; else the token's")
-    channel: str = Field("", description="where cards of apps go for which no rule names channels")
-    api_url: Address = Field("https://slack.com/api/", description="base of its API")
+    team_id: str = Field("", description="the workspace (T…) to serve; by default the token's")
+    channel: str = Field("", description="the channel for cards of apps whose rules name none")
+    api_url: Address = Field("https://slack.com/api/", description="base address of its API")
     people_every: float = Field(
-        300.0, gt=0, description="seconds until a person's groups and email are asked for again"
+        300.0, gt=0, description="seconds for which a person's groups and email are cached"
     )
 
     @field_validator("team_id")
     @classmethod
     def _is_a_team(cls, value: str) -> str:
         if value and not re.fullmatch(r"[TE][A-Z0-9]+", value):
-            raise ValueError("it must be a workspace's id, which looks like T024BE7LD")
+            raise ValueError("it must be a workspace id such as T024BE7LD")
         return value
 
     @field_validator("channel")
@@ -67,7 +69,7 @@ class Slack(Section):
     @field_validator(*SECRETS)
     @classmethod
     def _belongs_here(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        """Refuse a token in the place of another; of a kind that is not known anything is taken."""
+        """Refuse a token of the wrong kind; accept tokens of unknown kinds."""
         here = info.field_name or ""
         if here == "bot_token" and value and value.get_secret_value().startswith("xoxp-"):
             raise ValueError(

@@ -1,7 +1,7 @@
-"""Where an app's code comes from and when it deploys, as a form. Pure.
+"""The form of an app's source and of when it deploys. Pure.
 
-Secrets are never in it: a registry's password and an address with credentials stay as they are
-while their fields are left empty.
+It never contains secrets: a registry password and an address with credentials stay as they are if
+their fields are left empty.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,12 +51,12 @@ BY_PATH = frozenset({SourceType.GITHUB, SourceType.GITEA})
 
 @dataclass(frozen=True, slots=True)
 class SourceForm:
-    """The form as somebody sees it.
+    """The form as a person sees it.
 
     Attributes:
-        now: how the app is configured, the initial values.
-        accounts: what the backend offers; none: everything is typed.
-        given: what was put into the fields; it wins over `now`.
+        now: the app's configuration, for the initial values.
+        accounts: the backend's accounts; without any, everything is typed.
+        given: the input so far; it overrides `now`.
     """
 
     app: App
@@ -75,7 +75,7 @@ class SourceForm:
 
     @property
     def trigger(self) -> Trigger:
-        """Return what makes it deploy."""
+        """Return the shown trigger."""
         chosen = (self.given or {}).get("trigger")
         if chosen in list(Trigger):
             return Trigger(chosen)
@@ -83,13 +83,13 @@ class SourceForm:
 
     @property
     def account(self) -> GitAccount | None:
-        """Return the chosen account; None: repository and branch are typed."""
+        """Return the chosen account; None if repository and branch are typed."""
         mine = [one for one in self.accounts if one.type is self.kind]
         chosen = (self.given or {}).get("account") or of(self.now, self.kind, "provider_id")
         return next((one for one in mine if one.id == chosen), None)
 
     def value(self, name: str) -> Any:
-        """Return a field's value: what was put in, or else what there is."""
+        """Return a field's value: the input, else the present value."""
         if self.given is not None and name in self.given:
             return self.given[name]
         return _begins_with(self.now, self.kind, name)
@@ -126,7 +126,7 @@ def _path(now: Configured, kind: SourceType) -> str | None:
 
 
 def of(now: Configured, kind: SourceType, name: str) -> Any:
-    """Return a field of the app's source if it is of a kind; else what a save would use again."""
+    """Return a field of the app's source of that kind, else the value that a save would reuse."""
     found = now.saved.provider
     if found is not None and found.type is kind:
         return getattr(found, name, None)
@@ -135,7 +135,7 @@ def of(now: Configured, kind: SourceType, name: str) -> Any:
 
 
 def kept_address(now: Configured) -> str | None:
-    """Return a clone address without its password or token; None if it holds none."""
+    """Return a clone address without its password or token; None if it has neither."""
     found = now.saved.provider
     if not isinstance(found, GitSource):
         return None
@@ -143,13 +143,13 @@ def kept_address(now: Configured) -> str | None:
     return shown if shown != found.url else None
 
 
-# ── fields ───────────────────────────────────────────────────────────────────────────────────────
+# ── Fields ────────────────────────────────────────────────────────────────────────────────────────
 
 KEPT = "Kept as it is"
 
 
 def _typed(form: SourceForm, name: str, group: str | None = None, **others: Any) -> Block:
-    """Return a field to type in; a secret is never drawn."""
+    """Return a text field; a secret is never shown."""
     one = FIELDS[name]
     words: dict[str, Any] = {
         "hint": one.hint,
@@ -161,7 +161,7 @@ def _typed(form: SourceForm, name: str, group: str | None = None, **others: Any)
 
 
 def _ticks(form: SourceForm, block: str, title: str, name: str) -> Block:
-    """Return a box to tick for a field."""
+    """Return a checkbox for a field."""
     ticked = form.value(name_of(block)) or ()
     return ticks_field(block, title, [(name, FIELDS[name].label)], ticked)
 
@@ -216,7 +216,7 @@ def _hosted(form: SourceForm) -> list[Block]:
 
 
 def _named(form: SourceForm) -> list[Block]:
-    """Return a repository whose account is not known: all of it is typed."""
+    """Return the fields of a repository without a known account, all typed."""
     if form.kind in BY_PATH:
         return [_typed(form, "path", placeholder="my-org/mono"), _typed(form, "branch")]
     return [_typed(form, name) for name in ("path", "project_id", "branch")]
@@ -232,7 +232,7 @@ def _image(form: SourceForm) -> list[Block]:
     blocks = [_typed(form, name) for name in ("image", "registry_url", "username")]
     if of(form.now, SourceType.DOCKER, "password") is None:
         return [*blocks, _typed(form, "password")]
-    forget = [("password", "Forget the password")]
+    forget = [("password", "Remove the password")]
     return [
         *blocks,
         _typed(form, "password", placeholder=KEPT),
@@ -246,7 +246,7 @@ def _folder(form: SourceForm) -> list[Block]:
 
 
 def _when(form: SourceForm) -> list[Block]:
-    """Return when it deploys; the block ids are the same for all kinds, so that input survives."""
+    """Return the fields of when it deploys; all kinds share block ids, so input survives."""
     one, chosen = FIELDS["trigger"], form.trigger.value
     choices = list(one.choices.items())
     trigger = choice_field("when.trigger", one.label, choices, chosen, redraws=True)
@@ -274,14 +274,14 @@ def _on_tags(form: SourceForm) -> list[Block]:
     ]
 
 
-# ── reading the form ─────────────────────────────────────────────────────────────────────────────
+# ── Reading the form ──────────────────────────────────────────────────────────────────────────────
 
 
 def source_wanted(form: SourceForm, picked: GitRepository | None = None) -> WantedSource:
-    """Return what the form asks for; empty fields ask for nothing, or remove a value.
+    """Return the requested change; an empty field requests nothing, or removes a value.
 
     Args:
-        picked: the repository that was chosen from a list, if one was.
+        picked: the repository that was chosen from a list, if any.
     """
     kind = form.kind
     if kind is SourceType.DOCKER:
@@ -296,7 +296,7 @@ def source_wanted(form: SourceForm, picked: GitRepository | None = None) -> Want
     fields["trigger"] = form.trigger.value
     if form.trigger is Trigger.PUSH:
         fields["branches"] = _text(form, "branches")
-        if form.given is None or "watch_paths" in form.given:  # else too long to be shown
+        if form.given is None or "watch_paths" in form.given:  # else it was too long to show
             lines = (_text(form, "watch_paths") or "").splitlines()
             fields["watch_paths"] = tuple(line.strip() for line in lines if line.strip()) or None
     else:
@@ -330,7 +330,7 @@ def _wanted_place(form: SourceForm, picked: GitRepository | None) -> dict[str, A
 
 
 def _typed_gitlab(form: SourceForm, path: str) -> dict[str, Any]:
-    """Return GitLab's owner: the last group of a path, unless another one is set already."""
+    """Return GitLab's owner: the last group of a path, unless another one is already set."""
     fields: dict[str, Any] = {"path": path, "project_id": _text(form, "project_id")}
     if path != of(form.now, SourceType.GITLAB, "path"):
         group, _, name = path.rpartition("/")
@@ -350,7 +350,7 @@ def _wanted_image(form: SourceForm) -> dict[str, Any]:
 
 
 def block_of(field: str, view: Mapping[str, Any]) -> str:
-    """Return the block that an error about a field belongs beside; the first for others."""
+    """Return the block beside which to show an error about a field; the first by default."""
     ids = [str(block.get("block_id", "")) for block in view.get("blocks", ())]
     inputs = {name_of(id_): id_ for id_ in reversed(ids) if "." in id_}
     for name in (field, *BESIDE.get(field, ())):
@@ -368,7 +368,7 @@ BESIDE = {
     "only_newer": ("order",),
     "submodules": ("clone",),
 }
-"""Fields that have other names in the form."""
+"""Fields with other names in the form."""
 
 
 def _text(form: SourceForm, name: str) -> str | None:

@@ -1,8 +1,8 @@
-"""How an app is configured: what it can be, and what a change of it makes different.
+"""How an app is configured, and how a change is planned, shown, made and undone.
 
-`fields` is the table of all fields, from which the rest and the adapters are made. A change goes
-through the others in this order: `row` (what the backend stores), `configuration` (what can be
-set), `merge` (what was asked, laid over what is, and checked), `difference` (field by field,
-secrets hidden, and what it takes to undo it) and `plan` (what people see before it is made).
+`fields` is the table of all fields; everything else, adapters included, is built from it. A change
+passes through `row` (what the backend stores), `configuration` (what can be set), `merge` (the
+request merged into the present configuration, and checked), `difference` (field by field, without
+secrets, and the record for an undo) and `plan` (what people see before it is made).
 `variables` reads and edits lines of KEY=VALUE.
 """

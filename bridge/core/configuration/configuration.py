@@ -1,4 +1,4 @@
-"""What an app can be configured with: its source, its build and its environment.
+"""The configuration of an app: its source, its build and its environment.
 
 Field names are ours; adapters translate them. The rules are the server's own, checked
 before anything is sent (facts.md, "Inputs"; application-api.txt).
@@ -98,11 +98,11 @@ MODELS: Mapping[str, type[GithubSource | GitlabSource | GiteaSource | GitSource 
     "git": GitSource,
     "docker": DockerSource,
 }
-"""By the kind of source."""
+"""The models by kind of source."""
 
 
 class BuildType(_Settings):
-    """`application.saveBuildType`; the fields that only may be null are sent all the same."""
+    """`application.saveBuildType`; nullable fields are also sent."""
 
     build_type: Literal[
         "dockerfile", "nixpacks", "heroku_buildpacks", "paketo_buildpacks", "railpack", "static"
@@ -127,16 +127,15 @@ class Environment(_Settings):
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """How an app is configured at this moment, in the forms that a save takes.
+    """The present configuration of an app, in the forms that a save takes.
 
     Attributes:
-        provider: None where it has no source, or one that can't be saved from here.
+        provider: None without a source, or with one that can't be saved from here.
         build: None for a compose stack.
-        watch_paths, submodules: what the backend has of these, whatever the source: it keeps
-            one of each for all kinds of source.
-        trigger: what makes it deploy. A stored trigger counts for GitHub alone, since the
-            backend looks at it nowhere else (facts.md, "Dokploy's own webhooks").
-        row: everything that is stored about the source; None in what an earlier release kept.
+        watch_paths, submodules: the backend's; it stores one of each for all kinds of source.
+        trigger: what deploys it. A stored trigger counts only for GitHub, since the backend reads
+            it for nothing else (facts.md, "Dokploy's own webhooks").
+        row: all stored fields of the source; None in records of an earlier release.
     """
 
     provider: ProviderSettings | None
@@ -148,7 +147,7 @@ class Saved:
     row: SourceRow | None = None
 
 
-# ── Work out which columns a change of an app's source writes into its row ──────────────────────
+# ── The columns that a change of an app's source writes into its row ──────────────────────────────
 
 FORGETS: Mapping[str, Any] = {
     **{
@@ -168,7 +167,7 @@ A compose stack has no build paths. Source: facts.md and recorded-2.jsonl, group
 
 
 def changes(before: SourceRow, after: SourceRow) -> dict[str, Any]:
-    """Return the fields that have to be written to make one row the other."""
+    """Return the fields to write to turn one row into the other."""
     old = fields_of(before)
     return {name: value for name, value in fields_of(after).items() if value != old[name]}
 
@@ -189,8 +188,8 @@ def _stored_name(kind: str, name: str) -> str:
 def with_provider(row: SourceRow, old: ProviderSettings | None, new: ProviderSettings) -> SourceRow:
     """Return the row once the source has become `new`.
 
-    A change within one kind writes the fields that differ. Another kind is written whole:
-    its own fields and those of the shared ones that it has.
+    A change within one kind writes the fields that differ. A change to another kind writes all
+    of that kind's fields, shared ones included.
     """
     same = stored_fields(old) if old is not None and old.type is new.type else {}
     written = {
@@ -202,7 +201,7 @@ def with_provider(row: SourceRow, old: ProviderSettings | None, new: ProviderSet
 
 
 def source_in(row: SourceRow) -> ProviderSettings | None:
-    """Return the source in use; None if there is none, or none that a save could repeat."""
+    """Return the source in use; None if there is none, or if a save can't repeat it."""
     kind = row.source or ""
     if kind not in MODELS:
         return None
@@ -215,7 +214,7 @@ def source_in(row: SourceRow) -> ProviderSettings | None:
     try:
         return model.model_validate(fields)
     except ValidationError:
-        return None  # incomplete: there is nothing that a save could repeat
+        return None  # incomplete: a save could not repeat it
 
 
 def forgotten(row: SourceRow, *, build_paths: bool) -> SourceRow:

@@ -1,10 +1,10 @@
-"""How an app is configured, field by field, and what a change makes different.
+"""The configuration of an app, field by field, and the difference that a change makes.
 
 Fields of the source in use have plain names, such as `branch`. A field that the backend stores
-for a source not in use is `stored.git.url`: a change may touch it too, so it is shown as well.
+for a source not in use has a name like `stored.git.url`: a change may touch it, so it is shown too.
 
-Values that may be secret are never in what comes out of here: of those it says whether they
-are set, and that they change.
+The results contain no values that may be secret: of those they show only whether they are set or
+changed.
 """
 
 import re
@@ -27,16 +27,16 @@ Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 
 MASK = "***"
 FOREIGN = frozenset(SourceType) - set(SOURCES)
-"""Kinds of source that only the backend itself can set."""
+"""Kinds of source that can only be set in the backend."""
 
 STORED = "stored."
-"""Begins the name of a field that is stored for a source not in use."""
+"""The prefix of fields that are stored for a source not in use."""
 
 UNUSED = "not in use"
 """The value of a field that stays stored while another source comes into use."""
 
 RULES = {one.name: "branches" if one.name == "branch" else one.name for one in fields(Rules)}
-"""The fields of `Rules` by the names that people use: `branch` is what the backend builds."""
+"""The fields of `Rules` by their names for people: `branch` means the branch that is built."""
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 _SECRET_QUERY = re.compile(r"[?#].*", re.DOTALL)
@@ -44,7 +44,7 @@ _SECRET_QUERY = re.compile(r"[?#].*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """An app's whole configuration: what its backend has, and our own rules for it."""
+    """An app's whole configuration: its backend's, and our own rules."""
 
     saved: Saved
     rules: Rules = field(default_factory=Rules)
@@ -56,8 +56,8 @@ class Changed:
 
     Attributes:
         field: e.g. "branch", "env.API_KEY", "rules.tags" or "stored.git.url".
-        before, after: its values; of a secret only "set", "changed" or "removed". `UNUSED` after
-            a change says that the backend keeps the value.
+        before, after: its values; of a secret only "set", "changed" or "removed". `UNUSED` after a
+            change means that the backend keeps the value.
     """
 
     field: str
@@ -66,7 +66,7 @@ class Changed:
 
 
 def difference(before: Configured, after: Configured) -> tuple[Changed, ...]:
-    """Return what differs, in the order in which a configuration is shown."""
+    """Return the differences, in the order in which a configuration is shown."""
     old, new = dict(_fields(before)), dict(_fields(after))
     for name, value in _replaced(before.saved, after.saved):
         if old.get(name) is None:
@@ -88,7 +88,7 @@ def shown(configured: Configured) -> dict[str, Value]:
 
 
 def masked(value: Any) -> Value:
-    """Return a value without the credentials that an address may hold."""
+    """Return a value without the credentials in an address."""
     if not isinstance(value, str) or "://" not in value:
         found: Value = value
         return found
@@ -101,7 +101,7 @@ def lines_of(changed: Iterable[Changed]) -> list[str]:
 
 
 def text_of(value: Value) -> str:
-    """Return a value for people."""
+    """Format a value for people."""
     if value is None or value == ():
         return "(nothing)"
     if isinstance(value, bool):
@@ -115,13 +115,13 @@ def _changed(name: str, old: Any, new: Any, *, kept: bool = False) -> Changed:
         how = "set" if old is None else gone if new is None else "changed"
         return Changed(name, None if old is None else "set", how)
     before, after = masked(old), UNUSED if new is None and kept else masked(new)
-    if before == after:  # only what is masked differs
+    if before == after:  # only the masked part differs
         after = f"{after} (its credentials changed)"
     return Changed(name, before, after)
 
 
 def _fields(configured: Configured) -> Iterator[tuple[str, Any]]:
-    """Yield all fields in order; "" and an empty list say what None says, to every backend."""
+    """Yield all fields in order; to every backend "" and an empty list mean the same as None."""
     yield from ((name, _meant(value)) for name, value in _saved(configured))
     for name, spoken in RULES.items():
         value = getattr(configured.rules, name)
@@ -154,11 +154,11 @@ def _variables(section: str, text: SecretStr | None) -> Iterator[tuple[str, Secr
         yield f"{section} (comments)", SecretStr(others)
 
 
-# ── what is stored for sources not in use ────────────────────────────────────
+# ── Fields stored for sources not in use ──────────────────────────────────────────────────────────
 
 
 def _stored(old: Saved, new: Saved, in_use: Iterable[Changed]) -> Iterator[Changed]:
-    """Yield the stored fields that change and that the fields in use do not show."""
+    """Yield the stored fields that change, except those shown as fields in use."""
     if old.row is None or new.row is None:
         return
     shown = {one.field: one.before for one in in_use}
@@ -199,7 +199,7 @@ def _foreign(row: SourceRow | None) -> str | None:
 
 
 def _stays(name: str, before: Configured, after: Configured) -> bool:
-    """Tell whether a field that is no longer in use stays stored."""
+    """Return whether a field that is no longer in use stays stored."""
     provider, row = before.saved.provider, after.saved.row
     if provider is None or row is None:
         return False
@@ -217,11 +217,11 @@ def _meant(value: Any) -> Any:
     return None if value in ("", ()) else value
 
 
-# ── What a change leaves behind so that it can be undone: one part of an app's configuration ────
+# ── The record for undoing a change: one part of an app's configuration ───────────────────────────
 
 
 class Part(StrEnum):
-    """What is changed at a time; the source's part has our rules, too."""
+    """The parts that change one at a time; the source's part includes our rules."""
 
     SOURCE = "source"
     BUILD = "build"
@@ -230,11 +230,11 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """What one change made of one part.
+    """One change of one part.
 
     Attributes:
-        before, after: with nothing but that part.
-        savable: False where an earlier release could not keep the source that was before.
+        before, after: configurations with only that part.
+        savable: False if an earlier release could not record the previous source.
     """
 
     part: Part
@@ -245,7 +245,7 @@ class Undoing:
 
 @dataclass(frozen=True, slots=True)
 class WantedBack:
-    """A part shall be what it was before."""
+    """Request a part to be as it was before."""
 
     part: Part
     before: Configured
@@ -253,11 +253,11 @@ class WantedBack:
 
 _NOTHING = Saved(None, None, Environment())
 FORGOTTEN = WantedBack(Part.SOURCE, Configured(_NOTHING))
-"""No source, and nothing said about when it deploys."""
+"""No source, and no rules for when it deploys."""
 
 
 def only(configured: Configured, part: Part) -> Configured:
-    """Return one part of a configuration; of the others it says nothing."""
+    """Return a configuration with only one part."""
     saved = configured.saved
     match part:
         case Part.SOURCE:
@@ -270,7 +270,7 @@ def only(configured: Configured, part: Part) -> Configured:
 
 
 def put_back(now: Configured, wanted: WantedBack) -> Configured:
-    """Return how the app will be configured once a part is what it was."""
+    """Return the app's configuration with a part put back."""
     saved, before = now.saved, wanted.before.saved
     match wanted.part:
         case Part.SOURCE:
@@ -284,7 +284,7 @@ def put_back(now: Configured, wanted: WantedBack) -> Configured:
 
 
 def _row_without_one(now: Saved, before: Saved) -> SourceRow | None:
-    """Return the row of a source that says nothing about what is stored for the others."""
+    """Return the row of a source alone, with nothing stored for the others."""
     if now.row is None:
         return None
     if before.provider is None:
@@ -295,17 +295,17 @@ def _row_without_one(now: Saved, before: Saved) -> SourceRow | None:
 
 
 def written(undoing: Undoing) -> dict[str, Any]:
-    """As JSON, secrets in the clear."""
+    """Serialise as JSON, secrets in the clear."""
     plain: dict[str, Any] = _plain(undoing)
     return plain
 
 
 def read_undoing(form: Mapping[str, Any]) -> Undoing:
-    """Return what `written` wrote; raise Rejected if another release wrote it otherwise."""
+    """Parse what `written` wrote; raise Rejected if another release wrote it differently."""
     try:
         return _undoing().validate_python(form)
-    except ValidationError:  # not chained: it repeats what it was given
-        raise Rejected("what was kept of this change can't be read by this release") from None
+    except ValidationError:  # not chained: it repeats its input
+        raise Rejected("this release can't read the record of this change") from None
 
 
 @lru_cache(1)

@@ -1,8 +1,8 @@
-"""The fields that configure an app: one table, from which everything else about them is made.
+"""The fields that configure an app: one table, from which everything about them is derived.
 
 The command line's options, a chat's inputs, the stored row and Dokploy's payloads take a field's
-name, type and words from here. What a value must be beyond that is checked in `merge`. Nothing
-here imports pydantic, so that the command line starts quickly.
+name, type and texts from here. `merge` checks the rest. Nothing here imports pydantic, so the
+command line starts quickly.
 
 Columns: facts.md, "Inputs".
 """
@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ALL = "all"
-"""Every kind of source, in `Field.columns`."""
+"""Means every kind of source in `Field.columns`."""
 
 PUSHED = ("github", "gitlab", "gitea", "git")
-"""Kinds of source that pushes and tags deploy, and that can be set from here."""
+"""Kinds of source that pushes and tags deploy and that can be set from here."""
 
 SOURCES = (*PUSHED, "docker")
-"""Kinds of source that can be set from here; others can only be forgotten."""
+"""Kinds of source that can be set from here; others can only be removed."""
 
 KINDS = ("github", "gitlab", "gitea", "bitbucket", "git", "docker")
-"""Kinds of source that the backend stores beside each other."""
+"""Kinds of source that the backend stores side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +30,21 @@ class Field:
 
     Attributes:
         name: ours, e.g. in differences and in the audit.
-        columns: Dokploy's names, by the kind of source, or `ALL` where every kind has the same.
-            A field without any is kept by the bridge's own rules.
+        columns: Dokploy's names by kind of source, or by `ALL` if all kinds share it.
+            A field without columns belongs to the bridge's own rules.
         type: `str`, `int`, `bool`, or `tuple` for several texts.
-        required: a source needs it, and another source's value is never used for it.
-        secret: never shown, nor written on a command line.
-        in_commands: backends write it into command lines.
-        ruled: the bridge's own rules keep it where the backend has no field for it.
-        empty: the value that an empty one stands for.
-        remedy: what to do about a value that does not fit.
-        short: its option, where that is shorter than its name.
-        help: of its option.
-        asks: help of the option that asks for its value, where it may be a secret.
-        label, hint, example: of its input in a form; an empty input shows the example.
-        choices: its values, with the words that a form has for them.
-        builds: the types of build that have the field, with an example for each.
+        required: a source needs it; another source's value is never used instead.
+        secret: never shown, and never given on a command line.
+        in_commands: backends insert it into command lines.
+        ruled: the bridge's own rules keep it if the backend has no field for it.
+        empty: what an empty value means.
+        remedy: what to do about an invalid value.
+        short: its option, if shorter than its name.
+        help: the help of its option.
+        asks: the help of the option that prompts for its value, if that may be a secret.
+        label, hint, example: the texts of its form input; an empty input shows the example.
+        choices: its values, with their texts in a form.
+        builds: the types of build with this field, and an example for each.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Field:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Return the kinds of source that it can be set for."""
+        """Return the kinds of source that have the field."""
         if not self.columns or ALL in self.columns:
             return PUSHED
         return tuple(kind for kind in SOURCES if kind in self.columns)
@@ -89,7 +89,7 @@ SOURCE = (
     Field("branch", {"github": "branch", "gitlab": "gitlabBranch", "git": "customGitBranch",
                      "gitea": "giteaBranch", "bitbucket": "bitbucketBranch"}, required=True,
           help="The branch that is built.", label="Branch", example="main",
-          remedy="a branch that is built has letters, digits and . _ - / #;"
+          remedy="the branch to build may have letters, digits and . _ - / #;"
                  " for a pattern of branches whose pushes deploy, set `branches`"),
     Field("provider_id", {"github": "githubId", "gitlab": "gitlabId",
                           "gitea": "giteaId", "bitbucket": "bitbucketId"}, required=True,
@@ -196,16 +196,16 @@ ENVIRONMENT = (
           short="env_file", help="Write an .env file to build.",
           label="Write them into an .env file for the build"),
 )  # fmt: skip
-"""An app's variables; each section is a text of many."""
+"""An app's variables; each section is one text with many."""
 
 FIELDS: Mapping[str, Field] = {one.name: one for one in (*SOURCE, *BUILD, *ENVIRONMENT)}
 """All fields by name."""
 
 SHARED = tuple(one.name for one in SOURCE if ALL in one.columns)
-"""Fields of which the backend stores one, whatever the kind of source."""
+"""Fields that the backend stores once for all kinds of source."""
 
 SECTIONS = tuple(one.name for one in ENVIRONMENT if one.secret)
-"""The texts that hold variables."""
+"""The fields that hold variables."""
 
 COLUMNS: Mapping[str, str] = {
     "source": "sourceType",
@@ -217,9 +217,9 @@ COLUMNS: Mapping[str, str] = {
     },
     **{name: FIELDS[name].columns[ALL] for name in SHARED},
 }
-"""The API's names of all that is stored of an app's source, by ours, such as `git.url`."""
+"""The API's names of all stored fields of a source, by our names, such as `git.url`."""
 
 
 def settable(kind: str) -> tuple[Field, ...]:
-    """Return the fields that can be set for a kind of source, and when it deploys."""
+    """Return the fields of a kind of source, including those of when it deploys."""
     return tuple(one for one in SOURCE if kind in one.sources)

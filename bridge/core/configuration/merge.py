@@ -1,9 +1,9 @@
-"""What was asked, laid over how an app is configured.
+"""Merge a requested change into an app's present configuration.
 
-A save at the backend replaces or resets what it does not name (facts.md, "Inputs"), so a
-change of one field is: everything that is saved, with that field changed. What the backend
-stores for a kind of source that was in use before (its build path, its credentials) is used
-again with it. What the backend has no field for goes to the bridge's own rules.
+A save at the backend replaces or resets every field that it does not name (facts.md, "Inputs"),
+so a change of one field saves everything, with that field changed. Fields that the backend still
+stores for a formerly used kind of source (its build path, its credentials) are reused with it.
+Fields that the backend lacks go to the bridge's own rules.
 """
 
 import difflib
@@ -47,7 +47,7 @@ _IMAGE = re.compile(r"[A-Za-z0-9][\w.\-/:@+]*")
 
 
 def problem(error: ValidationError, what: str, given: Mapping[str, Any]) -> Rejected:
-    """Return the first thing that does not fit, for people."""
+    """Return the first problem, for people."""
     first = error.errors(include_url=False)[0]
     name = next((str(part) for part in first["loc"] if str(part) in given), str(first["loc"][-1]))
     one = FIELDS.get(name)
@@ -66,11 +66,11 @@ def _shown(name: str, value: Any) -> str:
 
 
 def incomplete(kind: str, missing: Sequence[str]) -> Rejected:
-    """Return the problem that a kind of source needs more than the app has and than was asked."""
+    """Describe the required fields that neither the app nor the request has."""
     those = "that" if len(missing) == 1 else "those"
     where = ""
     if "provider_id" in missing:
-        where = "; provider_id is the id of a Git account that the backend has"
+        where = "; provider_id is the id of a Git account in the backend"
     return Unfit(
         missing[0],
         f"a {kind} source needs {', '.join(missing)} too: the app has none of {those} yet{where}",
@@ -82,17 +82,17 @@ def checked_address(url: object) -> None:
     if isinstance(url, str) and re.search(r"\s|[\x00-\x1f\x7f]|^-|^\w+::", url):
         raise Unfit(
             "url",
-            "url can't be a clone address: it holds white space, begins with a dash, or names a"
+            "url can't be a clone address: it contains white space, begins with a dash, or names a"
             " transport that runs commands; write https://host/owner/repo.git or"
             " git@host:owner/repo.git",
         )
 
 
 def checked_words(asked: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Names, paths and addresses that a shell would read as commands; raises Rejected.
+    """Refuse names, paths and addresses that a shell would read as commands.
 
-    Backends write them into command lines, and who may configure one app there must not run
-    anything beside it. What is so already is left alone.
+    Backends insert them into command lines, and people who may configure one app must not run
+    anything else. Unchanged values are left alone. Raises Rejected.
     """
     for name, value in asked.items():
         if not isinstance(value, str) or value == known.get(name):
@@ -108,7 +108,7 @@ def checked_words(asked: Mapping[str, Any], known: Mapping[str, Any]) -> None:
 def checked_remote(url: object) -> None:
     """Refuse a clone address that leads to no Git server, e.g. a folder on the backend's machine.
 
-    Whoever may only configure apps by chat must not have the backend read its own disk.
+    People who may only configure apps by chat must not make the backend read its own disk.
     Raises Rejected.
     """
     checked_address(url)
@@ -132,14 +132,14 @@ def checked_image(image: object) -> None:
 
 
 def unknown(name: str, what: str, known: Sequence[str]) -> Rejected:
-    """There is no such field here."""
+    """Return the error for an unknown field."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
     return Rejected(f"{name[:40]} is no field of a {what}; {remedy}")
 
 
 def checked_rule(name: str, value: Any) -> Any:
-    """Return a field of our own rules as `Rules` has it; None takes it away. Raises Rejected."""
+    """Return a value in the form of `Rules`; None removes the field. Raises Rejected."""
     if value is None:
         return None
     try:
@@ -172,7 +172,7 @@ def _prefix(value: str) -> str:
 
 def _range(value: str) -> str:
     if not Range.parse(value).holds_any():
-        raise Rejected("no version is in it; write e.g. >=1.2 <2")
+        raise Rejected("it contains no version; write e.g. >=1.2 <2")
     return value
 
 
@@ -194,20 +194,20 @@ _RULES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-# ── What was asked, laid over how an app is configured ──────────────────────────────────────────
+# ── The requested change, merged into the configuration ───────────────────────────────────────────
 
 RULE_OF = {spoken: name for name, spoken in RULES.items() if FIELDS[spoken].ruled}
-"""Our rules by the names that people ask with; watch paths have a field at every backend."""
+"""Our rules by their names in requests; every backend has a field for watch paths."""
 
 
 @dataclass(frozen=True, slots=True)
 class WantedSource:
-    """Where its code shall come from, and when it shall deploy.
+    """A requested source, and when it deploys.
 
     Attributes:
-        type: None leaves it.
-        fields: only what shall change, by the names in `configuration` and the fields of our
-            rules; None takes an optional one away.
+        type: None keeps the kind.
+        fields: only the changes, by the names in `configuration` and in our rules; None removes
+            an optional field.
     """
 
     type: SourceType | None = None
@@ -216,24 +216,24 @@ class WantedSource:
 
 @dataclass(frozen=True, slots=True)
 class NoSource:
-    """It shall forget its source, and what is said about when it deploys."""
+    """A request to remove the source, and the rules for when it deploys."""
 
 
 @dataclass(frozen=True, slots=True)
 class WantedBuild:
-    """How it shall be built; only what shall change."""
+    """A requested build; only the changes."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class WantedVariables:
-    """What its variables shall be.
+    """Requested variables.
 
     Attributes:
-        changes: by section ("env", "build_args", "build_secrets") the variables that change,
-            each as an assignment (see `variables.assignment`), or None to take it out.
-        replaced: sections with their whole new texts.
+        changes: the variables that change, by section ("env", "build_args", "build_secrets"), each
+            as an assignment (see `variables.assignment`), or None to remove it.
+        replaced: sections with their complete new texts.
     """
 
     changes: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
@@ -245,7 +245,7 @@ Wanted: TypeAlias = WantedSource | NoSource | WantedBuild | WantedVariables | Wa
 
 
 def part_of(wanted: Wanted) -> Part:
-    """Return the part of a configuration that is changed."""
+    """Return the part of a configuration that a request changes."""
     match wanted:
         case WantedSource() | NoSource():
             return Part.SOURCE
@@ -258,10 +258,10 @@ def part_of(wanted: Wanted) -> Part:
 
 
 def merge(now: Configured, wanted: Wanted) -> Configured:
-    """Return the configuration with what is wanted; asking for nothing changes nothing.
+    """Return the configuration with the request merged in; an empty request changes nothing.
 
     Raises:
-        Rejected: names the field, the value and what to do; never a secret.
+        Rejected: names the field, the value and the remedy; never a secret.
     """
     match wanted:
         case WantedSource():
@@ -283,7 +283,7 @@ def _with_source(now: Configured, wanted: WantedSource) -> Configured:
     kind = wanted.type or _type_of(now)
     if kind is None or kind not in MODELS:
         raise Rejected(
-            "the app has no source yet: say which kind (github, gitlab, gitea, git, docker)"
+            "the app has no source yet: name its kind (github, gitlab, gitea, git, docker)"
         )
     if kind is SourceType.DOCKER and now.saved.build is None:
         raise Rejected("a compose stack can't come from an image; save a Git source")
@@ -294,7 +294,7 @@ def _with_source(now: Configured, wanted: WantedSource) -> Configured:
     own = MODELS[kind].model_fields
     rules = _with_rules(now, {name: asked.pop(name) for name in list(asked) if name not in own})
     if "trigger" in asked and rules.trigger is not None:
-        rules = replace(rules, trigger=None)  # the backend itself holds it now
+        rules = replace(rules, trigger=None)  # the backend itself stores it now
     if not asked and _type_of(now) is kind:
         return replace(now, rules=rules)
     provider = _source(now, kind, asked)
@@ -343,7 +343,7 @@ def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> Provide
     checked_words(filled, known)
     try:
         source = model.model_validate(known | filled | {"type": kind})
-    except ValidationError as error:  # not chained: it repeats what it was given
+    except ValidationError as error:  # not chained: it repeats its input
         raise problem(error, f"{kind} source", known | filled) from None
     if filled.get("branch", "") != known.get("branch", ""):
         _checked_branch(filled.get("branch"))
@@ -351,7 +351,7 @@ def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> Provide
 
 
 def _checked_branch(branch: object) -> None:
-    """Raise Rejected for a new branch that Git has under no such name."""
+    """Raise Rejected if a new branch's name is invalid in Git."""
     try:
         if isinstance(branch, str):
             check_branch_name(branch)
@@ -360,7 +360,7 @@ def _checked_branch(branch: object) -> None:
 
 
 def _stored_trigger(now: Configured) -> Trigger:
-    """Return the trigger that the backend keeps, also while its source is of a kind without one."""
+    """Return the trigger that the backend stores, even for a kind of source without one."""
     row = now.saved.row
     return Trigger.TAG if row and row.trigger == Trigger.TAG else now.saved.trigger
 
@@ -368,7 +368,7 @@ def _stored_trigger(now: Configured) -> Trigger:
 def _with_rules(now: Configured, asked: Mapping[str, Any]) -> Rules:
     new = {RULE_OF[name]: checked_rule(name, value) for name, value in asked.items()}
     if new.get("trigger") is not None and new["trigger"] == now.saved.trigger:
-        new["trigger"] = None  # the backend says the same
+        new["trigger"] = None  # the backend already has the same
     return replace(now.rules, **new)
 
 

@@ -1,4 +1,4 @@
-"""A change of how an app is configured, before it is made, and what is said where it was not."""
+"""Plan a change of an app's configuration, and describe a change that failed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ from bridge.core.matching.lint import Finding
 from bridge.core.rules import RuleBook, rules_for
 
 _SHOWN = 5
-"""Names of variables that are told at most."""
+"""The most names of variables to list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A change before it is made.
+    """A planned change.
 
     Attributes:
-        what: in a few words, for the audit.
+        what: a few words for the audit.
         before, after: the app's whole configuration; secrets are sealed.
-        difference: what would change, fit to be shown.
-        findings: what is probably not meant in new watch paths.
-        remarks: what else a person should know before saying yes.
-        undoes: number of the change that it takes back.
+        difference: what would change, without secrets.
+        findings: probable mistakes in new watch paths.
+        remarks: what else a person should know before agreeing.
+        undoes: the number of the change to undo.
     """
 
     app: App
@@ -51,18 +51,18 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to do."""
+        """True if there is nothing to do."""
         return not self.difference
 
     @property
     def undoing(self) -> Undoing:
-        """What has to be kept so that it can be undone."""
+        """Return the record for undoing it."""
         part = part_of(self.wanted)
         return Undoing(part, only(self.before, part), only(self.after, part))
 
 
 def back_to(app: App, undoing: Undoing, now: Configured, undoes: int, *, sure: bool = True) -> Plan:
-    """Return the plan that undoes a change of an app that is configured like `now`.
+    """Return the plan to undo a change, for an app with the configuration `now`.
 
     Args:
         sure: the backend has confirmed the change.
@@ -70,35 +70,35 @@ def back_to(app: App, undoing: Undoing, now: Configured, undoes: int, *, sure: b
     wanted = WantedBack(undoing.part, undoing.before)
     after = put_back(now, wanted)
     changed = difference(now, after)
-    doubt = f"change {undoes} was never confirmed; this takes back what is there of it"
+    doubt = f"change {undoes} was never confirmed; this takes back the part that is there"
     remarks = () if sure else (doubt,)
     what = words_of(wanted)
     return Plan(app, what, wanted, now, after, changed, remarks=remarks, undoes=undoes)
 
 
 def going_on(app: App, undoing: Undoing, now: Configured) -> Plan:
-    """Return the plan that makes a change, or what of it is not made yet."""
+    """Return the plan for a change, or for the part of it that is not made yet."""
     wanted = WantedBack(undoing.part, undoing.after)
     after = put_back(now, wanted)
     return Plan(app, words_of(wanted), wanted, now, after, difference(now, after))
 
 
 def stray(undoing: Undoing, now: Configured) -> tuple[Changed, ...]:
-    """Return what is neither as it was before a change nor as it is after: somebody else's."""
+    """Return fields that match neither side of a change: somebody else changed them."""
     here = only(now, undoing.part)
     unmade = {one.field for one in difference(undoing.after, here)}
     return tuple(one for one in difference(undoing.before, here) if one.field in unmade)
 
 
 def there_of(undoing: Undoing, now: Configured) -> list[str]:
-    """Return the fields of a change that are as it asks."""
+    """Return the fields of a change that already are as requested."""
     missing = {one.field for one in difference(undoing.after, only(now, undoing.part))}
     asked = (one.field for one in difference(undoing.before, undoing.after))
     return [name for name in asked if name not in missing]
 
 
 def words_of(wanted: Wanted) -> str:
-    """Return a change in a few words."""
+    """Describe a change in a few words."""
     match wanted:
         case WantedSource():
             return "provider set"
@@ -117,7 +117,7 @@ def words_of(wanted: Wanted) -> str:
 
 
 def overruled(app: App, changed: tuple[Changed, ...], book: RuleBook) -> list[str]:
-    """Return what `bridge.yaml` says of the very fields that change."""
+    """Return remarks about changed fields that `bridge.yaml` overrides."""
     file = rules_for(app.label, book)
     says = {
         f"rules.{spoken}" if name != "watch_paths" else name: getattr(file, name)
@@ -134,7 +134,7 @@ def overruled(app: App, changed: tuple[Changed, ...], book: RuleBook) -> list[st
 
 
 def odd_names(changed: tuple[Changed, ...]) -> list[str]:
-    """Return what a person should know of new variables whose names no shell takes."""
+    """Return remarks about new variables whose names no shell accepts."""
     fields = (one.field.partition(".") for one in changed if one.before is None)
     odd = hidden_from_shells(name for section, _, name in fields if name and section in SECTIONS)
     if not odd:
@@ -143,8 +143,8 @@ def odd_names(changed: tuple[Changed, ...]) -> list[str]:
     what, them = ("is a name", "it") if len(odd) == 1 else ("are names", "them")
     return [
         (
-            f"{shown} {what} that no shell takes ($NAME has letters, digits and _, and begins with"
-            f" no digit): programs can read {them}, scripts can't"
+            f"{shown} {what} that no shell accepts ($NAME has letters, digits and _, and does not"
+            f" start with a digit): programs can read {them}, scripts can't"
         )
     ]
 
@@ -153,43 +153,43 @@ def _plain(value: object) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value).lower()
 
 
-# ── what is said of a change that was not made, or not as planned ────────────
+# ── Changes that were not made, or not as planned ─────────────────────────────────────────────────
 
 OF_RULES = "rules."
-"""Begins the name of a field that the bridge keeps itself, and writes after the backend's."""
+"""The prefix of fields that the bridge stores itself, after the backend's."""
 
 
 class Overtaken(Rejected):
-    """Somebody else has changed the app in between.
+    """Somebody else changed the app in the meantime.
 
     Attributes:
-        changed: what they have changed.
+        changed: the fields that they changed.
     """
 
     def __init__(self, app: App, changed: tuple[Changed, ...], there: Sequence[str] = ()) -> None:
-        """Take what they have changed; `there`: fields that are as asked already."""
+        """Take the fields that they changed; `there`: fields that are already as requested."""
         names = ", ".join(one.field for one in changed)
         is_there = (
             f"{', '.join(there)} is as asked, and nothing more was" if there else "nothing was"
         )
         super().__init__(
-            f"{app.label} was changed by somebody else in between ({names}): {is_there}"
-            " written; look at it, and ask again"
+            f"{app.label} was changed by somebody else in the meantime ({names}): {is_there}"
+            " written; look at it, and try again"
         )
         self.changed = changed
 
 
 class NotKept(BridgeError):
-    """The backend took the change, but has something else than what was written.
+    """The backend accepted the change, but has other values than were written.
 
     Attributes:
-        changed: by field what was wanted and what there is.
+        changed: the wanted and the actual value, by field.
     """
 
     def __init__(
         self, app: App, changed: tuple[Changed, ...], why: BridgeError | None = None
     ) -> None:
-        """Take what differs, and why it is not known whether the backend took it."""
+        """Take the differences, and why it is unknown whether the backend accepted them."""
         names = ", ".join(one.field for one in changed)
         was = "was written, but" if why is None else f"may have been written ({why}), and"
         super().__init__(
@@ -199,7 +199,7 @@ class NotKept(BridgeError):
 
 
 class HalfMade(Unanswered):
-    """One part of a change was made and the other was not."""
+    """One part of a change was made, and the other was not."""
 
     def __init__(
         self, app: App, made: Sequence[str], missing: Sequence[str], why: BridgeError
@@ -216,10 +216,10 @@ class HalfMade(Unanswered):
 def not_as_asked(
     app: App, change: Undoing, found: Configured, why: BridgeError | None
 ) -> BridgeError:
-    """Return what to say of a change that is not there, or not all of it, once it is read back.
+    """Return the error for a change that reads back as missing or incomplete.
 
     Args:
-        why: why it is not there; None if the backend took it.
+        why: why it may be missing; None if the backend accepted it.
     """
     differs = difference(change.after, only(found, change.part))
     if why is None or stray(change, found):
@@ -232,10 +232,10 @@ def not_as_asked(
 def not_read_back(
     app: App, change: Undoing, why: BridgeError | None, error: BridgeError
 ) -> Unanswered:
-    """Return what to say of a change that can't be read back.
+    """Return the error for a change that can't be read back.
 
     Args:
-        why: why it is not known whether it was made; None if the backend took it.
+        why: why it is unknown whether it was made; None if the backend accepted it.
         error: why it can't be read back.
     """
     asked = [one.field for one in difference(change.before, change.after)]

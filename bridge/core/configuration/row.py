@@ -1,8 +1,8 @@
-"""Every field that a backend keeps of an app's source, those of sources not in use included.
+"""Every field that a backend stores for an app's source, including those not in use.
 
-A backend keeps the fields of each kind of source beside each other, and one kind is in use. A
-change of the source may touch fields of the others, so a difference is made of the whole row
-and an undo writes the row back field by field (facts.md, "Environments and applications").
+A backend stores the fields of each kind of source side by side, and uses one kind. A change of the
+source may touch fields of the others, so a difference compares the whole row, and an undo writes
+the row back field by field (facts.md, "Environments and applications").
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def stored_as(one: Field) -> Any:
-    """Return the type of a field as it is stored, where every one may be null."""
+    """Return the stored type of a field, which may be null."""
     return (SecretStr if one.secret else one.type) | None
 
 
 def extended(model: type[Model], **fields: Any) -> type[Model]:
-    """Return a model with more fields, each with its type and its default."""
+    """Extend a model by fields, each with its type and default."""
     made: type[Model] = create_model(
         model.__name__, __base__=model, __doc__=model.__doc__, __module__=model.__module__, **fields
     )
@@ -47,13 +47,13 @@ def _with_kinds(model: type[Model]) -> type[Model]:
 
 @_with_kinds
 class SourceRow(_Fields):
-    """The stored source of an app, as the backend has it: null and "" are two values here.
+    """The stored source of an app; here null and "" differ, as in the backend.
 
-    Beside these it has the fields of each kind of source, see `fields_of`.
+    It also has the fields of each kind of source; see `fields_of`.
 
     Attributes:
-        source: the kind in use, in the backend's own word.
-        watch_paths, submodules, trigger: one of each, whatever the kind in use.
+        source: the kind in use, by the backend's own name.
+        watch_paths, submodules, trigger: shared by all kinds.
     """
 
     source: str | None = None
@@ -72,7 +72,7 @@ def fields_of(row: SourceRow) -> dict[str, Any]:
 
 
 def row_of(fields: Mapping[str, Any]) -> SourceRow:
-    """Build a row from fields by name; raises pydantic.ValidationError where one does not fit."""
+    """Build a row from fields by name; raise pydantic.ValidationError if one is invalid."""
     nested: dict[str, Any] = {}
     for name, value in fields.items():
         kind, _, inner = name.rpartition(".")
@@ -81,10 +81,10 @@ def row_of(fields: Mapping[str, Any]) -> SourceRow:
 
 
 def used_again(row: SourceRow, kind: str) -> dict[str, Any]:
-    """Return what is stored for a kind of source and need not be named to use it again.
+    """Return the fields of a kind of source that can be reused without being named.
 
-    A repository, a branch and an address are named each time: half of an old source and half of
-    a new one fit nobody.
+    Repository, branch and address must be named each time: a mixture of an old source and a new
+    one is never wanted.
     """
     stored = getattr(row, kind)
     found = {name: getattr(stored, name) for name in type(stored).model_fields}
@@ -96,7 +96,7 @@ def used_again(row: SourceRow, kind: str) -> dict[str, Any]:
 
 
 def says_something(value: Any) -> bool:
-    """Tell whether a stored value differs from an empty one; an empty secret is empty too."""
+    """Return whether a stored value is set; an empty secret is not."""
     return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
@@ -106,12 +106,12 @@ def row_in(record: Mapping[str, Any]) -> SourceRow:
 
 
 def columns_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields by our names as JSON for `application.update`; secrets in the clear."""
+    """Return fields by our names as JSON for `application.update`; secrets in the clear."""
     return {COLUMNS[name]: plain(value) for name, value in fields.items()}
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it; a secret in the clear."""
+    """Return a value for JSON; a secret in the clear."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return list(value) if isinstance(value, tuple) else value

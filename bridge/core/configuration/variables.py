@@ -1,7 +1,7 @@
-"""Variables as people write them, lines of KEY=VALUE: read, and changed without touching others.
+"""Read and edit variables as people write them: lines of KEY=VALUE.
 
-What is written here is read the same by dotenv, which Dokploy uses, and by the embedded
-backend; comments, order and spelling of all other lines stay as they are.
+Dokploy's dotenv and the embedded backend read the result alike. Comments, order and spelling of all
+other lines stay as they are.
 """
 
 import re
@@ -16,19 +16,19 @@ _QUOTED = re.compile(r"""('(?:\\'|[^'])*'|"(?:\\"|[^"])*"|`(?:\\`|[^`])*`)[ \t]*
 
 
 def variables_in(text: str | None) -> dict[str, str]:
-    """Return the variables of a text with their values, quotes taken off; later ones win."""
+    """Return the variables of a text with their values, without quotes; later ones win."""
     return {key: value_of(raw) for key, raw in statements(text) if key}
 
 
 def value_of(raw: str) -> str:
-    """Return the value of an assignment, without its quotes and a comment behind it."""
+    """Return the value of an assignment, without quotes and trailing comment."""
     return _unquoted(written_value(raw))
 
 
 def written_value(raw: str) -> str:
-    """Return the value of an assignment as it is written there, without a comment behind it.
+    """Return the value of an assignment as written, without a trailing comment.
 
-    As Dokploy's dotenv has it, a value without quotes ends at the first #.
+    As in Dokploy's dotenv, a value without quotes ends at the first #.
     """
     value = raw.partition("=")[2].strip()
     if quoted := _QUOTED.fullmatch(value):
@@ -37,14 +37,14 @@ def written_value(raw: str) -> str:
 
 
 def assignments_in(text: str | None) -> dict[str, str]:
-    """Return the variables of a text, each as it is written there: `KEY=VALUE`, quotes and all."""
+    """Return the variables of a text, each as written: `KEY=VALUE`, quotes included."""
     return {key: raw for key, raw in statements(text) if key}
 
 
 def key_of(name: str) -> str:
-    """Return the name, if it can be a variable's; raise Rejected.
+    """Return the name; raise Rejected if no variable can have it.
 
-    The rule is that of Dokploy's dotenv, but for names which tools would take for an option.
+    The rule is Dokploy's dotenv's, except for names that tools would take for options.
     """
     if not _KEY.fullmatch(name):
         raise Rejected(
@@ -55,15 +55,15 @@ def key_of(name: str) -> str:
 
 
 def hidden_from_shells(names: Iterable[str]) -> list[str]:
-    """Return the names that no shell takes for a variable's, though programs can read them."""
+    """Return the names that no shell accepts, although programs can read them."""
     return [name for name in names if not _OF_SHELLS.fullmatch(name)]
 
 
 def assignment(key: str, value: str) -> str:
-    """Return a variable as it is written, in quotes where it needs them; raise Rejected."""
+    """Write a variable, in quotes if it needs them; raise Rejected."""
     key_of(key)
     if "\0" in value:
-        raise Rejected(f"the value of {key} holds a zero byte, which no environment can carry")
+        raise Rejected(f"the value of {key} contains a zero byte, which no environment can hold")
     plain = value == value.strip() and not re.search(r"[#\r\n]", value)
     if plain and not value.startswith(_QUOTES):
         return f"{key}={value}"
@@ -73,16 +73,16 @@ def assignment(key: str, value: str) -> str:
         escaped = value.replace("\r", "\\r").replace("\n", "\\n")
         return f'{key}="{escaped}"'
     raise Rejected(
-        f"the value of {key} can't be quoted so that every reader takes it back: it holds a line"
+        f"the value of {key} can't be quoted for every reader: it contains a line"
         " break or ' beside \" or \\; write it on one line and without '"
     )
 
 
 def edited(text: str | None, changes: Mapping[str, str | None]) -> str | None:
-    """Return a text with some variables set, by their assignments, or taken out where None.
+    """Return a text with some variables set to their assignments, or removed if None.
 
-    A variable that stands there several times stays at its last place, which is the one
-    that counts. Returns None when nothing is left.
+    A variable that occurs several times keeps its last place, the one that counts. Return None
+    if nothing is left.
     """
     if not changes:
         return text
@@ -101,7 +101,7 @@ def edited(text: str | None, changes: Mapping[str, str | None]) -> str | None:
 
 
 def statements(text: str | None) -> Iterator[tuple[str | None, str]]:
-    """Yield every statement as its key and its text; None is the key of what assigns nothing."""
+    """Yield every statement as key and text; the key is None if it assigns nothing."""
     lines = (text or "").split("\n")
     place = 0
     while place < len(lines):
@@ -117,7 +117,7 @@ def _key(line: str) -> str | None:
 
 
 def _length(lines: list[str]) -> int:
-    """Return how many lines an assignment takes: a quoted value may go over several."""
+    """Return how many lines an assignment takes: a quoted value may span several."""
     value = lines[0].partition("=")[2].strip()
     if not value.startswith(_QUOTES):
         return 1
@@ -128,7 +128,7 @@ def _length(lines: list[str]) -> int:
     for count, line in enumerate(lines[1:], start=2):
         if closed.search(line):
             return count
-    return 1  # never closed, so the quote is a part of the value
+    return 1  # never closed, so the quote is part of the value
 
 
 def _unquoted(value: str) -> str:
@@ -139,5 +139,5 @@ def _unquoted(value: str) -> str:
 
 
 def lines_besides(text: str | None) -> str:
-    """Return the lines of a text that assign nothing, such as comments; without empty ones."""
+    """Return the non-empty lines of a text that assign nothing, such as comments."""
     return "\n".join(raw for key, raw in statements(text) if key is None and raw.strip())

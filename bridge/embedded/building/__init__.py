@@ -1,1 +1,1 @@
-"""One deployment, from a clone to what runs."""
+"""One deployment, from the clone to the running version."""

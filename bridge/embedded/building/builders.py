@@ -1,4 +1,4 @@
-"""The builders that make an image: Dockerfile, Nixpacks, Railpack, Buildpacks; its container."""
+"""Build an image (Dockerfile, Nixpacks, Railpack, Buildpacks), and run its container."""
 
 import asyncio
 import base64
@@ -53,13 +53,13 @@ class Work:
 
 
 class Builder(Protocol):
-    """A way to build an application."""
+    """Builds an application."""
 
     async def build(self, work: Work) -> None:
-        """Build and start serving the new version; the old one stays until then.
+        """Build the new version and start serving it; the old one stays until then.
 
         Raises:
-            BuildFailed: the old version is still the one that is served.
+            BuildFailed: the old version is still served.
         """
 
 
@@ -82,7 +82,7 @@ async def refuse_links_outside(work: Work) -> None:
     """Raise BuildFailed if a symbolic link leads out of the repository: some builders follow it."""
     link = await asyncio.to_thread(_link_outside, work.checkout)
     if link is not None:
-        raise BuildFailed(f"symbolic link {link!r} leads outside of the repository")
+        raise BuildFailed(f"symbolic link {link!r} leads outside the repository")
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -109,7 +109,7 @@ _RESERVED_PREFIXES = ("LD_", "DYLD_", "DOCKER_", "BUILDKIT_", "GIT_", "SSL_", "X
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """Variables as a build tool takes them.
+    """Variables in a build tool's form.
 
     Attributes:
         argv: arguments that name the variables.
@@ -131,7 +131,7 @@ async def by_name(
     passed = {name: value for name, value in variables.items() if not _is_reserved(name)}
     if left_out := sorted(variables.keys() - passed.keys()):
         names = ", ".join(left_out)
-        await work.runner.log.say(f"Left out, since {tool} itself would read them: {names}")
+        await work.runner.log.say(f"Left out, because {tool} itself would read them: {names}")
     argv = [part for name in passed for part in (option, form.format(name=name))]
     return Passed(argv, passed)
 
@@ -163,7 +163,7 @@ class Dockerfile:
         argv = ["docker", "build", "--file", str(file), "--tag", f"{work.name}:latest"]
         if stage := app["dockerBuildStage"]:
             if not _STAGE.fullmatch(stage):
-                raise BuildFailed(f"build stage {stage!r} is no name of a stage")
+                raise BuildFailed(f"build stage {stage!r} is not the name of a stage")
             argv += ["--target", stage]
         if app["cleanCache"]:
             argv.append("--no-cache")
@@ -187,7 +187,7 @@ class Image:
         if not image:
             raise BuildFailed("no Docker image is configured: save a Docker provider first")
         if not _IMAGE.fullmatch(image):
-            raise BuildFailed(f"{image[:200]!r} is no name of an image")
+            raise BuildFailed(f"{image[:200]!r} is not the name of an image")
         await work.runner.require("docker")
         await work.runner.log.say(f"Pulling {image}")
         env = await _login(work)
@@ -293,7 +293,7 @@ class Railpack:
     """Build the plan of `railpack prepare` in Docker, with Railpack's frontend."""
 
     async def build(self, work: Work) -> None:
-        """Build and start; variables are passed as secrets, so that no layer holds them."""
+        """Build and start; variables are passed as secrets, so no layer contains them."""
         await work.runner.require("railpack")
         await work.runner.require("docker")
         await _prepare(work)

@@ -1,4 +1,4 @@
-"""Get the code with `git clone`, within limits, and run nothing that the repository brings."""
+"""Get the code with `git clone`, within limits, without running anything from the repository."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ async def fetch_submodules(
     """Fetch all submodules recursively, each within the limits of the code.
 
     Args:
-        beside: the folder in which those on this machine's disk must lie.
+        beside: the folder that must contain submodules on this machine's disk.
 
     Raises:
         BuildFailed: one can't be fetched, or there are too many.
@@ -99,7 +99,7 @@ async def _listed(
 
 
 async def _is_fetched(path: Path, runner: Runner, env: Mapping[str, str]) -> bool:
-    """Return whether Git has made a repository there, and not behind a link."""
+    """Return whether Git created a repository there, and not behind a link."""
     if not await asyncio.to_thread(lambda: path.resolve() == path and _is_plain(path / ".git")):
         return False
     argv = ["git", "rev-parse", "--verify", "--quiet", _WANTED]
@@ -125,9 +125,9 @@ async def _count(folder: Path, commit: str, runner: Runner, env: Mapping[str, st
 
 # ── Addresses of submodules ─────────────────────────────────────────────────────────────────────
 
-# Who may write to one repository could otherwise read all others on this machine's disk.
+# Otherwise anyone who may write to one repository could read all others on this disk.
 _ELSEWHERE = (
-    "a submodule is a repository on this machine that does not lie in the same folder as the"
+    "a submodule is a repository on this machine outside the folder of the"
     " app's own; move it there, or serve it over HTTPS or SSH"
 )
 
@@ -147,28 +147,28 @@ _NOT_FOR_IT = {
 def _must_have_no_addresses(parent: Path) -> None:
     """Raise BuildFailed if Git could find a submodule's address as a path in the code.
 
-    It takes even `https://host/path` for a path, where a folder named `https:` leads to one.
+    It even takes `https://host/path` for a path if there is a folder named `https:`.
     """
     name = next((one.name for one in parent.iterdir() if ":" in one.name), None)
     if name is not None:
         raise BuildFailed(
             f"{name[:80]!r} is a name in the code that Git could take for a submodule's address;"
-            " rename it so that it has no colon"
+            " rename it without a colon"
         )
 
 
 def _checked_address(url: str, beside: Path | None, allowed: Sequence[str]) -> str:
-    """Return the address of a submodule so that Git can only read it as it was checked here.
+    """Return a submodule's address in a form that Git can read only as it was checked here.
 
-    `git@host:owner/repo` stays as it is, since `ssh://host/owner/repo` would begin at the root.
-    Git could only take it for a path, for which it has no transport where it may use SSH.
+    `git@host:owner/repo` stays unchanged, since `ssh://host/owner/repo` would start at the root.
+    Git could at most take it for a path, but has no transport for paths while SSH is allowed.
 
     Args:
         beside: see `fetch_submodules`.
         allowed: the transports that Git may use for it.
 
     Raises:
-        BuildFailed: it is none that may be fetched.
+        BuildFailed: it may not be fetched.
     """
     try:
         url = check_url(url)
@@ -187,18 +187,18 @@ def _checked_address(url: str, beside: Path | None, allowed: Sequence[str]) -> s
 
 
 def _path_of(url: str) -> Path:
-    """Return the path of a `file:` address as Git reads it: all of it, also `?`, `#` and a host."""
+    """Return the path of a `file:` address as Git reads it, including `?`, `#` and a host."""
     raw = unquote_to_bytes(url.partition("://")[2])
     if b"\0" in raw:
-        raise BuildFailed("the address of a repository has NUL in it, which no path may have")
+        raise BuildFailed("the address of a repository contains NUL, which no path may contain")
     return Path("/", os.fsdecode(raw).lstrip("/"))
 
 
 def _repository_beside(beside: Path, path: Path) -> Path:
-    """Return the real path of a repository; raise BuildFailed if it does not lie there.
+    """Return the real path of a repository; raise BuildFailed if it is not in that folder.
 
-    Nor may it lie in another repository: whoever writes to that one could have made it up, with
-    the objects of any other.
+    Nor may it be inside another repository: people who write to that one could have faked it,
+    with the objects of any other.
     """
     top, found = beside.resolve(), _found(path)
     within = [one for one in found.parents if one.is_relative_to(top) and one != top]
@@ -213,7 +213,7 @@ def _found(path: Path) -> Path:
     """Return the real path of the repository that Git finds at a path, links followed."""
     for one in (path, path.with_name(path.name + ".git") if path.name else path):
         if (one / ".git").is_file() or one.is_file():
-            raise BuildFailed(_ELSEWHERE)  # it only says where the repository is
+            raise BuildFailed(_ELSEWHERE)  # it only points to the repository
         if _is_repository(one):
             inside = _is_git_folder(one / ".git")
             real = (one / ".git" if inside else one).resolve()
@@ -235,8 +235,8 @@ _MESSAGE_LIMIT = 16 * 1024
 
 _NO_CLONE = "git clone did not work; its own words are in the log"
 _NO_REDIRECT = (
-    ". Where they tell of error 301, 302, 307 or 308, the repository has moved: a credential does"
-    " not follow it, so save the address that it has now"
+    ". If they name error 301, 302, 307 or 308, the repository has moved: credentials do not"
+    " follow, so save its new address"
 )
 
 # No hooks, no helper programs: cloning only reads.
@@ -268,8 +268,7 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
     """Clone the head of a branch, one commit deep, into a folder that does not exist yet.
 
     Args:
-        scratch: an empty folder that is used as the home folder, so that no configuration of the
-            machine's users takes effect.
+        scratch: an empty folder to use as home folder, so no user's configuration takes effect.
 
     Raises:
         BuildFailed: Git fails.
@@ -311,7 +310,7 @@ def _swap(fresh: Path, code: Path, old: Path) -> None:
 def _for_submodules(source: Clone, scratch: Path) -> dict[str, str]:
     """Return the environment for submodules, without credentials.
 
-    An author of this repository could otherwise read others: those that its credential or the
+    Otherwise an author of this repository could read others: those that its credential or the
     machine's SSH keys open, and those on the machine's disk. So `file` and `ssh` are allowed only
     if the repository itself uses them.
     """
@@ -330,7 +329,7 @@ async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
 def git_environment(
     source: Clone, scratch: Path, transports: Iterable[str] = TRANSPORTS
 ) -> dict[str, str]:
-    """Return the environment in which Git reads a source and runs nothing of it."""
+    """Return the environment in which Git reads a source without running anything from it."""
     config = dict(_HARMLESS)
     config["http.followRedirects"] = "initial"
     if source.authorization is not None:
@@ -363,7 +362,7 @@ async def _candidates(urls: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _beside(url: str) -> Path | None:
-    """Return the folder that a repository on this machine's disk lies in; None for any other."""
+    """Return the folder that contains a repository on this machine's disk; None for others."""
     if not _is_local(url):
         return None
     path = _path_of(url)
@@ -375,7 +374,7 @@ def _is_local(url: str) -> bool:
 
 
 def _transport(url: str) -> str:
-    """Return e.g. "https"; an address without a scheme, as `git@host:path`, uses SSH."""
+    """Return e.g. "https"; an address without a scheme, such as `git@host:path`, uses SSH."""
     scheme, separator, _ = url.partition("://")
     return scheme.lower() if separator else "ssh"
 

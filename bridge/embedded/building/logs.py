@@ -36,7 +36,7 @@ def strip_credentials(text: str) -> str:
 def secret_values(env: Mapping[str, str], secrets: Iterable[str]) -> tuple[str, ...]:
     """Return the values to hide, longest first.
 
-    Build secrets are always hidden; values of the environment unless they plainly are no
+    Build secrets are always hidden; values of the environment unless they clearly are not
     secret ("production", "3000"). A value of several lines is hidden line by line.
     """
     hidden = [value for name, value in env.items() if _is_secret(name, value)]
@@ -89,7 +89,7 @@ class Growth:
         offset = 0
         try:
             while True:
-                event.clear()  # before reading, so that no growth in between is missed
+                event.clear()  # before reading, so no growth in between is missed
                 chunk, offset = await asyncio.to_thread(_read_from, path, offset)
                 if chunk:
                     yield chunk
@@ -124,16 +124,16 @@ class Log:
         self._secrets = tuple(secrets)
 
     def leave_out(self, folders: Iterable[Path]) -> None:
-        """Write paths in these folders relative to them: where they lie is nobody's business.
+        """Write paths in these folders relative to them, to hide their location.
 
-        Programs such as `git submodule` print whole paths whatever they are given.
+        Programs such as `git submodule` always print whole paths.
         """
         known = {str(path) for folder in folders for path in (folder, folder.resolve())}
         longest_first = sorted(known, key=len, reverse=True)
         self._folders = re.compile(f"(?:{'|'.join(map(re.escape, longest_first))})(/|(?![\\w.-]))")
 
     def redacted(self, text: str) -> str:
-        """Redact a text that is shown elsewhere, as in the record."""
+        """Redact a text for use elsewhere, e.g. in the record."""
         text = redact(text, self._secrets)
         if self._folders is None:
             return text
@@ -172,7 +172,7 @@ class Log:
 
 
 async def tail(path: Path, lines: int) -> str:
-    r"""Return the last lines of a log; "\n" where there is no file, as Dokploy answers."""
+    r"""Return the last lines of a log; "\n" if there is no file, as Dokploy answers."""
     return await asyncio.to_thread(_tail, path, lines)
 
 
@@ -201,7 +201,7 @@ def _whole_characters(chunk: bytes) -> bytes:
     """Drop the first bytes of a character whose last bytes have not been read yet."""
     for back in range(1, min(4, len(chunk)) + 1):
         byte = chunk[-back]
-        if byte & 0b1100_0000 == 0b1100_0000:  # a first byte; how many belong to it?
+        if byte & 0b1100_0000 == 0b1100_0000:  # a first byte; how many follow it?
             size = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
             return chunk[:-back] if back < size else chunk
         if byte < 0b1000_0000:

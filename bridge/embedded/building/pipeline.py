@@ -1,4 +1,4 @@
-"""Run one deployment: get the code, build it with the builder that it names, record the end."""
+"""Run one deployment: get the code, build it with its builder, record the end."""
 
 import asyncio
 import logging
@@ -100,7 +100,7 @@ class Pipeline:
         except BuildFailed as error:
             words = runner.log.redacted(str(error))
             ending = await _ended(runner.log, Ending("error", words), words)
-        except Exception:  # a bug, which must not leave the deployment open
+        except Exception:  # a bug must not leave the deployment open
             log.exception("build failed inside", extra={"app": job.application_id})
             words = "An error of the deploy server itself; its own log has the details"
             ending = await _ended(runner.log, Ending("error", words), words)
@@ -201,7 +201,7 @@ def read_variables(application: Record) -> Variables:
 
 
 def _told(ending: Ending, head: Head | None) -> Ending:
-    """After a clone the record names the commit, however the build ended (facts.md)."""
+    """After a clone the record names the commit, whatever the build's outcome (facts.md)."""
     if head is None:
         return ending
     return replace(ending, title=head.message or head.sha, description=f"Commit: {head.sha}")

@@ -17,7 +17,7 @@ from bridge.embedded.places import BuildFailed, MissingTool, TimeLimit, put_away
 _READ = 64 * 1024
 _GRACE_SECONDS = 3.0
 
-# The variables of our environment that programs get; others may hold secrets of the bridge.
+# The variables that programs inherit; others may hold secrets of the bridge.
 _PASSED_ON = words(
     "LANG LC_ALL TZ TMPDIR SSH_AUTH_SOCK SSL_CERT_FILE SSL_CERT_DIR GIT_SSL_CAINFO HTTP_PROXY"
     " HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy DOCKER_HOST"
@@ -38,8 +38,8 @@ class Limits:
 
     Attributes:
         clone_seconds, build_seconds: time to get the code, and to build it.
-        file_bytes: size of any one file that a program writes.
-        memory_bytes: address space of any one program that we start: git, nixpacks, railpack,
+        file_bytes: size of each file that a program writes.
+        memory_bytes: address space of each program that we start: git, nixpacks, railpack,
             pack. Docker builds in its own daemon, under the daemon's limits.
         log_bytes: size of a log; the rest is dropped.
         checkout_bytes, checkout_entries: size of the code, with submodules and Git's folder, and
@@ -68,7 +68,7 @@ class Command:
         argv: its name, looked up on the search path, and its arguments.
         env: added to the few variables that every program gets.
         quiet: return the output, do not log it.
-        hear: takes the output instead, piece by piece; the program is killed when it raises.
+        hear: receives the output instead, piece by piece; if it raises, the program is killed.
     """
 
     argv: Sequence[str]
@@ -169,8 +169,8 @@ async def _hear(process: Process, hear: Callable[[bytes], None]) -> None:
 def _limited(limits: Limits) -> list[str]:
     """Return the start of a command line: a shell that sets limits, then runs the program.
 
-    Limits can't be set between fork and exec in a process with threads. A limit that the system
-    does not know, as macOS that of address space, is skipped.
+    Limits can't be set between fork and exec in a process with threads. Limits that the system
+    lacks, such as address space on macOS, are skipped.
     """
     script = f'ulimit -v {limits.memory_bytes // 1024} 2>/dev/null; ulimit -f "$0" 2>/dev/null; '
     return ["/bin/sh", "-c", script + 'exec "$@"', str(limits.file_bytes // 512)]
@@ -189,7 +189,7 @@ async def time_limit(what: str, seconds: float) -> AsyncIterator[None]:
 async def _start(
     argv: list[str], cwd: Path | None, env: dict[str, str]
 ) -> tuple[asyncio.SubprocessTransport, Process]:
-    """Do what `create_subprocess_exec` does, and return the transport too."""
+    """Do the same as `create_subprocess_exec`, and return the transport too."""
     loop = asyncio.get_running_loop()
     try:
         transport, protocol = await loop.subprocess_exec(

@@ -1,4 +1,4 @@
-"""What an application is built from: its repository and its variables. Pure."""
+"""The input of a build: the application's repository and variables. Pure."""
 
 import base64
 import re
@@ -138,7 +138,7 @@ def check_url(url: str) -> str:
         return "file://" + quote(url)
     if _SCP.match(url):
         return url
-    raise BuildFailed(f"{url[:200]!r} is no address of a Git repository; write e.g. https://…")
+    raise BuildFailed(f"{url[:200]!r} is not the address of a Git repository; write e.g. https://…")
 
 
 def check_branch(branch: str | None) -> str:
@@ -146,14 +146,14 @@ def check_branch(branch: str | None) -> str:
     if not branch:
         raise BuildFailed("no branch is configured")
     if branch.startswith("-") or any(char in branch for char in "\0\n\r ~^:?*[\\"):
-        raise BuildFailed(f"{branch[:200]!r} is no name of a branch")
+        raise BuildFailed(f"{branch[:200]!r} is not the name of a branch")
     return branch
 
 
 def split_credentials(url: str) -> tuple[str, str | None]:
     """Return the address without its credentials, and the header that carries them.
 
-    Every user of the machine could read credentials on a command line.
+    Any user of the machine could read credentials on a command line.
     """
     parts = urlsplit(url)
     if parts.scheme.lower() not in ("http", "https") or "@" not in parts.netloc:
@@ -165,7 +165,7 @@ def split_credentials(url: str) -> tuple[str, str | None]:
 
 
 def _with_and_without_git(url: str) -> tuple[str, ...]:
-    """Return the address with and without `.git`: a host would redirect from one to the other."""
+    """Return the address with and without `.git`, between which hosts may redirect."""
     plain = url.rstrip("/")
     return (url,) if plain.endswith(".git") or "?" in url else (url, f"{plain}.git")
 
@@ -180,7 +180,7 @@ def _basic(user: str, password: str | None, *, even_empty: bool = False) -> str 
 def _repository_urls(base: str, path: str) -> tuple[str, ...]:
     path = path.strip("/").removesuffix(".git")
     if not _NAME.fullmatch(path) or any(part in (".", "..") for part in path.split("/")):
-        raise BuildFailed(f"{path[:200]!r} is no name of a repository")
+        raise BuildFailed(f"{path[:200]!r} is not the name of a repository")
     address = f"{check_url(base).rstrip('/')}/{path}"
     return (f"{address}.git", address)
 

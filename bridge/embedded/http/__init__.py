@@ -1,1 +1,1 @@
-"""Dokploy's HTTP API: the door and its procedures, what they take and what they answer."""
+"""Dokploy's HTTP API: its procedures, their inputs and their answers."""

@@ -92,10 +92,10 @@ def application_one(
     gitlab: Record | None,
     url: str | None = None,
 ) -> Record:
-    """`application.one`; its deployments are the oldest first, unlike `deployment.all`.
+    """`application.one`; its deployments come oldest first, unlike in `deployment.all`.
 
     Args:
-        url: where people see it, which is told as its domain.
+        url: its public address, given as its domain.
     """
     empty: Record = {name: [] for name in ("mounts", "redirects", "security", "ports")}
     return (
@@ -135,7 +135,7 @@ def _domain(application: Record, url: str) -> Record:
 
 
 def application_deleted(application: Record) -> Record:
-    """Return the answer of `application.delete`, made of that of `application.one` before it."""
+    """Return the answer of `application.delete`, made from an earlier `application.one`."""
     ours = ("hasGitProviderAccess", "unauthorizedProvider")
     return {key: value for key, value in application.items() if key not in ours}
 

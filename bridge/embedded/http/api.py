@@ -1,7 +1,7 @@
-"""The door of the API: check the key, read the input, run the procedure, write the answer.
+"""Serve the API: check the key, read the input, run the procedure, write the answer.
 
-A procedure has the address `/api/<name>`. Queries can also be asked in the form of Dokploy's own
-dashboard, `/api/trpc/<name>,<name>`, which takes several of them at a time. Logs are followed
+A procedure has the address `/api/<name>`. Queries can also be sent in the form of Dokploy's own
+dashboard, `/api/trpc/<name>,<name>`, several at a time. Logs are followed
 over a WebSocket, `/listen-deployment`.
 """
 
@@ -119,14 +119,14 @@ PROCEDURES: dict[str, Procedure] = {
 log = logging.getLogger(__name__)
 
 BODY_LIMIT = 2 * 1024**2
-"""Bytes of a body; the largest field, an icon, may have that many."""
+"""The most bytes of a body, which the largest field, an icon, may have."""
 
 _JSON = "application/json"  # of procedures; as in Dokploy, a 401 also names the charset
 _HEALTH = "settings.health"
 _RETRY_AFTER = "1"  # seconds
 
 MOST_IN_A_BATCH = 100
-"""Queries that one request may hold."""
+"""The most queries in one request."""
 
 Authorised = Callable[[web.BaseRequest], bool]
 
@@ -188,13 +188,13 @@ class Api:
         return _json_answer(answer)
 
     async def _run(self, name: str, procedure: Procedure, input_: Input) -> object:
-        """Run a procedure; a disk that can't be used becomes a Failure.
+        """Run a procedure; turn an unusable disk into a Failure.
 
-        Each piece of work on the records is one transaction, so nothing has happened then.
+        Each piece of work on the records is one transaction, so nothing has changed then.
         """
         try:
             return await procedure.run(self._parts, input_)
-        except (sqlite3.Error, OSError) as error:  # a full disk, most of all
+        except (sqlite3.Error, OSError) as error:  # usually a full disk
             log.warning("the disk can't be used", extra={"why": str(error), "procedure": name})
             words = "The deploy server can't use its own disk now; try again later"
             raise Failure("SERVICE_UNAVAILABLE", words) from error
@@ -260,7 +260,7 @@ def failure_response(failure: Failure, path: str | None) -> web.Response:
     """Return a refusal; `path` is the name of the procedure, None if it is unknown."""
     answer = _json_answer(_error_body(failure, path, None), failure.status)
     if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        # Tells clients that nothing was done, so that they may ask again.
+        # Tells clients that nothing was done, so they may retry.
         answer.headers["Retry-After"] = _RETRY_AFTER
     return answer
 
@@ -288,7 +288,7 @@ async def _read(procedure: Procedure, request: web.Request) -> Input:
         words = f"The body is larger than {BODY_LIMIT} bytes"
         raise Failure("REQUEST_ENTITY_TOO_LARGE", words) from error
     except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
-        raise BadJson from error  # cut off, or not encoded as its headers say
+        raise BadJson from error  # cut off, or not encoded as in its headers
     return parse(procedure.model, _json(raw))
 
 
@@ -310,7 +310,7 @@ _HEARTBEAT_SECONDS = 30.0
 
 
 class Streaming:
-    """Stream logs: the content, then what is added. As in Dokploy it stays open after a build."""
+    """Stream logs: the content, then additions. As in Dokploy it stays open after a build."""
 
     def __init__(self, parts: Parts, authorised: Authorised) -> None:
         self._parts = parts

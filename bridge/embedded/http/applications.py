@@ -1,4 +1,4 @@
-"""`application.*` and `deployment.*`: make and change applications, deploy, read the history."""
+"""`application.*` and `deployment.*`: create and change applications, deploy, read the history."""
 
 import asyncio
 import shutil
@@ -27,7 +27,7 @@ _NONE_OF_THESE = {
     "bitbucketId": "Bitbucket Provider",
     "customGitSSHKeyId": "SSH Key",
 }
-"""Columns that can't name anything here, and Dokploy's word for what they would name."""
+"""Columns whose objects don't exist here, and Dokploy's names of these objects."""
 
 
 async def create(parts: Parts, input_: inputs.ApplicationCreate) -> Record:
@@ -284,7 +284,7 @@ async def cancel(parts: Parts, input_: inputs.ApplicationId) -> Record:
 async def clean_queues(parts: Parts, input_: inputs.ApplicationId) -> Empty:
     """`application.cleanQueues`: drop the waiting jobs; a running one continues.
 
-    An unknown application is no error (recorded-2.jsonl, group 217).
+    An unknown application is not an error (recorded-2.jsonl, group 217).
     """
     await parts.engine.drop_waiting(input_.application_id)
     return EMPTY

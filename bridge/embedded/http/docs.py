@@ -1,4 +1,4 @@
-"""The API's documentation: OpenAPI 3.1, made from the procedures, and a page to try it, `/docs`."""
+"""The API's documentation: OpenAPI 3.1, from the procedures, and a page to try it, `/docs`."""
 
 from typing import Any, get_type_hints
 
@@ -43,8 +43,8 @@ _UNAUTHORIZED: Schema = {
     "properties": {"message": {"const": "Unauthorized"}},
 }
 _FAILURES = {
-    "404": "There is nothing by that id",
-    "409": "It is in conflict with what there is",
+    "404": "Nothing has that id",
+    "409": "It conflicts with an existing object",
     "503": "The server can't use its own disk now",
 }
 _LIKE_THE_ORIGINAL = {
@@ -134,10 +134,10 @@ def _responses(name: str, procedure: Procedure) -> Schema:
 
 
 def _answer(procedure: Procedure) -> Schema:
-    """Return the description of a 200, made from the procedure's annotation."""
+    """Return the description of a 200, built from the procedure's annotation."""
     kind = get_type_hints(procedure.run)["return"]
     if kind is Empty:
-        return {"description": "Done; the answer has no bytes at all"}
+        return {"description": "Done; the answer is empty"}
     return {"description": "Done", "content": {_JSON: {"schema": TypeAdapter(kind).json_schema()}}}
 
 

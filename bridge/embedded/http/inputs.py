@@ -40,8 +40,8 @@ def _no_option(branch: str) -> str:
     return branch
 
 
-# Constraints come before validators, so that their messages are about strings. The API's
-# description needs a pattern for what only a validator checks.
+# Constraints come before validators, so their messages are about strings. The API's description
+# needs a pattern for checks that only a validator does.
 _STORABLE = AfterValidator(_storable)
 _NO_NUL: JsonDict = {"pattern": r"^[^\u0000]*$"}
 Text = Annotated[str, _STORABLE, Field(json_schema_extra=_NO_NUL)]
@@ -86,7 +86,7 @@ Offset = Annotated[float, Field(ge=0, strict=False, allow_inf_nan=False)]
 
 
 class Input(BaseModel):
-    """Base of all inputs. Nothing is converted: a number is no string."""
+    """Base of all inputs. Nothing is converted: a number is not a string."""
 
     model_config = ConfigDict(
         strict=True,

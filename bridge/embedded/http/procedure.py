@@ -1,4 +1,4 @@
-"""What every procedure of the API is made of: parts, inputs, refusals, searches.
+"""Shared by all procedures of the API: parts, inputs, refusals, searches.
 
 A procedure is a function that takes the server's parts and a validated input. It returns the
 answer, or raises a `Failure` in Dokploy's words.
@@ -198,7 +198,7 @@ def _issue(model: type[Input], error: ErrorDetails) -> Issue:
     if (expected := _ZOD_TYPES.get(error["type"])) is not None:
         if expected == "number" and isinstance(error["input"], float):
             expected = "int"
-        # What JavaScript makes of a text in a query that is no number.
+        # JavaScript's result for a text in a query that is not a number.
         received = "NaN" if "parsing" in error["type"] else _zod_name(error["input"])
         return _wrong_type(expected, received, path)
     return {"code": "custom", "path": path, "message": error["msg"]}

@@ -232,13 +232,13 @@ async def gitlab_branches(parts: Parts, input_: inputs.GitlabRepository) -> list
 
 
 async def gitlab_create(parts: Parts, input_: inputs.GitlabCreate) -> Empty:
-    """`gitlab.create`: the answer has no id; `gitlab.gitlabProviders` tells it."""
+    """`gitlab.create`: the answer has no id; `gitlab.gitlabProviders` lists it."""
     await add_gitlab(parts, input_)
     return EMPTY
 
 
 async def add_gitlab(parts: Parts, input_: inputs.GitlabCreate) -> Record:
-    """Keep a GitLab provider."""
+    """Store a GitLab provider."""
     git_provider = _git_provider(parts, input_.name, "gitlab")
     provider: Record = {
         "gitlabId": parts.new_id(),
@@ -259,7 +259,7 @@ async def add_gitlab(parts: Parts, input_: inputs.GitlabCreate) -> Record:
 
 
 async def add_github(parts: Parts, name: str, url: str, *, id_: str | None = None) -> Record:
-    """Keep a GitHub provider; the real server makes them in a browser only."""
+    """Store a GitHub provider; the real server creates them only in a browser."""
     git_provider = _git_provider(parts, name, "github")
     unused = ["githubClientId", "githubClientSecret", "githubInstallationId", "githubPrivateKey"]
     provider: Record = {

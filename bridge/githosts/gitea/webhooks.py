@@ -27,6 +27,7 @@ from bridge.githosts.webhook import (
     Id,
     ListedCommit,
     Model,
+    Name,
     Sha,
     as_bytes,
     branch_or_tag,
@@ -57,15 +58,15 @@ _WHY_IGNORED = {
 
 class _Repository(Model):
     id: Id
-    full_name: str
+    full_name: Name
     html_url: str | None = None
     clone_url: str | None = None
     ssh_url: str | None = None
 
 
 class _Account(Model):
-    login: str | None = None
-    username: str | None = None
+    login: Name | None = None
+    username: Name | None = None
 
 
 class _Push(Model):
@@ -80,14 +81,14 @@ class _Push(Model):
 
 
 class _Deletion(Model):
-    ref: str
-    ref_type: str
+    ref: Name
+    ref_type: Name
     repository: _Repository
     sender: _Account | None = None
 
 
 class _Head(Model):
-    ref: str
+    ref: Name
     sha: Sha
     repo_id: int
 
@@ -159,7 +160,7 @@ class Gitea:
         """Say what a delivery means; see `GitHost.parse`."""
         if event == "push":
             data = load(_json(headers, body), "gitea push")
-            del body  # of a large one, what follows takes its place in memory
+            del body  # frees the memory of a large one for the next step
             return _pushed(check(_Push, data, "gitea push"))
         if event == "delete":
             return _deleted(
@@ -250,7 +251,7 @@ def _opened(event: _PullRequest) -> PullRequestOpened | Ignored:
     if event.action not in ("opened", "reopened"):
         return Ignored(f"pull_request {event.action[:100]} is not used, only opened and reopened")
     if head.repo_id != event.repository.id:
-        return Ignored(f"pull request {number} is of a fork, whose pushes come from there")
+        return Ignored(f"pull request {number} is from a fork, which sends its own pushes")
     return PullRequestOpened(_repository(event.repository), number, head.ref, head.sha)
 
 

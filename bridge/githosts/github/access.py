@@ -1,4 +1,4 @@
-"""The way to GitHub: its address, and for each repository the token that is good for it."""
+"""Access to GitHub: its address, and the right token for each repository."""
 
 import asyncio
 import re
@@ -23,36 +23,36 @@ PERMISSIONS: Mapping[str, str] = {
     "pull_requests": "write",
     "statuses": "write",
 }
-"""All that the bridge needs of a repository; also what `manifests/github-app.json` asks for."""
+"""All permissions that the bridge needs; `manifests/github-app.json` requests the same."""
 
 _RENEW_BEFORE = 300.0
-"""Seconds of its hour that an installation's token has left when it is renewed."""
+"""Seconds before an installation token expires at which it is renewed; it lasts an hour."""
 
 _SIGN_EVERY = 300.0
-"""Seconds; what was signed is good for nine minutes."""
+"""Seconds for which to reuse a signed proof; it is valid for nine minutes."""
 
 
 APP = "app"
-"""The account of what is asked as the App itself."""
+"""The rate limit account of requests as the App itself."""
 
 
 class Credential(Protocol):
-    """Proves to GitHub who we are."""
+    """Authenticates our requests to GitHub."""
 
     async def token(self, client: Client, repository: str) -> str:
-        """Return what proves it for a repository; errors are those of `HostApi`."""
+        """Return the token for a repository; raise the errors of `HostApi`."""
 
     def account(self, repository: str) -> str:
-        """Return whose rate limit requests about a repository count towards."""
+        """Return the account whose rate limit requests about a repository count towards."""
 
     async def login(self, client: Client) -> str:
-        """Return the account that our comments are by, e.g. "my-app[bot]"; looked up once."""
+        """Return the author of our comments, e.g. "my-app[bot]"; look it up once."""
 
     def app_token(self) -> str | None:
-        """Return what proves that we are an App, for its own webhook; None when we are none."""
+        """Return the App's own proof, for its webhook; None if we are not an App."""
 
     def forget(self, repository: str) -> bool:
-        """Take a new token next time, as this one was not taken; False when there is no other."""
+        """Drop a token that GitHub rejected; return False if no other can replace it."""
 
 
 class TokenCredential:
@@ -82,7 +82,7 @@ class TokenCredential:
 
 
 class AppCredential:
-    """A GitHub App: finds its installation for each repository, and renews tokens in time."""
+    """A GitHub App: find its installation for each repository, and renew tokens in time."""
 
     def __init__(self, app_id: int, private_key: SecretStr, *, clock: Clock = time.time) -> None:
         from bridge.githosts.github.wire import app_jwt
@@ -92,8 +92,8 @@ class AppCredential:
             self._sign = app_jwt(app_id, private_key.get_secret_value())
         except ValueError as error:
             raise Rejected(
-                "github: the App's private key is no RSA key in PEM, as GitHub gives it for"
-                f" download ({error}); set BRIDGE_GITHUB_PRIVATE_KEY_FILE to that file"
+                "github: the App's private key is not an RSA key in PEM, as downloaded from"
+                f" GitHub ({error}); set BRIDGE_GITHUB_PRIVATE_KEY_FILE to that file"
             ) from None
         self._clock = clock
         self._installations: dict[str, _Installation] = {}
@@ -103,7 +103,7 @@ class AppCredential:
         self._jwt = ("", 0.0)
 
     def jwt(self) -> str:
-        """Return the App's proof; signing takes a while, so it is used for minutes."""
+        """Return the App's proof; signing is slow, so reuse it for minutes."""
         if self._jwt[1] <= self._clock():
             self._jwt = (self._sign(), self._clock() + _SIGN_EVERY)
         return self._jwt[0]
@@ -113,7 +113,7 @@ class AppCredential:
             return held
         async with self._one_at_a_time:
             installation = await self._installation(client, repository)
-            if (held := self._held(repository)) is not None:  # another was here before
+            if (held := self._held(repository)) is not None:  # another call has renewed it
                 return held
             return (await self._renewed(client, repository, installation)).token
 
@@ -122,7 +122,7 @@ class AppCredential:
         return f"installation {found.id}" if found else ""
 
     def _held(self, repository: str) -> str | None:
-        """Return the token that is there, while it is good for some minutes."""
+        """Return the current token, if it is valid for some more minutes."""
         installation = self._installations.get(repository.lower())
         held = self._tokens.get(installation.id) if installation else None
         if held is None or held.expires_at.timestamp() - self._clock() < _RENEW_BEFORE:
@@ -156,16 +156,18 @@ class AppCredential:
         self, client: Client, repository: str, installation: "_Installation"
     ) -> "_Token":
         path = f"/app/installations/{installation.id}/access_tokens"
-        # It may have less than it should: then what needs more fails, with GitHub's words.
+        # It may have fewer permissions; then requests that need more fail with GitHub's words.
         body = {"permissions": _at_most(PERMISSIONS, installation.permissions)}
         try:
             answer = await client.ask(self.jwt(), "POST", path, body=body, account=APP)
             held = read(_TOKEN, path, answer, client.service, reads=False)
         except (NotFound, Refused):
-            self.forget(repository)  # it was removed or changed: look for it anew next time
+            self.forget(
+                repository
+            )  # the installation was removed or changed: look it up again next time
             raise
         except Unanswered as error:
-            # A token too many harms nobody, and of what it is for nothing was asked.
+            # A surplus token is harmless, and the actual request was not sent.
             raise Unreachable(client.service, f"no token for {repository}: {error}") from error
         self._tokens[installation.id] = held
         return held
@@ -180,7 +182,7 @@ class AppCredential:
 
 
 def _at_most(wanted: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return what we want, as far as the installation has it: GitHub refuses to give out more."""
+    """Return the permissions to request, limited to the installation's: GitHub refuses more."""
     return {
         name: "read" if given[name] == "read" else level
         for name, level in wanted.items()
@@ -210,7 +212,7 @@ _USER, _APP = TypeAdapter(_User), TypeAdapter(_App)
 _INSTALLATION, _TOKEN = TypeAdapter(_Installation), TypeAdapter(_Token)
 
 
-# ── The way to GitHub: its address, and for each repository the token that is good for it ───────
+# ── Access to GitHub: its address, and the right token for each repository ────────────────────────
 
 SERVICE = "github"
 
@@ -218,7 +220,7 @@ _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII).fullmatch
 
 
 class GithubAccess(Access):
-    """Requests about repositories, each with the token that is good for it."""
+    """Requests about repositories, each with the right token."""
 
     def __init__(
         self,
@@ -236,12 +238,12 @@ class GithubAccess(Access):
 
             return GithubWire(base, ca=ca, silence=bounds.silence)
 
-        remedy = "set BRIDGE_GITHUB_TOKEN, or BRIDGE_GITHUB_APP_ID and its key, to what is valid"
+        remedy = "set BRIDGE_GITHUB_TOKEN, or BRIDGE_GITHUB_APP_ID and its key, to valid ones"
         super().__init__(Client(SERVICE, base, wire, remedy=remedy, bounds=bounds, clock=clock))
         self.credential = credential
 
     def place(self, repository: str) -> str:
-        """As GitHub's paths begin."""
+        """Return the start of GitHub's paths for a repository."""
         return f"/repos/{named(repository)}"
 
     def asker(self, repository: str) -> Ask:
@@ -256,7 +258,7 @@ class GithubAccess(Access):
             try:
                 return await once(method, path, **others)
             except Refused as error:
-                # An installation's token ends early when the App's permissions change.
+                # An installation token expires early when the App's permissions change.
                 if error.status != 401 or not self.credential.forget(repository):
                     raise
             return await once(method, path, **others)
@@ -265,25 +267,25 @@ class GithubAccess(Access):
 
 
 def named(repository: str) -> str:
-    """Return a repository's name, safe in a path; NotFound for what can't be one."""
+    """Return a repository's name, safe in a path; raise NotFound if it is invalid."""
     if not _NAME(repository) or {".", ".."} & set(repository.split("/")):
-        raise NotFound(f"github: {repository[:200]!r} is no repository; it has the form owner/name")
+        raise NotFound(f"github: {repository[:200]!r} is no repository; write owner/name")
     return repository
 
 
-# ── The GitHub App that the bridge works as: what it may do, and where its webhooks go ──────────
+# ── The bridge's GitHub App: its permissions, and the address of its webhook ──────────────────────
 
 EVENTS = ("push", "pull_request")
-"""All that the bridge reads; pull requests for those that are opened after their pushes. `create`
-would tell of each tag a second time."""
+"""All events that the bridge reads; `pull_request` for those opened after their pushes. `create`
+would report each tag a second time."""
 
 
 def github_manifest(url: str, name: str = "dokploy-bridge") -> dict[str, Any]:
-    """Return the manifest of an App for a bridge at `url`, with the least permissions."""
+    """Return the manifest of an App for a bridge at `url`, with minimal permissions."""
     return {
         "name": name,
         "url": url,
-        "description": "Deploys what is pushed, and says on pull requests and commits how it went.",
+        "description": "Deploys pushes, and shows the results on pull requests and commits.",
         "public": False,
         "hook_attributes": {"url": f"{url}/hooks/github", "active": True},
         "default_permissions": dict(PERMISSIONS),
@@ -294,10 +296,10 @@ def github_manifest(url: str, name: str = "dokploy-bridge") -> dict[str, Any]:
 def registration_link(
     manifest: Mapping[str, Any], *, server: str = "https://github.com", org: str | None = None
 ) -> str:
-    """Return a link to GitHub's form for a new App, filled in from a manifest.
+    """Return a link to GitHub's form for a new App, filled in from the manifest.
 
     Args:
-        org: the organisation that shall own it, instead of whoever opens the link.
+        org: the organisation to own it, instead of the person who opens the link.
     """
     owner = f"/organizations/{quote(org, safe='')}" if org else ""
     filled = {

@@ -1,4 +1,4 @@
-"""GitHub's REST API, github.com and GitHub Enterprise Server from 3.9 on: what people see there.
+"""GitHub's REST API, of github.com and GitHub Enterprise Server from 3.9 on.
 
 https://docs.github.com/en/rest
 """
@@ -17,16 +17,16 @@ from bridge.githosts.webhook import Model, clone_urls, web_url
 from bridge.ports.githosts import ChangeSet, Comment, CommitState, PullRequest
 
 LISTED = 300
-"""Files that a comparison lists at most."""
+"""The most files that a comparison lists."""
 
 
 async def changes(ask: AskAbout, repository: str, base: str, head: str) -> ChangeSet:
     """Return every path that differs, the old names of renamed files among them.
 
     Raises:
-        NotFound: GitHub does not know `head` (yet). A `base` that it does not know any more
-            makes the files unknown.
-        Refused, Unreachable: as `HostApi` has it.
+        NotFound: GitHub does not know `head` (yet). If it no longer knows `base`, the
+            files are unknown.
+        Refused, Unreachable: see `HostApi`.
     """
     listed = await _compared(ask, repository, base, head)
     if listed is not None:
@@ -43,13 +43,13 @@ async def changes(ask: AskAbout, repository: str, base: str, head: str) -> Chang
 
 
 async def _compared(ask: AskAbout, repository: str, base: str, head: str) -> tuple[str, ...] | None:
-    """Return what GitHub's comparison says, where that is all."""
+    """Return the files in GitHub's comparison, if it is complete."""
     path = f"/compare/{part(base)}...{part(head)}"
     try:
-        # The commits are not wanted, and come in pages; the files come with the first page.
+        # The commits come in pages and are not needed; all files come with the first page.
         answer = await ask(repository, "GET", path, query={"per_page": 1})
     except NotFound:
-        return None  # or no common ancestor; the trees tell
+        return None  # or there is no common ancestor; the trees decide
     except Refused as error:
         if error.status in (401, 403):
             raise
@@ -57,7 +57,8 @@ async def _compared(ask: AskAbout, repository: str, base: str, head: str) -> tup
     except Unreachable as error:
         if error.retry_after is not None:
             raise
-        return None  # "this diff is taking too long to generate"; if it is away, that shows next
+        # "this diff is taking too long to generate"; if GitHub is away, the next request shows it
+        return None
     found = read(_COMPARISON, path, answer, "github", reads=True)
     if found.status not in ("ahead", "identical") or len(found.files) >= LISTED:
         return None
@@ -65,7 +66,7 @@ async def _compared(ask: AskAbout, repository: str, base: str, head: str) -> tup
 
 
 async def _tree(ask: AskAbout, repository: str, commit: str) -> dict[str, tuple[str, str]] | None:
-    """Mode and object by path, of files and submodules; None if there are too many."""
+    """Return mode and object of files and submodules by path; None if there are too many."""
     path = f"/git/trees/{part(commit)}"
     answer = await ask(repository, "GET", path, query={"recursive": 1})
     found = read(_TREE, path, answer, "github", reads=True)
@@ -80,7 +81,7 @@ class _File(Model):
     previous_filename: str | None = None
 
     def names(self) -> tuple[str, ...]:
-        """Return its name, and the old name of a renamed one; a copy leaves the old one."""
+        """Return a file's name, and its old name if it was renamed; a copy leaves the original."""
         if self.status == "renamed" and self.previous_filename:
             return self.filename, self.previous_filename
         return (self.filename,)
@@ -106,7 +107,7 @@ class _Tree(Model):
 _COMPARISON, _TREE = TypeAdapter(_Comparison), TypeAdapter(_Tree)
 
 
-# ── GitHub's REST API, github.com and GitHub Enterprise Server from 3.9 on: what people see there
+# ── GitHub's REST API ─────────────────────────────────────────────────────────────────────────────
 
 _DESCRIPTION = 140
 
@@ -121,7 +122,7 @@ _DEPLOYMENT = _STATUS | {CommitState.PENDING: "queued", CommitState.RUNNING: "in
 
 
 class GithubApi:
-    """What the bridge asks of GitHub, and writes there; a `HostApi`."""
+    """The bridge's requests to GitHub; a `HostApi`."""
 
     name = SERVICE
 
@@ -129,7 +130,7 @@ class GithubApi:
         self._access = access
 
     def key(self, repository: Repository) -> str:
-        """Return its name: the API knows nothing else."""
+        """Return the repository's name, the only key in GitHub's API."""
         return repository.name
 
     async def repository(self, name: str) -> Repository:
@@ -144,7 +145,7 @@ class GithubApi:
 
     async def commit(self, repository: str, sha: str) -> Commit:
         path = f"/commits/{sha}"
-        query = {"per_page": 1}  # of its files, which are not asked for here
+        query = {"per_page": 1}  # a page of its files, which are not needed here
         answer = await self._access.ask(repository, "GET", path, query=query)
         found = read(_COMMIT, path, answer, SERVICE, reads=True)
         author = found.commit.author
@@ -175,7 +176,7 @@ class GithubApi:
     async def edit_comment(
         self,
         repository: str,
-        number: int,  # noqa: ARG002 - GitHub's comments are found by their id alone
+        number: int,  # noqa: ARG002 - GitHub finds comments by their id alone
         id_: str,
         body: str,
     ) -> None:
@@ -203,7 +204,7 @@ class GithubApi:
         self,
         repository: str,
         commit: str,
-        ref: str,  # noqa: ARG002 - a branch may have moved on; the commit is what is deployed
+        ref: str,  # noqa: ARG002 - the commit is deployed, even if the branch has moved on
         environment: str,
         description: str,
     ) -> str:
@@ -211,7 +212,7 @@ class GithubApi:
             "ref": commit,
             "environment": environment,
             "description": cut(description, _DESCRIPTION),
-            # Without these GitHub merges the default branch into it, or refuses.
+            # Without these GitHub merges the default branch into the ref, or refuses.
             "auto_merge": False,
             "required_contexts": [],
             "transient_environment": False,
@@ -301,7 +302,7 @@ class _Pull(Model):
     head: _Branch
     base: _Branch
     merged_at: str | None = None
-    merge_commit_sha: str | None = None  # of one that is open, that of a merge on trial
+    merge_commit_sha: str | None = None  # while it is open, that of a test merge
 
 
 class _User(Model):

@@ -24,7 +24,7 @@ _OF_PULL_REQUESTS = {
     "comment": "pull_request_review_comment",
     "thread": "pull_request_review_thread",
 }
-"""Events about a part of a pull request, by the field that the part is in."""
+"""Events about a part of a pull request, by the field of that part."""
 
 
 def _screen(headers: Mapping[str, str]) -> None:
@@ -87,12 +87,12 @@ def _api(_name: str, settings: "Github") -> HostApi | None:
 
 
 def _own_limits(settings: "Github") -> bool:
-    """Return whether it is asked as an App, whose every installation has limits of its own."""
+    """Return whether we authenticate as an App, whose installations each have their own limits."""
     return settings.app_id is not None
 
 
 def web_of(api_url: str) -> str:
-    """Return where people look at a GitHub whose API has that address."""
+    """Return the web address of the GitHub whose API has that address."""
     parts = urlsplit(api_url)
     host = parts.netloc
     if host == "api.github.com" or host.endswith(".ghe.com"):

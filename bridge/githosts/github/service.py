@@ -1,6 +1,6 @@
-"""All of GitHub's API, made from its settings; with what catching up asks of it.
+"""All of GitHub's API, built from its settings; with the requests for catching up.
 
-GitHub keeps deliveries for three days and never repeats one by itself.
+GitHub keeps deliveries for three days and never retries one by itself.
 https://docs.github.com/en/rest/repos/webhooks#list-deliveries-for-a-repository-webhook
 """
 
@@ -28,7 +28,7 @@ from bridge.githosts.webhook import Model
 from bridge.ports.githosts import Hook, Payload, Sending, TagAt
 
 APP_HOOK = "app"
-"""The place of the one webhook of a GitHub App."""
+"""The place of a GitHub App's only webhook."""
 
 
 class GithubHooks:
@@ -42,7 +42,7 @@ class GithubHooks:
         found: list[Hook] = []
         if self._access.credential.app_token() is not None:
             found += await self._app_hook()
-        else:  # an App's token is for its installation only
+        else:  # an installation token covers only its installation
             owner = named(repository).partition("/")[0]
             found += await self._listed(f"orgs/{owner}", repository)
         return found + await self._listed(f"repos/{named(repository)}", repository)
@@ -62,7 +62,7 @@ class GithubHooks:
         if sent.headers is None or sent.payload is None:
             return None
         headers = {name.lower(): str(value) for name, value in sent.headers.items()}
-        # Sent as a form or not, here it comes as JSON.
+        # The API returns it as JSON, even if it was sent as a form.
         headers["content-type"] = "application/json"
         return Payload(headers, json.dumps(sent.payload).encode())
 
@@ -75,7 +75,7 @@ class GithubHooks:
 
         def commit_of(answer: Answer) -> str | None:
             found = read(_BRANCH, path, answer, SERVICE, reads=True)
-            # One that was renamed: GitHub leads to where it is now.
+            # A renamed repository: GitHub redirects to its new name.
             return found.commit.sha if found.name == branch else None
 
         return await self._heads.head(repository, branch, path, commit_of)
@@ -95,7 +95,7 @@ class GithubHooks:
         return [Hook(APP_HOOK, APP_HOOK, config.url)] if config.url else []
 
     async def _listed(self, place: str, repository: str) -> list[Hook]:
-        """Return the webhooks of a place; none where the credential may not see them."""
+        """Return the webhooks of a place; none if the credential may not see them."""
         path, found = f"/{place}/hooks", list[Hook]()
         try:
             async for answer in self._access.client.pages(self._access.asker(repository), path):
@@ -186,7 +186,7 @@ _BRANCH, _TAGS = TypeAdapter(_Named), TypeAdapter(list[_Named])
 
 
 class Github(GithubApi, GithubHooks):
-    """All of GitHub's API that the bridge uses: a `HostApi`, and a `Redelivers`."""
+    """All of GitHub's API that the bridge uses; a `HostApi` and a `Redelivers`."""
 
     def __init__(self, access: GithubAccess) -> None:
         GithubApi.__init__(self, access)
@@ -202,10 +202,10 @@ def github_api(
     ca: str | None = None,
     bounds: Bounds | None = None,
 ) -> Github | None:
-    """GitHub's API, with a token or as an App; None if neither is set.
+    """Return GitHub's API, with a token or as an App; None if neither is set.
 
     Raises:
-        Rejected: a setting can't be used.
+        Rejected: a setting is unusable.
     """
     credential = _credential(token, app_id, private_key)
     if credential is None:
@@ -218,7 +218,7 @@ def _credential(
 ) -> Credential | None:
     if (app_id is None) != (private_key is None):
         missing = "PRIVATE_KEY" if private_key is None else "APP_ID"
-        raise Rejected(f"of a GitHub App both id and key are needed: set BRIDGE_GITHUB_{missing}")
+        raise Rejected(f"a GitHub App needs both an id and a key: set BRIDGE_GITHUB_{missing}")
     if app_id is None or private_key is None:
         return None if token is None else TokenCredential(token)
     if token is not None:

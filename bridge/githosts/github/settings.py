@@ -20,25 +20,25 @@ class Github(Section):
     """GitHub or GitHub Enterprise Server."""
 
     webhook_secrets: WebhookSecrets = Field(
-        (), description="secrets of its webhooks; several while you rotate them"
+        (), description="secrets of its webhooks; several during a rotation"
     )
     token: Annotated[Credential, token_of("GitHub")] | None = Field(
-        None, description="a token: comments, statuses, changed files; or a GitHub App"
+        None, description="a token, for comments, statuses and changed files; or use a GitHub App"
     )
     app_id: int | None = Field(None, gt=0, description="id of a GitHub App, instead of a token")
     private_key: Secret | None = Field(None, description="the App's private key, PEM")
     api_url: Address = Field(
-        "https://api.github.com", description="base of its API; GHES: https://HOST/api/v3"
+        "https://api.github.com", description="base address of its API; GHES: https://HOST/api/v3"
     )
     web_url: Address | None = Field(
-        None, description="where its webhooks say it is, if not where `api_url` leads"
+        None, description="its web address in webhooks, if `api_url` does not lead to it"
     )
     ca: PemFile | None = Field(None, description="a PEM file with its certificate authority")
     feedback: Uses = Field(
         ("comment", "status", "deployment"),
-        description="what shows there how a push went; none: nothing",
+        description="what shows a push's result on GitHub; none: nothing",
     )
     skipped_status: bool = Field(
         False,
-        description="a skipped app gets a status as well, for branch rules that require it",
+        description="also set a status for skipped apps, for branch rules that require it",
     )

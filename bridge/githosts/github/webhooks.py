@@ -27,6 +27,7 @@ from bridge.githosts.webhook import (
     Id,
     ListedCommit,
     Model,
+    Name,
     Sha,
     as_bytes,
     branch_or_tag,
@@ -57,7 +58,7 @@ _LOOK_LIKE_IT = {
     "X-Gogs-": "that of Gogs, which is not served, and of Gitea and Forgejo, whose webhooks go to"
     " /hooks/gitea",
 }
-"""How the headers of hosts begin that send GitHub's headers as well."""
+"""The prefixes of headers of hosts that also send GitHub's headers."""
 
 _WHY_IGNORED = {
     "ping": "event ping: GitHub says hello, the webhook works",
@@ -67,7 +68,7 @@ _WHY_IGNORED = {
 
 
 def refuse_imitations(headers: Mapping[str, str]) -> None:
-    """Raise Rejected for the webhooks of hosts that send GitHub's headers as well."""
+    """Raise Rejected for the webhooks of hosts that also send GitHub's headers."""
     for begin, whose in _LOOK_LIKE_IT.items():
         for what in ("Event", "Delivery", "Signature"):
             if (name := begin + what) in headers:
@@ -75,14 +76,14 @@ def refuse_imitations(headers: Mapping[str, str]) -> None:
 
 
 class _Owner(Model):
-    login: str | None = None
-    name: str | None = None
+    login: Name | None = None
+    name: Name | None = None
 
 
 class _Repository(Model):
     id: Id | None = None
-    name: str
-    full_name: str | None = None
+    name: Name
+    full_name: Name | None = None
     owner: _Owner | None = None
     html_url: str | None = None
     url: str | None = None
@@ -114,7 +115,7 @@ class _HeadRepository(Model):
 
 
 class _Head(Model):
-    ref: str
+    ref: Name
     sha: Sha
     repo: _HeadRepository | None = None
 
@@ -137,7 +138,7 @@ class GitHub:
     name = "github"
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        """Take the live secrets, several while they are rotated; ValueError if one is empty."""
+        """Take the live secrets, several during a rotation; raise ValueError if one is empty."""
         self._secrets = tuple(map(as_bytes, live("GitHub webhook secret", secrets)))
         if not self._secrets:
             raise ValueError("GitHub needs at least one webhook secret")
@@ -153,7 +154,7 @@ class GitHub:
         return self._envelope(headers, (signature[7:],))
 
     def fetched(self, headers: Mapping[str, str]) -> Envelope:
-        """Read the headers of a delivery that GitHub's API has handed out."""
+        """Read the headers of a delivery from GitHub's API."""
         return self._envelope(CIMultiDict(headers), ())
 
     def _envelope(self, headers: Mapping[str, str], proof: tuple[str, ...]) -> Envelope:
@@ -174,7 +175,7 @@ class GitHub:
             )
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
-        """Say what a delivery means; see `GitHost.parse`."""
+        """Return the meaning of a delivery; see `GitHost.parse`."""
         if event == "pull_request":
             data = load(_json(headers, body), "github pull request")
             return _opened(check(_PullRequest, data, "github pull request"))
@@ -182,7 +183,7 @@ class GitHub:
             other = f"event {event[:100]} is not used, only push and pull_request are"
             return Ignored(_WHY_IGNORED.get(event, other))
         data = load(_json(headers, body), "github push")
-        del body  # of a large one, what follows takes its place in memory
+        del body  # frees the memory of a large one for the next step
         push = check(_Push, data, "github push")
         del data
         ref = branch_or_tag(push.ref)
@@ -217,7 +218,7 @@ def _meaning(push: _Push, ref: Ref) -> RefPushed:
 
 
 def _moment(sent: Any) -> str:
-    """Return seconds since 1970; in payloads of 2012 a date."""
+    """Return seconds since 1970; payloads of 2012 have a date."""
     return str(sent)[:LONGEST_MOMENT] if isinstance(sent, int | str) else ""
 
 
@@ -230,7 +231,7 @@ def _repository(sent: _Repository) -> Repository:
         name = f"{login}/{sent.name}"
     return Repository(
         host="github",
-        # payloads of 2012 have no id; a name holds a slash, so it is never mistaken for one
+        # payloads of 2012 have no id; a name contains a slash, so it can't be mistaken for one
         id=name if sent.id is None else str(sent.id),
         name=name,
         urls=clone_urls(sent.clone_url, sent.ssh_url, sent.git_url, sent.html_url or sent.url),
@@ -248,7 +249,7 @@ def _opened(event: _PullRequest) -> PullRequestOpened | Ignored:
             "github pull request: number is missing, pull_request.number as well"
         )
     if head.repo is None or head.repo.id != event.repository.id:
-        return Ignored(f"pull request {number} is of a fork, whose pushes come from there")
+        return Ignored(f"pull request {number} is from a fork, which sends its own pushes")
     return PullRequestOpened(_repository(event.repository), number, head.ref, head.sha)
 
 
@@ -264,7 +265,7 @@ def _commit(push: _Push, ref: Ref) -> Commit | None:
 def _paths(
     push: _Push, ref: Ref, *, created: bool, deleted: bool
 ) -> tuple[tuple[str, ...] | None, str]:
-    """Return the changed files and "", or None and why they are not known."""
+    """Return the changed files and "", or None and why they are unknown."""
     if deleted:
         return None, f"the {ref.kind} was deleted"
     if ref.kind is RefKind.TAG:

@@ -1,4 +1,4 @@
-"""PyGithub on the wire; imported only where GitHub's API is used, as it takes a while to load."""
+"""PyGithub on the wire; imported only if GitHub's API is used, since it loads slowly."""
 
 import logging
 from collections.abc import Callable
@@ -20,12 +20,12 @@ _VERSION = "2022-11-28"
 """https://docs.github.com/en/rest/about-the-rest-api/api-versions"""
 
 
-# At debug level PyGithub logs answers, and the answer to a request for a token is that token.
+# At debug level PyGithub logs answers, and an answer may be a token.
 logging.getLogger("github.Requester").setLevel(logging.INFO)
 
 
 class _Https(HTTPSRequestsConnectionClass):
-    """A connection whose answers are of bounded size."""
+    """A connection that limits the size of answers."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,7 +59,7 @@ class _Bearer(Auth.Auth):
 
 
 class GithubWire:
-    """One PyGithub client, for one thread at a time: it keeps the request it sends in itself."""
+    """One PyGithub client, for one thread at a time, since it stores the current request."""
 
     def __init__(self, api_url: str, *, ca: str | None, silence: float) -> None:
         self._auth = _Bearer()
@@ -72,7 +72,7 @@ class GithubWire:
             user_agent=_AGENT,
             verify=ca or True,
             lazy=True,
-            # It must neither sleep nor repeat: both are decided by whoever knows what it is for.
+            # It must neither sleep nor retry: the caller decides both.
             retry=None,
             seconds_between_requests=None,
             seconds_between_writes=None,
@@ -80,7 +80,10 @@ class GithubWire:
 
     def ask(self, request: Request) -> Answer:
         answer = self._send(request, request.path)
-        if answer.status in (307, 308):  # a renamed repository, for what is no GET; 301 it follows
+        if answer.status in (
+            307,
+            308,
+        ):  # a renamed repository, for anything but GET; it follows a 301 itself
             to = _parts(answer.headers.get("location", ""))
             if to.netloc == self._host:
                 return self._send(request, to.path.removeprefix(self._prefix))
@@ -102,14 +105,14 @@ class GithubWire:
                 request.method, path, dict(request.query), headers, body
             )
         except ValueError as error:
-            if isinstance(error, OSError):  # of requests, all whose errors are OSErrors
+            if isinstance(error, OSError):  # of requests, whose errors are all OSErrors
                 raise
             raise RuntimeError(NOWHERE) from None
         needs = answered.get("x-accepted-github-permissions") or ""
         return Answer(status, answered, loaded(text, status), needs)
 
 
-NOWHERE = "it redirects to an address that can't be one"
+NOWHERE = "it redirects to an invalid address"
 
 
 def _parts(location: str) -> SplitResult:
@@ -120,10 +123,10 @@ def _parts(location: str) -> SplitResult:
 
 
 def app_jwt(app_id: int, private_key: str) -> Callable[[], str]:
-    """Return what makes the tokens by which an App proves itself, good for nine minutes.
+    """Return a signer of the App's proofs, each valid for nine minutes.
 
     Raises:
-        ValueError: the key is no RSA key in PEM.
+        ValueError: the key is not an RSA key in PEM.
     """
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -133,5 +136,5 @@ def app_jwt(app_id: int, private_key: str) -> Callable[[], str]:
     except (ValueError, TypeError) as error:
         raise ValueError(type(error).__name__) from None
     if not isinstance(key, RSAPrivateKey):
-        raise ValueError("no RSA key")  # noqa: TRY004 - it is about the text that was given
+        raise ValueError("not an RSA key")  # noqa: TRY004 - the given text is at fault
     return Auth.AppAuth(app_id, private_key.strip(), jwt_expiry=540).create_jwt

@@ -1,1 +1,1 @@
-"""GitLab, GitLab.com and servers of one's own: its webhooks and its API."""
+"""GitLab, GitLab.com and self-managed: its webhooks and its API."""

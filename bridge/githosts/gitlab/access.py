@@ -1,6 +1,6 @@
 """Access to a GitLab: its address, our token, and python-gitlab on the wire.
 
-Imported only where GitLab's API is used, since that library takes a while to load.
+Imported only if GitLab's API is used, since that library loads slowly.
 """
 
 import time
@@ -33,7 +33,7 @@ _AGENT = "dokploy-bridge"
 
 
 class _Session(OwnHostSession):
-    """Remembers the answer."""
+    """Stores the last answer."""
 
     last: requests.Response | None = None
 
@@ -43,7 +43,7 @@ class _Session(OwnHostSession):
 
 
 class GitlabWire:
-    """One python-gitlab client, for one thread at a time: its session remembers the answer."""
+    """One python-gitlab client, for one thread at a time, since its session stores the answer."""
 
     def __init__(self, url: str, token: str, *, ca: str | None, silence: float) -> None:
         self._session = _Session()
@@ -60,19 +60,20 @@ class GitlabWire:
 
     def ask(self, request: Request) -> Answer:
         self._session.last = None
-        # What an error says is in the answer, with the headers that the exception lacks.
+        # The answer has the error's text, and the headers that the exception lacks.
         with suppress(GitlabHttpError, GitlabAuthenticationError):
             self._gitlab.http_request(
                 request.method.lower(),
                 request.path,
                 query_data=dict(request.query),
                 post_data=None if request.body is None else dict(request.body),
-                # It must neither sleep nor repeat: both are decided by whoever knows what for.
+                # It must neither sleep nor retry: the caller decides both.
                 obey_rate_limit=False,
                 max_retries=0,
                 extra_headers=dict(request.headers),
             )
-        return _answer(self._session.last)
+        answer, self._session.last = _answer(self._session.last), None
+        return answer
 
     def close(self) -> None:
         self._session.close()
@@ -85,13 +86,13 @@ def _answer(response: requests.Response | None) -> Answer:
     return Answer(response.status_code, headers, loaded(response.content, response.status_code))
 
 
-# ── address and token ───────────────────────────────────────────────────────────────────────────
+# ── Address and token ─────────────────────────────────────────────────────────────────────────────
 
 SERVICE = "gitlab"
 
 
 class GitlabAccess(Access):
-    """Requests about projects, with one token."""
+    """Requests about projects, all with one token."""
 
     def __init__(
         self,
@@ -110,23 +111,23 @@ class GitlabAccess(Access):
             secret = self._token.get_secret_value()
             return GitlabWire(base, secret, ca=ca, silence=bounds.silence)
 
-        remedy = "set BRIDGE_GITLAB_TOKEN to one that is valid"
+        remedy = "set BRIDGE_GITLAB_TOKEN to a valid token"
         api = f"{base}/api/v4"
         super().__init__(Client(SERVICE, api, wire, remedy=remedy, bounds=bounds, clock=clock))
         self._me: int | None = None
 
     async def me(self) -> int:
-        """Return the id of the account that we write as; of a project token that is a bot."""
+        """Return the id of our account; for a project token, a bot's."""
         if self._me is None:
             answer = await self.client.ask(self._token.get_secret_value(), "GET", "/user")
             self._me = read(_USER, "/user", answer, SERVICE, reads=True).id
         return self._me
 
     def place(self, repository: str) -> str:
-        """As GitLab's paths begin; a project is known by its id, or by its whole path."""
+        """Return the start of GitLab's paths for a project, named by its id or its whole path."""
         return f"/projects/{part(repository)}"
 
-    def asker(self, repository: str) -> Ask:  # noqa: ARG002 - one token is good for all
+    def asker(self, repository: str) -> Ask:  # noqa: ARG002 - one token serves all projects
         """Send requests with our token."""
         return partial(self.client.ask, self._token.get_secret_value())
 

@@ -1,4 +1,4 @@
-"""GitLab's REST API, GitLab.com and servers of one's own: what people see there.
+"""GitLab's REST API, of GitLab.com and self-managed servers.
 
 https://docs.gitlab.com/api/rest/
 """
@@ -20,21 +20,21 @@ async def changes(ask: AskAbout, repository: str, base: str, head: str) -> Chang
     """Return every path that differs, the old names of renamed files among them.
 
     Raises:
-        NotFound: GitLab does not know `head` (yet). A `base` that it does not know any more
-            makes the files unknown.
-        Refused, Unreachable: as `HostApi` has it.
+        NotFound: GitLab does not know `head` (yet). If it no longer knows `base`, the
+            files are unknown.
+        Refused, Unreachable: see `HostApi`.
     """
     path, query = "/repository/compare", {"from": base, "to": head, "straight": "true"}
     try:
         answer = await ask(repository, "GET", path, query=query)
     except NotFound:
-        # Which of the two? This raises NotFound for a head that is not there (yet).
+        # Which commit is unknown? This raises NotFound if it is the head.
         await ask(repository, "GET", f"/repository/commits/{part(head)}")
         return ChangeSet(None, f"GitLab does not know the commit {base[:12]} any more")
     found = read(_COMPARISON, path, answer, "gitlab", reads=True)
     if found.compare_timeout or found.overflow:
-        return ChangeSet(None, "more has changed than GitLab compares")
-    # Files whose text GitLab leaves out, as too large, are listed all the same.
+        return ChangeSet(None, "the change is too large for GitLab to compare")
+    # GitLab also lists files whose text it omits as too large.
     paths = {name for file in found.diffs for name in (file.old_path, file.new_path)}
     return ChangeSet(tuple(sorted(paths)), "compared by GitLab")
 
@@ -53,7 +53,7 @@ class _Comparison(Model):
 _COMPARISON = TypeAdapter(_Comparison)
 
 
-# ── GitLab's REST API, GitLab.com and servers of one's own: what people see there ───────────────
+# ── GitLab's REST API ─────────────────────────────────────────────────────────────────────────────
 
 _DESCRIPTION = 255
 _TAGS = "refs/tags/"
@@ -66,11 +66,11 @@ _STATUS = {
     CommitState.FAILURE: "failed",
     CommitState.CANCELLED: "canceled",
 }
-_DEPLOYMENT = _STATUS | {CommitState.PENDING: "running"}  # it knows none that waits
+_DEPLOYMENT = _STATUS | {CommitState.PENDING: "running"}  # GitLab has no state for waiting
 
 
 class GitlabApi:
-    """What the bridge asks of GitLab, and writes there; a `HostApi`."""
+    """The bridge's requests to GitLab; a `HostApi`."""
 
     name = SERVICE
 
@@ -78,7 +78,7 @@ class GitlabApi:
         self._access = access
 
     def key(self, repository: Repository) -> str:
-        """Return its number, which survives renames."""
+        """Return the project's number, which survives renames."""
         return repository.id
 
     async def repository(self, name: str) -> Repository:
@@ -153,7 +153,7 @@ class GitlabApi:
         commit: str,
         ref: str,
         environment: str,
-        description: str,  # noqa: ARG002 - GitLab has no place for it
+        description: str,  # noqa: ARG002 - GitLab has no field for it
     ) -> str:
         body = {
             "environment": environment,
@@ -169,7 +169,7 @@ class GitlabApi:
         repository: str,
         commit: str,
         environment: str,
-        description: str,  # noqa: ARG002 - GitLab has no place for it
+        description: str,  # noqa: ARG002 - GitLab has no field for it
     ) -> str | None:
         query = {"environment": environment, "order_by": "id", "sort": "desc", "per_page": PAGE}
         answer = await self._access.ask(repository, "GET", "/deployments", query=query)
@@ -181,7 +181,7 @@ class GitlabApi:
         repository: str,
         id_: str,
         state: CommitState,
-        description: str,  # noqa: ARG002 - GitLab has no place for it
+        description: str,  # noqa: ARG002 - GitLab has no field for it
         *,
         environment_url: str | None = None,
         log_url: str | None = None,  # noqa: ARG002 - the same
@@ -202,7 +202,7 @@ class GitlabApi:
         await self._access.client.close()
 
     async def _show_url(self, repository: str, path: str, url: str) -> None:
-        """Have the environment of a deployment link to where it is served."""
+        """Set the external URL of a deployment's environment."""
         answer = await self._access.ask(repository, "GET", path)
         environment = read(_DEPLOYED, path, answer, SERVICE, reads=True).environment
         if environment.external_url != url:
@@ -211,7 +211,7 @@ class GitlabApi:
 
 
 def _stands_there(error: Refused) -> bool:
-    """Return whether GitLab refused a state that is set already ("Cannot transition status …")."""
+    """Return whether GitLab refused a state that was already set ("Cannot transition status …")."""
     return error.status == 400 and "cannot transition" in error.words.lower()
 
 
@@ -273,7 +273,7 @@ _DEPLOYMENTS, _DEPLOYED = TypeAdapter(list[_Deployment]), TypeAdapter(_Deployed)
 
 
 def _pull_request(merge: _Merge) -> PullRequest:
-    # A merge without a commit of its own, a fast-forward, made the branch's head the target's.
+    # A fast-forward merge makes no commit of its own: the target's head is the branch's.
     made = merge.merge_commit_sha or merge.squash_commit_sha or merge.sha
     return PullRequest(
         number=merge.iid,

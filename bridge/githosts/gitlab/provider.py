@@ -73,7 +73,7 @@ GITLAB = Provider(
     settings=_settings,
     secrets=(
         WebhookSecrets("webhook_tokens"),
-        WebhookSecrets("signing_tokens", remedy="have GitLab make a new one", prefix="whsec_"),
+        WebhookSecrets("signing_tokens", remedy="let GitLab generate a new one", prefix="whsec_"),
     ),
     token_begins=("glpat-",),
     webhooks=_webhooks,

@@ -1,7 +1,7 @@
-"""All of GitLab's API, made from its settings; with what catching up asks of it.
+"""All of GitLab's API, built from its settings; with the requests for catching up.
 
-GitLab keeps a webhook's events for seven days, sends none again by itself, and switches off a
-webhook that fails too often.
+GitLab keeps a webhook's events for seven days, retries none by itself, and disables a webhook
+that fails too often.
 https://docs.gitlab.com/api/project_webhooks/
 """
 
@@ -21,10 +21,10 @@ from bridge.githosts.webhook import Model
 from bridge.ports.githosts import Hook, Payload, Sending, TagAt
 
 _EVENTS = 20
-"""Events of a page; GitLab gives no more."""
+"""Events per page, GitLab's maximum."""
 
 _LOOKED_AT = 1000
-"""Events of a webhook that are looked at: as they have no times, there is no other end."""
+"""The most events to read of a webhook; they have no times, so nothing else limits the search."""
 
 
 class GitlabHooks:
@@ -45,7 +45,7 @@ class GitlabHooks:
                 raise
         return found
 
-    async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:  # noqa: ARG002 - GitLab tells no times
+    async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:  # noqa: ARG002 - GitLab reports no times
         path, seen = f"/hooks/{part(hook.id)}/events", 0
         async for answer in self._access.pages(hook.place, path, query={"per_page": _EVENTS}):
             for one in read(_SENDINGS, path, answer, SERVICE, reads=True):
@@ -57,10 +57,10 @@ class GitlabHooks:
         async for one in self.sendings(hook, 0.0):
             if one.id == id_ and one.payload is not None:
                 return one.payload
-        raise NotFound(f"gitlab does not keep the event {id_[:50]} of webhook {hook.id} any more")
+        raise NotFound(f"gitlab no longer has the event {id_[:50]} of webhook {hook.id}")
 
     async def redeliver(self, hook: Hook, id_: str) -> None:
-        """Have GitLab send it again: five times a minute at most, then it is Unreachable."""
+        """Have GitLab resend it; raise Unreachable beyond five a minute."""
         path = f"/hooks/{part(hook.id)}/events/{part(id_)}/resend"
         await self._access.ask(hook.place, "POST", path)
 
@@ -90,7 +90,7 @@ class _Hook(Model):
     disabled_until: str | None = None
 
     def meaning(self, place: str) -> Hook:
-        # Custom templates and headers make of a payload whatever a maintainer likes.
+        # With custom templates and headers a maintainer can change a payload at will.
         return Hook(place, str(self.id), self.url, self._trouble(), speaks_for=place)
 
     def _trouble(self) -> str | None:
@@ -98,7 +98,7 @@ class _Hook(Model):
         if state == "executable":
             return None
         until = f" until {self.disabled_until}" if self.disabled_until else ""
-        return f"GitLab has switched it off{until} ({state}): it failed too often"
+        return f"GitLab has disabled it{until} ({state}): it failed too often"
 
 
 class _Sending(Model):
@@ -138,7 +138,7 @@ _BRANCH, _TAGS = TypeAdapter(_Named), TypeAdapter(list[_Named])
 
 
 class Gitlab(GitlabApi, GitlabHooks):
-    """All of GitLab's API that the bridge uses: a `HostApi`, and a `Redelivers`."""
+    """All of GitLab's API that the bridge uses; a `HostApi` and a `Redelivers`."""
 
     def __init__(self, access: GitlabAccess) -> None:
         GitlabApi.__init__(self, access)
@@ -152,9 +152,9 @@ def gitlab_api(
     ca: str | None = None,
     bounds: Bounds | None = None,
 ) -> Gitlab | None:
-    """GitLab's API; None if no token is set.
+    """Return GitLab's API; None if no token is set.
 
     Raises:
-        Rejected: a setting can't be used.
+        Rejected: a setting is unusable.
     """
     return None if token is None else Gitlab(GitlabAccess(token, url=url, ca=ca, bounds=bounds))

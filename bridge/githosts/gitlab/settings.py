@@ -26,7 +26,7 @@ def _is_signing_token(value: SecretStr) -> SecretStr:
     except binascii.Error:
         key = b""
     if begin != "whsec" or not key:
-        raise ValueError("a signing token is whsec_ and base64: copy it anew from GitLab")
+        raise ValueError("a signing token is whsec_ and base64: copy it again from GitLab")
     return value
 
 
@@ -36,25 +36,26 @@ SigningTokens = Annotated[
 
 
 class Gitlab(Section):
-    """GitLab.com or a server of your own."""
+    """GitLab.com or a self-managed server."""
 
     webhook_tokens: WebhookSecrets = Field((), description="secret tokens of its webhooks")
     signing_tokens: SigningTokens = Field(
-        (), description="signing tokens (whsec_…, GitLab 19.0): unsigned webhooks are refused then"
+        (),
+        description="signing tokens (whsec_…, GitLab 19.0); if set, unsigned webhooks are refused",
     )
-    url: Address = Field("https://gitlab.com", description="where your GitLab is")
+    url: Address = Field("https://gitlab.com", description="web address of your GitLab")
     web_url: Address | None = Field(
-        None, description="where its webhooks say it is (`external_url`), if not at `url`"
+        None, description="its address in webhooks (`external_url`), if that is not `url`"
     )
     token: Annotated[Credential, token_of("GitLab")] | None = Field(
-        None, description="a project or group token: comments, statuses, changed files"
+        None, description="a project or group token, for comments, statuses and changed files"
     )
     ca: PemFile | None = Field(None, description="a PEM file with its certificate authority")
     feedback: Uses = Field(
         ("comment", "deployment"),
-        description="what shows there how a push went; none: nothing; a status makes an external"
-        " pipeline, which may hold up merges",
+        description="what shows a push's result on GitLab; none: nothing; a status creates an"
+        " external pipeline, which may hold up merges",
     )
     skipped_status: bool = Field(
-        False, description="a skipped app gets a status as well, where statuses are shown"
+        False, description="also set a status for skipped apps, if statuses are shown"
     )

@@ -25,6 +25,7 @@ from bridge.githosts.webhook import (
     FullRef,
     Id,
     Model,
+    Name,
     Sha,
     as_bytes,
     branch_or_tag,
@@ -48,7 +49,7 @@ MOST_OPTIONS = 100
 
 class _Project(Model):
     id: Id | None = None
-    path_with_namespace: str
+    path_with_namespace: Name
     web_url: str | None = None
     git_http_url: str | None = None
     git_ssh_url: str | None = None
@@ -77,7 +78,7 @@ class _Head(Model):
 class _Attributes(Model):
     action: str | None = None
     iid: Id
-    source_branch: str
+    source_branch: Name
     source_project_id: Id
     target_project_id: Id
     last_commit: _Head | None = None
@@ -104,7 +105,7 @@ class GitLab:
         signing_tokens: Sequence[str] = (),
         tolerance: float = 300.0,
     ) -> None:
-        """Take the live secrets, several while they are rotated.
+        """Take the live secrets, several during a rotation.
 
         Args:
             tokens: what GitLab sends in `X-Gitlab-Token`; unused beside signing tokens.
@@ -122,7 +123,7 @@ class GitLab:
             raise ValueError("GitLab needs at least one token or signing token")
 
     def open(self, headers: Mapping[str, str], now: float) -> Envelope:
-        """Read the headers; a token is checked here already, see `GitHost.open`."""
+        """Read the headers and check the token; see `GitHost.open`."""
         proof: tuple[str, ...] = ()
         if self._keys:
             proof = webhook.proof_of(headers, now, self._tolerance, since="GitLab 19.0")
@@ -131,7 +132,7 @@ class GitLab:
         return self._envelope(headers, proof)
 
     def fetched(self, headers: Mapping[str, str]) -> Envelope:
-        """Read the headers of a delivery that GitLab's API has handed out."""
+        """Read the headers of a delivery from GitLab's API."""
         return self._envelope(CIMultiDict(headers), ())
 
     def _envelope(self, headers: Mapping[str, str], proof: tuple[str, ...]) -> Envelope:
@@ -145,13 +146,13 @@ class GitLab:
         )
 
     def verify(self, envelope: Envelope, body: Body) -> None:
-        """Check the signature over the raw bytes, if signing tokens are set: BadSignature."""
+        """Check the signature over the raw bytes if signing tokens are set; raise BadSignature."""
         if not self._keys:
             return  # a token says nothing about the body; `open` has compared it
         webhook.verify(envelope.proof, body, self._keys)
 
-    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:  # noqa: ARG002 - the body says it all
-        """Say what a delivery means; see `GitHost.parse`."""
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:  # noqa: ARG002 - the body has everything
+        """Return the meaning of a delivery; see `GitHost.parse`."""
         if event in ("Push Hook", "Tag Push Hook"):
             return _read(load(body, "gitlab push"), system=False)
         if event == "Merge Request Hook":
@@ -191,7 +192,7 @@ def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
         commit=_commit(push, ref),
         created=nothing(push.before) and not nothing(push.after),
         deleted=nothing(push.after),
-        forced=None,  # GitLab does not say
+        forced=None,  # GitLab does not report it
         paths=paths,
         paths_note=note,
         options=tuple(_options(push.push_options))[:MOST_OPTIONS],
@@ -206,7 +207,7 @@ def _opened(data: Any) -> PullRequestOpened | Ignored:
         what = (about.action or "without an action")[:100]
         return Ignored(f"merge request {what} is not used, only open and reopen")
     if about.source_project_id != about.target_project_id:
-        return Ignored(f"merge request {about.iid} is of a fork, whose pushes come from there")
+        return Ignored(f"merge request {about.iid} is from a fork, which sends its own pushes")
     repository = _repository(about.target_project_id, merge.project)
     return PullRequestOpened(repository, about.iid, about.source_branch, about.last_commit.id)
 
@@ -240,7 +241,7 @@ def _commit(push: _Push, ref: Ref) -> Commit | None:
 
 
 def _paths(push: _Push, ref: Ref, *, system: bool) -> tuple[tuple[str, ...] | None, str]:
-    """Return the changed files and "", or None and why they are not known."""
+    """Return the changed files and "", or None and why they are unknown."""
     if nothing(push.after):
         return None, f"the {ref.kind} was deleted"
     if ref.kind is RefKind.TAG:
@@ -270,7 +271,7 @@ def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
 
 
 def _options(sent: Any, prefix: str = "") -> Iterator[str]:
-    """Push options as they were typed: `{"ci": {"skip": true}}` was `-o ci.skip`."""
+    """Return push options as typed: `{"ci": {"skip": true}}` was `-o ci.skip`."""
     if isinstance(sent, list):
         yield from (option for option in sent if isinstance(option, str))
     elif isinstance(sent, dict):
@@ -281,7 +282,7 @@ def _options(sent: Any, prefix: str = "") -> Iterator[str]:
 def _option(name: str, value: Any) -> Iterator[str]:
     if isinstance(value, dict) and "." not in name:
         yield from _options(value, name + ".")
-    elif isinstance(value, dict):  # given several times: values and how often
+    elif isinstance(value, dict):  # given several times: each value with its count
         yield from (f"{name}={one}" for one in value)
     elif isinstance(value, str):
         yield f"{name}={value}"

@@ -1,8 +1,8 @@
-"""The small Dokploy's queue and builds, its restarts, and its database that may be away.
+"""The small Dokploy's queue, builds, restarts and database outages.
 
-As facts.md has it ("Following a deployment", "Second wave"): one queue for all applications,
-first come, first served, with so many builds at a time; a build clones the branch's head as it
-is when it begins, and writes the commit over title and description a moment after its end.
+As in facts.md ("Following a deployment", "Second wave"): one queue for all applications, first
+come, first served, with a limited number of builds at a time. A build clones the branch's head when
+it starts, and overwrites title and description with the commit a moment after its end.
 """
 
 import asyncio
@@ -17,21 +17,21 @@ from tests.chaos.dokploy.jobs import Fate, Job
 from tests.chaos.dokploy.words import CLOSING, FAILED_QUERY, FAILURES
 
 Head = Callable[[str], tuple[str, str] | None]
-"""The commit and its message at the head of an app's branch; None: what was asked for."""
+"""The commit and its message at the head of an app's branch; None: the requested one."""
 
 
 @dataclass
 class Builder:
-    """All jobs there are, and those that build.
+    """All jobs, waiting and building.
 
     Attributes:
         build_seconds: how long a build takes.
         concurrency: builds at a time, of all apps together; 0: any number.
-        failing: how many of all builds fail, from 0 to 1.
-        text_delay: the longest time, in seconds, from an end until its commit is told.
-        jobs: by app, oldest first; those of which nothing is shown any more are gone.
-        every: all of them, whatever became of them.
-        may_start, may_end: while one is not set, no build begins or ends.
+        failing: the fraction of builds that fail, from 0 to 1.
+        text_delay: the most seconds from an end until its commit is shown.
+        jobs: by app, oldest first; without those that are no longer shown.
+        every: all jobs ever.
+        may_start, may_end: while one is not set, no build starts or ends.
     """
 
     build_seconds: float
@@ -47,7 +47,7 @@ class Builder:
     may_start: asyncio.Event = field(default_factory=asyncio.Event)
     may_end: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Of the queue: set, and replaced by another one, whenever a job moves on."""
+    """Set, and replaced, whenever a job in the queue moves on."""
     database: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while the server's own database answers."""
 
@@ -59,26 +59,26 @@ class Builder:
     # ── what people do to it ──────────────────────────────────────────────
 
     def add(self, job: Job, commit: str) -> None:
-        """Take one in; `commit` is built where nobody knows the branch's head."""
+        """Add a job; `commit` is built if the branch's head is unknown."""
         self.jobs[job.app].append(job)
         task = asyncio.create_task(self.build(job, commit))
         self.building.add(task)
         task.add_done_callback(self.building.discard)
 
     def drop_waiting(self, fate: Fate, app: str | None = None) -> list[Job]:
-        """Empty the queue, or what waits there for one app, without a trace."""
+        """Empty the queue, or one app's waiting jobs, without a trace."""
         dropped = [job for job in self._all() if job.status == "waiting" and app in (None, job.app)]
         for job in dropped:
             self._gone(job, fate)
         return dropped
 
     def remove_logs(self, app: str) -> None:
-        """Remove an app's log folder, the log of what builds just now included."""
+        """Remove an app's log folder, including the log of a running build."""
         for job in self.jobs[app]:
             job.has_log = False
 
     async def forget(self) -> None:
-        """What a restart does: waiting jobs are gone, whatever runs is `cancelled`, endless."""
+        """Restart: waiting jobs are gone, running ones are `cancelled`, without an end."""
         await self.end()
         for job in self._all():
             if job.status == "waiting":
@@ -89,7 +89,7 @@ class Builder:
                     job.ends(Fate.INTERRUPTED, time.time())
 
     async def end(self) -> None:
-        """Stop whatever builds."""
+        """Stop all builds."""
         for task in list(self.building):
             task.cancel()
         await asyncio.gather(*self.building, return_exceptions=True)
@@ -97,7 +97,7 @@ class Builder:
     # ── what it does ──────────────────────────────────────────────────────
 
     async def build(self, job: Job, commit: str) -> None:
-        """Bring a job to its end, once it is its turn."""
+        """Run a job to its end, once it is its turn."""
         self.every.append(job)
         await asyncio.sleep(self.build_seconds / 4)
         await self.may_start.wait()
@@ -146,7 +146,7 @@ class Builder:
         return self.chance.random() < self.failing
 
     def _is_next(self, job: Job) -> bool:
-        """Whether it is the first of those that could begin, and there is room for it."""
+        """Return whether a job is the first that could start, and a slot is free."""
         if not self.concurrency:
             return self._first_of_app(job)
         active = [one.app for one in self._all() if one.status == "running" and one.ended is None]

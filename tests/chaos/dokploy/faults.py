@@ -1,4 +1,4 @@
-"""What may happen to one request to the small Dokploy, in place of an answer."""
+"""Faults of one request to the small Dokploy, in place of an answer."""
 
 import asyncio
 import socket
@@ -8,7 +8,7 @@ from aiohttp import web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Fault = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
-"""What happens to one request instead; it may still let the request through."""
+"""A fault of one request; it may still carry out the request."""
 
 
 def resets(*, arrives: bool) -> Fault:
@@ -32,7 +32,7 @@ def cut_off(request: web.Request) -> web.Response:
 
 
 def says_nothing(*, arrives: bool) -> Fault:
-    """No answer comes, ever."""
+    """No answer ever comes."""
 
     async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
         if arrives:
@@ -44,7 +44,7 @@ def says_nothing(*, arrives: bool) -> Fault:
 
 
 def answers_late(seconds: float) -> Fault:
-    """What was asked for happens at once, but the answer takes its time."""
+    """The request is carried out at once, but the answer is slow."""
 
     async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
         answer = await handler(request)

@@ -1,4 +1,4 @@
-"""A job of the small Dokploy, from the call to its end: what its lists show, and what is true.
+"""A job of the small Dokploy, from the call to its end: its listed state, and its real one.
 
 The two may differ for ever. A build that ends while the server's database is away stays
 `running` in the lists, and so does one that fails after its log folder was removed.
@@ -13,11 +13,11 @@ COMMIT = re.compile(r"commit ([0-9a-f]{40})")
 DELIVERY = re.compile(r"delivery ([^;\s]+)")
 
 PERSON = "a person"
-"""The asker of what somebody deploys in the server's own dashboard."""
+"""The requester of deployments in the server's own dashboard."""
 
 
 class Fate(StrEnum):
-    """What has really become of a job."""
+    """The real outcome of a job."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -34,27 +34,27 @@ class Fate(StrEnum):
 
 
 NEVER_BEGAN = {Fate.FORGOTTEN, Fate.VANISHED, Fate.DROPPED, Fate.WITHDRAWN}
-"""Nothing was built, nor shown in the history."""
+"""Nothing was built or shown in the history."""
 
 BUILT = {Fate.DONE, Fate.DONE_UNSEEN}
-"""The app runs what was built."""
+"""The app runs the build."""
 
 MAY_BE_ASKED_AGAIN = {Fate.FORGOTTEN, Fate.VANISHED, Fate.INTERRUPTED}
-"""The server has lost it, and nobody meant it to."""
+"""The server lost it, and nobody wanted that."""
 
 
 @dataclass
 class Job:
-    """One deployment, asked for by the bridge or by a person.
+    """One deployment, requested by the bridge or by a person.
 
     Attributes:
-        created: when it was asked for; once it runs, when it began. Seconds since 1970.
-        status: what the lists say: `waiting`, then a status of Dokploy's records.
-        by: who asked; the bridge where it says nothing else.
+        created: when it was requested; once it runs, when it started. Seconds since 1970.
+        status: the listed one: `waiting`, then a status of Dokploy's records.
+        by: the requester; the bridge by default.
         clones: whether it fetches the branch's head; a redeploy does not.
-        commit: what it has cloned.
-        reason: the line of the log that says why it failed.
-        ended: when it really ended; `finished` is what the record says of that.
+        commit: the cloned one.
+        reason: the log line with the cause of its failure.
+        ended: when it really ended; `finished` is the recorded time.
     """
 
     id: str
@@ -75,7 +75,7 @@ class Job:
 
     @property
     def going(self) -> bool:
-        """Whether it waits or runs, as far as the records say."""
+        """Return whether it waits or runs by its record."""
         return self.status in ("waiting", "running")
 
     @property
@@ -88,12 +88,12 @@ class Job:
 
 @dataclass
 class Asked:
-    """One deployment that the bridge has asked for, once it was carried out.
+    """One deployment that the bridge requested, once it is carried out.
 
     Attributes:
-        overlapped: another of the same app, asked for by the bridge, was still going on.
-        delivery: the one that wished for it, as the description says.
-        after: what had become by then of the last one that was asked for this deployment.
+        overlapped: another of the same app, requested by the bridge, was still open.
+        delivery: the one that caused it, from the description.
+        after: the outcome so far of this deployment's previous request.
     """
 
     app: str

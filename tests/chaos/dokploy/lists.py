@@ -1,6 +1,6 @@
-"""A proxy in front of the small Dokploy: its nodes keep answers for a while, each its own.
+"""A proxy in front of the small Dokploy, whose nodes each cache answers for a while.
 
-So a list may be old, and the next one older still.
+So a list may be old, and the next one even older.
 """
 
 import random
@@ -12,7 +12,7 @@ NODES = 3
 
 @dataclass
 class CachingProxy:
-    """Passes all through while `seconds` is 0."""
+    """Passes everything through while `seconds` is 0."""
 
     chance: random.Random
     seconds: float = 0.0
@@ -21,7 +21,7 @@ class CachingProxy:
     )
 
     def answer(self, url: str, fresh: bytes) -> bytes:
-        """What one of the nodes answers: what it has, or else what is so now."""
+        """Return one node's answer: its cached one, else the current one."""
         if not self.seconds:
             return fresh
         node = self.chance.choice(self.kept)

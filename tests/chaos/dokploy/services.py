@@ -1,4 +1,4 @@
-"""The small Dokploy's applications, and every way that each was configured, with its time."""
+"""The small Dokploy's applications, and all their configurations over time."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ class Config:
 
     Attributes:
         repository: its path, e.g. "my-org/mono".
-        trigger: `push` or `tag`; only apps of the host `github` heed it.
+        trigger: `push` or `tag`; only apps of the host `github` follow it.
         host: `git` for a plain address, `github`, or `gitlab`.
         project: GitLab's number of the repository.
     """
@@ -26,7 +26,7 @@ class Config:
     project: int | None = None
 
     def source(self, git: str) -> dict[str, Any]:
-        """As `application.one` says it; `git` stands before the path in a plain address."""
+        """Return it as in `application.one`; `git` is the start of a plain address."""
         owner, _, name = self.repository.rpartition("/")
         match self.host:
             case "github":
@@ -50,8 +50,8 @@ class Service:
     """An application.
 
     Attributes:
-        configs: each configuration with the time since which it holds.
-        reads: when somebody was told the configuration.
+        configs: each configuration with the time from which it applies.
+        reads: the times at which the configuration was read.
     """
 
     id: str
@@ -65,11 +65,11 @@ class Service:
         return self.configs[-1][1]
 
     def change(self, **fields: Any) -> None:
-        """A person changes it in the dashboard."""
+        """Change it in the dashboard, as a person does."""
         self.configs.append((time.time(), replace(self.now, **fields)))
 
     def between(self, since: float, until: float) -> list[Config]:
-        """Every configuration that held at some moment from `since` to `until`."""
+        """Return all configurations that applied at some moment from `since` to `until`."""
         ends = [at for at, _ in self.configs[1:]] + [float("inf")]
         return [
             config
@@ -78,7 +78,7 @@ class Service:
         ] or [self.configs[0][1]]
 
     def read_between(self, since: float, until: float) -> list[Config]:
-        """The configurations that were told from `since` to `until`."""
+        """Return the configurations that were read from `since` to `until`."""
         times = [at for at in self.reads if since <= at <= until]
         return [self.between(at, at)[0] for at in times]
 

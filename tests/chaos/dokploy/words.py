@@ -1,4 +1,4 @@
-"""What the small Dokploy says of its jobs, in the real one's words (facts.md)."""
+"""The small Dokploy's texts about its jobs, in the real one's words (facts.md)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from tests.chaos.dokploy.jobs import Job
 
 CLOSING = "Error occurred ❌, check the logs for details."
-"""The last line of the log of whatever failed."""
+"""The last line of a failed deployment's log."""
 
 FAILURES = {
     "clone": "fatal: Remote branch gone not found in upstream origin",
     "build": 'ERROR: failed to solve: process "/bin/sh -c make" did not complete: exit code: 2',
     "pull": "Error response from daemon: pull access denied for base-image",
 }
-"""Reasons, by what fails; after a clone that failed the record keeps its title."""
+"""Causes of failures by step; after a failed clone the record keeps its title."""
 
 FAILED_QUERY = 'Failed query: update "deployment" set "status" = $1 params: done,'
-"""What the log of a build says that ended while the database was away."""
+"""The log of a build that ended while the database was away."""
 
 
 def record(job: Job) -> dict[str, Any]:

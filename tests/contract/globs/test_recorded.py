@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.watch_paths import WatchIndex, WatchPaths
-from tests.unit.globs.vectors import EXCEPTIONS, VERSIONS, difference, read, versions_of
+from tests.worlds.vectors import EXCEPTIONS, VERSIONS, difference, read, versions_of
 
 WANTED = 0.9999
 

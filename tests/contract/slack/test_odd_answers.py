@@ -71,7 +71,7 @@ PAGE, JSON = "<!doctype html>Welcome", "application/json"
     [
         (200, PAGE, "text/html", Unanswered, "must be an object, and is a web page; is slack.api"),
         (200, PAGE, JSON, Unanswered, "must be an object, and is no JSON; is slack.api_url right"),
-        (200, "{}", JSON, Unanswered, "the answer says neither ok nor what is wrong; is slack."),
+        (200, "{}", JSON, Unanswered, "the answer has neither ok nor an error; is slack."),
         (404, PAGE, "text/html", Refused, "status 404 (chat.postMessage); is slack.api_url right"),
         (404, PAGE, JSON, Refused, "status 404 (chat.postMessage); is slack.api_url right"),
         (429, "slow", JSON, Unreachable, "too many calls"),

@@ -12,8 +12,8 @@ import yaml
 
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.host import FakeRepository, FakeSending
-from tests.unit.embedded.support import Repository, git_server, until
 from tests.worlds.bridge import SECRET, World, running_world
+from tests.worlds.embedded import Repository, git_server, until
 from tests.worlds.feedback import QUICKLY, comment_with, decided, nothing_due
 
 NAME, ID = "my-org/mono", 1

@@ -109,7 +109,10 @@ async def test_more_than_gitlab_compares_deploys_and_says_so(
 
     assert await pushed(world, payload) == (
         "paths_unknown",
-        "GitLab listed 1 of 30 commits; more has changed than GitLab compares, so it deploys",
+        (
+            "GitLab listed 1 of 30 commits; the change is too large for GitLab to compare,"
+            " so it deploys"
+        ),
     )
 
 

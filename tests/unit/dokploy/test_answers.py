@@ -21,6 +21,7 @@ from bridge.backends.dokploy.answers import (
     row_of,
 )
 from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
+from tests.worlds.rows import each_row
 
 NOW = 1_800_000_000.0
 KEY = "bridge_s3cret-key"
@@ -79,7 +80,7 @@ def test_a_validation_error_names_the_fields() -> None:
     assert error.words == "Input validation failed: branch: Invalid string"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [[], None, "x", {"message": 7}, {"data": "x"}, {"data": {"zodError": []}}, b"", b"\xff\xfe"],
 )
@@ -219,7 +220,7 @@ def test_the_key_is_never_repeated() -> None:
     assert KEY not in repr(call())
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "words"),
     [
         (b"", ""),
@@ -263,7 +264,7 @@ def test_an_answer_that_is_no_json_is_unanswered(body: bytes, what: str) -> None
         refusal_in(call(), body)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "seconds"),
     [
         (None, None),

@@ -18,6 +18,7 @@ from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.ports.backends import BackendDeployment, Configures, Progress
 from bridge.ports.providers import BackendServer
 from tests.unit.dokploy.conftest import KEY, Make, empty, ok, trpc
+from tests.worlds.rows import each_row
 
 # ── the request ──────────────────────────────────────────────────────────────
 
@@ -65,7 +66,7 @@ async def test_the_url_may_have_a_path_and_end_in_api(build: Make, table, url: s
     assert str(table.requests[0].url) == "https://h.test/base/api/settings.getDokployVersion"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     [
         "",

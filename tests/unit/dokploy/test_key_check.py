@@ -13,6 +13,7 @@ from bridge.backends.dokploy.key_check import (
     state_in,
 )
 from bridge.core.errors import KeyRefused, Refused, Unreachable
+from tests.worlds.rows import each_row
 
 WELL = b'{"result":{"data":{"json":{"status":"ok"}}}}'
 GONE = (
@@ -21,7 +22,7 @@ GONE = (
 )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "body", "state"),
     [
         (200, WELL, DatabaseState.WELL),
@@ -102,8 +103,8 @@ def test_without_a_witness_only_time_tells() -> None:
     assert key.refused(ALONE, ALONE + 0.1, DatabaseState.NONE) is Verdict.KEY
 
 
-@pytest.mark.parametrize("verdict", Verdict)
-@pytest.mark.parametrize("worked", [True, False])
+@each_row("verdict", Verdict)
+@each_row("worked", [True, False])
 def test_no_verdict_is_a_no_so_that_what_waits_goes_on_waiting(
     verdict: Verdict, worked: bool
 ) -> None:

@@ -15,11 +15,12 @@ from bridge.backends.dokploy.reads import (
 )
 from bridge.core.apps import App, AppKind, Source, SourceType
 from bridge.ports.backends import Progress
+from tests.worlds.rows import each_row
 
 SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("said", "source"),
     [
         (
@@ -140,7 +141,7 @@ def domain(host: str | None, **others: Any) -> dict[str, Any]:
     return {"domainId": "d1", "host": host, "https": True, "port": 3000, "path": "/"} | others
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("domains", "url"),
     [
         (None, None),
@@ -223,7 +224,7 @@ def test_an_app_knows_when_it_was_made_and_none_is_lost_for_that(
     assert app_of(listed, SERVICE.validate_python({"createdAt": text})).made_at == seconds
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("description", "commit"),
     [
         (f"Commit: {SHA}", SHA),

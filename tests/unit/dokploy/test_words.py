@@ -1,11 +1,10 @@
 """A server's words are shown only where they are fit to be."""
 
-import pytest
-
 from bridge.backends.dokploy.answers import LIMIT, WITHHELD, fit
+from tests.worlds.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "Application not found",
@@ -22,7 +21,7 @@ def test_plain_words_pass(text: str) -> None:
     assert fit(text) == text
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         'Failed query: update "application" set "watchPaths" = $1\nparams: a,b',

@@ -8,6 +8,7 @@ import pytest
 from bridge.embedded.places import BuildFailed, inside
 from bridge.embedded.records import moment, new_app_name, new_id, seconds
 from bridge.embedded.sites import content_type, find
+from tests.worlds.rows import each_row
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_a_path_must_exist(root: Path) -> None:
         inside(root, "nothing", what="path")
 
 
-@pytest.mark.parametrize("name", ["Web Shop", "", "---", "a" * 300, "ÄÖ", "a/../b", "x.y"])
+@each_row("name", ["Web Shop", "", "---", "a" * 300, "ÄÖ", "a/../b", "x.y"])
 def test_a_name_for_addresses_is_a_label_of_a_host_name(name: str) -> None:
     made = new_app_name(name)
 

@@ -15,9 +15,10 @@ from bridge.embedded.building.logs import (
     strip_credentials,
     tail,
 )
+from tests.worlds.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "shown"),
     [
         ("clone https://ada:t0ken@host/r.git", "clone https://***@host/r.git"),
@@ -35,9 +36,9 @@ def test_addresses_lose_their_credentials(text: str, shown: str) -> None:
 @pytest.mark.parametrize("piece", ["a", "a+", "a://", "a://b"])
 def test_a_long_line_that_a_build_prints_holds_nothing_up(piece: str) -> None:
     text = piece * (200_000 // len(piece))
-    began = time.perf_counter()
+    began = time.process_time()
     strip_credentials(text)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_plain_values_stay_readable() -> None:

@@ -13,9 +13,10 @@ from bridge.embedded.building.sources import (
 )
 from bridge.embedded.http.answers import new_application
 from bridge.embedded.places import BuildFailed
+from tests.worlds.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     [
         "https://github.com/o/r.git",
@@ -32,7 +33,7 @@ def test_plain_addresses_may_be_cloned(url: str) -> None:
     assert check_url(url) == url
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     [
         "ext::sh -c id",
@@ -60,7 +61,7 @@ def test_a_path_becomes_an_address() -> None:
     assert check_url("/srv/my git/r") == "file:///srv/my%20git/r"
 
 
-@pytest.mark.parametrize("branch", ["", None, "-b", "--x", "a b", "a\nb", "a~1", "a:b", "a..\0"])
+@each_row("branch", ["", None, "-b", "--x", "a b", "a\nb", "a~1", "a:b", "a..\0"])
 def test_a_branch_must_be_a_name(branch: str | None) -> None:
     with pytest.raises(BuildFailed):
         check_branch(branch)
@@ -116,7 +117,7 @@ def test_a_provider_brings_its_address_and_token() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["../../etc", "a/../b", "-x/..", "a b", "a?b", "a//b"])
+@each_row("name", ["../../etc", "a/../b", "-x/..", "a b", "a?b", "a//b"])
 def test_a_repository_has_a_plain_name(name: str) -> None:
     with pytest.raises(BuildFailed):
         source(sourceType="github", owner="o", repository=name, branch="main")

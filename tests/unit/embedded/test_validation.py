@@ -6,6 +6,7 @@ import pytest
 
 from bridge.embedded.http import inputs
 from bridge.embedded.http.procedure import InvalidInput, parse, zod_error
+from tests.worlds.rows import each_row
 
 
 def issues(model: type[inputs.Input], data: Any) -> list[dict[str, Any]]:
@@ -42,7 +43,7 @@ def test_what_may_be_null_must_still_be_sent() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "received"),
     [
         (1, "number"),

@@ -1,13 +1,13 @@
 """Environment variables as people write them."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.embedded.building.sources import as_env_file, parse_variables, resolve
+from tests.worlds.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "found"),
     [
         (None, {}),

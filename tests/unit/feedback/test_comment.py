@@ -17,6 +17,7 @@ from bridge.githosts.comment import NOTHING, cell, code, is_marked, link, marker
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import Explained
 from tests.fakes.journey import app, deployment
+from tests.worlds.rows import each_row
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "feedback"
 AT = 1_700_000_000.0
@@ -204,7 +205,7 @@ def test_what_has_no_room_is_left_out_whole_and_counted() -> None:
 
     shown = len(rows(text))
     assert 500 < shown < 900
-    assert f"… {900 - shown} apps more" in text
+    assert f"… {900 - shown} more apps" in text
     assert len(text.encode()) <= 65_536
     assert text.endswith("</sub>")
     # with few rows, the skipped ones are cut
@@ -312,7 +313,7 @@ def test_a_cell_holds_no_pipe(words: str) -> None:
     assert "|" not in cell(words)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     ["javascript:alert(1)", "https://a.co/x y", "https://a.co/)![", "https://a@b.co", "//a.co", "",
      "https://a.co/\n", "https://a.co/`", "https://a.co/<b>", "https://a.co/[x]", None],

@@ -20,6 +20,7 @@ from bridge.ports.githosts import Comment, CommitState, PullRequest
 from bridge.ports.outcomes import Explained, Outcome, Subscription
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import app, deployment, push
+from tests.worlds.rows import each_row
 
 SHA, ID = "b" * 40, "0000000000000007.app-web"
 ALL = frozenset(Use)
@@ -128,7 +129,7 @@ def test_only_what_is_set_is_used(use: Use) -> None:
     assert kinds == {"github.push" if use is Use.COMMENT else f"github.{use}"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("event", "decisions"),
     [
         (push(), [ELSEWHERE]),
@@ -168,7 +169,7 @@ OPEN = PullRequest(5, "main", SHA, open=True)
 MERGED = PullRequest(4, "feature", "c" * 40, open=False, merge_sha=SHA)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("one", "concerned"),
     [
         (OPEN, True),
@@ -288,7 +289,7 @@ async def test_what_it_shows_already_sends_nothing() -> None:
 
 async def test_what_a_dying_process_was_posting_is_waited_for() -> None:
     places = Places()
-    places.api.next("comment", Unanswered("github", "no whole answer in time"))
+    places.api.next("comment", Unanswered("github", "no complete answer in time"))
     with pytest.raises(Unanswered):
         await places.publish(COMMENT, snapshot(State.WAITING))
     with pytest.raises(TooEarly) as caught:
@@ -323,7 +324,7 @@ async def test_what_was_never_posted_is_posted_once_that_is_sure(error: Any, tri
 async def test_a_death_between_posting_and_remembering_leaves_one(found_by: str) -> None:
     places = Places()
     places.api.written[5] += [Comment(str(n), f"comment {n}", ours=False) for n in range(250)]
-    places.api.next("comment", Unanswered("github", "no whole answer in time"), arrives=True)
+    places.api.next("comment", Unanswered("github", "no complete answer in time"), arrives=True)
     with pytest.raises(Unanswered):
         await places.publish(COMMENT, snapshot(State.WAITING))
     if found_by == "nothing kept":

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,13 +14,14 @@ from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Explained
 from tests.fakes.journey import deployment
+from tests.worlds.rows import each_row
 
 
 def skipped(reason: Reason, evidence: str, seq: int = 1) -> Explained:
     return Explained(seq, 1.0, Decision("app-web", "shop/web", reason, evidence))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("state", "shown"),
     [
         (State.WAITING, CommitState.PENDING),

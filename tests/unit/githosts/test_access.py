@@ -9,6 +9,7 @@ from bridge.core.errors import NotFound
 from bridge.githosts.access import Heads
 from bridge.githosts.github.access import named
 from bridge.githosts.http import Answer, cut, numeric, part
+from tests.worlds.rows import each_row
 
 
 @pytest.mark.parametrize("name", ["my-org/mono", "a.b/c_d.e", "O/R", "x/..y"])
@@ -16,7 +17,7 @@ def test_a_repository_is_named_with_its_owner(name: str) -> None:
     assert named(name) == name
 
 
-@pytest.mark.parametrize(
+@each_row(
     "name",
     ["", "mono", "a/b/c", "../user", "a/..", "./b", "a/b?x=1", "a/b#c", "a b/c", "a/b\n", "ä/b"],
 )

@@ -1,9 +1,6 @@
 """What an answer of a host's API means, and that no secret is in its words."""
 
-from collections.abc import Iterator
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -12,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from bridge.app.providers import host_apis
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
 from bridge.githosts.http import Answer, Request, error_in, fit, trouble, words_in
-from bridge.settings import read_settings
+from tests.worlds.rows import each_row
 
 NOW = 1_700_000_000.0
 READ = Request("github", "GET", "/repos/o/r/hooks", "ghp_secret")
@@ -34,7 +30,7 @@ def test_a_good_answer_is_no_error(status: int) -> None:
     assert error_of(status) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "said", "read", "write"),
     [
         (301, None, Refused, Refused),
@@ -63,7 +59,7 @@ def test_an_error_is_what_to_do_next(
     assert type(error_of(status, body, WRITE)) is write
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("headers", "seconds"),
     [
         ({"retry_after": "7"}, 7.0),
@@ -112,7 +108,7 @@ def test_a_credential_that_is_not_taken_has_a_remedy() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "words"),
     [
         ({"message": "401 Unauthorized"}, "401 Unauthorized"),
@@ -149,7 +145,7 @@ def test_a_token_does_not_show_in_a_request() -> None:
     assert "ghp_secret" not in repr(WRITE)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "kind"),
     [
         (requests.ConnectTimeout("slow"), Unreachable),
@@ -168,63 +164,3 @@ def test_what_never_left_is_told_from_what_may_have_arrived(
 ) -> None:
     assert type(trouble(WRITE, error)) is kind
     assert type(trouble(READ, error)) is (Refused if kind is Refused else Unreachable)
-
-
-# ── another server, or a proxy, in place of a host ──────────────────────────────────────────────
-
-PAGE = "<!doctype html><html>Welcome</html>"
-STRANGE: dict[str, tuple[int, str, dict[str, str], type[BridgeError], str]] = {
-    "a page": (200, PAGE, {}, Unreachable, "a web page came instead of JSON, of another server"),
-    "words": (200, "ok", {}, Unreachable, "something else came instead of JSON, of another"),
-    "404": (404, PAGE, {}, NotFound, "HTTP 404, which another server or a proxy may say; is its"),
-    "a gateway": (502, PAGE, {}, Unreachable, "HTTP 502 (Bad Gateway), most likely of a proxy"),
-    "a bad redirect": (302, "", {"Location": "http://[::1"}, Refused, "it redirects "),
-    "a login": (302, "", {"Location": "https://login.example/x"}, Refused, "it redirects /"),
-}
-
-
-@pytest.fixture(params=STRANGE)
-def strange(request: pytest.FixtureRequest) -> Iterator[tuple[str, type[BridgeError], str]]:
-    """A server that answers everything alike: its address, the error that is, and its words."""
-    status, body, headers, error, words = STRANGE[request.param]
-
-    class Same(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            kind = {"Content-Type": "text/html", "Content-Length": str(len(body))}
-            for name, value in (kind | headers).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Same)
-    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", error, words
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.mark.parametrize("host", ["github", "gitlab"])
-async def test_what_is_no_git_host_is_told_by_what_came(
-    strange: tuple[str, type[BridgeError], str], host: str
-) -> None:
-    url, error, words = strange
-    given = {
-        "BRIDGE_GITHUB_TOKEN": "ghp_12345678",
-        "BRIDGE_GITHUB_API_URL": url,
-        "BRIDGE_GITLAB_TOKEN": "glpat-12345678",
-        "BRIDGE_GITLAB_URL": url,
-    }
-    apis = host_apis(read_settings(None, given))
-
-    with pytest.raises(BridgeError) as told:
-        await apis[host].repository("my-org/mono")
-    for api in apis.values():
-        await api.close()
-
-    assert type(told.value) is error
-    assert words in str(told.value)
-    assert "Error" not in str(told.value)

@@ -158,7 +158,7 @@ async def test_gitlabs_comparison_names_both_sides_also_of_what_it_does_not_show
 async def test_a_comparison_that_gitlab_has_cut_short_is_unknown(flag: str) -> None:
     found = await of_gitlab(repository=gitlab(("x", "x"), **{flag: True}))
 
-    assert found == ChangeSet(None, "more has changed than GitLab compares")
+    assert found == ChangeSet(None, "the change is too large for GitLab to compare")
 
 
 async def test_a_base_that_gitlab_has_forgotten_makes_the_files_unknown() -> None:

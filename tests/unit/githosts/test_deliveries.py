@@ -11,6 +11,7 @@ from bridge.core.errors import BadSignature
 from bridge.githosts import HOSTS
 from bridge.githosts.gitlab.webhooks import GitLab
 from tests.worlds.hosts import webhooks_of
+from tests.worlds.rows import each_row
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SECRET = "It's a Secret to Everybody"
@@ -60,12 +61,12 @@ def plain(event):
     return json.loads(json.dumps(found))
 
 
-@pytest.mark.parametrize("name", names())
+@each_row("name", names())
 def test_a_delivery_means_what_its_neighbour_says(name):
     assert plain(read(name)) == json.loads((FIXTURES / f"{name}.json").read_text("utf-8"))
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name.startswith("github/")])
+@each_row("name", [name for name in names() if name.startswith("github/")])
 def test_a_changed_body_is_refused(name):
     headers, body = load(name)
     host = host_of(name)
@@ -74,7 +75,7 @@ def test_a_changed_body_is_refused(name):
         host.verify(host.open(headers, SIGNED_AT), body + b" ")
 
 
-@pytest.mark.parametrize("name", names())
+@each_row("name", names())
 def test_another_secret_is_refused(name):
     headers, body = load(name)
     host = webhooks_of(name.partition("/")[0], "another secret")
@@ -88,8 +89,8 @@ def test_another_secret_is_refused(name):
         check()
 
 
-@pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("what", ["push", "tag", "deleted branch", "deleted tag or branch"])
+@each_row("host", HOSTS)
+@each_row("what", ["push", "tag", "deleted branch", "deleted tag or branch"])
 def test_every_host_shows_a_push_a_tag_and_a_deletion(host, what):
     shown = set()
     for name in names():

@@ -10,6 +10,7 @@ from bridge.core.errors import BadSignature, MalformedPayload, Rejected
 from bridge.core.events import Ignored, PullRequestOpened, RefPushed
 from bridge.githosts.github.webhooks import MOST_COMMITS, MOST_FILES, GitHub
 from bridge.githosts.webhook import LIMIT
+from tests.worlds.rows import each_row
 
 A, B, NONE = "a" * 40, "b" * 40, "0" * 40
 DELIVERY = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "4a7ab2c5"}
@@ -85,7 +86,7 @@ def test_a_form_is_signed_over_its_raw_bytes():
     assert HOST.parse(envelope.event, envelope.headers, raw) == parse(push())
 
 
-@pytest.mark.parametrize(
+@each_row(
     "signature",
     [
         "",
@@ -120,8 +121,8 @@ def test_the_other_headers_must_be_there(name):
     assert not isinstance(caught.value, BadSignature)
 
 
-@pytest.mark.parametrize("name", [*DELIVERY, "Content-Type"])
-@pytest.mark.parametrize("value", ["", " ", "x" * 201, "ü", "\udcff", "a\x00b", "a\x7f", "a\nb"])
+@each_row("name", [*DELIVERY, "Content-Type"])
+@each_row("value", ["", " ", "x" * 201, "ü", "\udcff", "a\x00b", "a\x7f", "a\nb"])
 def test_absurd_headers_are_rejected(name, value):
     found = headers()
     found[name] = value
@@ -156,7 +157,7 @@ def test_files_of_all_commits_are_one_sorted_list():
     assert (event.paths, event.paths_note) == (("a", "b", "c"), "")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("more", "note"),
     [
         ({"after": NONE, "deleted": True, "commits": []}, "deleted"),
@@ -283,14 +284,14 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize("what", MALFORMED)
+@each_row("what", MALFORMED)
 def test_what_is_not_json_is_malformed(what):
     with pytest.raises(MalformedPayload, match="github push") as caught:
         HOST.parse("push", {}, MALFORMED[what])
     assert len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("more", "field"),
     [
         ({"ref": None}, "ref"),
@@ -338,7 +339,7 @@ def test_a_form_must_hold_the_payload(form):
         HOST.parse("push", FORM, form)
 
 
-@pytest.mark.parametrize("padding", range(65530, 65540))
+@each_row("padding", range(65530, 65540))
 def test_a_large_form_is_decoded_whole(padding):
     payload = push(head_commit=commit(message="x" * padding + 'ü"+% &=' * 10_000))
     raw = b"payload=" + quote_plus(json.dumps(payload, ensure_ascii=False)).encode() + b"&more=1"

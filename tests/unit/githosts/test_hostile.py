@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from bridge.core.errors import BridgeError
+from bridge.core.errors import BridgeError, MalformedPayload
+from bridge.core.events import LONGEST_NAME, RefPushed
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
+from bridge.githosts.webhook import LONGEST_EMAIL
 
 SIGNATURE = "sha256=" + "0" * 64
-HOSTS = {
+HOSTS: dict[str, GitHub | GitLab] = {
     "github": GitHub(["secret"]),
     "gitlab": GitLab(["token"]),
     "gitlab signed": GitLab(["token"], ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]),
@@ -88,3 +90,53 @@ def test_hostile_bodies_raise_nothing_else(host, event, body, form, kind):
     body = b"payload=" + body if form else body
     with contextlib.suppress(BridgeError):
         host.parse(event, {"content-type": kind}, body)
+
+
+LONG = "\u202e" * 1_000_000
+
+
+@pytest.mark.parametrize("host", ["github", "gitlab"])
+def test_a_name_without_end_is_cut_where_nobody_would_read_on(host: str) -> None:
+    """Git takes any name; `deliveries` would print all of it, after two minutes."""
+    push = parsed(host, push_of(host, author=LONG, pusher=LONG))
+
+    assert isinstance(push, RefPushed)
+    assert push.commit is not None
+    assert push.commit.author == push.pusher == LONG[: LONGEST_NAME - 1] + "…"
+    assert len(push.commit.email) == LONGEST_EMAIL
+
+
+@pytest.mark.parametrize("host", ["github", "gitlab"])
+def test_a_repository_without_an_end_is_malformed(host: str) -> None:
+    with pytest.raises(MalformedPayload, match="at most 4096 characters"):
+        parsed(host, push_of(host, repository="you/" + LONG))
+
+
+def parsed(host: str, payload: object) -> object:
+    event = "push" if host == "github" else "Push Hook"
+    return HOSTS[host].parse(event, {}, json.dumps(payload).encode())
+
+
+def push_of(
+    host: str, *, author: str = "Ann", pusher: str = "ann", repository: str = "you/site"
+) -> dict[str, object]:
+    """A push as a host describes it."""
+    commit = {
+        "id": "a" * 40,
+        "message": "feat: x",
+        "author": {"name": author, "email": author},
+        **{kind: [] for kind in ("added", "modified", "removed")},
+    }
+    push = {"ref": "refs/heads/main", "before": "b" * 40, "after": "a" * 40, "commits": [commit]}
+    if host == "github":
+        ours = {"id": 1, "name": "site", "full_name": repository}
+        return push | {"head_commit": commit, "repository": ours, "pusher": {"name": pusher}}
+    ours = {"id": 1, "path_with_namespace": repository}
+    return push | {
+        "event_name": "push",
+        "checkout_sha": "a" * 40,
+        "project_id": 1,
+        "project": ours,
+        "user_username": pusher,
+        "total_commits_count": 1,
+    }

@@ -13,6 +13,11 @@ WELL = Answer(200, {"x-ratelimit-remaining": "4000"}, {})
 
 
 @pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
 def pauses(clock: ManualClock) -> Pauses:
     return Pauses("github", time.time, clock)
 

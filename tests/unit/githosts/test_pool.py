@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.githosts.pool import Bounds, Pool, TooLong
-from tests.unit.embedded.support import until
+from bridge.githosts.pool import ALONE, MOST, Bounds, Counted, Pool, TooLarge, TooLong
+from tests.worlds.embedded import until
 
 
 @dataclass(eq=False)
@@ -173,3 +175,98 @@ async def test_after_closing_nothing_is_begun_and_what_runs_closes_itself() -> N
 
 async def _now(value: object) -> object:
     return value
+
+
+# ── large answers ────────────────────────────────────────────────────────────
+
+PIECE = ALONE // 2
+
+
+@dataclass(eq=False)
+class Wire:
+    """A client that reads an answer; `pieces` says what it gets, and sees how far it is."""
+
+    pieces: Callable[[], Iterator[bytes]]
+    closed: bool = False
+
+    def read(self) -> int:
+        return sum(map(len, Counted(self, MOST).stream()))
+
+    def stream(self) -> Iterator[bytes]:
+        return self.pieces()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_large_answers_are_read_one_at_a_time_and_small_ones_go_on() -> None:
+    reading: list[int] = []
+    most, begun, may_end = 0, threading.Event(), threading.Event()
+
+    def large() -> Iterator[bytes]:
+        nonlocal most
+        yield bytes(ALONE)
+        yield bytes(PIECE)
+        reading.append(1)
+        most = max(most, len(reading))
+        begun.set()
+        may_end.wait(5)
+        reading.pop()
+
+    pool = Pool("github", lambda: Wire(large), Bounds(size=4, deadline=5, wait=5))
+    several = [asyncio.create_task(pool.run(Wire.read)) for _ in range(3)]
+    await asyncio.to_thread(begun.wait, 5)
+
+    small = Counted(Wire(lambda: iter([bytes(ALONE)])), MOST)
+    assert await pool.run(lambda _: sum(map(len, small.stream()))) == ALONE
+    may_end.set()
+    assert await asyncio.gather(*several) == [ALONE + PIECE] * 3
+    assert most == 1
+
+
+async def test_an_answer_that_nobody_waits_for_any_more_is_not_read_on() -> None:
+    may_go_on = threading.Event()
+
+    def drip() -> Iterator[bytes]:
+        yield bytes(ALONE + 1)
+        may_go_on.wait(5)
+        yield from iter(lambda: b"and so on", b"")
+
+    made: list[Wire] = []
+    pool = Pool("github", lambda: made.append(Wire(drip)) or made[-1], Bounds(deadline=0.05))  # type: ignore[func-returns-value]
+    with pytest.raises(TooLong):
+        await pool.run(Wire.read)
+    may_go_on.set()
+
+    await until(lambda: _now(made[0].closed), bool)
+    assert await pool.run(lambda _: sum(map(len, Counted(plain(), MOST).stream()))) == ALONE + 1
+
+
+def plain() -> Wire:
+    return Wire(lambda: iter([bytes(ALONE + 1)]))
+
+
+class Piece(bytearray):
+    """A piece of an answer that can be watched."""
+
+
+async def test_nothing_of_an_answer_that_is_too_large_is_kept() -> None:
+    """An error's traceback holds what its frames hold, for as long as anybody holds the error."""
+    read: list[weakref.ref[Piece]] = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            piece = Piece(PIECE)
+            read.append(weakref.ref(piece))
+            yield piece  # type: ignore[misc]
+
+    def gather(wire: Wire) -> int:
+        return len(list(Counted(wire, 4 * ALONE).stream()))
+
+    pool = Pool("github", lambda: Wire(endless), Bounds())
+    with pytest.raises(TooLarge, match="more than 4 MiB") as raised:
+        await pool.run(gather)
+
+    assert len(read) == 9
+    assert raised.value is not None
+    assert [one() for one in read] == [None] * 9

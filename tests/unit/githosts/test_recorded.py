@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 
 from bridge.core.events import Ignored, PullRequestOpened, RefPushed
 from tests.worlds.hosts import webhooks_of
+from tests.worlds.rows import each_row
 
 PAYLOADS = Path(__file__).parents[2] / "fixtures" / "payloads"
 SECRET = "any secret"
@@ -60,7 +61,7 @@ def files(commits):
     return tuple(sorted(every))
 
 
-@pytest.mark.parametrize("entry", entries("github", is_push))
+@each_row("entry", entries("github", is_push))
 def test_a_github_push_has_its_facts(entry):
     event, facts, sent = read("github", entry), entry["facts"], json.loads(body_of("github", entry))
 
@@ -83,7 +84,7 @@ def test_a_github_push_has_its_facts(entry):
     assert bool(event.paths_note) is (event.paths is None)
 
 
-@pytest.mark.parametrize("entry", entries("github", is_push))
+@each_row("entry", entries("github", is_push))
 def test_a_github_push_means_the_same_as_a_form(entry):
     form = b"payload=" + quote_plus(body_of("github", entry)).encode()
     content_type = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
@@ -91,7 +92,7 @@ def test_a_github_push_means_the_same_as_a_form(entry):
     assert read("github", entry, form, **content_type) == read("github", entry)
 
 
-@pytest.mark.parametrize("entry", entries("gitlab", is_push))
+@each_row("entry", entries("gitlab", is_push))
 def test_a_gitlab_push_has_its_facts(entry):
     event, facts, sent = read("gitlab", entry), entry["facts"], json.loads(body_of("gitlab", entry))
 
@@ -109,7 +110,7 @@ def test_a_gitlab_push_has_its_facts(entry):
     assert bool(event.paths_note) is (event.paths is None)
 
 
-@pytest.mark.parametrize("entry", entries("github", is_pull_request))
+@each_row("entry", entries("github", is_pull_request))
 def test_a_github_pull_request_counts_when_it_is_opened_and_no_forks(entry):
     event, sent = read("github", entry), json.loads(body_of("github", entry))
 
@@ -129,7 +130,7 @@ def test_a_github_pull_request_counts_when_it_is_opened_and_no_forks(entry):
     )
 
 
-@pytest.mark.parametrize("entry", entries("gitlab", is_pull_request))
+@each_row("entry", entries("gitlab", is_pull_request))
 def test_a_gitlab_merge_request_counts_when_it_is_opened_and_no_forks(entry):
     event, sent = read("gitlab", entry), json.loads(body_of("gitlab", entry))
 
@@ -149,7 +150,7 @@ def test_a_gitlab_merge_request_counts_when_it_is_opened_and_no_forks(entry):
     )
 
 
-@pytest.mark.parametrize("entry", entries("github", is_other))
+@each_row("entry", entries("github", is_other))
 def test_other_github_events_are_ignored_by_name(entry):
     event = read("github", entry)
 
@@ -157,7 +158,7 @@ def test_other_github_events_are_ignored_by_name(entry):
     assert entry["event"] in event.reason
 
 
-@pytest.mark.parametrize("entry", entries("gitlab", is_other))
+@each_row("entry", entries("gitlab", is_other))
 def test_other_gitlab_events_are_ignored_by_name(entry):
     event = read("gitlab", entry)
 

@@ -5,9 +5,10 @@ import pytest
 from bridge.core.errors import Rejected
 from bridge.core.matching import Glob, GlobError, GlobThrows, GlobUnsupported
 from bridge.core.matching.translate import translate
+from tests.worlds.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pattern", "matching", "other"),
     [
         ("src/**", "src src/ src/a src/a/b.ts", "src/.env src/a/.b/c srcs other/src/a"),

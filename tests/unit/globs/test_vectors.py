@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.unit.globs.vectors import difference, read, versions_of
+from tests.worlds.vectors import difference, read, versions_of
 
 SAMPLE = Path(__file__).parents[2] / "fixtures" / "globs" / "micromatch-vectors-sample.jsonl"
 

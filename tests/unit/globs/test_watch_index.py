@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bridge.core.matching import Glob, GlobError, GlobThrows, Meter, watch_paths
 from bridge.core.matching.anchors import Anchor, AnchorKind, outline
 from bridge.core.matching.watch_paths import Hit, WatchIndex, WatchPaths
+from tests.worlds.rows import each_row
 
 SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -150,7 +151,7 @@ def test_the_index_may_change_while_it_decides():
         list(pool.map(work, range(8)))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pattern", "kind", "texts"),
     [
         ("package.json", AnchorKind.WHOLE, ("package.json",)),

@@ -1,15 +1,14 @@
 """What is probably not meant, and what to write instead."""
 
-import pytest
-
 from bridge.core.matching.lint import lint
+from tests.worlds.rows import each_row
 
 
 def codes(patterns, semantics="exclude"):
     return [finding.code for finding in lint(patterns, semantics)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pattern", "code", "remedy"),
     [
         ("/apps/web/**", "leading_slash", "Write `apps/web/**`."),
@@ -49,7 +48,7 @@ def test_a_pattern_gets_its_remedy(pattern, code, remedy):
     assert found[code].sentence.endswith(".")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "pattern",
     [
         "package.json",

@@ -6,6 +6,7 @@ import pytest
 
 from bridge.core.matching import GlobError, GlobThrows
 from bridge.core.matching.watch_paths import Hit, Semantics, WatchPaths
+from tests.worlds.rows import each_row
 
 
 @pytest.mark.parametrize("patterns", [None, [], ()])
@@ -26,7 +27,7 @@ def test_the_first_pattern_wins_then_the_first_file():
     assert watch.first_match(path for path in ["x", "src/a"]) == Hit("src/**", 1, "src/a")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("patterns", "files", "any_hit", "exclude_hit"),
     [
         (["src/**", "!**/*.md"], ["src/a.md"], (0, "src/a.md"), None),

@@ -15,6 +15,7 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import State
 from bridge.ports.feedback import Snapshot
 from tests.scenes.slack import LINKS, NOON, OTHER, PUSHED, SEEN, WEB, deployment, links_to
+from tests.worlds.rows import each_row
 
 
 def buttons(card: Message) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def words(card: Message) -> str:
     return "\n".join([*sections, *(text["text"] for texts in small for text in texts)])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("state", "offered"),
     [
         (State.WAITING, {names.DEPLOYMENT_CANCEL, names.DEPLOYMENT_WHY}),
@@ -91,7 +92,7 @@ def test_a_superseded_card_leads_to_the_newer_one() -> None:
     assert f"Superseded by <{newer}|a newer deployment>" in words(card)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("source", "address"),
     [
         (Source(SourceType.GITHUB, "acme/shop"), f"https://ghe.example/acme/shop/commit/{PUSHED}"),
@@ -118,7 +119,7 @@ def test_a_commit_links_only_to_hosts_that_are_configured(
     assert (f"<{address}" in text) if address else ("<http" not in text)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("trigger", "action", "said"),
     [
         ("push", Action.DEPLOY, "pushed by Ada Lovelace"),
@@ -191,7 +192,7 @@ def test_a_card_leads_to_all_that_is_known_of_it(state: State, shown: str) -> No
     assert found == shown
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("app", "before", "shown"),
     [
         (WEB, None, ""),

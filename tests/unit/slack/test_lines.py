@@ -7,6 +7,7 @@ import pytest
 from bridge.chats.slack.cards import render_line
 from bridge.core.lifecycle import Change, State
 from tests.scenes.slack import LINKS, LOG, NOON, WEB, deployment
+from tests.worlds.rows import each_row
 
 
 def text_of(state: State, note: str = "", **more: Any) -> str:
@@ -16,7 +17,7 @@ def text_of(state: State, note: str = "", **more: Any) -> str:
     return "\n".join(text["text"] for text in texts)
 
 
-@pytest.mark.parametrize("state", State)
+@each_row("state", State)
 def test_the_channel_hears_only_of_what_needs_somebody(state: State) -> None:
     line = render_line(deployment(state), Change(NOON, state, "a note"))
 

@@ -9,6 +9,7 @@ from bridge.chats.slack import answers, home, names, pickers
 from bridge.chats.slack.blocks import View
 from bridge.core.lifecycle import State
 from tests.scenes.slack import API, DOCS, LINKS, WEB, busy, deployment, many
+from tests.worlds.rows import each_row
 
 
 def labels(answer: dict[str, Any]) -> list[str]:
@@ -22,7 +23,7 @@ def acting(view: View) -> list[dict[str, Any]]:
     return [*(one for row in rows for one in row), *beside]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("typed", "found"),
     [
         ("", ["shop/staging/api", "shop/web", "site/docs"]),
@@ -63,9 +64,7 @@ def test_a_list_goes_on_from_page_to_page() -> None:
     assert answers.read_page(value) == (1, "service")
 
 
-@pytest.mark.parametrize(
-    "value", ["", "x", "[]", "{}", '["a", "b"]', "null", "[1]", "[1e999, 1]", "[" * 2000]
-)
+@each_row("value", ["", "x", "[]", "{}", '["a", "b"]', "null", "[1]", "[1e999, 1]", "[" * 2000])
 def test_a_page_that_can_not_be_read_is_the_first(value: str) -> None:
     assert answers.read_page(value) == (1, "")
 
@@ -106,7 +105,7 @@ def test_a_home_shows_what_runs_what_failed_and_what_to_look_after() -> None:
     view = home.render_home([WEB, API, DOCS], now, links=LINKS)
 
     heads = [block["text"]["text"] for block in view["blocks"] if block["type"] == "header"]
-    assert heads == ["Under way", "Failed lately", "To look after", "Your apps"]
+    assert heads == ["Under way", "Failed lately", "Needs attention", "Your apps"]
 
 
 def test_a_home_shows_nothing_of_apps_that_are_not_given() -> None:

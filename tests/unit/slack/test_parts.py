@@ -10,6 +10,7 @@ from bridge.chats.slack import parts
 from bridge.chats.slack.parts import Background, names_of, place_of
 from bridge.core.errors import Unreachable
 from bridge.ports.chats import Place
+from tests.worlds.rows import each_row
 
 
 async def test_what_takes_longer_than_slack_waits_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +65,7 @@ CLICK = {
 IN_A_VIEW: dict[str, Any] = {"container": {"type": "view", "view_id": "V1"}, "view": {"id": "V1"}}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "place", "names"),
     [
         (COMMAND, Place("C1"), {"C1", "#shop"}),

@@ -36,6 +36,7 @@ from tests.scenes.slack_provider import (
     SECRET,
     configured,
 )
+from tests.worlds.rows import each_row
 
 
 def as_sent(blocks: list[dict[str, Any]], **changed: Any) -> dict[str, Any]:
@@ -93,7 +94,7 @@ FORMS = [
 ]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@each_row("form", FORMS)
 def test_a_form_that_nobody_has_touched_asks_for_nothing(form: SourceForm) -> None:
     sent = replace(form, given=as_sent(source_fields(form)))
     picked = None
@@ -295,7 +296,7 @@ def test_each_kind_of_build_has_its_fields(kind: str) -> None:
 # ── errors and metadata ──────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("form", "field", "block"),
     [
         (FORMS[0], "branch", "github.branch"),

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from bridge.chats.slack.door import payload_of
 from bridge.core.errors import MalformedPayload
+from tests.worlds.rows import each_row
 
 FORM = "application/x-www-form-urlencoded"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "body", "payload"),
     [
         (FORM, urlencode({"command": "/d", "text": "a b&c"}), {"command": "/d", "text": "a b&c"}),
@@ -31,16 +32,20 @@ def test_each_kind_is_read(kind: str, body: str, payload: dict[str, object]) -> 
 JSON = "application/json"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "body", "words"),
     [
-        (FORM, b"\xff", "the body is no UTF-8"),
-        (FORM, b"payload={", "the body holds no JSON"),
+        (FORM, b"\xff", "the body is not UTF-8"),
+        (FORM, b"payload={", "the body is not JSON"),
         (FORM, b"payload=[]", "the body must be an object, and is an empty list"),
         (FORM, b"payload=null", "the body must be an object, and is null"),
-        (FORM, b"&".join(b"a%d=1" % n for n in range(101)), "the body is no form that Slack sends"),
+        (
+            FORM,
+            b"&".join(b"a%d=1" % n for n in range(101)),
+            "the body is not a form as Slack sends it",
+        ),
         (JSON, b"7", "the body must be an object, and is a number"),
-        (JSON, b"[" * 100_000, "the body holds no JSON"),
+        (JSON, b"[" * 100_000, "the body is not JSON"),
         (JSON, b'{"actions": []}', "actions must be a list of objects, and is an empty list"),
         (JSON, b'{"actions": null}', "actions must be a list of objects, and is null"),
         (JSON, b'{"actions": [null]}', "actions must hold objects, and holds null"),

@@ -1,0 +1,217 @@
+"""`deliveries` finds what a person looks for: by repository, app, time and failure."""
+
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.app.storage import Stores
+from bridge.cli.forms import ASKED_FOR, Arrived, outcomes_of
+from bridge.core.apps import unused
+from bridge.core.decision import Decision, Reason
+from bridge.core.lifecycle import State
+from bridge.core.refused import refused_webhook
+from bridge.githosts import HOSTS
+from bridge.ports.inbox import Delivery, DeliveryState, Finished, NewDelivery
+from bridge.ports.outcomes import Outcome, PushSeen
+from tests.worlds.cli import GUID, RECEIVED, SHA, Cli, push
+
+DEPLOYMENT = "0000000000000001.app_web"
+GONE = "fatal: repository not found"
+
+
+@pytest.fixture
+def busy(filled: Cli) -> Cli:
+    """Besides the push: one that failed, one of a repository without apps, one of another host."""
+
+    async def more(stores: Stores) -> None:
+        other = json.dumps(push(repository={"id": 2, "name": "x", "full_name": "my-org/x"}))
+        for id_, event, body in (
+            ("broken", "push", b"{"),
+            ("elsewhere", "push", other.encode()),
+            ("waits", "Push Hook", b"{}"),
+        ):
+            host = "gitlab" if event == "Push Hook" else "github"
+            new = NewDelivery(host, id_, event, {}, body, RECEIVED + 3600)
+            await stores.inbox.keep(new)
+        await stores.inbox.finish(
+            [
+                Finished(2, "github", "broken", DeliveryState.FAILED, "github push: no JSON"),
+                Finished(
+                    3, "github", "elsewhere", DeliveryState.IGNORED, unused("my-org/x", "github")
+                ),
+            ]
+        )
+        await stores.journal.move(DEPLOYMENT, State.FAILED, GONE)
+        seen = PushSeen(
+            "github 4711 refs/tags/v1", "b" * 40, SHA, repository="my-org/mono", author="Ada"
+        )
+        await stores.journal.record([Outcome(9, "later", (), push=seen)], window=600)
+
+    filled.with_stores(more)
+    return filled
+
+
+def ids(cli: Cli, *words: str) -> list[str]:
+    return [one["id"] for one in cli.json("deliveries", *words)]
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ([], ["waits", "elsewhere", "broken", GUID]),
+        (["--failed"], ["broken", GUID]),
+        (["--repo", "my-org/mono"], [GUID]),
+        (["--repo", "MONO"], [GUID]),
+        (["--repo", "my-org/x"], ["elsewhere"]),
+        (["--repo", "my-org/mono", "--failed"], [GUID]),
+        (["--repo", "my-org/none"], []),
+        (["--app", "web"], [GUID]),
+        (["--app", "docs", "--failed"], []),
+        (["--since", "2026-01-01T00:30:00Z"], ["waits", "elsewhere", "broken"]),
+        (["--since", "5m"], []),
+        (["--failed", "--limit", "1"], ["broken"]),
+    ],
+)
+def test_only_those_are_listed_that_are_looked_for(
+    busy: Cli, words: list[str], wanted: list[str]
+) -> None:
+    assert ids(busy, *words) == wanted
+
+
+def test_each_tells_what_it_was_about_and_what_became_of_it(busy: Cli) -> None:
+    waits, elsewhere, broken, first = busy("deliveries").stdout.splitlines()
+
+    assert "my-org/mono main@aaaaaaa by ada: deploys shop/web (path_hit) → failed #1: " in first
+    assert GONE in first
+    assert "ignored my-org/x main@aaaaaaa by ada: no app deploys from my-org/x on git" in elsewhere
+    assert broken.endswith("failed: github push: no JSON")
+    assert waits.endswith("gitlab Push Hook kept")
+    (decided,) = busy.json("deliveries", "--app", "web")
+    of_web = next(one for one in decided["decisions"] if one["app"] == "shop/web")
+    assert of_web["deployment"] == {"id": DEPLOYMENT, "state": "failed", "note": GONE}
+
+
+def test_a_single_one_tells_as_much(busy: Cli) -> None:
+    shown = busy("deliveries", "show", GUID).stdout
+
+    assert "push: my-org/mono main@aaaaaaa by ada\n" in shown
+    assert f"(web/index.html matches web/**) → failed #1: {GONE}\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (["--since", "yesterday"], 2, "--since 'yesterday' is no time: write an age (30m, 2h"),
+        (["--repo", ""], 2, "--repo is empty"),
+        (["--app", ""], 4, "there is no app ''"),
+        (["--app", "nope"], 4, "there is no app 'nope'"),
+        (["--refused", "--failed"], 2, "--refused takes only --since, --limit and --json"),
+    ],
+)
+def test_what_can_not_be_looked_for_is_said(
+    busy: Cli, words: list[str], code: int, why: str
+) -> None:
+    assert why in busy("deliveries", *words, code=code).stderr
+
+
+@pytest.mark.parametrize("command", ["deployments", "audit"])
+def test_an_empty_app_is_no_app(filled: Cli, command: str) -> None:
+    assert "there is no app ''" in filled(command, "--app", "", code=4).stderr
+
+
+def test_a_repository_that_never_pushed_is_said_with_what_was_refused(busy: Cli) -> None:
+    async def refuse(stores: Stores) -> None:
+        await stores.journal.keep_refused([refusal()])
+
+    busy.with_stores(refuse)
+
+    said = busy("deliveries", "--repo", "my-org/mnoo").stderr
+    assert "nothing has come from a repository 'my-org/mnoo'; did you mean my-org/mono?" in said
+    assert "3 webhooks were refused in the last 7 days, the newest 0 s ago at /webhook" in said
+
+
+def refusal(**others: Any) -> Any:
+    headers = {"X-GitHub-Event": "push"}
+    one = refused_webhook(
+        HOSTS, "wrong_path", "nothing", "/webhook", headers, "192.0.2.7", time.time()
+    )
+    return replace(one, **{"count": 3} | others)
+
+
+def test_why_tells_of_refusals_of_the_hosts_that_an_app_waits_for(filled: Cli) -> None:
+    async def refuse(stores: Stores) -> None:
+        await stores.journal.keep_refused([refusal(host="gitlab")])
+
+    filled.with_stores(refuse)
+    assert "refused" not in filled("why", "web", "f" * 40, code=4).stderr
+
+    async def refuse_ours(stores: Stores) -> None:
+        await stores.journal.keep_refused([refusal()])
+
+    filled.with_stores(refuse_ours)
+    said = filled("why", "web", "f" * 40, code=4).stderr
+    assert "no delivery has contained commit " + "f" * 40 in said
+    assert "3 webhooks were refused in the last 7 days" in said
+    assert "3 webhooks were refused" in filled("why", "web").stderr
+
+
+def test_why_tells_the_likeliest_of_many_refusals_and_each_cause_once(busy: Cli) -> None:
+    now = time.time()
+    ours = refusal(
+        reason="unauthorized", path="/hooks/github", repository="4711", why="no signature",
+        kind="no signature",
+    )  # fmt: skip
+    noise = [
+        refusal(host="", path=f"/hook/{n}", kind=f"/hook/{n}", count=1, last=now + 9)
+        for n in range(1200)
+    ]
+
+    async def refuse(stores: Stores) -> None:
+        await stores.journal.keep_refused([ours, replace(ours, network="x"), refusal(), *noise])
+
+    busy.with_stores(refuse)
+
+    head, *causes, more = busy("why", "web").stderr.splitlines()[1:]
+    assert head == "1209 webhooks were refused since then, likeliest first:"
+    assert causes[0] == (
+        "  6 at /hooks/github, the newest 0 s ago (no signature; claims to be from my-org/mono)"
+    )
+    assert causes[1] == "  3 at /webhook, the newest 0 s ago (nothing)"
+    assert causes[2].startswith("  1 at /hook/")
+    assert len(causes) == 3
+    assert more == "see `dokploy-bridge deliveries --refused`"
+    *told, error = busy("why", "web", "f" * 40, code=4).stderr.splitlines()
+    assert [head.replace("since then", "in the last 7 days"), *causes, more] == told
+    assert error.startswith("error: no delivery has contained commit f")
+
+
+def test_what_people_ask_for_is_told_with_who_asked() -> None:
+    decision = Decision("app_web", "shop/web", Reason.CANCEL_ASKED, "cli: ada asked to cancel")
+    delivery = Delivery(1, "command", "cli-1", "cancel", {}, 1.0, DeliveryState.DECIDED)
+
+    assert outcomes_of(Arrived(delivery, [decision])) == ["shop/web: cli: ada asked to cancel"]
+    assert {Reason(one) for one in ASKED_FOR} < set(Reason)
+
+
+@pytest.mark.parametrize("name", ["my-org/mono", "My-Org/Mono"])
+def test_who_asks_why_about_a_repository_is_told_where_its_pushes_are(busy: Cli, name: str) -> None:
+    said = busy("why", name, code=4).stderr
+
+    assert f"there is no app '{name}'" in said
+    assert "my-org/mono is a repository: `dokploy-bridge deliveries --repo my-org/mono`" in said
+    assert "repository" not in busy("why", "nobody/nothing", code=4).stderr
+
+
+@pytest.mark.parametrize("commit", ["main", "v1.2", "", "a" * 65, "\x1b[31m"])
+def test_why_takes_no_branch_for_a_commit(busy: Cli, commit: str) -> None:
+    said = busy("why", "web", commit, code=2).stderr
+
+    assert "is no commit: give 1 to 64 digits of 0-9 a-f, e.g. 18f234f" in said
+    assert "refused" not in said
+
+
+def test_a_commit_may_be_in_capitals(busy: Cli) -> None:
+    assert busy("why", "web", SHA[:7].upper()).stdout == busy("why", "web", SHA[:7]).stdout

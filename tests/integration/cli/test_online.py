@@ -1,0 +1,150 @@
+"""`config check --online`, against backends that take their time and what is no Dokploy."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from bridge.backends import BACKENDS
+from bridge.cli import checking
+from bridge.settings import read_settings
+from tests.worlds.cli import Cli
+
+
+class Silent:
+    """A server that is there and answers no question that needs its database."""
+
+    closed = False
+
+    async def version(self) -> str | None:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def healthy(self) -> bool:
+        return True
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def test_a_server_that_does_not_answer_in_time_is_away(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    silent: Any = Silent()
+    opening = replace(BACKENDS["dokploy"], open=lambda _name, _settings, _parts: silent)
+    monkeypatch.setitem(BACKENDS, "dokploy", opening)
+    monkeypatch.setattr(checking, "WITHIN", 0.01)
+    settings = read_settings(
+        None,
+        {
+            "BRIDGE_DATA": str(tmp_path),
+            "BRIDGE_DOKPLOY_URL": "http://127.0.0.1:1",
+            "BRIDGE_DOKPLOY_API_KEY": "a-key",
+        },
+    )
+
+    (tried,) = checking.tried(settings)
+
+    assert (tried["backend"], tried["state"]) == ("dokploy", "away")
+    assert "no answer within 0.01 s, although it is reachable" in tried["why"]
+    assert silent.closed
+
+
+def test_the_embedded_backend_is_not_asked(tmp_path: Path) -> None:
+    assert checking.tried(read_settings(None, {"BRIDGE_DATA": str(tmp_path)})) == []
+
+
+# ── what stands at the address, and is no Dokploy ───────────────────────────────────────────────
+
+PAGE = "<!doctype html><html>Welcome</html>"
+NOT_IT = "not Dokploy itself; is it starting, is the url right?"
+ANSWERS: dict[str, tuple[int, str, dict[str, str], str, str]] = {
+    "404 without a word": (404, "", {}, "not dokploy", f"answered 404, {NOT_IT}"),
+    "404 of another API": (404, '{"detail": "x"}', {}, "not dokploy", f"answered 404, {NOT_IT}"),
+    "404 with a number": (404, '{"code": 404}', {}, "not dokploy", f"answered 404, {NOT_IT}"),
+    "404 in our form": (404, '{"code": "NOT_FOUND"}', {}, "not dokploy", "know project.all"),
+    "405": (405, "Method Not Allowed", {}, "not dokploy", f"answered 405, {NOT_IT}"),
+    "a page": (200, PAGE, {}, "not dokploy", f"sent a web page, {NOT_IT}"),
+    "words": (200, "ok", {}, "not dokploy", f"sent plain text, {NOT_IT}"),
+    "nothing": (200, "", {}, "not dokploy", f"sent an empty answer, {NOT_IT}"),
+    "a login": (401, "", {"WWW-Authenticate": "Basic"}, "not dokploy", f"answered 401, {NOT_IT}"),
+    "a gateway": (502, PAGE, {}, "away", "a proxy answered 502 (Bad Gateway)"),
+    "a page of errors": (500, PAGE, {}, "away", "it answered 500: a web page came, not JSON"),
+    "a bad redirect": (302, "", {"Location": "http://[::1"}, "refused", "an invalid address"),
+    "a login's page": (302, "", {"Location": "/login"}, "refused", "another page of the same"),
+    "to https": (308, "", {"Location": "https://d.example/x"}, "refused", "to https://d.example "),
+}
+"""By name: status, body, headers, the state in which it is found, and what is said of it."""
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[..., str]]:
+    """Start servers that answer everything alike; return their addresses."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(status: int, body: str, headers: dict[str, str]) -> str:
+        class Same(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_: object) -> None:
+                """Print nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Same)
+        servers.append(server)
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_is_no_dokploy_is_never_ok(cli: Cli, answering: Callable[..., str], name: str) -> None:
+    status, body, headers, state, words = ANSWERS[name]
+    given = {
+        "BRIDGE_DOKPLOY_URL": answering(status, body, headers),
+        "BRIDGE_DOKPLOY_API_KEY": "a-key-0123456789",
+        "BRIDGE_DOKPLOY_READ_RETRIES": "0",
+    }
+
+    told = json.loads(cli("config", "check", "--online", "--json", code=1, **given).stdout)
+
+    assert [one["state"] for one in told["online"]] == [state]
+    assert words in told["online"][0]["why"]
+    assert words in cli("provider", "show", "web", code=1, **given).stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("/api/api", "The url ends with /api/api; /api is added to it anyway: leave it out."),
+        ("/dashboard/", "The url has the path /dashboard; leave it out unless Dokploy is served"),
+        ("/api/", "is the url right?"),
+    ],
+)
+def test_a_path_that_does_not_belong_into_the_url_is_named(
+    cli: Cli, answering: Callable[..., str], path: str, remedy: str
+) -> None:
+    url = answering(404, "", {}) + path
+
+    told = cli(
+        *("config", "check", "--online"),
+        code=1,
+        BRIDGE_DOKPLOY_URL=url,
+        BRIDGE_DOKPLOY_API_KEY="a-key-0123456789",
+    )
+
+    assert remedy in told.stderr

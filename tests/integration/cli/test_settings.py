@@ -1,0 +1,349 @@
+"""Settings: what wins, what is refused, and what is never shown."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bridge.cli.root import app
+from bridge.core.errors import Rejected
+from bridge.core.log_text import STEERING
+from bridge.settings import Settings, access_of, fields, is_secret, read_settings, variables
+from tests.worlds.cli import Cli
+
+SECRETS = [
+    "BRIDGE_GITHUB_WEBHOOK_SECRETS",
+    "BRIDGE_GITHUB_TOKEN",
+    "BRIDGE_GITHUB_PRIVATE_KEY",
+    "BRIDGE_GITLAB_WEBHOOK_TOKENS",
+    "BRIDGE_GITLAB_TOKEN",
+    "BRIDGE_DOKPLOY_API_KEY",
+    "BRIDGE_SLACK_BOT_TOKEN",
+    "BRIDGE_SLACK_SIGNING_SECRET",
+    "BRIDGE_SLACK_APP_TOKEN",
+]
+
+
+def test_the_environment_wins_over_the_file_over_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "bridge.yaml"
+    file.write_text("port: 1\nhost: 1.2.3.4\ndokploy: {url: https://file, read_timeout: 3}\n")
+
+    settings: Any = read_settings(file, {"PORT": "2", "BRIDGE_DOKPLOY_URL": "https://environment"})
+
+    assert (settings.port, settings.host) == (2, "1.2.3.4")
+    assert settings.dokploy.url == "https://environment"
+    assert settings.dokploy.read_timeout == 3
+    assert settings.web.max_body == 26 * 2**20
+
+
+def test_several_secrets_are_separated_by_commas() -> None:
+    settings: Any = read_settings(None, {"BRIDGE_GITHUB_WEBHOOK_SECRETS": "new, old"})
+
+    found = [secret.get_secret_value() for secret in settings.github.webhook_secrets]
+    assert found == ["new", "old"]
+
+
+def test_a_secret_can_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hunter2\n")
+
+    settings: Any = read_settings(None, {"BRIDGE_DOKPLOY_API_KEY_FILE": str(tmp_path / "key")})
+
+    assert settings.dokploy.api_key is not None
+    assert settings.dokploy.api_key.get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("BRIDGE_GITHUB_WEBHOOK_SECRET", "BRIDGE_GITHUB_WEBHOOK_SECRETS"),
+        ("BRIDGE_DOKPLOY_KEY", "BRIDGE_DOKPLOY_API_KEY"),
+    ],
+)
+def test_an_unknown_variable_names_the_nearest(cli: Cli, variable: str, nearest: str) -> None:
+    result = cli("config", "check", code=2, **{variable: "hunter2"})
+
+    assert result.stderr == f"error: {variable} is no setting; did you mean {nearest}?\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("prot: 1", "prot is no setting; did you mean port?"),
+        ("dokploy: {ulr: x}", "dokploy.ulr is no setting; did you mean url?"),
+        ("port: high", "port: it must be a whole number, not 'high'"),
+        ("port: 80000", "port: it must be at most 65535, not 80000"),
+        ("port: yes", "port: it must be a whole number, not true"),
+        ("embedded: {builds_concurrency: yes}", "builds_concurrency: it must be a whole number"),
+        ("embedded: {sites_port: no}", "sites_port: it must be a whole number, not false"),
+        ("retention: {bodies: yes}", "retention.bodies: it must be a number, not true"),
+        ("data: 5", "data: it must be a path (in quotes, if it looks like a number), not 5"),
+        ("log_level: loud", "log_level: it must be 'debug', 'info', 'warning' or 'error', not 'lo"),
+        ("feedback: {enabled: maybe}", "feedback.enabled: it must be true or false, not 'maybe'"),
+        ("retention: {bodies: -1}", "retention.bodies: it must be greater than 0.0, not -1"),
+        ("slack: 7", "slack: it must hold settings by name, not 7"),
+        ("dokploy: hunter2", "dokploy: it must hold settings by name\n"),
+        ("dokploy: [a]", "dokploy: it must hold settings by name, not a list"),
+        ("github: {app_id: one}", "github.app_id: it must be a whole number, not 'one'"),
+        ("dokploy: {url: d.example.com}", "like https://example.com (it is 'd.example.com')"),
+        ("dokploy: {url: 'https://me:hunter2@d'}", "must look like https://example.com\n"),
+        ("rules: [{apps: a, prereleases: x}]", "'deploy', 'skip' or 'only', not 'x'"),
+        ("access: [{who: [everyone], may: [own]}]", "or 'configure', not 'own'"),
+        ("github: {app_id: ghp_hunter2}", "github.app_id: it must be a whole number\n"),
+        ("backends: {a: {ulr: x}}", "backends.a.ulr is no setting; did you mean url?"),
+        ("backends: {a: {api_key: {hunter2: 1}}}", "backends.a.api_key: it must be a text"),
+        ("embedded: {host: [1]}", "(in quotes, if it looks like a number), not a list"),
+        (f"slack: {{team_id: '{'x' * 99}'}}", f"(it is '{'x' * 60}…')"),
+        ("github: {token: 4711}", "github.token: it must be a text"),
+        ("[1]", "must hold settings by name, not a list"),
+        ("hello", "must hold settings by name, not a text"),
+        ("a: [", "is not YAML, line 1"),
+    ],
+)
+def test_a_wrong_file_says_where_and_how_to_mend_it(cli: Cli, text: str, words: str) -> None:
+    Path("bridge.yaml").write_text(text)
+
+    result = cli("config", "check", code=2)
+
+    assert words in result.stderr
+    assert "hunter2" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "remedy"),
+    [
+        (f"a: [{SECRET}", "line 1", "a list's bracket stays open"),
+        (f"port: 80\n\thost: {SECRET}", "line 2", "YAML takes only spaces"),
+        (f'port: 80\nhost: "{SECRET}\n', "line 3", "a quote stays open"),
+        (f"github:\n  token: {SECRET}: x", "line 2", "a colon too many"),
+        (f"github:\n  token: *{SECRET}", "line 2", "a value begins with `*`: put it in quotes"),
+        (f"github:\n  token: !{SECRET} x", "line 2", "a value begins with `!`: put it in quotes"),
+        (f"github:\n  token: @{SECRET}", "line 2", "put it in quotes"),
+        (f'github: {{token: "{SECRET}\\q"}}', "line 1", "a backslash is in double quotes"),
+        (f"github:\n  token: {SECRET}\n port: 3", "line 3", "are not indented alike"),
+        (f"dokploy {SECRET}\nport: 1", "line 2", "a colon too many"),
+        (f"a: {{b: {SECRET}\nc: 2", "line 2", "a curly bracket stays open"),
+        (f"a: 1\n---\nb: {SECRET}", "line 2", "only one is allowed"),
+        (f"a: {SECRET}\x07", "", "it contains a control character"),
+    ],
+)
+def test_broken_yaml_is_told_with_its_cause_and_without_its_text(
+    cli: Cli, text: str, where: str, remedy: str
+) -> None:
+    Path("bridge.yaml").write_text(text)
+
+    said = cli("config", "check", code=2).stderr
+
+    assert f"bridge.yaml is not YAML{', ' * bool(where)}{where}: " in said
+    assert remedy in said
+    assert SECRET not in said
+    as_variable = cli("config", "check", code=2, BRIDGE_CONFIG="/dev/null", BRIDGE_RULES=text)
+    assert SECRET not in as_variable.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("port: 1\nhost: localhost\nport: 2", "'port' is given twice, in lines 1 and 3"),
+        ("github:\n  token: a\n  'token': b", "'token' is given twice, in lines 2 and 3"),
+        ("github: {token: a}\nslack: {}\ngithub: {}", "'github' is given twice, in lines 1 and 3"),
+        ("rules:\n- apps: a\n  tags: b\n  tags: c", "'tags' is given twice, in lines 3 and 4"),
+        ("port: 1\nport: 1", "'port' is given twice, in lines 1 and 2"),
+        ("github: {token: a, token: b}", "'token' is given twice, in line 1"),
+    ],
+)
+def test_a_key_is_not_given_twice(cli: Cli, text: str, told: str) -> None:
+    Path("bridge.yaml").write_text(text)
+
+    assert (
+        cli("config", "check", code=2).stderr == f"error: bridge.yaml: {told}; keep one of them\n"
+    )
+
+
+def test_a_key_of_a_variable_is_not_given_twice(cli: Cli) -> None:
+    told = cli("config", "check", code=2, BRIDGE_RULES="[{apps: a, apps: b}]").stderr
+
+    assert "rules (BRIDGE_RULES): 'apps' is given twice, in line 1" in told
+
+
+def test_sections_share_what_an_anchor_names(cli: Cli) -> None:
+    Path("bridge.yaml").write_text(
+        "backends:\n"
+        "  a: &a {url: https://a.example.com, api_key: k}\n"
+        "  b: {<<: *a, url: https://b.example.com}\n"
+    )
+
+    cli("config", "check")
+
+
+def test_a_file_of_another_encoding_is_told(cli: Cli) -> None:
+    Path("bridge.yaml").write_bytes(b"host: \xff\xfe\n")
+
+    assert "it is not UTF-8; save it as UTF-8" in cli("config", "check", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("BRIDGE_PORT", "80000", "port (BRIDGE_PORT): it must be at most 65535, not '80000'"),
+        ("PORT", "http", "port (PORT): it must be a whole number, not 'http'"),
+        ("BRIDGE_SLACK_BOT_TOKEN", "xapp-hunter2", "it is the App-Level Token (xapp-…"),
+        ("BRIDGE_SLACK_APP_TOKEN", "xoxb-hunter2", "that is BRIDGE_SLACK_BOT_TOKEN, and here bel"),
+        ("BRIDGE_SLACK_SIGNING_SECRET", "xoxb-hunter2", "here belongs the Signing Secret (Basic"),
+        ("BRIDGE_SLACK_BOT_TOKEN", "xoxp-hunter2", "so it is a person's token; here belongs the B"),
+        ("BRIDGE_GITHUB_TOKEN", "glpat-hunter2", "a token of GitLab; here belongs one of GitHub"),
+        ("BRIDGE_GITLAB_TOKEN", "github_pat_hunter2", "a token of GitHub; here belongs one of"),
+    ],
+)
+@pytest.mark.parametrize("command", [["config", "check"], ["serve"]])
+def test_a_variable_that_is_wrong_is_told_by_its_name(
+    cli: Cli, command: list[str], variable: str, value: str, words: str
+) -> None:
+    result = cli(*command, code=2, **{variable: value})
+
+    assert words in result.stderr
+    assert f"({variable}): " in result.stderr
+    assert "hunter2" not in result.stderr
+    assert "ok" not in result.stdout
+
+
+def test_a_file_that_is_not_there_is_an_error(cli: Cli) -> None:
+    assert "none.yaml can't be read" in cli("config", "check", "-c", "none.yaml", code=2).stderr
+    result = cli("config", "check", code=2, BRIDGE_DOKPLOY_API_KEY_FILE="none")
+    assert "BRIDGE_DOKPLOY_API_KEY_FILE: none can't be read" in result.stderr
+
+
+def test_no_secret_is_ever_shown(cli: Cli) -> None:
+    environment = dict.fromkeys(SECRETS, "hunter2")
+    environment["BRIDGE_GITLAB_SIGNING_TOKENS"] = "whsec_hunter2"
+
+    shown = cli("config", "show", code=0, **environment).output
+
+    assert "hunter2" not in shown
+    assert 'api_key: "********"  # BRIDGE_DOKPLOY_API_KEY' in shown
+    assert 'webhook_secrets: ["********"]' in shown
+
+
+def test_what_is_set_is_shown_to_scripts_with_secrets_masked(cli: Cli) -> None:
+    Path("bridge.yaml").write_text("web: {max_body: 2048}\nrules: [{apps: shop/*, tags: v*}]\n")
+    backends = "{second: {url: 'https://d.example.com', api_key: hunter2}}"
+    given = {"BRIDGE_GITHUB_WEBHOOK_SECRETS": "hunter2, hunter3", "BRIDGE_BACKENDS": backends}
+
+    shown = cli.json("config", "show", PORT="99", **given)
+
+    assert shown["port"] == {"value": 99, "from": "PORT"}
+    assert shown["web"]["max_body"] == {"value": 2048, "from": "bridge.yaml"}
+    assert shown["web"]["body_timeout"] == {"value": 10.0, "from": "default"}
+    assert shown["rules"]["value"] == [{"apps": "shop/*", "tags": "v*"}]
+    masked = {"value": ["********"] * 2, "from": "BRIDGE_GITHUB_WEBHOOK_SECRETS"}
+    assert shown["github"]["webhook_secrets"] == masked
+    assert shown["github"]["token"] == {"value": None, "from": "default"}
+    assert "hunter" not in str(shown)
+
+
+def test_show_leaves_out_no_setting(cli: Cli) -> None:
+    from bridge.settings import Settings
+
+    shown = cli.json("config", "show")
+
+    for path, _ in fields(Settings):
+        found = shown
+        for name in path:
+            found = found[name]
+        assert set(found) == {"value", "from"}, path
+
+
+def test_every_setting_that_sounds_secret_is_one() -> None:
+    from bridge.settings import Settings
+
+    words = ("secret", "token", "api_key", "private_key", "database_url")
+    for path, field in fields(Settings):
+        assert is_secret(field) == any(word in path[-1] for word in words), path
+
+
+def test_show_says_where_values_come_from(cli: Cli) -> None:
+    Path("bridge.yaml").write_text("host: 0.0.0.0\nweb: {max_body: 2048}\n")
+
+    lines = cli("config", "show", PORT="99").stdout.splitlines()
+
+    assert 'host: "0.0.0.0"  # bridge.yaml' in lines
+    assert "port: 99  # PORT" in lines
+    assert "  max_body: 2048  # bridge.yaml" in lines
+    assert "  body_timeout: 10.0  # default" in lines
+
+
+@pytest.mark.parametrize("name", ["shop/*", "shöp-🚀", "a\u200bb", "a\U000e0001b", "x\u202ey"])
+@pytest.mark.parametrize("charset", ["utf-8", "ascii"])
+def test_what_is_shown_can_be_read_again(cli: Cli, name: str, charset: str) -> None:
+    rules = json.dumps([{"apps": name, "tags": "v*", "only_newer": True}] * 3, ensure_ascii=False)
+
+    runner = CliRunner(charset=charset)
+    shown = runner.invoke(app, ["config", "show"], env={"BRIDGE_RULES": rules}).stdout
+    assert not re.search(f"(?!\n)[{STEERING}]", shown)
+    assert shown.isascii() or (charset == "utf-8" and "shöp-🚀" in shown)
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    Path("bridge.yaml").write_text(shown)
+
+    assert cli("config", "check").stdout == "ok\n"
+    assert (
+        read_settings(None, {}).rules
+        == read_settings(Path(os.devnull), {"BRIDGE_RULES": rules}).rules
+    )
+
+
+def test_the_schema_names_every_section(cli: Cli) -> None:
+    schema = json.loads(cli("config", "schema").stdout)
+
+    sections = {path[0] for path in variables().values()}
+    assert sections <= set(schema["properties"])
+    assert schema["title"] == "bridge.yaml"
+
+
+@pytest.mark.parametrize(
+    ("access", "why"),
+    [
+        ("[{who: [Ada], may: [deploy]}]", "'Ada' names nobody"),
+        ("[{who: ['@nowhere'], may: [deploy]}]", "names nobody"),
+        ("[{who: [everyone], may: [own]}]", "access.0.may"),
+        ("[{who: [everyone]}]", "access.0.may"),
+        ("[{who: [everyone], may: [view], channels: ['#ops']}]", "is no channel id"),
+        ("[{who: [everyone], may: [view], app: x}]", "did you mean apps?"),
+    ],
+)
+def test_a_grant_that_grants_nothing_is_an_error(access: str, why: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        read_settings(None, {"BRIDGE_ACCESS": access})
+
+    assert why in str(refused.value)
+
+
+def test_grants_are_read() -> None:
+    access = "[{who: [U012AB3CD, '@example.com'], may: [deploy], apps: [shop/*]}]"
+    (grant,) = access_of(read_settings(None, {"BRIDGE_ACCESS": access})).grants
+
+    assert grant.who == ("U012AB3CD", "@example.com")
+    assert grant.may == {"deploy"}
+    assert grant.apps == ("shop/*",)
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_no_secret_stands_in_quotes(cli: Cli, quote: str) -> None:
+    """They stay where a file of variables has them, and would be part of the secret."""
+    secrets = [path for path, field in fields(Settings) if is_secret(field)]
+    assert len(secrets) > 8
+    for path in secrets:
+        if path == ("database_url",):  # it begins with its scheme
+            continue
+        variable = f"BRIDGE_{'_'.join(path).upper()}"
+        given = {variable: f"{quote}{'a1' * 16}{quote}"}
+
+        told = cli("config", "check", code=2, **given).stderr
+
+        assert f"({variable}): it stands in quotes, which would be part of it" in told

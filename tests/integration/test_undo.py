@@ -1,0 +1,386 @@
+"""Undoing a change: what was before comes back, or it is said why not."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from bridge.core.apps import App, Rules, SourceType
+from bridge.core.configuration.configuration import DockerSource, Environment
+from bridge.core.configuration.difference import Changed, read_undoing, written
+from bridge.core.configuration.merge import (
+    NoSource,
+    Wanted,
+    WantedBuild,
+    WantedSource,
+    WantedVariables,
+)
+from bridge.core.configuration.plan import Overtaken
+from bridge.core.errors import NotFound, Rejected
+from bridge.embedded.server import EmbeddedServer
+from bridge.pipeline.configure import Configurer
+from bridge.ports.outcomes import WAITS
+from bridge.storage.journal import SqlJournal
+from bridge.storage.seal import FernetSeal, NoSeal, key_in
+from tests.fakes.journey import ManualClock
+from tests.worlds.embedded import Maker, maker_of
+
+BY = "cli: ada"
+SECRET = "hunter2 of the tests"
+DOCKER = DockerSource(image="web:1", username="me", password=SecretStr(SECRET))
+
+
+@pytest.fixture
+async def backend(tmp_path: Path) -> AsyncIterator[Maker]:
+    async with EmbeddedServer(tmp_path / "data") as server, maker_of(server) as backend:
+        yield backend
+
+
+@pytest.fixture
+async def app(backend: Maker) -> App:
+    environment = Environment(env=SecretStr(f"KEY={SECRET}"))
+    return await backend.create_app("web", project="shop", source=DOCKER, environment=environment)
+
+
+@pytest.fixture
+def configurer(backend: Maker, journal: SqlJournal) -> Configurer:
+    return Configurer(backend, journal, ManualClock(), seal=FernetSeal(lambda: ["a key"]))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        NoSource(),
+        WantedSource(SourceType.GIT, {"url": "https://example.com/a.git", "branch": "main"}),
+        WantedSource(None, {"password": SecretStr("another")}),
+        WantedBuild({"build_type": "static", "publish_directory": "dist"}),
+        WantedVariables({"env": {"KEY": None, "OTHER": "OTHER=1"}}),
+    ],
+)
+async def test_what_was_before_comes_back_with_its_secrets(
+    configurer: Configurer, journal: SqlJournal, app: App, wanted: object
+) -> None:
+    before = await configurer.now(app)
+    made = await configurer.plan(app, wanted)  # type: ignore[arg-type]  # one of `Wanted`
+    changed = await configurer.apply(made, by=BY)
+
+    plan = await configurer.plan_undo(app)
+    assert {one.field for one in plan.difference} == {one.field for one in made.difference}
+    assert await configurer.apply(plan, by=BY) == before
+    again = await configurer.plan_undo(app)
+
+    assert await configurer.apply(again, by=BY) == changed  # an undo can be undone
+    notes = await journal.audited(limit=9)
+    assert [note.undoes for note in notes] == [2, 1, None]
+    assert [note.what.rpartition(" ")[2] for note in notes[:2]] == ["undo", "undo"]
+    assert SECRET not in repr(notes) + "".join(note.undoing for note in notes)
+
+
+async def test_only_the_part_that_was_changed_goes_back(
+    configurer: Configurer, backend: Maker, app: App
+) -> None:
+    await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
+    await backend.save_environment(app, Environment(env=SecretStr("NEW=1")))
+
+    found = await configurer.apply(await configurer.plan_undo(app), by=BY)
+
+    assert found.saved.provider == DOCKER
+    assert found.saved.environment.env == SecretStr("NEW=1")
+
+
+async def test_a_change_since_is_not_undone_along_with_it(
+    configurer: Configurer, backend: Maker, app: App
+) -> None:
+    await configurer.apply(
+        await configurer.plan(app, WantedSource(None, {"image": "web:2"})), by=BY
+    )
+    await backend.save_provider(app, DOCKER.model_copy(update={"image": "web:3"}))
+
+    with pytest.raises(Overtaken, match="image") as caught:
+        await configurer.plan_undo(app)
+
+    assert caught.value.changed == (Changed("image", "web:2", "web:3"),)
+
+
+async def test_what_can_not_be_undone_is_said(
+    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
+) -> None:
+    with pytest.raises(NotFound, match="no change of shop/web to undo"):
+        await configurer.plan_undo(app)
+    await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
+
+    other = Configurer(backend, journal, ManualClock(), seal=FernetSeal(lambda: ["another key"]))
+    with pytest.raises(Rejected, match="add the key from before to BRIDGE_SECRET_KEY"):
+        await other.plan_undo(app)
+    for seal in (None, NoSeal()):
+        bare = Configurer(backend, journal, ManualClock(), seal=seal)
+        await bare.apply(
+            await bare.plan(app, WantedSource(SourceType.DOCKER, {"image": f"a:{seal and 1}"})),
+            by=BY,
+        )
+        with pytest.raises(Rejected, match="was kept without what was before"):
+            await bare.plan_undo(app)
+    with pytest.raises(NotFound):
+        await configurer.plan_undo(replace(app, id="another"), 1)
+
+
+BITBUCKET = {
+    "source": "bitbucket",
+    "bitbucket.owner": "grp",
+    "bitbucket.repository": "Web",
+    "bitbucket.slug": "web",
+    "bitbucket.branch": "main",
+    "bitbucket.build_path": "/deep",
+    "watch_paths": ("web/**",),
+}
+
+
+async def test_a_change_that_can_not_be_undone_says_so_before(
+    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
+) -> None:
+    image = WantedSource(None, {"image": "web:2"})
+    bare = Configurer(backend, journal, ManualClock(), seal=NoSeal())
+
+    (remark,) = (await bare.plan(app, image)).remarks
+
+    assert remark.startswith("this can't be undone")
+    assert "BRIDGE_SECRET_KEY" in remark
+    assert (await configurer.plan(app, image)).remarks == ()
+    assert (await bare.plan(app, WantedSource())).remarks == ()
+
+
+@pytest.mark.parametrize("wanted", [NoSource(), WantedSource(SourceType.DOCKER, {"image": "a"})])
+async def test_a_source_that_only_the_backend_can_set_comes_back(
+    configurer: Configurer, backend: Maker, app: App, wanted: NoSource | WantedSource
+) -> None:
+    await backend.write_source(app, BITBUCKET)
+    before = await configurer.now(app)
+
+    plan = await configurer.plan(app, wanted)
+    assert plan.difference[0].before == "bitbucket"
+    await configurer.apply(plan, by=BY)
+
+    assert await configurer.apply(await configurer.plan_undo(app), by=BY) == before
+
+
+STORED = {
+    "git.url": "https://example.com/old.git",
+    "git.branch": "old",
+    "git.ssh_key_id": None,
+    "git.build_path": "/old",
+    "gitlab.owner": "grp",
+    "gitlab.project_id": 7,
+    "gitlab.build_path": "",
+    "github.branch": "stored",
+    "trigger": "tag",
+    "watch_paths": (),
+    "submodules": True,
+}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        NoSource(),
+        WantedSource(SourceType.GIT, {"url": "https://example.com/a.git", "branch": "main"}),
+        WantedSource(
+            SourceType.GITHUB,
+            {"owner": "o", "repository": "r", "branch": "b", "provider_id": None},
+        ),
+        WantedSource(None, {"image": "web:2"}),
+    ],
+)
+async def test_every_stored_field_comes_back_also_those_of_sources_not_in_use(
+    configurer: Configurer,
+    backend: Maker,
+    app: App,
+    wanted: NoSource | WantedSource,
+) -> None:
+    await backend.write_source(app, STORED)
+    before = await configurer.now(app)
+    made = await configurer.plan(app, wanted)
+    await configurer.apply(made, by=BY)
+
+    found = await configurer.apply(await configurer.plan_undo(app), by=BY)
+
+    assert found.saved.row == before.saved.row  # null stays null, and "" stays ""
+    assert found == before
+
+
+async def test_what_an_earlier_release_kept_of_a_change_is_undone_as_it_was(
+    configurer: Configurer, backend: Maker, journal: SqlJournal, app: App
+) -> None:
+    plan = await configurer.plan(app, WantedSource(None, {"image": "web:2"}))
+    await configurer.apply(plan, by=BY)
+    form = written(plan.undoing)
+    for side in ("before", "after"):
+        del form[side]["saved"]["row"]
+    sealed = FernetSeal(lambda: ["a key"]).close(json.dumps(form))
+    await journal.audit(replace((await journal.audited(limit=1))[0], undoing=sealed, number=0))
+
+    found = await configurer.apply(await configurer.plan_undo(app), by=BY)
+
+    assert found.saved.provider == DOCKER
+
+
+async def test_a_change_that_was_cut_off_is_finished_and_others_are_not_touched(
+    configurer: Configurer, backend: Maker, app: App
+) -> None:
+    plan = await configurer.plan(app, WantedSource(None, {"image": "web:2", "username": "you"}))
+    half = DOCKER.model_copy(update={"image": "web:2"})
+    await backend.save_provider(app, half)  # as if it had died halfway
+
+    found = await configurer.carry_out(app, plan.undoing, by=BY)
+    assert found.saved.provider == half.model_copy(update={"username": "you"})
+    assert await configurer.carry_out(app, plan.undoing, by=BY) == found
+
+    await backend.save_provider(app, half.model_copy(update={"image": "web:3"}))
+    with pytest.raises(Overtaken, match="image"):
+        await configurer.carry_out(app, plan.undoing, by=BY)
+
+
+async def test_disconnecting_is_carried_out_with_the_rules(
+    configurer: Configurer, journal: SqlJournal, app: App
+) -> None:
+    await journal.save_rules(app.id, Rules(tags="v*"), by=BY)
+    undoing = (await configurer.plan(app, NoSource())).undoing
+
+    for _ in range(2):
+        found = await configurer.carry_out(app, undoing, by=BY)
+        assert (found.saved.provider, found.rules) == (None, Rules())
+
+
+def test_what_another_release_kept_is_refused_without_repeating_it() -> None:
+    with pytest.raises(Rejected, match="this release can't read the record") as caught:
+        read_undoing({"part": "moon", "secret": SECRET})
+
+    assert SECRET not in repr(caught.value)
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+# ── changes of which it is not known whether they were made ──────────────────
+
+
+class Killed(BaseException):
+    """The process ends in the middle of a change."""
+
+
+async def unconfirmed(
+    configurer: Configurer, backend: Maker, wanted: Wanted, app: App, *, made: bool
+) -> None:
+    """Begin a change whose outcome is never recorded."""
+    write = backend.save_environment
+
+    async def killed(*asked: Any) -> None:
+        if made:
+            await write(*asked)
+        raise Killed
+
+    plan = await configurer.plan(app, wanted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "save_environment", killed)
+        with pytest.raises(Killed):
+            await configurer.apply(plan, by=BY)
+
+
+IMAGE = WantedSource(None, {"image": "web:2"})
+VARIABLES = WantedVariables({"env": {"KEY": None, "OTHER": "OTHER=1"}})
+
+
+@pytest.mark.parametrize("number", [None, 2])
+async def test_the_row_says_whether_an_interrupted_change_was_made(
+    configurer: Configurer, backend: Maker, app: App, number: int | None
+) -> None:
+    before = await configurer.now(app)
+    await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
+    await unconfirmed(configurer, backend, VARIABLES, app, made=True)
+
+    plan = await configurer.plan_undo(app, number)
+
+    assert {one.field for one in plan.difference} == {"env.KEY", "env.OTHER"}
+    assert plan.undoes == 2
+    assert plan.remarks == ("change 2 was never confirmed; this takes back the part that is there",)
+    found = await configurer.apply(plan, by=BY)
+    assert found.saved.environment == before.saved.environment
+    assert found.saved.provider == DOCKER.model_copy(update={"image": "web:2"})
+
+
+async def test_an_interrupted_change_that_was_not_made_is_passed_over(
+    configurer: Configurer, backend: Maker, app: App
+) -> None:
+    await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
+    await unconfirmed(configurer, backend, VARIABLES, app, made=False)
+
+    plan = await configurer.plan_undo(app)
+
+    assert (plan.undoes, plan.remarks) == (1, ())
+    assert plan.difference == (Changed("image", "web:2", "web:1"),)
+    with pytest.raises(Rejected, match="the change 2 of shop/web was never made"):
+        await configurer.plan_undo(app, 2)
+
+
+async def test_an_interrupted_change_is_not_undone_where_somebody_changed_the_same_since(
+    configurer: Configurer, backend: Maker, app: App
+) -> None:
+    await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
+    await unconfirmed(configurer, backend, VARIABLES, app, made=True)
+    await backend.save_environment(app, Environment(env=SecretStr("OTHER=theirs")))
+
+    with pytest.raises(Overtaken, match=r"env\.OTHER"):
+        await configurer.plan_undo(app)
+
+
+@pytest.mark.parametrize(
+    "outcome", ["Overtaken: no", "Refused: no", "Unreachable: no", "Rejected: no", "kept as 7"]
+)
+async def test_a_change_that_was_never_begun_hides_none_before_it(
+    configurer: Configurer, journal: SqlJournal, app: App, outcome: str
+) -> None:
+    await configurer.apply(await configurer.plan(app, IMAGE), by=BY)
+    (made,) = await journal.audited(limit=9)
+    for what in ("provider set", "clear"):
+        await journal.audit(replace(made, number=0, what=what, outcome=outcome, undoing=""))
+    waits = f"{WAITS}the backend: dokploy can't be reached"
+    await journal.audit(replace(made, number=0, outcome=waits, undoing="", seq=7))
+    await journal.audit(replace(made, number=0, what="clear", outcome="Unanswered: no"))
+
+    assert (await configurer.plan_undo(app)).undoes == 1
+
+
+# ── the seal ─────────────────────────────────────────────────────────────────
+
+
+def test_any_of_the_keys_opens_and_the_first_one_seals() -> None:
+    old, both, new = (FernetSeal(lambda keys=keys: keys) for keys in (["a"], ["b", "a"], ["b"]))  # type: ignore[misc]
+
+    assert both.open(old.close(SECRET)) == SECRET
+    assert new.open(both.close(SECRET)) == SECRET
+    assert SECRET not in old.close(SECRET)
+    with pytest.raises(Rejected, match="its key is gone"):
+        new.open(old.close(SECRET))
+    with pytest.raises(Rejected, match="its key is gone"):
+        new.open("no seal at all")
+
+
+def test_without_a_key_nothing_is_sealed_and_the_remedy_is_told() -> None:
+    for work in (NoSeal().close, NoSeal().open):
+        with pytest.raises(Rejected, match="BRIDGE_SECRET_KEY, for all processes the same"):
+            work("a text")
+
+
+def test_the_key_file_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "secret.key"
+
+    key = key_in(file)
+
+    assert key_in(file) == key
+    assert len(key) > 40
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in file.parent.iterdir()] == ["secret.key"]
+    (tmp_path / "plain").write_text("")
+    with pytest.raises(Rejected, match="set BRIDGE_SECRET_KEY instead"):
+        key_in(tmp_path / "plain" / "secret.key")
