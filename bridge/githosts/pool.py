@@ -282,6 +282,11 @@ class OwnHostSession(requests.Session):
         same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
         return target if same else None
 
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        """Keep the credential: no redirect leaves the host, and `.netrc` is not asked."""
+
 
 class Counted:
     """A body as urllib3 reads it, cut off at `most` bytes."""

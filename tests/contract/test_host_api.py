@@ -16,7 +16,7 @@ from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeComment, Spoil
 from tests.worlds.embedded import Repository
-from tests.worlds.hosts import NAME, QUICK, Host, with_deployments
+from tests.worlds.hosts import NAME, QUICK, Host, client_of, with_deployments
 
 STATUS = "dokploy/shop/web"
 
@@ -253,6 +253,26 @@ async def test_a_real_repository_is_read(host: Host, tmp_path: Path) -> None:
     found = await host.api.compare("my-org/other", before, after)
 
     assert found.paths == ("a b/ä.txt", "moved.txt")
+
+
+@pytest.mark.parametrize("compares", [True, False])
+async def test_what_a_merge_takes_back_is_told_by_gitea_as_well(compares: bool) -> None:
+    """Such a merge lists no file: what it has is what one of its parents had."""
+    async with FakeGitea() as fake:
+        api, repository = client_of(fake), fake.repository(NAME)
+        fake.compares, fake.tree_page = compares, 2
+        root = repository.commit({f"{n}.txt": "1" for n in range(5)})
+        base = repository.commit({"web/new.html": "1"})
+        topic = repository.commit({"docs/a.md": "1"}, branch="topic", onto=root)
+        merge = repository.commit({"web/new.html": None}, message="Merge -s ours topic")
+        made = repository.commits[merge]
+        made.parents = (base, topic)
+        made.files = dict(repository.commits[topic].files)
+
+        found = await api.compare(NAME, base, merge)
+
+        assert found.paths == ("docs/a.md", "web/new.html")
+        await api.close()
 
 
 # ── what goes wrong ──────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.githosts.github.webhooks import GitHub
 from bridge.ports.githosts import Hook, ListsHooks, ListsRefs, Redelivers, Sending, TagAt
+from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHook, Spoil
@@ -226,6 +227,22 @@ async def test_gitlab_tells_that_it_has_switched_a_webhook_off() -> None:
         (found,) = await api.hooks(NAME)
 
         assert found.trouble == "GitLab has disabled it (disabled): it failed too often"
+        await api.close()
+
+
+async def test_gitea_tells_that_a_webhook_is_off_or_sends_no_pushes() -> None:
+    async with FakeGitea() as fake:
+        api = client_of(fake)
+        assert isinstance(api, ListsHooks)
+        hook = fake.hook(fake.repository(NAME), "https://bridge.example.com/hooks/gitea", SECRET)
+        assert [(one.url, one.trouble) for one in await api.hooks(NAME)] == [(hook.url, None)]
+
+        fake.events = ("create",)
+        assert [one.trouble for one in await api.hooks(NAME)] == [
+            "it sends no pushes: choose its push events"
+        ]
+        hook.active = False
+        assert [one.trouble for one in await api.hooks(NAME)] == ["it is switched off at Gitea"]
         await api.close()
 
 

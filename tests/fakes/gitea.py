@@ -31,6 +31,8 @@ class FakeGitea(FakeHost):
     compares = True
     """False: as before 1.22, which has no comparison."""
     tree_page = 1000
+    events = ("push", "delete", "pull_request")
+    """Those that its webhooks send."""
 
     def __init__(self, web_url: str = WEB) -> None:
         super().__init__()
@@ -289,7 +291,7 @@ class FakeGitea(FakeHost):
                 "id": one.id,
                 "type": "gitea",
                 "active": one.active,
-                "events": ["push", "delete", "pull_request"],
+                "events": [*self.events],
                 "config": {"url": one.url, "content_type": "json"},
             }
             for one in self._repository(request).hooks

@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 
 from pydantic import SecretStr, TypeAdapter
+from requests import PreparedRequest
+from requests.auth import AuthBase
 
 from bridge.core.errors import NotFound
 from bridge.githosts.access import Access
@@ -42,8 +44,8 @@ class GiteaWire:
     def __init__(self, base: str, *, ca: str | None, silence: float) -> None:
         self._base = base
         self._silence = silence
+        self._verify = ca or True  # the session's own yields to REQUESTS_CA_BUNDLE
         self._session = OwnHostSession()
-        self._session.verify = ca or True
         self._session.headers.update({"User-Agent": _AGENT, "Accept": "application/json"})
 
     def ask(self, request: Request) -> Answer:
@@ -52,8 +54,10 @@ class GiteaWire:
             self._base + request.path,
             params={name: _plain(value) for name, value in request.query.items()},
             json=None if request.body is None else dict(request.body),
-            headers={"Authorization": f"token {request.token}", **request.headers},
+            headers=dict(request.headers),
+            auth=_Token(request.token),
             timeout=self._silence,
+            verify=self._verify,
         )
         headers = {name.lower(): value for name, value in response.headers.items()}
         status = response.status_code
@@ -61,6 +65,17 @@ class GiteaWire:
 
     def close(self) -> None:
         self._session.close()
+
+
+class _Token(AuthBase):
+    """Sends our token; without an `auth`, requests would send what `.netrc` has for the host."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        r.headers["Authorization"] = f"token {self._token}"
+        return r
 
 
 def _plain(value: Any) -> Any:
