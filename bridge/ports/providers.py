@@ -177,10 +177,16 @@ class HostServer:
         """All prefixes of the addresses of its repositories."""
         return tuple(dict.fromkeys((self.web_url, *self.provider.homes(self.given))))
 
+    @property
+    def section(self) -> str:
+        """Its section in `bridge.yaml`, e.g. "gitea" or "giteas.second"."""
+        own = self.name.partition("/")[2]
+        return f"{self.provider.further}.{own}" if own else self.provider.key
+
     def setting(self, name: str) -> str:
         """Return what people call one of its settings."""
-        own = self.name.partition("/")[2]
-        return f"{self.provider.further}.{own}.{name}" if own else self.provider.variable(name)
+        first = self.name == self.provider.key
+        return self.provider.variable(name) if first else f"{self.section}.{name}"
 
 
 # ── Backends ────────────────────────────────────────────────────────────────────────────────────

@@ -31,7 +31,7 @@ class FakeGitea(FakeHost):
     compares = True
     """False: as before 1.22, which has no comparison."""
     tree_page = 1000
-    events = ("push", "delete", "pull_request")
+    events: tuple[str, ...] = ("push", "delete", "pull_request")
     """Those that its webhooks send."""
 
     def __init__(self, web_url: str = WEB) -> None:

@@ -107,13 +107,13 @@ class GiteaAccess(Access):
 
         remedy = f"set the token of {name} to one that is valid"
         super().__init__(Client(name, base, wire, remedy=remedy, bounds=bounds, clock=clock))
-        self._me: int | None = None
+        self._me: User | None = None
 
-    async def me(self) -> int:
-        """Return the id of the account that we write as."""
+    async def me(self) -> "User":
+        """Return the account that we write as."""
         if self._me is None:
             answer = await self.client.ask(self._token.get_secret_value(), "GET", "/user")
-            self._me = read(_USER, "/user", answer, self.client.service, reads=True).id
+            self._me = read(_USER, "/user", answer, self.client.service, reads=True)
         return self._me
 
     def place(self, repository: str) -> str:
@@ -142,8 +142,11 @@ class GiteaAccess(Access):
                 return
 
 
-class _User(Model):
+class User(Model):
+    """An account."""
+
     id: int
+    login: str = ""
 
 
-_USER = TypeAdapter(_User)
+_USER = TypeAdapter(User)

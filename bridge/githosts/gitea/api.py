@@ -152,6 +152,9 @@ class Gitea:
         """Return its name: the API knows nothing else."""
         return repository.name
 
+    async def account(self) -> str:
+        return (await self._access.me()).login
+
     async def repository(self, name: str) -> Repository:
         found = read(_WHOLE, "", await self._access.ask(name, "GET", ""), self.name, reads=True)
         return Repository(
@@ -192,7 +195,7 @@ class Gitea:
 
     async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
         """Yield them; Gitea lists all at once."""
-        path, me = f"/issues/{number}/comments", await self._access.me()
+        path, me = f"/issues/{number}/comments", (await self._access.me()).id
         answer = await self._access.ask(repository, "GET", path)
         for one in read(_COMMENTS, path, answer, self.name, reads=True):
             ours = one.user is not None and one.user.id == me

@@ -252,6 +252,7 @@ def test_two_servers_have_paths_names_and_secrets_of_their_own() -> None:
 
     assert [one for one in servers if servers[one].serves] == ["gitea", "gitea/second"]
     assert servers["gitea/second"].setting("token") == "giteas.second.token"
+    assert [one.section for one in servers.values()][-2:] == ["gitea", "giteas.second"]
     assert servers["gitea"].setting("token") == "BRIDGE_GITEA_TOKEN"
 
 
