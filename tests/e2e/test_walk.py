@@ -28,7 +28,8 @@ class Walk:
     """The files of the package that are handed a push, in the order in which they are.
 
     A function is handed it in an argument: as bytes, or in a record that knows its commit. Words
-    of it, as a title, a list of commits or the columns of a row, are not the push.
+    of it, as a title, a list of commits or the columns of a row, are not the push. A record that
+    completes itself when it is made is handed nothing.
     """
 
     def __init__(self, commit: str) -> None:
@@ -41,7 +42,7 @@ class Walk:
         code = frame.f_code
         if event != "call" or not self.begun or self.ended:
             return
-        if not code.co_filename.startswith(f"{PACKAGE}/"):
+        if not code.co_filename.startswith(f"{PACKAGE}/") or code.co_name == "__post_init__":
             return
         file = str(Path(code.co_filename).relative_to(PACKAGE))
         self.ended = file == ENDS and code.co_name == "deploy"
