@@ -15,6 +15,7 @@ from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
 from bridge.core.errors import Rejected
 from bridge.core.events import PullRequestOpened, RefPushed, Sender
+from bridge.core.refs import normalise_url
 from bridge.core.roles import Role
 from bridge.githosts.apart import Apart
 from bridge.githosts.publishers import WriteTurns
@@ -170,6 +171,7 @@ def served_hosts(settings: Settings) -> dict[str, GitHost]:
 
 
 def _with_secrets(settings: Settings) -> dict[str, GitHost]:
+    _must_differ([one for one in settings.host_servers().values() if one.serves])
     try:
         return {
             name: _bound(server, server.provider.webhooks(server.given))
@@ -178,6 +180,19 @@ def _with_secrets(settings: Settings) -> dict[str, GitHost]:
         }
     except ValueError as error:
         raise Rejected(str(error)) from None
+
+
+def _must_differ(servers: Sequence[HostServer]) -> None:
+    """Raise Rejected if two servers have one address: a push to it would deploy twice."""
+    taken: dict[tuple[str, str], HostServer] = {}
+    for server in servers:
+        for address in map(normalise_url, server.addresses):
+            other = taken.setdefault((server.provider.key, address), server)
+            if other is not server:
+                raise Rejected(
+                    f"{other.section} and {server.section} are both at {address}, so each push"
+                    " would deploy twice: give one of them another url, or remove it"
+                )
 
 
 def _bound(server: HostServer, host: GitHost) -> GitHost:

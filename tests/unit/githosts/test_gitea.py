@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
+from bridge.app.providers import served_hosts
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Reason, decide
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
@@ -254,6 +255,18 @@ def test_two_servers_have_paths_names_and_secrets_of_their_own() -> None:
     assert servers["gitea/second"].setting("token") == "giteas.second.token"
     assert [one.section for one in servers.values()][-2:] == ["gitea", "giteas.second"]
     assert servers["gitea"].setting("token") == "BRIDGE_GITEA_TOKEN"
+
+
+def test_two_servers_at_one_address_are_refused_since_a_push_would_deploy_twice() -> None:
+    settings = Settings.model_validate(
+        {
+            "gitea": {"url": "https://a.example.com", "webhook_secrets": "first"},
+            "giteas": {"second": {"url": "https://A.example.com/", "webhook_secrets": "second"}},
+        }
+    )
+
+    with pytest.raises(Rejected, match=r"gitea and giteas\.second are both at a\.example\.com"):
+        served_hosts(settings)
 
 
 def test_every_fixture_is_signed_by_both_of_its_products() -> None:
