@@ -324,10 +324,16 @@ class ChatPublishers(Publishers):
     Attributes:
         doors: the handlers of their requests, by chat.
         permits: who may configure what, by chat.
+        opened: the chats themselves.
     """
 
     doors: Mapping[str, ChatDoor] = field(default_factory=dict)
     permits: Mapping[str, Permits] = field(default_factory=dict)
+    opened: Sequence[Chat] = ()
+
+    def trouble(self) -> dict[str, str]:
+        """Return what can't be written to, and why, by its name for people."""
+        return {name: why for one in self.opened for name, why in one.trouble.items()}
 
 
 async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPublishers:
@@ -342,6 +348,7 @@ async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPub
         {kind: publisher for one in opened.values() for kind, publisher in one.publishers.items()},
         {chat: one.door for chat, one in opened.items() if one.door is not None},
         {chat: one.permits for chat, one in opened.items()},
+        tuple(opened.values()),
     )
 
 
@@ -350,21 +357,29 @@ async def _opened(parts: Parts, stack: AsyncExitStack, role: Role, chat: str, gi
     provider, made_of = CHATS[chat], _parts_of(parts, role, chat, given)
     opened = provider.open(given, made_of)
     stack.push_async_callback(opened.stop)
+    if provider.to_be_heard:
+        _warn_of_silence(parts, role, chat, opened, made_of)
+    else:
+        log.info("%s is only written to: people can't ask anything there", chat)
+    await in_background(stack, chat, opened.run())
+    return opened
+
+
+def _warn_of_silence(parts: Parts, role: Role, chat: str, opened: Chat, made_of: ChatParts) -> None:
+    """Log what is missing for people to do something in a chat."""
     if role.hears and not opened.hears:
-        log.warning("%s requests can't be received: set %s", chat, provider.to_be_heard)
+        log.warning("%s requests can't be received: set %s", chat, CHATS[chat].to_be_heard)
     if isinstance(seal_of(parts.settings), NoSeal):
         why = NoSeal.REMEDY
         log.warning("nobody can configure apps by %s, nor undo a change: %s", chat, why)
     if not made_of.access.grants:
         log.warning("nobody may do anything by %s: say who in `access` of bridge.yaml", chat)
-    await in_background(stack, chat, opened.run())
-    return opened
 
 
 def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
     """Return what a chat is built from."""
     settings, stores, catalog = parts.settings, parts.stores, parts.catalog
-    book, access = channels_of(settings), access_of(settings)
+    book, access = channels_of(settings, chat), access_of(settings)
     channels = CHATS[chat].channels(given, book)
     logs = BuildLogs(parts.backends, stores.journal)
     known = Known(
@@ -392,10 +407,10 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
 
 def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Subscription]]:
     """Return the announcers of changes made on the command line: one for every chat."""
-    book, given = channels_of(settings), settings.chats_set()
+    given = {chat: (one, channels_of(settings, chat)) for chat, one in settings.chats_set().items()}
     return lambda note: [
         subscription
-        for chat, one in given.items()
+        for chat, (one, book) in given.items()
         for subscription in CHATS[chat].tells(one, book, note)
     ]
 

@@ -248,10 +248,15 @@ def _listener(
         web.metrics_token.get_secret_value() if web.metrics_token else None,
         chats.doors,
         hears=role.hears,
-        beside=partial(troubles_in, parts.stores.journal),
+        beside=partial(_troubles, parts.stores.journal, chats),
         note=refusals.note,
     )
     return WebServer(app, parts.settings.host, parts.settings.port)
+
+
+async def _troubles(journal: SqlJournal, chats: ChatPublishers) -> dict[str, str]:
+    """Return what is in trouble though the bridge is ready, for `/readyz`."""
+    return await troubles_in(journal) | chats.trouble()
 
 
 # ── deciding, deploying and publishing ──────────────────────────────────────────────────────────

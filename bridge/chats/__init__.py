@@ -1,10 +1,11 @@
 """The chats. To add one, write a folder with its record, and add a line here."""
 
+from bridge.chats.discord.provider import DISCORD
 from bridge.chats.slack.provider import SLACK
 from bridge.core.events import COMMAND_HOST
 from bridge.ports.providers import ChatProvider
 
-CHATS: dict[str, ChatProvider] = {one.key: one for one in (SLACK,)}
+CHATS: dict[str, ChatProvider] = {one.key: one for one in (SLACK, DISCORD)}
 """Each chat's record by its key."""
 
 

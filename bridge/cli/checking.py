@@ -228,6 +228,9 @@ def _of_chats(settings: Settings) -> Iterator[Remark]:
             why = f"{missing} is not set, and is required for {provider.title}: set it, too"
             yield Remark("warning", f"{chat} is not used: {why}")
     for chat, given in used.items():
+        if not CHATS[chat].to_be_heard:
+            yield Remark("note", f"{chat} is only written to: people can't ask anything there")
+            continue
         if heard := " and ".join(CHATS[chat].heard_by(given)):
             yield Remark("note", f"{chat} requests are received by {heard}")
         else:
@@ -265,6 +268,33 @@ class Tried:
 def tried(settings: "Settings") -> list[dict[str, Any]]:
     """Return the machine form of checking every configured backend."""
     return [asdict(one) for one in asyncio.run(_try_all(settings))]
+
+
+def tried_channels(settings: "Settings") -> list[dict[str, Any]]:
+    """Return the machine form of checking every channel of the chats that can be asked.
+
+    Each has a state: "ok", "refused" (the chat says no) or "away".
+    """
+    return asyncio.run(_try_channels(settings))
+
+
+async def _try_channels(settings: "Settings") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for chat, given in settings.chats_set().items():
+        asks = CHATS[chat].asks
+        answers = await asks(given) if asks is not None else {}
+        for channel, error in answers.items():
+            no = "refused" if isinstance(error, Refused) else "away"
+            state = no if error is not None else "ok"
+            why = str(error) if error is not None else ""
+            found.append({"chat": chat, "channel": channel, "state": state, "why": why})
+    return found
+
+
+def said_of_channel(one: dict[str, Any]) -> str:
+    """Describe such a result to a person."""
+    channel = f"{one['chat']} channel {one['channel']}"
+    return f"{channel} can be written to" if one["state"] == "ok" else f"{channel}: {one['why']}"
 
 
 def said_of(one: dict[str, Any]) -> str:

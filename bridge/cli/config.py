@@ -35,15 +35,18 @@ def check(
     online: Annotated[
         bool,
         typer.Option(
-            "--online", help=f"Ask each {titles()}, too: does it answer, and accept the key?"
+            "--online",
+            help=f"Ask each {titles()}, too: does it answer, and accept the key? And each webhook"
+            " of a chat.",
         ),
     ] = False,
 ) -> None:
     """Check the settings, including the patterns of our own rules.
 
-    Exits with 2 if the settings are wrong, with 1 if only a backend or a Git host has a problem.
+    Exits with 2 if the settings are wrong, with 1 if only a backend, a Git host or a chat has a
+    problem.
     """
-    from bridge.cli.checking import checked, tried, tried_hosts
+    from bridge.cli.checking import checked, tried, tried_channels, tried_hosts
 
     logging.getLogger("bridge").setLevel(logging.ERROR)  # the lines below are shorter
     form = checked(lambda: settings_of(config))
@@ -51,8 +54,9 @@ def check(
     if online and settings_fit:
         form["online"] = tried(settings_of(config))
         form["online_hosts"] = tried_hosts(settings_of(config))
-        both = (*form["online"], *form["online_hosts"])
-        form["ok"] = all(one["state"] == "ok" for one in both)
+        form["channels"] = tried_channels(settings_of(config))
+        every = form["online"] + form["online_hosts"] + form["channels"]
+        form["ok"] = all(one["state"] == "ok" for one in every)
     if json:
         say_json(form)
     else:
@@ -62,7 +66,7 @@ def check(
 
 
 def _say_checked(form: dict[str, Any]) -> None:
-    from bridge.cli.checking import said_of, said_of_host
+    from bridge.cli.checking import said_of, said_of_channel, said_of_host
 
     told: dict[str, list[str]] = {"warning": [], "error": [], "note": []}
     for remark in form["remarks"]:
@@ -75,6 +79,8 @@ def _say_checked(form: dict[str, Any]) -> None:
         (hint if one["state"] == "ok" else say_error)(clean(said_of(one)))
     for one in form.get("online_hosts", ()):
         (hint if one["state"] == "ok" else say_error)(clean(said_of_host(one)))
+    for one in form.get("channels", ()):
+        (hint if one["state"] == "ok" else say_error)(clean(said_of_channel(one)))
     if not form["ok"]:
         return
     say("ok")
@@ -178,6 +184,8 @@ def _plain(value: Any) -> Any:
 def _masked(value: Any) -> Any:
     if isinstance(value, tuple):
         return [MASKED] * len(value)
+    if isinstance(value, Mapping):
+        return dict.fromkeys(value, MASKED)
     return None if value is None else MASKED
 
 

@@ -81,7 +81,8 @@ _TOKENS = re.compile(
     # Match a run of letters only from its beginning: from every position it would take minutes.
     r"(?<![\w-])[\w-]{0,40}?eyJ[\w-]{10,}+\.[\w-]{10,}+\.[\w-]{5,}"
     r"|\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|gl[a-z]{2,6}-[\w-]{20,}"
-    r"|xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{16}|sk_live_\w{10,}|npm_\w{30,})"
+    r"|xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{16}|sk_live_\w{10,}|npm_\w{30,}"
+    r"|(?<=/webhooks/)\d{15,20}/[\w-]{20,})"
 )
 _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",

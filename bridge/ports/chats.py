@@ -205,6 +205,10 @@ class Chat(Protocol):
     def permits(self) -> Permits:
         """See `Permits`."""
 
+    @property
+    def trouble(self) -> Mapping[str, str]:
+        """Return what can't be written to, and why, by its name in `/readyz`; without secrets."""
+
     async def run(self) -> None:
         """Run the chat's background tasks as long as the process lives."""
 

@@ -1,11 +1,11 @@
 """Providers: the record by which a Git host, a backend or a chat describes itself."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bridge.core.errors import Rejected
+from bridge.core.errors import BridgeError, Rejected
 from bridge.core.events import Sender
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.figures import Observe
@@ -329,6 +329,10 @@ class ChatManifest:
     make: Callable[[str | None, Sequence[str], str], Mapping[str, Any]]
 
 
+def any_channel(_settings: Any) -> None:
+    """Let rules name any channel: only the chat itself knows them."""
+
+
 def no_doubts(_settings: Any) -> Sequence[str]:
     """Return no doubts: every valid setting is plausible."""
     return ()
@@ -342,14 +346,19 @@ class ChatProvider:
         key, title: its own key, and its name for people.
         settings: the model of its section in the settings.
         credential: the setting without which there is no such chat.
+        further: the setting that also makes it one; None if only the credential does.
         token_begins: the prefixes of its tokens, to detect one set for another service.
         heard_by: how people's requests arrive, given its settings: `BY_HTTP`, or other ways.
-        to_be_heard: what to set if they don't arrive.
+        to_be_heard: what to set if they don't arrive; "" if people can't ask anything there.
         cards_only: the same in short, for a chat that only shows cards.
         doubts: implausible settings, each with the remedy and without secrets.
         channels: returns where apps are shown, given its settings and our rules.
+        plain_channels: whether rules may name its channels without `<key>:` before them.
+        channel_names: the channels that rules may name, given its settings; None for any.
         open: returns the chat, ready to run; sends nothing yet.
         tells: returns where to publish changes that were made outside the chat.
+        asks: asks the chat for every channel that the settings name; returns why each can't be
+            written to, None if it can. None if the chat can't be asked.
         manifest: how to register the bridge there; None if that is unnecessary.
     """
 
@@ -357,14 +366,18 @@ class ChatProvider:
     title: str
     settings: Callable[[], type[Any]]
     credential: str
+    further: str | None = None
     token_begins: tuple[str, ...] = ()
     heard_by: Callable[[Any], tuple[str, ...]]
-    to_be_heard: str
+    to_be_heard: str = ""
     cards_only: str
     doubts: Callable[[Any], Sequence[str]] = no_doubts
     channels: Callable[[Any, ChannelBook], ChannelsOf]
+    plain_channels: bool = False
+    channel_names: Callable[[Any], Collection[str] | None] = any_channel
     open: "Callable[[Any, ChatParts], Chat]"
     tells: "Callable[[Any, ChannelBook, Audited], Sequence[Subscription]]"
+    asks: "Callable[[Any], Awaitable[Mapping[str, BridgeError | None]]] | None" = None
     manifest: ChatManifest | None = None
 
     def variable(self, setting: str) -> str:
@@ -373,4 +386,5 @@ class ChatProvider:
 
     def is_set(self, settings: Any) -> bool:
         """Return whether it is used."""
-        return getattr(settings, self.credential) is not None
+        further = getattr(settings, self.further) if self.further else None
+        return getattr(settings, self.credential) is not None or bool(further)

@@ -1,13 +1,16 @@
 """The building blocks of settings: sections and the types of values.
 
-Git hosts define their own sections with these; `bridge.settings` combines all sections.
+Git hosts, backends and chats define their own sections with these; `bridge.settings` combines all
+sections.
 """
 
 import ipaddress
 import re
-from typing import Annotated, Literal, get_args
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
+import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -18,6 +21,8 @@ from pydantic import (
     field_validator,
 )
 from pydantic_core import PydanticKnownError
+
+from bridge.core.misfits import shortened
 
 
 class Section(BaseModel):
@@ -156,6 +161,91 @@ WebhookSecret = Annotated[Secret, AfterValidator(_is_no_token)]
 """The secret that authenticates a Git host's webhooks."""
 
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], BeforeValidator(as_list)]
+
+
+# ── Values given as YAML, and what is wrong with them ─────────────────────────────────────────────
+
+
+class GivenTwice(ValueError):
+    """A key occurs twice in one section; YAML's reader would silently keep the last."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe reader, which refuses a section with a duplicate key."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Return a section; raise GivenTwice if it has a duplicate key."""
+        found: dict[str, int] = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            line = key.start_mark.line + 1
+            first = found.get(str(key.value))
+            if isinstance(key, yaml.ScalarNode) and first is not None:
+                where = f"line {line}" if first == line else f"lines {first} and {line}"
+                words = f"{shortened(key.value)} is given twice, in {where}; keep one of them"
+                raise GivenTwice(words)
+            found[str(key.value)] = line
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str) -> Any:
+    """Parse YAML; raise yaml.YAMLError or GivenTwice."""
+    return yaml.load(text, _Loader)  # noqa: S506 - a safe one
+
+
+def as_yaml(value: object, nothing: Callable[[], object] = tuple) -> object:
+    """Parse a text from the environment as YAML.
+
+    Args:
+        nothing: returns the value of a text that holds nothing.
+    """
+    if not isinstance(value, str):
+        return value
+    if is_none(value):
+        return nothing()
+    if not value.strip():
+        raise ValueError(f"it is empty; if that is meant, write {NONE}")
+    try:
+        return read_yaml(value) or nothing()
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is not YAML{line_of(error)}: {yaml_trouble(error)}") from None
+
+
+def line_of(error: Exception) -> str:
+    """Return where the YAML is broken, as far as the error says."""
+    mark = getattr(error, "problem_mark", None)
+    return f", line {mark.line + 1}" if mark else ""
+
+
+_TROUBLES = {
+    "'\\t'": "it is indented by a tab; YAML takes only spaces",
+    "mapping values are not allowed": "a colon too many: put a value that contains `: ` in quotes,"
+    " and each setting on a line of its own",
+    "could not find expected ':'": "a setting has no colon, or a quote or bracket stays open",
+    "while scanning a quoted": "a quote stays open",
+    "expected ',' or ']'": "a list's bracket stays open, or a comma is missing",
+    "expected ',' or '}'": "a curly bracket stays open, or a comma is missing",
+    "expected the node content": "a bracket stays open, or a value is missing",
+    "expected <block end>": "lines that belong together are not indented alike",
+    "undefined alias": "a value begins with `*`: put it in quotes",
+    "could not determine a constructor": "a value begins with `!`: put it in quotes",
+    "that cannot start any token": "a value begins with a character that YAML reserves"
+    " (@, `, %): put it in quotes",
+    "unknown escape character": "a backslash is in double quotes: use single quotes",
+    "expected a single document": "a line of `---` begins a second document; only one is allowed",
+    "special characters are not allowed": "it contains a control character; type it again",
+}
+"""The usual cause of each of YAML's complaints, without the text that it quotes: it may be a
+secret."""
+
+
+def yaml_trouble(error: Exception) -> str:
+    """Return why it is not YAML, and the remedy, without any of its text."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8; save it as UTF-8"
+    parts = (getattr(error, name, "") for name in ("context", "problem", "reason"))
+    said = " ".join(str(part) for part in parts)
+    found = (words for sign, words in _TROUBLES.items() if sign in said)
+    return next(found, "check there for a missing quote, bracket or colon")
 
 
 # ── Addresses: where to listen, and where other services are ────────────────────────────────────

@@ -13,9 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from bridge.core.errors import Rejected
 from bridge.core.misfits import came, kind_of, rule, shortened
-from bridge.ports.settings import TOKENS
+from bridge.ports.settings import TOKENS, GivenTwice, line_of, read_yaml, yaml_trouble
 from bridge.settings.root import Settings, token_begins
-from bridge.settings.sections import GivenTwice, line_of, read_yaml, yaml_trouble
 
 KeyPath = tuple[str, ...]
 

@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     SecretStr,
+    ValidationInfo,
     create_model,
     field_validator,
 )
@@ -32,7 +33,14 @@ from bridge.ports.providers import (
     HostServer,
     Provider,
 )
-from bridge.ports.settings import LAST_PORT, ListeningAddress, Secrets, Section, no_postgres
+from bridge.ports.settings import (
+    LAST_PORT,
+    ListeningAddress,
+    Secrets,
+    Section,
+    as_yaml,
+    no_postgres,
+)
 from bridge.settings.sections import (
     Catchup,
     Embedded,
@@ -43,7 +51,6 @@ from bridge.settings.sections import (
     Rule,
     Watch,
     Web,
-    as_yaml,
 )
 
 SHORTEST_KEY = 32
@@ -192,6 +199,23 @@ class Settings(ChatSections):
     catchup: Catchup = Catchup()
     retention: Retention = Retention()
 
+    @field_validator("rules")
+    @classmethod
+    def _name_channels_that_are_set(
+        cls, value: tuple[Rule, ...], info: ValidationInfo
+    ) -> tuple[Rule, ...]:
+        for rule in value:
+            for chat, channel in map(channel_named, rule.channels or ()):
+                known = CHATS[chat].channel_names(info.data[chat]) if chat in info.data else None
+                if known is not None and channel not in known:
+                    there_are = ", ".join(f"{chat}:{one}" for one in sorted(known)) or "none"
+                    raise ValueError(
+                        f"the rule for {shortened(rule.apps)} names the channel"
+                        f" {shortened(f'{chat}:{channel}')}, which is not set; there are:"
+                        f" {there_are}. Name one of them, or set {chat}.{CHATS[chat].further}"
+                    )
+        return value
+
     def host_servers(self) -> dict[str, HostServer]:
         """Return the servers of Git hosts by name, each with its section; not all need be set."""
         named = [
@@ -249,9 +273,28 @@ def book_of(settings: Settings) -> RuleBook:
     ]
 
 
-def channels_of(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the channels that rules name for apps."""
-    return [(rule.apps, rule.channels) for rule in settings.rules if rule.channels is not None]
+def channels_of(settings: Settings, chat: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the channels of a chat that rules name for apps.
+
+    A rule that names only channels of other chats says nothing of this one.
+    """
+    named = [(rule.apps, rule.channels) for rule in settings.rules if rule.channels is not None]
+    own = [
+        (apps, tuple(name for whose, name in map(channel_named, names) if whose == chat), names)
+        for apps, names in named
+    ]
+    return [(apps, channels) for apps, channels, names in own if channels or not names]
+
+
+def channel_named(name: str) -> tuple[str, str]:
+    """Return the chat that a rule's channel is in, and its name there.
+
+    `<chat>:<channel>` is always understood; channels of one chat may also be named without it.
+    """
+    chat, colon, channel = name.partition(":")
+    if colon and chat in CHATS:
+        return chat, channel
+    return next((key for key, one in CHATS.items() if one.plain_channels), ""), name
 
 
 def access_of(settings: Settings) -> Access:

@@ -86,6 +86,7 @@ class Walkie:
     """The chat, ready to run."""
 
     hears = True
+    trouble: Mapping[str, str] = {}
 
     def __init__(self, settings: WalkieSettings, parts: ChatParts) -> None:
         assert settings.password is not None

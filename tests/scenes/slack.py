@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from bridge.backends import BACKENDS
+from bridge.chats.links import Around, Links
 from bridge.chats.slack import answers, home, names, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import render_card, render_line
-from bridge.chats.slack.facts import Around, Links
 from bridge.chats.slack.outgoing import outgoing
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App, Source, SourceType, Trigger

@@ -150,7 +150,7 @@ def public_routes() -> Iterator[str]:
         BodyLimits(),
         {},
         Metrics(Inbox(), Journal(), dict, float),
-        chats=dict.fromkeys(CHATS),  # type: ignore[arg-type]  # likewise
+        chats=dict.fromkeys(chat for chat, one in CHATS.items() if one.to_be_heard),  # type: ignore[arg-type]  # likewise
     )
     for route in app.router.routes():
         assert route.resource is not None

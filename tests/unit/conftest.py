@@ -11,8 +11,12 @@ running: list[str] = []
 touched: list[str] = []
 
 
-def _watch(event: str, _: object) -> None:
-    if event in IMPURE and running:
+IMPORT_OF_URLLIB3 = ("::1", 0)
+"""The address that urllib3 binds when it is imported, to learn whether there is IPv6."""
+
+
+def _watch(event: str, given: tuple[object, ...]) -> None:
+    if event in IMPURE and running and given[-1] != IMPORT_OF_URLLIB3:
         touched.append(event)
 
 

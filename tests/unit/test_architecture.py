@@ -188,8 +188,8 @@ def _within(module: str, target: str) -> str | None:
         return None
     if layer == "pipeline":
         return _out_of_order(step, later)
-    if layer == "githosts" and later not in PROVIDERS["githosts"]:
-        return None  # what both hosts use
+    if layer in {"githosts", "chats"} and later not in PROVIDERS[layer]:
+        return None  # what all hosts, or all chats, use
     return "adapters do not know their siblings"
 
 

@@ -19,6 +19,10 @@ from tests.worlds.rows import each_row
         ("glpat-0123456789abcdefghij", "***"),
         ("xoxb-1234567890-abc", "***"),
         ("AKIAIOSFODNN7EXAMPLE", "***"),
+        (
+            f"POST https://discord.com/api/webhooks/123456789012345678/{'x' * 68}?wait=true",
+            "POST https://discord.com/api/webhooks/***?wait=true",
+        ),
         ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl end", "jwt *** end"),
         ("sess-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "***"),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nx", "***\nx"),

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bridge.chats.card import NOTE, took, verdict_of
+from bridge.chats.links import Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     SECTION_TEXT,
@@ -22,8 +24,6 @@ from bridge.chats.slack.blocks import (
 from bridge.chats.slack.cards import cancel_button
 from bridge.chats.slack.facts import (
     ICONS,
-    NOTE,
-    Links,
     Standing,
     asked_by,
     brief,
@@ -39,8 +39,6 @@ from bridge.chats.slack.facts import (
     source_of,
     standings,
     still_open,
-    took,
-    verdict_of,
 )
 from bridge.chats.slack.mrkdwn import (
     NOTHING,

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bridge.chats.card import LOUD
+from bridge.chats.links import Links, around_of
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import (
     History,
@@ -23,8 +25,7 @@ from bridge.chats.slack.api import (
     tell_alone,
 )
 from bridge.chats.slack.blocks import Message
-from bridge.chats.slack.cards import LOUD, Line, card, render_card, render_line
-from bridge.chats.slack.facts import Links, around_of
+from bridge.chats.slack.cards import Line, card, render_card, render_line
 from bridge.chats.slack.payloads import Answer
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.lifecycle import Change, Deployment

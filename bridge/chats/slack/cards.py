@@ -1,8 +1,20 @@
 """The live card: one message for one deployment that always shows its state."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bridge.chats.card import (
+    LOUD,
+    VERDICTS,
+    Card,
+    Channels,
+    Failure,
+    Newer,
+    OtherCommit,
+    card_of,
+    failure_of,
+)
+from bridge.chats.links import NOTHING_KNOWN, Around, Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     SECTION_TEXT,
@@ -16,29 +28,20 @@ from bridge.chats.slack.blocks import (
     section,
 )
 from bridge.chats.slack.facts import (
-    ENVIRONMENT,
     ICONS,
-    NOTHING_KNOWN,
-    VERDICTS,
-    Around,
-    Links,
-    another_commit,
-    asked_by,
-    commit_of,
-    first_line,
+    bold,
     joined,
-    name_of,
     news,
-    places_of,
-    ref_of,
+    phrase_of,
     remark,
+    sentence,
+    shown_commit,
+    shown_places,
+    shown_ref,
     since,
-    took,
-    verdict_of,
+    text_of,
 )
 from bridge.chats.slack.mrkdwn import (
-    clean_lines,
-    code,
     code_block,
     escape,
     link,
@@ -47,12 +50,9 @@ from bridge.chats.slack.mrkdwn import (
     plain,
     plain_middle,
 )
-from bridge.core.apps import App, environment_of
+from bridge.core.apps import App
 from bridge.core.events import Asked
-from bridge.core.failure import MOST_CHARACTERS, failure_in
 from bridge.core.lifecycle import Change, Deployment, State
-from bridge.core.log_text import redact
-from bridge.core.rules import name_matches
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Subscription, about_delivery, about_deployment
 
@@ -76,48 +76,42 @@ def render_card(
         superseded_by: the permalink of its successor's card, if there is one.
         around: further facts about it.
     """
-    blocks: list[Block] = [
-        section(_head(deployment, app, links)),
-        context(_about(deployment, app)),
-    ]
-    if note := _note(deployment, app, links, superseded_by):
+    card = card_of(deployment, app, links, around, superseded_by)
+    blocks: list[Block] = [section(_head(card)), context(_about(card))]
+    if note := _note(card):
         blocks.append(context(note))
-    if places := places_of(deployment, app, links, around):
+    if places := shown_places(card.places):
         blocks.append(context(places))
     blocks.append(actions(*buttons_of(deployment, can_cancel=can_cancel)))
-    return Message(_text(deployment), tuple(blocks))
+    return Message(_text(deployment, card), tuple(blocks))
 
 
-def _head(deployment: Deployment, app: App | None, links: Links) -> str:
-    title = f"{ICONS[deployment.state]}  {name_of(deployment)} {verdict_of(deployment)}"
-    commit = commit_of(deployment.commit or deployment.deployed_commit, app, links)
-    what = " ".join(filter(None, (commit, _says(deployment))))
-    about = joined(ref_of(deployment.ref), what)
+def _head(card: Card) -> str:
+    title = f"{ICONS[card.state]}  {bold(card.app)} {card.verdict}"
+    about = joined(shown_ref(card.ref), _subject(card))
     return f"{title}\n{about}" if about else title
 
 
-def _says(deployment: Deployment) -> str:
-    return first_line(deployment.message)
+def _subject(card: Card) -> str:
+    return " ".join(filter(None, (shown_commit(card.commit), text_of(card.says))))
 
 
-def _about(deployment: Deployment, app: App | None) -> str:
-    environment = escape(environment_of(app), ENVIRONMENT) if app else ""
-    at = moment(deployment.created_at)
-    lasted = took(deployment)
-    length = f"took {lasted}" if lasted else since(deployment)
-    return joined(environment, asked_by(deployment), at, length)
+def _about(card: Card) -> str:
+    length = f"took {card.took}" if card.took else since(card.building_since)
+    at = moment(card.created_at)
+    return joined(text_of(card.environment), phrase_of(card.by), at, length)
 
 
-def _note(deployment: Deployment, app: App | None, links: Links, superseded_by: str | None) -> str:
+def _note(card: Card) -> str:
     """Return the latest news, unless the rest of the card shows it."""
-    if deployment.state is State.SUPERSEDED:
-        newer = link(superseded_by, "a newer deployment") if superseded_by else ""
-        return f"Superseded by {newer}" if newer else ""
-    if another_commit(deployment):
-        deployed = commit_of(deployment.deployed_commit, app, links)
-        pushed = code((deployment.commit or "")[:7], 20)
-        return f":warning: {deployed} is live, not {pushed}: the backend builds the branch's head"
-    return remark(deployment)
+    match card.note:
+        case Newer(url=url):
+            return f"Superseded by {link(url, 'a newer deployment')}" if url else ""
+        case OtherCommit(live=live, pushed=pushed):
+            deployed, head = shown_commit(live), "the backend builds the branch's head"
+            return f":warning: {deployed} is live, not {shown_commit(pushed)}: {head}"
+        case str(note):
+            return sentence(note)
 
 
 def buttons_of(deployment: Deployment, *, can_cancel: bool) -> list[Element]:
@@ -154,18 +148,13 @@ def _plainly(deployment: Deployment) -> str:
     return f"{name} ({which})" if which else name
 
 
-def _text(deployment: Deployment) -> str:
-    said = escape(deployment.app, 200)
-    verdict = verdict_of(deployment)
-    commit = escape((deployment.commit or deployment.deployed_commit or "")[:7], 10)
-    what = " ".join(filter(None, (commit, _says(deployment))))
-    return joined(f"{said} {verdict}", what, remark(deployment))
+def _text(deployment: Deployment, card: Card) -> str:
+    commit = text_of(card.commit.short) if card.commit else ""
+    what = " ".join(filter(None, (commit, text_of(card.says))))
+    return joined(f"{text_of(card.app)} {card.verdict}", what, remark(deployment))
 
 
 # ── The card's thread: one line for each change, and failures for the channel ─────────────────────
-
-LOUD = frozenset({State.FAILED, State.UNKNOWN})
-"""States that the whole channel is told, since somebody must act. Others stay in the thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,49 +183,34 @@ def render_line(
         app, links, around: for the links.
     """
     if change.state in LOUD:
-        links = links or Links()
-        commit = commit_of(deployment.commit, app, links)
-        told = _loud(deployment, change, commit, log_tail, author_id)
-        return Line(_to_act_on(told, deployment, app, links, around), broadcast=True)
+        card = card_of(deployment, app, links or Links(), around)
+        told = _loud(card, failure_of(deployment, change, log_tail), mention(author_id or ""))
+        return Line(_to_act_on(told, deployment, card), broadcast=True)
     said = news(change.state, change.note) or VERDICTS[change.state]
     at = moment(change.at, "{time_secs}")
     line = f"{ICONS[change.state]}  {said}  ·  {at}"
     return Line(Message(f"{escape(deployment.app, 200)}: {said}", (context(line),)))
 
 
-def _loud(
-    deployment: Deployment, change: Change, commit: str, log_tail: str, author_id: str | None
-) -> Message:
-    lasted = took(deployment)
-    verdict = VERDICTS[change.state] + (f" after {lasted}" if lasted else "")
-    called = mention(author_id or "")
-    title = f"{ICONS[change.state]}  {name_of(deployment)} {verdict}"
-    what = " ".join(filter(None, (commit, first_line(deployment.message))))
-    about = joined(ref_of(deployment.ref), what, called or asked_by(deployment))
+def _loud(card: Card, failure: Failure, called: str) -> Message:
+    title = f"{ICONS[failure.state]}  {bold(card.app)} {failure.verdict}"
+    about = joined(shown_ref(card.ref), _subject(card), called or phrase_of(card.by))
     blocks: list[Block] = [section("\n".join(filter(None, (title, about))))]
-    note = news(change.state, change.note)
-    tail = _tail(log_tail)
-    # Don't repeat what the last line of the tail says.
-    if note and redact(change.note[:MOST_CHARACTERS]).strip() not in tail.rpartition("\n")[2]:
+    note = sentence(failure.note)
+    if note and not failure.repeated:
         blocks.append(section(note))
-    if tail:
-        blocks.append(section(code_block(tail, SECTION_TEXT)))
-    text = f"{escape(deployment.app, 200)} {verdict}"
+    if failure.tail:
+        blocks.append(section(code_block(failure.tail, SECTION_TEXT)))
+    text = f"{text_of(card.app)} {failure.verdict}"
     return Message(joined(text, note, called), tuple(blocks))
 
 
-def _to_act_on(
-    told: Message, deployment: Deployment, app: App | None, links: Links, around: Around
-) -> Message:
+def _to_act_on(told: Message, deployment: Deployment, card: Card) -> Message:
     """Add links, and the buttons of the card, which is far above."""
-    places = places_of(deployment, app, links, around)
+    places = shown_places(card.places)
     more: list[Block] = [context(places)] if places else []
     more.append(actions(*buttons_of(deployment, can_cancel=False)))
     return Message(told.text, (*told.blocks, *more))
-
-
-def _tail(log: str) -> str:
-    return clean_lines(failure_in(log).excerpt).strip("\n")
 
 
 # ── Plan the cards: one for each deployment and channel. Pure ─────────────────────────────────────
@@ -244,27 +218,6 @@ def _tail(log: str) -> str:
 CARD = "slack.card"
 NOTICE = "slack.notice"
 """The kinds of subscriptions in Slack: a live card, and a message to one person."""
-
-
-@dataclass(frozen=True, slots=True)
-class Channels:
-    """The channels of apps.
-
-    Attributes:
-        book: globs over labels with their channels, by id or as "#name"; later ones win.
-        default: for apps that the book does not name; "" for none.
-    """
-
-    book: Sequence[tuple[str, tuple[str, ...]]] = ()
-    default: str = ""
-
-    def of(self, label: str, asked_in: str = "") -> tuple[str, ...]:
-        """Return the channels of an app; without any, the one in which it was requested."""
-        found: tuple[str, ...] = (self.default,) if self.default else ()
-        for pattern, channels in self.book:
-            if name_matches(pattern, label):
-                found = channels
-        return found or ((asked_in,) if asked_in else ())
 
 
 class Cards:

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bridge.chats.card import Channels, note_in, undone_by, was_made
 from bridge.chats.slack import config_views, names
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import History, SlackClient, code_of, surely_not_done, tell_alone
 from bridge.chats.slack.blocks import Message
-from bridge.chats.slack.cards import Channels, lane_of
+from bridge.chats.slack.cards import lane_of
 from bridge.chats.slack.commands import later
-from bridge.chats.slack.config_views import change_note, outcome_view, told, was_made
+from bridge.chats.slack.config_views import change_note, outcome_view, told
 from bridge.chats.slack.outgoing import Outgoing, outgoing
 from bridge.chats.slack.parts import CHAT, Parts, one_time, place_of
 from bridge.core.access import Person, Right, granting, missing
@@ -147,14 +148,6 @@ class ChangePlans:
         ]
 
 
-def _note_in(subscription: Subscription, snapshot: Snapshot) -> Audited | None:
-    """Return the audit entry of the change that a delivery requested, or with that number."""
-    place = subscription.place
-    if "number" in place:
-        return next((one for one in snapshot.audited if one.number == place["number"]), None)
-    return next((one for one in snapshot.audited if one.seq == place["seq"]), None)
-
-
 class Told:
     """Publisher of `TOLD`: tells the person who asked."""
 
@@ -170,7 +163,7 @@ class Told:
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
         """Update the dialog; if it is closed, tell the outcome once."""
-        note = _note_in(subscription, snapshot)
+        note = note_in(subscription, snapshot)
         if note is None or cursor.get("said") == note.outcome:
             return ()
         await self._turn(subscription.lane)
@@ -213,11 +206,10 @@ class ChangeNotes:
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
         """Post it once it is made; update it when it was undone."""
-        note = _note_in(subscription, snapshot)
+        note = note_in(subscription, snapshot)
         if note is None or not was_made(note):
             return ()
-        of_it = (one for one in snapshot.audited if one.undoes == note.number)
-        undone = next((one for one in of_it if one.outcome == DONE), None)
+        undone = undone_by(note, snapshot)
         message, state = change_note(note, undone), "undone" if undone else "made"
         known = dict(cursor)
         if "ts" not in known:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bridge.chats.card import called
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     SECTION_TEXT,
@@ -24,8 +25,8 @@ from bridge.chats.slack.blocks import (
 )
 from bridge.chats.slack.mrkdwn import NOTHING, code, code_block, escape, prose
 from bridge.core.apps import App, AppKind
-from bridge.core.configuration.difference import STORED, Changed, Value, text_of
-from bridge.core.configuration.fields import SECTIONS, SOURCES
+from bridge.core.configuration.difference import Changed, Value, text_of
+from bridge.core.configuration.fields import SOURCES
 from bridge.core.configuration.plan import Plan
 from bridge.core.decision import Reason, Rehearsal
 from bridge.core.matching.lint import Finding
@@ -56,7 +57,7 @@ def change_blocks(changed: Sequence[Changed]) -> list[Block]:
 
 def change_line(one: Changed) -> str:
     """Render a field before and after, on one line."""
-    name = escape(_called(one.field), 80) or NOTHING
+    name = escape(called(one.field), 80) or NOTHING
     if isinstance(one.before, tuple) or isinstance(one.after, tuple):
         return f"*{name}*  {_listed(_several(one.before), _several(one.after))}"
     return f"*{name}*  {_shown(one.before)} → {_shown(one.after)}"
@@ -87,15 +88,6 @@ def _several(value: object) -> Sequence[str]:
 def _size(line: str) -> int:
     """Return a line's length in the longest way of counting, with its line end."""
     return len(line) + sum(char > "\uffff" for char in line) + 1
-
-
-def _called(field: str) -> str:
-    """Return a field's name for people; a variable's own name, a stored field with its source."""
-    if field.partition(".")[0] in SECTIONS:
-        return field
-    if field.startswith(STORED):
-        return f"{field.removeprefix(STORED).replace('.', ' ').replace('_', ' ')} (not in use)"
-    return field.removeprefix("rules.").replace("_", " ")
 
 
 def _shown(value: Value) -> str:
@@ -168,14 +160,9 @@ def change_note(note: Audited, undone: Audited | None = None) -> Message:
         question = "The previous values come back, if nobody has changed them since."
         asked = confirm("Undo this change?", question, "Undo", "Leave it")
         blocks.append(actions(button("Undo", names.PROVIDER_UNDO, str(note.number), confirm=asked)))
-    fields = ", ".join(escape(_called(one.field), 60) for one in note.difference[:MOST_TOLD])
+    fields = ", ".join(escape(called(one.field), 60) for one in note.difference[:MOST_TOLD])
     said = f"{who} {did} of {escape(note.app, 200)}{where}"
     return Message(f"{said}: {fields}" if fields else said, tuple(blocks))
-
-
-def was_made(note: Audited) -> bool:
-    """Return whether the change took effect, as far as is known."""
-    return note.outcome == DONE or note.outcome.partition(": ")[0] in PARTLY
 
 
 def _did(what: str) -> str:

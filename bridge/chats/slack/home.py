@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Mapping, 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bridge.chats.links import Links
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     MOST_OPTIONS,
@@ -27,7 +28,6 @@ from bridge.chats.slack.blocks import (
 from bridge.chats.slack.commands import reply_to
 from bridge.chats.slack.facts import (
     ICONS,
-    Links,
     Standing,
     brief,
     broken,

@@ -8,15 +8,28 @@ Source: https://docs.slack.dev/messaging/formatting-message-text
 """
 
 import re
-import unicodedata
-from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bridge.core.log_text import harmless
+from bridge.chats.text import ELLIPSIS, NOTHING, clean, clean_lines, cut, units
+from bridge.chats.text import code_blocks as blocks_of_code
+from bridge.chats.text import prose as written
 
-ELLIPSIS = "…"
-NOTHING = "-"
-"""Replaces a text without visible characters, since Slack allows no empty text."""
+__all__ = [
+    "NOTHING",
+    "clean",
+    "clean_lines",
+    "code",
+    "code_block",
+    "code_blocks",
+    "escape",
+    "link",
+    "mention",
+    "moment",
+    "plain",
+    "plain_middle",
+    "prose",
+    "units",
+]
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _LOOK_ALIKES = {
@@ -32,37 +45,13 @@ _ANGLES = {
 _EVERYBODY = re.compile(r"@(?=channel|here|everyone|group)", re.IGNORECASE)
 _LOOSE_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 """An underscore inside a word, as in snake_case, formats nothing."""
-_NAME = re.compile(
-    r"`(?P<quoted>[^`]+)`"
-    r"|(?P<path>(?<![\w\"'/*.@+-])[\w.@+-]{0,100}[/*](?:[\w./*{}()!?@+\[\]:-]|,(?=\S))*(?<![.:]))"
-)
-_SHORTEST_CODE = 4
-_SPACE = re.compile(r"\s+")
 _LAST_SECOND = 253402300799
 """Of the year 9999, where calendars end."""
-
-_FAR_ENOUGH = 50_000
-"""The most characters of a text to process; no place shows more than 3000."""
-
-_LONGEST_LINE = 800
-_STACKED = 3
-"""The most combining marks on one letter; more would reach into the lines above."""
-
-
-def clean(text: str) -> str:
-    """Return the visible characters of a text on one line."""
-    return _SPACE.sub(" ", _visible(text[:_FAR_ENOUGH])).strip()
-
-
-def clean_lines(text: str) -> str:
-    """Return the same, line by line."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ").split("\n")
-    return "\n".join(_visible(line).rstrip() for line in lines)
 
 
 def plain(text: str, limit: int) -> str:
     """Return untrusted text for a `plain_text` object, which has no markup."""
-    return _cut(clean(text), limit, lambda char: _ANGLES.get(char, char))
+    return cut(clean(text), limit, lambda char: _ANGLES.get(char, char))
 
 
 def plain_middle(text: str, limit: int) -> str:
@@ -79,22 +68,9 @@ def escape(text: str, limit: int) -> str:
     return _calm(clean(text), limit)
 
 
-def prose(text: str, limit: int) -> str:
-    """Return our own sentence with untrusted names in it; format paths and patterns as code."""
-    line, shown, end = clean(text), "", 0
-    for found in _NAME.finditer(line):
-        shown += _calm(line[end : found.start()], limit - units(shown))
-        end, room = found.start(), limit - units(shown)
-        if room < _SHORTEST_CODE:
-            break
-        end = found.end()
-        shown += code(found["quoted"] or found["path"], room) or _calm(found[0], room)
-    return shown + _calm(line[end:], limit - units(shown))
-
-
 def code(text: str, limit: int) -> str:
     """Return untrusted text as inline code; "" if nothing of it is visible."""
-    inside = _cut(clean(text).replace("`", _LOOK_ALIKES["`"]), limit - 2, _entity)
+    inside = cut(clean(text).replace("`", _LOOK_ALIKES["`"]), limit - 2, _entity)
     return f"`{inside}`" if inside else ""
 
 
@@ -105,21 +81,12 @@ def code_block(text: str, limit: int) -> str:
 
 def code_blocks(text: str, limit: int, most: int) -> list[str]:
     """Return the same as at most `most` blocks of code, each within the limit."""
-    lines = clean_lines(text).replace("`", _LOOK_ALIKES["`"]).strip("\n").split("\n")
-    room = limit - units("```\n\n```")
-    chunks: list[list[str]] = [[]]
-    left = room - 2  # the first line says if something is left out
-    while lines:
-        escaped = _cut(lines.pop(), _LONGEST_LINE, _entity)
-        left -= units(escaped) + 1
-        if left < 0 and len(chunks) == most:
-            chunks[-1].append(ELLIPSIS)
-            break
-        if left < 0:
-            chunks.append([])
-            left = room - 2 - units(escaped) - 1
-        chunks[-1].append(escaped)
-    return ["```\n" + "\n".join(reversed(chunk)) + "\n```" for chunk in reversed(chunks)]
+    return blocks_of_code(text, limit, most, _in_code)
+
+
+def prose(text: str, limit: int) -> str:
+    """Return our own sentence with untrusted names in it; format paths and patterns as code."""
+    return written(text, limit, calm=_calm, code=code)
 
 
 def link(url: str | None, label: str) -> str:
@@ -145,41 +112,12 @@ def moment(at: float, form: str = "{date_short_pretty} at {time}") -> str:
 def _calm(text: str, limit: int) -> str:
     text = _EVERYBODY.sub("\N{FULLWIDTH COMMERCIAL AT}", text)
     text = _LOOSE_UNDERSCORE.sub("\N{MODIFIER LETTER LOW MACRON}", text)
-    return _cut(text, limit, lambda char: _ENTITIES.get(char) or _LOOK_ALIKES.get(char, char))
+    return cut(text, limit, lambda char: _ENTITIES.get(char) or _LOOK_ALIKES.get(char, char))
 
 
 def _entity(char: str) -> str:
     return _ENTITIES.get(char, char)
 
 
-def _cut(text: str, limit: int, form: Callable[[str], str]) -> str:
-    """Replace each character by its form, as many as fit; never split a form."""
-    pieces: list[str] = []
-    length, room = 0, 0
-    for char in text:
-        piece = form(char)
-        length += units(piece)
-        if length > limit:
-            return "".join(pieces[:room]).rstrip() + ELLIPSIS if limit > 0 else ""
-        pieces.append(piece)
-        if length < limit:
-            room = len(pieces)
-    return "".join(pieces)
-
-
-def units(text: str) -> int:
-    """Return a text's length in UTF-16, the longest way of counting."""
-    return len(text) + sum(char > "\uffff" for char in text)
-
-
-def _visible(text: str) -> str:
-    """Return the visible characters, without marks that would reach into the lines above."""
-    if text.isascii() and text.isprintable():
-        return text
-    seen: list[str] = []
-    marks = 0
-    for char in harmless(text, unseen=""):
-        marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
-        if marks <= _STACKED:
-            seen.append(char)
-    return "".join(seen)
+def _in_code(char: str) -> str:
+    return _LOOK_ALIKES["`"] if char == "`" else _entity(char)

@@ -5,13 +5,13 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.chats.links import Links
 from bridge.chats.slack.api import People, SlackClient
 from bridge.chats.slack.board import Board, Notices, Tells
 from bridge.chats.slack.cards import CARD, NOTICE
 from bridge.chats.slack.config_changes import CHANGED, TOLD, ChangeNotes, Told
 from bridge.chats.slack.config_dialog import configure
 from bridge.chats.slack.door import SlackDoor, Socket, build_bolt
-from bridge.chats.slack.facts import Links
 from bridge.chats.slack.home import HOME, Homes, Silence
 from bridge.chats.slack.parts import Background, Clicks, Parts, Permits, Workspace
 from bridge.core.access import Access
@@ -73,6 +73,7 @@ class Slack:
     ) -> None:
         """Take the parts; nothing is sent."""
         self.planners = planners
+        self.trouble: Mapping[str, str] = {}
         client = SlackClient(wiring.bot_token, wiring.api_url)
         people = People(client, access, ttl=wiring.people_every)
         self.parts = Parts(

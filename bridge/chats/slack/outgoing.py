@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.chats.links import Links
 from bridge.chats.slack import answers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message, context, section
-from bridge.chats.slack.facts import Links
 from bridge.chats.slack.mrkdwn import escape
 from bridge.core.chat.replies import (
     Accepted,

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from bridge.chats.links import Links
 from bridge.chats.slack.api import People, SlackClient
-from bridge.chats.slack.facts import Links
 from bridge.chats.slack.outgoing import Outgoing
 from bridge.chats.slack.payloads import SLACK
 from bridge.core.access import Access, Person, Right, missing

@@ -38,15 +38,16 @@ def _doubts(settings: "Slack") -> Sequence[str]:
 
 
 def _channels(settings: "Slack", book: ChannelBook) -> ChannelsOf:
-    from bridge.chats.slack.cards import Channels
+    from bridge.chats.card import Channels
 
     return Channels(book, settings.channel).of
 
 
 def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
-    from bridge.chats.slack.cards import Cards, Channels
+    from bridge.chats.card import Channels
+    from bridge.chats.links import Links
+    from bridge.chats.slack.cards import Cards
     from bridge.chats.slack.config_changes import ChangePlans
-    from bridge.chats.slack.facts import Links
     from bridge.chats.slack.opening import LIMITS, Wiring
     from bridge.chats.slack.opening import Slack as RunningSlack
 
@@ -79,7 +80,7 @@ def _shown(secret: "SecretStr | None") -> str:
 
 
 def _tells(settings: "Slack", book: ChannelBook, note: "Audited") -> "Sequence[Subscription]":
-    from bridge.chats.slack.cards import Channels
+    from bridge.chats.card import Channels
     from bridge.chats.slack.config_changes import ChangePlans
 
     return ChangePlans(Channels(book, settings.channel)).of_note(note)
@@ -103,6 +104,7 @@ SLACK = ChatProvider(
     cards_only="set a signing secret or an app token to hear commands",
     doubts=_doubts,
     channels=_channels,
+    plain_channels=True,
     open=_open,
     tells=_tells,
     manifest=ChatManifest(

@@ -128,6 +128,21 @@ def test_what_is_no_dokploy_is_never_ok(cli: Cli, answering: Callable[..., str],
     assert words in cli("provider", "show", "web", code=1, **given).stderr
 
 
+def test_a_webhook_that_a_chat_does_not_know_is_named_with_the_remedy(
+    cli: Cli, answering: Callable[..., str]
+) -> None:
+    url = answering(404, '{"message": "Unknown Webhook", "code": 10015}', {})
+    address = f"https://discord.com/api/webhooks/123456789012345678/{'s3cret' * 5}"
+    given = {"BRIDGE_DISCORD_WEBHOOK": address, "BRIDGE_DISCORD_API_URL": url}
+
+    told = cli("config", "check", "--online", code=1, **given)
+    form = json.loads(cli("config", "check", "--online", "--json", code=1, **given).stdout)
+
+    assert "discord channel default: discord: the webhook default was deleted: make" in told.stderr
+    assert [(one["chat"], one["state"]) for one in form["channels"]] == [("discord", "refused")]
+    assert "s3cret" not in told.stderr + told.stdout
+
+
 @pytest.mark.parametrize(
     ("path", "remedy"),
     [

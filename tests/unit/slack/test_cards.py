@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from bridge.chats.links import Around, around_of
 from bridge.chats.slack import names
 from bridge.chats.slack.answers import status_of
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import render_card
-from bridge.chats.slack.facts import Around, around_of
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.events import Action
 from bridge.core.lifecycle import State

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bridge.chats.slack.cards import CARD, NOTICE, Cards, Channels, card, lane_of
+from bridge.chats.card import Channels
+from bridge.chats.slack.cards import CARD, NOTICE, Cards, card, lane_of
 from bridge.core.decision import Reason, because
 from bridge.core.events import Action, Asked
 from bridge.ports.feedback import Occasion

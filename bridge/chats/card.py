@@ -1,0 +1,355 @@
+"""The facts of a deployment's card, free of any chat's markup.
+
+They are collected here once; each chat only formats them. Texts of people, hosts and backends are a
+`Text`, a note or a log, which the chat escapes and cuts.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.chats.links import APP_NAME, Around, Links, Place, places_of, same_commit
+from bridge.chats.text import Phrase, Text, clean, clean_lines
+from bridge.core.apps import App, environment_of
+from bridge.core.configuration.difference import STORED
+from bridge.core.configuration.fields import SECTIONS
+from bridge.core.events import Action
+from bridge.core.failure import MOST_CHARACTERS, failure_in
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.log_text import redact
+from bridge.core.rules import name_matches
+from bridge.ports.feedback import Snapshot
+from bridge.ports.outcomes import DONE, PARTLY, Audited, Subscription
+
+VERDICTS = {
+    State.WAITING: "waits for its turn",
+    State.ASKED: "is about to start",
+    State.QUEUED: "waits in the backend's queue",
+    State.RUNNING: "is building",
+    State.DONE: "is live",
+    State.FAILED: "failed",
+    State.CANCELLED: "was cancelled",
+    State.SUPERSEDED: "gave way to a newer deployment",
+    State.UNKNOWN: "has an unknown outcome",
+}
+"""A deployment's state, as a phrase after the app's name."""
+
+LOUD = frozenset({State.FAILED, State.UNKNOWN})
+"""States that the whole channel is told, since somebody must act."""
+
+_NOTHING_NEW = frozenset(
+    {
+        (State.WAITING, "waits for its turn"),
+        (State.ASKED, "the backend accepted it"),
+        (State.QUEUED, "waits in the backend's queue"),
+        (State.RUNNING, "builds"),
+    }
+)
+"""Notes that only repeat the state."""
+
+_AWAY = "waits for the backend"
+
+FIRST_LINE = 120
+PERSON = 60
+REF_NAME = 100
+ENVIRONMENT = 60
+NOTE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A branch, or a tag."""
+
+    name: Text
+    is_tag: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit by its short id; `url`: its page, if that is known for sure."""
+
+    short: Text
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """A newer deployment superseded it; `url`: of the newer one's card, if there is one."""
+
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherCommit:
+    """Another commit is live than the pushed one."""
+
+    live: Commit
+    pushed: Commit
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a chat shows of a deployment.
+
+    Attributes:
+        says: the first line of the commit's message.
+        by: its origin.
+        building_since: when the build began; None unless it builds.
+        took: its duration; "" while it is unknown.
+        note: the latest news, unless the rest shows it; a text is our own sentence with untrusted
+            names in it.
+        places: links to its site, its backend, its pull requests, and its changes.
+    """
+
+    state: State
+    app: Text
+    verdict: str
+    ref: Ref | None
+    commit: Commit | None
+    says: Text
+    environment: Text
+    by: Phrase
+    created_at: float
+    building_since: float | None
+    took: str
+    note: str | Newer | OtherCommit
+    places: tuple[Place, ...]
+
+
+def card_of(
+    deployment: Deployment,
+    app: App | None,
+    links: Links,
+    around: Around,
+    superseded_by: str | None = None,
+) -> Card:
+    """Return the card of a deployment.
+
+    Args:
+        app: None if it is no longer known; then nothing links to its repository.
+        superseded_by: the link of its successor's card, if there is one.
+    """
+    building = deployment.state is State.RUNNING
+    return Card(
+        state=deployment.state,
+        app=Text(deployment.app, APP_NAME),
+        verdict=verdict_of(deployment),
+        ref=ref_of(deployment.ref),
+        commit=commit_of(deployment.commit or deployment.deployed_commit, app, links),
+        says=Text(first_line(deployment.message), FIRST_LINE),
+        environment=Text(environment_of(app) if app else "", ENVIRONMENT),
+        by=asked_by(deployment),
+        created_at=deployment.created_at,
+        building_since=deployment.started_at if building else None,
+        took=took(deployment),
+        note=_note(deployment, app, links, superseded_by),
+        places=places_of(deployment, app, links, around),
+    )
+
+
+def _note(
+    deployment: Deployment, app: App | None, links: Links, superseded_by: str | None
+) -> str | Newer | OtherCommit:
+    if deployment.state is State.SUPERSEDED:
+        return Newer(superseded_by)
+    live = commit_of(deployment.deployed_commit, app, links)
+    pushed = commit_of(deployment.commit, None, links)
+    if another_commit(deployment) and live and pushed:
+        return OtherCommit(live, pushed)
+    return remark(deployment)
+
+
+# ── Each fact by itself ─────────────────────────────────────────────────────────────────────────
+
+_SHORT = 20
+
+
+def ref_of(ref: str | None) -> Ref | None:
+    """Return a branch or tag by its short name."""
+    if not ref:
+        return None
+    name = ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+    return Ref(Text(name, REF_NAME), ref.startswith("refs/tags/"))
+
+
+def commit_of(sha: str | None, app: App | None, links: Links) -> Commit | None:
+    """Return a commit with its page."""
+    return Commit(Text(sha[:7], _SHORT), links.commit(app, sha)) if sha else None
+
+
+def first_line(message: str | None) -> str:
+    """Return the first non-empty line of a commit's message."""
+    return next((line for line in (message or "").splitlines() if clean(line)), "")
+
+
+_PUSHED = {"push": "pushed", "tag": "tagged"}
+_DOOR = re.compile(r"\b(?P<door>[a-z]+): ")
+_USER_ID = re.compile(r" \([UW][A-Z0-9]+\)")
+
+
+def asked_by(deployment: Deployment) -> Phrase:
+    """Return the origin, e.g. "pushed by Ada" or "redeploy asked by Grace"."""
+    kind, _, more = deployment.trigger.partition(", ")
+    if (pushed := _PUSHED.get(kind)) is not None:
+        author = deployment.author or ""
+        by: Phrase = (f"{pushed} by ", Text(author, PERSON)) if clean(author) else (pushed,)
+        person = person_of(more)
+        return (*by, ", ", *person) if person else by
+    verb = "redeploy" if deployment.action is Action.REDEPLOY else "deploy"
+    who = person_of(deployment.trigger)
+    return (f"{verb} asked by ", *who) if who else (f"{verb} asked",)
+
+
+def person_of(actor: str) -> Phrase:
+    """Return a person's name in plain words: "cli: ada" is "ada on the command line"."""
+    name = _USER_ID.sub("", _DOOR.sub("", actor, count=1))
+    if not clean(name):
+        return ()
+    door = _DOOR.search(actor)
+    on = (" on the command line",) if door and door["door"] == "cli" else ()
+    return (Text(name, PERSON), *on)
+
+
+def verdict_of(deployment: Deployment) -> str:
+    """Return a deployment's state, as a phrase after the app's name."""
+    if deployment.state is State.WAITING and deployment.note.startswith(_AWAY):
+        return "waits for the backend"
+    return VERDICTS[deployment.state]
+
+
+def news(state: State, note: str) -> str:
+    """Return a change's note, redacted."""
+    if state is State.SUPERSEDED:
+        return "A newer deployment takes its place"
+    return redacted(note.removeprefix("accepted, outcome unknown: "))
+
+
+def redacted(note: str) -> str:
+    """Return a note with what looks like a secret hidden."""
+    return redact(note[:MOST_CHARACTERS])
+
+
+def remark(deployment: Deployment) -> str:
+    """Return a deployment's newest note, if it says more than the state."""
+    if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
+        return ""
+    as_shown = deployment.deployed_commit and not another_commit(deployment)
+    if as_shown and deployment.action is Action.DEPLOY:
+        return ""
+    return news(deployment.state, deployment.note.removeprefix(f"{_AWAY}: "))
+
+
+def another_commit(deployment: Deployment) -> bool:
+    """Return whether the backend reports another commit than was pushed."""
+    deployed, pushed = deployment.deployed_commit, deployment.commit
+    return bool(deployed and pushed and not same_commit(deployed, pushed))
+
+
+def took(deployment: Deployment) -> str:
+    """Return a deployment's duration; "" if it is unknown."""
+    began = deployment.started_at or deployment.asked_at
+    if deployment.finished_at is None or began is None:
+        return ""
+    return duration(deployment.finished_at - began)
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in at most two units, e.g. "1 min 12 s"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(whole // 60, "min", whole % 60, "s")
+    if whole < 86400:
+        return _two(whole // 3600, "h", whole % 3600 // 60, "min")
+    return _two(whole // 86400, "d", whole % 86400 // 3600, "h")
+
+
+def _two(many: int, unit: str, few: int, smaller: str) -> str:
+    return f"{many} {unit} {few} {smaller}" if few else f"{many} {unit}"
+
+
+# ── A failure, told in a message of its own ─────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A change after which somebody must act.
+
+    Attributes:
+        verdict: the state, with the duration.
+        note: what is wrong.
+        tail: the end of the build's log, redacted.
+        repeated: whether the tail's last line already says the note.
+    """
+
+    state: State
+    verdict: str
+    note: str
+    tail: str
+    repeated: bool
+
+
+def failure_of(deployment: Deployment, change: Change, log: str) -> Failure:
+    """Return the facts of a loud change; `log`: the end of the build's log, if any."""
+    lasted = took(deployment)
+    verdict = VERDICTS[change.state] + (f" after {lasted}" if lasted else "")
+    tail = clean_lines(failure_in(log).excerpt).strip("\n")
+    note = news(change.state, change.note)
+    repeated = redacted(change.note).strip() in tail.rpartition("\n")[2]
+    return Failure(change.state, verdict, note, tail, repeated)
+
+
+# ── The channels of apps ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """The channels of apps.
+
+    Attributes:
+        book: globs over labels with their channels; later ones win.
+        default: for apps that the book does not name; "" for none.
+    """
+
+    book: Sequence[tuple[str, tuple[str, ...]]] = ()
+    default: str = ""
+
+    def of(self, label: str, asked_in: str = "") -> tuple[str, ...]:
+        """Return the channels of an app; without any, the one in which it was requested."""
+        found: tuple[str, ...] = (self.default,) if self.default else ()
+        for pattern, channels in self.book:
+            if name_matches(pattern, label):
+                found = channels
+        return found or ((asked_in,) if asked_in else ())
+
+
+# ── A change of an app's configuration ──────────────────────────────────────────────────────────
+
+
+def note_in(subscription: Subscription, snapshot: Snapshot) -> Audited | None:
+    """Return the change that a subscription's place means: by number, or by its delivery."""
+    place = subscription.place
+    if "number" in place:
+        return next((one for one in snapshot.audited if one.number == place["number"]), None)
+    return next((one for one in snapshot.audited if one.seq == place["seq"]), None)
+
+
+def was_made(note: Audited) -> bool:
+    """Return whether the app's configuration differs now, as far as is known."""
+    return note.outcome == DONE or note.outcome.partition(": ")[0] in PARTLY
+
+
+def undone_by(note: Audited, snapshot: Snapshot) -> Audited | None:
+    """Return the change that undid another."""
+    of_it = (one for one in snapshot.audited if one.undoes == note.number)
+    return next((one for one in of_it if one.outcome == DONE), None)
+
+
+def called(field: str) -> str:
+    """Return a field's name for people; a variable's own name, a stored field with its source."""
+    if field.partition(".")[0] in SECTIONS:
+        return field
+    if field.startswith(STORED):
+        return f"{field.removeprefix(STORED).replace('.', ' ').replace('_', ' ')} (not in use)"
+    return field.removeprefix("rules.").replace("_", " ")

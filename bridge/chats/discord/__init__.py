@@ -1,0 +1,1 @@
+"""Discord: what its webhooks show."""

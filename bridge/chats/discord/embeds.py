@@ -1,0 +1,251 @@
+"""What Discord shows: a card for each deployment, a failure, a change of an app's configuration.
+
+Each is one embed; nothing untrusted stands outside of it, where Discord would unfurl links.
+Source: https://docs.discord.com/developers/resources/message#embed-object
+"""
+
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge.chats.card import NOTE, Card, Failure, Newer, OtherCommit, called
+from bridge.chats.discord.markdown import (
+    code,
+    code_block,
+    commit_of,
+    escape,
+    joined,
+    link,
+    moment,
+    phrase,
+    place_of,
+    plain,
+    ref_of,
+    sentence,
+    text_of,
+)
+from bridge.chats.text import NOTHING, cut, units
+from bridge.core.configuration.difference import Changed
+from bridge.core.configuration.difference import text_of as value_of
+from bridge.core.lifecycle import State
+from bridge.ports.outcomes import DONE, Audited
+
+TITLE = 256
+DESCRIPTION = 4096
+FIELDS = 25
+FIELD_NAME = 256
+FIELD_VALUE = 1024
+FOOTER = 2048
+ALL = 6000
+"""Characters of all texts of a message's embeds together."""
+
+POST_NAME = 100
+"""Characters of the title of a post in a forum."""
+
+ICONS = {
+    State.WAITING: "⏳",
+    State.ASKED: "📡",
+    State.QUEUED: "📥",
+    State.RUNNING: "🏗️",
+    State.DONE: "✅",
+    State.FAILED: "❌",
+    State.CANCELLED: "🚫",
+    State.SUPERSEDED: "⏩",
+    State.UNKNOWN: "❓",
+}
+
+_GREY, _BLUE, _GREEN, _RED, _YELLOW = 0x80848E, 0x5865F2, 0x248046, 0xDA373C, 0xF0B232
+
+COLOURS = {
+    State.WAITING: _GREY,
+    State.ASKED: _BLUE,
+    State.QUEUED: _BLUE,
+    State.RUNNING: _BLUE,
+    State.DONE: _GREEN,
+    State.FAILED: _RED,
+    State.CANCELLED: _GREY,
+    State.SUPERSEDED: _GREY,
+    State.UNKNOWN: _YELLOW,
+}
+
+Field = tuple[str, str, bool]
+"""Name, value, and whether others may stand beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message: one embed within Discord's limits; `post`: its title as a post of a forum."""
+
+    embed: Mapping[str, Any]
+    post: str = ""
+
+    def body(self) -> dict[str, Any]:
+        """Return the body of the requests that post and edit it; it mentions nobody."""
+        return {"content": "", "embeds": [self.embed], "allowed_mentions": {"parse": []}}
+
+    @property
+    def hash(self) -> str:
+        """By which an unchanged message is known."""
+        return hashlib.sha256(json.dumps(self.embed).encode()).hexdigest()[:16]
+
+
+def embed_of(
+    title: str,
+    colour: int,
+    paragraphs: Iterable[str] = (),
+    fields: Sequence[Field] = (),
+    footer: str = "",
+    at: float | None = None,
+) -> dict[str, Any]:
+    """Return an embed, cut to Discord's limits; its texts are escaped already."""
+    made: dict[str, Any] = {"title": _within(title, TITLE), "color": colour}
+    if description := _within("\n".join(filter(None, paragraphs)), DESCRIPTION):
+        made["description"] = description
+    if footer:
+        made["footer"] = {"text": _within(footer, FOOTER)}
+    if at is not None:
+        made["timestamp"] = datetime.fromtimestamp(_in_calendars(at), UTC).isoformat()
+    left = ALL - units(made["title"]) - units(description) - units(footer)
+    shown = []
+    for name, value, inline in [one for one in fields if one[1]][:FIELDS]:
+        field = {"name": _within(name, FIELD_NAME), "value": _within(value, FIELD_VALUE)}
+        left -= units(field["name"]) + units(field["value"])
+        if left < 0:
+            break
+        shown.append(field | {"inline": inline})
+    return made | ({"fields": shown} if shown else {})
+
+
+def _within(text: str, limit: int) -> str:
+    """Return a text within a limit; the pieces it is made of are short enough, so this is rare."""
+    return text if units(text) <= limit else cut(text, limit - 1).rstrip("\\")
+
+
+def _in_calendars(at: float) -> float:
+    return min(max(at, 0.0), 253402300799.0)
+
+
+# ── The card, and what a channel is told of in a message of its own ─────────────────────────────
+
+
+def render_card(card: Card, *, remark: str = "") -> Message:
+    """Return the card of a deployment as it stands; the same facts make the same card.
+
+    Args:
+        remark: a further sentence of ours about the card itself.
+    """
+    title = f"{ICONS[card.state]} {text_of(card.app) or NOTHING} {card.verdict}"
+    lasted = f"took {card.took}" if card.took else ""
+    since = f"started {moment(card.building_since, 'R')}" if card.building_since else ""
+    fields = (
+        ("Environment", text_of(card.environment), True),
+        ("Trigger", phrase(card.by), True),
+        ("Time", lasted or since, True),
+        ("Links", _links(card), False),
+    )
+    paragraphs = (_subject(card), _quoted(_note(card)), _quoted(remark))
+    embed = embed_of(title, COLOURS[card.state], paragraphs, fields, _why(card), card.created_at)
+    return Message(embed, _post_name(card))
+
+
+def _subject(card: Card) -> str:
+    what = " ".join(filter(None, (commit_of(card.commit), text_of(card.says))))
+    return joined(ref_of(card.ref), what)
+
+
+def _links(card: Card) -> str:
+    """Return as many links as fit into a field; none is ever split."""
+    shown = ""
+    for place in card.places:
+        if units(more := joined(shown, place_of(place))) <= FIELD_VALUE:
+            shown = more
+    return shown
+
+
+def _post_name(card: Card) -> str:
+    """Return app, branch or tag and commit in plain words: a post's title can't be edited."""
+    ref = plain(card.ref.name.words, 30) if card.ref else ""
+    which = ", ".join(filter(None, (ref, plain(card.commit.short.words, 7) if card.commit else "")))
+    app = plain(card.app.words, 50) or NOTHING
+    return plain(f"{app} ({which})" if which else app, POST_NAME)
+
+
+def _note(card: Card) -> str:
+    match card.note:
+        case Newer(url=None):
+            return ""
+        case Newer(url=url):
+            return f"Superseded by {link(url, 'a newer deployment')}"
+        case OtherCommit(live=live, pushed=pushed):
+            shown = code(pushed.short.words, pushed.short.limit)
+            head = "the backend builds the branch's head"
+            return f"⚠️ {commit_of(live)} is live, not {shown}: {head}"
+        case str(note):
+            return sentence(note, NOTE)
+
+
+def _quoted(words: str) -> str:
+    return f"> {words}" if words else ""
+
+
+def _why(card: Card) -> str:
+    """Return how to ask why: Discord's webhooks have no buttons that the bridge hears."""
+    return f"Why: dokploy-bridge why {shlex.quote(plain(card.app.words, 200))}"
+
+
+def render_failure(card: Card, failure: Failure) -> Message:
+    """Return the message about a deployment that failed, or whose outcome is unknown."""
+    title = f"{ICONS[failure.state]} {text_of(card.app) or NOTHING} {failure.verdict}"
+    note = _quoted("" if failure.repeated else sentence(failure.note, NOTE))
+    paragraphs = [joined(_subject(card), phrase(card.by)), note]
+    room = DESCRIPTION - sum(units(one) + 1 for one in paragraphs)
+    paragraphs.append(code_block(failure.tail, room) if failure.tail else "")
+    fields = (("Links", _links(card), False),)
+    embed = embed_of(title, COLOURS[failure.state], paragraphs, fields, _why(card))
+    return Message(embed, _post_name(card))
+
+
+# ── A change of an app's configuration ──────────────────────────────────────────────────────────
+
+MOST_CHANGES = 15
+_PARTS = {"provider": "the source", "build": "the build", "env": "the variables"}
+"""By the first word of what was changed."""
+
+_DOOR = re.compile(r"(?:[a-z]+: )?(?P<name>.*?)(?: \([UW][A-Z0-9]+\))?")
+
+
+def render_change(note: Audited, undone: Audited | None = None) -> Message:
+    """Return who has changed what of an app's configuration, and whether it was undone."""
+    where = " on the command line" if note.by.startswith("cli: ") else ""
+    did = "undid a change of" if note.undoes is not None else "changed"
+    if note.what.endswith(" disconnect"):
+        did = "disconnected"
+    app = escape(note.app, 120) or NOTHING
+    title = f"⚙️ {_who(note.by)} {did} {_part(note)} of {app}{where}"
+    lines = [_change_line(one) for one in note.difference[:MOST_CHANGES]]
+    if (more := len(note.difference) - MOST_CHANGES) > 0:
+        lines.append(f"and {more} more")
+    if note.outcome != DONE:
+        lines.append(f"⚠️ Not as asked: {escape(note.outcome.partition(': ')[2], NOTE)}")
+    if undone is not None:
+        lines.append(f"Undone by {_who(undone.by)}.")
+    return Message(embed_of(title, _GREY, lines, at=note.at), plain(note.app or NOTHING, POST_NAME))
+
+
+def _who(by: str) -> str:
+    found = _DOOR.fullmatch(by)
+    return escape(found["name"] if found else by, 60) or NOTHING
+
+
+def _part(note: Audited) -> str:
+    return _PARTS.get(note.what.partition(" ")[0], "the configuration")
+
+
+def _change_line(one: Changed) -> str:
+    before, after = (code(value_of(value), 100) or NOTHING for value in (one.before, one.after))
+    return f"**{escape(called(one.field), 60)}** {before} → {after}"

@@ -1,0 +1,111 @@
+"""Put Discord together: its webhooks, its planners and its publishers."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bridge.chats.card import Channels
+from bridge.chats.discord.api import ASK_AGAIN, DiscordClient
+from bridge.chats.discord.board import (
+    CARD,
+    CHANGED,
+    Board,
+    Cards,
+    ChangeNotes,
+    ChangePlans,
+    Channel,
+)
+from bridge.chats.discord.settings import DEFAULT, Webhook
+from bridge.chats.discord.settings import Discord as Settings
+from bridge.chats.links import Links
+from bridge.core.apps import App
+from bridge.core.errors import BridgeError, Refused
+from bridge.ports.chats import ChatParts
+from bridge.ports.clock import Limit
+from bridge.ports.providers import ChannelBook
+
+if TYPE_CHECKING:
+    from bridge.ports.feedback import Planner, Publisher
+
+log = logging.getLogger(__name__)
+
+LIMITS = (Limit(5, 2.0),)
+"""Of each webhook, as Discord mostly allows; its headers and its 429s say what holds just now."""
+
+
+def channels_of(settings: Settings, book: ChannelBook) -> Channels:
+    """Return the channels of apps, by the names of their webhooks."""
+    return Channels(book, DEFAULT if settings.webhook is not None else "")
+
+
+async def asked(settings: Settings) -> dict[str, BridgeError | None]:
+    """Ask Discord for each webhook; return why it can't be used, None if it can."""
+    client = DiscordClient(settings.api_url)
+    found: dict[str, BridgeError | None] = {}
+    try:
+        for name, webhook in settings.named().items():
+            try:
+                await client.about(webhook)
+                found[name] = None
+            except BridgeError as error:
+                found[name] = error
+    finally:
+        await client.close()
+    return found
+
+
+class Discord:
+    """Discord, as the composition root uses it: written to, and never heard."""
+
+    hears = False
+    door = None
+
+    def __init__(self, settings: Settings, parts: ChatParts) -> None:
+        """Take the parts; nothing is sent."""
+        self._webhooks = settings.named()
+        self._client = DiscordClient(settings.api_url)
+        self._channel = Channel(self._client, self._webhooks, parts.within(LIMITS))
+        channels = channels_of(settings, parts.book)
+        self.planners: Sequence[Planner] = (
+            Cards(channels, self._webhooks),
+            ChangePlans(channels, self._webhooks),
+        )
+        self.publishers: Mapping[str, Publisher] = {
+            CARD: Board(self._channel, Links(parts.pages, parts.titles), parts.tail),
+            CHANGED: ChangeNotes(self._channel),
+        }
+
+    @property
+    def trouble(self) -> Mapping[str, str]:
+        """Return the webhooks that Discord no longer knows."""
+        return {f"discord {name}": why for name, why in self._client.gone.items()}
+
+    async def permits(self, _user: str, _app: App, _channel: str) -> str | None:
+        """Permit nothing: nobody is heard."""
+        return "nobody configures anything by Discord"
+
+    async def run(self) -> None:
+        """Ask for every webhook once, so that one that was deleted is noticed at the start."""
+        await asyncio.gather(*map(self._learn, self._webhooks.values()))
+
+    async def stop(self) -> None:
+        """Let go of connections."""
+        await self._client.close()
+
+    async def _learn(self, webhook: Webhook) -> None:
+        told = False
+        while True:
+            try:
+                await self._channel.learn(webhook)
+            except Refused as error:
+                log.warning("discord can't be written to", extra={"why": str(error)})
+                return
+            except BridgeError as error:
+                if not told:
+                    log.warning("discord can't be asked yet", extra={"why": str(error)})
+                told = True
+                await asyncio.sleep(ASK_AGAIN)
+            else:
+                log.info("discord is served", extra={"webhook": webhook.name})
+                return

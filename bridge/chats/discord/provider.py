@@ -1,0 +1,69 @@
+"""Discord's record: what the rest of the bridge needs to know of it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bridge.ports.providers import ChannelBook, ChannelsOf, ChatProvider
+
+if TYPE_CHECKING:
+    from bridge.chats.discord.opening import Discord as RunningDiscord
+    from bridge.chats.discord.settings import Discord
+    from bridge.core.errors import BridgeError
+    from bridge.ports.chats import ChatParts
+    from bridge.ports.outcomes import Audited, Subscription
+
+
+def _settings() -> "type[Discord]":
+    from bridge.chats.discord.settings import Discord
+
+    return Discord
+
+
+def _heard_by(_settings: "Discord") -> tuple[str, ...]:
+    return ()
+
+
+def _channels(settings: "Discord", book: ChannelBook) -> ChannelsOf:
+    from bridge.chats.discord.opening import channels_of
+
+    channels = channels_of(settings, book)
+    return lambda label, _here: channels.of(label)
+
+
+def _channel_names(settings: "Discord") -> Collection[str]:
+    return settings.named().keys()
+
+
+def _open(settings: "Discord", parts: "ChatParts") -> "RunningDiscord":
+    from bridge.chats.discord.opening import Discord as RunningDiscord
+
+    return RunningDiscord(settings, parts)
+
+
+async def _asks(settings: "Discord") -> "Mapping[str, BridgeError | None]":
+    from bridge.chats.discord.opening import asked
+
+    return await asked(settings)
+
+
+def _tells(settings: "Discord", book: ChannelBook, note: "Audited") -> "Sequence[Subscription]":
+    from bridge.chats.discord.board import ChangePlans
+    from bridge.chats.discord.opening import channels_of
+
+    return ChangePlans(channels_of(settings, book), settings.named()).of_note(note)
+
+
+DISCORD = ChatProvider(
+    key="discord",
+    title="Discord",
+    settings=_settings,
+    credential="webhook",
+    further="webhooks",
+    heard_by=_heard_by,
+    cards_only="its webhooks hear nothing",
+    channels=_channels,
+    channel_names=_channel_names,
+    open=_open,
+    tells=_tells,
+    asks=_asks,
+)

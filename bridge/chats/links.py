@@ -1,0 +1,150 @@
+"""Links of a deployment: its repository, its site, its backend, its pull requests. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from bridge.chats.text import Text
+from bridge.core.apps import App
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.refs import normalise_url
+from bridge.ports.feedback import Snapshot
+from bridge.ports.githosts import Pages
+from bridge.ports.outcomes import Cursor
+
+APP_NAME = 200
+LONGEST_ADDRESS = 400
+MOST_PULLS = 3
+"""The most pull requests to link to; a commit seldom belongs to more than one."""
+
+_SHA = re.compile(r"[0-9a-f]{7,64}").fullmatch
+_ADDRESS = re.compile(r"https?://[^\s<>|]+").fullmatch
+_COMMENT = re.compile(r"[^.\s]+\.comment \S+ (\d+)").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A link to further information."""
+
+    label: Text
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The web pages of repositories; a link is never taken from a payload.
+
+    Attributes:
+        hosts: the web address of each Git host, by its key, and its pages of repositories.
+        backends: each backend's title, by its name.
+    """
+
+    hosts: Mapping[str, tuple[str, Pages]] = field(default_factory=dict)
+    backends: Mapping[str, str] = field(default_factory=dict)
+
+    def commit(self, app: App | None, sha: str | None) -> str | None:
+        """Return the page of a commit of an app's repository; None if it is not known for sure."""
+        home = self._repository(app)
+        if home is None or sha is None or not _SHA(sha):
+            return None
+        page, pages = home
+        return page + pages.commit.format(sha=sha) if len(page) < LONGEST_ADDRESS else None
+
+    def compare(self, app: App | None, old: str | None, new: str | None) -> str | None:
+        """Return the page that compares two commits; None if it is unknown, or empty."""
+        home = self._repository(app)
+        if home is None or old is None or new is None or not (_SHA(old) and _SHA(new)):
+            return None
+        page, pages = home
+        return None if same_commit(old, new) else page + pages.compare.format(old=old, new=new)
+
+    def pull_request(self, app: App | None, number: int) -> tuple[str, str] | None:
+        """Return the page of a pull request, and the sign before its number."""
+        home = self._repository(app)
+        if home is None:
+            return None
+        page, pages = home
+        return page + pages.pull_request.format(number=number), pages.sign
+
+    def _repository(self, app: App | None) -> tuple[str, Pages] | None:
+        source = app.source if app else None
+        if source is None:
+            return None
+        if source.url is not None:
+            return self._by_address(source.url)
+        home = self.hosts.get(source.type.value)
+        if home is None or not source.repository:
+            return None
+        url, pages = home
+        return f"{url.rstrip('/')}/{quote(source.repository)}", pages
+
+    def _by_address(self, address: str) -> tuple[str, Pages] | None:
+        for url, pages in self.hosts.values():
+            if address.startswith(prefix := normalise_url(url) + "/"):
+                return f"{url.rstrip('/')}/{quote(address.removeprefix(prefix))}", pages
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Facts that a deployment's own record lacks.
+
+    Attributes:
+        pulls: the numbers of the pull requests that show it.
+        before: the app's previously live commit.
+    """
+
+    pulls: tuple[int, ...] = ()
+    before: str | None = None
+
+
+NOTHING_KNOWN = Around()
+
+
+def around_of(deployment: Deployment, snapshot: Snapshot) -> Around:
+    """Return the further facts about a deployment in a snapshot."""
+    return Around(_pulls_in(snapshot.beside), snapshot.before.get(deployment.id))
+
+
+def places_of(
+    deployment: Deployment, app: App | None, links: Links, around: Around
+) -> tuple[Place, ...]:
+    """Return all known links."""
+    if app is None:
+        return ()
+    changed = links.compare(app, around.before, deployment.deployed_commit or deployment.commit)
+    pulls = ((number, links.pull_request(app, number)) for number in around.pulls[:MOST_PULLS])
+    found = (
+        (app.url if deployment.state is State.DONE else None, "Site"),
+        (
+            _page_of(app) if deployment.asked_at is not None else None,
+            links.backends.get(app.backend, app.backend),
+        ),
+        *((found[0], f"{found[1]}{number}") for number, found in pulls if found),
+        (changed, "What changed"),
+    )
+    return tuple(
+        Place(Text(label, APP_NAME), url) for url, label in found if url and _may_be_linked(url)
+    )
+
+
+def same_commit(one: str, other: str) -> bool:
+    """Return whether two ids, possibly shortened, mean the same commit."""
+    return one.startswith(other) or other.startswith(one)
+
+
+def _pulls_in(beside: Mapping[str, Cursor]) -> tuple[int, ...]:
+    """Return the pull requests that have a comment about it."""
+    found = (_COMMENT(id_) for id_, cursor in beside.items() if cursor.get("comment"))
+    return tuple(sorted({int(one[1]) for one in found if one}))
+
+
+def _page_of(app: App) -> str | None:
+    """Return the page of an app's deployments in the backend, else the app's page."""
+    page = app.page
+    return f"{page}?tab=deployments" if page and "/services/" in page and "?" not in page else page
+
+
+def _may_be_linked(url: str) -> bool:
+    return len(url) <= LONGEST_ADDRESS and _ADDRESS(url) is not None

@@ -1,0 +1,311 @@
+"""One promise, several chats: each keeps to the port (`ports.chats`), over real HTTP."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from aiohttp import web
+
+from bridge.chats import CHATS
+from bridge.core.access import Access
+from bridge.core.configuration.difference import Changed
+from bridge.core.errors import Unanswered, Unreachable
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.ports.chats import Chat, ChatParts
+from bridge.ports.feedback import Occasion, Snapshot, Turn
+from bridge.ports.outcomes import DONE, Audited, Outcome, Subscription, about_deployment
+from bridge.ports.providers import ChatProvider
+from bridge.settings import read_settings
+from tests.fakes.discord import FakeDiscord
+from tests.fakes.journey import app, deployment, push
+from tests.fakes.slack.methods import BOT_TOKEN
+from tests.fakes.slack.server import FakeSlack, running_slack
+from tests.fakes.toy_chat import WALKIE, WalkieSettings
+
+W, A, R, D, F = State.WAITING, State.ASKED, State.RUNNING, State.DONE, State.FAILED
+
+
+@dataclass
+class Service:
+    """The other side of a chat.
+
+    Attributes:
+        cards: returns what stands there of deployments: the text of each card.
+        writes: returns how often something was written there.
+    """
+
+    provider: ChatProvider
+    settings: Any
+    cards: Callable[[], list[str]]
+    writes: Callable[[], int]
+
+
+async def of_slack(stack: AsyncExitStack) -> Service:
+    slack: FakeSlack = await stack.enter_async_context(running_slack())
+    slack.channel()
+    settings = read_settings(
+        None,
+        {
+            "BRIDGE_SLACK_BOT_TOKEN": BOT_TOKEN,
+            "BRIDGE_SLACK_API_URL": f"{slack.url}/api/",
+            "BRIDGE_SLACK_CHANNEL": "C0SHOP",
+        },
+    ).slack  # type: ignore[attr-defined]
+    channel = slack.channels["C0SHOP"]
+    return Service(
+        CHATS["slack"],
+        settings,
+        lambda: [one["text"] for one in channel.messages if "thread_ts" not in one],
+        lambda: slack.count("chat.postMessage", "chat.update"),
+    )
+
+
+async def of_discord(stack: AsyncExitStack) -> Service:
+    discord = await stack.enter_async_context(FakeDiscord().running())
+    given = {
+        "BRIDGE_DISCORD_WEBHOOK": discord.webhook(),
+        "BRIDGE_DISCORD_API_URL": discord.url,
+    }
+    settings = read_settings(None, given).discord  # type: ignore[attr-defined]
+
+    def writes() -> int:
+        return sum(one.method in ("POST", "PATCH") for one in discord.asked)
+
+    return Service(
+        CHATS["discord"],
+        settings,
+        lambda: [one.title for one in discord.shown() if "failed after" not in one.title],
+        writes,
+    )
+
+
+async def of_walkie(stack: AsyncExitStack) -> Service:
+    said: list[dict[str, str]] = []
+
+    async def spoken(request: web.Request) -> web.Response:
+        said.append(await request.json())
+        return web.json_response({})
+
+    walkie = web.Application()
+    walkie.router.add_post("/cards", spoken)
+    runner = web.AppRunner(walkie, shutdown_timeout=0.1)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    settings = WalkieSettings.model_validate(
+        {"password": "over", "address": f"http://127.0.0.1:{runner.addresses[0][1]}"}
+    )
+    words = {"waiting": "waits", "done": "is live"}
+
+    def cards() -> list[str]:
+        newest = {one["id"]: one for one in said}
+        return [f"{one['app']} {words.get(one['state'], '')}" for one in newest.values()]
+
+    return Service(WALKIE, settings, cards, lambda: len(said))
+
+
+SERVICES = {"slack": of_slack, "discord": of_discord, "walkie": of_walkie}
+
+
+def test_every_chat_keeps_the_promises_below() -> None:
+    assert CHATS.keys() <= SERVICES.keys()
+
+
+def within(_limits: Any) -> Turn:
+    async def turn(_lane: str) -> None:
+        """A turn without a limit."""
+
+    return turn
+
+
+async def nothing(_deployment: Deployment) -> str:
+    return ""
+
+
+class Nobody:
+    """Stands for what no card needs."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} is not for cards")
+
+
+def parts() -> ChatParts:
+    nobody = cast("Any", Nobody())
+    return ChatParts(
+        commands=nobody,
+        access=Access([]),
+        journal=nobody,
+        inbox=nobody,
+        drafts=nobody,
+        book=(),
+        pages={},
+        titles={},
+        hears=False,
+        within=within,
+        tail=nothing,
+        email_of=nothing,
+        clock=time.time,
+    )
+
+
+@dataclass
+class Stage:
+    """A chat, and the cursors of its subscriptions."""
+
+    service: Service
+    stack: AsyncExitStack
+    cursors: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.chat = self.opened()
+
+    def opened(self) -> Chat:
+        """The chat, as after a start."""
+        self.chat = self.service.provider.open(self.service.settings, parts())
+        self.stack.push_async_callback(self.chat.stop)
+        return self.chat
+
+    def planned(self, one: Deployment) -> list[Subscription]:
+        occasion = Occasion(push(), None, Outcome(1, "d1", (), (one,)), {one.app_id: app()})
+        return [found for planner in self.chat.planners for found in planner(occasion)]
+
+    async def publish(self, *states: State) -> None:
+        one = deployment(1, state=states[-1])
+        history = tuple(Change(float(n), state, f"note {n}") for n, state in enumerate(states))
+        snapshot = Snapshot(deployments=(one,), history={one.id: history}, apps={one.app_id: app()})
+        for planned in self.planned(one):
+            await self.shown(planned, snapshot)
+
+    async def shown(self, planned: Subscription, snapshot: Snapshot) -> None:
+        async def save(cursor: Mapping[str, Any]) -> None:
+            self.cursors[planned.id] = json.loads(json.dumps(dict(cursor)))
+
+        cursor = self.cursors.get(planned.id, {})
+        await self.chat.publishers[planned.kind].publish(planned, snapshot, cursor, save)
+
+
+@pytest.fixture(params=SERVICES)
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        yield Stage(await SERVICES[request.param](stack), stack)
+
+
+async def test_a_deployment_is_planned_once_for_each_place(stage: Stage) -> None:
+    one = deployment(1)
+
+    first, second = stage.planned(one), stage.planned(one)
+
+    assert first == second != []
+    assert len({planned.id for planned in first}) == len(first)
+    for planned in first:
+        assert planned.kind in stage.chat.publishers
+        assert planned.kind.startswith(f"{stage.service.provider.key}.")
+        assert planned.lane
+        assert planned.follows == (about_deployment(one.id),)
+        assert json.loads(json.dumps(planned.place)) == planned.place
+
+
+async def test_however_many_changes_there_were_one_card_shows_the_newest(stage: Stage) -> None:
+    for states in ((W,), (W, A), (W, A, R), (W, A, R, D)):
+        await stage.publish(*states)
+
+    (card,) = stage.service.cards()
+    assert "is live" in card
+
+
+async def test_what_is_shown_is_not_written_again_even_after_a_restart(stage: Stage) -> None:
+    await stage.publish(W)
+    written = stage.service.writes()
+
+    await stage.publish(W)
+    stage.opened()
+    await stage.publish(W)
+
+    assert written > 0
+    assert stage.service.writes() == written
+
+
+async def test_after_a_restart_the_card_is_known(stage: Stage) -> None:
+    await stage.publish(W)
+    stage.opened()
+
+    await stage.publish(W, A, R, D)
+
+    (card,) = stage.service.cards()
+    assert "is live" in card
+
+
+async def test_a_service_that_is_away_is_an_error_after_which_it_goes_on(stage: Stage) -> None:
+    settings = stage.service.settings
+    address = next(one for one in ("api_url", "address") if hasattr(settings, one))
+    stage.service.settings = settings.model_copy(update={address: "http://127.0.0.1:9/api/"})
+    stage.opened()
+    with pytest.raises((Unreachable, Unanswered)):
+        await stage.publish(W)
+    stage.service.settings = settings
+    stage.opened()
+
+    await stage.publish(W)
+
+    assert len(stage.service.cards()) == 1
+
+
+async def test_where_changes_from_elsewhere_are_told_somebody_tells_them(stage: Stage) -> None:
+    note = Audited(
+        at=1.0,
+        by="cli: ada",
+        what="provider set",
+        app_id="app-web",
+        app="shop/web",
+        difference=(Changed("branch", "main", "dev"),),
+        outcome=DONE,
+        number=7,
+    )
+    told = stage.service.provider.tells(stage.service.settings, (), note)
+    written = stage.service.writes()
+
+    for planned in told:
+        await stage.shown(planned, Snapshot(audited=(note,)))
+        await stage.shown(planned, Snapshot(audited=(note,)))
+
+    assert stage.service.writes() == written + len(told)
+
+
+async def test_a_chat_in_which_nobody_is_heard_says_so(stage: Stage) -> None:
+    provider = stage.service.provider
+
+    if not provider.to_be_heard:
+        assert not stage.chat.hears
+        assert stage.chat.door is None
+        assert provider.heard_by(stage.service.settings) == ()
+        assert await stage.chat.permits("U1", app(), "C1")
+
+
+async def test_rules_choose_the_channels(stage: Stage) -> None:
+    provider, settings = stage.service.provider, stage.service.settings
+    known = provider.channel_names(settings)
+
+    assert provider.channels(settings, ())("shop/web", "")
+    if known is not None:
+        channel = next(iter(known))
+        book = [("shop/*", (channel,)), ("shop/quiet", ())]
+        assert provider.channels(settings, book)("shop/web", "") == (channel,)
+        assert provider.channels(settings, book)("shop/quiet", "") == ()
+
+
+async def test_it_ends_when_it_is_told_to(stage: Stage) -> None:
+    running = asyncio.create_task(cast("Any", stage.chat.run()))
+    await asyncio.sleep(0)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+    await stage.chat.stop()
+    await stage.chat.stop()
+
+    assert stage.chat.trouble == {}

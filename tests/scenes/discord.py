@@ -1,0 +1,147 @@
+"""What Discord is shown, scene by scene: the golden files in `tests/fixtures/discord/golden`.
+
+After a change of what is shown, write them anew, and look at the difference:
+
+    python -m tests.scenes.discord
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bridge.chats.card import card_of, failure_of
+from bridge.chats.discord.board import POSTED_ANEW
+from bridge.chats.discord.embeds import Message, render_card, render_change, render_failure
+from bridge.chats.links import NOTHING_KNOWN, Around
+from bridge.core.apps import App
+from bridge.core.configuration.difference import Changed
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.ports.outcomes import Audited
+from tests.scenes.slack import (
+    API,
+    HARD,
+    HOSTILE,
+    LINKS,
+    LOG,
+    LONGEST,
+    NOON,
+    OTHER,
+    SEEN,
+    WEB,
+    deployment,
+)
+
+GOLDEN = Path(__file__).parents[1] / "fixtures" / "discord" / "golden"
+
+Scene = Callable[[], Message]
+
+AROUND = Around((12,), OTHER)
+NEWER = "https://discord.com/channels/700000000000000001/800000000000000001/900000000000000001"
+
+
+def _card(
+    one: Deployment,
+    app: App | None = WEB,
+    around: Around = NOTHING_KNOWN,
+    superseded_by: str | None = None,
+    remark: str = "",
+) -> Scene:
+    card = card_of(one, app, LINKS, around, superseded_by)
+    return partial(render_card, card, remark=remark)
+
+
+def _failure(one: Deployment, app: App, note: str, log: str, around: Around) -> Scene:
+    change = Change(NOON + 76, one.state, note)
+    card = card_of(one, app, LINKS, around)
+    return partial(render_failure, card, failure_of(one, change, log))
+
+
+def cards() -> Iterator[tuple[str, Scene]]:
+    """The card, in every state and where it is hard to keep in form."""
+    for state in State:
+        yield f"card_{state}", _card(deployment(state, SEEN), SEEN, AROUND)
+    yield "card_superseded_with_link", _card(deployment(State.SUPERSEDED), superseded_by=NEWER)
+    note = "waits for the backend: dokploy can't be reached (ConnectError)"
+    yield "card_waits_for_the_backend", _card(deployment(State.WAITING, note=note))
+    other = deployment(deployed_commit=OTHER, note="commit 9ab41c7 is live, not 13dfa1f")
+    yield "card_other_commit_is_live", _card(other)
+    tag = deployment(
+        app=API, ref="refs/tags/v2.4.0", trigger="tag", message="Release 2.4.0", author="Grace"
+    )
+    yield "card_tag", _card(tag, API)
+    asked: dict[str, Any] = {"ref": None, "commit": None, "message": None, "author": None}
+    by_person = deployment(trigger="cli: ada", deployed_commit=OTHER, **asked)
+    yield "card_asked_from_the_command_line", _card(by_person)
+    yield "card_app_is_gone", _card(deployment(), None)
+    yield "card_posted_anew", _card(deployment(), remark=POSTED_ANEW)
+    yield "card_hardest", _card(HARD, LONGEST)
+
+
+def failures() -> Iterator[tuple[str, Scene]]:
+    """What a channel is told in a message of its own."""
+    one = deployment(State.FAILED, SEEN)
+    yield "failure", _failure(one, SEEN, one.note, LOG, AROUND)
+    yield "failure_without_log", _failure(one, SEEN, one.note, "", NOTHING_KNOWN)
+    unknown = deployment(State.UNKNOWN)
+    yield "failure_unknown", _failure(unknown, WEB, unknown.note, "", NOTHING_KNOWN)
+    hard = replace(HARD, state=State.FAILED)
+    yield "failure_hardest", _failure(hard, LONGEST, HOSTILE * 9, f"{HOSTILE * 40}\n" * 400, AROUND)
+
+
+def changes() -> Iterator[tuple[str, Scene]]:
+    """Changes of configurations."""
+    note = Audited(
+        at=NOON,
+        by="cli: ada",
+        what="provider set",
+        app_id=WEB.id,
+        app=WEB.label,
+        difference=(
+            Changed("branch", "main", "release"),
+            Changed("watch_paths", ("apps/web/**",), ("apps/web/**", "packages/**")),
+            Changed("env.API_KEY", "set", "changed"),
+        ),
+        outcome="done",
+        number=7,
+    )
+    undo = replace(note, number=8, undoes=7, by="slack: Grace Hopper (U0123ABC)")
+    yield "change", partial(render_change, note)
+    yield "change_undone", partial(render_change, note, undo)
+    yield "change_of_undo", partial(render_change, undo)
+    hard = replace(
+        note,
+        by=f"slack: {HOSTILE} (U1)",
+        app=LONGEST.label,
+        difference=tuple(Changed(f"env.{HOSTILE}{n}", HOSTILE * 9, None) for n in range(40)),
+        outcome=f"NotKept: {HOSTILE * 20}",
+    )
+    yield "change_hardest", partial(render_change, hard)
+
+
+def scenes() -> dict[str, Scene]:
+    """Every scene by its name."""
+    return dict([*cards(), *failures(), *changes()])
+
+
+def written(message: Message) -> str:
+    """A scene as its golden file has it."""
+    body = message.body() | ({"thread_name": message.post} if message.post else {})
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write all golden files, and remove those of no scene."""
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    made = scenes()
+    for file in GOLDEN.glob("*.json"):
+        if file.stem not in made:
+            file.unlink()
+    for name, scene in made.items():
+        (GOLDEN / f"{name}.json").write_text(written(scene()))
+
+
+if __name__ == "__main__":
+    main()

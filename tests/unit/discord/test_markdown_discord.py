@@ -1,0 +1,135 @@
+"""Whatever people, hosts and builds write: it mentions nobody, links nowhere, breaks nothing."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.chats.card import card_of, failure_of
+from bridge.chats.discord.embeds import render_card, render_change, render_failure
+from bridge.chats.discord.markdown import code, code_block, escape, link, plain, prose
+from bridge.chats.links import Around, Place
+from bridge.chats.text import Text, clean, units
+from bridge.core.apps import App
+from bridge.core.configuration.difference import Changed
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.ports.outcomes import Audited
+from tests.contract.slack.test_hostile import APPS, DEPLOYMENTS, GENTLY, LINKS, WORDS
+from tests.oracles.discord_contract import POST, faults
+from tests.scenes.slack import HOSTILE, SEEN, deployment
+
+GRAVE, AT = "\N{MODIFIER LETTER GRAVE ACCENT}", "\N{FULLWIDTH COMMERCIAL AT}"
+ESCAPED = re.compile(r"\\[^0-9A-Za-z\s]")
+MEANS_SOMETHING = re.compile(r"[*_~`|<>\[\]@]|://|^[-+#]")
+
+
+def left_over(text: str) -> str:
+    """What Discord would still read as markup: no escape, no code, no link of ours, no time."""
+    text = ESCAPED.sub("x", text)
+    text = re.sub(r"```\n.*?\n```|`[^`]+`", "x", text, flags=re.DOTALL)
+    text = re.sub(r"\[[^\]\[]*\]\(https?://[^\s()<>\[\]]*\)|<t:\d+:[fR]>", "x", text)
+    return re.sub(r"(?m)^> |\*\*", "x", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("shop/web", "shop/web"),
+        ("my-org has snake_case", r"my-org has snake\_case"),
+        ("@everyone <@1> <@&2> <#3>", r"\@everyone \<\@1\> \<\@&2\> \<#3\>"),
+        ("https://evil.example/x", r"https:\/\/evil.example\/x"),
+        ("discord.gg/abc", r"discord.gg\/abc"),
+        ("[click](https://evil.example)", r"\[click\](https:\/\/evil.example)"),
+        ("# big", r"\# big"),
+        ("- one", r"\- one"),
+        ("a\u202eb\u200b\x1b[31mc", r"ab \[31mc"),
+        ("`code`", f"{GRAVE}code{GRAVE}"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
+    assert escape(text, 200) == shown
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60) | st.sampled_from([HOSTILE, "](x", "\\" * 7]), st.integers(1, 80))
+def test_no_text_gets_through(text: str, limit: int) -> None:
+    shown = escape(text, limit)
+
+    assert units(shown) <= limit
+    assert MEANS_SOMETHING.search(ESCAPED.sub("x", shown)) is None
+    if "…" not in shown:
+        unescaped = re.sub(r"\\([^0-9A-Za-z\s])", r"\1", shown)
+        assert unescaped == clean(text).replace("`", GRAVE)
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "```\n@everyone", "`" * 9])
+def test_code_ends_where_it_shall(text: str) -> None:
+    assert code(text, 100).count("`") == 2
+    assert code_block(text, 300).count("`") == 6
+    assert left_over(code_block(text, 300)) == "x"
+
+
+def test_a_title_without_markup_calls_nobody() -> None:
+    assert plain("@everyone @here", 50) == f"{AT}everyone {AT}here"
+    assert len(plain("x" * 300, 100)) == 100
+
+
+def test_a_link_of_ours_can_not_be_broken_out_of() -> None:
+    shown = link("https://git.example/a(b)]<c> d", escape("](https://evil.example)", 60))
+
+    assert shown == (r"[\](https:\/\/evil.example)](https://git.example/a%28b%29%5D%3Cc%3E%20d)")
+
+
+def test_names_in_a_sentence_are_code() -> None:
+    assert prose("apps/web/a.ts matches apps/**", 99) == "`apps/web/a.ts` matches `apps/**`"
+
+
+@GENTLY
+@given(DEPLOYMENTS, st.none() | APPS, WORDS)
+def test_every_card_is_within_the_limits(one: Deployment, app: App | None, remark: str) -> None:
+    card = card_of(one, app, LINKS, Around((1, 2), "ab12" * 10), remark or None)
+
+    message = render_card(card)
+
+    assert faults(POST, message.body() | {"thread_name": message.post}) == []
+    (embed,) = message.body()["embeds"]
+    for text in (embed["title"], embed.get("description", "")):
+        assert not re.search(r"@(?:everyone|here)|<[@#]|://", left_over(text)), text
+
+
+@GENTLY
+@given(DEPLOYMENTS, APPS, WORDS, WORDS)
+def test_every_failure_is_within_the_limits(one: Deployment, app: App, note: str, log: str) -> None:
+    card = card_of(one, app, LINKS, Around())
+    change = Change(1.0, one.state, note)
+
+    failure = failure_of(one, change, log)
+    message = render_failure(card, failure)
+
+    assert faults(POST, message.body() | {"thread_name": message.post}) == []
+    if failure.tail:
+        assert message.embed["description"].endswith("\n```"), "the end of the log is kept"
+
+
+@GENTLY
+@given(WORDS, WORDS, WORDS, st.lists(st.tuples(WORDS, WORDS), max_size=30))
+def test_every_change_is_within_the_limits(
+    by: str, app: str, outcome: str, fields: list[tuple[str, str]]
+) -> None:
+    difference = tuple(Changed(name, value, None) for name, value in fields)
+    note = Audited(1.0, by, "provider set", "a", app, difference, f"NotKept: {outcome}")
+
+    assert faults(POST, render_change(note).body()) == []
+
+
+def test_links_that_do_not_fit_are_left_out_whole() -> None:
+    card = card_of(deployment(State.DONE, SEEN), SEEN, LINKS, Around())
+    many = tuple(Place(Text(f"#{n}", 9), f"https://git.example/{'x' * 370}/{n}") for n in range(6))
+
+    fields = render_card(replace(card, places=many)).embed["fields"]
+
+    (links,) = (one["value"] for one in fields if one["name"] == "Links")
+    assert links == " · ".join(f"[#{n}](https://git.example/{'x' * 370}/{n})" for n in range(2))

@@ -1,0 +1,80 @@
+"""Which channels show what: rules name those of each chat, and each chat takes its own."""
+
+import pytest
+
+from bridge.chats.card import Channels
+from bridge.chats.discord.board import CHANGED, Cards, ChangePlans
+from bridge.chats.discord.settings import Webhook
+from bridge.core.errors import Rejected
+from bridge.core.events import Action, Asked
+from bridge.ports.feedback import Occasion
+from bridge.ports.outcomes import Outcome, about_delivery
+from bridge.settings import channels_of, read_settings
+from tests.fakes.journey import app, deployment, push
+
+ADDRESS = "https://discord.com/api/webhooks/12345678901234567{}/a-token-of-a-webhook"
+GIVEN = {
+    "BRIDGE_SLACK_BOT_TOKEN": "xoxb-1",
+    "BRIDGE_DISCORD_WEBHOOK": ADDRESS.format(1),
+    "BRIDGE_DISCORD_WEBHOOKS": f"{{ops: '{ADDRESS.format(2)}', again: '{ADDRESS.format(2)}'}}",
+}
+WEBHOOKS = {
+    "default": Webhook("default", "1", "t"),
+    "ops": Webhook("ops", "2", "t"),
+    "again": Webhook("again", "2", "t"),
+}
+
+
+def ruled(*channels: str) -> list[list[tuple[str, tuple[str, ...]]]]:
+    """What a rule with these channels says to Slack, and to Discord."""
+    rules = f"[{{apps: shop/*, channels: [{', '.join(map(repr, channels))}]}}]"
+    settings = read_settings(None, GIVEN | {"BRIDGE_RULES": rules})
+    return [channels_of(settings, chat) for chat in ("slack", "discord")]
+
+
+@pytest.mark.parametrize(
+    ("channels", "slack", "discord"),
+    [
+        (("#shop", "C024BE91L"), ("#shop", "C024BE91L"), None),
+        (("discord:ops",), None, ("ops",)),
+        (("#shop", "discord:ops", "discord:default"), ("#shop",), ("ops", "default")),
+        (("slack:#shop",), ("#shop",), None),
+        ((), (), ()),
+    ],
+)
+def test_each_chat_takes_the_names_that_are_its_own(
+    channels: tuple[str, ...], slack: tuple[str, ...] | None, discord: tuple[str, ...] | None
+) -> None:
+    expected = [[] if own is None else [("shop/*", own)] for own in (slack, discord)]
+
+    assert ruled(*channels) == expected
+
+
+def test_a_channel_that_is_not_set_is_named_with_those_there_are() -> None:
+    with pytest.raises(Rejected, match=r"there are: discord:again, discord:default, discord:ops"):
+        ruled("discord:opps")
+
+
+def test_two_names_of_one_webhook_share_its_limits() -> None:
+    channels = Channels([("*/*", ("ops", "again", "default"))])
+    occasion = Occasion(push(), None, Outcome(1, "d1", (), (deployment(1),)), {})
+
+    found = Cards(channels, WEBHOOKS)(occasion)
+
+    assert [one.lane for one in found] == ["discord 2", "discord 2", "discord 1"]
+    assert len({one.id for one in found}) == 3
+
+
+@pytest.mark.parametrize("action", [Action.CONFIGURE, Action.UNDO, Action.DEPLOY])
+def test_a_change_that_was_asked_for_in_another_chat_is_told(action: Action) -> None:
+    asked = Asked(action, "app-web", "slack: Ada (U1)", person="U1", channel="C1")
+    occasion = Occasion(asked, asked, Outcome(7, "d7", ()), {"app-web": app()})
+
+    found = ChangePlans(Channels(default="default"), WEBHOOKS)(occasion)
+
+    if action is Action.DEPLOY:
+        assert found == []
+    else:
+        (one,) = found
+        assert (one.kind, one.follows) == (CHANGED, (about_delivery(7),))
+        assert one.place == {"seq": 7, "webhook": "default"}
