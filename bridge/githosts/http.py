@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -18,10 +19,10 @@ from pydantic_core import from_json
 from bridge.core.backoff import Backoff
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.large_json import LARGE, load_large, must_be_usual
 from bridge.core.log_text import harmless
 from bridge.core.misfits import misfit
 from bridge.githosts.pool import Bounds, Pool, TooLong
-from bridge.githosts.webhook import LARGE, load_large, must_be_usual
 from bridge.ports.clock import Clock
 
 _LIMITED_WITHOUT_A_TIME = 60.0  # GitHub's advice if a secondary limit names no time
@@ -369,9 +370,8 @@ class Client:
         Raises:
             NotFound, Refused, Unreachable, Unanswered: as `HostApi` has it.
         """
-        self._pauses.check(account)
         request = Request(self.service, method, path, token, query, body, headers)
-        answer = await self._sent(request)
+        answer = await self._sent(request, account)
         wait = self._pauses.heed(account, answer)
         failed = error_in(request, answer, self._clock(), self._remedy)
         if failed is not None:
@@ -400,9 +400,11 @@ class Client:
         """Close connections and threads."""
         await self._pool.close()
 
-    async def _sent(self, request: Request) -> Answer:
+    async def _sent(self, request: Request, account: str) -> Answer:
+        check = partial(self._pauses.check, account)
+        check()  # what has to wait takes nobody's place
         try:
-            return await self._pool.run(lambda wire: wire.ask(request))
+            return await self._pool.run(lambda wire: wire.ask(request), check)
         except TooLong:
             raise lost(request, "no complete answer in time") from None
         except (OSError, ValueError, RuntimeError) as error:

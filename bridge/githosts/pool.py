@@ -69,14 +69,22 @@ class Pool(Generic[C]):
         self._closed = False
         self._alone = threading.Lock()
 
-    async def run(self, work: Callable[[C], T]) -> T:
+    async def run(self, work: Callable[[C], T], check: Callable[[], None] = lambda: None) -> T:
         """Run `work` in a thread; return or raise its result.
+
+        Args:
+            check: raises whatever forbids the call, just before it starts.
 
         Raises:
             Unreachable: it was not started: no place was free, or the pool is closed.
             TooLong: it was started, and goes on without us.
         """
         await self._place()
+        try:
+            check()
+        except BaseException:
+            self._free.release()
+            raise
         loop = asyncio.get_running_loop()
         turn = Turn(self._alone, self._bounds.deadline)
         call = _Call[C, T](self._client(), self._make, loop.create_future(), self._end, turn)

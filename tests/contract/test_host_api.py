@@ -336,6 +336,22 @@ async def test_a_rate_limit_pauses_all_that_its_credential_asks(
     assert await host.api.head(NAME, "main") == head
 
 
+async def test_a_rate_limit_pauses_also_what_waits_for_its_turn(host: Host) -> None:
+    """As when a start catches up: of thirty requests two are under way, the others wait."""
+    limited = Spoil(status=429, headers={"Retry-After": "7"})
+    await host.api.repository(NAME)
+    head = host.repository.branches["main"]
+    host.fake.spoil(limited, times=100)
+    asked = len(host.fake.asked)
+
+    many = (host.api.compare(NAME, head, head) for _ in range(30))
+    ended = await asyncio.gather(*many, return_exceptions=True)
+
+    assert all(isinstance(one, Unreachable) for one in ended), ended
+    assert all(one.retry_after is not None for one in ended if isinstance(one, Unreachable))
+    assert len(host.fake.asked) - asked <= QUICK.size
+
+
 async def test_who_writes_too_much_is_told_and_has_written_nothing(host: Host) -> None:
     pull = host.repository.open_pull("main")
     await host.api.comment(NAME, pull.number, "first")

@@ -3,6 +3,7 @@
 import copy
 import json
 import logging
+import math
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def at_home(_: str) -> dict[str, Any]:
 KINDS = (clicked, in_view, submitted, suggested, shortcut, on_message, at_home)
 ODD: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, -1, 1e308, "", "x", "x" * 4000, "\0", "{", "[]", [], [None], [[]], {}, {"a": 1},
-     {"value": None}, {"values": []}, {"id": {}}]
+     {"value": None}, {"values": []}, {"id": {}}, "\ud800", "a\udfffb", 10**40, math.nan]
 )  # fmt: skip
 
 

@@ -104,7 +104,8 @@ LONGEST = 480
 PURE = {
     "__future__", "abc", "array", "base64", "bisect", "collections", "contextvars", "dataclasses",
     "difflib", "enum", "errno", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
-    "ipaddress", "itertools", "json", "math", "operator", "pydantic", "re", "semver", "string",
+    "ipaddress", "itertools", "json", "math", "operator", "pydantic",
+    "pydantic_core.from_json", "re", "semver", "string",
     "textwrap", "threading", "types", "typing", "unicodedata", "urllib.parse",
 }  # fmt: skip
 """What `core` may import: nothing that knows the time, chance, the disk, the network or a log."""

@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 
 from bridge.core.configuration.fields import FIELDS
 from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable, WrongServer
+from bridge.core.large_json import load_large
 from bridge.core.log_text import harmless
 
 LIMIT = 300
@@ -176,7 +177,7 @@ class Answer:
         """The JSON object in the body; empty for anything else."""
         try:
             said = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return said if isinstance(said, dict) else {}
 
@@ -338,8 +339,8 @@ def refusal_in(call: Call, body: bytes) -> tuple[Refused | None, str]:
     if not body.strip():
         return None, ""
     try:
-        said = json.loads(body)
-    except ValueError:
+        said = load_large(body)
+    except (ValueError, RecursionError):
         what = instead_of_json(body) or "sent broken JSON"
         raise call.lost(f"{what.removeprefix('sent ')} came instead of Dokploy's JSON") from None
     message = said.get("message") if isinstance(said, dict) else None

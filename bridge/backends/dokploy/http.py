@@ -1,12 +1,13 @@
-"""The one place that talks HTTP to Dokploy: requests, limits, retries, and the server's clock."""
+"""The one place that talks HTTP to Dokploy: requests, limits and retries."""
 
 import asyncio
 import ssl
 import time
-from collections import deque
-from collections.abc import Mapping
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -35,11 +36,20 @@ from bridge.backends.dokploy.key_check import (
     error_of,
     state_in,
 )
+from bridge.backends.dokploy.server_clock import ServerClock
 from bridge.core.backoff import Backoff
 from bridge.core.connection import why_not_connected
-from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, Unreachable
+from bridge.core.errors import (
+    BridgeError,
+    KeyRefused,
+    MalformedPayload,
+    Refused,
+    Rejected,
+    Unreachable,
+)
+from bridge.core.large_json import LARGE, must_be_usual
 from bridge.core.misfits import misfit
-from bridge.ports.clock import RATE, Clock, Sleep
+from bridge.ports.clock import Clock, Sleep
 from bridge.ports.figures import Observe
 
 Auth = Literal["api-key", "bearer"]
@@ -51,6 +61,12 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # closed is lost, and a lost deploy can't be repeated, so we close idle connections earlier.
 _KEEPALIVE_SECONDS = 4.0
 _RETRY = Backoff(0.1, 2.0, factor=3.0)
+
+ALONE = 2**20
+"""Bytes from which on one answer is read at a time: several are much memory."""
+
+MOST_OF_AN_ERROR = 256 * 1024
+"""Bytes of an error, or of what tells whether the server is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +124,7 @@ class Http:
         self._observe = observe
         self._client: httpx.AsyncClient | None = None
         self._closed = False
+        self._alone = asyncio.Lock()
         self._key_check = KeyCheck(self._ask_database, clock)
         self.server_clock = ServerClock(clock)
         self.has_dashboard = True  # False for the embedded backend
@@ -138,7 +155,9 @@ class Http:
             attempt += 1
             call, asked_at = self._call(path, None), self._clock()
             try:
-                return _in_form(call, form, await self._exchange(call, query, at=at))
+                async with AsyncExitStack() as turn:
+                    body = await self._exchange(call, query, turn, at=at)
+                    return await _read(call, body, partial(_in_form, call, form))
             except Unreachable as error:
                 if had_its_time(error) and await self._key_check.database() is DatabaseState.AWAY:
                     raise database_away(self._service) from error
@@ -153,7 +172,7 @@ class Http:
             Refused, Unreachable: as `read`, but never about the key.
         """
         call = self._call(path, None)
-        answer, _ = await self._open(call)
+        answer = await self._open(call)
         means = row_of(answer).means
         if means is Means.KEY_OR_DATABASE:
             raise Refused(self._service, answer.words, status=answer.status)
@@ -171,7 +190,9 @@ class Http:
             Unanswered: it was sent, but a timeout, a 5xx or no JSON came back.
         """
         call = self._call(path, body)
-        refused, message = refusal_in(call, await self._exchange(call, {}))
+        async with AsyncExitStack() as turn:
+            answer = await self._exchange(call, {}, turn)
+            refused, message = await _read(call, answer, partial(refusal_in, call))
         if refused is not None:
             raise refused
         return message
@@ -188,11 +209,19 @@ class Http:
         below = urlsplit(self.origin).path
         return Call(self._service, path, body, self._auth, secrets, below)
 
-    async def _exchange(self, call: Call, query: Query, *, at: str | None = None) -> bytes:
-        """Send once; return the body of a 2xx and raise an error for anything else."""
+    async def _exchange(
+        self, call: Call, query: Query, turn: AsyncExitStack, *, at: str | None = None
+    ) -> bytes:
+        """Send once; return the body of a 2xx and raise an error for anything else.
+
+        Args:
+            turn: holds the right to a large answer for as long as it is in memory.
+        """
         sent_at = self._clock()
         headers, limit = self._key_header(), self._limits.total
-        answer, whole = await self._observed(call, query, at=at, headers=headers, limit=limit)
+        answer, whole = await self._observed(
+            call, query, at=at, headers=headers, limit=limit, turn=turn
+        )
         failed = await self._error_in(answer, sent_at)
         if failed is not None:
             raise failed
@@ -221,15 +250,16 @@ class Http:
 
     async def _ask_database(self) -> DatabaseState:
         try:
-            answer, _ = await self._open(self._call(PATH, None))
+            answer = await self._open(self._call(PATH, None))
         except BridgeError:
             return DatabaseState.SILENT
         return state_in(answer.status, answer.body)
 
-    async def _open(self, call: Call) -> tuple[Answer, bool]:
+    async def _open(self, call: Call) -> Answer:
         """Send once, with a short timeout and without the key, whose uses may be limited."""
         limit = min(self._limits.probe, self._limits.total)
-        return await self._observed(call, {}, headers={}, limit=limit)
+        answer, _ = await self._observed(call, {}, headers={}, limit=limit, turn=None)
+        return answer
 
     async def _observed(
         self,
@@ -239,16 +269,23 @@ class Http:
         at: str | None = None,
         headers: Mapping[str, str],
         limit: float,
+        turn: AsyncExitStack | None,
     ) -> tuple[Answer, bool]:
         """Send once, and report the duration."""
         began = time.perf_counter()
         try:
-            return await self._sent(call, at or call.path, query, headers, limit)
+            return await self._sent(call, at or call.path, query, headers, limit, turn)
         finally:
             self._observe(self._service, call.path, time.perf_counter() - began)
 
     async def _sent(
-        self, call: Call, at: str, query: Query, headers: Mapping[str, str], limit: float
+        self,
+        call: Call,
+        at: str,
+        query: Query,
+        headers: Mapping[str, str],
+        limit: float,
+        turn: AsyncExitStack | None,
     ) -> tuple[Answer, bool]:
         """Send once; return the answer, and whether it is complete."""
         client = self._opened()
@@ -260,7 +297,7 @@ class Http:
             async with asyncio.timeout(limit):
                 response = await client.send(request, stream=True)
                 try:
-                    body, whole = await self._body(response)
+                    body, whole = await self._body(response, turn)
                 finally:
                     await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -274,16 +311,21 @@ class Http:
         headers = {**response.headers, **response.extensions.get(_LOCATION, {})}
         return Answer(call, response.status_code, headers, body), whole
 
-    async def _body(self, response: httpx.Response) -> tuple[bytes, bool]:
+    async def _body(
+        self, response: httpx.Response, turn: AsyncExitStack | None
+    ) -> tuple[bytes, bool]:
         """Return the answer's bytes up to the limit, and whether that is all."""
-        parts: list[bytes] = []
-        size = 0
-        async for part in response.aiter_bytes():
-            parts.append(part)
-            size += len(part)
-            if size > self._limits.answer_bytes:
-                return b"".join(parts)[: self._limits.answer_bytes], False
-        return b"".join(parts), True
+        most = self._limits.answer_bytes
+        if turn is None or response.status_code >= 300:
+            most = min(most, MOST_OF_AN_ERROR)
+        body = bytearray()
+        async for part in _unpacked(response):
+            if turn is not None and len(body) <= ALONE < len(body) + len(part):
+                await turn.enter_async_context(self._alone)
+            body += part
+            if len(body) > most:
+                return bytes(body[:MOST_OF_AN_ERROR]), False  # nobody reads on
+        return bytes(body), True
 
     def _key_header(self) -> dict[str, str]:
         key = self._key.get_secret_value()
@@ -296,6 +338,7 @@ class Http:
             limits = self._limits
             self._client = httpx.AsyncClient(
                 base_url=self.origin,
+                headers={"Accept-Encoding": _PACKED},
                 follow_redirects=False,  # a redirect would send the key to another host
                 event_hooks={"response": [_set_location_aside]},
                 timeout=httpx.Timeout(limits.read, connect=limits.connect, pool=limits.connect),
@@ -323,6 +366,27 @@ class Http:
             raise Unreachable(self._service, why) from error
 
 
+_PACKED = "gzip, deflate"
+_PIECE = 64 * 1024
+
+
+async def _unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield small pieces of an answer: httpx unpacks all at once that has arrived."""
+    if response.headers.get("content-encoding", "identity").strip().lower() == "identity":
+        async for piece in response.aiter_bytes():
+            yield piece
+        return
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # tells the two apart
+    try:
+        async for packed in response.aiter_raw():
+            left = packed
+            while left:
+                yield unpacker.decompress(left, _PIECE)
+                left = unpacker.unconsumed_tail
+    except zlib.error as error:
+        raise httpx.DecodingError(f"it is not {_PACKED}") from error
+
+
 _LOCATION = "bridge.location"
 
 
@@ -330,6 +394,17 @@ async def _set_location_aside(response: httpx.Response) -> None:
     """Keep httpx from reading `Location`: it fails on a bad one, although it follows none."""
     if "location" in response.headers:
         response.extensions[_LOCATION] = {"location": response.headers.pop("location")}
+
+
+async def _read(call: Call, body: bytes, read: Callable[[bytes], T]) -> T:
+    """Parse an answer with `read`; a large one in a thread, so the event loop goes on."""
+    if len(body) < LARGE:
+        return read(body)
+    try:
+        must_be_usual(body, "the answer")
+    except MalformedPayload as error:
+        raise call.lost(str(error)) from None
+    return await asyncio.to_thread(read, body)
 
 
 def _in_form(call: Call, form: TypeAdapter[T], body: bytes) -> T:
@@ -400,63 +475,3 @@ def checked_key(service: str, key: SecretStr) -> SecretStr:
     if not value or not value.isascii() or not value.isprintable():
         raise Rejected(f"{service}: the API key is empty or has characters that no key has")
     return SecretStr(value)
-
-
-# ── The server's clock ──────────────────────────────────────────────────────────────────────────
-
-EVERY = 1.0
-"""Seconds for which one sample is kept: the best one."""
-
-SAMPLES = 600
-"""The number of samples that are kept: those of ten minutes."""
-
-RECENT = 30.0
-"""Seconds before a moment from which samples are preferred; the clock may have been set later."""
-
-SET_BACK = 2.0
-"""Seconds by which the server's clock must fall back to count as set; `Date` has whole seconds."""
-
-
-class ServerClock:
-    """The offset of a server's clock, learned from the `Date` of its answers.
-
-    Args:
-        clock: ours, which never jumps.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
-
-    def note(self, headers: Mapping[str, str]) -> None:
-        """Take a sample from the headers of an answer that has just come and was not cached."""
-        if "date" not in headers or "age" in headers:
-            return
-        try:
-            date = parsedate_to_datetime(headers["date"])
-        except ValueError:
-            return
-        if date.tzinfo is not None:
-            now = self._clock()
-            self._keep(now, date.timestamp() - now)
-
-    def _keep(self, now: float, ahead: float) -> None:
-        known = self.ahead(now)
-        if known is not None and ahead < known - SET_BACK:
-            self._samples.clear()
-        if self._samples and now - self._samples[-1][0] < EVERY:
-            at, before = self._samples[-1]
-            if ahead < before - RATE * (now - at):
-                return
-            self._samples.pop()
-        self._samples.append((now, ahead))
-
-    def ahead(self, moment: float) -> float | None:
-        """Return the seconds by which it was ahead of ours at a moment; None if unknown.
-
-        The result is never more than the real offset: an answer has travelled since its `Date`,
-        and the offset may have changed by `RATE` for each second between sample and moment.
-        """
-        before = [one for one in self._samples if moment - RECENT <= one[0] <= moment]
-        told = (ahead - RATE * abs(moment - at) for at, ahead in before or self._samples)
-        return max(told, default=None)

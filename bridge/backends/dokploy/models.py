@@ -7,7 +7,7 @@ parsed as text, so that an unknown one does not fail the whole answer.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
@@ -36,6 +36,11 @@ def _epoch_or_none(value: object) -> object:
 Epoch = Annotated[float, BeforeValidator(_epoch)]
 MaybeEpoch = Annotated[float | None, BeforeValidator(_epoch)]
 Told = Annotated[float | None, BeforeValidator(_epoch_or_none)]
+One = TypeVar("One")
+Many = Annotated[list[One], Field(fail_fast=True)]
+"""A list whose first fault is enough: each of a million would take a kilobyte."""
+Several = Annotated[tuple[One, ...], Field(fail_fast=True)]
+"""The same, for what is part of an answer."""
 Flag = Annotated[bool, BeforeValidator(bool)]
 """A boolean column that may be null."""
 
@@ -71,8 +76,8 @@ class ProjectEnvironment(_Answer):
     id: str | None = Field(None, validation_alias="environmentId")
     name: str
     is_default: bool = False
-    applications: tuple[ListedApplication, ...] = ()
-    compose: tuple[ListedCompose, ...] = ()
+    applications: Several[ListedApplication] = ()
+    compose: Several[ListedCompose] = ()
 
 
 class Project(_Answer):
@@ -80,9 +85,9 @@ class Project(_Answer):
 
     id: str | None = Field(None, validation_alias="projectId")
     name: str
-    environments: tuple[ProjectEnvironment, ...] = ()
-    applications: tuple[ListedApplication, ...] = ()
-    compose: tuple[ListedCompose, ...] = ()
+    environments: Several[ProjectEnvironment] = ()
+    applications: Several[ListedApplication] = ()
+    compose: Several[ListedCompose] = ()
 
 
 class Domain(_Answer):
@@ -118,11 +123,11 @@ class Service(_Answer):
 
     source_type: str | None = None
     trigger_type: str | None = None
-    watch_paths: tuple[str, ...] | None = None
+    watch_paths: Several[str] | None = None
     auto_deploy: Flag = False
     enable_submodules: Flag = False
     created_at: Told = None
-    domains: tuple[Domain, ...] | None = None
+    domains: Several[Domain] | None = None
     gitea: GiteaServer | None = None
 
     def stored(self, name: str) -> Any:
@@ -249,20 +254,20 @@ class Health(_Answer):
     ok: bool
 
 
-PROJECTS = TypeAdapter(list[Project])
+PROJECTS = TypeAdapter(Many[Project])
 SERVICE = TypeAdapter(Service)
 SETTINGS = TypeAdapter(Settings)
-BATCH = TypeAdapter(list[Batched])
-DEPLOYMENTS = TypeAdapter(list[DeploymentRecord])
-JOBS = TypeAdapter(list[Job])
+BATCH = TypeAdapter(Many[Batched])
+DEPLOYMENTS = TypeAdapter(Many[DeploymentRecord])
+JOBS = TypeAdapter(Many[Job])
 TEXT: TypeAdapter[str] = TypeAdapter(str)
 HEALTH = TypeAdapter(Health)
 PROVIDERS: Mapping[SourceType, TypeAdapter[Any]] = {
-    SourceType.GITHUB: TypeAdapter(list[GithubProvider]),
-    SourceType.GITLAB: TypeAdapter(list[GitlabProvider]),
-    SourceType.GITEA: TypeAdapter(list[GiteaProvider]),
+    SourceType.GITHUB: TypeAdapter(Many[GithubProvider]),
+    SourceType.GITLAB: TypeAdapter(Many[GitlabProvider]),
+    SourceType.GITEA: TypeAdapter(Many[GiteaProvider]),
 }
 """The forms of the connected accounts, by the kind of source."""
-GITHUB_REPOSITORIES = TypeAdapter(list[GithubRepository])
-OTHER_REPOSITORIES = TypeAdapter(list[OtherRepository])
-BRANCHES = TypeAdapter(list[Named])
+GITHUB_REPOSITORIES = TypeAdapter(Many[GithubRepository])
+OTHER_REPOSITORIES = TypeAdapter(Many[OtherRepository])
+BRANCHES = TypeAdapter(Many[Named])

@@ -1,5 +1,6 @@
 """Models of Slack's input: Web API answers, and the payloads that handlers rely on."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -8,12 +9,13 @@ import aiohttp
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 
 from bridge.core.errors import MalformedPayload, Unanswered, Unreachable
+from bridge.core.large_json import LARGE, load_large, must_be_usual
 from bridge.core.misfits import kind_of, misfit
 
 SLACK = "slack"
 
-MOST_ANSWER = 16 * 2**20
-"""Bytes, unpacked; a list of a thousand users has about two million."""
+MOST_ANSWER = 4 * 2**20
+"""Bytes, unpacked. The largest expected answer is a hundred messages of a channel."""
 
 
 RIGHT = "is slack.api_url right, and is no proxy in between?"
@@ -36,15 +38,26 @@ class BoundedResponse(aiohttp.ClientResponse):
     async def json(self, **how: Any) -> Any:
         """Return the body as an object."""
         try:
-            found = await super().json(**how)
-        except (ValueError, aiohttp.ContentTypeError) as error:
+            found = await self._loaded(**how)
+        except (ValueError, RecursionError, aiohttp.ContentTypeError) as error:
             if self.status != HTTPStatus.OK:  # its status says all
                 return {}
-            what = "no JSON" if isinstance(error, ValueError) else "a web page"
+            what = "a web page" if isinstance(error, aiohttp.ContentTypeError) else "no JSON"
             raise OddAnswer(f"the answer must be an object, and is {what}; {RIGHT}") from None
         if isinstance(found, dict):
             return found
         raise OddAnswer(f"the answer must be an object, and is {kind_of(found)}")
+
+    async def _loaded(self, **how: Any) -> Any:
+        """Return the JSON of the body; of a large one, read while others go on."""
+        body = await self.read()
+        if len(body) < LARGE:
+            return await super().json(**how)
+        try:
+            must_be_usual(body, "the answer")
+        except MalformedPayload as error:
+            raise OddAnswer(f"{error}; {RIGHT}") from None
+        return await asyncio.to_thread(load_large, body)
 
     async def text(self, *how: Any, **more: Any) -> str:
         """Return the body as text; raise if it should be an object."""

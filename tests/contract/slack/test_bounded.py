@@ -1,13 +1,30 @@
 """An answer of Slack's, or of what stands before it, is read up to a limit."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
 
 from bridge.chats.slack import api, payloads
 from bridge.core.errors import Unanswered, Unreachable
+
+Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@contextlib.asynccontextmanager
+async def serving(answer: Answering) -> AsyncIterator[str]:
+    """The base of an API that answers everything like this."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/api/"
+    finally:
+        await runner.cleanup()
 
 
 @pytest.fixture
@@ -26,14 +43,8 @@ async def endless() -> AsyncIterator[str]:
             await said.write_eof()
         return said
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/api/"
-    await runner.cleanup()
+    async with serving(answer) as url:
+        yield url
 
 
 async def test_an_answer_without_end_is_not_read_to_its_end(
@@ -41,9 +52,9 @@ async def test_an_answer_without_end_is_not_read_to_its_end(
 ) -> None:
     client = api.SlackClient("xoxb-a-token", endless)
     try:
-        with pytest.raises(Unreachable, match="more than 16 MiB"):
+        with pytest.raises(Unreachable, match="more than 4 MiB"):
             await client.read("users.info", user="U1")
-        with pytest.raises(Unanswered, match="more than 16 MiB"):
+        with pytest.raises(Unanswered, match="more than 4 MiB"):
             await client.call("chat.postMessage", channel="C1", text="hello")
         monkeypatch.setattr(payloads, "MOST_ANSWER", 2**30)
         assert (await client.read("users.info", user="U1"))["ok"]
@@ -54,7 +65,51 @@ async def test_an_answer_without_end_is_not_read_to_its_end(
 async def test_an_answer_that_opens_socket_mode_is_not_read_to_its_end(endless: str) -> None:
     client = api.SlackClient("xoxb-a-token", endless)
     try:
-        with pytest.raises(payloads.AnswerTooLarge, match="more than 16 MiB"):
+        with pytest.raises(payloads.AnswerTooLarge, match="more than 4 MiB"):
             await client.plain().apps_connections_open(app_token="xapp-1-token")
     finally:
         await client.close()
+
+
+ABSURD = {
+    "objects": (b"{}," * 500_000 + b"0", "more than 200000 lists and objects in each other"),
+    "full objects": (b'{"a":1},' * 60_000 + b"0", "more than 50000 objects"),
+    "numbers": (b"0," * 1_100_000 + b"0", "about 1100001 values"),
+    "lists in each other": (b"[" * 100_000 + b"]" * 100_000, "and is no JSON"),
+    "many lists in each other": (b"[" * 250_000 + b"]" * 250_000, "more than 200000 lists"),
+}
+"""What is in a list of an answer, and why it is not taken: each takes many times its bytes."""
+
+
+@pytest.mark.parametrize("kind", ABSURD)
+async def test_an_answer_that_would_take_many_times_its_bytes_is_not_loaded(kind: str) -> None:
+    entries, why = ABSURD[kind]
+
+    async def answer(request: web.Request) -> web.Response:
+        body = b'{"ok":true,"messages":[' + entries + b"]}"
+        return web.Response(body=body, content_type="application/json")
+
+    async with serving(answer) as url:
+        client = api.SlackClient("xoxb-a-token", url)
+        try:
+            with pytest.raises(Unreachable, match=why):
+                await client.read("users.info", user="U1")
+            with pytest.raises(Unanswered, match=why):
+                await client.call("chat.postMessage", channel="C1", text="hello")
+        finally:
+            await client.close()
+
+
+async def test_a_large_answer_is_read_whole() -> None:
+    messages = [{"ts": f"{number}.0", "text": "é" * 3000} for number in range(100)]
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"ok": True, "messages": messages})
+
+    async with serving(answer) as url:
+        client = api.SlackClient("xoxb-a-token", url)
+        try:
+            read = await client.read("conversations.history", channel="C1")
+            assert read.list("messages") == messages
+        finally:
+            await client.close()

@@ -200,6 +200,16 @@ def test_a_data_folder_of_a_group_that_is_not_ours_is_refused(filled: Cli) -> No
     filled("deliveries")
 
 
+def test_a_group_that_the_bridge_is_in_may_write_to_the_data(filled: Cli) -> None:
+    """As on a shared volume; docs/operating.md says so."""
+    filled.data.chmod(0o770)
+    (filled.data / "inbox.sqlite").chmod(0o660)
+
+    filled("deliveries")
+    page = (Path(__file__).parents[3] / "docs" / "operating.md").read_text()
+    assert "A group that the bridge itself is in may write" in page
+
+
 @pytest.mark.parametrize(
     "name", ["inbox.sqlite", "workflows.sqlite", "secret.key", "lock", "embedded/api-key"]
 )

@@ -1,10 +1,14 @@
 """Every method asks exactly what the document says, and reads each answer that there is."""
 
 import asyncio
+import gzip
 import json
 import logging
 import ssl
 import traceback
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -13,7 +17,7 @@ from pydantic import SecretStr
 
 from bridge.backends import BACKENDS
 from bridge.backends.dokploy.client import Dokploy
-from bridge.backends.dokploy.http import Limits
+from bridge.backends.dokploy.http import ALONE, Limits
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
 from bridge.ports.backends import BackendDeployment, Configures, Progress
 from bridge.ports.providers import BackendServer
@@ -317,3 +321,145 @@ async def test_only_a_client_of_https_loads_certificates(
     assert not await backend.healthy()
     await backend.close()
     assert len(calls) == loaded
+
+
+# ── answers that would take many times their bytes ───────────────────────────
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+ABSURD = {
+    "objects": (b"[" + b"{}," * 500_000 + b"0]", "more than 200000 lists and objects"),
+    "full objects": (b"[" + b'{"a":1},' * 60_000 + b"0]", "more than 50000 objects"),
+    "numbers": (b"[" + b"0," * 1_100_000 + b"0]", "about 1100000 values"),
+    "lists in each other": (DEEP * 3, "more than 200000 lists and objects"),
+}
+
+
+@pytest.mark.parametrize("kind", ABSURD)
+async def test_an_absurd_answer_is_not_loaded(kind: str, build: Make, table, web) -> None:
+    body, why = ABSURD[kind]
+    table.replies |= dict.fromkeys(
+        ("deployment.queueList", "application.deploy"), httpx.Response(200, content=body)
+    )
+    client = build(read_retries=0)
+
+    with pytest.raises(Unreachable, match=why):
+        await client.queue()
+    with pytest.raises(Unanswered, match=why):
+        await client.deploy(web, title="", description="")
+
+
+async def test_of_a_list_of_faults_one_is_enough(build: Make, table) -> None:
+    """Each would take a kilobyte: 15 MB of numbers took nine gigabytes and a minute."""
+    body = b"[" + b"0," * 900_000 + b"0]"
+    table.replies["deployment.queueList"] = httpx.Response(200, content=body)
+    client = build(read_retries=0)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unreachable, match="0: it must be an object, and a number came"):
+            await client.queue()
+        assert tracemalloc.get_traced_memory()[1] < 40 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_lists_in_each_other_are_no_answer(status: int, build: Make, table, web) -> None:
+    table.replies |= dict.fromkeys(
+        ("deployment.queueList", "application.deploy"), httpx.Response(status, content=DEEP)
+    )
+    client = build(read_retries=0)
+
+    with pytest.raises(Unreachable):
+        await client.queue()
+    with pytest.raises(Unanswered):
+        await client.deploy(web, title="", description="")
+
+
+async def test_no_more_of_an_error_is_read_than_people_are_told(build: Make, table, web) -> None:
+    """Its JSON is loaded where everything else waits."""
+    body = b'{"message":"no", "more":"' + b"x" * 300_000 + b'"}'
+    table.replies["application.deploy"] = httpx.Response(400, content=body)
+
+    with pytest.raises(Refused) as raised:
+        await build().deploy(web, title="", description="")
+    assert len(str(raised.value)) < 400
+
+
+async def test_large_answers_are_read_one_at_a_time_and_small_ones_go_on(
+    build: Make, table
+) -> None:
+    large = b"[" + b" " * (ALONE + 100_000) + b"]"
+    reading, most, may_end = 0, 0, asyncio.Event()
+    begun = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal reading, most
+        yield large[: ALONE + 1]
+        reading += 1
+        most = max(most, reading)
+        begun.set()
+        await may_end.wait()
+        reading -= 1
+        yield large[ALONE + 1 :]
+
+    table.replies["deployment.queueList"] = lambda request: httpx.Response(200, content=pieces())
+    table.replies["settings.getDokployVersion"] = ok("v0.29.0")
+    client = build(read_retries=0)
+
+    several = [asyncio.create_task(client.queue()) for _ in range(3)]
+    await begun.wait()
+    assert await client.version() == "v0.29.0"
+    may_end.set()
+    assert await asyncio.gather(*several) == [[], [], []]
+    assert most == 1
+
+
+async def test_a_compressed_answer_is_unpacked_no_further_than_its_limit(
+    build: Make, table
+) -> None:
+    """Sixty-four kilobytes that arrive together can hold as many megabytes."""
+    packer = zlib.compressobj(9, wbits=31)
+    packed = b"".join(packer.compress(b" " * 2**20) for _ in range(64)) + packer.flush()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield packed
+
+    table.replies["deployment.queueList"] = lambda request: httpx.Response(
+        200, headers={"Content-Encoding": "gzip"}, content=pieces()
+    )
+    client = build(read_retries=0, max_answer_bytes=2 * 2**20)
+
+    tracemalloc.start()
+    try:
+        several = [client.queue() for _ in range(8)]
+        for failed in await asyncio.gather(*several, return_exceptions=True):
+            assert "larger than 2097152 bytes" in str(failed)
+        assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [("gzip", gzip.compress(b"[]")), ("deflate", zlib.compress(b"[]")), ("identity", b"[]")],
+    ids=["gzip", "deflate", "identity"],
+)
+async def test_a_compressed_answer_is_read(
+    encoding: str, packed: bytes, build: Make, table
+) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for byte in packed:
+            yield bytes([byte])
+
+    table.replies["deployment.queueList"] = lambda request: httpx.Response(
+        200, headers={"Content-Encoding": encoding}, content=pieces()
+    )
+    client = build(read_retries=0)
+    assert await client.queue() == []
+    assert table.requests[0].headers["accept-encoding"] == "gzip, deflate"
+
+    packed = b"no such thing"
+    with pytest.raises(Unreachable):
+        await client.queue()
