@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,11 +14,12 @@ from bridge.app.storage import Stores
 from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
 from bridge.core.errors import Rejected
-from bridge.core.events import PullRequestOpened, RefPushed
+from bridge.core.events import PullRequestOpened, RefPushed, Sender
+from bridge.core.refs import normalise_url
 from bridge.core.roles import Role
-from bridge.githosts import HOSTS
 from bridge.githosts.apart import Apart
 from bridge.githosts.publishers import WriteTurns
+from bridge.githosts.server import BoundHost
 from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.config_drafts import ConfigDrafts
@@ -28,11 +29,11 @@ from bridge.pipeline.meaning import Reading
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
-from bridge.ports.clock import Clock, Wake
+from bridge.ports.clock import Clock, Limit, Wake
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import GitHost, HostApi, Pages
 from bridge.ports.outcomes import Audited, Subscription
-from bridge.ports.providers import BackendParts
+from bridge.ports.providers import BackendParts, HostServer, HostSettings
 from bridge.settings import Settings, access_of, book_of, channels_of, policy_of
 from bridge.storage.seal import NoSeal
 
@@ -162,27 +163,53 @@ def served_hosts(settings: Settings) -> dict[str, GitHost]:
     """
     found = _with_secrets(settings)
     level = logging.INFO if found else logging.WARNING
-    for host, provider in HOSTS.items():
-        if host not in found:
-            secrets = " or ".join(provider.variable(one.setting) for one in provider.secrets)
-            log.log(level, "%s is not served (404): set %s", host, secrets)
+    for name, server in settings.host_servers().items():
+        if name not in found:
+            secrets = " or ".join(server.setting(one.setting) for one in server.provider.secrets)
+            log.log(level, "%s is not served (404): set %s", name, secrets)
     return found
 
 
 def _with_secrets(settings: Settings) -> dict[str, GitHost]:
+    _must_differ([one for one in settings.host_servers().values() if one.serves])
     try:
         return {
-            host: provider.webhooks(given)
-            for host, provider in HOSTS.items()
-            if provider.serves(given := settings.host_settings(host))
+            name: _bound(server, server.provider.webhooks(server.given))
+            for name, server in settings.host_servers().items()
+            if server.serves
         }
     except ValueError as error:
         raise Rejected(str(error)) from None
 
 
+def _must_differ(servers: Sequence[HostServer]) -> None:
+    """Raise Rejected if two servers have one address: a push to it would deploy twice."""
+    taken: dict[tuple[str, str], HostServer] = {}
+    for server in servers:
+        for address in map(normalise_url, server.addresses):
+            other = taken.setdefault((server.provider.key, address), server)
+            if other is not server:
+                raise Rejected(
+                    f"{other.section} and {server.section} are both at {address}, so each push"
+                    " would deploy twice: give one of them another url, or remove it"
+                )
+
+
+def _bound(server: HostServer, host: GitHost) -> GitHost:
+    return BoundHost(server, host) if server.provider.bound else host
+
+
 def known_hosts(settings: Settings) -> dict[str, GitHost]:
     """Return every host, to read deliveries that other processes have kept."""
-    return {host: one.reader() for host, one in HOSTS.items()} | _with_secrets(settings)
+    servers = settings.host_servers()
+    readers = {name: _bound(one, one.provider.reader()) for name, one in servers.items()}
+    return readers | _with_secrets(settings)
+
+
+def senders_of(settings: Settings) -> dict[str, Sender]:
+    """Return how to recognise each host; of a further server only its path tells it."""
+    servers = settings.host_servers()
+    return {name: replace(one.provider, key=name) for name, one in servers.items()}
 
 
 def host_apis(settings: Settings) -> dict[str, HostApi]:
@@ -191,28 +218,29 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
     Raises:
         Rejected: a setting can't be used.
     """
-    made = {host: one.api(settings.host_settings(host)) for host, one in HOSTS.items()}
-    return {host: api for host, api in made.items() if api is not None}
+    servers = settings.host_servers()
+    made = {name: one.provider.api(name, one.given) for name, one in servers.items()}
+    return {name: api for name, api in made.items() if api is not None}
 
 
 def homes_of(settings: Settings) -> dict[str, str]:
     """Return the Git hosts by their names in clone addresses, for custom Git sources."""
     return {
-        urlsplit(url).netloc: host
-        for host, one in HOSTS.items()
-        for given in (settings.host_settings(host),)
-        for url in (*one.homes(given), one.web_url(given))
+        urlsplit(url).netloc: name
+        for name, one in settings.host_servers().items()
+        for url in one.addresses
     }
 
 
 def web_urls(settings: Settings) -> dict[str, str]:
     """Return each Git host's web address, as its webhooks give it."""
-    return {host: one.web_url(settings.host_settings(host)) for host, one in HOSTS.items()}
+    return {name: one.web_url for name, one in settings.host_servers().items()}
 
 
 def pages_of(settings: Settings) -> dict[str, tuple[str, Pages]]:
     """Return each Git host's web address, and the paths of a repository's pages there."""
-    return {host: (url, HOSTS[host].pages) for host, url in web_urls(settings).items()}
+    servers = settings.host_servers()
+    return {name: (one.web_url, one.provider.pages) for name, one in servers.items()}
 
 
 class Ours:
@@ -223,7 +251,7 @@ class Ours:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._web = web_urls(settings)
+        self._servers = settings.host_servers()
         self._told: set[str] = set()
 
     def __call__(self, event: RefPushed | PullRequestOpened) -> bool:
@@ -231,7 +259,10 @@ class Ours:
         repository = event.repository
         if isinstance(event, RefPushed) and event.found:
             return True
-        if repository.is_at(web := self._web[repository.host]):
+        server = self._servers[repository.host]
+        if any(
+            map(repository.is_at, server.addresses if server.provider.bound else [server.web_url])
+        ):
             return True
         if repository.host not in self._told:
             self._told.add(repository.host)
@@ -240,8 +271,12 @@ class Ours:
                 "a webhook's repository is not at the configured %s: its API is not queried and"
                 " nothing is published there; if both are one server, set %s",
                 repository.host,
-                HOSTS[repository.host].variable("web_url"),
-                extra={"repository": repository.name, "says": says, "configured": web},
+                server.setting("web_url"),
+                extra={
+                    "repository": repository.name,
+                    "says": says,
+                    "configured": server.web_url,
+                },
             )
         return False
 
@@ -257,23 +292,23 @@ def on_hosts(
     plans: list[Plans] = []
     publishers: dict[str, Publisher] = {}
     for host, api in apis.items():
-        given = settings.host_settings(host)
+        server = settings.host_servers()[host]
+        given: HostSettings = server.given
         plan = Plans(
             host,
             frozenset(map(Use, given.feedback)),
             key=api.key,
-            apart=HOSTS[host].own_limits(given),
+            apart=server.provider.own_limits(given),
             ours=ours,
             skipped=given.skipped_status,
         )
         plans.append(plan)
-        publishers |= shows_of(api, pace_of(rate_limiter, host), instance)
+        publishers |= shows_of(api, pace_of(rate_limiter, server.provider.limits), instance)
     return Publishers(tuple(plans), tuple(one.late for one in plans), publishers)
 
 
-def pace_of(rate_limiter: RateLimiter, host: str) -> WriteTurns:
+def pace_of(rate_limiter: RateLimiter, limits: Sequence[Limit]) -> WriteTurns:
     """Return the write limits of a Git host."""
-    limits = HOSTS[host].limits
     return WriteTurns(
         rate_limiter.within(limits), rate_limiter.within(limits, share=PASSING), rate_limiter.clock
     )

@@ -30,6 +30,7 @@ from bridge.app.providers import (
     known_hosts,
     on_hosts,
     open_chats,
+    senders_of,
     served_hosts,
 )
 from bridge.app.storage import Stores, flows_of, open_stores, sizes_of
@@ -150,7 +151,7 @@ async def run_bridge(
             flows = await work(parts, stack, chats, publishers)
             checks["workflows"] = check(flows.ready)
         await in_background(stack, "lag", metrics.watch_lag())
-        refusals = RefusalLog(stores.journal, HOSTS, clock)
+        refusals = RefusalLog(stores.journal, senders_of(settings), clock)
         stack.push_async_callback(refusals.flush)
         await in_background(stack, "refusals", refusals.run())
         server = _listener(parts, role, checks, metrics, chats, refusals)
@@ -240,7 +241,7 @@ def _listener(
     web = parts.settings.web
     app = routes(
         Ingest(parts.hosts, parts.stores.inbox, time.time),
-        HOSTS,
+        senders_of(parts.settings),
         BodyLimits(web.max_body, web.max_in_flight, web.body_timeout),
         checks,
         metrics,

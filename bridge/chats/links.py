@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from bridge.chats.text import Text
-from bridge.core.apps import App, SourceType
+from bridge.core.apps import App
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.refs import normalise_url
 from bridge.ports.feedback import Snapshot
@@ -71,8 +71,8 @@ class Links:
         source = app.source if app else None
         if source is None:
             return None
-        if source.type is SourceType.GIT:
-            return self._by_address(source.url or "")
+        if source.url is not None:
+            return self._by_address(source.url)
         home = self.hosts.get(source.type.value)
         if home is None or not source.repository:
             return None

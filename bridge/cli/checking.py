@@ -26,15 +26,15 @@ from bridge.core.matching.lint import lint
 from bridge.core.misfits import shortened
 from bridge.core.refs import unmatchable, unmatchable_prefix
 from bridge.core.rules import Range
-from bridge.githosts import HOSTS
 from bridge.ports.backends import Backend, ReadsApps
+from bridge.ports.githosts import SaysWho
 from bridge.settings import Settings, access_of
 from bridge.settings.sections import Rule
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from bridge.ports.providers import BackendServer
+    from bridge.ports.providers import BackendServer, HostServer
 
 
 SHORTEST_SECRET = 16
@@ -130,14 +130,14 @@ def _ports(settings: Settings) -> None:
 
 def _of_secrets(settings: Settings) -> Iterator[Remark]:
     """Yield warnings about short webhook secrets; they are accepted, since they may be in use."""
-    for host, provider in HOSTS.items():
-        for kind in provider.secrets:
-            secrets: Sequence[SecretStr] = getattr(settings.host_settings(host), kind.setting)
+    for server in settings.host_servers().values():
+        for kind in server.provider.secrets:
+            secrets: Sequence[SecretStr] = getattr(server.given, kind.setting)
             said = [one.get_secret_value().removeprefix(kind.prefix) for one in secrets]
             if short := sum(len(one) < SHORTEST_SECRET for one in said):
                 which = "the secret" if len(said) == 1 else f"{short} of {len(said)} secrets"
                 why = f"{which} can be guessed: fewer than {SHORTEST_SECRET} characters"
-                yield Remark("warning", f"{host}.{kind.setting}: {why}; {kind.remedy}")
+                yield Remark("warning", f"{server.section}.{kind.setting}: {why}; {kind.remedy}")
 
 
 def _of_hosts(settings: Settings) -> Iterator[Remark]:
@@ -147,10 +147,11 @@ def _of_hosts(settings: Settings) -> Iterator[Remark]:
     except Rejected:  # reported above
         return
     for host in asked:
-        provider = HOSTS[host]
-        if not provider.serves(settings.host_settings(host)):
-            missing = provider.variable(provider.secrets[0].setting)
-            why = f"{missing} is not set, so no push from {provider.title} arrives: set it, too"
+        server = settings.host_servers()[host]
+        if not server.serves:
+            missing = server.setting(server.provider.secrets[0].setting)
+            title = server.provider.title
+            why = f"{missing} is not set, so no push from {title} arrives: set it, too"
             yield Remark("warning", f"{host} is not served: {why}")
 
 
@@ -302,6 +303,55 @@ def said_of(one: dict[str, Any]) -> str:
         version = f", version {one['version']}" if one["version"] else ""
         return f"{one['backend']} at {one['url']} answers and accepts the API key{version}"
     return f"{one['backend']} at {one['url']}: {one['why']}"
+
+
+@dataclass(frozen=True, slots=True)
+class TriedHost:
+    """The result of one question to a Git host that tells whose token it is.
+
+    Attributes:
+        state: "ok", "refused" (the token, most likely), or "away".
+        account: the token's account; None if the host does not say.
+        why: the problem and its remedy; "" if there is none.
+    """
+
+    host: str
+    url: str
+    state: str
+    account: str | None = None
+    why: str = ""
+
+
+def tried_hosts(settings: "Settings") -> list[dict[str, Any]]:
+    """Return the machine form of checking the tokens of Git hosts that tell whose they are."""
+    return [asdict(one) for one in asyncio.run(_try_hosts(settings))]
+
+
+def said_of_host(one: dict[str, Any]) -> str:
+    """Describe a result to a person."""
+    if one["state"] == "ok":
+        return f"{one['host']} at {one['url']} answers and accepts the token of {one['account']}"
+    return f"{one['host']} at {one['url']}: {one['why']}"
+
+
+async def _try_hosts(settings: "Settings") -> list[TriedHost]:
+    servers = settings.host_servers()
+    asked = {name: api for name, api in host_apis(settings).items() if isinstance(api, SaysWho)}
+    return await asyncio.gather(*(_try_host(servers[name], api) for name, api in asked.items()))
+
+
+async def _try_host(server: "HostServer", api: Any) -> TriedHost:
+    name, url = server.name, server.web_url
+    try:
+        async with asyncio.timeout(WITHIN):
+            return TriedHost(name, url, "ok", await api.account())
+    except TimeoutError:
+        return TriedHost(name, url, "away", why=f"{name} gives no answer within {WITHIN:g} s")
+    except BridgeError as error:
+        state = "refused" if isinstance(error, Refused) else "away"
+        return TriedHost(name, url, state, why=str(error))
+    finally:
+        await api.close()
 
 
 async def _try_all(settings: "Settings") -> list[Tried]:

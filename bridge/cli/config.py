@@ -43,17 +43,20 @@ def check(
 ) -> None:
     """Check the settings, including the patterns of our own rules.
 
-    Exits with 2 if the settings are wrong, with 1 if only a backend or a chat has a problem.
+    Exits with 2 if the settings are wrong, with 1 if only a backend, a Git host or a chat has a
+    problem.
     """
-    from bridge.cli.checking import checked, tried, tried_channels
+    from bridge.cli.checking import checked, tried, tried_channels, tried_hosts
 
     logging.getLogger("bridge").setLevel(logging.ERROR)  # the lines below are shorter
     form = checked(lambda: settings_of(config))
     settings_fit = form["ok"]
     if online and settings_fit:
         form["online"] = tried(settings_of(config))
+        form["online_hosts"] = tried_hosts(settings_of(config))
         form["channels"] = tried_channels(settings_of(config))
-        form["ok"] = all(one["state"] == "ok" for one in form["online"] + form["channels"])
+        every = form["online"] + form["online_hosts"] + form["channels"]
+        form["ok"] = all(one["state"] == "ok" for one in every)
     if json:
         say_json(form)
     else:
@@ -63,7 +66,7 @@ def check(
 
 
 def _say_checked(form: dict[str, Any]) -> None:
-    from bridge.cli.checking import said_of, said_of_channel
+    from bridge.cli.checking import said_of, said_of_channel, said_of_host
 
     told: dict[str, list[str]] = {"warning": [], "error": [], "note": []}
     for remark in form["remarks"]:
@@ -74,6 +77,8 @@ def _say_checked(form: dict[str, Any]) -> None:
         say_error(words)
     for one in form.get("online", ()):
         (hint if one["state"] == "ok" else say_error)(clean(said_of(one)))
+    for one in form.get("online_hosts", ()):
+        (hint if one["state"] == "ok" else say_error)(clean(said_of_host(one)))
     for one in form.get("channels", ()):
         (hint if one["state"] == "ok" else say_error)(clean(said_of_channel(one)))
     if not form["ok"]:

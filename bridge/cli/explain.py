@@ -129,7 +129,7 @@ async def _explain(
     json: bool,
 ) -> None:
     payload, known = await _gather(settings, source, payload)
-    form = explained(payload, meaning_of(payload), known, what_if)
+    form = explained(payload, meaning_of(payload, settings), known, what_if)
     if json:
         say_json(form)
         return
@@ -148,8 +148,9 @@ async def _gather(
         async with kept_in(settings) as stores:
             pushed: float | None = None
             if payload is None:
-                delivery = await _replayed(stores, await find_delivery(stores, source))
-                payload, pushed = of_delivery(delivery), _pushed_by(delivery)
+                delivery = await find_delivery(stores, source)
+                delivery = await _replayed(stores, delivery, settings)
+                payload, pushed = of_delivery(delivery), _pushed_by(delivery, settings)
             await warn_of_owed(stores)
             return payload, replace(await _known(settings, stores), pushed_by=pushed)
     except NotFound as error:
@@ -158,13 +159,13 @@ async def _gather(
         return payload, Known(policy_of(settings))
 
 
-async def _replayed(stores: "Stores", delivery: "Delivery") -> "Delivery":
+async def _replayed(stores: "Stores", delivery: "Delivery", settings: "Settings") -> "Delivery":
     """Return the delivery that this one replays; any other unchanged."""
     from bridge.core.events import Action, Asked
 
     if delivery.host not in asking_hosts():
         return delivery
-    meaning = meaning_of(of_delivery(delivery))
+    meaning = meaning_of(of_delivery(delivery), settings)
     if not isinstance(meaning, Asked) or meaning.action is not Action.REPLAY:
         return delivery
     found = await stores.inbox.get(int(meaning.target)) if meaning.target.isdecimal() else None
@@ -173,13 +174,13 @@ async def _replayed(stores: "Stores", delivery: "Delivery") -> "Delivery":
     return found
 
 
-def _pushed_by(delivery: "Delivery") -> float | None:
+def _pushed_by(delivery: "Delivery", settings: "Settings") -> float | None:
     """Return a time by which its push had surely happened, as for a replay; None if it has none."""
     from bridge.core.events import RefPushed
     from bridge.pipeline.meaning import Meaning, pushed_by
     from bridge.ports.inbox import DeliveryState
 
-    event = meaning_of(of_delivery(delivery))
+    event = meaning_of(of_delivery(delivery), settings)
     if not isinstance(event, RefPushed):
         return None
     waits = delivery.state is DeliveryState.KEPT
@@ -197,13 +198,20 @@ async def _known(settings: "Settings", stores: "Stores") -> Known:
     return Known(policy_of(settings), apps, tags)
 
 
-def meaning_of(payload: Payload) -> "Event":
-    """Return its meaning; raise MalformedPayload."""
-    from bridge.core.events import parse_command
+def meaning_of(payload: Payload, settings: "Settings") -> "Event":
+    """Return its meaning; raise MalformedPayload, or Rejected for another server's repository."""
+    from bridge.core.events import at_host, kind_of, parse_command
 
     if payload.host in asking_hosts():
         return parse_command(payload.event, payload.body)
-    return HOSTS[payload.host].reader().parse(payload.event, payload.headers, payload.body)
+    reader = HOSTS[kind_of(payload.host)].reader()
+    event = at_host(reader.parse(payload.event, payload.headers, payload.body), payload.host)
+    server = settings.host_servers().get(payload.host)
+    if server is None or not (server.serves and server.provider.bound):
+        return event
+    from bridge.githosts.server import BoundHost
+
+    return BoundHost(server, reader).bind(event)
 
 
 def _show(form: dict[str, Any]) -> None:

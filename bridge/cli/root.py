@@ -106,6 +106,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge provider set github shop/web --trigger tag --versions '>=1.2 <2'",
     ),
     "provider set gitlab": ("dokploy-bridge provider set gitlab shop/web --branch release",),
+    "provider set gitea": ("dokploy-bridge provider set gitea shop/web --branch release",),
     "provider set git": (
         "dokploy-bridge provider set git shop/web --url https://git.example.com/web.git",
     ),

@@ -35,7 +35,7 @@ ADDRESS = "https://bridge.example.com"
 
 def hosts_of(settings: "Settings") -> list[str]:
     """Return the hosts that have a secret."""
-    return [host for host, one in HOSTS.items() if one.serves(settings.host_settings(host))]
+    return [name for name, one in settings.host_servers().items() if one.serves]
 
 
 def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> list[str]:

@@ -179,8 +179,8 @@ def _source_of(repository: "Repository", branch: str) -> "Source":
     """Return a source that matches the push's repository."""
     from bridge.core.apps import Source, SourceType
 
-    if repository.host in {one.value for one in SourceType}:
-        return Source(SourceType(repository.host), repository=repository.name, branch=branch)
+    if repository.kind in {one.value for one in SourceType}:
+        return Source(SourceType(repository.kind), repository=repository.name, branch=branch)
     return Source(SourceType.GIT, url=min(repository.urls, default=None), branch=branch)
 
 

@@ -48,7 +48,8 @@ class Source:
     Attributes:
         repository_id: the host's numeric id as text, if the backend knows it (GitLab).
         repository: path with owner, e.g. "my-org/mono"; None for custom Git and Docker.
-        url: normalised clone URL of a custom Git source (see `refs.normalise_url`).
+        url: normalised clone URL (see `refs.normalise_url`) of a custom Git source, or of one at
+            a server of one's own whose address the backend knows (Gitea).
         branch: short name, e.g. "main" or "feature/a".
         image: of a Docker source, e.g. "nginx:1.27".
     """

@@ -11,7 +11,12 @@ from enum import StrEnum
 from functools import lru_cache
 
 from bridge.core.apps import App, Source, SourceType, Trigger
-from bridge.core.configuration.configuration import GithubSource, GitlabSource, GitSource
+from bridge.core.configuration.configuration import (
+    GiteaSource,
+    GithubSource,
+    GitlabSource,
+    GitSource,
+)
 from bridge.core.configuration.difference import Configured
 from bridge.core.events import RefKind, RefPushed
 from bridge.core.log_text import marked
@@ -177,12 +182,12 @@ def _other_repository(push: RefPushed, app: App) -> str | None:
     source, repository = app.source, push.repository
     if source is None:
         return f"{app.label} has no source"
-    if source.type is SourceType.GIT:
+    if source.type is not SourceType.GIT and source.type.value != repository.kind:
+        return f"{app.label} deploys from {source.type}, not {repository.host}"
+    if source.url is not None:  # it names the server, too
         if source.url in repository.urls:
             return None
         return f"{app.label} deploys from {source.url}, not {repository.name}"
-    if source.type.value != repository.host:
-        return f"{app.label} deploys from {source.type}, not {repository.host}"
     if source.repository_id is not None:  # survives renames, can't be squatted
         if source.repository_id == repository.id:
             return None
@@ -352,6 +357,9 @@ def _source(configured: Configured) -> Source | None:
                 repository_id=str(found.project_id),
                 branch=found.branch,
             )
+        case GiteaSource() as found:
+            name = f"{found.owner}/{found.repository}"
+            return Source(SourceType.GITEA, repository=name, branch=found.branch)
         case GitSource() as found:
             return Source(SourceType.GIT, url=normalise_url(found.url), branch=found.branch)
         case None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -48,6 +48,11 @@ class Ref:
         return prefix + self.name
 
 
+def kind_of(host: str) -> str:
+    """Return the kind of a Git host by its name: "gitea" of the server "gitea/second"."""
+    return host.partition("/")[0]
+
+
 def no_repository(_headers: Mapping[str, str]) -> str:
     """Return "": the headers name no repository."""
     return ""
@@ -78,7 +83,7 @@ class Repository:
     """A repository as its host names it.
 
     Attributes:
-        host: key of the Git host.
+        host: the Git host's name: its key, with a further server's own name "gitea/second".
         id: the host's numeric id as text; it survives renames.
         name: path with owner, e.g. "my-org/mono" or "group/sub/project".
         urls: normalised clone URLs (`refs.normalise_url`), for custom Git sources.
@@ -90,6 +95,11 @@ class Repository:
     name: str
     urls: frozenset[str] = frozenset()
     web_url: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of its host."""
+        return kind_of(self.host)
 
     def is_at(self, address: str) -> bool:
         """Return whether its own URLs belong to the server at `address`.
@@ -233,6 +243,13 @@ class Ignored:
 
 
 Event = RefPushed | PullRequestOpened | Asked | Ignored
+
+
+def at_host(event: Event, host: str) -> Event:
+    """Return an event as one of the named host: parsers know only their kind."""
+    if not isinstance(event, RefPushed | PullRequestOpened) or event.repository.host == host:
+        return event
+    return replace(event, repository=replace(event.repository, host=host))
 
 
 # ── A person's request as a delivery, by command line or by chat ────────────────────────────────

@@ -20,7 +20,7 @@ from typing import overload
 
 import bridge
 from bridge.core.errors import MalformedPayload, Unread
-from bridge.core.events import Event, RefPushed
+from bridge.core.events import Event, RefPushed, kind_of
 from bridge.githosts.reader import (
     LENGTH,
     Asked,
@@ -30,6 +30,7 @@ from bridge.githosts.reader import (
     write_asked,
 )
 from bridge.githosts.webhook import give_back
+from bridge.ports.githosts import Binds, GitHost
 
 SECONDS = 120.0
 """Wall-clock limit for one body; the reader's own limit counts processor time."""
@@ -50,18 +51,19 @@ class Apart:
         self._one = asyncio.Lock()
 
     async def __call__(
-        self, host: str, event: str, headers: Mapping[str, str], body: Iterable[bytes]
+        self, host: GitHost, event: str, headers: Mapping[str, str], body: Iterable[bytes]
     ) -> Event:
         """See `ParsesApart`."""
-        asked = write_asked(Asked(host, event, headers))
+        asked = write_asked(Asked(kind_of(host.name), event, headers))
         async with self._one:
             try:
                 async with asyncio.timeout(SECONDS):
-                    return await asyncio.to_thread(_event, await _read(asked, body))
+                    found = await asyncio.to_thread(_event, await _read(asked, body))
             except TimeoutError:
                 raise Unread(
                     f"it was not parsed within {SECONDS:g} s; is the machine busy?"
                 ) from None
+        return host.bind(found) if isinstance(host, Binds) else found
 
 
 async def _read(asked: bytes, body: Iterable[bytes]) -> "Answer":

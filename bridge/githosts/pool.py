@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -263,6 +264,36 @@ class Bounded(HTTPAdapter):
         most = MOST if response.status_code < 300 else MOST_OF_AN_ERROR
         response.raw = Counted(response.raw, most)
         return response
+
+
+class OwnHostSession(requests.Session):
+    """Follows nobody to another host, as the token would go along, and nobody with a write.
+
+    But a redirect that keeps the method, as of a renamed repository, may be followed with one.
+    """
+
+    def __init__(self) -> None:
+        """Bound the answers."""
+        super().__init__()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, Bounded())
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where to go on; None: nowhere."""
+        target = super().get_redirect_target(resp)
+        if target is None or (resp.request.method != "GET" and resp.status_code not in (307, 308)):
+            return None
+        try:
+            here, there = (urlsplit(url) for url in (resp.url, urljoin(resp.url, target)))
+        except ValueError:
+            return None
+        same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
+        return target if same else None
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        """Keep the credential: no redirect leaves the host, and `.netrc` is not asked."""
 
 
 class Counted:

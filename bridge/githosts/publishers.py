@@ -11,7 +11,7 @@ from bridge.githosts.comment import Standing, is_marked, newest, render_comment,
 from bridge.githosts.statuses import Said, contexts, deployment_status, status_of
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
-from bridge.ports.githosts import Comment, HostApi
+from bridge.ports.githosts import Comment, HasDeployments, HostApi
 from bridge.ports.outcomes import Cursor, Subscription
 
 FEW = 3
@@ -199,7 +199,7 @@ class StatusPublisher:
 class DeploymentPublisher:
     """The deployment object of one deployment; it is created once the backend was asked."""
 
-    api: HostApi
+    api: HasDeployments
     pace: WriteTurns
 
     async def publish(

@@ -22,7 +22,7 @@ from bridge.githosts.publishers import (
 )
 from bridge.githosts.statuses import contexts, environments
 from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
-from bridge.ports.githosts import HostApi, PullRequest
+from bridge.ports.githosts import HasDeployments, HostApi, PullRequest
 from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment
 
 LOOKS_AGAIN = (2.0, 5.0)
@@ -243,9 +243,11 @@ def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
 
 def shows_of(api: HostApi, pace: WriteTurns, instance: str) -> dict[str, Publisher]:
     """Return a host's publishers by kind of subscription."""
-    return {
+    found: dict[str, Publisher] = {
         f"{api.name}.push": FindsPullRequests(api),
         f"{api.name}.comment": CommentPublisher(api, pace, instance),
         f"{api.name}.status": StatusPublisher(api, pace),
-        f"{api.name}.deployment": DeploymentPublisher(api, pace),
     }
+    if isinstance(api, HasDeployments):
+        found[f"{api.name}.deployment"] = DeploymentPublisher(api, pace)
+    return found

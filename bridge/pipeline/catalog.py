@@ -99,8 +99,8 @@ def keys_of_app(app: App) -> Iterable[str]:
 
 
 def _keys_of_repository(repository: Repository) -> Iterable[str]:
-    yield f"{repository.host} #{repository.id}"
-    yield f"{repository.host} {repository.name.lower()}"
+    yield f"{repository.kind} #{repository.id}"
+    yield f"{repository.kind} {repository.name.lower()}"
     yield from (f"url {url}" for url in repository.urls)
 
 

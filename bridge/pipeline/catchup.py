@@ -28,7 +28,16 @@ from bridge.pipeline.reconcile import (
     wanted_of,
 )
 from bridge.ports.clock import Clock, Sleep
-from bridge.ports.githosts import APART, Envelope, GitHost, Hook, ParsesApart, Redelivers, Sending
+from bridge.ports.githosts import (
+    APART,
+    Envelope,
+    GitHost,
+    Hook,
+    ListsHooks,
+    ParsesApart,
+    Redelivers,
+    Sending,
+)
 from bridge.ports.inbox import Delivery, Inbox, NewDelivery
 from bridge.ports.journal import Journal
 
@@ -152,6 +161,9 @@ class CatchUpTiming:
 class Sweeper:
     """Fetches deliveries that a host has sent and we never received.
 
+    Of a host that lists its webhooks, but not what they have sent, it notices only what is wrong
+    with them.
+
     What is fetched is not signed: we rely on the host. If the owner of a webhook can shape its
     payloads, they count only for the webhook's own repository.
     """
@@ -187,8 +199,10 @@ class Sweeper:
         fetched, swept, resting = 0, set[tuple[str, str, str]](), Resting()
         self._absence = await last_absence(self._journal)
         for host, name in wanted_of(apps, self._homes):
-            api = self._apis.get(host)
-            if api is None or host not in self._hosts or resting.has(host, name):
+            api: object = self._apis.get(host)
+            if not isinstance(api, ListsHooks) or host not in self._hosts:
+                continue
+            if resting.has(host, name):
                 continue
             try:
                 await self._budget.spend()
@@ -198,7 +212,8 @@ class Sweeper:
                         continue
                     swept.add(place)
                     self._notice(host, name, hook)
-                    fetched += await self._hook(api, host, hook)
+                    if isinstance(api, Redelivers):
+                        fetched += await self._hook(api, host, hook)
             except BridgeError as error:
                 resting.note(host, name, error)
                 why = {"repository": f"{host} {name}", "why": str(error)}
@@ -311,7 +326,7 @@ class Sweeper:
     async def _parsed(self, host: str, envelope: Envelope, body: bytes) -> Event:
         event, headers = envelope.event, envelope.headers
         if self._apart is not None and len(body) > APART:
-            return await self._apart(host, event, headers, [body])
+            return await self._apart(self._hosts[host], event, headers, [body])
         return await asyncio.to_thread(self._hosts[host].parse, event, headers, body)
 
     async def _again(self, api: Redelivers, host: str, hook: Hook, sending: Sending) -> None:

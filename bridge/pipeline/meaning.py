@@ -287,7 +287,10 @@ class Reading:
         assert delivery.stored is not None
         try:
             event = await self._apart(
-                delivery.host, delivery.event, delivery.headers, delivery.stored.pieces()
+                self._hosts[delivery.host],
+                delivery.event,
+                delivery.headers,
+                delivery.stored.pieces(),
             )
         except Rejected as error:
             return str(error)

@@ -26,7 +26,7 @@ from bridge.core.events import (
     write_found,
 )
 from bridge.ports.clock import Clock, Sleep
-from bridge.ports.githosts import HostApi, Redelivers
+from bridge.ports.githosts import HostApi, ListsRefs
 from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import ref_key
@@ -97,7 +97,7 @@ _GLOB = frozenset("*?[]{}!()+@")
 
 
 @runtime_checkable
-class ReadsRefs(HostApi, Redelivers, Protocol):
+class ReadsRefs(HostApi, ListsRefs, Protocol):
     """A host whose branches and tags can be read."""
 
 
@@ -289,6 +289,7 @@ def _where(source: Source, homes: Homes) -> tuple[str, str] | None:
     """Return the host and repository of a source; None if it is on no known host."""
     if source.url is not None:
         home, _, path = source.url.partition("/")
+        path = source.repository or path
         return (homes[home], path) if home in homes and path else None
     # For such a source, the backend's kind is our key of the host.
     name = source.repository or source.repository_id

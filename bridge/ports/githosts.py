@@ -68,11 +68,19 @@ class GitHost(Protocol):
         """
 
 
+@runtime_checkable
+class Binds(Protocol):
+    """A Git host whose events are checked after they were parsed, wherever that was."""
+
+    def bind(self, event: Event) -> Event:
+        """Return an event as this server's; raise Rejected if it is of another."""
+
+
 class ParsesApart(Protocol):
     """Parses large bodies where neither their size nor their content can do harm."""
 
     async def __call__(
-        self, host: str, event: str, headers: Mapping[str, str], body: Iterable[bytes]
+        self, host: GitHost, event: str, headers: Mapping[str, str], body: Iterable[bytes]
     ) -> Event:
         """Return what a delivery means, as `GitHost.parse` does.
 
@@ -199,6 +207,25 @@ class HostApi(Protocol):
     ) -> None:
         """Set a commit's status under a context; setting the same state again is fine."""
 
+    async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
+        """Return which files differ between two commits: two-dot, to include rollbacks."""
+
+    async def close(self) -> None:
+        """Release connections and threads."""
+
+
+@runtime_checkable
+class SaysWho(Protocol):
+    """A Git host that tells whose credential we use; errors are those of `HostApi`."""
+
+    async def account(self) -> str:
+        """Return the account's name; raise Refused if the credential is not accepted."""
+
+
+@runtime_checkable
+class HasDeployments(Protocol):
+    """A Git host that has deployment objects; errors are those of `HostApi`."""
+
     async def create_deployment(
         self, repository: str, commit: str, ref: str, environment: str, description: str
     ) -> str:
@@ -227,12 +254,6 @@ class HostApi(Protocol):
         log_url: str | None = None,
     ) -> None:
         """Set the state of a deployment object."""
-
-    async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
-        """Return which files differ between two commits: two-dot, to include rollbacks."""
-
-    async def close(self) -> None:
-        """Release connections and threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,14 +320,30 @@ class TagAt:
 
 
 @runtime_checkable
-class Redelivers(Protocol):
-    """A Git host that lists failed deliveries, and the commits of branches and tags.
+class ListsRefs(Protocol):
+    """A Git host that lists the commits of branches and tags; errors are those of `HostApi`."""
 
-    Errors are those of `HostApi`.
-    """
+    async def head(self, repository: str, branch: str) -> str | None:
+        """Return a branch's commit; None if there is no such branch.
+
+        Use conditional requests: while nothing has moved, hosts may not count them.
+        """
+
+    async def tags(self, repository: str, limit: int) -> list[TagAt]:
+        """Return a repository's newest tags, or the last by name if the host sorts them so."""
+
+
+@runtime_checkable
+class ListsHooks(Protocol):
+    """A Git host that tells its webhooks; errors are those of `HostApi`."""
 
     async def hooks(self, repository: str) -> list[Hook]:
         """Return this repository's webhooks that the credential may see."""
+
+
+@runtime_checkable
+class Redelivers(ListsHooks, Protocol):
+    """A Git host that lists what its webhooks have sent, and sends it again."""
 
     def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
         """Yield a webhook's delivery attempts since then, newest first, fetched page by page.
@@ -319,12 +356,3 @@ class Redelivers(Protocol):
 
     async def redeliver(self, hook: Hook, id_: str) -> None:
         """Have the host send it again; return once the host has accepted that."""
-
-    async def head(self, repository: str, branch: str) -> str | None:
-        """Return a branch's commit; None if there is no such branch.
-
-        Use conditional requests: while nothing has moved, hosts may not count them.
-        """
-
-    async def tags(self, repository: str, limit: int) -> list[TagAt]:
-        """Return a repository's newest tags, or the last by name if the host sorts them so."""

@@ -98,7 +98,13 @@ class Provider(Sender):
         likeness: how much a body looks like one of its own: 2 surely, 1 maybe, 0 not.
         event_of: returns a body's event; None if it can't be determined.
 
-        api: returns its API, given its settings; None if no credential is set. Raises Rejected.
+        further: the setting that holds more of its servers by name, each with the settings of
+            the section; None if there can be but one.
+        bound: its webhooks count only for repositories at the server's own addresses, as anybody
+            may run one.
+
+        api: returns the API of a server, given its name and settings; None if no credential is
+            set. Raises Rejected.
         limits: the writes that the host or its users tolerate from one credential.
         own_limits: whether the repositories of each owner have a limit of their own.
 
@@ -121,7 +127,10 @@ class Provider(Sender):
     likeness: Callable[[Mapping[str, Any]], int]
     event_of: Callable[[Mapping[str, Any]], str | None]
 
-    api: Callable[[Any], HostApi | None]
+    further: str | None = None
+    bound: bool = False
+
+    api: Callable[[str, Any], HostApi | None]
     limits: tuple[Limit, ...] = ()
     own_limits: Callable[[Any], bool] = one_account
 
@@ -137,6 +146,47 @@ class Provider(Sender):
     def serves(self, settings: Any) -> bool:
         """Return whether its webhooks are accepted, i.e. whether a secret is set."""
         return any(getattr(settings, one.setting) for one in self.secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class HostServer:
+    """A server of a Git host that the settings name.
+
+    Attributes:
+        name: in repositories, paths and records: the host's key, with its own name where it is one
+            of the further ones, e.g. "gitlab" or "gitea/second".
+        given: its section of the settings.
+    """
+
+    name: str
+    provider: Provider
+    given: Any
+
+    @property
+    def serves(self) -> bool:
+        """Whether its webhooks are accepted."""
+        return self.provider.serves(self.given)
+
+    @property
+    def web_url(self) -> str:
+        """Its URL for people."""
+        return self.provider.web_url(self.given)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All prefixes of the addresses of its repositories."""
+        return tuple(dict.fromkeys((self.web_url, *self.provider.homes(self.given))))
+
+    @property
+    def section(self) -> str:
+        """Its section in `bridge.yaml`, e.g. "gitea" or "giteas.second"."""
+        own = self.name.partition("/")[2]
+        return f"{self.provider.further}.{own}" if own else self.provider.key
+
+    def setting(self, name: str) -> str:
+        """Return what people call one of its settings."""
+        first = self.name == self.provider.key
+        return self.provider.variable(name) if first else f"{self.section}.{name}"
 
 
 # ── Backends ────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -30,7 +30,7 @@ from bridge.ports.providers import (
     BackendProvider,
     BackendServer,
     ChatProvider,
-    HostSettings,
+    HostServer,
     Provider,
 )
 from bridge.ports.settings import (
@@ -124,26 +124,29 @@ def with_sections(
     return create_model(name, __base__=above, **fields)
 
 
-def with_further(name: str, above: type[Section]) -> type[Section]:
-    """Return a model that adds a setting for further servers of backends that allow several."""
-    fields = {one.further: _further(one) for one in BACKENDS.values() if one.further is not None}
+def with_further(
+    name: str, above: type[Section], providers: Mapping[str, Provider | BackendProvider]
+) -> type[Section]:
+    """Return a model with a setting for further servers of each provider that may have several."""
+    fields = {one.further: _further(one) for one in providers.values() if one.further is not None}
     return create_model(name, __base__=above, **fields)  # type: ignore[call-overload, no-any-return]
 
 
-def _further(backend: BackendProvider) -> tuple[Any, Any]:
-    model = backend.settings()
+def _further(one: Provider | BackendProvider) -> tuple[Any, Any]:
+    model = one.settings()
     kind = Annotated[
         dict[str, model],  # type: ignore[valid-type]
         BeforeValidator(partial(as_yaml, nothing=dict)),
-        AfterValidator(partial(_with_names, backend.title)),
+        AfterValidator(partial(_with_names, one.title)),
     ]
-    words = f"further {backend.title}s by name, each as `{backend.key}`; in the environment as YAML"
+    words = f"further {one.title}s by name, each as `{one.key}`; in the environment as YAML"
     return kind, Field({}, description=words)
 
 
 def _with_names(title: str, value: dict[str, Any]) -> dict[str, Any]:
-    """Return further servers of a backend; raise ValueError if a name is unusable."""
+    """Return further servers; raise ValueError if a name is unusable."""
     taken = {one.key: f"the {one.title} of `{one.key}.{one.address}`" for one in BACKENDS.values()}
+    taken |= {one.key: f"the {one.title} of `{one.key}`" for one in HOSTS.values()}
     taken[EMBEDDED] = "the embedded backend"
     for name in value:
         if name.casefold() in taken:
@@ -163,8 +166,9 @@ if TYPE_CHECKING:
     HostsAndBackends = Process
 else:
     HostSections = with_sections("HostSections", Process, HOSTS)
-    BackendSections = with_sections("BackendSections", HostSections, BACKENDS)
-    HostsAndBackends = with_further("HostsAndBackends", BackendSections)
+    AllHosts = with_further("AllHosts", HostSections, HOSTS)
+    BackendSections = with_sections("BackendSections", AllHosts, BACKENDS)
+    HostsAndBackends = with_further("HostsAndBackends", BackendSections, BACKENDS)
 
 
 class Deploying(HostsAndBackends):
@@ -212,9 +216,20 @@ class Settings(ChatSections):
                     )
         return value
 
-    def host_settings(self, host: str) -> HostSettings:
-        """Return the section of a Git host."""
-        return cast("HostSettings", getattr(self, host))
+    def host_servers(self) -> dict[str, HostServer]:
+        """Return the servers of Git hosts by name, each with its section; not all need be set."""
+        named = [
+            HostServer(name, one, given)
+            for key, one in HOSTS.items()
+            for name, given in (
+                {key: getattr(self, key)}
+                | {
+                    f"{key}/{own}": section
+                    for own, section in (getattr(self, one.further) if one.further else {}).items()
+                }
+            ).items()
+        ]
+        return {one.name: one for one in named}
 
     def backends_named(self) -> list[BackendServer]:
         """Return the backends' servers, each with its section; some may be unset."""

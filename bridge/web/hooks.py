@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core import trace
 from bridge.core.errors import BadSignature, BridgeError, NotFound, Unreachable
+from bridge.core.events import kind_of
 from bridge.core.refused import WRONG_PATH, Senders, path_of, right_path, sender_of, shown_path
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.ingest import Ingest, Keeping, Receipt
@@ -204,7 +205,7 @@ class Hooks:
         """
         status, why = self._why(error)
         wrong_host = isinstance(error, BadSignature | NotFound)
-        if wrong_host and sender_of(headers, self.senders) not in (host, None):
+        if wrong_host and sender_of(headers, self.senders) not in (kind_of(host), None):
             why += f"; {right_path(headers, self.senders)}"
         outcome = OUTCOMES.get(status, "failed")
         self._log.info("webhook refused", host=host, status=status, why=why)

@@ -110,8 +110,7 @@ FORMS: dict[str, TypeAdapter[Any]] = {
     "deployment.queueList": models.JOBS,
     "deployment.readLogs": models.TEXT,
     "settings.getDokployVersion": models.TEXT,
-    "github.githubProviders": models.GITHUB_PROVIDERS,
-    "gitlab.gitlabProviders": models.GITLAB_PROVIDERS,
+    **{f"{kind}.{kind}Providers": form for kind, form in models.PROVIDERS.items()},
     "health": models.HEALTH,
 }
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)

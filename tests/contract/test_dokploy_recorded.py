@@ -24,6 +24,11 @@ from bridge.ports.backends import BackendDeployment, Progress
 from tests.oracles.dokploy_recordings import recording
 
 ROWS = {row["name"]: row for row in recording("recorded") if "response" in row}
+ROWS |= {
+    row["name"]: row
+    for row in recording("recorded-2")
+    if row["name"] == "252-gitea.giteaProviders-member"
+}
 
 
 class Replay:
@@ -353,12 +358,15 @@ async def test_version_and_health_are_read(dokploy: Dokploy, replay: Replay) -> 
 async def test_git_accounts_are_read_without_their_secrets(
     dokploy: Dokploy, replay: Replay
 ) -> None:
-    replay.play("23-github.githubProviders", "23-gitlab.gitlabProviders")
+    replay.play(
+        "23-github.githubProviders", "23-gitlab.gitlabProviders", "252-gitea.giteaProviders-member"
+    )
 
     accounts = await dokploy.pickers.git_providers()
     assert [(one.id, one.name) for one in accounts] == [
         ("gh_1", "gh-app"),
         ("3fYPgpL9_y2t0T1_94pdp", "gl"),
+        ("gt_1", "grp-gitea"),
     ]
 
     replay.play("23-github.getGithubRepositories")

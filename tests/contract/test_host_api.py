@@ -1,4 +1,4 @@
-"""One promise, three roads: GitHub with a token and as an App, and GitLab, over real HTTP."""
+"""One promise, four roads: GitHub with a token and as an App, GitLab and Gitea, over real HTTP."""
 
 import asyncio
 import time
@@ -11,11 +11,12 @@ import pytest
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
 from bridge.githosts import pool
 from bridge.ports.githosts import Comment, CommitState, PullRequest
+from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeComment, Spoil
 from tests.worlds.embedded import Repository
-from tests.worlds.hosts import NAME, QUICK, Host
+from tests.worlds.hosts import NAME, QUICK, Host, client_of, with_deployments
 
 STATUS = "dokploy/shop/web"
 
@@ -120,7 +121,7 @@ async def test_a_status_is_set_in_the_hosts_words(host: Host, state: CommitState
     (status,) = host.repository.statuses
     assert status["state"] in (
         {"pending", "success", "failure", "error"}
-        if host.fake.name == "github"
+        if host.fake.name in ("github", "gitea")
         else {"pending", "running", "success", "failed", "canceled"}
     )
     assert status["description"] == "builds"
@@ -146,11 +147,13 @@ async def test_a_description_is_cut_to_what_the_host_takes(host: Host) -> None:
 
 async def test_a_deployment_goes_through_its_states(host: Host) -> None:
     sha = host.repository.branches["main"]
-    id_ = await host.api.create_deployment(NAME, sha, "refs/heads/main", "shop/web", "deployment 1")
+    id_ = await with_deployments(host).create_deployment(
+        NAME, sha, "refs/heads/main", "shop/web", "deployment 1"
+    )
 
-    await host.api.set_deployment(NAME, id_, CommitState.RUNNING, "builds")
-    await host.api.set_deployment(NAME, id_, CommitState.RUNNING, "builds still")
-    await host.api.set_deployment(
+    await with_deployments(host).set_deployment(NAME, id_, CommitState.RUNNING, "builds")
+    await with_deployments(host).set_deployment(NAME, id_, CommitState.RUNNING, "builds still")
+    await with_deployments(host).set_deployment(
         NAME, id_, CommitState.SUCCESS, "is live", environment_url="https://shop.example.com"
     )
 
@@ -166,14 +169,20 @@ async def test_a_deployment_goes_through_its_states(host: Host) -> None:
 
 async def test_a_deployment_is_found_again(host: Host) -> None:
     sha = host.repository.branches["main"]
-    assert await host.api.find_deployment(NAME, sha, "shop/web", "deployment 1") is None
+    assert (
+        await with_deployments(host).find_deployment(NAME, sha, "shop/web", "deployment 1") is None
+    )
 
-    first = await host.api.create_deployment(
+    first = await with_deployments(host).create_deployment(
         NAME, sha, "refs/heads/main", "shop/web", "deployment 1"
     )
-    await host.api.create_deployment(NAME, sha, "refs/heads/main", "shop/api", "deployment 2")
+    await with_deployments(host).create_deployment(
+        NAME, sha, "refs/heads/main", "shop/api", "deployment 2"
+    )
 
-    assert await host.api.find_deployment(NAME, sha, "shop/web", "deployment 1") == first
+    assert (
+        await with_deployments(host).find_deployment(NAME, sha, "shop/web", "deployment 1") == first
+    )
 
 
 # ── what has changed ─────────────────────────────────────────────────────────
@@ -244,6 +253,26 @@ async def test_a_real_repository_is_read(host: Host, tmp_path: Path) -> None:
     found = await host.api.compare("my-org/other", before, after)
 
     assert found.paths == ("a b/ä.txt", "moved.txt")
+
+
+@pytest.mark.parametrize("compares", [True, False])
+async def test_what_a_merge_takes_back_is_told_by_gitea_as_well(compares: bool) -> None:
+    """Such a merge lists no file: what it has is what one of its parents had."""
+    async with FakeGitea() as fake:
+        api, repository = client_of(fake), fake.repository(NAME)
+        fake.compares, fake.tree_page = compares, 2
+        root = repository.commit({f"{n}.txt": "1" for n in range(5)})
+        base = repository.commit({"web/new.html": "1"})
+        topic = repository.commit({"docs/a.md": "1"}, branch="topic", onto=root)
+        merge = repository.commit({"web/new.html": None}, message="Merge -s ours topic")
+        made = repository.commits[merge]
+        made.parents = (base, topic)
+        made.files = dict(repository.commits[topic].files)
+
+        found = await api.compare(NAME, base, merge)
+
+        assert found.paths == ("docs/a.md", "web/new.html")
+        await api.close()
 
 
 # ── what goes wrong ──────────────────────────────────────────────────────────
@@ -359,7 +388,7 @@ async def test_a_write_whose_answer_is_lost_may_have_happened(host: Host) -> Non
 
 async def test_a_refusal_has_the_hosts_words_and_no_secret(host: Host) -> None:
     pull = host.repository.open_pull("main")
-    tokens = {FakeGithub.token, FakeGitlab.token}
+    tokens = {FakeGithub.token, FakeGitlab.token, FakeGitea.token}
     said = {"message": f"Resource not accessible, {' '.join(tokens)}"}
     host.fake.spoil(Spoil(status=403, body=said), path="/(comments|notes)")
 

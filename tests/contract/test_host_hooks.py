@@ -9,11 +9,12 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.githosts.github.webhooks import GitHub
-from bridge.ports.githosts import Hook, Redelivers, Sending, TagAt
+from bridge.ports.githosts import Hook, ListsHooks, ListsRefs, Redelivers, Sending, TagAt
+from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHook, Spoil
-from tests.worlds.hosts import NAME, Host, client_of
+from tests.worlds.hosts import NAME, Host, client_of, redelivering
 
 SECRET = "a secret of the tests"
 
@@ -35,6 +36,7 @@ async def received() -> AsyncIterator[tuple[BaseTestServer, list[tuple[dict[str,
 
 def hooked(host: Host, url: str) -> FakeHook:
     """A webhook at that host which leads to `url`."""
+    redelivering(host)
     assert isinstance(host.fake, FakeGithub | FakeGitlab)
     if isinstance(host.fake, FakeGithub):
         host.fake.app_hook(url, SECRET)
@@ -53,7 +55,7 @@ async def only(host: Host) -> Hook:
 
 
 async def sendings(host: Host, since: float = 0.0) -> list[Sending]:
-    return [one async for one in host.api.sendings(await only(host), since)]
+    return [one async for one in redelivering(host).sendings(await only(host), since)]
 
 
 async def test_a_payload_that_people_shape_speaks_of_their_repository_alone(host: Host) -> None:
@@ -66,8 +68,10 @@ async def test_a_payload_that_people_shape_speaks_of_their_repository_alone(host
     assert speaks_for is None or (await host.api.repository(speaks_for)).name == NAME
 
 
-async def test_both_hosts_can_be_caught_up_with(host: Host) -> None:
-    assert isinstance(host.api, Redelivers)
+async def test_every_host_can_be_caught_up_with(host: Host) -> None:
+    assert isinstance(host.api, ListsRefs)
+    assert isinstance(host.api, ListsHooks)
+    assert isinstance(host.api, Redelivers) is (host.fake.name != "gitea")
 
 
 async def test_a_webhook_is_found_with_where_it_leads(host: Host) -> None:
@@ -104,7 +108,7 @@ async def test_what_was_sent_can_be_fetched(host: Host) -> None:
     hook = hooked(host, "http://127.0.0.1:1/hooks/here")
     lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/ä"}, lost=True)
 
-    payload = await host.api.payload(await only(host), str(lost.id))
+    payload = await redelivering(host).payload(await only(host), str(lost.id))
     assert payload is not None
 
     assert json.loads(payload.body) == {"ref": "refs/heads/ä"}
@@ -116,7 +120,7 @@ async def test_a_try_that_the_host_does_not_keep_is_not_found(host: Host) -> Non
     hooked(host, "http://127.0.0.1:1/hooks/here")
 
     with pytest.raises(NotFound):
-        await host.api.payload(await only(host), "999999")
+        await redelivering(host).payload(await only(host), "999999")
 
 
 async def test_it_is_sent_again_signed_under_the_same_id(host: Host, received) -> None:
@@ -124,7 +128,7 @@ async def test_it_is_sent_again_signed_under_the_same_id(host: Host, received) -
     hook = hooked(host, str(server.make_url("/hooks/here")))
     lost = await host.fake.send(hook, event(host), {"ref": "refs/heads/main"}, lost=True)
 
-    await host.api.redeliver(await only(host), str(lost.id))
+    await redelivering(host).redeliver(await only(host), str(lost.id))
 
     ((headers, body),) = came
     if host.fake.name == "github":
@@ -167,6 +171,7 @@ async def test_tags_are_listed(host: Host) -> None:
 async def test_github_does_not_count_a_branch_that_has_not_moved() -> None:
     async with FakeGithub() as fake:
         api = client_of(fake)
+        assert isinstance(api, Redelivers)
         fake.repository(NAME).commit({"a": "b"})
 
         await api.head(NAME, "main")
@@ -199,6 +204,7 @@ async def test_a_token_that_is_not_taken_is_no_sign_of_no_webhooks(host: Host) -
 async def test_a_webhook_of_the_organisation_is_found() -> None:
     async with FakeGithub() as fake:
         api = client_of(fake)
+        assert isinstance(api, Redelivers)
         fake.repository(NAME)
         url = "https://bridge.example.com/hooks/github"
         fake.org_hooks["my-org"] = [FakeHook(9, "orgs/my-org", url, SECRET, active=False)]
@@ -214,6 +220,7 @@ async def test_a_webhook_of_the_organisation_is_found() -> None:
 async def test_gitlab_tells_that_it_has_switched_a_webhook_off() -> None:
     async with FakeGitlab() as fake:
         api = client_of(fake)
+        assert isinstance(api, Redelivers)
         hook = fake.hook(fake.repository(NAME), "https://bridge.example.com/x", SECRET)
         hook.active = False
 
@@ -223,9 +230,26 @@ async def test_gitlab_tells_that_it_has_switched_a_webhook_off() -> None:
         await api.close()
 
 
+async def test_gitea_tells_that_a_webhook_is_off_or_sends_no_pushes() -> None:
+    async with FakeGitea() as fake:
+        api = client_of(fake)
+        assert isinstance(api, ListsHooks)
+        hook = fake.hook(fake.repository(NAME), "https://bridge.example.com/hooks/gitea", SECRET)
+        assert [(one.url, one.trouble) for one in await api.hooks(NAME)] == [(hook.url, None)]
+
+        fake.events = ("create",)
+        assert [one.trouble for one in await api.hooks(NAME)] == [
+            "it sends no pushes: choose its push events"
+        ]
+        hook.active = False
+        assert [one.trouble for one in await api.hooks(NAME)] == ["it is switched off at Gitea"]
+        await api.close()
+
+
 async def test_gitlab_sends_again_only_so_often_a_minute() -> None:
     async with FakeGitlab() as fake:
         api = client_of(fake)
+        assert isinstance(api, Redelivers)
         hook = fake.hook(fake.repository(NAME), "http://127.0.0.1:1/x", SECRET)
         lost = await fake.send(hook, "Push Hook", {}, lost=True)
         (found,) = await api.hooks(NAME)
@@ -242,6 +266,7 @@ async def test_gitlab_sends_again_only_so_often_a_minute() -> None:
 async def test_old_tries_are_not_looked_at() -> None:
     async with FakeGithub() as fake:
         api = client_of(fake)
+        assert isinstance(api, Redelivers)
         hook = fake.hook(fake.repository(NAME), "http://127.0.0.1:1/x", SECRET)
         for number in range(250):
             sent = await fake.send(hook, "push", {}, lost=True)

@@ -21,8 +21,10 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from bridge.core.errors import Refused, Unreachable
+from bridge.githosts.gitea.api import Gitea, gitea_api
 from bridge.githosts.github.service import Github, github_api
 from bridge.githosts.gitlab.service import Gitlab, gitlab_api
+from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import Spoil
@@ -79,6 +81,39 @@ async def test_a_renamed_repository_is_followed_within_github(get: int, post: in
         assert found == ["hello"]
         assert [one.body for one in pull.comments] == ["hello"]
         await api.close()
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+async def test_a_renamed_repository_is_followed_within_gitea(status: int) -> None:
+    async with FakeGitea() as fake:
+        api, moved = client_of(fake), fake.repository("my-org/new")
+        moved.commit({"a": "b"})
+        pull = moved.open_pull("main")
+        path = f"/api/v1/repos/my-org/new/issues/{pull.number}/comments"
+        told = Spoil(status=status, headers={"Location": path})
+        fake.spoil(told, path="my-org/old/.*comments", times=2)
+
+        if status == 301:  # it would make a GET of the write
+            with pytest.raises(Refused, match="use its present name"):
+                await api.comment("my-org/old", pull.number, "hello")
+        else:
+            await api.comment("my-org/old", pull.number, "hello")
+        found = [one.body async for one in api.comments("my-org/old", pull.number)]
+
+        assert found == [one.body for one in pull.comments] == ([] if status == 301 else ["hello"])
+        await api.close()
+
+
+async def test_a_netrc_does_not_replace_our_token(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    await host.api.repository(NAME)
+
+    assert not any(one.authorization.startswith("Basic") for one in host.fake.asked)
 
 
 async def test_no_token_is_in_any_log(host: Host, caplog: pytest.LogCaptureFixture) -> None:
@@ -141,12 +176,14 @@ class Tags(BaseHTTPRequestHandler):
         if url.path not in (
             "/api/v3/repos/my-org/mono/tags",
             "/git/api/v4/projects/my-org%2Fmono/repository/tags",
+            "/tea/api/v1/repos/my-org/mono/tags",
         ):
             self.send_error(404)
             return
         page = int(dict(parse_qsl(url.query)).get("page", "1"))
         body = json.dumps([{"name": f"v{page}", "commit": {"sha": "a" * 40, "id": "a" * 40}}])
         self.send_response(200)
+        self.send_header("X-Total-Count", "3")
         self.send_header("Content-Length", str(len(body)))
         if page < 3:
             following = f"https://{self.headers['Host']}{url.path}?page={page + 1}"
@@ -179,12 +216,15 @@ def own_server(authority: tuple[Path, ssl.SSLContext]) -> Iterator[str]:
         thread.join()
 
 
-def of_its_own(host: str, url: str, ca: Path | None) -> Github | Gitlab:
+def of_its_own(host: str, url: str, ca: Path | None) -> Github | Gitlab | Gitea:
     trust = None if ca is None else str(ca)
-    api: Github | Gitlab | None
+    api: Github | Gitlab | Gitea | None
     if host == "github":
         secret = SecretStr(FakeGithub.token)
         api = github_api(token=secret, api_url=f"{url}/api/v3/", ca=trust, bounds=QUICK)
+    elif host == "gitea":
+        secret = SecretStr(FakeGitea.token)
+        api = gitea_api(token=secret, url=f"{url}/tea/", ca=trust, bounds=QUICK)
     else:
         secret = SecretStr(FakeGitlab.token)
         api = gitlab_api(token=secret, url=f"{url}/git/", ca=trust, bounds=QUICK)
@@ -192,7 +232,7 @@ def of_its_own(host: str, url: str, ca: Path | None) -> Github | Gitlab:
     return api
 
 
-@pytest.mark.parametrize("host", ["github", "gitlab"])
+@pytest.mark.parametrize("host", ["github", "gitlab", "gitea"])
 async def test_a_server_of_ones_own_is_trusted_by_its_authority(
     host: str, own_server: str, authority: tuple[Path, ssl.SSLContext]
 ) -> None:
@@ -202,7 +242,7 @@ async def test_a_server_of_ones_own_is_trusted_by_its_authority(
     await api.close()
 
 
-@pytest.mark.parametrize("host", ["github", "gitlab"])
+@pytest.mark.parametrize("host", ["github", "gitlab", "gitea"])
 async def test_without_that_it_is_not_trusted(host: str, own_server: str) -> None:
     api = of_its_own(host, own_server, None)
 
@@ -211,7 +251,7 @@ async def test_without_that_it_is_not_trusted(host: str, own_server: str) -> Non
     await api.close()
 
 
-@pytest.mark.parametrize("host", ["github", "gitlab"])
+@pytest.mark.parametrize("host", ["github", "gitlab", "gitea"])
 async def test_an_authority_that_is_no_file_is_said(host: str, own_server: str) -> None:
     api = of_its_own(host, own_server, Path("/nowhere/ca.pem"))
 

@@ -21,7 +21,7 @@ HOST = GitHub(["secret"])
 
 
 async def apart(body: bytes, event: str = "push", headers: dict[str, str] | None = None) -> Event:
-    return await Apart()("github", event, headers or {}, [body[:1000], body[1000:]])
+    return await Apart()(HOST, event, headers or {}, [body[:1000], body[1000:]])
 
 
 @pytest.mark.parametrize("ascii_only", [False, True])
@@ -113,7 +113,7 @@ async def test_a_reader_that_somebody_kills_is_no_fault_of_the_body() -> None:
         held.set()
 
     with pytest.raises(Unread, match="SIGKILL"):
-        await Apart()("github", "push", {}, body())
+        await Apart()(HOST, "push", {}, body())
     assert held.is_set()
 
 
@@ -122,7 +122,7 @@ async def test_who_does_not_wait_for_its_reader_leaves_none_behind() -> None:
         yield b"{"
         reading.cancel()
 
-    reading = asyncio.create_task(Apart()("github", "push", {}, body()))
+    reading = asyncio.create_task(Apart()(HOST, "push", {}, body()))
     with pytest.raises(asyncio.CancelledError):
         await reading
 
@@ -135,7 +135,7 @@ async def test_a_body_that_can_not_be_had_is_no_malformed_one() -> None:
         raise Unreachable("the inbox", "it is away")
 
     with pytest.raises(Unreachable, match="it is away"):
-        await Apart()("github", "push", {}, body())
+        await Apart()(HOST, "push", {}, body())
 
     assert _readers() == []
 

@@ -36,7 +36,7 @@ async def test_what_only_looks_like_github_is_refused(
 
     assert answer.status == 400
     assert name in answer.error
-    assert "only GitHub is served here" in answer.error
+    assert "whose webhooks go to /hooks/gitea" in answer.error
     assert await door.kept() == []
 
 
@@ -229,9 +229,7 @@ async def test_who_waits_to_be_asked_for_the_body_is_asked_for_it(door: Door) ->
     writer.close()
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/hooks", "/hooks/github/", "/hooks/gitea", "/%0d%0ax", "//"]
-)
+@pytest.mark.parametrize("path", ["/", "/hooks", "/hooks/github/", "/hooks/gogs", "/%0d%0ax", "//"])
 async def test_an_unknown_route_is_404(door: Door, path: str) -> None:
     answer = await door.post(path, signed())
 

@@ -15,6 +15,7 @@ from bridge.core.backoff import Backoff
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Repository
 from bridge.core.lifecycle import Deployment, State
+from bridge.githosts import HOSTS
 from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.pipeline.outbox import Feedback, PublishTiming
@@ -197,7 +198,7 @@ async def test_three_hundred_changes_are_a_few_writes_and_the_last_one_shows(
     host.repository.open_pull("main", base="release")
     usual = replace(QUICK, debounce=0.3)
 
-    async with loop(journal, host, "one", usual, lambda t: pace_of(t, host.api.name)):
+    async with loop(journal, host, "one", usual, lambda t: pace_of(t, HOSTS[host.api.name].limits)):
         made = await pushed(journal, host, 1, frozenset(Use))
         for n in range(100):
             for seq in (n * 3 + 1, n * 3 + 2, n * 3 + 3):

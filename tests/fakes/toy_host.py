@@ -165,7 +165,7 @@ class ToyApi:
         await self._http.aclose()
 
 
-def _api(settings: ToySettings) -> ToyApi | None:
+def _api(_name: str, settings: ToySettings) -> ToyApi | None:
     token = settings.token
     return None if token is None else ToyApi(settings.address, token.get_secret_value())
 

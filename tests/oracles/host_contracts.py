@@ -5,6 +5,7 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import jsonschema_rs
 
@@ -64,6 +65,39 @@ def _faults(host: str, one: Asked) -> list[str]:
         error.message[:300]
         for error in _validator(host, json.dumps(schema)).iter_errors(json.loads(one.answer))
     ]
+
+
+def asked_against_the_contract(fake: FakeHost) -> list[str]:
+    """Every request to a fake that its host's description does not know, or not so."""
+    return [
+        f"{one.method} {one.path}: {fault}"
+        for one in fake.asked
+        if (found := operation(fake.name, one.method, one.path)) is not None
+        for fault in _asked_wrongly(
+            fake.name, contract(fake.name)["paths"][found[1]][found[0].lower()], one
+        )
+    ]
+
+
+def _asked_wrongly(host: str, operation: Any, one: Asked) -> list[str]:
+    known = {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"}
+    found = [
+        f"query {name}" for name, _ in parse_qsl(urlsplit(one.path).query) if name not in known
+    ]
+    if one.body is not None:
+        (content,) = operation["requestBody"]["content"].values()
+        validator = _validator(host, json.dumps(content["schema"]))
+        found += [error.message[:300] for error in validator.iter_errors(one.body)]
+        fields = _fields(host, content["schema"])
+        found += [f"field {name}" for name in one.body if fields and name not in fields]
+    return found
+
+
+def _fields(host: str, schema: Any) -> set[str]:
+    """The fields of a body, where they are all told."""
+    if "$ref" in schema:
+        schema = contract(host)["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return set(schema.get("properties", {}))
 
 
 @cache

@@ -80,7 +80,11 @@ APPLICATIONS: Mapping[str, Mapping[str, Any]] = {
         "registryUrl": "https://registry.example.com",
     },
     "app_broken": {"name": "broken", "watchPaths": {"a": 1}},
-    "app_half": {"name": "half", "sourceType": "gitea", "giteaRepository": "mono"},
+    "app_half": {
+        "name": "half",
+        "sourceType": "bitbucket",
+        "bitbucketRepository": "mono",
+    },
 }
 """What each application has set; everything else is as Dokploy makes it."""
 

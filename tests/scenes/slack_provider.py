@@ -16,6 +16,7 @@ from bridge.core.configuration.configuration import (
     BuildType,
     DockerSource,
     Environment,
+    GiteaSource,
     GithubSource,
     GitlabSource,
     GitSource,
@@ -45,6 +46,7 @@ GITHUB = GithubSource(
     watch_paths=("apps/web/**", "packages/**"),
     trigger=Trigger.PUSH,
 )
+GITEA = GiteaSource(owner="acme", repository="shop", branch="main", provider_id="gt_forgejo")
 GITLAB = GitlabSource(
     owner="acme",
     repository="api",

@@ -244,6 +244,10 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "provider set docker": ("provider", "set", "docker", "shop/web", "--image", "nginx"),
     "provider set github": ("provider", "set", "github", "shop/web", "--watch", "web"),
     "provider set gitlab": ("provider", "set", "gitlab", WORKER.label, "--branch", "x"),
+    "provider set gitea": (
+        *("provider", "set", "gitea", "shop/web", "--account", "gt_1", "--owner", "my-org"),
+        *("--repository", "mono", "--branch", "x"),
+    ),
     "provider show": ("provider", "show", "shop/web"),
     "redeploy": ("redeploy", "shop/web"),
     "replay": ("replay", DELIVERY),

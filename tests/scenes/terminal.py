@@ -67,7 +67,7 @@ STACK = App("app_stack", "stack", "shop", kind=AppKind.COMPOSE, source=Source(So
 ODD = App("app_odd", f"odd {EVIL}", "shop", source=replace(GIT, branch=f"x{EVIL}"))
 OLD = App("app_old", "old", "shop", source=GIT)
 BROKEN = App("app_broken", "broken", "shop", source=Source(SourceType.RAW))
-HALF = App("app_half", "half", "shop", source=Source(SourceType.GITEA, repository="o/mono"))
+HALF = App("app_half", "half", "shop", source=Source(SourceType.BITBUCKET, repository="o/mono"))
 APPS = (WEB, API, WORKER, IMAGE, STACK, ODD, OLD, HALF, BROKEN)
 
 SCENES: Mapping[str, tuple[str, ...]] = {

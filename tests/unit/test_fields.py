@@ -26,7 +26,7 @@ from bridge.core.configuration.fields import (
 )
 from bridge.core.configuration.row import fields_of, row_of
 from tests.scenes.slack import WEB
-from tests.scenes.slack_provider import ACCOUNTS, DOCKER, GIT, GITHUB, GITLAB, configured
+from tests.scenes.slack_provider import ACCOUNTS, DOCKER, GIT, GITEA, GITHUB, GITLAB, configured
 from tests.scenes.terminal import command
 from tests.worlds.rows import each_row
 
@@ -133,6 +133,7 @@ def test_what_is_read_of_every_app_holds_no_secret() -> None:
 SAVED: dict[str, ProviderSettings] = {
     "github": GITHUB,
     "gitlab": GITLAB,
+    "gitea": GITEA,
     "git": GIT,
     "docker": DOCKER,
 }

@@ -97,7 +97,7 @@ def test_an_unknown_repository_may_be_the_one_that_has_never_come_through() -> N
             Missed("gitlab", frozenset({"4711"})),
         ),
         (Source(SourceType.GIT, url="git.example.com/github/mono"), Missed()),
-        (Source(SourceType.GITEA, repository="my-org/mono"), Missed()),
+        (Source(SourceType.BITBUCKET, repository="my-org/mono"), Missed()),
         (Source(SourceType.DOCKER, image="web:1"), Missed()),
     ],
 )

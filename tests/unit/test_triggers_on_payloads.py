@@ -284,7 +284,7 @@ def test_what_is_no_push_is_ignored_with_its_reason(sent: Sent) -> None:
 def test_both_hosts_and_every_turn_are_among_the_payloads() -> None:
     assert len(ALL) >= 90
     turns = {(sent.host, sent.is_tag, sent.facts["deleted"], sent.is_new) for sent in PUSHES}
-    for host in HOSTS:
+    for host in HEADER:
         assert {
             *((host, False, False, False), (host, False, False, True), (host, False, True, False)),
             *((host, True, False, True), (host, True, True, False)),

@@ -10,16 +10,22 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
 from bridge.githosts import HOSTS
+from bridge.githosts.gitea.api import Gitea, gitea_api
 from bridge.githosts.github.service import Github, github_api
 from bridge.githosts.gitlab.service import Gitlab, gitlab_api
 from bridge.githosts.http import Answer, Request
 from bridge.githosts.pool import Bounds
-from bridge.ports.githosts import GitHost
+from bridge.ports.githosts import GitHost, HasDeployments, Redelivers
+from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost, FakeRepository
 from tests.oracles.github_openapi import against_the_description
-from tests.oracles.host_contracts import against_the_contract, operation
+from tests.oracles.host_contracts import (
+    against_the_contract,
+    asked_against_the_contract,
+    operation,
+)
 
 NAME = "my-org/mono"
 QUICK = Bounds(size=2, deadline=1.5, wait=1.5, silence=1.0)
@@ -43,15 +49,17 @@ def pem() -> str:
 @dataclass
 class Host:
     fake: FakeHost
-    api: Github | Gitlab
+    api: Github | Gitlab | Gitea
     repository: FakeRepository
 
 
-def client_of(fake: FakeHost, pem: str | None = None) -> Github | Gitlab:
+def client_of(fake: FakeHost, pem: str | None = None) -> Github | Gitlab | Gitea:
     """Return our client of a fake; with a key, as a GitHub App."""
-    api: Github | Gitlab | None
+    api: Github | Gitlab | Gitea | None
     if isinstance(fake, FakeGitlab):
         api = gitlab_api(token=SecretStr(fake.token), url=fake.url, bounds=QUICK)
+    elif isinstance(fake, FakeGitea):
+        api = gitea_api(token=SecretStr(fake.token), url=fake.url, bounds=QUICK)
     elif pem is None:
         api = github_api(token=SecretStr(FakeGithub.token), api_url=fake.url, bounds=QUICK)
     else:
@@ -61,9 +69,30 @@ def client_of(fake: FakeHost, pem: str | None = None) -> Github | Gitlab:
     return api
 
 
-@pytest.fixture(params=["github", "github as an app", "gitlab"])
+FAKES: dict[str, type[FakeHost]] = {
+    "github": FakeGithub,
+    "gitlab": FakeGitlab,
+    "gitea": FakeGitea,
+}
+
+
+def with_deployments(host: Host) -> HasDeployments:
+    """The host's deployment objects; the test is none for a host without them."""
+    if not isinstance(host.api, HasDeployments):
+        pytest.skip(f"{host.fake.name} has no deployment objects")
+    return host.api
+
+
+def redelivering(host: Host) -> Redelivers:
+    """What the host's webhooks have sent; the test is none for a host that does not tell."""
+    if not isinstance(host.api, Redelivers):
+        pytest.skip(f"{host.fake.name} does not tell what its webhooks have sent")
+    return host.api
+
+
+@pytest.fixture(params=["github", "github as an app", "gitlab", "gitea"])
 async def host(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Host]:
-    made: FakeHost = FakeGitlab() if request.param == "gitlab" else FakeGithub()
+    made: FakeHost = FAKES[request.param.split()[0]]()
     async with made as fake:
         api = client_of(fake, pem if request.param == "github as an app" else None)
         repository = fake.repository(NAME)
@@ -71,6 +100,8 @@ async def host(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Host]:
         yield Host(fake, api, repository)
         await api.close()
         assert against_the_contract(fake) == []
+        if isinstance(fake, FakeGitea):
+            assert asked_against_the_contract(fake) == []
         if isinstance(fake, FakeGithub):
             assert against_the_description(fake.asked) == []
 

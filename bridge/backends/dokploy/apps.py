@@ -157,22 +157,23 @@ class Pickers:
         self._http = http
 
     async def git_providers(self) -> list[GitAccount]:
-        """Return the connected GitHub and GitLab accounts that the key may use.
+        """Return the connected accounts that the key may use.
 
-        Source: `github.githubProviders`, `gitlab.gitlabProviders` (recorded).
+        Source: `github.githubProviders`, `gitlab.gitlabProviders`, `gitea.giteaProviders`
+        (recorded).
         """
-        github = await self._http.read("github.githubProviders", models.GITHUB_PROVIDERS)
-        gitlab = await self._http.read("gitlab.gitlabProviders", models.GITLAB_PROVIDERS)
         return [
-            *(GitAccount(one.id, one.git_provider.name, SourceType.GITHUB) for one in github),
-            *(GitAccount(one.id, one.git_provider.name, SourceType.GITLAB) for one in gitlab),
+            GitAccount(one.id, one.git_provider.name, kind)
+            for kind, form in models.PROVIDERS.items()
+            for one in await self._http.read(f"{kind}.{kind}Providers", form)
         ]
 
     async def repositories(self, provider: GitAccount) -> list[GitRepository]:
         """Return the repositories that an account can see.
 
         Source: `github.getGithubRepositories` (GitHub's own records),
-        `gitlab.getGitlabRepositories` (id, name, url, owner.username).
+        `gitlab.getGitlabRepositories` and `gitea.getGiteaRepositories` (id, name, url,
+        owner.username).
         """
         if provider.type is SourceType.GITHUB:
             theirs = await self._http.read(
@@ -184,21 +185,23 @@ class Pickers:
                 GitRepository(one.id, one.owner.login, one.name, f"{one.owner.login}/{one.name}")
                 for one in theirs
             ]
-        found = await self._http.read(
-            "gitlab.getGitlabRepositories", models.GITLAB_REPOSITORIES, {"gitlabId": provider.id}
-        )
+        kind = provider.type
+        path = f"{kind}.get{kind.title()}Repositories"
+        which = {f"{kind}Id": provider.id}
+        found = await self._http.read(path, models.OTHER_REPOSITORIES, which)
         return [GitRepository(one.id, one.owner.username, one.name, one.url) for one in found]
 
     async def branches(self, provider: GitAccount, repository: GitRepository) -> list[str]:
         """Return the names of a repository's branches.
 
-        Source: `github.getGithubBranches`, `gitlab.getGitlabBranches` (which needs the number).
+        Source: `github.getGithubBranches`, `gitlab.getGitlabBranches` (which needs the number),
+        `gitea.getGiteaBranches` (which calls the repository's name otherwise).
         """
-        which: dict[str, str | int] = {"owner": repository.owner, "repo": repository.name}
-        if provider.type is SourceType.GITHUB:
-            path = "github.getGithubBranches"
-            which["githubId"] = provider.id
-        else:
-            path = "gitlab.getGitlabBranches"
-            which |= {"gitlabId": provider.id, "id": repository.id}
+        kind = provider.type
+        name = "repositoryName" if kind is SourceType.GITEA else "repo"
+        which: dict[str, str | int] = {"owner": repository.owner, name: repository.name}
+        which[f"{kind}Id"] = provider.id
+        if kind is SourceType.GITLAB:
+            which["id"] = repository.id
+        path = f"{kind}.get{kind.title()}Branches"
         return [one.name for one in await self._http.read(path, models.BRANCHES, which)]

@@ -5,13 +5,14 @@ All others are dropped while parsing, and with them the secrets in the answers o
 parsed as text, so that an unknown one does not fail the whole answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from bridge.core.apps import SourceType
 from bridge.core.configuration.fields import COLUMNS, FIELDS, SHARED, SOURCE
 from bridge.core.configuration.row import Model, extended, stored_as
 
@@ -110,6 +111,12 @@ def _with_columns(*names: str) -> Callable[[type[Model]], type[Model]]:
     return lambda model: extended(model, **columns)
 
 
+class GiteaServer(_Answer):
+    """The connected account of a Gitea source, as far as it may be shown."""
+
+    url: str | None = Field(None, validation_alias="giteaUrl")
+
+
 @_with_columns(*(one.name for one in SOURCE if one.required))
 class Service(_Answer):
     """The source, trigger and domains in `application.one` and `compose.one`."""
@@ -121,6 +128,7 @@ class Service(_Answer):
     enable_submodules: Flag = False
     created_at: Told = None
     domains: Several[Domain] | None = None
+    gitea: GiteaServer | None = None
 
     def stored(self, name: str) -> Any:
         """Return a required field of a source, such as `git.url`; None if its kind lacks it."""
@@ -201,6 +209,13 @@ class GitlabProvider(_Answer):
     git_provider: Named
 
 
+class GiteaProvider(_Answer):
+    """An entry of `gitea.giteaProviders`."""
+
+    id: str = Field(validation_alias="giteaId")
+    git_provider: Named
+
+
 class GithubOwner(_Answer):
     """A user or an organisation."""
 
@@ -215,19 +230,22 @@ class GithubRepository(_Answer):
     owner: GithubOwner
 
 
-class GitlabOwner(_Answer):
+class OtherOwner(_Answer):
     """The last part of the namespace, which Dokploy calls the owner."""
 
     username: str
 
 
-class GitlabRepository(_Answer):
-    """An entry of `gitlab.getGitlabRepositories`; `url` is the path with its namespace."""
+class OtherRepository(_Answer):
+    """An entry of `gitlab.getGitlabRepositories` or `gitea.getGiteaRepositories`.
+
+    `url` is the path with its namespace.
+    """
 
     id: int
     name: str
     url: str
-    owner: GitlabOwner
+    owner: OtherOwner
 
 
 class Health(_Answer):
@@ -244,8 +262,12 @@ DEPLOYMENTS = TypeAdapter(Many[DeploymentRecord])
 JOBS = TypeAdapter(Many[Job])
 TEXT: TypeAdapter[str] = TypeAdapter(str)
 HEALTH = TypeAdapter(Health)
-GITHUB_PROVIDERS = TypeAdapter(Many[GithubProvider])
-GITLAB_PROVIDERS = TypeAdapter(Many[GitlabProvider])
+PROVIDERS: Mapping[SourceType, TypeAdapter[Any]] = {
+    SourceType.GITHUB: TypeAdapter(Many[GithubProvider]),
+    SourceType.GITLAB: TypeAdapter(Many[GitlabProvider]),
+    SourceType.GITEA: TypeAdapter(Many[GiteaProvider]),
+}
+"""The forms of the connected accounts, by the kind of source."""
 GITHUB_REPOSITORIES = TypeAdapter(Many[GithubRepository])
-GITLAB_REPOSITORIES = TypeAdapter(Many[GitlabRepository])
+OTHER_REPOSITORIES = TypeAdapter(Many[OtherRepository])
 BRANCHES = TypeAdapter(Many[Named])

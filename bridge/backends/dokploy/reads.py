@@ -153,7 +153,15 @@ def _hosted(kind: SourceType, service: Service) -> Source | None:
     repository = path or (f"{owner}/{name}" if owner and name else None)
     if repository is None:
         return None
-    return Source(kind, repository, None if number is None else str(number), branch=branch)
+    url = _address_of(kind, service, repository)
+    return Source(kind, repository, None if number is None else str(number), url, branch)
+
+
+def _address_of(kind: SourceType, service: Service, repository: str) -> str | None:
+    """Return the clone URL of a source at a server of one's own; None if that is not known."""
+    if kind is not SourceType.GITEA or service.gitea is None or not service.gitea.url:
+        return None
+    return normalise_url(f"{service.gitea.url}/{repository}")
 
 
 def deployments_in(records: Iterable[DeploymentRecord]) -> list[BackendDeployment]:

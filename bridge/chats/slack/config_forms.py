@@ -20,7 +20,13 @@ from bridge.chats.slack.blocks import (
 from bridge.chats.slack.config_views import About
 from bridge.chats.slack.mrkdwn import code
 from bridge.chats.slack.parts import Parts
-from bridge.chats.slack.source_form import SourceForm, block_of, source_fields, source_wanted
+from bridge.chats.slack.source_form import (
+    BY_PATH,
+    SourceForm,
+    block_of,
+    source_fields,
+    source_wanted,
+)
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.configuration.configuration import BuildType, Environment
 from bridge.core.configuration.difference import Configured
@@ -253,7 +259,7 @@ async def _picked(parts: Parts, form: SourceForm) -> GitRepository | None:
         if one.path == path:
             return one
     owner, _, name = path.rpartition("/")
-    if form.kind is SourceType.GITHUB and owner and name:  # its path is enough
+    if form.kind in BY_PATH and owner and name:  # its path is enough
         return GitRepository(0, owner, name, path)
     raise Unfit("repository", f"{path[:100] or 'nothing'} is no longer in that account's list")
 

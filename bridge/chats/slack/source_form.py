@@ -25,7 +25,12 @@ from bridge.chats.slack.blocks import (
     ticks_field,
 )
 from bridge.core.apps import App, AppKind, SourceType, Trigger
-from bridge.core.configuration.configuration import GithubSource, GitlabSource, GitSource
+from bridge.core.configuration.configuration import (
+    GiteaSource,
+    GithubSource,
+    GitlabSource,
+    GitSource,
+)
 from bridge.core.configuration.difference import Configured, masked
 from bridge.core.configuration.fields import FIELDS
 from bridge.core.configuration.merge import RULE_OF, WantedSource, checked_remote
@@ -35,9 +40,13 @@ from bridge.ports.backends import GitAccount, GitRepository
 KINDS = {
     SourceType.GITHUB: "GitHub",
     SourceType.GITLAB: "GitLab",
+    SourceType.GITEA: "Gitea or Forgejo",
     SourceType.GIT: "Any Git repository",
     SourceType.DOCKER: "Docker image",
 }
+
+BY_PATH = frozenset({SourceType.GITHUB, SourceType.GITEA})
+"""Kinds whose repositories are named by owner and name alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +117,7 @@ def _begins_with(now: Configured, kind: SourceType, name: str) -> Any:
 
 def _path(now: Configured, kind: SourceType) -> str | None:
     match now.saved.provider:
-        case GithubSource() as found if kind is SourceType.GITHUB:
+        case GithubSource() | GiteaSource() as found if kind is found.type:
             return f"{found.owner}/{found.repository}"
         case GitlabSource() as found if kind is SourceType.GITLAB:
             return found.path
@@ -208,7 +217,7 @@ def _hosted(form: SourceForm) -> list[Block]:
 
 def _named(form: SourceForm) -> list[Block]:
     """Return the fields of a repository without a known account, all typed."""
-    if form.kind is SourceType.GITHUB:
+    if form.kind in BY_PATH:
         return [_typed(form, "path", placeholder="my-org/mono"), _typed(form, "branch")]
     return [_typed(form, name) for name in ("path", "project_id", "branch")]
 
@@ -315,7 +324,8 @@ def _wanted_place(form: SourceForm, picked: GitRepository | None) -> dict[str, A
         return _typed_gitlab(form, path)
     owner, _, name = path.rpartition("/")
     fields = {"owner": owner, "repository": name}
-    known = isinstance(form.now.saved.provider, GithubSource)
+    provider = form.now.saved.provider
+    known = provider is not None and provider.type is kind
     return fields if known else fields | {"provider_id": None}
 
 

@@ -51,6 +51,19 @@ class GitlabSource(_Settings):
     submodules: bool = False
 
 
+class GiteaSource(_Settings):
+    """`application.saveGiteaProvider`; the server keeps no trigger type for it."""
+
+    type: Literal[SourceType.GITEA] = SourceType.GITEA
+    owner: str
+    repository: str
+    branch: Branch
+    provider_id: str
+    build_path: str = "/"
+    watch_paths: WatchPaths = None
+    submodules: bool = False
+
+
 class GitSource(_Settings):
     """`application.saveGitProvider`: any repository by its address."""
 
@@ -74,12 +87,14 @@ class DockerSource(_Settings):
 
 
 ProviderSettings = Annotated[
-    GithubSource | GitlabSource | GitSource | DockerSource, Field(discriminator="type")
+    GithubSource | GitlabSource | GiteaSource | GitSource | DockerSource,
+    Field(discriminator="type"),
 ]
 
-MODELS: Mapping[str, type[GithubSource | GitlabSource | GitSource | DockerSource]] = {
+MODELS: Mapping[str, type[GithubSource | GitlabSource | GiteaSource | GitSource | DockerSource]] = {
     "github": GithubSource,
     "gitlab": GitlabSource,
+    "gitea": GiteaSource,
     "git": GitSource,
     "docker": DockerSource,
 }

@@ -14,7 +14,7 @@ from typing import Any
 ALL = "all"
 """Means every kind of source in `Field.columns`."""
 
-PUSHED = ("github", "gitlab", "git")
+PUSHED = ("github", "gitlab", "gitea", "git")
 """Kinds of source that pushes and tags deploy and that can be set from here."""
 
 SOURCES = (*PUSHED, "docker")

@@ -282,7 +282,9 @@ def _with_source(now: Configured, wanted: WantedSource) -> Configured:
         return now
     kind = wanted.type or _type_of(now)
     if kind is None or kind not in MODELS:
-        raise Rejected("the app has no source yet: name its kind (github, gitlab, git, docker)")
+        raise Rejected(
+            "the app has no source yet: name its kind (github, gitlab, gitea, git, docker)"
+        )
     if kind is SourceType.DOCKER and now.saved.build is None:
         raise Rejected("a compose stack can't come from an image; save a Git source")
     known = sorted(one.name for one in settable(kind))

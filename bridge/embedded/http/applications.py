@@ -202,6 +202,11 @@ async def save_gitlab(parts: Parts, input_: inputs.GitlabProvider) -> bool:
     return await _save_source(parts, input_.application_id, "gitlab", _sent(input_))
 
 
+async def save_gitea(parts: Parts, input_: inputs.GiteaProvider) -> bool:
+    """`application.saveGiteaProvider`: this server has no Gitea account, so an id is unknown."""
+    return await _save_source(parts, input_.application_id, "gitea", _sent(input_))
+
+
 async def save_git(parts: Parts, input_: inputs.GitProvider) -> bool:
     """`application.saveGitProvider`; SSH uses the keys of the machine's user."""
     return await _save_source(parts, input_.application_id, "git", _sent(input_))

@@ -304,6 +304,19 @@ class GitlabProvider(Input):
     watch_paths: WatchPaths = None
 
 
+class GiteaProvider(Input):
+    """`application.saveGiteaProvider`; of what is not sent, the stored value stays."""
+
+    application_id: Text
+    gitea_build_path: Text | None
+    gitea_owner: Text | None
+    gitea_repository: Text | None
+    gitea_id: Text | None
+    gitea_branch: Branch
+    enable_submodules: bool = False
+    watch_paths: WatchPaths = None
+
+
 class GitProvider(Input):
     """`application.saveGitProvider`."""
 

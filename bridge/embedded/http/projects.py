@@ -192,6 +192,11 @@ async def gitlab_all(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     return [answers.provider_listed(one, keys) for one in providers]
 
 
+async def gitea_all(_parts: Parts, _input: inputs.Nothing) -> list[Record]:
+    """`gitea.giteaProviders`: none, since this server builds from no Gitea account."""
+    return []
+
+
 async def gitlab_one(parts: Parts, input_: inputs.GitlabId) -> Record:
     """`gitlab.one`: with secrets, as the real server answers (facts.md)."""
     provider = await parts.catalog.provider("gitlab", input_.gitlab_id)

@@ -74,7 +74,7 @@ def _reader() -> GitHost:
     return GitHub([token_hex(32)])
 
 
-def _api(settings: "Github") -> HostApi | None:
+def _api(_name: str, settings: "Github") -> HostApi | None:
     from bridge.githosts.github.service import github_api
 
     return github_api(

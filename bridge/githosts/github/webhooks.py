@@ -53,11 +53,12 @@ LONGEST_MOMENT = 40
 _SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}").fullmatch
 _FORM = "application/x-www-form-urlencoded"
 _LOOK_LIKE_IT = {
-    "X-Forgejo-Event": "Forgejo",
-    "X-Gitea-Event": "Gitea or Forgejo",
-    "X-Gogs-Event": "Gogs, Gitea or Forgejo",
+    "X-Forgejo-": "Forgejo's, whose webhooks go to /hooks/gitea",
+    "X-Gitea-": "Gitea's and Forgejo's, whose webhooks go to /hooks/gitea",
+    "X-Gogs-": "that of Gogs, which is not served, and of Gitea and Forgejo, whose webhooks go to"
+    " /hooks/gitea",
 }
-"""Headers of hosts that also send GitHub's headers."""
+"""The prefixes of headers of hosts that also send GitHub's headers."""
 
 _WHY_IGNORED = {
     "ping": "event ping: GitHub says hello, the webhook works",
@@ -68,12 +69,10 @@ _WHY_IGNORED = {
 
 def refuse_imitations(headers: Mapping[str, str]) -> None:
     """Raise Rejected for the webhooks of hosts that also send GitHub's headers."""
-    for name, host in _LOOK_LIKE_IT.items():
-        if name in headers:
-            raise Rejected(
-                f"{name} is {host}'s, and only GitHub is served here: other hosts list at"
-                " most five commits of a push, so changes would be missed. Remove this webhook"
-            )
+    for begin, whose in _LOOK_LIKE_IT.items():
+        for what in ("Event", "Delivery", "Signature"):
+            if (name := begin + what) in headers:
+                raise Rejected(f"{name} is {whose}; here only GitHub's are taken")
 
 
 class _Owner(Model):

@@ -7,7 +7,6 @@ import time
 from contextlib import suppress
 from functools import partial
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import requests
 from gitlab import Gitlab
@@ -26,37 +25,21 @@ from bridge.githosts.http import (
     part,
     read,
 )
-from bridge.githosts.pool import Bounded, Bounds
+from bridge.githosts.pool import Bounds, OwnHostSession
 from bridge.githosts.webhook import Model
 from bridge.ports.clock import Clock
 
 _AGENT = "dokploy-bridge"
 
 
-class _Session(requests.Session):
-    """Stores the last answer, and follows no redirect to another host: it would get the token."""
+class _Session(OwnHostSession):
+    """Stores the last answer."""
 
     last: requests.Response | None = None
-
-    def __init__(self) -> None:
-        super().__init__()
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, Bounded())
 
     def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
         self.last = super().send(request, **kwargs)
         return self.last
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        target = super().get_redirect_target(resp)
-        if target is None or resp.request.method != "GET":
-            return None
-        try:
-            here, there = (urlsplit(url) for url in (resp.url, urljoin(resp.url, target)))
-        except ValueError:
-            return None
-        same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
-        return target if same else None
 
 
 class GitlabWire:

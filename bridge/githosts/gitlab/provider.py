@@ -52,7 +52,7 @@ def _reader() -> GitHost:
     return GitLab([token_hex(32)])
 
 
-def _api(settings: "Gitlab") -> HostApi | None:
+def _api(_name: str, settings: "Gitlab") -> HostApi | None:
     from bridge.githosts.gitlab.service import gitlab_api
 
     return gitlab_api(token=settings.token, url=settings.url, ca=settings.ca)

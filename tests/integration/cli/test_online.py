@@ -14,6 +14,7 @@ import pytest
 from bridge.backends import BACKENDS
 from bridge.cli import checking
 from bridge.settings import read_settings
+from tests.fakes.gitea import FakeGitea
 from tests.worlds.cli import Cli
 
 
@@ -163,3 +164,34 @@ def test_a_path_that_does_not_belong_into_the_url_is_named(
     )
 
     assert remedy in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("token", "state", "says"),
+    [
+        (FakeGitea.token, "ok", "accepts the token of bridge"),
+        ("another", "refused", "set the token of gitea to one that is valid"),
+    ],
+)
+async def test_a_git_host_says_whose_the_token_is_or_that_it_is_not_taken(
+    tmp_path: Path, token: str, state: str, says: str
+) -> None:
+    async with FakeGitea() as fake:
+        given = fake.settings | {"BRIDGE_DATA": str(tmp_path), "BRIDGE_GITEA_TOKEN": token}
+
+        (tried,) = await asyncio.to_thread(checking.tried_hosts, read_settings(None, given))
+
+    assert (tried["host"], tried["state"]) == ("gitea", state)
+    assert says in checking.said_of_host(tried)
+
+
+def test_a_git_host_that_is_away_is_said(tmp_path: Path) -> None:
+    given = {
+        "BRIDGE_DATA": str(tmp_path),
+        "BRIDGE_GITEA_URL": "http://127.0.0.1:1",
+        "BRIDGE_GITEA_TOKEN": "a-token",
+    }
+
+    (tried,) = checking.tried_hosts(read_settings(None, given))
+
+    assert (tried["state"], tried["account"]) == ("away", None)

@@ -39,6 +39,13 @@ WRONG: dict[str, str] = {
     "gitlab.web_url": "https://[::1",
     "gitlab.ca": "bridge.yaml",
     "gitlab.feedback": "none,status",
+    "gitea.webhook_secrets": f"glpat-{SECRET}",
+    "gitea.url": f"https://{SECRET}@git.example.com",
+    "gitea.web_url": "git.example.com",
+    "gitea.ssh_host": "ssh://git.example.com",
+    "gitea.token": f"ghp_{SECRET}",
+    "gitea.ca": "no-such.pem",
+    "giteas": f"{{second: {{url: 'https://{SECRET}@git.example.com'}}}}",
     "dokploy.url": "dokploy.example.com",
     "dokploy.api_key": f"{SECRET} {SECRET}",
     "dokploy.ca": ".",
@@ -120,7 +127,7 @@ def test_what_is_wrong_in_the_file_is_told_by_its_key(
 ) -> None:
     name = ".".join(path)
     given: Any = wrong(path, field)
-    if value == "wrong" and name in {"backends", "rules", "access"}:
+    if value == "wrong" and name in {"backends", "giteas", "rules", "access"}:
         given = yaml.safe_load(given)
     elif value == "empty":
         given = [""] if "tuple" in str(field.annotation) else ""

@@ -152,7 +152,7 @@ async def test_what_is_saved_can_be_read_and_keeps_its_secrets_sealed(dokploy, t
 # ── pickers ──────────────────────────────────────────────────────────────────
 
 
-async def test_git_accounts_of_both_hosts_are_listed(dokploy, table) -> None:
+async def test_git_accounts_of_all_hosts_are_listed(dokploy, table) -> None:
     table.replies["github.githubProviders"] = ok(
         [{"githubId": "gh_1", "gitProvider": {"name": "gh-app"}, "githubPrivateKey": "abc"}]
     )
@@ -160,12 +160,35 @@ async def test_git_accounts_of_both_hosts_are_listed(dokploy, table) -> None:
         [{"gitlabId": "gl_1", "gitProvider": {"name": "gl"}, "accessToken": "abc"}]
     )
 
+    table.replies["gitea.giteaProviders"] = ok(
+        [{"giteaId": "gt_1", "gitProvider": {"name": "grp-gitea"}, "accessToken": "abc"}]
+    )
+
     found = await dokploy.pickers.git_providers()
 
     assert found == [
         GitAccount("gh_1", "gh-app", SourceType.GITHUB),
         GitAccount("gl_1", "gl", SourceType.GITLAB),
+        GitAccount("gt_1", "grp-gitea", SourceType.GITEA),
     ]
+
+
+async def test_repositories_and_branches_of_gitea(dokploy, table) -> None:
+    """As recorded-2.jsonl, group 252."""
+    account = GitAccount("gt_1", "grp-gitea", SourceType.GITEA)
+    table.replies["gitea.getGiteaRepositories"] = ok(
+        [{"id": 5, "name": "web", "url": "grp/web", "owner": {"username": "grp"}}]
+    )
+    table.replies["gitea.getGiteaBranches"] = ok([{"id": "main", "name": "main"}])
+
+    (repository,) = await dokploy.pickers.repositories(account)
+    assert repository == GitRepository(5, "grp", "web", "grp/web")
+    assert table.asked == ("gitea.getGiteaRepositories", {"giteaId": "gt_1"})
+
+    table.requests.clear()
+    assert await dokploy.pickers.branches(account, repository) == ["main"]
+    asked = {"giteaId": "gt_1", "owner": "grp", "repositoryName": "web"}
+    assert table.asked == ("gitea.getGiteaBranches", asked)
 
 
 async def test_repositories_and_branches_of_github(dokploy, table) -> None:

@@ -17,6 +17,7 @@ from bridge.core.configuration.configuration import (
     BuildType,
     DockerSource,
     Environment,
+    GiteaSource,
     GithubSource,
     GitlabSource,
     GitSource,
@@ -81,6 +82,25 @@ DOCKER = DockerSource(
                 "gitlabPathNamespace": "my-group/my-project",
                 "watchPaths": None,
                 "enableSubmodules": True,
+            },
+        ),
+        (  # recorded-2.jsonl, 250-saveGiteaProvider
+            GiteaSource(
+                owner="grp",
+                repository="web",
+                branch="main",
+                provider_id="gt_1",
+                watch_paths=("web/**",),
+            ),
+            "application.saveGiteaProvider",
+            {
+                "giteaOwner": "grp",
+                "giteaRepository": "web",
+                "giteaBranch": "main",
+                "giteaBuildPath": "/",
+                "giteaId": "gt_1",
+                "watchPaths": ["web/**"],
+                "enableSubmodules": False,
             },
         ),
         (

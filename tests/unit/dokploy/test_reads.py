@@ -72,6 +72,16 @@ SHA = "b77b1ad92971bac954af3beb8f1a844954dab147"
             },
             Source(SourceType.GITEA, "me/r", branch="main"),
         ),
+        (
+            {
+                "sourceType": "gitea",
+                "giteaOwner": "me",
+                "giteaRepository": "R",
+                "giteaBranch": "main",
+                "gitea": {"giteaId": "gt_1", "giteaUrl": "http://Git.example.com:3000/"},
+            },
+            Source(SourceType.GITEA, "me/R", url="git.example.com:3000/me/r", branch="main"),
+        ),
         ({"sourceType": "drop"}, Source(SourceType.DROP)),
         ({"sourceType": "raw"}, Source(SourceType.RAW)),
         ({"sourceType": "forgejo"}, None),

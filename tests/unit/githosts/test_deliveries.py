@@ -50,9 +50,10 @@ def read(name):
 
 def plain(event):
     found = {"is": type(event).__name__, **asdict(event)}
+    if "repository" in found:
+        found["repository"]["urls"] = sorted(event.repository.urls)
     if "ref" in found:
         found["ref"] = str(event.ref)
-        found["repository"]["urls"] = sorted(event.repository.urls)
         # Only reconciliation says so.
         assert not found.pop("found")
         assert not found.pop("several")

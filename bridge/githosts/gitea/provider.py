@@ -1,0 +1,91 @@
+"""Gitea's record: what the rest of the bridge needs to know of Gitea and Forgejo."""
+
+from collections.abc import Mapping
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.providers import Provider, WebhookSecrets
+
+if TYPE_CHECKING:
+    from bridge.githosts.gitea.settings import Gitea
+
+_EVENTS = frozenset(
+    {
+        *("push", "create", "delete", "fork", "release", "repository", "status", "wiki"),
+        *("issues", "issue_comment", "pull_request", "pull_request_comment"),
+        *("pull_request_approved", "pull_request_rejected", "workflow_run", "workflow_job"),
+    }
+)
+
+
+def _likeness(body: Mapping[str, Any]) -> int:
+    """Accounts have a `login_name` or `last_login` here, and a push a `compare_url`."""
+    accounts = [body.get("sender"), body.get("pusher")]
+    known = any(
+        isinstance(one, dict) and ("username" in one or "last_login" in one) for one in accounts
+    )
+    return 2 if known and "repository" in body and "object_kind" not in body else 0
+
+
+def _event_of(body: Mapping[str, Any]) -> str | None:
+    if "before" in body and "after" in body:
+        return "push"
+    if "ref_type" in body:
+        return "delete" if "pusher_type" in body else "create"
+    return "pull_request" if isinstance(body.get("pull_request"), dict) else None
+
+
+def _settings() -> "type[Gitea]":
+    from bridge.githosts.gitea.settings import Gitea
+
+    return Gitea
+
+
+def _webhooks(settings: "Gitea") -> GitHost:
+    from bridge.githosts.gitea.webhooks import Gitea
+
+    return Gitea([one.get_secret_value() for one in settings.webhook_secrets])
+
+
+def _reader() -> GitHost:
+    from bridge.githosts.gitea.webhooks import Gitea
+
+    return Gitea([token_hex(32)])
+
+
+def _api(name: str, settings: "Gitea") -> HostApi | None:
+    from bridge.githosts.gitea.api import gitea_api
+
+    return gitea_api(name, token=settings.token, url=settings.url, ca=settings.ca)
+
+
+def _web_url(settings: "Gitea") -> str:
+    return settings.web_url or settings.url
+
+
+def _homes(settings: "Gitea") -> tuple[str, ...]:
+    ssh = () if settings.ssh_host is None else (f"ssh://{settings.ssh_host}",)
+    return (settings.url, *ssh)
+
+
+GITEA = Provider(
+    key="gitea",
+    title="Gitea",
+    event_header="X-Gitea-Event",
+    also_sends=("X-GitHub-Event",),
+    settings=_settings,
+    secrets=(WebhookSecrets("webhook_secrets"),),
+    webhook_note="as application/json",
+    webhooks=_webhooks,
+    reader=_reader,
+    events=_EVENTS,
+    likeness=_likeness,
+    event_of=_event_of,
+    further="giteas",
+    bound=True,
+    api=_api,
+    web_url=_web_url,
+    homes=_homes,
+    pages=Pages(pull_request="/pulls/{number}"),
+)

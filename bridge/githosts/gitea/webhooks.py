@@ -1,0 +1,294 @@
+"""Gitea and Forgejo: webhooks of repositories, organisations, users and the whole server.
+
+https://docs.gitea.com/usage/webhooks
+"""
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+
+from multidict import CIMultiDict
+
+from bridge.core.errors import BadSignature, Rejected
+from bridge.core.events import (
+    ZERO,
+    Commit,
+    Event,
+    Ignored,
+    PullRequestOpened,
+    Ref,
+    RefKind,
+    RefPushed,
+    Repository,
+)
+from bridge.githosts.webhook import (
+    Commits,
+    FullRef,
+    Id,
+    ListedCommit,
+    Model,
+    Name,
+    Sha,
+    as_bytes,
+    branch_or_tag,
+    check,
+    clone_urls,
+    find,
+    form_field,
+    header,
+    live,
+    load,
+    nothing,
+    same,
+    union,
+    web_url,
+)
+from bridge.ports.githosts import Body, Envelope
+
+PRODUCTS = ("X-Gitea", "X-Forgejo")
+"""How the headers of each product begin; Forgejo sends both."""
+
+_SIGNATURE = re.compile(r"[0-9a-fA-F]{64}").fullmatch
+_FORM = "application/x-www-form-urlencoded"
+
+_WHY_IGNORED = {
+    "create": "event create: a push of the same ref is sent as well, which deploys",
+}
+
+
+class _Repository(Model):
+    id: Id
+    full_name: Name
+    html_url: str | None = None
+    clone_url: str | None = None
+    ssh_url: str | None = None
+
+
+class _Account(Model):
+    login: Name | None = None
+    username: Name | None = None
+
+
+class _Push(Model):
+    ref: FullRef
+    before: Sha
+    after: Sha
+    commits: Commits | None = None
+    total_commits: int | None = None
+    head_commit: ListedCommit | None = None
+    repository: _Repository
+    pusher: _Account | None = None
+
+
+class _Deletion(Model):
+    ref: Name
+    ref_type: Name
+    repository: _Repository
+    sender: _Account | None = None
+
+
+class _Head(Model):
+    ref: Name
+    sha: Sha
+    repo_id: int
+
+
+class _Pull(Model):
+    head: _Head
+
+
+class _PullRequest(Model):
+    action: str
+    number: Id
+    pull_request: _Pull
+    repository: _Repository
+
+
+class Gitea:
+    """Webhooks of Gitea or Forgejo, signed with one of the live secrets."""
+
+    name = "gitea"
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        """Take the live secrets, several while they are rotated; ValueError if one is empty."""
+        self._secrets = tuple(map(as_bytes, live("Gitea webhook secret", secrets)))
+        if not self._secrets:
+            raise ValueError("Gitea needs at least one webhook secret")
+
+    def open(self, headers: Mapping[str, str], now: float) -> Envelope:  # noqa: ARG002 - Gitea sends no time
+        """Read the headers; see `GitHost.open`."""
+        if not any(f"{product}-Event" in headers for product in PRODUCTS):
+            raise Rejected(
+                "neither X-Gitea-Event nor X-Forgejo-Event is there, which Gitea and Forgejo send"
+                " with every webhook; on the webhook choose the type Gitea or Forgejo"
+            )
+        signatures = [
+            given for product in PRODUCTS if (given := headers.get(f"{product}-Signature"))
+        ]
+        if not signatures:
+            raise BadSignature("X-Gitea-Signature is missing or empty: set a secret on the webhook")
+        if not all(map(_SIGNATURE, signatures)):
+            raise BadSignature("X-Gitea-Signature must be 64 hex digits")
+        return self._envelope(headers, tuple(signatures))
+
+    def fetched(self, headers: Mapping[str, str]) -> Envelope:
+        """Read the headers of a delivery that needs no proof."""
+        return self._envelope(CIMultiDict(headers), ())
+
+    def _envelope(self, headers: Mapping[str, str], proof: tuple[str, ...]) -> Envelope:
+        content_type = header(headers, "Content-Type")
+        return Envelope(
+            id=_sent(headers, "Delivery"),
+            event=_sent(headers, "Event"),
+            proof=proof,
+            headers={"content-type": content_type} if content_type else {},
+        )
+
+    def verify(self, envelope: Envelope, body: Body) -> None:
+        """Check the signature, which is over the JSON, also where that is sent as a form.
+
+        Where both products' headers are there, both must fit; raises BadSignature.
+        """
+        signed = _json(envelope.headers, body)
+        wanted = [hmac.digest(key, signed, "sha256") for key in self._secrets]
+        if not all(same(bytes.fromhex(given), wanted) for given in envelope.proof):
+            raise BadSignature(
+                "X-Gitea-Signature does not fit the body: is the webhook's secret one of ours?"
+            )
+
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
+        """Say what a delivery means; see `GitHost.parse`."""
+        if event == "push":
+            data = load(_json(headers, body), "gitea push")
+            del body  # frees the memory of a large one for the next step
+            return _pushed(check(_Push, data, "gitea push"))
+        if event == "delete":
+            return _deleted(
+                check(_Deletion, load(_json(headers, body), "gitea delete"), "gitea delete")
+            )
+        if event == "pull_request":
+            data = load(_json(headers, body), "gitea pull request")
+            return _opened(check(_PullRequest, data, "gitea pull request"))
+        other = f"event {event[:100]} is not used, only push, delete and pull_request are"
+        return Ignored(_WHY_IGNORED.get(event, other))
+
+
+def _sent(headers: Mapping[str, str], name: str) -> str:
+    """Return a header by the name that either product gives it; raise Rejected."""
+    found = (header(headers, f"{product}-{name}") for product in PRODUCTS)
+    if (value := next((one for one in found if one is not None), None)) is None:
+        raise Rejected(f"X-Gitea-{name} is missing; Gitea and Forgejo send it with every webhook")
+    return value
+
+
+def _json(headers: Mapping[str, str], body: Body) -> Body:
+    """Return the JSON of a body, which may be in the form field `payload`."""
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        return body
+    return form_field(body, "payload", "gitea webhook")
+
+
+def _pushed(push: _Push) -> RefPushed | Ignored:
+    ref = branch_or_tag(push.ref)
+    if isinstance(ref, Ignored):
+        return ref
+    deleted = nothing(push.after)
+    created = not deleted and nothing(push.before)
+    paths, note = _paths(push, ref, created=created, deleted=deleted)
+    return RefPushed(
+        repository=_repository(push.repository),
+        ref=ref,
+        before=push.before,
+        after=push.after,
+        commit=None if deleted else _commit(push, ref),
+        created=created,
+        deleted=deleted,
+        forced=None,  # Gitea does not say
+        paths=paths,
+        paths_note=note,
+        pusher=_login(push.pusher),
+    )
+
+
+def _deleted(deletion: _Deletion) -> RefPushed | Ignored:
+    """Return the deletion of a branch, of which no push is sent; of a tag one is sent."""
+    if deletion.ref_type != "branch":
+        kind = deletion.ref_type[:100]
+        return Ignored(f"event delete of a {kind}: a push of the same ref is sent as well")
+    full = check(_FullName, {"ref": f"refs/heads/{deletion.ref}"}, "gitea delete").ref
+    return RefPushed(
+        repository=_repository(deletion.repository),
+        ref=Ref.parse(full),
+        before=ZERO,  # Gitea does not say
+        after=ZERO,
+        deleted=True,
+        forced=None,
+        paths_note="the branch was deleted",
+        pusher=_login(deletion.sender),
+    )
+
+
+class _FullName(Model):
+    ref: FullRef
+
+
+def _login(account: _Account | None) -> str:
+    return (account and (account.login or account.username)) or ""
+
+
+def _repository(sent: _Repository) -> Repository:
+    return Repository(
+        host="gitea",
+        id=str(sent.id),
+        name=sent.full_name,
+        urls=clone_urls(sent.clone_url, sent.ssh_url, sent.html_url),
+        web_url=web_url(sent.html_url),
+    )
+
+
+def _opened(event: _PullRequest) -> PullRequestOpened | Ignored:
+    head, number = event.pull_request.head, event.number
+    if event.action not in ("opened", "reopened"):
+        return Ignored(f"pull_request {event.action[:100]} is not used, only opened and reopened")
+    if head.repo_id != event.repository.id:
+        return Ignored(f"pull request {number} is from a fork, which sends its own pushes")
+    return PullRequestOpened(_repository(event.repository), number, head.ref, head.sha)
+
+
+def _commit(push: _Push, ref: Ref) -> Commit | None:
+    """Return the pushed commit; an annotated tag's `after` is the tag object."""
+    if push.head_commit:
+        return push.head_commit.meaning(push.head_commit.id)
+    if listed := find(push.commits or [], push.after):
+        return listed.meaning(push.after)
+    return Commit(push.after) if ref.kind is RefKind.BRANCH else None
+
+
+def _paths(
+    push: _Push, ref: Ref, *, created: bool, deleted: bool
+) -> tuple[tuple[str, ...] | None, str]:
+    """Return the changed files and "", or None and why they are not known."""
+    if deleted:
+        return None, f"the {ref.kind} was deleted"
+    if ref.kind is RefKind.TAG:
+        return None, "a tag push lists no files"
+    if created:
+        return None, "a new branch has nothing to compare with"
+    return _listed(push)
+
+
+def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
+    """Read the listed files: of as many commits as the server is set to list, 5 by default."""
+    commits, total = push.commits or [], push.total_commits
+    if not commits and push.before != push.after:
+        return None, "Gitea listed no commits although the branch moved"
+    if total is None:
+        return None, "this Gitea does not say how many commits the push has, as before 1.18"
+    if total > len(commits):
+        return None, f"Gitea listed {len(commits)} of {total} commits"
+    every: list[list[str]] = []
+    for commit in commits:
+        if (files := commit.files()) is None:
+            return None, f"Gitea listed no files for commit {commit.id[:7]}"
+        every.append(files)
+    return union(every), ""

@@ -1,0 +1,74 @@
+"""Webhooks of one server of several: what they say of repositories elsewhere does not count."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from bridge.core.errors import Rejected
+from bridge.core.events import Event, PullRequestOpened, RefPushed, Repository, at_host
+from bridge.core.refs import normalise_url
+from bridge.ports.githosts import Body, Envelope, GitHost
+from bridge.ports.providers import HostServer
+
+
+class BoundHost:
+    """A `GitHost` of one server, which may name only repositories of its own; a `Binds`.
+
+    Whoever runs a server has its secret, and can sign whatever he likes: names and ids of another
+    server's repositories, or clone addresses of anybody's.
+    """
+
+    def __init__(self, server: HostServer, parser: GitHost) -> None:
+        self.name = server.name
+        self._server = server
+        self._parser = parser
+        self._homes = _homes(server.addresses)
+
+    def open(self, headers: Mapping[str, str], now: float) -> Envelope:
+        """See `GitHost.open`."""
+        return self._parser.open(headers, now)
+
+    def fetched(self, headers: Mapping[str, str]) -> Envelope:
+        """See `GitHost.fetched`."""
+        return self._parser.fetched(headers)
+
+    def verify(self, envelope: Envelope, body: Body) -> None:
+        """See `GitHost.verify`."""
+        self._parser.verify(envelope, body)
+
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
+        """See `GitHost.parse`; raises Rejected for another server's repository."""
+        return self.bind(self._parser.parse(event, headers, body))
+
+    def bind(self, event: Event) -> Event:
+        """Return an event as this server's; raise Rejected if it is of another."""
+        if not isinstance(event, RefPushed | PullRequestOpened):
+            return event
+        repository = event.repository
+        if not any(repository.is_at(one) for one in self._server.addresses):
+            raise Rejected(self._elsewhere(repository))
+        return at_host(replace(event, repository=self._own(repository)), self.name)
+
+    def _own(self, repository: Repository) -> Repository:
+        """Return the repository with the addresses that it has here, under all of our names."""
+        urls = {url for url in repository.urls if url.startswith(self._homes)}
+        here = {normalise_url(f"{one}/{repository.name}") for one in self._server.addresses}
+        return replace(repository, urls=frozenset(urls | here))
+
+    def _elsewhere(self, repository: Repository) -> str:
+        server = self._server
+        says = repository.web_url or ", ".join(sorted(repository.urls)[:3]) or "nowhere"
+        others = f", or add its server to `{server.provider.further}`"
+        return (
+            f"the repository {repository.name} is at {says[:200]}, which is not the configured"
+            f" {server.provider.title} at {server.web_url}; if both are one server, set"
+            f" {server.setting('web_url')}{others if server.provider.further else ''}; then replay"
+        )
+
+
+def _homes(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Return how normalised clone addresses of a server begin; those for SSH have no port."""
+    whole = {f"{normalise_url(one)}/" for one in addresses}
+    names = {urlsplit(one).hostname or "" for one in addresses}
+    bare = {f"[{name}]/" if ":" in name else f"{name}/" for name in names if name}
+    return tuple(sorted(whole | bare))

@@ -1,0 +1,327 @@
+"""A Gitea of our own: what the bridge asks and writes, remembered; see `fakes.host`.
+
+Answers have the fields that the description in `tests/fixtures/contracts` knows, and a test holds
+them against it. Errors and limits are as Gitea's own source has them (`routers/api/v1`).
+"""
+
+import hashlib
+import hmac
+import time
+import uuid
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from tests.fakes.host import FakeComment, FakeHook, FakeHost, FakePull, FakeRepository, FakeSending
+
+ME, OTHER = 7, 8
+WEB = "https://gitea.example.com"
+MOST = 50
+"""`MAX_RESPONSE_ITEMS`."""
+
+
+class FakeGitea(FakeHost):
+    """With a token of the user `login`."""
+
+    name = "gitea"
+    place = "repos"
+    token = "9f0c4e1a2b3d4c5e6f708192a3b4c5d6e7f80912"
+    login = "bridge"
+    compares = True
+    """False: as before 1.22, which has no comparison."""
+    tree_page = 1000
+    events: tuple[str, ...] = ("push", "delete", "pull_request")
+    """Those that its webhooks send."""
+
+    def __init__(self, web_url: str = WEB) -> None:
+        super().__init__()
+        self.web_url = web_url
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {
+            "BRIDGE_GITEA_URL": self.url,
+            "BRIDGE_GITEA_WEB_URL": self.web_url,
+            "BRIDGE_GITEA_TOKEN": self.token,
+        }
+
+    def prepared(self, hook: FakeHook, event: str, payload: dict[str, Any]) -> FakeSending:
+        id_ = str(uuid.uuid4())
+        sending = FakeSending(next(self._numbers), id_, event, {}, payload, time.time())
+        proof = hmac.new(hook.secret.encode(), self.body_of(sending), hashlib.sha256).hexdigest()
+        sending.headers = {
+            "Content-Type": "application/json",
+            "X-Hub-Signature-256": f"sha256={proof}",
+            "X-GitHub-Delivery": id_,
+            "X-GitHub-Event": event,
+            **{
+                f"X-{product}-{what}": value
+                for product in ("Gitea", "Gogs")
+                for what, value in (("Delivery", id_), ("Event", event), ("Signature", proof))
+            },
+        }
+        return sending
+
+    def push_of(self, repository: FakeRepository, branch: str, before: str) -> dict[str, Any]:
+        """What a push's webhook says: at most five of its commits, the newest first."""
+        repository.follow()
+        after = repository.branches[branch]
+        known = repository.ancestors(before) if before.strip("0") else set()
+        new, at = list[str](), after
+        while at not in known:
+            new.append(at)
+            parents = repository.commits[at].parents
+            if not parents:
+                break
+            at = parents[0]
+        url = f"{self.web_url}/{repository.name}"
+        listed = [self._listed(repository, sha) for sha in new[:5]]
+        return {
+            "ref": f"refs/heads/{branch}",
+            "before": before,
+            "after": after,
+            "compare_url": f"{url}/compare/{before}...{after}",
+            "commits": listed,
+            "total_commits": len(new),
+            "head_commit": self._listed(repository, after),
+            "repository": self._shown(repository),
+            "pusher": {"id": ME, "login": "ada", "username": "ada"},
+            "sender": {"id": ME, "login": "ada", "username": "ada"},
+        }
+
+    def _listed(self, repository: FakeRepository, sha: str) -> dict[str, Any]:
+        kinds: dict[str, list[str]] = {"added": [], "removed": [], "modified": []}
+        for path, kind in self._files(repository, sha):
+            kinds[kind].append(path)
+        author = {"name": "Ada", "email": "ada@example.com", "username": "ada"}
+        return {
+            "id": sha,
+            "message": repository.commits[sha].message,
+            "url": f"{self.web_url}/{repository.name}/commit/{sha}",
+            "author": author,
+            "committer": author,
+            "timestamp": "2026-11-27T12:00:00Z",
+            **kinds,
+        }
+
+    @staticmethod
+    def _files(repository: FakeRepository, sha: str) -> list[tuple[str, str]]:
+        """The files of a commit; of a merge, as `git log -c` has it, those unlike every parent."""
+        parents = repository.commits[sha].parents
+        if not parents:
+            return [(path, "added") for path in sorted(repository.commits[sha].files)]
+        every = [dict(repository.differing(parent, sha)) for parent in parents]
+        return [(path, kind) for path, kind in every[0].items() if all(path in x for x in every)]
+
+    def too_many(self) -> web.Response:
+        said = {"message": "Too many requests"}
+        return web.json_response(said, status=429, headers={"Retry-After": "1"})
+
+    def refusal(self, request: web.Request) -> web.Response | None:
+        if request.headers.get("Authorization") == f"token {self.token}":
+            return None
+        return web.json_response({"message": "invalid username, password or token"}, status=401)
+
+    def routes(self) -> list[web.RouteDef]:
+        r = "/api/v1/repos/{owner}/{repo}"
+        return [
+            web.get("/api/v1/user", self._user),
+            web.get(r, self._seen),
+            web.get(f"{r}/git/commits/{{sha}}", self._commit),
+            web.get(f"{r}/git/trees/{{sha}}", self._tree),
+            web.get(f"{r}/compare/{{range}}", self._compare),
+            web.get(f"{r}/commits/{{sha}}/pull", self._merged),
+            web.get(f"{r}/pulls", self._pulls),
+            web.get(f"{r}/issues/{{number}}/comments", self._comments),
+            web.post(f"{r}/issues/{{number}}/comments", self._comment),
+            web.patch(f"{r}/issues/comments/{{id}}", self._edit),
+            web.post(f"{r}/statuses/{{sha}}", self._status),
+            web.get(f"{r}/branches/{{branch}}", self._branch),
+            web.get(f"{r}/tags", self._tags),
+            web.get(f"{r}/hooks", self._hooks),
+        ]
+
+    # what people see
+
+    async def _user(self, request: web.Request) -> web.Response:
+        return web.json_response({"id": ME, "login": self.login})
+
+    async def _seen(self, request: web.Request) -> web.Response:
+        return web.json_response(self._shown(self._repository(request)))
+
+    def _shown(self, repository: FakeRepository) -> dict[str, Any]:
+        url = f"{self.web_url}/{repository.name}"
+        host = self.web_url.partition("://")[2].partition(":")[0]
+        return {
+            "id": repository.id,
+            "name": repository.name.rpartition("/")[2],
+            "full_name": repository.name,
+            "html_url": url,
+            "clone_url": f"{url}.git",
+            "ssh_url": f"git@{host}:{repository.name}.git",
+        }
+
+    async def _pulls(self, request: web.Request) -> web.Response:
+        repository, state = self._repository(request), request.query.get("state", "open")
+        found = [
+            self._pull(repository, one)
+            for one in repository.pulls.values()
+            if state == "all" or (one.state == "open") is (state == "open")
+        ]
+        return self._page(request, found)
+
+    async def _merged(self, request: web.Request) -> web.Response:
+        repository, sha = self._repository(request), request.match_info["sha"]
+        for one in repository.pulls.values():
+            if one.merge_sha == sha:
+                return web.json_response(self._pull(repository, one))
+        raise web.HTTPNotFound(text="The target couldn't be found.")
+
+    @staticmethod
+    def _pull(repository: FakeRepository, pull: FakePull) -> dict[str, Any]:
+        head = repository.id + (0 if pull.own else 1)
+        return {
+            "number": pull.number,
+            "state": "open" if pull.state == "open" else "closed",
+            "merged": pull.state == "merged",
+            "head": {"ref": pull.head, "sha": pull.head_sha, "repo_id": head},
+            "base": {"ref": pull.base, "sha": "0" * 40, "repo_id": repository.id},
+            **({"merge_commit_sha": pull.merge_sha} if pull.merge_sha else {}),
+        }
+
+    async def _comments(self, request: web.Request) -> web.Response:
+        """All at once, whatever page is asked for."""
+        return web.json_response([self._said(one) for one in self._thread(request).comments])
+
+    async def _comment(self, request: web.Request) -> web.Response:
+        thread, body = self._thread(request), (await request.json())["body"]
+        made = FakeComment(next(self._numbers), self.login, body, [body])
+        thread.comments.append(made)
+        return web.json_response(self._said(made), status=201)
+
+    async def _edit(self, request: web.Request) -> web.Response:
+        wanted, body = int(request.match_info["id"]), (await request.json())["body"]
+        for pull in self._repository(request).pulls.values():
+            for comment in pull.comments:
+                if comment.id == wanted:
+                    comment.body = body
+                    comment.history.append(body)
+                    return web.json_response(self._said(comment))
+        raise web.HTTPNotFound(text="The target couldn't be found.")
+
+    def _said(self, comment: FakeComment) -> dict[str, Any]:
+        user = {"id": ME if comment.author == self.login else OTHER, "login": comment.author}
+        return {"id": comment.id, "body": comment.body, "user": user}
+
+    async def _status(self, request: web.Request) -> web.Response:
+        repository, said = self._repository(request), await request.json()
+        sha = request.match_info["sha"]
+        self._known(repository, sha)
+        if said["state"] not in ("pending", "success", "error", "failure", "warning"):
+            raise web.HTTPUnprocessableEntity(text="invalid state")
+        repository.statuses.append({"sha": sha} | said)
+        shown = {"id": len(repository.statuses), "status": said["state"]}
+        return web.json_response(shown | {"context": said["context"]}, status=201)
+
+    # what has changed
+
+    async def _commit(self, request: web.Request) -> web.Response:
+        repository, sha = self._repository(request), request.match_info["sha"]
+        self._known(repository, sha)
+        return web.json_response(self._told(repository, sha))
+
+    def _told(self, repository: FakeRepository, sha: str) -> dict[str, Any]:
+        commit = repository.commits[sha]
+        return {
+            "sha": sha,
+            "html_url": f"{self.web_url}/{repository.name}/commit/{sha}",
+            "commit": {"message": commit.message, "author": {"name": "Ada"}},
+            "parents": [{"sha": parent} for parent in commit.parents],
+        }
+
+    async def _compare(self, request: web.Request) -> web.Response:
+        repository = self._repository(request)
+        base, _, head = request.match_info["range"].partition("...")
+        if not self.compares or not {base, head} <= repository.commits.keys():
+            raise web.HTTPNotFound(text="The target couldn't be found.")
+        new = repository.ancestors(head) - repository.ancestors(base)
+        commits = [
+            self._told(repository, sha)
+            | {
+                "files": [
+                    {"filename": path, "status": kind}
+                    for path, kind in self._files(repository, sha)
+                ]
+            }
+            for sha in sorted(new)
+        ]
+        return web.json_response({"total_commits": len(commits), "commits": commits})
+
+    async def _tree(self, request: web.Request) -> web.Response:
+        repository, sha = self._repository(request), request.match_info["sha"]
+        if sha not in repository.commits:
+            raise web.HTTPBadRequest(text=f"sha not found: {sha}")
+        assert request.query["recursive"] == "true"
+        entries = [
+            {"path": path, "mode": mode, "type": "blob", "sha": object_}
+            for path, (mode, object_) in sorted(repository.commits[sha].files.items())
+        ]
+        number = int(request.query.get("page", "1"))
+        shown = entries[(number - 1) * self.tree_page : number * self.tree_page]
+        more = number * self.tree_page < len(entries)
+        answer = {"sha": sha, "tree": shown, "truncated": more, "page": number}
+        return web.json_response(answer | {"total_count": len(entries)})
+
+    async def _branch(self, request: web.Request) -> web.Response:
+        repository, name = self._repository(request), unquote(request.match_info["branch"])
+        if name not in repository.branches:
+            raise web.HTTPNotFound(text="The target couldn't be found.")
+        commit = {"id": repository.branches[name], "message": "a commit"}
+        return web.json_response({"name": name, "commit": commit})
+
+    async def _tags(self, request: web.Request) -> web.Response:
+        tags = reversed(self._repository(request).tags.items())
+        shown = [{"name": name, "id": sha, "commit": {"sha": sha}} for name, sha in tags]
+        return self._page(request, shown)
+
+    async def _hooks(self, request: web.Request) -> web.Response:
+        shown = [
+            {
+                "id": one.id,
+                "type": "gitea",
+                "active": one.active,
+                "events": [*self.events],
+                "config": {"url": one.url, "content_type": "json"},
+            }
+            for one in self._repository(request).hooks
+        ]
+        return self._page(request, shown)
+
+    # finding things
+
+    @staticmethod
+    def _page(request: web.Request, everything: list[Any]) -> web.Response:
+        size = min(int(request.query.get("limit", "30")), MOST)
+        number = int(request.query.get("page", "1"))
+        answer = web.json_response(everything[(number - 1) * size : number * size])
+        answer.headers["X-Total-Count"] = str(len(everything))
+        return answer
+
+    @staticmethod
+    def _known(repository: FakeRepository, sha: str) -> None:
+        if sha not in repository.commits:
+            raise web.HTTPNotFound(text="The target couldn't be found.")
+
+    def _repository(self, request: web.Request) -> FakeRepository:
+        name = f"{request.match_info['owner']}/{request.match_info['repo']}"
+        if (found := self.repositories.get(name.lower())) is None:
+            raise web.HTTPNotFound(text="The target couldn't be found.")
+        found.follow()
+        return found
+
+    def _thread(self, request: web.Request) -> FakePull:
+        found = self._repository(request).pulls.get(int(request.match_info["number"]))
+        if found is None:
+            raise web.HTTPNotFound(text="The target couldn't be found.")
+        return found

@@ -1,0 +1,275 @@
+"""Gitea's and Forgejo's webhooks: who they are from, and of which server they may speak."""
+
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from multidict import CIMultiDict
+
+from bridge.app.providers import served_hosts
+from bridge.core.apps import App, Source, SourceType
+from bridge.core.decision import Reason, decide
+from bridge.core.errors import BadSignature, MalformedPayload, Rejected
+from bridge.core.events import Ignored, RefPushed
+from bridge.githosts import HOSTS
+from bridge.githosts.gitea.webhooks import Gitea
+from bridge.githosts.github.webhooks import GitHub
+from bridge.githosts.server import BoundHost
+from bridge.ports.providers import HostServer
+from bridge.settings import Settings
+from tests.unit.githosts.test_deliveries import FIXTURES, SECRET, load
+
+PUSH = "gitea/push__three_commits"
+
+
+def signed(secret: str, body: bytes) -> str:
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def headers(**others: str | None) -> Any:
+    """Headers of the push, with some others; None: without."""
+    found, _ = load(PUSH)
+    given = {name.replace("_", "-"): value for name, value in others.items()}
+    for name, value in given.items():
+        found.pop(name, None)
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def read(host: Any, given: CIMultiDict[str], body: bytes) -> Any:
+    envelope = host.open(given, 0.0)
+    host.verify(envelope, body)
+    return host.parse(envelope.event, envelope.headers, body)
+
+
+# ── who it is from ───────────────────────────────────────────────────────────
+
+
+def test_each_of_several_secrets_is_taken() -> None:
+    given, body = load(PUSH)
+
+    for secrets in (["new", SECRET], [SECRET, "new"]):
+        assert isinstance(read(Gitea(secrets), given, body), RefPushed)
+
+
+@pytest.mark.parametrize(
+    ("others", "why"),
+    [
+        ({"X_Gitea_Signature": None}, "set a secret on the webhook"),
+        ({"X_Gitea_Signature": ""}, "set a secret on the webhook"),
+        ({"X_Gitea_Signature": "sha256=" + "a" * 64}, "64 hex digits"),
+        ({"X_Gitea_Signature": "ä" * 64}, "64 hex digits"),
+        ({"X_Gitea_Signature": "a" * 64}, "does not fit the body"),
+        ({"X_Forgejo_Signature": "a" * 64}, "does not fit the body"),
+    ],
+)
+def test_what_is_not_signed_so_is_refused(others: dict[str, str | None], why: str) -> None:
+    _, body = load(PUSH)
+
+    with pytest.raises(BadSignature, match=why):
+        read(Gitea([SECRET]), headers(**others), body)
+
+
+def test_another_body_under_the_same_signature_is_refused() -> None:
+    given, body = load(PUSH)
+
+    with pytest.raises(BadSignature):
+        read(Gitea([SECRET]), given, body + b" ")
+
+
+def test_a_forgejo_that_sends_only_its_own_headers_is_taken() -> None:
+    given, body = load("gitea/push__of_forgejo")
+    own = CIMultiDict({name: value for name, value in given.items() if "gitea" not in name.lower()})
+
+    assert isinstance(read(Gitea([SECRET]), own, body), RefPushed)
+
+
+def test_a_webhook_of_github_is_told_that_it_is_none_of_ours() -> None:
+    given, _ = load("github/push__two_files")
+
+    with pytest.raises(Rejected, match="neither X-Gitea-Event nor X-Forgejo-Event is there"):
+        Gitea([SECRET]).open(given, 0.0)
+
+
+@pytest.mark.parametrize("product", ["Gitea", "Forgejo", "Gogs"])
+@pytest.mark.parametrize("what", ["Event", "Delivery", "Signature"])
+def test_at_githubs_door_it_is_told_where_to_go(product: str, what: str) -> None:
+    given, _ = load("github/push__two_files")
+    given[f"X-{product}-{what}"] = "push"
+
+    with pytest.raises(Rejected, match="/hooks/gitea"):
+        GitHub([SECRET]).open(given, 0.0)
+
+
+def test_an_empty_secret_is_none() -> None:
+    for secrets in ([], [""], [" "]):
+        with pytest.raises(ValueError, match="secret"):
+            Gitea(secrets)
+
+
+@pytest.mark.parametrize(
+    ("event", "body"),
+    [
+        ("push", b"{}"),
+        ("push", b'{"ref": "main"}'),
+        ("delete", b'{"ref": "a b", "ref_type": "branch", "repository": {"id": 1}}'),
+        ("pull_request", b'{"action": "opened"}'),
+        ("push", b"[1]"),
+    ],
+)
+def test_what_gitea_does_not_send_is_malformed(event: str, body: bytes) -> None:
+    with pytest.raises(MalformedPayload):
+        Gitea(["s"]).parse(event, {}, body)
+
+
+def test_a_moved_branch_without_commits_tells_no_files() -> None:
+    _, body = load(PUSH)
+    sent = json.loads(body) | {"commits": [], "total_commits": 0}
+
+    event = Gitea(["s"]).parse("push", {}, json.dumps(sent).encode())
+
+    assert isinstance(event, RefPushed)
+    assert event.paths is None
+
+
+# ── of which server it may speak ─────────────────────────────────────────────
+
+
+def server(name: str = "gitea", **given: Any) -> HostServer:
+    provider = HOSTS["gitea"]
+    return HostServer(name, provider, provider.settings()(**given))
+
+
+def push(server: HostServer, **others: Any) -> RefPushed:
+    _, body = load(PUSH)
+    sent = json.loads(body)
+    sent["repository"] |= others
+    host = BoundHost(server, Gitea([SECRET]))
+    event = host.parse("push", {}, json.dumps(sent).encode())
+    assert isinstance(event, RefPushed)
+    return event
+
+
+HERE = {
+    "id": 1,
+    "full_name": "my-org/mono",
+    "html_url": "https://git.example.com/my-org/mono",
+    "clone_url": "https://git.example.com/my-org/mono.git",
+    "ssh_url": "ssh://git@git.example.com:2222/my-org/mono.git",
+}
+
+
+def test_a_repository_has_the_name_of_its_server_and_its_addresses_there() -> None:
+    one = server("gitea/second", url="http://gitea:3000", web_url="https://git.example.com")
+
+    event = push(one, **HERE)
+
+    assert (event.repository.host, event.repository.kind) == ("gitea/second", "gitea")
+    assert event.repository.urls == {"git.example.com/my-org/mono", "gitea:3000/my-org/mono"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://git.example.org/my-org/mono",
+        "https://git.example.com.evil.example/my-org/mono",
+        "https://github.com/my-org/mono",
+        "https://git.example.com:8443/my-org/mono",
+    ],
+)
+def test_a_repository_of_another_server_is_refused_with_the_remedy(address: str) -> None:
+    one = server(url="https://git.example.com")
+
+    with pytest.raises(Rejected, match=r"set BRIDGE_GITEA_WEB_URL, or add its server to `giteas`"):
+        push(one, **HERE | {"html_url": address})
+
+
+def test_the_remedy_of_a_further_server_names_its_own_setting() -> None:
+    one = server("gitea/second", url="https://git.example.com")
+
+    with pytest.raises(Rejected, match=r"set giteas\.second\.web_url"):
+        push(one, **HERE | {"html_url": "https://git.example.org/my-org/mono"})
+
+
+def test_clone_addresses_of_others_are_left_out() -> None:
+    one = server(url="https://git.example.com")
+    foreign = {"clone_url": "https://github.com/my-org/mono", "ssh_url": "git@github.com:a/b.git"}
+
+    assert push(one, **HERE | foreign).repository.urls == {"git.example.com/my-org/mono"}
+
+
+def test_an_ssh_name_of_its_own_is_kept_where_it_is_set() -> None:
+    ssh = {"ssh_url": "git@ssh.example.com:my-org/mono.git"}
+    without = server(url="https://git.example.com")
+    with_it = server(url="https://git.example.com", ssh_host="ssh.example.com")
+
+    assert "ssh.example.com/my-org/mono" not in push(without, **HERE | ssh).repository.urls
+    assert "ssh.example.com/my-org/mono" in push(with_it, **HERE | ssh).repository.urls
+
+
+def test_what_speaks_of_no_repository_is_left_alone() -> None:
+    host = BoundHost(server(), Gitea([SECRET]))
+
+    assert isinstance(host.parse("release", {}, b"{}"), Ignored)
+
+
+def from_gitea(url: str | None) -> App:
+    source = Source(SourceType.GITEA, "my-org/mono", url=url, branch="main")
+    return App("app_1", "web", "shop", source=source)
+
+
+@pytest.mark.parametrize(
+    ("url", "deploys"),
+    [
+        ("git.example.com/my-org/mono", True),
+        ("gitea:3000/my-org/mono", True),
+        ("git.example.org/my-org/mono", False),
+        (None, True),
+    ],
+)
+def test_an_app_deploys_only_from_the_server_that_its_provider_names(
+    url: str | None, deploys: bool
+) -> None:
+    one = server("gitea/second", url="http://gitea:3000", web_url="https://git.example.com")
+
+    decision = decide(push(one, **HERE), from_gitea(url))
+
+    assert (decision.reason is not Reason.REPOSITORY_MISMATCH) is deploys
+
+
+def test_two_servers_have_paths_names_and_secrets_of_their_own() -> None:
+    settings = Settings.model_validate(
+        {
+            "gitea": {"url": "https://a.example.com", "webhook_secrets": "first"},
+            "giteas": {"second": {"url": "https://b.example.com", "webhook_secrets": "second"}},
+        }
+    )
+
+    servers = settings.host_servers()
+
+    assert [one for one in servers if servers[one].serves] == ["gitea", "gitea/second"]
+    assert servers["gitea/second"].setting("token") == "giteas.second.token"
+    assert [one.section for one in servers.values()][-2:] == ["gitea", "giteas.second"]
+    assert servers["gitea"].setting("token") == "BRIDGE_GITEA_TOKEN"
+
+
+def test_two_servers_at_one_address_are_refused_since_a_push_would_deploy_twice() -> None:
+    settings = Settings.model_validate(
+        {
+            "gitea": {"url": "https://a.example.com", "webhook_secrets": "first"},
+            "giteas": {"second": {"url": "https://A.example.com/", "webhook_secrets": "second"}},
+        }
+    )
+
+    with pytest.raises(Rejected, match=r"gitea and giteas\.second are both at a\.example\.com"):
+        served_hosts(settings)
+
+
+def test_every_fixture_is_signed_by_both_of_its_products() -> None:
+    for file in Path(FIXTURES / "gitea").glob("*.http"):
+        given, _ = load(f"gitea/{file.stem}")
+        assert given["X-Gitea-Signature"] == given["X-Hub-Signature-256"].removeprefix("sha256=")
