@@ -144,10 +144,10 @@ async def test_an_error_of_the_contract_becomes_ours(
 
 async def test_only_a_write_is_unclear_after_a_server_error(github: Mocked) -> None:
     client = github.api._access.client
-    sent: Callable[[Request], Awaitable[Answer]] = client._sent
+    sent: Callable[[Request, str], Awaitable[Answer]] = client._sent
 
-    async def broken(request: Request) -> Answer:
-        return replace(await sent(request), status=502, body=None)
+    async def broken(request: Request, account: str) -> Answer:
+        return replace(await sent(request, account), status=502, body=None)
 
     client._sent = broken
     with pytest.raises(Unanswered):

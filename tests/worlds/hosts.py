@@ -121,13 +121,13 @@ class Mocked:
 
     def __post_init__(self) -> None:
         client = self.api._access.client
-        sent: Callable[[Request], Awaitable[Answer]] = client._sent
+        sent: Callable[[Request, str], Awaitable[Answer]] = client._sent
         base = "/api/v4" if self.host == "gitlab" else ""
 
-        async def watched(request: Request) -> Answer:
+        async def watched(request: Request, account: str) -> Answer:
             self.called.add(operation(self.host, request.method, base + request.path))
             asks = {"Prefer": self.prefer} if self.prefer else {}
-            return await sent(replace(request, headers={**request.headers, **asks}))
+            return await sent(replace(request, headers={**request.headers, **asks}), account)
 
         client._sent = watched
 
