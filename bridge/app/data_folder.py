@@ -1,4 +1,4 @@
-"""Where all data lives, a folder or a Postgres, and the checks of that folder."""
+"""Locate the data, in a folder or a Postgres, and check that folder."""
 
 import os
 import stat

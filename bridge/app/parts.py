@@ -30,7 +30,7 @@ from bridge.storage.seal import FernetSeal, NoSeal, key_in
 
 @dataclass(frozen=True, slots=True)
 class Publishers:
-    """Where events are published.
+    """The planners and publishers of one or more services.
 
     Attributes:
         planners: return the subscriptions for a delivery's outcome.
@@ -48,7 +48,7 @@ NO_PUBLISHERS = Publishers()
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What most parts are built from.
+    """The shared dependencies of most parts.
 
     Attributes:
         owner: the name of this process, unique among its peers.

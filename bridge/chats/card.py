@@ -89,7 +89,7 @@ class OtherCommit:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a chat shows of a deployment.
+    """The content of a deployment's card, for any chat.
 
     Attributes:
         says: the first line of the commit's message.

@@ -1,4 +1,4 @@
-"""How far a server's clock is ahead of ours, learned from its answers."""
+"""Estimate a server's clock offset from its answers."""
 
 from collections import deque
 from collections.abc import Mapping

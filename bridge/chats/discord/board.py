@@ -55,7 +55,7 @@ CHANGED = "discord.change"
 """The kinds of subscriptions: the card of a deployment, and a change of a configuration."""
 
 MOST_POSTS = 3
-"""How often a message is posted at most, if none of the postings is confirmed."""
+"""The most attempts to post a message if Discord confirms none."""
 
 POSTED_ANEW = (
     "Discord did not confirm an earlier card of this deployment: if one is here, it is out of date."

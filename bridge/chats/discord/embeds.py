@@ -1,4 +1,4 @@
-"""What Discord shows: a card for each deployment, a failure, a change of an app's configuration.
+"""Render Discord's messages: deployment cards, failures, changes of an app's configuration.
 
 Each is one embed; nothing untrusted stands outside of it, where Discord would unfurl links.
 Source: https://docs.discord.com/developers/resources/message#embed-object

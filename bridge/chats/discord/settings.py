@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from bridge.ports.settings import Address, Credential, Section, as_yaml
 
 DEFAULT = "default"
-"""What rules call the webhook of `discord.webhook`."""
+"""The name of `discord.webhook` in rules."""
 
 _EXAMPLE = "https://discord.com/api/webhooks/<id>/<token>"
 _COPY = "copy it anew: Discord, channel settings, Integrations, Webhooks, Copy Webhook URL"
