@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from bridge.core.errors import NotFound
-from bridge.githosts.http import NOTHING, Answer, Ask, Client, read
+from bridge.githosts.answers import Answer, read
+from bridge.githosts.http import NOTHING, Ask, Client
 from bridge.githosts.webhook import Model
 
 AskAbout = Callable[..., Awaitable[Answer]]

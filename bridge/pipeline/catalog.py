@@ -14,7 +14,8 @@ from bridge.core.decision import Matcher, Policy
 from bridge.core.errors import BridgeError
 from bridge.core.events import RefPushed, Repository
 from bridge.core.matching import GlobError
-from bridge.core.matching.watch_paths import Hit, WatchIndex
+from bridge.core.matching.watch_index import WatchIndex
+from bridge.core.matching.watch_paths import Hit
 from bridge.core.rules import RuleBook, ruled
 from bridge.pipeline.app_reading import Reader, Reading, Troubles
 from bridge.ports.backends import Backend, TellsTime

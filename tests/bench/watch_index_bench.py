@@ -25,10 +25,8 @@ sys.path.insert(0, str(ROOT))
 from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.decision import Decision, Policy, decide
 from bridge.core.events import Commit, Ref, RefKind, RefPushed, Repository
-from bridge.core.matching.watch_paths import (
-    Semantics,
-    WatchIndex,
-)
+from bridge.core.matching.watch_index import WatchIndex
+from bridge.core.matching.watch_paths import Semantics
 from bridge.pipeline.catalog import Watched, apps_of, index
 from tests.contract.globs.micromatch_in_node import Node, unavailable
 

@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
+from bridge.githosts.answers import Answer, Request
 from bridge.githosts.github.service import Github, github_api
-from bridge.githosts.http import Answer, Request
 from bridge.ports.githosts import CommitState, Hook
 from tests.oracles.host_contracts import operations
 from tests.worlds.hosts import Mocked, everything

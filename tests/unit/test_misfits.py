@@ -13,9 +13,9 @@ from bridge.chats.slack.payloads import check_form
 from bridge.core.errors import MalformedPayload, Rejected, Unreachable
 from bridge.core.events import parse_command, parse_found
 from bridge.core.misfits import came, misfits, place, rule
+from bridge.githosts.answers import Answer, read
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
-from bridge.githosts.http import Answer, read
 from bridge.settings import read_settings
 from tests.worlds.rows import each_row
 

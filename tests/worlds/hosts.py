@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
 from bridge.githosts import HOSTS
+from bridge.githosts.answers import Answer, Request
 from bridge.githosts.gitea.api import Gitea, gitea_api
 from bridge.githosts.github.service import Github, github_api
 from bridge.githosts.gitlab.service import Gitlab, gitlab_api
-from bridge.githosts.http import Answer, Request
 from bridge.githosts.pool import Bounds
 from bridge.ports.githosts import GitHost, HasDeployments, Redelivers
 from tests.fakes.gitea import FakeGitea

@@ -12,18 +12,8 @@ from requests.auth import AuthBase
 
 from bridge.core.errors import NotFound
 from bridge.githosts.access import Access
-from bridge.githosts.http import (
-    NOTHING,
-    Answer,
-    Ask,
-    Client,
-    Request,
-    checked_base,
-    checked_token,
-    loaded,
-    part,
-    read,
-)
+from bridge.githosts.answers import Answer, Request, loaded, read
+from bridge.githosts.http import NOTHING, Ask, Client, checked_base, checked_token, part
 from bridge.githosts.pool import Bounds, OwnHostSession
 from bridge.githosts.webhook import Model
 from bridge.ports.clock import Clock

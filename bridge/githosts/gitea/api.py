@@ -10,8 +10,9 @@ from pydantic import Field, SecretStr, TypeAdapter
 from bridge.core.errors import NotFound, Refused
 from bridge.core.events import Commit, Repository
 from bridge.githosts.access import AskAbout
+from bridge.githosts.answers import read
 from bridge.githosts.gitea.access import GiteaAccess
-from bridge.githosts.http import cut, numeric, part, read
+from bridge.githosts.http import cut, numeric, part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model, clone_urls, web_url
 from bridge.ports.githosts import ChangeSet, Comment, CommitState, Hook, PullRequest, TagAt

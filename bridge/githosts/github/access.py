@@ -11,7 +11,8 @@ from pydantic import AwareDatetime, Field, SecretStr, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.githosts.access import Access
-from bridge.githosts.http import Answer, Ask, Client, checked_base, checked_token, read
+from bridge.githosts.answers import Answer, read
+from bridge.githosts.http import Ask, Client, checked_base, checked_token
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model
 from bridge.ports.clock import Clock

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field, SecretStr, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused, Rejected
 from bridge.githosts.access import Heads
+from bridge.githosts.answers import Answer, read
 from bridge.githosts.github.access import (
     APP,
     SERVICE,
@@ -22,7 +23,7 @@ from bridge.githosts.github.access import (
     named,
 )
 from bridge.githosts.github.api import GithubApi
-from bridge.githosts.http import Answer, Ask, part, read
+from bridge.githosts.http import Ask, part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model
 from bridge.ports.githosts import Hook, Payload, Sending, TagAt

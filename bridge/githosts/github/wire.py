@@ -12,7 +12,7 @@ from github.Requester import (
     Requester,
 )
 
-from bridge.githosts.http import Answer, Request, loaded
+from bridge.githosts.answers import Answer, Request, loaded
 from bridge.githosts.pool import Bounded
 
 _AGENT = "dokploy-bridge"

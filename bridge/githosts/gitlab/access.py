@@ -14,17 +14,8 @@ from gitlab.exceptions import GitlabAuthenticationError, GitlabHttpError
 from pydantic import SecretStr, TypeAdapter
 
 from bridge.githosts.access import Access
-from bridge.githosts.http import (
-    Answer,
-    Ask,
-    Client,
-    Request,
-    checked_base,
-    checked_token,
-    loaded,
-    part,
-    read,
-)
+from bridge.githosts.answers import Answer, Request, loaded, read
+from bridge.githosts.http import Ask, Client, checked_base, checked_token, part
 from bridge.githosts.pool import Bounds, OwnHostSession
 from bridge.githosts.webhook import Model
 from bridge.ports.clock import Clock

@@ -13,9 +13,10 @@ from pydantic import SecretStr, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
 from bridge.githosts.access import Heads
+from bridge.githosts.answers import Answer, read
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
 from bridge.githosts.gitlab.api import GitlabApi
-from bridge.githosts.http import Answer, part, read
+from bridge.githosts.http import part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model
 from bridge.ports.githosts import Hook, Payload, Sending, TagAt

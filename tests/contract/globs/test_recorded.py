@@ -7,7 +7,8 @@ import time
 import pytest
 
 from bridge.core.matching import Glob, GlobError
-from bridge.core.matching.watch_paths import WatchIndex, WatchPaths
+from bridge.core.matching.watch_index import WatchIndex
+from bridge.core.matching.watch_paths import WatchPaths
 from tests.worlds.vectors import EXCEPTIONS, VERSIONS, difference, read, versions_of
 
 WANTED = 0.9999

@@ -7,8 +7,9 @@ import pytest
 
 from bridge.core.errors import NotFound
 from bridge.githosts.access import Heads
+from bridge.githosts.answers import Answer
 from bridge.githosts.github.access import named
-from bridge.githosts.http import Answer, cut, numeric, part
+from bridge.githosts.http import cut, numeric, part
 from tests.worlds.rows import each_row
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unreachable
+from bridge.githosts.answers import Answer
 from bridge.githosts.github import api as github_changes
 from bridge.githosts.gitlab import api as gitlab_changes
-from bridge.githosts.http import Answer
 from bridge.ports.githosts import ChangeSet
 
 OLD, NEW = "a" * 40, "b" * 40

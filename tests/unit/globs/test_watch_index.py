@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bridge.core.matching import Glob, GlobError, GlobThrows, Meter, watch_paths
 from bridge.core.matching.anchors import Anchor, AnchorKind, outline
-from bridge.core.matching.watch_paths import Hit, WatchIndex, WatchPaths
+from bridge.core.matching.watch_index import WatchIndex
+from bridge.core.matching.watch_paths import Hit, WatchPaths
 from tests.worlds.rows import each_row
 
 SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
