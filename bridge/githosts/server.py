@@ -1,4 +1,4 @@
-"""Webhooks of one server of several: what they say of repositories elsewhere does not count."""
+"""Bind a server's webhooks to its own repositories; reject what they say about others."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,8 +14,8 @@ from bridge.ports.providers import HostServer
 class BoundHost:
     """A `GitHost` of one server, which may name only repositories of its own; a `Binds`.
 
-    Whoever runs a server has its secret, and can sign whatever he likes: names and ids of another
-    server's repositories, or clone addresses of anybody's.
+    A server's owner has its secret, and can sign anything: names and ids of another server's
+    repositories, or any clone address.
     """
 
     def __init__(self, server: HostServer, parser: GitHost) -> None:
@@ -41,7 +41,7 @@ class BoundHost:
         return self.bind(self._parser.parse(event, headers, body))
 
     def bind(self, event: Event) -> Event:
-        """Return an event as this server's; raise Rejected if it is of another."""
+        """Return an event as this server's; raise Rejected if it is another server's."""
         if not isinstance(event, RefPushed | PullRequestOpened):
             return event
         repository = event.repository
@@ -50,7 +50,7 @@ class BoundHost:
         return at_host(replace(event, repository=self._own(repository)), self.name)
 
     def _own(self, repository: Repository) -> Repository:
-        """Return the repository with the addresses that it has here, under all of our names."""
+        """Return the repository with its addresses under all names of this server."""
         urls = {url for url in repository.urls if url.startswith(self._homes)}
         here = {normalise_url(f"{one}/{repository.name}") for one in self._server.addresses}
         return replace(repository, urls=frozenset(urls | here))
@@ -67,7 +67,7 @@ class BoundHost:
 
 
 def _homes(addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """Return how normalised clone addresses of a server begin; those for SSH have no port."""
+    """Return the prefixes of a server's normalised clone addresses; those for SSH have no port."""
     whole = {f"{normalise_url(one)}/" for one in addresses}
     names = {urlsplit(one).hostname or "" for one in addresses}
     bare = {f"[{name}]/" if ":" in name else f"{name}/" for name in names if name}

@@ -1,1 +1,1 @@
-"""Discord: what its webhooks show."""
+"""Discord, written to by webhooks."""

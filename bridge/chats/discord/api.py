@@ -26,16 +26,16 @@ TIMEOUT = 15.0
 """Seconds for a whole request."""
 
 MOST_ANSWER = 2**20
-"""Bytes of an answer that are read; a message has a few thousand."""
+"""The most bytes of an answer to read; a message has a few thousand."""
 
 ASK_AGAIN = 30.0
-"""Seconds until Discord is asked again for a webhook, while it can't be reached."""
+"""Seconds between requests for a webhook while Discord can't be reached."""
 
 LONG = 5.0
 """The longest that a request waits for the rate limit, in seconds."""
 
 BLOCKED = 60.0
-"""Seconds to wait where Discord does not say how long."""
+"""Seconds to wait if Discord names no time."""
 
 UNKNOWN_CHANNEL = 10003
 UNKNOWN_MESSAGE = 10008
@@ -49,7 +49,7 @@ _RIGHT = "is discord.api_url right, and is no proxy in between?"
 
 
 class DiscordRefused(Refused):
-    """Discord says no; `code`: its own error code, 0 if it gave none."""
+    """A refusal by Discord; `code`: its own error code, 0 if it has none."""
 
     def __init__(self, words: str, *, status: int, code: int) -> None:
         super().__init__(DISCORD, words, status=status)
@@ -57,7 +57,7 @@ class DiscordRefused(Refused):
 
 
 class DiscordClient:
-    """Writes by webhooks; `close` it in the end.
+    """Writes by webhooks; `close` it when done.
 
     Attributes:
         gone: the webhooks that Discord does not know any more, by name, each with what to do.
@@ -67,7 +67,7 @@ class DiscordClient:
     def __init__(
         self, api_url: str, clock: Clock = time.monotonic, sleep: Sleep = asyncio.sleep
     ) -> None:
-        """Take what is needed; nothing is sent."""
+        """Take the parts; send nothing yet."""
         self.gone: dict[str, str] = {}
         self._api_url = api_url.rstrip("/")
         self._clock = clock
@@ -95,7 +95,7 @@ class DiscordClient:
     async def edit(
         self, webhook: Webhook, message: str, body: Mapping[str, Any], *, thread: str = ""
     ) -> None:
-        """Replace what a message says; raise as `post`."""
+        """Replace a message's content; raise as `post`."""
         where = {"thread_id": thread} if thread else {}
         await self._ask("PATCH", webhook, f"/messages/{message}", where, body)
 
@@ -104,7 +104,7 @@ class DiscordClient:
         return await self._ask("GET", webhook, "", {})
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -144,7 +144,7 @@ class DiscordClient:
     def _understood(
         self, webhook: Webhook, answer: aiohttp.ClientResponse, said: Any
     ) -> Mapping[str, Any]:
-        """Return what an answer says, or raise it."""
+        """Return an answer's object, or raise its error."""
         status, told = answer.status, said if isinstance(said, dict) else {}
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             raise self._too_many(webhook, answer.headers, told)
@@ -161,7 +161,7 @@ class DiscordClient:
     def _too_many(
         self, webhook: Webhook, headers: Mapping[str, str], told: Mapping[str, Any]
     ) -> Unreachable:
-        """Return the error; of all webhooks where Discord says so, or blocks this machine."""
+        """Return the error; pause this webhook, or all if Discord says so or blocks us."""
         asked = told.get("retry_after", headers.get("Retry-After"))
         seconds = max(_seconds(asked, BLOCKED), 0.05)
         everywhere = told.get("global", True) is True
@@ -200,7 +200,7 @@ class DiscordClient:
 
 
 async def _read(answer: aiohttp.ClientResponse) -> Any:
-    """Return the JSON of an answer; None if it is none, as a proxy's page."""
+    """Return the JSON of an answer; None for anything else, e.g. a proxy's page."""
     body = bytearray()
     async for piece in answer.content.iter_any():
         body += piece
@@ -214,7 +214,7 @@ async def _read(answer: aiohttp.ClientResponse) -> Any:
 
 
 def _seconds(value: Any, otherwise: float) -> float:
-    """Return a length of time from a header or answer."""
+    """Return a duration in seconds from a header or answer."""
     try:
         found = float(value)
     except (TypeError, ValueError):

@@ -93,7 +93,7 @@ def card_id(deployment: str, name: str) -> str:
 
 
 def lane_of(webhooks: Mapping[str, Webhook], name: str) -> str:
-    """Return the lane that shares Discord's limits: the webhook, whatever it is called."""
+    """Return the lane for Discord's limits: that of the webhook, whatever its name."""
     return f"{DISCORD} {webhooks[name].id if name in webhooks else name}"
 
 
@@ -177,7 +177,7 @@ class MessageCursor:
 
 
 class Channel:
-    """Writes messages by webhooks, and knows where they land."""
+    """Writes messages by webhooks, and knows their channels and links."""
 
     def __init__(self, client: DiscordClient, webhooks: Mapping[str, Webhook], turn: Turn) -> None:
         self._client = client
@@ -205,7 +205,7 @@ class Channel:
         message: Message,
         save_cursor: SaveCursor,
     ) -> MessageCursor:
-        """Return the message, posted unless it is there, and edited unless it shows that."""
+        """Post a message, or edit it if it shows something else; return its cursor."""
         webhook = self.webhook(subscription)
         if known.shows == message.hash:
             return known
@@ -332,7 +332,7 @@ class Board:
         cursor: Cursor,
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
-        """Update a card, and tell what somebody must act on."""
+        """Update a card, and post what somebody must act on."""
         known = MessageCursor.of(cursor)
         if known.gone or not snapshot.deployments:
             return ()
@@ -361,7 +361,7 @@ class Board:
         known: MessageCursor,
         save_cursor: SaveCursor,
     ) -> None:
-        """Tell each new loud change in a message of its own.
+        """Post each new loud change as a message of its own.
 
         The cursor moves on before it is sent: it is not told twice, and the card says it as well.
         """
@@ -385,7 +385,7 @@ class Board:
 async def _lost(
     subscription: Subscription, known: MessageCursor, save_cursor: SaveCursor
 ) -> MessageCursor:
-    """Note that a posting was not confirmed."""
+    """Record that a posting was not confirmed."""
     log.warning(
         "discord did not confirm a message: it is not posted again, so none is there twice",
         extra={"target": subscription.id},

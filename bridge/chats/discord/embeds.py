@@ -42,10 +42,10 @@ FIELD_NAME = 256
 FIELD_VALUE = 1024
 FOOTER = 2048
 ALL = 6000
-"""Characters of all texts of a message's embeds together."""
+"""The most characters of all texts in a message's embeds."""
 
 POST_NAME = 100
-"""Characters of the title of a post in a forum."""
+"""The most characters of a forum post's title."""
 
 ICONS = {
     State.WAITING: "⏳",
@@ -90,7 +90,7 @@ class Message:
 
     @property
     def hash(self) -> str:
-        """By which an unchanged message is known."""
+        """Identify an unchanged message."""
         return hashlib.sha256(json.dumps(self.embed).encode()).hexdigest()[:16]
 
 
@@ -159,7 +159,7 @@ def _subject(card: Card) -> str:
 
 
 def _links(card: Card) -> str:
-    """Return as many links as fit into a field; none is ever split."""
+    """Return as many whole links as fit into a field."""
     shown = ""
     for place in card.places:
         if units(more := joined(shown, place_of(place))) <= FIELD_VALUE:
@@ -194,7 +194,7 @@ def _quoted(words: str) -> str:
 
 
 def _why(card: Card) -> str:
-    """Return how to ask why: Discord's webhooks have no buttons that the bridge hears."""
+    """Return the command that explains it: messages of webhooks have no buttons for the bridge."""
     return f"Why: dokploy-bridge why {shlex.quote(plain(card.app.words, 200))}"
 
 

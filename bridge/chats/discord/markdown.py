@@ -124,10 +124,10 @@ def commit_of(commit: Commit | None) -> str:
 
 
 def place_of(place: Place) -> str:
-    """Return a link to where more is to be seen."""
+    """Return a link to more information."""
     return link(place.url, _calm(clean(place.label.words), place.label.limit))
 
 
 def joined(*pieces: str) -> str:
-    """Return those pieces that say something, with a dot between them."""
+    """Join the non-empty pieces with dots."""
     return " · ".join(piece for piece in pieces if piece)

@@ -56,13 +56,13 @@ async def asked(settings: Settings) -> dict[str, BridgeError | None]:
 
 
 class Discord:
-    """Discord, as the composition root uses it: written to, and never heard."""
+    """Discord, as the composition root uses it; it only writes."""
 
     hears = False
     door = None
 
     def __init__(self, settings: Settings, parts: ChatParts) -> None:
-        """Take the parts; nothing is sent."""
+        """Take the parts; send nothing yet."""
         self._webhooks = settings.named()
         self._client = DiscordClient(settings.api_url)
         self._channel = Channel(self._client, self._webhooks, parts.within(LIMITS))
@@ -82,15 +82,15 @@ class Discord:
         return {f"discord {name}": why for name, why in self._client.gone.items()}
 
     async def permits(self, _user: str, _app: App, _channel: str) -> str | None:
-        """Permit nothing: nobody is heard."""
+        """Permit nothing: Discord sends no requests."""
         return "nobody configures anything by Discord"
 
     async def run(self) -> None:
-        """Ask for every webhook once, so that one that was deleted is noticed at the start."""
+        """Read every webhook once, to notice deleted ones at the start."""
         await asyncio.gather(*map(self._learn, self._webhooks.values()))
 
     async def stop(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await self._client.close()
 
     async def _learn(self, webhook: Webhook) -> None:

@@ -64,7 +64,7 @@ def parsed(name: str, address: str) -> Webhook:
 
 
 def _instead(given: str) -> str:
-    """Return what was given, unless it may be more than a scheme or a host."""
+    """Return the given text, unless it may hold more than a scheme or a host."""
     return f", not {given}" if re.fullmatch(r"[a-z][a-z0-9.-]{0,60}", given) else ""
 
 
@@ -110,7 +110,7 @@ class Discord(Section):
     api_url: Address = Field("https://discord.com/api/v10", description="base of its API")
 
     def named(self) -> dict[str, Webhook]:
-        """Return all webhooks by the names that rules call them."""
+        """Return all webhooks by their names in rules."""
         given = dict(self.webhooks)
         if self.webhook is not None:
             given[DEFAULT] = self.webhook

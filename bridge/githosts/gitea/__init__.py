@@ -1,1 +1,1 @@
-"""Gitea and Forgejo, all servers of one's own: their webhooks and their API."""
+"""Self-hosted Gitea and Forgejo: webhooks and API."""

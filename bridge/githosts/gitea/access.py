@@ -21,7 +21,7 @@ from bridge.ports.clock import Clock
 _AGENT = "dokploy-bridge"
 
 PAGE = 50
-"""Entries of a page that we ask for; a server may be set to give fewer."""
+"""Requested entries per page; a server may be configured to return fewer."""
 
 _MOST_PAGES = 1000
 
@@ -58,7 +58,7 @@ class GiteaWire:
 
 
 class _Token(AuthBase):
-    """Sends our token; without an `auth`, requests would send what `.netrc` has for the host."""
+    """Send our token; without an `auth`, requests would use the host's entry in `.netrc`."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -88,7 +88,7 @@ class GiteaAccess(Access):
         bounds: Bounds | None = None,
         clock: Clock = time.time,
     ) -> None:
-        """Take the server's name, which errors say, and its address."""
+        """Take the server's name, shown in errors, and its address."""
         base, bounds = f"{checked_base(name, url)}/api/v1", bounds or Bounds()
         self._token = SecretStr(checked_token(name, token.get_secret_value()))
 
@@ -100,14 +100,14 @@ class GiteaAccess(Access):
         self._me: User | None = None
 
     async def me(self) -> "User":
-        """Return the account that we write as."""
+        """Return the account of our token."""
         if self._me is None:
             answer = await self.client.ask(self._token.get_secret_value(), "GET", "/user")
             self._me = read(_USER, "/user", answer, self.client.service, reads=True)
         return self._me
 
     def place(self, repository: str) -> str:
-        """As Gitea's paths begin; a repository is known by its owner and name."""
+        """Return a repository's path; Gitea identifies it by owner and name."""
         if not _NAME(repository):
             raise NotFound(f"{repository[:100]!r} is not the name of a repository, as owner/name")
         return f"/repos/{'/'.join(map(part, repository.split('/')))}"
@@ -119,7 +119,7 @@ class GiteaAccess(Access):
     async def pages(
         self, repository: str, path: str, *, query: Mapping[str, Any] = NOTHING
     ) -> AsyncIterator[Answer]:
-        """Yield the pages of a list; a header says how many entries it has."""
+        """Yield the pages of a list; a header has the number of entries."""
         seen = 0
         for number in range(1, _MOST_PAGES + 1):
             step = {**query, "page": number, "limit": PAGE}
@@ -133,7 +133,7 @@ class GiteaAccess(Access):
 
 
 class User(Model):
-    """An account."""
+    """A user account."""
 
     id: int
     login: str = ""

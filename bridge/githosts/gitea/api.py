@@ -1,4 +1,4 @@
-"""Gitea's REST API, which Forgejo has as well: what people see there, and what has changed.
+"""Gitea's REST API, which Forgejo shares: changed files, comments, statuses, refs and hooks.
 
 https://docs.gitea.com/api
 """
@@ -18,15 +18,15 @@ from bridge.githosts.webhook import Model, clone_urls, web_url
 from bridge.ports.githosts import ChangeSet, Comment, CommitState, Hook, PullRequest, TagAt
 
 _MOST_PAGES = 100
-"""Pages of a tree that are read; each has 1,000 entries by default."""
+"""The most pages of a tree to read; each has 1,000 entries by default."""
 
 
 async def changes(ask: AskAbout, service: str, repository: str, base: str, head: str) -> ChangeSet:
     """Return every path that differs, the old names of renamed files among them.
 
     A comparison lists the files of each commit. That is all that differs if `head` is ahead and
-    no commit merges: a merge may take back what was there. Else both trees are compared, also on
-    servers that have no comparison (before 1.22).
+    no commit is a merge, since a merge may revert files. Otherwise, and on servers without a
+    comparison (before 1.22), both trees are compared.
 
     Raises:
         NotFound: the server does not know `head` (yet). A `base` that it does not know any more
@@ -49,7 +49,7 @@ async def changes(ask: AskAbout, service: str, repository: str, base: str, head:
 async def _compared(
     ask: AskAbout, service: str, repository: str, base: str, head: str
 ) -> tuple[str, ...] | None:
-    """Return what the comparison says, where that is all."""
+    """Return the paths in the comparison, or None if it may not list all of them."""
     path = f"/compare/{part(base)}...{part(head)}"
     try:
         answer = await ask(repository, "GET", path)
@@ -69,7 +69,7 @@ async def _compared(
 async def _tree(
     ask: AskAbout, service: str, repository: str, commit: str
 ) -> dict[str, tuple[str, str]] | None:
-    """Mode and object by path, of files and submodules; None if there are too many.
+    """Return mode and object of files and submodules, by path; None if there are too many.
 
     Raises:
         NotFound: the server does not know the commit, to which it says 400.
@@ -124,7 +124,7 @@ class _Tree(Model):
 _COMPARISON, _TREE = TypeAdapter(_Comparison), TypeAdapter(_Tree)
 
 
-# ── what people see there ───────────────────────────────────────────────────────────────────────
+# ── Comments, statuses, refs and hooks ────────────────────────────────────────────────────────────
 
 _DESCRIPTION = 255
 
@@ -138,19 +138,19 @@ _STATUS = {
 
 
 class Gitea:
-    """What the bridge asks of a Gitea or Forgejo, and writes there.
+    """The API of a Gitea or Forgejo, as far as the bridge uses it.
 
-    A `HostApi` that `ListsRefs` and `ListsHooks`. It has no deployment objects, and does not tell
-    what its webhooks have sent.
+    A `HostApi` that `ListsRefs` and `ListsHooks`. It has no deployment objects, and does not list
+    the deliveries of its webhooks.
     """
 
     def __init__(self, name: str, access: GiteaAccess) -> None:
-        """Take the name of the server among others."""
+        """Take the server's name, unique among all servers."""
         self.name = name
         self._access = access
 
     def key(self, repository: Repository) -> str:
-        """Return its name: the API knows nothing else."""
+        """Return the repository's name, its only key in the API."""
         return repository.name
 
     async def account(self) -> str:
@@ -179,7 +179,7 @@ class Gitea:
         )
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
-        """Return the open ones whose head it is, and the one that it merged."""
+        """Return the open ones whose head is the commit, and the one that it merged."""
         path, found = "/pulls", list[PullRequest]()
         async for answer in self._access.pages(repository, path, query={"state": "open"}):
             pulls = read(_PULLS, path, answer, self.name, reads=True)
@@ -195,7 +195,7 @@ class Gitea:
         return [*found, *([] if merged in found else [merged])]
 
     async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
-        """Yield them; Gitea lists all at once."""
+        """Yield all comments; Gitea lists them on one page."""
         path, me = f"/issues/{number}/comments", (await self._access.me()).id
         answer = await self._access.ask(repository, "GET", path)
         for one in read(_COMMENTS, path, answer, self.name, reads=True):
@@ -256,7 +256,7 @@ class Gitea:
         return found[:limit]
 
     async def hooks(self, repository: str) -> list[Hook]:
-        """Return a repository's webhooks; none where the credential may not see them."""
+        """Return a repository's webhooks; none if the credential may not list them."""
         found: list[Hook] = []
         try:
             async for answer in self._access.pages(repository, "/hooks"):

@@ -20,7 +20,7 @@ _EVENTS = frozenset(
 
 
 def _likeness(body: Mapping[str, Any]) -> int:
-    """Accounts have a `login_name` or `last_login` here, and a push a `compare_url`."""
+    """Rate a body by its accounts, which have a `username` or `last_login` only at Gitea."""
     accounts = [body.get("sender"), body.get("pusher")]
     known = any(
         isinstance(one, dict) and ("username" in one or "last_login" in one) for one in accounts

@@ -46,7 +46,7 @@ from bridge.githosts.webhook import (
 from bridge.ports.githosts import Body, Envelope
 
 PRODUCTS = ("X-Gitea", "X-Forgejo")
-"""How the headers of each product begin; Forgejo sends both."""
+"""The header prefix of each product; Forgejo sends both."""
 
 _SIGNATURE = re.compile(r"[0-9a-fA-F]{64}").fullmatch
 _FORM = "application/x-www-form-urlencoded"
@@ -145,9 +145,9 @@ class Gitea:
         )
 
     def verify(self, envelope: Envelope, body: Body) -> None:
-        """Check the signature, which is over the JSON, also where that is sent as a form.
+        """Check the signature over the JSON, even if that is sent as a form.
 
-        Where both products' headers are there, both must fit; raises BadSignature.
+        If both products' headers are present, both must match; raises BadSignature.
         """
         signed = _json(envelope.headers, body)
         wanted = [hmac.digest(key, signed, "sha256") for key in self._secrets]
@@ -157,7 +157,7 @@ class Gitea:
             )
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
-        """Say what a delivery means; see `GitHost.parse`."""
+        """Interpret a delivery; see `GitHost.parse`."""
         if event == "push":
             data = load(_json(headers, body), "gitea push")
             del body  # frees the memory of a large one for the next step
@@ -174,7 +174,7 @@ class Gitea:
 
 
 def _sent(headers: Mapping[str, str], name: str) -> str:
-    """Return a header by the name that either product gives it; raise Rejected."""
+    """Return a header under either product's name; raise Rejected if it is missing."""
     found = (header(headers, f"{product}-{name}") for product in PRODUCTS)
     if (value := next((one for one in found if one is not None), None)) is None:
         raise Rejected(f"X-Gitea-{name} is missing; Gitea and Forgejo send it with every webhook")
@@ -211,7 +211,7 @@ def _pushed(push: _Push) -> RefPushed | Ignored:
 
 
 def _deleted(deletion: _Deletion) -> RefPushed | Ignored:
-    """Return the deletion of a branch, of which no push is sent; of a tag one is sent."""
+    """Return the deletion of a branch, which sends no push; that of a tag does."""
     if deletion.ref_type != "branch":
         kind = deletion.ref_type[:100]
         return Ignored(f"event delete of a {kind}: a push of the same ref is sent as well")
@@ -267,7 +267,7 @@ def _commit(push: _Push, ref: Ref) -> Commit | None:
 def _paths(
     push: _Push, ref: Ref, *, created: bool, deleted: bool
 ) -> tuple[tuple[str, ...] | None, str]:
-    """Return the changed files and "", or None and why they are not known."""
+    """Return the changed files and "", or None and why they are unknown."""
     if deleted:
         return None, f"the {ref.kind} was deleted"
     if ref.kind is RefKind.TAG:
@@ -278,7 +278,7 @@ def _paths(
 
 
 def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
-    """Read the listed files: of as many commits as the server is set to list, 5 by default."""
+    """Read the files of the listed commits; a server lists 5 by default."""
     commits, total = push.commits or [], push.total_commits
     if not commits and push.before != push.after:
         return None, "Gitea listed no commits although the branch moved"
