@@ -11,7 +11,8 @@ from bridge.chats.slack import mrkdwn
 from bridge.cli import show
 from bridge.core.decision import one_line
 from bridge.core.log_text import cut, end_of, escaped, lines_of, marked, news, shorten
-from bridge.githosts import comment, http
+from bridge.githosts import answers as host_answers
+from bridge.githosts import comment
 from tests.worlds.rows import each_row
 
 LINES = st.lists(st.text("ab", min_size=1, max_size=2), max_size=12)
@@ -121,7 +122,7 @@ UNSAFE = "\x1b\x00\x85\u2028\u202e\u2066\u200b\u200d\ufeff\u3164\u2800\ud800\ue0
     [
         one_line,
         lambda text: comment.one_line(text, 500),
-        http.fit,
+        host_answers.fit,
         answers.fit,
         mrkdwn.clean,
         show.clean,

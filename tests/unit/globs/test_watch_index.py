@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.core.matching import Glob, GlobError, GlobThrows, Meter, watch_paths
+from bridge.core.matching import Glob, GlobError, GlobThrows, Meter, watch_index
 from bridge.core.matching.anchors import Anchor, AnchorKind, outline
 from bridge.core.matching.watch_index import WatchIndex
 from bridge.core.matching.watch_paths import Hit, WatchPaths
@@ -44,7 +44,7 @@ def alone(patterns, semantics, files):
     st.lists(st.lists(PATTERNS, min_size=1, max_size=4), min_size=1, max_size=12),
     st.lists(PATHS, max_size=8),
     st.sampled_from(["any", "exclude"]),
-    st.sampled_from([1, 3, watch_paths.AT_ONCE]),
+    st.sampled_from([1, 3, watch_index.AT_ONCE]),
 )
 def test_an_index_decides_as_each_list_alone(lists, files, semantics, at_once):
     """Also where it looks at some of the files after the others."""
@@ -52,7 +52,7 @@ def test_an_index_decides_as_each_list_alone(lists, files, semantics, at_once):
     for number, patterns in enumerate(lists):
         index.add(str(number), patterns)
 
-    with patch.object(watch_paths, "AT_ONCE", at_once):
+    with patch.object(watch_index, "AT_ONCE", at_once):
         verdicts = index.decide(files)
 
     for number, patterns in enumerate(lists):
