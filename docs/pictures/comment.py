@@ -7,10 +7,7 @@ The Markdown is rendered as on GitHub, and headless Chromium takes its picture (
 install chromium fonts-noto-color-emoji pngquant).
 """
 
-import argparse
-import asyncio
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -18,9 +15,8 @@ from markdown_it import MarkdownIt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from slack import BROWSERS, take
+from browser import ROOT, run
 
-ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "fixtures" / "feedback" / "comment__three_apps.md"
 WIDTH = 940
 
@@ -57,20 +53,5 @@ def page() -> str:
     return PAGE % linked.replace("<details>", "<details open>")
 
 
-def main() -> None:
-    """Write the picture, or only its page."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--html", type=Path, help="write the page there, and no picture")
-    asked = parser.parse_args()
-    if asked.html:
-        asked.html.mkdir(parents=True, exist_ok=True)
-        (asked.html / "comment.html").write_text(page())
-        return
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        sys.exit("error: no Chromium in PATH; on Debian: apt install chromium")
-    asyncio.run(take(browser, [("comment", page())], width=WIDTH))
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__ or "", [("comment", page())], width=WIDTH)

@@ -6,12 +6,9 @@
 Each golden file becomes a page that looks much as Discord does; see slack.py for what it needs.
 """
 
-import argparse
-import asyncio
 import html
 import json
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -20,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from slack import BROWSERS, ROOT, take
+from browser import ROOT, run
 from slack_page import LOGO
 
 GOLDEN = ROOT / "tests" / "fixtures" / "discord" / "golden"
@@ -113,23 +110,5 @@ def pages() -> Iterator[tuple[str, str]]:
         yield name, page([json.loads((GOLDEN / f"{one}.json").read_text()) for one in files])
 
 
-def main() -> None:
-    """Write the pictures, or only their pages."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--html", type=Path, help="write the pages there, and no pictures")
-    parser.add_argument("names", nargs="*", help="only these, as card-done")
-    asked = parser.parse_args()
-    shots = [(name, made) for name, made in pages() if not asked.names or name in asked.names]
-    if asked.html:
-        asked.html.mkdir(parents=True, exist_ok=True)
-        for name, made in shots:
-            (asked.html / f"{name}.html").write_text(made)
-        return
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        sys.exit("error: no Chromium in PATH; on Debian: apt install chromium")
-    asyncio.run(take(browser, [(f"discord-{name}", made) for name, made in shots]))
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__ or "", pages(), prefix="discord-")

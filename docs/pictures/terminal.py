@@ -7,10 +7,7 @@ The commands run on a bridge's data that is made for them, and headless Chromium
 of what they print (Debian: apt install chromium fonts-dejavu-core pngquant).
 """
 
-import argparse
-import asyncio
 import io
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,7 +21,7 @@ from rich.text import Text
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from slack import BROWSERS, take
+from browser import run
 
 from bridge.app.storage import Stores
 from bridge.core.apps import App, Source, SourceType, Trigger
@@ -111,22 +108,5 @@ def pages() -> Iterator[tuple[str, str]]:
             yield name, PAGE.format(width=WIDTH, typed=typed, shown=inside)
 
 
-def main() -> None:
-    """Write the pictures, or only their pages."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--html", type=Path, help="write the pages there, and no pictures")
-    asked = parser.parse_args()
-    if asked.html:
-        asked.html.mkdir(parents=True, exist_ok=True)
-        for name, html in pages():
-            (asked.html / f"{name}.html").write_text(html)
-        return
-    browser = next((found for one in BROWSERS if (found := shutil.which(one))), None)
-    if browser is None:
-        sys.exit("error: no Chromium in PATH; on Debian: apt install chromium")
-    shots = [(f"terminal-{name}", html) for name, html in pages()]
-    asyncio.run(take(browser, shots, width=WIDTH))
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__ or "", pages(), prefix="terminal-", width=WIDTH)
