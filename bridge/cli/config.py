@@ -4,6 +4,7 @@ import logging
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from json import dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -18,6 +19,8 @@ from bridge.core.log_text import STEERING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from bridge.settings import Settings
 
 WIDEST_LINE = 80
 """Characters of a line beyond which a list is written with one entry per line."""
@@ -48,13 +51,15 @@ def check(
     """
     from bridge.cli.checking import checked, tried, tried_channels, tried_hosts
 
+    read = partial(_settings, config)
+
     logging.getLogger("bridge").setLevel(logging.ERROR)  # the lines below are shorter
-    form = checked(lambda: settings_of(config))
+    form = checked(read)
     settings_fit = form["ok"]
     if online and settings_fit:
-        form["online"] = tried(settings_of(config))
-        form["online_hosts"] = tried_hosts(settings_of(config))
-        form["channels"] = tried_channels(settings_of(config))
+        form["online"] = tried(read())
+        form["online_hosts"] = tried_hosts(read())
+        form["channels"] = tried_channels(read())
         every = form["online"] + form["online_hosts"] + form["channels"]
         form["ok"] = all(one["state"] == "ok" for one in every)
     if json:
@@ -63,6 +68,18 @@ def check(
         _say_checked(form)
     if not form["ok"]:
         raise typer.Exit(exit_code_of(BridgeError() if settings_fit else Rejected("")))
+
+
+def _settings(config: Path | None) -> "Settings":
+    """Return the settings; if the database is away, those of the file and the environment."""
+    from bridge.app.stored_settings import Unreadable
+    from bridge.settings import read_settings
+
+    try:
+        return settings_of(config)
+    except Unreadable as error:
+        hint(clean(f"warning: {error}; without them:"))
+        return read_settings(config, os.environ)
 
 
 def _say_checked(form: dict[str, Any]) -> None:
@@ -101,7 +118,7 @@ def schema() -> None:
 @group.command()
 def show(config: Config = None, json: Json = False) -> None:
     """Print all settings and where each comes from, as YAML; secrets are masked."""
-    found = list(shown(settings_of(config), config, os.environ))
+    found = list(shown(_settings(config), config, os.environ))
     if json:
         say_json(_nested(found))
     else:

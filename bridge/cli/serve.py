@@ -9,7 +9,8 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +26,8 @@ from bridge.githosts import HOSTS
 from bridge.ports.providers import BY_HTTP
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from bridge.app.run import Bridge
     from bridge.ports.providers import BackendProvider
     from bridge.settings import Settings
@@ -161,15 +164,21 @@ def serve(
 ) -> None:
     """Receive webhooks and deploy, until told to stop."""
     from bridge.app.presence import stands_aside
+    from bridge.app.stored_settings import Stored
+    from bridge.settings import read_settings
 
-    settings = settings_of(config)
+    stored = Stored()
+    settings = read_settings(config, os.environ, stored)
     given = {"host": _to_listen_on(host), "port": port}
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
     for_people = set_up_logs(settings.log_format, settings.log_level)
     if stands_aside(settings, role, os.environ):
         _run(_stand_aside())
     else:
-        _run(_serve(settings, role, for_people))
+        held: list[socket] = []
+        _run(_serve(settings, role, for_people, stored.version, held))
+        if held:
+            _start_anew(held)
 
 
 def migrate(config: Config = None) -> None:
@@ -220,13 +229,28 @@ def _to_listen_on(host: str | None) -> str | None:
         raise Rejected(f"--host: {error}") from None
 
 
-async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
+AGAIN = -1
+"""Instead of an exit code: start anew, with other settings."""
+
+
+async def _serve(
+    settings: "Settings", role: Role, for_people: bool, stored: str, held: "list[socket]"
+) -> int:
+    """Serve until told to stop.
+
+    Args:
+        stored: the version of the stored settings.
+        held: takes copies of the listening sockets if the process is to start anew.
+    """
     from bridge.app.data_folder import whereabouts
     from bridge.app.providers import addresses_of
-    from bridge.app.run import run_bridge
+    from bridge.app.run import Beginning, run_bridge
+    from bridge.listening.inherited import inherited
 
     stop = _told_to_stop()
-    async with run_bridge(settings, role=role) as bridge:
+    anew = partial(_tell, stop, AGAIN)
+    beginning = Beginning(inherited(os.environ), stored, anew)
+    async with run_bridge(settings, role=role, beginning=beginning) as bridge:
         hosts = hosts_of(settings)
         if for_people and role is Role.ALL:
             apps = len(await bridge.stores.journal.apps())
@@ -244,9 +268,23 @@ async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
             },
         )
         code = await stop
-        log.info("stopping")
+        if code == AGAIN:
+            log.info("starting anew: setup has stored other settings")
+            held += bridge.sockets()
+            code = 0
+        else:
+            log.info("stopping")
         _be_gone_within(LEAVE_SECONDS)
     return code
+
+
+def _start_anew(sockets: "Sequence[socket]") -> None:
+    """Replace this process by a new one with the same arguments, which goes on listening."""
+    from bridge.listening.inherited import hand_over
+
+    sys.stdout.flush()
+    hand_over(sockets, os.environ)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
 
 
 async def _stand_aside() -> int:
@@ -306,14 +344,15 @@ def _told_to_stop() -> "asyncio.Future[int]":
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
 
-    def told(code: int) -> None:
-        if not stop.done():
-            stop.set_result(code)
-
-    loop.add_signal_handler(signal.SIGTERM, told, 0)
-    loop.add_signal_handler(signal.SIGINT, told, 130)
-    loop.add_signal_handler(signal.SIGUSR1, told, 1)  # a part has died, see app/background.py
+    loop.add_signal_handler(signal.SIGTERM, _tell, stop, 0)
+    loop.add_signal_handler(signal.SIGINT, _tell, stop, 130)
+    loop.add_signal_handler(signal.SIGUSR1, _tell, stop, 1)  # a part has died, see app/parts.py
     return stop
+
+
+def _tell(stop: "asyncio.Future[int]", code: int) -> None:
+    if not stop.done():
+        stop.set_result(code)
 
 
 def _allow_many_files() -> None:
