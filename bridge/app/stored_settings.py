@@ -46,10 +46,15 @@ class Stored:
 
 def opened(sealed: Mapping[str, str], where: "Process") -> "dict[KeyPath, str]":
     """Return stored settings by their paths; raise Rejected if their key is gone."""
-    if not sealed:
-        return {}
     seal = seal_of(where)
-    return {tuple(path.split(".")): seal.open(value) for path, value in sealed.items()}
+    found: dict[KeyPath, str] = {}
+    for path, value in sealed.items():
+        try:
+            found[tuple(path.split("."))] = seal.open(value)
+        except Rejected as error:
+            remedy = f"or remove it with `dokploy-bridge config unset {path}`"
+            raise Rejected(f"{path}, made by setup: {error}; {remedy}") from None
+    return found
 
 
 def version_of(sealed: Mapping[str, str]) -> str:

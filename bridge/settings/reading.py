@@ -3,7 +3,7 @@
 import difflib
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -227,6 +227,9 @@ def _text_of(file: Path) -> str:
 # ── The file, overridden by the environment ───────────────────────────────────────────────────────
 
 
+DEFAULT_FILE = Path("bridge.yaml")
+"""The file that is read if none is named."""
+
 Stored = Callable[[Process], Mapping[KeyPath, str]]
 """Returns the settings that were made by set-up, given where the data is."""
 
@@ -267,6 +270,22 @@ def read_settings(
         raise Rejected("; ".join(problems(error, said_by))) from None
 
 
+def origins_of(
+    file: Path | None, environment: Mapping[str, str], stored: Collection[KeyPath] = ()
+) -> dict[KeyPath, str]:
+    """Return what each configured setting comes from: a variable, the file, or `BY_SETUP`.
+
+    Args:
+        stored: the paths of the stored settings.
+    """
+    said_by = dict.fromkeys(stored, BY_SETUP)
+    for name, value in _read_file(file).items():
+        inner = value if isinstance(value, dict) else {}
+        shown = str(file or DEFAULT_FILE)
+        said_by |= {(name, key): shown for key in inner} | {(name,): shown}
+    return said_by | dict(set_there(environment))
+
+
 def _section(values: dict[str, Any], path: KeyPath, said_by: str) -> dict[str, Any]:
     """Return the section that a setting belongs into."""
     inner = values
@@ -292,7 +311,7 @@ def _process(values: Mapping[str, Any]) -> Process | None:
 
 
 def _read_file(file: Path | None) -> dict[str, Any]:
-    path = file or Path("bridge.yaml")
+    path = file or DEFAULT_FILE
     if file is None and not path.exists():
         return {}
     try:
