@@ -70,6 +70,16 @@ def unusable(data: Path, error: Exception) -> Rejected:
     return Rejected(f"{shortened(str(data))} can't hold the data ({why}); {_ELSEWHERE}")
 
 
+def not_a_bridges(where: str, why: str) -> str:
+    """Return the words for files that are there and can't be used."""
+    return f"the data in {where} can't be used: {why}; is it a bridge's?"
+
+
+def database_away(why: str) -> str:
+    """Return the words for a Postgres that can't be used."""
+    return f"the database of DATABASE_URL can't be used: {why.strip()}"
+
+
 def _mounted_for(data: Path) -> int:
     """Return the owner of a folder that is itself a mount point, else root.
 

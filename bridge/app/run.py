@@ -82,16 +82,16 @@ class Bridge:
 
     Attributes:
         url: receives the webhooks.
-        sockets: returns copies of its listening sockets, for the process that follows.
         backend_url, backend_key, sites_url: the embedded backend's, if that one deploys.
+        sockets: returns copies of its listening sockets, for the process that follows.
     """
 
     stores: Stores
     url: str
-    sockets: Callable[[], Sequence[socket]]
     backend_url: str | None
     backend_key: str | None
     sites_url: str | None = None
+    sockets: Callable[[], Sequence[socket]] = list
 
 
 def stay_as_it_is() -> None:
@@ -188,7 +188,7 @@ async def run_bridge(
         await server.start()
         stack.push_async_callback(server.stop)
         told = (embedded.url, embedded.api_key, embedded.sites_url) if embedded else (None,) * 3
-        yield Bridge(stores, server.url, server.sockets, *told)
+        yield Bridge(stores, server.url, *told, sockets=server.sockets)
 
 
 def _may_play(settings: Settings, role: Role) -> None:

@@ -9,7 +9,13 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from bridge.app.data_folder import database_url, must_be_ours
+from bridge.app.data_folder import (
+    database_away,
+    database_url,
+    must_be_ours,
+    not_a_bridges,
+    unusable,
+)
 from bridge.app.sealing import seal_of
 from bridge.core.database import connect_arguments
 from bridge.core.errors import BridgeError, Rejected
@@ -70,13 +76,12 @@ def _in_sqlite(where: "Process") -> dict[str, str]:
         must_be_ours(where.data)
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
             return dict(db.execute(_QUERY).fetchall())
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or type(error).__name__
-        raise _unreadable(str(where.data), why) from error
+    except OSError as error:
+        raise Unreadable(str(unusable(where.data, error))) from error
     except sqlite3.DatabaseError as error:
         if "no such table" in str(error):  # it is older
             return {}
-        raise _unreadable(str(where.data), str(error)) from error
+        raise Unreadable(not_a_bridges(str(where.data), str(error))) from error
 
 
 def _in_postgres(url: str) -> dict[str, str]:
@@ -88,15 +93,11 @@ def _in_postgres(url: str) -> dict[str, str]:
     except psycopg.errors.UndefinedTable:  # it is new, or older
         return {}
     except psycopg.Error as error:
-        raise _unreadable("the database of DATABASE_URL", str(error).strip()) from error
+        raise Unreadable(database_away(str(error))) from error
 
 
 class Unreadable(Rejected):
-    """What set-up has stored can't be read."""
-
-
-def _unreadable(where: str, why: str) -> Unreadable:
-    return Unreadable(f"the settings that setup has stored in {where} can't be read: {why}")
+    """What setup has stored can't be read."""
 
 
 # ── while it runs ────────────────────────────────────────────────────────────────────────────────

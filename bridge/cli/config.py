@@ -145,7 +145,7 @@ def set_(
     those: Annotated[
         list[str],
         typer.Argument(
-            metavar="SETTING[=VALUE]...", help="E.g. dokploy.url=https://… github.token"
+            metavar="SETTING[=VALUE]...", help="E.g. public_url=https://bridge.example.com."
         ),
     ],
     config: Config = None,
@@ -167,7 +167,7 @@ def set_(
 
 @group.command()
 def unset(
-    those: Annotated[list[str], typer.Argument(metavar="SETTING...", help="E.g. github.token")],
+    those: Annotated[list[str], typer.Argument(metavar="SETTING...", help="E.g. public_url.")],
     config: Config = None,
 ) -> None:
     """Remove stored settings."""

@@ -127,6 +127,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge env set shop/web API_TOKEN --unset OLD_TOKEN",
     ),
     "env import": ("dokploy-bridge env import shop/web .env",),
+    "config set": (
+        "dokploy-bridge config set public_url=https://bridge.example.com",
+        "dokploy-bridge config set github.token",
+    ),
+    "config unset": ("dokploy-bridge config unset github.token",),
     "config check": ("dokploy-bridge config check --online",),
     "config show": ("dokploy-bridge config show --json",),
     "config schema": ("dokploy-bridge config schema > bridge.schema.json",),

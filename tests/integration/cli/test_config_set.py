@@ -122,4 +122,4 @@ def test_broken_data_is_said_and_the_other_settings_are_shown(cli: Cli) -> None:
 
     result = cli("config", "show", "--json")
     assert json.loads(result.stdout)["public_url"]["from"] == "default"
-    assert "the settings that setup has stored in .bridge can't be read" in result.stderr
+    assert "the data in .bridge can't be used" in result.stderr
