@@ -187,8 +187,14 @@ async def run_bridge(
         server = _listener(parts, role, checks, metrics, chats, refusals, beginning.sockets)
         await server.start()
         stack.push_async_callback(server.stop)
-        told = (embedded.url, embedded.api_key, embedded.sites_url) if embedded else (None,) * 3
-        yield Bridge(stores, server.url, *told, sockets=server.sockets)
+        yield Bridge(
+            stores,
+            server.url,
+            embedded.url if embedded else None,
+            embedded.api_key if embedded else None,
+            embedded.sites_url if embedded else None,
+            server.sockets,
+        )
 
 
 def _may_play(settings: Settings, role: Role) -> None:

@@ -11,6 +11,7 @@ from bridge.ports.providers import AppManifest, Provider, WebhookSecrets
 
 if TYPE_CHECKING:
     from bridge.githosts.github.settings import Github
+    from bridge.ports.setup import Setup
 
 _EVENTS = frozenset(
     {
@@ -120,6 +121,12 @@ def _link(manifest: Mapping[str, Any], server: str, org: str | None) -> str:
     return registration_link(manifest, server=server, org=org)
 
 
+def _setup() -> "Setup":
+    from bridge.githosts.github.setup import SETUP
+
+    return SETUP
+
+
 GITHUB = Provider(
     key="github",
     title="GitHub",
@@ -147,4 +154,5 @@ GITHUB = Provider(
         make=_manifest,
         link=_link,
     ),
+    setup=_setup,
 )
