@@ -4,8 +4,9 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,8 @@ from bridge.settings import Settings, book_of, policy_of
 from bridge.storage.journal import SqlJournal
 
 if TYPE_CHECKING:
+    from aiohttp.web import RouteDef
+
     from bridge.durable.engine import DurableFlows
     from bridge.web.metrics import Metrics
     from bridge.web.server import Check, WebServer
@@ -105,11 +108,14 @@ class Beginning:
     Attributes:
         sockets: inherited ones that listen already.
         stored: the version of the stored settings that are part of the settings.
+        file, environment: the other sources of settings.
         anew: called once others have been stored; it starts the bridge anew.
     """
 
     sockets: Sequence[socket] = ()
     stored: str = ""
+    file: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     anew: Callable[[], None] = stay_as_it_is
 
 
@@ -184,7 +190,8 @@ async def run_bridge(
         if beginning.anew is not stay_as_it_is:
             watching = watch(stores.journal, beginning.stored, beginning.anew)
             await in_background(stack, "stored settings", watching)
-        server = _listener(parts, role, checks, metrics, chats, refusals, beginning.sockets)
+        pages = _pages(parts, role, beginning)
+        server = _listener(parts, role, checks, metrics, chats, refusals, pages, beginning.sockets)
         await server.start()
         stack.push_async_callback(server.stop)
         yield Bridge(
@@ -269,6 +276,7 @@ def _listener(
     metrics: "Metrics",
     chats: ChatPublishers,
     refusals: RefusalLog,
+    pages: "Sequence[RouteDef]",
     sockets: Sequence[socket],
 ) -> "WebServer":
     """Return the public listener; a worker serves only its health there."""
@@ -287,8 +295,21 @@ def _listener(
         hears=role.hears,
         beside=partial(_troubles, parts.stores.journal, chats),
         note=refusals.note,
+        pages=pages,
     )
     return WebServer(app, parts.settings.host, parts.settings.port, sockets)
+
+
+def _pages(parts: Parts, role: Role, beginning: Beginning) -> "Sequence[RouteDef]":
+    """Return the routes for people: setup, if this process can start anew."""
+    if not role.hears or beginning.anew is stay_as_it_is:
+        return ()
+    from bridge.app.setting_up import SettingUp
+    from bridge.app.setup.door import SetupDoor
+
+    settings, journal = parts.settings, parts.stores.journal
+    setting_up = SettingUp(settings, journal, beginning.file, beginning.environment)
+    return SetupDoor(settings, setting_up, journal, journal, beginning.anew).routes()
 
 
 async def _troubles(journal: SqlJournal, chats: ChatPublishers) -> dict[str, str]:

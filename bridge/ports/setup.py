@@ -88,6 +88,7 @@ class Setup:
 
     Attributes:
         gives: what works once it is connected, in a sentence.
+        credentials: the settings of which any one connects it.
         tries: asks the service with these settings, given the server's name and the section;
             returns what it says, in sentences; raises BridgeError.
         register: how the bridge registers itself there instead; None if it can't.
@@ -97,6 +98,7 @@ class Setup:
     """
 
     gives: str
+    credentials: tuple[str, ...]
     fields: tuple[SetupField, ...]
     tries: Callable[[str, Any], Awaitable[Sequence[str]]]
     register: Registration | None = None

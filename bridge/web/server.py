@@ -6,7 +6,7 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from socket import socket
@@ -228,6 +228,7 @@ def routes(
     hears: bool = True,
     beside: Beside = nothing_beside,
     note: Note = note_nothing,
+    pages: Iterable[web.RouteDef] = (),
 ) -> web.Application:
     """Return the public surface; see product.md.
 
@@ -236,6 +237,7 @@ def routes(
         hears: whether webhooks arrive here; a worker serves only its health.
         note: called for refused webhooks.
         beside: further lines about backends for insiders.
+        pages: further routes, for people.
     """
     app = web.Application(client_max_size=limits.max_body)
     hosts = tuple(senders) if hears else ()
@@ -249,6 +251,7 @@ def routes(
     for chat, door in (chats or {}).items():
         path, handle = f"/{chat}/events", chat_route(chat, door)
         app.router.add_route("*", path, handle, expect_handler=expect_later)
+    app.router.add_routes(pages)
     app.router.add_get("/healthz", healthz)
     insiders = Insiders(metrics_token)
     app.router.add_get("/readyz", readyz(checks, insiders, beside))

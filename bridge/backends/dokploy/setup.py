@@ -29,6 +29,7 @@ async def _tries(name: str, settings: "DokploySettings") -> Sequence[str]:
 
 SETUP = Setup(
     gives="deploys your apps; without it the bridge deploys with its embedded backend",
+    credentials=("api_key",),
     fields=(
         SetupField(
             "url",

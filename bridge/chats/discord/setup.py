@@ -25,6 +25,7 @@ async def _tries(_name: str, settings: "Discord") -> Sequence[str]:
 
 SETUP = Setup(
     gives="shows each deployment in a channel",
+    credentials=("webhook", "webhooks"),
     fields=(
         SetupField(
             "webhook",

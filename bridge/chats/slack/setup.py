@@ -90,6 +90,7 @@ async def _test(settings: "Slack") -> str:
 
 SETUP = Setup(
     gives="shows each deployment in a channel, and deploys on command",
+    credentials=("bot_token",),
     link=SetupLink("Create the app in Slack, then install it to your workspace", _new_app),
     fields=(
         SetupField(

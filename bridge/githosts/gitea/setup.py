@@ -27,6 +27,7 @@ async def _tries(name: str, settings: "Gitea") -> Sequence[str]:
 
 SETUP = Setup(
     gives="deploys on a push, and shows the result on the pull request and the commit",
+    credentials=("token",),
     fields=(
         SetupField(
             "url",

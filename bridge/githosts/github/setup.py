@@ -148,6 +148,7 @@ async def _access(settings: "Github") -> "AsyncIterator[GithubAccess]":
 
 SETUP = Setup(
     gives="deploys on a push, and shows the result on the pull request and the commit",
+    credentials=("private_key", "token"),
     fields=(
         SetupField(
             "api_url",

@@ -37,6 +37,7 @@ async def _tries(_name: str, settings: "Gitlab") -> Sequence[str]:
 
 SETUP = Setup(
     gives="deploys on a push, and shows the result on the merge request and the commit",
+    credentials=("token",),
     fields=(
         SetupField(
             "url",
