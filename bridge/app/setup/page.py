@@ -115,10 +115,7 @@ class ChoiceView:
 
 def render(facts: Facts) -> str:
     """Return the page as HTML."""
-    groups = [
-        (heading, [_view(facts, one) for one in facts.services.values() if one.kind == kind])
-        for kind, heading in HEADINGS.items()
-    ]
+    groups = [(heading, _group(facts, kind)) for kind, heading in HEADINGS.items()]
     return (
         _environment()
         .get_template("setup.html")
@@ -166,10 +163,17 @@ def _environment() -> "Environment":
     )
 
 
+def _group(facts: Facts, kind: str) -> "list[ServiceView]":
+    """Return the services of a kind; while none is connected, the first one's form is open."""
+    those = [one for one in facts.services.values() if one.kind == kind]
+    none = not any(one.is_connected(facts.settings) for one in those)
+    return [_view(facts, one, first=none and one is those[0]) for one in those]
+
+
 # ── services ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _view(facts: Facts, service: Service) -> ServiceView:
+def _view(facts: Facts, service: Service, *, first: bool) -> ServiceView:
     connected = service.is_connected(facts.settings)
     tried = facts.tried.get(service.key, Tried())
     trouble = facts.refused[1] if facts.refused[0] == service.key else tried.trouble
@@ -178,6 +182,7 @@ def _view(facts: Facts, service: Service) -> ServiceView:
     if connected and tried.trouble:
         tone, word = "bad", "does not work"
     link = (setup.link.text, setup.link.url(facts.public_url)) if setup.link else None
+    registration = None if connected else _registration(facts, service, setup.register)
     paths = [path for path, origin in facts.origins.items() if path[0] == service.key]
     return ServiceView(
         key=service.key,
@@ -188,12 +193,12 @@ def _view(facts: Facts, service: Service) -> ServiceView:
         says=tried.says,
         trouble=trouble,
         fields=[_field(facts, service, one) for one in setup.fields],
-        registration=None if connected else _registration(facts, service, setup.register),
+        registration=registration,
         link=None if connected else link,
         choice=_choice(facts, service, tried) if connected else None,
         can_test=connected and setup.test is not None and not tried.trouble,
         can_forget=any(facts.origins[path] == BY_SETUP for path in paths),
-        open=bool(trouble),
+        open=bool(trouble) or (first and registration is None),
     )
 
 
