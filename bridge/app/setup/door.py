@@ -46,6 +46,7 @@ class SetupDoor:
     anew: Callable[[], None]
     _services: Mapping[str, Service] = field(default_factory=services)
     _tried: dict[str, "asyncio.Task[Tried]"] = field(default_factory=dict)
+    _outdated: bool = False
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -83,6 +84,8 @@ class SetupDoor:
         """Return a handler that acts only for whoever has a session, and only from our own page."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
+            if self._outdated:
+                return _elsewhere(request)
             session = entry.session_in(request)
             try:
                 if not await entry.is_in(self.sessions, session):
@@ -229,6 +232,7 @@ class SetupDoor:
 
     def _restarted(self, then: str) -> web.StreamResponse:
         """Start the bridge anew once this response is sent; the next page waits for it."""
+        self._outdated = True
         self.anew()
         response = _sent_to(then)
         response.force_close()
@@ -239,10 +243,18 @@ def _sent_to(place: str) -> web.Response:
     return _unshared(web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": place}))
 
 
+def _elsewhere(request: web.Request) -> web.Response:
+    """Answer on a connection from before the restart: the browser makes a new one."""
+    response = _sent_to(str(request.rel_url) if request.method == "GET" else "/setup")
+    response.force_close()
+    return response
+
+
 def _unshared(response: web.Response) -> web.Response:
     """Have nobody else see a response: no cache, no frame, no other site by a referrer."""
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # With no-referrer, browsers would send `Origin: null` with our own forms.
+    response.headers["Referrer-Policy"] = "same-origin"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Frame-Options"] = "DENY"
     return response
