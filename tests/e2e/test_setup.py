@@ -28,7 +28,7 @@ from bridge.web.server import routes
 from tests.fakes.github import FakeGithub
 from tests.fakes.slack.methods import BOT_TOKEN
 from tests.fakes.slack.server import running_slack
-from tests.scenes.dokploy import KEY, dokploy
+from tests.worlds.embedded import running_server
 from tests.worlds.hosts import pem
 
 __all__ = ["pem"]
@@ -194,22 +194,22 @@ async def test_nothing_of_another_origin_may_frame_run_or_cache_it(door: Door) -
 # ── what is typed in ─────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_dokploy_is_tried_before_it_is_stored(door: Door) -> None:
+async def test_a_dokploy_is_tried_before_it_is_stored(door: Door, tmp_path: Path) -> None:
     await door.sign_in()
-    with dokploy() as leads_there:
-        url = leads_there["BRIDGE_DOKPLOY_URL"]
+    async with running_server(tmp_path / "dokploy") as server:
+        url, key = server.server.url, server.server.api_key
         refused = await door.post("/setup/connect/dokploy", 422, url=url, api_key="wrong-key")
         assert "API key" in refused
         assert "wrong-key" not in refused
         assert url in refused  # what is no secret need not be typed again
         assert (await door.stored(), door.started_anew) == (set(), 0)
 
-        assert await door.post("/setup/connect/dokploy", url=url, api_key=KEY) == "/setup#dokploy"
+        assert await door.post("/setup/connect/dokploy", url=url, api_key=key) == "/setup#dokploy"
         assert (await door.stored(), door.started_anew) == ({"dokploy.url", "dokploy.api_key"}, 1)
         await door.open()
         page = await door.page()
     assert "answers and accepts the key" in page
-    assert KEY not in page
+    assert key not in page
 
 
 @pytest.mark.parametrize(
@@ -262,11 +262,11 @@ async def test_an_odd_body_is_refused_in_words(
     assert words in await answer.text()
 
 
-async def test_what_is_disconnected_is_forgotten(door: Door) -> None:
+async def test_what_is_disconnected_is_forgotten(door: Door, tmp_path: Path) -> None:
     await door.sign_in()
-    with dokploy() as leads_there:
-        url = leads_there["BRIDGE_DOKPLOY_URL"]
-        await door.post("/setup/connect/dokploy", url=url, api_key=KEY)
+    async with running_server(tmp_path / "dokploy") as server:
+        url, key = server.server.url, server.server.api_key
+        await door.post("/setup/connect/dokploy", url=url, api_key=key)
     await door.open()
     await door.post("/setup/forget/dokploy")
     assert await door.stored() == set()

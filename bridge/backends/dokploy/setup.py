@@ -19,7 +19,7 @@ async def _tries(name: str, settings: "DokploySettings") -> Sequence[str]:
     dokploy = DOKPLOY.open(name, settings, BackendParts())
     try:
         version = await dokploy.version()
-        labels = sorted(one.app.label for one in await dokploy.listing())
+        labels = sorted(app.label for app in await dokploy.apps())
     finally:
         await dokploy.close()
     more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
