@@ -73,9 +73,11 @@ class Registration:
         redeem: returns the settings to store, given the section and the code that comes back;
             raises BridgeError.
         then: returns where to go next, given the section as it is then; raises BridgeError.
+        then_button: what the button that leads there says.
     """
 
     button: str
+    then_button: str
     manifest: Callable[[str, str], Mapping[str, Any]]
     action: Callable[[Any, str, str], str]
     redeem: Callable[[Any, str], Awaitable[Mapping[str, str]]]

@@ -19,9 +19,8 @@ async def no_picture(_name: str) -> None:
 async def test_from_an_empty_folder_to_a_push_that_deploys_comments_and_shows_a_card(
     tmp_path: Path,
     pem: str,
-    script: bool,
 ) -> None:
-    async with setup_world(tmp_path, pem) as world, browsing(script=script) as browser:
+    async with setup_world(tmp_path, pem) as world, browsing() as browser:
         page = await browser.new_page()
         for step in STEPS:
             await step(world, page, no_picture)

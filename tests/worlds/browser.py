@@ -15,7 +15,7 @@ HOST = "bridge.test"
 
 @asynccontextmanager
 async def browsing(
-    *, width: int = 900, scheme: str = "light", script: bool = True
+    *, width: int = 900, scheme: str = "light", sharpness: float = 1.0
 ) -> AsyncIterator[BrowserContext]:
     """A browser without a past; the test is none where there is no Chromium."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
@@ -31,7 +31,7 @@ async def browsing(
         context = await browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if scheme == "dark" else "light",
-            java_script_enabled=script,
+            device_scale_factor=sharpness,
         )
         yield context
         await browser.close()

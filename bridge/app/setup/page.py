@@ -95,6 +95,7 @@ class ServiceView:
     fields: Sequence[FieldView]
     registration: RegistrationView | None
     link: tuple[str, str] | None
+    then: tuple[str, str] | None
     choice: "ChoiceView | None"
     can_test: bool
     can_forget: bool
@@ -195,6 +196,7 @@ def _view(facts: Facts, service: Service, *, first: bool) -> ServiceView:
         fields=[_field(facts, service, one) for one in setup.fields],
         registration=registration,
         link=None if connected else link,
+        then=(setup.register.then_button, tried.then) if setup.register and tried.then else None,
         choice=_choice(facts, service, tried) if connected else None,
         can_test=connected and setup.test is not None and not tried.trouble,
         can_forget=any(facts.origins[path] == BY_SETUP for path in paths),

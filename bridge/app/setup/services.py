@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,27 +83,31 @@ class Tried:
         says: sentences, if all is well.
         trouble: what is wrong and the remedy; "" if nothing.
         choices: the values of its choice.
+        then: where to go on with its registration; "" for nowhere.
     """
 
     says: Sequence[str] = ()
     trouble: str = ""
     choices: Sequence[Choice] = field(default=())
+    then: str = ""
 
 
 async def tried(service: Service, settings: Settings) -> Tried:
     """Ask a service with these settings; raise nothing but for bugs."""
-    section = service.section(settings)
+    section, setup = service.section(settings), service.setup
     try:
         says = await ask(service, settings)
     except BridgeError as error:
         return Tried(trouble=str(error))
-    if service.setup.choice is None:
-        return Tried(says)
-    try:
+    choices: Sequence[Choice] = ()
+    then = ""
+    with suppress(BridgeError, TimeoutError):  # the page does without
         async with asyncio.timeout(PATIENCE):
-            return Tried(says, choices=await service.setup.choice.read(section))
-    except (BridgeError, TimeoutError):  # it is typed in, then
-        return Tried(says)
+            if setup.choice is not None:
+                choices = await setup.choice.read(section)
+            if setup.register is not None:
+                then = await setup.register.then(section)
+    return Tried(says, choices=choices, then=then)
 
 
 async def ask(service: Service, settings: Settings) -> Sequence[str]:

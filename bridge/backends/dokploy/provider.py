@@ -34,9 +34,9 @@ def _may_kill_builds(settings: "DokploySettings") -> bool:
 
 
 def _setup() -> "Setup":
-    from bridge.backends.dokploy.setup import SETUP
+    from bridge.backends.dokploy.setup import setup_with
 
-    return SETUP
+    return setup_with(_open)
 
 
 DOKPLOY = BackendProvider(

@@ -1,22 +1,28 @@
 """How Dokploy is connected: an address and a key."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.ports.setup import Setup, SetupField
 
 if TYPE_CHECKING:
+    from bridge.backends.dokploy.client import Dokploy
     from bridge.backends.dokploy.settings import DokploySettings
+    from bridge.ports.providers import BackendParts
 
 SHOWN = 12
 """Apps that are named; the others are counted."""
 
 
-async def _tries(name: str, settings: "DokploySettings") -> Sequence[str]:
-    from bridge.backends.dokploy.provider import DOKPLOY
+async def _tries(
+    open_: "Callable[[str, DokploySettings, BackendParts], Dokploy]",
+    name: str,
+    settings: "DokploySettings",
+) -> Sequence[str]:
     from bridge.ports.providers import BackendParts
 
-    dokploy = DOKPLOY.open(name, settings, BackendParts())
+    dokploy = open_(name, settings, BackendParts())
     try:
         version = await dokploy.version()
         labels = sorted(app.label for app in await dokploy.apps())
@@ -27,22 +33,24 @@ async def _tries(name: str, settings: "DokploySettings") -> Sequence[str]:
     return (f"Dokploy {version or 'of an unknown version'} answers and accepts the key", apps)
 
 
-SETUP = Setup(
-    gives="deploys your apps; without it the bridge deploys with its embedded backend",
-    credentials=("api_key",),
-    fields=(
-        SetupField(
-            "url",
-            "Address of Dokploy",
-            "as in your browser; inside the same Docker network http://dokploy:3000 works, too",
-            example="https://dokploy.example.com",
+def setup_with(open_: "Callable[[str, DokploySettings, BackendParts], Dokploy]") -> Setup:
+    """Return how it is set up, given what opens a client."""
+    return Setup(
+        gives="deploys your apps; without it the bridge deploys with its embedded backend",
+        credentials=("api_key",),
+        fields=(
+            SetupField(
+                "url",
+                "Address of Dokploy",
+                "as in your browser; inside the same Docker network http://dokploy:3000 works, too",
+                example="https://dokploy.example.com",
+            ),
+            SetupField(
+                "api_key",
+                "API key",
+                "in Dokploy: Settings, Profile, API/CLI Keys; switch rate limiting off",
+                secret=True,
+            ),
         ),
-        SetupField(
-            "api_key",
-            "API key",
-            "in Dokploy: Settings, Profile, API/CLI Keys, Generate New Key, with rate limiting off",
-            secret=True,
-        ),
-    ),
-    tries=_tries,
-)
+        tries=partial(_tries, open_),
+    )

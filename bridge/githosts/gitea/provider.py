@@ -71,9 +71,9 @@ def _homes(settings: "Gitea") -> tuple[str, ...]:
 
 
 def _setup() -> "Setup":
-    from bridge.githosts.gitea.setup import SETUP
+    from bridge.githosts.gitea.setup import setup_with
 
-    return SETUP
+    return setup_with(_api)
 
 
 GITEA = Provider(

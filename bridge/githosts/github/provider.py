@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from bridge.ports.clock import Limit
 from bridge.ports.githosts import GitHost, HostApi
@@ -92,20 +91,15 @@ def _own_limits(settings: "Github") -> bool:
     return settings.app_id is not None
 
 
-def web_of(api_url: str) -> str:
-    """Return the web address of the GitHub whose API has that address."""
-    parts = urlsplit(api_url)
-    host = parts.netloc
-    if host == "api.github.com" or host.endswith(".ghe.com"):
-        host = host.removeprefix("api.")
-    return f"{parts.scheme}://{host}"
-
-
 def _web_url(settings: "Github") -> str:
-    return settings.web_url or web_of(settings.api_url)
+    from bridge.githosts.github.settings import web_url_of
+
+    return web_url_of(settings)
 
 
 def _homes(settings: "Github") -> tuple[str, ...]:
+    from bridge.githosts.github.settings import web_of
+
     return (web_of(settings.api_url),)
 
 

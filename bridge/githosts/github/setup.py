@@ -56,10 +56,10 @@ def _manifest(public_url: str, name: str) -> Mapping[str, Any]:
 
 
 def _action(settings: "Github", org: str, state: str) -> str:
-    from bridge.githosts.github.provider import GITHUB
+    from bridge.githosts.github.settings import web_url_of
 
     owner = f"/organizations/{quote(org, safe='')}" if org else ""
-    web = GITHUB.web_url(settings).rstrip("/")
+    web = web_url_of(settings).rstrip("/")
     return f"{web}{owner}/settings/apps/new?{urlencode({'state': state})}"
 
 
@@ -111,11 +111,13 @@ def _read(body: bytes) -> _Registered:
 
 async def _then(settings: "Github") -> str:
     """Return the page that installs the App."""
-    from bridge.githosts.github.provider import GITHUB
+    from bridge.githosts.github.settings import web_url_of
 
+    if settings.app_id is None:
+        raise Rejected("GitHub is connected with a token, so there is no App to install")
     async with _access(settings) as access:
         slug = (await access.credential.login(access.client)).removesuffix("[bot]")
-    return f"{GITHUB.web_url(settings).rstrip('/')}/apps/{quote(slug)}/installations/new"
+    return f"{web_url_of(settings).rstrip('/')}/apps/{quote(slug)}/installations/new"
 
 
 async def _tries(_name: str, settings: "Github") -> Sequence[str]:
@@ -169,6 +171,7 @@ SETUP = Setup(
     tries=_tries,
     register=Registration(
         button="Register a GitHub App",
+        then_button="Choose its repositories",
         manifest=_manifest,
         action=_action,
         redeem=_redeem,
