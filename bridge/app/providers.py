@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bridge.app.data_folder import must_be_ours, unusable
-from bridge.app.parts import Parts, Publishers, in_background, seal_of
+from bridge.app.parts import Parts, Publishers, in_background
+from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores
 from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS

@@ -10,6 +10,7 @@ from bridge.core.events import Sender
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.setup import Setup
 
 if TYPE_CHECKING:
     from bridge.ports.backends import Backend
@@ -67,6 +68,11 @@ class AppManifest:
     link: Callable[[Mapping[str, Any], str, str | None], str]
 
 
+def no_setup() -> Setup | None:
+    """Leave the set-up to variables and `bridge.yaml`."""
+    return None
+
+
 def no_trouble(_headers: Mapping[str, str]) -> None:
     """Accept every webhook's headers as they are."""
 
@@ -112,6 +118,7 @@ class Provider(Sender):
         homes: further prefixes of its clone URLs.
         pages: the URLs of commits and pull requests.
         manifest: how to register the bridge as an app there; None if that is impossible.
+        setup: returns how a person connects it in the browser; None: not there.
     """
 
     settings: Callable[[], type[Any]]
@@ -138,6 +145,7 @@ class Provider(Sender):
     homes: Callable[[Any], tuple[str, ...]]
     pages: Pages = field(default_factory=Pages)
     manifest: AppManifest | None = None
+    setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""
@@ -226,6 +234,7 @@ class BackendProvider:
         open: returns a server's client, given its name and settings; sends nothing yet.
             Raises Rejected.
         may_kill_builds: whether `cancel` may interrupt all builds of a host (`KillsBuilds`).
+        setup: returns how a person connects it in the browser; None: not there.
     """
 
     key: str
@@ -238,6 +247,7 @@ class BackendProvider:
     further: str | None = None
     open: "Callable[[str, Any, BackendParts], Backend]"
     may_kill_builds: Callable[[Any], bool] = spares_builds
+    setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""
@@ -360,6 +370,7 @@ class ChatProvider:
         asks: asks the chat for every channel that the settings name; returns why each can't be
             written to, None if it can. None if the chat can't be asked.
         manifest: how to register the bridge there; None if that is unnecessary.
+        setup: returns how a person connects it in the browser; None: not there.
     """
 
     key: str
@@ -379,6 +390,7 @@ class ChatProvider:
     tells: "Callable[[Any, ChannelBook, Audited], Sequence[Subscription]]"
     asks: "Callable[[Any], Awaitable[Mapping[str, BridgeError | None]]] | None" = None
     manifest: ChatManifest | None = None
+    setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""

@@ -7,6 +7,7 @@ from bridge.ports.providers import BackendParts, BackendProvider
 if TYPE_CHECKING:
     from bridge.backends.dokploy.client import Dokploy
     from bridge.backends.dokploy.settings import DokploySettings
+    from bridge.ports.setup import Setup
 
 
 def _settings() -> "type[DokploySettings]":
@@ -32,6 +33,12 @@ def _may_kill_builds(settings: "DokploySettings") -> bool:
     return settings.allow_kill_build
 
 
+def _setup() -> "Setup":
+    from bridge.backends.dokploy.setup import setup_with
+
+    return setup_with(_open)
+
+
 DOKPLOY = BackendProvider(
     key="dokploy",
     title="Dokploy",
@@ -41,4 +48,5 @@ DOKPLOY = BackendProvider(
     further="backends",
     open=_open,
     may_kill_builds=_may_kill_builds,
+    setup=_setup,
 )

@@ -9,6 +9,7 @@ from bridge.ports.providers import Provider, WebhookSecrets
 
 if TYPE_CHECKING:
     from bridge.githosts.gitea.settings import Gitea
+    from bridge.ports.setup import Setup
 
 _EVENTS = frozenset(
     {
@@ -69,6 +70,12 @@ def _homes(settings: "Gitea") -> tuple[str, ...]:
     return (settings.url, *ssh)
 
 
+def _setup() -> "Setup":
+    from bridge.githosts.gitea.setup import setup_with
+
+    return setup_with(_api)
+
+
 GITEA = Provider(
     key="gitea",
     title="Gitea",
@@ -88,4 +95,5 @@ GITEA = Provider(
     web_url=_web_url,
     homes=_homes,
     pages=Pages(pull_request="/pulls/{number}"),
+    setup=_setup,
 )

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from bridge.ports.clock import Limit
 from bridge.ports.githosts import GitHost, HostApi
@@ -11,6 +10,7 @@ from bridge.ports.providers import AppManifest, Provider, WebhookSecrets
 
 if TYPE_CHECKING:
     from bridge.githosts.github.settings import Github
+    from bridge.ports.setup import Setup
 
 _EVENTS = frozenset(
     {
@@ -91,20 +91,15 @@ def _own_limits(settings: "Github") -> bool:
     return settings.app_id is not None
 
 
-def web_of(api_url: str) -> str:
-    """Return the web address of the GitHub whose API has that address."""
-    parts = urlsplit(api_url)
-    host = parts.netloc
-    if host == "api.github.com" or host.endswith(".ghe.com"):
-        host = host.removeprefix("api.")
-    return f"{parts.scheme}://{host}"
-
-
 def _web_url(settings: "Github") -> str:
-    return settings.web_url or web_of(settings.api_url)
+    from bridge.githosts.github.settings import web_url_of
+
+    return web_url_of(settings)
 
 
 def _homes(settings: "Github") -> tuple[str, ...]:
+    from bridge.githosts.github.settings import web_of
+
     return (web_of(settings.api_url),)
 
 
@@ -118,6 +113,12 @@ def _link(manifest: Mapping[str, Any], server: str, org: str | None) -> str:
     from bridge.githosts.github.access import registration_link
 
     return registration_link(manifest, server=server, org=org)
+
+
+def _setup() -> "Setup":
+    from bridge.githosts.github.setup import SETUP
+
+    return SETUP
 
 
 GITHUB = Provider(
@@ -147,4 +148,5 @@ GITHUB = Provider(
         make=_manifest,
         link=_link,
     ),
+    setup=_setup,
 )

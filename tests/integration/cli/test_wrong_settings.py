@@ -19,6 +19,7 @@ SLACK = {"BRIDGE_SLACK_BOT_TOKEN": "xoxb-1"}
 
 WRONG: dict[str, str] = {
     "host": "999.1.1.1",
+    "public_url": "bridge.example.com",
     "data": ".",
     "database_url": f"mysql://{SECRET}@db/x",
     "secret_key": SECRET,
