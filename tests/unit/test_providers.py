@@ -58,6 +58,7 @@ MAY_NAME = {
     "bridge.githosts.gitea.provider": "the headers that Gitea sends besides its own",
     "bridge.githosts.github.webhooks": "hosts that send GitHub's headers too, to refuse them",
     "bridge.cli.demo": "it plays a Git host to the bridge, as one has to be chosen",
+    "bridge.cli.demo_services": "it plays that host's API and a chat's",
     "bridge.cli.demo_world": "it plays that host, and says how to go on with a real one",
     "bridge.settings.sections": "why bodies may be so large, in the help of a setting",
     "bridge.cli.root": "examples in the help texts",
