@@ -18,7 +18,7 @@ from playwright.async_api import Page
 
 from tests.worlds.browser import browsing
 from tests.worlds.hosts import new_pem
-from tests.worlds.setup import STEPS, setup_world
+from tests.worlds.setup_walk import STEPS, setup_world
 
 PICTURES = Path(__file__).parent
 
