@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from bridge.app.data_folder import must_be_ours, unusable
 from bridge.app.parts import Parts, Publishers, in_background, seal_of
@@ -221,15 +220,6 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
     servers = settings.host_servers()
     made = {name: one.provider.api(name, one.given) for name, one in servers.items()}
     return {name: api for name, api in made.items() if api is not None}
-
-
-def homes_of(settings: Settings) -> dict[str, str]:
-    """Return the Git hosts by their names in clone addresses, for custom Git sources."""
-    return {
-        urlsplit(url).netloc: name
-        for name, one in settings.host_servers().items()
-        for url in one.addresses
-    }
 
 
 def web_urls(settings: Settings) -> dict[str, str]:

@@ -67,10 +67,6 @@ class AppManifest:
     link: Callable[[Mapping[str, Any], str, str | None], str]
 
 
-def no_trouble(_headers: Mapping[str, str]) -> None:
-    """Accept every webhook's headers as they are."""
-
-
 def one_account(_settings: Any) -> bool:
     """Count all writes to one rate limit."""
     return False
@@ -94,7 +90,6 @@ class Provider(Sender):
             ValueError for an impossible secret.
         reader: the same for accepted webhooks; it has no secrets.
         events: the names of events that metrics count separately.
-        screen: raises Rejected for other hosts' webhooks that look like its own.
         likeness: how much a body looks like one of its own: 2 surely, 1 maybe, 0 not.
         event_of: returns a body's event; None if it can't be determined.
 
@@ -123,7 +118,6 @@ class Provider(Sender):
     webhooks: Callable[[Any], GitHost]
     reader: Callable[[], GitHost]
     events: frozenset[str]
-    screen: Callable[[Mapping[str, str]], None] = no_trouble
     likeness: Callable[[Mapping[str, Any]], int]
     event_of: Callable[[Mapping[str, Any]], str | None]
 

@@ -14,10 +14,10 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Reason, decide
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
 from bridge.core.events import Ignored, RefPushed
+from bridge.core.refs import home_of
 from bridge.githosts import HOSTS
 from bridge.githosts.gitea.webhooks import Gitea
-from bridge.githosts.github.webhooks import GitHub
-from bridge.githosts.server import BoundHost
+from bridge.githosts.server import BoundHost, homes_of
 from bridge.ports.providers import HostServer
 from bridge.settings import Settings
 from tests.unit.githosts.test_deliveries import FIXTURES, SECRET, load
@@ -93,16 +93,6 @@ def test_a_webhook_of_github_is_told_that_it_is_none_of_ours() -> None:
 
     with pytest.raises(Rejected, match="neither X-Gitea-Event nor X-Forgejo-Event is there"):
         Gitea([SECRET]).open(given, 0.0)
-
-
-@pytest.mark.parametrize("product", ["Gitea", "Forgejo", "Gogs"])
-@pytest.mark.parametrize("what", ["Event", "Delivery", "Signature"])
-def test_at_githubs_door_it_is_told_where_to_go(product: str, what: str) -> None:
-    given, _ = load("github/push__two_files")
-    given[f"X-{product}-{what}"] = "push"
-
-    with pytest.raises(Rejected, match="/hooks/gitea"):
-        GitHub([SECRET]).open(given, 0.0)
 
 
 def test_an_empty_secret_is_none() -> None:
@@ -267,6 +257,28 @@ def test_two_servers_at_one_address_are_refused_since_a_push_would_deploy_twice(
 
     with pytest.raises(Rejected, match=r"gitea and giteas\.second are both at a\.example\.com"):
         served_hosts(settings)
+
+
+def test_a_clone_address_leads_to_its_server_also_by_ssh_or_below_a_path() -> None:
+    settings = Settings.model_validate(
+        {
+            "gitea": {"url": "https://a.example.com:3000", "ssh_host": "ssh.example.com"},
+            "giteas": {
+                "below": {"url": "https://b.example.com/git"},
+                "beside": {"url": "https://b.example.com/forge"},
+            },
+        }
+    )
+
+    homes = homes_of(settings.host_servers().values())
+
+    assert home_of("a.example.com:3000/o/r", homes) == ("gitea", "o/r")
+    assert home_of("a.example.com/o/r", homes) == ("gitea", "o/r")
+    assert home_of("ssh.example.com/o/r", homes) == ("gitea", "o/r")
+    assert home_of("b.example.com/git/o/r", homes) == ("gitea/below", "o/r")
+    assert home_of("b.example.com/forge/o/r", homes) == ("gitea/beside", "o/r")
+    assert home_of("b.example.com/o/r", homes) is None, "it may be of either"
+    assert home_of("github.com/o/r", homes) == ("github", "o/r")
 
 
 def test_every_fixture_is_signed_by_both_of_its_products() -> None:
