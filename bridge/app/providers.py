@@ -279,6 +279,7 @@ def on_hosts(
     ours: Callable[[RefPushed | PullRequestOpened], bool],
 ) -> Publishers:
     """Return the publishers for the Git hosts that have a credential; `ours`: see `Ours`."""
+    words = {chat: one.link_word for chat, one in CHATS.items()}
     plans: list[Plans] = []
     publishers: dict[str, Publisher] = {}
     for host, api in apis.items():
@@ -293,7 +294,8 @@ def on_hosts(
             skipped=given.skipped_status,
         )
         plans.append(plan)
-        publishers |= shows_of(api, pace_of(rate_limiter, server.provider.limits), instance)
+        pace = pace_of(rate_limiter, server.provider.limits)
+        publishers |= shows_of(api, pace, instance, words)
     return Publishers(tuple(plans), tuple(one.late for one in plans), publishers)
 
 

@@ -345,6 +345,7 @@ class ChatProvider:
         heard_by: how people's requests arrive, given its settings: `BY_HTTP`, or other ways.
         to_be_heard: what to set if they don't arrive; "" if people can't ask anything there.
         cards_only: the same in short, for a chat that only shows cards.
+        link_word: what a link to a card is called in a pull request's comment.
         doubts: implausible settings, each with the remedy and without secrets.
         channels: returns where apps are shown, given its settings and our rules.
         plain_channels: whether rules may name its channels without `<key>:` before them.
@@ -365,6 +366,7 @@ class ChatProvider:
     heard_by: Callable[[Any], tuple[str, ...]]
     to_be_heard: str = ""
     cards_only: str
+    link_word: str
     doubts: Callable[[Any], Sequence[str]] = no_doubts
     channels: Callable[[Any, ChannelBook], ChannelsOf]
     plain_channels: bool = False

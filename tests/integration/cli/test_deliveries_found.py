@@ -126,10 +126,10 @@ def test_deliveries_of_a_further_server_are_found_by_repository_and_by_id(busy: 
         await stores.inbox.finish([ended])
 
     busy.with_stores(come)
-    second = {"BRIDGE_GITEAS": "second: {url: https://git.example.com}"}
+    second = "second: {url: https://git.example.com}"
 
-    listed = busy("deliveries", "--repo", "my-org/lone", **second)
-    shown = busy("deliveries", "show", "of-second", **second)
+    listed = busy("deliveries", "--repo", "my-org/lone", BRIDGE_GITEAS=second)
+    shown = busy("deliveries", "show", "of-second", BRIDGE_GITEAS=second)
 
     assert "of-second gitea/second push ignored" in listed.stdout
     assert "host: gitea/second\n" in shown.stdout
@@ -145,9 +145,9 @@ def test_why_knows_the_server_of_a_custom_git_source_by_its_address(busy: Cli) -
         await stores.journal.keep_refused([github, gitea])
 
     busy.with_stores(refuse)
-    second = {"BRIDGE_GITEAS": "second: {url: https://git.example.com/sub}"}
+    second = "second: {url: https://git.example.com/sub}"
 
-    said = busy("why", "web", **second).stderr
+    said = busy("why", "web", BRIDGE_GITEAS=second).stderr
 
     assert "at /hooks/gitea/second (of Gitea)" in said
     assert "of GitHub" not in said
