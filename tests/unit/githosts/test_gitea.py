@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from bridge.app.providers import served_hosts
+from bridge.app.providers import pages_of, served_hosts
+from bridge.chats.links import Links
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Reason, decide
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
@@ -245,6 +246,25 @@ def test_two_servers_have_paths_names_and_secrets_of_their_own() -> None:
     assert servers["gitea/second"].setting("token") == "giteas.second.token"
     assert [one.section for one in servers.values()][-2:] == ["gitea", "giteas.second"]
     assert servers["gitea"].setting("token") == "BRIDGE_GITEA_TOKEN"
+
+
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("b.example.com/my-org/mono", f"https://b.example.com/my-org/mono/commit/{'a' * 40}"),
+        ("c.example.com/my-org/mono", None),
+        (None, None),
+    ],
+)
+def test_a_card_links_only_to_the_server_that_an_app_names(
+    address: str | None, page: str | None
+) -> None:
+    settings = Settings.model_validate({"giteas": {"second": {"url": "https://b.example.com"}}})
+
+    assert Links(pages_of(settings)).commit(from_gitea(address), "a" * 40) == page
+    only = {name: one for name, one in pages_of(settings).items() if name == "gitea"}
+    of_the_only = Links(only).commit(from_gitea(None), "a" * 40)
+    assert of_the_only == f"https://gitea.com/my-org/mono/commit/{'a' * 40}"
 
 
 def test_two_servers_at_one_address_are_refused_since_a_push_would_deploy_twice() -> None:
