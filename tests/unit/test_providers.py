@@ -56,7 +56,6 @@ MAY_NAME = {
     "bridge.chats.slack.source_form": "the form for Dokploy's sources",
     "bridge.cli.provider": "the commands that set Dokploy's sources",
     "bridge.githosts.gitea.provider": "the headers that Gitea sends besides its own",
-    "bridge.githosts.github.webhooks": "hosts that send GitHub's headers too, to refuse them",
     "bridge.cli.demo": "it plays a Git host to the bridge, as one has to be chosen",
     "bridge.cli.demo_world": "it plays that host, and says how to go on with a real one",
     "bridge.settings.sections": "why bodies may be so large, in the help of a setting",

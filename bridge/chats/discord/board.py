@@ -83,8 +83,16 @@ class Cards:
                 place={"webhook": name, "deployment": one.id},
             )
             for one in occasion.outcome.deployments
-            for name in self._channels.of(one.app)
+            for name in names_of(self._channels, self._webhooks, one.app)
         ]
+
+
+def names_of(channels: Channels, webhooks: Mapping[str, Webhook], label: str) -> list[str]:
+    """Return the names of an app's webhooks; one with several names only once."""
+    found: dict[str, str] = {}
+    for name in channels.of(label):
+        found.setdefault(webhooks[name].id if name in webhooks else name, name)
+    return [*found.values()]
 
 
 def card_id(deployment: str, name: str) -> str:
@@ -129,7 +137,7 @@ class ChangePlans:
                 (follows,),
                 {**place, "webhook": name},
             )
-            for name in self._channels.of(label)
+            for name in names_of(self._channels, self._webhooks, label)
         ]
 
 
@@ -334,17 +342,17 @@ class Board:
     ) -> Sequence[Subscription]:
         """Update a card, and post what somebody must act on."""
         known = MessageCursor.of(cursor)
-        if known.gone or not snapshot.deployments:
+        if not snapshot.deployments:
             return ()
         deployment = snapshot.deployments[0]
         if known.posting:
             known = await _lost(subscription, known, save_cursor)
-        if known.message or not known.lost or deployment.final:
+        if not known.gone and (known.message or not known.lost or deployment.final):
             _may_be_posted(known)
             card = self._card(subscription, snapshot, deployment)
             message = render_card(card, remark=POSTED_ANEW if known.lost else "")
             known = await self._channel.shown(subscription, known, message, save_cursor)
-        if not known.gone:
+        if not (known.gone and known.thread):  # a forum's post is gone with its messages
             await self._tell(subscription, snapshot, deployment, known, save_cursor)
         return ()
 
