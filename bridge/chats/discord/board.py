@@ -22,6 +22,7 @@ from bridge.chats.card import (
     was_made,
 )
 from bridge.chats.discord.api import (
+    ARCHIVED,
     DISCORD,
     NEEDS_A_POST,
     NO_FORUM,
@@ -241,14 +242,16 @@ class Channel:
         save_cursor: SaveCursor,
     ) -> MessageCursor:
         webhook = self.webhook(subscription)
+        thread = known.thread if known.webhook == webhook.id else ""
         await self.ready(subscription)
         await save_cursor(replace(known, posting=True).cursor())
         try:
-            made = await self._post(subscription, message)
+            made = await self._post(subscription, message, thread)
         except (Unreachable, Refused):  # surely not posted
             await save_cursor(known.cursor())
             raise
-        thread = str(made["channel_id"]) if webhook.id in self._forums else ""
+        if webhook.id in self._forums:
+            thread = str(made["channel_id"])
         known = replace(
             known,
             webhook=webhook.id,
@@ -297,6 +300,8 @@ class Channel:
         try:
             await self._client.edit(webhook, known.message, body, thread=known.thread)
         except DiscordRefused as error:
+            if error.code == ARCHIVED:  # a new message in the post brings it back
+                return await self._posted(subscription, known, message, save_cursor)
             if error.code not in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL):
                 raise
             log.warning(
