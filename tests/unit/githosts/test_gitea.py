@@ -14,7 +14,7 @@ from bridge.chats.links import Links
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Reason, decide
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
-from bridge.core.events import Ignored, RefPushed
+from bridge.core.events import ZERO, Ignored, RefPushed
 from bridge.core.refs import home_of
 from bridge.githosts import HOSTS
 from bridge.githosts.gitea.webhooks import Gitea
@@ -115,6 +115,16 @@ def test_an_empty_secret_is_none() -> None:
 def test_what_gitea_does_not_send_is_malformed(event: str, body: bytes) -> None:
     with pytest.raises(MalformedPayload):
         Gitea(["s"]).parse(event, {}, body)
+
+
+def test_a_test_delivery_of_an_invented_commit_deletes_nothing() -> None:
+    """Newer servers send no commit of the repository: both ids are null."""
+    _, body = load("gitea/push__test_delivery")
+    sent = json.loads(body) | {"before": ZERO, "after": ZERO}
+
+    event = Gitea([SECRET]).parse("push", {}, json.dumps(sent).encode())
+
+    assert event == Ignored("a test delivery: the branch main did not move")
 
 
 def test_a_moved_branch_without_commits_tells_no_files() -> None:
