@@ -65,8 +65,8 @@ class _Repository(Model):
 
 
 class _Account(Model):
-    login: Name | None = None
-    username: Name | None = None
+    login: str | None = None
+    username: str | None = None
 
 
 class _Push(Model):
