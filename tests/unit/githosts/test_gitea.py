@@ -3,11 +3,13 @@
 import hashlib
 import hmac
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from multidict import CIMultiDict
+from pydantic import ValidationError
 
 from bridge.app.providers import pages_of, served_hosts
 from bridge.chats.links import Links
@@ -240,6 +242,21 @@ def test_an_app_deploys_only_from_the_server_that_its_provider_names(
     decision = decide(push(one, **HERE), from_gitea(url))
 
     assert (decision.reason is not Reason.REPOSITORY_MISMATCH) is deploys
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "why"),
+    [
+        ("url", "https://git.example.com/api/v1/", "it ends with /api/v1, which is added anyway"),
+        ("ssh_host", "ssh.example.com:2222", "e.g. git.example.com, not 'ssh.example.com:2222': l"),
+        ("ssh_host", "ssh://git.example.com", "leave out the scheme and the path"),
+    ],
+)
+def test_an_address_that_can_not_be_is_told_with_the_remedy(
+    setting: str, value: str, why: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(why)):
+        Settings.model_validate({"gitea": {setting: value}})
 
 
 def test_two_servers_have_paths_names_and_secrets_of_their_own() -> None:
