@@ -26,7 +26,6 @@ from bridge.app.providers import (
     Ours,
     backends_of,
     configurers_of,
-    homes_of,
     host_apis,
     known_hosts,
     on_hosts,
@@ -44,6 +43,7 @@ from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
 from bridge.githosts.apart import Apart
+from bridge.githosts.server import homes_of
 from bridge.pipeline.app_reading import troubles_in
 from bridge.pipeline.cancel import Canceller
 from bridge.pipeline.catalog import Catalog, Leads, always, never
@@ -430,7 +430,7 @@ async def _timers(
             parts.catalog,
             parts.clock,
             timing,
-            homes=homes_of(settings),
+            homes=homes_of(settings.host_servers().values()),
             turn=turn,
             apart=apart,
         )

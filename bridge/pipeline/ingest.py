@@ -8,7 +8,7 @@ webhooks are stored in the background.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from bridge.core.errors import BridgeError, NotFound, Rejected
@@ -45,6 +45,11 @@ class Ingest:
         self._hosts = hosts
         self._inbox = inbox
         self._clock = clock
+
+    @property
+    def served(self) -> Collection[str]:
+        """The hosts that have a secret."""
+        return self._hosts.keys()
 
     def open(self, host: str, headers: Mapping[str, str]) -> Envelope:
         """Read a webhook's headers, before its body.

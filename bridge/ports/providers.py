@@ -73,10 +73,6 @@ def no_setup() -> Setup | None:
     return None
 
 
-def no_trouble(_headers: Mapping[str, str]) -> None:
-    """Accept every webhook's headers as they are."""
-
-
 def one_account(_settings: Any) -> bool:
     """Count all writes to one rate limit."""
     return False
@@ -100,7 +96,6 @@ class Provider(Sender):
             ValueError for an impossible secret.
         reader: the same for accepted webhooks; it has no secrets.
         events: the names of events that metrics count separately.
-        screen: raises Rejected for other hosts' webhooks that look like its own.
         likeness: how much a body looks like one of its own: 2 surely, 1 maybe, 0 not.
         event_of: returns a body's event; None if it can't be determined.
 
@@ -130,7 +125,6 @@ class Provider(Sender):
     webhooks: Callable[[Any], GitHost]
     reader: Callable[[], GitHost]
     events: frozenset[str]
-    screen: Callable[[Mapping[str, str]], None] = no_trouble
     likeness: Callable[[Mapping[str, Any]], int]
     event_of: Callable[[Mapping[str, Any]], str | None]
 
@@ -361,6 +355,7 @@ class ChatProvider:
         heard_by: how people's requests arrive, given its settings: `BY_HTTP`, or other ways.
         to_be_heard: what to set if they don't arrive; "" if people can't ask anything there.
         cards_only: the same in short, for a chat that only shows cards.
+        link_word: what a link to a card is called in a pull request's comment.
         doubts: implausible settings, each with the remedy and without secrets.
         channels: returns where apps are shown, given its settings and our rules.
         plain_channels: whether rules may name its channels without `<key>:` before them.
@@ -382,6 +377,7 @@ class ChatProvider:
     heard_by: Callable[[Any], tuple[str, ...]]
     to_be_heard: str = ""
     cards_only: str
+    link_word: str
     doubts: Callable[[Any], Sequence[str]] = no_doubts
     channels: Callable[[Any, ChannelBook], ChannelsOf]
     plain_channels: bool = False

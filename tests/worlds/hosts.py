@@ -95,7 +95,7 @@ def redelivering(host: Host) -> Redelivers:
     return host.api
 
 
-@pytest.fixture(params=["github", "github as an app", "gitlab", "gitea"])
+@pytest.fixture(params=["github as an app", *HOSTS])
 async def host(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Host]:
     made: FakeHost = FAKES[request.param.split()[0]]()
     async with made as fake:

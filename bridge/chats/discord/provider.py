@@ -68,6 +68,7 @@ DISCORD = ChatProvider(
     further="webhooks",
     heard_by=_heard_by,
     cards_only="its webhooks hear nothing",
+    link_word="Discord",
     channels=_channels,
     channel_names=_channel_names,
     open=_open,

@@ -109,6 +109,7 @@ SLACK = ChatProvider(
     heard_by=_heard_by,
     to_be_heard="BRIDGE_SLACK_SIGNING_SECRET (HTTP) or BRIDGE_SLACK_APP_TOKEN (Socket Mode)",
     cards_only="set a signing secret or an app token to hear commands",
+    link_word="thread",
     doubts=_doubts,
     channels=_channels,
     plain_channels=True,

@@ -81,6 +81,7 @@ GITEA = Provider(
     title="Gitea",
     event_header="X-Gitea-Event",
     also_sends=("X-GitHub-Event",),
+    begins=("X-Gitea-", "X-Forgejo-", "X-Gogs-"),
     settings=_settings,
     secrets=(WebhookSecrets("webhook_secrets"),),
     webhook_note="as application/json",

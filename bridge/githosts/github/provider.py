@@ -27,12 +27,6 @@ _OF_PULL_REQUESTS = {
 """Events about a part of a pull request, by the field of that part."""
 
 
-def _screen(headers: Mapping[str, str]) -> None:
-    from bridge.githosts.github.webhooks import refuse_imitations
-
-    refuse_imitations(headers)
-
-
 def _repository_id(headers: Mapping[str, str]) -> str:
     if headers.get("X-GitHub-Hook-Installation-Target-Type") != "repository":
         return ""
@@ -133,7 +127,6 @@ GITHUB = Provider(
     webhooks=_webhooks,
     reader=_reader,
     events=_EVENTS,
-    screen=_screen,
     likeness=_likeness,
     event_of=_event_of,
     api=_api,
