@@ -91,6 +91,11 @@ Id = Annotated[int, Field(ge=0, lt=2**63)]
 """A host's numeric id."""
 
 
+def id_of(sent: Any) -> str:
+    """Return a host's id as text; "" if none was sent, or something else."""
+    return str(sent) if type(sent) is int else ""
+
+
 def live(kind: str, given: Sequence[str]) -> Sequence[str]:
     """Return the live secrets of a kind; raise ValueError if one is empty."""
     if isinstance(given, str):  # a string is also a sequence, of one-letter secrets

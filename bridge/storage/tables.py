@@ -205,3 +205,19 @@ refused = sa.Table(
     sa.Index("refused_by_age", "last"),
 )
 """Counts of refused webhooks, by minute and reason; see `core.refused`."""
+
+hooks = sa.Table(
+    "hooks",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("sealed_next", sa.Text),
+    sa.Column("hook", sa.Text),
+    sa.Column("signs", sa.Boolean),
+    sa.Column("made_at", sa.Float(53), nullable=False),
+)
+"""The webhooks that the bridge has made at Git hosts; see `ports.hooks`."""

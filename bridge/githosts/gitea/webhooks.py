@@ -6,6 +6,7 @@ https://docs.gitea.com/usage/webhooks
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from multidict import CIMultiDict
 
@@ -36,6 +37,7 @@ from bridge.githosts.webhook import (
     find,
     form_field,
     header,
+    id_of,
     live,
     load,
     nothing,
@@ -56,12 +58,17 @@ _WHY_IGNORED = {
 }
 
 
+class _Owner(Model):
+    id: Any = None
+
+
 class _Repository(Model):
     id: Id
     full_name: Name
     html_url: str | None = None
     clone_url: str | None = None
     ssh_url: str | None = None
+    owner: _Owner | None = None
 
 
 class _Account(Model):
@@ -243,6 +250,7 @@ def _repository(sent: _Repository) -> Repository:
         name=sent.full_name,
         urls=clone_urls(sent.clone_url, sent.ssh_url, sent.html_url),
         web_url=web_url(sent.html_url),
+        owner_id=id_of(sent.owner and sent.owner.id),
     )
 
 

@@ -36,6 +36,7 @@ from bridge.githosts.webhook import (
     find,
     form_field,
     header,
+    id_of,
     live,
     load,
     nothing,
@@ -76,6 +77,7 @@ def refuse_imitations(headers: Mapping[str, str]) -> None:
 
 
 class _Owner(Model):
+    id: Any = None
     login: Name | None = None
     name: Name | None = None
 
@@ -223,9 +225,8 @@ def _moment(sent: Any) -> str:
 
 
 def _repository(sent: _Repository) -> Repository:
-    name = sent.full_name
+    name, owner = sent.full_name, sent.owner or _Owner()
     if not name:
-        owner = sent.owner or _Owner()
         if not (login := owner.login or owner.name):
             raise MalformedPayload("github push: repository.full_name is missing")
         name = f"{login}/{sent.name}"
@@ -236,6 +237,7 @@ def _repository(sent: _Repository) -> Repository:
         name=name,
         urls=clone_urls(sent.clone_url, sent.ssh_url, sent.git_url, sent.html_url or sent.url),
         web_url=web_url(sent.html_url, sent.url),
+        owner_id=id_of(owner.id),
     )
 
 

@@ -1,0 +1,110 @@
+"""Whose repositories a webhook's secret speaks for."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from bridge.core.errors import Rejected
+from bridge.core.events import Event, PullRequestOpened, RefPushed, Repository
+
+SIGNED_FOR = "bridge-signed-for"
+"""Kept with a delivery's headers: the scope of the secret that has signed it. Without it, the
+secret speaks for all repositories."""
+
+SIGNED_WITH = "bridge-signed-with"
+"""Kept with a delivery's headers: the fingerprint of that secret."""
+
+
+class ScopeKind(StrEnum):
+    """Where a webhook is configured."""
+
+    REPOSITORY = "repository"
+    OWNER = "owner"
+    APP = "app"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The repositories that a webhook reports.
+
+    Attributes:
+        name: of the repository, or of the organisation, group or user that owns several, e.g.
+            "my-org/mono" or "group/sub"; "" for an App.
+        id: the host's id, which survives renames; "" if only the name is known.
+    """
+
+    kind: ScopeKind
+    name: str
+    id: str = ""
+
+    def covers(self, repository: Repository) -> bool:
+        """Return whether a repository is one of them; names count only without ids."""
+        name, own = repository.name.casefold(), self.name.casefold()
+        if self.kind is ScopeKind.REPOSITORY:
+            return repository.id == self.id if self.id else name == own
+        if self.kind is ScopeKind.OWNER:
+            if self.id and repository.owner_id:
+                return repository.owner_id == self.id
+            return name.startswith(f"{own}/")
+        return True
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        if self.kind is ScopeKind.APP:
+            return "the App"
+        return self.name if self.kind is ScopeKind.REPOSITORY else f"{self.name}/*"
+
+    def written(self) -> str:
+        """Return it as one line of text."""
+        return f"{self.kind} {self.id or '-'} {self.name}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read what `written` returned; raise Rejected."""
+        kind, _, rest = text.partition(" ")
+        id_, _, name = rest.partition(" ")
+        try:
+            return cls(ScopeKind(kind), name, "" if id_ == "-" else id_)
+        except ValueError:
+            raise Rejected(f"whose secret has signed it can't be read: {text[:100]!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBy:
+    """The secret that has signed a delivery.
+
+    Attributes:
+        headers: what is kept of it with the delivery.
+    """
+
+    headers: Mapping[str, str]
+
+
+def signed_by(scope: Scope, secret: str) -> SignedBy:
+    """Return what is kept of a secret; that of an App speaks for every repository."""
+    kept = {SIGNED_WITH: fingerprint(secret)}
+    if scope.kind is not ScopeKind.APP:
+        kept[SIGNED_FOR] = scope.written()
+    return SignedBy(kept)
+
+
+def fingerprint(secret: str) -> str:
+    """Return a name for a random secret that does not reveal it."""
+    return hashlib.sha256(b"dokploy-bridge hook\0" + secret.encode()).hexdigest()[:16]
+
+
+def check_scope(headers: Mapping[str, str], event: Event) -> None:
+    """Raise Rejected if an event is of a repository that its secret does not speak for."""
+    if (said := headers.get(SIGNED_FOR)) is None:
+        return
+    if not isinstance(event, RefPushed | PullRequestOpened):
+        return
+    scope = Scope.read(said)
+    if not scope.covers(event.repository):
+        raise Rejected(
+            f"it is signed with the secret of {scope}, which speaks for no other repository, and"
+            f" it names {event.repository.name}: give that repository a webhook with a secret of"
+            " its own (`dokploy-bridge hooks install`)"
+        )

@@ -1,0 +1,74 @@
+"""The webhooks that the bridge has made at Git hosts, with their sealed secrets."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from bridge.core.hooks import Scope
+
+
+class HookState(StrEnum):
+    """How far a webhook of our own has come."""
+
+    PLANNED = "planned"
+    LIVE = "live"
+    ROTATING = "rotating"
+
+
+@dataclass(frozen=True, slots=True)
+class MadeHook:
+    """A webhook of our own, or the plan for one: its secret is stored before it is made.
+
+    Attributes:
+        host: the Git host's server, e.g. "gitea/second".
+        sealed: its secret.
+        made_at: when the secret was stored, in seconds since 1970.
+        hook: its id at the host; None until the host has it.
+        signs: whether the host signs with it; None until the host has said so.
+        sealed_next: the secret that takes over; until then both are accepted.
+    """
+
+    host: str
+    scope: Scope
+    sealed: str = field(repr=False)
+    made_at: float
+    hook: str | None = None
+    signs: bool | None = None
+    sealed_next: str | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> str:
+        """Its name in the store: there is one of each scope."""
+        return f"{self.host} {self.scope.kind} {self.scope.id or self.scope.name}"
+
+    @property
+    def state(self) -> HookState:
+        """How far it has come."""
+        if self.hook is None:
+            return HookState.PLANNED
+        return HookState.LIVE if self.sealed_next is None else HookState.ROTATING
+
+
+class MadeHooks(Protocol):
+    """Stores the webhooks that the bridge makes; several processes may change one at a time."""
+
+    async def made_hooks(self) -> list[MadeHook]:
+        """Return all, by key."""
+
+    async def plan_hook(self, new: MadeHook) -> MadeHook:
+        """Store a new one; return the one that is there by now, for which another was faster."""
+
+    async def hook_made(self, key: str, hook: str, *, signs: bool, name: str) -> None:
+        """Record that the host has it, and the present name of its scope."""
+
+    async def rotate_hook(self, key: str, sealed_next: str) -> MadeHook | None:
+        """Accept a second secret; keep the one that another process has stored.
+
+        Return the webhook as it is now; None if it is gone.
+        """
+
+    async def end_rotation(self, key: str, sealed_next: str) -> bool:
+        """Let the second secret take over, if it is still that one; return whether it was."""
+
+    async def drop_hook(self, key: str) -> None:
+        """Forget one, with its secret."""
