@@ -71,6 +71,19 @@ class Scope:
             raise Rejected(f"whose secret has signed it can't be read: {text[:100]!r}") from None
 
 
+def scope_named(name: str) -> Scope:
+    """Return what `owner/name` or `owner/*` stands for."""
+    if name.endswith("/*"):
+        return Scope(ScopeKind.OWNER, name.removesuffix("/*"))
+    return Scope(ScopeKind.REPOSITORY, name)
+
+
+def without_name(written: str) -> str:
+    """Return a written scope without its name, if it has an id: a new name is no new scope."""
+    kind, id_, _ = written.split(" ", 2)
+    return written if id_ == "-" else f"{kind} {id_}"
+
+
 @dataclass(frozen=True, slots=True)
 class SignedBy:
     """The secret that has signed a delivery.

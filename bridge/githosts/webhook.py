@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from bridge.core.errors import BadSignature, MalformedPayload, Rejected
+from bridge.core.errors import BadSignature, MalformedPayload, Rejected, UnknownSecret
 from bridge.core.events import Commit, Ignored, Ref
 from bridge.core.large_json import LARGE, let_others_go_on, load_large, must_be_usual
 from bridge.core.misfits import misfits
@@ -379,6 +379,6 @@ def verify(proof: tuple[str, ...], body: Body, keys: Iterable[bytes]) -> None:
     signed = f"{sent_id}.{timestamp}.".encode() + body
     wanted = [b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256")) for key in keys]
     if not any(same(as_bytes(given), wanted) for given in signatures.split(" ")):
-        raise BadSignature(
+        raise UnknownSecret(
             "webhook-signature does not fit the body: is the webhook's signing token one of ours?"
         )

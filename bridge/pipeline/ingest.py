@@ -8,11 +8,12 @@ webhooks are stored in the background.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.core.errors import BridgeError, NotFound, Rejected
+from bridge.core.errors import BridgeError, NotServed, Rejected, UnknownSecret
 from bridge.core.events import FOUND_EVENT
+from bridge.core.hooks import SignedBy
 from bridge.core.refused import RefusedCounts, Senders, refused_webhook
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.githosts import Body, Envelope, GitHost
@@ -38,23 +39,48 @@ Keeping = tuple[str, asyncio.Future[Kept]]
 """The id of a delivery, and a future that is done once it is on disk."""
 
 
-class Ingest:
-    """Keeps the webhooks of hosts that have a secret."""
+Renew = Callable[[], Awaitable[bool]]
+"""Reads the stored secrets again; returns whether it has."""
 
-    def __init__(self, hosts: Mapping[str, GitHost], inbox: Inbox, clock: Clock) -> None:
+
+class Ingest:
+    """Keeps the webhooks of hosts that have a secret.
+
+    Args:
+        renew: see `Renew`; None if there are no stored secrets.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, GitHost],
+        inbox: Inbox,
+        clock: Clock,
+        renew: Renew | None = None,
+    ) -> None:
         self._hosts = hosts
         self._inbox = inbox
         self._clock = clock
+        self._renew = renew
+
+    def may_be_new(self, error: Exception) -> bool:
+        """Return whether a webhook was refused for a secret that may have been stored just now."""
+        return self._renew is not None and isinstance(error, UnknownSecret | NotServed)
+
+    async def open_again(self, host: str, headers: Mapping[str, str], error: Exception) -> Envelope:
+        """Read the headers again with the newest secrets; raise `error` if there are no newer."""
+        if not self.may_be_new(error) or self._renew is None or not await self._renew():
+            raise error
+        return self.open(host, headers)
 
     def open(self, host: str, headers: Mapping[str, str]) -> Envelope:
         """Read a webhook's headers, before its body.
 
         Raises:
-            NotFound: the host is not served.
+            NotServed: the host has no secret.
             Rejected, BadSignature: see `GitHost.open`.
         """
         if (served := self._hosts.get(host)) is None:
-            raise NotFound(f"{host} is not served here: no secret is set for it")
+            raise NotServed(f"{host} is not served here: no secret is set for it")
         envelope = served.open(headers, self._clock())
         if envelope.event == FOUND_EVENT:
             # The event's name is not signed, and such a body could name any host.
@@ -71,11 +97,11 @@ class Ingest:
         if len(body) <= AT_ONCE:
             delivery, done = self.put(host, envelope, body)
             return receipt(delivery, await done)
-        await asyncio.to_thread(self._hosts[host].verify, envelope, body)
+        signer = await asyncio.to_thread(self._hosts[host].verify, envelope, body)
         now = self._clock()
         if not (id_ := envelope.id):
             id_ = await asyncio.to_thread(_nameless, envelope, body, now)
-        kept = await self._put(host, id_, envelope, body, now)
+        kept = await self._put(host, id_, envelope, body, now, signer)
         return receipt(id_, kept)
 
     def put(self, host: str, envelope: Envelope, body: Body) -> Keeping:
@@ -84,17 +110,24 @@ class Ingest:
         Raises:
             BadSignature: the body is not what was signed.
         """
-        self._hosts[host].verify(envelope, body)
+        signer = self._hosts[host].verify(envelope, body)
         now = self._clock()
         delivery = envelope.id or _nameless(envelope, body, now)
-        return delivery, self._put(host, delivery, envelope, body, now)
+        return delivery, self._put(host, delivery, envelope, body, now, signer)
 
     def _put(
-        self, host: str, delivery: str, envelope: Envelope, body: Body, now: float
+        self,
+        host: str,
+        delivery: str,
+        envelope: Envelope,
+        body: Body,
+        now: float,
+        signer: SignedBy | None,
     ) -> asyncio.Future[Kept]:
-        return self._inbox.put(
-            NewDelivery(host, delivery, envelope.event, envelope.headers, body, now)
-        )
+        headers = envelope.headers
+        if signer is not None:
+            headers = {**headers, **signer.headers}
+        return self._inbox.put(NewDelivery(host, delivery, envelope.event, headers, body, now))
 
 
 def receipt(delivery: str, kept: Kept) -> Receipt:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.errors import BridgeError, Rejected
@@ -31,6 +32,10 @@ class HostSettings(Protocol):
     @property
     def skipped_status(self) -> bool:
         """Whether a skipped app gets a status as well."""
+
+
+REPOSITORY_SECRETS = "repository_secrets"
+"""The setting of secrets that each speak only for some repositories, on every Git host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,21 @@ def one_account(_settings: Any) -> bool:
     return False
 
 
+def random_secret() -> str:
+    """Return 32 random bytes as hex digits."""
+    return token_hex(32)
+
+
+def no_hint(_headers: Mapping[str, str]) -> str:
+    """Return "": the headers say nothing of the webhook."""
+    return ""
+
+
+def no_hint_of(_secret: str, _hook: str | None) -> str:
+    """Return "", as `no_hint`."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider(Sender):
     """A Git host.
@@ -93,6 +113,11 @@ class Provider(Sender):
         webhooks: returns the parser and verifier of its webhooks, given its settings; raises
             ValueError for an impossible secret.
         reader: the same for accepted webhooks; it has no secrets.
+        verifier: returns the verifier of webhooks signed with one secret; given whether the host
+            signs with it (None: not known). Raises ValueError.
+        new_secret: returns a random secret for a new webhook.
+        hint_in: returns what a webhook's headers say of the webhook, unverified; "" if nothing.
+        hint_of: returns the same of a secret and its webhook's id, which may be unknown.
         events: the names of events that metrics count separately.
         screen: raises Rejected for other hosts' webhooks that look like its own.
         likeness: how much a body looks like one of its own: 2 surely, 1 maybe, 0 not.
@@ -122,6 +147,10 @@ class Provider(Sender):
 
     webhooks: Callable[[Any], GitHost]
     reader: Callable[[], GitHost]
+    verifier: Callable[[str, bool | None], GitHost]
+    new_secret: Callable[[], str] = random_secret
+    hint_in: Callable[[Mapping[str, str]], str] = no_hint
+    hint_of: Callable[[str, str | None], str] = no_hint_of
     events: frozenset[str]
     screen: Callable[[Mapping[str, str]], None] = no_trouble
     likeness: Callable[[Mapping[str, Any]], int]
@@ -145,6 +174,8 @@ class Provider(Sender):
 
     def serves(self, settings: Any) -> bool:
         """Return whether its webhooks are accepted, i.e. whether a secret is set."""
+        if getattr(settings, REPOSITORY_SECRETS, ()):
+            return True
         return any(getattr(settings, one.setting) for one in self.secrets)
 
 

@@ -55,6 +55,7 @@ EMBEDDED_SEES = (
 DECIDING = {"catalog", "freshness", "meaning", "changes"}
 INSIDE_PIPELINE = {
     "ingest": set[str](),
+    "hook_secrets": set[str](),
     "deliveries": {"decide", "owed", "backpressure"} | DECIDING,
     "owed": {"decide", "app_reading"} | DECIDING,
     "decide": DECIDING,

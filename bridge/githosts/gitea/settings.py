@@ -9,6 +9,7 @@ from bridge.ports.settings import (
     Credential,
     ListeningAddress,
     PemFile,
+    RepositorySecrets,
     Section,
     WebhookSecrets,
     as_list,
@@ -24,6 +25,11 @@ class Gitea(Section):
 
     webhook_secrets: WebhookSecrets = Field(
         (), description="secrets of its webhooks; several while you rotate them"
+    )
+    repository_secrets: RepositorySecrets = Field(
+        {},
+        description="secrets that speak only for one repository, owner/name, or for all of an"
+        " owner, owner/*; in the environment as YAML",
     )
     url: Address = Field("https://gitea.com", description="where your Gitea or Forgejo is")
     web_url: Address | None = Field(

@@ -10,7 +10,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from bridge.core.errors import BadSignature, Rejected
+from bridge.core.errors import BadSignature, Rejected, UnknownSecret
 from bridge.core.events import (
     ZERO,
     Commit,
@@ -159,7 +159,7 @@ class Gitea:
         signed = _json(envelope.headers, body)
         wanted = [hmac.digest(key, signed, "sha256") for key in self._secrets]
         if not all(same(bytes.fromhex(given), wanted) for given in envelope.proof):
-            raise BadSignature(
+            raise UnknownSecret(
                 "X-Gitea-Signature does not fit the body: is the webhook's secret one of ours?"
             )
 

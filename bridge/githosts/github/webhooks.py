@@ -10,7 +10,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from bridge.core.errors import BadSignature, MalformedPayload, Rejected
+from bridge.core.errors import BadSignature, MalformedPayload, Rejected, UnknownSecret
 from bridge.core.events import (
     Commit,
     Event,
@@ -172,7 +172,7 @@ class GitHub:
         """Check the signature over the raw bytes; raises BadSignature."""
         given = bytes.fromhex(envelope.proof[0])
         if not same(given, (hmac.digest(key, body, "sha256") for key in self._secrets)):
-            raise BadSignature(
+            raise UnknownSecret(
                 "X-Hub-Signature-256 does not fit the body: is the webhook's secret one of ours?"
             )
 

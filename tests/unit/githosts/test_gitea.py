@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from bridge.app.providers import served_hosts
+from bridge.app.keyrings import keyrings_of
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Reason, decide
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
@@ -266,7 +266,7 @@ def test_two_servers_at_one_address_are_refused_since_a_push_would_deploy_twice(
     )
 
     with pytest.raises(Rejected, match=r"gitea and giteas\.second are both at a\.example\.com"):
-        served_hosts(settings)
+        keyrings_of(settings)
 
 
 def test_every_fixture_is_signed_by_both_of_its_products() -> None:

@@ -1,0 +1,103 @@
+"""The secrets of Git hosts' webhooks: those in the settings, and those of the bridge's own."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from bridge.app.parts import revealed, seal_of
+from bridge.core.errors import Rejected
+from bridge.core.hooks import Scope, scope_named, signed_by
+from bridge.core.refs import normalise_url
+from bridge.githosts.keyring import Key, Keyring
+from bridge.githosts.server import BoundHost
+from bridge.ports.hooks import MadeHook
+from bridge.ports.providers import REPOSITORY_SECRETS, HostServer
+from bridge.settings import Settings
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+log = logging.getLogger(__name__)
+
+
+def keyrings_of(settings: Settings) -> dict[str, Keyring]:
+    """Return every host, with the secrets in the settings.
+
+    Raises:
+        Rejected: a secret is unusable.
+    """
+    _must_differ([one for one in settings.host_servers().values() if one.serves])
+    try:
+        return {name: _keyring(one) for name, one in settings.host_servers().items()}
+    except ValueError as error:
+        raise Rejected(str(error)) from None
+
+
+def _keyring(server: HostServer) -> Keyring:
+    provider, given = server.provider, server.given
+    parser = provider.reader()
+    keys = list[Key]()
+    if any(getattr(given, one.setting) for one in provider.secrets):
+        parser = provider.webhooks(given)
+        keys.append(Key(parser))
+    bound: Mapping[str, Sequence[SecretStr]] = getattr(given, REPOSITORY_SECRETS, {})
+    for name, secrets in bound.items():
+        scope = scope_named(name)
+        keys += [_key(server, scope, one, None) for one in revealed(secrets)]
+    whole = BoundHost(server, parser) if provider.bound else parser
+    return Keyring(server.name, whole, keys, provider.hint_in)
+
+
+def _key(
+    server: HostServer, scope: Scope, secret: str, hook: str | None, signs: bool | None = None
+) -> Key:
+    verifier = server.provider.verifier(secret, signs)
+    return Key(verifier, signed_by(scope, secret), server.provider.hint_of(secret, hook))
+
+
+def use_made(
+    settings: Settings, keyrings: Mapping[str, Keyring]
+) -> Callable[[Sequence[MadeHook]], None]:
+    """Return what gives the secrets of our own webhooks to the hosts that they are for."""
+    servers, seal = settings.host_servers(), seal_of(settings)
+    opened = cache(seal.open)
+
+    def keys_of(made: MadeHook) -> Iterator[Key]:
+        try:
+            secrets = [opened(one) for one in (made.sealed, made.sealed_next) if one is not None]
+        except Rejected as error:
+            scope = str(made.scope)
+            log.warning("the webhook of %s is refused", scope, extra={"why": str(error)})
+            return
+        for secret in secrets:
+            yield _key(servers[made.host], made.scope, secret, made.hook, made.signs)
+
+    def use(found: Sequence[MadeHook]) -> None:
+        for name, keyring in keyrings.items():
+            keyring.made(key for one in found if one.host == name for key in keys_of(one))
+
+    return use
+
+
+def tell_unserved(settings: Settings, keyrings: Mapping[str, Keyring]) -> None:
+    """Log which setting each host lacks that has no secret."""
+    some = any(one.serves for one in keyrings.values())
+    for name, server in settings.host_servers().items():
+        if not keyrings[name].serves:
+            secrets = " or ".join(server.setting(one.setting) for one in server.provider.secrets)
+            level = logging.INFO if some else logging.WARNING
+            log.log(level, "%s is not served (404): set %s", name, secrets)
+
+
+def _must_differ(servers: Sequence[HostServer]) -> None:
+    """Raise Rejected if two servers have one address: a push to it would deploy twice."""
+    taken: dict[tuple[str, str], HostServer] = {}
+    for server in servers:
+        for address in map(normalise_url, server.addresses):
+            other = taken.setdefault((server.provider.key, address), server)
+            if other is not server:
+                raise Rejected(
+                    f"{other.section} and {server.section} are both at {address}, so each push"
+                    " would deploy twice: give one of them another url, or remove it"
+                )
