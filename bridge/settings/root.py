@@ -35,6 +35,7 @@ from bridge.ports.providers import (
 )
 from bridge.ports.settings import (
     LAST_PORT,
+    Address,
     ListeningAddress,
     Secrets,
     Section,
@@ -63,6 +64,9 @@ class Process(Section):
         "127.0.0.1", description="address to listen on; 0.0.0.0 in a container"
     )
     port: int = Field(8080, ge=0, le=LAST_PORT, description="port to listen on; 0 takes a free one")
+    public_url: Address | None = Field(
+        None, description="the bridge's own address for others, e.g. https://bridge.example.com"
+    )
     data: Path = Field(Path(".bridge"), description="folder of all data")
     database_url: SecretStr | None = Field(
         None,

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.app.parts import seal_of
+from bridge.app.parts import NO_PUBLISHERS, seal_of
 from bridge.core.events import Action
 from bridge.core.hooks import Scope, ScopeKind
 from bridge.ports.githosts import APART
@@ -40,7 +40,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     others = {"BRIDGE_SECRET_KEY": KEY}
     if request.param == "postgres":
         others["DATABASE_URL"] = request.getfixturevalue("postgres")
-    async with running_world(tmp_path / "bridge", **others) as running:
+    async with running_world(tmp_path / "bridge", NO_PUBLISHERS, **others) as running:
         yield running
 
 
@@ -96,7 +96,7 @@ async def test_a_webhook_that_was_made_a_moment_ago_deploys(world: World, origin
 
 async def test_a_host_without_a_secret_of_its_own_is_served_from_then_on(tmp_path: Path) -> None:
     others = {"BRIDGE_SECRET_KEY": KEY, "BRIDGE_GITHUB_WEBHOOK_SECRETS": ""}
-    async with running_world(tmp_path / "bridge", **others) as world:
+    async with running_world(tmp_path / "bridge", NO_PUBLISHERS, **others) as world:
         assert (await send(world, {"ref": "refs/heads/main"})).status_code == 404
         await store(world, made(MONO, OURS))
 
