@@ -1,10 +1,11 @@
-"""Whose repositories a webhook's secret speaks for."""
+"""Webhooks of our own: whose repositories each speaks for, and what is wrong with one."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
+from urllib.parse import SplitResult, urlsplit
 
 from bridge.core.errors import Rejected
 from bridge.core.events import Event, PullRequestOpened, RefPushed, Repository
@@ -121,3 +122,91 @@ def check_scope(headers: Mapping[str, str], event: Event) -> None:
             f" it names {event.repository.name}: give that repository a webhook with a secret of"
             " its own (`dokploy-bridge hooks install`)"
         )
+
+
+# ── A webhook at its Git host ───────────────────────────────────────────────────────────────────
+
+_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, slots=True)
+class HostHook:
+    """A webhook as its Git host shows it.
+
+    Attributes:
+        missing: events that the bridge needs and the webhook does not send, in the host's terms.
+        as_json: it sends JSON, not a form.
+        checks_tls: the host checks our certificate.
+        trouble: why the host sends nothing, or how the last delivery failed.
+        signs: it has what signs its payloads.
+    """
+
+    scope: Scope
+    id: str
+    url: str
+    active: bool = True
+    missing: tuple[str, ...] = ()
+    as_json: bool = True
+    checks_tls: bool = True
+    trouble: str | None = None
+    signs: bool = True
+
+
+def is_ours(url: str, public_url: str) -> bool:
+    """Return whether a URL is of this bridge, whatever its scheme and the rest of its path."""
+    theirs, ours = _split(url), _split(public_url)
+    if theirs is None or ours is None or _server(theirs)[1:] != _server(ours)[1:]:
+        return False
+    return f"{theirs.path}/".startswith(f"{ours.path.rstrip('/')}/")
+
+
+def same_url(one: str, other: str) -> bool:
+    """Return whether two URLs lead to the same place."""
+    first, second = _split(one), _split(other)
+    if first is None or second is None:
+        return one == other
+    return _server(first) == _server(second) and _path(first) == _path(second)
+
+
+def faults(hook: HostHook, url: str) -> Iterator[str]:
+    """Yield what is wrong with a webhook of this bridge.
+
+    Args:
+        url: where it should send.
+    """
+    sent, wanted = _split(hook.url), _split(url)
+    if sent is not None and wanted is not None and not same_url(hook.url, url):
+        if _path(sent) == _path(wanted):
+            yield f"it sends to {sent.scheme}://…, and the bridge is at {url}"
+        else:
+            yield f"it sends to the wrong path, {_path(sent) or '/'} instead of {_path(wanted)}"
+    if not hook.active:
+        yield "it is switched off"
+    if hook.missing:
+        yield f"it does not send {', '.join(hook.missing)}"
+    if not hook.as_json:
+        yield "it sends a form instead of JSON"
+    if not hook.checks_tls and url.startswith("https:"):
+        yield "it does not check the bridge's certificate (SSL verification is off)"
+    if hook.trouble:
+        yield hook.trouble
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url.strip())
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if parts.hostname else None
+
+
+def _server(parts: SplitResult) -> tuple[str, str, int | None]:
+    """Return scheme, host and port; the port is None if it is the scheme's own."""
+    port = None if parts.port == _PORTS.get(parts.scheme) else parts.port
+    return parts.scheme, (parts.hostname or "").rstrip("."), port
+
+
+def _path(parts: SplitResult) -> str:
+    query = f"?{parts.query}" if parts.query else ""
+    return parts.path.rstrip("/") + query

@@ -1,10 +1,10 @@
-"""The webhooks that the bridge has made at Git hosts, with their sealed secrets."""
+"""Webhooks at Git hosts: how the bridge makes them, and what it stores of them."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from bridge.core.hooks import Scope
+from bridge.core.hooks import HostHook, Scope, ScopeKind
 
 
 class HookState(StrEnum):
@@ -72,3 +72,36 @@ class MadeHooks(Protocol):
 
     async def drop_hook(self, key: str) -> None:
         """Forget one, with its secret."""
+
+
+# ── At the Git hosts ────────────────────────────────────────────────────────────────────────────
+
+
+@runtime_checkable
+class ManagesHooks(Protocol):
+    """A Git host whose webhooks the bridge can make; errors are those of `HostApi`."""
+
+    async def hook_scope(self, kind: ScopeKind, name: str) -> Scope:
+        """Return a repository, an organisation or group, or our App, with the host's id.
+
+        Raises:
+            Rejected: there are no webhooks of that kind here, or not with our credential.
+        """
+
+    async def scopes_over(self, repository: str) -> list[Scope]:
+        """Return where a webhook that reports a repository may be; itself comes first."""
+
+    async def hooks_at(self, scope: Scope) -> list[HostHook] | None:
+        """Return the webhooks there; None if our credential may not see them."""
+
+    async def create_hook(self, scope: Scope, url: str, secret: str) -> HostHook:
+        """Add a webhook with everything that the bridge needs."""
+
+    async def change_hook(self, hook: HostHook, url: str, secret: str) -> HostHook:
+        """Give a webhook this URL and secret, and everything else that the bridge needs."""
+
+    async def test_hook(self, hook: HostHook) -> bool:
+        """Have the host send something that deploys nothing; return False if it can't."""
+
+    async def delete_hook(self, hook: HostHook) -> None:
+        """Delete a webhook; one that is gone already is fine."""

@@ -236,6 +236,11 @@ class BackendParts:
     clock: Clock = time.time
 
 
+def no_webhook(_path: str) -> bool:
+    """Return False: the backend has no webhooks of its own."""
+    return False
+
+
 def spares_builds(_settings: Any) -> bool:
     """Interrupt only the cancelled build."""
     return False
@@ -256,6 +261,8 @@ class BackendProvider:
             section; None if there can be only one.
         open: returns a server's client, given its name and settings; sends nothing yet.
             Raises Rejected.
+        own_webhook: whether the path of a URL at its server is that of a webhook of its own, which
+            deploys without the bridge.
         may_kill_builds: whether `cancel` may interrupt all builds of a host (`KillsBuilds`).
     """
 
@@ -268,6 +275,7 @@ class BackendProvider:
     keys_at: str
     further: str | None = None
     open: "Callable[[str, Any, BackendParts], Backend]"
+    own_webhook: Callable[[str], bool] = no_webhook
     may_kill_builds: Callable[[Any], bool] = spares_builds
 
     def variable(self, setting: str) -> str:

@@ -199,6 +199,8 @@ def _pushed(push: _Push) -> RefPushed | Ignored:
     ref = branch_or_tag(push.ref)
     if isinstance(ref, Ignored):
         return ref
+    if push.before == push.after:
+        return Ignored(f"a test: Gitea says that nothing has moved {ref.name[:200]}")
     deleted = nothing(push.after)
     created = not deleted and nothing(push.before)
     paths, note = _paths(push, ref, created=created, deleted=deleted)

@@ -53,6 +53,7 @@ WRONG: dict[str, str] = {
         f"{host}.repository_secrets": f"{{no repository: {SECRET}}}"
         for host in ("github", "gitlab", "gitea")
     },
+    "public_url": "bridge.example.com",
     "embedded.host": "127.0.0.1:8090",
     "embedded.sites_url": "sites.example.com",
     "slack.bot_token": f"xoxp-{SECRET}",
