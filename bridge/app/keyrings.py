@@ -1,19 +1,24 @@
-"""The secrets of Git hosts' webhooks: those in the settings, and those of the bridge's own."""
+"""Git hosts' webhooks: their secrets, in the settings and in the store, and how to make them."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bridge.app.parts import revealed, seal_of
 from bridge.core.errors import Rejected
-from bridge.core.hooks import Scope, scope_named, signed_by
+from bridge.core.hooks import Scope, is_ours, scope_named, signed_by
 from bridge.core.refs import normalise_url
 from bridge.githosts.keyring import Key, Keyring
 from bridge.githosts.server import BoundHost
-from bridge.ports.hooks import MadeHook
+from bridge.pipeline.hooks import Hooks, HookServer
+from bridge.ports.githosts import HostApi
+from bridge.ports.hooks import MadeHook, ManagesHooks
 from bridge.ports.providers import REPOSITORY_SECRETS, HostServer
 from bridge.settings import Settings
+from bridge.storage.journal import SqlJournal
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -65,7 +70,7 @@ def use_made(
 
     def keys_of(made: MadeHook) -> Iterator[Key]:
         try:
-            secrets = [opened(one) for one in (made.sealed, made.sealed_next) if one is not None]
+            secrets = [opened(one) for one in made.accepted(time.time())]
         except Rejected as error:
             scope = str(made.scope)
             log.warning("the webhook of %s is refused", scope, extra={"why": str(error)})
@@ -101,3 +106,26 @@ def _must_differ(servers: Sequence[HostServer]) -> None:
                     f"{other.section} and {server.section} are both at {address}, so each push"
                     " would deploy twice: give one of them another url, or remove it"
                 )
+
+
+# ── Making webhooks ─────────────────────────────────────────────────────────────────────────────
+
+
+def hooks_of(settings: Settings, journal: SqlJournal, apis: Mapping[str, HostApi]) -> Hooks:
+    """Return what lists, makes, rotates and removes webhooks."""
+    base = (settings.public_url or "").rstrip("/")
+    servers = {}
+    for name, one in settings.host_servers().items():
+        api: object = apis.get(name)
+        able = api if isinstance(api, ManagesHooks) else None
+        url = f"{base}/hooks/{name}" if base else None
+        servers[name] = HookServer(name, able, url, one.provider.new_secret)
+    return Hooks(servers, journal, seal_of(settings), time.time, partial(_deploys_itself, settings))
+
+
+def _deploys_itself(settings: Settings, url: str) -> bool:
+    """Return whether a URL is of a configured backend's own webhook."""
+    return any(
+        is_ours(url, str(one.address)) and one.provider.own_webhook(urlsplit(url).path)
+        for one in settings.backends_set().values()
+    )

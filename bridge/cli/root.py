@@ -20,6 +20,7 @@ from bridge.cli import (
     env,
     explain,
     feedback,
+    hooks,
     manifest,
     provider,
     serve,
@@ -100,6 +101,17 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge manifest slack --url https://bridge.example.com",
         "dokploy-bridge manifest slack --socket",
     ),
+    "hooks list": (
+        "dokploy-bridge hooks list",
+        "dokploy-bridge hooks list my-org/mono --json",
+    ),
+    "hooks install": (
+        "dokploy-bridge hooks install --all",
+        "dokploy-bridge hooks install my-org/mono --yes",
+        "dokploy-bridge hooks install --org my-org",
+    ),
+    "hooks rotate": ("dokploy-bridge hooks rotate --all --yes",),
+    "hooks remove": ("dokploy-bridge hooks remove my-org/mono",),
     "provider show": ("dokploy-bridge provider show shop/web",),
     "provider set github": (
         "dokploy-bridge provider set github shop/web --branch release",
@@ -228,6 +240,7 @@ app.command(rich_help_panel=ACT)(asking.cancel)
 app.command(rich_help_panel=ACT)(asking.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
 app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
+app.add_typer(hooks.group, name="hooks", rich_help_panel=SET_UP)
 app.add_typer(provider.group, name="provider", rich_help_panel=SET_UP)
 app.add_typer(build.group, name="build", rich_help_panel=SET_UP)
 app.add_typer(env.group, name="env", rich_help_panel=SET_UP)

@@ -37,14 +37,10 @@ class HookSecrets:
         self._sleep = sleep
         self._asked = asyncio.Event()
         self._waiting: list[asyncio.Future[bool]] = []
-        self._known: Sequence[MadeHook] | None = None
 
     async def read(self) -> None:
-        """Read them, and use those that have changed."""
-        found = await self._store.made_hooks()
-        if found != self._known:
-            self._use(found)
-            self._known = found
+        """Read and use them; some secrets are accepted only for a while."""
+        self._use(await self._store.made_hooks())
 
     async def renew(self) -> bool:
         """Wait for the next reading; return False if there was none."""

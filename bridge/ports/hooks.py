@@ -15,6 +15,10 @@ class HookState(StrEnum):
     ROTATING = "rotating"
 
 
+LASTS = 60.0
+"""Seconds for which a replaced secret is still accepted; hosts give up on a delivery earlier."""
+
+
 @dataclass(frozen=True, slots=True)
 class MadeHook:
     """A webhook of our own, or the plan for one: its secret is stored before it is made.
@@ -26,6 +30,8 @@ class MadeHook:
         hook: its id at the host; None until the host has it.
         signs: whether the host signs with it; None until the host has said so.
         sealed_next: the secret that takes over; until then both are accepted.
+        sealed_last: the secret that it replaced, for what was signed with it and is on its way; see
+            `LASTS`.
     """
 
     host: str
@@ -35,6 +41,12 @@ class MadeHook:
     hook: str | None = None
     signs: bool | None = None
     sealed_next: str | None = field(default=None, repr=False)
+    sealed_last: str | None = field(default=None, repr=False)
+
+    def accepted(self, now: float) -> list[str]:
+        """Return the sealed secrets that webhooks may be signed with now."""
+        last = self.sealed_last if now < self.made_at + LASTS else None
+        return [one for one in (self.sealed, self.sealed_next, last) if one is not None]
 
     @property
     def key(self) -> str:

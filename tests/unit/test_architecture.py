@@ -56,6 +56,7 @@ DECIDING = {"catalog", "freshness", "meaning", "changes"}
 INSIDE_PIPELINE = {
     "ingest": set[str](),
     "hook_secrets": set[str](),
+    "hooks": set[str](),
     "deliveries": {"decide", "owed", "backpressure"} | DECIDING,
     "owed": {"decide", "app_reading"} | DECIDING,
     "decide": DECIDING,

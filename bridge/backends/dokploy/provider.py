@@ -32,6 +32,10 @@ def _may_kill_builds(settings: "DokploySettings") -> bool:
     return settings.allow_kill_build
 
 
+def _own_webhook(path: str) -> bool:
+    return "/api/deploy/" in path
+
+
 DOKPLOY = BackendProvider(
     key="dokploy",
     title="Dokploy",
@@ -40,5 +44,6 @@ DOKPLOY = BackendProvider(
     keys_at="Settings, Profile, API/CLI Keys",
     further="backends",
     open=_open,
+    own_webhook=_own_webhook,
     may_kill_builds=_may_kill_builds,
 )

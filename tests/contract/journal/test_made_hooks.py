@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.core.hooks import Scope, ScopeKind
-from bridge.ports.hooks import HookState, MadeHook
+from bridge.ports.hooks import LASTS, HookState, MadeHook
 from tests.fakes.journey import ManualClock
 from tests.worlds.journal import Opened
 
@@ -74,6 +74,10 @@ async def test_during_a_rotation_both_secrets_are_there(
     assert await journal.end_rotation(NEW.key, "sealed-2")
     (found,) = await journal.made_hooks()
     assert (found.sealed, found.sealed_next, found.made_at) == ("sealed-2", None, clock.now)
+    assert found.accepted(clock.now + LASTS - 1) == ["sealed-2", "sealed-1"]
+    assert found.accepted(clock.now + LASTS) == ["sealed-2"]
+    clock.now += LASTS + 1
+    assert (await journal.rotate_hook(NEW.key, "sealed-3")).sealed_last is None
 
 
 async def test_a_rotation_that_was_begun_goes_on_with_its_own_secret(journal: Any) -> None:

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("sealed", sa.Text, nullable=False),
         sa.Column("sealed_next", sa.Text),
+        sa.Column("sealed_last", sa.Text),
         sa.Column("hook", sa.Text),
         sa.Column("signs", sa.Boolean),
         sa.Column("made_at", sa.Float(53), nullable=False),
