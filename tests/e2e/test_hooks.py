@@ -1,17 +1,21 @@
-"""Webhooks that the bridge makes by itself: real processes, and a Git host that sends to them."""
+"""Webhooks that the bridge makes by itself: the commands, a running bridge, and a Git host."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.app.parts import NO_PUBLISHERS
+from bridge.cli import hooks
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.host import FakeHost, FakeRepository
+from tests.worlds.bridge import World, running_world
+from tests.worlds.cli import Cli
 from tests.worlds.hosts import FAKES, NAME
-from tests.worlds.shell import Shell, serving
 
 EVENTS = {"github": "push", "gitlab": "Push Hook", "gitea": "push"}
 
@@ -24,13 +28,36 @@ async def fake(request: pytest.FixtureRequest) -> AsyncIterator[FakeHost]:
         yield running
 
 
+@dataclass
+class Shell:
+    """The commands beside a running bridge, whose address they know."""
+
+    cli: Cli
+    world: World
+    environment: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return self.world.bridge.url
+
+    async def run(self, *words: str, code: int = 0) -> str:
+        """Run a command in a thread; return all that it says."""
+        found = await asyncio.to_thread(self.cli, *words, code=code, **self.environment)
+        return found.stdout + found.stderr
+
+    async def json(self, *words: str) -> Any:
+        found = await asyncio.to_thread(self.cli, *words, "--json", **self.environment)
+        return json.loads(found.stdout)
+
+
 @pytest.fixture
-async def shell(tmp_path: Path, fake: FakeHost) -> AsyncIterator[Shell]:
-    """A bridge without a secret set by hand, and commands that know its address."""
-    more = {**fake.settings, "BRIDGE_GITHUB_WEBHOOK_SECRETS": "", "BRIDGE_CATCHUP_SWEEP": "false"}
-    async with serving(Shell(tmp_path, more=more)) as running:
-        running.more["BRIDGE_PUBLIC_URL"] = running.url
-        yield running
+async def shell(tmp_path: Path, fake: FakeHost, cli: Cli) -> AsyncIterator[Shell]:
+    """A bridge without a secret set by hand."""
+    data = tmp_path / "bridge"
+    none = {"BRIDGE_GITHUB_WEBHOOK_SECRETS": "", "BRIDGE_GITLAB_WEBHOOK_TOKENS": ""}
+    async with running_world(data, NO_PUBLISHERS, **fake.settings, **none) as world:
+        known = {"BRIDGE_DATA": str(data), "BRIDGE_PUBLIC_URL": world.bridge.url}
+        yield Shell(cli, world, {**fake.settings, **known})
 
 
 def repository(fake: FakeHost, name: str = NAME) -> FakeRepository:
@@ -68,10 +95,10 @@ async def sent(fake: FakeHost, name: str = NAME, of: str | None = None, number: 
 
 
 async def states(shell: Shell) -> list[str]:
-    found = await shell.until(
-        "deliveries", fits=lambda those: all(one["state"] != "kept" for one in those)
-    )
-    return [f"{one['state']} {one['error'] or ''}" for one in found]
+    """Return how all deliveries ended."""
+    found = await shell.world.stores.inbox.newest(1000)
+    ended = [await shell.world.delivery(one.id, one.host) for one in found]
+    return [f"{one.state} {one.error or ''}" for one in ended]
 
 
 async def test_one_command_makes_a_webhook_that_works(shell: Shell, fake: FakeHost) -> None:
@@ -128,9 +155,11 @@ async def test_a_removed_one_is_gone_and_its_secret_with_it(shell: Shell, fake: 
 
     assert repository(fake).hooks == []
     await shell.run("hooks", "remove", NAME, "--yes", code=4)
-    async with asyncio.timeout(20):  # the running bridge reads the store now and then
-        while (await fake.send(hook, EVENTS[fake.name], push(fake))).status == 202:
-            await asyncio.sleep(0.5)
+    for number in range(10_000):  # the running bridge reads the store now and then
+        if (await fake.send(hook, EVENTS[fake.name], push(fake, NAME, number))).status != 202:
+            break
+    else:
+        pytest.fail("its secret is still accepted")
 
 
 async def test_an_organisation_takes_over_from_its_repositories(
@@ -156,21 +185,19 @@ async def test_a_rotation_under_load_loses_and_refuses_nothing(
 ) -> None:
     await shell.run("hooks", "install", NAME, "--yes")
     (hook,) = repository(fake).hooks
-    old, answers, stopped = hook.secret, list[int](), asyncio.Event()
+    old, answers, dropped = hook.secret, list[int](), asyncio.Event()
 
     async def stream(worker: int) -> None:
-        number = worker * 10_000
-        while not stopped.is_set():
-            number += 1
+        """Push until the old secret was dropped, and ten times more."""
+        left, number = 10, worker * 10_000
+        while left:
+            left, number = left - dropped.is_set(), number + 1
             one = await fake.send(hook, EVENTS[fake.name], push(fake, NAME, number))
             answers.append(one.status)
 
     workers = [asyncio.create_task(stream(one)) for one in range(1, 5)]
     told = await shell.run("hooks", "rotate", "--all", "--yes")
-    before = len(answers)
-    while len(answers) < before + 40:  # also after the old one was dropped
-        await asyncio.sleep(0.01)
-    stopped.set()
+    dropped.set()
     await asyncio.gather(*workers)
 
     assert f"rotated the secret of my-org/mono at {fake.name}" in told
@@ -181,18 +208,20 @@ async def test_a_rotation_under_load_loses_and_refuses_nothing(
     assert seen["hooks"][0]["state"] == "live"
 
 
-async def test_a_host_that_keeps_the_old_secret_is_waited_for(shell: Shell, fake: FakeHost) -> None:
+async def test_a_host_that_keeps_the_old_secret_is_waited_for(
+    shell: Shell, fake: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So an old Gitea does; then both secrets stay, and the next run goes on."""
     if not isinstance(fake, FakeGitea):
         pytest.skip("only an old Gitea does so")
     await shell.run("hooks", "install", NAME, "--yes")
     fake.changes_secrets = False
     (hook,) = repository(fake).hooks
-    process = await shell.start("hooks", "rotate", "--all", "--yes")
-    output, errors = await process.communicate()
+    monkeypatch.setattr(hooks, "ARRIVES", 0.5)
 
-    assert process.returncode == 1, output
-    assert b"both secrets are accepted" in errors
+    told = await shell.run("hooks", "rotate", "--all", "--yes", code=1)
+
+    assert "both secrets are accepted" in told
     assert await sent(fake) == 202
     fake.changes_secrets = True
     old = hook.secret
@@ -204,14 +233,11 @@ async def test_a_host_that_keeps_the_old_secret_is_waited_for(shell: Shell, fake
 async def test_without_an_answer_or_an_address_nothing_is_made(
     shell: Shell, fake: FakeHost
 ) -> None:
-    process = await shell.start("hooks", "install", NAME, stdin=asyncio.subprocess.DEVNULL)
-    _, errors = await process.communicate()
-    assert (process.returncode, b"give --yes" in errors) == (2, True)
-
-    del shell.more["BRIDGE_PUBLIC_URL"]
-    process = await shell.start("hooks", "install", NAME, "--yes")
-    _, errors = await process.communicate()
-    assert (process.returncode, b"BRIDGE_PUBLIC_URL" in errors) == (2, True)
+    told = await shell.run("hooks", "install", NAME, code=2)
+    assert "give --yes" in told
 
     await shell.run("hooks", "install", "my-org/nothing", "--yes", code=1)
+    del shell.environment["BRIDGE_PUBLIC_URL"]
+    told = await shell.run("hooks", "install", NAME, "--yes", code=2)
+    assert "BRIDGE_PUBLIC_URL" in told
     assert repository(fake).hooks == []
