@@ -8,6 +8,7 @@ from typer.core import TyperGroup, TyperOption
 
 from bridge import __version__
 from bridge.cli import (
+    adopt,
     apps,
     asking,
     audit,
@@ -42,6 +43,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge apps",
         "dokploy-bridge apps shop web",
         "dokploy-bridge apps my-org/mono --json",
+    ),
+    "adopt": (
+        "dokploy-bridge adopt --all",
+        "dokploy-bridge adopt shop/web shop/api --yes",
+        "dokploy-bridge adopt --all --undo",
     ),
     "app create": (
         "dokploy-bridge app create web --repo https://github.com/you/site.git --publish public",
@@ -241,6 +247,7 @@ app.command(rich_help_panel=ACT)(asking.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
 app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
 app.add_typer(hooks.group, name="hooks", rich_help_panel=SET_UP)
+app.command(rich_help_panel=SET_UP)(adopt.adopt)
 app.add_typer(provider.group, name="provider", rich_help_panel=SET_UP)
 app.add_typer(build.group, name="build", rich_help_panel=SET_UP)
 app.add_typer(env.group, name="env", rich_help_panel=SET_UP)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,11 @@ class Shell:
 
     async def run(self, *words: str, code: int = 0) -> str:
         """Run a command in a thread; return all that it says."""
-        found = await asyncio.to_thread(self.cli, *words, code=code, **self.environment)
+        found = await asyncio.to_thread(partial(self.cli, *words, code=code, **self.environment))
         return found.stdout + found.stderr
 
     async def json(self, *words: str) -> Any:
-        found = await asyncio.to_thread(self.cli, *words, "--json", **self.environment)
-        return json.loads(found.stdout)
+        return await asyncio.to_thread(partial(self.cli.json, *words, **self.environment))
 
 
 @pytest.fixture

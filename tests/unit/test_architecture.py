@@ -64,6 +64,7 @@ INSIDE_PIPELINE = {
     "cancel": {"polling"},
     "outbox": {"rate_limit"},
     "configure": set[str](),
+    "adopt": {"configure"},
     "config_drafts": {"configure"},
     "commands": {"lookup"},
     "lookup": {"meaning"},
