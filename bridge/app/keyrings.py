@@ -11,9 +11,9 @@ from bridge.app.parts import revealed, seal_of
 from bridge.core.errors import Rejected
 from bridge.core.hooks import Scope, is_ours, scope_named, signed_by
 from bridge.core.refs import normalise_url
-from bridge.githosts.keyring import Key, Keyring
 from bridge.githosts.server import BoundHost
 from bridge.pipeline.hooks import Hooks, HookServer
+from bridge.pipeline.ingest import Key, Keyring
 from bridge.ports.githosts import HostApi
 from bridge.ports.hooks import MadeHook, ManagesHooks
 from bridge.ports.providers import REPOSITORY_SECRETS, HostServer

@@ -14,6 +14,7 @@ from bridge.cli.changing import How, Yes, agree
 from bridge.cli.show import Listing, clean, hint, say, say_error, say_json, say_table
 from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import BridgeError, Rejected
+from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,9 +34,12 @@ Owners = Annotated[
     list[str] | None,
     typer.Option("--org", "--group", metavar="NAME", help="A whole organisation or group."),
 ]
-TheApp = Annotated[bool, typer.Option("--app", help="The webhook of the GitHub App.")]
+TheApp = Annotated[
+    bool, typer.Option("--app", help="The webhook of the App that the bridge is there.")
+]
 Host = Annotated[
-    str | None, typer.Option("--host", help="Where they are, if that is not clear, e.g. gitlab.")
+    str | None,
+    typer.Option("--host", help=f"Where they are, if that is not clear: {', '.join(HOSTS)}."),
 ]
 EveryOne = Annotated[bool, typer.Option("--all", help="Every repository that an app deploys from.")]
 EveryMade = Annotated[bool, typer.Option("--all", help="Every webhook that the bridge has made.")]
@@ -395,19 +399,26 @@ async def _rotate(which: Which, how: How) -> int:
         if not those:
             hint("the bridge has made no webhook: `dokploy-bridge hooks install` makes them")
             return 0
-        names = [f"{one.scope} at {one.host}" for one in those]
-        if not how.json:
-            for name in names:
-                say(clean(f"rotate {name}"))
+        if how.json:
+            say_json([_made_form(one) for one in those])
+        else:
+            for one in those:
+                say(clean(f"rotate the secret of {one.scope} at {one.host}"))
         agree(f"rotate {len(those)}?", how)
         if not await asyncio.to_thread(is_running, reach.settings):
             hint("no bridge is running here, so nothing that a new secret has signed can arrive")
         done = [await _rotated(reach, one, how) for one in those]
-        if how.json:
-            say_json(
-                [{"name": name, "rotated": one} for name, one in zip(names, done, strict=True)]
-            )
         return 0 if all(done) else 1
+
+
+def _made_form(one: "MadeHook") -> dict[str, Any]:
+    return {
+        "host": one.host,
+        "kind": str(one.scope.kind),
+        "name": one.scope.name,
+        "id": one.hook,
+        "state": str(one.state),
+    }
 
 
 async def _rotated(reach: Reach, made: "MadeHook", how: How) -> bool:

@@ -8,7 +8,7 @@ from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
 from bridge.core.errors import Rejected
-from bridge.core.events import Event, PullRequestOpened, RefPushed, Repository
+from bridge.core.events import Repository
 
 SIGNED_FOR = "bridge-signed-for"
 """Kept with a delivery's headers: the scope of the secret that has signed it. Without it, the
@@ -109,18 +109,16 @@ def fingerprint(secret: str) -> str:
     return hashlib.sha256(b"dokploy-bridge hook\0" + secret.encode()).hexdigest()[:16]
 
 
-def check_scope(headers: Mapping[str, str], event: Event) -> None:
-    """Raise Rejected if an event is of a repository that its secret does not speak for."""
+def check_covered(headers: Mapping[str, str], repository: Repository) -> None:
+    """Raise Rejected if a delivery is of a repository that its secret does not speak for."""
     if (said := headers.get(SIGNED_FOR)) is None:
         return
-    if not isinstance(event, RefPushed | PullRequestOpened):
-        return
     scope = Scope.read(said)
-    if not scope.covers(event.repository):
+    if not scope.covers(repository):
         raise Rejected(
             f"it is signed with the secret of {scope}, which speaks for no other repository, and"
-            f" it names {event.repository.name}: give that repository a webhook with a secret of"
-            " its own (`dokploy-bridge hooks install`)"
+            f" it names {repository.name}: give that repository a webhook with a secret of its own"
+            " (`dokploy-bridge hooks install`)"
         )
 
 
