@@ -11,6 +11,7 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 from bridge.app.data_folder import database_url
+from bridge.app.keyrings import keyrings_of, tell_unserved, use_made
 from bridge.app.parts import (
     NO_PUBLISHERS,
     Parts,
@@ -27,11 +28,9 @@ from bridge.app.providers import (
     backends_of,
     configurers_of,
     host_apis,
-    known_hosts,
     on_hosts,
     open_chats,
     senders_of,
-    served_hosts,
 )
 from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores, flows_of, open_stores, sizes_of
@@ -53,6 +52,7 @@ from bridge.pipeline.config_drafts import Configuring
 from bridge.pipeline.decide import CANCEL_FLOW, CANCEL_ONE_FLOW, CONFIGURE_FLOW, DEPLOYMENT_FLOW
 from bridge.pipeline.deliveries import Backpressure, DecisionTiming, Deliveries
 from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.hook_secrets import HookSecrets
 from bridge.pipeline.ingest import Ingest, RefusalLog
 from bridge.pipeline.leader import Lead, Turn, at_once
 from bridge.pipeline.outbox import Feedback, PublishTiming, together
@@ -138,7 +138,7 @@ async def run_bridge(
     """
     from bridge.web.metrics import Metrics
 
-    hosts = served_hosts(settings) if role.hears else known_hosts(settings)
+    hosts = keyrings_of(settings)
     async with AsyncExitStack() as stack:
         _may_play(settings, role)
         if database_url(settings) is None:
@@ -161,6 +161,11 @@ async def run_bridge(
         backends, embedded = await backends_of(settings, stack, metrics.backend_request, clock)
         rate_limiter = RateLimiter(clock)
         leads, turn = await _leading(settings, role, stores.journal, owner, stack)
+        secrets = HookSecrets(stores.journal, use_made(settings, hosts))
+        if role.hears:
+            await secrets.read()
+            tell_unserved(settings, hosts)
+            await in_background(stack, "secrets of webhooks", secrets.run())
         catalog = _catalog(settings, role, backends, stores.journal, leads, clock)
         configurers = configurers_of(settings, stores, backends, catalog.wake)
         parts = Parts(
@@ -191,7 +196,9 @@ async def run_bridge(
             watching = watch(stores.journal, beginning.stored, beginning.anew)
             await in_background(stack, "stored settings", watching)
         pages = _pages(parts, role, beginning)
-        server = _listener(parts, role, checks, metrics, chats, refusals, pages, beginning.sockets)
+        server = _listener(
+            parts, role, checks, metrics, chats, refusals, secrets, pages, beginning.sockets
+        )
         await server.start()
         stack.push_async_callback(server.stop)
         yield Bridge(
@@ -276,6 +283,7 @@ def _listener(
     metrics: "Metrics",
     chats: ChatPublishers,
     refusals: RefusalLog,
+    secrets: HookSecrets,
     pages: "Sequence[RouteDef]",
     sockets: Sequence[socket],
 ) -> "WebServer":
@@ -285,7 +293,7 @@ def _listener(
 
     web = parts.settings.web
     app = routes(
-        Ingest(parts.hosts, parts.stores.inbox, time.time),
+        Ingest(parts.hosts, parts.stores.inbox, time.time, secrets.renew),
         senders_of(parts.settings),
         BodyLimits(web.max_body, web.max_in_flight, web.body_timeout),
         checks,

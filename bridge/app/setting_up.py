@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.app.providers import check_backends, host_apis, served_hosts
+from bridge.app.keyrings import keyrings_of
+from bridge.app.providers import check_backends, host_apis
 from bridge.app.sealing import seal_of
 from bridge.app.stored_settings import opened
 from bridge.core.errors import NotFound, Rejected
@@ -62,7 +63,7 @@ class SettingUp:
                 raise Rejected(f"{'.'.join(path)} comes from {origin}, which wins: change it there")
         merged = {**await self.stored(), **values}
         settings = read_settings(self.file, self.environment, lambda _: merged)
-        for usable in (served_hosts, host_apis, check_backends):
+        for usable in (keyrings_of, host_apis, check_backends):
             usable(settings)
         return settings
 

@@ -169,10 +169,10 @@ async def _read(
     stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
 ) -> "dict[int, About]":
     """Parse the subjects of deliveries from their bodies, if those are still kept."""
-    from bridge.app.providers import known_hosts  # slow to import, seldom needed
+    from bridge.app.keyrings import keyrings_of  # slow to import, seldom needed
     from bridge.pipeline.meaning import about, read
 
-    hosts = known_hosts(settings)
+    hosts = keyrings_of(settings)
     said: dict[int, About] = {}
     for delivery in [one for one in found if one.host in hosts][:MOST_READ]:
         whole = await stores.inbox.get(delivery.seq)

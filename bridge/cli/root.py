@@ -8,6 +8,7 @@ from typer.core import TyperGroup, TyperOption
 
 from bridge import __version__
 from bridge.cli import (
+    adopt,
     apps,
     asking,
     audit,
@@ -20,6 +21,7 @@ from bridge.cli import (
     env,
     explain,
     feedback,
+    hooks,
     manifest,
     provider,
     serve,
@@ -46,6 +48,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge apps",
         "dokploy-bridge apps shop web",
         "dokploy-bridge apps my-org/mono --json",
+    ),
+    "adopt": (
+        "dokploy-bridge adopt --all",
+        "dokploy-bridge adopt shop/web shop/api --yes",
+        "dokploy-bridge adopt --all --undo",
     ),
     "app create": (
         "dokploy-bridge app create web --repo https://github.com/you/site.git --publish public",
@@ -105,6 +112,17 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge manifest slack --url https://bridge.example.com",
         "dokploy-bridge manifest slack --socket",
     ),
+    "hooks list": (
+        "dokploy-bridge hooks list",
+        "dokploy-bridge hooks list my-org/mono --json",
+    ),
+    "hooks install": (
+        "dokploy-bridge hooks install --all",
+        "dokploy-bridge hooks install my-org/mono --yes",
+        "dokploy-bridge hooks install --org my-org",
+    ),
+    "hooks rotate": ("dokploy-bridge hooks rotate --all --yes",),
+    "hooks remove": ("dokploy-bridge hooks remove my-org/mono",),
     "provider show": ("dokploy-bridge provider show shop/web",),
     "provider set github": (
         "dokploy-bridge provider set github shop/web --branch release",
@@ -239,6 +257,8 @@ app.command(rich_help_panel=ACT)(asking.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
 app.command(rich_help_panel=SET_UP)(setup.setup)
 app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
+app.add_typer(hooks.group, name="hooks", rich_help_panel=SET_UP)
+app.command(rich_help_panel=SET_UP)(adopt.adopt)
 app.add_typer(provider.group, name="provider", rich_help_panel=SET_UP)
 app.add_typer(build.group, name="build", rich_help_panel=SET_UP)
 app.add_typer(env.group, name="env", rich_help_panel=SET_UP)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from bridge.core.errors import Rejected
 from bridge.core.events import Event, PullRequestOpened, RefPushed, Repository, at_host
+from bridge.core.hooks import SignedBy
 from bridge.core.refs import normalise_url
 from bridge.ports.githosts import Body, Envelope, GitHost
 from bridge.ports.providers import HostServer
@@ -33,9 +34,9 @@ class BoundHost:
         """See `GitHost.fetched`."""
         return self._parser.fetched(headers)
 
-    def verify(self, envelope: Envelope, body: Body) -> None:
+    def verify(self, envelope: Envelope, body: Body) -> SignedBy | None:
         """See `GitHost.verify`."""
-        self._parser.verify(envelope, body)
+        return self._parser.verify(envelope, body)
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         """See `GitHost.parse`; raises Rejected for another server's repository."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.errors import BridgeError, Rejected
@@ -32,6 +33,10 @@ class HostSettings(Protocol):
     @property
     def skipped_status(self) -> bool:
         """Whether a skipped app gets a status as well."""
+
+
+REPOSITORY_SECRETS = "repository_secrets"
+"""The setting of secrets that each speak only for some repositories, on every Git host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,21 @@ def one_account(_settings: Any) -> bool:
     return False
 
 
+def random_secret() -> str:
+    """Return 32 random bytes as hex digits."""
+    return token_hex(32)
+
+
+def no_hint(_headers: Mapping[str, str]) -> str:
+    """Return "": the headers say nothing of the webhook."""
+    return ""
+
+
+def no_hint_of(_secret: str, _hook: str | None) -> str:
+    """Return "", as `no_hint`."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider(Sender):
     """A Git host.
@@ -95,6 +115,11 @@ class Provider(Sender):
         webhooks: returns the parser and verifier of its webhooks, given its settings; raises
             ValueError for an impossible secret.
         reader: the same for accepted webhooks; it has no secrets.
+        verifier: returns the verifier of webhooks signed with one secret; given whether the host
+            signs with it (None: not known). Raises ValueError.
+        new_secret: returns a random secret for a new webhook.
+        hint_in: returns what a webhook's headers say of the webhook, unverified; "" if nothing.
+        hint_of: returns the same of a secret and its webhook's id, which may be unknown.
         events: the names of events that metrics count separately.
         likeness: how much a body looks like one of its own: 2 surely, 1 maybe, 0 not.
         event_of: returns a body's event; None if it can't be determined.
@@ -124,6 +149,10 @@ class Provider(Sender):
 
     webhooks: Callable[[Any], GitHost]
     reader: Callable[[], GitHost]
+    verifier: Callable[[str, bool | None], GitHost]
+    new_secret: Callable[[], str] = random_secret
+    hint_in: Callable[[Mapping[str, str]], str] = no_hint
+    hint_of: Callable[[str, str | None], str] = no_hint_of
     events: frozenset[str]
     likeness: Callable[[Mapping[str, Any]], int]
     event_of: Callable[[Mapping[str, Any]], str | None]
@@ -147,6 +176,8 @@ class Provider(Sender):
 
     def serves(self, settings: Any) -> bool:
         """Return whether its webhooks are accepted, i.e. whether a secret is set."""
+        if getattr(settings, REPOSITORY_SECRETS, ()):
+            return True
         return any(getattr(settings, one.setting) for one in self.secrets)
 
 
@@ -207,6 +238,11 @@ class BackendParts:
     clock: Clock = time.time
 
 
+def no_webhook(_path: str) -> bool:
+    """Return False: the backend has no webhooks of its own."""
+    return False
+
+
 def spares_builds(_settings: Any) -> bool:
     """Interrupt only the cancelled build."""
     return False
@@ -227,6 +263,8 @@ class BackendProvider:
             section; None if there can be only one.
         open: returns a server's client, given its name and settings; sends nothing yet.
             Raises Rejected.
+        own_webhook: whether the path of a URL at its server is that of a webhook of its own, which
+            deploys without the bridge.
         may_kill_builds: whether `cancel` may interrupt all builds of a host (`KillsBuilds`).
         setup: returns how a person connects it in the browser; None: not there.
     """
@@ -240,6 +278,7 @@ class BackendProvider:
     keys_at: str
     further: str | None = None
     open: "Callable[[str, Any, BackendParts], Backend]"
+    own_webhook: Callable[[str], bool] = no_webhook
     may_kill_builds: Callable[[Any], bool] = spares_builds
     setup: Callable[[], Setup | None] = no_setup
 

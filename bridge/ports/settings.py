@@ -163,6 +163,28 @@ WebhookSecret = Annotated[Secret, AfterValidator(_is_no_token)]
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], BeforeValidator(as_list)]
 
 
+_REPOSITORY = re.compile(r"[\w.-]+(?:/[\w.-]+)*/(?:[\w.-]+|\*)", re.ASCII).fullmatch
+
+
+def _named_repositories(value: dict[str, Any]) -> dict[str, Any]:
+    """Return secrets by repository; raise ValueError for what names none."""
+    for name in value:
+        if not _REPOSITORY(name):
+            raise ValueError(
+                f"{shortened(name)} names no repository: write owner/name, or owner/* for all of"
+                " an organisation, group or user"
+            )
+    return value
+
+
+RepositorySecrets = Annotated[
+    dict[str, WebhookSecrets],
+    BeforeValidator(lambda value: as_yaml(value, dict)),
+    AfterValidator(_named_repositories),
+]
+"""Secrets that speak only for some repositories: by `owner/name`, or `owner/*`."""
+
+
 # ── Values given as YAML, and what is wrong with them ─────────────────────────────────────────────
 
 

@@ -197,9 +197,19 @@ class Hooks:
         """See `Ingest.put`."""
         return self._ingest.put(host, envelope, body)
 
-    async def take(self, host: str, envelope: Envelope, body: Body) -> Receipt:
-        """See `Ingest.take`."""
+    async def take(
+        self, host: str, envelope: Envelope, body: Body, headers: Mapping[str, str]
+    ) -> Receipt:
+        """See `Ingest.take`; try a secret that may be new once more."""
+        try:
+            return await self._ingest.take(host, envelope, body)
+        except BadSignature as error:
+            envelope = await self._ingest.open_again(host, headers, error)
         return await self._ingest.take(host, envelope, body)
+
+    def may_be_new(self, error: Exception) -> bool:
+        """See `Ingest.may_be_new`."""
+        return self._ingest.may_be_new(error)
 
     def answer(self, host: str, event: str, receipt: Receipt) -> tuple[int, bytes]:
         """Count a kept webhook; return the status and the JSON for its sender."""
@@ -280,7 +290,7 @@ class Hooks:
     async def _receive(self, host: str, request: web.Request) -> tuple[int, bytes]:
         if request.method != "POST":
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "webhooks are sent with POST")
-        envelope = self.admit(host, request.headers, request.content_length)
+        envelope = await self._admitted(host, request)
         trace.follow(envelope.id)
         length = request.content_length or 0
         body = None
@@ -293,10 +303,18 @@ class Hooks:
         try:
             if body is None:
                 body = await self._read(request)
-            receipt = await self.take(host, envelope, body)
+            receipt = await self.take(host, envelope, body, request.headers)
             return self.answer(host, envelope.event, receipt)
         finally:
             room.give(length)
+
+    async def _admitted(self, host: str, request: web.Request) -> Envelope:
+        """Check the headers; try a secret that may be new once more."""
+        try:
+            return self.admit(host, request.headers, request.content_length)
+        except (BadSignature, NotFound) as error:
+            await self._ingest.open_again(host, request.headers, error)
+        return self.admit(host, request.headers, request.content_length)
 
     async def _read(self, request: web.Request) -> bytes:
         await _ask_for_it(request)

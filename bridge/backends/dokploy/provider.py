@@ -39,6 +39,10 @@ def _setup() -> "Setup":
     return setup_with(_open)
 
 
+def _own_webhook(path: str) -> bool:
+    return "/api/deploy/" in path
+
+
 DOKPLOY = BackendProvider(
     key="dokploy",
     title="Dokploy",
@@ -47,6 +51,7 @@ DOKPLOY = BackendProvider(
     keys_at="Settings, Profile, API/CLI Keys",
     further="backends",
     open=_open,
+    own_webhook=_own_webhook,
     may_kill_builds=_may_kill_builds,
     setup=_setup,
 )

@@ -55,6 +55,12 @@ def _reader() -> GitHost:
     return Gitea([token_hex(32)])
 
 
+def _verifier(secret: str, _signs: bool | None) -> GitHost:
+    from bridge.githosts.gitea.webhooks import Gitea
+
+    return Gitea([secret])
+
+
 def _api(name: str, settings: "Gitea") -> HostApi | None:
     from bridge.githosts.gitea.api import gitea_api
 
@@ -87,6 +93,7 @@ GITEA = Provider(
     webhook_note="as application/json",
     webhooks=_webhooks,
     reader=_reader,
+    verifier=_verifier,
     events=_EVENTS,
     likeness=_likeness,
     event_of=_event_of,

@@ -8,6 +8,7 @@ from bridge.ports.settings import (
     Address,
     Credential,
     PemFile,
+    RepositorySecrets,
     Section,
     ServerName,
     WebhookSecrets,
@@ -33,6 +34,11 @@ class Gitea(Section):
 
     webhook_secrets: WebhookSecrets = Field(
         (), description="secrets of its webhooks; several while you rotate them"
+    )
+    repository_secrets: RepositorySecrets = Field(
+        {},
+        description="secrets that speak only for one repository, owner/name, or for all of an"
+        " owner, owner/*; in the environment as YAML",
     )
     url: Annotated[Address, AfterValidator(_without_api)] = Field(
         "https://gitea.com", description="where your Gitea or Forgejo is"

@@ -68,6 +68,20 @@ def _reader() -> GitHost:
     return GitHub([token_hex(32)])
 
 
+def _verifier(secret: str, _signs: bool | None) -> GitHost:
+    from bridge.githosts.github.webhooks import GitHub
+
+    return GitHub([secret])
+
+
+def _hint_in(headers: Mapping[str, str]) -> str:
+    return headers.get("X-GitHub-Hook-ID", "")
+
+
+def _hint_of(_secret: str, hook: str | None) -> str:
+    return hook if hook is not None and hook.isdecimal() else ""
+
+
 def _api(_name: str, settings: "Github") -> HostApi | None:
     from bridge.githosts.github.service import github_api
 
@@ -126,6 +140,9 @@ GITHUB = Provider(
     webhook_note="as application/json",
     webhooks=_webhooks,
     reader=_reader,
+    verifier=_verifier,
+    hint_in=_hint_in,
+    hint_of=_hint_of,
     events=_EVENTS,
     likeness=_likeness,
     event_of=_event_of,

@@ -14,7 +14,6 @@ from bridge.core.errors import NotFound, Refused, Rejected
 from bridge.githosts.access import Heads
 from bridge.githosts.answers import Answer, read
 from bridge.githosts.github.access import (
-    APP,
     SERVICE,
     AppCredential,
     Credential,
@@ -23,6 +22,7 @@ from bridge.githosts.github.access import (
     named,
 )
 from bridge.githosts.github.api import GithubApi
+from bridge.githosts.github.hooks import GithubMakesHooks
 from bridge.githosts.http import Ask, part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model
@@ -91,7 +91,7 @@ class GithubHooks:
         return found[:limit]
 
     async def _app_hook(self) -> list[Hook]:
-        answer = await self._as_the_app("GET", "/app/hook/config")
+        answer = await self._access.as_the_app("GET", "/app/hook/config")
         config = read(_CONFIG, "/app/hook/config", answer, SERVICE, reads=True)
         return [Hook(APP_HOOK, APP_HOOK, config.url)] if config.url else []
 
@@ -112,12 +112,8 @@ class GithubHooks:
 
     def _asker(self, hook: Hook) -> Ask:
         if hook.place == APP_HOOK:
-            return self._as_the_app
+            return self._access.as_the_app
         return self._access.asker(hook.place.removeprefix("repos/"))
-
-    async def _as_the_app(self, method: str, path: str, **others: Any) -> Answer:
-        token = self._access.credential.app_token() or ""
-        return await self._access.client.ask(token, method, path, account=APP, **others)
 
 
 def _path(hook: Hook) -> str:
@@ -186,12 +182,13 @@ _BRANCH, _TAGS = TypeAdapter(_Named), TypeAdapter(list[_Named])
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────
 
 
-class Github(GithubApi, GithubHooks):
-    """All of GitHub's API that the bridge uses; a `HostApi` and a `Redelivers`."""
+class Github(GithubApi, GithubHooks, GithubMakesHooks):
+    """All of GitHub's API that the bridge uses; a `HostApi`, `Redelivers` and `ManagesHooks`."""
 
     def __init__(self, access: GithubAccess) -> None:
         GithubApi.__init__(self, access)
         GithubHooks.__init__(self, access)
+        GithubMakesHooks.__init__(self, access)
 
 
 def github_api(

@@ -9,6 +9,7 @@ from bridge.ports.settings import (
     Address,
     Credential,
     PemFile,
+    RepositorySecrets,
     Secret,
     Section,
     Uses,
@@ -22,6 +23,11 @@ class Github(Section):
 
     webhook_secrets: WebhookSecrets = Field(
         (), description="secrets of its webhooks; several during a rotation"
+    )
+    repository_secrets: RepositorySecrets = Field(
+        {},
+        description="secrets that speak only for one repository, owner/name, or for all of an"
+        " owner, owner/*; in the environment as YAML",
     )
     token: Annotated[Credential, token_of("GitHub")] | None = Field(
         None, description="a token, for comments, statuses and changed files; or use a GitHub App"

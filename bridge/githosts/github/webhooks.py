@@ -10,7 +10,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from bridge.core.errors import BadSignature, MalformedPayload
+from bridge.core.errors import BadSignature, MalformedPayload, UnknownSecret
 from bridge.core.events import (
     Commit,
     Event,
@@ -36,6 +36,7 @@ from bridge.githosts.webhook import (
     find,
     form_field,
     header,
+    id_of,
     live,
     load,
     nothing,
@@ -60,6 +61,7 @@ _WHY_IGNORED = {
 
 
 class _Owner(Model):
+    id: Any = None
     login: Name | None = None
     name: Name | None = None
 
@@ -153,7 +155,7 @@ class GitHub:
         """Check the signature over the raw bytes; raises BadSignature."""
         given = bytes.fromhex(envelope.proof[0])
         if not same(given, (hmac.digest(key, body, "sha256") for key in self._secrets)):
-            raise BadSignature(
+            raise UnknownSecret(
                 "X-Hub-Signature-256 does not fit the body: is the webhook's secret one of ours?"
             )
 
@@ -206,9 +208,8 @@ def _moment(sent: Any) -> str:
 
 
 def _repository(sent: _Repository) -> Repository:
-    name = sent.full_name
+    name, owner = sent.full_name, sent.owner or _Owner()
     if not name:
-        owner = sent.owner or _Owner()
         if not (login := owner.login or owner.name):
             raise MalformedPayload("github push: repository.full_name is missing")
         name = f"{login}/{sent.name}"
@@ -219,6 +220,7 @@ def _repository(sent: _Repository) -> Repository:
         name=name,
         urls=clone_urls(sent.clone_url, sent.ssh_url, sent.git_url, sent.html_url or sent.url),
         web_url=web_url(sent.html_url, sent.url),
+        owner_id=id_of(owner.id),
     )
 
 

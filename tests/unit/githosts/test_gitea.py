@@ -11,7 +11,8 @@ import pytest
 from multidict import CIMultiDict
 from pydantic import ValidationError
 
-from bridge.app.providers import pages_of, served_hosts
+from bridge.app.keyrings import keyrings_of
+from bridge.app.providers import pages_of
 from bridge.chats.links import Links
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Reason, decide
@@ -303,7 +304,7 @@ def test_two_servers_at_one_address_are_refused_since_a_push_would_deploy_twice(
     )
 
     with pytest.raises(Rejected, match=r"gitea and giteas\.second are both at a\.example\.com"):
-        served_hosts(settings)
+        keyrings_of(settings)
 
 
 def test_a_clone_address_leads_to_its_server_also_by_ssh_or_below_a_path() -> None:
