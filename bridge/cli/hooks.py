@@ -38,8 +38,7 @@ TheApp = Annotated[
     bool, typer.Option("--app", help="The webhook of the App that the bridge is there.")
 ]
 Host = Annotated[
-    str | None,
-    typer.Option("--host", help=f"Where they are, if that is not clear: {', '.join(HOSTS)}."),
+    str | None, typer.Option("--host", help=f"Where, if that is not clear: {', '.join(HOSTS)}.")
 ]
 EveryOne = Annotated[bool, typer.Option("--all", help="Every repository that an app deploys from.")]
 EveryMade = Annotated[bool, typer.Option("--all", help="Every webhook that the bridge has made.")]
