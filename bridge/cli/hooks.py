@@ -14,6 +14,7 @@ from bridge.cli.changing import How, Yes, agree
 from bridge.cli.show import Listing, clean, hint, say, say_error, say_json, say_table
 from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import BridgeError, Rejected
+from bridge.core.hooks import shown_url
 from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def _hook_form(one: "SeenHook") -> dict[str, Any]:
     return {
         "id": one.hook.id,
         "of": str(one.hook.scope),
-        "url": one.hook.url,
+        "url": shown_url(one.hook.url, whole=not one.deploys_itself),
         "made_by_bridge": one.made is not None,
         "state": str(one.made.state) if one.made else None,
         "deploys_itself": one.deploys_itself,

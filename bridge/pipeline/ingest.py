@@ -9,8 +9,9 @@ import asyncio
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from bridge.core.errors import BadSignature, BridgeError, NotServed, Rejected, UnknownSecret
 from bridge.core.events import FOUND_EVENT, Event
@@ -150,15 +151,22 @@ Keeping = tuple[str, asyncio.Future[Kept]]
 """The id of a delivery, and a future that is done once it is on disk."""
 
 
-Renew = Callable[[], Awaitable[bool]]
-"""Reads the stored secrets again; returns whether it has."""
+class StoredSecrets(Protocol):
+    """The secrets of the store."""
+
+    @property
+    def full(self) -> bool:
+        """Return whether so many webhooks wait for a reading that no other may."""
+
+    async def renew(self) -> bool:
+        """Wait until they were read again; return False if they were not."""
 
 
 class Ingest:
     """Keeps the webhooks of hosts that have a secret.
 
     Args:
-        renew: see `Renew`; None if there are no stored secrets.
+        stored: the secrets that commands may add meanwhile; None if there are none.
     """
 
     def __init__(
@@ -166,20 +174,22 @@ class Ingest:
         hosts: Mapping[str, GitHost],
         inbox: Inbox,
         clock: Clock,
-        renew: Renew | None = None,
+        stored: StoredSecrets | None = None,
     ) -> None:
         self._hosts = hosts
         self._inbox = inbox
         self._clock = clock
-        self._renew = renew
+        self._stored = stored
 
     def may_be_new(self, error: Exception) -> bool:
         """Return whether a webhook was refused for a secret that may have been stored just now."""
-        return self._renew is not None and isinstance(error, UnknownSecret | NotServed)
+        waits = self._stored is not None and not self._stored.full
+        return waits and isinstance(error, UnknownSecret | NotServed)
 
     async def open_again(self, host: str, headers: Mapping[str, str], error: Exception) -> Envelope:
         """Read the headers again with the newest secrets; raise `error` if there are no newer."""
-        if not self.may_be_new(error) or self._renew is None or not await self._renew():
+        stored = self._stored
+        if stored is None or not self.may_be_new(error) or not await stored.renew():
             raise error
         return self.open(host, headers)
 
