@@ -293,7 +293,7 @@ def _listener(
 
     web = parts.settings.web
     app = routes(
-        Ingest(parts.hosts, parts.stores.inbox, time.time, secrets.renew),
+        Ingest(parts.hosts, parts.stores.inbox, time.time, secrets),
         senders_of(parts.settings),
         BodyLimits(web.max_body, web.max_in_flight, web.body_timeout),
         checks,

@@ -14,6 +14,7 @@ from bridge.cli.changing import How, Yes, agree
 from bridge.cli.show import Listing, clean, hint, say, say_error, say_json, say_table
 from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import BridgeError, Rejected
+from bridge.core.hooks import shown_url
 from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ TheApp = Annotated[
     bool, typer.Option("--app", help="The webhook of the App that the bridge is there.")
 ]
 Host = Annotated[
-    str | None,
-    typer.Option("--host", help=f"Where they are, if that is not clear: {', '.join(HOSTS)}."),
+    str | None, typer.Option("--host", help=f"Where, if that is not clear: {', '.join(HOSTS)}.")
 ]
 EveryOne = Annotated[bool, typer.Option("--all", help="Every repository that an app deploys from.")]
 EveryMade = Annotated[bool, typer.Option("--all", help="Every webhook that the bridge has made.")]
@@ -262,7 +262,7 @@ def _hook_form(one: "SeenHook") -> dict[str, Any]:
     return {
         "id": one.hook.id,
         "of": str(one.hook.scope),
-        "url": one.hook.url,
+        "url": shown_url(one.hook.url, whole=not one.deploys_itself),
         "made_by_bridge": one.made is not None,
         "state": str(one.made.state) if one.made else None,
         "deploys_itself": one.deploys_itself,

@@ -166,6 +166,16 @@ def same_url(one: str, other: str) -> bool:
     return _server(first) == _server(second) and _path(first) == _path(second)
 
 
+def shown_url(url: str, *, whole: bool = True) -> str:
+    """Return a URL without login and query; without its path as well, which may be a secret."""
+    parts = _split(url)
+    if parts is None:
+        return "(no address)"
+    scheme, host, port = _server(parts)
+    server = f"{scheme}://{host}" + (f":{port}" if port else "")
+    return f"{server}{parts.path}" if whole else f"{server}/…"
+
+
 def faults(hook: HostHook, url: str) -> Iterator[str]:
     """Yield what is wrong with a webhook of this bridge.
 
@@ -177,7 +187,7 @@ def faults(hook: HostHook, url: str) -> Iterator[str]:
         if _path(sent) == _path(wanted):
             yield f"it sends to {sent.scheme}://…, and the bridge is at {url}"
         else:
-            yield f"it sends to the wrong path, {_path(sent) or '/'} instead of {_path(wanted)}"
+            yield f"it sends to the wrong path, {sent.path or '/'} instead of {wanted.path}"
     if not hook.active:
         yield "it is switched off"
     if hook.missing:

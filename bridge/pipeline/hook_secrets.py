@@ -42,9 +42,14 @@ class HookSecrets:
         """Read and use them; some secrets are accepted only for a while."""
         self._use(await self._store.made_hooks())
 
+    @property
+    def full(self) -> bool:
+        """Return whether so many webhooks wait for a reading that no other may."""
+        return len(self._waiting) >= MOST_WAITING
+
     async def renew(self) -> bool:
         """Wait for the next reading; return False if there was none."""
-        if len(self._waiting) >= MOST_WAITING:
+        if self.full:
             return False
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)

@@ -9,8 +9,9 @@ import asyncio
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from bridge.core.errors import BadSignature, BridgeError, NotServed, Rejected, UnknownSecret
 from bridge.core.events import FOUND_EVENT, Event
@@ -75,6 +76,7 @@ class Keyring:
         self._parser = parser
         self._given = tuple(given)
         self._hint_in = hint_in
+        self._for_all = next((one.host for one in self._given if one.signed_by is None), None)
         self._every = self._given
         self._always: tuple[Key, ...] = ()
         self._by_hint: Mapping[str, Sequence[Key]] = {}
@@ -96,6 +98,8 @@ class Keyring:
 
     def open(self, headers: Mapping[str, str], now: float) -> Envelope:
         """Read the headers with each secret that may have signed the webhook."""
+        if self._for_all is not None and len(self._every) == 1:
+            return self._for_all.open(headers, now)
         if not self._every:
             raise NotServed(f"{self.name} is not served here: no secret is set for it")
         hint = self._hint_in(headers)
@@ -119,6 +123,8 @@ class Keyring:
 
     def verify(self, envelope: Envelope, body: Body) -> SignedBy | None:
         """See `GitHost.verify`; return the first secret that fits."""
+        if not envelope.keys and self._for_all is not None:
+            return self._for_all.verify(envelope, body)
         error: BadSignature | None = None
         for key, opened in envelope.keys:
             try:
@@ -145,15 +151,22 @@ Keeping = tuple[str, asyncio.Future[Kept]]
 """The id of a delivery, and a future that is done once it is on disk."""
 
 
-Renew = Callable[[], Awaitable[bool]]
-"""Reads the stored secrets again; returns whether it has."""
+class StoredSecrets(Protocol):
+    """The secrets of the store."""
+
+    @property
+    def full(self) -> bool:
+        """Return whether so many webhooks wait for a reading that no other may."""
+
+    async def renew(self) -> bool:
+        """Wait until they were read again; return False if they were not."""
 
 
 class Ingest:
     """Keeps the webhooks of hosts that have a secret.
 
     Args:
-        renew: see `Renew`; None if there are no stored secrets.
+        stored: the secrets that commands may add meanwhile; None if there are none.
     """
 
     def __init__(
@@ -161,20 +174,22 @@ class Ingest:
         hosts: Mapping[str, GitHost],
         inbox: Inbox,
         clock: Clock,
-        renew: Renew | None = None,
+        stored: StoredSecrets | None = None,
     ) -> None:
         self._hosts = hosts
         self._inbox = inbox
         self._clock = clock
-        self._renew = renew
+        self._stored = stored
 
     def may_be_new(self, error: Exception) -> bool:
         """Return whether a webhook was refused for a secret that may have been stored just now."""
-        return self._renew is not None and isinstance(error, UnknownSecret | NotServed)
+        waits = self._stored is not None and not self._stored.full
+        return waits and isinstance(error, UnknownSecret | NotServed)
 
     async def open_again(self, host: str, headers: Mapping[str, str], error: Exception) -> Envelope:
         """Read the headers again with the newest secrets; raise `error` if there are no newer."""
-        if not self.may_be_new(error) or self._renew is None or not await self._renew():
+        stored = self._stored
+        if stored is None or not self.may_be_new(error) or not await stored.renew():
             raise error
         return self.open(host, headers)
 
