@@ -29,11 +29,20 @@ ID = "dokploy-bridge"
 POSTGRES = ("postgres", "web", "worker")
 
 
+def compose_program() -> list[str]:
+    """Return Docker's Compose: a command of its own, or part of Docker's."""
+    if docker := shutil.which("docker", path=PLACES):
+        asked = [docker, "compose", "version"]
+        if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
+            return [docker, "compose"]
+    return [program("docker-compose")]
+
+
 def composed(*profiles: str) -> dict[str, Any]:
     """Return the services of compose.yaml as Compose itself resolves them."""
     chosen = [word for profile in profiles for word in ("--profile", profile)]
     words = ["-f", str(ROOT / "compose.yaml"), *chosen, "config", "--format", "json"]
-    found: dict[str, Any] = json.loads(said(program("docker-compose"), *words))["services"]
+    found: dict[str, Any] = json.loads(said(*compose_program(), *words))["services"]
     return found
 
 
@@ -203,6 +212,20 @@ def test_what_the_docs_say_makes_what_dokploy_imports() -> None:
     compose, template, _ = blueprint()
     assert yaml.safe_load(found["compose"]) == compose
     assert tomllib.loads(found["config"]) == template
+
+
+# ── the image's release ────────────────────────────────────────────────────────────────────────
+
+
+def test_a_release_pushes_the_image_with_all_that_it_is_built_from() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    steps = workflow["jobs"]["image"]["steps"]
+    (build,) = (step["with"] for step in steps if "build-push-action" in step.get("uses", ""))
+    arguments = re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+    given = [line.partition("=")[0] for line in build["build-args"].splitlines()]
+    assert set(given) == set(arguments) - {"PYTHON"}
+    assert (build["push"], build["provenance"], build["sbom"]) == (True, "mode=max", True)
 
 
 # ── systemd ────────────────────────────────────────────────────────────────────────────────────
