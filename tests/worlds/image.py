@@ -6,6 +6,7 @@ it; only what the base itself brings (and its size) is another's.
 """
 
 import asyncio
+import hashlib
 import json
 import os
 import resource
@@ -32,8 +33,7 @@ MINUTES = 10 * 60
 PATIENCE = 30.0
 
 KEPT = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dokploy-bridge"
-STAND_IN = KEPT / f"python-{RELEASE}.tar"
-"""The stand-in, kept for the next run of the tests."""
+"""Where the stand-in is kept for the next run of the tests."""
 
 TRUSTED = ("/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt")
 """How this machine reaches its package registry, and whom it trusts; also in the stand-in."""
@@ -107,28 +107,25 @@ def limits() -> list[str]:
 def stand_in() -> Path:
     """Return a tar file with a Debian that stands in for the base image."""
     mmdebstrap = program("mmdebstrap")
-    if STAND_IN.exists():
-        return STAND_IN
-    KEPT.mkdir(parents=True, exist_ok=True)
-    new = STAND_IN.with_suffix(f".{os.getpid()}.tar")
     nobody_reads = [f"path-exclude=/usr/share/{one}/*" for one in ("doc", "man", "locale", "info")]
-    words = [
-        *(mmdebstrap, "--quiet", "--variant=apt"),
+    recipe = [
+        *("--quiet", "--variant=apt", "--aptopt=Acquire::Languages none"),
         "--include=ca-certificates,passwd,python3,python3-venv",
         *(f"--dpkgopt={one}" for one in ["force-unsafe-io", *nobody_reads]),
-        *("--aptopt=Acquire::Languages none",),
-        *(
-            f'--customize-hook=cp "{one}" "$1{one}"'
-            for one in TRUSTED
-            if Path(one).exists()
-        ),
-        *(RELEASE, str(new)),
-    ]  # fmt: skip
+        *(f'--customize-hook=cp "{one}" "$1{one}"' for one in TRUSTED if Path(one).exists()),
+        RELEASE,
+    ]
+    made = KEPT / f"python-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]}.tar"
+    if made.exists():
+        return made
+    KEPT.mkdir(parents=True, exist_ok=True)
+    new = made.with_suffix(f".{os.getpid()}.tar")
+    words = [mmdebstrap, *recipe, str(new)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=MINUTES, check=False)
     if done.returncode != 0:
         new.unlink(missing_ok=True)
         missing(f"no stand-in for {BASE} can be made here: {done.stderr.strip()[-300:]}")
-    return new.rename(STAND_IN)
+    return new.rename(made)
 
 
 @contextmanager
