@@ -236,7 +236,7 @@ def routes(
         senders: all Git hosts.
         hears: whether webhooks arrive here; a worker serves only its health.
         note: called for refused webhooks.
-        beside: further lines about backends for insiders.
+        beside: further lines about backends and chats for insiders; metrics name them, too.
         pages: further routes, for people.
     """
     app = web.Application(client_max_size=limits.max_body)
@@ -256,7 +256,7 @@ def routes(
     insiders = Insiders(metrics_token)
     app.router.add_get("/readyz", readyz(checks, insiders, beside))
     if metrics is not None:
-        app.router.add_get("/metrics", metrics_route(metrics, insiders))
+        app.router.add_get("/metrics", metrics_route(metrics, insiders, beside))
     app.on_response_prepare.append(nameless)
     unknown = unknown_route(hooks, hears=hears)
     app.router.add_route("*", r"/{path:[\s\S]*}", unknown, expect_handler=expect_later)
