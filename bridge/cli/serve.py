@@ -25,6 +25,8 @@ from bridge.githosts import HOSTS
 from bridge.ports.providers import BY_HTTP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bridge.app.run import Bridge
     from bridge.ports.providers import BackendProvider
     from bridge.settings import Settings
@@ -38,17 +40,24 @@ def hosts_of(settings: "Settings") -> list[str]:
     return [name for name, one in settings.host_servers().items() if one.serves]
 
 
-def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> list[str]:
+def welcome(
+    settings: "Settings",
+    bridge: "Bridge",
+    apps: int,
+    command: str,
+    made: "Iterable[str]" = (),
+) -> list[str]:
     """Return lines for a terminal of 80 columns.
 
     Args:
         apps: how many are known.
         command: how this program is called from here.
+        made: the hosts at which the bridge has made webhooks.
     """
     from bridge.app.data_folder import whereabouts
     from bridge.app.providers import places_of
 
-    hosts = hosts_of(settings)
+    hosts = list(dict.fromkeys([*hosts_of(settings), *made]))
     lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
     lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]
     lines += [
@@ -227,10 +236,11 @@ async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
 
     stop = _told_to_stop()
     async with run_bridge(settings, role=role) as bridge:
-        hosts = hosts_of(settings)
+        made = [one.host for one in await bridge.stores.journal.made_hooks()]
+        hosts = list(dict.fromkeys([*hosts_of(settings), *made]))
         if for_people and role is Role.ALL:
             apps = len(await bridge.stores.journal.apps())
-            for line in welcome(settings, bridge, apps, called_as()):
+            for line in welcome(settings, bridge, apps, called_as(), made):
                 typer.echo(line)
         leave_the_program_alone()
         log.info(
