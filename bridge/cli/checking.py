@@ -160,8 +160,11 @@ def _of_hosts(settings: Settings) -> Iterator[Remark]:
         if not server.serves:
             missing = server.setting(server.provider.secrets[0].setting)
             title = server.provider.title
-            why = f"{missing} is not set, so no push from {title} arrives: set it, too"
-            yield Remark("warning", f"{host} is not served: {why}")
+            why = (
+                f"{missing} is not set, so only webhooks of {title} that the bridge has made arrive"
+            )
+            remedy = "set it, or run `dokploy-bridge hooks install`"
+            yield Remark("warning", f"{host} is not served: {why}: {remedy}")
 
 
 OF_NAMES = ("never_matches", "unclosed", "bang_class")

@@ -27,6 +27,7 @@ from bridge.githosts import HOSTS
 from bridge.ports.providers import BY_HTTP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from socket import socket
 
     from bridge.app.run import Beginning, Bridge
@@ -43,19 +44,25 @@ def hosts_of(settings: "Settings") -> list[str]:
 
 
 def welcome(
-    settings: "Settings", bridge: "Bridge", apps: int, command: str, link: str | None = None
+    settings: "Settings",
+    bridge: "Bridge",
+    apps: int,
+    command: str,
+    made: "Iterable[str]" = (),
+    link: str | None = None,
 ) -> list[str]:
     """Return lines for a terminal of 80 columns.
 
     Args:
         apps: how many are known.
         command: how this program is called from here.
+        made: the hosts at which the bridge has made webhooks.
         link: to setup in the browser.
     """
     from bridge.app.data_folder import whereabouts
     from bridge.app.providers import places_of
 
-    hosts = hosts_of(settings)
+    hosts = list(dict.fromkeys([*hosts_of(settings), *made]))
     lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
     lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]
     lines += [
@@ -262,11 +269,12 @@ async def _serve(
     stop = _told_to_stop()
     beginning = replace(beginning, anew=partial(_tell, stop, AGAIN))
     async with run_bridge(settings, role=role, beginning=beginning) as bridge:
-        hosts = hosts_of(settings)
-        link = await _setup_link(settings, bridge) if role.hears else None
+        made = [one.host for one in await bridge.stores.journal.made_hooks()]
+        hosts = list(dict.fromkeys([*hosts_of(settings), *made]))
+        link = await _setup_link(settings, bridge) if role.hears and not hosts else None
         if for_people and role is Role.ALL:
             apps = len(await bridge.stores.journal.apps())
-            for line in welcome(settings, bridge, apps, called_as(), link):
+            for line in welcome(settings, bridge, apps, called_as(), made, link):
                 typer.echo(line)
         elif link is not None:
             log.info("set up in the browser, once, within 30 minutes", extra={"link": link})
@@ -292,12 +300,10 @@ async def _serve(
     return code
 
 
-async def _setup_link(settings: "Settings", bridge: "Bridge") -> str | None:
-    """Return a link to setup while no Git host is connected; None otherwise."""
+async def _setup_link(settings: "Settings", bridge: "Bridge") -> str:
+    """Return a new link to setup."""
     from bridge.app.setup.entry import new_link
 
-    if hosts_of(settings):
-        return None
     return await new_link(bridge.stores.journal, str(settings.public_url or bridge.url))
 
 
