@@ -313,11 +313,13 @@ def _pages(parts: Parts, role: Role, beginning: Beginning) -> "Sequence[RouteDef
     if not role.hears or beginning.anew is stay_as_it_is:
         return ()
     from bridge.app.setting_up import SettingUp
+    from bridge.app.setup.apps import AppsSetup
     from bridge.app.setup.door import SetupDoor
 
     settings, journal = parts.settings, parts.stores.journal
     setting_up = SettingUp(settings, journal, beginning.file, beginning.environment)
-    return SetupDoor(settings, setting_up, journal, journal, beginning.anew).routes()
+    apps = AppsSetup(settings, journal, parts.backends, parts.catalog.wake)
+    return SetupDoor(settings, setting_up, journal, apps, beginning.anew).routes()
 
 
 async def _troubles(journal: SqlJournal, chats: ChatPublishers) -> dict[str, str]:

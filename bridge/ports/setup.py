@@ -84,6 +84,11 @@ class Registration:
     then: Callable[[Any], Awaitable[str]]
 
 
+def makes_none(_settings: Any) -> bool:
+    """Make no webhooks there."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """How a provider is set up.
@@ -97,6 +102,7 @@ class Setup:
         link: what to open first; None for nothing.
         choice: a setting whose values the service lists.
         test: shows something in the service, given the section; returns what, in a sentence.
+        makes_webhooks: whether the bridge makes webhooks there, given the section.
     """
 
     gives: str
@@ -107,3 +113,4 @@ class Setup:
     link: SetupLink | None = None
     choice: SetupChoice | None = None
     test: Callable[[Any], Awaitable[str]] | None = None
+    makes_webhooks: Callable[[Any], bool] = makes_none

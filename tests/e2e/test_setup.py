@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from bridge.app.setting_up import SettingUp
 from bridge.app.setup import entry
+from bridge.app.setup.apps import AppsSetup
 from bridge.app.setup.door import SetupDoor
 from bridge.app.setup.page import Facts, render
 from bridge.app.setup.services import Tried, services
 from bridge.app.storage import open_stores
 from bridge.app.stored_settings import Stored
+from bridge.core.apps import App, Source, SourceType
 from bridge.listening.listener import NOTHING_THERE
 from bridge.settings import read_settings
 from bridge.storage.journal import SqlJournal
@@ -43,6 +45,7 @@ class Door:
     data: Path
     journal: SqlJournal
     environment: dict[str, str]
+    settings: Any = None
     started_anew: int = 0
     client: Any = None
     jar: dict[str, str] = field(default_factory=dict)
@@ -50,9 +53,11 @@ class Door:
     async def open(self) -> None:
         """Begin as a process does, with what is stored."""
         given = {"BRIDGE_DATA": str(self.data)} | self.environment
-        found = read_settings(None, given, Stored())
+        found = self.settings = read_settings(None, given, Stored())
         setting_up = SettingUp(found, self.journal, None, given)
-        door = SetupDoor(found, setting_up, self.journal, self.journal, self._anew)
+        backends = {name: one.open() for name, one in found.backends_set().items()}
+        apps = AppsSetup(found, self.journal, backends, lambda: None)
+        door = SetupDoor(found, setting_up, self.journal, apps, self._anew)
         limits = BodyLimits(2**20, 2**20, 5.0)
         app = routes(None, {}, limits, {}, hears=False, pages=door.routes())  # type: ignore[arg-type]
         if self.client is not None:
@@ -121,6 +126,8 @@ ALL = [
     ("POST", "/setup/choose/slack"),
     ("POST", "/setup/test/slack"),
     ("POST", "/setup/forget/dokploy"),
+    ("POST", "/setup/hooks/github"),
+    ("POST", "/setup/adopt"),
 ]
 
 
@@ -421,13 +428,77 @@ async def test_the_channel_is_chosen_and_a_message_is_sent_there(
         assert "connected" in slack.channels["C0SHOP"].messages[-1]["text"]
 
 
+# ── webhooks and Auto Deploy ─────────────────────────────────────────────────────────────────────
+
+
+async def test_webhooks_are_made_for_the_repositories_of_the_apps(
+    door: Door, github: FakeGithub
+) -> None:
+    repository = github.repository("my-org/mono", id=4711)
+    await door.journal.save_apps("dokploy", [APP])
+    await door.sign_in()
+    await door.post("/setup/connect/github", token=github.token)
+    await door.open()
+    assert "Make 1 webhook" in await door.page()
+
+    page = await door.post("/setup/hooks/github", 200)
+    assert "create the webhook of my-org/mono" in page
+    assert "Make 1 webhook" not in page
+    (hook,) = repository.hooks
+    assert hook.url == "https://bridge.example.com/hooks/github"
+    assert "no webhook is missing" in await door.post("/setup/hooks/github", 200)
+
+
+async def test_what_can_not_be_made_is_said(door: Door, github: FakeGithub) -> None:
+    await door.journal.save_apps("dokploy", [APP])
+    await door.sign_in()
+    await door.post("/setup/connect/github", token=github.token)
+    await door.open()
+    assert "my-org/mono: github has no" in await door.post("/setup/hooks/github", 422)
+
+
+async def test_auto_deploy_is_switched_off_and_nothing_else(door: Door, tmp_path: Path) -> None:
+    async with running_server(tmp_path / "dokploy") as server:
+        url, key = server.server.url, server.server.api_key
+        made = await server.app("web", "https://github.com/my-org/mono.git")
+        id_ = str(made["applicationId"])
+        await server.ask("POST", "application.update", applicationId=id_, autoDeploy=True)
+        before = await server.ask("GET", "application.one", applicationId=id_)
+        await door.sign_in()
+        await door.post("/setup/connect/dokploy", url=url, api_key=key)
+        await door.open()
+        await door.journal.save_apps("dokploy", await backend_apps(door))
+        assert "Switch Auto Deploy off for 1" in await door.page()
+
+        assert "switched off for shop/web" in await door.post("/setup/adopt", 200)
+        after = await server.ask("GET", "application.one", applicationId=id_)
+        assert after == {**before, "autoDeploy": False}
+        assert "Auto Deploy is off already" in await door.post("/setup/adopt", 200)
+
+
+async def backend_apps(door: Door) -> list[App]:
+    (server,) = door.settings.backends_set().values()
+    backend = server.open()
+    try:
+        return list(await backend.apps())
+    finally:
+        await backend.close()
+
+
 # ── what others say is text ──────────────────────────────────────────────────────────────────────
+
+APP = App(
+    "app-web",
+    "web",
+    "shop",
+    source=Source(SourceType.GITHUB, repository="my-org/mono", branch="main"),
+)
 
 HOSTILE = st.text(alphabet=st.sampled_from("<>\"'&/=abc onclick script\u202e\n`{}%"), max_size=60)
 
 
 @given(HOSTILE, HOSTILE, HOSTILE)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_text_becomes_a_tag(said: str, typed: str, app: str) -> None:
     found = read_settings(None, {"BRIDGE_DOKPLOY_URL": "http://x", "BRIDGE_DOKPLOY_API_KEY": "k"})
     facts = Facts(
@@ -437,7 +508,7 @@ def test_no_text_becomes_a_tag(said: str, typed: str, app: str) -> None:
         tried={},
         origin="https://bridge.example.com",
         state="state",
-        apps=[app],
+        apps=[replace(APP, name=app)],
     )
     plain = Forms(render(facts))
     hostile = Forms(
@@ -449,7 +520,8 @@ def test_no_text_becomes_a_tag(said: str, typed: str, app: str) -> None:
                 typed={"url": typed},
                 org=typed,
                 done=said,
-                apps=[app, said],
+                apps=[replace(APP, name=app), replace(APP, name=said, auto_deploy=True)],
+                without_webhook={"gitlab": [said]},
             )
         )
     )

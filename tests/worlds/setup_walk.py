@@ -147,6 +147,12 @@ async def setup_world(folder: Path, pem: str) -> AsyncIterator[SetupWorld]:
             await world.backend.save_git(
                 app["applicationId"], origin.clone_url, watchPaths=["web/**"]
             )
+            await world.backend.ask(
+                "POST",
+                "application.update",
+                applicationId=app["applicationId"],
+                autoDeploy=True,  # as Dokploy creates them
+            )
             async with process(shell, "serve", "serve"):
                 world.port = int((await world.said("serving"))["url"].rpartition(":")[2])
                 yield world
@@ -210,6 +216,14 @@ async def choose_channel(world: SetupWorld, page: Page, look: Look) -> None:
     await expect(page.locator("#slack").get_by_label("Channel for the cards")).to_have_value(
         "C0SHOP"
     )
+
+
+async def adopt_apps(world: SetupWorld, page: Page, look: Look) -> None:
+    await page.get_by_role("button", name="Switch Auto Deploy off for 1").click()
+    await expect(page.get_by_role("status")).to_contain_text(
+        "Auto Deploy is switched off for shop/web"
+    )
+    await expect(page.get_by_role("heading", name="Everything is connected")).to_be_visible()
     await look("done")
 
 
@@ -221,4 +235,5 @@ STEPS = (
     create_slack,
     paste_slack,
     choose_channel,
+    adopt_apps,
 )

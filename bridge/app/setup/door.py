@@ -12,11 +12,12 @@ from aiohttp import web
 
 from bridge.app.setting_up import SettingUp
 from bridge.app.setup import entry
+from bridge.app.setup.apps import AppsSetup, Done
 from bridge.app.setup.page import Facts, policy, render, style
 from bridge.app.setup.services import Service, Tried, ask, services, tried
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.listening.listener import NOTHING_THERE
-from bridge.ports.journal import Apps, Sessions
+from bridge.ports.journal import Sessions
 from bridge.settings import KeyPath, Settings
 from bridge.web.answers import refusal
 
@@ -42,7 +43,7 @@ class SetupDoor:
     settings: Settings
     setting_up: SettingUp
     sessions: Sessions
-    apps: Apps
+    apps: AppsSetup
     anew: Callable[[], None]
     _services: Mapping[str, Service] = field(default_factory=services)
     _tried: dict[str, "asyncio.Task[Tried]"] = field(default_factory=dict)
@@ -60,6 +61,8 @@ class SetupDoor:
             web.post("/setup/choose/{key}", self._admitted(self._choose)),
             web.post("/setup/test/{key}", self._admitted(self._test)),
             web.post("/setup/forget/{key}", self._admitted(self._forget)),
+            web.post("/setup/hooks/{key}", self._admitted(self._hooks)),
+            web.post("/setup/adopt", self._admitted(self._adopt)),
             web.get("/setup/{key}", self._admitted(self._registered)),
         ]
 
@@ -140,7 +143,8 @@ class SetupDoor:
             origin=entry.origin_of(request),
             state=await entry.new_state(self.sessions, session),
             org=request.query.get("org", "").strip()[:100],
-            apps=sorted(app.label for app in await self.apps.apps()),
+            apps=await self.apps.known(),
+            without_webhook=await self.apps.without_webhook(),
         )
 
     # ── what it changes ──────────────────────────────────────────────────────────────────────────
@@ -183,6 +187,26 @@ class SetupDoor:
         paths = await self.setting_up.stored()
         await self.setting_up.remove([".".join(path) for path in paths if path[0] == service.key])
         return self._restarted(f"/setup#{service.key}")
+
+    async def _hooks(self, request: web.Request, session: str) -> web.StreamResponse:
+        service = self._service(request)
+        done = await self.apps.make_webhooks(service.key)
+        return await self._told(request, session, service.key, done, "no webhook is missing")
+
+    async def _adopt(self, request: web.Request, session: str) -> web.StreamResponse:
+        done = await self.apps.adopt()
+        if done.says:
+            said = f"Auto Deploy is switched off for {', '.join(done.says)}"
+            done = replace(done, says=(said,))
+        return await self._told(request, session, "", done, "Auto Deploy is off already")
+
+    async def _told(
+        self, request: web.Request, session: str, key: str, done: Done, nothing: str
+    ) -> web.StreamResponse:
+        """Show what was done, and what could not be."""
+        said = "; ".join(done.says) or ("" if done.failed else nothing)
+        refused = (key, "; ".join(done.failed)) if done.failed else ("", "")
+        return await self._shown(request, session, done=said, refused=refused)
 
     async def _address(self, request: web.Request, _session: str) -> web.StreamResponse:
         value = (await _form(request)).get("public_url", "").strip().rstrip("/")

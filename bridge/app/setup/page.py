@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bridge.app.setup.services import Service, Tried
+from bridge.core.apps import App
 from bridge.ports.setup import Choice, Registration
 from bridge.settings import BY_SETUP, KeyPath, Settings
 
@@ -34,7 +35,8 @@ class Facts:
         refused: what is wrong with what was just sent, and the service that it is about.
         done: what was just done.
         typed: the form that was refused.
-        apps: labels of the known apps.
+        apps: the known ones.
+        without_webhook: their repositories without a webhook of the bridge's, by host.
     """
 
     settings: Settings
@@ -47,7 +49,8 @@ class Facts:
     refused: tuple[str, str] = ("", "")
     done: str = ""
     typed: Mapping[str, str] = field(default_factory=dict)
-    apps: Sequence[str] = ()
+    apps: Sequence[App] = ()
+    without_webhook: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def public_url(self) -> str:
@@ -99,6 +102,8 @@ class ServiceView:
     choice: "ChoiceView | None"
     can_test: bool
     can_forget: bool
+    webhooks: Sequence[str]
+    """The repositories for which it can make webhooks."""
     open: bool
 
 
@@ -126,7 +131,8 @@ def render(facts: Facts) -> str:
             access=_access(facts),
             refused=facts.refused[1] if not facts.refused[0] else "",
             done=facts.done,
-            apps=facts.apps,
+            apps=[app.label for app in facts.apps],
+            twice=[app.label for app in facts.apps if app.deploys_twice],
             embedded=not facts.settings.backends_set(),
             left=_left(facts),
         )
@@ -200,6 +206,9 @@ def _view(facts: Facts, service: Service, *, first: bool) -> ServiceView:
         choice=_choice(facts, service, tried) if connected else None,
         can_test=connected and setup.test is not None and not tried.trouble,
         can_forget=any(facts.origins[path] == BY_SETUP for path in paths),
+        webhooks=facts.without_webhook.get(service.key, ())
+        if connected and setup.makes_webhooks(service.section(facts.settings))
+        else (),
         open=bool(trouble) or (first and registration is None),
     )
 

@@ -27,6 +27,10 @@ async def _tries(open_: OpenApi, name: str, settings: "Gitea") -> Sequence[str]:
     return (f"Gitea answers and accepts the token of {account}",)
 
 
+def _has_token(settings: "Gitea") -> bool:
+    return settings.token is not None
+
+
 def setup_with(open_: OpenApi) -> Setup:
     """Return how it is set up, given what opens its API."""
     return Setup(
@@ -47,4 +51,5 @@ def setup_with(open_: OpenApi) -> Setup:
             ),
         ),
         tries=partial(_tries, open_),
+        makes_webhooks=_has_token,
     )

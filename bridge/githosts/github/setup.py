@@ -148,6 +148,10 @@ async def _access(settings: "Github") -> "AsyncIterator[GithubAccess]":
         await access.client.close()
 
 
+def _has_token(settings: "Github") -> bool:
+    return settings.token is not None
+
+
 SETUP = Setup(
     gives="deploys on a push, and shows the result on the pull request and the commit",
     credentials=("private_key", "token"),
@@ -169,6 +173,7 @@ SETUP = Setup(
         ),
     ),
     tries=_tries,
+    makes_webhooks=_has_token,
     register=Registration(
         button="Register a GitHub App",
         then_button="Choose its repositories",

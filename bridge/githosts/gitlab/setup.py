@@ -35,6 +35,10 @@ async def _tries(_name: str, settings: "Gitlab") -> Sequence[str]:
     return (f"GitLab answers and accepts the token of {name}",)
 
 
+def _has_token(settings: "Gitlab") -> bool:
+    return settings.token is not None
+
+
 SETUP = Setup(
     gives="deploys on a push, and shows the result on the merge request and the commit",
     credentials=("token",),
@@ -55,4 +59,5 @@ SETUP = Setup(
         ),
     ),
     tries=_tries,
+    makes_webhooks=_has_token,
 )
