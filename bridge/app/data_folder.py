@@ -10,21 +10,21 @@ from bridge.core.errors import NotFound, Rejected
 from bridge.core.misfits import shortened
 
 if TYPE_CHECKING:
-    from bridge.settings import Settings
+    from bridge.settings import Process
 
 
-def database_url(settings: "Settings") -> str | None:
+def database_url(settings: "Process") -> str | None:
     """Return the configured Postgres as libpq reads it; None for SQLite in the data folder."""
     url = settings.database_url
     return url.get_secret_value() if url is not None else None
 
 
-def whereabouts(settings: "Settings") -> str:
+def whereabouts(settings: "Process") -> str:
     """Return where everything is stored, for people; no password is in it."""
     return str(settings.data) if settings.database_url is None else "the database of DATABASE_URL"
 
 
-def must_be_there(settings: "Settings") -> None:
+def must_be_there(settings: "Process") -> None:
     """Raise NotFound if there is no store yet: a command should not create an empty one."""
     if settings.database_url is not None:
         return
@@ -68,6 +68,16 @@ def unusable(data: Path, error: Exception) -> Rejected:
     """Return the error that a folder can't hold the data."""
     why = getattr(error, "strerror", None) or "its links lead in a circle"
     return Rejected(f"{shortened(str(data))} can't hold the data ({why}); {_ELSEWHERE}")
+
+
+def not_a_bridges(where: str, why: str) -> str:
+    """Return the words for files that are there and can't be used."""
+    return f"the data in {where} can't be used: {why}; is it a bridge's?"
+
+
+def database_away(why: str) -> str:
+    """Return the words for a Postgres that can't be used."""
+    return f"the database of DATABASE_URL can't be used: {why.strip()}"
 
 
 def _mounted_for(data: Path) -> int:

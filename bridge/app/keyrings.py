@@ -7,7 +7,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bridge.app.parts import revealed, seal_of
+from bridge.app.sealing import revealed, seal_of
 from bridge.core.errors import Rejected
 from bridge.core.hooks import Scope, is_ours, scope_named, signed_by
 from bridge.core.refs import normalise_url

@@ -1,19 +1,16 @@
-"""Shared parts of the composition root, secrets, and background tasks."""
+"""Shared parts of the composition root, and background tasks."""
 
 import asyncio
 import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pydantic import SecretStr
-
-from bridge.app.data_folder import database_url
 from bridge.app.storage import Stores
 from bridge.core.errors import BridgeError
 from bridge.pipeline.catalog import Catalog
@@ -25,7 +22,6 @@ from bridge.ports.clock import Clock, SteadyClock
 from bridge.ports.feedback import LatePlanner, Planner, Publisher
 from bridge.ports.githosts import GitHost
 from bridge.settings import Settings
-from bridge.storage.seal import FernetSeal, NoSeal, key_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +80,6 @@ def all_of(settings: Settings, *those: Publishers) -> Publishers:
         tuple(planner for one in those for planner in one.late),
         {kind: publisher for one in those for kind, publisher in one.publishers.items()},
     )
-
-
-def seal_of(settings: Settings) -> FernetSeal | NoSeal:
-    """Return the seal for secrets that must be stored for a while.
-
-    Processes that share a Postgres have no common folder for a key.
-    """
-    keys = revealed(settings.secret_key)
-    if not keys and database_url(settings) is not None:
-        return NoSeal()
-    return FernetSeal(lambda: keys or [key_in(settings.data / "secret.key")])
-
-
-def revealed(secrets: Sequence[SecretStr]) -> list[str]:
-    """Return secrets as plain texts."""
-    return [secret.get_secret_value() for secret in secrets]
 
 
 # ── background tasks ─────────────────────────────────────────────────────────────────────────────

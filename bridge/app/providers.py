@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from bridge.app.data_folder import must_be_ours, unusable
-from bridge.app.parts import Parts, Publishers, in_background, seal_of
+from bridge.app.parts import Parts, Publishers, in_background
+from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores
 from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
@@ -170,15 +170,6 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
     return {name: api for name, api in made.items() if api is not None}
 
 
-def homes_of(settings: Settings) -> dict[str, str]:
-    """Return the Git hosts by their names in clone addresses, for custom Git sources."""
-    return {
-        urlsplit(url).netloc: name
-        for name, one in settings.host_servers().items()
-        for url in one.addresses
-    }
-
-
 def web_urls(settings: Settings) -> dict[str, str]:
     """Return each Git host's web address, as its webhooks give it."""
     return {name: one.web_url for name, one in settings.host_servers().items()}
@@ -236,6 +227,7 @@ def on_hosts(
     ours: Callable[[RefPushed | PullRequestOpened], bool],
 ) -> Publishers:
     """Return the publishers for the Git hosts that have a credential; `ours`: see `Ours`."""
+    words = {chat: one.link_word for chat, one in CHATS.items()}
     plans: list[Plans] = []
     publishers: dict[str, Publisher] = {}
     for host, api in apis.items():
@@ -250,7 +242,8 @@ def on_hosts(
             skipped=given.skipped_status,
         )
         plans.append(plan)
-        publishers |= shows_of(api, pace_of(rate_limiter, server.provider.limits), instance)
+        pace = pace_of(rate_limiter, server.provider.limits)
+        publishers |= shows_of(api, pace, instance, words)
     return Publishers(tuple(plans), tuple(one.late for one in plans), publishers)
 
 

@@ -2,10 +2,12 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING
 
 from bridge.app.data_folder import database_url
@@ -17,7 +19,6 @@ from bridge.app.parts import (
     all_of,
     check,
     in_background,
-    seal_of,
     steady_clock,
 )
 from bridge.app.presence import new_owner, only_one
@@ -26,13 +27,14 @@ from bridge.app.providers import (
     Ours,
     backends_of,
     configurers_of,
-    homes_of,
     host_apis,
     on_hosts,
     open_chats,
     senders_of,
 )
+from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores, flows_of, open_stores, sizes_of
+from bridge.app.stored_settings import watch
 from bridge.backends import EMBEDDED_SPEAKS
 from bridge.chats import asking_hosts
 from bridge.core.backoff import Backoff
@@ -40,6 +42,7 @@ from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
 from bridge.githosts.apart import Apart
+from bridge.githosts.server import homes_of
 from bridge.pipeline.app_reading import troubles_in
 from bridge.pipeline.cancel import Canceller
 from bridge.pipeline.catalog import Catalog, Leads, always, never
@@ -66,6 +69,8 @@ from bridge.settings import Settings, book_of, policy_of
 from bridge.storage.journal import SqlJournal
 
 if TYPE_CHECKING:
+    from aiohttp.web import RouteDef
+
     from bridge.durable.engine import DurableFlows
     from bridge.web.metrics import Metrics
     from bridge.web.server import Check, WebServer
@@ -81,6 +86,7 @@ class Bridge:
     Attributes:
         url: receives the webhooks.
         backend_url, backend_key, sites_url: the embedded backend's, if that one deploys.
+        sockets: returns copies of its listening sockets, for the process that follows.
     """
 
     stores: Stores
@@ -88,16 +94,43 @@ class Bridge:
     backend_url: str | None
     backend_key: str | None
     sites_url: str | None = None
+    sockets: Callable[[], Sequence[socket]] = list
+
+
+def stay_as_it_is() -> None:
+    """Keep the settings of the start, whatever is stored later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a process begins with, besides its settings.
+
+    Attributes:
+        sockets: inherited ones that listen already.
+        stored: the version of the stored settings that are part of the settings.
+        file, environment: the other sources of settings.
+        anew: called once others have been stored; it starts the bridge anew.
+    """
+
+    sockets: Sequence[socket] = ()
+    stored: str = ""
+    file: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    anew: Callable[[], None] = stay_as_it_is
 
 
 @asynccontextmanager
 async def run_bridge(
-    settings: Settings, publishers: Publishers = NO_PUBLISHERS, *, role: Role = Role.ALL
+    settings: Settings,
+    publishers: Publishers = NO_PUBLISHERS,
+    *,
+    role: Role = Role.ALL,
+    beginning: Beginning = Beginning(),
 ) -> AsyncIterator[Bridge]:
     """Start everything in the order in which data flows; stop it in reverse.
 
     Args:
-        places: further publishers, besides those in the settings.
+        publishers: further ones, besides those in the settings.
         role: this process's share; others on the same stores do the rest.
 
     Raises:
@@ -159,11 +192,23 @@ async def run_bridge(
         refusals = RefusalLog(stores.journal, senders_of(settings), clock)
         stack.push_async_callback(refusals.flush)
         await in_background(stack, "refusals", refusals.run())
-        server = _listener(parts, role, checks, metrics, chats, refusals, secrets)
+        if beginning.anew is not stay_as_it_is:
+            watching = watch(stores.journal, beginning.stored, beginning.anew)
+            await in_background(stack, "stored settings", watching)
+        pages = _pages(parts, role, beginning)
+        server = _listener(
+            parts, role, checks, metrics, chats, refusals, secrets, pages, beginning.sockets
+        )
         await server.start()
         stack.push_async_callback(server.stop)
-        told = (embedded.url, embedded.api_key, embedded.sites_url) if embedded else (None,) * 3
-        yield Bridge(stores, server.url, *told)
+        yield Bridge(
+            stores,
+            server.url,
+            embedded.url if embedded else None,
+            embedded.api_key if embedded else None,
+            embedded.sites_url if embedded else None,
+            server.sockets,
+        )
 
 
 def _may_play(settings: Settings, role: Role) -> None:
@@ -239,6 +284,8 @@ def _listener(
     chats: ChatPublishers,
     refusals: RefusalLog,
     secrets: HookSecrets,
+    pages: "Sequence[RouteDef]",
+    sockets: Sequence[socket],
 ) -> "WebServer":
     """Return the public listener; a worker serves only its health there."""
     from bridge.web.hooks import BodyLimits
@@ -256,8 +303,21 @@ def _listener(
         hears=role.hears,
         beside=partial(_troubles, parts.stores.journal, chats),
         note=refusals.note,
+        pages=pages,
     )
-    return WebServer(app, parts.settings.host, parts.settings.port)
+    return WebServer(app, parts.settings.host, parts.settings.port, sockets)
+
+
+def _pages(parts: Parts, role: Role, beginning: Beginning) -> "Sequence[RouteDef]":
+    """Return the routes for people: setup, if this process can start anew."""
+    if not role.hears or beginning.anew is stay_as_it_is:
+        return ()
+    from bridge.app.setting_up import SettingUp
+    from bridge.app.setup.door import SetupDoor
+
+    settings, journal = parts.settings, parts.stores.journal
+    setting_up = SettingUp(settings, journal, beginning.file, beginning.environment)
+    return SetupDoor(settings, setting_up, journal, journal, beginning.anew).routes()
 
 
 async def _troubles(journal: SqlJournal, chats: ChatPublishers) -> dict[str, str]:
@@ -378,7 +438,7 @@ async def _timers(
             parts.catalog,
             parts.clock,
             timing,
-            homes=homes_of(settings),
+            homes=homes_of(settings.host_servers().values()),
             turn=turn,
             apart=apart,
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from bridge.app.data_folder import database_url, must_be_ours
+from bridge.app.data_folder import database_away, database_url, must_be_ours, not_a_bridges
 from bridge.core.database import connect_arguments
 from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.clock import Clock
@@ -93,7 +93,7 @@ def _private(file: Path) -> Path:
             f"{file} can't hold the data ({error.strerror}); choose another with BRIDGE_DATA"
         ) from error
     except sqlite3.DatabaseError as error:
-        raise _unusable(file.parent, str(error)) from error
+        raise Rejected(not_a_bridges(str(file.parent), str(error))) from error
     return file
 
 
@@ -103,12 +103,8 @@ async def _opened(store: Any, settings: Settings) -> None:
     except (OSError, sqlite3.DatabaseError, DBAPIError, Unreachable) as error:
         why = str(getattr(error, "orig", error))
         if settings.database_url is not None:
-            raise Rejected(f"the database of DATABASE_URL can't be used: {why}") from error
-        raise _unusable(settings.data, why) from error
-
-
-def _unusable(where: Path, why: str) -> Rejected:
-    return Rejected(f"the data in {where} can't be used: {why}; is it a bridge's?")
+            raise Rejected(database_away(why)) from error
+        raise Rejected(not_a_bridges(str(settings.data), why)) from error
 
 
 def flows_of(settings: Settings, owner: str) -> "DurableFlows":

@@ -4,6 +4,8 @@ import logging
 import os
 import re
 from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from functools import partial
 from json import dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -12,12 +14,15 @@ import typer
 
 from bridge.backends import EMBEDDED, titles
 from bridge.cli.show import MASKED, clean, hint, say, say_error, say_json, writes_utf8
-from bridge.cli.using import Config, Json, exit_code_of, settings_of
+from bridge.cli.using import Config, Json, ask_hidden, exit_code_of, run, settings_of
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.log_text import STEERING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+
+    from bridge.app.setting_up import SettingUp
+    from bridge.settings import KeyPath, Settings
 
 WIDEST_LINE = 80
 """Characters of a line beyond which a list is written with one entry per line."""
@@ -37,7 +42,7 @@ def check(
         typer.Option(
             "--online",
             help=f"Ask each {titles()}, too: does it answer, and accept the key? And each webhook"
-            " of a chat.",
+            " of a chat, and each Git host for the webhooks of the apps' repositories.",
         ),
     ] = False,
 ) -> None:
@@ -47,16 +52,21 @@ def check(
     problem.
     """
     from bridge.cli.checking import checked, tried, tried_channels, tried_hosts
+    from bridge.cli.checking_webhooks import FINE, tried_webhooks
+
+    read = partial(_settings, config)
 
     logging.getLogger("bridge").setLevel(logging.ERROR)  # the lines below are shorter
-    form = checked(lambda: settings_of(config))
+    form = checked(read)
     settings_fit = form["ok"]
     if online and settings_fit:
-        form["online"] = tried(settings_of(config))
-        form["online_hosts"] = tried_hosts(settings_of(config))
-        form["channels"] = tried_channels(settings_of(config))
+        form["online"] = tried(read())
+        form["online_hosts"] = tried_hosts(read())
+        form["channels"] = tried_channels(read())
+        form["webhooks"] = tried_webhooks(read())
         every = form["online"] + form["online_hosts"] + form["channels"]
         form["ok"] = all(one["state"] == "ok" for one in every)
+        form["ok"] &= all(one["state"] in FINE for one in form["webhooks"])
     if json:
         say_json(form)
     else:
@@ -65,8 +75,31 @@ def check(
         raise typer.Exit(exit_code_of(BridgeError() if settings_fit else Rejected("")))
 
 
+def _settings(config: Path | None) -> "Settings":
+    """Return the settings; if the database is away, those of the file and the environment."""
+    from bridge.app.stored_settings import Unreadable
+    from bridge.settings import read_settings
+
+    try:
+        return settings_of(config)
+    except Unreadable as error:
+        hint(clean(f"warning: {error}; without them:"))
+        return read_settings(config, os.environ)
+
+
+def _stored(settings: "Settings") -> "Collection[KeyPath]":
+    """Return the paths of the stored settings; none if the database is away."""
+    from bridge.app.stored_settings import Stored, Unreadable
+
+    try:
+        return Stored()(settings)
+    except Unreadable:  # the warning is already given
+        return ()
+
+
 def _say_checked(form: dict[str, Any]) -> None:
     from bridge.cli.checking import said_of, said_of_channel, said_of_host
+    from bridge.cli.checking_webhooks import FINE, said_of_webhook
 
     told: dict[str, list[str]] = {"warning": [], "error": [], "note": []}
     for remark in form["remarks"]:
@@ -79,6 +112,8 @@ def _say_checked(form: dict[str, Any]) -> None:
         (hint if one["state"] == "ok" else say_error)(clean(said_of(one)))
     for one in form.get("online_hosts", ()):
         (hint if one["state"] == "ok" else say_error)(clean(said_of_host(one)))
+    for one in form.get("webhooks", ()):
+        (hint if one["state"] in FINE else say_error)(clean(said_of_webhook(one)))
     for one in form.get("channels", ()):
         (hint if one["state"] == "ok" else say_error)(clean(said_of_channel(one)))
     if not form["ok"]:
@@ -101,11 +136,85 @@ def schema() -> None:
 @group.command()
 def show(config: Config = None, json: Json = False) -> None:
     """Print all settings and where each comes from, as YAML; secrets are masked."""
-    found = list(shown(settings_of(config), config, os.environ))
+    from bridge.settings import origins_of
+
+    settings = _settings(config)
+    found = list(shown(settings, origins_of(config, os.environ, _stored(settings))))
     if json:
         say_json(_nested(found))
     else:
         typer.echo("\n".join(_lines(found, only_ascii=not writes_utf8())))
+
+
+@group.command("set")
+def set_(
+    those: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SETTING[=VALUE]...", help="E.g. public_url=https://bridge.example.com."
+        ),
+    ],
+    config: Config = None,
+) -> None:
+    """Store settings in the bridge's data, sealed, as setup in the browser does.
+
+    Without =VALUE you are asked for it, hidden, or it is read from standard input; secrets are
+    given only so. Variables and bridge.yaml win over what is stored.
+    """
+    names = [one.partition("=")[0] for one in those]
+    values = {
+        name: value for name, equals, value in (one.partition("=") for one in those) if equals
+    }
+    _are_no_secrets(values)
+    values |= ask_hidden([name for name in names if name not in values])
+    run(_store(config, values))
+    say(f"stored: {', '.join(names)}; a running bridge starts anew with it within some seconds")
+
+
+@group.command()
+def unset(
+    those: Annotated[list[str], typer.Argument(metavar="SETTING...", help="E.g. public_url.")],
+    config: Config = None,
+) -> None:
+    """Remove stored settings."""
+    run(_remove(config, those))
+    say(f"no longer stored: {', '.join(those)}")
+
+
+def _are_no_secrets(values: "Iterable[str]") -> None:
+    from bridge.settings import Settings, fields, is_secret
+
+    secret = {".".join(path) for path, field in fields(Settings) if is_secret(field)}
+    for name in values:
+        if name in secret:
+            raise Rejected(
+                f"{name} is a secret, and others can read a command's arguments: leave =VALUE out,"
+                " and type or pipe it"
+            )
+
+
+async def _store(config: Path | None, values: "Mapping[str, str]") -> None:
+    from bridge.app.setting_up import path_of
+
+    async with _setting_up(settings_of(config), config) as setting_up:
+        await setting_up.change({path_of(name): value for name, value in values.items()})
+
+
+async def _remove(config: Path | None, names: list[str]) -> None:
+    from bridge.settings import read_settings
+
+    # Without the stored ones: they are removed even if their key is gone.
+    async with _setting_up(read_settings(config, os.environ), config) as setting_up:
+        await setting_up.remove(names)
+
+
+@asynccontextmanager
+async def _setting_up(settings: "Settings", config: Path | None) -> "AsyncIterator[SettingUp]":
+    from bridge.app.setting_up import SettingUp
+    from bridge.app.storage import open_stores
+
+    async with open_stores(settings) as stores:
+        yield SettingUp(settings, stores.journal, config, os.environ)
 
 
 class Shown(NamedTuple):
@@ -115,14 +224,13 @@ class Shown(NamedTuple):
     value: Any
     """Its value for JSON, masked if it is a secret."""
     origin: str
-    """The variable or file that set it, or "default"."""
+    """The variable or file that set it, "made by setup", or "default"."""
 
 
-def shown(settings: Any, config: Path | None, environment: Mapping[str, str]) -> "Iterator[Shown]":
+def shown(settings: Any, origins: "Mapping[KeyPath, str]") -> "Iterator[Shown]":
     """Return every setting, section by section."""
     from bridge.settings import Settings, fields, is_secret
 
-    origins = _origins(config, environment)
     for path, field in fields(Settings):
         value = settings
         for name in path:
@@ -187,18 +295,3 @@ def _masked(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict.fromkeys(value, MASKED)
     return None if value is None else MASKED
-
-
-def _origins(config: Path | None, environment: Mapping[str, str]) -> dict[Any, str]:
-    """Return the origin of each configured setting."""
-    import yaml
-
-    from bridge.settings import set_there
-
-    file = config or Path("bridge.yaml")
-    origins: dict[Any, str] = {}
-    if config is not None or file.exists():
-        for name, value in (yaml.safe_load(file.read_text()) or {}).items():
-            inner = value if isinstance(value, dict) else {}
-            origins |= {(name, key): str(file) for key in inner} | {(name,): str(file)}
-    return origins | dict(set_there(environment))

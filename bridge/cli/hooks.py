@@ -201,8 +201,9 @@ class Reach:
 @asynccontextmanager
 async def _reached(config: "Path | None") -> AsyncIterator[Reach]:
     from bridge.app.keyrings import hooks_of
-    from bridge.app.providers import homes_of, host_apis
+    from bridge.app.providers import host_apis
     from bridge.app.storage import open_stores
+    from bridge.githosts.server import homes_of
     from bridge.pipeline.reconcile import wanted_of
     from bridge.ports.hooks import ManagesHooks
 
@@ -212,7 +213,9 @@ async def _reached(config: "Path | None") -> AsyncIterator[Reach]:
         for api in apis.values():
             stack.push_async_callback(api.close)
         stores = await stack.enter_async_context(open_stores(settings))
-        known = frozenset(wanted_of(await stores.journal.apps(), homes_of(settings)))
+        known = frozenset(
+            wanted_of(await stores.journal.apps(), homes_of(settings.host_servers().values()))
+        )
         able = tuple(name for name, api in apis.items() if isinstance(api, ManagesHooks))
         yield Reach(settings, stores, hooks_of(settings, stores.journal, apis), known, able)
 

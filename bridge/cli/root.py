@@ -25,6 +25,7 @@ from bridge.cli import (
     manifest,
     provider,
     serve,
+    setup,
     why,
 )
 from bridge.cli.show import say_error
@@ -35,6 +36,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": (
         "dokploy-bridge serve",
         "dokploy-bridge serve --host 0.0.0.0 --port 8080 --config /etc/bridge.yaml",
+    ),
+    "setup": (
+        "dokploy-bridge setup",
+        "dokploy-bridge setup --url https://bridge.example.com",
     ),
     "migrate": ("dokploy-bridge migrate",),
     "demo": ("dokploy-bridge demo",),
@@ -145,6 +150,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge env set shop/web API_TOKEN --unset OLD_TOKEN",
     ),
     "env import": ("dokploy-bridge env import shop/web .env",),
+    "config set": (
+        "dokploy-bridge config set public_url=https://bridge.example.com",
+        "dokploy-bridge config set github.token",
+    ),
+    "config unset": ("dokploy-bridge config unset github.token",),
     "config check": ("dokploy-bridge config check --online",),
     "config show": ("dokploy-bridge config show --json",),
     "config schema": ("dokploy-bridge config schema > bridge.schema.json",),
@@ -245,6 +255,7 @@ app.command(rich_help_panel=ACT)(asking.redeploy)
 app.command(rich_help_panel=ACT)(asking.cancel)
 app.command(rich_help_panel=ACT)(asking.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
+app.command(rich_help_panel=SET_UP)(setup.setup)
 app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
 app.add_typer(hooks.group, name="hooks", rich_help_panel=SET_UP)
 app.command(rich_help_panel=SET_UP)(adopt.adopt)

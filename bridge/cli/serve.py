@@ -9,7 +9,9 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,8 +28,9 @@ from bridge.ports.providers import BY_HTTP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from socket import socket
 
-    from bridge.app.run import Bridge
+    from bridge.app.run import Beginning, Bridge
     from bridge.ports.providers import BackendProvider
     from bridge.settings import Settings
 
@@ -46,6 +49,7 @@ def welcome(
     apps: int,
     command: str,
     made: "Iterable[str]" = (),
+    link: str | None = None,
 ) -> list[str]:
     """Return lines for a terminal of 80 columns.
 
@@ -53,6 +57,7 @@ def welcome(
         apps: how many are known.
         command: how this program is called from here.
         made: the hosts at which the bridge has made webhooks.
+        link: to setup in the browser.
     """
     from bridge.app.data_folder import whereabouts
     from bridge.app.providers import places_of
@@ -76,7 +81,10 @@ def welcome(
     if apps:
         lines.append(f"  apps      {apps}, see: {command} apps")
     steps = [*_let_a_host_in(settings, bridge, hosts), *_have_apps(bridge, apps, command)]
-    if steps:
+    if link is not None:
+        lines += ["", "Set up in the browser (the link works once, for 30 minutes):", f"  {link}"]
+        lines += ["", "Or by hand:", *(f"  {step}" for step in steps)]
+    elif steps:
         lines += ["", "Next:", *(f"  {step}" for step in steps)]
     return [*lines, ""]
 
@@ -170,15 +178,24 @@ def serve(
 ) -> None:
     """Receive webhooks and deploy, until told to stop."""
     from bridge.app.presence import stands_aside
+    from bridge.app.run import Beginning
+    from bridge.app.stored_settings import Stored
+    from bridge.listening.inherited import inherited
+    from bridge.settings import read_settings
 
-    settings = settings_of(config)
+    stored = Stored()
+    settings = read_settings(config, os.environ, stored)
     given = {"host": _to_listen_on(host), "port": port}
     settings = settings.model_copy(update={k: v for k, v in given.items() if v is not None})
     for_people = set_up_logs(settings.log_format, settings.log_level)
     if stands_aside(settings, role, os.environ):
         _run(_stand_aside())
     else:
-        _run(_serve(settings, role, for_people))
+        held: list[socket] = []
+        beginning = Beginning(inherited(os.environ), stored.version, config, os.environ)
+        _run(_serve(settings, role, for_people, beginning, held))
+        if held:
+            _start_anew(held)
 
 
 def migrate(config: Config = None) -> None:
@@ -229,19 +246,38 @@ def _to_listen_on(host: str | None) -> str | None:
         raise Rejected(f"--host: {error}") from None
 
 
-async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
+AGAIN = -1
+"""Instead of an exit code: start anew, with other settings."""
+
+
+async def _serve(
+    settings: "Settings",
+    role: Role,
+    for_people: bool,
+    beginning: "Beginning",
+    held: "list[socket]",
+) -> int:
+    """Serve until told to stop.
+
+    Args:
+        held: takes copies of the listening sockets if the process is to start anew.
+    """
     from bridge.app.data_folder import whereabouts
     from bridge.app.providers import addresses_of
     from bridge.app.run import run_bridge
 
     stop = _told_to_stop()
-    async with run_bridge(settings, role=role) as bridge:
+    beginning = replace(beginning, anew=partial(_tell, stop, AGAIN))
+    async with run_bridge(settings, role=role, beginning=beginning) as bridge:
         made = [one.host for one in await bridge.stores.journal.made_hooks()]
         hosts = list(dict.fromkeys([*hosts_of(settings), *made]))
+        link = await _setup_link(settings, bridge) if role.hears and not hosts else None
         if for_people and role is Role.ALL:
             apps = len(await bridge.stores.journal.apps())
-            for line in welcome(settings, bridge, apps, called_as(), made):
+            for line in welcome(settings, bridge, apps, called_as(), made, link):
                 typer.echo(line)
+        elif link is not None:
+            log.info("set up in the browser, once, within 30 minutes", extra={"link": link})
         leave_the_program_alone()
         log.info(
             "serving",
@@ -254,9 +290,30 @@ async def _serve(settings: "Settings", role: Role, for_people: bool) -> int:
             },
         )
         code = await stop
-        log.info("stopping")
+        if code == AGAIN:
+            log.info("starting anew: setup has stored other settings")
+            held += bridge.sockets()
+            code = 0
+        else:
+            log.info("stopping")
         _be_gone_within(LEAVE_SECONDS)
     return code
+
+
+async def _setup_link(settings: "Settings", bridge: "Bridge") -> str:
+    """Return a new link to setup."""
+    from bridge.app.setup.entry import new_link
+
+    return await new_link(bridge.stores.journal, str(settings.public_url or bridge.url))
+
+
+def _start_anew(sockets: "Sequence[socket]") -> None:
+    """Replace this process by a new one with the same arguments, which goes on listening."""
+    from bridge.listening.inherited import hand_over
+
+    sys.stdout.flush()
+    hand_over(sockets, os.environ)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
 
 
 async def _stand_aside() -> int:
@@ -316,14 +373,15 @@ def _told_to_stop() -> "asyncio.Future[int]":
     loop = asyncio.get_running_loop()
     stop: asyncio.Future[int] = loop.create_future()
 
-    def told(code: int) -> None:
-        if not stop.done():
-            stop.set_result(code)
-
-    loop.add_signal_handler(signal.SIGTERM, told, 0)
-    loop.add_signal_handler(signal.SIGINT, told, 130)
-    loop.add_signal_handler(signal.SIGUSR1, told, 1)  # a part has died, see app/background.py
+    loop.add_signal_handler(signal.SIGTERM, _tell, stop, 0)
+    loop.add_signal_handler(signal.SIGINT, _tell, stop, 130)
+    loop.add_signal_handler(signal.SIGUSR1, _tell, stop, 1)  # a part has died, see app/parts.py
     return stop
+
+
+def _tell(stop: "asyncio.Future[int]", code: int) -> None:
+    if not stop.done():
+        stop.set_result(code)
 
 
 def _allow_many_files() -> None:

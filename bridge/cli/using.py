@@ -48,10 +48,11 @@ def found(look: Callable[[], bool]) -> bool:
 
 
 def settings_of(config: Path | None) -> "Settings":
-    """Return the settings, from the file and the environment; raise Rejected."""
+    """Return the settings: from the file, the environment and set-up; raise Rejected."""
+    from bridge.app.stored_settings import Stored
     from bridge.settings import read_settings
 
-    return read_settings(config, os.environ)
+    return read_settings(config, os.environ, Stored())
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -67,6 +67,8 @@ class Sender:
         title: its name for people.
         event_header: the header that names the event.
         also_sends: other hosts' event headers that its webhooks also contain.
+        begins: the prefixes of the headers that only its webhooks contain, if any of them is enough
+            to recognise it.
         repository_id: returns the host's id of the repository from the unverified headers; "" if
             they contain none.
     """
@@ -75,6 +77,7 @@ class Sender:
     title: str
     event_header: str
     also_sends: tuple[str, ...] = ()
+    begins: tuple[str, ...] = ()
     repository_id: Callable[[Mapping[str, str]], str] = no_repository
 
 

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -192,6 +192,11 @@ class Ingest:
         if stored is None or not self.may_be_new(error) or not await stored.renew():
             raise error
         return self.open(host, headers)
+
+    @property
+    def served(self) -> Collection[str]:
+        """The hosts that have a secret."""
+        return self._hosts.keys()
 
     def open(self, host: str, headers: Mapping[str, str]) -> Envelope:
         """Read a webhook's headers, before its body.

@@ -276,6 +276,35 @@ class Notes(Protocol):
         """Return this journal's random, permanent name; it marks our tokens as this bridge's."""
 
 
+class StoredSettings(Protocol):
+    """Settings that were made by set-up, sealed, by their paths, e.g. "github.token"."""
+
+    async def stored_settings(self) -> dict[str, str]:
+        """Return all of them."""
+
+    async def store_settings(self, sealed: Mapping[str, str | None]) -> None:
+        """Replace some of them, all or none; None removes one."""
+
+
+class Sessions(Protocol):
+    """One-time links and signed-in browsers.
+
+    Only the hash of each secret is kept, so a copy of the data lets nobody in.
+    """
+
+    async def admit(self, kind: str, hashed: str, seconds: float) -> None:
+        """Keep one for so long."""
+
+    async def admitted(self, kind: str, hashed: str) -> bool:
+        """Return whether it is there and has not expired."""
+
+    async def redeem(self, kind: str, hashed: str) -> bool:
+        """Remove one that has not expired; return whether it was there. It works once."""
+
+    async def expel(self, kind: str) -> None:
+        """Remove all of a kind."""
+
+
 class Subscriptions(Protocol):
     """The outbox of feedback: subscriptions, and how far each is published."""
 
@@ -379,6 +408,8 @@ class Journal(
     MadeHooks,
     Notes,
     Refusals,
+    Sessions,
+    StoredSettings,
     Subscriptions,
     Protocol,
 ):

@@ -11,6 +11,7 @@ from bridge.core.events import Sender
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.setup import Setup
 
 if TYPE_CHECKING:
     from bridge.ports.backends import Backend
@@ -72,8 +73,9 @@ class AppManifest:
     link: Callable[[Mapping[str, Any], str, str | None], str]
 
 
-def no_trouble(_headers: Mapping[str, str]) -> None:
-    """Accept every webhook's headers as they are."""
+def no_setup() -> Setup | None:
+    """Leave the set-up to variables and `bridge.yaml`."""
+    return None
 
 
 def one_account(_settings: Any) -> bool:
@@ -119,7 +121,6 @@ class Provider(Sender):
         hint_in: returns what a webhook's headers say of the webhook, unverified; "" if nothing.
         hint_of: returns the same of a secret and its webhook's id, which may be unknown.
         events: the names of events that metrics count separately.
-        screen: raises Rejected for other hosts' webhooks that look like its own.
         likeness: how much a body looks like one of its own: 2 surely, 1 maybe, 0 not.
         event_of: returns a body's event; None if it can't be determined.
 
@@ -137,6 +138,7 @@ class Provider(Sender):
         homes: further prefixes of its clone URLs.
         pages: the URLs of commits and pull requests.
         manifest: how to register the bridge as an app there; None if that is impossible.
+        setup: returns how a person connects it in the browser; None: not there.
     """
 
     settings: Callable[[], type[Any]]
@@ -152,7 +154,6 @@ class Provider(Sender):
     hint_in: Callable[[Mapping[str, str]], str] = no_hint
     hint_of: Callable[[str, str | None], str] = no_hint_of
     events: frozenset[str]
-    screen: Callable[[Mapping[str, str]], None] = no_trouble
     likeness: Callable[[Mapping[str, Any]], int]
     event_of: Callable[[Mapping[str, Any]], str | None]
 
@@ -167,6 +168,7 @@ class Provider(Sender):
     homes: Callable[[Any], tuple[str, ...]]
     pages: Pages = field(default_factory=Pages)
     manifest: AppManifest | None = None
+    setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""
@@ -264,6 +266,7 @@ class BackendProvider:
         own_webhook: whether the path of a URL at its server is that of a webhook of its own, which
             deploys without the bridge.
         may_kill_builds: whether `cancel` may interrupt all builds of a host (`KillsBuilds`).
+        setup: returns how a person connects it in the browser; None: not there.
     """
 
     key: str
@@ -277,6 +280,7 @@ class BackendProvider:
     open: "Callable[[str, Any, BackendParts], Backend]"
     own_webhook: Callable[[str], bool] = no_webhook
     may_kill_builds: Callable[[Any], bool] = spares_builds
+    setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""
@@ -390,6 +394,7 @@ class ChatProvider:
         heard_by: how people's requests arrive, given its settings: `BY_HTTP`, or other ways.
         to_be_heard: what to set if they don't arrive; "" if people can't ask anything there.
         cards_only: the same in short, for a chat that only shows cards.
+        link_word: what a link to a card is called in a pull request's comment.
         doubts: implausible settings, each with the remedy and without secrets.
         channels: returns where apps are shown, given its settings and our rules.
         plain_channels: whether rules may name its channels without `<key>:` before them.
@@ -399,6 +404,7 @@ class ChatProvider:
         asks: asks the chat for every channel that the settings name; returns why each can't be
             written to, None if it can. None if the chat can't be asked.
         manifest: how to register the bridge there; None if that is unnecessary.
+        setup: returns how a person connects it in the browser; None: not there.
     """
 
     key: str
@@ -410,6 +416,7 @@ class ChatProvider:
     heard_by: Callable[[Any], tuple[str, ...]]
     to_be_heard: str = ""
     cards_only: str
+    link_word: str
     doubts: Callable[[Any], Sequence[str]] = no_doubts
     channels: Callable[[Any, ChannelBook], ChannelsOf]
     plain_channels: bool = False
@@ -418,6 +425,7 @@ class ChatProvider:
     tells: "Callable[[Any, ChannelBook, Audited], Sequence[Subscription]]"
     asks: "Callable[[Any], Awaitable[Mapping[str, BridgeError | None]]] | None" = None
     manifest: ChatManifest | None = None
+    setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""

@@ -291,6 +291,16 @@ def listening_address(value: str) -> str:
     )
 
 
+def server_name(value: str) -> str:
+    """Return the name or IP address of another server; raise ValueError if it can't be one."""
+    name, _, port = value.partition(":")
+    why = "leave out the port" if name and port.isdecimal() else _no_host(value)
+    if why is None:
+        return value
+    shown = f", not {value!r}" if _MAY_BE_SHOWN(value) else ""
+    raise ValueError(f"it must be a server's name, e.g. git.example.com{shown}: {why}")
+
+
 def _no_host(value: str) -> str | None:
     """Return why a text is neither an IP address nor a name; None if it is one."""
     if not value:
@@ -362,6 +372,9 @@ Address = Annotated[str, AfterValidator(_is_address)]
 
 ListeningAddress = Annotated[str, AfterValidator(listening_address)]
 """The address that a listener binds to."""
+
+ServerName = Annotated[str, AfterValidator(server_name)]
+"""The name of another server, without a port."""
 
 _POSTGRES = re.compile(r"postgres(?:ql)?://(?:[^/?#]*@)?([^/?#@]*)(?:[/?#].*)?", re.DOTALL)
 

@@ -1,9 +1,9 @@
-"""The file, overridden by the environment."""
+"""The file, overridden by the environment, and what set-up has stored."""
 
 import difflib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from bridge.core.errors import Rejected
 from bridge.core.misfits import came, kind_of, rule, shortened
 from bridge.ports.settings import TOKENS, GivenTwice, line_of, read_yaml, yaml_trouble
-from bridge.settings.root import Settings, token_begins
+from bridge.settings.root import Process, Settings, token_begins
 
 KeyPath = tuple[str, ...]
 
@@ -184,10 +184,12 @@ def set_there(environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...],
     """
     known = variables()
     for variable, value in sorted(environment.items()):
+        if not value.strip():
+            continue
         path = known.get(variable) or known.get(variable.removesuffix(FILE))
         if path is None and variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
             raise Rejected(f"{variable} is no setting{nearest(variable, known)}")
-        if path is not None and value.strip():
+        if path is not None:
             yield path, variable
 
 
@@ -227,8 +229,25 @@ def _text_of(file: Path) -> str:
 # ── The file, overridden by the environment ───────────────────────────────────────────────────────
 
 
-def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
-    """Read the file, then let the environment override it.
+DEFAULT_FILE = Path("bridge.yaml")
+"""The file that is read if none is named."""
+
+Stored = Callable[[Process], Mapping[KeyPath, str]]
+"""Returns the settings that were made by set-up, given where the data is."""
+
+BY_SETUP = "made by setup"
+"""The origin of a stored setting, in messages and lists."""
+
+
+def nothing_stored(_where: Process) -> Mapping[KeyPath, str]:
+    """Return no stored settings."""
+    return {}
+
+
+def read_settings(
+    file: Path | None, environment: Mapping[str, str], stored: Stored = nothing_stored
+) -> Settings:
+    """Read the file, let the environment override it, and add what set-up has stored.
 
     Args:
         file: a YAML file; None reads `bridge.yaml` in the working directory, if it exists.
@@ -237,24 +256,64 @@ def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
         Rejected: says what is wrong, where, and the remedy, without secrets.
     """
     values = _read_file(file)
-    said_by: dict[tuple[str, ...], str] = {}
+    said_by: dict[KeyPath, str] = {}
     for path, value, variable in from_environment(environment):
-        inner = values
-        for name in path[:-1]:
-            found = inner.setdefault(name, {})
-            if not isinstance(found, dict):
-                raise Rejected(f"{variable} is set, but {name} in the file is no section")
-            inner = found
-        inner[path[-1]] = value
+        _section(values, path, variable)[path[-1]] = value
         said_by[path] = variable
+    where = _process(values)
+    for path, value in (stored(where) if where is not None else {}).items():
+        section = _section(values, path, BY_SETUP)
+        if path[-1] not in section:
+            section[path[-1]] = value
+            said_by[path] = BY_SETUP
     try:
         return Settings.model_validate(values, context={TOKENS: token_begins()})
     except ValidationError as error:
         raise Rejected("; ".join(problems(error, said_by))) from None
 
 
+def origins_of(
+    file: Path | None, environment: Mapping[str, str], stored: Collection[KeyPath] = ()
+) -> dict[KeyPath, str]:
+    """Return what each configured setting comes from: a variable, the file, or `BY_SETUP`.
+
+    Args:
+        stored: the paths of the stored settings.
+    """
+    said_by = dict.fromkeys(stored, BY_SETUP)
+    for name, value in _read_file(file).items():
+        inner = value if isinstance(value, dict) else {}
+        shown = str(file or DEFAULT_FILE)
+        said_by |= {(name, key): shown for key in inner} | {(name,): shown}
+    return said_by | dict(set_there(environment))
+
+
+def _section(values: dict[str, Any], path: KeyPath, said_by: str) -> dict[str, Any]:
+    """Return the section that a setting belongs into."""
+    inner = values
+    for name in path[:-1]:
+        found = inner.setdefault(name, {})
+        if not isinstance(found, dict):
+            raise Rejected(f"{said_by} is set, but {name} in the file is no section")
+        inner = found
+    return inner
+
+
+def _process(values: Mapping[str, Any]) -> Process | None:
+    """Return the settings that say where the data is; None if they are wrong.
+
+    What is wrong with them is reported with all the rest.
+    """
+    try:
+        return Process.model_validate(
+            {k: v for k, v in values.items() if k in Process.model_fields}
+        )
+    except ValidationError:
+        return None
+
+
 def _read_file(file: Path | None) -> dict[str, Any]:
-    path = file or Path("bridge.yaml")
+    path = file or DEFAULT_FILE
     if file is None and not path.exists():
         return {}
     try:

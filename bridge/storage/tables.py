@@ -206,6 +206,24 @@ refused = sa.Table(
 )
 """Counts of refused webhooks, by minute and reason; see `core.refused`."""
 
+stored_settings = sa.Table(
+    "stored_settings",
+    metadata,
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+)
+"""The settings that were made by set-up, by their paths, e.g. "github.token"."""
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("until", sa.Float(53), nullable=False),
+)
+"""One-time links and signed-in browsers, by the hash of their secret; see `ports.sessions`."""
+
 hooks = sa.Table(
     "hooks",
     metadata,

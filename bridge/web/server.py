@@ -3,11 +3,13 @@
 import asyncio
 import json
 import logging
+import os
 import resource
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
+from socket import socket
 from typing import Any
 
 from aiohttp import web
@@ -210,6 +212,9 @@ OTHER_FILES = 256
 STOP_SECONDS = 5.0
 """Seconds for running requests when the listener stops."""
 
+BACKLOG = 1024
+"""Connections that wait in the kernel, e.g. while the bridge starts anew."""
+
 
 def routes(
     ingest: Ingest,
@@ -223,6 +228,7 @@ def routes(
     hears: bool = True,
     beside: Beside = nothing_beside,
     note: Note = note_nothing,
+    pages: Iterable[web.RouteDef] = (),
 ) -> web.Application:
     """Return the public surface; see product.md.
 
@@ -230,7 +236,8 @@ def routes(
         senders: all Git hosts.
         hears: whether webhooks arrive here; a worker serves only its health.
         note: called for refused webhooks.
-        beside: further lines about backends for insiders.
+        beside: further lines about backends and chats for insiders; metrics name them, too.
+        pages: further routes, for people.
     """
     app = web.Application(client_max_size=limits.max_body)
     hosts = tuple(senders) if hears else ()
@@ -244,11 +251,12 @@ def routes(
     for chat, door in (chats or {}).items():
         path, handle = f"/{chat}/events", chat_route(chat, door)
         app.router.add_route("*", path, handle, expect_handler=expect_later)
+    app.router.add_routes(pages)
     app.router.add_get("/healthz", healthz)
     insiders = Insiders(metrics_token)
     app.router.add_get("/readyz", readyz(checks, insiders, beside))
     if metrics is not None:
-        app.router.add_get("/metrics", metrics_route(metrics, insiders))
+        app.router.add_get("/metrics", metrics_route(metrics, insiders, beside))
     app.on_response_prepare.append(nameless)
     unknown = unknown_route(hooks, hears=hears)
     app.router.add_route("*", r"/{path:[\s\S]*}", unknown, expect_handler=expect_later)
@@ -258,13 +266,21 @@ def routes(
 class WebServer:
     """Serves `app` on one address until stopped."""
 
-    def __init__(self, app: web.Application, host: str, port: int) -> None:
+    def __init__(
+        self, app: web.Application, host: str, port: int, sockets: Sequence[socket] = ()
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            sockets: inherited ones that listen already; without any it binds host and port.
+        """
         self._app = app
         self._host = host
         self._port = port
+        self._inherited = sockets
         self._runner: web.AppRunner | None = None
         self._door: QuickDoor | None = None
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
 
     async def start(self) -> None:
         """Bind and serve; raise Rejected if the address is not available."""
@@ -286,17 +302,24 @@ class WebServer:
         self._door = QuickDoor(
             *self._app[HOOKS], aiohttp, KEEPALIVE_SECONDS, most_connections(), closed
         )
+        protocol = partial(WebhookConnection, self._door)
+        listen = partial(asyncio.get_running_loop().create_server, protocol, backlog=BACKLOG)
         try:
-            self._listener = await asyncio.get_running_loop().create_server(
-                partial(WebhookConnection, self._door), self._host, self._port, backlog=1024
-            )
+            self._listeners += [await listen(sock=one) for one in self._inherited]
+            if not self._listeners:
+                self._listeners.append(await listen(self._host, self._port))
         except OSError as error:
             await self.stop()
             raise Rejected(
                 f"can't listen on {self._host}:{self._port} ({error.strerror});"
                 " choose another with --port or PORT"
             ) from error
-        self._port = self._listener.sockets[0].getsockname()[1]
+        self._port = self._listeners[0].sockets[0].getsockname()[1]
+
+    def sockets(self) -> list[socket]:
+        """Return copies of the listening sockets, which stay open after `stop`."""
+        there = (one for listener in self._listeners for one in listener.sockets)
+        return [socket(fileno=os.dup(one.fileno())) for one in there]  # uvloop's have no `dup`
 
     @property
     def url(self) -> str:
@@ -309,9 +332,9 @@ class WebServer:
         await asyncio.shield(self._stop())
 
     async def _stop(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
+        for listener in self._listeners:
             listener.close()
+        self._listeners.clear()
         door, self._door = self._door, None
         if door is not None:
             await door.stop(STOP_SECONDS)

@@ -133,17 +133,18 @@ async def test_its_webhooks_are_taken_and_decided(
         given = {"name": "web", "active": True, "events": ["push", "pull_request"], "config": hook}
         await done(ann, "POST", "/hooks", given)
 
+        await write(ann, "docs/read.md", "main")
+        await until(lambda: verdicts(world), lambda found: len(found) == 1)  # the app is known now
         main = (await done(ann, "GET", "/git/ref/heads/main"))["object"]["sha"]
         await done(ann, "POST", "/git/refs", {"ref": "refs/heads/topic", "sha": main})
         await done(ann, "POST", "/pulls", {"title": "t", "head": "topic", "base": "main"})
-        await write(ann, "docs/read.md", "main")
         await write(ann, "web/index.html", "main")
 
         said = await until(lambda: verdicts(world), lambda found: len(found) == 3)
 
     assert said == [
-        "pull request 1 was opened: no known app deploys from acme/site on github",
         "shop/web no_path_hit",
+        "pull request 1 was opened: there is nothing to show on it",
         "shop/web path_hit",
     ]
 

@@ -21,6 +21,7 @@ from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.pipeline.outbox import Feedback, PublishTiming
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.feedback import Occasion
+from bridge.ports.githosts import HasDeployments
 from bridge.ports.outcomes import Outcome
 from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
@@ -89,6 +90,12 @@ async def pushed(
     subscriptions = Plans(host.api.name, uses)(Occasion(event, None, outcome, {"app-web": app()}))
     await journal.record([replace(outcome, subscriptions=tuple(subscriptions))], window=0)
     return waiting
+
+
+def all_uses(host: Host) -> frozenset[Use]:
+    """Everything that the host can show."""
+    without = frozenset() if isinstance(host.api, HasDeployments) else {Use.DEPLOYMENT}
+    return frozenset(Use) - without
 
 
 async def moved(journal: SqlJournal, id_: str, pause: Callable[[], Awaitable[None]]) -> None:
@@ -181,7 +188,7 @@ async def test_a_comment_does_not_wait_for_the_statuses_of_two_hundred_apps(
     pull = host.repository.open_pull("main", base="release")
     ids = [f"app-{n:03}" for n in range(200)]
     others = [Decision(id_, id_, Reason.NO_PATH_HIT, "-") for id_ in ids]
-    await pushed(journal, host, uses=frozenset(Use), skipped=others)
+    await pushed(journal, host, uses=all_uses(host), skipped=others)
 
     async with loop(journal, host, "one"):
         await until(lambda: bodies_of(host), bool)
@@ -199,7 +206,7 @@ async def test_three_hundred_changes_are_a_few_writes_and_the_last_one_shows(
     usual = replace(QUICK, debounce=0.3)
 
     async with loop(journal, host, "one", usual, lambda t: pace_of(t, HOSTS[host.api.name].limits)):
-        made = await pushed(journal, host, 1, frozenset(Use))
+        made = await pushed(journal, host, 1, all_uses(host))
         for n in range(100):
             for seq in (n * 3 + 1, n * 3 + 2, n * 3 + 3):
                 if seq > 1:

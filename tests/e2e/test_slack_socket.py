@@ -56,6 +56,6 @@ async def test_a_message_that_is_too_large_is_not_read_and_the_next_one_is(
 
         assert socket.close_code == WSCloseCode.MESSAGE_TOO_BIG
         assert (await both.hands.type("apps")).body["text"]
-        assert [line for line in caplog.messages if "is not read" in line] == [
-            "slack sent a message over the socket that is not read: more than 1 MiB"
+        assert [line for line in caplog.messages if "unsupported" in line] == [
+            "slack sent an unsupported message over the socket: more than 1 MiB"
         ]

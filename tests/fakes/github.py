@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.fakes.github_app import RegisteredApps
 from tests.fakes.host import (
     FakeComment,
     FakeDeployment,
@@ -80,6 +81,7 @@ class FakeGithub(FakeHost):
         self.installation = 77
         self.installed: set[str] | None = None
         """The names of repositories with the App installed; None: all."""
+        self.apps = RegisteredApps(self.app_id, self.slug)
         self.token_seconds = 3600.0
         self.issued: dict[str, float] = {}
         """Every token that the App got, and when it expires."""
@@ -116,6 +118,8 @@ class FakeGithub(FakeHost):
         return web.json_response({"message": said}, status=403, headers={"Retry-After": "1"})
 
     def refusal(self, request: web.Request) -> web.Response | None:
+        if request.path.startswith(("/app-manifests/", "/apps/", "/settings/", "/organizations/")):
+            return None
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         wants_app = request.path.startswith("/app") or request.path.endswith("/installation")
         if wants_app:
@@ -129,6 +133,8 @@ class FakeGithub(FakeHost):
         found = [
             web.get("/user", self._user),
             web.get("/app", self._app),
+            web.get("/app/installations", self._installations),
+            *self.apps.routes(),
             web.get(f"{r}/installation", self._installed),
             web.post("/app/installations/{id}/access_tokens", self._issue),
             web.get(r, self._seen),
@@ -189,6 +195,11 @@ class FakeGithub(FakeHost):
             },
         }  # fmt: skip
         return web.json_response(example(f"{REPOSITORY}/installation") | facts)
+
+    async def _installations(self, request: web.Request) -> web.Response:
+        one = example(f"{REPOSITORY}/installation") | {"id": self.installation}
+        one["account"] = one["account"] | {"login": self.apps.owners.get(self.slug, "my-org")}
+        return web.json_response([one] if self.apps.installed else [])
 
     async def _issue(self, request: web.Request) -> web.Response:
         if request.match_info["id"] != str(self.installation):

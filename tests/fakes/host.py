@@ -481,7 +481,8 @@ class FakeHost:
 
     @web.middleware
     async def _served(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        body = await request.json() if request.can_read_body else None
+        is_form = request.content_type == "application/x-www-form-urlencoded"
+        body = await request.json() if request.can_read_body and not is_form else None
         at = time.time()
         planned = self._next(request)
         answer: web.StreamResponse | None = None

@@ -205,7 +205,7 @@ def of_metrics() -> Lines:
         metrics = Metrics(Inbox(), Journal(), lambda: {"inbox": 1}, lambda: 1.0)
         metrics.webhook("github", "push", "accepted")
         metrics.backend_request("dokploy", "deploy", 1.0)
-        return (await metrics.text())[0].decode()
+        return (await metrics.text(["backend dokploy"]))[0].decode()
 
     return {
         one.name: " ".join([one.type, *sorted({name for of in one.samples for name in of.labels})])

@@ -7,6 +7,7 @@ from bridge.ports.providers import BackendParts, BackendProvider
 if TYPE_CHECKING:
     from bridge.backends.dokploy.client import Dokploy
     from bridge.backends.dokploy.settings import DokploySettings
+    from bridge.ports.setup import Setup
 
 
 def _settings() -> "type[DokploySettings]":
@@ -32,6 +33,12 @@ def _may_kill_builds(settings: "DokploySettings") -> bool:
     return settings.allow_kill_build
 
 
+def _setup() -> "Setup":
+    from bridge.backends.dokploy.setup import setup_with
+
+    return setup_with(_open)
+
+
 def _own_webhook(path: str) -> bool:
     return "/api/deploy/" in path
 
@@ -46,4 +53,5 @@ DOKPLOY = BackendProvider(
     open=_open,
     own_webhook=_own_webhook,
     may_kill_builds=_may_kill_builds,
+    setup=_setup,
 )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bridge.core.errors import BridgeError
     from bridge.ports.chats import ChatParts
     from bridge.ports.outcomes import Audited, Subscription
+    from bridge.ports.setup import Setup
 
 
 def _settings() -> "type[Discord]":
@@ -53,6 +54,12 @@ def _tells(settings: "Discord", book: ChannelBook, note: "Audited") -> "Sequence
     return ChangePlans(channels_of(settings, book), settings.named()).of_note(note)
 
 
+def _setup() -> "Setup":
+    from bridge.chats.discord.setup import SETUP
+
+    return SETUP
+
+
 DISCORD = ChatProvider(
     key="discord",
     title="Discord",
@@ -61,9 +68,11 @@ DISCORD = ChatProvider(
     further="webhooks",
     heard_by=_heard_by,
     cards_only="its webhooks hear nothing",
+    link_word="Discord",
     channels=_channels,
     channel_names=_channel_names,
     open=_open,
     tells=_tells,
     asks=_asks,
+    setup=_setup,
 )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridge.chats.slack.settings import Slack
     from bridge.ports.chats import ChatParts
     from bridge.ports.outcomes import Audited, Subscription
+    from bridge.ports.setup import Setup
 
 
 def _settings() -> "type[Slack]":
@@ -93,6 +94,12 @@ def _manifest(url: str | None, more: Sequence[str], name: str) -> Mapping[str, A
     return made
 
 
+def _setup() -> "Setup":
+    from bridge.chats.slack.setup import SETUP
+
+    return SETUP
+
+
 SLACK = ChatProvider(
     key="slack",
     title="Slack",
@@ -102,6 +109,7 @@ SLACK = ChatProvider(
     heard_by=_heard_by,
     to_be_heard="BRIDGE_SLACK_SIGNING_SECRET (HTTP) or BRIDGE_SLACK_APP_TOKEN (Socket Mode)",
     cards_only="set a signing secret or an app token to hear commands",
+    link_word="thread",
     doubts=_doubts,
     channels=_channels,
     plain_channels=True,
@@ -111,9 +119,10 @@ SLACK = ChatProvider(
         name="Bridge",
         longest_name=35,
         without_url=("socket", "Socket Mode"),
-        more=("any-channel", "emails", "groups", "history"),
+        more=("any-channel", "channels", "emails", "groups", "history"),
         paste_at="https://api.slack.com/apps",
         paste_as="Create New App, From a manifest",
         make=_manifest,
     ),
+    setup=_setup,
 )

@@ -9,6 +9,7 @@ from bridge.ports.providers import Provider, WebhookSecrets
 
 if TYPE_CHECKING:
     from bridge.githosts.gitea.settings import Gitea
+    from bridge.ports.setup import Setup
 
 _EVENTS = frozenset(
     {
@@ -75,11 +76,18 @@ def _homes(settings: "Gitea") -> tuple[str, ...]:
     return (settings.url, *ssh)
 
 
+def _setup() -> "Setup":
+    from bridge.githosts.gitea.setup import setup_with
+
+    return setup_with(_api)
+
+
 GITEA = Provider(
     key="gitea",
     title="Gitea",
     event_header="X-Gitea-Event",
     also_sends=("X-GitHub-Event",),
+    begins=("X-Gitea-", "X-Forgejo-", "X-Gogs-"),
     settings=_settings,
     secrets=(WebhookSecrets("webhook_secrets"),),
     webhook_note="as application/json",
@@ -95,4 +103,5 @@ GITEA = Provider(
     web_url=_web_url,
     homes=_homes,
     pages=Pages(pull_request="/pulls/{number}"),
+    setup=_setup,
 )

@@ -72,8 +72,8 @@ class _Repository(Model):
 
 
 class _Account(Model):
-    login: Name | None = None
-    username: Name | None = None
+    login: str | None = None
+    username: str | None = None
 
 
 class _Push(Model):
@@ -200,7 +200,7 @@ def _pushed(push: _Push) -> RefPushed | Ignored:
     if isinstance(ref, Ignored):
         return ref
     if push.before == push.after:
-        return Ignored(f"a test: Gitea says that nothing has moved {ref.name[:200]}")
+        return Ignored(f"a test delivery: the {ref.kind} {ref.name} did not move")
     deleted = nothing(push.after)
     created = not deleted and nothing(push.before)
     paths, note = _paths(push, ref, created=created, deleted=deleted)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from bridge.ports.clock import Limit
 from bridge.ports.githosts import GitHost, HostApi
@@ -11,6 +10,7 @@ from bridge.ports.providers import AppManifest, Provider, WebhookSecrets
 
 if TYPE_CHECKING:
     from bridge.githosts.github.settings import Github
+    from bridge.ports.setup import Setup
 
 _EVENTS = frozenset(
     {
@@ -25,12 +25,6 @@ _OF_PULL_REQUESTS = {
     "thread": "pull_request_review_thread",
 }
 """Events about a part of a pull request, by the field of that part."""
-
-
-def _screen(headers: Mapping[str, str]) -> None:
-    from bridge.githosts.github.webhooks import refuse_imitations
-
-    refuse_imitations(headers)
 
 
 def _repository_id(headers: Mapping[str, str]) -> str:
@@ -105,20 +99,15 @@ def _own_limits(settings: "Github") -> bool:
     return settings.app_id is not None
 
 
-def web_of(api_url: str) -> str:
-    """Return the web address of the GitHub whose API has that address."""
-    parts = urlsplit(api_url)
-    host = parts.netloc
-    if host == "api.github.com" or host.endswith(".ghe.com"):
-        host = host.removeprefix("api.")
-    return f"{parts.scheme}://{host}"
-
-
 def _web_url(settings: "Github") -> str:
-    return settings.web_url or web_of(settings.api_url)
+    from bridge.githosts.github.settings import web_url_of
+
+    return web_url_of(settings)
 
 
 def _homes(settings: "Github") -> tuple[str, ...]:
+    from bridge.githosts.github.settings import web_of
+
     return (web_of(settings.api_url),)
 
 
@@ -132,6 +121,12 @@ def _link(manifest: Mapping[str, Any], server: str, org: str | None) -> str:
     from bridge.githosts.github.access import registration_link
 
     return registration_link(manifest, server=server, org=org)
+
+
+def _setup() -> "Setup":
+    from bridge.githosts.github.setup import SETUP
+
+    return SETUP
 
 
 GITHUB = Provider(
@@ -149,7 +144,6 @@ GITHUB = Provider(
     hint_in=_hint_in,
     hint_of=_hint_of,
     events=_EVENTS,
-    screen=_screen,
     likeness=_likeness,
     event_of=_event_of,
     api=_api,
@@ -164,4 +158,5 @@ GITHUB = Provider(
         make=_manifest,
         link=_link,
     ),
+    setup=_setup,
 )

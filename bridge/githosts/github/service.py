@@ -205,15 +205,16 @@ def github_api(
     Raises:
         Rejected: a setting is unusable.
     """
-    credential = _credential(token, app_id, private_key)
+    credential = credential_of(token, app_id, private_key)
     if credential is None:
         return None
     return Github(GithubAccess(credential, api_url=api_url, ca=ca, bounds=bounds))
 
 
-def _credential(
+def credential_of(
     token: SecretStr | None, app_id: int | None, private_key: SecretStr | None
 ) -> Credential | None:
+    """Return the credential that is set; None if there is none; raise Rejected for a half one."""
     if (app_id is None) != (private_key is None):
         missing = "PRIVATE_KEY" if private_key is None else "APP_ID"
         raise Rejected(f"a GitHub App needs both an id and a key: set BRIDGE_GITHUB_{missing}")

@@ -1,6 +1,7 @@
 """The settings of GitHub."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -48,3 +49,17 @@ class Github(Section):
         False,
         description="also set a status for skipped apps, for branch rules that require it",
     )
+
+
+def web_of(api_url: str) -> str:
+    """Return the web address of the GitHub whose API has that address."""
+    parts = urlsplit(api_url)
+    host = parts.netloc
+    if host == "api.github.com" or host.endswith(".ghe.com"):
+        host = host.removeprefix("api.")
+    return f"{parts.scheme}://{host}"
+
+
+def web_url_of(settings: Github) -> str:
+    """Return its address for people."""
+    return settings.web_url or web_of(settings.api_url)

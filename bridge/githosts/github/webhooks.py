@@ -10,7 +10,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from bridge.core.errors import BadSignature, MalformedPayload, Rejected, UnknownSecret
+from bridge.core.errors import BadSignature, MalformedPayload, UnknownSecret
 from bridge.core.events import (
     Commit,
     Event,
@@ -53,27 +53,11 @@ LONGEST_MOMENT = 40
 
 _SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}").fullmatch
 _FORM = "application/x-www-form-urlencoded"
-_LOOK_LIKE_IT = {
-    "X-Forgejo-": "Forgejo's, whose webhooks go to /hooks/gitea",
-    "X-Gitea-": "Gitea's and Forgejo's, whose webhooks go to /hooks/gitea",
-    "X-Gogs-": "that of Gogs, which is not served, and of Gitea and Forgejo, whose webhooks go to"
-    " /hooks/gitea",
-}
-"""The prefixes of headers of hosts that also send GitHub's headers."""
-
 _WHY_IGNORED = {
     "ping": "event ping: GitHub says hello, the webhook works",
     "create": "event create: GitHub sends push for the same ref, which deploys",
     "delete": "event delete: GitHub sends push for the same ref, which says so",
 }
-
-
-def refuse_imitations(headers: Mapping[str, str]) -> None:
-    """Raise Rejected for the webhooks of hosts that also send GitHub's headers."""
-    for begin, whose in _LOOK_LIKE_IT.items():
-        for what in ("Event", "Delivery", "Signature"):
-            if (name := begin + what) in headers:
-                raise Rejected(f"{name} is {whose}; here only GitHub's are taken")
 
 
 class _Owner(Model):
@@ -147,7 +131,6 @@ class GitHub:
 
     def open(self, headers: Mapping[str, str], now: float) -> Envelope:  # noqa: ARG002 - GitHub sends no time
         """Read the headers; see `GitHost.open`."""
-        refuse_imitations(headers)
         signature = headers.get("X-Hub-Signature-256")
         if signature is None:
             raise BadSignature("X-Hub-Signature-256 is missing: set a secret on GitHub's webhook")

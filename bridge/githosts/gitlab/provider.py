@@ -12,6 +12,7 @@ from bridge.ports.providers import Provider, WebhookSecrets
 
 if TYPE_CHECKING:
     from bridge.githosts.gitlab.settings import Gitlab
+    from bridge.ports.setup import Setup
 
 _EVENTS = frozenset(
     {
@@ -94,6 +95,12 @@ def _homes(settings: "Gitlab") -> tuple[str, ...]:
     return (settings.url,)
 
 
+def _setup() -> "Setup":
+    from bridge.githosts.gitlab.setup import SETUP
+
+    return SETUP
+
+
 GITLAB = Provider(
     key="gitlab",
     title="GitLab",
@@ -123,4 +130,5 @@ GITLAB = Provider(
         pull_request="/-/merge_requests/{number}",
         sign="!",
     ),
+    setup=_setup,
 )

@@ -11,6 +11,7 @@ from bridge.storage.journal.decisions import Decisions
 from bridge.storage.journal.deployments import Deployments
 from bridge.storage.journal.hooks import Hooks
 from bridge.storage.journal.recording import Abouts, Recording
+from bridge.storage.journal.setup import Sessions, StoredSettings
 from bridge.storage.journal.snapshots import Subscriptions
 from bridge.storage.journal.upkeep import Figures, Forgetting, Leases, Notes, Refusals
 from bridge.storage.migrations import migrate
@@ -30,6 +31,8 @@ class SqlJournal(
     Notes,
     Recording,
     Refusals,
+    Sessions,
+    StoredSettings,
     Subscriptions,
 ):
     """The journal in a SQL database; one schema on SQLite and Postgres."""

@@ -19,6 +19,7 @@ SLACK = {"BRIDGE_SLACK_BOT_TOKEN": "xoxb-1"}
 
 WRONG: dict[str, str] = {
     "host": "999.1.1.1",
+    "public_url": "bridge.example.com",
     "data": ".",
     "database_url": f"mysql://{SECRET}@db/x",
     "secret_key": SECRET,
@@ -53,7 +54,6 @@ WRONG: dict[str, str] = {
         f"{host}.repository_secrets": f"{{no repository: {SECRET}}}"
         for host in ("github", "gitlab", "gitea")
     },
-    "public_url": "bridge.example.com",
     "embedded.host": "127.0.0.1:8090",
     "embedded.sites_url": "sites.example.com",
     "slack.bot_token": f"xoxp-{SECRET}",

@@ -1,0 +1,43 @@
+"""Stored settings, one-time links and signed-in browsers; on SQLite and on Postgres."""
+
+import asyncio
+from typing import Any
+
+from tests.fakes.journey import ManualClock
+from tests.worlds.journal import Opened
+
+
+async def test_stored_settings_are_replaced_and_removed(reopened: Opened) -> None:
+    journal = await reopened()
+    await journal.store_settings({"github.token": "one", "public_url": "two"})
+    await journal.store_settings({"github.token": "three", "public_url": None, "slack.team": None})
+
+    assert await journal.stored_settings() == {"github.token": "three"}
+    assert await (await reopened()).stored_settings() == {"github.token": "three"}
+
+
+async def test_a_link_works_once_also_for_many_at_once(journal: Any) -> None:
+    await journal.admit("link", "hash", 60.0)
+
+    assert not await journal.redeem("session", "hash")
+    assert not await journal.redeem("link", "another")
+    found = await asyncio.gather(*(journal.redeem("link", "hash") for _ in range(8)))
+    assert sorted(found) == [False] * 7 + [True]
+
+
+async def test_a_session_ends_with_its_time_or_with_all_of_its_kind(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.admit("session", "long", 3600.0)
+    await journal.admit("session", "short", 0.05)
+    await journal.admit("link", "link", 3600.0)
+    assert await journal.admitted("session", "long")
+    assert not await journal.admitted("link", "long")
+
+    async with asyncio.timeout(10):
+        while await journal.admitted("session", "short"):
+            clock.now += 0.05  # on Postgres its own clock counts
+
+    await journal.expel("session")
+    assert not await journal.admitted("session", "long")
+    assert await journal.redeem("link", "link")

@@ -1,0 +1,97 @@
+"""A running bridge takes over what setup has stored: by the command line, in each process."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.worlds.cli import push
+from tests.worlds.shell import PATIENCE, SECRET, Shell, event
+
+OTHER = "another secret that setup has stored"
+
+
+@asynccontextmanager
+async def started(shell: Shell, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await shell.start("serve", *words)
+    try:
+        yield process
+        assert process.returncode is None
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            await process.communicate()
+        assert process.returncode == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+def signed(number: int, secret: str) -> dict[str, Any]:
+    body = json.dumps(push(number=number)).encode()
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": f"d{number}",
+        "X-Hub-Signature-256": f"sha256={signature}",
+        "Content-Type": "application/json",
+    }
+    return {"content": body, "headers": headers}
+
+
+async def test_it_starts_anew_with_the_same_address_and_refuses_no_connection(
+    tmp_path: Path,
+) -> None:
+    shell = Shell(tmp_path, more={"BRIDGE_GITHUB_WEBHOOK_SECRETS": ""})
+    async with started(shell) as process:
+        first = await event(process, "serving")
+        statuses: list[int] = []
+        ended = asyncio.Event()
+
+        async def hammer() -> None:
+            while not ended.is_set():
+                async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as web:
+                    answer = await web.get(f"{first['url']}/healthz")
+                statuses.append(answer.status_code)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(hammer())
+            setting = await shell.start(
+                "config", "set", "github.webhook_secrets", stdin=asyncio.subprocess.PIPE
+            )
+            _, errors = await setting.communicate(OTHER.encode())
+            assert setting.returncode == 0, errors.decode()
+            await event(process, "starting anew: setup has stored other settings")
+            second = await event(process, "serving")
+            ended.set()
+
+        assert (second["url"], second["hosts"]) == (first["url"], ["github"])
+        assert set(statuses) == {200}
+        async with httpx.AsyncClient(base_url=first["url"], trust_env=False) as web:
+            answer = await web.post("/hooks/github", **signed(1, OTHER))
+            wrong = await web.post("/hooks/github", **signed(2, SECRET))
+        assert (answer.status_code, wrong.status_code) == (202, 401)
+
+
+async def test_every_process_of_a_cluster_starts_anew(tmp_path: Path, empty_postgres: str) -> None:
+    settings = {
+        "DATABASE_URL": empty_postgres,
+        "BRIDGE_SECRET_KEY": "k" * 32,
+        "BRIDGE_DOKPLOY_URL": "http://127.0.0.1:9",
+        "BRIDGE_DOKPLOY_API_KEY": "key",
+    }
+    shell = Shell(tmp_path, more=settings)
+    async with started(shell, "--role", "web") as web, started(shell, "--role", "worker") as work:
+        for process in (web, work):
+            await event(process, "serving")
+        await shell.run("config", "set", "slack.channel=#deploys")
+        for process in (web, work):
+            await event(process, "starting anew: setup has stored other settings")
+            await event(process, "serving")
