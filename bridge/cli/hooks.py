@@ -11,6 +11,7 @@ import typer
 
 from bridge.cli.asking import LOOK
 from bridge.cli.changing import How, Yes, agree
+from bridge.cli.completing import complete_repository
 from bridge.cli.show import Listing, clean, hint, say, say_error, say_json, say_table
 from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import BridgeError, Rejected
@@ -29,7 +30,10 @@ ARRIVES = 30.0
 """Seconds to wait for a delivery that a new secret has signed."""
 
 Repositories = Annotated[
-    list[str] | None, typer.Argument(metavar="[REPOSITORY]...", help="As owner/name.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[REPOSITORY]...", help="As owner/name.", autocompletion=complete_repository
+    ),
 ]
 Owners = Annotated[
     list[str] | None,
