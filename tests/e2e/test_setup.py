@@ -46,6 +46,7 @@ class Door:
     journal: SqlJournal
     environment: dict[str, str]
     settings: Any = None
+    backends: dict[str, Any] = field(default_factory=dict)
     started_anew: int = 0
     client: Any = None
     jar: dict[str, str] = field(default_factory=dict)
@@ -55,8 +56,10 @@ class Door:
         given = {"BRIDGE_DATA": str(self.data)} | self.environment
         found = self.settings = read_settings(None, given, Stored())
         setting_up = SettingUp(found, self.journal, None, given)
-        backends = {name: one.open() for name, one in found.backends_set().items()}
-        apps = AppsSetup(found, self.journal, backends, lambda: None)
+        for backend in self.backends.values():
+            await backend.close()
+        self.backends = {name: one.open() for name, one in found.backends_set().items()}
+        apps = AppsSetup(found, self.journal, self.backends, lambda: None)
         door = SetupDoor(found, setting_up, self.journal, apps, self._anew)
         limits = BodyLimits(2**20, 2**20, 5.0)
         app = routes(None, {}, limits, {}, hears=False, pages=door.routes())  # type: ignore[arg-type]
@@ -112,6 +115,8 @@ async def door(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator[Doo
         await made.open()
         yield made
         await made.client.close()
+        for backend in made.backends.values():
+            await backend.close()
 
 
 ALL = [
