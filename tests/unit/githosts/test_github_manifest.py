@@ -14,7 +14,6 @@ AS_THE_APP, WITH_A_TOKEN_ONLY = "as the App itself", "with a token only"
 NEEDS = {
     ("GET", "/app"): AS_THE_APP,
     ("GET", "/app/hook/config"): AS_THE_APP,
-    ("PATCH", "/app/hook/config"): AS_THE_APP,
     ("GET", "/app/hook/deliveries"): AS_THE_APP,
     ("GET", "/app/hook/deliveries/{delivery_id}"): AS_THE_APP,
     ("POST", "/app/hook/deliveries/{delivery_id}/attempts"): AS_THE_APP,
@@ -25,17 +24,6 @@ NEEDS = {
     ("GET", "/orgs/{org}/hooks/{hook_id}/deliveries"): WITH_A_TOKEN_ONLY,
     ("GET", "/orgs/{org}/hooks/{hook_id}/deliveries/{delivery_id}"): WITH_A_TOKEN_ONLY,
     ("POST", "/orgs/{org}/hooks/{hook_id}/deliveries/{delivery_id}/attempts"): WITH_A_TOKEN_ONLY,
-    ("GET", "/orgs/{org}"): WITH_A_TOKEN_ONLY,
-    **{
-        (method, f"{place}/hooks{rest}"): WITH_A_TOKEN_ONLY
-        for place in (R, "/orgs/{org}")
-        for method, rest in (
-            ("POST", ""),
-            ("PATCH", "/{hook_id}"),
-            ("DELETE", "/{hook_id}"),
-            ("POST", "/{hook_id}/pings"),
-        )
-    },
     # Left out where it is refused: an App has a webhook of its own.
     ("GET", f"{R}/hooks"): WITH_A_TOKEN_ONLY,
     ("GET", f"{R}/hooks/{{hook_id}}/deliveries"): WITH_A_TOKEN_ONLY,
