@@ -225,4 +225,4 @@ async def test_a_test_of_gitea_moves_nothing(host: Host, there: Receiver) -> Non
     ((request, body),) = there.came
     reader = HOSTS["gitea"].reader()
     event = reader.parse(reader.fetched(request.headers).event, {}, body)
-    assert "nothing has moved main" in str(event)
+    assert "a test delivery: the branch main did not move" in str(event)
