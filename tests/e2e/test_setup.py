@@ -31,9 +31,6 @@ from tests.fakes.github import FakeGithub
 from tests.fakes.slack.methods import BOT_TOKEN
 from tests.fakes.slack.server import running_slack
 from tests.worlds.embedded import running_server
-from tests.worlds.hosts import pem
-
-__all__ = ["pem"]
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 

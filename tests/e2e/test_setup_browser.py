@@ -6,10 +6,7 @@ from typing import Any
 
 from tests.worlds.browser import browsing
 from tests.worlds.embedded import until
-from tests.worlds.hosts import pem
 from tests.worlds.setup_walk import STEPS, SetupWorld, setup_world
-
-__all__ = ["pem"]
 
 
 async def no_picture(_name: str) -> None:
