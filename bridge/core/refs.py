@@ -73,6 +73,8 @@ def unmatchable(pattern: str, kind: RefKind) -> str | None:
     names = _skeleton(body.removeprefix("./"))
     if "|" in names:  # one of several
         return None
+    if '"' in names:  # what quotes hold may count or not, as picomatch has it
+        return None
     if found := _NOWHERE.search(names):
         sign = _SIGNS.get(found[0]) or (f"`{found[0]}`" if found[0].isprintable() else "such signs")
         remedy = "close the bracket, or take it out" if found[0] == "[" else "take it out"
