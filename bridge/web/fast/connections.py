@@ -22,6 +22,10 @@ class Aiohttp(Protocol):
         """Make the protocol of another connection."""
 
 
+FIRST_SECONDS = 1.0
+"""Seconds that a new connection gets for its first bytes when the listener stops."""
+
+
 class Caller(Protocol):
     """A connection, as `QuickDoor` sees it.
 
@@ -37,8 +41,11 @@ class Caller(Protocol):
     def client(self) -> str:
         """Return its client: an address."""
 
-    def close_when_idle(self) -> None:
-        """Accept nothing more; finish running requests."""
+    def close_when_idle(self) -> "asyncio.Future[None] | None":
+        """Accept nothing more; finish running requests.
+
+        Return what is done once a new connection has sent something or is gone; None for others.
+        """
 
     def abort(self) -> None:
         """Close at once."""
@@ -113,10 +120,14 @@ class QuickDoor:
         return self._date[1]
 
     async def stop(self, patience: float) -> None:
-        """Finish pending writes, for at most `patience` seconds; then close the rest."""
+        """Finish pending writes, for at most `patience` seconds; then close the rest.
+
+        Who has just connected is about to send, and gets the time for it.
+        """
         self._crowd.end()
-        for connection in list(self.connections):
-            connection.close_when_idle()
+        ends = [connection.close_when_idle() for connection in list(self.connections)]
+        if firsts := [end for end in ends if end is not None]:
+            await asyncio.wait(firsts, timeout=FIRST_SECONDS)
         busy = [one.waiting for one in self.connections if one.waiting is not None]
         if busy:
             await asyncio.wait(busy, timeout=patience)
@@ -135,7 +146,8 @@ class Connection(asyncio.Protocol):
     """A tracked connection, until it ends or is handed to aiohttp."""
 
     __slots__ = (
-        "_closes", "_door", "_idle_since", "_paused", "_timer", "_transport", "keeping", "waiting",
+        "_begun", "_closes", "_door", "_first", "_idle_since", "_paused", "_timer", "_transport",
+        "keeping", "waiting",
     )  # fmt: skip
 
     def __init__(self, door: QuickDoor) -> None:
@@ -143,6 +155,8 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._closes = self._paused = False
         self.keeping = False  # a complete body
+        self._begun = False  # it has sent something
+        self._first: asyncio.Future[None] | None = None  # done once it has
         self._idle_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.waiting: asyncio.Future[Any] | None = None  # for memory, or for the disk
@@ -189,11 +203,24 @@ class Connection(asyncio.Protocol):
         """Return whether nothing but, at most, a request's headers is in progress."""
         return self.waiting is None
 
-    def close_when_idle(self) -> None:
-        """Take nothing more; running requests are answered."""
+    def close_when_idle(self) -> "asyncio.Future[None] | None":
+        """Take nothing more; running requests are answered.
+
+        Return what is done once a new connection has sent something or is gone; None for others.
+        """
         self._closes = True
+        if not self._begun:
+            self._first = self._door.loop.create_future()
+            return self._first
         if self.idle:
             self._transport.close()
+        return None
+
+    def _begins(self) -> None:
+        """Note that it has sent something, or is gone."""
+        self._begun = True
+        if self._first is not None and not self._first.done():
+            self._first.set_result(None)
 
     @property
     def client(self) -> str:
@@ -215,6 +242,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _let_go(self) -> None:
+        self._begins()
         self._door.connections.pop(self, None)
         if self._timer is not None:
             self._timer.cancel()

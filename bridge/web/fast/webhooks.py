@@ -56,6 +56,8 @@ class WebhookConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Receive some bytes."""
+        if not self._begun:
+            self._begins()
         if self._body is not None:
             self._more_of_body(data)
         elif self.waiting is not None:
