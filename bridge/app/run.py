@@ -39,6 +39,7 @@ from bridge.app.stored_settings import watch
 from bridge.backends import EMBEDDED_SPEAKS
 from bridge.chats import asking_hosts
 from bridge.core.backoff import Backoff
+from bridge.core.challenge import PURPOSE as CHALLENGE
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
@@ -184,7 +185,8 @@ async def run_bridge(
         if beginning.anew is not stay_as_it_is:
             watching = watch(stores.journal, beginning.stored, beginning.anew)
             await in_background(stack, "stored settings", watching)
-        server = _listener(parts, role, checks, metrics, chats, refusals, beginning.sockets)
+        key = await stores.journal.secret(CHALLENGE)
+        server = _listener(parts, role, checks, metrics, chats, refusals, key, beginning.sockets)
         await server.start()
         stack.push_async_callback(server.stop)
         told = (embedded.url, embedded.api_key, embedded.sites_url) if embedded else (None,) * 3
@@ -263,6 +265,7 @@ def _listener(
     metrics: "Metrics",
     chats: ChatPublishers,
     refusals: RefusalLog,
+    challenge_key: str,
     sockets: Sequence[socket],
 ) -> "WebServer":
     """Return the public listener; a worker serves only its health there."""
@@ -279,6 +282,7 @@ def _listener(
         web.metrics_token.get_secret_value() if web.metrics_token else None,
         chats.doors,
         hears=role.hears,
+        challenge_key=challenge_key,
         beside=partial(_troubles, parts.stores.journal, chats),
         note=refusals.note,
     )

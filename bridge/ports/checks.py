@@ -1,7 +1,8 @@
 """Checks of a set-up: what `doctor` and the setup page say of each service."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -44,17 +45,84 @@ class Checked:
         name: the server's name, e.g. "github" or "gitea/second"; a chat's key.
         settings: its section.
         public_url: the bridge's own address for others; None if it is not set.
-        apps: the known apps.
+        apps: of a backend: its apps.
+        repositories: of a Git host: those that apps deploy from, e.g. "my-org/mono".
+        backends: of a Git host: the addresses of the backends, whose own webhooks deploy as well.
+        channels: of a chat: those that our rules name, besides those of its section.
     """
 
     name: str
     settings: Any
     public_url: str | None = None
     apps: Sequence[App] = field(default=())
+    repositories: Sequence[str] = field(default=())
+    backends: Sequence[str] = field(default=())
+    channels: Sequence[str] = field(default=())
 
 
 class Checks(Protocol):
-    """The checks of a provider: cheap ones first, each independent of the others."""
+    """The checks of a provider, each independent of the others as far as possible."""
 
     def __call__(self, checked: Checked, /) -> AsyncIterator[Finding]:
-        """Yield findings as they come; raise nothing but for bugs."""
+        """Yield findings as they come.
+
+        Raises:
+            BridgeError: the service can't be asked any further; the message says why.
+        """
+
+
+# ── Findings that all services share ────────────────────────────────────────────────────────────
+
+CLOCK_WARNING = 30.0
+"""Seconds of a wrong clock from which on it is a warning."""
+
+SOON = 14 * 86_400.0
+"""Seconds before the end of a credential from which on it is a warning."""
+
+
+def ahead_in(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds by which a service's clock is ahead of ours; None if it does not say.
+
+    Args:
+        headers: of an answer that came just now, their names in lower case.
+    """
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp() - now
+    except (KeyError, ValueError):
+        return None
+
+
+def clock_finding(
+    check: str, about: str, ahead: float | None, *, refused_at: float | None = None
+) -> Iterator[Finding]:
+    """Yield whether our clock agrees with a service's; nothing if its clock is not known.
+
+    Args:
+        ahead: seconds by which the service's clock is ahead of ours.
+        refused_at: seconds from which on one of the two refuses the other's requests.
+    """
+    if ahead is None:
+        return
+    if abs(ahead) <= CLOCK_WARNING:
+        yield Finding(Level.OK, check, about, "its clock and this machine's agree")
+        return
+    which = "behind" if ahead > 0 else "ahead of"
+    says = f"this machine's clock is {abs(ahead):.0f} s {which} its clock"
+    level = Level.WARNING
+    if refused_at is not None and abs(ahead) >= refused_at:
+        says += f": requests are refused from {refused_at:.0f} s on"
+        level = Level.ERROR
+    yield Finding(level, check, about, says, "set this machine's clock by NTP")
+
+
+def expiry_finding(
+    check: str, about: str, what: str, until: float, now: float, remedy: str
+) -> Finding:
+    """Return when a credential ends: soon is a warning, the past an error."""
+    left = until - now
+    days = f"{left / 86_400:.0f} days" if left >= 2 * 86_400 else f"{max(left, 0) / 3600:.0f} hours"
+    if left <= 0:
+        return Finding(Level.ERROR, check, about, f"{what} has expired", remedy)
+    level = Level.WARNING if left < SOON else Level.OK
+    says = f"{what} expires in {days}"
+    return Finding(level, check, about, says, remedy if level is Level.WARNING else "")

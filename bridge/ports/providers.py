@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.events import Sender
+from bridge.ports.checks import Checks
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import GitHost, HostApi, Pages
@@ -112,6 +113,7 @@ class Provider(Sender):
         homes: further prefixes of its clone URLs.
         pages: the URLs of commits and pull requests.
         manifest: how to register the bridge as an app there; None if that is impossible.
+        checks: what `doctor` checks there.
     """
 
     settings: Callable[[], type[Any]]
@@ -138,6 +140,7 @@ class Provider(Sender):
     homes: Callable[[Any], tuple[str, ...]]
     pages: Pages = field(default_factory=Pages)
     manifest: AppManifest | None = None
+    checks: Checks | None = None
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""
@@ -226,6 +229,7 @@ class BackendProvider:
         open: returns a server's client, given its name and settings; sends nothing yet.
             Raises Rejected.
         may_kill_builds: whether `cancel` may interrupt all builds of a host (`KillsBuilds`).
+        checks: what `doctor` checks there, once it is reached and accepts the key.
     """
 
     key: str
@@ -238,6 +242,7 @@ class BackendProvider:
     further: str | None = None
     open: "Callable[[str, Any, BackendParts], Backend]"
     may_kill_builds: Callable[[Any], bool] = spares_builds
+    checks: Checks | None = None
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""
@@ -360,6 +365,7 @@ class ChatProvider:
         asks: asks the chat for every channel that the settings name; returns why each can't be
             written to, None if it can. None if the chat can't be asked.
         manifest: how to register the bridge there; None if that is unnecessary.
+        checks: what `doctor` checks there.
     """
 
     key: str
@@ -379,6 +385,7 @@ class ChatProvider:
     tells: "Callable[[Any, ChannelBook, Audited], Sequence[Subscription]]"
     asks: "Callable[[Any], Awaitable[Mapping[str, BridgeError | None]]] | None" = None
     manifest: ChatManifest | None = None
+    checks: Checks | None = None
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""

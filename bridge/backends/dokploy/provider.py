@@ -1,7 +1,9 @@
 """Dokploy's record: what the rest of the bridge needs to know of it."""
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from bridge.ports.checks import Checked, Finding
 from bridge.ports.providers import BackendParts, BackendProvider
 
 if TYPE_CHECKING:
@@ -32,6 +34,12 @@ def _may_kill_builds(settings: "DokploySettings") -> bool:
     return settings.allow_kill_build
 
 
+def _checks(checked: Checked) -> AsyncIterator[Finding]:
+    from bridge.backends.dokploy.checks import checks
+
+    return checks(checked)
+
+
 DOKPLOY = BackendProvider(
     key="dokploy",
     title="Dokploy",
@@ -41,4 +49,5 @@ DOKPLOY = BackendProvider(
     further="backends",
     open=_open,
     may_kill_builds=_may_kill_builds,
+    checks=_checks,
 )

@@ -1,8 +1,9 @@
 """Slack's record: what the rest of the bridge needs to know of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bridge.ports.checks import Checked, Finding
 from bridge.ports.providers import (
     BY_HTTP,
     ChannelBook,
@@ -93,6 +94,12 @@ def _manifest(url: str | None, more: Sequence[str], name: str) -> Mapping[str, A
     return made
 
 
+def _checks(checked: Checked) -> AsyncIterator[Finding]:
+    from bridge.chats.slack.checks import checks
+
+    return checks(checked)
+
+
 SLACK = ChatProvider(
     key="slack",
     title="Slack",
@@ -111,9 +118,10 @@ SLACK = ChatProvider(
         name="Bridge",
         longest_name=35,
         without_url=("socket", "Socket Mode"),
-        more=("any-channel", "emails", "groups", "history"),
+        more=("any-channel", "channels", "emails", "groups", "history"),
         paste_at="https://api.slack.com/apps",
         paste_as="Create New App, From a manifest",
         make=_manifest,
     ),
+    checks=_checks,
 )

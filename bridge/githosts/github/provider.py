@@ -1,10 +1,11 @@
 """GitHub's record: what the rest of the bridge needs to know of github.com and GHES."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from bridge.ports.checks import Checked, Finding
 from bridge.ports.clock import Limit
 from bridge.ports.githosts import GitHost, HostApi
 from bridge.ports.providers import AppManifest, Provider, WebhookSecrets
@@ -120,6 +121,12 @@ def _link(manifest: Mapping[str, Any], server: str, org: str | None) -> str:
     return registration_link(manifest, server=server, org=org)
 
 
+def _checks(checked: Checked) -> AsyncIterator[Finding]:
+    from bridge.githosts.github.checks import checks
+
+    return checks(checked)
+
+
 GITHUB = Provider(
     key="github",
     title="GitHub",
@@ -147,4 +154,5 @@ GITHUB = Provider(
         make=_manifest,
         link=_link,
     ),
+    checks=_checks,
 )

@@ -1,9 +1,10 @@
 """GitLab's record: what the rest of the bridge needs to know of GitLab.com and other servers."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from bridge.ports.checks import Checked, Finding
 from bridge.ports.clock import Limit
 from bridge.ports.githosts import GitHost, HostApi, Pages
 from bridge.ports.providers import Provider, WebhookSecrets
@@ -66,6 +67,12 @@ def _homes(settings: "Gitlab") -> tuple[str, ...]:
     return (settings.url,)
 
 
+def _checks(checked: Checked) -> AsyncIterator[Finding]:
+    from bridge.githosts.gitlab.checks import checks
+
+    return checks(checked)
+
+
 GITLAB = Provider(
     key="gitlab",
     title="GitLab",
@@ -91,4 +98,5 @@ GITLAB = Provider(
         pull_request="/-/merge_requests/{number}",
         sign="!",
     ),
+    checks=_checks,
 )
