@@ -7,15 +7,18 @@ limit is used up: no answer of Dokploy shows the limit itself (docs/notes/0021).
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden, NotDokploy
 from bridge.backends.dokploy.client import Dokploy
 from bridge.backends.dokploy.key_check import RefusedJustNow, setting_of
-from bridge.backends.dokploy.settings import DokploySettings
 from bridge.core.apps import App
 from bridge.core.errors import KeyRefused, Refused
 from bridge.ports.checks import Checked, Finding, Level, clock_finding, expiry_finding
+
+if TYPE_CHECKING:
+    from bridge.backends.dokploy.settings import DokploySettings
 
 TESTED = "v0.30.2"
 """The version that the bridge is tested with."""

@@ -16,7 +16,10 @@ STALE = 300.0
 
 _ID = re.compile(r"[CGD][A-Z0-9]{4,}").fullmatch
 
-AGAIN = "paste what `dokploy-bridge manifest slack` prints into the app's manifest, and install it again"
+AGAIN = (
+    "install the app again with the manifest that `dokploy-bridge manifest slack` prints:"
+    " it requests all scopes"
+)
 
 
 async def checks(checked: Checked) -> AsyncIterator[Finding]:

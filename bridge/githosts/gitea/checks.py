@@ -3,15 +3,18 @@
 import time
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import Field, TypeAdapter
 
 from bridge.githosts.answers import read
 from bridge.githosts.checks import BOUNDS, Events, HookCheck, of_repositories
 from bridge.githosts.gitea.api import Gitea, gitea_api
-from bridge.githosts.gitea.settings import Gitea as Settings
 from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding
+
+if TYPE_CHECKING:
+    from bridge.githosts.gitea.settings import Gitea as Settings
 
 NEEDS = Events(
     "push",

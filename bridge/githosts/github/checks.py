@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import Field, TypeAdapter
 
@@ -12,9 +13,11 @@ from bridge.githosts.answers import Answer, read
 from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking, of_repositories
 from bridge.githosts.github.access import APP, EVENTS, PERMISSIONS, SERVICE, GithubAccess, named
 from bridge.githosts.github.service import Github, github_api
-from bridge.githosts.github.settings import Github as Settings
 from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding, expiry_finding
+
+if TYPE_CHECKING:
+    from bridge.githosts.github.settings import Github as Settings
 
 SCOPES: Mapping[str, tuple[str, ...]] = {
     "public_repo": ("repo",),

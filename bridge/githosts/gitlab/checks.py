@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import Field, TypeAdapter
 
@@ -12,9 +13,11 @@ from bridge.githosts.answers import read
 from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking, of_repositories
 from bridge.githosts.gitlab.access import SERVICE
 from bridge.githosts.gitlab.service import Gitlab, gitlab_api
-from bridge.githosts.gitlab.settings import Gitlab as Settings
 from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding, expiry_finding
+
+if TYPE_CHECKING:
+    from bridge.githosts.gitlab.settings import Gitlab as Settings
 
 SCOPES = {"api": ()}
 """The scopes that a token needs."""
