@@ -32,6 +32,10 @@ from tests.fakes.host import (
 CONTRACT = Path(__file__).parents[1] / "fixtures" / "contracts" / "github.json"
 REPOSITORY = "/repos/{owner}/{repo}"
 LISTED = 300
+PERMISSIONS = {
+    "contents": "read", "deployments": "write", "metadata": "read",
+    "pull_requests": "write", "statuses": "write", "checks": "write",
+}  # fmt: skip
 
 
 @cache
@@ -76,10 +80,19 @@ class FakeGithub(FakeHost):
         self.tokens = {self.token}
         """The accepted tokens, all of the same person."""
         self.app_hooks: list[FakeHook] = []
+        self.sees_hooks = True
+        """Whether the credential may see webhooks."""
         self.org_hooks: dict[str, list[FakeHook]] = {}
         self.installation = 77
         self.installed: set[str] | None = None
         """The names of repositories with the App installed; None: all."""
+        self.scopes: str | None = None
+        """Of the token, if it is a classic one."""
+        self.expires: str | None = None
+        """When the token does, as GitHub says it."""
+        self.permissions = dict(PERMISSIONS)
+        self.suspended = False
+        self.app_events = ["push", "pull_request"]
         self.token_seconds = 3600.0
         self.issued: dict[str, float] = {}
         """Every token that the App got, and when it expires."""
@@ -160,10 +173,16 @@ class FakeGithub(FakeHost):
     # who asks
 
     async def _user(self, request: web.Request) -> web.Response:
-        return web.json_response(example("/user") | {"login": self.login})
+        told = {
+            "X-OAuth-Scopes": self.scopes,
+            "github-authentication-token-expiration": self.expires,
+        }
+        headers = {name: value for name, value in told.items() if value is not None}
+        return web.json_response(example("/user") | {"login": self.login}, headers=headers)
 
     async def _app(self, request: web.Request) -> web.Response:
-        return web.json_response(example("/app") | {"id": self.app_id, "slug": self.slug})
+        facts = {"id": self.app_id, "slug": self.slug, "events": self.app_events}
+        return web.json_response(example("/app") | facts | {"permissions": self.permissions})
 
     async def _installed(self, request: web.Request) -> web.Response:
         repository = self._repository(request)
@@ -172,11 +191,9 @@ class FakeGithub(FakeHost):
         facts = {
             "id": self.installation,
             "app_id": self.app_id,
-            "permissions": {
-                "contents": "read", "deployments": "write", "metadata": "read",
-                "pull_requests": "write", "statuses": "write", "checks": "write",
-            },
-        }  # fmt: skip
+            "permissions": self.permissions,
+            "suspended_at": stamp() if self.suspended else None,
+        }
         return web.json_response(example(f"{REPOSITORY}/installation") | facts)
 
     async def _issue(self, request: web.Request) -> web.Response:
@@ -198,6 +215,7 @@ class FakeGithub(FakeHost):
     async def _seen(self, request: web.Request) -> web.Response:
         found = self._repository(request)
         shown = example(REPOSITORY) | {"id": found.id, "full_name": found.name}
+        shown["permissions"] |= {"push": self.may_write}
         return web.json_response(shown)
 
     async def _commit(self, request: web.Request) -> web.Response:
@@ -385,15 +403,32 @@ class FakeGithub(FakeHost):
             form = example("/orgs/{org}/hooks")[0]
         else:
             hooks, form = self._repository(request).hooks, example(f"{REPOSITORY}/hooks")[0]
+        if hooks and not self.sees_hooks:
+            raise web.HTTPNotFound(text="Not Found")
         shown = [
-            form | {"id": one.id, "active": one.active, "config": form["config"] | {"url": one.url}}
+            form
+            | {
+                "id": one.id,
+                "active": one.active,
+                "events": list(one.events or self.app_events),
+                "config": self._config(one),
+            }
             for one in hooks
         ]
         return page(request, shown)
 
+    @staticmethod
+    def _config(hook: FakeHook) -> dict[str, Any]:
+        shown = {
+            "url": hook.url,
+            "content_type": hook.content_type,
+            "insecure_ssl": "0" if hook.verifies_tls else "1",
+        }
+        return shown | ({"secret": "********"} if hook.secret else {})
+
     async def _hook_config(self, request: web.Request) -> web.Response:
         (hook,) = self.app_hooks
-        return web.json_response(example("/app/hook/config") | {"url": hook.url})
+        return web.json_response(self._config(hook))
 
     async def _sent(self, request: web.Request) -> web.Response:
         """Return them newest first, by cursor: the first id of the next page."""

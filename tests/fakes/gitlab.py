@@ -34,8 +34,15 @@ class FakeGitlab(FakeHost):
     place = "projects"
     token = "glpat-atokenofthetests"
     login = "project_4711_bot"
+    scopes = ("api",)
+    expires_at: str | None = None
+    """The day on which the token expires."""
     diffs_at_most: int | None = None
     """More changed files than this are cut off, as `compare_timeout` shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.group_hooks: dict[str, list[FakeHook]] = {}
 
     @property
     def settings(self) -> dict[str, str]:
@@ -70,6 +77,8 @@ class FakeGitlab(FakeHost):
         notes = f"{PROJECT}/merge_requests/{{iid}}/notes"
         return [
             web.get("/api/v4/user", self._user),
+            web.get("/api/v4/personal_access_tokens/self", self._token),
+            web.get("/api/v4/groups/{id}/hooks", self._group_hooks),
             web.get(PROJECT, self._seen),
             web.get(f"{PROJECT}/repository/commits/{{sha}}/merge_requests", self._merges),
             web.get(f"{PROJECT}/repository/commits/{{sha}}", self._commit),
@@ -93,6 +102,11 @@ class FakeGitlab(FakeHost):
     async def _user(self, request: web.Request) -> web.Response:
         return web.json_response({"id": ME, "username": self.login})
 
+    async def _token(self, request: web.Request) -> web.Response:
+        shown = {"id": 42, "name": "bridge", "revoked": False, "active": True, "user_id": ME}
+        told = {"scopes": list(self.scopes), "expires_at": self.expires_at}
+        return web.json_response(shown | told)
+
     # feedback
 
     async def _seen(self, request: web.Request) -> web.Response:
@@ -100,7 +114,9 @@ class FakeGitlab(FakeHost):
         url = f"https://gitlab.example.com/{found.name}"
         shown = {"id": found.id, "path_with_namespace": found.name, "web_url": url}
         clone = f"{self.url}/{found.name}.git"
-        return web.json_response(shown | {"http_url_to_repo": clone})
+        level = 40 if self.may_write else 20
+        permissions = {"project_access": {"access_level": level}, "group_access": None}
+        return web.json_response(shown | {"http_url_to_repo": clone, "permissions": permissions})
 
     async def _merges(self, request: web.Request) -> web.Response:
         project, sha = self._project(request), request.match_info["sha"]
@@ -280,17 +296,24 @@ class FakeGitlab(FakeHost):
     # webhooks
 
     async def _hooks(self, request: web.Request) -> web.Response:
-        shown = [
-            {
-                "id": one.id,
-                "url": one.url,
-                "alert_status": "executable" if one.active else "disabled",
-                "push_events": True,
-                "tag_push_events": True,
-            }
-            for one in self._project(request).hooks
-        ]
-        return self._page(request, shown)
+        return self._page(request, [self._hook_of(one) for one in self._project(request).hooks])
+
+    async def _group_hooks(self, request: web.Request) -> web.Response:
+        hooks = self.group_hooks.get(unquote(request.match_info["id"]))
+        if hooks is None:
+            raise web.HTTPNotFound(text="404 Group Not Found")
+        return self._page(request, [self._hook_of(one) for one in hooks])
+
+    @staticmethod
+    def _hook_of(one: FakeHook) -> dict[str, Any]:
+        sends = {"push_events", "tag_push_events", "merge_requests_events"}
+        return {
+            "id": one.id,
+            "url": one.url,
+            "alert_status": "executable" if one.active else "disabled",
+            "enable_ssl_verification": one.verifies_tls,
+            **{name: name in (one.events or sends) for name in sorted(sends)},
+        }
 
     async def _events(self, request: web.Request) -> web.Response:
         hook = self._hook(request)

@@ -72,7 +72,8 @@ async def of_public_url(url: str, key: str | None, *, runs: bool) -> AsyncIterat
     try:
         heard = await _asked(parts, f"{url.rstrip('/')}{PATH}{challenge}")
     except httpx.HTTPError as error:
-        yield _not_reached(url, error)
+        for finding in _not_reached(url, error, runs=runs):
+            yield finding
         return
     if heard.certificate is not None:
         remedy = "renew it, and check why that did not happen by itself"
@@ -114,15 +115,16 @@ def _of_answer(url: str, heard: Heard, proof: str) -> Iterator[Finding]:
         yield _tell(Level.ERROR, ".answer", url, says, remedy)
 
 
-def _not_reached(url: str, error: httpx.HTTPError) -> Finding:
+def _not_reached(url: str, error: httpx.HTTPError, *, runs: bool) -> Iterator[Finding]:
     why = why_not_connected(error) or type(error).__name__
     if "certificate" in why or "TLS" in why:
         says = f"Git hosts refuse to send there: {why}"
         remedy = "serve a certificate of a public authority, with all its intermediate ones"
-        return _tell(Level.ERROR, ".tls", url, says, remedy)
-    says = f"it can't be reached from this machine: {why}"
-    remedy = "check DNS, firewall and proxy; some routers do not lead a network back to itself"
-    return _tell(Level.ERROR, ".reach", url, says, remedy)
+        yield _tell(Level.ERROR, ".tls", url, says, remedy)
+    elif runs:
+        says = f"it can't be reached from this machine: {why}"
+        remedy = "check DNS, firewall and proxy; some routers do not lead a network back to itself"
+        yield _tell(Level.ERROR, ".reach", url, says, remedy)
 
 
 async def _asked(parts: SplitResult, address: str) -> Heard:
