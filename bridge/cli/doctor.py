@@ -1,6 +1,7 @@
 """`doctor`: check the whole set-up, and say what to do about what is wrong."""
 
 import logging
+import os
 import textwrap
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -51,7 +52,7 @@ async def _found(config: Path | None) -> list[Finding]:
     from bridge.app.doctor.collect import examine_all
 
     try:
-        settings = settings_of(config)
+        settings = _settings(config)
     except Rejected as error:
         remedy = "correct it; `dokploy-bridge config check` checks the settings alone"
         return [Finding(Level.ERROR, "settings", "the settings", str(error), remedy)]
@@ -63,6 +64,17 @@ async def _found(config: Path | None) -> list[Finding]:
             if shown is not None:
                 shown.update(f"{len(found)} checked, last {clean(finding.about)} …")
     return found
+
+
+def _settings(config: Path | None) -> "Settings":
+    """Return the settings; without the stored ones if the database is away: that is found again."""
+    from bridge.app.stored_settings import Unreadable
+    from bridge.settings import read_settings
+
+    try:
+        return settings_of(config)
+    except Unreadable:
+        return read_settings(config, os.environ)
 
 
 def _of_settings(settings: "Settings") -> list[Finding]:

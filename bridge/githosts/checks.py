@@ -14,7 +14,7 @@ from bridge.ports.checks import Checked, Finding, Level
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import Hook, Redelivers, Sending, ShowsHooks, all_in
 
-BOUNDS = Bounds(size=16, deadline=8.0, wait=8.0, silence=8.0)
+BOUNDS = Bounds(size=16, deadline=6.0, wait=6.0, silence=6.0)
 """Of the requests of checks: a person waits for them."""
 
 RECENT = 3 * 86_400.0
@@ -291,7 +291,7 @@ def _path_of(hook: Hook) -> str:
     return (urlsplit(hook.url or "").path or "/")[:100]
 
 
-_PLACES = ("repos/", "orgs/")
+_PLACES = ("repos/", "orgs/", "group ")
 
 
 def _owner(place: str) -> str:

@@ -36,6 +36,11 @@ class Finding:
     says: str
     remedy: str = ""
 
+    @property
+    def words(self) -> str:
+        """What was found and what to do about it."""
+        return "; ".join(filter(None, (self.says, self.remedy)))
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:

@@ -59,7 +59,6 @@ class FakeDokploy:
         return {
             "BRIDGE_DOKPLOY_URL": self.url,
             "BRIDGE_DOKPLOY_API_KEY": KEY,
-            "BRIDGE_DOKPLOY_READ_RETRIES": "0",
         }
 
     def app(self, id_: str, **fields: Any) -> None:
@@ -142,7 +141,12 @@ class FakeDokploy:
     @staticmethod
     def _deployment(id_: str) -> dict[str, Any]:
         times = dict.fromkeys(("createdAt", "startedAt", "finishedAt"), "2026-11-24T22:39:17.273Z")
-        return {"deploymentId": f"d{id_}", "title": "x", "description": "", "status": "done"} | times
+        return {
+            "deploymentId": f"d{id_}",
+            "title": "x",
+            "description": "",
+            "status": "done",
+        } | times
 
     def _project(self) -> dict[str, Any]:
         listed = [

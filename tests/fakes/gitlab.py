@@ -79,6 +79,7 @@ class FakeGitlab(FakeHost):
             web.get("/api/v4/user", self._user),
             web.get("/api/v4/personal_access_tokens/self", self._token),
             web.get("/api/v4/groups/{id}/hooks", self._group_hooks),
+            web.get("/api/v4/groups/{id}/hooks/{hook}/events", self._group_events),
             web.get(PROJECT, self._seen),
             web.get(f"{PROJECT}/repository/commits/{{sha}}/merge_requests", self._merges),
             web.get(f"{PROJECT}/repository/commits/{{sha}}", self._commit),
@@ -315,8 +316,17 @@ class FakeGitlab(FakeHost):
             **{name: name in (one.events or sends) for name in sorted(sends)},
         }
 
+    async def _group_events(self, request: web.Request) -> web.Response:
+        for hook in self.group_hooks.get(unquote(request.match_info["id"]), ()):
+            if str(hook.id) == request.match_info["hook"]:
+                return self._events_of(request, hook)
+        raise web.HTTPNotFound(text="404 Not Found")
+
     async def _events(self, request: web.Request) -> web.Response:
-        hook = self._hook(request)
+        return self._events_of(request, self._hook(request))
+
+    @staticmethod
+    def _events_of(request: web.Request, hook: FakeHook) -> web.Response:
         shown = [
             {
                 "id": one.id,

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +20,7 @@ from tests.fakes.dokploy_server import FakeDokploy
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
-from tests.fakes.host import FakeHook, FakeRepository
+from tests.fakes.host import FakeRepository
 from tests.fakes.slack.methods import APP_TOKEN, BOT_TOKEN
 from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.worlds.bridge import World, running_world
@@ -61,14 +61,8 @@ class SetUp:
     gitea: FakeGitea
     slack: FakeSlack
     discord: FakeDiscord
+    webhook: str
     repositories: dict[str, FakeRepository]
-    more: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def hook(self) -> FakeHook:
-        """The only webhook at GitHub."""
-        (hook,) = self.repositories["github"].hooks
-        return hook
 
     def settings(self, **others: str) -> dict[str, str]:
         """Return the variables of the bridge; an empty one is left out."""
@@ -87,7 +81,7 @@ class SetUp:
             "BRIDGE_SLACK_APP_TOKEN": APP_TOKEN,
             "BRIDGE_SLACK_CHANNEL": CHANNEL,
             "BRIDGE_SLACK_API_URL": f"{self.slack.url}/api/",
-            "BRIDGE_DISCORD_WEBHOOK": self.discord.webhook(),
+            "BRIDGE_DISCORD_WEBHOOK": self.webhook,
             "BRIDGE_DISCORD_API_URL": self.discord.url,
             "BRIDGE_ACCESS": "[{who: [everyone], may: [view]}]",
         }
@@ -149,6 +143,7 @@ async def sound_set_up(folder: Path, *, days: float = 90.0) -> AsyncIterator[Set
             gitea,
             slack,
             discord,
+            discord.webhook(),
             repositories,
         )
 

@@ -49,28 +49,28 @@ async def examine_all(
     """
     for finding in first:
         yield finding
-    stores, known, key = await _of_stores(settings)
-    for finding in stores:
-        yield finding
-    async for finding in together(
-        list(Examination(settings, known, key, await runs(settings)).streams()), WITHIN
-    ):
+    try:
+        known, key = await _stored(settings)
+        running: bool | None = await runs(settings)
+    except BridgeError as error:
+        known, key, running = [], None, None
+        if not any(one.words in str(error) for one in first if one.level is Level.ERROR):
+            remedy = "correct that, or name other data with BRIDGE_DATA or DATABASE_URL"
+            yield Finding(Level.ERROR, "bridge.data", "the data", str(error), remedy)
+    streams = list(Examination(settings, known, key, running).streams())
+    async for finding in together(streams, WITHIN):
         yield finding
 
 
-async def _of_stores(settings: "Settings") -> "tuple[list[Finding], list[App], str | None]":
-    """Return what is found, the apps that are stored, and the key for challenges."""
+async def _stored(settings: "Settings") -> "tuple[list[App], str | None]":
+    """Return the apps that are stored, and the key for challenges; raise if there is trouble."""
     try:
         must_be_there(settings)
-        async with open_stores(settings) as stores:
-            journal: Journal = stores.journal
-            return [], await journal.apps(), await journal.secret(PURPOSE)
     except NotFound:
-        return [], [], None  # it has never run here
-    except BridgeError as error:
-        remedy = "correct that, or name other data with BRIDGE_DATA or DATABASE_URL"
-        about = "the data"
-        return [Finding(Level.ERROR, "bridge.data", about, str(error), remedy)], [], None
+        return [], None  # it has never run here
+    async with open_stores(settings) as stores:
+        journal: Journal = stores.journal
+        return await journal.apps(), await journal.secret(PURPOSE)
 
 
 @dataclass
@@ -80,13 +80,13 @@ class Examination:
     Attributes:
         known: the apps that are stored, for backends that can't be read.
         key: the installation's secret for challenges; None if there is no store.
-        running: whether a bridge runs on these data.
+        running: whether a bridge runs on these data; None if they can't be used.
     """
 
     settings: "Settings"
     known: "Sequence[App]"
     key: str | None
-    running: bool
+    running: bool | None
     _read: "dict[str, asyncio.Future[tuple[Tried, list[App]]]]" = field(default_factory=dict)
 
     def streams(self) -> Iterator[Stream]:
@@ -110,7 +110,7 @@ class Examination:
     async def _address(self) -> AsyncIterator[Finding]:
         url = self.settings.public_url
         if url is not None:
-            async for finding in of_public_url(url, self.key, runs=self.running):
+            async for finding in of_public_url(url, self.key, runs=bool(self.running)):
                 yield finding
         elif any(one.serves for one in self.settings.host_servers().values()):
             says = "public_url is not set, so whether webhooks can arrive was not checked"

@@ -10,7 +10,6 @@ from bridge.app.data_folder import database_away, database_url
 from bridge.app.presence import is_running
 from bridge.app.providers import homes_of
 from bridge.core.database import connect_arguments
-from bridge.core.errors import BridgeError
 from bridge.pipeline.reconcile import wanted_of
 from bridge.ports.checks import Finding, Level
 from bridge.storage.seal import NoSeal
@@ -35,20 +34,21 @@ NETWORKED = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "fuse.
 
 
 async def runs(settings: "Settings") -> bool:
-    """Return whether a bridge runs on these data, without creating any."""
+    """Return whether a bridge runs on these data, without creating any.
+
+    Raises:
+        BridgeError: the data can't be used.
+    """
     if database_url(settings) is None and not (settings.data / "lock").exists():
         return False
-    try:
-        return await asyncio.to_thread(is_running, settings)
-    except BridgeError:
-        return False  # the data can't be used, which is a finding of its own
+    return await asyncio.to_thread(is_running, settings)
 
 
-async def of_data(settings: "Settings", *, running: bool) -> AsyncIterator[Finding]:
-    """Yield what is found in the data folder or the database."""
+async def of_data(settings: "Settings", *, running: bool | None) -> AsyncIterator[Finding]:
+    """Yield what is found in the data folder or the database; `running` None: it is not known."""
     if running:
         yield Finding(Level.OK, "bridge.running", "the bridge", "it runs on these data")
-    else:
+    elif running is not None:
         says = "no bridge runs on these data, so webhooks are not received"
         remedy = "start `dokploy-bridge serve`; if it runs, set BRIDGE_DATA as it has it"
         yield Finding(Level.WARNING, "bridge.running", "the bridge", says, remedy)

@@ -33,6 +33,10 @@ EVENTS = ("push_events", "tag_push_events", "merge_requests_events")
 """The events of a webhook that the bridge reads."""
 
 
+GROUP = "group "
+"""The beginning of a group's place; no project's path has a space."""
+
+
 class GitlabHooks:
     """Webhooks of a project; a `Redelivers`."""
 
@@ -45,7 +49,7 @@ class GitlabHooks:
 
     async def hooks_by_place(self, repository: str) -> dict[str, list[Hook] | None]:
         return {repository: await self._listed(repository)} | {
-            group: await self._of_group(group) for group in _groups_of(repository)
+            f"{GROUP}{one}": await self._of_group(one) for one in _groups_of(repository)
         }
 
     async def _listed(self, repository: str) -> list[Hook] | None:
@@ -67,7 +71,7 @@ class GitlabHooks:
         try:
             async for answer in self._access.client.pages(self._access.asker(group), path):
                 hooks = read(_HOOKS, path, answer, SERVICE, reads=True)
-                found += [replace(one.meaning(group), speaks_for=None) for one in hooks]
+                found += [replace(one.meaning(f"{GROUP}{group}"), speaks_for=None) for one in hooks]
         except NotFound:
             return None
         except Refused as error:
@@ -77,12 +81,20 @@ class GitlabHooks:
         return found
 
     async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:  # noqa: ARG002 - GitLab reports no times
-        path, seen = f"/hooks/{part(hook.id)}/events", 0
-        async for answer in self._access.pages(hook.place, path, query={"per_page": _EVENTS}):
+        path, seen = f"{self._place(hook)}/hooks/{part(hook.id)}/events", 0
+        ask = self._access.asker(hook.place)
+        async for answer in self._access.client.pages(ask, path, query={"per_page": _EVENTS}):
             for one in read(_SENDINGS, path, answer, SERVICE, reads=True):
                 yield one.meaning()
             if (seen := seen + _EVENTS) >= _LOOKED_AT:
                 return
+
+    def _place(self, hook: Hook) -> str:
+        """Return the path of a webhook's owner: a project or a group."""
+        group = hook.place.removeprefix(GROUP)
+        if group != hook.place:
+            return f"/groups/{part(group)}"
+        return self._access.place(hook.place)
 
     async def payload(self, hook: Hook, id_: str) -> Payload:
         async for one in self.sendings(hook, 0.0):
