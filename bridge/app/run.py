@@ -185,12 +185,14 @@ async def run_bridge(
         if beginning.anew is not stay_as_it_is:
             watching = watch(stores.journal, beginning.stored, beginning.anew)
             await in_background(stack, "stored settings", watching)
-        key = await stores.journal.secret(CHALLENGE)
-        server = _listener(parts, role, checks, metrics, chats, refusals, key, beginning.sockets)
+        proves = await stores.journal.secret(CHALLENGE)
+        server = _listener(parts, role, checks, metrics, chats, refusals, proves, beginning.sockets)
         await server.start()
         stack.push_async_callback(server.stop)
-        told = (embedded.url, embedded.api_key, embedded.sites_url) if embedded else (None,) * 3
-        yield Bridge(stores, server.url, *told, sockets=server.sockets)
+        url, key, sites = None, None, None
+        if embedded:
+            url, key, sites = embedded.url, embedded.api_key, embedded.sites_url
+        yield Bridge(stores, server.url, url, key, sites, server.sockets)
 
 
 def _may_play(settings: Settings, role: Role) -> None:

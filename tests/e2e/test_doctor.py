@@ -34,7 +34,7 @@ class Plant(NamedTuple):
 def with_(what: Callable[[SetUp], Any], **attributes: Any) -> Callable[[SetUp], Any]:
     """Set attributes of a part of the set-up for one diagnosis."""
 
-    def plant(made: SetUp) -> AbstractContextManager[Any]:
+    def plant(made: SetUp) -> Any:
         return patch.multiple(what(made), **attributes)
 
     return plant
@@ -43,7 +43,7 @@ def with_(what: Callable[[SetUp], Any], **attributes: Any) -> Callable[[SetUp], 
 def at(path: str, host: str = "github", **attributes: Any) -> Callable[[SetUp], Any]:
     """Give a host's only webhook another path, or other attributes."""
 
-    def plant(made: SetUp) -> AbstractContextManager[Any]:
+    def plant(made: SetUp) -> Any:
         hook = made.repositories[host].hooks[0]
         url = path if path.startswith("http") else f"{made.front.url}{path}"
         return patch.multiple(hook, url=url, **attributes)

@@ -1,7 +1,7 @@
 """What stands before a bridge: a proxy with TLS on loopback, rightly or wrongly set up."""
 
 import asyncio
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 from collections.abc import AsyncIterator
@@ -82,7 +82,7 @@ async def frontage(folder: Path, *, days: float = 90.0) -> AsyncIterator[Frontag
 
 def _certificates(folder: Path, days: float) -> tuple[Path, Path]:
     """Make an authority, and a certificate of it for localhost."""
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     folder.mkdir(parents=True, exist_ok=True)
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
     names = [
@@ -96,8 +96,8 @@ def _certificates(folder: Path, days: float) -> tuple[Path, Path]:
             .issuer_name(names[0])
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=2))
-            .not_valid_after(now + datetime.timedelta(days=days if at else 3650))
+            .not_valid_before(now - dt.timedelta(days=2))
+            .not_valid_after(now + dt.timedelta(days=days if at else 3650))
             .add_extension(x509.BasicConstraints(ca=at == 0, path_length=None), critical=True)
             .add_extension(
                 x509.SubjectAlternativeName(

@@ -173,7 +173,7 @@ def _apps(dokploy: FakeDokploy, gitea: str) -> None:
 async def with_bridge(made: SetUp) -> AsyncIterator[World]:
     """Run the bridge of a set-up, behind its proxy."""
     only = ("BRIDGE_DOKPLOY_", "BRIDGE_PUBLIC_URL")
-    given = {k: v for k, v in made.settings().items() if k.startswith(only)}
+    given: dict[str, Any] = {k: v for k, v in made.settings().items() if k.startswith(only)}
     async with running_world(made.data, **given) as world:
         made.front.target = world.bridge.url
         yield world
