@@ -76,6 +76,80 @@ class Checks(Protocol):
         """
 
 
+NAMES: Mapping[str, str] = {
+    "settings": "the settings fit together",
+    "bridge.running": "a bridge runs on these data",
+    "bridge.data": "the data can be used",
+    "bridge.disk": "there is room for the data",
+    "bridge.filesystem": "the data are on a local disk",
+    "bridge.postgres": "the database is reached",
+    "bridge.postgres.version": "the database is new enough",
+    "bridge.postgres.connections": "the database has connections left",
+    "bridge.secret_key": "secrets can be stored sealed",
+    "bridge.hosts": "any Git host is served",
+    "bridge.url": "the public URL leads to this bridge",
+    "bridge.url.unset": "the public URL is set",
+    "bridge.url.http": "the public URL is encrypted",
+    "bridge.url.reach": "the public URL can be reached",
+    "bridge.url.tls": "the certificate of the public URL is trusted",
+    "bridge.url.certificate": "the certificate of the public URL lasts",
+    "bridge.url.redirect": "the public URL does not redirect",
+    "bridge.url.gateway": "the proxy reaches the bridge",
+    "bridge.url.other": "no other bridge answers at the public URL",
+    "bridge.url.answer": "nothing else answers at the public URL",
+    "bridge.url.body": "the proxy takes large webhooks",
+    "app.auto_deploy": "the backend does not deploy an app's pushes, too",
+    "app.source": "an app's Git host is served",
+    "backend.reach": "the backend answers",
+    "backend.server": "what answers is the backend",
+    "backend.answer": "the backend answers what is asked",
+    "backend.key": "the backend accepts the key",
+    "backend.key.expiry": "the key lasts",
+    "backend.rate_limit": "the key has no rate limit",
+    "backend.role": "the key's role suffices",
+    "backend.version": "the backend's version has all that is used",
+    "backend.query": "the backend answers each query that is used",
+    "backend.apps": "the key sees apps",
+    "backend.ids": "no other backend has apps of the same ids",
+    "backend.clock": "the backend's clock agrees with ours",
+    "host.token": "the host accepts the credential",
+    "host.token.expiry": "the credential lasts",
+    "host.scopes": "the credential has the scopes that are used",
+    "host.permissions": "the credential may write what is shown",
+    "host.installation": "the host's App is installed for a repository",
+    "host.repository": "a repository is there",
+    "host.clock": "the host's clock agrees with ours",
+    "host.hook": "a repository's pushes are sent here",
+    "host.hook.missing": "a repository has a webhook to this bridge",
+    "host.hook.unseen": "a repository's webhooks can be seen",
+    "host.hook.path": "a webhook leads to the right path",
+    "host.hook.http": "a webhook is encrypted",
+    "host.hook.off": "a webhook is switched on",
+    "host.hook.events": "a webhook sends all events that are used",
+    "host.hook.content_type": "a webhook sends JSON",
+    "host.hook.tls": "a webhook checks our certificate",
+    "host.hook.secret": "a webhook has a secret",
+    "host.hook.delivery": "a webhook's last delivery was accepted",
+    "host.hook.twice": "a repository has one webhook to this bridge",
+    "host.hook.backend": "no webhook leads to a backend",
+    "chat.token": "the chat accepts the credential",
+    "chat.workspace": "the credential is of the right workspace",
+    "chat.scopes": "the credential has the scopes that are used",
+    "chat.channel": "a channel is there",
+    "chat.member": "the bridge is in a channel",
+    "chat.socket": "requests can arrive without a public URL",
+    "chat.clock": "the chat's clock agrees with ours",
+} | {
+    f"{kind}.{name}": says
+    for kind in ("host", "chat")
+    for name, says in {"reach": "it answers", "settings": "its settings can be used"}.items()
+} | {
+    "backend.settings": "its settings can be used",
+    **{f"{kind}.time": "it answers in time" for kind in ("bridge", "backend", "host", "chat")},
+}  # fmt: skip
+"""The permanent names of all checks, each with what is so if it is ok."""
+
+
 # ── Findings that all services share ────────────────────────────────────────────────────────────
 
 CLOCK_WARNING = 30.0

@@ -49,6 +49,7 @@ async def examine_all(
     """
     for finding in first:
         yield finding
+    trouble = None
     try:
         known, key = await _stored(settings)
         running: bool | None = await runs(settings)
@@ -56,8 +57,8 @@ async def examine_all(
         known, key, running = [], None, None
         if not any(one.words in str(error) for one in first if one.level is Level.ERROR):
             remedy = "correct that, or name other data with BRIDGE_DATA or DATABASE_URL"
-            yield Finding(Level.ERROR, "bridge.data", "the data", str(error), remedy)
-    streams = list(Examination(settings, known, key, running).streams())
+            trouble = Finding(Level.ERROR, "bridge.data", "the data", str(error), remedy)
+    streams = list(Examination(settings, known, key, running, trouble).streams())
     async for finding in together(streams, WITHIN):
         yield finding
 
@@ -81,13 +82,16 @@ class Examination:
         known: the apps that are stored, for backends that can't be read.
         key: the installation's secret for challenges; None if there is no store.
         running: whether a bridge runs on these data; None if they can't be used.
+        trouble: why they can't be used, if nothing else says it.
     """
 
     settings: "Settings"
     known: "Sequence[App]"
     key: str | None
     running: bool | None
+    trouble: Finding | None = None
     _read: "dict[str, asyncio.Future[tuple[Tried, list[App]]]]" = field(default_factory=dict)
+    _address_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def streams(self) -> Iterator[Stream]:
         """Yield all parts; their order does not matter."""
@@ -96,7 +100,7 @@ class Examination:
         for name, server in backends.items():
             reading = asyncio.ensure_future(try_backend(server, TO_READ_APPS, sources=True))
             self._read[name] = reading
-        yield Stream("bridge", "the bridge", of_data(settings, running=self.running))
+        yield Stream("bridge", "the bridge", of_data(settings, self.running, self.trouble))
         yield Stream("bridge", "the bridge", self._address())
         yield Stream("bridge", "the bridge", self._apps())
         for server in backends.values():
@@ -108,11 +112,14 @@ class Examination:
             yield Stream("chat", chat, self._chat(chat, given))
 
     async def _address(self) -> AsyncIterator[Finding]:
-        url = self.settings.public_url
-        if url is not None:
-            async for finding in of_public_url(url, self.key, runs=bool(self.running)):
-                yield finding
-        elif any(one.serves for one in self.settings.host_servers().values()):
+        try:
+            if (url := self.settings.public_url) is not None:
+                async for finding in of_public_url(url, self.key, runs=bool(self.running)):
+                    yield finding
+                return
+        finally:
+            self._address_asked.set()
+        if any(one.serves for one in self.settings.host_servers().values()):
             says = "public_url is not set, so whether webhooks can arrive was not checked"
             remedy = "set BRIDGE_PUBLIC_URL to the address that webhooks have"
             yield Finding(Level.WARNING, "bridge.url.unset", "the bridge", says, remedy)
@@ -120,9 +127,14 @@ class Examination:
     # ── services ────────────────────────────────────────────────────────────
 
     async def _known_apps(self) -> "list[App]":
-        """Return all apps: as they are now, or as stored if a backend does not tell in time."""
-        if self._read:
-            await asyncio.wait(self._read.values(), timeout=TO_READ_APPS)
+        """Return all apps: as they are now, or as stored if a backend does not tell in time.
+
+        Wait for the bridge's address as well: the clients of hosts and chats take long to import,
+        and nothing that is timed should wait meanwhile.
+        """
+        address = asyncio.ensure_future(self._address_asked.wait())
+        await asyncio.wait([address, *self._read.values()], timeout=TO_READ_APPS)
+        address.cancel()
         done = [one.result() for one in self._read.values() if one.done()]
         read = {tried.backend: apps for tried, apps in done if tried.state == OK}
         own = set(self._read) or {EMBEDDED}
@@ -164,6 +176,7 @@ class Examination:
             yield finding
 
     async def _chat(self, chat: str, given: Any) -> AsyncIterator[Finding]:
+        await self._known_apps()
         named = [name for _, names in channels_of(self.settings, chat) for name in names]
         checked = Checked(chat, given, self.settings.public_url, channels=tuple(named))
         async for finding in findings_of(CHATS[chat], checked, WITHIN):

@@ -44,23 +44,36 @@ async def runs(settings: "Settings") -> bool:
     return await asyncio.to_thread(is_running, settings)
 
 
-async def of_data(settings: "Settings", *, running: bool | None) -> AsyncIterator[Finding]:
-    """Yield what is found in the data folder or the database; `running` None: it is not known."""
+async def of_data(
+    settings: "Settings", running: bool | None, trouble: Finding | None
+) -> AsyncIterator[Finding]:
+    """Yield what is found in the data folder or the database.
+
+    Args:
+        running: whether a bridge runs on them; None: that can't be known.
+        trouble: why the stores can't be opened.
+    """
     if running:
         yield Finding(Level.OK, "bridge.running", "the bridge", "it runs on these data")
     elif running is not None:
         says = "no bridge runs on these data, so webhooks are not received"
         remedy = "start `dokploy-bridge serve`; if it runs, set BRIDGE_DATA as it has it"
         yield Finding(Level.WARNING, "bridge.running", "the bridge", says, remedy)
-    if (url := database_url(settings)) is None:
-        for finding in _of_folder(settings.data):
-            yield finding
-        return
+    url = database_url(settings)
+    found = list(_of_folder(settings.data)) if url is None else await _of_database(settings, url)
+    if trouble is not None and all(one.level is not Level.ERROR for one in found):
+        found.append(trouble)
+    for finding in found:
+        yield finding
+
+
+async def _of_database(settings: "Settings", url: str) -> list[Finding]:
+    found = await asyncio.to_thread(_of_postgres, url)
     if not settings.secret_key:
         says = "no key seals secrets that are stored, so some features are off"
-        yield Finding(Level.WARNING, "bridge.secret_key", "the bridge", says, NoSeal.REMEDY)
-    for finding in await asyncio.to_thread(_of_postgres, url):
-        yield finding
+        remedy = NoSeal.REMEDY
+        found.append(Finding(Level.WARNING, "bridge.secret_key", "the bridge", says, remedy))
+    return found
 
 
 # ── SQLite in a folder ──────────────────────────────────────────────────────────────────────────
@@ -69,17 +82,17 @@ async def of_data(settings: "Settings", *, running: bool | None) -> AsyncIterato
 def _of_folder(data: Path) -> Iterator[Finding]:
     there = next(one for one in (data, *data.absolute().parents) if one.exists())
     free = shutil.disk_usage(there).free
-    says = f"{free / 2**30:.1f} GB are free for the data"
+    says = f"{free / 2**30:.1f} GB are free"
     if free < SHORT:
         level = Level.ERROR if free < FULL else Level.WARNING
         remedy = "make room; without it webhooks are answered 503, and Git hosts lose them"
-        yield Finding(level, "bridge.disk", str(data), f"only {says}", remedy)
+        yield Finding(level, "bridge.disk", "the data", f"only {says}", remedy)
     else:
-        yield Finding(Level.OK, "bridge.disk", str(data), says)
+        yield Finding(Level.OK, "bridge.disk", "the data", says)
     if (kind := _file_system(there)) in NETWORKED:
-        says = f"the data are on a network file system ({kind}), where SQLite may lose some"
+        says = f"{data} is on a network file system ({kind}), where SQLite may lose some"
         remedy = "choose a local disk with BRIDGE_DATA, or a Postgres with DATABASE_URL"
-        yield Finding(Level.ERROR, "bridge.filesystem", str(data), says, remedy)
+        yield Finding(Level.ERROR, "bridge.filesystem", "the data", says, remedy)
 
 
 def _file_system(folder: Path) -> str:
@@ -174,11 +187,17 @@ def of_apps(
             yield _unserved(app, server)
 
 
+UNKNOWN_HOST = (
+    "set the address of its server, if that is of a kind that the bridge serves; else deploy it"
+    " by `dokploy-bridge deploy`"
+)
+
+
 def _unserved(app: "App", server: "HostServer | None") -> Finding:
     assert app.source is not None
     source = app.source.repository or app.source.url or app.source.type.value
     says = f"no push of {source} can deploy it: its Git host is not served"
-    remedy = "set that server's address and secret" if server is None else _secrets([server])
+    remedy = f"{_secrets([server])}, and add a webhook there" if server else UNKNOWN_HOST
     return Finding(Level.WARNING, "app.source", app.label, says, remedy)
 
 

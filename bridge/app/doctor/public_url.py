@@ -53,10 +53,6 @@ class Heard:
         return found if isinstance(found, str) else None
 
 
-def _tell(level: Level, check: str, url: str, says: str, remedy: str = "") -> Finding:
-    return Finding(level, f"bridge.url{check}", url, says, remedy)
-
-
 async def of_public_url(url: str, key: str | None, *, runs: bool) -> AsyncIterator[Finding]:
     """Yield what is found at the bridge's address.
 
@@ -67,7 +63,9 @@ async def of_public_url(url: str, key: str | None, *, runs: bool) -> AsyncIterat
     parts = urlsplit(url)
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         says = "it is not encrypted: others may read webhooks, and the secrets in some of them"
-        yield _tell(Level.WARNING, ".http", url, says, "serve it by https, and set that address")
+        yield Finding(
+            Level.WARNING, "bridge.url.http", url, says, "serve it by https, and set that address"
+        )
     challenge = secrets.token_hex(16)
     try:
         heard = await _asked(parts, f"{url.rstrip('/')}{PATH}{challenge}")
@@ -88,31 +86,31 @@ async def of_public_url(url: str, key: str | None, *, runs: bool) -> AsyncIterat
     if heard.status == httpx.codes.OK and await _refuses_large(parts, challenge):
         says = f"a proxy refuses webhooks of {LARGEST >> 20} MB, so that large pushes are lost"
         remedy = "let it pass bodies of 26 MB (nginx: client_max_body_size 26m)"
-        yield _tell(Level.WARNING, ".body", url, says, remedy)
+        yield Finding(Level.WARNING, "bridge.url.body", url, says, remedy)
 
 
 def _of_answer(url: str, heard: Heard, proof: str) -> Iterator[Finding]:
     if heard.proof == proof:
-        yield _tell(Level.OK, "", url, "it leads to this bridge")
+        yield Finding(Level.OK, "bridge.url", url, "it leads to this bridge")
     elif heard.proof is not None:
         says = "another bridge answers there, with other data"
         remedy = "set public_url to the address of this bridge, or BRIDGE_DATA to its data"
-        yield _tell(Level.ERROR, ".other", url, says, remedy)
+        yield Finding(Level.ERROR, "bridge.url.other", url, says, remedy)
     elif 300 <= heard.status < 400:
         says = f"it redirects to {heard.location}, and Git hosts do not follow redirects"
         remedy = "set public_url, and the address of each webhook, to where it leads"
-        yield _tell(Level.ERROR, ".redirect", url, says, remedy)
+        yield Finding(Level.ERROR, "bridge.url.redirect", url, says, remedy)
     elif heard.status in _GATEWAY:
         says = f"a proxy answers {heard.status}: it does not reach the bridge"
         remedy = "check the proxy's target: the bridge's host and PORT"
-        yield _tell(Level.ERROR, ".gateway", url, says, remedy)
+        yield Finding(Level.ERROR, "bridge.url.gateway", url, says, remedy)
     else:
         says = f"something else answers there ({heard.status}), not this bridge"
         remedy = (
             "lead the address, or at least /hooks/, to the bridge; after an update of the bridge,"
             " restart it"
         )
-        yield _tell(Level.ERROR, ".answer", url, says, remedy)
+        yield Finding(Level.ERROR, "bridge.url.answer", url, says, remedy)
 
 
 def _not_reached(url: str, error: httpx.HTTPError, *, runs: bool) -> Iterator[Finding]:
@@ -120,11 +118,11 @@ def _not_reached(url: str, error: httpx.HTTPError, *, runs: bool) -> Iterator[Fi
     if "certificate" in why or "TLS" in why:
         says = f"Git hosts refuse to send there: {why}"
         remedy = "serve a certificate of a public authority, with all its intermediate ones"
-        yield _tell(Level.ERROR, ".tls", url, says, remedy)
+        yield Finding(Level.ERROR, "bridge.url.tls", url, says, remedy)
     elif runs:
         says = f"it can't be reached from this machine: {why}"
         remedy = "check DNS, firewall and proxy; some routers do not lead a network back to itself"
-        yield _tell(Level.ERROR, ".reach", url, says, remedy)
+        yield Finding(Level.ERROR, "bridge.url.reach", url, says, remedy)
 
 
 async def _asked(parts: SplitResult, address: str) -> Heard:

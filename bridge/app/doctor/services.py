@@ -51,6 +51,11 @@ async def findings_of(service: Service, checked: Checked, within: float) -> Asyn
                 yield finding
 
 
+def without_name(about: str, says: str) -> str:
+    """Return an error's sentence without the name of the service, which is said already."""
+    return says.removeprefix(f"{about}: ").removeprefix(f"{about} ")
+
+
 # ── Several at once, each within its time ───────────────────────────────────────────────────────
 
 
@@ -74,7 +79,8 @@ class Stream:
             check, remedy = "token", "set a valid one"
         elif isinstance(error, Rejected):
             check, remedy = "settings", "correct its settings"
-        return Finding(Level.ERROR, f"{self.kind}.{check}", self.about, str(error), remedy)
+        says = without_name(self.about, str(error))
+        return Finding(Level.ERROR, f"{self.kind}.{check}", self.about, says, remedy)
 
     def late(self, within: float) -> Finding:
         """Return the finding that it did not answer everything in time."""
@@ -220,7 +226,7 @@ def of_backend(tried: Tried, apps: Sequence[App]) -> Iterator[Finding]:
     about = tried.backend
     if tried.state != OK:
         check, remedy = CHECKS.get(tried.state, WRONG_SERVER)
-        yield Finding(Level.ERROR, check, about, tried.why, remedy)
+        yield Finding(Level.ERROR, check, about, without_name(about, tried.why), remedy)
         return
     yield Finding(Level.OK, "backend.key", about, f"{tried.url} answers and accepts the key")
     if apps:

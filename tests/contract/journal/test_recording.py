@@ -208,7 +208,18 @@ async def test_the_name_of_a_journal_stays_and_is_its_own(
 
     assert set(names) == {await (await reopened()).instance()}
     assert await other.instance() not in names
-    await other.stop()
+
+
+async def test_a_secret_is_of_one_purpose_and_of_one_journal(
+    reopened: Opened, tmp_path: Path, clock: ManualClock
+) -> None:
+    journal = await reopened()
+    secrets = await asyncio.gather(*(journal.secret("a") for _ in range(8)))
+    other = await open_sqlite(tmp_path / "other", clock)
+
+    assert set(secrets) == {await (await reopened()).secret("a")}
+    assert len(secrets[0]) == 64
+    assert len({secrets[0], await journal.secret("b"), await other.secret("a")}) == 3
 
 
 async def test_many_writers_at_once_lose_nothing(journal: Any) -> None:
