@@ -95,7 +95,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "clear": ("dokploy-bridge clear shop/web",),
     "doctor": (
         "dokploy-bridge doctor",
-        "dokploy-bridge doctor --json | jq '.findings[] | select(.level != \"ok\")'",
+        "dokploy-bridge doctor --json",
     ),
     "manifest github": (
         "dokploy-bridge manifest github --url https://bridge.example.com --link",

@@ -218,10 +218,19 @@ class HookCheck:
             says = "its webhooks can't be seen with this credential, so they were not checked"
             return tell(Level.WARNING, "host.hook.unseen", says, self.sees)
         says = f"no webhook sends its pushes to {self.wanted}"
+        if others := sorted({_place_of(one) for one in all_in(places) if self._similar(one)}):
+            says += f"; one leads to {' and one to '.join(others)}"
+            remedy = "if that is this bridge, set public_url to it; else change its address"
+            return tell(Level.WARNING, "host.hook.elsewhere", says, remedy)
         if unseen:
             says += f", as far as can be seen (not those of {' and '.join(unseen)})"
         remedy = f"add a webhook with that address and one of the bridge's secrets at {self.title}"
         return tell(Level.ERROR, "host.hook.missing", says, remedy)
+
+    def _similar(self, hook: Hook) -> bool:
+        """Return whether a webhook may lead here by another name of this bridge."""
+        there = _parsed(hook.url)
+        return hook.trouble is None and there is not None and there.path.endswith(self.path)
 
     # ── where a webhook leads ───────────────────────────────────────────────
 
@@ -289,6 +298,11 @@ def _same_place(one: SplitResult, other: SplitResult | None) -> bool:
 
 def _path_of(hook: Hook) -> str:
     return (urlsplit(hook.url or "").path or "/")[:100]
+
+
+def _place_of(hook: Hook) -> str:
+    """Return the host of a webhook's address, without a login or a query."""
+    return (urlsplit(hook.url or "").hostname or "")[:100]
 
 
 _PLACES = ("repos/", "orgs/", "group ")

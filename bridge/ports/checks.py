@@ -121,6 +121,7 @@ NAMES: Mapping[str, str] = {
     "host.clock": "the host's clock agrees with ours",
     "host.hook": "a repository's pushes are sent here",
     "host.hook.missing": "a repository has a webhook to this bridge",
+    "host.hook.elsewhere": "a repository's webhook leads to the public URL",
     "host.hook.unseen": "a repository's webhooks can be seen",
     "host.hook.path": "a webhook leads to the right path",
     "host.hook.http": "a webhook is encrypted",

@@ -45,7 +45,7 @@ WIDTHS = (80, 100)
 
 NOW = 1_779_969_600.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
-DISK = shutil._ntuple_diskusage(2**36, 2**36 - 2**29, 2**29)  # type: ignore[attr-defined]
+DISK = shutil.disk_usage("/")._replace(free=2**29)
 """A disk with little room."""
 
 WHY = "fatal: could not read from https://github.com/my-org/mono.git: repository not found"

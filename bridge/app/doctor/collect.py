@@ -133,7 +133,8 @@ class Examination:
         and nothing that is timed should wait meanwhile.
         """
         address = asyncio.ensure_future(self._address_asked.wait())
-        await asyncio.wait([address, *self._read.values()], timeout=TO_READ_APPS)
+        before: list[asyncio.Future[Any]] = [address, *self._read.values()]
+        await asyncio.wait(before, timeout=TO_READ_APPS)
         address.cancel()
         done = [one.result() for one in self._read.values() if one.done()]
         read = {tried.backend: apps for tried, apps in done if tried.state == OK}

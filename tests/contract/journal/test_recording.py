@@ -217,7 +217,8 @@ async def test_a_secret_is_of_one_purpose_and_of_one_journal(
     secrets = await asyncio.gather(*(journal.secret("a") for _ in range(8)))
     other = await open_sqlite(tmp_path / "other", clock)
 
-    assert set(secrets) == {await (await reopened()).secret("a")}
+    journal = await reopened()
+    assert set(secrets) == {await journal.secret("a")}
     assert len(secrets[0]) == 64
     assert len({secrets[0], await journal.secret("b"), await other.secret("a")}) == 3
 
