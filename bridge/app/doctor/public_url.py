@@ -17,7 +17,7 @@ from bridge.core.challenge import PATH, proof_of
 from bridge.core.connection import why_not_connected
 from bridge.ports.checks import Finding, Level, expiry_finding
 
-SECONDS = 5.0
+SECONDS = 4.0
 """For each request."""
 
 LARGEST = 25 * 2**20

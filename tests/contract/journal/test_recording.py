@@ -221,6 +221,7 @@ async def test_a_secret_is_of_one_purpose_and_of_one_journal(
     assert set(secrets) == {await journal.secret("a")}
     assert len(secrets[0]) == 64
     assert len({secrets[0], await journal.secret("b"), await other.secret("a")}) == 3
+    await other.stop()
 
 
 async def test_many_writers_at_once_lose_nothing(journal: Any) -> None:
