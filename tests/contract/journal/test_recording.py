@@ -208,6 +208,7 @@ async def test_the_name_of_a_journal_stays_and_is_its_own(
 
     assert set(names) == {await (await reopened()).instance()}
     assert await other.instance() not in names
+    await other.stop()
 
 
 async def test_a_secret_is_of_one_purpose_and_of_one_journal(
