@@ -248,12 +248,15 @@ class HookCheck:
         return Aim.ELSEWHERE
 
     def _aim_here(self, there: SplitResult, ours: SplitResult) -> Aim:
-        if there.path != f"{ours.path.rstrip('/')}{self.path}":
-            same_host = [one for one in self.checked.backends if _same_place(there, _parsed(one))]
-            return Aim.BACKEND if same_host else Aim.ASTRAY
-        if there.scheme != ours.scheme and there.scheme == "http":
-            return Aim.IN_CLEAR
-        return Aim.HERE if _port(there) == _port(ours) else Aim.ELSEWHERE
+        """Return where a webhook to the bridge's host leads, which may serve others, too."""
+        above = ours.path.rstrip("/")
+        if there.path == f"{above}{self.path}":
+            if there.scheme == "http" and ours.scheme == "https":
+                return Aim.IN_CLEAR
+            return Aim.HERE if _port(there) == _port(ours) else Aim.ELSEWHERE
+        if any(_same_place(there, _parsed(one)) for one in self.checked.backends):
+            return Aim.BACKEND
+        return Aim.ASTRAY if there.path.startswith(f"{above}/") else Aim.ELSEWHERE
 
     def about(self, place: str) -> "_Tell":
         """Return what makes findings about a place."""
