@@ -36,7 +36,7 @@ class FakeDokploy:
         uses: how often the key is still accepted; None: without a limit.
         expires_at: when the key does, as the server says it.
         page: answered to everything, as by another server.
-        silent: nothing is answered.
+        silent: nothing is answered; `hangs`: these procedures are not.
     """
 
     key: str = KEY
@@ -52,6 +52,7 @@ class FakeDokploy:
     clock_ahead: float = 0.0
     page: str = ""
     silent: bool = False
+    hangs: set[str] = field(default_factory=set)
     url: str = ""
 
     @property
@@ -88,7 +89,7 @@ class FakeDokploy:
             await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        if self.silent:
+        if self.silent or request.match_info["procedure"] in self.hangs:
             await asyncio.Event().wait()
         if self.page:
             return web.Response(text=self.page, content_type="text/html")

@@ -62,7 +62,7 @@ async def examine_all(
             trouble = Finding(Level.ERROR, "bridge.data", "the data", str(error), remedy)
     streams = list(Examination(settings, known, key, running, trouble).streams())
     left = max(WITHIN - (time.monotonic() - began), TO_READ_APPS)  # a database may have been slow
-    async for finding in together(streams, left):
+    async for finding in together(streams, round(left)):
         yield finding
 
 

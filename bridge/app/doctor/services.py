@@ -82,8 +82,12 @@ class Stream:
         says = without_name(self.about, str(error))
         return Finding(Level.ERROR, f"{self.kind}.{check}", self.about, says, remedy)
 
-    def late(self, within: float) -> Finding:
-        """Return the finding that it did not answer everything in time."""
+    def late(self, within: float, *, answered: bool) -> Finding:
+        """Return the finding that it did not answer in time, or not everything."""
+        if not answered and self.kind != "bridge":
+            remedy = "check its address, and whether it runs"
+            says = f"no answer came within {within:g} s"
+            return Finding(Level.ERROR, f"{self.kind}.reach", self.about, says, remedy)
         says = f"it did not answer everything within {within:g} s, so not everything was checked"
         remedy = "try again; if it is always so slow, feedback comes late, too"
         return Finding(Level.WARNING, f"{self.kind}.time", self.about, says, remedy)
@@ -111,12 +115,14 @@ async def together(streams: Sequence[Stream], within: float) -> AsyncIterator[Fi
 
 
 async def _drained(stream: Stream, within: float, queue: "asyncio.Queue[Finding | None]") -> None:
+    answered = False
     try:
         async with asyncio.timeout(within):
             async for finding in stream.findings:
+                answered = True
                 queue.put_nowait(finding)
     except TimeoutError:
-        queue.put_nowait(stream.late(within))
+        queue.put_nowait(stream.late(within, answered=answered))
     except BridgeError as error:
         queue.put_nowait(stream.failed(error))
     finally:
