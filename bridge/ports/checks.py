@@ -140,14 +140,16 @@ NAMES: Mapping[str, str] = {
     "chat.member": "the bridge is in a channel",
     "chat.socket": "requests can arrive without a public URL",
     "chat.clock": "the chat's clock agrees with ours",
-} | {
-    f"{kind}.{name}": says
-    for kind in ("host", "chat")
-    for name, says in {"reach": "it answers", "settings": "its settings can be used"}.items()
-} | {
-    "backend.settings": "its settings can be used",
-    **{f"{kind}.time": "it answers in time" for kind in ("bridge", "backend", "host", "chat")},
-}  # fmt: skip
+    "backend.settings": "the backend's settings can be used",
+    "host.settings": "the host's settings can be used",
+    "chat.settings": "the chat's settings can be used",
+    "host.reach": "the host answers",
+    "chat.reach": "the chat answers",
+    "bridge.time": "the bridge's own checks end in time",
+    "backend.time": "the backend answers everything in time",
+    "host.time": "the host answers everything in time",
+    "chat.time": "the chat answers everything in time",
+}
 """The permanent names of all checks, each with what is so if it is ok."""
 
 
