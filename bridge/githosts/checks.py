@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
@@ -20,7 +20,7 @@ BOUNDS = Bounds(size=16, deadline=6.0, wait=6.0, silence=6.0)
 RECENT = 3 * 86_400.0
 """Seconds for which a webhook's failed delivery is worth a finding."""
 
-MOST_AT_A_TIME = 8
+MOST_AT_A_TIME = 12
 """Repositories to check at a time."""
 
 
@@ -63,6 +63,8 @@ class HookCheck:
     Attributes:
         title: the host's name for people.
         sees: how a credential sees webhooks, as a remedy.
+        permitted: returns what the credential may not do with a repository; raises what keeps it
+            from being asked.
     """
 
     checked: Checked
@@ -70,7 +72,9 @@ class HookCheck:
     title: str
     events: Events
     sees: str
+    permitted: Callable[[str], Awaitable[Finding | None]]
     clock: Clock = time.time
+    _told: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def path(self) -> str:
@@ -83,32 +87,41 @@ class HookCheck:
         return f"{(self.checked.public_url or 'https://…').rstrip('/')}{self.path}"
 
     async def findings(self) -> AsyncIterator[Finding]:
-        """Yield what is wrong with each webhook, then what is wrong for each repository."""
+        """Yield what is found for each repository, as it comes."""
         slots = asyncio.Semaphore(MOST_AT_A_TIME)
-
-        async def read(name: str) -> "dict[str, list[Hook] | None] | BridgeError":
-            async with slots:
-                try:
-                    return await self.api.hooks_by_place(name)
-                except BridgeError as error:
-                    return error
-
         names = self.checked.repositories
-        places = dict(zip(names, await asyncio.gather(*map(read, names)), strict=True))
-        once = {
-            (hook.place, hook.id): hook
-            for found in places.values()
-            if not isinstance(found, BridgeError)
-            for hook in all_in(found)
-        }
-        for some in await asyncio.gather(*map(self._of_hook, once.values())):
-            for finding in some:
-                yield finding
-        for name, found in places.items():
-            for finding in self._of_repository(name, found):
-                yield finding
+        tasks = [asyncio.create_task(self._findings_of(name, slots)) for name in names]
+        try:
+            for task in asyncio.as_completed(tasks):
+                for finding in await task:
+                    yield finding
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _findings_of(self, name: str, slots: asyncio.Semaphore) -> list[Finding]:
+        async with slots:
+            try:
+                short = await self.permitted(name)
+                if short is not None and short.check == "host.installation":
+                    return [short]  # nothing else can be asked
+                places = await self.api.hooks_by_place(name)
+            except BridgeError as error:
+                return [_not_asked(self.about(name), error, name)]
+            found = [short] if short is not None else []
+            for hook in all_in(places):
+                found += await self._once(hook)
+        return [*found, *self._of_repository(name, places)]
 
     # ── one webhook ─────────────────────────────────────────────────────────
+
+    async def _once(self, hook: Hook) -> list[Finding]:
+        """Return what is wrong with a webhook, unless that was told for another repository."""
+        key = hook.place, hook.id
+        if key in self._told:
+            return []
+        self._told.add(key)
+        return await self._of_hook(hook)
 
     async def _of_hook(self, hook: Hook) -> list[Finding]:
         aim = self.aim(hook)
@@ -192,22 +205,19 @@ class HookCheck:
     # ── one repository ──────────────────────────────────────────────────────
 
     def _of_repository(
-        self, name: str, places: "dict[str, list[Hook] | None] | BridgeError"
+        self, name: str, places: Mapping[str, list[Hook] | None]
     ) -> Iterator[Finding]:
-        tell = self.about(name)
-        if isinstance(places, BridgeError):
-            yield _not_asked(tell, places, name)
-            return
-        hooks = all_in(places)
+        tell, hooks = self.about(name), all_in(places)
         here = [one for one in hooks if self.aim(one) in (Aim.HERE, Aim.IN_CLEAR)]
-        if len(working := [one for one in here if one.trouble is None]) > 1:
+        working = [one for one in here if one.trouble is None and self._sends_pushes(one)]
+        if len(working) > 1:
             where = " and ".join(_owner(one.place) for one in working)
             says = f"{len(working)} webhooks send each push here ({where})"
             remedy = "delete all but one; the bridge deploys once, but is sent everything twice"
             yield tell(Level.WARNING, "host.hook.twice", says, remedy)
-        elif here:
+        elif working:
             yield tell(Level.OK, "host.hook", "its pushes are sent here")
-        elif all(self.aim(one) is not Aim.ASTRAY for one in hooks):
+        elif not here and all(self.aim(one) is not Aim.ASTRAY for one in hooks):
             yield self._missing(name, places, tell)
 
     def _missing(
@@ -328,32 +338,3 @@ def lacking(granted: Sequence[str], needed: Mapping[str, Sequence[str]]) -> list
         needed: each with the scopes that include it.
     """
     return [one for one, wider in needed.items() if not {one, *wider} & set(granted)]
-
-
-async def of_repositories(
-    check: HookCheck, permitted: "Callable[[str], Awaitable[Finding | None]]"
-) -> AsyncIterator[Finding]:
-    """Yield the findings about repositories, their webhooks among them.
-
-    Args:
-        permitted: returns what the credential may not do with a repository; raises what keeps
-            it from being asked.
-    """
-    slots = asyncio.Semaphore(MOST_AT_A_TIME)
-
-    async def of(name: str) -> Finding | None:
-        async with slots:
-            try:
-                return await permitted(name)
-            except BridgeError as error:
-                return _not_asked(check.about(name), error, name)
-
-    names = check.checked.repositories
-    found = dict(zip(names, await asyncio.gather(*map(of, names)), strict=True))
-    for finding in found.values():
-        if finding is not None:
-            yield finding
-    seen = [name for name, one in found.items() if one is None or one.check != "host.repository"]
-    checked = replace(check.checked, repositories=seen)
-    async for finding in replace(check, checked=checked).findings():
-        yield finding

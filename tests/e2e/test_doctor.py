@@ -200,6 +200,21 @@ async def test_each_fault_at_a_git_host_is_found_and_no_other(tmp_path: Path) ->
     assert found == finds(AT_HOSTS)
 
 
+async def test_pushes_that_are_not_sent_here_are_never_called_well(tmp_path: Path) -> None:
+    silent = ("host.hook.off", "host.hook.path", "host.hook.missing", "host.hook.unseen")
+    plants = [one for one in AT_HOSTS.values() if one.finds in silent]
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        for _, plant, settings in plants:
+            with plant(made):
+                told = await made.doctor(**settings)
+            (about,) = {one["about"] for one in told.findings if one["level"] != "ok"}
+            assert "host.hook" not in {
+                one["check"] for one in told.findings if one["about"] == about
+            }
+
+    assert len(plants) >= 7
+
+
 OF_AN_APP = {
     "it is not installed there": Plant(
         "host.installation", with_(lambda made: made.github, installed=set())

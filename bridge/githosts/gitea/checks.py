@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, TypeAdapter
 
 from bridge.githosts.answers import read
-from bridge.githosts.checks import BOUNDS, Events, HookCheck, of_repositories
+from bridge.githosts.checks import BOUNDS, Events, HookCheck
 from bridge.githosts.gitea.api import Gitea, gitea_api
 from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding
@@ -39,8 +39,8 @@ async def checks(checked: Checked) -> AsyncIterator[Finding]:
         for clock in clock_finding("host.clock", name, ahead_in(answer.headers, time.time())):
             yield clock
         sees = "make the token's account an administrator of the repository"
-        check = HookCheck(checked, api, "Gitea", NEEDS, sees)
-        async for finding in of_repositories(check, partial(_may_write, name, api)):
+        may_write = partial(_may_write, name, api)
+        async for finding in HookCheck(checked, api, "Gitea", NEEDS, sees, may_write).findings():
             yield finding
     finally:
         await api.close()

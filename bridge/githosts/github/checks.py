@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from bridge.core.errors import NotFound
 from bridge.githosts.answers import Answer, read
-from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking, of_repositories
+from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking
 from bridge.githosts.github.access import APP, EVENTS, PERMISSIONS, SERVICE, GithubAccess, named
 from bridge.githosts.github.service import Github, github_api
 from bridge.githosts.webhook import Model
@@ -66,8 +66,8 @@ async def _of_token(checked: Checked, api: Github) -> AsyncIterator[Finding]:
     for finding in _told_by(answer, about):
         yield finding
     sees = "give the token *Webhooks* read (a classic one: `read:repo_hook`)"
-    check = HookCheck(checked, api, "GitHub", NEEDS, sees)
-    async for finding in of_repositories(check, partial(_may_write, checked.name, api.access)):
+    may_write = partial(_may_write, about, api.access)
+    async for finding in HookCheck(checked, api, "GitHub", NEEDS, sees, may_write).findings():
         yield finding
 
 
@@ -129,9 +129,8 @@ async def _of_app(checked: Checked, api: Github) -> AsyncIterator[Finding]:
         remedy = "grant them in the App's settings, and accept them where it is installed"
         yield Finding(Level.ERROR, "host.permissions", about, says, remedy)
     sees = "give the App the permission *Webhooks* read, or look at GitHub"
-    check = HookCheck(checked, api, "GitHub", NEEDS, sees)
     installed = partial(_installed, about, access, set(short))
-    async for finding in of_repositories(check, installed):
+    async for finding in HookCheck(checked, api, "GitHub", NEEDS, sees, installed).findings():
         yield finding
 
 

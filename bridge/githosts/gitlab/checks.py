@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
 from bridge.githosts.answers import read
-from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking, of_repositories
+from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking
 from bridge.githosts.gitlab.access import SERVICE
 from bridge.githosts.gitlab.service import Gitlab, gitlab_api
 from bridge.githosts.webhook import Model
@@ -44,8 +44,8 @@ async def checks(checked: Checked) -> AsyncIterator[Finding]:
         async for finding in _of_token(checked.name, api):
             yield finding
         sees = "give the token the role *Maintainer*"
-        check = HookCheck(checked, api, "GitLab", NEEDS, sees)
-        async for finding in of_repositories(check, partial(_may_write, checked.name, api)):
+        may_write = partial(_may_write, checked.name, api)
+        async for finding in HookCheck(checked, api, "GitLab", NEEDS, sees, may_write).findings():
             yield finding
     finally:
         await api.close()

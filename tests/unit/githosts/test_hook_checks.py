@@ -42,6 +42,6 @@ BACKEND = "https://dokploy.example.com"
 def test_where_a_webhook_leads(public_url: str | None, url: str | None, aim: Aim) -> None:
     nothing: Any = None
     checked = Checked("github", nothing, public_url, backends=[BACKEND])
-    check = HookCheck(checked, nothing, "GitHub", Events("push", {}), "")
+    check = HookCheck(checked, nothing, "GitHub", Events("push", {}), "", nothing)
 
     assert check.aim(Hook("repos/o/r", "1", url)) is aim
