@@ -30,7 +30,7 @@ async def test_services_that_never_answer_are_found_in_time(tmp_path: Path) -> N
         made.dokploy.silent = True
         made.front.mode = frontage.IS_SILENT
         made.slack.delay = 60.0
-        told = await made.doctor()
+        told = await made.doctor(patient=False)
         made.github.mend()
 
     assert told.seconds < LIMIT

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from typer.testing import CliRunner
 
+from bridge.app.doctor import collect
 from bridge.cli.root import app
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.dokploy_server import FakeDokploy
@@ -87,10 +88,12 @@ class SetUp:
         }
         return {name: value for name, value in (given | others).items() if value}
 
-    async def doctor(self, **others: str) -> Told:
-        """Ask for a diagnosis, with some settings changed."""
+    async def doctor(self, *, patient: bool = True, **others: str) -> Told:
+        """Ask for a diagnosis, with some settings changed; `patient`: on a machine that is busy."""
         began = time.monotonic()
-        code, out = await command("doctor", "--json", **self.settings(**others))
+        times = {"WITHIN": 120.0, "TO_READ_APPS": 60.0} if patient else {}
+        with patch.multiple(collect, **times) if times else nullcontext():
+            code, out = await command("doctor", "--json", **self.settings(**others))
         return Told(code, json.loads(out)["findings"], time.monotonic() - began)
 
 
