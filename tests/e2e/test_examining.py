@@ -30,7 +30,7 @@ async def test_services_that_never_answer_are_found_in_time(tmp_path: Path) -> N
         made.dokploy.silent = True
         made.front.mode = frontage.IS_SILENT
         made.slack.delay = 60.0
-        told = await made.doctor(patient=False)
+        told = await made.doctor_in_time()
         made.github.mend()
 
     assert told.seconds < LIMIT
