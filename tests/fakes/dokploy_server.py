@@ -60,6 +60,8 @@ class FakeDokploy:
         return {
             "BRIDGE_DOKPLOY_URL": self.url,
             "BRIDGE_DOKPLOY_API_KEY": KEY,
+            "BRIDGE_DOKPLOY_CONNECT_TIMEOUT": "60",  # on a busy machine
+            "BRIDGE_DOKPLOY_READ_TIMEOUT": "60",
         }
 
     def app(self, id_: str, **fields: Any) -> None:
