@@ -69,7 +69,7 @@ def stands_aside(settings: Settings, role: Role, environment: Mapping[str, str])
     """
     if role is not Role.WORKER or database_url(settings) is not None:
         return False
-    if any(name in environment for name in RUNNERS):
+    if any(environment.get(name) for name in RUNNERS):
         return True
     return settings.data.is_dir() and is_held(settings.data)
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from bridge.app.data_folder import must_be_ours, unusable
 from bridge.app.parts import Parts, Publishers, in_background
@@ -16,11 +15,9 @@ from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
 from bridge.core.errors import Rejected
 from bridge.core.events import PullRequestOpened, RefPushed, Sender
-from bridge.core.refs import normalise_url
 from bridge.core.roles import Role
 from bridge.githosts.apart import Apart
 from bridge.githosts.publishers import WriteTurns
-from bridge.githosts.server import BoundHost
 from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.config_drafts import ConfigDrafts
@@ -32,9 +29,9 @@ from bridge.ports.backends import Backend
 from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
 from bridge.ports.clock import Clock, Limit, Wake
 from bridge.ports.figures import Observe
-from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.githosts import HostApi, Pages
 from bridge.ports.outcomes import Audited, Subscription
-from bridge.ports.providers import BackendParts, HostServer, HostSettings
+from bridge.ports.providers import BackendParts, HostSettings
 from bridge.settings import Settings, access_of, book_of, channels_of, policy_of
 from bridge.storage.seal import NoSeal
 
@@ -156,57 +153,6 @@ PASSING = 0.5
 """The share of its limits that intermediate states may use."""
 
 
-def served_hosts(settings: Settings) -> dict[str, GitHost]:
-    """Return the hosts that have a secret; log which setting each of the others lacks.
-
-    Raises:
-        Rejected: a secret is unusable.
-    """
-    found = _with_secrets(settings)
-    level = logging.INFO if found else logging.WARNING
-    for name, server in settings.host_servers().items():
-        if name not in found:
-            secrets = " or ".join(server.setting(one.setting) for one in server.provider.secrets)
-            log.log(level, "%s is not served (404): set %s", name, secrets)
-    return found
-
-
-def _with_secrets(settings: Settings) -> dict[str, GitHost]:
-    _must_differ([one for one in settings.host_servers().values() if one.serves])
-    try:
-        return {
-            name: _bound(server, server.provider.webhooks(server.given))
-            for name, server in settings.host_servers().items()
-            if server.serves
-        }
-    except ValueError as error:
-        raise Rejected(str(error)) from None
-
-
-def _must_differ(servers: Sequence[HostServer]) -> None:
-    """Raise Rejected if two servers have one address: a push to it would deploy twice."""
-    taken: dict[tuple[str, str], HostServer] = {}
-    for server in servers:
-        for address in map(normalise_url, server.addresses):
-            other = taken.setdefault((server.provider.key, address), server)
-            if other is not server:
-                raise Rejected(
-                    f"{other.section} and {server.section} are both at {address}, so each push"
-                    " would deploy twice: give one of them another url, or remove it"
-                )
-
-
-def _bound(server: HostServer, host: GitHost) -> GitHost:
-    return BoundHost(server, host) if server.provider.bound else host
-
-
-def known_hosts(settings: Settings) -> dict[str, GitHost]:
-    """Return every host, to read deliveries that other processes have kept."""
-    servers = settings.host_servers()
-    readers = {name: _bound(one, one.provider.reader()) for name, one in servers.items()}
-    return readers | _with_secrets(settings)
-
-
 def senders_of(settings: Settings) -> dict[str, Sender]:
     """Return how to recognise each host; of a further server only its path tells it."""
     servers = settings.host_servers()
@@ -222,15 +168,6 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
     servers = settings.host_servers()
     made = {name: one.provider.api(name, one.given) for name, one in servers.items()}
     return {name: api for name, api in made.items() if api is not None}
-
-
-def homes_of(settings: Settings) -> dict[str, str]:
-    """Return the Git hosts by their names in clone addresses, for custom Git sources."""
-    return {
-        urlsplit(url).netloc: name
-        for name, one in settings.host_servers().items()
-        for url in one.addresses
-    }
 
 
 def web_urls(settings: Settings) -> dict[str, str]:
@@ -290,6 +227,7 @@ def on_hosts(
     ours: Callable[[RefPushed | PullRequestOpened], bool],
 ) -> Publishers:
     """Return the publishers for the Git hosts that have a credential; `ours`: see `Ours`."""
+    words = {chat: one.link_word for chat, one in CHATS.items()}
     plans: list[Plans] = []
     publishers: dict[str, Publisher] = {}
     for host, api in apis.items():
@@ -304,7 +242,8 @@ def on_hosts(
             skipped=given.skipped_status,
         )
         plans.append(plan)
-        publishers |= shows_of(api, pace_of(rate_limiter, server.provider.limits), instance)
+        pace = pace_of(rate_limiter, server.provider.limits)
+        publishers |= shows_of(api, pace, instance, words)
     return Publishers(tuple(plans), tuple(one.late for one in plans), publishers)
 
 

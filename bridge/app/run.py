@@ -4,12 +4,14 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING
 
 from bridge.app.data_folder import database_url
+from bridge.app.keyrings import keyrings_of, tell_unserved, use_made
 from bridge.app.parts import (
     NO_PUBLISHERS,
     Parts,
@@ -25,13 +27,10 @@ from bridge.app.providers import (
     Ours,
     backends_of,
     configurers_of,
-    homes_of,
     host_apis,
-    known_hosts,
     on_hosts,
     open_chats,
     senders_of,
-    served_hosts,
 )
 from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores, flows_of, open_stores, sizes_of
@@ -44,6 +43,7 @@ from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
 from bridge.githosts.apart import Apart
+from bridge.githosts.server import homes_of
 from bridge.pipeline.app_reading import troubles_in
 from bridge.pipeline.cancel import Canceller
 from bridge.pipeline.catalog import Catalog, Leads, always, never
@@ -53,6 +53,7 @@ from bridge.pipeline.config_drafts import Configuring
 from bridge.pipeline.decide import CANCEL_FLOW, CANCEL_ONE_FLOW, CONFIGURE_FLOW, DEPLOYMENT_FLOW
 from bridge.pipeline.deliveries import Backpressure, DecisionTiming, Deliveries
 from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.hook_secrets import HookSecrets
 from bridge.pipeline.ingest import Ingest, RefusalLog
 from bridge.pipeline.leader import Lead, Turn, at_once
 from bridge.pipeline.outbox import Feedback, PublishTiming, together
@@ -69,6 +70,8 @@ from bridge.settings import Settings, book_of, policy_of
 from bridge.storage.journal import SqlJournal
 
 if TYPE_CHECKING:
+    from aiohttp.web import RouteDef
+
     from bridge.durable.engine import DurableFlows
     from bridge.web.metrics import Metrics
     from bridge.web.server import Check, WebServer
@@ -106,11 +109,14 @@ class Beginning:
     Attributes:
         sockets: inherited ones that listen already.
         stored: the version of the stored settings that are part of the settings.
+        file, environment: the other sources of settings.
         anew: called once others have been stored; it starts the bridge anew.
     """
 
     sockets: Sequence[socket] = ()
     stored: str = ""
+    file: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     anew: Callable[[], None] = stay_as_it_is
 
 
@@ -133,7 +139,7 @@ async def run_bridge(
     """
     from bridge.web.metrics import Metrics
 
-    hosts = served_hosts(settings) if role.hears else known_hosts(settings)
+    hosts = keyrings_of(settings)
     async with AsyncExitStack() as stack:
         _may_play(settings, role)
         if database_url(settings) is None:
@@ -156,6 +162,11 @@ async def run_bridge(
         backends, embedded = await backends_of(settings, stack, metrics.backend_request, clock)
         rate_limiter = RateLimiter(clock)
         leads, turn = await _leading(settings, role, stores.journal, owner, stack)
+        secrets = HookSecrets(stores.journal, use_made(settings, hosts))
+        if role.hears:
+            await secrets.read()
+            tell_unserved(settings, hosts)
+            await in_background(stack, "secrets of webhooks", secrets.run())
         catalog = _catalog(settings, role, backends, stores.journal, leads, clock)
         configurers = configurers_of(settings, stores, backends, catalog.wake)
         parts = Parts(
@@ -186,13 +197,20 @@ async def run_bridge(
             watching = watch(stores.journal, beginning.stored, beginning.anew)
             await in_background(stack, "stored settings", watching)
         proves = await stores.journal.secret(CHALLENGE)
-        server = _listener(parts, role, checks, metrics, chats, refusals, proves, beginning.sockets)
+        pages = _pages(parts, role, beginning)
+        server = _listener(
+            parts, role, checks, metrics, chats, refusals, proves, secrets, pages, beginning.sockets
+        )
         await server.start()
         stack.push_async_callback(server.stop)
-        url, key, sites = None, None, None
-        if embedded:
-            url, key, sites = embedded.url, embedded.api_key, embedded.sites_url
-        yield Bridge(stores, server.url, url, key, sites, server.sockets)
+        yield Bridge(
+            stores,
+            server.url,
+            embedded.url if embedded else None,
+            embedded.api_key if embedded else None,
+            embedded.sites_url if embedded else None,
+            server.sockets,
+        )
 
 
 def _may_play(settings: Settings, role: Role) -> None:
@@ -268,6 +286,8 @@ def _listener(
     chats: ChatPublishers,
     refusals: RefusalLog,
     challenge_key: str,
+    secrets: HookSecrets,
+    pages: "Sequence[RouteDef]",
     sockets: Sequence[socket],
 ) -> "WebServer":
     """Return the public listener; a worker serves only its health there."""
@@ -276,7 +296,7 @@ def _listener(
 
     web = parts.settings.web
     app = routes(
-        Ingest(parts.hosts, parts.stores.inbox, time.time),
+        Ingest(parts.hosts, parts.stores.inbox, time.time, secrets),
         senders_of(parts.settings),
         BodyLimits(web.max_body, web.max_in_flight, web.body_timeout),
         checks,
@@ -287,8 +307,23 @@ def _listener(
         challenge_key=challenge_key,
         beside=partial(_troubles, parts.stores.journal, chats),
         note=refusals.note,
+        pages=pages,
     )
     return WebServer(app, parts.settings.host, parts.settings.port, sockets)
+
+
+def _pages(parts: Parts, role: Role, beginning: Beginning) -> "Sequence[RouteDef]":
+    """Return the routes for people: setup, if this process can start anew."""
+    if not role.hears or beginning.anew is stay_as_it_is:
+        return ()
+    from bridge.app.setting_up import SettingUp
+    from bridge.app.setup.apps import AppsSetup
+    from bridge.app.setup.door import SetupDoor
+
+    settings, journal = parts.settings, parts.stores.journal
+    setting_up = SettingUp(settings, journal, beginning.file, beginning.environment)
+    apps = AppsSetup(settings, journal, parts.backends, parts.catalog.wake)
+    return SetupDoor(settings, setting_up, journal, apps, beginning.anew).routes()
 
 
 async def _troubles(journal: SqlJournal, chats: ChatPublishers) -> dict[str, str]:
@@ -409,7 +444,7 @@ async def _timers(
             parts.catalog,
             parts.clock,
             timing,
-            homes=homes_of(settings),
+            homes=homes_of(settings.host_servers().values()),
             turn=turn,
             apart=apart,
         )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.app.keyrings import keyrings_of
+from bridge.app.providers import check_backends, host_apis
 from bridge.app.sealing import seal_of
 from bridge.app.stored_settings import opened
 from bridge.core.errors import NotFound, Rejected
@@ -48,8 +50,8 @@ class SettingUp:
         paths = [path_of(name) for name in await self.journal.stored_settings()]
         return origins_of(self.file, self.environment, paths)
 
-    async def change(self, values: Mapping[KeyPath, str]) -> Settings:
-        """Store settings, all or none; return all settings as they are then.
+    async def check(self, values: Mapping[KeyPath, str]) -> Settings:
+        """Return all settings as they would be with these; store nothing.
 
         Raises:
             Rejected: one is no setting, can't be stored, is set elsewhere, or does not fit.
@@ -61,6 +63,13 @@ class SettingUp:
                 raise Rejected(f"{'.'.join(path)} comes from {origin}, which wins: change it there")
         merged = {**await self.stored(), **values}
         settings = read_settings(self.file, self.environment, lambda _: merged)
+        for usable in (keyrings_of, host_apis, check_backends):
+            usable(settings)
+        return settings
+
+    async def change(self, values: Mapping[KeyPath, str]) -> Settings:
+        """Store settings, all or none; return all settings as they are then; see `check`."""
+        settings = await self.check(values)
         seal = seal_of(self.where)
         sealed = {".".join(path): seal.close(value) for path, value in values.items()}
         await self.journal.store_settings(sealed)

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from bridge.chats.text import Text
 from bridge.core.apps import App
+from bridge.core.events import kind_of
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.refs import normalise_url
 from bridge.ports.feedback import Snapshot
@@ -36,7 +37,8 @@ class Links:
     """The web pages of repositories; a link is never taken from a payload.
 
     Attributes:
-        hosts: the web address of each Git host, by its key, and its pages of repositories.
+        hosts: the web address of each server of a Git host, by its name, and its pages of
+            repositories.
         backends: each backend's title, by its name.
     """
 
@@ -73,10 +75,10 @@ class Links:
             return None
         if source.url is not None:
             return self._by_address(source.url)
-        home = self.hosts.get(source.type.value)
-        if home is None or not source.repository:
-            return None
-        url, pages = home
+        homes = [home for name, home in self.hosts.items() if kind_of(name) == source.type.value]
+        if len(homes) != 1 or not source.repository:
+            return None  # of several servers, only its address would tell which one it is
+        url, pages = homes[0]
         return f"{url.rstrip('/')}/{quote(source.repository)}", pages
 
     def _by_address(self, address: str) -> tuple[str, Pages] | None:

@@ -223,7 +223,7 @@ async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, 
 
     async with kept_in(settings) as stores:
         await warn_of_troubles(settings, stores)
-        wish = await _wish(stores, action, name)
+        wish = await _wish(settings, stores, action, name)
         id_ = await _keep(stores, wish)
         running = is_running(settings)
         if not running:
@@ -250,12 +250,12 @@ def _left(wish: Wish, id_: str, words: str, wanted_more: bool, json: bool) -> in
     return 1 if wanted_more else 0
 
 
-async def _wish(stores: "Stores", action: str, name: str) -> Wish:
+async def _wish(settings: "Settings", stores: "Stores", action: str, name: str) -> Wish:
     from bridge.chats import asking_hosts
     from bridge.core.events import Action
 
     if action == Action.REPLAY:
-        delivery = await find_delivery(stores, name)
+        delivery = await find_delivery(stores, name, settings)
         if delivery.host in asking_hosts():
             raise Rejected(f"{delivery.id} is no webhook: give its command again instead")
         return Wish(Action.REPLAY, str(delivery.seq), delivery.id)

@@ -4,17 +4,17 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge.app.data_folder import database_url, must_be_ours
 from bridge.app.doctor.services import Tried, compared, try_backend
+from bridge.app.keyrings import keyrings_of
 from bridge.app.providers import (
     check_backends,
     host_apis,
     places_of,
-    served_hosts,
 )
 from bridge.backends import EMBEDDED
 from bridge.chats import CHATS
@@ -28,6 +28,7 @@ from bridge.core.misfits import shortened
 from bridge.core.refs import unmatchable, unmatchable_prefix
 from bridge.core.rules import Range
 from bridge.ports.githosts import SaysWho
+from bridge.ports.providers import REPOSITORY_SECRETS, HostServer, WebhookSecrets
 from bridge.settings import Settings, access_of
 from bridge.settings.sections import Rule
 
@@ -74,7 +75,7 @@ def _form(remarks: Sequence[Remark], hosts: list[str], backend: str | None) -> d
 
 
 def _remarks(settings: Settings) -> Iterator[Remark]:
-    for usable in (served_hosts, host_apis, check_backends, _data_folder, _ports):
+    for usable in (keyrings_of, host_apis, check_backends, _data_folder, _ports):
         try:
             usable(settings)
         except Rejected as error:
@@ -131,13 +132,21 @@ def _ports(settings: Settings) -> None:
 def _of_secrets(settings: Settings) -> Iterator[Remark]:
     """Yield warnings about short webhook secrets; they are accepted, since they may be in use."""
     for server in settings.host_servers().values():
-        for kind in server.provider.secrets:
-            secrets: Sequence[SecretStr] = getattr(server.given, kind.setting)
+        for kind, secrets in _secrets_of(server):
             said = [one.get_secret_value().removeprefix(kind.prefix) for one in secrets]
             if short := sum(len(one) < SHORTEST_SECRET for one in said):
                 which = "the secret" if len(said) == 1 else f"{short} of {len(said)} secrets"
                 why = f"{which} can be guessed: fewer than {SHORTEST_SECRET} characters"
                 yield Remark("warning", f"{server.section}.{kind.setting}: {why}; {kind.remedy}")
+
+
+def _secrets_of(server: HostServer) -> "Iterator[tuple[WebhookSecrets, Sequence[SecretStr]]]":
+    """Yield the kinds of webhook secrets, each with those that are set."""
+    for kind in server.provider.secrets:
+        yield kind, getattr(server.given, kind.setting)
+    bound = getattr(server.given, REPOSITORY_SECRETS, {})
+    of_repositories = replace(server.provider.secrets[0], setting=REPOSITORY_SECRETS)
+    yield of_repositories, [one for some in bound.values() for one in some]
 
 
 def _of_hosts(settings: Settings) -> Iterator[Remark]:
@@ -151,8 +160,11 @@ def _of_hosts(settings: Settings) -> Iterator[Remark]:
         if not server.serves:
             missing = server.setting(server.provider.secrets[0].setting)
             title = server.provider.title
-            why = f"{missing} is not set, so no push from {title} arrives: set it, too"
-            yield Remark("warning", f"{host} is not served: {why}")
+            why = (
+                f"{missing} is not set, so only webhooks of {title} that the bridge has made arrive"
+            )
+            remedy = "set it, or run `dokploy-bridge hooks install`"
+            yield Remark("warning", f"{host} is not served: {why}: {remedy}")
 
 
 OF_NAMES = ("never_matches", "unclosed", "bang_class")

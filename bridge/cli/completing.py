@@ -1,4 +1,4 @@
-"""Complete app names in the shell.
+"""Complete names of apps and repositories in the shell.
 
 It must be quick and silent: settings are parsed only if more than `BRIDGE_DATA` may determine where
 the data is, and nothing is opened for writing.
@@ -27,7 +27,7 @@ ELSEWHERE = tuple(
 def complete_app(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return labels that start with the typed text, else app names that do."""
     typed = incomplete.lower()
-    labels = _labels(ctx.params.get("config"))
+    labels = _names(ctx.params.get("config"))
     whole = [label for label in labels if label.lower().startswith(typed)]
     if whole:
         return whole
@@ -35,17 +35,26 @@ def complete_app(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted(name for name in names if name.lower().startswith(typed))
 
 
-def _labels(config: Path | None) -> list[str]:
-    """Return all labels; none if they are unreadable, since an error would garble the prompt."""
+def complete_repository(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the repositories that have pushed and start with the typed text."""
+    from bridge.storage.labels import REPOSITORIES
+
+    typed = incomplete.lower()
+    names = _names(ctx.params.get("config"), REPOSITORIES)
+    return [name for name in names if name.lower().startswith(typed)]
+
+
+def _names(config: Path | None, query: str | None = None) -> list[str]:
+    """Return all names; none if they are unreadable, since an error would garble the prompt."""
     from bridge.app.data_folder import must_be_ours
-    from bridge.storage.labels import labels_of_file, labels_of_postgres
+    from bridge.storage.labels import LABELS, labels_of_file, labels_of_postgres
 
     try:
         data, url = _place(config)
         if url is None:
             must_be_ours(data)
-            return labels_of_file(data / "journal.sqlite")
-        return labels_of_postgres(url)
+            return labels_of_file(data / "journal.sqlite", query or LABELS)
+        return labels_of_postgres(url, query or LABELS)
     except (BridgeError, OSError, sqlite3.Error):
         return []
 

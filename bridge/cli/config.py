@@ -42,7 +42,7 @@ def check(
         typer.Option(
             "--online",
             help=f"Ask each {titles()}, too: does it answer, and accept the key? And each webhook"
-            " of a chat.",
+            " of a chat, and each Git host for the webhooks of the apps' repositories.",
         ),
     ] = False,
 ) -> None:
@@ -52,6 +52,7 @@ def check(
     problem.
     """
     from bridge.cli.checking import checked, tried, tried_channels, tried_hosts
+    from bridge.cli.checking_webhooks import FINE, tried_webhooks
 
     read = partial(_settings, config)
 
@@ -62,8 +63,10 @@ def check(
         form["online"] = tried(read())
         form["online_hosts"] = tried_hosts(read())
         form["channels"] = tried_channels(read())
+        form["webhooks"] = tried_webhooks(read())
         every = form["online"] + form["online_hosts"] + form["channels"]
         form["ok"] = all(one["state"] == "ok" for one in every)
+        form["ok"] &= all(one["state"] in FINE for one in form["webhooks"])
     if json:
         say_json(form)
     else:
@@ -96,6 +99,7 @@ def _stored(settings: "Settings") -> "Collection[KeyPath]":
 
 def _say_checked(form: dict[str, Any]) -> None:
     from bridge.cli.checking import said_of, said_of_channel, said_of_host
+    from bridge.cli.checking_webhooks import FINE, said_of_webhook
 
     told: dict[str, list[str]] = {"warning": [], "error": [], "note": []}
     for remark in form["remarks"]:
@@ -108,6 +112,8 @@ def _say_checked(form: dict[str, Any]) -> None:
         (hint if one["state"] == "ok" else say_error)(clean(said_of(one)))
     for one in form.get("online_hosts", ()):
         (hint if one["state"] == "ok" else say_error)(clean(said_of_host(one)))
+    for one in form.get("webhooks", ()):
+        (hint if one["state"] in FINE else say_error)(clean(said_of_webhook(one)))
     for one in form.get("channels", ()):
         (hint if one["state"] == "ok" else say_error)(clean(said_of_channel(one)))
     if not form["ok"]:

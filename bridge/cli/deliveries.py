@@ -44,7 +44,7 @@ from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from rich.text import Text
 
@@ -76,12 +76,12 @@ class Wanted:
     failed: bool = False
 
 
-async def look_up(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
-    """Return the matching deliveries, newest first."""
+async def look_up(stores: "Stores", wanted: Wanted, hosts: "Collection[str]") -> "list[Delivery]":
+    """Return the matching deliveries of these hosts, newest first."""
     if not (wanted.repo or wanted.app_id or wanted.failed):
         found = await stores.inbox.newest(wanted.limit)
     else:
-        found = [*await _decided(stores, wanted), *await _undecided(stores, wanted)]
+        found = [*await _decided(stores, wanted), *await _undecided(stores, wanted, hosts)]
     by_seq = {one.seq: one for one in found}
     newest = sorted(by_seq.values(), key=lambda one: one.seq, reverse=True)
     since = wanted.since or 0.0
@@ -105,7 +105,9 @@ async def _decided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
     return [one for seq in seqs if (one := await stores.inbox.get(seq)) is not None]
 
 
-async def _undecided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
+async def _undecided(
+    stores: "Stores", wanted: Wanted, hosts: "Collection[str]"
+) -> "list[Delivery]":
     """Return the matching deliveries that only the inbox knows: they concerned no app."""
     from bridge.core.apps import unused
     from bridge.ports.inbox import DeliveryState
@@ -115,7 +117,7 @@ async def _undecided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
     if wanted.failed:
         state, errors = DeliveryState.FAILED, []
     else:
-        state, errors = DeliveryState.IGNORED, [unused(wanted.repo or "", one) for one in HOSTS]
+        state, errors = DeliveryState.IGNORED, [unused(wanted.repo or "", one) for one in hosts]
     return await stores.inbox.ended(state, wanted.limit, before=sys.maxsize, errors=errors)
 
 
@@ -167,10 +169,10 @@ async def _read(
     stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
 ) -> "dict[int, About]":
     """Parse the subjects of deliveries from their bodies, if those are still kept."""
-    from bridge.app.providers import known_hosts  # slow to import, seldom needed
+    from bridge.app.keyrings import keyrings_of  # slow to import, seldom needed
     from bridge.pipeline.meaning import about, read
 
-    hosts = known_hosts(settings)
+    hosts = keyrings_of(settings)
     said: dict[int, About] = {}
     for delivery in [one for one in found if one.host in hosts][:MOST_READ]:
         whole = await stores.inbox.get(delivery.seq)
@@ -267,10 +269,11 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
             known = await known_app(stores.journal, given.app) if given.app is not None else None
             app_id = None if known is None else known.app.id
             wanted = Wanted(given.limit, since, named_repo(given.repo), app_id, given.failed)
-            found = await all_of(stores, await look_up(stores, wanted), settings)
+            those = await look_up(stores, wanted, settings.host_servers())
+            found = await all_of(stores, those, settings)
             if not found:
                 why_none = await _none_fits(stores, given) if given.narrows else NONE_YET
-                refused = await suspects(stores, None, time.time())
+                refused = await suspects(settings, stores, None, time.time())
     except NotFound as error:
         if given.app is not None:
             raise
@@ -309,7 +312,7 @@ def named_repo(name: str | None) -> str | None:
 
 async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> None:
     async with kept_in(settings) as stores:
-        found = await find_delivery(stores, id_)
+        found = await find_delivery(stores, id_, settings)
         (one,) = await all_of(stores, [found], settings)
     deployments = list(one.deployments.values())
     if body:
@@ -330,10 +333,10 @@ async def _show(settings: "Settings", id_: str, *, json: bool, body: bool) -> No
             typer.echo(clean(line))
 
 
-async def find_delivery(stores: "Stores", id_: str) -> "Delivery":
+async def find_delivery(stores: "Stores", id_: str, settings: "Settings") -> "Delivery":
     """Return one delivery by its id, the start of it, or its number; raise NotFound."""
     id_ = id_.removesuffix("…")  # as in the list
-    for host in (*HOSTS, *sorted(asking_hosts())):
+    for host in (*settings.host_servers(), *sorted(asking_hosts())):
         if (found := await stores.inbox.find(host, id_)) is not None:
             return found
     if id_.isdigit() and (found := await stores.inbox.get(int(id_))) is not None:

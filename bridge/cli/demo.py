@@ -3,15 +3,26 @@
 import asyncio
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from bridge.cli.demo_services import (
+    CHANNEL,
+    TOKEN,
+    Services,
+    card_lines,
+    comment_lines,
+    running_services,
+)
 from bridge.cli.demo_world import BAD, BRANCH, GOOD, QUIET, Shop, Stage, farewell, signed
 from bridge.cli.forms import decision_line
 from bridge.cli.show import called_as
@@ -46,29 +57,47 @@ class Scene:
     bridge: "Bridge"
     shop: Shop
     http: "httpx.AsyncClient"
+    services: Services
     secret: str
     page: str
 
 
-def demo() -> None:
+def demo(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the page open until you press Ctrl-C.")
+    ] = False,
+) -> None:
     """Watch a push deploy, for real, on this machine: about ten seconds, nothing to set up."""
     _hush()
-    began = time.monotonic()
     stage = Stage()
     stage.title("dokploy-bridge demo: everything real, on this machine, in a temporary folder")
-    run(_demo(stage))
-    stage.fact("took", f"{time.monotonic() - began:.1f} s; the temporary folder is gone", QUIET)
+    run(_demo(stage, keep=keep))
     stage.lines(farewell(called_as()))
 
 
-async def _demo(stage: Stage) -> None:
-    try:
-        async with asyncio.timeout(SECONDS):
-            with tempfile.TemporaryDirectory(prefix="bridge-demo-") as folder:
+async def _demo(stage: Stage, *, keep: bool) -> None:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="bridge-demo-") as folder:
+        try:
+            async with asyncio.timeout(SECONDS) as limit:
                 async with _scene(stage, Path(folder)) as scene:
                     await _play(scene)
-    except TimeoutError:
-        raise DemoFailed(f"the demo was not over after {SECONDS:.0f} s") from None
+                    took = time.monotonic() - began
+                    if keep:
+                        limit.reschedule(None)
+                        await _kept(stage, scene.page)
+        except TimeoutError:
+            raise DemoFailed(f"the demo was not over after {SECONDS:.0f} s") from None
+    stage.fact("took", f"{took:.1f} s; the temporary folder is gone", QUIET)
+
+
+async def _kept(stage: Stage, page: str) -> None:
+    """Wait until somebody has seen enough."""
+    stage.fact("page", f"{page} stays open until you press Ctrl-C", GOOD)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
 
 
 async def _play(scene: Scene) -> None:
@@ -79,7 +108,10 @@ async def _play(scene: Scene) -> None:
 
     stage.act("A push that changes web/: the page changes")
     files = {"web/index.html": PAGE.format("Open!")}
-    await _deploys(scene, "feat: we are open", files, "Open!")
+    await _deploys(scene, "feat: we are open (#1)", files, "Open!")
+
+    stage.act("What people see: a comment on the pull request, a card in Slack")
+    await _shows(scene)
 
     stage.act("A push that changes only docs/: nothing to deploy, and the reason")
     await _skips(scene, "docs: tell the hours", {"docs/read.md": "# Shop\n\nOpen 9 to 5.\n"})
@@ -100,6 +132,22 @@ async def _deploys(scene: Scene, message: str, files: dict[str, str], wanted: st
     scene.stage.fact("", scene.page, QUIET)
     if after != wanted:
         raise DemoFailed(f"the page should say {wanted!r}, but it says {after!r}")
+
+
+async def _shows(scene: Scene) -> None:
+    """Show what GitHub and Slack were sent."""
+    services = scene.services
+    with scene.stage.waiting("it is published"):
+        await services.shown(lambda seen: any("deployed" in one for one in seen.comments.values()))
+        live = f"is live  ·  {services.merged[:7]}"
+        await services.shown(lambda seen: live in _newest(seen.cards).get("text", ""))
+    (comment,) = services.comments.values()
+    scene.stage.box("comment on pull request #1", comment_lines(comment), markdown=True)
+    scene.stage.box("card in #deploys", card_lines(_newest(services.cards)))
+
+
+def _newest(cards: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    return cards[max(cards, key=float)] if cards else {}
 
 
 async def _skips(scene: Scene, message: str, files: dict[str, str]) -> None:
@@ -126,7 +174,8 @@ async def _push(
     stage, stores = scene.stage, scene.bridge.stores
     with stage.waiting("git push"):
         push = await scene.shop.push(message, files)
-        body = await scene.shop.payload(push)
+        scene.services.merged = push.after if "(#1)" in message else ""
+        body = await scene.shop.payload(push, scene.services.url)
     stage.fact("git push", f"{push.before[:7]}..{push.after[:7]} {BRANCH}  {message}")
     delivery_id = await _deliver(scene, body)
     with stage.waiting("the bridge decides"):
@@ -203,12 +252,14 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
             app, path = await make_site(api, site)
             words = f"{app.label}: serves web/, deploys when web/** changes on {BRANCH}"
             stage.fact("app", words)
-            settings = demo_settings(folder, secret, backend.url, backend.api_key)
+            services = await stack.enter_async_context(running_services())
+            stage.fact("around", f"{services.url}: stand-ins of GitHub and Slack")
+            settings = demo_settings(folder, secret, backend.url, backend.api_key, services.url)
             bridge = await stack.enter_async_context(run_bridge(settings))
             stage.fact("bridge", f"{bridge.url}/hooks/github")
         http = httpx.AsyncClient(timeout=20, trust_env=False, follow_redirects=True)
         await stack.enter_async_context(http)
-        yield Scene(stage, bridge, shop, http, secret, backend.sites_url + path)
+        yield Scene(stage, bridge, shop, http, services, secret, backend.sites_url + path)
 
 
 def _backend_settings(folder: Path) -> "Settings":
@@ -217,17 +268,27 @@ def _backend_settings(folder: Path) -> "Settings":
     return Settings.model_validate({"data": folder, "embedded": {"port": 0}})
 
 
-def demo_settings(folder: Path, secret: str, url: str, key: str) -> "Settings":
+def demo_settings(folder: Path, secret: str, url: str, key: str, around: str) -> "Settings":
     """Return the demo's settings: its own data, a free port, and short pauses.
 
     It reaches its backend over HTTP, like a Dokploy.
+
+    Args:
+        around: where the stand-ins of GitHub and Slack are.
     """
     from bridge.settings import Settings
 
     values: dict[str, Any] = {
         "port": 0,
         "data": folder / "bridge",
-        "github": {"webhook_secrets": secret},
+        "github": {
+            "webhook_secrets": secret,
+            "api_url": f"{around}/api/v3",
+            "token": "ghp_demo",
+            "feedback": "comment",
+        },
+        "slack": {"bot_token": TOKEN, "api_url": f"{around}/api/", "channel": CHANNEL},
+        "feedback": {"debounce": 0.1},
         "dokploy": {"url": url, "api_key": key},
         "journey": {"look": 0.1, "look_at_most": 0.5},
     }

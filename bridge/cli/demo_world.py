@@ -76,8 +76,12 @@ class Shop:
         after = await git(self.bare, "rev-parse", f"refs/heads/{BRANCH}")
         return Push(before or NOBODY, after)
 
-    async def payload(self, push: Push) -> bytes:
-        """Return the body of the webhook that GitHub would send for a push."""
+    async def payload(self, push: Push, web_url: str) -> bytes:
+        """Return the body of the webhook that GitHub would send for a push.
+
+        Args:
+            web_url: GitHub's address.
+        """
         span = push.after if push.before == NOBODY else f"{push.before}..{push.after}"
         listed = (await git(self.bare, "rev-list", "--reverse", span)).split()
         commits = [await self._commit(sha) for sha in listed]
@@ -95,6 +99,7 @@ class Shop:
                     "full_name": self.name,
                     "owner": {"login": "my-org"},
                     "clone_url": self.url,
+                    "html_url": f"{web_url}/{self.name}",
                 },
                 "pusher": {"name": "ada"},
                 "head_commit": commits[-1],
@@ -155,8 +160,6 @@ async def git(folder: Path, *words: str) -> str:
 
 GOOD, BAD, QUIET = "green", "red", "dim"
 
-RANDOM = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
-
 
 class Stage:
     """The demo's output."""
@@ -204,6 +207,22 @@ class Stage:
 
             self._console.print(Padding(change_text(change), (0, 0, 0, 13)))
 
+    def box(self, title: str, lines: list[str], *, markdown: bool = False) -> None:
+        """Print what is shown somewhere else, in a box."""
+        if self._console is None:
+            typer.echo(f"   {title}:")
+            for line in lines:
+                typer.echo(f"   | {clean(line)}".rstrip())
+            return
+        from rich.markdown import Markdown
+        from rich.padding import Padding
+        from rich.panel import Panel
+        from rich.text import Text
+
+        text = "\n".join(map(clean, lines))
+        inner = Markdown(text) if markdown else Text(text, overflow="fold")
+        self._console.print(Padding(Panel(inner, title=title, title_align="left"), (0, 0, 0, 3)))
+
     def lines(self, lines: list[str]) -> None:
         """Print text unchanged, for copying."""
         for line in lines:
@@ -227,26 +246,15 @@ def farewell(command: str) -> list[str]:
     """Return the next steps: a real host and a real Dokploy. Pure."""
     return [
         "",
-        "That was all of it. With your own repositories and your own Dokploy:",
+        "That was all of it. With your own repositories, Dokploy and chat:",
         "",
-        "  1. Choose a secret for the webhook, and name your Dokploy and its API key:",
-        f"     SECRET=$({RANDOM})",
-        "     export BRIDGE_GITHUB_WEBHOOK_SECRETS=$SECRET",
-        "     export BRIDGE_DOKPLOY_URL=https://dokploy.example.com",
-        "     export BRIDGE_DOKPLOY_API_KEY=…    # Settings, Profile, API Keys",
-        "     (for GitLab: BRIDGE_GITLAB_WEBHOOK_TOKENS; without a Dokploy, the embedded",
-        "     backend deploys, as it did here)",
-        "",
-        "  2. Start the bridge where your Git host can reach it:",
+        "  1. Start the bridge where your browser and your Git host reach it:",
         f"     {command} serve --host 0.0.0.0 --port 8080",
         "",
-        "  3. Add the webhook. GitHub: Settings, Webhooks, Add webhook:",
-        "     Payload URL   https://bridge.example.com/hooks/github",
-        "     Content type  application/json",
-        "     Secret        the value of BRIDGE_GITHUB_WEBHOOK_SECRETS",
-        "     Events        pushes and pull requests",
+        "  2. Open the link that it prints, and connect everything there (docs/setup.md);",
+        "     or by hand, as the README says.",
         "",
-        "  4. Turn Auto Deploy off in Dokploy for these apps, push, and ask:",
+        "  3. Push, and ask:",
         f"     {command} deliveries",
         f"     {command} why APP",
     ]

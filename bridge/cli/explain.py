@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 
-if TYPE_CHECKING:
-    HostName = str
-else:  # the Git hosts
-    HostName = StrEnum("HostName", {host.upper(): host for host in HOSTS})
-
-
 class TriggerName(StrEnum):
     """The kinds of triggers."""
 
@@ -48,8 +42,13 @@ def explain(
         ),
     ],
     host: Annotated[
-        HostName | None,
-        typer.Option("--host", help="The service that sent it.", show_default="guessed"),
+        str | None,
+        typer.Option(
+            "--host",
+            metavar="HOST",
+            help=f"The service that sent it: {', '.join(HOSTS)}, or a further server.",
+            show_default="guessed",
+        ),
     ] = None,
     event: Annotated[
         str | None,
@@ -93,8 +92,27 @@ def explain(
     rules = _rules(tuple(watch_path or ()), branch, trigger, tag_pattern, versions)
     what_if = WhatIf(app, rules)
     is_file = payload == "-" or found(Path(payload).is_file)
-    given = read_payload(payload, host, event) if is_file else None
-    run(_explain(settings_of(config), payload, given, what_if, json))
+    settings = settings_of(config)
+    given = _read(payload, host, event, settings) if is_file else None
+    run(_explain(settings, payload, given, what_if, json))
+
+
+def _read(source: str, host: str | None, event: str | None, settings: "Settings") -> Payload:
+    """Read a file; of several servers of a host, its repository's address tells which sent it."""
+    from bridge.core.events import PullRequestOpened, RefPushed, kind_of
+
+    servers = settings.host_servers()
+    records = {name: one.provider for name, one in servers.items()}
+    payload = read_payload(source, host, event, records)
+    alike = [one for name, one in servers.items() if kind_of(name) == payload.host]
+    if host is not None or len(alike) < 2:
+        return payload
+    said = records[payload.host].reader().parse(payload.event, payload.headers, payload.body)
+    if isinstance(said, RefPushed | PullRequestOpened):
+        for one in alike:
+            if any(map(said.repository.is_at, one.addresses)):
+                return replace(payload, host=one.name)
+    return payload
 
 
 def _rules(
@@ -148,7 +166,7 @@ async def _gather(
         async with kept_in(settings) as stores:
             pushed: float | None = None
             if payload is None:
-                delivery = await find_delivery(stores, source)
+                delivery = await find_delivery(stores, source, settings)
                 delivery = await _replayed(stores, delivery, settings)
                 payload, pushed = of_delivery(delivery), _pushed_by(delivery, settings)
             await warn_of_owed(stores)

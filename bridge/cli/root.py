@@ -8,6 +8,7 @@ from typer.core import TyperGroup, TyperOption
 
 from bridge import __version__
 from bridge.cli import (
+    adopt,
     apps,
     asking,
     audit,
@@ -21,9 +22,11 @@ from bridge.cli import (
     env,
     explain,
     feedback,
+    hooks,
     manifest,
     provider,
     serve,
+    setup,
     why,
 )
 from bridge.cli.show import say_error
@@ -35,6 +38,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge serve",
         "dokploy-bridge serve --host 0.0.0.0 --port 8080 --config /etc/bridge.yaml",
     ),
+    "setup": (
+        "dokploy-bridge setup",
+        "dokploy-bridge setup --url https://bridge.example.com",
+    ),
     "migrate": ("dokploy-bridge migrate",),
     "demo": ("dokploy-bridge demo",),
     "backend": ("dokploy-bridge backend --host 127.0.0.1 --port 8090",),
@@ -42,6 +49,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge apps",
         "dokploy-bridge apps shop web",
         "dokploy-bridge apps my-org/mono --json",
+    ),
+    "adopt": (
+        "dokploy-bridge adopt --all",
+        "dokploy-bridge adopt shop/web shop/api --yes",
+        "dokploy-bridge adopt --all --undo",
     ),
     "app create": (
         "dokploy-bridge app create web --repo https://github.com/you/site.git --publish public",
@@ -105,6 +117,17 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge manifest slack --url https://bridge.example.com",
         "dokploy-bridge manifest slack --socket",
     ),
+    "hooks list": (
+        "dokploy-bridge hooks list",
+        "dokploy-bridge hooks list my-org/mono --json",
+    ),
+    "hooks install": (
+        "dokploy-bridge hooks install --all",
+        "dokploy-bridge hooks install my-org/mono --yes",
+        "dokploy-bridge hooks install --org my-org",
+    ),
+    "hooks rotate": ("dokploy-bridge hooks rotate --all --yes",),
+    "hooks remove": ("dokploy-bridge hooks remove my-org/mono",),
     "provider show": ("dokploy-bridge provider show shop/web",),
     "provider set github": (
         "dokploy-bridge provider set github shop/web --branch release",
@@ -238,7 +261,10 @@ app.command(rich_help_panel=ACT)(asking.cancel)
 app.command(rich_help_panel=ACT)(asking.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
 app.command(rich_help_panel=SET_UP)(doctor.doctor)
+app.command(rich_help_panel=SET_UP)(setup.setup)
 app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
+app.add_typer(hooks.group, name="hooks", rich_help_panel=SET_UP)
+app.command(rich_help_panel=SET_UP)(adopt.adopt)
 app.add_typer(provider.group, name="provider", rich_help_panel=SET_UP)
 app.add_typer(build.group, name="build", rich_help_panel=SET_UP)
 app.add_typer(env.group, name="env", rich_help_panel=SET_UP)

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,9 +27,10 @@ from bridge.githosts import HOSTS
 from bridge.ports.providers import BY_HTTP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from socket import socket
 
-    from bridge.app.run import Bridge
+    from bridge.app.run import Beginning, Bridge
     from bridge.ports.providers import BackendProvider
     from bridge.settings import Settings
 
@@ -41,17 +43,26 @@ def hosts_of(settings: "Settings") -> list[str]:
     return [name for name, one in settings.host_servers().items() if one.serves]
 
 
-def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> list[str]:
+def welcome(
+    settings: "Settings",
+    bridge: "Bridge",
+    apps: int,
+    command: str,
+    made: "Iterable[str]" = (),
+    link: str | None = None,
+) -> list[str]:
     """Return lines for a terminal of 80 columns.
 
     Args:
         apps: how many are known.
         command: how this program is called from here.
+        made: the hosts at which the bridge has made webhooks.
+        link: to setup in the browser.
     """
     from bridge.app.data_folder import whereabouts
     from bridge.app.providers import places_of
 
-    hosts = hosts_of(settings)
+    hosts = list(dict.fromkeys([*hosts_of(settings), *made]))
     lines = ["", f"The bridge listens on {bridge.url}, data in {whereabouts(settings)}"]
     lines += [f"  webhooks  {bridge.url}/hooks/{host}" for host in hosts]
     lines += [
@@ -70,7 +81,10 @@ def welcome(settings: "Settings", bridge: "Bridge", apps: int, command: str) -> 
     if apps:
         lines.append(f"  apps      {apps}, see: {command} apps")
     steps = [*_let_a_host_in(settings, bridge, hosts), *_have_apps(bridge, apps, command)]
-    if steps:
+    if link is not None:
+        lines += ["", "Set up in the browser (the link works once, for 30 minutes):", f"  {link}"]
+        lines += ["", "Or by hand:", *(f"  {step}" for step in steps)]
+    elif steps:
         lines += ["", "Next:", *(f"  {step}" for step in steps)]
     return [*lines, ""]
 
@@ -164,7 +178,9 @@ def serve(
 ) -> None:
     """Receive webhooks and deploy, until told to stop."""
     from bridge.app.presence import stands_aside
+    from bridge.app.run import Beginning
     from bridge.app.stored_settings import Stored
+    from bridge.listening.inherited import inherited
     from bridge.settings import read_settings
 
     stored = Stored()
@@ -176,7 +192,8 @@ def serve(
         _run(_stand_aside())
     else:
         held: list[socket] = []
-        _run(_serve(settings, role, for_people, stored.version, held))
+        beginning = Beginning(inherited(os.environ), stored.version, config, os.environ)
+        _run(_serve(settings, role, for_people, beginning, held))
         if held:
             _start_anew(held)
 
@@ -234,28 +251,33 @@ AGAIN = -1
 
 
 async def _serve(
-    settings: "Settings", role: Role, for_people: bool, stored: str, held: "list[socket]"
+    settings: "Settings",
+    role: Role,
+    for_people: bool,
+    beginning: "Beginning",
+    held: "list[socket]",
 ) -> int:
     """Serve until told to stop.
 
     Args:
-        stored: the version of the stored settings.
         held: takes copies of the listening sockets if the process is to start anew.
     """
     from bridge.app.data_folder import whereabouts
     from bridge.app.providers import addresses_of
-    from bridge.app.run import Beginning, run_bridge
-    from bridge.listening.inherited import inherited
+    from bridge.app.run import run_bridge
 
     stop = _told_to_stop()
-    anew = partial(_tell, stop, AGAIN)
-    beginning = Beginning(inherited(os.environ), stored, anew)
+    beginning = replace(beginning, anew=partial(_tell, stop, AGAIN))
     async with run_bridge(settings, role=role, beginning=beginning) as bridge:
-        hosts = hosts_of(settings)
+        made = [one.host for one in await bridge.stores.journal.made_hooks()]
+        hosts = list(dict.fromkeys([*hosts_of(settings), *made]))
+        link = await _setup_link(settings, bridge) if role.hears and not hosts else None
         if for_people and role is Role.ALL:
             apps = len(await bridge.stores.journal.apps())
-            for line in welcome(settings, bridge, apps, called_as()):
+            for line in welcome(settings, bridge, apps, called_as(), made, link):
                 typer.echo(line)
+        elif link is not None:
+            log.info("set up in the browser, once, within 30 minutes", extra={"link": link})
         leave_the_program_alone()
         log.info(
             "serving",
@@ -276,6 +298,13 @@ async def _serve(
             log.info("stopping")
         _be_gone_within(LEAVE_SECONDS)
     return code
+
+
+async def _setup_link(settings: "Settings", bridge: "Bridge") -> str:
+    """Return a new link to setup."""
+    from bridge.app.setup.entry import new_link
+
+    return await new_link(bridge.stores.journal, str(settings.public_url or bridge.url))
 
 
 def _start_anew(sockets: "Sequence[socket]") -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.cli.forms import decision_form, said, tag_words
 from bridge.core.errors import MalformedPayload, NotFound, Rejected
+from bridge.core.misfits import shortened
 from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bridge.core.events import Event, RefPushed, Repository
     from bridge.core.rules import AppTags
     from bridge.ports.inbox import Delivery
+    from bridge.ports.providers import Provider
 
 
 MOST = 200
@@ -220,13 +222,15 @@ class Payload:
     assumed: tuple[str, ...] = ()
 
 
-def read_payload(source: str, host: str | None, event: str | None) -> Payload:
-    """Read a file, or standard input for "-"; raise Rejected."""
+def read_payload(
+    source: str, host: str | None, event: str | None, servers: "Mapping[str, Provider]"
+) -> Payload:
+    """Read a file, or standard input for "-"; see `parse_payload`."""
     try:
         raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
         raise Rejected(f"{source} can't be read: {error.strerror}") from None
-    return parse_payload(raw, host, event)
+    return parse_payload(raw, host, event, servers)
 
 
 def of_delivery(delivery: "Delivery") -> Payload:
@@ -234,24 +238,36 @@ def of_delivery(delivery: "Delivery") -> Payload:
     return Payload(delivery.host, delivery.event, delivery.headers, delivery.body or b"")
 
 
-def parse_payload(raw: bytes, host: str | None, event: str | None) -> Payload:
+def parse_payload(
+    raw: bytes,
+    host: str | None,
+    event: str | None,
+    servers: "Mapping[str, Provider]" = HOSTS,
+) -> Payload:
     """Determine host and event; options override headers, and headers the body.
+
+    Args:
+        servers: the record of each server, by name.
 
     Raises:
         Rejected: its sender or its event can't be determined.
     """
-    from multidict import CIMultiDict
+    from bridge.core.refused import first_of, imitators
 
+    if host is not None and host not in servers:
+        known = ", ".join(servers)
+        raise Rejected(f"--host {shortened(host)} is none of {known}; name one of them")
     path, headers, body = split_request(raw)
     if not headers and body.startswith(b"payload="):
         headers = {"content-type": _FORM}
     assumed: list[str] = []
-    host = host or _told_host(path, headers)
+    host = host or _told_server(path, headers, servers)
     if host is None:
         host = _guessed_host(_json(body, headers))
         assumed.append(f"--host {host}, from the shape of the body")
-    provider = HOSTS[host]
-    provider.screen(CIMultiDict(headers))
+    provider = servers[host]
+    if (odd := first_of(headers, imitators(provider, HOSTS))) is not None:
+        raise Rejected(f"{odd} is not a header of {provider.title}'s: leave out --host {host}")
     event = event or headers.get(provider.event_header.lower())
     if event is None:
         event = provider.event_of(_json(body, headers))
@@ -277,14 +293,18 @@ def split_request(raw: bytes) -> tuple[str, dict[str, str], bytes]:
     return line[1].decode("latin-1"), headers, parts[1] if len(parts) > 1 else b""
 
 
-def _told_host(path: str, headers: Mapping[str, str]) -> str | None:
+def _told_server(
+    path: str, headers: Mapping[str, str], servers: "Mapping[str, Provider]"
+) -> str | None:
+    """Return the server that the headers and the path name; the headers name only its kind."""
     from multidict import CIMultiDict
 
+    from bridge.core.events import kind_of
     from bridge.core.refused import sender_of
 
-    if (sender := sender_of(CIMultiDict(headers), HOSTS)) is not None:
-        return sender
-    return next((host for host in HOSTS if path.rstrip("/").endswith(f"/{host}")), None)
+    kind = sender_of(CIMultiDict(headers), HOSTS)
+    named = (one for one in servers if path.rstrip("/").endswith(f"/{one}"))
+    return next((one for one in named if kind in (kind_of(one), None)), kind)
 
 
 def _guessed_host(body: Mapping[str, Any]) -> str:

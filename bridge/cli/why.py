@@ -109,7 +109,11 @@ class Suspects:
 
 
 async def suspects(
-    stores: "Stores", source: "Source | None", now: float, since: float = 0.0
+    settings: "Settings",
+    stores: "Stores",
+    source: "Source | None",
+    now: float,
+    since: float = 0.0,
 ) -> Suspects | None:
     """Return recent refused webhooks that may explain a missing push; None if there are none.
 
@@ -118,12 +122,15 @@ async def suspects(
         since: ignore webhooks that were refused earlier.
     """
     from bridge.core.refused import MOST_CAUSES, causes, missed_by
+    from bridge.githosts.server import homes_of
 
     refused = await stores.journal.refused(limit=SEARCHED, since=max(since, now - RECENT))
     if not refused:
         return None
     names = await stores.journal.repositories()
-    found = causes(refused, missed_by(source, names, HOSTS), names, now, HOSTS)
+    servers = settings.host_servers()
+    missed = missed_by(source, names, HOSTS, homes_of(servers.values()))
+    found = causes(refused, missed, names, now, servers)
     if not found:
         return None
     count = sum(one.count for one in found)
@@ -225,7 +232,7 @@ async def _why(settings: "Settings", name: str, commit: str | None, limit: int, 
         found = await stores.journal.explained(app.id, commit=commit, limit=limit)
         ended = await _deployments(stores, app.id, found)
         since = found[0].at if found else 0.0
-        refused = await suspects(stores, app.source, time.time(), since)
+        refused = await suspects(settings, stores, app.source, time.time(), since)
     if not found:
         what = f"commit {commit}" if commit else "anything"
         words = [

@@ -3,10 +3,12 @@
     BridgeError
     ├── Rejected          the caller is wrong; never retry
     │   ├── BadSignature      not authentic                          → 401
+    │   │   └── UnknownSecret     well-formed, by a secret that is none of ours
     │   ├── MalformedPayload  authentic, but not what the host sends → delivery failed
     │   ├── Unfit             a field's value is impossible          → beside the field
     │   └── NotFound          no such app, delivery, …               → 404
-    │       └── Ambiguous         several by that name: say which
+    │       ├── Ambiguous         several by that name: say which
+    │       └── NotServed         a Git host without a secret
     ├── Refused           the other side said no: show its words
     ├── Unreachable       the request never arrived: retry
     │   ├── TooEarly          its subject does not exist yet: nothing is wrong
@@ -32,6 +34,10 @@ class BadSignature(Rejected):
     """The request is not authentic."""
 
 
+class UnknownSecret(BadSignature):
+    """The request has the right form, and no secret that we know has signed it."""
+
+
 class MalformedPayload(Rejected):
     """The sender is authentic, but the body has the wrong form."""
 
@@ -50,6 +56,10 @@ class Unfit(Rejected):
 
 class NotFound(Rejected):
     """There is nothing by that name; the message lists what exists."""
+
+
+class NotServed(NotFound):
+    """There is no secret for a Git host's webhooks."""
 
 
 class Ambiguous(NotFound):

@@ -67,6 +67,8 @@ class Sender:
         title: its name for people.
         event_header: the header that names the event.
         also_sends: other hosts' event headers that its webhooks also contain.
+        begins: the prefixes of the headers that only its webhooks contain, if any of them is enough
+            to recognise it.
         repository_id: returns the host's id of the repository from the unverified headers; "" if
             they contain none.
     """
@@ -75,6 +77,7 @@ class Sender:
     title: str
     event_header: str
     also_sends: tuple[str, ...] = ()
+    begins: tuple[str, ...] = ()
     repository_id: Callable[[Mapping[str, str]], str] = no_repository
 
 
@@ -88,6 +91,7 @@ class Repository:
         name: path with owner, e.g. "my-org/mono" or "group/sub/project".
         urls: normalised clone URLs (`refs.normalise_url`), for custom Git sources.
         web_url: its URL for people; None if the payload has none.
+        owner_id: the host's id of its owner as text; "" if the host does not say.
     """
 
     host: str
@@ -95,6 +99,7 @@ class Repository:
     name: str
     urls: frozenset[str] = frozenset()
     web_url: str | None = None
+    owner_id: str = ""
 
     @property
     def kind(self) -> str:
@@ -292,9 +297,10 @@ FOUND_NOTE = "found by reconciliation, so the host has sent no list of changed f
 def write_found(push: RefPushed) -> bytes:
     """Return the body of a found push's delivery."""
     repository = asdict(push.repository) | {"urls": sorted(push.repository.urls)}
+    del repository["owner_id"]  # an older release rejects unknown fields
     commit = None if push.commit is None else asdict(push.commit)
     if commit is not None:
-        del commit["parents"]  # an older release rejects unknown fields
+        del commit["parents"]  # as above
     fields: dict[str, Any] = {
         "repository": repository,
         "ref": str(push.ref),

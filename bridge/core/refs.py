@@ -1,6 +1,7 @@
 """Names of repositories and refs: which are possible, and which are equal."""
 
 import re
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from bridge.core.errors import Rejected
@@ -71,6 +72,8 @@ def unmatchable(pattern: str, kind: RefKind) -> str | None:
         return f"it excludes every {kind}; name those that deploy" if everything else None
     names = _skeleton(body.removeprefix("./"))
     if "|" in names:  # one of several
+        return None
+    if '"' in names:  # what quotes hold may count or not, as picomatch has it
         return None
     if found := _NOWHERE.search(names):
         sign = _SIGNS.get(found[0]) or (f"`{found[0]}`" if found[0].isprintable() else "such signs")
@@ -160,6 +163,17 @@ def normalise_url(url: str) -> str:
     if (match := _SCP.fullmatch(url)) and (match[1] or not _PORT.match(match[3])):
         return _join(match[2], match[3])
     return _bare(url.lower())
+
+
+def home_of(url: str, homes: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the server of a normalised clone URL, and its path there; None if none has it.
+
+    Args:
+        homes: servers by the beginning of their clone URLs, e.g. `example.com/git`; the longest
+            that fits counts.
+    """
+    home = max((one for one in homes if url.startswith(f"{one}/")), key=len, default=None)
+    return None if home is None else (homes[home], url.removeprefix(f"{home}/"))
 
 
 def _from_url(scheme: str, host_and_port: str, path: str) -> str:

@@ -7,14 +7,15 @@ is bounded.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 
 from bridge.core.apps import Source
-from bridge.core.events import Sender
+from bridge.core.events import Sender, kind_of
 from bridge.core.log_text import cut, escaped
+from bridge.core.refs import home_of
 
 MINUTE = 60.0
 
@@ -144,9 +145,30 @@ def refused_webhook(
 
 def sender_of(headers: Mapping[str, str], hosts: Senders) -> str | None:
     """Return the Git host according to a webhook's headers; None if they name none."""
-    found = [one for one in hosts.values() if one.event_header in headers]
+    found = [one for one in hosts.values() if _is_sent_by(one, headers)]
     besides = {name.lower() for one in found for name in one.also_sends}
     return next((one.key for one in found if one.event_header.lower() not in besides), None)
+
+
+def _is_sent_by(host: Sender, headers: Mapping[str, str]) -> bool:
+    return host.event_header in headers or first_of(headers, prefixes([host])) is not None
+
+
+def imitators(host: Sender, hosts: Senders) -> tuple[str, ...]:
+    """Return the prefixes of the headers of others whose webhooks also contain this host's."""
+    return prefixes(one for one in hosts.values() if host.event_header in one.also_sends)
+
+
+def prefixes(hosts: Iterable[Sender]) -> tuple[str, ...]:
+    """Return the prefixes by which some hosts are recognised, in lower case."""
+    return tuple({begin.lower() for one in hosts for begin in one.begins})
+
+
+def first_of(headers: Iterable[str], begins: tuple[str, ...]) -> str | None:
+    """Return the first header with one of the prefixes, in lower case."""
+    if not begins:
+        return None
+    return next((name.lower() for name in headers if name.lower().startswith(begins)), None)
 
 
 def path_of(host: str) -> str:
@@ -178,11 +200,22 @@ def shown_path(path: str, hosts: Iterable[str]) -> str:
     return "/".join(kept)
 
 
-def right_path(headers: Mapping[str, str], hosts: Senders) -> str:
-    """Return where a webhook belongs, as the end of a sentence."""
+def right_path(headers: Mapping[str, str], hosts: Senders, served: Collection[str] = ()) -> str:
+    """Return where a webhook belongs, as the end of a sentence.
+
+    Of several servers of a host all paths are named, but those that are not served only if none is.
+    """
     host = sender_of(headers, hosts)
-    those = hosts.values() if host is None else [hosts[host]]
-    return "; ".join(f"{one.title}'s webhooks go to {path_of(one.key)}" for one in those)
+    kinds = dict.fromkeys(map(kind_of, hosts if host is None else [host]))
+    return "; ".join(
+        f"{hosts[kind].title}'s webhooks go to {' or '.join(_paths_of(kind, hosts, served))}"
+        for kind in kinds
+    )
+
+
+def _paths_of(kind: str, hosts: Senders, served: Collection[str]) -> list[str]:
+    those = [one for one in hosts if kind_of(one) == kind]
+    return [path_of(one) for one in those if one in served] or [path_of(one) for one in those]
 
 
 def means_a_webhook(method: str, path: str, headers: Mapping[str, str], hosts: Senders) -> bool:
@@ -244,6 +277,9 @@ OURS, HOSTS, NOBODYS, ANOTHERS = range(4)
 """What a refusal names: the repository; only its host; no host; another repository."""
 
 
+NO_HOMES: Mapping[str, str] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Missed:
     """The repository whose webhooks are missing.
@@ -270,18 +306,26 @@ class Cause:
     newest: RefusedWebhooks
 
 
-def missed_by(source: Source | None, names: Mapping[str, str], hosts: Iterable[str]) -> Missed:
+def missed_by(
+    source: Source | None,
+    names: Mapping[str, str],
+    hosts: Iterable[str],
+    homes: Mapping[str, str] = NO_HOMES,
+) -> Missed:
     """Return the repository whose webhooks an app with this source expects.
 
     Args:
-        names: of repositories that have pushed, by host and id, e.g. "gitlab 4711".
+        names: of repositories that have pushed, by server and id, e.g. "gitlab 4711".
         hosts: the keys of all Git hosts.
+        homes: the servers; see `refs.home_of`.
     """
     if source is None:
         return Missed()
     hosts = tuple(hosts)
     host, path = str(source.type), source.repository or ""
-    if host not in hosts:
+    if source.url and (found := home_of(source.url, homes)) is not None:
+        host, path = found
+    elif host not in hosts:
         address, _, path = (source.url or "").partition("/")
         named = re.match(rf"[^/]*\b({'|'.join(map(re.escape, hosts))})\b", address)
         if named is None:
@@ -294,7 +338,7 @@ def missed_by(source: Source | None, names: Mapping[str, str], hosts: Iterable[s
         if key.startswith(begin) and path and name.lower() == path.lower()
     }
     return Missed(
-        host, frozenset(ids | ({source.repository_id} if source.repository_id else set()))
+        kind_of(host), frozenset(ids | ({source.repository_id} if source.repository_id else set()))
     )
 
 

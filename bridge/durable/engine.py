@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
 from bridge.core.errors import BridgeError
-from bridge.durable.running import Bodies, Body, Dispatcher, Flow, only_needed_threads
+from bridge.durable.running import Bodies, Body, Dispatcher, Flow, keep_to, only_needed_threads
 from bridge.durable.system import (
     NAME,
     PORTABLE,
@@ -169,6 +169,7 @@ class DurableFlows:
             # On this loop's own thread, so flows run on this loop.
             with only_needed_threads():
                 DBOS.launch()
+            keep_to(asyncio.get_running_loop(), self._dbos)
             await self._dispatch()
 
     async def _dispatch(self) -> None:

@@ -140,6 +140,15 @@ def _nothing(*_: object) -> None:
     """End at once."""
 
 
+def keep_to(loop: asyncio.AbstractEventLoop, dbos: DBOS) -> None:
+    """Have flows run on this loop alone.
+
+    While it pauses, as between the phases of a test, the engine would start them on a loop of its
+    own, which the bridge's connections don't belong to.
+    """
+    dbos._background_event_loop.target_loop = lambda: loop  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it
+
+
 # ── The bodies of flows, which the engine runs on our event loop ────────────────────────────────
 
 T = TypeVar("T")

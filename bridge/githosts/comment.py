@@ -6,7 +6,7 @@ which both hosts turn into links themselves.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -173,6 +173,8 @@ def _label(
 
 # ── The one comment of a pull request: the current state of its apps ──────────────────────────────
 
+NO_CHATS: Mapping[str, str] = {}
+
 LONGEST = 65_536
 """GitHub's limit in characters; counted in bytes here, to be safe either way."""
 
@@ -203,16 +205,23 @@ def is_marked(body: str, instance: str) -> bool:
     return body.lstrip().partition("\n")[0].strip() == marker(instance)
 
 
-def render_comment(snapshot: Snapshot, instance: str, *, longest: int = LONGEST) -> str:
+def render_comment(
+    snapshot: Snapshot,
+    instance: str,
+    chats: Mapping[str, str] = NO_CHATS,
+    *,
+    longest: int = LONGEST,
+) -> str:
     """Render the whole comment; the same snapshot gives the same text.
 
     Args:
+        chats: the word for a link to a card in each chat, by the chat's key.
         longest: bytes; rows that do not fit are left out and counted.
     """
     found = standings(snapshot)
     head = [marker(instance), _summary(snapshot, found), ""]
     left = longest - _size([*head, _FOOT]) - _ROOM_FOR_NOTES
-    shown = [_row(one.deployment, one, snapshot) for one in found if one.deployment]
+    shown = [_row(one.deployment, one, snapshot, chats) for one in found if one.deployment]
     table, left = _fitting(shown, left, "", "more apps; there is no room for them here.", _TABLE)
     why = [_why_failed(one.deployment) for one in found if one.deployment]
     failed, left = _fitting([line for line in why if line], left, "- ", "more.", [])
@@ -274,14 +283,16 @@ def _summary_of(count: int) -> str:
     return f"<details><summary>{apps} not deployed by the newest push</summary>"
 
 
-def _row(deployment: Deployment, one: Standing, snapshot: Snapshot) -> str:
+def _row(
+    deployment: Deployment, one: Standing, snapshot: Snapshot, chats: Mapping[str, str]
+) -> str:
     state = f"{_ICON[deployment.state]} {GOING[deployment.state]}"
     app = snapshot.apps.get(one.app_id)
     live = deployment.state is State.DONE
     links = [
         link("site", app.url) if app and live else "",
         link("log", app.page) if app else "",
-        link("thread", url) if (url := _thread(deployment, snapshot)) else "",
+        *(link(word, _card(deployment, snapshot, chat)) for chat, word in chats.items()),
     ]
     return row(
         (
@@ -310,11 +321,15 @@ def _why_not(one: Standing) -> str:
     return f"{words} ({code(decision.evidence, 300)})"
 
 
-def _thread(deployment: Deployment, snapshot: Snapshot) -> str | None:
-    """Return the link to its thread in a chat, or to the thread of its successor."""
+def _card(deployment: Deployment, snapshot: Snapshot, chat: str) -> str | None:
+    """Return the link to its card in a chat, or to its successor's; None if there is none.
+
+    A chat may have several, in different channels; the first is enough.
+    """
     for id_ in (deployment.id, deployment.superseded_by):
         for subscription, cursor in sorted(snapshot.beside.items()):
-            if id_ and id_ in subscription and cursor.get(LINK):
+            kind, _, about = subscription.partition(" ")
+            if kind.startswith(f"{chat}.") and id_ in about.split() and cursor.get(LINK):
                 return str(cursor[LINK])
     return None
 

@@ -1,8 +1,8 @@
 """Publish the current state as comments, commit statuses and deployment objects."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
@@ -83,6 +83,8 @@ class CommentPublisher:
     api: HostApi
     pace: WriteTurns
     instance: str
+    chats: Mapping[str, str] = field(default_factory=dict)
+    """The word for a link to a card in each chat; see `render_comment`."""
 
     async def publish(
         self,
@@ -92,7 +94,7 @@ class CommentPublisher:
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
         """Post or edit it; see `Publisher`."""
-        body = render_comment(snapshot, self.instance)
+        body = render_comment(snapshot, self.instance, self.chats)
         shown = hashlib.sha256(body.encode()).hexdigest()[:16]
         if cursor.get("shown") == shown or cursor.get("unwanted"):
             return ()

@@ -1,11 +1,13 @@
 """Bind a server's webhooks to its own repositories; reject what they say about others."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from bridge.core.errors import Rejected
 from bridge.core.events import Event, PullRequestOpened, RefPushed, Repository, at_host
+from bridge.core.hooks import SignedBy
 from bridge.core.refs import normalise_url
 from bridge.ports.githosts import Body, Envelope, GitHost
 from bridge.ports.providers import HostServer
@@ -32,9 +34,9 @@ class BoundHost:
         """See `GitHost.fetched`."""
         return self._parser.fetched(headers)
 
-    def verify(self, envelope: Envelope, body: Body) -> None:
+    def verify(self, envelope: Envelope, body: Body) -> SignedBy | None:
         """See `GitHost.verify`."""
-        self._parser.verify(envelope, body)
+        return self._parser.verify(envelope, body)
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         """See `GitHost.parse`; raises Rejected for another server's repository."""
@@ -66,9 +68,27 @@ class BoundHost:
         )
 
 
-def _homes(addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the prefixes of a server's normalised clone addresses; those for SSH have no port."""
-    whole = {f"{normalise_url(one)}/" for one in addresses}
+def _homes(addresses: Sequence[str]) -> tuple[str, ...]:
+    """Return the prefixes of a server's normalised clone addresses."""
+    whole = map(normalise_url, addresses)
+    return tuple(sorted({f"{one}/" for one in (*whole, *names_of(addresses))}))
+
+
+def names_of(addresses: Iterable[str]) -> set[str]:
+    """Return the names of a server's hosts, as in its clone addresses for SSH: without a port."""
     names = {urlsplit(one).hostname or "" for one in addresses}
-    bare = {f"[{name}]/" if ":" in name else f"{name}/" for name in names if name}
-    return tuple(sorted(whole | bare))
+    return {f"[{name}]" if ":" in name else name for name in names if name}
+
+
+def homes_of(servers: Iterable[HostServer]) -> dict[str, str]:
+    """Return servers by the beginnings of their normalised clone addresses; see `home_of`.
+
+    A host's bare name counts only if it is that of one server: SSH addresses have no port.
+    """
+    servers = list(servers)
+    whole = {normalise_url(url): one.name for one in servers for url in one.addresses}
+    bare = defaultdict[str, set[str]](set)
+    for one in servers:
+        for name in names_of(one.addresses):
+            bare[name].add(one.name)
+    return {name: min(those) for name, those in bare.items() if len(those) == 1} | whole

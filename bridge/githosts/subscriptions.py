@@ -13,7 +13,7 @@ from operator import attrgetter
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
 from bridge.core.events import PullRequestOpened, RefKind, RefPushed, Repository
-from bridge.githosts.comment import ELSEWHERE, SILENT, watches
+from bridge.githosts.comment import ELSEWHERE, NO_CHATS, SILENT, watches
 from bridge.githosts.publishers import (
     CommentPublisher,
     DeploymentPublisher,
@@ -241,11 +241,13 @@ def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
     return one.merge_sha == commit
 
 
-def shows_of(api: HostApi, pace: WriteTurns, instance: str) -> dict[str, Publisher]:
-    """Return a host's publishers by kind of subscription."""
+def shows_of(
+    api: HostApi, pace: WriteTurns, instance: str, chats: Mapping[str, str] = NO_CHATS
+) -> dict[str, Publisher]:
+    """Return a host's publishers by kind of subscription; `chats`: see `render_comment`."""
     found: dict[str, Publisher] = {
         f"{api.name}.push": FindsPullRequests(api),
-        f"{api.name}.comment": CommentPublisher(api, pace, instance),
+        f"{api.name}.comment": CommentPublisher(api, pace, instance, chats),
         f"{api.name}.status": StatusPublisher(api, pace),
     }
     if isinstance(api, HasDeployments):

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from bridge.core.errors import BadSignature, MalformedPayload, Rejected
+from bridge.core.errors import BadSignature, MalformedPayload, Rejected, UnknownSecret
 from bridge.core.events import Commit, Ignored, Ref
 from bridge.core.large_json import LARGE, let_others_go_on, load_large, must_be_usual
 from bridge.core.misfits import misfits
@@ -89,6 +89,11 @@ Name = Annotated[str, StringConstraints(max_length=4096)]
 
 Id = Annotated[int, Field(ge=0, lt=2**63)]
 """A host's numeric id."""
+
+
+def id_of(sent: Any) -> str:
+    """Return a host's id as text; "" if none was sent, or something else."""
+    return str(sent) if type(sent) is int else ""
 
 
 def live(kind: str, given: Sequence[str]) -> Sequence[str]:
@@ -374,6 +379,6 @@ def verify(proof: tuple[str, ...], body: Body, keys: Iterable[bytes]) -> None:
     signed = f"{sent_id}.{timestamp}.".encode() + body
     wanted = [b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256")) for key in keys]
     if not any(same(as_bytes(given), wanted) for given in signatures.split(" ")):
-        raise BadSignature(
+        raise UnknownSecret(
             "webhook-signature does not fit the body: is the webhook's signing token one of ours?"
         )

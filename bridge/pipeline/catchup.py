@@ -208,7 +208,7 @@ class Sweeper:
                 await self._budget.spend()
                 for hook in await api.hooks(name):
                     place = (host, hook.place, hook.id)
-                    if place in swept or not _ours(host, hook):
+                    if place in swept or not leads_here(host, hook):
                         continue
                     swept.add(place)
                     self._notice(host, name, hook)
@@ -422,6 +422,6 @@ def _not_ours(envelope: Envelope) -> Envelope:
     return envelope
 
 
-def _ours(host: str, hook: Hook) -> bool:
+def leads_here(host: str, hook: Hook) -> bool:
     """Return whether a webhook may lead here, judging by its path."""
     return hook.url is None or hook.url.split("?")[0].rstrip("/").endswith(f"/hooks/{host}")

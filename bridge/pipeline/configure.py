@@ -57,7 +57,7 @@ from bridge.ports.backends import (
 from bridge.ports.chats import Seal
 from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.journal import Journal
-from bridge.ports.outcomes import DONE, Audited, Subscription
+from bridge.ports.outcomes import CLEAR, DONE, NOT_CONFIGURED, Audited, Subscription
 
 T = TypeVar("T")
 
@@ -353,7 +353,7 @@ class Configurer:
             return [found] if found.outcome == DONE or found.perhaps else []
         notes: list[Audited] = []
         for note in await self._journal.audited(limit=NEWEST, app_id=app.id):
-            if note.what != "clear" and (note.outcome == DONE or note.perhaps):
+            if note.what not in NOT_CONFIGURED and (note.outcome == DONE or note.perhaps):
                 notes.append(note)
             if notes and notes[-1].outcome == DONE:
                 break
@@ -373,7 +373,7 @@ class Configurer:
         """
         await self.check_clearable(app)
         before = await self._with_logs(app)
-        async with Noted(self._journal, self._note(app, "clear", by, ())):
+        async with Noted(self._journal, self._note(app, CLEAR, by, ())):
             try:
                 await self._backend.clear_deployments(app)
             except Unanswered as error:

@@ -8,14 +8,17 @@ webhooks are stored in the background.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from bridge.core.errors import BridgeError, NotFound, Rejected
-from bridge.core.events import FOUND_EVENT
+from bridge.core.errors import BadSignature, BridgeError, NotServed, Rejected, UnknownSecret
+from bridge.core.events import FOUND_EVENT, Event
+from bridge.core.hooks import SignedBy
 from bridge.core.refused import RefusedCounts, Senders, refused_webhook
 from bridge.ports.clock import Clock, Sleep
-from bridge.ports.githosts import Body, Envelope, GitHost
+from bridge.ports.githosts import Binds, Body, Envelope, GitHost
 from bridge.ports.inbox import Inbox, Kept, NewDelivery
 from bridge.ports.journal import Refusals
 
@@ -34,27 +37,176 @@ class Receipt:
     duplicate: bool
 
 
+# ── The secrets of one server ────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A secret.
+
+    Attributes:
+        host: verifies webhooks signed with it.
+        signed_by: None if it speaks for every repository.
+        hint: what its webhooks say of themselves, unverified, e.g. the webhook's id; "" if they say
+            nothing. A key with a hint is only tried for webhooks that have the same hint, or none.
+    """
+
+    host: GitHost
+    signed_by: SignedBy | None = None
+    hint: str = ""
+
+
+class Keyring:
+    """A `GitHost` with any number of secrets, some of which speak only for some repositories.
+
+    Without a hint every secret would be tried, each with a pass over the body.
+    """
+
+    def __init__(
+        self, name: str, parser: GitHost, given: Sequence[Key], hint_in: Callable[..., str]
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            parser: interprets what was accepted.
+            given: the secrets in the settings; `made` replaces all others.
+            hint_in: returns the hint in a webhook's headers.
+        """
+        self.name = name
+        self._parser = parser
+        self._given = tuple(given)
+        self._hint_in = hint_in
+        self._for_all = next((one.host for one in self._given if one.signed_by is None), None)
+        self._every = self._given
+        self._always: tuple[Key, ...] = ()
+        self._by_hint: Mapping[str, Sequence[Key]] = {}
+        self.made(())
+
+    @property
+    def serves(self) -> bool:
+        """Return whether it has a secret."""
+        return bool(self._every)
+
+    def made(self, keys: Iterable[Key]) -> None:
+        """Replace the secrets that are not in the settings."""
+        self._every = (*self._given, *keys)
+        by_hint = defaultdict[str, list[Key]](list)
+        for one in self._every:
+            by_hint[one.hint].append(one)
+        self._always = tuple(by_hint.pop("", ()))
+        self._by_hint = by_hint
+
+    def open(self, headers: Mapping[str, str], now: float) -> Envelope:
+        """Read the headers with each secret that may have signed the webhook."""
+        if self._for_all is not None and len(self._every) == 1:
+            return self._for_all.open(headers, now)
+        if not self._every:
+            raise NotServed(f"{self.name} is not served here: no secret is set for it")
+        hint = self._hint_in(headers)
+        known = self._by_hint.get(hint, ())
+        opened: list[tuple[Key, Envelope]] = []
+        error: BadSignature | None = None
+        for key in (*known, *self._always) if hint else self._every:
+            try:
+                opened.append((key, key.host.open(headers, now)))
+            except BadSignature as failed:
+                error = error or failed
+        if opened:
+            return replace(opened[0][1], keys=tuple(opened))
+        if hint and not known:
+            raise UnknownSecret(str(error) if error else f"no secret of {self.name} has signed it")
+        raise error or UnknownSecret(f"no secret of {self.name} has signed it")
+
+    def fetched(self, headers: Mapping[str, str]) -> Envelope:
+        """See `GitHost.fetched`."""
+        return self._parser.fetched(headers)
+
+    def verify(self, envelope: Envelope, body: Body) -> SignedBy | None:
+        """See `GitHost.verify`; return the first secret that fits."""
+        if not envelope.keys and self._for_all is not None:
+            return self._for_all.verify(envelope, body)
+        error: BadSignature | None = None
+        for key, opened in envelope.keys:
+            try:
+                key.host.verify(opened, body)
+            except BadSignature as failed:
+                error = error or failed
+            else:
+                signed_by: SignedBy | None = key.signed_by
+                return signed_by
+        raise error or UnknownSecret(f"no secret of {self.name} has signed it")
+
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
+        """See `GitHost.parse`."""
+        return self._parser.parse(event, headers, body)
+
+    def bind(self, event: Event) -> Event:
+        """See `Binds`."""
+        return self._parser.bind(event) if isinstance(self._parser, Binds) else event
+
+
+# ── Keeping ─────────────────────────────────────────────────────────────────────────────────────
+
 Keeping = tuple[str, asyncio.Future[Kept]]
 """The id of a delivery, and a future that is done once it is on disk."""
 
 
-class Ingest:
-    """Keeps the webhooks of hosts that have a secret."""
+class StoredSecrets(Protocol):
+    """The secrets of the store."""
 
-    def __init__(self, hosts: Mapping[str, GitHost], inbox: Inbox, clock: Clock) -> None:
+    @property
+    def full(self) -> bool:
+        """Return whether so many webhooks wait for a reading that no other may."""
+
+    async def renew(self) -> bool:
+        """Wait until they were read again; return False if they were not."""
+
+
+class Ingest:
+    """Keeps the webhooks of hosts that have a secret.
+
+    Args:
+        stored: the secrets that commands may add meanwhile; None if there are none.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, GitHost],
+        inbox: Inbox,
+        clock: Clock,
+        stored: StoredSecrets | None = None,
+    ) -> None:
         self._hosts = hosts
         self._inbox = inbox
         self._clock = clock
+        self._stored = stored
+
+    def may_be_new(self, error: Exception) -> bool:
+        """Return whether a webhook was refused for a secret that may have been stored just now."""
+        waits = self._stored is not None and not self._stored.full
+        return waits and isinstance(error, UnknownSecret | NotServed)
+
+    async def open_again(self, host: str, headers: Mapping[str, str], error: Exception) -> Envelope:
+        """Read the headers again with the newest secrets; raise `error` if there are no newer."""
+        stored = self._stored
+        if stored is None or not self.may_be_new(error) or not await stored.renew():
+            raise error
+        return self.open(host, headers)
+
+    @property
+    def served(self) -> Collection[str]:
+        """The hosts that have a secret."""
+        return self._hosts.keys()
 
     def open(self, host: str, headers: Mapping[str, str]) -> Envelope:
         """Read a webhook's headers, before its body.
 
         Raises:
-            NotFound: the host is not served.
+            NotServed: the host has no secret.
             Rejected, BadSignature: see `GitHost.open`.
         """
         if (served := self._hosts.get(host)) is None:
-            raise NotFound(f"{host} is not served here: no secret is set for it")
+            raise NotServed(f"{host} is not served here: no secret is set for it")
         envelope = served.open(headers, self._clock())
         if envelope.event == FOUND_EVENT:
             # The event's name is not signed, and such a body could name any host.
@@ -71,11 +223,11 @@ class Ingest:
         if len(body) <= AT_ONCE:
             delivery, done = self.put(host, envelope, body)
             return receipt(delivery, await done)
-        await asyncio.to_thread(self._hosts[host].verify, envelope, body)
+        signer = await asyncio.to_thread(self._hosts[host].verify, envelope, body)
         now = self._clock()
         if not (id_ := envelope.id):
             id_ = await asyncio.to_thread(_nameless, envelope, body, now)
-        kept = await self._put(host, id_, envelope, body, now)
+        kept = await self._put(host, id_, envelope, body, now, signer)
         return receipt(id_, kept)
 
     def put(self, host: str, envelope: Envelope, body: Body) -> Keeping:
@@ -84,17 +236,24 @@ class Ingest:
         Raises:
             BadSignature: the body is not what was signed.
         """
-        self._hosts[host].verify(envelope, body)
+        signer = self._hosts[host].verify(envelope, body)
         now = self._clock()
         delivery = envelope.id or _nameless(envelope, body, now)
-        return delivery, self._put(host, delivery, envelope, body, now)
+        return delivery, self._put(host, delivery, envelope, body, now, signer)
 
     def _put(
-        self, host: str, delivery: str, envelope: Envelope, body: Body, now: float
+        self,
+        host: str,
+        delivery: str,
+        envelope: Envelope,
+        body: Body,
+        now: float,
+        signer: SignedBy | None,
     ) -> asyncio.Future[Kept]:
-        return self._inbox.put(
-            NewDelivery(host, delivery, envelope.event, envelope.headers, body, now)
-        )
+        headers = envelope.headers
+        if signer is not None:
+            headers = {**headers, **signer.headers}
+        return self._inbox.put(NewDelivery(host, delivery, envelope.event, headers, body, now))
 
 
 def receipt(delivery: str, kept: Kept) -> Receipt:

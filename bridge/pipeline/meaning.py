@@ -23,6 +23,7 @@ from bridge.core.events import (
     parse_command,
     parse_found,
 )
+from bridge.core.hooks import check_covered
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
 from bridge.ports.githosts import APART, GitHost, ParsesApart
@@ -66,9 +67,16 @@ def read(
             return f"{delivery.host} is not served any more: set its secret, then replay"
         if delivery.event == FOUND_EVENT:
             return Meaning(delivery, parse_found(body))
-        return Meaning(delivery, host.parse(delivery.event, delivery.headers, body))
+        event = host.parse(delivery.event, delivery.headers, body)
+        _check_covered(delivery, event)
+        return Meaning(delivery, event)
     except (MalformedPayload, Rejected) as error:
         return str(error)
+
+
+def _check_covered(delivery: Delivery, event: Event) -> None:
+    if isinstance(event, RefPushed | PullRequestOpened):
+        check_covered(delivery.headers, event.repository)
 
 
 CLOCKS_APART = 60.0
@@ -292,6 +300,7 @@ class Reading:
                 delivery.headers,
                 delivery.stored.pieces(),
             )
+            _check_covered(delivery, event)
         except Rejected as error:
             return str(error)
         return Meaning(delivery, event)

@@ -25,6 +25,7 @@ from bridge.core.events import (
     Repository,
     write_found,
 )
+from bridge.core.refs import home_of
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.githosts import HostApi, ListsRefs
 from bridge.ports.inbox import Inbox, NewDelivery
@@ -89,7 +90,7 @@ MOST_TAGS = 100
 """How many of a repository's tags to compare."""
 
 Homes = Mapping[str, str]
-"""The key of each Git host, by the host name in clone URLs."""
+"""The servers of Git hosts by the beginning of their clone URLs; see `refs.home_of`."""
 
 NO_HOMES: Homes = {}
 
@@ -136,7 +137,7 @@ class Reconciler:
         """Take the parts.
 
         Args:
-            homes: the hosts' names, for custom Git sources.
+            homes: the servers, for sources with a clone URL.
             grace: seconds that a webhook may take; a move that none has reported by then counts.
         """
         self._apis = apis
@@ -288,9 +289,8 @@ def wanted_of(apps: Iterable[App], homes: Homes = NO_HOMES) -> dict[tuple[str, s
 def _where(source: Source, homes: Homes) -> tuple[str, str] | None:
     """Return the host and repository of a source; None if it is on no known host."""
     if source.url is not None:
-        home, _, path = source.url.partition("/")
-        path = source.repository or path
-        return (homes[home], path) if home in homes and path else None
+        found = home_of(source.url, homes)
+        return None if found is None else (found[0], source.repository or found[1])
     # For such a source, the backend's kind is our key of the host.
     name = source.repository or source.repository_id
     return (source.type.value, name) if name else None

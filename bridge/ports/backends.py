@@ -176,6 +176,14 @@ class Configures(Protocol):
         """Delete the logs of all its deployments; a running build may lose its own."""
 
 
+@runtime_checkable
+class DeploysPushes(Protocol):
+    """A backend that may deploy pushes by itself, app by app."""
+
+    async def set_auto_deploy(self, app: App, *, on: bool) -> None:
+        """Switch the backend's own deploys of an app's pushes; change nothing else."""
+
+
 @dataclass(frozen=True, slots=True)
 class GitAccount:
     """A Git account that is connected in the backend; `id` is its githubId or gitlabId."""

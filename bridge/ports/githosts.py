@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from bridge.core.events import Commit, Event, Repository
+from bridge.core.hooks import SignedBy
 
 Body = bytes | bytearray
 """A request's body; never modified."""
@@ -25,6 +26,7 @@ class Envelope:
         headers: the few headers that are kept with the body, names in lower case.
         event_id: the host's id of the event, which several webhooks may report; with the body it
             makes an id for a delivery without one.
+        keys: the secrets that may have signed it, for a host with several; never logged or kept.
     """
 
     id: str | None
@@ -32,6 +34,7 @@ class Envelope:
     proof: tuple[str, ...]
     headers: Mapping[str, str]
     event_id: str | None = None
+    keys: tuple[Any, ...] = ()
 
 
 class GitHost(Protocol):
@@ -57,8 +60,11 @@ class GitHost(Protocol):
             Rejected: a required header is missing.
         """
 
-    def verify(self, envelope: Envelope, body: Body) -> None:
-        """Verify the signature over the raw bytes; raise BadSignature."""
+    def verify(self, envelope: Envelope, body: Body) -> SignedBy | None:
+        """Verify the signature over the raw bytes; raise BadSignature.
+
+        Return the secret that has signed it, if that speaks only for some repositories.
+        """
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         """Return what a delivery means; `Ignored`, with the reason, if it is irrelevant.

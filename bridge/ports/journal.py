@@ -13,6 +13,7 @@ from bridge.core.lifecycle import Cancel, Change, Deployment, State
 from bridge.core.refused import RefusedWebhooks
 from bridge.core.rules import AppTags
 from bridge.ports.feedback import Pending, Snapshot
+from bridge.ports.hooks import MadeHooks
 from bridge.ports.outcomes import (
     About,
     Audited,
@@ -407,6 +408,7 @@ class Journal(
     Drafts,
     Forgetting,
     Leases,
+    MadeHooks,
     Notes,
     Refusals,
     Sessions,

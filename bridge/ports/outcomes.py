@@ -182,6 +182,10 @@ class Recorded:
     drop: tuple[str, ...]
 
 
+CLEAR, ADOPT, ADOPT_UNDO = "clear", "adopt", "adopt undo"
+NOT_CONFIGURED = frozenset({CLEAR, ADOPT, ADOPT_UNDO})
+"""Changes that leave an app's configuration alone, so `undo` does not find them."""
+
 BEGUN = "begun"
 """The outcome of a change in progress; an interrupted one keeps it."""
 

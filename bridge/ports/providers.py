@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.errors import BridgeError, Rejected
@@ -11,6 +12,7 @@ from bridge.ports.checks import Checks
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import GitHost, HostApi, Pages
+from bridge.ports.setup import Setup
 
 if TYPE_CHECKING:
     from bridge.ports.backends import Backend
@@ -32,6 +34,10 @@ class HostSettings(Protocol):
     @property
     def skipped_status(self) -> bool:
         """Whether a skipped app gets a status as well."""
+
+
+REPOSITORY_SECRETS = "repository_secrets"
+"""The setting of secrets that each speak only for some repositories, on every Git host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +74,29 @@ class AppManifest:
     link: Callable[[Mapping[str, Any], str, str | None], str]
 
 
-def no_trouble(_headers: Mapping[str, str]) -> None:
-    """Accept every webhook's headers as they are."""
+def no_setup() -> Setup | None:
+    """Leave the set-up to variables and `bridge.yaml`."""
+    return None
 
 
 def one_account(_settings: Any) -> bool:
     """Count all writes to one rate limit."""
     return False
+
+
+def random_secret() -> str:
+    """Return 32 random bytes as hex digits."""
+    return token_hex(32)
+
+
+def no_hint(_headers: Mapping[str, str]) -> str:
+    """Return "": the headers say nothing of the webhook."""
+    return ""
+
+
+def no_hint_of(_secret: str, _hook: str | None) -> str:
+    """Return "", as `no_hint`."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +116,12 @@ class Provider(Sender):
         webhooks: returns the parser and verifier of its webhooks, given its settings; raises
             ValueError for an impossible secret.
         reader: the same for accepted webhooks; it has no secrets.
+        verifier: returns the verifier of webhooks signed with one secret; given whether the host
+            signs with it (None: not known). Raises ValueError.
+        new_secret: returns a random secret for a new webhook.
+        hint_in: returns what a webhook's headers say of the webhook, unverified; "" if nothing.
+        hint_of: returns the same of a secret and its webhook's id, which may be unknown.
         events: the names of events that metrics count separately.
-        screen: raises Rejected for other hosts' webhooks that look like its own.
         likeness: how much a body looks like one of its own: 2 surely, 1 maybe, 0 not.
         event_of: returns a body's event; None if it can't be determined.
 
@@ -114,6 +140,7 @@ class Provider(Sender):
         pages: the URLs of commits and pull requests.
         manifest: how to register the bridge as an app there; None if that is impossible.
         checks: what `doctor` checks there.
+        setup: returns how a person connects it in the browser; None: not there.
     """
 
     settings: Callable[[], type[Any]]
@@ -124,8 +151,11 @@ class Provider(Sender):
 
     webhooks: Callable[[Any], GitHost]
     reader: Callable[[], GitHost]
+    verifier: Callable[[str, bool | None], GitHost]
+    new_secret: Callable[[], str] = random_secret
+    hint_in: Callable[[Mapping[str, str]], str] = no_hint
+    hint_of: Callable[[str, str | None], str] = no_hint_of
     events: frozenset[str]
-    screen: Callable[[Mapping[str, str]], None] = no_trouble
     likeness: Callable[[Mapping[str, Any]], int]
     event_of: Callable[[Mapping[str, Any]], str | None]
 
@@ -141,6 +171,7 @@ class Provider(Sender):
     pages: Pages = field(default_factory=Pages)
     manifest: AppManifest | None = None
     checks: Checks | None = None
+    setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""
@@ -148,6 +179,8 @@ class Provider(Sender):
 
     def serves(self, settings: Any) -> bool:
         """Return whether its webhooks are accepted, i.e. whether a secret is set."""
+        if getattr(settings, REPOSITORY_SECRETS, ()):
+            return True
         return any(getattr(settings, one.setting) for one in self.secrets)
 
 
@@ -208,6 +241,11 @@ class BackendParts:
     clock: Clock = time.time
 
 
+def no_webhook(_path: str) -> bool:
+    """Return False: the backend has no webhooks of its own."""
+    return False
+
+
 def spares_builds(_settings: Any) -> bool:
     """Interrupt only the cancelled build."""
     return False
@@ -228,8 +266,11 @@ class BackendProvider:
             section; None if there can be only one.
         open: returns a server's client, given its name and settings; sends nothing yet.
             Raises Rejected.
+        own_webhook: whether the path of a URL at its server is that of a webhook of its own, which
+            deploys without the bridge.
         may_kill_builds: whether `cancel` may interrupt all builds of a host (`KillsBuilds`).
         checks: what `doctor` checks there, once it is reached and accepts the key.
+        setup: returns how a person connects it in the browser; None: not there.
     """
 
     key: str
@@ -241,8 +282,10 @@ class BackendProvider:
     keys_at: str
     further: str | None = None
     open: "Callable[[str, Any, BackendParts], Backend]"
+    own_webhook: Callable[[str], bool] = no_webhook
     may_kill_builds: Callable[[Any], bool] = spares_builds
     checks: Checks | None = None
+    setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""
@@ -356,6 +399,7 @@ class ChatProvider:
         heard_by: how people's requests arrive, given its settings: `BY_HTTP`, or other ways.
         to_be_heard: what to set if they don't arrive; "" if people can't ask anything there.
         cards_only: the same in short, for a chat that only shows cards.
+        link_word: what a link to a card is called in a pull request's comment.
         doubts: implausible settings, each with the remedy and without secrets.
         channels: returns where apps are shown, given its settings and our rules.
         plain_channels: whether rules may name its channels without `<key>:` before them.
@@ -366,6 +410,7 @@ class ChatProvider:
             written to, None if it can. None if the chat can't be asked.
         manifest: how to register the bridge there; None if that is unnecessary.
         checks: what `doctor` checks there.
+        setup: returns how a person connects it in the browser; None: not there.
     """
 
     key: str
@@ -377,6 +422,7 @@ class ChatProvider:
     heard_by: Callable[[Any], tuple[str, ...]]
     to_be_heard: str = ""
     cards_only: str
+    link_word: str
     doubts: Callable[[Any], Sequence[str]] = no_doubts
     channels: Callable[[Any, ChannelBook], ChannelsOf]
     plain_channels: bool = False
@@ -386,6 +432,7 @@ class ChatProvider:
     asks: "Callable[[Any], Awaitable[Mapping[str, BridgeError | None]]] | None" = None
     manifest: ChatManifest | None = None
     checks: Checks | None = None
+    setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""

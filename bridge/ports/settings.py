@@ -163,6 +163,28 @@ WebhookSecret = Annotated[Secret, AfterValidator(_is_no_token)]
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], BeforeValidator(as_list)]
 
 
+_REPOSITORY = re.compile(r"[\w.-]+(?:/[\w.-]+)*/(?:[\w.-]+|\*)", re.ASCII).fullmatch
+
+
+def _named_repositories(value: dict[str, Any]) -> dict[str, Any]:
+    """Return secrets by repository; raise ValueError for what names none."""
+    for name in value:
+        if not _REPOSITORY(name):
+            raise ValueError(
+                f"{shortened(name)} names no repository: write owner/name, or owner/* for all of"
+                " an organisation, group or user"
+            )
+    return value
+
+
+RepositorySecrets = Annotated[
+    dict[str, WebhookSecrets],
+    BeforeValidator(lambda value: as_yaml(value, dict)),
+    AfterValidator(_named_repositories),
+]
+"""Secrets that speak only for some repositories: by `owner/name`, or `owner/*`."""
+
+
 # ── Values given as YAML, and what is wrong with them ─────────────────────────────────────────────
 
 
@@ -269,6 +291,16 @@ def listening_address(value: str) -> str:
     )
 
 
+def server_name(value: str) -> str:
+    """Return the name or IP address of another server; raise ValueError if it can't be one."""
+    name, _, port = value.partition(":")
+    why = "leave out the port" if name and port.isdecimal() else _no_host(value)
+    if why is None:
+        return value
+    shown = f", not {value!r}" if _MAY_BE_SHOWN(value) else ""
+    raise ValueError(f"it must be a server's name, e.g. git.example.com{shown}: {why}")
+
+
 def _no_host(value: str) -> str | None:
     """Return why a text is neither an IP address nor a name; None if it is one."""
     if not value:
@@ -340,6 +372,9 @@ Address = Annotated[str, AfterValidator(_is_address)]
 
 ListeningAddress = Annotated[str, AfterValidator(listening_address)]
 """The address that a listener binds to."""
+
+ServerName = Annotated[str, AfterValidator(server_name)]
+"""The name of another server, without a port."""
 
 _POSTGRES = re.compile(r"postgres(?:ql)?://(?:[^/?#]*@)?([^/?#@]*)(?:[/?#].*)?", re.DOTALL)
 

@@ -184,10 +184,12 @@ def set_there(environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...],
     """
     known = variables()
     for variable, value in sorted(environment.items()):
+        if not value.strip():
+            continue
         path = known.get(variable) or known.get(variable.removesuffix(FILE))
         if path is None and variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
             raise Rejected(f"{variable} is no setting{nearest(variable, known)}")
-        if path is not None and value.strip():
+        if path is not None:
             yield path, variable
 
 

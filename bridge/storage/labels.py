@@ -1,4 +1,7 @@
-"""Labels of apps, read without SQLAlchemy for the shell's completion, which must be quick."""
+"""Names of apps and repositories for the shell's completion.
+
+It must be quick, so they are read without SQLAlchemy.
+"""
 
 import contextlib
 import sqlite3
@@ -7,21 +10,22 @@ from pathlib import Path
 from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
 
-_QUERY = "SELECT label FROM apps WHERE NOT gone ORDER BY label"
+LABELS = "SELECT label FROM apps WHERE NOT gone ORDER BY label"
+REPOSITORIES = "SELECT DISTINCT name FROM repositories ORDER BY name"
 
 SECONDS = 0.5
 """Seconds to wait for a locked file."""
 
 
-def labels_of_file(journal: Path) -> list[str]:
-    """Read the labels from the journal's file; raise `sqlite3.Error`."""
+def labels_of_file(journal: Path, query: str = LABELS) -> list[str]:
+    """Read texts from the journal's file; raise `sqlite3.Error`."""
     address = f"{journal.absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True, timeout=SECONDS)) as db:
-        return [label for (label,) in db.execute(_QUERY)]
+        return [label for (label,) in db.execute(query)]
 
 
-def labels_of_postgres(url: str) -> list[str]:
-    """Read the labels from a journal on Postgres; raise Unreachable."""
+def labels_of_postgres(url: str, query: str = LABELS) -> list[str]:
+    """Read texts from a journal on Postgres; raise Unreachable."""
     import psycopg
 
     from bridge.ports.journal import JOURNAL
@@ -29,6 +33,6 @@ def labels_of_postgres(url: str) -> list[str]:
     arguments = connect_arguments("completion") | {"connect_timeout": 2}
     try:
         with psycopg.connect(url, **arguments) as db:
-            return [label for (label,) in db.execute(_QUERY).fetchall()]
+            return [label for (label,) in db.execute(query.encode()).fetchall()]
     except psycopg.Error as error:
         raise Unreachable(JOURNAL, str(error)) from error

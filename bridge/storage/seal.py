@@ -61,7 +61,7 @@ class NoSeal:
 
     def close(self, _text: str) -> str:
         """Seal nothing; raise Rejected."""
-        raise Rejected(f"there is no key to keep a change with: {self.REMEDY}")
+        raise Rejected(f"there is no key to seal secrets with: {self.REMEDY}")
 
     def open(self, _sealed: str) -> str:
         """Open nothing; raise Rejected."""

@@ -223,3 +223,20 @@ sessions = sa.Table(
     sa.Column("until", sa.Float(53), nullable=False),
 )
 """One-time links and signed-in browsers, by the hash of their secret; see `ports.sessions`."""
+
+hooks = sa.Table(
+    "hooks",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("sealed_next", sa.Text),
+    sa.Column("sealed_last", sa.Text),
+    sa.Column("hook", sa.Text),
+    sa.Column("signs", sa.Boolean),
+    sa.Column("made_at", sa.Float(53), nullable=False),
+)
+"""The webhooks that the bridge has made at Git hosts; see `ports.hooks`."""

@@ -16,9 +16,18 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core import trace
-from bridge.core.errors import BadSignature, BridgeError, NotFound, Unreachable
+from bridge.core.errors import BadSignature, BridgeError, NotFound, Rejected, Unreachable
 from bridge.core.events import kind_of
-from bridge.core.refused import WRONG_PATH, Senders, path_of, right_path, sender_of, shown_path
+from bridge.core.refused import (
+    WRONG_PATH,
+    Senders,
+    first_of,
+    imitators,
+    path_of,
+    right_path,
+    sender_of,
+    shown_path,
+)
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
@@ -151,6 +160,7 @@ class Hooks:
         """Take the parts; `senders` are all Git hosts, including those without a secret."""
         self._ingest = ingest
         self.senders = senders
+        self._imitators = {host: imitators(one, senders) for host, one in senders.items()}
         self.limits = limits
         whole = limits.max_in_flight
         self.arrivals = Arrivals(whole // 8)
@@ -166,6 +176,10 @@ class Hooks:
         Raises:
             BridgeError, Refusal: it is rejected, whatever its body.
         """
+        if (odd := first_of(headers, self._imitators[host])) is not None:
+            title = self.senders[host].title
+            why = f"{odd} is not a header of {title}'s, whose webhooks alone are taken here"
+            raise Rejected(f"{why}; {self._right_path(headers)}")
         envelope = self._ingest.open(host, headers)
         if length is None:
             why = "Content-Length is missing; webhooks are sent with it"
@@ -183,9 +197,19 @@ class Hooks:
         """See `Ingest.put`."""
         return self._ingest.put(host, envelope, body)
 
-    async def take(self, host: str, envelope: Envelope, body: Body) -> Receipt:
-        """See `Ingest.take`."""
+    async def take(
+        self, host: str, envelope: Envelope, body: Body, headers: Mapping[str, str]
+    ) -> Receipt:
+        """See `Ingest.take`; try a secret that may be new once more."""
+        try:
+            return await self._ingest.take(host, envelope, body)
+        except BadSignature as error:
+            envelope = await self._ingest.open_again(host, headers, error)
         return await self._ingest.take(host, envelope, body)
+
+    def may_be_new(self, error: Exception) -> bool:
+        """See `Ingest.may_be_new`."""
+        return self._ingest.may_be_new(error)
 
     def answer(self, host: str, event: str, receipt: Receipt) -> tuple[int, bytes]:
         """Count a kept webhook; return the status and the JSON for its sender."""
@@ -204,9 +228,8 @@ class Hooks:
         Log, count and record it, for people who miss the webhook.
         """
         status, why = self._why(error)
-        wrong_host = isinstance(error, BadSignature | NotFound)
-        if wrong_host and sender_of(headers, self.senders) not in (kind_of(host), None):
-            why += f"; {right_path(headers, self.senders)}"
+        if isinstance(error, BadSignature | NotFound) and self._may_be_elsewhere(host, headers):
+            why += f"; {self._right_path(headers)}"
         outcome = OUTCOMES.get(status, "failed")
         self._log.info("webhook refused", host=host, status=status, why=why)
         self._count(host, event, outcome)
@@ -216,10 +239,20 @@ class Hooks:
     def astray(self, path: str, headers: Mapping[str, str], peer: str) -> str:
         """Refuse a webhook at a path that accepts none; log and record it."""
         path = shown_path(path, self.senders)
-        why = f"there is nothing at {path}; {right_path(headers, self.senders)}"
+        why = f"there is nothing at {path}; {self._right_path(headers)}"
         self._log.info("webhook on a wrong path", path=path, why=why)
         self._note(WRONG_PATH, why, path, headers, peer)
         return why
+
+    def _may_be_elsewhere(self, host: str, headers: Mapping[str, str]) -> bool:
+        """Return whether a webhook is of another host, or of one that has several servers."""
+        sender = sender_of(headers, self.senders)
+        if sender is None or sender != kind_of(host):
+            return sender is not None
+        return sum(kind_of(one) == sender for one in self.senders) > 1
+
+    def _right_path(self, headers: Mapping[str, str]) -> str:
+        return right_path(headers, self.senders, self._ingest.served)
 
     def _why(self, error: Exception) -> tuple[int, str]:
         if isinstance(error, BridgeError):
@@ -257,7 +290,7 @@ class Hooks:
     async def _receive(self, host: str, request: web.Request) -> tuple[int, bytes]:
         if request.method != "POST":
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "webhooks are sent with POST")
-        envelope = self.admit(host, request.headers, request.content_length)
+        envelope = await self._admitted(host, request)
         trace.follow(envelope.id)
         length = request.content_length or 0
         body = None
@@ -270,10 +303,18 @@ class Hooks:
         try:
             if body is None:
                 body = await self._read(request)
-            receipt = await self.take(host, envelope, body)
+            receipt = await self.take(host, envelope, body, request.headers)
             return self.answer(host, envelope.event, receipt)
         finally:
             room.give(length)
+
+    async def _admitted(self, host: str, request: web.Request) -> Envelope:
+        """Check the headers; try a secret that may be new once more."""
+        try:
+            return self.admit(host, request.headers, request.content_length)
+        except (BadSignature, NotFound) as error:
+            await self._ingest.open_again(host, request.headers, error)
+        return self.admit(host, request.headers, request.content_length)
 
     async def _read(self, request: web.Request) -> bytes:
         await _ask_for_it(request)

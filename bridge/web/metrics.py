@@ -9,7 +9,7 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -197,8 +197,11 @@ class Metrics:
             await asyncio.sleep(LAG_EVERY)
             self._lag.add(max(0.0, time.monotonic() - due))
 
-    async def text(self) -> tuple[bytes, str]:
+    async def text(self, troubled: Collection[str] = ()) -> tuple[bytes, str]:
         """Return everything in Prometheus' text format, and its content type.
+
+        Args:
+            troubled: what is in trouble though the bridge is ready, such as a backend.
 
         Raises:
             Unreachable: a store can't be read.
@@ -209,6 +212,8 @@ class Metrics:
             self._count(ended)
             # Collected here, in the loop, where the counts change; only formatted in a thread.
             families = [*self._of_process(), *of_stores(inbox, journal, self._clock())]
+            trouble = dict.fromkeys(troubled, 1)
+            families.append(gauge("bridge_trouble", "What /readyz reports.", "part", trouble))
         return await asyncio.to_thread(written, families, self._sizes)
 
     def _count(self, ended: Iterable[Ended]) -> None:
@@ -265,7 +270,7 @@ class Metrics:
 
 
 def metrics_route(
-    metrics: Metrics, insiders: Insiders
+    metrics: Metrics, insiders: Insiders, beside: Callable[[], Awaitable[Collection[str]]]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Return the handler of `/metrics`; strangers get 403."""
 
@@ -277,7 +282,7 @@ def metrics_route(
                 " (Authorization: Bearer …)",
             )
         try:
-            body, content_type = await metrics.text()
+            body, content_type = await metrics.text(await beside())
         except Unreachable as error:
             return refusal(503, str(error))
         return web.Response(body=body, headers={"Content-Type": content_type})

@@ -6,7 +6,7 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from socket import socket
@@ -249,6 +249,7 @@ def routes(
     challenge_key: str = "",
     beside: Beside = nothing_beside,
     note: Note = note_nothing,
+    pages: Iterable[web.RouteDef] = (),
 ) -> web.Application:
     """Return the public surface; see product.md.
 
@@ -257,7 +258,8 @@ def routes(
         hears: whether webhooks arrive here; a worker serves only its health.
         challenge_key: proves that this installation answers; "": nothing does.
         note: called for refused webhooks.
-        beside: further lines about backends for insiders.
+        beside: further lines about backends and chats for insiders; metrics name them, too.
+        pages: further routes, for people.
     """
     app = web.Application(client_max_size=limits.max_body)
     hosts = tuple(senders) if hears else ()
@@ -275,11 +277,12 @@ def routes(
         path, handler = f"{CHALLENGES}{{challenge}}", challenge_route(challenge_key)
         for method in ("GET", "POST"):
             app.router.add_route(method, path, handler, expect_handler=expect_later)
+    app.router.add_routes(pages)
     app.router.add_get("/healthz", healthz)
     insiders = Insiders(metrics_token)
     app.router.add_get("/readyz", readyz(checks, insiders, beside))
     if metrics is not None:
-        app.router.add_get("/metrics", metrics_route(metrics, insiders))
+        app.router.add_get("/metrics", metrics_route(metrics, insiders, beside))
     app.on_response_prepare.append(nameless)
     unknown = unknown_route(hooks, hears=hears)
     app.router.add_route("*", r"/{path:[\s\S]*}", unknown, expect_handler=expect_later)

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
+from bridge.core.hooks import HostHook, Scope, ScopeKind
 from bridge.githosts.answers import Answer, Request
 from bridge.githosts.github.service import Github, github_api
 from bridge.ports.githosts import CommitState, Hook
@@ -38,6 +40,32 @@ async def app(github_mock: str, pem: str) -> AsyncIterator[Mocked]:
 ORG = Hook("orgs/my-org", "1", None)
 OWN = Hook(f"repos/{REPOSITORY}", "1", None)
 APP = Hook("app", "app", None)
+
+URL, SECRET = "https://bridge.example.com/hooks/github", "a secret of the tests"
+OF_REPOSITORY = HostHook(Scope(ScopeKind.REPOSITORY, REPOSITORY, "1"), "12345678", URL)
+OF_ORG = HostHook(Scope(ScopeKind.OWNER, "octo-org", "1"), "12345678", URL)
+OF_APP = HostHook(Scope(ScopeKind.APP, "", "1"), "app", URL)
+
+
+def _scope(hook: HostHook, api: Github) -> Awaitable[Any]:
+    return api.hook_scope(hook.scope.kind, hook.scope.name)
+
+
+def _make(hook: HostHook, api: Github) -> Awaitable[Any]:
+    return api.create_hook(hook.scope, URL, SECRET)
+
+
+def _change(hook: HostHook, api: Github) -> Awaitable[Any]:
+    return api.change_hook(hook, URL, SECRET)
+
+
+def _test(hook: HostHook, api: Github) -> Awaitable[Any]:
+    return api.test_hook(hook)
+
+
+def _delete(hook: HostHook, api: Github) -> Awaitable[Any]:
+    return api.delete_hook(hook)
+
 
 CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
     "repository": lambda api: api.repository(REPOSITORY),
@@ -73,6 +101,15 @@ CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
     "redeliver an organisation's": lambda api: api.redeliver(ORG, "12345678"),
 }
 
+for kind, hook in (("repository", OF_REPOSITORY), ("organisation", OF_ORG)):
+    CALLS |= {
+        f"scope of a {kind}": partial(_scope, hook),
+        f"make a webhook of a {kind}": partial(_make, hook),
+        f"change a webhook of a {kind}": partial(_change, hook),
+        f"test a webhook of a {kind}": partial(_test, hook),
+        f"delete a webhook of a {kind}": partial(_delete, hook),
+    }
+
 APP_CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
     "comments": CALLS["comments"],
     "status": CALLS["status"],
@@ -80,6 +117,8 @@ APP_CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
     "deliveries of the App": lambda api: everything(api, "sendings", APP, 0.0),
     "payload of the App's": lambda api: api.payload(APP, "12345678"),
     "redeliver the App's": lambda api: api.redeliver(APP, "12345678"),
+    "scope of the App": partial(_scope, OF_APP),
+    "change the webhook of the App": partial(_change, OF_APP),
 }
 
 

@@ -1,12 +1,15 @@
 """Every call to GitLab, through python-gitlab, against a mock of GitLab's own contract."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Unreachable
+from bridge.core.hooks import HostHook, Scope, ScopeKind
+from bridge.githosts import HOSTS
 from bridge.githosts.gitlab.service import Gitlab, gitlab_api
 from bridge.ports.githosts import CommitState, Hook
 from tests.oracles.host_contracts import operations
@@ -24,6 +27,31 @@ async def gitlab(gitlab_mock: str) -> AsyncIterator[Mocked]:
     assert api is not None
     yield Mocked("gitlab", api)
     await api.close()
+
+
+URL, SECRET = "https://bridge.example.com/hooks/gitlab", HOSTS["gitlab"].new_secret()
+OF_PROJECT = HostHook(Scope(ScopeKind.REPOSITORY, PROJECT, "4711"), "1", URL)
+OF_GROUP = HostHook(Scope(ScopeKind.OWNER, "a/group"), "1", URL)
+
+
+def _listed(hook: HostHook, api: Gitlab) -> Awaitable[Any]:
+    return api.hooks_at(hook.scope)
+
+
+def _make(hook: HostHook, api: Gitlab) -> Awaitable[Any]:
+    return api.create_hook(hook.scope, URL, SECRET)
+
+
+def _change(hook: HostHook, api: Gitlab) -> Awaitable[Any]:
+    return api.change_hook(hook, URL, SECRET)
+
+
+def _test(hook: HostHook, api: Gitlab) -> Awaitable[Any]:
+    return api.test_hook(hook)
+
+
+def _delete(hook: HostHook, api: Gitlab) -> Awaitable[Any]:
+    return api.delete_hook(hook)
 
 
 CALLS: dict[str, Callable[[Gitlab], Awaitable[Any]]] = {
@@ -52,6 +80,16 @@ CALLS: dict[str, Callable[[Gitlab], Awaitable[Any]]] = {
     "payload of an event": lambda api: api.payload(HOOK, "1"),
     "resend": lambda api: api.redeliver(HOOK, "1"),
 }
+
+for kind, hook in (("project", OF_PROJECT), ("group", OF_GROUP)):
+    CALLS |= {
+        f"webhooks of a {kind}": partial(_listed, hook),
+        f"make a webhook of a {kind}": partial(_make, hook),
+        f"change a webhook of a {kind}": partial(_change, hook),
+        f"test a webhook of a {kind}": partial(_test, hook),
+        f"delete a webhook of a {kind}": partial(_delete, hook),
+    }
+CALLS["group"] = lambda api: api.hook_scope(ScopeKind.OWNER, "a/group")
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -207,7 +207,8 @@ async def test_a_webhook_of_the_organisation_is_found() -> None:
         assert isinstance(api, Redelivers)
         fake.repository(NAME)
         url = "https://bridge.example.com/hooks/github"
-        fake.org_hooks["my-org"] = [FakeHook(9, "orgs/my-org", url, SECRET, active=False)]
+        fake.owners["my-org"] = 77
+        fake.owner_hooks["my-org"] = [FakeHook(9, "orgs/my-org", url, SECRET, active=False)]
 
         (found,) = await api.hooks(NAME)
 

@@ -1,7 +1,5 @@
 """Where a token goes: to the host that is set, over its certificate, and into no log."""
 
-import datetime as dt
-import ipaddress
 import json
 import logging
 import ssl
@@ -14,10 +12,6 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from bridge.core.errors import Refused, Unreachable
@@ -28,6 +22,7 @@ from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import Spoil
+from tests.worlds.certificates import certificate
 from tests.worlds.hosts import NAME, QUICK, Host, client_of
 
 
@@ -135,34 +130,7 @@ async def test_no_token_is_in_any_log(host: Host, caplog: pytest.LogCaptureFixtu
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
     """A certificate that nobody else trusts, and a server that has it."""
-    key, name = (
-        ec.generate_private_key(ec.SECP256R1()),
-        x509.NameAttribute(NameOID.COMMON_NAME, "x"),
-    )
-    now = dt.datetime.now(dt.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([name]))
-        .issuer_name(x509.Name([name]))
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("authority")
-    ca, private = folder / "ca.pem", folder / "key.pem"
-    ca.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    ca, private = certificate(tmp_path_factory.mktemp("authority"))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(ca, private)
     return ca, context

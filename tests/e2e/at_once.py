@@ -7,11 +7,6 @@ other as each gets done with importing. Prints their exit codes.
 import os
 import sys
 
-import alembic.command  # noqa: F401 - only so that nobody has to import it later
-
-import bridge.app.storage
-import bridge.durable.system
-import bridge.storage.inbox.postgres  # noqa: F401
 from bridge.__main__ import main
 
 

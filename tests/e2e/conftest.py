@@ -9,8 +9,9 @@ from tests.worlds.bridge import Origin, World, running_world
 from tests.worlds.cli import cli
 from tests.worlds.doors import door, opened
 from tests.worlds.embedded import Repository
+from tests.worlds.hosts import host, pem
 
-__all__ = ["cli", "door", "opened"]
+__all__ = ["cli", "door", "host", "opened", "pem"]
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The command as a process of its own: what it imports, its pipes, and the folders it makes."""
 
+import asyncio
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -8,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.worlds.certificates import certificate
 from tests.worlds.cli import Cli, filled, filled_once
+from tests.worlds.shell import Shell, serving
 
 __all__ = ["filled", "filled_once"]
 
@@ -131,3 +135,37 @@ def test_a_mounted_folder_may_belong_to_whoever_it_belongs_to_outside(tmp_path: 
 
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
     assert f"data/embedded belongs to another user ({STRANGER + 1})" in done.stderr
+
+
+# ── variables that are set, but empty ──────────────────────────────────────────────────────────
+
+
+async def test_an_empty_variable_of_a_runner_names_none(tmp_path: Path) -> None:
+    """Compose passes optional variables on as empty ones; `PS` makes a worker stand aside."""
+    shell = Shell(tmp_path, more=dict.fromkeys(("PS", "DYNO", "DATABASE_URL", "BRIDGE_CONFIG"), ""))
+
+    await shell.run("serve", "--role", "worker", code=2)
+
+
+async def test_an_empty_variable_of_an_unknown_name_is_not_set_either(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, more={"BRIDGE_OF_ANOTHER_RELEASE": ""})
+
+    assert await shell.run("config", "check") == "ok\n"
+
+
+async def test_an_empty_variable_for_certificates_is_not_passed_on_to_git(tmp_path: Path) -> None:
+    """Git takes it for a file that can't be read, and then reaches no host at all."""
+    pem, key = certificate(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pem, key)
+    shell = Shell(tmp_path, more={"GIT_SSL_CAINFO": "", "SSL_CERT_FILE": ""})
+    strange = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0, ssl=context)
+    async with strange, serving(shell):
+        port = strange.sockets[0].getsockname()[1]
+        url = f"https://127.0.0.1:{port}/site.git"
+        await shell.run("app", "create", "web", "--repo", url, "--publish", ".")
+        await shell.run("deploy", "web", "--follow", code=3)
+        log = await shell.run("logs", "web")
+
+    assert "certificate" in log
+    assert "Problem with the SSL CA cert" not in log

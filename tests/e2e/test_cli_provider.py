@@ -14,6 +14,7 @@ from bridge.cli.embedded import Api, api_of
 from bridge.cli.root import app
 from bridge.core.apps import App
 from bridge.core.configuration.configuration import GitSource
+from bridge.embedded.http import applications
 from bridge.ports.outcomes import Outcome
 from bridge.settings import read_settings
 from tests.fakes.journey import deployment
@@ -222,6 +223,29 @@ def test_github_is_set_with_what_it_needs(web: Cli) -> None:
     now = web.json("provider", "show", "web")
     assert (now["source"], now["owner"], now["trigger"]) == ("github", "my-org", "tag")
     assert now["watch_paths"] == ["a"]
+
+
+def test_gitea_is_set_with_its_difference_and_undone(
+    web: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(applications._NONE_OF_THESE, "giteaId")  # as if it had such accounts
+    before = web.json("provider", "show", "web", "--reveal")
+
+    told = web(
+        *("provider", "set", "gitea", "web", "--owner", "my-org", "--repository", "mono"),
+        *("--branch", "main", "--account", "gt_1", "--watch", "web/**", "--yes"),
+    ).stdout
+
+    assert "source: git → gitea\n" in told
+    assert "owner: (nothing) → my-org\n" in told
+    assert "watch_paths: a → web/**\n" in told
+    now = web.json("provider", "show", "web")
+    assert (now["source"], now["owner"], now["repository"]) == ("gitea", "my-org", "mono")
+
+    undone = web("provider", "undo", "web", "--yes").stdout
+
+    assert "source: gitea → git\n" in undone
+    assert web.json("provider", "show", "web", "--reveal") == before
 
 
 def test_a_registrys_password_comes_from_standard_input_and_is_shown_only_when_asked(

@@ -59,10 +59,11 @@ def besides(url: Callable[[SetUp], str]) -> Callable[[SetUp], Any]:
     return plant
 
 
-def of_an_owner(made: SetUp, host: str) -> dict[str, list[FakeHook]]:
+def of_an_owner(made: SetUp, host: str) -> dict[str, Any]:
     """A second webhook, of the organisation or group."""
     owner = {"github": "my-org", "gitlab": "my-group"}[host]
-    return {owner: [FakeHook(4713, f"orgs/{owner}", f"{made.front.url}/hooks/{host}", SECRET)]}
+    hook = FakeHook(4713, f"orgs/{owner}", f"{made.front.url}/hooks/{host}", SECRET)
+    return {"owners": {owner: 815}, "owner_hooks": {owner: [hook]}}
 
 
 def in_days(days: float) -> datetime:
@@ -139,7 +140,7 @@ AT_HOSTS = {
     ),
     "a webhook of forms": Plant("host.hook.content_type", at("/hooks/github", content_type="form")),
     "a webhook that trusts everybody": Plant(
-        "host.hook.tls", at("/hooks/github", verifies_tls=False)
+        "host.hook.tls", at("/hooks/github", checks_tls=False)
     ),
     "a webhook without a secret": Plant("host.hook.secret", at("/hooks/github", secret="")),
     "a webhook whose delivery failed": Plant(
@@ -150,7 +151,7 @@ AT_HOSTS = {
     ),
     "a webhook of the organisation, too": Plant(
         "host.hook.twice",
-        lambda made: patch.multiple(made.github, org_hooks=of_an_owner(made, "github")),
+        lambda made: patch.multiple(made.github, **of_an_owner(made, "github")),
     ),
     "the backend's own webhook": Plant(
         "host.hook.backend", besides(lambda made: f"{made.dokploy.url}/api/deploy/github")
@@ -176,7 +177,7 @@ AT_HOSTS = {
     ),
     "gitlab: a webhook of the group, too": Plant(
         "host.hook.twice",
-        lambda made: patch.multiple(made.gitlab, group_hooks=of_an_owner(made, "gitlab")),
+        lambda made: patch.multiple(made.gitlab, **of_an_owner(made, "gitlab")),
     ),
     "gitea: a token that is not accepted": Plant(
         "host.token", settings={"BRIDGE_GITEA_TOKEN": "x" * 40}

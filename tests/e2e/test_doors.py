@@ -27,7 +27,9 @@ from tests.worlds.sites import make_site
 
 
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
-@pytest.mark.parametrize("name", ["X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event"])
+@pytest.mark.parametrize(
+    "name", ["X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event", "X-Gitea-Event-Type", "x-gogs-new"]
+)
 async def test_what_only_looks_like_github_is_refused(
     door: Door, way: dict[str, Any], name: str
 ) -> None:
@@ -35,9 +37,20 @@ async def test_what_only_looks_like_github_is_refused(
     answer = await door.post("/hooks/github", signed(**way) | {name: "push"})
 
     assert answer.status == 400
-    assert name in answer.error
-    assert "whose webhooks go to /hooks/gitea" in answer.error
+    assert answer.error == (
+        f"{name.lower()} is not a header of GitHub's, whose webhooks alone are taken here;"
+        " Gitea's webhooks go to /hooks/gitea"
+    )
     assert await door.kept() == []
+
+
+@pytest.mark.parametrize("product", ["Gitea", "Forgejo", "Gogs"])
+async def test_at_any_door_a_gitea_is_told_where_to_go(door: Door, product: str) -> None:
+    headers = {f"X-{product}-Event": "push", "X-GitHub-Event": "push"}
+    answer = await door.post("/hooks/gitlab", headers)
+
+    assert answer.status == 401
+    assert answer.error.endswith("; Gitea's webhooks go to /hooks/gitea")
 
 
 @pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])

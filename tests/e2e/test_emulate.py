@@ -15,7 +15,6 @@ from tests.oracles.emulators import emulated
 from tests.worlds.bridge import SECRET, Origin, World, running_world
 from tests.worlds.embedded import until
 from tests.worlds.feedback import QUICKLY, make_app, nothing_due
-from tests.worlds.hosts import pem  # noqa: F401 - the fixture
 
 NAME = "acme/site"
 APP, INSTALLATION = 12345, 100
@@ -28,7 +27,7 @@ PERMISSIONS = {
 
 
 @pytest.fixture
-def github(pem: str, tmp_path: Path) -> Iterator[str]:  # noqa: F811
+def github(pem: str, tmp_path: Path) -> Iterator[str]:
     """GitHub with a repository, a person and an App."""
     app = {
         "app_id": APP,
@@ -62,7 +61,7 @@ async def ann(github: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def api(github: str, pem: str) -> AsyncIterator[Github]:  # noqa: F811
+async def api(github: str, pem: str) -> AsyncIterator[Github]:
     """The bridge's client, as the App."""
     made = github_api(app_id=APP, private_key=SecretStr(pem), api_url=github)
     assert made is not None
@@ -116,7 +115,7 @@ async def test_another_key_is_refused(github: str) -> None:
 async def test_its_webhooks_are_taken_and_decided(
     ann: httpx.AsyncClient,
     github: str,
-    pem: str,  # noqa: F811
+    pem: str,
     tmp_path: Path,
 ) -> None:
     (tmp_path / "app.pem").write_text(pem)

@@ -28,7 +28,7 @@ from bridge.storage.journal import SqlJournal
 from tests.fakes.host import Spoil
 from tests.fakes.journey import app, deployment, push
 from tests.worlds.embedded import until
-from tests.worlds.hosts import NAME, Host, host, pem  # noqa: F401 - fixtures
+from tests.worlds.hosts import NAME, Host
 
 QUICK = PublishTiming(debounce=0.01, poll=0.02, retry=Backoff(0.02, 0.1), lease=0.3)
 DONE = (State.ASKED, State.RUNNING, State.DONE)
@@ -52,7 +52,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[SqlJournal]:
 @asynccontextmanager
 async def loop(
     journal: SqlJournal,
-    host: Host,  # noqa: F811 - the fixture
+    host: Host,
     owner: str,
     timing: PublishTiming = QUICK,
     pace: Callable[[RateLimiter], WriteTurns] = lambda _: AT_ONCE,
@@ -74,7 +74,7 @@ async def loop(
 
 async def pushed(
     journal: SqlJournal,
-    host: Host,  # noqa: F811 - the fixture
+    host: Host,
     seq: int = 1,
     uses: frozenset[Use] = frozenset({Use.COMMENT}),
     skipped: Sequence[Decision] = (),
@@ -92,7 +92,7 @@ async def pushed(
     return waiting
 
 
-def all_uses(host: Host) -> frozenset[Use]:  # noqa: F811 - the fixture
+def all_uses(host: Host) -> frozenset[Use]:
     """Everything that the host can show."""
     without = frozenset() if isinstance(host.api, HasDeployments) else {Use.DEPLOYMENT}
     return frozenset(Use) - without
@@ -104,15 +104,15 @@ async def moved(journal: SqlJournal, id_: str, pause: Callable[[], Awaitable[Non
         await journal.move(id_, state, str(state))
 
 
-def bodies(host: Host) -> list[str]:  # noqa: F811 - the fixture
+def bodies(host: Host) -> list[str]:
     return [one.body for pull in host.repository.pulls.values() for one in pull.comments]
 
 
-async def bodies_of(host: Host) -> list[str]:  # noqa: F811 - the fixture
+async def bodies_of(host: Host) -> list[str]:
     return bodies(host)
 
 
-async def shown(journal: SqlJournal, host: Host, words: str) -> None:  # noqa: F811 - the fixture
+async def shown(journal: SqlJournal, host: Host, words: str) -> None:
     """Nothing is to be shown any more, and the newest is on the comment."""
 
     async def there() -> bool:
@@ -125,7 +125,7 @@ async def shown(journal: SqlJournal, host: Host, words: str) -> None:  # noqa: F
 
 async def test_two_processes_leave_one_comment(
     journal: SqlJournal,
-    host: Host,  # noqa: F811 - the fixture
+    host: Host,
 ) -> None:
     host.repository.open_pull("main", base="release")
 
@@ -140,7 +140,7 @@ async def test_two_processes_leave_one_comment(
 
 async def test_processes_that_die_at_any_moment_leave_one_comment(
     journal: SqlJournal,
-    host: Host,  # noqa: F811 - the fixture
+    host: Host,
 ) -> None:
     host.repository.open_pull("main", base="release")
     chance = random.Random(7)
@@ -159,7 +159,7 @@ async def test_processes_that_die_at_any_moment_leave_one_comment(
 
 async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_one(
     journal: SqlJournal,
-    host: Host,  # noqa: F811 - the fixture
+    host: Host,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("bridge.githosts.publishers.LANDS", 0.5)
@@ -183,7 +183,7 @@ async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_on
 
 async def test_a_comment_does_not_wait_for_the_statuses_of_two_hundred_apps(
     journal: SqlJournal,
-    host: Host,  # noqa: F811 - the fixture
+    host: Host,
 ) -> None:
     pull = host.repository.open_pull("main", base="release")
     ids = [f"app-{n:03}" for n in range(200)]
@@ -200,7 +200,7 @@ async def test_a_comment_does_not_wait_for_the_statuses_of_two_hundred_apps(
 
 async def test_three_hundred_changes_are_a_few_writes_and_the_last_one_shows(
     journal: SqlJournal,
-    host: Host,  # noqa: F811 - the fixture
+    host: Host,
 ) -> None:
     host.repository.open_pull("main", base="release")
     usual = replace(QUICK, debounce=0.3)

@@ -261,6 +261,8 @@ async def test_readyz_tells_insiders_alone_and_stays_ready(stage: Stage) -> None
     told = inside.json()["backend dokploy"]
     assert "its own database is away" in told
     assert "(since 20" in told
+    metrics = (await stage.world.web.get("/metrics")).text
+    assert 'bridge_trouble{part="backend dokploy"} 1.0' in metrics
 
     outside = await stage.world.web.get("/readyz", headers={"X-Forwarded-For": "203.0.113.7"})
     assert outside.status_code == 200

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import SourceType
+from bridge.embedded.http import applications
 from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.outcomes import DONE, Audited
@@ -326,6 +328,39 @@ async def test_accounts_are_offered_and_lists_are_looked_for_in_the_backend(
 
     assert "acme" in words_of(compared)
     assert await branch_of(both, app_id) == "main"
+
+
+async def test_an_app_gets_a_gitea_source_and_loses_it_by_undo(
+    both: SlackWorld, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = GitAccount("gt_1", "ours", SourceType.GITEA)
+    mono = GitRepository(1, "acme", "mono", "acme/mono")
+    monkeypatch.setattr(Dokploy, "pickers", Lists([account], [mono]), raising=False)
+    monkeypatch.delitem(applications._NONE_OF_THESE, "giteaId")  # as if it had such accounts
+    app_id = await both.app(origin)
+    assert both.world.backend is not None
+    hands = forms(both)
+    view = await hands.open("web")
+
+    await hands.act(view, "provider.redraw", kind="gitea")
+    view = await hands.says(view["id"], "Gitea or Forgejo account")
+    await hands.act(view, "provider.redraw", account="gt_1")
+    view = await hands.says(view["id"], "provider.repository")
+    await hands.act(view, "provider.repository", repository="acme/mono")
+    view = await hands.says(view["id"], "provider.branch")
+    compared = await hands.pushed(view, branch="main")
+    assert "gitea" in words_of(compared)
+    assert "acme" in words_of(compared)
+    await hands.submit(compared)
+    await hands.says(compared["id"], "is changed")
+
+    ask = partial(both.world.backend.ask, "GET", "application.one", applicationId=app_id)
+    app = await ask()
+    names = ("sourceType", "giteaOwner", "giteaRepository", "giteaBranch", "giteaId")
+    assert [app[name] for name in names] == ["gitea", "acme", "mono", "main", "gt_1"]
+    await undo(both, dict(await both.slack.until(lambda: posted(both, "changed the source"))))
+    app = await ask()
+    assert [app[name] for name in names] == ["git", None, None, None, None]
 
 
 class Lists:

@@ -26,6 +26,9 @@ class Hook:
     id: str
     forum: bool = False
     deleted: bool = False
+    needs_tag: bool = False
+    archived: set[str] = field(default_factory=set)
+    """Posts that nobody has written to for long: their messages can't be edited."""
     used: list[float] = field(default_factory=list)
 
     @property
@@ -161,6 +164,8 @@ class FakeDiscord:
         if isinstance(found, web.Response):
             return found
         if request.method == "PATCH":
+            if found.channel in hook.archived:
+                return _error(400, 50083, "Thread is archived")
             body = await request.json()
             if broken := self._checked(EDIT, body):
                 return _error(400, 50035, "Invalid Form Body", broken)
@@ -174,12 +179,16 @@ class FakeDiscord:
         if hook.forum and not thread and not body.get("thread_name"):
             words = "Webhooks posted to forum channels must have a thread_name or thread_id"
             return _error(400, 220001, words)
+        if hook.forum and not thread and hook.needs_tag:
+            words = "A tag is required to create a forum post in this channel"
+            return _error(400, 40067, words)
         if not hook.forum and body.get("thread_name"):
             return _error(400, 220003, "Webhooks can only create threads in forum channels")
         if thread and thread not in {one.channel for one in self.messages if not one.deleted}:
             return _error(404, 10003, "Unknown Channel")
         id_ = str(900000000000000000 + len(self.messages))
         channel = thread or (id_ if hook.forum else hook.channel)
+        hook.archived.discard(channel)
         made = Posted(id_, hook.id, channel, body, body.get("thread_name"))
         self.messages.append(made)
         if request.query.get("wait") != "true":

@@ -17,6 +17,7 @@ from tests.fakes.host import FakeComment, FakeHook, FakeHost, FakePull, FakeRepo
 
 ME, OTHER = 7, 8
 WEB = "https://gitea.example.com"
+ORG = "/api/v1/orgs/{org}"
 MOST = 50
 """`MAX_RESPONSE_ITEMS`."""
 
@@ -33,6 +34,8 @@ class FakeGitea(FakeHost):
     tree_page = 1000
     events: tuple[str, ...] = ("push", "delete", "pull_request")
     """Those that its webhooks send."""
+    changes_secrets = True
+    """False: as an older one, whose API keeps the secret of a webhook."""
 
     def __init__(self, web_url: str = WEB) -> None:
         super().__init__()
@@ -139,7 +142,18 @@ class FakeGitea(FakeHost):
             web.post(f"{r}/statuses/{{sha}}", self._status),
             web.get(f"{r}/branches/{{branch}}", self._branch),
             web.get(f"{r}/tags", self._tags),
-            web.get(f"{r}/hooks", self._hooks),
+            web.get(ORG, self._org),
+            *(
+                route
+                for place in (r, ORG)
+                for route in (
+                    web.get(f"{place}/hooks", self._hooks),
+                    web.post(f"{place}/hooks", self.create_hook),
+                    web.patch(f"{place}/hooks/{{hook}}", self.change_hook),
+                    web.delete(f"{place}/hooks/{{hook}}", self.delete_hook),
+                )
+            ),
+            web.post(f"{r}/hooks/{{hook}}/tests", self._test),
         ]
 
     # what people see
@@ -288,17 +302,50 @@ class FakeGitea(FakeHost):
         return self._page(request, shown)
 
     async def _hooks(self, request: web.Request) -> web.Response:
-        shown = [
-            {
-                "id": one.id,
-                "type": "gitea",
-                "active": one.active,
-                "events": [*(one.events or self.events)],
-                "config": {"url": one.url, "content_type": one.content_type},
-            }
-            for one in self._repository(request).hooks
-        ]
+        shown = [self.shown_hook(request, one) for one in self.hooks_under(request)]
         return self._page(request, shown)
+
+    async def _org(self, request: web.Request) -> web.Response:
+        name = request.match_info["org"]
+        if name not in self.owners:
+            raise web.HTTPNotFound(text="The target couldn't be found.")
+        shown = {"id": self.owners[name], "name": name, "username": name}
+        return web.json_response(shown)
+
+    def owner_in(self, request: web.Request) -> str | None:
+        return request.match_info.get("org")
+
+    def repository_in(self, request: web.Request) -> FakeRepository:
+        return self._repository(request)
+
+    def set_hook(self, hook: FakeHook, said: dict[str, Any]) -> None:
+        config = said.get("config", {})
+        hook.url = config.get("url", hook.url)
+        hook.content_type = config.get("content_type", hook.content_type)
+        if self.changes_secrets or not hook.secret:
+            hook.secret = config.get("secret", hook.secret)
+        hook.active = said.get("active", hook.active)
+        asked = said.get("events") or ["push"]  # those that are not named are switched off
+        hook.events = tuple(
+            "pull_request" if one.startswith("pull_request") else one for one in asked
+        )
+
+    def shown_hook(self, request: web.Request, hook: FakeHook) -> dict[str, Any]:
+        return {
+            "id": hook.id,
+            "type": "gitea",
+            "active": hook.active,
+            "events": [*(self.events if hook.events is None else hook.events)],
+            "config": {"url": hook.url, "content_type": hook.content_type},
+        }
+
+    async def _test(self, request: web.Request) -> web.Response:
+        """Send the head of the default branch as a push of nothing, as Gitea does."""
+        repository = self._repository(request)
+        head = repository.branches["main"]
+        payload = self.push_of(repository, "main", head)
+        await self.send(self.hook_under(request), "push", payload)
+        return web.Response(status=204)
 
     # finding things
 

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.fakes.github_app import RegisteredApps
 from tests.fakes.host import (
     FakeComment,
     FakeDeployment,
@@ -36,6 +37,7 @@ PERMISSIONS = {
     "contents": "read", "deployments": "write", "metadata": "read",
     "pull_requests": "write", "statuses": "write", "checks": "write",
 }  # fmt: skip
+NEEDED = ("push", "pull_request")
 
 
 @cache
@@ -82,7 +84,6 @@ class FakeGithub(FakeHost):
         self.app_hooks: list[FakeHook] = []
         self.sees_hooks = True
         """Whether the credential may see webhooks."""
-        self.org_hooks: dict[str, list[FakeHook]] = {}
         self.installation = 77
         self.installed: set[str] | None = None
         """The names of repositories with the App installed; None: all."""
@@ -93,6 +94,7 @@ class FakeGithub(FakeHost):
         self.permissions = dict(PERMISSIONS)
         self.suspended = False
         self.app_events = ["push", "pull_request"]
+        self.apps = RegisteredApps(self.app_id, self.slug)
         self.token_seconds = 3600.0
         self.issued: dict[str, float] = {}
         """Every token that the App got, and when it expires."""
@@ -129,6 +131,8 @@ class FakeGithub(FakeHost):
         return web.json_response({"message": said}, status=403, headers={"Retry-After": "1"})
 
     def refusal(self, request: web.Request) -> web.Response | None:
+        if request.path.startswith(("/app-manifests/", "/apps/", "/settings/", "/organizations/")):
+            return None
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         wants_app = request.path.startswith("/app") or request.path.endswith("/installation")
         if wants_app:
@@ -142,6 +146,8 @@ class FakeGithub(FakeHost):
         found = [
             web.get("/user", self._user),
             web.get("/app", self._app),
+            web.get("/app/installations", self._installations),
+            *self.apps.routes(),
             web.get(f"{r}/installation", self._installed),
             web.post("/app/installations/{id}/access_tokens", self._issue),
             web.get(r, self._seen),
@@ -158,9 +164,20 @@ class FakeGithub(FakeHost):
             web.get(f"{r}/git/trees/{{sha}}", self._tree),
             web.get(f"{r}/branches/{{branch}}", self._branch),
             web.get(f"{r}/tags", self._tags),
-            web.get(f"{r}/hooks", self._hooks),
-            web.get("/orgs/{org}/hooks", self._hooks),
+            web.get("/orgs/{org}", self._org),
+            *(
+                route
+                for place in (r, "/orgs/{org}")
+                for route in (
+                    web.get(f"{place}/hooks", self._hooks),
+                    web.post(f"{place}/hooks", self.create_hook),
+                    web.patch(f"{place}/hooks/{{hook}}", self.change_hook),
+                    web.delete(f"{place}/hooks/{{hook}}", self.delete_hook),
+                    web.post(f"{place}/hooks/{{hook}}/pings", self._ping),
+                )
+            ),
             web.get("/app/hook/config", self._hook_config),
+            web.patch("/app/hook/config", self._change_app_hook),
         ]
         for hook in (f"{r}/hooks/{{hook}}", "/orgs/{org}/hooks/{hook}", "/app/hook"):
             found += [
@@ -195,6 +212,11 @@ class FakeGithub(FakeHost):
             "suspended_at": stamp() if self.suspended else None,
         }
         return web.json_response(example(f"{REPOSITORY}/installation") | facts)
+
+    async def _installations(self, request: web.Request) -> web.Response:
+        one = example(f"{REPOSITORY}/installation") | {"id": self.installation}
+        one["account"] = one["account"] | {"login": self.apps.owners.get(self.slug, "my-org")}
+        return web.json_response([one] if self.apps.installed else [])
 
     async def _issue(self, request: web.Request) -> web.Response:
         if request.match_info["id"] != str(self.installation):
@@ -395,40 +417,86 @@ class FakeGithub(FakeHost):
 
     # webhooks
 
+    async def _org(self, request: web.Request) -> web.Response:
+        name = request.match_info["org"]
+        if name not in self.owners:
+            raise web.HTTPNotFound(text="Not Found")
+        return web.json_response(example("/orgs/{org}") | {"id": self.owners[name], "login": name})
+
     async def _hooks(self, request: web.Request) -> web.Response:
-        if "org" in request.match_info:
-            hooks = self.org_hooks.get(request.match_info["org"])
-            if hooks is None:
-                raise web.HTTPNotFound(text="Not Found")
-            form = example("/orgs/{org}/hooks")[0]
-        else:
-            hooks, form = self._repository(request).hooks, example(f"{REPOSITORY}/hooks")[0]
+        hooks = self.hooks_under(request)
         if hooks and not self.sees_hooks:
             raise web.HTTPNotFound(text="Not Found")
-        shown = [
-            form
-            | {
-                "id": one.id,
-                "active": one.active,
-                "events": list(one.events or self.app_events),
-                "config": self._config(one),
-            }
-            for one in hooks
-        ]
-        return page(request, shown)
+        return page(request, [self.shown_hook(request, one) for one in hooks])
+
+    def owner_in(self, request: web.Request) -> str | None:
+        return request.match_info.get("org")
+
+    def repository_in(self, request: web.Request) -> FakeRepository:
+        return self._repository(request)
+
+    def set_hook(self, hook: FakeHook, said: dict[str, Any]) -> None:
+        hook.active = said.get("active", hook.active)
+        self._configure(hook, said.get("config", {}))
+        events = said.get("events", NEEDED if hook.events is None else hook.events)
+        hook.events = tuple(dict.fromkeys([*events, *said.get("add_events", ())]))
 
     @staticmethod
-    def _config(hook: FakeHook) -> dict[str, Any]:
-        shown = {
+    def _configure(hook: FakeHook, config: dict[str, Any]) -> None:
+        hook.url = config.get("url", hook.url)
+        hook.secret = config.get("secret", hook.secret)
+        hook.content_type = config.get("content_type", "form")
+        hook.checks_tls = str(config.get("insecure_ssl", "0")) == "0"
+
+    def shown_hook(self, request: web.Request, hook: FakeHook) -> dict[str, Any]:
+        org = "org" in request.match_info
+        form = example("/orgs/{org}/hooks" if org else f"{REPOSITORY}/hooks")[0]
+        shown: dict[str, Any] = form | {
+            "id": hook.id,
+            "active": hook.active,
+            "events": list(NEEDED if hook.events is None else hook.events),
+            "config": self._config_of(hook),
+        }
+        if not org:
+            last = hook.sent[0] if hook.sent else None
+            good = last is not None and 200 <= last.status < 300
+            shown["last_response"] = {
+                "code": last.status or None if last else None,
+                "status": "active" if good else "misconfigured" if last else "unused",
+                "message": "OK" if good else "Invalid HTTP Response" if last else None,
+            }
+        return shown
+
+    @staticmethod
+    def _config_of(hook: FakeHook) -> dict[str, Any]:
+        config = {
             "url": hook.url,
             "content_type": hook.content_type,
-            "insecure_ssl": "0" if hook.verifies_tls else "1",
+            "insecure_ssl": "0" if hook.checks_tls else "1",
         }
-        return shown | ({"secret": "********"} if hook.secret else {})
+        return config | ({"secret": "********"} if hook.secret else {})
+
+    async def hook_was_made(self, hook: FakeHook) -> None:
+        await self.ping(hook)
+
+    async def ping(self, hook: FakeHook) -> FakeSending:
+        """Send the ping of a webhook."""
+        config = {"hook_id": hook.id, "hook": {"id": hook.id, "type": "Repository"}}
+        return await self.send(hook, "ping", {"zen": "Keep it logically awesome."} | config)
+
+    async def _ping(self, request: web.Request) -> web.Response:
+        await self.ping(self.hook_under(request))
+        return web.Response(status=204)
 
     async def _hook_config(self, request: web.Request) -> web.Response:
         (hook,) = self.app_hooks
-        return web.json_response(self._config(hook))
+        return web.json_response(example("/app/hook/config") | self._config_of(hook))
+
+    async def _change_app_hook(self, request: web.Request) -> web.Response:
+        (hook,) = self.app_hooks
+        said = await request.json()
+        self._configure(hook, {"content_type": hook.content_type} | said)
+        return await self._hook_config(request)
 
     async def _sent(self, request: web.Request) -> web.Response:
         """Return them newest first, by cursor: the first id of the next page."""
@@ -468,12 +536,7 @@ class FakeGithub(FakeHost):
     def _hook(self, request: web.Request) -> FakeHook:
         if "hook" not in request.match_info:
             return self.app_hooks[0]
-        org = request.match_info.get("org")
-        hooks = self.org_hooks.get(org, []) if org else self._repository(request).hooks
-        for hook in hooks:
-            if str(hook.id) == request.match_info["hook"]:
-                return hook
-        raise web.HTTPNotFound(text="Not Found")
+        return self.hook_under(request)
 
     def _sending(self, request: web.Request) -> FakeSending:
         for one in self._hook(request).sent:

@@ -4,8 +4,10 @@ Answers have the fields that the bridge could use, as in GitLab's documentation;
 against the schemas of the contract in `tests/fixtures/contracts`.
 """
 
+import hmac
 import time
 import uuid
+from base64 import b64decode, b64encode
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,6 +26,8 @@ from tests.fakes.host import (
 
 ME, OTHER = 7, 8
 PROJECT = "/api/v4/projects/{id}"
+GROUP = "/api/v4/groups/{group}"
+NEEDED = ("push_events", "tag_push_events", "merge_requests_events")
 RESENDS_A_MINUTE = 5
 
 
@@ -39,10 +43,10 @@ class FakeGitlab(FakeHost):
     """The day on which the token expires."""
     diffs_at_most: int | None = None
     """More changed files than this are cut off, as `compare_timeout` shows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.group_hooks: dict[str, list[FakeHook]] = {}
+    signs = True
+    """False: as before 19.0, which ignores signing tokens."""
+    tests_without_a_push = True
+    """False: as before there were events of access tokens."""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -62,7 +66,14 @@ class FakeGitlab(FakeHost):
             "X-Gitlab-Instance": self.url,
             "Content-Type": "application/json",
         }
-        return FakeSending(next(self._numbers), id_, event, headers, payload, time.time())
+        sending = FakeSending(next(self._numbers), id_, event, headers, payload, time.time())
+        if hook.signing is not None:
+            at = str(int(time.time()))
+            signed = f"{id_}.{at}.".encode() + self.body_of(sending)
+            digest = hmac.digest(b64decode(hook.signing.removeprefix("whsec_")), signed, "sha256")
+            headers["webhook-id"], headers["webhook-timestamp"] = id_, at
+            headers["webhook-signature"] = f"v1,{b64encode(digest).decode()}"
+        return sending
 
     def too_many(self) -> web.Response:
         said = {"message": {"error": "This endpoint has been requested too many times."}}
@@ -78,8 +89,7 @@ class FakeGitlab(FakeHost):
         return [
             web.get("/api/v4/user", self._user),
             web.get("/api/v4/personal_access_tokens/self", self._token),
-            web.get("/api/v4/groups/{id}/hooks", self._group_hooks),
-            web.get("/api/v4/groups/{id}/hooks/{hook}/events", self._group_events),
+            web.get(f"{GROUP}/hooks/{{hook}}/events", self._group_events),
             web.get(PROJECT, self._seen),
             web.get(f"{PROJECT}/repository/commits/{{sha}}/merge_requests", self._merges),
             web.get(f"{PROJECT}/repository/commits/{{sha}}", self._commit),
@@ -95,7 +105,18 @@ class FakeGitlab(FakeHost):
             web.get(f"{PROJECT}/deployments/{{deployment}}", self._deployment),
             web.put(f"{PROJECT}/deployments/{{deployment}}", self._move),
             web.put(f"{PROJECT}/environments/{{environment}}", self._environment),
-            web.get(f"{PROJECT}/hooks", self._hooks),
+            web.get(GROUP, self._group),
+            *(
+                route
+                for place in (PROJECT, GROUP)
+                for route in (
+                    web.get(f"{place}/hooks", self._hooks),
+                    web.post(f"{place}/hooks", self.create_hook),
+                    web.put(f"{place}/hooks/{{hook}}", self.change_hook),
+                    web.delete(f"{place}/hooks/{{hook}}", self.delete_hook),
+                    web.post(f"{place}/hooks/{{hook}}/test/{{trigger}}", self._test),
+                )
+            ),
             web.get(f"{PROJECT}/hooks/{{hook}}/events", self._events),
             web.post(f"{PROJECT}/hooks/{{hook}}/events/{{event}}/resend", self._resend),
         ]
@@ -297,33 +318,59 @@ class FakeGitlab(FakeHost):
     # webhooks
 
     async def _hooks(self, request: web.Request) -> web.Response:
-        return self._page(request, [self._hook_of(one) for one in self._project(request).hooks])
+        shown = [self.shown_hook(request, one) for one in self.hooks_under(request)]
+        return self._page(request, shown)
 
-    async def _group_hooks(self, request: web.Request) -> web.Response:
-        hooks = self.group_hooks.get(unquote(request.match_info["id"]))
-        if hooks is None:
+    async def _group(self, request: web.Request) -> web.Response:
+        name = self.owner_in(request)
+        if name is None or name not in self.owners:
             raise web.HTTPNotFound(text="404 Group Not Found")
-        return self._page(request, [self._hook_of(one) for one in hooks])
+        return web.json_response({"id": self.owners[name], "full_path": name})
 
-    @staticmethod
-    def _hook_of(one: FakeHook) -> dict[str, Any]:
-        sends = {"push_events", "tag_push_events", "merge_requests_events"}
+    def owner_in(self, request: web.Request) -> str | None:
+        if (wanted := request.match_info.get("group")) is None:
+            return None
+        wanted = unquote(wanted)
+        named = {str(id_): name for name, id_ in self.owners.items()}
+        return named.get(wanted, wanted)
+
+    def repository_in(self, request: web.Request) -> FakeRepository:
+        return self._project(request)
+
+    def set_hook(self, hook: FakeHook, said: dict[str, Any]) -> None:
+        hook.url = said["url"]
+        hook.secret = said.get("token", hook.secret)
+        if self.signs:
+            hook.signing = said.get("signing_token", hook.signing)
+        hook.checks_tls = said.get("enable_ssl_verification", True)
+        had = ("push_events",) if hook.events is None else hook.events
+        hook.events = tuple(one for one in NEEDED if said.get(one, one in had))
+
+    def shown_hook(self, request: web.Request, hook: FakeHook) -> dict[str, Any]:
+        events = NEEDED if hook.events is None else hook.events
         return {
-            "id": one.id,
-            "url": one.url,
-            "alert_status": "executable" if one.active else "disabled",
-            "enable_ssl_verification": one.verifies_tls,
-            **{name: name in (one.events or sends) for name in sorted(sends)},
+            "id": hook.id,
+            "url": hook.url,
+            "alert_status": "executable" if hook.active else "disabled",
+            "enable_ssl_verification": hook.checks_tls,
+            "token_present": bool(hook.secret),
+            **({"signing_token_present": hook.signing is not None} if self.signs else {}),
+            **{one: one in events for one in NEEDED},
         }
 
-    async def _group_events(self, request: web.Request) -> web.Response:
-        for hook in self.group_hooks.get(unquote(request.match_info["id"]), ()):
-            if str(hook.id) == request.match_info["hook"]:
-                return self._events_of(request, hook)
-        raise web.HTTPNotFound(text="404 Not Found")
+    async def _test(self, request: web.Request) -> web.Response:
+        hook, trigger = self.hook_under(request), request.match_info["trigger"]
+        if trigger != "resource_access_token_events" or not self.tests_without_a_push:
+            raise web.HTTPBadRequest(text="trigger does not have a valid value")
+        said = {"object_kind": "access_token", "event_name": "expiring_access_token"}
+        await self.send(hook, "Resource Access Token Hook", said)
+        return web.json_response({"message": "201 Created"}, status=201)
 
     async def _events(self, request: web.Request) -> web.Response:
         return self._events_of(request, self._hook(request))
+
+    async def _group_events(self, request: web.Request) -> web.Response:
+        return self._events_of(request, self.hook_under(request))
 
     @staticmethod
     def _events_of(request: web.Request, hook: FakeHook) -> web.Response:
@@ -386,7 +433,4 @@ class FakeGitlab(FakeHost):
         return project, found
 
     def _hook(self, request: web.Request) -> FakeHook:
-        for hook in self._project(request).hooks:
-            if str(hook.id) == request.match_info["hook"]:
-                return hook
-        raise web.HTTPNotFound(text="404 Not Found")
+        return self.hook_under(request)

@@ -104,11 +104,13 @@ class FakeHook:
     url: str
     secret: str
     active: bool = True
-    sent: list[FakeSending] = field(default_factory=list)
     events: tuple[str, ...] | None = None
-    """Those that it sends; None: all that the bridge wants."""
+    """In the host's terms; None: all that the bridge needs."""
     content_type: str = "json"
-    verifies_tls: bool = True
+    checks_tls: bool = True
+    signing: str | None = None
+    """GitLab's signing token."""
+    sent: list[FakeSending] = field(default_factory=list)
 
 
 @dataclass
@@ -294,6 +296,9 @@ class FakeHost:
         """Seconds by which its clock is ahead of this machine's."""
         self.may_write = True
         """Whether the credential may write to the repositories."""
+        self.owners: dict[str, int] = {}
+        """The ids of organisations and groups that can have webhooks, by name."""
+        self.owner_hooks: dict[str, list[FakeHook]] = {}
         self.hanging = 0
         """The number of unanswered requests."""
         self.url = ""
@@ -370,6 +375,40 @@ class FakeHost:
         repository.hooks.append(made)
         return made
 
+    def hooks_under(self, request: web.Request) -> list[FakeHook]:
+        """Return the webhooks of the repository or the owner that a path names."""
+        if (owner := self.owner_in(request)) is not None:
+            if owner not in self.owners:
+                raise web.HTTPNotFound(text="Not Found")
+            return self.owner_hooks.setdefault(owner, [])
+        return self.repository_in(request).hooks
+
+    def hook_under(self, request: web.Request) -> FakeHook:
+        """Return the webhook that a path names."""
+        for hook in self.hooks_under(request):
+            if str(hook.id) == request.match_info["hook"]:
+                return hook
+        raise web.HTTPNotFound(text="Not Found")
+
+    async def create_hook(self, request: web.Request) -> web.Response:
+        """Add a webhook, as a request describes it; its secret is never shown."""
+        hooks, said = self.hooks_under(request), await request.json()
+        place = request.path.partition("/hooks")[0].removeprefix(self.prefix).lstrip("/")
+        made = FakeHook(next(self._numbers), place, "", "")
+        self.set_hook(made, said)
+        hooks.append(made)
+        await self.hook_was_made(made)
+        return web.json_response(self.shown_hook(request, made), status=201)
+
+    async def change_hook(self, request: web.Request) -> web.Response:
+        hook = self.hook_under(request)
+        self.set_hook(hook, await request.json())
+        return web.json_response(self.shown_hook(request, hook))
+
+    async def delete_hook(self, request: web.Request) -> web.Response:
+        self.hooks_under(request).remove(self.hook_under(request))
+        return web.Response(status=204)
+
     def body_of(self, sending: FakeSending) -> bytes:
         return json.dumps(sending.payload).encode()
 
@@ -409,6 +448,25 @@ class FakeHost:
 
     # for the subclasses
 
+    def owner_in(self, request: web.Request) -> str | None:
+        """Return the organisation or group that a path names; None if it names a repository."""
+        raise NotImplementedError
+
+    def repository_in(self, request: web.Request) -> FakeRepository:
+        """Return the repository that a path names."""
+        raise NotImplementedError
+
+    def set_hook(self, hook: FakeHook, said: dict[str, Any]) -> None:
+        """Change a webhook as the host does for such a body."""
+        raise NotImplementedError
+
+    def shown_hook(self, request: web.Request, hook: FakeHook) -> dict[str, Any]:
+        """Return a webhook as the host shows it."""
+        raise NotImplementedError
+
+    async def hook_was_made(self, hook: FakeHook) -> None:
+        """Send what the host sends to a new webhook."""
+
     def routes(self) -> list[web.RouteDef]:
         raise NotImplementedError
 
@@ -428,7 +486,8 @@ class FakeHost:
 
     @web.middleware
     async def _served(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        body = await request.json() if request.can_read_body else None
+        is_form = request.content_type == "application/x-www-form-urlencoded"
+        body = await request.json() if request.can_read_body and not is_form else None
         at = time.time()
         planned = self._next(request)
         answer: web.StreamResponse | None = None

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.events import Action, Commit, Event, Ref, RefKind, RefPushed, Repository
+from bridge.core.hooks import SignedBy
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
@@ -311,8 +312,9 @@ class FakeHost:
     def fetched(self, headers: Mapping[str, str]) -> Envelope:
         return self.open(headers, 0.0)
 
-    def verify(self, envelope: Envelope, body: Body) -> None:
+    def verify(self, envelope: Envelope, body: Body) -> SignedBy | None:
         """Accept every signature."""
+        return None
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         found = self.meanings[bytes(body)]

@@ -140,6 +140,7 @@ WALKIE = ChatProvider(
     heard_by=lambda given: (BY_HTTP,) if given.password else (),
     to_be_heard="BRIDGE_WALKIE_PASSWORD",
     cards_only="set a password",
+    link_word="walkie",
     channels=_channels,
     open=Walkie,
     tells=_tells,

@@ -178,6 +178,7 @@ TOY = Provider(
     secrets=(WebhookSecrets("seals"),),
     webhooks=lambda given: ToyWebhooks([one.get_secret_value() for one in given.seals]),
     reader=lambda: ToyWebhooks([]),
+    verifier=lambda secret, _signs: ToyWebhooks([secret]),
     events=frozenset({"moved"}),
     likeness=lambda body: 2 * ("toybox" in body),
     event_of=lambda body: "moved" if "to" in body else None,

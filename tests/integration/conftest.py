@@ -6,7 +6,10 @@ import pytest
 
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock
+from tests.worlds.hosts import pem
 from tests.worlds.journal import journal_in_memory
+
+__all__ = ["pem"]
 
 
 @pytest.fixture

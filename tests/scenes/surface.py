@@ -14,7 +14,8 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -53,6 +54,7 @@ from bridge.settings.sections import Grant, Rule
 from bridge.web.hooks import OUTCOMES, BodyLimits
 from bridge.web.metrics import Metrics
 from bridge.web.server import routes
+from tests.fakes.github import FakeGithub
 from tests.scenes.dokploy import dokploy
 from tests.scenes.terminal import WORKER, command, environment, fill
 from tests.worlds.embedded import Repository
@@ -204,7 +206,7 @@ def of_metrics() -> Lines:
         metrics = Metrics(Inbox(), Journal(), lambda: {"inbox": 1}, lambda: 1.0)
         metrics.webhook("github", "push", "accepted")
         metrics.backend_request("dokploy", "deploy", 1.0)
-        return (await metrics.text())[0].decode()
+        return (await metrics.text(["backend dokploy"]))[0].decode()
 
     return {
         one.name: " ".join([one.type, *sorted({name for of in one.samples for name in of.labels})])
@@ -218,6 +220,7 @@ def of_metrics() -> Lines:
 DELIVERY = "72d3162e"
 
 SCENES: Mapping[str, tuple[str, ...]] = {
+    "adopt": ("adopt", "shop/web"),
     "apps": ("apps",),
     "apps --gone": ("apps", "--gone"),
     "audit": ("audit",),
@@ -266,6 +269,14 @@ EMBEDDED: Mapping[str, tuple[str, ...]] = {
 }
 """The same for commands that change something, in this order, with the embedded backend."""
 
+HOOKS: Mapping[str, tuple[str, ...]] = {
+    "hooks install": ("hooks", "install", "my-org/mono", "--yes"),
+    "hooks list": ("hooks", "list", "my-org/mono"),
+    "hooks rotate": ("hooks", "rotate", "--all"),
+    "hooks remove": ("hooks", "remove", "my-org/mono"),
+}
+"""The same for webhooks, in this order, with a Git host."""
+
 DATA = re.compile(r".*\.(?:headers|env|build_args|build_secrets|place)").fullmatch
 """What has keys that are somebody's own."""
 
@@ -295,6 +306,31 @@ def _printed() -> Iterator[tuple[str, str]]:
             yield name, printed((*words, *more), **alone)
             if name == "app create":
                 asyncio.run(_connect_account(alone))
+        with _git_host() as leads_there:
+            for name, words in HOOKS.items():
+                yield name, printed(words, BRIDGE_DATA=str(data), **leads_there)
+
+
+@contextmanager
+def _git_host() -> Iterator[Mapping[str, str]]:
+    """Run a Git host beside; yields the settings that lead there."""
+    ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, Mapping[str, str]]] = Future()
+
+    async def serve() -> None:
+        over = asyncio.Event()
+        async with FakeGithub() as fake:
+            fake.repository("my-org/mono")
+            ready.set_result((asyncio.get_running_loop(), over, fake.settings))
+            await over.wait()
+
+    with ThreadPoolExecutor(1) as beside:
+        done = beside.submit(asyncio.run, serve())
+        loop, over, leads_there = ready.result(10)
+        try:
+            yield {**leads_there, "BRIDGE_PUBLIC_URL": "http://127.0.0.1:9"}
+        finally:
+            loop.call_soon_threadsafe(over.set)
+            done.result(10)
 
 
 async def _connect_account(given: Mapping[str, str]) -> None:

@@ -55,6 +55,8 @@ EMBEDDED_SEES = (
 DECIDING = {"catalog", "freshness", "meaning", "changes"}
 INSIDE_PIPELINE = {
     "ingest": set[str](),
+    "hook_secrets": set[str](),
+    "hooks": set[str](),
     "deliveries": {"decide", "owed", "backpressure"} | DECIDING,
     "owed": {"decide", "app_reading"} | DECIDING,
     "decide": DECIDING,
@@ -62,6 +64,7 @@ INSIDE_PIPELINE = {
     "cancel": {"polling"},
     "outbox": {"rate_limit"},
     "configure": set[str](),
+    "adopt": {"configure"},
     "config_drafts": {"configure"},
     "commands": {"lookup"},
     "lookup": {"meaning"},

@@ -16,7 +16,7 @@ from bridge.chats import CHATS, asking_hosts
 from bridge.chats.slack.manifest import MORE_SCOPES
 from bridge.cli.what_if import split_request
 from bridge.core.events import Sender
-from bridge.core.refused import sender_of
+from bridge.core.refused import right_path, sender_of
 from bridge.githosts import HOSTS
 from bridge.ports.providers import BackendProvider, BackendServer, ChatProvider, Provider
 from bridge.settings import Settings
@@ -56,8 +56,8 @@ MAY_NAME = {
     "bridge.chats.slack.source_form": "the form for Dokploy's sources",
     "bridge.cli.provider": "the commands that set Dokploy's sources",
     "bridge.githosts.gitea.provider": "the headers that Gitea sends besides its own",
-    "bridge.githosts.github.webhooks": "hosts that send GitHub's headers too, to refuse them",
     "bridge.cli.demo": "it plays a Git host to the bridge, as one has to be chosen",
+    "bridge.cli.demo_services": "it plays that host's API and a chat's",
     "bridge.cli.demo_world": "it plays that host, and says how to go on with a real one",
     "bridge.settings.sections": "why bodies may be so large, in the help of a setting",
     "bridge.cli.root": "examples in the help texts",
@@ -266,6 +266,19 @@ def test_a_recorded_body_looks_most_like_its_own_host_s(file: Path) -> None:
     assert sender_of(CIMultiDict(headers), HOSTS) == file.parent.name
 
 
+def test_the_paths_of_several_servers_are_named_unless_only_some_are_served() -> None:
+    hosts = HOSTS | {"gitea/second": HOSTS["gitea"]}
+    gitea = CIMultiDict({"X-Gitea-Event": "push"})
+    both = "Gitea's webhooks go to /hooks/gitea or /hooks/gitea/second"
+
+    assert right_path(gitea, hosts) == both
+    assert right_path(gitea, hosts, {"github", "gitea", "gitea/second"}) == both
+    assert right_path(gitea, hosts, {"gitea/second"}) == both.replace("/hooks/gitea or ", "")
+    assert right_path(CIMultiDict(), hosts) == (
+        "GitHub's webhooks go to /hooks/github; GitLab's webhooks go to /hooks/gitlab; " + both
+    )
+
+
 def test_who_sends_headers_of_another_host_as_well_is_told_apart() -> None:
     hosts = {
         "first": Sender(key="first", title="First", event_header="X-First-Event"),
@@ -274,10 +287,13 @@ def test_who_sends_headers_of_another_host_as_well_is_told_apart() -> None:
             title="Later",
             event_header="X-Later-Event",
             also_sends=("X-First-Event",),
+            begins=("X-Later-", "X-Fork-"),
         ),
     }
 
     assert sender_of(CIMultiDict({"X-First-Event": "push"}), hosts) == "first"
     both = CIMultiDict({"X-First-Event": "push", "X-Later-Event": "push"})
     assert sender_of(both, hosts) == "later"
+    fork = CIMultiDict({"X-First-Event": "push", "x-fork-event": "push"})
+    assert sender_of(fork, hosts) == "later"
     assert sender_of(CIMultiDict({"X-Other": "push"}), hosts) is None

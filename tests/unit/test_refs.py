@@ -223,6 +223,7 @@ def test_a_glob_that_may_match_a_name_is_left_alone(pattern):
 @example("a|b c", "a")
 @example("{|}~", "{")
 @example("./!~", "a")
+@example('*"^"*', "a")
 @settings(max_examples=30 * settings().max_examples, deadline=None)
 def test_no_glob_is_refused_that_matches_a_name(pattern, name):
     try:

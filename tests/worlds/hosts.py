@@ -39,6 +39,11 @@ def webhooks_of(host: str, secret: str) -> GitHost:
 
 @pytest.fixture(scope="session")
 def pem() -> str:
+    return new_pem()
+
+
+def new_pem() -> str:
+    """A private key as GitHub gives an App."""
     key = rsa.generate_private_key(65537, 2048)
     form = serialization.PrivateFormat.TraditionalOpenSSL
     return key.private_bytes(
@@ -90,7 +95,7 @@ def redelivering(host: Host) -> Redelivers:
     return host.api
 
 
-@pytest.fixture(params=["github", "github as an app", "gitlab", "gitea"])
+@pytest.fixture(params=["github as an app", *HOSTS])
 async def host(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Host]:
     made: FakeHost = FAKES[request.param.split()[0]]()
     async with made as fake:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from bridge.app.data_folder import database_away, database_url
 from bridge.app.presence import is_running
-from bridge.app.providers import homes_of
 from bridge.core.database import connect_arguments
+from bridge.githosts.server import homes_of
 from bridge.pipeline.reconcile import wanted_of
 from bridge.ports.checks import Finding, Level
 from bridge.storage.seal import NoSeal
@@ -156,7 +156,7 @@ def _connections(about: str, left: int) -> Finding:
 def repositories_of(settings: "Settings", apps: Sequence["App"]) -> Mapping[str, list[str]]:
     """Return the repositories that apps deploy from, by the Git host's server."""
     found: dict[str, list[str]] = {}
-    for host, name in sorted(wanted_of(apps, homes_of(settings))):
+    for host, name in sorted(wanted_of(apps, homes_of(settings.host_servers().values()))):
         found.setdefault(host, []).append(name)
     return found
 
@@ -175,7 +175,7 @@ def of_apps(
         yield Finding(Level.WARNING, "bridge.hosts", "the bridge", says, _secrets(servers.values()))
         return
     for app in apps:
-        where = next(iter(wanted_of([app], homes_of(settings))), None)
+        where = next(iter(wanted_of([app], homes_of(settings.host_servers().values()))), None)
         server = servers.get(where[0]) if where else None
         if server is not None and server.serves:
             if app.deploys_twice:

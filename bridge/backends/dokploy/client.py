@@ -295,6 +295,13 @@ class Dokploy:
         """
         await self._http.change(*source_call(app, fields))
 
+    async def set_auto_deploy(self, app: App, *, on: bool) -> None:
+        """Switch its own deploys of an app's pushes, and nothing else.
+
+        Source: facts.md, "Environments and applications" (`application.update`).
+        """
+        await self._http.change(f"{app.kind.value}.update", id_of(app) | {"autoDeploy": on})
+
     async def disconnect_provider(self, app: App) -> None:
         """Remove the app's source, watch paths and trigger.
 

@@ -9,6 +9,7 @@ from bridge.ports.providers import BackendParts, BackendProvider
 if TYPE_CHECKING:
     from bridge.backends.dokploy.client import Dokploy
     from bridge.backends.dokploy.settings import DokploySettings
+    from bridge.ports.setup import Setup
 
 
 def _settings() -> "type[DokploySettings]":
@@ -40,6 +41,16 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
     return checks(checked)
 
 
+def _setup() -> "Setup":
+    from bridge.backends.dokploy.setup import setup_with
+
+    return setup_with(_open)
+
+
+def _own_webhook(path: str) -> bool:
+    return "/api/deploy/" in path
+
+
 DOKPLOY = BackendProvider(
     key="dokploy",
     title="Dokploy",
@@ -48,6 +59,8 @@ DOKPLOY = BackendProvider(
     keys_at="Settings, Profile, API/CLI Keys",
     further="backends",
     open=_open,
+    own_webhook=_own_webhook,
     may_kill_builds=_may_kill_builds,
     checks=_checks,
+    setup=_setup,
 )

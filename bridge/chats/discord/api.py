@@ -40,11 +40,16 @@ BLOCKED = 60.0
 UNKNOWN_CHANNEL = 10003
 UNKNOWN_MESSAGE = 10008
 UNKNOWN_WEBHOOK = 10015
+TAG_REQUIRED = 40067
 INVALID_TOKEN = 50027
+ARCHIVED = 50083
 NEEDS_A_POST = 220001
 NO_FORUM = 220003
 
 _GONE = frozenset({UNKNOWN_WEBHOOK, INVALID_TOKEN})
+_REMEDIES = {
+    TAG_REQUIRED: "; webhooks here set no tag: in the forum's settings, require none",
+}
 _RIGHT = "is discord.api_url right, and is no proxy in between?"
 
 
@@ -181,6 +186,7 @@ class DiscordClient:
         says = cut(escaped(str(told.get("message") or f"status {status}; {_RIGHT}")), 200)
         detail = cut(escaped(json.dumps(told["errors"])), 300) if told.get("errors") else ""
         words = f"{says} (code {code}, webhook {webhook.name}){detail and f'; {detail}'}"
+        words += _REMEDIES.get(code, "")
         return DiscordRefused(words.replace(webhook.token, "***"), status=status, code=code)
 
     @staticmethod

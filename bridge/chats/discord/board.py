@@ -22,6 +22,7 @@ from bridge.chats.card import (
     was_made,
 )
 from bridge.chats.discord.api import (
+    ARCHIVED,
     DISCORD,
     NEEDS_A_POST,
     NO_FORUM,
@@ -83,8 +84,16 @@ class Cards:
                 place={"webhook": name, "deployment": one.id},
             )
             for one in occasion.outcome.deployments
-            for name in self._channels.of(one.app)
+            for name in names_of(self._channels, self._webhooks, one.app)
         ]
+
+
+def names_of(channels: Channels, webhooks: Mapping[str, Webhook], label: str) -> list[str]:
+    """Return the names of an app's webhooks; one with several names only once."""
+    found: dict[str, str] = {}
+    for name in channels.of(label):
+        found.setdefault(webhooks[name].id if name in webhooks else name, name)
+    return [*found.values()]
 
 
 def card_id(deployment: str, name: str) -> str:
@@ -129,7 +138,7 @@ class ChangePlans:
                 (follows,),
                 {**place, "webhook": name},
             )
-            for name in self._channels.of(label)
+            for name in names_of(self._channels, self._webhooks, label)
         ]
 
 
@@ -233,14 +242,16 @@ class Channel:
         save_cursor: SaveCursor,
     ) -> MessageCursor:
         webhook = self.webhook(subscription)
+        thread = known.thread if known.webhook == webhook.id else ""
         await self.ready(subscription)
         await save_cursor(replace(known, posting=True).cursor())
         try:
-            made = await self._post(subscription, message)
+            made = await self._post(subscription, message, thread)
         except (Unreachable, Refused):  # surely not posted
             await save_cursor(known.cursor())
             raise
-        thread = str(made["channel_id"]) if webhook.id in self._forums else ""
+        if webhook.id in self._forums:
+            thread = str(made["channel_id"])
         known = replace(
             known,
             webhook=webhook.id,
@@ -289,6 +300,8 @@ class Channel:
         try:
             await self._client.edit(webhook, known.message, body, thread=known.thread)
         except DiscordRefused as error:
+            if error.code == ARCHIVED:  # a new message in the post brings it back
+                return await self._posted(subscription, known, message, save_cursor)
             if error.code not in (UNKNOWN_MESSAGE, UNKNOWN_CHANNEL):
                 raise
             log.warning(
@@ -334,17 +347,17 @@ class Board:
     ) -> Sequence[Subscription]:
         """Update a card, and post what somebody must act on."""
         known = MessageCursor.of(cursor)
-        if known.gone or not snapshot.deployments:
+        if not snapshot.deployments:
             return ()
         deployment = snapshot.deployments[0]
         if known.posting:
             known = await _lost(subscription, known, save_cursor)
-        if known.message or not known.lost or deployment.final:
+        if not known.gone and (known.message or not known.lost or deployment.final):
             _may_be_posted(known)
             card = self._card(subscription, snapshot, deployment)
             message = render_card(card, remark=POSTED_ANEW if known.lost else "")
             known = await self._channel.shown(subscription, known, message, save_cursor)
-        if not known.gone:
+        if not (known.gone and known.thread):  # a forum's post is gone with its messages
             await self._tell(subscription, snapshot, deployment, known, save_cursor)
         return ()
 

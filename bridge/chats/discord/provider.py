@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bridge.core.errors import BridgeError
     from bridge.ports.chats import ChatParts
     from bridge.ports.outcomes import Audited, Subscription
+    from bridge.ports.setup import Setup
 
 
 def _settings() -> "type[Discord]":
@@ -60,6 +61,12 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
     return checks(checked)
 
 
+def _setup() -> "Setup":
+    from bridge.chats.discord.setup import SETUP
+
+    return SETUP
+
+
 DISCORD = ChatProvider(
     key="discord",
     title="Discord",
@@ -68,10 +75,12 @@ DISCORD = ChatProvider(
     further="webhooks",
     heard_by=_heard_by,
     cards_only="its webhooks hear nothing",
+    link_word="Discord",
     channels=_channels,
     channel_names=_channel_names,
     open=_open,
     tells=_tells,
     asks=_asks,
     checks=_checks,
+    setup=_setup,
 )

@@ -19,7 +19,8 @@ _COPY = "copy it anew: Discord, channel settings, Integrations, Webhooks, Copy W
 _HOSTS = frozenset({"discord.com", "discordapp.com"})
 _BRANCHES = ("ptb.", "canary.", "www.")
 _PATH = re.compile(
-    r"/api(?:/v\d{1,3})?/webhooks/(?P<id>\d{5,20})/(?P<token>[\w-]{8,200})(?P<format>/[a-z]{1,10})?/?"
+    r"/api(?:/v\d{1,3})?/webhooks/(?P<id>\d{5,20})/(?P<token>[\w-]{8,200})(?P<format>/[a-z]{1,10})?/?",
+    re.ASCII,
 )
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}").fullmatch
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bridge.chats.slack.settings import Slack
     from bridge.ports.chats import ChatParts
     from bridge.ports.outcomes import Audited, Subscription
+    from bridge.ports.setup import Setup
 
 
 def _settings() -> "type[Slack]":
@@ -100,6 +101,12 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
     return checks(checked)
 
 
+def _setup() -> "Setup":
+    from bridge.chats.slack.setup import SETUP
+
+    return SETUP
+
+
 SLACK = ChatProvider(
     key="slack",
     title="Slack",
@@ -109,6 +116,7 @@ SLACK = ChatProvider(
     heard_by=_heard_by,
     to_be_heard="BRIDGE_SLACK_SIGNING_SECRET (HTTP) or BRIDGE_SLACK_APP_TOKEN (Socket Mode)",
     cards_only="set a signing secret or an app token to hear commands",
+    link_word="thread",
     doubts=_doubts,
     channels=_channels,
     plain_channels=True,
@@ -124,4 +132,5 @@ SLACK = ChatProvider(
         make=_manifest,
     ),
     checks=_checks,
+    setup=_setup,
 )

@@ -119,11 +119,18 @@ class GiteaAccess(Access):
     async def pages(
         self, repository: str, path: str, *, query: Mapping[str, Any] = NOTHING
     ) -> AsyncIterator[Answer]:
+        """Yield the pages of one of a repository's lists."""
+        async for answer in self.pages_at(f"{self.place(repository)}{path}", query=query):
+            yield answer
+
+    async def pages_at(
+        self, path: str, *, query: Mapping[str, Any] = NOTHING
+    ) -> AsyncIterator[Answer]:
         """Yield the pages of a list; a header has the number of entries."""
-        seen = 0
+        seen, ask = 0, self.asker("")
         for number in range(1, _MOST_PAGES + 1):
             step = {**query, "page": number, "limit": PAGE}
-            answer = await self.ask(repository, "GET", path, query=step)
+            answer = await ask("GET", path, query=step)
             yield answer
             count = len(answer.body) if isinstance(answer.body, list) else 0
             seen += count

@@ -12,6 +12,7 @@ from bridge.core.events import Commit, Repository
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.gitea.access import GiteaAccess
+from bridge.githosts.gitea.hooks import GiteaMakesHooks
 from bridge.githosts.http import cut, numeric, part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model, clone_urls, web_url
@@ -137,17 +138,18 @@ _STATUS = {
 }
 
 
-class Gitea:
+class Gitea(GiteaMakesHooks):
     """The API of a Gitea or Forgejo, as far as the bridge uses it.
 
-    A `HostApi` that `ListsRefs` and `ListsHooks`. It has no deployment objects, and does not list
-    the deliveries of its webhooks.
+    A `HostApi` that `ListsRefs`, `ListsHooks` and `ManagesHooks`. It has no deployment objects,
+    and does not list the deliveries of its webhooks.
     """
 
     def __init__(self, name: str, access: GiteaAccess) -> None:
         """Take the server's name, unique among all servers."""
         self.name = name
-        self.access = self._access = access
+        GiteaMakesHooks.__init__(self, access)
+        self.access = access
 
     def key(self, repository: Repository) -> str:
         """Return the repository's name, its only key in the API."""

@@ -10,6 +10,7 @@ from bridge.ports.providers import Provider, WebhookSecrets
 
 if TYPE_CHECKING:
     from bridge.githosts.gitea.settings import Gitea
+    from bridge.ports.setup import Setup
 
 _EVENTS = frozenset(
     {
@@ -55,6 +56,12 @@ def _reader() -> GitHost:
     return Gitea([token_hex(32)])
 
 
+def _verifier(secret: str, _signs: bool | None) -> GitHost:
+    from bridge.githosts.gitea.webhooks import Gitea
+
+    return Gitea([secret])
+
+
 def _api(name: str, settings: "Gitea") -> HostApi | None:
     from bridge.githosts.gitea.api import gitea_api
 
@@ -76,16 +83,24 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
     return checks(checked)
 
 
+def _setup() -> "Setup":
+    from bridge.githosts.gitea.setup import setup_with
+
+    return setup_with(_api)
+
+
 GITEA = Provider(
     key="gitea",
     title="Gitea",
     event_header="X-Gitea-Event",
     also_sends=("X-GitHub-Event",),
+    begins=("X-Gitea-", "X-Forgejo-", "X-Gogs-"),
     settings=_settings,
     secrets=(WebhookSecrets("webhook_secrets"),),
     webhook_note="as application/json",
     webhooks=_webhooks,
     reader=_reader,
+    verifier=_verifier,
     events=_EVENTS,
     likeness=_likeness,
     event_of=_event_of,
@@ -96,4 +111,5 @@ GITEA = Provider(
     homes=_homes,
     pages=Pages(pull_request="/pulls/{number}"),
     checks=_checks,
+    setup=_setup,
 )

@@ -2,18 +2,28 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from bridge.ports.settings import (
     Address,
     Credential,
-    ListeningAddress,
     PemFile,
+    RepositorySecrets,
     Section,
+    ServerName,
     WebhookSecrets,
     as_list,
     token_of,
 )
+
+_API = "/api/v1"
+
+
+def _without_api(value: str) -> str:
+    if value.rstrip("/").endswith(_API):
+        raise ValueError(f"it ends with {_API}, which is added anyway: leave that out")
+    return value
+
 
 Uses = Annotated[tuple[Literal["comment", "status"], ...], BeforeValidator(as_list)]
 """Gitea has no deployment objects."""
@@ -25,11 +35,18 @@ class Gitea(Section):
     webhook_secrets: WebhookSecrets = Field(
         (), description="secrets of its webhooks; several while you rotate them"
     )
-    url: Address = Field("https://gitea.com", description="where your Gitea or Forgejo is")
+    repository_secrets: RepositorySecrets = Field(
+        {},
+        description="secrets that speak only for one repository, owner/name, or for all of an"
+        " owner, owner/*; in the environment as YAML",
+    )
+    url: Annotated[Address, AfterValidator(_without_api)] = Field(
+        "https://gitea.com", description="where your Gitea or Forgejo is"
+    )
     web_url: Address | None = Field(
         None, description="where its webhooks say it is (`ROOT_URL`), if not at `url`"
     )
-    ssh_host: ListeningAddress | None = Field(
+    ssh_host: ServerName | None = Field(
         None, description="the name in its SSH addresses (`SSH_DOMAIN`), if another"
     )
     token: Annotated[Credential, token_of("Gitea")] | None = Field(

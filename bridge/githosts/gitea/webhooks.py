@@ -6,10 +6,11 @@ https://docs.gitea.com/usage/webhooks
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from multidict import CIMultiDict
 
-from bridge.core.errors import BadSignature, Rejected
+from bridge.core.errors import BadSignature, Rejected, UnknownSecret
 from bridge.core.events import (
     ZERO,
     Commit,
@@ -36,6 +37,7 @@ from bridge.githosts.webhook import (
     find,
     form_field,
     header,
+    id_of,
     live,
     load,
     nothing,
@@ -56,17 +58,22 @@ _WHY_IGNORED = {
 }
 
 
+class _Owner(Model):
+    id: Any = None
+
+
 class _Repository(Model):
     id: Id
     full_name: Name
     html_url: str | None = None
     clone_url: str | None = None
     ssh_url: str | None = None
+    owner: _Owner | None = None
 
 
 class _Account(Model):
-    login: Name | None = None
-    username: Name | None = None
+    login: str | None = None
+    username: str | None = None
 
 
 class _Push(Model):
@@ -152,7 +159,7 @@ class Gitea:
         signed = _json(envelope.headers, body)
         wanted = [hmac.digest(key, signed, "sha256") for key in self._secrets]
         if not all(same(bytes.fromhex(given), wanted) for given in envelope.proof):
-            raise BadSignature(
+            raise UnknownSecret(
                 "X-Gitea-Signature does not fit the body: is the webhook's secret one of ours?"
             )
 
@@ -192,6 +199,8 @@ def _pushed(push: _Push) -> RefPushed | Ignored:
     ref = branch_or_tag(push.ref)
     if isinstance(ref, Ignored):
         return ref
+    if push.before == push.after:
+        return Ignored(f"a test delivery: the {ref.kind} {ref.name} did not move")
     deleted = nothing(push.after)
     created = not deleted and nothing(push.before)
     paths, note = _paths(push, ref, created=created, deleted=deleted)
@@ -243,6 +252,7 @@ def _repository(sent: _Repository) -> Repository:
         name=sent.full_name,
         urls=clone_urls(sent.clone_url, sent.ssh_url, sent.html_url),
         web_url=web_url(sent.html_url),
+        owner_id=id_of(sent.owner and sent.owner.id),
     )
 
 

@@ -266,6 +266,11 @@ class GithubAccess(Access):
 
         return ask
 
+    async def as_the_app(self, method: str, path: str, **others: Any) -> Answer:
+        """Send one request as the App itself."""
+        token = self.credential.app_token() or ""
+        return await self.client.ask(token, method, path, account=APP, **others)
+
 
 def named(repository: str) -> str:
     """Return a repository's name, safe in a path; raise NotFound if it is invalid."""

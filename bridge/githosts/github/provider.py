@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from bridge.ports.checks import Checked, Finding
 from bridge.ports.clock import Limit
@@ -12,6 +11,7 @@ from bridge.ports.providers import AppManifest, Provider, WebhookSecrets
 
 if TYPE_CHECKING:
     from bridge.githosts.github.settings import Github
+    from bridge.ports.setup import Setup
 
 _EVENTS = frozenset(
     {
@@ -26,12 +26,6 @@ _OF_PULL_REQUESTS = {
     "thread": "pull_request_review_thread",
 }
 """Events about a part of a pull request, by the field of that part."""
-
-
-def _screen(headers: Mapping[str, str]) -> None:
-    from bridge.githosts.github.webhooks import refuse_imitations
-
-    refuse_imitations(headers)
 
 
 def _repository_id(headers: Mapping[str, str]) -> str:
@@ -75,6 +69,20 @@ def _reader() -> GitHost:
     return GitHub([token_hex(32)])
 
 
+def _verifier(secret: str, _signs: bool | None) -> GitHost:
+    from bridge.githosts.github.webhooks import GitHub
+
+    return GitHub([secret])
+
+
+def _hint_in(headers: Mapping[str, str]) -> str:
+    return headers.get("X-GitHub-Hook-ID", "")
+
+
+def _hint_of(_secret: str, hook: str | None) -> str:
+    return hook if hook is not None and hook.isdecimal() else ""
+
+
 def _api(_name: str, settings: "Github") -> HostApi | None:
     from bridge.githosts.github.service import github_api
 
@@ -92,20 +100,15 @@ def _own_limits(settings: "Github") -> bool:
     return settings.app_id is not None
 
 
-def web_of(api_url: str) -> str:
-    """Return the web address of the GitHub whose API has that address."""
-    parts = urlsplit(api_url)
-    host = parts.netloc
-    if host == "api.github.com" or host.endswith(".ghe.com"):
-        host = host.removeprefix("api.")
-    return f"{parts.scheme}://{host}"
-
-
 def _web_url(settings: "Github") -> str:
-    return settings.web_url or web_of(settings.api_url)
+    from bridge.githosts.github.settings import web_url_of
+
+    return web_url_of(settings)
 
 
 def _homes(settings: "Github") -> tuple[str, ...]:
+    from bridge.githosts.github.settings import web_of
+
     return (web_of(settings.api_url),)
 
 
@@ -127,6 +130,12 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
     return checks(checked)
 
 
+def _setup() -> "Setup":
+    from bridge.githosts.github.setup import SETUP
+
+    return SETUP
+
+
 GITHUB = Provider(
     key="github",
     title="GitHub",
@@ -138,8 +147,10 @@ GITHUB = Provider(
     webhook_note="as application/json",
     webhooks=_webhooks,
     reader=_reader,
+    verifier=_verifier,
+    hint_in=_hint_in,
+    hint_of=_hint_of,
     events=_EVENTS,
-    screen=_screen,
     likeness=_likeness,
     event_of=_event_of,
     api=_api,
@@ -155,4 +166,5 @@ GITHUB = Provider(
         link=_link,
     ),
     checks=_checks,
+    setup=_setup,
 )

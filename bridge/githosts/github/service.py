@@ -15,7 +15,6 @@ from bridge.core.errors import NotFound, Refused, Rejected
 from bridge.githosts.access import Heads
 from bridge.githosts.answers import Answer, read
 from bridge.githosts.github.access import (
-    APP,
     SERVICE,
     AppCredential,
     Credential,
@@ -24,6 +23,7 @@ from bridge.githosts.github.access import (
     named,
 )
 from bridge.githosts.github.api import GithubApi
+from bridge.githosts.github.hooks import GithubMakesHooks
 from bridge.githosts.http import Ask, part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model
@@ -96,7 +96,7 @@ class GithubHooks:
         return found[:limit]
 
     async def _app_hook(self) -> list[Hook]:
-        answer = await self._as_the_app("GET", "/app/hook/config")
+        answer = await self._access.as_the_app("GET", "/app/hook/config")
         config = read(_CONFIG, "/app/hook/config", answer, SERVICE, reads=True)
         return [config.hook(APP_HOOK, APP_HOOK)] if config.url else []
 
@@ -117,12 +117,8 @@ class GithubHooks:
 
     def _asker(self, hook: Hook) -> Ask:
         if hook.place == APP_HOOK:
-            return self._as_the_app
+            return self._access.as_the_app
         return self._access.asker(hook.place.removeprefix("repos/"))
-
-    async def _as_the_app(self, method: str, path: str, **others: Any) -> Answer:
-        token = self._access.credential.app_token() or ""
-        return await self._access.client.ask(token, method, path, account=APP, **others)
 
 
 def _path(hook: Hook) -> str:
@@ -209,13 +205,14 @@ _BRANCH, _TAGS = TypeAdapter(_Named), TypeAdapter(list[_Named])
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────
 
 
-class Github(GithubApi, GithubHooks):
-    """All of GitHub's API that the bridge uses; a `HostApi` and a `Redelivers`."""
+class Github(GithubApi, GithubHooks, GithubMakesHooks):
+    """All of GitHub's API that the bridge uses; a `HostApi`, `Redelivers` and `ManagesHooks`."""
 
     def __init__(self, access: GithubAccess) -> None:
         self.access = access
         GithubApi.__init__(self, access)
         GithubHooks.__init__(self, access)
+        GithubMakesHooks.__init__(self, access)
 
 
 def github_api(
@@ -232,15 +229,16 @@ def github_api(
     Raises:
         Rejected: a setting is unusable.
     """
-    credential = _credential(token, app_id, private_key)
+    credential = credential_of(token, app_id, private_key)
     if credential is None:
         return None
     return Github(GithubAccess(credential, api_url=api_url, ca=ca, bounds=bounds))
 
 
-def _credential(
+def credential_of(
     token: SecretStr | None, app_id: int | None, private_key: SecretStr | None
 ) -> Credential | None:
+    """Return the credential that is set; None if there is none; raise Rejected for a half one."""
     if (app_id is None) != (private_key is None):
         missing = "PRIVATE_KEY" if private_key is None else "APP_ID"
         raise Rejected(f"a GitHub App needs both an id and a key: set BRIDGE_GITHUB_{missing}")

@@ -1,6 +1,7 @@
 """The settings of GitHub."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -8,6 +9,7 @@ from bridge.ports.settings import (
     Address,
     Credential,
     PemFile,
+    RepositorySecrets,
     Secret,
     Section,
     Uses,
@@ -21,6 +23,11 @@ class Github(Section):
 
     webhook_secrets: WebhookSecrets = Field(
         (), description="secrets of its webhooks; several during a rotation"
+    )
+    repository_secrets: RepositorySecrets = Field(
+        {},
+        description="secrets that speak only for one repository, owner/name, or for all of an"
+        " owner, owner/*; in the environment as YAML",
     )
     token: Annotated[Credential, token_of("GitHub")] | None = Field(
         None, description="a token, for comments, statuses and changed files; or use a GitHub App"
@@ -42,3 +49,17 @@ class Github(Section):
         False,
         description="also set a status for skipped apps, for branch rules that require it",
     )
+
+
+def web_of(api_url: str) -> str:
+    """Return the web address of the GitHub whose API has that address."""
+    parts = urlsplit(api_url)
+    host = parts.netloc
+    if host == "api.github.com" or host.endswith(".ghe.com"):
+        host = host.removeprefix("api.")
+    return f"{parts.scheme}://{host}"
+
+
+def web_url_of(settings: Github) -> str:
+    """Return its address for people."""
+    return settings.web_url or web_of(settings.api_url)

@@ -10,7 +10,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from bridge.core.errors import BadSignature, MalformedPayload, Rejected
+from bridge.core.errors import BadSignature, MalformedPayload, UnknownSecret
 from bridge.core.events import (
     Commit,
     Event,
@@ -36,6 +36,7 @@ from bridge.githosts.webhook import (
     find,
     form_field,
     header,
+    id_of,
     live,
     load,
     nothing,
@@ -52,14 +53,6 @@ LONGEST_MOMENT = 40
 
 _SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}").fullmatch
 _FORM = "application/x-www-form-urlencoded"
-_LOOK_LIKE_IT = {
-    "X-Forgejo-": "Forgejo's, whose webhooks go to /hooks/gitea",
-    "X-Gitea-": "Gitea's and Forgejo's, whose webhooks go to /hooks/gitea",
-    "X-Gogs-": "that of Gogs, which is not served, and of Gitea and Forgejo, whose webhooks go to"
-    " /hooks/gitea",
-}
-"""The prefixes of headers of hosts that also send GitHub's headers."""
-
 _WHY_IGNORED = {
     "ping": "event ping: GitHub says hello, the webhook works",
     "create": "event create: GitHub sends push for the same ref, which deploys",
@@ -67,15 +60,8 @@ _WHY_IGNORED = {
 }
 
 
-def refuse_imitations(headers: Mapping[str, str]) -> None:
-    """Raise Rejected for the webhooks of hosts that also send GitHub's headers."""
-    for begin, whose in _LOOK_LIKE_IT.items():
-        for what in ("Event", "Delivery", "Signature"):
-            if (name := begin + what) in headers:
-                raise Rejected(f"{name} is {whose}; here only GitHub's are taken")
-
-
 class _Owner(Model):
+    id: Any = None
     login: Name | None = None
     name: Name | None = None
 
@@ -145,7 +131,6 @@ class GitHub:
 
     def open(self, headers: Mapping[str, str], now: float) -> Envelope:  # noqa: ARG002 - GitHub sends no time
         """Read the headers; see `GitHost.open`."""
-        refuse_imitations(headers)
         signature = headers.get("X-Hub-Signature-256")
         if signature is None:
             raise BadSignature("X-Hub-Signature-256 is missing: set a secret on GitHub's webhook")
@@ -170,7 +155,7 @@ class GitHub:
         """Check the signature over the raw bytes; raises BadSignature."""
         given = bytes.fromhex(envelope.proof[0])
         if not same(given, (hmac.digest(key, body, "sha256") for key in self._secrets)):
-            raise BadSignature(
+            raise UnknownSecret(
                 "X-Hub-Signature-256 does not fit the body: is the webhook's secret one of ours?"
             )
 
@@ -223,9 +208,8 @@ def _moment(sent: Any) -> str:
 
 
 def _repository(sent: _Repository) -> Repository:
-    name = sent.full_name
+    name, owner = sent.full_name, sent.owner or _Owner()
     if not name:
-        owner = sent.owner or _Owner()
         if not (login := owner.login or owner.name):
             raise MalformedPayload("github push: repository.full_name is missing")
         name = f"{login}/{sent.name}"
@@ -236,6 +220,7 @@ def _repository(sent: _Repository) -> Repository:
         name=name,
         urls=clone_urls(sent.clone_url, sent.ssh_url, sent.git_url, sent.html_url or sent.url),
         web_url=web_url(sent.html_url, sent.url),
+        owner_id=id_of(owner.id),
     )
 
 

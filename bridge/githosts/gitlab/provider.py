@@ -1,7 +1,9 @@
 """GitLab's record: what the rest of the bridge needs to know of GitLab.com and other servers."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
-from secrets import token_hex
+from hashlib import sha256
+from secrets import token_bytes, token_hex
 from typing import TYPE_CHECKING, Any
 
 from bridge.ports.checks import Checked, Finding
@@ -11,6 +13,7 @@ from bridge.ports.providers import Provider, WebhookSecrets
 
 if TYPE_CHECKING:
     from bridge.githosts.gitlab.settings import Gitlab
+    from bridge.ports.setup import Setup
 
 _EVENTS = frozenset(
     {
@@ -53,6 +56,32 @@ def _reader() -> GitHost:
     return GitLab([token_hex(32)])
 
 
+def _verifier(secret: str, signs: bool | None) -> GitHost:
+    from bridge.githosts.gitlab.webhooks import GitLabHook
+
+    return GitLabHook(secret, signs)
+
+
+def _new_secret() -> str:
+    """Return a token, and a signing token for servers that sign."""
+    return f"{token_hex(32)} whsec_{b64encode(token_bytes(32)).decode()}"
+
+
+def _hint_in(headers: Mapping[str, str]) -> str:
+    token = headers.get("X-Gitlab-Token", "")
+    return _digest(token) if token else ""
+
+
+def _hint_of(secret: str, _hook: str | None) -> str:
+    tokens = [one for one in secret.split() if not one.startswith("whsec_")]
+    return _digest(tokens[0]) if tokens else ""
+
+
+def _digest(token: str) -> str:
+    """Return a token's digest: looking it up takes no longer for a token that is nearly right."""
+    return sha256(token.encode(errors="surrogatepass")).hexdigest()
+
+
 def _api(_name: str, settings: "Gitlab") -> HostApi | None:
     from bridge.githosts.gitlab.service import gitlab_api
 
@@ -73,6 +102,12 @@ def _checks(checked: Checked) -> AsyncIterator[Finding]:
     return checks(checked)
 
 
+def _setup() -> "Setup":
+    from bridge.githosts.gitlab.setup import SETUP
+
+    return SETUP
+
+
 GITLAB = Provider(
     key="gitlab",
     title="GitLab",
@@ -85,6 +120,10 @@ GITLAB = Provider(
     token_begins=("glpat-",),
     webhooks=_webhooks,
     reader=_reader,
+    verifier=_verifier,
+    new_secret=_new_secret,
+    hint_in=_hint_in,
+    hint_of=_hint_of,
     events=_EVENTS,
     likeness=_likeness,
     event_of=_event_of,
@@ -99,4 +138,5 @@ GITLAB = Provider(
         sign="!",
     ),
     checks=_checks,
+    setup=_setup,
 )

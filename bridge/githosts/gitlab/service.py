@@ -17,6 +17,7 @@ from bridge.githosts.access import Heads
 from bridge.githosts.answers import Answer, read
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
 from bridge.githosts.gitlab.api import GitlabApi
+from bridge.githosts.gitlab.hooks import GitlabMakesHooks
 from bridge.githosts.http import part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model
@@ -198,13 +199,14 @@ _BRANCH, _TAGS = TypeAdapter(_Named), TypeAdapter(list[_Named])
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────
 
 
-class Gitlab(GitlabApi, GitlabHooks):
-    """All of GitLab's API that the bridge uses; a `HostApi` and a `Redelivers`."""
+class Gitlab(GitlabApi, GitlabHooks, GitlabMakesHooks):
+    """All of GitLab's API that the bridge uses; a `HostApi`, `Redelivers` and `ManagesHooks`."""
 
     def __init__(self, access: GitlabAccess) -> None:
         self.access = access
         GitlabApi.__init__(self, access)
         GitlabHooks.__init__(self, access)
+        GitlabMakesHooks.__init__(self, access)
 
 
 def gitlab_api(

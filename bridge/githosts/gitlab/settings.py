@@ -10,6 +10,7 @@ from bridge.ports.settings import (
     Address,
     Credential,
     PemFile,
+    RepositorySecrets,
     Secret,
     Section,
     Uses,
@@ -42,6 +43,11 @@ class Gitlab(Section):
     signing_tokens: SigningTokens = Field(
         (),
         description="signing tokens (whsec_…, GitLab 19.0); if set, unsigned webhooks are refused",
+    )
+    repository_secrets: RepositorySecrets = Field(
+        {},
+        description="tokens or signing tokens that speak only for one project, group/name, or for"
+        " all of a group, group/*; in the environment as YAML",
     )
     url: Address = Field("https://gitlab.com", description="web address of your GitLab")
     web_url: Address | None = Field(

@@ -8,7 +8,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from bridge.core.errors import BadSignature
+from bridge.core.errors import BadSignature, UnknownSecret
 from bridge.core.events import (
     Commit,
     Event,
@@ -175,7 +175,47 @@ class GitLab:
         if token is None:
             raise BadSignature("X-Gitlab-Token is missing: set the secret token on the webhook")
         if not same(as_bytes(token), self._tokens):
-            raise BadSignature("X-Gitlab-Token is none of our tokens")
+            raise UnknownSecret("X-Gitlab-Token is none of our tokens")
+
+
+class GitLabHook:
+    """Webhooks of one hook, with its token, its signing token, or both.
+
+    Args:
+        secret: the tokens, separated by a space.
+        signs: whether each must be signed; None if GitLab has not said that it can.
+    """
+
+    name = "gitlab"
+
+    def __init__(self, secret: str, signs: bool | None) -> None:
+        signing = [one for one in secret.split() if one.startswith("whsec_")]
+        tokens = [one for one in secret.split() if one not in signing]
+        self._by_token = GitLab(tokens) if tokens else None
+        self._by_signature = GitLab([], signing) if signing else None
+        self._must_sign = bool(signing) and (signs is True or not tokens)
+
+    def open(self, headers: Mapping[str, str], now: float) -> Envelope:
+        """Read the headers; a signature that is there has to be right."""
+        envelope = None if self._by_token is None else self._by_token.open(headers, now)
+        is_signed = self._must_sign or "webhook-signature" in headers
+        if self._by_signature is not None and (is_signed or envelope is None):
+            return self._by_signature.open(headers, now)
+        assert envelope is not None, "there is a token or a signing token"
+        return envelope
+
+    def fetched(self, headers: Mapping[str, str]) -> Envelope:
+        """Read the headers of a delivery from GitLab's API."""
+        return (self._by_token or self._by_signature or GitLab([])).fetched(headers)
+
+    def verify(self, envelope: Envelope, body: Body) -> None:
+        """Check the signature, if there is one; raise BadSignature."""
+        if envelope.proof and self._by_signature is not None:
+            self._by_signature.verify(envelope, body)
+
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
+        """Return the meaning of a delivery; see `GitHost.parse`."""
+        return (self._by_token or self._by_signature or GitLab([])).parse(event, headers, body)
 
 
 def _read(data: Any, *, system: bool) -> RefPushed | Ignored:

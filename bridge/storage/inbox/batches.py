@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from bridge.core.errors import Rejected, Unreachable
+from bridge.core.hooks import SIGNED_FOR, without_name
 from bridge.ports.githosts import Body
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Kept, NewDelivery
 
@@ -32,7 +33,7 @@ def delivery_key(host: str, id: str) -> bytes:  # noqa: A002 - the field's own n
     return hashlib.blake2b(f"{host}\0{id}".encode(), digest_size=16).digest()
 
 
-@lru_cache(maxsize=100)
+@lru_cache(maxsize=1000)
 def _written(headers: tuple[tuple[str, str], ...]) -> str:
     """Return headers as JSON; cached, since most of a host's are the same."""
     return json.dumps(dict(headers), separators=(",", ":"))
@@ -348,29 +349,42 @@ def _is_new(item: Keep) -> bool:
     return item.answer is not None and not item.answer.duplicate
 
 
-KEY, HOST, ID, PACKED = 0, 1, 2, -1
+KEY, HOST, ID, HEADERS, PACKED = 0, 1, 2, 4, -1
 """Positions in a row, see `delivery_row`."""
 
 
 def apart(rows: Iterable[tuple[Keep, Row]]) -> list[tuple[Keep, Row]]:
-    """Return the rows of a batch, changed so that equal keys mean equal bodies."""
-    first: dict[bytes, Body] = {}
+    """Return the rows of a batch, changed so that equal keys mean equal bodies and signers."""
+    first: dict[bytes, tuple[str | None, Body]] = {}
     return [
         (item, row)
-        if first.setdefault(row[KEY], item.new.body) == item.new.body
+        if first.setdefault(row[KEY], one := (_scope_in(row[HEADERS]), item.new.body)) == one
         else (item, by_its_body(row, item.new.body))
         for item, row in rows
     ]
 
 
 def by_its_body(row: Row, body: Body) -> Row:
-    """Return a row under a separate id, which the same body always gets."""
-    id_ = f"{row[ID]}~{hashlib.sha256(body).hexdigest()[:32]}"
+    """Return a row under a separate id, which the same body by the same signer always gets."""
+    digest = hashlib.sha256(body)
+    if scope := _scope_in(row[HEADERS]):
+        digest.update(scope.encode())
+    id_ = f"{row[ID]}~{digest.hexdigest()[:32]}"
     return (delivery_key(row[HOST], id_), row[HOST], id_, *row[ID + 1 :])
 
 
-def is_same(kept: bytes, row: Row, body: Body) -> bool:
-    """Return whether a stored body equals the new one; a deleted body counts as equal."""
+def _scope_in(headers: str) -> str | None:
+    """Return what the secret of a delivery speaks for.
+
+    Two webhooks may report one event. What one of them may not say, the other may.
+    """
+    return without_name(_headers(headers)[SIGNED_FOR]) if SIGNED_FOR in headers else None
+
+
+def is_same(kept: bytes, headers: str, row: Row, body: Body) -> bool:
+    """Return whether a stored delivery equals the new one; a deleted body counts as equal."""
+    if _scope_in(headers) != _scope_in(row[HEADERS]):
+        return False
     if not kept or kept == row[PACKED]:
         return True
     try:

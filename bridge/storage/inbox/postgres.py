@@ -151,7 +151,7 @@ WITH given AS (
 SELECT key, seq, pg_notify('{CHANNEL}', '') FROM new
 """
 
-_KNOWN = "SELECT seq, body FROM inbox WHERE key = %s"
+_KNOWN = "SELECT seq, body, headers FROM inbox WHERE key = %s"
 
 _AGAIN = f"""
 WITH again AS (
@@ -214,15 +214,15 @@ class Writer:
 
 
 def _keep(db: Connection, rows: Sequence[tuple[Keep, Row]]) -> None:
-    known: dict[bytes, tuple[int, bytes]] = {}
+    known: dict[bytes, tuple[int, bytes, str]] = {}
     fresh = _inserted(db, rows, known)
     if known:
         rows = [(item, _told_apart(known, item, row)) for item, row in rows]
         others = [pair for pair in rows if pair[1][KEY] not in known]
         fresh |= _inserted(db, [pair for pair in others if pair[1][KEY] not in fresh], known)
-    seqs = {key: seq for key, (seq, _) in known.items()} | fresh
+    seqs = {key: seq for key, (seq, *_) in known.items()} | fresh
     wanted = {row[KEY] for _, row in rows}
-    again = [seq for key, (seq, _) in known.items() if key in wanted]
+    again = [seq for key, (seq, *_) in known.items() if key in wanted]
     new = set(fresh.values())
     if again:
         new |= {seq for seq, _ in db.execute(_AGAIN, [again]).fetchall()}
@@ -233,7 +233,7 @@ def _keep(db: Connection, rows: Sequence[tuple[Keep, Row]]) -> None:
 
 
 def _inserted(
-    db: Connection, rows: Sequence[tuple[Keep, Row]], known: dict[bytes, tuple[int, bytes]]
+    db: Connection, rows: Sequence[tuple[Keep, Row]], known: dict[bytes, tuple[int, bytes, str]]
 ) -> dict[bytes, int]:
     """Insert new rows; return their positions, and add existing ones to `known`."""
     by_key = {row[KEY]: row for _, row in reversed(rows)}
@@ -247,13 +247,13 @@ def _inserted(
             found = db.execute(_KNOWN, [key], binary=True).fetchone()
             if found is None:
                 raise Unreachable("the inbox", "what is known by this id was just forgotten")
-            known[key] = found[0], found[1]
+            known[key] = found[0], found[1], found[2]
     return new
 
 
-def _told_apart(known: Mapping[bytes, tuple[int, bytes]], item: Keep, row: Row) -> Row:
+def _told_apart(known: Mapping[bytes, tuple[int, bytes, str]], item: Keep, row: Row) -> Row:
     """Return the row, under another id if its own is known with another body."""
-    if (found := known.get(row[KEY])) is None or is_same(found[1], row, item.new.body):
+    if (found := known.get(row[KEY])) is None or is_same(*found[1:], row, item.new.body):
         return row
     return by_its_body(row, item.new.body)
 

@@ -161,9 +161,10 @@ def _told_apart(db: sqlite3.Connection, known: Mapping[bytes, int], item: Keep, 
     """Return the row, under another id if its own is known with another body."""
     if (seq := known.get(row[KEY])) is None:
         return row
-    found = db.execute("SELECT body FROM deliveries WHERE seq = ?", (seq,)).fetchone()
+    query = "SELECT body, headers FROM deliveries WHERE seq = ?"
+    kept, headers = db.execute(query, (seq,)).fetchone()
     body = item.new.body
-    return row if is_same(found[0], row, body) else by_its_body(row, body)
+    return row if is_same(kept, headers, row, body) else by_its_body(row, body)
 
 
 def _taken_up_again(db: sqlite3.Connection, seq: int) -> bool:

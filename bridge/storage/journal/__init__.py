@@ -9,6 +9,7 @@ import asyncio
 from bridge.storage.journal.apps import Apps, Audit, Drafts
 from bridge.storage.journal.decisions import Decisions
 from bridge.storage.journal.deployments import Deployments
+from bridge.storage.journal.hooks import Hooks
 from bridge.storage.journal.recording import Abouts, Recording
 from bridge.storage.journal.setup import Sessions, StoredSettings
 from bridge.storage.journal.snapshots import Subscriptions
@@ -25,6 +26,7 @@ class SqlJournal(
     Drafts,
     Figures,
     Forgetting,
+    Hooks,
     Leases,
     Notes,
     Recording,

@@ -89,7 +89,10 @@ class WebhookConnection(Connection):
         try:
             envelope = self._door.hooks.admit(head.host, head.headers, head.length)
         except (BridgeError, Refusal) as error:
-            self._refuse(head, "", error)
+            if self._door.hooks.may_be_new(error):
+                self._leave_to_aiohttp(data)
+            else:
+                self._refuse(head, "", error)
             return
         self._head = head, envelope
         self._door.heard(self)
@@ -207,7 +210,10 @@ class WebhookConnection(Connection):
         try:
             delivery, done = self._door.hooks.put(head.host, envelope, body)
         except Exception as error:  # noqa: BLE001 - the handler logs any error
-            self._is_not_kept(error)
+            if self._door.hooks.may_be_new(error):
+                self.waiting = self._door.loop.create_task(self._kept(body))
+            else:
+                self._is_not_kept(error)
         else:
             self.waiting = done
             done.add_done_callback(partial(self._is_put, delivery))
@@ -226,7 +232,7 @@ class WebhookConnection(Connection):
         try:
             if not self._holds_room and not self._takes_room(head.length):
                 await self._wait_for_room(head.length)
-            receipt = await self._door.hooks.take(head.host, envelope, body)
+            receipt = await self._door.hooks.take(head.host, envelope, body, head.headers)
         except Exception as error:  # noqa: BLE001 - the handler logs any error
             self._is_not_kept(error)
         else:

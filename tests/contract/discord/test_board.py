@@ -154,6 +154,36 @@ async def test_in_a_forum_each_deployment_is_a_post_and_its_failure_stands_in_it
     assert "failed" in card.title
 
 
+@pytest.mark.parametrize("state", [D, F])
+async def test_in_an_archived_post_the_newest_state_stands_below(
+    stage: Stage, state: State
+) -> None:
+    """A forum may archive a post after an hour; then its messages can't be edited any more."""
+    stage.discord.hooks[HOOK].forum = True
+    await stage.publish(W)
+    (old,) = stage.discord.shown(HOOK)
+    stage.discord.hooks[HOOK].archived.add(old.channel)
+    stage.opened()
+
+    await stage.publish(W, A, state)
+    await stage.publish(W, A, state)
+
+    first, card, *told = stage.discord.shown(HOOK)
+    assert first.edits == []
+    assert card.title.endswith("is live" if state is D else "failed")
+    assert card.channel == old.channel
+    assert card.post is None
+    assert stage.cursor[LINK].endswith(card.id)
+    assert len(told) == (state is F)
+
+
+async def test_a_forum_that_demands_a_tag_is_told_with_the_remedy(stage: Stage) -> None:
+    stage.discord.hooks[HOOK].forum = stage.discord.hooks[HOOK].needs_tag = True
+
+    with pytest.raises(Refused, match="webhooks here set no tag: in the forum's settings"):
+        await stage.publish(W)
+
+
 # ── nothing is posted twice where that can be known ──────────────────────────
 
 
@@ -350,8 +380,10 @@ async def test_a_deleted_message_stays_away_and_that_is_said_once(
     with caplog.at_level(logging.WARNING):
         await stage.publish(W, A)
         await stage.publish(W, A, F)
+        await stage.publish(W, A, F)
 
-    assert stage.discord.shown(HOOK) == []
+    told = [one.title for one in stage.discord.shown(HOOK)]
+    assert told == ([] if forum else ["❌ shop/web failed"])
     assert [one.message for one in caplog.records] == [
         "a message in discord was deleted: it stays away"
     ]

@@ -176,8 +176,24 @@ async def test_the_same_push_sent_to_github_is_refused_with_the_right_address(
             headers=sent.headers,
         )
 
-    assert "whose webhooks go to /hooks/gitea" in answer.text
+    assert "Gitea's webhooks go to /hooks/gitea or /hooks/gitea/second" in answer.text
     assert await world.stores.inbox.newest(1) == []
+
+
+@pytest.mark.parametrize("path", ["/hooks/gitea/third", "/hooks/forgejo", "/hooks/gitea"])
+async def test_a_server_at_the_wrong_path_is_told_the_paths_of_all_of_its_kind(
+    world: World, servers: tuple[Server, Server], path: str
+) -> None:
+    _, second = servers
+    sent = second.fake.prepared(
+        second.fake.hook(second.theirs, "", SECOND), "push", {"ref": "refs/heads/main"}
+    )
+
+    answer = await world.web.post(path, content=second.fake.body_of(sent), headers=sent.headers)
+
+    assert answer.status_code == (401 if path == "/hooks/gitea" else 404)
+    error = answer.json()["error"]
+    assert error.endswith("; Gitea's webhooks go to /hooks/gitea or /hooks/gitea/second")
 
 
 async def test_an_id_and_a_name_of_one_server_are_never_taken_for_another_s(

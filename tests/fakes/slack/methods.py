@@ -68,6 +68,16 @@ class Methods:
             "user_id": BOT,
         }
 
+    def _conversations_list(self, _args: dict[str, Any]) -> dict[str, Any]:
+        if "channels:read" not in self.scopes:
+            raise SlackError("missing_scope")
+        found = [
+            {"id": one.id, "name": one.name, "is_channel": True, "is_member": one.joined}
+            for one in self.channels.values()
+            if not (one.private or one.archived or one.id.startswith("D"))
+        ]
+        return {"channels": found, "response_metadata": {"next_cursor": ""}}
+
     def _place(self, name: str) -> Channel:
         """The channel of an id or #name; of a user's id the conversation with them."""
         if name in self.users:

@@ -187,18 +187,19 @@ def test_what_is_looked_at_is_what_apps_wait_for() -> None:
         app("app-docker", source=Source(SourceType.DOCKER, image="nginx")),
         app("app-none", source=None),
         app("app-key", source=Source(SourceType.GIT, url="git.example.com/g/q", branch="dev")),
+        app("app-sub", source=Source(SourceType.GIT, url="git.example.com/sub/g/r", branch="dev")),
         app("app-far", source=Source(SourceType.GIT, url="elsewhere.example/g/q", branch="dev")),
     ]
 
-    found = {
-        key: (sorted(one.branches), one.tags)
-        for key, one in wanted_of(apps, {"git.example.com": "gitlab"}).items()
-    }
+    homes = {"git.example.com": "gitlab", "git.example.com/sub": "gitea/second"}
+
+    found = {key: (sorted(one.branches), one.tags) for key, one in wanted_of(apps, homes).items()}
 
     assert found == {
         ("github", "my-org/mono"): (["main", "stage"], True),
         ("gitlab", "g/p"): (["main"], False),
         ("gitlab", "g/q"): (["dev"], False),
+        ("gitea/second", "g/r"): (["dev"], False),
     }
 
 

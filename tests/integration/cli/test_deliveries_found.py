@@ -9,14 +9,14 @@ import pytest
 
 from bridge.app.storage import Stores
 from bridge.cli.forms import ASKED_FOR, Arrived, outcomes_of
-from bridge.core.apps import unused
+from bridge.core.apps import Source, SourceType, unused
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.core.refused import refused_webhook
 from bridge.githosts import HOSTS
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import Outcome, PushSeen
-from tests.worlds.cli import GUID, RECEIVED, SHA, Cli, push
+from tests.worlds.cli import GUID, RECEIVED, SHA, WEB, Cli, push
 
 DEPLOYMENT = "0000000000000001.app_web"
 GONE = "fatal: repository not found"
@@ -115,6 +115,42 @@ def test_what_can_not_be_looked_for_is_said(
     busy: Cli, words: list[str], code: int, why: str
 ) -> None:
     assert why in busy("deliveries", *words, code=code).stderr
+
+
+def test_deliveries_of_a_further_server_are_found_by_repository_and_by_id(busy: Cli) -> None:
+    async def come(stores: Stores) -> None:
+        new = NewDelivery("gitea/second", "of-second", "push", {}, b"{}", time.time())
+        kept = await stores.inbox.keep(new)
+        why = unused("my-org/lone", "gitea/second")
+        ended = Finished(kept.seq, "gitea/second", "of-second", DeliveryState.IGNORED, why)
+        await stores.inbox.finish([ended])
+
+    busy.with_stores(come)
+    second = "second: {url: https://git.example.com}"
+
+    listed = busy("deliveries", "--repo", "my-org/lone", BRIDGE_GITEAS=second)
+    shown = busy("deliveries", "show", "of-second", BRIDGE_GITEAS=second)
+
+    assert "of-second gitea/second push ignored" in listed.stdout
+    assert "host: gitea/second\n" in shown.stdout
+
+
+def test_why_knows_the_server_of_a_custom_git_source_by_its_address(busy: Cli) -> None:
+    source = Source(SourceType.GIT, url="git.example.com/sub/my-org/mono", branch="main")
+
+    async def refuse(stores: Stores) -> None:
+        await stores.journal.save_apps("dokploy", [replace(WEB, source=source)])
+        github = refusal(why="of GitHub", kind="of GitHub")
+        gitea = refusal(host="gitea", path="/hooks/gitea/second", why="of Gitea", kind="of Gitea")
+        await stores.journal.keep_refused([github, gitea])
+
+    busy.with_stores(refuse)
+    second = "second: {url: https://git.example.com/sub}"
+
+    said = busy("why", "web", BRIDGE_GITEAS=second).stderr
+
+    assert "at /hooks/gitea/second (of Gitea)" in said
+    assert "of GitHub" not in said
 
 
 @pytest.mark.parametrize("command", ["deployments", "audit"])

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import typer
 
-from bridge.cli.completing import complete_app
+from bridge.app.storage import Stores
+from bridge.cli.completing import complete_app, complete_repository
 from bridge.cli.root import EXAMPLES, app, commands
+from bridge.ports.outcomes import Outcome, PushSeen
 from tests.worlds.cli import Cli
 
 ROOT = Path(__file__).parents[3]
@@ -55,6 +57,20 @@ def test_names_of_apps_are_completed(filled: Cli, typed: str, wanted: list[str])
     context = typer.Context(TREE)
 
     assert complete_app(context, typed) == wanted
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("", ["my-org/mono"]), ("MY", ["my-org/mono"]), ("x", [])]
+)
+def test_names_of_repositories_are_completed(filled: Cli, typed: str, wanted: list[str]) -> None:
+    filled.with_stores(_with_a_repository)
+
+    assert complete_repository(typer.Context(TREE), typed) == wanted
+
+
+async def _with_a_repository(stores: Stores) -> None:
+    seen = PushSeen("github 4711 refs/heads/main", "c" * 40, "a" * 40, repository="my-org/mono")
+    await stores.journal.record([Outcome(99, "another", (), (), seen)], window=600)
 
 
 def test_they_are_found_where_the_settings_say(filled: Cli, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from bridge.app.storage import Stores
 from bridge.cli.root import app
-from bridge.cli.what_if import parse_payload
+from bridge.cli.what_if import parse_payload, split_request
 from bridge.core.errors import Rejected
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.ports.inbox import DeliveryState, Finished, NewDelivery
@@ -255,6 +255,46 @@ def test_host_and_event_are_guessed_from_the_shape(body, host, event) -> None:
 
 def test_a_form_is_read_without_its_header() -> None:
     assert parse_payload(b"payload=%7B%22zen%22%3A1%7D", None, None).event == "ping"
+
+
+GITEA = FIXTURES / "gitea" / "push__three_commits.http"
+SERVERS = {
+    "BRIDGE_GITEA_WEBHOOK_SECRETS": "first-of-the-tests",
+    "BRIDGE_GITEAS": "second: {url: http://127.0.0.1:3000, webhook_secrets: second-of-the-tests}",
+}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("words", [[], ["--host", "gitea/second"]])
+def test_a_file_of_a_further_server_is_known_by_its_repository_s_address(
+    cli: Cli, whole: bool, words: list[str]
+) -> None:
+    raw = GITEA.read_bytes()
+    Path("push.file").write_bytes(raw if whole else split_request(raw)[2])
+
+    told = cli.json("explain", "push.file", *words, **SERVERS)
+
+    assert told["host"] == "gitea/second"
+
+
+def test_a_request_to_the_path_of_a_further_server_is_its_own(cli: Cli) -> None:
+    raw = GITEA.read_bytes().replace(b" /hooks/gitea ", b" /hooks/gitea/third ", 1)
+    Path("push.http").write_bytes(raw)
+    third = {"BRIDGE_GITEAS": "third: {url: http://elsewhere.example}"}
+
+    assert cli.json("explain", "push.http", **third)["host"] == "gitea/third"
+
+
+def test_a_host_that_is_not_set_is_named_with_those_that_are(cli: Cli) -> None:
+    said = cli("explain", str(GITEA), "--host", "gitea/third", code=2, **SERVERS).stderr
+
+    assert "--host 'gitea/third' is none of github, gitlab, gitea, gitea/second" in said
+
+
+def test_a_request_with_headers_of_another_host_is_none_of_github_s(cli: Cli) -> None:
+    said = cli("explain", str(GITEA), "--host", "github", code=2).stderr
+
+    assert "is not a header of GitHub's: leave out --host github" in said
 
 
 def test_what_is_told_is_not_guessed() -> None:

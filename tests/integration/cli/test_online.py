@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
+from bridge.app.storage import open_stores
 from bridge.backends import BACKENDS
 from bridge.cli import checking
+from bridge.cli.checking_webhooks import said_of_webhook, tried_webhooks
+from bridge.core.apps import Source, SourceType
 from bridge.settings import read_settings
 from tests.fakes.gitea import FakeGitea
-from tests.worlds.cli import Cli
+from tests.worlds.cli import WEB, Cli
 
 
 class Silent:
@@ -183,6 +186,58 @@ async def test_a_git_host_says_whose_the_token_is_or_that_it_is_not_taken(
 
     assert (tried["host"], tried["state"]) == ("gitea", state)
     assert says in checking.said_of_host(tried)
+
+
+@pytest.mark.parametrize(
+    ("hooks", "events", "state", "says"),
+    [
+        (["https://bridge.example.com/hooks/gitea"], ["push"], "ok", "sends its pushes here"),
+        (["https://bridge.example.com/hooks/gitea/b"], ["push"], "unseen", "add one, unless"),
+        ([], ["push"], "unseen", "no webhook that leads to /hooks/gitea is listed"),
+        (["off"], ["push"], "trouble", "sends no pushes: it is switched off at Gitea"),
+        (["https://bridge.example.com/hooks/gitea"], ["issues"], "trouble", "choose its push"),
+        (["off", "https://b.example.com/hooks/gitea"], ["push"], "ok", "sends its pushes here"),
+    ],
+)
+async def test_webhooks_of_the_apps_repositories_are_looked_at(
+    tmp_path: Path, hooks: list[str], events: list[str], state: str, says: str
+) -> None:
+    source = Source(SourceType.GITEA, repository="my-org/mono", branch="main")
+    async with FakeGitea() as fake:
+        theirs = fake.repository("my-org/mono")
+        fake.events = tuple(events)
+        for url in hooks:
+            hook = fake.hook(theirs, url.replace("off", "https://a.example.com/hooks/gitea"), "s")
+            hook.active = url != "off"
+        given = fake.settings | {"BRIDGE_DATA": str(tmp_path), "BRIDGE_GITEA_WEBHOOK_SECRETS": "s"}
+        settings = read_settings(None, given)
+        async with open_stores(settings) as stores:
+            await stores.journal.save_apps("dokploy", [replace(WEB, source=source)])
+
+        (tried,) = await asyncio.to_thread(tried_webhooks, settings)
+
+    assert (tried["host"], tried["repository"], tried["state"]) == ("gitea", "my-org/mono", state)
+    assert says in said_of_webhook(tried)
+
+
+async def test_webhooks_are_not_looked_at_where_none_would_be_taken(tmp_path: Path) -> None:
+    async with FakeGitea() as fake:
+        given = fake.settings | {"BRIDGE_DATA": str(tmp_path)}
+
+        assert await asyncio.to_thread(tried_webhooks, read_settings(None, given)) == []
+
+
+def test_a_webhook_that_sends_nothing_is_an_error_of_the_check(filled: Cli) -> None:
+    """GitHub at an address where nobody listens: it can't be asked, and that is said."""
+    given = {
+        "BRIDGE_GITHUB_TOKEN": "ghp_0123456789",
+        "BRIDGE_GITHUB_API_URL": "http://127.0.0.1:1",
+        "BRIDGE_GITHUB_WEBHOOK_SECRETS": "0123456789abcdef",
+    }
+
+    told = filled("config", "check", "--online", code=1, **given)
+
+    assert "github my-org/mono: github" in told.stderr
 
 
 def test_a_git_host_that_is_away_is_said(tmp_path: Path) -> None:

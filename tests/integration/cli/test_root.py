@@ -52,7 +52,7 @@ def test_help_shows_every_option_with_all_its_words(cli: Cli) -> None:
 
 ANSWER_NO_SCRIPT = {
     *("serve", "migrate", "demo", "backend", "app delete"),  # they do something, and say so
-    *("config set", "config unset"),
+    *("setup", "config set", "config unset"),
     *("manifest github", "config schema"),  # they print JSON anyway
 }
 

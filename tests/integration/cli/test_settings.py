@@ -341,6 +341,8 @@ def test_no_secret_stands_in_quotes(cli: Cli, quote: str) -> None:
     for path in secrets:
         if path in {("database_url",), ("discord", "webhooks")}:  # it has a scheme; it is YAML
             continue
+        if path[-1] == "repository_secrets":  # it is YAML
+            continue
         variable = f"BRIDGE_{'_'.join(path).upper()}"
         given = {variable: f"{quote}{'a1' * 16}{quote}"}
 

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.chats.card import card_of, failure_of
-from bridge.chats.discord.embeds import render_card, render_change, render_failure
+from bridge.chats.discord.embeds import (
+    Message,
+    embed_of,
+    render_card,
+    render_change,
+    render_failure,
+)
 from bridge.chats.discord.markdown import code, code_block, escape, link, plain, prose
 from bridge.chats.links import Around, Place
 from bridge.chats.text import Text, clean, units
@@ -123,6 +129,15 @@ def test_every_change_is_within_the_limits(
     note = Audited(1.0, by, "provider set", "a", app, difference, f"NotKept: {outcome}")
 
     assert faults(POST, render_change(note).body()) == []
+
+
+def test_fields_that_do_not_fit_into_a_message_are_left_out_whole() -> None:
+    fields = [(f"field {n}", "x" * 1000, False) for n in range(25)]
+
+    embed = embed_of("title", 0, ["x" * 4000], fields)
+
+    assert [one["value"] for one in embed["fields"]] == ["x" * 1000]
+    assert faults(POST, Message(embed).body()) == []
 
 
 def test_links_that_do_not_fit_are_left_out_whole() -> None:

@@ -8,7 +8,7 @@ from bridge.chats.discord.settings import Webhook
 from bridge.core.errors import Rejected
 from bridge.core.events import Action, Asked
 from bridge.ports.feedback import Occasion
-from bridge.ports.outcomes import Outcome, about_delivery
+from bridge.ports.outcomes import Audited, Outcome, about_delivery
 from bridge.settings import channels_of, read_settings
 from tests.fakes.journey import app, deployment, push
 
@@ -55,14 +55,26 @@ def test_a_channel_that_is_not_set_is_named_with_those_there_are() -> None:
         ruled("discord:opps")
 
 
-def test_two_names_of_one_webhook_share_its_limits() -> None:
-    channels = Channels([("*/*", ("ops", "again", "default"))])
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (("ops", "again", "default"), [("ops", "discord 2"), ("default", "discord 1")]),
+        (("again", "ops", "again"), [("again", "discord 2")]),
+        (("ops", "gone"), [("ops", "discord 2"), ("gone", "discord gone")]),
+    ],
+)
+def test_two_names_of_one_webhook_are_one_channel(
+    names: tuple[str, ...], shown: list[tuple[str, str]]
+) -> None:
+    channels = Channels([("*/*", names)])
     occasion = Occasion(push(), None, Outcome(1, "d1", (), (deployment(1),)), {})
+    note = Audited(1.0, "cli: ada", "env set", "app-web", "shop/web", (), number=3)
 
-    found = Cards(channels, WEBHOOKS)(occasion)
+    cards = Cards(channels, WEBHOOKS)(occasion)
+    changes = ChangePlans(channels, WEBHOOKS).of_note(note)
 
-    assert [one.lane for one in found] == ["discord 2", "discord 2", "discord 1"]
-    assert len({one.id for one in found}) == 3
+    assert [(one.place["webhook"], one.lane) for one in cards] == shown
+    assert [(one.place["webhook"], one.lane) for one in changes] == shown
 
 
 @pytest.mark.parametrize("action", [Action.CONFIGURE, Action.UNDO, Action.DEPLOY])

@@ -37,6 +37,8 @@ def test_an_address_gives_id_and_token(address: str) -> None:
         (f"https://discord.com/api/webhooks/{ID}/{TOKEN}?wait=true", "what follows its token"),
         (f"https://discord.com/channels/{ID}/{ID}", "a number, and a token"),
         (f"https://discord.com/api/webhooks/{TOKEN}", "a number, and a token"),
+        (f"https://discord.com/api/webhooks/١٢٣٤٥٦/{TOKEN}", "a number, and a token"),
+        (f"https://discord.com/api/webhooks/{ID}/tökentökentöken", "a number, and a token"),
         (f"https://hooks.slack.com/services/T0/B0/{TOKEN}", "not hooks.slack.com"),
         ("https://[", "no address at all"),
         (TOKEN, "begin with https://"),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from bridge.chats import CHATS as ALL_CHATS
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import marked
@@ -19,6 +20,7 @@ from bridge.ports.outcomes import Explained
 from tests.fakes.journey import app, deployment
 from tests.worlds.rows import each_row
 
+CHATS = {key: one.link_word for key, one in ALL_CHATS.items()}
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "feedback"
 AT = 1_700_000_000.0
 NOTE = "fatal: Remote branch gone not found in upstream origin"
@@ -137,7 +139,7 @@ def three_apps() -> Snapshot:
 def test_the_comment_looks_as_in_its_picture(name: str) -> None:
     told = everything() if name == "every_state" else three_apps()
 
-    text = render_comment(told, "0123456789abcdef")
+    text = render_comment(told, "0123456789abcdef", CHATS)
 
     assert text == (FIXTURES / f"comment__{name}.md").read_text()
 
@@ -183,9 +185,34 @@ def test_a_thread_is_linked_also_when_another_deployment_took_its_place() -> Non
     old = deployment(state=State.SUPERSEDED, superseded_by="0000000000000002.app-web")
     beside = {"slack.card 0000000000000002.app-web": {"link": "https://team.slack.com/x"}}
 
-    text = render_comment(snapshot(explained(), old, beside=beside), "i")
+    text = render_comment(snapshot(explained(), old, beside=beside), "i", CHATS)
 
-    assert "⏩ superseded by a newer push · [thread](https://team.slack.com/x)" in text
+    assert "⏩ superseded by a newer push · [thread](https://team.slack.com/x) |" in text
+
+
+def test_each_chat_is_linked_once_whatever_its_name() -> None:
+    running = deployment(state=State.RUNNING)
+    beside = {
+        f"discord.card {running.id} default": {"link": "https://discord.com/channels/1/2/3"},
+        f"discord.card {running.id} ops": {"link": "https://discord.com/channels/1/4/5"},
+        f"slack.card {running.id} C1": {"link": "https://team.slack.com/x"},
+        f"slack.card {running.id}-too C1": {"link": "https://team.slack.com/of-another-app"},
+        f"other.card {running.id}": {"link": "https://example.com/no-chat"},
+    }
+
+    text = render_comment(snapshot(explained(), running, beside=beside), "i", CHATS)
+
+    links = "[thread](https://team.slack.com/x) · [Discord](https://discord.com/channels/1/2/3)"
+    assert f"🔨 building · {links} |" in text
+
+
+def test_a_name_that_begins_like_another_s_is_of_another_app() -> None:
+    running = deployment(state=State.RUNNING)
+    beside = {f"slack.card {running.id}-too C1": {"link": "https://team.slack.com/x"}}
+
+    text = render_comment(snapshot(explained(), running, beside=beside), "i", CHATS)
+
+    assert "thread" not in text
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unreachable
 from bridge.githosts.answers import Answer
+from bridge.githosts.gitea import api as gitea_changes
 from bridge.githosts.github import api as github_changes
 from bridge.githosts.gitlab import api as gitlab_changes
 from bridge.ports.githosts import ChangeSet
@@ -170,3 +171,46 @@ async def test_a_base_that_gitlab_has_forgotten_makes_the_files_unknown() -> Non
 async def test_a_head_that_gitlab_does_not_know_is_not_found() -> None:
     with pytest.raises(NotFound):
         await of_gitlab(repository=NotFound("no"), commits=NotFound("no"))
+
+
+def gitea(*commits: tuple[str, list[str], str | None], total: int | None = None) -> dict[str, Any]:
+    """A comparison of commits: each with its parents, and a file (None: not listed)."""
+    shown = [
+        {
+            "sha": sha,
+            "parents": [{"sha": parent} for parent in parents],
+            "files": None if file is None else [{"filename": file}],
+        }
+        for sha, parents, file in commits
+    ]
+    return {"total_commits": len(shown) if total is None else total, "commits": shown}
+
+
+async def of_gitea(compared: Any) -> ChangeSet:
+    ask, _ = asking(compare=compared, tree_a=tree(x="1", y="1"), tree_b=tree(x="2", y="1"))
+    return await gitea_changes.changes(ask, "gitea", "o/r", OLD, NEW)
+
+
+async def test_giteas_comparison_is_enough_where_the_older_is_an_ancestor() -> None:
+    found = await of_gitea(gitea((NEW, ["c" * 40], "b"), ("c" * 40, [OLD], "a")))
+
+    assert found == ChangeSet(("a", "b"), "compared by Gitea")
+
+
+@pytest.mark.parametrize(
+    "compared",
+    [
+        gitea((NEW, [OLD], "a"), total=2),
+        gitea((NEW, [OLD, "c" * 40], "a")),
+        gitea((NEW, ["c" * 40], "a")),
+        gitea((NEW, [OLD], None)),
+        gitea(),
+        {"total_commits": 0, "commits": None},
+        NotFound("no"),
+    ],
+    ids=["cut short", "merge", "elsewhere", "no files", "none", "null", "unknown"],
+)
+async def test_else_giteas_trees_are_compared(compared: Any) -> None:
+    found = await of_gitea(compared)
+
+    assert found == ChangeSet(("x",), "the trees of both commits were compared")

@@ -3,21 +3,25 @@
 import hashlib
 import hmac
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from multidict import CIMultiDict
+from pydantic import ValidationError
 
-from bridge.app.providers import served_hosts
+from bridge.app.keyrings import keyrings_of
+from bridge.app.providers import pages_of
+from bridge.chats.links import Links
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Reason, decide
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
-from bridge.core.events import Ignored, RefPushed
+from bridge.core.events import ZERO, Ignored, RefPushed
+from bridge.core.refs import home_of
 from bridge.githosts import HOSTS
 from bridge.githosts.gitea.webhooks import Gitea
-from bridge.githosts.github.webhooks import GitHub
-from bridge.githosts.server import BoundHost
+from bridge.githosts.server import BoundHost, homes_of
 from bridge.ports.providers import HostServer
 from bridge.settings import Settings
 from tests.unit.githosts.test_deliveries import FIXTURES, SECRET, load
@@ -95,16 +99,6 @@ def test_a_webhook_of_github_is_told_that_it_is_none_of_ours() -> None:
         Gitea([SECRET]).open(given, 0.0)
 
 
-@pytest.mark.parametrize("product", ["Gitea", "Forgejo", "Gogs"])
-@pytest.mark.parametrize("what", ["Event", "Delivery", "Signature"])
-def test_at_githubs_door_it_is_told_where_to_go(product: str, what: str) -> None:
-    given, _ = load("github/push__two_files")
-    given[f"X-{product}-{what}"] = "push"
-
-    with pytest.raises(Rejected, match="/hooks/gitea"):
-        GitHub([SECRET]).open(given, 0.0)
-
-
 def test_an_empty_secret_is_none() -> None:
     for secrets in ([], [""], [" "]):
         with pytest.raises(ValueError, match="secret"):
@@ -124,6 +118,16 @@ def test_an_empty_secret_is_none() -> None:
 def test_what_gitea_does_not_send_is_malformed(event: str, body: bytes) -> None:
     with pytest.raises(MalformedPayload):
         Gitea(["s"]).parse(event, {}, body)
+
+
+def test_a_test_delivery_of_an_invented_commit_deletes_nothing() -> None:
+    """Newer servers send no commit of the repository: both ids are null."""
+    _, body = load("gitea/push__test_delivery")
+    sent = json.loads(body) | {"before": ZERO, "after": ZERO}
+
+    event = Gitea([SECRET]).parse("push", {}, json.dumps(sent).encode())
+
+    assert event == Ignored("a test delivery: the branch main did not move")
 
 
 def test_a_moved_branch_without_commits_tells_no_files() -> None:
@@ -241,6 +245,21 @@ def test_an_app_deploys_only_from_the_server_that_its_provider_names(
     assert (decision.reason is not Reason.REPOSITORY_MISMATCH) is deploys
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "why"),
+    [
+        ("url", "https://git.example.com/api/v1/", "it ends with /api/v1, which is added anyway"),
+        ("ssh_host", "ssh.example.com:2222", "e.g. git.example.com, not 'ssh.example.com:2222': l"),
+        ("ssh_host", "ssh://git.example.com", "leave out the scheme and the path"),
+    ],
+)
+def test_an_address_that_can_not_be_is_told_with_the_remedy(
+    setting: str, value: str, why: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(why)):
+        Settings.model_validate({"gitea": {setting: value}})
+
+
 def test_two_servers_have_paths_names_and_secrets_of_their_own() -> None:
     settings = Settings.model_validate(
         {
@@ -257,6 +276,25 @@ def test_two_servers_have_paths_names_and_secrets_of_their_own() -> None:
     assert servers["gitea"].setting("token") == "BRIDGE_GITEA_TOKEN"
 
 
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("b.example.com/my-org/mono", f"https://b.example.com/my-org/mono/commit/{'a' * 40}"),
+        ("c.example.com/my-org/mono", None),
+        (None, None),
+    ],
+)
+def test_a_card_links_only_to_the_server_that_an_app_names(
+    address: str | None, page: str | None
+) -> None:
+    settings = Settings.model_validate({"giteas": {"second": {"url": "https://b.example.com"}}})
+
+    assert Links(pages_of(settings)).commit(from_gitea(address), "a" * 40) == page
+    only = {name: one for name, one in pages_of(settings).items() if name == "gitea"}
+    of_the_only = Links(only).commit(from_gitea(None), "a" * 40)
+    assert of_the_only == f"https://gitea.com/my-org/mono/commit/{'a' * 40}"
+
+
 def test_two_servers_at_one_address_are_refused_since_a_push_would_deploy_twice() -> None:
     settings = Settings.model_validate(
         {
@@ -266,7 +304,29 @@ def test_two_servers_at_one_address_are_refused_since_a_push_would_deploy_twice(
     )
 
     with pytest.raises(Rejected, match=r"gitea and giteas\.second are both at a\.example\.com"):
-        served_hosts(settings)
+        keyrings_of(settings)
+
+
+def test_a_clone_address_leads_to_its_server_also_by_ssh_or_below_a_path() -> None:
+    settings = Settings.model_validate(
+        {
+            "gitea": {"url": "https://a.example.com:3000", "ssh_host": "ssh.example.com"},
+            "giteas": {
+                "below": {"url": "https://b.example.com/git"},
+                "beside": {"url": "https://b.example.com/forge"},
+            },
+        }
+    )
+
+    homes = homes_of(settings.host_servers().values())
+
+    assert home_of("a.example.com:3000/o/r", homes) == ("gitea", "o/r")
+    assert home_of("a.example.com/o/r", homes) == ("gitea", "o/r")
+    assert home_of("ssh.example.com/o/r", homes) == ("gitea", "o/r")
+    assert home_of("b.example.com/git/o/r", homes) == ("gitea/below", "o/r")
+    assert home_of("b.example.com/forge/o/r", homes) == ("gitea/beside", "o/r")
+    assert home_of("b.example.com/o/r", homes) is None, "it may be of either"
+    assert home_of("github.com/o/r", homes) == ("github", "o/r")
 
 
 def test_every_fixture_is_signed_by_both_of_its_products() -> None:

@@ -10,27 +10,44 @@ from multidict import CIMultiDict
 
 from bridge.core.errors import BridgeError, MalformedPayload
 from bridge.core.events import LONGEST_NAME, RefPushed
+from bridge.githosts import HOSTS as ALL
+from bridge.githosts.gitea.webhooks import Gitea
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
 from bridge.githosts.webhook import LONGEST_EMAIL
+from bridge.ports.githosts import GitHost
 
-SIGNATURE = "sha256=" + "0" * 64
-HOSTS: dict[str, GitHub | GitLab] = {
+DIGITS = "0" * 64
+SIGNATURE = f"sha256={DIGITS}"
+HOSTS: dict[str, GitHost] = {
     "github": GitHub(["secret"]),
     "gitlab": GitLab(["token"]),
+    "gitea": Gitea(["secret"]),
     "gitlab signed": GitLab(["token"], ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]),
 }
 EVENTS = [
-    *("push", "ping", "pull_request"),
+    *("push", "ping", "pull_request", "delete"),
     *("Push Hook", "Tag Push Hook", "System Hook", "Merge Request Hook", "Note Hook"),
 ]
 NAMES = [
     *("X-Hub-Signature-256", "X-GitHub-Event", "X-GitHub-Delivery", "Content-Type"),
     *("X-Gitlab-Event", "X-Gitlab-Token", "X-Gitlab-Event-UUID", "Idempotency-Key"),
     *("webhook-id", "webhook-timestamp", "webhook-signature"),
+    *("X-Gitea-Event", "X-Gitea-Delivery", "X-Gitea-Signature", "X-Forgejo-Signature"),
 ]
 VALUES = st.text() | st.sampled_from(
-    [SIGNATURE, "push", "token", "0", "1e9", "v1," + "A" * 43 + "=", "x" * 300, "\udcff", "é"]
+    [
+        SIGNATURE,
+        DIGITS,
+        "push",
+        "token",
+        "0",
+        "1e9",
+        "v1," + "A" * 43 + "=",
+        "x" * 300,
+        "\udcff",
+        "é",
+    ]
 )
 HEADERS = st.dictionaries(st.sampled_from(NAMES), VALUES)
 
@@ -64,6 +81,11 @@ PUSH = st.fixed_dictionaries(
         "head_commit": ANY | COMMIT,
         "checkout_sha": SHA | ANY,
         "total_commits_count": ANY,
+        "total_commits": ANY,
+        "ref_type": ANY | st.sampled_from(["branch", "tag"]),
+        "action": ANY | st.just("opened"),
+        "number": ANY,
+        "pull_request": NESTED | st.fixed_dictionaries({"head": NESTED | REPOSITORY}),
         "push_options": NESTED,
         "pusher": ANY | REPOSITORY,
         **dict.fromkeys(("created", "deleted", "forced", "user_name", "user_username"), ANY),
@@ -81,7 +103,7 @@ def test_hostile_headers_raise_nothing_else(host, headers, body, now):
         host.verify(host.open(CIMultiDict(headers), now), body)
 
 
-@pytest.mark.parametrize("host", [HOSTS["github"], HOSTS["gitlab"]], ids=["github", "gitlab"])
+@pytest.mark.parametrize("host", [HOSTS[key] for key in ALL], ids=ALL)
 @settings(deadline=None)  # a busy machine is no bug
 @given(
     event=st.sampled_from(EVENTS) | st.text(), body=BODIES, form=st.booleans(), kind=CONTENT_TYPES
@@ -95,7 +117,7 @@ def test_hostile_bodies_raise_nothing_else(host, event, body, form, kind):
 LONG = "\u202e" * 1_000_000
 
 
-@pytest.mark.parametrize("host", ["github", "gitlab"])
+@pytest.mark.parametrize("host", ALL)
 def test_a_name_without_end_is_cut_where_nobody_would_read_on(host: str) -> None:
     """Git takes any name; `deliveries` would print all of it, after two minutes."""
     push = parsed(host, push_of(host, author=LONG, pusher=LONG))
@@ -106,14 +128,14 @@ def test_a_name_without_end_is_cut_where_nobody_would_read_on(host: str) -> None
     assert len(push.commit.email) == LONGEST_EMAIL
 
 
-@pytest.mark.parametrize("host", ["github", "gitlab"])
+@pytest.mark.parametrize("host", ALL)
 def test_a_repository_without_an_end_is_malformed(host: str) -> None:
     with pytest.raises(MalformedPayload, match="at most 4096 characters"):
         parsed(host, push_of(host, repository="you/" + LONG))
 
 
 def parsed(host: str, payload: object) -> object:
-    event = "push" if host == "github" else "Push Hook"
+    event = "Push Hook" if host == "gitlab" else "push"
     return HOSTS[host].parse(event, {}, json.dumps(payload).encode())
 
 
@@ -131,6 +153,9 @@ def push_of(
     if host == "github":
         ours = {"id": 1, "name": "site", "full_name": repository}
         return push | {"head_commit": commit, "repository": ours, "pusher": {"name": pusher}}
+    if host == "gitea":
+        ours = {"id": 1, "full_name": repository}
+        return push | {"head_commit": commit, "repository": ours, "pusher": {"login": pusher}}
     ours = {"id": 1, "path_with_namespace": repository}
     return push | {
         "event_name": "push",

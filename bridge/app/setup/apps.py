@@ -1,0 +1,93 @@
+"""The last steps: webhooks for the apps' repositories, and no deploys of the backend's own."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from bridge.app.keyrings import hooks_of
+from bridge.app.providers import host_apis
+from bridge.core.apps import App
+from bridge.core.errors import BridgeError
+from bridge.core.hooks import ScopeKind
+from bridge.githosts.server import homes_of
+from bridge.pipeline.adopt import Adopter
+from bridge.pipeline.hooks import Target
+from bridge.pipeline.reconcile import wanted_of
+from bridge.ports.backends import Backend
+from bridge.settings import Settings
+from bridge.storage.journal import SqlJournal
+
+BY = "setup"
+"""Who has done it, in the audit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done, and what could not be, each in a sentence."""
+
+    says: Sequence[str]
+    failed: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AppsSetup:
+    """Reads the known apps, and sets up what they need.
+
+    Attributes:
+        wake: called after an app was changed.
+    """
+
+    settings: Settings
+    journal: SqlJournal
+    backends: Mapping[str, Backend]
+    wake: Callable[[], None]
+
+    async def known(self) -> list[App]:
+        """Return the known apps, by their labels."""
+        return sorted(await self.journal.apps(), key=lambda app: app.label)
+
+    async def without_webhook(self) -> dict[str, list[str]]:
+        """Return the apps' repositories for which the bridge has made no webhook, by host."""
+        homes = homes_of(self.settings.host_servers().values())
+        made = [one for one in await self.journal.made_hooks() if one.hook is not None]
+        have = {(one.host, one.scope.name.casefold()) for one in made}
+        whole = {(host, name) for host, name in have if "/" not in name}
+        found: dict[str, list[str]] = {}
+        for host, name in sorted(wanted_of(await self.journal.apps(), homes)):
+            owner = name.partition("/")[0].casefold()
+            if (host, name.casefold()) not in have and (host, owner) not in whole:
+                found.setdefault(host, []).append(name)
+        return found
+
+    async def make_webhooks(self, host: str) -> Done:
+        """Make the webhooks that are missing at a host, and correct those that are wrong."""
+        says: list[str] = []
+        failed: list[str] = []
+        async with AsyncExitStack() as stack:
+            apis = host_apis(self.settings)
+            for api in apis.values():
+                stack.push_async_callback(api.close)
+            hooks = hooks_of(self.settings, self.journal, apis)
+            for name in (await self.without_webhook()).get(host, ()):
+                try:
+                    place = await hooks.look(Target(host, ScopeKind.REPOSITORY, name))
+                    for step in hooks.plan_install(place):
+                        await hooks.carry_out(step)
+                        says.append(f"{step.does} the webhook of {name}")
+                except BridgeError as error:
+                    failed.append(f"{name}: {error}")
+        return Done(says, failed)
+
+    async def adopt(self) -> Done:
+        """Switch off the backend's own deploys of pushes for every app that has them on."""
+        adopter = Adopter(self.backends, self.journal, time.time, self.wake)
+        says: list[str] = []
+        failed: list[str] = []
+        for app in (await adopter.plan(await self.journal.apps())).those:
+            try:
+                await adopter.switch(app, off=True, by=BY)
+                says.append(app.label)
+            except BridgeError as error:
+                failed.append(f"{app.label}: {error}")
+        return Done(says, failed)

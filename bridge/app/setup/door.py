@@ -1,0 +1,301 @@
+"""The routes of `/setup`; to everybody without a session there is nothing at that address."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from bridge.app.setting_up import SettingUp
+from bridge.app.setup import entry
+from bridge.app.setup.apps import AppsSetup, Done
+from bridge.app.setup.page import Facts, policy, render, style
+from bridge.app.setup.services import Service, Tried, ask, services, tried
+from bridge.core.errors import BridgeError, NotFound, Rejected
+from bridge.listening.listener import NOTHING_THERE
+from bridge.ports.journal import Sessions
+from bridge.settings import KeyPath, Settings
+from bridge.web.answers import refusal
+
+log = logging.getLogger(__name__)
+
+LARGEST_FORM = 64 * 1024
+"""Bytes of a form; a key has some thousand."""
+
+EVERYONE = "[{who: [everyone], may: [deploy, cancel]}]"
+"""The grants that the page can give."""
+
+Action = Callable[[web.Request, str, str], Awaitable[web.StreamResponse]]
+
+
+@dataclass(slots=True)
+class SetupDoor:
+    """Serves the page to whoever has a session.
+
+    Attributes:
+        anew: starts the bridge anew, once other settings are stored.
+    """
+
+    settings: Settings
+    setting_up: SettingUp
+    sessions: Sessions
+    apps: AppsSetup
+    anew: Callable[[], None]
+    _services: Mapping[str, Service] = field(default_factory=services)
+    _tried: dict[str, "asyncio.Task[Tried]"] = field(default_factory=dict)
+    _outdated: bool = False
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.get("/setup", self._open),
+            web.get("/setup/style.css", self._admitted(self._style)),
+            web.post("/setup/address", self._admitted(self._address)),
+            web.post("/setup/access", self._admitted(self._access)),
+            web.post("/setup/leave", self._admitted(self._leave)),
+            web.post("/setup/connect/{key}", self._admitted(self._connect)),
+            web.post("/setup/choose/{key}", self._admitted(self._choose)),
+            web.post("/setup/test/{key}", self._admitted(self._test)),
+            web.post("/setup/forget/{key}", self._admitted(self._forget)),
+            web.post("/setup/hooks/{key}", self._admitted(self._hooks)),
+            web.post("/setup/adopt", self._admitted(self._adopt)),
+            web.get("/setup/{key}", self._admitted(self._registered)),
+        ]
+
+    # ── who gets in ──────────────────────────────────────────────────────────────────────────────
+
+    async def _open(self, request: web.Request) -> web.StreamResponse:
+        link = request.query.get("link")
+        if link is None:
+            return await self._admitted(self._page)(request)
+        session = await entry.redeem(self.sessions, link)
+        if session is None:
+            log.info("a setup link was refused: it is used, too old, or none of ours")
+            return refusal(HTTPStatus.NOT_FOUND, NOTHING_THERE)
+        response = _sent_to("/setup")
+        entry.keep(response, request, session)
+        log.info("setup was opened with a link")
+        return response
+
+    def _admitted(
+        self, action: Callable[[web.Request, str], Awaitable[web.StreamResponse]]
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Return a handler that acts only for whoever has a session, and only from our own page."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if self._outdated:
+                return _elsewhere(request)
+            session = entry.session_in(request)
+            try:
+                if not await entry.is_in(self.sessions, session):
+                    return refusal(HTTPStatus.NOT_FOUND, NOTHING_THERE)
+                if request.method != "GET" and not entry.is_from_here(
+                    request.headers, request.host
+                ):
+                    return refusal(
+                        HTTPStatus.FORBIDDEN, "this was sent by the page of another site"
+                    )
+                return await action(request, session or "")
+            except BridgeError as error:
+                return await self._shown(request, session or "", refused=("", str(error)))
+
+        return handle
+
+    async def _leave(self, _request: web.Request, _session: str) -> web.StreamResponse:
+        await entry.leave(self.sessions)
+        return web.Response(text="signed out: a new link comes from `dokploy-bridge setup`\n")
+
+    # ── the page ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _page(self, request: web.Request, session: str) -> web.StreamResponse:
+        return await self._shown(request, session)
+
+    async def _style(self, _request: web.Request, _session: str) -> web.StreamResponse:
+        return web.Response(text=style(), content_type="text/css")
+
+    async def _shown(self, request: web.Request, session: str, **others: Any) -> web.StreamResponse:
+        facts = replace(await self._facts(request, session), **others)
+        refused = bool(facts.refused[1])
+        response = web.Response(
+            status=HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
+            text=await asyncio.to_thread(render, facts),
+            content_type="text/html",
+        )
+        response.headers["Content-Security-Policy"] = policy(facts)
+        return _unshared(response)
+
+    async def _facts(self, request: web.Request, session: str) -> Facts:
+        connected = {k: one for k, one in self._services.items() if one.is_connected(self.settings)}
+        for key, one in connected.items():
+            if key not in self._tried:
+                self._tried[key] = asyncio.create_task(tried(one, self.settings))
+        if connected:
+            await asyncio.wait([self._tried[key] for key in connected])
+        return Facts(
+            settings=self.settings,
+            origins=await self.setting_up.origins(),
+            services=self._services,
+            tried={key: self._tried.pop(key).result() for key in connected},
+            origin=entry.origin_of(request),
+            state=await entry.new_state(self.sessions, session),
+            org=request.query.get("org", "").strip()[:100],
+            apps=await self.apps.known(),
+            without_webhook=await self.apps.without_webhook(),
+        )
+
+    # ── what it changes ──────────────────────────────────────────────────────────────────────────
+
+    async def _connect(self, request: web.Request, session: str) -> web.StreamResponse:
+        service = self._service(request)
+        form = await _form(request)
+        try:
+            origins = await self.setting_up.origins()
+            values = service.values(form, self.settings, origins)
+            values |= self._own_address(request)
+            await ask(service, await self.setting_up.check(values))
+            return await self._store(values, f"/setup#{service.key}")
+        except BridgeError as error:
+            refused = (service.key, str(error))
+            return await self._shown(request, session, refused=refused, typed=form)
+
+    async def _choose(self, request: web.Request, _session: str) -> web.StreamResponse:
+        service = self._service(request)
+        choice = service.setup.choice
+        if choice is None:
+            raise NotFound(f"{service.title} has nothing to choose")
+        value = (await _form(request)).get(choice.setting, "").strip()
+        if not value:
+            raise Rejected(f"{choice.label} is empty: choose one")
+        return await self._store({(service.key, choice.setting): value}, f"/setup#{service.key}")
+
+    async def _test(self, request: web.Request, session: str) -> web.StreamResponse:
+        service = self._service(request)
+        if service.setup.test is None:
+            raise NotFound(f"{service.title} has nothing to test")
+        try:
+            said = await service.setup.test(service.section(self.settings))
+        except BridgeError as error:
+            return await self._shown(request, session, refused=(service.key, str(error)))
+        return await self._shown(request, session, done=f"{service.title}: {said}")
+
+    async def _forget(self, request: web.Request, _session: str) -> web.StreamResponse:
+        service = self._service(request)
+        paths = await self.setting_up.stored()
+        await self.setting_up.remove([".".join(path) for path in paths if path[0] == service.key])
+        return self._restarted(f"/setup#{service.key}")
+
+    async def _hooks(self, request: web.Request, session: str) -> web.StreamResponse:
+        service = self._service(request)
+        done = await self.apps.make_webhooks(service.key)
+        return await self._told(request, session, service.key, done, "no webhook is missing")
+
+    async def _adopt(self, request: web.Request, session: str) -> web.StreamResponse:
+        done = await self.apps.adopt()
+        if done.says:
+            said = f"Auto Deploy is switched off for {', '.join(done.says)}"
+            done = replace(done, says=(said,))
+        return await self._told(request, session, "", done, "Auto Deploy is off already")
+
+    async def _told(
+        self, request: web.Request, session: str, key: str, done: Done, nothing: str
+    ) -> web.StreamResponse:
+        """Show what was done, and what could not be."""
+        said = "; ".join(done.says) or ("" if done.failed else nothing)
+        refused = (key, "; ".join(done.failed)) if done.failed else ("", "")
+        return await self._shown(request, session, done=said, refused=refused)
+
+    async def _address(self, request: web.Request, _session: str) -> web.StreamResponse:
+        value = (await _form(request)).get("public_url", "").strip().rstrip("/")
+        return await self._store({("public_url",): value}, "/setup")
+
+    async def _access(self, request: web.Request, _session: str) -> web.StreamResponse:
+        if (await _form(request)).get("who") == "everyone":
+            return await self._store({("access",): EVERYONE}, "/setup#access")
+        await self.setting_up.remove(["access"])
+        return self._restarted("/setup#access")
+
+    async def _registered(self, request: web.Request, session: str) -> web.StreamResponse:
+        """Come back from a registration, with the code that is exchanged for its secrets."""
+        service = self._service(request)
+        register = service.setup.register
+        code, state = request.query.get("code", ""), request.query.get("state", "")
+        if register is None or not code:
+            raise NotFound(f"{service.title} was not registered: begin again here")
+        if not await entry.is_state(self.sessions, state, session):
+            raise Rejected(
+                f"{service.title} was not registered from this page, or too long ago: begin again"
+            )
+        section = service.section(self.settings)
+        found = await register.redeem(section, code)
+        values = {(service.key, name): value for name, value in found.items()}
+        settings = await self.setting_up.change(values | self._own_address(request))
+        log.info("setup has registered the bridge", extra={"at": service.title})
+        return self._restarted(await register.then(service.section(settings)))
+
+    def _service(self, request: web.Request) -> Service:
+        found = self._services.get(request.match_info["key"])
+        if found is None:
+            raise NotFound("there is no such service: begin again here")
+        return found
+
+    def _own_address(self, request: web.Request) -> dict[KeyPath, str]:
+        """Return the address that the browser used, to be stored if none is set."""
+        if self.settings.public_url is not None:
+            return {}
+        return {("public_url",): entry.origin_of(request)}
+
+    async def _store(self, values: Mapping[KeyPath, str], then: str) -> web.StreamResponse:
+        await self.setting_up.change(values)
+        names = sorted(".".join(path) for path in values)
+        log.info("setup has stored settings", extra={"settings": ", ".join(names)})
+        return self._restarted(then)
+
+    def _restarted(self, then: str) -> web.StreamResponse:
+        """Start the bridge anew once this response is sent; the next page waits for it."""
+        self._outdated = True
+        self.anew()
+        response = _sent_to(then)
+        response.force_close()
+        return response
+
+
+def _sent_to(place: str) -> web.Response:
+    return _unshared(web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": place}))
+
+
+def _elsewhere(request: web.Request) -> web.Response:
+    """Answer on a connection from before the restart: the browser makes a new one."""
+    response = _sent_to(str(request.rel_url) if request.method == "GET" else "/setup")
+    response.force_close()
+    return response
+
+
+def _unshared(response: web.Response) -> web.Response:
+    """Have nobody else see a response: no cache, no frame, no other site by a referrer."""
+    response.headers["Cache-Control"] = "no-store"
+    # With no-referrer, browsers would send `Origin: null` with our own forms.
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["X-Frame-Options"] = "DENY"
+    return response
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """Return a form's fields; raise Rejected if it is none, or too large."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise Rejected("that is no form: send application/x-www-form-urlencoded")
+    if (request.content_length or 0) > LARGEST_FORM:
+        raise Rejected(f"that is too large: a form may have {LARGEST_FORM} bytes")
+    body = b""
+    async for part in request.content.iter_chunked(LARGEST_FORM):
+        body += part
+        if len(body) > LARGEST_FORM:
+            raise Rejected(f"that is too large: a form may have {LARGEST_FORM} bytes")
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
+    except ValueError:
+        raise Rejected("that form can't be read: fill it in on the page") from None

@@ -1,0 +1,324 @@
+"""The setup page: what is connected, what is missing, and a field or a button for it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from bridge.app.setup.services import Service, Tried
+from bridge.core.apps import App
+from bridge.ports.setup import Choice, Registration
+from bridge.settings import BY_SETUP, KeyPath, Settings
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HERE = Path(__file__).parent / "templates"
+
+HEADINGS = {"backend": "Deploys to", "host": "Git hosts", "chat": "Chats"}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that the page shows.
+
+    Attributes:
+        origins: what each configured setting comes from.
+        origin: the bridge's address as the browser calls it.
+        state: of the registration that may begin on this page.
+        org: the organisation that is to own what is registered; "" for the person's own account.
+        tried: what each connected service says.
+        refused: what is wrong with what was just sent, and the service that it is about.
+        done: what was just done.
+        typed: the form that was refused.
+        apps: the known ones.
+        without_webhook: their repositories without a webhook of the bridge's, by host.
+    """
+
+    settings: Settings
+    origins: Mapping[KeyPath, str]
+    services: Mapping[str, Service]
+    tried: Mapping[str, Tried]
+    origin: str
+    state: str
+    org: str = ""
+    refused: tuple[str, str] = ("", "")
+    done: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict)
+    apps: Sequence[App] = ()
+    without_webhook: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def public_url(self) -> str:
+        """The address that others are given."""
+        return (self.settings.public_url or self.origin).rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """A field as it is drawn."""
+
+    name: str
+    label: str
+    where: str
+    secret: bool
+    optional: bool
+    example: str
+    value: str
+    origin: str
+    """The variable or file that sets it; "" if it can be changed here."""
+    is_set: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationView:
+    """A form that registers the bridge at the service."""
+
+    button: str
+    action: str
+    manifest: str
+    org: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """A service as it is drawn."""
+
+    key: str
+    title: str
+    gives: str
+    tone: str
+    word: str
+    says: Sequence[str]
+    trouble: str
+    fields: Sequence[FieldView]
+    registration: RegistrationView | None
+    link: tuple[str, str] | None
+    then: tuple[str, str] | None
+    choice: "ChoiceView | None"
+    can_test: bool
+    can_forget: bool
+    webhooks: Sequence[str]
+    """The repositories for which it can make webhooks."""
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceView:
+    """A setting whose values the service lists."""
+
+    name: str
+    label: str
+    where: str
+    value: str
+    choices: Sequence[Choice]
+    origin: str
+
+
+def render(facts: Facts) -> str:
+    """Return the page as HTML."""
+    groups = [(heading, _group(facts, kind)) for kind, heading in HEADINGS.items()]
+    return (
+        _environment()
+        .get_template("setup.html")
+        .render(
+            groups=groups,
+            address=_address(facts),
+            access=_access(facts),
+            refused=facts.refused[1] if not facts.refused[0] else "",
+            done=facts.done,
+            apps=[app.label for app in facts.apps],
+            twice=[app.label for app in facts.apps if app.deploys_twice],
+            embedded=not facts.settings.backends_set(),
+            left=_left(facts),
+        )
+    )
+
+
+def policy(facts: Facts) -> str:
+    """Return the Content-Security-Policy: no script, and forms go to us and to registrations."""
+    views = (_registration(facts, one, one.setup.register) for one in facts.services.values())
+    places = sorted({_server(view.action) for view in views if view})
+    rules = ("default-src 'none'", "style-src 'self'", "base-uri 'none'", "frame-ancestors 'none'")
+    return "; ".join((*rules, " ".join(("form-action 'self'", *places))))
+
+
+def _server(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def style() -> str:
+    """Return the style sheet."""
+    return (HERE / "style.css").read_text()
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=FileSystemLoader(HERE),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _group(facts: Facts, kind: str) -> "list[ServiceView]":
+    """Return the services of a kind; while none is connected, the first one's form is open."""
+    those = [one for one in facts.services.values() if one.kind == kind]
+    none = not any(one.is_connected(facts.settings) for one in those)
+    return [_view(facts, one, first=none and one is those[0]) for one in those]
+
+
+# ── services ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _view(facts: Facts, service: Service, *, first: bool) -> ServiceView:
+    connected = service.is_connected(facts.settings)
+    tried = facts.tried.get(service.key, Tried())
+    trouble = facts.refused[1] if facts.refused[0] == service.key else tried.trouble
+    setup = service.setup
+    tone, word = ("ok", "connected") if connected else ("off", "not connected")
+    if connected and tried.trouble:
+        tone, word = "bad", "does not work"
+    link = (setup.link.text, setup.link.url(facts.public_url)) if setup.link else None
+    registration = None if connected else _registration(facts, service, setup.register)
+    paths = [path for path, origin in facts.origins.items() if path[0] == service.key]
+    return ServiceView(
+        key=service.key,
+        title=service.title,
+        gives=setup.gives,
+        tone=tone,
+        word=word,
+        says=tried.says,
+        trouble=trouble,
+        fields=[_field(facts, service, one) for one in setup.fields],
+        registration=registration,
+        link=None if connected else link,
+        then=(setup.register.then_button, tried.then) if setup.register and tried.then else None,
+        choice=_choice(facts, service, tried) if connected else None,
+        can_test=connected and setup.test is not None and not tried.trouble,
+        can_forget=any(facts.origins[path] == BY_SETUP for path in paths),
+        webhooks=facts.without_webhook.get(service.key, ())
+        if connected and setup.makes_webhooks(service.section(facts.settings))
+        else (),
+        open=bool(trouble) or (first and registration is None),
+    )
+
+
+def _field(facts: Facts, service: Service, one: Any) -> FieldView:
+    path = (service.key, one.setting)
+    origin = facts.origins.get(path, "")
+    value = getattr(service.section(facts.settings), one.setting)
+    configured = path in facts.origins
+    shown = "" if one.secret or value is None or not configured else str(value)
+    if not one.secret and facts.refused[0] == service.key:
+        shown = facts.typed.get(one.setting, shown)
+    return FieldView(
+        name=one.setting,
+        label=one.label,
+        where=one.where,
+        secret=one.secret,
+        optional=one.optional,
+        example=one.example,
+        value=shown,
+        origin="" if origin == BY_SETUP else origin,
+        is_set=configured and bool(value),
+    )
+
+
+def _registration(
+    facts: Facts, service: Service, register: Registration | None
+) -> RegistrationView | None:
+    if register is None or not _is_public(facts.public_url):
+        return None
+    name = f"Bridge {urlsplit(facts.public_url).hostname or ''}"[:34].strip()
+    return RegistrationView(
+        button=register.button,
+        action=register.action(service.section(facts.settings), facts.org, facts.state),
+        manifest=json.dumps(register.manifest(facts.public_url, name)),
+        org=facts.org,
+    )
+
+
+def _choice(facts: Facts, service: Service, tried: Tried) -> ChoiceView | None:
+    choice = service.setup.choice
+    if choice is None:
+        return None
+    origin = facts.origins.get((service.key, choice.setting), "")
+    return ChoiceView(
+        name=choice.setting,
+        label=choice.label,
+        where=choice.where,
+        value=str(getattr(service.section(facts.settings), choice.setting) or ""),
+        choices=tried.choices,
+        origin="" if origin == BY_SETUP else origin,
+    )
+
+
+# ── the bridge itself ────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class AddressView:
+    """The bridge's own address."""
+
+    value: str
+    origin: str
+    is_set: bool
+    is_public: bool
+    is_secure: bool
+
+
+def _address(facts: Facts) -> AddressView:
+    origin = facts.origins.get(("public_url",), "")
+    return AddressView(
+        value=facts.public_url,
+        origin="" if origin == BY_SETUP else origin,
+        is_set=facts.settings.public_url is not None,
+        is_public=_is_public(facts.public_url),
+        is_secure=facts.public_url.startswith("https://"),
+    )
+
+
+def _is_public(url: str) -> bool:
+    """Return whether an address may lead here from elsewhere."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessView:
+    """Who may do what by chat."""
+
+    everyone: bool
+    own: bool
+    """Grants are given elsewhere, or are finer than this page."""
+
+
+def _access(facts: Facts) -> AccessView | None:
+    """Return it once a chat hears people; None before."""
+    from bridge.chats import CHATS
+
+    used = facts.settings.chats_set()
+    if not any(CHATS[chat].heard_by(given) for chat, given in used.items()):
+        return None
+    grants = facts.settings.access
+    by_setup = facts.origins.get(("access",), BY_SETUP) == BY_SETUP
+    return AccessView(everyone=bool(grants), own=bool(grants) and not by_setup)
+
+
+def _left(facts: Facts) -> int:
+    """Return how many of backend, Git host and chat are not connected."""
+    kinds = {one.kind for one in facts.services.values() if one.is_connected(facts.settings)}
+    return len(HEADINGS.keys() - kinds)

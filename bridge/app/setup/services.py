@@ -1,0 +1,120 @@
+"""What can be connected: every backend, Git host and chat that says how."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.backends import BACKENDS
+from bridge.chats import CHATS
+from bridge.core.errors import BridgeError, Rejected, Unreachable
+from bridge.githosts import HOSTS
+from bridge.ports.setup import Choice, Setup
+from bridge.settings import BY_SETUP, KeyPath, Settings
+
+PATIENCE = 8.0
+"""Seconds for a service to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that can be connected; its key is its section of the settings."""
+
+    kind: str
+    key: str
+    title: str
+    setup: Setup
+
+    def section(self, settings: Settings) -> Any:
+        """Return its section."""
+        return getattr(settings, self.key)
+
+    def is_connected(self, settings: Settings) -> bool:
+        """Return whether it has a credential."""
+        return any(getattr(self.section(settings), name) for name in self.setup.credentials)
+
+    def values(
+        self, form: Mapping[str, str], settings: Settings, origins: Mapping[KeyPath, str]
+    ) -> dict[KeyPath, str]:
+        """Return what a filled-in form changes.
+
+        An empty field stays as it is, and so does one that comes from elsewhere.
+
+        Raises:
+            Rejected: a value is missing.
+        """
+        found: dict[KeyPath, str] = {}
+        for one in self.setup.fields:
+            path = (self.key, one.setting)
+            value = form.get(one.setting, "").strip()
+            if value and origins.get(path, BY_SETUP) == BY_SETUP:
+                found[path] = value
+            elif not one.optional and not getattr(self.section(settings), one.setting):
+                raise Rejected(f"{one.label} is empty: fill it in; it is {one.where}")
+        if not found:
+            raise Rejected("nothing is filled in")
+        return found
+
+
+def services() -> dict[str, Service]:
+    """Return all of them by their keys: backends, Git hosts, chats."""
+    kinds: Sequence[tuple[str, Mapping[str, Any]]] = (
+        ("backend", BACKENDS),
+        ("host", HOSTS),
+        ("chat", CHATS),
+    )
+    return {
+        key: Service(kind, key, one.title, setup)
+        for kind, those in kinds
+        for key, one in those.items()
+        if (setup := one.setup()) is not None
+    }
+
+
+# ── asking them ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a service says.
+
+    Attributes:
+        says: sentences, if all is well.
+        trouble: what is wrong and the remedy; "" if nothing.
+        choices: the values of its choice.
+        then: where to go on with its registration; "" for nowhere.
+    """
+
+    says: Sequence[str] = ()
+    trouble: str = ""
+    choices: Sequence[Choice] = field(default=())
+    then: str = ""
+
+
+async def tried(service: Service, settings: Settings) -> Tried:
+    """Ask a service with these settings; raise nothing but for bugs."""
+    section, setup = service.section(settings), service.setup
+    try:
+        says = await ask(service, settings)
+    except BridgeError as error:
+        return Tried(trouble=str(error))
+    choices: Sequence[Choice] = ()
+    then = ""
+    with suppress(BridgeError, TimeoutError):  # the page does without
+        async with asyncio.timeout(PATIENCE):
+            if setup.choice is not None:
+                choices = await setup.choice.read(section)
+            if setup.register is not None:
+                then = await setup.register.then(section)
+    return Tried(says, choices=choices, then=then)
+
+
+async def ask(service: Service, settings: Settings) -> Sequence[str]:
+    """Return what a service says to these settings; raise BridgeError if it does not like them."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await service.setup.tries(service.key, service.section(settings))
+    except TimeoutError:
+        why = f"no answer within {PATIENCE:g} s: is the address right, and reachable from here?"
+        raise Unreachable(service.key, why) from None

@@ -1,0 +1,50 @@
+"""`setup`: a link to the page that connects everything."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bridge.cli.show import hint, say
+from bridge.cli.using import Config, run, settings_of
+
+if TYPE_CHECKING:
+    from bridge.settings import Settings
+
+
+def setup(
+    config: Config = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The address by which your browser reaches the bridge.",
+            show_default="BRIDGE_PUBLIC_URL, or this machine",
+        ),
+    ] = None,
+) -> None:
+    """Print a link to the page that connects Dokploy, Git hosts and chats.
+
+    It lets one browser in, once, within 30 minutes. Setting up changes nothing else.
+    """
+    settings = settings_of(config)
+    link = run(_link(settings, url or address_of(settings)))
+    say(link)
+    hint("valid once, within 30 minutes, while `dokploy-bridge serve` runs")
+    if url is None and settings.public_url is None:
+        hint("from another machine: --url https://… with the address that leads to the bridge")
+
+
+def address_of(settings: "Settings") -> str:
+    """Return the bridge's address: its public one, or the one on this machine."""
+    if settings.public_url is not None:
+        return str(settings.public_url)
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
+    return f"http://{host}:{settings.port}"
+
+
+async def _link(settings: "Settings", url: str) -> str:
+    from bridge.app.setup.entry import new_link
+    from bridge.app.storage import open_stores
+
+    async with open_stores(settings) as stores:
+        return await new_link(stores.journal, url)

@@ -1,0 +1,185 @@
+"""How GitHub is connected: by an App that the bridge registers, or with a token.
+
+The App's registration from a manifest:
+https://docs.github.com/en/apps/sharing-github-apps/registering-a-github-app-from-a-manifest
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from bridge.core.errors import Refused, Rejected, Unreachable
+from bridge.githosts.answers import read
+from bridge.githosts.github.access import APP, SERVICE, GithubAccess, github_manifest
+from bridge.githosts.webhook import Model
+from bridge.ports.setup import Registration, Setup, SetupField
+
+if TYPE_CHECKING:
+    from bridge.githosts.github.settings import Github
+
+TIMEOUT = 15.0
+LARGEST = 2**20
+"""Bytes of an answer; GitHub's has some 10 KB."""
+
+SHOWN = 12
+"""Repositories or owners that are named."""
+
+
+class _Registered(Model):
+    id: int = Field(gt=0)
+    slug: str
+    pem: str
+    webhook_secret: str | None = None
+
+
+class _Account(Model):
+    login: str
+
+
+class _Installed(Model):
+    account: _Account
+
+
+_REGISTERED = TypeAdapter(_Registered)
+_INSTALLED = TypeAdapter(list[_Installed])
+
+
+def _manifest(public_url: str, name: str) -> Mapping[str, Any]:
+    return github_manifest(public_url, name) | {
+        "redirect_url": f"{public_url}/setup/github",
+        "setup_url": f"{public_url}/setup",
+        "setup_on_update": False,
+    }
+
+
+def _action(settings: "Github", org: str, state: str) -> str:
+    from bridge.githosts.github.settings import web_url_of
+
+    owner = f"/organizations/{quote(org, safe='')}" if org else ""
+    web = web_url_of(settings).rstrip("/")
+    return f"{web}{owner}/settings/apps/new?{urlencode({'state': state})}"
+
+
+async def _redeem(settings: "Github", code: str) -> Mapping[str, str]:
+    """Exchange the code of a registration, which works once and for an hour."""
+    found = _read(await _post(settings, f"/app-manifests/{quote(code, safe='')}/conversions"))
+    secret = {"webhook_secrets": found.webhook_secret} if found.webhook_secret else {}
+    return {"app_id": str(found.id), "private_key": found.pem, **secret}
+
+
+async def _post(settings: "Github", path: str) -> bytes:
+    import httpx
+
+    url = f"{settings.api_url.rstrip('/')}{path}"
+    headers = {"Accept": "application/vnd.github+json", "User-Agent": "dokploy-bridge"}
+    verify: Any = True
+    if settings.ca is not None:
+        import ssl
+
+        verify = ssl.create_default_context(cafile=settings.ca)
+    try:
+        async with (
+            httpx.AsyncClient(timeout=TIMEOUT, verify=verify) as client,
+            client.stream("POST", url, headers=headers) as answer,
+        ):
+            body = b""
+            async for part in answer.aiter_bytes():
+                body += part
+                if len(body) > LARGEST:
+                    raise Refused(SERVICE, "its answer is too large to be one of GitHub")
+    except httpx.HTTPError as error:
+        raise Unreachable(SERVICE, f"it can't be reached ({type(error).__name__})") from None
+    if answer.status_code in (404, 422):
+        raise Rejected(
+            "GitHub no longer knows that registration: its code works once and for an hour;"
+            " register the App again"
+        )
+    if answer.status_code != 201:
+        raise Refused(SERVICE, f"it answers {answer.status_code} to the registration's code")
+    return body
+
+
+def _read(body: bytes) -> _Registered:
+    try:
+        return _REGISTERED.validate_json(body)
+    except ValidationError:
+        raise Refused(SERVICE, "its answer has no App's id and key") from None
+
+
+async def _then(settings: "Github") -> str:
+    """Return the page that installs the App."""
+    from bridge.githosts.github.settings import web_url_of
+
+    if settings.app_id is None:
+        raise Rejected("GitHub is connected with a token, so there is no App to install")
+    async with _access(settings) as access:
+        slug = (await access.credential.login(access.client)).removesuffix("[bot]")
+    return f"{web_url_of(settings).rstrip('/')}/apps/{quote(slug)}/installations/new"
+
+
+async def _tries(_name: str, settings: "Github") -> Sequence[str]:
+    async with _access(settings) as access:
+        login = await access.credential.login(access.client)
+        if (proof := access.credential.app_token()) is None:
+            return (f"GitHub answers and accepts the token of {login}",)
+        path = "/app/installations"
+        answer = await access.client.ask(proof, "GET", path, account=APP)
+        owners = [one.account.login for one in read(_INSTALLED, path, answer, SERVICE, reads=True)]
+    app = login.removesuffix("[bot]")
+    if not owners:
+        return (f"the App {app} is registered, but not installed yet: install it",)
+    return (f"the App {app} is installed for {', '.join(sorted(owners)[:SHOWN])}",)
+
+
+@asynccontextmanager
+async def _access(settings: "Github") -> "AsyncIterator[GithubAccess]":
+    from bridge.githosts.github.service import credential_of
+
+    credential = credential_of(settings.token, settings.app_id, settings.private_key)
+    if credential is None:
+        raise Rejected("register a GitHub App, or give a token")
+    access = GithubAccess(credential, api_url=settings.api_url, ca=settings.ca)
+    try:
+        yield access
+    finally:
+        await access.client.close()
+
+
+def _has_token(settings: "Github") -> bool:
+    return settings.token is not None
+
+
+SETUP = Setup(
+    gives="deploys on a push, and shows the result on the pull request and the commit",
+    credentials=("private_key", "token"),
+    fields=(
+        SetupField(
+            "api_url",
+            "API address",
+            "only for GitHub Enterprise Server: https://HOST/api/v3",
+            optional=True,
+            example="https://github.example.com/api/v3",
+        ),
+        SetupField(
+            "token",
+            "Token",
+            "instead of an App: a fine-grained token with contents: read, pull requests, commit"
+            " statuses and deployments: write",
+            secret=True,
+            optional=True,
+        ),
+    ),
+    tries=_tries,
+    makes_webhooks=_has_token,
+    register=Registration(
+        button="Register a GitHub App",
+        then_button="Choose its repositories",
+        manifest=_manifest,
+        action=_action,
+        redeem=_redeem,
+        then=_then,
+    ),
+)

@@ -1,0 +1,112 @@
+"""Adopt apps: switch off the backend's own deploys of pushes, which the bridge deploys already.
+
+Nothing else of an app is written. The audit log knows which apps were adopted, so only those are
+put back.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from bridge.core.apps import App
+from bridge.core.configuration.difference import Changed
+from bridge.core.errors import BridgeError, NotFound, Refused, Rejected
+from bridge.pipeline.configure import Noted
+from bridge.ports.backends import Backend, DeploysPushes, read_apps
+from bridge.ports.clock import Clock, Wake
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import ADOPT, ADOPT_UNDO, DONE, Audited
+
+log = logging.getLogger(__name__)
+
+SEARCHED = 10_000
+"""The number of newest changes to search for adopted apps."""
+
+
+@runtime_checkable
+class Adoptable(Backend, DeploysPushes, Protocol):
+    """A backend that may deploy pushes by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Apps to switch.
+
+    Attributes:
+        off: whether the backend's own deploys are switched off; else they are switched on again.
+        those: the apps to switch; the others are as they should be.
+    """
+
+    off: bool
+    those: tuple[App, ...]
+
+
+class Adopter:
+    """Switches the backends' own deploys of pushes."""
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        clock: Clock,
+        wake: Wake = lambda: None,
+    ) -> None:
+        """Take the parts; `wake` is called after a change, to notify a catalog in this process."""
+        self._backends = backends
+        self._journal = journal
+        self._clock = clock
+        self._wake = wake
+
+    async def plan(self, apps: Sequence[App]) -> Adoption:
+        """Return which of these apps their backend deploys as well, as they are now."""
+        now = await self._fresh(apps)
+        return Adoption(off=True, those=tuple(one for one in now if one.deploys_twice))
+
+    async def plan_undo(self, apps: Sequence[App]) -> Adoption:
+        """Return which of these apps were adopted and not put back since."""
+        newest: dict[str, Audited] = {}
+        for note in await self._journal.audited(limit=SEARCHED):
+            if note.what in (ADOPT, ADOPT_UNDO) and (note.outcome == DONE or note.perhaps):
+                newest.setdefault(note.app_id, note)
+        adopted = {id_ for id_, note in newest.items() if note.what == ADOPT}
+        now = await self._fresh([one for one in apps if one.id in adopted])
+        return Adoption(off=False, those=tuple(one for one in now if not one.auto_deploy))
+
+    async def switch(self, app: App, *, off: bool, by: str) -> None:
+        """Switch one app, and read it back.
+
+        Raises:
+            Rejected: its backend has no such switch.
+            Refused: it reads back as it was.
+            Unreachable, Unanswered: as the backend has it.
+        """
+        backend = self._backends.get(app.backend)
+        if not isinstance(backend, Adoptable):
+            raise Rejected(f"apps of {app.backend} have no deploys of their own to switch off")
+        changed = Changed("auto_deploy", before=off, after=not off)
+        what = ADOPT if off else ADOPT_UNDO
+        note = Audited(self._clock(), by, what, app.id, app.label, (changed,))
+        async with Noted(self._journal, note):
+            await backend.set_auto_deploy(app, on=not off)
+            (now,) = await self._fresh([app]) or (None,)
+            if now is None or now.auto_deploy is off:
+                raise Refused(app.backend, f"Auto Deploy of {app.label} is still as it was")
+        await self._publish(now)
+
+    async def _publish(self, app: App) -> None:
+        try:
+            await self._journal.renew_apps([app])
+        except BridgeError as error:  # the change itself is made
+            fields = {"app": app.label, "why": str(error)}
+            log.warning("a changed app can't be read back into the journal", extra=fields)
+        self._wake()
+
+    async def _fresh(self, apps: Sequence[App]) -> list[App]:
+        """Return apps as their backends have them now; those that are gone are left out."""
+        found: list[App] = []
+        for name in dict.fromkeys(one.backend for one in apps):
+            if (backend := self._backends.get(name)) is None:
+                raise NotFound(f"{name} is no backend of these settings")
+            found += await read_apps(backend, [one for one in apps if one.backend == name])
+        return found

@@ -1,0 +1,531 @@
+"""`/setup` by HTTP: who gets in, and what it does with wrong input."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from aiohttp import CookieJar
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.app.setting_up import SettingUp
+from bridge.app.setup import entry
+from bridge.app.setup.apps import AppsSetup
+from bridge.app.setup.door import SetupDoor
+from bridge.app.setup.page import Facts, render
+from bridge.app.setup.services import Tried, services
+from bridge.app.storage import open_stores
+from bridge.app.stored_settings import Stored
+from bridge.core.apps import App, Source, SourceType
+from bridge.listening.listener import NOTHING_THERE
+from bridge.settings import read_settings
+from bridge.storage.journal import SqlJournal
+from bridge.web.hooks import BodyLimits
+from bridge.web.server import routes
+from tests.fakes.github import FakeGithub
+from tests.fakes.slack.methods import BOT_TOKEN
+from tests.fakes.slack.server import running_slack
+from tests.worlds.embedded import running_server
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@dataclass
+class Door:
+    """The listener with `/setup` alone, on settings of a folder and an environment."""
+
+    data: Path
+    journal: SqlJournal
+    environment: dict[str, str]
+    settings: Any = None
+    backends: dict[str, Any] = field(default_factory=dict)
+    started_anew: int = 0
+    client: Any = None
+    jar: dict[str, str] = field(default_factory=dict)
+
+    async def open(self) -> None:
+        """Begin as a process does, with what is stored."""
+        given = {"BRIDGE_DATA": str(self.data)} | self.environment
+        found = self.settings = read_settings(None, given, Stored())
+        setting_up = SettingUp(found, self.journal, None, given)
+        for backend in self.backends.values():
+            await backend.close()
+        self.backends = {name: one.open() for name, one in found.backends_set().items()}
+        apps = AppsSetup(found, self.journal, self.backends, lambda: None)
+        door = SetupDoor(found, setting_up, self.journal, apps, self._anew)
+        limits = BodyLimits(2**20, 2**20, 5.0)
+        app = routes(None, {}, limits, {}, hears=False, pages=door.routes())  # type: ignore[arg-type]
+        if self.client is not None:
+            await self.client.close()
+        jar = CookieJar(unsafe=True)
+        self.client = TestClient(TestServer(app), cookie_jar=jar)
+        await self.client.start_server()
+
+    def _anew(self) -> None:
+        self.started_anew += 1
+
+    async def link(self) -> str:
+        made = urlsplit(await entry.new_link(self.journal, "https://b.example.com"))
+        return f"{made.path}?{made.query}"
+
+    async def sign_in(self) -> str:
+        """Return the session's secret."""
+        answer = await self.client.get(await self.link(), allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (303, "/setup")
+        self.jar = {"bridge-setup": answer.cookies["bridge-setup"].value}
+        return self.jar["bridge-setup"]
+
+    async def page(self, path: str = "/setup", status: int = 200, **headers: str) -> str:
+        answer = await self.client.get(path, cookies=self.jar, headers=headers)
+        text = str(await answer.text())
+        assert answer.status == status, Forms(text).alerts
+        return text
+
+    async def post(self, path: str, status: int = 303, /, **form: str) -> str:
+        answer = await self.client.post(
+            path, data=form, headers=FORM, cookies=self.jar, allow_redirects=False
+        )
+        text = str(await answer.text())
+        assert answer.status == status, Forms(text).alerts
+        return str(answer.headers.get("Location") or text)
+
+    async def stored(self) -> set[str]:
+        return set(await self.journal.stored_settings())
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    return {"BRIDGE_PUBLIC_URL": "https://bridge.example.com"}
+
+
+@pytest.fixture
+async def door(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator[Door]:
+    data = tmp_path / "data"
+    given = read_settings(None, {"BRIDGE_DATA": str(data)})
+    async with open_stores(given) as stores:
+        made = Door(data, stores.journal, environment)
+        await made.open()
+        yield made
+        await made.client.close()
+        for backend in made.backends.values():
+            await backend.close()
+
+
+ALL = [
+    ("GET", "/setup"),
+    ("GET", "/setup/style.css"),
+    ("GET", "/setup/github?code=1&state=2"),
+    ("GET", "/setup/anything"),
+    ("POST", "/setup/address"),
+    ("POST", "/setup/access"),
+    ("POST", "/setup/leave"),
+    ("POST", "/setup/connect/dokploy"),
+    ("POST", "/setup/choose/slack"),
+    ("POST", "/setup/test/slack"),
+    ("POST", "/setup/forget/dokploy"),
+    ("POST", "/setup/hooks/github"),
+    ("POST", "/setup/adopt"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ALL)
+async def test_without_a_session_there_is_nothing(door: Door, method: str, path: str) -> None:
+    nowhere = await door.client.request(method, "/nowhere")
+    for cookie in ({}, {"bridge-setup": "guessed"}, {"__Host-bridge-setup": "guessed"}):
+        answer = await door.client.request(method, path, cookies=cookie)
+        assert (answer.status, await answer.json()) == (404, {"error": NOTHING_THERE})
+        assert set(answer.headers) == set(nowhere.headers)
+
+
+async def test_a_link_works_once_and_nothing_else_is_a_link(door: Door) -> None:
+    link = await door.link()
+    session = await door.sign_in()
+    assert (await door.client.get(link, allow_redirects=False)).status == 303
+    for other in (link, "/setup?link=", f"/setup?link={session}", "/setup?link=guessed"):
+        assert (await door.client.get(other, allow_redirects=False)).status == 404
+
+
+@pytest.mark.parametrize("forwarded", ["", "https", "https, http"])
+async def test_the_cookie_is_as_strict_as_the_connection_allows(door: Door, forwarded: str) -> None:
+    headers = {"X-Forwarded-Proto": forwarded} if forwarded else {}
+    answer = await door.client.get(await door.link(), headers=headers, allow_redirects=False)
+
+    (cookie,) = answer.cookies.values()
+    name = "__Host-bridge-setup" if forwarded else "bridge-setup"
+    assert (cookie.key, cookie["path"], cookie["samesite"]) == (name, "/", "Lax")
+    assert (cookie["httponly"], bool(cookie["secure"]), cookie["domain"]) == (
+        True,
+        bool(forwarded),
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example.com"},
+        {"Origin": "null"},
+    ],
+)
+async def test_other_sites_can_change_nothing(door: Door, headers: Mapping[str, str]) -> None:
+    await door.sign_in()
+    answer = await door.client.post(
+        "/setup/access", data={"who": "everyone"}, headers={**FORM, **headers}, cookies=door.jar
+    )
+    assert answer.status == 403
+    assert await door.stored() == set()
+
+
+async def test_who_signs_out_is_out_everywhere(door: Door) -> None:
+    await door.sign_in()
+    await door.post("/setup/leave", 200)
+    await door.page(status=404)
+
+
+async def test_nothing_of_another_origin_may_frame_run_or_cache_it(door: Door) -> None:
+    await door.sign_in()
+    answer = await door.client.get("/setup", cookies=door.jar)
+    rules = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in rules
+    assert "frame-ancestors 'none'" in rules
+    assert "form-action 'self' https://github.com" in rules
+    assert "<script" not in await answer.text()
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+# ── what is typed in ─────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_dokploy_is_tried_before_it_is_stored(door: Door, tmp_path: Path) -> None:
+    await door.sign_in()
+    async with running_server(tmp_path / "dokploy") as server:
+        url, key = server.server.url, server.server.api_key
+        refused = await door.post("/setup/connect/dokploy", 422, url=url, api_key="wrong-key")
+        assert "API key" in refused
+        assert "wrong-key" not in refused
+        assert url in refused  # what is no secret need not be typed again
+        assert (await door.stored(), door.started_anew) == (set(), 0)
+
+        assert await door.post("/setup/connect/dokploy", url=url, api_key=key) == "/setup#dokploy"
+        assert (await door.stored(), door.started_anew) == ({"dokploy.url", "dokploy.api_key"}, 1)
+        await door.open()
+        page = await door.page()
+    assert "answers and accepts the key" in page
+    assert key not in page
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({}, "Address of Dokploy is empty"),
+        ({"url": "https://dokploy.example.com"}, "API key is empty"),
+        ({"url": "dokploy", "api_key": "k"}, "dokploy.url (made by setup)"),
+        ({"url": "http://127.0.0.1:9", "api_key": "secret-key"}, "can&#39;t be reached"),
+        ({"url": "file:///etc/passwd", "api_key": "secret-key"}, "dokploy.url (made by setup)"),
+    ],
+)
+async def test_what_does_not_work_is_said_and_not_stored(
+    door: Door, form: dict[str, str], words: str
+) -> None:
+    await door.sign_in()
+    page = await door.post("/setup/connect/dokploy", 422, **form)
+    assert words in page
+    assert "secret-key" not in page
+    assert await door.stored() == set()
+
+
+@pytest.mark.parametrize(
+    "environment", [{"BRIDGE_DOKPLOY_URL": "http://127.0.0.1:9", "BRIDGE_DOKPLOY_API_KEY": "k"}]
+)
+async def test_what_variables_set_is_shown_as_such_and_can_not_be_changed(door: Door) -> None:
+    await door.sign_in()
+    assert "set by BRIDGE_DOKPLOY_URL" in await door.page()
+    refused = await door.post("/setup/connect/dokploy", 422, url="http://other", api_key="x")
+    assert "nothing is filled in" in refused
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        (b"x" * 70_000, FORM["Content-Type"], "too large"),
+        (b'{"url": 1}', "application/json", "no form"),
+        (b"url=%ff%fe&api_key=1", FORM["Content-Type"], "dokploy.url"),
+        (b"&".join(b"a%d=1" % n for n in range(200)), FORM["Content-Type"], "can&#39;t be read"),
+    ],
+)
+async def test_an_odd_body_is_refused_in_words(
+    door: Door, body: bytes, kind: str, words: str
+) -> None:
+    await door.sign_in()
+    answer = await door.client.post(
+        "/setup/connect/dokploy", data=body, headers={"Content-Type": kind}, cookies=door.jar
+    )
+    assert answer.status == 422
+    assert words in await answer.text()
+
+
+async def test_what_is_disconnected_is_forgotten(door: Door, tmp_path: Path) -> None:
+    await door.sign_in()
+    async with running_server(tmp_path / "dokploy") as server:
+        url, key = server.server.url, server.server.api_key
+        await door.post("/setup/connect/dokploy", url=url, api_key=key)
+    await door.open()
+    await door.post("/setup/forget/dokploy")
+    assert await door.stored() == set()
+
+
+async def test_a_connection_from_before_the_restart_shows_nothing_old(door: Door) -> None:
+    await door.sign_in()
+    await door.post("/setup/access", who="everyone")
+    answer = await door.client.get("/setup?org=acme", cookies=door.jar, allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (303, "/setup?org=acme")
+    assert answer.headers["Connection"] == "close"
+
+
+# ── registering at GitHub ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def github(door: Door, pem: str) -> AsyncIterator[FakeGithub]:
+    async with FakeGithub() as fake:
+        fake.apps.pem = pem
+        door.environment["BRIDGE_GITHUB_API_URL"] = fake.url
+        await door.open()
+        yield fake
+
+
+class Forms(HTMLParser):
+    """The forms of a page, and everything that a browser would run or load."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.actions: list[str] = []
+        self.hidden: dict[str, str] = {}
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.alerts: list[str] = []
+        self._in_alert = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        said = dict(attrs)
+        self.tags.add(tag)
+        self.attributes |= set(said)
+        self._in_alert = said.get("role") == "alert"
+        if tag == "form":
+            self.actions.append(said.get("action") or "")
+        if tag == "input" and said.get("type") == "hidden":
+            self.hidden[said["name"] or ""] = said["value"] or ""
+
+    def handle_data(self, data: str) -> None:
+        if self._in_alert and data.strip():
+            self.alerts.append(data)
+
+
+async def registration(door: Door, github: FakeGithub, org: str = "") -> dict[str, str]:
+    """Go through GitHub's form as a browser does; return what comes back."""
+    forms = Forms(await door.page(f"/setup?org={org}" if org else "/setup"))
+    (action,) = [one for one in forms.actions if one.startswith(github.url)]
+    state = parse_qs(urlsplit(action).query)["state"][0]
+    form = {"manifest": forms.hidden["manifest"], "state": state, "owner": org or "octocat"}
+    answer = await door.client.session.post(
+        f"{github.url}/settings/apps/manifest", data=form, allow_redirects=False
+    )
+    found = parse_qs(urlsplit(answer.headers["Location"]).query)
+    return {"code": found["code"][0], "state": found["state"][0]}
+
+
+def back(query: Mapping[str, str]) -> str:
+    return f"/setup/github?code={query['code']}&state={query['state']}"
+
+
+@pytest.mark.parametrize("org", ["", "acme"])
+async def test_an_app_is_registered_and_its_secrets_are_sealed(
+    door: Door, github: FakeGithub, org: str
+) -> None:
+    await door.sign_in()
+    query = await registration(door, github, org)
+    answer = await door.client.get(back(query), cookies=door.jar, allow_redirects=False)
+
+    assert answer.headers["Location"] == f"{github.url}/apps/{github.slug}/installations/new"
+    manifest = github.apps.manifests[github.slug]
+    assert manifest["hook_attributes"]["url"] == "https://bridge.example.com/hooks/github"
+    assert await door.stored() == {
+        "github.app_id",
+        "github.private_key",
+        "github.webhook_secrets",
+    }
+    kept = b"".join(file.read_bytes() for file in door.data.glob("*.sqlite*"))
+    assert b"PRIVATE KEY" not in kept
+    assert github.apps.secret.encode() not in kept
+    await door.open()
+    assert "is registered, but not installed yet" in await door.page()
+
+
+async def test_a_code_works_once(door: Door, github: FakeGithub) -> None:
+    await door.sign_in()
+    query = await registration(door, github)
+    await door.client.get(back(query), cookies=door.jar, allow_redirects=False)
+    await door.open()
+    again = await door.page(back(query), 422)  # as the back button sends it
+    assert "was not registered from this page" in again
+
+    later = await registration_state(door, github)
+    assert "its code works once" in await door.page(back({**query, "state": later}), 422)
+
+
+async def registration_state(door: Door, github: FakeGithub) -> str:
+    session = door.jar["bridge-setup"]
+    return await entry.new_state(door.journal, session)
+
+
+async def test_a_state_of_somebody_else_registers_nothing(door: Door, github: FakeGithub) -> None:
+    await door.sign_in()
+    query = await registration(door, github)
+    await door.sign_in()  # another browser
+    for state in (query["state"], "", "guessed"):
+        page = await door.page(back({**query, "state": state}), 422)
+        assert "was not registered from this page" in page
+    assert await door.stored() == set()
+    assert "GitHub was not registered" in await door.page("/setup/github?error=denied", 422)
+    assert "no such service" in await door.page("/setup/nothing?code=1&state=2", 422)
+
+
+@pytest.mark.parametrize("environment", [{"BRIDGE_PUBLIC_URL": "http://127.0.0.1:8080"}])
+async def test_from_this_machine_only_no_app_can_be_registered(door: Door) -> None:
+    await door.sign_in()
+    page = await door.page()
+    assert "Register a GitHub App" not in page
+    assert "leads here from this machine only" in page
+
+
+# ── Slack ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("may_list", [True, False])
+async def test_the_channel_is_chosen_and_a_message_is_sent_there(
+    door: Door, *, may_list: bool
+) -> None:
+    async with running_slack() as slack:
+        slack.scopes |= {"channels:read"} if may_list else set()
+        door.environment["BRIDGE_SLACK_API_URL"] = f"{slack.url}/api/"
+        await door.open()
+        await door.sign_in()
+        refused = await door.post("/setup/connect/slack", 422, bot_token="xoxb-wrong")
+        assert "bot token is invalid" in refused
+        await door.post("/setup/connect/slack", bot_token=BOT_TOKEN)
+        await door.open()
+        assert ('<option value="C0SHOP">#shop</option>' in await door.page()) is may_list
+        assert "choose a channel first" in await door.post("/setup/test/slack", 422)
+        await door.post("/setup/choose/slack", channel="C0SHOP")
+        await door.open()
+        assert "a message is in the channel" in await door.post("/setup/test/slack", 200)
+        assert "connected" in slack.channels["C0SHOP"].messages[-1]["text"]
+
+
+# ── webhooks and Auto Deploy ─────────────────────────────────────────────────────────────────────
+
+
+async def test_webhooks_are_made_for_the_repositories_of_the_apps(
+    door: Door, github: FakeGithub
+) -> None:
+    repository = github.repository("my-org/mono", id=4711)
+    await door.journal.save_apps("dokploy", [APP])
+    await door.sign_in()
+    await door.post("/setup/connect/github", token=github.token)
+    await door.open()
+    assert "Make 1 webhook" in await door.page()
+
+    page = await door.post("/setup/hooks/github", 200)
+    assert "create the webhook of my-org/mono" in page
+    assert "Make 1 webhook" not in page
+    (hook,) = repository.hooks
+    assert hook.url == "https://bridge.example.com/hooks/github"
+    assert "no webhook is missing" in await door.post("/setup/hooks/github", 200)
+
+
+async def test_what_can_not_be_made_is_said(door: Door, github: FakeGithub) -> None:
+    await door.journal.save_apps("dokploy", [APP])
+    await door.sign_in()
+    await door.post("/setup/connect/github", token=github.token)
+    await door.open()
+    assert "my-org/mono: github has no" in await door.post("/setup/hooks/github", 422)
+
+
+async def test_auto_deploy_is_switched_off_and_nothing_else(door: Door, tmp_path: Path) -> None:
+    async with running_server(tmp_path / "dokploy") as server:
+        url, key = server.server.url, server.server.api_key
+        made = await server.app("web", "https://github.com/my-org/mono.git")
+        id_ = str(made["applicationId"])
+        await server.ask("POST", "application.update", applicationId=id_, autoDeploy=True)
+        before = await server.ask("GET", "application.one", applicationId=id_)
+        await door.sign_in()
+        await door.post("/setup/connect/dokploy", url=url, api_key=key)
+        await door.open()
+        await door.journal.save_apps("dokploy", await backend_apps(door))
+        assert "Switch Auto Deploy off for 1" in await door.page()
+
+        assert "switched off for shop/web" in await door.post("/setup/adopt", 200)
+        after = await server.ask("GET", "application.one", applicationId=id_)
+        assert after == {**before, "autoDeploy": False}
+        assert "Auto Deploy is off already" in await door.post("/setup/adopt", 200)
+
+
+async def backend_apps(door: Door) -> list[App]:
+    (server,) = door.settings.backends_set().values()
+    backend = server.open()
+    try:
+        return list(await backend.apps())
+    finally:
+        await backend.close()
+
+
+# ── what others say is text ──────────────────────────────────────────────────────────────────────
+
+APP = App(
+    "app-web",
+    "web",
+    "shop",
+    source=Source(SourceType.GITHUB, repository="my-org/mono", branch="main"),
+)
+
+HOSTILE = st.text(alphabet=st.sampled_from("<>\"'&/=abc onclick script\u202e\n`{}%"), max_size=60)
+
+
+@given(HOSTILE, HOSTILE, HOSTILE)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_text_becomes_a_tag(said: str, typed: str, app: str) -> None:
+    found = read_settings(None, {"BRIDGE_DOKPLOY_URL": "http://x", "BRIDGE_DOKPLOY_API_KEY": "k"})
+    facts = Facts(
+        settings=found,
+        origins={("dokploy", "url"): "BRIDGE_DOKPLOY_URL"},
+        services=services(),
+        tried={},
+        origin="https://bridge.example.com",
+        state="state",
+        apps=[replace(APP, name=app)],
+    )
+    plain = Forms(render(facts))
+    hostile = Forms(
+        render(
+            replace(
+                facts,
+                tried={"dokploy": Tried([said], trouble=said)},
+                refused=("slack", said),
+                typed={"url": typed},
+                org=typed,
+                done=said,
+                apps=[replace(APP, name=app), replace(APP, name=said, auto_deploy=True)],
+                without_webhook={"gitlab": [said]},
+            )
+        )
+    )
+    assert hostile.tags <= plain.tags | {"ul", "li"}
+    assert hostile.attributes <= plain.attributes | {"role", "open"}

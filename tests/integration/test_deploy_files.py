@@ -1,0 +1,253 @@
+"""The files for Compose, Dokploy and systemd, read as those who take them read them."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bridge import __version__
+from bridge.settings import read_settings
+from tests.oracles.programs import PLACES, program, said
+from tests.worlds.rows import each_row
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+ID = "dokploy-bridge"
+
+
+# ── Compose ────────────────────────────────────────────────────────────────────────────────────
+
+POSTGRES = ("postgres", "web", "worker")
+
+
+def compose_program() -> list[str]:
+    """Return Docker's Compose: a command of its own, or part of Docker's."""
+    if docker := shutil.which("docker", path=PLACES):
+        asked = [docker, "compose", "version"]
+        if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
+            return [docker, "compose"]
+    return [program("docker-compose")]
+
+
+def composed(*profiles: str) -> dict[str, Any]:
+    """Return the services of compose.yaml as Compose itself resolves them."""
+    chosen = [word for profile in profiles for word in ("--profile", profile)]
+    words = ["-f", str(ROOT / "compose.yaml"), *chosen, "config", "--format", "json"]
+    found: dict[str, Any] = json.loads(said(*compose_program(), *words))["services"]
+    return found
+
+
+def test_compose_starts_one_bridge_on_sqlite() -> None:
+    (name, bridge), *others = composed().items()
+
+    assert (name, others) == ("bridge", [])
+    assert [(one["type"], one["target"]) for one in bridge["volumes"]] == [("volume", "/data")]
+    assert "DATABASE_URL" not in bridge.get("environment", {})
+
+
+def test_the_profile_postgres_has_one_that_receives_and_two_that_deploy() -> None:
+    services = composed("postgres")
+
+    assert sorted(services) == ["bridge", *POSTGRES]
+    web, worker = services["web"], services["worker"]
+    assert web["command"] == ["serve", "--role", "web"]
+    assert (worker["command"], worker["deploy"]["replicas"]) == (["serve", "--role", "worker"], 2)
+    for one in (web, worker):
+        read = read_settings(None, one["environment"] | {"BRIDGE_SECRET_KEY": "k" * 32})
+        assert read.database_url is not None
+        assert one["depends_on"]["postgres"]["condition"] == "service_healthy"
+
+
+@each_row("name", ["bridge", "web", "worker"])
+def test_compose_gives_no_bridge_more_than_it_needs(name: str) -> None:
+    one = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"][name]
+
+    assert one["read_only"] is True
+    assert one["cap_drop"] == ["ALL"]
+    assert one["security_opt"] == ["no-new-privileges:true"]
+    assert one["stop_grace_period"] == "15s"  # it needs 10
+    assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ()))
+
+
+# ── Dokploy's template ─────────────────────────────────────────────────────────────────────────
+
+Blueprint = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+HELPER = re.compile(
+    r"domain|email|randomPort|username|uuid|((base64|hash|password|timestamp(ms|s)?)(:\w+)?)|jwt(:.+)?"
+).fullmatch
+LINKS = {"github", "website", "docs"}
+REQUIRED = {"id", "name", "version", "description", "links", "logo", "tags"}
+
+
+def blueprint() -> Blueprint:
+    folder = DEPLOY / "dokploy"
+    return (
+        yaml.safe_load((folder / "docker-compose.yml").read_text()),
+        tomllib.loads((folder / "template.toml").read_text()),
+        json.loads((folder / "meta.json").read_text()),
+    )
+
+
+def wrong(one: Blueprint) -> Iterator[str]:
+    """Yield what Dokploy's template repository would refuse, or warn of."""
+    compose, template, meta = one
+    yield from wrong_compose(compose)
+    yield from wrong_template(template, set(compose["services"]))
+    if missing := sorted(REQUIRED - {key for key, value in meta.items() if value}):
+        yield f"meta.json lacks {missing}"
+    if meta.get("id") != ID:
+        yield "its id is not its folder's name"
+    if LINKS - set(meta.get("links", ())):
+        yield "a link is missing"
+    if not (DEPLOY / "dokploy" / str(meta.get("logo"))).is_file():
+        yield "its logo is missing"
+    images = [service["image"] for service in compose["services"].values()]
+    if not any(image.endswith(f":{meta.get('version')}") for image in images):
+        yield "its version is not its image's"
+
+
+def wrong_compose(compose: dict[str, Any]) -> Iterator[str]:
+    if compose.get("version") != "3.8":
+        yield "its version is not 3.8"
+    if compose.get("networks"):
+        yield "networks are Dokploy's"
+    if ID not in compose["services"]:
+        yield "no service is named like the folder"
+    for name, service in compose["services"].items():
+        for forbidden in ("container_name", "networks", "ports"):
+            if forbidden in service:
+                yield f"{name} has {forbidden}"
+        if service.get("restart") not in ("always", "unless-stopped"):
+            yield f"{name} does not restart"
+        if any(str(volume).startswith("/") for volume in service.get("volumes", ())):
+            yield f"{name} mounts a folder of the machine"
+        if not re.fullmatch(r"[a-z0-9-]+", name):
+            yield f"{name} is no name for a service"
+
+
+def wrong_template(template: dict[str, Any], services: set[str]) -> Iterator[str]:
+    variables, config = template.get("variables", {}), template.get("config", {})
+    domains = config.get("domains")
+    if not domains:
+        yield "there is no domain"
+    for domain in domains or ():
+        if domain.get("serviceName") not in services:
+            yield "a domain is of no service"
+        if not 1 <= domain.get("port", 0) <= 65_535:
+            yield "a domain has no port"
+    given = config.get("env", [])
+    if not all(re.fullmatch(r"[A-Z_]+=.*", line) for line in given):
+        yield "a line of the environment is no KEY=VALUE"
+    texts = [*variables.values(), *given, *(domain.get("host", "") for domain in domains or ())]
+    for used in re.findall(r"\$\{([^}]+)\}", " ".join(texts)):
+        if used not in variables and not HELPER(used):
+            yield f"${{{used}}} is neither a variable nor a helper"
+
+
+def test_the_template_is_valid_by_the_rules_of_their_repository() -> None:
+    assert list(wrong(blueprint())) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "path", "value", "said_"),
+    [
+        (0, ["services", ID, "ports"], ["8080:8080"], f"{ID} has ports"),
+        (0, ["services", ID, "container_name"], "x", f"{ID} has container_name"),
+        (0, ["networks"], {"x": {}}, "networks are Dokploy's"),
+        (0, ["services", ID, "image"], "x:latest", "its version is not its image's"),
+        (1, ["config", "domains"], [], "there is no domain"),
+        (1, ["variables", "main_domain"], "${domian}", "${domian} is neither a variable"),
+        (1, ["config", "env"], ["# a remark"], "is no KEY=VALUE"),
+        (2, ["links"], {"github": ""}, "a link is missing"),
+        (2, ["logo"], "logo.png", "its logo is missing"),
+        (2, ["tags"], [], "meta.json lacks ['tags']"),
+    ],
+)
+def test_the_rules_find_what_is_wrong(where: int, path: list[str], value: Any, said_: str) -> None:
+    one = deepcopy(blueprint())
+    place: dict[str, Any] = one[where]
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+
+    assert [words for words in wrong(one) if said_ in words]
+
+
+def test_the_template_runs_this_release_with_settings_that_exist() -> None:
+    compose, template, meta = blueprint()
+    secrets = dict.fromkeys(template["variables"], "s" * 64)
+    pairs = (line.partition("=") for line in template["config"]["env"])
+    environment = {
+        key: re.sub(r"\$\{(\w+)\}", lambda found: secrets[found[1]], value)
+        for key, _, value in pairs
+    }
+
+    read = read_settings(None, environment)
+
+    assert meta["version"] == __version__
+    assert compose["services"][ID]["env_file"] == [".env"]  # all that is set in Dokploy arrives
+    assert all(one.serves for one in read.host_servers().values())
+    assert read.web.metrics_token is not None
+    weak = [words for words in template["variables"].values() if "password" in words]
+    assert weak == []  # Dokploy makes those with Math.random
+
+
+def test_what_the_docs_say_makes_what_dokploy_imports() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text()
+    (command,) = re.findall(r"^ *(jq --null-input.*?--wrap=0)$", page, re.MULTILINE | re.DOTALL)
+    program("jq")
+
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, check=True, capture_output=True)
+    found = json.loads(base64.b64decode(done.stdout))
+
+    compose, template, _ = blueprint()
+    assert yaml.safe_load(found["compose"]) == compose
+    assert tomllib.loads(found["config"]) == template
+
+
+# ── the image's release ────────────────────────────────────────────────────────────────────────
+
+
+def test_a_release_pushes_the_image_with_all_that_it_is_built_from() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    steps = workflow["jobs"]["image"]["steps"]
+    (build,) = (step["with"] for step in steps if "build-push-action" in step.get("uses", ""))
+    arguments = re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+    given = [line.partition("=")[0] for line in build["build-args"].splitlines()]
+    assert set(given) == set(arguments) - {"PYTHON"}
+    assert (build["push"], build["provenance"], build["sbom"]) == (True, "mode=max", True)
+
+
+# ── systemd ────────────────────────────────────────────────────────────────────────────────────
+
+MOST_EXPOSED = 2.0
+"""Of ten; what is left is mostly the network."""
+
+
+def test_systemd_finds_no_mistake_in_the_unit(tmp_path: Path) -> None:
+    text = (DEPLOY / "systemd" / f"{ID}.service").read_text()
+    started = "/opt/dokploy-bridge/bin/dokploy-bridge"
+    assert f"ExecStart={started} serve\n" in text
+    unit = tmp_path / f"{ID}.service"
+    unit.write_text(text.replace(started, str(shutil.which("true", path=PLACES))))
+
+    assert said(program("systemd-analyze", "systemd"), "verify", "--man=no", unit) == ""
+
+
+def test_the_unit_is_hardened() -> None:
+    unit = DEPLOY / "systemd" / f"{ID}.service"
+    analyze = program("systemd-analyze", "systemd")
+    told = said(analyze, "security", "--offline=true", "--no-pager", unit)
+    (exposed,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", told)
+
+    assert float(exposed) < MOST_EXPOSED

@@ -1,0 +1,37 @@
+"""A real browser: Debian's Chromium, driven by Playwright."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import BrowserContext, async_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+HOST = "bridge.test"
+"""A name that leads to this machine, as a public one would lead to the bridge."""
+
+
+@asynccontextmanager
+async def browsing(
+    *, width: int = 900, scheme: str = "light", sharpness: float = 1.0
+) -> AsyncIterator[BrowserContext]:
+    """A browser without a past; the test is none where there is no Chromium."""
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI has no Chromium: `.ci/run` installs it")
+        pytest.skip("no Chromium in PATH; on Debian: apt install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=found,
+            args=["--no-sandbox", f"--host-resolver-rules=MAP {HOST} 127.0.0.1"],
+        )
+        context = await browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if scheme == "dark" else "light",
+            device_scale_factor=sharpness,
+        )
+        yield context
+        await browser.close()
