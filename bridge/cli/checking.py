@@ -35,8 +35,6 @@ from bridge.settings.sections import Rule
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from bridge.ports.providers import HostServer
-
 
 SHORTEST_SECRET = 16
 """Characters below which a webhook's secret can be guessed."""
