@@ -38,6 +38,7 @@ from bridge.app.stored_settings import watch
 from bridge.backends import EMBEDDED_SPEAKS
 from bridge.chats import asking_hosts
 from bridge.core.backoff import Backoff
+from bridge.core.challenge import PURPOSE as CHALLENGE
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
@@ -195,9 +196,10 @@ async def run_bridge(
         if beginning.anew is not stay_as_it_is:
             watching = watch(stores.journal, beginning.stored, beginning.anew)
             await in_background(stack, "stored settings", watching)
+        proves = await stores.journal.secret(CHALLENGE)
         pages = _pages(parts, role, beginning)
         server = _listener(
-            parts, role, checks, metrics, chats, refusals, secrets, pages, beginning.sockets
+            parts, role, checks, metrics, chats, refusals, proves, secrets, pages, beginning.sockets
         )
         await server.start()
         stack.push_async_callback(server.stop)
@@ -283,6 +285,7 @@ def _listener(
     metrics: "Metrics",
     chats: ChatPublishers,
     refusals: RefusalLog,
+    challenge_key: str,
     secrets: HookSecrets,
     pages: "Sequence[RouteDef]",
     sockets: Sequence[socket],
@@ -301,6 +304,7 @@ def _listener(
         web.metrics_token.get_secret_value() if web.metrics_token else None,
         chats.doors,
         hears=role.hears,
+        challenge_key=challenge_key,
         beside=partial(_troubles, parts.stores.journal, chats),
         note=refusals.note,
         pages=pages,

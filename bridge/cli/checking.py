@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge.app.data_folder import database_url, must_be_ours
+from bridge.app.doctor.services import Tried, compared, try_backend
 from bridge.app.keyrings import keyrings_of
 from bridge.app.providers import (
     check_backends,
@@ -19,14 +20,13 @@ from bridge.backends import EMBEDDED
 from bridge.chats import CHATS
 from bridge.cli.forms import finding_words
 from bridge.cli.serve import hosts_of
-from bridge.core.apps import App, Prereleases, Trigger, same_ids
-from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, WrongServer
+from bridge.core.apps import Prereleases, Trigger
+from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.lint import lint
 from bridge.core.misfits import shortened
 from bridge.core.refs import unmatchable, unmatchable_prefix
 from bridge.core.rules import Range
-from bridge.ports.backends import Backend, ReadsApps
 from bridge.ports.githosts import SaysWho
 from bridge.ports.providers import REPOSITORY_SECRETS, HostServer, WebhookSecrets
 from bridge.settings import Settings, access_of
@@ -34,8 +34,6 @@ from bridge.settings.sections import Rule
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
-
-    from bridge.ports.providers import BackendServer
 
 
 SHORTEST_SECRET = 16
@@ -259,27 +257,15 @@ WITHIN = 15.0
 """Seconds for a backend to answer; while its database is away it may take far longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """The result of two cheap queries to a backend.
-
-    Attributes:
-        state: "ok", "key refused", "refused" (the server says no), e.g. "not dokploy" (another
-            server or a proxy answers), "away", or "same ids" (as apps of another backend).
-        version: e.g. "v0.30.2"; None if it is not reported.
-        why: the problem and its remedy; "" if there is none.
-    """
-
-    backend: str
-    url: str
-    state: str
-    version: str | None = None
-    why: str = ""
-
-
 def tried(settings: "Settings") -> list[dict[str, Any]]:
     """Return the machine form of checking every configured backend."""
     return [asdict(one) for one in asyncio.run(_try_all(settings))]
+
+
+async def _try_all(settings: "Settings") -> list[Tried]:
+    """Check all at once, and compare the ids of their apps if there are several."""
+    servers = settings.backends_set().values()
+    return compared(await asyncio.gather(*(try_backend(one, WITHIN) for one in servers)))
 
 
 def tried_channels(settings: "Settings") -> list[dict[str, Any]]:
@@ -364,56 +350,3 @@ async def _try_host(server: "HostServer", api: Any) -> TriedHost:
         return TriedHost(name, url, state, why=str(error))
     finally:
         await api.close()
-
-
-async def _try_all(settings: "Settings") -> list[Tried]:
-    """Check all at once, and compare the ids of their apps if there are several."""
-    servers = settings.backends_set()
-    labels: dict[str, dict[str, str]] = {}
-    found = await asyncio.gather(*(_try(one, labels) for one in servers.values()))
-    return [_compared(one, list(servers), labels) for one in found]
-
-
-def _compared(one: Tried, names: Sequence[str], labels: dict[str, dict[str, str]]) -> Tried:
-    """Return a result, with the apps whose ids an earlier backend also has."""
-    for other in names[: names.index(one.backend)]:
-        both = labels.get(one.backend, {}).keys() & labels.get(other, {}).keys()
-        if one.state == "ok" and both:
-            why = same_ids(one.backend, other, [labels[other][id_] for id_ in both])
-            return replace(one, state="same ids", why=why)
-    return one
-
-
-async def _try(server: "BackendServer", labels: dict[str, dict[str, str]]) -> Tried:
-    """Query the version and the apps, which needs the key; record the apps' labels."""
-    name, url = server.name, str(server.address)
-    backend = server.open()
-    try:
-        async with asyncio.timeout(WITHIN):
-            version = await backend.version()
-            labels[name] = {app.id: app.label for app in await _apps_of(backend)}
-    except TimeoutError:
-        why = f"{name} gives no answer within {WITHIN:g} s"
-        if await backend.healthy():
-            why += ", although it is reachable: check that its database is"
-        return Tried(name, url, "away", why=why)
-    except BridgeError as error:
-        return Tried(name, url, _state_of(error, server), why=str(error))
-    finally:
-        await backend.close()
-    return Tried(name, url, "ok", version)
-
-
-async def _apps_of(backend: "Backend") -> "list[App]":
-    """Return the apps with their labels, in one request if the backend can."""
-    if isinstance(backend, ReadsApps):
-        return [one.app for one in await backend.listing()]
-    return await backend.apps()
-
-
-def _state_of(error: BridgeError, server: "BackendServer") -> str:
-    if isinstance(error, KeyRefused):
-        return "key refused"
-    if isinstance(error, WrongServer):
-        return f"not {server.provider.key}"
-    return "refused" if isinstance(error, Refused) else "away"

@@ -18,6 +18,7 @@ from bridge.cli import (
     deliveries,
     demo,
     deployments,
+    doctor,
     env,
     explain,
     feedback,
@@ -104,6 +105,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "cancel": ("dokploy-bridge cancel shop/web",),
     "replay": ("dokploy-bridge replay 72d3162e --follow",),
     "clear": ("dokploy-bridge clear shop/web",),
+    "doctor": (
+        "dokploy-bridge doctor",
+        "dokploy-bridge doctor --json",
+    ),
     "manifest github": (
         "dokploy-bridge manifest github --url https://bridge.example.com --link",
         "dokploy-bridge manifest github --url https://bridge.example.com --org my-org",
@@ -255,6 +260,7 @@ app.command(rich_help_panel=ACT)(asking.redeploy)
 app.command(rich_help_panel=ACT)(asking.cancel)
 app.command(rich_help_panel=ACT)(asking.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
+app.command(rich_help_panel=SET_UP)(doctor.doctor)
 app.command(rich_help_panel=SET_UP)(setup.setup)
 app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
 app.add_typer(hooks.group, name="hooks", rich_help_panel=SET_UP)

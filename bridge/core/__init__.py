@@ -12,5 +12,6 @@ Where to look:
     why it failed      failure, log_text
     changing an app    configuration/
     people             access (who may do what), chat/
+    whose address      challenge (does it lead to this installation?)
     all of it          errors, connection, backoff, trace, database, roles
 """

@@ -272,6 +272,10 @@ class Hook:
         trouble: why the host sends nothing at present, for people.
         speaks_for: the only repository that its payloads may name, if the webhook's owner can
             shape them; None if only the host makes them.
+        events: those that it sends, in the host's words; None if the host does not say.
+        content_type: "json" or "form"; None if the host has no choice.
+        verifies_tls: whether the host checks the receiver's certificate.
+        signed: whether it has a secret; None if the host does not say.
     """
 
     place: str
@@ -279,6 +283,10 @@ class Hook:
     url: str | None
     trouble: str | None = None
     speaks_for: str | None = None
+    events: frozenset[str] | None = None
+    content_type: str | None = None
+    verifies_tls: bool = True
+    signed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +353,19 @@ class ListsHooks(Protocol):
 
     async def hooks(self, repository: str) -> list[Hook]:
         """Return this repository's webhooks that the credential may see."""
+
+
+@runtime_checkable
+class ShowsHooks(ListsHooks, Protocol):
+    """A Git host that tells whose webhooks the credential may see."""
+
+    async def hooks_by_place(self, repository: str) -> dict[str, list[Hook] | None]:
+        """Return a repository's webhooks by their owners' places; None: they can't be seen."""
+
+
+def all_in(places: Mapping[str, list[Hook] | None]) -> list[Hook]:
+    """Return the webhooks of all places."""
+    return [hook for hooks in places.values() for hook in hooks or ()]
 
 
 @runtime_checkable

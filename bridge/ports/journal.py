@@ -275,6 +275,9 @@ class Notes(Protocol):
     async def instance(self) -> str:
         """Return this journal's random, permanent name; it marks our tokens as this bridge's."""
 
+    async def secret(self, purpose: str) -> str:
+        """Return this journal's random, permanent secret for one purpose; others see no part."""
+
 
 class StoredSettings(Protocol):
     """Settings that were made by set-up, sealed, by their paths, e.g. "github.token"."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.events import Sender
+from bridge.ports.checks import Checks
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import GitHost, HostApi, Pages
@@ -138,6 +139,7 @@ class Provider(Sender):
         homes: further prefixes of its clone URLs.
         pages: the URLs of commits and pull requests.
         manifest: how to register the bridge as an app there; None if that is impossible.
+        checks: what `doctor` checks there.
         setup: returns how a person connects it in the browser; None: not there.
     """
 
@@ -168,6 +170,7 @@ class Provider(Sender):
     homes: Callable[[Any], tuple[str, ...]]
     pages: Pages = field(default_factory=Pages)
     manifest: AppManifest | None = None
+    checks: Checks | None = None
     setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
@@ -266,6 +269,7 @@ class BackendProvider:
         own_webhook: whether the path of a URL at its server is that of a webhook of its own, which
             deploys without the bridge.
         may_kill_builds: whether `cancel` may interrupt all builds of a host (`KillsBuilds`).
+        checks: what `doctor` checks there, once it is reached and accepts the key.
         setup: returns how a person connects it in the browser; None: not there.
     """
 
@@ -280,6 +284,7 @@ class BackendProvider:
     open: "Callable[[str, Any, BackendParts], Backend]"
     own_webhook: Callable[[str], bool] = no_webhook
     may_kill_builds: Callable[[Any], bool] = spares_builds
+    checks: Checks | None = None
     setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:
@@ -404,6 +409,7 @@ class ChatProvider:
         asks: asks the chat for every channel that the settings name; returns why each can't be
             written to, None if it can. None if the chat can't be asked.
         manifest: how to register the bridge there; None if that is unnecessary.
+        checks: what `doctor` checks there.
         setup: returns how a person connects it in the browser; None: not there.
     """
 
@@ -425,6 +431,7 @@ class ChatProvider:
     tells: "Callable[[Any, ChannelBook, Audited], Sequence[Subscription]]"
     asks: "Callable[[Any], Awaitable[Mapping[str, BridgeError | None]]] | None" = None
     manifest: ChatManifest | None = None
+    checks: Checks | None = None
     setup: Callable[[], Setup | None] = no_setup
 
     def variable(self, setting: str) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from bridge.core.challenge import IS_CHALLENGE, proof_of
+from bridge.core.challenge import PATH as CHALLENGES
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.refused import Senders, means_a_webhook, path_of
 from bridge.listening.connections import count_nothing as none_closed
@@ -197,6 +199,24 @@ def _refused(name: str, status: int, why: str) -> web.Response:
     return refusal(status, why)
 
 
+def challenge_route(key: str) -> Handler:
+    """Return the handler of challenges, which proves that this installation answers.
+
+    It reads no body: `doctor` announces a large one, to find out whether a proxy takes it.
+    """
+
+    async def handle(request: web.Request) -> web.Response:
+        challenge = request.match_info["challenge"]
+        if not IS_CHALLENGE(challenge):
+            return refusal(HTTPStatus.NOT_FOUND, NOTHING_THERE)
+        response = answer(HTTPStatus.OK, proof=proof_of(key, challenge))
+        response.headers["Cache-Control"] = "no-store"
+        response.force_close()
+        return response
+
+    return handle
+
+
 # ── the listener ─────────────────────────────────────────────────────────────────────────────────
 
 HOOKS = web.AppKey("HOOKS", tuple[Hooks, tuple[str, ...]])
@@ -226,6 +246,7 @@ def routes(
     chats: Mapping[str, ChatDoor] | None = None,
     *,
     hears: bool = True,
+    challenge_key: str = "",
     beside: Beside = nothing_beside,
     note: Note = note_nothing,
     pages: Iterable[web.RouteDef] = (),
@@ -235,6 +256,7 @@ def routes(
     Args:
         senders: all Git hosts.
         hears: whether webhooks arrive here; a worker serves only its health.
+        challenge_key: proves that this installation answers; "": nothing does.
         note: called for refused webhooks.
         beside: further lines about backends and chats for insiders; metrics name them, too.
         pages: further routes, for people.
@@ -251,6 +273,10 @@ def routes(
     for chat, door in (chats or {}).items():
         path, handle = f"/{chat}/events", chat_route(chat, door)
         app.router.add_route("*", path, handle, expect_handler=expect_later)
+    if hears and challenge_key:
+        path, handler = f"{CHALLENGES}{{challenge}}", challenge_route(challenge_key)
+        for method in ("GET", "POST"):
+            app.router.add_route(method, path, handler, expect_handler=expect_later)
     app.router.add_routes(pages)
     app.router.add_get("/healthz", healthz)
     insiders = Insiders(metrics_token)

@@ -334,6 +334,17 @@ async def test_settings_lead_to_it(tmp_path: Path, yard: Yard) -> None:
     assert [one["state"] for one in refuses["online"]] == ["key refused"]
 
 
+async def test_doctor_examines_it_without_checks_of_its_own(tmp_path: Path, yard: Yard) -> None:
+    ask = ("doctor", "--json")
+    takes = json.loads((await beside(tmp_path, yard, *ask)).stdout)["findings"]
+    yard.refuses = True
+    refuses = json.loads((await beside(tmp_path, yard, *ask)).stdout)["findings"]
+
+    assert [one["level"] for one in takes if one["check"] == "backend.key"] == ["ok"]
+    (found,) = (one for one in refuses if one["check"] == "backend.key")
+    assert (found["level"], found["about"]) == ("error", "crane")
+
+
 async def test_what_its_settings_lack_is_named(tmp_path: Path, yard: Yard) -> None:
     alone = await asyncio.to_thread(ran, tmp_path, "config", "check", BRIDGE_CRANE_YARD=yard.url)
 

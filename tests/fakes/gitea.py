@@ -162,7 +162,9 @@ class FakeGitea(FakeHost):
         return web.json_response({"id": ME, "login": self.login})
 
     async def _seen(self, request: web.Request) -> web.Response:
-        return web.json_response(self._shown(self._repository(request)))
+        permissions = {"admin": False, "push": self.may_write, "pull": True}
+        shown = self._shown(self._repository(request))
+        return web.json_response(shown | {"permissions": permissions})
 
     def _shown(self, repository: FakeRepository) -> dict[str, Any]:
         url = f"{self.web_url}/{repository.name}"

@@ -33,6 +33,10 @@ from tests.fakes.host import (
 CONTRACT = Path(__file__).parents[1] / "fixtures" / "contracts" / "github.json"
 REPOSITORY = "/repos/{owner}/{repo}"
 LISTED = 300
+PERMISSIONS = {
+    "contents": "read", "deployments": "write", "metadata": "read",
+    "pull_requests": "write", "statuses": "write", "checks": "write",
+}  # fmt: skip
 NEEDED = ("push", "pull_request")
 
 
@@ -78,9 +82,18 @@ class FakeGithub(FakeHost):
         self.tokens = {self.token}
         """The accepted tokens, all of the same person."""
         self.app_hooks: list[FakeHook] = []
+        self.sees_hooks = True
+        """Whether the credential may see webhooks."""
         self.installation = 77
         self.installed: set[str] | None = None
         """The names of repositories with the App installed; None: all."""
+        self.scopes: str | None = None
+        """Of the token, if it is a classic one."""
+        self.expires: str | None = None
+        """When the token does, as GitHub says it."""
+        self.permissions = dict(PERMISSIONS)
+        self.suspended = False
+        self.app_events = ["push", "pull_request"]
         self.apps = RegisteredApps(self.app_id, self.slug)
         self.token_seconds = 3600.0
         self.issued: dict[str, float] = {}
@@ -177,10 +190,16 @@ class FakeGithub(FakeHost):
     # who asks
 
     async def _user(self, request: web.Request) -> web.Response:
-        return web.json_response(example("/user") | {"login": self.login})
+        told = {
+            "X-OAuth-Scopes": self.scopes,
+            "github-authentication-token-expiration": self.expires,
+        }
+        headers = {name: value for name, value in told.items() if value is not None}
+        return web.json_response(example("/user") | {"login": self.login}, headers=headers)
 
     async def _app(self, request: web.Request) -> web.Response:
-        return web.json_response(example("/app") | {"id": self.app_id, "slug": self.slug})
+        facts = {"id": self.app_id, "slug": self.slug, "events": self.app_events}
+        return web.json_response(example("/app") | facts | {"permissions": self.permissions})
 
     async def _installed(self, request: web.Request) -> web.Response:
         repository = self._repository(request)
@@ -189,11 +208,9 @@ class FakeGithub(FakeHost):
         facts = {
             "id": self.installation,
             "app_id": self.app_id,
-            "permissions": {
-                "contents": "read", "deployments": "write", "metadata": "read",
-                "pull_requests": "write", "statuses": "write", "checks": "write",
-            },
-        }  # fmt: skip
+            "permissions": self.permissions,
+            "suspended_at": stamp() if self.suspended else None,
+        }
         return web.json_response(example(f"{REPOSITORY}/installation") | facts)
 
     async def _installations(self, request: web.Request) -> web.Response:
@@ -220,6 +237,7 @@ class FakeGithub(FakeHost):
     async def _seen(self, request: web.Request) -> web.Response:
         found = self._repository(request)
         shown = example(REPOSITORY) | {"id": found.id, "full_name": found.name}
+        shown["permissions"] |= {"push": self.may_write}
         return web.json_response(shown)
 
     async def _commit(self, request: web.Request) -> web.Response:
@@ -406,7 +424,10 @@ class FakeGithub(FakeHost):
         return web.json_response(example("/orgs/{org}") | {"id": self.owners[name], "login": name})
 
     async def _hooks(self, request: web.Request) -> web.Response:
-        return page(request, [self.shown_hook(request, one) for one in self.hooks_under(request)])
+        hooks = self.hooks_under(request)
+        if hooks and not self.sees_hooks:
+            raise web.HTTPNotFound(text="Not Found")
+        return page(request, [self.shown_hook(request, one) for one in hooks])
 
     def owner_in(self, request: web.Request) -> str | None:
         return request.match_info.get("org")

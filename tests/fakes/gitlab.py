@@ -38,6 +38,9 @@ class FakeGitlab(FakeHost):
     place = "projects"
     token = "glpat-atokenofthetests"
     login = "project_4711_bot"
+    scopes = ("api",)
+    expires_at: str | None = None
+    """The day on which the token expires."""
     diffs_at_most: int | None = None
     """More changed files than this are cut off, as `compare_timeout` shows."""
     signs = True
@@ -85,6 +88,8 @@ class FakeGitlab(FakeHost):
         notes = f"{PROJECT}/merge_requests/{{iid}}/notes"
         return [
             web.get("/api/v4/user", self._user),
+            web.get("/api/v4/personal_access_tokens/self", self._token),
+            web.get(f"{GROUP}/hooks/{{hook}}/events", self._group_events),
             web.get(PROJECT, self._seen),
             web.get(f"{PROJECT}/repository/commits/{{sha}}/merge_requests", self._merges),
             web.get(f"{PROJECT}/repository/commits/{{sha}}", self._commit),
@@ -119,6 +124,11 @@ class FakeGitlab(FakeHost):
     async def _user(self, request: web.Request) -> web.Response:
         return web.json_response({"id": ME, "username": self.login})
 
+    async def _token(self, request: web.Request) -> web.Response:
+        shown = {"id": 42, "name": "bridge", "revoked": False, "active": True, "user_id": ME}
+        told = {"scopes": list(self.scopes), "expires_at": self.expires_at}
+        return web.json_response(shown | told)
+
     # feedback
 
     async def _seen(self, request: web.Request) -> web.Response:
@@ -126,7 +136,9 @@ class FakeGitlab(FakeHost):
         url = f"https://gitlab.example.com/{found.name}"
         shown = {"id": found.id, "path_with_namespace": found.name, "web_url": url}
         clone = f"{self.url}/{found.name}.git"
-        return web.json_response(shown | {"http_url_to_repo": clone})
+        level = 40 if self.may_write else 20
+        permissions = {"project_access": {"access_level": level}, "group_access": None}
+        return web.json_response(shown | {"http_url_to_repo": clone, "permissions": permissions})
 
     async def _merges(self, request: web.Request) -> web.Response:
         project, sha = self._project(request), request.match_info["sha"]
@@ -355,7 +367,13 @@ class FakeGitlab(FakeHost):
         return web.json_response({"message": "201 Created"}, status=201)
 
     async def _events(self, request: web.Request) -> web.Response:
-        hook = self._hook(request)
+        return self._events_of(request, self._hook(request))
+
+    async def _group_events(self, request: web.Request) -> web.Response:
+        return self._events_of(request, self.hook_under(request))
+
+    @staticmethod
+    def _events_of(request: web.Request, hook: FakeHook) -> web.Response:
         shown = [
             {
                 "id": one.id,

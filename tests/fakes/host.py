@@ -30,6 +30,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Self
 
@@ -291,6 +292,10 @@ class FakeHost:
         self.repositories: dict[str, FakeRepository] = {}
         self.asked: list[Asked] = []
         self.writes_a_minute: int | None = None
+        self.clock_ahead = 0.0
+        """Seconds by which its clock is ahead of this machine's."""
+        self.may_write = True
+        """Whether the credential may write to the repositories."""
         self.owners: dict[str, int] = {}
         """The ids of organisations and groups that can have webhooks, by name."""
         self.owner_hooks: dict[str, list[FakeHook]] = {}
@@ -505,6 +510,8 @@ class FakeHost:
             )
         if planned is not None and planned.lose and request.transport is not None:
             request.transport.close()
+        if self.clock_ahead:
+            answer.headers["Date"] = formatdate(time.time() + self.clock_ahead, usegmt=True)
         return answer
 
     async def _answer(

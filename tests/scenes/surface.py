@@ -22,7 +22,6 @@ from typing import Any
 from unittest.mock import patch
 
 import typer
-from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
@@ -41,6 +40,7 @@ from bridge.core.roles import Role
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import PROCEDURES, Api, Streaming
 from bridge.githosts import HOSTS
+from bridge.ports.checks import NAMES
 from bridge.ports.figures import Ended, InboxFigures, JournalFigures
 from bridge.ports.inbox import DeliveryState
 from bridge.settings import (
@@ -153,10 +153,11 @@ def public_routes() -> Iterator[str]:
         {},
         Metrics(Inbox(), Journal(), dict, float),
         chats=dict.fromkeys(chat for chat, one in CHATS.items() if one.to_be_heard),  # type: ignore[arg-type]  # likewise
+        challenge_key="a key",
     )
     for route in app.router.routes():
         assert route.resource is not None
-        if not isinstance(route.resource, web.DynamicResource) and route.method != "HEAD":
+        if route.resource.canonical != "/{path}" and route.method != "HEAD":
             yield f"{route.method} {route.resource.canonical}"
 
 
@@ -235,6 +236,7 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "deploy": ("deploy", "shop/web"),
     "deployments": ("deployments",),
     "deployments show": ("deployments", "show", "3", "--app", "shop/web"),
+    "doctor": ("doctor",),
     "env import": ("env", "import", "shop/web", "-"),
     "env set": ("env", "set", "shop/web", "A=b"),
     "env show": ("env", "show", "shop/web"),
@@ -371,6 +373,7 @@ def of_words() -> Lines:
     found |= {f"action {one}": "" for one in Action}
     found |= {f"right {one}": "" for one in Right}
     found |= {f"role {one}": "" for one in Role}
+    found |= {f"check {one}": says for one, says in NAMES.items()}
     found |= {f"chat {verb}": usage for verb, usage in USAGE.items()}
     return found | {f"exit code {code}": meaning for code, meaning in EXIT_CODES.items()}
 

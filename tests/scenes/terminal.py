@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -44,6 +45,8 @@ WIDTHS = (80, 100)
 
 NOW = 1_779_969_600.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+DISK = shutil.disk_usage("/")._replace(free=2**29)
+"""A disk with little room."""
 
 WHY = "fatal: could not read from https://github.com/my-org/mono.git: repository not found"
 TAIL = f"Cloning into 'code'...\n#5 [3/3] RUN make {EVIL}\n{WHY}\n{'x' * 130}"
@@ -100,6 +103,7 @@ OVER_HTTP: Mapping[str, tuple[str, ...]] = {
     "build-show-odd": ("build", "show", ODD.id),
     "build-show-stack": ("build", "show", "shop/stack"),
     "config-show": ("config", "show"),
+    "doctor": ("doctor",),
     "env-show": ("env", "show", "shop/web"),
     "env-show-long": ("env", "show", WORKER.label, "--reveal"),
     "env-show-none": ("env", "show", "shop/db"),
@@ -212,6 +216,7 @@ def environment(given: Mapping[str, str]) -> Iterator[None]:
         TemporaryDirectory() as folder,
         patch.dict(os.environ, {**others, **given}, clear=True),
         patch("time.time", lambda: NOW),
+        patch("shutil.disk_usage", lambda _path: DISK),
     ):
         before, level = Path.cwd(), logging.getLogger("bridge").level
         os.chdir(folder)

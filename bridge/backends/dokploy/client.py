@@ -250,6 +250,22 @@ class Dokploy:
         except (Unreachable, Unanswered):
             return False
 
+    async def whose(self) -> models.Whose:
+        """Return whose the key is, and in which role; raise NotDokploy if no member's.
+
+        Source: facts.md, "Cheaper reads" (`user.get`).
+        """
+        return await self._http.read("user.get", models.WHOSE)
+
+    async def permissions(self) -> Mapping[str, Mapping[str, bool]]:
+        """Return what the key's role allows, by resource and action (`user.getPermissions`)."""
+        return await self._http.read("user.getPermissions", models.PERMISSIONS)
+
+    @property
+    def has_dashboard(self) -> bool:
+        """Return whether people can open it in a browser; the embedded backend has no pages."""
+        return self._http.has_dashboard
+
     # ── Configuring ──────────────────────────────────────────────────────────
 
     async def saved(self, app: App) -> Saved:

@@ -114,6 +114,10 @@ class DatabaseAway(Unreachable):
     """The server answers, but its database is away: it can't do anything."""
 
 
+class RefusedJustNow(Unreachable):
+    """The key is refused while the database is well, but too recently to be sure of the key."""
+
+
 def database_away(service: str) -> DatabaseAway:
     """Return the error for any request while the database is away."""
     return DatabaseAway(
@@ -143,7 +147,7 @@ def error_of(verdict: Verdict, service: str, *, worked: bool, auth: str) -> Unre
         return Unreachable(service, why)
     if verdict is Verdict.RECENT:
         why = "it refuses the API key (401), though its database is well; that may pass"
-        return Unreachable(service, why)
+        return RefusedJustNow(service, why)
     remedy = f"{_REMEDY} as {setting_of(service)}"
     if auth != "api-key":
         remedy = "self-hosted servers only take auth: api-key"

@@ -248,6 +248,26 @@ class OtherRepository(_Answer):
     owner: OtherOwner
 
 
+class ApiKey(_Answer):
+    """A key in `user.get`, without the key itself and its rate limit."""
+
+    prefix: str | None = None
+    expires_at: Told = None
+
+
+class KeysUser(_Answer):
+    """The user of the key that asks."""
+
+    api_keys: Several[ApiKey] = ()
+
+
+class Whose(_Answer):
+    """`user.get`: whose the key is; an empty answer if that user is in no organisation."""
+
+    role: str
+    user: KeysUser
+
+
 class Health(_Answer):
     """`/api/health`."""
 
@@ -262,6 +282,9 @@ DEPLOYMENTS = TypeAdapter(Many[DeploymentRecord])
 JOBS = TypeAdapter(Many[Job])
 TEXT: TypeAdapter[str] = TypeAdapter(str)
 HEALTH = TypeAdapter(Health)
+WHOSE = TypeAdapter(Whose)
+PERMISSIONS: TypeAdapter[dict[str, dict[str, bool]]] = TypeAdapter(dict[str, dict[str, bool]])
+"""`user.getPermissions`: what the key's role allows, by resource and action."""
 PROVIDERS: Mapping[SourceType, TypeAdapter[Any]] = {
     SourceType.GITHUB: TypeAdapter(Many[GithubProvider]),
     SourceType.GITLAB: TypeAdapter(Many[GitlabProvider]),

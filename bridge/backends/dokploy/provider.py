@@ -1,7 +1,9 @@
 """Dokploy's record: what the rest of the bridge needs to know of it."""
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from bridge.ports.checks import Checked, Finding
 from bridge.ports.providers import BackendParts, BackendProvider
 
 if TYPE_CHECKING:
@@ -33,6 +35,12 @@ def _may_kill_builds(settings: "DokploySettings") -> bool:
     return settings.allow_kill_build
 
 
+def _checks(checked: Checked) -> AsyncIterator[Finding]:
+    from bridge.backends.dokploy.checks import checks
+
+    return checks(checked)
+
+
 def _setup() -> "Setup":
     from bridge.backends.dokploy.setup import setup_with
 
@@ -53,5 +61,6 @@ DOKPLOY = BackendProvider(
     open=_open,
     own_webhook=_own_webhook,
     may_kill_builds=_may_kill_builds,
+    checks=_checks,
     setup=_setup,
 )

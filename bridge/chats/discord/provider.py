@@ -1,8 +1,9 @@
 """Discord's record: what the rest of the bridge needs to know of it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bridge.ports.checks import Checked, Finding
 from bridge.ports.providers import ChannelBook, ChannelsOf, ChatProvider
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ def _tells(settings: "Discord", book: ChannelBook, note: "Audited") -> "Sequence
     return ChangePlans(channels_of(settings, book), settings.named()).of_note(note)
 
 
+def _checks(checked: Checked) -> AsyncIterator[Finding]:
+    from bridge.chats.discord.checks import checks
+
+    return checks(checked)
+
+
 def _setup() -> "Setup":
     from bridge.chats.discord.setup import SETUP
 
@@ -74,5 +81,6 @@ DISCORD = ChatProvider(
     open=_open,
     tells=_tells,
     asks=_asks,
+    checks=_checks,
     setup=_setup,
 )

@@ -80,7 +80,7 @@ class SlackClient:
             raise _lost(error) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unanswered(SLACK, _why(error, method)) from error
-        return Answer(method, answer.data)
+        return Answer(method, answer.data, headers=answer.headers)
 
     async def read(self, method: str, **arguments: Any) -> Answer:
         """Call a method that takes its arguments in the address, e.g. "users.info"."""
@@ -92,7 +92,7 @@ class SlackClient:
             raise translated(method, error.response) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(SLACK, _why(error, method)) from error
-        return Answer(method, answer.data, Unreachable)
+        return Answer(method, answer.data, Unreachable, answer.headers)
 
     async def answer(self, url: str, message: dict[str, Any]) -> None:
         """Answer a command or click through its `response_url`.

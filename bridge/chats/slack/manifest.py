@@ -14,7 +14,7 @@ SCOPES = ("chat:write", "commands", "users:read")
 
 MORE_SCOPES = {
     "any-channel": ("chat:write.public",),
-    "channels": ("channels:read",),
+    "channels": ("channels:read", "groups:read"),
     "emails": ("users:read.email",),
     "groups": ("usergroups:read",),
     "history": ("channels:history", "groups:history"),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import aiohttp
@@ -79,6 +80,9 @@ class BoundedResponse(aiohttp.ClientResponse):
         return await super().read()
 
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
 class Answer(dict[str, Any]):
     """Slack's answer to a method; errors name the method and the missing field.
 
@@ -90,10 +94,12 @@ class Answer(dict[str, Any]):
         method: str,
         fields: Mapping[str, Any],
         error: type[Unreachable | Unanswered] = Unanswered,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> None:
-        """Take the fields, and the error to raise if one is missing."""
+        """Take the fields, the error to raise if one is missing, and the headers."""
         super().__init__(fields)
         self._method, self._error = method, error
+        self.headers = {name.lower(): value for name, value in headers.items()}
 
     def text(self, *path: str) -> str:
         """Return a required text; raise the error if it is missing."""

@@ -1,8 +1,9 @@
 """Slack's record: what the rest of the bridge needs to know of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bridge.ports.checks import Checked, Finding
 from bridge.ports.providers import (
     BY_HTTP,
     ChannelBook,
@@ -94,6 +95,12 @@ def _manifest(url: str | None, more: Sequence[str], name: str) -> Mapping[str, A
     return made
 
 
+def _checks(checked: Checked) -> AsyncIterator[Finding]:
+    from bridge.chats.slack.checks import checks
+
+    return checks(checked)
+
+
 def _setup() -> "Setup":
     from bridge.chats.slack.setup import SETUP
 
@@ -124,5 +131,6 @@ SLACK = ChatProvider(
         paste_as="Create New App, From a manifest",
         make=_manifest,
     ),
+    checks=_checks,
     setup=_setup,
 )

@@ -149,6 +149,7 @@ class Gitea(GiteaMakesHooks):
         """Take the server's name, unique among all servers."""
         self.name = name
         GiteaMakesHooks.__init__(self, access)
+        self.access = access
 
     def key(self, repository: Repository) -> str:
         """Return the repository's name, its only key in the API."""
@@ -258,6 +259,13 @@ class Gitea(GiteaMakesHooks):
 
     async def hooks(self, repository: str) -> list[Hook]:
         """Return a repository's webhooks; none if the credential may not list them."""
+        return await self._listed(repository) or []
+
+    async def hooks_by_place(self, repository: str) -> dict[str, list[Hook] | None]:
+        """Return the webhooks of a repository; its organisation's are seen by its owners alone."""
+        return {repository: await self._listed(repository)}
+
+    async def _listed(self, repository: str) -> list[Hook] | None:
         found: list[Hook] = []
         try:
             async for answer in self._access.pages(repository, "/hooks"):
@@ -266,6 +274,7 @@ class Gitea(GiteaMakesHooks):
         except Refused as error:
             if error.status != 403:
                 raise
+            return None
         return found
 
     async def close(self) -> None:
@@ -340,6 +349,7 @@ class _Tag(Model):
 
 class _Config(Model):
     url: str | None = None
+    content_type: str | None = None
 
 
 class _Hook(Model):
@@ -349,7 +359,14 @@ class _Hook(Model):
     config: _Config
 
     def meaning(self, place: str) -> Hook:
-        return Hook(place, str(self.id), self.config.url, self._trouble())
+        return Hook(
+            place,
+            str(self.id),
+            self.config.url,
+            self._trouble(),
+            events=frozenset(self.events),
+            content_type=self.config.content_type,
+        )
 
     def _trouble(self) -> str | None:
         if not self.active:

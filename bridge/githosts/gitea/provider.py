@@ -1,9 +1,10 @@
 """Gitea's record: what the rest of the bridge needs to know of Gitea and Forgejo."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from bridge.ports.checks import Checked, Finding
 from bridge.ports.githosts import GitHost, HostApi, Pages
 from bridge.ports.providers import Provider, WebhookSecrets
 
@@ -76,6 +77,12 @@ def _homes(settings: "Gitea") -> tuple[str, ...]:
     return (settings.url, *ssh)
 
 
+def _checks(checked: Checked) -> AsyncIterator[Finding]:
+    from bridge.githosts.gitea.checks import checks
+
+    return checks(checked)
+
+
 def _setup() -> "Setup":
     from bridge.githosts.gitea.setup import setup_with
 
@@ -103,5 +110,6 @@ GITEA = Provider(
     web_url=_web_url,
     homes=_homes,
     pages=Pages(pull_request="/pulls/{number}"),
+    checks=_checks,
     setup=_setup,
 )

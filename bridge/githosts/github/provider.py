@@ -1,9 +1,10 @@
 """GitHub's record: what the rest of the bridge needs to know of github.com and GHES."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from bridge.ports.checks import Checked, Finding
 from bridge.ports.clock import Limit
 from bridge.ports.githosts import GitHost, HostApi
 from bridge.ports.providers import AppManifest, Provider, WebhookSecrets
@@ -123,6 +124,12 @@ def _link(manifest: Mapping[str, Any], server: str, org: str | None) -> str:
     return registration_link(manifest, server=server, org=org)
 
 
+def _checks(checked: Checked) -> AsyncIterator[Finding]:
+    from bridge.githosts.github.checks import checks
+
+    return checks(checked)
+
+
 def _setup() -> "Setup":
     from bridge.githosts.github.setup import SETUP
 
@@ -158,5 +165,6 @@ GITHUB = Provider(
         make=_manifest,
         link=_link,
     ),
+    checks=_checks,
     setup=_setup,
 )

@@ -6,6 +6,7 @@ https://docs.github.com/en/rest/repos/webhooks#list-deliveries-for-a-repository-
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, SecretStr, TypeAdapter
@@ -26,7 +27,7 @@ from bridge.githosts.github.hooks import GithubMakesHooks
 from bridge.githosts.http import Ask, part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model
-from bridge.ports.githosts import Hook, Payload, Sending, TagAt
+from bridge.ports.githosts import Hook, Payload, Sending, TagAt, all_in
 
 APP_HOOK = "app"
 """The place of a GitHub App's only webhook."""
@@ -40,13 +41,17 @@ class GithubHooks:
         self._heads = Heads(access.ask)
 
     async def hooks(self, repository: str) -> list[Hook]:
-        found: list[Hook] = []
+        return all_in(await self.hooks_by_place(repository))
+
+    async def hooks_by_place(self, repository: str) -> dict[str, list[Hook] | None]:
+        found: dict[str, list[Hook] | None] = {}
         if self._access.credential.app_token() is not None:
-            found += await self._app_hook()
+            found[APP_HOOK] = await self._app_hook()
         else:  # an installation token covers only its installation
-            owner = named(repository).partition("/")[0]
-            found += await self._listed(f"orgs/{owner}", repository)
-        return found + await self._listed(f"repos/{named(repository)}", repository)
+            place = f"orgs/{named(repository).partition('/')[0]}"
+            found[place] = await self._listed(place, repository)
+        place = f"repos/{named(repository)}"
+        return {**found, place: await self._listed(place, repository)}
 
     async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:
         path = f"{_path(hook)}/deliveries"
@@ -93,21 +98,21 @@ class GithubHooks:
     async def _app_hook(self) -> list[Hook]:
         answer = await self._access.as_the_app("GET", "/app/hook/config")
         config = read(_CONFIG, "/app/hook/config", answer, SERVICE, reads=True)
-        return [Hook(APP_HOOK, APP_HOOK, config.url)] if config.url else []
+        return [config.hook(APP_HOOK, APP_HOOK)] if config.url else []
 
-    async def _listed(self, place: str, repository: str) -> list[Hook]:
-        """Return the webhooks of a place; none if the credential may not see them."""
+    async def _listed(self, place: str, repository: str) -> list[Hook] | None:
+        """Return the webhooks of a place; None if the credential may not see them."""
         path, found = f"/{place}/hooks", list[Hook]()
         try:
             async for answer in self._access.client.pages(self._access.asker(repository), path):
                 hooks = read(_HOOKS, path, answer, SERVICE, reads=True)
                 found += [one.meaning(place) for one in hooks]
         except NotFound:
-            return []
+            return None
         except Refused as error:
             if error.status != 403:
                 raise
-            return []
+            return None
         return found
 
     def _asker(self, hook: Hook) -> Ask:
@@ -125,16 +130,34 @@ _Stamp = Annotated[AwareDatetime, Field(strict=False)]
 
 class _Config(Model):
     url: str | None = None
+    content_type: str | None = None
+    insecure_ssl: str | float | None = None
+    secret: str | None = None
+
+    def hook(self, place: str, id_: str) -> Hook:
+        """Return the webhook; GitHub shows its secret as asterisks, and omits an empty one."""
+        return Hook(
+            place,
+            id_,
+            self.url,
+            content_type=self.content_type or "form",
+            verifies_tls=str(self.insecure_ssl or 0) == "0",
+            signed=bool(self.secret),
+        )
 
 
 class _Hook(Model):
     id: int
     active: bool = True
+    events: list[str] | None = None
     config: _Config
 
     def meaning(self, place: str) -> Hook:
-        trouble = None if self.active else "it is switched off at GitHub"
-        return Hook(place, str(self.id), self.config.url, trouble)
+        return replace(
+            self.config.hook(place, str(self.id)),
+            trouble=None if self.active else "it is switched off at GitHub",
+            events=None if self.events is None else frozenset(self.events),
+        )
 
 
 class _Sending(Model):
@@ -186,6 +209,7 @@ class Github(GithubApi, GithubHooks, GithubMakesHooks):
     """All of GitHub's API that the bridge uses; a `HostApi`, `Redelivers` and `ManagesHooks`."""
 
     def __init__(self, access: GithubAccess) -> None:
+        self.access = access
         GithubApi.__init__(self, access)
         GithubHooks.__init__(self, access)
         GithubMakesHooks.__init__(self, access)

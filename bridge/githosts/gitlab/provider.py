@@ -1,11 +1,12 @@
 """GitLab's record: what the rest of the bridge needs to know of GitLab.com and other servers."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from hashlib import sha256
 from secrets import token_bytes, token_hex
 from typing import TYPE_CHECKING, Any
 
+from bridge.ports.checks import Checked, Finding
 from bridge.ports.clock import Limit
 from bridge.ports.githosts import GitHost, HostApi, Pages
 from bridge.ports.providers import Provider, WebhookSecrets
@@ -95,6 +96,12 @@ def _homes(settings: "Gitlab") -> tuple[str, ...]:
     return (settings.url,)
 
 
+def _checks(checked: Checked) -> AsyncIterator[Finding]:
+    from bridge.githosts.gitlab.checks import checks
+
+    return checks(checked)
+
+
 def _setup() -> "Setup":
     from bridge.githosts.gitlab.setup import SETUP
 
@@ -130,5 +137,6 @@ GITLAB = Provider(
         pull_request="/-/merge_requests/{number}",
         sign="!",
     ),
+    checks=_checks,
     setup=_setup,
 )

@@ -7,6 +7,7 @@ https://docs.gitlab.com/api/project_webhooks/
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import SecretStr, TypeAdapter
@@ -29,6 +30,14 @@ _LOOKED_AT = 1000
 """The most events to read of a webhook; they have no times, so nothing else limits the search."""
 
 
+EVENTS = ("push_events", "tag_push_events", "merge_requests_events")
+"""The events of a webhook that the bridge reads."""
+
+
+GROUP = "group "
+"""The beginning of a group's place; no project's path has a space."""
+
+
 class GitlabHooks:
     """Webhooks of a project; a `Redelivers`."""
 
@@ -37,6 +46,15 @@ class GitlabHooks:
         self._heads = Heads(access.ask)
 
     async def hooks(self, repository: str) -> list[Hook]:
+        return await self._listed(repository) or []
+
+    async def hooks_by_place(self, repository: str) -> dict[str, list[Hook] | None]:
+        return {repository: await self._listed(repository)} | {
+            f"{GROUP}{one}": await self._of_group(one) for one in _groups_of(repository)
+        }
+
+    async def _listed(self, repository: str) -> list[Hook] | None:
+        """Return a project's webhooks; None if the credential may not see them."""
         found: list[Hook] = []
         try:
             async for answer in self._access.pages(repository, "/hooks"):
@@ -45,15 +63,39 @@ class GitlabHooks:
         except Refused as error:
             if error.status != 403:  # only maintainers see webhooks
                 raise
+            return None
+        return found
+
+    async def _of_group(self, group: str) -> list[Hook] | None:
+        """Return a group's webhooks; None if it is no group, or its owners alone see them."""
+        path, found = f"/groups/{part(group)}/hooks", list[Hook]()
+        try:
+            async for answer in self._access.client.pages(self._access.asker(group), path):
+                hooks = read(_HOOKS, path, answer, SERVICE, reads=True)
+                found += [replace(one.meaning(f"{GROUP}{group}"), speaks_for=None) for one in hooks]
+        except NotFound:
+            return None
+        except Refused as error:
+            if error.status != 403:
+                raise
+            return None
         return found
 
     async def sendings(self, hook: Hook, since: float) -> AsyncIterator[Sending]:  # noqa: ARG002 - GitLab reports no times
-        path, seen = f"/hooks/{part(hook.id)}/events", 0
-        async for answer in self._access.pages(hook.place, path, query={"per_page": _EVENTS}):
+        path, seen = f"{self._place(hook)}/hooks/{part(hook.id)}/events", 0
+        ask = self._access.asker(hook.place)
+        async for answer in self._access.client.pages(ask, path, query={"per_page": _EVENTS}):
             for one in read(_SENDINGS, path, answer, SERVICE, reads=True):
                 yield one.meaning()
             if (seen := seen + _EVENTS) >= _LOOKED_AT:
                 return
+
+    def _place(self, hook: Hook) -> str:
+        """Return the path of a webhook's owner: a project or a group."""
+        group = hook.place.removeprefix(GROUP)
+        if group != hook.place:
+            return f"/groups/{part(group)}"
+        return self._access.place(hook.place)
 
     async def payload(self, hook: Hook, id_: str) -> Payload:
         async for one in self.sendings(hook, 0.0):
@@ -85,15 +127,33 @@ class GitlabHooks:
         return found[:limit]
 
 
+def _groups_of(repository: str) -> list[str]:
+    """Return the groups above a project, given its path; none for its number."""
+    parts = repository.split("/")
+    return ["/".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)]
+
+
 class _Hook(Model):
     id: int
     url: str
     alert_status: str | None = None
     disabled_until: str | None = None
+    push_events: bool = True
+    tag_push_events: bool = True
+    merge_requests_events: bool = True
+    enable_ssl_verification: bool = True
 
     def meaning(self, place: str) -> Hook:
         # With custom templates and headers a maintainer can change a payload at will.
-        return Hook(place, str(self.id), self.url, self._trouble(), speaks_for=place)
+        return Hook(
+            place,
+            str(self.id),
+            self.url,
+            self._trouble(),
+            speaks_for=place,
+            events=frozenset(one for one in EVENTS if getattr(self, one)),
+            verifies_tls=self.enable_ssl_verification,
+        )
 
     def _trouble(self) -> str | None:
         state = (self.alert_status or "executable").lstrip(":")
@@ -143,6 +203,7 @@ class Gitlab(GitlabApi, GitlabHooks, GitlabMakesHooks):
     """All of GitLab's API that the bridge uses; a `HostApi`, `Redelivers` and `ManagesHooks`."""
 
     def __init__(self, access: GitlabAccess) -> None:
+        self.access = access
         GitlabApi.__init__(self, access)
         GitlabHooks.__init__(self, access)
         GitlabMakesHooks.__init__(self, access)

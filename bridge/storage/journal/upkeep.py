@@ -168,7 +168,10 @@ class Notes(Transactions):
         return str(found[0]["value"]) if found else None
 
     async def instance(self) -> str:
-        return await self._write(_instance)
+        return await self._write(lambda db: _generated(db, "instance", 8))
+
+    async def secret(self, purpose: str) -> str:
+        return await self._write(lambda db: _generated(db, f"secret {purpose}", 32))
 
 
 def _note(db: sa.Connection, key: str, value: str) -> None:
@@ -178,11 +181,11 @@ def _note(db: sa.Connection, key: str, value: str) -> None:
         db.execute(sa.update(t).where(t.c.key == key).values(value=value))
 
 
-def _instance(db: sa.Connection) -> str:
-    """Return this journal's name; generate it at the first call."""
+def _generated(db: sa.Connection, key: str, count: int) -> str:
+    """Return a random note of so many bytes; generate it at the first call."""
     t = tables.meta
-    add_new(db, t, [{"key": "instance", "value": secrets.token_hex(8)}])
-    return str(db.scalar(sa.select(t.c.value).where(t.c.key == "instance")))
+    add_new(db, t, [{"key": key, "value": secrets.token_hex(count)}])
+    return str(db.scalar(sa.select(t.c.value).where(t.c.key == key)))
 
 
 MOST = 20_000

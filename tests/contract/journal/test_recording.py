@@ -211,6 +211,20 @@ async def test_the_name_of_a_journal_stays_and_is_its_own(
     await other.stop()
 
 
+async def test_a_secret_is_of_one_purpose_and_of_one_journal(
+    reopened: Opened, tmp_path: Path, clock: ManualClock
+) -> None:
+    journal = await reopened()
+    secrets = await asyncio.gather(*(journal.secret("a") for _ in range(8)))
+    other = await open_sqlite(tmp_path / "other", clock)
+
+    journal = await reopened()
+    assert set(secrets) == {await journal.secret("a")}
+    assert len(secrets[0]) == 64
+    assert len({secrets[0], await journal.secret("b"), await other.secret("a")}) == 3
+    await other.stop()
+
+
 async def test_many_writers_at_once_lose_nothing(journal: Any) -> None:
     await asyncio.gather(
         *(record(journal, outcome(seq, deployment(seq, f"app-{seq % 7}"))) for seq in range(1, 60))

@@ -163,8 +163,12 @@ class Methods:
         return self._place(str(args["channel"]))
 
     def _conversations_info(self, args: dict[str, Any]) -> dict[str, Any]:
-        channel = self._place(str(args["channel"]))
-        return {"channel": {"id": channel.id, "name": channel.name, "is_member": channel.joined}}
+        self._needs("channels:read")
+        channel = self.channels.get(str(args["channel"]))
+        if channel is None or (channel.private and not channel.joined):
+            raise SlackError("channel_not_found")
+        shown = {"id": channel.id, "name": channel.name, "is_archived": channel.archived}
+        return {"channel": shown | {"is_member": channel.joined}}
 
     def _conversations_open(self, args: dict[str, Any]) -> dict[str, Any]:
         return {"channel": {"id": self._place(str(args["users"])).id}}

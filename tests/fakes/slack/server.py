@@ -13,6 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -49,7 +50,8 @@ class FakeSlack(Methods):
     Attributes:
         away: requests are cut off, as if nothing listened.
         pace: messages nearer to each other than this many seconds, in a channel, are 429.
-        scopes: what was granted beyond the least.
+        granted, scopes: the least scopes, and what was granted beyond.
+        clock_ahead: seconds by which its clock is ahead of this machine's.
         delay: seconds that each answer takes.
         responses: what came through each `response_url`.
         triggers: trigger ids that are good, until when.
@@ -67,6 +69,8 @@ class FakeSlack(Methods):
         self.responses: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.triggers: dict[str, float] = {}
         self.scopes: set[str] = {"users:read.email", "usergroups:read"}
+        self.granted: set[str] = {"chat:write", "commands", "users:read"}
+        self.clock_ahead = 0.0
         self.away = False
         self.pace = 0.0
         self.delay = 0.0
@@ -167,7 +171,11 @@ class FakeSlack(Methods):
         if script is not None:
             assert request.transport is not None
             request.transport.abort()
-        return web.json_response(answer)
+        return web.json_response(answer, headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        date = formatdate(time.time() + self.clock_ahead, usegmt=True)
+        return {"X-OAuth-Scopes": ",".join(sorted(self.granted | self.scopes)), "Date": date}
 
     def _note(self, method: str, args: dict[str, Any], answer: dict[str, Any], status: int) -> None:
         self.calls.append(Call(method, args, time.monotonic(), answer, status))

@@ -1,0 +1,160 @@
+"""What `doctor` checks at Dokploy: its version and clock, and what the key may do, for how long.
+
+The key was accepted a moment before, when the apps were listed. A refusal now means that its rate
+limit is used up: no answer of Dokploy shows the limit itself (docs/notes/0021).
+"""
+
+import re
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bridge.backends.dokploy import models
+from bridge.backends.dokploy.answers import Forbidden, NotDokploy
+from bridge.backends.dokploy.client import Dokploy
+from bridge.backends.dokploy.key_check import RefusedJustNow, setting_of
+from bridge.core.apps import App
+from bridge.core.errors import KeyRefused, Refused
+from bridge.ports.checks import Checked, Finding, Level, clock_finding, expiry_finding
+
+if TYPE_CHECKING:
+    from bridge.backends.dokploy.settings import DokploySettings
+
+TESTED = "v0.30.2"
+"""The version that the bridge is tested with."""
+
+WHOLE = (0, 29, 5)
+"""The oldest version with everything that the bridge uses."""
+
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+
+LACKS = {
+    "deployment.queueList": "waiting deployments can't be seen, so they may be reported late",
+    "deployment.all": "deployments can't be followed: their outcome stays unknown",
+    "deployment.readLogs": "logs can't be read, so no reason of a failure is shown",
+}
+"""What is lost without each query that the bridge uses."""
+
+NEEDS: Mapping[tuple[str, str], tuple[Level, str, str]] = {
+    ("deployment", "create"): (Level.ERROR, "may not deploy", "grant that to its user's role"),
+    ("deployment", "read"): (Level.ERROR, "may not follow deployments", "grant that, too"),
+    ("service", "create"): (
+        Level.WARNING,
+        "may not create services, and so can't change how apps are configured",
+        "grant that to its user if `provider`, `build` and `env` are to be used",
+    ),
+}
+"""What the key's role must allow, by resource and action, and what it may not without."""
+
+
+async def checks(checked: Checked) -> AsyncIterator[Finding]:
+    """Yield what is found there; see `ports.checks.Checks`."""
+    settings: DokploySettings = checked.settings
+    given = settings.model_dump(exclude={"api_key", "allow_kill_build"})
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    client = Dokploy(**given, api_key=key, name=checked.name)
+    try:
+        async for finding in _of(checked, client, key):
+            yield finding
+    except (KeyRefused, RefusedJustNow):
+        says = "it accepted the key and refuses it now: the key has a rate limit, which is used up"
+        remedy = f"make a key without a rate limit, and set it as {setting_of(checked.name)}"
+        yield Finding(Level.ERROR, "backend.rate_limit", checked.name, says, remedy)
+    finally:
+        await client.close()
+
+
+async def _of(checked: Checked, client: Dokploy, key: str) -> AsyncIterator[Finding]:
+    about = checked.name
+    version = await client.version()
+    if client.has_dashboard:
+        for finding in _of_version(about, version):
+            yield finding
+    for finding in clock_finding("backend.clock", about, client.clock_ahead(time.time())):
+        yield finding
+    async for finding in _of_queries(about, client, checked.apps):
+        yield finding
+    if client.has_dashboard:
+        async for finding in _of_key(about, client, key):
+            yield finding
+
+
+def _of_version(about: str, version: str | None) -> Iterator[Finding]:
+    if version is None:
+        says = "its version can't be read"
+        yield Finding(Level.OK, "backend.version", about, says)
+        return
+    found = _VERSION.match(version)
+    if found and tuple(map(int, found.groups())) < WHOLE:
+        oldest = ".".join(map(str, WHOLE))
+        says = f"it is {version}; before v{oldest} it lacks what the bridge uses to follow builds"
+        remedy = f"update Dokploy; the bridge is tested with {TESTED}"
+        yield Finding(Level.WARNING, "backend.version", about, says, remedy)
+    else:
+        yield Finding(Level.OK, "backend.version", about, f"it is {version}")
+
+
+# ── Queries ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _of_queries(about: str, client: Dokploy, apps: Sequence[App]) -> AsyncIterator[Finding]:
+    """Try each query that following a deployment needs; nothing is changed."""
+    missing: list[str] = []
+    forbidden: list[str] = []
+    newest = None
+    try:
+        if await client.queue() is None:
+            missing.append("deployment.queueList")
+    except Forbidden:
+        forbidden.append("deployment.queueList")
+    if apps:
+        try:
+            newest = next(iter(await client.deployments(apps[0])), None)
+        except Forbidden:
+            forbidden.append("deployment.all")
+        except Refused as error:
+            if error.status != 404:
+                raise
+            missing.append("deployment.all")
+    if newest is not None and not await client.log_tail(newest, 1):
+        missing.append("deployment.readLogs")
+    for name in missing:
+        says = f"it does not answer {name}: {LACKS[name]}"
+        yield Finding(Level.WARNING, "backend.query", about, says, "update Dokploy")
+    for name in forbidden:
+        says = f"the key may not ask {name}: {LACKS[name]}"
+        remedy = "give the key's user access to the services that deploy"
+        yield Finding(Level.ERROR, "backend.role", about, says, remedy)
+
+
+# ── The key ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _of_key(about: str, client: Dokploy, key: str) -> AsyncIterator[Finding]:
+    try:
+        whose, granted = await client.whose(), await client.permissions()
+    except Refused:
+        return  # it is too old to tell
+    except NotDokploy:  # an empty answer
+        says = "the key's user is no longer in the organisation"
+        remedy = f"make a key for a user who is, and set it as {setting_of(about)}"
+        yield Finding(Level.ERROR, "backend.role", about, says, remedy)
+        return
+    short = [one for (of, what), one in NEEDS.items() if granted.get(of, {}).get(what) is False]
+    for level, lacks, remedy in short:
+        says = f"the key has the role {whose.role}, which {lacks}"
+        yield Finding(level, "backend.role", about, says, remedy)
+    if not short:
+        yield Finding(Level.OK, "backend.role", about, f"the key has the role {whose.role}")
+    if (ours := _ours(whose.user.api_keys, key)) is not None and ours.expires_at is not None:
+        remedy = f"make a new one in time, and set it as {setting_of(about)}"
+        now = time.time()
+        yield expiry_finding("backend.key.expiry", about, "the key", ours.expires_at, now, remedy)
+
+
+def _ours(keys: Sequence[models.ApiKey], key: str) -> models.ApiKey | None:
+    """Return which of a user's keys is ours: the only one, or the one with our prefix."""
+    if len(keys) == 1:
+        return keys[0]
+    fits = [one for one in keys if one.prefix and key.startswith(one.prefix)]
+    return fits[0] if len(fits) == 1 else None

@@ -1,0 +1,191 @@
+"""What `doctor` checks at GitHub: the token or the App, its permissions, and the webhooks."""
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pydantic import Field, TypeAdapter
+
+from bridge.core.errors import NotFound
+from bridge.githosts.answers import Answer, read
+from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking
+from bridge.githosts.github.access import APP, EVENTS, PERMISSIONS, SERVICE, GithubAccess, named
+from bridge.githosts.github.service import Github, github_api
+from bridge.githosts.webhook import Model
+from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding, expiry_finding
+
+if TYPE_CHECKING:
+    from bridge.githosts.github.settings import Github as Settings
+
+SCOPES: Mapping[str, tuple[str, ...]] = {
+    "public_repo": ("repo",),
+    "repo:status": ("repo",),
+    "repo_deployment": ("repo",),
+}
+"""The scopes that a classic token needs, each with one that includes it."""
+
+NEEDS = Events(
+    "push", {"pull_request": "pull requests that are opened after their push get no comment"}
+)
+
+PROOF_SECONDS = 60.0
+"""Seconds that our clock may be ahead before GitHub refuses an App's proofs."""
+
+
+async def checks(checked: Checked) -> AsyncIterator[Finding]:
+    """Yield what is found at GitHub; see `ports.checks.Checks`."""
+    settings: Settings = checked.settings
+    api = github_api(
+        token=settings.token,
+        app_id=settings.app_id,
+        private_key=settings.private_key,
+        api_url=settings.api_url,
+        ca=settings.ca,
+        bounds=BOUNDS,
+    )
+    if api is None:
+        return
+    try:
+        is_app = api.access.credential.app_token() is not None
+        async for finding in _of_app(checked, api) if is_app else _of_token(checked, api):
+            yield finding
+    finally:
+        await api.close()
+
+
+# ── A token ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _of_token(checked: Checked, api: Github) -> AsyncIterator[Finding]:
+    about, ask = checked.name, api.access.asker("")
+    answer = await ask("GET", "/user")
+    login = read(_USER, "/user", answer, SERVICE, reads=True).login
+    yield Finding(Level.OK, "host.token", about, f"the token of {login} is accepted")
+    for finding in _told_by(answer, about):
+        yield finding
+    sees = "give the token *Webhooks* read (a classic one: `read:repo_hook`)"
+    may_write = partial(_may_write, about, api.access)
+    async for finding in HookCheck(checked, api, "GitHub", NEEDS, sees, may_write).findings():
+        yield finding
+
+
+def _told_by(answer: Answer, about: str) -> Iterator[Finding]:
+    """Yield what the headers of an answer tell of the token, and of the clock."""
+    headers, now = answer.headers, time.time()
+    yield from clock_finding("host.clock", about, ahead_in(headers, now))
+    if (scopes := headers.get("x-oauth-scopes")) is not None:  # a classic token
+        granted = [one.strip() for one in scopes.split(",")]
+        if missing := lacking(granted, SCOPES):
+            says = f"the token lacks the scope {', '.join(missing)}"
+            remedy = "give it the scope `repo`, or use a GitHub App"
+            yield Finding(Level.ERROR, "host.scopes", about, says, remedy)
+    until = headers.get("github-authentication-token-expiration")
+    if until is not None and (ends := _moment(until)) is not None:
+        remedy = "make a new one in time, and set it as the token; a GitHub App's key does not end"
+        yield expiry_finding("host.token.expiry", about, "the token", ends, now, remedy)
+
+
+def _moment(text: str) -> float | None:
+    """Parse e.g. "2026-05-01 12:00:00 UTC"; None if it has another form."""
+    try:
+        found = datetime.fromisoformat(text.replace(" UTC", "+00:00").replace(" +", "+"))
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+async def _may_write(host: str, access: GithubAccess, name: str) -> Finding | None:
+    path = f"/repos/{named(name)}"
+    answer = await access.ask(name, "GET", "")
+    whole = read(_WHOLE, path, answer, SERVICE, reads=True)
+    if whole.permissions.get("push", True):
+        return None
+    says = "the token may not write there: comments, statuses and deployments are refused"
+    remedy = "give its account the role *Write* there, or use a GitHub App"
+    return Finding(Level.ERROR, "host.permissions", f"{host} {name}", says, remedy)
+
+
+# ── An App ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _of_app(checked: Checked, api: Github) -> AsyncIterator[Finding]:
+    about, access = checked.name, api.access
+    proof = access.credential.app_token() or ""
+    answer = await access.client.ask(proof, "GET", "/app", account=APP)
+    app = read(_APP, "/app", answer, SERVICE, reads=True)
+    yield Finding(Level.OK, "host.token", about, f"the key of the App {app.slug} is accepted")
+    ahead = ahead_in(answer.headers, time.time())
+    for finding in clock_finding("host.clock", about, ahead, refused_at=PROOF_SECONDS):
+        yield finding
+    if missing := [one for one in EVENTS if one not in app.events]:
+        level = Level.ERROR if NEEDS.push in missing else Level.WARNING
+        says = f"the App is not subscribed to {', '.join(missing)}"
+        remedy = "choose these events in the App's settings: Permissions & events"
+        yield Finding(level, "host.hook.events", about, says, remedy)
+    if short := _short(app.permissions):
+        says = f"the App lacks the permissions {', '.join(short)}"
+        remedy = "grant them in the App's settings, and accept them where it is installed"
+        yield Finding(Level.ERROR, "host.permissions", about, says, remedy)
+    sees = "give the App the permission *Webhooks* read, or look at GitHub"
+    installed = partial(_installed, about, access, set(short))
+    async for finding in HookCheck(checked, api, "GitHub", NEEDS, sees, installed).findings():
+        yield finding
+
+
+async def _installed(host: str, access: GithubAccess, known: set[str], name: str) -> Finding | None:
+    """Return what is wrong with a repository's installation.
+
+    Args:
+        known: permissions that the App itself lacks.
+    """
+    about, path = f"{host} {name}", f"/repos/{named(name)}/installation"
+    proof = access.credential.app_token() or ""
+    try:
+        answer = await access.client.ask(proof, "GET", path, account=APP)
+    except NotFound:
+        says = "the App is not installed for it: nothing is shown there, and no push is sent"
+        remedy = "install the App there, or add the repository to its installation"
+        return Finding(Level.ERROR, "host.installation", about, says, remedy)
+    found = read(_INSTALLATION, path, answer, SERVICE, reads=True)
+    if found.suspended_at is not None:
+        says, remedy = "the App's installation is suspended", "lift that at GitHub"
+        return Finding(Level.ERROR, "host.installation", about, says, remedy)
+    if short := [one for one in _short(found.permissions) if one not in known]:
+        says = f"the installation lacks the permissions {', '.join(short)}"
+        remedy = "accept the App's new permissions at GitHub: Settings, GitHub Apps"
+        return Finding(Level.ERROR, "host.permissions", about, says, remedy)
+    return None
+
+
+def _short(granted: Mapping[str, str]) -> list[str]:
+    """Return the permissions that are missing, or only to read, e.g. "statuses: write"."""
+    return [
+        f"{name}: {level}"
+        for name, level in PERMISSIONS.items()
+        if granted.get(name) not in (level, "write", "admin")
+    ]
+
+
+class _User(Model):
+    login: str
+
+
+class _App(Model):
+    slug: str
+    permissions: dict[str, str] = Field(default_factory=dict)
+    events: list[str] = Field(default_factory=list)
+
+
+class _Installation(Model):
+    permissions: dict[str, str] = Field(default_factory=dict)
+    suspended_at: str | None = None
+
+
+class _Whole(Model):
+    permissions: dict[str, bool] = Field(default_factory=dict)
+
+
+_USER, _APP, _WHOLE = TypeAdapter(_User), TypeAdapter(_App), TypeAdapter(_Whole)
+_INSTALLATION = TypeAdapter(_Installation)

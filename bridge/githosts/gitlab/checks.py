@@ -1,0 +1,116 @@
+"""What `doctor` checks at GitLab: the token, its role, and the webhooks."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pydantic import Field, TypeAdapter
+
+from bridge.core.errors import NotFound, Refused
+from bridge.githosts.answers import read
+from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking
+from bridge.githosts.gitlab.access import SERVICE
+from bridge.githosts.gitlab.service import Gitlab, gitlab_api
+from bridge.githosts.webhook import Model
+from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding, expiry_finding
+
+if TYPE_CHECKING:
+    from bridge.githosts.gitlab.settings import Gitlab as Settings
+
+SCOPES = {"api": ()}
+"""The scopes that a token needs."""
+
+DEVELOPER = 30
+"""The role from which on a token may set statuses and deployments."""
+
+NEEDS = Events(
+    "push_events",
+    {
+        "tag_push_events": "tags deploy nothing",
+        "merge_requests_events": "merge requests that are opened after their push get no comment",
+    },
+)
+
+
+async def checks(checked: Checked) -> AsyncIterator[Finding]:
+    """Yield what is found at GitLab; see `ports.checks.Checks`."""
+    settings: Settings = checked.settings
+    api = gitlab_api(token=settings.token, url=settings.url, ca=settings.ca, bounds=BOUNDS)
+    if api is None:
+        return
+    try:
+        async for finding in _of_token(checked.name, api):
+            yield finding
+        sees = "give the token the role *Maintainer*"
+        may_write = partial(_may_write, checked.name, api)
+        async for finding in HookCheck(checked, api, "GitLab", NEEDS, sees, may_write).findings():
+            yield finding
+    finally:
+        await api.close()
+
+
+async def _of_token(about: str, api: Gitlab) -> AsyncIterator[Finding]:
+    ask = api.access.asker("")
+    answer = await ask("GET", "/user")
+    login = read(_USER, "/user", answer, SERVICE, reads=True).username
+    yield Finding(Level.OK, "host.token", about, f"the token of {login} is accepted")
+    for finding in clock_finding("host.clock", about, ahead_in(answer.headers, time.time())):
+        yield finding
+    path = "/personal_access_tokens/self"
+    try:
+        token = read(_TOKEN, path, await ask("GET", path), SERVICE, reads=True)
+    except (NotFound, Refused):  # before 16.0, or an OAuth token
+        return
+    if missing := lacking(token.scopes, SCOPES):
+        says = f"the token lacks the scope {', '.join(missing)}"
+        remedy = "make one with the scope `api`, and set it as BRIDGE_GITLAB_TOKEN"
+        yield Finding(Level.ERROR, "host.scopes", about, says, remedy)
+    if token.expires_at is not None and (until := _midnight(token.expires_at)) is not None:
+        remedy = "make a new one in time, and set it as BRIDGE_GITLAB_TOKEN"
+        yield expiry_finding("host.token.expiry", about, "the token", until, time.time(), remedy)
+
+
+def _midnight(day: str) -> float | None:
+    """Parse a day, at whose beginning (UTC) the token ends; None if it has another form."""
+    try:
+        return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
+async def _may_write(host: str, api: Gitlab, name: str) -> Finding | None:
+    whole = read(_WHOLE, "", await api.access.ask(name, "GET", ""), SERVICE, reads=True)
+    roles = whole.permissions
+    known = [one for one in (roles.project_access, roles.group_access) if one is not None]
+    if not known or max(one.access_level for one in known) >= DEVELOPER:
+        return None
+    says = "the token has a role below *Developer* there: statuses and deployments are refused"
+    remedy = "give it the role *Developer*, or *Maintainer* to see webhooks, too"
+    return Finding(Level.ERROR, "host.permissions", f"{host} {name}", says, remedy)
+
+
+class _User(Model):
+    username: str
+
+
+class _Token(Model):
+    scopes: list[str]
+    expires_at: str | None = None
+
+
+class _Access(Model):
+    access_level: int
+
+
+class _Permissions(Model):
+    project_access: _Access | None = None
+    group_access: _Access | None = None
+
+
+class _Whole(Model):
+    permissions: _Permissions = Field(default_factory=_Permissions)
+
+
+_USER, _TOKEN, _WHOLE = TypeAdapter(_User), TypeAdapter(_Token), TypeAdapter(_Whole)

@@ -1,0 +1,480 @@
+"""`doctor` finds each planted fault by its name, and nothing in a sound set-up."""
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import pytest
+
+from bridge.app.doctor import itself
+from tests.fakes.dokploy_server import MEMBER
+from tests.fakes.host import FakeHook, FakeSending
+from tests.oracles.github_openapi import against_the_description
+from tests.worlds import frontage
+from tests.worlds.setup import SECRET, SetUp, sound_set_up, with_bridge
+
+
+class Plant(NamedTuple):
+    """A fault, and the names of all checks that find it."""
+
+    finds: str
+    plant: Callable[[SetUp], AbstractContextManager[Any]] = lambda _made: ExitStack()
+    settings: Mapping[str, str] = {}
+
+
+def with_(what: Callable[[SetUp], Any], **attributes: Any) -> Callable[[SetUp], Any]:
+    """Set attributes of a part of the set-up for one diagnosis."""
+
+    def plant(made: SetUp) -> Any:
+        return patch.multiple(what(made), **attributes)
+
+    return plant
+
+
+def at(path: str, host: str = "github", **attributes: Any) -> Callable[[SetUp], Any]:
+    """Give a host's only webhook another path, or other attributes."""
+
+    def plant(made: SetUp) -> Any:
+        hook = made.repositories[host].hooks[0]
+        url = path if path.startswith("http") else f"{made.front.url}{path}"
+        return patch.multiple(hook, url=url, **attributes)
+
+    return plant
+
+
+def besides(url: Callable[[SetUp], str]) -> Callable[[SetUp], Any]:
+    """Add a webhook to the repository at GitHub."""
+
+    def plant(made: SetUp) -> AbstractContextManager[Any]:
+        hooks = made.repositories["github"].hooks
+        more = FakeHook(4712, "repos/my-org/mono", url(made), SECRET)
+        return patch.multiple(made.repositories["github"], hooks=[*hooks, more])
+
+    return plant
+
+
+def of_an_owner(made: SetUp, host: str) -> dict[str, Any]:
+    """A second webhook, of the organisation or group."""
+    owner = {"github": "my-org", "gitlab": "my-group"}[host]
+    hook = FakeHook(4713, f"orgs/{owner}", f"{made.front.url}/hooks/{host}", SECRET)
+    return {"owners": {owner: 815}, "owner_hooks": {owner: [hook]}}
+
+
+def in_days(days: float) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)
+
+
+def lost() -> list[FakeSending]:
+    return [FakeSending(1, "guid", "push", {}, {}, time.time() - 60, status=401)]
+
+
+async def found_of(made: SetUp, plants: Mapping[str, Plant]) -> dict[str, str]:
+    """Plant each fault alone; return the names of the checks that are not ok then."""
+    found: dict[str, str] = {}
+    for name, (_, plant, settings) in plants.items():
+        with plant(made):
+            told = await made.doctor(**settings)
+        assert told.code == 1, name
+        assert all(one["remedy"] for one in told.findings if one["level"] != "ok"), told.findings
+        found[name] = " ".join(sorted(told.wrong))
+    return found
+
+
+def finds(plants: Mapping[str, Plant]) -> dict[str, str]:
+    return {name: one.finds for name, one in plants.items()}
+
+
+async def test_a_sound_set_up_has_no_finding(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        told = await made.doctor()
+        assert against_the_description(made.github.asked) == []
+
+    assert [one for one in told.findings if one["level"] != "ok"] == []
+    assert told.code == 0
+
+
+# ── Git hosts ───────────────────────────────────────────────────────────────────────────────────
+
+AT_HOSTS = {
+    "a token that is not accepted": Plant("host.token", settings={"BRIDGE_GITHUB_TOKEN": "ghp_x"}),
+    "a token without its scope": Plant(
+        "host.scopes", with_(lambda made: made.github, scopes="read:org, gist")
+    ),
+    "a token that ends soon": Plant(
+        "host.token.expiry",
+        with_(lambda made: made.github, expires=f"{in_days(3):%Y-%m-%d %H:%M:%S} UTC"),
+    ),
+    "a token that may not write": Plant(
+        "host.permissions", with_(lambda made: made.github, may_write=False)
+    ),
+    "a token that sees no webhooks": Plant(
+        "host.hook.unseen", with_(lambda made: made.github, sees_hooks=False)
+    ),
+    "a clock that is wrong": Plant("host.clock", with_(lambda made: made.github, clock_ahead=-90)),
+    "a repository that is gone": Plant(
+        "host.repository", with_(lambda made: made.github, repositories={})
+    ),
+    "no webhook": Plant(
+        "host.hook.missing", with_(lambda made: made.repositories["github"], hooks=[])
+    ),
+    "a webhook to a path of nothing": Plant("host.hook.path", at("/webhook")),
+    "a webhook to another host's path": Plant("host.hook.path", at("/hooks/gitlab")),
+    "a webhook with a slash too many": Plant("host.hook.path", at("/hooks/github/")),
+    "a webhook by http": Plant("host.hook.http", at("http://localhost/hooks/github")),
+    "a webhook to another bridge": Plant(
+        "host.hook.elsewhere", at("https://bridge.example.com/hooks/github")
+    ),
+    "a webhook to something else": Plant("host.hook.missing", at("https://ci.example.com/github")),
+    "a webhook that is off": Plant("host.hook.off", at("/hooks/github", active=False)),
+    "a webhook without pull requests": Plant(
+        "host.hook.events", at("/hooks/github", events=("push",))
+    ),
+    "a webhook without pushes": Plant(
+        "host.hook.events", at("/hooks/github", events=("pull_request",))
+    ),
+    "a webhook of forms": Plant("host.hook.content_type", at("/hooks/github", content_type="form")),
+    "a webhook that trusts everybody": Plant(
+        "host.hook.tls", at("/hooks/github", checks_tls=False)
+    ),
+    "a webhook without a secret": Plant("host.hook.secret", at("/hooks/github", secret="")),
+    "a webhook whose delivery failed": Plant(
+        "host.hook.delivery", at("/hooks/github", sent=lost())
+    ),
+    "two webhooks of a repository": Plant(
+        "host.hook.twice", besides(lambda made: f"{made.front.url}/hooks/github")
+    ),
+    "a webhook of the organisation, too": Plant(
+        "host.hook.twice",
+        lambda made: patch.multiple(made.github, **of_an_owner(made, "github")),
+    ),
+    "the backend's own webhook": Plant(
+        "host.hook.backend", besides(lambda made: f"{made.dokploy.url}/api/deploy/github")
+    ),
+    "gitlab: a token that is not accepted": Plant(
+        "host.token", settings={"BRIDGE_GITLAB_TOKEN": "glpat-x"}
+    ),
+    "gitlab: a token without its scope": Plant(
+        "host.scopes", with_(lambda made: made.gitlab, scopes=("read_api",))
+    ),
+    "gitlab: a token that ends soon": Plant(
+        "host.token.expiry", with_(lambda made: made.gitlab, expires_at=f"{in_days(5):%Y-%m-%d}")
+    ),
+    "gitlab: a token of a reporter": Plant(
+        "host.permissions", with_(lambda made: made.gitlab, may_write=False)
+    ),
+    "gitlab: a webhook that is disabled": Plant(
+        "host.hook.off", at("/hooks/gitlab", "gitlab", active=False)
+    ),
+    "gitlab: a webhook without tags": Plant(
+        "host.hook.events",
+        at("/hooks/gitlab", "gitlab", events=("push_events", "merge_requests_events")),
+    ),
+    "gitlab: a webhook of the group, too": Plant(
+        "host.hook.twice",
+        lambda made: patch.multiple(made.gitlab, **of_an_owner(made, "gitlab")),
+    ),
+    "gitea: a token that is not accepted": Plant(
+        "host.token", settings={"BRIDGE_GITEA_TOKEN": "x" * 40}
+    ),
+    "gitea: an account that may not write": Plant(
+        "host.permissions", with_(lambda made: made.gitea, may_write=False)
+    ),
+    "gitea: a webhook that is off": Plant(
+        "host.hook.off", at("/hooks/gitea", "gitea", active=False)
+    ),
+    "gitea: a webhook without pushes": Plant(
+        "host.hook.events", at("/hooks/gitea", "gitea", events=("delete",))
+    ),
+}
+
+
+async def test_each_fault_at_a_git_host_is_found_and_no_other(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        found = await found_of(made, AT_HOSTS)
+
+    assert found == finds(AT_HOSTS)
+
+
+async def test_pushes_that_are_not_sent_here_are_never_called_well(tmp_path: Path) -> None:
+    silent = ("host.hook.off", "host.hook.path", "host.hook.missing", "host.hook.unseen")
+    plants = [one for one in AT_HOSTS.values() if one.finds in silent]
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        for _, plant, settings in plants:
+            with plant(made):
+                told = await made.doctor(**settings)
+            (about,) = {one["about"] for one in told.findings if one["level"] != "ok"}
+            assert "host.hook" not in {
+                one["check"] for one in told.findings if one["about"] == about
+            }
+
+    assert len(plants) >= 7
+
+
+OF_AN_APP = {
+    "it is not installed there": Plant(
+        "host.installation", with_(lambda made: made.github, installed=set())
+    ),
+    "its installation is suspended": Plant(
+        "host.installation", with_(lambda made: made.github, suspended=True)
+    ),
+    "it may not write statuses": Plant(
+        "host.permissions",
+        with_(lambda made: made.github, permissions={"contents": "read", "metadata": "read",
+              "deployments": "write", "pull_requests": "write", "statuses": "read"}),
+    ),
+    "it is not sent pull requests": Plant(
+        "host.hook.events", with_(lambda made: made.github, app_events=["push"])
+    ),
+    "its clock is too wrong for a proof": Plant(
+        "host.clock", with_(lambda made: made.github, clock_ahead=-90)
+    ),
+    "its webhook leads to another path": Plant(
+        "host.hook.path",
+        lambda made: patch.multiple(made.github.app_hooks[0], url=f"{made.front.url}/webhook"),
+    ),
+}  # fmt: skip
+
+
+async def test_each_fault_of_a_github_app_is_found_and_no_other(
+    tmp_path: Path, private_key: str
+) -> None:
+    given = {
+        "BRIDGE_GITHUB_TOKEN": "",
+        "BRIDGE_GITHUB_APP_ID": "12345",
+        "BRIDGE_GITHUB_PRIVATE_KEY": private_key,
+    }
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        made.repositories["github"].hooks.clear()
+        made.github.app_hook(f"{made.front.url}/hooks/github", SECRET)
+        sound = await made.doctor(**given)
+        found = await found_of(
+            made, {name: one._replace(settings=given) for name, one in OF_AN_APP.items()}
+        )
+        assert against_the_description(made.github.asked) == []
+
+    assert sound.wrong == set()
+    assert found == finds(OF_AN_APP)
+
+
+# ── backends and apps ───────────────────────────────────────────────────────────────────────────
+
+
+def another_app(**fields: Any) -> Callable[[SetUp], Any]:
+    def plant(made: SetUp) -> AbstractContextManager[Any]:
+        apps = made.dokploy.apps
+        return patch.multiple(made.dokploy, apps=apps | {"more": apps["web"] | fields})
+
+    return plant
+
+
+AT_DOKPLOY = {
+    "nothing listens there": Plant(
+        "backend.reach", settings={"BRIDGE_DOKPLOY_URL": "http://127.0.0.1:1"}
+    ),
+    "a web page": Plant(
+        "backend.server", with_(lambda made: made.dokploy, page="<html>Welcome</html>")
+    ),
+    "a key that is not accepted": Plant(
+        "backend.key", settings={"BRIDGE_DOKPLOY_API_KEY": "another-key-0123456789"}
+    ),
+    "a key with a rate limit": Plant(
+        "backend.rate_limit", with_(lambda made: made.dokploy, uses=5)
+    ),
+    "a key that ends soon": Plant(
+        "backend.key.expiry", with_(lambda made: made.dokploy, expires_at=in_days(2).isoformat())
+    ),
+    "a key of a member who may only deploy": Plant(
+        "backend.role", with_(lambda made: made.dokploy, role="member", permissions=MEMBER)
+    ),
+    "a key of somebody who has left": Plant(
+        "backend.role", with_(lambda made: made.dokploy, in_organisation=False)
+    ),
+    "a key that may not see deployments": Plant(
+        "backend.role", with_(lambda made: made.dokploy, forbidden={"deployment.all"})
+    ),
+    "an old version": Plant("backend.version", with_(lambda made: made.dokploy, version="v0.28.5")),
+    "a version that lists no queue": Plant(
+        "backend.query", with_(lambda made: made.dokploy, lacks={"deployment.queueList"})
+    ),
+    "a clock that is wrong": Plant(
+        "backend.clock", with_(lambda made: made.dokploy, clock_ahead=120)
+    ),
+    "no apps": Plant("backend.apps", with_(lambda made: made.dokploy, apps={})),
+    "auto deploy beside our webhook": Plant("app.auto_deploy", another_app(autoDeploy=True)),
+    "an app of a host that is not served": Plant(
+        "app.source",
+        another_app(sourceType="bitbucket", bitbucketOwner="o", bitbucketRepository="r"),
+    ),
+    "an app of a server that is not known": Plant(
+        "app.source",
+        another_app(sourceType="git", customGitUrl="https://git.example.com/o/r.git"),
+    ),
+}
+
+
+async def test_each_fault_at_dokploy_is_found_and_no_other(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        found = await found_of(made, AT_DOKPLOY)
+
+    assert found == finds(AT_DOKPLOY)
+
+
+# ── chats ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_channel(**attributes: Any) -> Callable[[SetUp], Any]:
+    return with_(lambda made: made.slack.channels["C0SHOP"], **attributes)
+
+
+AT_CHATS = {
+    "a bot token that is not accepted": Plant(
+        "chat.token", settings={"BRIDGE_SLACK_BOT_TOKEN": "xoxb-another"}
+    ),
+    "a scope that is missing": Plant(
+        "chat.scopes", with_(lambda made: made.slack, granted={"chat:write", "commands"})
+    ),
+    "a channel that is not there": Plant(
+        "chat.channel", settings={"BRIDGE_SLACK_CHANNEL": "C0NOWHERE"}
+    ),
+    "a channel of a rule that is not there": Plant(
+        "chat.channel", settings={"BRIDGE_RULES": "[{apps: shop/web, channels: [C0NOWHERE]}]"}
+    ),
+    "a channel that is archived": Plant("chat.channel", in_channel(archived=True)),
+    "a channel that the bridge is not in": Plant("chat.member", in_channel(joined=False)),
+    "an app token that is not accepted": Plant(
+        "chat.socket", settings={"BRIDGE_SLACK_APP_TOKEN": "xapp-another"}
+    ),
+    "a token of another workspace": Plant(
+        "chat.workspace", settings={"BRIDGE_SLACK_TEAM_ID": "T0OTHER"}
+    ),
+    "a clock that is wrong": Plant("chat.clock", with_(lambda made: made.slack, clock_ahead=60)),
+    "a webhook that was deleted": Plant(
+        "chat.channel", lambda made: patch.multiple(only(made.discord.hooks), deleted=True)
+    ),
+}
+
+
+def only(those: Mapping[str, Any]) -> Any:
+    (one,) = those.values()
+    return one
+
+
+async def test_each_fault_at_a_chat_is_found_and_no_other(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        found = await found_of(made, AT_CHATS)
+
+    assert found == finds(AT_CHATS)
+
+
+async def test_from_five_minutes_on_slack_refuses_everything(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        made.slack.clock_ahead = -400
+        clock = (await made.doctor()).of("chat.clock")
+
+    assert clock["level"] == "error"
+    assert re.search("40[012] s ahead of its clock: requests are refused from 300", clock["says"])
+
+
+# ── the bridge's address, and the bridge itself ─────────────────────────────────────────────────
+
+
+def before(mode: str) -> Callable[[SetUp], Any]:
+    return with_(lambda made: made.front, mode=mode)
+
+
+def space(free: int) -> Callable[[SetUp], Any]:
+    usage = shutil.disk_usage("/")._replace(free=free)
+    return lambda _made: patch.object(shutil, "disk_usage", lambda _path: usage)
+
+
+def on_network(made: SetUp) -> AbstractContextManager[Any]:
+    mounts = made.data.parent / "mountinfo"
+    line = "29 1 8:1 / {} rw,relatime - {} x rw\n"
+    mounts.write_text(line.format("/", "ext4") + line.format(made.data, "nfs4"))
+    return patch.object(itself, "MOUNTS", mounts)
+
+
+ITS_OWN = {
+    "no address is set": Plant("bridge.url.unset", settings={"BRIDGE_PUBLIC_URL": ""}),
+    "its address is silent": Plant("bridge.url.reach", before(frontage.IS_SILENT)),
+    "its address redirects": Plant("bridge.url.redirect", before(frontage.REDIRECTS)),
+    "something says yes to everything": Plant("bridge.url.answer", before(frontage.SAYS_YES)),
+    "another bridge answers": Plant("bridge.url.other", before(frontage.IS_ANOTHER_BRIDGE)),
+    "a proxy with a wrong target": Plant(
+        "bridge.url.gateway", lambda made: patch.object(made.front, "target", "http://127.0.0.1:1")
+    ),
+    "a proxy that takes only small bodies": Plant("bridge.url.body", before(frontage.IS_SMALL)),
+    "a certificate that nobody trusts": Plant("bridge.url.tls", settings={"SSL_CERT_FILE": ""}),
+    "a secret that can be guessed": Plant(
+        "settings", settings={"BRIDGE_GITHUB_WEBHOOK_SECRETS": "short"}
+    ),
+    "little room on the disk": Plant("bridge.disk", space(500 * 2**20)),
+    "no room on the disk": Plant("bridge.disk", space(5 * 2**20)),
+    "a network's disk": Plant("bridge.filesystem", on_network),
+    "data that others may change": Plant(
+        "settings", lambda made: opened(made.data)
+    ),
+}  # fmt: skip
+
+
+class opened(AbstractContextManager[None]):  # noqa: N801 - used like a function
+    """Let everybody write to a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        self._folder.chmod(0o777)
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.chmod(0o700)
+
+
+async def test_each_fault_of_its_own_is_found_and_no_other(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        found = await found_of(made, ITS_OWN)
+
+    assert found == finds(ITS_OWN)
+
+
+async def test_a_certificate_that_ends_soon_is_found(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path, days=5.5) as made, with_bridge(made):
+        told = await made.doctor()
+
+    assert told.wrong == {"bridge.url.certificate"}
+    assert told.of("bridge.url.certificate")["says"] == "its certificate expires in 5 days"
+
+
+async def test_without_a_running_bridge_only_that_is_found(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made:
+        without_data = await made.doctor()
+        assert not made.data.exists()
+        async with with_bridge(made):
+            pass
+        stopped = await made.doctor()
+
+    assert without_data.wrong == stopped.wrong == {"bridge.running"}
+
+
+async def test_an_address_without_tls_is_found(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        no_tokens = {f"BRIDGE_{one}_TOKEN": "" for one in ("GITHUB", "GITLAB", "GITEA")}
+        told = await made.doctor(BRIDGE_PUBLIC_URL="http://bridge.invalid", **no_tokens)
+
+    assert told.wrong == {"bridge.url.http", "bridge.url.reach"}
+
+
+@pytest.fixture(scope="session")
+def private_key() -> str:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(pem, pkcs8, serialization.NoEncryption()).decode()

@@ -1,0 +1,148 @@
+"""What `doctor` says and how quickly; one service alone; Postgres; and what it never shows."""
+
+import re
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from pydantic import SecretStr
+
+from bridge.app.doctor import itself
+from bridge.app.doctor.services import examine
+from bridge.backends import BACKENDS
+from bridge.chats import CHATS
+from bridge.githosts import HOSTS
+from bridge.ports.checks import Checked, Finding, Level
+from bridge.settings import read_settings
+from tests.fakes.host import Spoil
+from tests.worlds import frontage
+from tests.worlds.bridge import running_world
+from tests.worlds.setup import SECRET, command, sound_set_up, with_bridge
+
+LIMIT = 15.0
+"""Seconds that a diagnosis may take."""
+
+
+async def test_services_that_never_answer_are_found_in_time(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        await made.doctor()  # loads what is slow to import, once for all tests
+        made.github.spoil(Spoil(hang=True), times=1000)
+        made.dokploy.silent = True
+        made.front.mode = frontage.IS_SILENT
+        made.slack.delay = 60.0
+        told = await made.doctor_in_time()
+        made.github.mend()
+
+    assert told.seconds < LIMIT
+    assert told.wrong == {"host.reach", "backend.reach", "bridge.url.reach", "chat.reach"}
+    assert made.gitlab.asked  # the others are checked all the same
+
+
+# ── one service, with settings that are not stored ──────────────────────────────────────────────
+
+
+def wrong(findings: list[Finding]) -> set[str]:
+    return {one.check for one in findings if one.level is not Level.OK}
+
+
+async def test_one_service_is_examined_with_settings_that_are_not_stored(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made:
+        settings = read_settings(None, made.settings(SSL_CERT_FILE=""))
+        at_dokploy = settings.backends_set()["dokploy"].given
+        at_github = settings.host_servers()["github"].given
+        at_slack = settings.chats_set()["slack"]
+        refused = at_dokploy.model_copy(update={"api_key": SecretStr("another-0123456789")})
+
+        dokploy = await examine(BACKENDS["dokploy"], Checked("dokploy", at_dokploy))
+        with_another_key = await examine(BACKENDS["dokploy"], Checked("dokploy", refused))
+        github = await examine(HOSTS["github"], Checked("github", at_github))
+        slack = await examine(CHATS["slack"], Checked("slack", at_slack))
+        made.slack.delay = 60.0
+        silent = await examine(CHATS["slack"], Checked("slack", at_slack), within=0.5)
+        made.dokploy.hangs = {"user.get"}
+        slow = await examine(BACKENDS["dokploy"], Checked("dokploy", at_dokploy), within=3.0)
+
+    assert wrong(dokploy) == wrong(github) == wrong(slack) == set()
+    assert {"backend.key", "backend.apps", "backend.role"} <= {one.check for one in dokploy}
+    assert wrong(with_another_key) == {"backend.key"}
+    assert wrong(slow) == {"backend.time"}
+    assert [one.check for one in silent] == ["chat.reach"]
+
+
+# ── many repositories, secrets, Postgres ────────────────────────────────────────────────────────
+
+
+async def test_a_hundred_repositories_are_checked_in_time(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        for at in range(100):
+            made.dokploy.app(f"app-{at}", repository=f"one-{at}")
+            repository = made.github.repository(f"my-org/one-{at}", id=at)
+            made.github.hook(repository, f"{made.front.url}/hooks/github", SECRET)
+        told = await made.doctor()
+
+    assert told.wrong == set()
+    assert sum(one["check"] == "host.hook" for one in told.findings) == 103
+
+
+async def test_no_secret_is_ever_shown(tmp_path: Path) -> None:
+    webhook = "https://discord.com/api/webhooks/600000000000000001/"
+    secrets = {
+        "BRIDGE_GITHUB_TOKEN": "ghp_" + "s3cret" * 4,
+        "BRIDGE_GITLAB_TOKEN": "glpat-" + "s3cret" * 4,
+        "BRIDGE_GITEA_TOKEN": "s3cret" * 6,
+        "BRIDGE_DOKPLOY_API_KEY": "s3cret" * 6,
+        "BRIDGE_SLACK_BOT_TOKEN": "xoxb-s3cret",
+        "BRIDGE_SLACK_APP_TOKEN": "xapp-s3cret",
+        "BRIDGE_GITHUB_WEBHOOK_SECRETS": "s3cret",
+        "BRIDGE_DISCORD_WEBHOOK": webhook + "s3cret" * 5,
+    }
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        given = made.settings(**secrets)
+        code, said = await command("doctor", **given)
+        as_json, form = await command("doctor", "--json", **given)
+
+    assert code == as_json == 1
+    assert "s3cret" not in said + form
+    assert sum(line.startswith("error ") for line in said.splitlines()) >= 6
+
+
+async def test_lines_in_a_pipe_begin_with_the_level_and_name_the_check(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        made.github.scopes = "gist"
+        code, said = await command("doctor", **made.settings())
+
+    lines = said.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("error "))
+    assert lines[at].startswith("error    github: the token lacks the scope public_repo,")
+    assert lines[at].endswith(" [host.scopes]")
+    assert lines[at + 1] == "         → give it the scope `repo`, or use a GitHub App"
+    assert re.fullmatch(r"1 error, 0 warnings, \d+ ok", lines[-1])
+    assert code == 1
+
+
+async def test_settings_that_can_not_be_read_are_a_finding(tmp_path: Path) -> None:
+    code, said = await command("doctor", BRIDGE_PORT="many", BRIDGE_DATA=str(tmp_path / "data"))
+
+    assert code == 1
+    assert said.startswith("error    the settings: ")
+    assert "BRIDGE_PORT" in said
+
+
+async def test_postgres_is_checked(tmp_path: Path, postgres: str) -> None:
+    async with sound_set_up(tmp_path) as made:
+        given: dict[str, Any] = {"DATABASE_URL": postgres, "BRIDGE_SECRET_KEY": "k" * 32}
+        async with running_world(made.data, **given | made.dokploy.settings) as world:
+            made.front.target = world.bridge.url
+            sound = await made.doctor(**given)
+            no_key = await made.doctor(DATABASE_URL=postgres)
+            with patch.object(itself, "OLDEST_POSTGRES", 99):
+                old = await made.doctor(**given)
+            with patch.object(itself, "FEWEST_CONNECTIONS", 10_000):
+                full = await made.doctor(**given)
+        away = await made.doctor(**given | {"DATABASE_URL": "postgres://u@127.0.0.1:1/x"})
+
+    assert sound.wrong == set()
+    assert no_key.wrong == {"bridge.secret_key"}
+    assert old.wrong == {"bridge.postgres.version"}
+    assert full.wrong == {"bridge.postgres.connections"}
+    assert away.wrong == {"bridge.postgres"}

@@ -1,0 +1,168 @@
+"""A Dokploy on loopback that can be set up wrongly: its key, its role, its version, its clock.
+
+Answers are as facts.md and `recorded.jsonl` have them. A key with a rate limit is refused like a
+wrong one once it is used up, which no header announces.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import Any
+
+from aiohttp import web
+
+KEY = "bridgeQ2x7VnPq0123456789abcdefghij"
+
+OWNER = {
+    "service": {"create": True, "read": True, "delete": True},
+    "deployment": {"read": True, "create": True, "cancel": True},
+    "docker": {"read": True},
+}
+MEMBER = OWNER | {"service": {"create": False, "read": True, "delete": False}}
+
+
+@dataclass
+class FakeDokploy:
+    """The server; `settings` lead a bridge to it.
+
+    Attributes:
+        apps: the fields of each application, by id.
+        lacks: procedures that it is too old for.
+        forbidden: procedures that the key's role may not call.
+        uses: how often the key is still accepted; None: without a limit.
+        expires_at: when the key does, as the server says it.
+        page: answered to everything, as by another server.
+        silent: nothing is answered; `hangs`: these procedures are not.
+    """
+
+    key: str = KEY
+    version: str = "v0.30.2"
+    role: str = "owner"
+    permissions: dict[str, Any] = field(default_factory=lambda: dict(OWNER))
+    in_organisation: bool = True
+    apps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lacks: set[str] = field(default_factory=set)
+    forbidden: set[str] = field(default_factory=set)
+    uses: int | None = None
+    expires_at: str | None = None
+    clock_ahead: float = 0.0
+    page: str = ""
+    silent: bool = False
+    hangs: set[str] = field(default_factory=set)
+    url: str = ""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {
+            "BRIDGE_DOKPLOY_URL": self.url,
+            "BRIDGE_DOKPLOY_API_KEY": KEY,
+            "BRIDGE_DOKPLOY_CONNECT_TIMEOUT": "60",  # on a busy machine
+            "BRIDGE_DOKPLOY_READ_TIMEOUT": "60",
+        }
+
+    def app(self, id_: str, **fields: Any) -> None:
+        """Add an application that deploys `my-org/mono`."""
+        self.apps[id_] = {
+            "name": id_,
+            "sourceType": "github",
+            "owner": "my-org",
+            "repository": "mono",
+            "branch": "main",
+            "triggerType": "push",
+            "watchPaths": None,
+            "autoDeploy": False,
+        } | fields
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["FakeDokploy"]:
+        app = web.Application()
+        app.router.add_route("*", "/api/{procedure:.*}", self._handle)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if self.silent or request.match_info["procedure"] in self.hangs:
+            await asyncio.Event().wait()
+        if self.page:
+            return web.Response(text=self.page, content_type="text/html")
+        status, said = self._answer(request)
+        headers = {"Date": formatdate(time.time() + self.clock_ahead, usegmt=True)}
+        text = "" if said is None else json.dumps(said)
+        return web.Response(
+            status=status, text=text, headers=headers, content_type="application/json"
+        )
+
+    def _answer(self, request: web.Request) -> tuple[int, Any]:
+        procedure, query = request.match_info["procedure"], request.query
+        if procedure == "health":
+            return 200, {"ok": True}
+        if procedure == "trpc/settings.health":
+            return 200, {"result": {"data": {"json": {"status": "ok"}}}}
+        if request.headers.get("x-api-key") != self.key or self.uses == 0:
+            return 401, {"message": "Unauthorized"}
+        if self.uses is not None:
+            self.uses -= 1
+        if procedure in self.forbidden:
+            why = 'unauthorized to access resource "service"'
+            data = {"code": "UNAUTHORIZED", "httpStatus": 401, "path": procedure}
+            return 401, {"message": why, "code": "UNAUTHORIZED", "data": data}
+        if procedure in self.lacks:
+            return 404, {"message": "Not found", "code": "NOT_FOUND"}
+        return self._known(procedure, query.get("applicationId", ""), query.get("input", "{}"))
+
+    def _known(self, procedure: str, id_: str, asked: str) -> tuple[int, Any]:
+        if procedure.startswith("trpc/"):
+            ids = [one["json"]["applicationId"] for one in json.loads(asked).values()]
+            return 200, [{"result": {"data": {"json": self._one(one)}}} for one in ids]
+        answers = {
+            "settings.getDokployVersion": lambda: self.version,
+            "project.all": lambda: [self._project()],
+            "application.one": lambda: self._one(id_),
+            "deployment.queueList": list,
+            "deployment.all": lambda: [self._deployment(id_)],
+            "deployment.readLogs": lambda: "Cloning\n",
+            "user.get": lambda: self._whose() if self.in_organisation else None,
+            "user.getPermissions": lambda: self.permissions,
+        }
+        if procedure not in answers:
+            return 404, {"message": "Not found", "code": "NOT_FOUND"}
+        return 200, answers[procedure]()
+
+    def _one(self, id_: str) -> dict[str, Any]:
+        return {"applicationId": id_} | self.apps[id_]
+
+    @staticmethod
+    def _deployment(id_: str) -> dict[str, Any]:
+        times = dict.fromkeys(("createdAt", "startedAt", "finishedAt"), "2026-11-24T22:39:17.273Z")
+        return {
+            "deploymentId": f"d{id_}",
+            "title": "x",
+            "description": "",
+            "status": "done",
+        } | times
+
+    def _project(self) -> dict[str, Any]:
+        listed = [
+            {"applicationId": id_, "name": one["name"], "applicationStatus": "done"}
+            for id_, one in self.apps.items()
+        ]
+        environment = {
+            "environmentId": "e", "name": "production", "isDefault": True, "applications": listed,
+        }  # fmt: skip
+        return {"projectId": "p", "name": "shop", "environments": [environment]}
+
+    def _whose(self) -> dict[str, Any]:
+        key = {"id": "k", "name": "bridge", "prefix": "bridge", "enabled": True}
+        told = key | {"expiresAt": self.expires_at, "createdAt": "2026-11-24T22:39:17.273Z"}
+        other = key | {"id": "o", "prefix": None, "expiresAt": None, "createdAt": None}
+        return {"id": "m", "role": self.role, "user": {"id": "u", "apiKeys": [told, other]}}

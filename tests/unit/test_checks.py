@@ -1,0 +1,67 @@
+"""Checks have permanent names, which the docs explain."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import bridge
+from bridge.ports.checks import NAMES, SOON, Level, ahead_in, clock_finding, expiry_finding
+from tests.worlds.rows import each_row
+
+PACKAGE = Path(bridge.__file__).parent
+DOCS = PACKAGE.parent / "docs" / "troubleshooting.md"
+
+_NAME = re.compile(r'"((?:backend|host|chat|bridge|app)\.[a-z_]+(?:\.[a-z_]+)?)"')
+
+
+def test_every_check_that_the_code_names_is_a_known_one() -> None:
+    files = [*PACKAGE.rglob("checks.py"), *(PACKAGE / "app" / "doctor").glob("*.py")]
+    named = {name for file in files for name in _NAME.findall(file.read_text())}
+
+    assert len(named) > 40
+    assert named - NAMES.keys() == set()
+
+
+@each_row("name", [*NAMES])
+def test_every_check_is_explained(name: str) -> None:
+    assert f"| `{name}` |" in DOCS.read_text()
+
+
+@pytest.mark.parametrize(
+    ("ahead", "level", "says"),
+    [
+        (0.0, Level.OK, "agree"),
+        (-30.0, Level.OK, "agree"),
+        (31.0, Level.WARNING, "31 s behind its clock"),
+        (-299.0, Level.WARNING, "299 s ahead of its clock"),
+        (-300.0, Level.ERROR, "requests are refused from 300 s on"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_found(ahead: float, level: Level, says: str) -> None:
+    (found,) = clock_finding("chat.clock", "slack", ahead, refused_at=300.0)
+
+    assert found.level is level
+    assert says in found.says
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}, {"date": ""}])
+def test_an_unknown_clock_is_not_judged(headers: dict[str, str]) -> None:
+    assert ahead_in(headers, 0.0) is None
+    assert list(clock_finding("chat.clock", "slack", None)) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "level", "says"),
+    [
+        (-1.0, Level.ERROR, "the token has expired"),
+        (7200.0, Level.WARNING, "the token expires in 2 hours"),
+        (SOON - 1, Level.WARNING, "the token expires in 14 days"),
+        (SOON, Level.OK, "the token expires in 14 days"),
+    ],
+)
+def test_the_end_of_a_credential_is_found_in_time(left: float, level: Level, says: str) -> None:
+    found = expiry_finding("host.token.expiry", "github", "the token", 1e9 + left, 1e9, "renew it")
+
+    assert (found.level, found.says) == (level, says)
+    assert bool(found.remedy) is (level is not Level.OK)
