@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 import bridge
+from bridge.app.doctor.itself import of_apps
+from bridge.core.apps import App, Source, SourceType
 from bridge.ports.checks import NAMES, SOON, Level, ahead_in, clock_finding, expiry_finding
+from bridge.settings import read_settings
 from tests.worlds.rows import each_row
 
 PACKAGE = Path(bridge.__file__).parent
@@ -65,3 +68,12 @@ def test_the_end_of_a_credential_is_found_in_time(left: float, level: Level, say
 
     assert (found.level, found.says) == (level, says)
     assert bool(found.remedy) is (level is not Level.OK)
+
+
+def test_a_host_is_served_where_the_bridge_has_made_the_webhooks() -> None:
+    settings = read_settings(None, {"BRIDGE_GITHUB_TOKEN": "ghp_of_the_tests"})
+    source = Source(SourceType.GITHUB, repository="my-org/mono", branch="main")
+    app = App("app-web", "web", "shop", source=source)
+
+    assert [one.check for one in of_apps(settings, [app], {})] == ["bridge.hosts"]
+    assert list(of_apps(settings, [app], {}, {"github"})) == []

@@ -53,28 +53,32 @@ async def examine_all(
         yield finding
     trouble = None
     try:
-        known, key = await _stored(settings)
+        known, key, made = await _stored(settings)
         running: bool | None = await runs(settings)
     except BridgeError as error:
-        known, key, running = [], None, None
+        known, key, made, running = [], None, frozenset(), None
         if not any(one.words in str(error) for one in first if one.level is Level.ERROR):
             remedy = "correct that, or name other data with BRIDGE_DATA or DATABASE_URL"
             trouble = Finding(Level.ERROR, "bridge.data", "the data", str(error), remedy)
-    streams = list(Examination(settings, known, key, running, trouble).streams())
+    streams = list(Examination(settings, known, key, running, made, trouble).streams())
     left = max(WITHIN - (time.monotonic() - began), TO_READ_APPS)  # a database may have been slow
     async for finding in together(streams, round(left)):
         yield finding
 
 
-async def _stored(settings: "Settings") -> "tuple[list[App], str | None]":
-    """Return the apps that are stored, and the key for challenges; raise if there is trouble."""
+async def _stored(settings: "Settings") -> "tuple[list[App], str | None, frozenset[str]]":
+    """Return what is stored: the apps, the key for challenges, and the hosts of our own webhooks.
+
+    Raise BridgeError if there is trouble.
+    """
     try:
         must_be_there(settings)
     except NotFound:
-        return [], None  # it has never run here
+        return [], None, frozenset()  # it has never run here
     async with open_stores(settings) as stores:
         journal: Journal = stores.journal
-        return await journal.apps(), await journal.secret(PURPOSE)
+        made = frozenset(one.host for one in await stores.journal.made_hooks())
+        return await journal.apps(), await journal.secret(PURPOSE), made
 
 
 @dataclass
@@ -85,6 +89,7 @@ class Examination:
         known: the apps that are stored, for backends that can't be read.
         key: the installation's secret for challenges; None if there is no store.
         running: whether a bridge runs on these data; None if they can't be used.
+        made: the hosts at which the bridge has made webhooks.
         trouble: why they can't be used, if nothing else says it.
     """
 
@@ -92,6 +97,7 @@ class Examination:
     known: "Sequence[App]"
     key: str | None
     running: bool | None
+    made: frozenset[str] = frozenset()
     trouble: Finding | None = None
     _read: "dict[str, asyncio.Future[tuple[Tried, list[App]]]]" = field(default_factory=dict)
     _address_asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -122,7 +128,7 @@ class Examination:
                 return
         finally:
             self._address_asked.set()
-        if any(one.serves for one in self.settings.host_servers().values()):
+        if self.made or any(one.serves for one in self.settings.host_servers().values()):
             says = "public_url is not set, so whether webhooks can arrive was not checked"
             remedy = "set BRIDGE_PUBLIC_URL to the address that webhooks have"
             yield Finding(Level.WARNING, "bridge.url.unset", "the bridge", says, remedy)
@@ -148,7 +154,7 @@ class Examination:
     async def _apps(self) -> AsyncIterator[Finding]:
         backends = self.settings.backends_set()
         titles = {name: one.provider.title for name, one in backends.items()}
-        for finding in of_apps(self.settings, await self._known_apps(), titles):
+        for finding in of_apps(self.settings, await self._known_apps(), titles, self.made):
             yield finding
 
     async def _backend(self, server: "BackendServer") -> AsyncIterator[Finding]:

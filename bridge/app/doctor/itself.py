@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,22 +162,27 @@ def repositories_of(settings: "Settings", apps: Sequence["App"]) -> Mapping[str,
 
 
 def of_apps(
-    settings: "Settings", apps: Sequence["App"], titles: Mapping[str, str]
+    settings: "Settings",
+    apps: Sequence["App"],
+    titles: Mapping[str, str],
+    made: Collection[str] = (),
 ) -> Iterator[Finding]:
     """Yield the apps that deploy twice, or that no push can deploy.
 
     Args:
         titles: what people call each backend.
+        made: the hosts at which the bridge has made webhooks.
     """
     servers = settings.host_servers()
-    if not any(one.serves for one in servers.values()):
+    served = {name for name, one in servers.items() if one.serves or name in made}
+    if not served:
         says = "no Git host is served, so no push arrives"
         yield Finding(Level.WARNING, "bridge.hosts", "the bridge", says, _secrets(servers.values()))
         return
     for app in apps:
         where = next(iter(wanted_of([app], homes_of(settings.host_servers().values()))), None)
         server = servers.get(where[0]) if where else None
-        if server is not None and server.serves:
+        if server is not None and server.name in served:
             if app.deploys_twice:
                 title = titles.get(app.backend, app.backend)
                 says = f"{title} deploys its pushes, too, so each push deploys twice"
