@@ -104,7 +104,7 @@ def stay_as_it_is() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a process begins with, besides its settings.
+    """The inputs of a process besides its settings.
 
     Attributes:
         sockets: inherited ones that listen already.

@@ -36,10 +36,9 @@ def setup(
 
 def address_of(settings: "Settings") -> str:
     """Return the bridge's address: its public one, or the one on this machine."""
-    if settings.public_url is not None:
-        return str(settings.public_url)
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
-    return f"http://{host}:{settings.port}"
+    from bridge.listening.listener import local_url
+
+    return settings.public_url or local_url(settings.host, settings.port)
 
 
 async def _link(settings: "Settings", url: str) -> str:

@@ -31,7 +31,7 @@ _GATEWAY = (502, 503, 504)
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What an address answers to a challenge.
+    """The response of an address to a challenge.
 
     Attributes:
         certificate: until when its certificate is valid, in seconds since 1970; None by http.

@@ -19,12 +19,12 @@ from bridge.settings import Settings
 from bridge.storage.journal import SqlJournal
 
 BY = "setup"
-"""Who has done it, in the audit."""
+"""The author of these changes in the audit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done, and what could not be, each in a sentence."""
+    """The result of several changes: those that were made and those that failed, in sentences."""
 
     says: Sequence[str]
     failed: Sequence[str] = ()

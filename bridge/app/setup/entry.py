@@ -1,4 +1,4 @@
-"""Who gets in: by a one-time link, then by a cookie."""
+"""Access to setup: a one-time link, then a cookie."""
 
 import hashlib
 import secrets

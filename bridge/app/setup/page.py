@@ -299,7 +299,7 @@ def _is_public(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AccessView:
-    """Who may do what by chat."""
+    """The rights of people in chats."""
 
     everyone: bool
     own: bool

@@ -1,4 +1,4 @@
-"""What can be connected: every backend, Git host and chat that says how."""
+"""The services that setup can connect: backends, Git hosts and chats with a `Setup`."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -77,7 +77,7 @@ def services() -> dict[str, Service]:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What a service says.
+    """The result of asking a service.
 
     Attributes:
         says: sentences, if all is well.
