@@ -1,5 +1,6 @@
 """`/setup` by HTTP: who gets in, and what it does with wrong input."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
@@ -269,6 +270,16 @@ async def test_an_odd_body_is_refused_in_words(
     )
     assert answer.status == 422
     assert words in await answer.text()
+
+
+async def test_two_pages_at_once_are_both_shown(door: Door, tmp_path: Path) -> None:
+    await door.sign_in()
+    async with running_server(tmp_path / "dokploy") as server:
+        url, key = server.server.url, server.server.api_key
+        await door.post("/setup/connect/dokploy", url=url, api_key=key)
+        await door.open()
+        for page in await asyncio.gather(*(door.page() for _ in range(4))):
+            assert "answers and accepts the key" in page
 
 
 async def test_what_is_disconnected_is_forgotten(door: Door, tmp_path: Path) -> None:

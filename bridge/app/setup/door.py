@@ -14,7 +14,7 @@ from bridge.app.setting_up import SettingUp
 from bridge.app.setup import entry
 from bridge.app.setup.apps import AppsSetup, Done
 from bridge.app.setup.page import Facts, policy, render, style
-from bridge.app.setup.services import Service, Tried, ask, services, tried
+from bridge.app.setup.services import Service, ask, services, tried
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.listening.listener import NOTHING_THERE
 from bridge.ports.journal import Sessions
@@ -46,7 +46,6 @@ class SetupDoor:
     apps: AppsSetup
     anew: Callable[[], None]
     _services: Mapping[str, Service] = field(default_factory=services)
-    _tried: dict[str, "asyncio.Task[Tried]"] = field(default_factory=dict)
     _outdated: bool = False
 
     def routes(self) -> list[web.RouteDef]:
@@ -130,16 +129,12 @@ class SetupDoor:
 
     async def _facts(self, request: web.Request, session: str) -> Facts:
         connected = {k: one for k, one in self._services.items() if one.is_connected(self.settings)}
-        for key, one in connected.items():
-            if key not in self._tried:
-                self._tried[key] = asyncio.create_task(tried(one, self.settings))
-        if connected:
-            await asyncio.wait([self._tried[key] for key in connected])
+        asked = await asyncio.gather(*(tried(one, self.settings) for one in connected.values()))
         return Facts(
             settings=self.settings,
             origins=await self.setting_up.origins(),
             services=self._services,
-            tried={key: self._tried.pop(key).result() for key in connected},
+            tried=dict(zip(connected, asked, strict=True)),
             origin=entry.origin_of(request),
             state=await entry.new_state(self.sessions, session),
             org=request.query.get("org", "").strip()[:100],
