@@ -27,18 +27,18 @@ run: $(RUNTIME) ## Start the bridge, configured by PORT and BRIDGE_*
 
 # Test files share nothing, so two run at a time. Chaos tests depend on the time-outs of many
 # processes, so they run alone.
-TWO_FILES := -n 2 --dist=loadfile --no-loadscope-reorder
+FILES := -n 2 --dist=loadfile --no-loadscope-reorder
 
 test: $(DEVELOPMENT) ## Run all tests
-	$(BIN)/python -m pytest --ignore=tests/chaos $(TWO_FILES)
+	$(BIN)/python -m pytest --ignore=tests/chaos $(FILES)
 	$(BIN)/python -m pytest tests/chaos
 
 # The same in three parts; CI runs each on its own machine.
 test-parts: $(DEVELOPMENT)
-	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e $(TWO_FILES)
+	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e $(FILES)
 
 test-e2e: $(DEVELOPMENT)
-	$(BIN)/python -m pytest tests/e2e $(TWO_FILES)
+	$(BIN)/python -m pytest tests/e2e $(FILES)
 
 test-chaos: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/chaos
@@ -47,7 +47,7 @@ unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal
 
 integration: $(DEVELOPMENT) ## Run the tests of several parts in one process
-	$(BIN)/python -m pytest tests/integration -m "not slow" --hypothesis-profile=quick $(TWO_FILES)
+	$(BIN)/python -m pytest tests/integration -m "not slow" --hypothesis-profile=quick $(FILES)
 
 cover: $(DEVELOPMENT) ## Measure test coverage (unit, integration and contract tests)
 	$(BIN)/python -m pytest tests/unit tests/integration tests/contract -n 2 --dist=loadfile \

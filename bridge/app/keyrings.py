@@ -2,18 +2,20 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bridge.app.sealing import revealed, seal_of
+from bridge.core.apps import App
 from bridge.core.errors import Rejected
 from bridge.core.hooks import Scope, is_ours, scope_named, signed_by
 from bridge.core.refs import normalise_url
-from bridge.githosts.server import BoundHost
+from bridge.githosts.server import BoundHost, homes_of
 from bridge.pipeline.hooks import Hooks, HookServer
 from bridge.pipeline.ingest import Key, Keyring
+from bridge.pipeline.reconcile import wanted_of
 from bridge.ports.githosts import HostApi
 from bridge.ports.hooks import MadeHook, ManagesHooks
 from bridge.ports.providers import REPOSITORY_SECRETS, HostServer
@@ -129,3 +131,24 @@ def _deploys_itself(settings: Settings, url: str) -> bool:
         is_ours(url, str(one.address)) and one.provider.own_webhook(urlsplit(url).path)
         for one in settings.backends_set().values()
     )
+
+
+def heard_of(settings: Settings, made: Collection[str] = ()) -> Callable[[App], bool]:
+    """Return whether an app's pushes can reach the bridge: its Git host is served.
+
+    A repository on a disk is of no host, so any that is served may report it.
+
+    Args:
+        made: the hosts at which the bridge has made webhooks.
+    """
+    servers = settings.host_servers()
+    homes = homes_of(servers.values())
+    served = {name for name, one in servers.items() if one.serves or name in made}
+
+    def heard(app: App) -> bool:
+        url = app.source.url if app.source else None
+        if url is not None and url.startswith("file:"):
+            return bool(served)
+        return any(host in served for host, _ in wanted_of([app], homes))
+
+    return heard

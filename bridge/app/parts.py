@@ -5,10 +5,12 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from socket import socket
 from typing import Any
 
 from bridge.app.storage import Stores
@@ -18,7 +20,7 @@ from bridge.pipeline.configure import Configurer
 from bridge.pipeline.leader import Turn
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
-from bridge.ports.clock import Clock, SteadyClock
+from bridge.ports.clock import Clock, SteadyClock, Wake
 from bridge.ports.feedback import LatePlanner, Planner, Publisher
 from bridge.ports.githosts import GitHost
 from bridge.settings import Settings
@@ -42,6 +44,20 @@ class Publishers:
 NO_PUBLISHERS = Publishers()
 
 
+@dataclass(slots=True)
+class Bell:
+    """Wakes the gatekeeper, if it runs in this process; others look at the journal by themselves.
+
+    Attributes:
+        rings: set once the gatekeeper starts, which is after the chats have.
+    """
+
+    rings: Wake = lambda: None
+
+    def __call__(self) -> None:
+        self.rings()
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The shared dependencies of most parts.
@@ -50,6 +66,8 @@ class Parts:
         owner: the name of this process, unique among its peers.
         clock: never jumps; signatures are checked against the machine's own clock.
         turn: returns once it is this process's turn to do periodic work.
+        bell: to be rung when a fact has changed that may hold deployments.
+        sites: the address of the embedded backend's sites, if that one deploys.
     """
 
     settings: Settings
@@ -62,6 +80,33 @@ class Parts:
     owner: str
     clock: Clock
     turn: Turn
+    bell: Bell = field(default_factory=Bell)
+    sites: str | None = None
+
+
+def stay_as_it_is() -> None:
+    """Keep the settings of the start, whatever is stored later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The inputs of a process besides its settings.
+
+    Attributes:
+        sockets: inherited ones that listen already.
+        stored: the version of the stored settings that are part of the settings.
+        file, environment: the other sources of settings.
+        anew: called once others have been stored; it starts the bridge anew.
+    """
+
+    sockets: Sequence[socket] = ()
+    stored: str = ""
+    file: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    anew: Callable[[], None] = stay_as_it_is
+
+
+PLAIN_START = Beginning()
 
 
 def steady_clock() -> Clock:

@@ -8,35 +8,44 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.app.data_folder import must_be_ours, unusable
+from bridge.app.health import ways_of
 from bridge.app.parts import Parts, Publishers, in_background
 from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores
 from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
+from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import Rejected
 from bridge.core.events import PullRequestOpened, RefPushed, Sender
 from bridge.core.roles import Role
+from bridge.githosts import HOSTS
 from bridge.githosts.apart import Apart
 from bridge.githosts.publishers import WriteTurns
+from bridge.githosts.server import homes_of
 from bridge.githosts.subscriptions import Plans, Use, shows_of
+from bridge.oauth import OIDC
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.config_drafts import ConfigDrafts
 from bridge.pipeline.configure import Configurable, Configurer
+from bridge.pipeline.locks import Pulls, nobody_is_told
 from bridge.pipeline.lookup import Authors, BuildLogs, Known
 from bridge.pipeline.meaning import Reading
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
 from bridge.ports.clock import Clock, Limit, Wake
+from bridge.ports.feedback import LockNews, TellsOfLocks
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import HostApi, Pages
 from bridge.ports.outcomes import Audited, Subscription
 from bridge.ports.providers import BackendParts, HostSettings
 from bridge.settings import Settings, access_of, book_of, channels_of, policy_of
+from bridge.settings.gates import freezes_of
 from bridge.storage.seal import NoSeal
 
 if TYPE_CHECKING:
     from bridge.ports.feedback import Publisher
+    from bridge.ports.sign_in import SignsIn
 
 
 @asynccontextmanager
@@ -100,7 +109,9 @@ async def backends_of(
     server = None
     if not found:
         server = await stack.enter_async_context(run_embedded(settings, clock))
-        found[EMBEDDED] = embedded_client(server.url, server.api_key, observe=observe, clock=clock)
+        found[EMBEDDED] = embedded_client(
+            server.url, server.api_key, sites=server.sites_url, observe=observe, clock=clock
+        )
     for backend in found.values():
         stack.push_async_callback(backend.close)
     return found, server
@@ -181,6 +192,12 @@ def pages_of(settings: Settings) -> dict[str, tuple[str, Pages]]:
     return {name: (one.web_url, one.provider.pages) for name, one in servers.items()}
 
 
+def console_of(settings: Settings) -> ConsolePages:
+    """Return the console's pages, as others reach them."""
+    served = settings.console.enabled and settings.public_url
+    return ConsolePages(settings.public_url or "") if served else NO_CONSOLE
+
+
 class Ours:
     """Tells repositories of the configured hosts from those of other servers.
 
@@ -243,7 +260,7 @@ def on_hosts(
         )
         plans.append(plan)
         pace = pace_of(rate_limiter, server.provider.limits)
-        publishers |= shows_of(api, pace, instance, words)
+        publishers |= shows_of(api, pace, instance, words, console_of(settings))
     return Publishers(tuple(plans), tuple(one.late for one in plans), publishers)
 
 
@@ -262,6 +279,7 @@ class ChatPublishers(Publishers):
     """The chats, as far as the rest needs to know; empty if none is configured.
 
     Attributes:
+        tells_of_locks: tells of a lock in one chat, that of its owner if it is set up.
         doors: the handlers of their requests, by chat.
         permits: who may configure what, by chat.
         opened: the chats themselves.
@@ -270,6 +288,7 @@ class ChatPublishers(Publishers):
     doors: Mapping[str, ChatDoor] = field(default_factory=dict)
     permits: Mapping[str, Permits] = field(default_factory=dict)
     opened: Sequence[Chat] = ()
+    tells_of_locks: TellsOfLocks = nobody_is_told
 
     def trouble(self) -> dict[str, str]:
         """Return what can't be written to, and why, by its name for people."""
@@ -278,8 +297,9 @@ class ChatPublishers(Publishers):
 
 async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPublishers:
     """Open the configured chats; log what each of them lacks."""
+    pulls = _pulls_of(parts.settings, stack)
     opened = {
-        chat: await _opened(parts, stack, role, chat, given)
+        chat: await _opened(parts, stack, role, chat, given, pulls)
         for chat, given in parts.settings.chats_set().items()
     }
     return ChatPublishers(
@@ -289,12 +309,41 @@ async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPub
         {chat: one.door for chat, one in opened.items() if one.door is not None},
         {chat: one.permits for chat, one in opened.items()},
         tuple(opened.values()),
+        _tells_of_locks(opened),
     )
 
 
-async def _opened(parts: Parts, stack: AsyncExitStack, role: Role, chat: str, given: Any) -> Chat:
+def _tells_of_locks(opened: Mapping[str, Chat]) -> TellsOfLocks:
+    """Return what tells of a lock once: in its owner's chat, else in the first that can."""
+
+    def tell(news: LockNews) -> Sequence[Subscription]:
+        own = news.lock.owner.partition(":")[0]
+        in_order = sorted(opened, key=lambda chat: chat != own)
+        return next((those for chat in in_order if (those := opened[chat].of_lock(news))), ())
+
+    return tell
+
+
+def _pulls_of(settings: Settings, stack: AsyncExitStack) -> Pulls:
+    """Return what finds the pull requests that people name in chats."""
+    apis = host_apis(settings) if settings.chats_set() else {}
+    for api in apis.values():
+        stack.push_async_callback(api.close)
+    return pulls_at(settings, apis)
+
+
+def pulls_at(settings: Settings, apis: Mapping[str, HostApi]) -> Pulls:
+    """Return what finds pull requests at the hosts that have a credential."""
+    servers = settings.host_servers()
+    signs = {name: one.provider.pages.sign for name, one in servers.items()}
+    return Pulls(apis, homes_of(servers.values()), signs)
+
+
+async def _opened(
+    parts: Parts, stack: AsyncExitStack, role: Role, chat: str, given: Any, pulls: Pulls
+) -> Chat:
     """Open one chat; from then on it runs by itself."""
-    provider, made_of = CHATS[chat], _parts_of(parts, role, chat, given)
+    provider, made_of = CHATS[chat], _parts_of(parts, role, chat, given, pulls)
     opened = provider.open(given, made_of)
     stack.push_async_callback(opened.stop)
     if provider.to_be_heard:
@@ -316,12 +365,13 @@ def _warn_of_silence(parts: Parts, role: Role, chat: str, opened: Chat, made_of:
         log.warning("nobody may do anything by %s: say who in `access` of bridge.yaml", chat)
 
 
-def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
+def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> ChatParts:
     """Return what a chat is built from."""
     settings, stores, catalog = parts.settings, parts.stores, parts.catalog
     book, access = channels_of(settings, chat), access_of(settings)
     channels = CHATS[chat].channels(given, book)
     logs = BuildLogs(parts.backends, stores.journal)
+    authors = Authors(stores.inbox, Reading(stores.inbox, parts.hosts, Apart()))
     known = Known(
         catalog.all,
         lambda: catalog.trouble,
@@ -329,7 +379,20 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
         catalog.wake,
     )
     return ChatParts(
-        commands=ChatCommands(chat, stores.inbox, stores.journal, known, access, logs, time.time),
+        commands=ChatCommands(
+            chat,
+            stores.inbox,
+            stores.journal,
+            known,
+            access,
+            logs,
+            parts.clock,
+            authors_of=authors.of,
+            freezes=freezes_of(settings.freezes),
+            ways=ways_of(parts),
+            wake=parts.bell,
+            pulls=pulls,
+        ),
         access=access,
         journal=stores.journal,
         inbox=stores.inbox,
@@ -337,10 +400,11 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any) -> ChatParts:
         book=book,
         pages=pages_of(settings),
         titles={name: one.provider.title for name, one in settings.backends_set().items()},
+        console=console_of(settings),
         hears=role.hears,
         within=parts.rate_limiter.within,
         tail=logs.tail,
-        email_of=Authors(stores.inbox, Reading(stores.inbox, parts.hosts, Apart())).email_of,
+        email_of=authors.email_of,
         clock=time.time,
     )
 
@@ -367,3 +431,21 @@ def _drafts_of(parts: Parts) -> ConfigDrafts:
         policy=policy_of(parts.settings),
         book=book_of(parts.settings),
     )
+
+
+# ── people who sign in ───────────────────────────────────────────────────────────────────────────
+
+OIDC_WAY = "oidc"
+"""The way to sign in that `console.oidc` sets up."""
+
+
+def ways_to_sign_in(settings: Settings) -> "dict[str, SignsIn]":
+    """Return them by their keys; nothing is sent yet."""
+    access = access_of(settings)
+    those = [
+        *((key, one.sign_in, getattr(settings, key)) for key, one in HOSTS.items()),
+        *((key, one.sign_in, getattr(settings, key)) for key, one in CHATS.items()),
+        (OIDC_WAY, OIDC, settings.console.oidc),
+    ]
+    opened = {key: one.open(given, access) for key, one, given in those if one is not None}
+    return {key: way for key, way in opened.items() if way is not None}

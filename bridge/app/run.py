@@ -4,21 +4,25 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING
 
 from bridge.app.data_folder import database_url
+from bridge.app.gates import Gates, gates_of
+from bridge.app.health import going_back_of, outbound_of
 from bridge.app.keyrings import keyrings_of, tell_unserved, use_made
 from bridge.app.parts import (
     NO_PUBLISHERS,
+    PLAIN_START,
+    Beginning,
     Parts,
     Publishers,
     all_of,
     check,
     in_background,
+    stay_as_it_is,
     steady_clock,
 )
 from bridge.app.presence import new_owner, only_one
@@ -31,6 +35,7 @@ from bridge.app.providers import (
     on_hosts,
     open_chats,
     senders_of,
+    ways_to_sign_in,
 )
 from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores, flows_of, open_stores, sizes_of
@@ -50,7 +55,6 @@ from bridge.pipeline.catalog import Catalog, Leads, always, never
 from bridge.pipeline.catchup import CatchUpTiming, catchup, notice_absence, stay
 from bridge.pipeline.changes import Changes, ViewFinder
 from bridge.pipeline.config_drafts import Configuring
-from bridge.pipeline.decide import CANCEL_FLOW, CANCEL_ONE_FLOW, CONFIGURE_FLOW, DEPLOYMENT_FLOW
 from bridge.pipeline.deliveries import Backpressure, DecisionTiming, Deliveries
 from bridge.pipeline.deployments import Deployer
 from bridge.pipeline.hook_secrets import HookSecrets
@@ -62,6 +66,12 @@ from bridge.pipeline.probe import Probe
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.pipeline.reconcile import ReadsRefs
 from bridge.pipeline.retention import Keeping, Retention
+from bridge.pipeline.starting import (
+    CANCEL_FLOW,
+    CANCEL_ONE_FLOW,
+    CONFIGURE_FLOW,
+    DEPLOYMENT_FLOW,
+)
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Permits
 from bridge.ports.clock import Clock
@@ -98,35 +108,13 @@ class Bridge:
     sockets: Callable[[], Sequence[socket]] = list
 
 
-def stay_as_it_is() -> None:
-    """Keep the settings of the start, whatever is stored later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """The inputs of a process besides its settings.
-
-    Attributes:
-        sockets: inherited ones that listen already.
-        stored: the version of the stored settings that are part of the settings.
-        file, environment: the other sources of settings.
-        anew: called once others have been stored; it starts the bridge anew.
-    """
-
-    sockets: Sequence[socket] = ()
-    stored: str = ""
-    file: Path | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-    anew: Callable[[], None] = stay_as_it_is
-
-
 @asynccontextmanager
 async def run_bridge(
     settings: Settings,
     publishers: Publishers = NO_PUBLISHERS,
     *,
     role: Role = Role.ALL,
-    beginning: Beginning = Beginning(),
+    beginning: Beginning = PLAIN_START,
 ) -> AsyncIterator[Bridge]:
     """Start everything in the order in which data flows; stop it in reverse.
 
@@ -180,6 +168,7 @@ async def run_bridge(
             owner,
             clock,
             turn,
+            sites=embedded.sites_url if embedded else None,
         )
         chats = await open_chats(parts, stack, role)
         checks = {"inbox": check(stores.inbox.ready), "journal": check(stores.journal.ready)}
@@ -197,12 +186,14 @@ async def run_bridge(
             watching = watch(stores.journal, beginning.stored, beginning.anew)
             await in_background(stack, "stored settings", watching)
         proves = await stores.journal.secret(CHALLENGE)
-        pages = _pages(parts, role, beginning)
+        streams = AsyncExitStack()
+        pages = _pages(parts, role, beginning, streams)
         server = _listener(
             parts, role, checks, metrics, chats, refusals, proves, secrets, pages, beginning.sockets
         )
         await server.start()
         stack.push_async_callback(server.stop)
+        await stack.enter_async_context(streams)
         yield Bridge(
             stores,
             server.url,
@@ -211,6 +202,20 @@ async def run_bridge(
             embedded.sites_url if embedded else None,
             server.sockets,
         )
+
+
+def _pages(
+    parts: Parts, role: Role, beginning: Beginning, streams: AsyncExitStack
+) -> "list[RouteDef]":
+    """Return the routes for people: the console, and set-up where it can start the bridge anew."""
+    if not role.hears:
+        return []
+    from bridge.app.console import console_routes
+    from bridge.app.setup.door import setup_routes
+
+    ways = ways_to_sign_in(parts.settings)
+    pages = console_routes(parts, ways, streams) if parts.settings.console.enabled else []
+    return pages + (setup_routes(parts, beginning) if beginning.anew is not stay_as_it_is else [])
 
 
 def _may_play(settings: Settings, role: Role) -> None:
@@ -312,20 +317,6 @@ def _listener(
     return WebServer(app, parts.settings.host, parts.settings.port, sockets)
 
 
-def _pages(parts: Parts, role: Role, beginning: Beginning) -> "Sequence[RouteDef]":
-    """Return the routes for people: setup, if this process can start anew."""
-    if not role.hears or beginning.anew is stay_as_it_is:
-        return ()
-    from bridge.app.setting_up import SettingUp
-    from bridge.app.setup.apps import AppsSetup
-    from bridge.app.setup.door import SetupDoor
-
-    settings, journal = parts.settings, parts.stores.journal
-    setting_up = SettingUp(settings, journal, beginning.file, beginning.environment)
-    apps = AppsSetup(settings, journal, parts.backends, parts.catalog.wake)
-    return SetupDoor(settings, setting_up, journal, apps, beginning.anew).routes()
-
-
 async def _troubles(journal: SqlJournal, chats: ChatPublishers) -> dict[str, str]:
     """Return what is in trouble though the bridge is ready, for `/readyz`."""
     return await troubles_in(journal) | chats.trouble()
@@ -347,7 +338,9 @@ async def work(
     stack.push_async_callback(changes.close)
     shown_there = on_hosts(settings, apis, rate_limiter, await stores.journal.instance(), ours)
     shown = all_of(settings, shown_there, chats, publishers)
-    flows = await _flows(parts, stack, chats.permits)
+    gates = gates_of(parts, stack, apis, chats.tells_of_locks)
+    flows = await _flows(parts, stack, chats.permits, gates)
+    await gates.start(flows, stack)
     shared = database_url(settings) is not None
     apart = Apart()
     deliveries = Deliveries(
@@ -366,6 +359,9 @@ async def work(
         backpressure=Backpressure(lambda: stores.inbox.kept),
         apart=apart,
         asking=asking_hosts(),
+        checks=gates.ci.report,
+        pulls=gates.locks.report,
+        wake_gates=gates.wake,
     )
     stores.inbox.woken = deliveries.wake
     stack.push_async_callback(deliveries.close)
@@ -386,16 +382,23 @@ async def work(
 
 
 async def _flows(
-    parts: Parts, stack: AsyncExitStack, permits: Mapping[str, Permits]
+    parts: Parts, stack: AsyncExitStack, permits: Mapping[str, Permits], gates: Gates
 ) -> "DurableFlows":
     """Return the workflow engine, launched."""
     settings, journal = parts.settings, parts.stores.journal
     flows = flows_of(settings, parts.owner)
+    outbound = await stack.enter_async_context(outbound_of(parts))
     deployer = Deployer(
         parts.backends,
         journal,
         parts.clock,
         _follow_timing(settings),
+        judging=gates.judges.now,
+        pins=gates.pins,
+        book=book_of(settings),
+        locks=settings.rollback.lock,
+        probes=outbound,
+        going_back=going_back_of(parts),
         at_a_time=settings.journey.deployments_at_a_time,
         troubled=parts.catalog.look_at,
     )

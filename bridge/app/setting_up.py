@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 STORABLE = frozenset({"public_url"})
 """The settings above the sections that may be stored; the others say where and how."""
 
+NOTHING: Mapping[KeyPath, str] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class SettingUp:
@@ -50,6 +52,11 @@ class SettingUp:
         paths = [path_of(name) for name in await self.journal.stored_settings()]
         return origins_of(self.file, self.environment, paths)
 
+    async def settings(self, values: Mapping[KeyPath, str] = NOTHING) -> Settings:
+        """Return all settings as they are stored now, with these instead; raise Rejected."""
+        merged = {**await self.stored(), **values}
+        return read_settings(self.file, self.environment, lambda _: merged)
+
     async def check(self, values: Mapping[KeyPath, str]) -> Settings:
         """Return all settings as they would be with these; store nothing.
 
@@ -61,8 +68,7 @@ class SettingUp:
         for path in values:
             if (origin := origins.get(path, BY_SETUP)) != BY_SETUP:
                 raise Rejected(f"{'.'.join(path)} comes from {origin}, which wins: change it there")
-        merged = {**await self.stored(), **values}
-        settings = read_settings(self.file, self.environment, lambda _: merged)
+        settings = await self.settings(values)
         for usable in (keyrings_of, host_apis, check_backends):
             usable(settings)
         return settings

@@ -1,6 +1,7 @@
 """Open the stores: SQLite files of one process, or a Postgres that many share."""
 
 import asyncio
+import errno
 import os
 import sqlite3
 import time
@@ -86,7 +87,7 @@ def _private(file: Path) -> Path:
     """
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        _create(file)
         write_ahead(file)
     except OSError as error:
         raise Rejected(
@@ -95,6 +96,20 @@ def _private(file: Path) -> Path:
     except sqlite3.DatabaseError as error:
         raise Rejected(not_a_bridges(str(file.parent), str(error))) from error
     return file
+
+
+def _create(file: Path) -> None:
+    """Create a file unless it is there.
+
+    One that is there is not opened: the system drops a process's locks on a file when it closes any
+    descriptor of it. If this process has SQLite's file open already, another process could then
+    remove the write-ahead log that is in use, which ruins the database.
+    """
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if not os.access(file, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 async def _opened(store: Any, settings: Settings) -> None:

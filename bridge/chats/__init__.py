@@ -2,7 +2,7 @@
 
 from bridge.chats.discord.provider import DISCORD
 from bridge.chats.slack.provider import SLACK
-from bridge.core.events import COMMAND_HOST
+from bridge.core.events import ASKING_HOSTS
 from bridge.ports.providers import ChatProvider
 
 CHATS: dict[str, ChatProvider] = {one.key: one for one in (SLACK, DISCORD)}
@@ -10,5 +10,5 @@ CHATS: dict[str, ChatProvider] = {one.key: one for one in (SLACK, DISCORD)}
 
 
 def asking_hosts() -> frozenset[str]:
-    """Return the origins of people's requests: the command line, and each chat."""
-    return frozenset({COMMAND_HOST, *CHATS})
+    """Return the origins of people's requests: the command line, the console, and each chat."""
+    return ASKING_HOSTS | frozenset(CHATS)

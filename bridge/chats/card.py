@@ -6,7 +6,7 @@ They are collected here once; each chat only formats them. Texts of people, host
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.chats.links import APP_NAME, Around, Links, Place, places_of, same_commit
 from bridge.chats.text import Phrase, Text, clean, clean_lines
@@ -15,7 +15,8 @@ from bridge.core.configuration.difference import STORED
 from bridge.core.configuration.fields import SECTIONS
 from bridge.core.events import Action
 from bridge.core.failure import MOST_CHARACTERS, failure_in
-from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.gates.holds import Hold
+from bridge.core.lifecycle import HELD, VERIFIED, Change, Deployment, State
 from bridge.core.log_text import redact
 from bridge.core.rules import name_matches
 from bridge.ports.feedback import Snapshot
@@ -23,10 +24,13 @@ from bridge.ports.outcomes import DONE, PARTLY, Audited, Subscription
 
 VERDICTS = {
     State.WAITING: "waits for its turn",
+    State.HELD: "is held",
     State.ASKED: "is about to start",
     State.QUEUED: "waits in the backend's queue",
     State.RUNNING: "is building",
+    State.VERIFYING: "is being verified",
     State.DONE: "is live",
+    State.UNHEALTHY: "is live and unhealthy",
     State.FAILED: "failed",
     State.CANCELLED: "was cancelled",
     State.SUPERSEDED: "gave way to a newer deployment",
@@ -34,7 +38,7 @@ VERDICTS = {
 }
 """A deployment's state, as a phrase after the app's name."""
 
-LOUD = frozenset({State.FAILED, State.UNKNOWN})
+LOUD = frozenset({State.FAILED, State.UNHEALTHY, State.UNKNOWN})
 """States that the whole channel is told, since somebody must act."""
 
 _NOTHING_NEW = frozenset(
@@ -98,6 +102,7 @@ class Card:
         took: its duration; "" while it is unknown.
         note: the latest news, unless the rest shows it; a text is our own sentence with untrusted
             names in it.
+        holds: what holds it, each with the reason as such a sentence.
         places: links to its site, its backend, its pull requests, and its changes.
     """
 
@@ -113,6 +118,7 @@ class Card:
     building_since: float | None
     took: str
     note: str | Newer | OtherCommit
+    holds: tuple[Hold, ...]
     places: tuple[Place, ...]
 
 
@@ -143,6 +149,7 @@ def card_of(
         building_since=deployment.started_at if building else None,
         took=took(deployment),
         note=_note(deployment, app, links, superseded_by),
+        holds=holds_of(deployment),
         places=places_of(deployment, app, links, around),
     )
 
@@ -152,9 +159,11 @@ def _note(
 ) -> str | Newer | OtherCommit:
     if deployment.state is State.SUPERSEDED:
         return Newer(superseded_by)
+    if holds_of(deployment):
+        return ""
     live = commit_of(deployment.deployed_commit, app, links)
     pushed = commit_of(deployment.commit, None, links)
-    if another_commit(deployment) and live and pushed:
+    if deployment.state is not State.UNHEALTHY and another_commit(deployment) and live and pushed:
         return OtherCommit(live, pushed)
     return remark(deployment)
 
@@ -195,7 +204,8 @@ def asked_by(deployment: Deployment) -> Phrase:
         by: Phrase = (f"{pushed} by ", Text(author, PERSON)) if clean(author) else (pushed,)
         person = person_of(more)
         return (*by, ", ", *person) if person else by
-    verb = "redeploy" if deployment.action is Action.REDEPLOY else "deploy"
+    promoted = deployment.action is Action.DEPLOY and deployment.target is not None
+    verb = "promotion" if promoted else deployment.action
     who = person_of(deployment.trigger)
     return (f"{verb} asked by ", *who) if who else (f"{verb} asked",)
 
@@ -233,10 +243,19 @@ def remark(deployment: Deployment) -> str:
     """Return a deployment's newest note, if it says more than the state."""
     if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
         return ""
-    as_shown = deployment.deployed_commit and not another_commit(deployment)
+    live = deployment.deployed_commit
+    as_shown = live and deployment.note.removesuffix(VERIFIED) == f"commit {live[:7]} is live"
     if as_shown and deployment.action is Action.DEPLOY:
         return ""
-    return news(deployment.state, deployment.note.removeprefix(f"{_AWAY}: "))
+    note = deployment.note.removeprefix(f"{_AWAY}: ").removeprefix(HELD)
+    return news(deployment.state, note)
+
+
+def holds_of(deployment: Deployment) -> tuple[Hold, ...]:
+    """Return what holds a deployment, with reasons in which no secret can be read."""
+    if deployment.state is not State.HELD:
+        return ()
+    return tuple(replace(one, says=redacted(one.says)) for one in deployment.holds)
 
 
 def another_commit(deployment: Deployment) -> bool:

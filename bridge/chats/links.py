@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 from bridge.chats.text import Text
 from bridge.core.apps import App
+from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.events import kind_of
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment
 from bridge.core.refs import normalise_url
 from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import Pages
@@ -40,10 +41,12 @@ class Links:
         hosts: the web address of each server of a Git host, by its name, and its pages of
             repositories.
         backends: each backend's title, by its name.
+        console: the console's pages.
     """
 
     hosts: Mapping[str, tuple[str, Pages]] = field(default_factory=dict)
     backends: Mapping[str, str] = field(default_factory=dict)
+    console: ConsolePages = NO_CONSOLE
 
     def commit(self, app: App | None, sha: str | None) -> str | None:
         """Return the page of a commit of an app's repository; None if it is not known for sure."""
@@ -95,10 +98,12 @@ class Around:
     Attributes:
         pulls: the numbers of the pull requests that show it.
         before: the app's previously live commit.
+        last_good: a rollback of the app would lead to it.
     """
 
     pulls: tuple[int, ...] = ()
     before: str | None = None
+    last_good: bool = False
 
 
 NOTHING_KNOWN = Around()
@@ -106,7 +111,11 @@ NOTHING_KNOWN = Around()
 
 def around_of(deployment: Deployment, snapshot: Snapshot) -> Around:
     """Return the further facts about a deployment in a snapshot."""
-    return Around(_pulls_in(snapshot.beside), snapshot.before.get(deployment.id))
+    return Around(
+        _pulls_in(snapshot.beside),
+        snapshot.before.get(deployment.id),
+        deployment.id in snapshot.last_good,
+    )
 
 
 def places_of(
@@ -118,13 +127,14 @@ def places_of(
     changed = links.compare(app, around.before, deployment.deployed_commit or deployment.commit)
     pulls = ((number, links.pull_request(app, number)) for number in around.pulls[:MOST_PULLS])
     found = (
-        (app.url if deployment.state is State.DONE else None, "Site"),
+        (app.url if deployment.served else None, "Site"),
         (
             _page_of(app) if deployment.asked_at is not None else None,
             links.backends.get(app.backend, app.backend),
         ),
         *((found[0], f"{found[1]}{number}") for number, found in pulls if found),
         (changed, "What changed"),
+        (links.console.deployment(deployment.id), "Details"),
     )
     return tuple(
         Place(Text(label, APP_NAME), url) for url, label in found if url and _may_be_linked(url)

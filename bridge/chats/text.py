@@ -25,6 +25,7 @@ _STACKED = 3
 
 _NAME = re.compile(
     r"`(?P<quoted>[^`]+)`"
+    r"|(?P<address>\bhttps?://[^\s`<>|\"]{1,500}(?<![.,;:)]))"
     r"|(?P<path>(?<![\w\"'/*.@+-])[\w.@+-]{0,100}[/*](?:[\w./*{}()!?@+\[\]:-]|,(?=\S))*(?<![.:]))"
 )
 _SHORTEST_CODE = 4
@@ -57,7 +58,7 @@ def clean_lines(text: str) -> str:
 
 
 def prose(text: str, limit: int, *, calm: Form, code: Form) -> str:
-    """Return our own sentence with untrusted names in it; format paths and patterns as code.
+    """Return our own sentence with untrusted names in it; format paths and addresses as code.
 
     Args:
         calm: escapes text that is clean already, and keeps its spaces.
@@ -70,7 +71,9 @@ def prose(text: str, limit: int, *, calm: Form, code: Form) -> str:
         if room < _SHORTEST_CODE:
             break
         end = found.end()
-        shown += code(found["quoted"] or found["path"], room) or calm(found[0], room)
+        shown += code(found["quoted"] or found["address"] or found["path"], room) or calm(
+            found[0], room
+        )
     return shown + calm(line[end:], limit - units(shown))
 
 

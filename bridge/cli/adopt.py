@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from bridge.app.storage import Stores
     from bridge.core.apps import App
+    from bridge.pipeline.adopt import Adopter
     from bridge.ports.backends import Backend
+
+UNHEARD = (
+    "its Git host is not served, so nothing but its own Auto Deploy deploys its pushes;"
+    " `dokploy-bridge doctor` says what to set"
+)
 
 AppNames = Annotated[
     list[str] | None,
@@ -47,48 +53,80 @@ def adopt(
 
 
 async def _adopt(names: list[str], how: How, *, undo: bool) -> int:
+    from bridge.app.keyrings import heard_of
     from bridge.app.storage import open_stores
     from bridge.core.apps import find_app
     from bridge.pipeline.adopt import Adopter
 
-    settings = settings_of(how.config)
+    settings, every = settings_of(how.config), not names
     async with backends_of(settings) as backends, open_stores(settings) as stores:
-        known = await _known(backends, stores)
+        known, away = await _known(backends, stores)
         those = [find_app(known, name) for name in names] if names else known
-        adopter = Adopter(backends, stores.journal, time.time)
+        made = {one.host for one in await stores.journal.made_hooks() if one.hook is not None}
+        adopter = Adopter(backends, stores.journal, time.time, heard_of(settings, made))
         plan = await (adopter.plan_undo(those) if undo else adopter.plan(those))
+        left = [f"{one.label} stays on: {UNHEARD}" for one in plan.left]
+        failed = dict.fromkeys((*away, *plan.unread) if every else (*plan.unread, *left))
+        for why in failed:
+            say_error(why)
+        for why in left if every else ():
+            hint(clean(why), "yellow")
         word = "on" if undo else "off"
         if how.json:
-            say_json(
-                [{"app": one.label, "app_id": one.id, "auto_deploy": undo} for one in plan.those]
-            )
-        elif not plan.those:
+            say_json([_form(one, on=undo) for one in plan.those])
+        elif not plan.those and not failed and not left:
             hint("no app was adopted" if undo else "Auto Deploy is off already")
-        else:
-            for one in plan.those:
-                say(clean(f"Auto Deploy {word}: {one.label} ({one.backend})"))
+        for one in () if how.json else plan.those:
+            say(clean(f"switch Auto Deploy {word}: {one.label} ({one.backend})"))
         if not plan.those:
-            return 0
-        agree(f"Switch Auto Deploy {word} for {len(plan.those)}?", how)
-        failed = 0
-        for one in plan.those:
-            try:
-                await adopter.switch(one, off=plan.off, by=person())
-            except BridgeError as error:
-                failed += 1
-                say_error(f"{one.label}: {error}")
+            return 1 if failed else 0
+        agree(f"Switch Auto Deploy {word} for {_many(len(plan.those))}?", how)
+        bad = [one for one in plan.those if not await _switched(adopter, one, off=plan.off)]
         if not how.json:
-            say(f"Auto Deploy switched {word} for {len(plan.those) - failed}")
-        return 1 if failed else 0
+            say(f"Auto Deploy switched {word} for {_many(len(plan.those) - len(bad))}")
+        return 1 if failed or bad else 0
+
+
+async def _switched(adopter: "Adopter", app: "App", *, off: bool) -> bool:
+    try:
+        await adopter.switch(app, off=off, by=person())
+    except BridgeError as error:
+        say_error(f"{app.label}: {error}")
+        return False
+    return True
 
 
 def _form(app: "App", *, on: bool) -> dict[str, Any]:
     return {"app": app.label, "app_id": app.id, "auto_deploy": on}
 
 
-async def _known(backends: "Mapping[str, Backend]", stores: "Stores") -> "list[App]":
-    """Return the apps of the journal, or of the backends if no bridge has read them yet."""
-    known = [one for one in await stores.journal.apps() if one.backend in backends]
-    if known:
-        return known
-    return [one for backend in backends.values() for one in await backend.apps()]
+def _many(apps: int) -> str:
+    return "1 app" if apps == 1 else f"{apps} apps"
+
+
+async def _known(
+    backends: "Mapping[str, Backend]", stores: "Stores"
+) -> "tuple[list[App], list[str]]":
+    """Return the backends' apps, and which backends can't be listed.
+
+    The journal has only those that a bridge has read; it stands in for a backend that is away.
+    """
+    kept = await stores.journal.apps()
+    known: list[App] = []
+    away: list[str] = []
+    for name, backend in backends.items():
+        try:
+            known += await _listed(backend)
+        except BridgeError as error:
+            away.append(str(error))
+            known += [one for one in kept if one.backend == name]
+    return known, away
+
+
+async def _listed(backend: "Backend") -> "list[App]":
+    """Return a backend's apps, if it can without reading each: one may be unreadable."""
+    from bridge.ports.backends import ReadsApps
+
+    if isinstance(backend, ReadsApps):
+        return [one.app for one in await backend.listing()]
+    return await backend.apps()

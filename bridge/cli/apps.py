@@ -1,7 +1,6 @@
 """`apps` lists the apps; `app create` and `app delete` work on the embedded backend."""
 
 import time
-from dataclasses import asdict
 from json import dumps
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 from bridge.backends import BACKENDS, titles
 from bridge.cli.changing import How, Yes, agree, option
 from bridge.cli.deployments import AppName, source_of
-from bridge.cli.forms import app_form, finding_words, said, tag_words
+from bridge.cli.forms import app_form, said, tag_words, written
 from bridge.cli.reaching import warn_of_troubles
 from bridge.cli.show import (
     STYLES,
@@ -34,12 +33,14 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from bridge.core.apps import App, Rules
+    from bridge.core.health.serving import Serving
     from bridge.core.lifecycle import Deployment
     from bridge.settings import Settings
 
-TWICE = "auto-deploy is on at the backend, so every push deploys twice: turn it off there"
+TWICE = "auto-deploy is on at the backend, so every push deploys twice: `adopt` turns it off"
 
-RULED = "† by our own rules, not by the backend's record"
+RULED_MARK = "†"
+RULED = f"{RULED_MARK} by our own rules, not by the backend's record"
 
 group = typer.Typer(
     no_args_is_help=True,
@@ -105,7 +106,7 @@ def create(
     say(f"made {made.label}{where}")
     for finding in lint(made.watched):
         if finding.level != "note":
-            hint(clean(f"{finding.level}: {finding_words(asdict(finding))}"))
+            hint(clean(f"{finding.level}: {finding.words}"))
     hint(f"deploy it now: dokploy-bridge deploy {made.label} --follow")
 
 
@@ -155,7 +156,7 @@ async def _list(settings: "Settings", words: "Sequence[str]", json: bool) -> Non
 
     found: list[App] = []
     last: dict[str, Deployment] = {}
-    live: dict[str, Deployment] = {}
+    live: dict[str, Serving] = {}
     why_none = _none_yet(settings)
     try:
         async with kept_in(settings) as stores:
@@ -165,14 +166,14 @@ async def _list(settings: "Settings", words: "Sequence[str]", json: bool) -> Non
             if every and not found:
                 why_none = f"no app has {' and '.join(map(repr, words))} in its name or source"
             last = await stores.journal.last_deployments()
-            live = await stores.journal.newest_done([app.id for app in found])
+            live = await stores.journal.serving(found)
             await warn_of_troubles(settings, stores)
     except NotFound as error:
         why_none = str(error)
     several = len({app.backend for app in found}) > 1
     listing: Listing[App] = Listing(
         lambda app: app_form(app, last.get(app.id), live.get(app.id)),
-        ("app", "live", "since", "last", "*deploys"),
+        ("app", "live", "since", "last", "*about it", "*deploys"),
         lambda app: _row(app, last.get(app.id), live.get(app.id), _at(app, several)),
         lambda app: _line(app, last.get(app.id), live.get(app.id)) + _at(app, several),
         side=4,
@@ -226,7 +227,7 @@ def _none_yet(settings: "Settings") -> str:
 def _warn(found: "list[App]") -> None:
     if not on_terminal():
         return
-    if any(said(app.rules) for app in found):
+    if any(RULED_MARK in _deploys(app) for app in found):
         console().print(RULED, style="dim")
     twice = [app.label for app in found if app.deploys_twice]
     if twice:
@@ -239,20 +240,29 @@ def _at(app: "App", several: bool) -> str:
 
 
 def _row(
-    app: "App", last: "Deployment | None", live: "Deployment | None", at: str
+    app: "App", last: "Deployment | None", live: "Serving | None", at: str
 ) -> "list[str | Text]":
     from rich.text import Text
 
-    since = live and ago(live.finished_at or live.created_at, time.time())
+    since = live and live.since and ago(live.since, time.time())
     state = Text(str(last.state), STYLES[last.state]) if last else Text("never", "dim")
-    return [app.label, live_commit(live), since or "", state, _deploys(app) + at]
+    about = "; ".join(_about(live)) if live else ""
+    return [app.label, live_commit(live), since or "", state, about, _deploys(app) + at]
 
 
-def live_commit(live: "Deployment | None") -> str:
-    """Return the live commit; "?" if the backend did not report it, "" if nothing is live yet."""
+def live_commit(live: "Serving | None") -> str:
+    """Return the live commit or image; "?" if it is not known, "" if nothing is live yet."""
     if live is None:
         return ""
-    return (live.deployed_commit or "?")[:7]
+    return live.commit[:7] if live.commit else clean(live.version or "?")
+
+
+def _about(live: "Serving") -> list[str]:
+    """Return who brought what is live, how far behind it is, and whether it works."""
+    from bridge.chats.card import person_of
+
+    by = "".join(one if isinstance(one, str) else one.words for one in person_of(live.by))
+    return [*([f"by {clean(by)}"] if by and live.known else []), *live.notes]
 
 
 def _deploys(app: "App") -> str:
@@ -260,23 +270,30 @@ def _deploys(app: "App") -> str:
     if not app.pushed:
         return f"no push: its source is {source_of(app)}"
     rules = said(app.rules)
-    tags = ", ".join(f"{one}†" for one in tag_words(app.rules))
+    tags = ", ".join(f"{one}{RULED_MARK}" for one in tag_words(app.rules))
     what = _marked(str(app.waits_for), "trigger" in rules)
     branch = _marked(short_branch(app.branch or "no branch"), "branch" in rules)
     watched = _marked(" ".join(app.watched or ("everything",)), "watch_paths" in rules)
     what = f"{what} {tags}" if tags else what
-    return f"{what} of {branch} from {source_of(app)}, watches {watched}"
+    return f"{what} of {branch}{_pinned(app)} from {source_of(app)}, watches {watched}"
+
+
+def _pinned(app: "App") -> str:
+    from bridge.core.pins import pin_of
+
+    return " (pinned)" if pin_of(app) else ""
 
 
 def _marked(text: str, by_rule: bool) -> str:
-    return f"{text}†" if by_rule else text
+    return f"{text}{RULED_MARK}" if by_rule else text
 
 
-def _line(app: "App", last: "Deployment | None", live: "Deployment | None") -> str:
+def _line(app: "App", last: "Deployment | None", live: "Serving | None") -> str:
     state = f"last {last.state}" if last else "never deployed"
     line = f"{waits_in_words(app)}, {state}"
     if live is not None:
-        line += f", live {live_commit(live)} since {iso(live.finished_at or live.created_at)}"
+        since = "" if live.since is None else f" since {iso(live.since)}"
+        line += f", live {live_commit(live)}{since} ({'; '.join(_about(live))})"
     return line + (f"; warning: {TWICE}" if app.deploys_twice else "")
 
 
@@ -291,6 +308,6 @@ def waits_in_words(app: "App", *, short: bool = False) -> str:
     watched = " ".join(app.watched or ("everything",))
     branch = app.branch or "no branch"
     branch = short_branch(branch) if short else branch
-    line = f"{app.label}: {app.waits_for} of {branch} from {source_of(app)}"
-    rules = ", ".join(f"{name}={dumps(value)}" for name, value in said(app.rules).items())
+    line = f"{app.label}: {app.waits_for} of {branch}{_pinned(app)} from {source_of(app)}"
+    rules = ", ".join(f"{name}={dumps(value)}" for name, value in written(app.rules).items())
     return f"{line}, watches {watched}" + (f", by our rules {rules}" if rules else "")

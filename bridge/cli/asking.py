@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,14 +13,15 @@ import typer
 
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.deployments import AppName, change_line, change_text, tail_lines, whole_log
-from bridge.cli.forms import Arrived, arrived_form, decision_line, ended_form
+from bridge.cli.forms import arrived_form, decision_line, ended_form
 from bridge.cli.reaching import live_app, person, warn_of_troubles
-from bridge.cli.show import clean, console, hint, on_terminal, say, say_error, say_json
+from bridge.cli.show import clean, console, hint, iso, on_terminal, say, say_error, say_json
 from bridge.cli.using import ENDED_BADLY, Config, Follow, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
+    from bridge.core.apps import App
     from bridge.core.events import Action
     from bridge.core.lifecycle import Change, Deployment
     from bridge.ports.inbox import Delivery
@@ -174,16 +175,33 @@ class Wish:
     Attributes:
         target: an app's id, or a delivery's number for a replay.
         shown: the target's name for people.
+        not_before: the time for which it is asked; None for at once.
+        later: how to say that time.
+        deployment, way, commit, image: see `Asked`.
     """
 
     action: "Action"
     target: str
     shown: str
+    not_before: float | None = None
+    later: str = ""
+    deployment: str = ""
+    way: str = ""
+    commit: str = ""
+    image: str = ""
 
 
-def deploy(app: AppName, config: Config = None, follow: Follow = False, json: Json = False) -> None:
+def deploy(
+    app: AppName,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Not before, e.g. '22:00 Europe/Berlin'.")
+    ] = None,
+    config: Config = None,
+    follow: Follow = False,
+    json: Json = False,
+) -> None:
     """Deploy the head of an app's branch."""
-    _ask("deploy", app, config, follow=follow, json=json)
+    _ask("deploy", app, config, follow=follow, json=json, at=at)
 
 
 def redeploy(
@@ -211,38 +229,58 @@ def replay(
     _ask("replay", delivery, config, follow=follow, json=json)
 
 
-def _ask(action: str, name: str, config: Path | None, *, follow: bool, json: bool) -> None:
-    code = run(_asked(settings_of(config), action, name, follow=follow, json=json))
+def _ask(
+    action: str,
+    name: str,
+    config: Path | None,
+    *,
+    follow: bool,
+    json: bool,
+    at: str | None = None,
+) -> None:
+    how = {"follow": follow, "json": json}
+    code = run(_asked(settings_of(config), action, name, at, **how))
     if code:
         raise typer.Exit(code)
 
 
-async def _asked(settings: "Settings", action: str, name: str, *, follow: bool, json: bool) -> int:
-    from bridge.app.data_folder import whereabouts
-    from bridge.app.presence import is_running
-
+async def _asked(
+    settings: "Settings", action: str, name: str, at: str | None, *, follow: bool, json: bool
+) -> int:
+    not_before, later = (None, "") if at is None else _time_named(at)
     async with kept_in(settings) as stores:
         await warn_of_troubles(settings, stores)
         wish = await _wish(settings, stores, action, name)
-        id_ = await _keep(stores, wish)
-        running = is_running(settings)
-        if not running:
-            where = (
-                f"no bridge is running on {whereabouts(settings)}: it is kept as {id_} and will be"
-            )
-            return _left(wish, id_, f"{where} done when `dokploy-bridge serve` runs", follow, json)
-        if not follow:
-            words = f"{wish.action} of {wish.shown} asked for ({id_})"
-            if wish.action == "redeploy":
-                words += f"; {REBUILDS}"
-            return _left(wish, id_, words, False, json)
-        return await _follow(stores, wish, id_, Watchman(settings), json=json)
+        wish = replace(wish, not_before=not_before, later=later)
+        return await request(settings, stores, wish, follow=follow, json=json)
+
+
+async def request(
+    settings: "Settings", stores: "Stores", wish: Wish, *, follow: bool, json: bool
+) -> int:
+    """Keep a request in the inbox, and follow it if wanted; return the exit code."""
+    from bridge.app.data_folder import whereabouts
+    from bridge.app.presence import is_running
+
+    id_ = await _keep(stores, wish)
+    if not is_running(settings):
+        where = f"no bridge is running on {whereabouts(settings)}: it is kept as {id_} and will be"
+        when = f"done when `dokploy-bridge serve` runs{wish.later and f', but{wish.later}'}"
+        return _left(wish, id_, f"{where} {when}", follow, json)
+    if not follow:
+        words = f"{wish.action} of {wish.shown} asked for{wish.later} ({id_})"
+        if wish.action == "redeploy":
+            words += f"; {REBUILDS}"
+        return _left(wish, id_, words, False, json)
+    return await _follow(stores, wish, id_, Watchman(settings), json=json)
 
 
 def _left(wish: Wish, id_: str, words: str, wanted_more: bool, json: bool) -> int:
     """Print that the request is kept; fail only if the person wanted to see its end."""
     if json:
-        say_json({"delivery": id_, "action": str(wish.action), "target": wish.shown})
+        form = {"delivery": id_, "action": str(wish.action), "target": wish.shown}
+        at = wish.not_before
+        say_json(form if at is None else form | {"not_before": iso(at)})
     if wanted_more:
         say_error(words)
     elif not json:
@@ -260,7 +298,30 @@ async def _wish(settings: "Settings", stores: "Stores", action: str, name: str) 
             raise Rejected(f"{delivery.id} is no webhook: give its command again instead")
         return Wish(Action.REPLAY, str(delivery.seq), delivery.id)
     app = await live_app(stores.journal, name)
+    if action == Action.CANCEL:
+        await _check_cancel(stores, app)
     return Wish(Action(action), app.id, app.label)
+
+
+async def _check_cancel(stores: "Stores", app: "App") -> None:
+    """Raise Rejected if all that a cancel could stop is live already."""
+    from bridge.core.lifecycle import too_late
+    from bridge.pipeline.lookup import live_already
+
+    if (live := await live_already(stores.journal, stores.inbox, app.id)) is not None:
+        raise Rejected(
+            f"{app.label} can't be cancelled: {too_late(live)}; `dokploy-bridge rollback"
+            f" {app.label}` leads back"
+        )
+
+
+def _time_named(text: str) -> tuple[float, str]:
+    """Return the next such time, by UTC if no zone is named, and how to say it."""
+    from bridge.core.gates.times import in_zones, read_moment, read_zone, zone_in
+
+    utc = read_zone("UTC")
+    at = read_moment(text, time.time(), utc)
+    return at, f" not before {in_zones(at, zone_in(text, utc))}"
 
 
 async def _keep(stores: "Stores", wish: Wish) -> str:
@@ -268,7 +329,10 @@ async def _keep(stores: "Stores", wish: Wish) -> str:
     from bridge.ports.inbox import NewDelivery
 
     id_ = f"cli-{secrets.token_hex(8)}"
-    body = write_command(Asked(wish.action, wish.target, person()))
+    not_before = "" if wish.not_before is None else f"{wish.not_before:.0f}"
+    version = {name: getattr(wish, name) for name in ("deployment", "way", "commit", "image")}
+    asked = Asked(wish.action, wish.target, person(), not_before=not_before, **version)
+    body = write_command(asked)
     await stores.inbox.keep(NewDelivery(COMMAND_HOST, id_, wish.action, {}, body, time.time()))
     return id_
 
@@ -315,6 +379,8 @@ async def _follow(
                 progress.line(f"deployment {one.id} of {one.app}")
             ended.append(await followed(stores, one, progress, watch))
     if json:
+        from bridge.pipeline.arrivals import Arrived
+
         form: dict[str, Any] = arrived_form(Arrived(delivery, decisions))
         say_json(form | {"deployments": [ended_form(one) for one in ended]})
     return exit_code_for(wish, delivery, ended)

@@ -41,8 +41,8 @@ def check(
         bool,
         typer.Option(
             "--online",
-            help=f"Ask each {titles()}, too: does it answer, and accept the key? And each webhook"
-            " of a chat, and each Git host for the webhooks of the apps' repositories.",
+            help=f"Check each {titles()}, Git host and chat, too, as `doctor` does: keys, tokens,"
+            " channels, and the webhooks of the apps' repositories.",
         ),
     ] = False,
 ) -> None:
@@ -51,22 +51,16 @@ def check(
     Exits with 2 if the settings are wrong, with 1 if only a backend, a Git host or a chat has a
     problem.
     """
-    from bridge.cli.checking import checked, tried, tried_channels, tried_hosts
-    from bridge.cli.checking_webhooks import FINE, tried_webhooks
+    from bridge.cli import checking
 
     read = partial(_settings, config)
 
     logging.getLogger("bridge").setLevel(logging.ERROR)  # the lines below are shorter
-    form = checked(read)
+    form = checking.checked(read)
     settings_fit = form["ok"]
     if online and settings_fit:
-        form["online"] = tried(read())
-        form["online_hosts"] = tried_hosts(read())
-        form["channels"] = tried_channels(read())
-        form["webhooks"] = tried_webhooks(read())
-        every = form["online"] + form["online_hosts"] + form["channels"]
-        form["ok"] = all(one["state"] == "ok" for one in every)
-        form["ok"] &= all(one["state"] in FINE for one in form["webhooks"])
+        form |= checking.online(read())
+        form["ok"] = all(one["level"] != "error" for one in form["findings"])
     if json:
         say_json(form)
     else:
@@ -98,24 +92,18 @@ def _stored(settings: "Settings") -> "Collection[KeyPath]":
 
 
 def _say_checked(form: dict[str, Any]) -> None:
-    from bridge.cli.checking import said_of, said_of_channel, said_of_host
-    from bridge.cli.checking_webhooks import FINE, said_of_webhook
-
-    told: dict[str, list[str]] = {"warning": [], "error": [], "note": []}
+    told: dict[str, list[str]] = {"ok": [], "warning": [], "error": [], "note": []}
     for remark in form["remarks"]:
         told[remark["level"]].append(clean(remark["message"]))
+    for one in form.get("findings", ()):
+        words = "; ".join(filter(None, (one["says"], one["remedy"])))
+        told[one["level"]].append(clean(f"{one['about']}: {words}"))
+    for words in told["ok"]:
+        hint(words)
     for words in told["warning"]:
         hint(f"warning: {words}")
     for words in told["error"]:
         say_error(words)
-    for one in form.get("online", ()):
-        (hint if one["state"] == "ok" else say_error)(clean(said_of(one)))
-    for one in form.get("online_hosts", ()):
-        (hint if one["state"] == "ok" else say_error)(clean(said_of_host(one)))
-    for one in form.get("webhooks", ()):
-        (hint if one["state"] in FINE else say_error)(clean(said_of_webhook(one)))
-    for one in form.get("channels", ()):
-        (hint if one["state"] == "ok" else say_error)(clean(said_of_channel(one)))
     if not form["ok"]:
         return
     say("ok")
@@ -241,11 +229,12 @@ def shown(settings: Any, origins: "Mapping[KeyPath, str]") -> "Iterator[Shown]":
 
 def _lines(found: "Iterable[Shown]", *, only_ascii: bool) -> "Iterator[str]":
     """Return YAML, each setting with its origin; a long list has one entry per line."""
-    section = ""
+    before: KeyPath = ()
     for path, value, origin in found:
-        if len(path) > 1 and path[0] != section:
-            section = path[0]
-            yield f"{section}:"
+        for depth in range(1, len(path)):
+            if path[:depth] != before[:depth]:
+                yield f"{'  ' * (depth - 1)}{path[depth - 1]}:"
+        before = path
         indent = "  " * (len(path) - 1)
         line = f"{indent}{path[-1]}: {yaml_of(value, only_ascii=only_ascii)}  # {origin}"
         if len(line) <= WIDEST_LINE or not isinstance(value, list):

@@ -1,6 +1,5 @@
 """`deliveries`: what came in, what it meant, and the decisions."""
 
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ import typer
 from bridge.chats import asking_hosts
 from bridge.cli.deployments import AppOption
 from bridge.cli.forms import (
-    Arrived,
     about_words,
     arrived_form,
     became,
@@ -44,144 +42,24 @@ from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from rich.text import Text
 
     from bridge.app.storage import Stores
+    from bridge.pipeline.arrivals import Arrived
     from bridge.ports.inbox import Delivery
-    from bridge.ports.outcomes import About
     from bridge.settings import Settings
-
-
-MOST_READ = 200
-"""The most bodies to parse for one list, for deliveries that the journal does not know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Filters for deliveries; a delivery must pass all of them.
-
-    Attributes:
-        since: seconds since 1970.
-        repo: a repository's name, or its last part.
-        app_id: an app that it was decided for.
-        failed: it failed, or one of its deployments did.
-    """
-
-    limit: int
-    since: float | None = None
-    repo: str | None = None
-    app_id: str | None = None
-    failed: bool = False
-
-
-async def look_up(stores: "Stores", wanted: Wanted, hosts: "Collection[str]") -> "list[Delivery]":
-    """Return the matching deliveries of these hosts, newest first."""
-    if not (wanted.repo or wanted.app_id or wanted.failed):
-        found = await stores.inbox.newest(wanted.limit)
-    else:
-        found = [*await _decided(stores, wanted), *await _undecided(stores, wanted, hosts)]
-    by_seq = {one.seq: one for one in found}
-    newest = sorted(by_seq.values(), key=lambda one: one.seq, reverse=True)
-    since = wanted.since or 0.0
-    return [one for one in newest if one.received_at >= since][: wanted.limit]
-
-
-async def _decided(stores: "Stores", wanted: Wanted) -> "list[Delivery]":
-    """Return the deliveries that match by the journal's records."""
-    keys: list[str] = []
-    if wanted.repo:
-        keys = keys_of(wanted.repo, await stores.journal.repositories())
-        if not keys:
-            return []
-    seqs = await stores.journal.seqs_about(
-        repositories=keys,
-        app_id=wanted.app_id,
-        failed=wanted.failed,
-        before=sys.maxsize,
-        limit=wanted.limit,
-    )
-    return [one for seq in seqs if (one := await stores.inbox.get(seq)) is not None]
-
-
-async def _undecided(
-    stores: "Stores", wanted: Wanted, hosts: "Collection[str]"
-) -> "list[Delivery]":
-    """Return the matching deliveries that only the inbox knows: they concerned no app."""
-    from bridge.core.apps import unused
-    from bridge.ports.inbox import DeliveryState
-
-    if wanted.app_id is not None or (wanted.repo and wanted.failed):
-        return []
-    if wanted.failed:
-        state, errors = DeliveryState.FAILED, []
-    else:
-        state, errors = DeliveryState.IGNORED, [unused(wanted.repo or "", one) for one in hosts]
-    return await stores.inbox.ended(state, wanted.limit, before=sys.maxsize, errors=errors)
-
-
-def keys_of(name: str, names: "Mapping[str, str]") -> list[str]:
-    """Return the keys of repositories with this full name, or this last part of it."""
-    wanted = name.strip().strip("/").lower()
-    whole = [key for key, one in names.items() if one.lower() == wanted]
-    return whole or [key for key, one in names.items() if one.lower().endswith(f"/{wanted}")]
 
 
 async def all_of(
     stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
-) -> list[Arrived]:
+) -> "list[Arrived]":
     """Collect each delivery's decisions, deployments and subject."""
-    from bridge.pipeline.app_reading import unread_since
+    from bridge.app.keyrings import keyrings_of
+    from bridge.pipeline.arrivals import collected
 
-    seqs = [one.seq for one in found]
-    unread = await unread_since(stores.journal)
-    decisions = await stores.journal.decisions(seqs)
-    deployments = await stores.journal.deployments_of(seqs)
-    abouts = await stores.journal.abouts(seqs)
-    if unsaid := [one for one in found if _is_unsaid(one, abouts)]:
-        abouts |= await _read(stores, unsaid, settings)
-    return [
-        Arrived(
-            one,
-            decisions[one.seq],
-            {deployment.app_id: deployment for deployment in deployments[one.seq]},
-            abouts.get(one.seq),
-            _owed(one, unread) if one.seq in abouts else {},
-        )
-        for one in found
-    ]
-
-
-def _owed(delivery: "Delivery", unread: "Mapping[str, float]") -> dict[str, float]:
-    """Return the backends whose new apps still need a decision for a decided push."""
-    if delivery.state != "decided":
-        return {}
-    return {name: since for name, since in unread.items() if delivery.received_at >= since}
-
-
-def _is_unsaid(delivery: "Delivery", abouts: "Mapping[int, About]") -> bool:
-    about = abouts.get(delivery.seq)
-    return about is None or about.repository is None or about.author is None
-
-
-async def _read(
-    stores: "Stores", found: "Sequence[Delivery]", settings: "Settings"
-) -> "dict[int, About]":
-    """Parse the subjects of deliveries from their bodies, if those are still kept."""
-    from bridge.app.keyrings import keyrings_of  # slow to import, seldom needed
-    from bridge.pipeline.meaning import about, read
-
-    hosts = keyrings_of(settings)
-    said: dict[int, About] = {}
-    for delivery in [one for one in found if one.host in hosts][:MOST_READ]:
-        whole = await stores.inbox.get(delivery.seq)
-        meaning = None if whole is None else read(whole, hosts)
-        if meaning is None or isinstance(meaning, str):
-            continue
-        if (words := about(meaning.event)) is not None:
-            said[delivery.seq] = words
-    return said
+    return await collected(stores.inbox, stores.journal, found, lambda: keyrings_of(settings))
 
 
 # ── `deliveries`: what came in, what it meant, and the decisions ──────────────────────────────────
@@ -258,6 +136,8 @@ class Given:
 
 
 async def _list(settings: "Settings", given: Given, json: bool) -> None:
+    from bridge.pipeline.arrivals import Wanted, look_up
+
     why_none, found, refused = NONE_YET, [], None
     since = moment_of(given.since, time.time())
     try:
@@ -269,7 +149,7 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
             known = await known_app(stores.journal, given.app) if given.app is not None else None
             app_id = None if known is None else known.app.id
             wanted = Wanted(given.limit, since, named_repo(given.repo), app_id, given.failed)
-            those = await look_up(stores, wanted, settings.host_servers())
+            those = await look_up(stores.inbox, stores.journal, wanted, settings.host_servers())
             found = await all_of(stores, those, settings)
             if not found:
                 why_none = await _none_fits(stores, given) if given.narrows else NONE_YET
@@ -294,6 +174,8 @@ async def _list(settings: "Settings", given: Given, json: bool) -> None:
 
 async def _none_fits(stores: "Stores", given: Given) -> str:
     """Return why nothing is listed, and a suggestion."""
+    from bridge.pipeline.arrivals import keys_of
+
     if given.repo is not None:
         names = sorted(set((await stores.journal.repositories()).values()))
         if not keys_of(given.repo, dict(zip(names, names, strict=True))):
@@ -353,7 +235,7 @@ async def find_delivery(stores: "Stores", id_: str, settings: "Settings") -> "De
 # ── Rendering ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _row(one: Arrived, now: float) -> "list[str | Text]":
+def _row(one: "Arrived", now: float) -> "list[str | Text]":
     from rich.text import Text
 
     delivery = one.delivery
@@ -369,7 +251,7 @@ def _row(one: Arrived, now: float) -> "list[str | Text]":
     ]
 
 
-def _style_of(one: Arrived, words: str) -> str:
+def _style_of(one: "Arrived", words: str) -> str:
     if words == one.delivery.error:
         return "red" if one.delivery.state == "failed" else "dim"
     ended = next(
@@ -382,7 +264,7 @@ def _style_of(one: Arrived, words: str) -> str:
     )
 
 
-def _line(one: Arrived) -> str:
+def _line(one: "Arrived") -> str:
     """Format a delivery as a line for a pipe."""
     delivery = one.delivery
     head = f"{iso(delivery.received_at)} {delivery.id} {delivery.host} {delivery.event}"
@@ -390,7 +272,7 @@ def _line(one: Arrived) -> str:
     return ": ".join([*told, *filter(None, ["; ".join(outcomes_of(one))])])
 
 
-def page_lines(one: Arrived) -> list[str]:
+def page_lines(one: "Arrived") -> list[str]:
     """Format everything about a delivery, line by line."""
     lines = [f"{name}: {value}" for name, value in _facts(one).items()]
     lines += [f"header {name}: {value}" for name, value in one.delivery.headers.items()]
@@ -399,7 +281,7 @@ def page_lines(one: Arrived) -> list[str]:
     ]
 
 
-def _facts(one: Arrived) -> Mapping[str, str]:
+def _facts(one: "Arrived") -> Mapping[str, str]:
     delivery = one.delivery
     facts = {
         "delivery": delivery.id,
@@ -417,7 +299,7 @@ def _facts(one: Arrived) -> Mapping[str, str]:
     return {name: value for name, value in facts.items() if value}
 
 
-def _facts_page(one: Arrived) -> Any:
+def _facts_page(one: "Arrived") -> Any:
     from rich.console import Group
     from rich.text import Text
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.completing import complete_app
-from bridge.cli.forms import change_form, deployment_form, ended_form, short_note
+from bridge.cli.forms import change_form, deployment_form, ended_form, note_of, short_note
 from bridge.cli.reaching import known_app, warn_of_troubles
 from bridge.cli.show import (
     MARKS,
@@ -197,12 +197,12 @@ def _row(deployment: "Deployment", now: float) -> "list[str | Text]":
 
 def _line(deployment: "Deployment") -> str:
     head = f"{iso(deployment.created_at)} {deployment.id} {deployment.app} {deployment.state}"
-    return f"{head}: {deployment.note}"
+    return f"{head}: {note_of(deployment)}"
 
 
 def change_line(change: "Change") -> str:
     """E.g. `12:00:01 running    builds`."""
-    return f"{clock(change.at)} {change.state:<10} {clean(change.note)}".rstrip()
+    return f"{clock(change.at)} {change.state:<10} {clean(note_of(change))}".rstrip()
 
 
 def change_text(change: "Change") -> Any:
@@ -213,7 +213,7 @@ def change_text(change: "Change") -> Any:
     return Text.assemble(
         (f"{clock(change.at)} ", "dim"),
         (f"{MARKS[change.state]} {change.state:<10} ", style),
-        clean(change.note),
+        clean(note_of(change)),
     )
 
 

@@ -9,7 +9,8 @@ import typer
 
 from bridge.chats import asking_hosts
 from bridge.cli.deliveries import find_delivery
-from bridge.cli.forms import misses_of, say_decisions
+from bridge.cli.forms import held_words, misses_of, say_decisions
+from bridge.cli.holds import add_holds
 from bridge.cli.reaching import warn_of_owed
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
 from bridge.cli.using import Config, Json, found, kept_in, run, settings_of
@@ -99,7 +100,7 @@ def explain(
 
 def _read(source: str, host: str | None, event: str | None, settings: "Settings") -> Payload:
     """Read a file; of several servers of a host, its repository's address tells which sent it."""
-    from bridge.core.events import PullRequestOpened, RefPushed, kind_of
+    from bridge.core.events import FromRepository, kind_of
 
     servers = settings.host_servers()
     records = {name: one.provider for name, one in servers.items()}
@@ -108,7 +109,7 @@ def _read(source: str, host: str | None, event: str | None, settings: "Settings"
     if host is not None or len(alike) < 2:
         return payload
     said = records[payload.host].reader().parse(payload.event, payload.headers, payload.body)
-    if isinstance(said, RefPushed | PullRequestOpened):
+    if isinstance(said, FromRepository):
         for one in alike:
             if any(map(said.repository.is_at, one.addresses)):
                 return replace(payload, host=one.name)
@@ -148,6 +149,9 @@ async def _explain(
 ) -> None:
     payload, known = await _gather(settings, source, payload)
     form = explained(payload, meaning_of(payload, settings), known, what_if)
+    if any(one["deploy"] for one in form["decisions"]) and known.apps:
+        async with kept_in(settings) as stores:
+            await add_holds(settings, stores, known.apps, form)
     if json:
         say_json(form)
         return
@@ -262,10 +266,11 @@ def heading(form: dict[str, Any]) -> str:
 
 def lines_of(form: dict[str, Any]) -> list[str]:
     """Return one line for each app, as in `skip web: no_path_hit (2 files changed, …)`."""
-    lines = [
-        f"{'deploy' if one['deploy'] else 'skip'} {one['app']}: {one['reason']} ({one['evidence']})"
-        for one in form["decisions"]
-    ]
+    lines: list[str] = []
+    for one in form["decisions"]:
+        verb = "deploy" if one["deploy"] else "skip"
+        lines.append(f"{verb} {one['app']}: {one['reason']} ({one['evidence']})")
+        lines += [f"held {one['app']}: {words}" for words in held_words(one)]
     return lines or [nobody(form)]
 
 

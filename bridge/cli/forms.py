@@ -1,7 +1,7 @@
 """The machine forms, as `--json` prints them. Pure; the names are stable."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from bridge.cli.show import NARROW, clean, clock, console, iso, short_branch, stacked, table
@@ -9,9 +9,10 @@ from bridge.cli.show import NARROW, clean, clock, console, iso, short_branch, st
 if TYPE_CHECKING:
     from bridge.core.apps import App, Rules
     from bridge.core.decision import Decision
+    from bridge.core.health.serving import Serving
     from bridge.core.lifecycle import Change, Deployment
+    from bridge.pipeline.arrivals import Arrived
     from bridge.ports.feedback import Pending
-    from bridge.ports.inbox import Delivery
     from bridge.ports.outcomes import About, Audited
 
 
@@ -76,6 +77,7 @@ def deployment_form(deployment: "Deployment") -> dict[str, Any]:
         "created_at": iso(deployment.created_at),
         "asked_at": iso(deployment.asked_at),
         "started_at": iso(deployment.started_at),
+        "live_at": iso(deployment.live_at),
         "finished_at": iso(deployment.finished_at),
         "note": deployment.note,
         "superseded_by": deployment.superseded_by,
@@ -140,13 +142,9 @@ def audited_form(change: "Audited") -> dict[str, Any]:
 
 
 def app_form(
-    app: "App", last: "Deployment | None", live: "Deployment | None" = None
+    app: "App", last: "Deployment | None", live: "Serving | None" = None
 ) -> dict[str, Any]:
-    """Return an app, what deploys it, and its newest deployment.
-
-    Args:
-        live: the newest successful one.
-    """
+    """Return an app, what deploys it, its newest deployment, and what it serves."""
     source = app.source
     return {
         "id": app.id,
@@ -166,12 +164,26 @@ def app_form(
         "page": app.page,
         "url": app.url,
         "last_deployment": last and deployment_form(last),
-        "live": live
-        and {
-            "commit": live.deployed_commit,
-            "since": iso(live.finished_at or live.created_at),
-            "deployment": live.id,
-        },
+        "live": live and serving_form(live),
+    }
+
+
+def serving_form(live: "Serving") -> dict[str, Any]:
+    """Return what an app serves; None stands for what is not known."""
+    last = live.last_known
+    return {
+        "known": live.known,
+        "commit": live.commit,
+        "image": live.newest.image if live.known else None,
+        "since": iso(live.since),
+        "by": (live.by or None) if live.known else None,
+        "deployment": live.newest.id if live.known else None,
+        "health": str(live.works),
+        "rolled_back": live.rolled_back,
+        "rolled_back_from": live.rolled_back_from,
+        "behind": live.behind
+        and {"pushes": live.behind.pushes, "concerning": live.behind.concerning},
+        "last_known": None if live.known or last is None else last.id,
     }
 
 
@@ -186,13 +198,32 @@ def waits_form(app: "App") -> dict[str, Any]:
 
 
 def said(rules: "Rules") -> dict[str, Any]:
-    """Return our own rules for an app, without unset fields."""
-    given = {field.name: getattr(rules, field.name) for field in fields(rules)}
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in given.items()
-        if value is not None
-    }
+    """Return our own rules for an app as JSON, without unset fields."""
+    return {name: _plain(value) for name, value in asdict(rules).items() if value is not None}
+
+
+def written(rules: "Rules") -> dict[str, Any]:
+    """Return our own rules for an app as people write them, without defaults."""
+    found = {one.name: getattr(rules, one.name) for one in fields(rules)}
+    return {name: _as_written(value) for name, value in found.items() if value is not None}
+
+
+def _as_written(value: Any) -> Any:
+    from bridge.core.health.policy import WELL, VerifyPolicy, statuses_text
+
+    if not is_dataclass(value):
+        return _plain(value)
+    own = [one for one in fields(value) if getattr(value, one.name) != one.default]
+    section = {one.name: _plain(getattr(value, one.name)) for one in own}
+    if isinstance(value, VerifyPolicy) and value.status != WELL:
+        section["status"] = statuses_text(value.status, ", ")
+    return section.get("on", section or True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def tag_words(rules: "Rules") -> list[str]:
@@ -206,31 +237,15 @@ def tag_words(rules: "Rules") -> list[str]:
 
 def finding_words(finding: "Mapping[str, Any]") -> str:
     """Return a finding about a watch path, as a sentence and its remedy."""
-    sentence = finding["sentence"]
-    return f"`{finding['pattern']}`: {sentence[0].lower()}{sentence[1:]} {finding['remedy']}"
+    from bridge.core.matching.lint import said_of
+
+    return f"{said_of(finding['pattern'], finding['sentence'])} {finding['remedy']}"
 
 
 # ── The outcome of decisions and deliveries, in words ─────────────────────────────────────────────
 
 ASKED_FOR = frozenset({"cancel_asked", "cancel_one_asked", "configure_asked"})
 """Reasons of people's other requests; their evidence names the requester."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A delivery with everything that is known about it.
-
-    Attributes:
-        deployments: its deployments, by the app's id.
-        about: the subject of its push; None if it was no push, or is no longer known.
-        owed: backends that have been unreadable since before it came, each with the time.
-    """
-
-    delivery: "Delivery"
-    decisions: "Sequence[Decision]" = ()
-    deployments: "Mapping[str, Deployment]" = field(default_factory=dict)
-    about: "About | None" = None
-    owed: "Mapping[str, float]" = field(default_factory=dict)
 
 
 def owed_words(owed: "Mapping[str, float]") -> list[str]:
@@ -245,14 +260,19 @@ def owed_words(owed: "Mapping[str, float]") -> list[str]:
 def became(deployment: "Deployment", *, short: bool = False) -> str:
     """E.g. `→ failed #11: fatal: repository not found`; see `short_note`."""
     head = f"→ {deployment.state} #{deployment.seq}"
-    note = short_note(deployment) if short else deployment.note
+    note = short_note(deployment) if short else note_of(deployment)
     return f"{head}: {note}" if note else head
+
+
+def note_of(said: "Deployment | Change") -> str:
+    """Return its note, for where its state is shown as well."""
+    return said.note.removeprefix(f"{said.state}: ")
 
 
 def short_note(deployment: "Deployment") -> str:
     """Return a history note, with a long branch shortened."""
-    branch = (deployment.ref or "").removeprefix("refs/heads/")
-    return deployment.note.replace(branch, short_branch(branch)) if branch else deployment.note
+    branch, note = (deployment.ref or "").removeprefix("refs/heads/"), note_of(deployment)
+    return note.replace(branch, short_branch(branch)) if branch else note
 
 
 def decision_line(decision: "Decision", deployment: "Deployment | None" = None) -> str:
@@ -262,7 +282,7 @@ def decision_line(decision: "Decision", deployment: "Deployment | None" = None) 
     return f"{line} {became(deployment)}" if deployment else line
 
 
-def outcomes_of(one: Arrived, *, short: bool = False) -> list[str]:
+def outcomes_of(one: "Arrived", *, short: bool = False) -> list[str]:
     """Return a delivery's outcome: a few words for each app that deploys, and for all others.
 
     Args:
@@ -319,7 +339,10 @@ def say_decisions(forms: Sequence[Form]) -> None:
     from rich.text import Text
 
     heads = [["deploy" if one["deploy"] else "skip", one["app"], one["reason"]] for one in forms]
-    notes = [[Text(f"↳ {clean(miss)}", "yellow") for miss in misses_of(one)] for one in forms]
+    notes = [
+        [Text(f"↳ {clean(words)}", "yellow") for words in misses_of(one) + held_notes(one)]
+        for one in forms
+    ]
     screen = console()
     if screen.width < NARROW:
         words = [[one["evidence"], *those] for one, those in zip(forms, notes, strict=True)]
@@ -330,6 +353,19 @@ def say_decisions(forms: Sequence[Form]) -> None:
         rows.append([*head, one["evidence"]])
         rows += [["", "", "", miss] for miss in those]
     screen.print(table(("", "app", "reason", "*evidence"), rows))
+
+
+def held_notes(form: Form) -> list[str]:
+    """Return the same as notes under a decision."""
+    return [f"would be held by {words}" for words in held_words(form)]
+
+
+def held_words(form: Form) -> list[str]:
+    """Return what would hold a deployment now, one reason each."""
+    return [
+        f"{one['gate']}: {one['reason']}" + (f" (until {one['until']})" if one["until"] else "")
+        for one in form.get("holds") or ()
+    ]
 
 
 def misses_of(form: Form) -> list[str]:

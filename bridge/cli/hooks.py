@@ -1,8 +1,9 @@
 """`hooks`: list, make, rotate and remove webhooks at Git hosts."""
 
 import asyncio
+import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.app.storage import Stores
+    from bridge.core.hooks import Scope
     from bridge.pipeline.hooks import Hooks, Place, SeenHook, Step, Target
     from bridge.ports.hooks import MadeHook
     from bridge.settings import Settings
@@ -45,8 +47,9 @@ TheApp = Annotated[
 Host = Annotated[
     str | None, typer.Option("--host", help=f"Where, if that is not clear: {', '.join(HOSTS)}.")
 ]
-EveryOne = Annotated[bool, typer.Option("--all", help="Every repository that an app deploys from.")]
-EveryMade = Annotated[bool, typer.Option("--all", help="Every webhook that the bridge has made.")]
+NONE_MADE = "the bridge has made no webhook: `dokploy-bridge hooks install` makes them"
+DEPLOYED = "Every repository that an app deploys from."
+MADE = "Every webhook that the bridge has made."
 
 group = typer.Typer(
     no_args_is_help=True, help="List, make, rotate and remove webhooks at the Git hosts."
@@ -69,95 +72,42 @@ class Which:
         return not (self.repositories or self.owners or self.app or self.every)
 
 
-def _which(
-    repositories: list[str] | None,
-    owners: list[str] | None,
-    app: bool,
-    host: str | None,
-    every: bool,
-) -> Which:
-    return Which(tuple(repositories or ()), tuple(owners or ()), app, host, every)
+Work = Callable[[Which, How], Coroutine[Any, Any, int]]
 
 
-@group.command("list")
-def list_(
-    repositories: Repositories = None,
-    org: Owners = None,
-    app: TheApp = False,
-    host: Host = None,
-    every: EveryOne = False,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """List the webhooks that lead to this bridge, and what is wrong with them.
+def _command(name: str, every: str, *without: str) -> Callable[[Work], Work]:
+    """Return a decorator that makes a command of work; it returns the exit code.
 
-    Without a name: of every repository that an app deploys from.
+    Args:
+        every: what `--all` names.
+        without: the options that the command has not.
     """
-    which = _which(repositories, org, app, host, every)
-    code = run(_list(config, which, json=json))
-    if code:
-        raise typer.Exit(code)
 
+    def register(work: Work) -> Work:
+        def command(
+            repositories: Repositories = None,
+            org: Owners = None,
+            app: TheApp = False,
+            host: Host = None,
+            every: bool = False,
+            config: Config = None,
+            json: Json = False,
+            yes: Yes = False,
+        ) -> None:
+            which = Which(tuple(repositories or ()), tuple(org or ()), app, host, every)
+            if code := run(work(which, How(config, json, yes))):
+                raise typer.Exit(code)
 
-@group.command()
-def install(
-    repositories: Repositories = None,
-    org: Owners = None,
-    app: TheApp = False,
-    host: Host = None,
-    every: EveryOne = False,
-    config: Config = None,
-    json: Json = False,
-    yes: Yes = False,
-) -> None:
-    """Make the webhooks that are missing, and correct those that are wrong.
+        signature = inspect.signature(command)
+        options = {**signature.parameters}
+        all_ = Annotated[bool, typer.Option("--all", help=every)]
+        options["every"] = options["every"].replace(annotation=all_)
+        left = [one for word, one in options.items() if word not in without]
+        command.__dict__["__signature__"] = signature.replace(parameters=left)
+        group.command(name, help=inspect.getdoc(work))(command)
+        return work
 
-    Each repository is reported by one webhook: its own, its organisation's or group's, or the
-    App's. Each webhook has a secret of its own, which speaks for no other repository.
-    """
-    _must_name(which := _which(repositories, org, app, host, every))
-    code = run(_install(which, How(config, json, yes)))
-    if code:
-        raise typer.Exit(code)
-
-
-@group.command()
-def rotate(
-    repositories: Repositories = None,
-    org: Owners = None,
-    app: TheApp = False,
-    host: Host = None,
-    every: EveryMade = False,
-    config: Config = None,
-    json: Json = False,
-    yes: Yes = False,
-) -> None:
-    """Replace the secrets of webhooks that the bridge has made, without losing a delivery.
-
-    Both secrets are accepted until a delivery with the new one has arrived. Run it again if it was
-    interrupted, or if nothing has arrived yet.
-    """
-    _must_name(which := _which(repositories, org, app, host, every))
-    code = run(_rotate(which, How(config, json, yes)))
-    if code:
-        raise typer.Exit(code)
-
-
-@group.command()
-def remove(
-    repositories: Repositories = None,
-    org: Owners = None,
-    host: Host = None,
-    every: EveryMade = False,
-    config: Config = None,
-    json: Json = False,
-    yes: Yes = False,
-) -> None:
-    """Remove webhooks that the bridge has made, with their secrets."""
-    _must_name(which := _which(repositories, org, False, host, every))
-    code = run(_remove(which, How(config, json, yes)))
-    if code:
-        raise typer.Exit(code)
+    return register
 
 
 def _must_name(which: Which) -> None:
@@ -220,29 +170,38 @@ async def _reached(config: "Path | None") -> AsyncIterator[Reach]:
         yield Reach(settings, stores, hooks_of(settings, stores.journal, apis), known, able)
 
 
-async def _looked(reach: Reach, targets: "list[Target]") -> "tuple[list[Place], list[str]]":
-    """Return the places, and why others can't be looked at."""
+async def _looked(
+    reach: Reach, targets: "list[Target]", *, back: bool = False
+) -> "tuple[list[Place], list[str]]":
+    """Return the places, and why others can't be looked at; `back`: also those that are gone."""
+    look = reach.hooks.look_back if back else reach.hooks.look
     places: list[Place] = []
     failed: list[str] = []
     for one in targets:
         try:
-            places.append(await reach.hooks.look(one))
+            places.append(await look(one))
         except BridgeError as error:
-            failed.append(f"{one.host} {one.name}: {error}")
+            failed.append(f"{one.host} {one.name or 'the App'}: {error}")
     return places, failed
 
 
 # ── `hooks list` ────────────────────────────────────────────────────────────────────────────────
 
 
-async def _list(config: "Path | None", which: Which, *, json: bool) -> int:
-    async with _reached(config) as reach:
+@_command("list", DEPLOYED, "yes")
+async def _list(which: Which, how: How) -> int:
+    """List the webhooks that lead to this bridge, and what is wrong with them.
+
+    Without a name: of every repository that an app deploys from.
+    """
+    async with _reached(how.config) as reach:
         if which.none:
             which = Which(every=True, host=which.host)
         places, failed = await _looked(reach, reach.targets(which))
     why_none = "no app deploys from a repository of a Git host that can be asked"
-    _LISTING.say(places, why_none, json=json)
-    if not json:
+    if places or how.json or not failed:
+        _LISTING.say(places, why_none, json=how.json)
+    if not how.json:
         for place in places:
             for warning in place.warnings():
                 hint(clean(f"warning: {warning}"), "yellow")
@@ -289,13 +248,18 @@ def _said(place: "Place") -> list[str]:
     """Return what is known of each webhook, for people."""
     said: list[str] = []
     for one in place.hooks:
-        whose = "the backend's own" if one.deploys_itself else "ours" if one.made else "by hand"
+        whose = "the backend's own" if one.deploys_itself else _by(one)
         state = f", {one.made.state}" if one.made and one.made.state != "live" else ""
+        above = "" if one.hook.scope == place.scope else f" of {one.hook.scope}"
         wrong = f": {'; '.join(one.faults)}" if one.faults else ""
-        said.append(f"{one.hook.id} of {one.hook.scope} ({whose}{state}){wrong}")
+        said.append(f"webhook {one.hook.id}{above}, {whose}{state}{wrong}")
     if place.scope in place.unseen:
-        said.append("our credential may not see its webhooks")
-    return said or ["no webhook reports it: `dokploy-bridge hooks install`"]
+        said.append("the bridge's credential may not see its webhooks")
+    return said or ["no webhook reports it; `dokploy-bridge hooks install` makes one"]
+
+
+def _by(one: "SeenHook") -> str:
+    return "made by the bridge" if one.made else "made by hand"
 
 
 _LISTING: "Listing[Place]" = Listing(
@@ -310,7 +274,14 @@ _LISTING: "Listing[Place]" = Listing(
 # ── `hooks install`, `hooks remove` ─────────────────────────────────────────────────────────────
 
 
+@_command("install", DEPLOYED)
 async def _install(which: Which, how: How) -> int:
+    """Make the webhooks that are missing, and correct those that are wrong.
+
+    Each repository is reported by one webhook: its own, its organisation's or group's, or the
+    App's. Each webhook has a secret of its own, which speaks for no other repository.
+    """
+    _must_name(which)
     from bridge.core.hooks import ScopeKind
     from bridge.pipeline.hooks import Target
 
@@ -329,17 +300,21 @@ async def _install(which: Which, how: How) -> int:
                 below, more = await _looked(reach, own)
                 failed += more
             steps += reach.hooks.plan_install(place, below)
-        return await _carry_out(reach, steps, failed, how)
+        none = "there is nothing to do: no app deploys from a repository of a Git host"
+        return await _carry_out(reach, steps, failed, how, none)
 
 
+@_command("remove", MADE, "app")
 async def _remove(which: Which, how: How) -> int:
+    """Remove webhooks that the bridge has made, with their secrets."""
+    _must_name(which)
     async with _reached(how.config) as reach:
         targets = await _made_targets(reach) if which.every else []
-        places, failed = await _looked(reach, reach.targets(_named(which)) + targets)
+        places, failed = await _looked(reach, reach.targets(_named(which)) + targets, back=True)
         steps: list[Step] = []
         for place in places:
             steps += reach.hooks.plan_remove(place)
-        return await _carry_out(reach, steps, failed, how)
+        return await _carry_out(reach, steps, failed, how, NONE_MADE)
 
 
 def _named(which: Which) -> Which:
@@ -357,38 +332,43 @@ async def _made_targets(reach: Reach) -> "list[Target]":
     ]
 
 
-async def _carry_out(reach: Reach, steps: "list[Step]", failed: list[str], how: How) -> int:
-    """Show the steps, ask, and carry them out; those that fail don't stop the others."""
-    _show(steps, how)
+async def _carry_out(
+    reach: Reach, steps: "list[Step]", failed: list[str], how: How, none: str
+) -> int:
+    """Show the steps, ask, and carry them out; one that fails stops only those that rely on it."""
+    _show(steps, how, "" if failed else none)
     for why in failed:
         say_error(why)
     todo = [one for one in steps if one.does != "keep"]
     if todo:
-        agree(f"{len(todo)} to do. Go on?", how)
-    bad = bool(failed)
+        agree("Carry this out?", how)
+    undone: set[tuple[str, Scope]] = set()
     for step in todo:
+        if step.once is not None and (step.host, step.once) in undone:
+            hint(clean(f"keep the webhook of {step.scope}: {step.once} has none"), "yellow")
+            continue
         try:
             await reach.hooks.carry_out(step)
         except BridgeError as error:
-            bad = True
+            undone.add((step.host, step.scope))
             say_error(f"{step.does} {step.host} {step.scope}: {error}")
         else:
             if not how.json:
                 say(clean(f"{_DONE[step.does]} the webhook of {step.scope} at {step.host}"))
-    return 1 if bad else 0
+    return 1 if failed or undone else 0
 
 
 _DONE = {"create": "made", "change": "corrected", "remove": "removed"}
 
 
-def _show(steps: "list[Step]", how: How) -> None:
+def _show(steps: "list[Step]", how: How, none: str) -> None:
     rows = [[str(one.does), one.host, str(one.scope), one.why] for one in steps]
     if how.json:
         names = ("does", "host", "name", "why")
         say_json([dict(zip(names, row, strict=True)) for row in rows])
         return
-    if not rows:
-        hint("there is nothing to do: no app deploys from a repository of a Git host")
+    if none and not rows:
+        hint(none)
     lines = [f"{row[0]} {row[1]} {row[2]}{f': {row[3]}' if row[3] else ''}" for row in rows]
     say_table(("step", "host", "repository", "*why"), rows, lines)
 
@@ -396,7 +376,14 @@ def _show(steps: "list[Step]", how: How) -> None:
 # ── `hooks rotate` ──────────────────────────────────────────────────────────────────────────────
 
 
+@_command("rotate", MADE)
 async def _rotate(which: Which, how: How) -> int:
+    """Replace the secrets of webhooks that the bridge has made, without losing a delivery.
+
+    Both secrets are accepted until a delivery with the new one has arrived. Run it again if it was
+    interrupted, or if nothing has arrived yet.
+    """
+    _must_name(which)
     from bridge.app.presence import is_running
     from bridge.pipeline.hooks import rotated_of
 
@@ -404,18 +391,24 @@ async def _rotate(which: Which, how: How) -> int:
         every = await reach.hooks.made()
         those = every if which.every else rotated_of(every, reach.targets(_named(which)))
         if not those:
-            hint("the bridge has made no webhook: `dokploy-bridge hooks install` makes them")
+            hint(NONE_MADE)
             return 0
         if how.json:
             say_json([_made_form(one) for one in those])
         else:
             for one in those:
                 say(clean(f"rotate the secret of {one.scope} at {one.host}"))
-        agree(f"rotate {len(those)}?", how)
-        if not await asyncio.to_thread(is_running, reach.settings):
+        agree("Replace these secrets?", how)
+        running = await asyncio.to_thread(is_running, reach.settings)
+        if not running:
             hint("no bridge is running here, so nothing that a new secret has signed can arrive")
-        done = [await _rotated(reach, one, how) for one in those]
-        return 0 if all(done) else 1
+        within = ARRIVES if running else 0.0
+        done = [await _rotated(reach, one, how, within) for one in those]
+    if all(done):
+        return 0
+    then = "after the next push" if running else "start it, then"
+    hint(f"until then both secrets are accepted; {then} run this again")
+    return 1
 
 
 def _made_form(one: "MadeHook") -> dict[str, Any]:
@@ -428,17 +421,14 @@ def _made_form(one: "MadeHook") -> dict[str, Any]:
     }
 
 
-async def _rotated(reach: Reach, made: "MadeHook", how: How) -> bool:
+async def _rotated(reach: Reach, made: "MadeHook", how: How, within: float) -> bool:
     try:
-        done = await reach.hooks.rotate(made, reach.stores.inbox, patience(ARRIVES))
+        done = await reach.hooks.rotate(made, reach.stores.inbox, patience(within))
     except BridgeError as error:
         say_error(f"rotate {made.host} {made.scope}: {error}")
         return False
     if not done:
-        say_error(
-            f"{made.scope}: nothing signed with the new secret has arrived yet; both secrets are"
-            " accepted. After the next push, run this again"
-        )
+        say_error(clean(f"{made.scope}: nothing signed with the new secret has arrived yet"))
     elif not how.json:
         say(clean(f"rotated the secret of {made.scope} at {made.host}"))
     return done

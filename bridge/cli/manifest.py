@@ -18,14 +18,24 @@ _ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?").fullmatch
 
 
 def address(value: str) -> str:
-    """Return the address of a bridge or server, without a trailing slash."""
+    """Return the address of a server, without a trailing slash."""
     if not _ADDRESS(value):
-        raise typer.BadParameter("it must look like https://bridge.example.com")
+        raise typer.BadParameter("it must look like https://git.example.com")
     return value.rstrip("/")
 
 
+def bridge_address(value: str | None) -> str | None:
+    """Return the bridge's own address, without a trailing slash; None and "" stay as they are."""
+    from bridge.ports.settings import own_address
+
+    try:
+        return own_address(value) if value else value
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 Url = Annotated[
-    str, typer.Option(callback=address, help="Where the bridge is reached from outside.")
+    str, typer.Option(callback=bridge_address, help="Where the bridge is reached from outside.")
 ]
 
 
@@ -78,9 +88,7 @@ def _for_chat(chat: str, title: str, app: ChatManifest) -> None:
     def manifest(
         url: Annotated[
             str | None,
-            typer.Option(
-                callback=lambda value: value and address(value), help=f"Where {title} reaches it."
-            ),
+            typer.Option(callback=bridge_address, help=f"Where {title} reaches it."),
         ] = None,
         without: Annotated[
             bool, typer.Option(f"--{option}", help=f"By {way}: the bridge reaches {title} instead.")

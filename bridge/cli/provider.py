@@ -164,7 +164,7 @@ def _fields(now: "Configured", *, reveal: bool) -> dict[str, Any]:
 
 
 def _said(rules: "Rules") -> dict[str, Any]:
-    from bridge.core.configuration.difference import RULES
+    from bridge.core.configuration.difference import RULES, rule_value
 
-    said = {spoken: getattr(rules, name) for name, spoken in RULES.items()}
+    said = {spoken: rule_value(getattr(rules, name)) for name, spoken in RULES.items()}
     return {name: value for name, value in said.items() if value is not None}

@@ -15,6 +15,7 @@ from bridge.cli import (
     build,
     build_logs,
     config,
+    console,
     deliveries,
     demo,
     deployments,
@@ -22,9 +23,14 @@ from bridge.cli import (
     env,
     explain,
     feedback,
+    gates,
     hooks,
     manifest,
+    pin,
+    promote,
     provider,
+    report,
+    rollback,
     serve,
     setup,
     why,
@@ -37,6 +43,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": (
         "dokploy-bridge serve",
         "dokploy-bridge serve --host 0.0.0.0 --port 8080 --config /etc/bridge.yaml",
+    ),
+    "console": (
+        "dokploy-bridge console",
+        "dokploy-bridge console --url https://bridge.example.com",
     ),
     "setup": (
         "dokploy-bridge setup",
@@ -55,6 +65,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge adopt shop/web shop/api --yes",
         "dokploy-bridge adopt --all --undo",
     ),
+    "pin": (
+        "dokploy-bridge pin shop/web",
+        "dokploy-bridge pin shop/web --branch main --yes",
+    ),
+    "unpin": ("dokploy-bridge unpin shop/web",),
     "app create": (
         "dokploy-bridge app create web --repo https://github.com/you/site.git --publish public",
         "dokploy-bridge app create web --repo ../site --project shop --watch 'web/**'",
@@ -86,6 +101,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge feedback retry 'github.comment 4711 12'",
         "dokploy-bridge feedback retry --all",
     ),
+    "report": (
+        "dokploy-bridge report",
+        "dokploy-bridge report --since 12w --app shop/web --json",
+    ),
     "audit": ("dokploy-bridge audit --app shop/web",),
     "why": (
         "dokploy-bridge why shop/web",
@@ -100,10 +119,37 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge logs shop/web --follow",
         "dokploy-bridge logs shop/web --deployment 4711 --lines 1000",
     ),
-    "deploy": ("dokploy-bridge deploy shop/web --follow",),
+    "deploy": (
+        "dokploy-bridge deploy shop/web --follow",
+        "dokploy-bridge deploy shop/web --at '22:00 Europe/Berlin'",
+    ),
     "redeploy": ("dokploy-bridge redeploy shop/web --follow",),
+    "rollback": (
+        "dokploy-bridge rollback shop/web --plan",
+        "dokploy-bridge rollback shop/web --to v1.4.2 --yes --follow",
+    ),
+    "promote": (
+        "dokploy-bridge promote shop/production/web from shop/staging/web --plan",
+        "dokploy-bridge promote shop/production/web from shop/staging/web --yes --follow",
+    ),
     "cancel": ("dokploy-bridge cancel shop/web",),
     "replay": ("dokploy-bridge replay 72d3162e --follow",),
+    "held": ("dokploy-bridge held",),
+    "approve": ("dokploy-bridge approve shop/web",),
+    "override": ("dokploy-bridge override shop/web -m 'the fix of the outage'",),
+    "lock": (
+        "dokploy-bridge lock shop/production -m 'a migration runs' --for 2h",
+        "dokploy-bridge lock shop/web -m 'a risky change' --until-merge '#12'",
+        "dokploy-bridge lock all -m 'an incident' --steal",
+    ),
+    "unlock": ("dokploy-bridge unlock shop/production",),
+    "locks": ("dokploy-bridge locks --json",),
+    "freeze": (
+        "dokploy-bridge freeze all -m 'an incident' --until '18:00 Europe/Berlin'",
+        "dokploy-bridge freeze shop -m 'an audit' --for 3d --allow rollback",
+    ),
+    "unfreeze": ("dokploy-bridge unfreeze all",),
+    "freezes": ("dokploy-bridge freezes",),
     "clear": ("dokploy-bridge clear shop/web",),
     "doctor": (
         "dokploy-bridge doctor",
@@ -241,7 +287,7 @@ def root(
     """Options of the command itself."""
 
 
-START, LOOK, ACT, SET_UP = "Start", "Look", "Act", "Set up"
+START, LOOK, ACT, GATES, SET_UP = "Start", "Look", "Act", "Gates", "Set up"
 
 app.command(rich_help_panel=START)(serve.serve)
 app.command(rich_help_panel=START)(serve.migrate)
@@ -251,20 +297,35 @@ app.command("apps", rich_help_panel=LOOK)(apps.apps)
 app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
 app.add_typer(deployments.group, name="deployments", rich_help_panel=LOOK)
 app.add_typer(feedback.group, name="feedback", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK, help=report.HELP)(report.report)
 app.command(rich_help_panel=LOOK)(audit.audit)
 app.command(rich_help_panel=LOOK)(why.why)
 app.command(rich_help_panel=LOOK)(explain.explain)
 app.command(rich_help_panel=LOOK)(build_logs.logs)
 app.command(rich_help_panel=ACT)(asking.deploy)
 app.command(rich_help_panel=ACT)(asking.redeploy)
+app.command(rich_help_panel=ACT)(rollback.rollback)
+app.command(rich_help_panel=ACT)(promote.promote)
 app.command(rich_help_panel=ACT)(asking.cancel)
 app.command(rich_help_panel=ACT)(asking.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
+app.command(rich_help_panel=GATES)(gates.held)
+app.command(rich_help_panel=GATES)(gates.approve)
+app.command(rich_help_panel=GATES)(gates.override)
+app.command(rich_help_panel=GATES)(gates.lock)
+app.command(rich_help_panel=GATES)(gates.unlock)
+app.command(rich_help_panel=GATES)(gates.locks)
+app.command(rich_help_panel=GATES)(gates.freeze)
+app.command(rich_help_panel=GATES)(gates.unfreeze)
+app.command(rich_help_panel=GATES)(gates.freezes)
 app.command(rich_help_panel=SET_UP)(doctor.doctor)
 app.command(rich_help_panel=SET_UP)(setup.setup)
+app.command(rich_help_panel=SET_UP)(console.console)
 app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
 app.add_typer(hooks.group, name="hooks", rich_help_panel=SET_UP)
 app.command(rich_help_panel=SET_UP)(adopt.adopt)
+app.command(rich_help_panel=SET_UP)(pin.pin)
+app.command(rich_help_panel=SET_UP)(pin.unpin)
 app.add_typer(provider.group, name="provider", rich_help_panel=SET_UP)
 app.add_typer(build.group, name="build", rich_help_panel=SET_UP)
 app.add_typer(env.group, name="env", rich_help_panel=SET_UP)

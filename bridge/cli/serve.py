@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from socket import socket
 
-    from bridge.app.run import Beginning, Bridge
+    from bridge.app.parts import Beginning
+    from bridge.app.run import Bridge
     from bridge.ports.providers import BackendProvider
     from bridge.settings import Settings
 
@@ -177,8 +178,8 @@ def serve(
     ] = None,
 ) -> None:
     """Receive webhooks and deploy, until told to stop."""
+    from bridge.app.parts import Beginning
     from bridge.app.presence import stands_aside
-    from bridge.app.run import Beginning
     from bridge.app.stored_settings import Stored
     from bridge.listening.inherited import inherited
     from bridge.settings import read_settings

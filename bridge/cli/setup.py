@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bridge.cli.show import hint, say
+from bridge.cli.manifest import bridge_address
+from bridge.cli.show import hint
 from bridge.cli.using import Config, run, settings_of
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ def setup(
         str | None,
         typer.Option(
             metavar="URL",
+            callback=bridge_address,
             help="The address by which your browser reaches the bridge.",
             show_default="BRIDGE_PUBLIC_URL, or this machine",
         ),
@@ -28,7 +30,7 @@ def setup(
     """
     settings = settings_of(config)
     link = run(_link(settings, url or address_of(settings)))
-    say(link)
+    typer.echo(link)  # not wrapped: a broken link can't be opened
     hint("valid once, within 30 minutes, while `dokploy-bridge serve` runs")
     if url is None and settings.public_url is None:
         hint("from another machine: --url https://… with the address that leads to the bridge")

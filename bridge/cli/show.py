@@ -77,7 +77,9 @@ MASKED = "********"
 """Replaces a secret."""
 
 STYLES = {
+    "verifying": "cyan",
     "done": "green",
+    "unhealthy": "red",
     "shown": "green",
     "decided": "green",
     "deploy": "green",
@@ -85,6 +87,7 @@ STYLES = {
     "asked": "cyan",
     "queued": "cyan",
     "waiting": "yellow",
+    "held": "yellow",
     "kept": "yellow",
     "due": "yellow",
     "failing": "yellow",
@@ -100,10 +103,13 @@ STYLES = {
 
 MARKS = {
     "waiting": "…",
+    "held": "‖",
     "asked": "→",
     "queued": "…",
     "running": "●",
+    "verifying": "◌",
     "done": "✓",
+    "unhealthy": "✗",
     "failed": "✗",
     "cancelled": "⊘",
     "superseded": "»",
@@ -140,11 +146,16 @@ def say(text: str, style: str = "") -> None:
         typer.echo(text)
 
 
-def hint(text: str, style: str = "dim", indent: int = 0) -> None:
-    """Print a line for a person on standard error, apart from a script's output."""
+def hint(text: str, style: str = "dim", indent: int = 0, *, whole: bool = False) -> None:
+    """Print a line for a person on standard error, apart from a script's output.
+
+    Args:
+        whole: let the terminal itself break it, so that an address in it stays one.
+    """
     text = clean_lines(text)
     if sys.stderr.isatty():
-        console(stderr=True).print(indented(text, indent) if indent else text, style=style)
+        shown = indented(text, indent) if indent else text
+        console(stderr=True).print(shown, style=style, soft_wrap=whole)
     else:
         typer.echo(f"{' ' * indent}{text}", err=True)
 

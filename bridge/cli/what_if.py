@@ -76,7 +76,13 @@ def explained(
     payload: "Payload", meaning: "Event", known: Known, what_if: WhatIf
 ) -> dict[str, Any]:
     """Return the explanation for scripts; raise NotFound if an app is unknown."""
-    from bridge.core.events import Asked, PullRequestOpened, RefPushed
+    from bridge.core.events import (
+        Asked,
+        CheckReported,
+        PullRequestClosed,
+        PullRequestOpened,
+        RefPushed,
+    )
 
     form: dict[str, Any] = {
         "host": payload.host,
@@ -102,8 +108,14 @@ def explained(
     if isinstance(meaning, PullRequestOpened):
         words = f"pull request {meaning.number} was opened: nothing deploys for that"
         return form | {"ignored": words}
+    if isinstance(meaning, PullRequestClosed):
+        words = f"pull request {meaning.number} was merged or closed: nothing deploys for that"
+        return form | {"ignored": words}
+    if isinstance(meaning, CheckReported):
+        words = f"a check of {meaning.commit[:7]}: it only lets waiting deployments pass"
+        return form | {"ignored": words}
     if isinstance(meaning, Asked):
-        words = f"{meaning.actor or 'somebody'} asked to {meaning.action} {meaning.target}"
+        words = f"{meaning.actor or 'somebody'} asked to {meaning.action.verb} {meaning.target}"
         return form | {"ignored": f"no webhook: {words}"}
     return form | {"ignored": meaning.reason}
 
@@ -136,7 +148,8 @@ def decisions_for(
 ) -> "tuple[list[tuple[App, Decision]], list[str]]":
     """Return the decisions by app, and the assumptions about a hypothetical one."""
     from bridge.core.apps import find_app
-    from bridge.core.decision import concerns
+    from bridge.core.decision import concerns, of_own_branch
+    from bridge.core.pins import owner_of
 
     base: App | None = None
     if what_if.app is not None and known.apps:
@@ -147,7 +160,10 @@ def decisions_for(
                 raise
     if known.apps and not what_if.asked:
         # Report the requested app even if the push does not concern it.
-        apps = [base] if base else [app for app in known.apps if concerns(push, app)]
+        concerned = [app for app in known.apps if concerns(push, app)]
+        if (owner := owner_of(push, concerned)) is not None:
+            return [(owner, of_own_branch(owner, push))], []
+        apps = [base] if base else concerned
         return [(app, known.decide(push, app)) for app in apps], []
     if base is not None and not concerns(push, base):
         base = None

@@ -8,10 +8,15 @@ Where to look:
     our own webhooks   hooks (which repositories each speaks for, and what is wrong with one)
     which apps         apps (what each waits for), rules (the bridge's own)
     deploy or not      decision, changes (since which commit? is it a duplicate?), matching/
+    what is built      pins (the branches of the bridge's own)
+    may it be asked    gates/ (locks, freezes, checks, approvals, the order of apps)
+    does it work       health/ (what is looked at, and what it means)
     a deployment       lifecycle, tracking (which record is ours, and is it lost?)
     why it failed      failure, log_text
+    how well it goes   report (how often, how fast, how many fail)
     changing an app    configuration/
     people             access (who may do what), chat/
-    whose address      challenge (does it lead to this installation?)
+    whose address      challenge (does it lead to this installation?), console (our own pages),
+                       addresses (can it be one at all?)
     all of it          errors, connection, backoff, trace, database, roles
 """

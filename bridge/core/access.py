@@ -1,6 +1,7 @@
 """Access rules: the rights of people on apps, by channel. Pure; anything not granted is denied."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -9,6 +10,9 @@ from functools import lru_cache
 from bridge.core.apps import App
 from bridge.core.decision import one_line
 from bridge.core.rules import name_matches
+
+_PLAIN = re.compile(r"[\w:/.-]+").fullmatch
+"""Ids that YAML takes without quotes."""
 
 EVERYONE = "everyone"
 """In `who`: all members of the workspace, except guests and Slack Connect users."""
@@ -21,19 +25,24 @@ class Right(StrEnum):
     DEPLOY = "deploy"  # and redeploy
     CANCEL = "cancel"
     CONFIGURE = "configure"
+    LOCK = "lock"  # and unlock, freeze
+    APPROVE = "approve"
+    OVERRIDE = "override"  # deploy although a gate holds
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person, as the chat knows them.
+    """A person, as the chat knows them, or the service that they signed in with.
 
     Attributes:
-        id: the chat's own, e.g. "U012AB3CD".
+        id: the chat's own, e.g. "U012AB3CD"; other services' with their key, e.g. "github:ada".
         name: for display only; never decides anything.
-        email: None if unknown.
-        groups: ids of their user groups that grants name.
+        email: None if unknown, or not verified.
+        groups: names of their groups, and further names of their own, that grants use.
+        member: of the chat's workspace; "everyone" means only members.
         stranger: a guest, or from a connected workspace; only grants that name their id apply.
         unsure: why that could not be determined; then they count as a stranger.
+        chat: the key of the chat whose id they have, if they use something else.
     """
 
     id: str
@@ -42,6 +51,16 @@ class Person:
     groups: frozenset[str] = frozenset()
     stranger: bool = False
     unsure: str = ""
+    member: bool = True
+    chat: str = ""
+
+    def key(self, here: str) -> str:
+        """Return what tells them from everybody else, whatever they use, e.g. "slack:U012AB3CD".
+
+        Args:
+            here: the key of what they use.
+        """
+        return self.id if ":" in self.id else f"{self.chat or here}:{self.id}"
 
     @property
     def called(self) -> str:
@@ -54,7 +73,7 @@ class Grant:
     """What some people may do to some apps.
 
     Attributes:
-        who: user ids (U…, W…), user groups (S…), email domains (@example.com) or "everyone".
+        who: ids and groups as the services name them, email domains (@example.com) or "everyone".
         apps: labels or label globs; "*" is every app.
         channels: the channels where it applies; empty for all.
     """
@@ -73,7 +92,7 @@ class Access:
 
     def rights(self, person: Person, label: str, channel: str | None) -> frozenset[Right]:
         """Return all rights of a person to the app with that label, from a channel."""
-        return _rights(self._of(person, channel), label)
+        return _rights(self.of(person, channel), label)
 
     def may(self, person: Person, right: Right, app: App, channel: str | None) -> bool:
         """Return whether somebody has a right to an app in `channel`."""
@@ -83,17 +102,17 @@ class Access:
         self, person: Person, right: Right, apps: Iterable[App], channel: str | None
     ) -> list[App]:
         """Return the apps to which somebody has a right; others are never named to them."""
-        grants = self._of(person, channel)
+        grants = self.of(person, channel)
         return [app for app in apps if right in _rights(grants, app.label)]
 
-    def _of(self, person: Person, channel: str | None) -> list[Grant]:
+    def of(self, person: Person, channel: str | None) -> tuple[Grant, ...]:
         """Return the grants that apply to somebody in a channel."""
-        return [one for one in self.grants if _counts(one, channel) and _names(one, person)]
+        return tuple(one for one in self.grants if _counts(one, channel) and _names(one, person))
 
     @property
-    def groups(self) -> frozenset[str]:
-        """The user groups that grants name."""
-        return frozenset(one for grant in self.grants for one in grant.who if one.startswith("S"))
+    def named(self) -> frozenset[str]:
+        """Everybody and every group that grants name."""
+        return frozenset(one for grant in self.grants for one in grant.who)
 
 
 def missing(access: Access, person: Person, right: Right, app: str) -> str:
@@ -117,10 +136,11 @@ def missing(access: Access, person: Person, right: Right, app: str) -> str:
 def granting(person: Person, right: Right, app: str) -> str:
     """Return the lines of `bridge.yaml` that grant somebody a right to an app."""
     name = one_line(" ".join(person.called.split()))
+    id_ = person.id if _PLAIN(person.id) else json.dumps(person.id)
     return "\n".join(
         (
             "access:",
-            f"  - who: [{person.id}]" + (f"  # {name}" if name and name != person.id else ""),
+            f"  - who: [{id_}]" + (f"  # {name}" if name and name != person.id else ""),
             f"    may: [{right}]",
             f"    apps: [{json.dumps(one_line(app), ensure_ascii=False)}]",
         )
@@ -160,7 +180,7 @@ def _names(grant: Grant, person: Person) -> bool:
         return True
     if person.stranger or person.unsure:
         return False
-    if EVERYONE in grant.who or not person.groups.isdisjoint(grant.who):
+    if (person.member and EVERYONE in grant.who) or not person.groups.isdisjoint(grant.who):
         return True
     domain = (person.email or "").rpartition("@")[2].lower()
     return bool(domain) and f"@{domain}" in {one.lower() for one in grant.who}

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from bridge.core.errors import Ambiguous, NotFound
 from bridge.core.events import Repository
+from bridge.core.gates.checks import CheckPolicy
+from bridge.core.health.policy import VerifyPolicy
 
 
 class AppKind(StrEnum):
@@ -84,6 +86,12 @@ class Rules:
         prereleases: by default "skip" if `versions` is set, else "deploy".
         only_newer: never deploy an older version after a newer one.
         skip_directives: False deploys whatever the commit message says.
+        checks: the checks of a commit that a deployment waits for.
+        approvals: how many people have to approve a commit.
+        after: labels of apps that must be live with the same commit first.
+        soak: seconds that these must have been live.
+        verify: how its deployments are verified; None believes the backend.
+        pin: the backend has to build a branch of the bridge's own, at exactly one commit.
     """
 
     trigger: Trigger | None = None
@@ -95,6 +103,12 @@ class Rules:
     prereleases: Prereleases | None = None
     only_newer: bool | None = None
     skip_directives: bool | None = None
+    checks: CheckPolicy | None = None
+    approvals: int | None = None
+    after: tuple[str, ...] | None = None
+    soak: float | None = None
+    verify: VerifyPolicy | None = None
+    pin: bool | None = None
 
     def over(self, other: "Rules") -> "Rules":
         """Return these rules, filled up with the others where they set nothing."""
@@ -104,6 +118,11 @@ class Rules:
             if (value := getattr(self, one.name)) is not None
         }
         return replace(other, **said)
+
+
+ONLY_IN_FILE = frozenset({"checks", "approvals", "after", "soak"})
+"""The rules that `bridge.yaml` alone sets: when to hold a deployment. Who may configure an app must
+not lift what holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +181,12 @@ class App:
     def watched(self) -> tuple[str, ...] | None:
         """Its watch paths, by our rules or else the backend's record."""
         return self.watch_paths if self.rules.watch_paths is None else self.rules.watch_paths
+
+    @property
+    def verify(self) -> VerifyPolicy | None:
+        """The policy that verifies its deployments; None if they are not verified."""
+        policy = self.rules.verify
+        return policy if policy is not None and policy.on else None
 
     @property
     def label(self) -> str:

@@ -18,9 +18,11 @@ class Live:
     """The commit that an app runs, according to its deployments.
 
     Attributes:
-        commit: of its newest `done` deployment; None if the backend did not report it.
-        certain: no newer deployment is in progress or has an unknown outcome.
-        failed: its newest ended deployment failed, so those changes are still missing.
+        commit: of the deployment that was live last, healthy or not; None if the backend did not
+            report it.
+        certain: no deployment is in progress or being verified, or has had an unknown outcome
+            since.
+        failed: the newest deployment since has failed, so those changes are still missing.
         seq: of the delivery that led to it; irrelevant if that is newer than the push in question.
     """
 
@@ -145,6 +147,32 @@ def leading(moves: Sequence[Move]) -> list[Move]:
 
 def _second(pairs: Iterable[tuple[Move, Move]]) -> list[Move]:
     return [again for _, again in pairs]
+
+
+def newest_move(moves: Sequence[Move]) -> Move | None:
+    """Return the move that happened last; None if there is none.
+
+    It is the one that arrived last, or a known successor if that arrived late.
+    """
+    known = leading(moves)
+    stands = max(known, key=lambda move: move.seq, default=None)
+    while stands is not None and (onward := next(_onward(stands, known), None)) is not None:
+        known = [move for move in known if move is not stands]
+        stands = onward
+    return stands
+
+
+def _onward(stands: Move, moves: Sequence[Move]) -> Iterator[Move]:
+    """Yield moves that started where another ended and happened later, though they arrived earlier.
+
+    If the host does not date both, this holds unless the ref has returned in between.
+    """
+    for move in moves:
+        if move.before == stands.after and move is not stands:
+            later = happened_after(move, stands)
+            again = replace(move, seq=stands.seq + 1, moment="")
+            if later or (later is None and not led_back(move, again, moves)):
+                yield move
 
 
 def led_back(first: Move, again: Move, moves: Iterable[Move]) -> bool:

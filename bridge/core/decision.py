@@ -69,6 +69,7 @@ class Reason(StrEnum):
     WATCH_PATHS_BROKEN = "watch_paths_broken"
     DUPLICATE_PUSH = "duplicate_push"
     MADE_LATER = "made_later"
+    OWN_BRANCH = "own_branch"
     CANCEL_ASKED = "cancel_asked"
     CANCEL_ONE_ASKED = "cancel_one_asked"
     CONFIGURE_ASKED = "configure_asked"
@@ -173,6 +174,15 @@ def decide(
 def concerns(push: RefPushed, app: App) -> bool:
     """Return whether the app deploys from the push's repository."""
     return _other_repository(push, app) is None
+
+
+def of_own_branch(owner: App, push: RefPushed) -> Decision:
+    """Return the decision on a push by which the bridge itself has moved an app's own branch."""
+    what = "deleted" if push.deleted else "moved"
+    evidence = (
+        f"{push.ref.name} is the bridge's own branch, which it has {what} to pin {owner.label}"
+    )
+    return because(owner, Reason.OWN_BRANCH, evidence)
 
 
 Verdict = tuple[Reason, str]

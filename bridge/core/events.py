@@ -1,12 +1,14 @@
 """The meaning of a delivery: a ref moved, a person requested something, or it is irrelevant."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
 from bridge.core.errors import MalformedPayload
+from bridge.core.gates.checks import Check
 from bridge.core.misfits import unreadable
 from bridge.core.refs import normalise_url
 
@@ -144,6 +146,15 @@ class Commit:
     def __post_init__(self) -> None:
         object.__setattr__(self, "author", _name(self.author))
 
+    @property
+    def emails(self) -> frozenset[str]:
+        """The addresses of its author and co-authors, in lower case."""
+        found = [self.email, *_CO_AUTHOR.findall(self.message)]
+        return frozenset(one.lower() for one in found if one)
+
+
+_CO_AUTHOR = re.compile(r"(?im)^co-authored-by:[^<\n]*<([^<>\s]{1,320})>[ \t\r]*$")
+
 
 @dataclass(frozen=True, slots=True)
 class RefPushed:
@@ -158,6 +169,7 @@ class RefPushed:
         forced: commits were removed; None if the host does not say.
         options: push options (`git push -o …`), if the host sends them.
         pusher: the pusher's login or name, for display; cut as an author's.
+        pusher_email: "" if the host does not tell it.
         found: reconciliation found that the ref moved; no webhook has reported it.
         several: it may contain several pushes, since more than its head was found.
         moment: the time of the push, in the host's own format; "" if the host does not say.
@@ -175,6 +187,7 @@ class RefPushed:
     paths_note: str = ""
     options: tuple[str, ...] = ()
     pusher: str = ""
+    pusher_email: str = ""
     found: bool = False
     several: bool = False
     moment: str = ""
@@ -197,16 +210,43 @@ class PullRequestOpened:
     commit: str
 
 
+@dataclass(frozen=True, slots=True)
+class PullRequestClosed:
+    """A pull request was merged or closed, be it from a fork or not."""
+
+    repository: Repository
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReported:
+    """Something has changed about the checks of a commit.
+
+    Attributes:
+        check: the check as the event has it; None if the event says only that something changed.
+    """
+
+    repository: Repository
+    commit: str
+    check: Check | None = None
+
+
 class Action(StrEnum):
     """What a person can request; every request goes through the inbox."""
 
     DEPLOY = "deploy"
     REDEPLOY = "redeploy"
+    ROLLBACK = "rollback"
     CANCEL = "cancel"
     REPLAY = "replay"
     CONFIGURE = "configure"
     DISCONNECT = "disconnect"
     UNDO = "undo"
+
+    @property
+    def verb(self) -> str:
+        """Return it as what somebody asks to do."""
+        return "roll back" if self is Action.ROLLBACK else str(self)
 
 
 CONFIGURING = frozenset({Action.CONFIGURE, Action.DISCONNECT, Action.UNDO})
@@ -223,9 +263,13 @@ class Asked:
         person: their id in the chat; "" for the command line.
         channel, thread: where in the chat it was requested; "" for the command line.
         app: the target's label, to be shown if the target is gone later.
-        deployment: the one to cancel; "" for all of the app.
+        deployment: the one to cancel, "" for all of the app; the one whose version is wanted.
+        way: how to bring a version, as it was shown; "" for the best way at that time.
+        commit: the exact commit to build; "" for the branch's head.
+        image: the image to deploy; "" for the app's own.
         view: the dialog in which it was requested; "" if none.
         draft: the confirmed draft, to configure an app; the number of the change, to undo one.
+        not_before: the time for which a deploy is asked, in seconds since 1970; "" for at once.
     """
 
     action: Action
@@ -238,6 +282,10 @@ class Asked:
     deployment: str = ""
     view: str = ""
     draft: str = ""
+    not_before: str = ""
+    way: str = ""
+    commit: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +295,15 @@ class Ignored:
     reason: str
 
 
-Event = RefPushed | PullRequestOpened | Asked | Ignored
+FromRepository = RefPushed | PullRequestOpened | PullRequestClosed | CheckReported
+"""The events of a repository."""
+
+Event = FromRepository | Asked | Ignored
 
 
 def at_host(event: Event, host: str) -> Event:
     """Return an event as one of the named host: parsers know only their kind."""
-    if not isinstance(event, RefPushed | PullRequestOpened) or event.repository.host == host:
+    if isinstance(event, Asked | Ignored) or event.repository.host == host:
         return event
     return replace(event, repository=replace(event.repository, host=host))
 
@@ -262,10 +313,16 @@ def at_host(event: Event, host: str) -> Event:
 COMMAND_HOST = "cli"
 """The `host` of deliveries from the command line."""
 
-ASKING_HOSTS = frozenset({COMMAND_HOST})
+CONSOLE_HOST = "console"
+"""The `host` of deliveries from the console."""
+
+ASKING_HOSTS = frozenset({COMMAND_HOST, CONSOLE_HOST})
 """The hosts whose deliveries are people's requests, without a chat."""
 
-_FROM_A_CHAT = ("person", "channel", "thread", "app", "deployment", "view", "draft")
+_FROM_A_CHAT = (
+    *("person", "channel", "thread", "app", "deployment", "view", "draft", "not_before"),
+    *("way", "commit", "image"),
+)
 
 
 def write_command(asked: Asked) -> bytes:

@@ -2,40 +2,63 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from bridge.core.events import Action
+from bridge.core.gates.holds import Hold, Lift
 
 
 class State(StrEnum):
     """The known state of a deployment."""
 
     WAITING = "waiting"  # with us: for its turn, or for the backend to come back
+    HELD = "held"  # with us: gates keep it from being asked for
     ASKED = "asked"  # the backend has accepted it and shows nothing yet
     QUEUED = "queued"  # it waits in the backend's own queue
     RUNNING = "running"
+    VERIFYING = "verifying"  # the backend calls it done, and we look whether it works
     DONE = "done"
+    UNHEALTHY = "unhealthy"  # the backend calls it done, and it does not work
     FAILED = "failed"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"  # a newer one of the same app deploys what this one would have
     UNKNOWN = "unknown"  # accepted, but the backend can't tell how it ended
 
 
-_ENDS = {State.DONE, State.FAILED, State.CANCELLED, State.UNKNOWN}
+HELD = "held: "
+"""The beginning of a held deployment's note; the reasons follow."""
+
+VERIFIED = "; verified"
+"""The end of the note of a deployment that was looked at and works."""
+
+_ENDS = {State.VERIFYING, State.DONE, State.FAILED, State.CANCELLED, State.UNKNOWN}
 
 MOVES: dict[State, set[State]] = {
-    State.WAITING: {State.ASKED, State.QUEUED, State.RUNNING, State.SUPERSEDED} | _ENDS,
+    State.WAITING: {State.HELD, State.ASKED, State.QUEUED, State.RUNNING, State.SUPERSEDED} | _ENDS,
+    State.HELD: {State.WAITING, State.SUPERSEDED, State.CANCELLED},
     State.ASKED: {State.QUEUED, State.RUNNING, State.SUPERSEDED} | _ENDS,
     State.QUEUED: {State.RUNNING, State.SUPERSEDED} | _ENDS,
     State.RUNNING: {State.SUPERSEDED} | _ENDS,
+    State.VERIFYING: {State.DONE, State.UNHEALTHY, State.UNKNOWN},
     State.DONE: set(),
+    State.UNHEALTHY: set(),
     State.FAILED: set(),
     State.CANCELLED: set(),
     State.SUPERSEDED: set(),
     State.UNKNOWN: set(),
 }
 
+OURS = frozenset({State.HELD, State.WAITING})
+"""States in which the backend does not have a deployment."""
+
 LOSABLE = frozenset({State.ASKED, State.QUEUED, State.RUNNING})
 """States in which the backend can lose a deployment; it then goes back to WAITING."""
+
+LIVE = (State.DONE, State.UNHEALTHY)
+"""Final states in which the backend has said that it serves what it built."""
+
+SERVED = (*LIVE, State.VERIFYING)
+"""States in which the backend has said that it serves what it built."""
 
 FINAL = frozenset(state for state, following in MOVES.items() if not following)
 
@@ -58,7 +81,8 @@ class Deployment:
 
     Attributes:
         id: the workflow's id, `<delivery's seq, 16 digits>.<app's id>`; greater is newer.
-        action: "deploy" clones the head of the branch, "redeploy" builds what is checked out.
+        action: "deploy" clones the head of the branch, "redeploy" builds what is checked out,
+            "rollback" goes back to an earlier version.
         trigger: "push", "tag", or the requester, e.g. "cli: ada".
         commit: the pushed commit; `deployed_commit` is the one that the backend reports.
         note: the newest remark about it, for people.
@@ -73,6 +97,21 @@ class Deployment:
             of it at the backend.
         cancel: the progress of a person's cancel; None if nobody has cancelled it.
         behind: the id of the deployment of a newer tag; this one is needed only if that fails.
+        person: who asked for it, e.g. "slack:U012AB3CD"; "" for a push.
+        head: the commit that would be built, as last read; None if it was not read.
+        not_before: the time for which somebody asked; None for at once.
+        holds: what holds it; empty unless it is held.
+        held_at: when it was first held; None if it never was.
+        look_at: when what holds it has to be looked at again; None if only a new fact matters.
+        starts: how often it has left the gates; each start has a flow of its own.
+        lifts: which holds people have lifted.
+        target: the deployment to whose version a rollback goes back, or whose version is promoted.
+        way: how that is done; see `core.health.ways.Rung`.
+        image: of a Docker source, the image that is deployed.
+        fingerprint: identifies the app's source and environment of then; None if unknown.
+        live_at: when the backend began to serve it; None if it never did, as far as it says.
+        pinned: the commit to build, whatever the head is, e.g. to go back to it; None for the
+            head. Only a pinned app can have one; see `core.pins`.
     """
 
     id: str
@@ -104,11 +143,40 @@ class Deployment:
     cancel: Cancel | None = None
     log_tail: str | None = None
     behind: str | None = None
+    person: str = ""
+    head: str | None = None
+    not_before: float | None = None
+    holds: tuple[Hold, ...] = ()
+    held_at: float | None = None
+    look_at: float | None = None
+    starts: int = 0
+    lifts: tuple[Lift, ...] = ()
+    live_at: float | None = None
+    target: str | None = None
+    way: str | None = None
+    image: str | None = None
+    fingerprint: str | None = None
+    pinned: str | None = None
 
     @property
     def final(self) -> bool:
         """Whether its state is final."""
         return self.state in FINAL
+
+    @property
+    def served(self) -> bool:
+        """Whether the backend has said that it serves it, healthy or not."""
+        return self.state in SERVED
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a list shows of a deployment; see `Deployment`."""
+
+    id: str
+    state: State
+    started_at: float | None
+    finished_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +186,11 @@ class Change:
     at: float
     state: State
     note: str
+
+
+def too_late(deployment: Deployment) -> str:
+    """Return why a deployment that is being verified can't be cancelled."""
+    return f"deployment #{deployment.seq} is live already and is only being verified"
 
 
 def deployment_id(seq: int, app_id: str) -> str:
@@ -130,9 +203,56 @@ def app_of(id_: str) -> str:
     return id_.partition(".")[2]
 
 
-def makes_moot(newer: Action, older: Action) -> bool:
+def flow_of(deployment: Deployment) -> str:
+    """Return the id of the flow that brings it to its end; each start has its own."""
+    return flow_named(deployment.id, deployment.starts)
+
+
+def flow_named(id_: str, starts: int) -> str:
+    """Return the id of a deployment's flow by the number of its start."""
+    return f"{id_}+{starts}" if starts else id_
+
+
+def deployment_of(flow: str) -> str:
+    """Return the deployment's id from the id of one of its flows."""
+    id_, plus, number = flow.rpartition("+")
+    return id_ if plus and number.isdecimal() else flow
+
+
+class Wanted(Protocol):
+    """What one deployment would bring; see `Deployment`."""
+
+    @property
+    def action(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def target(self) -> str | None: ...
+    @property
+    def pinned(self) -> str | None: ...
+    @property
+    def commit(self) -> str | None: ...
+
+
+def promotes(one: Wanted) -> bool:
+    """Return whether a deployment brings one version of another app, whatever the head is."""
+    return one.action == Action.DEPLOY and one.target is not None
+
+
+def makes_moot(newer: Wanted, older: Wanted) -> bool:
     """Return whether a newer deployment makes an older waiting one of the same app unnecessary.
 
-    A redeploy fetches nothing, so it never replaces a deploy.
+    A redeploy fetches nothing, so it never replaces a deploy. A rollback leads away from what
+    waits, and only another rollback replaces it: what is pushed later waits behind its lock.
+
+    A promotion builds no head, so it does not contain what was pushed before: both are deployed, in
+    their order. A later push replaces it only once that push is live, e.g. because gates have held
+    the promotion alone: it would lead back.
     """
-    return newer is Action.DEPLOY or older is Action.REDEPLOY
+    if Action.ROLLBACK in (newer.action, older.action):
+        return newer.action == Action.ROLLBACK
+    if older.action == Action.REDEPLOY or newer.action == Action.REDEPLOY:
+        return older.action == Action.REDEPLOY
+    if promotes(newer) and not promotes(older):
+        return newer.pinned is not None and newer.pinned == older.commit
+    return promotes(newer) or not promotes(older) or newer.state in (*SERVED, State.UNKNOWN)

@@ -69,7 +69,9 @@ def token_of(digits: str) -> str:
 
 def title_of(deployment: Deployment) -> str:
     """Return the title that the backend shows while it waits and runs."""
-    what = {Action.REDEPLOY: "Rebuild"}.get(deployment.action, "Deploy")
+    what = {Action.REDEPLOY: "Rebuild", Action.ROLLBACK: "Roll back"}.get(
+        deployment.action, "Deploy"
+    )
     ref = (deployment.ref or "").removeprefix("refs/heads/").removeprefix("refs/tags/")
     at = f" {ref}" if ref else ""
     commit = f"@{deployment.commit[:7]}" if deployment.commit else ""

@@ -7,6 +7,7 @@ it imports only the errors, the reader of `.env` texts, and `bridge.listening`.
     http/       the API: one function per procedure, its inputs, its answers, its documentation
     queue       the waiting and running jobs, in order
     building/   one deployment: get the code, build it, publish it, write its log
+    releases    what an application serves, and what it can serve again
     sites       copy and serve static sites
     history     deployments and jobs on disk
     records     projects, environments, applications and Git providers on disk

@@ -129,8 +129,14 @@ class History:
 
         return await self._database.run(work)
 
-    async def finish(self, job: Job, deployment_id: str, ending: Ending, *, now: float) -> None:
-        """Record the end of a deployment, and delete its job."""
+    async def finish(
+        self, job: Job, deployment_id: str, ending: Ending, *, now: float | None
+    ) -> None:
+        """Record the end of a deployment, and delete its job.
+
+        Args:
+            now: None if the server's end broke it off.
+        """
 
         def work(db: sqlite3.Connection) -> None:
             _end(db, deployment_id, ending, now)
@@ -140,8 +146,10 @@ class History:
 
         await self._database.run(work)
 
-    async def end_interrupted(self, *, now: float) -> list[str]:
+    async def end_interrupted(self) -> list[str]:
         """Record deployments that ran when the process died as cancelled; waiting jobs stay.
+
+        They get no end time, as at Dokploy: nobody has cancelled them.
 
         Returns:
             The ids of these deployments.
@@ -152,7 +160,7 @@ class History:
             rows = db.execute("SELECT id, application_id FROM deployment WHERE status = 'running'")
             ended = [(row["id"], row["application_id"]) for row in rows]
             for deployment_id, application_id in ended:
-                _end(db, deployment_id, ending, now)
+                _end(db, deployment_id, ending, None)
                 patch_application(db, application_id, {"applicationStatus": "idle"})
             db.execute("DELETE FROM job WHERE started_at IS NOT NULL")
             return [deployment_id for deployment_id, _ in ended]
@@ -223,11 +231,11 @@ def _insert(db: sqlite3.Connection, deployment: Deployment) -> None:
     )
 
 
-def _end(db: sqlite3.Connection, deployment_id: str, ending: Ending, now: float) -> None:
+def _end(db: sqlite3.Connection, deployment_id: str, ending: Ending, at: float | None) -> None:
     db.execute(
         "UPDATE deployment SET status = ?, finished_at = ?, error = ?,"
         " title = coalesce(?, title), description = coalesce(?, description) WHERE id = ?",
-        (ending.status, now, ending.error, ending.title, ending.description, deployment_id),
+        (ending.status, at, ending.error, ending.title, ending.description, deployment_id),
     )
 
 

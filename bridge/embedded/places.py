@@ -28,6 +28,17 @@ class MissingTool(BuildFailed):
         super().__init__(f"{tool} is not installed here, and this build needs it. {how}")
 
 
+class ToolSilent(Exception):
+    """A program that was asked something did not answer."""
+
+    def __init__(self, tool: str, why: str) -> None:
+        super().__init__(f"{tool} does not answer: {why}")
+
+
+class NotKept(BuildFailed):
+    """A build is not kept, so it can't be served again."""
+
+
 class TimeLimit(BuildFailed):
     """A step took longer than its limit."""
 
@@ -79,8 +90,12 @@ class Places:
         return self.application(application_id) / "code"
 
     def site(self, application_id: str) -> Path:
-        """Return the folder of a site's releases and of the link to the served one."""
+        """Return the folder of an application's releases and of the link to the served one."""
         return self.root / "sites" / application_id
+
+    def variables(self, application_id: str) -> Path:
+        """Return the folder of the variables of its releases, apart from what is published."""
+        return self.application(application_id) / "variables"
 
 
 def inside(root: Path, wanted: str | None, *, what: str) -> Path:
@@ -125,11 +140,12 @@ class Remover:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def later(self, folder: Path) -> None:
-        """Start to remove a folder."""
-        task = asyncio.create_task(asyncio.to_thread(remove, folder))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def later(self, *folders: Path) -> None:
+        """Start to remove folders."""
+        for folder in folders:
+            task = asyncio.create_task(asyncio.to_thread(remove, folder))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Wait a moment for removals to finish."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from bridge.embedded.building.pipeline import Pipeline
 from bridge.embedded.history import Deployment, Ending, History, Job, JobKind
 from bridge.embedded.places import Clock, Places
-from bridge.embedded.records import moment
+from bridge.embedded.records import Record, moment
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,10 @@ _DEFAULT_TITLES: dict[JobKind, str] = {
     "redeploy": "Rebuild deployment",
 }
 _RETRY_SECONDS = 1.0
+
+
+STOPPED = "The server was stopped while this deployment ran"
+"""The error of a deployment that was broken off; it has no end time, as nobody has cancelled it."""
 
 
 @dataclass(slots=True)
@@ -64,7 +68,7 @@ class Engine:
 
     async def start(self) -> None:
         """Record the last process's running jobs as cancelled, then start the dispatcher."""
-        ended = await self._history.end_interrupted(now=self._clock())
+        ended = await self._history.end_interrupted()
         if ended:
             log.warning("deployments were interrupted by a restart", extra={"count": len(ended)})
         self._stopping = False
@@ -79,7 +83,7 @@ class Engine:
             self._dispatcher = None
         running = list(self._active.values())
         for active in running:
-            _end(active, "The server was stopped while this deployment ran")
+            _end(active, STOPPED)
         await asyncio.gather(*(active.ended.wait() for active in running))
         await asyncio.gather(*(active.task for active in running if active.task is not None))
         await self._pipeline.remover.close()
@@ -108,6 +112,14 @@ class Engine:
             return False
         _end(active, "Cancelled on request")
         return True
+
+    async def restore(self, application: Record, deployment: Deployment) -> None:
+        """Serve what an earlier deployment has built again; see `Pipeline.restore`."""
+        await self._pipeline.restore(application, deployment)
+
+    def serving(self, application_id: str) -> asyncio.Lock:
+        """Return what is held while an application is switched to another release."""
+        return self._pipeline.serving[application_id]
 
     async def ended(self, application_id: str) -> None:
         """Wait until no job of an application is running."""
@@ -179,7 +191,9 @@ class Engine:
             log.warning("old logs can't be removed", extra={"why": str(error)})
 
     async def _build(self, active: _Active) -> Ending:
-        run = self._pipeline.run(active.job, active.deployment)
+        run = self._pipeline.run(
+            active.job, active.deployment, lambda: active.stopped_because == STOPPED
+        )
         active.build = asyncio.create_task(run)
         if active.stopped_because is not None:
             active.build.cancel()
@@ -194,9 +208,11 @@ class Engine:
     async def _record(self, active: _Active, ending: Ending) -> None:
         """Record the end; retry while the disk is full, since it must not be lost."""
         job, deployment = active.job, active.deployment
+        broken_off = ending.status == "cancelled" and ending.error == STOPPED
         while True:
+            at = None if broken_off else self._clock()
             try:
-                await self._history.finish(job, deployment.id, ending, now=self._clock())
+                await self._history.finish(job, deployment.id, ending, now=at)
             except Exception as error:  # noqa: BLE001 - retried; `_log` logs it
                 _log("end of a deployment can't be recorded", error)
                 if self._stopping:

@@ -67,17 +67,34 @@ class Database:
         """Open the file; create it and its tables if they are missing."""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-db")
         loop = asyncio.get_running_loop()
-        self._connection = await loop.run_in_executor(self._thread, _open, self._path)
+        await loop.run_in_executor(self._thread, self._open)
+
+    def _open(self) -> None:
+        # It holds secrets. SQLite creates the files beside it with the same permissions.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        # The executor always uses the same thread, which Python can't know. `close` must find the
+        # connection also after a failure below, or after `open` was cancelled.
+        self._connection = connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # an accepted deploy survives a power cut
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA busy_timeout = 5000")
+        connection.executescript(_SCHEMA)
 
     async def close(self) -> None:
         """Finish the pending work and close the file."""
-        if self._connection is not None:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._connection.close)
-            self._connection = None
         if self._thread is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
             self._thread.shutdown(wait=False)
             self._thread = None
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction, which is rolled back if it raises.
@@ -89,20 +106,6 @@ class Database:
             raise sqlite3.ProgrammingError("the database is closed")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, _within, self._connection, work)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    # It holds secrets. SQLite creates the files beside it with the same permissions.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    # The executor always uses the same thread, which Python can't know.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # an accepted deploy survives a power cut
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA busy_timeout = 5000")
-    connection.executescript(_SCHEMA)
-    return connection
 
 
 def _within(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

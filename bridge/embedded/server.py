@@ -27,17 +27,19 @@ from bridge.embedded.http.procedure import Parts
 from bridge.embedded.places import Clock, Places, remove
 from bridge.embedded.queue import Engine
 from bridge.embedded.records import Catalog, Database, new_id
+from bridge.embedded.releases import Releases, kept
 from bridge.embedded.sites import Sites
 from bridge.listening.listener import Listener, share_of_files
 
 
-def sweep(places: Places, known: Collection[str]) -> None:
+def sweep(places: Places, known: Collection[str], built: Collection[str]) -> None:
     """Remove the remains of killed builds and deleted applications, before the server starts.
 
     Args:
         known: ids of all applications.
+        built: ids of the deployments that can be served again.
     """
-    for left in _left(places, known):
+    for left in [*_left(places, known), *_left_releases(places, built)]:
         if left.is_dir() and not left.is_symlink():
             remove(left)
         else:
@@ -49,9 +51,15 @@ def _left(places: Places, known: Collection[str]) -> Iterator[Path]:
     yield from places.root.glob("sites/*/current.*")
     for kind in ("applications", "sites", "logs"):
         yield from (one for one in places.root.glob(f"{kind}/*") if one.name not in known)
+
+
+def _left_releases(places: Places, built: Collection[str]) -> Iterator[Path]:
+    """Yield releases that are half made, or of forgotten deployments; never the served one."""
     for site in places.root.glob("sites/*"):
-        served = (site / "current").resolve()
-        yield from (one for one in site.glob("releases/*") if one.resolve() != served)
+        releases = Releases.of(places, site.name)
+        stay = {*built, releases.served()}
+        for folder in (site / "releases", releases.variables_root):
+            yield from (one for one in folder.glob("*") if one.name not in stay)
 
 
 # ── The listeners ───────────────────────────────────────────────────────────────────────────────
@@ -219,20 +227,29 @@ class EmbeddedServer:
             OSError: e.g. the port is in use.
         """
         try:
-            self._lock = await asyncio.to_thread(_lock, self._places.root)
+            await self._take_lock()
             key = self._given_key
             if not key:
                 key = await asyncio.to_thread(_kept_key, self._places.key_file)
             self._key = key
             await self._database.open()
             known = {one["applicationId"] for one in await self.parts.catalog.applications()}
-            await asyncio.to_thread(sweep, self._places, known)
+            built = await asyncio.to_thread(kept, self._places, await self.parts.history.all())
+            await asyncio.to_thread(sweep, self._places, known, built)
             await self._listen(key)
             await asyncio.to_thread(self._places.url_file.write_text, self.url)
             await asyncio.to_thread(self._places.sites_url_file.write_text, self.sites_url)
             await self.parts.engine.start()
         except BaseException:  # also a cancellation: close what is open
             await self.stop()
+            raise
+
+    async def _take_lock(self) -> None:
+        taking = asyncio.ensure_future(asyncio.to_thread(_lock, self._places.root))
+        try:
+            self._lock = await asyncio.shield(taking)
+        except asyncio.CancelledError:  # the thread takes it all the same
+            self._lock = await taking
             raise
 
     async def stop(self) -> None:

@@ -1,11 +1,9 @@
 """Static sites: copy a folder of the repository to a release, switch to it, and serve it.
 
-A site is served under `/apps/<appName>/` and under the host `<appName>.localhost`. Its folder
-holds `releases/` and the link `current`, which is replaced in one step.
+A site is served under `/apps/<appName>/` and under the host `<appName>.localhost`.
 """
 
 import asyncio
-import json
 import logging
 import mimetypes
 import os
@@ -23,6 +21,7 @@ from bridge.embedded.building.builders import Work
 from bridge.embedded.building.process import Limits
 from bridge.embedded.places import BuildFailed, Places, inside, never_published, undivided
 from bridge.embedded.records import Catalog
+from bridge.embedded.releases import Facts, facts_in
 from bridge.listening.log import RateLimitedLog
 
 _CHUNK = 1024 * 1024
@@ -154,9 +153,6 @@ class Release:
         return str(path.relative_to(self.root))
 
 
-RELEASES_KEPT = 2
-"""The served release, and the one before: a request may still be reading it."""
-
 _NAMED = 5
 
 
@@ -170,16 +166,16 @@ class StaticSite:
         log = work.runner.log
         await log.say(f"Publishing {wanted or '/'}")
         release = Release(work.checkout, work.runner.limits)
-        folder = work.site / "releases" / work.deployment_id
         try:
-            old = await undivided(
-                lambda: _publish(release, folder, work, is_spa=is_spa), on_cancel=release.stop.set
-            )
-        except BaseException:  # also on cancellation: half a release is useless
-            work.remover.later(folder)
+            await undivided(lambda: _make(release, work, is_spa=is_spa), on_cancel=release.stop.set)
+            async with work.serving:
+                old = await undivided(lambda: _serve(release, work), on_cancel=release.stop.set)
+        except BaseException:  # also on cancellation: a release that is not served is useless
+            if work.releases.served() != work.deployment_id:
+                work.remover.later(work.releases.folder(work.deployment_id))
             raise
         for one in old:
-            work.remover.later(one)
+            work.remover.later(*work.releases.folders(one))
         if release.left_out:
             await log.say(f"Left out: {_some(release.left_out)}; never published")
         files = "1 file" if release.files == 1 else f"{release.files} files"
@@ -191,32 +187,23 @@ def _some(names: list[str]) -> str:
     return ", ".join(sorted(names)[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _publish(release: Release, folder: Path, work: Work, *, is_spa: bool) -> list[Path]:
-    """Make a release and serve it; return the releases that are no longer needed."""
+def _make(release: Release, work: Work, *, is_spa: bool) -> None:
+    """Make a release."""
     wanted = work.application["publishDirectory"]
     release.root = work.checkout.resolve()
     source = inside(work.folder, wanted, what="publish directory")
     if not source.is_dir():
         raise BuildFailed(f"publish directory {wanted!r} is not a folder")
     release.plan(source)
-    release.copy(folder / "files")
-    (folder / "release.json").write_text(json.dumps({"spa": is_spa}))
+    release.copy(work.releases.folder(work.deployment_id) / "files")
+    work.releases.complete(work.deployment_id, Facts(spa=is_spa))
+
+
+def _serve(release: Release, work: Work) -> list[str]:
+    """Serve a release; return those that are no longer needed."""
     release.check_wanted()
-    _turn(work.site, folder)
-    return _old(work.site, folder)
-
-
-def _turn(site: Path, release: Path) -> None:
-    """Switch to another release in one step: a request gets the old one or the new one."""
-    link = site / f"current.{release.name}"
-    link.symlink_to(Path("releases", release.name))
-    link.replace(site / "current")
-
-
-def _old(site: Path, serving: Path) -> list[Path]:
-    others = [one for one in (site / "releases").iterdir() if one != serving]
-    others.sort(key=lambda one: one.stat().st_mtime, reverse=True)
-    return others[RELEASES_KEPT - 1 :]
+    work.releases.serve(work.deployment_id)
+    return work.releases.superfluous()
 
 
 # ── Serving ─────────────────────────────────────────────────────────────────────────────────────
@@ -342,8 +329,9 @@ def find(site: Path, wanted: str) -> Found:
     """
     try:
         release = (site / "current").resolve(strict=True)
-        is_spa = bool(json.loads((release / "release.json").read_text()).get("spa"))
-    except (OSError, ValueError):
+    except OSError:
+        return Found(None)
+    if (facts := facts_in(release)) is None:
         return Found(None)
     root = release / "files"
     exact = _inside(root, wanted)
@@ -353,7 +341,7 @@ def find(site: Path, wanted: str) -> Found:
         exact = _inside(root, f"{wanted}/index.html")
     if exact is not None and exact.is_file():
         return Found(exact)
-    if is_spa and (page := _inside(root, "index.html")) is not None:
+    if facts.spa and (page := _inside(root, "index.html")) is not None:
         return Found(page)
     return Found(_inside(root, "404.html"), status=404)
 

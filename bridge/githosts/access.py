@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from pydantic import TypeAdapter
 
@@ -11,6 +13,8 @@ from bridge.core.errors import NotFound
 from bridge.githosts.answers import Answer, read
 from bridge.githosts.http import NOTHING, Ask, Client
 from bridge.githosts.webhook import Model
+
+F = TypeVar("F")
 
 AskAbout = Callable[..., Awaitable[Answer]]
 """Sends a request as `Access.ask` does: a repository's name, the method, and a path under it."""
@@ -107,4 +111,58 @@ class Heads:
         if etag := answer.headers.get("etag"):
             self._known[key] = (etag, commit)
         if len(self._known) > _MOST:
+            self._known.popitem(last=False)
+
+
+# ── Lists, read conditionally ─────────────────────────────────────────────────────────────────────
+
+_MOST_PAGES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    etag: str
+    link: str
+    content: Any
+
+
+class KnownPages:
+    """The last pages of lists that are read again and again, each with its ETag."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._known: OrderedDict[tuple[str, str], _Page] = OrderedDict()
+
+    async def pages(
+        self,
+        repository: str,
+        path: str,
+        form: TypeAdapter[F],
+        *,
+        query: Mapping[str, Any] = NOTHING,
+    ) -> AsyncIterator[F]:
+        """Yield the pages of one of a repository's lists in the expected form."""
+        whole, send = f"{self._access.place(repository)}{path}", self._access.asker(repository)
+        client = self._access.client
+
+        async def ask(method: str, there: str, *, query: Mapping[str, Any]) -> Answer:
+            key = there, urlencode(query)
+            known = self._known.get(key)
+            condition = {"If-None-Match": known.etag} if known else {}
+            answer = await send(method, there, query=query, headers=condition)
+            if answer.status != 304 or known is None:
+                content = read(form, path, answer, client.service, reads=True)
+                etag, link = (answer.headers.get(name, "") for name in ("etag", "link"))
+                known = _Page(etag, link, content)
+            self._keep(key, known)
+            return replace(answer, headers={"link": known.link}, body=known.content)
+
+        async for answer in client.pages(ask, whole, query=query):
+            yield answer.body
+
+    def _keep(self, key: tuple[str, str], page: _Page) -> None:
+        self._known.pop(key, None)
+        if page.etag:
+            self._known[key] = page
+        if len(self._known) > _MOST_PAGES:
             self._known.popitem(last=False)

@@ -38,11 +38,14 @@ class Events:
     Attributes:
         push: without it nothing deploys.
         others: each with what is lost without it.
+        checks: those that tell of checks (CI), needed where an app waits for these; one of each
+            group is enough.
         everything: sends all events.
     """
 
     push: str
     others: Mapping[str, str]
+    checks: Sequence[Sequence[str]] = ()
     everything: str = "*"
 
 
@@ -175,6 +178,16 @@ class HookCheck:
         if lost:
             says = f"the webhook does not send {', '.join(lost)}: {'; '.join(lost.values())}"
             yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
+        silent = [one for one in self.events.checks if hook.events.isdisjoint(one)]
+        if silent and self._awaits(hook):
+            names = ", ".join(" or ".join(one) for one in silent)
+            says = f"the webhook does not send {names}: that a check has passed is noticed later"
+            yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
+
+    def _awaits(self, hook: Hook) -> bool:
+        """Return whether an app waits for checks of a repository that the webhook reports."""
+        name, awaited = _owner(hook.place), self.checked.awaited
+        return name in awaited if name in self.checked.repositories else bool(awaited)
 
     def _sends_pushes(self, hook: Hook) -> bool:
         return hook.events is None or not hook.events.isdisjoint(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bridge.core.apps import environment_of
+from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.decision import Reason
 from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
@@ -73,7 +74,7 @@ SILENT = frozenset(
 )
 """Decisions that don't count for a push: another delivery decides it."""
 
-ELSEWHERE = frozenset({Reason.BRANCH_MISMATCH, Reason.TRIGGER_MISMATCH})
+ELSEWHERE = frozenset({Reason.BRANCH_MISMATCH, Reason.TRIGGER_MISMATCH, Reason.OWN_BRANCH})
 """The app does not deploy from what was pushed."""
 
 WHY_NOT = {
@@ -86,21 +87,28 @@ WHY_NOT = {
     Reason.NO_PATH_HIT: "no watched path changed",
     Reason.WATCH_PATHS_BROKEN: "a watch path can't be understood",
     Reason.MADE_LATER: "it was made after this push",
+    Reason.OWN_BRANCH: "the bridge has pinned it so",
 }
 """Why an app does not deploy, in a few words"""
 
 GOING = {
     State.WAITING: "waiting",
+    State.HELD: "held",
     State.ASKED: "accepted by the backend",
     State.QUEUED: "queued at the backend",
     State.RUNNING: "building",
+    State.VERIFYING: "being verified",
     State.DONE: "deployed",
+    State.UNHEALTHY: "deployed, but unhealthy",
     State.FAILED: "failed",
     State.CANCELLED: "cancelled",
     State.SUPERSEDED: "superseded by a newer push",
     State.UNKNOWN: "accepted, outcome unknown",
 }
 """A deployment's state, in a few words."""
+
+BAD = (State.FAILED, State.UNHEALTHY)
+"""The ends whose reason is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +189,13 @@ LONGEST = 65_536
 _HEAD = ("App", "Environment", "State", "Deployed commit", "Duration", "Updated (UTC)")
 _ICON = {
     State.WAITING: "⏳",
+    State.HELD: "✋",
     State.ASKED: "⏳",
     State.QUEUED: "⏳",
     State.RUNNING: "🔨",
+    State.VERIFYING: "🩺",
     State.DONE: "✅",
+    State.UNHEALTHY: "🤒",
     State.FAILED: "❌",
     State.CANCELLED: "🚫",
     State.SUPERSEDED: "⏩",
@@ -209,6 +220,7 @@ def render_comment(
     snapshot: Snapshot,
     instance: str,
     chats: Mapping[str, str] = NO_CHATS,
+    console: ConsolePages = NO_CONSOLE,
     *,
     longest: int = LONGEST,
 ) -> str:
@@ -216,16 +228,19 @@ def render_comment(
 
     Args:
         chats: the word for a link to a card in each chat, by the chat's key.
+        console: where links to logs and reasons lead; without one, to the backend's pages.
         longest: bytes; rows that do not fit are left out and counted.
     """
     found = standings(snapshot)
     head = [marker(instance), _summary(snapshot, found), ""]
     left = longest - _size([*head, _FOOT]) - _ROOM_FOR_NOTES
-    shown = [_row(one.deployment, one, snapshot, chats) for one in found if one.deployment]
+    shown = [_row(one.deployment, one, snapshot, chats, console) for one in found if one.deployment]
     table, left = _fitting(shown, left, "", "more apps; there is no room for them here.", _TABLE)
-    why = [_why_failed(one.deployment) for one in found if one.deployment]
+    why = [
+        _why_failed(one.deployment) or _why_held(one.deployment) for one in found if one.deployment
+    ]
     failed, left = _fitting([line for line in why if line], left, "- ", "more.", [])
-    folded = [f"- {cell(one.label)}: {_why_not(one)}" for one in found if one.skipped]
+    folded = [f"- {cell(one.label)}: {_why_not(one, console)}" for one in found if one.skipped]
     opening = [_summary_of(len(folded)), ""]
     skipped, left = _fitting(folded, left, "- ", "more.", opening, ["", "</details>", ""])
     return "\n".join([*head, *table, *failed, *skipped, _FOOT])
@@ -284,14 +299,18 @@ def _summary_of(count: int) -> str:
 
 
 def _row(
-    deployment: Deployment, one: Standing, snapshot: Snapshot, chats: Mapping[str, str]
+    deployment: Deployment,
+    one: Standing,
+    snapshot: Snapshot,
+    chats: Mapping[str, str],
+    console: ConsolePages,
 ) -> str:
     state = f"{_ICON[deployment.state]} {GOING[deployment.state]}"
     app = snapshot.apps.get(one.app_id)
-    live = deployment.state is State.DONE
+    live = deployment.served
     links = [
         link("site", app.url) if app and live else "",
-        link("log", app.page) if app else "",
+        link("log", console.deployment(deployment.id) or (app.page if app else None)),
         *(link(word, _card(deployment, snapshot, chat)) for chat, word in chats.items()),
     ]
     return row(
@@ -308,17 +327,45 @@ def _row(
 
 def _why_failed(deployment: Deployment) -> str:
     """Return why an app's deployment failed, as a list item; "" if it did not fail."""
-    if deployment.state is not State.FAILED or not deployment.note:
+    if deployment.state not in BAD or not deployment.note:
         return ""
     reason = shorten(redact(deployment.note[:MOST_CHARACTERS]), LONGEST_REASON)
-    return f"- {cell(deployment.app)} failed: {code(reason, LONGEST_REASON)}"
+    word = "failed" if deployment.state is State.FAILED else "is unhealthy"
+    return f"- {cell(deployment.app)} {word}: {code(reason, LONGEST_REASON)}"
 
 
-def _why_not(one: Standing) -> str:
+MOST_HOLDS = 5
+
+
+def _why_held(deployment: Deployment) -> str:
+    """Return what holds an app's deployment, as a list item; "" if nothing does."""
+    holds = reasons_of(deployment)
+    if not holds:
+        return ""
+    said = [code(reason, LONGEST_REASON) for reason in holds[:MOST_HOLDS]]
+    if (more := len(holds) - MOST_HOLDS) > 0:
+        said.append(f"and {more} more")
+    opens = [one.until for one in deployment.holds]
+    until = ""
+    if all(opens):
+        until = f" (until {_moment(max(at for at in opens if at is not None))} UTC)"
+    return f"- {cell(deployment.app)} is held: {'; '.join(said)}{until}"
+
+
+def reasons_of(deployment: Deployment) -> list[str]:
+    """Return what holds a deployment, without secrets; nothing unless it is held."""
+    if deployment.state is not State.HELD:
+        return []
+    return [redact(one.says[:MOST_CHARACTERS]) for one in deployment.holds]
+
+
+def _why_not(one: Standing, console: ConsolePages) -> str:
     assert one.newest is not None
     decision = one.newest.decision
     words = WHY_NOT.get(decision.reason, decision.reason.replace("_", " "))
-    return f"{words} ({code(decision.evidence, 300)})"
+    page = link("more", console.delivery(one.newest.seq))
+    more = f", {page}" if page.startswith("[") else ""
+    return f"{words} ({code(decision.evidence, 300)}{more})"
 
 
 def _card(deployment: Deployment, snapshot: Snapshot, chat: str) -> str | None:
@@ -336,7 +383,7 @@ def _card(deployment: Deployment, snapshot: Snapshot, chat: str) -> str | None:
 
 def _deployed(deployment: Deployment) -> str:
     """Return the commit that the backend reports, and the pushed one if it differs."""
-    if deployment.state is not State.DONE:
+    if not deployment.served:
         return NOTHING
     live, pushed = deployment.deployed_commit, deployment.commit
     if live is None:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import OURS, Deployment, State
 from bridge.githosts.comment import Standing, is_marked, newest, render_comment, standings
 from bridge.githosts.statuses import Said, contexts, deployment_status, status_of
 from bridge.ports.clock import Clock
@@ -85,6 +86,7 @@ class CommentPublisher:
     instance: str
     chats: Mapping[str, str] = field(default_factory=dict)
     """The word for a link to a card in each chat; see `render_comment`."""
+    console: ConsolePages = NO_CONSOLE
 
     async def publish(
         self,
@@ -94,7 +96,7 @@ class CommentPublisher:
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
         """Post or edit it; see `Publisher`."""
-        body = render_comment(snapshot, self.instance, self.chats)
+        body = render_comment(snapshot, self.instance, self.chats, self.console)
         shown = hashlib.sha256(body.encode()).hexdigest()[:16]
         if cursor.get("shown") == shown or cursor.get("unwanted"):
             return ()
@@ -166,6 +168,7 @@ class StatusPublisher:
 
     api: HostApi
     pace: WriteTurns
+    console: ConsolePages = NO_CONSOLE
 
     async def publish(
         self,
@@ -189,12 +192,19 @@ class StatusPublisher:
                 place.get("context") or _context(found[0]),
                 said.state,
                 said.description,
-                app.page if app else None,
+                _page_about(found[0], self.console) or (app.page if app else None),
             )
         except NotFound as error:
             await _too_early(cursor, save_cursor, error)
         await save_cursor({"shown": _text(said)})
         return ()
+
+
+def _page_about(one: Standing, console: ConsolePages) -> str | None:
+    """Return the console's page of what a status is about."""
+    if one.deployment is not None and not one.skipped:
+        return console.deployment(one.deployment.id)
+    return None if one.newest is None else console.delivery(one.newest.seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +213,7 @@ class DeploymentPublisher:
 
     api: HasDeployments
     pace: WriteTurns
+    console: ConsolePages = NO_CONSOLE
 
     async def publish(
         self,
@@ -229,8 +240,8 @@ class DeploymentPublisher:
             said.state,
             said.description,
             # During a build, or after a failed one, the address still serves an older deployment.
-            environment_url=app.url if app and deployment.state is State.DONE else None,
-            log_url=app.page if app else None,
+            environment_url=app.url if app and deployment.served else None,
+            log_url=self.console.deployment(deployment.id) or (app.page if app else None),
         )
         await save_cursor({"deployment": id_, "shown": _text(said)})
         return ()
@@ -272,8 +283,8 @@ def _passing(one: Standing) -> bool:
 
 
 def _never_asked(deployment: Deployment) -> bool:
-    """Return whether the backend was never asked, e.g. because a newer push came first."""
-    return deployment.state is State.WAITING or (
+    """Return whether the backend was never asked, e.g. because a gate holds it."""
+    return deployment.state in OURS or (
         deployment.asked_at is None and deployment.state in (State.SUPERSEDED, State.CANCELLED)
     )
 

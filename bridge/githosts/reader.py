@@ -18,7 +18,14 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from bridge.core.errors import MalformedPayload, Rejected
-from bridge.core.events import Event, Ignored, PullRequestOpened, RefPushed
+from bridge.core.events import (
+    CheckReported,
+    Event,
+    Ignored,
+    PullRequestClosed,
+    PullRequestOpened,
+    RefPushed,
+)
 from bridge.githosts import HOSTS
 from bridge.githosts.webhook import without_nul
 
@@ -29,7 +36,8 @@ _FRAME = 2**15
 """Characters of paths per frame; one frame is in memory at a time."""
 
 _EVENTS: dict[str, TypeAdapter[Any]] = {
-    kind.__name__: TypeAdapter(kind) for kind in (RefPushed, PullRequestOpened, Ignored)
+    kind.__name__: TypeAdapter(kind)
+    for kind in (RefPushed, PullRequestOpened, PullRequestClosed, CheckReported, Ignored)
 }
 
 

@@ -6,7 +6,12 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from bridge.core.errors import Rejected
-from bridge.core.events import Event, PullRequestOpened, RefPushed, Repository, at_host
+from bridge.core.events import (
+    Event,
+    FromRepository,
+    Repository,
+    at_host,
+)
 from bridge.core.hooks import SignedBy
 from bridge.core.refs import normalise_url
 from bridge.ports.githosts import Body, Envelope, GitHost
@@ -44,7 +49,7 @@ class BoundHost:
 
     def bind(self, event: Event) -> Event:
         """Return an event as this server's; raise Rejected if it is another server's."""
-        if not isinstance(event, RefPushed | PullRequestOpened):
+        if not isinstance(event, FromRepository):
             return event
         repository = event.repository
         if not any(repository.is_at(one) for one in self._server.addresses):

@@ -7,14 +7,15 @@ up no merge; so is one that a newer push superseded.
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.apps import PRODUCTION, App, environment_of
 from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import MARK, marked, redact, shorten
-from bridge.githosts.comment import GOING, WHY_NOT, Standing, one_line
+from bridge.githosts.ci import OURS
+from bridge.githosts.comment import BAD, GOING, WHY_NOT, Standing, one_line, reasons_of
 from bridge.ports.githosts import CommitState
 
 LONGEST_DESCRIPTION = 140
@@ -22,10 +23,13 @@ LONGEST_DESCRIPTION = 140
 
 _STATES = {
     State.WAITING: CommitState.PENDING,
+    State.HELD: CommitState.PENDING,
     State.ASKED: CommitState.PENDING,
     State.QUEUED: CommitState.PENDING,
     State.RUNNING: CommitState.RUNNING,
+    State.VERIFYING: CommitState.RUNNING,
     State.DONE: CommitState.SUCCESS,
+    State.UNHEALTHY: CommitState.FAILURE,
     State.FAILED: CommitState.FAILURE,
     State.CANCELLED: CommitState.CANCELLED,
     State.SUPERSEDED: CommitState.SUCCESS,
@@ -61,10 +65,23 @@ def deployment_status(deployment: Deployment) -> Said:
         )
         if live and deployment.commit and live != deployment.commit:
             words += ", the head of the branch when the build began"
-    elif deployment.state is State.FAILED and deployment.note:
+    elif deployment.state in BAD and deployment.note:
         note = redact(deployment.note[:MOST_CHARACTERS])
         words = f"{words}: {shorten(note, LONGEST_DESCRIPTION - len(words) - 2)}"
+    elif holds := reasons_of(deployment):
+        words = f"{words}: {_first(holds, LONGEST_DESCRIPTION - len(words) - 2)}"
     return Said(_STATES[deployment.state], _plain(words))
+
+
+def _first(reasons: Sequence[str], room: int) -> str:
+    """Return as many whole reasons as fit, and how many more there are."""
+    for kept in range(len(reasons), 1, -1):
+        said = "; ".join(reasons[:kept])
+        said += f"; {len(reasons) - kept} more" if kept < len(reasons) else ""
+        if len(said) <= room:
+            return said
+    more = f"; {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return shorten(reasons[0], room - len(more)) + more
 
 
 def _plain(text: str) -> str:
@@ -92,7 +109,7 @@ def contexts(labels: Mapping[str, str]) -> dict[str, str]:
     Args:
         labels: of all apps of the pushed repository, by id.
     """
-    whole = {id_: f"dokploy/{label}" for id_, label in labels.items()}
+    whole = {id_: f"{OURS}{label}" for id_, label in labels.items()}
     return _apart(whole, {id_: _printable(name) for id_, name in whole.items()})
 
 

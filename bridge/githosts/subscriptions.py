@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
 
+from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
 from bridge.core.events import PullRequestOpened, RefKind, RefPushed, Repository
@@ -242,14 +243,18 @@ def concerns(one: PullRequest, branch: str | None, commit: str) -> bool:
 
 
 def shows_of(
-    api: HostApi, pace: WriteTurns, instance: str, chats: Mapping[str, str] = NO_CHATS
+    api: HostApi,
+    pace: WriteTurns,
+    instance: str,
+    chats: Mapping[str, str] = NO_CHATS,
+    console: ConsolePages = NO_CONSOLE,
 ) -> dict[str, Publisher]:
-    """Return a host's publishers by kind of subscription; `chats`: see `render_comment`."""
+    """Return a host's publishers by kind of subscription; for the rest see `render_comment`."""
     found: dict[str, Publisher] = {
         f"{api.name}.push": FindsPullRequests(api),
-        f"{api.name}.comment": CommentPublisher(api, pace, instance, chats),
-        f"{api.name}.status": StatusPublisher(api, pace),
+        f"{api.name}.comment": CommentPublisher(api, pace, instance, chats, console),
+        f"{api.name}.status": StatusPublisher(api, pace, console),
     }
     if isinstance(api, HasDeployments):
-        found[f"{api.name}.deployment"] = DeploymentPublisher(api, pace)
+        found[f"{api.name}.deployment"] = DeploymentPublisher(api, pace, console)
     return found

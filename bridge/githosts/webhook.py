@@ -271,6 +271,11 @@ class Author(Model):
     email: str | None = None
 
 
+def address(email: str | None) -> str:
+    """Return an email address of bounded length; "" for none."""
+    return (email or "")[:LONGEST_EMAIL]
+
+
 class ListedCommit(Model):
     """One commit of a push, and the files that it touched, if the host lists them."""
 
@@ -296,7 +301,7 @@ class ListedCommit(Model):
             message=self.message or "",
             author=author.name or author.username or "",
             url=web_url(self.url) if sha == self.id else None,
-            email=(author.email or "")[:LONGEST_EMAIL] if sha == self.id else "",
+            email=address(author.email) if sha == self.id else "",
         )
 
 

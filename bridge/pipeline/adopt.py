@@ -5,7 +5,7 @@ put back.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -13,7 +13,7 @@ from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected
 from bridge.pipeline.configure import Noted
-from bridge.ports.backends import Backend, DeploysPushes, read_apps
+from bridge.ports.backends import Backend, DeploysPushes, ReadsApps, read_apps
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import ADOPT, ADOPT_UNDO, DONE, Audited
@@ -36,10 +36,14 @@ class Adoption:
     Attributes:
         off: whether the backend's own deploys are switched off; else they are switched on again.
         those: the apps to switch; the others are as they should be.
+        left: apps that are on and stay so, since no push of theirs reaches the bridge.
+        unread: which apps or backends can't be read, and why, for people.
     """
 
     off: bool
     those: tuple[App, ...]
+    left: tuple[App, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 class Adopter:
@@ -50,9 +54,16 @@ class Adopter:
         backends: Mapping[str, Backend],
         journal: Journal,
         clock: Clock,
+        heard: Callable[[App], bool],
         wake: Wake = lambda: None,
     ) -> None:
-        """Take the parts; `wake` is called after a change, to notify a catalog in this process."""
+        """Take the parts.
+
+        Args:
+            heard: whether an app's pushes can reach the bridge.
+            wake: called after a change, to notify a catalog in this process.
+        """
+        self._heard = heard
         self._backends = backends
         self._journal = journal
         self._clock = clock
@@ -60,8 +71,10 @@ class Adopter:
 
     async def plan(self, apps: Sequence[App]) -> Adoption:
         """Return which of these apps their backend deploys as well, as they are now."""
-        now = await self._fresh(apps)
-        return Adoption(off=True, those=tuple(one for one in now if one.deploys_twice))
+        now, unread = await self._fresh(apps)
+        on = [one for one in now if one.deploys_twice]
+        those = tuple(one for one in on if self._heard(one))
+        return Adoption(True, those, tuple(one for one in on if one not in those), unread)
 
     async def plan_undo(self, apps: Sequence[App]) -> Adoption:
         """Return which of these apps were adopted and not put back since."""
@@ -70,8 +83,8 @@ class Adopter:
             if note.what in (ADOPT, ADOPT_UNDO) and (note.outcome == DONE or note.perhaps):
                 newest.setdefault(note.app_id, note)
         adopted = {id_ for id_, note in newest.items() if note.what == ADOPT}
-        now = await self._fresh([one for one in apps if one.id in adopted])
-        return Adoption(off=False, those=tuple(one for one in now if not one.auto_deploy))
+        now, unread = await self._fresh([one for one in apps if one.id in adopted])
+        return Adoption(False, tuple(one for one in now if not one.auto_deploy), (), unread)
 
     async def switch(self, app: App, *, off: bool, by: str) -> None:
         """Switch one app, and read it back.
@@ -89,7 +102,7 @@ class Adopter:
         note = Audited(self._clock(), by, what, app.id, app.label, (changed,))
         async with Noted(self._journal, note):
             await backend.set_auto_deploy(app, on=not off)
-            (now,) = await self._fresh([app]) or (None,)
+            (now,) = await read_apps(backend, [app]) or (None,)
             if now is None or now.auto_deploy is off:
                 raise Refused(app.backend, f"Auto Deploy of {app.label} is still as it was")
         await self._publish(now)
@@ -102,11 +115,41 @@ class Adopter:
             log.warning("a changed app can't be read back into the journal", extra=fields)
         self._wake()
 
-    async def _fresh(self, apps: Sequence[App]) -> list[App]:
-        """Return apps as their backends have them now; those that are gone are left out."""
+    async def _fresh(self, apps: Sequence[App]) -> tuple[list[App], tuple[str, ...]]:
+        """Return apps as their backends have them now, and which can't be read, for people.
+
+        Those that are gone are left out.
+        """
         found: list[App] = []
+        unread: list[str] = []
         for name in dict.fromkeys(one.backend for one in apps):
             if (backend := self._backends.get(name)) is None:
                 raise NotFound(f"{name} is no backend of these settings")
-            found += await read_apps(backend, [one for one in apps if one.backend == name])
-        return found
+            those = [one for one in apps if one.backend == name]
+            try:
+                found += await read_apps(backend, those)
+            except BridgeError as error:
+                read, why = await _one_by_one(backend, those, error)
+                found += read
+                unread += why
+        return found, tuple(unread)
+
+
+async def _one_by_one(
+    backend: Backend, apps: Sequence[App], error: BridgeError
+) -> tuple[list[App], list[str]]:
+    """Return what can be read although one app, or the backend itself, can't be."""
+    if not isinstance(backend, ReadsApps):
+        return [], [str(error)]
+    try:
+        await backend.listing()
+    except BridgeError as trouble:  # of the backend itself: each app would say the same
+        return [], [str(trouble)]
+    found: list[App] = []
+    unread: list[str] = []
+    for app in apps:
+        try:
+            found += await backend.read_apps([app])
+        except BridgeError as why:
+            unread.append(f"{app.label}: {why}")
+    return found, unread

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import Refused, Unanswered, Unreachable
-from bridge.core.lifecycle import Cancel, Deployment, State, app_of
+from bridge.core.lifecycle import OURS, Cancel, Deployment, State, app_of
 from bridge.pipeline.polling import BackendPollers, job_of
 from bridge.ports.backends import Backend, KillsBuilds, Progress, QueuedJob
 from bridge.ports.clock import Clock, Sleep
@@ -46,9 +46,9 @@ class _Meant:
     only: str | None = None
 
     def covers(self, deployment: Deployment) -> bool:
-        """Return whether to stop that one."""
+        """Return whether to stop that one; what is live and only verified can't be stopped."""
         older = deployment.app_id == self.app_id and deployment.seq < self.seq
-        return older and self.only in (None, deployment.id)
+        return older and self.only in (None, deployment.id) and not deployment.served
 
 
 @dataclass(slots=True)
@@ -163,7 +163,7 @@ class Canceller:
         app = await self._journal.app(meant.app_id)
         others, away = _Others(), 0
         while (deployment := await self._going(meant)) is not None and app is not None:
-            if deployment.state is State.WAITING:
+            if deployment.state in OURS:
                 # It is being requested just now. If that fails, it waits here again.
                 await self._sleep(PAUSE)
                 await self._drop_ours(meant)

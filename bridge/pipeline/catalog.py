@@ -13,6 +13,7 @@ from bridge.core.apps import Absent, App, same_ids
 from bridge.core.decision import Matcher, Policy
 from bridge.core.errors import BridgeError
 from bridge.core.events import RefPushed, Repository
+from bridge.core.gates.order import differing
 from bridge.core.matching import GlobError
 from bridge.core.matching.watch_index import WatchIndex
 from bridge.core.matching.watch_paths import Hit
@@ -182,6 +183,7 @@ class Catalog:
         self._began = -1e9
         self._version = -1
         self._apps: dict[str, App] = {}
+        self._told: dict[str, App] | None = None
         self._snapshot: AppIndex = {}
         self._tried: dict[str, float] = {}
         self._anew: dict[str, asyncio.Task[None]] = {}
@@ -450,6 +452,9 @@ class Catalog:
         self._apps, self._snapshot = await asyncio.to_thread(self._prepared, list(apps))
         if self._apps:
             self.ready.set()
+        told = self._told  # after a start, the settings may have changed as well
+        await self._journal.look_again(None if told is None else differing(told, self._apps))
+        self._told = self._apps
 
     def _prepared(self, apps: Sequence[App]) -> tuple[dict[str, App], AppIndex]:
         """Lay the rules over the apps and compile their watch paths; slow if there are many."""

@@ -4,7 +4,8 @@ Commands that act are kept in the inbox before they are answered, and decided li
 those that only read use the journal. Rights are checked each time (`lookup`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bridge.core.access import Access, Person, Right
 from bridge.core.apps import App
@@ -17,19 +18,30 @@ from bridge.core.chat.replies import (
     Help,
     Identity,
     Past,
+    PromotionOffered,
     Reasons,
     Reply,
     Sorry,
     Standing,
+    WayBackFound,
     command_for,
     other_ref,
 )
+from bridge.core.chat.when import ends_at, zone_of
+from bridge.core.errors import Rejected
 from bridge.core.events import Action, Asked, write_command
-from bridge.core.lifecycle import Deployment
-from bridge.pipeline.lookup import NEEDS, BuildLogs, Finding, Known
+from bridge.core.gates.freezes import Freeze
+from bridge.core.health.ways import current_of, version_of
+from bridge.core.lifecycle import Deployment, State, too_late
+from bridge.pipeline.chat_gates import ABOUT_GATES, ChatGates
+from bridge.pipeline.gate_commands import GateCommands
+from bridge.pipeline.locks import NO_PULLS, Pulls
+from bridge.pipeline.lookup import NEEDS, BuildLogs, Finding, Known, live_already, undecided
+from bridge.pipeline.ways import FAR_BACK, Ways, promotion, version_asked
 from bridge.ports.chats import LogTail, Place
-from bridge.ports.clock import Clock
-from bridge.ports.inbox import DeliveryState, Inbox, NewDelivery
+from bridge.ports.clock import Clock, Wake
+from bridge.ports.gates import AuthorsOf
+from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Audit, Journal
 from bridge.ports.outcomes import Audited, Explained
 
@@ -58,14 +70,14 @@ class ChatAudit:
                     Audited(self._clock(), by, str(reply.action), app.id, app.label, (), outcome)
                 )
         elif isinstance(reply, Denied) and self._is_new(person, what, reply):
-            app_id, label = (reply.app.id, reply.app.label) if reply.app else ("", "")
+            app_id, label = (reply.app.id, reply.app.label) if reply.app else ("", reply.target)
             outcome = f"refused: no right to {reply.right}"
             await self._journal.audit(Audited(self._clock(), by, what, app_id, label, (), outcome))
 
     def _is_new(self, person: Person, what: str, reply: Denied) -> bool:
         """Return whether a refusal was not recorded a moment ago."""
         now = self._clock()
-        key = (person.id, what, reply.app.id if reply.app else "")
+        key = (person.id, what, reply.app.id if reply.app else reply.target)
         new = now - self._refusals.get(key, -REFUSED_AGAIN) >= REFUSED_AGAIN
         if new:
             self._refusals.pop(key, None)  # move it to the end, so the oldest comes first
@@ -83,17 +95,17 @@ def actor(chat: str, person: Person) -> str:
 LISTED = 10
 """Deployments or decisions that an answer shows."""
 
-JUST_NOW = 50
-"""The newest deliveries to check: they may be undecided, and deploy what should be cancelled."""
-
-
 ACTIONS = {
     Verb.DEPLOY: Action.DEPLOY,
     Verb.REDEPLOY: Action.REDEPLOY,
+    Verb.ROLLBACK: Action.ROLLBACK,
     Verb.CANCEL: Action.CANCEL,
 }
 VERBS = {action: verb for verb, action in ACTIONS.items()}
 
+
+NO_VERSION: Mapping[str, str] = {}
+"""What is asked for without a certain version: the branch's head."""
 
 OF_THE_PAST = frozenset({Verb.HISTORY, Verb.WHY})
 """Commands that also work for an app that was deleted at its backend."""
@@ -111,16 +123,42 @@ class ChatCommands:
         access: Access,
         logs: BuildLogs,
         clock: Clock,
+        *,
+        authors_of: AuthorsOf,
+        freezes: Sequence[Freeze] = (),
+        ways: Ways | None = None,
+        wake: Wake = lambda: None,
+        pulls: Pulls = NO_PULLS,
     ) -> None:
-        """Take the parts; `chat` is the `host` of the deliveries requested there."""
+        """Take the parts.
+
+        Args:
+            chat: the `host` of the deliveries requested there.
+            authors_of: returns the addresses of those who wrote and pushed what a push deploys.
+            freezes: those of the settings.
+            ways: finds the ways back to earlier versions; None: nobody can go back by chat.
+            wake: wakes the gatekeeper, if it runs in this process.
+            pulls: finds the pull requests with whose end locks are released.
+        """
         self._chat = chat
         self._inbox = inbox
         self._journal = journal
         self._known = known
         self._finding = Finding(journal, known, access)
         self._logs = logs
+        self._ways = ways
         self._clock = clock
         self._audit = ChatAudit(chat, journal, clock)
+        self.gates = ChatGates(
+            chat,
+            GateCommands(journal, known.apps, clock, wake=wake, pulls=pulls),
+            self._finding,
+            journal,
+            known.apps,
+            clock,
+            authors_of=authors_of,
+            freezes=freezes,
+        )
 
     # ── the port ──────────────────────────────────────────────────────────
 
@@ -136,6 +174,8 @@ class ChatCommands:
             return self._identity(person, place)
         if typed.verb is Verb.APPS:
             return await self._list(person, place, typed.rest or "")
+        if typed.verb in ABOUT_GATES:
+            return await self.gates.answer(person, place, typed)
         if typed.app is None:
             return self._finding.unnamed(person, place, typed.verb) or await self._standing(
                 person, place
@@ -160,15 +200,62 @@ class ChatCommands:
         id_: str,
         *,
         deployment: str = "",
+        way: str = "",
+        served: str = "",
     ) -> Reply:
-        """Carry out what somebody clicked or picked."""
+        """Carry out what somebody clicked or picked.
+
+        Args:
+            served: of a rollback, the deployment from which to go back, as it was shown.
+        """
         seen = self.apps(person, place, Right.VIEW)
         app = next((one for one in seen if one.id == app_id), None)
         if app is None:
             return Sorry("That app is gone, or you may not see it.")
         if denied := self._finding.denied(person, place, NEEDS[VERBS[action]], app):
             return denied
-        return await self._act(person, place, action, app, id_, deployment)
+        to = None
+        if way:
+            to = await self._journal.deployment(deployment)
+            if to is None or not await self._still_offered(action, app, to, way, seen):
+                return Sorry("That version is gone, or another one runs there by now: ask anew.")
+        if served and (refusal := await self._no_longer_served(app, served)):
+            return refusal
+        return await self._act(
+            person, place, action, app, id_, deployment, version=version_asked(to, way)
+        )
+
+    async def _still_offered(
+        self, action: Action, app: App, to: Deployment, way: str, seen: Sequence[App]
+    ) -> bool:
+        """Return whether an app's version may be brought; a click's value proves nothing.
+
+        The way of a rollback is looked at again when it is made.
+        """
+        if action is Action.ROLLBACK:
+            return to.app_id == app.id and to.state is State.DONE
+        from_ = next((one for one in seen if one.id == to.app_id), None)
+        if from_ is None:
+            return False
+        try:
+            offered = await promotion(self._journal, from_, app)
+        except Rejected:
+            return False
+        return (offered.version.id, offered.rung) == (to.id, way)
+
+    async def way_back(
+        self, person: Person, place: Place, deployment_id: str, *, to_it: bool = False
+    ) -> Reply:
+        """Return how to go back from a deployment's version, or to it, to be confirmed."""
+        found = await self._finding.deployment(person, place, deployment_id)
+        if not isinstance(found, Deployment):
+            return found
+        (app,) = [one for one in self.apps(person, place, Right.VIEW) if one.id == found.app_id]
+        if denied := self._finding.denied(person, place, Right.DEPLOY, app):
+            return denied
+        if to_it:
+            return await self._way_back(app, found.id)
+        return await self._no_longer_served(app, found.id) or await self._way_back(app)
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """Return the apps to which somebody has a right, by label."""
@@ -193,7 +280,8 @@ class ChatCommands:
             for one in decided
             if one.app_id == found.app_id
         )
-        return Reasons(app, found.commit, explained)
+        held = found if found.state is State.HELD else None
+        return Reasons(app, found.commit, explained, held=held)
 
     async def note(self, person: Person, what: str, reply: Reply) -> None:
         """Record in the audit log that somebody asked for something, if that is worth it."""
@@ -205,9 +293,15 @@ class ChatCommands:
         self, person: Person, place: Place, typed: Command, app: App, id_: str
     ) -> Reply:
         verb = typed.verb
+        if verb is Verb.ROLLBACK:
+            return await self._way_back(app, typed.rest)
+        if verb is Verb.PROMOTE:
+            return await self._promotion(person, place, typed, app)
         if verb in ACTIONS:
             if typed.ref is not None and (why := other_ref(app, typed.ref)) is not None:
                 return Sorry(why, (command_for(Command(verb, typed.app), app),))
+            if typed.when is not None:
+                return await self._act_later(person, place, typed, app, id_)
             return await self._act(person, place, ACTIONS[verb], app, id_)
         if verb is Verb.PROVIDER:
             return Configure(app)
@@ -215,13 +309,63 @@ class ChatCommands:
             return await self._past(typed, app)
         return await self._standing(person, place, app)
 
+    async def _way_back(self, app: App, wanted: str | None = None) -> Reply:
+        """Return how to go back; nothing is done before that is confirmed."""
+        if self._ways is None:
+            return Sorry("Nobody can go back by chat here.")
+        try:
+            plan = await self._ways.plan(app, wanted)
+        except Rejected as error:
+            return Sorry(f"{app.label} can't go back: {error}.")
+        way = plan.way
+        return WayBackFound(app, way.to, plan.served, way.rung, plan.says, plan.warns)
+
+    async def _no_longer_served(self, app: App, served: str) -> Sorry | None:
+        """Return the refusal if what somebody saw as live is no longer that."""
+        history = await self._journal.deployments(limit=FAR_BACK, app_id=app.id)
+        now = current_of(history)
+        if now is None or now.id == served:
+            return None
+        why = f"By now another version of {app.label} is live: {version_of(now)}, by #{now.seq}."
+        return Sorry(f"{why} Nothing was done.", (command_for(Command(Verb.ROLLBACK), app),))
+
+    async def _promotion(self, person: Person, place: Place, typed: Command, app: App) -> Reply:
+        """Return how to promote another app's version to this one, to be confirmed."""
+        from_ = self._finding.find(person, place, Command(Verb.STATUS, typed.rest))
+        if not isinstance(from_, App):
+            return from_
+        try:
+            return PromotionOffered(await promotion(self._journal, from_, app))
+        except Rejected as error:
+            return Sorry(f"{app.label} can't be promoted: {error}.")
+
     async def _past(self, typed: Command, app: App, *, gone: bool = False) -> Past | Reasons:
         """Return what was deployed, or why."""
         if typed.verb is Verb.WHY:
             found = await self._journal.explained(app.id, commit=typed.rest, limit=LISTED)
-            return Reasons(app, typed.rest, tuple(found), gone)
+            return Reasons(app, typed.rest, tuple(found), gone, await self._held(app, gone))
         deployments = await self._journal.deployments(limit=LISTED, app_id=app.id)
         return Past(app, tuple(deployments), gone)
+
+    async def _held(self, app: App, gone: bool) -> Deployment | None:
+        """Return the deployment of an app that gates hold."""
+        open_ = [] if gone else await self._journal.open_deployments()
+        held = [one for one in open_ if one.app_id == app.id and one.state is State.HELD]
+        return held[-1] if held else None
+
+    async def _act_later(
+        self, person: Person, place: Place, typed: Command, app: App, id_: str
+    ) -> Reply:
+        """Ask for a deployment at a later time; the gates hold it until then."""
+        assert typed.when is not None
+        try:
+            at = ends_at(typed.when, self._clock())
+        except Rejected as error:
+            return Sorry(f"{error}.")
+        reply = await self._act(person, place, ACTIONS[typed.verb], app, id_, at=at)
+        return (
+            replace(reply, zone=zone_of(typed.when).key) if isinstance(reply, Accepted) else reply
+        )
 
     async def _act(
         self,
@@ -231,18 +375,22 @@ class ChatCommands:
         app: App,
         id_: str,
         deployment: str = "",
+        at: float | None = None,
+        version: Mapping[str, str] = NO_VERSION,
     ) -> Reply:
-        if action is Action.CANCEL and not await self._going(app):
-            return Sorry(f"Nothing waits or runs for {app.label}, so there is nothing to cancel.")
+        if action is Action.CANCEL and (refusal := await self._nothing_to_cancel(app, deployment)):
+            return refusal
         asked = Asked(
             action,
             app.id,
             actor(self._chat, person),
-            person=person.id,
+            person=person.key(self._chat) if person.chat else person.id,
             channel=place.channel,
             thread=place.thread,
             app=app.label,
             deployment=deployment,
+            not_before="" if at is None else f"{at:.0f}",
+            **version,
         )
         new = NewDelivery(self._chat, id_, action, {}, write_command(asked), self._clock())
         kept = await self._inbox.keep(new)
@@ -254,15 +402,20 @@ class ChatCommands:
             kept.duplicate,
             tuple(self._known.channels(app, place.channel)),
             f"it waits for the backend: {trouble}" if trouble else "",
+            at,
         )
 
-    async def _going(self, app: App) -> bool:
-        """Return whether something waits or runs for an app, or has just been requested."""
-        if any(one.app_id == app.id for one in await self._journal.open_deployments()):
-            return True
-        # Only read: `due` would claim deliveries, and this process may not decide them.
-        lately = await self._inbox.newest(JUST_NOW)
-        return any(one.state is DeliveryState.KEPT for one in lately)
+    async def _nothing_to_cancel(self, app: App, only: str) -> Sorry | None:
+        """Return why a cancel would stop nothing; what was just requested may still be stopped."""
+        if (live := await live_already(self._journal, self._inbox, app.id, only)) is not None:
+            back = command_for(Command(Verb.ROLLBACK), app)
+            return Sorry(
+                f"It can't be cancelled: {too_late(live)}. A rollback leads back.", (back,)
+            )
+        going = await self._journal.open_deployments()
+        if any(one.app_id == app.id for one in going) or await undecided(self._inbox):
+            return None
+        return Sorry(f"Nothing waits or runs for {app.label}, so there is nothing to cancel.")
 
     def _identity(self, person: Person, place: Place) -> Identity:
         rights = {
@@ -277,7 +430,8 @@ class ChatCommands:
             for app in self.apps(person, place, Right.VIEW)
             if all(word in app.label.lower() for word in words)
         ]
-        return AppList(tuple(found), await self._last(found), wanted)
+        live = await self._journal.serving(found)
+        return AppList(tuple(found), await self._last(found), wanted, live=live)
 
     async def _standing(self, person: Person, place: Place, app: App | None = None) -> Standing:
         seen = self.apps(person, place, Right.VIEW) if app is None else [app]
@@ -285,7 +439,8 @@ class ChatCommands:
         going = [one for one in await self._journal.open_deployments() if one.app_id in ids]
         backends = {one.backend for one in seen}
         trouble = {k: v for k, v in self._known.trouble().items() if k in backends}
-        return Standing(app, tuple(seen), tuple(going), await self._last(seen), trouble)
+        live = None if app is None else (await self._journal.serving([app])).get(app.id)
+        return Standing(app, tuple(seen), tuple(going), await self._last(seen), trouble, live)
 
     async def _last(self, apps: Sequence[App]) -> dict[str, Deployment]:
         ids = {app.id for app in apps}

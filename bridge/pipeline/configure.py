@@ -32,6 +32,7 @@ from bridge.core.configuration.plan import (
     Overtaken,
     Plan,
     back_to,
+    breaks_pin,
     going_on,
     not_as_asked,
     not_read_back,
@@ -217,6 +218,7 @@ class Configurer:
             findings=tuple(lint(after.saved.watch_paths, self._semantics)) if new_paths else (),
             remarks=(
                 *overruled(app, changed, self._book),
+                *breaks_pin(wanted, before, after),
                 *odd_names(changed),
                 *self._not_undone(changed),
             ),

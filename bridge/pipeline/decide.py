@@ -5,24 +5,36 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bridge.core.apps import App, made_at, unused
-from bridge.core.decision import Decision, Matcher, Policy, Reason, because, decide, noted
+from bridge.core.decision import (
+    Decision,
+    Matcher,
+    Policy,
+    Reason,
+    because,
+    decide,
+    noted,
+    of_own_branch,
+)
 from bridge.core.events import (
     CONFIGURING,
     Action,
     Asked,
+    CheckReported,
     Ignored,
+    PullRequestClosed,
     PullRequestOpened,
     Ref,
     RefKind,
     RefPushed,
 )
-from bridge.core.lifecycle import Deployment, deployment_id
+from bridge.core.lifecycle import deployment_id
+from bridge.core.pins import OWN, owner_of
 from bridge.core.rules import NO_TAGS, AppTags
 from bridge.pipeline.catalog import LOOK_AGAIN, AppIndex, Catalog, apps_of, index
 from bridge.pipeline.changes import Decided as ByItsList
@@ -31,7 +43,6 @@ from bridge.pipeline.freshness import Freshness, Pushed
 from bridge.pipeline.meaning import Meaning, author_of, pushed_by, requested, trigger_of
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import LatePlanner, Occasion, Planner
-from bridge.ports.flows import Flows
 from bridge.ports.inbox import Delivery, DeliveryState, Finished
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Outcome, PushSeen, Recorded, ref_key
@@ -90,7 +101,7 @@ class Deciding:
     def _with_targets(self, meaning: Meaning, outcome: Outcome) -> Outcome:
         """Return the outcome with the subscriptions that will publish it."""
         event = meaning.event
-        assert not isinstance(event, Ignored | PullRequestOpened)
+        assert isinstance(event, Asked | RefPushed)
         asked = event if isinstance(event, Asked) else meaning.asked
         found = (self._catalog.get(decision.app_id) for decision in outcome.decisions)
         apps = {app.id: app for app in found if app is not None}
@@ -101,10 +112,13 @@ class Deciding:
         self, meaning: Meaning, push: RefPushed, moment: Moment, views: Mapping[str, RefPushed]
     ) -> list[tuple[App, Decision]]:
         """Return the decision for each app of the repository."""
+        apps = apps_of(moment.snapshot, push.repository)
+        if push.ref.name.startswith(OWN) and (owner := owner_of(push, apps)) is not None:
+            return [(owner, of_own_branch(owner, push))]
         tags, pushed = moment.tags, pushed_by(meaning)
         matchers: dict[int, Matcher] = {}
         found = []
-        for app in apps_of(moment.snapshot, push.repository):
+        for app in apps:
             seen = views.get(app.id, push)
             if (matcher := matchers.get(id(seen))) is None:
                 matcher = matchers[id(seen)] = self._catalog.watched.matcher(seen)
@@ -129,6 +143,11 @@ class Deciding:
                 # Unlike for a push, the apps are not read again for it.
                 why = f"no known app deploys from {_where(event)}"
             return None, done(delivery, DeliveryState.IGNORED, f"{was_opened(event)} {why}")
+        if isinstance(event, PullRequestClosed):
+            why = f"no lock ends with pull request {event.number}"
+            return None, done(delivery, DeliveryState.IGNORED, why)
+        if isinstance(event, CheckReported):
+            return None, done(delivery, DeliveryState.IGNORED, unawaited(event))
         if isinstance(event, Asked):
             return self._obey(delivery, event, moment)
         decisions = self._decisions(meaning, event, moment, views.get(delivery.seq, {}))
@@ -143,7 +162,14 @@ class Deciding:
             deployments=tuple(
                 replace(
                     requested(
-                        delivery, app, Action.DEPLOY, trigger, moment.salt, moment.now, event
+                        delivery,
+                        app,
+                        Action.DEPLOY,
+                        trigger,
+                        moment.salt,
+                        moment.now,
+                        event,
+                        meaning.asked,
                     ),
                     behind=decision.behind,
                 )
@@ -177,16 +203,17 @@ class Deciding:
             what_for = " one deployment" if asked.deployment else ""
         elif asked.action in CONFIGURING:
             reason = Reason.CONFIGURE_ASKED
-        decision = because(app, reason, f"{asked.actor} asked to {asked.action}{what_for}")
+        decision = because(app, reason, f"{asked.actor} asked to {asked.action.verb}{what_for}")
         what = (asked.action, asked.actor, moment.salt, moment.now)
-        deployments = (requested(delivery, app, *what),) if decision.deploy else ()
+        new = requested(delivery, app, *what, asked=asked)
+        deployments = (new,) if decision.deploy else ()
         outcome = Outcome(
             delivery.seq,
             delivery.id,
             (decision,),
             deployments,
             explicit=True,
-            only=asked.deployment or None,
+            only=asked.deployment or None if asked.action is Action.CANCEL else None,
         )
         return outcome, done(delivery, DeliveryState.DECIDED)
 
@@ -205,6 +232,11 @@ def unless_made_later(
     date = datetime.fromtimestamp(made, UTC).isoformat(timespec="seconds")
     evidence = f"it was made at {date}, after this push; to deploy it, ask for it by name"
     return because(app, Reason.MADE_LATER, evidence)
+
+
+def unawaited(event: CheckReported) -> str:
+    """Return why a check's event is ignored."""
+    return f"no deployment waits for the checks of {event.commit[:7]}"
 
 
 def was_opened(event: PullRequestOpened) -> str:
@@ -399,42 +431,6 @@ def _pushes(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Pu
 def _postponed(meaning: Meaning, why: str, due_at: float) -> Decided:
     """Put a delivery back into the inbox, for a later attempt."""
     return None, replace(done(meaning.delivery, DeliveryState.KEPT, why), due_at=due_at)
-
-
-# ── Carry out the decisions: one flow for each deployment, and for each other request ───────────
-
-DEPLOYMENT_FLOW = "deployment"
-CANCEL_FLOW = "cancel"
-CANCEL_ONE_FLOW = "cancel one"
-CONFIGURE_FLOW = "configure"
-OTHER_FLOWS = {Action.CANCEL: CANCEL_FLOW} | dict.fromkeys(CONFIGURING, CONFIGURE_FLOW)
-
-
-class Starting:
-    """Starts flows, each only once however often it is requested."""
-
-    def __init__(self, flows: Flows) -> None:
-        self._flows = flows
-
-    async def resume(self, going: Iterable[Deployment]) -> list[str]:
-        """Make sure that each of these has an active flow; return those given up."""
-        return await self._flows.ensure(DEPLOYMENT_FLOW, {one.id: one.app_id for one in going})
-
-    async def follow(self, recorded: Recorded) -> None:
-        """Start the recorded deployments, and remove superseded ones from the queue."""
-        await self._flows.drop(DEPLOYMENT_FLOW, recorded.drop)
-        for id_ in recorded.start:
-            await self._flows.start(DEPLOYMENT_FLOW, id_, key=id_.partition(".")[2])
-
-    async def other(self, meaning: Meaning) -> None:
-        """Start a person's request that is not a deployment."""
-        asked = meaning.event
-        if not isinstance(asked, Asked) or asked.action not in OTHER_FLOWS:
-            return
-        flow, about = OTHER_FLOWS[asked.action], asked.target
-        if asked.action is Action.CANCEL and asked.deployment:
-            flow, about = CANCEL_ONE_FLOW, asked.deployment
-        await self._flows.start(flow, deployment_id(meaning.delivery.seq, about), key=asked.target)
 
 
 # ── Pull requests opened after their pushes were decided get the comment, too ───────────────────

@@ -10,22 +10,37 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core import trace
 from bridge.core.backoff import Backoff
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
-from bridge.core.events import ASKING_HOSTS, Asked, Event, Ignored, PullRequestOpened, RefPushed
+from bridge.core.events import (
+    ASKING_HOSTS,
+    Asked,
+    CheckReported,
+    Event,
+    Ignored,
+    PullRequestClosed,
+    PullRequestOpened,
+    RefKind,
+    RefPushed,
+    Repository,
+)
+from bridge.core.gates.checks import Check
+from bridge.core.gates.gates import by_commit
 from bridge.core.lifecycle import State
+from bridge.core.pins import tracked
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.changes import ViewFinder
-from bridge.pipeline.decide import Decided, Deciding, LateComments, Recording, Starting, done
+from bridge.pipeline.decide import Decided, Deciding, LateComments, Recording, done
 from bridge.pipeline.freshness import Freshness
 from bridge.pipeline.meaning import Attempts, Meaning, Reading
 from bridge.pipeline.owed import Owed
-from bridge.ports.clock import Clock, Sleep
+from bridge.pipeline.starting import Starting
+from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.feedback import LatePlanner, Planner
 from bridge.ports.flows import Flows
 from bridge.ports.githosts import GitHost, ParsesApart
@@ -85,7 +100,7 @@ class Backpressure:
 
 log = logging.getLogger(__name__)
 
-NOISE = Ignored | PullRequestOpened
+NOISE = Ignored | PullRequestOpened | PullRequestClosed | CheckReported
 
 
 def tell(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> None:
@@ -144,6 +159,24 @@ class DecisionTiming:
     resume: float = 30.0
 
 
+Reported = Callable[[str, str, Check | None], Awaitable[bool]]
+"""Records an event about the checks of a commit on a host; see `CiReader.report`."""
+
+
+async def nobody_waits(_host: str, _commit: str, _check: Check | None) -> bool:
+    """No deployment waits for checks."""
+    return False
+
+
+ReportedPull = Callable[[Repository, int], Awaitable[bool]]
+"""Records that a pull request may have ended; see `LockKeeper.report`."""
+
+
+async def no_lock_ends(_repository: Repository, _number: int) -> bool:
+    """No lock ends with a pull request."""
+    return False
+
+
 class Deliveries:
     """Decides the deliveries of the inbox."""
 
@@ -165,6 +198,9 @@ class Deliveries:
         backpressure: Backpressure | None = None,
         apart: ParsesApart | None = None,
         asking: Container[str] = ASKING_HOSTS,
+        checks: Reported = nobody_waits,
+        pulls: ReportedPull = no_lock_ends,
+        wake_gates: Wake = lambda: None,
     ) -> None:
         """Take the parts.
 
@@ -176,6 +212,9 @@ class Deliveries:
             way: backpressure, if this process receives webhooks as well.
             apart: parses large bodies; None: they are parsed like small ones.
             asking: the command line and the chats, whose deliveries are people's requests.
+            wake_gates: called when held deployments are to be judged again.
+            checks: records what an event says of checks; returns whether a deployment waits for it.
+            pulls: records that a pull request may have ended; returns whether a lock ends with it.
         """
         self._backpressure = backpressure
         self._inbox = inbox
@@ -199,6 +238,9 @@ class Deliveries:
         self._owed = Owed(catalog, inbox, journal, self._reading, self._recording, clock)
         self._late = LateComments(journal, late)
         self._starting = Starting(flows)
+        self._checks = checks
+        self._pulls = pulls
+        self._wake_gates = wake_gates
         self._wake = asyncio.Event()
         self._again_at = math.inf
 
@@ -244,8 +286,8 @@ class Deliveries:
         return min(left, self._timing.poll)
 
     async def resume(self) -> None:
-        """Make sure that every open deployment has an active flow."""
-        going = {one.id: one for one in await self._journal.open_deployments()}
+        """Make sure that every open deployment has an active flow, unless gates hold it."""
+        going = {one.id: one for one in await self._journal.open_deployments(held=False)}
         for id_ in await self._starting.resume(going.values()):
             log.error("a deployment is given up", extra={"deployment": id_, "why": GIVEN_UP})
             may_run = going[id_].intent_at is not None
@@ -317,8 +359,37 @@ class Deliveries:
         tell(meanings, outcomes)
         await self._starting.follow(recorded)
         for meaning in meanings:
-            await self._starting.other(meaning)
-        return finished + postponed + [end for _, end in outcomes]
+            if isinstance(meaning.event, Asked):
+                await self._starting.other(meaning.event, meaning.delivery.seq)
+        await self._look_again(meanings)
+        pairs = zip(meanings, outcomes, strict=True)
+        ends = [await self._reported(meaning, end) for meaning, (_, end) in pairs]
+        return finished + postponed + ends
+
+    async def _look_again(self, meanings: Sequence[Meaning]) -> None:
+        """Have the gates look at held deployments whose branch has moved."""
+        pushed = [one.event for one in meanings if isinstance(one.event, RefPushed)]
+        moved = {
+            app.id
+            for push in pushed
+            if push.ref.kind is RefKind.BRANCH
+            for app in self._catalog.of(push.repository)
+            if by_commit(app) and tracked(app) == push.ref.name
+        }
+        if moved:
+            await self._journal.look_again(sorted(moved))
+            self._wake_gates()
+
+    async def _reported(self, meaning: Meaning, end: Finished) -> Finished:
+        """Record what a delivery says of checks or a pull request, if something waits for it."""
+        event = meaning.event
+        if isinstance(event, PullRequestClosed):
+            waits = await self._pulls(event.repository, event.number)
+        elif isinstance(event, CheckReported):
+            waits = await self._checks(event.repository.host, event.commit, event.check)
+        else:
+            return end
+        return done(meaning.delivery, DeliveryState.DECIDED) if waits else end
 
     async def _with_known_apps(
         self, meanings: Sequence[Meaning]

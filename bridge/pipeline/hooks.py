@@ -134,6 +134,7 @@ class Step:
     Attributes:
         why: for people.
         hook: the webhook to change or remove.
+        once: the place that reports these pushes instead; its own step must succeed before.
     """
 
     does: Does
@@ -141,6 +142,7 @@ class Step:
     scope: Scope
     why: str = ""
     hook: HostHook | None = None
+    once: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,16 @@ class Hooks:
             place = replace(place, hooks=(*place.hooks, *(one for one in seen if one is not None)))
         return place
 
+    async def look_back(self, target: Target) -> Place:
+        """Return a place, also one that is gone at the host if we have made its webhook."""
+        try:
+            return await self.look(target)
+        except NotFound:
+            for one in await self.made():
+                if _is_at(one, target):
+                    return Place(target.host, one.scope, made=one)
+            raise
+
     def _seen(
         self, server: HookServer, hook: HostHook, made: Mapping[str, MadeHook]
     ) -> SeenHook | None:
@@ -269,7 +281,8 @@ class Hooks:
             for seen in one.own:
                 if seen.made is not None:
                     why = f"{place.scope} is reported as a whole"
-                    steps.append(Step(Does.REMOVE, one.host, one.scope, why, seen.hook))
+                    gone = Step(Does.REMOVE, one.host, one.scope, why, seen.hook, once=place.scope)
+                    steps.append(gone)
         return steps
 
     def _install(self, place: Place) -> Step:
@@ -278,8 +291,9 @@ class Hooks:
             why = "it was begun and not finished"
             return Step(Does.CHANGE, place.host, place.scope, why, place.own[0].hook)
         if good:
-            whose = "ours" if good[0].made is not None else "made by hand"
-            return Step(Does.KEEP, place.host, place.scope, f"it has one ({whose})", good[0].hook)
+            whose = "the bridge" if good[0].made is not None else "hand"
+            why = f"it has one, made by {whose}"
+            return Step(Does.KEEP, place.host, place.scope, why, good[0].hook)
         if place.own:
             worst = place.own[0]
             why = "; ".join(worst.faults)
@@ -432,6 +446,11 @@ def _key(host: str, scope: Scope) -> str:
     return f"{host} {scope.kind} {scope.id or scope.name}"
 
 
+def _is_at(made: MadeHook, target: Target) -> bool:
+    same = (made.host, made.scope.kind) == (target.host, target.kind)
+    return same and made.scope.name.casefold() == target.name.casefold()
+
+
 def _is_of(made: MadeHook, hook: HostHook) -> bool:
     same = made.scope.kind is hook.scope.kind
     # The host lists an owner above a repository without its id.
@@ -452,12 +471,7 @@ def rotated_of(made: Sequence[MadeHook], targets: Sequence[Target]) -> list[Made
     """Return our webhooks that a person has named; raise NotFound for one that is not ours."""
     found: list[MadeHook] = []
     for target in targets:
-        fits = [
-            one
-            for one in made
-            if (one.host, one.scope.kind) == (target.host, target.kind)
-            and one.scope.name.casefold() == target.name.casefold()
-        ]
+        fits = [one for one in made if _is_at(one, target)]
         if not fits:
             raise NotFound(f"the bridge has made no webhook of {target.name} at {target.host}")
         found += fits

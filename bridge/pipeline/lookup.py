@@ -9,24 +9,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.access import Access, Person, Right, granting, missing
-from bridge.core.apps import App, apps_like, fitting
-from bridge.core.chat.grammar import OPENS_PICKER, Command, Verb
+from bridge.core.apps import MOST_NAMED, App, apps_like, fitting
+from bridge.core.chat.grammar import ABOUT_SCOPE, OPENS_PICKER, Command, Verb
 from bridge.core.chat.replies import Denied, Pick, Reply, Sorry, command_for
 from bridge.core.errors import BridgeError
 from bridge.core.events import RefPushed
+from bridge.core.gates.locks import Scope, covered
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import end_of, lines_of, redact
 from bridge.pipeline.meaning import Reading
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Place
-from bridge.ports.inbox import Inbox
-from bridge.ports.journal import Journal
+from bridge.ports.inbox import DeliveryState, Inbox
+from bridge.ports.journal import Deployments, Journal
 
 NEEDS = {
     Verb.DEPLOY: Right.DEPLOY,
     Verb.REDEPLOY: Right.DEPLOY,
+    Verb.ROLLBACK: Right.DEPLOY,
+    Verb.PROMOTE: Right.DEPLOY,
     Verb.CANCEL: Right.CANCEL,
     Verb.PROVIDER: Right.CONFIGURE,
+    **dict.fromkeys(ABOUT_SCOPE, Right.LOCK),
+    Verb.APPROVE: Right.APPROVE,
+    Verb.OVERRIDE: Right.OVERRIDE,
 }
 """The rights that commands need; all others need `view`."""
 
@@ -95,6 +101,24 @@ class Finding:
         why = missing(self._access, person, right, app.label)
         return Denied(right, why, granting(person, right, app.label), app)
 
+    def scope_denied(self, person: Person, place: Place, scope: Scope) -> Denied | None:
+        """Return why somebody may not lock a scope; None if they may lock every app in it."""
+        may = {app.id for app in self.apps(person, place, Right.LOCK)}
+        lacking = [app for app in covered(scope, self._known.apps()) if app.id not in may]
+        if not lacking:
+            return None
+        ids = {app.id for app in lacking}
+        seen = [app for app in self.apps(person, place, Right.VIEW) if app.id in ids]
+        why = missing(self._access, person, Right.LOCK, scope.label)
+        named = ", ".join(app.label for app in seen[:MOST_NAMED])
+        if named and scope.label not in (app.label for app in seen):
+            more = " and other apps" if len(lacking) > len(seen[:MOST_NAMED]) else ""
+            why += f" It covers {named}{more}, for which you lack it."
+        elif not named:
+            why += " It covers apps that you may not lock."
+        lines = granting(person, Right.LOCK, seen[0].label if len(lacking) == 1 and seen else "*")
+        return Denied(Right.LOCK, why, lines, target=scope.label)
+
     def unnamed(self, person: Person, place: Place, verb: Verb) -> Reply | None:
         """Answer a command without an app with a picker, if there is anything to pick from."""
         if verb not in OPENS_PICKER:
@@ -128,14 +152,27 @@ class Authors:
 
     async def email_of(self, deployment: Deployment) -> str:
         """Return the author's address; "" if the push has none, or a person requested it."""
+        event = await self._push(deployment)
+        if event is None or event.commit is None or event.commit.sha != deployment.commit:
+            return ""
+        return event.commit.email
+
+    async def of(self, deployment: Deployment) -> frozenset[str]:
+        """Return the addresses of its commit's authors and its pusher, as far as they are told."""
+        event = await self._push(deployment)
+        if event is None:
+            return frozenset()
+        pusher = {event.pusher_email.lower()} if event.pusher_email else set()
+        is_its = event.commit is not None and event.commit.sha == deployment.commit
+        return frozenset(pusher | (event.commit.emails if event.commit and is_its else set()))
+
+    async def _push(self, deployment: Deployment) -> RefPushed | None:
         delivery = await self._inbox.get(deployment.seq)
         if delivery is None or delivery.stored is None:
-            return ""
+            return None
         (found,) = await self._reading.meanings([delivery])
         event = None if isinstance(found, str) else found.event
-        if not isinstance(event, RefPushed) or event.commit is None:
-            return ""
-        return event.commit.email if event.commit.sha == deployment.commit else ""
+        return event if isinstance(event, RefPushed) else None
 
 
 LINES = 40
@@ -174,3 +211,26 @@ class BuildLogs:
 def _shown(text: str, lines: int) -> str:
     shown = lines_of(redact(end_of(text, MOST)))[-lines:]
     return "\n".join(line[:LONGEST_LINE] for line in shown)
+
+
+# ── what a cancel could stop ────────────────────────────────────────────────────────────────────
+
+JUST_NOW = 50
+"""The newest deliveries to check: they may be undecided, and deploy what should be cancelled."""
+
+
+async def live_already(
+    journal: Deployments, inbox: Inbox, app_id: str, only: str = ""
+) -> Deployment | None:
+    """Return the deployment for which a cancel comes too late, if it could stop nothing else."""
+    going = [one for one in await journal.open_deployments() if one.app_id == app_id]
+    meant = [one for one in going if only in ("", one.id)]
+    if not meant or not all(one.served for one in meant):
+        return None
+    return None if not only and await undecided(inbox) else meant[-1]
+
+
+async def undecided(inbox: Inbox) -> bool:
+    """Return whether something has just been requested, which may concern any app."""
+    # Only read: `due` would claim deliveries, and this process may not decide them.
+    return any(one.state is DeliveryState.KEPT for one in await inbox.newest(JUST_NOW))

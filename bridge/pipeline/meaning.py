@@ -17,6 +17,7 @@ from bridge.core.events import (
     Action,
     Asked,
     Event,
+    FromRepository,
     PullRequestOpened,
     RefKind,
     RefPushed,
@@ -25,6 +26,7 @@ from bridge.core.events import (
 )
 from bridge.core.hooks import check_covered
 from bridge.core.lifecycle import Deployment, State, deployment_id
+from bridge.core.pins import tracked
 from bridge.core.tracking import token_for
 from bridge.ports.githosts import APART, GitHost, ParsesApart
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
@@ -75,7 +77,7 @@ def read(
 
 
 def _check_covered(delivery: Delivery, event: Event) -> None:
-    if isinstance(event, RefPushed | PullRequestOpened):
+    if isinstance(event, FromRepository):
         check_covered(delivery.headers, event.repository)
 
 
@@ -108,6 +110,23 @@ def trigger_of(meaning: Meaning) -> str:
     return kind if meaning.asked is None else f"{kind}, replayed by {meaning.asked.actor}"
 
 
+def asker_of(host: str, asked: Asked | None) -> str:
+    """Return who asked, e.g. "slack:U012AB3CD" or "cli:ada"; "" for nobody. See `Person.key`."""
+    if asked is None:
+        return ""
+    if ":" in asked.person:
+        return asked.person
+    return f"{host}:{asked.person or asked.actor.partition(': ')[2] or asked.actor}"
+
+
+def time_asked_for(asked: Asked) -> float | None:
+    """Return the time for which a deploy is asked; None for at once."""
+    try:
+        return float(asked.not_before) if asked.not_before else None
+    except ValueError:
+        return None
+
+
 def author_of(push: RefPushed) -> str:
     """Return a push's author, for people: that of its newest commit, else the pusher."""
     return (push.commit.author if push.commit else "") or push.pusher
@@ -131,15 +150,17 @@ def requested(
     salt: str,
     now: float,
     push: RefPushed | None = None,
+    asked: Asked | None = None,
 ) -> Deployment:
     """Return the deployment that a delivery requests for an app, in its initial state.
 
     Args:
         trigger: "push", "tag", or the requester.
         salt: random, see `token_for`.
+        asked: the person's request, if somebody asked.
     """
     id_ = deployment_id(delivery.seq, app.id)
-    branch = app.source.branch if app.source else None
+    branch = tracked(app)
     commit = push.commit if push else None
     return Deployment(
         id=id_,
@@ -152,11 +173,17 @@ def requested(
         state=State.WAITING,
         created_at=now,
         ref=str(push.ref) if push else (f"refs/heads/{branch}" if branch else None),
-        commit=commit.sha if commit else None,
+        commit=commit.sha if commit else (asked.commit or None) if asked else None,
         message=commit.message[:4000] if commit else None,
         author=commit.author if commit else None,
         note="waits for its turn",
         token=token_for(salt, id_),
+        person=asker_of(delivery.host, asked),
+        target=(asked.deployment or None) if asked and asked.way else None,
+        way=(asked.way or None) if asked else None,
+        image=(asked.image if asked else "") or (app.source.image if app.source else None),
+        pinned=(asked.commit or None) if asked else None,
+        not_before=None if asked is None else time_asked_for(asked),
     )
 
 

@@ -7,9 +7,10 @@ what is known about it.
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from bridge.core import trace
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, NotFound, Unreachable
@@ -21,7 +22,9 @@ from bridge.core.failure import (
     failure_in,
     without_a_log,
 )
+from bridge.core.health.ways import lock_after
 from bridge.core.lifecycle import Cancel, Deployment, State
+from bridge.core.rules import RuleBook, ruled
 from bridge.core.tracking import EndInLog, end_in, token_of, within
 from bridge.pipeline.polling import BackendPollers
 from bridge.ports.backends import Backend, BackendDeployment, Progress
@@ -60,6 +63,8 @@ class FollowTiming:
 
 log = logging.getLogger(__name__)
 
+Fingerprint = Callable[[App], Awaitable[str | None]]
+
 MOST_LOST = 2
 """How often a deployment that never began is requested again."""
 
@@ -86,23 +91,44 @@ class Ending:
         clock: Clock,
         timing: FollowTiming,
         *,
+        book: RuleBook = (),
+        locks: bool = True,
+        fingerprint: Fingerprint | None = None,
         changed: Wake = lambda: None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Take the parts; `changed` is called when a deployment has ended."""
+        """Take the parts.
+
+        Args:
+            book: our own rules for apps.
+            locks: whether a rollback locks its app.
+            fingerprint: see `GoingBack.fingerprint`.
+            changed: called when a deployment has ended.
+        """
         self._pollers = pollers
         self._journal = journal
         self._clock = clock
         self._timing = timing
+        self._book = book
+        self._locks = locks
+        self._fingerprint = fingerprint
         self._changed = changed
         self._sleep = sleep
 
     async def app(self, id_: str) -> App:
-        """Return an app, even if it is gone from the backend."""
+        """Return an app with our own rules for it, even if it is gone from the backend."""
         app = await self._journal.app(id_)
         if app is None:
             raise NotFound(f"app {id_} is not in the journal")
-        return app
+        return ruled(app, self._book)
+
+    async def still_waiting(self, id_: str) -> Deployment | None:
+        """Return a deployment if it waits, and log under its trace; None if it does not."""
+        deployment = await self._journal.deployment(id_)
+        if deployment is None or deployment.state is not State.WAITING:
+            return None
+        trace.follow(deployment.delivery)
+        return deployment
 
     async def end(self, id_: str, state: State, note: str, **facts: object) -> None:
         """Record the outcome, unless it already has one."""
@@ -130,7 +156,36 @@ class Ending:
             note = _what_was_deployed(deployment, record)
             if deployment.cancel is not None:
                 note += "; the cancel came too late"
-            await self.end(deployment.id, State.DONE, note, **facts)
+            await self.serves(deployment, app, note, facts)
+
+    async def serves(
+        self, deployment: Deployment, app: App, note: str, facts: dict[str, object]
+    ) -> None:
+        """Record that the backend serves it; verify it first if the app's rules say so.
+
+        A rollback is always verified, and locks the app.
+        """
+        rolled_back = deployment.action is Action.ROLLBACK
+        to = State.DONE if app.verify is None and not rolled_back else State.VERIFYING
+        facts |= {"live_at": facts["finished_at"]}
+        if app.verify is not None and app.verify.rollback and self._fingerprint is not None:
+            facts["fingerprint"] = await self._fingerprint(app)
+        id_ = deployment.id
+        if rolled_back and self._locks:
+            lock = lock_after(deployment, app, self._clock())
+            self._ended(await self._journal.move_and_lock(lock, id_, to, note, **facts))
+        else:
+            self._ended(await self._journal.move(id_, to, note, **facts))
+
+    async def perhaps_restored(self, rollback: Deployment, note: str) -> None:
+        """End a rollback that may have been made; it locks the app all the same."""
+        app, now = await self.app(rollback.app_id), self._clock()
+        facts = {"finished_at": now}
+        if not self._locks:
+            return await self.end(rollback.id, State.UNKNOWN, note, **facts)
+        lock = lock_after(rollback, app, now)
+        move = self._journal.move_and_lock(lock, rollback.id, State.UNKNOWN, note, **facts)
+        return self._ended(await move)
 
     async def _cancelled(
         self,
@@ -213,7 +268,7 @@ class Ending:
         while _will_tell_commit(deployment, app, record) and self._clock() < until:
             await self._sleep(self._timing.look.first)
             try:
-                records = await self._backend(app).deployments(app)
+                records = await self.backend(app).deployments(app)
             except Unreachable as error:
                 await self._wait(deployment, f"{error}; its commit is read as soon as that ends")
                 until = self._clock() + self._timing.settle
@@ -251,7 +306,7 @@ class Ending:
         Raises:
             BridgeError: it can't be read, though the backend answers everything else.
         """
-        backend, in_vain = self._backend(app), 0
+        backend, in_vain = self.backend(app), 0
         while True:
             try:
                 return await backend.log_tail(record, LOG_LINES)
@@ -331,7 +386,7 @@ class Ending:
         same = all(record.commit == newest.commit for record in records)
         commit = newest.commit if same else None
         note = f"commit {(newest.commit or '')[:7]} is live; {doubt}"
-        return await self.end(deployment.id, State.DONE, note, deployed_commit=commit, **facts)
+        return await self.serves(deployment, app, note, facts | {"deployed_commit": commit})
 
     async def _take_back(
         self, deployment: Deployment, why: str, *, interrupted: bool = False
@@ -341,7 +396,8 @@ class Ending:
         self._ended(taken)
         log.warning("deployment lost", extra={"deployment": deployment.id, "why": why})
 
-    def _backend(self, app: App) -> Backend:
+    def backend(self, app: App) -> Backend:
+        """Return an app's backend; raise Refused if it is no longer configured."""
         return self._pollers.of(app).backend
 
 
@@ -361,7 +417,7 @@ async def _answers(backend: Backend, app: App) -> bool:
 
 
 def _will_tell_commit(deployment: Deployment, app: App, record: BackendDeployment) -> bool:
-    clones = deployment.action is Action.DEPLOY and app.source is not None
+    clones = deployment.action is not Action.REDEPLOY and app.source is not None
     return clones and record.commit is None and bool(app.source and app.source.branch)
 
 
@@ -370,6 +426,12 @@ def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str
         return "rebuilt what was checked out; nothing was fetched"
     if record.commit is None:
         return "the backend does not tell which commit is live"
+    if deployment.head not in (None, record.commit):
+        live, passed = record.commit[:7], deployment.head[:7]
+        return (
+            f"commit {live} is live, but {passed} is what had passed the gates: the branch's head"
+            f" moved before the backend cloned it. Check {live}, or deploy again"
+        )
     if deployment.commit is None or record.commit == deployment.commit:
         return f"commit {record.commit[:7]} is live"
     return (

@@ -71,7 +71,7 @@ class Probe:
         for id_, label in both.items():
             if id_ not in self._warned:
                 log.warning(
-                    "auto deploy is on at the backend: every push deploys twice; turn it off there",
+                    "auto deploy is on at the backend: pushes deploy twice; `adopt` turns it off",
                     extra={"app": label},
                 )
         self._warned = set(both)

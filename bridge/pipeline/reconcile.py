@@ -274,7 +274,7 @@ def wanted_of(apps: Iterable[App], homes: Homes = NO_HOMES) -> dict[tuple[str, s
     """Return the refs to compare, by host and repository; branch globs name none."""
     found: dict[tuple[str, str], Wanted] = defaultdict(Wanted)
     for app in apps:
-        if app.source is None or (where := _where(app.source, homes)) is None:
+        if app.source is None or (where := place_of(app.source, homes)) is None:
             continue
         wanted = found[where]
         if app.source.url is not None:
@@ -286,7 +286,7 @@ def wanted_of(apps: Iterable[App], homes: Homes = NO_HOMES) -> dict[tuple[str, s
     return dict(found)
 
 
-def _where(source: Source, homes: Homes) -> tuple[str, str] | None:
+def place_of(source: Source, homes: Homes) -> tuple[str, str] | None:
     """Return the host and repository of a source; None if it is on no known host."""
     if source.url is not None:
         found = home_of(source.url, homes)

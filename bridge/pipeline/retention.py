@@ -92,6 +92,7 @@ class Retention:
             "decisions": (self._journal.forget, keeping.decisions),
             "audit": (self._journal.forget_audit, keeping.audit),
             "drafts": (self._journal.forget_drafts, keeping.drafts),
+            "gates": (self._journal.forget_gates, keeping.decisions),
         }
         forgotten = {
             what: await self._all(forget, now - days * DAY) for what, (forget, days) in work.items()

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from bridge.core.apps import App, SourceType
 from bridge.core.configuration.configuration import BuildType, Environment, Saved
+from bridge.core.health.containers import Container
 
 
 class Progress(StrEnum):
@@ -27,6 +28,7 @@ class BackendDeployment:
             the commit message and `Commit: <sha>` (facts.md).
         created_at, started_at, finished_at: seconds since 1970.
         commit: the deployed commit, read from the description, once the backend reports it.
+        restores: names the point that `RollsBack.roll_back` restores; None if it kept none.
     """
 
     id: str
@@ -38,6 +40,7 @@ class BackendDeployment:
     finished_at: float | None = None
     error: str | None = None
     commit: str | None = None
+    restores: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +160,55 @@ class KillsBuilds(Protocol):
 
 
 @runtime_checkable
-class Configures(Protocol):
-    """A backend whose apps can be configured; calls are sent as they are, without merging."""
+class ShowsContainers(Protocol):
+    """A backend that shows the containers of its apps."""
+
+    async def containers(self, app: App) -> list[Container] | None:
+        """Return an app's containers; None if it has none to show, or the key may not see them."""
+
+    async def output(self, app: App, lines: int) -> str:
+        """Return the last lines that an app's container printed; "" if there are none."""
+
+
+@runtime_checkable
+class ReachesSites(Protocol):
+    """A backend whose sites this process can reach, also where people have no address of them."""
+
+    async def local_url(self, app: App) -> str | None:
+        """Return where to reach an app from here; None if there is no such address."""
+
+
+@runtime_checkable
+class RollsBack(Protocol):
+    """A backend that keeps what earlier deployments built."""
+
+    async def roll_back(self, app: App, point: str) -> None:
+        """Serve an earlier build again, without a record of it; repeating it changes nothing.
+
+        Args:
+            point: `BackendDeployment.restores` of the deployment that made it.
+        """
+
+
+@runtime_checkable
+class WritesSource(Protocol):
+    """A backend in which single fields of an app's source can be set."""
+
+    async def write_source(self, app: App, fields: Mapping[str, Any]) -> None:
+        """Set these fields of the stored source, by their names in `SourceRow`, and no others."""
+
+
+@runtime_checkable
+class ShowsSaved(Protocol):
+    """A backend that shows how its apps are configured."""
 
     async def saved(self, app: App) -> Saved:
         """Return how the app is configured now; secrets stay sealed."""
 
-    async def write_source(self, app: App, fields: Mapping[str, Any]) -> None:
-        """Set these fields of the stored source, by their names in `SourceRow`, and no others."""
+
+@runtime_checkable
+class Configures(WritesSource, ShowsSaved, Protocol):
+    """A backend whose apps can be configured; calls are sent as they are, without merging."""
 
     async def save_build_type(self, app: App, settings: BuildType) -> None:
         """Set how it is built."""

@@ -1,6 +1,6 @@
 """Chats: their HTTP endpoint, people's commands, configuration drafts, and sealed secrets."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,12 +11,13 @@ from bridge.core.chat.replies import Reply
 from bridge.core.configuration.difference import Configured
 from bridge.core.configuration.merge import Wanted
 from bridge.core.configuration.plan import Plan
+from bridge.core.console import ConsolePages
 from bridge.core.decision import Rehearsal
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.clock import Clock, Limit
-from bridge.ports.feedback import Planner, Publisher, Turn
+from bridge.ports.feedback import Planner, Publisher, TellsOfLocks, Turn
 from bridge.ports.githosts import Pages
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
@@ -30,8 +31,46 @@ class Place:
     thread: str = ""
 
 
+class HeldCommands(Protocol):
+    """Actions of the buttons on a held deployment's card; each call checks the person's rights.
+
+    Each answers what is true now if the card that was clicked is out of date.
+    """
+
+    async def approve(self, person: Person, place: Place, deployment_id: str, commit: str) -> Reply:
+        """Approve a commit, unless another would be built by now."""
+
+    async def may_lift(
+        self, person: Person, place: Place, deployment_id: str
+    ) -> Deployment | Reply:
+        """Return a held deployment, if the person may let it pass everything that holds it."""
+
+    async def lift(
+        self,
+        person: Person,
+        place: Place,
+        deployment_id: str,
+        reason: str,
+        seen: Collection[str],
+    ) -> Reply:
+        """Let a deployment pass the holds with these short keys, unless others hold it by now."""
+
+    async def unlock(self, person: Person, place: Place, deployment_id: str, key: str) -> Reply:
+        """Remove the lock of the hold with this key."""
+
+    async def release(self, person: Person, place: Place, key: str) -> Reply:
+        """Remove the lock of a reminder, given by its own key."""
+
+    async def keep(self, person: Person, place: Place, key: str) -> Reply:
+        """Say that the lock of a reminder is still needed."""
+
+
 class Commands(Protocol):
     """The commands that people can give by chat; rights are checked at every call, uncached."""
+
+    @property
+    def gates(self) -> HeldCommands:
+        """Return what can be done to held deployments."""
 
     async def answer(
         self, person: Person, place: Place, typed: Command | Unclear, id_: str
@@ -54,12 +93,20 @@ class Commands(Protocol):
         id_: str,
         *,
         deployment: str = "",
+        way: str = "",
+        served: str = "",
     ) -> Reply:
         """Carry out what somebody clicked or picked; raise as `answer` does.
 
         Args:
-            deployment: the one of that app to cancel; "" for all open ones.
+            deployment: the one of that app to cancel, "" for all open ones; the one to go back to.
+            way: how to go back, as it was shown.
         """
+
+    async def way_back(
+        self, person: Person, place: Place, deployment_id: str, *, to_it: bool = False
+    ) -> Reply:
+        """Return how to go back from a deployment's version, or to it, to be confirmed."""
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """Return the apps to which somebody has a right, by label."""
@@ -161,6 +208,7 @@ class ChatParts:
         book: the channels that rules name.
         pages: the web address of each Git host, and where a repository's pages are.
         titles: each backend's name for people, by its own name.
+        console: the console's pages.
         hears: whether this process receives people's requests.
         within: returns the rate limiter for given limits.
         tail: returns the end of a deployment's log.
@@ -175,6 +223,7 @@ class ChatParts:
     book: Sequence[tuple[str, tuple[str, ...]]]
     pages: Mapping[str, tuple[str, Pages]]
     titles: Mapping[str, str]
+    console: ConsolePages
     hears: bool
     within: Callable[[Sequence[Limit]], Turn]
     tail: OfDeployment
@@ -188,6 +237,10 @@ class Chat(Protocol):
     @property
     def planners(self) -> Sequence[Planner]:
         """Return the planners of its subscriptions."""
+
+    @property
+    def of_lock(self) -> TellsOfLocks:
+        """Return what tells of locks; it reaches nobody whose lock is of another chat."""
 
     @property
     def publishers(self) -> Mapping[str, Publisher]:

@@ -1,6 +1,6 @@
 """Checks of a set-up: what `doctor` and the setup page say of each service."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -50,8 +50,10 @@ class Checked:
         name: the server's name, e.g. "github" or "gitea/second"; a chat's key.
         settings: its section.
         public_url: the bridge's own address for others; None if it is not set.
-        apps: of a backend: its apps.
+        apps: of a backend: its apps, with our own rules applied.
         repositories: of a Git host: those that apps deploy from, e.g. "my-org/mono".
+        awaited: of a Git host: those of them for whose checks (CI) an app waits.
+        pinned: of a Git host: those of them in which the branches of pinned apps are moved.
         backends: of a Git host: the addresses of the backends, whose own webhooks deploy as well.
         channels: of a chat: those that our rules name, besides those of its section.
     """
@@ -61,6 +63,8 @@ class Checked:
     public_url: str | None = None
     apps: Sequence[App] = field(default=())
     repositories: Sequence[str] = field(default=())
+    awaited: Sequence[str] = field(default=())
+    pinned: Sequence[str] = field(default=())
     backends: Sequence[str] = field(default=())
     channels: Sequence[str] = field(default=())
 
@@ -100,6 +104,9 @@ NAMES: Mapping[str, str] = {
     "bridge.url.body": "the proxy takes large webhooks",
     "app.auto_deploy": "the backend does not deploy an app's pushes, too",
     "app.source": "an app's Git host is served",
+    "app.pin": "a pinned app is built from a branch of its own",
+    "app.verify": "an app that is verified can be looked at",
+    "app.rollback": "the backend keeps what may have to be rolled back by itself",
     "backend.reach": "the backend answers",
     "backend.server": "what answers is the backend",
     "backend.answer": "the backend answers what is asked",
@@ -133,6 +140,7 @@ NAMES: Mapping[str, str] = {
     "host.hook.delivery": "a webhook's last delivery was accepted",
     "host.hook.twice": "a repository has one webhook to this bridge",
     "host.hook.backend": "no webhook leads to a backend",
+    "host.checks.name": "the checks that rules name are there",
     "chat.token": "the chat accepts the credential",
     "chat.workspace": "the credential is of the right workspace",
     "chat.scopes": "the credential has the scopes that are used",
@@ -149,8 +157,36 @@ NAMES: Mapping[str, str] = {
     "backend.time": "the backend answers everything in time",
     "host.time": "the host answers everything in time",
     "chat.time": "the chat answers everything in time",
+    "console.reach": "a service to sign in with answers",
+    "console.issuer": "what answers is the service to sign in with",
+    "console.callback": "the address that people come back to is known",
 }
 """The permanent names of all checks, each with what is so if it is ok."""
+
+ORDER = ("settings", "bridge", "app", "backend", "host", "chat", "console")
+"""How findings are sorted: by the beginning of their check's name."""
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings by what they are about."""
+    return sorted(findings, key=_place)
+
+
+def summed(findings: Sequence[Finding]) -> str:
+    """Return how many there are of each level, e.g. "1 error, 0 warnings, 12 ok"."""
+
+    def count(level: Level) -> int:
+        return sum(one.level is level for one in findings)
+
+    def many(number: int, what: str) -> str:
+        return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+    wrong = f"{many(count(Level.ERROR), 'error')}, {many(count(Level.WARNING), 'warning')}"
+    return f"{wrong}, {count(Level.OK)} ok"
+
+
+def _place(one: Finding) -> tuple[int, str, str, str]:
+    return ORDER.index(one.check.partition(".")[0]), one.about, one.check, one.says
 
 
 # ── Findings that all services share ────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ from typing import Protocol
 from bridge.core.apps import App
 from bridge.core.decision import Decision
 from bridge.core.events import Asked, PullRequestOpened, RefPushed
+from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Change, Deployment
 from bridge.ports.clock import Limit
 from bridge.ports.outcomes import Audited, Cursor, Explained, Outcome, Subscription
@@ -59,6 +60,8 @@ class Snapshot:
             single deployment also the comments about its push, so a card can link to those.
         before: for each followed deployment, by its id, the commit that was live before it, if
             known.
+        last_good: the followed deployments, by their ids, to which a rollback would lead by
+            default.
         audited: the configuration changes that it follows, and those that its deliveries
             requested, with those that undo them; oldest first.
     """
@@ -70,6 +73,7 @@ class Snapshot:
     beside: Mapping[str, Cursor] = field(default_factory=dict)
     audited: tuple[Audited, ...] = ()
     before: Mapping[str, str] = field(default_factory=dict)
+    last_good: frozenset[str] = frozenset()
 
 
 class Publisher(Protocol):
@@ -128,6 +132,32 @@ LatePlanner = Callable[
 ]
 """Returns the subscriptions that publish earlier decisions about a pull request's head on it, by
 delivery. Pure, like a `Planner`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockNews:
+    """What a chat is to tell of a lock: that it still holds, or that it was released.
+
+    Attributes:
+        apps: labels of those that it covers.
+        id: the same for the same news.
+        follows: the key with which the news is forgotten.
+        held: how many deployments it holds.
+        ended: why it was released, e.g. "acme/shop#12 is merged"; "" for a reminder.
+        latest: after this it is not told any more; None for no end.
+    """
+
+    lock: Lock
+    apps: tuple[str, ...]
+    id: str
+    follows: str
+    held: int = 0
+    ended: str = ""
+    latest: float | None = None
+
+
+TellsOfLocks = Callable[[LockNews], Sequence[Subscription]]
+"""Returns where a chat tells it; nothing if it reaches nobody. Pure, like a `Planner`."""
 
 
 FAVOURED_IN = 4

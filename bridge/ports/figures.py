@@ -1,9 +1,10 @@
 """Numbers for monitoring."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from bridge.core.gates.holds import Gate
 from bridge.core.lifecycle import State
 
 
@@ -28,12 +29,14 @@ class JournalFigures:
         open: open deployments, by state.
         raised: pending subscriptions; `parked` ones are given up for now.
         overdue: when the longest overdue one was due; None if there is none.
+        held: how many deployments each gate holds; several may hold the same one.
     """
 
     open: Mapping[State, int]
     pending: int
     parked: int
     overdue: float | None
+    held: Mapping[Gate, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

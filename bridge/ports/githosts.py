@@ -221,6 +221,14 @@ class HostApi(Protocol):
 
 
 @runtime_checkable
+class ReadsPulls(Protocol):
+    """A Git host whose pull requests can be read by number; errors are those of `HostApi`."""
+
+    async def pull_request(self, repository: str, number: int) -> PullRequest:
+        """Return a pull request in any state."""
+
+
+@runtime_checkable
 class SaysWho(Protocol):
     """A Git host that tells whose credential we use; errors are those of `HostApi`."""
 
@@ -345,6 +353,24 @@ class ListsRefs(Protocol):
 
     async def tags(self, repository: str, limit: int) -> list[TagAt]:
         """Return a repository's newest tags, or the last by name if the host sorts them so."""
+
+
+@runtime_checkable
+class MovesBranches(Protocol):
+    """A Git host whose branches we can put anywhere; errors are those of `HostApi`.
+
+    A refusal names what the credential needs for it.
+    """
+
+    async def move_branch(self, repository: str, branch: str, commit: str) -> None:
+        """Have a branch point to exactly this commit; make it if it is missing. Idempotent.
+
+        Raises:
+            NotFound: there is no such repository, or no such commit in it.
+        """
+
+    async def delete_branch(self, repository: str, branch: str) -> None:
+        """Delete a branch; one that is not there is fine."""
 
 
 @runtime_checkable

@@ -9,10 +9,14 @@ from typing import Any, Protocol
 from bridge.core.apps import App, Rules
 from bridge.core.changes import Live
 from bridge.core.decision import Decision
-from bridge.core.lifecycle import Cancel, Change, Deployment, State
+from bridge.core.gates.locks import Lock
+from bridge.core.health.serving import Serving
+from bridge.core.lifecycle import Brief, Cancel, Change, Deployment, State
 from bridge.core.refused import RefusedWebhooks
+from bridge.core.report import EndedDeployment
 from bridge.core.rules import AppTags
 from bridge.ports.feedback import Pending, Snapshot
+from bridge.ports.gates import CiFacts, Holding, Judging, LockUpkeep
 from bridge.ports.hooks import MadeHooks
 from bridge.ports.outcomes import (
     About,
@@ -23,6 +27,7 @@ from bridge.ports.outcomes import (
     Outcome,
     Pushed,
     Recorded,
+    Sought,
     Subscription,
 )
 
@@ -39,27 +44,13 @@ class Abouts(Protocol):
     async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]:
         """Return the deployments that deliveries led to, by the delivery's seq."""
 
-    async def newest_done(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
-        """Return each app's newest `done` deployment, by the app's id."""
-
     async def repositories(self) -> dict[str, str]:
         """Return the names of repositories that have pushed, by host and id."""
 
-    async def seqs_about(
-        self,
-        *,
-        repositories: Sequence[str] = (),
-        app_id: str | None = None,
-        failed: bool = False,
-        before: int,
-        limit: int,
-    ) -> list[int]:
+    async def seqs_about(self, sought: Sought, *, before: int, limit: int) -> list[int]:
         """Return the positions of the newest matching deliveries, newest first.
 
         Args:
-            repositories: only pushes to one of these, by their keys; () for any.
-            app_id: only deliveries that were decided for this app.
-            failed: only deliveries that led to a failed deployment, of `app_id` if given.
             before: only deliveries before this position.
         """
 
@@ -194,7 +185,23 @@ class Decisions(Protocol):
         """
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
-        """Return what apps run, by id; omit apps without a successful deployment."""
+        """Return what apps run, by id; omit apps of which the backend never said that.
+
+        As for `serving`, it is what was live last, not what was pushed last.
+        """
+
+    async def serving(self, apps: Sequence[App]) -> dict[str, Serving]:
+        """Return what apps serve, by id; omit apps of which the backend never said that.
+
+        Args:
+            apps: with our own rules.
+        """
+
+    async def ended_since(self, since: float, app_id: str | None = None) -> list[EndedDeployment]:
+        """Return what has ended or gone live since a time, oldest first."""
+
+    async def oldest_deployment(self) -> float | None:
+        """Return when the oldest deployment that is kept was recorded; None if there is none."""
 
 
 class Deployments(Protocol):
@@ -204,25 +211,44 @@ class Deployments(Protocol):
         """Return one deployment by its id."""
 
     async def deployments(
-        self, *, limit: int, app_id: str | None = None, seq: int | None = None
+        self,
+        *,
+        limit: int,
+        app_id: str | None = None,
+        seq: int | None = None,
+        state: State | None = None,
+        before: int | None = None,
     ) -> list[Deployment]:
-        """Return the newest deployments, newest first; only of one app or delivery, if given."""
+        """Return the newest deployments, newest first.
+
+        Args:
+            app_id, seq, state: only of this app or delivery, only in this state.
+            before: only of deliveries before this position.
+        """
+
+    async def briefly(self, app_ids: Sequence[str], each: int) -> dict[str, list[Brief]]:
+        """Return the newest deployments of each app, newest first."""
+
+    async def deployed_lately(self, limit: int) -> list[str]:
+        """Return the apps of the newest deployments, the one of the newest first."""
 
     async def last_deployments(self) -> dict[str, Deployment]:
         """Return the newest deployment of every app that has one, by app id."""
 
-    async def open_deployments(self) -> list[Deployment]:
-        """Return all open deployments, oldest first."""
+    async def open_deployments(self, *, held: bool = True) -> list[Deployment]:
+        """Return all open deployments, oldest first; `held`: also those that gates hold."""
 
     async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
         """Return a deployment's history, oldest first, skipping the first `after` lines."""
 
-    async def intend(self, id_: str, known_before: Sequence[str]) -> Deployment | None:
-        """Record that the backend is about to be called; return None if no longer necessary.
+    async def intend(
+        self, id_: str, known_before: Sequence[str], by: Judging, **facts: Any
+    ) -> Deployment | None:
+        """Record that the backend is about to be called; return None if it must not be.
 
         From here on nothing supersedes the deployment. `known_before` are the app's existing
         deployment ids at the backend; new ids may be ours. A cancelled or superseded deployment
-        ends instead.
+        ends instead, and one that a gate holds is held.
         """
 
     async def take_back(
@@ -234,15 +260,20 @@ class Deployments(Protocol):
         not with the backend. `interrupted`: it had begun to build.
         """
 
-    async def withdraw(self, id_: str, *, maybe_asked: bool = False) -> None:
+    async def withdraw(self, id_: str, *, maybe_asked: bool = False, note: str = "") -> None:
         """Withdraw the intent, so a newer deployment may supersede this one again.
 
         One that was cancelled or superseded meanwhile ends here. `maybe_asked`: a request may
-        have been sent, but the backend shows no sign of it.
+        have been sent, but the backend shows no sign of it. `note`: what else to say of it.
         """
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
         """Change a deployment's state and facts; return None if `to` may not follow."""
+
+    async def move_and_lock(
+        self, lock: Lock, id_: str, to: State, note: str = "", /, **facts: Any
+    ) -> Deployment | None:
+        """Do the same, and take a lock if it moves, unless its scope has one."""
 
     async def say(self, id_: str, note: str) -> None:
         """Set an open deployment's note, and mark its subscriptions as pending.
@@ -295,17 +326,29 @@ class Sessions(Protocol):
     Only the hash of each secret is kept, so a copy of the data lets nobody in.
     """
 
-    async def admit(self, kind: str, hashed: str, seconds: float) -> None:
-        """Keep one for so long."""
+    async def admit(
+        self, kind: str, hashed: str, seconds: float, *, about: str = "", whose: str = ""
+    ) -> None:
+        """Keep one for so long.
 
-    async def admitted(self, kind: str, hashed: str) -> bool:
-        """Return whether it is there and has not expired."""
+        Args:
+            about: what is to be known when it comes back, e.g. who signed in.
+            whose: the id of the person that it belongs to.
+        """
 
-    async def redeem(self, kind: str, hashed: str) -> bool:
-        """Remove one that has not expired; return whether it was there. It works once."""
+    async def admitted(self, kind: str, hashed: str) -> str | None:
+        """Return what one is about; None if it is not there, or has expired."""
 
-    async def expel(self, kind: str) -> None:
-        """Remove all of a kind."""
+    async def redeem(self, kind: str, hashed: str) -> str | None:
+        """Remove one that has not expired, and return what it was about; None if there is none.
+
+        It works once.
+        """
+
+    async def expel(
+        self, kind: str, *, whose: str | None = None, hashed: str | None = None
+    ) -> None:
+        """Remove all of a kind; only those of one person, or a single one, if given."""
 
 
 class Subscriptions(Protocol):
@@ -399,21 +442,35 @@ class Forgetting(Protocol):
         """Delete some expired, unconfirmed drafts; return how many."""
 
 
+class Versions(Protocol):
+    """Whether anything has changed that people can see."""
+
+    async def version(self) -> str:
+        """Return a text that differs after each change that people can see.
+
+        That is a decision, a change of a deployment, an audit entry, or a refused webhook.
+        """
+
+
 class Journal(
     Abouts,
     Apps,
     Audit,
+    CiFacts,
     Decisions,
     Deployments,
     Drafts,
     Forgetting,
+    Holding,
     Leases,
+    LockUpkeep,
     MadeHooks,
     Notes,
     Refusals,
     Sessions,
     StoredSettings,
     Subscriptions,
+    Versions,
     Protocol,
 ):
     """The whole journal: apps, decisions, deployments and every change of them."""

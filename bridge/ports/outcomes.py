@@ -7,7 +7,7 @@ from typing import Any
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision
 from bridge.core.events import Ref, Repository
-from bridge.core.lifecycle import Deployment
+from bridge.core.lifecycle import Deployment, State
 
 Cursor = Mapping[str, Any]
 """A place's cursor as JSON: the message's ts, the comment's id, what it shows.
@@ -56,6 +56,11 @@ ABOUT_ANYTHING = "anything"
 def about_change(number: int) -> str:
     """Return the key of one change of an app's configuration."""
     return f"change {number}"
+
+
+def about_lock(scope: str) -> str:
+    """Return the key of a scope's lock; what follows it is forgotten with the lock."""
+    return f"lock {scope}"
 
 
 def about_delivery(seq: int) -> str:
@@ -124,6 +129,29 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """The deliveries that somebody looks for; a delivery must fit all that is given.
+
+    Attributes:
+        repositories: pushes to one of these, by their keys; () for any.
+        ref: pushes to this branch or tag, by its short name or its full one.
+        commit: pushes of a commit that begins like this, in lower case hexadecimal digits.
+        author: pushes by exactly this name.
+        app_id: deliveries that were decided for this app.
+        state: deliveries that led to a deployment in this state, of `app_id` if given.
+        failed: deliveries that led to a failed or unhealthy deployment, of `app_id` if given.
+    """
+
+    repositories: tuple[str, ...] = ()
+    ref: str = ""
+    commit: str = ""
+    author: str = ""
+    app_id: str | None = None
+    state: State | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LastPush:
     """The commit of a ref's newest decided push, and the delivery that contained it."""
 
@@ -175,7 +203,7 @@ class Recorded:
 
     Attributes:
         start: deployments to start.
-        drop: superseded deployments, whose flows need not run.
+        drop: the flows of superseded deployments, which need not run.
     """
 
     start: tuple[str, ...]

@@ -1,18 +1,19 @@
 """Providers: the record by which a Git host, a backend or a chat describes itself."""
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bridge.core.errors import BridgeError, Rejected
+from bridge.core.errors import Rejected
 from bridge.core.events import Sender
 from bridge.ports.checks import Checks
 from bridge.ports.clock import Clock, Limit
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import GitHost, HostApi, Pages
 from bridge.ports.setup import Setup
+from bridge.ports.sign_in import SignInProvider
 
 if TYPE_CHECKING:
     from bridge.ports.backends import Backend
@@ -141,6 +142,8 @@ class Provider(Sender):
         manifest: how to register the bridge as an app there; None if that is impossible.
         checks: what `doctor` checks there.
         setup: returns how a person connects it in the browser; None: not there.
+        sign_in: how its people sign in to the console, and how grants name them; None if they
+            can't. It can't be a host with further servers: their logins would be the same.
     """
 
     settings: Callable[[], type[Any]]
@@ -172,6 +175,7 @@ class Provider(Sender):
     manifest: AppManifest | None = None
     checks: Checks | None = None
     setup: Callable[[], Setup | None] = no_setup
+    sign_in: SignInProvider | None = None
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""
@@ -406,11 +410,11 @@ class ChatProvider:
         channel_names: the channels that rules may name, given its settings; None for any.
         open: returns the chat, ready to run; sends nothing yet.
         tells: returns where to publish changes that were made outside the chat.
-        asks: asks the chat for every channel that the settings name; returns why each can't be
-            written to, None if it can. None if the chat can't be asked.
         manifest: how to register the bridge there; None if that is unnecessary.
         checks: what `doctor` checks there.
         setup: returns how a person connects it in the browser; None: not there.
+        sign_in: how its people sign in to the console, and how grants name them; None if they
+            can't.
     """
 
     key: str
@@ -429,10 +433,10 @@ class ChatProvider:
     channel_names: Callable[[Any], Collection[str] | None] = any_channel
     open: "Callable[[Any, ChatParts], Chat]"
     tells: "Callable[[Any, ChannelBook, Audited], Sequence[Subscription]]"
-    asks: "Callable[[Any], Awaitable[Mapping[str, BridgeError | None]]] | None" = None
     manifest: ChatManifest | None = None
     checks: Checks | None = None
     setup: Callable[[], Setup | None] = no_setup
+    sign_in: SignInProvider | None = None
 
     def variable(self, setting: str) -> str:
         """Return the variable of one of its settings."""

@@ -4,10 +4,9 @@ Git hosts, backends and chats define their own sections with these; `bridge.sett
 sections.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 import yaml
@@ -16,12 +15,15 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     SecretStr,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticKnownError
 
+from bridge.core.addresses import no_host, no_port, service_address
 from bridge.core.misfits import shortened
 
 
@@ -117,6 +119,29 @@ PemFile = Annotated[str, AfterValidator(_holds_certificates)]
 """A file with certificates."""
 
 
+class SignInClient(Section):
+    """The bridge as a client of a service with which people sign in to the console."""
+
+    client_id: str | None = Field(
+        None, description="client id there, with which people sign in to the console"
+    )
+    client_secret: Credential | None = Field(None, description="the client's secret")
+
+    @field_validator("client_id")
+    @classmethod
+    def _is_an_id(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", value):
+            raise ValueError("it must be 1 to 255 letters, digits and signs, without spaces")
+        return value
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.client_id is None) != (self.client_secret is None):
+            lacks = "client_secret" if self.client_secret is None else "client_id"
+            raise ValueError(f"{lacks} is missing: nobody can sign in without it, so set both")
+        return self
+
+
 def token_of(service: str) -> AfterValidator:
     """Return a check that a token does not begin like one of another service.
 
@@ -192,13 +217,21 @@ class GivenTwice(ValueError):
     """A key occurs twice in one section; YAML's reader would silently keep the last."""
 
 
+_BOOL, _TEXT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML's safe reader, which refuses a section with a duplicate key."""
+    """YAML's safe reader, which refuses a section with a duplicate key.
+
+    A key is always a text: YAML 1.1 would read `on` as true.
+    """
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Return a section; raise GivenTwice if it has a duplicate key."""
         found: dict[str, int] = {}
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if key.tag == _BOOL:
+                key.tag = _TEXT
             line = key.start_mark.line + 1
             first = found.get(str(key.value))
             if isinstance(key, yaml.ScalarNode) and first is not None:
@@ -272,18 +305,12 @@ def yaml_trouble(error: Exception) -> str:
 
 # ── Addresses: where to listen, and where other services are ────────────────────────────────────
 
-LAST_PORT = 65535
-
-_LONGEST_NAME = 253
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?").fullmatch
-_NUMBERS = re.compile(r"[0-9.]+|.*\.[0-9]+\.?").fullmatch
 _MAY_BE_SHOWN = re.compile(r"[\w.:/*\[\]%-]{1,60}").fullmatch
 
 
 def listening_address(value: str) -> str:
     """Return an address to listen on; raise ValueError if it can't be one."""
-    if (why := _no_host(value)) is None:
+    if (why := no_host(value)) is None:
         return value
     shown = f", not {value!r}" if _MAY_BE_SHOWN(value) else ""
     raise ValueError(
@@ -294,81 +321,29 @@ def listening_address(value: str) -> str:
 def server_name(value: str) -> str:
     """Return the name or IP address of another server; raise ValueError if it can't be one."""
     name, _, port = value.partition(":")
-    why = "leave out the port" if name and port.isdecimal() else _no_host(value)
+    why = "leave out the port" if name and port.isdecimal() else no_host(value)
     if why is None:
         return value
     shown = f", not {value!r}" if _MAY_BE_SHOWN(value) else ""
     raise ValueError(f"it must be a server's name, e.g. git.example.com{shown}: {why}")
 
 
-def _no_host(value: str) -> str | None:
-    """Return why a text is neither an IP address nor a name; None if it is one."""
-    if not value:
-        return "it is empty; for all addresses write 0.0.0.0 or ::"
-    if _is_ip(value):
-        return None
-    if "://" in value or "/" in value:
-        return "leave out the scheme and the path"
-    if value.startswith("["):
-        return "write an IPv6 address without brackets"
-    if re.fullmatch(r"[^:]*:[0-9]+", value):
-        return "leave out the port, which is a setting of its own"
-    if _NUMBERS(value):
-        return "an IPv4 address has four numbers from 0 to 255"
-    if ":" in value:
-        return "it is no IPv6 address"
-    if value == "*":
-        return "for all addresses write 0.0.0.0 or ::"
-    if len(value) > _LONGEST_NAME or not _NAME(_ascii(value)):
-        return "a name has letters, digits, hyphens and dots, at most 63 characters between dots"
-    return None
+def own_address(value: str) -> str:
+    """Return the bridge's own URL without a trailing slash; raise ValueError if it can't be one."""
+    parts = urlsplit(service_address(value))
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(
+            "the bridge answers at the root of a host, so it has no path: write"
+            f" {parts.scheme}://{parts.netloc}"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
 
 
-def _ascii(name: str) -> str:
-    """Return a name in its DNS form; "" if it has none."""
-    try:
-        return name if name.isascii() else name.encode("idna").decode()
-    except UnicodeError:
-        return ""
-
-
-def _is_ip(value: str) -> bool:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
-
-
-_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/\S*)?").fullmatch
-
-
-def _is_address(value: str) -> str:
-    """Check a service's URL; never show it, since it may contain a login."""
-    if not _ADDRESS(value):
-        raise ValueError("it must look like https://example.com")
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname or ""
-        why = _no_port(parts.netloc.rpartition("]")[2].partition(":")[2], parts.netloc)
-    except ValueError:  # brackets without an IPv6 address
-        host, why = "", None
-    if why := why or _no_host(host):
-        raise ValueError(f"it must look like https://example.com, with a host that can be: {why}")
-    return value
-
-
-def _no_port(port: str, host_and_port: str) -> str | None:
-    """Return why a port is invalid; "" means none is given, unless there is a colon."""
-    if not port and not host_and_port.endswith(":"):
-        return None
-    if port.isascii() and port.isdecimal() and 0 < int(port) <= LAST_PORT:
-        return None
-    return f"a port is a number from 1 to {LAST_PORT}"
-
-
-Address = Annotated[str, AfterValidator(_is_address)]
+Address = Annotated[str, AfterValidator(service_address)]
 """Another service's URL, without a login."""
+
+OwnAddress = Annotated[str, AfterValidator(own_address)]
+"""The URL by which others reach the bridge."""
 
 ListeningAddress = Annotated[str, AfterValidator(listening_address)]
 """The address that a listener binds to."""
@@ -392,8 +367,8 @@ def no_postgres(value: str) -> str | None:
         host, _, port = one.partition(":")
         if bracketed:
             host, port = bracketed[1], bracketed[2] or ""
-        if host and not host.startswith("%") and (why := _no_host(host)):
+        if host and not host.startswith("%") and (why := no_host(host)):
             return why
-        if why := _no_port(port, one if not bracketed else ""):
+        if why := no_port(port, one if not bracketed else ""):
             return why
     return None

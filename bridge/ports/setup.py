@@ -70,6 +70,7 @@ class Registration:
         manifest: returns the form's `manifest`, given the bridge's public URL and its name.
         action: returns where the form is sent to, given the section, the organisation ("": the
             person's own account) and the state that comes back.
+        stores: the settings that come back, by their paths in the section.
         redeem: returns the settings to store, given the section and the code that comes back;
             raises BridgeError.
         then: returns where to go next, given the section as it is then; raises BridgeError.
@@ -80,6 +81,7 @@ class Registration:
     then_button: str
     manifest: Callable[[str, str], Mapping[str, Any]]
     action: Callable[[Any, str, str], str]
+    stores: tuple[str, ...]
     redeem: Callable[[Any, str], Awaitable[Mapping[str, str]]]
     then: Callable[[Any], Awaitable[str]]
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from bridge.core.errors import Rejected
 from bridge.core.misfits import came, kind_of, rule, shortened
@@ -77,8 +78,8 @@ def may_be_secret(path: KeyPath, value: str) -> bool:
 def _inside(annotation: Any, name: str) -> Any:
     """Return the type of a field or entry within a type; None if there is none."""
     for one in _alternatives(annotation):
-        if _is_section(one) and name in one.model_fields:
-            return one.model_fields[name].annotation
+        if _is_section(one) and name in (named := _by_name(one)):
+            return named[name].annotation
         if get_origin(one) is dict:
             return get_args(one)[1]
         if get_origin(one) is tuple:
@@ -104,7 +105,12 @@ def _names_at(path: KeyPath) -> list[str]:
     for name in path:
         annotation = _inside(annotation, name)
     sections = [one for one in _alternatives(annotation) if _is_section(one)]
-    return [name for one in sections for name in one.model_fields]
+    return [name for one in sections for name in _by_name(one)]
+
+
+def _by_name(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a section by their names in the file."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
 def nearest(name: str, known: Any) -> str:
@@ -281,11 +287,17 @@ def origins_of(
         stored: the paths of the stored settings.
     """
     said_by = dict.fromkeys(stored, BY_SETUP)
-    for name, value in _read_file(file).items():
-        inner = value if isinstance(value, dict) else {}
-        shown = str(file or DEFAULT_FILE)
-        said_by |= {(name, key): shown for key in inner} | {(name,): shown}
+    said_by |= dict.fromkeys(_paths(_read_file(file)), str(file or DEFAULT_FILE))
     return said_by | dict(set_there(environment))
+
+
+def _paths(values: Mapping[Any, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
+    """Yield the paths of all sections and values of a file."""
+    for name, value in values.items():
+        path = (*above, name)
+        yield path
+        if isinstance(value, dict):
+            yield from _paths(value, path)
 
 
 def _section(values: dict[str, Any], path: KeyPath, said_by: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from bridge.backends import BACKENDS, EMBEDDED
 from bridge.chats import CHATS
 from bridge.core import access
 from bridge.core.access import Access
+from bridge.core.addresses import LAST_PORT
 from bridge.core.apps import Rules
 from bridge.core.database import SCHEMES
 from bridge.core.decision import Policy
@@ -34,16 +35,18 @@ from bridge.ports.providers import (
     Provider,
 )
 from bridge.ports.settings import (
-    LAST_PORT,
-    Address,
     ListeningAddress,
+    OwnAddress,
     Secrets,
     Section,
     as_yaml,
     no_postgres,
 )
+from bridge.settings.gates import FreezeRule
+from bridge.settings.health import Rollback, Verifying
 from bridge.settings.sections import (
     Catchup,
+    Console,
     Embedded,
     Feedback,
     Grant,
@@ -64,7 +67,7 @@ class Process(Section):
         "127.0.0.1", description="address to listen on; 0.0.0.0 in a container"
     )
     port: int = Field(8080, ge=0, le=LAST_PORT, description="port to listen on; 0 takes a free one")
-    public_url: Address | None = Field(
+    public_url: OwnAddress | None = Field(
         None, description="the bridge's own address for others, e.g. https://bridge.example.com"
     )
     data: Path = Field(Path(".bridge"), description="folder of all data")
@@ -191,9 +194,15 @@ class Settings(ChatSections):
     """Everything that can be set."""
 
     web: Web = Web()
+    console: Console = Console()
     watch: Watch = Watch()
+    verify: Verifying = Verifying()
+    rollback: Rollback = Rollback()
     rules: Annotated[tuple[Rule, ...], BeforeValidator(as_yaml)] = Field(
         (), description="our own rules for apps; in the environment as YAML"
+    )
+    freezes: Annotated[tuple[FreezeRule, ...], BeforeValidator(as_yaml)] = Field(
+        (), description="times in which nothing deploys; in the environment as YAML"
     )
     access: Annotated[tuple[Grant, ...], BeforeValidator(as_yaml)] = Field(
         (), description="who may do what by chat; in the environment as YAML"
@@ -272,7 +281,14 @@ def policy_of(settings: Settings) -> Policy:
 def book_of(settings: Settings) -> RuleBook:
     """Return our own rules for apps."""
     return [
-        (rule.apps, Rules(**rule.model_dump(exclude={"apps", "channels"})))
+        (
+            rule.apps,
+            Rules(
+                **rule.model_dump(exclude={"apps", "channels", "checks", "verify"}),
+                checks=None if rule.checks is None else rule.checks.policy(),
+                verify=None if rule.verify is None else rule.verify.policy(),
+            ),
+        )
         for rule in settings.rules
     ]
 

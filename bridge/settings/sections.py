@@ -1,31 +1,42 @@
 """The sections of `bridge.yaml`, except those that hosts, backends and chats own."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     field_validator,
     model_validator,
 )
 
+from bridge.chats import CHATS
 from bridge.core.access import EVERYONE, Right
+from bridge.core.addresses import LAST_PORT
 from bridge.core.apps import Prereleases, Trigger
 from bridge.core.decision import SKIP_DIRECTIVES
+from bridge.core.misfits import shortened
 from bridge.core.rules import BadRange, Range
+from bridge.githosts import HOSTS
+from bridge.oauth import OIDC
 from bridge.ports.settings import (
-    LAST_PORT,
     Address,
     ListeningAddress,
+    PemFile,
     Secret,
     Section,
+    SignInClient,
     as_list,
 )
+from bridge.ports.sign_in import Naming
+from bridge.settings.gates import Checks, Seconds, as_checks
+from bridge.settings.health import Verify, as_verify
 
 # ── Who may do what by chat ─────────────────────────────────────────────────────────────────────
 
-_WHO = re.compile(r"[UWS][A-Z0-9]{2,}|@[\w-]+(\.[\w-]+)+")
+_DOMAIN = re.compile(r"@[\w-]+(\.[\w-]+)+").fullmatch
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,}")
 
 
@@ -33,9 +44,12 @@ class Grant(Section):
     """What some people may do by chat; anything that no grant allows is refused."""
 
     who: tuple[str, ...] = Field(
-        description="user ids (U…), user groups (S…), email domains (@example.com), or everyone"
+        description="ids and groups as chats and sign-ins name them, email domains"
+        " (@example.com), or everyone"
     )
-    may: tuple[Right, ...] = Field(description="view, deploy, cancel, configure")
+    may: tuple[Right, ...] = Field(
+        description="view, deploy, cancel, configure, lock, approve, override"
+    )
     apps: tuple[str, ...] = Field(("*",), description="labels or globs over them; * is every app")
     channels: tuple[str, ...] = Field(
         (), description="only from these (C…); by default from everywhere"
@@ -44,13 +58,7 @@ class Grant(Section):
     @field_validator("who")
     @classmethod
     def _somebody(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            if one != EVERYONE and not _WHO.fullmatch(one):
-                raise ValueError(
-                    f"{one!r} names nobody: write a user id (U…), a user group's id (S…),"
-                    " an email domain (@example.com) or everyone"
-                )
-        return value
+        return tuple(map(_person_named, value))
 
     @field_validator("channels")
     @classmethod
@@ -59,6 +67,28 @@ class Grant(Section):
             if not _CHANNEL.fullmatch(one):
                 raise ValueError(f"{one!r} is no channel id; those look like C024BE91L")
         return value
+
+
+def _namings() -> Iterator[Naming]:
+    """Yield how grants name people: as each service's record says."""
+    records = [one.sign_in for one in CHATS.values()] + [one.sign_in for one in HOSTS.values()]
+    for record in (*records, OIDC):
+        if record is not None:
+            yield from record.names
+
+
+def _person_named(name: str) -> str:
+    """Return a name of `who` as it is compared; raise ValueError if it has no known form."""
+    if name == EVERYONE or _DOMAIN(name):
+        return name
+    known = list(_namings())
+    for one in known:
+        if one.fits(name):
+            return one.normal(name)
+    service, colon, _ = name.partition(":")
+    own = [one.says for one in known if colon and one.form.startswith(f"{service}:")]
+    all_ = own or [*(one.says for one in known), "an email domain (@example.com)", EVERYONE]
+    raise ValueError(f"{shortened(name)} names nobody: write {', '.join(all_[:-1])} or {all_[-1]}")
 
 
 # ── The embedded backend ──────────────────────────────────────────────────────────────────────────
@@ -259,6 +289,31 @@ class Rule(Section):
         None, description="true refuses an older version after a newer one"
     )
     skip_directives: bool | None = Field(None, description="false deploys even with [skip ci]")
+    checks: Annotated[Checks | None, BeforeValidator(as_checks)] = Field(
+        None,
+        description="the checks to wait for: required, all, a list of names, or a section with"
+        " need, ignore, none_after, none, timeout, late",
+    )
+    approvals: int | None = Field(
+        None, ge=0, le=10, description="people who must approve a commit before it deploys"
+    )
+    after: Annotated[tuple[str, ...] | None, BeforeValidator(as_list)] = Field(
+        None, description="apps that must be live with the same commit first; labels or globs"
+    )
+    soak: Seconds | None = Field(
+        None, ge=0, description="how long these must have been live, e.g. 10m"
+    )
+    verify: Annotated[Verify | None, BeforeValidator(as_verify)] = Field(
+        None,
+        description="look whether it works once the backend calls it done: true, false, an"
+        " address, or a section with url, status, contains, containers, within, consecutive,"
+        " every, rollback",
+    )
+    pin: bool | None = Field(
+        None,
+        description="true: the backend must build exactly the commit that was judged; needs"
+        " `branch`, and `dokploy-bridge pin APP` once",
+    )
     channels: tuple[str, ...] | None = Field(
         None,
         description="the channels of its cards: Slack's ids or #names, or discord:<webhook>;"
@@ -277,6 +332,55 @@ class Rule(Section):
 
 
 # ── The public listener, and its limits ───────────────────────────────────────────────────────────
+
+
+def _is_text(value: str) -> str:
+    if not value.strip() or not value.isprintable() or len(value) > LONGEST_TITLE:
+        raise ValueError(f"it must be a name of 1 to {LONGEST_TITLE} characters on one line")
+    return value
+
+
+LONGEST_TITLE = 40
+
+
+class Oidc(SignInClient):
+    """Any provider of OpenID Connect with which people sign in to the console."""
+
+    issuer: Address | None = Field(
+        None, description="its issuer, to the last slash, e.g. https://id.example.com/realms/team"
+    )
+    title: Annotated[str, AfterValidator(_is_text)] = Field(
+        "single sign-on", description="what the button says after *Sign in with*"
+    )
+    scopes: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(
+        ("openid", "profile", "email"), description="what to ask it for"
+    )
+    groups_claim: str = Field(
+        "groups", min_length=1, description="the claim with the names of a person's groups"
+    )
+    ca: PemFile | None = Field(None, description="a PEM file with its certificate authority")
+
+    @field_validator("scopes")
+    @classmethod
+    def _words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", one):
+                raise ValueError(f"{shortened(one)} is no scope: write one word for each")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.issuer is None) != (self.client_id is None):
+            lacks = "issuer" if self.issuer is None else "client_id and client_secret"
+            raise ValueError(f"{lacks} is missing: nobody can sign in without it, so set all three")
+        return self
+
+
+class Console(Section):
+    """The pages under /console."""
+
+    enabled: bool = Field(True, description="false serves no console")
+    oidc: Oidc = Oidc()
 
 
 class Web(Section):

@@ -36,8 +36,13 @@ pushes = sa.Table(
     sa.Column("moment", sa.Text),
     sa.Column("repeats", sa.BigInteger),
     sa.Column("author", sa.Text),
+    sa.Column("repository", sa.Text),
+    sa.Column("ref", sa.Text),
     sa.Index("pushes_by_ref", "ref_key", "seq"),
     sa.Index("pushes_by_move", "after", "at"),
+    sa.Index("pushes_by_repository", "repository", "seq"),
+    sa.Index("pushes_by_name", "ref", "seq"),
+    sa.Index("pushes_by_author", "author", "seq"),
 )
 
 decisions = sa.Table(
@@ -84,12 +89,30 @@ deployments = sa.Table(
     sa.Column("cancel", sa.Text),
     sa.Column("log_tail", sa.Text),
     sa.Column("behind", sa.Text),
+    sa.Column("person", sa.Text, nullable=False, server_default=""),
+    sa.Column("head", sa.Text),
+    sa.Column("not_before", sa.Float(53)),
+    sa.Column("holds", sa.Text, nullable=False, server_default="[]"),
+    sa.Column("held_at", sa.Float(53)),
+    sa.Column("look_at", sa.Float(53)),
+    sa.Column("starts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("lifts", sa.Text, nullable=False, server_default="[]"),
+    sa.Column("live_at", sa.Float(53)),
+    sa.Column("target", sa.Text),
+    sa.Column("way", sa.Text),
+    sa.Column("image", sa.Text),
+    sa.Column("fingerprint", sa.Text),
+    sa.Column("pinned", sa.Text),
     sa.Index("deployments_by_app", "app_id", "seq"),
     sa.Index("deployments_by_app_state", "app_id", "state", "seq"),
     sa.Index("deployments_by_seq", "seq"),
     sa.Index("deployments_by_state", "state", "seq"),
     sa.Index("deployments_by_successor", "superseded_by"),
+    sa.Index("deployments_by_look", "look_at"),
+    sa.Index("deployments_by_live", "app_id", "live_at", "id"),
+    sa.Index("deployments_by_end", "finished_at", "id"),
 )
+"""`look_at` is None unless it is held, and something is to be looked at; see `journal.holding`."""
 
 changes = sa.Table(
     "changes",
@@ -221,6 +244,8 @@ sessions = sa.Table(
     sa.Column("hash", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("until", sa.Float(53), nullable=False),
+    sa.Column("about", sa.Text, nullable=False, server_default=""),
+    sa.Column("whose", sa.Text, nullable=False, server_default=""),
 )
 """One-time links and signed-in browsers, by the hash of their secret; see `ports.sessions`."""
 
@@ -240,3 +265,65 @@ hooks = sa.Table(
     sa.Column("made_at", sa.Float(53), nullable=False),
 )
 """The webhooks that the bridge has made at Git hosts; see `ports.hooks`."""
+
+locks = sa.Table(
+    "locks",
+    metadata,
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Column("until", sa.Float(53)),
+    sa.Column("merge", sa.Text),
+    sa.Column("channel", sa.Text, nullable=False, server_default=""),
+    sa.Column("remind_at", sa.Float(53)),
+    sa.Column("look_at", sa.Float(53)),
+    sa.Column("looks", sa.Integer, nullable=False, server_default="0"),
+)
+"""Who keeps others from deploying what: at most one lock for each scope. `look_at` is when to look
+at the pull request whose merge ends it, `looks` how often that was done since its last event."""
+
+freezes = sa.Table(
+    "freezes",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("allow", sa.Text, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Column("until", sa.Float(53)),
+)
+"""Freezes by command; those of `bridge.yaml` are not stored."""
+
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("app_id", sa.Text, primary_key=True),
+    sa.Column("commit", sa.Text, primary_key=True),
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Index("approvals_by_age", "at"),
+)
+
+ci = sa.Table(
+    "ci",
+    metadata,
+    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("repository", sa.Text, primary_key=True),
+    sa.Column("commit", sa.Text, primary_key=True),
+    sa.Column("branch", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Column("since", sa.Float(53), nullable=False),
+    sa.Column("reported", sa.BigInteger, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("due_at", sa.Float(53)),
+    sa.Index("ci_by_due", "due_at"),
+)
+"""The checks of commits for which deployments wait. `reported` counts the events about them;
+`due_at` is when to read them from the host, None if nobody waits."""

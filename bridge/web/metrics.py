@@ -64,6 +64,8 @@ def of_stores(inbox: InboxFigures, journal: JournalFigures, now: float) -> "Iter
     )
     open_ = {str(state): count for state, count in journal.open.items()}
     yield gauge("bridge_deployments", "Open deployments.", "state", open_)
+    held = {str(gate): count for gate, count in journal.held.items()}
+    yield gauge("bridge_held", "Deployments that a gate holds.", "reason", held)
     parked = {"feedback": journal.parked}
     yield gauge("bridge_parked", "Items parked until something changes.", "queue", parked)
 

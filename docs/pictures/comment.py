@@ -1,7 +1,7 @@
-"""The picture of a pull request's comment, made from its golden file.
+"""Pictures of a pull request's comment, made from its golden files.
 
-    python docs/pictures/comment.py            # writes docs/pictures/comment.png
-    python docs/pictures/comment.py --html DIR # only the page, to look at in a browser
+    python docs/pictures/comment.py            # writes docs/pictures/comment*.png
+    python docs/pictures/comment.py --html DIR # only the pages, to look at in a browser
 
 The Markdown is rendered as on GitHub, and headless Chromium takes its picture (Debian: apt
 install chromium fonts-noto-color-emoji pngquant).
@@ -17,7 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from browser import ROOT, run
 
-GOLDEN = ROOT / "tests" / "fixtures" / "feedback" / "comment__three_apps.md"
+GOLDEN = ROOT / "tests" / "fixtures" / "feedback"
+SHOWN = {"comment": "three_apps", "comment-held": "held_apps"}
+"""Each picture, and the golden file that is in it."""
+
 WIDTH = 940
 
 PAGE = """<!doctype html><meta charset="utf-8"><style>
@@ -46,12 +49,13 @@ sub { color: #59636e; font-size: 12px; vertical-align: baseline }
 <div class="body">%s</div></div></div>"""
 
 
-def page() -> str:
+def page(name: str) -> str:
     """The comment as GitHub shows it, with what is folded open."""
-    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(GOLDEN.read_text())
+    written = (GOLDEN / f"comment__{name}.md").read_text()
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(written)
     linked = re.sub(r"(?<![\w/])([0-9a-f]{7})(?![\w/])", r'<a class="sha">\1</a>', rendered)
     return PAGE % linked.replace("<details>", "<details open>")
 
 
 if __name__ == "__main__":
-    run(__doc__ or "", [("comment", page())], width=WIDTH)
+    run(__doc__ or "", [(name, page(file)) for name, file in SHOWN.items()], width=WIDTH)

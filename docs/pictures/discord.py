@@ -29,6 +29,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     **{f"card-{state}": (f"card_{state}",) for state in STATES},
     "card-other-commit": ("card_other_commit_is_live",),
     "card-tag": ("card_tag",),
+    "card-held": ("card_held_by_all",),
     "failure": ("card_failed", "failure"),
     "change": ("change_undone",),
 }
@@ -38,7 +39,7 @@ STYLE = Path(__file__).with_name("discord.css").read_text()
 
 _PIECE = re.compile(
     r"```\n(?P<block>.*?)\n```|`(?P<code>[^`]+)`|\\(?P<escaped>[^0-9A-Za-z\s])"
-    r"|\[(?P<label>(?:\\.|[^\]\\])*)\]\((?P<url>[^)]+)\)|<t:(?P<time>\d+):[fR]>"
+    r"|\[(?P<label>(?:\\.|[^\]\\])*)\]\((?P<url>[^)]+)\)|<t:(?P<time>\d+):(?P<style>[fR])>"
     r"|\*\*(?P<bold>(?:\\.|[^*\\])+)\*\*",
     re.DOTALL,
 )
@@ -52,7 +53,14 @@ def markdown(text: str) -> str:
         shown += _piece(found)
         end = found.end()
     shown += html.escape(text[end:])
-    return re.sub(r"(?m)^&gt; (.*)$", r"<blockquote>\1</blockquote>", shown).replace("\n", "<br>")
+    quotes = re.sub(r"(?m)(?:^&gt; .*\n?)+", _quote, shown)
+    return quotes.replace("\n", "<br>")
+
+
+def _quote(found: re.Match[str]) -> str:
+    """Lines that follow each other are one quote."""
+    inside = found[0].rstrip("\n").replace("&gt; ", "")
+    return f"<blockquote>{inside}</blockquote>"
 
 
 def _piece(found: re.Match[str]) -> str:
@@ -66,6 +74,8 @@ def _piece(found: re.Match[str]) -> str:
         return f"<a>{markdown(found['label'])}</a>"
     if found["bold"] is not None:
         return f"<b>{markdown(found['bold'])}</b>"
+    if found["style"] == "f":
+        return f"{datetime.fromtimestamp(int(found['time']), UTC):%d %B %Y %H:%M}"
     return "a minute ago"
 
 

@@ -1,5 +1,7 @@
 """Pictures of setup in the browser, taken while the steps of its test are walked.
 
+The last one shows a check that finds two planted faults.
+
     python docs/pictures/setup.py    # writes docs/pictures/setup-*.png
 
 Debian: apt install chromium fonts-lato pngquant
@@ -14,10 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.worlds.browser import browsing
 from tests.worlds.hosts import new_pem
+from tests.worlds.setup import sound_set_up, with_setup_page
 from tests.worlds.setup_walk import STEPS, setup_world
 
 PICTURES = Path(__file__).parent
@@ -33,11 +36,27 @@ async def main() -> None:
             page = await browser.new_page()
             for step in STEPS:
                 await step(world, page, lambda name: _take(page, name))
+        await _check(Path(folder) / "check")
+
+
+async def _check(folder: Path) -> None:
+    async with (
+        sound_set_up(folder) as made,
+        with_setup_page(made) as (_, _, link),
+        browsing(sharpness=1.6) as browser,
+    ):
+        made.repositories["github"].hooks[0].url = f"{made.front.url}/webhook"
+        made.dokploy.app("shop", autoDeploy=True)
+        page = await browser.new_page()
+        await page.goto(link)
+        await page.get_by_role("button", name="Check everything").click()
+        await expect(page.get_by_role("status")).to_contain_text("1 error, 1 warning")
+        await _take(page, "check")
 
 
 async def _take(page: Page, name: str) -> None:
     file = PICTURES / f"setup-{name}.png"
-    card = page.locator(f"#{name}")
+    card = page.locator(f"#{name.partition('-')[0]}")
     if await card.count():
         await card.screenshot(path=file)
     else:

@@ -12,9 +12,12 @@ Json = dict[str, Any]
 EMOJI = {
     "hourglass_flowing_sand": "⏳", "satellite_antenna": "📡", "inbox_tray": "📥",
     "building_construction": "🏗️", "white_check_mark": "✅", "x": "❌", "no_entry_sign": "🚫",
+    "face_with_thermometer": "🤒", "stethoscope": "🩺", "rewind": "⏪", "arrow_up": "⬆️",
     "fast_forward": "⏩", "question": "❓", "label": "🏷️", "warning": "⚠️", "rocket": "🚀",
     "bulb": "💡", "information_source": "\N{INFORMATION SOURCE}\ufe0f",
-    "lock": "🔒", "thinking_face": "🤔", "white_small_square": "▫️",
+    "lock": "🔒", "unlock": "🔓", "snowflake": "❄️", "sunny": "☀️", "alarm_clock": "⏰",
+    "test_tube": "🧪", "busts_in_silhouette": "👥", "link": "🔗", "raised_hand": "✋",
+    "thinking_face": "🤔", "white_small_square": "▫️",
     "large_blue_circle": "🔵", "large_green_circle": "🟢", "red_circle": "🔴", "pencil2": "✏️",
     "leftwards_arrow_with_hook": "↩️", "white_circle": "⚪", "large_yellow_circle": "🟡",
     "black_square_for_stop": "⏹️", "gear": "⚙️", "mag": "🔍",

@@ -42,6 +42,7 @@ SHOTS = {
     "why": ("why", "shop/web"),
     "refused": ("deliveries", "--refused"),
     "apps": ("apps",),
+    "setup": ("setup", "--url", "https://bridge.example.com"),
 }
 
 THEME = TerminalTheme(

@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench.harness import deciding, keeping, under_load
+from tests.bench.harness import console, deciding, held, keeping, under_load
 from tests.bench.harness.bench import Bench
 from tests.bench.harness.machine import Quiet, facts
 from tests.bench.harness.page import page
@@ -34,6 +34,8 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "slow": under_load.slow_rows,
     "deploy": deciding.deploy_rows,
     "backlog": deciding.backlog_rows,
+    "held": held.rows,
+    "console": console.rows,
     "scripts": deciding.script_rows,
     "life": deciding.life_rows,
 }

@@ -33,7 +33,7 @@ from bridge.ports.outcomes import Outcome
 from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
 from tests.chaos.recording_backend import Job, recording_backend
-from tests.fakes.journey import deployment
+from tests.fakes.journey import NO_GATES, deployment
 
 ACTIVE = 500
 MUST, REACH = 10.0, 2.0
@@ -88,7 +88,7 @@ async def accepted(journal: SqlJournal) -> list[Deployment]:
     for one in those:
         because = Decision(one.app_id, one.app, Reason.NO_WATCH_PATHS, "because")
         await journal.record([Outcome(one.seq, one.delivery, (because,), (one,))], window=0)
-        await journal.intend(one.id, [])
+        await journal.intend(one.id, [], NO_GATES)
         await journal.move(one.id, State.ASKED, "the backend accepted it", asked_at=time.time())
     return those
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from bridge.core.decision import DEPLOYS, Reason
 from bridge.core.lifecycle import Deployment, State
-from bridge.ports.inbox import DeliveryState
+from bridge.ports.inbox import Delivery, DeliveryState
 from tests.chaos.dokploy.jobs import BUILT
 from tests.chaos.pushes import DECIDED, FRESH, OLD, Push
 from tests.chaos.stage import Stage
@@ -21,7 +21,7 @@ NOT_LIVE = (State.FAILED, State.CANCELLED, State.UNKNOWN)
 
 def judge_deliveries(verdict: Verdict, pushes: Sequence[Push], record: Record) -> None:
     """Check that each acknowledged delivery is kept once, and decided."""
-    states = {one.id: one.state for one in record.deliveries}
+    states = {one.id: one.state for one in record.deliveries if not _needless(one)}
     repeated = Counter(one.id for one in record.deliveries)
     acknowledged = [push.id for push in pushes if push.acknowledged]
     verdict.blame("lost", (id_ for id_ in acknowledged if id_ not in states))
@@ -29,6 +29,11 @@ def judge_deliveries(verdict: Verdict, pushes: Sequence[Push], record: Record) -
         "undecided", (f"{i} {s}" for i, s in states.items() if s is not DeliveryState.DECIDED)
     )
     verdict.blame("twice", (f"kept twice: {id_}" for id_, n in repeated.items() if n > 1))
+
+
+def _needless(one: Delivery) -> bool:
+    """Return whether it tells of a check that nobody waits for."""
+    return one.event == "check_run" and one.state is DeliveryState.IGNORED
 
 
 def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:

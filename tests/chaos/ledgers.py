@@ -14,6 +14,7 @@ from tests.chaos.claims import judge_asking, judge_claims, judge_tokens
 from tests.chaos.copies import Forgotten
 from tests.chaos.decided import judge_decisions, judge_deliveries, judge_live, judge_order
 from tests.chaos.dokploy.jobs import MAY_BE_ASKED_AGAIN
+from tests.chaos.held import judge_gates
 from tests.chaos.shown import judge_cards, judge_comments, judge_commits
 from tests.chaos.stage import Stage
 from tests.chaos.verdicts import Record, Verdict
@@ -59,6 +60,7 @@ def judge(stage: Stage, record: Record) -> Verdict:
     judge_deliveries(verdict, pushes, record)
     judge_decisions(verdict, stage, pushes, record)
     judge_asking(verdict, stage, record)
+    judge_gates(verdict, stage, record)
     judge_claims(verdict, stage, record)
     judge_order(verdict, stage, pushes, record)
     judge_comments(verdict, stage, pushes, record)

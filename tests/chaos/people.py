@@ -67,11 +67,11 @@ async def people_configure_an_app(stage: Stage) -> None:
     stage.repository.branches[branch] = stage.repository.branches["main"]
     await _picture_is_old(mover)
     mover.change(branch=branch, watch_paths=("mover/**",), trigger="push")
-    await sender.once(branch=branch, apps=("mover",))
+    await sender.once(branch=branch, apps=("mover",), redelivers=True)
     mover.change(watch_paths=(f"{folder}/**",))
-    await sender.once(branch=branch, apps=(folder,))
+    await sender.once(branch=branch, apps=(folder,), redelivers=True)
     mover.change(trigger="tag")
-    await sender.once(branch=branch, apps=(folder,), tag=tag)
+    await sender.once(branch=branch, apps=(folder,), tag=tag, redelivers=True)
 
 
 async def _something_waits(stage: Stage) -> None:

@@ -62,8 +62,7 @@ def delivery_ids_are_not_looked_at() -> None:
 
 def same_push_of_two_webhooks_is_not_recognised() -> None:
     """Nor superseded, which would mostly hide the double deployment."""
-    from bridge.storage.journal import deployments as moves
-    from bridge.storage.journal import pushes
+    from bridge.storage.journal import moves, pushes
 
     _put(moves, "makes_moot", lambda *_: False)
     _put(pushes.Pushes, "same", lambda *_: None)
@@ -166,20 +165,20 @@ async def _sees_nothing(*_: Any, **__: Any) -> Any:
 
 def asks_again_blindly() -> None:
     """Neither searches for its request, nor recognises its own mark before a new request."""
-    from bridge.pipeline import deployments as asking
+    from bridge.pipeline import asking
 
     _put(asking.Asker, "_found", _sees_nothing)
     _put(asking, "marked", lambda *_: False)
 
 
 def asks_again_for_the_dead() -> None:
-    from bridge.pipeline import deployments as asking
+    from bridge.pipeline import asking
 
     _put(asking, "_Attempt", partial(asking._Attempt, may_be_there=False))
 
 
 def gives_up_without_an_answer() -> None:
-    from bridge.pipeline.deployments import Asker
+    from bridge.pipeline.asking import Asker
     from bridge.pipeline.polling import BackendPoller
 
     _put(Asker, "_found", _sees_nothing)
@@ -209,7 +208,7 @@ def newest_goes_first() -> None:
     """A waiting deployment is not superseded, but comes later."""
     from bridge.core.lifecycle import State
     from bridge.pipeline.deployments import Deployer
-    from bridge.storage.journal import deployments as moves
+    from bridge.storage.journal import moves
 
     async def newest(deployer: Any, steps: Any, id_: str) -> None:
         mine = await deployer._journal.deployment(id_)
@@ -231,7 +230,7 @@ def what_goes_on_is_enough() -> None:
 
     from bridge.core.lifecycle import FINAL, State
     from bridge.storage import tables
-    from bridge.storage.journal import deployments as moves
+    from bridge.storage.journal import moves
 
     t = tables.deployments
 
@@ -240,10 +239,10 @@ def what_goes_on_is_enough() -> None:
         if (first := db.scalar(sa.select(t.c.id).where(of_app).limit(1))) is None:
             add(db, new, now)
             return
-        facts = moves._superseded(first)
+        facts = moves._superseded(first, "is older")
         new = replace(new, state=State.SUPERSEDED, finished_at=now, **facts)
         db.execute(sa.insert(t), [moves.deployment_row(new)])
-        moves._note(db, new.id, new.seq, now, new.state, new.note)
+        moves.add_line(db, new.id, new.seq, now, new.state, new.note)
 
     add = _put(moves, "add_deployment", oldest)
 
@@ -252,6 +251,20 @@ def nobody_takes_over() -> None:
     from bridge.durable.peers import Peers
 
     _put(Peers, "_look", _nothing)
+
+
+def intents_are_not_judged() -> None:
+    """The gates are looked at only before a slot, and not once more with the intent."""
+    from bridge.storage.journal import deployments
+    from bridge.storage.journal.moves import WAITING, cancelled_here, change, locked, needless
+
+    def intend(db: Any, id_: str, facts: Any, _by: Any, at: float) -> Any:
+        found = locked(db, id_, WAITING)
+        if found is None or needless(db, found, at, cancelled_here(found)) is not None:
+            return None
+        return change(db, id_, WAITING, facts)
+
+    _put(deployments, "intend", intend)
 
 
 # ── claims ───────────────────────────────────────────────────────────────────
@@ -415,6 +428,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         gives_up_without_an_answer,
         refused_key_is_a_no,
         tokens_come_again,
+        intents_are_not_judged,
         intents_are_requests,
         doubtful_records_are_ours,
         records_of_before_are_taken,

@@ -1,6 +1,6 @@
 """All scenarios, and the selection for a run."""
 
-from tests.chaos import aimed, people, scenarios, troubles
+from tests.chaos import aimed, gates, people, scenarios, troubles
 from tests.chaos.scenario import Scenario
 
 KILLED = Scenario(scenarios.killed_at_any_moment)
@@ -33,6 +33,7 @@ EMPTIED = Scenario(people.somebody_empties_the_queue, elsewhere=True)
 CANCELLED = Scenario(people.people_cancel, elsewhere=True)
 CANCELLED_RESTARTS = Scenario(people.people_cancel_and_it_restarts, elsewhere=True)
 CONFIGURED = Scenario(people.people_configure_an_app, elsewhere=True)
+HELD = Scenario(gates.people_hold, elsewhere=True)
 
 HOST_FAILS = Scenario(scenarios.host_fails, elsewhere=True)
 SLACK_FAILS = Scenario(scenarios.slack_fails, elsewhere=True)
@@ -45,7 +46,7 @@ SERVICES = (
     BACKEND_AWAY, BACKEND_FAILS, CUT_OFF, LATE, LISTS_LATE, BUILDS_FAIL, BACKEND_RESTARTS,
     NO_DATABASE, NO_LOGS, NO_LOGS_RESTARTS, HOST_FAILS, SLACK_FAILS,
 )  # fmt: skip
-PEOPLE = (PEOPLE_DEPLOY, PEOPLE_INSTEAD, EMPTIED, CANCELLED, CANCELLED_RESTARTS, CONFIGURED)
+PEOPLE = (PEOPLE_DEPLOY, PEOPLE_INSTEAD, EMPTIED, CANCELLED, CANCELLED_RESTARTS, CONFIGURED, HELD)
 
 SHORT_RUN: dict[str, tuple[tuple[Scenario, ...], ...]] = {
     "sqlite": (

@@ -310,6 +310,12 @@ class RecordingBackend(Builder):
     async def version(self, _request: web.Request) -> web.Response:
         return web.json_response("v0.30.2")
 
+    async def whose(self, _request: web.Request) -> web.Response:
+        return web.json_response({"role": "owner", "user": {"apiKeys": []}})
+
+    async def permissions(self, _request: web.Request) -> web.Response:
+        return web.json_response({"deployment": {"create": True, "read": True}})
+
     async def told(self, _request: web.Request) -> web.Response:
         """Return the ledger, for other processes."""
         return web.json_response([[a.app, a.commit, a.at, a.overlapped] for a in self.ledger])
@@ -398,6 +404,8 @@ async def recording_backend(
         "health": backend.health,
         WITNESS: backend.database_health,
         "settings.getDokployVersion": backend.version,
+        "user.get": backend.whose,
+        "user.getPermissions": backend.permissions,
         "project.all": backend.projects,
         "overview.services": backend.overview,
         "application.one": backend.application,

@@ -6,7 +6,9 @@ selects the scenarios of a run.
 """
 
 import asyncio
+import time
 
+from bridge.ports.clock import RATE
 from tests.chaos.fleet import LEAVES_WITHIN
 from tests.chaos.stage import Stage
 from tests.fakes.host import Spoil
@@ -60,6 +62,7 @@ async def told_to_leave_while_busy(stage: Stage) -> None:
 async def clocks_jump(stage: Stage) -> None:
     """Set each clock off by up to an hour to either side; in the end all are right."""
     stage.clocks_jumped = True
+    began = time.monotonic()
     for offset in (HOUR, -HOUR, 90.0):
         for process in stage.fleet.processes:
             if stage.chance.random() < 0.6 or stage.fleet.kind == "sqlite":
@@ -67,6 +70,7 @@ async def clocks_jump(stage: Stage) -> None:
         await stage.later(stage.pace.outage)
     for process in stage.fleet.processes:
         process.set_clock(0.0)
+    stage.clocks_off += RATE * (time.monotonic() - began)
 
 
 # ── what is kept ─────────────────────────────────────────────────────────────

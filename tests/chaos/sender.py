@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +15,9 @@ from tests.worlds.bridge import ZERO, hook_headers
 
 PATIENCE = 10.0
 """Seconds that hosts wait for an answer."""
+
+REDELIVERED = 60.0
+"""Seconds for which a push that must be acknowledged is delivered again; a start takes a few."""
 
 
 @dataclass
@@ -80,15 +83,27 @@ class Sender:
         assert self.task is not None
         await self.task
 
-    async def once(self, *, branch: str = "", apps: Sequence[str] = (), tag: str = "") -> Push:
-        """Push once, to an unharmed bridge; missing arguments are random, or none."""
+    async def once(
+        self,
+        *,
+        branch: str = "",
+        apps: Sequence[str] = (),
+        tag: str = "",
+        redelivers: bool = False,
+    ) -> Push:
+        """Push once; it must be acknowledged. Missing arguments are random, or none.
+
+        Args:
+            redelivers: deliver it again, under its id, while nobody answers: other scenarios of
+                the group may have killed every process.
+        """
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as web:
             push, before = self._made(True, branch=branch, apps=apps)
-            await self._deliver(web, push, before)
+            await self._deliver(web, push, before, redelivers=redelivers)
             if tag:
                 push = replace(push, kind="tag", branch=tag, acknowledged=False)
                 self.repository.tags[tag] = push.after
-                await self._deliver(web, push, ZERO)
+                await self._deliver(web, push, ZERO, redelivers=redelivers)
             return push
 
     async def _run(self, unharmed: bool) -> None:
@@ -137,26 +152,37 @@ class Sender:
         now, of = time.time(), self.origin
         return Push("", branch, after, folders, unharmed, origin=of, skip=skip, at=now), before
 
-    async def _deliver(self, web: httpx.AsyncClient, it: Push, before: str) -> None:
+    async def _deliver(
+        self, web: httpx.AsyncClient, it: Push, before: str, *, redelivers: bool = False
+    ) -> None:
         payload = it.payload(before)
         content = httpx.Request("POST", "http://x", json=payload).content
         headers = hook_headers(it.origin.host, payload, content)
         it.id = headers.get("X-GitHub-Delivery") or headers["Idempotency-Key"]
         self.sent.append(it)
         for _ in range(2 if self._drawn(self.habits.again) else 1):
-            url = self.chance.choice(self.urls())
-            hook = f"{url}/hooks/{it.origin.host}"
-            try:
-                answer = await web.post(hook, content=content, headers=headers)
-            except httpx.TransportError:
-                continue
-            if answer.status_code in (200, 202):
-                it.acknowledged = True
-                self._tell(url)
-            elif answer.status_code == 503:
-                self.refused += 1
-            else:
-                self.odd.append(f"{answer.status_code} {answer.text[:200]}")
+            await self._send(web, it, content, headers)
+        until = time.monotonic() + REDELIVERED
+        while redelivers and not it.acknowledged and time.monotonic() < until:
+            await asyncio.sleep(0.2)  # as a host pauses
+            await self._send(web, it, content, headers)
+
+    async def _send(
+        self, web: httpx.AsyncClient, it: Push, content: bytes, headers: Mapping[str, str]
+    ) -> None:
+        url = self.chance.choice(self.urls())
+        hook = f"{url}/hooks/{it.origin.host}"
+        try:
+            answer = await web.post(hook, content=content, headers=headers)
+        except httpx.TransportError:
+            return
+        if answer.status_code in (200, 202):
+            it.acknowledged = True
+            self._tell(url)
+        elif answer.status_code == 503:
+            self.refused += 1
+        else:
+            self.odd.append(f"{answer.status_code} {answer.text[:200]}")
 
     def _drawn(self, how_often: float) -> bool:
         return self.chance.random() < how_often

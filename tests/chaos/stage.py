@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from bridge.app.storage import open_stores
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
@@ -92,6 +93,21 @@ class Cancel:
 
 
 @dataclass
+class Closed:
+    """A person's lock or freeze.
+
+    Attributes:
+        apps: those that it surely holds; others may be held too.
+        since: when its answer was there; until: when somebody asked to end it. Seconds since 1970.
+    """
+
+    what: str
+    apps: frozenset[str]
+    since: float
+    until: float = float("inf")
+
+
+@dataclass
 class Stage:
     """Everything that a scenario can use."""
 
@@ -108,10 +124,17 @@ class Stage:
     disk: SmallDisk | None = None
     cancels: list[Cancel] = field(default_factory=list)
     clocks_jumped: bool = False
+    clocks_off: float = 0.0
+    """Seconds by which the processes' clocks may be off for it: they follow a jump slowly."""
     aimed: int = 0
     """Kills that hit exactly their instant."""
     left: list[float] = field(default_factory=list)
     """Seconds that processes took to exit after SIGTERM."""
+    closed: list[Closed] = field(default_factory=list)
+    passed: dict[str, dict[str, float]] = field(default_factory=dict)
+    """For each app whose gates judge commits: those that may pass, and since when."""
+    lifted: set[str] = field(default_factory=set)
+    """Deployments that a person let pass."""
 
     @property
     def apps(self) -> list[str]:
@@ -189,6 +212,7 @@ async def stage(
     disk: SmallDisk | None = None,
     fault: str = "",
     others: Mapping[str, str] = MappingProxyType({}),
+    rules: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     release: Path = ROOT,
 ) -> AsyncIterator[Stage]:
     """Run everything.
@@ -199,6 +223,7 @@ async def stage(
             others of that server are.
         fault: the bug to plant in all processes of the bridge (`planted.py`).
         others: further settings of the bridge.
+        rules: further rules of apps, by name.
         release: the source tree to run.
     """
     branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
@@ -214,7 +239,7 @@ async def stage(
         repositories = _repositories(github)
         _like_a_real_one(backend, repositories, chance)
         data = disk.folder if disk and database is None else folder / "data"
-        variables = _variables(data, backend, github, slack) | {FAULT: fault, **others}
+        variables = _variables(data, backend, github, slack, rules) | {FAULT: fault, **others}
         line = None
         if database is not None:
             line = await stack.enter_async_context(line_to(database.port))
@@ -283,11 +308,15 @@ def _senders(
 
 
 def _variables(
-    data: Path, backend: RecordingBackend, github: FakeGithub, slack: FakeSlack
+    data: Path,
+    backend: RecordingBackend,
+    github: FakeGithub,
+    slack: FakeSlack,
+    more: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, str]:
-    names = backend.services
     rules = [
-        {"apps": f"shop/{name}", "channels": [f"C{n % CHANNELS}"]} for n, name in enumerate(names)
+        {"apps": f"shop/{name}", "channels": [f"C{n % CHANNELS}"]} | dict(more.get(name, {}))
+        for n, name in enumerate(backend.services)
     ]
     return {
         "BRIDGE_DATA": str(data),

@@ -4,9 +4,9 @@ Around the bridge stand senders with a ledger of what was acknowledged (`sender.
 Dokploy that knows what really became of each job (`dokploy/`), a Git host and a Slack that
 remember what they show. The bridge runs as it does in production: one process on
 SQLite; three workers and two webs on Postgres; each started again when it dies (`fleet.py`).
-The faults are in `scenarios.py`, `troubles.py` (the backend), `people.py` and `aimed.py`, their
-groups in `programme.py`. After each group the load ends, everything must end, and the ledgers are
-compared (`ledgers.py`):
+The faults are in `scenarios.py`, `troubles.py` (the backend), `people.py`, `gates.py` and
+`aimed.py`, their groups in `programme.py`. After each group the load ends, everything must end, and
+the ledgers are compared (`ledgers.py`):
 
 - every acknowledged delivery is kept and decided once, for the apps that it changed and no other;
   and all are acknowledged while faults are elsewhere, and once they are over;
@@ -14,6 +14,7 @@ compared (`ledgers.py`):
   that somebody cancelled;
 - each claimed outcome is what the backend did, with its own record, commit and reason;
 - a push is skipped only on an app as it was less than five seconds ago;
+- nothing is requested while a gate holds it (`held.py`; `test_gates.py` has all gates closed);
 - deployments of an app never overlap, are requested in the pushes' order, and the newest push is
   live, unless its outcome says otherwise;
 - each pull request has one comment, each commit its statuses, each requested deployment one object

@@ -18,7 +18,7 @@ from tests.chaos.pushes import Push
 from tests.chaos.recording_backend import RecordingBackend
 from tests.chaos.sender import Sender
 from tests.chaos.shown import CARD, COMMENT, STATUS
-from tests.chaos.stage import APPS, SHORT, Cancel, Stage
+from tests.chaos.stage import APPS, SHORT, Cancel, Closed, Stage
 from tests.chaos.verdicts import Record
 from tests.fakes.host import FakeComment, FakeCommit, FakeDeployment, FakePull, FakeRepository
 
@@ -182,6 +182,13 @@ def cancel(run: Run, at: float) -> None:
     run.record.deliveries.append(Delivery(9, "cli", id_, "", {}, at, DeliveryState.DECIDED))
 
 
+def lock(run: Run, since: float, intent_at: float, clocks_off: float = 0.0) -> None:
+    """Lock the first app until after its first deployment was requested."""
+    run.stage.closed.append(Closed("a lock", frozenset({"app-0"}), since, 5.0))
+    change(run, 0, intent_at=intent_at)
+    run.stage.clocks_off = clocks_off
+
+
 def emptied(run: Run) -> None:
     """Request a job again that somebody removed from the queue."""
     run.ledger[2].job.created = 1.0
@@ -260,6 +267,18 @@ HARMS: dict[str, tuple[Callable[[Run], object], str]] = {
         "asked_after_cancel",
     ),
     "asked long after a cancel": (lambda run: cancel(run, -9.0), "asked_after_cancel"),
+    "asked while somebody had locked it": (
+        lambda run: lock(run, since=1.0, intent_at=1.5),
+        "asked_while_held",
+    ),
+    "asked while it was locked, whichever clock is right": (
+        lambda run: lock(run, since=1.0, intent_at=1.5, clocks_off=0.4),
+        "asked_while_held",
+    ),
+    "asked before a commit had passed": (
+        lambda run: run.stage.passed.update({"app-0": {FIRST: 1.0, SECOND: 2.5}}),
+        "asked_while_held",
+    ),
     "done, but it failed": (lambda run: becomes(run, Fate.FAILED), "claimed_wrongly"),
     "another commit": (lambda run: change(run, 0, deployed_commit=SECOND), "claimed_wrongly"),
     "a person's record": (
@@ -369,6 +388,19 @@ def test_a_push_that_is_found_late_deploys_what_waits_for_it_by_then(run: Run) -
     )
     run.record.decisions[3] = []
     add_deployment(run, deployed(3, THIRD, "app-4"))
+
+    assert run.red() == set()
+
+
+def test_what_is_about_to_be_requested_is_not_stopped_by_a_lock(run: Run) -> None:
+    lock(run, since=1.0, intent_at=0.9)
+
+    assert run.red() == set()
+
+
+def test_a_later_commit_that_has_passed_lets_an_earlier_push_pass(run: Run) -> None:
+    """The backend builds the head of the branch."""
+    run.stage.passed["app-0"] = {SECOND: 1.0}
 
     assert run.red() == set()
 

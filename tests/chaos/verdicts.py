@@ -22,6 +22,7 @@ class Counts:
         ended_before_asked: the claimed record had ended before the request.
         pinned_twice: two deployments claim the same record.
         tokens_used_again: two deployments were requested with the same token.
+        asked_while_held: requested although a gate held it when the intent was recorded.
         reasons_wrong: a failed build is shown with another line than the decisive one.
     """
 
@@ -36,6 +37,7 @@ class Counts:
     failed: int = 0
     cancelled: int = 0
     by_people: int = 0
+    held: int = 0
     comments: int = 0
     cards: int = 0
 
@@ -53,6 +55,7 @@ class Counts:
     ended_before_asked: int = 0
     pinned_twice: int = 0
     asked_after_cancel: int = 0
+    asked_while_held: int = 0
     tokens_used_again: int = 0
     old_last: int = 0
     out_of_order: int = 0

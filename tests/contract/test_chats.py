@@ -14,6 +14,7 @@ from aiohttp import web
 from bridge.chats import CHATS
 from bridge.core.access import Access
 from bridge.core.configuration.difference import Changed
+from bridge.core.console import NO_CONSOLE
 from bridge.core.errors import Unanswered, Unreachable
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.chats import Chat, ChatParts
@@ -145,6 +146,7 @@ def parts() -> ChatParts:
         book=(),
         pages={},
         titles={},
+        console=NO_CONSOLE,
         hears=False,
         within=within,
         tail=nothing,

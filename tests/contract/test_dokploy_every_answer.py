@@ -81,7 +81,6 @@ EXPECTED = {
     "23-github.getGithub*": "unknown",
     "216-application.move-unknown-app": "unknown",
     "220-domain.create-unknown-app": "unknown",
-    "264-application.readLogs-no-container": "unknown",
     "213-application.update-environmentId-unknown": "unknown",
     "260-application.update-rollbackRegistryId-unknown": "unknown",
     # The SQL of a save that names a provider which is not there.

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from bridge import backends, pipeline
 from bridge.backends.dokploy.answers import Forbidden
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
@@ -20,6 +22,7 @@ from bridge.core.configuration.configuration import (
     GitSource,
 )
 from bridge.core.errors import Refused, Unreachable
+from bridge.core.health.containers import Container, judge_containers
 from bridge.ports.backends import BackendDeployment, Progress
 from tests.oracles.dokploy_recordings import recording
 
@@ -28,6 +31,7 @@ ROWS |= {
     row["name"]: row
     for row in recording("recorded-2")
     if row["name"] == "252-gitea.giteaProviders-member"
+    or (row["name"].startswith(("261-", "262-", "264-")) and "response" in row)
 }
 
 
@@ -400,3 +404,133 @@ async def test_no_secret_of_a_detailed_answer_passes_the_border(
         assert secret not in shown
     for value in (answer["env"], answer.get("buildArgs"), answer.get("buildSecrets")):
         assert not value or value not in shown
+
+
+# ── what runs, and going back to what ran ────────────────────────────────────
+
+BUSY = App("SAHiiYpYuLBtIvDjW0kIT", "busy", "shop")
+POINT = ROWS["262-rollback.rollback"]["request"]["body"]["rollbackId"]
+MATCHING = "264-docker.getContainersByAppNameMatch"
+NAMED = "262-application.one-after-rollback"
+
+
+async def test_what_can_be_restored_is_read_of_the_list_without_secrets(
+    dokploy: Dokploy, replay: Replay
+) -> None:
+    """`deployment.allByType` tells the same with the registry's password: it is never asked."""
+    assert ROWS["261-deployment.allByType-with-rollback"]["response"]["json"][0]["rollback"]
+    replay.play("261-deployment.all-with-rollbackId")
+
+    found = await dokploy.deployments(BUSY)
+
+    assert [one.restores for one in found][:3] == ["eQvxkj8t0QUgFkK_GRVDj", POINT, None]
+    assert [path.partition("?")[0] for _, path, _ in replay.asked] == ["/api/deployment.all"]
+
+
+def test_the_list_that_shows_the_registry_s_password_is_named_nowhere() -> None:
+    files = [*Path(backends.__path__[0]).rglob("*.py"), *Path(pipeline.__path__[0]).rglob("*.py")]
+
+    assert len(files) > 20
+    assert [one.name for one in files if "allByType" in one.read_text(encoding="utf-8")] == []
+
+
+async def test_going_back_sends_the_point_alone_and_takes_an_empty_yes(
+    dokploy: Dokploy, replay: Replay
+) -> None:
+    replay.play("262-rollback.rollback", "262-deployment.all-after-rollback")
+
+    await dokploy.roll_back(BUSY, POINT)
+    await dokploy.deployments(BUSY)
+
+    assert ROWS["262-rollback.rollback"]["response"]["bodyBytes"] == 0
+    assert replay.asked[0] == ("POST", "/api/rollback.rollback", {"rollbackId": POINT})
+    assert ROWS["262-rollback.rollback"]["request"]["body"] == replay.asked[0][2]
+
+
+@pytest.mark.parametrize(
+    "name", ["262-rollback.rollback-unknown", "262-rollback.rollback-member-no-access"]
+)
+async def test_a_refused_rollback_names_what_may_be_wrong(
+    dokploy: Dokploy, replay: Replay, name: str
+) -> None:
+    """The server says the same few words for each cause."""
+    replay.play(name)
+
+    with pytest.raises(Refused) as caught:
+        await dokploy.roll_back(BUSY, ROWS[name]["request"]["body"]["rollbackId"])
+
+    assert caught.value.status == 400
+    assert caught.value.words.startswith("Error input: Rolling back; ")
+    for cause in ("no longer has that version", "may not reach the app"):
+        assert cause in caught.value.words
+
+
+@pytest.mark.parametrize("row", [MATCHING, f"{MATCHING}-member"])
+async def test_the_containers_are_the_app_s_own(dokploy: Dokploy, replay: Replay, row: str) -> None:
+    """The server matches by prefix: another app's name may begin the same."""
+    replay.play(NAMED, row)
+
+    found = await dokploy.containers(BUSY)
+
+    assert found == [
+        Container("busy-bcjg0v.1.abcdefghijklmnopqrstuvwxy", "running", "Up 2 minutes"),
+        Container("busy-bcjg0v.1.zyxwvutsrqponmlkjihgfedcb", "exited", "Exited (1) 3 minutes ago"),
+    ]
+    assert judge_containers(found, 300.0) == (
+        None, "a container runs, and one has exited with code 1, 3 minutes ago since",
+    )  # fmt: skip
+    assert judge_containers(found, 60.0)[0] is False  # it has run since before the deployment
+
+
+async def test_the_containers_of_an_app_on_another_server_are_asked_for_there(
+    dokploy: Dokploy, replay: Replay
+) -> None:
+    there = ROWS[NAMED]["response"]["json"] | {"serverId": "srv_1"}
+    url = ROWS[NAMED]["request"]["url"]
+    replay.answers[f"GET {url}"] = ROWS[NAMED]["response"] | {"json": there}
+    replay.always(MATCHING, "GET /api/docker.getContainersByAppNameMatch")
+
+    assert await dokploy.containers(BUSY)
+
+    assert replay.asked[-1][1].endswith("?appName=busy-bcjg0v&serverId=srv_1")
+
+
+@pytest.mark.parametrize("status", [401, 404])
+async def test_containers_that_may_not_be_read_or_are_not_known_are_none(
+    dokploy: Dokploy, replay: Replay, status: int
+) -> None:
+    replay.play(NAMED)
+    refused = {401: "264-docker.getContainers-member", 404: "41-deploy-GET"}[status]
+    replay.always(refused, "GET /api/docker.getContainersByAppNameMatch")
+
+    assert ROWS[refused]["response"]["status"] == status
+    assert await dokploy.containers(BUSY) is None
+
+
+async def test_a_name_that_the_server_refuses_is_told(dokploy: Dokploy, replay: Replay) -> None:
+    replay.play(NAMED)
+    replay.always(f"{MATCHING}-bad-name", "GET /api/docker.getContainersByAppNameMatch")
+
+    with pytest.raises(Refused, match="appName: Invalid app name"):
+        await dokploy.containers(BUSY)
+
+
+async def test_an_app_without_containers_printed_nothing(dokploy: Dokploy, replay: Replay) -> None:
+    replay.always("264-application.readLogs-no-container", "GET /api/application.readLogs")
+
+    assert await dokploy.output(BUSY, 20) == ""
+    assert len(replay.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "printed"),
+    [("listening\n", "listening\n"), ({}, ""), ({"logs": "x"}, ""), (["x"], "")],
+)
+async def test_what_an_app_printed_is_read_where_it_is_text(
+    dokploy: Dokploy, replay: Replay, said: object, printed: str
+) -> None:
+    """The document calls it an object; every server that was recorded sends text."""
+    answer = ROWS["261-readLogs-rollback"]["response"] | {"json": said}
+    replay.answers["GET /api/application.readLogs"] = answer
+
+    assert await dokploy.output(BUSY, 20) == printed

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bridge.embedded.http.api import PROCEDURES
-from tests.worlds.embedded import Client, Repository, running_server
+from tests.worlds.embedded import Client, Repository, path_without, running_server
 
 SEED = 20260
 APPS = 40
@@ -58,6 +58,7 @@ checks.not_a_server_error.enabled = false
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409, 500]
 """
 REFUSED_BY_500 = {
+    "application.readLogs": "no container of it runs",
     "application.move": "one of both is unknown",
     "application.update": "there is no such application, or no value to set",
 }
@@ -67,6 +68,7 @@ IMPOSSIBLE = {
     "application.cancelDeployment": "nothing runs",
     "deployment.killProcess": "it runs no more",
     "deployment.removeDeployment": "it still runs",
+    "rollback.rollback": "nothing is kept of what that deployment built",
 }
 
 NEVER_200 = {
@@ -74,6 +76,7 @@ NEVER_200 = {
     "GET /github.getGithubRepositories": "as above",
     "POST /application.cancelDeployment": "no build lasts long enough",
     "POST /deployment.killProcess": "no build lasts long enough",
+    "GET /application.readLogs": "no container runs without Docker",
 }
 
 
@@ -106,6 +109,7 @@ async def there(client: Client, repository: Repository) -> dict[str, list[str]]:
         "query.id": ids,
         "query.deploymentId": kept_deployments,
         "body.deploymentId": deployments,
+        "body.rollbackId": kept_deployments,
         "query.projectId": [kept["project"]["projectId"]],
         "body.projectId": [one["project"]["projectId"] for one in gone],
         "query.environmentId": [environment],
@@ -175,7 +179,8 @@ def _answers(event: dict[str, Any]) -> list[tuple[str, int]]:
 @pytest.mark.slow
 async def test_no_answer_is_outside_the_description(tmp_path: Path) -> None:
     repository = Repository.make(tmp_path / "origin")
-    async with running_server(tmp_path / "server", api_key="a key") as client:
+    path = path_without(tmp_path / "tools", "docker")
+    async with running_server(tmp_path / "server", api_key="a key", search_path=path) as client:
         ids = await there(client, repository)
         (tmp_path / "schemathesis.toml").write_text(configuration(ids, examples=12))
         code, output = await schemathesis(

@@ -19,6 +19,8 @@ from tests.worlds.hosts import Mocked, everything
 REPOSITORY = "octocat/Hello-World"
 SHA = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
 OLD = "d" * 40
+PINNED = "aa218f56b14c9653891f9e74264a383fa43fefbd"
+"""The commit of the contract's example of a ref."""
 
 
 @pytest.fixture
@@ -70,6 +72,7 @@ def _delete(hook: HostHook, api: Github) -> Awaitable[Any]:
 CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
     "repository": lambda api: api.repository(REPOSITORY),
     "commit": lambda api: api.commit(REPOSITORY, SHA),
+    "pull request": lambda api: api.pull_request(REPOSITORY, 1347),
     "pull requests of a commit": lambda api: api.pull_requests(REPOSITORY, SHA),
     "comments": lambda api: everything(api, "comments", REPOSITORY, 1),
     "comment": lambda api: api.comment(REPOSITORY, 1, "hello"),
@@ -92,6 +95,11 @@ CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
     "compare": lambda api: api.compare(REPOSITORY, OLD, SHA),
     "head of a branch": lambda api: api.head(REPOSITORY, "main"),
     "tags": lambda api: api.tags(REPOSITORY, 10),
+    "move a branch": lambda api: api.move_branch(REPOSITORY, "bridge/web/1", PINNED),
+    "make a branch": lambda api: api._make_branch(REPOSITORY, "bridge/web/1", PINNED),
+    "delete a branch": lambda api: api.delete_branch(REPOSITORY, "bridge/web/1"),
+    "checks": lambda api: api.checks(REPOSITORY, SHA),
+    "required checks": lambda api: api.required_checks(REPOSITORY, "main"),
     "webhooks": lambda api: api.hooks(REPOSITORY),
     "deliveries": lambda api: everything(api, "sendings", OWN, 0.0),
     "payload of a delivery": lambda api: api.payload(OWN, "12345678"),
@@ -145,10 +153,18 @@ async def test_answers_are_read(github: Mocked) -> None:
     (pull,) = await github.api.pull_requests(REPOSITORY, SHA)
     (comment,) = await CALLS["comments"](github.api)
     branch = await github.api.head(REPOSITORY, "main")
+    checks = await github.api.checks(REPOSITORY, SHA)
+    required = await github.api.required_checks(REPOSITORY, "main")
 
     assert (pull.number, pull.head, pull.open, pull.own) == (1347, "new-topic", True, True)
     assert (comment.id, comment.body, comment.ours) == ("1", "Me too", True)
     assert branch == "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d"
+    assert [(one.name, one.app, str(one.state)) for one in checks] == [
+        ("continuous-integration/jenkins", "", "passed"),
+        ("mighty_readme", "Octocat App", "passed"),
+        ("security/brakeman", "", "passed"),
+    ]
+    assert required == ()
 
 
 async def test_a_call_that_breaks_the_contract_is_told(github: Mocked) -> None:

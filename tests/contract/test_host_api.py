@@ -45,6 +45,23 @@ async def test_a_merge_is_found_by_the_commit_it_made(host: Host) -> None:
     ]
 
 
+async def test_a_pull_request_is_read_by_its_number_in_any_state(host: Host) -> None:
+    main = host.repository.branches["main"]
+    topic = host.repository.commit({"a": "1"}, branch="topic", onto=main)
+    merged, closed = host.repository.open_pull("topic"), host.repository.open_pull("topic")
+    opened = PullRequest(merged.number, "topic", topic, open=True)
+    assert await host.api.pull_request(NAME, merged.number) == opened
+
+    merge = host.repository.commit({"a": "1"}, message="Merge topic")
+    host.repository.merge(merged, merge)
+    closed.state = "closed"
+
+    found = [await host.api.pull_request(NAME, one.number) for one in (merged, closed)]
+    assert [(one.open, one.merge_sha) for one in found] == [(False, merge), (False, None)]
+    with pytest.raises(NotFound):
+        await host.api.pull_request(NAME, 999)
+
+
 async def test_one_from_a_fork_is_not_our_own(host: Host) -> None:
     sha = host.repository.branches["main"]
     host.repository.open_pull("main", own=False)
@@ -69,6 +86,7 @@ async def test_a_commit_says_what_it_is_and_what_it_was_made_on(host: Host) -> N
     found = await host.api.commit(NAME, sha)
 
     assert (found.sha, found.message) == (sha, "feat: a [skip ci]")
+    assert (found.author, found.email) == ("Ada", "ada@example.com")
     assert found.parents == (before,)
 
 

@@ -21,9 +21,8 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.ports.outcomes import Outcome, PushSeen, Subscription, about_deployment
 from bridge.storage import migrations, tables
 from bridge.storage.engines import postgres_engine
-from bridge.storage.journal import SqlJournal, outbox
-from bridge.storage.journal import deployments as moves
-from tests.fakes.journey import ManualClock, app, deployment
+from bridge.storage.journal import SqlJournal, moves, outbox
+from tests.fakes.journey import NO_GATES, ManualClock, app, deployment
 from tests.worlds.embedded import until
 
 WINDOW = 600.0
@@ -68,7 +67,7 @@ async def test_one_is_superseded_or_asked_for_but_never_both(journals: list[SqlJ
 
         _, intended = await asyncio.gather(
             first.record([outcome(number + 1, deployment(number + 1))], window=WINDOW),
-            second.intend(old.id, []),
+            second.intend(old.id, [], NO_GATES),
         )
 
         now = await first.deployment(old.id)

@@ -115,6 +115,44 @@ async def test_a_made_webhook_has_all_that_the_bridge_needs(
     assert secret not in repr(made)
 
 
+EVENTS_OF_CHECKS = {
+    "github": {"check_run", "check_suite", "status"},
+    "gitlab": {"pipeline_events"},
+    "gitea": {"status"},
+}
+
+
+@KINDS
+async def test_a_made_webhook_also_reports_checks(
+    host: Host, there: Receiver, kind: ScopeKind
+) -> None:
+    scope = await scope_of(host, kind)
+
+    await api_of(host).create_hook(scope, there.url, secret_of(host))
+
+    (at_host,) = at_the_host(host, scope)
+    assert set(at_host.events or ()) >= EVENTS_OF_CHECKS[host.fake.name]
+
+
+@KINDS
+async def test_a_webhook_that_does_not_report_checks_can_be_corrected_where_the_host_can(
+    host: Host, there: Receiver, kind: ScopeKind
+) -> None:
+    """A Gitea before 1.24 drops the event silently: it would be missed for ever."""
+    scope = await scope_of(host, kind)
+    if isinstance(host.fake, FakeGitea):
+        host.fake.events = ("push", "delete", "pull_request")
+    made = await api_of(host).create_hook(scope, there.url, secret_of(host))
+    (at_host,) = at_the_host(host, scope)
+    at_host.events = tuple(set(at_host.events or ()) - EVENTS_OF_CHECKS[host.fake.name])
+
+    (wrong,) = await api_of(host).hooks_at(scope) or []
+
+    known = set() if host.fake.name == "gitea" else EVENTS_OF_CHECKS[host.fake.name]
+    assert set(wrong.missing) == known
+    assert made.missing == ()
+
+
 @KINDS
 async def test_a_changed_webhook_signs_with_the_new_secret_alone(
     host: Host, there: Receiver, kind: ScopeKind

@@ -1,13 +1,20 @@
 """A SQLite file that several open at the same time."""
 
+import asyncio
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bridge.app.storage import open_stores
 from bridge.storage.engines import write_ahead
+from tests.worlds.bridge import make_stores, settings_for
+
+READ = "SELECT count(*) FROM deployments"
 
 
 def test_who_finds_a_new_file_in_another_s_hands_waits_for_it(tmp_path: Path) -> None:
@@ -33,3 +40,20 @@ def test_what_is_no_database_is_not_touched(tmp_path: Path) -> None:
         write_ahead(file)
 
     assert file.read_text().startswith("no database")
+
+
+async def test_a_process_that_opens_the_stores_twice_keeps_its_locks(tmp_path: Path) -> None:
+    """Without them, another process that is done would remove the log that is in use here."""
+    settings = settings_for(tmp_path / "data")
+    await make_stores(settings.data)
+    file = settings.data / "journal.sqlite"
+    with closing(sqlite3.connect(file, isolation_level=None)) as here:
+        here.execute("UPDATE deployments SET note = note")
+        async with open_stores(settings):
+            pass
+        db = f"sqlite3.connect({str(file)!r})"
+        other = f"import sqlite3; db = {db}; db.execute('{READ}').fetchall(); db.close()"
+        await asyncio.to_thread(subprocess.run, [sys.executable, "-c", other], check=True)
+
+        assert file.with_name("journal.sqlite-wal").exists()
+        here.execute("UPDATE deployments SET note = note")

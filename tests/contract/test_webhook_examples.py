@@ -12,12 +12,20 @@ import pytest
 
 from bridge.cli.what_if import parse_payload
 from bridge.core.errors import Rejected
-from bridge.core.events import Event, Ignored, PullRequestOpened, RefPushed
+from bridge.core.events import (
+    CheckReported,
+    Event,
+    Ignored,
+    PullRequestClosed,
+    PullRequestOpened,
+    RefPushed,
+)
 from bridge.githosts import HOSTS
 from tests.oracles.node_tools import Unavailable, missing, node_home
 
 VERSIONS = ("api.github.com", "ghes-31", "ghes-32", "ghes-33", "ghes-34", "ghes-35")
-GUESSED = {"push", "ping", "pull_request", "create", "delete"}
+CHECKS = {"check_run", "check_suite", "status"}
+GUESSED = {"push", "ping", "pull_request", "create", "delete", *CHECKS}
 """Events whose bodies tell which they are; of all others `explain` asks, or is right."""
 
 
@@ -52,11 +60,18 @@ def test_each_is_taken_or_ignored_with_a_reason(
         elif isinstance(meaning, PullRequestOpened):
             assert body["action"] in ("opened", "reopened")
             assert meaning.number == body["number"]
+        elif isinstance(meaning, PullRequestClosed):
+            assert (body["action"], meaning.number) == ("closed", body["number"])
+        elif isinstance(meaning, CheckReported):
+            assert event in CHECKS
+            assert meaning.commit == body.get("sha", body.get(event, {}).get("head_sha"))
+            assert (meaning.check is None) is (event == "check_suite")
         else:
             assert isinstance(meaning, RefPushed)
             assert (str(meaning.ref), meaning.after) == (body["ref"], body["after"])
 
     assert found["RefPushed"] >= 1
+    assert found["CheckReported"] >= 3
     assert found["Ignored"] > 20
 
 
@@ -81,10 +96,10 @@ def guessed(body: dict[str, Any]) -> str:
 
 
 def test_what_is_broken_is_told_and_not_taken(examples: list[tuple[str, dict[str, Any]]]) -> None:
-    """Without each of its fields in turn, a push or a pull request is whole or malformed."""
+    """Without each of its fields in turn, an event that is read is whole or malformed."""
     told = Counter[str]()
     for event, body in examples:
-        if event in ("push", "pull_request"):
+        if event in {"push", "pull_request", *CHECKS}:
             for broken in _without_each(body):
                 try:
                     told[type(meant(event, broken)).__name__] += 1

@@ -3,73 +3,14 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
-from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from typer.testing import Result
 
-from tests.scenes.dokploy import APPLICATIONS, KEY, STACKS, _Handler, answer
+from tests.scenes.dokploy import KEY, KINDS, STACKS, Recorded, adoptable
 from tests.worlds.cli import Cli
-
-THOSE = ("app_web", "app_worker", "app_odd", "app_image", "app_half")
-KINDS = {**dict.fromkeys(THOSE, "application"), **dict.fromkeys(STACKS, "compose")}
-
-
-def project() -> dict[str, Any]:
-    applications = [
-        {"applicationId": id_, "name": APPLICATIONS[id_]["name"], "applicationStatus": "done"}
-        for id_ in THOSE
-    ]
-    stacks = [
-        {"composeId": id_, "name": one["name"], "composeStatus": "done"}
-        for id_, one in STACKS.items()
-    ]
-    environment = {"environmentId": "e", "name": "production", "isDefault": True}
-    inside = {"applications": applications, "compose": stacks}
-    return {"projectId": "p", "name": "shop", "environments": [environment | inside]}
-
-
-class Recorded(_Handler):
-    """A Dokploy with recorded answers, whose apps keep what an update names."""
-
-    written: dict[str, dict[str, Any]]
-    updates: list[tuple[str, dict[str, Any]]]
-    silent: set[str]
-
-    def do_GET(self) -> None:  # noqa: N802 - the library's
-        parts = urlsplit(self.path)
-        procedure = parts.path.removeprefix("/api/")
-        asked = {name: value[0] for name, value in parse_qs(parts.query).items()}
-        id_ = asked.get("applicationId") or asked.get("composeId") or ""
-        if procedure == "project.all":
-            self._send(200, [project()])
-            return
-        if not procedure.endswith(".one") or id_ not in KINDS:
-            super().do_GET()
-            return
-        status, said = answer(procedure, asked)
-        self._send(status, said | self.written.get(id_, {}))
-
-    def do_POST(self) -> None:  # noqa: N802 - the library's
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        procedure = self.path.removeprefix("/api/")
-        self.updates.append((procedure, dict(body)))
-        id_ = body.pop("applicationId", None) or body.pop("composeId")
-        if id_ not in self.silent:
-            self.written.setdefault(id_, {}).update(body)
-        self._send(200, True)
-
-    def _send(self, status: int, said: Any) -> None:
-        body = json.dumps(said).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
 
 class Server:
@@ -77,7 +18,14 @@ class Server:
 
     def __init__(self, url: str, handler: type[Recorded]) -> None:
         self.url, self.handler = url, handler
-        self.environment = {"BRIDGE_DOKPLOY_URL": url, "BRIDGE_DOKPLOY_API_KEY": KEY}
+        self.environment = {
+            "BRIDGE_DOKPLOY_URL": url,
+            "BRIDGE_DOKPLOY_API_KEY": KEY,
+            "BRIDGE_GITHUB_WEBHOOK_SECRETS": "a-secret-of-the-tests-0123456789",
+            "BRIDGE_GITLAB_WEBHOOK_TOKENS": "another-of-the-tests-0123456789",
+            "BRIDGE_GITEA_URL": "https://git.example.com",
+            "BRIDGE_GITEA_WEBHOOK_SECRETS": "a-third-of-the-tests-0123456789",
+        }
 
     def apps(self) -> dict[str, Any]:
         """Return everything that it says of each app."""
@@ -90,17 +38,8 @@ class Server:
 
 @contextmanager
 def recorded(on: set[str]) -> Iterator[Server]:
-    state = {"written": {id_: {"autoDeploy": id_ in on} for id_ in KINDS}}
-    handler = type("Handler", (Recorded,), {**state, "updates": [], "silent": set()})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield Server(f"http://127.0.0.1:{server.server_port}", handler)
-        finally:
-            server.shutdown()
-            thread.join()
+    with adoptable(on) as (url, handler):
+        yield Server(url, handler)
 
 
 ON = set(KINDS) - {"app_half"}
@@ -188,3 +127,64 @@ def test_a_change_of_the_source_is_still_undone_after_it(cli: Cli, server: Serve
 
     assert "branch: next → main" in told
     assert server.apps()["app_web"]["autoDeploy"] is False
+
+
+@pytest.mark.parametrize("undo", [False, True])
+def test_an_app_that_can_not_be_read_is_named_and_holds_up_no_other(
+    cli: Cli, server: Server, undo: bool
+) -> None:
+    before = server.apps()
+    words = ["adopt", "--all", "--yes", *(["--undo"] if undo else [])]
+    if undo:
+        call(cli, server, "adopt", "--all", "--yes")
+    server.handler.written["app_worker"]["watchPaths"] = {"a": 1}
+
+    told = call(cli, server, *words, code=1)
+
+    assert "error: shop/worker-that-sends-the-newsletters: dokploy" in told.stderr
+    after = server.apps()
+    for id_ in pushed(before) - {"app_half", "app_worker"}:
+        assert after[id_]["autoDeploy"] is undo, id_
+    assert after["app_worker"]["autoDeploy"] is not undo
+    again = call(cli, server, *words, code=1)
+    assert "shop/worker-that-sends-the-newsletters" in again.stderr
+
+
+def test_a_dokploy_that_is_away_is_told_once_and_holds_up_no_other(
+    cli: Cli, server: Server
+) -> None:
+    other = {"url": server.url, "api_key": KEY}
+    away = {**server.environment, "BRIDGE_DOKPLOY_URL": "http://127.0.0.1:9"}
+
+    told = cli(
+        "adopt", "--all", "--yes", code=1, **away, BRIDGE_BACKENDS=json.dumps({"other": other})
+    )
+
+    assert told.stderr.count("can't be reached") == 1
+    assert "Auto Deploy switched off for " in told.stdout
+
+
+def test_all_are_all_of_the_backend_also_when_one_was_adopted_before(
+    cli: Cli, server: Server
+) -> None:
+    call(cli, server, "adopt", "shop/web", "--yes")
+
+    call(cli, server, "adopt", "--all", "--yes")
+
+    after = server.apps()
+    assert not any(after[id_]["autoDeploy"] for id_ in pushed(after))
+
+
+def test_what_the_bridge_does_not_hear_of_stays_on(cli: Cli, server: Server) -> None:
+    """Else nothing would deploy its pushes any more."""
+    server.environment["BRIDGE_GITLAB_WEBHOOK_TOKENS"] = ""
+
+    told = call(cli, server, "adopt", "--all", "--yes")
+    named = call(cli, server, "adopt", "worker-that", "--yes", code=1)
+
+    why = "shop/worker-that-sends-the-newsletters stays on: its Git host is not served"
+    assert why in told.stderr
+    assert f"error: {why}" in named.stderr
+    after = server.apps()
+    assert after["app_worker"]["autoDeploy"] is True
+    assert after["app_web"]["autoDeploy"] is False

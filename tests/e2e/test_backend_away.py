@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from tests.chaos.recording_backend import (
 )
 from tests.worlds.bridge import SECRET, World, running_world
 from tests.worlds.embedded import until
+from tests.worlds.shell import command
 
 BASE, FIRST, SECOND = "e" * 40, "1" * 40, "2" * 40
 SELDOM = "3600"
@@ -55,18 +54,10 @@ class Pair:
             yield world
 
     async def run(self, *words: str) -> tuple[int | None, str, str]:
-        """Run a command in a process of its own, beside the bridge."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
+        """Run a command beside the bridge."""
         others = {"BRIDGE_DATA": str(self.data), "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bridge", *words),
-            env=kept | others | self.settings,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(60):
-            out, err = await process.communicate()
-        return process.returncode, out.decode(), err.decode()
+        done = await command(words, self.data.parent, others | self.settings)
+        return done.exit_code, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -295,7 +286,7 @@ async def test_two_dokploys_with_the_same_ids_are_named_with_the_remedy(pair: Pa
         assert f"{said}, as a copy of a Dokploy has: shop/app-0." in listed
         code, _, checked = await pair.run("config", "check", "--online")
         assert code == 1
-        assert "second has apps with the ids of apps of dokploy" in checked
+        assert "second: has apps with the ids of apps of dokploy" in checked
         assert "with another BRIDGE_DATA" in checked
 
         del pair.second.services["app-0"]

@@ -116,14 +116,22 @@ async def test_a_second_bridge_on_the_same_data_is_refused(shell: Shell) -> None
     assert b"for several processes on the same data set DATABASE_URL" in errors
 
 
-@pytest.mark.parametrize("runner", [None, "HONCHO_PROCESS_NAME", "DYNO", "PS"])
+async def test_a_worker_beside_one_process_that_does_it_all_stands_aside(shell: Shell) -> None:
+    """Ending with an error it would take the others of its Procfile with it."""
+    await stands_aside(shell)
+
+
+@pytest.mark.parametrize("runner", ["HONCHO_PROCESS_NAME", "DYNO", "PS"])
 async def test_the_worker_of_a_procfile_stands_aside_where_one_process_does_it_all(
-    shell: Shell, runner: str | None
+    tmp_path: Path, runner: str
 ) -> None:
-    """Ending with an error it would take the others with it."""
-    if runner is not None:
-        shell = Shell(shell.folder / "alone", shell.url, {runner: "worker.1"})
-        shell.folder.mkdir()
+    """It may start before the one that does it all."""
+    await stands_aside(Shell(tmp_path, more={runner: "worker.1"}))
+
+    assert not (tmp_path / "data").exists()
+
+
+async def stands_aside(shell: Shell) -> None:
     process = await shell.start("serve", "--role", "worker")
     said = await told(process, "this worker has nothing to do")
     assert "set DATABASE_URL" in said
@@ -132,7 +140,6 @@ async def test_the_worker_of_a_procfile_stands_aside_where_one_process_does_it_a
     process.send_signal(signal.SIGTERM)
     async with asyncio.timeout(PATIENCE):
         assert await process.wait() == 0
-    assert not (shell.folder / "data").exists() or runner is None
 
 
 async def test_a_procfile_starts_and_one_of_its_processes_serves(tmp_path: Path) -> None:

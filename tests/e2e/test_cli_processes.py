@@ -144,13 +144,13 @@ async def test_an_empty_variable_of_a_runner_names_none(tmp_path: Path) -> None:
     """Compose passes optional variables on as empty ones; `PS` makes a worker stand aside."""
     shell = Shell(tmp_path, more=dict.fromkeys(("PS", "DYNO", "DATABASE_URL", "BRIDGE_CONFIG"), ""))
 
-    await shell.run("serve", "--role", "worker", code=2)
+    await shell.run_apart("serve", "--role", "worker", code=2)
 
 
 async def test_an_empty_variable_of_an_unknown_name_is_not_set_either(tmp_path: Path) -> None:
     shell = Shell(tmp_path, more={"BRIDGE_OF_ANOTHER_RELEASE": ""})
 
-    assert await shell.run("config", "check") == "ok\n"
+    assert await shell.run_apart("config", "check") == "ok\n"
 
 
 async def test_an_empty_variable_for_certificates_is_not_passed_on_to_git(tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ async def test_an_empty_variable_for_certificates_is_not_passed_on_to_git(tmp_pa
     async with strange, serving(shell):
         port = strange.sockets[0].getsockname()[1]
         url = f"https://127.0.0.1:{port}/site.git"
-        await shell.run("app", "create", "web", "--repo", url, "--publish", ".")
-        await shell.run("deploy", "web", "--follow", code=3)
-        log = await shell.run("logs", "web")
+        await shell.run_apart("app", "create", "web", "--repo", url, "--publish", ".")
+        await shell.run_apart("deploy", "web", "--follow", code=3)
+        log = await shell.run_apart("logs", "web")
 
     assert "certificate" in log
     assert "Problem with the SSL CA cert" not in log

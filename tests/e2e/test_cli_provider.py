@@ -146,6 +146,19 @@ def test_an_empty_value_and_forget_take_away(web: Cli) -> None:
     assert "is no field of a git source" in nothing.stderr
 
 
+def test_how_it_is_verified_is_set_undone_and_shown(web: Cli) -> None:
+    change = ("provider", "set", "git", "web", "--yes", "--verify")
+
+    web(*change, "/healthz within=2m")
+    shown = web.json("provider", "show", "web")["rules"]["set"]
+    refused = web(*change, "healthz", code=2)
+    undone = web("provider", "undo", "web", "--yes")
+
+    assert shown == {"verify": "/healthz within=120s"}
+    assert "verify can't be 'healthz': 'healthz' is no address" in refused.stderr
+    assert "rules.verify: /healthz within=120s → (nothing)" in undone.stdout
+
+
 def test_the_difference_as_json_holds_findings_and_what_the_file_overrules(web: Cli) -> None:
     Path("bridge.yaml").write_text("rules: [{apps: 'default/*', tags: release-*}]")
 

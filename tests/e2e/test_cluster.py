@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -21,6 +20,7 @@ from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeCommit
+from tests.worlds import shell
 from tests.worlds.bridge import hook_headers, settings_for
 from tests.worlds.embedded import until
 
@@ -76,17 +76,10 @@ async def push(cluster: Cluster, after: str, apps: set[str], before: str = "0" *
 
 async def command(cluster: Cluster, *words: str) -> Any:
     """What a command says as JSON, beside the running processes."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bridge", *words, "--json"),
-        env=cluster.processes[0].environment,
-        cwd=cluster.folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        output, errors = await process.communicate()
-    assert process.returncode == 0, (words, output, errors)
-    return json.loads(output)
+    environment = cluster.processes[0].environment
+    done = await shell.command((*words, "--json"), cluster.folder, environment)
+    assert done.exit_code == 0, (words, done.stdout, done.stderr)
+    return json.loads(done.stdout)
 
 
 async def asked(backend: RecordingBackend, count: int) -> None:
@@ -287,3 +280,33 @@ async def test_a_push_is_decided_once_for_apps_found_late_whichever_worker_finds
             (deployment,) = await stores.journal.deployments(limit=9, app_id=app)
             assert (deployment.state, deployment.deployed_commit) == ("done", commit)
     assert await asked_for_late_ones() == Counter(late.items())
+
+
+async def test_the_console_of_a_web_shows_at_once_what_a_worker_does(
+    cluster: Cluster, backend: RecordingBackend
+) -> None:
+    web = cluster.processes[0]
+    async with httpx.AsyncClient(base_url=web.url, trust_env=False, timeout=30) as client:
+        environment = web.environment
+        made = await shell.command(("console", "--url", web.url), cluster.folder, environment)
+        link = made.stdout.split()[0]
+        assert (await client.get(link.removeprefix(web.url))).status_code == 303
+
+        headers = {"Accept": "text/event-stream"}
+        async with client.stream("GET", "/console/live", headers=headers) as stream:
+            lines = stream.aiter_lines()
+            await push(cluster, "a" * 40, {"app-0"})
+            async with asyncio.timeout(20):
+                while await anext(lines) != "event: changed":
+                    pass
+        async with stores_of(cluster) as stores:
+            (deployment, *_) = await until(
+                lambda: stores.journal.deployments(limit=1, app_id="app-0"),
+                lambda those: those and those[0].final,
+            )
+        assert "app-0" in (await client.get("/console")).text
+        page = await client.get(f"/console/deployments/{deployment.id}")
+        assert "done" in page.text
+        log = await client.get(f"/console/deployments/{deployment.id}/log", headers=headers)
+        assert "data: Cloning app-0" in log.text
+        assert log.text.rstrip().endswith("data: done")

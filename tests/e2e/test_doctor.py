@@ -101,6 +101,9 @@ async def test_a_sound_set_up_has_no_finding(tmp_path: Path) -> None:
 
 # ── Git hosts ───────────────────────────────────────────────────────────────────────────────────
 
+WAITS = {"BRIDGE_RULES": "[{apps: '**', checks: all}]"}
+"""Rules by which every app waits for checks."""
+
 AT_HOSTS = {
     "a token that is not accepted": Plant("host.token", settings={"BRIDGE_GITHUB_TOKEN": "ghp_x"}),
     "a token without its scope": Plant(
@@ -138,6 +141,14 @@ AT_HOSTS = {
     "a webhook without pushes": Plant(
         "host.hook.events", at("/hooks/github", events=("pull_request",))
     ),
+    "a webhook without checks, for which an app waits": Plant(
+        "host.hook.events", at("/hooks/github", events=("push", "pull_request")), WAITS
+    ),
+    "a webhook without statuses, for which an app waits": Plant(
+        "host.hook.events",
+        at("/hooks/github", events=("push", "pull_request", "check_run")),
+        WAITS,
+    ),
     "a webhook of forms": Plant("host.hook.content_type", at("/hooks/github", content_type="form")),
     "a webhook that trusts everybody": Plant(
         "host.hook.tls", at("/hooks/github", checks_tls=False)
@@ -152,6 +163,10 @@ AT_HOSTS = {
     "a webhook of the organisation, too": Plant(
         "host.hook.twice",
         lambda made: patch.multiple(made.github, **of_an_owner(made, "github")),
+    ),
+    "a rule names a check that is not there": Plant(
+        "host.checks.name",
+        settings={"BRIDGE_RULES": "[{apps: '**', checks: [no-such-check]}]"},
     ),
     "the backend's own webhook": Plant(
         "host.hook.backend", besides(lambda made: f"{made.dokploy.url}/api/deploy/github")
@@ -175,6 +190,15 @@ AT_HOSTS = {
         "host.hook.events",
         at("/hooks/gitlab", "gitlab", events=("push_events", "merge_requests_events")),
     ),
+    "gitlab: a webhook without pipelines, for which an app waits": Plant(
+        "host.hook.events",
+        at(
+            "/hooks/gitlab",
+            "gitlab",
+            events=("push_events", "tag_push_events", "merge_requests_events"),
+        ),
+        WAITS,
+    ),
     "gitlab: a webhook of the group, too": Plant(
         "host.hook.twice",
         lambda made: patch.multiple(made.gitlab, **of_an_owner(made, "gitlab")),
@@ -188,6 +212,11 @@ AT_HOSTS = {
     "gitea: a webhook that is off": Plant(
         "host.hook.off", at("/hooks/gitea", "gitea", active=False)
     ),
+    "gitea: a webhook without statuses, for which an app waits": Plant(
+        "host.hook.events",
+        at("/hooks/gitea", "gitea", events=("push", "delete", "pull_request")),
+        WAITS,
+    ),
     "gitea: a webhook without pushes": Plant(
         "host.hook.events", at("/hooks/gitea", "gitea", events=("delete",))
     ),
@@ -199,6 +228,19 @@ async def test_each_fault_at_a_git_host_is_found_and_no_other(tmp_path: Path) ->
         found = await found_of(made, AT_HOSTS)
 
     assert found == finds(AT_HOSTS)
+
+
+async def test_events_of_checks_are_missed_only_where_an_app_waits_for_checks(
+    tmp_path: Path,
+) -> None:
+    plants = [one for one in AT_HOSTS.values() if one.settings is WAITS]
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        assert (await made.doctor(**WAITS)).wrong == set()
+        for one in plants:
+            with one.plant(made):
+                assert (await made.doctor()).wrong == set()
+
+    assert len(plants) >= 4
 
 
 async def test_pushes_that_are_not_sent_here_are_never_called_well(tmp_path: Path) -> None:
@@ -226,7 +268,21 @@ OF_AN_APP = {
     "it may not write statuses": Plant(
         "host.permissions",
         with_(lambda made: made.github, permissions={"contents": "read", "metadata": "read",
-              "deployments": "write", "pull_requests": "write", "statuses": "read"}),
+              "deployments": "write", "pull_requests": "write", "statuses": "read",
+              "checks": "read"}),
+    ),
+    "it may not read checks, for which an app waits": Plant(
+        "host.permissions",
+        lambda made: patch.multiple(
+            made.github,
+            permissions={k: v for k, v in made.github.permissions.items() if k != "checks"},
+        ),
+        WAITS,
+    ),
+    "it is not sent checks, for which an app waits": Plant(
+        "host.hook.events",
+        with_(lambda made: made.github, app_events=["push", "pull_request"]),
+        WAITS,
     ),
     "it is not sent pull requests": Plant(
         "host.hook.events", with_(lambda made: made.github, app_events=["push"])
@@ -254,8 +310,16 @@ async def test_each_fault_of_a_github_app_is_found_and_no_other(
         made.github.app_hook(f"{made.front.url}/hooks/github", SECRET)
         sound = await made.doctor(**given)
         found = await found_of(
-            made, {name: one._replace(settings=given) for name, one in OF_AN_APP.items()}
+            made,
+            {
+                name: one._replace(settings={**given, **one.settings})
+                for name, one in OF_AN_APP.items()
+            },
         )
+        for one in OF_AN_APP.values():
+            if one.settings is WAITS:
+                with one.plant(made):
+                    assert (await made.doctor(**given)).wrong == set()
         assert against_the_description(made.github.asked) == []
 
     assert sound.wrong == set()
@@ -272,6 +336,15 @@ def another_app(**fields: Any) -> Callable[[SetUp], Any]:
 
     return plant
 
+
+GITHUB_APP = {
+    "name": "web",
+    "sourceType": "github",
+    "owner": "my-org",
+    "repository": "mono",
+    "branch": "main",
+    "triggerType": "push",
+}
 
 AT_DOKPLOY = {
     "nothing listens there": Plant(
@@ -304,6 +377,22 @@ AT_DOKPLOY = {
     ),
     "a clock that is wrong": Plant(
         "backend.clock", with_(lambda made: made.dokploy, clock_ahead=120)
+    ),
+    "an app to verify, which has no address and shows no containers": Plant(
+        "app.verify", settings={"BRIDGE_RULES": "[{apps: shop/web, verify: true}]"}
+    ),
+    "an app to verify in a private network": Plant(
+        "app.verify",
+        with_(
+            lambda made: made.dokploy,
+            apps={"web": {**GITHUB_APP, "domains": [{"host": "10.0.0.7", "https": False}]}},
+        ),
+        {"BRIDGE_RULES": "[{apps: shop/web, verify: {containers: false}}]"},
+    ),
+    "an app to roll back, of which nothing is kept": Plant(
+        "app.rollback",
+        another_app(appName="web-x1", rollbackActive=False),
+        {"BRIDGE_RULES": "[{apps: shop/web, verify: {rollback: true, url: 'https://x.example'}}]"},
     ),
     "no apps": Plant("backend.apps", with_(lambda made: made.dokploy, apps={})),
     "auto deploy beside our webhook": Plant("app.auto_deploy", another_app(autoDeploy=True)),
@@ -413,6 +502,13 @@ ITS_OWN = {
     "a certificate that nobody trusts": Plant("bridge.url.tls", settings={"SSL_CERT_FILE": ""}),
     "a secret that can be guessed": Plant(
         "settings", settings={"BRIDGE_GITHUB_WEBHOOK_SECRETS": "short"}
+    ),
+    "a secret that is none of the chat's": Plant(
+        "settings", settings={"BRIDGE_SLACK_SIGNING_SECRET": "a-secret"}
+    ),
+    "a chat in which nobody may do anything": Plant("settings", settings={"BRIDGE_ACCESS": ""}),
+    "a rule whose watch paths match nothing": Plant(
+        "settings", settings={"BRIDGE_RULES": "[{apps: shop/web, watch_paths: [/web/**]}]"}
     ),
     "little room on the disk": Plant("bridge.disk", space(500 * 2**20)),
     "no room on the disk": Plant("bridge.disk", space(5 * 2**20)),

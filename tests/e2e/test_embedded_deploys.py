@@ -410,6 +410,7 @@ async def test_a_stopped_server_goes_on_with_what_waited(tmp_path: Path, git: Gi
 
     assert (first["title"], first["status"]) == ("one", "cancelled")
     assert "stopped" in first["errorMessage"]
+    assert first["finishedAt"] is None
     assert second["status"] == "done"
 
 
@@ -449,6 +450,7 @@ async def test_a_killed_server_goes_on_with_what_waited(tmp_path: Path, git: Git
 
     assert (first["deploymentId"], first["status"]) == (before["deploymentId"], "cancelled")
     assert "restarted" in first["errorMessage"]
+    assert first["finishedAt"] is None
     assert second["status"] == "done"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bridge.embedded.releases import KEPT
 from tests.worlds.embedded import Client, Repository, holding, path_with, running_server
 
 FILES = {
@@ -177,15 +178,15 @@ async def test_a_page_is_there_at_every_moment_of_a_deploy(client: Client, tmp_p
             seen.add((answer.status_code, answer.text))
 
     looking = asyncio.create_task(look())
-    for number in range(1, 6):
+    for number in range(1, KEPT + 2):
         repository.commit(str(number), {"index.html": str(number)})
         await client.deployed(app["applicationId"])
     done.set()
     await looking
 
-    assert seen <= {(200, str(number)) for number in range(6)}
+    assert seen <= {(200, str(number)) for number in range(KEPT + 2)}
     releases = tmp_path / "data" / "sites" / app["applicationId"] / "releases"
-    assert len(list(releases.iterdir())) == 2
+    assert len(list(releases.iterdir())) == KEPT
 
 
 # ── Logs over the WebSocket ──────────────────────────────────────────────────

@@ -1,5 +1,6 @@
 """What `doctor` says and how quickly; one service alone; Postgres; and what it never shows."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,36 @@ async def test_lines_in_a_pipe_begin_with_the_level_and_name_the_check(tmp_path:
     assert lines[at + 1] == "         → give it the scope `repo`, or use a GitHub App"
     assert re.fullmatch(r"1 error, 0 warnings, \d+ ok", lines[-1])
     assert code == 1
+
+
+async def test_a_check_of_the_settings_asks_services_the_same_in_the_same_words(
+    tmp_path: Path,
+) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        well, _ = await command("config", "check", "--online", **made.settings())
+        made.repositories["github"].hooks[0].url = f"{made.front.url}/webhook"
+        made.repositories["gitea"].hooks[0].events = ("push",)
+        made.slack.channels["C0SHOP"].archived = True
+        told = (await made.doctor()).findings
+        code, said = await command("config", "check", "--online", "--json", **made.settings())
+        form = json.loads(said)
+        made.repositories["github"].hooks[0].url = f"{made.front.url}/hooks/github"
+        made.slack.channels["C0SHOP"].archived = False
+        with_a_warning, _ = await command("config", "check", "--online", **made.settings())
+
+    kinds = ("backend.", "host.", "chat.")
+    assert form["findings"] == [one for one in told if one["check"].startswith(kinds)]
+    assert [(one["backend"], one["state"]) for one in form["online"]] == [("dokploy", "ok")]
+    assert states(form["online_hosts"], "host") == dict.fromkeys(made.repositories, "ok")
+    assert states(form["channels"], "channel") == {"C0SHOP": "refused", "default": "ok"}
+    assert states(form["webhooks"], "repository") == {
+        "my-org/mono": "trouble", "my-group/api": "ok", "ada/site": "ok"
+    }  # fmt: skip
+    assert (well, code, with_a_warning) == (0, 1, 0)
+
+
+def states(those: list[dict[str, str]], name: str) -> dict[str, str]:
+    return {one[name]: one["state"] for one in those}
 
 
 async def test_settings_that_can_not_be_read_are_a_finding(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +13,10 @@ import pytest
 
 from bridge.app.parts import NO_PUBLISHERS
 from bridge.cli import hooks
+from bridge.core.apps import App, Source, SourceType
+from bridge.pipeline import hook_secrets
 from tests.fakes.gitea import FakeGitea
-from tests.fakes.host import FakeHost, FakeRepository
+from tests.fakes.host import FakeHost, FakeRepository, Spoil
 from tests.worlds.bridge import World, running_world
 from tests.worlds.cli import Cli
 from tests.worlds.hosts import FAKES, NAME
@@ -147,7 +150,10 @@ async def test_what_is_wrong_with_one_is_said_and_corrected(shell: Shell, fake: 
     assert await sent(fake) == 202
 
 
-async def test_a_removed_one_is_gone_and_its_secret_with_it(shell: Shell, fake: FakeHost) -> None:
+async def test_a_removed_one_is_gone_and_its_secret_with_it(
+    shell: Shell, fake: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hook_secrets, "EVERY", 0.5)
     await shell.run("hooks", "install", NAME, "--yes")
     (hook,) = repository(fake).hooks
 
@@ -208,6 +214,19 @@ async def test_a_rotation_under_load_loses_and_refuses_nothing(
     assert seen["hooks"][0]["state"] == "live"
 
 
+async def test_a_rotation_mends_a_webhook_whose_secret_a_restored_copy_lacks(
+    shell: Shell, fake: FakeHost
+) -> None:
+    await shell.run("hooks", "install", NAME, "--yes")
+    (hook,) = repository(fake).hooks
+    hook.secret = hook.signing = "whsec_c2luY2UgdGhlIGNvcHkgd2FzIG1hZGU="
+    assert await sent(fake) == 401
+
+    await shell.run("hooks", "rotate", "--all", "--yes")
+
+    assert await sent(fake, number=2) == 202
+
+
 async def test_a_host_that_keeps_the_old_secret_is_waited_for(
     shell: Shell, fake: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,8 +255,64 @@ async def test_without_an_answer_or_an_address_nothing_is_made(
     told = await shell.run("hooks", "install", NAME, code=2)
     assert "give --yes" in told
 
-    await shell.run("hooks", "install", "my-org/nothing", "--yes", code=1)
+    for does in ("install", "list", "remove"):
+        words = ("hooks", does, "my-org/nothing", *(["--yes"] if does != "list" else []))
+        told = await shell.run(*words, code=1)
+        assert "no app deploys" not in told
+        assert "has made no webhook: `" not in told
+    assert "has made no webhook: `" in await shell.run("hooks", "remove", "--all", "--yes")
+    assert "the App: " in await shell.run("hooks", "install", "--app", "--yes", code=1)
     del shell.environment["BRIDGE_PUBLIC_URL"]
     told = await shell.run("hooks", "install", NAME, "--yes", code=2)
     assert "BRIDGE_PUBLIC_URL" in told
     assert repository(fake).hooks == []
+
+
+async def test_without_a_running_bridge_a_rotation_waits_for_nothing(
+    fake: FakeHost, cli: Cli, tmp_path: Path
+) -> None:
+    known = {"BRIDGE_DATA": str(tmp_path / "d"), "BRIDGE_PUBLIC_URL": "https://b.example.com"}
+    environment = {**fake.settings, **known}
+    for name in (NAME, "my-org/other"):
+        words = ("hooks", "install", name, "--yes")
+        await asyncio.to_thread(partial(cli, *words, code=0, **environment))
+    began = time.monotonic()
+
+    found = await asyncio.to_thread(
+        partial(cli, "hooks", "rotate", "--all", "--yes", code=1, **environment)
+    )
+
+    assert time.monotonic() - began < hooks.ARRIVES
+    assert found.stderr.count("nothing that a new secret has signed can arrive") == 1
+    assert "start it, then run this again" in found.stderr
+
+
+async def test_a_repository_keeps_its_webhook_until_its_organisation_has_one(
+    shell: Shell, fake: FakeHost
+) -> None:
+    fake.owners["my-org"] = 77
+    await shell.run("hooks", "install", NAME, "--yes")
+    source = Source(SourceType(fake.name), repository=NAME, branch="main")
+    await shell.world.stores.journal.save_apps("x", [App("a", "web", "shop", "x", source=source)])
+    fake.spoil(Spoil(403, body={"message": "no right"}), method="POST", path="(orgs|groups)/")
+
+    told = await shell.run("hooks", "install", "--org", "my-org", "--yes", code=1)
+
+    assert "create" in told
+    assert "keep the webhook of my-org/mono" in told
+    assert len(repository(fake).hooks) == 1
+    assert await sent(fake) == 202
+    await shell.run("hooks", "install", "--org", "my-org", "--yes")
+    assert repository(fake).hooks == []
+
+
+async def test_a_webhook_of_a_repository_that_is_gone_can_be_removed_and_stops_no_rotation(
+    shell: Shell, fake: FakeHost
+) -> None:
+    await shell.run("hooks", "install", NAME, "--yes")
+    del fake.repositories[NAME]
+
+    told = await shell.run("hooks", "remove", "--all", "--yes")
+
+    assert "removed the webhook of my-org/mono" in told
+    assert "has made no webhook" in await shell.run("hooks", "rotate", "--all", "--yes")

@@ -27,7 +27,8 @@ class Terminal:
     """Commands beside a year of data; each is timed by the seconds of a core that it takes.
 
     Beside other tests the clock on the wall would measure those. Even a core's second is longer
-    then, as much as for a command that finds no data. The best of some tries counts.
+    then, as much as for a command that finds no data: one that takes too long is compared with
+    that. The best of some tries counts.
     """
 
     def __init__(self, folder: Path, year: Year) -> None:
@@ -38,9 +39,11 @@ class Terminal:
         tries = []
         for _ in range(TRIES):
             said, took = self._timed(words, code, self.folder)
+            if took < WITHIN:
+                return said
             _, bare = self._timed(["audit"], 0, self.folder / "none")
             tries.append((took, bare))
-            if took < WITHIN * max(1.0, bare / BARE):
+            if took < WITHIN * bare / BARE:
                 return said
         pytest.fail(f"{words} took too long: {tries}")
 
@@ -130,6 +133,7 @@ def test_what_is_live_since_when(terminal: Terminal) -> None:
         ["feedback"],
         ["audit"],
         ["why", "team-11/service-0"],
+        ["report"],
     ],
 )
 def test_no_other_list_takes_longer(terminal: Terminal, words: list[str]) -> None:

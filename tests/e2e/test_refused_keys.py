@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from tests.chaos.recording_backend import RecordingBackend, push_payload, record
 from tests.worlds.bridge import SECRET, World, running_world
 from tests.worlds.embedded import until
 from tests.worlds.guarded import Guard
+from tests.worlds.shell import command
 
 KEY = "a-key"
 ZERO, FIRST, SECOND = "0" * 40, "1" * 40, "2" * 40
@@ -188,23 +187,15 @@ class Ran:
 
 
 async def run(stage: Stage, *words: str) -> Ran:
-    """Run a command in a process of its own, beside the bridge that runs."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bridge", *words),
-        env=kept
-        | {
-            "BRIDGE_DATA": str(stage.data),
-            "BRIDGE_DOKPLOY_URL": stage.backend.url,
-            "BRIDGE_DOKPLOY_API_KEY": KEY,
-            "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    return Ran(process.returncode, out.decode(), err.decode())
+    """Run a command beside the bridge that runs."""
+    given = {
+        "BRIDGE_DATA": str(stage.data),
+        "BRIDGE_DOKPLOY_URL": stage.backend.url,
+        "BRIDGE_DOKPLOY_API_KEY": KEY,
+        "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
+    }
+    done = await command(words, stage.data.parent, given)
+    return Ran(done.exit_code, done.stdout, done.stderr)
 
 
 SAYS = [["apps"], ["deliveries"], ["deployments"], ["deploy", "app-0"]]
@@ -224,6 +215,7 @@ async def test_the_command_line_says_what_is_away_since_when_and_what_that_means
 
     mended(stage.guard)
     await stage.noted("{}")
+    await stage.the_only()
     assert (await run(stage, "deployments")).err == ""
 
 
@@ -271,8 +263,8 @@ async def test_readyz_tells_insiders_alone_and_stays_ready(stage: Stage) -> None
 
 async def test_config_check_online_tries_the_backend(stage: Stage) -> None:
     well = await run(stage, "config", "check", "--online")
-    assert (well.code, well.out) == (0, "ok\n")
-    assert "answers and accepts the API key" in well.err
+    assert (well.code, well.out) == (0, "ok\n"), well.err
+    assert "answers and accepts the key" in well.err
 
     key_disabled(stage.guard)
     refused = await run(stage, "config", "check", "--online", "--json")

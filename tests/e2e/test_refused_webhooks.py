@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.worlds.bridge import World
 from tests.worlds.embedded import Repository
 from tests.worlds.shell import Shell, deliver, event, serving
 
@@ -78,9 +79,9 @@ async def test_a_wrong_secret_and_a_wrong_path_are_listed_without_what_they_brou
     ],
 )
 async def test_a_webhook_on_a_wrong_path_is_told_the_right_one(
-    shell: Shell, path: str, headers: dict[str, str], words: str
+    world: World, path: str, headers: dict[str, str], words: str
 ) -> None:
-    answer = await post(shell, path, headers)
+    answer = await world.web.post(path, content=b'{"secret": "x"}', headers=headers)
 
     assert answer.status_code == 404
     assert words in answer.json()["error"]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bridge.app.setting_up import SettingUp
 from bridge.app.setup import entry
 from bridge.app.setup.apps import AppsSetup
+from bridge.app.setup.checkup import Checkup
 from bridge.app.setup.door import SetupDoor
 from bridge.app.setup.page import Facts, render
 from bridge.app.setup.services import Tried, services
@@ -24,6 +25,7 @@ from bridge.app.storage import open_stores
 from bridge.app.stored_settings import Stored
 from bridge.core.apps import App, Source, SourceType
 from bridge.listening.listener import NOTHING_THERE
+from bridge.ports.checks import Finding, Level
 from bridge.settings import read_settings
 from bridge.storage.journal import SqlJournal
 from bridge.web.hooks import BodyLimits
@@ -32,6 +34,7 @@ from tests.fakes.github import FakeGithub
 from tests.fakes.slack.methods import BOT_TOKEN
 from tests.fakes.slack.server import running_slack
 from tests.worlds.embedded import running_server
+from tests.worlds.hosts import FAKES
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -58,7 +61,8 @@ class Door:
             await backend.close()
         self.backends = {name: one.open() for name, one in found.backends_set().items()}
         apps = AppsSetup(found, self.journal, self.backends, lambda: None)
-        door = SetupDoor(found, setting_up, self.journal, apps, self._anew)
+        checkup = Checkup(setting_up, self.journal)
+        door = SetupDoor(found, setting_up, self.journal, apps, checkup, self._anew)
         limits = BodyLimits(2**20, 2**20, 5.0)
         app = routes(None, {}, limits, {}, hears=False, pages=door.routes())  # type: ignore[arg-type]
         if self.client is not None:
@@ -131,6 +135,7 @@ ALL = [
     ("POST", "/setup/forget/dokploy"),
     ("POST", "/setup/hooks/github"),
     ("POST", "/setup/adopt"),
+    ("POST", "/setup/check"),
 ]
 
 
@@ -147,8 +152,59 @@ async def test_a_link_works_once_and_nothing_else_is_a_link(door: Door) -> None:
     link = await door.link()
     session = await door.sign_in()
     assert (await door.client.get(link, allow_redirects=False)).status == 303
+    door.client.session.cookie_jar.clear()
     for other in (link, "/setup?link=", f"/setup?link={session}", "/setup?link=guessed"):
         assert (await door.client.get(other, allow_redirects=False)).status == 404
+
+
+async def test_only_opening_a_link_uses_it(door: Door) -> None:
+    """Scanners of links in mails and chats ask with HEAD first."""
+    link = await door.link()
+    assert (await door.client.head(link, allow_redirects=False)).status == 404
+    assert (await door.client.get(link, allow_redirects=False)).status == 303
+
+
+async def test_a_used_link_says_so_and_leads_who_is_in_to_the_page(door: Door) -> None:
+    link = await door.link()
+    first = await door.client.get(link, allow_redirects=False)
+    again = await door.client.get(link, allow_redirects=False)
+    assert (again.status, again.headers.get("Location")) == (303, "/setup")
+    assert first.cookies.keys()
+    assert not again.cookies
+
+    door.client.session.cookie_jar.clear()
+    other = await door.client.get(link, allow_redirects=False)
+    assert other.status == 404
+    assert "`dokploy-bridge setup` prints a new one" in (await other.json())["error"]
+    guessed = await door.client.get("/setup?link=guessed", allow_redirects=False)
+    assert await guessed.json() == {"error": NOTHING_THERE}
+
+
+async def test_an_old_link_says_so(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry, "LINK_SECONDS", 0.0)
+    old = await door.client.get(await door.link(), allow_redirects=False)
+    assert old.status == 404
+    assert "`dokploy-bridge setup` prints a new one" in (await old.json())["error"]
+    assert not old.cookies
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "https://b.example.com/setup?link=abc",
+        "https://b.example.com/?x=1",
+        "https://b.example.com/hooks/github",
+        "https://b.example.com/#slack",
+    ],
+)
+async def test_the_own_address_has_no_path(door: Door, environment: Any, own: str) -> None:
+    del environment["BRIDGE_PUBLIC_URL"]
+    await door.open()
+    await door.sign_in()
+    refused = await door.post("/setup/address", 422, public_url=own)
+    assert "write https://b.example.com" in refused
+    assert await door.stored() == set()
+    await door.post("/setup/address", public_url="https://b.example.com/")
 
 
 @pytest.mark.parametrize("forwarded", ["", "https", "https, http"])
@@ -240,6 +296,30 @@ async def test_what_does_not_work_is_said_and_not_stored(
     assert words in page
     assert "secret-key" not in page
     assert await door.stored() == set()
+
+
+@pytest.mark.parametrize(
+    ("host", "stores"),
+    [("127.0.0.1:8080", False), ("localhost:8080", False), ("bridge.example.com", True)],
+)
+async def test_an_address_of_this_machine_alone_is_not_stored_as_the_bridges(
+    door: Door, tmp_path: Path, host: str, stores: bool
+) -> None:
+    """As through a tunnel of SSH: no Git host could be told to send webhooks there."""
+    del door.environment["BRIDGE_PUBLIC_URL"]
+    await door.open()
+    await door.sign_in()
+    async with running_server(tmp_path / "dokploy") as server:
+        form = {"url": server.server.url, "api_key": server.server.api_key}
+        answer = await door.client.post(
+            "/setup/connect/dokploy",
+            data=form,
+            headers=FORM | {"Host": host},
+            cookies=door.jar,
+            allow_redirects=False,
+        )
+    assert answer.status == 303
+    assert ("public_url" in await door.stored()) is stores
 
 
 @pytest.mark.parametrize(
@@ -372,12 +452,39 @@ async def test_an_app_is_registered_and_its_secrets_are_sealed(
         "github.app_id",
         "github.private_key",
         "github.webhook_secrets",
+        "github.sign_in.client_id",
+        "github.sign_in.client_secret",
     }
     kept = b"".join(file.read_bytes() for file in door.data.glob("*.sqlite*"))
     assert b"PRIVATE KEY" not in kept
     assert github.apps.secret.encode() not in kept
     await door.open()
     assert "is registered, but not installed yet" in await door.page()
+
+
+async def test_an_app_is_registered_at_a_server_of_ones_own(door: Door, pem: str) -> None:
+    async with FakeGithub() as server:
+        server.apps.pem = pem
+        await door.sign_in()
+        api = {"api_url": server.url}
+
+        location = await door.post("/setup/connect/github", **api)
+        await door.open()
+        query = await registration(door, server)
+
+        assert location == "/setup#github"
+        answer = await door.client.get(back(query), cookies=door.jar, allow_redirects=False)
+        assert answer.headers["Location"].startswith(f"{server.url}/apps/")
+
+
+async def test_a_server_of_ones_own_that_is_none_is_not_stored(door: Door, tmp_path: Path) -> None:
+    await door.sign_in()
+    refused = await door.post("/setup/connect/github", 422, api_url="http://127.0.0.1:9")
+    assert "be reached" in refused
+    async with running_server(tmp_path / "other") as other:
+        refused = await door.post("/setup/connect/github", 422, api_url=other.server.url)
+    assert "that is no API of GitHub" in refused
+    assert await door.stored() == set()
 
 
 async def test_a_code_works_once(door: Door, github: FakeGithub) -> None:
@@ -407,6 +514,32 @@ async def test_a_state_of_somebody_else_registers_nothing(door: Door, github: Fa
     assert await door.stored() == set()
     assert "GitHub was not registered" in await door.page("/setup/github?error=denied", 422)
     assert "no such service" in await door.page("/setup/nothing?code=1&state=2", 422)
+
+
+async def test_no_app_is_registered_whose_secrets_could_not_be_stored(
+    door: Door, github: FakeGithub
+) -> None:
+    await door.sign_in()
+    query = await registration(door, github)
+    door.environment["BRIDGE_GITHUB_WEBHOOK_SECRETS"] = "a-secret-by-hand-0123456789"
+    await door.open()
+
+    refused = await door.page(back(query), 422)
+    page = await door.page()
+
+    assert "while BRIDGE_GITHUB_WEBHOOK_SECRETS is set" in refused
+    assert not [one for one in github.asked if "conversions" in one.path]
+    assert not [one for one in Forms(page).actions if one.startswith(github.url)]
+    assert "while BRIDGE_GITHUB_WEBHOOK_SECRETS is set" in page
+    assert await door.stored() == set()
+    assert "while BRIDGE" not in await without(door, "BRIDGE_GITHUB_WEBHOOK_SECRETS")
+
+
+async def without(door: Door, variable: str) -> str:
+    """Return the page after a start without a variable."""
+    del door.environment[variable]
+    await door.open()
+    return await door.page()
 
 
 @pytest.mark.parametrize("environment", [{"BRIDGE_PUBLIC_URL": "http://127.0.0.1:8080"}])
@@ -462,6 +595,31 @@ async def test_webhooks_are_made_for_the_repositories_of_the_apps(
     assert "no webhook is missing" in await door.post("/setup/hooks/github", 200)
 
 
+@pytest.mark.parametrize("key", ["gitlab", "gitea"])
+async def test_a_host_of_ones_own_is_connected_by_a_token_and_gets_its_webhooks(
+    door: Door, key: str
+) -> None:
+    async with FAKES[key]() as fake:
+        repository = fake.repository("my-org/mono", id=4711)
+        source = Source(SourceType(key), repository="my-org/mono", branch="main")
+        await door.journal.save_apps("dokploy", [replace(APP, source=source)])
+        await door.sign_in()
+        name = f"BRIDGE_{key.upper()}"
+        token = fake.settings[f"{name}_TOKEN"]
+        address = {"url": fake.settings[f"{name}_URL"]}
+        refused = await door.post(f"/setup/connect/{key}", 422, token="wrong-token", **address)
+        assert token not in refused
+        assert await door.stored() == set()
+
+        await door.post(f"/setup/connect/{key}", token=token, **address)
+        await door.open()
+        page = await door.post(f"/setup/hooks/{key}", 200)
+
+        assert "create the webhook of my-org/mono" in page
+        (hook,) = repository.hooks
+        assert hook.url == f"https://bridge.example.com/hooks/{key}"
+
+
 async def test_what_can_not_be_made_is_said(door: Door, github: FakeGithub) -> None:
     await door.journal.save_apps("dokploy", [APP])
     await door.sign_in()
@@ -481,12 +639,16 @@ async def test_auto_deploy_is_switched_off_and_nothing_else(door: Door, tmp_path
         await door.post("/setup/connect/dokploy", url=url, api_key=key)
         await door.open()
         await door.journal.save_apps("dokploy", await backend_apps(door))
+        assert "Switch Auto Deploy off" not in await door.page()  # no push of it arrives yet
+        assert "no app deploys twice" in await door.post("/setup/adopt", 200)
+        door.environment["BRIDGE_GITHUB_WEBHOOK_SECRETS"] = "a-secret-by-hand-0123456789"
+        await door.open()
         assert "Switch Auto Deploy off for 1" in await door.page()
 
         assert "switched off for shop/web" in await door.post("/setup/adopt", 200)
         after = await server.ask("GET", "application.one", applicationId=id_)
         assert after == {**before, "autoDeploy": False}
-        assert "Auto Deploy is off already" in await door.post("/setup/adopt", 200)
+        assert "no app deploys twice" in await door.post("/setup/adopt", 200)
 
 
 async def backend_apps(door: Door) -> list[App]:
@@ -524,6 +686,7 @@ def test_no_text_becomes_a_tag(said: str, typed: str, app: str) -> None:
         apps=[replace(APP, name=app)],
     )
     plain = Forms(render(facts))
+    plain.tags |= {"ul", "li"}
     hostile = Forms(
         render(
             replace(
@@ -535,8 +698,9 @@ def test_no_text_becomes_a_tag(said: str, typed: str, app: str) -> None:
                 done=said,
                 apps=[replace(APP, name=app), replace(APP, name=said, auto_deploy=True)],
                 without_webhook={"gitlab": [said]},
+                findings=[Finding(one, "host.token", app, said, typed) for one in Level],
             )
         )
     )
-    assert hostile.tags <= plain.tags | {"ul", "li"}
+    assert hostile.tags <= plain.tags
     assert hostile.attributes <= plain.attributes | {"role", "open"}

@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from aiohttp import WSCloseCode
 
 from bridge.chats.slack import door
 from tests.fakes.slack.server import running_slack
@@ -48,13 +47,13 @@ async def test_a_message_that_is_too_large_is_not_read_and_the_next_one_is(
         bridged(slack, tmp_path / "bridge", socket=True) as both,
     ):
         slack.connected.clear()
-        (socket,) = slack.sockets
+        (socket,) = slack.sockets  # its close code tells nothing: a reset may overtake it
         large = {"envelope_id": "large", "type": "slash_commands", "payload": {"text": "x" * 2**20}}
         await socket.send_json(large)
         async with asyncio.timeout(10):
             await slack.connected.wait()  # it is made anew
 
-        assert socket.close_code == WSCloseCode.MESSAGE_TOO_BIG
+        assert slack.sockets != [socket]
         assert (await both.hands.type("apps")).body["text"]
         assert [line for line in caplog.messages if "unsupported" in line] == [
             "slack sent an unsupported message over the socket: more than 1 MiB"

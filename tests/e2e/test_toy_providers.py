@@ -315,6 +315,38 @@ async def test_settings_are_checked_as_those_of_any_host(tmp_path: Path) -> None
     assert remark["message"].startswith("toybox.seals: the secret can be guessed")
 
 
+# ── Setup in the browser, which knows none of them ──────────────────────────────────────────────
+
+
+async def test_setup_shows_what_is_set_and_can_not_be_set_up_there(
+    tmp_path: Path, toybox: Toybox, yard: Yard
+) -> None:
+    port = free_port()
+    settings = backend_at(yard) | {
+        "BRIDGE_WALKIE_PASSWORD": PASSWORD,
+        "BRIDGE_WALKIE_ADDRESS": toybox.url,
+        "PORT": str(port),
+        "BRIDGE_TOYBOX_SEALS": SEAL,
+        "BRIDGE_TOYBOX_ADDRESS": toybox.url,
+    }
+    base = f"http://127.0.0.1:{port}"
+    with serving(tmp_path, **settings) as log:
+        async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=60) as http:
+            await ready(http, log)
+            link = (await asyncio.to_thread(ran, tmp_path, "setup", "--url", base)).stdout
+            page = await http.get(link.split()[-1], follow_redirects=True)
+            checked = await http.post("/setup/check")
+            odd = await http.post("/setup/connect/crane", data={"yard": "x"})
+
+    assert (page.status_code, checked.status_code) == (200, 200)
+    for title in ("Crane", "Toybox", "Walkie"):
+        assert f"<b>{title}</b>" in page.text
+    assert "Everything is connected" in page.text
+    assert 'id="dokploy"' in page.text
+    assert f"<b>crane</b>: {yard.url} answers and accepts the key" in checked.text
+    assert (odd.status_code, "no such service" in odd.text) == (422, True)
+
+
 # ── The command line reaches a toy backend ──────────────────────────────────────────────────────
 
 

@@ -1,5 +1,6 @@
 """The wheel, which `uv tool install`, `pipx` and `pip` install: it is whole, and it runs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -76,4 +77,4 @@ def test_the_installed_command_is_that_of_the_wheel(installed: Path, tmp_path: P
 
 async def test_the_installed_command_serves(installed: Path, tmp_path: Path) -> None:
     async with serving(Shell(tmp_path, more={"PYTHONPATH": str(installed)})) as shell:
-        assert await shell.json("apps") == []
+        assert json.loads(await shell.run_apart("apps", "--json")) == []

@@ -10,10 +10,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 
 from aiohttp import web
+
+from tests.oracles.dokploy_recordings import recording
 
 KEY = "bridgeQ2x7VnPq0123456789abcdefghij"
 
@@ -37,6 +40,13 @@ class FakeDokploy:
         expires_at: when the key does, as the server says it.
         page: answered to everything, as by another server.
         silent: nothing is answered; `hangs`: these procedures are not.
+        head: the commit that a deploy builds, at once.
+        keeps: whether it keeps what it builds, and can restore it.
+        made: the records of what it has deployed, by app, newest first.
+        restored: what it was told to go back to.
+        containers: of all apps, as Docker shows them.
+        refuses: it restores nothing, for no reason that it tells.
+        refuses_deploys: it accepts no deployment.
     """
 
     key: str = KEY
@@ -53,6 +63,13 @@ class FakeDokploy:
     page: str = ""
     silent: bool = False
     hangs: set[str] = field(default_factory=set)
+    head: str = "a" * 40
+    keeps: bool = True
+    made: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    restored: list[str] = field(default_factory=list)
+    containers: list[dict[str, str]] = field(default_factory=list)
+    refuses: bool = False
+    refuses_deploys: bool = False
     url: str = ""
 
     @property
@@ -95,14 +112,15 @@ class FakeDokploy:
             await asyncio.Event().wait()
         if self.page:
             return web.Response(text=self.page, content_type="text/html")
-        status, said = self._answer(request)
+        body = await request.json() if request.method == "POST" else {}
+        status, said = self._answer(request, body)
         headers = {"Date": formatdate(time.time() + self.clock_ahead, usegmt=True)}
         text = "" if said is None else json.dumps(said)
         return web.Response(
             status=status, text=text, headers=headers, content_type="application/json"
         )
 
-    def _answer(self, request: web.Request) -> tuple[int, Any]:
+    def _answer(self, request: web.Request, body: dict[str, Any]) -> tuple[int, Any]:
         procedure, query = request.match_info["procedure"], request.query
         if procedure == "health":
             return 200, {"ok": True}
@@ -118,7 +136,55 @@ class FakeDokploy:
             return 401, {"message": why, "code": "UNAUTHORIZED", "data": data}
         if procedure in self.lacks:
             return 404, {"message": "Not found", "code": "NOT_FOUND"}
+        if request.method == "POST":
+            return self._changed(procedure, body)
         return self._known(procedure, query.get("applicationId", ""), query.get("input", "{}"))
+
+    def _changed(self, procedure: str, body: dict[str, Any]) -> tuple[int, Any]:
+        id_ = body.get("applicationId", "")
+        if procedure == "application.deploy" and self.refuses_deploys:
+            return 400, {"message": "Server is inactive", "code": "BAD_REQUEST"}
+        if procedure == "application.deploy":
+            self.made.setdefault(id_, []).insert(0, self._built(body["title"]))
+            return 200, None
+        if procedure == "application.update":
+            self.apps[id_] |= body
+            return 200, True
+        assert procedure == "rollback.rollback", procedure
+        recorded = recording("recorded-2")
+        known = {one["rollbackId"] for those in self.made.values() for one in those}
+        may = body["rollbackId"] in known and not self.refuses
+        name = "262-rollback.rollback" + ("" if may else "-unknown")
+        answer = next(row["response"] for row in recorded if row["name"] == name)
+        if answer["status"] == 200:
+            self.restored.append(body["rollbackId"])
+        return answer["status"], answer["json"]
+
+    def _built(self, title: str) -> dict[str, Any]:
+        """Return the record of a deploy, which runs until it was read once."""
+        number = sum(map(len, self.made.values())) + 1
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        return {
+            "deploymentId": f"d{number}",
+            "title": title,
+            "description": "",
+            "status": "running",
+            "rollbackId": f"r{number}" if self.keeps else None,
+            "createdAt": now,
+            "startedAt": now,
+            "finishedAt": None,
+        }
+
+    def _records(self, id_: str) -> list[dict[str, Any]]:
+        """Return an app's records; of a Git source an ended one names its commit."""
+        records = self.made.get(id_, [])
+        shown = [dict(one) for one in records]
+        for one in records:
+            if one["status"] == "running":
+                one |= {"status": "done", "finishedAt": one["startedAt"]}
+                if self.apps[id_]["sourceType"] != "docker":
+                    one |= {"title": "feat: more", "description": f"Commit: {self.head}"}
+        return shown or [self._deployment(id_)]
 
     def _known(self, procedure: str, id_: str, asked: str) -> tuple[int, Any]:
         if procedure.startswith("trpc/"):
@@ -129,7 +195,8 @@ class FakeDokploy:
             "project.all": lambda: [self._project()],
             "application.one": lambda: self._one(id_),
             "deployment.queueList": list,
-            "deployment.all": lambda: [self._deployment(id_)],
+            "deployment.all": lambda: self._records(id_),
+            "docker.getContainersByAppNameMatch": lambda: self.containers,
             "deployment.readLogs": lambda: "Cloning\n",
             "user.get": lambda: self._whose() if self.in_organisation else None,
             "user.getPermissions": lambda: self.permissions,

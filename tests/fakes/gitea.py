@@ -16,6 +16,7 @@ from aiohttp import web
 from tests.fakes.host import FakeComment, FakeHook, FakeHost, FakePull, FakeRepository, FakeSending
 
 ME, OTHER = 7, 8
+ADA = {"name": "Ada", "email": "ada@example.com"}
 WEB = "https://gitea.example.com"
 ORG = "/api/v1/orgs/{org}"
 MOST = 50
@@ -32,8 +33,8 @@ class FakeGitea(FakeHost):
     compares = True
     """False: as before 1.22, which has no comparison."""
     tree_page = 1000
-    events: tuple[str, ...] = ("push", "delete", "pull_request")
-    """Those that its webhooks send."""
+    events: tuple[str, ...] = ("push", "delete", "pull_request", "status")
+    """Those that it knows and its webhooks send; before 1.24 there was no `status`."""
     changes_secrets = True
     """False: as an older one, whose API keeps the secret of a webhook."""
 
@@ -97,7 +98,7 @@ class FakeGitea(FakeHost):
         kinds: dict[str, list[str]] = {"added": [], "removed": [], "modified": []}
         for path, kind in self._files(repository, sha):
             kinds[kind].append(path)
-        author = {"name": "Ada", "email": "ada@example.com", "username": "ada"}
+        author = ADA | {"username": "ada"}
         return {
             "id": sha,
             "message": repository.commits[sha].message,
@@ -136,11 +137,15 @@ class FakeGitea(FakeHost):
             web.get(f"{r}/compare/{{range}}", self._compare),
             web.get(f"{r}/commits/{{sha}}/pull", self._merged),
             web.get(f"{r}/pulls", self._pulls),
+            web.get(f"{r}/pulls/{{number}}", self._one_pull),
             web.get(f"{r}/issues/{{number}}/comments", self._comments),
             web.post(f"{r}/issues/{{number}}/comments", self._comment),
             web.patch(f"{r}/issues/comments/{{id}}", self._edit),
             web.post(f"{r}/statuses/{{sha}}", self._status),
+            web.get(f"{r}/commits/{{sha}}/statuses", self._statuses),
             web.get(f"{r}/branches/{{branch}}", self._branch),
+            web.post(f"{r}/branches", self._make_branch),
+            web.delete(f"{r}/branches/{{branch}}", self._drop_branch),
             web.get(f"{r}/tags", self._tags),
             web.get(ORG, self._org),
             *(
@@ -194,6 +199,9 @@ class FakeGitea(FakeHost):
                 return web.json_response(self._pull(repository, one))
         raise web.HTTPNotFound(text="The target couldn't be found.")
 
+    async def _one_pull(self, request: web.Request) -> web.Response:
+        return web.json_response(self._pull(self._repository(request), self._thread(request)))
+
     @staticmethod
     def _pull(repository: FakeRepository, pull: FakePull) -> dict[str, Any]:
         head = repository.id + (0 if pull.own else 1)
@@ -240,6 +248,18 @@ class FakeGitea(FakeHost):
         shown = {"id": len(repository.statuses), "status": said["state"]}
         return web.json_response(shown | {"context": said["context"]}, status=201)
 
+    async def _statuses(self, request: web.Request) -> web.Response:
+        """Return all that were ever set, the newest first."""
+        repository, sha = self._repository(request), request.match_info["sha"]
+        found = [
+            {"id": number, "context": one["context"], "status": one["state"]}
+            for number, one in enumerate(repository.statuses, 1)
+            if one["sha"] == sha
+        ]
+        answer = self._page(request, found[::-1][: self.lists_at_most])
+        answer.headers["X-Total-Count"] = str(len(found))
+        return answer
+
     # what has changed
 
     async def _commit(self, request: web.Request) -> web.Response:
@@ -252,7 +272,7 @@ class FakeGitea(FakeHost):
         return {
             "sha": sha,
             "html_url": f"{self.web_url}/{repository.name}/commit/{sha}",
-            "commit": {"message": commit.message, "author": {"name": "Ada"}},
+            "commit": {"message": commit.message, "author": ADA},
             "parents": [{"sha": parent} for parent in commit.parents],
         }
 
@@ -293,8 +313,38 @@ class FakeGitea(FakeHost):
         repository, name = self._repository(request), unquote(request.match_info["branch"])
         if name not in repository.branches:
             raise web.HTTPNotFound(text="The target couldn't be found.")
+        return web.json_response(self._shown_branch(repository, name))
+
+    @staticmethod
+    def _shown_branch(repository: FakeRepository, name: str) -> dict[str, Any]:
         commit = {"id": repository.branches[name], "message": "a commit"}
-        return web.json_response({"name": name, "commit": commit})
+        names = repository.checks.required.get(name)
+        shown = {"name": name, "commit": commit, "protected": names is not None}
+        told = {"enable_status_check": names is not None, "status_check_contexts": names or []}
+        return shown | told
+
+    async def _make_branch(self, request: web.Request) -> web.Response:
+        repository, said = self._repository(request), await request.json()
+        self._may_write()
+        name, sha = said["new_branch_name"], said["old_ref_name"]
+        if name in repository.branches:
+            raise web.HTTPConflict(text="The branch already exists.")
+        if sha not in repository.commits:
+            raise web.HTTPNotFound(text="The old branch does not exist")
+        repository.put_branch(name, sha)
+        return web.json_response(self._shown_branch(repository, name), status=201)
+
+    async def _drop_branch(self, request: web.Request) -> web.Response:
+        repository, name = self._repository(request), unquote(request.match_info["branch"])
+        self._may_write()
+        if name not in repository.branches:
+            raise web.HTTPNotFound(text="The target couldn't be found.")
+        repository.drop_branch(name)
+        return web.Response(status=204)
+
+    def _may_write(self) -> None:
+        if not self.may_write:
+            raise web.HTTPForbidden(text="user should have a permission to write to a branch")
 
     async def _tags(self, request: web.Request) -> web.Response:
         tags = reversed(self._repository(request).tags.items())
@@ -326,9 +376,8 @@ class FakeGitea(FakeHost):
             hook.secret = config.get("secret", hook.secret)
         hook.active = said.get("active", hook.active)
         asked = said.get("events") or ["push"]  # those that are not named are switched off
-        hook.events = tuple(
-            "pull_request" if one.startswith("pull_request") else one for one in asked
-        )
+        named = ["pull_request" if one.startswith("pull_request") else one for one in asked]
+        hook.events = tuple(one for one in named if one in self.events)  # it ignores others
 
     def shown_hook(self, request: web.Request, hook: FakeHook) -> dict[str, Any]:
         return {

@@ -4,21 +4,18 @@ Answers are the examples of the contract in `tests/fixtures/contracts` with the 
 in them, so each has every field that GitHub sends; a test holds them against the schemas.
 """
 
-import copy
 import hashlib
 import hmac
-import json
 import time
 import uuid
-from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.fakes.checks import checks_routes, protection_of
 from tests.fakes.github_app import RegisteredApps
+from tests.fakes.github_examples import REPOSITORY, example, stamp
 from tests.fakes.host import (
     FakeComment,
     FakeDeployment,
@@ -27,43 +24,16 @@ from tests.fakes.host import (
     FakePull,
     FakeRepository,
     FakeSending,
-    page,
 )
+from tests.fakes.identity import GithubAccounts
+from tests.fakes.pages import page
 
-CONTRACT = Path(__file__).parents[1] / "fixtures" / "contracts" / "github.json"
-REPOSITORY = "/repos/{owner}/{repo}"
 LISTED = 300
 PERMISSIONS = {
     "contents": "read", "deployments": "write", "metadata": "read",
     "pull_requests": "write", "statuses": "write", "checks": "write",
 }  # fmt: skip
-NEEDED = ("push", "pull_request")
-
-
-@cache
-def contract() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(CONTRACT.read_text())
-    return found
-
-
-def example(path: str, method: str = "get", status: str = "200") -> Any:
-    """The contract's example of an answer."""
-    return copy.deepcopy(_example(path, method, status))
-
-
-@cache
-def _example(path: str, method: str, status: str) -> Any:
-    answer = contract()["paths"][path][method]["responses"][status]
-    content = next(iter(answer["content"].values()))
-    found = content.get("example") or next(iter(content["examples"].values()))
-    while "$ref" in found:
-        kind, name = found["$ref"].split("/")[-2:]
-        found = contract()["components"][kind][name]
-    return found.get("value", found)
-
-
-def stamp(at: float | None = None) -> str:
-    return datetime.fromtimestamp(at or time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+NEEDED = ("push", "pull_request", "check_run", "check_suite", "status")
 
 
 class FakeGithub(FakeHost):
@@ -93,11 +63,15 @@ class FakeGithub(FakeHost):
         """When the token does, as GitHub says it."""
         self.permissions = dict(PERMISSIONS)
         self.suspended = False
-        self.app_events = ["push", "pull_request"]
+        self.app_events = list(NEEDED)
         self.apps = RegisteredApps(self.app_id, self.slug)
+        self.accounts = GithubAccounts()
+        """Of people who sign in elsewhere with GitHub."""
         self.token_seconds = 3600.0
         self.issued: dict[str, float] = {}
         """Every token that the App got, and when it expires."""
+        self.granted: dict[str, dict[str, str]] = {}
+        """The permissions of these."""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -131,14 +105,16 @@ class FakeGithub(FakeHost):
         return web.json_response({"message": said}, status=403, headers={"Retry-After": "1"})
 
     def refusal(self, request: web.Request) -> web.Response | None:
-        if request.path.startswith(("/app-manifests/", "/apps/", "/settings/", "/organizations/")):
+        pages = ("/app-manifests/", "/apps/", "/settings/", "/organizations/", "/login/")
+        if request.path.startswith(pages):
             return None
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         wants_app = request.path.startswith("/app") or request.path.endswith("/installation")
         if wants_app:
             good = kind == "Bearer" and given.count(".") == 2
         else:
-            good = given in self.tokens or self.issued.get(given, 0) > time.time()
+            known = self.tokens | self.accounts.tokens
+            good = given in known or self.issued.get(given, 0) > time.time()
         return None if good else web.json_response({"message": "Bad credentials"}, status=401)
 
     def routes(self) -> list[web.RouteDef]:
@@ -148,15 +124,18 @@ class FakeGithub(FakeHost):
             web.get("/app", self._app),
             web.get("/app/installations", self._installations),
             *self.apps.routes(),
+            *self.accounts.routes(),
             web.get(f"{r}/installation", self._installed),
             web.post("/app/installations/{id}/access_tokens", self._issue),
             web.get(r, self._seen),
             web.get(f"{r}/commits/{{sha}}", self._commit),
             web.get(f"{r}/commits/{{sha}}/pulls", self._pulls),
+            web.get(f"{r}/pulls/{{number}}", self._one_pull),
             web.get(f"{r}/issues/{{number}}/comments", self._comments),
             web.post(f"{r}/issues/{{number}}/comments", self._comment),
             web.patch(f"{r}/issues/comments/{{id}}", self._edit),
             web.post(f"{r}/statuses/{{sha}}", self._status),
+            *checks_routes(self),
             web.get(f"{r}/deployments", self._deployments),
             web.post(f"{r}/deployments", self._deploy),
             web.post(f"{r}/deployments/{{id}}/statuses", self._deployment_status),
@@ -164,6 +143,9 @@ class FakeGithub(FakeHost):
             web.get(f"{r}/git/trees/{{sha}}", self._tree),
             web.get(f"{r}/branches/{{branch}}", self._branch),
             web.get(f"{r}/tags", self._tags),
+            web.post(f"{r}/git/refs", self._make_ref),
+            web.patch(f"{r}/git/refs/{{ref}}", self._move_ref),
+            web.delete(f"{r}/git/refs/{{ref}}", self._drop_ref),
             web.get("/orgs/{org}", self._org),
             *(
                 route
@@ -190,6 +172,9 @@ class FakeGithub(FakeHost):
     # who asks
 
     async def _user(self, request: web.Request) -> web.Response:
+        if request.headers["Authorization"].partition(" ")[2] in self.accounts.tokens:
+            who = {"login": self.accounts.login, "id": self.accounts.id}
+            return web.json_response(example("/user") | who)
         told = {
             "X-OAuth-Scopes": self.scopes,
             "github-authentication-token-expiration": self.expires,
@@ -224,6 +209,7 @@ class FakeGithub(FakeHost):
         asked = await request.json()
         token = f"ghs_{uuid.uuid4().hex}"
         self.issued[token] = time.time() + self.token_seconds
+        self.granted[token] = asked.get("permissions", {})
         path = "/app/installations/{installation_id}/access_tokens"
         facts = {
             "token": token,
@@ -247,7 +233,8 @@ class FakeGithub(FakeHost):
         # The example's own file lacks required fields.
         shown = example(f"{REPOSITORY}/commits/{{ref}}") | {"sha": sha, "files": []}
         commit = repository.commits[sha]
-        shown["commit"]["message"] = commit.message
+        shown["commit"] |= {"message": commit.message}
+        shown["commit"]["author"] |= {"name": "Ada", "email": "ada@example.com"}
         shown["parents"] = [shown["parents"][0] | {"sha": parent} for parent in commit.parents]
         return web.json_response(shown)
 
@@ -258,8 +245,21 @@ class FakeGithub(FakeHost):
             raise web.HTTPUnprocessableEntity(text=f"No commit found for SHA: {sha}")
         return page(request, [self._pull(repository, one) for one in repository.about(sha)])
 
+    async def _one_pull(self, request: web.Request) -> web.Response:
+        repository, shown = (
+            self._repository(request),
+            example(f"{REPOSITORY}/pulls/{{pull_number}}"),
+        )
+        return web.json_response(self._shown_pull(repository, self._thread(request), shown))
+
     def _pull(self, repository: FakeRepository, pull: FakePull) -> dict[str, Any]:
-        shown: dict[str, Any] = example(f"{REPOSITORY}/commits/{{commit_sha}}/pulls")[0]
+        shown = example(f"{REPOSITORY}/commits/{{commit_sha}}/pulls")[0]
+        return self._shown_pull(repository, pull, shown)
+
+    @staticmethod
+    def _shown_pull(
+        repository: FakeRepository, pull: FakePull, shown: dict[str, Any]
+    ) -> dict[str, Any]:
         merged = pull.state == "merged"
         shown |= {
             "number": pull.number,
@@ -405,7 +405,55 @@ class FakeGithub(FakeHost):
             return web.Response(status=304, headers={"ETag": etag})
         shown = example(f"{REPOSITORY}/branches/{{branch}}") | {"name": name}
         shown["commit"] |= {"sha": sha}
+        names = repository.checks.required.get(name)
+        shown |= protection_of(names)
         return web.json_response(shown, headers={"ETag": etag})
+
+    async def _make_ref(self, request: web.Request) -> web.Response:
+        repository, said = self._written(request), await request.json()
+        name = said["ref"].removeprefix("refs/heads/")
+        if name in repository.branches:
+            raise web.HTTPUnprocessableEntity(text="Reference already exists")
+        return self._put(repository, name, said["sha"], 201)
+
+    async def _move_ref(self, request: web.Request) -> web.Response:
+        repository, said = self._written(request), await request.json()
+        name = unquote(request.match_info["ref"]).removeprefix("heads/")
+        if name not in repository.branches:
+            raise web.HTTPUnprocessableEntity(text="Reference does not exist")
+        ahead = said["sha"] in repository.commits and repository.branches[
+            name
+        ] in repository.ancestors(said["sha"])
+        if not ahead and not said.get("force"):
+            raise web.HTTPUnprocessableEntity(text="Update is not a fast forward")
+        return self._put(repository, name, said["sha"], 200)
+
+    async def _drop_ref(self, request: web.Request) -> web.Response:
+        repository = self._written(request)
+        name = unquote(request.match_info["ref"]).removeprefix("heads/")
+        if name not in repository.branches:
+            raise web.HTTPUnprocessableEntity(text="Reference does not exist")
+        repository.drop_branch(name)
+        return web.Response(status=204)
+
+    def _put(self, repository: FakeRepository, name: str, sha: str, status: int) -> web.Response:
+        if sha not in repository.commits:
+            raise web.HTTPUnprocessableEntity(text="Object does not exist")
+        repository.put_branch(name, sha)
+        shown = example(f"{REPOSITORY}/git/refs", "post", "201") | {"ref": f"refs/heads/{name}"}
+        shown["object"] |= {"sha": sha}
+        return web.json_response(shown, status=status)
+
+    def _written(self, request: web.Request) -> FakeRepository:
+        """The repository, if the credential may write its contents."""
+        found = self._repository(request)
+        given = request.headers["Authorization"].partition(" ")[2]
+        granted = self.granted.get(given, {"contents": "write"})
+        if granted.get("contents") != "write":
+            raise web.HTTPForbidden(text="Resource not accessible by integration")
+        if not self.may_write:
+            raise web.HTTPNotFound(text="Not Found")
+        return found
 
     async def _tags(self, request: web.Request) -> web.Response:
         form = example(f"{REPOSITORY}/tags")[0]

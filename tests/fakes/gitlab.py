@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.fakes.checks import FakePipeline
 from tests.fakes.host import (
     FakeComment,
     FakeDeployment,
@@ -21,13 +22,14 @@ from tests.fakes.host import (
     FakePull,
     FakeRepository,
     FakeSending,
-    page,
 )
+from tests.fakes.identity import FakeIssuer
+from tests.fakes.pages import page
 
 ME, OTHER = 7, 8
 PROJECT = "/api/v4/projects/{id}"
 GROUP = "/api/v4/groups/{group}"
-NEEDED = ("push_events", "tag_push_events", "merge_requests_events")
+NEEDED = ("push_events", "tag_push_events", "merge_requests_events", "pipeline_events")
 RESENDS_A_MINUTE = 5
 
 
@@ -43,10 +45,18 @@ class FakeGitlab(FakeHost):
     """The day on which the token expires."""
     diffs_at_most: int | None = None
     """More changed files than this are cut off, as `compare_timeout` shows."""
+    tells_pipelines = True
+    """False: as an older one, whose statuses do not say of which pipeline they are."""
     signs = True
     """False: as before 19.0, which ignores signing tokens."""
     tests_without_a_push = True
     """False: as before there were events of access tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accounts = FakeIssuer("/oauth")
+        """People who sign in elsewhere with GitLab."""
+        self.accounts.claims = {"sub": "42", "preferred_username": "Ada"}
 
     @property
     def settings(self) -> dict[str, str]:
@@ -82,20 +92,28 @@ class FakeGitlab(FakeHost):
     def refusal(self, request: web.Request) -> web.Response | None:
         if request.headers.get("PRIVATE-TOKEN") == self.token:
             return None
+        if request.path.startswith(("/oauth/", "/.well-known/")):
+            return None
         return web.json_response({"message": "401 Unauthorized"}, status=401)
 
     def routes(self) -> list[web.RouteDef]:
         notes = f"{PROJECT}/merge_requests/{{iid}}/notes"
         return [
+            *self.accounts.routes(),
             web.get("/api/v4/user", self._user),
             web.get("/api/v4/personal_access_tokens/self", self._token),
             web.get(f"{GROUP}/hooks/{{hook}}/events", self._group_events),
             web.get(PROJECT, self._seen),
             web.get(f"{PROJECT}/repository/commits/{{sha}}/merge_requests", self._merges),
+            web.get(f"{PROJECT}/repository/commits/{{sha}}/statuses", self._statuses),
+            web.get(f"{PROJECT}/pipelines", self._pipelines),
             web.get(f"{PROJECT}/repository/commits/{{sha}}", self._commit),
             web.get(f"{PROJECT}/repository/compare", self._compare),
             web.get(f"{PROJECT}/repository/branches/{{branch}}", self._branch),
+            web.post(f"{PROJECT}/repository/branches", self._make_branch),
+            web.delete(f"{PROJECT}/repository/branches/{{branch}}", self._drop_branch),
             web.get(f"{PROJECT}/repository/tags", self._tags),
+            web.get(notes.removesuffix("/notes"), self._one_merge),
             web.get(notes, self._notes),
             web.post(notes, self._note),
             web.put(f"{notes}/{{note}}", self._edit),
@@ -138,12 +156,17 @@ class FakeGitlab(FakeHost):
         clone = f"{self.url}/{found.name}.git"
         level = 40 if self.may_write else 20
         permissions = {"project_access": {"access_level": level}, "group_access": None}
-        return web.json_response(shown | {"http_url_to_repo": clone, "permissions": permissions})
+        must = {"only_allow_merge_if_pipeline_succeeds": "" in found.checks.required}
+        told = {"http_url_to_repo": clone, "permissions": permissions}
+        return web.json_response(shown | told | must)
 
     async def _merges(self, request: web.Request) -> web.Response:
         project, sha = self._project(request), request.match_info["sha"]
         self._known(project, sha)
         return self._page(request, [self._merge(project, one) for one in project.about(sha)])
+
+    async def _one_merge(self, request: web.Request) -> web.Response:
+        return web.json_response(self._merge(self._project(request), self._thread(request)))
 
     @staticmethod
     def _merge(project: FakeRepository, pull: FakePull) -> dict[str, Any]:
@@ -200,6 +223,55 @@ class FakeGitlab(FakeHost):
         project.statuses.append({"sha": sha} | said)
         shown = {"id": len(project.statuses), "sha": sha, "name": said["name"]}
         return web.json_response(shown | {"status": said["state"]}, status=201)
+
+    async def _statuses(self, request: web.Request) -> web.Response:
+        """Return the jobs of all pipelines of a commit, and the statuses that others have set."""
+        project, sha = self._project(request), request.match_info["sha"]
+        self._known(project, sha)
+        found = [
+            self._job(sha, one.id, one.name, one.state, one.pipeline, one.may_fail)
+            for one in project.checks.runs
+            if one.sha == sha
+        ]
+        found += [
+            self._job(sha, 10_000 + n, one["name"], one["state"], self._holder(project, one).id)
+            for n, one in enumerate(project.statuses)
+            if one["sha"] == sha
+        ]
+        return self._checks(request, found)
+
+    def _job(
+        self, sha: str, id_: int, name: str, state: str, pipeline: int, may_fail: bool = False
+    ) -> dict[str, Any]:
+        shown = {"id": id_, "sha": sha, "ref": "main", "status": state, "name": name}
+        whose = {"pipeline_id": pipeline} if self.tells_pipelines else {}
+        return shown | {"allow_failure": may_fail, "description": ""} | whose
+
+    def _holder(self, project: FakeRepository, status: dict[str, Any]) -> FakePipeline:
+        """Return the pipeline that a status is a part of: the newest, or an external one."""
+        own = [one for one in project.checks.pipelines if one.sha == status["sha"]]
+        if not own:
+            project.checks.pipeline(status["sha"], "running", source="external")
+            return project.checks.pipelines[-1]
+        return own[-1]
+
+    async def _pipelines(self, request: web.Request) -> web.Response:
+        project, sha = self._project(request), request.query["sha"]
+        return self._checks(
+            request,
+            [
+                {"id": one.id, "iid": one.id, "project_id": project.id, "sha": sha}
+                | {"ref": one.ref, "source": one.source, "status": one.status}
+                | {"web_url": f"https://gitlab.example.com/{project.name}/-/pipelines/{one.id}"}
+                for one in reversed(project.checks.pipelines)
+                if one.sha == sha
+            ],
+        )
+
+    def _checks(self, request: web.Request, found: list[dict[str, Any]]) -> web.Response:
+        answer = self._page(request, found[: self.lists_at_most])
+        answer.headers["X-Total"] = str(len(found))
+        return answer
 
     async def _deployments(self, request: web.Request) -> web.Response:
         project, wanted = self._project(request), request.query.get("environment")
@@ -270,6 +342,7 @@ class FakeGitlab(FakeHost):
             "id": sha,
             "message": commit.message,
             "author_name": "Ada",
+            "author_email": "ada@example.com",
             "parent_ids": [*commit.parents],
         }
         return web.json_response(shown)
@@ -303,8 +376,33 @@ class FakeGitlab(FakeHost):
         project, name = self._project(request), unquote(request.match_info["branch"])
         if name not in project.branches:
             raise web.HTTPNotFound(text="404 Branch Not Found")
+        return web.json_response(self._shown_branch(project, name))
+
+    def _shown_branch(self, project: FakeRepository, name: str) -> dict[str, Any]:
         shown = {"name": name, "merged": False, "protected": False}
-        return web.json_response(shown | {"commit": self._named(project.branches[name])})
+        return shown | {"commit": self._named(project.branches[name])}
+
+    async def _make_branch(self, request: web.Request) -> web.Response:
+        project, said = self._project(request), await request.json()
+        self._may_write()
+        if said["branch"] in project.branches:
+            raise web.HTTPBadRequest(text="Branch already exists")
+        if said["ref"] not in project.commits:
+            raise web.HTTPBadRequest(text=f"Invalid reference name: {said['ref']}")
+        project.put_branch(said["branch"], said["ref"])
+        return web.json_response(self._shown_branch(project, said["branch"]), status=201)
+
+    async def _drop_branch(self, request: web.Request) -> web.Response:
+        project, name = self._project(request), unquote(request.match_info["branch"])
+        self._may_write()
+        if name not in project.branches:
+            raise web.HTTPNotFound(text="404 Branch Not Found")
+        project.drop_branch(name)
+        return web.Response(status=204)
+
+    def _may_write(self) -> None:
+        if not self.may_write:
+            raise web.HTTPForbidden(text="403 Forbidden")
 
     async def _tags(self, request: web.Request) -> web.Response:
         tags = reversed(self._project(request).tags.items())

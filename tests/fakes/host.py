@@ -36,6 +36,8 @@ from typing import Any, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
+from tests.fakes.checks import FakeChecks
+
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
 
@@ -127,6 +129,7 @@ class FakeRepository:
     pulls: dict[int, FakePull] = field(default_factory=dict)
     statuses: list[dict[str, Any]] = field(default_factory=list)
     """Every commit status that was set, oldest first: `sha`, `context`, `state`, …"""
+    checks: FakeChecks = field(default_factory=FakeChecks)
     deployments: dict[int, FakeDeployment] = field(default_factory=dict)
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)
     hooks: list[FakeHook] = field(default_factory=list)
@@ -186,6 +189,18 @@ class FakeRepository:
             if sha not in self.commits:
                 self.commits[sha] = FakeCommit(sha, tuple(parents), self._tree(sha))
         self._refs()
+
+    def put_branch(self, name: str, sha: str) -> None:
+        """Make a branch point to a commit."""
+        if self.git is not None:
+            self._git("update-ref", f"refs/heads/{name}", sha)
+        self.branches[name] = sha
+
+    def drop_branch(self, name: str) -> None:
+        """Delete a branch."""
+        if self.git is not None:
+            self._git("update-ref", "-d", f"refs/heads/{name}")
+        del self.branches[name]
 
     def ancestors(self, sha: str) -> set[str]:
         """Return a commit and all its ancestors."""
@@ -299,6 +314,8 @@ class FakeHost:
         self.owners: dict[str, int] = {}
         """The ids of organisations and groups that can have webhooks, by name."""
         self.owner_hooks: dict[str, list[FakeHook]] = {}
+        self.lists_at_most: int | None = None
+        """Entries after which the lists of checks end, as if a page were missing."""
         self.hanging = 0
         """The number of unanswered requests."""
         self.url = ""
@@ -554,19 +571,6 @@ class FakeHost:
             one.at > since and one.method in WRITES and one.status < 300 for one in self.asked
         )
         return recent >= self.writes_a_minute
-
-
-def page(
-    request: web.Request, everything: list[Any], *, most: int = 100, usual: int = 30
-) -> web.Response:
-    """Return one page of a list, with a `Link` header to the next."""
-    size = min(int(request.query.get("per_page", usual)), most)
-    number = int(request.query.get("page", "1"))
-    answer = web.json_response(everything[(number - 1) * size : number * size])
-    if number * size < len(everything):
-        following = request.url.update_query(page=str(number + 1), per_page=str(size))
-        answer.headers["Link"] = f'<{following}>; rel="next"'
-    return answer
 
 
 async def _endless(request: web.Request, planned: Spoil) -> web.StreamResponse:

@@ -11,19 +11,25 @@ import inspect
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.events import Action, Commit, Event, Ref, RefKind, RefPushed, Repository
+from bridge.core.health.containers import Container
 from bridge.core.hooks import SignedBy
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
+from bridge.ports.gates import Judging
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import NewDelivery
 
 T = TypeVar("T")
+
+NO_GATES = Judging(App(id="app-web", name="web", project="shop"))
+"""Judges a deployment whose app has no gates; locks and freezes of all apps still hold it."""
 
 HEAD = "c" * 40
 """The head of the branch, which a Git deploy builds."""
@@ -106,6 +112,11 @@ class FakeBackend:
         tells_queue: False for a backend too old to list its queue.
         cancels: False as on self-hosted servers: running builds can't be cancelled.
         ahead: seconds by which its clock is known to be ahead.
+        keeps: it keeps what deployments build, and can go back to it.
+        shown, printed: the containers of all its apps, and what they have printed.
+        reached_at: where all its apps can be reached from here, if anywhere.
+        points: the points that were restored, in order.
+        written: the fields of sources that were set, in order.
     """
 
     clock: Callable[[], float]
@@ -124,6 +135,12 @@ class FakeBackend:
     ahead: float | None = 0.0
     log: str = ""
     name: str = "dokploy"
+    keeps: bool = True
+    shown: list[Container] | None = None
+    printed: str = ""
+    reached_at: str | None = None
+    points: list[str] = field(default_factory=list)
+    written: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     scripted: dict[str, list[tuple[Exception, bool]]] = field(
@@ -186,6 +203,21 @@ class FakeBackend:
     async def kill_build(self, app: App) -> None:
         await self._do("kill_build", self._kill_all)
 
+    async def containers(self, app: App) -> list[Container] | None:
+        return await self._do("containers", lambda: self.shown)
+
+    async def output(self, app: App, lines: int) -> str:
+        return await self._do("output", lambda: self.printed)
+
+    async def local_url(self, app: App) -> str | None:
+        return await self._do("local_url", lambda: self.reached_at)
+
+    async def roll_back(self, app: App, point: str) -> None:
+        await self._do("roll_back", lambda: self.points.append(point))
+
+    async def write_source(self, app: App, fields: Mapping[str, Any]) -> None:
+        await self._do("write_source", lambda: self._write(app, dict(fields)))
+
     async def version(self) -> str | None:
         return await self._do("version", lambda: "v0.30.2")
 
@@ -208,6 +240,20 @@ class FakeBackend:
                 action()
             raise error
         return action()
+
+    def _write(self, app: App, fields: dict[str, Any]) -> None:
+        self.written.append(fields)
+        if (image := fields.get("docker.image")) is not None:
+            self.image(app, image)
+
+    def image(self, app: App, image: str) -> None:
+        """Set an app's image, as somebody else may do at the backend."""
+        self.found = [
+            replace(one, source=replace(one.source, image=image))
+            if one.id == app.id and one.source is not None
+            else one
+            for one in self.found
+        ]
 
     def _kill_all(self) -> None:
         now = self.clock()
@@ -264,6 +310,7 @@ class FakeBackend:
             finished_at=job.ends_at if ended and not job.restarted else None,
             error=job.error if ended else None,
             commit=job.head if told else None,
+            restores=f"point-{job.id}" if self.keeps and job.ending is Progress.DONE else None,
         )
 
     def _queued(self) -> list[QueuedJob] | None:
@@ -395,7 +442,9 @@ class Lifetime:
 
     def mortal(self, port: T) -> T:
         """Return the port as the dying process sees it."""
-        return cast("T", _Mortal(port, self))
+        names = [name for name in dir(port) if not name.startswith("_")]
+        shown = {name: property(partial(_Mortal.passing, name=name)) for name in names}
+        return cast("T", type("_Mortal", (_Mortal,), shown)(port, self))
 
 
 class _Mortal:
@@ -404,6 +453,10 @@ class _Mortal:
         self._life = life
 
     def __getattr__(self, name: str) -> Any:
+        return self.passing(name)
+
+    def passing(self, name: str) -> Any:
+        """Return an attribute of the port; every call of it may be the process's last."""
         found = getattr(self._port, name)
         if not inspect.iscoroutinefunction(found):
             return found

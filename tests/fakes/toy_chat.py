@@ -19,7 +19,7 @@ from bridge.core.chat.grammar import parse_chat
 from bridge.core.errors import BadSignature, Unreachable
 from bridge.ports.chats import ChatDoor, ChatParts, HttpAnswer, Place
 from bridge.ports.clock import Limit
-from bridge.ports.feedback import Occasion, Planner, Publisher, SaveCursor, Snapshot, Turn
+from bridge.ports.feedback import LockNews, Occasion, Planner, Publisher, SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import Audited, Cursor, Subscription, about_deployment
 from bridge.ports.providers import BY_HTTP, ChannelBook, ChannelsOf, ChatProvider
 from bridge.ports.settings import Address, Secret, Section
@@ -100,6 +100,9 @@ class Walkie:
         self.publishers: Mapping[str, Publisher] = {
             KIND: Speaks(self._http, parts.within([Limit(50, 1.0)]))
         }
+
+    def of_lock(self, news: LockNews) -> list[Subscription]:
+        return []
 
     def _planned(self, occasion: Occasion) -> list[Subscription]:
         return [

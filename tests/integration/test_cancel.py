@@ -10,7 +10,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.cancel import Canceller
 from bridge.pipeline.deployments import Deployer
 from bridge.ports.backends import Progress
-from tests.fakes.journey import Death, KeptSteps, Lifetime, app
+from tests.fakes.journey import NO_GATES, Death, KeptSteps, Lifetime, app
 from tests.worlds.deployer import AWAY, PACE, Stage, stage, staged
 
 __all__ = ["stage", "staged"]  # fixtures of this file, too
@@ -360,7 +360,7 @@ async def test_one_that_is_being_asked_for_is_cancelled_once_the_backend_has_it(
 ) -> None:
     stage = staged(waits=60.0)
     new = await stage.wish()
-    await stage.journal.intend(new.id, [])
+    await stage.journal.intend(new.id, [], NO_GATES)
     stage.clock.after(2, lambda: stage.deployer().ask(new.id))
 
     await cancel(stage)
@@ -372,7 +372,7 @@ async def test_one_that_is_being_asked_for_is_cancelled_once_the_backend_has_it(
 async def test_one_that_could_not_be_asked_for_is_cancelled_all_the_same(stage: Stage) -> None:
     """The intent stands while the cancel comes, and is taken back after it."""
     new = await stage.wish()
-    await stage.journal.intend(new.id, [])
+    await stage.journal.intend(new.id, [], NO_GATES)
     stage.clock.after(2, lambda: stage.journal.withdraw(new.id))
 
     await cancel(stage)
@@ -385,7 +385,7 @@ async def test_an_intent_that_is_taken_back_between_two_looks_loses_no_cancel(
     stage: Stage,
 ) -> None:
     new = await stage.wish()
-    await stage.journal.intend(new.id, [])
+    await stage.journal.intend(new.id, [], NO_GATES)
     cancel_there = stage.journal.cancel
 
     async def overtaken(app_id: str, seq: int, only: str | None = None) -> list[Deployment]:
@@ -515,3 +515,18 @@ async def test_where_the_queue_is_not_listed_it_is_not_claimed_who_else_waited(
         "dropped from the backend's queue, with all that waited there for the app: this backend"
         " does not list what"
     )
+
+
+async def test_one_that_is_only_being_verified_is_left_alone(stage: Stage) -> None:
+    """Nobody's jobs are dropped for it: it can't be stopped any more."""
+    new = await asked_for(stage)
+    await stage.journal.move(new.id, State.VERIFYING, "it is live", finished_at=stage.clock.now)
+    stage.backend.foreign(stage.app)
+    stage.backend.calls.clear()
+
+    await cancel(stage)
+    await canceller(stage).run_one(KeptSteps(), f"{9:016d}.{new.id}")
+
+    found = await stage.now(new)
+    assert (found.state, found.note, found.cancel) == (State.VERIFYING, "it is live", None)
+    assert stage.backend.calls == []

@@ -195,7 +195,7 @@ def test_the_template_runs_this_release_with_settings_that_exist() -> None:
 
     assert meta["version"] == __version__
     assert compose["services"][ID]["env_file"] == [".env"]  # all that is set in Dokploy arrives
-    assert all(one.serves for one in read.host_servers().values())
+    assert not any(one.serves for one in read.host_servers().values())  # so the log has the link
     assert read.web.metrics_token is not None
     weak = [words for words in template["variables"].values() if "password" in words]
     assert weak == []  # Dokploy makes those with Math.random
@@ -242,6 +242,16 @@ def test_systemd_finds_no_mistake_in_the_unit(tmp_path: Path) -> None:
     unit.write_text(text.replace(started, str(shutil.which("true", path=PLACES))))
 
     assert said(program("systemd-analyze", "systemd"), "verify", "--man=no", unit) == ""
+
+
+def test_what_the_unit_says_makes_a_file_of_settings_that_only_root_reads(tmp_path: Path) -> None:
+    text = (DEPLOY / "systemd" / f"{ID}.service").read_text()
+    (command,) = re.findall(r"^#     (install .*?bridge\.env)", text, re.MULTILINE)
+
+    subprocess.run(command.replace(" /etc", f" {tmp_path}/etc").split(), check=True)
+
+    made = tmp_path / "etc" / "dokploy-bridge" / "bridge.env"
+    assert (made.read_bytes(), made.stat().st_mode & 0o777) == (b"", 0o600)
 
 
 def test_the_unit_is_hardened() -> None:

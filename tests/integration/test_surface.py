@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.cli.root import commands
-from tests.scenes.surface import EMBEDDED, HOOKS, SCENES, SURFACES, differences, recorded
+from tests.scenes.surface import EMBEDDED, HOOKS, PLANNED, SCENES, SURFACES, differences, recorded
 from tests.scenes.terminal import command
 
 REMEDY = (
@@ -26,7 +26,7 @@ def test_every_command_that_prints_json_is_recorded() -> None:
         if any("--json" in param.opts for param in one.params)
     }
 
-    assert printing - {*SCENES, *EMBEDDED, *HOOKS} == set()
+    assert printing - {*SCENES, *EMBEDDED, *HOOKS, *PLANNED} == set()
 
 
 def test_what_is_lost_changed_and_new_is_told_apart() -> None:

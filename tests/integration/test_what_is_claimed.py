@@ -12,7 +12,7 @@ from bridge.core.apps import App
 from bridge.core.errors import Refused, Unanswered
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.backends import BackendDeployment, Progress
-from tests.fakes.journey import CLEARED, HEAD
+from tests.fakes.journey import CLEARED, HEAD, NO_GATES
 from tests.worlds.deployer import (
     AWAY,
     SILENT,
@@ -359,7 +359,7 @@ async def test_a_cancel_of_what_a_dead_process_may_have_asked_for_claims_as_litt
     stage: Stage,
 ) -> None:
     new = await stage.wish()
-    await stage.journal.intend(new.id, [])  # and here the process died
+    await stage.journal.intend(new.id, [], NO_GATES)  # and here the process died
     await stage.journal.cancel(new.app_id, new.seq + 1)
 
     ended = await stage.run(new)

@@ -12,27 +12,32 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bridge.chats.card import card_of, failure_of
+from bridge.chats.card import Channels, card_of, failure_of
 from bridge.chats.discord.board import POSTED_ANEW
 from bridge.chats.discord.embeds import Message, render_card, render_change, render_failure
+from bridge.chats.discord.locks import LockPlans, render_lock
 from bridge.chats.links import NOTHING_KNOWN, Around
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
+from bridge.core.gates.locks import Lock, PullRef
 from bridge.core.lifecycle import Change, Deployment, State
+from bridge.ports.feedback import LockNews
 from bridge.ports.outcomes import Audited
 from tests.scenes.slack import (
     API,
     HARD,
+    HELD_HARD,
     HOSTILE,
     LINKS,
     LOG,
     LONGEST,
-    NOON,
     OTHER,
     SEEN,
     WEB,
     deployment,
+    held,
 )
+from tests.scenes.slack_gates import EVERY, LOCKED, NOON
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "discord" / "golden"
 
@@ -73,10 +78,14 @@ def cards() -> Iterator[tuple[str, Scene]]:
     )
     yield "card_tag", _card(tag, API)
     asked: dict[str, Any] = {"ref": None, "commit": None, "message": None, "author": None}
-    by_person = deployment(trigger="cli: ada", deployed_commit=OTHER, **asked)
+    by_person = deployment(
+        trigger="cli: ada", deployed_commit=OTHER, note="commit 9ab41c7 is live", **asked
+    )
     yield "card_asked_from_the_command_line", _card(by_person)
     yield "card_app_is_gone", _card(deployment(), None)
     yield "card_posted_anew", _card(deployment(), remark=POSTED_ANEW)
+    yield "card_held_by_all", _card(held(*EVERY), SEEN, AROUND)
+    yield "card_held_hardest", _card(HELD_HARD, LONGEST)
     yield "card_hardest", _card(HARD, LONGEST)
 
 
@@ -121,9 +130,25 @@ def changes() -> Iterator[tuple[str, Scene]]:
     yield "change_hardest", partial(render_change, hard)
 
 
+def locks() -> Iterator[tuple[str, Scene]]:
+    """What is told of locks."""
+
+    def said(lock: Lock, **facts: Any) -> Scene:
+        news = LockNews(lock, ("shop/web",), "1", "lock", **facts)
+        (shown,) = LockPlans(Channels((), "shop"), {}).of(news)
+        return partial(render_lock, shown.place)
+
+    merging = replace(LOCKED, owner="cli:grace", merge=PullRef("github", "my-org/shop", 482))
+    hard = replace(LOCKED, label=HOSTILE, name=HOSTILE, reason=HOSTILE * 9)
+    yield "lock_reminder", said(LOCKED, held=3)
+    yield "lock_ended", said(merging, ended="my-org/shop#482 is merged")
+    yield "lock_reminder_hardest", said(hard, held=10**9)
+    yield "lock_ended_hardest", said(hard, ended=HOSTILE * 9)
+
+
 def scenes() -> dict[str, Scene]:
     """Every scene by its name."""
-    return dict([*cards(), *failures(), *changes()])
+    return dict([*cards(), *failures(), *changes(), *locks()])
 
 
 def written(message: Message) -> str:

@@ -179,6 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             refused = recorded()["12-auth-bad-key"]
             status, said = refused["status"], refused["json"]
+        self._send(status, said)
+
+    def _send(self, status: int, said: Any) -> None:
         body = json.dumps(said).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -190,16 +193,83 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+THOSE = ("app_web", "app_worker", "app_odd", "app_image", "app_half")
+KINDS = {**dict.fromkeys(THOSE, "application"), **dict.fromkeys(STACKS, "compose")}
+
+
+def project() -> dict[str, Any]:
+    applications = [
+        {"applicationId": id_, "name": APPLICATIONS[id_]["name"], "applicationStatus": "done"}
+        for id_ in THOSE
+    ]
+    stacks = [
+        {"composeId": id_, "name": one["name"], "composeStatus": "done"}
+        for id_, one in STACKS.items()
+    ]
+    environment = {"environmentId": "e", "name": "production", "isDefault": True}
+    inside = {"applications": applications, "compose": stacks}
+    return {"projectId": "p", "name": "shop", "environments": [environment | inside]}
+
+
+class Recorded(_Handler):
+    """A Dokploy with recorded answers, whose apps keep what an update names."""
+
+    written: dict[str, dict[str, Any]]
+    updates: list[tuple[str, dict[str, Any]]]
+    silent: set[str]
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        procedure = parts.path.removeprefix("/api/")
+        asked = {name: value[0] for name, value in parse_qs(parts.query).items()}
+        id_ = asked.get("applicationId") or asked.get("composeId") or ""
+        if procedure == "project.all":
+            self._send(200, [project()])
+            return
+        if not procedure.endswith(".one") or id_ not in KINDS:
+            super().do_GET()
+            return
+        status, said = answer(procedure, asked)
+        self._send(status, said | self.written.get(id_, {}))
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        procedure = self.path.removeprefix("/api/")
+        self.updates.append((procedure, dict(body)))
+        id_ = body.pop("applicationId", None) or body.pop("composeId")
+        if id_ not in self.silent:
+            self.written.setdefault(id_, {}).update(body)
+        self._send(200, True)
+
+
 @contextmanager
 def dokploy() -> Iterator[dict[str, str]]:
     """Serve it; yields the settings that lead there."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+    with _serving(_Handler) as url:
+        yield {"BRIDGE_DOKPLOY_URL": url, "BRIDGE_DOKPLOY_API_KEY": KEY}
+
+
+@contextmanager
+def adoptable(on: set[str]) -> Iterator[tuple[str, type[Recorded]]]:
+    """Serve one whose apps can be changed; yields its address and what it keeps.
+
+    Args:
+        on: ids of the apps that it deploys by itself.
+    """
+    state = {"written": {id_: {"autoDeploy": id_ in on} for id_ in KINDS}}
+    handler = type("Handler", (Recorded,), {**state, "updates": [], "silent": set()})
+    with _serving(handler) as url:
+        yield url, handler
+
+
+@contextmanager
+def _serving(handler: type[_Handler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            url = f"http://127.0.0.1:{server.server_port}"
-            yield {"BRIDGE_DOKPLOY_URL": url, "BRIDGE_DOKPLOY_API_KEY": KEY}
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()

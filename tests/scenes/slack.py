@@ -6,7 +6,7 @@ After a change of what is shown, write them anew, and look at the difference:
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,23 +18,38 @@ from bridge.chats.slack import answers, home, names, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import render_card, render_line
+from bridge.chats.slack.help import HELP, help_about, whoami
 from bridge.chats.slack.outgoing import outgoing
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App, Source, SourceType, Trigger
-from bridge.core.chat.replies import Accepted
+from bridge.core.chat.replies import Accepted, PromotionOffered, WayBackFound
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
-from bridge.core.lifecycle import Change, Deployment, State, deployment_id
+from bridge.core.gates.holds import Gate, Hold
+from bridge.core.health.promotion import Promotion
+from bridge.core.health.serving import Behind, Serving, with_branch
+from bridge.core.health.ways import Rung, WayBack
+from bridge.core.lifecycle import FINAL, LIVE, Change, Deployment, State, deployment_id
+from bridge.core.pins import pin_for
 from bridge.githosts import HOSTS
+from bridge.pipeline.ways import Plan
 from bridge.ports.outcomes import Explained
+from tests.scenes.slack_gates import (
+    APPROVAL,
+    CHECKS,
+    EVERY,
+    LOCK,
+    NOON,
+    PUSHED,
+    SCHEDULE,
+    gate_scenes,
+)
 from tests.scenes.slack_provider import provider_scenes
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "slack" / "golden"
 
 Scene = Callable[[], Message | dict[str, Any]]
 
-NOON = 1_779_969_600.0
-PUSHED = "13dfa1f0c5b1d7a3c9c1b1a7de2f5a6b7c8d9e0f"
 OTHER = "9ab41c7e0d1f2a3b4c5d6e7f8091a2b3c4d5e6f7"
 
 
@@ -112,8 +127,9 @@ def deployment(
     state: State = State.DONE, app: App = WEB, seq: int = 41, **fields: Any
 ) -> Deployment:
     """A push to main that has come as far as `state`."""
-    began = state in (State.RUNNING, State.DONE, State.FAILED)
-    over = state in (State.DONE, State.FAILED, State.CANCELLED, State.UNKNOWN)
+    began = state in (State.RUNNING, State.VERIFYING, State.DONE, State.UNHEALTHY, State.FAILED)
+    ours = state in (State.WAITING, State.HELD)
+    over = state in FINAL and state is not State.SUPERSEDED
     facts: dict[str, Any] = {
         "ref": "refs/heads/main",
         "commit": PUSHED,
@@ -121,10 +137,11 @@ def deployment(
         "author": "Ada Lovelace",
         "backend_id": "dep00000000000000000d" if began else None,
         "started_at": NOON + 4 if began else None,
-        "asked_at": None if state is State.WAITING else NOON + 2,
+        "asked_at": None if ours else NOON + 2,
         "finished_at": NOON + 76 if over else None,
         "note": NOTES[state],
-        "deployed_commit": PUSHED if state is State.DONE else None,
+        "deployed_commit": PUSHED if state in (State.VERIFYING, *LIVE) else None,
+        "holds": (APPROVAL,) if state is State.HELD else (),
     }
     made = Deployment(
         id=deployment_id(seq, app.id),
@@ -142,10 +159,14 @@ def deployment(
 
 NOTES = {
     State.WAITING: "waits for its turn",
+    State.HELD: "held: needs 1 approval of 13dfa1f, has 0",
     State.ASKED: "the backend accepted it",
     State.QUEUED: "waits in the backend's queue",
     State.RUNNING: "builds",
+    State.VERIFYING: "commit 13dfa1f is live",
     State.DONE: "commit 13dfa1f is live",
+    State.UNHEALTHY: "commit 13dfa1f is live, but GET https://web.example.com/healthz: 502 Bad"
+    " Gateway, expected 2xx",
     State.FAILED: 'process "/bin/sh -c npm run build" did not complete successfully: exit code: 1',
     State.CANCELLED: "cancelled by Grace Hopper while it waited",
     State.SUPERSEDED: "deployment 0000000000000042.web0000000000000000ap is newer and builds the"
@@ -154,8 +175,15 @@ NOTES = {
     " job nor a deployment of it",
 }
 
-TIMES = dict(zip(State, (0, 2, 3, 4, 76, 76, 9, 9, 120), strict=True))
+TIMES = dict(zip(State, (0, 1, 2, 3, 4, 77, 80, 136, 76, 9, 9, 120), strict=True))
 """Seconds after noon."""
+
+
+def held(*holds: Hold, app: App = WEB, **fields: Any) -> Deployment:
+    """A push that these gates hold."""
+    note = "held: " + "; ".join(one.says for one in holds)
+    return deployment(State.HELD, app, holds=holds, note=note, **fields)
+
 
 HARD = deployment(
     State.RUNNING,
@@ -164,6 +192,16 @@ HARD = deployment(
     message=f"{HOSTILE} {'and so on ' * 300}",
     author=HOSTILE,
     note=HOSTILE * 5,
+)
+
+
+HELD_HARD = replace(
+    HARD,
+    state=State.HELD,
+    holds=tuple(
+        Hold(gate, f"{gate}:{HOSTILE}", HOSTILE * 20, Right.OVERRIDE, until=9e14)
+        for gate in [*Gate, *Gate]
+    ),
 )
 
 
@@ -200,7 +238,9 @@ def cards() -> Iterator[tuple[str, Scene]]:
         **asked,
     )
     yield "card_redeploy_from_chat", _card(by_chat)
-    by_person = deployment(trigger="cli: ada", deployed_commit=OTHER, **asked)
+    by_person = deployment(
+        trigger="cli: ada", deployed_commit=OTHER, note="commit 9ab41c7 is live", **asked
+    )
     yield "card_asked_from_the_command_line", _card(by_person)
     yield "card_app_is_gone", _card(deployment(), None)
     around = Around((7,), OTHER)
@@ -209,7 +249,14 @@ def cards() -> Iterator[tuple[str, Scene]]:
             f"card_{state}_with_links",
             _card(deployment(state), SEEN, around=around, can_cancel=True),
         )
+    yield "card_held_by_a_lock", _card(held(LOCK), can_cancel=True)
+    yield "card_held_by_all", _card(held(*EVERY), can_cancel=True)
+    yield (
+        "card_held_until_a_time",
+        _card(held(SCHEDULE, trigger="slack: Ada Lovelace"), can_cancel=True),
+    )
     yield "card_hardest", _card(HARD, LONGEST, can_cancel=True)
+    yield "card_held_hardest", _card(HELD_HARD, LONGEST, can_cancel=True)
 
 
 def _line(one: Deployment, change: Change) -> Message:
@@ -306,7 +353,9 @@ def answered() -> Iterator[tuple[str, Scene]]:
     crowd = many(200)
     yield "status_done", lambda: answers.status_of(WEB, newest, LINKS)
     yield "status_running", lambda: answers.status_of(WEB, [deployment(State.RUNNING)], LINKS)
+    yield "status_verifying", lambda: answers.status_of(WEB, [deployment(State.VERIFYING)], LINKS)
     yield "status_never", lambda: answers.status_of(API, [], LINKS)
+    yield "status_live", lambda: answers.status_of(WEB, newest, LINKS, _live()[WEB.id])
     yield "status_hardest", lambda: answers.status_of(LONGEST, [HARD], LINKS)
     yield "status_all", lambda: answers.status_all(crowd, busy(crowd), LINKS)
     yield "status_all_quiet", lambda: answers.status_all([WEB, API], newest[:1], LINKS)
@@ -315,11 +364,25 @@ def answered() -> Iterator[tuple[str, Scene]]:
     yield "history_long", lambda: answers.history(LONGEST, [HARD] * 40, LINKS)
     yield "history_none", lambda: answers.history(DOCS, [], LINKS)
     miss = "`Apps/web/a.ts` differs from `apps/web/**` only in upper and lower case."
+    yield "status_held", lambda: answers.status_of(WEB, [held(LOCK, APPROVAL)], LINKS)
+    waits = [held(LOCK, CHECKS), held(APPROVAL, app=DOCS), deployment(State.RUNNING, API)]
+    yield "status_all_held", lambda: answers.status_all([WEB, API, DOCS], waits, LINKS)
+    yield "apps_held", lambda: answers.list_apps([WEB, API, DOCS], waits, links=LINKS)
+    yield "why_held", lambda: answers.why(WEB, explained()[:1], LINKS, held=held(LOCK, CHECKS))
     yield "why", lambda: answers.why(WEB, explained(), LINKS, [miss])
     yield "why_nothing", lambda: answers.why(API, [], LINKS)
     yield "apps", lambda: answers.list_apps([WEB, API, DOCS], newest, links=LINKS)
+    yield (
+        "apps_live",
+        lambda: answers.list_apps([WEB, API, DOCS], newest, links=LINKS, live=_live()),
+    )
     yield "apps_200_page_2", lambda: answers.list_apps(crowd, busy(crowd), page=2, links=LINKS)
     yield "apps_none_fits", lambda: answers.list_apps(crowd, [], typed=HOSTILE, links=LINKS)
+    most = {LONGEST.id: with_branch(Serving(replace(HARD, live_at=NOON)), Behind(3, 2))}
+    yield (
+        "apps_longest_live",
+        lambda: answers.list_apps([LONGEST] * 30, [HARD], links=LINKS, live=most),
+    )
     yield "apps_longest", lambda: answers.list_apps([LONGEST] * 30, [HARD], links=LINKS)
 
 
@@ -330,14 +393,14 @@ GRANT = granting(ADA, Right.DEPLOY, WEB.label)
 
 def replied() -> Iterator[tuple[str, Scene]]:
     """What the door says by itself."""
-    yield "help", replies.help_about
-    for command in replies.HELP:
-        yield f"help_{command}", partial(replies.help_about, command)
+    yield "help", help_about
+    for command in HELP:
+        yield f"help_{command}", partial(help_about, command)
     rights = {"view": ["shop/web", "shop/staging/api", "site/docs"], "deploy": ["shop/web"]}
     rights["cancel"], rights["configure"] = ["shop/web"], []
-    yield "whoami", lambda: replies.whoami("Ada Lovelace", rights, 3)
+    yield "whoami", lambda: whoami("Ada Lovelace", rights, 3)
     lots = {"view": [app.label for app in many(200)], "deploy": [LONGEST.label] * 20}
-    yield "whoami_of_200", lambda: replies.whoami(HOSTILE, lots, 200)
+    yield "whoami_of_200", lambda: whoami(HOSTILE, lots, 200)
     yield (
         "refused",
         lambda: replies.refused("deploy", "shop/web", why=WHY, grant=GRANT),
@@ -372,11 +435,99 @@ def accepted() -> Iterator[tuple[str, Scene]]:
     yield "accepted_cancel", kept(Action.CANCEL)
     yield "accepted_elsewhere", kept(Action.REDEPLOY, channels=("C0DEPLOYS", "#ops"))
     yield "accepted_again", kept(Action.DEPLOY, duplicate=True)
+    here, night = ("C024BE91L",), NOON + 8 * 3600
+    yield "accepted_later", kept(Action.DEPLOY, channels=here, at=night, zone="Europe/Berlin")
     yield "accepted_waits", kept(Action.DEPLOY, waits=away)
     yield (
         "accepted_hardest",
         kept(Action.REDEPLOY, LONGEST, channels=("#" + HOSTILE,) * 5, waits=HOSTILE * 20),
     )
+
+
+def promoted() -> Iterator[tuple[str, Scene]]:
+    """What a promotion would bring."""
+    pinned = replace(WEB, source=replace(WEB.source, branch=pin_for(WEB)) if WEB.source else None)
+    newest = deployment(seq=41, deployed_commit=PUSHED)
+    older = deployment(
+        seq=40, deployed_commit=OTHER, message="Show prices with tax", author="Grace Hopper"
+    )
+    found = Promotion(API, pinned, newest, Rung.PIN, older, (newest, older))
+    yield "promotion", lambda: outgoing(PromotionOffered(found), LINKS).message
+    unknown = replace(found, rung=Rung.IMAGE, news=None, version=replace(newest, image="shop/web"))
+    yield "promotion_of_an_image", lambda: outgoing(PromotionOffered(unknown), LINKS).message
+    hard = replace(HARD, author=HOSTILE, deployed_commit=PUSHED)
+    worst = replace(found, to=LONGEST, from_=LONGEST, version=hard, news=(hard,) * 50)
+    yield "promotion_hardest", lambda: outgoing(PromotionOffered(worst), LINKS).message
+    by_ada = deployment(trigger="slack: Ada Lovelace (U0ADA)", target=newest.id, way=Rung.PIN)
+    yield "card_promoted", _card(by_ada)
+
+
+OLDER = deployment(seq=39, deployed_commit=OTHER)
+"""The version to go back to."""
+
+
+def _rollback(state: State, note: str, **fields: Any) -> Deployment:
+    """A rollback that a person has asked for."""
+    asked = {"trigger": "slack: Ada Lovelace (U0ADA)", "target": OLDER.id, "way": Rung.KEPT}
+    back = {"ref": None, "commit": None, "message": None, "author": None, "backend_id": None}
+    fields = asked | back | {"deployed_commit": OTHER} | fields
+    return deployment(state, seq=42, action=Action.ROLLBACK, note=note, **fields)
+
+
+def gone_back() -> Iterator[tuple[str, Scene]]:
+    """The way back as it is offered, and the cards of rollbacks."""
+    bad = deployment(State.UNHEALTHY)
+    way = WayBack(Rung.KEPT, OLDER, point="r1")
+    plan = Plan(WEB, way, bad, (), locks=True)
+
+    def offer(app: App, plan: Plan) -> Scene:
+        way = plan.way
+        found = WayBackFound(app, way.to, plan.served, way.rung, plan.says, plan.warns)
+        return lambda: outgoing(found, LINKS).message
+
+    yield "rollback_offer", offer(WEB, plan)
+    yield "card_last_good", _card(deployment(State.DONE), around=Around(last_good=True))
+    image = replace(OLDER, deployed_commit=None, image=HOSTILE)
+    building = replace(HARD, intent_at=1.0)
+    worst = Plan(LONGEST, WayBack(Rung.IMAGE, image, image=HOSTILE), HARD, (building,), locks=True)
+    yield "rollback_offer_hardest", offer(LONGEST, worst)
+    served = f"{OTHER[:7]} is served again, as it was built then"
+    untold = "not verified: the app has no address, and its backend shows no containers"
+    refused = "refused by dokploy: Error input: Rolling back; either it no longer has that version,"
+    refused += " or the key's user may not reach the app: look at the app's deployments in Dokploy"
+    for state, note in (
+        (State.VERIFYING, served),
+        (State.DONE, f"{served}; verified"),
+        (State.UNKNOWN, f"{served}; {untold}"),
+        (State.UNHEALTHY, f"{served}, but GET https://web.example.com/healthz: 502 Bad Gateway"),
+        (State.FAILED, refused),
+    ):
+        yield f"card_rollback_{state}", _card(_rollback(state, note))
+    by_itself = f"{NOTES[State.UNHEALTHY]}; it goes back to {OTHER[:7]} by itself"
+    yield "card_unhealthy_rolled_back", _card(deployment(State.UNHEALTHY, note=by_itself))
+
+
+def gates() -> Iterator[tuple[str, Scene]]:
+    """What commands about gates are answered with, and the dialog that asks why."""
+    running = deployment(State.RUNNING, replace(API, environment=None), 42)
+    return gate_scenes(LINKS, held, running, HARD, HELD_HARD, HOSTILE)
+
+
+def _live() -> Mapping[str, Serving]:
+    """What apps serve: after a rollback and two pushes, an image, and what is not known."""
+    back = deployment(
+        State.DONE, seq=41, action=Action.ROLLBACK, trigger="slack: Grace Hopper (U061F7AUR)",
+        note="as then; verified", live_at=NOON,
+    )  # fmt: skip
+    left = deployment(State.UNHEALTHY, seq=40, deployed_commit="7" * 40, live_at=NOON - 600)
+    image = deployment(State.DONE, API, deployed_commit=None, image="nginx:1.27", live_at=NOON)
+    unknown = deployment(State.UNKNOWN, DOCS, seq=44, finished_at=NOON)
+    before = deployment(State.DONE, DOCS, seq=40, live_at=NOON - 600)
+    return {
+        WEB.id: with_branch(Serving(back, left), Behind(3, 2)),
+        API.id: Serving(image),
+        DOCS.id: with_branch(Serving(before, None, unknown), None),
+    }
 
 
 def homes() -> Iterator[tuple[str, Scene]]:
@@ -387,6 +538,9 @@ def homes() -> Iterator[tuple[str, Scene]]:
         deployment(State.FAILED, API, 43, ref="refs/tags/v2.4.0", message="Release 2.4.0"),
         deployment(State.DONE, WEB, 42),
     ]
+    stopped = [held(LOCK, APPROVAL, seq=45), *now[1:]]
+    yield "home_held", lambda: home.render_home(three, stopped, links=LINKS)
+    yield "home_live", lambda: home.render_home(three, now, live=_live(), links=LINKS)
     yield "home_none", lambda: home.render_home([], [], links=LINKS)
     yield "home_quiet", lambda: home.render_home([WEB], [deployment()], links=LINKS)
     yield (
@@ -407,6 +561,8 @@ def homes() -> Iterator[tuple[str, Scene]]:
         "home_200_one_project",
         lambda: home.render_home(crowd, busy(crowd), shown=home.Shown(9, "team-07"), links=LINKS),
     )
+    crowded = [replace(HELD_HARD, id=f"h{n}", app_id=app.id) for n, app in enumerate(crowd)]
+    yield "home_held_200", lambda: home.render_home(crowd, crowded, links=LINKS)
     longest = [replace(LONGEST, id=f"long{n}", auto_deploy=True) for n in range(40)]
     hardest = [replace(HARD, id=f"hard{n}", app_id=app.id) for n, app in enumerate(longest)]
     yield (
@@ -422,7 +578,8 @@ def providers() -> Iterator[tuple[str, Scene]]:
 
 def scenes() -> dict[str, Scene]:
     """All scenes by name."""
-    parts = (cards, lines, modals, answered, replied, accepted, homes, providers)
+    of_cards = (cards, lines, promoted, gone_back, gates)
+    parts = (*of_cards, modals, answered, replied, accepted, homes, providers)
     return {name: scene for part in parts for name, scene in part()}
 
 

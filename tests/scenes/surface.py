@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,24 +26,34 @@ import typer
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
+from bridge.app.storage import Stores
 from bridge.backends.dokploy.settings import DokploySettings
 from bridge.chats import CHATS
 from bridge.cli.embedded import api_of
+from bridge.cli.promote import promotion_form
+from bridge.cli.rollback import plan_form
 from bridge.cli.root import commands
 from bridge.cli.using import EXIT_CODES
 from bridge.core.access import Right
+from bridge.core.apps import Rules
 from bridge.core.chat.grammar import USAGE
-from bridge.core.decision import DEPLOYS, Reason
+from bridge.core.decision import DEPLOYS, Decision, Reason
 from bridge.core.events import Action
+from bridge.core.gates.holds import Gate
+from bridge.core.health.promotion import Promotion
+from bridge.core.health.ways import Rung, WayBack
 from bridge.core.lifecycle import FINAL, State
 from bridge.core.refused import WRONG_PATH
 from bridge.core.roles import Role
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import PROCEDURES, Api, Streaming
 from bridge.githosts import HOSTS
+from bridge.pipeline.ways import Plan
 from bridge.ports.checks import NAMES
 from bridge.ports.figures import Ended, InboxFigures, JournalFigures
+from bridge.ports.gates import Judging
 from bridge.ports.inbox import DeliveryState
+from bridge.ports.outcomes import Outcome
 from bridge.settings import (
     PLAIN_VARIABLES,
     PREFIX,
@@ -55,6 +66,7 @@ from bridge.web.hooks import OUTCOMES, BodyLimits
 from bridge.web.metrics import Metrics
 from bridge.web.server import routes
 from tests.fakes.github import FakeGithub
+from tests.fakes.journey import app, deployment
 from tests.scenes.dokploy import dokploy
 from tests.scenes.terminal import WORKER, command, environment, fill
 from tests.worlds.embedded import Repository
@@ -188,7 +200,7 @@ class Journal:
 
     async def figures(self) -> JournalFigures:
         """Return how much is going on."""
-        return JournalFigures({State.RUNNING: 1}, 1, 1, 0.0)
+        return JournalFigures({State.RUNNING: 1}, 1, 1, 0.0, {Gate.LOCK: 1})
 
     async def newest_change(self) -> int:
         """Return the number of the newest change."""
@@ -241,10 +253,22 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "env set": ("env", "set", "shop/web", "A=b"),
     "env show": ("env", "show", "shop/web"),
     "explain": ("explain", DELIVERY, "--watch-path", "Services/**"),
+    "lock": ("lock", "all", "-m", "x", "--for", "2h"),
+    "locks": ("locks",),
+    "held": ("held",),
+    "approve": ("approve", "shop/web"),
+    "override": ("override", "shop/web", "-m", "x"),
+    "unlock": ("unlock", "all"),
+    "freeze": ("freeze", "all", "-m", "x"),
+    "freezes": ("freezes",),
+    "unfreeze": ("unfreeze", "all"),
     "feedback": ("feedback",),
     "feedback retry": ("feedback", "retry", "--all"),
     "logs": ("logs", "shop/web"),
     "manifest slack": ("manifest", "slack", "--socket"),
+    "pin": ("pin", "shop/web"),
+    "report": ("report", "--since", "1w"),
+    "unpin": ("unpin", "shop/web"),
     "provider disconnect": ("provider", "disconnect", "shop/web"),
     "provider set docker": ("provider", "set", "docker", "shop/web", "--image", "nginx"),
     "provider set github": ("provider", "set", "github", "shop/web", "--watch", "web"),
@@ -277,6 +301,9 @@ HOOKS: Mapping[str, tuple[str, ...]] = {
 }
 """The same for webhooks, in this order, with a Git host."""
 
+PLANNED = ("rollback", "promote")
+"""Commands whose plans are told as JSON; their forms are recorded without a backend."""
+
 DATA = re.compile(r".*\.(?:headers|env|build_args|build_secrets|place)").fullmatch
 """What has keys that are somebody's own."""
 
@@ -296,9 +323,16 @@ def _printed() -> Iterator[tuple[str, str]]:
     with TemporaryDirectory() as folder:
         data = Path(folder, "filled")
         fill(data)
+        served = {
+            "BRIDGE_GITHUB_WEBHOOK_SECRETS": "a-secret-of-the-scenes-0123456789",
+            "BRIDGE_GITHUB_TOKEN": "ghp_of-the-scenes",  # never sent: plans ask no Git host
+            "BRIDGE_GITHUB_API_URL": "http://127.0.0.1:9",
+        }
         with dokploy() as leads_there:
             for name, words in SCENES.items():
-                yield name, printed(words, BRIDGE_DATA=str(data), **leads_there)
+                if name == "held":
+                    fill(data, _hold)
+                yield name, printed(words, BRIDGE_DATA=str(data), **leads_there, **served)
         repository = str(Repository.make(Path(folder, "origin"), {"index.html": ""}).path)
         alone = {"BRIDGE_DATA": str(Path(folder, "embedded")), "BRIDGE_EMBEDDED_PORT": "0"}
         for name, words in EMBEDDED.items():
@@ -306,9 +340,35 @@ def _printed() -> Iterator[tuple[str, str]]:
             yield name, printed((*words, *more), **alone)
             if name == "app create":
                 asyncio.run(_connect_account(alone))
+        yield from zip(PLANNED, map(json.dumps, _plans()), strict=True)
         with _git_host() as leads_there:
             for name, words in HOOKS.items():
                 yield name, printed(words, BRIDGE_DATA=str(data), **leads_there)
+
+
+def _plans() -> tuple[Any, Any]:
+    """Return a way back and a promotion, each in the form of `--json`."""
+    old, new = (
+        replace(
+            deployment(seq, state=State.DONE), deployed_commit=str(seq) * 40, message="feat: it"
+        )
+        for seq in (1, 2)
+    )
+    here, there = app(), app("app-stage", environment="staging")
+    plan = Plan(here, WayBack(Rung.KEPT, old, point="1"), new, (), locks=True)
+    return plan_form(plan), promotion_form(
+        Promotion(there, here, new, Rung.PIN, old, (new,)), "https://github.com/"
+    )
+
+
+async def _hold(stores: Stores) -> None:
+    """Have gates hold a deployment of shop/web."""
+    (web,) = [one for one in await stores.journal.apps() if one.label == "shop/web"]
+    new = replace(deployment(90, web.id, commit="9" * 40), app=web.label)
+    decision = Decision(web.id, web.label, Reason.ASKED, "because")
+    await stores.journal.record([Outcome(90, "d90", (decision,), (new,))], window=0)
+    rules = Rules(approvals=1)
+    await stores.journal.judge(new.id, Judging(replace(web, rules=rules)))
 
 
 @contextmanager

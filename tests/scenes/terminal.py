@@ -35,7 +35,10 @@ from bridge.ports.outcomes import Audited, Outcome, PushSeen, Subscription, abou
 from bridge.settings import read_settings
 from tests.fakes.journey import ManualClock
 from tests.scenes.dokploy import dokploy
+from tests.scenes.gates import GATES, gated
 from tests.scenes.hostile import BRANCH, DEEP, EVIL, LONG
+from tests.scenes.live import LIVE, PROMOTE, living
+from tests.scenes.setting_up import BEFORE, SETTING_UP, services, steady
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores
@@ -139,7 +142,7 @@ OTHERWISE = {
 """Settings of scenes in which it refuses the key, or is not there."""
 
 
-ALL = (*SCENES, *OVER_HTTP)
+ALL = (*SCENES, *OVER_HTTP, *SETTING_UP, *GATES, *LIVE, *PROMOTE)
 
 RULES = "- {apps: shop/api, tags: v*, versions: '>=1.2 <2'}"
 
@@ -198,6 +201,20 @@ def scene(data: Path, name: str, width: int, more: Mapping[str, str]) -> str:
     """
     if name in SCENES:
         return shown(data, SCENES[name], width)
+    if name in GATES:
+        with gated(data, NOW) as theirs, patch("getpass.getuser", lambda: "ada"):
+            return shown(data, GATES[name], width, more=theirs)
+    if name in LIVE:
+        with living(NOW) as theirs:
+            return shown(data, LIVE[name], width, more=theirs)
+    if name in PROMOTE:
+        with living(NOW, production=True) as theirs:
+            return shown(data, PROMOTE[name], width, more=theirs)
+    if name in SETTING_UP:
+        with services(data) as theirs:
+            if before := BEFORE.get(name):
+                shown(data, before, width, more=theirs)
+            return steady(shown(data, SETTING_UP[name], width, more=theirs))
     seen = shown(data, OVER_HTTP[name], width, more={**more, **OTHERWISE.get(name, {})})
     seen = seen.replace(more["BRIDGE_DOKPLOY_URL"], "http://127.0.0.1:30000")
     return seen.replace(str(data), "/srv/bridge")

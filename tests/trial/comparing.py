@@ -210,7 +210,8 @@ def _same_record(claim: Claim, record: Record, *, ended: bool) -> list[str]:
         "started_at": (claim["started_at"], record.last["startedAt"]),
     }
     if ended:
-        pairs["finished_at"] = (claim["finished_at"], record.last["finishedAt"])
+        at = claim.get("live_at") or claim["finished_at"]  # it may be verified after its end there
+        pairs["finished_at"] = (at, record.last["finishedAt"])
     return [f"{name} {said} ≠ {real}" for name, (said, real) in pairs.items() if said != real]
 
 

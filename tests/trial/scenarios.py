@@ -3,5 +3,6 @@
 from tests.trial.configuring import CONFIGURING
 from tests.trial.faults import FAULTY
 from tests.trial.journeys import JOURNEYS
+from tests.trial.rolling import ROLLING
 
-SCENARIOS = [*JOURNEYS, *CONFIGURING, *FAULTY]
+SCENARIOS = [*JOURNEYS, *CONFIGURING, *ROLLING, *FAULTY]

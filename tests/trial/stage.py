@@ -100,7 +100,8 @@ def staged(given: Given, scenarios: Sequence[Scenario]) -> Iterator[dict[str, Sc
         settings = {
             "BRIDGE_DOKPLOY_URL": dokploy.url,
             "BRIDGE_DOKPLOY_API_KEY": dokploy.key,
-            "BRIDGE_RULES": f"[{{apps: '{name}/tag', trigger: tag, tags: 'v*'}}]",
+            "BRIDGE_RULES": f"[{{apps: '{name}/tag', trigger: tag, tags: 'v*'}},"
+            f" {{apps: '{name}/rollback', verify: {{within: 10s}}}}]",
         }
         bridge = BridgeProcess(folder / "bridge", settings)
         trial = Trial(given, database, dokploy, hosted, bridge, name, environment)

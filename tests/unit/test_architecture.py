@@ -1,8 +1,10 @@
 """The floor plan of the design, held over the imports: arrows only point down.
 
-    cli → app → web → pipeline → ports → core
-    githosts, backends, chats, storage, durable → ports, core
-    settings → githosts, backends, chats (their maps alone), ports, core
+    cli → app → console → web → pipeline → ports → core
+    githosts, backends, chats, storage, durable, outbound → ports, core
+    githosts, chats → oauth → ports, core
+    settings → githosts, backends, chats, oauth (their maps alone), ports, core
+    console → chats (the facts of their cards)
     web, embedded → listening
     embedded → core.errors: a house of its own, reached over HTTP
 
@@ -22,17 +24,31 @@ import bridge.core
 from tests.worlds.rows import each_row
 
 PACKAGE = Path(bridge.__file__).parent
-ADAPTERS = {"githosts", "backends", "chats", "storage", "durable"}
-BELOW_APP = {"web", "pipeline", "ports", "core", "settings", "listening", "embedded"} | ADAPTERS
+ADAPTERS = {"githosts", "backends", "chats", "storage", "durable", "outbound"}
+BELOW_APP = {
+    "console",
+    "web",
+    "pipeline",
+    "ports",
+    "core",
+    "settings",
+    "listening",
+    "embedded",
+    "oauth",
+} | ADAPTERS
 
 MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {"app"} | BELOW_APP,
     "app": BELOW_APP,
-    "settings": {"githosts", "backends", "chats", "ports", "core"},  # whose sections they own
+    "settings": {"githosts", "backends", "chats", "oauth", "ports", "core"},  # their sections
+    "console": {"web", "pipeline", "chats", "listening", "ports", "core"},
     "web": {"pipeline", "listening", "ports", "core"},
     "pipeline": {"ports", "core"},
     **{adapter: {"ports", "core"} for adapter in ADAPTERS},
+    "githosts": {"oauth", "ports", "core"},  # whose people sign in
+    "chats": {"oauth", "ports", "core"},
+    "oauth": {"ports", "core"},
     "embedded": {"listening", "core"},
     "listening": set[str](),
     "ports": {"core"},
@@ -57,17 +73,33 @@ INSIDE_PIPELINE = {
     "ingest": set[str](),
     "hook_secrets": set[str](),
     "hooks": set[str](),
-    "deliveries": {"decide", "owed", "backpressure"} | DECIDING,
+    "deliveries": {"decide", "owed", "starting", "backpressure"} | DECIDING,
     "owed": {"decide", "app_reading"} | DECIDING,
     "decide": DECIDING,
-    "deployments": {"outcome", "polling"},
+    "starting": set[str](),
+    "gates": {"catalog", "reconcile", "rounds"},
+    "gate_commands": {"locks"},
+    "locks": {"reconcile", "rounds"},
+    "ci": {"rounds"},
+    "rounds": set[str](),
+    "deployments": {
+        *("asking", "going_back", "outcome", "pinning", "polling", "restoring", "verifying"),
+    },
+    "pinning": {"configure", "reconcile"},
+    "restoring": {"outcome", "polling"},
+    "ways": set[str](),
+    "verifying": {"going_back", "outcome"},
+    "going_back": {"ways"},
+    "asking": {"outcome", "polling"},
     "cancel": {"polling"},
     "outbox": {"rate_limit"},
     "configure": set[str](),
     "adopt": {"configure"},
     "config_drafts": {"configure"},
-    "commands": {"lookup"},
+    "commands": {"ways", "lookup", "chat_gates", "gate_commands", "locks"},
+    "chat_gates": {"lookup", "gate_commands"},
     "lookup": {"meaning"},
+    "arrivals": {"app_reading", "meaning"},
     "catchup": {"reconcile", "catalog", "leader"},
     "reconcile": set[str](),
     "probe": {"catalog", "polling", "leader"},
@@ -98,6 +130,7 @@ MAPS = {
     "githosts": {"HOSTS"},
     "backends": {"BACKENDS", "EMBEDDED"},
     "chats": {"CHATS", "asking_hosts"},
+    "oauth": {"OIDC"},
 }
 """What the maps give."""
 
@@ -106,10 +139,10 @@ LONGEST = 480
 
 PURE = {
     "__future__", "abc", "array", "base64", "bisect", "collections", "contextvars", "dataclasses",
-    "difflib", "enum", "errno", "fnmatch", "fractions", "functools", "hashlib", "heapq", "hmac",
-    "ipaddress", "itertools", "json", "math", "operator", "pydantic",
+    "datetime", "difflib", "enum", "errno", "fnmatch", "fractions", "functools", "hashlib",
+    "graphlib", "heapq", "hmac", "ipaddress", "itertools", "json", "math", "operator", "pydantic",
     "pydantic_core.from_json", "re", "semver", "string",
-    "textwrap", "threading", "types", "typing", "unicodedata", "urllib.parse",
+    "textwrap", "threading", "types", "typing", "unicodedata", "urllib.parse", "zoneinfo",
 }  # fmt: skip
 """What `core` may import: nothing that knows the time, chance, the disk, the network or a log."""
 
@@ -399,7 +432,7 @@ def test_what_the_plan_has_is_left_alone(module: str, source: str) -> None:
         "import asyncio", "import time", "from random import choice", "import secrets",
         "import logging", "import os.path", "from pathlib import Path", "import sqlite3",
         "import httpx", "from aiohttp import web", "import subprocess", "import socket",
-        "import uuid", "import urllib.request", "from datetime import datetime",
+        "import uuid", "import urllib.request", "when = datetime.now()",
         "async def late(): ...", "when = clock.now()", "text = open('x').read()", "print('x')",
     ],
 )  # fmt: skip

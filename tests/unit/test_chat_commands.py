@@ -1,12 +1,26 @@
 """The grammar of what people type: a table, and that nothing typed can break it."""
 
-from hypothesis import given, settings
+import contextlib
+
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bridge.core.chat.grammar import USAGE, Command, Unclear, Verb, parse_chat, written
+from bridge.core.chat.grammar import (
+    NEEDS_REASON,
+    USAGE,
+    Command,
+    Unclear,
+    Verb,
+    parse_chat,
+    written,
+)
+from bridge.core.chat.when import ends_at, zone_of
+from bridge.core.errors import Rejected
 from tests.worlds.rows import each_row
 
 D, R, C = Verb.DEPLOY, Verb.REDEPLOY, Verb.CANCEL
+L, F = Verb.LOCK, Verb.FREEZE
+NOW = 1_700_000_000.0  # Tue 2023-11-14 22:13:20 UTC
 
 
 @each_row(
@@ -61,6 +75,74 @@ D, R, C = Verb.DEPLOY, Verb.REDEPLOY, Verb.CANCEL
         ("delpoy web", Unclear("", ("deploy web", "redeploy web"))),
         ("statsu", Unclear("", ("status",))),
         ("frobnicate web", Unclear("")),
+        ("lock", Unclear("")),
+        ("lock shop", Unclear("")),
+        ("lock shop for 2h", Unclear("")),
+        ("lock shop a release", Command(L, "shop", rest="a release")),
+        ("lock shop for 2h a release", Command(L, "shop", rest="a release", when="for 2h")),
+        ("lock shop for 2 hours: a b", Command(L, "shop", rest="a b", when="for 2h")),
+        ("lock shop for 2 hours a b", Command(L, "shop", rest="a b", when="for 2h")),
+        ("lock shop for 1h30min, a b", Command(L, "shop", rest="a b", when="for 1h30m")),
+        ("lock shop for the release", Command(L, "shop", rest="for the release")),
+        ("lock shop for 2 reasons", Unclear("")),
+        ("lock shop until 18:00 a b", Command(L, "shop", rest="a b", when="until 18:00")),
+        ("lock shop don\u2019t, *please*", Command(L, "shop", rest="don\u2019t, *please*")),
+        ('lock shop "a release"', Command(L, "shop", rest="a release")),
+        ('lock "my shop/web" a b', Command(L, "my shop/web", rest="a b")),
+        ("lock “project:my shop” a b", Command(L, "project:my shop", rest="a b")),
+        ('lock "my shop a b', Command(L, "my", rest="shop a b")),
+        ("LOCK all: a b", Command(L, "all:", rest="a b")),
+        ("lock! shop a b", Command(Verb.STEAL, "shop", rest="a b")),
+        ("steal shop for 1d a b", Command(Verb.STEAL, "shop", rest="a b", when="for 1d")),
+        ("unlock shop", Command(Verb.UNLOCK, "shop")),
+        ("unlock shop please", Unclear("", ("unlock shop",))),
+        ("unlock", Unclear("")),
+        ("locks", Command(Verb.LOCKS)),
+        ("locks shop", Unclear("", ("locks",))),
+        ("lokc shop a b", Unclear("", ("lock shop a b",))),
+        ("freeze all an incident", Command(F, "all", rest="an incident")),
+        (
+            "freeze all until friday 18:00 europe/berlin it is late",
+            Command(F, "all", rest="it is late", when="until fri 18:00 Europe/Berlin"),
+        ),
+        (
+            "freeze all until 2026-12-24T18:00 CET a b",
+            Command(F, "all", rest="a b", when="until 2026-12-24 18:00 CET"),
+        ),
+        ("freeze all until 18:00 utc a b", Command(F, "all", rest="a b", when="until 18:00 UTC")),
+        (
+            "freeze all until 18:00 shop/web is up",
+            Command(F, "all", rest="shop/web is up", when="until 18:00"),
+        ),
+        ("freeze all until 18:00 PDT a b", Unclear("")),
+        ("freeze all until 18:00 Europe/Berln a b", Unclear("")),
+        ("freeze all until 25:00 a b", Unclear("")),
+        ("freeze all until 6pm a b", Unclear("")),
+        ("freeze all until tomorrow a b", Unclear("")),
+        ("freeze all until friday a b", Unclear("")),
+        ("freeze all until 2026-02-30 18:00 a b", Unclear("")),
+        ("freeze all until it is mended", Command(F, "all", rest="until it is mended")),
+        ("unfreeze all", Command(Verb.UNFREEZE, "all")),
+        ("approve", Unclear("")),
+        ("approve web", Command(Verb.APPROVE, "web")),
+        ("rollback web", Command(Verb.ROLLBACK, "web")),
+        ("revert web v1.4.2", Command(Verb.ROLLBACK, "web", rest="v1.4.2")),
+        ("rollback web #12", Command(Verb.ROLLBACK, "web", rest="#12")),
+        ("approve web ABC1234", Command(Verb.APPROVE, "web", rest="abc1234")),
+        ("approve web main", Unclear("", ("approve web",))),
+        ("override", Unclear("")),
+        ("override web", Unclear("")),
+        ("override web for 2h it burns", Command(Verb.OVERRIDE, "web", rest="for 2h it burns")),
+        ("deploy web at 22:00", Command(D, "web", when="at 22:00")),
+        (
+            "deploy web@main at fri 22:00 Europe/Berlin",
+            Command(D, "web", "main", when="at fri 22:00 Europe/Berlin"),
+        ),
+        ("deploy web at", Unclear("")),
+        ("deploy web at night", Unclear("")),
+        ("deploy web at 99:00", Unclear("", ("deploy web",))),
+        ("deploy web at 22:00 please", Unclear("", ("deploy web at 22:00",))),
+        ("redeploy web at 22:00", Unclear("", ("redeploy web",))),
     ],
 )
 def test_what_is_typed_after_the_command(typed: str, meant: Command | Unclear) -> None:
@@ -99,6 +181,81 @@ def test_nothing_typed_breaks_it_and_suggestions_are_commands(
     if isinstance(found, Unclear):
         assert found.why
         assert all(isinstance(parse_chat(one), Command) for one in found.suggestions)
+
+
+@each_row(
+    ("typed", "why"),
+    [
+        ("freeze all until 18:00 Europe/Berln a b", "e.g. Europe/Berlin or UTC"),
+        ("freeze all until 18:00 PDT a b", "'PDT' is no time zone"),
+        ("freeze all until 25:00 a b", "hours go to 24:00"),
+        ("freeze all until friday a b", 'names no time of the day: write e.g. "fri 18:00"'),
+        ("lock shop for 2 reasons", "'2' is no duration: write e.g. 90s, 10m, 2h or 1d"),
+        ("lock shop", "Why? Others will read the reason."),
+        ("lock", "SCOPE is an app, a project, PROJECT/ENVIRONMENT or `all`."),
+    ],
+)
+def test_what_can_not_be_read_is_named_with_the_rule_and_the_remedy(typed: str, why: str) -> None:
+    found = parse_chat(typed)
+
+    assert isinstance(found, Unclear)
+    assert why in found.why
+
+
+WHEN = st.sampled_from(
+    [
+        *("for 2h", "for", "until 18:00", "until fri", "until fri 18:00 Europe/Berlin"),
+        *("at 22:00", "", "until merge of #12", "until merge of", "until #12 is merged"),
+    ]
+)
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from([L, F, Verb.STEAL, Verb.UNLOCK, Verb.OVERRIDE, D, Verb.APPROVE]),
+    st.sampled_from(["shop", '"my shop"', '"', "“a", "all"]) | st.text(max_size=20),
+    WHEN,
+    st.text(max_size=40),
+)
+def test_nothing_typed_about_gates_breaks_it(verb: Verb, scope: str, when: str, why: str) -> None:
+    found = parse_chat(f"{verb} {scope} {when} {why}")
+
+    if isinstance(found, Unclear):
+        assert found.why
+        assert all(isinstance(parse_chat(one), Command) for one in found.suggestions)
+    elif found.verb in NEEDS_REASON:
+        assert found.rest
+    if isinstance(found, Command) and found.when:
+        zone_of(found.when)
+        with contextlib.suppress(Rejected):
+            assert ends_at(found.when, NOW) > NOW
+
+
+@given(
+    st.sampled_from([L, F, Verb.STEAL]),
+    st.from_regex(r"[a-z0-9]([a-z0-9./_-]| (?=[a-z])){0,20}", fullmatch=True),
+    st.sampled_from(
+        [None, "for 90s", "until 18:00", "until mon 08:00 America/New_York", "until merge of a/b#1"]
+    ),
+)
+def test_a_lock_written_down_is_read_back(verb: Verb, scope: str, when: str | None) -> None:
+    assume(verb is not F or "merge" not in (when or ""))  # only locks end with one
+    command = Command(verb, scope, rest="don't: it's late", when=when)
+
+    assert parse_chat(written(command)) == command
+
+
+@each_row(
+    ("when", "at"),
+    [
+        ("for 2h", NOW + 7200),
+        ("until 23:00", 1_700_002_800.0),
+        ("until 23:00 Europe/Berlin", 1_700_085_600.0),
+        ("at wed 08:00 Europe/Berlin", 1_700_031_600.0),
+    ],
+)
+def test_a_time_is_the_next_that_fits(when: str, at: float) -> None:
+    assert ends_at(when, NOW) == at
 
 
 @settings(max_examples=50)

@@ -15,7 +15,7 @@ from tests.worlds.rows import each_row
 PACKAGE = Path(bridge.__file__).parent
 DOCS = PACKAGE.parent / "docs" / "troubleshooting.md"
 
-_NAME = re.compile(r'"((?:backend|host|chat|bridge|app)\.[a-z_]+(?:\.[a-z_]+)?)"')
+_NAME = re.compile(r'"((?:backend|host|chat|bridge|app|console)\.[a-z_]+(?:\.[a-z_]+)?)"')
 
 
 def test_every_check_that_the_code_names_is_a_known_one() -> None:

@@ -120,8 +120,9 @@ MADE_ELSEWHERE = {
     Reason.CONFIGURE_ASKED,
     Reason.DUPLICATE_PUSH,
     Reason.MADE_LATER,
+    Reason.OWN_BRANCH,
 }
-"""What no push alone decides: a person's wish, another hook's push, and a push of before."""
+"""What no push alone decides: a person's wish, and another hook's, old and our own pushes."""
 
 
 @each_row("host", HOSTS)

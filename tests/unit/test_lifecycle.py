@@ -1,10 +1,23 @@
 """The life of a deployment as data."""
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.events import Action
-from bridge.core.lifecycle import FINAL, MOVES, State, deployment_id, makes_moot, may_move
+from bridge.core.lifecycle import (
+    FINAL,
+    MOVES,
+    OURS,
+    Deployment,
+    State,
+    deployment_id,
+    makes_moot,
+    may_move,
+)
 from tests.fakes.journey import deployment
 from tests.worlds.rows import each_row
 
@@ -13,12 +26,12 @@ states = st.sampled_from(State)
 
 def test_every_state_has_its_moves() -> None:
     assert set(MOVES) == set(State)
-    assert State.WAITING not in set().union(*MOVES.values())
+    assert [now for now, to in MOVES.items() if State.WAITING in to] == [State.HELD]
 
 
 def test_the_ends_are_ends() -> None:
     assert {str(state) for state in FINAL} == {
-        "done", "failed", "cancelled", "superseded", "unknown",
+        "done", "unhealthy", "failed", "cancelled", "superseded", "unknown",
     }  # fmt: skip
     assert all(deployment(state=state).final == (state in FINAL) for state in State)
 
@@ -29,6 +42,9 @@ def test_the_ends_are_ends() -> None:
         ("waiting", "superseded"), ("waiting", "asked"), ("waiting", "cancelled"),
         ("asked", "queued"), ("asked", "running"), ("asked", "done"), ("asked", "unknown"),
         ("queued", "running"), ("queued", "cancelled"), ("running", "failed"),
+        ("waiting", "held"), ("held", "waiting"), ("held", "superseded"), ("held", "cancelled"),
+        ("running", "verifying"), ("asked", "verifying"), ("verifying", "done"),
+        ("verifying", "unhealthy"), ("verifying", "unknown"),
         ("asked", "superseded"), ("queued", "superseded"), ("running", "superseded"),
     ],
 )  # fmt: skip
@@ -41,6 +57,9 @@ def test_a_deployment_goes_on_its_way_and_may_skip_what_nobody_saw(now: str, to:
     [
         ("running", "queued"), ("queued", "asked"), ("asked", "waiting"), ("running", "running"),
         ("done", "running"), ("unknown", "done"), ("cancelled", "done"),
+        ("running", "unhealthy"), ("verifying", "running"), ("verifying", "superseded"),
+        ("unhealthy", "done"), ("done", "unhealthy"),
+        ("asked", "held"), ("running", "held"), ("held", "asked"), ("held", "running"),
     ],
 )  # fmt: skip
 def test_late_and_repeated_news_and_ways_back_are_refused(now: str, to: str) -> None:
@@ -56,7 +75,8 @@ def test_whatever_news_comes_a_life_is_short_and_its_end_stays(
         if may_move(lived[-1], wish):
             lived.append(wish)
 
-    assert len(lived) == len(set(lived)) <= 5
+    asked = [state for state in lived if state not in OURS]
+    assert len(asked) == len(set(asked)) <= 4
     assert not any(state in FINAL for state in lived[:-1])
 
 
@@ -71,11 +91,47 @@ def test_ids_of_later_deliveries_sort_later_and_hold_the_app(
     assert deployment_id(seq, app) == first
 
 
+def of(seq: int, action: Action, **facts: Any) -> Deployment:
+    return deployment(seq, action=action, **facts)
+
+
 def test_only_a_redeploy_never_stands_in_for_a_deploy() -> None:
     moot = {
-        (newer, older): makes_moot(newer, older)
+        (newer, older): makes_moot(of(2, newer), of(1, older))
         for newer in (Action.DEPLOY, Action.REDEPLOY)
         for older in (Action.DEPLOY, Action.REDEPLOY)
     }
 
     assert [pair for pair, made in moot.items() if not made] == [(Action.REDEPLOY, Action.DEPLOY)]
+
+
+PUSH = of(1, Action.DEPLOY, commit="a" * 40)
+LATER = of(4, Action.DEPLOY, commit="c" * 40)
+PROMOTION = of(3, Action.DEPLOY, commit="b" * 40, pinned="b" * 40, target="staging", way="pin")
+IMAGE = of(3, Action.DEPLOY, commit=None, image="shop/web:1", target="staging", way="image")
+
+
+@pytest.mark.parametrize(
+    ("newer", "older", "moot"),
+    [
+        (PROMOTION, PUSH, False),
+        (IMAGE, PUSH, False),
+        (PROMOTION, replace(PUSH, commit="b" * 40), True),
+        (LATER, PROMOTION, False),
+        (replace(LATER, state=State.RUNNING), PROMOTION, False),
+        (replace(LATER, state=State.SUPERSEDED), PROMOTION, False),
+        (replace(LATER, state=State.FAILED), PROMOTION, False),
+        (replace(LATER, state=State.VERIFYING), PROMOTION, True),
+        (replace(LATER, state=State.UNKNOWN), PROMOTION, True),
+        (IMAGE, PROMOTION, True),
+        (PROMOTION, of(1, Action.REDEPLOY), True),
+        (of(4, Action.REDEPLOY), PROMOTION, False),
+        (of(4, Action.ROLLBACK), PROMOTION, True),
+        (PROMOTION, of(1, Action.ROLLBACK), False),
+    ],
+)
+def test_a_promotion_and_a_push_are_deployed_in_their_order(
+    newer: Deployment, older: Deployment, moot: bool
+) -> None:
+    """Unless both bring the same commit, or the later one has gone ahead."""
+    assert makes_moot(newer, older) is moot

@@ -68,7 +68,7 @@ MAY_NAME = {
 
 MAY_NAME_A_BACKEND = {
     "bridge.embedded": "it speaks Dokploy's HTTP API",
-    "bridge.githosts.statuses": "how the bridge's statuses begin, which branch rules may ask for",
+    "bridge.githosts.ci": "how the bridge's statuses begin, which branch rules may ask for",
     "bridge.core.apps": "the backend of an app where there is only one, and what a copy of it is",
     "bridge.core.configuration": "the fields of Dokploy's sources",
     "bridge.core.matching.lint": "what Dokploy's own check makes of a pattern",

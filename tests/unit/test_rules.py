@@ -1,14 +1,18 @@
 """The bridge's own rules: whom they name, what they say of tags, and what is decided then."""
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
+from bridge.cli.forms import said
 from bridge.core.apps import Prereleases, Rules, Source, SourceType, Trigger
 from bridge.core.decision import SKIP_DIRECTIVES, Decision, Policy, Reason, decide
 from bridge.core.errors import Rejected
 from bridge.core.events import Commit, RefKind, RefPushed, Repository
+from bridge.core.gates.checks import CheckPolicy
+from bridge.core.health.policy import VerifyPolicy
 from bridge.core.rules import AppTags, name_matches, ruled, rules_for, tag_problem
 from bridge.settings import book_of, policy_of, read_settings
 from tests.fakes.journey import app, push, source
@@ -525,3 +529,19 @@ def test_the_example_of_the_page_can_be_read() -> None:
 
 def decide_tag(rules: Rules, tag: str) -> Decision:
     return decide(push(tag, kind=RefKind.TAG), app(rules=rules))
+
+
+def test_every_rule_can_be_told_as_json() -> None:
+    """`apps --json` tells them; a section of rules is an object."""
+    checks, verify = CheckPolicy(names=("build",)), VerifyPolicy(status=((200, 200),))
+    all_of_them = Rules(
+        trigger=Trigger.TAG, branch="main", watch_paths=("web/**",), tags="v*", versions=">=1",
+        tag_prefix="api-v", prereleases=Prereleases.SKIP, only_newer=True, skip_directives=False,
+        checks=checks, approvals=1, after=("shop/api",), soak=60.0, verify=verify, pin=True,
+    )  # fmt: skip
+
+    told = json.loads(json.dumps(said(all_of_them)))
+
+    assert told.keys() == {one.name for one in fields(Rules)}
+    assert (told["checks"]["names"], told["verify"]["status"]) == (["build"], [[200, 200]])
+    assert said(Rules()) == {}

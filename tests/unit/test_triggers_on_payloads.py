@@ -13,7 +13,13 @@ from typing import Any
 
 from bridge.core.apps import App, Rules, Source, SourceType, Trigger
 from bridge.core.decision import DEPLOYS, Decision, Reason, decide
-from bridge.core.events import Ignored, PullRequestOpened, RefPushed
+from bridge.core.events import (
+    CheckReported,
+    Ignored,
+    PullRequestClosed,
+    PullRequestOpened,
+    RefPushed,
+)
 from bridge.core.refs import normalise_url
 from bridge.githosts import HOSTS
 from tests.fakes.journey import app
@@ -99,7 +105,7 @@ class Sent:
             return None
         return sorted(set().union(*every))
 
-    def parsed(self) -> RefPushed | PullRequestOpened | Ignored:
+    def parsed(self) -> RefPushed | PullRequestClosed | PullRequestOpened | CheckReported | Ignored:
         headers = {name.lower(): value for name, value in self.headers.items()}
         return HOSTS[self.host].reader().parse(self.event, headers, self.body)  # type: ignore[return-value]
 
@@ -274,6 +280,11 @@ def test_what_is_no_push_is_ignored_with_its_reason(sent: Sent) -> None:
         assert sent.raw.get("action", sent.raw.get("object_attributes", {}).get("action")) in (
             *("open", "opened", "reopen", "reopened"),
         )
+        return
+    if isinstance(meaning, PullRequestClosed):  # it may only release a lock
+        return
+    if isinstance(meaning, CheckReported):  # nor does that
+        assert sent.event in ("check_run", "check_suite", "status", "Pipeline Hook", "Job Hook")
         return
     assert isinstance(meaning, Ignored)
     what = sent.facts.get("event_name") or sent.facts.get("object_kind")

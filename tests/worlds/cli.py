@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,23 +75,28 @@ class Cli:
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
-    """The command line in an empty folder, without settings from outside.
-
-    A command may turn the logs down for the rest of its process; here they come back.
-    """
+    """The command line in an empty folder, without settings from outside."""
     import os
-
-    loggers = [logging.getLogger(), logging.getLogger("bridge")]
-    before = [(one, one.level, one.handlers[:]) for one in loggers]
 
     for name in [*os.environ]:
         if name.startswith("BRIDGE_") or name in ("PORT", "DATABASE_URL"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    yield Cli(tmp_path)
-    for logger, level, handlers in before:
-        logger.setLevel(level)
-        logger.handlers[:] = handlers
+    with logs_kept():
+        yield Cli(tmp_path)
+
+
+@contextmanager
+def logs_kept() -> Iterator[None]:
+    """A command may turn the logs down for the rest of its process; here they come back."""
+    loggers = [logging.getLogger(), logging.getLogger("bridge")]
+    before = [(one, one.level, one.handlers[:]) for one in loggers]
+    try:
+        yield
+    finally:
+        for logger, level, handlers in before:
+            logger.setLevel(level)
+            logger.handlers[:] = handlers
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.apps import App
+from bridge.core.apps import App, Rules
 from bridge.core.backoff import Backoff
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Refused, Unanswered, Unreachable
@@ -24,6 +24,7 @@ from tests.fakes.journey import (
     app,
     deployment,
 )
+from tests.fakes.site import FakeSite
 from tests.worlds.journal import journal_in_memory
 
 LOOK = Backoff(0.8, 2.0, factor=1.3)
@@ -50,6 +51,8 @@ class Stage:
     journal: SqlJournal
     app: App = field(default_factory=app)
     ended: list[int] = field(default_factory=list)
+    rules: Rules = field(default_factory=Rules)
+    site: FakeSite = field(default_factory=FakeSite)
 
     @classmethod
     def make(cls, **backend: Any) -> "Stage":
@@ -62,11 +65,13 @@ class Stage:
         backends = {"dokploy": life.mortal(self.backend)}
         return Deployer(
             backends, life.mortal(self.journal), self.clock, PACE,
+            book=[("shop/*", self.rules)], probes=self.site,
             changed=lambda: self.ended.append(1), sleep=self.clock.sleep,
         )  # fmt: skip
 
     async def wish(self, seq: int = 1, **others: Any) -> Deployment:
         """A deployment that waits for its turn."""
+        self.backend.found = [self.app]
         await self.journal.save_apps("dokploy", [self.app])
         new = deployment(seq, **others)
         because = Decision(self.app.id, self.app.label, Reason.NO_WATCH_PATHS, "because")

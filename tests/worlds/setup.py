@@ -15,6 +15,9 @@ from unittest.mock import patch
 from typer.testing import CliRunner
 
 from bridge.app.doctor import collect
+from bridge.app.parts import Beginning
+from bridge.app.run import Bridge, run_bridge
+from bridge.app.setup.entry import new_link
 from bridge.cli.root import app
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.dokploy_server import FakeDokploy
@@ -24,7 +27,7 @@ from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeRepository
 from tests.fakes.slack.methods import APP_TOKEN, BOT_TOKEN
 from tests.fakes.slack.server import FakeSlack, running_slack
-from tests.worlds.bridge import World, running_world
+from tests.worlds.bridge import World, make_stores, running_world, settings_for
 from tests.worlds.frontage import Frontage, frontage
 
 SECRET = "a-secret-of-the-tests-0123456789"
@@ -183,3 +186,20 @@ async def with_bridge(made: SetUp) -> AsyncIterator[World]:
     async with running_world(made.data, **given) as world:
         made.front.target = world.bridge.url
         yield world
+
+
+@asynccontextmanager
+async def with_setup_page(made: SetUp) -> AsyncIterator[tuple[Bridge, dict[str, str], str]]:
+    """Run the bridge of a set-up with its setup page, which checks everything.
+
+    It can ask the Dokploy alone. Yields it, the variables that it checks, and a link to the page.
+    """
+    environment = made.settings()
+    only = {k: v for k, v in environment.items() if k.startswith("BRIDGE_DOKPLOY_")}
+    await make_stores(made.data)
+    beginning = Beginning(environment=environment, anew=lambda: None)
+    given = settings_for(made.data, **only, BRIDGE_PUBLIC_URL=made.front.url)
+    with patch.dict(os.environ, SSL_CERT_FILE=str(made.front.authority)):
+        async with run_bridge(given, beginning=beginning) as bridge:
+            made.front.target = bridge.url
+            yield bridge, environment, await new_link(bridge.stores.journal, bridge.url)

@@ -106,10 +106,17 @@ async def process(shell: Shell, log: str, *words: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def setup_world(folder: Path, pem: str) -> AsyncIterator[SetupWorld]:
-    """Start everything; nothing is connected yet."""
+async def setup_world(
+    folder: Path, pem: str, *, repository: Path | None = None, url: str = "", **more: str
+) -> AsyncIterator[SetupWorld]:
+    """Start everything; nothing is connected yet.
+
+    Args:
+        repository: where it is made; url: its address, if that is not its folder's.
+        more: settings of the bridge.
+    """
     files = {"web/index.html": "<h1>Opening soon</h1>", "docs/read.md": "read me"}
-    origin = Origin(Repository.make(folder / "origin", files))
+    origin = Origin(Repository.make(repository or folder / "origin", files), url=url)
     (folder / "backend").mkdir()
     (folder / "bridge").mkdir()
     behind = Shell(folder / "backend", more={"BRIDGE_GITHUB_WEBHOOK_SECRETS": ""})
@@ -132,6 +139,7 @@ async def setup_world(folder: Path, pem: str) -> AsyncIterator[SetupWorld]:
                 "BRIDGE_JOURNEY_LOOK": "0.05",
                 "BRIDGE_JOURNEY_LOOK_AT_MOST": "0.2",
                 "BRIDGE_JOURNEY_CATALOG_EVERY": "1",
+                **more,
             },
         )
         async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
@@ -179,6 +187,7 @@ async def connect_dokploy(world: SetupWorld, page: Page, look: Look) -> None:
 
 
 async def register_github(world: SetupWorld, page: Page, look: Look) -> None:
+    await look("github-register")
     await page.locator("#github").get_by_role("button", name="Register a GitHub App").click()
     await expect(page.get_by_role("heading", name="Create GitHub App")).to_be_visible()
     await page.get_by_role("button", name="Create GitHub App").click()
@@ -198,6 +207,7 @@ async def create_slack(world: SetupWorld, page: Page, look: Look) -> None:
     manifest = json.loads(address.params["manifest_json"])
     events = manifest["settings"]["event_subscriptions"]
     assert events["request_url"] == f"{world.url}/slack/events"
+    await look("slack-create")
 
 
 async def paste_slack(world: SetupWorld, page: Page, look: Look) -> None:
@@ -216,6 +226,7 @@ async def choose_channel(world: SetupWorld, page: Page, look: Look) -> None:
     await expect(page.locator("#slack").get_by_label("Channel for the cards")).to_have_value(
         "C0SHOP"
     )
+    await look("slack-channel")
 
 
 async def adopt_apps(world: SetupWorld, page: Page, look: Look) -> None:
@@ -225,6 +236,8 @@ async def adopt_apps(world: SetupWorld, page: Page, look: Look) -> None:
     )
     await expect(page.get_by_role("heading", name="Everything is connected")).to_be_visible()
     await look("done")
+    await page.get_by_role("button", name="Check everything").click()
+    await expect(page.get_by_role("status")).to_contain_text(" ok")
 
 
 STEPS = (

@@ -1,4 +1,4 @@
-"""The command line as a person uses it: processes with one data directory."""
+"""The command line as a person uses it: commands and processes with one data directory."""
 
 import asyncio
 import hashlib
@@ -7,19 +7,25 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, chdir
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock, Thread
 from typing import Any
 
 import httpx
+from typer.testing import CliRunner, Result
 
+from bridge.cli.root import app
+from tests.worlds.cli import logs_kept
 from tests.worlds.embedded import Repository
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret of the tests"
 PATIENCE = 30.0
+ONE_AT_A_TIME = Lock()
+"""For commands in this process: its folder, variables and streams are theirs meanwhile."""
 
 
 @dataclass
@@ -55,6 +61,14 @@ class Shell:
         )
 
     async def run(self, *words: str, code: int = 0) -> str:
+        """Run a command in this process; see `command`."""
+        done = await command(words, self.folder, self.environment)
+        assert done.exit_code == code, (words, done.stdout, done.stderr, done.exception)
+        assert "Traceback" not in done.stderr
+        return done.stdout
+
+    async def run_apart(self, *words: str, code: int = 0) -> str:
+        """Run a command as a process of its own."""
         process = await self.start(*words)
         async with asyncio.timeout(PATIENCE):
             output, errors = await process.communicate()
@@ -70,6 +84,22 @@ class Shell:
             while not fits(found := await self.json(*words)):
                 continue
         return found
+
+
+async def command(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Result:
+    """Run a command in this process, as one of its own would mostly import Python modules."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Result] = loop.create_future()
+    outside = dict.fromkeys(name for name in os.environ if name.startswith("BRIDGE_"))
+
+    def find() -> None:
+        with ONE_AT_A_TIME, chdir(folder), logs_kept():
+            done = CliRunner().invoke(app, words, env={**outside, **environment})
+        loop.call_soon_threadsafe(found.set_result, done)
+
+    Thread(target=find, daemon=True).start()  # so that none that hangs is waited for
+    async with asyncio.timeout(PATIENCE):
+        return await found
 
 
 async def event(process: asyncio.subprocess.Process, name: str) -> dict[str, Any]:

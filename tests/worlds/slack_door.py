@@ -18,6 +18,7 @@ from bridge.core.events import Asked, parse_command
 from bridge.core.lifecycle import Deployment
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.config_drafts import ConfigDrafts
+from bridge.pipeline.gates import nobody
 from bridge.pipeline.ingest import Ingest
 from bridge.pipeline.lookup import BuildLogs, Known
 from bridge.ports.outcomes import Audited
@@ -101,7 +102,9 @@ async def open_door(
     logs = BuildLogs({}, journal)
     parts = Slack(
         Wiring(BOT_TOKEN, f"{slack.url}/api/", SECRET, team=team),
-        commands=ChatCommands("slack", inbox, journal, known, access, logs, time.time),
+        commands=ChatCommands(
+            "slack", inbox, journal, known, access, logs, time.time, authors_of=nobody
+        ),
         access=access,
         journal=journal,
         inbox=inbox,

@@ -6,16 +6,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge.core.lifecycle import State, deployment_id
 from bridge.storage.inbox.batches import delivery_key
 
-DAY = 86_400.0
-REPOSITORIES, APPS_EACH = 40, 5
-EVERY = 315.0
-"""Seconds between two pushes: a hundred thousand in a year."""
+if TYPE_CHECKING:
+    import psycopg
 
+DAY = 86_400.0
 KEPT_DAYS = 60
 """Days for which the inbox knows deliveries."""
 
@@ -24,6 +23,31 @@ FAILS_EVERY = 21
 
 WHY = "fatal: repository not found"
 TAIL = "Cloning into 'code'...\nfatal: repository not found"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much happens in a year.
+
+    Attributes:
+        apps_each: apps of a repository; a push deploys the first of its own.
+        every: seconds between two pushes.
+    """
+
+    repositories: int = 40
+    apps_each: int = 5
+    every: float = 315.0
+
+    @property
+    def pushes(self) -> int:
+        return int(365 * DAY / self.every)
+
+
+TEAM = Size()
+"""A hundred thousand pushes of 200 apps."""
+
+PLATFORM = Size(2_500, 2, 31.5)
+"""A million pushes of 5,000 apps."""
 
 
 @dataclass(frozen=True)
@@ -51,29 +75,50 @@ def sha(seq: int) -> str:
     return f"{seq:08x}".rjust(40, "c")
 
 
-def fill_year(data: Path, now: float) -> Year:
-    """Fill a bridge's existing tables with the year before `now`."""
-    pushes = int(365 * DAY / EVERY)
+def fill_year(data: Path, now: float, size: Size = TEAM) -> Year:
+    """Fill a bridge's existing tables in SQLite files with the year before `now`."""
     with closing(sqlite3.connect(data / "journal.sqlite")) as journal, journal:
         journal.execute("PRAGMA synchronous = OFF")
-        for table, rows in (
-            ("apps", _apps()),
-            ("repositories", _names()),
-            ("pushes", _pushes(pushes, now)),
-            ("decisions", _decisions(pushes, now)),
-            ("deployments", _deployments(pushes, now)),
-            ("changes", _changes(pushes, now)),
-            ("refused", _refused(now)),
-        ):
+        for table, rows in journal_rows(size, now):
             _insert(journal, table, rows)
     with closing(sqlite3.connect(data / "inbox.sqlite")) as inbox, inbox:
         inbox.execute("PRAGMA synchronous = OFF")
-        first = pushes - int(KEPT_DAYS * DAY / EVERY)
-        _insert(inbox, "deliveries", _deliveries(first, pushes, now))
-        _insert(inbox, "work", _work(first, pushes))
-    failed = pushes - pushes % FAILS_EVERY
-    _, label = app_of(failed % REPOSITORIES, 0)
-    return Year(pushes, failed, label, sha(failed), sha(failed - REPOSITORIES))
+        first = size.pushes - int(KEPT_DAYS * DAY / size.every)
+        _insert(inbox, "deliveries", _deliveries(first, size, now))
+        _insert(inbox, "work", _work(first, size.pushes))
+    failed = size.pushes - size.pushes % FAILS_EVERY
+    _, label = app_of(failed % size.repositories, 0)
+    return Year(size.pushes, failed, label, sha(failed), sha(failed - size.repositories))
+
+
+def copy_year(db: "psycopg.Connection[Any]", now: float, size: Size = TEAM) -> None:
+    """Fill a bridge's existing tables on Postgres with the year before `now`."""
+    first = size.pushes - int(KEPT_DAYS * DAY / size.every)
+    deliveries = _deliveries(first, size, now)
+    kept = ({**one, "key": delivery_key("github", one["id"])} for one in deliveries)
+    work = ({"seq": one["seq"], "state": one["state"]} for one in _work(first, size.pushes))
+    for table, rows in [*journal_rows(size, now), ("inbox", kept), ("inbox_work", work)]:
+        _copy(db, table, iter(rows))
+    db.execute("SELECT setval(pg_get_serial_sequence('inbox', 'seq'), %s)", [size.pushes])
+
+
+def _copy(db: "psycopg.Connection[Any]", table: str, rows: Iterator[dict[str, Any]]) -> None:
+    first = next(rows)
+    names = ", ".join(f'"{name}"' for name in first)
+    with db.cursor().copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+        for row in (row for those in ([first], rows) for row in those):
+            copy.write_row(list(row.values()))
+
+
+def journal_rows(size: Size, now: float) -> Iterator[tuple[str, Iterable[dict[str, Any]]]]:
+    """Yield the journal's tables with their rows."""
+    yield "apps", _apps(size)
+    yield "repositories", _names(size)
+    yield "pushes", _pushes(size, now)
+    yield "decisions", _decisions(size, now)
+    yield "deployments", _deployments(size, now)
+    yield "changes", _changes(size, now)
+    yield "refused", _refused(now)
 
 
 def _insert(db: sqlite3.Connection, table: str, rows: Iterable[dict[str, Any]]) -> None:
@@ -85,17 +130,17 @@ def _insert(db: sqlite3.Connection, table: str, rows: Iterable[dict[str, Any]]) 
     db.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", with_first)
 
 
-def _at(seq: int, pushes: int, now: float) -> float:
-    return now - (pushes - seq) * EVERY - 60.0
+def _at(seq: int, size: Size, now: float) -> float:
+    return now - (size.pushes - seq) * size.every - 60.0
 
 
 def _state(seq: int) -> State:
     return State.FAILED if seq % FAILS_EVERY == 0 else State.DONE
 
 
-def _apps() -> Iterator[dict[str, Any]]:
-    for repository in range(REPOSITORIES):
-        for place in range(APPS_EACH):
+def _apps(size: Size) -> Iterator[dict[str, Any]]:
+    for repository in range(size.repositories):
+        for place in range(size.apps_each):
             id_, label = app_of(repository, place)
             project, _, name = label.partition("/")
             source = {
@@ -122,28 +167,29 @@ def _apps() -> Iterator[dict[str, Any]]:
             }
 
 
-def _names() -> Iterator[dict[str, Any]]:
-    for repository in range(REPOSITORIES):
+def _names(size: Size) -> Iterator[dict[str, Any]]:
+    for repository in range(size.repositories):
         yield {"key": f"github {4700 + repository}", "name": f"my-org/mono-{repository:02d}"}
 
 
-def _pushes(pushes: int, now: float) -> Iterator[dict[str, Any]]:
-    for seq in range(1, pushes + 1):
+def _pushes(size: Size, now: float) -> Iterator[dict[str, Any]]:
+    for seq in range(1, size.pushes + 1):
         yield {
             "seq": seq,
-            "ref_key": f"github {4700 + seq % REPOSITORIES} refs/heads/main",
-            "before": sha(seq - REPOSITORIES if seq > REPOSITORIES else 0),
+            "ref_key": f"github {4700 + seq % size.repositories} refs/heads/main",
+            "before": sha(seq - size.repositories if seq > size.repositories else 0),
             "after": sha(seq),
             "delivery": f"d-{seq}",
-            "at": _at(seq, pushes, now),
-            "author": "Ada",
+            "at": _at(seq, size, now),
+            "author": f"Author {seq % 97}",
+            "ref": "refs/heads/main",
         }
 
 
-def _decisions(pushes: int, now: float) -> Iterator[dict[str, Any]]:
-    for seq in range(1, pushes + 1):
-        for place in range(APPS_EACH):
-            id_, label = app_of(seq % REPOSITORIES, place)
+def _decisions(size: Size, now: float) -> Iterator[dict[str, Any]]:
+    for seq in range(1, size.pushes + 1):
+        for place in range(size.apps_each):
+            id_, label = app_of(seq % size.repositories, place)
             hit = place == 0
             yield {
                 "seq": seq,
@@ -153,14 +199,14 @@ def _decisions(pushes: int, now: float) -> Iterator[dict[str, Any]]:
                 "evidence": "services/0/main.py matches services/0/**"
                 if hit
                 else f"1 file changed, none matches services/{place}/**",
-                "at": _at(seq, pushes, now),
+                "at": _at(seq, size, now),
             }
 
 
-def _deployments(pushes: int, now: float) -> Iterator[dict[str, Any]]:
-    for seq in range(1, pushes + 1):
-        id_, label = app_of(seq % REPOSITORIES, 0)
-        at, state = _at(seq, pushes, now), _state(seq)
+def _deployments(size: Size, now: float) -> Iterator[dict[str, Any]]:
+    for seq in range(1, size.pushes + 1):
+        id_, label = app_of(seq % size.repositories, 0)
+        at, state = _at(seq, size, now), _state(seq)
         yield {
             "id": deployment_id(seq, id_),
             "seq": seq,
@@ -180,19 +226,20 @@ def _deployments(pushes: int, now: float) -> Iterator[dict[str, Any]]:
             "deployed_commit": sha(seq) if state is State.DONE else None,
             "created_at": at,
             "started_at": at + 1,
+            "live_at": at + 40 if state is State.DONE else None,
             "finished_at": at + 40,
             "asked_again": 0,
             "log_tail": TAIL if state is State.FAILED else None,
         }
 
 
-def _changes(pushes: int, now: float) -> Iterator[dict[str, Any]]:
-    for seq in range(1, pushes + 1):
-        id_, _ = app_of(seq % REPOSITORIES, 0)
+def _changes(size: Size, now: float) -> Iterator[dict[str, Any]]:
+    for seq in range(1, size.pushes + 1):
+        id_, _ = app_of(seq % size.repositories, 0)
         for after, state in enumerate(("waiting", "running", str(_state(seq)))):
             yield {
                 "deployment": deployment_id(seq, id_),
-                "at": _at(seq, pushes, now) + after,
+                "at": _at(seq, size, now) + after,
                 "state": state,
                 "note": "",
             }
@@ -214,15 +261,15 @@ def _refused(now: float) -> Iterator[dict[str, Any]]:
         }
 
 
-def _deliveries(first: int, pushes: int, now: float) -> Iterator[dict[str, Any]]:
-    for seq in range(first, pushes + 1):
+def _deliveries(first: int, size: Size, now: float) -> Iterator[dict[str, Any]]:
+    for seq in range(first, size.pushes + 1):
         yield {
             "seq": seq,
             "host": "github",
             "id": f"d-{seq}",
             "event": "push",
             "headers": "{}",
-            "received_at": _at(seq, pushes, now),
+            "received_at": _at(seq, size, now),
             "body": b"",
         }
 

@@ -1,13 +1,14 @@
-"""Check everything at once: the bridge itself, its backends, its Git hosts and its chats."""
+"""Check everything at once: the settings, the bridge itself, and all services."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.app.data_folder import must_be_there
-from bridge.app.doctor.itself import of_apps, of_data, repositories_of, runs
+from bridge.app.doctor.itself import of_apps, of_data, of_pins, of_verified, repositories_of, runs
+from bridge.app.doctor.named_checks import of_named_checks
 from bridge.app.doctor.public_url import of_public_url
 from bridge.app.doctor.services import (
     OK,
@@ -19,13 +20,18 @@ from bridge.app.doctor.services import (
     together,
     try_backend,
 )
+from bridge.app.doctor.settings import of_settings
+from bridge.app.doctor.sign_in import of_sign_in
+from bridge.app.providers import ways_to_sign_in
 from bridge.app.storage import open_stores
 from bridge.backends import EMBEDDED
 from bridge.chats import CHATS
 from bridge.core.challenge import PURPOSE
 from bridge.core.errors import BridgeError, NotFound, Rejected
-from bridge.ports.checks import Checked, Finding, Level
-from bridge.settings import channels_of
+from bridge.core.pins import pin_of
+from bridge.core.rules import ruled
+from bridge.ports.checks import Checked, Finding, Level, in_order
+from bridge.settings import book_of, channels_of
 
 if TYPE_CHECKING:
     from bridge.core.apps import App
@@ -39,46 +45,77 @@ WITHIN = 11.0
 TO_READ_APPS = 4.0
 """Seconds for the backends to list their apps, which checks of Git hosts wait for."""
 
+PATIENT, PATIENT_TO_READ_APPS = 30.0, 15.0
+"""The same where nobody counts the seconds."""
+
 
 async def examine_all(
-    settings: "Settings", first: Sequence[Finding] = ()
+    settings: "Settings", journal: "Journal | None" = None
 ) -> AsyncIterator[Finding]:
     """Yield what is found, as it comes.
 
     Args:
-        first: what is known already, e.g. of the settings.
+        journal: that of the bridge in this process; None opens the stored one. A process must not
+            open SQLite's files twice: closing one handle releases the locks of the other.
     """
     began = time.monotonic()
+    first = await asyncio.to_thread(list, of_settings(settings))
     for finding in first:
         yield finding
-    trouble = None
+    stored, trouble, running = Stored(), None, None
     try:
-        known, key, made = await _stored(settings)
-        running: bool | None = await runs(settings)
+        stored = await (_stored(settings) if journal is None else _read(journal))
+        running = await runs(settings)
     except BridgeError as error:
-        known, key, made, running = [], None, frozenset(), None
         if not any(one.words in str(error) for one in first if one.level is Level.ERROR):
             remedy = "correct that, or name other data with BRIDGE_DATA or DATABASE_URL"
             trouble = Finding(Level.ERROR, "bridge.data", "the data", str(error), remedy)
-    streams = list(Examination(settings, known, key, running, made, trouble).streams())
+    examination = Examination(settings, stored, running, trouble)
     left = max(WITHIN - (time.monotonic() - began), TO_READ_APPS)  # a database may have been slow
-    async for finding in together(streams, round(left)):
+    async for finding in together(list(examination.streams()), round(left)):
         yield finding
 
 
-async def _stored(settings: "Settings") -> "tuple[list[App], str | None, frozenset[str]]":
-    """Return what is stored: the apps, the key for challenges, and the hosts of our own webhooks.
+async def examine_services(settings: "Settings") -> tuple[list[Tried], list[Finding]]:
+    """Return what each backend has answered, and what is found at all services.
 
-    Raise BridgeError if there is trouble.
+    Raises:
+        BridgeError: the data can't be used.
     """
+    stored = await _stored(settings)
+    examination = Examination(settings, stored, to_read_apps=PATIENT_TO_READ_APPS)
+    found = [one async for one in together(list(examination.services()), PATIENT)]
+    return examination.tried(), in_order(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The stored facts that checks use.
+
+    Attributes:
+        apps: for backends that can't be read.
+        key: the installation's secret for challenges; None if there is no store.
+        made: the hosts at which the bridge has made webhooks.
+    """
+
+    apps: "Sequence[App]" = ()
+    key: str | None = None
+    made: frozenset[str] = frozenset()
+
+
+async def _stored(settings: "Settings") -> Stored:
+    """Return what is stored; raise BridgeError if there is trouble."""
     try:
         must_be_there(settings)
     except NotFound:
-        return [], None, frozenset()  # it has never run here
+        return Stored()  # it has never run here
     async with open_stores(settings) as stores:
-        journal: Journal = stores.journal
-        made = frozenset(one.host for one in await stores.journal.made_hooks())
-        return await journal.apps(), await journal.secret(PURPOSE), made
+        return await _read(stores.journal)
+
+
+async def _read(journal: "Journal") -> Stored:
+    made = frozenset(one.host for one in await journal.made_hooks())
+    return Stored(await journal.apps(), await journal.secret(PURPOSE), made)
 
 
 @dataclass
@@ -86,51 +123,64 @@ class Examination:
     """One examination of a set-up.
 
     Attributes:
-        known: the apps that are stored, for backends that can't be read.
-        key: the installation's secret for challenges; None if there is no store.
         running: whether a bridge runs on these data; None if they can't be used.
-        made: the hosts at which the bridge has made webhooks.
         trouble: why they can't be used, if nothing else says it.
+        to_read_apps: seconds for the backends to list their apps.
     """
 
     settings: "Settings"
-    known: "Sequence[App]"
-    key: str | None
-    running: bool | None
-    made: frozenset[str] = frozenset()
+    stored: Stored
+    running: bool | None = None
     trouble: Finding | None = None
+    to_read_apps: float = field(default_factory=lambda: TO_READ_APPS)
     _read: "dict[str, asyncio.Future[tuple[Tried, list[App]]]]" = field(default_factory=dict)
     _address_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def streams(self) -> Iterator[Stream]:
         """Yield all parts; their order does not matter."""
-        settings = self.settings
-        backends = settings.backends_set()
-        for name, server in backends.items():
-            reading = asyncio.ensure_future(try_backend(server, TO_READ_APPS, sources=True))
-            self._read[name] = reading
-        yield Stream("bridge", "the bridge", of_data(settings, self.running, self.trouble))
+        yield Stream("bridge", "the bridge", of_data(self.settings, self.running, self.trouble))
         yield Stream("bridge", "the bridge", self._address())
         yield Stream("bridge", "the bridge", self._apps())
+        yield from self._of_services()
+
+    def services(self) -> Iterator[Stream]:
+        """Yield the parts that ask backends, Git hosts and chats."""
+        self._address_asked.set()  # it is not asked
+        yield from self._of_services()
+
+    def _of_services(self) -> Iterator[Stream]:
+        backends = self.settings.backends_set()
+        for name, server in backends.items():
+            reading = asyncio.ensure_future(try_backend(server, self.to_read_apps, sources=True))
+            self._read[name] = reading
         for server in backends.values():
             yield Stream("backend", server.name, self._backend(server))
-        for host in settings.host_servers().values():
-            if host.serves or _has_api(host):
+        for host in self.settings.host_servers().values():
+            if host.serves or has_api(host):
                 yield Stream("host", host.name, self._host(host))
-        for chat, given in settings.chats_set().items():
+        for chat, given in self.settings.chats_set().items():
             yield Stream("chat", chat, self._chat(chat, given))
+        if self.settings.console.enabled:
+            for key, way in ways_to_sign_in(self.settings).items():
+                found = of_sign_in(key, way, self.settings.public_url)
+                yield Stream("console", f"console {key}", found)
+
+    def tried(self) -> list[Tried]:
+        """Return what each backend has answered."""
+        return compared([one.result() for one in self._read.values() if one.done()])
 
     async def _address(self) -> AsyncIterator[Finding]:
+        key, running = self.stored.key, bool(self.running)
         try:
             if (url := self.settings.public_url) is not None:
-                async for finding in of_public_url(url, self.key, runs=bool(self.running)):
+                async for finding in of_public_url(url, key, runs=running):
                     yield finding
                 return
         finally:
             self._address_asked.set()
-        if self.made or any(one.serves for one in self.settings.host_servers().values()):
+        if self.stored.made or any(one.serves for one in self.settings.host_servers().values()):
             says = "public_url is not set, so whether webhooks can arrive was not checked"
-            remedy = "set BRIDGE_PUBLIC_URL to the address that webhooks have"
+            remedy = "set BRIDGE_PUBLIC_URL to the address that webhooks are sent to"
             yield Finding(Level.WARNING, "bridge.url.unset", "the bridge", says, remedy)
 
     # ── services ────────────────────────────────────────────────────────────
@@ -143,18 +193,24 @@ class Examination:
         """
         address = asyncio.ensure_future(self._address_asked.wait())
         before: list[asyncio.Future[Any]] = [address, *self._read.values()]
-        await asyncio.wait(before, timeout=TO_READ_APPS)
+        await asyncio.wait(before, timeout=self.to_read_apps)
         address.cancel()
         done = [one.result() for one in self._read.values() if one.done()]
         read = {tried.backend: apps for tried, apps in done if tried.state == OK}
         own = set(self._read) or {EMBEDDED}
-        stored = (app for app in self.known if app.backend in own - set(read))
-        return [*(app for apps in read.values() for app in apps), *stored]
+        stored = (app for app in self.stored.apps if app.backend in own - set(read))
+        rules = {app.id: app.rules for app in self.stored.apps}
+        fresh = (app for apps in read.values() for app in apps)
+        return [*(replace(app, rules=rules.get(app.id, app.rules)) for app in fresh), *stored]
 
     async def _apps(self) -> AsyncIterator[Finding]:
         backends = self.settings.backends_set()
         titles = {name: one.provider.title for name, one in backends.items()}
-        for finding in of_apps(self.settings, await self._known_apps(), titles, self.made):
+        apps, book = await self._known_apps(), book_of(self.settings)
+        for finding in of_apps(self.settings, apps, titles, self.stored.made):
+            yield finding
+        ours = [ruled(app, book) for app in apps]
+        for finding in (*of_pins(self.settings, ours, titles), *of_verified(self.settings, ours)):
             yield finding
 
     async def _backend(self, server: "BackendServer") -> AsyncIterator[Finding]:
@@ -165,24 +221,36 @@ class Examination:
         for finding in of_backend(tried, apps):
             yield finding
         if tried.state == OK and server.provider.checks is not None:
-            checked = Checked(server.name, server.given, apps=apps)
+            book = book_of(self.settings)
+            ours = [ruled(app, book) for app in apps]
+            checked = Checked(server.name, server.given, apps=ours)
             async for finding in server.provider.checks(checked):
                 yield finding
 
     async def _host(self, server: "HostServer") -> AsyncIterator[Finding]:
-        if not _has_api(server):
+        if not has_api(server):
             says = "no credential for its API is set, so its webhooks were not checked"
             yield Finding(Level.OK, "host.token", server.name, says)
             return
-        repositories = repositories_of(self.settings, await self._known_apps())
+        book = book_of(self.settings)
+        apps = [ruled(app, book) for app in await self._known_apps()]
+        waiting = [app for app in apps if app.rules.checks]
+        pinned = [app for app in apps if app.rules.pin or pin_of(app)]
+        repositories, awaited, moved = (
+            repositories_of(self.settings, some) for some in (apps, waiting, pinned)
+        )
         checked = Checked(
             server.name,
             server.given,
             self.settings.public_url,
             repositories=repositories.get(server.name, ()),
+            awaited=awaited.get(server.name, ()),
+            pinned=moved.get(server.name, ()),
             backends=[str(one.address) for one in self.settings.backends_set().values()],
         )
         async for finding in findings_of(server.provider, checked, WITHIN):
+            yield finding
+        async for finding in of_named_checks(server, waiting):
             yield finding
 
     async def _chat(self, chat: str, given: Any) -> AsyncIterator[Finding]:
@@ -193,7 +261,7 @@ class Examination:
             yield finding
 
 
-def _has_api(server: "HostServer") -> bool:
+def has_api(server: "HostServer") -> bool:
     """Return whether a credential is set, be it a valid one or not."""
     try:
         return server.provider.api(server.name, server.given) is not None

@@ -1,15 +1,23 @@
 """Check the bridge itself: its data, its database, and whether its apps can be deployed."""
 
 import asyncio
+import shlex
 import shutil
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.app.data_folder import database_away, database_url
+from bridge.app.keyrings import heard_of
 from bridge.app.presence import is_running
+from bridge.app.providers import host_apis
 from bridge.core.database import connect_arguments
+from bridge.core.errors import Rejected
+from bridge.core.pins import pin_of, tracked
 from bridge.githosts.server import homes_of
+from bridge.outbound import ALLOW, networks_of, never_asked
+from bridge.pipeline.gates import ONE_BRANCH
+from bridge.pipeline.pinning import Pins
 from bridge.pipeline.reconcile import wanted_of
 from bridge.ports.checks import Finding, Level
 from bridge.storage.seal import NoSeal
@@ -57,10 +65,15 @@ async def of_data(
         yield Finding(Level.OK, "bridge.running", "the bridge", "it runs on these data")
     elif running is not None:
         says = "no bridge runs on these data, so webhooks are not received"
-        remedy = "start `dokploy-bridge serve`; if it runs, set BRIDGE_DATA as it has it"
+        remedy = (
+            "start `dokploy-bridge serve`; if it runs, set BRIDGE_DATA to the folder that it uses"
+        )
         yield Finding(Level.WARNING, "bridge.running", "the bridge", says, remedy)
     url = database_url(settings)
-    found = list(_of_folder(settings.data)) if url is None else await _of_database(settings, url)
+    if url is None:
+        found = await asyncio.to_thread(lambda: list(_of_folder(settings.data)))
+    else:
+        found = await _of_database(settings, url)
     if trouble is not None and all(one.level is not Level.ERROR for one in found):
         found.append(trouble)
     for finding in found:
@@ -174,22 +187,65 @@ def of_apps(
         made: the hosts at which the bridge has made webhooks.
     """
     servers = settings.host_servers()
-    served = {name for name, one in servers.items() if one.serves or name in made}
-    if not served:
+    if not any(one.serves or name in made for name, one in servers.items()):
         says = "no Git host is served, so no push arrives"
         yield Finding(Level.WARNING, "bridge.hosts", "the bridge", says, _secrets(servers.values()))
         return
+    heard = heard_of(settings, made)
     for app in apps:
-        where = next(iter(wanted_of([app], homes_of(settings.host_servers().values()))), None)
-        server = servers.get(where[0]) if where else None
-        if server is not None and server.name in served:
+        if heard(app):
             if app.deploys_twice:
                 title = titles.get(app.backend, app.backend)
                 says = f"{title} deploys its pushes, too, so each push deploys twice"
-                remedy = f"switch Auto Deploy off for it in {title}"
+                remedy = f"switch it off: `dokploy-bridge adopt {shlex.quote(app.label)}`"
                 yield Finding(Level.WARNING, "app.auto_deploy", app.label, says, remedy)
         elif app.pushed:
-            yield _unserved(app, server)
+            where = next(iter(wanted_of([app], homes_of(servers.values()))), None)
+            yield _unserved(app, servers.get(where[0]) if where else None)
+
+
+def of_pins(
+    settings: "Settings", apps: Sequence["App"], titles: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yield pinned apps that are not built from their own branch, or that can't be.
+
+    Args:
+        apps: with our own rules applied.
+        titles: what people call each backend.
+    """
+    pinned = [app for app in apps if app.rules.pin or pin_of(app)]
+    try:
+        apis = host_apis(settings) if pinned else {}
+    except Rejected:  # what is wrong with the settings is said of them
+        return
+    pins = Pins(apis, homes_of(settings.host_servers().values()))
+    for app in pinned:
+        yield _of_pin(app, titles.get(app.backend, app.backend), pins.missing(app))
+
+
+def _of_pin(app: "App", title: str, missing: str | None) -> Finding:
+    """Return whether a pinned app is built from its own branch.
+
+    Args:
+        missing: why its branch can't be moved.
+    """
+    name, level = shlex.quote(app.label), Level.ERROR
+    pin, tracks = pin_of(app), tracked(app)
+    if missing is not None:
+        says = f"it can't be pinned: {missing}"
+        remedy = f"set that, or run `dokploy-bridge unpin {name}`"
+    elif pin is None:
+        says = f"a rule pins it, and {title} does not build its own branch: nothing deploys"
+        remedy = f"run `dokploy-bridge pin {name}`"
+    elif tracks is None:
+        says, remedy = ONE_BRANCH, f"run `dokploy-bridge pin {name} --branch main`"
+    elif not app.rules.pin:
+        level, says = Level.WARNING, f"{title} builds its own branch, {pin}, and no rule pins it"
+        remedy = f"run `dokploy-bridge pin {name}`, or `dokploy-bridge unpin {name}`"
+    else:
+        level, remedy = Level.OK, ""
+        says = f"it is pinned: {title} builds {pin}, which tracks {tracks}"
+    return Finding(level, "app.pin", app.label, says, remedy)
 
 
 UNKNOWN_HOST = (
@@ -209,3 +265,13 @@ def _unserved(app: "App", server: "HostServer | None") -> Finding:
 def _secrets(servers: "Iterable[HostServer]") -> str:
     names = [one.setting(one.provider.secrets[0].setting) for one in servers]
     return f"set {' or '.join(names)}"
+
+
+def of_verified(settings: "Settings", apps: "Sequence[App]") -> Iterator[Finding]:
+    """Yield the apps whose own address our rules would verify, and which is never asked."""
+    allowed = networks_of(settings.verify.allow)
+    for app in apps:
+        if app.verify is None or app.url is None or not app.verify.url.startswith("/"):
+            continue  # a whole address is checked with the rule that has it
+        if why := never_asked(app.url, allowed):
+            yield Finding(Level.WARNING, "app.verify", app.label, why, ALLOW)

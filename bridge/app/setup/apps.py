@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from bridge.app.keyrings import hooks_of
+from bridge.app.keyrings import heard_of, hooks_of
 from bridge.app.providers import host_apis
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError
@@ -47,6 +47,14 @@ class AppsSetup:
         """Return the known apps, by their labels."""
         return sorted(await self.journal.apps(), key=lambda app: app.label)
 
+    async def twice(self) -> list[App]:
+        """Return the known apps that deploy twice, since pushes reach the bridge as well."""
+        heard = heard_of(self.settings, await self._made_at())
+        return [app for app in await self.known() if app.deploys_twice and heard(app)]
+
+    async def _made_at(self) -> set[str]:
+        return {one.host for one in await self.journal.made_hooks() if one.hook is not None}
+
     async def without_webhook(self) -> dict[str, list[str]]:
         """Return the apps' repositories for which the bridge has made no webhook, by host."""
         homes = homes_of(self.settings.host_servers().values())
@@ -81,10 +89,12 @@ class AppsSetup:
 
     async def adopt(self) -> Done:
         """Switch off the backend's own deploys of pushes for every app that has them on."""
-        adopter = Adopter(self.backends, self.journal, time.time, self.wake)
+        heard = heard_of(self.settings, await self._made_at())
+        adopter = Adopter(self.backends, self.journal, time.time, heard, self.wake)
+        plan = await adopter.plan(await self.journal.apps())
         says: list[str] = []
-        failed: list[str] = []
-        for app in (await adopter.plan(await self.journal.apps())).those:
+        failed = [*plan.unread]
+        for app in plan.those:
             try:
                 await adopter.switch(app, off=True, by=BY)
                 says.append(app.label)

@@ -10,10 +10,12 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from bridge.app.parts import Beginning, Parts
 from bridge.app.setting_up import SettingUp
 from bridge.app.setup import entry
 from bridge.app.setup.apps import AppsSetup, Done
-from bridge.app.setup.page import Facts, policy, render, style
+from bridge.app.setup.checkup import Checkup
+from bridge.app.setup.page import Facts, is_public, policy, render, style
 from bridge.app.setup.services import Service, ask, services, tried
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.listening.listener import NOTHING_THERE
@@ -26,10 +28,21 @@ log = logging.getLogger(__name__)
 LARGEST_FORM = 64 * 1024
 """Bytes of a form; a key has some thousand."""
 
+OVER = "this link was used, or is older than 30 minutes: `dokploy-bridge setup` prints a new one"
+
 EVERYONE = "[{who: [everyone], may: [deploy, cancel]}]"
 """The grants that the page can give."""
 
 Action = Callable[[web.Request, str, str], Awaitable[web.StreamResponse]]
+
+
+def setup_routes(parts: Parts, beginning: Beginning) -> list[web.RouteDef]:
+    """Return the routes of a running process, which `beginning` can start anew."""
+    settings, journal = parts.settings, parts.stores.journal
+    setting_up = SettingUp(settings, journal, beginning.file, beginning.environment)
+    apps = AppsSetup(settings, journal, parts.backends, parts.catalog.wake)
+    checkup = Checkup(setting_up, journal)
+    return SetupDoor(settings, setting_up, journal, apps, checkup, beginning.anew).routes()
 
 
 @dataclass(slots=True)
@@ -44,6 +57,7 @@ class SetupDoor:
     setting_up: SettingUp
     sessions: Sessions
     apps: AppsSetup
+    checkup: Checkup
     anew: Callable[[], None]
     _services: Mapping[str, Service] = field(default_factory=services)
     _outdated: bool = False
@@ -51,7 +65,7 @@ class SetupDoor:
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
         return [
-            web.get("/setup", self._open),
+            web.get("/setup", self._open, allow_head=False),
             web.get("/setup/style.css", self._admitted(self._style)),
             web.post("/setup/address", self._admitted(self._address)),
             web.post("/setup/access", self._admitted(self._access)),
@@ -62,6 +76,7 @@ class SetupDoor:
             web.post("/setup/forget/{key}", self._admitted(self._forget)),
             web.post("/setup/hooks/{key}", self._admitted(self._hooks)),
             web.post("/setup/adopt", self._admitted(self._adopt)),
+            web.post("/setup/check", self._admitted(self._check)),
             web.get("/setup/{key}", self._admitted(self._registered)),
         ]
 
@@ -73,12 +88,19 @@ class SetupDoor:
             return await self._admitted(self._page)(request)
         session = await entry.redeem(self.sessions, link)
         if session is None:
-            log.info("a setup link was refused: it is used, too old, or none of ours")
-            return refusal(HTTPStatus.NOT_FOUND, NOTHING_THERE)
+            return await self._not_let_in(request, link)
         response = _sent_to("/setup")
         entry.keep(response, request, session)
         log.info("setup was opened with a link")
         return response
+
+    async def _not_let_in(self, request: web.Request, link: str) -> web.StreamResponse:
+        """Answer who comes with a link that lets nobody in; a guess finds nothing here."""
+        if await entry.is_in(self.sessions, entry.session_in(request)):
+            return _sent_to("/setup")
+        given = await entry.was_given(self.sessions, link)
+        log.info("a setup link was refused: it is used, too old, or none of ours")
+        return refusal(HTTPStatus.NOT_FOUND, OVER if given else NOTHING_THERE)
 
     def _admitted(
         self, action: Callable[[web.Request, str], Awaitable[web.StreamResponse]]
@@ -117,7 +139,9 @@ class SetupDoor:
         return web.Response(text=style(), content_type="text/css")
 
     async def _shown(self, request: web.Request, session: str, **others: Any) -> web.StreamResponse:
-        facts = replace(await self._facts(request, session), **others)
+        return await self._drawn(replace(await self._facts(request, session), **others))
+
+    async def _drawn(self, facts: Facts) -> web.StreamResponse:
         refused = bool(facts.refused[1])
         response = web.Response(
             status=HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
@@ -139,6 +163,7 @@ class SetupDoor:
             state=await entry.new_state(self.sessions, session),
             org=request.query.get("org", "").strip()[:100],
             apps=await self.apps.known(),
+            twice=await self.apps.twice(),
             without_webhook=await self.apps.without_webhook(),
         )
 
@@ -193,7 +218,13 @@ class SetupDoor:
         if done.says:
             said = f"Auto Deploy is switched off for {', '.join(done.says)}"
             done = replace(done, says=(said,))
-        return await self._told(request, session, "", done, "Auto Deploy is off already")
+        return await self._told(request, session, "", done, "no app deploys twice")
+
+    async def _check(self, request: web.Request, session: str) -> web.StreamResponse:
+        facts, findings = await asyncio.gather(
+            self._facts(request, session), self.checkup.findings()
+        )
+        return await self._drawn(replace(facts, findings=findings))
 
     async def _told(
         self, request: web.Request, session: str, key: str, done: Done, nothing: str
@@ -224,9 +255,11 @@ class SetupDoor:
             raise Rejected(
                 f"{service.title} was not registered from this page, or too long ago: begin again"
             )
+        if why := service.hindrance(await self.setting_up.origins()):
+            raise Rejected(why)
         section = service.section(self.settings)
         found = await register.redeem(section, code)
-        values = {(service.key, name): value for name, value in found.items()}
+        values = {service.path(name): value for name, value in found.items()}
         settings = await self.setting_up.change(values | self._own_address(request))
         log.info("setup has registered the bridge", extra={"at": service.title})
         return self._restarted(await register.then(service.section(settings)))
@@ -238,10 +271,14 @@ class SetupDoor:
         return found
 
     def _own_address(self, request: web.Request) -> dict[KeyPath, str]:
-        """Return the address that the browser used, to be stored if none is set."""
-        if self.settings.public_url is not None:
+        """Return the address that the browser used, to be stored if none is set.
+
+        One that leads here from this machine only is of no use to others.
+        """
+        origin = entry.origin_of(request)
+        if self.settings.public_url is not None or not is_public(origin):
             return {}
-        return {("public_url",): entry.origin_of(request)}
+        return {("public_url",): origin}
 
     async def _store(self, values: Mapping[KeyPath, str], then: str) -> web.StreamResponse:
         await self.setting_up.change(values)

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from bridge.ports.journal import Sessions
 
 LINK, SESSION, STATE = "setup link", "setup session", "setup state"
+GIVEN = "setup link given"
 """Kinds of what is kept; see `ports.journal.Sessions`."""
 
 LINK_SECONDS = 30 * 60.0
+GIVEN_SECONDS = 7 * 24 * 3600.0
+"""Seconds for which a used or expired link is remembered, to tell it from a guess."""
+
 SESSION_SECONDS = 12 * 3600.0
 STATE_SECONDS = 3600.0
 """As long as the code of a registration works."""
@@ -30,19 +34,26 @@ async def new_link(sessions: "Sessions", url: str) -> str:
     Args:
         url: where the bridge is reached.
     """
-    return f"{url.rstrip('/')}{PATH}?link={await _new(sessions, LINK, LINK_SECONDS)}"
+    link = await _new(sessions, LINK, LINK_SECONDS)
+    await sessions.admit(GIVEN, _hash(GIVEN, link), GIVEN_SECONDS)
+    return f"{url.rstrip('/')}{PATH}?link={link}"
 
 
 async def redeem(sessions: "Sessions", link: str) -> str | None:
     """Return the secret of a new session; None if the link is used, too old, or none of ours."""
-    if not await sessions.redeem(LINK, _hash(link)):
+    if await sessions.redeem(LINK, _hash(link)) is None:
         return None
     return await _new(sessions, SESSION, SESSION_SECONDS)
 
 
+async def was_given(sessions: "Sessions", link: str) -> bool:
+    """Return whether a link is one of ours, used, too old or not."""
+    return await sessions.admitted(GIVEN, _hash(GIVEN, link)) is not None
+
+
 async def is_in(sessions: "Sessions", session: str | None) -> bool:
     """Return whether a session is valid."""
-    return bool(session) and await sessions.admitted(SESSION, _hash(session or ""))
+    return bool(session) and await sessions.admitted(SESSION, _hash(session or "")) is not None
 
 
 async def leave(sessions: "Sessions") -> None:
@@ -59,7 +70,7 @@ async def new_state(sessions: "Sessions", session: str) -> str:
 
 async def is_state(sessions: "Sessions", state: str, session: str) -> bool:
     """Return whether a state was given to this session and has not come back yet."""
-    return await sessions.redeem(STATE, _hash(state, session))
+    return await sessions.redeem(STATE, _hash(state, session)) is not None
 
 
 async def _new(sessions: "Sessions", kind: str, seconds: float) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from bridge.app.setup.services import Service, Tried
+from bridge.app.setup.services import Service, Tried, without_setup
 from bridge.core.apps import App
+from bridge.ports.checks import Finding, Level, summed
 from bridge.ports.setup import Choice, Registration
 from bridge.settings import BY_SETUP, KeyPath, Settings
 
@@ -36,7 +37,9 @@ class Facts:
         done: what was just done.
         typed: the form that was refused.
         apps: the known ones.
+        twice: those that deploy twice.
         without_webhook: their repositories without a webhook of the bridge's, by host.
+        findings: what a check of everything has found; None before one.
     """
 
     settings: Settings
@@ -50,7 +53,9 @@ class Facts:
     done: str = ""
     typed: Mapping[str, str] = field(default_factory=dict)
     apps: Sequence[App] = ()
+    twice: Sequence[App] = ()
     without_webhook: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    findings: Sequence[Finding] | None = None
 
     @property
     def public_url(self) -> str:
@@ -97,6 +102,8 @@ class ServiceView:
     trouble: str
     fields: Sequence[FieldView]
     registration: RegistrationView | None
+    hindrance: str
+    """Why there is no registration, if there could be one."""
     link: tuple[str, str] | None
     then: tuple[str, str] | None
     choice: "ChoiceView | None"
@@ -121,7 +128,12 @@ class ChoiceView:
 
 def render(facts: Facts) -> str:
     """Return the page as HTML."""
-    groups = [(heading, _group(facts, kind)) for kind, heading in HEADINGS.items()]
+    others = without_setup(facts.settings)
+    groups = [
+        (heading, _group(facts, kind, bool(others[kind])), others[kind])
+        for kind, heading in HEADINGS.items()
+    ]
+    left = _left(facts)
     return (
         _environment()
         .get_template("setup.html")
@@ -132,9 +144,11 @@ def render(facts: Facts) -> str:
             refused=facts.refused[1] if not facts.refused[0] else "",
             done=facts.done,
             apps=[app.label for app in facts.apps],
-            twice=[app.label for app in facts.apps if app.deploys_twice],
+            twice=[app.label for app in facts.twice],
             embedded=not facts.settings.backends_set(),
-            left=_left(facts),
+            left=left,
+            ready=left == 0 and not facts.twice,
+            check=None if facts.findings is None else _check(facts.findings),
         )
     )
 
@@ -170,10 +184,10 @@ def _environment() -> "Environment":
     )
 
 
-def _group(facts: Facts, kind: str) -> "list[ServiceView]":
+def _group(facts: Facts, kind: str, others: bool) -> "list[ServiceView]":
     """Return the services of a kind; while none is connected, the first one's form is open."""
     those = [one for one in facts.services.values() if one.kind == kind]
-    none = not any(one.is_connected(facts.settings) for one in those)
+    none = not others and not any(one.is_connected(facts.settings) for one in those)
     return [_view(facts, one, first=none and one is those[0]) for one in those]
 
 
@@ -201,6 +215,7 @@ def _view(facts: Facts, service: Service, *, first: bool) -> ServiceView:
         trouble=trouble,
         fields=[_field(facts, service, one) for one in setup.fields],
         registration=registration,
+        hindrance="" if connected else service.hindrance(facts.origins),
         link=None if connected else link,
         then=(setup.register.then_button, tried.then) if setup.register and tried.then else None,
         choice=_choice(facts, service, tried) if connected else None,
@@ -237,7 +252,7 @@ def _field(facts: Facts, service: Service, one: Any) -> FieldView:
 def _registration(
     facts: Facts, service: Service, register: Registration | None
 ) -> RegistrationView | None:
-    if register is None or not _is_public(facts.public_url):
+    if register is None or not is_public(facts.public_url) or service.hindrance(facts.origins):
         return None
     name = f"Bridge {urlsplit(facts.public_url).hostname or ''}"[:34].strip()
     return RegistrationView(
@@ -283,12 +298,12 @@ def _address(facts: Facts) -> AddressView:
         value=facts.public_url,
         origin="" if origin == BY_SETUP else origin,
         is_set=facts.settings.public_url is not None,
-        is_public=_is_public(facts.public_url),
+        is_public=is_public(facts.public_url),
         is_secure=facts.public_url.startswith("https://"),
     )
 
 
-def _is_public(url: str) -> bool:
+def is_public(url: str) -> bool:
     """Return whether an address may lead here from elsewhere."""
     host = urlsplit(url).hostname or ""
     try:
@@ -318,7 +333,34 @@ def _access(facts: Facts) -> AccessView | None:
     return AccessView(everyone=bool(grants), own=bool(grants) and not by_setup)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """The findings of a check of everything, as the page shows them."""
+
+    says: str
+    tone: str
+    wrong: Sequence[Finding]
+    """The errors first."""
+    fine: Sequence[Finding]
+
+
+TONES = {Level.ERROR: "bad", Level.WARNING: "held", Level.OK: "ok"}
+"""The worst level first."""
+
+
+def _check(findings: Sequence[Finding]) -> CheckView:
+    by_level = {level: [one for one in findings if one.level is level] for level in TONES}
+    worst = next((level for level, those in by_level.items() if those), Level.OK)
+    return CheckView(
+        says=summed(findings),
+        tone=TONES[worst],
+        wrong=[*by_level[Level.ERROR], *by_level[Level.WARNING]],
+        fine=by_level[Level.OK],
+    )
+
+
 def _left(facts: Facts) -> int:
     """Return how many of backend, Git host and chat are not connected."""
     kinds = {one.kind for one in facts.services.values() if one.is_connected(facts.settings)}
+    kinds |= {kind for kind, titles in without_setup(facts.settings).items() if titles}
     return len(HEADINGS.keys() - kinds)

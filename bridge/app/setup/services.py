@@ -16,6 +16,9 @@ from bridge.settings import BY_SETUP, KeyPath, Settings
 PATIENCE = 8.0
 """Seconds for a service to answer."""
 
+MORE_PATIENCE = 4.0
+"""Seconds for what the page can do without."""
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -30,9 +33,25 @@ class Service:
         """Return its section."""
         return getattr(settings, self.key)
 
+    def path(self, name: str) -> KeyPath:
+        """Return the path of a setting of its section, e.g. of "sign_in.client_id"."""
+        return (self.key, *name.split("."))
+
     def is_connected(self, settings: Settings) -> bool:
         """Return whether it has a credential."""
         return any(getattr(self.section(settings), name) for name in self.setup.credentials)
+
+    def hindrance(self, origins: Mapping[KeyPath, str]) -> str:
+        """Return why what a registration gives could not be stored; "" if it can be."""
+        stores = self.setup.register.stores if self.setup.register else ()
+        found = (origins.get(self.path(name), BY_SETUP) for name in stores)
+        if not (where := [one for one in dict.fromkeys(found) if one != BY_SETUP]):
+            return ""
+        return (
+            f"the bridge can't be registered at {self.title} while {' and '.join(where)}"
+            f" {'is' if len(where) == 1 else 'are'} set: that wins over what {self.title} gives."
+            " Remove it and restart the bridge, or fill in the fields"
+        )
 
     def values(
         self, form: Mapping[str, str], settings: Settings, origins: Mapping[KeyPath, str]
@@ -72,6 +91,18 @@ def services() -> dict[str, Service]:
     }
 
 
+def without_setup(settings: Settings) -> dict[str, list[str]]:
+    """Return the titles of what is set and can't be connected on the page, by its kind."""
+    kinds: Mapping[str, Sequence[Any]] = {
+        "backend": [one.provider for one in settings.backends_set().values()],
+        "host": [one.provider for one in settings.host_servers().values() if one.serves],
+        "chat": [CHATS[key] for key in settings.chats_set()],
+    }
+    return {
+        kind: [one.title for one in those if one.setup() is None] for kind, those in kinds.items()
+    }
+
+
 # ── asking them ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -102,7 +133,7 @@ async def tried(service: Service, settings: Settings) -> Tried:
     choices: Sequence[Choice] = ()
     then = ""
     with suppress(BridgeError, TimeoutError):  # the page does without
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MORE_PATIENCE):
             if setup.choice is not None:
                 choices = await setup.choice.read(section)
             if setup.register is not None:

@@ -267,6 +267,11 @@ TABLE = (
         Means.NO,
         lambda a: a.status == 500 and a.message == "No values to set",
     ),
+    Row(
+        "nothing runs",
+        Means.NO,
+        lambda a: a.status == 500 and a.message.startswith("No container or service found"),
+    ),
     Row("refused", Means.NO, lambda a: 400 <= a.status < 500),
     Row("failed unexpectedly", Means.UNKNOWN, lambda a: a.status >= 100),
 )

@@ -13,8 +13,9 @@ from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden, NotDokploy
 from bridge.backends.dokploy.client import Dokploy
 from bridge.backends.dokploy.key_check import RefusedJustNow, setting_of
-from bridge.core.apps import App
+from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.errors import KeyRefused, Refused
+from bridge.core.pins import pin_of
 from bridge.ports.checks import Checked, Finding, Level, clock_finding, expiry_finding
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ WHOLE = (0, 29, 5)
 """The oldest version with everything that the bridge uses."""
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+
+MOST_VERIFIED = 50
+"""Apps with a rule `verify` that are asked about."""
 
 LACKS = {
     "deployment.queueList": "waiting deployments can't be seen, so they may be reported late",
@@ -75,6 +79,8 @@ async def _of(checked: Checked, client: Dokploy, key: str) -> AsyncIterator[Find
     async for finding in _of_queries(about, client, checked.apps):
         yield finding
     if client.has_dashboard:
+        async for finding in _of_verified(client, checked):
+            yield finding
         async for finding in _of_key(about, client, key):
             yield finding
 
@@ -125,6 +131,44 @@ async def _of_queries(about: str, client: Dokploy, apps: Sequence[App]) -> Async
         says = f"the key may not ask {name}: {LACKS[name]}"
         remedy = "give the key's user access to the services that deploy"
         yield Finding(Level.ERROR, "backend.role", about, says, remedy)
+
+
+# ── Verified apps ───────────────────────────────────────────────────────────────────────────────
+
+
+async def _of_verified(client: Dokploy, checked: Checked) -> AsyncIterator[Finding]:
+    """Yield what prevents the rules of apps from being followed; ask only about those apps."""
+    verified = [app for app in checked.apps if app.verify is not None]
+    for app in verified[:MOST_VERIFIED]:
+        try:
+            if await _not_looked_at(client, app):
+                says = "it has no address, and its containers can't be read: it is never verified"
+                remedy = "add a domain in Dokploy, or write a whole address in `verify.url`"
+                yield Finding(Level.WARNING, "app.verify", app.label, says, remedy)
+            if await _keeps_nothing(client, app):
+                says = "`verify.rollback` is set, and Dokploy keeps no earlier version of it"
+                remedy = "switch on *Rollbacks* for the app in Dokploy, with a registry"
+                yield Finding(Level.WARNING, "app.rollback", app.label, says, remedy)
+        except Refused:  # it is gone, or not shown: the apps were listed without it
+            continue
+
+
+async def _not_looked_at(client: Dokploy, app: App) -> bool:
+    """Return whether there is nothing to look at."""
+    assert app.verify is not None
+    if app.url is not None or not app.verify.url.startswith("/"):
+        return False
+    return not app.verify.containers or await client.containers(app) is None
+
+
+async def _keeps_nothing(client: Dokploy, app: App) -> bool:
+    """Return whether an app could not be rolled back by itself, as its rule says."""
+    if app.verify is None or not app.verify.rollback or app.kind is not AppKind.APPLICATION:
+        return False
+    by_source = pin_of(app) is not None or app.rules.pin
+    if by_source or (app.source is not None and app.source.type is SourceType.DOCKER):
+        return False
+    return await client.keeps(app) is False
 
 
 # ── The key ─────────────────────────────────────────────────────────────────────────────────────

@@ -25,6 +25,7 @@ from bridge.backends.dokploy.reads import deployments_in, jobs_in
 from bridge.core.apps import App, AppKind
 from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.errors import Refused, Unanswered, Unreachable
+from bridge.core.health.containers import Container
 from bridge.ports.backends import BackendDeployment, Listed, QueuedJob
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.figures import Observe
@@ -67,6 +68,7 @@ class Dokploy:
         ca: str | None = None,
         direct: bool = False,
         choices: bool = True,
+        sites: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Clock = time.time,
         pause: Sleep = asyncio.sleep,
@@ -85,6 +87,7 @@ class Dokploy:
             verify, ca: whether to check the server's certificate, and a PEM file to trust.
             direct: never use the proxy that the environment names.
             choices: offer `pickers`; the embedded backend can't list repositories.
+            sites: where the embedded backend's sites are reached from this machine.
             transport, clock, pause: for tests.
             observe: receives the duration of each request.
 
@@ -114,6 +117,8 @@ class Dokploy:
             observe=observe,
         )
         self._apps = Apps(self._http, name, concurrency)
+        self._names: dict[str, models.NamedApp] = {}
+        self._sites = sites
         if choices:
             self.pickers = Pickers(self._http)
 
@@ -265,6 +270,97 @@ class Dokploy:
     def has_dashboard(self) -> bool:
         """Return whether people can open it in a browser; the embedded backend has no pages."""
         return self._http.has_dashboard
+
+    # ── What runs ────────────────────────────────────────────────────────────
+
+    async def containers(self, app: App) -> list[Container] | None:
+        """Return an application's containers; None for a stack, or if the key may not read them.
+
+        None, too, for a static site of the embedded backend, which runs in no container. Those on
+        other nodes of a Swarm are not among them; there may be none at all, too, because the server
+        could not ask Docker.
+
+        Source: facts.md, "Domains, containers": the server matches names by prefix.
+        """
+        if app.kind is not AppKind.APPLICATION:
+            return None
+        named = await self._named(app)
+        if (name := named.app_name) is None:
+            return None
+        path, query = "docker.getContainersByAppNameMatch", {"appName": name}
+        if named.server_id is not None:
+            query["serverId"] = named.server_id
+        try:
+            found = await self._read_if_there(path, models.CONTAINERS, query)
+        except Forbidden:
+            return None
+        own = [one for one in found or () if one.name.partition(".")[0] == name]
+        return (
+            None
+            if found is None
+            else [Container(one.name, one.state or "", one.status or "") for one in own]
+        )
+
+    async def output(self, app: App, lines: int) -> str:
+        """Return the last lines that an application's container printed; "" if it has none.
+
+        Source: recorded-2.jsonl, 264-application.readLogs-no-container.
+        """
+        if app.kind is not AppKind.APPLICATION:
+            return ""
+        query = id_of(app) | {"tail": min(max(lines, 1), _MOST_LINES)}
+        try:
+            found = await self._http.read("application.readLogs", models.PRINTED, query)
+        except Refused:
+            return ""
+        return found if isinstance(found, str) else ""
+
+    async def _named(self, app: App) -> models.NamedApp:
+        """Return the name of an application's service and its server, which can never change."""
+        if app.id not in self._names:
+            found = await self._http.read("application.one", models.NAMED_APP, id_of(app))
+            self._names[app.id] = found
+        return self._names[app.id]
+
+    async def local_url(self, app: App) -> str | None:
+        """Return where a static site of the embedded backend is reached from this machine."""
+        if self._sites is None or app.kind is not AppKind.APPLICATION:
+            return None
+        named = await self._http.read("application.one", models.NAMED_APP, id_of(app))
+        is_site = named.build_type == "static" and named.source_type != "docker"
+        return f"{self._sites}/apps/{named.app_name}" if is_site else None
+
+    async def keeps(self, app: App) -> bool | None:
+        """Return whether an application's builds are kept, to go back to; None if untold.
+
+        Source: facts.md, "Rollbacks".
+        """
+        named = await self._http.read("application.one", models.NAMED_APP, id_of(app))
+        if named.rollback_active is None:
+            return None
+        return named.rollback_active and named.rollback_registry_id is not None
+
+    async def roll_back(self, app: App, point: str) -> None:
+        """Restore an earlier image and its settings in the running service.
+
+        The server does it before it answers, and makes no record of it; its own record of the
+        application keeps the newer settings, so the next deployment goes forward again.
+
+        Args:
+            point: `BackendDeployment.restores`.
+
+        Source: facts.md, "Rollbacks" (`rollback.rollback`).
+        """
+        if app.kind is not AppKind.APPLICATION:
+            raise Refused(self.name, "only applications can be rolled back, not compose stacks")
+        try:
+            await self._http.change("rollback.rollback", {"rollbackId": point})
+        except Refused as error:
+            if error.words != "Error input: Rolling back":
+                raise
+            causes = "either it no longer has that version, or the key's user may not reach the app"
+            words = f"{error.words}; {causes}: look at the app's deployments in Dokploy"
+            raise Refused(self.name, words, status=error.status) from error
 
     # ── Configuring ──────────────────────────────────────────────────────────
 

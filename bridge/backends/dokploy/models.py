@@ -169,6 +169,26 @@ class DeploymentRecord(_Answer):
     started_at: MaybeEpoch = None
     finished_at: MaybeEpoch = None
     error_message: str | None = None
+    rollback_id: str | None = None
+
+
+class Running(_Answer):
+    """An entry of `docker.getContainersByAppNameMatch`, in Docker's own words."""
+
+    name: str
+    state: str | None = None
+    status: str | None = None
+
+
+class NamedApp(_Answer):
+    """A service in `application.one`: its name, its server, and what it is built from."""
+
+    app_name: str | None = None
+    server_id: str | None = None
+    build_type: str | None = None
+    source_type: str | None = None
+    rollback_active: bool | None = None
+    rollback_registry_id: str | None = None
 
 
 class JobData(_Answer):
@@ -280,7 +300,11 @@ SETTINGS = TypeAdapter(Settings)
 BATCH = TypeAdapter(Many[Batched])
 DEPLOYMENTS = TypeAdapter(Many[DeploymentRecord])
 JOBS = TypeAdapter(Many[Job])
+CONTAINERS = TypeAdapter(Many[Running])
+NAMED_APP = TypeAdapter(NamedApp)
 TEXT: TypeAdapter[str] = TypeAdapter(str)
+PRINTED: TypeAdapter[Any] = TypeAdapter(Any)
+"""`application.readLogs`: text, although the document calls it an object."""
 HEALTH = TypeAdapter(Health)
 WHOSE = TypeAdapter(Whose)
 PERMISSIONS: TypeAdapter[dict[str, dict[str, bool]]] = TypeAdapter(dict[str, dict[str, bool]])

@@ -187,6 +187,7 @@ def _deployment(record: DeploymentRecord) -> BackendDeployment:
         finished_at=record.finished_at,
         error=record.error_message or None,
         commit=commit[1] if commit else None,
+        restores=record.rollback_id or None,
     )
 
 

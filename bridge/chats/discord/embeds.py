@@ -32,6 +32,7 @@ from bridge.chats.discord.markdown import (
 from bridge.chats.text import NOTHING, cut, units
 from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.difference import text_of as value_of
+from bridge.core.gates.holds import Gate, Hold
 from bridge.core.lifecycle import State
 from bridge.ports.outcomes import DONE, Audited
 
@@ -49,24 +50,42 @@ POST_NAME = 100
 
 ICONS = {
     State.WAITING: "⏳",
+    State.HELD: "✋",
     State.ASKED: "📡",
     State.QUEUED: "📥",
     State.RUNNING: "🏗️",
+    State.VERIFYING: "🩺",
     State.DONE: "✅",
+    State.UNHEALTHY: "🤒",
     State.FAILED: "❌",
     State.CANCELLED: "🚫",
     State.SUPERSEDED: "⏩",
     State.UNKNOWN: "❓",
 }
 
+HOLD_ICONS = {
+    Gate.SCHEDULE: "⏰",
+    Gate.LOCK: "🔒",
+    Gate.FREEZE: "❄️",
+    Gate.CHECKS: "🧪",
+    Gate.APPROVAL: "👥",
+    Gate.ORDER: "🔗",
+}
+
+HOLD = 300
+"""The most characters of a reason that stands among others."""
+
 _GREY, _BLUE, _GREEN, _RED, _YELLOW = 0x80848E, 0x5865F2, 0x248046, 0xDA373C, 0xF0B232
 
 COLOURS = {
     State.WAITING: _GREY,
+    State.HELD: _YELLOW,
     State.ASKED: _BLUE,
     State.QUEUED: _BLUE,
     State.RUNNING: _BLUE,
+    State.VERIFYING: _BLUE,
     State.DONE: _GREEN,
+    State.UNHEALTHY: _RED,
     State.FAILED: _RED,
     State.CANCELLED: _GREY,
     State.SUPERSEDED: _GREY,
@@ -148,7 +167,8 @@ def render_card(card: Card, *, remark: str = "") -> Message:
         ("Time", lasted or since, True),
         ("Links", _links(card), False),
     )
-    paragraphs = (_subject(card), _quoted(_note(card)), _quoted(remark))
+    held = map(_quoted, _held(card.holds))
+    paragraphs = (_subject(card), *held, _quoted(_note(card)), _quoted(remark))
     embed = embed_of(title, COLOURS[card.state], paragraphs, fields, _why(card), card.created_at)
     return Message(embed, _post_name(card))
 
@@ -187,6 +207,23 @@ def _note(card: Card) -> str:
             return f"⚠️ {commit_of(live)} is live, not {shown}: {head}"
         case str(note):
             return sentence(note, NOTE)
+
+
+MOST_HOLDS = 6
+
+
+def _held(holds: Sequence[Hold]) -> list[str]:
+    """Return a line for each reason: what holds, until when, and which right lifts it."""
+    lines = [
+        joined(
+            f"{HOLD_ICONS[one.gate]} {sentence(one.says, HOLD)}",
+            f"until {moment(one.until)}" if one.until is not None else "",
+            f"lifted by {code(one.may_lift, 20)}",
+        )
+        for one in holds[:MOST_HOLDS]
+    ]
+    more = len(holds) - MOST_HOLDS
+    return [*lines, f"and {more} more"] if more > 0 else lines
 
 
 def _quoted(words: str) -> str:

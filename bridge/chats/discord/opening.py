@@ -16,6 +16,7 @@ from bridge.chats.discord.board import (
     ChangePlans,
     Channel,
 )
+from bridge.chats.discord.locks import LOCK, LockNotes, LockPlans
 from bridge.chats.discord.settings import DEFAULT, Webhook
 from bridge.chats.discord.settings import Discord as Settings
 from bridge.chats.links import Links
@@ -26,7 +27,7 @@ from bridge.ports.clock import Limit
 from bridge.ports.providers import ChannelBook
 
 if TYPE_CHECKING:
-    from bridge.ports.feedback import Planner, Publisher
+    from bridge.ports.feedback import Planner, Publisher, TellsOfLocks
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +72,11 @@ class Discord:
             Cards(channels, self._webhooks),
             ChangePlans(channels, self._webhooks),
         )
+        self.of_lock: TellsOfLocks = LockPlans(channels, self._webhooks).of
         self.publishers: Mapping[str, Publisher] = {
-            CARD: Board(self._channel, Links(parts.pages, parts.titles), parts.tail),
+            CARD: Board(self._channel, Links(parts.pages, parts.titles, parts.console), parts.tail),
             CHANGED: ChangeNotes(self._channel),
+            LOCK: LockNotes(self._channel, parts.clock),
         }
 
     @property

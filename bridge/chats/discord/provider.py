@@ -1,6 +1,6 @@
 """Discord's record: what the rest of the bridge needs to know of it."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from bridge.ports.checks import Checked, Finding
@@ -9,7 +9,6 @@ from bridge.ports.providers import ChannelBook, ChannelsOf, ChatProvider
 if TYPE_CHECKING:
     from bridge.chats.discord.opening import Discord as RunningDiscord
     from bridge.chats.discord.settings import Discord
-    from bridge.core.errors import BridgeError
     from bridge.ports.chats import ChatParts
     from bridge.ports.outcomes import Audited, Subscription
     from bridge.ports.setup import Setup
@@ -40,12 +39,6 @@ def _open(settings: "Discord", parts: "ChatParts") -> "RunningDiscord":
     from bridge.chats.discord.opening import Discord as RunningDiscord
 
     return RunningDiscord(settings, parts)
-
-
-async def _asks(settings: "Discord") -> "Mapping[str, BridgeError | None]":
-    from bridge.chats.discord.opening import asked
-
-    return await asked(settings)
 
 
 def _tells(settings: "Discord", book: ChannelBook, note: "Audited") -> "Sequence[Subscription]":
@@ -80,7 +73,6 @@ DISCORD = ChatProvider(
     channel_names=_channel_names,
     open=_open,
     tells=_tells,
-    asks=_asks,
     checks=_checks,
     setup=_setup,
 )

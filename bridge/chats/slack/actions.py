@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.slack import answers, names
+from bridge.chats.slack import answers, gates, names, promotion, rollback
 from bridge.chats.slack.api import tell_alone
 from bridge.chats.slack.blocks import modal, section
 from bridge.chats.slack.commands import later, open_view, reply_to, run, told, withdraw
@@ -13,6 +13,7 @@ from bridge.chats.slack.outgoing import Outgoing, outgoing
 from bridge.chats.slack.parts import Parts, one_time, place_of
 from bridge.chats.slack.pickers import offered
 from bridge.core.access import Right
+from bridge.core.chat.gate_replies import MoreHolds
 from bridge.core.chat.grammar import Command, Verb, parse_chat
 from bridge.core.chat.replies import AppList, Configure, Denied, Reply, Sorry
 from bridge.core.errors import BridgeError
@@ -43,10 +44,18 @@ def register(bolt: Any, parts: Parts) -> None:
     for name, action in ((names.APP_DEPLOY, Action.DEPLOY), (names.APP_REDEPLOY, Action.REDEPLOY)):
         bolt.action(name)(_button(parts, _of_app(action)))
     bolt.action(names.APP_PROVIDER)(_button(parts, _provider))
+    bolt.action(names.DEPLOYMENT_ROLLBACK)(_button(parts, _way_back))
+    bolt.action(names.DEPLOYMENT_ROLLBACK_TO)(_button(parts, _way_back_to))
+    bolt.action(names.ROLLBACK_RUN)(_button(parts, _roll_back, replaces=True))
+    bolt.action(names.PROMOTION_RUN)(_button(parts, _promote, replaces=True))
     bolt.action(names.DEPLOYMENT_WHY)(_button(parts, _why))
     bolt.action(names.SUGGEST_RUN)(_button(parts, _suggested, replaces=True))
     bolt.action(names.APPS_PAGE)(_button(parts, _page, replaces=True))
     bolt.action(names.DEPLOYMENT_LOG)(_log(parts))
+    bolt.action(names.GATE_APPROVE)(_button(parts, _approve))
+    bolt.action(names.GATE_UNLOCK)(_button(parts, _unlock))
+    bolt.action(names.GATE_OVERRIDE)(_override(parts))
+    bolt.view(names.GATE_VIEW)(_overridden(parts))
     bolt.options(names.APP_SEARCH)(_search(parts))
     for callback_id in PICKED:
         bolt.view(callback_id)(_picked(parts, callback_id))
@@ -135,6 +144,32 @@ async def _provider(parts: Parts, body: Body) -> Reply:
     return await run(parts, body, Command(Verb.PROVIDER, value_of(body)), "")
 
 
+async def _way_back(parts: Parts, body: Body) -> Reply:
+    return await parts.commands.way_back(await parts.person(body), place_of(body), value_of(body))
+
+
+async def _way_back_to(parts: Parts, body: Body) -> Reply:
+    person, place = await parts.person(body), place_of(body)
+    return await parts.commands.way_back(person, place, value_of(body), to_it=True)
+
+
+async def _roll_back(parts: Parts, body: Body) -> Reply:
+    way, to, served = rollback.read_value(value_of(body))
+    deployment = await parts.journal.deployment(to)
+    if deployment is None:
+        return Sorry("That app is gone, or you may not see it.")
+    person, id_ = await parts.person(body), await parts.clicks.id_of(body)
+    asked = (person, place_of(body), Action.ROLLBACK, deployment.app_id, id_)
+    return await parts.commands.ask(*asked, deployment=to, way=way, served=served)
+
+
+async def _promote(parts: Parts, body: Body) -> Reply:
+    way, version, app_id = promotion.read_value(value_of(body))
+    person, id_ = await parts.person(body), await parts.clicks.id_of(body)
+    asked = (person, place_of(body), Action.DEPLOY, app_id, id_)
+    return await parts.commands.ask(*asked, deployment=version, way=way)
+
+
 async def _why(parts: Parts, body: Body) -> Reply:
     return await parts.commands.why(await parts.person(body), place_of(body), value_of(body))
 
@@ -148,7 +183,7 @@ async def _page(parts: Parts, body: Body) -> Reply:
     page, typed = answers.read_page(value_of(body))
     reply = await run(parts, body, Command(Verb.APPS, rest=typed or None), "")
     if isinstance(reply, AppList):
-        return AppList(reply.apps, reply.last, typed, page)
+        return replace(reply, filter=typed, page=page)
     return reply
 
 
@@ -178,6 +213,81 @@ async def _show_log(parts: Parts, body: Body) -> None:
         blocks = outgoing(found, parts.links).message.blocks
         view = modal(names.LOG_VIEW, "Log", blocks, close="Close")
     await parts.client.call("views.update", view_id=opened.text("view", "id"), view=view)
+
+
+# ── held deployments ─────────────────────────────────────────────────────────
+
+
+async def _approve(parts: Parts, body: Body) -> Reply:
+    deployment, commit = gates.read_value(value_of(body))
+    person = await parts.person(body)
+    return await parts.commands.gates.approve(person, place_of(body), deployment, commit)
+
+
+async def _unlock(parts: Parts, body: Body) -> Reply:
+    deployment, key = gates.read_value(value_of(body))
+    person = await parts.person(body)
+    return await parts.commands.gates.unlock(person, place_of(body), deployment, key)
+
+
+def _override(parts: Parts) -> Callable[..., Awaitable[Any]]:
+    async def on_override(ack: Any, body: Body) -> Any:
+        parts.background.start(told(parts, body, _ask_why(parts, body)), "deploy anyway")
+        return await ack()
+
+    return on_override
+
+
+async def _ask_why(parts: Parts, body: Body) -> None:
+    """Open the dialog at once, as for a log; then ask in it, or say why not."""
+    reading = modal(names.GATE_VIEW, gates.TITLE, [section("Reading…")], close="Close")
+    opened = await open_view(parts, body, reading)
+    person, place = await parts.person(body), place_of(body)
+    found = await parts.commands.gates.may_lift(person, place, value_of(body))
+    if isinstance(found, Deployment):
+        view = gates.override_view(found, place.channel)
+    else:
+        blocks = outgoing(found, parts.links).message.blocks
+        view = modal(names.GATE_VIEW, gates.TITLE, blocks, close="Close")
+        parts.background.start(parts.commands.note(person, names.GATE_OVERRIDE, found), "audit")
+    await parts.client.call("views.update", view_id=opened.text("view", "id"), view=view)
+
+
+def _overridden(parts: Parts) -> Callable[..., Awaitable[Any]]:
+    async def on_submit(ack: Any, body: Body) -> Any:
+        work = _sorry_if_not(_lift(parts, body))
+        task = await parts.background.in_time(work, "deploy anyway")
+        if not task.done():
+            parts.background.start(_tell_late(parts, body, task), "answer to a dialog")
+            return await ack()
+        reply = task.result()
+        if isinstance(reply, MoreHolds):
+            channel = _opened_in(body["view"]).channel
+            view = gates.override_view(reply.deployment, channel, more=True)
+            return await ack(response_action="update", view=view)
+        if why := _objection(reply):
+            return await ack(response_action="errors", errors={names.GATE_REASON: why})
+        return await ack()
+
+    return on_submit
+
+
+async def _lift(parts: Parts, body: Body) -> Reply:
+    view = body["view"]
+    asking, person = gates.read_asking(view), await parts.person(body)
+    reply = await parts.commands.gates.lift(
+        person, _opened_in(view), asking.deployment, gates.reason_in(view), asking.seen
+    )
+    parts.background.start(parts.commands.note(person, names.GATE_OVERRIDE, reply), "audit")
+    return reply
+
+
+async def _sorry_if_not(work: Coroutine[Any, Any, Reply]) -> Reply:
+    """Return a dialog's reply; what the bridge can't do is one as well."""
+    try:
+        return await work
+    except BridgeError as error:
+        return Sorry(str(error))
 
 
 # ── pickers ──────────────────────────────────────────────────────────────────
@@ -277,4 +387,6 @@ def chosen(view: Mapping[str, Any]) -> str:
 def _opened_in(view: Mapping[str, Any]) -> Place:
     """Return the channel that a dialog was opened in, from our own metadata."""
     channel = str(view.get("private_metadata") or "")
+    if view.get("callback_id") == names.GATE_VIEW:
+        channel = gates.read_asking(view).channel
     return Place(channel if re.fullmatch(r"[A-Z0-9]{2,40}", channel) else "")

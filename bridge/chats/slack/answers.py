@@ -1,8 +1,8 @@
-"""Answers to commands: the state of apps, deployments and their reasons, help, refusals, errors."""
+"""Answers to commands: the state of apps, deployments and their reasons, refusals, errors."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from types import MappingProxyType
 
 from bridge.chats.card import NOTE, took, verdict_of
 from bridge.chats.links import Links
@@ -33,6 +33,7 @@ from bridge.chats.slack.facts import (
     icon_of,
     joined,
     label_of,
+    live_line,
     newest_at,
     ref_of,
     remark,
@@ -40,6 +41,7 @@ from bridge.chats.slack.facts import (
     standings,
     still_open,
 )
+from bridge.chats.slack.gates import held_briefly, held_buttons, held_lines
 from bridge.chats.slack.mrkdwn import (
     NOTHING,
     clean,
@@ -55,7 +57,8 @@ from bridge.chats.slack.pickers import matching
 from bridge.core.apps import App, Trigger
 from bridge.core.decision import Reason
 from bridge.core.failure import MOST_CHARACTERS
-from bridge.core.lifecycle import Deployment
+from bridge.core.health.serving import Serving
+from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import end_of, redact
 from bridge.ports.outcomes import Explained
 
@@ -66,16 +69,22 @@ MOST_LINES = 15
 LOG_BLOCKS = 8
 
 
-def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Message:
-    """Render the state of one app; its deployments come newest first."""
+def status_of(
+    app: App, deployments: Sequence[Deployment], links: Links, live: Serving | None = None
+) -> Message:
+    """Render the state of one app, and what it serves; its deployments come newest first."""
     newest = deployments[0] if deployments else None
     verdict = verdict_of(newest) if newest else "was never deployed from here"
     lines = [f"{icon_of(newest)}  {label_of(app)} {verdict}"]
     if newest:
         lines.append(brief(newest, app, links, said=100))
     blocks: list[Block] = [section("\n".join(lines))]
-    if newest and (note := remark(newest)):
+    if newest and (held := held_lines(newest)):
+        blocks.append(section("\n".join(held)))
+    elif newest and (note := remark(newest)):
         blocks.append(context(note))
+    if serves := live_line(live, app, links):
+        blocks.append(context(serves))
     blocks.append(context(f"It {_waits(app)}"))
     blocks.append(actions(*_app_buttons(app, newest)))
     text = f"{escape(app.label, 200)} {verdict}"
@@ -85,19 +94,27 @@ def status_of(app: App, deployments: Sequence[Deployment], links: Links) -> Mess
 def status_all(apps: Sequence[App], deployments: Sequence[Deployment], links: Links) -> Message:
     """Render the state of all apps: active and broken ones first, the rest as a number."""
     known = {app.id: app for app in apps}
-    moving = [one for one in still_open(deployments) if one.app_id in known]
+    waiting = [one for one in still_open(deployments) if one.app_id in known]
+    held = [one for one in waiting if one.state is State.HELD]
+    moving = [one for one in waiting if one.state is not State.HELD]
     failed = broken(standings(apps, deployments))
-    calm = len(apps) - len({one.app_id for one in [*moving, *failed]})
+    calm = len(apps) - len({one.app_id for one in [*moving, *held, *failed]})
     blocks: list[Block] = []
     if moving:
         lines = [_line(one, known[one.app_id], links) for one in moving]
         blocks.append(section(_listed("*Under way*", lines)))
+    if held:
+        lines = [_held_line(one, known[one.app_id], links) for one in held]
+        blocks.append(section(_listed("*Held*", lines)))
     if failed:
         lines = [_line(one, known[one.app_id], links) for one in failed]
         blocks.append(section(_listed("*Needs a look*", lines)))
-    rest = f"{_many(calm, 'other app')} at rest" if moving or failed else _calm(len(apps))
+    rest = f"{_many(calm, 'other app')} at rest" if moving or held or failed else _calm(len(apps))
     blocks.append(context(rest) if blocks else section(f":white_check_mark:  {rest}"))
-    text = f"{len(moving)} under way, {len(failed)} failed, {calm} at rest"
+    counted = [f"{len(moving)} under way", f"{len(failed)} failed", f"{calm} at rest"]
+    if held:
+        counted.insert(1, f"{len(held)} held")
+    text = ", ".join(counted)
     return Message(text, tuple(blocks))
 
 
@@ -122,11 +139,13 @@ def why(
     remarks: Sequence[str] = (),
     *,
     gone: bool = False,
+    held: Deployment | None = None,
 ) -> Message:
     """Render why pushes did or did not deploy an app, newest first.
 
     Args:
         gone: it was deleted at its backend, so nothing deploys it.
+        held: the deployment that gates hold now.
         remarks: further hints, e.g. the nearest miss of its watch paths.
     """
     title = f"*Why {escape(app.label, 200)} was or was not deployed*"
@@ -135,6 +154,10 @@ def why(
         waits = "" if gone else f"\nIt {_waits(app)}"
         return Message(*_alike(f"{title}\n{nothing}{waits}"))
     blocks: list[Block] = [section(title)]
+    if held is not None and (lines := held_lines(held)):
+        what = changed(held, app, links, 60)
+        head = joined(f"{ICONS[held.state]}  *Held*", ref_of(held.ref), what)
+        blocks.append(section("\n".join([head, *lines])))
     blocks += [_verdict(one, app, links) for one in explained[:MOST_LINES]]
     blocks += [context(f":bulb: {prose(one, 1000)}") for one in remarks[:3]]
     if not gone:
@@ -167,8 +190,9 @@ def list_apps(
     typed: str = "",
     page: int = 1,
     links: Links,
+    live: Mapping[str, Serving] = MappingProxyType({}),
 ) -> Message:
-    """Render one page of the apps that match the typed text."""
+    """Render one page of the apps that match the typed text, with what they serve, by their ids."""
     found = matching(apps, typed)
     if not found:
         fits = f" that fits {code(typed, 60)}" if code(typed, 60) else ""
@@ -176,7 +200,7 @@ def list_apps(
     pages = -(-len(found) // PAGE)
     page = min(max(page, 1), pages)
     shown = found[(page - 1) * PAGE : page * PAGE]
-    lines = [_app_line(one, links) for one in standings(shown, deployments)]
+    lines = [_app_line(one, live.get(one.app.id), links) for one in standings(shown, deployments)]
     blocks = paragraphs(lines)
     first = (page - 1) * PAGE + 1
     place = f"{first} to {first + len(shown) - 1} of {len(found)}"
@@ -216,17 +240,24 @@ def log_view(deployment: Deployment, tail: str) -> View:
     return modal(names.LOG_VIEW, "Log", blocks, close="Close")
 
 
-def _app_line(one: Standing, links: Links) -> str:
+def _app_line(one: Standing, live: Serving | None, links: Links) -> str:
     name = f"{icon_of(one.newest)}  {label_of(one.app)}"
     if one.newest is None:
         return joined(name, escape(source_of(one.app), 80))
     commit = changed(one.newest, one.app, links, 0)
-    return joined(name, ref_of(one.newest.ref), commit, newest_at(one.newest))
+    line = joined(name, ref_of(one.newest.ref), commit, newest_at(one.newest))
+    serves = live_line(live, one.app, links)
+    return "\n".join([line, *([serves] if serves else []), *held_briefly(one.newest)])
 
 
 def _line(deployment: Deployment, app: App, links: Links) -> str:
     name = f"{ICONS[deployment.state]}  {label_of(app)}"
     return joined(name, changed(deployment, app, links, 30), newest_at(deployment))
+
+
+def _held_line(deployment: Deployment, app: App, links: Links) -> str:
+    """Return a held deployment with the first of its reasons."""
+    return "\n".join([_line(deployment, app, links), *held_briefly(deployment)])
 
 
 def _listed(title: str, lines: Sequence[str]) -> str:
@@ -256,7 +287,10 @@ def _waits(app: App) -> str:
 
 def _app_buttons(app: App, newest: Deployment | None) -> list[Element]:
     if newest is not None and not newest.final:
-        return [cancel_button(newest), button("Why", names.DEPLOYMENT_WHY, newest.id)]
+        shown = held_buttons(newest)
+        if not newest.served:
+            shown.append(cancel_button(newest))
+        return [*shown, button("Why", names.DEPLOYMENT_WHY, newest.id)]
     shown = [button("Deploy", names.APP_DEPLOY, app.id)]
     if newest is not None:
         shown.append(button("Redeploy", names.APP_REDEPLOY, app.id))
@@ -275,113 +309,10 @@ def _many(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-# ── help, refusals, errors ───────────────────────────────────────────────────────────────────────
+# ── refusals, errors ────────────────────────────────────────────────────────────────────────────
 
 COMMAND = "/dokploy"
 MOST_SUGGESTED = 5
-MOST_NAMED = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Help:
-    """Describe a command and its syntax, as our own mrkdwn."""
-
-    usage: str
-    does: str
-    more: str = ""
-
-
-HELP: Mapping[str, Help] = {
-    "deploy": Help(
-        "deploy APP[@BRANCH]",
-        "deploys the head of the app's branch",
-        "The backend builds the branch that the app is configured with; `@BRANCH` only checks"
-        " that it is the one you mean. Without APP you pick one.",
-    ),
-    "redeploy": Help(
-        "redeploy APP",
-        "builds the existing checkout again, and fetches nothing",
-    ),
-    "cancel": Help(
-        "cancel APP",
-        "cancels what waits, and what runs if the backend can",
-        "What is live stays live.",
-    ),
-    "status": Help(
-        "status [APP]",
-        "shows the state of an app, or of all",
-    ),
-    "history": Help("history APP", "lists an app's newest deployments"),
-    "why": Help(
-        "why APP [COMMIT]",
-        "explains why pushes did or did not deploy an app",
-        "With a commit, only for that commit.",
-    ),
-    "apps": Help("apps [FILTER]", "lists the apps that you may see"),
-    "provider": Help(
-        "provider APP",
-        "configures an app's source, trigger and build",
-        "You see what changes before anything is saved, and can undo it.",
-    ),
-    "whoami": Help("whoami", "shows who you are here, and what you may do"),
-    "help": Help("help [COMMAND]", "explains a command"),
-}
-"""By command, in the order in which help lists them."""
-
-SHORT = ("deploy", "redeploy", "cancel", "provider")
-"""Commands that also exist on their own, such as `/deploy APP`."""
-
-
-def help_about(command: str | None = None) -> Message:
-    """Return help for all commands, or for one; for all if there is no such command."""
-    one = HELP.get(command or "")
-    if one is None or command is None:
-        return _all_commands()
-    usage = f"`{COMMAND} {one.usage}`"
-    lines = [f"{usage}  {one.does}."]
-    if one.more:
-        lines.append(one.more)
-    blocks: list[Block] = [section("\n".join(lines))]
-    if command in SHORT:
-        blocks.append(context(f"Shorter: `/{one.usage}`"))
-    return Message(f"{COMMAND} {one.usage}: {one.does}", tuple(blocks))
-
-
-def _all_commands() -> Message:
-    lines = [f"`{COMMAND} {one.usage}`  {one.does}" for one in HELP.values()]
-    short = ", ".join(f"`/{command}`" for command in SHORT)
-    names_ = "APP is a name such as `shop/web`, or the start of one if only one app fits."
-    blocks = (section("\n".join(lines)), context(f"Short: {short}. {names_}"))
-    return Message(f"{COMMAND} {' | '.join(HELP)}", blocks)
-
-
-def whoami(who: str, rights: Mapping[str, Sequence[str]], apps: int) -> Message:
-    """Render what a person may do.
-
-    Args:
-        rights: labels of apps by right, e.g. "deploy".
-        apps: the number of all apps.
-    """
-    lines = [
-        f"{':white_check_mark:' if labels else ':no_entry_sign:'}  *{escape(right, 40)}*"
-        f"  ·  {_named(labels, apps)}"
-        for right, labels in rights.items()
-    ]
-    name = escape(who, 200) or NOTHING
-    blocks = (section(f"You are {name}."), section("\n".join(lines) or NOTHING))
-    may = [right for right, labels in rights.items() if labels]
-    text = f"You are {name}; you may {escape(', '.join(may), 200) or 'do nothing here'}"
-    return Message(text, blocks)
-
-
-def _named(labels: Sequence[str], apps: int) -> str:
-    if not labels:
-        return "nothing"
-    if len(labels) == apps > 1:
-        return f"all {apps} apps"
-    shown = ", ".join(escape(one, 60) for one in labels[:MOST_NAMED])
-    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-    return shown + more
 
 
 def refused(right: str, target: str, *, why: str = "", grant: str = "") -> Message:

@@ -6,6 +6,7 @@ are off: only the caller knows whether a call may be repeated.
 
 import asyncio
 import json
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -258,6 +259,8 @@ STALE = 3600.0
 """Seconds for which cached facts count while Slack is unreachable."""
 
 
+_IS_GROUP = re.compile(r"S[A-Z0-9]{2,}").fullmatch
+
 _NOBODY = frozenset({"user_not_found", "user_not_visible"})
 
 
@@ -328,7 +331,7 @@ class People:
 
     async def _groups(self, user: str) -> frozenset[str]:
         found = set()
-        for group in self._access.groups:
+        for group in filter(_IS_GROUP, self._access.named):
             members = await self._cached(f"group {group}", partial(self._members, group))
             if user in members:
                 found.add(group)

@@ -1,7 +1,8 @@
 """The live card: one message for one deployment that always shows its state."""
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.chats.card import (
     LOUD,
@@ -41,6 +42,7 @@ from bridge.chats.slack.facts import (
     since,
     text_of,
 )
+from bridge.chats.slack.gates import held_buttons, hold_lines
 from bridge.chats.slack.mrkdwn import (
     code_block,
     escape,
@@ -51,12 +53,12 @@ from bridge.chats.slack.mrkdwn import (
     plain_middle,
 )
 from bridge.core.apps import App
-from bridge.core.events import Asked
-from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.events import Action, Asked
+from bridge.core.lifecycle import LIVE, Change, Deployment, State
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Subscription, about_delivery, about_deployment
 
-_AGAIN = {State.DONE, State.FAILED, State.CANCELLED, State.UNKNOWN}
+_AGAIN = {*LIVE, State.FAILED, State.CANCELLED, State.UNKNOWN}
 
 
 def render_card(
@@ -78,11 +80,14 @@ def render_card(
     """
     card = card_of(deployment, app, links, around, superseded_by)
     blocks: list[Block] = [section(_head(card)), context(_about(card))]
+    if card.holds:
+        blocks.append(section("\n".join(hold_lines(card.holds))))
     if note := _note(card):
         blocks.append(context(note))
     if places := shown_places(card.places):
         blocks.append(context(places))
-    blocks.append(actions(*buttons_of(deployment, can_cancel=can_cancel)))
+    shown = buttons_of(deployment, can_cancel=can_cancel, last_good=around.last_good)
+    blocks.append(actions(*shown))
     return Message(_text(deployment, card), tuple(blocks))
 
 
@@ -114,13 +119,20 @@ def _note(card: Card) -> str:
             return sentence(note)
 
 
-def buttons_of(deployment: Deployment, *, can_cancel: bool) -> list[Element]:
+def buttons_of(
+    deployment: Deployment, *, can_cancel: bool, last_good: bool = False
+) -> list[Element]:
     """Return the buttons for a deployment in its state."""
     id_ = deployment.id
-    shown: list[Element] = []
-    if can_cancel and not deployment.final:
+    shown = held_buttons(deployment)
+    if can_cancel and not deployment.final and not deployment.served:
         shown.append(cancel_button(deployment))
-    if deployment.state in _AGAIN:
+    if deployment.state is State.UNHEALTHY:
+        shown.append(button("Roll back", names.DEPLOYMENT_ROLLBACK, id_, style="danger"))
+    if last_good:
+        shown.append(button("Roll back to this", names.DEPLOYMENT_ROLLBACK_TO, id_))
+    if deployment.state in _AGAIN and deployment.action is not Action.ROLLBACK:
+        # What is checked out is the version that the rollback has left.
         shown.append(button("Redeploy", names.DEPLOYMENT_REDEPLOY, id_))
     if deployment.backend_id is not None:
         shown.append(button("Log", names.DEPLOYMENT_LOG, id_))
@@ -228,7 +240,7 @@ class Cards:
 
     def __call__(self, occasion: Occasion) -> list[Subscription]:
         """Return a card for each deployment in each channel; a message to a requester in vain."""
-        asked = occasion.asked if occasion.asked and occasion.asked.person else None
+        asked = _of_slack(occasion.asked)
         found = [
             card(one.id, channel, asked)
             for one in occasion.outcome.deployments
@@ -242,6 +254,15 @@ class Cards:
         """People who ask outside a channel, such as in Home, are told directly."""
         here = (asked.channel or asked.person) if asked else ""
         return self._channels.of(label, here)
+
+
+_IS_PERSON = re.compile(r"(?:slack:)?([UW][A-Z0-9]{2,})").fullmatch
+
+
+def _of_slack(asked: Asked | None) -> Asked | None:
+    """Return a request by somebody of Slack, also if made elsewhere; others can't be told here."""
+    found = _IS_PERSON(asked.person) if asked else None
+    return replace(asked, person=found[1]) if asked and found else None
 
 
 def card(deployment: str, channel: str, asked: Asked | None = None) -> Subscription:

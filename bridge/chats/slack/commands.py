@@ -116,6 +116,7 @@ async def withdraw(parts: Parts, body: Mapping[str, Any]) -> None:
 SHORT = {
     "/deploy": Verb.DEPLOY,
     "/redeploy": Verb.REDEPLOY,
+    "/rollback": Verb.ROLLBACK,
     "/cancel": Verb.CANCEL,
     "/provider": Verb.PROVIDER,
 }

@@ -10,14 +10,19 @@ from bridge.chats.links import places_of as all_places
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, prose
 from bridge.chats.text import Phrase, Text
 from bridge.core.apps import App, SourceType
+from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.pins import shown_branch
 
 ICONS = {
     State.WAITING: ":hourglass_flowing_sand:",
+    State.HELD: ":raised_hand:",
     State.ASKED: ":satellite_antenna:",
     State.QUEUED: ":inbox_tray:",
     State.RUNNING: ":building_construction:",
+    State.VERIFYING: ":stethoscope:",
     State.DONE: ":white_check_mark:",
+    State.UNHEALTHY: ":face_with_thermometer:",
     State.FAILED: ":x:",
     State.CANCELLED: ":no_entry_sign:",
     State.SUPERSEDED: ":fast_forward:",
@@ -117,7 +122,8 @@ def source_of(app: App) -> str:
     if source.type is SourceType.DOCKER:
         return f"image {source.image}" if source.image else "a Docker image"
     where = source.repository or source.url or source.type.value
-    return f"{where}, branch {source.branch}" if source.branch else where
+    branch = shown_branch(app)
+    return f"{where}, branch {branch}" if branch else where
 
 
 def places_of(deployment: Deployment, app: App | None, links: Links, around: Around) -> str:
@@ -175,6 +181,20 @@ def brief(deployment: Deployment | None, app: App | None, links: Links, said: in
     return joined(ref_of(deployment.ref), what, newest_at(deployment))
 
 
+def live_line(live: Serving | None, app: App, links: Links) -> str:
+    """Return what an app serves, since when and by whom, how far behind, and whether it works."""
+    if live is None:
+        return ""
+    notes = [escape(note, 200) for note in live.notes]
+    if not live.known:
+        return joined(*(f"Live: {note}" for note in notes))
+    image = live.version if live.commit is None else None
+    what = commit_of(live.commit, app, links) or (image and code(image, 80)) or "unknown version"
+    since = f" since {moment(live.since)}" if live.since is not None else ""
+    who = person_of(live.by)
+    return joined(f"Live: {what}{since}", f"by {who}" if who else "", *notes)
+
+
 def changed(deployment: Deployment, app: App | None, links: Links, said: int) -> str:
     """Return the commit, and the first line of its message, at most `said` long."""
     commit = commit_of(deployment.deployed_commit or deployment.commit, app, links)
@@ -187,6 +207,6 @@ def still_open(deployments: Sequence[Deployment]) -> list[Deployment]:
 
 
 def broken(standing: Iterable[Standing]) -> list[Deployment]:
-    """Return the newest deployments that failed, or whose outcome is unknown."""
-    ends = (State.FAILED, State.UNKNOWN)
+    """Return the newest deployments that failed or are unhealthy, or whose outcome is unknown."""
+    ends = (State.FAILED, State.UNHEALTHY, State.UNKNOWN)
     return [one.newest for one in standing if one.newest and one.newest.state in ends]

@@ -7,6 +7,7 @@ into one drawing. After some minutes without a visit it is dropped.
 import json
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bridge.chats.links import Links
@@ -33,9 +34,11 @@ from bridge.chats.slack.facts import (
     broken,
     icon_of,
     label_of,
+    live_line,
     standings,
     still_open,
 )
+from bridge.chats.slack.gates import held_briefly
 from bridge.chats.slack.mrkdwn import NOTHING, escape, plain
 from bridge.chats.slack.parts import Parts
 from bridge.core.access import Person, Right
@@ -43,7 +46,8 @@ from bridge.core.apps import App, SourceType
 from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import Reply
 from bridge.core.events import Action
-from bridge.core.lifecycle import Deployment
+from bridge.core.health.serving import Serving
+from bridge.core.lifecycle import Deployment, State
 from bridge.ports.chats import Place
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
 
 PAGE = 10
 MOST_LINES = 5
+MOST_HOLDS = 3
 EVERYTHING = "<all>"
 """The filter for all projects; no project's key contains an angle bracket."""
 
@@ -89,6 +94,7 @@ def render_home(
     warnings: Sequence[str] = (),
     deployable: Collection[str] | None = None,
     configurable: Collection[str] | None = None,
+    live: Mapping[str, Serving] = MappingProxyType({}),
     links: Links,
 ) -> View:
     """Render the Home of a person.
@@ -98,13 +104,14 @@ def render_home(
         deployments: the newest of each app, and all open ones, newest first.
         warnings: further problems, in plain words, e.g. "no push has come for a week".
         deployable, configurable: ids of the apps that they may deploy, configure; None: all.
+        live: what apps serve, by their ids.
     """
     known = {app.id: app for app in apps}
     deployments = [one for one in deployments if one.app_id in known]
     standing = standings(apps, deployments)
     blocks = [_top(), *_lists(known, standing, deployments, links), *_warned(apps, warnings)]
     may = _Rights(deployable, configurable)
-    rows, page = _apps(standing, shown, may, links)
+    rows, page = _apps(standing, shown, may, live, links)
     view: View = {
         "type": "home",
         "callback_id": names.HOME_VIEW,
@@ -139,8 +146,10 @@ def _lists(
     links: Links,
 ) -> list[Block]:
     blocks: list[Block] = []
+    waiting = still_open(deployments)
     for title, those in (
-        ("Under way", still_open(deployments)),
+        ("Under way", [one for one in waiting if one.state is not State.HELD]),
+        ("Held", [one for one in waiting if one.state is State.HELD]),
         ("Failed lately", broken(standing)),
     ):
         if those:
@@ -154,7 +163,8 @@ def _some(those: Sequence[Deployment], known: dict[str, App], links: Links) -> l
     blocks: list[Block] = []
     for one in those[:MOST_LINES]:
         app = known[one.app_id]
-        text = f"{ICONS[one.state]}  {label_of(app)}\n{brief(one, app, links)}"
+        lines = [f"{ICONS[one.state]}  {label_of(app)}", brief(one, app, links)]
+        text = "\n".join([*lines, *held_briefly(one, MOST_HOLDS)])
         blocks.append(section(text, _inspect(one)))
     if len(those) > MOST_LINES:
         blocks.append(context(f"and {len(those) - MOST_LINES} more"))
@@ -181,7 +191,11 @@ def _warned(apps: Sequence[App], warnings: Sequence[str]) -> list[Block]:
 
 
 def _apps(
-    standing: Sequence[Standing], shown: Shown, may: _Rights, links: Links
+    standing: Sequence[Standing],
+    shown: Shown,
+    may: _Rights,
+    live: Mapping[str, Serving],
+    links: Links,
 ) -> tuple[list[Block], int]:
     if not standing:
         nothing = (
@@ -195,13 +209,15 @@ def _apps(
     page = min(max(shown.page, 1), pages)
     rows: list[Block] = []
     for one in chosen[(page - 1) * PAGE : page * PAGE]:
-        rows += _row(one, may, links)
+        rows += _row(one, may, live.get(one.app.id), links)
     title = header("Your apps")
     return [title, *_choosing(projects, shown.project, page, pages, len(chosen)), *rows], page
 
 
-def _row(one: Standing, may: _Rights, links: Links) -> list[Block]:
-    text = f"{icon_of(one.newest)}  {label_of(one.app)}\n{brief(one.newest, one.app, links)}"
+def _row(one: Standing, may: _Rights, live: Serving | None, links: Links) -> list[Block]:
+    name = f"{icon_of(one.newest)}  {label_of(one.app)}"
+    serves = live_line(live, one.app, links)
+    text = "\n".join(filter(None, (name, brief(one.newest, one.app, links), serves)))
     buttons = may.buttons(one.app)
     return [section(text), actions(*buttons)] if buttons else [section(text)]
 
@@ -340,6 +356,7 @@ class Homes:
             warnings=await self._silence.of(apps),
             deployable=_ids(parts, person, Right.DEPLOY),
             configurable=_ids(parts, person, Right.CONFIGURE),
+            live=await parts.journal.serving(apps),
             links=links,
         )
 

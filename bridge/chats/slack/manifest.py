@@ -26,6 +26,7 @@ PATH = "/slack/events"
 _SAYS = {
     Verb.DEPLOY: "Deploy the head of an app's branch",
     Verb.REDEPLOY: "Build the existing checkout again",
+    Verb.ROLLBACK: "Go back to an earlier version",
     Verb.CANCEL: "Cancel an app's waiting and running deployments",
     Verb.PROVIDER: "Configure where an app's code comes from",
 }

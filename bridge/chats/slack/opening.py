@@ -13,12 +13,13 @@ from bridge.chats.slack.config_changes import CHANGED, TOLD, ChangeNotes, Told
 from bridge.chats.slack.config_dialog import configure
 from bridge.chats.slack.door import SlackDoor, Socket, build_bolt
 from bridge.chats.slack.home import HOME, Homes, Silence
+from bridge.chats.slack.locks import LOCK, LockNotes
 from bridge.chats.slack.parts import Background, Clicks, Parts, Permits, Workspace
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
 from bridge.ports.chats import Commands, ConfigDrafts
 from bridge.ports.clock import Clock, Limit
-from bridge.ports.feedback import Planner, Publisher, Turn
+from bridge.ports.feedback import Planner, Publisher, TellsOfLocks, Turn
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 
@@ -70,9 +71,11 @@ class Slack:
         email_of: Tells,
         clock: Clock,
         planners: "Sequence[Planner]" = (),
+        of_lock: TellsOfLocks = lambda _news: (),
     ) -> None:
         """Take the parts; nothing is sent."""
         self.planners = planners
+        self.of_lock = of_lock
         self.trouble: Mapping[str, str] = {}
         client = SlackClient(wiring.bot_token, wiring.api_url)
         people = People(client, access, ttl=wiring.people_every)
@@ -102,6 +105,7 @@ class Slack:
             NOTICE: Notices(client, turn),
             TOLD: Told(client, turn),
             CHANGED: ChangeNotes(client, turn),
+            LOCK: LockNotes(client, turn, clock),
             HOME: homes,
         }
 

@@ -3,12 +3,24 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bridge.chats.links import Links
-from bridge.chats.slack import answers
+from bridge.chats.slack import answers, promotion
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message, context, section
-from bridge.chats.slack.mrkdwn import escape
+from bridge.chats.slack.gate_answers import answer_about_gates
+from bridge.chats.slack.help import help_about, whoami
+from bridge.chats.slack.mrkdwn import escape, moment
+from bridge.chats.slack.rollback import offer
+from bridge.core.chat.gate_replies import (
+    FreezeDeclared,
+    FreezesEnded,
+    Lifted,
+    LockKept,
+    LockReleased,
+    LockTaken,
+)
 from bridge.core.chat.replies import (
     Accepted,
     AppList,
@@ -18,15 +30,23 @@ from bridge.core.chat.replies import (
     Identity,
     Past,
     Pick,
+    PromotionOffered,
     Reasons,
     Reply,
     Sorry,
     Standing,
+    WayBackFound,
 )
 from bridge.core.events import Action
+from bridge.core.gates.times import in_words
 from bridge.core.lifecycle import Deployment
 
-DOING = {Action.DEPLOY: "Deploying", Action.REDEPLOY: "Redeploying", Action.CANCEL: "Cancelling"}
+DOING = {
+    Action.DEPLOY: "Deploying",
+    Action.REDEPLOY: "Redeploying",
+    Action.ROLLBACK: "Rolling back",
+    Action.CANCEL: "Cancelling",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +75,34 @@ def outgoing(reply: Reply, links: Links, here: Collection[str] = ()) -> Outgoing
             shown = not reply.channels or not set(here).isdisjoint(reply.channels)
             return Outgoing(_accepted(reply, here), not reply.duplicate, shown and not reply.waits)
         case Denied():
-            label = reply.app.label if reply.app else "that"
+            label = reply.app.label if reply.app else reply.target or "that"
             return Outgoing(replies.refused(reply.right, label, why=reply.why, grant=reply.lines))
         case Sorry(suggestions=()):
             return Outgoing(replies.problem(reply.why))
         case Sorry():
             return Outgoing(replies.did_you_mean(reply.why, reply.suggestions))
+        case WayBackFound() | PromotionOffered():
+            return Outgoing(_offered(reply, links))
         case Help():
-            return Outgoing(replies.help_about(reply.topic))
+            return Outgoing(help_about(reply.topic))
         case Identity():
             return Outgoing(_identity(reply))
         case Pick() | Configure():
             return Outgoing(replies.notice("A dialog opens."))
-        case _:
+        case Standing() | Past() | Reasons() | AppList():
             return Outgoing(_told(reply, links))
+        case _:
+            return Outgoing(answer_about_gates(reply), public=isinstance(reply, _ANNOUNCED))
+
+
+_ANNOUNCED = (LockTaken, LockReleased, LockKept, FreezeDeclared, FreezesEnded, Lifted)
+"""Replies about gates that the whole channel sees: they concern everybody's deployments."""
+
+
+def _offered(reply: WayBackFound | PromotionOffered, links: Links) -> Message:
+    if isinstance(reply, WayBackFound):
+        return offer(reply)
+    return promotion.offer(reply.promotion, links)
 
 
 def _told(reply: Standing | Past | Reasons | AppList, links: Links) -> Message:
@@ -79,12 +113,17 @@ def _told(reply: Standing | Past | Reasons | AppList, links: Links) -> Message:
             told = answers.history(reply.app, reply.deployments, links)
             return _deleted(told) if reply.gone else told
         case Reasons():
-            told = answers.why(reply.app, reply.explained, links, gone=reply.gone)
+            told = answers.why(reply.app, reply.explained, links, gone=reply.gone, held=reply.held)
             return _deleted(told) if reply.gone else told
         case AppList():
             newest = list(reply.last.values())
             return answers.list_apps(
-                reply.apps, newest, typed=reply.filter, page=reply.page, links=links
+                reply.apps,
+                newest,
+                typed=reply.filter,
+                page=reply.page,
+                links=links,
+                live=reply.live,
             )
 
 
@@ -99,7 +138,7 @@ def _standing(reply: Standing, links: Links) -> Message:
     if reply.app is None:
         said = answers.status_all(reply.apps, newest, links)
     else:
-        said = answers.status_of(reply.app, newest, links)
+        said = answers.status_of(reply.app, newest, links, reply.live)
     away = [
         context(f":warning: {escape(name, 80)} can't be read: {escape(why, 500)}")
         for name, why in list(reply.trouble.items())[:5]
@@ -119,11 +158,15 @@ def _accepted(reply: Accepted, here: Collection[str]) -> Message:
     doing = DOING[reply.action]
     elsewhere = [one for one in reply.channels if one not in here]
     shown = f"; see {' and '.join(map(_channel, elsewhere))}" if elsewhere else ""
-    blocks = [section(f"{doing} *{label}*{shown}")]
+    later = ""
+    if reply.at is not None:
+        zoned = escape(in_words(reply.at, ZoneInfo(reply.zone)), 80)
+        later = f" at {moment(reply.at)} ({zoned})"
+    blocks = [section(f"{doing} *{label}*{later}{shown}")]
     if reply.waits:
         waits = escape(reply.waits[:1].upper() + reply.waits[1:], 500)
         blocks.append(context(f":hourglass_flowing_sand: {waits}"))
-    text = f"{doing} {label}" + (f": {escape(reply.waits, 500)}" if reply.waits else "")
+    text = f"{doing} {label}{later}" + (f": {escape(reply.waits, 500)}" if reply.waits else "")
     return Message(text, tuple(blocks))
 
 
@@ -136,4 +179,4 @@ def _channel(name: str) -> str:
 
 def _identity(reply: Identity) -> Message:
     rights = {str(right): labels for right, labels in reply.rights.items()}
-    return replies.whoami(f"{reply.person.called} ({reply.person.id})", rights, reply.apps)
+    return whoami(f"{reply.person.called} ({reply.person.id})", rights, reply.apps)

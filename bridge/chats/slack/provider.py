@@ -11,15 +11,18 @@ from bridge.ports.providers import (
     ChatManifest,
     ChatProvider,
 )
+from bridge.ports.sign_in import Naming, SignInProvider
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from bridge.chats.slack.opening import Slack as RunningSlack
     from bridge.chats.slack.settings import Slack
+    from bridge.core.access import Access
     from bridge.ports.chats import ChatParts
     from bridge.ports.outcomes import Audited, Subscription
     from bridge.ports.setup import Setup
+    from bridge.ports.sign_in import SignsIn
 
 
 def _settings() -> "type[Slack]":
@@ -50,6 +53,7 @@ def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
     from bridge.chats.links import Links
     from bridge.chats.slack.cards import Cards
     from bridge.chats.slack.config_changes import ChangePlans
+    from bridge.chats.slack.locks import LockPlans
     from bridge.chats.slack.opening import LIMITS, Wiring
     from bridge.chats.slack.opening import Slack as RunningSlack
 
@@ -62,7 +66,7 @@ def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
             _shown(settings.app_token) if parts.hears else "",
             settings.team_id,
             settings.people_every,
-            Links(parts.pages, parts.titles),
+            Links(parts.pages, parts.titles, parts.console),
         ),
         commands=parts.commands,
         access=parts.access,
@@ -74,6 +78,7 @@ def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
         email_of=parts.email_of,
         clock=parts.clock,
         planners=(Cards(channels), ChangePlans(channels)),
+        of_lock=LockPlans(channels).of,
     )
 
 
@@ -107,6 +112,12 @@ def _setup() -> "Setup":
     return SETUP
 
 
+def _opened(settings: "Slack", access: "Access") -> "SignsIn | None":
+    from bridge.chats.slack.sign_in import opened
+
+    return opened(settings, access)
+
+
 SLACK = ChatProvider(
     key="slack",
     title="Slack",
@@ -133,4 +144,11 @@ SLACK = ChatProvider(
     ),
     checks=_checks,
     setup=_setup,
+    sign_in=SignInProvider(
+        names=(
+            Naming(r"[UW][A-Z0-9]{2,}", "a user id of Slack (U…)"),
+            Naming(r"S[A-Z0-9]{2,}", "a user group's id of Slack (S…)"),
+        ),
+        open=_opened,
+    ),
 )

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from typing import Self
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from bridge.ports.settings import Address, Credential, Secret, Section
+from bridge.ports.settings import Address, Credential, Secret, Section, SignInClient
 
 SECRETS = {
     "bot_token": ("xoxb-", "the Bot User OAuth Token (xoxb-…, OAuth & Permissions)"),
@@ -30,7 +31,7 @@ def doubts(settings: "Slack") -> Iterator[str]:
         if value is not None and not form.fullmatch(value.get_secret_value().strip()):
             begin, what = SECRETS[name]
             looks = f"{begin} in front" if begin else "32 hexadecimal digits"
-            yield f"slack.{name}: Slack makes it with {looks}: copy {what} anew"
+            yield f"slack.{name}: Slack makes it with {looks}; copy {what} anew"
 
 
 class Slack(Section):
@@ -51,6 +52,7 @@ class Slack(Section):
     people_every: float = Field(
         300.0, gt=0, description="seconds for which a person's groups and email are cached"
     )
+    sign_in: SignInClient = SignInClient()
 
     @field_validator("team_id")
     @classmethod
@@ -82,3 +84,12 @@ class Slack(Section):
                     f"{setting.upper()}, and here belongs {SECRETS[here][1]}"
                 )
         return value
+
+    @model_validator(mode="after")
+    def _knows_its_workspace(self) -> Self:
+        if self.sign_in.client_id is not None and self.bot_token is None:
+            raise ValueError(
+                "slack.sign_in is set, but bot_token is not: its workspace is the one whose"
+                " people may sign in, so set BRIDGE_SLACK_BOT_TOKEN"
+            )
+        return self

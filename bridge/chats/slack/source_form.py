@@ -31,7 +31,7 @@ from bridge.core.configuration.configuration import (
     GitlabSource,
     GitSource,
 )
-from bridge.core.configuration.difference import Configured, masked
+from bridge.core.configuration.difference import Configured, masked, rule_value
 from bridge.core.configuration.fields import FIELDS
 from bridge.core.configuration.merge import RULE_OF, WantedSource, checked_remote
 from bridge.core.configuration.row import used_again
@@ -112,7 +112,7 @@ def _begins_with(now: Configured, kind: SourceType, name: str) -> Any:
         case "watch_paths":
             return "\n".join(saved.watch_paths or ())
     value = getattr(rules, RULE_OF[name]) if name in RULE_OF else of(now, kind, name)
-    return None if value is None else str(value)
+    return None if value is None else str(rule_value(value))
 
 
 def _path(now: Configured, kind: SourceType) -> str | None:
@@ -176,7 +176,7 @@ def source_fields(form: SourceForm) -> list[Block]:
     blocks = [choice_field("source.kind", "Comes from", kinds, form.kind.value, redraws=True)]
     match form.kind:
         case SourceType.DOCKER:
-            return blocks + _image(form)
+            return [*blocks, *_image(form), _verified(form)]
         case SourceType.GIT:
             blocks += _address(form)
         case _:
@@ -250,7 +250,12 @@ def _when(form: SourceForm) -> list[Block]:
     one, chosen = FIELDS["trigger"], form.trigger.value
     choices = list(one.choices.items())
     trigger = choice_field("when.trigger", one.label, choices, chosen, redraws=True)
-    return [trigger, *(_on_pushes(form) if form.trigger is Trigger.PUSH else _on_tags(form))]
+    on = _on_pushes(form) if form.trigger is Trigger.PUSH else _on_tags(form)
+    return [trigger, *on, _verified(form)]
+
+
+def _verified(form: SourceForm) -> Block:
+    return _typed(form, "verify", "when")
 
 
 def _on_pushes(form: SourceForm) -> list[Block]:
@@ -285,9 +290,10 @@ def source_wanted(form: SourceForm, picked: GitRepository | None = None) -> Want
     """
     kind = form.kind
     if kind is SourceType.DOCKER:
-        return WantedSource(kind, _wanted_image(form))
+        return WantedSource(kind, _wanted_image(form) | {"verify": _text(form, "verify")})
     fields: dict[str, Any] = _wanted_place(form, picked)
     fields |= {
+        "verify": _text(form, "verify"),
         "branch": _text(form, "branch"),
         "submodules": "submodules" in _ticked(form, "clone"),
     }

@@ -1,17 +1,26 @@
 """The grammar of all chat commands. Pure.
 
-    deploy APP[@REF] | redeploy APP | cancel APP | status [APP] | history APP
-    why APP [COMMIT] | apps [FILTER] | provider APP | whoami | help [COMMAND]
+    deploy APP[@REF] [at TIME] | redeploy APP | rollback APP [VERSION]
+    promote APP from APP | cancel APP
+    status [APP] | history APP | why APP [COMMIT] | apps [FILTER] | provider APP
+    whoami | help [COMMAND]
+    lock SCOPE [WHEN] REASON | steal SCOPE [WHEN] REASON | unlock SCOPE | locks
+    freeze SCOPE [WHEN] REASON | unfreeze SCOPE
+    approve APP [COMMIT] | override APP REASON
 
+WHEN is `for 2h` or `until 18:00 Europe/Berlin`, of a lock also `until merge of #12`. A scope with
+spaces stands in quotes.
 Parsing is total: every text is either a `Command` or an `Unclear` with suggestions.
 """
 
 import difflib
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bridge.core.chat.when import AT, FOR, MERGE, UNTIL, When, when_in
+from bridge.core.errors import Rejected
 from bridge.core.log_text import harmless
 
 LONGEST = 400
@@ -23,25 +32,45 @@ class Verb(StrEnum):
 
     DEPLOY = "deploy"
     REDEPLOY = "redeploy"
+    ROLLBACK = "rollback"
+    PROMOTE = "promote"
     CANCEL = "cancel"
     STATUS = "status"
     HISTORY = "history"
     WHY = "why"
     APPS = "apps"
     PROVIDER = "provider"
+    LOCK = "lock"
+    STEAL = "steal"
+    UNLOCK = "unlock"
+    LOCKS = "locks"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+    APPROVE = "approve"
+    OVERRIDE = "override"
     WHOAMI = "whoami"
     HELP = "help"
 
 
 USAGE = {
-    Verb.DEPLOY: "deploy APP[@BRANCH]",
+    Verb.DEPLOY: "deploy APP[@BRANCH] [at TIME]",
     Verb.REDEPLOY: "redeploy APP",
+    Verb.ROLLBACK: "rollback APP [VERSION]",
+    Verb.PROMOTE: "promote APP from APP",
     Verb.CANCEL: "cancel APP",
     Verb.STATUS: "status [APP]",
     Verb.HISTORY: "history APP",
     Verb.WHY: "why APP [COMMIT]",
     Verb.APPS: "apps [FILTER]",
     Verb.PROVIDER: "provider APP",
+    Verb.LOCK: "lock SCOPE [for 2h] REASON",
+    Verb.STEAL: "steal SCOPE [for 2h] REASON",
+    Verb.UNLOCK: "unlock SCOPE",
+    Verb.LOCKS: "locks",
+    Verb.FREEZE: "freeze SCOPE [until 18:00] REASON",
+    Verb.UNFREEZE: "unfreeze SCOPE",
+    Verb.APPROVE: "approve APP [COMMIT]",
+    Verb.OVERRIDE: "override APP REASON",
     Verb.WHOAMI: "whoami",
     Verb.HELP: "help [COMMAND]",
 }
@@ -50,25 +79,37 @@ USAGE = {
 OPENS_PICKER = frozenset({Verb.DEPLOY, Verb.REDEPLOY, Verb.CANCEL, Verb.PROVIDER})
 """Commands that open a list of apps if none is named."""
 
-NEEDS_APP = frozenset({Verb.HISTORY, Verb.WHY})
-ALONE = frozenset({Verb.WHOAMI})
+NEEDS_APP = frozenset({Verb.HISTORY, Verb.WHY, Verb.APPROVE, Verb.ROLLBACK, Verb.PROMOTE})
+NEEDS_REASON = frozenset({Verb.LOCK, Verb.STEAL, Verb.FREEZE, Verb.OVERRIDE})
+"""Commands that end with a reason."""
+
+ABOUT_SCOPE = frozenset({Verb.LOCK, Verb.STEAL, Verb.UNLOCK, Verb.FREEZE, Verb.UNFREEZE})
+"""Commands about a scope: an app, a project, PROJECT/ENVIRONMENT or `all`."""
+
+TAKES_VERSION = frozenset({Verb.WHY, Verb.APPROVE, Verb.ROLLBACK, Verb.PROMOTE})
+ALONE = frozenset({Verb.WHOAMI, Verb.LOCKS})
 
 _ALIASES = {
     "rebuild": Verb.REDEPLOY,
+    "revert": Verb.ROLLBACK,
     "stop": Verb.CANCEL,
     "abort": Verb.CANCEL,
     "list": Verb.APPS,
     "ls": Verb.APPS,
     "source": Verb.PROVIDER,
+    "lock!": Verb.STEAL,
     "me": Verb.WHOAMI,
     "?": Verb.HELP,
     "--help": Verb.HELP,
     "-h": Verb.HELP,
 }
 
+FROM = "from"
+
 _COMMIT = re.compile(r"[0-9a-f]{4,64}", re.IGNORECASE)
 _LINK = re.compile(r"<(?:https?://|mailto:)?([^<>|]*)(?:\|([^<>]*))?>")
-_QUOTES = str.maketrans("", "", "`\"'*\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb")
+_MARKS = "`\"'*\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+_QUOTES = str.maketrans("", "", _MARKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +117,19 @@ class Command:
     """A parsed command.
 
     Attributes:
-        app: as typed; None if none was named.
+        app: as typed; None if none was named. For a lock or freeze, its scope.
         ref: after an `@`; None if none was given.
-        rest: a commit for `why`, a filter for `apps`, a command for `help`.
+        rest: a version for `rollback`, the other app for `promote`, a commit for `why` and
+            `approve`, a filter for `apps`, a command for `help`, a reason for what needs one.
+        when: e.g. "for 2h", "until fri 18:00 Europe/Berlin", "until merge of #12" or "at 22:00";
+            None for none.
     """
 
     verb: Verb
     app: str | None = None
     ref: str | None = None
     rest: str | None = None
+    when: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +146,15 @@ class Unclear:
 
 def parse_chat(text: str, verb: Verb | None = None) -> Command | Unclear:
     """Read what was typed after `/dokploy`, or after the short command of `verb`."""
-    words = _plain(text).split()
+    words = [word for word in _said(text).split() if _plain(word)]
     if verb is None:
         if not words:
             return Command(Verb.HELP)
-        found = _verb(words[0])
+        found = _verb(_plain(words[0]))
         if found is None:
             return _unknown(words)
         verb, words = found, words[1:]
-    elif len(words) == 1 and _ALIASES.get(words[0].lower(), words[0].lower()) == Verb.HELP:
+    elif len(words) == 1 and _verb(_plain(words[0])) is Verb.HELP:
         return Command(Verb.HELP, rest=verb)
     return _arguments(verb, words)
 
@@ -119,15 +164,23 @@ def written(command: Command) -> str:
     app = command.app or ""
     if command.ref is not None:
         app += f"@{command.ref}"
-    return " ".join(part for part in (command.verb, app, command.rest or "") if part)
+    if len(app.split()) > 1:
+        app = f'"{app}"'
+    source = FROM if command.verb is Verb.PROMOTE else ""
+    parts = (command.verb, app, command.when or "", source, command.rest or "")
+    return " ".join(part for part in parts if part)
 
 
-def _plain(text: str) -> str:
-    """Return what was typed, without the chat's entities, links and smart quotes."""
+def _said(text: str) -> str:
+    """Return what was typed, without the chat's entities and links."""
     text = _LINK.sub(lambda m: m[2] or m[1], text[: LONGEST * 8])
     text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    text = unicodedata.normalize("NFC", text).translate(_QUOTES)
-    return harmless(text, unseen=" ")[:LONGEST]
+    return harmless(unicodedata.normalize("NFC", text), unseen=" ")[:LONGEST]
+
+
+def _plain(word: str) -> str:
+    """Return a word without quotes and marks; reasons keep theirs."""
+    return word.translate(_QUOTES)
 
 
 def _verb(word: str) -> Verb | None:
@@ -136,14 +189,18 @@ def _verb(word: str) -> Verb | None:
 
 
 def _unknown(words: list[str]) -> Unclear:
-    near = difflib.get_close_matches(words[0].lower(), list(Verb), n=2, cutoff=0.6)
+    typed = _plain(words[0])
+    near = difflib.get_close_matches(typed.lower(), list(Verb), n=2, cutoff=0.6)
     read = [_arguments(Verb(one), words[1:]) for one in near]
     meant = tuple(written(one) for one in read if isinstance(one, Command))
-    return Unclear(f"There is no command `{_shown(words[0])}`.", meant)
+    return Unclear(f"There is no command `{_shown(typed)}`.", meant)
 
 
-def _arguments(verb: Verb, words: list[str]) -> Command | Unclear:
+def _arguments(verb: Verb, typed: list[str]) -> Command | Unclear:
     usage = f"Write `{USAGE[verb]}`."
+    if verb in ABOUT_SCOPE or verb in NEEDS_REASON:
+        return _about_gates(verb, typed, usage)
+    words = [_plain(word) for word in typed]
     if verb is Verb.HELP:
         topic = _verb(words[0]) if words else None
         return Command(verb, rest=topic)
@@ -157,6 +214,58 @@ def _arguments(verb: Verb, words: list[str]) -> Command | Unclear:
     return _about_app(verb, words, usage)
 
 
+# ── locks, freezes, and what lifts them ─────────────────────────────────────────────────────────
+
+SCOPES = "SCOPE is an app, a project, PROJECT/ENVIRONMENT or `all`."
+
+
+def _about_gates(verb: Verb, typed: list[str], usage: str) -> Command | Unclear:
+    if not typed:
+        about = verb in ABOUT_SCOPE
+        return Unclear(f"What? {usage} {SCOPES}" if about else f"Which app? {usage}")
+    name, rest = _named(typed)
+    if verb not in NEEDS_REASON:
+        alone = Command(verb, name)
+        return Unclear(f"`{verb}` takes no reason. {usage}", (written(alone),)) if rest else alone
+    try:
+        when = when_in([_plain(word) for word in rest], _times_of(verb))
+    except Rejected as error:
+        return Unclear(f"{_capital(str(error))}. {usage}")
+    when = when or When("", 0)
+    reason = _unquoted(" ".join(rest[when.words :]))
+    if not reason:
+        return Unclear(f"Why? Others will read the reason. {usage}")
+    return Command(verb, name, rest=reason, when=when.text or None)
+
+
+def _times_of(verb: Verb) -> tuple[str, ...]:
+    """Return the kinds of times that a command takes; see `when_in`."""
+    if verb in (Verb.LOCK, Verb.STEAL):
+        return (FOR, UNTIL, MERGE)
+    return (FOR, UNTIL) if verb in ABOUT_SCOPE else ()
+
+
+def _named(typed: list[str]) -> tuple[str, list[str]]:
+    """Return the first name, of several words if it stands in quotes, and what follows."""
+    if typed[0][0] in _MARKS and typed[0][-1] not in _MARKS:
+        for at, word in enumerate(typed):
+            if word[-1] in _MARKS:
+                return " ".join(_plain(one) for one in typed[: at + 1]), typed[at + 1 :]
+    return _plain(typed[0]), typed[1:]
+
+
+def _unquoted(reason: str) -> str:
+    whole = len(reason) > 1 and reason[0] in _MARKS and reason[-1] in _MARKS
+    return (reason[1:-1] if whole else reason).strip()
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# ── one app ─────────────────────────────────────────────────────────────────────────────────────
+
+
 def _about_app(verb: Verb, words: list[str], usage: str) -> Command | Unclear:
     name, at, ref = words[0].partition("@")
     rest = words[1:]
@@ -167,14 +276,45 @@ def _about_app(verb: Verb, words: list[str], usage: str) -> Command | Unclear:
         return Unclear(f"`{verb}` takes no branch. {usage}", (without,))
     if at and not ref:
         return Unclear(f"Which branch? {usage}", (written(Command(verb, name)),))
-    if verb is Verb.WHY and len(rest) == 1:
-        if _COMMIT.fullmatch(rest[0]):
-            return Command(verb, name, rest=rest[0].lower())
-        why = f"`{_shown(rest[0])}` is no commit: at least 4 digits of its object id."
-        return Unclear(f"{why} {usage}", (written(Command(verb, name)),))
+    if verb in TAKES_VERSION:
+        return _of_version(verb, name, rest, usage)
+    if verb is Verb.DEPLOY and rest and rest[0].lower() == AT:
+        return _at_a_time(Command(verb, name, ref if at else None), rest, usage)
     if rest:
         return Unclear(f"That is more than one app. {usage}", (written(Command(verb, name)),))
     return Command(verb, name, ref if at else None)
+
+
+def _of_version(verb: Verb, name: str, rest: list[str], usage: str) -> Command | Unclear:
+    """Return a command about an app and a version: a commit, a version by any name, or an app's."""
+    alone = Command(verb, name)
+    if verb is Verb.PROMOTE:
+        if len(rest) == 2 and rest[0].lower() == FROM:
+            return replace(alone, rest=rest[1])
+        return Unclear(f"From which app? {usage}")
+    if not rest:
+        return alone
+    if len(rest) > 1:
+        return Unclear(f"That is more than one app. {usage}", (written(alone),))
+    if verb is Verb.ROLLBACK:
+        return replace(alone, rest=rest[0])
+    if _COMMIT.fullmatch(rest[0]):
+        return replace(alone, rest=rest[0].lower())
+    why = f"`{_shown(rest[0])}` is no commit: at least 4 digits of its object id."
+    return Unclear(f"{why} {usage}", (written(alone),))
+
+
+def _at_a_time(command: Command, rest: list[str], usage: str) -> Command | Unclear:
+    try:
+        when = when_in(rest, (AT,))
+    except Rejected as error:
+        return Unclear(f"{_capital(str(error))}. {usage}", (written(command),))
+    if when is None:
+        return Unclear(f"At what time? {usage} TIME is e.g. `22:00 Europe/Berlin`.")
+    later = replace(command, when=when.text)
+    if when.words < len(rest):
+        return Unclear(f"Nothing may follow the time. {usage}", (written(later),))
+    return later
 
 
 def _shown(word: str) -> str:

@@ -4,14 +4,18 @@ No reply names an app that the person may not view.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.core.access import Person, Right
 from bridge.core.apps import App
+from bridge.core.chat.gate_replies import GateReply
 from bridge.core.chat.grammar import Command, Verb, parse_chat, written
 from bridge.core.events import Action
+from bridge.core.health.promotion import Promotion
+from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment
+from bridge.core.pins import tracked
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Accepted:
         duplicate: the very same click or command requested it a moment ago.
         channels: where it will be shown.
         waits: why it is delayed, e.g. because the backend is away; "" otherwise.
+        at: the time for which it was asked, and `zone` in which it was typed; None for at once.
     """
 
     action: Action
@@ -31,6 +36,33 @@ class Accepted:
     duplicate: bool = False
     channels: tuple[str, ...] = ()
     waits: str = ""
+    at: float | None = None
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class WayBackFound:
+    """A rollback that the person may confirm.
+
+    Attributes:
+        to: the deployment whose version would be served; `way`: how, see `core.health.ways.Rung`.
+        served: the deployment whose version is served now.
+        says: what would be done; warns: what to know before.
+    """
+
+    app: App
+    to: Deployment
+    served: Deployment
+    way: str
+    says: str
+    warns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionOffered:
+    """A promotion that the person may confirm."""
+
+    promotion: Promotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +73,14 @@ class Denied:
         why: a sentence that names the missing right.
         lines: the lines of `bridge.yaml` that would grant it.
         app: None if they may not even view it, or there is none.
+        target: what it is about besides an app, e.g. "project shop"; "" if that is not to be named.
     """
 
     right: Right
     why: str
     lines: str
     app: App | None = None
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +118,7 @@ class Standing:
         open: waiting and running deployments, oldest first.
         last: the newest deployment of each app, by its id.
         trouble: backends that can't be read, and why.
+        live: what the one app serves; None if that was never told, or of all.
     """
 
     app: App | None
@@ -91,6 +126,7 @@ class Standing:
     open: tuple[Deployment, ...]
     last: Mapping[str, Deployment]
     trouble: Mapping[str, str] = field(default_factory=dict)
+    live: Serving | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +145,29 @@ class Reasons:
     Attributes:
         explained: `ports.Explained`, newest first.
         gone: the app was deleted at its backend.
+        held: the deployment that gates hold now; None if none does.
     """
 
     app: App
     commit: str | None
     explained: tuple[Any, ...]
     gone: bool = False
+    held: Deployment | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AppList:
-    """The apps that the person may view and that match a filter."""
+    """The apps that the person may view and that match a filter.
+
+    Attributes:
+        last: the newest deployment of each app, by its id; live: what each serves.
+    """
 
     apps: tuple[App, ...]
     last: Mapping[str, Deployment]
     filter: str = ""
     page: int = 1
+    live: Mapping[str, Serving] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +192,8 @@ class Help:
 
 Reply = (
     Accepted
+    | WayBackFound
+    | PromotionOffered
     | Denied
     | Sorry
     | Pick
@@ -159,6 +204,7 @@ Reply = (
     | AppList
     | Identity
     | Help
+    | GateReply
 )
 
 
@@ -167,7 +213,7 @@ Reply = (
 
 def other_ref(app: App, ref: str) -> str | None:
     """Return why a branch can't be deployed; None if it is the app's own."""
-    branch = app.source.branch if app.source else None
+    branch = tracked(app)
     if branch is None:
         return f"{app.label} deploys from no branch, so it can't deploy {ref}."
     if ref in (branch, f"refs/heads/{branch}"):
@@ -180,7 +226,7 @@ def other_ref(app: App, ref: str) -> str | None:
 
 def command_for(typed: Command, app: App) -> str:
     """Return the command as typed text, with the app's label, or its id if necessary."""
-    meant = Command(typed.verb, app.label, typed.ref, typed.rest)
+    meant = replace(typed, app=app.label)
     if parse_chat(written(meant)) == meant:
         return written(meant)
-    return written(Command(typed.verb, app.id, typed.ref, typed.rest))
+    return written(replace(typed, app=app.id))

@@ -16,12 +16,14 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
-from bridge.core.apps import Rules, SourceType
+from bridge.core.apps import ONLY_IN_FILE, Rules, SourceType
 from bridge.core.configuration.configuration import Environment, Saved, forgotten, with_provider
 from bridge.core.configuration.fields import SECTIONS, SOURCES
 from bridge.core.configuration.row import SourceRow, fields_of, row_of
 from bridge.core.configuration.variables import assignments_in, lines_besides
 from bridge.core.errors import Rejected
+from bridge.core.health.policy import VerifyPolicy
+from bridge.core.health.policy_text import verify_text
 
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 
@@ -35,8 +37,13 @@ STORED = "stored."
 UNUSED = "not in use"
 """The value of a field that stays stored while another source comes into use."""
 
-RULES = {one.name: "branches" if one.name == "branch" else one.name for one in fields(Rules)}
-"""The fields of `Rules` by their names for people: `branch` means the branch that is built."""
+RULES = {
+    one.name: "branches" if one.name == "branch" else one.name
+    for one in fields(Rules)
+    if one.name not in ONLY_IN_FILE
+}
+"""The fields of `Rules` that can be set for one app, by their names for people: `branch` means the
+branch that is built."""
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 _SECRET_QUERY = re.compile(r"[?#].*", re.DOTALL)
@@ -124,8 +131,14 @@ def _fields(configured: Configured) -> Iterator[tuple[str, Any]]:
     """Yield all fields in order; to every backend "" and an empty list mean the same as None."""
     yield from ((name, _meant(value)) for name, value in _saved(configured))
     for name, spoken in RULES.items():
-        value = getattr(configured.rules, name)
-        yield f"rules.{spoken}", str(value) if isinstance(value, str) else value
+        yield f"rules.{spoken}", rule_value(getattr(configured.rules, name))
+
+
+def rule_value(value: Any) -> Any:
+    """Return the value of a rule as people write it."""
+    if isinstance(value, VerifyPolicy):
+        return verify_text(value)
+    return str(value) if isinstance(value, str) else value
 
 
 def _saved(configured: Configured) -> Iterator[tuple[str, Any]]:

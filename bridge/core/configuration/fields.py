@@ -37,6 +37,7 @@ class Field:
         secret: never shown, and never given on a command line.
         in_commands: backends insert it into command lines.
         ruled: the bridge's own rules keep it if the backend has no field for it.
+        images: it is such a rule, and concerns images too.
         empty: what an empty value means.
         remedy: what to do about an invalid value.
         short: its option, if shorter than its name.
@@ -54,6 +55,7 @@ class Field:
     secret: bool = False
     in_commands: bool = False
     ruled: bool = False
+    images: bool = False
     empty: Any = None
     remedy: str = ""
     short: str = ""
@@ -69,7 +71,7 @@ class Field:
     def sources(self) -> tuple[str, ...]:
         """Return the kinds of source that have the field."""
         if not self.columns or ALL in self.columns:
-            return PUSHED
+            return SOURCES if self.images else PUSHED
         return tuple(kind for kind in SOURCES if kind in self.columns)
 
 
@@ -151,6 +153,11 @@ SOURCE = (
           help="Never an older version after a newer one.",
           label="Never an older version after a newer one"),
     Field("skip_directives", type=bool, ruled=True, help="Whether [skip ci] counts."),
+    Field("verify", ruled=True, images=True,
+          help="What tells that it works, e.g. '/healthz within=2m'; yes or no.",
+          label="Verified by", hint="A path or an address that is asked once it is deployed; yes"
+          " for its front page and its containers. status=, contains=, within= may follow.",
+          example="/healthz"),
 )  # fmt: skip
 """The fields of an app's source, and of the rules for its deployments."""
 

@@ -36,6 +36,7 @@ from bridge.core.configuration.fields import FIELDS, SECTIONS, settable
 from bridge.core.configuration.row import used_again
 from bridge.core.configuration.variables import edited
 from bridge.core.errors import Rejected, Unfit
+from bridge.core.health.policy_text import read_verify
 from bridge.core.matching import Glob, GlobError
 from bridge.core.misfits import kind_of, rule
 from bridge.core.refs import RefKind, check_branch_name, unmatchable, unmatchable_prefix
@@ -191,12 +192,15 @@ _RULES: dict[str, Callable[[Any], Any]] = {
     "prereleases": Prereleases,
     "only_newer": _flag,
     "skip_directives": _flag,
+    "verify": read_verify,
 }
 
 
 # ── The requested change, merged into the configuration ───────────────────────────────────────────
 
-RULE_OF = {spoken: name for name, spoken in RULES.items() if FIELDS[spoken].ruled}
+RULE_OF = {
+    spoken: name for name, spoken in RULES.items() if spoken in FIELDS and FIELDS[spoken].ruled
+}
 """Our rules by their names in requests; every backend has a field for watch paths."""
 
 
@@ -241,13 +245,27 @@ class WantedVariables:
     create_env_file: bool | None = None
 
 
-Wanted: TypeAlias = WantedSource | NoSource | WantedBuild | WantedVariables | WantedBack
+@dataclass(frozen=True, slots=True)
+class WantedPin:
+    """A request to build one branch while the pushes of another deploy, or to end that.
+
+    Attributes:
+        builds: the branch that the backend builds.
+        tracks: the branch whose pushes deploy; None for the same.
+    """
+
+    builds: str
+    tracks: str | None
+    pin: bool
+
+
+Wanted: TypeAlias = WantedSource | NoSource | WantedPin | WantedBuild | WantedVariables | WantedBack
 
 
 def part_of(wanted: Wanted) -> Part:
     """Return the part of a configuration that a request changes."""
     match wanted:
-        case WantedSource() | NoSource():
+        case WantedSource() | NoSource() | WantedPin():
             return Part.SOURCE
         case WantedBuild():
             return Part.BUILD
@@ -268,6 +286,8 @@ def merge(now: Configured, wanted: Wanted) -> Configured:
             return _with_source(now, wanted)
         case NoSource():
             return put_back(now, FORGOTTEN)
+        case WantedPin():
+            return _with_pin(now, wanted)
         case WantedBuild():
             return _with_build(now, wanted.fields)
         case WantedVariables():
@@ -307,6 +327,12 @@ def _with_source(now: Configured, wanted: WantedSource) -> Configured:
         row=now.saved.row and with_provider(now.saved.row, now.saved.provider, provider),
     )
     return Configured(saved, rules)
+
+
+def _with_pin(now: Configured, wanted: WantedPin) -> Configured:
+    source = _with_source(now, WantedSource(fields={"branch": wanted.builds}))
+    rules = replace(source.rules, branch=wanted.tracks, pin=wanted.pin or None)
+    return replace(source, rules=rules)
 
 
 def _type_of(now: Configured) -> SourceType | None:

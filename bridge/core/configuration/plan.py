@@ -14,9 +14,17 @@ from bridge.core.configuration.difference import (
     difference,
     only,
     put_back,
+    rule_value,
 )
 from bridge.core.configuration.fields import SECTIONS
-from bridge.core.configuration.merge import NoSource, Wanted, WantedBuild, WantedSource, part_of
+from bridge.core.configuration.merge import (
+    NoSource,
+    Wanted,
+    WantedBuild,
+    WantedPin,
+    WantedSource,
+    part_of,
+)
 from bridge.core.configuration.variables import hidden_from_shells
 from bridge.core.errors import BridgeError, Rejected, Unanswered
 from bridge.core.matching.lint import Finding
@@ -104,6 +112,8 @@ def words_of(wanted: Wanted) -> str:
             return "provider set"
         case NoSource():
             return "provider disconnect"
+        case WantedPin():
+            return "pin" if wanted.pin else "unpin"
         case WantedBuild():
             return "build set"
         case WantedBack(Part.SOURCE):
@@ -120,7 +130,7 @@ def overruled(app: App, changed: tuple[Changed, ...], book: RuleBook) -> list[st
     """Return remarks about changed fields that `bridge.yaml` overrides."""
     file = rules_for(app.label, book)
     says = {
-        f"rules.{spoken}" if name != "watch_paths" else name: getattr(file, name)
+        f"rules.{spoken}" if name != "watch_paths" else name: rule_value(getattr(file, name))
         for name, spoken in RULES.items()
     }
     if file.trigger is not None:
@@ -131,6 +141,15 @@ def overruled(app: App, changed: tuple[Changed, ...], book: RuleBook) -> list[st
         for one in changed
         if says.get(one.field) is not None
     ]
+
+
+def breaks_pin(wanted: Wanted, before: Configured, after: Configured) -> list[str]:
+    """Return a remark about another branch for a pinned app."""
+    branches = [getattr(one.saved.provider, "branch", None) for one in (before, after)]
+    kept = isinstance(wanted, WantedPin | WantedBack) or not after.rules.pin
+    if kept or branches[0] == branches[1]:
+        return []
+    return ["it is pinned, and with this branch nothing deploys: use `pin --branch`, or `unpin`"]
 
 
 def odd_names(changed: tuple[Changed, ...]) -> list[str]:

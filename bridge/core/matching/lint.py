@@ -92,6 +92,21 @@ class Finding:
     remedy: str
     level: Level = "warning"
 
+    @property
+    def words(self) -> str:
+        """What is the matter and what to do about it."""
+        return f"{self.says} {self.remedy}"
+
+    @property
+    def says(self) -> str:
+        """What is the matter with the pattern."""
+        return said_of(self.pattern, self.sentence)
+
+
+def said_of(pattern: str, sentence: str) -> str:
+    """Return a finding's sentence about its pattern."""
+    return f"`{pattern}`: {sentence[0].lower()}{sentence[1:]}"
+
 
 _Problem: TypeAlias = tuple[str, Level, str, str]
 """Code, level, sentence, remedy."""

@@ -3,21 +3,20 @@
 import asyncio
 import base64
 import json
-import logging
 import os
 import re
-import shutil
-from collections.abc import Mapping
+import secrets
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bridge.embedded.building.containers import APPLICATION_LABEL
 from bridge.embedded.building.process import Command, Runner
 from bridge.embedded.building.sources import as_env_file
 from bridge.embedded.places import BuildFailed, Remover, inside, words
 from bridge.embedded.records import Record
-
-log = logging.getLogger(__name__)
+from bridge.embedded.releases import Facts, Releases
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,8 @@ class Work:
         checkout: root of the repository; no link may lead out of it.
         folder: the build path in it.
         scratch: an empty folder for files with secrets, removed afterwards.
-        site: the folder of the releases of a static site.
+        releases: of the application.
+        serving: held while it is switched to another release.
         remover: removes folders that are no longer needed.
         env, build_args, build_secrets: parsed and resolved.
     """
@@ -39,7 +39,8 @@ class Work:
     checkout: Path
     folder: Path
     scratch: Path
-    site: Path
+    releases: Releases
+    serving: asyncio.Lock
     runner: Runner
     remover: Remover
     env: Mapping[str, str]
@@ -142,8 +143,8 @@ def _is_reserved(name: str) -> bool:
 
 # ── Docker ──────────────────────────────────────────────────────────────────────────────────────
 
-APPLICATION_LABEL = "bridge.application"
-"""The label of every container that the server starts; its value is the application's id."""
+_TAG = "v-"
+"""The beginning of the tags of kept images; the deployment's id follows."""
 
 _IMAGE = re.compile(r"[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?", re.IGNORECASE)
 _STAGE = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -175,7 +176,7 @@ class Dockerfile:
         env = passed.env | {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
         await work.runner.run(Command([*argv, str(context)], cwd=work.folder, env=env))
         await work.runner.log.say("Docker build completed: ✅")
-        await start_container(work, f"{work.name}:latest")
+        await serve_image(work, f"{work.name}:latest")
 
 
 class Image:
@@ -192,7 +193,24 @@ class Image:
         await work.runner.log.say(f"Pulling {image}")
         env = await _login(work)
         await work.runner.run(Command(["docker", "pull", image], env=env))
+        await serve_image(work, image)
+
+
+async def serve_image(work: Work, image: str) -> None:
+    """Serve an image that was built or pulled, and keep it under a tag of its own."""
+    app = work.application
+    tag = f"{work.name}:{_TAG}{work.deployment_id}"
+    facts = Facts(image=tag, memory=app["memoryLimit"], cpus=app["cpuLimit"])
+    releases, id_ = work.releases, work.deployment_id
+    async with work.serving:
+        await work.runner.run(Command(["docker", "tag", image, tag], quiet=True))
         await start_container(work, image)
+        await asyncio.to_thread(releases.complete, id_, facts, work.env)
+        await asyncio.to_thread(releases.serve, id_)
+        old = await asyncio.to_thread(releases.superfluous)
+        for one in old:
+            work.remover.later(*releases.folders(one))
+        await _remove_old_tags(work, old)
 
 
 async def start_container(work: Work, image: str) -> None:
@@ -202,7 +220,8 @@ async def start_container(work: Work, image: str) -> None:
     env_file = work.scratch / "container.env"
     await asyncio.to_thread(_write_env, env_file, work.env)
     argv = ["docker", "run", "--detach", "--restart", "unless-stopped"]
-    argv += ["--name", f"{work.name}-{work.deployment_id[:8].strip('_-')}"]
+    # As Swarm names them: clients compare the part before the first dot with the application's.
+    argv += ["--name", f"{work.name}.1.{secrets.token_hex(8)}"]
     argv += ["--label", f"{APPLICATION_LABEL}={work.application['applicationId']}"]
     argv += ["--env-file", str(env_file), *_resources(work)]
     argv += [part for port in await _ports(work, image) for part in ("-p", f"127.0.0.1::{port}")]
@@ -222,6 +241,19 @@ async def containers(work: Work) -> list[str]:
     label = f"label={APPLICATION_LABEL}={work.application['applicationId']}"
     argv = ["docker", "ps", "--all", "--quiet", "--filter", label]
     return (await work.runner.run(Command(argv, quiet=True))).split()
+
+
+async def _remove_old_tags(work: Work, old: Collection[str]) -> None:
+    """Remove the tags of releases that are no longer kept; what fails now is left to the next."""
+    argv = ["docker", "image", "ls", "--format", "{{.Tag}}", work.name]
+    _, found = await work.runner.attempt(Command(argv, quiet=True))
+    for tag in found.split():
+        id_ = tag.removeprefix(_TAG)
+        if id_ == tag:
+            continue
+        if id_ in old or await asyncio.to_thread(work.releases.facts, id_) is None:
+            argv = ["docker", "image", "rm", f"{work.name}:{tag}"]
+            await work.runner.attempt(Command(argv, quiet=True))
 
 
 async def _ports(work: Work, image: str) -> list[str]:
@@ -286,7 +318,7 @@ class Nixpacks:
         argv = ["nixpacks", "build", str(work.folder), "--name", work.name]
         passed = await by_name(work, "nixpacks", "--env", _variables(work))
         await work.runner.run(Command([*argv, *passed.argv], cwd=work.folder, env=passed.env))
-        await start_container(work, f"{work.name}:latest")
+        await serve_image(work, f"{work.name}:latest")
 
 
 class Railpack:
@@ -311,7 +343,7 @@ class Railpack:
         kept = await by_name(work, "docker", "--secret", plain, form="id={name},env={name}")
         argv += [*kept.argv, str(work.folder)]
         await work.runner.run(Command(argv, cwd=work.folder, env=kept.env))
-        await start_container(work, f"{work.name}:latest")
+        await serve_image(work, f"{work.name}:latest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +368,7 @@ class Buildpacks:
         passed = await by_name(work, "pack", "--env", _variables(work))
         argv = ["pack", "build", work.name, "--path", str(work.folder), "--builder", image]
         await work.runner.run(Command([*argv, *passed.argv], cwd=work.folder, env=passed.env))
-        await start_container(work, f"{work.name}:latest")
+        await serve_image(work, f"{work.name}:latest")
 
 
 def _variables(work: Work) -> dict[str, str]:
@@ -347,40 +379,3 @@ async def _prepare(work: Work) -> None:
     await refuse_links_outside(work)
     await write_env_file(work)
     await work.runner.log.say(f"Building {work.name} with {work.application['buildType']}")
-
-
-# ── Containers of a deleted application ─────────────────────────────────────────────────────────
-
-_SECONDS = 20.0
-
-
-async def remove_containers(application_id: str, search_path: str | None) -> None:
-    """Remove an application's containers, unless Docker is missing or does not answer."""
-    path = search_path or os.environ.get("PATH")
-    docker = await asyncio.to_thread(shutil.which, "docker", path=path)
-    if docker is None:
-        return
-    label = f"label={APPLICATION_LABEL}={application_id}"
-    try:
-        async with asyncio.timeout(_SECONDS):
-            found = await _said(docker, "ps", "--all", "--quiet", "--filter", label)
-            if found:
-                await _said(docker, "rm", "--force", *found.split())
-    except (OSError, TimeoutError) as error:
-        log.warning("containers can't be removed", extra={"why": type(error).__name__})
-
-
-async def _said(*argv: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return output.decode(errors="replace") if process.returncode == 0 else ""

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +18,16 @@ from bridge.embedded.building.builders import (
     Nixpacks,
     Railpack,
     Work,
+    start_container,
 )
 from bridge.embedded.building.checkout import Head, clone, swap, within_limits
 from bridge.embedded.building.logs import Growth, Log, secret_values
 from bridge.embedded.building.process import Limits, Runner, time_limit
 from bridge.embedded.building.sources import Clone, Hosts, parse_variables, read_source, resolve
 from bridge.embedded.history import Deployment, Ending, Job
-from bridge.embedded.places import BuildFailed, Places, Remover, inside
+from bridge.embedded.places import BuildFailed, NotKept, Places, Remover, inside
 from bridge.embedded.records import Catalog, Record
+from bridge.embedded.releases import Facts, Releases
 from bridge.embedded.sites import StaticSite
 
 log = logging.getLogger(__name__)
@@ -39,6 +43,8 @@ BUILDERS: dict[str, Builder] = {
 """The builders by the application's `buildType`."""
 
 _IMAGE: Builder = Image()  # the source is an image, so nothing is built
+
+_RESTORE_SECONDS = 60.0
 
 # The last line of the log of a failed deployment, in Dokploy's words.
 _CLOSING_WORDS = "Error occurred ❌, check the logs for details."
@@ -61,7 +67,11 @@ class _Progress:
 
 
 class Pipeline:
-    """Run deployments."""
+    """Run deployments, and serve earlier ones again.
+
+    Attributes:
+        serving: by application; held while it is switched to another release, or deleted.
+    """
 
     def __init__(
         self,
@@ -80,11 +90,15 @@ class Pipeline:
         self._limits = limits
         self._search_path = search_path
         self.remover = Remover()
+        self.serving: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def run(self, job: Job, deployment: Deployment) -> Ending:
+    async def run(self, job: Job, deployment: Deployment, broken_off: Callable[[], bool]) -> Ending:
         """Run a deployment to its end; never raises.
 
         A cancellation ends it as `cancelled` and is not passed on.
+
+        Args:
+            broken_off: returns whether the server stops, which leaves the log without an end.
         """
         runner = Runner(
             Log(Path(deployment.log_path), self._growth, limit=self._limits.log_bytes),
@@ -96,7 +110,9 @@ class Pipeline:
             await self._steps(job, deployment, runner, progress)
             ending = Ending("done")
         except asyncio.CancelledError:
-            ending = await _ended(runner.log, Ending("cancelled"), "Deployment cancelled")
+            ending = Ending("cancelled")
+            if not broken_off():
+                await _ended(runner.log, ending, "Deployment cancelled")
         except BuildFailed as error:
             words = runner.log.redacted(str(error))
             ending = await _ended(runner.log, Ending("error", words), words)
@@ -135,7 +151,8 @@ class Pipeline:
                 checkout=checkout,
                 folder=folder,
                 scratch=await asyncio.to_thread(_new_folder, scratch / "build"),
-                site=self._places.site(job.application_id),
+                releases=Releases.of(self._places, job.application_id),
+                serving=self.serving[job.application_id],
                 runner=runner,
                 remover=self.remover,
                 env=variables.env,
@@ -144,6 +161,53 @@ class Pipeline:
             )
             async with time_limit("the build", self._limits.build_seconds):
                 await builder.build(work)
+
+    async def restore(self, application: Record, deployment: Deployment) -> None:
+        """Serve what an earlier deployment has built again, with the variables of then.
+
+        Raises:
+            NotKept: it is not kept.
+            BuildFailed: its container can't be started.
+        """
+        id_ = application["applicationId"]
+        releases = Releases.of(self._places, id_)
+        async with time_limit("the rollback", _RESTORE_SECONDS), self.serving[id_]:
+            facts = await asyncio.to_thread(releases.facts, deployment.id)
+            if facts is None or deployment.status != "done":
+                raise NotKept("nothing is kept of what this deployment built")
+            if facts.image is not None:
+                await self._start(application, deployment, facts, facts.image)
+            await asyncio.to_thread(releases.serve, deployment.id)
+
+    async def _start(
+        self, application: Record, deployment: Deployment, facts: Facts, image: str
+    ) -> None:
+        """Start a container of a kept image."""
+        id_ = application["applicationId"]
+        releases = Releases.of(self._places, id_)
+        env = await asyncio.to_thread(releases.variables, deployment.id)
+        # A rollback has no record, so nobody could read its log.
+        unread = Log(Path(os.devnull), self._growth, limit=self._limits.log_bytes)
+        unread.hide(secret_values(env, ()))
+        async with self._scratch(id_, deployment.id) as scratch:
+            work = Work(
+                application=application | {"memoryLimit": facts.memory, "cpuLimit": facts.cpus},
+                deployment_id=deployment.id,
+                checkout=scratch,
+                folder=scratch,
+                scratch=scratch,
+                releases=releases,
+                serving=self.serving[id_],
+                runner=Runner(unread, self._limits, self._search_path),
+                remover=self.remover,
+                env=env,
+                build_args={},
+                build_secrets={},
+            )
+            try:
+                await start_container(work, image)
+            except BuildFailed as error:
+                raise BuildFailed(unread.redacted(str(error))) from None
 
     async def _source(self, application: Record) -> Clone:
         github_id, gitlab_id = application["githubId"], application["gitlabId"]

@@ -3,7 +3,7 @@
 Each read shows only some fields of a record; the tables here list them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from urllib.parse import urlsplit
 
 from bridge.embedded.history import Deployment, Job
@@ -29,6 +29,7 @@ _OF_GITLAB = words(
     "gitlabId gitlabUrl gitlabInternalUrl applicationId redirectUri groupName expiresAt"
     " gitProviderId"
 )
+_OF_ROLLBACK = words("rollbackId deploymentId createdAt")
 _NO_RELATIONS: Record = dict.fromkeys(
     ("bitbucket", "gitea", "server", "registry", "buildRegistry", "rollbackRegistry")
 )
@@ -88,6 +89,7 @@ def application_one(
     application: Record,
     deployments: Iterable[Deployment],
     *,
+    kept: Container[str],
     github: Record | None,
     gitlab: Record | None,
     url: str | None = None,
@@ -95,13 +97,14 @@ def application_one(
     """`application.one`; its deployments come oldest first, unlike in `deployment.all`.
 
     Args:
+        kept: ids of the deployments that can be served again.
         url: its public address, given as its domain.
     """
     empty: Record = {name: [] for name in ("mounts", "redirects", "security", "ports")}
     return (
         application
         | {"domains": [_domain(application, url)] if url else []}
-        | {"deployments": [deployment_one(one) for one in deployments]}
+        | {"deployments": [deployment_one(one, kept) for one in deployments]}
         | empty
         | {"gitlab": gitlab and _only(_OF_GITLAB, gitlab)}
         | {"github": github and _only(_OF_GITHUB, github)}
@@ -140,8 +143,8 @@ def application_deleted(application: Record) -> Record:
     return {key: value for key, value in application.items() if key not in ours}
 
 
-def deployment_one(deployment: Deployment) -> Record:
-    """Return an entry of `deployment.all`."""
+def deployment_one(deployment: Deployment, kept: Container[str] = ()) -> Record:
+    """Return an entry of `deployment.all`; the id of what it has kept is its own."""
     started = moment(deployment.started_at)
     finished = deployment.finished_at
     return {
@@ -162,13 +165,21 @@ def deployment_one(deployment: Deployment) -> Record:
         "errorMessage": deployment.error,
         "scheduleId": None,
         "backupId": None,
-        "rollbackId": None,
+        "rollbackId": deployment.id if deployment.id in kept else None,
         "volumeBackupId": None,
         "buildServerId": None,
     }
 
 
-def deployment_with_application(deployment: Deployment, application: Record) -> Record:
+def deployment_by_type(deployment: Deployment, kept: Container[str]) -> Record:
+    """Return an entry of `deployment.allByType`; unlike Dokploy's it tells no variables."""
+    shape = deployment_one(deployment, kept)
+    return shape | {"rollback": shape["rollbackId"] and _only(_OF_ROLLBACK, shape)}
+
+
+def deployment_with_application(
+    deployment: Deployment, kept: Container[str], application: Record
+) -> Record:
     """Return an entry of `deployment.allCentralized`."""
     environment = application["environment"]
     project = _only(("projectId", "name"), environment["project"])
@@ -176,7 +187,7 @@ def deployment_with_application(deployment: Deployment, application: Record) -> 
     app = _only(("applicationId", "name", "appName", "icon"), application)
     app |= {"environment": where, "server": None, "buildServer": None}
     rest: Record = {"compose": None, "server": None, "buildServer": None}
-    return deployment_one(deployment) | {"application": app} | rest
+    return deployment_one(deployment, kept) | {"application": app} | rest
 
 
 def job_listed(job: Job, application: Record) -> Record:

@@ -3,9 +3,15 @@
 import asyncio
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
-from bridge.embedded.building.builders import remove_containers
+from bridge.embedded import releases
+from bridge.embedded.building.containers import (
+    list_containers,
+    output_of,
+    remove_containers,
+)
 from bridge.embedded.building.logs import tail
 from bridge.embedded.history import Deployment, JobKind
 from bridge.embedded.http import answers, inputs
@@ -19,8 +25,9 @@ from bridge.embedded.http.procedure import (
     not_found,
     page,
 )
-from bridge.embedded.places import remove
+from bridge.embedded.places import BuildFailed, NotKept, ToolSilent, remove
 from bridge.embedded.records import Record, moment, new_app_name
+from bridge.embedded.releases import Releases
 
 _NONE_OF_THESE = {
     "giteaId": "Gitea Provider",
@@ -59,6 +66,7 @@ async def one(parts: Parts, input_: inputs.ApplicationId) -> Record:
     return answers.application_one(
         application,
         reversed(deployments),
+        kept=await _kept(parts, deployments),
         github=await parts.catalog.provider("github", github_id) if github_id else None,
         gitlab=await parts.catalog.provider("gitlab", gitlab_id) if gitlab_id else None,
         url=parts.public_site(application),
@@ -159,16 +167,18 @@ async def erase(parts: Parts, application_id: str) -> None:
     await parts.engine.drop_waiting(application_id)
     parts.engine.cancel(application_id)
     await parts.engine.ended(application_id)
-    await parts.catalog.remove("application", application_id)
     places = parts.places
     folders = (
         places.application(application_id),
         places.site(application_id),
         places.logs_of(application_id),
     )
-    for folder in folders:
-        await asyncio.to_thread(remove, folder)
-    await remove_containers(application_id, parts.search_path)
+    async with parts.engine.serving(application_id):
+        await parts.catalog.remove("application", application_id)
+        images = await asyncio.to_thread(Releases.of(places, application_id).images)
+        for folder in folders:
+            await asyncio.to_thread(remove, folder)
+        await remove_containers(application_id, images, parts.search_path)
 
 
 # ── Sources, builds and variables ───────────────────────────────────────────────────────────────
@@ -326,7 +336,9 @@ async def remove_deployment(parts: Parts, input_: inputs.DeploymentId) -> Record
 
 async def all_of(parts: Parts, input_: inputs.ApplicationId) -> list[Record]:
     """`deployment.all`, newest first; an unknown application has none."""
-    return [answers.deployment_one(one) for one in await parts.history.of(input_.application_id)]
+    deployments = await parts.history.of(input_.application_id)
+    kept = await _kept(parts, deployments)
+    return [answers.deployment_one(one, kept) for one in deployments]
 
 
 async def all_by_type(parts: Parts, input_: inputs.DeploymentsByType) -> list[Record]:
@@ -334,15 +346,17 @@ async def all_by_type(parts: Parts, input_: inputs.DeploymentsByType) -> list[Re
     if input_.type != "application":
         return []
     deployments = await parts.history.of(input_.id)
-    return [answers.deployment_one(one) | {"rollback": None} for one in deployments]
+    kept = await _kept(parts, deployments)
+    return [answers.deployment_by_type(one, kept) for one in deployments]
 
 
 async def all_centralized(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     """`deployment.allCentralized`: all deployments, newest first."""
     deployments = await parts.history.all()
     applications = await _applications(parts, {one.application_id for one in deployments})
+    kept = await _kept(parts, deployments)
     return [
-        answers.deployment_with_application(one, applications[one.application_id])
+        answers.deployment_with_application(one, kept, applications[one.application_id])
         for one in deployments
         if one.application_id in applications
     ]
@@ -363,6 +377,70 @@ async def read_logs(parts: Parts, input_: inputs.ReadLogs) -> str:
     """`deployment.readLogs`: the last lines of a log."""
     deployment = await _deployment(parts, input_.deployment_id)
     return await tail(Path(deployment.log_path), input_.tail)
+
+
+# ── What runs ───────────────────────────────────────────────────────────────────────────────────
+
+_NOT_ROLLED_BACK = "Error input: Rolling back"
+
+
+async def roll_back(parts: Parts, input_: inputs.RollbackId) -> Empty:
+    """`rollback.rollback`: serve an earlier build again, before the answer; nothing records it."""
+    deployment = await parts.history.one(input_.rollback_id)
+    if deployment is None:
+        raise bad_request(_NOT_ROLLED_BACK)
+    application = await parts.catalog.application(deployment.application_id)
+    if application is None:
+        raise bad_request(_NOT_ROLLED_BACK)
+    try:
+        await parts.engine.restore(application, deployment)
+    except NotKept as error:
+        raise bad_request(_NOT_ROLLED_BACK) from error
+    except BuildFailed as error:
+        raise bad_request(f"{_NOT_ROLLED_BACK}: {error}") from error
+    return EMPTY
+
+
+async def containers_named(parts: Parts, input_: inputs.ContainersOf) -> list[Record]:
+    """`docker.getContainersByAppNameMatch`; unlike in Dokploy a static site runs in none: 404."""
+    id_ = await parts.catalog.application_named(input_.app_name)
+    return [] if id_ is None else await _containers(parts, await known(parts, id_))
+
+
+async def read_output(parts: Parts, input_: inputs.ReadOutput) -> str:
+    """`application.readLogs`: the last lines that the newest container printed."""
+    application = await known(parts, input_.application_id)
+    found = await _containers(parts, application)
+    if not found:
+        words = f"No container or service found for: {application['appName']}"
+        raise Failure("INTERNAL_SERVER_ERROR", words)
+    try:
+        return await output_of(found[0]["containerId"], input_.tail, parts.search_path)
+    except ToolSilent as error:
+        raise Failure("SERVICE_UNAVAILABLE", str(error)) from error
+
+
+async def _containers(parts: Parts, application: Record) -> list[Record]:
+    """Return an application's containers.
+
+    Raises:
+        Failure: it is a static site, which has none by its nature; or Docker does not answer.
+            Both are no empty list, which means that nothing runs.
+    """
+    id_ = application["applicationId"]
+    facts = await asyncio.to_thread(Releases.of(parts.places, id_).served_facts)
+    is_site = application["buildType"] == "static" and application["sourceType"] != "docker"
+    if (facts.image is None) if facts else is_site:
+        raise not_found("Container")
+    try:
+        return await list_containers(id_, parts.search_path)
+    except ToolSilent as error:
+        raise Failure("SERVICE_UNAVAILABLE", str(error)) from error
+
+
+async def _kept(parts: Parts, deployments: Sequence[Deployment]) -> frozenset[str]:
+    """Return which deployments can be served again."""
+    return await asyncio.to_thread(releases.kept, parts.places, deployments)
 
 
 async def _deployment(parts: Parts, id_: str) -> Deployment:

@@ -48,6 +48,7 @@ _FAILURES = {
     "503": "The server can't use its own disk now",
 }
 _LIKE_THE_ORIGINAL = {
+    "application.readLogs": "No container runs",
     "application.move": "One of both is unknown",
     "application.update": "No value to set was sent",
 }

@@ -18,6 +18,7 @@ from pydantic.config import JsonDict
 from bridge.embedded.places import words
 
 APP_NAME_PATTERN = r"^[a-zA-Z0-9._-]+$"
+CONTAINER_PATTERN = r"^[a-zA-Z0-9.\-_]+$"
 BRANCH_PATTERN = r"^[a-zA-Z0-9._\-/#]+$"
 
 
@@ -173,6 +174,27 @@ class ReadLogs(Input):
 
     deployment_id: Id
     tail: Annotated[int, Field(ge=1, le=10_000, strict=False)] = 100
+
+
+class ReadOutput(Input):
+    """`application.readLogs`: the last `tail` lines that a container printed."""
+
+    application_id: Id
+    tail: Annotated[int, Field(ge=1, le=10_000, strict=False)] = 100
+
+
+class RollbackId(Input):
+    """The id of an earlier build that is kept; here it is that of its deployment."""
+
+    rollback_id: Id
+
+
+class ContainersOf(Input):
+    """`docker.getContainersByAppNameMatch`."""
+
+    app_name: Annotated[str, Field(pattern=CONTAINER_PATTERN), _STORABLE]
+    app_type: Literal["stack", "docker-compose"] | None = None
+    server_id: Text | None = None
 
 
 # ── Projects and environments ───────────────────────────────────────────────────────────────────

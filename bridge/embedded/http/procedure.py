@@ -16,7 +16,12 @@ from pydantic_core import ErrorDetails
 
 from bridge.embedded.building.logs import Growth
 from bridge.embedded.history import History
-from bridge.embedded.http.inputs import APP_NAME_PATTERN, BRANCH_PATTERN, Input
+from bridge.embedded.http.inputs import (
+    APP_NAME_PATTERN,
+    BRANCH_PATTERN,
+    CONTAINER_PATTERN,
+    Input,
+)
 from bridge.embedded.places import Clock, Places
 from bridge.embedded.queue import Engine
 from bridge.embedded.records import Catalog, Record
@@ -252,6 +257,8 @@ def _pattern(_model: type[Input], error: ErrorDetails, path: list[Any]) -> Issue
     message = f"Invalid string: must match pattern {pattern}"
     if error["ctx"]["pattern"] == APP_NAME_PATTERN:
         message = "App name can only contain letters, numbers, dots, underscores and hyphens"
+    if error["ctx"]["pattern"] == CONTAINER_PATTERN:
+        message = "Invalid app name."
     if error["ctx"]["pattern"] == BRANCH_PATTERN:
         # JavaScript does not escape a slash within a character class.
         pattern = f"/{BRANCH_PATTERN}/"

@@ -12,10 +12,12 @@ from bridge.core.events import Commit, Repository
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.gitea.access import GiteaAccess
+from bridge.githosts.gitea.branches import GiteaMovesBranches
+from bridge.githosts.gitea.ci import GiteaReadsChecks
 from bridge.githosts.gitea.hooks import GiteaMakesHooks
 from bridge.githosts.http import cut, numeric, part
 from bridge.githosts.pool import Bounds
-from bridge.githosts.webhook import Model, clone_urls, web_url
+from bridge.githosts.webhook import Model, address, clone_urls, web_url
 from bridge.ports.githosts import ChangeSet, Comment, CommitState, Hook, PullRequest, TagAt
 
 _MOST_PAGES = 100
@@ -138,11 +140,11 @@ _STATUS = {
 }
 
 
-class Gitea(GiteaMakesHooks):
+class Gitea(GiteaMakesHooks, GiteaReadsChecks, GiteaMovesBranches):
     """The API of a Gitea or Forgejo, as far as the bridge uses it.
 
-    A `HostApi` that `ListsRefs`, `ListsHooks` and `ManagesHooks`. It has no deployment objects,
-    and does not list the deliveries of its webhooks.
+    A `HostApi` that `ListsRefs`, `MovesBranches`, `ListsHooks`, `ManagesHooks` and `ReadsChecks`.
+    It has no deployment objects, and does not list the deliveries of its webhooks.
     """
 
     def __init__(self, name: str, access: GiteaAccess) -> None:
@@ -173,11 +175,14 @@ class Gitea(GiteaMakesHooks):
         query = {"stat": False, "verification": False, "files": False}
         answer = await self._access.ask(repository, "GET", path, query=query)
         found = read(_COMMIT, path, answer, self.name, reads=True)
-        author = found.commit.author
-        name = author.name if author and author.name else ""
-        parents = tuple(parent.sha for parent in found.parents)
+        author = found.commit.author or _Author()
         return Commit(
-            found.sha, found.commit.message, name, web_url(found.html_url), parents=parents
+            found.sha,
+            found.commit.message,
+            author.name or "",
+            web_url(found.html_url),
+            address(author.email),
+            tuple(parent.sha for parent in found.parents),
         )
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
@@ -195,6 +200,11 @@ class Gitea(GiteaMakesHooks):
             return found
         merged = _pull_request(read(_PULL, path, answer, self.name, reads=True))
         return [*found, *([] if merged in found else [merged])]
+
+    async def pull_request(self, repository: str, number: int) -> PullRequest:
+        path = f"/pulls/{number}"
+        answer = await self._access.ask(repository, "GET", path)
+        return _pull_request(read(_PULL, path, answer, self.name, reads=True))
 
     async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
         """Yield all comments; Gitea lists them on one page."""
@@ -295,6 +305,7 @@ class _Whole(Model):
 
 class _Author(Model):
     name: str | None = None
+    email: str | None = None
 
 
 class _Written(Model):

@@ -16,10 +16,14 @@ from bridge.githosts.http import numeric, part
 from bridge.githosts.webhook import Model
 
 EVENTS = ("push", "delete", "pull_request")
-"""All events that the bridge reads, as webhooks list them."""
+"""The events that the bridge needs, as webhooks list them."""
 
-_ASKED = ("push", "delete", "pull_request_only")
-"""The same as the server takes them: `pull_request` would add reviews, labels and comments."""
+CHECKS = ("status", "action_run_success", "action_run_failure")
+"""Those that tell of checks: Gitea has the first from 1.24 on, Forgejo the others. A server ignores
+what it does not know, so a webhook without them lacks nothing that could be corrected."""
+
+_ASKED = ("push", "delete", "pull_request_only", *CHECKS)
+"""All as the server takes them: `pull_request` would add reviews, labels and comments."""
 
 
 class GiteaMakesHooks:

@@ -17,6 +17,7 @@ _EVENTS = frozenset(
         *("push", "create", "delete", "fork", "release", "repository", "status", "wiki"),
         *("issues", "issue_comment", "pull_request", "pull_request_comment"),
         *("pull_request_approved", "pull_request_rejected", "workflow_run", "workflow_job"),
+        *("action_run_success", "action_run_failure", "action_run_recover"),
     }
 )
 
@@ -35,6 +36,10 @@ def _event_of(body: Mapping[str, Any]) -> str | None:
         return "push"
     if "ref_type" in body:
         return "delete" if "pusher_type" in body else "create"
+    if "context" in body and "state" in body:
+        return "status"
+    if event := next((one for one in ("workflow_job", "workflow_run") if one in body), None):
+        return event
     return "pull_request" if isinstance(body.get("pull_request"), dict) else None
 
 

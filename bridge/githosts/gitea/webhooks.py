@@ -5,23 +5,27 @@ https://docs.gitea.com/usage/webhooks
 
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from multidict import CIMultiDict
 
-from bridge.core.errors import BadSignature, Rejected, UnknownSecret
+from bridge.core.errors import BadSignature, MalformedPayload, Rejected, UnknownSecret
 from bridge.core.events import (
     ZERO,
+    CheckReported,
     Commit,
     Event,
     Ignored,
+    PullRequestClosed,
     PullRequestOpened,
     Ref,
     RefKind,
     RefPushed,
     Repository,
 )
+from bridge.core.gates.checks import Check
+from bridge.githosts.ci import check_of, is_ours, not_a_check, state_of
 from bridge.githosts.webhook import (
     Commits,
     FullRef,
@@ -30,6 +34,7 @@ from bridge.githosts.webhook import (
     Model,
     Name,
     Sha,
+    address,
     as_bytes,
     branch_or_tag,
     check,
@@ -58,6 +63,9 @@ _WHY_IGNORED = {
 }
 
 
+_NOT_USED = "is not used, only pushes, deletions, pull requests, statuses and workflows are"
+
+
 class _Owner(Model):
     id: Any = None
 
@@ -74,6 +82,7 @@ class _Repository(Model):
 class _Account(Model):
     login: str | None = None
     username: str | None = None
+    email: str | None = None
 
 
 class _Push(Model):
@@ -175,9 +184,11 @@ class Gitea:
             )
         if event == "pull_request":
             data = load(_json(headers, body), "gitea pull request")
-            return _opened(check(_PullRequest, data, "gitea pull request"))
-        other = f"event {event[:100]} is not used, only push, delete and pull_request are"
-        return Ignored(_WHY_IGNORED.get(event, other))
+            return _of_pull(check(_PullRequest, data, "gitea pull request"))
+        if event in _REPORTS:
+            what = f"gitea {event.replace('_', ' ')}"
+            return _REPORTS[event](load(_json(headers, body), what), what)
+        return Ignored(_WHY_IGNORED.get(event, f"event {event[:100]} {_NOT_USED}"))
 
 
 def _sent(headers: Mapping[str, str], name: str) -> str:
@@ -216,6 +227,7 @@ def _pushed(push: _Push) -> RefPushed | Ignored:
         paths=paths,
         paths_note=note,
         pusher=_login(push.pusher),
+        pusher_email=address(push.pusher.email if push.pusher else None),
     )
 
 
@@ -256,10 +268,13 @@ def _repository(sent: _Repository) -> Repository:
     )
 
 
-def _opened(event: _PullRequest) -> PullRequestOpened | Ignored:
+def _of_pull(event: _PullRequest) -> PullRequestOpened | PullRequestClosed | Ignored:
     head, number = event.pull_request.head, event.number
+    if event.action == "closed":
+        return PullRequestClosed(_repository(event.repository), number)
     if event.action not in ("opened", "reopened"):
-        return Ignored(f"pull_request {event.action[:100]} is not used, only opened and reopened")
+        used = "is not used, only opened, reopened and closed"
+        return Ignored(f"pull_request {event.action[:100]} {used}")
     if head.repo_id != event.repository.id:
         return Ignored(f"pull request {number} is from a fork, which sends its own pushes")
     return PullRequestOpened(_repository(event.repository), number, head.ref, head.sha)
@@ -302,3 +317,87 @@ def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
             return None, f"Gitea listed no files for commit {commit.id[:7]}"
         every.append(files)
     return union(every), ""
+
+
+# ── Checks of commits: statuses, and the workflows that set them ──────────────────────────────────
+
+_PASSED = frozenset({"success", "warning", "skipped"})
+"""Those that Gitea combines to a success."""
+
+_FAILED = frozenset({"failure", "error"})
+
+
+class CommitStatus(Model):
+    """A commit status, as the API has it; events call its `status` `state`."""
+
+    id: Id
+    context: Name
+    status: str
+    target_url: str | None = None
+
+    def meaning(self) -> Check:
+        """Return the check."""
+        state = state_of(self.status, passed=_PASSED, failed=_FAILED)
+        return check_of(self.context, state, "", self.target_url)
+
+
+class _StatusEvent(Model):
+    id: Id = 0
+    sha: Sha
+    context: Name
+    state: str
+    target_url: str | None = None
+    repository: _Repository
+
+
+class _Run(Model):
+    head_sha: Sha
+
+
+class _WorkflowEvent(Model):
+    workflow_run: _Run | None = None
+    workflow_job: _Run | None = None
+    repository: _Repository
+
+
+class _ActionRun(Model):
+    commit_sha: Sha
+    repository: _Repository
+
+
+class _ActionEvent(Model):
+    run: _ActionRun
+
+
+def _of_status(data: Any, what: str) -> CheckReported | Ignored:
+    event = check(_StatusEvent, data, what)
+    if is_ours(event.context):
+        return Ignored(not_a_check(event.context))
+    url = event.target_url
+    found = CommitStatus(id=event.id, context=event.context, status=event.state, target_url=url)
+    return CheckReported(_repository(event.repository), event.sha, found.meaning())
+
+
+def _of_workflow(data: Any, what: str) -> CheckReported:
+    """Return that a workflow of Gitea's has changed; its statuses are the checks."""
+    event = check(_WorkflowEvent, data, what)
+    run = event.workflow_run or event.workflow_job
+    if run is None:
+        raise MalformedPayload(f"{what}: workflow_run is missing, workflow_job as well")
+    return CheckReported(_repository(event.repository), run.head_sha)
+
+
+def _of_action(data: Any, what: str) -> CheckReported:
+    """Return that a workflow of Forgejo's has ended."""
+    run = check(_ActionEvent, data, what).run
+    return CheckReported(_repository(run.repository), run.commit_sha)
+
+
+_REPORTS: Mapping[str, Callable[[Any, str], Event]] = {
+    "status": _of_status,
+    "workflow_run": _of_workflow,
+    "workflow_job": _of_workflow,
+    "action_run_success": _of_action,
+    "action_run_failure": _of_action,
+    "action_run_recover": _of_action,
+}

@@ -17,7 +17,11 @@ from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model
 from bridge.ports.clock import Clock
 
+CHECKS = "checks"
+"""The permission that only reading check runs needs."""
+
 PERMISSIONS: Mapping[str, str] = {
+    CHECKS: "read",
     "contents": "read",
     "deployments": "write",
     "metadata": "read",
@@ -25,6 +29,9 @@ PERMISSIONS: Mapping[str, str] = {
     "statuses": "write",
 }
 """All permissions that the bridge needs; `manifests/github-app.json` requests the same."""
+
+MOVES_BRANCHES: Mapping[str, str] = {"contents": "write"}
+"""What pinned apps need beyond that; it is granted by hand, and used where it is granted."""
 
 _RENEW_BEFORE = 300.0
 """Seconds before an installation token expires at which it is renewed; it lasts an hour."""
@@ -158,7 +165,9 @@ class AppCredential:
     ) -> "_Token":
         path = f"/app/installations/{installation.id}/access_tokens"
         # It may have fewer permissions; then requests that need more fail with GitHub's words.
-        body = {"permissions": _at_most(PERMISSIONS, installation.permissions)}
+        body = {
+            "permissions": _at_most({**PERMISSIONS, **MOVES_BRANCHES}, installation.permissions)
+        }
         try:
             answer = await client.ask(self.jwt(), "POST", path, body=body, account=APP)
             held = read(_TOKEN, path, answer, client.service, reads=False)
@@ -281,7 +290,10 @@ def named(repository: str) -> str:
 
 # ── The bridge's GitHub App: its permissions, and the address of its webhook ──────────────────────
 
-EVENTS = ("push", "pull_request")
+CHECK_EVENTS = ("check_run", "check_suite", "status")
+"""The events that tell of checks."""
+
+EVENTS = ("push", "pull_request", *CHECK_EVENTS)
 """All events that the bridge reads; `pull_request` for those opened after their pushes. `create`
 would report each tag a second time."""
 
@@ -294,6 +306,7 @@ def github_manifest(url: str, name: str = "dokploy-bridge") -> dict[str, Any]:
         "description": "Deploys pushes, and shows the results on pull requests and commits.",
         "public": False,
         "hook_attributes": {"url": f"{url}/hooks/github", "active": True},
+        "callback_urls": [f"{url}/console/sign-in/github/back"],
         "default_permissions": dict(PERMISSIONS),
         "default_events": list(EVENTS),
     }
@@ -315,6 +328,7 @@ def registration_link(
         "public": "false",
         "webhook_active": "true",
         "webhook_url": manifest["hook_attributes"]["url"],
+        "callback_urls[]": manifest["callback_urls"],
         "events[]": manifest["default_events"],
         **manifest["default_permissions"],
     }

@@ -14,7 +14,7 @@ from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.github.access import SERVICE, GithubAccess
 from bridge.githosts.http import cut, numeric, part
-from bridge.githosts.webhook import Model, clone_urls, web_url
+from bridge.githosts.webhook import Model, address, clone_urls, web_url
 from bridge.ports.githosts import ChangeSet, Comment, CommitState, PullRequest
 
 LISTED = 300
@@ -149,11 +149,14 @@ class GithubApi:
         query = {"per_page": 1}  # a page of its files, which are not needed here
         answer = await self._access.ask(repository, "GET", path, query=query)
         found = read(_COMMIT, path, answer, SERVICE, reads=True)
-        author = found.commit.author
-        name = author.name if author and author.name else ""
-        parents = tuple(parent.sha for parent in found.parents)
+        author = found.commit.author or _Author()
         return Commit(
-            found.sha, found.commit.message, name, web_url(found.html_url), parents=parents
+            found.sha,
+            found.commit.message,
+            author.name or "",
+            web_url(found.html_url),
+            address(author.email),
+            tuple(parent.sha for parent in found.parents),
         )
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
@@ -162,6 +165,11 @@ class GithubApi:
             pulls = read(_PULLS, path, answer, SERVICE, reads=True)
             found += [_pull_request(pull) for pull in pulls]
         return found
+
+    async def pull_request(self, repository: str, number: int) -> PullRequest:
+        path = f"/pulls/{number}"
+        answer = await self._access.ask(repository, "GET", path)
+        return _pull_request(read(_PULL, path, answer, SERVICE, reads=True))
 
     async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
         path = f"/issues/{number}/comments"
@@ -273,6 +281,7 @@ class _Whole(Model):
 
 class _Author(Model):
     name: str | None = None
+    email: str | None = None
 
 
 class _Written(Model):
@@ -322,7 +331,8 @@ class _Deployment(Model):
 
 
 _WHOLE, _COMMIT = TypeAdapter(_Whole), TypeAdapter(_Commit)
-_PULLS, _COMMENTS = TypeAdapter(list[_Pull]), TypeAdapter(list[_Comment])
+_PULL, _PULLS = TypeAdapter(_Pull), TypeAdapter(list[_Pull])
+_COMMENTS = TypeAdapter(list[_Comment])
 _DEPLOYMENTS = TypeAdapter(list[_Deployment])
 
 

@@ -11,7 +11,17 @@ from pydantic import Field, TypeAdapter
 from bridge.core.errors import NotFound
 from bridge.githosts.answers import Answer, read
 from bridge.githosts.checks import BOUNDS, Events, HookCheck, lacking
-from bridge.githosts.github.access import APP, EVENTS, PERMISSIONS, SERVICE, GithubAccess, named
+from bridge.githosts.github.access import (
+    APP,
+    CHECK_EVENTS,
+    CHECKS,
+    EVENTS,
+    MOVES_BRANCHES,
+    PERMISSIONS,
+    SERVICE,
+    GithubAccess,
+    named,
+)
 from bridge.githosts.github.service import Github, github_api
 from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding, expiry_finding
@@ -27,7 +37,9 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
 """The scopes that a classic token needs, each with one that includes it."""
 
 NEEDS = Events(
-    "push", {"pull_request": "pull requests that are opened after their push get no comment"}
+    "push",
+    {"pull_request": "pull requests that are opened after their push get no comment"},
+    checks=(("check_run",), ("status",)),
 )
 
 PROOF_SECONDS = 60.0
@@ -119,28 +131,39 @@ async def _of_app(checked: Checked, api: Github) -> AsyncIterator[Finding]:
     ahead = ahead_in(answer.headers, time.time())
     for finding in clock_finding("host.clock", about, ahead, refused_at=PROOF_SECONDS):
         yield finding
-    if missing := [one for one in EVENTS if one not in app.events]:
+    needed = [one for one in EVENTS if checked.awaited or one not in CHECK_EVENTS]
+    if missing := [one for one in needed if one not in app.events]:
         level = Level.ERROR if NEEDS.push in missing else Level.WARNING
         says = f"the App is not subscribed to {', '.join(missing)}"
         remedy = "choose these events in the App's settings: Permissions & events"
         yield Finding(level, "host.hook.events", about, says, remedy)
-    if short := _short(app.permissions):
-        says = f"the App lacks the permissions {', '.join(short)}"
+    short = _short(app.permissions)
+    if writes := [one for one in short if one != _READS_CHECKS]:
+        says = f"the App lacks the permissions {', '.join(writes)}"
         remedy = "grant them in the App's settings, and accept them where it is installed"
         yield Finding(Level.ERROR, "host.permissions", about, says, remedy)
+    if checked.awaited and _READS_CHECKS in short:
+        remedy = "grant it in the App's settings, and accept it where it is installed"
+        yield Finding(Level.WARNING, "host.permissions", about, f"the App {_BLIND}", remedy)
     sees = "give the App the permission *Webhooks* read, or look at GitHub"
-    installed = partial(_installed, about, access, set(short))
+    installed = partial(_installed, checked, access, set(short))
     async for finding in HookCheck(checked, api, "GitHub", NEEDS, sees, installed).findings():
         yield finding
 
 
-async def _installed(host: str, access: GithubAccess, known: set[str], name: str) -> Finding | None:
+_READS_CHECKS = f"{CHECKS}: {PERMISSIONS[CHECKS]}"
+_BLIND = f"lacks the permission {_READS_CHECKS}: deployments that wait for checks are held"
+
+
+async def _installed(
+    checked: Checked, access: GithubAccess, known: set[str], name: str
+) -> Finding | None:
     """Return what is wrong with a repository's installation.
 
     Args:
         known: permissions that the App itself lacks.
     """
-    about, path = f"{host} {name}", f"/repos/{named(name)}/installation"
+    about, path = f"{checked.name} {name}", f"/repos/{named(name)}/installation"
     proof = access.credential.app_token() or ""
     try:
         answer = await access.client.ask(proof, "GET", path, account=APP)
@@ -152,18 +175,26 @@ async def _installed(host: str, access: GithubAccess, known: set[str], name: str
     if found.suspended_at is not None:
         says, remedy = "the App's installation is suspended", "lift that at GitHub"
         return Finding(Level.ERROR, "host.installation", about, says, remedy)
-    if short := [one for one in _short(found.permissions) if one not in known]:
-        says = f"the installation lacks the permissions {', '.join(short)}"
-        remedy = "accept the App's new permissions at GitHub: Settings, GitHub Apps"
+    short = [one for one in _short(found.permissions) if one not in known]
+    remedy = "accept the App's new permissions at GitHub: Settings, GitHub Apps"
+    if writes := [one for one in short if one != _READS_CHECKS]:
+        says = f"the installation lacks the permissions {', '.join(writes)}"
         return Finding(Level.ERROR, "host.permissions", about, says, remedy)
+    if name in checked.pinned and (lacks := _short(found.permissions, MOVES_BRANCHES)):
+        says = f"the installation lacks the permission {lacks[0]}: pinned apps can't deploy"
+        remedy = "grant the App *Contents*: write, and accept it where it is installed"
+        return Finding(Level.ERROR, "host.permissions", about, says, remedy)
+    if _READS_CHECKS in short and name in checked.awaited:
+        says = f"the installation {_BLIND}"
+        return Finding(Level.WARNING, "host.permissions", about, says, remedy)
     return None
 
 
-def _short(granted: Mapping[str, str]) -> list[str]:
+def _short(granted: Mapping[str, str], needed: Mapping[str, str] = PERMISSIONS) -> list[str]:
     """Return the permissions that are missing, or only to read, e.g. "statuses: write"."""
     return [
         f"{name}: {level}"
-        for name, level in PERMISSIONS.items()
+        for name, level in needed.items()
         if granted.get(name) not in (level, "write", "admin")
     ]
 

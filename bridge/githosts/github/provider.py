@@ -8,10 +8,13 @@ from bridge.ports.checks import Checked, Finding
 from bridge.ports.clock import Limit
 from bridge.ports.githosts import GitHost, HostApi
 from bridge.ports.providers import AppManifest, Provider, WebhookSecrets
+from bridge.ports.sign_in import Naming, SignInProvider
 
 if TYPE_CHECKING:
+    from bridge.core.access import Access
     from bridge.githosts.github.settings import Github
     from bridge.ports.setup import Setup
+    from bridge.ports.sign_in import SignsIn
 
 _EVENTS = frozenset(
     {
@@ -48,7 +51,12 @@ def _event_of(body: Mapping[str, Any]) -> str | None:
     if isinstance(body.get("pull_request"), dict):
         parts = (event for part, event in _OF_PULL_REQUESTS.items() if part in body)
         return next(parts, "pull_request")
-    return "ping" if "zen" in body else None
+    if "context" in body and "state" in body:
+        return "status"
+    if "deployment" not in body:  # one may contain the check run that made it
+        reports = (event for event in ("check_run", "check_suite") if event in body)
+        return next(reports, "ping" if "zen" in body else None)
+    return None
 
 
 def _settings() -> "type[Github]":
@@ -136,6 +144,12 @@ def _setup() -> "Setup":
     return SETUP
 
 
+def _opened(settings: "Github", access: "Access") -> "SignsIn | None":
+    from bridge.githosts.github.sign_in import opened
+
+    return opened(settings, access)
+
+
 GITHUB = Provider(
     key="github",
     title="GitHub",
@@ -167,4 +181,16 @@ GITHUB = Provider(
     ),
     checks=_checks,
     setup=_setup,
+    sign_in=SignInProvider(
+        names=(
+            Naming(r"github:[A-Za-z0-9](?:[A-Za-z0-9_-]{0,60})", "a login (github:ada)", True),
+            Naming(r"github:#[1-9][0-9]{0,18}", "the id of an account (github:#583231)"),
+            Naming(
+                r"github:@[A-Za-z0-9][A-Za-z0-9_-]{0,60}(?:/[\w.-]{1,100})?",
+                "an organisation or a team (github:@my-org, github:@my-org/team)",
+                True,
+            ),
+        ),
+        open=_opened,
+    ),
 )

@@ -23,6 +23,8 @@ from bridge.githosts.github.access import (
     named,
 )
 from bridge.githosts.github.api import GithubApi
+from bridge.githosts.github.branches import GithubMovesBranches
+from bridge.githosts.github.ci import GithubReadsChecks
 from bridge.githosts.github.hooks import GithubMakesHooks
 from bridge.githosts.http import Ask, part
 from bridge.githosts.pool import Bounds
@@ -205,14 +207,19 @@ _BRANCH, _TAGS = TypeAdapter(_Named), TypeAdapter(list[_Named])
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────
 
 
-class Github(GithubApi, GithubHooks, GithubMakesHooks):
-    """All of GitHub's API that the bridge uses; a `HostApi`, `Redelivers` and `ManagesHooks`."""
+class Github(GithubApi, GithubHooks, GithubMakesHooks, GithubReadsChecks, GithubMovesBranches):
+    """All of GitHub's API that the bridge uses.
+
+    A `HostApi` that is `Redelivers`, `ManagesHooks`, `ReadsChecks` and `MovesBranches`.
+    """
 
     def __init__(self, access: GithubAccess) -> None:
         self.access = access
         GithubApi.__init__(self, access)
         GithubHooks.__init__(self, access)
         GithubMakesHooks.__init__(self, access)
+        GithubReadsChecks.__init__(self, access)
+        GithubMovesBranches.__init__(self, access)
 
 
 def github_api(

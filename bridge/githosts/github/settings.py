@@ -12,6 +12,7 @@ from bridge.ports.settings import (
     RepositorySecrets,
     Secret,
     Section,
+    SignInClient,
     Uses,
     WebhookSecrets,
     token_of,
@@ -49,6 +50,7 @@ class Github(Section):
         False,
         description="also set a status for skipped apps, for branch rules that require it",
     )
+    sign_in: SignInClient = SignInClient()
 
 
 def web_of(api_url: str) -> str:

@@ -28,11 +28,17 @@ SHOWN = 12
 """Repositories or owners that are named."""
 
 
+_SIGN_IN = ("sign_in.client_id", "sign_in.client_secret")
+"""Where the App's own client goes: people sign in to the console with it."""
+
+
 class _Registered(Model):
     id: int = Field(gt=0)
     slug: str
     pem: str
     webhook_secret: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
 
 
 class _Account(Model):
@@ -43,6 +49,11 @@ class _Installed(Model):
     account: _Account
 
 
+class _Refusal(Model):
+    message: str
+
+
+_REFUSAL = TypeAdapter(_Refusal)
 _REGISTERED = TypeAdapter(_Registered)
 _INSTALLED = TypeAdapter(list[_Installed])
 
@@ -65,12 +76,25 @@ def _action(settings: "Github", org: str, state: str) -> str:
 
 async def _redeem(settings: "Github", code: str) -> Mapping[str, str]:
     """Exchange the code of a registration, which works once and for an hour."""
-    found = _read(await _post(settings, f"/app-manifests/{quote(code, safe='')}/conversions"))
+    path = f"/app-manifests/{quote(code, safe='')}/conversions"
+    status, body = await _ask(settings, "POST", path)
+    if status in (404, 422):
+        raise Rejected(
+            "GitHub no longer knows that registration: its code works once and for an hour;"
+            " register the App again"
+        )
+    if status != 201:
+        raise Refused(SERVICE, f"it answers {status} to the registration's code")
+    found = _read(body)
     secret = {"webhook_secrets": found.webhook_secret} if found.webhook_secret else {}
-    return {"app_id": str(found.id), "private_key": found.pem, **secret}
+    signs_in: Mapping[str, str] = {}
+    if found.client_id and found.client_secret:
+        signs_in = dict(zip(_SIGN_IN, (found.client_id, found.client_secret), strict=True))
+    return {"app_id": str(found.id), "private_key": found.pem, **secret, **signs_in}
 
 
-async def _post(settings: "Github", path: str) -> bytes:
+async def _ask(settings: "Github", method: str, path: str) -> tuple[int, bytes]:
+    """Return the status and the body of an answer to a request without a credential."""
     import httpx
 
     url = f"{settings.api_url.rstrip('/')}{path}"
@@ -83,7 +107,7 @@ async def _post(settings: "Github", path: str) -> bytes:
     try:
         async with (
             httpx.AsyncClient(timeout=TIMEOUT, verify=verify) as client,
-            client.stream("POST", url, headers=headers) as answer,
+            client.stream(method, url, headers=headers) as answer,
         ):
             body = b""
             async for part in answer.aiter_bytes():
@@ -92,14 +116,7 @@ async def _post(settings: "Github", path: str) -> bytes:
                     raise Refused(SERVICE, "its answer is too large to be one of GitHub")
     except httpx.HTTPError as error:
         raise Unreachable(SERVICE, f"it can't be reached ({type(error).__name__})") from None
-    if answer.status_code in (404, 422):
-        raise Rejected(
-            "GitHub no longer knows that registration: its code works once and for an hour;"
-            " register the App again"
-        )
-    if answer.status_code != 201:
-        raise Refused(SERVICE, f"it answers {answer.status_code} to the registration's code")
-    return body
+    return answer.status_code, body
 
 
 def _read(body: bytes) -> _Registered:
@@ -120,7 +137,21 @@ async def _then(settings: "Github") -> str:
     return f"{web_url_of(settings).rstrip('/')}/apps/{quote(slug)}/installations/new"
 
 
+async def _is_there(settings: "Github") -> Sequence[str]:
+    """Return that a server is GitHub's: it refuses, as GitHub does, who has no credential."""
+    status, body = await _ask(settings, "GET", "/app")
+    try:
+        refused = status == 401 and bool(_REFUSAL.validate_json(body).message)
+    except ValidationError:
+        refused = False
+    if not refused:
+        raise Refused(SERVICE, "that is no API of GitHub: its address is like https://HOST/api/v3")
+    return ("GitHub answers; register an App there, or give a token",)
+
+
 async def _tries(_name: str, settings: "Github") -> Sequence[str]:
+    if not (settings.token or settings.private_key) and "api_url" in settings.model_fields_set:
+        return await _is_there(settings)
     async with _access(settings) as access:
         login = await access.credential.login(access.client)
         if (proof := access.credential.app_token()) is None:
@@ -159,7 +190,8 @@ SETUP = Setup(
         SetupField(
             "api_url",
             "API address",
-            "only for GitHub Enterprise Server: https://HOST/api/v3",
+            "only for GitHub Enterprise Server: https://HOST/api/v3; save it first, then register"
+            " the App",
             optional=True,
             example="https://github.example.com/api/v3",
         ),
@@ -179,6 +211,7 @@ SETUP = Setup(
         then_button="Choose its repositories",
         manifest=_manifest,
         action=_action,
+        stores=("app_id", "private_key", "webhook_secrets", *_SIGN_IN),
         redeem=_redeem,
         then=_then,
     ),

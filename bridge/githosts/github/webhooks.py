@@ -5,22 +5,26 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
 
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature, MalformedPayload, UnknownSecret
 from bridge.core.events import (
+    CheckReported,
     Commit,
     Event,
     Ignored,
+    PullRequestClosed,
     PullRequestOpened,
     Ref,
     RefKind,
     RefPushed,
     Repository,
 )
+from bridge.core.gates.checks import Check
+from bridge.githosts.ci import check_of, is_ours, not_a_check, state_of
 from bridge.githosts.webhook import (
     Commits,
     FullRef,
@@ -29,6 +33,7 @@ from bridge.githosts.webhook import (
     Model,
     Name,
     Sha,
+    address,
     as_bytes,
     branch_or_tag,
     check,
@@ -60,6 +65,11 @@ _WHY_IGNORED = {
 }
 
 
+_NOT_USED = "is not used, only pushes, pull requests, checks and statuses are"
+
+_PULLS_USED = "is not used, only opened, reopened and closed"
+
+
 class _Owner(Model):
     id: Any = None
     login: Name | None = None
@@ -81,6 +91,7 @@ class _Repository(Model):
 
 class _Pusher(Model):
     name: str | None = None
+    email: str | None = None
 
 
 class _Push(Model):
@@ -161,12 +172,11 @@ class GitHub:
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         """Return the meaning of a delivery; see `GitHost.parse`."""
-        if event == "pull_request":
-            data = load(_json(headers, body), "github pull request")
-            return _opened(check(_PullRequest, data, "github pull request"))
+        if event in _OTHERS:
+            what = f"github {event.replace('_', ' ')}"
+            return _OTHERS[event](load(_json(headers, body), what), what)
         if event != "push":
-            other = f"event {event[:100]} is not used, only push and pull_request are"
-            return Ignored(_WHY_IGNORED.get(event, other))
+            return Ignored(_WHY_IGNORED.get(event, f"event {event[:100]} {_NOT_USED}"))
         data = load(_json(headers, body), "github push")
         del body  # frees the memory of a large one for the next step
         push = check(_Push, data, "github push")
@@ -198,6 +208,7 @@ def _meaning(push: _Push, ref: Ref) -> RefPushed:
         paths=paths,
         paths_note=note,
         pusher=(push.pusher and push.pusher.name) or "",
+        pusher_email=address(push.pusher.email if push.pusher else None),
         moment=_moment(push.repository.pushed_at),
     )
 
@@ -224,15 +235,18 @@ def _repository(sent: _Repository) -> Repository:
     )
 
 
-def _opened(event: _PullRequest) -> PullRequestOpened | Ignored:
+def _of_pull(data: Any, what: str) -> PullRequestOpened | PullRequestClosed | Ignored:
+    event = check(_PullRequest, data, what)
     head = event.pull_request.head
     number = event.pull_request.number if event.number is None else event.number
-    if event.action not in ("opened", "reopened"):
-        return Ignored(f"pull_request {event.action[:100]} is not used, only opened and reopened")
+    if event.action not in ("opened", "reopened", "closed"):
+        return Ignored(f"pull_request {event.action[:100]} {_PULLS_USED}")
     if number is None:
         raise MalformedPayload(
             "github pull request: number is missing, pull_request.number as well"
         )
+    if event.action == "closed":
+        return PullRequestClosed(_repository(event.repository), number)
     if head.repo is None or head.repo.id != event.repository.id:
         return Ignored(f"pull request {number} is from a fork, which sends its own pushes")
     return PullRequestOpened(_repository(event.repository), number, head.ref, head.sha)
@@ -278,3 +292,101 @@ def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
             return None, f"GitHub lists no more than {MOST_FILES} files of a commit"
         every.append(files)
     return union(every), ""
+
+
+# ── Checks of commits: runs of apps, and statuses ─────────────────────────────────────────────────
+
+_PASSED = frozenset({"success", "neutral", "skipped"})
+_FAILED = frozenset(
+    {"failure", "cancelled", "timed_out", "action_required", "startup_failure", "stale", "error"}
+)
+
+
+class _App(Model):
+    name: Name | None = None
+
+
+class CheckRun(Model):
+    """A check run, as events and the API have it."""
+
+    id: Id
+    name: Name
+    status: str | None = None
+    conclusion: str | None = None
+    app: _App | None = None
+    html_url: str | None = None
+    details_url: str | None = None
+
+    def meaning(self, *, again: bool = False) -> Check:
+        """Return the check; `again`: it was asked to run again, so its conclusion is an old one."""
+        word = None if again or self.status != "completed" else self.conclusion
+        state = state_of(word, passed=_PASSED, failed=_FAILED)
+        app = self.app.name if self.app else None
+        return check_of(self.name, state, app, self.html_url, self.details_url)
+
+
+class CommitStatus(Model):
+    """A commit status, as events and the API have it."""
+
+    id: Id
+    context: Name
+    state: str
+    target_url: str | None = None
+
+    def meaning(self) -> Check:
+        """Return the check."""
+        state = state_of(self.state, passed={"success"}, failed={"failure", "error"})
+        return check_of(self.context, state, "", self.target_url)
+
+
+class _ReportedRun(CheckRun):
+    head_sha: Sha
+
+
+class _RunEvent(Model):
+    action: str
+    check_run: _ReportedRun
+    repository: _Repository
+
+
+class _Suite(Model):
+    head_sha: Sha
+
+
+class _SuiteEvent(Model):
+    action: str
+    check_suite: _Suite
+    repository: _Repository
+
+
+class _StatusEvent(CommitStatus):
+    sha: Sha
+    repository: _Repository
+
+
+def _of_run(data: Any, what: str) -> CheckReported:
+    event = check(_RunEvent, data, what)
+    found = event.check_run.meaning(again=event.action == "rerequested")
+    return CheckReported(_repository(event.repository), event.check_run.head_sha, found)
+
+
+def _of_suite(data: Any, what: str) -> CheckReported | Ignored:
+    event = check(_SuiteEvent, data, what)
+    if event.action not in ("completed", "requested", "rerequested"):
+        return Ignored(f"check_suite {event.action[:100]} is not used, its check runs are")
+    return CheckReported(_repository(event.repository), event.check_suite.head_sha)
+
+
+def _of_status(data: Any, what: str) -> CheckReported | Ignored:
+    event = check(_StatusEvent, data, what)
+    if is_ours(event.context):
+        return Ignored(not_a_check(event.context))
+    return CheckReported(_repository(event.repository), event.sha, event.meaning())
+
+
+_OTHERS: Mapping[str, Callable[[Any, str], Event]] = {
+    "pull_request": _of_pull,
+    "check_run": _of_run,
+    "check_suite": _of_suite,
+    "status": _of_status,
+}

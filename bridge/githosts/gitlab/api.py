@@ -13,7 +13,7 @@ from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
 from bridge.githosts.http import PAGE, cut, numeric, part
-from bridge.githosts.webhook import Model, clone_urls, web_url
+from bridge.githosts.webhook import Model, address, clone_urls, web_url
 from bridge.ports.githosts import ChangeSet, Comment, CommitState, PullRequest
 
 
@@ -101,7 +101,8 @@ class GitlabApi:
             found.message,
             found.author_name,
             web_url(found.web_url),
-            parents=tuple(found.parent_ids),
+            address(found.author_email),
+            tuple(found.parent_ids),
         )
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
@@ -110,6 +111,11 @@ class GitlabApi:
             merges = read(_MERGES, path, answer, SERVICE, reads=True)
             found += [_pull_request(merge) for merge in merges]
         return found
+
+    async def pull_request(self, repository: str, number: int) -> PullRequest:
+        path = f"/merge_requests/{number}"
+        answer = await self._access.ask(repository, "GET", path)
+        return _pull_request(read(_MERGE, path, answer, SERVICE, reads=True))
 
     async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
         path, me = f"/merge_requests/{number}/notes", await self._access.me()
@@ -232,6 +238,7 @@ class _Commit(Model):
     id: str
     message: str = ""
     author_name: str = ""
+    author_email: str | None = None
     web_url: str | None = None
     parent_ids: list[str] = Field(default_factory=list)
 
@@ -269,7 +276,8 @@ class _Deployed(Model):
 
 
 _WHOLE, _COMMIT = TypeAdapter(_Whole), TypeAdapter(_Commit)
-_MERGES, _NOTES = TypeAdapter(list[_Merge]), TypeAdapter(list[_Note])
+_MERGE, _MERGES = TypeAdapter(_Merge), TypeAdapter(list[_Merge])
+_NOTES = TypeAdapter(list[_Note])
 _DEPLOYMENTS, _DEPLOYED = TypeAdapter(list[_Deployment]), TypeAdapter(_Deployed)
 
 
@@ -280,7 +288,7 @@ def _pull_request(merge: _Merge) -> PullRequest:
         number=merge.iid,
         head=merge.source_branch,
         head_sha=merge.sha or "",
-        open=merge.state == "opened",
+        open=merge.state in ("opened", "locked"),  # locked: GitLab is merging it
         merge_sha=made if merge.state == "merged" else None,
         own=merge.source_project_id == merge.target_project_id,
     )

@@ -31,6 +31,7 @@ NEEDS = Events(
         "tag_push_events": "tags deploy nothing",
         "merge_requests_events": "merge requests that are opened after their push get no comment",
     },
+    checks=(("pipeline_events",),),
 )
 
 

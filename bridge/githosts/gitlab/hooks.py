@@ -15,8 +15,8 @@ from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
 from bridge.githosts.http import Ask, numeric, part
 from bridge.githosts.webhook import Model
 
-EVENTS = ("push_events", "tag_push_events", "merge_requests_events")
-"""All events that the bridge reads."""
+EVENTS = ("push_events", "tag_push_events", "merge_requests_events", "pipeline_events")
+"""The events that the bridge asks for; it also reads `job_events`, of which there are many more."""
 
 _TEST = "resource_access_token_events"
 """The test event that every project can send and no bridge decides. Testing a push would send the
@@ -119,6 +119,7 @@ class _Hook(Model):
     push_events: bool = False
     tag_push_events: bool = False
     merge_requests_events: bool = False
+    pipeline_events: bool = False
     enable_ssl_verification: bool = True
     alert_status: str | None = None
     disabled_until: str | None = None

@@ -10,10 +10,13 @@ from bridge.ports.checks import Checked, Finding
 from bridge.ports.clock import Limit
 from bridge.ports.githosts import GitHost, HostApi, Pages
 from bridge.ports.providers import Provider, WebhookSecrets
+from bridge.ports.sign_in import Naming, SignInProvider
 
 if TYPE_CHECKING:
+    from bridge.core.access import Access
     from bridge.githosts.gitlab.settings import Gitlab
     from bridge.ports.setup import Setup
+    from bridge.ports.sign_in import SignsIn
 
 _EVENTS = frozenset(
     {
@@ -21,7 +24,12 @@ _EVENTS = frozenset(
         *("Issue Hook", "Pipeline Hook", "Job Hook", "Release Hook", "Deployment Hook"),
     }
 )
-_BY_KIND = {"push": "Push Hook", "tag_push": "Tag Push Hook"}
+_BY_KIND = {
+    "push": "Push Hook",
+    "tag_push": "Tag Push Hook",
+    "pipeline": "Pipeline Hook",
+    "build": "Job Hook",
+}
 
 
 def _likeness(body: Mapping[str, Any]) -> int:
@@ -108,6 +116,12 @@ def _setup() -> "Setup":
     return SETUP
 
 
+def _opened(settings: "Gitlab", access: "Access") -> "SignsIn | None":
+    from bridge.githosts.gitlab.sign_in import opened
+
+    return opened(settings, access)
+
+
 GITLAB = Provider(
     key="gitlab",
     title="GitLab",
@@ -139,4 +153,16 @@ GITLAB = Provider(
     ),
     checks=_checks,
     setup=_setup,
+    sign_in=SignInProvider(
+        names=(
+            Naming(r"gitlab:[A-Za-z0-9_][\w.-]{0,254}", "a username (gitlab:ada)", True),
+            Naming(r"gitlab:#[1-9][0-9]{0,18}", "the id of an account (gitlab:#1234)"),
+            Naming(
+                r"gitlab:@[A-Za-z0-9_][\w.-]{0,254}(?:/[\w.-]{1,255}){0,20}",
+                "a group (gitlab:@my-group/subgroup)",
+                True,
+            ),
+        ),
+        open=_opened,
+    ),
 )

@@ -17,7 +17,9 @@ from bridge.githosts.access import Heads
 from bridge.githosts.answers import Answer, read
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
 from bridge.githosts.gitlab.api import GitlabApi
-from bridge.githosts.gitlab.hooks import GitlabMakesHooks
+from bridge.githosts.gitlab.branches import GitlabMovesBranches
+from bridge.githosts.gitlab.ci import GitlabReadsChecks
+from bridge.githosts.gitlab.hooks import EVENTS, GitlabMakesHooks
 from bridge.githosts.http import part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model
@@ -28,10 +30,6 @@ _EVENTS = 20
 
 _LOOKED_AT = 1000
 """The most events to read of a webhook; they have no times, so nothing else limits the search."""
-
-
-EVENTS = ("push_events", "tag_push_events", "merge_requests_events")
-"""The events of a webhook that the bridge reads."""
 
 
 GROUP = "group "
@@ -141,6 +139,7 @@ class _Hook(Model):
     push_events: bool = True
     tag_push_events: bool = True
     merge_requests_events: bool = True
+    pipeline_events: bool = True
     enable_ssl_verification: bool = True
 
     def meaning(self, place: str) -> Hook:
@@ -199,14 +198,18 @@ _BRANCH, _TAGS = TypeAdapter(_Named), TypeAdapter(list[_Named])
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────
 
 
-class Gitlab(GitlabApi, GitlabHooks, GitlabMakesHooks):
-    """All of GitLab's API that the bridge uses; a `HostApi`, `Redelivers` and `ManagesHooks`."""
+class Gitlab(GitlabApi, GitlabHooks, GitlabMakesHooks, GitlabReadsChecks, GitlabMovesBranches):
+    """All of GitLab's API that the bridge uses.
+
+    A `HostApi` that is `Redelivers`, `ManagesHooks`, `ReadsChecks` and `MovesBranches`.
+    """
 
     def __init__(self, access: GitlabAccess) -> None:
         self.access = access
         GitlabApi.__init__(self, access)
         GitlabHooks.__init__(self, access)
         GitlabMakesHooks.__init__(self, access)
+        GitlabReadsChecks.__init__(self, access)
 
 
 def gitlab_api(

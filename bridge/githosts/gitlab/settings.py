@@ -13,6 +13,7 @@ from bridge.ports.settings import (
     RepositorySecrets,
     Secret,
     Section,
+    SignInClient,
     Uses,
     WebhookSecrets,
     as_list,
@@ -65,3 +66,4 @@ class Gitlab(Section):
     skipped_status: bool = Field(
         False, description="also set a status for skipped apps, if statuses are shown"
     )
+    sign_in: SignInClient = SignInClient()

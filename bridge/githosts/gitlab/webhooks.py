@@ -5,14 +5,17 @@ https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
 
-from bridge.core.errors import BadSignature, UnknownSecret
+from bridge.core.errors import BadSignature, MalformedPayload, UnknownSecret
 from bridge.core.events import (
+    CheckReported,
     Commit,
     Event,
     Ignored,
+    PullRequestClosed,
     PullRequestOpened,
     Ref,
     RefKind,
@@ -27,6 +30,7 @@ from bridge.githosts.webhook import (
     Model,
     Name,
     Sha,
+    address,
     as_bytes,
     branch_or_tag,
     check,
@@ -57,6 +61,10 @@ class _Project(Model):
     ssh_url: str | None = None
 
 
+class _ProjectWithId(_Project):
+    id: Id
+
+
 class _Push(Model):
     ref: FullRef
     before: Sha
@@ -64,6 +72,7 @@ class _Push(Model):
     checkout_sha: Sha | None = None
     user_name: str | None = None
     user_username: str | None = None
+    user_email: str | None = None
     project_id: Id
     project: _Project
     commits: Commits | None = None
@@ -87,6 +96,28 @@ class _Attributes(Model):
 class _MergeRequest(Model):
     project: _Project
     object_attributes: _Attributes
+
+
+class _Pipeline(Model):
+    sha: Sha
+    source: str | None = None
+
+
+class _PipelineEvent(Model):
+    object_attributes: _Pipeline
+    project: _ProjectWithId
+
+
+class _JobRepository(Model):
+    homepage: Name
+    git_http_url: str | None = None
+    git_ssh_url: str | None = None
+
+
+class _JobEvent(Model):
+    sha: Sha
+    project_id: Id
+    repository: _JobRepository
 
 
 class _System(Model):
@@ -156,9 +187,13 @@ class GitLab:
         if event in ("Push Hook", "Tag Push Hook"):
             return _read(load(body, "gitlab push"), system=False)
         if event == "Merge Request Hook":
-            return _opened(load(body, "gitlab merge request"))
+            return _of_merge(load(body, "gitlab merge request"))
+        if event == "Pipeline Hook":
+            return _of_pipeline(load(body, "gitlab pipeline"))
+        if event == "Job Hook":
+            return _of_job(load(body, "gitlab job"))
         if event != "System Hook":
-            why = "is not used, only pushes of branches and tags and merge requests are"
+            why = "is not used, only pushes of branches and tags, merge requests and pipelines are"
             return Ignored(f"event {event[:100]} {why}")
         data = load(body, "gitlab system hook")
         what = check(_System, data, "gitlab system hook")
@@ -166,7 +201,7 @@ class GitLab:
         if kind in ("push", "tag_push"):
             return _read(data, system=True)
         if kind == "merge_request":
-            return _opened(data)
+            return _of_merge(data)
         why = "is not used, only push, tag_push and merge_request are"
         return Ignored(f"system hook {kind[:100]} {why}")
 
@@ -237,18 +272,21 @@ def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
         paths_note=note,
         options=tuple(_options(push.push_options))[:MOST_OPTIONS],
         pusher=push.user_username or push.user_name or "",
+        pusher_email=address(push.user_email),
     )
 
 
-def _opened(data: Any) -> PullRequestOpened | Ignored:
+def _of_merge(data: Any) -> PullRequestOpened | PullRequestClosed | Ignored:
     merge = check(_MergeRequest, data, "gitlab merge request")
     about = merge.object_attributes
+    repository = _repository(about.target_project_id, merge.project)
+    if about.action in ("merge", "close"):
+        return PullRequestClosed(repository, about.iid)
     if about.action not in ("open", "reopen") or about.last_commit is None:
         what = (about.action or "without an action")[:100]
-        return Ignored(f"merge request {what} is not used, only open and reopen")
+        return Ignored(f"merge request {what} is not used, only open, reopen, merge and close")
     if about.source_project_id != about.target_project_id:
         return Ignored(f"merge request {about.iid} is from a fork, which sends its own pushes")
-    repository = _repository(about.target_project_id, merge.project)
     return PullRequestOpened(repository, about.iid, about.source_branch, about.last_commit.id)
 
 
@@ -328,3 +366,35 @@ def _option(name: str, value: Any) -> Iterator[str]:
         yield f"{name}={value}"
     else:
         yield name
+
+
+# ── Pipelines and jobs: they say that a commit's checks have changed ──────────────────────────────
+
+EXTERNAL = "external"
+"""The source of a pipeline that holds the commit statuses of others, ours among them."""
+
+
+def _of_pipeline(data: Any) -> CheckReported | Ignored:
+    """Return that a pipeline has changed, without its state, to which our own statuses count."""
+    event = check(_PipelineEvent, data, "gitlab pipeline")
+    if event.object_attributes.source == EXTERNAL:
+        return Ignored("an external pipeline has commit statuses, the bridge's own among them")
+    project = event.project
+    return CheckReported(_repository(project.id, project), event.object_attributes.sha)
+
+
+def _of_job(data: Any) -> CheckReported:
+    """Return that a job has changed; only its project's page tells the path."""
+    event = check(_JobEvent, data, "gitlab job")
+    about = event.repository
+    try:
+        path = urlsplit(about.homepage).path.strip("/")
+    except ValueError:
+        raise MalformedPayload("gitlab job: repository.homepage is no address") from None
+    project = _Project(
+        path_with_namespace=path,
+        web_url=about.homepage,
+        git_http_url=about.git_http_url,
+        git_ssh_url=about.git_ssh_url,
+    )
+    return CheckReported(_repository(event.project_id, project), event.sha)

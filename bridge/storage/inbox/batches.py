@@ -225,7 +225,12 @@ class BatchedInbox:
     async def start_writer(self, open_writer: Callable[[], Writer]) -> None:
         """Open the writer, in a thread because that waits for the disk, and start it."""
         self._loop = asyncio.get_running_loop()
-        writer = await asyncio.to_thread(open_writer)
+        opening = asyncio.ensure_future(asyncio.to_thread(open_writer))
+        try:
+            writer = await asyncio.shield(opening)
+        except asyncio.CancelledError:  # the thread opens it all the same
+            (await opening).close()
+            raise
         self._thread = threading.Thread(
             target=self._write, args=(writer,), name="inbox-writer", daemon=True
         )

@@ -6,14 +6,20 @@ port, `ports.journal`, documents the methods.
 
 import asyncio
 
+from bridge.storage.journal.abouts import Abouts
 from bridge.storage.journal.apps import Apps, Audit, Drafts
+from bridge.storage.journal.ci import CiFacts
 from bridge.storage.journal.decisions import Decisions
 from bridge.storage.journal.deployments import Deployments
+from bridge.storage.journal.gates import Gates
 from bridge.storage.journal.hooks import Hooks
-from bridge.storage.journal.recording import Abouts, Recording
+from bridge.storage.journal.locks import Locks
+from bridge.storage.journal.recording import Recording
+from bridge.storage.journal.serving import Serves
 from bridge.storage.journal.setup import Sessions, StoredSettings
 from bridge.storage.journal.snapshots import Subscriptions
 from bridge.storage.journal.upkeep import Figures, Forgetting, Leases, Notes, Refusals
+from bridge.storage.journal.versions import Versions
 from bridge.storage.migrations import migrate
 
 
@@ -21,19 +27,24 @@ class SqlJournal(
     Abouts,
     Apps,
     Audit,
+    CiFacts,
     Decisions,
     Deployments,
     Drafts,
     Figures,
     Forgetting,
+    Gates,
     Hooks,
     Leases,
+    Locks,
     Notes,
     Recording,
     Refusals,
+    Serves,
     Sessions,
     StoredSettings,
     Subscriptions,
+    Versions,
 ):
     """The journal in a SQL database; one schema on SQLite and Postgres."""
 

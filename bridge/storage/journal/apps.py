@@ -10,6 +10,7 @@ from bridge.ports.outcomes import ABOUT_ANYTHING, Audited, about_change, about_d
 from bridge.storage import tables
 from bridge.storage.engines import lock
 from bridge.storage.journal import rows
+from bridge.storage.journal.holding import mark_apps_due
 from bridge.storage.journal.outbox import changed
 from bridge.storage.journal.rows import add_new
 from bridge.storage.journal.transactions import Transactions
@@ -29,14 +30,16 @@ class Apps(Transactions):
         self, backend: str, found: Sequence[App], *, kept: Collection[str] = ()
     ) -> None:
         there = {app.id for app in found}.union(kept)
+        at = self._clock()
         await self._write(
             lambda db: _save_apps(
-                db, found, lambda row: row["backend"] == backend and row["id"] not in there
+                db, found, lambda row: row["backend"] == backend and row["id"] not in there, at
             )
         )
 
     async def renew_apps(self, found: Sequence[App], *, gone: Collection[str] = ()) -> None:
-        await self._write(lambda db: _save_apps(db, found, lambda row: row["id"] in gone))
+        at = self._clock()
+        await self._write(lambda db: _save_apps(db, found, lambda row: row["id"] in gone, at))
 
     async def apps(self) -> list[App]:
         t = tables.apps
@@ -66,7 +69,10 @@ class Apps(Transactions):
 
 
 def _save_apps(
-    db: sa.Connection, found: Sequence[App], is_gone: Callable[[Mapping[str, Any]], bool]
+    db: sa.Connection,
+    found: Sequence[App],
+    is_gone: Callable[[Mapping[str, Any]], bool],
+    at: float,
 ) -> None:
     """Store apps as read, and mark missing ones as gone; write only what has changed."""
     t = tables.apps
@@ -78,6 +84,7 @@ def _save_apps(
     new = [row for id_, row in rows_now.items() if id_ not in known]
     for id_ in gone:
         db.execute(sa.update(t).where(t.c.id == id_).values(gone=True))
+    mark_apps_due(db, gone, at)
     for row in changed:
         db.execute(sa.update(t).where(t.c.id == row["id"]).values(row))
     if new:
@@ -116,7 +123,7 @@ class Audit(Transactions):
 
     async def audit(self, new: Audited) -> int:
         at = self._clock()
-        return await self._write(lambda db: _audit(db, new, at))
+        return await self._write(lambda db: add_audit(db, new, at))
 
     async def settle(self, number: int, outcome: str) -> None:
         at = self._clock()
@@ -140,7 +147,7 @@ class Audit(Transactions):
         return rows.read_audited(found[0]) if found else None
 
 
-def _audit(db: sa.Connection, new: Audited, at: float) -> int:
+def add_audit(db: sa.Connection, new: Audited, at: float) -> int:
     """Add a change, or replace the one of the same delivery; mark its subscriptions as pending."""
     t = tables.audit
     row = rows.audit_row(new)

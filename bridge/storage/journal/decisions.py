@@ -5,16 +5,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.changes import Live
-from bridge.core.decision import Decision
+from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.core.rules import AppTags
 from bridge.ports.outcomes import Explained, LastPush
 from bridge.storage import tables
 from bridge.storage.journal import rows
-from bridge.storage.journal.deployments import BROUGHT_UP, in_place_of, read_deployment
+from bridge.storage.journal.moves import BROUGHT_UP, in_place_of, read_deployment
 from bridge.storage.journal.pushes import standing
-from bridge.storage.journal.recording import live
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 
@@ -44,8 +42,8 @@ def explained(app_id: str, commit: str | None, limit: int) -> sa.Select[Any]:
     """Return the query for decisions about an app, newest first."""
     d, p, t = tables.decisions, tables.pushes, tables.deployments
     query = _EXPLAINED.where(d.c.app_id == app_id).order_by(d.c.seq.desc()).limit(limit)
-    if commit is None:
-        return query
+    if commit is None:  # the bridge's own branches would hide what people have pushed
+        return query.where(d.c.reason != Reason.OWN_BRANCH)
     begins = [
         column.startswith(commit.lower(), autoescape=True) for column in (p.c.after, t.c.commit)
     ]
@@ -145,6 +143,3 @@ class Decisions(Transactions):
 
     async def tags(self, app_ids: Sequence[str]) -> dict[str, AppTags]:
         return await self._read(lambda db: _tags(db, app_ids))
-
-    async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
-        return await self._read(lambda db: live(db, app_ids))

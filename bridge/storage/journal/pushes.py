@@ -2,12 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.changes import ANYWHERE, Move, happened_after, is_second, leading, led_back
+from bridge.core.changes import ANYWHERE, Move, is_second, newest_move
 from bridge.core.events import ZERO
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.storage import tables
@@ -177,25 +176,18 @@ def standing(db: sa.Connection, ref: str) -> Move | None:
     if newest is None:
         return None
     rows = db.execute(_LATEST, {"ref": ref}).mappings()
-    moves = leading([_move(dict(row)) for row in rows if row["at"] >= newest["at"] - LATE])
-    stands = max(moves, key=lambda move: move.seq, default=_move(dict(newest)))
-    while (onward := next(_onward(stands, moves), None)) is not None:
-        moves = [move for move in moves if move is not stands]
-        stands = onward
-    return stands
+    moves = [_move(dict(row)) for row in rows if row["at"] >= newest["at"] - LATE]
+    return newest_move(moves) or _move(dict(newest))
 
 
-def _onward(stands: Move, moves: Sequence[Move]) -> Iterator[Move]:
-    """Yield moves that started where another ended and happened later, though they arrived earlier.
-
-    If the host does not date both, this holds unless the ref has returned in between.
-    """
-    for move in moves:
-        if move.before == stands.after and move is not stands:
-            later = happened_after(move, stands)
-            again = replace(move, seq=stands.seq + 1, moment="")
-            if later or (later is None and not led_back(move, again, moves)):
-                yield move
+def newest_moves(db: sa.Connection, ref: str, limit: int) -> list[Move]:
+    """Return the newest moves of a ref, with repeats, newest first."""
+    columns = (_P.c.seq, _P.c.before, _P.c.after, _P.c.moment, _P.c.repeats)
+    query = sa.select(*columns).where(_P.c.ref_key == ref).order_by(_P.c.seq.desc()).limit(limit)
+    return [
+        Move(seq, before, after, moment or "", repeats=repeats)
+        for seq, before, after, moment, repeats in db.execute(query)
+    ]
 
 
 def _seq(row: Row) -> int:

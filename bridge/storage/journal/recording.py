@@ -7,99 +7,20 @@ written first.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.changes import ANYWHERE, Live
+from bridge.core.changes import ANYWHERE
 from bridge.core.decision import Decision, Reason
-from bridge.core.lifecycle import FINAL, Deployment, State
-from bridge.ports.outcomes import About, Outcome, Pushed, PushSeen, Recorded, about_deployment
+from bridge.core.lifecycle import Deployment, State, flow_named
+from bridge.ports.outcomes import Outcome, PushSeen, Recorded, about_deployment
 from bridge.storage import tables
 from bridge.storage.engines import lock
-from bridge.storage.journal import deployments as moves
-from bridge.storage.journal import outbox, rows
+from bridge.storage.journal import moves, outbox, rows
+from bridge.storage.journal.abouts import key_of
 from bridge.storage.journal.pushes import Pushes, Row
 from bridge.storage.journal.rows import add_new, batched
 from bridge.storage.journal.transactions import Transactions
-
-NEWEST = 2**63 - 1
-"""A position after all others."""
-
-
-def live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
-    """Return the query for what apps run: see `Journal.live`."""
-    found: dict[str, Live] = {}
-    for some in batched(app_ids):
-        rows = db.execute(_since_done(some)).all()
-        by_app: dict[str, list[sa.Row[Any]]] = {}
-        for row in rows:
-            by_app.setdefault(row.app_id, []).append(row)
-        found |= {app_id: _live(those) for app_id, those in by_app.items()}
-    return found
-
-
-def newest_done(app_ids: Sequence[str]) -> sa.Select[Any]:
-    """Return the query for the newest done deployment of each app."""
-    done, begins = _done(app_ids)
-    return sa.select(done).select_from(begins)
-
-
-def _done(app_ids: Sequence[str]) -> tuple[Any, sa.Join]:
-    """Return deployments, joined to the newest done one of each app.
-
-    It costs one index search per app, however long its history is.
-    """
-    apps, done = tables.apps, tables.deployments.alias("done")
-    newest = _newest_done(apps.c.id).scalar_subquery()
-    begins = sa.select(apps.c.id, newest.label("first")).where(apps.c.id.in_(app_ids)).subquery()
-    # The row before the first place in the index is another app's, or did not succeed.
-    # Expressions keep planners from starting with an index on these columns. SQLite did so or not
-    # depending on the order of the indexes' creation, and then searched once per done deployment.
-    app_id, state = (sa.func.coalesce(one, "") for one in (done.c.app_id, done.c.state))
-    is_it = (done.c.id == begins.c.first) & (app_id == begins.c.id) & (state == State.DONE)
-    return done, sa.join(begins, done, is_it)
-
-
-def _since_done(app_ids: Sequence[str]) -> sa.Select[Any]:
-    """Return each app's newest done deployment and all after it, oldest first."""
-    t = tables.deployments
-    done, begins = _done(app_ids)
-    return (
-        sa.select(t.c.app_id, t.c.seq, t.c.state, t.c.deployed_commit)
-        .select_from(begins)
-        .join(t, (t.c.app_id == done.c.app_id) & (t.c.seq >= done.c.seq))
-        .order_by(t.c.app_id, t.c.seq)
-    )
-
-
-def _newest_done(app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
-    """Return the id of the deployment at or before an app's last place in the index.
-
-    The query orders instead of comparing for equality: with equality, Postgres reads deployments
-    from the newest on until one is the app's; for an app without any, that means all of them.
-    """
-    o = tables.deployments.alias("of_app")
-    place = sa.tuple_(o.c.app_id, o.c.state, o.c.seq)
-    last = sa.tuple_(app_id, sa.literal(State.DONE.value), sa.literal(NEWEST, sa.BigInteger))
-    return (
-        sa.select(o.c.id)
-        .where(place <= last)
-        .order_by(o.c.app_id.desc(), o.c.state.desc(), o.c.seq.desc())
-        .limit(1)
-    )
-
-
-def _live(rows: Sequence[sa.Row[Any]]) -> Live:
-    """Return what an app runs, from its newest done deployment and those after it."""
-    after = [State(row.state) for row in rows[1:]]
-    ended = [state for state in after if state in (State.FAILED, State.UNKNOWN)]
-    return Live(
-        rows[0].deployed_commit,
-        certain=all(state in FINAL and state is not State.UNKNOWN for state in after),
-        failed=bool(ended) and ended[-1] is State.FAILED,
-        seq=rows[0].seq,
-    )
 
 
 class Recording(Transactions):
@@ -114,53 +35,10 @@ class Recording(Transactions):
         return await self._change(lambda db: complete_all(db, outcomes, now))
 
 
-class Abouts(Transactions):
-    """Look-ups of deliveries: their subjects and their outcomes."""
-
-    async def abouts(self, seqs: Sequence[int]) -> dict[int, About]:
-        return await self._read(lambda db: _abouts(db, seqs))
-
-    async def pushed(self, seqs: Sequence[int]) -> dict[int, Pushed]:
-        return await self._read(lambda db: _pushed(db, seqs))
-
-    async def deployments_of(self, seqs: Sequence[int]) -> dict[int, list[Deployment]]:
-        t = tables.deployments
-        found: dict[int, list[Deployment]] = {seq: [] for seq in seqs}
-        for some in batched(seqs):
-            query = sa.select(t).where(t.c.seq.in_(some)).order_by(t.c.seq, t.c.app)
-            for row in await self._all(query):
-                found[row["seq"]].append(moves.read_deployment(row))
-        return found
-
-    async def newest_done(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
-        found: dict[str, Deployment] = {}
-        for some in batched(app_ids):
-            for row in await self._all(newest_done(some)):
-                found[row["app_id"]] = moves.read_deployment(row)
-        return found
-
-    async def repositories(self) -> dict[str, str]:
-        t = tables.repositories
-        return {row["key"]: row["name"] for row in await self._all(sa.select(t))}
-
-    async def seqs_about(
-        self,
-        *,
-        repositories: Sequence[str] = (),
-        app_id: str | None = None,
-        failed: bool = False,
-        before: int,
-        limit: int,
-    ) -> list[int]:
-        query = _seqs(repositories, app_id, failed=failed)
-        found = await self._read(lambda db: db.scalars(query(before, limit)).all())
-        return list(found)
-
-
 def name_repositories(db: sa.Connection, pushes: Iterable[PushSeen]) -> None:
     """Store new or changed names of repositories."""
     t = tables.repositories
-    said = {_key_of(one.ref_key): one.repository for one in pushes if one.repository}
+    said = {key_of(one.ref_key): one.repository for one in pushes if one.repository}
     known: dict[str, str] = {}
     for some in batched(sorted(said)):
         known |= dict(db.execute(sa.select(t.c.key, t.c.name).where(t.c.key.in_(some))).all())
@@ -168,71 +46,6 @@ def name_repositories(db: sa.Connection, pushes: Iterable[PushSeen]) -> None:
     for key in sorted(said.keys() & known.keys()):
         if said[key] != known[key]:
             db.execute(sa.update(t).where(t.c.key == key).values(name=said[key]))
-
-
-def _key_of(ref_key: str) -> str:
-    """Return the first part of a `ref_key`: the host and its id of the repository."""
-    return ref_key.rpartition(" ")[0]
-
-
-def _pushed(db: sa.Connection, seqs: Sequence[int]) -> dict[int, Pushed]:
-    p, r = tables.pushes, tables.repositories
-    keys: dict[int, str] = {}
-    for some in batched(seqs):
-        query = sa.select(p.c.seq, p.c.ref_key).where(p.c.seq.in_(some))
-        keys |= {row.seq: _key_of(row.ref_key) for row in db.execute(query)}
-    names: dict[str, str] = {}
-    for those in batched(sorted(set(keys.values()))):
-        names |= dict(db.execute(sa.select(r.c.key, r.c.name).where(r.c.key.in_(those))).all())
-    return {seq: Pushed(key, names.get(key, "")) for seq, key in keys.items()}
-
-
-def _abouts(db: sa.Connection, seqs: Sequence[int]) -> dict[int, About]:
-    p, r = tables.pushes, tables.repositories
-    found: dict[int, Any] = {}
-    for some in batched(seqs):
-        query = sa.select(p.c.seq, p.c.ref_key, p.c.after, p.c.author).where(p.c.seq.in_(some))
-        found |= {row.seq: row for row in db.execute(query)}
-    names: dict[str, str] = {}
-    for keys in batched(sorted({_key_of(row.ref_key) for row in found.values()})):
-        names |= dict(db.execute(sa.select(r.c.key, r.c.name).where(r.c.key.in_(keys))).all())
-    return {
-        seq: About(
-            names.get(_key_of(row.ref_key)), row.ref_key.rpartition(" ")[2], row.after, row.author
-        )
-        for seq, row in found.items()
-    }
-
-
-def _seqs(repositories: Sequence[str], app_id: str | None, *, failed: bool) -> Any:
-    """Return a function that makes the query of `seqs_about`, given `before` and `limit`.
-
-    The query reads the table that narrows most: failed deployments, else an app's decisions, else
-    pushes.
-    """
-    t, d, p = tables.deployments, tables.decisions, tables.pushes
-    if failed:
-        table, where = t, [t.c.state == State.FAILED]
-    elif app_id is not None:
-        table, where = d, []
-    else:
-        table, where = p, []
-    if app_id is not None:
-        where.append(table.c.app_id == app_id)
-    if repositories:
-        # Not LIKE or a range: databases differ in case and order there.
-        begins = [(sa.func.substr(p.c.ref_key, 1, len(key) + 1), f"{key} ") for key in repositories]
-        one = sa.or_(*(begin == key for begin, key in begins))
-        if table is p:
-            where.append(one)
-        else:
-            where.append(sa.exists().where(p.c.seq == table.c.seq, one))
-
-    def query(before: int, limit: int) -> sa.Select[Any]:
-        newest = sa.select(table.c.seq).where(*where, table.c.seq < before).distinct()
-        return newest.order_by(table.c.seq.desc()).limit(limit)
-
-    return query
 
 
 def record_all(
@@ -386,7 +199,8 @@ def _superseded_by(db: sa.Connection, ids: Sequence[str]) -> tuple[str, ...]:
     t = tables.deployments
     found: list[str] = []
     for some in batched(ids):
-        found += db.scalars(sa.select(t.c.id).where(t.c.superseded_by.in_(some)))
+        query = sa.select(t.c.id, t.c.starts).where(t.c.superseded_by.in_(some))
+        found += [flow_named(row.id, row.starts) for row in db.execute(query)]
     return tuple(found)
 
 
@@ -402,6 +216,8 @@ def _push_row(outcome: Outcome, first: Row | None, now: float) -> Row:
         "moment": outcome.push.moment or None,
         "repeats": None if first is None else first["seq"],
         "author": outcome.push.author if outcome.push.repository else None,
+        "repository": key_of(outcome.push.ref_key),
+        "ref": outcome.push.ref_key.rpartition(" ")[2],
     }
 
 

@@ -1,7 +1,7 @@
 """Records to rows and back, and inserts of many rows."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
 from bridge.core.configuration.difference import Changed
 from bridge.core.decision import Decision, Reason
+from bridge.core.gates.checks import CheckPolicy, Need, Otherwise
+from bridge.core.health.policy import VerifyPolicy
 from bridge.ports.feedback import Pending
 from bridge.ports.outcomes import Audited, Explained, Subscription
 from bridge.storage.engines import on_postgres
@@ -57,7 +59,7 @@ def _source(said: dict[str, Any]) -> Source:
     return Source(**_known(Source, said) | {"type": SourceType(said["type"])})
 
 
-def _known(record: type[App | Source], said: Mapping[str, Any]) -> dict[str, Any]:
+def _known(record: type[App | Source | Rules], said: Mapping[str, Any]) -> dict[str, Any]:
     names = {one.name for one in fields(record)}
     return {name: value for name, value in said.items() if name in names}
 
@@ -65,19 +67,41 @@ def _known(record: type[App | Source], said: Mapping[str, Any]) -> dict[str, Any
 def rules_text(rules: Rules) -> str:
     """Return the rules that are set, as the text of a column."""
     said = {one.name: getattr(rules, one.name) for one in fields(rules)}
+    if rules.checks is not None:
+        said["checks"] = asdict(rules.checks)
+    if rules.verify is not None:
+        said["verify"] = asdict(rules.verify)
     return json.dumps({name: value for name, value in said.items() if value is not None})
 
 
 def read_rules(text: str | None) -> Rules:
     """Return rules from a column of `rules`; none if there is no row."""
-    said = json.loads(text) if text else {}
+    said = _known(Rules, json.loads(text)) if text else {}
     if "trigger" in said:
         said["trigger"] = Trigger(said["trigger"])
     if "prereleases" in said:
         said["prereleases"] = Prereleases(said["prereleases"])
-    if "watch_paths" in said:
-        said["watch_paths"] = tuple(said["watch_paths"])
+    for several in ("watch_paths", "after"):
+        if several in said:
+            said[several] = tuple(said[several])
+    if "checks" in said:
+        said["checks"] = _read_checks(said["checks"])
+    if "verify" in said:
+        verify = said["verify"]
+        statuses = tuple((low, high) for low, high in verify["status"])
+        said["verify"] = VerifyPolicy(**verify | {"status": statuses})
     return Rules(**said)
+
+
+def _read_checks(said: Mapping[str, Any]) -> CheckPolicy:
+    kinds: dict[str, Callable[[Any], Any]] = {
+        "need": Need,
+        "names": tuple,
+        "ignore": tuple,
+        "none": Otherwise,
+        "late": Otherwise,
+    }
+    return CheckPolicy(**{name: kinds.get(name, float)(value) for name, value in said.items()})
 
 
 def audit_row(new: Audited) -> dict[str, Any]:

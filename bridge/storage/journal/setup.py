@@ -35,39 +35,49 @@ def _store(db: sa.Connection, sealed: Mapping[str, str | None], at: float) -> No
 class Sessions(Transactions):
     """One-time links and signed-in browsers, by the hash of their secret."""
 
-    async def admit(self, kind: str, hashed: str, seconds: float) -> None:
+    async def admit(
+        self, kind: str, hashed: str, seconds: float, *, about: str = "", whose: str = ""
+    ) -> None:
         clock = self._clock()
-        await self._write(lambda db: _admit(db, kind, hashed, clock, seconds))
+        new = {"hash": hashed, "kind": kind, "about": about, "whose": whose}
+        await self._write(lambda db: _admit(db, new, clock, seconds))
 
-    async def admitted(self, kind: str, hashed: str) -> bool:
+    async def admitted(self, kind: str, hashed: str) -> str | None:
         clock = self._clock()
-        return await self._read(lambda db: db.scalar(_valid(db, kind, hashed, clock)) is not None)
+        return await self._read(lambda db: db.scalar(_valid(db, kind, hashed, clock)))
 
-    async def redeem(self, kind: str, hashed: str) -> bool:
+    async def redeem(self, kind: str, hashed: str) -> str | None:
         clock = self._clock()
         return await self._write(lambda db: _redeem(db, kind, hashed, clock))
 
-    async def expel(self, kind: str) -> None:
+    async def expel(
+        self, kind: str, *, whose: str | None = None, hashed: str | None = None
+    ) -> None:
         t = tables.sessions
-        await self._write(lambda db: db.execute(sa.delete(t).where(t.c.kind == kind)))
+        which = t.c.kind == kind
+        if whose is not None:
+            which &= t.c.whose == whose
+        if hashed is not None:
+            which &= t.c.hash == hashed
+        await self._write(lambda db: db.execute(sa.delete(t).where(which)))
 
 
-def _admit(db: sa.Connection, kind: str, hashed: str, clock: float, seconds: float) -> None:
+def _admit(db: sa.Connection, new: Mapping[str, str], clock: float, seconds: float) -> None:
     """Add one, and delete those that have expired."""
     t = tables.sessions
     at = now(db, clock)
     db.execute(sa.delete(t).where(t.c.until <= at))
-    add_new(db, t, [{"hash": hashed, "kind": kind, "until": at + seconds}])
+    add_new(db, t, [{**new, "until": at + seconds}])
 
 
-def _valid(db: sa.Connection, kind: str, hashed: str, clock: float) -> "sa.Select[tuple[str]]":
+def _valid(db: sa.Connection, kind: str, hashed: str, clock: float) -> "sa.Select[str]":
     t = tables.sessions
     mine = (t.c.hash == hashed) & (t.c.kind == kind) & (t.c.until > now(db, clock))
-    return sa.select(t.c.hash).where(mine)
+    return sa.select(t.c.about).where(mine)
 
 
-def _redeem(db: sa.Connection, kind: str, hashed: str, clock: float) -> bool:
+def _redeem(db: sa.Connection, kind: str, hashed: str, clock: float) -> str | None:
     """Delete one; of several requests at once only one finds it."""
     t = tables.sessions
     mine = (t.c.hash == hashed) & (t.c.kind == kind) & (t.c.until > now(db, clock))
-    return db.execute(sa.delete(t).where(mine)).rowcount == 1
+    return db.scalar(sa.delete(t).where(mine).returning(t.c.about))

@@ -1,21 +1,28 @@
 """Read a snapshot of everything that a subscription follows."""
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.core.apps import App
-from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.errors import NotFound
+from bridge.core.health.ways import target_of
+from bridge.core.lifecycle import SERVED, Change, Deployment, State
 from bridge.ports.feedback import Pending, Snapshot
 from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment, named
 from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
-from bridge.storage.journal.deployments import read_deployment
+from bridge.storage.journal.moves import read_deployment
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
+
+FAR_BACK = 20
+"""How many of an app's versions are searched for the one to go back to."""
 
 MOST_DELIVERIES = 1000
 """The newest rows to read for one subscription; a statement's number of values is limited."""
@@ -45,6 +52,7 @@ def snapshot(db: sa.Connection, subscription: Subscription) -> Snapshot:
         | _comments(db, sorted({one.seq for one in deployments if one.id in ids})),
         before=_before(db, [one for one in deployments if one.id in ids]),
         audited=audited,
+        last_good=_last_good(db, [one for one in deployments if one.id in ids]),
     )
 
 
@@ -93,11 +101,30 @@ def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, s
     d = tables.deployments
     found: dict[str, str] = {}
     for one in deployments:
-        earlier = (d.c.app_id == one.app_id) & (d.c.state == State.DONE) & (d.c.seq < one.seq)
-        query = sa.select(d.c.deployed_commit).where(earlier).order_by(d.c.seq.desc()).limit(1)
+        until = one.live_at or one.finished_at or math.inf
+        earlier = (d.c.live_at < until) | ((d.c.live_at == until) & (d.c.seq < one.seq))
+        served = (d.c.app_id == one.app_id) & d.c.state.in_(SERVED)
+        query = sa.select(d.c.deployed_commit).where(served & earlier)
+        query = query.order_by(d.c.live_at.desc(), d.c.id.desc()).limit(1)
         if (commit := db.scalar(query)) is not None:
             found[one.id] = commit
     return found
+
+
+def _last_good(db: sa.Connection, deployments: Sequence[Deployment]) -> frozenset[str]:
+    """Return the ids of those to which a rollback of their apps would lead."""
+    d = tables.deployments
+    found = set()
+    for one in deployments:
+        if one.state is not State.DONE:
+            continue
+        lived = sa.select(d).where((d.c.app_id == one.app_id) & (d.c.live_at > 0))
+        newest = lived.order_by(d.c.live_at.desc(), d.c.id.desc()).limit(FAR_BACK)
+        history = [read_deployment(dict(row)) for row in db.execute(newest).mappings()]
+        with suppress(NotFound):
+            history.sort(key=lambda each: each.seq, reverse=True)
+            found.add(target_of(history).id)
+    return frozenset(found)
 
 
 def _audited(numbers: Sequence[int], seqs: Sequence[int]) -> sa.Select[Any]:

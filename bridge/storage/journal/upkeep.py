@@ -14,6 +14,7 @@ from bridge.ports.figures import Ended, JournalFigures
 from bridge.ports.outcomes import about_change, about_delivery, about_deployment
 from bridge.storage import tables
 from bridge.storage.engines import now
+from bridge.storage.journal.holding import held_by
 from bridge.storage.journal.rows import add_new, batched, insert_into
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.migrations import refuse_newer
@@ -49,7 +50,7 @@ def _forget(db: sa.Connection, seqs: Sequence[int]) -> None:
     for some in batched(seqs):
         for table in (tables.deployments, tables.decisions, tables.pushes):
             db.execute(sa.delete(table).where(table.c.seq.in_(some)))
-    _forget_feedback(db, [*map(about_deployment, ids), *map(about_delivery, seqs)])
+    forget_feedback(db, [*map(about_deployment, ids), *map(about_delivery, seqs)])
 
 
 def _forget_audit(db: sa.Connection, before: float, limit: int) -> int:
@@ -58,7 +59,7 @@ def _forget_audit(db: sa.Connection, before: float, limit: int) -> int:
     numbers = sa.select(t.c.number).where(t.c.at < before).order_by(t.c.number).limit(limit)
     old = list(db.scalars(numbers))
     db.execute(sa.delete(t).where(t.c.number.in_(old)))
-    _forget_feedback(db, [about_change(number) for number in old])
+    forget_feedback(db, [about_change(number) for number in old])
     return len(old)
 
 
@@ -105,7 +106,7 @@ def _kept(db: sa.Connection) -> set[int]:
     return {*db.scalars(newest), *db.scalars(going)}
 
 
-def _forget_feedback(db: sa.Connection, keys: Sequence[str]) -> None:
+def forget_feedback(db: sa.Connection, keys: Sequence[str]) -> None:
     """Remove subscriptions to expired deliveries only; one that follows a newer one stays."""
     t, f = tables.feedback, tables.follows
     concerned: set[str] = set()
@@ -257,7 +258,7 @@ def _figures(db: sa.Connection) -> JournalFigures:
     pending, overdue = db.execute(waiting).one()
     parked = db.scalar(sa.select(count).where(f.c.parked))
     counted = {State(state): number for state, number in db.execute(by_state)}
-    return JournalFigures(counted, pending, parked or 0, overdue)
+    return JournalFigures(counted, pending, parked or 0, overdue, held_by(db))
 
 
 def _newest_change(db: sa.Connection) -> int:

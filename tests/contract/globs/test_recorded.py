@@ -44,9 +44,9 @@ def deploys(patterns, semantics, files):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("semantics", ["any", "exclude"])
-def test_all_lists_in_one_index_give_the_same_as_one_by_one(vectors_file, semantics):
+def test_many_lists_in_one_index_give_the_same_as_one_by_one(vectors_file, semantics):
     vectors = read(vectors_file)
-    lists = sorted({tuple(vector["patterns"]) for vector in vectors})
+    lists = sorted({tuple(one["patterns"]) for one in [*written(vectors), *random_ones(vectors)]})
     index = WatchIndex(semantics)
     for number, patterns in enumerate(lists):
         index.add(str(number), patterns)
@@ -60,6 +60,16 @@ def test_all_lists_in_one_index_give_the_same_as_one_by_one(vectors_file, semant
                 differences.append((lists[number], vector["paths"]))
 
     assert differences == []
+
+
+def written(vectors):
+    """Those that somebody has thought of."""
+    return [vector for vector in vectors if vector["group"] != "fuzz"]
+
+
+def random_ones(vectors):
+    """Enough of the random ones: to compile all of them takes most of the time."""
+    return [vector for vector in vectors if vector["group"] == "fuzz"][::4]
 
 
 def compiled_or_error(patterns, semantics):

@@ -13,8 +13,8 @@ from bridge.core.rules import AppTags
 from bridge.ports.outcomes import (
     Outcome,
 )
-from tests.fakes.journey import ManualClock, app, deployment
-from tests.worlds.journal import A, card, due, outcome, record, states
+from tests.fakes.journey import NO_GATES, ManualClock, app, deployment
+from tests.worlds.journal import A, B, card, due, outcome, record, states
 
 
 async def test_only_the_moves_of_the_lifecycle_are_made(journal: Any) -> None:
@@ -51,7 +51,7 @@ async def test_a_move_writes_its_facts_and_a_line_of_history(
 async def test_a_deployment_that_is_not_there_is_none(journal: Any) -> None:
     assert await journal.deployment("nothing") is None
     assert await journal.move("nothing", State.DONE) is None
-    assert await journal.intend("nothing", []) is None
+    assert await journal.intend("nothing", [], NO_GATES) is None
     await journal.withdraw("nothing")
     await journal.say("nothing", "words")
     assert await journal.changes("nothing") == []
@@ -61,21 +61,21 @@ async def test_an_intent_is_written_once_and_only_while_it_waits(
     journal: Any, clock: ManualClock
 ) -> None:
     await record(journal, outcome(1, deployment(1)))
-    intended = await journal.intend(deployment(1).id, ["old-1", "old-2"])
+    intended = await journal.intend(deployment(1).id, ["old-1", "old-2"], NO_GATES)
     assert (intended.intent_at, intended.known_before) == (clock.now, ("old-1", "old-2"))
-    assert await journal.intend(deployment(1).id, []) is None
+    assert await journal.intend(deployment(1).id, [], NO_GATES) is None
 
     await journal.withdraw(deployment(1).id)
     assert (await journal.deployment(deployment(1).id)).intent_at is None
     await journal.move(deployment(1).id, State.SUPERSEDED)
-    assert await journal.intend(deployment(1).id, []) is None
+    assert await journal.intend(deployment(1).id, [], NO_GATES) is None
 
 
 async def test_an_intent_of_what_was_asked_is_not_taken_back(
     journal: Any, clock: ManualClock
 ) -> None:
     await record(journal, outcome(1, deployment(1)))
-    await journal.intend(deployment(1).id, [])
+    await journal.intend(deployment(1).id, [], NO_GATES)
     await journal.move(deployment(1).id, State.ASKED)
 
     await journal.withdraw(deployment(1).id)
@@ -171,7 +171,7 @@ async def test_a_cancel_of_one_leaves_the_others_of_its_app(journal: Any) -> Non
 
 async def test_a_cancel_marks_what_may_have_been_asked(journal: Any) -> None:
     await record(journal, outcome(1, deployment(1)))
-    await journal.intend(deployment(1).id, [])
+    await journal.intend(deployment(1).id, [], NO_GATES)
 
     assert await journal.cancel("app-web", 3) == []
     assert await states(journal) == {1: "waiting"}
@@ -185,19 +185,19 @@ async def test_a_cancel_marks_what_may_have_been_asked(journal: Any) -> None:
 async def test_what_was_cancelled_is_never_intended_again(journal: Any) -> None:
     id_ = deployment(1).id
     await record(journal, outcome(1, deployment(1)))
-    await journal.intend(id_, [])
+    await journal.intend(id_, [], NO_GATES)
     await journal.cancel("app-web", 3)
     await journal.withdraw(id_)  # nothing was asked after all
 
     assert await states(journal) == {1: "cancelled"}
-    assert await journal.intend(id_, []) is None
+    assert await journal.intend(id_, [], NO_GATES) is None
 
 
 async def test_a_cancel_counts_once_it_is_recorded(journal: Any) -> None:
     """Also of what is recorded together with it; what came after it goes on."""
     redeploys = deployment(2, action=Action.REDEPLOY)
     await record(journal, outcome(1, deployment(1)), outcome(5, deployment(5, "app-api")))
-    await journal.intend(deployment(1).id, [])
+    await journal.intend(deployment(1).id, [], NO_GATES)
 
     cancel = Decision("app-web", "shop/web", Reason.CANCEL_ASKED, "ada asked to cancel")
     found = await record(
@@ -227,7 +227,7 @@ async def test_what_the_backend_lost_waits_again_as_if_it_was_never_asked(
 ) -> None:
     id_ = deployment(1).id
     await record(journal, outcome(1, deployment(1)))
-    await journal.intend(id_, ["old"])
+    await journal.intend(id_, ["old"], NO_GATES)
     await journal.move(id_, state, asked_at=1.0, started_at=2.0, backend_id="lost")
 
     found = await journal.take_back(id_, "[br-2]", "the backend lost it")
@@ -249,7 +249,7 @@ async def test_only_what_is_with_the_backend_can_be_taken_back(journal: Any, sta
 async def test_what_the_backend_lost_gives_way_to_a_newer_one(journal: Any) -> None:
     first, second = deployment(1), deployment(2)
     await record(journal, outcome(1, first))
-    await journal.intend(first.id, [])
+    await journal.intend(first.id, [], NO_GATES)
     await journal.move(first.id, State.QUEUED)
     await record(journal, outcome(2, second))
 
@@ -261,7 +261,7 @@ async def test_what_the_backend_lost_gives_way_to_a_newer_one(journal: Any) -> N
 
 async def test_what_the_backend_lost_and_was_cancelled_ends(journal: Any) -> None:
     await record(journal, outcome(1, deployment(1)))
-    await journal.intend(deployment(1).id, [])
+    await journal.intend(deployment(1).id, [], NO_GATES)
     await journal.move(deployment(1).id, State.RUNNING)
     await journal.cancel("app-web", 3)
 
@@ -277,12 +277,12 @@ async def test_what_the_backend_lost_and_was_cancelled_ends(journal: Any) -> Non
 async def test_what_waits_again_gives_way_to_a_newer_one(journal: Any) -> None:
     first, second = deployment(1), deployment(2)
     await record(journal, outcome(1, first))
-    await journal.intend(first.id, [])
+    await journal.intend(first.id, [], NO_GATES)
     await record(journal, outcome(2, second))
     await journal.withdraw(first.id)
 
     assert await states(journal) == {1: "superseded", 2: "waiting"}
-    assert await journal.intend(first.id, []) is None
+    assert await journal.intend(first.id, [], NO_GATES) is None
 
 
 async def test_the_records_that_an_apps_deployments_are_known_by_are_told(journal: Any) -> None:
@@ -300,7 +300,9 @@ async def test_open_deployments_are_those_that_go_on_oldest_first(journal: Any) 
 
     found = await journal.open_deployments()
 
-    assert [str(one.state) for one in found] == ["waiting", "asked", "queued", "running"]
+    assert [str(one.state) for one in found] == [
+        *("waiting", "held", "asked", "queued", "running", "verifying"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -317,18 +319,46 @@ async def test_open_deployments_are_those_that_go_on_oldest_first(journal: Any) 
     ],
 )
 async def test_what_an_app_runs_is_what_was_done_last(
-    journal: Any, after: list[State], live: Live
+    journal: Any, clock: ManualClock, after: list[State], live: Live
 ) -> None:
     await journal.save_apps("dokploy", [app(), app("app-api"), app("app-new")])
-    states = [State.DONE, State.DONE, *after]
-    made = [deployment(n, state=state) for n, state in enumerate(states, start=1)]
-    made[1] = replace(made[1], deployed_commit=A)
-    for one in [*made, deployment(3, "app-api", state=State.FAILED)]:
-        await journal.record([Outcome(one.seq * 10 + len(one.app_id), "d", (), (one,))], window=0)
+    await record(journal, outcome(90, deployment(90, "app-api")))
+    await journal.move(deployment(90, "app-api").id, State.FAILED)
+    for n, state in enumerate([State.DONE, State.DONE, *after], start=1):
+        clock.now += 10
+        await record(journal, outcome(n, deployment(n)))
+        await journal.move(deployment(n).id, state, deployed_commit=A if n == 2 else None)
 
     assert await journal.live(["app-web", "app-api", "app-new", "nobody"]) == {
         "app-web": replace(live, seq=3 if after == [State.DONE] else 2)
     }
+
+
+async def test_what_an_app_runs_is_what_was_live_last_not_what_was_pushed_last(
+    journal: Any, clock: ManualClock
+) -> None:
+    """A push that was held may be live after a redeploy that was asked for later."""
+    await journal.save_apps("dokploy", [app()])
+    held, redeploy = deployment(1), deployment(2, action=Action.REDEPLOY)
+    await record(journal, outcome(1, held))
+    await journal.move(held.id, State.HELD, "held: why")
+    await record(journal, outcome(2, redeploy))
+    clock.now += 10
+    await journal.move(redeploy.id, State.DONE, deployed_commit=A)
+    assert await journal.live(["app-web"]) == {"app-web": Live(A, certain=False, seq=2)}
+    clock.now += 10
+    await journal.move(held.id, State.WAITING)
+    await journal.move(held.id, State.VERIFYING, deployed_commit=B)
+    assert await journal.live(["app-web"]) == {"app-web": Live(B, certain=False, seq=1)}
+    await journal.move(held.id, State.DONE)
+
+    assert await journal.live(["app-web"]) == {"app-web": Live(B, seq=1)}
+    assert (await journal.serving([app()]))["app-web"].commit == B
+
+    await record(journal, outcome(3, deployment(3)))
+    await journal.move(deployment(3).id, State.FAILED)
+    shown = (await journal.snapshot(card(3))).before
+    assert shown == {deployment(3).id: B}
 
 
 async def test_deployments_are_listed_newest_first_of_one_app_or_one_delivery(
@@ -393,10 +423,10 @@ async def test_what_is_behind_a_newer_tag_is_requested_only_if_that_brought_up_n
     await record(journal, outcome(1, newer))
     recorded = await record(journal, outcome(2, older))
     assert recorded.drop == ()  # it takes the place of nothing
-    assert await journal.intend(newer.id, []) is not None
+    assert await journal.intend(newer.id, [], NO_GATES) is not None
     await journal.move(newer.id, end)
 
-    intended = await journal.intend(older.id, [])
+    intended = await journal.intend(older.id, [], NO_GATES)
 
     found = await journal.deployment(older.id)
     assert (found.state, found.note) == (becomes, note)

@@ -13,7 +13,8 @@ from bridge.core.lifecycle import State
 from bridge.ports.outcomes import (
     Recorded,
 )
-from tests.fakes.journey import ManualClock, deployment
+from bridge.storage.journal.rows import MANY
+from tests.fakes.journey import NO_GATES, ManualClock, deployment
 from tests.worlds.journal import (
     A,
     B,
@@ -86,12 +87,12 @@ async def test_nothing_to_record_is_nothing_to_start(journal: Any) -> None:
 
 
 async def test_more_apps_than_one_statement_can_name_are_recorded(journal: Any) -> None:
-    ids = [f"app-{number}" for number in range(1100)]
+    ids = [f"app-{number}" for number in range(MANY + 50)]
     await record(journal, outcome(1, *(deployment(1, id_) for id_ in ids)))
 
     found = await record(journal, outcome(2, *(deployment(2, id_) for id_ in ids)))
 
-    assert (len(found.start), len(found.drop)) == (1100, 1100)
+    assert (len(found.start), len(found.drop)) == (len(ids), len(ids))
 
 
 # ── newer and older deployments of an app ────────────────────────────────────
@@ -150,7 +151,7 @@ async def test_what_may_have_been_asked_is_superseded_only_once_that_is_taken_ba
     journal: Any,
 ) -> None:
     await record(journal, outcome(1, deployment(1)))
-    await journal.intend(deployment(1).id, ["old"])
+    await journal.intend(deployment(1).id, ["old"], NO_GATES)
     await record(journal, outcome(2, deployment(2)))
     assert await states(journal) == {1: "waiting", 2: "waiting"}
 
@@ -248,3 +249,42 @@ async def test_a_database_that_is_gone_is_unreachable(tmp_path: Path, clock: Man
 
     assert "secret-id" not in str(caught.value)
     await journal.stop()
+
+
+PROMOTED = {"target": "another app's", "way": "pin", "pinned": "b" * 40, "commit": "b" * 40}
+
+
+async def test_a_promotion_leaves_the_push_that_waits(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1)))
+
+    await record(journal, outcome(2, deployment(2, **PROMOTED)))
+    await record(journal, outcome(3, deployment(3)))
+
+    assert await states(journal) == {1: "superseded", 2: "waiting", 3: "waiting"}
+    assert (await journal.deployment(deployment(1).id)).superseded_by == deployment(3).id
+
+
+async def test_a_promotion_of_what_was_pushed_replaces_the_push(journal: Any) -> None:
+    await record(journal, outcome(1, deployment(1, commit="b" * 40)))
+
+    await record(journal, outcome(2, deployment(2, **PROMOTED)))
+
+    found = await journal.deployment(deployment(1).id)
+    assert (found.state, found.note) == (
+        State.SUPERSEDED,
+        "deployment #2 is newer and promotes the same commit",
+    )
+
+
+async def test_a_promotion_that_waits_does_not_lead_back_from_a_later_push(journal: Any) -> None:
+    await record(journal, outcome(2, deployment(2, **PROMOTED)))
+    await record(journal, outcome(3, deployment(3)))
+    await journal.move(deployment(3).id, State.DONE)
+
+    assert await journal.intend(deployment(2).id, [], NO_GATES) is None
+
+    found = await journal.deployment(deployment(2).id)
+    assert (found.state, found.note) == (
+        State.SUPERSEDED,
+        "deployment #3 is newer and was deployed before it",
+    )

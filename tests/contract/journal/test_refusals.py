@@ -8,7 +8,7 @@ import pytest
 
 from bridge.core.lifecycle import State
 from bridge.core.refused import RefusedWebhooks
-from bridge.ports.outcomes import About, PushSeen
+from bridge.ports.outcomes import About, PushSeen, Sought
 from bridge.storage.journal import upkeep
 from tests.fakes.journey import ManualClock, deployment
 from tests.worlds.journal import A, B, outcome, record
@@ -75,15 +75,42 @@ async def test_what_pushes_were_about_is_found_by_repository_app_and_failure(jou
         "github 12": "my-org/renamed",
     }
 
-    async def seqs(**wanted: Any) -> list[int]:
-        found = {"before": sys.maxsize, "limit": 10} | wanted
-        return list(await journal.seqs_about(**found))
+    async def seqs(before: int = sys.maxsize, limit: int = 10, **wanted: Any) -> list[int]:
+        return list(await journal.seqs_about(Sought(**wanted), before=before, limit=limit))
 
-    assert await seqs(repositories=["github 1"]) == [1]
-    assert await seqs(repositories=["github 1", "github 12"]) == [3, 2, 1]
-    assert await seqs(repositories=["github 1", "github 12"], before=3, limit=1) == [2]
+    assert await seqs(repositories=("github 1",)) == [1]
+    assert await seqs(repositories=("github 1", "github 12")) == [3, 2, 1]
+    assert await seqs(repositories=("github 1", "github 12"), before=3, limit=1) == [2]
     assert await seqs(app_id="app-web") == [2, 1]
     assert await seqs(app_id="app-web", failed=True) == [1]
     assert await seqs(failed=True) == [1]
-    assert await seqs(failed=True, repositories=["github 12"]) == []
+    assert await seqs(state=State.FAILED) == [1]
+    assert await seqs(state=State.WAITING) == [3]
+    assert await seqs(state=State.DONE) == []
+    assert await seqs(failed=True, repositories=("github 12",)) == []
     assert [one.seq for one in (await journal.deployments_of([1, 2]))[1]] == [1]
+
+
+async def test_pushes_are_found_by_branch_tag_commit_and_author(journal: Any) -> None:
+    def of(ref: str, after: str, author: str) -> PushSeen:
+        return PushSeen(f"github 1 {ref}", A, after, repository="my-org/mono", author=author)
+
+    await record(journal, outcome(1, push=of("refs/heads/main", "ab12" + "0" * 36, "Ada")))
+    await record(journal, outcome(2, push=of("refs/heads/feat/main", "ab13" + "0" * 36, "Ada")))
+    await record(journal, outcome(3, push=of("refs/tags/main", "cd12" + "0" * 36, "Grace")))
+    await record(journal, outcome(4, push=of("refs/heads/main", "ab1f" + "0" * 36, "Ada L.")))
+
+    async def seqs(**wanted: Any) -> list[int]:
+        return list(await journal.seqs_about(Sought(**wanted), before=sys.maxsize, limit=10))
+
+    assert await seqs(ref="main") == [4, 3, 1]
+    assert await seqs(ref="refs/heads/main") == [4, 1]
+    assert await seqs(ref="feat/main") == [2]
+    assert await seqs(commit="ab1") == [4, 2, 1]
+    assert await seqs(commit="ab12" + "0" * 36) == [1]
+    assert await seqs(commit="ab1f") == [4]
+    assert await seqs(commit="f") == []
+    assert await seqs(author="Ada") == [2, 1]
+    assert await seqs(author="Ada", ref="main", commit="a") == [1]
+    assert await seqs(author="Ada", app_id="app-web", repositories=("github 1",)) == [2, 1]
+    assert await seqs(author="Ada", app_id="app-api") == []

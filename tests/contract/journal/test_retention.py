@@ -16,7 +16,7 @@ from bridge.ports.outcomes import (
 )
 from bridge.storage.engines import WRITES, sqlite_engine
 from bridge.storage.journal import SqlJournal, rows
-from tests.fakes.journey import ManualClock, deployment
+from tests.fakes.journey import NO_GATES, ManualClock, deployment
 from tests.worlds.journal import WINDOW, outcome
 
 
@@ -123,7 +123,7 @@ async def test_what_deployed_more_apps_than_fit_a_statement_is_forgotten_too(
 
 async def test_what_still_goes_on_is_not_forgotten(journal: Any, clock: ManualClock) -> None:
     await journal.record([outcome(1, deployment(1))], window=WINDOW)
-    await journal.intend(deployment(1).id, [])
+    await journal.intend(deployment(1).id, [], NO_GATES)
     await journal.record([outcome(2, deployment(2))], window=WINDOW)
 
     assert await journal.forget(clock.now + 10, 10) == 0

@@ -10,6 +10,7 @@ from slack_sdk.models.views import View
 from bridge.chats.slack import answers, home, names, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.cards import render_card, render_line
+from bridge.chats.slack.help import help_about, whoami
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
@@ -141,6 +142,6 @@ def test_any_words_have_their_reply(text: str, other: str) -> None:
         replies.problem(text, remedy=other),
         replies.notice(text),
         replies.did_you_mean(text, [other, text]),
-        replies.whoami(text, {other: [text], text: []}, 1),
-        replies.help_about(text),
+        whoami(text, {other: [text], text: []}, 1),
+        help_about(text),
     )

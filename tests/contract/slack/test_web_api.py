@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bridge.chats.slack import names
-from bridge.chats.slack.answers import help_about
 from bridge.chats.slack.api import SlackClient
+from bridge.chats.slack.help import help_about
 from bridge.chats.slack.home import render_home
 from bridge.chats.slack.pickers import picker
 from bridge.core.errors import Refused

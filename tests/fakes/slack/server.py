@@ -18,6 +18,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.fakes.identity import FakeIssuer
 from tests.fakes.slack.contract import Contract
 from tests.fakes.slack.methods import (
     APP_TOKEN,
@@ -75,6 +76,8 @@ class FakeSlack(Methods):
         self.pace = 0.0
         self.delay = 0.0
         self.url = ""
+        self.accounts = FakeIssuer("/openid/connect", "/api/openid.connect.token")
+        """People who sign in elsewhere with Slack."""
         self.sockets: list[web.WebSocketResponse] = []
         self.connected = asyncio.Event()
         self._scripted: dict[str, deque[Callable[[], web.Response | None]]] = defaultdict(deque)
@@ -142,6 +145,7 @@ class FakeSlack(Methods):
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=2**20)
+        app.router.add_routes(self.accounts.routes())
         app.router.add_route("*", "/api/{method}", self._handle)
         app.router.add_post("/respond/{token}", self._respond)
         app.router.add_get("/link", self._link)

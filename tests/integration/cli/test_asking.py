@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bridge.core.events import Action, parse_command
+from bridge.core.lifecycle import State
 from tests.worlds.cli import GUID, Cli
 
 
@@ -64,3 +65,20 @@ def test_an_unknown_app_names_the_nearest(filled: Cli) -> None:
 def test_nothing_is_kept_where_there_is_no_data(cli: Cli) -> None:
     assert "nothing is kept in .bridge yet" in cli("deploy", "web", code=4).stderr
     assert not cli.data.exists()
+
+
+def test_what_is_only_being_verified_is_not_cancelled(filled: Cli) -> None:
+    async def verifying(stores):
+        (going,) = await stores.journal.open_deployments()
+        await stores.journal.move(going.id, State.VERIFYING, "it is live")
+        return going
+
+    going = filled.with_stores(verifying)
+
+    result = filled("cancel", going.app, code=2)
+
+    assert result.stderr == (
+        f"error: {going.app} can't be cancelled: deployment #{going.seq} is live already and is"
+        f" only being verified; `dokploy-bridge rollback {going.app}` leads back\n"
+    )
+    assert newest(filled).host != "cli"

@@ -162,7 +162,7 @@ def test_a_check_says_how_slack_is_heard_and_what_is_missing(cli: Cli) -> None:
     heard = cli("config", "check", code=0, BRIDGE_ACCESS=everyone, **token, **both).stderr
 
     assert "slack" not in none
-    assert "slack requests can't be received: set BRIDGE_SLACK_SIGNING_SECRET" in deaf
+    assert "slack requests can't be received; set BRIDGE_SLACK_SIGNING_SECRET" in deaf
     assert "nobody may do anything by slack" in deaf
     assert heard.splitlines()[-1] == "slack requests are received by HTTP and Socket Mode"
 
@@ -293,3 +293,89 @@ def test_no_secret_that_is_long_enough_is_warned_of(cli: Cli) -> None:
     }
 
     assert cli.json("config", "check", **given)["remarks"] == []
+
+
+def test_apps_that_wait_for_each_other_are_named(cli: Cli) -> None:
+    (cli.folder / "bridge.yaml").write_text(
+        "rules:\n  - {apps: shop/web, after: shop/api}\n  - {apps: shop/api, after: shop/web}\n"
+    )
+
+    told = cli("config", "check", code=2)
+
+    assert "so none of them would ever deploy" in told.output
+    assert "take one of these out of `after`" in told.output
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://10.0.0.7/healthz", True),
+        ("http://localhost:8080/", True),
+        ("http://[::1]/", True),
+        ("http://169.254.169.254/", True),
+        ("http://192.168.7.1/", False),
+        ("https://web.example.com/", False),
+        ("/healthz", False),
+    ],
+)
+def test_an_address_to_verify_that_is_never_asked_is_named(
+    cli: Cli, url: str, *, warned: bool
+) -> None:
+    rules = json.dumps([{"apps": "shop/*", "verify": {"url": url}}])
+
+    found = cli("config", "check", BRIDGE_RULES=rules, BRIDGE_VERIFY_ALLOW="192.168.7.0/24")
+
+    said = found.stdout + found.stderr
+    assert ("rules.0.verify.url" in said and "`verify.allow`" in said) is warned
+
+
+@pytest.mark.parametrize(
+    ("verify", "says"),
+    [
+        ("{url: 'http://web.example.com:99999/'}", "a port is a number from 1 to 65535"),
+        ("{url: 'http://web.example.com:0/'}", "a port is a number from 1 to 65535"),
+        ("{url: 'http://exa mple.com/'}", "it must look like https://example.com"),
+        ("{url: 'https://me:hunter2@web.example.com/'}", "it must look like https://example.com"),
+        ("{url: 'http://-web-/'}", "a name has letters"),
+        ("{url: 'http://2130706433/'}", "an IPv4 address has four numbers"),
+        ('{url: "http://web.example.com/\\nx"}', "it must look like https://example.com"),
+        ("{url: '/a b'}", "a space or a control character"),
+        ("{url: //web.example.com/}", "is no address: write a path such as /healthz"),
+        ("{status: [200, 99]}", "'99' is no HTTP status"),
+        ("{status: true}", "'True' is no HTTP status"),
+        ("{status: 2.5}", "'2.5' is no HTTP status"),
+        ("{status: [[200, 299]]}", "is no HTTP status"),
+        ("{status: []}", "is no HTTP status"),
+        ("{true: false}", "rules.0.verify.true is no setting"),
+    ],
+)
+def test_a_rule_that_verifies_nothing_is_an_error_with_its_remedy(
+    cli: Cli, verify: str, says: str
+) -> None:
+    told = cli("config", "check", code=2, BRIDGE_RULES=f"[{{apps: shop/*, verify: {verify}}}]")
+
+    assert "rules.0.verify" in told.output
+    assert says in told.output
+    assert "hunter2" not in told.output
+
+
+@pytest.mark.parametrize(
+    ("verify", "shown"),
+    [
+        ("{status: [200, 404]}", {"status": ["200", "404"]}),
+        ("{status: '200, 404'}", {"status": ["200", "404"]}),
+        ("{status: [2xx, 300-302]}", {"status": ["2xx", "300-302"]}),
+        ("{status: 204}", {"status": ["204"]}),
+        ("{on: false}", {"on": False}),
+        ("{url: 'https://web.example.com/?a=b'}", {"url": "https://web.example.com/?a=b"}),
+    ],
+)
+def test_a_rule_to_verify_is_shown_as_it_may_be_written(
+    cli: Cli, verify: str, shown: dict[str, object]
+) -> None:
+    rules = f"[{{apps: shop/*, verify: {verify}}}]"
+
+    (rule,) = cli.json("config", "show", BRIDGE_RULES=rules)["rules"]["value"]
+
+    assert shown.items() <= rule["verify"].items()
+    cli("config", "check", BRIDGE_RULES=json.dumps([rule]))

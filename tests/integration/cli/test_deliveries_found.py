@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from bridge.app.storage import Stores
-from bridge.cli.forms import ASKED_FOR, Arrived, outcomes_of
+from bridge.cli.forms import ASKED_FOR, outcomes_of
 from bridge.core.apps import Source, SourceType, unused
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
 from bridge.core.refused import refused_webhook
 from bridge.githosts import HOSTS
+from bridge.pipeline.arrivals import Arrived
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, NewDelivery
 from bridge.ports.outcomes import Outcome, PushSeen
 from tests.worlds.cli import GUID, RECEIVED, SHA, WEB, Cli, push

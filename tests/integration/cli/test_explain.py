@@ -113,7 +113,10 @@ PULL = {"number": 7, "head": {"ref": "topic", "sha": "c" * 40, "repo": {"id": 47
         (
             {"action": "submitted", "pull_request": PULL, "review": {"id": 1}},
             "pull_request_review",
-            "event pull_request_review is not used, only push and pull_request are",
+            (
+                "event pull_request_review is not used, only pushes, pull requests, checks and"
+                " statuses are"
+            ),
         ),
         (
             {"ref": "topic", "ref_type": "branch", "master_branch": "main"},

@@ -101,6 +101,27 @@ def test_apps_have_the_promised_fields(filled: Cli) -> None:
 RULES = "- {apps: shop/docs, trigger: tag, versions: '>=1 <2', only_newer: true}"
 
 
+def test_apps_tell_how_our_own_rules_hold_and_verify(filled: Cli) -> None:
+    """Every rule that an app can have is told, also those with parts of their own."""
+    (filled.folder / "bridge.yaml").write_text(
+        "rules:\n"
+        "  - {apps: shop/web, verify: {url: /healthz, status: 200-399, rollback: true}}\n"
+        "  - {apps: shop/docs, verify: true, checks: {need: all}, approvals: 1}\n"
+    )
+
+    docs, web = filled.json("apps")
+    assert web["rules"]["verify"]["url"] == "/healthz"
+    assert web["rules"]["verify"]["status"] == [[200, 399]]
+    assert docs["rules"]["verify"]["on"] is True
+    assert docs["rules"]["approvals"] == 1
+    assert docs["rules"]["checks"]["need"] == "all"
+    of_docs, of_web = filled("apps").stdout.splitlines()
+    assert 'rules verify={"url": "/healthz", "status": "200-399", "rollback": true},' in of_web
+    assert 'rules checks={"need": "all"}, approvals=1, verify=true,' in of_docs
+    (told,) = filled.json("why", "docs")
+    assert told["now"]["rules"]["verify"]["on"] is True
+
+
 def test_apps_tell_what_our_own_rules_say(filled: Cli) -> None:
     docs, web = filled.json("apps", BRIDGE_RULES=RULES)
 
@@ -358,9 +379,17 @@ def test_apps_tell_what_is_live_since_when(filled: Cli) -> None:
     docs, web = filled.json("apps")
     assert docs["live"] is None
     assert web["live"] == {
+        "known": True,
         "commit": SHA,
+        "image": None,
         "since": "2026-01-01T00:01:00.000Z",
+        "by": None,
         "deployment": "0000000000000001.app_web",
+        "health": "not verified",
+        "rolled_back": False,
+        "rolled_back_from": None,
+        "behind": None,
+        "last_known": None,
     }
     assert "live aaaaaaa since 2026-01-01T00:01:00.000Z" in filled("apps").stdout
 
@@ -371,7 +400,7 @@ def test_what_failed_later_leaves_live_what_was_live(filled: Cli) -> None:
     async def go_on(stores):
         await stores.journal.move("0000000000000001.app_web", State.DONE, "live", **DONE)
         (first,) = await stores.journal.deployments(limit=1)
-        second = replace(first, id=later, seq=2, state=State.WAITING, deployed_commit=None)
+        second = replace(first, id=later, seq=2, state=State.WAITING, live_at=None)
         await stores.journal.record([Outcome(2, "d2", (), (second,))], window=0)
         await stores.journal.move(later, State.FAILED, "no")
 

@@ -34,6 +34,13 @@ def test_the_link_stays_whole_on_a_terminal(cli: Cli, monkeypatch: pytest.Monkey
     assert link in cli(*words).stderr.splitlines()
 
 
-@pytest.mark.parametrize("url", ["bridge.example.com", "https://", "https://b?x=1", "https://a@b"])
+@pytest.mark.parametrize("url", ["bridge.example.com", "https://", "https://a@b"])
 def test_what_is_no_address_is_refused(cli: Cli, url: str) -> None:
     assert "must look like" in cli("manifest", "github", "--url", url, code=2).stderr
+    assert "must look like" in cli("setup", "--url", url, code=2).stderr
+
+
+def test_the_bridges_address_has_no_path(cli: Cli) -> None:
+    for words in (("setup",), ("manifest", "github"), ("manifest", "slack")):
+        told = cli(*words, "--url", "https://b.example.com/bridge", code=2)
+        assert "https://b.example.com" in told.stderr

@@ -43,7 +43,7 @@ def test_it_asks_for_no_more_than_it_needs() -> None:
 def test_every_address_is_the_one_door() -> None:
     text = json.dumps(slack_manifest(f"{EXAMPLE}/"))
 
-    assert text.count(EXAMPLE) == text.count(f'"{EXAMPLE}/slack/events"') == 8
+    assert text.count(EXAMPLE) == text.count(f'"{EXAMPLE}/slack/events"') == 9
     assert "http" not in json.dumps(slack_manifest(None))
 
 

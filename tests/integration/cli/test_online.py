@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from bridge.app.doctor import collect
 from bridge.app.storage import open_stores
-from bridge.backends import BACKENDS
-from bridge.cli import checking
-from bridge.cli.checking_webhooks import said_of_webhook, tried_webhooks
+from bridge.backends import BACKENDS, EMBEDDED
+from bridge.cli.checking import online
 from bridge.core.apps import Source, SourceType
 from bridge.settings import read_settings
 from tests.fakes.gitea import FakeGitea
@@ -43,7 +43,7 @@ def test_a_server_that_does_not_answer_in_time_is_away(
     silent: Any = Silent()
     opening = replace(BACKENDS["dokploy"], open=lambda _name, _settings, _parts: silent)
     monkeypatch.setitem(BACKENDS, "dokploy", opening)
-    monkeypatch.setattr(checking, "WITHIN", 0.01)
+    monkeypatch.setattr(collect, "PATIENT_TO_READ_APPS", 0.01)
     settings = read_settings(
         None,
         {
@@ -53,7 +53,7 @@ def test_a_server_that_does_not_answer_in_time_is_away(
         },
     )
 
-    (tried,) = checking.tried(settings)
+    (tried,) = online(settings)["online"]
 
     assert (tried["backend"], tried["state"]) == ("dokploy", "away")
     assert "no answer within 0.01 s, although it is reachable" in tried["why"]
@@ -61,7 +61,9 @@ def test_a_server_that_does_not_answer_in_time_is_away(
 
 
 def test_the_embedded_backend_is_not_asked(tmp_path: Path) -> None:
-    assert checking.tried(read_settings(None, {"BRIDGE_DATA": str(tmp_path)})) == []
+    nothing = online(read_settings(None, {"BRIDGE_DATA": str(tmp_path)}))
+
+    assert list(nothing.values()) == [[], [], [], [], []]
 
 
 # ── what stands at the address, and is no Dokploy ───────────────────────────────────────────────
@@ -141,7 +143,7 @@ def test_a_webhook_that_a_chat_does_not_know_is_named_with_the_remedy(
     told = cli("config", "check", "--online", code=1, **given)
     form = json.loads(cli("config", "check", "--online", "--json", code=1, **given).stdout)
 
-    assert "discord channel default: discord: the webhook default was deleted: make" in told.stderr
+    assert "discord default: discord: the webhook default was deleted: make" in told.stderr
     assert [(one["chat"], one["state"]) for one in form["channels"]] == [("discord", "refused")]
     assert "s3cret" not in told.stderr + told.stdout
 
@@ -172,7 +174,7 @@ def test_a_path_that_does_not_belong_into_the_url_is_named(
 @pytest.mark.parametrize(
     ("token", "state", "says"),
     [
-        (FakeGitea.token, "ok", "accepts the token of bridge"),
+        (FakeGitea.token, "ok", "the token of bridge is accepted"),
         ("another", "refused", "set the token of gitea to one that is valid"),
     ],
 )
@@ -182,21 +184,21 @@ async def test_a_git_host_says_whose_the_token_is_or_that_it_is_not_taken(
     async with FakeGitea() as fake:
         given = fake.settings | {"BRIDGE_DATA": str(tmp_path), "BRIDGE_GITEA_TOKEN": token}
 
-        (tried,) = await asyncio.to_thread(checking.tried_hosts, read_settings(None, given))
+        form = await asyncio.to_thread(online, read_settings(None, given))
 
-    assert (tried["host"], tried["state"]) == ("gitea", state)
-    assert says in checking.said_of_host(tried)
+    (tried,) = form["online_hosts"]
+    assert (tried["host"], tried["url"], tried["state"]) == ("gitea", fake.web_url, state)
+    assert any(says in one["says"] for one in form["findings"])
 
 
 @pytest.mark.parametrize(
     ("hooks", "events", "state", "says"),
     [
-        (["https://bridge.example.com/hooks/gitea"], ["push"], "ok", "sends its pushes here"),
-        (["https://bridge.example.com/hooks/gitea/b"], ["push"], "unseen", "add one, unless"),
-        ([], ["push"], "unseen", "no webhook that leads to /hooks/gitea is listed"),
-        (["off"], ["push"], "trouble", "sends no pushes: it is switched off at Gitea"),
+        (["https://bridge.example.com/hooks/gitea"], ["push"], "ok", "its pushes are sent here"),
+        (["https://bridge.example.com/hooks/gitea/b"], ["push"], "unseen", "add a webhook"),
+        ([], ["push"], "unseen", "no webhook sends its pushes to https://…/hooks/gitea"),
+        (["off"], ["push"], "trouble", "sends nothing: it is switched off at Gitea"),
         (["https://bridge.example.com/hooks/gitea"], ["issues"], "trouble", "choose its push"),
-        (["off", "https://b.example.com/hooks/gitea"], ["push"], "ok", "sends its pushes here"),
     ],
 )
 async def test_webhooks_of_the_apps_repositories_are_looked_at(
@@ -205,30 +207,25 @@ async def test_webhooks_of_the_apps_repositories_are_looked_at(
     source = Source(SourceType.GITEA, repository="my-org/mono", branch="main")
     async with FakeGitea() as fake:
         theirs = fake.repository("my-org/mono")
-        fake.events = tuple(events)
         for url in hooks:
             hook = fake.hook(theirs, url.replace("off", "https://a.example.com/hooks/gitea"), "s")
-            hook.active = url != "off"
+            hook.active, hook.events = url != "off", tuple(events)
         given = fake.settings | {"BRIDGE_DATA": str(tmp_path), "BRIDGE_GITEA_WEBHOOK_SECRETS": "s"}
         settings = read_settings(None, given)
         async with open_stores(settings) as stores:
-            await stores.journal.save_apps("dokploy", [replace(WEB, source=source)])
+            await stores.journal.save_apps(
+                EMBEDDED, [replace(WEB, backend=EMBEDDED, source=source)]
+            )
 
-        (tried,) = await asyncio.to_thread(tried_webhooks, settings)
+        form = await asyncio.to_thread(online, settings)
 
+    (tried,) = form["webhooks"]
     assert (tried["host"], tried["repository"], tried["state"]) == ("gitea", "my-org/mono", state)
-    assert says in said_of_webhook(tried)
+    words = [f"{one['says']}; {one['remedy']}" for one in form["findings"]]
+    assert any(says in one for one in words), words
 
 
-async def test_webhooks_are_not_looked_at_where_none_would_be_taken(tmp_path: Path) -> None:
-    async with FakeGitea() as fake:
-        given = fake.settings | {"BRIDGE_DATA": str(tmp_path)}
-
-        assert await asyncio.to_thread(tried_webhooks, read_settings(None, given)) == []
-
-
-def test_a_webhook_that_sends_nothing_is_an_error_of_the_check(filled: Cli) -> None:
-    """GitHub at an address where nobody listens: it can't be asked, and that is said."""
+def test_a_host_where_nobody_listens_is_an_error_of_the_check(filled: Cli) -> None:
     given = {
         "BRIDGE_GITHUB_TOKEN": "ghp_0123456789",
         "BRIDGE_GITHUB_API_URL": "http://127.0.0.1:1",
@@ -237,7 +234,7 @@ def test_a_webhook_that_sends_nothing_is_an_error_of_the_check(filled: Cli) -> N
 
     told = filled("config", "check", "--online", code=1, **given)
 
-    assert "github my-org/mono: github" in told.stderr
+    assert "error: github: can't be reached: nothing listens at its address" in told.stderr
 
 
 def test_a_git_host_that_is_away_is_said(tmp_path: Path) -> None:
@@ -247,6 +244,6 @@ def test_a_git_host_that_is_away_is_said(tmp_path: Path) -> None:
         "BRIDGE_GITEA_TOKEN": "a-token",
     }
 
-    (tried,) = checking.tried_hosts(read_settings(None, given))
+    (tried,) = online(read_settings(None, given))["online_hosts"]
 
-    assert (tried["state"], tried["account"]) == ("away", None)
+    assert (tried["host"], tried["state"]) == ("gitea", "away")

@@ -51,6 +51,7 @@ def test_help_shows_every_option_with_all_its_words(cli: Cli) -> None:
 
 
 ANSWER_NO_SCRIPT = {
+    "console",
     *("serve", "migrate", "demo", "backend", "app delete"),  # they do something, and say so
     *("setup", "config set", "config unset"),
     *("manifest github", "config schema"),  # they print JSON anyway

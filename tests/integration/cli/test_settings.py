@@ -91,7 +91,7 @@ def test_an_unknown_variable_names_the_nearest(cli: Cli, variable: str, nearest:
         ("dokploy: {url: d.example.com}", "like https://example.com (it is 'd.example.com')"),
         ("dokploy: {url: 'https://me:hunter2@d'}", "must look like https://example.com\n"),
         ("rules: [{apps: a, prereleases: x}]", "'deploy', 'skip' or 'only', not 'x'"),
-        ("access: [{who: [everyone], may: [own]}]", "or 'configure', not 'own'"),
+        ("access: [{who: [everyone], may: [own]}]", "or 'override', not 'own'"),
         ("github: {app_id: ghp_hunter2}", "github.app_id: it must be a whole number\n"),
         ("backends: {a: {ulr: x}}", "backends.a.ulr is no setting; did you mean url?"),
         ("backends: {a: {api_key: {hunter2: 1}}}", "backends.a.api_key: it must be a text"),
@@ -310,6 +310,14 @@ def test_the_schema_names_every_section(cli: Cli) -> None:
     ("access", "why"),
     [
         ("[{who: [Ada], may: [deploy]}]", "'Ada' names nobody"),
+        ("[{who: [Ada], may: [deploy]}]", "a login (github:ada)"),
+        ("[{who: [Ada], may: [deploy]}]", "a user id of Slack (U…)"),
+        ("[{who: ['github:a b'], may: [deploy]}]", "'github:a b' names nobody: write a login"),
+        ("[{who: ['github:@o/t/u'], may: [deploy]}]", "a team (github:@my-org, github:@my-org/t"),
+        ("[{who: ['github:#x'], may: [deploy]}]", "the id of an account (github:#583231)"),
+        ("[{who: ['gitlab:'], may: [deploy]}]", "a group (gitlab:@my-group/subgroup)"),
+        ("[{who: ['oidc:@'], may: [deploy]}]", "a group's name (oidc:@deployers)"),
+        ("[{who: ['bitbucket:ada'], may: [deploy]}]", "an email domain (@example.com) or everyone"),
         ("[{who: ['@nowhere'], may: [deploy]}]", "names nobody"),
         ("[{who: [everyone], may: [own]}]", "access.0.may"),
         ("[{who: [everyone]}]", "access.0.may"),
@@ -349,3 +357,46 @@ def test_no_secret_stands_in_quotes(cli: Cli, quote: str) -> None:
         told = cli("config", "check", code=2, **given).stderr
 
         assert f"({variable}): it stands in quotes, which would be part of it" in told
+
+
+def test_a_login_is_the_same_in_upper_and_lower_case() -> None:
+    who = "['github:Ada', 'github:@My-Org/Team', 'gitlab:@A/B', 'oidc:Ada', 'oidc:@A B']"
+    settings = read_settings(None, {"BRIDGE_ACCESS": f"[{{who: {who}, may: [view]}}]"})
+
+    assert settings.access[0].who == (
+        *("github:ada", "github:@my-org/team", "gitlab:@a/b"),
+        *("oidc:Ada", "oidc:@A B"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"BRIDGE_GITHUB_SIGN_IN_CLIENT_ID": "Iv1"}, "client_secret is missing"),
+        ({"BRIDGE_GITLAB_SIGN_IN_CLIENT_SECRET": "shh-secret"}, "client_id is missing"),
+        ({"BRIDGE_CONSOLE_OIDC_ISSUER": "https://id.example.com"}, "client_id and client_secret"),
+        (
+            {
+                "BRIDGE_CONSOLE_OIDC_CLIENT_ID": "a",
+                "BRIDGE_CONSOLE_OIDC_CLIENT_SECRET": "shh-secret",
+            },
+            "issuer is missing",
+        ),
+        (
+            {
+                "BRIDGE_SLACK_SIGN_IN_CLIENT_ID": "1.2",
+                "BRIDGE_SLACK_SIGN_IN_CLIENT_SECRET": "shh-secret",
+            },
+            "set BRIDGE_SLACK_BOT_TOKEN",
+        ),
+        ({"BRIDGE_CONSOLE_OIDC_SCOPES": "openid, a b"}, "'a b' is no scope"),
+        ({"BRIDGE_CONSOLE_OIDC_TITLE": "a\nb"}, "on one line"),
+        ({"BRIDGE_GITHUB_SIGN_IN_CLIENT_ID": "a b"}, "without spaces"),
+    ],
+)
+def test_a_sign_in_that_can_t_work_is_an_error(given: dict[str, str], why: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        read_settings(None, given)
+
+    assert why in str(refused.value)
+    assert "shh-secret" not in str(refused.value)

@@ -25,6 +25,7 @@ WRONG: dict[str, str] = {
     "secret_key": SECRET,
     "backends": f"{{second: {{url: 'https://{SECRET}@d.example.com'}}}}",
     "rules": "[{apps: shop/*, trigger: never}]",
+    "freezes": "[{from: noon, to: '18:00', reason: lunch}]",
     "access": "[{who: [Ada], may: [deploy]}]",
     "github.webhook_secrets": f"ghp_{SECRET}",
     "github.token": f"glpat-{SECRET}",
@@ -56,12 +57,25 @@ WRONG: dict[str, str] = {
     },
     "embedded.host": "127.0.0.1:8090",
     "embedded.sites_url": "sites.example.com",
+    "verify.allow": "10.0.0.0/8, my-network",
     "slack.bot_token": f"xoxp-{SECRET}",
     "slack.signing_secret": f"xoxb-{SECRET}",
     "slack.app_token": f"xoxb-{SECRET}",
     "slack.team_id": "my team",
     "slack.channel": "#a, #b",
     "slack.api_url": "https://slack.com:port/api",
+    **{
+        f"{service}.client_id": "my client"
+        for service in ("github.sign_in", "gitlab.sign_in", "slack.sign_in", "console.oidc")
+    },
+    **{
+        f"{service}.client_secret": f"{SECRET} {SECRET}"
+        for service in ("github.sign_in", "gitlab.sign_in", "slack.sign_in", "console.oidc")
+    },
+    "console.oidc.issuer": f"https://{SECRET}@id.example.com",
+    "console.oidc.title": "x" * 41,
+    "console.oidc.scopes": 'openid, "quoted"',
+    "console.oidc.ca": "no-such.pem",
     "discord.webhook": f"https://discord.com/api/webhooks/1234567890/{SECRET}-{SECRET}?wait=true",
     "discord.webhooks": f"{{ops: 'https://discord.com/api/webhooks/{SECRET}'}}",
     "discord.api_url": "discord.com/api",
@@ -70,7 +84,7 @@ WRONG: dict[str, str] = {
 
 WRONG_OTHERWISE = "of-no-kind"
 
-ANYTHING = {"watch.skip_directives", "web.metrics_token"}
+ANYTHING = {"watch.skip_directives", "web.metrics_token", "console.oidc.groups_claim"}
 """Texts of which a variable can hold no wrong one; in the file they are not empty."""
 
 BESIDE = {"github.private_key": KEY, "slack.channel": SLACK}
@@ -132,7 +146,7 @@ def test_what_is_wrong_in_the_file_is_told_by_its_key(
 ) -> None:
     name = ".".join(path)
     given: Any = wrong(path, field)
-    by_yaml = {"backends", "giteas", "rules", "access"}
+    by_yaml = {"backends", "giteas", "rules", "freezes", "access"}
     if value == "wrong" and (name in by_yaml or path[-1] == "repository_secrets"):
         given = yaml.safe_load(given)
     elif value == "empty":

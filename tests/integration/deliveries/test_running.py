@@ -9,9 +9,9 @@ import pytest
 from bridge.core.backoff import Backoff
 from bridge.core.errors import Unreachable
 from bridge.core.events import Ignored
-from bridge.pipeline.decide import DEPLOYMENT_FLOW
+from bridge.pipeline.starting import DEPLOYMENT_FLOW
 from bridge.ports.inbox import Delivery, DeliveryState
-from tests.fakes.journey import FakeFlows, deployment, push
+from tests.fakes.journey import NO_GATES, FakeFlows, deployment, push
 from tests.worlds.deliveries import PATIENCE, Desk
 from tests.worlds.embedded import until
 
@@ -43,7 +43,7 @@ async def test_what_did_not_end_is_started_again_and_what_is_kept_is_decided_at_
 async def test_what_no_flow_takes_up_any_more_ends_and_says_so(desk: Desk) -> None:
     may_run = deployment(await desk.keep("one", push())).id
     await desk.drain()
-    await desk.journal.intend(may_run, [])
+    await desk.journal.intend(may_run, [], NO_GATES)
     never_asked = deployment(await desk.keep("two", push(before="c" * 40))).id
     await desk.drain()
     desk.flows.given_up = [may_run, never_asked]
@@ -99,9 +99,9 @@ async def test_what_came_to_a_stop_goes_on_though_ever_more_is_to_decide(
         await desk.keep(f"noise {asked}", Ignored("nothing of ours"))
         return await due(now, limit)
 
-    async def watched() -> list[Any]:
+    async def watched(**how: bool) -> list[Any]:
         looks.release()
-        return await going()
+        return await going(**how)
 
     monkeypatch.setattr(desk.inbox, "due", never_nothing)
     monkeypatch.setattr(desk.journal, "open_deployments", watched)

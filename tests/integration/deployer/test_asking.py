@@ -1,16 +1,18 @@
 """The backend says no, is away, or does not answer: it is asked once all the same."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bridge.core.apps import App
+from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import Unreachable
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.deployments import Deployer
 from bridge.ports.backends import BackendDeployment
-from tests.fakes.journey import HEAD, KeptSteps, deployment
+from bridge.ports.gates import Judging
+from tests.fakes.journey import HEAD, NO_GATES, KeptSteps, deployment
 from tests.worlds.deployer import AWAY, NO, PACE, SILENT, Stage
 
 
@@ -69,7 +71,7 @@ async def test_what_was_left_by_a_crash_gives_way_too_once_it_is_surely_not_ther
     stage: Stage,
 ) -> None:
     first = await stage.wish(1)
-    await stage.journal.intend(first.id, [])  # and here the process died
+    await stage.journal.intend(first.id, [], NO_GATES)  # and here the process died
     for _ in range(20):
         stage.backend.next("deploy", AWAY)
     stage.clock.after(30, lambda: stage.wish(2))
@@ -197,7 +199,7 @@ async def test_a_refusal_while_looking_for_what_may_be_there_leaves_it_unknown(
 ) -> None:
     stage = staged(waits=60.0 if call == "queue" else 0.0)
     new = await stage.wish()
-    await stage.journal.intend(new.id, [])
+    await stage.journal.intend(new.id, [], NO_GATES)
     await stage.backend.deploy(stage.app, title=new.token, description="")  # and here it died
     stage.backend.next(call, NO)
 
@@ -233,10 +235,12 @@ async def test_a_journal_that_is_away_is_never_taken_for_the_backend(stage: Stag
     new = await stage.wish()
     intend, failures = stage.journal.intend, [Unreachable("the journal", "disk full")] * 3
 
-    async def failing(id_: str, known_before: Sequence[str]) -> Deployment | None:
+    async def failing(
+        id_: str, known_before: Sequence[str], by: Judging, **facts: Any
+    ) -> Deployment | None:
         if failures:
             raise failures.pop()
-        return await intend(id_, known_before)
+        return await intend(id_, known_before, by, **facts)
 
     stage.journal.intend = failing  # type: ignore[method-assign]
 
@@ -306,3 +310,23 @@ async def test_what_is_superseded_between_the_look_and_the_intent_is_not_asked_f
 
     assert (await stage.run(first)).state is State.SUPERSEDED
     assert stage.backend.asked == 0
+
+
+async def test_the_image_that_is_recorded_is_the_one_that_the_app_has_when_it_is_asked_for(
+    stage: Stage,
+) -> None:
+    stage.app = replace(stage.app, source=Source(SourceType.DOCKER, image="shop/web:1"))
+    stage.backend.tells_after = None
+    new = await stage.wish(image="shop/web:1")
+    stage.backend.image(stage.app, "shop/web:2")  # after it was decided
+
+    ended = await stage.run(new)
+
+    assert (ended.state, ended.image) == (State.DONE, "shop/web:2")
+    assert stage.backend.count("apps") == 1
+
+
+async def test_a_git_source_is_not_read_once_more(stage: Stage) -> None:
+    await stage.run()
+
+    assert stage.backend.count("apps") == 0

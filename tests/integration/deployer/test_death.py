@@ -1,13 +1,17 @@
 """The process dies at any moment and starts again: nothing is asked for twice."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bridge.core.apps import Rules
+from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.backends import Progress
+from bridge.ports.probes import Answer
 from tests.fakes.journey import HEAD, Death, KeptSteps, Lifetime
 from tests.worlds.deployer import SILENT, Stage
 
@@ -49,10 +53,12 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "fails": {"ending": Progress.ERROR, "error": "no"},
     "too old to list its queue": {"tells_queue": False},
     "does not answer": {},
+    "healthy late": {},
+    "unhealthy": {},
 }
 
 
-WHOLE = {"plain", "listed late"}
+WHOLE = {"plain", "listed late", "healthy late"}
 """Scenarios in which it dies at every moment, not at every other one."""
 
 
@@ -60,6 +66,11 @@ def scene(name: str) -> Stage:
     stage = Stage.make(**{"waits": 0.5, "builds": 1.0} | SCENARIOS[name])
     if name == "does not answer":
         stage.backend.next("deploy", SILENT, arrives=True)
+    if name in ("healthy late", "unhealthy"):
+        well_at = stage.clock.now + (12.0 if name == "healthy late" else 1e9)
+        stage.app = replace(stage.app, url="https://web.test")
+        stage.rules = Rules(verify=VerifyPolicy(within=30.0))
+        stage.site.answers = lambda url: Answer(url, 200 if stage.clock.now > well_at else 500, "")
     return stage
 
 
@@ -112,4 +123,4 @@ async def test_death_again_and_again_never_asks_twice(
     await stage.journal.stop()
 
     assert stage.backend.asked == 1
-    assert ended.state in (State.DONE, State.FAILED)
+    assert ended.state in (State.DONE, State.FAILED, State.UNHEALTHY)

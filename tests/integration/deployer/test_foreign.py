@@ -5,7 +5,7 @@ from collections.abc import Callable
 from bridge.core.apps import App
 from bridge.core.lifecycle import State
 from bridge.ports.backends import BackendDeployment, Progress
-from tests.fakes.journey import HEAD
+from tests.fakes.journey import HEAD, NO_GATES
 from tests.worlds.deployer import SILENT, Stage, restarted
 
 
@@ -41,7 +41,7 @@ async def test_a_record_that_another_deployment_is_known_by_is_not_taken(
     stage = staged(waits=0.0, builds=0.1)
     first = await stage.run(await stage.wish(1))
     second = await stage.wish(2)
-    await stage.journal.intend(second.id, [])  # by a list that was late
+    await stage.journal.intend(second.id, [], NO_GATES)  # by a list that was late
     stage.backend.jobs[0].begins_at += 5
     stage.backend.jobs[0].ends_at += 5
     stage.clock.now += 10
@@ -76,7 +76,7 @@ async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_was
 ) -> None:
     """The process died, or its database went away, between the intent and the request."""
     new = await stage.wish()
-    await stage.journal.intend(new.id, [])
+    await stage.journal.intend(new.id, [], NO_GATES)
     stage.clock.now += 60
     stage.backend.foreign(stage.app)
 

@@ -7,7 +7,8 @@ import pytest
 
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.outcome import LOST
-from tests.fakes.journey import Death, deployment
+from bridge.ports.gates import Judging
+from tests.fakes.journey import NO_GATES, Death, deployment
 from tests.worlds.deployer import AWAY, LOOK, PACE, Stage, interrupt, restarted
 
 
@@ -190,8 +191,10 @@ async def test_what_is_cancelled_just_after_the_intent_is_not_asked(
     new = await stage.wish()
     intend = stage.journal.intend
 
-    async def overtaken(id_: str, known_before: Sequence[str]) -> Deployment | None:
-        intended = await intend(id_, known_before)
+    async def overtaken(
+        id_: str, known_before: Sequence[str], by: Judging, **facts: Any
+    ) -> Deployment | None:
+        intended = await intend(id_, known_before, by, **facts)
         await stage.journal.cancel(new.app_id, new.seq + 1)
         stage.backend.away = away
         return intended
@@ -208,7 +211,7 @@ async def test_what_was_cancelled_while_it_may_have_been_asked_is_not_asked(
     stage: Stage,
 ) -> None:
     new = await stage.wish()
-    await stage.journal.intend(new.id, [])  # and here the process died
+    await stage.journal.intend(new.id, [], NO_GATES)  # and here the process died
     await stage.journal.cancel(new.app_id, new.seq + 1)
 
     ended = await stage.run(new)

@@ -53,7 +53,12 @@ class Office:
         self.desk.clock.now += 10
 
     async def deployed(self, *those: Deployment) -> None:
-        for one in those:
+        for at, new in enumerate(those):
+            one = replace(
+                new,
+                finished_at=new.created_at + at if new.final else None,
+                live_at=new.created_at + at if new.served else None,
+            )
             await self.desk.keep(f"old-{one.seq}", Ignored("its turn is over"), host=self.api.name)
             outcome = Outcome(one.seq, one.delivery, (), (one,))
             await self.desk.journal.record([outcome], window=0)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from bridge.chats import CHATS as ALL_CHATS
+from bridge.core.access import Right
 from bridge.core.decision import Decision, Reason
+from bridge.core.gates.holds import Gate, Hold
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import marked
 from bridge.githosts.comment import NOTHING, cell, code, is_marked, link, marker, render_comment
@@ -135,9 +137,33 @@ def three_apps() -> Snapshot:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["every_state", "three_apps"])
+def held_apps() -> Snapshot:
+    """A push that gates hold for two apps, while a third builds."""
+    sha = "4f1c2d9" + "e" * 33
+    lock = Hold(
+        Gate.LOCK,
+        "lock:project/shop:1",
+        "project shop is locked by Grace Hopper: moving the orders to the new database",
+        Right.OVERRIDE,
+        until=AT + 7200,
+    )
+    approval = Hold(
+        Gate.APPROVAL, f"approval:{sha}", "needs 1 approval of 4f1c2d9, has 0", Right.APPROVE
+    )
+    return snapshot(
+        *(explained(f"app-{name}", seq=3, commit=sha) for name in ("web", "api", "jobs")),
+        deployment(3, state=State.HELD, holds=(lock, approval)),
+        deployment(3, "app-api", state=State.HELD, holds=(lock,)),
+        deployment(3, "app-jobs", state=State.RUNNING, started_at=AT + 20),
+    )
+
+
+TOLD = {"every_state": everything, "three_apps": three_apps, "held_apps": held_apps}
+
+
+@pytest.mark.parametrize("name", TOLD)
 def test_the_comment_looks_as_in_its_picture(name: str) -> None:
-    told = everything() if name == "every_state" else three_apps()
+    told = TOLD[name]()
 
     text = render_comment(told, "0123456789abcdef", CHATS)
 
@@ -162,6 +188,22 @@ def test_a_second_hook_for_the_same_push_hides_nothing() -> None:
     assert render_comment(snapshot(explained(), done(), twice), "i") == render_comment(
         snapshot(explained(), done()), "i"
     )
+
+
+def test_a_held_app_says_why_below_the_table_without_secrets() -> None:
+    lock = Hold(Gate.LOCK, "lock:1", "locked by `Ada`|<b>: token=hunter2", Right.OVERRIDE, AT + 60)
+    checks = Hold(Gate.CHECKS, "checks:1", "2 checks have not passed", Right.OVERRIDE)
+    held = deployment(state=State.HELD, holds=(lock,))
+
+    alone = render_comment(snapshot(explained(), held), "i")
+    both = render_comment(snapshot(explained(), replace(held, holds=(lock, checks))), "i")
+    many = render_comment(snapshot(explained(), replace(held, holds=(lock,) * 9)), "i")
+
+    assert "| ✋ held |" in alone
+    said = "\n- `shop/web` is held: `` locked by `Ada`|<b>: token=*** ``"
+    assert f"{said} (until 2023-11-14 22:14 UTC)\n" in alone
+    assert f"{said}; `2 checks have not passed`\n" in both  # which has no end
+    assert "; and 4 more (until" in many
 
 
 def test_a_failure_says_why_below_the_table_without_secrets() -> None:

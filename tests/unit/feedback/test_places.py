@@ -497,7 +497,7 @@ async def test_where_an_app_is_served_is_said_of_what_is_live_only(end: State) -
     assert urls == [None, "https://shop.example.com" if end is State.DONE else None]
 
 
-@pytest.mark.parametrize("state", [State.SUPERSEDED, State.CANCELLED])
+@pytest.mark.parametrize("state", [State.HELD, State.SUPERSEDED, State.CANCELLED])
 async def test_what_was_never_asked_has_no_deployment_object(state: State) -> None:
     places = Places()
 

@@ -6,7 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.core.access import Right
 from bridge.core.decision import Decision, Reason
+from bridge.core.gates.holds import Gate, Hold
 from bridge.core.lifecycle import State
 from bridge.githosts.comment import WHY_NOT, standings
 from bridge.githosts.statuses import Said, deployment_status, status_of
@@ -25,6 +27,7 @@ def skipped(reason: Reason, evidence: str, seq: int = 1) -> Explained:
     ("state", "shown"),
     [
         (State.WAITING, CommitState.PENDING),
+        (State.HELD, CommitState.PENDING),
         (State.ASKED, CommitState.PENDING),
         (State.QUEUED, CommitState.PENDING),
         (State.RUNNING, CommitState.RUNNING),
@@ -79,6 +82,42 @@ def test_a_failure_says_why_without_secrets() -> None:
 
     assert deployment_status(failed) == Said(CommitState.FAILURE, "failed: npm ERR! token=***")
     assert deployment_status(replace(failed, note="")).description == "failed"
+
+
+def hold(says: str) -> Hold:
+    return Hold(Gate.LOCK, f"lock:{says}", says, Right.OVERRIDE)
+
+
+def held(*reasons: str) -> Said:
+    return deployment_status(deployment(state=State.HELD, holds=tuple(map(hold, reasons))))
+
+
+def test_a_held_app_is_pending_with_the_reasons_without_secrets() -> None:
+    both = held("shop/web is locked by Ada: a release", "needs 1 approval of bbbbbbb, has 0")
+
+    assert both == Said(
+        CommitState.PENDING,
+        "held: shop/web is locked by Ada: a release; needs 1 approval of bbbbbbb, has 0",
+    )
+    assert held("locked by Ada: token=hunter2").description == "held: locked by Ada: token=***"
+
+
+def test_of_many_reasons_as_many_stand_there_as_fit_whole() -> None:
+    said = held("a" * 50, "b" * 50, "c" * 50, "d" * 50).description
+    long = held(f"locked {'x' * 300} the end", "another").description
+
+    assert said == f"held: {'a' * 50}; {'b' * 50}; 2 more"
+    assert len(long) <= 140
+    assert long.endswith("the end; 1 more")
+
+
+@given(st.lists(st.text(max_size=400), min_size=1, max_size=9))
+def test_whatever_holds_it_the_description_fits(reasons: list[str]) -> None:
+    said = held(*reasons).description
+
+    assert len(said) <= 140
+    assert "\n" not in said
+    assert all(ord(char) < 0x10000 for char in said)
 
 
 def test_a_long_reason_keeps_its_beginning_and_its_end() -> None:

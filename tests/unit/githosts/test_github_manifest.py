@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[3]
 R = "/repos/{owner}/{repo}"
 AS_THE_APP, WITH_A_TOKEN_ONLY = "as the App itself", "with a token only"
 
+ONLY_TO_PIN = "contents: write, which people grant who pin apps"
 NEEDS = {
     ("GET", "/app"): AS_THE_APP,
     ("GET", "/app/hook/config"): AS_THE_APP,
@@ -43,10 +44,17 @@ NEEDS = {
     ("GET", R): "metadata: read",
     ("GET", f"{R}/branches/{{branch}}"): "contents: read",
     ("GET", f"{R}/commits/{{ref}}"): "contents: read",
+    ("GET", f"{R}/commits/{{ref}}/check-runs"): "checks: read",
+    ("GET", f"{R}/commits/{{ref}}/status"): "statuses: write",
+    ("GET", f"{R}/rules/branches/{{branch}}"): "metadata: read",
     ("GET", f"{R}/compare/{{basehead}}"): "contents: read",
     ("GET", f"{R}/git/trees/{{tree_sha}}"): "contents: read",
     ("GET", f"{R}/tags"): "metadata: read",
+    ("POST", f"{R}/git/refs"): ONLY_TO_PIN,
+    ("PATCH", f"{R}/git/refs/{{ref}}"): ONLY_TO_PIN,
+    ("DELETE", f"{R}/git/refs/{{ref}}"): ONLY_TO_PIN,
     ("GET", f"{R}/commits/{{commit_sha}}/pulls"): "pull_requests: write",
+    ("GET", f"{R}/pulls/{{pull_number}}"): "pull_requests: write",
     ("GET", f"{R}/issues/{{issue_number}}/comments"): "pull_requests: write",
     ("POST", f"{R}/issues/{{issue_number}}/comments"): "pull_requests: write",
     ("PATCH", f"{R}/issues/comments/{{comment_id}}"): "pull_requests: write",
@@ -65,7 +73,7 @@ def test_it_is_known_of_every_call_what_it_needs() -> None:
 def test_the_app_asks_for_the_least_that_its_calls_need() -> None:
     asked = github_manifest("https://bridge.example.com")["default_permissions"]
 
-    needed = set(NEEDS.values()) - {AS_THE_APP, WITH_A_TOKEN_ONLY}
+    needed = set(NEEDS.values()) - {AS_THE_APP, WITH_A_TOKEN_ONLY, ONLY_TO_PIN}
     assert {f"{name}: {level}" for name, level in asked.items()} == needed
 
 
@@ -84,6 +92,7 @@ def test_a_link_fills_githubs_form_with_the_manifest() -> None:
         "https://ghe.example.com/organizations/my%20org/settings/apps/new?name=our+bridge&"
     )
     assert filled["webhook_url"] == ["https://bridge.example.com/hooks/github"]
+    assert filled["callback_urls[]"] == ["https://bridge.example.com/console/sign-in/github/back"]
     assert filled["events[]"] == list(EVENTS)
     assert {name: filled[name] for name in manifest["default_permissions"]} == {
         name: [level] for name, level in manifest["default_permissions"].items()

@@ -26,7 +26,8 @@ HOSTS: dict[str, GitHost] = {
     "gitlab signed": GitLab(["token"], ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]),
 }
 EVENTS = [
-    *("push", "ping", "pull_request", "delete"),
+    *("push", "ping", "pull_request", "delete", "status", "check_run", "check_suite"),
+    *("workflow_run", "workflow_job", "action_run_failure", "Pipeline Hook", "Job Hook"),
     *("Push Hook", "Tag Push Hook", "System Hook", "Merge Request Hook", "Note Hook"),
 ]
 NAMES = [
@@ -91,7 +92,32 @@ PUSH = st.fixed_dictionaries(
         **dict.fromkeys(("created", "deleted", "forced", "user_name", "user_username"), ANY),
     },
 )
-BODIES = st.binary() | (PUSH | NESTED).map(lambda value: json.dumps(value).encode())
+RUN = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("head_sha", "commit_sha", "sha"), SHA | ANY),
+        **dict.fromkeys(("id", "status", "conclusion", "source", "html_url", "details_url"), ANY),
+        "name": ANY | st.just("build"),
+        "app": ANY | REPOSITORY,
+        "repository": ANY | REPOSITORY,
+    },
+)
+REPORT = st.fixed_dictionaries(
+    {"repository": REPOSITORY | st.fixed_dictionaries({"homepage": ANY | st.just("https://[")})},
+    optional={
+        **dict.fromkeys(
+            ("check_run", "check_suite", "workflow_run", "workflow_job", "run"), RUN | ANY
+        ),
+        "object_attributes": RUN | ANY,
+        "project": REPOSITORY | ANY,
+        "project_id": st.just(7) | ANY,
+        "action": ANY | st.sampled_from(["completed", "rerequested"]),
+        "sha": SHA | ANY,
+        "context": ANY | st.sampled_from(["ci", "dokploy/shop/web"]),
+        **dict.fromkeys(("id", "state", "target_url"), ANY),
+    },
+)
+BODIES = st.binary() | (PUSH | REPORT | NESTED).map(lambda value: json.dumps(value).encode())
 CONTENT_TYPES = st.sampled_from(["application/json", "application/x-www-form-urlencoded", ""])
 
 
@@ -132,6 +158,24 @@ def test_a_name_without_end_is_cut_where_nobody_would_read_on(host: str) -> None
 def test_a_repository_without_an_end_is_malformed(host: str) -> None:
     with pytest.raises(MalformedPayload, match="at most 4096 characters"):
         parsed(host, push_of(host, repository="you/" + LONG))
+
+
+REPORTS = [
+    ("github", "check_run", "check_run.name"),
+    ("github", "status", "context"),
+    ("gitea", "status", "context"),
+]
+
+
+@pytest.mark.parametrize(("host", "event", "field"), REPORTS)
+def test_a_check_with_a_name_without_end_is_malformed(host: str, event: str, field: str) -> None:
+    run = {"id": 1, "name": LONG, "head_sha": "a" * 40}
+    ours = {"id": 1, "name": "site", "full_name": "you/site"}
+    status = {"id": 1, "sha": "a" * 40, "context": LONG, "state": "success"}
+    body = {"action": "completed", "check_run": run, "repository": ours, **status}
+
+    with pytest.raises(MalformedPayload, match=rf"{field}.*at most 4096 characters"):
+        HOSTS[host].parse(event, {}, json.dumps(body).encode())
 
 
 def parsed(host: str, payload: object) -> object:

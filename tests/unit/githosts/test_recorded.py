@@ -8,7 +8,13 @@ from urllib.parse import quote_plus
 import pytest
 from multidict import CIMultiDict
 
-from bridge.core.events import Ignored, PullRequestOpened, RefPushed
+from bridge.core.events import (
+    CheckReported,
+    Ignored,
+    PullRequestClosed,
+    PullRequestOpened,
+    RefPushed,
+)
 from tests.worlds.hosts import webhooks_of
 from tests.worlds.rows import each_row
 
@@ -33,8 +39,15 @@ def is_pull_request(entry):
     return entry["event"] in ("pull_request", "Merge Request Hook")
 
 
+def tells_of_checks(entry):
+    return entry["event"] in (
+        *("check_run", "check_suite", "status"),
+        *("Pipeline Hook", "Job Hook"),
+    )
+
+
 def is_other(entry):
-    return not is_push(entry) and not is_pull_request(entry)
+    return not (is_push(entry) or is_pull_request(entry) or tells_of_checks(entry))
 
 
 def body_of(host, entry):
@@ -111,11 +124,18 @@ def test_a_gitlab_push_has_its_facts(entry):
 
 
 @each_row("entry", entries("github", is_pull_request))
-def test_a_github_pull_request_counts_when_it_is_opened_and_no_forks(entry):
+def test_a_github_pull_request_counts_when_it_has_ended_or_is_opened_and_no_forks(entry):
     event, sent = read("github", entry), json.loads(body_of("github", entry))
 
     head = sent["pull_request"]["head"]
     own = head["repo"]["id"] == sent["repository"]["id"]
+    if sent["action"] == "closed":
+        assert isinstance(event, PullRequestClosed)
+        assert (event.repository.name, event.number) == (
+            sent["repository"]["full_name"],
+            sent["number"],
+        )
+        return
     if sent["action"] not in ("opened", "reopened") or not own:
         assert isinstance(event, Ignored)
         assert ("fork" if sent["action"] == "opened" else sent["action"]) in event.reason
@@ -131,11 +151,18 @@ def test_a_github_pull_request_counts_when_it_is_opened_and_no_forks(entry):
 
 
 @each_row("entry", entries("gitlab", is_pull_request))
-def test_a_gitlab_merge_request_counts_when_it_is_opened_and_no_forks(entry):
+def test_a_gitlab_merge_request_counts_when_it_has_ended_or_is_opened_and_no_forks(entry):
     event, sent = read("gitlab", entry), json.loads(body_of("gitlab", entry))
 
     about = sent["object_attributes"]
     own = about["source_project_id"] == about["target_project_id"]
+    if about.get("action") in ("merge", "close"):
+        assert isinstance(event, PullRequestClosed)
+        assert (event.repository.id, event.number) == (
+            str(about["target_project_id"]),
+            about["iid"],
+        )
+        return
     if about.get("action") not in ("open", "reopen") or not own:
         assert isinstance(event, Ignored)
         assert "merge request" in event.reason
@@ -148,6 +175,30 @@ def test_a_gitlab_merge_request_counts_when_it_is_opened_and_no_forks(entry):
         about["source_branch"],
         about["last_commit"]["id"],
     )
+
+
+@each_row("entry", entries("github", tells_of_checks))
+def test_a_github_check_has_its_facts(entry):
+    event, facts, sent = read("github", entry), entry["facts"], json.loads(body_of("github", entry))
+
+    assert isinstance(event, CheckReported)
+    assert event.commit == facts["sha"]
+    assert event.repository.name == sent["repository"]["full_name"]
+    assert event.repository.id == str(sent["repository"]["id"])
+    check = event.check
+    assert (check and check.name) == facts.get("check")
+    assert (check and str(check.state)) == facts.get("state")
+    assert (check and check.app) == (facts.get("app", "") if check else None)
+
+
+@each_row("entry", entries("gitlab", tells_of_checks))
+def test_a_gitlab_pipeline_says_that_checks_have_changed(entry):
+    event, facts, sent = read("gitlab", entry), entry["facts"], json.loads(body_of("gitlab", entry))
+
+    assert isinstance(event, CheckReported)
+    assert (event.commit, event.check) == (facts["sha"], None)
+    assert event.repository.name == facts["project"]
+    assert event.repository.id == str(sent.get("project_id") or sent["project"]["id"])
 
 
 @each_row("entry", entries("github", is_other))

@@ -6,7 +6,8 @@ import pytest
 
 from bridge.chats.slack.cards import render_line
 from bridge.core.lifecycle import Change, State
-from tests.scenes.slack import LINKS, LOG, NOON, WEB, deployment
+from tests.scenes.slack import LINKS, LOG, WEB, deployment
+from tests.scenes.slack_gates import NOON
 from tests.worlds.rows import each_row
 
 
@@ -21,7 +22,7 @@ def text_of(state: State, note: str = "", **more: Any) -> str:
 def test_the_channel_hears_only_of_what_needs_somebody(state: State) -> None:
     line = render_line(deployment(state), Change(NOON, state, "a note"))
 
-    assert line.broadcast == (state in (State.FAILED, State.UNKNOWN))
+    assert line.broadcast == (state in (State.FAILED, State.UNHEALTHY, State.UNKNOWN))
 
 
 def test_a_failure_shows_the_end_of_the_log_without_secrets() -> None:

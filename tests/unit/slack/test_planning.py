@@ -69,6 +69,15 @@ def test_only_a_card_where_it_was_asked_for_may_go_to_the_person_instead() -> No
     assert "person" not in card("d", "#all", asked).place
 
 
+def test_only_people_of_slack_are_told_there_also_of_what_they_asked_for_elsewhere() -> None:
+    for person, told in (("slack:U0ADA", ["U0ADA"]), ("github:ada", []), ("console:owner", [])):
+        asked = Asked(Action.DEPLOY, "app-web", "console: Ada", person)
+        found = Cards(Channels())(occasion(asked))
+        assert [one.place["channel"] for one in found] == told
+        assert [one.place["asker"] for one in found] == told
+        assert len(Cards(Channels())(occasion(asked, decided=False))) == len(told)
+
+
 def test_what_is_asked_in_vain_is_told_to_who_asked_by_chat() -> None:
     asked = Asked(Action.CANCEL, "app-web", "slack: Ada", "U0ADA", "C1", app="shop/web")
     (found,) = Cards(Channels((), "#all"))(occasion(asked, decided=False))

@@ -24,6 +24,7 @@ from bridge.core.apps import AppKind, Prereleases, Rules, SourceType, Trigger
 from bridge.core.configuration.difference import difference
 from bridge.core.configuration.merge import WantedVariables, merge
 from bridge.core.errors import Rejected, Unfit
+from bridge.core.health.policy import VerifyPolicy
 from bridge.ports.backends import GitRepository
 from tests.oracles.slack_rules import faults
 from tests.scenes.slack import DOCS, WEB
@@ -68,6 +69,8 @@ def typed(value: str | None) -> dict[str, Any]:
     return {"value": value}
 
 
+HEALTHZ = VerifyPolicy(url="/healthz", within=120.0, contains="all is well")
+
 FORMS = [
     SourceForm(WEB, configured(GITHUB)),
     SourceForm(WEB, configured(GITHUB), ACCOUNTS),
@@ -91,6 +94,8 @@ FORMS = [
         ),
     ),
     SourceForm(WEB, configured(GITHUB, Rules(branch="release/*"))),
+    SourceForm(WEB, configured(GITHUB, Rules(verify=HEALTHZ))),
+    SourceForm(DOCS, configured(DOCKER, Rules(verify=HEALTHZ))),
 ]
 
 
@@ -104,6 +109,23 @@ def test_a_form_that_nobody_has_touched_asks_for_nothing(form: SourceForm) -> No
 
     for asked in (source_wanted(sent, picked), source_wanted(form, picked)):
         assert difference(form.now, merge(form.now, asked)) == ()
+
+
+@pytest.mark.parametrize("source", [GITHUB, DOCKER])
+def test_how_it_is_verified_is_set_and_removed(source: Any) -> None:
+    """Of an image, too."""
+    form = SourceForm(WEB, configured(source))
+    line = "/healthz within=120s contains=all is well"
+
+    given = as_sent(source_fields(form), verify=typed(line))
+    after = merge(form.now, source_wanted(replace(form, given=given)))
+
+    assert after.rules.verify == HEALTHZ
+    (changed,) = difference(form.now, after)
+    assert (changed.field, changed.before, changed.after) == ("rules.verify", None, line)
+    form = SourceForm(WEB, after)
+    given = as_sent(source_fields(form), verify=typed(None))
+    assert merge(after, source_wanted(replace(form, given=given))).rules.verify is None
 
 
 def test_what_was_changed_is_asked_for_and_empty_takes_away() -> None:

@@ -1,0 +1,88 @@
+"""Build the console from the parts of a running process."""
+
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+
+from bridge.app.health import ways_of
+from bridge.app.keyrings import heard_of
+from bridge.app.parts import Parts
+from bridge.app.providers import pages_of
+from bridge.chats.links import Links
+from bridge.console.door import Console
+from bridge.console.live import Live
+from bridge.console.records import Records
+from bridge.console.sign_in import SignIn
+from bridge.console.visitors import with_owner
+from bridge.console.workshop import Workshop
+from bridge.core.events import CONSOLE_HOST
+from bridge.githosts.apart import Apart
+from bridge.pipeline.adopt import Adopter
+from bridge.pipeline.commands import ChatCommands
+from bridge.pipeline.locks import NO_PULLS
+from bridge.pipeline.lookup import Authors, BuildLogs, Known
+from bridge.pipeline.meaning import Reading
+from bridge.ports.sign_in import SignsIn
+from bridge.settings import access_of, policy_of
+from bridge.settings.gates import freezes_of
+
+
+def console_routes(
+    parts: Parts, ways: Mapping[str, SignsIn], stack: AsyncExitStack
+) -> list[web.RouteDef]:
+    """Return the routes of the console.
+
+    Args:
+        ways: how people can sign in, besides by a link.
+        stack: ends the open streams, before it stops the server.
+    """
+    records = _records(parts)
+    sign_in, live = SignIn(ways, parts.settings.public_url), Live(records)
+    stack.push_async_callback(live.close)
+    return Console(records, sign_in, live).routes()
+
+
+def _records(parts: Parts) -> Records:
+    settings, stores, catalog = parts.settings, parts.stores, parts.catalog
+    access = with_owner(access_of(settings))
+    logs = BuildLogs(parts.backends, stores.journal)
+    authors = Authors(stores.inbox, Reading(stores.inbox, parts.hosts, Apart()))
+    known = Known(catalog.all, lambda: catalog.trouble, lambda _app, _here: (), catalog.wake)
+    commands = ChatCommands(
+        CONSOLE_HOST,
+        stores.inbox,
+        stores.journal,
+        known,
+        access,
+        logs,
+        parts.clock,
+        authors_of=authors.of,
+        freezes=freezes_of(settings.freezes),
+        ways=ways_of(parts),
+        wake=parts.bell,
+        pulls=NO_PULLS,
+    )
+    titles = {name: one.provider.title for name, one in settings.backends_set().items()}
+    return Records(
+        stores.journal,
+        stores.inbox,
+        commands,
+        access,
+        catalog.all,
+        known.trouble,
+        parts.hosts,
+        Links(pages_of(settings), titles),
+        logs,
+        policy_of(settings),
+        parts.clock,
+        lambda: _adopter(parts),
+        Workshop(parts.clock),
+    )
+
+
+async def _adopter(parts: Parts) -> Adopter:
+    made = {one.host for one in await parts.stores.journal.made_hooks() if one.hook is not None}
+    heard = heard_of(parts.settings, made)
+    return Adopter(parts.backends, parts.stores.journal, time.time, heard, parts.catalog.wake)

@@ -1,0 +1,266 @@
+"""Check the settings alone: errors, warnings, and notes on their effect."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from bridge.app.data_folder import database_url, must_be_ours
+from bridge.app.keyrings import keyrings_of
+from bridge.app.providers import check_backends, host_apis
+from bridge.chats import CHATS
+from bridge.core.apps import Prereleases, Trigger
+from bridge.core.errors import Rejected
+from bridge.core.gates.order import circles
+from bridge.core.matching import Glob, GlobError
+from bridge.core.matching.lint import lint
+from bridge.core.misfits import shortened
+from bridge.core.pins import is_one
+from bridge.core.refs import unmatchable, unmatchable_prefix
+from bridge.core.rules import Range
+from bridge.outbound import ALLOW, networks_of, never_asked
+from bridge.ports.checks import Finding, Level
+from bridge.ports.providers import REPOSITORY_SECRETS, HostServer, WebhookSecrets
+from bridge.settings import Settings, access_of
+from bridge.settings.sections import Rule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
+ABOUT = "the settings"
+
+SHORTEST_SECRET = 16
+"""Characters below which a webhook's secret can be guessed."""
+
+
+class Remark(NamedTuple):
+    """A finding about the settings, without values of secrets."""
+
+    level: str
+    """error: must be fixed; warning: may be a mistake; note: the effect of the settings."""
+    says: str
+    """The setting, and what is wrong with it; the remedy may follow a semicolon."""
+    remedy: str = ""
+
+    @property
+    def message(self) -> str:
+        """All of it, for people."""
+        between = " " if self.says.endswith((".", "?")) else "; "
+        return between.join(filter(None, (self.says, self.remedy)))
+
+
+def of_settings(settings: Settings) -> Iterator[Finding]:
+    """Yield what is wrong with the settings, each by itself and together."""
+    wrong = [one for one in remarks(settings) if one.level != "note"]
+    if not wrong:
+        yield Finding(Level.OK, "settings", ABOUT, "they fit together")
+    for one in wrong:
+        says, remedy = one.says, one.remedy
+        if not remedy:
+            says, _, remedy = says.partition("; ")
+        yield Finding(Level(one.level), "settings", ABOUT, says, remedy)
+
+
+def unreadable(error: Rejected) -> Finding:
+    """Return the finding that there are no settings to check."""
+    remedy = "correct it; `dokploy-bridge config check` checks the settings alone"
+    return Finding(Level.ERROR, "settings", ABOUT, str(error), remedy)
+
+
+def remarks(settings: Settings) -> Iterator[Remark]:
+    """Yield errors, warnings, and notes on the effect of the settings."""
+    for usable in (keyrings_of, host_apis, check_backends, _data_folder, _ports):
+        try:
+            usable(settings)
+        except Rejected as error:
+            yield Remark("error", str(error))
+    yield from _of_secrets(settings)
+    yield from _of_hosts(settings)
+    yield from _of_rules(settings)
+    yield from _of_chats(settings)
+
+
+def _data_folder(settings: Settings) -> None:
+    """Raise Rejected if `serve` could store nothing; remove the files of the test."""
+    if database_url(settings) is not None:
+        return
+    must_be_ours(settings.data)
+    there = settings.data
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        why = f"{there} is a file"
+    elif not _takes_files(there):
+        why = f"{there} can't be written to"
+    else:
+        return
+    raise Rejected(
+        f"data: {settings.data} can't hold the data: {why}; choose another with BRIDGE_DATA"
+    )
+
+
+def _takes_files(folder: "Path") -> bool:
+    """Return whether files can be created there; permissions alone don't show it (in /proc)."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".bridge-check-"):
+            return True
+    except OSError:
+        return False
+
+
+def _ports(settings: Settings) -> None:
+    """Raise Rejected if the bridge and the embedded backend would share a port."""
+    if settings.backends_set() or not settings.port:
+        return
+    embedded = settings.embedded
+    for name, port in (("port", embedded.port), ("sites_port", embedded.port_of_sites)):
+        if port == settings.port:
+            raise Rejected(
+                f"embedded.{name}: {port} is the port of the bridge itself (PORT); choose another"
+                f" with BRIDGE_EMBEDDED_{name.upper()}"
+            )
+
+
+def _of_secrets(settings: Settings) -> Iterator[Remark]:
+    """Yield warnings about short webhook secrets; they are accepted, since they may be in use."""
+    for server in settings.host_servers().values():
+        for kind, secrets in _secrets_of(server):
+            said = [one.get_secret_value().removeprefix(kind.prefix) for one in secrets]
+            if short := sum(len(one) < SHORTEST_SECRET for one in said):
+                which = "the secret" if len(said) == 1 else f"{short} of {len(said)} secrets"
+                why = f"{which} can be guessed: fewer than {SHORTEST_SECRET} characters"
+                says = f"{server.section}.{kind.setting}: {why}"
+                yield Remark("warning", says, kind.remedy)
+
+
+def _secrets_of(server: HostServer) -> "Iterator[tuple[WebhookSecrets, Sequence[SecretStr]]]":
+    """Yield the kinds of webhook secrets, each with those that are set."""
+    for kind in server.provider.secrets:
+        yield kind, getattr(server.given, kind.setting)
+    bound = getattr(server.given, REPOSITORY_SECRETS, {})
+    of_repositories = replace(server.provider.secrets[0], setting=REPOSITORY_SECRETS)
+    yield of_repositories, [one for some in bound.values() for one in some]
+
+
+def _of_hosts(settings: Settings) -> Iterator[Remark]:
+    """Yield the hosts with API access but without webhooks."""
+    try:
+        asked = host_apis(settings)
+    except Rejected:  # reported above
+        return
+    for host in asked:
+        server = settings.host_servers()[host]
+        if not server.serves:
+            missing = server.setting(server.provider.secrets[0].setting)
+            title = server.provider.title
+            why = (
+                f"{missing} is not set, so only webhooks of {title} that the bridge has made arrive"
+            )
+            remedy = "set it, or run `dokploy-bridge hooks install`"
+            yield Remark("warning", f"{host} is not served: {why}", remedy)
+
+
+OF_NAMES = ("never_matches", "unclosed", "bang_class")
+"""Findings that apply to globs over names as well as over paths."""
+
+
+def _of_rules(settings: Settings) -> Iterator[Remark]:
+    """Yield our own rules that are unreadable or probable mistakes."""
+    for place, rule in enumerate(settings.rules):
+        for words in (*_without_effect(rule), *_unpinnable(rule)):
+            yield Remark("warning", f"rules.{place}.{words}")
+        url = rule.verify.url if rule.verify and rule.verify.on else ""
+        if why := never_asked(url, networks_of(settings.verify.allow)):
+            yield Remark("warning", f"rules.{place}.verify.url: {why}", ALLOW)
+        for name, pattern in (("apps", rule.apps), ("branch", rule.branch), ("tags", rule.tags)):
+            yield from _of_name(f"rules.{place}.{name}", pattern)
+        for one in lint(rule.watch_paths, settings.watch.semantics, settings.watch.picomatch):
+            if one.level != "note":
+                yield Remark(one.level, f"rules.{place}.watch_paths: {one.says}", one.remedy)
+    for first, *others in circles([(one.apps, one.after or ()) for one in settings.rules]):
+        words = " waits for ".join((first, *others, first))
+        remedy = "take one of these out of `after`"
+        yield Remark("error", f"rules: {words}, so none of them would ever deploy", remedy)
+    for place, grant in enumerate(settings.access):
+        for pattern in grant.apps:
+            yield from _of_name(f"access.{place}.apps", pattern)
+
+
+def _without_effect(rule: Rule) -> Iterator[str]:
+    """Yield the parts of a rule that prevent every deployment, or have no effect."""
+    if rule.branch is not None and (why := unmatchable(rule.branch, "branch")):
+        yield f"branch: {shortened(rule.branch)} never matches: {why}"
+    if rule.tags is not None and (why := unmatchable(rule.tags, "tag")):
+        yield f"tags: {shortened(rule.tags)} never matches: {why}"
+    if rule.tag_prefix is not None and (why := unmatchable_prefix(rule.tag_prefix)):
+        yield f"tag_prefix: {shortened(rule.tag_prefix)} never matches: {why}"
+    if rule.versions is not None:
+        policy = rule.prereleases or Prereleases.SKIP
+        held = Range.parse(rule.versions)
+        if not held.holds_any():
+            yield f"versions: no version is in {shortened(rule.versions)}; write e.g. >=1.2 <2"
+        elif not held.holds_any(policy):
+            yield (
+                f"versions: with prereleases: {policy}, no version in {shortened(rule.versions)}"
+                " deploys; widen the range, or change `prereleases`"
+            )
+    if rule.trigger is Trigger.PUSH:
+        for name in OF_TAGS:
+            if getattr(rule, name) is not None:
+                yield f"{name}: it is about tags, which deploy nothing with trigger: push"
+
+
+def _unpinnable(rule: Rule) -> Iterator[str]:
+    """Yield what a rule that pins apps lacks."""
+    if rule.pin and (rule.branch is None or not is_one(rule.branch)):
+        names = "names none" if rule.branch is None else f"{shortened(rule.branch)} names several"
+        yield f"pin: a pinned app tracks one branch, and `branch` {names}; write e.g. branch: main"
+
+
+OF_TAGS = ("tags", "versions", "tag_prefix", "prereleases", "only_newer")
+"""The fields of rules about tags."""
+
+
+def _of_name(setting: str, pattern: str | None) -> Iterator[Remark]:
+    """Yield the same for a glob over names in that setting."""
+    if pattern is None:
+        return
+    try:
+        Glob(pattern)
+    except GlobError as error:
+        shown = pattern if len(pattern) < 40 else f"{pattern[:40]}…"
+        why = f"{error.reason}; write a name, or a simpler glob"
+        yield Remark("error", f"{setting}: `{shown}` can't be read as a glob: {why}")
+        return
+    for one in lint([pattern]):
+        if one.code in OF_NAMES:
+            yield Remark(one.level, f"{setting}: {one.says}", one.remedy)
+
+
+def _of_chats(settings: Settings) -> Iterator[Remark]:
+    """Yield how chats' requests are received, and which settings they lack."""
+    used = settings.chats_set()
+    for chat, provider in CHATS.items():
+        given = getattr(settings, chat)
+        yield from (Remark("warning", why) for why in provider.doubts(given))
+        if chat not in used and provider.heard_by(given):
+            missing = provider.variable(provider.credential)
+            why = f"{missing} is not set, and is required for {provider.title}"
+            yield Remark("warning", f"{chat} is not used: {why}", "set it, too")
+    for chat, given in used.items():
+        if not CHATS[chat].to_be_heard:
+            yield Remark("note", f"{chat} is only written to: people can't ask anything there")
+            continue
+        if heard := " and ".join(CHATS[chat].heard_by(given)):
+            yield Remark("note", f"{chat} requests are received by {heard}")
+        else:
+            remedy = f"set {CHATS[chat].to_be_heard}"
+            yield Remark("warning", f"{chat} requests can't be received", remedy)
+        if not access_of(settings).grants:
+            remedy = "say who in `access` of bridge.yaml"
+            yield Remark("warning", f"nobody may do anything by {chat}", remedy)

@@ -1,0 +1,80 @@
+"""The gates of a process: what deployments are judged by, and who wakes the held ones."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from bridge.app.parts import Parts, in_background
+from bridge.githosts.apart import Apart
+from bridge.githosts.server import homes_of
+from bridge.pipeline.ci import CiReader
+from bridge.pipeline.gates import Gatekeeper, Heads, Judges
+from bridge.pipeline.locks import LockKeeper, nobody_is_told
+from bridge.pipeline.lookup import Authors
+from bridge.pipeline.meaning import Reading
+from bridge.pipeline.pinning import Pins
+from bridge.pipeline.starting import Starting
+from bridge.ports.feedback import TellsOfLocks
+from bridge.ports.flows import Flows
+from bridge.ports.githosts import HostApi
+from bridge.settings import book_of
+from bridge.settings.gates import freezes_of
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The parts of the gates."""
+
+    parts: Parts
+    ci: CiReader
+    judges: Judges
+    locks: LockKeeper
+    pins: Pins
+
+    def wake(self) -> None:
+        """Wake the gatekeeper: a fact has changed."""
+        self.ci.changed()
+
+    async def start(self, flows: Flows, stack: AsyncExitStack) -> None:
+        """Start judging held deployments, and reading the checks that they wait for."""
+        journal, clock = self.parts.stores.journal, self.parts.clock
+        keeper = Gatekeeper(journal, self.judges, Starting(flows).release, clock)
+        self.ci.changed = self.parts.bell.rings = keeper.wake
+        await in_background(stack, "gates", keeper.run())
+        await in_background(stack, "checks", self.ci.run())
+        await in_background(stack, "locks", self.locks.run())
+
+
+def gates_of(
+    parts: Parts,
+    stack: AsyncExitStack,
+    apis: Mapping[str, HostApi],
+    tells_of_locks: TellsOfLocks = nobody_is_told,
+) -> Gates:
+    """Return the gates, before anything is deployed."""
+    settings, journal, clock = parts.settings, parts.stores.journal, parts.clock
+    homes, book = homes_of(settings.host_servers().values()), book_of(settings)
+    heads = Heads(apis, clock, homes)
+    stack.push_async_callback(heads.close)
+    ci = CiReader(journal, apis, clock)
+    freezes = freezes_of(settings.freezes)
+    authors = Authors(parts.stores.inbox, Reading(parts.stores.inbox, parts.hosts, Apart()))
+    judges = Judges(
+        parts.catalog,
+        journal,
+        heads,
+        freezes,
+        clock,
+        book=book,
+        authors_of=authors.of,
+        wake=ci.wake,
+    )
+    locks = LockKeeper(
+        journal,
+        apis,
+        parts.catalog.all,
+        clock,
+        tell=tells_of_locks if settings.feedback.enabled else nobody_is_told,
+        wake=parts.bell,
+    )
+    return Gates(parts, ci, judges, locks, Pins(apis, homes, book))

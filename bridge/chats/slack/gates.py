@@ -1,0 +1,182 @@
+"""Held deployments in Slack: the reasons, the buttons, and the dialog that asks for a reason.
+
+Nothing in a button or a dialog proves a right; they only say what the person has seen.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.chats.card import holds_of
+from bridge.chats.links import Links
+from bridge.chats.slack import names
+from bridge.chats.slack.blocks import (
+    Block,
+    Element,
+    View,
+    button,
+    confirm,
+    context,
+    field_input,
+    label,
+    modal,
+    paragraphs,
+    section,
+)
+from bridge.chats.slack.facts import changed, joined, name_of, ref_of, sentence
+from bridge.chats.slack.mrkdwn import code, moment, plain
+from bridge.core.gates.holds import Gate, Hold
+from bridge.core.lifecycle import Deployment
+
+ICONS = {
+    Gate.SCHEDULE: ":alarm_clock:",
+    Gate.LOCK: ":lock:",
+    Gate.FREEZE: ":snowflake:",
+    Gate.CHECKS: ":test_tube:",
+    Gate.APPROVAL: ":busts_in_silhouette:",
+    Gate.ORDER: ":link:",
+}
+
+MOST_HOLDS = 6
+"""Reasons that are shown; each takes a line."""
+
+MOST_IN_DIALOG = 30
+"""Reasons that the dialog shows."""
+
+MOST_SEEN = 200
+"""Reasons that a dialog remembers to have shown."""
+
+LONGEST_REASON = 500
+
+
+def hold_lines(holds: Sequence[Hold]) -> list[str]:
+    """Return a line for each reason: what holds, until when, and which right lifts it."""
+    lines = [
+        joined(_reason(one), f"lifted by {code(one.may_lift, 20)}") for one in holds[:MOST_HOLDS]
+    ]
+    return _with_more(lines, holds)
+
+
+def reason_lines(holds: Sequence[Hold], most: int = MOST_HOLDS) -> list[str]:
+    """Return the same without the rights, for what is no card."""
+    return _with_more([_reason(one) for one in holds[:most]], holds)
+
+
+def _with_more(lines: list[str], holds: Sequence[Hold]) -> list[str]:
+    if (more := len(holds) - len(lines)) > 0:
+        lines[-1] = joined(lines[-1], f"and {more} more")
+    return lines
+
+
+def _reason(hold: Hold) -> str:
+    until = f"until {moment(hold.until)}" if hold.until is not None else ""
+    return joined(f"{ICONS[hold.gate]}  {short_sentence(hold.says)}", until)
+
+
+def short_sentence(says: str) -> str:
+    """Return a reason as a sentence that is short enough to stand among others."""
+    cut = says if len(says) <= 200 else f"{says[:199]}…"
+    return sentence(cut)
+
+
+def held_lines(deployment: Deployment) -> list[str]:
+    """Return the lines of what holds a deployment; none if nothing does."""
+    return hold_lines(holds_of(deployment))
+
+
+def held_briefly(deployment: Deployment, most: int = 1) -> list[str]:
+    """Return the first reasons, for a list of deployments."""
+    return reason_lines(holds_of(deployment), most)
+
+
+# ── buttons ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def held_buttons(deployment: Deployment) -> list[Element]:
+    """Return the buttons for what holds a deployment; none if nothing does."""
+    holds = holds_of(deployment)
+    if not holds:
+        return []
+    shown: list[Element] = []
+    commit = deployment.head or deployment.commit
+    if commit and any(one.gate is Gate.APPROVAL for one in holds):
+        value = f"{deployment.id} {commit}"
+        shown.append(button("Approve", names.GATE_APPROVE, value, style="primary"))
+    shown.append(button("Deploy anyway", names.GATE_OVERRIDE, deployment.id))
+    if (lock := next((one for one in holds if one.gate is Gate.LOCK), None)) is not None:
+        question = plain(f"{lock.says}.", 300)
+        asks = confirm("Remove this lock?", question, "Unlock", "Leave it")
+        value = f"{deployment.id} {lock.key}"
+        shown.append(button("Unlock", names.GATE_UNLOCK, value, confirm=asks))
+    return shown
+
+
+def read_value(value: str) -> tuple[str, str]:
+    """Return the deployment's id in a button's value, and what else it names."""
+    id_, _, what = value.partition(" ")
+    return id_, what
+
+
+# ── the dialog that asks why to deploy anyway ───────────────────────────────────────────────────
+
+TITLE = "Deploy anyway"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The subject of an override dialog, stored in its metadata.
+
+    Attributes:
+        channel: where it was opened.
+        seen: the short keys of the reasons that it showed.
+    """
+
+    deployment: str = ""
+    channel: str = ""
+    seen: tuple[str, ...] = ()
+
+    def write(self) -> str:
+        """Return the text for `private_metadata`."""
+        return json.dumps([self.deployment, self.channel, self.seen], separators=(",", ":"))
+
+
+def read_asking(view: Mapping[str, Any]) -> Asking:
+    """Read what `Asking.write` wrote; nothing is about no deployment."""
+    try:
+        deployment, channel, seen = json.loads(str(view.get("private_metadata")))
+        return Asking(str(deployment), str(channel), tuple(map(str, seen)))
+    except (ValueError, TypeError, RecursionError):
+        return Asking()
+
+
+def override_view(deployment: Deployment, channel: str, *, more: bool = False) -> View:
+    """Return the dialog that asks why a held deployment shall pass.
+
+    Args:
+        more: the person agreed to fewer reasons than hold it by now.
+    """
+    seen = tuple(one.short for one in deployment.holds[:MOST_SEEN])
+    what = changed(deployment, None, Links(), 60)
+    head = joined(f"{name_of(deployment)} is held", ref_of(deployment.ref), what)
+    lines = reason_lines(holds_of(deployment), MOST_IN_DIALOG)
+    blocks: list[Block] = [section(head), *paragraphs(lines)]
+    if more:
+        blocks.insert(0, section(":warning:  *Something else holds it by now.* Nothing was done."))
+    element: Element = {
+        "type": "plain_text_input",
+        "action_id": names.GATE_REASON,
+        "max_length": LONGEST_REASON,
+        "placeholder": label("e.g. the shop is down, and this mends it", 150),
+    }
+    blocks.append(field_input(names.GATE_REASON, "Why deploy anyway?", element))
+    blocks.append(context("The reason stays in its history and in the audit log, with your name."))
+    metadata = Asking(deployment.id, channel, seen).write()
+    return modal(names.GATE_VIEW, TITLE, blocks, submit="Deploy anyway", metadata=metadata)
+
+
+def reason_in(view: Mapping[str, Any]) -> str:
+    """Return the reason that was typed."""
+    values = (view.get("state") or {}).get("values") or {}
+    field = values.get(names.GATE_REASON, {}).get(names.GATE_REASON, {})
+    return str(field.get("value") or "")

@@ -1,0 +1,95 @@
+"""Judge a hypothetical deployment by the current gates, for `explain`."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.lifecycle import Deployment, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.app.storage import Stores
+    from bridge.core.apps import App
+    from bridge.core.gates.gates import Facts
+    from bridge.core.gates.holds import Hold
+    from bridge.settings import Settings
+
+
+async def add_holds(
+    settings: "Settings", stores: "Stores", apps: "Sequence[App]", form: dict[str, Any]
+) -> None:
+    """Add to each decision that deploys what would hold the deployment now.
+
+    Args:
+        apps: with our own rules applied.
+        form: of `what_if.explained`; no Git host is asked, so checks are as last read.
+    """
+    by_id = {app.id: app for app in apps}
+    for one in form["decisions"]:
+        app = by_id.get(one["app_id"])
+        if one["deploy"] and app is not None:
+            holds = await _holds(settings, stores, apps, app, form["commit"])
+            one["holds"] = [hold_form(hold) for hold in holds]
+
+
+def hold_form(hold: "Hold") -> dict[str, Any]:
+    """Return a hold as JSON has it."""
+    from bridge.cli.show import iso
+
+    return {
+        "gate": str(hold.gate),
+        "reason": hold.says,
+        "until": iso(hold.until),
+        "may_lift": str(hold.may_lift),
+    }
+
+
+async def _holds(
+    settings: "Settings", stores: "Stores", apps: "Sequence[App]", app: "App", commit: str | None
+) -> "tuple[Hold, ...]":
+    from bridge.core.events import Action
+    from bridge.core.gates.gates import open_gates
+
+    now = time.time()
+    wanted = Deployment(
+        id="what-if",
+        seq=0,
+        delivery="",
+        app_id=app.id,
+        app=app.label,
+        action=Action.DEPLOY,
+        trigger="push",
+        state=State.WAITING,
+        created_at=now,
+        commit=commit,
+    )
+    return open_gates(wanted, app, await _facts(settings, stores, apps, app, commit), now)
+
+
+async def _facts(
+    settings: "Settings", stores: "Stores", apps: "Sequence[App]", app: "App", commit: str | None
+) -> "Facts":
+    from bridge.core.gates.gates import Facts
+    from bridge.core.gates.locks import scopes_of
+    from bridge.core.gates.order import earlier_of
+    from bridge.githosts.server import homes_of
+    from bridge.pipeline.reconcile import place_of
+    from bridge.ports.gates import CommitAt
+    from bridge.settings.gates import freezes_of
+
+    journal, scopes = stores.journal, scopes_of(app)
+    place = app.source and place_of(app.source, homes_of(settings.host_servers().values()))
+    ci = None
+    if place and commit and app.rules.checks:
+        ci = await journal.ci(CommitAt(*place, commit, ""))
+    earlier = earlier_of(app, apps)
+    last = await journal.last_deployments() if app.rules.after else {}
+    freezes = [*freezes_of(settings.freezes), *await journal.freezes()]
+    return Facts(
+        locks=[one for one in await journal.locks() if one.scope in scopes],
+        freezes=[one for one in freezes if one.covers(app.label, scopes)],
+        approvals=await journal.approvals(app.id),
+        ci=ci,
+        earlier={label: last.get(id_) for label, id_ in earlier.items() if id_},
+        nowhere=[name for name, id_ in earlier.items() if not id_],
+    )

@@ -1,0 +1,79 @@
+"""`rollback`: go back to an earlier version, after saying how and what it does not restore."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bridge.cli.asking import Wish, request
+from bridge.cli.changing import How, Yes, agree
+from bridge.cli.deployments import AppName
+from bridge.cli.reaching import reached
+from bridge.cli.show import clean, hint, say, say_json
+from bridge.cli.using import Config, Follow, Json, run, settings_of
+
+if TYPE_CHECKING:
+    from bridge.pipeline.ways import Plan
+
+
+def rollback(
+    app: AppName,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION",
+            help="A commit, tag, image or deployment; by default the healthy version before.",
+        ),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and end.")] = False,
+    config: Config = None,
+    follow: Follow = False,
+    json: Json = False,
+    yes: Yes = False,
+) -> None:
+    """Go back to an earlier version of an app, and lock the app."""
+    code = run(_rollback(app, to, How(config, json, yes), plan_only=plan, follow=follow))
+    if code:
+        raise typer.Exit(code)
+
+
+async def _rollback(name: str, to: str | None, how: How, *, plan_only: bool, follow: bool) -> int:
+    from bridge.core.events import Action
+    from bridge.pipeline.ways import Ways
+
+    settings = settings_of(how.config)
+    async with reached(settings, name) as reach:
+        app, journal = reach.app, reach.stores.journal
+        ways = Ways({app.backend: reach.backend}, journal, locks=settings.rollback.lock)
+        plan = await ways.plan(app, to)
+        if plan_only and how.json:
+            say_json(plan_form(plan))
+        if not how.json:
+            say(clean(f"{app.label}: {plan.says}"))
+            for one in plan.warns:
+                hint(clean(f"  {one}"))
+        if plan_only:
+            return 0
+        agree("do it?", how)
+        wish = Wish(
+            Action.ROLLBACK,
+            app.id,
+            app.label,
+            deployment=plan.way.to.id,
+            way=plan.way.rung,
+            commit=plan.way.commit or "",
+            image=plan.way.image or "",
+        )
+        return await request(settings, reach.stores, wish, follow=follow, json=how.json)
+
+
+def plan_form(plan: "Plan") -> dict[str, Any]:
+    """Return a plan in the form of `--json`."""
+    to = plan.way.to
+    return {
+        "app": plan.app.label,
+        "way": str(plan.way.rung),
+        "to": {"deployment": to.id, "commit": to.deployed_commit, "image": plan.way.image},
+        "from": {"deployment": plan.served.id, "commit": plan.served.deployed_commit},
+        "does": plan.says,
+        "notes": list(plan.warns),
+    }

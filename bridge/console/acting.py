@@ -1,0 +1,290 @@
+"""What people do in the console: each action is a form; rights are checked when it arrives."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from bridge.console.drawing import Page
+from bridge.console.records import GONE, HERE, Records
+from bridge.console.visitors import Visitor
+from bridge.core.access import Right, missing
+from bridge.core.chat.gate_replies import (
+    ApprovalGiven,
+    Lifted,
+    LockBusy,
+    LockReleased,
+    LockTaken,
+    MoreHolds,
+)
+from bridge.core.chat.grammar import Command, Verb
+from bridge.core.chat.replies import Accepted, Denied, Reply, Sorry, WayBackFound
+from bridge.core.errors import NotFound, Rejected
+from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
+from bridge.core.events import Action as Wish
+from bridge.pipeline.commands import actor
+from bridge.ports.inbox import NewDelivery
+
+LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An action was carried out, or is on disk.
+
+    Attributes:
+        then: the page to show next.
+        says: what was done, for people.
+    """
+
+    then: str
+    says: str
+
+
+Parts = Mapping[str, str]
+Form = Mapping[str, str]
+Action = Callable[[Records, Visitor, Parts, Form], Awaitable[Done | Page]]
+
+
+async def deploy(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
+    """Deploy an app's branch."""
+    return await _ask(records, visitor, Wish.DEPLOY, parts["id"], form)
+
+
+async def redeploy(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
+    """Build again what an app has checked out."""
+    return await _ask(records, visitor, Wish.REDEPLOY, parts["id"], form)
+
+
+async def cancel(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
+    """Cancel one deployment."""
+    found, app = await records.deployment(visitor, parts["id"])
+    if app is None:
+        raise NotFound(f"There is no deployment {found.id!r}: {GONE}.")
+    then = f"/console/deployments/{found.id}"
+    return await _ask(records, visitor, Wish.CANCEL, app.id, form, deployment=found.id, then=then)
+
+
+async def _ask(
+    records: Records,
+    visitor: Visitor,
+    wish: Wish,
+    app_id: str,
+    form: Form,
+    *,
+    then: str = "",
+    **about: str,
+) -> Done:
+    app = await records.app(visitor, app_id)
+    reply = await records.commands.ask(
+        visitor.person, HERE, wish, app.id, _once(visitor, wish, app.id, form), **about
+    )
+    return _done(reply, then or f"/console/apps/{app.id}")
+
+
+async def rollback(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done | Page:
+    """Go back to an earlier version: show how first, and do what was shown."""
+    app = await records.app(visitor, parts["id"])
+    if form.get("way"):
+        return await _ask(
+            records,
+            visitor,
+            Wish.ROLLBACK,
+            app.id,
+            form,
+            deployment=form.get("to", ""),
+            way=form["way"],
+            served=form.get("served", ""),
+        )
+    typed = Command(Verb.ROLLBACK, app.label, rest=form.get("to") or None)
+    found = await records.commands.answer(visitor.person, HERE, typed, "")
+    if not isinstance(found, WayBackFound):
+        raise _refusal(found)
+    return Page("rollback", f"Roll back {app.label}", {"way": found, "app": app})
+
+
+async def adopt(records: Records, visitor: Visitor, parts: Parts, _form: Form) -> Done:
+    """Switch off an app's own deploys of pushes at its backend, where the bridge hears them."""
+    app = await records.app(visitor, parts["id"])
+    if Right.CONFIGURE not in records.rights(visitor, app):
+        raise Rejected(missing(records.access, visitor.person, Right.CONFIGURE, app.label))
+    adopter = await records.adopter()
+    plan = await adopter.plan([app])
+    then = f"/console/apps/{app.id}"
+    if plan.unread:
+        raise Rejected(f"{plan.unread[0]}. Nothing was changed.")
+    if plan.left:
+        raise Rejected(
+            f"No push of {app.label} reaches the bridge, so Auto Deploy stays on: without it"
+            " nothing would deploy. Set up a webhook first."
+        )
+    if not plan.those:
+        return Done(then, f"Auto Deploy of {app.label} is off already.")
+    await adopter.switch(plan.those[0], off=True, by=actor(CONSOLE_HOST, visitor.person))
+    return Done(then, f"Auto Deploy of {app.label} is switched off.")
+
+
+async def show_again(records: Records, visitor: Visitor, _parts: Parts, form: Form) -> Done:
+    """Try again to show what could not be shown elsewhere."""
+    if not records.sees_all(visitor):
+        raise NotFound("What could not be shown elsewhere is for those who may view every app.")
+    count = await records.journal.retry_feedback(form.get("id") or None)
+    what = "1 place is" if count == 1 else f"{count} places are"
+    return Done("/console/audit", f"{what} tried again.")
+
+
+# ── gates ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def approve(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
+    """Approve the commit that the page showed."""
+    found, _ = await records.deployment(visitor, parts["id"])
+    reply = await records.commands.gates.approve(
+        visitor.person, HERE, found.id, form.get("commit", "")
+    )
+    return _done(reply, f"/console/deployments/{found.id}")
+
+
+async def lift(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
+    """Let a deployment pass the holds that the page showed."""
+    found, _ = await records.deployment(visitor, parts["id"])
+    seen = form.get("seen", "").split()
+    reason = form.get("reason", "")[:LONGEST_REASON]
+    reply = await records.commands.gates.lift(visitor.person, HERE, found.id, reason, seen)
+    return _done(reply, f"/console/deployments/{found.id}")
+
+
+async def lock(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
+    """Lock an app."""
+    return await _about_lock(records, visitor, Verb.LOCK, parts, form)
+
+
+async def unlock(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
+    """Unlock an app, or the wider scope that the page showed."""
+    return await _about_lock(records, visitor, Verb.UNLOCK, parts, form)
+
+
+async def _about_lock(
+    records: Records, visitor: Visitor, verb: Verb, parts: Parts, form: Form
+) -> Done:
+    app = await records.app(visitor, parts["id"])
+    reason, lasts = form.get("reason", "")[:LONGEST_REASON], form.get("for", "").strip()
+    typed = Command(
+        verb,
+        form.get("scope") or f"app:{app.label}",
+        rest=reason or None,
+        when=f"for {lasts}" if lasts else None,
+    )
+    reply = await records.commands.answer(visitor.person, HERE, typed, "")
+    return _done(reply, f"/console/apps/{app.id}")
+
+
+# ── replays ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def replay(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
+    """Decide a webhook anew, with today's rules."""
+    seq = await _replayable(records, visitor, parts["seq"])
+    for app in records.apps():
+        if Right.DEPLOY not in records.rights(visitor, app):
+            raise Rejected(missing(records.access, visitor.person, Right.DEPLOY, app.label))
+    person = visitor.person
+    asked = Asked(
+        Wish.REPLAY,
+        str(seq),
+        actor(CONSOLE_HOST, person),
+        person=person.key(CONSOLE_HOST),
+    )
+    id_ = _once(visitor, Wish.REPLAY, str(seq), form)
+    new = NewDelivery(CONSOLE_HOST, id_, Wish.REPLAY, {}, write_command(asked), records.clock())
+    kept = await records.inbox.keep(new)
+    return Done(f"/console/deliveries/{kept.seq}", "It is decided anew, with today's rules.")
+
+
+async def replay_as_it_was(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
+    """Deploy again what a webhook has deployed, whatever the rules say today."""
+    seq = await _replayable(records, visitor, parts["seq"])
+    decided = (await records.journal.decisions([seq]))[seq]
+    ids = {app.id for app in records.apps()}
+    then = [one for one in decided if one.deploy]
+    if not then:
+        raise Rejected("It deployed nothing, so there is nothing to repeat.")
+    gone = [one.app for one in then if one.app_id not in ids]
+    if gone:
+        raise Rejected(f"{', '.join(gone)} is gone: replay it with today's rules instead.")
+    for one in then:
+        if Right.DEPLOY not in records.access.rights(visitor.person, one.app, None):
+            raise Rejected(missing(records.access, visitor.person, Right.DEPLOY, one.app))
+    for one in then:
+        await _ask(records, visitor, Wish.DEPLOY, one.app_id, form)
+    names = ", ".join(one.app for one in then)
+    return Done("/console", f"Deploy: {names}, as it was decided then.")
+
+
+async def _replayable(records: Records, visitor: Visitor, seq: str) -> int:
+    """Return the position of a webhook that somebody may replay."""
+    known = seq.isascii() and seq.isdecimal() and len(seq) < 19
+    found = await records.inbox.get(int(seq)) if known else None
+    if found is None or not records.sees_all(visitor):
+        raise NotFound(f"There is no delivery {seq!r}: {GONE}.")
+    if found.host in ASKING_HOSTS or found.host not in records.hosts:
+        raise Rejected("That is no webhook: ask for the same again instead.")
+    return found.seq
+
+
+# ── answers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _once(visitor: Visitor, wish: Wish, target: str, form: Form) -> str:
+    """Return the id of the delivery: the same form sent twice acts once."""
+    parts = (visitor.person.id, wish, target, form.get("once", ""))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _done(reply: Reply, then: str) -> Done:
+    """Return what was done; raise Rejected if nothing was."""
+    match reply:
+        case Accepted(action=action, waits=waits):
+            says = f"{action.verb.capitalize()}: it is on its way."
+            return Done(then, f"{says[:-1]}; {waits}." if waits else says)
+        case ApprovalGiven(missing=0):
+            return Done(then, "Approved.")
+        case ApprovalGiven(missing=missing_):
+            return Done(then, f"Approved; {missing_} more must approve.")
+        case Lifted():
+            return Done(then, "It passes the gates.")
+        case LockTaken(lock=lock):
+            return Done(then, f"{lock.named} locked.")
+        case LockReleased(lock=lock):
+            return Done(then, f"{lock.named} unlocked.")
+    raise _refusal(reply)
+
+
+def _refusal(reply: Reply) -> Rejected:
+    """Return why nothing was done."""
+    match reply:
+        case Denied(why=why, lines=lines):
+            return Rejected(f"{why}\n\nTo grant it, add to bridge.yaml:\n{lines}")
+        case Sorry(why=why):
+            return Rejected(why)
+        case LockBusy(lock=lock):
+            return Rejected(f"{lock.says}. Unlock it first.")
+        case MoreHolds():
+            return Rejected("Other gates hold it by now: look at them, then decide.")
+    return Rejected("That can't be done here.")
+
+
+ACTIONS: Mapping[str, Action] = {
+    "/console/apps/{id}/deploy": deploy,
+    "/console/apps/{id}/redeploy": redeploy,
+    "/console/apps/{id}/rollback": rollback,
+    "/console/apps/{id}/adopt": adopt,
+    "/console/apps/{id}/lock": lock,
+    "/console/apps/{id}/unlock": unlock,
+    "/console/deployments/{id}/cancel": cancel,
+    "/console/deployments/{id}/approve": approve,
+    "/console/deployments/{id}/lift": lift,
+    "/console/feedback/again": show_again,
+    "/console/deliveries/{seq}/replay": replay,
+    "/console/deliveries/{seq}/again": replay_as_it_was,
+}
+"""Each action by its path."""

@@ -1,0 +1,310 @@
+"""The routes of `/console`: who gets in, what may be sent, and how a response is guarded."""
+
+import asyncio
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from bridge.console import drawing, visitors
+from bridge.console.acting import ACTIONS, Action, Done
+from bridge.console.drawing import Page, draw, guard
+from bridge.console.live import Live
+from bridge.console.pages import PAGES, View
+from bridge.console.pages.asking import Asked
+from bridge.console.records import Records
+from bridge.console.sign_in import SignIn
+from bridge.console.visitors import PATH, Visitor
+from bridge.core.errors import BridgeError, NotFound, Rejected, Unreachable
+from bridge.web.answers import status_of
+
+log = logging.getLogger(__name__)
+
+LARGEST_FORM = 16 * 1024
+"""Bytes of a form; the longest field is a reason."""
+
+FORM_SECONDS = 10.0
+"""Seconds within which a form arrives."""
+
+FOREVER = "public, max-age=31536000, immutable"
+
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Console:
+    """Serves the pages to whoever has a session."""
+
+    def __init__(self, records: Records, sign_in: SignIn, live: Live) -> None:
+        self._records = records
+        self._sign_in = sign_in
+        self._live = live
+        self._sessions = records.journal
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.get(f"{PATH}/static/{{hash}}/{{name}}", self._public(_static), allow_head=False),
+            web.get(f"{PATH}/sign-in", self._public(self._asks_to_sign_in), allow_head=False),
+            web.get(f"{PATH}/sign-in/link", self._public(self._by_link), allow_head=False),
+            *self._others_sign_in(),
+            web.post(f"{PATH}/sign-out", self._admitted(self._leaves)),
+            web.get(f"{PATH}/live", self._admitted(self._live.changes), allow_head=False),
+            web.get(
+                f"{PATH}/deployments/{{id}}/log", self._admitted(self._live.log), allow_head=False
+            ),
+            *(web.get(path, self._admitted(self._drawn(view))) for path, view in PAGES.items()),
+            *(
+                web.post(path, self._admitted(self._acts(action)))
+                for path, action in ACTIONS.items()
+            ),
+            *(
+                web.route("*", path, self._public(_nowhere))
+                for path in (PATH, f"{PATH}/{{rest:.*}}")
+            ),
+        ]
+
+    def _others_sign_in(self) -> Iterable[web.RouteDef]:
+        # A GET: browsers apply `form-action` also to where a form is redirected.
+        yield web.get(f"{PATH}/sign-in/{{way}}", self._public(self._goes_away), allow_head=False)
+        back = f"{PATH}/sign-in/{{way}}/back"
+        yield web.get(back, self._public(self._comes_back), allow_head=False)
+
+    # ── who gets in ──────────────────────────────────────────────────────────────────────────────
+
+    def _admitted(
+        self, handle: Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
+    ) -> Handle:
+        """Return a handler for whoever has a session; all others are asked to sign in."""
+
+        async def admitted(request: web.Request) -> web.StreamResponse:
+            secret = visitors.session_in(request)
+            visitor = await visitors.visitor_with(self._sessions, secret)
+            if visitor is None:
+                return await self._unknown(request)
+            if request.method not in READS and not is_from_here(request):
+                raise Rejected(FOREIGN)
+            return await handle(request, visitor)
+
+        return self._public(admitted)
+
+    def _public(self, handle: Handle) -> Handle:
+        """Return a handler whose errors become pages, and whose responses are guarded."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            try:
+                response = await handle(request)
+            except BridgeError as error:
+                response = await self._refused(request, error)
+            return response if response.prepared else guard(response)
+
+        return guarded
+
+    async def _unknown(self, request: web.Request) -> web.StreamResponse:
+        """Answer who has no session: a page leads to the sign-in, anything else is refused."""
+        if "text/event-stream" in request.headers.get("Accept", ""):
+            return web.Response(status=HTTPStatus.UNAUTHORIZED, text="sign in at /console\n")
+        if request.method in READS:
+            return _sent_to(f"{PATH}/sign-in?then={quote(request.path_qs, safe='')}")
+        page = Page("refused", "Not done", {"why": SESSION_OVER})
+        return await self._page(request, None, page, HTTPStatus.UNAUTHORIZED)
+
+    async def _refused(self, request: web.Request, error: BridgeError) -> web.StreamResponse:
+        visitor = None
+        if not isinstance(error, Unreachable):
+            secret = visitors.session_in(request)
+            visitor = await visitors.visitor_with(self._sessions, secret)
+        status = HTTPStatus.FORBIDDEN if str(error) == FOREIGN else status_of(error)
+        page = Page("refused", "Not done", {"why": str(error)})
+        return await self._page(request, visitor, page, status)
+
+    # ── signing in and out ───────────────────────────────────────────────────────────────────────
+
+    async def _asks_to_sign_in(self, request: web.Request) -> web.StreamResponse:
+        facts = {"ways": self._sign_in.ways, "then": _inside(request.query.get("then", ""))}
+        return await self._page(request, None, Page("sign_in", "Sign in", facts))
+
+    async def _by_link(self, request: web.Request) -> web.StreamResponse:
+        secret = visitors.session_in(request)
+        if not await visitors.redeem_link(self._sessions, request.query.get("link", "")):
+            if await visitors.visitor_with(self._sessions, secret):
+                return _sent_to(PATH)
+            log.info("a link to the console was refused: it is used, too old, or none of ours")
+            raise NotFound(
+                "This link was used, or is older than 10 minutes: `dokploy-bridge console` prints"
+                " a new one."
+            )
+        return await self._let_in(request, visitors.BY_LINK, PATH)
+
+    async def _goes_away(self, request: web.Request) -> web.StreamResponse:
+        way, then = request.match_info["way"], _inside(request.query.get("then", ""))
+        address, cookie = await self._sign_in.begin(self._records.journal, request, way, then)
+        response = _sent_to(address)
+        self._sign_in.remember(response, request, cookie)
+        return response
+
+    async def _comes_back(self, request: web.Request) -> web.StreamResponse:
+        visitor, then = await self._sign_in.finish(
+            self._records.journal, request, request.match_info["way"]
+        )
+        response = await self._let_in(request, visitor, then)
+        self._sign_in.forget(response, request)
+        return response
+
+    async def _let_in(
+        self, request: web.Request, visitor: Visitor, then: str
+    ) -> web.StreamResponse:
+        if (old := visitors.session_in(request)) is not None:
+            await visitors.leave(self._sessions, old)
+        response = _sent_to(then)
+        visitors.keep(response, request, await visitors.begin(self._sessions, visitor))
+        about = {"person": visitor.person.id, "way": visitor.how}
+        log.info("somebody signed in to the console", extra=about)
+        return response
+
+    async def _leaves(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        form = await form_of(request)
+        if form.get("everywhere"):
+            await visitors.leave_everywhere(self._sessions, visitor)
+        else:
+            await visitors.leave(self._sessions, visitors.session_in(request) or "")
+        response = _sent_to(f"{PATH}/sign-in")
+        visitors.drop(response, request)
+        return response
+
+    # ── pages and actions ────────────────────────────────────────────────────────────────────────
+
+    def _drawn(self, view: View) -> Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+            asked = Asked(dict(request.match_info), dict(request.query))
+            page = await view(self._records, visitor, asked)
+            return await self._page(request, visitor, page)
+
+        return handle
+
+    def _acts(
+        self, action: Action
+    ) -> Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+            form = await form_of(request)
+            done = await action(self._records, visitor, dict(request.match_info), form)
+            if isinstance(done, Done):
+                said = quote(sealed(done.says, visitors.session_in(request) or ""))
+                return _sent_to(f"{done.then}{'&' if '?' in done.then else '?'}said={said}")
+            return await self._page(request, visitor, done)
+
+        return handle
+
+    async def _page(
+        self,
+        request: web.Request,
+        visitor: Visitor | None,
+        page: Page,
+        status: HTTPStatus = HTTPStatus.OK,
+    ) -> web.StreamResponse:
+        frame: dict[str, Any] = {
+            "visitor": visitor,
+            "path": request.path,
+            "query": request.query.get("q", ""),
+            "said": unsealed(
+                request.query.get("said", ""), visitors.session_in(request) if visitor else None
+            ),
+            "trouble": self._records.trouble() if visitor else {},
+            "once": secrets.token_urlsafe(12),
+        }
+        text = await asyncio.to_thread(draw, page, frame, time.time())
+        return web.Response(status=status, text=text, content_type="text/html")
+
+
+READS = ("GET", "HEAD")
+
+SESSION_OVER = "Your session is over, so nothing was done: sign in, then do it again."
+
+FOREIGN = "This was sent by the page of another site, so nothing was done."
+
+
+def is_from_here(request: web.Request) -> bool:
+    """Return whether a request that changes something comes from our own page.
+
+    As Go's CrossOriginProtection: browsers say so by `Sec-Fetch-Site`, older ones by `Origin`; what
+    sends neither is no browser.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.host
+
+
+SEAL = 16
+"""Characters of the seal before what was said."""
+
+
+def sealed(says: str, secret: str) -> str:
+    """Return what an action says, sealed for one session: nobody else can have a page say it."""
+    seal = hmac.new(secret.encode(), says.encode(errors="replace"), "sha256").hexdigest()
+    return seal[:SEAL] + says
+
+
+def unsealed(said: str, secret: str | None) -> str:
+    """Return what an action of this session said; "" if it is not from there."""
+    says = said[SEAL:]
+    given, right = (
+        one[:SEAL].encode(errors="replace") for one in (said, sealed(says, secret or ""))
+    )
+    return says if secret and hmac.compare_digest(given, right) else ""
+
+
+async def form_of(request: web.Request) -> dict[str, str]:
+    """Return a form's fields; raise Rejected if it is none, or too large."""
+    if request.content_type != "application/x-www-form-urlencoded" and request.can_read_body:
+        raise Rejected("That is no form: send application/x-www-form-urlencoded.")
+    body = b""
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            async for piece in request.content.iter_chunked(LARGEST_FORM):
+                body += piece
+                if len(body) > LARGEST_FORM:
+                    raise Rejected(f"That is too large: a form may have {LARGEST_FORM} bytes.")
+    except (TimeoutError, ConnectionError, HttpProcessingError):
+        raise Rejected(
+            "The form did not arrive whole, so nothing was done: send it again."
+        ) from None
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
+    except ValueError:
+        raise Rejected("That form can't be read: fill it in on the page.") from None
+
+
+def _inside(place: str) -> str:
+    """Return a page of the console to go to after signing in; never another site."""
+    parts = urlsplit(place)
+    inside = not parts.scheme and not parts.netloc and "\\" not in place
+    return place if inside and (parts.path == PATH or parts.path.startswith(f"{PATH}/")) else PATH
+
+
+def _sent_to(place: str) -> web.Response:
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": place})
+
+
+async def _static(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["name"]
+    kind = drawing.STATIC.get(name)
+    if kind is None:
+        return web.Response(status=HTTPStatus.NOT_FOUND, text="there is no such file\n")
+    body = drawing.static_file(name)
+    response = web.Response(body=body, content_type=kind, charset="utf-8")
+    response.headers["Cache-Control"] = FOREVER
+    return response
+
+
+async def _nowhere(request: web.Request) -> web.StreamResponse:
+    if request.path == f"{PATH}/" and request.method in READS:
+        return _sent_to(PATH)
+    raise NotFound("There is no page at this address.")

@@ -1,0 +1,224 @@
+"""Draw a page: Jinja templates, the words and tones that they use, and the static files."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from bridge.core.lifecycle import State
+from bridge.core.log_text import harmless
+
+if TYPE_CHECKING:
+    from aiohttp import web
+    from jinja2 import Environment
+
+HERE = Path(__file__).parent
+
+STATIC = {
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "idiomorph.min.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+"""The static files, with their types."""
+
+TONES: Mapping[str, str] = {
+    State.WAITING: "off",
+    State.HELD: "held",
+    State.ASKED: "run",
+    State.QUEUED: "run",
+    State.RUNNING: "run",
+    State.VERIFYING: "run",
+    State.DONE: "ok",
+    State.UNHEALTHY: "bad",
+    State.FAILED: "bad",
+    State.CANCELLED: "off",
+    State.SUPERSEDED: "off",
+    State.UNKNOWN: "held",
+}
+"""The tone of each state of a deployment."""
+
+WORDS: Mapping[str, str] = {State.RUNNING: "building"}
+"""The words for states whose names say less."""
+
+RECENT = 7 * 86_400.0
+"""Seconds for which a time is shown as "3 h ago"; after that the date is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a template draws.
+
+    Attributes:
+        template: its file, without ".html".
+        title: of the browser's tab.
+        facts: the template's variables.
+        live: whether it changes by itself, so the browser fetches it again after each change.
+    """
+
+    template: str
+    title: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    live: bool = False
+
+
+def draw(page: Page, frame: Mapping[str, Any], now: float) -> str:
+    """Return a page as HTML.
+
+    Args:
+        frame: the variables of the layout: who is signed in, and the page's path.
+        now: seconds since 1970, for relative times.
+    """
+    template = _environment().get_template(f"{page.template}.html")
+    return template.render(page.facts, page=page, frame=frame, now=now)
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=FileSystemLoader(HERE / "templates"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.filters |= {
+        "ago": ago,
+        "clock": clock,
+        "iso": iso,
+        "lasted": lasted,
+        "linked": linked,
+        "note": note,
+        "part": part,
+        "ref": ref,
+        "short": short,
+        "tone": lambda state: TONES.get(str(state), "off"),
+        "word": lambda state: WORDS.get(str(state), str(state)),
+    }
+    environment.globals |= {"static": static_path}
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """Return what is drawn of a value: text without characters that steer or hide.
+
+    What is already marked as HTML comes from a template, not from data.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return "\n".join(harmless(line) for line in value.split("\n"))
+    return value
+
+
+# ── words ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def ago(at: float | None, now: float) -> str:
+    """Return how long ago something was, e.g. "4 min ago"; the date if that is long."""
+    if at is None:
+        return ""
+    past = now - at
+    if past < 0:
+        return f"in {lasted(-past)}"
+    if past >= RECENT:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+    return "now" if past < 1 else f"{lasted(past)} ago"
+
+
+def lasted(seconds: float | None) -> str:
+    """Return a duration in its largest units, e.g. "41 s", "3 min", "2 h", "5 d"."""
+    if seconds is None:
+        return ""
+    for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds // unit:.0f} {name}"
+    return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+
+
+def clock(at: float | None) -> str:
+    """Return a time to the second, UTC."""
+    if at is None:
+        return ""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def iso(at: float) -> str:
+    """Return a time as the `datetime` attribute has it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+def short(commit: str | None) -> str:
+    """Return a commit's first seven characters."""
+    return (commit or "")[:7]
+
+
+def ref(name: str | None) -> str:
+    """Return a ref without its prefix, e.g. "main", "v1.2.0"."""
+    text = name or ""
+    for prefix in ("refs/heads/", "refs/tags/", "refs/"):
+        if text.startswith(prefix):
+            return text.removeprefix(prefix)
+    return text
+
+
+def note(said: Any) -> str:
+    """Return the note of a deployment or change, for where its state is shown as well."""
+    return str(said.note).removeprefix(f"{said.state}: ")
+
+
+def part(value: str) -> str:
+    """Return a value as one part of a path."""
+    return quote(value, safe="")
+
+
+_ADDRESS = re.compile(r"https?://[^\s<>\"']{1,2000}").fullmatch
+
+
+def linked(address: str | None) -> str:
+    """Return an address that may be linked to; "" for what is none of the web."""
+    return address if address and _ADDRESS(address) else ""
+
+
+# ── static files ─────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def static_file(name: str) -> bytes:
+    """Return a static file; `name` is one of `STATIC`."""
+    return (HERE / "static" / name).read_bytes()
+
+
+@cache
+def static_path(name: str) -> str:
+    """Return a static file's path, with a hash of its content, so browsers may keep it for ever."""
+    digest = hashlib.sha256(static_file(name)).hexdigest()[:12]
+    return f"/console/static/{digest}/{name}"
+
+
+# ── how a response is guarded ────────────────────────────────────────────────────────────────────
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def guard(response: "web.StreamResponse") -> "web.StreamResponse":
+    """Have nobody else see or frame a response, and no browser guess what it is."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Content-Security-Policy"] = POLICY
+    # With no-referrer, browsers would send `Origin: null` with our own forms.
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    return response

@@ -1,0 +1,34 @@
+"""The pages: each collects its facts; what they look like is in `templates`."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from bridge.console.drawing import Page
+from bridge.console.pages.apps import an_app, apps
+from bridge.console.pages.asking import Asked
+from bridge.console.pages.audit import audit
+from bridge.console.pages.deliveries import a_delivery, deliveries, refused
+from bridge.console.pages.deployments import a_deployment, deployments
+from bridge.console.pages.figures import figures
+from bridge.console.pages.now import now
+from bridge.console.pages.search import search
+from bridge.console.pages.trying import dry_run
+from bridge.console.records import Records
+from bridge.console.visitors import Visitor
+
+View = Callable[[Records, Visitor, Asked], Awaitable[Page]]
+
+PAGES: Mapping[str, View] = {
+    "/console": now,
+    "/console/apps": apps,
+    "/console/apps/{id}": an_app,
+    "/console/deliveries": deliveries,
+    "/console/deliveries/{seq}": a_delivery,
+    "/console/deliveries/{seq}/today": dry_run,
+    "/console/refused": refused,
+    "/console/deployments": deployments,
+    "/console/deployments/{id}": a_deployment,
+    "/console/figures": figures,
+    "/console/audit": audit,
+    "/console/search": search,
+}
+"""Each page by its path."""

@@ -1,0 +1,49 @@
+"""What a browser asks a page for: the parts of its path, and its query."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from bridge.core.errors import NotFound, Rejected
+
+LONGEST = 200
+"""Characters of a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for a page.
+
+    Attributes:
+        parts: the named parts of the path.
+        query: the query's fields.
+    """
+
+    parts: Mapping[str, str]
+    query: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        """Return a field of the query, without surrounding spaces; "" if it is not given."""
+        return self.query.get(name, "").strip()[:LONGEST]
+
+    def number(self, name: str, default: int) -> int:
+        """Return a field of the query that is a number; raise Rejected if it is none."""
+        given = self.text(name)
+        if not given:
+            return default
+        if not (given.isascii() and given.isdecimal() and len(given) < 19):
+            raise Rejected(f"{name!r} is a number: {given!r} is none.")
+        return int(given)
+
+    @property
+    def seq(self) -> int:
+        """The delivery that the path names; raise NotFound if it can be none."""
+        given = self.parts["seq"]
+        if not (given.isascii() and given.isdecimal() and len(given) < 19):
+            raise NotFound("There is no delivery with that number.")
+        return int(given)
+
+    def again(self, **changed: object) -> str:
+        """Return the query with some fields changed; those that are empty are left out."""
+        fields = {k: v for k, v in self.query.items() if k != "said"} | changed
+        return urlencode({k: str(v) for k, v in fields.items() if v not in ("", None)})

@@ -1,0 +1,205 @@
+"""Deliveries: what came in and what became of it; one of them; and what was refused."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from bridge.console.drawing import Page
+from bridge.console.pages.asking import Asked
+from bridge.console.pages.payload import shown_headers, shown_payload
+from bridge.console.records import GONE, Records
+from bridge.console.visitors import Visitor
+from bridge.core.access import Right
+from bridge.core.apps import find_app
+from bridge.core.decision import Decision
+from bridge.core.errors import NotFound, Rejected
+from bridge.core.events import ASKING_HOSTS
+from bridge.core.lifecycle import Change, Deployment, State
+from bridge.pipeline.arrivals import Arrived, Wanted, collected, first_after, look_up
+from bridge.ports.outcomes import About
+
+A_PAGE = 50
+"""Deliveries on a page."""
+
+MOST_REFUSED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A delivery in a list.
+
+    Attributes:
+        deploys: its deployments; skips: how many apps it did not deploy.
+    """
+
+    arrived: Arrived
+    deploys: Sequence[Deployment]
+    skips: int
+
+    @property
+    def about(self) -> About | None:
+        """The subject of its push; None if it was none."""
+        return self.arrived.about
+
+
+async def deliveries(records: Records, visitor: Visitor, asked: Asked) -> Page:
+    """List what came in, newest first, a page at a time."""
+    app, wanted = asked.text("app"), {name: asked.text(name) for name in FIELDS}
+    before = asked.number("before", sys.maxsize)
+    if wanted["until"]:
+        before = min(before, await first_after(records.inbox, _day(wanted["until"], 1)))
+    sought = Wanted(
+        A_PAGE,
+        since=_day(wanted["since"]) if wanted["since"] else None,
+        repo=wanted["repo"] or None,
+        app_id=find_app(records.seen(visitor), app).id if app else None,
+        failed=wanted["outcome"] == FAILED,
+        state=_state(wanted["outcome"]),
+        ref=wanted["branch"],
+        commit=_commit(wanted["commit"]),
+        author=wanted["author"],
+        before=before,
+    )
+    found = await _found(records, sought)
+    facts = {
+        "arrived": await _rows(records, visitor, found),
+        "older": asked.again(before=found[-1].delivery.seq) if len(found) == A_PAGE else "",
+        "newest": asked.again(before="") if asked.text("before") else None,
+        "app": app,
+        "wanted": wanted,
+        "narrowed": bool(app or any(wanted.values())),
+        "outcomes": (FAILED, *State),
+        "all": records.sees_all(visitor),
+    }
+    return Page("deliveries", "Deliveries", facts, live=not asked.text("before"))
+
+
+FIELDS = ("repo", "branch", "commit", "author", "outcome", "since", "until")
+"""The fields to search by, besides the app."""
+
+FAILED = "any failure"
+"""The outcome of deliveries that failed, or whose deployments did."""
+
+_HEX = re.compile(r"[0-9a-fA-F]{4,64}").fullmatch
+
+
+def _state(outcome: str) -> State | None:
+    if not outcome or outcome == FAILED:
+        return None
+    try:
+        return State(outcome)
+    except ValueError:
+        raise Rejected(f"{outcome!r} is no outcome: {', '.join(State)} are.") from None
+
+
+def _commit(given: str) -> str:
+    if given and not _HEX(given):
+        raise Rejected(f"{given!r} is no commit: write at least its first four digits.")
+    return given
+
+
+def _day(given: str, later: int = 0) -> float:
+    """Return when a day begins, UTC, or a later one."""
+    try:
+        day = date.fromisoformat(given) + timedelta(days=later)
+    except (ValueError, OverflowError):
+        raise Rejected(f"{given!r} is no date: write it as 2026-01-31.") from None
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
+async def listed(records: Records, visitor: Visitor, wanted: Wanted) -> list[Row]:
+    """Return the deliveries that somebody may see, as rows."""
+    return await _rows(records, visitor, await _found(records, wanted))
+
+
+async def _found(records: Records, wanted: Wanted) -> list[Arrived]:
+    found = await look_up(records.inbox, records.journal, wanted, records.hosts)
+    return await collected(records.inbox, records.journal, found, lambda: records.hosts)
+
+
+async def _rows(records: Records, visitor: Visitor, found: Sequence[Arrived]) -> list[Row]:
+    """Return what somebody may see of deliveries: what was decided for apps that they may view."""
+    everything = records.sees_all(visitor)
+    rows = []
+    for one in found:
+        decisions = [each for each in one.decisions if records.may_see(visitor, each.app)]
+        if not (decisions or everything):
+            continue
+        ids = {each.app_id for each in decisions}
+        deploys = [each for id_, each in one.deployments.items() if id_ in ids]
+        shown = replace(one, decisions=decisions)
+        rows.append(Row(shown, deploys, sum(not each.deploy for each in decisions)))
+    return rows
+
+
+# ── one delivery ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided for one app.
+
+    Attributes:
+        deployment: what it led to; `changes`: that one's history.
+    """
+
+    decision: Decision
+    deployment: Deployment | None
+    changes: Sequence[Change]
+
+
+async def a_delivery(records: Records, visitor: Visitor, asked: Asked) -> Page:
+    """Show a delivery from its arrival to what became of it."""
+    seq = asked.seq
+    found = await records.inbox.get(seq)
+    gone = NotFound(f"There is no delivery {seq}: {GONE}.")
+    if found is None:
+        raise gone
+    (arrived,) = await collected(records.inbox, records.journal, [found], lambda: records.hosts)
+    rows = await _rows(records, visitor, [arrived])
+    if not rows:
+        raise gone
+    verdicts = [await _verdict(records, one, arrived) for one in rows[0].arrived.decisions]
+    everything = records.sees_all(visitor)
+    facts: dict[str, Any] = {
+        "arrived": arrived,
+        "about": arrived.about,
+        "verdicts": sorted(verdicts, key=lambda one: (not one.decision.deploy, one.decision.app)),
+        "size": found.size,
+        "is_webhook": found.host not in ASKING_HOSTS and found.host in records.hosts,
+        "headers": shown_headers(found.headers),
+        "payload": await asyncio.to_thread(shown_payload, found) if everything else None,
+        "may_replay": everything and _may_deploy(records, visitor, arrived),
+    }
+    return Page("delivery", f"Delivery {found.id}", facts, live=True)
+
+
+def _may_deploy(records: Records, visitor: Visitor, arrived: Arrived) -> bool:
+    """Return whether somebody may deploy every app that a delivery was decided for."""
+    return all(
+        Right.DEPLOY in records.access.rights(visitor.person, one.app, None)
+        for one in arrived.decisions
+    )
+
+
+async def _verdict(records: Records, decision: Decision, arrived: Arrived) -> Verdict:
+    deployment = arrived.deployments.get(decision.app_id)
+    changes = await records.journal.changes(deployment.id) if deployment else []
+    return Verdict(decision, deployment, changes)
+
+
+# ── what was refused ─────────────────────────────────────────────────────────────────────────────
+
+
+async def refused(records: Records, visitor: Visitor, _asked: Asked) -> Page:
+    """List the refused webhooks: nothing about them can be trusted."""
+    if not records.sees_all(visitor):
+        raise NotFound("Refused webhooks are shown to those who may view every app.")
+    found = await records.journal.refused(limit=MOST_REFUSED)
+    names = await records.journal.repositories()
+    facts = {"refused": found, "names": names}
+    return Page("refused_webhooks", "Refused webhooks", facts, live=True)

@@ -1,0 +1,106 @@
+"""Deployments: a list, and one with its steps, its log and what can be done."""
+
+from bridge.console.drawing import Page
+from bridge.console.pages.asking import Asked
+from bridge.console.records import Records
+from bridge.console.visitors import Visitor
+from bridge.core.access import Right
+from bridge.core.apps import App, find_app
+from bridge.core.errors import Rejected
+from bridge.core.events import Action
+from bridge.core.lifecycle import FINAL, Deployment, State
+
+A_PAGE = 50
+"""Deployments on a page."""
+
+MOST_READ = 500
+"""Deployments to read at most for a page, by somebody who may not see all of them."""
+
+FAR_BACK = 20
+"""Deployments among which to look for the version before."""
+
+
+async def deployments(records: Records, visitor: Visitor, asked: Asked) -> Page:
+    """List deployments, newest first."""
+    app, state = asked.text("app"), _state(asked.text("state"))
+    app_id = find_app(records.seen(visitor), app).id if app else None
+    everything = app_id is not None or records.sees_all(visitor)
+    found = await records.journal.deployments(
+        limit=A_PAGE if everything else MOST_READ,
+        app_id=app_id,
+        state=state,
+        before=asked.number("before", 0) or None,
+    )
+    seen = [one for one in found if records.may_see(visitor, one.app)][:A_PAGE]
+    whole = len(found) >= A_PAGE and bool(seen)
+    facts = {
+        "deployments": seen,
+        "app": app,
+        "state": state or "",
+        "states": list(State),
+        "older": asked.again(before=seen[-1].seq) if whole else "",
+    }
+    return Page("deployments", "Deployments", facts, live=not asked.text("before"))
+
+
+def _state(given: str) -> State | None:
+    if not given:
+        return None
+    try:
+        return State(given)
+    except ValueError:
+        raise Rejected(f"{given!r} is no state of a deployment: {', '.join(State)} are.") from None
+
+
+async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page:
+    """Show one deployment: its steps, its log, and what the visitor may do about it."""
+    found, app = await records.deployment(visitor, asked.parts["id"])
+    rights = records.access.rights(visitor.person, app.label if app else found.app, None)
+    exists = app is not None and any(one.id == app.id for one in records.apps())
+    delivery = await records.inbox.get(found.seq)
+    facts = {
+        "deployment": found,
+        "app": app,
+        "changes": await records.journal.changes(found.id),
+        "delivery": delivery,
+        "may": frozenset(_may(found, rights, exists=exists)),
+        "commit_page": records.links.commit(app, found.deployed_commit or found.commit),
+        "compare_page": await _compare(records, found, app),
+        "log": found.log_tail or "",
+        "follows": found.backend_id is not None or not found.final,
+        "newer": found.superseded_by,
+    }
+    return Page("deployment", f"{found.app} {found.state}", facts, live=not found.final)
+
+
+async def _compare(records: Records, found: Deployment, app: App | None) -> str | None:
+    """Return the page that shows what a deployment changed; None if it is not known."""
+    if app is None:
+        return None
+    history = await records.journal.deployments(
+        app_id=found.app_id, limit=FAR_BACK, before=found.seq
+    )
+    before = next((one for one in history if one.served), None)
+    new = found.deployed_commit or found.commit
+    return records.links.compare(app, before.deployed_commit, new) if before else None
+
+
+def _may(found: Deployment, rights: frozenset[Right], *, exists: bool) -> list[str]:
+    """Return what can be done about a deployment by somebody with these rights."""
+    if not exists:
+        return []
+    may = []
+    if found.state not in FINAL and found.state is not State.VERIFYING and Right.CANCEL in rights:
+        may.append("cancel")
+    if found.state in FINAL and Right.DEPLOY in rights:
+        if found.action is not Action.ROLLBACK:
+            may.append("redeploy")
+        if found.served:
+            may.append("rollback")
+    if found.state is State.HELD:
+        lifting = {hold.may_lift for hold in found.holds}
+        if lifting <= rights:
+            may.append("lift")
+        if Right.APPROVE in rights and any(hold.gate == "approval" for hold in found.holds):
+            may.append("approve")
+    return may

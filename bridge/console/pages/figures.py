@@ -1,0 +1,113 @@
+"""Figures: how often, how fast and how well apps are deployed, with a chart of days."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from bridge.console.drawing import Page
+from bridge.console.pages.asking import Asked
+from bridge.console.records import Records
+from bridge.console.visitors import Visitor
+from bridge.core.errors import Rejected
+from bridge.core.lifecycle import LIVE, State
+from bridge.core.report import DAY, DEFINITIONS, LEFT_OUT, EndedDeployment, Figures, report_of
+
+PERIODS = (7, 30, 90)
+"""Days of a report."""
+
+TALLEST = 100
+
+MOST_APPS = 50
+"""Apps on the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What ended on one day.
+
+    Attributes:
+        live, failed: how many; live_height, failed_height: of 100 for the busiest day.
+    """
+
+    date: date
+    live: int
+    failed: int
+    live_height: int
+    failed_height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """The figures of a period, worked out at a time.
+
+    Attributes:
+        apps: of the apps that deployed most.
+        more: how many apps are not among them.
+    """
+
+    at: float
+    all: Figures
+    apps: Sequence[tuple[str, Figures]]
+    more: int
+    days: Sequence[Day]
+
+
+async def figures(records: Records, visitor: Visitor, asked: Asked) -> Page:
+    """Collect the figures of a period."""
+    days = asked.number("days", 30)
+    if days not in PERIODS:
+        raise Rejected(f"The figures are of {', '.join(map(str, PERIODS))} days, not of {days}.")
+    key = ("figures", days, records.grants_of(visitor))
+    worked = await records.workshop.result(key, lambda: _work_out(records, visitor, days))
+    facts = {
+        "worked": worked,
+        "period": days,
+        "periods": PERIODS,
+        "definitions": DEFINITIONS,
+        "left_out": LEFT_OUT,
+    }
+    return Page("figures", "Figures", facts)
+
+
+async def _work_out(records: Records, visitor: Visitor, days: int) -> Worked:
+    until = records.clock()
+    ended = await records.journal.ended_since(until - days * DAY)
+    oldest = await records.journal.oldest_deployment()
+    since = until - days * DAY
+    since = since if oldest is None else min(max(since, oldest), until - 1.0)
+
+    def work() -> Worked:
+        seen = [one for one in ended if records.may_see(visitor, one.app)]
+        report = report_of(seen, since, until)
+        busiest = sorted(report.apps.items(), key=lambda one: (-one[1].live, one[0]))
+        shown = sorted(busiest[:MOST_APPS])
+        more = len(busiest) - len(shown)
+        return Worked(until, report.all, shown, more, days_of(seen, until, days))
+
+    return await asyncio.to_thread(work)
+
+
+def days_of(ended: Sequence[EndedDeployment], until: float, count: int) -> list[Day]:
+    """Return the days of a period, oldest first."""
+    live, failed = Counter[date](), Counter[date]()
+    for one in ended:
+        day = datetime.fromtimestamp(one.finished_at, UTC).date()
+        if one.state in LIVE and one.state is not State.UNHEALTHY:
+            live[day] += 1
+        elif one.state in (State.FAILED, State.UNHEALTHY):
+            failed[day] += 1
+    today = datetime.fromtimestamp(until, UTC).date()
+    dates = [today - timedelta(days=back) for back in reversed(range(count))]
+    most = max((live[day] + failed[day] for day in dates), default=0) or 1
+    return [
+        Day(
+            day,
+            live[day],
+            failed[day],
+            round(TALLEST * live[day] / most),
+            round(TALLEST * failed[day] / most),
+        )
+        for day in dates
+    ]

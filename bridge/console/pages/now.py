@@ -1,0 +1,149 @@
+"""Now: what runs, what needs somebody, the apps that changed last, what came in."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.console.drawing import Page
+from bridge.console.pages.apps import Row, rows_of
+from bridge.console.pages.asking import Asked
+from bridge.console.pages.deliveries import listed
+from bridge.console.records import Records
+from bridge.console.visitors import Visitor
+from bridge.core.apps import App
+from bridge.core.lifecycle import State
+from bridge.pipeline.arrivals import Wanted
+from bridge.ports.inbox import DeliveryState
+
+MOST_OPEN = 50
+MOST_APPS = 15
+MOST_ARRIVED = 12
+MOST_FAILED = 5
+MOST_TWICE = 5
+MOST_REFUSED = 200
+
+LATELY_DEPLOYED = 200
+"""The newest deployments to look through for apps."""
+
+LATELY = 24 * 3600.0
+"""Seconds for which a refused webhook or a failed delivery needs somebody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that needs somebody.
+
+    Attributes:
+        tone, word: its tag.
+        says: what is wrong.
+        link: the page with more; `button`: what it leads to.
+    """
+
+    tone: str
+    word: str
+    says: str
+    link: str
+    button: str = "See why"
+
+
+async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
+    """Collect the first page."""
+    seen = {app.id: app for app in records.seen(visitor)}
+    all_open, needs, apps, arrived = await asyncio.gather(
+        records.journal.open_deployments(),
+        _needs(records, visitor, seen),
+        _rows(records, seen),
+        listed(records, visitor, Wanted(MOST_ARRIVED)),
+    )
+    open_ = [one for one in all_open if one.app_id in seen]
+    facts = {
+        "open": open_[:MOST_OPEN],
+        "more_open": max(0, len(open_) - MOST_OPEN),
+        "rights": {one.app_id: records.rights(visitor, seen[one.app_id]) for one in open_},
+        "needs": needs,
+        "apps": apps,
+        "all_apps": len(seen),
+        "arrived": arrived,
+    }
+    return Page("now", "Now", facts, live=True)
+
+
+async def _rows(records: Records, seen: Mapping[str, App]) -> list[Row]:
+    return await rows_of(records, await _recent(records, seen))
+
+
+async def _recent(records: Records, seen: Mapping[str, App]) -> list[App]:
+    """Return the apps that were deployed last; if there are few, others as well."""
+    lately = await records.journal.deployed_lately(LATELY_DEPLOYED)
+    ids = dict.fromkeys(id_ for id_ in lately if id_ in seen)
+    return [seen[id_] for id_ in (ids | dict.fromkeys(seen))][:MOST_APPS]
+
+
+async def _needs(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:
+    looks = [_of_deployments(records, seen)]
+    if records.sees_all(visitor):
+        looks += [_of_webhooks(records), _of_feedback(records)]
+    deployed, *others = await asyncio.gather(*looks)
+    return [*deployed, *_of_apps(list(seen.values())), *(one for those in others for one in those)]
+
+
+async def _of_deployments(records: Records, seen: Mapping[str, App]) -> list[Need]:
+    """Return the apps whose newest deployment is unhealthy, or of an unknown outcome."""
+    found = []
+    for state, tone in ((State.UNHEALTHY, "bad"), (State.UNKNOWN, "held")):
+        those = await records.journal.deployments(limit=LATELY_DEPLOYED, state=state)
+        ids = list(dict.fromkeys(one.app_id for one in those if one.app_id in seen))
+        newest = await records.journal.briefly(ids[:MOST_APPS], 1)
+        last = {one.id for of_app in newest.values() for one in of_app}
+        for one in those:
+            if one.id in last:
+                link = f"/console/deployments/{one.id}"
+                found.append(Need(tone, state, f"{one.app}: {one.note}", link))
+    return found
+
+
+def _of_apps(seen: Sequence[App]) -> list[Need]:
+    """Return the apps that their backend deploys, too."""
+    twice = [app for app in seen if app.deploys_twice]
+    found = [
+        Need(
+            "held",
+            "warning",
+            f"{app.label} has Auto Deploy on at its backend: every push deploys twice",
+            f"/console/apps/{app.id}",
+            "See the app",
+        )
+        for app in twice[:MOST_TWICE]
+    ]
+    if (more := len(twice) - MOST_TWICE) > 0:
+        says = f"{more} more apps have Auto Deploy on: `dokploy-bridge adopt --all` switches it off"
+        found.append(Need("held", "warning", says, "/console/apps", "All apps"))
+    return found
+
+
+async def _of_webhooks(records: Records) -> list[Need]:
+    since = records.clock() - LATELY
+    found = []
+    failed = await records.inbox.ended(DeliveryState.FAILED, MOST_FAILED, before=2**62)
+    for one in failed:
+        if one.received_at >= since:
+            says = f"{one.event} of {one.host}: {one.error or 'no reason is known'}"
+            found.append(Need("bad", "failed", says, f"/console/deliveries/{one.seq}"))
+    refused = await records.journal.refused(limit=MOST_REFUSED, since=since)
+    if refused:
+        count, newest = sum(one.count for one in refused), max(refused, key=lambda one: one.last)
+        webhooks = "1 webhook" if count == 1 else f"{count} webhooks"
+        if len(refused) == MOST_REFUSED:
+            webhooks = f"more than {count} webhooks"
+        says = f"{webhooks} in the last 24 hours; the newest: {newest.why}"
+        found.append(Need("bad", "refused", says, "/console/refused"))
+    return found
+
+
+async def _of_feedback(records: Records) -> list[Need]:
+    found = []
+    for one in await records.journal.feedback(limit=MOST_FAILED, failing=True):
+        word = "parked" if one.parked else "failing"
+        says = f"{one.subscription.kind} can't be updated: {one.error}"
+        found.append(Need("held", word, says, "/console/audit"))
+    return found

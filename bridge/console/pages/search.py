@@ -1,0 +1,64 @@
+"""Search: apps, deployments and deliveries by a name, a commit, a branch, a person or a number."""
+
+import re
+from collections.abc import Iterator
+
+from bridge.console.drawing import Page
+from bridge.console.pages.apps import rows_of
+from bridge.console.pages.asking import Asked
+from bridge.console.pages.deliveries import Row, listed
+from bridge.console.records import Records
+from bridge.console.visitors import Visitor
+from bridge.core.lifecycle import Deployment
+from bridge.pipeline.arrivals import Wanted
+
+MOST = 20
+"""Results of each kind."""
+
+_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}").fullmatch
+_NUMBER = re.compile(r"#?(\d{1,15})").fullmatch
+
+
+async def search(records: Records, visitor: Visitor, asked: Asked) -> Page:
+    """Find what a few characters may mean."""
+    wanted = asked.text("q")
+    low = wanted.lower()
+    apps = [one for one in records.seen(visitor) if low in one.label.lower() or wanted == one.id]
+    facts = {
+        "q": wanted,
+        "apps": await rows_of(records, apps[:MOST] if wanted else []),
+        "arrived": await _deliveries(records, visitor, wanted) if wanted else [],
+        "deployments": await _deployments(records, visitor, wanted) if wanted else [],
+    }
+    return Page("search", f"Search: {wanted}" if wanted else "Search", facts)
+
+
+async def _deliveries(records: Records, visitor: Visitor, wanted: str) -> list[Row]:
+    found: dict[int, Row] = {}
+    for each in _meanings(wanted):
+        for row in await listed(records, visitor, each):
+            found[row.arrived.delivery.seq] = row
+    for host in records.hosts:
+        one = await records.inbox.find(host, wanted)
+        if one is not None:
+            for row in await listed(records, visitor, Wanted(1, before=one.seq + 1)):
+                found[row.arrived.delivery.seq] = row
+    return [found[seq] for seq in sorted(found, reverse=True)][:MOST]
+
+
+def _meanings(wanted: str) -> Iterator[Wanted]:
+    """Return what some characters may stand for."""
+    yield Wanted(MOST, repo=wanted)
+    yield Wanted(MOST, ref=wanted)
+    yield Wanted(MOST, author=wanted)
+    if _COMMIT(wanted):
+        yield Wanted(MOST, commit=wanted)
+
+
+async def _deployments(records: Records, visitor: Visitor, wanted: str) -> list[Deployment]:
+    """Return the deployment with that id, or those of that number."""
+    one = await records.journal.deployment(wanted)
+    found = [one] if one else []
+    if number := _NUMBER(wanted):
+        found += await records.journal.deployments(limit=MOST, seq=int(number[1]))
+    return [each for each in found if records.may_see(visitor, each.app)]

@@ -1,0 +1,103 @@
+"""What the console reads from and acts through, and who may see what of it."""
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.chats.links import Links
+from bridge.console.visitors import Visitor
+from bridge.console.workshop import Workshop
+from bridge.core.access import Access, Right
+from bridge.core.apps import App
+from bridge.core.decision import Policy
+from bridge.core.errors import NotFound
+from bridge.core.lifecycle import Deployment
+from bridge.pipeline.adopt import Adopter
+from bridge.pipeline.commands import ChatCommands
+from bridge.pipeline.lookup import BuildLogs
+from bridge.ports.chats import Place
+from bridge.ports.clock import Clock
+from bridge.ports.githosts import GitHost
+from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Journal
+
+HERE = Place()
+"""Where people are in the console: in no channel."""
+
+GONE = "it is gone, or you may not see its app"
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Everything that pages and actions need.
+
+    Attributes:
+        commands: what people can do; each checks their rights.
+        access: the grants, with that of the server's owner.
+        apps: the known apps of all backends.
+        trouble: the backends that can't be read, and why.
+        hosts: parse the webhooks of each Git host.
+        links: the web pages of repositories.
+        logs: the logs of the backends' deployments.
+        policy: the settings that apply to the decisions for all apps.
+        clock: seconds since 1970.
+        adopter: returns what switches off the backends' own deploys of pushes.
+        workshop: works out beside the pages what takes long.
+    """
+
+    journal: Journal
+    inbox: Inbox
+    commands: ChatCommands
+    access: Access
+    apps: Callable[[], Sequence[App]]
+    trouble: Callable[[], Mapping[str, str]]
+    hosts: Mapping[str, GitHost]
+    links: Links
+    logs: BuildLogs
+    policy: Policy
+    clock: Clock
+    adopter: Callable[[], Awaitable[Adopter]]
+    workshop: Workshop
+
+    # ── who may see what ─────────────────────────────────────────────────────────────────────────
+
+    def seen(self, visitor: Visitor, right: Right = Right.VIEW) -> list[App]:
+        """Return the apps to which somebody has a right, by label."""
+        found = self.access.having(visitor.person, right, self.apps(), None)
+        return sorted(found, key=lambda app: (app.label, app.id))
+
+    def grants_of(self, visitor: Visitor) -> Hashable:
+        """Return what is the same for people who may see the same."""
+        return self.access.of(visitor.person, None)
+
+    def sees_all(self, visitor: Visitor) -> bool:
+        """Return whether somebody may view every app, also those to come."""
+        return Right.VIEW in self.access.rights(visitor.person, EVERY_APP, None)
+
+    def rights(self, visitor: Visitor, app: App) -> frozenset[Right]:
+        """Return all rights of somebody to an app."""
+        return self.access.rights(visitor.person, app.label, None)
+
+    async def app(self, visitor: Visitor, app_id: str) -> App:
+        """Return an app, also a deleted one; raise NotFound if they may not view it."""
+        found = next((one for one in self.apps() if one.id == app_id), None)
+        found = found or await self.journal.app(app_id)
+        if found is None or Right.VIEW not in self.rights(visitor, found):
+            raise NotFound(f"There is no app {app_id!r}: {GONE}.")
+        return found
+
+    async def deployment(self, visitor: Visitor, id_: str) -> tuple[Deployment, App | None]:
+        """Return a deployment and its app; raise NotFound if they may not view it."""
+        found = await self.journal.deployment(id_)
+        app = await self.journal.app(found.app_id) if found else None
+        label = app.label if app else found.app if found else ""
+        if found is None or Right.VIEW not in self.access.rights(visitor.person, label, None):
+            raise NotFound(f"There is no deployment {id_!r}: {GONE}.")
+        return found, app
+
+    def may_see(self, visitor: Visitor, label: str) -> bool:
+        """Return whether somebody may view the app with that label, existing or not."""
+        return Right.VIEW in self.access.rights(visitor.person, label, None)
+
+
+EVERY_APP = "\N{REPLACEMENT CHARACTER}"
+"""A label that no app has: only a grant for every app covers it."""

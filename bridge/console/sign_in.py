@@ -1,0 +1,193 @@
+"""Signing in with another service: out with a state and a challenge, back with a code.
+
+The browser keeps what it needs for the way back in a signed cookie, so nothing is written for
+whoever only begins.
+"""
+
+import hmac
+import logging
+import re
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bridge.console.visitors import (
+    PATH,
+    SIGNING_IN,
+    SIGNING_IN_SECONDS,
+    Visitor,
+    hash_of,
+    is_secure,
+)
+from bridge.core.errors import BridgeError, NotFound, Rejected
+from bridge.ports.sign_in import Challenge, Returned, SignsIn
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from bridge.ports.journal import Journal
+
+log = logging.getLogger(__name__)
+
+SIGNS_WITH = "HS256"
+"""Our own cookies, with a key that only this installation has."""
+
+LONGEST_THEN = 1000
+"""Characters of the page to return to; browsers keep cookies of 4 KB."""
+
+BEGIN_AGAIN = "This sign-in was not begun here, was used, or was begun too long ago: begin again."
+
+_PLAIN_WORD = re.compile(r"[a-z_]{1,40}").fullmatch
+
+
+class SignIn:
+    """The ways to sign in that are set up.
+
+    The state is in the address and in a cookie, so nobody can be made to sign in as somebody else.
+    """
+
+    def __init__(self, ways: Mapping[str, SignsIn], public_url: str | None) -> None:
+        self._ways = ways
+        self._public_url = public_url
+        self._key: str | None = None
+
+    @property
+    def ways(self) -> dict[str, str]:
+        """The title of each way, by its key."""
+        return {key: way.title for key, way in self._ways.items()}
+
+    async def begin(
+        self, journal: "Journal", request: "web.Request", key: str, then: str
+    ) -> tuple[str, str]:
+        """Return where to send the browser, and the cookie that it must bring back."""
+        way = self._way(key)
+        state, verifier, nonce = (secrets.token_urlsafe(32) for _ in range(3))
+        challenge = Challenge(back_to(self._here(request), key), state, verifier, nonce)
+        with _failures_logged(key):
+            address = await way.address(challenge)
+        then = then if len(then) <= LONGEST_THEN else PATH
+        return address, await self._sealed(journal, key, challenge, then)
+
+    async def finish(
+        self, journal: "Journal", request: "web.Request", key: str
+    ) -> tuple[Visitor, str]:
+        """Return who has come back, and where they wanted to go.
+
+        Raises:
+            Rejected: the state is not that of this browser, was used, or the person declined.
+            Refused, Unreachable: see `SignsIn.person`.
+        """
+        way = self._way(key)
+        with _failures_logged(key):
+            begun = await self._begun(journal, request, key)
+            code = _code_in(request.query, way.title)
+            used = hash_of(begun["state"])
+            if await journal.admitted(SIGNING_IN, used) is not None:
+                raise Rejected(BEGIN_AGAIN)
+            challenge = Challenge(begun["back"], begun["state"], begun["verifier"], begun["nonce"])
+            person = await way.person(challenge, Returned(code, request.query.get("iss", "")))
+            await journal.admit(SIGNING_IN, used, SIGNING_IN_SECONDS)
+        return Visitor(person, key), begun["then"]
+
+    def remember(self, response: "web.StreamResponse", request: "web.Request", cookie: str) -> None:
+        """Have the browser bring the cookie back."""
+        response.set_cookie(
+            _cookie(request),
+            cookie,
+            max_age=int(SIGNING_IN_SECONDS),
+            path="/",
+            secure=is_secure(request),
+            httponly=True,
+            samesite="Lax",
+        )
+
+    def forget(self, response: "web.StreamResponse", request: "web.Request") -> None:
+        """Have the browser drop the cookie."""
+        response.del_cookie(
+            _cookie(request), path="/", secure=is_secure(request), httponly=True, samesite="Lax"
+        )
+
+    def _way(self, key: str) -> SignsIn:
+        if key not in self._ways:
+            raise NotFound("There is no such way to sign in.")
+        return self._ways[key]
+
+    def _here(self, request: "web.Request") -> str:
+        scheme = "https" if is_secure(request) else "http"
+        return self._public_url or f"{scheme}://{request.host}"
+
+    async def _sealed(self, journal: "Journal", key: str, challenge: Challenge, then: str) -> str:
+        import jwt
+
+        about = {
+            "way": key,
+            "back": challenge.back,
+            "state": challenge.state,
+            "verifier": challenge.verifier,
+            "nonce": challenge.nonce,
+            "then": then,
+            "exp": time.time() + SIGNING_IN_SECONDS,
+        }
+        return jwt.encode(about, await self._secret(journal), SIGNS_WITH)
+
+    async def _begun(
+        self, journal: "Journal", request: "web.Request", key: str
+    ) -> Mapping[str, Any]:
+        """Return what this browser has begun; raise Rejected if it is not what comes back."""
+        import jwt
+
+        try:
+            begun: dict[str, Any] = jwt.decode(
+                request.cookies.get(_cookie(request), ""),
+                await self._secret(journal),
+                algorithms=[SIGNS_WITH],
+                options={"require": ["exp"]},
+            )
+        except jwt.PyJWTError:
+            raise Rejected(BEGIN_AGAIN) from None
+        given = request.query.get("state", "")
+        if begun["way"] != key or not hmac.compare_digest(
+            given.encode(errors="replace"), begun["state"].encode()
+        ):
+            raise Rejected(BEGIN_AGAIN)
+        return begun
+
+    async def _secret(self, journal: "Journal") -> str:
+        if self._key is None:
+            self._key = await journal.secret(SIGNING_IN)
+        return self._key
+
+
+@contextmanager
+def _failures_logged(key: str) -> Iterator[None]:
+    try:
+        yield
+    except BridgeError as error:
+        about = {"way": key, "why": str(error)}
+        log.warning("somebody could not sign in to the console", extra=about)
+        raise
+
+
+def back_to(here: str, key: str) -> str:
+    """Return the callback address of a way, to be registered at its service."""
+    return f"{here.rstrip('/')}{PATH}/sign-in/{key}/back"
+
+
+def _code_in(query: Mapping[str, str], title: str) -> str:
+    """Return the code that came back; raise Rejected if there is none."""
+    if (error := query.get("error")) is not None:
+        if error == "access_denied":
+            raise Rejected(f"{title} did not sign you in: you, or an administrator, declined.")
+        said = f" ({error})" if _PLAIN_WORD(error) else ""
+        raise Rejected(
+            f"{title} did not sign you in{said}: check how the bridge is registered there."
+        )
+    if not (code := query.get("code")):
+        raise Rejected(f"{title} did not sign you in: it sent no code. Sign in again.")
+    return code
+
+
+def _cookie(request: "web.Request") -> str:
+    return "__Host-bridge-sign-in" if is_secure(request) else "bridge-sign-in"

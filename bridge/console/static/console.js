@@ -1,0 +1,98 @@
+// What moves: the page is fetched again after a change, logs grow, and keys lead through lists.
+// Everything works without this file, too.
+"use strict";
+
+const FALLBACK_MS = 60_000;
+const PAUSE_MS = 400;
+
+// ── the page is fetched again after each change, and merged in place ──────────────────────────────
+
+let fetching = false, again = false;
+
+async function refresh() {
+  if (fetching) { again = true; return; }
+  fetching = true;
+  try {
+    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (response.redirected && !response.url.startsWith(location.origin + location.pathname)) {
+      location.assign(response.url);
+      return;
+    }
+    if (response.ok) merge(await response.text());
+  } catch { /* the bridge is away: the stream comes back with it */ } finally {
+    fetching = false;
+    if (again) { again = false; setTimeout(refresh, PAUSE_MS); }
+  }
+}
+
+function merge(text) {
+  const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
+  const here = document.querySelector("main");
+  if (!main || !here) return;
+  Idiomorph.morph(here, main, {
+    ignoreActiveValue: true,
+    callbacks: {
+      beforeNodeMorphed(old) {
+        // Neither close what somebody has opened, nor empty a log or what they type.
+        if (!(old instanceof Element)) return true;
+        return !(old.matches("[data-log], details[open]") || old.contains(document.activeElement) && old.matches("form"));
+      },
+    },
+  });
+}
+
+function watch() {
+  if (!document.querySelector("main[data-live]")) return;
+  const stream = new EventSource("/console/live");
+  let timer = 0;
+  stream.addEventListener("changed", () => {
+    clearTimeout(timer);
+    timer = setTimeout(refresh, PAUSE_MS / 2);
+  });
+  setInterval(refresh, FALLBACK_MS);
+  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+}
+
+// ── a log that grows ─────────────────────────────────────────────────────────────────────────────
+
+function follow(pre) {
+  const stream = new EventSource(pre.dataset.log);
+  stream.addEventListener("reset", () => { pre.textContent = ""; });
+  stream.addEventListener("line", (event) => {
+    const atEnd = pre.scrollHeight - pre.scrollTop - pre.clientHeight < 40;
+    pre.append(event.data + "\n");
+    if (atEnd) pre.scrollTop = pre.scrollHeight;
+  });
+  stream.addEventListener("end", () => stream.close());
+}
+
+// ── keys: "/" searches, "j" and "k" move, "?" says so ────────────────────────────────────────────
+
+function typing(target) {
+  return target.matches("input, textarea, select, [contenteditable]");
+}
+
+function move(by) {
+  const links = [...document.querySelectorAll(".row a[data-main]")];
+  const at = links.findIndex((link) => link.closest(".row").contains(document.activeElement));
+  const next = links[at < 0 ? (by > 0 ? 0 : links.length - 1) : at + by];
+  if (next) { next.focus(); next.scrollIntoView({ block: "nearest" }); }
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (event.key === "/") { event.preventDefault(); document.querySelector(".search input")?.focus(); }
+  else if (event.key === "j") move(1);
+  else if (event.key === "k") move(-1);
+});
+
+// A form is sent once.
+document.addEventListener("submit", (event) => {
+  for (const button of event.target.querySelectorAll("button")) setTimeout(() => { button.disabled = true; });
+});
+
+// What is being worked out is asked for again.
+const waiting = setInterval(() => document.querySelector("[data-again]") ? refresh() : clearInterval(waiting), 1000);
+
+for (const pre of document.querySelectorAll("[data-log]")) follow(pre);
+watch();

@@ -1,0 +1,187 @@
+"""Who uses the console: one-time links, sign-ins, and the session that the browser keeps.
+
+Only hashes of secrets are stored, so a copy of the data lets nobody in.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.access import Access, Grant, Person, Right
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from bridge.ports.journal import Sessions
+
+LINK, SESSION, SIGNING_IN = "console link", "console session", "console sign-in"
+"""Kinds of what is kept; see `ports.journal.Sessions`."""
+
+LINK_SECONDS = 10 * 60.0
+SESSION_SECONDS = 12 * 3600.0
+SIGNING_IN_SECONDS = 10 * 60.0
+"""Seconds for the way to another service and back."""
+
+PATH = "/console"
+
+OWNER = "console:owner"
+"""The id of whoever came by a link: only somebody with a shell on the server can print one."""
+
+_BYTES = 32
+
+
+def with_owner(access: Access) -> Access:
+    """Return all grants, and one for the owner of the server, who may do everything."""
+    return Access((*access.grants, Grant((OWNER,), frozenset(Right))))
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody with a session.
+
+    Attributes:
+        how: how they signed in, e.g. "link", "github".
+    """
+
+    person: Person
+    how: str
+
+    @property
+    def owns(self) -> bool:
+        """Whether they came by a link from the server itself."""
+        return self.person.id == OWNER
+
+
+BY_LINK = Visitor(Person(OWNER, "owner"), "link")
+
+
+# ── links and sessions ───────────────────────────────────────────────────────────────────────────
+
+
+async def new_link(sessions: "Sessions", url: str) -> str:
+    """Return a link that lets one browser in as the owner, once, within ten minutes.
+
+    Args:
+        url: where the bridge is reached.
+    """
+    link = secrets.token_urlsafe(_BYTES)
+    await sessions.admit(LINK, hash_of(link), LINK_SECONDS)
+    return f"{url.rstrip('/')}{PATH}/sign-in/link?link={link}"
+
+
+async def redeem_link(sessions: "Sessions", link: str) -> bool:
+    """Use up a link; return whether it was valid."""
+    return await sessions.redeem(LINK, hash_of(link)) is not None
+
+
+async def begin(sessions: "Sessions", visitor: Visitor) -> str:
+    """Begin a session; return its secret."""
+    secret = secrets.token_urlsafe(_BYTES)
+    await sessions.admit(
+        SESSION,
+        hash_of(secret),
+        SESSION_SECONDS,
+        about=json.dumps(_form_of(visitor)),
+        whose=visitor.person.id,
+    )
+    return secret
+
+
+async def visitor_with(sessions: "Sessions", secret: str | None) -> Visitor | None:
+    """Return who has a session; None if it is not valid (any more)."""
+    if not secret:
+        return None
+    about = await sessions.admitted(SESSION, hash_of(secret))
+    return None if about is None else _visitor(json.loads(about))
+
+
+async def leave(sessions: "Sessions", secret: str) -> None:
+    """End one session."""
+    await sessions.expel(SESSION, hashed=hash_of(secret))
+
+
+async def leave_everywhere(sessions: "Sessions", visitor: Visitor) -> None:
+    """End all sessions of a person."""
+    await sessions.expel(SESSION, whose=visitor.person.id)
+
+
+def hash_of(*secret: str) -> str:
+    """Return the hash of a secret; it is random, so it needs neither salt nor a slow hash."""
+    return hashlib.sha256("\0".join(secret).encode()).hexdigest()
+
+
+def _form_of(visitor: Visitor) -> dict[str, Any]:
+    person = visitor.person
+    return {
+        "how": visitor.how,
+        "id": person.id,
+        "name": person.name,
+        "email": person.email,
+        "groups": sorted(person.groups),
+        "member": person.member,
+        "stranger": person.stranger,
+        "chat": person.chat,
+    }
+
+
+def _visitor(form: Mapping[str, Any]) -> Visitor:
+    person = Person(
+        form["id"],
+        form["name"],
+        form["email"],
+        frozenset(form["groups"]),
+        stranger=form["stranger"],
+        member=form["member"],
+        chat=form["chat"],
+    )
+    return Visitor(person, form["how"])
+
+
+# ── the cookie ───────────────────────────────────────────────────────────────────────────────────
+
+
+def is_secure(request: "web.Request") -> bool:
+    """Return whether the browser speaks TLS, to us or to the proxy before us.
+
+    Who forges the header only gives their own cookie another name.
+    """
+    forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip()
+    return forwarded == "https" if forwarded else request.secure
+
+
+def session_in(request: "web.Request") -> str | None:
+    """Return the secret of the request's session, if it has one."""
+    return request.cookies.get(_cookie(secure=is_secure(request)))
+
+
+def keep(response: "web.StreamResponse", request: "web.Request", secret: str) -> None:
+    """Have the browser keep a session.
+
+    Over HTTPS no other host, path or page without TLS can set or read it. It is sent along when
+    another site links here (Lax), as a chat's card does.
+    """
+    secure = is_secure(request)
+    response.set_cookie(
+        _cookie(secure=secure),
+        secret,
+        max_age=int(SESSION_SECONDS),
+        path="/",
+        secure=secure,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def drop(response: "web.StreamResponse", request: "web.Request") -> None:
+    """Have the browser forget the session."""
+    secure = is_secure(request)
+    response.del_cookie(
+        _cookie(secure=secure), path="/", secure=secure, httponly=True, samesite="Lax"
+    )
+
+
+def _cookie(*, secure: bool) -> str:
+    return "__Host-bridge" if secure else "bridge-console"

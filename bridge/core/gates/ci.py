@@ -1,0 +1,144 @@
+"""Judge a commit's checks: pending, passed, failed or absent. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need, Otherwise
+from bridge.core.gates.times import for_people
+from bridge.core.rules import name_matches
+
+MOST_NAMED = 5
+"""Checks that a reason names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ci:
+    """The known checks of a commit.
+
+    Attributes:
+        read_at: when the host listed all of them, through all pages; None if never.
+        required: the names that the branch's protection requires; None if not known.
+        error: why they can't be read at present; "" if they can.
+        fresh: no event has come since they were listed, so no other check can be missing.
+    """
+
+    commit: str
+    checks: tuple[Check, ...] = ()
+    read_at: float | None = None
+    required: tuple[str, ...] | None = None
+    error: str = ""
+    fresh: bool = True
+
+
+class CiState(StrEnum):
+    """The result of judging a commit's checks for an app."""
+
+    PASSED = "passed"
+    PENDING = "pending"
+    FAILED = "failed"
+    NONE = "none"
+    LATE = "late"
+    UNREAD = "unread"
+
+
+@dataclass(frozen=True, slots=True)
+class CiVerdict:
+    """The judgement of a commit's checks for an app.
+
+    Attributes:
+        says: the reason, for people.
+        opens_at: when it passes by itself, whatever the checks do.
+        changes_at: when the reason changes by itself.
+    """
+
+    state: CiState
+    says: str = ""
+    opens_at: float | None = None
+    changes_at: float | None = None
+
+
+def judged(policy: CheckPolicy, ci: Ci, *, since: float, now: float) -> CiVerdict:
+    """Return what a commit's checks mean.
+
+    Args:
+        since: when the deployment was wanted; the policy's times count from then.
+    """
+    late_at = since + policy.timeout
+    late = now >= late_at
+    if late and policy.late is Otherwise.DEPLOY:
+        return CiVerdict(CiState.PASSED, _waited(policy, "in vain"))
+    opens = late_at if policy.late is Otherwise.DEPLOY else None
+    changes = None if late else late_at
+    at = ci.commit[:7]
+    if ci.read_at is None:
+        why = ci.error or "they are being read"
+        return CiVerdict(CiState.UNREAD, f"the checks of {at} are not known: {why}", opens, changes)
+    counted = [one for one in ci.checks if not _matches(one.name, policy.ignore)]
+    missing, relevant = _relevant(policy, counted, ci.required)
+    if failed := [one for one in relevant if one.state is CheckState.FAILED]:
+        why = f"checks failed: {_named(failed)} of {at}"
+        return CiVerdict(CiState.FAILED, why, opens, changes if opens else None)
+    pending = [one for one in relevant if one.state is CheckState.PENDING]
+    if not relevant and not missing and ci.fresh:
+        return _none(policy, at, since, now, opens)
+    if pending or missing:
+        waits = _named(pending) if pending else _list(missing)
+        why = f"waits for checks of {at}: {waits}"
+        if late:
+            return CiVerdict(CiState.LATE, f"{why}; {_waited(policy, 'already')}")
+        return CiVerdict(CiState.PENDING, why, opens, changes)
+    if ci.error:
+        why = f"the checks of {at} can't be read again: {ci.error}"
+        return CiVerdict(CiState.UNREAD, why, opens, changes)
+    if not ci.fresh:
+        return CiVerdict(CiState.PENDING, f"lists the checks of {at} again", opens, changes)
+    return CiVerdict(CiState.PASSED, f"{len(relevant)} checks of {at} passed")
+
+
+def _none(policy: CheckPolicy, at: str, since: float, now: float, opens: float | None) -> CiVerdict:
+    """Return what it means that a commit has no check that counts."""
+    decided_at = since + policy.none_after
+    if now < decided_at:
+        why = f"{at} has no checks yet"
+        opens = decided_at if policy.none is Otherwise.DEPLOY else opens
+        return CiVerdict(CiState.PENDING, why, opens, decided_at)
+    if policy.none is Otherwise.DEPLOY:
+        return CiVerdict(CiState.PASSED, f"{at} has no checks")
+    why = f"{at} has had no checks for {for_people(policy.none_after)}"
+    return CiVerdict(CiState.NONE, why, opens, opens)
+
+
+def _relevant(
+    policy: CheckPolicy, checks: Sequence[Check], required: tuple[str, ...] | None
+) -> tuple[list[str], list[Check]]:
+    """Return the names that no check has, and the checks that must pass."""
+    names = policy.names
+    if not names and policy.need is Need.REQUIRED:
+        names = tuple(one for one in required or () if not _matches(one, policy.ignore))
+        if names:  # they are names, and no globs
+            there = {one.name for one in checks}
+            missing = [name for name in names if name not in there]
+            return missing, [one for one in checks if one.name in names]
+    if not names:
+        return [], list(checks)
+    missing = [name for name in names if not any(_matches(one.name, (name,)) for one in checks)]
+    return missing, [one for one in checks if _matches(one.name, names)]
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(name_matches(pattern, name) for pattern in patterns)
+
+
+def _named(checks: Sequence[Check]) -> str:
+    return _list([f"{one.name} ({one.app})" if one.app else one.name for one in checks])
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MOST_NAMED])
+    more = len(names) - MOST_NAMED
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _waited(policy: CheckPolicy, how: str) -> str:
+    return f"waited {how} for {for_people(policy.timeout)}, the most by `checks.timeout`"

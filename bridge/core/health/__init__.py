@@ -1,0 +1,1 @@
+"""Health checks, rollbacks and promotions: the decisions about deployed versions. Pure."""

@@ -1,0 +1,149 @@
+"""Promote: bring the version that runs in one app to another, e.g. to production. Pure.
+
+An image is deployed as it is. A commit is built again for the other app, with that one's own
+environment; only a pinned app can build exactly that commit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.core.apps import App, Source, SourceType
+from bridge.core.errors import NotFound, Rejected
+from bridge.core.events import Action
+from bridge.core.health.ways import Rung, current_of, version_of
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.pins import pin_of
+
+MOST_NEWS = 50
+"""The most pushes that are listed as new."""
+
+_MOVING = ("latest", "stable", "main", "master", "edge", "nightly", "dev")
+"""Tags of images that usually move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A promotion that can be asked for.
+
+    Attributes:
+        from_: the app whose version is promoted; to: the app that gets it.
+        version: the deployment that made that version there.
+        rung: an image is deployed, or a commit is built again.
+        news: what the first app has deployed since the version that the second one has, newest
+            first; None if the second one's version was never deployed in the first.
+    """
+
+    from_: App
+    to: App
+    version: Deployment
+    rung: Rung
+    served: Deployment | None
+    news: tuple[Deployment, ...] | None
+
+    @property
+    def says(self) -> str:
+        """What will be done, in one sentence."""
+        what = version_of(self.version)
+        if self.rung is Rung.IMAGE:
+            return f"deploy {what} to {self.to.label}, as it runs in {self.from_.label}"
+        return f"build {what} again for {self.to.label}, as it was built for {self.from_.label}"
+
+    @property
+    def warns(self) -> tuple[str, ...]:
+        """What to know before; each a sentence."""
+        kept = f"environment and volumes of {self.to.label} stay its own"
+        if self.rung is Rung.PIN:
+            return (f"it is a rebuild, so what the build fetches may differ; {kept}",)
+        tag = (self.version.image or "").rpartition("/")[2].partition(":")[2]
+        if "@" in (self.version.image or ""):
+            return (kept,)
+        if not tag or tag in _MOVING:
+            moves = "the image's tag may have moved since: a digest would name exactly one image"
+            return (moves, kept)
+        return (kept,)
+
+
+def promotion_of(
+    from_: App, to: App, there: Sequence[Deployment], here: Sequence[Deployment]
+) -> Promotion:
+    """Return how to promote what one app runs to another.
+
+    Args:
+        there, here: the deployments of the first and the second app, newest first.
+
+    Raises:
+        NotFound: nothing is known to run in the first app.
+        Rejected: it is unhealthy there, or it can't be brought to the second one; the message
+            says what to change.
+    """
+    if from_.id == to.id:
+        raise Rejected(f"{to.label} can't be promoted from itself: name two apps")
+    version, served = current_of(there), current_of(here)
+    if version is None:
+        raise NotFound(f"nothing of {from_.label} is known to run, so there is nothing to promote")
+    if version.state is not State.DONE:
+        raise Rejected(f"{version_of(version)} is {version.state} in {from_.label}")
+    if any(one.state is State.UNKNOWN and one.seq > version.seq for one in there):
+        raise Rejected(
+            f"what runs in {from_.label} is not known: the outcome of a newer deployment is unknown"
+        )
+    rung = _rung(from_, to, version)
+    if served is not None and version_of(served) == version_of(version):
+        raise Rejected(f"{to.label} runs {version_of(version)} already")
+    return Promotion(from_, to, version, rung, served, _news(there, version, served))
+
+
+def _rung(from_: App, to: App, version: Deployment) -> Rung:
+    if from_.source is None or to.source is None:
+        raise Rejected(f"{(to if to.source is None else from_).label} has no source")
+    docker = [
+        one.source is not None and one.source.type is SourceType.DOCKER for one in (from_, to)
+    ]
+    if all(docker):
+        if version.image is None:
+            raise Rejected(f"the image that runs in {from_.label} is not known")
+        if _name_of(version.image) != _name_of(to.source.image or ""):
+            raise Rejected(
+                f"{to.label} runs images of {_name_of(to.source.image or '') or 'no name'}, not of"
+                f" {_name_of(version.image)}"
+            )
+        return Rung.IMAGE
+    if any(docker):
+        raise Rejected(f"{from_.label} and {to.label} have sources of different kinds")
+    if not _same_repository(from_.source, to.source):
+        raise Rejected(f"{from_.label} and {to.label} are built from different repositories")
+    if version.deployed_commit is None:
+        raise Rejected(f"the commit that runs in {from_.label} is not known")
+    if pin_of(to) is None:
+        raise Rejected(
+            f"{to.backend} builds the head of {to.label}'s branch, whatever that is then: run"
+            f" `dokploy-bridge pin {to.label}` once, and exactly that commit can be built"
+        )
+    return Rung.PIN
+
+
+def _news(
+    there: Sequence[Deployment], version: Deployment, served: Deployment | None
+) -> tuple[Deployment, ...] | None:
+    """Return what was deployed there after the version that the other app has."""
+    found: list[Deployment] = []
+    for one in there:
+        if served is not None and version_of(one) == version_of(served) and one.state is State.DONE:
+            return tuple(found)
+        new = one.state is State.DONE and one.action is not Action.ROLLBACK
+        if new and one.seq <= version.seq and len(found) < MOST_NEWS:
+            found.append(one)
+    return None
+
+
+def _name_of(image: str) -> str:
+    """Return an image's name without tag and digest."""
+    name = image.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
+def _same_repository(one: Source, other: Source) -> bool:
+    if one.type is not other.type:
+        return one.url is not None and one.url == other.url
+    return (one.repository, one.url) == (other.repository, other.url)

@@ -1,0 +1,249 @@
+"""How often, how fast and how well apps are deployed: the figures of `report`. Pure.
+
+`DEFINITIONS` says what each figure means; the code below follows it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.core.events import Action
+from bridge.core.lifecycle import LIVE, State
+
+DAY = 86_400.0
+
+ENOUGH = 3
+"""Fewer cases than this give no rate, median or 90th percentile."""
+
+DEFINITIONS: Mapping[str, str] = {
+    "deployments": "deploys and redeploys that went live, also those found unhealthy;"
+    " rollbacks are counted apart",
+    "lead time": "from when a push was recorded (its commits may be older) until a version with"
+    " it was live; a push that a newer one replaced counts with that one",
+    "change failure rate": "of the deploys and redeploys that ended as done, unhealthy or failed,"
+    " the share that failed, was unhealthy or was rolled back from",
+    "time to restore": "from the first failed or unhealthy one of an app until its next"
+    " done one, a rollback too, was live; without `verify`, done is the backend's word",
+}
+"""What each figure means."""
+
+LEFT_OUT = (
+    "cancelled, superseded and unknown outcomes are not counted as ended;"
+    f" below {ENOUGH} cases there is no figure; p90: nine of ten took no longer"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EndedDeployment:
+    """What a report needs to know of a deployment; see `core.lifecycle.Deployment`."""
+
+    id: str
+    seq: int
+    app_id: str
+    app: str
+    action: Action
+    trigger: str
+    state: State
+    created_at: float
+    live_at: float | None
+    finished_at: float
+    superseded_by: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How long something took, in seconds.
+
+    Attributes:
+        cases: how many there were.
+        median, p90: None if there were too few.
+    """
+
+    cases: int
+    median: float | None = None
+    p90: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of an app, or of all.
+
+    Attributes:
+        live: deploys and redeploys that went live.
+        per_day: how many of them on a day; None if the period is too short to tell.
+        ended: those that ended as done, unhealthy or failed.
+        failed, unhealthy, rolled_back: how many of them; each counts as one of the three.
+        failure_rate: their share, 0 to 1; None if too few ended.
+        rollbacks: rollbacks that went live.
+        unknown: outcomes that are not known.
+        open: failures that were not restored by the end of the period.
+    """
+
+    live: int
+    per_day: float | None
+    lead: Spread
+    ended: int
+    failed: int
+    unhealthy: int
+    rolled_back: int
+    failure_rate: float | None
+    restore: Spread
+    open: int
+    rollbacks: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The figures of a period.
+
+    Attributes:
+        since: when it begins; later than asked for if nothing older is kept.
+        apps: by the apps' labels.
+    """
+
+    since: float
+    until: float
+    all: Figures
+    apps: Mapping[str, Figures]
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What has happened to one app."""
+
+    ended: Sequence[EndedDeployment]
+    left: frozenset[str]
+    leads: Sequence[float]
+    restored: Sequence[float]
+    open: int
+
+
+def report_of(ended: Iterable[EndedDeployment], since: float, until: float) -> Report:
+    """Return the figures of a period.
+
+    Args:
+        ended: what ended in it, in any order.
+    """
+    by_app: defaultdict[str, list[EndedDeployment]] = defaultdict(list)
+    for one in sorted(ended, key=lambda one: (one.finished_at, one.id)):
+        by_app[one.app_id].append(one)
+    facts = {app_id: _facts(those) for app_id, those in by_app.items()}
+    days = (until - since) / DAY
+    labels = {app_id: those[-1].app for app_id, those in by_app.items()}
+    by_label = sorted(facts, key=lambda app_id: (labels[app_id], app_id))
+    twice = {label for label in labels.values() if list(labels.values()).count(label) > 1}
+    return Report(
+        since,
+        until,
+        _figures(list(facts.values()), days),
+        {
+            f"{labels[id_]} ({id_})" if labels[id_] in twice else labels[id_]: _figures(
+                [facts[id_]], days
+            )
+            for id_ in by_label
+        },
+    )
+
+
+def _facts(ended: Sequence[EndedDeployment]) -> _Facts:
+    restored, still_open = _restored(ended)
+    return _Facts(ended, _left(ended), _leads(ended), restored, still_open)
+
+
+def _figures(facts: Sequence[_Facts], days: float) -> Figures:
+    made = [one for app in facts for one in app.ended if one.action is not Action.ROLLBACK]
+    left = frozenset[str]().union(*(app.left for app in facts))
+    failed = sum(one.state is State.FAILED for one in made)
+    unhealthy = sum(one.state is State.UNHEALTHY for one in made)
+    rolled_back = sum(one.state is State.DONE and one.id in left for one in made)
+    live = sum(one.state in LIVE for one in made)
+    bad, number = failed + unhealthy + rolled_back, live + failed
+    every = [one for app in facts for one in app.ended]
+    return Figures(
+        live=live,
+        per_day=live / days if days >= 1 else None,
+        lead=_spread([lead for app in facts for lead in app.leads]),
+        ended=number,
+        failed=failed,
+        unhealthy=unhealthy,
+        rolled_back=rolled_back,
+        failure_rate=bad / number if number >= ENOUGH else None,
+        restore=_spread([took for app in facts for took in app.restored]),
+        open=sum(app.open for app in facts),
+        rollbacks=sum(one.action is Action.ROLLBACK and one.state in LIVE for one in every),
+        unknown=sum(one.state is State.UNKNOWN for one in every),
+    )
+
+
+def _spread(seconds: Sequence[float]) -> Spread:
+    if len(seconds) < ENOUGH:
+        return Spread(len(seconds))
+    ordered, number = sorted(seconds), len(seconds)
+    middle = (ordered[(number - 1) // 2] + ordered[number // 2]) / 2
+    # The nearest rank: a time that one of them did take.
+    return Spread(number, middle, ordered[-(-number * 9 // 10) - 1])
+
+
+def _leads(ended: Sequence[EndedDeployment]) -> list[float]:
+    """Return how long each push took until a version with it was live."""
+    by_id = {one.id: one for one in ended}
+    found: list[float] = []
+    for one in ended:
+        end: EndedDeployment | None = one
+        while end is not None and end.state is State.SUPERSEDED:
+            end = by_id.get(end.superseded_by or "")
+        brought = end is not None and end.state in LIVE and end.action is Action.DEPLOY
+        if brought and end is not None and end.live_at is not None and _pushed(one):
+            found.append(max(0.0, end.live_at - one.created_at))
+    return found
+
+
+def _pushed(one: EndedDeployment) -> bool:
+    kind = one.trigger.partition(",")[0]
+    return one.action is Action.DEPLOY and kind in ("push", "tag")
+
+
+def _served(ended: Sequence[EndedDeployment]) -> list[tuple[float, EndedDeployment]]:
+    """Return what went live and when, oldest first."""
+    live = [(one.live_at, one) for one in ended if one.state in LIVE and one.live_at is not None]
+    return sorted(live, key=lambda pair: (pair[0], pair[1].id))
+
+
+def _left(ended: Sequence[EndedDeployment]) -> frozenset[str]:
+    """Return the deployments whose versions rollbacks led away from, to older ones.
+
+    A rollback after another one leads away from the version that the first has brought.
+    """
+    left: set[str] = set()
+    version: str | None = None
+    for _, one in _served(ended):
+        if one.action is not Action.ROLLBACK:
+            version = one.id
+            continue
+        if version is not None and one.target is not None and one.target < version:
+            left.add(version)
+        version = one.target
+    return frozenset(left)
+
+
+def _restored(ended: Sequence[EndedDeployment]) -> tuple[list[float], int]:
+    """Return how long each failure lasted, and how many are not over.
+
+    What fails while the app has failed already is the same failure.
+    """
+    turns: list[tuple[float, bool]] = [
+        (one.live_at if one.live_at is not None else one.finished_at, one.state is State.DONE)
+        for one in ended
+        if one.state in (*LIVE, State.FAILED)
+    ]
+    restored: list[float] = []
+    since: float | None = None
+    for at, healthy in sorted(turns):
+        if healthy and since is not None:
+            restored.append(at - since)
+            since = None
+        elif not healthy and since is None:
+            since = at
+    return restored, int(since is not None)

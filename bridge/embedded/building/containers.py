@@ -1,0 +1,91 @@
+"""Containers outside a deployment: list them, read their output, remove them."""
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+
+from bridge.embedded.places import ToolSilent
+from bridge.embedded.records import Record
+
+log = logging.getLogger(__name__)
+
+APPLICATION_LABEL = "bridge.application"
+"""The label of every container that the server starts; its value is the application's id."""
+
+_SECONDS = 20.0
+_FORM = (
+    '{"containerId":{{json .ID}},"name":{{json .Names}},'
+    '"state":{{json .State}},"status":{{json .Status}}}'
+)
+
+
+async def list_containers(application_id: str, search_path: str | None) -> list[Record]:
+    """Return an application's containers in Dokploy's form, newest first; none without Docker.
+
+    Raises:
+        ToolSilent: Docker does not answer.
+    """
+    argv = ("ps", "--all", "--filter", _label(application_id), "--format", _FORM)
+    try:
+        return [json.loads(line) for line in (await _docker(search_path, *argv)).splitlines()]
+    except ValueError as error:
+        raise ToolSilent("docker", "it lists containers in an unknown form") from error
+
+
+async def output_of(container_id: str, lines: int, search_path: str | None) -> str:
+    """Return the last lines that a container printed; raise ToolSilent."""
+    return await _docker(search_path, "logs", "--tail", str(lines), container_id)
+
+
+async def remove_containers(
+    application_id: str, images: list[str], search_path: str | None
+) -> None:
+    """Remove an application's containers and kept images, as far as Docker is there."""
+    label = _label(application_id)
+    try:
+        found = await _docker(search_path, "ps", "--all", "--quiet", "--filter", label)
+        if found:
+            await _docker(search_path, "rm", "--force", *found.split())
+        if images:
+            await _docker(search_path, "image", "rm", *images)
+    except ToolSilent as error:
+        log.warning("containers can't be removed", extra={"why": str(error)})
+
+
+def _label(application_id: str) -> str:
+    return f"label={APPLICATION_LABEL}={application_id}"
+
+
+async def _docker(search_path: str | None, *argv: str) -> str:
+    """Return what Docker prints, on either stream; "" if it is not installed."""
+    path = search_path or os.environ.get("PATH")
+    docker = await asyncio.to_thread(shutil.which, "docker", path=path)
+    if docker is None:
+        return ""
+    try:
+        async with asyncio.timeout(_SECONDS):
+            code, output = await _run(docker, *argv)
+    except (OSError, TimeoutError) as error:
+        raise ToolSilent("docker", type(error).__name__) from error
+    if code != 0:
+        raise ToolSilent("docker", f"exit code {code} of `docker {argv[0]}`")
+    return output
+
+
+async def _run(*argv: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return process.returncode, output.decode(errors="replace")

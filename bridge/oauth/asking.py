@@ -1,0 +1,233 @@
+"""Requests to a service with which people sign in: bounded in time and size, no redirects.
+
+What is sent and what comes back are secrets, so no error repeats either.
+"""
+
+import asyncio
+import json
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.core.connection import why_not_connected
+from bridge.core.errors import Refused, Rejected, Unreachable
+from bridge.ports.sign_in import Challenge, Returned
+
+SECONDS = 10.0
+"""For one request, with its whole answer."""
+
+LARGEST = 2**20
+"""Bytes of an answer; discovery and keys have some 10 KB."""
+
+_PLAIN_WORD = re.compile(r"[a-z_]{1,40}").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that is JSON.
+
+    Attributes:
+        body: what was loaded; None if it was no JSON.
+    """
+
+    status: int
+    body: Any
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """Its fields; none if it is no object."""
+        return self.body if isinstance(self.body, dict) else {}
+
+
+class Asks:
+    """Sends requests to one service; keeps no connection, since people rarely sign in."""
+
+    def __init__(self, title: str, *, ca: str | None = None) -> None:
+        self.title = title
+        self._ca = ca
+        self._trusted: ssl.SSLContext | None = None
+
+    async def get(self, url: str, *, token: str = "") -> Reply:
+        """Return what an address answers.
+
+        Raises:
+            Refused: it redirects, or its answer is too large.
+            Unreachable: there is no answer in time, or it can't answer now.
+        """
+        return await self._asked("GET", url, {"Authorization": f"Bearer {token}"} if token else {})
+
+    async def post(
+        self, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None
+    ) -> Reply:
+        """Return what an address answers to a form; see `get`."""
+        return await self._asked("POST", url, {}, form, basic)
+
+    async def _asked(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        form: Mapping[str, str] | None = None,
+        basic: tuple[str, str] | None = None,
+    ) -> Reply:
+        import httpx
+
+        try:
+            async with asyncio.timeout(SECONDS):
+                reply = await self._sent(method, url, headers, form, basic)
+        except TimeoutError:
+            raise Unreachable(self.title, f"no answer came within {SECONDS:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            why = why_not_connected(error) or type(error).__name__
+            raise Unreachable(self.title, why) from None
+        if 300 <= reply.status < 400:
+            raise Refused(
+                self.title,
+                f"it redirects ({reply.status}), which is not followed: check its address",
+            )
+        if reply.status >= 500 or reply.status == 429:
+            raise Unreachable(self.title, f"it answers {reply.status}; try again later")
+        return reply
+
+    async def _sent(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        form: Mapping[str, str] | None,
+        basic: tuple[str, str] | None,
+    ) -> Reply:
+        import httpx
+
+        # Compressed answers could be larger than they look.
+        own = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "dokploy-bridge",
+        }
+        trusted = await self._context()
+        async with (
+            httpx.AsyncClient(timeout=SECONDS, verify=trusted) as client,
+            client.stream(method, url, headers={**own, **headers}, data=form, auth=basic) as answer,
+        ):
+            body = bytearray()
+            async for part in answer.aiter_raw():
+                body += part
+                if len(body) > LARGEST:
+                    raise Refused(self.title, f"its answer has more than {LARGEST} bytes")
+        return Reply(answer.status_code, _loaded(bytes(body)))
+
+    async def _context(self) -> ssl.SSLContext:
+        """Return the trusted authorities; reading them takes a while, so do it once."""
+        if self._trusted is None:
+            self._trusted = await asyncio.to_thread(_context, self._ca)
+        return self._trusted
+
+
+def _context(ca: str | None) -> ssl.SSLContext:
+    import httpx
+
+    return ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context()
+
+
+def _loaded(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+# ── the code of a sign-in ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The bridge as a client of a service.
+
+    Attributes:
+        setting: the section of the settings that names it.
+    """
+
+    id: str
+    secret: str
+    setting: str
+
+
+_OURS = frozenset(
+    {
+        *("invalid_client", "unauthorized_client", "incorrect_client_credentials"),
+        *("invalid_client_id", "bad_client_secret"),
+    }
+)
+_ADDRESS = frozenset({"redirect_uri_mismatch", "bad_redirect_uri", "invalid_redirect_uri"})
+_USED = frozenset(
+    {
+        *("invalid_grant", "bad_verification_code", "invalid_code", "code_already_used"),
+        *("code_expired",),
+    }
+)
+"""What token endpoints say of the client, of the address, and of a code; not all keep to the
+words of RFC 6749."""
+
+
+async def tokens(
+    asks: Asks,
+    endpoint: str,
+    client: Client,
+    challenge: Challenge,
+    returned: Returned,
+    *,
+    basic: bool = False,
+) -> Mapping[str, Any]:
+    """Exchange a code for tokens.
+
+    Args:
+        basic: send the client's secret in a header instead of the form.
+
+    Raises:
+        Rejected: the code is used, too old, or another client's.
+        Refused: the service does not accept the client.
+        Unreachable: it does not answer.
+    """
+    form = {
+        "grant_type": "authorization_code",
+        "code": returned.code,
+        "redirect_uri": challenge.back,
+        "code_verifier": challenge.verifier,
+    }
+    if not basic:
+        form |= {"client_id": client.id, "client_secret": client.secret}
+    reply = await asks.post(endpoint, form, basic=_quoted(client) if basic else None)
+    found = reply.fields
+    if reply.status == 200 and isinstance(found.get("access_token"), str):
+        return found
+    raise _refusal(asks.title, client, challenge, reply)
+
+
+def _quoted(client: Client) -> tuple[str, str]:
+    """Return id and secret as RFC 6749, section 2.3.1, sends them."""
+    from urllib.parse import quote_plus
+
+    return quote_plus(client.id), quote_plus(client.secret)
+
+
+def _refusal(title: str, client: Client, challenge: Challenge, reply: Reply) -> Refused | Rejected:
+    error = reply.fields.get("error")
+    if error in _USED:
+        return Rejected(
+            f"{title} does not accept this sign-in: its code was used, is too old, or was given to"
+            " another client. Sign in again."
+        )
+    if error in _OURS:
+        return Refused(
+            title,
+            f"it does not accept the bridge's client id and secret: set {client.setting} anew",
+        )
+    if error in _ADDRESS:
+        return Refused(
+            title, f"it does not know the callback address {challenge.back}: register it there"
+        )
+    said = error if isinstance(error, str) and _PLAIN_WORD(error) else f"status {reply.status}"
+    return Refused(title, f"it refuses the sign-in ({said}): check {client.setting}")

@@ -1,0 +1,128 @@
+"""Read the checks of the commits for which deployments wait, from their Git hosts.
+
+Events say when something has changed; what counts is the host's own list, read through all its
+pages. Where no event comes, polling finds the change, within a budget for each host.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from bridge.core.backoff import Backoff
+from bridge.core.errors import BridgeError
+from bridge.core.gates.checks import Check
+from bridge.core.gates.ci import Ci
+from bridge.pipeline.rounds import Rounds, all_ended
+from bridge.ports.clock import Clock
+from bridge.ports.gates import DueCi, ReadsChecks, RequiresGlobs
+from bridge.ports.githosts import HostApi
+from bridge.ports.journal import Journal
+
+AT_ONCE = 8
+"""Commits that are read together."""
+
+POLL = 2.0
+"""Seconds between two looks at the journal; another process may have wanted a commit's checks."""
+
+FIRST, LONGEST = 10.0, 300.0
+"""Seconds between two readings of a commit without an event: a quarter of its age within these."""
+
+RETRY = Backoff(2.0, 300.0)
+"""Pauses after a host could not be read."""
+
+
+@runtime_checkable
+class ListsChecks(HostApi, ReadsChecks, Protocol):
+    """A host whose checks can be read."""
+
+
+class CiReader:
+    """Keeps the journal's checks up to date, as long as somebody waits for them.
+
+    Attributes:
+        changed: called when a commit's checks were read.
+        wake: begins to read at once; run: reads as long as the process lives.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        apis: Mapping[str, HostApi],
+        clock: Clock,
+        *,
+        poll: float = POLL,
+    ) -> None:
+        self._journal = journal
+        self._apis = apis
+        self._clock = clock
+        self._poll = poll
+        rounds = Rounds("checks can't be read", self._round, RETRY)
+        self.wake, self.run = rounds.wake, rounds.run
+        self.changed: Callable[[], None] = lambda: None
+
+    async def report(self, host: str, commit: str, check: Check | None) -> bool:
+        """Record an event about a commit's checks; return whether somebody waits for them."""
+        waited = await self._journal.report_check(host, commit, check, self._clock())
+        if waited:
+            self.wake()
+            self.changed()
+        return waited
+
+    async def _round(self) -> float:
+        """Read everything that is due; return the seconds until the next look."""
+        while self._is_due(next_at := await self._journal.next_ci_at()):
+            due = await self._journal.due_ci(self._clock(), AT_ONCE)
+            await all_ended(*map(self._read, due))
+            self.changed()
+        return self._poll if next_at is None else min(self._poll, next_at - self._clock())
+
+    def _is_due(self, at: float | None) -> bool:
+        return at is not None and at <= self._clock()
+
+    async def _read(self, due: DueCi) -> None:
+        """Read one commit's checks, and record them or why they can't be read."""
+        at, now = due.at, self._clock()
+        if due.known.read_at is not None and not await self._journal.awaited(at.commit):
+            # Kept as it is; a deployment that waits for it later has it read again.
+            stale = Ci(at.commit, due.known.checks, None, due.known.required)
+            await self._journal.save_ci(at, stale, reported=due.reported, due_at=None)
+            return
+        api = self._apis.get(at.host)
+        if not isinstance(api, ListsChecks):
+            why = f"no credential is set with which {at.host} could be asked for checks"
+            await self._failed(due, why, now + LONGEST)
+            return
+        try:
+            checks, required = await asyncio.gather(
+                api.checks(at.repository, at.commit),
+                api.required_checks(at.repository, at.branch),
+            )
+        except BridgeError as error:
+            failures = due.failures + 1
+            await self._failed(due, str(error), now + RETRY.after(failures, error))
+            return
+        if required and isinstance(api, RequiresGlobs):
+            required = _named(api, required, checks)
+        ci = Ci(at.commit, tuple(checks), now, required)
+        await self._journal.save_ci(
+            at, ci, reported=due.reported, due_at=now + _pause(now - due.since)
+        )
+
+    async def _failed(self, due: DueCi, why: str, again_at: float) -> None:
+        known = due.known
+        ci = Ci(known.commit, known.checks, known.read_at, known.required, why, fresh=False)
+        await self._journal.save_ci(
+            due.at, ci, reported=due.reported, due_at=again_at, failures=due.failures + 1
+        )
+
+
+def _named(api: RequiresGlobs, required: Sequence[str], checks: Sequence[Check]) -> tuple[str, ...]:
+    """Return the names that required globs match; one that matches none stays, and is missing."""
+    names = [one.name for one in checks]
+    found = [[name for name in names if api.fits(one, name)] or [one] for one in required]
+    return tuple(dict.fromkeys(name for some in found for name in some))
+
+
+def _pause(age: float) -> float:
+    """Return the seconds until the next reading of a commit that has been waited for so long."""
+    return min(max(age / 4, FIRST), LONGEST)

@@ -1,0 +1,296 @@
+"""Carry out what people ask of gates: lock, freeze, approve, override.
+
+These act at once, unlike deploys: the asker learns in the answer who holds a lock. Rights are the
+caller's to check.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from bridge.core.apps import App
+from bridge.core.errors import Rejected
+from bridge.core.gates.freezes import Allowed, Freeze
+from bridge.core.gates.gates import Approval, approval_key, lift_of
+from bridge.core.gates.holds import Gate
+from bridge.core.gates.locks import (
+    DAY,
+    LONGEST,
+    Lock,
+    PullName,
+    Scope,
+    covered,
+    next_reminder,
+    scopes_of,
+)
+from bridge.core.gates.times import for_people
+from bridge.core.lifecycle import Deployment, State
+from bridge.pipeline.locks import KEPT, NO_PULLS, Pulls
+from bridge.ports.clock import Clock, Wake
+from bridge.ports.gates import AuthorsOf, Taken
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import Audited
+
+MOST_OF_A_REASON = 500
+"""Characters of a reason that are kept."""
+
+SHORTEST_LOCK = 60.0
+"""Seconds of the shortest lock."""
+
+
+LONGEST_FREEZE = 366 * 86_400.0
+"""Seconds of the longest freeze with an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody who acts.
+
+    Attributes:
+        person: permanent, e.g. "slack:U012AB3CD" or "cli:ada".
+        name: for display, e.g. "Ada"; shown: with the door, e.g. "slack: Ada".
+        email: "" if unknown.
+    """
+
+    person: str
+    name: str
+    shown: str
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """The answer to a lock.
+
+    Attributes:
+        going: deployments that the backend had been asked for before; the lock does not stop them.
+    """
+
+    taken: Taken
+    going: tuple[Deployment, ...] = ()
+
+
+class GateCommands:
+    """Carries out what people do to gates, and records it in the audit log."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        apps: Callable[[], Sequence[App]],
+        clock: Clock,
+        *,
+        wake: Wake = lambda: None,
+        pulls: Pulls = NO_PULLS,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            apps: returns all apps, to find those that a scope covers.
+            wake: wakes the gatekeeper, if it runs in this process.
+            pulls: finds the pull requests with whose end locks are released.
+        """
+        self._pulls = pulls
+        self._journal = journal
+        self._apps = apps
+        self._clock = clock
+        self._wake = wake
+
+    # ── locks ─────────────────────────────────────────────────────────────
+
+    async def lock(
+        self,
+        actor: Actor,
+        scope: Scope,
+        reason: str,
+        *,
+        seconds: float | None = None,
+        steal: bool = False,
+        until_merge: PullName | None = None,
+        channel: str = "",
+    ) -> Locked:
+        """Take a lock, renew one's own, or steal somebody's.
+
+        Args:
+            until_merge: the pull request with whose merge or close it is released.
+            channel: where in a chat it is taken.
+
+        Raises:
+            Rejected: the reason is empty, the duration is out of range, or it is no open pull
+                request of a repository that the apps deploy from.
+        """
+        if seconds is not None and not SHORTEST_LOCK <= seconds <= LONGEST:
+            raise Rejected(
+                f"a lock lasts from 1 minute to {LONGEST / 86_400:.0f} days,"
+                f" not {for_people(seconds)}; without a duration it lasts until it is unlocked"
+            )
+        said, merge = _said(reason), None
+        if until_merge is not None:
+            merge = await self._pulls.open(until_merge, scope, covered(scope, self._apps()))
+        now = self._clock()
+        until = None if seconds is None else now + seconds
+        new = Lock(
+            scope.key, scope.label, actor.person, actor.name, said, now, until, merge, channel
+        )
+        new = replace(new, remind_at=next_reminder(new, now))
+        taken = await self._journal.take_lock(new, self._ids(scope), steal=steal)
+        if not taken.taken:
+            return Locked(taken)
+        what = "lock" if taken.before is None or taken.before.owner == actor.person else "steal"
+        self._wake()
+        ends = "" if merge is None else f" (until {merge} is merged)"
+        await self._audit(actor, what, scope, new.reason + ends)
+        return Locked(taken, await self._going(scope))
+
+    async def unlock(self, actor: Actor, scope: Scope) -> Lock | None:
+        """Remove a lock; return it, or None if there was none."""
+        released = await self._journal.release_lock(scope.key, self._ids(scope))
+        if released is not None:
+            self._wake()
+            await self._audit(actor, "unlock", scope, f"was locked by {released.name}")
+        return released
+
+    async def keep(self, actor: Actor, lock: Lock) -> Lock | None:
+        """Remind the owner of a lock less soon; return the lock, or None if it is gone."""
+        again_at = next_reminder(lock, self._clock() + KEPT - DAY)
+        if not await self._journal.keep_lock(lock, again_at):
+            return None
+        await self._audit(actor, "keep lock", Scope(lock.scope, lock.label), lock.reason)
+        return replace(lock, remind_at=again_at)
+
+    async def covering(self, scope: Scope) -> list[Lock]:
+        """Return the locks that hold apps of a scope, its own and those of others."""
+        keys = {key for app in covered(scope, self._apps()) for key in scopes_of(app)}
+        return [one for one in await self._journal.locks() if one.scope in keys]
+
+    # ── freezes ───────────────────────────────────────────────────────────
+
+    async def freeze(
+        self,
+        actor: Actor,
+        scope: Scope,
+        reason: str,
+        *,
+        until: float | None = None,
+        allow: frozenset[Allowed] = frozenset(),
+    ) -> Freeze:
+        """Declare a freeze, until a time or until somebody ends it.
+
+        Raises:
+            Rejected: the reason is empty, or the end is past.
+        """
+        now = self._clock()
+        if until is not None and until <= now:
+            raise Rejected("the end of the freeze is past: name a time to come")
+        if until is not None and until - now > LONGEST_FREEZE:
+            days = LONGEST_FREEZE / 86_400
+            raise Rejected(f"a freeze lasts at most {days:.0f} days: name an earlier end, or none")
+        new = Freeze(
+            f"freeze-{secrets.token_hex(4)}",
+            (),
+            _said(reason),
+            allow=allow,
+            by=actor.name,
+            at=now,
+            until=until,
+            scope=scope.key,
+            label=scope.label,
+        )
+        await self._journal.freeze(new, self._ids(scope))
+        self._wake()
+        await self._audit(actor, "freeze", scope, new.reason)
+        return new
+
+    async def unfreeze(self, actor: Actor, scope: Scope) -> list[Freeze]:
+        """End the freezes by command of a scope; return them."""
+        ended = await self._journal.unfreeze(scope, self._ids(scope))
+        if ended:
+            self._wake()
+            await self._audit(actor, "unfreeze", scope, "; ".join(one.reason for one in ended))
+        return ended
+
+    # ── one held deployment ───────────────────────────────────────────────
+
+    async def held(self, app: App) -> Deployment:
+        """Return the newest held deployment of an app.
+
+        Raises:
+            Rejected: there is none.
+        """
+        of_app = await self._journal.deployments(limit=50, app_id=app.id)
+        found = next((one for one in of_app if one.state is State.HELD), None)
+        if found is None:
+            raise Rejected(f"no deployment of {app.label} is held")
+        return found
+
+    async def approve(self, actor: Actor, held: Deployment, authors_of: AuthorsOf) -> bool:
+        """Approve the commit that a held deployment would build; return whether that is new.
+
+        Raises:
+            Rejected: it waits for no approval, or it is their own.
+        """
+        waits = next((one for one in held.holds if one.gate is Gate.APPROVAL), None)
+        if waits is None:
+            raise Rejected(f"{held.app} waits for no approval")
+        commit = held.head or held.commit
+        if commit is None or waits.key != approval_key(commit):
+            raise Rejected(f"{held.app} can't be approved now: it {waits.says}")
+        if actor.person == held.person:
+            raise Rejected(f"you asked for {held.app} yourself: somebody else has to approve it")
+        if actor.email and actor.email.lower() in await authors_of(held):
+            raise Rejected(f"{commit[:7]} is your own commit: somebody else has to approve it")
+        new = Approval(held.app_id, commit, actor.person, actor.name, actor.email, self._clock())
+        recorded = await self._journal.approve(new)
+        if recorded:
+            self._wake()
+            await self._audit_one(actor, "approve", held, f"commit {commit[:7]}")
+        return recorded
+
+    async def lift(self, actor: Actor, held: Deployment, reason: str) -> Deployment:
+        """Let a held deployment pass everything that holds it now.
+
+        Raises:
+            Rejected: the reason is empty, or it is not held any more.
+        """
+        now, said = self._clock(), _said(reason)
+        new = lift_of(held.holds, actor.name, actor.person, said, now)
+        lifted = await self._journal.lift(held.id, new)
+        if lifted is None:
+            raise Rejected(f"{held.app} is not held any more")
+        self._wake()
+        gates = ", ".join(dict.fromkeys(str(one.gate) for one in held.holds))
+        await self._audit_one(actor, "override", held, f"{gates}: {said}")
+        return lifted
+
+    # ── helpers ───────────────────────────────────────────────────────────
+
+    def _ids(self, scope: Scope) -> list[str] | None:
+        apps = self._apps()
+        found = covered(scope, apps)
+        return None if len(found) == len(apps) else [app.id for app in found]
+
+    async def _going(self, scope: Scope) -> tuple[Deployment, ...]:
+        ids = {app.id for app in covered(scope, self._apps())}
+        going = await self._journal.open_deployments(held=False)
+        return tuple(
+            one
+            for one in going
+            if one.app_id in ids and (one.state is not State.WAITING or one.intent_at is not None)
+        )
+
+    async def _audit(self, actor: Actor, what: str, scope: Scope, outcome: str) -> None:
+        at = self._clock()
+        await self._journal.audit(Audited(at, actor.shown, what, "", scope.label, (), outcome))
+
+    async def _audit_one(self, actor: Actor, what: str, held: Deployment, outcome: str) -> None:
+        at = self._clock()
+        await self._journal.audit(
+            Audited(at, actor.shown, what, held.app_id, held.app, (), outcome)
+        )
+
+
+def _said(reason: str) -> str:
+    """Return a reason in one line."""
+    said = " ".join(reason.split())[:MOST_OF_A_REASON]
+    if not said:
+        raise Rejected("say why: others will read the reason")
+    return said

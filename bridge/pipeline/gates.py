@@ -1,0 +1,271 @@
+"""Gates: what deployments are judged by, and waking the held ones.
+
+A held deployment costs nothing: it has no flow, and no task waits for it. A changed fact marks the
+deployments that it concerns in the journal; so does time. The gatekeeper judges what is marked, and
+starts a flow for what passes, which judges once more just before the backend is asked.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from bridge.core.apps import App
+from bridge.core.backoff import Backoff
+from bridge.core.errors import BridgeError
+from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.gates import by_commit
+from bridge.core.gates.locks import scopes_of
+from bridge.core.gates.order import earlier_of
+from bridge.core.lifecycle import Deployment, State, app_of
+from bridge.core.pins import exact, pin_of, tracked
+from bridge.core.rules import RuleBook, ruled
+from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.reconcile import Homes, ReadsRefs, place_of
+from bridge.pipeline.rounds import Rounds, all_ended
+from bridge.ports.clock import Clock
+from bridge.ports.gates import AuthorsOf, CommitAt, Judging
+from bridge.ports.githosts import HostApi
+from bridge.ports.journal import Journal
+
+log = logging.getLogger(__name__)
+
+HEAD_AGAIN = 30.0
+"""Seconds until a head that could not be read is read again."""
+
+LIST_LASTS = 30.0
+"""Seconds for which a list of checks lets deployments pass; an event may have been lost since."""
+
+AT_ONCE = 64
+"""Held deployments that are judged together."""
+
+POLL = 2.0
+"""Seconds between two looks at the journal; another process may have changed a fact."""
+
+RETRY = Backoff(1.0, 60.0)
+"""Pauses after the journal could not be reached, or after a bug."""
+
+
+NO_BRANCH = "its source is no branch of a Git host that the bridge knows"
+ONE_BRANCH = "it is pinned, so its rule `branch` must name the one branch that it tracks"
+
+Place = tuple[str, str, str]
+"""A host, a repository as its API names it, and a branch."""
+
+Head = tuple[str | None, str]
+"""A branch's commit, or None and why it is not known."""
+
+
+async def nobody(_deployment: Deployment) -> frozenset[str]:
+    """No author is known."""
+    return frozenset()
+
+
+# ── what a deployment is judged by ──────────────────────────────────────────────────────────────
+
+
+class Heads:
+    """Reads the commits of branches.
+
+    A head counts only if its reading began after somebody asked for it: it may have moved just
+    before. So those who ask during a reading share the next one.
+    """
+
+    def __init__(self, apis: Mapping[str, HostApi], clock: Clock, homes: Homes) -> None:
+        self._apis = apis
+        self._clock = clock
+        self._homes = homes
+        self._next: dict[Place, asyncio.Task[Head]] = {}
+        self._turns: dict[Place, asyncio.Lock] = {}
+
+    def place(self, app: App) -> Place | None:
+        """Return where the branch is whose head is to be built."""
+        branch = tracked(app)
+        if app.source is None or branch is None:
+            return None
+        found = place_of(app.source, self._homes)
+        return None if found is None else (*found, branch)
+
+    def never(self, app: App) -> str:
+        """Return why no host can tell the commit that would be built; "" if one can."""
+        place = self.place(app)
+        if place is None:
+            return ONE_BRANCH if pin_of(app) else NO_BRANCH
+        if not isinstance(self._apis.get(place[0]), ReadsRefs):
+            return f"no credential is set with which {place[0]} could be asked"
+        return ""
+
+    async def of(self, app: App, exact: str | None = None) -> tuple[CommitAt | None, str]:
+        """Return the commit that would be built, or why it is not known.
+
+        Args:
+            exact: the commit to build, whatever the head is.
+        """
+        place = self.place(app)
+        if place is not None and exact is not None:
+            host, repository, branch = place
+            return CommitAt(host, repository, exact, branch), ""
+        if why := self.never(app):
+            return None, why
+        assert place is not None
+        host, repository, branch = place
+        api = self._apis[host]
+        assert isinstance(api, ReadsRefs)
+        if place not in self._next:
+            self._next[place] = asyncio.create_task(self._read(api, place))
+        commit, trouble = await asyncio.shield(self._next[place])
+        return (
+            (None, trouble) if commit is None else (CommitAt(host, repository, commit, branch), "")
+        )
+
+    async def _read(self, api: ReadsRefs, place: Place) -> Head:
+        turn = self._turns.setdefault(place, asyncio.Lock())
+        async with turn:
+            task = self._next.pop(place)  # who asks from here on needs another reading
+            assert task is asyncio.current_task()
+            _, repository, branch = place
+            try:
+                commit = await api.head(repository, branch)
+            except BridgeError as error:
+                return None, f"the head of {branch} can't be read: {error}"
+            finally:
+                if place not in self._next:
+                    self._turns.pop(place, None)
+            return commit, f"there is no branch {branch} in {repository}"
+
+    async def authors_of(self, at: CommitAt) -> frozenset[str]:
+        """Return the addresses of a commit's authors; raise the errors of `HostApi`."""
+        return (await self._apis[at.host].commit(at.repository, at.commit)).emails
+
+    async def close(self) -> None:
+        """Stop reading."""
+        readings = list(self._next.values())
+        for task in readings:
+            task.cancel()
+        await asyncio.gather(*readings, return_exceptions=True)
+
+
+class Judges:
+    """Finds what deployments are judged by, besides the facts in the journal."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        journal: Journal,
+        heads: Heads,
+        freezes: Sequence[Freeze],
+        clock: Clock,
+        *,
+        book: RuleBook = (),
+        authors_of: AuthorsOf = nobody,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            book: our own rules for apps.
+            authors_of: returns the addresses of those who wrote and pushed what a push deploys.
+            wake: called when checks are to be read.
+        """
+        self._catalog = catalog
+        self._journal = journal
+        self._heads = heads
+        self._freezes = freezes
+        self._clock = clock
+        self._book = book
+        self._authors_of = authors_of
+        self._wake = wake
+
+    async def now(self, id_: str) -> Judging:
+        """Return what a deployment is judged by, with the head as the host tells it now."""
+        app = await self._app(app_of(id_))
+        if not by_commit(app) and pin_of(app) is None:
+            return self._judging(app)
+        deployment = await self._journal.deployment(id_)
+        head, trouble = await self._heads.of(app, exact(deployment, app) if deployment else None)
+        if head is not None and app.rules.checks is not None:
+            await self._want(head)
+        authors = frozenset[str]()
+        if deployment is not None and head is not None and app.rules.approvals:
+            try:
+                authors = await self._authors(deployment, head)
+            except BridgeError as error:  # who must not approve it is not known
+                trouble = f"the authors of {head.commit[:7]} can't be read: {error}"
+                head = None
+        again_at = self._clock() + HEAD_AGAIN if trouble and not self._heads.never(app) else None
+        return replace(self._judging(app, head, trouble, again_at), author=authors)
+
+    async def _authors(self, deployment: Deployment, head: CommitAt) -> frozenset[str]:
+        """Return the addresses of those who must not approve the commit."""
+        found = await self._authors_of(deployment)
+        if deployment.pinned is not None or head.commit != deployment.commit:
+            found |= await self._heads.authors_of(head)
+        return found
+
+    async def _want(self, head: CommitAt) -> None:
+        now = self._clock()
+        if await self._journal.want_ci(head, now, listed_after=now - LIST_LASTS):
+            self._wake()
+
+    async def _app(self, id_: str) -> App:
+        app = self._catalog.get(id_) or await self._journal.app(id_)
+        if app is None:
+            raise LookupError(f"app {id_} is not in the journal")
+        return ruled(app, self._book)
+
+    def _judging(
+        self,
+        app: App,
+        head: CommitAt | None = None,
+        trouble: str = "",
+        again_at: float | None = None,
+    ) -> Judging:
+        scopes = scopes_of(app)
+        freezes = [one for one in self._freezes if one.covers(app.label, scopes)]
+        earlier = earlier_of(app, self._catalog.all()) if app.rules.after else {}
+        return Judging(app, freezes, earlier, head, trouble, again_at)
+
+
+# ── waking the held ones ────────────────────────────────────────────────────────────────────────
+
+
+class Gatekeeper:
+    """Judges held deployments when a fact has changed or their time has come.
+
+    Attributes:
+        wake: judges at once, as a fact has changed; run: judges as long as the process lives.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        judges: Judges,
+        release: Callable[[Deployment], Awaitable[None]],
+        clock: Clock,
+        *,
+        poll: float = POLL,
+    ) -> None:
+        """Take the parts; `release` starts the flow of a deployment that passes."""
+        self._journal = journal
+        self._judges = judges
+        self._release = release
+        self._clock = clock
+        self._poll = poll
+        rounds = Rounds("held deployments can't be judged", self._round, RETRY)
+        self.wake, self.run = rounds.wake, rounds.run
+
+    async def _round(self) -> float:
+        """Judge everything that is due; return the seconds until the next look."""
+        while self._is_due(next_at := await self._journal.next_hold_at()):
+            due = await self._journal.due_holds(self._clock(), AT_ONCE)
+            await all_ended(*map(self._judge, due))
+        return self._poll if next_at is None else min(self._poll, next_at - self._clock())
+
+    def _is_due(self, at: float | None) -> bool:
+        return at is not None and at <= self._clock()
+
+    async def _judge(self, held: Deployment) -> None:
+        judged = await self._journal.judge(held.id, await self._judges.now(held.id))
+        if judged is not None and judged.state is State.WAITING:
+            log.info("deployment let pass", extra={"app": judged.app, "deployment": judged.id})
+            await self._release(judged)

@@ -1,0 +1,149 @@
+"""Roll back by itself what turned out to be unhealthy, where an app's rules say so.
+
+Once for each version, never to one that was bad too, and never where the environment or the source
+has changed in between: the old version might not fit what is there now.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from bridge.core.apps import App
+from bridge.core.configuration.configuration import Saved
+from bridge.core.configuration.row import fields_of, plain
+from bridge.core.errors import BridgeError, Rejected
+from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
+from bridge.core.health.ways import version_of
+from bridge.core.lifecycle import Deployment, State
+from bridge.pipeline.ways import FAR_BACK, Plan, Ways
+from bridge.ports.backends import Backend, ShowsSaved
+from bridge.ports.clock import Clock
+from bridge.ports.inbox import Inbox, NewDelivery
+from bridge.ports.journal import Journal
+
+
+@runtime_checkable
+class Inspectable(Backend, ShowsSaved, Protocol):
+    """A backend that shows how its apps are configured."""
+
+
+GOES_BACK = "it goes back to"
+"""The beginning of what is said where a rollback follows."""
+
+ACTOR = "the bridge"
+"""Who asks for a rollback that nobody has asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether to go back from an unhealthy deployment.
+
+    Attributes:
+        plan: how; None for not at all.
+        says: what will be done, or why nothing is, for the unhealthy deployment's note.
+    """
+
+    plan: Plan | None
+    says: str
+
+
+class GoingBack:
+    """Asks for rollbacks of unhealthy deployments."""
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        inbox: Inbox,
+        ways: Ways,
+        clock: Clock,
+    ) -> None:
+        self._backends = backends
+        self._journal = journal
+        self._inbox = inbox
+        self._ways = ways
+        self._clock = clock
+
+    async def fingerprint(self, app: App) -> str | None:
+        """Return a text that differs once an app's source or environment has changed.
+
+        None if the backend does not tell them. Nobody can read a secret from it.
+        """
+        backend = self._backends.get(app.backend)
+        if not isinstance(backend, Inspectable):
+            return None
+        try:
+            saved = await backend.saved(app)
+        except BridgeError:
+            return None
+        secret = await self._journal.secret("fingerprint")
+        return hmac.new(secret.encode(), _text(saved), hashlib.sha256).hexdigest()
+
+    async def decide(self, unhealthy: Deployment, app: App) -> Verdict:
+        """Return whether to go back, and the words for it."""
+        if unhealthy.action is Action.ROLLBACK:
+            return Verdict(None, "it is a rollback, so nothing is rolled back by itself")
+        try:
+            plan = await self.plan(unhealthy, app)
+        except BridgeError as error:
+            return Verdict(None, f"not rolled back: {error}")
+        return Verdict(plan, f"{GOES_BACK} {version_of(plan.way.to)} by itself")
+
+    async def plan(self, unhealthy: Deployment, app: App) -> Plan:
+        """Return how to go back; raise BridgeError if that is no help, or can't be told now."""
+        plan = await self._ways.plan(app, failing=unhealthy)
+        await self._check(unhealthy, app, plan)
+        return plan
+
+    async def _check(self, unhealthy: Deployment, app: App, plan: Plan) -> None:
+        """Raise Rejected if going back would be no help, or no longer fits."""
+        history = await self._journal.deployments(limit=FAR_BACK, app_id=app.id)
+        version = unhealthy.deployed_commit or unhealthy.image
+        if history and history[0].seq > unhealthy.seq:
+            raise Rejected("a newer deployment has come")
+        for one in history:
+            bad = one.state is State.UNHEALTHY and one.id != unhealthy.id
+            if bad and version is not None and version in (one.deployed_commit, one.image):
+                raise Rejected(f"{version_of(one)} was unhealthy before, and rolled back once")
+        then, now = plan.way.to.fingerprint, await self.fingerprint(app)
+        if then is None or now is None:
+            raise Rejected("it is not known whether its source or environment has changed since")
+        if then != now:
+            raise Rejected(
+                f"its source or environment has changed since {version_of(plan.way.to)} was"
+                " deployed; `rollback` goes back all the same"
+            )
+
+    async def ask(self, unhealthy: Deployment, plan: Plan) -> None:
+        """Ask for the rollback, once however often this is called."""
+        asked = Asked(
+            Action.ROLLBACK,
+            plan.app.id,
+            ACTOR,
+            app=plan.app.label,
+            deployment=plan.way.to.id,
+            way=plan.way.rung,
+            commit=plan.way.commit or "",
+            image=plan.way.image or "",
+        )
+        id_ = f"rollback-{unhealthy.id}"
+        await self._inbox.keep(
+            NewDelivery(COMMAND_HOST, id_, Action.ROLLBACK, {}, write_command(asked), self._clock())
+        )
+
+
+def _text(saved: Saved) -> bytes:
+    """Return an app's source, build and environment, always in the same form."""
+    row = {} if saved.row is None else fields_of(saved.row)
+    parts = [
+        {name: plain(value) for name, value in row.items() if not name.startswith("docker.image")},
+        {} if saved.build is None else saved.build.model_dump(),
+        {
+            name: plain(getattr(saved.environment, name))
+            for name in type(saved.environment).model_fields
+        },
+    ]
+    return json.dumps(parts, sort_keys=True, default=str).encode()

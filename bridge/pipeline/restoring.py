@@ -1,0 +1,135 @@
+"""Request a rollback: an earlier version is served again, and the app is locked.
+
+What a backend has kept is served at once, without a record there; so what comes of it is verified
+and not believed. Asking twice for the same version changes nothing, so a request whose answer was
+lost is repeated.
+"""
+
+import asyncio
+import logging
+
+from bridge.core.apps import App
+from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
+from bridge.core.health.ways import Rung, WayBack, version_of, way_back
+from bridge.core.lifecycle import Deployment, State
+from bridge.pipeline.outcome import Ending, FollowTiming
+from bridge.pipeline.polling import BackendPollers
+from bridge.ports.backends import BackendDeployment, RollsBack
+from bridge.ports.clock import Clock, Sleep
+from bridge.ports.gates import JudgedBy
+from bridge.ports.journal import JOURNAL, Journal
+
+log = logging.getLogger(__name__)
+
+MOST_UNANSWERED = 5
+"""How often a rollback is asked for without a clear answer."""
+
+
+class Restorer:
+    """Requests rollbacks that a backend carries out by what it has kept."""
+
+    def __init__(
+        self,
+        pollers: BackendPollers,
+        journal: Journal,
+        ending: Ending,
+        clock: Clock,
+        timing: FollowTiming,
+        judging: JudgedBy,
+        *,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._pollers = pollers
+        self._journal = journal
+        self._ending = ending
+        self._clock = clock
+        self._timing = timing
+        self._judging = judging
+        self._sleep = sleep
+
+    async def restore(self, id_: str) -> None:
+        """Have an earlier version served; return when that was asked for, or is not needed."""
+        away = unanswered = 0
+        while (deployment := await self._ending.still_waiting(id_)) is not None:
+            try:
+                await self._restore_once(deployment)
+            except Unreachable as error:
+                if error.service == JOURNAL:
+                    raise
+                away += 1
+                await self._wait(id_, error, away, maybe_asked=unanswered > 0)
+            except Unanswered as error:
+                unanswered += 1
+                if unanswered >= MOST_UNANSWERED:
+                    note = f"outcome unknown: asked {unanswered} times; {error}"
+                    await self._ending.perhaps_restored(deployment, note)
+                await self._journal.say(id_, f"{error}; it is asked for again")
+                await self._sleep(self._timing.retry.first)
+            except Refused as error:
+                await self._ending.end(id_, State.FAILED, f"refused by {error}")
+
+    async def _restore_once(self, deployment: Deployment) -> None:
+        """Take one step: record the intent, or ask."""
+        app = await self._ending.app(deployment.app_id)
+        backend = self._pollers.of(app).backend
+        if deployment.intent_at is not None and deployment.cancel is not None:
+            await self._journal.withdraw(deployment.id, maybe_asked=True)
+            return
+        records = await backend.deployments(app)
+        try:
+            way = await self._way(deployment, app, records)
+        except Rejected as error:
+            await self._ending.end(deployment.id, State.FAILED, f"can't go back: {error}")
+            return
+        if deployment.intent_at is None:
+            by = await self._judging(deployment.id)
+            await self._journal.intend(deployment.id, [one.id for one in records], by)
+            return
+        if not isinstance(backend, RollsBack) or way.point is None:
+            why = f"{backend.name} can't restore what it has built"
+            await self._ending.end(deployment.id, State.FAILED, f"can't go back: {why}")
+            return
+        at = self._clock()
+        await backend.roll_back(app, way.point)
+        log.info("rollback asked for", extra={"app": deployment.app, "deployment": deployment.id})
+        await self._restored(deployment, app, way.to, at)
+
+    async def _way(
+        self, deployment: Deployment, app: App, records: list[BackendDeployment]
+    ) -> WayBack:
+        """Return the way back that was shown; raise Rejected if it is closed by now."""
+        to = await self._journal.deployment(deployment.target or "")
+        if to is None or to.app_id != app.id:
+            raise Rejected("the deployment to go back to has been forgotten")
+        way = way_back(app, to, {one.id: one.restores for one in records})
+        if deployment.way not in (None, way.rung):
+            raise Rejected(f"what was shown is no longer possible; now it would {way.says}")
+        return way
+
+    async def _restored(self, deployment: Deployment, app: App, to: Deployment, at: float) -> None:
+        """Record that it is served, however long the journal is away."""
+        note = f"{version_of(to)} is served again, as it was built then"
+        facts: dict[str, object] = {
+            "asked_at": at,
+            "started_at": at,
+            "finished_at": self._clock(),
+            "deployed_commit": to.deployed_commit,
+            "image": to.image,
+            "way": Rung.KEPT,
+        }
+        while True:
+            try:
+                await self._ending.serves(deployment, app, note, facts)
+            except Unreachable as error:
+                log.warning(
+                    "deployment waits", extra={"deployment": deployment.id, "why": str(error)}
+                )
+                await self._sleep(self._timing.retry.first)
+            else:
+                return
+
+    async def _wait(self, id_: str, error: BridgeError, away: int, *, maybe_asked: bool) -> None:
+        """Wait for the backend; a cancel or another rollback may come first."""
+        await self._journal.withdraw(id_, maybe_asked=maybe_asked)
+        await self._journal.say(id_, f"waits for the backend: {error}")
+        await self._sleep(self._timing.retry.after(away, error))

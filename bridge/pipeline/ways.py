@@ -1,0 +1,101 @@
+"""Plan a rollback: to which version, how, and what to say before it is done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bridge.core.apps import App
+from bridge.core.errors import Rejected
+from bridge.core.health.promotion import Promotion, promotion_of
+from bridge.core.health.ways import Rung, WayBack, current_of, target_of, version_of, way_back
+from bridge.core.lifecycle import Deployment, State
+from bridge.ports.backends import Backend
+from bridge.ports.journal import Deployments
+
+FAR_BACK = 200
+"""How many of an app's deployments are searched for the one to go back to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A rollback that can be asked for.
+
+    Attributes:
+        served: the deployment whose version is served now.
+        going: what has not ended yet, newest first; the rollback follows what is being built.
+        locks: whether the app will be locked.
+    """
+
+    app: App
+    way: WayBack
+    served: Deployment
+    going: tuple[Deployment, ...]
+    locks: bool
+
+    @property
+    def says(self) -> str:
+        """What will be done, in one sentence."""
+        return f"go back from {version_of(self.served)} to {self.way.says}"
+
+    @property
+    def warns(self) -> tuple[str, ...]:
+        """What to know before it is done; each a sentence."""
+        if self.locks:
+            after = f"afterwards {self.app.label} is locked: pushes wait until somebody unlocks it"
+        else:
+            after = "the next push deploys the branch's head again"
+        built = [one for one in self.going if one.intent_at is not None]
+        waits = (f"it follows deployment #{built[-1].seq}, which has not ended",) if built else ()
+        return (*self.way.warns, after, *waits)
+
+
+class Ways:
+    """Finds the ways back to earlier versions."""
+
+    def __init__(
+        self, backends: Mapping[str, Backend], journal: Deployments, *, locks: bool = True
+    ) -> None:
+        self._backends = backends
+        self._journal = journal
+        self._locks = locks
+
+    async def plan(
+        self, app: App, wanted: str | None = None, *, failing: Deployment | None = None
+    ) -> Plan:
+        """Return how to go back.
+
+        Args:
+            wanted: a commit, tag, image, or a deployment; None for the healthy version before.
+            failing: a deployment that turns out to be unhealthy, and is not recorded as such yet.
+
+        Raises:
+            NotFound, Rejected: there is no such version, or no way back to it.
+            Unreachable, Unanswered, Refused: the backend can't be asked.
+        """
+        if (backend := self._backends.get(app.backend)) is None:
+            raise Rejected(f"no backend {app.backend!r} is configured any more")
+        history = await self._journal.deployments(limit=FAR_BACK, app_id=app.id)
+        if failing is not None:
+            bad = replace(failing, state=State.UNHEALTHY)
+            history = [bad if one.id == failing.id else one for one in history]
+        to, served = target_of(history, wanted), current_of(history)
+        assert served is not None, "there is a target, so something is served"
+        records = await backend.deployments(app)
+        way = way_back(app, to, {one.id: one.restores for one in records}, history)
+        going = tuple(one for one in history if not one.final)
+        return Plan(app, way, served, going, self._locks)
+
+
+def version_asked(to: Deployment | None, way: str) -> dict[str, str]:
+    """Return the fields of a request that name a version and how to bring it."""
+    if to is None:
+        return {}
+    commit = to.deployed_commit if way == Rung.PIN else None
+    image = to.image if way == Rung.IMAGE else None
+    return {"way": way, "commit": commit or "", "image": image or ""}
+
+
+async def promotion(journal: Deployments, from_: App, to: App) -> Promotion:
+    """Return how to promote what one app runs to another; raise NotFound or Rejected."""
+    there = await journal.deployments(limit=FAR_BACK, app_id=from_.id)
+    here = await journal.deployments(limit=FAR_BACK, app_id=to.id)
+    return promotion_of(from_, to, there, here)

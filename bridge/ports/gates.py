@@ -1,0 +1,290 @@
+"""Gates: the facts that hold deployments, and where they are kept."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from bridge.core.apps import App
+from bridge.core.gates.checks import Check
+from bridge.core.gates.ci import Ci
+from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.gates import Approval
+from bridge.core.gates.holds import Lift
+from bridge.core.gates.locks import Lock, Scope
+from bridge.core.lifecycle import Deployment
+from bridge.ports.outcomes import Audited, Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class CommitAt:
+    """A commit of a repository on a Git host, and the branch on which it is built.
+
+    Attributes:
+        host: the server's name, e.g. "github"; repository: as the host's API names it.
+    """
+
+    host: str
+    repository: str
+    commit: str
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """The inputs of a judgement besides the facts in the journal.
+
+    Attributes:
+        app: with the rules that apply to it.
+        freezes: those of the settings that cover it.
+        earlier: the ids of the apps that must be live first, by label.
+        head: the commit that would be built, and where; None if it is not known.
+        unknown_head: why it is not known; "" if nobody needs it.
+        again_at: when to try again to find that out; None if no host can tell.
+        author: email addresses of the commit's authors and pusher, in lower case.
+    """
+
+    app: App
+    freezes: Sequence[Freeze] = ()
+    earlier: Mapping[str, str] = field(default_factory=dict)
+    head: CommitAt | None = None
+    unknown_head: str = ""
+    again_at: float | None = None
+    author: frozenset[str] = frozenset()
+
+
+JudgedBy = Callable[[str], Awaitable[Judging]]
+"""Returns what a deployment, by its id, is judged by now; asks the Git host for the head if a gate
+needs it."""
+
+
+AuthorsOf = Callable[[Deployment], Awaitable[frozenset[str]]]
+"""Returns the email addresses of those who wrote and pushed what a deployment builds, as far as
+they are known, in lower case."""
+
+
+class PinsCommits(Protocol):
+    """Has the backend build exactly one commit of an app; see `pipeline.pinning.Pins`."""
+
+    def pins(self, app: App) -> bool:
+        """Return whether an app is pinned, or is to be."""
+
+    async def place(self, app: App, commit: str | None) -> str:
+        """Make the branch that the backend builds point to a commit; return it. Idempotent.
+
+        Raises:
+            Rejected, Refused: it can't be done; names what is missing.
+            Unreachable: it may work later, and is safe to repeat.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The result of asking for a lock.
+
+    Attributes:
+        lock: the one that holds now.
+        taken: whether it is the asked one; else somebody else has it.
+        before: the one that was there before, if it was renewed or stolen.
+    """
+
+    lock: Lock
+    taken: bool
+    before: Lock | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DueCi:
+    """A commit whose checks are to be read from its host.
+
+    Attributes:
+        since: when somebody first waited for them.
+        reported: the number of events about them so far.
+        failures: attempts that failed in a row.
+    """
+
+    at: CommitAt
+    known: Ci
+    since: float
+    reported: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueLock:
+    """A lock whose owner is to be reminded, or at whose pull request is to be looked.
+
+    Attributes:
+        held: how many deployments it holds.
+        looks: how often its pull request was looked at since the last event; None if that is not
+            due.
+    """
+
+    lock: Lock
+    held: int
+    looks: int | None
+
+
+TellsRelease = Callable[[Audited], Sequence[Subscription]]
+"""Returns where a chat says that a lock was released, by the entry of the audit log."""
+
+
+class LockUpkeep(Protocol):
+    """What happens to locks by time, and by the pull requests with whose end they are released."""
+
+    async def next_lock_at(self) -> float | None:
+        """Return when something is due for a lock next; None if nothing is."""
+
+    async def due_locks(self, now: float, limit: int) -> list[DueLock]:
+        """Return locks for which something is due by now; none that has expired."""
+
+    async def remind(
+        self, lock: Lock, again_at: float | None, those: Sequence[Subscription]
+    ) -> bool:
+        """Add a reminder's subscriptions, unless the lock has changed or another process has.
+
+        Return whether they were added.
+        """
+
+    async def keep_lock(self, lock: Lock, again_at: float | None) -> bool:
+        """Set when a lock's owner is reminded next; return whether the lock is still there."""
+
+    async def look_later(self, lock: Lock, at: float) -> None:
+        """Set when to look at a lock's pull request next."""
+
+    async def report_pull(self, host: str, names: Sequence[str], number: int) -> bool:
+        """Record an event about a pull request; return whether a lock ends with it.
+
+        Args:
+            names: of its repository, and its id.
+        """
+
+    async def release_merged(
+        self, lock: Lock, concerns: Sequence[str] | None, note: Audited, tell: TellsRelease
+    ) -> bool:
+        """Remove a lock whose pull request has ended, in one transaction with what tells of it.
+
+        Return whether it was still there.
+        """
+
+
+class Holding(Protocol):
+    """Held deployments, and the facts that hold them.
+
+    Every change of a fact marks the held deployments that it concerns, in the same transaction, so
+    `due_holds` returns them.
+    """
+
+    async def judge(self, id_: str, by: Judging) -> Deployment | None:
+        """Hold a waiting deployment, or let a held one pass, as the gates say now.
+
+        Return it as it is then; None if it is neither held nor waits, or is about to be asked for.
+        A held one that passes waits again, and `starts` grows by one.
+        """
+
+    async def due_holds(self, now: float, limit: int) -> list[Deployment]:
+        """Return held deployments at which to look again by now, oldest first."""
+
+    async def next_hold_at(self) -> float | None:
+        """Return when to look at a held deployment next; None if only a new fact matters."""
+
+    async def look_again(self, app_ids: Sequence[str] | None) -> None:
+        """Mark the held deployments of these apps, or of all: the head or the app has changed."""
+
+    async def lift(self, id_: str, lift: Lift) -> Deployment | None:
+        """Let a held deployment pass these holds; None if it is not held (any more)."""
+
+    async def take_lock(self, lock: Lock, concerns: Sequence[str] | None, *, steal: bool) -> Taken:
+        """Take a lock, renew one's own, or steal it.
+
+        Args:
+            concerns: the ids of the apps that its scope covers; None for all.
+        """
+
+    async def release_lock(self, scope: str, concerns: Sequence[str] | None) -> Lock | None:
+        """Remove a lock; return it, or None if there was none."""
+
+    async def locks(self) -> list[Lock]:
+        """Return the locks that have not expired, by scope."""
+
+    async def freeze(self, freeze: Freeze, concerns: Sequence[str] | None) -> None:
+        """Declare a freeze."""
+
+    async def unfreeze(self, scope: Scope, concerns: Sequence[str] | None) -> list[Freeze]:
+        """End the freezes by command of this scope; return them."""
+
+    async def freezes(self) -> list[Freeze]:
+        """Return the freezes by command that have not ended."""
+
+    async def approve(self, approval: Approval) -> bool:
+        """Record an approval; return whether it is new."""
+
+    async def approvals(self, app_id: str, commit: str | None = None) -> list[Approval]:
+        """Return an app's approvals, oldest first; only of a commit, if given."""
+
+    async def forget_gates(self, before: float, limit: int) -> int:
+        """Delete some facts that hold nothing any more; return how many.
+
+        These are approvals and checks from before then that no deployment waits for, and locks and
+        freezes that ended before then.
+        """
+
+
+class CiFacts(Protocol):
+    """The checks of commits for which deployments wait."""
+
+    async def want_ci(self, at: CommitAt, due_at: float, *, listed_after: float = 0.0) -> bool:
+        """Begin to wait for a commit's checks; return whether they are to be read anew.
+
+        Args:
+            due_at: when to read them.
+            listed_after: an earlier list is too old to let anything pass.
+        """
+
+    async def ci(self, at: CommitAt) -> Ci | None:
+        """Return what is known of a commit's checks; None if nobody has waited for them."""
+
+    async def due_ci(self, now: float, limit: int) -> list[DueCi]:
+        """Return the commits whose checks are to be read by now."""
+
+    async def next_ci_at(self) -> float | None:
+        """Return when to read checks next; None if nobody waits."""
+
+    async def save_ci(
+        self, at: CommitAt, ci: Ci, *, reported: int, due_at: float | None, failures: int = 0
+    ) -> bool:
+        """Record what a host has listed, unless an event came meanwhile; return whether it was.
+
+        With `due_at` None, nothing is recorded if a held deployment waits for the commit.
+
+        Args:
+            reported: the number of events before the reading began.
+            due_at: when to read them next, None for not any more; an event makes it due at once.
+        """
+
+    async def report_check(self, host: str, commit: str, check: Check | None, now: float) -> bool:
+        """Record an event about a commit's checks, which are then due to be read.
+
+        Return whether somebody waits for them.
+        """
+
+    async def awaited(self, commit: str) -> bool:
+        """Return whether a held deployment waits for a commit."""
+
+
+@runtime_checkable
+class ReadsChecks(Protocol):
+    """A Git host that lists the checks of a commit; errors are those of `HostApi`."""
+
+    async def checks(self, repository: str, commit: str) -> list[Check]:
+        """Return the newest run of each check, through all pages; our own statuses left out."""
+
+    async def required_checks(self, repository: str, branch: str) -> tuple[str, ...] | None:
+        """Return the names that the branch's protection requires; None if that can't be seen."""
+
+
+@runtime_checkable
+class RequiresGlobs(Protocol):
+    """A Git host whose branches require globs of names, not names."""
+
+    def fits(self, required: str, name: str) -> bool:
+        """Return whether a required glob matches a check's name."""

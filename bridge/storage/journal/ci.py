@@ -1,0 +1,165 @@
+"""The checks of commits for which deployments wait."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.gates.checks import Check, CheckState
+from bridge.core.gates.ci import Ci
+from bridge.core.lifecycle import State
+from bridge.ports.gates import CommitAt, DueCi
+from bridge.storage import tables
+from bridge.storage.journal.holding import changing, mark_commit_due
+from bridge.storage.journal.rows import add_new
+from bridge.storage.journal.transactions import Transactions
+
+MOST_CHECKS = 2000
+"""Checks of a commit that are kept; hosts limit them to about as many."""
+
+
+def ci_text(ci: Ci) -> str:
+    """Return what is known of checks as the text of a column."""
+    said = asdict(ci)
+    del said["commit"]
+    return json.dumps(said)
+
+
+def _read(commit: str, text: str) -> Ci:
+    said = json.loads(text)
+    checks = tuple(Check(**one | {"state": CheckState(one["state"])}) for one in said["checks"])
+    required = said["required"]
+    return Ci(
+        commit,
+        checks,
+        said["read_at"],
+        None if required is None else tuple(required),
+        said["error"],
+        said["fresh"],
+    )
+
+
+def _is(at: CommitAt) -> sa.ColumnElement[bool]:
+    t = tables.ci
+    return (
+        (t.c.host == at.host)
+        & (t.c.repository == at.repository.lower())
+        & (t.c.commit == at.commit)
+    )
+
+
+def read_ci(db: sa.Connection, at: CommitAt) -> Ci | None:
+    """Return what is known of a commit's checks."""
+    text = db.scalar(sa.select(tables.ci.c.data).where(_is(at)))
+    return None if text is None else _read(at.commit, text)
+
+
+def _due(row: Mapping[str, Any]) -> DueCi:
+    at = CommitAt(row["host"], row["repository"], row["commit"], row["branch"])
+    known = _read(at.commit, row["data"])
+    return DueCi(at, known, row["since"], row["reported"], row["failures"])
+
+
+class CiFacts(Transactions):
+    """The checks of commits for which deployments wait."""
+
+    async def want_ci(self, at: CommitAt, due_at: float, *, listed_after: float = 0.0) -> bool:
+        row = {
+            "host": at.host,
+            "repository": at.repository.lower(),
+            "commit": at.commit,
+            "branch": at.branch,
+            "data": ci_text(Ci(at.commit)),
+            "since": due_at,
+            "reported": 0,
+            "failures": 0,
+            "due_at": due_at,
+        }
+
+        def want(db: sa.Connection) -> bool:
+            t = tables.ci
+            text = db.scalar(sa.select(t.c.data).where(_is(at)).with_for_update())
+            if text is None:
+                add_new(db, t, [row])
+                return True
+            known = _read(at.commit, text)
+            if known.fresh and (known.read_at or 0.0) < listed_after:
+                stale = {"data": ci_text(replace(known, fresh=False)), "due_at": due_at}
+                db.execute(sa.update(t).where(_is(at)).values(stale))
+                return True
+            again = sa.update(t).where(_is(at) & t.c.due_at.is_(None)).values(due_at=due_at)
+            return db.execute(again).rowcount > 0
+
+        return await self._write(want)
+
+    async def ci(self, at: CommitAt) -> Ci | None:
+        return await self._read(lambda db: read_ci(db, at))
+
+    async def due_ci(self, now: float, limit: int) -> list[DueCi]:
+        t = tables.ci
+        query = sa.select(t).where(t.c.due_at <= now).order_by(t.c.due_at).limit(limit)
+        return [_due(row) for row in await self._all(query)]
+
+    async def next_ci_at(self) -> float | None:
+        t = tables.ci
+        query = sa.select(sa.func.min(t.c.due_at)).where(t.c.due_at.is_not(None))
+        return await self._read(lambda db: db.scalar(query))
+
+    async def save_ci(
+        self, at: CommitAt, ci: Ci, *, reported: int, due_at: float | None, failures: int = 0
+    ) -> bool:
+        now = self._clock()
+        return await self._write(lambda db: _save(db, at, ci, reported, due_at, failures, now))
+
+    async def report_check(self, host: str, commit: str, check: Check | None, now: float) -> bool:
+        return await self._write(lambda db: _report(db, host, commit, check, now))
+
+    async def awaited(self, commit: str) -> bool:
+        return await self._read(lambda db: _awaited(db, commit))
+
+
+def keep_due(db: sa.Connection, at: CommitAt, now: float) -> None:
+    """Have checks read that a deployment begins to wait for, if nobody has waited for them."""
+    t = tables.ci
+    db.execute(sa.update(t).where(_is(at) & t.c.due_at.is_(None)).values(due_at=now))
+
+
+def _awaited(db: sa.Connection, commit: str) -> bool:
+    t = tables.deployments
+    held = (t.c.state == State.HELD) & (sa.func.coalesce(t.c.head, t.c.commit) == commit)
+    return db.scalar(sa.select(t.c.id).where(held).limit(1)) is not None
+
+
+def _save(
+    db: sa.Connection, at: CommitAt, ci: Ci, reported: int, due_at: float | None,
+    failures: int, now: float,
+) -> bool:  # fmt: skip
+    changing(db)
+    if due_at is None and _awaited(db, at.commit):
+        return False  # somebody waits for them since it was decided not to read them any more
+    t = tables.ci
+    new = {"data": ci_text(ci), "failures": failures, "due_at": due_at}
+    same = db.execute(sa.update(t).where(_is(at) & (t.c.reported == reported)).values(new))
+    mark_commit_due(db, at.commit, now)
+    return same.rowcount > 0
+
+
+def _report(db: sa.Connection, host: str, commit: str, check: Check | None, now: float) -> bool:
+    """Merge an event into what is known, which then has to be listed again."""
+    t = tables.ci
+    of_commit = (t.c.commit == commit) & (t.c.host == host) & t.c.due_at.is_not(None)
+    if db.scalar(sa.select(t.c.commit).where(of_commit).limit(1)) is None:
+        return False
+    changing(db)
+    for row in db.execute(sa.select(t).where(of_commit).with_for_update()).mappings().all():
+        known = _read(commit, row["data"])
+        if check is not None:
+            others = [one for one in known.checks if (one.name, one.app) != (check.name, check.app)]
+            known = replace(known, checks=(*others, check)[-MOST_CHECKS:])
+        new = {"data": ci_text(replace(known, fresh=False)), "reported": row["reported"] + 1}
+        place = (t.c.host == host) & (t.c.repository == row["repository"]) & (t.c.commit == commit)
+        db.execute(sa.update(t).where(place).values(new | {"due_at": now}))
+    mark_commit_due(db, commit, now)
+    return True

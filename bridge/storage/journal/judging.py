@@ -1,0 +1,177 @@
+"""Hold deployments, and let them pass: the gates between `waiting` and the backend."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.gates.gates import Facts, by_commit, next_look, open_gates
+from bridge.core.gates.holds import Gate, Hold, Lift
+from bridge.core.lifecycle import HELD, Deployment, State
+from bridge.ports.gates import Judging
+from bridge.storage import tables
+from bridge.storage.journal.ci import keep_due
+from bridge.storage.journal.gates import facts_of, holds_text, lifts_text
+from bridge.storage.journal.holding import judging, mark_due
+from bridge.storage.journal.moves import (
+    NO_HOLDS,
+    UNASKED,
+    WAITING,
+    add_line,
+    cancelled_here,
+    change,
+    in_place_of,
+    locked,
+    move,
+    needless,
+    read_deployment,
+    show,
+)
+
+STALE = "the Git host still tells the head from before the push"
+STALE_FOR = 60.0
+"""Seconds after a push for which its host may tell the head from before it. Later on, the head is
+that of a newer push whose webhook came first."""
+
+AGAIN = 2.0
+"""Seconds until a stale head is read again."""
+
+GONE = "the app is gone from its backend, so there is nothing to deploy"
+
+OPEN = "nothing holds it any more; waits for its turn"
+
+
+def intend(
+    db: sa.Connection, id_: str, facts: dict[str, Any], by: Judging, at: float
+) -> Deployment | None:
+    """Record that the backend is about to be called, unless that is not necessary or not allowed.
+
+    A cancelled or superseded deployment ends here, and one that a gate holds is held. Return None
+    if it does not wait.
+    """
+    judged = judge(db, id_, by, at, only=WAITING)
+    if judged is None or judged.state is not State.WAITING:
+        return None
+    return change(db, id_, WAITING, facts)
+
+
+def judge(
+    db: sa.Connection,
+    id_: str,
+    by: Judging,
+    at: float,
+    *,
+    only: sa.ColumnElement[bool] = UNASKED,
+) -> Deployment | None:
+    """Hold a deployment or let it pass, as the gates say now; see `Holding.judge`."""
+    judging(db)
+    found = locked(db, id_, only)
+    if found is None or (ended := needless(db, found, at, cancelled_here(found))) is not None:
+        return None if found is None else ended
+    if found.state is State.HELD and _is_gone(db, found.app_id):
+        return move(db, id_, State.CANCELLED, GONE, {}, at)
+    new = at < found.created_at + STALE_FOR
+    if by.head is not None and new and _is_stale(db, found, by.head.commit):
+        by = replace(by, head=None, unknown_head=STALE, again_at=at + AGAIN)
+    facts = facts_of(db, by)
+    gated = facts.locks or facts.freezes or by_commit(by.app) or found.behind or found.not_before
+    if gated and (holds := _holds(db, found, by, facts, at)):
+        return _hold(db, found, by, holds, at)
+    head = found.head if by.head is None else by.head.commit
+    if found.state is State.WAITING:
+        return found if head == found.head else change(db, id_, sa.true(), {"head": head})
+    open_ = {"head": head, "holds": NO_HOLDS, "look_at": None, "starts": found.starts + 1}
+    return move(db, id_, State.WAITING, OPEN, open_, at)
+
+
+def _holds(
+    db: sa.Connection, found: Deployment, by: Judging, facts: Facts, at: float
+) -> tuple[Hold, ...]:
+    """Return what holds it, with what other deployments have to do with it."""
+    if by.head is not None:
+        found = replace(found, head=by.head.commit)
+    nowhere = [name for name, app_id in by.earlier.items() if not app_id]
+    facts = replace(facts, earlier=_earlier(db, by), nowhere=nowhere, ahead=_ahead(db, found))
+    return open_gates(found, by.app, facts, at)
+
+
+def _is_gone(db: sa.Connection, app_id: str) -> bool:
+    return bool(db.scalar(sa.select(tables.apps.c.gone).where(tables.apps.c.id == app_id)))
+
+
+def _is_stale(db: sa.Connection, found: Deployment, head: str) -> bool:
+    """Return whether a host has told the head from before the push."""
+    if found.pinned is not None or found.commit in (None, head):
+        return False
+    p = tables.pushes
+    push = db.execute(sa.select(p).where(p.c.seq == found.seq)).mappings().first()
+    if push is None:
+        return False
+    led = (p.c.ref_key == push["ref_key"]) & (p.c.after == head)
+    newest = db.scalar(sa.select(sa.func.max(p.c.seq)).where(led))
+    return bool(head == push["before"] if newest is None else newest < found.seq)
+
+
+def _hold(
+    db: sa.Connection, found: Deployment, by: Judging, holds: tuple[Hold, ...], at: float
+) -> Deployment | None:
+    """Hold a deployment, or record why it is still held."""
+    note = HELD + "; ".join(one.says for one in holds)
+    facts = {
+        "state": State.HELD,
+        "head": found.head if by.head is None else by.head.commit,
+        "holds": holds_text(holds),
+        "held_at": found.held_at or at,
+        "look_at": next_look(holds, at),
+        "note": note,
+    }
+    held = change(db, found.id, sa.true(), facts)
+    if by.head is not None and any(one.gate is Gate.CHECKS for one in holds):
+        keep_due(db, by.head, at)
+    if found.state is not State.HELD or _headlines(holds) != _headlines(found.holds):
+        add_line(db, found.id, found.seq, at, State.HELD, note)
+    elif holds != found.holds:
+        show(db, found.id, found.seq, at)
+    return held
+
+
+def _headlines(holds: Sequence[Hold]) -> list[tuple[str, str]]:
+    """Return what a history tells of holds: not each check that has passed."""
+    return [(one.key, one.says.partition(":")[0]) for one in holds]
+
+
+def _earlier(db: sa.Connection, by: Judging) -> dict[str, Deployment | None]:
+    """Return the newest deployment of each app that must be live first."""
+    t = tables.deployments
+    found: dict[str, Deployment | None] = {}
+    for label, app_id in by.earlier.items():
+        if not app_id:
+            continue
+        of_app = (t.c.app_id == app_id) & t.c.state.not_in([State.SUPERSEDED, State.CANCELLED])
+        query = sa.select(t).where(of_app).order_by(t.c.seq.desc()).limit(1)
+        row = db.execute(query).mappings().first()
+        found[label] = None if row is None else read_deployment(dict(row))
+    return found
+
+
+def _ahead(db: sa.Connection, found: Deployment) -> Deployment | None:
+    """Return the newer tag's deployment behind which this one waits, if that is held."""
+    if found.behind is None:
+        return None
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == found.behind)).mappings().first()
+    ahead = None if row is None else in_place_of(db, read_deployment(dict(row)))
+    return ahead if ahead is not None and ahead.state is State.HELD else None
+
+
+def lift(db: sa.Connection, id_: str, new: Lift, at: float) -> Deployment | None:
+    """Let a held deployment pass some holds, once it is judged again."""
+    held = locked(db, id_, tables.deployments.c.state == State.HELD)
+    if held is None:
+        return None
+    changed_ = change(db, id_, sa.true(), {"lifts": lifts_text((*held.lifts, new))})
+    mark_due(db, tables.deployments.c.id == id_, at)
+    note = f"{new.by} lets it pass: {new.reason}"
+    add_line(db, id_, held.seq, at, State.HELD, note)
+    return changed_

@@ -1,0 +1,362 @@
+"""Changes of a deployment, each within a transaction."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.decision import Reason
+from bridge.core.events import Action
+from bridge.core.lifecycle import (
+    FINAL,
+    LIVE,
+    LOSABLE,
+    OURS,
+    SERVED,
+    Cancel,
+    Deployment,
+    State,
+    Wanted,
+    makes_moot,
+    may_move,
+    promotes,
+)
+from bridge.ports.outcomes import ABOUT_ANYTHING, about_delivery, about_deployment
+from bridge.storage import tables
+from bridge.storage.journal.gates import (
+    holds_text,
+    lifts_text,
+    read_holds,
+    read_lifts,
+)
+from bridge.storage.journal.holding import mark_followers_due
+from bridge.storage.journal.outbox import changed
+
+WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
+"""The condition for a deployment that waits for its turn, and is not about to be requested."""
+
+UNASKED = tables.deployments.c.state.in_(OURS) & tables.deployments.c.intent_at.is_(None)
+"""The condition for a deployment that was not requested and is not about to be."""
+
+NEVER_ASKED = "cancelled before the backend was asked"
+NOT_ASKED_AGAIN = "cancelled before the backend was asked again"
+MAYBE_ASKED = (
+    "cancelled; the backend may have been asked for it before, and has shown no sign of it"
+)
+
+BROUGHT_UP = frozenset({*LIVE, State.UNKNOWN})
+"""States of deployments that have succeeded or may have."""
+
+NEWER_HEAD = "is newer and builds the same branch's head"
+
+LAST_LIVE = 3
+"""The last versions of an app whose cards may change once another one is live."""
+
+LAST_LINES = 5
+"""The last lines of a deployment's history; a note that is among them is not repeated."""
+
+
+NO_HOLDS = holds_text(())
+
+
+def ids_text(ids: Sequence[str]) -> str:
+    """Return ids as the text of a column."""
+    return json.dumps(list(ids))
+
+
+def deployment_row(deployment: Deployment) -> dict[str, Any]:
+    """Return a deployment as a row of `deployments`."""
+    row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
+    return row | {
+        "known_before": ids_text(deployment.known_before),
+        "holds": holds_text(deployment.holds),
+        "lifts": lifts_text(deployment.lifts),
+    }
+
+
+def read_deployment(row: Mapping[str, Any]) -> Deployment:
+    """Return a deployment from a row of `deployments`."""
+    return Deployment(
+        **dict(row)
+        | {
+            "action": Action(row["action"]),
+            "state": State(row["state"]),
+            "known_before": tuple(json.loads(row["known_before"])),
+            "cancel": row["cancel"] and Cancel(row["cancel"]),
+            "holds": read_holds(row["holds"]),
+            "lifts": read_lifts(row["lifts"]),
+        }
+    )
+
+
+def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
+    """Add a deployment; it supersedes older waiting ones of the same app.
+
+    One that waits behind a newer tag's deployment supersedes none.
+    """
+    t = tables.deployments
+    of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
+    if _cancelled_since(db, new):
+        new = replace(new, state=State.CANCELLED, finished_at=now, note=NEVER_ASKED)
+    elif (facts := _newer(db, new)) is not None:
+        new = replace(new, state=State.SUPERSEDED, finished_at=now, **facts)
+    db.execute(sa.insert(t), [deployment_row(new)])
+    add_line(db, new.id, new.seq, now, new.state, new.note)
+    if new.state is State.CANCELLED or new.behind is not None:
+        return
+    older = of_app.where((t.c.seq < new.seq) & UNASKED).order_by(t.c.id).with_for_update()
+    for row in db.execute(older).mappings().all():
+        old = read_deployment(dict(row))
+        if makes_moot(new, old):
+            _supersede(db, old.id, _in_favour_of(new.id, new, old), now)
+
+
+def _in_favour_of(id_: str, newer: Wanted, older: Wanted) -> dict[str, Any]:
+    """Return how a newer deployment supersedes one that waits."""
+    if newer.action == Action.ROLLBACK:
+        return _superseded(id_, "goes back to an earlier version")
+    if promotes(newer):
+        which = "another version" if promotes(older) else "the same commit"
+        return _superseded(id_, f"is newer and promotes {which}")
+    if promotes(older):
+        return _superseded(id_, "is newer and was deployed before it")
+    return _superseded(id_, NEWER_HEAD)
+
+
+def _cancelled_since(db: sa.Connection, new: Deployment) -> bool:
+    """Return whether another process has already decided a later cancel."""
+    d = tables.decisions
+    of_app = (d.c.app_id == new.app_id) & (d.c.seq > new.seq)
+    later = sa.select(d.c.seq).where(of_app & (d.c.reason == Reason.CANCEL_ASKED))
+    return db.scalar(later.limit(1)) is not None
+
+
+def _newer(db: sa.Connection, old: Deployment) -> dict[str, Any] | None:
+    """Return how the newest deployment that makes an older one unnecessary supersedes it."""
+    t = tables.deployments
+    newer = (t.c.app_id == old.app_id) & (t.c.seq > old.seq) & (t.c.state != State.CANCELLED)
+    newer &= t.c.behind.is_(None)
+    wanted = (t.c.id, t.c.action, t.c.state, t.c.target, t.c.pinned, t.c.commit)
+    for one in db.execute(sa.select(*wanted).where(newer).order_by(t.c.seq.desc())):
+        if makes_moot(one, old):
+            return _in_favour_of(one.id, one, old)
+    return None
+
+
+def _superseded(by: str, why: str) -> dict[str, Any]:
+    number, _, _ = by.partition(".")  # the lists show this number
+    shown = f"#{int(number)}" if number.isdecimal() else by
+    return {"superseded_by": by, "note": f"deployment {shown} {why}"}
+
+
+def _supersede(db: sa.Connection, id_: str, facts: dict[str, Any], now: float) -> Deployment | None:
+    return move(db, id_, State.SUPERSEDED, facts["note"], facts, now)
+
+
+def in_place_of(db: sa.Connection, deployment: Deployment) -> Deployment:
+    """Return the deployment that replaced a superseded one; for others, the deployment itself."""
+    t = tables.deployments
+    while deployment.superseded_by is not None:
+        query = sa.select(t).where(t.c.id == deployment.superseded_by)
+        if (row := db.execute(query).mappings().first()) is None:
+            break  # it has been deleted
+        deployment = read_deployment(dict(row))
+    return deployment
+
+
+def _went_ahead(db: sa.Connection, id_: str) -> dict[str, Any] | None:
+    """Return how the deployment of a newer tag supersedes one behind it; None if it does not."""
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
+    if row is None:
+        return None
+    ahead = in_place_of(db, read_deployment(dict(row)))
+    if ahead.state not in BROUGHT_UP:
+        return None
+    may = "" if ahead.state in LIVE else "may have "
+    return _superseded(ahead.id, f"{may}brought up a newer tag")
+
+
+def move(
+    db: sa.Connection, id_: str, to: State, note: str, facts: dict[str, Any], at: float
+) -> Deployment | None:
+    """Change a deployment's state, with a line in its history; return None if not allowed."""
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
+    if row is None or not may_move(State(row["state"]), to):
+        return None
+    ended = {"finished_at": at, "holds": NO_HOLDS, "look_at": None} if to in FINAL else {}
+    also: list[str] = []
+    if row["live_at"] is None and to in SERVED:
+        ended["live_at"] = facts.get("finished_at", at)
+        also = _last_live(db, row["app_id"])
+    moved = change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
+    add_line(db, id_, row["seq"], at, to, note, also)
+    if to in FINAL:
+        mark_followers_due(db, row["app"], id_, at)
+    return moved
+
+
+def _last_live(db: sa.Connection, app_id: str) -> list[str]:
+    """Return the ids of the last versions: a rollback may lead to another one of them by now."""
+    t = tables.deployments
+    lived = sa.select(t.c.id).where((t.c.app_id == app_id) & (t.c.live_at > 0))
+    return list(db.scalars(lived.order_by(t.c.live_at.desc(), t.c.id.desc()).limit(LAST_LIVE)))
+
+
+def withdraw(
+    db: sa.Connection, id_: str, at: float, *, maybe_asked: bool, more: str = ""
+) -> Deployment | None:
+    """Withdraw an intent, and end the deployment if it is no longer needed; say `more` of it."""
+    facts = {"intent_at": None} | ({"maybe_asked": True} if maybe_asked else {})
+    waiting = change(db, id_, tables.deployments.c.state == State.WAITING, facts)
+    if waiting is None:
+        return None
+    if (ended := needless(db, waiting, at, cancelled_here(waiting), more)) is not None:
+        return ended
+    if more:
+        say(db, id_, more, at)
+    return waiting
+
+
+def cancelled_here(waiting: Deployment) -> str:
+    """Return the note for the cancel of a waiting deployment, by what is known of its requests."""
+    if waiting.maybe_asked:
+        return MAYBE_ASKED
+    return NOT_ASKED_AGAIN if waiting.asked_again else NEVER_ASKED
+
+
+def take_back(
+    db: sa.Connection, id_: str, token: str, why: str, at: float, *, interrupted: bool = False
+) -> Deployment | None:
+    """Return a deployment that the backend has lost to waiting, or end it if not needed.
+
+    Return it as it is now, or None if the backend can't have lost it.
+    """
+    lost = locked(db, id_, tables.deployments.c.state.in_(LOSABLE))
+    if lost is None:
+        return None
+    if (ended := needless(db, lost, at, f"{why}; it had been cancelled")) is not None:
+        return ended
+    note = f"{why}; it waits here again"
+    facts = {
+        "state": State.WAITING,
+        "note": note,
+        "token": token,
+        "known_before": ids_text(()),
+        "backend_id": None,
+        "intent_at": None,
+        "asked_at": None,
+        "started_at": None,
+        "asked_again": lost.asked_again + 1,
+        "interrupted": lost.interrupted + interrupted,
+        "maybe_asked": False,
+    }
+    waiting = change(db, id_, sa.true(), facts)
+    add_line(db, id_, lost.seq, at, State.WAITING, note)
+    return waiting
+
+
+def locked(db: sa.Connection, id_: str, only: sa.ColumnElement[bool]) -> Deployment | None:
+    """Return a deployment if `only` holds for it, locked until the end of this transaction."""
+    t = tables.deployments
+    query = sa.select(t).where((t.c.id == id_) & only).with_for_update()
+    row = db.execute(query).mappings().first()
+    return None if row is None else read_deployment(dict(row))
+
+
+def needless(
+    db: sa.Connection, asking: Deployment, at: float, note: str, more: str = ""
+) -> Deployment | None:
+    """End a deployment that must not be requested: cancelled, or superseded by a newer one.
+
+    Args:
+        note: of one that was cancelled; `more`: added to the note, however it ends.
+    """
+    more = f"; {more}" if more else ""
+    if asking.cancel is not None:
+        return move(db, asking.id, State.CANCELLED, note + more, {}, at)
+    facts = _newer(db, asking)
+    if facts is None and asking.behind is not None:
+        facts = _went_ahead(db, asking.behind)
+    if facts is None:
+        return None
+    return _supersede(db, asking.id, facts | {"note": facts["note"] + more}, at)
+
+
+def change(
+    db: sa.Connection, id_: str, only: sa.ColumnElement[bool], facts: dict[str, Any]
+) -> Deployment | None:
+    """Change a deployment if `only` holds for it; return None if it does not."""
+    t = tables.deployments
+    query = sa.update(t).where((t.c.id == id_) & only).values(facts).returning(t)
+    row = db.execute(query).mappings().first()
+    return None if row is None else read_deployment(dict(row))
+
+
+def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
+    """Set the note of a deployment, and add it to the history if it is new.
+
+    A backend that fails in alternating ways would write a line at every attempt, so a note among
+    the last few lines is not repeated.
+    """
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
+    if row is None or row["note"] == note or State(row["state"]) in FINAL:
+        return  # a final deployment keeps its last note
+    db.execute(sa.update(t).where(t.c.id == id_).values(note=note))
+    if (row["state"], note) in _last_lines(db, id_):
+        show(db, id_, row["seq"], at)
+    else:
+        add_line(db, id_, row["seq"], at, State(row["state"]), note)
+
+
+def _last_lines(db: sa.Connection, id_: str) -> set[tuple[str, str]]:
+    """Return the newest states with their notes."""
+    t = tables.changes
+    of_it = sa.select(t.c.state, t.c.note).where(t.c.deployment == id_)
+    last = of_it.order_by(t.c.number.desc()).limit(LAST_LINES)
+    return {(row.state, row.note) for row in db.execute(last)}
+
+
+def cancel(
+    db: sa.Connection, app_id: str, seq: int, at: float, only: str | None = None
+) -> list[Deployment]:
+    """Cancel an app's waiting deployments from before `seq`, or only `only`.
+
+    Mark deployments that the backend may have, so they are never requested again; what is live and
+    only verified is left alone. Return the cancelled ones.
+    """
+    t = tables.deployments
+    meant = (t.c.app_id == app_id) & (t.c.seq < seq) & t.c.state.not_in({*FINAL, *SERVED})
+    if only is not None:
+        meant &= t.c.id == only
+    query = sa.select(t).where(meant & UNASKED).order_by(t.c.id).with_for_update()
+    waiting = [read_deployment(dict(row)) for row in db.execute(query).mappings().all()]
+    moved = [move(db, one.id, State.CANCELLED, cancelled_here(one), {}, at) for one in waiting]
+    mark = sa.update(t).where(meant & t.c.cancel.is_(None)).values(cancel=Cancel.REQUESTED)
+    db.execute(mark)
+    return [deployment for deployment in moved if deployment is not None]
+
+
+def add_line(
+    db: sa.Connection,
+    id_: str,
+    seq: int,
+    at: float,
+    state: State,
+    note: str,
+    also: Sequence[str] = (),
+) -> None:
+    """Add a line to a deployment's history and mark its subscriptions as pending; see `show`."""
+    line = {"deployment": id_, "at": at, "state": state, "note": note}
+    db.execute(sa.insert(tables.changes), [line])
+    show(db, id_, seq, at, also)
+
+
+def show(db: sa.Connection, id_: str, seq: int, at: float, also: Sequence[str] = ()) -> None:
+    """Mark all subscriptions of a deployment as pending; `also`: what shows only these others."""
+    others = [about_deployment(one) for one in also]
+    changed(db, (about_deployment(id_), about_delivery(seq), ABOUT_ANYTHING, *others), at)

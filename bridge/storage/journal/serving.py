@@ -1,0 +1,295 @@
+"""What apps serve, how far that is behind their branches, and what has ended since a time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.apps import App, Trigger
+from bridge.core.changes import Live, Move, newest_move
+from bridge.core.decision import Reason
+from bridge.core.events import Action
+from bridge.core.health.serving import Serving, behind, with_branch
+from bridge.core.lifecycle import FINAL, Deployment, State
+from bridge.core.pins import is_one, tracked
+from bridge.core.report import EndedDeployment
+from bridge.storage import tables
+from bridge.storage.journal.moves import read_deployment
+from bridge.storage.journal.pushes import newest_moves
+from bridge.storage.journal.rows import batched
+from bridge.storage.journal.transactions import Transactions
+
+NEWEST = 2**63 - 1
+"""A position after all others."""
+
+FAR_BEHIND = 50
+"""The newest pushes of a branch to read; the distance of what is further behind is unknown."""
+
+
+_PLACES = ("newest", "before", "doubt")
+"""The deployments that tell what an app serves; see `Serving`."""
+
+
+class Serves(Transactions):
+    """What apps serve, and what has ended."""
+
+    async def serving(self, apps: Sequence[App]) -> dict[str, Serving]:
+        return await self._read(lambda db: _serving(db, apps))
+
+    async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
+        return await self._read(lambda db: _live(db, app_ids))
+
+    async def ended_since(self, since: float, app_id: str | None = None) -> list[EndedDeployment]:
+        return [_read_ended(row) for row in await self._all(_ended_since(since, app_id))]
+
+    async def oldest_deployment(self) -> float | None:
+        t = tables.deployments
+        found = await self._all(sa.select(t.c.created_at).order_by(t.c.seq).limit(1))
+        return float(found[0]["created_at"]) if found else None
+
+
+def _serving(db: sa.Connection, apps: Sequence[App]) -> dict[str, Serving]:
+    found = _served(db, [app.id for app in apps])
+    refs = _refs(db, [app for app in apps if app.id in found and _follows_branch(app)])
+    moves = {ref: newest_moves(db, ref, FAR_BEHIND) for ref in sorted(set(refs.values()))}
+    late = {id_: moves[ref] for id_, ref in refs.items() if _is_late(found[id_], moves[ref])}
+    told = _told(db, late)
+    for app in apps:
+        if app.id in found and _follows_branch(app):
+            newest = moves.get(refs.get(app.id, ""), [])
+            distance = behind(found[app.id].commit, newest, told.get(app.id, {}))
+            found[app.id] = with_branch(found[app.id], distance)
+    return found
+
+
+def _is_late(one: Serving, moves: Sequence[Move]) -> bool:
+    """Return whether its branch has moved since; only then must more be known."""
+    head = newest_move(moves)
+    return head is not None and head.after != one.commit
+
+
+def _follows_branch(app: App) -> bool:
+    branch = tracked(app)
+    return app.pushed and app.waits_for is Trigger.PUSH and bool(branch and is_one(branch))
+
+
+# ── what is served ────────────────────────────────────────────────────────────────────────────────
+
+
+def _served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
+    t = tables.deployments
+    places: list[Mapping[str, Any]] = []
+    for some in batched(app_ids):
+        places += [dict(row) for row in db.execute(served_places(some)).mappings()]
+    named = sorted({row[one] for row in places for one in _PLACES if row[one] is not None})
+    known: dict[str, Deployment] = {}
+    for those in batched(named):
+        for row in db.execute(sa.select(t).where(t.c.id.in_(those))).mappings():
+            known[row["id"]] = read_deployment(dict(row))
+    return {
+        row["app_id"]: Serving(
+            known[row["newest"]], known.get(row["before"]), known.get(row["doubt"])
+        )
+        for row in places
+        if row["newest"] is not None
+    }
+
+
+def served_places(app_ids: Sequence[str]) -> sa.Select[Any]:
+    """Return the query for the ids of what each app served last and before, and of a doubt.
+
+    Order by when each began to be served: an older deployment may have been held, and begun later.
+    It costs a few index searches per app, however long its history is.
+    """
+    a, t = tables.apps, tables.deployments
+    served = (
+        sa.select(t.c.id)
+        .where((t.c.app_id == a.c.id) & (t.c.live_at > 0))
+        .order_by(t.c.live_at.desc(), t.c.id.desc())
+        .limit(1)
+    )
+    unknown = (
+        sa.select(t.c.id)
+        .where((t.c.app_id == a.c.id) & (t.c.state == State.UNKNOWN))
+        .order_by(t.c.finished_at.desc())
+        .limit(1)
+    )
+    return sa.select(
+        a.c.id.label("app_id"),
+        served.scalar_subquery().label("newest"),
+        served.offset(1).scalar_subquery().label("before"),
+        unknown.scalar_subquery().label("doubt"),
+    ).where(a.c.id.in_(app_ids))
+
+
+# ── from which the next change is reckoned ────────────────────────────────────────────────────────
+
+
+def _live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
+    """Return what apps run: see `Journal.live`."""
+    found = _served(db, app_ids)
+    going, failed = _going(db, list(found)), _failed(db, list(found))
+    return {
+        app_id: Live(
+            one.last_known.deployed_commit if one.last_known else None,
+            certain=one.known and app_id not in going,
+            failed=_failed_since(one, failed.get(app_id)),
+            seq=one.newest.seq,
+        )
+        for app_id, one in found.items()
+    }
+
+
+def _failed_since(one: Serving, failed: tuple[float, int] | None) -> bool:
+    """Return whether the newest outcome since what is served is a failure."""
+    if failed is None or failed < (one.newest.live_at or 0.0, one.newest.seq):
+        return False
+    doubt = one.doubt
+    return doubt is None or (doubt.finished_at or 0.0, doubt.seq) < failed
+
+
+def _going(db: sa.Connection, app_ids: Sequence[str]) -> set[str]:
+    """Return the apps of which a deployment is open; also one that is only being verified."""
+    t = tables.deployments
+    found: set[str] = set()
+    for some in batched(app_ids):
+        going = t.c.app_id.in_(some) & t.c.state.in_([one for one in State if one not in FINAL])
+        found |= set(db.scalars(sa.select(t.c.app_id).where(going).distinct()))
+    return found
+
+
+def _failed(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, tuple[float, int]]:
+    """Return when the newest failed deployment of each app ended, and its position."""
+    found: dict[str, tuple[float, int]] = {}
+    for some in batched(app_ids):
+        for row in db.execute(newest_failed(some)):
+            found[row.app_id] = (row.finished_at or 0.0, row.seq)
+    return found
+
+
+def newest_failed(app_ids: Sequence[str]) -> sa.Select[Any]:
+    """Return the query for the newest failed deployment of each app.
+
+    It costs a few index searches per app, however long its history is.
+    """
+    a, t = tables.apps, tables.deployments
+    newest = _newest_in(State.FAILED, a.c.id).scalar_subquery()
+    begins = sa.select(newest.label("id")).where(a.c.id.in_(app_ids)).cte("newest")
+    # Else Postgres would search anew wherever the result is used, and rather read all.
+    begins = begins.prefix_with("MATERIALIZED", dialect="postgresql")
+    of_each = sa.join(begins, t, t.c.id == begins.c.id)
+    return sa.select(t.c.app_id, t.c.seq, t.c.finished_at).select_from(of_each)
+
+
+def _newest_in(state: State, app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
+    """Return the id of an app's newest deployment in a state; nothing if there is none.
+
+    The row before the last place in the index may be another app's, or in another state.
+    Expressions keep planners from starting with an index on these columns. SQLite did so or not
+    depending on the order of the indexes' creation, and then searched once per deployment.
+    """
+    found = tables.deployments.alias(f"newest_{state}")
+    of_app, in_state = (sa.func.coalesce(one, "") for one in (found.c.app_id, found.c.state))
+    return sa.select(found.c.id).where(
+        (found.c.id == _last_place(state, app_id).correlate(tables.apps).scalar_subquery())
+        & (of_app == app_id)
+        & (in_state == state)
+    )
+
+
+def _last_place(state: State, app_id: sa.ColumnElement[str]) -> sa.Select[Any]:
+    """Return the id of the deployment at or before the last place for an app and a state.
+
+    The query orders instead of comparing for equality: with equality, Postgres reads deployments
+    from the newest on until one is the app's; for an app without any, that means all of them.
+    """
+    o = tables.deployments.alias("of_app")
+    place = sa.tuple_(o.c.app_id, o.c.state, o.c.seq)
+    last = sa.tuple_(app_id, sa.literal(state.value), sa.literal(NEWEST, sa.BigInteger))
+    return (
+        sa.select(o.c.id)
+        .where(place <= last)
+        .order_by(o.c.app_id.desc(), o.c.state.desc(), o.c.seq.desc())
+        .limit(1)
+    )
+
+
+# ── how far behind ────────────────────────────────────────────────────────────────────────────────
+
+
+def _refs(db: sa.Connection, apps: Sequence[App]) -> dict[str, str]:
+    """Return the key of each app's branch, by the app's id; omit what no push has named yet.
+
+    The newest decision about an app names the repository. If the app has moved since, its branch is
+    not known yet.
+    """
+    keys = _repositories(db, [app.id for app in apps])
+    r = tables.repositories
+    names: dict[str, str] = {}
+    for some in batched(sorted(set(keys.values()))):
+        names |= dict(db.execute(sa.select(r.c.key, r.c.name).where(r.c.key.in_(some))).all())
+    return {
+        app.id: f"{key} refs/heads/{tracked(app)}"
+        for app in apps
+        if (key := keys.get(app.id)) is not None and _is_of(app, key, names.get(key))
+    }
+
+
+def _is_of(app: App, key: str, name: str | None) -> bool:
+    """Return whether an app deploys from a repository, as far as its record tells."""
+    source = app.source
+    if source is None or source.repository is None:
+        return source is not None
+    if source.repository_id is not None:
+        return key.partition(" ")[2] == str(source.repository_id)
+    return name is not None and name.lower() == source.repository.lower()
+
+
+def _repositories(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, str]:
+    """Return the repository of the newest push that was decided for each app."""
+    a, d, p = tables.apps, tables.decisions, tables.pushes
+    newest = (
+        sa.select(p.c.ref_key)
+        .join(d, d.c.seq == p.c.seq)
+        .where(d.c.app_id == a.c.id)
+        .order_by(d.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    found: dict[str, str] = {}
+    for some in batched(app_ids):
+        rows = db.execute(sa.select(a.c.id, newest.label("ref_key")).where(a.c.id.in_(some)))
+        found |= {row.id: row.ref_key.rpartition(" ")[0] for row in rows if row.ref_key}
+    return found
+
+
+def _told(db: sa.Connection, moves: dict[str, list[Move]]) -> dict[str, dict[int, Reason]]:
+    """Return the reasons of each app's decisions about some moves, by the push's seq."""
+    d = tables.decisions
+    found: dict[str, dict[int, Reason]] = {}
+    seqs = sorted({move.seq for those in moves.values() for move in those})
+    for some in batched(seqs):
+        rows = db.execute(sa.select(d.c.seq, d.c.app_id, d.c.reason).where(d.c.seq.in_(some)))
+        for row in rows:
+            if row.app_id in moves:
+                found.setdefault(row.app_id, {})[row.seq] = Reason(row.reason)
+    return found
+
+
+# ── what has ended ────────────────────────────────────────────────────────────────────────────────
+
+
+def _ended_since(since: float, app_id: str | None) -> sa.Select[Any]:
+    """Return the query for what has ended since; it reads only that, from an index."""
+    t = tables.deployments
+    query = sa.select(
+        *(t.c.id, t.c.seq, t.c.app_id, t.c.app, t.c.action, t.c.trigger, t.c.state, t.c.created_at),
+        *(t.c.live_at, t.c.finished_at, t.c.superseded_by, t.c.target),
+    ).where(t.c.finished_at >= since)
+    if app_id is not None:
+        query = query.where(t.c.app_id == app_id)
+    return query.order_by(t.c.finished_at, t.c.id)
+
+
+def _read_ended(row: dict[str, Any]) -> EndedDeployment:
+    return EndedDeployment(**row | {"action": Action(row["action"]), "state": State(row["state"])})

@@ -1,0 +1,492 @@
+"""The `Journal` port: held deployments, and the facts that hold them."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from bridge.core.access import Right
+from bridge.core.apps import App, Rules
+from bridge.core.events import Action
+from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need
+from bridge.core.gates.ci import Ci
+from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.gates import Approval
+from bridge.core.gates.holds import Gate, Hold, Lift
+from bridge.core.gates.locks import Lock, Scope
+from bridge.core.lifecycle import Deployment, State, flow_of
+from bridge.ports.gates import CommitAt, Judging
+from bridge.ports.outcomes import PushSeen
+from tests.fakes.journey import HEAD, NO_GATES, ManualClock, deployment
+from tests.worlds.journal import outcome, record, states
+
+ID = deployment(1).id
+APP = NO_GATES.app
+AT = CommitAt("github", "my-org/site", HEAD, "main")
+OTHER = "d" * 40
+
+
+def lock(clock: ManualClock, **facts: Any) -> Lock:
+    new = Lock("app/app-web", "shop/web", "slack:U1", "Ada", "a release", clock.now)
+    return replace(new, **facts)
+
+
+def judging(**rules: Any) -> Judging:
+    return Judging(replace(APP, rules=Rules(**rules)), head=AT)
+
+
+async def held(journal: Any, clock: ManualClock, seq: int = 1) -> Deployment:
+    """Record a deployment and hold it by a lock."""
+    await record(journal, outcome(seq, deployment(seq)))
+    await journal.take_lock(lock(clock), ["app-web"], steal=False)
+    found = await journal.judge(deployment(seq).id, NO_GATES)
+    assert found.state is State.HELD
+    return found  # type: ignore[no-any-return]
+
+
+async def due(journal: Any, clock: ManualClock) -> list[str]:
+    return [one.id for one in await journal.due_holds(clock.now, 100)]
+
+
+async def test_a_lock_holds_and_its_end_lets_pass(journal: Any, clock: ManualClock) -> None:
+    found = await held(journal, clock)
+
+    assert (found.held_at, found.look_at) == (clock.now, None)
+    assert [one.gate for one in found.holds] == [Gate.LOCK]
+    assert found.note == "held: shop/web is locked by Ada: a release"
+    assert await journal.deployment(ID) == found
+    assert (await journal.figures()).held == {Gate.LOCK: 1}
+    assert await due(journal, clock) == []
+
+    clock.now += 5
+    released = await journal.release_lock("app/app-web", ["app-web"])
+    assert released.owner == "slack:U1"
+    assert await due(journal, clock) == [ID]
+
+    passed = await journal.judge(ID, NO_GATES)
+    assert (passed.state, passed.starts, passed.holds) == (State.WAITING, 1, ())
+    assert flow_of(passed) == f"{ID}+1"
+    assert [str(one.state) for one in await journal.changes(ID)] == ["waiting", "held", "waiting"]
+    assert await journal.intend(ID, [], NO_GATES) is not None
+
+
+async def test_what_a_gate_holds_is_not_intended(journal: Any, clock: ManualClock) -> None:
+    """The gate has closed since it was looked at."""
+    await record(journal, outcome(1, deployment(1)))
+    assert (await journal.judge(ID, NO_GATES)).state is State.WAITING
+    await journal.take_lock(lock(clock), ["app-web"], steal=False)
+
+    assert await journal.intend(ID, [], NO_GATES) is None
+
+    found = await journal.deployment(ID)
+    assert (found.state, found.intent_at) == (State.HELD, None)
+
+
+async def test_what_is_about_to_be_asked_for_is_not_held(journal: Any, clock: ManualClock) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(ID, [], NO_GATES)
+    await journal.take_lock(lock(clock), ["app-web"], steal=False)
+
+    assert await journal.judge(ID, NO_GATES) is None
+    assert (await journal.deployment(ID)).state is State.WAITING
+
+
+async def test_time_opens_a_lock_that_expires(journal: Any, clock: ManualClock) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.take_lock(lock(clock, until=clock.now + 60), ["app-web"], steal=False)
+    found = await journal.judge(ID, NO_GATES)
+    assert found.look_at == clock.now + 60
+    assert await journal.next_hold_at() == clock.now + 60
+
+    clock.now += 59
+    assert await due(journal, clock) == []
+    clock.now += 1
+    assert await due(journal, clock) == [ID]
+    assert (await journal.judge(ID, NO_GATES)).state is State.WAITING
+    assert await journal.next_hold_at() is None
+    assert await journal.locks() == []
+
+
+async def test_a_newer_push_takes_the_place_of_a_held_one(journal: Any, clock: ManualClock) -> None:
+    await held(journal, clock)
+
+    await record(journal, outcome(2, deployment(2)))
+
+    assert await states(journal) == {1: "superseded", 2: "waiting"}
+    assert (await journal.deployment(ID)).holds == ()
+    assert await journal.judge(ID, NO_GATES) is None
+
+
+async def test_a_redeploy_does_not_take_the_place_of_a_held_deploy(
+    journal: Any, clock: ManualClock
+) -> None:
+    await held(journal, clock)
+
+    await record(journal, outcome(2, deployment(2, action=Action.REDEPLOY)))
+
+    assert await states(journal) == {1: "held", 2: "waiting"}
+
+
+async def test_a_held_one_is_cancelled_at_once(journal: Any, clock: ManualClock) -> None:
+    await held(journal, clock)
+
+    (cancelled,) = await journal.cancel("app-web", 2)
+
+    assert (cancelled.state, cancelled.look_at) == (State.CANCELLED, None)
+    assert cancelled.note == "cancelled before the backend was asked"
+
+
+async def test_a_lost_deployment_meets_the_gates_again(journal: Any, clock: ManualClock) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.intend(ID, [], NO_GATES)
+    await journal.move(ID, State.ASKED, "accepted")
+    await journal.take_lock(lock(clock), ["app-web"], steal=False)
+
+    await journal.take_back(ID, "token-2", "lost")
+
+    assert await journal.intend(ID, [], NO_GATES) is None
+    assert (await journal.deployment(ID)).state is State.HELD
+
+
+async def test_open_deployments_may_leave_held_ones_out(journal: Any, clock: ManualClock) -> None:
+    await held(journal, clock)
+
+    assert [one.id for one in await journal.open_deployments()] == [ID]
+    assert await journal.open_deployments(held=False) == []
+
+
+# ── locks ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_lock_is_taken_once_and_renewed_by_its_owner(
+    journal: Any, clock: ManualClock
+) -> None:
+    first = lock(clock)
+    assert (await journal.take_lock(first, None, steal=False)).taken
+
+    other = await journal.take_lock(lock(clock, owner="slack:U2"), None, steal=False)
+    assert (other.taken, other.lock) == (False, first)
+
+    longer = lock(clock, reason="still", until=clock.now + 60)
+    renewed = await journal.take_lock(longer, None, steal=False)
+    assert (renewed.taken, renewed.before) == (True, first)
+
+    stolen = await journal.take_lock(lock(clock, owner="slack:U2"), None, steal=True)
+    assert (stolen.taken, stolen.before) == (True, longer)
+    assert [one.owner for one in await journal.locks()] == ["slack:U2"]
+
+
+async def test_an_expired_lock_is_free(journal: Any, clock: ManualClock) -> None:
+    await journal.take_lock(lock(clock, until=clock.now + 60), None, steal=False)
+    clock.now += 60
+
+    taken = await journal.take_lock(lock(clock, owner="slack:U2"), None, steal=False)
+
+    assert (taken.taken, taken.before) == (True, None)
+
+
+async def test_of_two_who_lock_at_once_one_wins_and_the_other_is_told_who(
+    journal: Any, clock: ManualClock
+) -> None:
+    ada, grace = lock(clock), lock(clock, owner="slack:U2", name="Grace")
+
+    found = await asyncio.gather(
+        *(journal.take_lock(one, None, steal=False) for one in (ada, grace) * 4)
+    )
+
+    (kept,) = await journal.locks()
+    assert {one.lock.owner for one in found} == {kept.owner}
+    assert {one.taken for one in found if one.lock.owner == kept.owner} <= {True, False}
+    assert [one.taken for one, who in zip(found, (ada, grace) * 4, strict=True)] == [
+        who.owner == kept.owner for who in (ada, grace) * 4
+    ]
+
+
+async def test_a_lock_that_is_not_there_is_not_released(journal: Any, clock: ManualClock) -> None:
+    assert await journal.release_lock("all", None) is None
+
+
+async def test_a_fact_wakes_only_whom_it_concerns(journal: Any, clock: ManualClock) -> None:
+    for app_id in ("app-web", "app-api"):
+        by = Judging(App(id=app_id, name=app_id.removeprefix("app-"), project="shop"))
+        new = deployment(1, app_id)
+        await record(journal, outcome(1 if app_id == "app-web" else 2, new))
+        scope = f"app/{app_id}"
+        await journal.take_lock(lock(clock, scope=scope), [app_id], steal=False)
+        await journal.judge(new.id, by)
+    assert await due(journal, clock) == []
+
+    await journal.release_lock("app/app-api", ["app-api"])
+
+    assert await due(journal, clock) == [deployment(1, "app-api").id]
+
+
+# ── freezes, approvals, lifts ───────────────────────────────────────────────────────────────────
+
+
+async def test_a_freeze_by_command_holds_until_it_ends(journal: Any, clock: ManualClock) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    freeze = Freeze(
+        "f1", (), "an incident", by="Ada", at=clock.now, until=clock.now + 60, scope="project/shop",
+        label="project shop",
+    )  # fmt: skip
+    await journal.freeze(freeze, ["app-web"])
+    found = await journal.judge(ID, NO_GATES)
+    assert found.note == "held: project shop is frozen by Ada: an incident"
+    assert [one.name for one in await journal.freezes()] == ["f1"]
+
+    ended = await journal.unfreeze(Scope("project/shop", "project shop"), ["app-web"])
+
+    assert [one.reason for one in ended] == ["an incident"]
+    assert await journal.freezes() == []
+    assert await due(journal, clock) == [ID]
+    assert (await journal.judge(ID, NO_GATES)).state is State.WAITING
+
+
+async def test_approvals_count_once_and_for_one_commit(journal: Any, clock: ManualClock) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    by = judging(approvals=1)
+    assert (await journal.judge(ID, by)).note == f"held: needs 1 approval of {HEAD[:7]}, has 0"
+    grace = Approval("app-web", OTHER, "slack:U2", "Grace", "", clock.now)
+
+    assert await journal.approve(grace)
+    assert (await journal.judge(ID, by)).state is State.HELD
+
+    assert await journal.approve(replace(grace, commit=HEAD))
+    assert not await journal.approve(replace(grace, commit=HEAD))
+    assert await due(journal, clock) == [ID]
+    assert (await journal.judge(ID, by)).state is State.WAITING
+    assert [one.name for one in await journal.approvals("app-web", HEAD)] == ["Grace"]
+
+
+async def test_lifting_is_kept_with_its_reason(journal: Any, clock: ManualClock) -> None:
+    found = await held(journal, clock)
+    lift = Lift(tuple(one.key for one in found.holds), "Grace", "slack:U2", "urgent", clock.now)
+
+    await journal.lift(ID, lift)
+    assert await due(journal, clock) == [ID]
+    passed = await journal.judge(ID, NO_GATES)
+
+    assert (passed.state, passed.lifts) == (State.WAITING, (lift,))
+    notes = [one.note for one in await journal.changes(ID)]
+    assert "Grace lets it pass: urgent" in notes
+    assert await journal.lift(ID, lift) is None
+
+
+# ── order ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_end_of_an_earlier_app_wakes_those_that_wait_for_it(
+    journal: Any, clock: ManualClock
+) -> None:
+    staging = deployment(1, "app-staging")
+    await record(journal, outcome(1, staging))
+    await record(journal, outcome(2, deployment(2)))
+    by = replace(judging(after=("shop/staging",)), earlier={"shop/staging": "app-staging"})
+    found = await journal.judge(deployment(2).id, by)
+    assert "its newest deployment is waiting" in found.note
+
+    await journal.move(staging.id, State.DONE, deployed_commit=HEAD)
+
+    assert await due(journal, clock) == [deployment(2).id]
+    assert (await journal.judge(deployment(2).id, by)).state is State.WAITING
+
+
+async def test_an_older_tag_waits_while_the_newer_one_is_held(
+    journal: Any, clock: ManualClock
+) -> None:
+    newer = await held(journal, clock)
+    older = deployment(2, behind=newer.id)
+    await record(journal, outcome(2, older))
+    await journal.release_lock("app/app-web", [])
+
+    found = await journal.judge(older.id, NO_GATES)
+
+    assert found.note == "held: waits for the deployment of the newer tag, #1"
+    await journal.cancel("app-web", 9, newer.id)
+    assert await due(journal, clock) == [older.id]
+    assert (await journal.judge(older.id, NO_GATES)).state is State.WAITING
+
+
+# ── checks ──────────────────────────────────────────────────────────────────────────────────────
+
+BUILD = Check("build", CheckState.PENDING, "GitHub Actions")
+WAITS = judging(checks=CheckPolicy(Need.ALL))
+
+
+def listed(clock: ManualClock, *checks: Check) -> Ci:
+    return Ci(HEAD, checks, clock.now)
+
+
+async def test_checks_are_read_and_wake_those_that_wait(journal: Any, clock: ManualClock) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    assert await journal.want_ci(AT, clock.now)
+    assert not await journal.want_ci(AT, clock.now)
+    assert (await journal.judge(ID, WAITS)).state is State.HELD
+    assert await journal.awaited(HEAD)
+    (wanted,) = await journal.due_ci(clock.now, 10)
+    assert (wanted.at, wanted.known, wanted.reported) == (AT, Ci(HEAD), 0)
+
+    passed = replace(BUILD, state=CheckState.PASSED)
+    saved = await journal.save_ci(AT, listed(clock, passed), reported=0, due_at=clock.now + 10)
+
+    assert saved
+    assert await journal.ci(AT) == listed(clock, passed)
+    assert await journal.next_ci_at() == clock.now + 10
+    assert await due(journal, clock) == [ID]
+    assert (await journal.judge(ID, WAITS)).state is State.WAITING
+    assert not await journal.awaited(HEAD)
+
+
+async def test_what_is_held_by_checks_has_them_read_whatever_came_in_between(
+    journal: Any, clock: ManualClock
+) -> None:
+    """A reader that found nobody held lays the checks aside, while somebody is being judged."""
+    await record(journal, outcome(1, deployment(1)))
+    await journal.want_ci(AT, clock.now)
+    await journal.save_ci(AT, listed(clock, BUILD), reported=0, due_at=clock.now + 10)
+    assert not await journal.want_ci(AT, clock.now)
+    assert await journal.save_ci(AT, Ci(HEAD), reported=0, due_at=None)
+
+    assert (await journal.judge(ID, WAITS)).state is State.HELD
+
+    assert await journal.next_ci_at() == clock.now
+
+
+async def test_checks_that_a_held_deployment_waits_for_are_not_laid_aside(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.want_ci(AT, clock.now)
+    await journal.save_ci(AT, listed(clock, BUILD), reported=0, due_at=clock.now + 10)
+    assert not await journal.awaited(HEAD)
+    await journal.judge(ID, WAITS)
+
+    assert not await journal.save_ci(AT, Ci(HEAD), reported=0, due_at=None)
+
+    assert await journal.ci(AT) == listed(clock, BUILD)
+    assert await journal.next_ci_at() == clock.now + 10
+
+
+async def test_an_event_holds_at_once_and_passes_only_once_all_are_listed(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.want_ci(AT, clock.now)
+    await journal.save_ci(AT, listed(clock, BUILD), reported=0, due_at=clock.now + 300)
+    await journal.judge(ID, WAITS)
+
+    assert await journal.report_check("github", HEAD, replace(BUILD, state=CheckState.FAILED), 1.0)
+    assert (await journal.judge(ID, WAITS)).note.startswith("held: checks failed: build")
+
+    passed = replace(BUILD, state=CheckState.PASSED)
+    assert await journal.report_check("github", HEAD, passed, clock.now)
+    found = await journal.judge(ID, WAITS)
+    assert (found.state, found.note) == (
+        State.HELD,
+        f"held: lists the checks of {HEAD[:7]} again",
+    )
+    (again,) = await journal.due_ci(clock.now, 10)
+    assert again.reported == 2
+    later = clock.now + 300
+    assert await journal.save_ci(AT, listed(clock, passed), reported=2, due_at=later)
+    assert (await journal.judge(ID, WAITS)).state is State.WAITING
+
+
+async def test_a_list_that_was_read_before_an_event_does_not_count(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.want_ci(AT, clock.now)
+    await journal.judge(ID, WAITS)
+    failed = replace(BUILD, state=CheckState.FAILED)
+    await journal.report_check("github", HEAD, failed, clock.now)
+
+    passed = replace(BUILD, state=CheckState.PASSED)
+    saved = await journal.save_ci(AT, listed(clock, passed), reported=0, due_at=None)
+
+    assert not saved
+    assert (await journal.ci(AT)).checks == (failed,)
+    assert [one.reported for one in await journal.due_ci(clock.now, 10)] == [1]
+
+
+async def test_events_about_other_commits_concern_nobody(journal: Any, clock: ManualClock) -> None:
+    await journal.want_ci(AT, clock.now)
+
+    assert not await journal.report_check("github", OTHER, BUILD, clock.now)
+    assert not await journal.report_check("gitlab", HEAD, BUILD, clock.now)
+
+
+async def test_a_commit_that_nobody_waits_for_is_not_read_until_somebody_does(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.want_ci(AT, clock.now)
+    await journal.save_ci(AT, Ci(HEAD), reported=0, due_at=None)
+
+    assert not await journal.report_check("github", HEAD, BUILD, clock.now)
+    assert await journal.next_ci_at() is None
+    assert await journal.want_ci(AT, clock.now)
+    assert await journal.next_ci_at() == clock.now
+
+
+async def test_a_head_that_has_moved_is_judged_by_its_own_checks(
+    journal: Any, clock: ManualClock
+) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.want_ci(AT, clock.now)
+    passed = replace(BUILD, state=CheckState.PASSED)
+    await journal.save_ci(AT, listed(clock, passed), reported=0, due_at=None)
+    moved = replace(WAITS, head=replace(AT, commit=OTHER))
+
+    assert await journal.intend(ID, [], moved) is None
+
+    found = await journal.deployment(ID)
+    assert (found.state, found.head) == (State.HELD, OTHER)
+    assert found.holds[0] == Hold(
+        Gate.CHECKS,
+        f"checks:{OTHER}",
+        f"the checks of {OTHER[:7]} are not known: they are being read",
+        Right.OVERRIDE,
+        changes_at=1_700_003_600.0,
+    )
+
+
+async def test_facts_that_hold_nothing_any_more_are_forgotten(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.take_lock(lock(clock), None, steal=False)
+    await journal.take_lock(lock(clock, scope="all", until=clock.now + 60), None, steal=False)
+    await journal.approve(Approval("app-web", HEAD, "slack:U2", "Grace", "", clock.now))
+    await journal.want_ci(AT, clock.now)
+    await journal.want_ci(replace(AT, commit=OTHER), clock.now)
+    await journal.save_ci(AT, listed(clock), reported=0, due_at=None)
+
+    before = clock.now + 61
+    assert [await journal.forget_gates(before, n) for n in (1, 5, 5)] == [1, 2, 0]
+
+    assert [one.scope for one in await journal.locks()] == ["app/app-web"]
+    assert [one.at.commit for one in await journal.due_ci(clock.now, 9)] == [OTHER]
+
+
+async def test_a_head_from_before_the_push_holds_for_a_while(
+    journal: Any, clock: ManualClock
+) -> None:
+    """Later it is taken for that of a newer push whose webhook came first."""
+    seen = PushSeen("github 1 refs/heads/main", OTHER, HEAD)
+    await record(journal, outcome(1, deployment(1), push=seen))
+    before = Judging(
+        replace(APP, rules=Rules(checks=CheckPolicy(Need.ALL))), head=replace(AT, commit=OTHER)
+    )
+
+    found = await journal.judge(ID, before)
+    assert found.note == (
+        "held: waits for the checks of a commit that is not known: the Git host still tells the"
+        " head from before the push"
+    )
+    assert (found.head, found.look_at) == (None, clock.now + 2)
+
+    clock.now += 60
+    found = await journal.judge(ID, before)
+    assert (found.head, found.note) == (
+        OTHER,
+        f"held: the checks of {OTHER[:7]} are not known: they are being read",
+    )

@@ -1,0 +1,170 @@
+"""The `Journal` port: what apps serve, how far behind that is, and what has ended since a time."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from bridge.core.apps import App, Rules, Source, SourceType, Trigger
+from bridge.core.decision import Reason
+from bridge.core.events import Action
+from bridge.core.health.serving import Behind, Works
+from bridge.core.lifecycle import State
+from bridge.storage.engines import sqlite_engine
+from bridge.storage.journal import SqlJournal
+from tests.fakes.journey import ManualClock, app, deployment
+from tests.worlds.journal import decision, outcome, pushed, record
+
+A, B, C = (letter * 40 for letter in "abc")
+WEB = app()
+
+
+async def made(
+    journal: Any,
+    clock: ManualClock,
+    seq: int,
+    state: State,
+    commit: str | None = None,
+    **facts: Any,
+) -> str:
+    """Record a deployment and end it, ten seconds later."""
+    new = deployment(seq, **facts)
+    await journal.record([outcome(seq, new)], window=0)
+    clock.now += 10
+    await journal.move(new.id, state, "ended", deployed_commit=commit)
+    return new.id
+
+
+async def test_an_app_serves_what_went_live_last(journal: Any, clock: ManualClock) -> None:
+    await journal.save_apps("dokploy", [WEB, app("app-api")])
+    first = await made(journal, clock, 1, State.DONE, A, author="Ada")
+    second = await made(journal, clock, 2, State.VERIFYING, B)
+    since = clock.now
+    await made(journal, clock, 3, State.FAILED)
+
+    found = await journal.serving([WEB, app("app-api"), app("app-nobody")])
+
+    assert list(found) == [WEB.id]
+    serving = found[WEB.id]
+    assert (serving.newest.id, serving.before.id, serving.doubt) == (second, first, None)
+    assert (serving.commit, serving.since, serving.works) == (B, since, Works.VERIFYING)
+
+    clock.now += 60
+    await journal.move(second, State.UNHEALTHY, "no answer")
+    serving = (await journal.serving([WEB]))[WEB.id]
+    assert (serving.commit, serving.since, serving.works) == (B, since, Works.UNHEALTHY)
+
+
+async def test_an_older_deployment_that_was_held_may_have_gone_live_last(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [WEB])
+    held = deployment(1)
+    await record(journal, outcome(1, held))
+    await journal.move(held.id, State.HELD, "held: why")
+    await made(journal, clock, 2, State.DONE, A, action=Action.REDEPLOY)
+    clock.now += 10
+    await journal.move(held.id, State.WAITING, "lifted")
+    await journal.move(held.id, State.DONE, "live", deployed_commit=B)
+
+    assert (await journal.serving([WEB]))[WEB.id].commit == B
+
+
+async def test_an_unknown_outcome_is_a_doubt_until_something_else_is_live(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [WEB])
+    await made(journal, clock, 1, State.DONE, A)
+    await made(journal, clock, 2, State.UNKNOWN)
+
+    serving = (await journal.serving([WEB]))[WEB.id]
+    assert (serving.known, serving.commit, serving.works) == (False, None, Works.UNKNOWN)
+
+    await made(journal, clock, 3, State.DONE, C)
+    assert (await journal.serving([WEB]))[WEB.id].commit == C
+
+
+async def push(journal: Any, seq: int, before: str, after: str, reason: Reason) -> None:
+    seen = replace(pushed(before, after), repository="my-org/mono")
+    made = decision(WEB.id, reason)
+    await record(journal, outcome(seq, decisions=(made,), push=seen))
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (WEB, Behind(2, 1)),
+        (replace(WEB, source=Source(SourceType.GITHUB, "my-org/other", branch="main")), None),
+        (replace(WEB, source=replace(WEB.source, branch="other")), None),  # type: ignore[type-var]
+        (replace(WEB, rules=Rules(branch="release/*")), Behind(2, 1)),
+        (replace(WEB, trigger=Trigger.TAG), None),
+        (replace(WEB, source=None), None),
+    ],
+)
+async def test_it_tells_how_far_an_app_is_behind_its_branch(
+    journal: Any, clock: ManualClock, changed: App, expected: Behind | None
+) -> None:
+    await journal.save_apps("dokploy", [changed])
+    await made(journal, clock, 1, State.DONE, A)
+    await push(journal, 2, "0" * 40, A, Reason.PATH_HIT)
+    await push(journal, 3, A, B, Reason.NO_PATH_HIT)
+    await push(journal, 4, B, C, Reason.PATH_HIT)
+
+    assert (await journal.serving([changed]))[WEB.id].behind == expected
+
+
+async def test_it_tells_what_has_ended_since_a_time(journal: Any, clock: ManualClock) -> None:
+    assert await journal.oldest_deployment() is None
+    began = clock.now
+    await made(journal, clock, 1, State.DONE, A)
+    since = clock.now + 1
+    back = await made(
+        journal, clock, 2, State.DONE, A, action=Action.ROLLBACK, target=deployment(1).id
+    )
+    await made(journal, clock, 3, State.FAILED, app_id="app-api")
+    await record(journal, outcome(4, deployment(4)))
+
+    found = await journal.ended_since(since)
+
+    assert [(one.seq, one.app_id, one.state) for one in found] == [
+        (2, "app-web", State.DONE),
+        (3, "app-api", State.FAILED),
+    ]
+    assert (found[0].id, found[0].action, found[0].live_at) == (back, Action.ROLLBACK, since + 9)
+    assert (found[0].target, found[1].live_at) == (deployment(1).id, None)
+    assert [one.seq for one in await journal.ended_since(since, "app-web")] == [2]
+    assert len(await journal.ended_since(0.0)) == 3
+    assert await journal.oldest_deployment() == pytest.approx(began, abs=86_400 * 400)
+
+
+async def test_both_are_searched_for_and_not_scanned(tmp_path: Path, clock: ManualClock) -> None:
+    asked: list[tuple[str, Any]] = []
+    engine = sqlite_engine(tmp_path / "journal.sqlite")
+    journal = SqlJournal(engine, clock=clock)
+    await journal.start()
+    await journal.save_apps("dokploy", [WEB])
+    await made(journal, clock, 1, State.DONE, A)
+    await push(journal, 2, "0" * 40, A, Reason.PATH_HIT)
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def ask(_db: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if statement.startswith("SELECT"):
+            asked.append((statement, values))
+
+    await journal.serving([WEB])
+    await journal.ended_since(0.0)
+    await journal.oldest_deployment()
+    with engine.connect() as db:
+        plans = [
+            [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+            for statement, values in list(asked)
+        ]
+    await journal.stop()
+
+    steps = [step for plan in plans for step in plan]
+    assert any("deployments_by_live (app_id=? AND live_at>?)" in step for step in steps)
+    assert any("deployments_by_end (finished_at>?)" in step for step in steps)
+    scanned = [step for step in steps if step.startswith("SCAN")]
+    assert scanned == ["SCAN deployments USING INDEX deployments_by_seq"], steps

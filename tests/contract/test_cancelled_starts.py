@@ -1,0 +1,61 @@
+"""A start that is cancelled or fails leaves no file open: a bridge may stop while it starts."""
+
+import asyncio
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bridge.embedded.server import EmbeddedServer
+from bridge.storage.inbox.sqlite import SqliteInbox
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="lists /proc/self/fd")
+
+
+def open_files(folder: Path) -> list[str]:
+    """The files in `folder` that this process has open."""
+    files = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the descriptor of the listing itself
+            files.append(str(descriptor.readlink()))
+    return [file for file in files if file.startswith(str(folder))]
+
+
+async def cancelled(start: asyncio.Task[None], steps: int) -> None:
+    """Let a start take some steps, then cancel it and wait for its end."""
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    start.cancel()
+    await asyncio.gather(start, return_exceptions=True)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 100, 1000])
+async def test_an_inbox(tmp_path: Path, steps: int) -> None:
+    inbox = SqliteInbox(tmp_path / "inbox.sqlite")
+
+    await cancelled(asyncio.ensure_future(inbox.start()), steps)
+    await inbox.stop()
+
+    assert open_files(tmp_path) == []
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 100, 1000])
+async def test_the_embedded_backend(tmp_path: Path, steps: int) -> None:
+    server = EmbeddedServer(tmp_path)
+
+    await cancelled(asyncio.ensure_future(server.start()), steps)
+    await server.stop()
+
+    assert open_files(tmp_path) == []
+
+
+async def test_the_embedded_backend_on_a_spoilt_file(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path)
+    server._places.root.mkdir(parents=True, exist_ok=True)
+    server._places.database.write_bytes(b"no database at all" * 100)
+
+    with pytest.raises(sqlite3.DatabaseError):
+        await server.start()
+
+    assert open_files(tmp_path) == []

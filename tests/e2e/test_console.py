@@ -1,0 +1,378 @@
+"""The console over HTTP: who gets in, what each page shows, what can be done."""
+
+import asyncio
+import re
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bridge.app.providers import console_of
+from bridge.console import live
+from bridge.console.acting import ACTIONS
+from bridge.console.door import _inside
+from bridge.console.pages import PAGES
+from bridge.console.visitors import SESSION, hash_of
+from bridge.core.console import NO_CONSOLE, ConsolePages
+from bridge.web.server import STOP_SECONDS
+from tests.fakes.journey import deployment
+from tests.scenes.dokploy import KEY, adoptable
+from tests.worlds.bridge import Origin, settings_for
+from tests.worlds.console import console_world
+from tests.worlds.embedded import until
+
+
+async def test_every_page_shows_what_happened(tmp_path: Path, origin: Origin) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
+        app_id = await console.deployed(origin, ["feat: open", "fix: <b>close</b>"])
+        (first, second) = await console.world.deployments()
+
+        pages = {
+            path: (await web.get(path.format(id=app_id, seq=first.seq)))
+            for path in PAGES
+            if path != "/console/deployments/{id}"
+        }
+        pages["/console/deployments/{id}"] = await web.get(f"/console/deployments/{second.id}")
+
+        assert {path: one.status_code for path, one in pages.items()} == dict.fromkeys(pages, 200)
+        for path, one in pages.items():
+            assert len(one.content) < 100_000, path
+            assert "<b>close</b>" not in one.text, path
+        assert "shop/web" in pages["/console"].text
+        assert "fix: &lt;b&gt;close&lt;/b&gt;" in pages["/console/apps/{id}"].text
+        (decision,) = (await console.world.stores.journal.decisions([first.seq]))[first.seq]
+        assert decision.reason in pages["/console/deliveries/{seq}"].text
+
+
+async def test_nobody_without_a_session_sees_a_page_or_does_anything(
+    tmp_path: Path, origin: Origin
+) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing("") as web:
+        for path in PAGES:
+            answer = await web.get(path.format(id="x", seq=1))
+            assert answer.status_code == 303, path
+            assert answer.headers["Location"].startswith("/console/sign-in?then="), path
+
+
+async def test_a_link_lets_one_browser_in_once(tmp_path: Path) -> None:
+    async with console_world(tmp_path / "bridge") as console:
+        link = await console.link()
+        async with console.browsing("") as first, console.browsing("") as second:
+            answers = [await one.get(link) for one in (first, second)]
+            assert [one.status_code for one in answers] == [303, 404]
+            assert (await first.get("/console")).status_code == 200
+            assert (await second.get("/console")).status_code == 303
+            cookie = answers[0].headers["Set-Cookie"]
+            assert "HttpOnly" in cookie
+            assert "SameSite=Lax" in cookie
+
+
+async def test_a_form_sent_twice_deploys_once(tmp_path: Path, origin: Origin) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
+        app_id = await console.deployed(origin)
+        page = (await web.get(f"/console/apps/{app_id}")).text
+        once = re.search(r'name="once" value="([^"]+)"', page)
+        assert once
+        for _ in range(2):
+            answer = await web.post(f"/console/apps/{app_id}/redeploy", data={"once": once[1]})
+            assert answer.status_code == 303
+        ended = await console.world.ended(2)
+        assert ended[-1].trigger == "console: owner"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+async def test_the_page_of_another_site_can_do_nothing(
+    headers: dict[str, str], tmp_path: Path, origin: Origin
+) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
+        app_id = await console.deployed(origin)
+        answer = await web.post(f"/console/apps/{app_id}/deploy", headers=headers)
+        assert answer.status_code == 403
+        assert len(await console.world.deployments()) == 1
+
+
+ALL = {"everywhere": "1"}
+VIEWS = {"BRIDGE_ACCESS": "[{who: ['U0ADA'], may: [view], apps: ['shop/*']}]"}
+
+
+async def test_no_action_is_done_without_its_right_or_with_a_session_that_is_over(
+    tmp_path: Path, origin: Origin
+) -> None:
+    async with console_world(tmp_path / "bridge", **VIEWS) as console:
+        app_id = await console.deployed(origin)
+        (one,) = await console.world.deployments()
+        paths = [
+            path.format(id=one.id if "deployments" in path else app_id, seq=one.seq)
+            for path in ACTIONS
+        ]
+        few = await console.session("U0ADA")
+        none = await console.session("U0EVE")
+        over = await console.session("U0ADA")
+        await console.world.stores.journal.expel(SESSION, hashed=hash_of(over))
+
+        statuses = {}
+        for name, secret in {"few": few, "none": none, "over": over, "guessed": "x" * 43}.items():
+            async with console.browsing(secret) as web:
+                statuses[name] = {
+                    (await web.post(path, data={"reason": "x"})).status_code for path in paths
+                }
+        assert statuses == {"few": {400, 404}, "none": {404}, "over": {401}, "guessed": {401}}
+
+        assert [str(each.action) for each in await console.world.deployments()] == ["deploy"]
+        assert await console.world.stores.journal.locks() == []
+        newest = await console.world.stores.inbox.newest(10)
+        assert {each.host for each in newest} == {"github"}
+
+
+async def test_a_person_sees_what_their_grant_allows_until_it_is_gone(
+    tmp_path: Path, origin: Origin
+) -> None:
+    async with console_world(tmp_path / "bridge", **VIEWS) as console:
+        app_id = await console.deployed(origin)
+        ada, eve = await console.session("U0ADA"), await console.session("U0EVE")
+        async with console.browsing(ada) as web:
+            assert "shop/web" in (await web.get("/console")).text
+            assert (await web.get(f"/console/apps/{app_id}")).status_code == 200
+            assert (
+                await web.post("/console/sign-out", data={"everywhere": "1"})
+            ).status_code == 303
+            assert (await web.get("/console")).status_code == 303
+        async with console.browsing(eve) as web:
+            assert "shop/web" not in (await web.get("/console")).text
+            assert (await web.get(f"/console/apps/{app_id}")).status_code == 404
+
+
+async def test_every_response_is_guarded(tmp_path: Path) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
+        page = await web.get("/console")
+        for path in ("/console", "/console/sign-in", "/console/apps/none", "/console/sign-in/link"):
+            headers = (await web.get(path)).headers
+            policy = headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert headers["Cache-Control"] == "no-store"
+            assert headers["X-Frame-Options"] == "DENY"
+        assert " style=" not in page.text
+        assert " onclick=" not in page.text
+        assert "<script>" not in page.text
+        async with web.stream("GET", "/console/live") as stream:
+            assert stream.headers["Content-Security-Policy"] == policy
+        static = re.findall(r'(?:src|href)="(/console/static/[^"]+)"', page.text)
+        for path in static:
+            found = await web.get(path)
+            assert found.headers["Content-Security-Policy"] == policy
+            assert found.status_code == 200
+            assert "immutable" in found.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "says"), [("all", "all apps are"), ("project:shop", "project shop is")]
+)
+async def test_a_wider_lock_is_unlocked_where_it_is_shown(
+    scope: str, says: str, tmp_path: Path, origin: Origin
+) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
+        page = f"/console/apps/{await console.deployed(origin)}"
+        locked = await web.post(f"{page}/lock", data={"reason": "sale", "scope": scope})
+        assert f"{says} locked." in (await web.get(locked.headers["Location"])).text
+        (form,) = re.findall(
+            r'<form[^>]*/unlock">.*?</form>', (await web.get(page)).text, re.DOTALL
+        )
+
+        fields = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', form))
+        unlocked = await web.post(f"{page}/unlock", data=fields)
+
+        assert unlocked.status_code == 303, unlocked.text
+        assert f"{says} unlocked." in (await web.get(unlocked.headers["Location"])).text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/console/nope"),
+        ("GET", "/console/deployments/a/b"),
+        ("GET", "/console/feedback/again"),
+        ("PUT", "/console"),
+        ("OPTIONS", "/console/apps"),
+        ("POST", "/console/apps"),
+    ],
+)
+async def test_where_nothing_is_a_page_says_so(method: str, path: str, tmp_path: Path) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
+        answer = await web.request(method, path)
+
+        assert answer.status_code == 404
+        assert "There is no page at this address." in answer.text
+        assert answer.headers["Content-Type"].startswith("text/html")
+        assert "Content-Security-Policy" in answer.headers
+        assert (await web.get("/console/")).headers["Location"] == "/console"
+
+
+async def test_a_number_beyond_all_is_answered_kindly(tmp_path: Path, origin: Origin) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
+        await console.deployed(origin)
+
+        for seq in ("abc", "-1", "9" * 30, "9" * 18):
+            for page in ("", "/today"):
+                assert (await web.get(f"/console/deliveries/{seq}{page}")).status_code == 404
+        assert "shop/web" in (await web.get("/console/apps?page=999999999")).text
+
+
+async def test_a_form_of_a_session_that_is_over_is_answered_with_a_page(tmp_path: Path) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing("") as web:
+        answer = await web.post("/console/apps/x/deploy")
+
+        assert answer.status_code == 401
+        assert "Your session is over, so nothing was done" in answer.text
+        assert (await web.head("/console")).headers["Location"].startswith("/console/sign-in")
+
+
+async def test_only_what_was_done_in_this_session_is_said(tmp_path: Path) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
+        done = (await web.post("/console/feedback/again")).headers["Location"]
+        forged = ["?said=Approved.", "?said=" + "0" * 16 + "Approved.", "?said=%FF%ED%A0%80"]
+
+        assert "0 places are tried again." in (await web.get(done)).text
+        for query in forged:
+            answer = await web.get(f"/console/audit{query}")
+            assert answer.status_code == 200
+            assert 'role="status"' not in answer.text
+        async with console.browsing() as other:
+            assert "tried again" not in (await other.get(done)).text
+
+
+async def test_a_form_that_is_cut_off_is_no_error_of_the_bridge(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
+        (cookie,) = (f"{name}={value}" for name, value in web.cookies.items())
+        host = console.url.removeprefix("http://")
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        writer.write(
+            f"POST /console/sign-out HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n"
+            "Content-Length: 50\r\nExpect: 100-continue\r\n\r\n".encode()
+        )
+        assert b"100" in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+        assert (await web.get("/console")).status_code == 200
+        assert [one for one in caplog.records if one.levelname == "ERROR"] == []
+
+
+async def test_a_refused_webhook_moves_the_pages(tmp_path: Path) -> None:
+    async with (
+        console_world(tmp_path / "bridge") as console,
+        console.browsing() as web,
+        web.stream("GET", "/console/live") as stream,
+    ):
+        lines = stream.aiter_lines()
+        await anext(lines)
+        unsigned = await console.world.web.post("/hooks/github", content=b"{}")
+        assert unsigned.status_code == 401
+
+        async with asyncio.timeout(20):
+            assert "event: changed" in [await anext(lines) for _ in range(4)]
+
+
+async def test_a_stream_ends_with_its_session(tmp_path: Path, origin: Origin) -> None:
+    async with (
+        console_world(tmp_path / "bridge") as console,
+        console.browsing() as web,
+        web.stream("GET", "/console/live") as stream,
+    ):
+        lines = stream.aiter_lines()
+        await anext(lines)
+        await web.post("/console/sign-out")
+        await console.deployed(origin)
+
+        assert [line async for line in lines if line.startswith("event")] == []
+
+
+@pytest.mark.parametrize(
+    "then", ["https://evil.example", "//evil.example", "/\\evil.example", "/setup", "javascript:x"]
+)
+async def test_after_signing_in_nobody_is_led_elsewhere(then: str) -> None:
+    assert _inside(then) == "/console"
+
+
+async def test_without_a_console_there_is_nothing_there(tmp_path: Path) -> None:
+    async with (
+        console_world(tmp_path / "bridge", BRIDGE_CONSOLE_ENABLED="false") as console,
+        console.browsing("") as web,
+    ):
+        assert (await web.get("/console")).status_code == 404
+
+
+async def test_auto_deploy_is_switched_off(tmp_path: Path) -> None:
+    with adoptable({"app_web"}) as (url, dokploy):
+        settings = {"BRIDGE_DOKPLOY_URL": url, "BRIDGE_DOKPLOY_API_KEY": KEY}
+        async with (
+            console_world(tmp_path / "bridge", **settings) as console,
+            console.browsing() as web,
+        ):
+            await until(console.world.stores.journal.apps, lambda apps: len(apps) > 1)
+            assert "Switch it off" in (await web.get("/console/apps/app_web")).text
+            answer = await web.post("/console/apps/app_web/adopt")
+            assert answer.status_code == 303, answer.text
+            assert dokploy.written["app_web"]["autoDeploy"] is False
+            (note,) = await console.world.stores.journal.audited(limit=5)
+            assert (note.by, note.what, note.outcome) == ("console: owner", "adopt", "done")
+
+
+async def test_a_comment_a_status_and_a_card_lead_to_the_console(tmp_path: Path) -> None:
+    pages = ConsolePages("https://bridge.example.com/")
+    one = deployment(7, "app web")
+    assert pages.deployment(one.id) == (
+        "https://bridge.example.com/console/deployments/0000000000000007.app%20web"
+    )
+    assert pages.delivery(7) == "https://bridge.example.com/console/deliveries/7"
+    assert NO_CONSOLE.deployment(one.id) is None
+    settings = settings_for(tmp_path, BRIDGE_PUBLIC_URL="https://bridge.example.com")
+    assert console_of(settings) == ConsolePages("https://bridge.example.com")
+    off = settings_for(
+        tmp_path, BRIDGE_PUBLIC_URL="https://bridge.example.com", BRIDGE_CONSOLE_ENABLED="false"
+    )
+    assert console_of(off) == NO_CONSOLE
+
+
+async def test_there_is_a_limit_for_streams(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MOST_STREAMS", 1)
+    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
+        async with web.stream("GET", "/console/live") as first:
+            assert first.status_code == 200
+            assert (await web.get("/console/live")).status_code == 503
+        assert (await web.get("/console")).status_code == 200
+
+
+async def test_a_bridge_that_stops_waits_for_no_stream(
+    tmp_path: Path, origin: Origin, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as web:
+        async with console_world(tmp_path / "bridge") as console:
+            await console.deployed(origin)
+            assert (await web.get(await console.link())).status_code == 303
+            one = (await console.world.deployments())[-1]
+            stream = web.stream("GET", f"{console.url}/console/live")
+            answer = await stream.__aenter__()
+            assert answer.status_code == 200
+            log = await web.get(f"{console.url}/console/deployments/{one.id}/log")
+            assert "event: end" in log.text
+            began = time.monotonic()
+        assert time.monotonic() - began < STOP_SECONDS
+        with pytest.raises(httpx.RemoteProtocolError):
+            await answer.aread()
+        await stream.__aexit__(None, None, None)
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []

@@ -1,0 +1,235 @@
+"""The console in a real browser: by keyboard, on a phone, without scripts, and while it changes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import BrowserContext, Page, expect
+
+from bridge.console.pages import PAGES
+from tests.chaos.cluster import free_port
+from tests.chaos.recording_backend import push_payload, recording_backend
+from tests.fakes.github import FakeGithub
+from tests.worlds.bridge import Origin, running_world
+from tests.worlds.browser import browsing
+from tests.worlds.console import ConsoleWorld, console_world
+from tests.worlds.embedded import Repository, git_server, until
+from tests.worlds.sites import make_site
+
+PHONE = 390
+
+OVERLAPPING = """[...document.querySelectorAll(".row")].flatMap(row => {
+  const boxes = [...row.children].map(one => [one.innerText, one.getBoundingClientRect()])
+    .filter(([, box]) => box.width && box.height);
+  const right = row.getBoundingClientRect().right;
+  return boxes.filter(([, one], at) => one.right > right || boxes.some(([, other], next) =>
+    next > at && one.left < other.right && other.left < one.right
+      && one.top < other.bottom && other.top < one.bottom)).map(([text]) => text);
+})"""
+"""Returns the text of what lies over something else in a list's row, or sticks out of it."""
+
+
+@asynccontextmanager
+async def signed_in(console: ConsoleWorld, browser: BrowserContext) -> AsyncIterator[Page]:
+    """A page of the owner; what the browser complains of fails the test."""
+    page, wrong = await browser.new_page(), list[str]()
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    await page.goto(await console.link())
+    yield page
+    assert wrong == []
+
+
+async def paths_of(console: ConsoleWorld, app_id: str) -> list[str]:
+    """The path of every page."""
+    one = (await console.world.deployments())[-1]
+    return [
+        path.format(id=one.id if "deployments" in path else app_id, seq=one.seq) for path in PAGES
+    ]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (PHONE, "light")])
+async def test_axe_finds_nothing_and_nothing_sticks_out(
+    width: int, scheme: str, tmp_path: Path, origin: Origin
+) -> None:
+    async with (
+        console_world(tmp_path / "bridge") as console,
+        browsing(width=width, scheme=scheme) as browser,
+        signed_in(console, browser) as page,
+    ):
+        app_id = await console.deployed(origin, ["feat: open", "fix: close"])
+        for path in [*await paths_of(console, app_id), "/console/sign-in"]:
+            await page.goto(console.url + path)
+            found = await Axe().run(page)
+            assert found.violations_count == 0, f"{path}: {found.generate_report()}"
+            wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{path} is {wide} px too wide"
+            assert await page.evaluate(OVERLAPPING) == [], path
+
+
+async def test_keys_search_move_and_open(tmp_path: Path, origin: Origin) -> None:
+    async with (
+        console_world(tmp_path / "bridge") as console,
+        browsing() as browser,
+        signed_in(console, browser) as page,
+    ):
+        await console.deployed(origin, ["feat: open", "fix: close"])
+        commit = (await console.world.deployments())[0].commit or ""
+        await page.goto(f"{console.url}/console/deliveries")
+        await page.keyboard.press("j")
+        await page.keyboard.press("j")
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(f"{console.url}/console/deliveries/1")
+
+        await page.keyboard.press("/")
+        await page.keyboard.type(commit[:8])
+        await page.keyboard.press("Enter")
+        await expect(page.locator("main .row")).to_have_count(1)
+        await expect(page.locator("main .row")).to_contain_text(commit[:7])
+
+
+async def test_a_page_changes_by_itself_and_keeps_what_somebody_types(
+    tmp_path: Path, origin: Origin
+) -> None:
+    async with (
+        console_world(tmp_path / "bridge") as console,
+        browsing() as browser,
+        signed_in(console, browser) as page,
+    ):
+        app_id = await console.deployed(origin)
+        await page.goto(f"{console.url}/console/apps/{app_id}")
+        await page.locator("summary", has_text="Lock").click()
+        await page.get_by_label("Reason").fill("the sale be")
+        await console.world.commit(origin, "fix: close", {"web/index.html": "closed"})
+
+        await expect(page.locator(".history .row")).to_have_count(2)
+        await expect(page.locator(".history .row").first).to_contain_text("done")
+        await expect(page.get_by_label("Reason")).to_have_value("the sale be")
+        await page.get_by_label("Reason").press_sequentially("gins")
+        await page.get_by_role("button", name="Lock", exact=True).click()
+        await expect(page.locator("main")).to_contain_text("locked by owner: the sale begins")
+        await page.get_by_role("button", name="Unlock").click()
+        await expect(page.get_by_role("status")).to_contain_text("is unlocked")
+
+
+async def test_everything_works_without_scripts_on_a_phone(tmp_path: Path, origin: Origin) -> None:
+    async with console_world(tmp_path / "bridge") as console, browsing(width=PHONE) as browser:
+        app_id = await console.deployed(origin, ["feat: open", "fix: close"])
+        assert browser.browser is not None
+        plain = await browser.browser.new_context(
+            java_script_enabled=False, viewport={"width": PHONE, "height": 800}
+        )
+        page = await plain.new_page()
+        await page.goto(await console.link())
+        await page.get_by_role("link", name="shop/web").first.click()
+        await page.get_by_role("button", name="Roll back…").click()
+        await expect(page.locator("main")).to_contain_text("Roll back shop/web?")
+        await page.get_by_role("button", name="Roll back", exact=True).click()
+        ended = await console.world.ended(3)
+        await page.goto(f"{console.url}/console/apps/{app_id}")
+        await expect(page.locator("main")).to_contain_text("rolled back")
+        assert ended[-1].trigger == "console: owner"
+        assert ended[-1].action == "rollback"
+
+        await page.locator(".who summary").click()
+        await page.get_by_role("button", name="Sign out", exact=True).click()
+        await page.goto(f"{console.url}/console")
+        await expect(page.locator("h1")).to_contain_text("Sign in")
+
+
+async def test_a_log_goes_on_through_a_restart_of_the_bridge(tmp_path: Path) -> None:
+    settings = {"BRIDGE_PORT": str(free_port()), "BRIDGE_DOKPLOY_API_KEY": "a-key"}
+    async with (
+        recording_backend(apps=1, build_seconds=0.05, listing_delay=0.0) as backend,
+        browsing() as browser,
+    ):
+        backend.may_end.clear()
+        settings["BRIDGE_DOKPLOY_URL"] = backend.url
+        async with running_world(tmp_path / "bridge", **settings) as world:  # type: ignore[arg-type]
+            await until(world.stores.journal.apps, lambda apps: len(apps) == 1)
+            await world.hook("github", push_payload("a" * 40, "b" * 40, {"app-0"}))
+            (one,) = await until(world.deployments, lambda all_: [d for d in all_ if d.backend_id])
+            page = await browser.new_page()
+            await page.goto(await ConsoleWorld(world).link())
+            await page.goto(f"{world.bridge.url}/console/deployments/{one.id}")
+            (job,) = backend.jobs["app-0"]
+            job.log += ["step one", "password=hunter2secret"]
+            await expect(page.locator("pre")).to_contain_text("step one")
+            await expect(page.locator("pre")).to_contain_text("password=***")
+
+        job.log += ["step two"]
+        async with running_world(tmp_path / "bridge", **settings) as world:  # type: ignore[arg-type]
+            await expect(page.locator("pre")).to_contain_text("step two", timeout=20_000)
+            job.log += ["step three"]
+            backend.may_end.set()
+            await expect(page.locator("h1 ~ .tag")).to_contain_text("done", timeout=20_000)
+            await expect(page.locator("pre")).to_contain_text("step three")
+            text = await page.locator("pre").inner_text()
+            assert [line for line in text.splitlines() if line.startswith("step")] == [
+                "step one",
+                "step two",
+                "step three",
+            ]
+
+
+NAME = "my-org/mono"
+
+
+async def test_a_push_is_approved_and_replayed(tmp_path: Path) -> None:
+    root = tmp_path / "served"
+    repository = Repository.make(root / f"{NAME}.git", {"web/index.html": "first"})
+    async with git_server(root) as server, FakeGithub() as github, browsing() as browser:
+        origin = Origin(repository, "github", NAME, 4711, f"{server.url}/{NAME}.git")
+        github.repository(NAME, id=4711, git=repository.path)
+        there = github.settings | {"BRIDGE_GITHUB_WEB_URL": server.url}
+        rules = "[{apps: shop/*, approvals: 1}]"
+        async with (
+            console_world(tmp_path / "bridge", **there, BRIDGE_RULES=rules) as console,
+            signed_in(console, browser) as page,
+        ):
+            await make_site(console.world, origin)
+            before = origin.head("main")
+            after = repository.commit("feat: open", {"web/index.html": "open"})
+            said = origin.payload("refs/heads/main", before, after)
+            said["repository"]["html_url"] = origin.url.removesuffix(".git")
+            assert (await console.world.hook("github", said)).status_code == 202
+
+            await expect(page.locator(".now .row .tag")).to_have_text("held")
+            await page.locator(".now .row").get_by_role("link", name="shop/web").click()
+            await page.get_by_role("button", name=f"Approve {after[:7]}").click()
+            await expect(page.locator("h1 ~ .tag")).to_have_text("done")
+
+            await page.get_by_role("link", name="delivery 1").click()
+            await page.get_by_role("link", name="Dry run with today's rules").click()
+            await expect(page.locator("main")).to_contain_text("0 of 1 differ")
+            await page.get_by_role("link", name="Back to the delivery").click()
+            await page.get_by_role("button", name="Replay as it was").click()
+            await expect(page.get_by_role("status")).to_contain_text("shop/web")
+            again = await until(console.world.deployments, lambda those: len(those) == 2)
+            assert again[-1].trigger == "console: owner"
+            await page.goto(f"{console.url}/console/deliveries/1")
+            await page.get_by_role("button", name="Replay with today's rules").click()
+            await expect(page.locator("h1")).to_contain_text("replay of console")
+
+
+async def test_a_build_is_cancelled(tmp_path: Path) -> None:
+    settings = {"BRIDGE_DOKPLOY_API_KEY": "a-key"}
+    async with (
+        recording_backend(apps=1, build_seconds=0.05, listing_delay=0.0) as backend,
+        browsing() as browser,
+    ):
+        backend.may_start.clear()
+        settings["BRIDGE_DOKPLOY_URL"] = backend.url
+        async with (
+            console_world(tmp_path / "bridge", **settings) as console,
+            signed_in(console, browser) as page,
+        ):
+            await until(console.world.stores.journal.apps, lambda apps: len(apps) == 1)
+            await console.world.hook("github", push_payload("a" * 40, "b" * 40, {"app-0"}))
+            await expect(page.locator(".now .row .tag")).to_have_text("queued")
+            await page.locator(".now .row").get_by_role("button", name="Cancel").click()
+            await expect(page.locator("h1 ~ .tag")).to_have_text("cancelled")
+            newest = (await console.world.stores.inbox.newest(1))[0]
+            assert (newest.host, newest.event) == ("console", "cancel")

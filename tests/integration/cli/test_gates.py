@@ -1,0 +1,203 @@
+"""Locks, freezes, approvals and overrides on the command line."""
+
+import getpass
+import json
+import re
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from bridge.app.storage import Stores
+from bridge.core.apps import Rules
+from bridge.core.lifecycle import State
+from bridge.ports.gates import Judging
+from tests.worlds.cli import SHA, WEB, Cli
+
+ID = "0000000000000001.app_web"
+
+
+@pytest.fixture
+def ada(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
+
+
+pytestmark = pytest.mark.usefixtures("ada")
+
+
+def judge(cli: Cli, **rules: Any) -> Any:
+    by = Judging(replace(WEB, rules=Rules(**rules)))
+
+    async def run(stores: Stores) -> Any:
+        return await stores.journal.judge(ID, by)
+
+    return cli.with_stores(run)
+
+
+def test_a_lock_is_taken_listed_and_removed(filled: Cli) -> None:
+    assert filled("locks").stderr == "nothing is locked\n"
+
+    told = filled("lock", "shop/web", "-m", "a migration")
+    assert told.stdout == "locked: shop/web; your own deploys pass\n"
+    (listed,) = filled.json("locks")
+    assert (listed["scope"], listed["owner"], listed["reason"]) == (
+        "app/app_web",
+        "cli:ada",
+        "a migration",
+    )
+
+    assert listed["until_merge"] is None
+    taken, reminded = (datetime.fromisoformat(listed[one]) for one in ("at", "remind_at"))
+    assert (reminded - taken).days == 1
+
+    assert filled("unlock", "web").stdout == "unlocked: shop/web; it was locked by ada\n"
+    assert filled("unlock", "web").stdout == "not locked: shop/web\n"
+
+
+def test_somebody_elses_lock_is_named_and_stolen_only_if_asked(
+    filled: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled("lock", "shop", "-m", "a migration", "--for", "2h")
+    monkeypatch.setattr(getpass, "getuser", lambda: "grace")
+
+    told = filled("lock", "shop", "-m", "mine", code=1)
+    assert "project shop is locked by ada: a migration (since " in told.stderr
+    assert told.stderr.endswith("ask them, or use --steal\n")
+
+    told = filled("lock", "shop", "-m", "mine", "--steal")
+    assert told.stdout.startswith("locked: project shop, taken from ada;")
+    assert " cli: grace steal project shop mine\n" in filled("audit").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("lock", "nothing", "-m", "x"), "nothing"),
+        (("lock", "shop", "-m", " "), "say why"),
+        (("lock", "shop", "-m", "x", "--for", "5s"), "from 1 minute to 90 days, not 5 s;"),
+        (("lock", "shop", "-m", "x", "--for", "99d"), "from 1 minute to 90 days, not 99 days;"),
+        (("lock", "shop", "-m", "x", "--for", "soon"), "no duration"),
+        (("lock", "shop", "-m", "x", "--until-merge", "main"), "names no pull request"),
+        (("lock", "shop", "-m", "x", "--until-merge", "#12"), "no credential is set with which"),
+        (("lock", "shop", "-m", "x", "--until-merge", "acme/x#1"), "is no repository that"),
+        (("freeze", "all", "-m", "x", "--until", "noon"), "no time"),
+        (("freeze", "all", "-m", "x", "--for", "99999999999w"), "at most 366 days"),
+        (("lock", "all", "-m", "x", "--for", "99999999999w"), "to 90 days"),
+        (("deploy", "shop/web", "--at", "9999-12-31 24:00"), "too far away"),
+        (("deploy", "shop/web", "--at", "2100-01-01 10:00"), "more than 366 days ahead"),
+        (("freeze", "all", "-m", "x", "--until", "2100-01-01 10:00"), "more than 366 days"),
+        (("freeze", "all", "-m", "x", "--until", "18:00 Mars/Base"), "no time zone"),
+        (("freeze", "all", "-m", "x", "--until", "18:00", "--for", "2h"), "not both"),
+        (("freeze", "all", "-m", "x", "--allow", "pushes"), "--allow 'pushes' is unknown"),
+        (("approve", "shop/web"), "no deployment of shop/web is held"),
+        (("override", "shop/web", "-m", "x"), "no deployment of shop/web is held"),
+        (("deploy", "shop/web", "--at", "2020-01-01 10:00"), "is past"),
+    ],
+)
+def test_what_can_not_be_done_is_said(filled: Cli, words: tuple[str, ...], says: str) -> None:
+    told = filled(*words, code=4 if "nothing" in words else 2)
+
+    assert says in told.stderr
+
+
+def test_a_freeze_is_declared_listed_and_ended(filled: Cli) -> None:
+    (filled.folder / "bridge.yaml").write_text(
+        "freezes:\n"
+        "  - {apps: [shop/*], from: '2020-01-01 00:00', to: '2020-01-02 00:00', reason: once}\n"
+    )
+    told = filled("freeze", "all", "-m", "an incident", "--for", "2h", "--allow", "manual")
+    assert told.stdout.startswith("frozen: all apps until ")
+
+    listed = filled.json("freezes")
+    assert [(one["name"][:7], one["holds"], one["allow"]) for one in listed] == [
+        ("freezes", False, []),
+        ("freeze-", True, ["manual"]),
+    ]
+    assert filled("unfreeze", "all").stdout == "no longer frozen: all apps\n"
+    assert filled("unfreeze", "all").stdout == "not frozen by anybody: all apps\n"
+
+
+def test_held_deployments_are_listed_with_every_reason(filled: Cli) -> None:
+    assert filled("held").stderr == "nothing is held\n"
+    filled("lock", "all", "-m", "a migration")
+    judge(filled, approvals=1)
+
+    (held,) = filled.json("held")
+
+    assert (held["app"], held["commit"]) == ("shop/web", SHA)
+    assert [(one["gate"], one["reason"], one["may_lift"]) for one in held["holds"]] == [
+        ("lock", "all apps are locked by ada: a migration", "override"),
+        ("approval", "needs 1 approval of aaaaaaa, has 0", "approve"),
+    ]
+    assert "shop/web" in filled("held").stdout
+    for words in (("deployments",), ("why", "shop/web"), ("deployments", "show", ID)):
+        told = filled(*words).stdout
+        assert "all apps are locked by ada" in told
+        assert not re.search(r"held[ :#0-9]+held", told)
+
+
+def test_overriding_lets_it_pass(filled: Cli) -> None:
+    filled("lock", "all", "-m", "a migration")
+    judge(filled)
+
+    told = filled("override", "shop/web", "-m", "the fix of the outage")
+
+    assert told.stdout == "lifted: all apps are locked by ada: a migration\n"
+    assert judge(filled).state is State.WAITING
+    assert "ada lets it pass: the fix of the outage" in filled("deployments", "show", ID).stdout
+
+
+def test_explain_says_what_would_hold_it(filled: Cli) -> None:
+    (filled.folder / "bridge.yaml").write_text("rules:\n  - {apps: shop/web, checks: all}\n")
+    filled("lock", "shop", "-m", "a migration")
+
+    told = filled("explain", "1111")
+    assert "held shop/web: lock: project shop is locked by ada: a migration\n" in told.stdout
+    assert "held shop/web: checks: the checks of aaaaaaa are not known" in told.stdout
+    (web,) = [one for one in filled.json("explain", "1111")["decisions"] if one["deploy"]]
+    assert [one["gate"] for one in web["holds"]] == ["lock", "checks"]
+
+
+def test_a_deploy_at_a_time_is_kept_and_answered_with_it(filled: Cli) -> None:
+    told = filled("deploy", "shop/web", "--at", "22:00 Europe/Berlin")
+    assert re.search(
+        r"no bridge is running .*, but not before \w{3} [\d-]{10} 22:00 Europe/Berlin"
+        r" \(\w{3} [\d-]{10} 2[01]:00 UTC\)\n",
+        told.stdout,
+    )
+
+    said = filled.json("deploy", "shop/web", "--at", "22:00")
+    assert said["not_before"].endswith("T22:00:00.000Z")
+
+    async def newest(stores: Stores) -> Any:
+        kept = (await stores.inbox.newest(1))[0]
+        found = await stores.inbox.get(kept.seq)
+        return json.loads(found.body or b"{}") if found else {}
+
+    at = datetime.fromisoformat(said["not_before"]).timestamp()
+    assert float(filled.with_stores(newest)["not_before"]) == at
+
+
+def test_a_freeze_is_answered_in_the_zone_that_was_named(filled: Cli) -> None:
+    told = filled("freeze", "all", "-m", "an incident", "--until", "22:00 Asia/Tokyo")
+
+    assert re.search(r"until \w{3} [\d-]{10} 22:00 Asia/Tokyo \(.* 13:00 UTC\)", told.stdout)
+
+
+def test_who_unlocks_too_little_is_told_which_lock_holds(filled: Cli) -> None:
+    filled("lock", "project:shop", "-m", "a migration")
+
+    assert filled("unlock", "shop/web").stdout == (
+        "not locked: shop/web\n"
+        "but project shop is locked by ada: a migration;"
+        " `dokploy-bridge unlock project:shop` removes that\n"
+    )
+
+
+def test_explain_names_an_earlier_app_that_does_not_exist(filled: Cli) -> None:
+    (filled.folder / "bridge.yaml").write_text("rules:\n  - {apps: shop/web, after: shop/wbe}\n")
+
+    told = filled("explain", "1111")
+
+    assert "held shop/web: order: `after` names shop/wbe, and there is no such app" in told.stdout

@@ -1,0 +1,418 @@
+"""An earlier version is served again: asked for once, verified, and locked."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.apps import Source, SourceType
+from bridge.core.errors import Refused, Unanswered, Unreachable
+from bridge.core.events import Action
+from bridge.core.gates.locks import Lock
+from bridge.core.health.containers import Container
+from bridge.core.health.ways import Rung
+from bridge.core.lifecycle import Deployment, State
+from bridge.pipeline.ways import Ways
+from bridge.ports.probes import Answer, Silent
+from tests.fakes.journey import Death, KeptSteps, Lifetime
+from tests.worlds.deployer import Stage
+
+ONE, TWO = "1" * 40, "2" * 40
+
+
+async def two_versions(stage: Stage) -> tuple[Deployment, Deployment]:
+    """Deploy two versions, one after the other."""
+    stage.app = replace(stage.app, url="https://web.test")
+    stage.backend.head = ONE
+    first = await stage.run(await stage.wish(1, commit=ONE))
+    stage.clock.now += 60
+    stage.backend.head = TWO
+    second = await stage.run(await stage.wish(2, commit=TWO))
+    stage.clock.now += 60
+    return first, second
+
+
+async def back(stage: Stage, to: Deployment, seq: int = 3, **others: Any) -> Deployment:
+    asked = {"trigger": "cli: ada", "person": "cli:ada", "commit": None, "way": Rung.KEPT}
+    return await stage.wish(seq, action=Action.ROLLBACK, target=to.id, **(asked | others))
+
+
+async def test_what_the_backend_kept_is_served_again_and_verified(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    new = await back(stage, first)
+
+    ended = await stage.run(new)
+
+    assert stage.backend.points == ["point-dep-1"]
+    assert stage.backend.asked == 2
+    assert (ended.state, ended.deployed_commit) == (State.DONE, ONE)
+    assert ended.note == "1111111 is served again, as it was built then; verified"
+    assert stage.site.asked == ["https://web.test/"] * 2
+    assert await stage.states(ended) == ["waiting", "verifying", "done"]
+    live = (await stage.journal.live([stage.app.id]))[stage.app.id]
+    assert (live.commit, live.certain) == (ONE, True)
+
+
+async def test_the_image_that_is_served_again_is_the_one_that_is_named(stage: Stage) -> None:
+    """Not the one that the app's settings still name."""
+    stage.app = replace(stage.app, source=Source(SourceType.DOCKER, image="shop/web:1"))
+    stage.backend.tells_after = None
+    first = await stage.run(await stage.wish(1, image="shop/web:1"))
+    await stage.run(await stage.wish(2, image="shop/web:2"))
+
+    ended = await stage.run(await back(stage, first, image="shop/web:2"))
+
+    assert (ended.way, ended.image) == (Rung.KEPT, "shop/web:1")
+
+
+async def test_what_a_rollback_replaces_is_told_so(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    waits = await stage.wish(3)
+
+    await back(stage, first, seq=4)
+
+    assert (await stage.now(waits)).note == "deployment #4 goes back to an earlier version"
+
+
+async def test_it_locks_the_app_and_the_next_push_waits(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    await stage.run(await back(stage, first))
+
+    held = await stage.run(await stage.wish(4))
+
+    (lock,) = await stage.journal.locks()
+    assert (lock.scope, lock.owner) == ("app/app-web", "cli:ada")
+    assert held.state is State.HELD
+    assert "rolled back by deployment #3; unlock it once a fix is merged" in held.note
+
+
+@pytest.mark.parametrize(
+    ("person", "verified"), [("", True), ("cli:grace", True), ("cli:ada", False)]
+)
+async def test_only_what_its_lock_lets_pass_ends_the_verification_of_a_rollback(
+    stage: Stage, person: str, *, verified: bool
+) -> None:
+    """A push that comes meanwhile is held, so what is live must not become unknown."""
+    first, _ = await two_versions(stage)
+    new = await back(stage, first)
+    answered = stage.site.answers
+
+    def answers(url: str) -> Answer:
+        if len(stage.site.asked) == 1:
+            raise Silent("connection refused")
+        return answered(url)
+
+    async def push() -> None:
+        await stage.wish(4, person=person)
+
+    stage.site.answers = answers
+    stage.clock.after(1.0, push)
+
+    ended = await stage.run(new)
+
+    if verified:
+        assert (ended.state, ended.note.rpartition("; ")[2]) == (State.DONE, "verified")
+    else:
+        assert ended.state is State.UNKNOWN
+        assert "a newer deployment has come" in ended.note
+
+
+async def test_somebody_s_lock_stays_as_it_is(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    mine = Lock("app/app-web", "shop/web", "cli:ada", "ada", "a migration", stage.clock.now)
+    await stage.journal.take_lock(mine, None, steal=False)
+
+    assert (await stage.run(await back(stage, first))).state is State.DONE
+    assert await stage.journal.locks() == [mine]
+
+
+async def test_what_cannot_be_verified_is_not_believed(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    stage.app = replace(stage.app, url=None)
+    new = await back(stage, first)
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.UNKNOWN
+    assert "is served again, as it was built then; not verified: there is nothing" in ended.note
+    assert not (await stage.journal.live([stage.app.id]))[stage.app.id].certain
+
+
+async def test_a_rollback_that_does_not_help_is_unhealthy(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    stage.site.answers = lambda url: Answer(url, 502, "Bad Gateway")
+
+    ended = await stage.run(await back(stage, first))
+
+    assert ended.state is State.UNHEALTHY
+
+
+async def test_a_container_from_before_shows_that_nothing_was_restored(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    stage.backend.shown = [Container("web.1.x", "running", "Up 5 minutes")]
+
+    ended = await stage.run(await back(stage, first))
+
+    assert ended.state is State.UNHEALTHY
+
+
+async def test_an_answer_that_was_lost_is_asked_for_again(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    stage.backend.next("roll_back", Unanswered("dokploy", "ReadTimeout"), arrives=True)
+
+    ended = await stage.run(await back(stage, first))
+
+    assert stage.backend.points == ["point-dep-1"] * 2
+    assert ended.state is State.DONE
+
+
+async def test_one_that_never_answers_is_given_up_as_unknown(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    for _ in range(9):
+        stage.backend.next("roll_back", Unanswered("dokploy", "ReadTimeout"))
+
+    ended = await stage.run(await back(stage, first))
+
+    assert ended.state is State.UNKNOWN
+    assert "asked 5 times" in ended.note
+    assert len(await stage.journal.locks()) == 1
+    assert stage.backend.count("roll_back") == 5
+
+
+async def test_while_the_backend_is_away_it_waits_and_can_be_cancelled(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    stage.backend.next("roll_back", Unreachable("dokploy", "ConnectError"))
+    new = await back(stage, first)
+
+    async def cancel() -> None:
+        await stage.journal.cancel(stage.app.id, 9)
+
+    stage.clock.after(0.1, cancel)
+    ended = await stage.run(new)
+
+    assert ended.state is State.CANCELLED
+    assert stage.backend.points == []
+    assert await stage.journal.locks() == []
+
+
+async def test_one_that_may_have_been_made_is_not_called_unasked_when_it_is_cancelled(
+    stage: Stage,
+) -> None:
+    first, _ = await two_versions(stage)
+    stage.backend.next("roll_back", Unanswered("dokploy", "ReadTimeout"), arrives=True)
+    new = await back(stage, first)
+
+    async def cancel() -> None:
+        await stage.journal.cancel(stage.app.id, 9)
+
+    stage.clock.after(0.1, cancel)
+    ended = await stage.run(new)
+
+    assert ended.state is State.CANCELLED
+    assert "may have been asked" in ended.note
+
+
+async def test_the_backend_s_no_is_told(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    stage.backend.next("roll_back", Refused("dokploy", "Error input: Rolling back", status=400))
+
+    ended = await stage.run(await back(stage, first))
+
+    assert (ended.state, ended.note) == (
+        State.FAILED, "refused by dokploy: Error input: Rolling back",
+    )  # fmt: skip
+    assert (await stage.journal.live([stage.app.id]))[stage.app.id].commit == TWO
+
+
+async def test_what_was_shown_and_is_no_longer_possible_is_refused(stage: Stage) -> None:
+    first, _ = await two_versions(stage)
+    new = await back(stage, first)
+    stage.backend.keeps = False
+
+    ended = await stage.run(new)
+
+    assert ended.state is State.FAILED
+    assert ended.note.startswith("can't go back: the backend has not kept what it built")
+
+
+@pytest.mark.slow
+async def test_death_at_any_moment_ends_with_the_old_version_and_one_lock(
+    staged: Any,
+) -> None:
+    whole = staged(waits=0.5, builds=1.0)
+    first, _ = await two_versions(whole)
+    life = Lifetime()
+    new = await back(whole, first)
+    await whole.deployer(life).run(KeptSteps(), new.id)
+    assert life.moments > 8
+
+    for moment in range(1, life.moments + 1):
+        stage = staged(waits=0.5, builds=1.0)
+        first, _ = await two_versions(stage)
+        new, steps = await back(stage, first), KeptSteps()
+        with pytest.raises(Death):
+            await stage.deployer(Lifetime(moment)).run(steps, new.id)
+        stage.clock.now += 3
+        await stage.deployer().run(steps, new.id)
+
+        ended = await stage.now(new)
+        assert (ended.state, ended.deployed_commit) == (State.DONE, ONE), moment
+        assert 1 <= len(stage.backend.points) <= 2
+        assert len(await stage.journal.locks()) == 1
+        assert stage.backend.asked == 2
+
+
+async def two_images(stage: Stage) -> Deployment:
+    """Deploy two images, one after the other, of which the backend keeps none; return the first."""
+    stage.backend.keeps, stage.backend.tells_after = False, None
+    made = []
+    for number in (1, 2):
+        image = f"shop/web:{number}"
+        stage.app = replace(stage.app, source=Source(SourceType.DOCKER, image=image))
+        made.append(await stage.run(await stage.wish(number, image=image)))
+    return made[0]
+
+
+def image_of(stage: Stage) -> str | None:
+    (found,) = stage.backend.found
+    return found.source.image if found.source else None
+
+
+TO_FIRST: dict[str, Any] = {"way": Rung.IMAGE, "image": "shop/web:1"}
+LOST = Unreachable("dokploy", "ConnectError")
+NO = Refused("dokploy", "no", status=400)
+
+
+async def test_an_image_is_set_and_deployed_again(stage: Stage) -> None:
+    first = await two_images(stage)
+    plan = await Ways({"dokploy": stage.backend}, stage.journal).plan(stage.app)
+    assert (plan.way.rung, plan.way.image) == (Rung.IMAGE, "shop/web:1")
+
+    ended = await stage.run(await back(stage, first, **TO_FIRST))
+
+    assert stage.backend.written == [{"docker.image": "shop/web:1"}]
+    assert stage.backend.asked == 3
+    assert ended.state is State.DONE
+    assert len(await stage.journal.locks()) == 1
+    accepted = "the backend accepted it; the app's image was shop/web:2 before"
+    assert accepted in await stage.notes(ended)
+
+
+async def test_an_image_that_is_refused_is_put_back(stage: Stage) -> None:
+    new = await back(stage, await two_images(stage), **TO_FIRST)
+    stage.backend.next("deploy", NO)
+
+    ended = await stage.run(new)
+
+    assert (ended.state, ended.note) == (
+        State.FAILED, "refused by dokploy: no; the app's image is shop/web:2 as before",
+    )  # fmt: skip
+    assert image_of(stage) == "shop/web:2"
+
+
+@pytest.mark.parametrize("away", [0.0, 9.0])
+async def test_an_image_whose_rollback_is_cancelled_is_put_back(stage: Stage, away: float) -> None:
+    """Also where its backend goes away between the image and the deployment."""
+    new = await back(stage, await two_images(stage), **TO_FIRST)
+    deploy = stage.backend.deploy
+
+    async def lost(*args: Any, **others: Any) -> None:
+        stage.backend.away = away > 0
+        stage.clock.after(away, lambda: setattr(stage.backend, "away", False))
+        stage.clock.after(0.1, lambda: stage.journal.cancel(stage.app.id, 9))
+        await deploy(*args, **others)
+
+    stage.backend.deploy = lost  # type: ignore[method-assign]
+    stage.backend.next("deploy", LOST)
+    ended = await stage.run(new)
+
+    assert ended.state is State.CANCELLED
+    assert image_of(stage) == "shop/web:2"
+    assert stage.backend.asked == 3
+    assert "cancelled before the backend was asked" in ended.note
+
+
+async def test_an_image_that_somebody_sets_meanwhile_stays(stage: Stage) -> None:
+    new = await back(stage, await two_images(stage), **TO_FIRST)
+    deploy = stage.backend.deploy
+
+    async def overtaken(*args: Any, **others: Any) -> None:
+        stage.backend.image(stage.app, "shop/web:3")
+        await deploy(*args, **others)
+
+    stage.backend.deploy = overtaken  # type: ignore[method-assign]
+    stage.backend.next("deploy", NO)
+    ended = await stage.run(new)
+
+    assert image_of(stage) == "shop/web:3"
+    assert ended.note == (
+        "refused by dokploy: no; the app's image is shop/web:3: somebody has changed it meanwhile"
+    )
+
+
+async def test_what_cannot_be_put_back_is_said_with_what_to_do(stage: Stage) -> None:
+    new = await back(stage, await two_images(stage), **TO_FIRST)
+    deploy = stage.backend.deploy
+
+    async def forbidden(*args: Any, **others: Any) -> None:
+        stage.backend.next("write_source", Refused("dokploy", "read only", status=403))
+        await deploy(*args, **others)
+
+    stage.backend.deploy = forbidden  # type: ignore[method-assign]
+    stage.backend.next("deploy", NO)
+    ended = await stage.run(new)
+
+    assert (ended.state, image_of(stage)) == (State.FAILED, "shop/web:1")
+    assert ended.note == (
+        "refused by dokploy: no; the app's image may still be shop/web:1, since it could not be"
+        " put back (dokploy: read only): run `dokploy-bridge provider set docker shop/web --image"
+        " shop/web:2`"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_death_at_any_moment_leaves_no_image_that_was_not_asked_for(
+    staged: Any, cancelled: bool
+) -> None:
+    async def begun() -> tuple[Stage, Deployment]:
+        stage = staged(waits=0.5, builds=1.0)
+        new = await back(stage, await two_images(stage), **TO_FIRST)
+        for _ in range(4):
+            stage.backend.next("deploy", LOST if cancelled else NO)
+        return stage, new
+
+    whole, new = await begun()
+    life = Lifetime()
+    if cancelled:
+        whole.clock.after(0.1, lambda: whole.journal.cancel(whole.app.id, 9))
+    await whole.deployer(life).run(KeptSteps(), new.id)
+    assert life.moments > 12
+
+    for moment in range(1, life.moments + 1):
+        stage, new = await begun()
+        steps = KeptSteps()
+        with pytest.raises(Death):
+            await stage.deployer(Lifetime(moment)).run(steps, new.id)
+        if cancelled:
+            await stage.journal.cancel(stage.app.id, 9)
+        stage.clock.now += 3
+        await stage.deployer().run(steps, new.id)
+
+        ended = await stage.now(new)
+        assert ended.state in (State.FAILED, State.CANCELLED, State.UNKNOWN), moment
+        told = "shop/web:2 before" in ended.note
+        assert image_of(stage) == ("shop/web:1" if told else "shop/web:2"), (moment, ended.note)
+        assert told is (ended.state is State.UNKNOWN)
+
+
+async def test_the_plan_says_what_it_does_and_does_not(stage: Stage) -> None:
+    await two_versions(stage)
+
+    plan = await Ways({"dokploy": stage.backend}, stage.journal).plan(stage.app)
+
+    assert plan.says == (
+        "go back from 2222222 to 1111111: serve again what was built then, without a build"
+    )
+    assert any("migrations are not undone" in one for one in plan.warns)
+    assert any(one.startswith("afterwards shop/web is locked: pushes wait") for one in plan.warns)

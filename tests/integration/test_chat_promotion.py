@@ -1,0 +1,152 @@
+"""Promoting by chat: what is said before, who may do it, and what is kept."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from bridge.core.access import Access, Grant, Person, Right
+from bridge.core.apps import Rules
+from bridge.core.chat.grammar import parse_chat
+from bridge.core.chat.replies import Accepted, Denied, PromotionOffered, Reply, Sorry
+from bridge.core.events import Action, parse_command
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.pins import pin_for
+from bridge.pipeline.commands import ChatCommands
+from bridge.pipeline.lookup import BuildLogs, Known
+from bridge.ports.chats import Place
+from bridge.storage.inbox.sqlite import SqliteInbox
+from bridge.storage.journal import SqlJournal
+from tests.fakes.journey import ManualClock, app, deployment, source
+from tests.worlds.journal import outcome, record
+
+ADA, BOB, EVE = Person("U0ADA", "Ada"), Person("U0BOB", "Bob"), Person("U0EVE", "Eve")
+HERE = Place("C0SHOP")
+STAGING = app("app-stage", name="web", project="shop", environment="staging")
+LIVE = app("app-live", name="web", project="shop", environment="production")
+PINNED = replace(LIVE, source=source(branch=pin_for(LIVE)), rules=Rules(branch="main", pin=True))
+VAULT = app("app-vault", name="vault", project="secret")
+APPS = [STAGING, PINNED, VAULT]
+SHOP = ("shop/**",)
+GRANTS = (
+    Grant(("U0ADA",), frozenset({Right.VIEW, Right.DEPLOY}), SHOP),
+    Grant(("U0BOB",), frozenset({Right.VIEW}), SHOP),
+)
+
+
+@dataclass
+class Desk:
+    commands: ChatCommands
+    journal: SqlJournal
+    inbox: SqliteInbox
+
+    async def say(self, typed: str, person: Person = ADA) -> Reply:
+        return await self.commands.answer(person, HERE, parse_chat(typed), "id-1")
+
+    async def made(self, seq: int, version: str, app_id: str = STAGING.id) -> Deployment:
+        label = next(one.label for one in APPS if one.id == app_id)
+        facts = {"app": label, "state": State.DONE, "deployed_commit": version * 40}
+        one = deployment(seq, app_id, **facts)
+        await record(self.journal, outcome(seq, one))
+        return one
+
+
+@pytest.fixture
+async def desk(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Desk]:
+    clock.now = 1_700_000_000.0
+    inbox = SqliteInbox(tmp_path / "inbox.sqlite")
+    await inbox.start()
+    known = Known(lambda: APPS, dict, lambda _app, here: (here,), lambda: None)
+
+    async def nobody(_deployment: Deployment) -> frozenset[str]:
+        return frozenset()
+
+    commands = ChatCommands(
+        "slack", inbox, journal, known, Access(GRANTS), BuildLogs({}, journal), clock,
+        authors_of=nobody,
+    )  # fmt: skip
+    yield Desk(commands, journal, inbox)
+    await inbox.stop()
+
+
+WORDS = "promote shop/production/web from shop/staging/web"
+
+
+async def test_it_shows_what_is_new_and_is_kept_once_confirmed(desk: Desk) -> None:
+    await desk.made(1, "a")
+    await desk.made(2, "b")
+    await desk.made(3, "a", PINNED.id)
+
+    said = await desk.say(WORDS)
+
+    assert isinstance(said, PromotionOffered)
+    found = said.promotion
+    assert found.news is not None
+    assert [one.seq for one in found.news] == [2]
+    assert await desk.inbox.newest(5) == []
+
+    done = await desk.commands.ask(
+        ADA, HERE, Action.DEPLOY, PINNED.id, "click-1", deployment=found.version.id, way="pin"
+    )
+
+    assert isinstance(done, Accepted)
+    (kept,) = await desk.inbox.newest(5)
+    whole = await desk.inbox.find(kept.host, kept.id)
+    assert whole is not None
+    assert whole.body is not None
+    asked = parse_command(whole.event, bytes(whole.body))
+    assert (asked.target, asked.commit, asked.way) == (PINNED.id, "b" * 40, "pin")
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("promote shop/staging/web from shop/production/web", "is known to run"),
+        ("promote shop/production/web", "From which app?"),
+        ("promote shop/production/web shop/staging/web", "From which app?"),
+        (f"{WORDS} now", "From which app?"),
+        ("promote shop/production/web from secret/vault", "There is no app 'secret/vault'"),
+    ],
+)
+async def test_what_is_not_possible_is_said(desk: Desk, typed: str, says: str) -> None:
+    await desk.made(1, "a")
+
+    said = await desk.say(typed)
+
+    assert isinstance(said, Sorry)
+    assert says in said.why
+
+
+async def test_who_may_not_deploy_there_may_not_promote(desk: Desk) -> None:
+    version = await desk.made(1, "a")
+
+    assert isinstance(await desk.say(WORDS, BOB), Denied)
+    assert isinstance(await desk.say(WORDS, EVE), Denied)
+    denied = await desk.commands.ask(
+        BOB, HERE, Action.DEPLOY, PINNED.id, "click-1", deployment=version.id, way="pin"
+    )
+    assert isinstance(denied, Denied)
+
+
+async def test_a_button_of_yesterday_promotes_nothing(desk: Desk) -> None:
+    old = await desk.made(1, "a")
+    await desk.made(2, "b")
+
+    done = await desk.commands.ask(
+        ADA, HERE, Action.DEPLOY, PINNED.id, "click-1", deployment=old.id, way="pin"
+    )
+
+    assert isinstance(done, Sorry)
+    assert "another one runs there by now" in done.why
+
+
+async def test_a_forged_version_of_an_app_that_one_may_not_see_is_refused(desk: Desk) -> None:
+    hidden = await desk.made(1, "a", VAULT.id)
+
+    done = await desk.commands.ask(
+        ADA, HERE, Action.DEPLOY, PINNED.id, "click-1", deployment=hidden.id, way="pin"
+    )
+
+    assert isinstance(done, Sorry)
+    assert await desk.inbox.newest(5) == []

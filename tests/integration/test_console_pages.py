@@ -1,0 +1,250 @@
+"""What the console's pages show, to whom, and that nothing in them is taken for markup."""
+
+import asyncio
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bridge.console.drawing import draw
+from bridge.console.pages import PAGES
+from bridge.console.pages.asking import Asked
+from bridge.console.pages.payload import shown_headers, shown_payload
+from bridge.console.records import Records
+from bridge.console.visitors import BY_LINK, Visitor
+from bridge.core.access import Grant, Person, Right
+from bridge.core.errors import BridgeError, NotFound
+from bridge.core.lifecycle import deployment_id
+from bridge.ports.inbox import Delivery, DeliveryState
+from tests.worlds.console_records import NOW, Body, hostile_app, records_of, tell
+
+FRAME = {
+    "visitor": BY_LINK,
+    "path": "/console",
+    "query": "",
+    "said": "",
+    "trouble": {},
+    "once": "once",
+}
+
+NASTY = [
+    "<script>alert(1)</script>", "<img src=x onerror=y>", '"><b>', "'><b>", "</title>", "</pre>",
+    "<!--", "-->", "]]>", "&lt;b&gt;", "{{ 7*7 }}", "{% raw %}", "javascript:alert(1)", "\x00",
+    "\x1b[31m", "\u202e", "\u2028", "' onclick=x ", '" autofocus onfocus=x ', "\n",
+    "\r\n",
+]  # fmt: skip
+hostile = st.lists(st.sampled_from(NASTY) | st.text(max_size=5), min_size=1, max_size=4).map(
+    "".join
+)
+
+
+class Skeleton(HTMLParser):
+    """The tags of a page with the names of their attributes, and where its links lead."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[Any] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, tuple(name for name, _ in attrs)))
+        self.links += [str(value) for name, value in attrs if name in ("href", "src", "action")]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.found.append(f"/{tag}")
+
+    def handle_comment(self, data: str) -> None:
+        self.found.append("comment")
+
+
+async def pages_of(records: Records, visitor: Visitor, query: str = "") -> dict[str, str]:
+    """Every page as it is drawn; of a refusal, its words."""
+    found = {}
+    for path, view in PAGES.items():
+        for seq in (1, 3):
+            of = deployment_id(seq, "app-web") if "deployments" in path else "app-web"
+            asked = Asked({"id": of, "seq": str(seq)}, {"q": query, "paths": query})
+            try:
+                page = await view(records, visitor, asked)
+            except BridgeError as error:
+                found[f"{path} {seq}"] = f"refused: {error}"
+                continue
+            found[f"{path} {seq}"] = draw(page, FRAME | {"visitor": visitor}, NOW)
+    return found
+
+
+async def told(words: str) -> dict[str, str]:
+    async with records_of([hostile_app(words, words or "x")]) as records:
+        await tell(records, words, records.apps()[0].label)
+        return await pages_of(records, BY_LINK, words)
+
+
+def skeleton(text: str) -> Skeleton:
+    read = Skeleton()
+    read.feed(text)
+    read.close()
+    return read
+
+
+@settings(max_examples=25, deadline=None)
+@given(hostile)
+@example("<script>alert(1)</script>")
+@example('"><b>')
+def test_whatever_is_said_the_markup_around_it_stays_the_same(words: str) -> None:
+    calm, hostile_ = asyncio.run(told("calm")), asyncio.run(told(f"x{words}"))
+    known = {one for text in calm.values() for one in skeleton(text).found} | {("p", ("class",))}
+
+    for path, text in hostile_.items():
+        now = skeleton(text)
+        assert set(now.found) <= known, path
+        for link in now.links:
+            assert link.startswith(("/console", "?", "#", "https://")), (path, link)
+        if not any(changing in path for changing in VARYING):
+            assert now.found == skeleton(calm[path]).found, path
+
+
+VARYING = ("/console/search", "/today", "/console/apps/{id}")
+"""What is found, and what watch paths are warned of, depends on the words."""
+
+
+# ── who sees what ────────────────────────────────────────────────────────────────────────────────
+
+
+def person(id_: str = "github:ada") -> Visitor:
+    return Visitor(Person(id_, "Ada", member=False), "github")
+
+
+SHOP, SECRET = "shop/web", "bank/vault"
+
+
+async def two_teams(grants: Sequence[Grant]) -> tuple[dict[str, str], dict[str, str]]:
+    """The pages of somebody with these grants: about the shop, and about the bank."""
+    apps = [hostile_app("calm", SHOP), hostile_app("hush", SECRET)]
+    async with records_of([apps[0]], grants=grants) as records:
+        await tell(records, "calm", SHOP)
+        shop = await pages_of(records, person())
+    async with records_of([apps[1]], grants=grants) as records:
+        await tell(records, "hush", SECRET)
+        return shop, await pages_of(records, person(), "hush")
+
+
+async def test_nobody_sees_anything_of_an_app_without_the_right() -> None:
+    grants = [Grant(("github:ada",), frozenset({Right.VIEW}), ("shop/*",))]
+
+    shop, bank = await two_teams(grants)
+
+    assert SHOP in shop["/console 1"]
+    for path, text in bank.items():
+        for echo in ('value="hush"', ">hush</textarea>", "Search: hush", "“hush”"):
+            text = text.replace(echo, "")  # noqa: PLW2901 - what they have typed themselves
+        assert "hush" not in text, path
+        assert SECRET not in text, path
+    assert bank["/console/apps/{id} 1"].startswith("refused")
+    assert bank["/console/deployments/{id} 1"].startswith("refused")
+    assert bank["/console/deliveries/{seq} 1"].startswith("refused")
+
+
+async def test_payloads_and_refused_webhooks_are_for_those_who_see_every_app() -> None:
+    some = [Grant(("github:ada",), frozenset({Right.VIEW}), ("shop/*",))]
+    every = [Grant(("github:ada",), frozenset({Right.VIEW}))]
+
+    few, _ = await two_teams(some)
+    all_, _ = await two_teams(every)
+
+    assert few["/console/refused 1"].startswith("refused")
+    assert not all_["/console/refused 1"].startswith("refused")
+    assert "Payload" not in few["/console/deliveries/{seq} 3"]
+    assert "Payload" in all_["/console/deliveries/{seq} 3"]
+
+
+@pytest.mark.parametrize(
+    ("right", "button"),
+    [
+        (Right.DEPLOY, "Redeploy"),
+        (Right.DEPLOY, "Roll back"),
+        (Right.LOCK, "Unlock"),
+        (Right.CANCEL, "Cancel"),
+    ],
+)
+async def test_buttons_are_shown_by_right(right: Right, button: str) -> None:
+    lacking = frozenset(Right) - {right}
+    shown, _ = await two_teams([Grant(("github:ada",), frozenset(Right))])
+    hidden, _ = await two_teams([Grant(("github:ada",), lacking)])
+
+    assert any(f"{button}" in text for text in shown.values())
+    assert not any(f">{button}" in text for text in hidden.values())
+
+
+async def test_everyone_means_members_of_a_chat_alone() -> None:
+    grants = [Grant(("everyone",), frozenset(Right))]
+    async with records_of([hostile_app("calm", SHOP)], grants=grants) as records:
+        assert records.seen(person()) == []
+        member = Visitor(Person("U012AB3CD", "Ada"), "slack")
+        assert len(records.seen(member)) == 1
+
+
+async def test_a_gone_delivery_and_one_that_may_not_be_seen_are_told_alike() -> None:
+    async with records_of([hostile_app("calm", SECRET)]) as records:
+        await tell(records, "calm", SECRET)
+        view = PAGES["/console/deliveries/{seq}"]
+        words = []
+        for seq in ("3", "99"):
+            with pytest.raises(NotFound) as error:
+                await view(records, person(), Asked({"seq": seq}, {}))
+            words.append(str(error.value).replace(seq, "N"))
+        assert words[0] == words[1]
+
+
+# ── payloads ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_payload_is_shown_without_secrets_and_addresses() -> None:
+    body = (
+        b'{"pusher": {"email": "ada@example.com", "name": "Ada"}, "hook": {"config": {"secret":'
+        b' "x1y2"}}, "token": "ghp_0123456789abcdefghijABCDEFGHIJ012345", "n": [1, null, true],'
+        b' "url": "https://user:pass@example.com/x", "ada@example.com": 1,'
+        b' "tokens": ["l1st"], "credentials": {"value": "n3sted", "pin": 4711}, "private": false}'
+    )
+    one = Delivery(1, "github", "d", "push", {}, NOW, DeliveryState.DECIDED, stored=Body(body))
+
+    text = shown_payload(one).text
+
+    for secret in ("ada@example.com", "x1y2", "ghp_0123", "user:pass", "l1st", "n3sted", "4711"):
+        assert secret not in text
+    assert '"private": false' in text
+    assert '"name": "Ada"' in text
+    shown = shown_headers({"x-hub-signature-256": "sha256=ab", "x-github-event": "push"})
+    assert shown == {"x-hub-signature-256": "[hidden]", "x-github-event": "push"}
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "not JSON"),
+        (b"no json", "not JSON"),
+        (b"[" * 50, "not JSON"),
+        (b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}", "nested too deeply"),
+        (b'{"a": ' + b"1" * 300_000 + b"}", "more than 200000 bytes"),
+        (None, "not kept any more"),
+    ],
+)
+def test_a_payload_that_can_not_be_shown_says_why(body: bytes | None, why: str) -> None:
+    stored = None if body is None else Body(body)
+    one = Delivery(1, "github", "d", "push", {}, NOW, DeliveryState.DECIDED, stored=stored)
+
+    found = shown_payload(one)
+
+    assert (found.text, why in found.why_not) == ("", True)
+
+
+def test_of_a_long_payload_the_beginning_is_shown() -> None:
+    body = b'{"a": "' + b"x" * 100_000 + b'"}'
+    one = Delivery(1, "github", "d", "push", {}, NOW, DeliveryState.DECIDED, stored=Body(body))
+
+    found = shown_payload(one)
+
+    assert found.text.endswith("…")
+    assert "first 60000 characters" in found.why_not

@@ -1,0 +1,424 @@
+"""Held deployments from the push to the backend, in one process."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from bridge.core.apps import App, Rules
+from bridge.core.errors import Rejected, Unreachable
+from bridge.core.events import Action, Commit
+from bridge.core.gates.checks import CheckPolicy, CheckState, Need, Otherwise
+from bridge.core.gates.locks import EVERYTHING, scope_named
+from tests.worlds.gates import ADA, GRACE, ChecksHost, GateWorld, gated
+
+ONE, TWO = "1" * 40, "2" * 40
+ALL = CheckPolicy(Need.ALL)
+PASSED, FAILED, PENDING = CheckState.PASSED, CheckState.FAILED, CheckState.PENDING
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[GateWorld]:
+    made = GateWorld()
+    await made.add(gated())
+    yield made
+    await made.journal.stop()
+
+
+async def rules(world: GateWorld, **those: Any) -> None:
+    await world.add(gated(rules=Rules(**those)))
+
+
+async def test_without_gates_nothing_is_asked_of_the_host(world: GateWorld) -> None:
+    world.host.away = True
+    new = await world.push(ONE)
+    await world.settle()
+
+    assert await world.state(new) == "done"
+    assert world.backend.asked == 1
+
+
+async def test_a_lock_holds_until_it_is_released(world: GateWorld) -> None:
+    await world.commands.lock(ADA, EVERYTHING, "a migration")
+    new = await world.push(ONE)
+    await world.settle()
+    assert (await world.state(new), world.backend.asked) == ("held", 0)
+
+    await world.commands.unlock(ADA, EVERYTHING)
+    await world.settle()
+
+    assert (await world.state(new), world.backend.asked) == ("done", 1)
+    audited = await world.journal.audited(limit=9)
+    assert [(one.what, one.app, one.by) for one in audited] == [
+        ("unlock", "all apps", "cli: ada"),
+        ("lock", "all apps", "cli: ada"),
+    ]
+
+
+async def test_a_held_deployment_survives_a_restart(world: GateWorld) -> None:
+    await world.commands.lock(ADA, EVERYTHING, "a migration", seconds=600)
+    new = await world.push(ONE)
+    await world.settle()
+
+    world.start()
+    await world.settle()
+    assert await world.state(new) == "held"
+    world.clock.now += 600
+    await world.settle()
+
+    assert (await world.state(new), world.backend.asked) == ("done", 1)
+
+
+async def test_only_the_newest_held_push_is_deployed(world: GateWorld) -> None:
+    await world.commands.lock(ADA, EVERYTHING, "a migration")
+    first = await world.push(ONE)
+    await world.settle()
+    second = await world.push(TWO)
+    await world.settle()
+    await world.commands.unlock(ADA, EVERYTHING)
+    await world.settle()
+
+    assert [await world.state(one) for one in (first, second)] == ["superseded", "done"]
+    assert world.backend.asked == 1
+
+
+async def test_red_holds_and_a_green_re_run_deploys(world: GateWorld) -> None:
+    await rules(world, checks=ALL)
+    world.check(ONE, "build", PENDING)
+    new = await world.push(ONE)
+    await world.settle()
+    assert "waits for checks" in (await world.now(new)).note
+
+    failed = world.check(ONE, "build", FAILED)
+    await world.ci.report("github", ONE, failed)
+    await world.settle()
+    assert (await world.now(new)).note == "held: checks failed: build of 1111111"
+
+    passed = world.check(ONE, "build", PASSED)
+    await world.ci.report("github", ONE, passed)
+    await world.settle()
+    assert (await world.state(new), world.backend.asked) == ("done", 1)
+
+
+async def test_polling_finds_what_no_event_brought(world: GateWorld) -> None:
+    await rules(world, checks=ALL)
+    world.check(ONE, "build", PENDING)
+    new = await world.push(ONE)
+    await world.settle()
+
+    world.check(ONE, "build", PASSED)
+    await world.settle()
+    assert await world.state(new) == "held"
+    world.clock.now += 10
+    await world.settle()
+
+    assert await world.state(new) == "done"
+
+
+async def test_a_check_that_appears_late_is_waited_for(world: GateWorld) -> None:
+    await rules(world, checks=replace(ALL, none_after=90.0))
+    new = await world.push(ONE)
+    await world.settle()
+    world.clock.now += 60
+    late = world.check(ONE, "build", PENDING)
+    await world.ci.report("github", ONE, late)
+    world.clock.now += 60
+    await world.settle()
+    assert "waits for checks" in (await world.now(new)).note
+
+    await world.ci.report("github", ONE, world.check(ONE, "build", PASSED))
+    await world.settle()
+    assert await world.state(new) == "done"
+
+
+async def test_without_any_check_it_deploys_after_a_while(world: GateWorld) -> None:
+    await rules(world, checks=ALL)
+    new = await world.push(ONE)
+    await world.settle()
+    assert "has no checks yet" in (await world.now(new)).note
+
+    world.clock.now += 90
+    await world.settle()
+
+    assert await world.state(new) == "done"
+
+
+@pytest.mark.parametrize(("late", "state"), [(Otherwise.HOLD, "held"), (Otherwise.DEPLOY, "done")])
+async def test_a_host_that_is_away_holds_until_the_time_is_over(
+    world: GateWorld, late: Otherwise, state: str
+) -> None:
+    await rules(world, checks=replace(ALL, late=late))
+    world.host.away = True
+    new = await world.push(ONE)
+    await world.settle()
+    assert "can't be read: github" in (await world.now(new)).note
+    assert world.backend.asked == 0
+
+    world.clock.now += 3600
+    world.host.away = late is Otherwise.HOLD
+    world.check(ONE, "build", PENDING)
+    for _ in range(20):  # however long it is tried again
+        world.clock.now += 30
+        await world.settle()
+
+    assert await world.state(new) == state
+
+
+async def test_a_host_that_stays_away_is_not_waited_for_longer_than_its_checks(
+    world: GateWorld,
+) -> None:
+    await rules(world, checks=replace(ALL, late=Otherwise.DEPLOY))
+    world.host.away = True
+    new = await world.push(ONE)
+    await world.settle()
+    (hold,) = (await world.now(new)).holds
+    assert hold.until == (await world.now(new)).created_at + 3600
+
+    world.clock.now += 3599
+    await world.settle()
+    assert await world.state(new) == "held"
+    world.clock.now += 1
+    await world.settle()
+    assert await world.state(new) == "done"
+
+
+async def test_an_order_holds_while_the_head_can_not_be_read(world: GateWorld) -> None:
+    await world.add(gated("app-staging"))
+    await rules(world, after=("shop/staging",))
+    staged = await world.push(ONE, "app-staging")
+    await world.settle()
+    assert await world.state(staged) == "done"
+
+    world.host.away = True
+    new = await world.push(ONE)
+    await world.settle()
+    assert "can't be read: github" in (await world.now(new)).note
+    world.host.away = False
+    world.clock.now += 30
+    await world.settle()
+
+    assert await world.state(new) == "done"
+
+
+async def test_what_was_listed_a_while_ago_is_listed_again_before_it_deploys(
+    world: GateWorld,
+) -> None:
+    """A re-run was started, and its event was lost."""
+    await rules(world, checks=ALL)
+    await world.commands.lock(ADA, EVERYTHING, "a migration")
+    world.check(ONE, "build", PASSED)
+    new = await world.push(ONE)
+    await world.settle()
+
+    world.clock.now += 31
+    world.check(ONE, "build", FAILED)
+    await world.commands.unlock(ADA, EVERYTHING)
+    await world.settle()
+
+    assert (await world.now(new)).note == "held: checks failed: build of 1111111"
+    assert world.backend.asked == 0
+
+
+@dataclass
+class GlobbingHost(ChecksHost):
+    """A Git host whose branches require globs of names."""
+
+    def fits(self, required: str, name: str) -> bool:
+        return name.startswith(required.removesuffix("*"))
+
+
+async def test_each_required_glob_needs_a_check_and_all_that_it_matches(world: GateWorld) -> None:
+    host = world.host = GlobbingHost(required=("ci/*", "scan*"))
+    world.start()
+    await rules(world, checks=CheckPolicy(Need.REQUIRED))
+    for name, state in (("ci/unit", PASSED), ("ci/e2e", FAILED), ("other", FAILED)):
+        world.check(ONE, name, state)
+    new = await world.push(ONE)
+    await world.settle()
+    assert (await world.now(new)).note == "held: checks failed: ci/e2e of 1111111"
+
+    await world.ci.report("github", ONE, world.check(ONE, "ci/e2e", PASSED))
+    await world.settle()
+    assert (await world.now(new)).note == "held: waits for checks of 1111111: scan*"
+
+    await world.ci.report("github", ONE, world.check(ONE, "scan / code", PASSED))
+    await world.settle()
+    assert await world.state(new) == "done"
+    assert host.lists > 2
+
+
+async def test_a_head_that_has_moved_is_what_the_checks_must_be_of(world: GateWorld) -> None:
+    """A push that does not concern the app, which the backend would build all the same."""
+    await rules(world, checks=ALL)
+    world.check(ONE, "build", PASSED)
+    new = await world.push(ONE)
+    world.host.heads["main"] = TWO
+    world.check(TWO, "build", FAILED)
+    await world.settle()
+    assert (await world.now(new)).note == "held: checks failed: build of 2222222"
+
+    await world.ci.report("github", TWO, world.check(TWO, "build", PASSED))
+    await world.settle()
+    assert await world.state(new) == "done"
+
+
+async def test_another_commit_than_the_judged_one_is_told(world: GateWorld) -> None:
+    await rules(world, checks=ALL)
+    world.check(ONE, "build", PASSED)
+
+    def pushed_meanwhile(app: App) -> None:
+        world.backend.head = TWO
+
+    world.backend.watch = pushed_meanwhile  # type: ignore[method-assign]
+    new = await world.push(ONE)
+    await world.settle()
+
+    found = await world.now(new)
+    assert (found.deployed_commit, found.head) == (TWO, ONE)
+    assert found.note == (
+        "commit 2222222 is live, but 1111111 is what had passed the gates: the branch's head moved"
+        " before the backend cloned it. Check 2222222, or deploy again"
+    )
+
+
+async def test_somebody_else_has_to_approve_the_commit(world: GateWorld) -> None:
+    await rules(world, approvals=1)
+    new = await world.push(ONE, person=ADA.person)
+    await world.settle()
+    held = await world.now(new)
+
+    for who, says in ((ADA, "yourself"), (replace(GRACE, email="Author@example.com"), "own")):
+        with pytest.raises(Rejected, match=says):
+            await world.commands.approve(who, held, world.authors_of)
+    assert await world.commands.approve(GRACE, held, world.authors_of)
+    await world.settle()
+
+    assert await world.state(new) == "done"
+
+
+async def test_a_commit_that_is_not_known_is_not_approved(world: GateWorld) -> None:
+    await rules(world, approvals=1)
+    new = await world.push(ONE)
+    world.host.away = True
+    await world.settle()
+
+    held = await world.now(new)
+    with pytest.raises(Rejected, match="can't be approved now: it needs approval of a commit that"):
+        await world.commands.approve(GRACE, held, world.authors_of)
+
+
+async def test_the_author_of_a_head_that_has_moved_does_not_approve_it(world: GateWorld) -> None:
+    await rules(world, approvals=1)
+    new = await world.push(ONE)
+    world.host.heads["main"] = TWO
+    await world.settle()
+    author = replace(GRACE, email="Somebody@example.com")  # of the head, as the host tells
+    await world.commands.approve(author, await world.now(new), world.authors_of)
+    await world.settle()
+
+    assert (await world.now(new)).note == (
+        "held: needs 1 approval of 2222222, has 0; nobody approves their own: Grace"
+    )
+
+
+async def test_unknown_authors_hold(world: GateWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_repository: str, _sha: str) -> Commit:
+        raise Unreachable("github", "ConnectError")
+
+    await rules(world, approvals=1)
+    new = await world.push(ONE)
+    world.host.heads["main"] = TWO
+    with monkeypatch.context() as patched:
+        patched.setattr(world.host, "commit", away)
+        await world.settle()
+        assert "the authors of 2222222 can't be read" in (await world.now(new)).note
+
+    world.clock.now += 30
+    await world.settle()
+    assert (await world.now(new)).note == "held: needs 1 approval of 2222222, has 0"
+
+
+async def test_an_approval_does_not_count_for_the_next_commit(world: GateWorld) -> None:
+    await rules(world, approvals=1)
+    first = await world.push(ONE)
+    await world.settle()
+    await world.commands.approve(GRACE, await world.now(first), world.authors_of)
+    second = await world.push(TWO)
+    await world.settle()
+
+    assert [await world.state(one) for one in (first, second)] == ["superseded", "held"]
+
+
+async def test_somebody_with_the_right_lets_it_pass_once(world: GateWorld) -> None:
+    await world.commands.lock(ADA, EVERYTHING, "a migration")
+    new = await world.push(ONE)
+    await world.settle()
+    held = await world.commands.held(gated())
+
+    with pytest.raises(Rejected, match="say why"):
+        await world.commands.lift(GRACE, held, "  ")
+    await world.commands.lift(GRACE, held, "the fix of the outage")
+    await world.settle()
+    later = await world.push(TWO)
+    await world.settle()
+
+    assert [await world.state(one) for one in (new, later)] == ["done", "held"]
+    assert (await world.journal.audited(limit=1))[0].outcome == "lock: the fix of the outage"
+
+
+async def test_a_deploy_at_a_time_waits_for_it(world: GateWorld) -> None:
+    new = await world.push(ONE, person=ADA.person, not_before=world.clock.now + 3600)
+    await world.settle()
+    assert (await world.now(new)).look_at == world.clock.now + 3600
+
+    world.clock.now += 3600
+    await world.settle()
+
+    assert await world.state(new) == "done"
+
+
+async def test_the_order_of_apps(world: GateWorld) -> None:
+    await world.add(gated("app-staging"))
+    await rules(world, after=("shop/staging",), soak=600.0)
+    new = await world.push(ONE)
+    staged = await world.push(ONE, "app-staging")
+    await world.settle()
+    assert [await world.state(one) for one in (staged, new)] == ["done", "held"]
+    assert "less than 10 minutes" in (await world.now(new)).note
+
+    world.clock.now += 600
+    await world.settle()
+
+    assert await world.state(new) == "done"
+
+
+async def test_an_earlier_app_that_does_not_exist_holds_with_its_name(world: GateWorld) -> None:
+    await rules(world, after=("shop/stagin",))
+    new = await world.push(ONE)
+    await world.settle()
+
+    assert "`after` names shop/stagin, and there is no such app" in (await world.now(new)).note
+
+
+async def test_a_redeploy_waits_for_locks_only(world: GateWorld) -> None:
+    await rules(world, checks=ALL, approvals=1)
+    new = await world.push(ONE, action=Action.REDEPLOY)
+    await world.settle()
+
+    assert await world.state(new) == "done"
+
+
+async def test_a_lock_names_what_it_does_not_stop(world: GateWorld) -> None:
+    new = await world.push(ONE)
+    await world.journal.intend(new.id, [], await world.judges.now(new.id))
+
+    answer = await world.commands.lock(ADA, scope_named("web", world.shelf.all()), "a release")
+
+    assert [one.id for one in answer.going] == [new.id]
+
+
+@pytest.mark.parametrize("seconds", [59.0, 91 * 86_400.0])
+async def test_a_lock_of_an_odd_length_is_refused(world: GateWorld, seconds: float) -> None:
+    with pytest.raises(Rejected, match="from 1 minute to 90 days"):
+        await world.commands.lock(ADA, EVERYTHING, "a release", seconds=seconds)

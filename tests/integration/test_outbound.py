@@ -1,0 +1,284 @@
+"""Addresses that people name are asked on the public internet only, by whatever name they come."""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.test_utils import TestServer
+
+from bridge.outbound import MOST_BODY, Guard, Outbound, is_public, networks_of
+from bridge.ports.probes import Silent, Unprobed
+
+
+class Names(AbstractResolver):
+    """A resolver of the test's own; a name may resolve to something else each time."""
+
+    def __init__(self, **names: list[str]) -> None:
+        self.names = {name.replace("_", "."): list(found) for name, found in names.items()}
+        self.asked: list[str] = []
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        self.asked.append(host)
+        answers = self.names[host]
+        address = answers.pop(0) if len(answers) > 1 else answers[0]
+        return [
+            ResolveResult(
+                hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0
+            )
+        ]
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+Serve = Callable[..., Any]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    servers: list[TestServer] = []
+
+    async def start(handler: Callable[[web.Request], Any]) -> TestServer:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", handler)
+        servers.append(TestServer(app))
+        await servers[-1].start_server()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        await server.close()
+
+
+async def hello(_request: web.Request) -> web.Response:
+    return web.Response(text="hello")
+
+
+LOOPBACK = networks_of(["127.0.0.0/8"])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.100.100.200",
+        "192.0.0.192", "0.0.0.0", "224.0.0.1", "255.255.255.255", "168.63.129.16", "198.18.0.1",
+        "::1", "::", "fe80::1", "fd00:ec2::254", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "ff02::1",
+        "64:ff9b::7f00:1", "::7f00:1", "fec0::1", "2002:7f00:1::", "2001::1",
+        "::ffff:169.254.169.254", "::ffff:0:7f00:1", "5f00::1",
+    ],
+)  # fmt: skip
+def test_these_are_never_public(address: str) -> None:
+    from ipaddress import ip_address
+
+    assert not is_public(ip_address(address))
+    assert not Guard().permits("web.test", 443, address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:2800:220:1::1"])
+def test_these_are_public(address: str) -> None:
+    assert Guard().permits("web.test", 443, address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:{port}/", "http://[::1]:{port}/", "http://[::ffff:127.0.0.1]:{port}/",
+        "http://localhost:{port}/", "http://2130706433:{port}/", "http://0x7f.1:{port}/",
+        "http://127.1:{port}/", "http://0:{port}/", "http://169.254.169.254/latest/meta-data",
+        "http://\uff11\uff12\uff17.0.0.1:{port}/", "http://127\u30020\u30020\u30021:{port}/",
+        "http://me:pw@127.0.0.1:{port}/", "ftp://127.0.0.1/", "file:///etc/passwd", "http://",
+        "//x", "http://[::1/",
+    ],
+)  # fmt: skip
+async def test_no_way_of_writing_it_reaches_this_machine(serve: Serve, url: str) -> None:
+    reached: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        reached.append(request.path)
+        return web.Response()
+
+    server = await serve(handler)
+    async with Outbound(Guard()) as outbound:
+        with pytest.raises(Unprobed):
+            await outbound.get(url.format(port=server.port), body=True)
+    assert reached == []
+
+
+async def test_a_name_that_leads_to_a_private_network_is_refused() -> None:
+    async with Outbound(Guard(resolver=Names(web_test=["10.0.0.7"]))) as outbound:
+        with pytest.raises(Unprobed, match=r"web\.test \(10\.0\.0\.7\) is in a private network"):
+            await outbound.get("http://web.test/", body=False)
+
+
+async def test_a_name_that_resolves_anew_cannot_get_past_the_check(serve: Serve) -> None:
+    """The address that was checked is the one that is connected to, each time."""
+    server = await serve(hello)
+    names = Names(web_test=["127.0.0.2", "127.0.0.1"])
+    only_second = Guard(networks_of(["127.0.0.2"]), resolver=names)
+    async with Outbound(only_second, seconds=3.0) as outbound:
+        try:
+            answer = await outbound.get(f"http://web.test:{server.port}/", body=False)
+            assert answer.status == 200
+        except Silent:
+            pass  # this machine has no 127.0.0.2
+        with pytest.raises(Unprobed):
+            await outbound.get(f"http://web.test:{server.port}/", body=False)
+    assert names.asked == ["web.test", "web.test"]
+
+
+async def test_a_redirect_is_checked_like_the_first_address(serve: Serve) -> None:
+    names = Names(web_test=["127.0.0.1", "10.0.0.9"])
+
+    async def moved(request: web.Request) -> web.Response:
+        raise web.HTTPFound(f"http://web.test:{request.url.port}/inside")
+
+    server = await serve(moved)
+    async with Outbound(Guard(LOOPBACK, resolver=names)) as outbound:
+        with pytest.raises(Unprobed, match=r"10\.0\.0\.9"):
+            await outbound.get(f"http://web.test:{server.port}/", body=False)
+
+
+async def test_a_redirect_to_another_host_is_the_answer_itself(serve: Serve) -> None:
+    async def moved(_request: web.Request) -> web.Response:
+        raise web.HTTPFound("http://169.254.169.254/latest/meta-data")
+
+    server = await serve(moved)
+    async with Outbound(Guard(LOOPBACK)) as outbound:
+        answer = await outbound.get(f"http://127.0.0.1:{server.port}/", body=True)
+
+    assert (answer.status, answer.url) == (302, f"http://127.0.0.1:{server.port}/")
+
+
+async def test_redirects_on_the_same_host_are_followed_but_not_for_ever(serve: Serve) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.path == "/there":
+            return web.Response(text="arrived")
+        raise web.HTTPFound("/there" if request.path == "/" else request.path)
+
+    server = await serve(handler)
+    async with Outbound(Guard(LOOPBACK)) as outbound:
+        base = f"http://127.0.0.1:{server.port}"
+        assert (await outbound.get(f"{base}/", body=True)).body == "arrived"
+        with pytest.raises(Silent, match="redirects more than"):
+            await outbound.get(f"{base}/circle", body=False)
+
+
+async def test_own_sites_may_be_asked_and_nothing_else_beside_them(serve: Serve) -> None:
+    sites, other = await serve(hello), await serve(hello)
+    async with Outbound(Guard(own=[("127.0.0.1", sites.port)])) as outbound:
+        assert (await outbound.get(f"http://127.0.0.1:{sites.port}/", body=True)).body == "hello"
+        with pytest.raises(Unprobed):
+            await outbound.get(f"http://127.0.0.1:{other.port}/", body=True)
+
+
+async def test_a_body_without_end_is_read_up_to_its_limit(serve: Serve) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 65536)
+
+    server = await serve(endless)
+    async with Outbound(Guard(LOOPBACK)) as outbound:
+        answer = await outbound.get(f"http://127.0.0.1:{server.port}/", body=True)
+
+    assert len(answer.body) == MOST_BODY
+
+
+async def test_who_never_answers_is_given_up(serve: Serve) -> None:
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        import asyncio
+
+        await asyncio.Event().wait()
+        return response
+
+    server = await serve(drip)
+    async with Outbound(Guard(LOOPBACK), seconds=0.2) as outbound:
+        with pytest.raises(Silent, match=r"no answer within 0\.2 s"):
+            await outbound.get(f"http://127.0.0.1:{server.port}/", body=True)
+
+
+async def test_what_happens_is_said_in_few_words() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+    async with Outbound(Guard(LOOPBACK)) as outbound:
+        with pytest.raises(Silent, match=r"^connection refused$"):
+            await outbound.get(f"http://127.0.0.1:{port}/", body=False)
+
+
+async def test_a_server_without_http_and_one_without_a_certificate(serve: Serve) -> None:
+    import asyncio
+
+    async def babble(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.test ESMTP\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(babble, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    plain = await serve(hello)
+    async with Outbound(Guard(LOOPBACK)) as outbound:
+        with pytest.raises(Silent, match="no HTTP"):
+            await outbound.get(f"http://127.0.0.1:{port}/", body=False)
+        with pytest.raises(Silent, match="TLS"):
+            await outbound.get(f"https://127.0.0.1:{plain.port}/", body=False)
+    server.close()
+
+
+async def test_a_redirect_to_another_host_names_that_host(serve: Serve) -> None:
+    async def moved(_request: web.Request) -> web.Response:
+        raise web.HTTPFound("https://me:pw@www.web.test/?token=secret")
+
+    server = await serve(moved)
+    async with Outbound(Guard(LOOPBACK)) as outbound:
+        answer = await outbound.get(f"http://127.0.0.1:{server.port}/", body=True)
+
+    assert (answer.status, answer.leads_to) == (302, "www.web.test")
+
+
+@pytest.mark.parametrize(("more", "cut"), [(-1, False), (0, False), (1, True)])
+async def test_it_says_whether_it_has_read_a_body_to_its_end(
+    serve: Serve, *, more: int, cut: bool
+) -> None:
+    async def handler(_request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * (MOST_BODY + more))
+
+    server = await serve(handler)
+    async with Outbound(Guard(LOOPBACK)) as outbound:
+        answer = await outbound.get(f"http://127.0.0.1:{server.port}/", body=True)
+
+    assert (len(answer.body), answer.cut) == (min(MOST_BODY, MOST_BODY + more), cut)
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "utf-16"])
+async def test_a_body_is_read_in_the_characters_that_it_names(serve: Serve, charset: str) -> None:
+    async def handler(_request: web.Request) -> web.Response:
+        kind = {"Content-Type": f"text/html; charset={charset}"}
+        return web.Response(body="Größe".encode(charset), headers=kind)
+
+    server = await serve(handler)
+    async with Outbound(Guard(LOOPBACK)) as outbound:
+        answer = await outbound.get(f"http://127.0.0.1:{server.port}/", body=True)
+
+    assert answer.body == "Größe"
+
+
+@pytest.mark.parametrize("charset", ["klingon", "base64", "rot13", "undefined"])
+async def test_unknown_characters_are_read_as_utf_8(serve: Serve, charset: str) -> None:
+    async def handler(_request: web.Request) -> web.Response:
+        kind = {"Content-Type": f"text/html; charset={charset}"}
+        return web.Response(body="Größe".encode(), headers=kind)
+
+    server = await serve(handler)
+    async with Outbound(Guard(LOOPBACK)) as outbound:
+        answer = await outbound.get(f"http://127.0.0.1:{server.port}/", body=True)
+
+    assert answer.body == "Größe"

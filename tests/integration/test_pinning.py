@@ -1,0 +1,301 @@
+"""A pinned app is built from exactly the commit that was judged, whatever happens in between."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.apps import App, Rules
+from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
+from bridge.core.events import Action
+from bridge.core.gates.checks import CheckPolicy, CheckState, Need
+from bridge.core.lifecycle import State
+from bridge.pipeline.deployments import Deployer
+from tests.fakes.journey import Death, KeptSteps, Lifetime, source
+from tests.worlds.deployer import PACE
+from tests.worlds.gates import GRACE, GateWorld, gated
+
+ONE, TWO, OLD = "1" * 40, "2" * 40, "0" * 40
+PIN = "bridge/web/app-web"
+AWAY = Unreachable("github", "ConnectError")
+NO = Refused("github", "Resource not accessible by integration; it needs *Contents*: write")
+
+
+class PinWorld(GateWorld):
+    """A process with a pinned app, whose backend clones what its branch has when it is asked."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.backend.watch = self.clones  # type: ignore[method-assign]
+        self.host.heads[PIN] = OLD
+
+    def clones(self, app: App) -> None:
+        branch = app.source.branch if app.source else None
+        self.backend.head = self.host.heads[branch or ""]
+
+    @property
+    def moves(self) -> list[object]:
+        return [call[-1] for call in self.host.calls if call[0] == "move_branch"]
+
+
+def pinned(**rules: Any) -> App:
+    return gated(rules=Rules(branch="main", pin=True, **rules), source=source(branch=PIN))
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[PinWorld]:
+    made = PinWorld()
+    await made.add(pinned())
+    yield made
+    await made.journal.stop()
+
+
+async def test_the_branch_is_moved_before_the_backend_is_asked(world: PinWorld) -> None:
+    new = await world.push(ONE)
+    await world.settle()
+
+    ended = await world.now(new)
+    assert (ended.state, ended.head, ended.deployed_commit) == ("done", ONE, ONE), ended.note
+    assert world.moves == [ONE]
+    notes = [one.note for one in await world.journal.changes(new.id)]
+    assert f"the backend accepted it, pinned to {ONE[:7]}" in notes
+
+
+async def test_a_commit_that_lands_after_the_judgement_is_not_built(world: PinWorld) -> None:
+    def lands(app: App) -> None:
+        world.host.heads["main"] = TWO
+        world.clones(app)
+
+    world.backend.watch = lands  # type: ignore[method-assign]
+    new = await world.push(ONE)
+    await world.settle()
+
+    ended = await world.now(new)
+    assert (ended.state, ended.deployed_commit) == ("done", ONE)
+    assert world.host.heads == {"main": TWO, PIN: ONE}
+
+
+async def test_without_a_pin_it_would_be(world: PinWorld) -> None:
+    """So the test above can fail."""
+    await world.add(gated())
+
+    def lands(app: App) -> None:
+        world.host.heads["main"] = TWO
+        world.clones(app)
+
+    world.backend.watch = lands  # type: ignore[method-assign]
+    new = await world.push(ONE)
+    await world.settle()
+
+    assert (await world.now(new)).deployed_commit == TWO
+    assert world.moves == []
+
+
+async def test_what_the_gates_let_pass_is_what_is_built(world: PinWorld) -> None:
+    await world.add(pinned(checks=CheckPolicy(Need.ALL)))
+    world.check(ONE, "build", CheckState.PENDING)
+    new = await world.push(ONE)
+    await world.settle()
+    assert (await world.state(new), world.moves) == ("held", [])
+
+    check = world.check(ONE, "build", CheckState.PASSED)
+    await world.journal.report_check("github", ONE, check, world.clock())
+    await world.settle()
+
+    assert (await world.now(new)).deployed_commit == ONE
+    assert world.moves == [ONE]
+
+
+async def test_a_deploy_that_a_person_asks_for_builds_the_head(world: PinWorld) -> None:
+    world.host.heads["main"] = TWO
+    new = await world.push(TWO, person="cli:ada", trigger="cli: ada")
+    await world.settle()
+
+    assert (await world.now(new)).deployed_commit == TWO
+
+
+async def test_a_deployment_may_be_bound_to_an_older_commit(world: PinWorld) -> None:
+    await world.push(ONE)
+    await world.push(TWO)
+    await world.settle()
+    back = await world.push(TWO, pinned=ONE)
+    await world.settle()
+
+    ended = await world.now(back)
+    assert (ended.pinned, ended.head, ended.deployed_commit) == (ONE, ONE, ONE), ended.note
+    assert "is live" in ended.note
+
+
+async def test_the_author_of_the_older_commit_does_not_approve_it(world: PinWorld) -> None:
+    await world.add(pinned(approvals=1))
+    bound = await world.push(ONE, pinned=ONE, person="cli:ada", trigger="cli: ada")
+    await world.settle()
+    author = replace(GRACE, email="somebody@example.com")  # of every commit, as the host tells
+
+    await world.commands.approve(author, await world.now(bound), world.authors_of)
+    await world.settle()
+    assert await world.state(bound) == "held"
+
+    other = replace(GRACE, person="slack:U9", email="other@example.com")
+    await world.commands.approve(other, await world.now(bound), world.authors_of)
+    await world.settle()
+    assert await world.state(bound) == "done"
+
+
+async def test_an_app_that_is_not_pinned_refuses_to_be_bound(world: PinWorld) -> None:
+    await world.add(gated())
+    new = await world.push(TWO, pinned=ONE)
+    await world.settle()
+
+    ended = await world.now(new)
+    assert (ended.state, world.backend.asked) == ("failed", 0)
+    assert "run `dokploy-bridge pin shop/web`" in ended.note
+
+
+async def test_a_tag_is_built_at_its_own_commit(world: PinWorld) -> None:
+    new = await world.push(ONE, ref="refs/tags/v1", trigger="tag")
+    world.host.heads["main"] = TWO
+    await world.settle()
+
+    assert (await world.now(new)).deployed_commit == ONE
+
+
+async def test_a_redeploy_pins_nothing(world: PinWorld) -> None:
+    new = await world.push(ONE, action=Action.REDEPLOY)
+    await world.settle()
+
+    assert (await world.state(new), world.moves) == ("done", [])
+
+
+async def test_a_rule_whose_branch_the_backend_does_not_build_deploys_nothing(
+    world: PinWorld,
+) -> None:
+    await world.add(gated())
+    await world.journal.save_rules("app-web", Rules(branch="main", pin=True), by="cli: ada")
+    new = await world.push(ONE)
+    await world.settle()
+
+    ended = await world.now(new)
+    assert (ended.state, world.backend.asked) == ("failed", 0)
+    assert ended.note == (
+        "not pinned: shop/web is not pinned: dokploy builds the head of main, whatever that is"
+        " then; run `dokploy-bridge pin shop/web`"
+    )
+
+
+async def test_a_missing_permission_fails_with_what_to_grant(world: PinWorld) -> None:
+    world.host.next("move_branch", NO)
+    new = await world.push(ONE)
+    await world.settle()
+
+    ended = await world.now(new)
+    assert (ended.state, world.backend.asked) == ("failed", 0)
+    assert "*Contents*: write" in ended.note
+
+
+@pytest.mark.parametrize("error", [AWAY, Unanswered("github", "ReadTimeout")])
+async def test_a_host_that_is_away_is_waited_for(world: PinWorld, error: Any) -> None:
+    for _ in range(3):
+        world.host.next("move_branch", error)
+    new = await world.push(ONE)
+    await world.settle()
+
+    assert (await world.now(new)).deployed_commit == ONE
+    notes = [one.note for one in await world.journal.changes(new.id)]
+    assert any("waits to be pinned: github can't be reached" in note for note in notes)
+    assert world.backend.asked == 1
+
+
+async def test_while_it_waits_a_newer_push_takes_its_place(world: PinWorld) -> None:
+    world.host.next("move_branch", AWAY)
+    new = await world.push(ONE)
+    newer: list[Any] = []
+
+    async def push() -> None:
+        newer.append(await world.push(TWO))
+
+    world.clock.after(0.5, push)
+    await world.settle()
+
+    assert await world.state(new) == "superseded"
+    assert (await world.now(newer[0])).deployed_commit == TWO
+    assert world.backend.asked == 1
+
+
+async def test_a_commit_that_the_host_does_not_know_yet_is_waited_for(world: PinWorld) -> None:
+    world.host.next("move_branch", NotFound("github has no commit"))
+    new = await world.push(ONE)
+    await world.settle()
+
+    assert (await world.now(new)).deployed_commit == ONE
+
+
+async def test_a_commit_that_is_gone_fails(world: PinWorld) -> None:
+    for _ in range(9):
+        world.host.next("move_branch", NotFound("github has no commit 111111111111"))
+    new = await world.push(ONE)
+    await world.settle()
+
+    ended = await world.now(new)
+    assert (ended.state, world.backend.asked) == ("failed", 0)
+    assert ended.note == "not pinned: github has no commit 111111111111"
+
+
+async def test_a_cancel_while_the_branch_is_moved_asks_for_nothing(world: PinWorld) -> None:
+    new = await world.push(ONE)
+    moved = world.host.move_branch
+
+    async def cancelled(*given: Any) -> None:
+        await moved(*given)
+        await world.journal.cancel("app-web", new.seq + 1)
+
+    world.host.move_branch = cancelled  # type: ignore[method-assign, assignment]
+    await world.settle()
+
+    assert (await world.state(new), world.backend.asked) == ("cancelled", 0)
+
+
+async def _lives(world: PinWorld, life: Lifetime, flow: str) -> None:
+    """Run a process until it dies, if it does."""
+    deployer = Deployer(
+        {"dokploy": life.mortal(world.backend)},
+        life.mortal(world.journal),
+        world.clock,
+        PACE,
+        judging=world.judges.now,
+        pins=life.mortal(world.pins()),
+        sleep=world.clock.sleep,
+    )
+    with suppress(Death):
+        await deployer.run(KeptSteps(), flow)
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+async def test_it_dies_at_any_moment_and_builds_the_judged_commit_once(meanwhile: bool) -> None:
+    """`meanwhile`: another commit lands while it is dead; then either was judged."""
+    whole = await _story(None, meanwhile)
+    assert whole > 6
+    for moment in range(1, whole + 1):
+        await _story(moment, meanwhile)
+
+
+async def _story(until: int | None, meanwhile: bool) -> int:
+    world = PinWorld()
+    try:
+        await world.add(pinned())
+        new = await world.push(ONE)
+        life = Lifetime(until)
+        await _lives(world, life, new.id)
+        if meanwhile:
+            world.host.heads["main"] = TWO
+        world.start()
+        await world.settle()
+        ended = await world.now(new)
+        assert ended.state is State.DONE, (until, ended.note)
+        assert world.backend.asked == 1, until
+        assert ended.deployed_commit == world.host.heads[PIN] == ended.head, until
+        return life.moments
+    finally:
+        await world.journal.stop()

@@ -1,0 +1,102 @@
+"""A shop whose apps are live, held, locked, unhealthy and failed, for the console's pictures."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.worlds.bridge import Origin
+from tests.worlds.console import ConsoleWorld, console_world
+from tests.worlds.embedded import Repository, until
+
+SHOTS = {
+    "now": "/console",
+    "apps": "/console/apps",
+    "app": "/console/apps/{web}",
+    "deliveries": "/console/deliveries",
+    "delivery": "/console/deliveries/{delivery}",
+    "today": "/console/deliveries/{delivery}/today",
+    "deployments": "/console/deployments",
+    "deployment": "/console/deployments/{failed}",
+    "held": "/console/deployments/{held}",
+    "figures": "/console/figures",
+    "refused": "/console/refused",
+    "audit": "/console/audit",
+    "search": "/console/search?q=web",
+    "sign-in": "/console/sign-in",
+}
+"""The pages of which there are pictures."""
+
+APPS = ("web", "api", "docs", "jobs")
+RULES = [
+    {"apps": "shop/api", "approvals": 1},
+    {
+        "apps": "shop/docs",
+        "verify": {"url": "/", "contains": "Refunds", "within": "2s", "every": "0.5s"},
+    },
+]
+CHANGES = [
+    ("feat: open the shop on Sundays", "web", "open"),
+    ("feat: explain refunds", "docs", "Refunds take a day"),
+    ("fix: charge once", "api", "charge"),
+    ("perf: cache prices for a minute", "web", "cached"),
+    ("chore: night shift for invoices", "jobs", "night"),
+    ("docs: shorten the page about refunds", "docs", "Pay back"),
+    ("feat: cheaper shipping above 50 euros", "web", "shipping"),
+]
+
+
+@asynccontextmanager
+async def shop(folder: Path) -> AsyncIterator[tuple[ConsoleWorld, dict[str, Any]]]:
+    """Run it; yield the ids that the pages are about as well."""
+    files = {f"{name}/index.html": f"{name}: first" for name in APPS}
+    origin = Origin(Repository.make(folder / "origin", files), name="acme/shop")
+    async with console_world(folder / "bridge", BRIDGE_RULES=json.dumps(RULES)) as console:
+        world, ids = console.world, dict[str, Any]()
+        assert world.backend is not None
+        for name in APPS:
+            app = await world.backend.app(name, origin.clone_url, publishDirectory=name)
+            id_ = ids[name] = app["applicationId"]
+            await world.backend.save_git(id_, origin.clone_url, watchPaths=[f"{name}/**"])
+        for message, name, text in CHANGES:
+            await world.commit(origin, message, {f"{name}/index.html": text})
+            await _settled(console)
+        origin.repository.git("rm", "-rq", "jobs")
+        before = origin.head()
+        after = origin.repository.commit("refactor: move the jobs", {"worker/index.html": "jobs"})
+        await world.push(origin, "refs/heads/main", before, after)
+        await _settled(console)
+        await world.web.post("/hooks/github", content=b"{}", headers=_unsigned("1"))
+        await world.web.post(
+            "/hooks/gitlab", content=b"{}", headers={"X-Gitlab-Event": "Push Hook"}
+        )
+        async with console.browsing() as web:
+            locked = {"reason": "the sale ends at noon", "for": "3h"}
+            await web.post(f"/console/apps/{ids['web']}/lock", data=locked)
+        await until(world.stores.journal.locks, lambda locks: len(locks) == 1)
+        by_state = {str(one.state): one.id for one in await world.deployments()}
+        newest = (await world.stores.inbox.newest(3))[-1]
+        ids |= {"failed": by_state["failed"], "held": by_state["held"], "delivery": newest.seq}
+        yield console, ids
+
+
+def _unsigned(id_: str) -> dict[str, str]:
+    signature = "sha256=" + "0" * 64
+    return {
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": id_,
+        "X-Hub-Signature-256": signature,
+        "Content-Type": "application/json",
+    }
+
+
+async def _settled(console: ConsoleWorld) -> None:
+    """Wait until everything is decided, and nothing but what is held is open."""
+
+    async def still_open() -> list[str]:
+        kept = [one.id for one in await console.world.stores.inbox.newest(1) if one.state == "kept"]
+        open_ = await console.world.stores.journal.open_deployments(held=False)
+        return kept + [one.id for one in open_]
+
+    await until(still_open, lambda those: not those)

@@ -1,0 +1,168 @@
+"""Gates in Slack, scene by scene: what holds, who lifts it, and what people are answered."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from bridge.chats.links import Links
+from bridge.chats.slack.blocks import Message
+from bridge.chats.slack.gate_answers import ended_message, reminder
+from bridge.chats.slack.gates import override_view
+from bridge.chats.slack.outgoing import outgoing
+from bridge.core.access import Right
+from bridge.core.chat.gate_replies import (
+    Affected,
+    ApprovalGiven,
+    ClosedGates,
+    FreezeDeclared,
+    FreezeNow,
+    FreezesEnded,
+    GateReply,
+    Lifted,
+    LockBusy,
+    LockKept,
+    LockReleased,
+    LockTaken,
+    MoreHolds,
+)
+from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.holds import Gate, Hold
+from bridge.core.gates.locks import Lock, PullRef
+from bridge.core.lifecycle import Deployment
+
+Scene = Callable[[], Message | dict[str, Any]]
+
+NOON = 1_779_969_600.0
+PUSHED = "13dfa1f0c5b1d7a3c9c1b1a7de2f5a6b7c8d9e0f"
+
+APPROVAL = Hold(
+    Gate.APPROVAL,
+    f"approval:{PUSHED}",
+    "needs 1 approval of 13dfa1f, has 0",
+    Right.APPROVE,
+)
+LOCKED = Lock(
+    "project/shop",
+    "project shop",
+    "slack:U0GRACE",
+    "Grace Hopper",
+    "moving the orders to the new database",
+    NOON - 3600,
+    NOON + 7200,
+)
+LOCK = Hold(
+    Gate.LOCK,
+    f"lock:project/shop:{LOCKED.at:.6f}",
+    LOCKED.says,
+    Right.OVERRIDE,
+    until=LOCKED.until,
+)
+FREEZE = Hold(
+    Gate.FREEZE,
+    "freeze:weekend:1",
+    "frozen by `freezes`: no releases over the weekend",
+    Right.OVERRIDE,
+    until=NOON + 2 * 86_400,
+)
+CHECKS = Hold(
+    Gate.CHECKS,
+    f"checks:{PUSHED}",
+    "2 of 5 checks have not passed yet: build, e2e",
+    Right.OVERRIDE,
+)
+ORDER = Hold(
+    Gate.ORDER,
+    f"order:shop/staging/web:{PUSHED}",
+    "shop/staging/web runs 9ab41c7, not 13dfa1f",
+    Right.OVERRIDE,
+)
+SCHEDULE = Hold(
+    Gate.SCHEDULE,
+    "schedule:1",
+    "asked for a later time by Ada Lovelace",
+    Right.DEPLOY,
+    until=NOON + 9 * 3600,
+)
+EVERY = (SCHEDULE, LOCK, FREEZE, CHECKS, APPROVAL, ORDER)
+"""One hold of each gate."""
+
+
+def gate_scenes(
+    links: Links,
+    held: Callable[..., Deployment],
+    running: Deployment,
+    hard: Deployment,
+    hard_held: Deployment,
+    hostile: str,
+) -> Iterator[tuple[str, Scene]]:
+    """What commands about gates are answered with, and the dialog that asks why.
+
+    Args:
+        held: makes a deployment that these holds hold.
+        hard, hard_held: deployments that are hard to keep in form.
+    """
+
+    def said(reply: GateReply) -> Scene:
+        return lambda: outgoing(reply, links).message
+
+    affected = Affected((running,), (held(LOCK),))
+    ours = replace(LOCKED, owner="slack:U0123ABCD", name="Ada Lovelace", at=NOON)
+    endless = replace(ours, scope="all", label="all apps", until=None, reason="an incident")
+    yield "lock", said(LockTaken(ours, affected, zone="Europe/Berlin"))
+    yield "lock_without_end", said(LockTaken(endless, Affected()))
+    yield "lock_stolen", said(LockTaken(ours, Affected(), before=LOCKED))
+    yield "lock_renewed", said(LockTaken(ours, Affected(), before=ours))
+    yield "lock_busy", said(LockBusy(LOCKED, "steal shop for 2h a hotfix of the checkout"))
+    yield "unlock", said(LockReleased(LOCKED))
+    merging = replace(ours, until=None, merge=PullRef("github", "my-org/shop", 482))
+    yield "lock_until_merge", said(LockTaken(merging, affected))
+    yield "lock_ended", lambda: ended_message(merging, "my-org/shop#482 is merged")
+    yield "lock_reminder", lambda: reminder(endless, 3, mine=True)
+    yield "lock_reminder_in_channel", lambda: reminder(replace(merging, until=NOON), 0, mine=False)
+    yield "lock_kept", said(LockKept(replace(endless, remind_at=NOON + 7 * 86_400)))
+    frozen = Freeze(
+        "freeze-1",
+        (),
+        "the payment provider is down",
+        by="Ada Lovelace",
+        at=NOON,
+        until=NOON + 6 * 3600,
+        scope="all",
+        label="all apps",
+    )
+    open_ended = replace(frozen, until=None)
+    weekend = Freeze("weekend", ("shop/**",), "no releases over the weekend", at=NOON)
+    yield "freeze", said(FreezeDeclared(frozen, affected, "Europe/Berlin"))
+    yield "freeze_without_end", said(FreezeDeclared(open_ended, Affected()))
+    yield "unfreeze", said(FreezesEnded("all apps", (frozen, open_ended)))
+    closed = (
+        FreezeNow(frozen, frozen.until, ("shop/web", "site/docs")),
+        FreezeNow(weekend, NOON + 86_400, ("shop/web", "shop/staging/api")),
+    )
+    yield "locks", said(ClosedGates((LOCKED, endless), closed))
+    yield "locks_none", said(ClosedGates())
+    given = ("Grace Hopper",)
+    waits = held(APPROVAL, LOCK)
+    yield "approval", said(ApprovalGiven(waits, PUSHED, True, given, 1, (LOCK,)))
+    yield "approval_enough", said(ApprovalGiven(waits, PUSHED, True, given, 0))
+    yield "approval_again", said(ApprovalGiven(waits, PUSHED, False, given, 1))
+    yield "override", said(Lifted(waits, waits.holds, "the shop is down, and this mends it"))
+    yield "override_more", said(MoreHolds(held(LOCK, CHECKS)))
+    yield "modal_override", lambda: override_view(held(LOCK, APPROVAL), "C024BE91L")
+    yield "modal_override_more", lambda: override_view(held(LOCK, CHECKS), "C1", more=True)
+    yield "modal_override_hardest", lambda: override_view(hard_held, "C1")
+    hard_lock = replace(LOCKED, label=hostile, scope=f"project/{hostile}", name=hostile)
+    hard_lock = replace(hard_lock, reason=f"{hostile} NPM_TOKEN=npm_0123456789abcdefghijABCDEFGHIJ")
+    many_held = Affected((hard,) * 9, (hard_held,) * 9)
+    yield "lock_hardest", said(LockTaken(hard_lock, many_held, before=LOCKED))
+    hard_merge = replace(hard_lock, merge=PullRef("github", hostile, 10**15))
+    yield "lock_reminder_hardest", lambda: reminder(hard_merge, 10**9, mine=False)
+    yield "lock_ended_hardest", lambda: ended_message(hard_merge, f"{hostile * 9} is merged")
+    yield "lock_busy_hardest", said(LockBusy(hard_lock, f"steal {hostile}"))
+    hard_freeze = replace(frozen, label=hostile, by=hostile, reason=hostile * 9)
+    yield "freeze_hardest", said(FreezeDeclared(hard_freeze, many_held))
+    lots = FreezeNow(replace(hard_freeze, by=""), None, (hostile,) * 90)
+    yield "locks_hardest", said(ClosedGates((hard_lock,) * 90, (lots,) * 90))
+    worst = ApprovalGiven(hard_held, hostile, True, (hostile,) * 90, 9, hard_held.holds)
+    yield "approval_hardest", said(worst)
+    yield "override_hardest", said(Lifted(hard_held, hard_held.holds, hostile * 9))

@@ -1,0 +1,203 @@
+"""Freezes: daily, weekly and dated windows, in zones whose clocks change."""
+
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.core.errors import Rejected
+from bridge.core.gates.freezes import DAYS, Freeze, Window, opens_at, read_at
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NEW_YORK = ZoneInfo("America/New_York")
+UTC = ZoneInfo("UTC")
+
+SPRING = date(2027, 3, 28)
+"""In Berlin, 02:00 to 03:00 does not exist on this day."""
+
+AUTUMN = date(2026, 10, 25)
+"""In Berlin, 02:00 to 03:00 exists twice on this day."""
+
+
+def at(text: str, zone: ZoneInfo = UTC) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()
+
+
+def window(begins: str, ends: str, zone: ZoneInfo = BERLIN, days: str = "") -> Window:
+    named = tuple(DAYS.index(day) for day in days.split())
+    return Window(read_at(begins), read_at(ends), zone, named)
+
+
+def frozen(*windows: Window) -> Freeze:
+    return Freeze("freezes[0]", ("*",), "a release", windows)
+
+
+def test_a_daily_freeze_holds_between_its_local_times() -> None:
+    one = window("16:00", "18:00")
+
+    assert one.closed(at("2026-11-27 15:59", BERLIN)) is None
+    assert one.closed(at("2026-11-27 16:00", BERLIN)) == (
+        at("2026-11-27 16:00", BERLIN),
+        at("2026-11-27 18:00", BERLIN),
+    )
+    assert one.closed(at("2026-11-27 18:00", BERLIN)) is None
+
+
+def test_one_that_ends_before_it_begins_ends_on_the_next_day() -> None:
+    one = window("18:00", "08:00", days="fri")
+
+    assert one.closed(at("2026-11-28 07:59", BERLIN)) is not None  # a Saturday
+    assert one.closed(at("2026-11-29 07:59", BERLIN)) is None
+    assert one.closed(at("2026-11-27 07:59", BERLIN)) is None
+
+
+def test_a_weekly_freeze_spans_the_weekend() -> None:
+    one = window("fri 16:00", "mon 08:00")
+
+    for moment, held in (
+        ("2026-11-27 15:59", False),
+        ("2026-11-27 16:00", True),
+        ("2026-11-29 12:00", True),
+        ("2026-11-30 07:59", True),
+        ("2026-11-30 08:00", False),
+        ("2026-12-02 12:00", False),
+    ):
+        assert (one.closed(at(moment, BERLIN)) is not None) is held, moment
+
+
+def test_a_weekly_freeze_of_nearly_a_week_holds_on_its_last_day() -> None:
+    one = window("mon 08:00", "mon 07:00", UTC)
+
+    assert one.closed(at("2026-11-30 06:59")) is not None
+    assert one.closed(at("2026-11-30 07:30")) is None
+
+
+def test_a_dated_freeze_holds_once() -> None:
+    one = window("2026-12-23 18:00", "2027-01-02 08:00")
+
+    assert one.closed(at("2026-12-31 12:00", BERLIN)) is not None
+    assert one.closed(at("2027-12-31 12:00", BERLIN)) is None
+
+
+def test_a_whole_day_ends_with_the_day() -> None:
+    one = window("00:00", "24:00", days="sat sun")
+
+    assert one.closed(at("2026-11-28 23:59", BERLIN)) is not None
+    assert one.closed(at("2026-11-30 00:00", BERLIN)) is None
+
+
+def test_windows_without_a_gap_are_one_freeze() -> None:
+    weekend = frozen(window("00:00", "24:00", days="sat sun"))
+
+    closed = weekend.closed(at("2026-11-28 10:00", BERLIN))
+
+    assert closed is not None
+    assert closed[1] == at("2026-11-30 00:00", BERLIN)
+
+
+def test_the_next_opening_is_behind_all_freezes() -> None:
+    night = frozen(window("20:00", "08:00"))
+    maintenance = frozen(window("07:00", "09:30"))
+
+    assert opens_at([night, maintenance], at("2026-11-26 23:00", BERLIN)) == at(
+        "2026-11-27 09:30", BERLIN
+    )
+    assert opens_at([night], at("2026-11-26 12:00", BERLIN)) == at("2026-11-26 12:00", BERLIN)
+    by_hand = Freeze("incident", (), "an incident", at=0.0, by="ada", scope="all")
+    assert opens_at([night, by_hand], at("2026-11-26 12:00", BERLIN)) is None
+
+
+def test_a_day_without_the_freeze_is_open() -> None:
+    one = Window(
+        read_at("16:00"), read_at("18:00"), BERLIN, without=frozenset({date(2026, 11, 27)})
+    )
+
+    assert one.closed(at("2026-11-27 17:00", BERLIN)) is None
+    assert one.closed(at("2026-11-28 17:00", BERLIN)) is not None
+
+
+def test_the_hour_that_exists_twice_is_frozen_both_times() -> None:
+    """It begins with the first 02:30 and ends with the last."""
+    begins = window("02:30", "04:00")
+    ends = window("01:00", "02:30")
+    first = at("2026-10-25 00:30")  # 02:30 in summer
+    second = at("2026-10-25 01:30")  # 02:30 in winter
+
+    assert begins.closed(first) == (first, at("2026-10-25 03:00"))
+    assert ends.closed(second - 1) == (at("2026-10-24 23:00"), second)
+    assert ends.closed(second) is None
+
+
+def test_a_time_that_does_not_exist_begins_early_and_ends_late() -> None:
+    begins = window("02:30", "04:00")
+    ends = window("01:00", "02:30")
+
+    assert begins.closed(at("2027-03-28 00:30")) is not None  # 01:30 in winter
+    assert ends.closed(at("2027-03-28 01:29")) is not None  # 03:29 in summer
+    assert ends.closed(at("2027-03-28 01:30")) is None
+
+
+TIMES = st.integers(0, 1439).map(lambda one: f"{one // 60}:{one % 60:02}")
+MOMENTS = st.integers(0, 4 * 366 * 24 * 60).map(lambda minutes: at("2026-01-01") + 60 * minutes)
+ZONES = st.sampled_from(
+    [BERLIN, NEW_YORK, UTC, ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Kathmandu")]
+)
+
+
+@settings(deadline=None)
+@given(TIMES, TIMES, ZONES, MOMENTS)
+def test_a_daily_freeze_is_what_a_clock_on_the_wall_says(
+    begins: str, ends: str, zone: ZoneInfo, now: float
+) -> None:
+    """Away from changes of the clock, where the wall says each time once."""
+    shows = datetime.fromtimestamp(now, zone)
+    for hours in (-26, 26):
+        other = datetime.fromtimestamp(now + hours * 3600, zone)
+        if other.utcoffset() != shows.utcoffset():
+            return
+    minute = shows.hour * 60 + shows.minute
+    first, last = read_at(begins).minute, read_at(ends).minute
+    inside = first <= minute < last if first < last else minute >= first or minute < last
+
+    assert (window(begins, ends, zone).closed(now) is not None) is inside
+
+
+@settings(deadline=None)
+@given(TIMES, TIMES, ZONES, MOMENTS)
+def test_a_freeze_ends_when_it_says_and_not_before(
+    begins: str, ends: str, zone: ZoneInfo, now: float
+) -> None:
+    """Also across changes of the clock; else a held deployment would be looked at for ever."""
+    one = frozen(window(begins, ends, zone))
+    if (closed := one.closed(now)) is None or begins == ends:
+        return
+    began, until = closed
+    assert until is not None
+    # Two windows meet where the clock is set back in the gap between them.
+    assert began <= now < until <= now + timedelta(days=3).total_seconds()
+    assert one.closed(until - 0.001) is not None
+    assert one.closed(until) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("noon", "no time"),
+        ("25:00", "hours go to 24:00"),
+        ("10:60", "minutes to 59"),
+        ("24:01", "hours go to 24:00"),
+        ("2026-02-30 10:00", "does not exist"),
+        ("someday 10:00", "no time"),
+    ],
+)
+def test_what_is_no_time_is_named(text: str, says: str) -> None:
+    with pytest.raises(Rejected, match=says):
+        read_at(text)
+
+
+def test_a_freeze_of_all_days_has_no_end() -> None:
+    always = Freeze("f", ("*",), "why", (window("00:00", "24:00"),))
+
+    assert always.closed(at("2026-11-27 12:00", BERLIN)) == (at("2026-11-27 00:00", BERLIN), None)

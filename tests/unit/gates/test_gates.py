@@ -1,0 +1,257 @@
+"""All gates together: every open reason, who may lift it, and until when."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.access import Right
+from bridge.core.apps import App, Rules
+from bridge.core.errors import NotFound, Rejected
+from bridge.core.events import Action
+from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need
+from bridge.core.gates.ci import Ci
+from bridge.core.gates.freezes import Allowed, Freeze
+from bridge.core.gates.gates import Approval, Facts, lift_of, next_look, open_gates
+from bridge.core.gates.holds import Gate
+from bridge.core.gates.locks import Lock, scope_named, scopes_of
+from bridge.core.lifecycle import Deployment, State
+from tests.fakes.journey import deployment
+
+NOW = 1_700_000_000.0
+COMMIT, OTHER = "abc1234" + "0" * 33, "def5678" + "0" * 33
+APP = App(id="app-web", name="web", project="shop", environment="staging")
+
+
+def wanted(**facts: Any) -> Deployment:
+    return replace(deployment(7, commit=COMMIT, created_at=NOW), **facts)
+
+
+def app(**rules: Any) -> App:
+    return replace(APP, rules=Rules(**rules))
+
+
+def holds(one: Deployment, of: App, facts: Facts, now: float = NOW) -> list[Gate]:
+    return [hold.gate for hold in open_gates(one, of, facts, now)]
+
+
+def locked(**facts: Any) -> Lock:
+    return replace(Lock("all", "all apps", "slack:U1", "Ada", "a release", NOW - 60), **facts)
+
+
+INCIDENT = Freeze("f1", (), "an incident", at=NOW - 60, by="Ada", scope="all", label="all apps")
+
+
+def test_nothing_holds_an_app_without_gates() -> None:
+    assert holds(wanted(), APP, Facts()) == []
+
+
+def test_every_open_reason_is_shown() -> None:
+    facts = Facts(
+        locks=[locked()],
+        freezes=[INCIDENT],
+        ci=Ci(COMMIT, (Check("build", CheckState.FAILED),), NOW),
+        earlier={"shop/staging/api": None},
+    )
+    strict = app(checks=CheckPolicy(Need.ALL), approvals=1, after=("shop/staging/api",))
+
+    found = open_gates(wanted(not_before=NOW + 60), strict, facts, NOW)
+
+    assert [one.gate for one in found] == list(Gate)
+    assert {one.gate: one.may_lift for one in found} == {
+        Gate.SCHEDULE: Right.DEPLOY,
+        Gate.LOCK: Right.OVERRIDE,
+        Gate.FREEZE: Right.OVERRIDE,
+        Gate.CHECKS: Right.OVERRIDE,
+        Gate.APPROVAL: Right.APPROVE,
+        Gate.ORDER: Right.OVERRIDE,
+    }
+    assert [one.says for one in found] == [
+        "asked for a later time by push",
+        "all apps are locked by Ada: a release",
+        "all apps are frozen by Ada: an incident",
+        "checks failed: build of abc1234",
+        "needs 1 approval of abc1234, has 0",
+        "shop/staging/api has not deployed abc1234 yet: it has no deployment",
+    ]
+    assert next_look(found, NOW) == NOW + 60
+
+
+@pytest.mark.parametrize(
+    ("lock", "by", "held"),
+    [
+        (locked(), "", True),
+        (locked(), "slack:U2", True),
+        (locked(), "slack:U1", False),
+        (locked(until=NOW), "", False),
+        (locked(until=NOW + 1), "", True),
+    ],
+)
+def test_a_lock_holds_all_but_its_owner_until_it_expires(lock: Lock, by: str, held: bool) -> None:
+    assert holds(wanted(person=by), APP, Facts(locks=[lock])) == ([Gate.LOCK] if held else [])
+
+
+@pytest.mark.parametrize(
+    ("facts", "held"),
+    [
+        ({}, True),
+        ({"person": "slack:U2"}, False),
+        ({"person": "slack:U2", "action": Action.REDEPLOY}, True),
+        ({"person": "slack:U2", "action": Action.ROLLBACK}, True),
+    ],
+)
+def test_a_freeze_lets_its_exceptions_pass(facts: dict[str, Any], held: bool) -> None:
+    freeze = replace(INCIDENT, allow=frozenset({Allowed.MANUAL}))
+
+    assert holds(wanted(**facts), APP, Facts(freezes=[freeze])) == ([Gate.FREEZE] if held else [])
+
+
+def approved(**facts: Any) -> Approval:
+    return replace(Approval(APP.id, COMMIT, "slack:U2", "Grace", "", NOW), **facts)
+
+
+@pytest.mark.parametrize(
+    ("approval", "held"),
+    [
+        (approved(), False),
+        (approved(commit=OTHER), True),
+        (approved(person="slack:U1"), True),
+        (approved(email="Ada@example.com"), True),
+        (approved(email="grace@example.com"), False),
+    ],
+)
+def test_somebody_else_approves_exactly_this_commit(approval: Approval, held: bool) -> None:
+    facts = Facts(approvals=[approval], author=frozenset({"ada@example.com"}))
+
+    found = holds(wanted(person="slack:U1"), app(approvals=1), facts)
+
+    assert found == ([Gate.APPROVAL] if held else [])
+
+
+def test_one_person_approves_once() -> None:
+    twice = Facts(approvals=[approved(), approved(at=NOW + 1)])
+
+    assert holds(wanted(), app(approvals=2), twice) == [Gate.APPROVAL]
+
+
+def test_two_accounts_with_one_address_are_one_person() -> None:
+    same = {"email": "Grace@example.com"}
+    both = [approved(**same), approved(person="discord:9", email="grace@example.com")]
+
+    assert holds(wanted(), app(approvals=2), Facts(approvals=both)) == [Gate.APPROVAL]
+
+
+def test_an_approval_that_does_not_count_is_told() -> None:
+    own = "ada@example.com"
+    facts = Facts(approvals=[approved(email=own)], author=frozenset({own}))
+
+    (hold,) = open_gates(wanted(), app(approvals=1), facts, NOW)
+
+    assert hold.says == "needs 1 approval of abc1234, has 0; nobody approves their own: Grace"
+
+
+def test_what_would_be_built_counts_and_not_what_was_pushed() -> None:
+    green = Facts(ci=Ci(COMMIT, (Check("build", CheckState.PASSED),), NOW), approvals=[approved()])
+    strict = app(checks=CheckPolicy(Need.ALL), approvals=1)
+
+    assert holds(wanted(), strict, green) == []
+    assert holds(wanted(head=OTHER), strict, green) == [Gate.CHECKS, Gate.APPROVAL]
+
+
+def test_an_unknown_head_holds() -> None:
+    facts = Facts(unknown_head="the head of main can't be read", again_at=NOW + 30)
+
+    (hold,) = open_gates(wanted(), app(checks=CheckPolicy()), facts, NOW)
+
+    assert hold.says == (
+        "waits for the checks of a commit that is not known: the head of main can't be read"
+    )
+    assert next_look([hold], NOW) == NOW + 30
+
+
+def earlier(**facts: Any) -> Deployment:
+    done: dict[str, Any] = {"state": State.DONE, "deployed_commit": COMMIT, "finished_at": NOW - 60}
+    return replace(deployment(3), **(done | facts))
+
+
+@pytest.mark.parametrize(
+    ("before", "held"),
+    [
+        (earlier(), False),
+        (earlier(finished_at=NOW - 59), True),
+        (earlier(deployed_commit=OTHER), True),
+        (earlier(deployed_commit=None), True),
+        (earlier(state=State.RUNNING), True),
+        (earlier(state=State.FAILED), True),
+        (None, True),
+    ],
+)
+def test_an_earlier_app_must_be_live_with_the_same_commit(
+    before: Deployment | None, held: bool
+) -> None:
+    facts = Facts(earlier={"shop/staging/web": before})
+
+    found = holds(wanted(), app(after=("shop/staging/web",), soak=60.0), facts)
+
+    assert found == ([Gate.ORDER] if held else [])
+
+
+def test_a_redeploy_fetches_nothing_so_its_commit_is_not_judged() -> None:
+    strict = app(checks=CheckPolicy(), approvals=1, after=("shop/api",))
+    facts = Facts(locks=[locked()], earlier={"shop/api": None})
+
+    assert holds(wanted(action=Action.REDEPLOY, commit=None), strict, facts) == [Gate.LOCK]
+
+
+def test_lifting_lets_what_holds_now_pass_and_nothing_later() -> None:
+    facts = Facts(locks=[locked()])
+    one = wanted()
+    lift = lift_of(open_gates(one, APP, facts, NOW), "Ada", "slack:U1", "urgent", NOW)
+    lifted = replace(one, lifts=(lift,))
+
+    assert holds(lifted, APP, facts) == []
+    assert holds(lifted, APP, Facts(locks=[locked(at=NOW + 1)])) == [Gate.LOCK]
+    assert holds(lifted, APP, Facts(locks=[locked()], freezes=[INCIDENT])) == [Gate.FREEZE]
+
+
+# ── scopes ──────────────────────────────────────────────────────────────────────────────────────
+
+APPS = [
+    APP,
+    App(id="app-web-p", name="web", project="shop"),
+    App(id="app-api", name="api", project="shop"),
+    App(id="app-shop", name="shop", project="blog"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "covers"),
+    [
+        ("all", "all", {"app-web", "app-web-p", "app-api", "app-shop"}),
+        ("shop", "project/shop", {"app-web", "app-web-p", "app-api"}),
+        ("shop/staging", "environment/shop/staging", {"app-web"}),
+        ("shop/production", "environment/shop/production", {"app-web-p", "app-api"}),
+        ("shop/web", "app/app-web-p", {"app-web-p"}),
+        ("shop/staging/web", "app/app-web", {"app-web"}),
+        ("api", "app/app-api", {"app-api"}),
+        ("app:blog/shop", "app/app-shop", {"app-shop"}),
+    ],
+)
+def test_scopes_are_named_as_people_name_apps(text: str, key: str, covers: set[str]) -> None:
+    scope = scope_named(text, APPS)
+
+    assert scope.key == key
+    assert {one.id for one in APPS if scope.key in scopes_of(one)} == covers
+
+
+def test_a_name_that_fits_several_is_asked_about() -> None:
+    both = [*APPS, App(id="app-x", name="staging", project="shop")]
+
+    with pytest.raises(Rejected, match="app:shop/staging"):
+        scope_named("shop/staging", both)
+    assert scope_named("environment:shop/staging", both).key == "environment/shop/staging"
+
+
+def test_an_unknown_name_is_named() -> None:
+    with pytest.raises(NotFound):
+        scope_named("nothing", APPS)

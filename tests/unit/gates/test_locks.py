@@ -1,0 +1,109 @@
+"""Locks: whose turn to be reminded it is, and the pull requests that people name."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.core.chat.grammar import Command, Unclear, Verb, parse_chat, written
+from bridge.core.chat.when import merge_in, zone_of
+from bridge.core.gates.locks import DAY, Lock, PullName, PullRef, next_reminder, pull_named
+
+LOCK = Lock("app/1", "shop/web", "slack:U1", "Ada", "a release", 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("until", "after", "at"),
+    [
+        (None, 0.0, DAY),
+        (None, 0.5 * DAY, DAY),
+        (None, DAY, 2 * DAY),  # at the time of a reminder, the next one counts
+        (None, 9.1 * DAY, 10 * DAY),
+        (None, -9 * DAY, DAY),  # the clock was set back
+        (2 * 3600.0, 0.0, None),
+        (DAY, 0.0, None),
+        (2 * DAY, 0.0, None),  # it ends within the day
+        (2 * DAY + 1, 0.0, DAY),
+        (3 * DAY, DAY, None),
+        (90 * DAY, 0.0, DAY),
+    ],
+)
+def test_an_owner_is_reminded_daily_at_the_same_time_unless_it_ends_by_then(
+    until: float | None, after: float, at: float | None
+) -> None:
+    lock = replace(LOCK, until=None if until is None else LOCK.at + until)
+
+    found = next_reminder(lock, LOCK.at + after)
+
+    assert found == (None if at is None else LOCK.at + at)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("12", PullName(12)),
+        ("#12", PullName(12)),
+        ("!12", PullName(12)),
+        ("acme/shop#12", PullName(12, "acme/shop")),
+        ("acme/sub/shop!12", PullName(12, "acme/sub/shop")),
+        ("https://github.com/acme/shop/pull/12", PullName(12, url="https://github.com/acme/shop")),
+        ("github.com/acme/shop/pull/12/files#r1", PullName(12, url="github.com/acme/shop")),
+        ("https://gl.example/a/b/-/merge_requests/3", PullName(3, url="https://gl.example/a/b")),
+        ("https://codeberg.org/a/b/pulls/7", PullName(7, url="https://codeberg.org/a/b")),
+        ("acme/shop", None),
+        ("acme/shop12", None),
+        ("shop#12", None),
+        ("#", None),
+        ("#1x", None),
+        ("main", None),
+        ("", None),
+        ("9" * 40, None),
+    ],
+)
+def test_a_pull_request_is_named_as_people_do(text: str, found: PullName | None) -> None:
+    assert pull_named(text) == found
+
+
+def test_what_holds_names_the_pull_request_that_ends_it() -> None:
+    lock = replace(LOCK, merge=PullRef("gitlab", "acme/shop", 12, "!"))
+
+    assert lock.says == "shop/web is locked by Ada: a release (until acme/shop!12 is merged)"
+
+
+@pytest.mark.parametrize(
+    ("typed", "when", "rest"),
+    [
+        ("lock web until merge of #12 a risky one", "until merge of #12", "a risky one"),
+        ("lock web until merge of acme/shop#12, a risky one", None, "a risky one"),
+        ("lock web until #12 is merged a risky one", "until merge of #12", "a risky one"),
+        ("lock web till merge !12 a risky one", "until merge of !12", "a risky one"),
+        ("steal web until merge of #12 mine", "until merge of #12", "mine"),
+        (
+            "lock web until merge of <https://github.com/acme/shop/pull/12> a risky one",
+            "until merge of github.com/acme/shop/pull/12",
+            "a risky one",
+        ),
+    ],
+)
+def test_a_lock_until_a_merge_is_typed(typed: str, when: str | None, rest: str) -> None:
+    found = parse_chat(typed)
+
+    assert isinstance(found, Command)
+    assert found.when == (when or "until merge of acme/shop#12")
+    assert found.rest == rest
+    assert merge_in(found.when) is not None
+    assert zone_of(found.when).key == "UTC"
+    assert parse_chat(written(found)) == found
+
+
+@pytest.mark.parametrize(
+    "reason", ["until merge of the branch", "until merge", "until the merge of #12", "until #12"]
+)
+def test_a_reason_may_speak_of_a_merge(reason: str) -> None:
+    assert parse_chat(f"lock web {reason}") == Command(Verb.LOCK, "web", rest=reason)
+
+
+def test_only_locks_end_with_a_merge() -> None:
+    said = "until merge of #12"
+
+    assert parse_chat(f"freeze web {said}") == Command(Verb.FREEZE, "web", rest=said)
+    assert isinstance(parse_chat(f"lock web {said}"), Unclear)  # it lacks a reason

@@ -1,0 +1,203 @@
+"""Which version a rollback goes back to, and how."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.apps import AppKind, Source, SourceType
+from bridge.core.errors import NotFound, Rejected
+from bridge.core.events import Action
+from bridge.core.health.ways import Rung, lock_after, target_of, version_of, way_back
+from bridge.core.lifecycle import Deployment, State, makes_moot
+from tests.fakes.journey import app, deployment
+
+
+def made(seq: int, version: str, state: State = State.DONE, **others: Any) -> Deployment:
+    commit = version * 40
+    facts: dict[str, Any] = {"deployed_commit": commit, "backend_id": f"dep-{seq}", "live_at": 1.0}
+    return replace(deployment(seq, state=state), **(facts | others))
+
+
+ONE, TWO, THREE = made(1, "a"), made(2, "b"), made(3, "c")
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([THREE, TWO, ONE], TWO),
+        ([made(4, "c"), THREE, TWO, ONE], TWO),
+        ([made(4, "d", State.FAILED), THREE, TWO], TWO),
+        ([made(4, "d", State.UNHEALTHY), THREE, TWO], THREE),
+        ([made(5, "d", State.UNHEALTHY), made(4, "c", State.UNHEALTHY), THREE, TWO], TWO),
+        ([made(4, "b", action=Action.ROLLBACK, target=TWO.id), THREE, TWO, ONE], ONE),
+        ([made(4, "d", State.RUNNING), THREE, TWO, ONE], TWO),
+        ([made(4, "d", State.VERIFYING), THREE, TWO, ONE], THREE),
+        ([made(4, "c", live_at=1.0), made(3, "b", live_at=9.0), ONE], ONE),
+    ],
+)
+def test_the_healthy_version_before_is_gone_back_to(
+    history: list[Deployment], expected: Deployment
+) -> None:
+    assert target_of(history) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("a" * 7, ONE), ("A" * 12, ONE), ("a" * 40, ONE), (ONE.id, ONE), ("2", TWO), ("#2", TWO),
+        ("v1.0", made(0, "e", ref="refs/tags/v1.0")),
+    ],
+)  # fmt: skip
+def test_a_version_can_be_named(wanted: str, expected: Deployment) -> None:
+    tagged = made(0, "e", ref="refs/tags/v1.0")
+
+    assert target_of([THREE, TWO, ONE, tagged], wanted) == expected
+
+
+@pytest.mark.parametrize("wanted", ["a" * 6, "fffffff", "9", "main", "v2.0", "", "b" * 41])
+def test_what_was_never_deployed_is_not_guessed(wanted: str) -> None:
+    with pytest.raises(NotFound):
+        target_of([THREE, made(2, "b", State.FAILED), ONE], wanted)
+
+
+BACK = made(4, "b", action=Action.ROLLBACK, target=TWO.id)
+
+
+@pytest.mark.parametrize("wanted", ["3", "#3", THREE.id])
+def test_a_deployment_is_meant_by_its_number_also_where_a_rollback_came_after(wanted: str) -> None:
+    assert target_of([BACK, THREE, TWO, ONE], wanted) == THREE
+
+
+@pytest.mark.parametrize("wanted", ["4", "#4", BACK.id])
+def test_a_rollback_means_the_version_that_it_went_back_to(wanted: str) -> None:
+    assert target_of([made(5, "d"), BACK, THREE, TWO, ONE], wanted) == TWO
+
+
+@pytest.mark.parametrize(
+    ("history", "wanted", "both"),
+    [
+        (
+            [THREE, made(4, "b", deployed_commit="a" * 39 + "b"), ONE],
+            "aaaaaaa",
+            "#4 (aaaaaaa) and #1",
+        ),
+        ([THREE, made(5, "b", ref="refs/tags/1"), ONE], "1", "#5 (bbbbbbb) and #1 (aaaaaaa)"),
+        ([THREE, made(5, "b", ref="refs/tags/v1"), made(4, "a", ref="refs/tags/v1")], "v1", "#4"),
+    ],
+)
+def test_of_several_versions_none_is_chosen(
+    history: list[Deployment], wanted: str, both: str
+) -> None:
+    with pytest.raises(Rejected) as refused:
+        target_of(history, wanted)
+    assert both in str(refused.value)
+    assert "name one of them" in str(refused.value)
+
+
+def test_one_version_that_was_built_twice_is_no_doubt() -> None:
+    assert target_of([THREE, again := made(2, "a"), ONE], "aaaaaaa") == again
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ("#2", "deployment #2 of bbbbbbb is unhealthy, and only a version that was healthy"),
+        ("bbbbbbb", "deployment #2 of bbbbbbb is unhealthy"),
+        ("bbbbb", "'bbbbb'; of a commit, give at least seven digits: `dokploy-bridge deployments"),
+        ("77", "has made '77': `dokploy-bridge deployments --app shop/web` lists"),
+    ],
+)
+def test_what_is_not_gone_back_to_is_named_with_the_reason(wanted: str, says: str) -> None:
+    with pytest.raises(NotFound) as refused:
+        target_of([THREE, made(2, "b", State.UNHEALTHY), ONE], wanted)
+    assert says in str(refused.value)
+
+
+def test_what_is_served_already_is_refused() -> None:
+    with pytest.raises(Rejected, match="ccccccc is what is served already"):
+        target_of([THREE, TWO], "ccccccc")
+
+
+def test_a_version_that_was_unhealthy_is_never_gone_back_to() -> None:
+    unhealthy = made(2, "b", State.UNHEALTHY)
+    with pytest.raises(NotFound):
+        target_of([THREE, unhealthy], "bbbbbbb")
+    with pytest.raises(NotFound):
+        target_of([THREE, unhealthy])
+    with pytest.raises(NotFound):
+        target_of([])
+
+
+def test_what_the_backend_kept_comes_first() -> None:
+    way = way_back(app(), TWO, {"dep-2": "point-2", "dep-3": "point-3"})
+
+    assert (way.rung, way.point, way.to) == (Rung.KEPT, "point-2", TWO)
+    assert way.says == "bbbbbbb: serve again what was built then, without a build"
+
+
+def test_an_image_is_deployed_again() -> None:
+    of_image = app(source=Source(SourceType.DOCKER, image="shop/web:2"))
+    before = replace(made(1, "a"), deployed_commit=None, image="shop/web:1")
+
+    way = way_back(of_image, before, {"dep-1": None})
+
+    assert (way.rung, way.image) == (Rung.IMAGE, "shop/web:1")
+    assert version_of(before) == "shop/web:1"
+
+
+def test_the_same_name_of_an_image_is_no_way_back() -> None:
+    of_image = app(source=Source(SourceType.DOCKER, image="shop/web:latest"))
+    before = replace(made(1, "a"), deployed_commit=None, image="shop/web:latest")
+
+    with pytest.raises(Rejected, match="give each version a tag of its own, or its digest"):
+        way_back(of_image, before, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "says"),
+    [
+        (
+            AppKind.APPLICATION,
+            {"dep-2": None},
+            "switch on rollbacks for the app in dokploy",
+        ),
+        (AppKind.APPLICATION, {}, "has no record of bbbbbbb any more"),
+        (AppKind.COMPOSE, {"dep-2": None}, "is a compose stack"),
+    ],
+)
+def test_without_a_way_it_says_what_to_switch_on(
+    kind: AppKind, kept: dict[str, str | None], says: str
+) -> None:
+    with pytest.raises(Rejected, match=says):
+        way_back(app(kind=kind), TWO, kept)
+
+
+def test_where_others_are_kept_it_names_those_and_nothing_to_switch_on() -> None:
+    bad = made(4, "d", State.UNHEALTHY, live_at=2.0)
+    kept = {"dep-4": "p4", "dep-3": "p3", "dep-2": "p2", "dep-1": None}
+
+    with pytest.raises(Rejected) as refused:
+        way_back(app(), ONE, kept, [bad, THREE, TWO, ONE])
+
+    assert "not that of aaaaaaa; name one that is kept: ccccccc, bbbbbbb. Or pin" in str(
+        refused.value
+    )
+    assert "switch on" not in str(refused.value)
+
+
+def test_the_lock_is_the_person_s() -> None:
+    lock = lock_after(replace(THREE, trigger="slack: Ada", person="slack:U1"), app(), 5.0)
+
+    assert (lock.scope, lock.owner, lock.name, lock.at) == ("app/app-web", "slack:U1", "Ada", 5.0)
+
+
+def test_a_rollback_is_replaced_by_another_one_only() -> None:
+    every = (Action.DEPLOY, Action.REDEPLOY, Action.ROLLBACK)
+
+    def replaces(newer: Action, older: Action) -> bool:
+        return makes_moot(made(4, "b", action=newer), made(3, "a", action=older))
+
+    assert all(replaces(Action.ROLLBACK, older) for older in every)
+    assert not replaces(Action.DEPLOY, Action.ROLLBACK)
+    assert not replaces(Action.REDEPLOY, Action.ROLLBACK)

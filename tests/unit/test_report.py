@@ -1,0 +1,148 @@
+"""The figures of `report`, reckoned by hand."""
+
+from typing import Any
+
+import pytest
+
+from bridge.core.events import Action
+from bridge.core.lifecycle import State, deployment_id
+from bridge.core.report import DAY, EndedDeployment, Figures, Spread, report_of
+
+DEPLOY, REDEPLOY, ROLLBACK = Action.DEPLOY, Action.REDEPLOY, Action.ROLLBACK
+DONE, UNHEALTHY, FAILED = State.DONE, State.UNHEALTHY, State.FAILED
+
+
+def ended(
+    seq: int, at: float, state: State = DONE, *, took: float = 10.0, **others: Any
+) -> EndedDeployment:
+    """A deployment that was pushed `took` seconds before it ended."""
+    app_id = others.pop("app_id", "app-web")
+    live = state in (DONE, UNHEALTHY)
+    given: dict[str, Any] = {
+        "app": app_id.replace("app-", "shop/"),
+        "action": DEPLOY,
+        "trigger": "push",
+        "created_at": at - took,
+        "live_at": at if live else None,
+        "finished_at": at,
+    }
+    return EndedDeployment(
+        deployment_id(seq, app_id), seq, app_id=app_id, state=state, **(given | others)
+    )
+
+
+def figures(*those: EndedDeployment, days: float = 10) -> Figures:
+    return report_of(those, 0.0, days * DAY).all
+
+
+def test_how_often_and_how_fast() -> None:
+    """Ten pushes took 1 to 10 min: the median is 5.5, nine of ten took no longer than 9."""
+    found = figures(
+        *(ended(n, n * 1000.0, took=n * 60.0) for n in range(1, 11)),
+        ended(20, 20_000.0, action=REDEPLOY, trigger="cli: ada"),
+    )
+
+    assert (found.live, found.per_day) == (11, 1.1)
+    assert found.lead == Spread(10, 5.5 * 60, 9 * 60)
+    assert (found.failure_rate, found.restore, found.open) == (0.0, Spread(0), 0)
+
+
+def test_a_push_counts_with_the_one_that_replaced_it() -> None:
+    """Pushed at 0 and replaced by that of 50, which went live at 100: 100 s and 50 s."""
+    second = ended(2, 100.0, took=50.0)
+    first = ended(1, 50.0, State.SUPERSEDED, took=50.0, superseded_by=second.id)
+    by_hand = ended(3, 200.0, took=5.0, trigger="cli: ada")
+    replaced = ended(4, 150.0, State.SUPERSEDED, took=30.0, superseded_by=by_hand.id)
+    lost = ended(5, 150.0, State.SUPERSEDED, superseded_by="0000000000000099.app-web")
+
+    found = figures(first, second, by_hand, replaced, lost)
+
+    assert found.lead == Spread(3, 80.0, 100.0)  # 50, 200 - 120, 100
+    assert (found.live, found.ended) == (2, 2)
+
+
+def test_what_failed_was_unhealthy_or_was_rolled_back_from() -> None:
+    """Of 8 that ended, 2 failed, 1 was unhealthy, 1 was rolled back from: a half."""
+    those = [
+        ended(1, 100.0),
+        ended(2, 200.0, FAILED),
+        ended(3, 300.0, FAILED),
+        ended(4, 400.0, UNHEALTHY),
+        ended(5, 500.0, action=ROLLBACK, trigger="cli: ada", target=deployment_id(1, "app-web")),
+        ended(6, 600.0),
+        ended(7, 700.0),
+        ended(8, 800.0, action=ROLLBACK, trigger="cli: ada", target=deployment_id(6, "app-web")),
+        ended(9, 900.0),
+        ended(10, 910.0, State.UNKNOWN),
+        ended(11, 920.0, State.CANCELLED),
+        ended(12, 930.0),
+    ]
+
+    found = figures(*those)
+
+    assert (found.failed, found.unhealthy, found.rolled_back) == (2, 1, 1)
+    assert (found.ended, found.failure_rate) == (8, 0.5)
+    assert (found.live, found.rollbacks, found.unknown) == (6, 2, 1)
+    assert found.restore == Spread(1)  # from 200, over 300 and 400, until 500
+
+
+def test_a_second_rollback_leads_away_from_what_the_first_has_brought() -> None:
+    one, two, three = ended(1, 1.0), ended(2, 2.0), ended(3, 3.0)
+    back = ended(4, 4.0, action=ROLLBACK, target=two.id)
+    further = ended(5, 5.0, action=ROLLBACK, target=one.id)
+    forth = ended(6, 6.0, action=ROLLBACK, target=three.id)
+
+    assert figures(one, two, three, back).rolled_back == 1
+    assert figures(one, two, three, back, further).rolled_back == 2
+    assert figures(one, two, three, back, further, forth).rolled_back == 2
+
+
+def test_how_long_it_takes_to_restore() -> None:
+    """Restored after 60, 120 and 600 s by a deploy, a rollback and a redeploy; one is open."""
+    found = figures(
+        *(ended(1, 1000.0, FAILED), ended(2, 1060.0)),
+        *(ended(3, 2000.0, UNHEALTHY, finished_at=2090.0), ended(4, 2100.0, FAILED)),
+        ended(5, 2120.0, action=ROLLBACK, target=deployment_id(2, "app-web")),
+        *(ended(6, 3000.0, FAILED), ended(7, 3600.0, action=REDEPLOY, finished_at=3700.0)),
+        ended(8, 4000.0, UNHEALTHY),
+    )
+
+    assert found.restore == Spread(3, 120.0, 600.0)
+    assert found.open == 1
+
+
+@pytest.mark.parametrize(("cases", "rate"), [(2, None), (3, 0.0)])
+def test_too_few_cases_give_no_figure(cases: int, rate: float | None) -> None:
+    found = figures(*(ended(n, n * 10.0) for n in range(cases)))
+
+    assert found.failure_rate == rate
+    assert (found.lead.median is None) is (rate is None)
+    assert found.lead.cases == cases
+
+
+def test_part_of_a_day_gives_no_rate_by_day() -> None:
+    assert figures(ended(1, 10.0), days=0.9).per_day is None
+
+
+def test_each_app_has_its_own_figures() -> None:
+    those = [ended(1, 10.0), ended(2, 20.0, app_id="app-api"), ended(3, 30.0, FAILED)]
+
+    found = report_of(those, 0.0, DAY)
+
+    assert {name: (of.live, of.failed) for name, of in found.apps.items()} == {
+        "shop/api": (1, 0),
+        "shop/web": (1, 1),
+    }
+    assert (found.all.live, found.all.failed, found.all.open) == (2, 1, 1)
+
+
+def test_two_apps_of_one_name_are_told_apart() -> None:
+    those = [ended(1, 10.0, app="a"), ended(2, 20.0, app_id="app-api", app="a")]
+
+    assert list(report_of(those, 0.0, DAY).apps) == ["a (app-api)", "a (app-web)"]
+
+
+def test_nothing_gives_nothing() -> None:
+    found = report_of([], 0.0, DAY)
+
+    assert (found.all.live, found.all.lead, dict(found.apps)) == (0, Spread(0), {})

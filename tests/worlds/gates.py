@@ -1,0 +1,199 @@
+"""Gates and their surroundings: a Git host with checks, a backend, and one process."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.core.apps import App
+from bridge.core.decision import Decision, Reason
+from bridge.core.errors import Unreachable
+from bridge.core.events import Commit
+from bridge.core.gates.checks import Check, CheckState
+from bridge.core.gates.freezes import Freeze
+from bridge.core.lifecycle import Deployment, deployment_of
+from bridge.pipeline.ci import CiReader
+from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.gate_commands import Actor, GateCommands
+from bridge.pipeline.gates import Gatekeeper, Heads, Judges
+from bridge.pipeline.pinning import Pins
+from bridge.pipeline.starting import DEPLOYMENT_FLOW, Starting
+from bridge.ports.gates import PinsCommits
+from bridge.ports.githosts import TagAt
+from bridge.ports.outcomes import Outcome
+from tests.fakes.git_api import FakeHostApi
+from tests.fakes.journey import FakeBackend, FakeFlows, KeptSteps, ManualClock, app, deployment
+from tests.worlds.deployer import PACE
+from tests.worlds.journal import journal_in_memory
+
+ADA = Actor("cli:ada", "Ada", "cli: ada", "ada@example.com")
+GRACE = Actor("slack:U2", "Grace", "slack: Grace", "grace@example.com")
+REPOSITORY = "my-org/mono"
+
+
+@dataclass
+class ChecksHost(FakeHostApi):
+    """A Git host with the heads of branches and the checks of commits."""
+
+    heads: dict[str, str] = field(default_factory=dict)
+    listed: dict[str, list[Check]] = field(default_factory=dict)
+    required: tuple[str, ...] | None = ()
+    away: bool = False
+    lists: int = 0
+
+    def _answer(self) -> None:
+        if self.away:
+            raise Unreachable("github", "ConnectError")
+
+    async def head(self, repository: str, branch: str) -> str | None:
+        self._answer()
+        return self.heads.get(branch)
+
+    async def move_branch(self, repository: str, branch: str, commit: str) -> None:
+        self._answer()
+        await self._do(("move_branch", repository, branch, commit), lambda: None)
+        self.heads[branch] = commit
+
+    async def delete_branch(self, repository: str, branch: str) -> None:
+        self._answer()
+        await self._do(("delete_branch", repository, branch), lambda: None)
+        self.heads.pop(branch, None)
+
+    async def tags(self, repository: str, limit: int) -> list[TagAt]:
+        self._answer()
+        return []
+
+    async def checks(self, repository: str, commit: str) -> list[Check]:
+        self._answer()
+        self.lists += 1
+        return list(self.listed.get(commit, []))
+
+    async def required_checks(self, repository: str, branch: str) -> tuple[str, ...] | None:
+        self._answer()
+        return self.required
+
+    async def commit(self, repository: str, sha: str) -> Commit:
+        self._answer()
+        return Commit(sha, email="somebody@example.com")
+
+
+class WatchedBackend(FakeBackend):
+    """A backend that shows each request to the test before it is carried out."""
+
+    def watch(self, app: App) -> None:
+        """Look at a request; a test replaces this."""
+
+    async def deploy(self, app: App, *, title: str, description: str) -> None:
+        self.watch(app)
+        await super().deploy(app, title=title, description=description)
+
+
+@dataclass
+class Shelf:
+    """The known apps, as the catalog has them."""
+
+    apps: dict[str, App] = field(default_factory=dict)
+
+    def get(self, app_id: str) -> App | None:
+        return self.apps.get(app_id)
+
+    def all(self) -> tuple[App, ...]:
+        return tuple(self.apps.values())
+
+
+@dataclass
+class GateWorld:
+    """A process with gates; time passes only in sleeps, and flows run when `settle` is called."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+    host: ChecksHost = field(default_factory=ChecksHost)
+    freezes: list[Freeze] = field(default_factory=list)
+    shelf: Shelf = field(default_factory=Shelf)
+
+    def __post_init__(self) -> None:
+        self.backend = WatchedBackend(self.clock)
+        self.journal = journal_in_memory(self.clock)
+        self.seq = 0
+        self.start()
+
+    def start(self) -> None:
+        """Start a process: nothing but the journal and the engine's flows is left of the last."""
+        self.flows = FakeFlows()
+        self.ran: set[str] = set()
+        heads = Heads({"github": self.host}, self.clock, {})
+        catalog: Any = self.shelf
+        self.ci = CiReader(self.journal, {"github": self.host}, self.clock)
+        self.judges = Judges(
+            catalog, self.journal, heads, self.freezes, self.clock, authors_of=self.authors_of
+        )
+        self.keeper = Gatekeeper(
+            self.journal, self.judges, Starting(self.flows).release, self.clock
+        )
+        self.commands = GateCommands(self.journal, self.shelf.all, self.clock)
+        self.deployer = Deployer(
+            {"dokploy": self.backend},
+            self.journal,
+            self.clock,
+            PACE,
+            judging=self.judges.now,
+            pins=self.pins(),
+            sleep=self.clock.sleep,
+        )
+
+    async def authors_of(self, deployment: Deployment) -> frozenset[str]:
+        return frozenset({"author@example.com"})
+
+    def pins(self) -> PinsCommits:
+        return Pins({"github": self.host})
+
+    async def add(self, *apps: App) -> None:
+        self.shelf.apps |= {one.id: one for one in apps}
+        await self.journal.save_apps("dokploy", list(self.shelf.apps.values()))
+
+    async def push(self, commit: str, app_id: str = "app-web", **facts: Any) -> Deployment:
+        """Push a commit to `main`, and decide that it deploys the app."""
+        self.seq += 1
+        self.host.heads["main"] = commit
+        self.backend.head = commit
+        new = deployment(self.seq, app_id, commit=commit, created_at=self.clock.now, **facts)
+        because = Decision(app_id, new.app, Reason.NO_WATCH_PATHS, "because")
+        outcome = Outcome(self.seq, f"delivery-{self.seq}", (because,), (new,))
+        recorded = await self.journal.record([outcome], window=0)
+        await self.journal.look_again(list(self.shelf.apps))  # the branch has moved for all
+        await Starting(self.flows).follow(recorded)
+        return new
+
+    def check(self, commit: str, name: str, state: CheckState) -> Check:
+        """Change a check at the host; nobody is told."""
+        new = Check(name, state)
+        others = [one for one in self.host.listed.get(commit, []) if one.name != name]
+        self.host.listed[commit] = [*others, new]
+        return new
+
+    async def settle(self) -> None:
+        """Let everything happen that can happen now."""
+        for _ in range(50):
+            if not await self._turn():
+                return
+        raise AssertionError("it never comes to rest")
+
+    async def _turn(self) -> bool:
+        await self.ci._round()
+        await self.keeper._round()
+        await Starting(self.flows).resume(await self.journal.open_deployments(held=False))
+        waiting = [one for one in self.flows.ids(DEPLOYMENT_FLOW) if one not in self.ran]
+        for flow in waiting:
+            self.ran.add(flow)
+            await self.deployer.run(KeptSteps(), flow)
+        return bool(waiting)
+
+    async def now(self, wanted: Deployment) -> Deployment:
+        found = await self.journal.deployment(deployment_of(wanted.id))
+        assert found is not None
+        return found
+
+    async def state(self, wanted: Deployment) -> str:
+        return str((await self.now(wanted)).state)
+
+
+def gated(app_id: str = "app-web", **others: Any) -> App:
+    """Return an app with its name and source, and the rules of the test."""
+    return app(app_id, **others)
