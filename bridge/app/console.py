@@ -18,12 +18,10 @@ from bridge.console.sign_in import SignIn
 from bridge.console.visitors import with_owner
 from bridge.console.workshop import Workshop
 from bridge.core.events import CONSOLE_HOST
-from bridge.githosts.apart import Apart
 from bridge.pipeline.adopt import Adopter
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.locks import NO_PULLS
-from bridge.pipeline.lookup import Authors, BuildLogs, Known
-from bridge.pipeline.meaning import Reading
+from bridge.pipeline.lookup import BuildLogs, Known
 from bridge.ports.sign_in import SignsIn
 from bridge.settings import access_of, policy_of
 from bridge.settings.gates import freezes_of
@@ -48,7 +46,6 @@ def _records(parts: Parts) -> Records:
     settings, stores, catalog = parts.settings, parts.stores, parts.catalog
     access = with_owner(access_of(settings))
     logs = BuildLogs(parts.backends, stores.journal)
-    authors = Authors(stores.inbox, Reading(stores.inbox, parts.hosts, Apart()))
     known = Known(catalog.all, lambda: catalog.trouble, lambda _app, _here: (), catalog.wake)
     commands = ChatCommands(
         CONSOLE_HOST,
@@ -58,7 +55,7 @@ def _records(parts: Parts) -> Records:
         access,
         logs,
         parts.clock,
-        authors_of=authors.of,
+        authors_of=parts.authors.of,
         freezes=freezes_of(settings.freezes),
         ways=ways_of(parts),
         wake=parts.bell,
@@ -73,6 +70,7 @@ def _records(parts: Parts) -> Records:
         catalog.all,
         known.trouble,
         parts.hosts,
+        parts.reading,
         Links(pages_of(settings), titles),
         logs,
         policy_of(settings),

@@ -5,13 +5,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from bridge.app.parts import Parts, in_background
-from bridge.githosts.apart import Apart
 from bridge.githosts.server import homes_of
 from bridge.pipeline.ci import CiReader
 from bridge.pipeline.gates import Gatekeeper, Heads, Judges
 from bridge.pipeline.locks import LockKeeper, nobody_is_told
-from bridge.pipeline.lookup import Authors
-from bridge.pipeline.meaning import Reading
 from bridge.pipeline.pinning import Pins
 from bridge.pipeline.starting import Starting
 from bridge.ports.feedback import TellsOfLocks
@@ -58,7 +55,6 @@ def gates_of(
     stack.push_async_callback(heads.close)
     ci = CiReader(journal, apis, clock)
     freezes = freezes_of(settings.freezes)
-    authors = Authors(parts.stores.inbox, Reading(parts.stores.inbox, parts.hosts, Apart()))
     judges = Judges(
         parts.catalog,
         journal,
@@ -66,7 +62,7 @@ def gates_of(
         freezes,
         clock,
         book=book,
-        authors_of=authors.of,
+        authors_of=parts.authors.of,
         wake=ci.wake,
     )
     locks = LockKeeper(

@@ -14,10 +14,14 @@ from socket import socket
 from typing import Any
 
 from bridge.app.storage import Stores
+from bridge.chats import asking_hosts
 from bridge.core.errors import BridgeError
+from bridge.githosts.apart import Apart
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.configure import Configurer
 from bridge.pipeline.leader import Turn
+from bridge.pipeline.lookup import Authors
+from bridge.pipeline.meaning import Reading
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, SteadyClock, Wake
@@ -66,6 +70,7 @@ class Parts:
         owner: the name of this process, unique among its peers.
         clock: never jumps; signatures are checked against the machine's own clock.
         turn: returns once it is this process's turn to do periodic work.
+        apart: parses large bodies, one at a time.
         bell: to be rung when a fact has changed that may hold deployments.
         sites: the address of the embedded backend's sites, if that one deploys.
     """
@@ -80,8 +85,19 @@ class Parts:
     owner: str
     clock: Clock
     turn: Turn
+    apart: Apart = field(default_factory=Apart)
     bell: Bell = field(default_factory=Bell)
     sites: str | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """Return what reads kept deliveries."""
+        return Reading(self.stores.inbox, self.hosts, self.apart, asking_hosts())
+
+    @property
+    def authors(self) -> Authors:
+        """Return what finds the authors of deployments."""
+        return Authors(self.stores.inbox, self.reading)
 
 
 def stay_as_it_is() -> None:

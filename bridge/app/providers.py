@@ -19,7 +19,6 @@ from bridge.core.errors import Rejected
 from bridge.core.events import PullRequestOpened, RefPushed, Sender
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
-from bridge.githosts.apart import Apart
 from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.server import homes_of
 from bridge.githosts.subscriptions import Plans, Use, shows_of
@@ -28,8 +27,7 @@ from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.config_drafts import ConfigDrafts
 from bridge.pipeline.configure import Configurable, Configurer
 from bridge.pipeline.locks import Pulls, nobody_is_told
-from bridge.pipeline.lookup import Authors, BuildLogs, Known
-from bridge.pipeline.meaning import Reading
+from bridge.pipeline.lookup import BuildLogs, Known
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
@@ -371,7 +369,6 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> 
     book, access = channels_of(settings, chat), access_of(settings)
     channels = CHATS[chat].channels(given, book)
     logs = BuildLogs(parts.backends, stores.journal)
-    authors = Authors(stores.inbox, Reading(stores.inbox, parts.hosts, Apart()))
     known = Known(
         catalog.all,
         lambda: catalog.trouble,
@@ -387,7 +384,7 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> 
             access,
             logs,
             parts.clock,
-            authors_of=authors.of,
+            authors_of=parts.authors.of,
             freezes=freezes_of(settings.freezes),
             ways=ways_of(parts),
             wake=parts.bell,
@@ -404,7 +401,7 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> 
         hears=role.hears,
         within=parts.rate_limiter.within,
         tail=logs.tail,
-        email_of=authors.email_of,
+        email_of=parts.authors.email_of,
         clock=time.time,
     )
 

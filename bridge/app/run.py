@@ -41,13 +41,11 @@ from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores, flows_of, open_stores, sizes_of
 from bridge.app.stored_settings import watch
 from bridge.backends import EMBEDDED_SPEAKS
-from bridge.chats import asking_hosts
 from bridge.core.backoff import Backoff
 from bridge.core.challenge import PURPOSE as CHALLENGE
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
-from bridge.githosts.apart import Apart
 from bridge.githosts.server import homes_of
 from bridge.pipeline.app_reading import troubles_in
 from bridge.pipeline.cancel import Canceller
@@ -342,13 +340,12 @@ async def work(
     flows = await _flows(parts, stack, chats.permits, gates)
     await gates.start(flows, stack)
     shared = database_url(settings) is not None
-    apart = Apart()
     deliveries = Deliveries(
         stores.inbox,
         stores.journal,
         flows,
         parts.catalog,
-        parts.hosts,
+        parts.reading,
         parts.clock,
         DecisionTiming(window=settings.journey.push_window, poll=1.0 if shared else 0.25),
         policy_of(settings),
@@ -357,8 +354,6 @@ async def work(
         ViewFinder(changes, stores.journal),
         owner=parts.owner,
         backpressure=Backpressure(lambda: stores.inbox.kept),
-        apart=apart,
-        asking=asking_hosts(),
         checks=gates.ci.report,
         pulls=gates.locks.report,
         wake_gates=gates.wake,
@@ -366,7 +361,7 @@ async def work(
     stores.inbox.woken = deliveries.wake
     stack.push_async_callback(deliveries.close)
     await in_background(stack, "deliveries", deliveries.run())
-    await _timers(parts, stack, apis, flows, apart)
+    await _timers(parts, stack, apis, flows)
     if settings.feedback.enabled:
         feedback = Feedback(
             stores.journal,
@@ -428,7 +423,6 @@ async def _timers(
     stack: AsyncExitStack,
     apis: Mapping[str, HostApi],
     flows: "DurableFlows",
-    apart: Apart,
 ) -> None:
     """Run periodic work; only one of several processes does it."""
     settings, stores, turn = parts.settings, parts.stores, parts.turn
@@ -449,7 +443,7 @@ async def _timers(
             timing,
             homes=homes_of(settings.host_servers().values()),
             turn=turn,
-            apart=apart,
+            apart=parts.apart,
         )
         await in_background(stack, "catchup", behind.run())
 

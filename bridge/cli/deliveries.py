@@ -58,8 +58,12 @@ async def all_of(
     """Collect each delivery's decisions, deployments and subject."""
     from bridge.app.keyrings import keyrings_of
     from bridge.pipeline.arrivals import collected
+    from bridge.pipeline.meaning import Reading
 
-    return await collected(stores.inbox, stores.journal, found, lambda: keyrings_of(settings))
+    def reading() -> Reading:
+        return Reading(stores.inbox, keyrings_of(settings))
+
+    return await collected(stores.inbox, stores.journal, found, reading)
 
 
 # ── `deliveries`: what came in, what it meant, and the decisions ──────────────────────────────────

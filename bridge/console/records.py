@@ -1,6 +1,6 @@
 """What the console reads from and acts through, and who may see what of it."""
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.chats.links import Links
@@ -14,9 +14,9 @@ from bridge.core.lifecycle import Deployment
 from bridge.pipeline.adopt import Adopter
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.lookup import BuildLogs
+from bridge.pipeline.meaning import Reading
 from bridge.ports.chats import Place
 from bridge.ports.clock import Clock
-from bridge.ports.githosts import GitHost
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 
@@ -35,7 +35,8 @@ class Records:
         access: the grants, with that of the server's owner.
         apps: the known apps of all backends.
         trouble: the backends that can't be read, and why.
-        hosts: parse the webhooks of each Git host.
+        hosts: the Git hosts that are served.
+        reading: reads kept deliveries.
         links: the web pages of repositories.
         logs: the logs of the backends' deployments.
         policy: the settings that apply to the decisions for all apps.
@@ -50,7 +51,8 @@ class Records:
     access: Access
     apps: Callable[[], Sequence[App]]
     trouble: Callable[[], Mapping[str, str]]
-    hosts: Mapping[str, GitHost]
+    hosts: Collection[str]
+    reading: Reading
     links: Links
     logs: BuildLogs
     policy: Policy

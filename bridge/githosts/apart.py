@@ -108,7 +108,8 @@ async def _feed(reader: Process, asked: bytes, body: Iterable[bytes]) -> None:
     # The reader may refuse a body before it has read all of it.
     with contextlib.suppress(ConnectionError):
         reader.stdin.write(asked)
-        for piece in body:
+        pieces = iter(body)
+        while piece := await asyncio.to_thread(next, pieces, b""):
             reader.stdin.write(piece)
             await reader.stdin.drain()
         reader.stdin.close()

@@ -8,8 +8,7 @@ from bridge.core.apps import unused
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.app_reading import unread_since
-from bridge.pipeline.meaning import about, read
-from bridge.ports.githosts import GitHost
+from bridge.pipeline.meaning import Reading, about, is_heavy
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import About, Sought
@@ -144,12 +143,12 @@ async def collected(
     inbox: Inbox,
     journal: Journal,
     found: Sequence[Delivery],
-    hosts: Callable[[], Mapping[str, GitHost]],
+    reading: Callable[[], Reading],
 ) -> list[Arrived]:
     """Collect each delivery's decisions, deployments and subject.
 
     Args:
-        hosts: called if bodies have to be parsed.
+        reading: called if bodies have to be parsed.
     """
     seqs = [one.seq for one in found]
     unread = await unread_since(journal)
@@ -157,7 +156,7 @@ async def collected(
     deployments = await journal.deployments_of(seqs)
     abouts = await journal.abouts(seqs)
     if unsaid := [one for one in found if _is_unsaid(one, abouts)]:
-        abouts |= await _read(inbox, unsaid, hosts())
+        abouts |= await _read(inbox, unsaid, reading())
     return [
         Arrived(
             one,
@@ -182,16 +181,17 @@ def _is_unsaid(delivery: Delivery, abouts: Mapping[int, About]) -> bool:
     return known is None or known.repository is None or known.author is None
 
 
-async def _read(
-    inbox: Inbox, found: Sequence[Delivery], hosts: Mapping[str, GitHost]
-) -> dict[int, About]:
-    """Parse the subjects of deliveries from their bodies, if those are still kept."""
+async def _read(inbox: Inbox, found: Sequence[Delivery], reading: Reading) -> dict[int, About]:
+    """Parse the subjects of deliveries from their bodies, if those are still kept.
+
+    Each large body takes about a second, so one of several is left out.
+    """
     said: dict[int, About] = {}
-    for delivery in [one for one in found if one.host in hosts][:MOST_READ]:
+    for delivery in [one for one in found if reading.is_webhook(one)][:MOST_READ]:
         whole = await inbox.get(delivery.seq)
-        meaning = None if whole is None else read(whole, hosts)
-        if meaning is None or isinstance(meaning, str):
+        if whole is None or whole.stored is None or (is_heavy(whole) and len(found) > 1):
             continue
-        if (words := about(meaning.event)) is not None:
+        (meaning,) = await reading.meanings([whole])
+        if not isinstance(meaning, str) and (words := about(meaning.event)) is not None:
             said[delivery.seq] = words
     return said

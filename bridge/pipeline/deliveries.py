@@ -10,7 +10,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core import trace
@@ -18,7 +18,6 @@ from bridge.core.backoff import Backoff
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.events import (
-    ASKING_HOSTS,
     Asked,
     CheckReported,
     Event,
@@ -43,7 +42,6 @@ from bridge.pipeline.starting import Starting
 from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.feedback import LatePlanner, Planner
 from bridge.ports.flows import Flows
-from bridge.ports.githosts import GitHost, ParsesApart
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Outcome
@@ -186,7 +184,7 @@ class Deliveries:
         journal: Journal,
         flows: Flows,
         catalog: Catalog,
-        hosts: Mapping[str, GitHost],
+        reading: Reading,
         clock: Clock,
         timing: DecisionTiming | None = None,
         policy: Policy | None = None,
@@ -196,8 +194,6 @@ class Deliveries:
         *,
         owner: str = "solo",
         backpressure: Backpressure | None = None,
-        apart: ParsesApart | None = None,
-        asking: Container[str] = ASKING_HOSTS,
         checks: Reported = nobody_waits,
         pulls: ReportedPull = no_lock_ends,
         wake_gates: Wake = lambda: None,
@@ -210,8 +206,6 @@ class Deliveries:
             views: finds the files that pushes do not list; None: they stay unknown.
             owner: the name of this process among those that share the stores.
             way: backpressure, if this process receives webhooks as well.
-            apart: parses large bodies; None: they are parsed like small ones.
-            asking: the command line and the chats, whose deliveries are people's requests.
             wake_gates: called when held deployments are to be judged again.
             checks: records what an event says of checks; returns whether a deployment waits for it.
             pulls: records that a pull request may have ended; returns whether a lock ends with it.
@@ -222,7 +216,7 @@ class Deliveries:
         self._catalog = catalog
         self._clock = clock
         self._timing = timing or DecisionTiming()
-        self._reading = Reading(inbox, hosts, apart, asking)
+        self._reading = reading
         self._attempts = Attempts(inbox)
         self._freshness = Freshness(catalog, clock)
         self._recording = Recording(

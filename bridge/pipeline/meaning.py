@@ -294,6 +294,10 @@ class Reading:
         self._hosts = hosts
         self._apart = apart
 
+    def is_webhook(self, delivery: Delivery) -> bool:
+        """Return whether a Git host sent it, and is served."""
+        return delivery.host in self._hosts
+
     async def meanings(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
         """Return what each delivery means, or why it can't be read."""
         heavy = {one.seq: await self._heavy(one) for one in batch if self._is_heavy(one)}

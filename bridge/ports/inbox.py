@@ -52,7 +52,14 @@ class StoredBody(Protocol):
         """
 
     def pieces(self) -> Iterator[bytes]:
-        """Return the body as `whole` does, in pieces."""
+        """Return the body as `whole` does, in pieces, none of them empty.
+
+        A large body is read from the inbox as it goes, so this belongs in a thread of its own.
+
+        Raises:
+            Rejected: the stored body is not what was written.
+            Unreachable: the inbox is away.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bridge.app.storage import open_stores
+from bridge.console.visitors import new_link
 from bridge.core.decision import Reason
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from tests.chaos.cluster import ROOT, Process
@@ -329,6 +331,32 @@ async def test_a_large_push_that_waits_for_the_apps_costs_no_more(tmp_path: Path
 
     assert [one.state for one in found] == [DeliveryState.IGNORED] * 2
     assert watch.peak <= MOST_MEMORY
+
+
+async def test_large_pushes_that_the_console_shows_cost_no_more(tmp_path: Path) -> None:
+    """No app is known for them, so their pages read their subjects; a dry run reads them anew."""
+    async with bridge_of(tmp_path) as process:
+        await process.started()
+        _, found = await costs(process, tmp_path, [with_names(), with_text()])
+        async with open_stores(settings_for(tmp_path / "bridge")) as stores:
+            link = await new_link(stores.journal, f"http://127.0.0.1:{process.port}")
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as web:
+            assert (await web.get(link)).status_code == 303
+            page = link.partition("/console")[0] + "/console/deliveries"
+            watches = []
+            for _ in range(3):
+                with Watch(process).looking() as watch:
+                    await web.get(page)
+                    shown = [(await web.get(f"{page}/{one.seq}")).text for one in found]
+                    dry_runs = [(await web.get(f"{page}/{one.seq}/today")).text for one in found]
+                watches.append(watch)
+
+    assert all("my-org/mono" in one for one in shown)
+    assert "716000 changed files" in dry_runs[0]
+    assert "changed files" in dry_runs[1]
+    assert max(one.peak for one in watches) <= MOST_MEMORY
+    # A busy machine may hold an answer up as well: of a few times the best tells.
+    assert min(one.silence for one in watches) <= MOST_SILENCE
 
 
 async def test_large_pushes_that_are_decided_cost_no_more(tmp_path: Path) -> None:

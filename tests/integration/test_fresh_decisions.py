@@ -16,6 +16,7 @@ from bridge.core.events import Ref, RefKind, RefPushed, Repository
 from bridge.pipeline.catalog import LOOK_AGAIN, Catalog
 from bridge.pipeline.deliveries import DecisionTiming, Deliveries
 from bridge.pipeline.freshness import CROWDED, FRESH, HOLDS, MOST, PATIENCE, RESERVE
+from bridge.pipeline.meaning import Reading
 from bridge.ports.inbox import DeliveryState
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
@@ -114,8 +115,9 @@ async def desk(tmp_path: Path, empty: Path) -> AsyncIterator[Desk]:
     catalog = Catalog({"dokploy": client}, journal, clock)
     await catalog.refresh()
     clock.now += LONG_AGO
+    reading = Reading(inbox, {"github": host})
     deliveries = Deliveries(
-        inbox, journal, flows, catalog, {"github": host}, clock, DecisionTiming(poll=60.0)
+        inbox, journal, flows, catalog, reading, clock, DecisionTiming(poll=60.0)
     )
     desk = Desk(server, inbox, journal, clock, catalog, deliveries, host, flows)
     desk.read()

@@ -16,6 +16,7 @@ from bridge.core.decision import Decision, Policy, Reason
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import State
 from bridge.core.refused import RefusedWebhooks
+from bridge.pipeline.meaning import Reading
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome, PushSeen
 from tests.fakes.journey import app, deployment
@@ -89,6 +90,7 @@ async def records_of(
             lambda: apps,
             dict,
             {},
+            Reading(inbox, {}),  # type: ignore[arg-type]  # what the pages ask of it
             Links(),
             NoLogs(),  # type: ignore[arg-type]  # a backend that is away
             Policy(),

@@ -14,6 +14,7 @@ from bridge.core.decision import Decision
 from bridge.core.events import COMMAND_HOST, Action, Asked, Event, Repository, write_command
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.deliveries import DecisionTiming, Deliveries
+from bridge.pipeline.meaning import Reading
 from bridge.ports.feedback import LatePlanner, Planner
 from bridge.ports.inbox import Delivery, NewDelivery
 from bridge.storage.inbox.sqlite import SqliteInbox
@@ -52,9 +53,10 @@ class Desk:
     def deliveries(self, life: Lifetime | None = None) -> Deliveries:
         """Create a new one, as after every start."""
         life = life or Lifetime()
+        inbox = life.mortal(self.inbox)
         return Deliveries(
-            life.mortal(self.inbox), life.mortal(self.journal), life.mortal(self.flows),
-            self.catalog, {"github": self.host}, self.clock, self.timing,
+            inbox, life.mortal(self.journal), life.mortal(self.flows),
+            self.catalog, Reading(inbox, {"github": self.host}), self.clock, self.timing,
             plan=self.plan, late=[self.late],
         )  # fmt: skip
 

@@ -118,7 +118,7 @@ async def listed(records: Records, visitor: Visitor, wanted: Wanted) -> list[Row
 
 async def _found(records: Records, wanted: Wanted) -> list[Arrived]:
     found = await look_up(records.inbox, records.journal, wanted, records.hosts)
-    return await collected(records.inbox, records.journal, found, lambda: records.hosts)
+    return await collected(records.inbox, records.journal, found, lambda: records.reading)
 
 
 async def _rows(records: Records, visitor: Visitor, found: Sequence[Arrived]) -> list[Row]:
@@ -159,7 +159,7 @@ async def a_delivery(records: Records, visitor: Visitor, asked: Asked) -> Page:
     gone = NotFound(f"There is no delivery {seq}: {GONE}.")
     if found is None:
         raise gone
-    (arrived,) = await collected(records.inbox, records.journal, [found], lambda: records.hosts)
+    (arrived,) = await collected(records.inbox, records.journal, [found], lambda: records.reading)
     rows = await _rows(records, visitor, [arrived])
     if not rows:
         raise gone

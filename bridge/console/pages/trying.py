@@ -1,5 +1,6 @@
 """Try what would be decided: a kept webhook with today's rules, and files against watch paths."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,6 @@ from bridge.core.matching.lint import Finding, lint
 from bridge.core.matching.near_miss import near_miss
 from bridge.core.matching.watch_paths import Hit, WatchPaths
 from bridge.core.rules import NO_TAGS
-from bridge.pipeline.meaning import read
 
 MOST_FILES = 200
 """Files to try at a time."""
@@ -78,7 +78,7 @@ async def push_of(records: Records, seq: int) -> RefPushed:
         raise NotFound(f"There is no delivery {seq}: {GONE}.")
     if found.stored is None:
         raise Rejected("Its payload is not kept any more, so it can't be decided again.")
-    meaning = read(found, records.hosts)
+    (meaning,) = await records.reading.meanings([found])
     if isinstance(meaning, str):
         raise Rejected(f"It can't be read: {meaning}.")
     if not isinstance(meaning.event, RefPushed):
@@ -90,12 +90,18 @@ async def _compared(
     records: Records, push: RefPushed, seen: Sequence[App], then: Mapping[str, Decision]
 ) -> list[Compared]:
     tags = await records.journal.tags([app.id for app in seen if app.rules.only_newer])
-    rows: list[Compared] = []
-    for app in seen:
-        now = decide(push, app, records.policy, tags=tags.get(app.id, NO_TAGS))
-        missed = now.reason is Reason.NO_PATH_HIT and len(rows) < MOST_MISSES
-        miss = _nearest(app, push.paths or (), records.policy) if missed else ""
-        rows.append(Compared(app.label, app.id, then.get(app.id), now, miss))
+
+    def compare() -> list[Compared]:
+        """Decide anew; in a thread of its own, since a push may have very many files."""
+        rows: list[Compared] = []
+        for app in seen:
+            now = decide(push, app, records.policy, tags=tags.get(app.id, NO_TAGS))
+            missed = now.reason is Reason.NO_PATH_HIT and len(rows) < MOST_MISSES
+            miss = _nearest(app, push.paths or (), records.policy) if missed else ""
+            rows.append(Compared(app.label, app.id, then.get(app.id), now, miss))
+        return rows
+
+    rows = await asyncio.to_thread(compare)
     known = {app.id for app in seen}
     rows += [Compared(one.app, id_, one, None) for id_, one in then.items() if id_ not in known]
     return sorted(rows, key=lambda row: (not row.differs, row.app))

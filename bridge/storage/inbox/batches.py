@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 from bridge.core.errors import Rejected, Unreachable
@@ -45,7 +45,14 @@ def delivery_row(key: bytes, new: NewDelivery) -> tuple[Any, ...]:
     return (key, new.host, new.id, new.event, headers, new.received_at, pack(new.body))
 
 
-_PIECE = 256 * 1024
+LARGE = 2**18
+"""Bytes of a packed body above which it is written and read in pieces of at most that size, so that
+no large one is ever whole in memory."""
+
+BODY = f"CASE WHEN length(d.body) <= {LARGE} THEN d.body END, length(d.body)"
+"""The last two columns that `read_delivery` expects; a large body is NULL."""
+
+NO_BODY = "NULL, 0"
 
 _of_thread = threading.local()
 
@@ -66,9 +73,18 @@ def pack(body: Body) -> bytes:
     return compressor.compress(body, mode=zstd.ZstdCompressor.FLUSH_FRAME)
 
 
-def read_delivery(row: tuple[Any, ...]) -> Delivery:
-    """Return a delivery from a row, which begins with seq, host, id and event."""
-    seq, host, id_, event, headers, received_at, state, attempts, error, body = row
+def read_delivery(row: tuple[Any, ...], load: Callable[[int], Iterator[bytes]]) -> Delivery:
+    """Return a delivery from a row, which begins with seq, host, id and event.
+
+    Args:
+        load: yields the packed body at a position, in pieces of at most `LARGE` bytes.
+    """
+    seq, host, id_, event, headers, received_at, state, attempts, error, body, length = row
+    stored = None
+    if body:
+        stored = PackedBody(body)
+    elif length:
+        stored = PackedBody(next(load(seq), b""), partial(load, seq))
     return Delivery(
         seq=seq,
         host=host,
@@ -79,41 +95,58 @@ def read_delivery(row: tuple[Any, ...]) -> Delivery:
         state=DeliveryState(state),
         attempts=attempts,
         error=error,
-        stored=PackedBody(body) if body else None,
+        stored=stored,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class PackedBody:
-    """A body as it is stored; a `StoredBody`."""
+    """A body as it is stored; a `StoredBody`.
 
-    packed: bytes
+    Attributes:
+        head: its first bytes.
+        load: yields all of it, in pieces; None if `head` is all.
+    """
+
+    head: bytes
+    load: Callable[[], Iterator[bytes]] | None = None
 
     @property
     def size(self) -> int:
         """Return its uncompressed size in bytes; 0 if it can't be decompressed."""
         try:
-            return zstd.get_frame_info(self.packed).decompressed_size or 0
+            return zstd.get_frame_info(self.head).decompressed_size or 0
         except zstd.ZstdError:
             return 0
 
     def whole(self) -> bytes:
         try:
-            return zstd.decompress(self.packed)
+            return zstd.decompress(b"".join(self._packed()))
         except zstd.ZstdError as error:
             raise _unreadable(str(error)) from None
 
     def pieces(self) -> Iterator[bytes]:
-        unpacking, packed = zstd.ZstdDecompressor(), self.packed
+        unpacking = zstd.ZstdDecompressor()
         try:
-            while not unpacking.eof:
-                piece = unpacking.decompress(packed, _PIECE)
-                packed = b""
-                if not piece and unpacking.needs_input:
-                    raise _unreadable("it ends too early")
-                yield piece
+            for packed in self._packed():
+                yield from _unpacked(unpacking, packed)
         except zstd.ZstdError as error:
             raise _unreadable(str(error)) from None
+        if not unpacking.eof:
+            raise _unreadable("it ends too early")
+
+    def _packed(self) -> Iterator[bytes]:
+        return iter((self.head,)) if self.load is None else self.load()
+
+
+def _unpacked(unpacking: zstd.ZstdDecompressor, packed: bytes) -> Iterator[bytes]:
+    """Yield what a piece of a packed body holds, in pieces."""
+    while not unpacking.eof:
+        if piece := unpacking.decompress(packed, LARGE):
+            yield piece
+        if unpacking.needs_input:
+            return
+        packed = b""  # it has been taken; the rest of what it holds is still to come
 
 
 def _unreadable(why: str) -> Rejected:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -22,8 +22,11 @@ from bridge.ports.figures import InboxFigures
 from bridge.ports.inbox import LONGEST_PAUSE, Delivery, DeliveryState, Kept, NewDelivery
 from bridge.storage.engines import Connection, Link, lock_key
 from bridge.storage.inbox.batches import (
+    BODY,
     KEY,
+    LARGE,
     MOST_AT_ONCE,
+    NO_BODY,
     BatchedInbox,
     Begin,
     Finish,
@@ -311,7 +314,7 @@ _DUE = f"""{_CLAIM}, taken AS (
     SELECT d.seq, sum(length(d.body)) OVER (ORDER BY d.seq) - length(d.body) AS before
     FROM w JOIN inbox d USING (seq)
 )
-SELECT {_FIELDS}, d.body FROM taken t JOIN inbox d USING (seq) JOIN w USING (seq)
+SELECT {_FIELDS}, {BODY} FROM taken t JOIN inbox d USING (seq) JOIN w USING (seq)
 WHERE t.before < %(most)s ORDER BY d.seq
 """
 
@@ -398,26 +401,24 @@ class PostgresInbox(BatchedInbox):
         values = {"now": now, "limit": limit, "owner": self._owner}
         values |= {"seconds": CLAIM_SECONDS, "pause": LONGEST_PAUSE}
         values |= {"most": MOST_AT_ONCE}
-        return [read_delivery(row) for row in await self._rows(_DUE, values)]
+        return await self._read(_DUE, values)
 
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
-        rows = await self._rows(
-            f"SELECT {_FIELDS}, NULL FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
+        return await self._read(
+            f"SELECT {_FIELDS}, {NO_BODY} FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
             " WHERE d.seq < %s ORDER BY d.seq DESC LIMIT %s",
             [before if before is not None else sys.maxsize, limit],
         )
-        return [read_delivery(row) for row in rows]
 
     async def ended(
         self, state: DeliveryState, limit: int, *, before: int, errors: Sequence[str] = ()
     ) -> list[Delivery]:
         one_of = " AND w.error = ANY(%s)" if errors else ""
-        rows = await self._rows(
-            f"SELECT {_FIELDS}, NULL FROM inbox_work w JOIN inbox d USING (seq)"
+        return await self._read(
+            f"SELECT {_FIELDS}, {NO_BODY} FROM inbox_work w JOIN inbox d USING (seq)"
             f" WHERE w.state = %s AND w.seq < %s{one_of} ORDER BY w.seq DESC LIMIT %s",
             [str(state), before, *([list(errors)] if errors else []), limit],
         )
-        return [read_delivery(row) for row in rows]
 
     async def find(self, host: str, id: str) -> Delivery | None:  # noqa: A002 - the port's
         return await self._one("d.key = %s", delivery_key(host, id))
@@ -436,18 +437,32 @@ class PostgresInbox(BatchedInbox):
         return InboxFigures(*rows[0])
 
     async def _one(self, where: str, value: Any) -> Delivery | None:
-        rows = await self._rows(
-            f"SELECT {_FIELDS}, d.body FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
+        found = await self._read(
+            f"SELECT {_FIELDS}, {BODY} FROM inbox d JOIN inbox_work w ON w.seq = d.seq"
             f" WHERE {where}",
             [value],
         )
-        return read_delivery(rows[0]) if rows else None
+        return found[0] if found else None
 
-    async def _rows(self, query: str, values: Any) -> list[Any]:
-        def read() -> list[Any]:
-            return self._reader.run(lambda db: db.execute(query, values, binary=True).fetchall())
+    async def _read(self, query: str, values: Any) -> list[Delivery]:
+        def read() -> list[Delivery]:
+            return [read_delivery(row, self._load) for row in self._fetch(query, values)]
 
         return await asyncio.to_thread(read)
+
+    async def _rows(self, query: str, values: Any) -> list[Any]:
+        return await asyncio.to_thread(self._fetch, query, values)
+
+    def _fetch(self, query: str, values: Any) -> list[Any]:
+        return self._reader.run(lambda db: db.execute(query, values, binary=True).fetchall())
+
+    def _load(self, seq: int) -> Iterator[bytes]:
+        """Yield a packed body in pieces."""
+        query = "SELECT substring(body FROM %s FOR %s) FROM inbox WHERE seq = %s"
+        start = 1
+        while (found := self._fetch(query, [start, LARGE, seq])) and found[0][0]:
+            yield found[0][0]
+            start += LARGE
 
 
 def _give_up(done: asyncio.Future[Kept]) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import sqlite3
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ from bridge.ports.figures import InboxFigures
 from bridge.ports.inbox import LONGEST_PAUSE, Delivery, DeliveryState, Finished, Kept
 from bridge.storage.inbox import sqlite_file
 from bridge.storage.inbox.batches import (
+    BODY,
     KEY,
+    LARGE,
     MOST_AT_ONCE,
+    NO_BODY,
     PACKED,
     BatchedInbox,
     Begin,
@@ -45,9 +48,6 @@ _INSERT = "INSERT OR ROLLBACK INTO"
 _DELIVERIES = f"{_INSERT} deliveries (seq, host, id, event, headers, received_at, body) VALUES "
 _LARGE_DELIVERY = f"{_DELIVERIES}(?, ?, ?, ?, ?, ?, zeroblob(?))"
 _WORK = f"{_INSERT} work (seq, key) VALUES "
-
-LARGE = 2**18
-"""Bytes of a packed body from which on it is written in pieces, each of at most that size."""
 
 
 class Writer:
@@ -217,7 +217,7 @@ WITH free AS (
 ), taken AS (
     SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before FROM sized
 )
-SELECT {_FIELDS}, d.body
+SELECT {_FIELDS}, {BODY}
 FROM taken t JOIN deliveries d ON d.seq = t.seq JOIN work w ON w.seq = t.seq
 WHERE t.before < ?
 """
@@ -300,7 +300,7 @@ class SqliteInbox(BatchedInbox):
     async def newest(self, limit: int, *, before: int | None = None) -> list[Delivery]:
         return await asyncio.to_thread(
             self._read,
-            f"SELECT {_FIELDS}, NULL FROM deliveries d JOIN work w ON w.seq = d.seq"
+            f"SELECT {_FIELDS}, {NO_BODY} FROM deliveries d JOIN work w ON w.seq = d.seq"
             " WHERE d.seq < ? ORDER BY d.seq DESC LIMIT ?",
             (before if before is not None else sys.maxsize, limit),
         )
@@ -311,7 +311,7 @@ class SqliteInbox(BatchedInbox):
         one_of = f" AND w.error IN ({', '.join('?' * len(errors))})" if errors else ""
         return await asyncio.to_thread(
             self._read,
-            f"SELECT {_FIELDS}, NULL FROM work w JOIN deliveries d ON d.seq = w.seq"
+            f"SELECT {_FIELDS}, {NO_BODY} FROM work w JOIN deliveries d ON d.seq = w.seq"
             f" WHERE w.state = ? AND w.seq < ?{one_of} ORDER BY w.seq DESC LIMIT ?",
             (state, before, *errors, limit),
         )
@@ -335,14 +335,26 @@ class SqliteInbox(BatchedInbox):
     async def _one(self, where: str, value: Any) -> Delivery | None:
         found = await asyncio.to_thread(
             self._read,
-            f"SELECT {_FIELDS}, d.body FROM deliveries d JOIN work w ON w.seq = d.seq"
+            f"SELECT {_FIELDS}, {BODY} FROM deliveries d JOIN work w ON w.seq = d.seq"
             f" WHERE {where}",
             {"value": value},
         )
         return found[0] if found else None
 
     def _read(self, sql: str, values: Any) -> list[Delivery]:
-        return [read_delivery(row) for row in self._rows(sql, values)]
+        return [read_delivery(row, self._load) for row in self._rows(sql, values)]
+
+    def _load(self, seq: int) -> Iterator[bytes]:
+        """Yield a packed body in pieces, on a connection of its own."""
+        try:
+            with (
+                contextlib.closing(sqlite_file.connect(self._path)) as connection,
+                connection.blobopen("deliveries", "body", seq, readonly=True) as blob,
+            ):
+                while piece := blob.read(LARGE):
+                    yield piece
+        except sqlite3.Error as error:
+            raise Unreachable("the inbox", str(error)) from error
 
     def _rows(self, sql: str, values: Any) -> list[Any]:
         assert self._reader is not None, "start() comes first"

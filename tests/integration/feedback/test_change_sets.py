@@ -13,6 +13,7 @@ from bridge.core.events import Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.changes import CROWDED, Changes, ViewFinder
 from bridge.pipeline.deliveries import Deliveries
+from bridge.pipeline.meaning import Reading
 from bridge.ports.githosts import ChangeSet
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Outcome
@@ -43,7 +44,7 @@ class Office:
         """Have its deliveries decided with what these can find out."""
         at, self.changes = self.desk, changes
         self.deliveries = Deliveries(
-            at.inbox, at.journal, at.flows, at.catalog, {self.api.name: at.host},
+            at.inbox, at.journal, at.flows, at.catalog, Reading(at.inbox, {self.api.name: at.host}),
             at.clock, PATIENCE, views=ViewFinder(changes, at.journal),
         )  # fmt: skip
 
