@@ -5,6 +5,7 @@ Where to look:
     what arrived       events (a push, a person's command), refs; misfits (malformed fields),
                        large_json (what is absurd, and what is large)
     what was refused   refused (webhooks that were not accepted)
+    pull requests      pulls (as their hosts describe them)
     our own webhooks   hooks (which repositories each speaks for, and what is wrong with one)
     which apps         apps (what each waits for), rules (the bridge's own)
     deploy or not      decision, changes (since which commit? is it a duplicate?), matching/

@@ -14,6 +14,7 @@ from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
 from bridge.core.events import PullRequestOpened, RefKind, RefPushed, Repository
+from bridge.core.pulls import PullRequest
 from bridge.githosts.comment import ELSEWHERE, NO_CHATS, SILENT, watches
 from bridge.githosts.publishers import (
     CommentPublisher,
@@ -23,7 +24,7 @@ from bridge.githosts.publishers import (
 )
 from bridge.githosts.statuses import contexts, environments
 from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
-from bridge.ports.githosts import HasDeployments, HostApi, PullRequest
+from bridge.ports.githosts import HasDeployments, HostApi
 from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment
 
 LOOKS_AGAIN = (2.0, 5.0)

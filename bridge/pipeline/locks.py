@@ -14,13 +14,14 @@ from bridge.core.backoff import Backoff, asked_to_wait
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.events import Repository
 from bridge.core.gates.locks import DAY, Lock, PullName, PullRef, Scope, covered, next_reminder
+from bridge.core.pulls import PullRequest
 from bridge.core.refs import home_of, normalise_url
 from bridge.pipeline.reconcile import Homes, place_of
 from bridge.pipeline.rounds import Rounds, all_ended
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.feedback import LockNews, TellsOfLocks
 from bridge.ports.gates import DueLock
-from bridge.ports.githosts import HostApi, PullRequest, ReadsPulls
+from bridge.ports.githosts import HostApi, ReadsPulls
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Audited, Subscription, about_change, about_lock
 

@@ -220,6 +220,87 @@ class Configures(WritesSource, ShowsSaved, Protocol):
         """Delete the logs of all its deployments; a running build may lose its own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How an app of the bridge's own is built and run; it has nothing else of its model.
+
+    Attributes:
+        model: the app whose source and build settings it takes over: the account and repository,
+            the build path and type, and what belongs to that type. Never its environment, build
+            arguments, build secrets, registry passwords, volumes, ports, domains or Auto Deploy.
+        branch: the branch to clone.
+        environment: its whole environment, as lines of NAME=value.
+        build_args: its build arguments, alike.
+        memory: the most bytes of memory that it may have.
+        cpus: the most cores that it may use; None for no limit.
+    """
+
+    model: App
+    branch: str
+    environment: str
+    build_args: str
+    memory: int
+    cpus: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host name under which an app is served.
+
+    Attributes:
+        port: the port of its container.
+        certificate: "letsencrypt", "none", or the name of a custom resolver.
+    """
+
+    host: str
+    port: int = 3000
+    https: bool = False
+    certificate: str = "none"
+    path: str = "/"
+
+
+@runtime_checkable
+class MakesApps(Protocol):
+    """A backend in which the bridge makes and removes apps of its own.
+
+    Each method can be repeated: it looks first whether it is done already. Names are not unique in
+    a backend, so an app of ours is known by its marker, which is written with its creation.
+    Errors are those of `Backend`.
+    """
+
+    async def made(self, marker: str) -> list[App]:
+        """Return the apps with exactly this marker, oldest first; more than one were raced."""
+
+    async def all_made(self, beginning: str) -> dict[str, list[App]]:
+        """Return all apps whose marker begins like this, by marker, oldest first."""
+
+    async def make(self, name: str, marker: str, model: App, environment: str) -> App:
+        """Return the oldest app with a marker, made if there is none.
+
+        Args:
+            environment: the name of the environment of its model's project to make it in, which is
+                made if it is missing; never "production".
+        """
+
+    async def set_build(self, app: App, build: Build) -> None:
+        """Have an app built and run like this, with Auto Deploy off; read back that it is."""
+
+    async def set_addresses(self, app: App, addresses: Sequence[Address]) -> None:
+        """Have an app served under exactly these host names."""
+
+    async def suggest_host(self, app: App) -> str | None:
+        """Return a host name that leads to the backend without DNS of one's own; None if none."""
+
+    async def remove(self, app: App) -> None:
+        """Delete an app with its addresses and waiting jobs; one that is gone is fine.
+
+        No build of it may be running: it would leave its service behind.
+        """
+
+    async def left_behind(self, app: App) -> list[Container] | None:
+        """Return what still runs of a removed app; None if the key may not see it."""
+
+
 @runtime_checkable
 class DeploysPushes(Protocol):
     """A backend that may deploy pushes by itself, app by app."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from bridge.core.events import Commit, Event, Repository
 from bridge.core.hooks import SignedBy
+from bridge.core.pulls import PullRequest
 
 Body = bytes | bytearray
 """A request's body; never modified."""
@@ -100,26 +101,6 @@ class ParsesApart(Protocol):
 
 
 # ── A Git host's API ────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class PullRequest:
-    """A pull or merge request.
-
-    Attributes:
-        number: its number within its repository.
-        head: the branch it comes from; `head_sha` is that branch's commit.
-        open: neither merged nor closed.
-        merge_sha: the commit that merged it; None if there is none.
-        own: comes from the repository itself, not from a fork.
-    """
-
-    number: int
-    head: str
-    head_sha: str
-    open: bool
-    merge_sha: str | None = None
-    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +207,35 @@ class ReadsPulls(Protocol):
 
     async def pull_request(self, repository: str, number: int) -> PullRequest:
         """Return a pull request in any state."""
+
+
+@runtime_checkable
+class ListsPulls(ReadsPulls, Protocol):
+    """A Git host whose pull requests can be followed; errors are those of `HostApi`."""
+
+    async def open_pulls(self, repository: str) -> list[PullRequest]:
+        """Return all open pull requests, fetched page by page."""
+
+    async def pulls_since(self, repository: str, since: float) -> list[PullRequest]:
+        """Return the pull requests in any state that changed at or after a time.
+
+        One request while nothing has changed: conditional where the host can, which it may not
+        count.
+
+        Args:
+            since: in seconds since 1970, by the host's clock: an earlier `updated_at`.
+        """
+
+    async def pull_files(self, repository: str, number: int) -> ChangeSet:
+        """Return which files a pull request changes, from where it left its base."""
+
+
+@runtime_checkable
+class TellsWriters(Protocol):
+    """A Git host that tells who may write to a repository; errors are those of `HostApi`."""
+
+    async def may_write(self, repository: str, login: str) -> bool:
+        """Return whether an account may push to the repository; False for an unknown one."""
 
 
 @runtime_checkable

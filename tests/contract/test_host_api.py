@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
+from bridge.core.pulls import PullRequest
 from bridge.githosts import pool
-from bridge.ports.githosts import Comment, CommitState, PullRequest
+from bridge.ports.githosts import Comment, CommitState
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import Commit, Repository
-from bridge.ports.githosts import ChangeSet, Comment, CommitState, PullRequest
+from bridge.core.pulls import PullRequest
+from bridge.ports.githosts import ChangeSet, Comment, CommitState
 
 T = TypeVar("T")
 

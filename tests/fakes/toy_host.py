@@ -16,8 +16,9 @@ from pydantic import Field
 
 from bridge.core.errors import BadSignature, Unreachable
 from bridge.core.events import Commit, Event, Ignored, Ref, RefKind, RefPushed, Repository
+from bridge.core.pulls import PullRequest
 from bridge.core.refs import normalise_url
-from bridge.ports.githosts import Body, ChangeSet, Comment, CommitState, Envelope, PullRequest
+from bridge.ports.githosts import Body, ChangeSet, Comment, CommitState, Envelope
 from bridge.ports.providers import Provider, WebhookSecrets
 from bridge.ports.settings import Address, Credential, Secrets, Section, Uses
 

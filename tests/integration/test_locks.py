@@ -9,10 +9,10 @@ import pytest
 from bridge.core.errors import NotFound, Rejected, Unreachable
 from bridge.core.events import Repository
 from bridge.core.gates.locks import DAY, EVERYTHING, PullName, PullRef, scope_named
+from bridge.core.pulls import PullRequest
 from bridge.pipeline.gate_commands import GateCommands
 from bridge.pipeline.locks import LATEST, LockKeeper, Pulls
 from bridge.ports.feedback import LockNews
-from bridge.ports.githosts import PullRequest
 from bridge.ports.outcomes import Subscription
 from tests.fakes.git_api import FakeHostApi
 from tests.worlds.gates import ADA, GRACE, GateWorld, gated

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
 from bridge.core.events import Commit, Repository
+from bridge.core.pulls import PullRequest
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.gitea.access import GiteaAccess
@@ -18,7 +19,7 @@ from bridge.githosts.gitea.hooks import GiteaMakesHooks
 from bridge.githosts.http import cut, numeric, part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model, address, clone_urls, web_url
-from bridge.ports.githosts import ChangeSet, Comment, CommitState, Hook, PullRequest, TagAt
+from bridge.ports.githosts import ChangeSet, Comment, CommitState, Hook, TagAt
 
 _MOST_PAGES = 100
 """The most pages of a tree to read; each has 1,000 entries by default."""

@@ -10,12 +10,13 @@ from pydantic import Field, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Commit, Repository
+from bridge.core.pulls import PullRequest
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.github.access import SERVICE, GithubAccess
 from bridge.githosts.http import cut, numeric, part
 from bridge.githosts.webhook import Model, address, clone_urls, web_url
-from bridge.ports.githosts import ChangeSet, Comment, CommitState, PullRequest
+from bridge.ports.githosts import ChangeSet, Comment, CommitState
 
 LISTED = 300
 """The most files that a comparison lists."""

@@ -9,12 +9,13 @@ from pydantic import Field, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
 from bridge.core.events import Commit, Repository
+from bridge.core.pulls import PullRequest
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
 from bridge.githosts.http import PAGE, cut, numeric, part
 from bridge.githosts.webhook import Model, address, clone_urls, web_url
-from bridge.ports.githosts import ChangeSet, Comment, CommitState, PullRequest
+from bridge.ports.githosts import ChangeSet, Comment, CommitState
 
 
 async def changes(ask: AskAbout, repository: str, base: str, head: str) -> ChangeSet:

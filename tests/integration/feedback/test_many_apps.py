@@ -8,10 +8,11 @@ import pytest
 from bridge.app.providers import on_hosts
 from bridge.core.decision import Decision, Reason
 from bridge.core.lifecycle import State
+from bridge.core.pulls import PullRequest
 from bridge.pipeline.outbox import Feedback, PublishTiming, together
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.feedback import Occasion
-from bridge.ports.githosts import CommitState, PullRequest
+from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Outcome
 from bridge.settings import Settings
 from bridge.storage.journal import SqlJournal

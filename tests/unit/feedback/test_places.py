@@ -12,11 +12,12 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
 from bridge.core.events import Action, Asked, PullRequestOpened, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import State
+from bridge.core.pulls import PullRequest
 from bridge.githosts.comment import marker
 from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.subscriptions import LOOKS_AGAIN, Plans, Use, concerns, shows_of
 from bridge.ports.feedback import Occasion, Snapshot
-from bridge.ports.githosts import Comment, CommitState, PullRequest
+from bridge.ports.githosts import Comment, CommitState
 from bridge.ports.outcomes import Explained, Outcome, Subscription
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import app, deployment, push
