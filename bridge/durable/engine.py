@@ -30,6 +30,7 @@ from bridge.durable.system import (
     give_log_back,
     refuse_pickles,
     requeue,
+    retire,
     take_log,
     take_up,
     translated,
@@ -379,7 +380,7 @@ class DurableFlows:
         give_log_back()
         if self._peers is not None:
             await self._hand_over(self._peers)
-        self._engine.dispose()
+        retire(self._engine)
 
     async def _hand_over(self, peers: "Peers") -> None:
         """Leave our flows to others, now that none of them runs here."""

@@ -195,6 +195,16 @@ def sqlite_engine(path: Path) -> sa.Engine:
     return engine
 
 
+def retire(engine: sa.Engine) -> None:
+    """Close an engine's connections for good, each that is in use as soon as it is given back.
+
+    DBOS doesn't wait for its threads. What they give back later would stay open in a pool that
+    nobody has any more.
+    """
+    event.listen(engine.pool, "checkin", lambda _connection, record: record.invalidate())
+    engine.dispose()
+
+
 _PASSES = ("disk is full", "disk I/O error")
 """Temporary SQLite errors; DBOS waits for their counterparts on Postgres."""
 

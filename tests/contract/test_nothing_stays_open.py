@@ -1,14 +1,18 @@
-"""A start that is cancelled or fails leaves no file open: a bridge may stop while it starts."""
+"""A start that is cancelled or fails, and a stop, leave no file open."""
 
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from bridge.embedded.server import EmbeddedServer
 from bridge.storage.inbox.sqlite import SqliteInbox
+from tests.worlds.embedded import until
+from tests.worlds.flows import Ledger, launch_on_sqlite
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="lists /proc/self/fd")
 
@@ -59,3 +63,25 @@ async def test_the_embedded_backend_on_a_spoilt_file(tmp_path: Path) -> None:
         await server.start()
 
     assert open_files(tmp_path) == []
+
+
+async def test_flows_that_stop_while_a_thread_waits_for_the_database(tmp_path: Path) -> None:
+    """The engine does not wait for its threads; each gives its connection back later."""
+    ledger = Ledger()
+    waits = threading.Event()
+
+    def tell(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT"):
+            waits.set()
+
+    flows = await launch_on_sqlite(tmp_path, {"deploy": ledger.body})
+    event.listen(flows._engine, "before_cursor_execute", tell)
+    with contextlib.closing(sqlite3.connect(tmp_path / "workflows.sqlite")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        starting = asyncio.ensure_future(flows.start("deploy", "1.web", key="web"))
+        await asyncio.to_thread(waits.wait, 10)
+        await flows.stop()
+        other.rollback()
+    await asyncio.gather(starting, return_exceptions=True)
+
+    await until(lambda: asyncio.to_thread(open_files, tmp_path), lambda files: files == [])
