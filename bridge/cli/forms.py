@@ -199,7 +199,8 @@ def waits_form(app: "App") -> dict[str, Any]:
 
 def said(rules: "Rules") -> dict[str, Any]:
     """Return our own rules for an app as JSON, without unset fields."""
-    return {name: _plain(value) for name, value in asdict(rules).items() if value is not None}
+    found = {name: _plain(value) for name, value in asdict(rules).items() if value is not None}
+    return found | ({"previews": _without_values(found["previews"])} if rules.previews else {})
 
 
 def written(rules: "Rules") -> dict[str, Any]:
@@ -217,7 +218,13 @@ def _as_written(value: Any) -> Any:
     section = {one.name: _plain(getattr(value, one.name)) for one in own}
     if isinstance(value, VerifyPolicy) and value.status != WELL:
         section["status"] = statuses_text(value.status, ", ")
-    return section.get("on", section or True)
+    return section.get("on", _without_values(section) or True)
+
+
+def _without_values(section: dict[str, Any]) -> dict[str, Any]:
+    """Return a section of rules with the names of its variables only: values may be secrets."""
+    own = {"environment", "build_args"} & section.keys()
+    return section | {name: [variable for variable, _ in section[name]] for name in own}
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ Where to look:
     what is built      pins (the branches of the bridge's own)
     may it be asked    gates/ (locks, freezes, checks, approvals, the order of apps)
     does it work       health/ (what is looked at, and what it means)
+    pull requests      previews/ (an app for each)
     a deployment       lifecycle, tracking (which record is ours, and is it lost?)
     why it failed      failure, log_text
     how well it goes   report (how often, how fast, how many fail)

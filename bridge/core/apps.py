@@ -10,6 +10,7 @@ from bridge.core.errors import Ambiguous, NotFound
 from bridge.core.events import Repository
 from bridge.core.gates.checks import CheckPolicy
 from bridge.core.health.policy import VerifyPolicy
+from bridge.core.previews.policy import PreviewPolicy
 
 
 class AppKind(StrEnum):
@@ -92,6 +93,7 @@ class Rules:
         soak: seconds that these must have been live.
         verify: how its deployments are verified; None believes the backend.
         pin: the backend has to build a branch of the bridge's own, at exactly one commit.
+        previews: whether and how its pull requests are previewed.
     """
 
     trigger: Trigger | None = None
@@ -109,6 +111,7 @@ class Rules:
     soak: float | None = None
     verify: VerifyPolicy | None = None
     pin: bool | None = None
+    previews: PreviewPolicy | None = None
 
     def over(self, other: "Rules") -> "Rules":
         """Return these rules, filled up with the others where they set nothing."""
@@ -120,9 +123,9 @@ class Rules:
         return replace(other, **said)
 
 
-ONLY_IN_FILE = frozenset({"checks", "approvals", "after", "soak"})
-"""The rules that `bridge.yaml` alone sets: when to hold a deployment. Who may configure an app must
-not lift what holds it."""
+ONLY_IN_FILE = frozenset({"checks", "approvals", "after", "soak", "previews"})
+"""The rules that `bridge.yaml` alone sets: when to hold a deployment, and what previews may have.
+Who may configure an app must not lift what holds it, nor give secrets to pull requests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from bridge.ports.settings import (
 )
 from bridge.settings.gates import FreezeRule
 from bridge.settings.health import Rollback, Verifying
+from bridge.settings.previews import AllPreviews
 from bridge.settings.sections import (
     Catchup,
     Console,
@@ -198,6 +199,7 @@ class Settings(ChatSections):
     watch: Watch = Watch()
     verify: Verifying = Verifying()
     rollback: Rollback = Rollback()
+    previews: AllPreviews = AllPreviews()
     rules: Annotated[tuple[Rule, ...], BeforeValidator(as_yaml)] = Field(
         (), description="our own rules for apps; in the environment as YAML"
     )
@@ -284,8 +286,9 @@ def book_of(settings: Settings) -> RuleBook:
         (
             rule.apps,
             Rules(
-                **rule.model_dump(exclude={"apps", "channels", "checks", "verify"}),
+                **rule.model_dump(exclude={"apps", "channels", "checks", "previews", "verify"}),
                 checks=None if rule.checks is None else rule.checks.policy(),
+                previews=None if rule.previews is None else rule.previews.policy(),
                 verify=None if rule.verify is None else rule.verify.policy(),
             ),
         )

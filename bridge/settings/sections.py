@@ -33,6 +33,7 @@ from bridge.ports.settings import (
 from bridge.ports.sign_in import Naming
 from bridge.settings.gates import Checks, Seconds, as_checks
 from bridge.settings.health import Verify, as_verify
+from bridge.settings.previews import Previews, as_previews
 
 # ── Who may do what by chat ─────────────────────────────────────────────────────────────────────
 
@@ -313,6 +314,12 @@ class Rule(Section):
         None,
         description="true: the backend must build exactly the commit that was judged; needs"
         " `branch`, and `dokploy-bridge pin APP` once",
+    )
+    previews: Annotated[Previews | None, BeforeValidator(as_previews)] = Field(
+        None,
+        description="an app for each pull request: true, false, a host name, or a section with"
+        " host, https, port, label, drafts, forks, limit, idle, environment, build_args, memory,"
+        " cpus, place, pin",
     )
     channels: tuple[str, ...] | None = Field(
         None,

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli.forms import said
+from bridge.cli.forms import said, written
 from bridge.core.apps import Prereleases, Rules, Source, SourceType, Trigger
 from bridge.core.decision import SKIP_DIRECTIVES, Decision, Policy, Reason, decide
 from bridge.core.errors import Rejected
 from bridge.core.events import Commit, RefKind, RefPushed, Repository
 from bridge.core.gates.checks import CheckPolicy
 from bridge.core.health.policy import VerifyPolicy
+from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.rules import AppTags, name_matches, ruled, rules_for, tag_problem
 from bridge.settings import book_of, policy_of, read_settings
 from tests.fakes.journey import app, push, source
@@ -538,10 +539,13 @@ def test_every_rule_can_be_told_as_json() -> None:
         trigger=Trigger.TAG, branch="main", watch_paths=("web/**",), tags="v*", versions=">=1",
         tag_prefix="api-v", prereleases=Prereleases.SKIP, only_newer=True, skip_directives=False,
         checks=checks, approvals=1, after=("shop/api",), soak=60.0, verify=verify, pin=True,
+        previews=PreviewPolicy(environment=(("TOKEN", "a secret"),)),
     )  # fmt: skip
 
     told = json.loads(json.dumps(said(all_of_them)))
 
     assert told.keys() == {one.name for one in fields(Rules)}
     assert (told["checks"]["names"], told["verify"]["status"]) == (["build"], [[200, 200]])
+    assert told["previews"]["environment"] == ["TOKEN"]
+    assert "a secret" not in json.dumps([told, written(all_of_them)])
     assert said(Rules()) == {}

@@ -1,0 +1,7 @@
+"""Previews: an app of its own for each pull request of an app. Pure.
+
+policy      what `bridge.yaml` says of an app's previews
+preview     the record of one preview, and its names
+verdict     whether a pull request is to have one, and why
+steps       what is to be done next for one
+"""

@@ -1,0 +1,153 @@
+"""The record of one preview, and its names."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.core.apps import App
+from bridge.core.previews.policy import PreviewPolicy
+from bridge.core.pulls import PullRequest
+
+MARKER = "bridge:"
+"""The beginning of what a backend's record of a preview's app is known by."""
+
+LONGEST_PART = 63
+"""Characters of one part of a host name."""
+
+_UNFIT = re.compile(r"[^a-z0-9]+")
+
+
+class PreviewState(StrEnum):
+    """The state of a preview."""
+
+    NEW = "new"  # nobody has looked at the pull request yet
+    SKIPPED = "skipped"  # it is to have none, and has none
+    HELD = "held"  # it is to have one, and something is missing
+    MAKING = "making"
+    UP = "up"  # its app is there, and a deployment of the commit is asked for
+    ENDING = "ending"
+    ENDED = "ended"  # the pull request is over, and nothing is left
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A pull request of an app's repository, and the app that previews it.
+
+    Attributes:
+        host, repository: the Git host, and the repository's key for its API.
+        name: the repository's name for people.
+        app_id, app, backend: the app that is previewed, its label, and where it is.
+        pull: the pull request, as last reported.
+        version: counts the reports of the pull request.
+        state, reason, note: the reason is a word of a closed list, the note a sentence for people.
+        made: the id of the preview's own app; None if there is none.
+        url: where it is served; None if that is not known.
+        asked: the commit of which a deployment was last asked for.
+        branch: the branch of the bridge's own that it is built from; None if it is the pull
+            request's.
+        approved, approver: the commit that somebody has approved, and who.
+        stopped: somebody has stopped it by hand.
+        created_at: when the pull request was first reported, by which places are given.
+        active_at: when it was last pushed to or extended.
+        look_at: when to look at it next; None if only a report matters.
+        failures: how often in a row a step has failed.
+    """
+
+    host: str
+    repository: str
+    name: str
+    app_id: str
+    app: str
+    backend: str
+    pull: PullRequest
+    version: int = 0
+    state: PreviewState = PreviewState.NEW
+    reason: str = ""
+    note: str = ""
+    made: str | None = None
+    url: str | None = None
+    asked: str | None = None
+    branch: str | None = None
+    approved: str | None = None
+    approver: str = ""
+    stopped: bool = False
+    created_at: float = 0.0
+    active_at: float = 0.0
+    look_at: float | None = 0.0
+    failures: int = 0
+
+    @property
+    def id(self) -> str:
+        """Return its name in the journal, e.g. "github:583231#12:ZT6A95NobTiob085n0lpt"."""
+        return preview_id(self.host, self.repository, self.pull.number, self.app_id)
+
+    @property
+    def marker(self) -> str:
+        """Return what its app is known by at the backend."""
+        return MARKER + self.id
+
+    @property
+    def takes_a_place(self) -> bool:
+        """Whether something of it is or may be at the backend."""
+        return self.made is not None or self.state in (PreviewState.MAKING, PreviewState.ENDING)
+
+    @property
+    def label(self) -> str:
+        """Return its name for people, e.g. "shop/web #12"."""
+        return f"{self.app} #{self.pull.number}"
+
+
+def preview_id(host: str, repository: str, number: int, app_id: str) -> str:
+    """Return the name of a pull request's preview of an app."""
+    return f"{host}:{repository}#{number}:{app_id}"
+
+
+def app_name(model: App, number: int) -> str:
+    """Return the name of a preview's app, e.g. "web pr-12"."""
+    return f"{model.name} pr-{number}"
+
+
+def branch_name(preview: Preview) -> str:
+    """Return the branch of the bridge's own for a preview, e.g. "bridge/pr-12/3f9a…"."""
+    return f"bridge/pr-{preview.pull.number}/{_digest(preview.app_id)}"
+
+
+def host_name(pattern: str, model: App, number: int) -> str:
+    """Return the host name of a preview; a part that is too long is shortened, and stays unique."""
+    values = {"number": str(number), "app": _dns(model.name), "project": _dns(model.project)}
+    parts = pattern.lower().format(**values).split(".")
+    return ".".join(_fit(part) for part in parts)
+
+
+def _dns(text: str) -> str:
+    return _UNFIT.sub("-", text.lower()).strip("-") or "app"
+
+
+def _fit(part: str) -> str:
+    if len(part) <= LONGEST_PART:
+        return part
+    digest = _digest(part)
+    return f"{part[: LONGEST_PART - len(digest) - 1].rstrip('-')}-{digest}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def environment_text(
+    preview: Preview, policy: PreviewPolicy, url: str | None, *, commit: str
+) -> str:
+    """Return a preview's whole environment, as lines of NAME=value."""
+    own = {"BRIDGE_PR": str(preview.pull.number), "BRIDGE_SHA": commit, "BRIDGE_URL": url or ""}
+    return "\n".join(
+        f"{name}={_quoted(value)}" for name, value in (dict(policy.environment) | own).items()
+    )
+
+
+def _quoted(value: str) -> str:
+    """Return a value as a line of an environment file has it."""
+    if re.fullmatch(r"[^\s'\"#$\\]*", value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

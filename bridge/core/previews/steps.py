@@ -1,0 +1,66 @@
+"""What is to be done next for a preview."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.core.previews.policy import PreviewPolicy
+from bridge.core.previews.preview import Preview
+from bridge.core.previews.verdict import Verdict, Why
+
+
+class Step(StrEnum):
+    """What is to be done next."""
+
+    BRING_UP = "bring up"  # make or find its app, configure it, ask for a deployment
+    END = "end"  # remove its app, and look until nothing is left
+    REST = "rest"  # nothing, until something changes
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What is to be done next, and why."""
+
+    step: Step
+    verdict: Verdict
+
+
+def aim(
+    preview: Preview,
+    verdict: Verdict,
+    policy: PreviewPolicy | None,
+    *,
+    room: str | None,
+    now: float,
+) -> Aim:
+    """Return what is to be done next for a preview.
+
+    Args:
+        verdict: whether its pull request is to have one.
+        room: why there is no free place for it; None if there is one.
+    """
+    verdict = _with_its_life(preview, verdict, policy, now)
+    if not verdict.wanted:
+        return Aim(Step.END if preview.takes_a_place else Step.REST, verdict)
+    commit = preview.pull.head_sha
+    if not preview.pull.own and preview.approved != commit:
+        # What runs was approved; a new commit waits, whatever runs.
+        what = f"a pull request from a fork waits until somebody approves {commit[:12]}"
+        return Aim(Step.REST, Verdict(Why.APPROVAL, what))
+    if not preview.takes_a_place and room is not None:
+        return Aim(Step.REST, Verdict(Why.LIMIT, room))
+    is_up = preview.made is not None and preview.asked == commit
+    return Aim(Step.REST if is_up else Step.BRING_UP, verdict)
+
+
+def _with_its_life(
+    preview: Preview, verdict: Verdict, policy: PreviewPolicy | None, now: float
+) -> Verdict:
+    """Return the verdict, or why a preview that was wanted has ended."""
+    if not verdict.wanted or policy is None:
+        return verdict
+    if preview.stopped:
+        return Verdict(Why.STOPPED, "somebody has stopped it; a push starts it again")
+    if now - preview.active_at >= policy.idle:
+        days = policy.idle / 86_400
+        return Verdict(Why.IDLE, f"nobody has pushed for {days:g} days; a push starts it again")
+    return verdict
