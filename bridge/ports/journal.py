@@ -30,6 +30,7 @@ from bridge.ports.outcomes import (
     Sought,
     Subscription,
 )
+from bridge.ports.previews import Previews
 
 
 class Abouts(Protocol):
@@ -466,6 +467,7 @@ class Journal(
     LockUpkeep,
     MadeHooks,
     Notes,
+    Previews,
     Refusals,
     Sessions,
     StoredSettings,

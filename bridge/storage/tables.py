@@ -327,3 +327,38 @@ ci = sa.Table(
 )
 """The checks of commits for which deployments wait. `reported` counts the events about them;
 `due_at` is when to read them from the host, None if nobody waits."""
+
+previews = sa.Table(
+    "previews",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("repository", sa.Text, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("app_id", sa.Text, nullable=False),
+    sa.Column("app", sa.Text, nullable=False),
+    sa.Column("backend", sa.Text, nullable=False),
+    sa.Column("pull", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("made", sa.Text),
+    sa.Column("url", sa.Text),
+    sa.Column("asked", sa.Text),
+    sa.Column("branch", sa.Text),
+    sa.Column("approved", sa.Text),
+    sa.Column("approver", sa.Text, nullable=False),
+    sa.Column("stopped", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.Float(53), nullable=False),
+    sa.Column("active_at", sa.Float(53), nullable=False),
+    sa.Column("look_at", sa.Float(53)),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Index("previews_by_pull", "host", "repository", "number"),
+    sa.Index("previews_by_app", "app_id"),
+    sa.Index("previews_by_made", "made"),
+    sa.Index("previews_by_look", "look_at"),
+)
+"""The previews of pull requests; see `core.previews.preview`. `version` counts the reports of the
+pull request, `look_at` is when to look at it next."""

@@ -14,6 +14,7 @@ from bridge.storage.journal.deployments import Deployments
 from bridge.storage.journal.gates import Gates
 from bridge.storage.journal.hooks import Hooks
 from bridge.storage.journal.locks import Locks
+from bridge.storage.journal.previews import Previews
 from bridge.storage.journal.recording import Recording
 from bridge.storage.journal.serving import Serves
 from bridge.storage.journal.setup import Sessions, StoredSettings
@@ -38,6 +39,7 @@ class SqlJournal(
     Leases,
     Locks,
     Notes,
+    Previews,
     Recording,
     Refusals,
     Serves,

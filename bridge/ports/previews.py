@@ -1,0 +1,89 @@
+"""Where previews are kept: a part of the journal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bridge.core.previews.preview import Preview
+from bridge.core.pulls import PullRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A pull request as its host describes it now.
+
+    Attributes:
+        host, repository: the Git host, and the repository's key for its API.
+        name: the repository's name for people.
+    """
+
+    host: str
+    repository: str
+    name: str
+    pull: PullRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """An app that may be previewed."""
+
+    id: str
+    label: str
+    backend: str
+
+
+class Previews(Protocol):
+    """The previews of pull requests.
+
+    What is reported of a pull request and what is done for it are written by different processes,
+    so neither overwrites the other.
+    """
+
+    async def report_previews(self, reported: Reported, apps: Sequence[Previewed]) -> bool:
+        """Record a pull request for each of these apps, and for those that have a preview of it.
+
+        A closed one makes no new records. A new commit ends a stop by hand, and counts as activity.
+
+        Returns:
+            Whether anything has changed, so that somebody has to look.
+        """
+
+    async def preview(self, id_: str) -> Preview | None:
+        """Return one preview."""
+
+    async def previews(
+        self,
+        *,
+        app_id: str | None = None,
+        pull: tuple[str, str, int] | None = None,
+        ended: bool = False,
+        limit: int = 1000,
+    ) -> list[Preview]:
+        """Return previews, newest first.
+
+        Args:
+            pull: only of this host, repository and number.
+            ended: also those of which nothing is left, and those that never were.
+        """
+
+    async def due_previews(self, now: float, limit: int) -> list[Preview]:
+        """Return previews to look at, those that were reported first first."""
+
+    async def next_preview_at(self) -> float | None:
+        """Return when the next preview is to be looked at; None if none is."""
+
+    async def places_taken(self) -> dict[str, int]:
+        """Return how many previews each app has at its backend, by app id."""
+
+    async def change_preview(self, seen: Preview, **facts: Any) -> Preview | None:
+        """Change what is done for a preview; return it as it is now, None if it is gone.
+
+        If its pull request was reported anew since it was seen, it is to be looked at again at
+        once, whatever the facts say.
+        """
+
+    async def ask_previews(self, id_: str, **facts: Any) -> Preview | None:
+        """Change what people ask for: to approve, stop or extend it; look at it at once."""
+
+    async def forget_previews(self, before: float, limit: int) -> int:
+        """Delete some records of which nothing is left, without activity since; return how many."""

@@ -1,0 +1,177 @@
+"""Previews of pull requests: what hosts report of them, and what is done for them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.previews.preview import Preview, PreviewState, preview_id
+from bridge.core.pulls import PullRequest
+from bridge.ports.previews import Previewed, Reported
+from bridge.storage import tables
+from bridge.storage.journal import rows
+from bridge.storage.journal.transactions import Transactions
+
+_T = tables.previews
+
+OVER = (PreviewState.SKIPPED, PreviewState.ENDED)
+"""States in which there is nothing of a preview."""
+
+
+class Previews(Transactions):
+    """The previews of pull requests; see `ports.previews`."""
+
+    async def report_previews(self, reported: Reported, apps: Sequence[Previewed]) -> bool:
+        at = self._clock()
+        return await self._change(lambda db: _report(db, reported, apps, at))
+
+    async def preview(self, id_: str) -> Preview | None:
+        found = await self._found(sa.select(_T).where(_T.c.id == id_))
+        return found[0] if found else None
+
+    async def previews(
+        self,
+        *,
+        app_id: str | None = None,
+        pull: tuple[str, str, int] | None = None,
+        ended: bool = False,
+        limit: int = 1000,
+    ) -> list[Preview]:
+        query = sa.select(_T).order_by(_T.c.created_at.desc(), _T.c.id).limit(limit)
+        if app_id is not None:
+            query = query.where(_T.c.app_id == app_id)
+        if pull is not None:
+            query = query.where(_of_pull(*pull))
+        if not ended:
+            query = query.where(_T.c.state.not_in(OVER))
+        return await self._found(query)
+
+    async def due_previews(self, now: float, limit: int) -> list[Preview]:
+        due = sa.select(_T).where(_T.c.look_at <= now)
+        return await self._found(due.order_by(_T.c.created_at, _T.c.id).limit(limit))
+
+    async def next_preview_at(self) -> float | None:
+        query = sa.select(sa.func.min(_T.c.look_at))
+        return await self._read(lambda db: db.scalar(query))
+
+    async def places_taken(self) -> dict[str, int]:
+        there = sa.or_(
+            _T.c.made.is_not(None), _T.c.state.in_((PreviewState.MAKING, PreviewState.ENDING))
+        )
+        query = sa.select(_T.c.app_id, sa.func.count()).where(there).group_by(_T.c.app_id)
+        found = await self._read(lambda db: db.execute(query).all())
+        return {row[0]: row[1] for row in found}
+
+    async def change_preview(self, seen: Preview, **facts: Any) -> Preview | None:
+        if "look_at" in facts:
+            same = _T.c.version == seen.version
+            facts["look_at"] = sa.case((same, facts["look_at"]), else_=_T.c.look_at)
+        return await self._changed(seen.id, facts)
+
+    async def ask_previews(self, id_: str, **facts: Any) -> Preview | None:
+        more = {"version": _T.c.version + 1, "look_at": self._clock(), "failures": 0}
+        return await self._changed(id_, facts | more)
+
+    async def forget_previews(self, before: float, limit: int) -> int:
+        over = _T.c.state.in_(OVER) & (_T.c.active_at < before) & _T.c.made.is_(None)
+        those = sa.select(_T.c.id).where(over).order_by(_T.c.active_at).limit(limit)
+        query = sa.delete(_T).where(_T.c.id.in_(those.scalar_subquery()))
+        return await self._write(lambda db: db.execute(query).rowcount)
+
+    async def _changed(self, id_: str, facts: Mapping[str, Any]) -> Preview | None:
+        def change(db: sa.Connection) -> Preview | None:
+            db.execute(sa.update(_T).where(_T.c.id == id_).values(**facts))
+            row = db.execute(sa.select(_T).where(_T.c.id == id_)).mappings().one_or_none()
+            return None if row is None else read_preview(dict(row))
+
+        return await self._change(change)
+
+    async def _found(self, query: sa.Select[Any]) -> list[Preview]:
+        return [read_preview(row) for row in await self._all(query)]
+
+
+def _of_pull(host: str, repository: str, number: int) -> sa.ColumnElement[bool]:
+    return (_T.c.host == host) & (_T.c.repository == repository) & (_T.c.number == number)
+
+
+def _report(db: sa.Connection, new: Reported, apps: Sequence[Previewed], at: float) -> bool:
+    pull = new.pull
+    query = sa.select(_T).where(_of_pull(new.host, new.repository, pull.number)).with_for_update()
+    known = {row["app_id"]: row for row in db.execute(query).mappings()}
+    labels = {one.id: one for one in apps}
+    changed = False
+    for app_id, row in known.items():
+        if (facts := _news(read_preview(dict(row)), new, at)) is None:
+            continue
+        if app_id in labels:
+            facts |= {"app": labels[app_id].label, "backend": labels[app_id].backend}
+        db.execute(sa.update(_T).where(_T.c.id == row["id"]).values(**facts))
+        changed = True
+    for app in apps:
+        if pull.open and app.id not in known:
+            _insert(db, new, app, at)
+            changed = True
+    return changed
+
+
+def _news(known: Preview, new: Reported, at: float) -> dict[str, Any] | None:
+    """Return what a report changes; None if it says nothing new, or is older."""
+    was, now = known.pull, new.pull
+    if (was.updated_at or 0.0) > (now.updated_at or at) or was == now:
+        return None
+    pushed = was.head_sha != now.head_sha or (now.open and not was.open)
+    activity = {"active_at": at, "stopped": False} if pushed else {}
+    return activity | {
+        "pull": pull_text(now),
+        "name": new.name,
+        "version": _T.c.version + 1,
+        "look_at": at,
+        "failures": 0,
+    }
+
+
+def _insert(db: sa.Connection, new: Reported, app: Previewed, at: float) -> None:
+    """Insert a preview, unless another process has done so in this moment."""
+    id_ = preview_id(new.host, new.repository, new.pull.number, app.id)
+    row = {
+        "id": id_,
+        "host": new.host,
+        "repository": new.repository,
+        "number": new.pull.number,
+        "name": new.name,
+        "app_id": app.id,
+        "app": app.label,
+        "backend": app.backend,
+        "pull": pull_text(new.pull),
+        "version": 1,
+        "state": PreviewState.NEW,
+        "reason": "",
+        "note": "",
+        "approver": "",
+        "stopped": False,
+        "created_at": at,
+        "active_at": at,
+        "look_at": at,
+        "failures": 0,
+    }
+    db.execute(rows.insert_into(db, _T).values(**row).on_conflict_do_nothing())
+
+
+def pull_text(pull: PullRequest) -> str:
+    """Return a pull request as the text of a column."""
+    return json.dumps(asdict(pull) | {"labels": sorted(pull.labels)})
+
+
+def read_pull(text: str) -> PullRequest:
+    """Return a pull request from the text of a column."""
+    names = {one.name for one in fields(PullRequest)}
+    said = {name: value for name, value in json.loads(text).items() if name in names}
+    return PullRequest(**said | {"labels": frozenset(said.get("labels", ()))})
+
+
+def read_preview(row: Mapping[str, Any]) -> Preview:
+    """Return a preview from a row."""
+    said = {name: value for name, value in row.items() if name not in ("id", "number")}
+    return Preview(**said | {"pull": read_pull(row["pull"]), "state": PreviewState(row["state"])})

@@ -1,0 +1,165 @@
+"""The `Journal` port: previews of pull requests."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.previews.preview import PreviewState
+from bridge.core.pulls import PullRequest
+from bridge.ports.previews import Previewed, Reported
+from tests.fakes.journey import ManualClock
+
+WEB = Previewed("app-web", "shop/web", "dokploy")
+API = Previewed("app-api", "shop/api", "dokploy")
+PULL = PullRequest(
+    12,
+    "feature",
+    "a" * 40,
+    open=True,
+    own=False,
+    base="main",
+    title="Add a page",
+    author="ada",
+    draft=True,
+    labels=frozenset({"preview", "ui"}),
+    url="https://github.com/my-org/mono/pull/12",
+    updated_at=100.0,
+)
+WEB_12 = "github:583231#12:app-web"
+
+
+def reported(**changed: Any) -> Reported:
+    return Reported("github", "583231", "my-org/mono", replace(PULL, **changed))
+
+
+async def test_a_pull_request_is_kept_for_each_app(journal: Any, clock: ManualClock) -> None:
+    assert await journal.report_previews(reported(), [WEB, API])
+
+    found = await journal.previews(pull=("github", "583231", 12))
+    assert {one.id for one in found} == {WEB_12, "github:583231#12:app-api"}
+    web = await journal.preview(WEB_12)
+    assert (web.pull, web.app, web.backend, web.name) == (
+        PULL,
+        "shop/web",
+        "dokploy",
+        "my-org/mono",
+    )
+    assert (web.state, web.version, web.created_at) == (PreviewState.NEW, 1, clock.now)
+    assert await journal.preview("github:583231#13:app-web") is None
+
+
+async def test_the_same_report_again_changes_nothing(journal: Any) -> None:
+    await journal.report_previews(reported(), [WEB])
+
+    assert not await journal.report_previews(reported(), [WEB])
+    assert not await journal.report_previews(reported(head_sha="b" * 40, updated_at=99.0), [WEB])
+
+    assert (await journal.preview(WEB_12)).version == 1
+
+
+async def test_a_closed_one_makes_no_record_and_is_told_to_those_there_are(journal: Any) -> None:
+    closed = reported(open=False, updated_at=101.0)
+    assert not await journal.report_previews(closed, [WEB])
+    await journal.report_previews(reported(), [WEB])
+
+    assert await journal.report_previews(closed, [])
+
+    assert not (await journal.preview(WEB_12)).pull.open
+
+
+async def test_one_is_due_once_it_is_reported_and_when_its_time_has_come(
+    journal: Any, clock: ManualClock
+) -> None:
+    assert await journal.next_preview_at() is None
+    await journal.report_previews(reported(), [WEB])
+    (due,) = await journal.due_previews(clock.now, 9)
+    assert await journal.next_preview_at() == clock.now
+
+    changed = await journal.change_preview(due, state=PreviewState.UP, look_at=clock.now + 60)
+    assert (changed.state, changed.look_at) == (PreviewState.UP, clock.now + 60)
+    assert await journal.due_previews(clock.now, 9) == []
+
+    await journal.change_preview(changed, look_at=None)
+    assert await journal.next_preview_at() is None
+
+
+async def test_a_report_while_somebody_works_on_it_is_looked_at(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.report_previews(reported(), [WEB])
+    (due,) = await journal.due_previews(clock.now, 9)
+    await journal.report_previews(reported(head_sha="b" * 40, updated_at=101.0), [WEB])
+
+    await journal.change_preview(due, asked="a" * 40, look_at=None)
+
+    (again,) = await journal.due_previews(clock.now, 9)
+    assert (again.asked, again.pull.head_sha) == ("a" * 40, "b" * 40)
+
+
+@pytest.mark.parametrize(
+    ("news", "starts"),
+    [
+        ({"head_sha": "b" * 40}, True),
+        ({"title": "Add a better page"}, False),
+        ({"labels": frozenset()}, False),
+    ],
+)
+async def test_a_push_starts_a_stopped_one_again_and_keeps_it_alive(
+    journal: Any, clock: ManualClock, news: dict[str, Any], starts: bool
+) -> None:
+    await journal.report_previews(reported(), [WEB])
+    assert (await journal.ask_previews(WEB_12, stopped=True)).stopped
+    clock.now += 1000
+
+    await journal.report_previews(reported(**news, updated_at=101.0), [WEB])
+
+    web = await journal.preview(WEB_12)
+    assert web.stopped is not starts
+    assert (web.active_at == clock.now) is starts
+
+
+async def test_what_people_ask_for_is_looked_at_at_once(journal: Any, clock: ManualClock) -> None:
+    await journal.report_previews(reported(), [WEB])
+    (due,) = await journal.due_previews(clock.now, 9)
+    await journal.change_preview(due, look_at=None, failures=3)
+
+    found = await journal.ask_previews(WEB_12, approved="a" * 40, approver="grace")
+
+    assert (found.approved, found.approver, found.failures) == ("a" * 40, "grace", 0)
+    assert [one.id for one in await journal.due_previews(clock.now, 9)] == [WEB_12]
+    assert await journal.ask_previews("github:583231#13:app-web", stopped=True) is None
+
+
+async def test_places_are_counted_by_what_may_be_at_the_backend(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.report_previews(reported(), [WEB, API])
+    await journal.report_previews(reported(number=13), [WEB])
+    assert await journal.places_taken() == {}
+
+    for one in await journal.due_previews(clock.now, 9):
+        await journal.change_preview(one, state=PreviewState.MAKING)
+    assert await journal.places_taken() == {"app-web": 2, "app-api": 1}
+
+    web = await journal.preview(WEB_12)
+    await journal.change_preview(web, state=PreviewState.HELD, made="app-web-12")
+    assert await journal.places_taken() == {"app-web": 2, "app-api": 1}
+    await journal.change_preview(web, state=PreviewState.ENDED, made=None)
+    assert await journal.places_taken() == {"app-web": 1, "app-api": 1}
+
+
+async def test_only_what_is_over_is_left_out_and_forgotten(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.report_previews(reported(), [WEB, API])
+    web = await journal.preview(WEB_12)
+    await journal.change_preview(web, state=PreviewState.ENDED)
+    assert [one.app for one in await journal.previews()] == ["shop/api"]
+    assert len(await journal.previews(ended=True)) == 2
+    assert [one.id for one in await journal.previews(app_id="app-web", ended=True)] == [WEB_12]
+
+    assert await journal.forget_previews(clock.now, 9) == 0
+    assert await journal.forget_previews(clock.now + 1, 9) == 1
+    assert await journal.preview(WEB_12) is None
+    assert len(await journal.previews(ended=True)) == 1
