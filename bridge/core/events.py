@@ -316,8 +316,11 @@ COMMAND_HOST = "cli"
 CONSOLE_HOST = "console"
 """The `host` of deliveries from the console."""
 
-ASKING_HOSTS = frozenset({COMMAND_HOST, CONSOLE_HOST})
-"""The hosts whose deliveries are people's requests, without a chat."""
+PREVIEW_HOST = "preview"
+"""The `host` of deliveries by which the bridge itself asks for deployments of previews."""
+
+ASKING_HOSTS = frozenset({COMMAND_HOST, CONSOLE_HOST, PREVIEW_HOST})
+"""The hosts whose deliveries are requests, without a chat."""
 
 _FROM_A_CHAT = (
     *("person", "channel", "thread", "app", "deployment", "view", "draft", "not_before"),

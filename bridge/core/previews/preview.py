@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -108,11 +109,6 @@ def app_name(model: App, number: int) -> str:
     return f"{model.name} pr-{number}"
 
 
-def branch_name(preview: Preview) -> str:
-    """Return the branch of the bridge's own for a preview, e.g. "bridge/pr-12/3f9a…"."""
-    return f"bridge/pr-{preview.pull.number}/{_digest(preview.app_id)}"
-
-
 def host_name(pattern: str, model: App, number: int) -> str:
     """Return the host name of a preview; a part that is too long is shortened, and stays unique."""
     values = {"number": str(number), "app": _dns(model.name), "project": _dns(model.project)}
@@ -135,14 +131,16 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
-def environment_text(
-    preview: Preview, policy: PreviewPolicy, url: str | None, *, commit: str
-) -> str:
+def environment_text(preview: Preview, policy: PreviewPolicy, url: str | None) -> str:
     """Return a preview's whole environment, as lines of NAME=value."""
-    own = {"BRIDGE_PR": str(preview.pull.number), "BRIDGE_SHA": commit, "BRIDGE_URL": url or ""}
-    return "\n".join(
-        f"{name}={_quoted(value)}" for name, value in (dict(policy.environment) | own).items()
-    )
+    pull = preview.pull
+    own = {"BRIDGE_PR": str(pull.number), "BRIDGE_SHA": pull.head_sha, "BRIDGE_URL": url or ""}
+    return variables_text(tuple((dict(policy.environment) | own).items()))
+
+
+def variables_text(variables: Iterable[tuple[str, str]]) -> str:
+    """Return variables as lines of NAME=value, as a backend reads them."""
+    return "\n".join(f"{name}={_quoted(value)}" for name, value in variables)
 
 
 def _quoted(value: str) -> str:

@@ -24,20 +24,8 @@ class Aim:
     verdict: Verdict
 
 
-def aim(
-    preview: Preview,
-    verdict: Verdict,
-    policy: PreviewPolicy | None,
-    *,
-    room: str | None,
-    now: float,
-) -> Aim:
-    """Return what is to be done next for a preview.
-
-    Args:
-        verdict: whether its pull request is to have one.
-        room: why there is no free place for it; None if there is one.
-    """
+def aim(preview: Preview, verdict: Verdict, policy: PreviewPolicy | None, now: float) -> Aim:
+    """Return what is to be done next for a preview; `verdict`: whether it is to have one."""
     verdict = _with_its_life(preview, verdict, policy, now)
     if not verdict.wanted:
         return Aim(Step.END if preview.takes_a_place else Step.REST, verdict)
@@ -46,8 +34,6 @@ def aim(
         # What runs was approved; a new commit waits, whatever runs.
         what = f"a pull request from a fork waits until somebody approves {commit[:12]}"
         return Aim(Step.REST, Verdict(Why.APPROVAL, what))
-    if not preview.takes_a_place and room is not None:
-        return Aim(Step.REST, Verdict(Why.LIMIT, room))
     is_up = preview.made is not None and preview.asked == commit
     return Aim(Step.REST if is_up else Step.BRING_UP, verdict)
 

@@ -1,0 +1,240 @@
+"""Previews: bring each in line with its pull request, whatever was missed.
+
+A report only says that a pull request may have changed. Each look compares what is wanted with what
+there is and takes the next step, so it does not matter how often or in which order reports come.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bridge.core.apps import App
+from bridge.core.backoff import Backoff, asked_to_wait
+from bridge.core.decision import Policy
+from bridge.core.errors import BridgeError
+from bridge.core.events import Repository
+from bridge.core.previews.policy import PreviewPolicy
+from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.steps import Aim, Step, aim
+from bridge.core.previews.verdict import HOLDS, Verdict, Why, by_files, without_files
+from bridge.core.pulls import PullRequest
+from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.preview_apps import SOON, PreviewApps
+from bridge.pipeline.rounds import Rounds, all_ended
+from bridge.ports.clock import Clock
+from bridge.ports.githosts import ChangeSet, HostApi, ListsPulls
+from bridge.ports.journal import Journal
+from bridge.ports.previews import Previewed, Reported
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 16
+"""Previews that are looked at together."""
+
+POLL = 5.0
+"""Seconds between two looks at the journal; another process may have heard of a pull request."""
+
+NEXT_PLACE = 10.0
+"""Seconds between two looks whether there is a place for a preview that waits for one."""
+
+RETRY = Backoff(2.0, 300.0)
+"""Pauses after a step failed."""
+
+REMEMBERED = 1000
+"""Pull requests whose verdict by their files is remembered."""
+
+NO_FILES = ChangeSet(None, "no credential is set with which its files could be read")
+
+
+class PreviewKeeper:
+    """Brings previews in line with their pull requests.
+
+    Attributes:
+        run: does so as long as the process lives.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        catalog: Catalog,
+        apps: PreviewApps,
+        apis: Mapping[str, HostApi],
+        clock: Clock,
+        decisions: Policy,
+        *,
+        limit: int,
+        poll: float = POLL,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            decisions: how watch paths are read.
+            limit: the most previews of all apps at a time.
+        """
+        self._journal = journal
+        self._catalog = catalog
+        self._apps = apps
+        self._apis = apis
+        self._clock = clock
+        self._decisions = decisions
+        self._limit = limit
+        self._poll = poll
+        self._places = asyncio.Lock()
+        self._by_files: OrderedDict[tuple[Any, ...], Verdict] = OrderedDict()
+        rounds = Rounds("previews can't be looked at", self._round, RETRY)
+        self._look_now, self.run = rounds.wake, rounds.run
+
+    async def report(self, repository: Repository, pull: PullRequest) -> bool:
+        """Record what a host says of a pull request; return whether a preview depends on it."""
+        apps = [
+            Previewed(app.id, app.label, app.backend)
+            for app in self._catalog.of(repository)
+            if _is_on(app.rules.previews)
+        ]
+        api = self._apis.get(repository.host)
+        key = repository.id if api is None else api.key(repository)
+        reported = Reported(repository.host, key, repository.name, pull)
+        if depends := await self._journal.report_previews(reported, apps):
+            self._look_now()
+        return depends
+
+    def wake(self) -> None:
+        """Look at once: somebody has asked for something."""
+        self._look_now()
+
+    async def _round(self) -> float:
+        """Look at everything that is due; return the seconds until the next round."""
+        while self._is_due(next_at := await self._journal.next_preview_at()):
+            due = await self._journal.due_previews(self._clock(), AT_ONCE)
+            by_app: dict[str, list[Preview]] = defaultdict(list)
+            for one in due:
+                by_app[one.app_id].append(one)
+            await all_ended(*map(self._look_in_turn, by_app.values()))
+        return self._poll if next_at is None else min(self._poll, next_at - self._clock())
+
+    def _is_due(self, at: float | None) -> bool:
+        return at is not None and at <= self._clock()
+
+    async def _look_in_turn(self, those: Sequence[Preview]) -> None:
+        for one in those:
+            await self._look(one)
+
+    async def _look(self, preview: Preview) -> None:
+        """Take a preview's next step, and record where it stands."""
+        try:
+            facts = await self._step(preview)
+        except BridgeError as error:
+            failures = preview.failures + 1
+            pause = max(RETRY.pause(failures), asked_to_wait(error) or 0.0)
+            why = str(error)
+            log.warning("a preview can't go on", extra={"preview": preview.label, "why": why})
+            facts = {"note": why, "failures": failures, "look_at": self._clock() + pause}
+        else:
+            facts = {"failures": 0} | facts
+        await self._journal.change_preview(preview, **facts)
+
+    async def _step(self, preview: Preview) -> dict[str, Any]:
+        """Take the next step; return what is to be recorded of it."""
+        app = self._catalog.get(preview.app_id)
+        policy = None if app is None else app.rules.previews
+        verdict = await self._verdict(preview, app, policy)
+        found = aim(preview, verdict, policy, self._clock())
+        said = {"reason": found.verdict.why, "note": found.verdict.evidence}
+        if found.step is Step.END:
+            return await self._end(preview, said)
+        if found.step is Step.BRING_UP:
+            assert app is not None
+            assert policy is not None
+            return said | await self._bring_up(preview, app, policy)
+        return said | self._at_rest(preview, found, policy)
+
+    async def _bring_up(self, preview: Preview, app: App, policy: PreviewPolicy) -> dict[str, Any]:
+        if (why := self._apps.missing(preview, app, policy)) is not None:
+            return _held(Why.CANNOT_BUILD, why, self._clock() + RETRY.longest)
+        async with self._places:
+            if not preview.takes_a_place:
+                if (why := await self._no_room(preview, policy)) is not None:
+                    return _held(Why.LIMIT, why, self._clock() + NEXT_PLACE)
+                await self._journal.change_preview(preview, state=PreviewState.MAKING)
+        await self._apps.bring_up(preview, app, policy)
+        log.info("a preview is up", extra={"preview": preview.label})
+        return {
+            "state": PreviewState.UP,
+            "asked": preview.pull.head_sha,
+            "look_at": preview.active_at + policy.idle,
+        }
+
+    async def _end(self, preview: Preview, said: dict[str, Any]) -> dict[str, Any]:
+        await self._journal.change_preview(preview, state=PreviewState.ENDING, **said)
+        if (why := await self._apps.end(preview)) is not None:
+            return said | {"note": f"{said['note']}; {why}", "look_at": self._clock() + SOON}
+        log.info("a preview has ended", extra={"preview": preview.label, "why": said["note"]})
+        gone = {"made": None, "asked": None, "url": None, "branch": None, "look_at": None}
+        return said | gone | {"state": _over(preview)}
+
+    def _at_rest(
+        self, preview: Preview, found: Aim, policy: PreviewPolicy | None
+    ) -> dict[str, Any]:
+        if not found.verdict.wanted:
+            return {"state": _over(preview), "look_at": None}
+        if found.verdict.why in HOLDS:
+            return {"state": PreviewState.HELD, "look_at": None}
+        assert policy is not None
+        return {"state": PreviewState.UP, "look_at": preview.active_at + policy.idle}
+
+    # ── what is wanted ────────────────────────────────────────────────────
+
+    async def _verdict(
+        self, preview: Preview, app: App | None, policy: PreviewPolicy | None
+    ) -> Verdict:
+        """Return whether the pull request is to have a preview of the app."""
+        pull = preview.pull
+        if app is None:
+            return Verdict(Why.NO_PREVIEWS, f"{preview.app} is gone")
+        repository = Repository(preview.host, preview.repository, preview.name)
+        if (found := without_files(pull, app, repository, policy, self._decisions)) is not None:
+            return found
+        about = (preview.id, pull.head_sha, pull.base, app.watched)
+        if about not in self._by_files:
+            files = await self._files(preview) if app.watched else NO_FILES
+            verdict = by_files(pull, app, repository, files.paths, files.note, self._decisions)
+            self._by_files[about] = verdict
+            while len(self._by_files) > REMEMBERED:
+                self._by_files.popitem(last=False)
+        return self._by_files[about]
+
+    async def _files(self, preview: Preview) -> ChangeSet:
+        api = self._apis.get(preview.host)
+        if not isinstance(api, ListsPulls):
+            return NO_FILES
+        return await api.pull_files(preview.repository, preview.pull.number)
+
+    async def _no_room(self, preview: Preview, policy: PreviewPolicy) -> str | None:
+        """Return why there is no place for another preview; None if there is one."""
+        taken = await self._journal.places_taken()
+        earlier = [
+            one
+            for one in await self._journal.previews()
+            if one.reason == Why.LIMIT and one.created_at < preview.created_at
+        ]
+        of_app = taken.get(preview.app_id, 0) + sum(one.app_id == preview.app_id for one in earlier)
+        if of_app >= policy.limit:
+            return f"{preview.app} has {policy.limit} previews already, its `previews.limit`"
+        if sum(taken.values()) + len(earlier) >= self._limit:
+            return f"there are {self._limit} previews already, which is `previews.limit`"
+        return None
+
+
+def _is_on(policy: PreviewPolicy | None) -> bool:
+    return policy is not None and policy.on
+
+
+def _held(why: Why, note: str, look_at: float) -> dict[str, Any]:
+    return {"state": PreviewState.HELD, "reason": why, "note": note, "look_at": look_at}
+
+
+def _over(preview: Preview) -> PreviewState:
+    """Return the state of a preview of which there is nothing."""
+    return PreviewState.SKIPPED if preview.pull.open else PreviewState.ENDED
