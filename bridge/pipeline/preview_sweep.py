@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
@@ -11,11 +10,11 @@ from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import Repository
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.leader import Turn
-from bridge.pipeline.previews import PreviewKeeper
+from bridge.pipeline.previews import FollowsPulls, PreviewKeeper
 from bridge.pipeline.reconcile import Homes, Resting, place_of
 from bridge.pipeline.rounds import Rounds
 from bridge.ports.clock import Clock
-from bridge.ports.githosts import HostApi, ListsPulls
+from bridge.ports.githosts import HostApi
 from bridge.ports.previews import Previews
 
 log = logging.getLogger(__name__)
@@ -25,11 +24,6 @@ WHOLE = 3600.0
 
 RETRY = Backoff(10.0, 600.0)
 """Pauses after a round failed."""
-
-
-@runtime_checkable
-class FollowsPulls(HostApi, ListsPulls, Protocol):
-    """A host whose pull requests can be followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +93,7 @@ class PreviewSweep:
         """Return the repositories, by name or key, that have previews or may have some."""
         wanting = [app for app in self._apps() if app.rules.previews and app.rules.previews.on]
         found = {place_of(app.source, self._homes) for app in wanting if app.source is not None}
-        there = {(one.host, one.repository) for one in await self._journal.previews()}
+        there = {(one.host, one.key) for one in await self._journal.previews()}
         return there | {one for one in found if one is not None}
 
     async def _repository(self, api: HostApi, name: str) -> Repository:
@@ -127,7 +121,7 @@ class PreviewSweep:
         numbers = {pull.number for pull in found}
         for one in await self._journal.previews(ended=True):
             pull = one.pull
-            ours = (one.host, one.repository) == (api.name, key)
+            ours = (one.host, one.key) == (api.name, key)
             if ours and pull.open and pull.number not in numbers:
                 numbers.add(pull.number)
                 try:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff, asked_to_wait
@@ -44,6 +44,12 @@ RETRY = Backoff(2.0, 300.0)
 
 REMEMBERED = 1000
 """Pull requests whose verdict by their files is remembered."""
+
+
+@runtime_checkable
+class FollowsPulls(HostApi, ListsPulls, Protocol):
+    """A host whose pull requests can be followed."""
+
 
 NO_FILES = ChangeSet(None, "no credential is set with which its files could be read")
 
@@ -95,7 +101,7 @@ class PreviewKeeper:
         ]
         api = self._apis.get(repository.host)
         key = repository.id if api is None else api.key(repository)
-        reported = Reported(repository.host, key, repository.name, pull)
+        reported = Reported(key, repository, pull)
         if depends := await self._journal.report_previews(reported, apps):
             self._look_now()
         return depends
@@ -193,7 +199,7 @@ class PreviewKeeper:
         pull = preview.pull
         if app is None:
             return Verdict(Why.NO_PREVIEWS, f"{preview.app} is gone")
-        repository = Repository(preview.host, preview.repository, preview.name)
+        repository = preview.repository
         if (found := without_files(pull, app, repository, policy, self._decisions)) is not None:
             return found
         about = (preview.id, pull.head_sha, pull.base, app.watched)
@@ -207,9 +213,9 @@ class PreviewKeeper:
 
     async def _files(self, preview: Preview) -> ChangeSet:
         api = self._apis.get(preview.host)
-        if not isinstance(api, ListsPulls):
+        if not isinstance(api, FollowsPulls):
             return NO_FILES
-        return await api.pull_files(preview.repository, preview.pull.number)
+        return await api.pull_files(preview.key, preview.pull.number)
 
     async def _no_room(self, preview: Preview, policy: PreviewPolicy) -> str | None:
         """Return why there is no place for another preview; None if there is one."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bridge.core.events import Repository
 from bridge.core.previews.preview import Preview
 from bridge.core.pulls import PullRequest
 
@@ -13,13 +14,11 @@ class Reported:
     """A pull request as its host describes it now.
 
     Attributes:
-        host, repository: the Git host, and the repository's key for its API.
-        name: the repository's name for people.
+        key: the repository's key for its host's API.
     """
 
-    host: str
-    repository: str
-    name: str
+    key: str
+    repository: Repository
     pull: PullRequest
 
 
@@ -62,7 +61,7 @@ class Previews(Protocol):
         """Return previews, newest first.
 
         Args:
-            pull: only of this host, repository and number.
+            pull: only of this host, repository's key and number.
             ended: also those of which nothing is left, and those that never were.
         """
 

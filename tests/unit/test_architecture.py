@@ -85,6 +85,9 @@ INSIDE_PIPELINE = {
     "deployments": {
         *("asking", "going_back", "outcome", "pinning", "polling", "restoring", "verifying"),
     },
+    "previews": {"catalog", "preview_apps", "rounds"},
+    "preview_apps": {"pinning"},
+    "preview_sweep": {"leader", "previews", "reconcile", "rounds"},
     "pinning": {"configure", "reconcile"},
     "restoring": {"outcome", "polling"},
     "ways": set[str](),

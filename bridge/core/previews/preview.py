@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.apps import App
+from bridge.core.events import Repository
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.pulls import PullRequest
 
@@ -36,8 +37,8 @@ class Preview:
     """A pull request of an app's repository, and the app that previews it.
 
     Attributes:
-        host, repository: the Git host, and the repository's key for its API.
-        name: the repository's name for people.
+        key: the repository's key for its host's API.
+        repository: the repository, as last reported.
         app_id, app, backend: the app that is previewed, its label, and where it is.
         pull: the pull request, as last reported.
         version: counts the reports of the pull request.
@@ -55,9 +56,8 @@ class Preview:
         failures: how often in a row a step has failed.
     """
 
-    host: str
-    repository: str
-    name: str
+    key: str
+    repository: Repository
     app_id: str
     app: str
     backend: str
@@ -81,7 +81,12 @@ class Preview:
     @property
     def id(self) -> str:
         """Return its name in the journal, e.g. "github:583231#12:ZT6A95NobTiob085n0lpt"."""
-        return preview_id(self.host, self.repository, self.pull.number, self.app_id)
+        return preview_id(self.host, self.key, self.pull.number, self.app_id)
+
+    @property
+    def host(self) -> str:
+        """Return the name of its Git host."""
+        return self.repository.host
 
     @property
     def marker(self) -> str:
@@ -99,9 +104,9 @@ class Preview:
         return f"{self.app} #{self.pull.number}"
 
 
-def preview_id(host: str, repository: str, number: int, app_id: str) -> str:
+def preview_id(host: str, key: str, number: int, app_id: str) -> str:
     """Return the name of a pull request's preview of an app."""
-    return f"{host}:{repository}#{number}:{app_id}"
+    return f"{host}:{key}#{number}:{app_id}"
 
 
 def app_name(model: App, number: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.core.events import Repository
 from bridge.core.previews.preview import Preview, PreviewState, preview_id
 from bridge.core.pulls import PullRequest
 from bridge.ports.previews import Previewed, Reported
@@ -92,13 +93,15 @@ class Previews(Transactions):
         return [read_preview(row) for row in await self._all(query)]
 
 
-def _of_pull(host: str, repository: str, number: int) -> sa.ColumnElement[bool]:
-    return (_T.c.host == host) & (_T.c.repository == repository) & (_T.c.number == number)
+def _of_pull(host: str, key: str, number: int) -> sa.ColumnElement[bool]:
+    return (_T.c.host == host) & (_T.c.key == key) & (_T.c.number == number)
 
 
 def _report(db: sa.Connection, new: Reported, apps: Sequence[Previewed], at: float) -> bool:
     pull = new.pull
-    query = sa.select(_T).where(_of_pull(new.host, new.repository, pull.number)).with_for_update()
+    query = (
+        sa.select(_T).where(_of_pull(new.repository.host, new.key, pull.number)).with_for_update()
+    )
     known = {row["app_id"]: row for row in db.execute(query).mappings()}
     labels = {one.id: one for one in apps}
     changed = False
@@ -125,7 +128,7 @@ def _news(known: Preview, new: Reported, at: float) -> dict[str, Any] | None:
     activity = {"active_at": at, "stopped": False} if pushed else {}
     return activity | {
         "pull": pull_text(now),
-        "name": new.name,
+        "described": repository_text(new.repository),
         "version": _T.c.version + 1,
         "look_at": at,
         "failures": 0,
@@ -134,13 +137,13 @@ def _news(known: Preview, new: Reported, at: float) -> dict[str, Any] | None:
 
 def _insert(db: sa.Connection, new: Reported, app: Previewed, at: float) -> None:
     """Insert a preview, unless another process has done so in this moment."""
-    id_ = preview_id(new.host, new.repository, new.pull.number, app.id)
+    host, number = new.repository.host, new.pull.number
     row = {
-        "id": id_,
-        "host": new.host,
-        "repository": new.repository,
-        "number": new.pull.number,
-        "name": new.name,
+        "id": preview_id(host, new.key, number, app.id),
+        "host": host,
+        "key": new.key,
+        "number": number,
+        "described": repository_text(new.repository),
         "app_id": app.id,
         "app": app.label,
         "backend": app.backend,
@@ -159,6 +162,23 @@ def _insert(db: sa.Connection, new: Reported, app: Previewed, at: float) -> None
     db.execute(rows.insert_into(db, _T).values(**row).on_conflict_do_nothing())
 
 
+def repository_text(repository: Repository) -> str:
+    """Return a repository as the text of a column."""
+    return json.dumps(asdict(repository) | {"urls": sorted(repository.urls)})
+
+
+def read_repository(text: str) -> Repository:
+    """Return a repository from the text of a column."""
+    said = _known(Repository, json.loads(text))
+    return Repository(**said | {"urls": frozenset(said.get("urls", ()))})
+
+
+def _known(record: type[Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what this release knows of what a newer one may have written."""
+    names = {one.name for one in fields(record)}
+    return {name: value for name, value in said.items() if name in names}
+
+
 def pull_text(pull: PullRequest) -> str:
     """Return a pull request as the text of a column."""
     return json.dumps(asdict(pull) | {"labels": sorted(pull.labels)})
@@ -166,12 +186,14 @@ def pull_text(pull: PullRequest) -> str:
 
 def read_pull(text: str) -> PullRequest:
     """Return a pull request from the text of a column."""
-    names = {one.name for one in fields(PullRequest)}
-    said = {name: value for name, value in json.loads(text).items() if name in names}
+    said = _known(PullRequest, json.loads(text))
     return PullRequest(**said | {"labels": frozenset(said.get("labels", ()))})
 
 
 def read_preview(row: Mapping[str, Any]) -> Preview:
     """Return a preview from a row."""
-    said = {name: value for name, value in row.items() if name not in ("id", "number")}
-    return Preview(**said | {"pull": read_pull(row["pull"]), "state": PreviewState(row["state"])})
+    found = dict(row)
+    del found["id"], found["number"], found["host"]
+    repository = read_repository(found.pop("described"))
+    pull, state = read_pull(found.pop("pull")), PreviewState(found.pop("state"))
+    return Preview(repository=repository, pull=pull, state=state, **found)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bridge.core.events import Repository
 from bridge.core.previews.preview import PreviewState
 from bridge.core.pulls import PullRequest
 from bridge.ports.previews import Previewed, Reported
@@ -26,11 +27,14 @@ PULL = PullRequest(
     url="https://github.com/my-org/mono/pull/12",
     updated_at=100.0,
 )
+MONO = Repository(
+    "github", "583231", "my-org/mono", frozenset({"github.com/my-org/mono"}), "https://github.com/x"
+)
 WEB_12 = "github:583231#12:app-web"
 
 
 def reported(**changed: Any) -> Reported:
-    return Reported("github", "583231", "my-org/mono", replace(PULL, **changed))
+    return Reported("583231", MONO, replace(PULL, **changed))
 
 
 async def test_a_pull_request_is_kept_for_each_app(journal: Any, clock: ManualClock) -> None:
@@ -39,11 +43,11 @@ async def test_a_pull_request_is_kept_for_each_app(journal: Any, clock: ManualCl
     found = await journal.previews(pull=("github", "583231", 12))
     assert {one.id for one in found} == {WEB_12, "github:583231#12:app-api"}
     web = await journal.preview(WEB_12)
-    assert (web.pull, web.app, web.backend, web.name) == (
+    assert (web.pull, web.app, web.backend, web.repository) == (
         PULL,
         "shop/web",
         "dokploy",
-        "my-org/mono",
+        MONO,
     )
     assert (web.state, web.version, web.created_at) == (PreviewState.NEW, 1, clock.now)
     assert await journal.preview("github:583231#13:app-web") is None

@@ -13,9 +13,9 @@ def upgrade() -> None:
         "previews",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("host", sa.Text, nullable=False),
-        sa.Column("repository", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
         sa.Column("number", sa.BigInteger, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("described", sa.Text, nullable=False),
         sa.Column("app_id", sa.Text, nullable=False),
         sa.Column("app", sa.Text, nullable=False),
         sa.Column("backend", sa.Text, nullable=False),
@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("look_at", sa.Float(53)),
         sa.Column("failures", sa.Integer, nullable=False),
     )
-    op.create_index("previews_by_pull", "previews", ["host", "repository", "number"])
+    op.create_index("previews_by_pull", "previews", ["host", "key", "number"])
     op.create_index("previews_by_app", "previews", ["app_id"])
     op.create_index("previews_by_made", "previews", ["made"])
     op.create_index("previews_by_look", "previews", ["look_at"])
