@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeGuard
 
 from bridge.core.apps import App, made_at, unused
 from bridge.core.decision import (
@@ -27,8 +28,7 @@ from bridge.core.events import (
     Asked,
     CheckReported,
     Ignored,
-    PullRequestClosed,
-    PullRequestOpened,
+    PullRequestChanged,
     Ref,
     RefKind,
     RefPushed,
@@ -137,15 +137,10 @@ class Deciding:
         event, delivery = meaning.event, meaning.delivery
         if isinstance(event, Ignored):
             return None, done(delivery, DeliveryState.IGNORED, event.reason)
-        if isinstance(event, PullRequestOpened):
-            why = "there is nothing to show on it"
-            if not apps_of(moment.snapshot, event.repository):
-                # Unlike for a push, the apps are not read again for it.
-                why = f"no known app deploys from {_where(event)}"
-            return None, done(delivery, DeliveryState.IGNORED, f"{was_opened(event)} {why}")
-        if isinstance(event, PullRequestClosed):
-            why = f"no lock ends with pull request {event.number}"
-            return None, done(delivery, DeliveryState.IGNORED, why)
+        if isinstance(event, PullRequestChanged):
+            # Unlike for a push, the apps are not read again for it.
+            known = bool(apps_of(moment.snapshot, event.repository))
+            return None, done(delivery, DeliveryState.IGNORED, unused_pull(event, known=known))
         if isinstance(event, CheckReported):
             return None, done(delivery, DeliveryState.IGNORED, unawaited(event))
         if isinstance(event, Asked):
@@ -239,12 +234,30 @@ def unawaited(event: CheckReported) -> str:
     return f"no deployment waits for the checks of {event.commit[:7]}"
 
 
-def was_opened(event: PullRequestOpened) -> str:
-    """Return the beginning of every remark about a pull request."""
-    return f"pull request {event.number} was opened:"
+def shows_late(event: object) -> TypeGuard[PullRequestChanged]:
+    """Return whether it is a pull request that earlier pushes may be published on."""
+    return isinstance(event, PullRequestChanged) and event.opened and event.pull.own
 
 
-def _where(event: RefPushed | PullRequestOpened) -> str:
+def unused_pull(event: PullRequestChanged, *, known: bool) -> str:
+    """Return why a pull request's event is ignored; `known`: an app deploys from its repository."""
+    number = event.pull.number
+    if not event.pull.open:
+        return f"no lock ends with pull request {number}"
+    if not event.opened:
+        return f"pull request {number} has changed: nothing depends on it"
+    if not event.pull.own:
+        return f"pull request {number} is from a fork, which sends its own pushes"
+    why = "there is nothing to show on it"
+    return f"{was_opened(event)} {why if known else f'no known app deploys from {_where(event)}'}"
+
+
+def was_opened(event: PullRequestChanged) -> str:
+    """Return the beginning of every remark about an opened pull request."""
+    return f"pull request {event.pull.number} was opened:"
+
+
+def _where(event: RefPushed | PullRequestChanged) -> str:
     return f"{event.repository.name} on {event.repository.host}"
 
 
@@ -456,17 +469,17 @@ class LateComments:
         shown = {
             meaning.delivery.seq: f"{was_opened(meaning.event)} {SHOWN}"
             for meaning in meanings
-            if isinstance(meaning.event, PullRequestOpened) and await self._wanted(meaning.event)
+            if shows_late(meaning.event) and await self._wanted(meaning.event)
         }
         return [
             (outcome, replace(end, error=shown.get(end.seq, end.error)))
             for outcome, end in outcomes
         ]
 
-    async def _wanted(self, opened: PullRequestOpened) -> bool:
+    async def _wanted(self, opened: PullRequestChanged) -> bool:
         """Return whether there is something to publish."""
-        key = ref_key(opened.repository, Ref(RefKind.BRANCH, opened.branch))
-        seqs = await self._journal.pushes_to(key, opened.commit)
+        key = ref_key(opened.repository, Ref(RefKind.BRANCH, opened.pull.head))
+        seqs = await self._journal.pushes_to(key, opened.pull.head_sha)
         if not seqs:
             return False
         decided = await self._journal.decisions(seqs)

@@ -22,8 +22,7 @@ from bridge.core.events import (
     CheckReported,
     Event,
     Ignored,
-    PullRequestClosed,
-    PullRequestOpened,
+    PullRequestChanged,
     RefKind,
     RefPushed,
     Repository,
@@ -98,7 +97,7 @@ class Backpressure:
 
 log = logging.getLogger(__name__)
 
-NOISE = Ignored | PullRequestOpened | PullRequestClosed | CheckReported
+NOISE = Ignored | PullRequestChanged | CheckReported
 
 
 def tell(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> None:
@@ -377,8 +376,8 @@ class Deliveries:
     async def _reported(self, meaning: Meaning, end: Finished) -> Finished:
         """Record what a delivery says of checks or a pull request, if something waits for it."""
         event = meaning.event
-        if isinstance(event, PullRequestClosed):
-            waits = await self._pulls(event.repository, event.number)
+        if isinstance(event, PullRequestChanged) and not event.pull.open:
+            waits = await self._pulls(event.repository, event.pull.number)
         elif isinstance(event, CheckReported):
             waits = await self._checks(event.repository.host, event.commit, event.check)
         else:
