@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeGuard
 
 from bridge.core.apps import App, made_at, unused
 from bridge.core.decision import (
@@ -29,7 +28,6 @@ from bridge.core.events import (
     CheckReported,
     Ignored,
     PullRequestChanged,
-    Ref,
     RefKind,
     RefPushed,
 )
@@ -40,9 +38,10 @@ from bridge.pipeline.catalog import LOOK_AGAIN, AppIndex, Catalog, apps_of, inde
 from bridge.pipeline.changes import Decided as ByItsList
 from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.freshness import Freshness, Pushed
+from bridge.pipeline.late_comments import unused_pull
 from bridge.pipeline.meaning import Meaning, author_of, pushed_by, requested, trigger_of
 from bridge.ports.clock import Clock
-from bridge.ports.feedback import LatePlanner, Occasion, Planner
+from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, Finished
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Outcome, PushSeen, Recorded, ref_key
@@ -234,33 +233,6 @@ def unawaited(event: CheckReported) -> str:
     return f"no deployment waits for the checks of {event.commit[:7]}"
 
 
-def shows_late(event: object) -> TypeGuard[PullRequestChanged]:
-    """Return whether it is a pull request that earlier pushes may be published on."""
-    return isinstance(event, PullRequestChanged) and event.opened and event.pull.own
-
-
-def unused_pull(event: PullRequestChanged, *, known: bool) -> str:
-    """Return why a pull request's event is ignored; `known`: an app deploys from its repository."""
-    number = event.pull.number
-    if not event.pull.open:
-        return f"no lock ends with pull request {number}"
-    if not event.opened:
-        return f"pull request {number} has changed: nothing depends on it"
-    if not event.pull.own:
-        return f"pull request {number} is from a fork, which sends its own pushes"
-    why = "there is nothing to show on it"
-    return f"{was_opened(event)} {why if known else f'no known app deploys from {_where(event)}'}"
-
-
-def was_opened(event: PullRequestChanged) -> str:
-    """Return the beginning of every remark about an opened pull request."""
-    return f"pull request {event.pull.number} was opened:"
-
-
-def _where(event: RefPushed | PullRequestChanged) -> str:
-    return f"{event.repository.name} on {event.repository.host}"
-
-
 def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:
     """Return a delivery's new state."""
     return Finished(
@@ -444,45 +416,3 @@ def _pushes(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Pu
 def _postponed(meaning: Meaning, why: str, due_at: float) -> Decided:
     """Put a delivery back into the inbox, for a later attempt."""
     return None, replace(done(meaning.delivery, DeliveryState.KEPT, why), due_at=due_at)
-
-
-# ── Pull requests opened after their pushes were decided get the comment, too ───────────────────
-
-SHOWN = "it gets the comment of what was pushed"
-
-
-class LateComments:
-    """Publishes earlier pushes on pull requests that are opened later."""
-
-    def __init__(self, journal: Journal, planners: Sequence[LatePlanner]) -> None:
-        self._journal = journal
-        self._planners = planners
-
-    async def subscribe(
-        self, meanings: Sequence[Meaning], outcomes: Sequence[Decided]
-    ) -> list[Decided]:
-        """Subscribe opened pull requests to their pushes; idempotent.
-
-        Returns:
-            The outcomes; those of pull requests that get a comment say so.
-        """
-        shown = {
-            meaning.delivery.seq: f"{was_opened(meaning.event)} {SHOWN}"
-            for meaning in meanings
-            if shows_late(meaning.event) and await self._wanted(meaning.event)
-        }
-        return [
-            (outcome, replace(end, error=shown.get(end.seq, end.error)))
-            for outcome, end in outcomes
-        ]
-
-    async def _wanted(self, opened: PullRequestChanged) -> bool:
-        """Return whether there is something to publish."""
-        key = ref_key(opened.repository, Ref(RefKind.BRANCH, opened.pull.head))
-        seqs = await self._journal.pushes_to(key, opened.pull.head_sha)
-        if not seqs:
-            return False
-        decided = await self._journal.decisions(seqs)
-        subscriptions = [target for plan in self._planners for target in plan(opened, decided)]
-        await self._journal.subscribe(subscriptions)
-        return bool(subscriptions)

@@ -33,8 +33,9 @@ from bridge.core.lifecycle import State
 from bridge.core.pins import tracked
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.changes import ViewFinder
-from bridge.pipeline.decide import Decided, Deciding, LateComments, Recording, done
+from bridge.pipeline.decide import Decided, Deciding, Recording, done
 from bridge.pipeline.freshness import Freshness
+from bridge.pipeline.late_comments import LateComments
 from bridge.pipeline.meaning import Attempts, Meaning, Reading
 from bridge.pipeline.owed import Owed
 from bridge.pipeline.starting import Starting

@@ -12,7 +12,7 @@ from bridge.core.pulls import PullRequest
 from bridge.githosts.access import KnownPages
 from bridge.githosts.answers import read
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
-from bridge.githosts.gitlab.webhooks import OPEN, number_in
+from bridge.githosts.gitlab.merges import OPEN, number_in
 from bridge.githosts.http import part
 from bridge.githosts.pulls import PAGE_OF_RECENT, Listing, all_listed, changed_since, seconds_of
 from bridge.githosts.webhook import Model, web_url

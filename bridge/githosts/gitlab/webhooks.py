@@ -4,11 +4,10 @@ https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
-from pydantic import Field
 
 from bridge.core.errors import BadSignature, MalformedPayload, UnknownSecret
 from bridge.core.events import (
@@ -22,9 +21,8 @@ from bridge.core.events import (
     RefPushed,
     Repository,
 )
-from bridge.core.pulls import PullRequest
 from bridge.githosts import webhook
-from bridge.githosts.pulls import seconds_of, touches
+from bridge.githosts.gitlab.merges import MergeEvent
 from bridge.githosts.webhook import (
     Commits,
     FullRef,
@@ -80,6 +78,10 @@ class _Push(Model):
     commits: Commits | None = None
     total_commits_count: int | None = None
     push_options: Any = None
+
+
+class _MergeEvent(MergeEvent):
+    project: _Project
 
 
 class _Pipeline(Model):
@@ -260,6 +262,14 @@ def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
     )
 
 
+def _of_merge(data: Any) -> PullRequestChanged | Ignored:
+    merge = check(_MergeEvent, data, "gitlab merge request")
+    if (why := merge.ignored()) is not None:
+        return Ignored(why)
+    repository = _repository(merge.object_attributes.target_project_id, merge.project)
+    return PullRequestChanged(repository, merge.meaning(), merge.opened)
+
+
 def _repository(number: int, project: _Project) -> Repository:
     return Repository(
         host="gitlab",
@@ -336,120 +346,6 @@ def _option(name: str, value: Any) -> Iterator[str]:
         yield f"{name}={value}"
     else:
         yield name
-
-
-# ── Merge requests ────────────────────────────────────────────────────────────────────────────────
-
-OPEN = frozenset({"opened", "locked"})
-"""The states of an open one; "locked": GitLab is merging it."""
-
-_ENDED = ("merge", "close")
-_OPENED = ("open", "reopen")
-_RELEVANT = ("labels", "title", "target_branch", "draft", "work_in_progress", "state_id", "state")
-
-
-class _Head(Model):
-    id: Sha
-
-
-class _Label(Model):
-    title: Name
-
-
-class _User(Model):
-    id: Id | None = None
-    username: Name | None = None
-
-
-Labels = Annotated[list[_Label], Field(fail_fast=True)]
-
-
-class _Attributes(Model):
-    action: str | None = None
-    state: str | None = None
-    iid: Id
-    source_branch: Name
-    target_branch: Name = ""
-    source_project_id: Id | None = None  # a fork that was deleted
-    target_project_id: Id
-    last_commit: _Head | None = None
-    oldrev: Name | None = None
-    author_id: Id | None = None
-    title: str | None = None
-    draft: bool | None = None
-    work_in_progress: bool | None = None
-    labels: Labels | None = None
-    url: str | None = None
-    updated_at: Any = None
-    merge_commit_sha: Name | None = None
-    squash_commit_sha: Name | None = None
-
-
-class _MergeRequest(Model):
-    project: _Project
-    user: _User | None = None
-    object_attributes: _Attributes
-    labels: Labels | None = None
-    changes: dict[str, Any] | None = None
-
-    def meaning(self, *, is_open: bool) -> PullRequest:
-        about = self.object_attributes
-        head = about.last_commit.id if about.last_commit else ""
-        # A fast-forward merge makes no commit of its own: the target's head is the branch's.
-        made = about.merge_commit_sha or about.squash_commit_sha or head or None
-        labels = about.labels if self.labels is None else self.labels
-        return PullRequest(
-            number=about.iid,
-            head=about.source_branch,
-            head_sha=head,
-            open=is_open,
-            merge_sha=made if about.action == "merge" or about.state == "merged" else None,
-            own=about.source_project_id == about.target_project_id,
-            base=about.target_branch,
-            title=about.title or "",
-            author=self._author(),
-            draft=bool(about.work_in_progress if about.draft is None else about.draft),
-            labels=frozenset(one.title for one in labels or ()),
-            url=web_url(about.url),
-            updated_at=seconds_of(about.updated_at),
-        )
-
-    def _author(self) -> str:
-        """Return the author: their name only if they have caused the event."""
-        number, user = self.object_attributes.author_id, self.user or _User()
-        if number is None:
-            return ""
-        return user.username if user.username and user.id == number else by_number(number)
-
-
-_BY_NUMBER = "id:"
-
-
-def by_number(account: int) -> str:
-    """Return the login of an account of which only the number is known; none has a colon."""
-    return f"{_BY_NUMBER}{account}"
-
-
-def number_in(login: str) -> int | None:
-    """Return the number in such a login; None if it is a name, which may consist of digits."""
-    number = login.removeprefix(_BY_NUMBER)
-    return int(number) if number != login and number.isascii() and number.isdecimal() else None
-
-
-def _of_merge(data: Any) -> PullRequestChanged | Ignored:
-    merge = check(_MergeRequest, data, "gitlab merge request")
-    about = merge.object_attributes
-    action, opened = about.action, about.action in _OPENED
-    if action not in (*_OPENED, *_ENDED, "update") or (opened and about.last_commit is None):
-        what = (action or "without an action")[:100]
-        used = "is not used, only open, reopen, update, merge and close"
-        return Ignored(f"merge request {what} {used}")
-    if action == "update" and not about.oldrev and not touches(merge.changes, _RELEVANT):
-        what = "neither its commits nor title, target branch, draft or labels"
-        return Ignored(f"merge request update: {what} of {about.iid} have changed")
-    is_open = opened or (action == "update" and about.state in (*OPEN, None))
-    repository = _repository(about.target_project_id, merge.project)
-    return PullRequestChanged(repository, merge.meaning(is_open=is_open), opened)
 
 
 # ── Pipelines and jobs: they say that a commit's checks have changed ──────────────────────────────
