@@ -16,7 +16,7 @@ from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import Rejected
-from bridge.core.events import PullRequestOpened, RefPushed, Sender
+from bridge.core.events import PullRequestChanged, RefPushed, Sender
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
 from bridge.githosts.publishers import WriteTurns
@@ -207,7 +207,7 @@ class Ours:
         self._servers = settings.host_servers()
         self._told: set[str] = set()
 
-    def __call__(self, event: RefPushed | PullRequestOpened) -> bool:
+    def __call__(self, event: RefPushed | PullRequestChanged) -> bool:
         """Return whether an event comes from the configured host."""
         repository = event.repository
         if isinstance(event, RefPushed) and event.found:
@@ -239,7 +239,7 @@ def on_hosts(
     apis: Mapping[str, HostApi],
     rate_limiter: RateLimiter,
     instance: str,
-    ours: Callable[[RefPushed | PullRequestOpened], bool],
+    ours: Callable[[RefPushed | PullRequestChanged], bool],
 ) -> Publishers:
     """Return the publishers for the Git hosts that have a credential; `ours`: see `Ours`."""
     words = {chat: one.link_word for chat, one in CHATS.items()}

@@ -79,8 +79,7 @@ def explained(
     from bridge.core.events import (
         Asked,
         CheckReported,
-        PullRequestClosed,
-        PullRequestOpened,
+        PullRequestChanged,
         RefPushed,
     )
 
@@ -105,11 +104,12 @@ def explained(
                 ],
             }
         )
-    if isinstance(meaning, PullRequestOpened):
-        words = f"pull request {meaning.number} was opened: nothing deploys for that"
-        return form | {"ignored": words}
-    if isinstance(meaning, PullRequestClosed):
-        words = f"pull request {meaning.number} was merged or closed: nothing deploys for that"
+    if isinstance(meaning, PullRequestChanged):
+        done = "was opened" if meaning.opened else "has changed"
+        done = done if meaning.pull.open else "was merged or closed"
+        words = f"pull request {meaning.pull.number} {done}: nothing deploys for that"
+        if meaning.opened and not meaning.pull.own:
+            words = f"pull request {meaning.pull.number} is from a fork, which sends its own pushes"
         return form | {"ignored": words}
     if isinstance(meaning, CheckReported):
         words = f"a check of {meaning.commit[:7]}: it only lets waiting deployments pass"

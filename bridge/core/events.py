@@ -10,6 +10,7 @@ from typing import Any, Self
 from bridge.core.errors import MalformedPayload
 from bridge.core.gates.checks import Check
 from bridge.core.misfits import unreadable
+from bridge.core.pulls import PullRequest
 from bridge.core.refs import normalise_url
 
 ZERO = "0" * 40
@@ -197,25 +198,19 @@ class RefPushed:
 
 
 @dataclass(frozen=True, slots=True)
-class PullRequestOpened:
-    """A pull request was opened or reopened: earlier pushes may be published on it now.
+class PullRequestChanged:
+    """A pull request was opened, pushed to, labelled, renamed, retargeted, merged or closed.
+
+    It also becomes a draft, or ready. It may come from a fork (`pull.own`).
 
     Attributes:
-        branch, commit: its head, a branch of the same repository.
+        pull: as it is now.
+        opened: it was opened or reopened: earlier pushes may be published on it now.
     """
 
     repository: Repository
-    number: int
-    branch: str
-    commit: str
-
-
-@dataclass(frozen=True, slots=True)
-class PullRequestClosed:
-    """A pull request was merged or closed, be it from a fork or not."""
-
-    repository: Repository
-    number: int
+    pull: PullRequest
+    opened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +290,7 @@ class Ignored:
     reason: str
 
 
-FromRepository = RefPushed | PullRequestOpened | PullRequestClosed | CheckReported
+FromRepository = RefPushed | PullRequestChanged | CheckReported
 """The events of a repository."""
 
 Event = FromRepository | Asked | Ignored

@@ -22,8 +22,7 @@ from bridge.core.events import (
     CheckReported,
     Event,
     Ignored,
-    PullRequestClosed,
-    PullRequestOpened,
+    PullRequestChanged,
     RefPushed,
 )
 from bridge.githosts import HOSTS
@@ -37,7 +36,7 @@ _FRAME = 2**15
 
 _EVENTS: dict[str, TypeAdapter[Any]] = {
     kind.__name__: TypeAdapter(kind)
-    for kind in (RefPushed, PullRequestOpened, PullRequestClosed, CheckReported, Ignored)
+    for kind in (RefPushed, PullRequestChanged, CheckReported, Ignored)
 }
 
 

@@ -13,7 +13,7 @@ from operator import attrgetter
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
-from bridge.core.events import PullRequestOpened, RefKind, RefPushed, Repository
+from bridge.core.events import PullRequestChanged, RefKind, RefPushed, Repository
 from bridge.core.pulls import PullRequest
 from bridge.githosts.comment import ELSEWHERE, NO_CHATS, SILENT, watches
 from bridge.githosts.publishers import (
@@ -60,7 +60,7 @@ class Plans:
     uses: frozenset[Use]
     key: Callable[[Repository], str] = attrgetter("name")
     apart: bool = False
-    ours: Callable[[RefPushed | PullRequestOpened], bool] = lambda _: True
+    ours: Callable[[RefPushed | PullRequestChanged], bool] = lambda _: True
     skipped: bool = False
 
     def __call__(self, occasion: Occasion) -> list[Subscription]:
@@ -82,7 +82,7 @@ class Plans:
         return found
 
     def late(
-        self, opened: PullRequestOpened, decided: Mapping[int, Sequence[Decision]]
+        self, opened: PullRequestChanged, decided: Mapping[int, Sequence[Decision]]
     ) -> list[Subscription]:
         """Return the comment of a pull request opened after its pushes."""
         if opened.repository.host != self.host or Use.COMMENT not in self.uses:
@@ -94,14 +94,14 @@ class Plans:
         ]
         if not follows or not self.ours(opened):
             return []
-        id_, number = f"{opened.repository.id} {opened.number}", opened.number
+        id_, number = f"{opened.repository.id} {opened.pull.number}", opened.pull.number
         return [self._subscription("comment", id_, opened, *follows, number=number)]
 
     def _subscription(
         self,
         kind: str,
         id_: str,
-        event: RefPushed | PullRequestOpened,
+        event: RefPushed | PullRequestChanged,
         *follows: str,
         rank: int = 0,
         **place: object,

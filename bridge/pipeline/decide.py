@@ -27,9 +27,7 @@ from bridge.core.events import (
     Asked,
     CheckReported,
     Ignored,
-    PullRequestClosed,
-    PullRequestOpened,
-    Ref,
+    PullRequestChanged,
     RefKind,
     RefPushed,
 )
@@ -40,9 +38,10 @@ from bridge.pipeline.catalog import LOOK_AGAIN, AppIndex, Catalog, apps_of, inde
 from bridge.pipeline.changes import Decided as ByItsList
 from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.freshness import Freshness, Pushed
+from bridge.pipeline.late_comments import unused_pull
 from bridge.pipeline.meaning import Meaning, author_of, pushed_by, requested, trigger_of
 from bridge.ports.clock import Clock
-from bridge.ports.feedback import LatePlanner, Occasion, Planner
+from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, Finished
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Outcome, PushSeen, Recorded, ref_key
@@ -137,15 +136,10 @@ class Deciding:
         event, delivery = meaning.event, meaning.delivery
         if isinstance(event, Ignored):
             return None, done(delivery, DeliveryState.IGNORED, event.reason)
-        if isinstance(event, PullRequestOpened):
-            why = "there is nothing to show on it"
-            if not apps_of(moment.snapshot, event.repository):
-                # Unlike for a push, the apps are not read again for it.
-                why = f"no known app deploys from {_where(event)}"
-            return None, done(delivery, DeliveryState.IGNORED, f"{was_opened(event)} {why}")
-        if isinstance(event, PullRequestClosed):
-            why = f"no lock ends with pull request {event.number}"
-            return None, done(delivery, DeliveryState.IGNORED, why)
+        if isinstance(event, PullRequestChanged):
+            # Unlike for a push, the apps are not read again for it.
+            known = bool(apps_of(moment.snapshot, event.repository))
+            return None, done(delivery, DeliveryState.IGNORED, unused_pull(event, known=known))
         if isinstance(event, CheckReported):
             return None, done(delivery, DeliveryState.IGNORED, unawaited(event))
         if isinstance(event, Asked):
@@ -237,15 +231,6 @@ def unless_made_later(
 def unawaited(event: CheckReported) -> str:
     """Return why a check's event is ignored."""
     return f"no deployment waits for the checks of {event.commit[:7]}"
-
-
-def was_opened(event: PullRequestOpened) -> str:
-    """Return the beginning of every remark about a pull request."""
-    return f"pull request {event.number} was opened:"
-
-
-def _where(event: RefPushed | PullRequestOpened) -> str:
-    return f"{event.repository.name} on {event.repository.host}"
 
 
 def done(delivery: Delivery, state: DeliveryState, error: str | None = None) -> Finished:
@@ -431,45 +416,3 @@ def _pushes(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> list[Pu
 def _postponed(meaning: Meaning, why: str, due_at: float) -> Decided:
     """Put a delivery back into the inbox, for a later attempt."""
     return None, replace(done(meaning.delivery, DeliveryState.KEPT, why), due_at=due_at)
-
-
-# ── Pull requests opened after their pushes were decided get the comment, too ───────────────────
-
-SHOWN = "it gets the comment of what was pushed"
-
-
-class LateComments:
-    """Publishes earlier pushes on pull requests that are opened later."""
-
-    def __init__(self, journal: Journal, planners: Sequence[LatePlanner]) -> None:
-        self._journal = journal
-        self._planners = planners
-
-    async def subscribe(
-        self, meanings: Sequence[Meaning], outcomes: Sequence[Decided]
-    ) -> list[Decided]:
-        """Subscribe opened pull requests to their pushes; idempotent.
-
-        Returns:
-            The outcomes; those of pull requests that get a comment say so.
-        """
-        shown = {
-            meaning.delivery.seq: f"{was_opened(meaning.event)} {SHOWN}"
-            for meaning in meanings
-            if isinstance(meaning.event, PullRequestOpened) and await self._wanted(meaning.event)
-        }
-        return [
-            (outcome, replace(end, error=shown.get(end.seq, end.error)))
-            for outcome, end in outcomes
-        ]
-
-    async def _wanted(self, opened: PullRequestOpened) -> bool:
-        """Return whether there is something to publish."""
-        key = ref_key(opened.repository, Ref(RefKind.BRANCH, opened.branch))
-        seqs = await self._journal.pushes_to(key, opened.commit)
-        if not seqs:
-            return False
-        decided = await self._journal.decisions(seqs)
-        subscriptions = [target for plan in self._planners for target in plan(opened, decided)]
-        await self._journal.subscribe(subscriptions)
-        return bool(subscriptions)

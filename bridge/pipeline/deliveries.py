@@ -22,8 +22,7 @@ from bridge.core.events import (
     CheckReported,
     Event,
     Ignored,
-    PullRequestClosed,
-    PullRequestOpened,
+    PullRequestChanged,
     RefKind,
     RefPushed,
     Repository,
@@ -34,8 +33,9 @@ from bridge.core.lifecycle import State
 from bridge.core.pins import tracked
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.changes import ViewFinder
-from bridge.pipeline.decide import Decided, Deciding, LateComments, Recording, done
+from bridge.pipeline.decide import Decided, Deciding, Recording, done
 from bridge.pipeline.freshness import Freshness
+from bridge.pipeline.late_comments import LateComments
 from bridge.pipeline.meaning import Attempts, Meaning, Reading
 from bridge.pipeline.owed import Owed
 from bridge.pipeline.starting import Starting
@@ -98,7 +98,7 @@ class Backpressure:
 
 log = logging.getLogger(__name__)
 
-NOISE = Ignored | PullRequestOpened | PullRequestClosed | CheckReported
+NOISE = Ignored | PullRequestChanged | CheckReported
 
 
 def tell(meanings: Sequence[Meaning], outcomes: Sequence[Decided]) -> None:
@@ -377,8 +377,8 @@ class Deliveries:
     async def _reported(self, meaning: Meaning, end: Finished) -> Finished:
         """Record what a delivery says of checks or a pull request, if something waits for it."""
         event = meaning.event
-        if isinstance(event, PullRequestClosed):
-            waits = await self._pulls(event.repository, event.number)
+        if isinstance(event, PullRequestChanged) and not event.pull.open:
+            waits = await self._pulls(event.repository, event.pull.number)
         elif isinstance(event, CheckReported):
             waits = await self._checks(event.repository.host, event.commit, event.check)
         else:

@@ -18,7 +18,7 @@ from bridge.core.events import (
     Asked,
     Event,
     FromRepository,
-    PullRequestOpened,
+    PullRequestChanged,
     RefKind,
     RefPushed,
     parse_command,
@@ -137,8 +137,9 @@ def about(event: Event) -> About | None:
     if isinstance(event, RefPushed):
         commit = event.commit.sha if event.commit else event.after
         return About(event.repository.name, str(event.ref), commit, author_of(event))
-    if isinstance(event, PullRequestOpened):
-        return About(event.repository.name, f"refs/heads/{event.branch}", event.commit, None)
+    if isinstance(event, PullRequestChanged) and event.opened and event.pull.own:
+        head = f"refs/heads/{event.pull.head}"
+        return About(event.repository.name, head, event.pull.head_sha, None)
     return None
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bridge.core.apps import App
 from bridge.core.decision import Decision
-from bridge.core.events import Asked, PullRequestOpened, RefPushed
+from bridge.core.events import Asked, PullRequestChanged, RefPushed
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Change, Deployment
 from bridge.ports.clock import Limit
@@ -128,7 +128,7 @@ subscription per deployment (`about_deployment`) and channel; a Git host one per
 (`about_delivery`), whose publisher then finds the pull requests and returns further ones."""
 
 LatePlanner = Callable[
-    [PullRequestOpened, Mapping[int, Sequence[Decision]]], Sequence[Subscription]
+    [PullRequestChanged, Mapping[int, Sequence[Decision]]], Sequence[Subscription]
 ]
 """Returns the subscriptions that publish earlier decisions about a pull request's head on it, by
 delivery. Pure, like a `Planner`."""

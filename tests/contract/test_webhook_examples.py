@@ -16,8 +16,7 @@ from bridge.core.events import (
     CheckReported,
     Event,
     Ignored,
-    PullRequestClosed,
-    PullRequestOpened,
+    PullRequestChanged,
     RefPushed,
 )
 from bridge.githosts import HOSTS
@@ -57,11 +56,11 @@ def test_each_is_taken_or_ignored_with_a_reason(
         found[type(meaning).__name__] += 1
         if isinstance(meaning, Ignored):
             assert meaning.reason
-        elif isinstance(meaning, PullRequestOpened):
-            assert body["action"] in ("opened", "reopened")
-            assert meaning.number == body["number"]
-        elif isinstance(meaning, PullRequestClosed):
-            assert (body["action"], meaning.number) == ("closed", body["number"])
+        elif isinstance(meaning, PullRequestChanged):
+            assert event == "pull_request"
+            assert meaning.pull.number == body["number"]
+            assert meaning.opened is (body["action"] in ("opened", "reopened"))
+            assert meaning.pull.open is (body["pull_request"]["state"] == "open")
         elif isinstance(meaning, CheckReported):
             assert event in CHECKS
             assert meaning.commit == body.get("sha", body.get(event, {}).get("head_sha"))
@@ -72,6 +71,7 @@ def test_each_is_taken_or_ignored_with_a_reason(
 
     assert found["RefPushed"] >= 1
     assert found["CheckReported"] >= 3
+    assert found["PullRequestChanged"] >= 1
     assert found["Ignored"] > 20
 
 

@@ -16,8 +16,7 @@ from bridge.core.decision import DEPLOYS, Decision, Reason, decide
 from bridge.core.events import (
     CheckReported,
     Ignored,
-    PullRequestClosed,
-    PullRequestOpened,
+    PullRequestChanged,
     RefPushed,
 )
 from bridge.core.refs import normalise_url
@@ -105,7 +104,7 @@ class Sent:
             return None
         return sorted(set().union(*every))
 
-    def parsed(self) -> RefPushed | PullRequestClosed | PullRequestOpened | CheckReported | Ignored:
+    def parsed(self) -> RefPushed | PullRequestChanged | CheckReported | Ignored:
         headers = {name.lower(): value for name, value in self.headers.items()}
         return HOSTS[self.host].reader().parse(self.event, headers, self.body)  # type: ignore[return-value]
 
@@ -276,12 +275,10 @@ def test_a_recorded_push_means_what_its_facts_say(sent: Sent) -> None:
 def test_what_is_no_push_is_ignored_with_its_reason(sent: Sent) -> None:
     meaning = sent.parsed()
 
-    if isinstance(meaning, PullRequestOpened):  # deploys nothing either, see test_recorded.py
-        assert sent.raw.get("action", sent.raw.get("object_attributes", {}).get("action")) in (
-            *("open", "opened", "reopen", "reopened"),
-        )
-        return
-    if isinstance(meaning, PullRequestClosed):  # it may only release a lock
+    if isinstance(meaning, PullRequestChanged):  # deploys nothing either, see test_recorded.py
+        action = sent.raw.get("action", sent.raw.get("object_attributes", {}).get("action"))
+        assert meaning.opened is (action in ("open", "opened", "reopen", "reopened"))
+        assert meaning.pull.open is (action not in ("close", "closed", "merge"))
         return
     if isinstance(meaning, CheckReported):  # nor does that
         assert sent.event in ("check_run", "check_suite", "status", "Pipeline Hook", "Job Hook")

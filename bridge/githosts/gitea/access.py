@@ -129,7 +129,7 @@ class GiteaAccess(Access):
         """Yield the pages of a list; a header has the number of entries."""
         seen, ask = 0, self.asker("")
         for number in range(1, _MOST_PAGES + 1):
-            step = {**query, "page": number, "limit": PAGE}
+            step = {"limit": PAGE, **query, "page": number}
             answer = await ask("GET", path, query=step)
             yield answer
             count = len(answer.body) if isinstance(answer.body, list) else 0

@@ -9,13 +9,13 @@ from pydantic import Field, SecretStr, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
 from bridge.core.events import Commit, Repository
-from bridge.core.pulls import PullRequest
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.gitea.access import GiteaAccess
 from bridge.githosts.gitea.branches import GiteaMovesBranches
 from bridge.githosts.gitea.ci import GiteaReadsChecks
 from bridge.githosts.gitea.hooks import GiteaMakesHooks
+from bridge.githosts.gitea.pulls import GiteaListsPulls
 from bridge.githosts.http import cut, numeric, part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model, address, clone_urls, web_url
@@ -141,10 +141,11 @@ _STATUS = {
 }
 
 
-class Gitea(GiteaMakesHooks, GiteaReadsChecks, GiteaMovesBranches):
+class Gitea(GiteaListsPulls, GiteaMakesHooks, GiteaReadsChecks, GiteaMovesBranches):
     """The API of a Gitea or Forgejo, as far as the bridge uses it.
 
-    A `HostApi` that `ListsRefs`, `MovesBranches`, `ListsHooks`, `ManagesHooks` and `ReadsChecks`.
+    A `HostApi` that `ListsPulls`, `TellsWriters`, `ListsRefs`, `MovesBranches`, `ListsHooks`,
+    `ManagesHooks` and `ReadsChecks`.
     It has no deployment objects, and does not list the deliveries of its webhooks.
     """
 
@@ -185,27 +186,6 @@ class Gitea(GiteaMakesHooks, GiteaReadsChecks, GiteaMovesBranches):
             address(author.email),
             tuple(parent.sha for parent in found.parents),
         )
-
-    async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
-        """Return the open ones whose head is the commit, and the one that it merged."""
-        path, found = "/pulls", list[PullRequest]()
-        async for answer in self._access.pages(repository, path, query={"state": "open"}):
-            pulls = read(_PULLS, path, answer, self.name, reads=True)
-            found += [_pull_request(pull) for pull in pulls if pull.head.sha == commit]
-        path = f"/commits/{part(commit)}/pull"
-        try:
-            answer = await self._access.ask(repository, "GET", path)
-        except NotFound:
-            if not found:
-                await self.commit(repository, commit)  # raises NotFound for one that is not there
-            return found
-        merged = _pull_request(read(_PULL, path, answer, self.name, reads=True))
-        return [*found, *([] if merged in found else [merged])]
-
-    async def pull_request(self, repository: str, number: int) -> PullRequest:
-        path = f"/pulls/{number}"
-        answer = await self._access.ask(repository, "GET", path)
-        return _pull_request(read(_PULL, path, answer, self.name, reads=True))
 
     async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
         """Yield all comments; Gitea lists them on one page."""
@@ -321,25 +301,6 @@ class _Commit(Model):
     parents: list[_Parent] = Field(default_factory=list)
 
 
-class _Head(Model):
-    ref: str
-    sha: str
-    repo_id: int
-
-
-class _Base(Model):
-    repo_id: int
-
-
-class _Pull(Model):
-    number: int
-    state: str
-    merged: bool = False
-    head: _Head
-    base: _Base
-    merge_commit_sha: str | None = None
-
-
 class _Comment(Model):
     id: int
     body: str | None = None
@@ -387,23 +348,11 @@ class _Hook(Model):
 
 
 _WHOLE, _COMMIT, _BRANCH = TypeAdapter(_Whole), TypeAdapter(_Commit), TypeAdapter(_Branch)
-_PULL, _PULLS = TypeAdapter(_Pull), TypeAdapter(list[_Pull])
 _COMMENTS, _TAGS, _HOOKS = (
     TypeAdapter(list[_Comment]),
     TypeAdapter(list[_Tag]),
     TypeAdapter(list[_Hook]),
 )
-
-
-def _pull_request(pull: _Pull) -> PullRequest:
-    return PullRequest(
-        number=pull.number,
-        head=pull.head.ref,
-        head_sha=pull.head.sha,
-        open=pull.state == "open",
-        merge_sha=pull.merge_commit_sha if pull.merged else None,
-        own=pull.head.repo_id == pull.base.repo_id,
-    )
 
 
 def gitea_api(

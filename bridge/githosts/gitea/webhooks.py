@@ -6,9 +6,11 @@ https://docs.gitea.com/usage/webhooks
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 from multidict import CIMultiDict
+from pydantic import Field
 
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected, UnknownSecret
 from bridge.core.events import (
@@ -17,15 +19,16 @@ from bridge.core.events import (
     Commit,
     Event,
     Ignored,
-    PullRequestClosed,
-    PullRequestOpened,
+    PullRequestChanged,
     Ref,
     RefKind,
     RefPushed,
     Repository,
 )
 from bridge.core.gates.checks import Check
+from bridge.core.pulls import PullRequest
 from bridge.githosts.ci import check_of, is_ours, not_a_check, state_of
+from bridge.githosts.pulls import seconds_of, touches
 from bridge.githosts.webhook import (
     Commits,
     FullRef,
@@ -103,23 +106,6 @@ class _Deletion(Model):
     sender: _Account | None = None
 
 
-class _Head(Model):
-    ref: Name
-    sha: Sha
-    repo_id: int
-
-
-class _Pull(Model):
-    head: _Head
-
-
-class _PullRequest(Model):
-    action: str
-    number: Id
-    pull_request: _Pull
-    repository: _Repository
-
-
 class Gitea:
     """Webhooks of Gitea or Forgejo, signed with one of the live secrets."""
 
@@ -182,12 +168,9 @@ class Gitea:
             return _deleted(
                 check(_Deletion, load(_json(headers, body), "gitea delete"), "gitea delete")
             )
-        if event == "pull_request":
-            data = load(_json(headers, body), "gitea pull request")
-            return _of_pull(check(_PullRequest, data, "gitea pull request"))
-        if event in _REPORTS:
+        if event in _OTHERS:
             what = f"gitea {event.replace('_', ' ')}"
-            return _REPORTS[event](load(_json(headers, body), what), what)
+            return _OTHERS[event](load(_json(headers, body), what), what)
         return Ignored(_WHY_IGNORED.get(event, f"event {event[:100]} {_NOT_USED}"))
 
 
@@ -268,18 +251,6 @@ def _repository(sent: _Repository) -> Repository:
     )
 
 
-def _of_pull(event: _PullRequest) -> PullRequestOpened | PullRequestClosed | Ignored:
-    head, number = event.pull_request.head, event.number
-    if event.action == "closed":
-        return PullRequestClosed(_repository(event.repository), number)
-    if event.action not in ("opened", "reopened"):
-        used = "is not used, only opened, reopened and closed"
-        return Ignored(f"pull_request {event.action[:100]} {used}")
-    if head.repo_id != event.repository.id:
-        return Ignored(f"pull request {number} is from a fork, which sends its own pushes")
-    return PullRequestOpened(_repository(event.repository), number, head.ref, head.sha)
-
-
 def _commit(push: _Push, ref: Ref) -> Commit | None:
     """Return the pushed commit; an annotated tag's `after` is the tag object."""
     if push.head_commit:
@@ -317,6 +288,92 @@ def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
             return None, f"Gitea listed no files for commit {commit.id[:7]}"
         every.append(files)
     return union(every), ""
+
+
+# ── Pull requests ─────────────────────────────────────────────────────────────────────────────────
+
+_OPENED = frozenset({"opened", "reopened"})
+_PULLS_USED = _OPENED | {"synchronized", "label_updated", "label_cleared", "edited", "closed"}
+
+_DRAFTS = ("wip:", "[wip]")
+"""The beginnings of a draft's title, as Gitea has them unless it is configured otherwise."""
+
+
+class _Label(Model):
+    name: Name
+
+
+class _Side(Model):
+    ref: Name = ""
+    repo_id: int | None = None
+
+
+class _Head(Model):
+    ref: Name
+    sha: Sha
+    repo_id: int
+
+
+class Pull(Model):
+    """A pull request, as events and the API have it."""
+
+    number: Id | None = None
+    state: str = "open"
+    head: _Head
+    base: _Side = _Side()
+    title: str | None = None
+    user: _Account | None = None
+    draft: bool | None = None  # before 1.22 it is not told
+    labels: Annotated[list[_Label], Field(fail_fast=True)] | None = None
+    html_url: str | None = None
+    updated_at: Any = None
+    merged: bool | None = None
+    merge_commit_sha: Name | None = None
+
+    def meaning(self, number: int, repository: int | None = None) -> PullRequest:
+        """Return the pull request; `repository`: the id of its base's, if that does not say."""
+        base = repository if self.base.repo_id is None else self.base.repo_id
+        title = self.title or ""
+        says_so = title.lower().startswith(_DRAFTS)
+        return PullRequest(
+            number=number,
+            head=self.head.ref,
+            head_sha=self.head.sha,
+            open=self.state == "open",
+            merge_sha=self.merge_commit_sha if self.merged else None,
+            own=self.head.repo_id == base,
+            base=self.base.ref,
+            title=title,
+            author=_login(self.user),
+            draft=says_so if self.draft is None else self.draft,
+            labels=frozenset(one.name for one in self.labels or ()),
+            url=web_url(self.html_url),
+            updated_at=seconds_of(self.updated_at),
+        )
+
+
+class _PullEvent(Model):
+    action: str
+    number: Id
+    pull_request: Pull
+    repository: _Repository
+    changes: dict[str, Any] | None = None
+
+
+def _of_pull(data: Any, what: str) -> PullRequestChanged | Ignored:
+    event = check(_PullEvent, data, what)
+    if event.action not in _PULLS_USED:
+        why = "is not used, only what opens, changes or closes it"
+        return Ignored(f"pull_request {event.action[:100]} {why}")
+    if event.action == "edited" and not touches(event.changes, ("title", "ref")):
+        return Ignored(f"pull_request edited: {event.number} has the same title and base branch")
+    pull, opened = (
+        event.pull_request.meaning(event.number, event.repository.id),
+        event.action in _OPENED,
+    )
+    if opened or event.action == "closed":
+        pull = replace(pull, open=opened)
+    return PullRequestChanged(_repository(event.repository), pull, opened)
 
 
 # ── Checks of commits: statuses, and the workflows that set them ──────────────────────────────────
@@ -393,7 +450,8 @@ def _of_action(data: Any, what: str) -> CheckReported:
     return CheckReported(_repository(run.repository), run.commit_sha)
 
 
-_REPORTS: Mapping[str, Callable[[Any, str], Event]] = {
+_OTHERS: Mapping[str, Callable[[Any, str], Event]] = {
+    "pull_request": _of_pull,
     "status": _of_status,
     "workflow_run": _of_workflow,
     "workflow_job": _of_workflow,

@@ -10,10 +10,10 @@ from pydantic import Field, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Commit, Repository
-from bridge.core.pulls import PullRequest
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
-from bridge.githosts.github.access import SERVICE, GithubAccess
+from bridge.githosts.github.access import SERVICE
+from bridge.githosts.github.pulls import File, GithubListsPulls
 from bridge.githosts.http import cut, numeric, part
 from bridge.githosts.webhook import Model, address, clone_urls, web_url
 from bridge.ports.githosts import ChangeSet, Comment, CommitState
@@ -77,21 +77,9 @@ async def _tree(ask: AskAbout, repository: str, commit: str) -> dict[str, tuple[
     return {one.path: (one.mode, one.sha) for one in found.tree if one.type != "tree"}
 
 
-class _File(Model):
-    filename: str
-    status: str
-    previous_filename: str | None = None
-
-    def names(self) -> tuple[str, ...]:
-        """Return a file's name, and its old name if it was renamed; a copy leaves the original."""
-        if self.status == "renamed" and self.previous_filename:
-            return self.filename, self.previous_filename
-        return (self.filename,)
-
-
 class _Comparison(Model):
     status: Literal["ahead", "behind", "diverged", "identical"]
-    files: list[_File] = Field(default_factory=list)
+    files: list[File] = Field(default_factory=list)
 
 
 class _Entry(Model):
@@ -123,13 +111,10 @@ _STATUS = {
 _DEPLOYMENT = _STATUS | {CommitState.PENDING: "queued", CommitState.RUNNING: "in_progress"}
 
 
-class GithubApi:
-    """The bridge's requests to GitHub; a `HostApi`."""
+class GithubApi(GithubListsPulls):
+    """The bridge's requests to GitHub; a `HostApi` that `ListsPulls` and `TellsWriters`."""
 
     name = SERVICE
-
-    def __init__(self, access: GithubAccess) -> None:
-        self._access = access
 
     def key(self, repository: Repository) -> str:
         """Return the repository's name, the only key in GitHub's API."""
@@ -159,18 +144,6 @@ class GithubApi:
             address(author.email),
             tuple(parent.sha for parent in found.parents),
         )
-
-    async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
-        path, found = f"/commits/{commit}/pulls", list[PullRequest]()
-        async for answer in self._access.pages(repository, path):
-            pulls = read(_PULLS, path, answer, SERVICE, reads=True)
-            found += [_pull_request(pull) for pull in pulls]
-        return found
-
-    async def pull_request(self, repository: str, number: int) -> PullRequest:
-        path = f"/pulls/{number}"
-        answer = await self._access.ask(repository, "GET", path)
-        return _pull_request(read(_PULL, path, answer, SERVICE, reads=True))
 
     async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
         path = f"/issues/{number}/comments"
@@ -267,10 +240,6 @@ class GithubApi:
         await self._access.client.close()
 
 
-class _Repository(Model):
-    id: int
-
-
 class _Whole(Model):
     id: int
     full_name: str
@@ -301,21 +270,6 @@ class _Commit(Model):
     parents: list[_Parent] = Field(default_factory=list)
 
 
-class _Branch(Model):
-    ref: str
-    sha: str
-    repo: _Repository | None = None  # a fork that was deleted
-
-
-class _Pull(Model):
-    number: int
-    state: str
-    head: _Branch
-    base: _Branch
-    merged_at: str | None = None
-    merge_commit_sha: str | None = None  # while it is open, that of a test merge
-
-
 class _User(Model):
     login: str
 
@@ -332,17 +286,5 @@ class _Deployment(Model):
 
 
 _WHOLE, _COMMIT = TypeAdapter(_Whole), TypeAdapter(_Commit)
-_PULL, _PULLS = TypeAdapter(_Pull), TypeAdapter(list[_Pull])
 _COMMENTS = TypeAdapter(list[_Comment])
 _DEPLOYMENTS = TypeAdapter(list[_Deployment])
-
-
-def _pull_request(pull: _Pull) -> PullRequest:
-    return PullRequest(
-        number=pull.number,
-        head=pull.head.ref,
-        head_sha=pull.head.sha,
-        open=pull.state == "open",
-        merge_sha=pull.merge_commit_sha if pull.merged_at else None,
-        own=bool(pull.head.repo and pull.base.repo and pull.head.repo.id == pull.base.repo.id),
-    )

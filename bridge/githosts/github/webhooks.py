@@ -6,9 +6,11 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 from multidict import CIMultiDict
+from pydantic import Field
 
 from bridge.core.errors import BadSignature, MalformedPayload, UnknownSecret
 from bridge.core.events import (
@@ -16,15 +18,16 @@ from bridge.core.events import (
     Commit,
     Event,
     Ignored,
-    PullRequestClosed,
-    PullRequestOpened,
+    PullRequestChanged,
     Ref,
     RefKind,
     RefPushed,
     Repository,
 )
 from bridge.core.gates.checks import Check
+from bridge.core.pulls import PullRequest
 from bridge.githosts.ci import check_of, is_ours, not_a_check, state_of
+from bridge.githosts.pulls import seconds_of, touches
 from bridge.githosts.webhook import (
     Commits,
     FullRef,
@@ -67,8 +70,6 @@ _WHY_IGNORED = {
 
 _NOT_USED = "is not used, only pushes, pull requests, checks and statuses are"
 
-_PULLS_USED = "is not used, only opened, reopened and closed"
-
 
 class _Owner(Model):
     id: Any = None
@@ -105,28 +106,6 @@ class _Push(Model):
     commits: Commits | None = None
     repository: _Repository
     pusher: _Pusher | None = None
-
-
-class _HeadRepository(Model):
-    id: Id
-
-
-class _Head(Model):
-    ref: Name
-    sha: Sha
-    repo: _HeadRepository | None = None
-
-
-class _Pull(Model):
-    head: _Head
-    number: Id | None = None
-
-
-class _PullRequest(Model):
-    action: str
-    number: Id | None = None
-    pull_request: _Pull
-    repository: _Repository
 
 
 class GitHub:
@@ -235,23 +214,6 @@ def _repository(sent: _Repository) -> Repository:
     )
 
 
-def _of_pull(data: Any, what: str) -> PullRequestOpened | PullRequestClosed | Ignored:
-    event = check(_PullRequest, data, what)
-    head = event.pull_request.head
-    number = event.pull_request.number if event.number is None else event.number
-    if event.action not in ("opened", "reopened", "closed"):
-        return Ignored(f"pull_request {event.action[:100]} {_PULLS_USED}")
-    if number is None:
-        raise MalformedPayload(
-            "github pull request: number is missing, pull_request.number as well"
-        )
-    if event.action == "closed":
-        return PullRequestClosed(_repository(event.repository), number)
-    if head.repo is None or head.repo.id != event.repository.id:
-        return Ignored(f"pull request {number} is from a fork, which sends its own pushes")
-    return PullRequestOpened(_repository(event.repository), number, head.ref, head.sha)
-
-
 def _commit(push: _Push, ref: Ref) -> Commit | None:
     """Return the pushed commit; an annotated tag's `after` is the tag object."""
     if push.head_commit:
@@ -292,6 +254,98 @@ def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
             return None, f"GitHub lists no more than {MOST_FILES} files of a commit"
         every.append(files)
     return union(every), ""
+
+
+# ── Pull requests ─────────────────────────────────────────────────────────────────────────────────
+
+_OPENED = frozenset({"opened", "reopened"})
+_CHANGED = frozenset({"synchronize", "labeled", "unlabeled", "converted_to_draft"})
+_PULLS_USED = _OPENED | _CHANGED | {"edited", "ready_for_review", "closed"}
+
+
+class _Account(Model):
+    login: Name
+
+
+class _Label(Model):
+    name: Name
+
+
+class _SideRepository(Model):
+    id: Id
+
+
+class _Head(Model):
+    ref: Name
+    sha: Sha
+    repo: _SideRepository | None = None  # a fork that was deleted
+
+
+class _Base(Model):
+    ref: Name = ""
+    repo: _SideRepository | None = None
+
+
+class Pull(Model):
+    """A pull request, as events and the API have it."""
+
+    number: Id | None = None
+    state: str = "open"
+    head: _Head
+    base: _Base = _Base()
+    title: str | None = None
+    user: _Account | None = None  # an account that was deleted
+    draft: bool | None = None
+    labels: Annotated[list[_Label], Field(fail_fast=True)] | None = None
+    html_url: str | None = None
+    updated_at: Any = None
+    merged_at: str | None = None
+    merge_commit_sha: Name | None = None  # while it is open, that of a test merge
+
+    def meaning(self, number: int, repository: int | None = None) -> PullRequest:
+        """Return the pull request; `repository`: the id of its base's, if that does not say."""
+        base = self.base.repo.id if self.base.repo else repository
+        return PullRequest(
+            number=number,
+            head=self.head.ref,
+            head_sha=self.head.sha,
+            open=self.state == "open",
+            merge_sha=self.merge_commit_sha if self.merged_at else None,
+            own=self.head.repo is not None and self.head.repo.id == base,
+            base=self.base.ref,
+            title=self.title or "",
+            author=self.user.login if self.user else "",
+            draft=bool(self.draft),
+            labels=frozenset(one.name for one in self.labels or ()),
+            url=web_url(self.html_url),
+            updated_at=seconds_of(self.updated_at),
+        )
+
+
+class _PullEvent(Model):
+    action: str
+    number: Id | None = None
+    pull_request: Pull
+    repository: _Repository
+    changes: dict[str, Any] | None = None
+
+
+def _of_pull(data: Any, what: str) -> PullRequestChanged | Ignored:
+    event = check(_PullEvent, data, what)
+    number = event.pull_request.number if event.number is None else event.number
+    if event.action not in _PULLS_USED:
+        why = "is not used, only what opens, changes or closes it"
+        return Ignored(f"pull_request {event.action[:100]} {why}")
+    if number is None:
+        raise MalformedPayload(
+            "github pull request: number is missing, pull_request.number as well"
+        )
+    if event.action == "edited" and not touches(event.changes, ("title", "base")):
+        return Ignored(f"pull_request edited: {number} has the same title and base branch")
+    pull, opened = event.pull_request.meaning(number, event.repository.id), event.action in _OPENED
+    if opened or event.action == "closed":
+        pull = replace(pull, open=opened)
+    return PullRequestChanged(_repository(event.repository), pull, opened)
 
 
 # ── Checks of commits: runs of apps, and statuses ─────────────────────────────────────────────────

@@ -9,10 +9,10 @@ from pydantic import Field, TypeAdapter
 
 from bridge.core.errors import NotFound, Refused
 from bridge.core.events import Commit, Repository
-from bridge.core.pulls import PullRequest
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
-from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
+from bridge.githosts.gitlab.access import SERVICE
+from bridge.githosts.gitlab.pulls import GitlabListsPulls
 from bridge.githosts.http import PAGE, cut, numeric, part
 from bridge.githosts.webhook import Model, address, clone_urls, web_url
 from bridge.ports.githosts import ChangeSet, Comment, CommitState
@@ -71,13 +71,10 @@ _STATUS = {
 _DEPLOYMENT = _STATUS | {CommitState.PENDING: "running"}  # GitLab has no state for waiting
 
 
-class GitlabApi:
-    """The bridge's requests to GitLab; a `HostApi`."""
+class GitlabApi(GitlabListsPulls):
+    """The bridge's requests to GitLab; a `HostApi` that `ListsPulls` and `TellsWriters`."""
 
     name = SERVICE
-
-    def __init__(self, access: GitlabAccess) -> None:
-        self._access = access
 
     def key(self, repository: Repository) -> str:
         """Return the project's number, which survives renames."""
@@ -105,18 +102,6 @@ class GitlabApi:
             address(found.author_email),
             tuple(found.parent_ids),
         )
-
-    async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
-        path, found = f"/repository/commits/{part(commit)}/merge_requests", list[PullRequest]()
-        async for answer in self._access.pages(repository, path):
-            merges = read(_MERGES, path, answer, SERVICE, reads=True)
-            found += [_pull_request(merge) for merge in merges]
-        return found
-
-    async def pull_request(self, repository: str, number: int) -> PullRequest:
-        path = f"/merge_requests/{number}"
-        answer = await self._access.ask(repository, "GET", path)
-        return _pull_request(read(_MERGE, path, answer, SERVICE, reads=True))
 
     async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
         path, me = f"/merge_requests/{number}/notes", await self._access.me()
@@ -244,17 +229,6 @@ class _Commit(Model):
     parent_ids: list[str] = Field(default_factory=list)
 
 
-class _Merge(Model):
-    iid: int
-    state: str
-    source_branch: str
-    sha: str | None = None
-    merge_commit_sha: str | None = None
-    squash_commit_sha: str | None = None
-    source_project_id: int | None = None  # a fork that was deleted
-    target_project_id: int
-
-
 class _Note(Model):
     id: int
     body: str
@@ -277,19 +251,5 @@ class _Deployed(Model):
 
 
 _WHOLE, _COMMIT = TypeAdapter(_Whole), TypeAdapter(_Commit)
-_MERGE, _MERGES = TypeAdapter(_Merge), TypeAdapter(list[_Merge])
 _NOTES = TypeAdapter(list[_Note])
 _DEPLOYMENTS, _DEPLOYED = TypeAdapter(list[_Deployment]), TypeAdapter(_Deployed)
-
-
-def _pull_request(merge: _Merge) -> PullRequest:
-    # A fast-forward merge makes no commit of its own: the target's head is the branch's.
-    made = merge.merge_commit_sha or merge.squash_commit_sha or merge.sha
-    return PullRequest(
-        number=merge.iid,
-        head=merge.source_branch,
-        head_sha=merge.sha or "",
-        open=merge.state in ("opened", "locked"),  # locked: GitLab is merging it
-        merge_sha=made if merge.state == "merged" else None,
-        own=merge.source_project_id == merge.target_project_id,
-    )

@@ -15,14 +15,14 @@ from bridge.core.events import (
     Commit,
     Event,
     Ignored,
-    PullRequestClosed,
-    PullRequestOpened,
+    PullRequestChanged,
     Ref,
     RefKind,
     RefPushed,
     Repository,
 )
 from bridge.githosts import webhook
+from bridge.githosts.gitlab.merges import MergeEvent
 from bridge.githosts.webhook import (
     Commits,
     FullRef,
@@ -80,22 +80,8 @@ class _Push(Model):
     push_options: Any = None
 
 
-class _Head(Model):
-    id: Sha
-
-
-class _Attributes(Model):
-    action: str | None = None
-    iid: Id
-    source_branch: Name
-    source_project_id: Id
-    target_project_id: Id
-    last_commit: _Head | None = None
-
-
-class _MergeRequest(Model):
+class _MergeEvent(MergeEvent):
     project: _Project
-    object_attributes: _Attributes
 
 
 class _Pipeline(Model):
@@ -276,18 +262,12 @@ def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
     )
 
 
-def _of_merge(data: Any) -> PullRequestOpened | PullRequestClosed | Ignored:
-    merge = check(_MergeRequest, data, "gitlab merge request")
-    about = merge.object_attributes
-    repository = _repository(about.target_project_id, merge.project)
-    if about.action in ("merge", "close"):
-        return PullRequestClosed(repository, about.iid)
-    if about.action not in ("open", "reopen") or about.last_commit is None:
-        what = (about.action or "without an action")[:100]
-        return Ignored(f"merge request {what} is not used, only open, reopen, merge and close")
-    if about.source_project_id != about.target_project_id:
-        return Ignored(f"merge request {about.iid} is from a fork, which sends its own pushes")
-    return PullRequestOpened(repository, about.iid, about.source_branch, about.last_commit.id)
+def _of_merge(data: Any) -> PullRequestChanged | Ignored:
+    merge = check(_MergeEvent, data, "gitlab merge request")
+    if (why := merge.ignored()) is not None:
+        return Ignored(why)
+    repository = _repository(merge.object_attributes.target_project_id, merge.project)
+    return PullRequestChanged(repository, merge.meaning(), merge.opened)
 
 
 def _repository(number: int, project: _Project) -> Repository:

@@ -8,11 +8,12 @@ from bridge.core.events import (
     Action,
     Asked,
     Ignored,
-    PullRequestOpened,
+    PullRequestChanged,
     RefKind,
     Repository,
     write_command,
 )
+from bridge.core.pulls import PullRequest
 from bridge.ports.feedback import Occasion
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Subscription, about_delivery, about_deployment
@@ -134,7 +135,8 @@ async def test_a_pull_request_is_told_a_comment_only_where_it_gets_one(
     if pushed:
         await desk.keep("a push", push())
         await desk.drain()
-    seq = await desk.keep("opened", PullRequestOpened(repository, 12, "main", push().after))
+    pull = PullRequest(12, "main", push().after, open=True)
+    seq = await desk.keep("opened", PullRequestChanged(repository, pull, opened=True))
 
     await desk.drain()
 

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, TooEarly, Unanswered, Unreachable
-from bridge.core.events import Action, Asked, PullRequestOpened, RefKind, RefPushed, Repository
+from bridge.core.events import Action, Asked, PullRequestChanged, RefKind, RefPushed, Repository
 from bridge.core.lifecycle import State
 from bridge.core.pulls import PullRequest
 from bridge.githosts.comment import marker
@@ -96,7 +96,7 @@ def test_a_push_has_its_pull_requests_a_status_of_each_app_and_deployments() -> 
     }  # fmt: skip
 
 
-OPENED = PullRequestOpened(push().repository, 12, "main", SHA)
+OPENED = PullRequestChanged(push().repository, PullRequest(12, "main", SHA, open=True), opened=True)
 
 
 def test_a_late_pull_request_shows_the_pushes_that_an_app_waited_for() -> None:

@@ -53,6 +53,8 @@ def plain(event):
     found = {"is": type(event).__name__, **asdict(event)}
     if "repository" in found:
         found["repository"]["urls"] = sorted(event.repository.urls)
+    if "pull" in found:
+        found["pull"]["labels"] = sorted(event.pull.labels)
     if "ref" in found:
         found["ref"] = str(event.ref)
         # Only reconciliation says so.

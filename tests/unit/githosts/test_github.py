@@ -7,7 +7,7 @@ import pytest
 from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
-from bridge.core.events import Ignored, PullRequestOpened, RefPushed
+from bridge.core.events import Ignored, PullRequestChanged, RefPushed
 from bridge.githosts.github.webhooks import MOST_COMMITS, MOST_FILES, GitHub
 from bridge.githosts.webhook import LIMIT
 from tests.worlds.rows import each_row
@@ -360,8 +360,8 @@ PULL: dict[str, Any] = {
 def test_a_pull_request_tells_its_number_in_either_place(more):
     opened = HOST.parse("pull_request", {}, json.dumps(PULL | more).encode())
 
-    assert isinstance(opened, PullRequestOpened)
-    assert (opened.number, opened.branch) == (7, "topic")
+    assert isinstance(opened, PullRequestChanged)
+    assert (opened.pull.number, opened.pull.head) == (7, "topic")
 
 
 def test_a_pull_request_without_any_number_says_what_is_missing():

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -11,10 +12,10 @@ from multidict import CIMultiDict
 from bridge.core.events import (
     CheckReported,
     Ignored,
-    PullRequestClosed,
-    PullRequestOpened,
+    PullRequestChanged,
     RefPushed,
 )
+from bridge.core.pulls import PullRequest
 from tests.worlds.hosts import webhooks_of
 from tests.worlds.rows import each_row
 
@@ -124,56 +125,60 @@ def test_a_gitlab_push_has_its_facts(entry):
 
 
 @each_row("entry", entries("github", is_pull_request))
-def test_a_github_pull_request_counts_when_it_has_ended_or_is_opened_and_no_forks(entry):
+def test_a_github_pull_request_is_what_was_sent(entry):
     event, sent = read("github", entry), json.loads(body_of("github", entry))
+    pull, head = sent["pull_request"], sent["pull_request"]["head"]
 
-    head = sent["pull_request"]["head"]
-    own = head["repo"]["id"] == sent["repository"]["id"]
-    if sent["action"] == "closed":
-        assert isinstance(event, PullRequestClosed)
-        assert (event.repository.name, event.number) == (
-            sent["repository"]["full_name"],
-            sent["number"],
-        )
-        return
-    if sent["action"] not in ("opened", "reopened") or not own:
-        assert isinstance(event, Ignored)
-        assert ("fork" if sent["action"] == "opened" else sent["action"]) in event.reason
-        return
-    assert isinstance(event, PullRequestOpened)
+    assert isinstance(event, PullRequestChanged)
     assert event.repository.name == sent["repository"]["full_name"]
     assert event.repository.id == str(sent["repository"]["id"])
-    assert (event.number, event.branch, event.commit) == (
-        sent["number"],
-        head["ref"],
-        head["sha"],
+    assert event.opened is (sent["action"] in ("opened", "reopened"))
+    assert event.pull == PullRequest(
+        number=sent["number"],
+        head=head["ref"],
+        head_sha=head["sha"],
+        open=sent["action"] != "closed",
+        merge_sha=pull["merge_commit_sha"] if pull["merged"] else None,
+        own=head["repo"]["full_name"] == sent["repository"]["full_name"],
+        base=pull["base"]["ref"],
+        title=pull["title"],
+        author=pull["user"]["login"],
+        draft=sent["action"] == "converted_to_draft",
+        labels=frozenset(one["name"] for one in pull["labels"]),
+        url=pull["html_url"],
+        updated_at=datetime.fromisoformat(pull["updated_at"]).timestamp(),
     )
 
 
 @each_row("entry", entries("gitlab", is_pull_request))
-def test_a_gitlab_merge_request_counts_when_it_has_ended_or_is_opened_and_no_forks(entry):
+def test_a_gitlab_merge_request_is_what_was_sent(entry):
     event, sent = read("gitlab", entry), json.loads(body_of("gitlab", entry))
+    about, action = sent["object_attributes"], sent["object_attributes"].get("action")
 
-    about = sent["object_attributes"]
-    own = about["source_project_id"] == about["target_project_id"]
-    if about.get("action") in ("merge", "close"):
-        assert isinstance(event, PullRequestClosed)
-        assert (event.repository.id, event.number) == (
-            str(about["target_project_id"]),
-            about["iid"],
-        )
-        return
-    if about.get("action") not in ("open", "reopen") or not own:
+    if action in (None, "approved"):
         assert isinstance(event, Ignored)
-        assert "merge request" in event.reason
+        assert f"merge request {action or 'without an action'} is not used" in event.reason
         return
-    assert isinstance(event, PullRequestOpened)
+    by_author = sent["user"].get("id") == about["author_id"]
+    when = about["updated_at"].replace(" UTC", "+00:00")
+    assert isinstance(event, PullRequestChanged)
     assert event.repository.name == sent["project"]["path_with_namespace"]
     assert event.repository.id == str(about["target_project_id"])
-    assert (event.number, event.branch, event.commit) == (
-        about["iid"],
-        about["source_branch"],
-        about["last_commit"]["id"],
+    assert event.opened is (action in ("open", "reopen"))
+    assert event.pull == PullRequest(
+        number=about["iid"],
+        head=about["source_branch"],
+        head_sha=about["last_commit"]["id"],
+        open=action not in ("merge", "close"),
+        merge_sha=about["merge_commit_sha"] if action == "merge" else None,
+        own=about["source"]["path_with_namespace"] == about["target"]["path_with_namespace"],
+        base=about["target_branch"],
+        title=about["title"],
+        author=sent["user"]["username"] if by_author else f"id:{about['author_id']}",
+        draft=about.get("draft", about["work_in_progress"]),
+        labels=frozenset(one["title"] for one in sent["labels"]),
+        url=about["url"],
+        updated_at=datetime.fromisoformat(when).timestamp(),
     )
 
 
