@@ -81,7 +81,8 @@ class MakingDokploy(FakeDokploy):
             return super()._answer(request, body)
         if procedure in self.forbidden:
             return self._not_allowed(procedure)
-        return run(body if request.method == "POST" else dict(request.query))
+        answered: tuple[int, Any] = run(body if request.method == "POST" else dict(request.query))
+        return answered
 
     @staticmethod
     def _not_allowed(procedure: str) -> tuple[int, Any]:

@@ -54,22 +54,25 @@ async def output_of(container_id: str, lines: int, search_path: str | None) -> s
 
 
 async def remove_containers(application_id: str, name: str, search_path: str | None) -> None:
-    """Remove an application's containers and images, as far as Docker is there.
+    """Remove an application's containers and images; without Docker there are none.
 
     Args:
         name: of its images, of which some may be of builds that did not end well.
+
+    Raises:
+        ToolSilent: Docker does not answer, so containers may be left.
     """
     label = _label(application_id)
+    found = await _docker(search_path, "ps", "--all", "--quiet", "--filter", label)
+    if found:
+        await _docker(search_path, "rm", "--force", *found.split())
     try:
-        found = await _docker(search_path, "ps", "--all", "--quiet", "--filter", label)
-        if found:
-            await _docker(search_path, "rm", "--force", *found.split())
         form = "{{.Repository}}:{{.Tag}}"
         images = (await _docker(search_path, "image", "ls", "--format", form, name)).split()
         if images:
             await _docker(search_path, "image", "rm", *images)
     except ToolSilent as error:
-        log.warning("containers can't be removed", extra={"why": str(error)})
+        log.warning("images can't be removed", extra={"why": str(error)})
 
 
 def _label(application_id: str) -> str:

@@ -24,7 +24,7 @@ from bridge.embedded.http.procedure import (
     not_found,
     page,
 )
-from bridge.embedded.places import remove
+from bridge.embedded.places import ToolSilent, remove
 from bridge.embedded.records import Record, moment, new_app_name
 
 _NONE_OF_THESE = {
@@ -165,6 +165,9 @@ async def erase(parts: Parts, application_id: str) -> None:
     """Cancel the deployments of an application, then delete it with all its files.
 
     None of its deployments begins meanwhile: unlike in Dokploy nothing is left behind of a build.
+
+    Raises:
+        Failure: it may have containers and Docker does not answer, so it stays.
     """
     application = await parts.catalog.application(application_id)
     if application is None:
@@ -180,10 +183,25 @@ async def erase(parts: Parts, application_id: str) -> None:
         parts.engine.cancel(application_id)
         await parts.engine.ended(application_id)
         async with parts.engine.serving(application_id):
+            await _remove_containers(parts, application)
             await parts.catalog.remove("application", application_id)
             for folder in folders:
                 await asyncio.to_thread(remove, folder)
-            await remove_containers(application_id, application["appName"], parts.search_path)
+
+
+async def _remove_containers(parts: Parts, application: Record) -> None:
+    id_ = application["applicationId"]
+    try:
+        await remove_containers(id_, application["appName"], parts.search_path)
+    except ToolSilent as error:
+        facts = await asyncio.to_thread(releases.Releases.of(parts.places, id_).served_facts)
+        if not is_static(application) or (facts is not None and facts.image is not None):
+            raise Failure("SERVICE_UNAVAILABLE", str(error)) from error
+
+
+def is_static(application: Record) -> bool:
+    """Return whether an application is a static site, which runs in no container."""
+    return bool(application["buildType"] == "static" and application["sourceType"] != "docker")
 
 
 # ── Sources, builds and variables ───────────────────────────────────────────────────────────────
