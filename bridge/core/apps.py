@@ -141,8 +141,11 @@ class App:
         auto_deploy: the backend deploys pushes by itself, too; see `deploys_twice`.
         page: the URL of the backend's page about it; None if unknown.
         url: the URL where it is served; None if unknown.
+        marker: the text that the bridge made it with, beginning with `MARKER`; "" for the apps of
+            other people.
         made_at: when it was created, in seconds since 1970 by the backend's clock; None if
             unknown.
+        service: the backend's name of what runs of it, which may outlive the app; "" if unknown.
     """
 
     id: str
@@ -158,7 +161,9 @@ class App:
     page: str | None = None
     url: str | None = None
     rules: Rules = Rules()
+    marker: str = ""
     made_at: float | None = field(default=None, compare=False)
+    service: str = field(default="", compare=False)
 
     @property
     def waits_for(self) -> Trigger:
@@ -197,6 +202,9 @@ class App:
         parts = (self.project, self.environment, self.name)
         return "/".join(part for part in parts if part)
 
+
+MARKER = "bridge:"
+"""The beginning of the marker of every app that the bridge has made."""
 
 PRODUCTION = "production"
 """The name of a project's default environment, as in Dokploy."""

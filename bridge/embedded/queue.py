@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -65,6 +66,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._dispatcher: asyncio.Task[None] | None = None
         self._stopping = False
+        self._barred: set[str] = set()
 
     async def start(self) -> None:
         """Record the last process's running jobs as cancelled, then start the dispatcher."""
@@ -121,6 +123,16 @@ class Engine:
         """Return what is held while an application is switched to another release."""
         return self._pipeline.serving[application_id]
 
+    @contextmanager
+    def barred(self, application_id: str) -> Iterator[None]:
+        """Begin no job of an application meanwhile."""
+        self._barred.add(application_id)
+        try:
+            yield
+        finally:
+            self._barred.discard(application_id)
+            self._wake.set()
+
     async def ended(self, application_id: str) -> None:
         """Wait until no job of an application is running."""
         if (active := self._active.get(application_id)) is not None:
@@ -141,7 +153,9 @@ class Engine:
         for job in await self._history.jobs():
             if len(self._active) >= self._concurrency or self._stopping:
                 return
-            if job.application_id not in self._active and job.started_at is None:
+            if job.application_id in self._active or job.application_id in self._barred:
+                continue
+            if job.started_at is None:
                 await self._begin(job)
 
     async def _begin(self, job: Job) -> None:

@@ -98,11 +98,6 @@ class Releases:
         served = self.served()
         return None if served is None else self.facts(served)
 
-    def images(self) -> list[str]:
-        """Return the tags of all images that are kept."""
-        found = [facts_in(one) for one in (self.root / "releases").glob("*")]
-        return [facts.image for facts in found if facts and facts.image]
-
     def superfluous(self) -> list[str]:
         """Return the releases that need not be kept any longer."""
         served = self.served()

@@ -20,6 +20,7 @@ from bridge.embedded.building.logs import Growth
 from bridge.embedded.building.pipeline import Pipeline
 from bridge.embedded.building.process import Limits
 from bridge.embedded.building.sources import Hosts
+from bridge.embedded.domains import Domains
 from bridge.embedded.history import History
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import BODY_LIMIT, Api, Streaming, checks_key
@@ -97,7 +98,7 @@ def api_listener(parts: Parts, api_key: str, host: str, port: int) -> Listener:
 
 def sites_listener(parts: Parts, host: str, port: int) -> Listener:
     """Return the listener of the sites; nothing there needs a key."""
-    sites = Sites(parts.catalog, parts.places)
+    sites = Sites(parts.catalog, parts.domains, parts.places)
     app = web.Application(middlewares=[sites.by_host])
     app.add_routes(sites.routes())
     most = share_of_files(_SITES_PART, _MOST_OF_SITES)
@@ -183,6 +184,7 @@ class EmbeddedServer:
         )
         self.parts = Parts(
             catalog=catalog,
+            domains=Domains(self._database),
             history=history,
             engine=engine,
             places=places,

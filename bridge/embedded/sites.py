@@ -1,6 +1,7 @@
 """Static sites: copy a folder of the repository to a release, switch to it, and serve it.
 
-A site is served under `/apps/<appName>/` and under the host `<appName>.localhost`.
+A site is served under `/apps/<appName>/`, under the host `<appName>.localhost`, and under the hosts
+of its domains.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from aiohttp.typedefs import Handler
 
 from bridge.embedded.building.builders import Work
 from bridge.embedded.building.process import Limits
+from bridge.embedded.domains import Domains
 from bridge.embedded.places import BuildFailed, Places, inside, never_published, undivided
 from bridge.embedded.records import Catalog
 from bridge.embedded.releases import Facts, facts_in
@@ -257,8 +259,9 @@ class Found:
 class Sites:
     """Serve the files of the current release of each site."""
 
-    def __init__(self, catalog: Catalog, places: Places) -> None:
+    def __init__(self, catalog: Catalog, domains: Domains, places: Places) -> None:
         self._catalog = catalog
+        self._domains = domains
         self._places = places
 
     def routes(self) -> list[web.RouteDef]:
@@ -273,23 +276,37 @@ class Sites:
         """Answer requests for an application's host; a middleware."""
         host = (request.headers.get("Host") or "").rpartition(":")
         name = (host[0] or host[2]).lower()
-        if not name.endswith(HOST_SUFFIX):
+        application_id = await self._at(name, request.path)
+        if application_id is None and not name.endswith(HOST_SUFFIX):
             return await handler(request)
-        app_name = name.removesuffix(HOST_SUFFIX)
+        if application_id is None:
+            application_id = await self._named(name.removesuffix(HOST_SUFFIX))
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET, HEAD"})
-        return await self._send(app_name, request.path.lstrip("/"), request)
+        return await self._send(application_id, request.path.lstrip("/"), request)
+
+    async def _at(self, host: str, path: str) -> str | None:
+        """Return the application with that address: of its domains, the one that says most."""
+        found = await self._domains.at(host) if host.isprintable() else []
+        fits = [one for one in found if _is_below(path, one["path"])]
+        if not fits:
+            return None
+        best: str | None = max(fits, key=lambda one: len(one["path"]))["applicationId"]
+        return best
+
+    async def _named(self, app_name: str) -> str | None:
+        # A name with unprintable characters can't be looked up.
+        return await self._catalog.application_named(app_name) if app_name.isprintable() else None
 
     async def _by_path(self, request: web.Request) -> web.StreamResponse:
         app_name = request.match_info["app"]
         if "path" not in request.match_info:
             return _moved(f"/apps/{quote(app_name)}/", request)
-        return await self._send(app_name, request.match_info["path"], request)
+        return await self._send(await self._named(app_name), request.match_info["path"], request)
 
-    async def _send(self, app_name: str, path: str, request: web.Request) -> web.StreamResponse:
-        # A name with unprintable characters can't be looked up.
-        is_text = app_name.isprintable()
-        application_id = await self._catalog.application_named(app_name) if is_text else None
+    async def _send(
+        self, application_id: str | None, path: str, request: web.Request
+    ) -> web.StreamResponse:
         found = Found(None)
         if application_id is not None:
             found = await asyncio.to_thread(find, self._places.site(application_id), path)
@@ -301,6 +318,10 @@ class Sites:
         headers = _HEADERS | {"Content-Type": content_type(found.file)}
         size = await asyncio.to_thread(lambda file: file.stat().st_size, found.file)
         return _Page(found.file, READ_SECONDS + size / SLOWEST, found.status, headers)
+
+
+def _is_below(path: str, wanted: str) -> bool:
+    return path == wanted or path.startswith(wanted.rstrip("/") + "/")
 
 
 class _Page(web.FileResponse):

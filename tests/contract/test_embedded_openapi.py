@@ -63,6 +63,7 @@ REFUSED_BY_500 = {
     "application.update": "there is no such application, or no value to set",
 }
 IMPOSSIBLE = {
+    "domain.create": "there is no such application",
     "environment.create": "the name of the default environment",
     "environment.remove": "the default environment stays",
     "application.cancelDeployment": "nothing runs",
@@ -100,6 +101,10 @@ async def there(client: Client, repository: Repository) -> dict[str, list[str]]:
         )["environmentId"]
         for n in range(40)
     ]
+    domains = [
+        await client.ask("POST", "domain.create", host=f"h{n}.example.com", applicationId=ids[n])
+        for n in range(20)
+    ]
     gitlab = {"authId": "a", "name": "ours", "gitlabUrl": "https://gitlab.example.com"}
     await client.ask("POST", "gitlab.create", **gitlab)
     gitlabs = [one["gitlabId"] for one in await client.ask("GET", "gitlab.gitlabProviders")]
@@ -109,6 +114,7 @@ async def there(client: Client, repository: Repository) -> dict[str, list[str]]:
         "query.id": ids,
         "query.deploymentId": kept_deployments,
         "body.deploymentId": deployments,
+        "body.domainId": [one["domainId"] for one in domains],
         "body.rollbackId": kept_deployments,
         "query.projectId": [kept["project"]["projectId"]],
         "body.projectId": [one["project"]["projectId"] for one in gone],

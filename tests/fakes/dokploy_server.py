@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -95,7 +95,7 @@ class FakeDokploy:
         } | fields
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["FakeDokploy"]:
+    async def running(self) -> AsyncIterator[Self]:
         app = web.Application()
         app.router.add_route("*", "/api/{procedure:.*}", self._handle)
         runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)

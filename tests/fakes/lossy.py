@@ -19,7 +19,8 @@ class LossyProxy:
         once: by procedure, a fault for each of the next requests.
         always: by procedure, a fault for all others.
         away_after: from the next request of this procedure on, no request is answered.
-        writes: the procedures that were called to change something, including failed ones.
+        writes, reads: the procedures that were called to change something, and to read, including
+            failed ones.
     """
 
     upstream: httpx.AsyncClient
@@ -29,11 +30,11 @@ class LossyProxy:
     away_after: str = ""
     away: bool = False
     writes: list[str] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         procedure = request.path.removeprefix("/api/")
-        if request.method == "POST":
-            self.writes.append(procedure)
+        (self.writes if request.method == "POST" else self.reads).append(procedure)
         if self.away:
             return cut_off(request)
         if procedure == self.away_after:
@@ -50,6 +51,7 @@ class LossyProxy:
         self.always.clear()
         self.away, self.away_after = False, ""
         self.writes.clear()
+        self.reads.clear()
 
     async def _passed(self, request: web.Request) -> web.StreamResponse:
         answer = await self.upstream.request(

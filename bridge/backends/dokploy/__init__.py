@@ -10,4 +10,6 @@ models        the fields of answers that are used
 reads         from answers to the bridge's records
 settings      its section of `bridge.yaml`
 configure     from an app's settings to the bodies of saves, and back
+making        applications of the bridge's own: find, make, configure, address, remove
+blueprint     what such an application has to store, and what differs
 """

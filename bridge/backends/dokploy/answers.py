@@ -336,7 +336,8 @@ def no_such_provider(answer: Answer) -> Refused:
 def refusal_in(call: Call, body: bytes) -> tuple[Refused | None, str]:
     """Return the refusal in a 2xx answer to a change, if any, and its message.
 
-    An empty body, a bare `true`, `{"success": true}` and a whole record are all "accepted".
+    An empty body, a bare `true`, a text, `{"success": true}` and a whole record are all "accepted";
+    the text is the message.
 
     Raises:
         Unanswered: it is not JSON, so its sender is unknown.
@@ -348,7 +349,7 @@ def refusal_in(call: Call, body: bytes) -> tuple[Refused | None, str]:
     except (ValueError, RecursionError):
         what = instead_of_json(body) or "sent broken JSON"
         raise call.lost(f"{what.removeprefix('sent ')} came instead of Dokploy's JSON") from None
-    message = said.get("message") if isinstance(said, dict) else None
+    message = said.get("message") if isinstance(said, dict) else said
     words = fit(message, call.secrets) if isinstance(message, str) else ""
     if said is False or (isinstance(said, dict) and said.get("success") is False):
         return Refused(call.service, words or f"{call.path}: success is false", status=200), words

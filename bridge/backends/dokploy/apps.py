@@ -55,11 +55,12 @@ class Apps:
 
         Source: facts.md, "Cheaper reads" (`project.all`).
         """
-        projects = await self._projects()
+        projects = await self.projects()
         origin = self._http.origin if self._http.has_dashboard else None
         return [listed_at(place, self._name, origin) for place in places(projects)]
 
-    async def _projects(self) -> Sequence[models.Project]:
+    async def projects(self) -> Sequence[models.Project]:
+        """Return the projects that the key may see, with the names of their services."""
         try:
             return await self._http.read("project.all", models.PROJECTS)
         except Refused as error:
@@ -76,11 +77,11 @@ class Apps:
         services: dict[str, models.Service] = {}
         if len(apps) > 1 and (size := self.per_request) > 1:
             groups = [apps[begin : begin + size] for begin in range(0, len(apps), size)]
-            for found in await _at_a_time(BATCHES_AT_A_TIME, self._batch, groups):
+            for found in await at_a_time(BATCHES_AT_A_TIME, self._batch, groups):
                 services |= found
         alone = [app for app in apps if app.id not in services]
         for app, service in zip(
-            alone, await _at_a_time(self._concurrency, self._one, alone), strict=True
+            alone, await at_a_time(self._concurrency, self._one, alone), strict=True
         ):
             if service is not None:
                 services[app.id] = service
@@ -131,7 +132,7 @@ class Apps:
             return None
 
 
-async def _at_a_time(most: int, ask: Callable[[A], Awaitable[T]], those: Sequence[A]) -> list[T]:
+async def at_a_time(most: int, ask: Callable[[A], Awaitable[T]], those: Sequence[A]) -> list[T]:
     """Query each, `most` at a time; the first failure cancels the others."""
     slots = asyncio.Semaphore(most)
 

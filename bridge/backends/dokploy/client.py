@@ -21,6 +21,7 @@ from bridge.backends.dokploy.configure import (
     source_call,
 )
 from bridge.backends.dokploy.http import Auth, Http, Limits, Query, T
+from bridge.backends.dokploy.making import Making
 from bridge.backends.dokploy.reads import deployments_in, jobs_in
 from bridge.core.apps import App, AppKind
 from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings, Saved
@@ -33,8 +34,8 @@ from bridge.ports.figures import Observe
 _MOST_LINES = 10_000  # that deployment.readLogs gives
 
 
-class Dokploy:
-    """One Dokploy server; implements `Backend` and `Configures`.
+class Dokploy(Making):
+    """One Dokploy server; implements `Backend`, `Configures` and `MakesApps`.
 
     Reads are retried, which is always safe. A change is sent exactly once; the caller decides
     whether to retry it. The embedded backend is reached by this client, too.
@@ -94,6 +95,7 @@ class Dokploy:
         Raises:
             Rejected: the url or the key can't be one.
         """
+        super().__init__()
         self.name = name
         self._http = Http(
             name,
@@ -287,19 +289,7 @@ class Dokploy:
         named = await self._named(app)
         if (name := named.app_name) is None:
             return None
-        path, query = "docker.getContainersByAppNameMatch", {"appName": name}
-        if named.server_id is not None:
-            query["serverId"] = named.server_id
-        try:
-            found = await self._read_if_there(path, models.CONTAINERS, query)
-        except Forbidden:
-            return None
-        own = [one for one in found or () if one.name.partition(".")[0] == name]
-        return (
-            None
-            if found is None
-            else [Container(one.name, one.state or "", one.status or "") for one in own]
-        )
+        return await self.running(name, named.server_id)
 
     async def output(self, app: App, lines: int) -> str:
         """Return the last lines that an application's container printed; "" if it has none.

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from bridge.core.apps import SourceType
-from bridge.core.configuration.fields import COLUMNS, FIELDS, SHARED, SOURCE
+from bridge.core.configuration.fields import BUILD, COLUMNS, FIELDS, SHARED, SOURCE
 from bridge.core.configuration.row import Model, extended, stored_as
 
 
@@ -55,15 +55,19 @@ class _Answer(BaseModel):
 
 
 class ListedApplication(_Answer):
-    """An application or compose stack, as `project.all` lists it: without its source."""
+    """An application, as `project.all` and `project.one` list it: without its source."""
 
     id: str = Field(validation_alias="applicationId")
     name: str
     status: str | None = Field(None, validation_alias="applicationStatus")
+    description: str | None = None  # from here on only in `project.one`
+    app_name: str | None = None
+    server_id: str | None = None
+    created_at: Told = None
 
 
 class ListedCompose(_Answer):
-    """See `ListedApplication`."""
+    """A compose stack, see `ListedApplication`."""
 
     id: str = Field(validation_alias="composeId")
     name: str
@@ -76,12 +80,13 @@ class ProjectEnvironment(_Answer):
     id: str | None = Field(None, validation_alias="environmentId")
     name: str
     is_default: bool = False
+    created_at: Told = None  # only in `project.one`
     applications: Several[ListedApplication] = ()
     compose: Several[ListedCompose] = ()
 
 
 class Project(_Answer):
-    """An entry of `project.all`; servers without environments list services directly in it."""
+    """A project; servers without environments list services directly in it."""
 
     id: str | None = Field(None, validation_alias="projectId")
     name: str
@@ -126,6 +131,9 @@ class Service(_Answer):
     watch_paths: Several[str] | None = None
     auto_deploy: Flag = False
     enable_submodules: Flag = False
+    description: str | None = None
+    app_name: str | None = None
+    server_id: str | None = None
     created_at: Told = None
     domains: Several[Domain] | None = None
     gitea: GiteaServer | None = None
@@ -180,6 +188,14 @@ class Running(_Answer):
     status: str | None = None
 
 
+class Task(_Answer):
+    """An entry of `docker.getServiceContainersByAppName`: a task of a service, on any node."""
+
+    name: str
+    state: str | None = None
+    current_state: str | None = None
+
+
 class NamedApp(_Answer):
     """A service in `application.one`: its name, its server, and what it is built from."""
 
@@ -189,6 +205,56 @@ class NamedApp(_Answer):
     source_type: str | None = None
     rollback_active: bool | None = None
     rollback_registry_id: str | None = None
+
+
+class InProject(_Answer):
+    """The environment of an application in `application.one`."""
+
+    project_id: str
+
+
+@_with_columns(*(one.name for one in (*SOURCE, *BUILD) if not one.secret))
+class ModelApp(_Answer):
+    """An application that others are made like: where it is, its source and its build.
+
+    What else `application.one` tells is dropped here: its variables, passwords, volumes, ports and
+    domains.
+    """
+
+    source_type: str | None = None
+    enable_submodules: bool | None = None
+    create_env_file: bool | None = None
+    server_id: str | None = None
+    environment: InProject
+
+
+@_with_columns(*FIELDS)
+class OwnApp(_Answer):
+    """An application of the bridge's own: what was asked for it, as it is stored."""
+
+    app_name: str
+    server_id: str | None = None
+    description: str | None = None
+    source_type: str | None = None
+    enable_submodules: StrictBool | None = None
+    auto_deploy: StrictBool | None = None
+    is_preview_deployments_active: StrictBool | None = None
+    memory_limit: str | None = None
+    cpu_limit: str | None = None
+    replicas: int | None = None
+
+
+class OwnDomain(_Answer):
+    """An entry of `domain.byApplicationId`."""
+
+    id: str = Field(validation_alias="domainId")
+    host: str
+    port: int | None = None
+    https: Flag = False
+    path: str | None = None
+    certificate_type: str | None = None
+    custom_cert_resolver: str | None = None
+    created_at: str | None = None
 
 
 class JobData(_Answer):
@@ -295,13 +361,18 @@ class Health(_Answer):
 
 
 PROJECTS = TypeAdapter(Many[Project])
+PROJECT = TypeAdapter(Project)
 SERVICE = TypeAdapter(Service)
 SETTINGS = TypeAdapter(Settings)
 BATCH = TypeAdapter(Many[Batched])
 DEPLOYMENTS = TypeAdapter(Many[DeploymentRecord])
 JOBS = TypeAdapter(Many[Job])
 CONTAINERS = TypeAdapter(Many[Running])
+TASKS = TypeAdapter(Many[Task])
 NAMED_APP = TypeAdapter(NamedApp)
+MODEL_APP = TypeAdapter(ModelApp)
+OWN_APP = TypeAdapter(OwnApp)
+OWN_DOMAINS = TypeAdapter(Many[OwnDomain])
 TEXT: TypeAdapter[str] = TypeAdapter(str)
 PRINTED: TypeAdapter[Any] = TypeAdapter(Any)
 """`application.readLogs`: text, although the document calls it an object."""

@@ -14,7 +14,7 @@ from bridge.backends.dokploy.models import (
     Project,
     Service,
 )
-from bridge.core.apps import App, AppKind, Source, SourceType, Trigger
+from bridge.core.apps import MARKER, App, AppKind, Source, SourceType, Trigger
 from bridge.core.refs import normalise_url
 from bridge.ports.backends import BackendDeployment, Listed, Progress, QueuedJob
 
@@ -27,11 +27,12 @@ _WAITS_OR_RUNS = ("active", "waiting", "delayed", "paused", "prioritized")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An app in `project.all`.
+    """An app in `project.all` or `project.one`.
 
     Attributes:
         path: of its page in the dashboard; None if the server does not tell enough.
         status: e.g. "done"; a save of the source sets it to "idle" (facts.md, "Inputs").
+        marker, service, made_at: as of an `App`; only `project.one` tells them.
     """
 
     id: str
@@ -41,10 +42,13 @@ class Place:
     environment: str | None
     path: str | None = None
     status: str | None = None
+    marker: str = ""
+    service: str = ""
+    made_at: float | None = None
 
 
 def places(projects: Iterable[Project]) -> Iterator[Place]:
-    """Yield the applications and compose stacks of the projects, in the server's order."""
+    """Yield the applications and compose stacks of projects, in the server's order."""
     for project in projects:
         home = f"/dashboard/project/{_part(project.id)}" if project.id else None
         yield from _places(project.name, None, home, project.applications, project.compose)
@@ -61,10 +65,27 @@ def _places(
     applications: Iterable[ListedApplication],
     stacks: Iterable[ListedCompose],
 ) -> Iterator[Place]:
-    for kind, listed in ((AppKind.APPLICATION, applications), (AppKind.COMPOSE, stacks)):
-        for one in listed:
-            path = f"{home}/services/{kind}/{_part(one.id)}" if home else None
-            yield Place(one.id, one.name, kind, project, environment, path, one.status)
+    def page(kind: AppKind, id_: str) -> str | None:
+        return f"{home}/services/{kind}/{_part(id_)}" if home else None
+
+    kind = AppKind.APPLICATION
+    for one in applications:
+        yield Place(
+            one.id,
+            one.name,
+            kind,
+            project,
+            environment,
+            page(kind, one.id),
+            one.status,
+            marker=marker_of(one.description),
+            service=service_of(one.app_name, one.server_id),
+            made_at=one.created_at,
+        )
+    kind = AppKind.COMPOSE
+    for stack in stacks:
+        path = page(kind, stack.id)
+        yield Place(stack.id, stack.name, kind, project, environment, path, stack.status)
 
 
 def _part(id_: str) -> str:
@@ -81,6 +102,9 @@ def listed_at(place: Place, backend: str, origin: str | None) -> Listed:
         environment=place.environment,
         kind=place.kind,
         page=f"{origin}{place.path}" if origin and place.path else None,
+        marker=place.marker,
+        made_at=place.made_at,
+        service=place.service,
     )
     return Listed(app, " ".join((place.status or "", place.path or "", app.label)))
 
@@ -94,8 +118,25 @@ def app_of(app: App, service: Service) -> App:
         watch_paths=service.watch_paths,
         auto_deploy=service.auto_deploy,
         url=url_of(service.domains or ()),
+        marker=marker_of(service.description),
         made_at=service.created_at,
+        service=service_of(service.app_name, service.server_id),
     )
+
+
+def marker_of(description: str | None) -> str:
+    """Return the marker of an app of ours, which is its description; "" for any other app."""
+    return description if description is not None and description.startswith(MARKER) else ""
+
+
+def service_of(app_name: str | None, server_id: str | None) -> str:
+    """Return what `App.service` holds: the Swarm service's name, and its server unless Dokploy's.
+
+    Neither can ever change, and no name has an @ (facts.md, "Environments and applications").
+    """
+    if not app_name:
+        return ""
+    return f"{app_name}@{server_id}" if server_id else app_name
 
 
 def trigger_of(service: Service) -> Trigger:

@@ -27,11 +27,25 @@ async def list_containers(application_id: str, search_path: str | None) -> list[
     Raises:
         ToolSilent: Docker does not answer.
     """
-    argv = ("ps", "--all", "--filter", _label(application_id), "--format", _FORM)
+    return await _listed(search_path, "--filter", _label(application_id))
+
+
+async def _listed(search_path: str | None, *filters: str) -> list[Record]:
+    argv = ("ps", "--all", *filters, "--format", _FORM)
     try:
         return [json.loads(line) for line in (await _docker(search_path, *argv)).splitlines()]
     except ValueError as error:
         raise ToolSilent("docker", "it lists containers in an unknown form") from error
+
+
+async def named_containers(name: str, search_path: str | None) -> list[Record]:
+    """Return the containers whose names begin like this; only those that the server has started.
+
+    Raises:
+        ToolSilent: Docker does not answer.
+    """
+    filters = ("--filter", f"label={APPLICATION_LABEL}", "--filter", f"name=^{name}")
+    return await _listed(search_path, *filters)
 
 
 async def output_of(container_id: str, lines: int, search_path: str | None) -> str:
@@ -39,19 +53,26 @@ async def output_of(container_id: str, lines: int, search_path: str | None) -> s
     return await _docker(search_path, "logs", "--tail", str(lines), container_id)
 
 
-async def remove_containers(
-    application_id: str, images: list[str], search_path: str | None
-) -> None:
-    """Remove an application's containers and kept images, as far as Docker is there."""
+async def remove_containers(application_id: str, name: str, search_path: str | None) -> None:
+    """Remove an application's containers and images; without Docker there are none.
+
+    Args:
+        name: of its images, of which some may be of builds that did not end well.
+
+    Raises:
+        ToolSilent: Docker does not answer, so containers may be left.
+    """
     label = _label(application_id)
+    found = await _docker(search_path, "ps", "--all", "--quiet", "--filter", label)
+    if found:
+        await _docker(search_path, "rm", "--force", *found.split())
     try:
-        found = await _docker(search_path, "ps", "--all", "--quiet", "--filter", label)
-        if found:
-            await _docker(search_path, "rm", "--force", *found.split())
+        form = "{{.Repository}}:{{.Tag}}"
+        images = (await _docker(search_path, "image", "ls", "--format", form, name)).split()
         if images:
             await _docker(search_path, "image", "rm", *images)
     except ToolSilent as error:
-        log.warning("containers can't be removed", extra={"why": str(error)})
+        log.warning("images can't be removed", extra={"why": str(error)})
 
 
 def _label(application_id: str) -> str:

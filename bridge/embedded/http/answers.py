@@ -92,18 +92,19 @@ def application_one(
     kept: Container[str],
     github: Record | None,
     gitlab: Record | None,
+    domains: list[Record],
     url: str | None = None,
 ) -> Record:
     """`application.one`; its deployments come oldest first, unlike in `deployment.all`.
 
     Args:
         kept: ids of the deployments that can be served again.
-        url: its public address, given as its domain.
+        domains: its own; its public address `url` is given as another one.
     """
     empty: Record = {name: [] for name in ("mounts", "redirects", "security", "ports")}
     return (
         application
-        | {"domains": [_domain(application, url)] if url else []}
+        | {"domains": domains + ([_domain(application, url)] if url else [])}
         | {"deployments": [deployment_one(one, kept) for one in deployments]}
         | empty
         | {"gitlab": gitlab and _only(_OF_GITLAB, gitlab)}

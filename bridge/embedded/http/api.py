@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import WSCloseCode, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.embedded.http import applications, inputs, projects
+from bridge.embedded.http import applications, domains, inputs, projects, running
 from bridge.embedded.http.inputs import Input, Nothing
 from bridge.embedded.http.procedure import (
     Empty,
@@ -32,6 +32,7 @@ from bridge.embedded.http.procedure import (
     query,
     zod_error,
 )
+from bridge.embedded.http.update_input import ApplicationUpdate
 from bridge.embedded.places import put_away
 from bridge.embedded.records import Record
 
@@ -57,7 +58,7 @@ async def health(_parts: Parts, _input: Nothing) -> dict[str, str]:
 PROCEDURES: dict[str, Procedure] = {
     "application.create": mutation(inputs.ApplicationCreate, applications.create),
     "application.one": query(inputs.ApplicationId, applications.one),
-    "application.update": mutation(inputs.ApplicationUpdate, applications.update),
+    "application.update": mutation(ApplicationUpdate, applications.update),
     "application.move": mutation(inputs.ApplicationMove, applications.move),
     "application.delete": mutation(inputs.ApplicationId, applications.delete),
     "application.search": query(inputs.ApplicationSearch, applications.search),
@@ -85,13 +86,17 @@ PROCEDURES: dict[str, Procedure] = {
     "deployment.readLogs": query(inputs.ReadLogs, applications.read_logs),
     "deployment.killProcess": mutation(inputs.DeploymentId, applications.kill_process),
     "deployment.removeDeployment": mutation(inputs.DeploymentId, applications.remove_deployment),
-    "rollback.rollback": mutation(inputs.RollbackId, applications.roll_back),
-    "docker.getContainersByAppNameMatch": query(inputs.ContainersOf, applications.containers_named),
-    "application.readLogs": query(inputs.ReadOutput, applications.read_output),
+    "rollback.rollback": mutation(inputs.RollbackId, running.roll_back),
+    "docker.getContainersByAppNameMatch": query(inputs.ContainersOf, running.containers_named),
+    "application.readLogs": query(inputs.ReadOutput, running.read_output),
     "project.all": query(inputs.Nothing, projects.all_),
     "project.one": query(inputs.ProjectId, projects.one),
     "project.create": mutation(inputs.ProjectCreate, projects.create),
     "project.remove": mutation(inputs.ProjectId, projects.remove),
+    "domain.byApplicationId": query(inputs.ApplicationId, domains.of_application),
+    "domain.create": mutation(inputs.DomainCreate, domains.create),
+    "domain.delete": mutation(inputs.DomainId, domains.delete),
+    "domain.generateDomain": mutation(inputs.DomainSuggestion, domains.suggest),
     "project.search": query(inputs.Search, projects.search),
     "environment.one": query(inputs.EnvironmentId, projects.environment_one),
     "environment.byProjectId": query(inputs.ProjectId, projects.environments_of),

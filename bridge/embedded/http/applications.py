@@ -1,4 +1,7 @@
-"""`application.*` and `deployment.*`: create and change applications, deploy, read the history."""
+"""`application.*` and `deployment.*`: create and change applications, deploy, read the history.
+
+What runs of an application is in `running`.
+"""
 
 import asyncio
 import shutil
@@ -7,11 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bridge.embedded import releases
-from bridge.embedded.building.containers import (
-    list_containers,
-    output_of,
-    remove_containers,
-)
+from bridge.embedded.building.containers import remove_containers
 from bridge.embedded.building.logs import tail
 from bridge.embedded.history import Deployment, JobKind
 from bridge.embedded.http import answers, inputs
@@ -25,9 +24,8 @@ from bridge.embedded.http.procedure import (
     not_found,
     page,
 )
-from bridge.embedded.places import BuildFailed, NotKept, ToolSilent, remove
+from bridge.embedded.places import ToolSilent, remove
 from bridge.embedded.records import Record, moment, new_app_name
-from bridge.embedded.releases import Releases
 
 _NONE_OF_THESE = {
     "giteaId": "Gitea Provider",
@@ -69,6 +67,7 @@ async def one(parts: Parts, input_: inputs.ApplicationId) -> Record:
         kept=await _kept(parts, deployments),
         github=await parts.catalog.provider("github", github_id) if github_id else None,
         gitlab=await parts.catalog.provider("gitlab", gitlab_id) if gitlab_id else None,
+        domains=await parts.domains.of(input_.application_id),
         url=parts.public_site(application),
     )
 
@@ -163,22 +162,46 @@ async def _check_accounts(parts: Parts, changes: Record) -> None:
 
 
 async def erase(parts: Parts, application_id: str) -> None:
-    """Cancel the deployments of an application, then delete it with all its files."""
-    await parts.engine.drop_waiting(application_id)
-    parts.engine.cancel(application_id)
-    await parts.engine.ended(application_id)
+    """Cancel the deployments of an application, then delete it with all its files.
+
+    None of its deployments begins meanwhile: unlike in Dokploy nothing is left behind of a build.
+
+    Raises:
+        Failure: it may have containers and Docker does not answer, so it stays.
+    """
+    application = await parts.catalog.application(application_id)
+    if application is None:
+        return
     places = parts.places
     folders = (
         places.application(application_id),
         places.site(application_id),
         places.logs_of(application_id),
     )
-    async with parts.engine.serving(application_id):
-        await parts.catalog.remove("application", application_id)
-        images = await asyncio.to_thread(Releases.of(places, application_id).images)
-        for folder in folders:
-            await asyncio.to_thread(remove, folder)
-        await remove_containers(application_id, images, parts.search_path)
+    with parts.engine.barred(application_id):
+        await parts.engine.drop_waiting(application_id)
+        parts.engine.cancel(application_id)
+        await parts.engine.ended(application_id)
+        async with parts.engine.serving(application_id):
+            await _remove_containers(parts, application)
+            await parts.catalog.remove("application", application_id)
+            for folder in folders:
+                await asyncio.to_thread(remove, folder)
+
+
+async def _remove_containers(parts: Parts, application: Record) -> None:
+    id_ = application["applicationId"]
+    try:
+        await remove_containers(id_, application["appName"], parts.search_path)
+    except ToolSilent as error:
+        facts = await asyncio.to_thread(releases.Releases.of(parts.places, id_).served_facts)
+        if not is_static(application) or (facts is not None and facts.image is not None):
+            raise Failure("SERVICE_UNAVAILABLE", str(error)) from error
+
+
+def is_static(application: Record) -> bool:
+    """Return whether an application is a static site, which runs in no container."""
+    return bool(application["buildType"] == "static" and application["sourceType"] != "docker")
 
 
 # ── Sources, builds and variables ───────────────────────────────────────────────────────────────
@@ -377,65 +400,6 @@ async def read_logs(parts: Parts, input_: inputs.ReadLogs) -> str:
     """`deployment.readLogs`: the last lines of a log."""
     deployment = await _deployment(parts, input_.deployment_id)
     return await tail(Path(deployment.log_path), input_.tail)
-
-
-# ── What runs ───────────────────────────────────────────────────────────────────────────────────
-
-_NOT_ROLLED_BACK = "Error input: Rolling back"
-
-
-async def roll_back(parts: Parts, input_: inputs.RollbackId) -> Empty:
-    """`rollback.rollback`: serve an earlier build again, before the answer; nothing records it."""
-    deployment = await parts.history.one(input_.rollback_id)
-    if deployment is None:
-        raise bad_request(_NOT_ROLLED_BACK)
-    application = await parts.catalog.application(deployment.application_id)
-    if application is None:
-        raise bad_request(_NOT_ROLLED_BACK)
-    try:
-        await parts.engine.restore(application, deployment)
-    except NotKept as error:
-        raise bad_request(_NOT_ROLLED_BACK) from error
-    except BuildFailed as error:
-        raise bad_request(f"{_NOT_ROLLED_BACK}: {error}") from error
-    return EMPTY
-
-
-async def containers_named(parts: Parts, input_: inputs.ContainersOf) -> list[Record]:
-    """`docker.getContainersByAppNameMatch`; unlike in Dokploy a static site runs in none: 404."""
-    id_ = await parts.catalog.application_named(input_.app_name)
-    return [] if id_ is None else await _containers(parts, await known(parts, id_))
-
-
-async def read_output(parts: Parts, input_: inputs.ReadOutput) -> str:
-    """`application.readLogs`: the last lines that the newest container printed."""
-    application = await known(parts, input_.application_id)
-    found = await _containers(parts, application)
-    if not found:
-        words = f"No container or service found for: {application['appName']}"
-        raise Failure("INTERNAL_SERVER_ERROR", words)
-    try:
-        return await output_of(found[0]["containerId"], input_.tail, parts.search_path)
-    except ToolSilent as error:
-        raise Failure("SERVICE_UNAVAILABLE", str(error)) from error
-
-
-async def _containers(parts: Parts, application: Record) -> list[Record]:
-    """Return an application's containers.
-
-    Raises:
-        Failure: it is a static site, which has none by its nature; or Docker does not answer.
-            Both are no empty list, which means that nothing runs.
-    """
-    id_ = application["applicationId"]
-    facts = await asyncio.to_thread(Releases.of(parts.places, id_).served_facts)
-    is_site = application["buildType"] == "static" and application["sourceType"] != "docker"
-    if (facts.image is None) if facts else is_site:
-        raise not_found("Container")
-    try:
-        return await list_containers(id_, parts.search_path)
-    except ToolSilent as error:
-        raise Failure("SERVICE_UNAVAILABLE", str(error)) from error
 
 
 async def _kept(parts: Parts, deployments: Sequence[Deployment]) -> frozenset[str]:

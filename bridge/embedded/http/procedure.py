@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from bridge.embedded.building.logs import Growth
+from bridge.embedded.domains import Domains
 from bridge.embedded.history import History
 from bridge.embedded.http.inputs import (
     APP_NAME_PATTERN,
@@ -40,6 +41,7 @@ class Parts:
     """
 
     catalog: Catalog
+    domains: Domains
     history: History
     engine: Engine
     places: Places

@@ -6,6 +6,7 @@ import pytest
 
 from bridge.embedded.http import inputs
 from bridge.embedded.http.procedure import InvalidInput, parse, zod_error
+from bridge.embedded.http.update_input import ApplicationUpdate
 from tests.worlds.rows import each_row
 
 
@@ -85,7 +86,7 @@ def test_every_fault_is_told_at_once() -> None:
 
 
 def test_a_fault_inside_of_a_list_is_told_of_the_list() -> None:
-    (issue,) = issues(inputs.ApplicationUpdate, {"applicationId": "a", "watchPaths": ["a", 1]})
+    (issue,) = issues(ApplicationUpdate, {"applicationId": "a", "watchPaths": ["a", 1]})
 
     assert issue["path"] == ["watchPaths", 1]
     assert list(zod_error([issue])["fieldErrors"]) == ["watchPaths"]
@@ -156,6 +157,6 @@ def test_unknown_fields_are_ignored() -> None:
 
 
 def test_an_update_knows_what_was_sent() -> None:
-    update = parse(inputs.ApplicationUpdate, {"applicationId": "a", "customGitSSHKeyId": None})
+    update = parse(ApplicationUpdate, {"applicationId": "a", "customGitSSHKeyId": None})
 
     assert update.model_fields_set == {"application_id", "customGitSSHKeyId"}

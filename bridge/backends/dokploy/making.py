@@ -1,0 +1,361 @@
+"""Applications of the bridge's own in Dokploy: make, configure, address and remove them.
+
+Names are not unique there, so one of ours is known by its description, its marker. Each method
+looks first whether it is done: an answer that was lost is found by the next call. What is not known
+by a marker is never changed and never removed.
+
+`application.search` is not used: it only finds what is in the list of services of the key's user,
+which even an owner's may lack (facts.md; recorded.jsonl, 99-owner-search-no-accessedServices).
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter
+
+from bridge.backends.dokploy import models
+from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.apps import Apps, at_a_time
+from bridge.backends.dokploy.blueprint import (
+    columns_for,
+    differing,
+    domain_changes,
+    not_stored,
+)
+from bridge.backends.dokploy.configure import id_of
+from bridge.backends.dokploy.http import Http, Query, T
+from bridge.backends.dokploy.reads import listed_at, marker_of, places
+from bridge.core.apps import MARKER, PRODUCTION, App, AppKind
+from bridge.core.errors import Refused
+from bridge.core.health.containers import Container
+from bridge.ports.backends import Address, Build
+
+_PROJECTS_AT_A_TIME = 4
+_LONGEST_NAME = 40  # of a service; Dokploy adds a suffix, and host names are made from it
+_DESCRIPTION = "Made by the bridge, for what it makes and removes by itself"
+_ONLY_APPLICATIONS = "only applications can be made like another one, not compose stacks"
+
+RIGHTS = {
+    "environment.create": "Create Environments (canCreateEnvironments)",
+    "application.create": "Create Services (canCreateServices)",
+    "application.update": "Create Services (canCreateServices)",
+    "application.delete": "Delete Services (canDeleteServices)",
+}
+"""The rights that a member's key needs for each change, as Dokploy's page of users names them."""
+
+# Some procedures answer a missing right with a 400 (facts.md, "401").
+_FORBIDDEN = re.compile(r"unauthorized to access resource|You don't have access to")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Making:
+    """Implements `MakesApps` for `Dokploy`, whose other half it is."""
+
+    name: str
+    _http: Http
+    _apps: Apps
+    _sites: str | None
+
+    def __init__(self) -> None:
+        # Dokploy notes a new app in its user's list by reading and writing it: two that are made at
+        # once may leave one out, and a member's key then no longer sees it.
+        self._one_by_one = asyncio.Lock()
+
+    # ── Find ─────────────────────────────────────────────────────────────────
+
+    async def made(self, marker: str) -> list[App]:
+        """See `ports.backends.MakesApps`; the apps come as listed, without source and address."""
+        return (await self._marked(lambda one: one == marker)).get(marker, [])
+
+    async def all_made(self, beginning: str) -> dict[str, list[App]]:
+        """See `ports.backends.MakesApps`; the apps come as listed, without source and address."""
+        return await self._marked(lambda one: one.startswith(beginning))
+
+    async def _marked(self, fits: Callable[[str], bool]) -> dict[str, list[App]]:
+        """Look in every project with another environment than its default one.
+
+        `project.all` tells no descriptions, so each of these projects is read.
+        """
+        ids = [
+            one.id
+            for one in await self._apps.projects()
+            if one.id is not None and any(not env.is_default for env in one.environments)
+        ]
+        found: dict[str, list[App]] = {}
+        for project in await at_a_time(_PROJECTS_AT_A_TIME, self._project_if_there, ids):
+            for app in self._ours_in(project) if project else ():
+                if fits(app.marker):
+                    found.setdefault(app.marker, []).append(app)
+        return {marker: sorted(apps, key=_age) for marker, apps in found.items()}
+
+    def _ours_in(self, project: models.Project) -> list[App]:
+        """Return the bridge's own apps in a project, oldest first."""
+        origin = self._http.origin if self._http.has_dashboard else None
+        apps = [listed_at(place, self.name, origin).app for place in places([project])]
+        return sorted((app for app in apps if app.marker), key=_age)
+
+    async def _project(self, id_: str) -> models.Project:
+        with self._naming_rights("project.one"):
+            return await self._http.read("project.one", models.PROJECT, {"projectId": id_})
+
+    async def _project_if_there(self, id_: str) -> models.Project | None:
+        try:
+            return await self._project(id_)
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    # ── Make ─────────────────────────────────────────────────────────────────
+
+    async def make(self, name: str, marker: str, model: App, environment: str) -> App:
+        """See `ports.backends.MakesApps`; it is made on the server of its model.
+
+        Raises:
+            Refused: also if the key's user can't see what it has made.
+        """
+        self._check(marker, model, environment)
+        async with self._one_by_one:
+            like = await self._model(model)
+            project = await self._project(like.environment.project_id)
+            if there := self._with(marker, project):
+                return there
+            where = _named(environment, project) or await self._new_environment(
+                environment, project
+            )
+            body = {
+                "name": name,
+                "appName": _service_name(name),
+                "description": marker,
+                "environmentId": where,
+            }
+            await self._change(
+                "application.create",
+                body | ({"serverId": like.server_id} if like.server_id else {}),
+            )
+            project = await self._project(like.environment.project_id)
+            if there := self._with(marker, project):
+                return there
+        words = (
+            f"it made the app {name!r} in {project.name}/{environment} and does not list it for"
+            " this key: give the key's user access to that service, or remove it"
+        )
+        raise Refused(self.name, words)
+
+    def _check(self, marker: str, model: App, environment: str) -> None:
+        if not marker.startswith(MARKER):
+            raise ValueError(f"the marker {marker!r} does not begin with {MARKER!r}")
+        if model.kind is not AppKind.APPLICATION:
+            raise Refused(self.name, _ONLY_APPLICATIONS)
+        if environment.strip().lower() == PRODUCTION:
+            words = f"nothing is made in the environment {PRODUCTION!r}: name another one"
+            raise Refused(self.name, words)
+
+    def _with(self, marker: str, project: models.Project) -> App | None:
+        return next((app for app in self._ours_in(project) if app.marker == marker), None)
+
+    async def _new_environment(self, name: str, project: models.Project) -> str:
+        """Make an environment; return the id of the oldest one with its name."""
+        assert project.id is not None
+        body = {"name": name, "description": _DESCRIPTION, "projectId": project.id}
+        await self._change("environment.create", body)
+        if (found := _named(name, await self._project(project.id))) is None:
+            words = f"it made the environment {name!r} in {project.name} and does not list it"
+            raise Refused(self.name, words)
+        return found
+
+    # ── Configure ────────────────────────────────────────────────────────────
+
+    async def set_build(self, app: App, build: Build) -> None:
+        """See `ports.backends.MakesApps`; writes what differs, all in one request.
+
+        Raises:
+            Refused: also if something is stored otherwise; the words name the column.
+
+        Source: facts.md, "Environments and applications" (`application.update` coerces values).
+        """
+        model, own = await asyncio.gather(self._model(build.model), self._own(app))
+        wanted = columns_for(build, model)
+        if not (changes := differing(own, wanted)):
+            return
+        await self._change("application.update", id_of(app) | changes)
+        own = await self._own(app)
+        if missing := differing(own, wanted):
+            raise Refused(self.name, f"{app.label}: {not_stored(own, missing)}")
+
+    async def set_addresses(self, app: App, addresses: Sequence[Address]) -> None:
+        """See `ports.backends.MakesApps`.
+
+        Source: facts.md, "Domains, containers": the same host twice is accepted.
+        """
+        with self._naming_rights("domain.byApplicationId"):
+            stored = await self._http.read("domain.byApplicationId", models.OWN_DOMAINS, id_of(app))
+        superfluous, missing = domain_changes(stored, addresses)
+        if not superfluous and not missing:
+            return
+        await self._own(app)
+        for id_ in superfluous:
+            await self._change_if_there("domain.delete", {"domainId": id_})
+        for domain in missing:
+            kind = {"domainType": app.kind.value}
+            await self._change("domain.create", id_of(app) | kind | domain)
+
+    async def suggest_host(self, app: App) -> str | None:
+        """See `ports.backends.MakesApps`; another one at each call, and nothing is stored.
+
+        None if Dokploy does not know its own address, and for the embedded backend's sites behind
+        a public address.
+
+        Source: facts.md, "Domains, containers" (`domain.generateDomain`).
+        """
+        service, server = await self._service(app)
+        body = {"appName": service} | ({"serverId": server} if server else {})
+        host = await self._change("domain.generateDomain", body)
+        is_local = urlsplit(self._http.origin).hostname in _LOOPBACK
+        if host.endswith(".localhost"):
+            sites = urlsplit(self._sites or "")
+            is_local = sites.hostname in _LOOPBACK
+            return f"{host}:{sites.port}" if is_local and sites.port else None
+        if not host or ("-127-0-0-1." in host and not is_local):
+            return None
+        return host
+
+    # ── Remove ───────────────────────────────────────────────────────────────
+
+    async def remove(self, app: App) -> None:
+        """See `ports.backends.MakesApps`; another's app is never removed.
+
+        Source: facts.md, "Environments and applications" (`application.delete`).
+        """
+        try:
+            await self._own(app)
+        except Refused as error:
+            if error.status == 404:
+                return
+            raise
+        await self._change_if_there("application.cleanQueues", id_of(app))
+        await self._change_if_there("application.delete", id_of(app))
+
+    async def left_behind(self, app: App) -> list[Container] | None:
+        """See `ports.backends.MakesApps`; None, too, without the name of the app's service.
+
+        A Swarm service is found on every node if the key may look (`docker: read`), else only its
+        containers on the app's server.
+        """
+        try:
+            service, server = await self._service(app)
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+        found = await self.running(service, server)
+        if found != []:
+            return found
+        query = _query(service, server)
+        try:
+            tasks = await self._http.read(
+                "docker.getServiceContainersByAppName", models.TASKS, query
+            )
+        except Refused:  # forbidden, or an older version: the containers have to do
+            return found
+        return [Container(one.name, one.state or "", one.current_state or "") for one in tasks]
+
+    async def running(self, service: str, server: str | None) -> list[Container] | None:
+        """Return a service's containers; None if the key may not see them.
+
+        Source: facts.md, "Domains, containers": the server matches names by prefix.
+        """
+        path = "docker.getContainersByAppNameMatch"
+        try:
+            found = await self._http.read(path, models.CONTAINERS, _query(service, server))
+        except Refused as error:
+            if error.status == 404 or isinstance(error, Forbidden):
+                return None
+            raise
+        own = [one for one in found if one.name.partition(".")[0] == service]
+        return [Container(one.name, one.state or "", one.status or "") for one in own]
+
+    # ── Requests ─────────────────────────────────────────────────────────────
+
+    async def _service(self, app: App) -> tuple[str, str | None]:
+        """Return the name of an application's service, and its server unless it is Dokploy's."""
+        if not app.service:
+            named = await self._read_one(app, models.NAMED_APP)
+            if named.app_name is None:
+                raise Refused(self.name, f"{app.label} has no service")
+            return named.app_name, named.server_id
+        service, _, server = app.service.partition("@")
+        return service, server or None
+
+    async def _model(self, app: App) -> models.ModelApp:
+        return await self._read_one(app, models.MODEL_APP)
+
+    async def _own(self, app: App) -> models.OwnApp:
+        """Read an app of ours; raise Refused if it is not."""
+        own = await self._read_one(app, models.OWN_APP)
+        marker = marker_of(own.description)
+        if not marker or (app.marker and app.marker != marker):
+            words = f"{app.label} is not the bridge's own: its description says otherwise"
+            raise Refused(self.name, f"{words}; it is neither changed nor removed")
+        return own
+
+    async def _read_one(self, app: App, form: TypeAdapter[T]) -> T:
+        with self._naming_rights("application.one"):
+            return await self._http.read("application.one", form, id_of(app))
+
+    async def _change(self, path: str, body: dict[str, Any]) -> str:
+        with self._naming_rights(path):
+            return await self._http.change(path, body)
+
+    async def _change_if_there(self, path: str, body: dict[str, Any]) -> None:
+        try:
+            await self._change(path, body)
+        except Refused as error:
+            if error.status != 404:
+                raise
+
+    @contextmanager
+    def _naming_rights(self, path: str) -> Iterator[None]:
+        """Name the right that a key lacks."""
+        try:
+            yield
+        except Refused as error:
+            if not isinstance(error, Forbidden) and not _FORBIDDEN.search(error.words):
+                raise
+            raise Forbidden(self.name, _lacks(path, error), status=error.status) from error
+
+
+def _lacks(path: str, error: Refused) -> str:
+    if "have access" in error.words:
+        return f"{error.words}: give the key's user access to it in Dokploy"
+    if path in RIGHTS:
+        return f"{error.words}: give the key's user the right {RIGHTS[path]} in Dokploy"
+    return f"{error.words}: {path} needs that right"
+
+
+def _age(app: App) -> tuple[float, str]:
+    return (app.made_at or 0.0, app.id)
+
+
+def _named(name: str, project: models.Project) -> str | None:
+    """Return the id of a project's oldest environment with that name, except the default one."""
+    those = [
+        one
+        for one in project.environments
+        if one.name == name and not one.is_default and one.id is not None
+    ]
+    return min(those, key=lambda one: (one.created_at or 0.0, one.id or "")).id if those else None
+
+
+def _service_name(name: str) -> str:
+    """Return a service's name that is fit for a host name, too."""
+    fit = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return fit[:_LONGEST_NAME].strip("-") or "app"
+
+
+def _query(service: str, server: str | None) -> Query:
+    return {"appName": service} | ({"serverId": server} if server else {})
