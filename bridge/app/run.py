@@ -26,6 +26,7 @@ from bridge.app.parts import (
     steady_clock,
 )
 from bridge.app.presence import new_owner, only_one
+from bridge.app.previews import PullReports, keep_previews
 from bridge.app.providers import (
     ChatPublishers,
     Ours,
@@ -339,6 +340,7 @@ async def work(
     gates = gates_of(parts, stack, apis, chats.tells_of_locks)
     flows = await _flows(parts, stack, chats.permits, gates)
     await gates.start(flows, stack)
+    previews = await keep_previews(parts, stack, apis, gates.pins)
     shared = database_url(settings) is not None
     deliveries = Deliveries(
         stores.inbox,
@@ -355,7 +357,7 @@ async def work(
         owner=parts.owner,
         backpressure=Backpressure(lambda: stores.inbox.kept),
         checks=gates.ci.report,
-        pulls=gates.locks.report,
+        pulls=PullReports(gates.locks, previews),
         wake_gates=gates.wake,
     )
     stores.inbox.woken = deliveries.wake

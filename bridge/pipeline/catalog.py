@@ -4,107 +4,21 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 
 from bridge.core.apps import Absent, App, same_ids
-from bridge.core.decision import Matcher, Policy
+from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError
-from bridge.core.events import RefPushed, Repository
+from bridge.core.events import Repository
 from bridge.core.gates.order import differing
-from bridge.core.matching import GlobError
-from bridge.core.matching.watch_index import WatchIndex
-from bridge.core.matching.watch_paths import Hit
+from bridge.core.previews.preview import as_preview, model_id
 from bridge.core.rules import RuleBook, ruled
+from bridge.pipeline.app_index import AppIndex, Watched, apps_of, index
 from bridge.pipeline.app_reading import Reader, Reading, Troubles
 from bridge.ports.backends import Backend, TellsTime
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
-
-AppIndex = Mapping[str, tuple[App, ...]]
-"""Apps by the keys of the repository that they deploy from; immutable."""
-
-
-class Watched:
-    """The watch paths of all apps, compiled together by repository and cached.
-
-    Safe to read in any thread while another updates it.
-    """
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._indexes: dict[str, WatchIndex] = {}
-        self._added: dict[str, dict[str, tuple[str, ...] | None]] = {}
-
-    def update(self, snapshot: AppIndex) -> None:
-        """Apply what has changed, at a cost proportional to the change."""
-        for key in [key for key in self._indexes if key not in snapshot]:
-            del self._indexes[key], self._added[key]
-        for key, apps in snapshot.items():
-            index = self._indexes.setdefault(
-                key, WatchIndex(self._policy.semantics, self._policy.picomatch)
-            )
-            added = self._added.setdefault(key, {})
-            wanted = {app.id: app.watched for app in apps}
-            for id_ in [id_ for id_ in added if id_ not in wanted]:
-                index.remove(id_)
-                del added[id_]
-            for id_, patterns in wanted.items():
-                if id_ not in added or added[id_] != patterns:
-                    index.add(id_, patterns)
-                    added[id_] = patterns
-
-    def matcher(self, push: RefPushed) -> Matcher:
-        """Return the matches for one push, computed for all apps at the first call."""
-
-        @cache
-        def verdicts() -> dict[str, Hit | GlobError]:
-            found: dict[str, Hit | GlobError] = {}
-            for key in _keys_of_repository(push.repository):
-                if (index := self._indexes.get(key)) is not None:
-                    found |= index.decide(push.paths or ())
-            return found
-
-        return lambda app: verdicts().get(app.id)
-
-
-def index(apps: Iterable[App]) -> AppIndex:
-    """Return apps by repository, so a push only considers those that it may affect."""
-    found: dict[str, list[App]] = defaultdict(list)
-    for app in apps:
-        for key in keys_of_app(app):
-            found[key].append(app)
-    return {key: tuple(sorted(those, key=lambda app: app.label)) for key, those in found.items()}
-
-
-def apps_of(snapshot: AppIndex, repository: Repository) -> tuple[App, ...]:
-    """Return the apps that may deploy from a repository, each once, by label."""
-    found = {
-        app.id: app for key in _keys_of_repository(repository) for app in snapshot.get(key, ())
-    }
-    return tuple(sorted(found.values(), key=lambda app: app.label))
-
-
-def keys_of_app(app: App) -> Iterable[str]:
-    """Yield the keys of the repository that an app deploys from; none if it has none."""
-    source = app.source
-    if source is None:
-        return
-    if source.url is not None:
-        yield f"url {source.url}"
-    elif source.repository_id is not None:
-        yield f"{source.type} #{source.repository_id}"
-    elif source.repository is not None:
-        yield f"{source.type} {source.repository.lower()}"
-
-
-def _keys_of_repository(repository: Repository) -> Iterable[str]:
-    yield f"{repository.kind} #{repository.id}"
-    yield f"{repository.kind} {repository.name.lower()}"
-    yield from (f"url {url}" for url in repository.urls)
-
 
 log = logging.getLogger(__name__)
 
@@ -459,6 +373,8 @@ class Catalog:
     def _prepared(self, apps: Sequence[App]) -> tuple[dict[str, App], AppIndex]:
         """Lay the rules over the apps and compile their watch paths; slow if there are many."""
         known = {app.id: ruled(app, self._book) for app in apps}
+        for app in (one for one in apps if one.marker):
+            known[app.id] = as_preview(app, known.get(model_id(app.marker)))
         snapshot = index(known.values())
         self.watched.update(snapshot)
         return known, snapshot

@@ -388,7 +388,7 @@ class Catchup:
 
     async def round(self) -> None:
         """Sweep, then reconcile: a webhook holds more than reconciling can find."""
-        apps = self._catalog.all()
+        apps = [app for app in self._catalog.all() if not app.marker]
         if self._timing.sweep:
             await self._sweeper.round(apps)
         if self._timing.reconcile:

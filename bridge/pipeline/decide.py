@@ -34,7 +34,8 @@ from bridge.core.events import (
 from bridge.core.lifecycle import deployment_id
 from bridge.core.pins import OWN, owner_of
 from bridge.core.rules import NO_TAGS, AppTags
-from bridge.pipeline.catalog import LOOK_AGAIN, AppIndex, Catalog, apps_of, index
+from bridge.pipeline.app_index import AppIndex, apps_of, index
+from bridge.pipeline.catalog import LOOK_AGAIN, Catalog
 from bridge.pipeline.changes import Decided as ByItsList
 from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.freshness import Freshness, Pushed

@@ -31,6 +31,7 @@ from bridge.core.gates.checks import Check
 from bridge.core.gates.gates import by_commit
 from bridge.core.lifecycle import State
 from bridge.core.pins import tracked
+from bridge.core.pulls import PullRequest
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.decide import Decided, Deciding, Recording, done
@@ -166,12 +167,12 @@ async def nobody_waits(_host: str, _commit: str, _check: Check | None) -> bool:
     return False
 
 
-ReportedPull = Callable[[Repository, int], Awaitable[bool]]
-"""Records that a pull request may have ended; see `LockKeeper.report`."""
+ReportedPull = Callable[[Repository, PullRequest], Awaitable[bool]]
+"""Records that a pull request has changed; returns whether something depends on it."""
 
 
-async def no_lock_ends(_repository: Repository, _number: int) -> bool:
-    """No lock ends with a pull request."""
+async def nothing_depends(_repository: Repository, _pull: PullRequest) -> bool:
+    """Nothing depends on pull requests."""
     return False
 
 
@@ -195,7 +196,7 @@ class Deliveries:
         owner: str = "solo",
         backpressure: Backpressure | None = None,
         checks: Reported = nobody_waits,
-        pulls: ReportedPull = no_lock_ends,
+        pulls: ReportedPull = nothing_depends,
         wake_gates: Wake = lambda: None,
     ) -> None:
         """Take the parts.
@@ -208,7 +209,8 @@ class Deliveries:
             way: backpressure, if this process receives webhooks as well.
             wake_gates: called when held deployments are to be judged again.
             checks: records what an event says of checks; returns whether a deployment waits for it.
-            pulls: records that a pull request may have ended; returns whether a lock ends with it.
+            pulls: records that a pull request has changed; returns whether a lock or a preview
+                depends on it.
         """
         self._backpressure = backpressure
         self._inbox = inbox
@@ -377,8 +379,8 @@ class Deliveries:
     async def _reported(self, meaning: Meaning, end: Finished) -> Finished:
         """Record what a delivery says of checks or a pull request, if something waits for it."""
         event = meaning.event
-        if isinstance(event, PullRequestChanged) and not event.pull.open:
-            waits = await self._pulls(event.repository, event.pull.number)
+        if isinstance(event, PullRequestChanged):
+            waits = await self._pulls(event.repository, event.pull)
         elif isinstance(event, CheckReported):
             waits = await self._checks(event.repository.host, event.commit, event.check)
         else:

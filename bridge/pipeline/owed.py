@@ -15,8 +15,9 @@ from itertools import groupby
 from bridge.core.apps import App, made_at, unused_name
 from bridge.core.decision import concerns
 from bridge.core.events import RefPushed, Repository
+from bridge.pipeline.app_index import AppIndex, apps_of, index, keys_of_app
 from bridge.pipeline.app_reading import MARKED, Mark, read_marks, write_marks
-from bridge.pipeline.catalog import AppIndex, Catalog, apps_of, index, keys_of_app
+from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.decide import Decided, Recording, done
 from bridge.pipeline.meaning import Meaning, Reading, is_heavy
 from bridge.ports.clock import Clock

@@ -21,6 +21,7 @@ from bridge.core.previews.steps import Aim, Step, aim
 from bridge.core.previews.verdict import HOLDS, Verdict, Why, by_files, without_files
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.leader import Turn, at_once
 from bridge.pipeline.preview_apps import SOON, PreviewApps
 from bridge.pipeline.rounds import Rounds, all_ended
 from bridge.ports.clock import Clock
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 16
 """Previews that are looked at together."""
 
-POLL = 5.0
+POLL = 1.0
 """Seconds between two looks at the journal; another process may have heard of a pull request."""
 
 NEXT_PLACE = 10.0
@@ -71,6 +72,7 @@ class PreviewKeeper:
         decisions: Policy,
         *,
         limit: int,
+        turn: Turn = at_once,
         poll: float = POLL,
     ) -> None:
         """Take the parts.
@@ -78,6 +80,7 @@ class PreviewKeeper:
         Args:
             decisions: how watch paths are read.
             limit: the most previews of all apps at a time.
+            turn: returns once it is this process's turn to do it.
         """
         self._journal = journal
         self._catalog = catalog
@@ -86,6 +89,7 @@ class PreviewKeeper:
         self._clock = clock
         self._decisions = decisions
         self._limit = limit
+        self._turn = turn
         self._poll = poll
         self._places = asyncio.Lock()
         self._by_files: OrderedDict[tuple[Any, ...], Verdict] = OrderedDict()
@@ -112,6 +116,7 @@ class PreviewKeeper:
 
     async def _round(self) -> float:
         """Look at everything that is due; return the seconds until the next round."""
+        await self._turn()
         while self._is_due(next_at := await self._journal.next_preview_at()):
             due = await self._journal.due_previews(self._clock(), AT_ONCE)
             by_app: dict[str, list[Preview]] = defaultdict(list)

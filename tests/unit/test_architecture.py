@@ -68,7 +68,7 @@ EMBEDDED_SEES = (
 )
 """All of `core` that the embedded backend may import."""
 
-DECIDING = {"catalog", "freshness", "meaning", "changes"}
+DECIDING = {"app_index", "catalog", "freshness", "meaning", "changes"}
 INSIDE_PIPELINE = {
     "ingest": set[str](),
     "hook_secrets": set[str](),
@@ -85,7 +85,7 @@ INSIDE_PIPELINE = {
     "deployments": {
         *("asking", "going_back", "outcome", "pinning", "polling", "restoring", "verifying"),
     },
-    "previews": {"catalog", "preview_apps", "rounds"},
+    "previews": {"catalog", "leader", "preview_apps", "rounds"},
     "preview_apps": {"pinning"},
     "preview_sweep": {"leader", "previews", "reconcile", "rounds"},
     "pinning": {"configure", "reconcile"},
@@ -108,7 +108,8 @@ INSIDE_PIPELINE = {
     "probe": {"catalog", "polling", "leader"},
     "retention": {"leader"},
     "freshness": {"catalog"},
-    "catalog": {"app_reading"},
+    "catalog": {"app_index", "app_reading"},
+    "app_index": set[str](),
     "app_reading": set[str](),
     "meaning": set[str](),
     "changes": set[str](),

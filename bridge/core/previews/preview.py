@@ -3,16 +3,13 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bridge.core.apps import App
+from bridge.core.apps import MARKER, App, Rules
 from bridge.core.events import Repository
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.pulls import PullRequest
-
-MARKER = "bridge:"
-"""The beginning of what a backend's record of a preview's app is known by."""
 
 LONGEST_PART = 63
 """Characters of one part of a host name."""
@@ -81,7 +78,7 @@ class Preview:
     @property
     def id(self) -> str:
         """Return its name in the journal, e.g. "github:583231#12:ZT6A95NobTiob085n0lpt"."""
-        return preview_id(self.host, self.key, self.pull.number, self.app_id)
+        return preview_id(self.repository, self.pull.number, self.app_id)
 
     @property
     def host(self) -> str:
@@ -104,9 +101,24 @@ class Preview:
         return f"{self.app} #{self.pull.number}"
 
 
-def preview_id(host: str, key: str, number: int, app_id: str) -> str:
+def preview_id(repository: Repository, number: int, app_id: str) -> str:
     """Return the name of a pull request's preview of an app."""
-    return f"{host}:{key}#{number}:{app_id}"
+    return f"{repository.host}:{repository.id}#{number}:{app_id}"
+
+
+def as_preview(app: App, model: App | None) -> App:
+    """Return an app of ours with the rules of previews: it is verified like its model.
+
+    What gates hold, and which pushes deploy, is said of the model and its pull requests.
+    """
+    verify = None if model is None else model.rules.verify
+    quiet = None if verify is None else replace(verify, rollback=False)
+    return replace(app, rules=Rules(verify=quiet))
+
+
+def model_id(marker: str) -> str:
+    """Return the id of the app that an app of ours previews."""
+    return marker.rpartition(":")[2]
 
 
 def app_name(model: App, number: int) -> str:

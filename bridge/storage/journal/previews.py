@@ -139,7 +139,7 @@ def _insert(db: sa.Connection, new: Reported, app: Previewed, at: float) -> None
     """Insert a preview, unless another process has done so in this moment."""
     host, number = new.repository.host, new.pull.number
     row = {
-        "id": preview_id(host, new.key, number, app.id),
+        "id": preview_id(new.repository, number, app.id),
         "host": host,
         "key": new.key,
         "number": number,

@@ -99,8 +99,8 @@ def test_files_are_compared_as_those_of_a_push(
 
 
 def preview(**facts: Any) -> Preview:
-    others = {"active_at": NOW, "created_at": NOW} | facts
-    return Preview("4711", MONO, "app-web", "shop/web", "dokploy", **{"pull": PULL} | others)
+    others: dict[str, Any] = {"pull": PULL, "active_at": NOW, "created_at": NOW} | facts
+    return Preview("4711", MONO, "app-web", "shop/web", "dokploy", **others)
 
 
 WANTED = Verdict(Why.WANTED, "web/** matches web/index.html")

@@ -1,0 +1,61 @@
+"""The previews of a process: what keeps them, and what compares them with pull requests."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from bridge.app.parts import Parts, in_background
+from bridge.core.events import Repository
+from bridge.core.pulls import PullRequest
+from bridge.githosts.server import homes_of
+from bridge.pipeline.locks import LockKeeper
+from bridge.pipeline.pinning import Pins
+from bridge.pipeline.preview_apps import PreviewApps
+from bridge.pipeline.preview_sweep import PreviewSweep
+from bridge.pipeline.previews import PreviewKeeper
+from bridge.ports.githosts import HostApi
+from bridge.settings import policy_of
+
+
+@dataclass(frozen=True, slots=True)
+class PullReports:
+    """Passes what is reported of pull requests on to everything that depends on them."""
+
+    locks: LockKeeper
+    previews: PreviewKeeper
+
+    async def __call__(self, repository: Repository, pull: PullRequest) -> bool:
+        """Record that a pull request has changed; return whether something depends on it."""
+        lock = not pull.open and await self.locks.report(repository, pull.number)
+        return await self.previews.report(repository, pull) or lock
+
+
+async def keep_previews(
+    parts: Parts, stack: AsyncExitStack, apis: Mapping[str, HostApi], pins: Pins
+) -> PreviewKeeper:
+    """Start bringing previews in line with their pull requests."""
+    settings, stores = parts.settings, parts.stores
+    apps = PreviewApps(stores.journal, stores.inbox, parts.backends, pins, parts.clock)
+    keeper = PreviewKeeper(
+        stores.journal,
+        parts.catalog,
+        apps,
+        apis,
+        parts.clock,
+        policy_of(settings),
+        limit=settings.previews.limit,
+        turn=parts.turn,
+    )
+    sweep = PreviewSweep(
+        keeper,
+        stores.journal,
+        apis,
+        homes_of(settings.host_servers().values()),
+        parts.catalog.all,
+        parts.clock,
+        every=settings.previews.sweep,
+        turn=parts.turn,
+    )
+    await in_background(stack, "previews", keeper.run())
+    await in_background(stack, "pull requests", sweep.run())
+    return keeper
