@@ -25,7 +25,7 @@ from bridge.pipeline.meaning import Reading
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, SteadyClock, Wake
-from bridge.ports.feedback import LatePlanner, Planner, Publisher
+from bridge.ports.feedback import LatePlanner, Planner, Publisher, ShowsPreviews
 from bridge.ports.githosts import GitHost
 from bridge.settings import Settings
 
@@ -37,11 +37,13 @@ class Publishers:
     Attributes:
         planners: return the subscriptions for a delivery's outcome.
         late: return those for a pull request opened after its pushes.
+        previews: return those for a preview.
         publishers: by kind of subscription.
     """
 
     planners: tuple[Planner, ...] = ()
     late: tuple[LatePlanner, ...] = ()
+    previews: tuple[ShowsPreviews, ...] = ()
     publishers: Mapping[str, Publisher] = field(default_factory=dict)
 
 
@@ -139,6 +141,7 @@ def all_of(settings: Settings, *those: Publishers) -> Publishers:
     return Publishers(
         tuple(planner for one in those for planner in one.planners),
         tuple(planner for one in those for planner in one.late),
+        tuple(planner for one in those for planner in one.previews),
         {kind: publisher for one in those for kind, publisher in one.publishers.items()},
     )
 

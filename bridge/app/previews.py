@@ -1,6 +1,6 @@
 """The previews of a process: what keeps them, and what compares them with pull requests."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from bridge.pipeline.pinning import Pins
 from bridge.pipeline.preview_apps import PreviewApps
 from bridge.pipeline.preview_sweep import PreviewSweep
 from bridge.pipeline.previews import PreviewKeeper
+from bridge.ports.feedback import ShowsPreviews
 from bridge.ports.githosts import HostApi
 from bridge.settings import policy_of
 
@@ -30,12 +31,23 @@ class PullReports:
         return await self.previews.report(repository, pull) or lock
 
 
+def shown_by(those: Sequence[ShowsPreviews]) -> ShowsPreviews:
+    """Return one that shows previews everywhere."""
+    return lambda preview, seq: [place for shows in those for place in shows(preview, seq)]
+
+
 async def keep_previews(
-    parts: Parts, stack: AsyncExitStack, apis: Mapping[str, HostApi], pins: Pins
+    parts: Parts,
+    stack: AsyncExitStack,
+    apis: Mapping[str, HostApi],
+    pins: Pins,
+    shown: Sequence[ShowsPreviews],
 ) -> PreviewKeeper:
-    """Start bringing previews in line with their pull requests."""
+    """Start bringing previews in line with their pull requests, and showing them."""
     settings, stores = parts.settings, parts.stores
-    apps = PreviewApps(stores.journal, stores.inbox, parts.backends, pins, parts.clock)
+    apps = PreviewApps(
+        stores.journal, stores.inbox, parts.backends, pins, parts.clock, shown_by(shown)
+    )
     keeper = PreviewKeeper(
         stores.journal,
         parts.catalog,

@@ -259,7 +259,8 @@ def on_hosts(
         plans.append(plan)
         pace = pace_of(rate_limiter, server.provider.limits)
         publishers |= shows_of(api, pace, instance, words, console_of(settings))
-    return Publishers(tuple(plans), tuple(one.late for one in plans), publishers)
+    late, previews = (one.late for one in plans), (one.previews for one in plans)
+    return Publishers(tuple(plans), tuple(late), tuple(previews), publishers)
 
 
 def pace_of(rate_limiter: RateLimiter, limits: Sequence[Limit]) -> WriteTurns:
@@ -302,12 +303,13 @@ async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPub
     }
     return ChatPublishers(
         tuple(planner for one in opened.values() for planner in one.planners),
-        (),
-        {kind: publisher for one in opened.values() for kind, publisher in one.publishers.items()},
-        {chat: one.door for chat, one in opened.items() if one.door is not None},
-        {chat: one.permits for chat, one in opened.items()},
-        tuple(opened.values()),
-        _tells_of_locks(opened),
+        publishers={
+            kind: publisher for one in opened.values() for kind, publisher in one.publishers.items()
+        },
+        doors={chat: one.door for chat, one in opened.items() if one.door is not None},
+        permits={chat: one.permits for chat, one in opened.items()},
+        opened=tuple(opened.values()),
+        tells_of_locks=_tells_of_locks(opened),
     )
 
 

@@ -340,7 +340,7 @@ async def work(
     gates = gates_of(parts, stack, apis, chats.tells_of_locks)
     flows = await _flows(parts, stack, chats.permits, gates)
     await gates.start(flows, stack)
-    previews = await keep_previews(parts, stack, apis, gates.pins)
+    previews = await keep_previews(parts, stack, apis, gates.pins, shown.previews)
     shared = database_url(settings) is not None
     deliveries = Deliveries(
         stores.inbox,

@@ -1,185 +1,21 @@
-"""The one comment of a pull request: the current state of every app that its pushes concern. Pure.
+"""The one comment of a pull request: the state of every app and preview that it concerns. Pure.
 
 The first line is hidden; it identifies the comment. Deployed commits are written as plain hex,
 which both hosts turn into links themselves.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from bridge.core.apps import environment_of
 from bridge.core.console import NO_CONSOLE, ConsolePages
-from bridge.core.decision import Reason
 from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.log_text import marked, redact, shorten
+from bridge.core.log_text import redact, shorten
+from bridge.githosts.comment_previews import TABLE, notes_in, previews_in, previews_summary
+from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, row
+from bridge.githosts.standings import BAD, GOING, ICON, WHY_NOT, Standing, reasons_of, standings
 from bridge.ports.feedback import Snapshot
-from bridge.ports.outcomes import LINK, Explained
-
-NOTHING = "\N{EN DASH}"
-"""Fills a cell that has nothing to show."""
-
-_FENCES = re.compile("`+")
-_LINK = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~!$&'*+,;=:@%/?#-]*)?")
-
-
-def one_line(text: str, most: int) -> str:
-    """Return the first non-empty line, at most `most` characters, without control characters."""
-    line = marked(next((line.strip() for line in text.splitlines() if line.strip()), ""))
-    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
-
-
-def code(text: str, most: int = 200) -> str:
-    """Format untrusted text as code."""
-    line = one_line(text, most)
-    if not line:
-        return NOTHING
-    # A fence that the text does not contain; spaces keep the text's backticks from joining it.
-    fence = "`" * (1 + max((len(run) for run in _FENCES.findall(line)), default=0))
-    room = " " if "`" in line else ""
-    return f"{fence}{room}{line}{room}{fence}"
-
-
-def cell(text: str, most: int = 100) -> str:
-    r"""Format untrusted text as code in a table.
-
-    Pipes are replaced: one ends a cell even inside code, and renderers disagree on `\\|`.
-    """
-    return code(text.replace("|", "\N{BROKEN BAR}"), most)
-
-
-def link(words: str, url: str | None) -> str:
-    """Format our own text as a link to a known address, or as plain text without one."""
-    return f"[{words}]({url})" if url and _LINK.fullmatch(url) else words
-
-
-def row(cells: Iterable[str]) -> str:
-    """Format one line of a table."""
-    return f"| {' | '.join(cells)} |"
-
-
-# ── The state of each app for the pushes that a subscription follows ──────────────────────────────
-
-SILENT = frozenset(
-    {
-        Reason.DUPLICATE_PUSH,
-        Reason.REPOSITORY_MISMATCH,
-        Reason.CANCEL_ASKED,
-        Reason.CANCEL_ONE_ASKED,
-        Reason.CONFIGURE_ASKED,
-    }
-)
-"""Decisions that don't count for a push: another delivery decides it."""
-
-ELSEWHERE = frozenset({Reason.BRANCH_MISMATCH, Reason.TRIGGER_MISMATCH, Reason.OWN_BRANCH})
-"""The app does not deploy from what was pushed."""
-
-WHY_NOT = {
-    Reason.TRIGGER_MISMATCH: "waits for another kind of push",
-    Reason.BRANCH_MISMATCH: "waits for another branch",
-    Reason.REF_DELETED: "the branch or tag was deleted",
-    Reason.SKIP_DIRECTIVE: "the push asks to be skipped",
-    Reason.TAG_MISMATCH: "the tag does not fit its rules",
-    Reason.TAG_TOO_OLD: "a newer version has been deployed",
-    Reason.NO_PATH_HIT: "no watched path changed",
-    Reason.WATCH_PATHS_BROKEN: "a watch path can't be understood",
-    Reason.MADE_LATER: "it was made after this push",
-    Reason.OWN_BRANCH: "the bridge has pinned it so",
-}
-"""Why an app does not deploy, in a few words"""
-
-GOING = {
-    State.WAITING: "waiting",
-    State.HELD: "held",
-    State.ASKED: "accepted by the backend",
-    State.QUEUED: "queued at the backend",
-    State.RUNNING: "building",
-    State.VERIFYING: "being verified",
-    State.DONE: "deployed",
-    State.UNHEALTHY: "deployed, but unhealthy",
-    State.FAILED: "failed",
-    State.CANCELLED: "cancelled",
-    State.SUPERSEDED: "superseded by a newer push",
-    State.UNKNOWN: "accepted, outcome unknown",
-}
-"""A deployment's state, in a few words."""
-
-BAD = (State.FAILED, State.UNHEALTHY)
-"""The ends whose reason is told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The state of one app.
-
-    Attributes:
-        label: the app's name for people.
-        newest: the newest decision that counts.
-        deployment: the newest; it may be of an older push than `newest`.
-    """
-
-    app_id: str
-    label: str
-    environment: str
-    newest: Explained | None = None
-    deployment: Deployment | None = None
-
-    @property
-    def skipped(self) -> bool:
-        """True if the newest push did not deploy it."""
-        if self.newest is None or self.newest.decision.deploy:
-            return False
-        return self.deployment is None or self.deployment.seq < self.newest.seq
-
-
-def standings(snapshot: Snapshot) -> list[Standing]:
-    """Return every app in the snapshot, ordered by label."""
-    # both lists are newest first, so the last write is the newest
-    said = {
-        one.decision.app_id: one
-        for one in reversed(snapshot.explained)
-        if one.decision.reason not in SILENT
-    }
-    deployed = {one.app_id: one for one in newest(snapshot)}
-    found = [
-        Standing(
-            app_id,
-            _label(app_id, snapshot, said, deployed),
-            environment_of(snapshot.apps.get(app_id)),
-            said.get(app_id),
-            deployed.get(app_id),
-        )
-        for app_id in said.keys() | deployed.keys()
-    ]
-    return sorted(found, key=lambda one: (one.label, one.app_id))
-
-
-def newest(snapshot: Snapshot) -> list[Deployment]:
-    """Return the newest deployment of each app in the snapshot."""
-    # they are newest first, so the last write is the newest
-    return [*{one.app_id: one for one in reversed(snapshot.deployments)}.values()]
-
-
-def watches(reasons: Iterable[Reason]) -> bool:
-    """Return whether an app follows the pushed ref, even if this push does not deploy it."""
-    return any(reason not in SILENT and reason not in ELSEWHERE for reason in reasons)
-
-
-def _label(
-    app_id: str, snapshot: Snapshot, said: dict[str, Explained], deployed: dict[str, Deployment]
-) -> str:
-    """Return the app's name at that time, even if the app is gone."""
-    if app_id in said:
-        return said[app_id].decision.app
-    if app_id in deployed:
-        return deployed[app_id].app
-    return snapshot.apps[app_id].label
-
-
-# ── The one comment of a pull request: the current state of its apps ──────────────────────────────
+from bridge.ports.outcomes import LINK
 
 NO_CHATS: Mapping[str, str] = {}
 
@@ -187,22 +23,7 @@ LONGEST = 65_536
 """GitHub's limit in characters; counted in bytes here, to be safe either way."""
 
 _HEAD = ("App", "Environment", "State", "Deployed commit", "Duration", "Updated (UTC)")
-_ICON = {
-    State.WAITING: "⏳",
-    State.HELD: "✋",
-    State.ASKED: "⏳",
-    State.QUEUED: "⏳",
-    State.RUNNING: "🔨",
-    State.VERIFYING: "🩺",
-    State.DONE: "✅",
-    State.UNHEALTHY: "🤒",
-    State.FAILED: "❌",
-    State.CANCELLED: "🚫",
-    State.SUPERSEDED: "⏩",
-    State.UNKNOWN: "❔",
-}
 _FOOT = "<sub>dokploy-bridge edits this comment in place · `dokploy-bridge why APP` says more</sub>"
-_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?").fullmatch
 _ROOM_FOR_NOTES = 400
 
 
@@ -231,9 +52,12 @@ def render_comment(
         console: where links to logs and reasons lead; without one, to the backend's pages.
         longest: bytes; rows that do not fit are left out and counted.
     """
-    found = standings(snapshot)
-    head = [marker(instance), _summary(snapshot, found), ""]
+    found = [one for one in standings(snapshot) if not _is_preview(one, snapshot)]
+    head = [marker(instance), *_summaries(snapshot, found), ""]
     left = longest - _size([*head, _FOOT]) - _ROOM_FOR_NOTES
+    made = previews_in(snapshot, console)
+    previews, left = _fitting(made, left, "", "more previews; there is no room for them.", TABLE)
+    notes, left = _fitting(notes_in(snapshot), left, "- ", "more.", [])
     shown = [_row(one.deployment, one, snapshot, chats, console) for one in found if one.deployment]
     table, left = _fitting(shown, left, "", "more apps; there is no room for them here.", _TABLE)
     why = [
@@ -243,7 +67,7 @@ def render_comment(
     folded = [f"- {cell(one.label)}: {_why_not(one, console)}" for one in found if one.skipped]
     opening = [_summary_of(len(folded)), ""]
     skipped, left = _fitting(folded, left, "- ", "more.", opening, ["", "</details>", ""])
-    return "\n".join([*head, *table, *failed, *skipped, _FOOT])
+    return "\n".join([*head, *previews, *notes, *table, *failed, *skipped, _FOOT])
 
 
 _TABLE = [row(_HEAD), row("---" for _ in _HEAD)]
@@ -276,6 +100,18 @@ def _size(lines: Iterable[str]) -> int:
     return sum(len(line.encode()) + 1 for line in lines)
 
 
+def _is_preview(one: Standing, snapshot: Snapshot) -> bool:
+    app = snapshot.apps.get(one.app_id)
+    return app is not None and bool(app.marker)
+
+
+def _summaries(snapshot: Snapshot, found: Sequence[Standing]) -> list[str]:
+    """Return one line for the deployments and one for the previews, without what there is not."""
+    previews = previews_summary(snapshot)
+    said = [_summary(snapshot, found)] if found or not previews else []
+    return said + ([f"**Previews**: {previews}"] if previews else [])
+
+
 def _summary(snapshot: Snapshot, found: Sequence[Standing]) -> str:
     """Return a one-line summary, which also suits a mail or a notification."""
     states = Counter(
@@ -288,7 +124,7 @@ def _summary(snapshot: Snapshot, found: Sequence[Standing]) -> str:
     newest = snapshot.explained[0] if snapshot.explained else None
     if newest is None:
         return f"**Deployments**: {counted}"
-    what = _commit(newest.commit)
+    what = commit(newest.commit)
     where = code((newest.ref or "").removeprefix("refs/heads/").removeprefix("refs/tags/"))
     return f"**Deployments** of {what} on {where}: {counted}"
 
@@ -305,7 +141,7 @@ def _row(
     chats: Mapping[str, str],
     console: ConsolePages,
 ) -> str:
-    state = f"{_ICON[deployment.state]} {GOING[deployment.state]}"
+    state = f"{ICON[deployment.state]} {GOING[deployment.state]}"
     app = snapshot.apps.get(one.app_id)
     live = deployment.served
     links = [
@@ -320,7 +156,7 @@ def _row(
             " · ".join([state, *(made for made in links if made.startswith("["))]),
             _deployed(deployment),
             _duration(deployment),
-            _moment(_updated(deployment)),
+            moment(_updated(deployment)),
         )
     )
 
@@ -348,15 +184,8 @@ def _why_held(deployment: Deployment) -> str:
     opens = [one.until for one in deployment.holds]
     until = ""
     if all(opens):
-        until = f" (until {_moment(max(at for at in opens if at is not None))} UTC)"
+        until = f" (until {moment(max(at for at in opens if at is not None))} UTC)"
     return f"- {cell(deployment.app)} is held: {'; '.join(said)}{until}"
-
-
-def reasons_of(deployment: Deployment) -> list[str]:
-    """Return what holds a deployment, without secrets; nothing unless it is held."""
-    if deployment.state is not State.HELD:
-        return []
-    return [redact(one.says[:MOST_CHARACTERS]) for one in deployment.holds]
 
 
 def _why_not(one: Standing, console: ConsolePages) -> str:
@@ -388,23 +217,12 @@ def _deployed(deployment: Deployment) -> str:
     live, pushed = deployment.deployed_commit, deployment.commit
     if live is None:
         return "not reported"
-    return _commit(live) + (f" (pushed {_commit(pushed)})" if pushed not in (None, live) else "")
-
-
-def _commit(sha: str | None) -> str:
-    """Return seven digits, which the host links; format anything but an object id as code."""
-    if sha is None:
-        return NOTHING
-    return sha[:7] if _SHA(sha) else cell(sha, 12)
+    return commit(live) + (f" (pushed {commit(pushed)})" if pushed not in (None, live) else "")
 
 
 def _updated(deployment: Deployment) -> float:
     times = (deployment.finished_at, deployment.started_at, deployment.asked_at)
     return next((at for at in times if at is not None), deployment.created_at)
-
-
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _duration(deployment: Deployment) -> str:

@@ -15,7 +15,8 @@ from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import MARK, marked, redact, shorten
 from bridge.githosts.ci import OURS
-from bridge.githosts.comment import BAD, GOING, WHY_NOT, Standing, one_line, reasons_of
+from bridge.githosts.markdown import one_line
+from bridge.githosts.standings import BAD, GOING, WHY_NOT, Standing, reasons_of
 from bridge.ports.githosts import CommitState
 
 LONGEST_DESCRIPTION = 140

@@ -14,18 +14,21 @@ from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.decision import Decision
 from bridge.core.errors import NotFound, TooEarly
 from bridge.core.events import PullRequestChanged, RefKind, RefPushed, Repository
+from bridge.core.lifecycle import deployment_id
+from bridge.core.previews.preview import Preview, pull_id
 from bridge.core.pulls import PullRequest
-from bridge.githosts.comment import ELSEWHERE, NO_CHATS, SILENT, watches
+from bridge.githosts.comment import NO_CHATS
 from bridge.githosts.publishers import (
     CommentPublisher,
     DeploymentPublisher,
     StatusPublisher,
     WriteTurns,
 )
+from bridge.githosts.standings import ELSEWHERE, SILENT, watches
 from bridge.githosts.statuses import contexts, environments
 from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
 from bridge.ports.githosts import HasDeployments, HostApi
-from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment
+from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment, about_pull
 
 LOOKS_AGAIN = (2.0, 5.0)
 """Seconds until a commit without pull requests is checked again: hosts send a push a little before
@@ -81,6 +84,32 @@ class Plans:
             found += self._deployments(push, occasion)
         return found
 
+    def previews(self, preview: Preview, seq: int | None) -> list[Subscription]:
+        """Return where a preview is shown; `seq`: the delivery that asks for its deployment."""
+        repository, pull = preview.repository, preview.pull
+        if repository.host != self.host:
+            return []
+        found = list[Subscription]()
+        if Use.COMMENT in self.uses:
+            id_ = f"{repository.id} {pull.number}"
+            follows = [about_pull(pull_id(repository, pull.number))]
+            follows += [] if seq is None else [about_delivery(seq)]
+            found.append(self._at("comment", id_, repository, *follows, number=pull.number))
+        if Use.STATUS in self.uses and seq is not None and preview.made is not None:
+            found.append(
+                self._at(
+                    "status",
+                    f"{repository.id} {pull.head_sha} {preview.made}",
+                    repository,
+                    about_deployment(deployment_id(seq, preview.made)),
+                    rank=_DEPLOYED,
+                    commit=pull.head_sha,
+                    app=preview.made,
+                    context=f"{next(iter(contexts({'': preview.app}).values()))} (preview)",
+                )
+            )
+        return found
+
     def late(
         self, opened: PullRequestChanged, decided: Mapping[int, Sequence[Decision]]
     ) -> list[Subscription]:
@@ -106,7 +135,17 @@ class Plans:
         rank: int = 0,
         **place: object,
     ) -> Subscription:
-        repository = event.repository
+        return self._at(kind, id_, event.repository, *follows, rank=rank, **place)
+
+    def _at(
+        self,
+        kind: str,
+        id_: str,
+        repository: Repository,
+        *follows: str,
+        rank: int = 0,
+        **place: object,
+    ) -> Subscription:
         owner = repository.name.rpartition("/")[0].lower()
         return Subscription(
             id=f"{self.host}.{kind} {id_}",

@@ -23,6 +23,7 @@ from bridge.core.previews.preview import (
 from bridge.pipeline.pinning import Pins
 from bridge.ports.backends import Address, Backend, Build, MakesApps, Progress, read_apps
 from bridge.ports.clock import Clock
+from bridge.ports.feedback import ShowsPreviews
 from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Journal
 
@@ -44,6 +45,7 @@ class PreviewApps:
     Attributes:
         backends: by name; not all can make apps.
         pins: moves the branches of the bridge's own.
+        shown: returns where a preview is shown.
     """
 
     journal: Journal
@@ -51,6 +53,7 @@ class PreviewApps:
     backends: Mapping[str, Backend]
     pins: Pins
     clock: Clock
+    shown: ShowsPreviews = lambda _preview, _seq: ()
 
     def missing(self, preview: Preview, app: App, policy: PreviewPolicy) -> str | None:
         """Return why a preview can't be made; None if it can, as far as is known."""
@@ -91,8 +94,14 @@ class PreviewApps:
         await self.journal.renew_apps([fresh])
         if fresh.url is not None:
             preview = await self._change(preview, url=fresh.url)
-        await self._ask(preview, made, Action.DEPLOY, commit=pull.head_sha if pinned else "")
+        commit = pull.head_sha if pinned else ""
+        seq = await self._ask(preview, made, Action.DEPLOY, commit=commit)
+        await self.journal.subscribe(self.shown(preview, seq))
         return preview
+
+    async def show(self, preview: Preview) -> None:
+        """Have a preview shown, before there is anything of it."""
+        await self.journal.subscribe(self.shown(preview, None))
 
     async def _host(
         self,
@@ -109,14 +118,15 @@ class PreviewApps:
             return preview.url.partition("://")[2]
         return await backend.suggest_host(made)
 
-    async def _ask(self, preview: Preview, made: App, action: Action, commit: str = "") -> None:
-        """Ask for something as a person does, once for each app and commit."""
+    async def _ask(self, preview: Preview, made: App, action: Action, commit: str = "") -> int:
+        """Ask for something as a person does, once for each app and commit; return the delivery."""
         asked = Asked(action, made.id, f"preview: {preview.label}", app=made.label, commit=commit)
         about = preview.pull.head_sha if action is Action.DEPLOY else str(action)
         id_ = f"{made.id}@{about}"
-        await self.inbox.keep(
+        kept = await self.inbox.keep(
             NewDelivery(PREVIEW_HOST, id_, str(action), {}, write_command(asked), self.clock())
         )
+        return kept.seq
 
     # ── end ───────────────────────────────────────────────────────────────
 

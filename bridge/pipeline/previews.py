@@ -153,6 +153,8 @@ class PreviewKeeper:
         verdict = await self._verdict(preview, app, policy)
         found = aim(preview, verdict, policy, self._clock())
         said = {"reason": found.verdict.why, "note": found.verdict.evidence}
+        if found.verdict.wanted:
+            await self._apps.show(preview)
         if found.step is Step.END:
             return await self._end(preview, said)
         if found.step is Step.BRING_UP:

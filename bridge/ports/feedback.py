@@ -9,6 +9,7 @@ from bridge.core.decision import Decision
 from bridge.core.events import Asked, PullRequestChanged, RefPushed
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Change, Deployment
+from bridge.core.previews.preview import Preview
 from bridge.ports.clock import Limit
 from bridge.ports.outcomes import Audited, Cursor, Explained, Outcome, Subscription
 
@@ -62,6 +63,8 @@ class Snapshot:
             known.
         last_good: the followed deployments, by their ids, to which a rollback would lead by
             default.
+        previews: those of the pull requests that it follows, by app; their deployments are among
+            `deployments` if they follow their deliveries as well.
         audited: the configuration changes that it follows, and those that its deliveries
             requested, with those that undo them; oldest first.
     """
@@ -74,6 +77,7 @@ class Snapshot:
     audited: tuple[Audited, ...] = ()
     before: Mapping[str, str] = field(default_factory=dict)
     last_good: frozenset[str] = frozenset()
+    previews: tuple[Preview, ...] = ()
 
 
 class Publisher(Protocol):
@@ -126,6 +130,9 @@ Planner = Callable[[Occasion], Sequence[Subscription]]
 """Returns where an occasion is published; pure, quick, and without look-ups. A chat makes one
 subscription per deployment (`about_deployment`) and channel; a Git host one per push
 (`about_delivery`), whose publisher then finds the pull requests and returns further ones."""
+
+ShowsPreviews = Callable[[Preview, int | None], Sequence[Subscription]]
+"""Returns where a preview is shown; the number is the delivery that asks for its deployment."""
 
 LatePlanner = Callable[
     [PullRequestChanged, Mapping[int, Sequence[Decision]]], Sequence[Subscription]

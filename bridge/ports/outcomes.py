@@ -63,6 +63,11 @@ def about_lock(scope: str) -> str:
     return f"lock {scope}"
 
 
+def about_pull(id_: str) -> str:
+    """Return the key of all previews of one pull request; see `core.previews.preview.pull_id`."""
+    return f"pull {id_}"
+
+
 def about_delivery(seq: int) -> str:
     """Return the key of everything that one delivery led to."""
     return f"delivery {seq}"

@@ -12,7 +12,7 @@ from bridge.cli import show
 from bridge.core.decision import one_line
 from bridge.core.log_text import cut, end_of, escaped, lines_of, marked, news, shorten
 from bridge.githosts import answers as host_answers
-from bridge.githosts import comment
+from bridge.githosts import markdown
 from tests.worlds.rows import each_row
 
 LINES = st.lists(st.text("ab", min_size=1, max_size=2), max_size=12)
@@ -121,7 +121,7 @@ UNSAFE = "\x1b\x00\x85\u2028\u202e\u2066\u200b\u200d\ufeff\u3164\u2800\ud800\ue0
     "shown",
     [
         one_line,
-        lambda text: comment.one_line(text, 500),
+        lambda text: markdown.one_line(text, 500),
         host_answers.fit,
         answers.fit,
         mrkdwn.clean,

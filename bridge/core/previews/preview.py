@@ -101,9 +101,14 @@ class Preview:
         return f"{self.app} #{self.pull.number}"
 
 
+def pull_id(repository: Repository, number: int) -> str:
+    """Return the name of a pull request in the journal, e.g. "github:583231#12"."""
+    return f"{repository.host}:{repository.id}#{number}"
+
+
 def preview_id(repository: Repository, number: int, app_id: str) -> str:
     """Return the name of a pull request's preview of an app."""
-    return f"{repository.host}:{repository.id}#{number}:{app_id}"
+    return f"{pull_id(repository, number)}:{app_id}"
 
 
 def as_preview(app: App, model: App | None) -> App:

@@ -8,11 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.events import Repository
-from bridge.core.previews.preview import Preview, PreviewState, preview_id
+from bridge.core.previews.preview import Preview, PreviewState, preview_id, pull_id
 from bridge.core.pulls import PullRequest
+from bridge.ports.outcomes import about_pull
 from bridge.ports.previews import Previewed, Reported
 from bridge.storage import tables
-from bridge.storage.journal import rows
+from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.transactions import Transactions
 
 _T = tables.previews
@@ -82,8 +83,11 @@ class Previews(Transactions):
         return await self._write(lambda db: db.execute(query).rowcount)
 
     async def _changed(self, id_: str, facts: Mapping[str, Any]) -> Preview | None:
+        at = self._clock()
+
         def change(db: sa.Connection) -> Preview | None:
             db.execute(sa.update(_T).where(_T.c.id == id_).values(**facts))
+            outbox.changed(db, [about_pull(id_.rpartition(":")[0])], at)
             row = db.execute(sa.select(_T).where(_T.c.id == id_)).mappings().one_or_none()
             return None if row is None else read_preview(dict(row))
 
@@ -91,6 +95,13 @@ class Previews(Transactions):
 
     async def _found(self, query: sa.Select[Any]) -> list[Preview]:
         return [read_preview(row) for row in await self._all(query)]
+
+
+def of_pull(db: sa.Connection, id_: str) -> list[Preview]:
+    """Return the previews of a pull request, by the apps' labels."""
+    query = sa.select(_T).where(_T.c.id.startswith(f"{id_}:", autoescape=True))
+    found = [read_preview(dict(row)) for row in db.execute(query).mappings()]
+    return sorted(found, key=lambda one: (one.app, one.app_id))
 
 
 def _of_pull(host: str, key: str, number: int) -> sa.ColumnElement[bool]:
@@ -116,6 +127,8 @@ def _report(db: sa.Connection, new: Reported, apps: Sequence[Previewed], at: flo
         if pull.open and app.id not in known:
             _insert(db, new, app, at)
             changed = True
+    if changed:
+        outbox.changed(db, [about_pull(pull_id(new.repository, pull.number))], at)
     return changed
 
 

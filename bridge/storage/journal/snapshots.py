@@ -18,6 +18,7 @@ from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
 from bridge.storage.journal.moves import read_deployment
+from bridge.storage.journal.previews import of_pull
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 
@@ -53,6 +54,9 @@ def snapshot(db: sa.Connection, subscription: Subscription) -> Snapshot:
         before=_before(db, [one for one in deployments if one.id in ids]),
         audited=audited,
         last_good=_last_good(db, [one for one in deployments if one.id in ids]),
+        previews=tuple(
+            preview for id_ in named(subscription.follows, "pull") for preview in of_pull(db, id_)
+        ),
     )
 
 

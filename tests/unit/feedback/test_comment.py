@@ -16,7 +16,8 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.gates.holds import Gate, Hold
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import marked
-from bridge.githosts.comment import NOTHING, cell, code, is_marked, link, marker, render_comment
+from bridge.githosts.comment import is_marked, marker, render_comment
+from bridge.githosts.markdown import NOTHING, cell, code, link
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import Explained
 from tests.fakes.journey import app, deployment
