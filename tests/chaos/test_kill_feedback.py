@@ -11,7 +11,7 @@ from aiohttp import web
 from tests.chaos.cluster import Cluster, Process
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.fakes.github import FakeGithub
-from tests.fakes.host import FakePull
+from tests.fakes.pulls import FakePull
 from tests.worlds.bridge import hook_headers
 from tests.worlds.embedded import until
 

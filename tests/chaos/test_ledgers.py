@@ -20,7 +20,8 @@ from tests.chaos.sender import Sender
 from tests.chaos.shown import CARD, COMMENT, STATUS
 from tests.chaos.stage import APPS, SHORT, Cancel, Closed, Stage
 from tests.chaos.verdicts import Record
-from tests.fakes.host import FakeComment, FakeCommit, FakeDeployment, FakePull, FakeRepository
+from tests.fakes.host import FakeDeployment, FakeRepository
+from tests.fakes.pulls import FakeComment, FakeCommit, FakePull
 
 FIRST, SECOND, THIRD = "a" * 40, "b" * 40, "c" * 40
 PUSHES = {FIRST: {"app-0"}, SECOND: {"app-0", "app-2"}}

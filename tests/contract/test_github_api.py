@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -74,6 +75,10 @@ CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
     "commit": lambda api: api.commit(REPOSITORY, SHA),
     "pull request": lambda api: api.pull_request(REPOSITORY, 1347),
     "pull requests of a commit": lambda api: api.pull_requests(REPOSITORY, SHA),
+    "open pull requests": lambda api: api.open_pulls(REPOSITORY),
+    "pull requests since": lambda api: api.pulls_since(REPOSITORY, 0.0),
+    "files of a pull request": lambda api: api.pull_files(REPOSITORY, 1347),
+    "who may write": lambda api: api.may_write(REPOSITORY, "octocat"),
     "comments": lambda api: everything(api, "comments", REPOSITORY, 1),
     "comment": lambda api: api.comment(REPOSITORY, 1, "hello"),
     "edit a comment": lambda api: api.edit_comment(REPOSITORY, 1, "1", "hello again"),
@@ -151,12 +156,22 @@ async def test_every_operation_of_the_contract_is_called(github: Mocked, app: Mo
 
 async def test_answers_are_read(github: Mocked) -> None:
     (pull,) = await github.api.pull_requests(REPOSITORY, SHA)
+    (listed,) = await github.api.open_pulls(REPOSITORY)
+    (changed,) = await github.api.pulls_since(REPOSITORY, 0.0)
+    files = await github.api.pull_files(REPOSITORY, 1347)
     (comment,) = await CALLS["comments"](github.api)
     branch = await github.api.head(REPOSITORY, "main")
     checks = await github.api.checks(REPOSITORY, SHA)
     required = await github.api.required_checks(REPOSITORY, "main")
 
     assert (pull.number, pull.head, pull.open, pull.own) == (1347, "new-topic", True, True)
+    assert pull == listed == changed
+    assert (pull.base, pull.title, pull.author) == ("master", "Amazing new feature", "octocat")
+    assert (pull.draft, pull.labels) == (False, {"bug"})
+    assert pull.url == "https://github.com/octocat/Hello-World/pull/1347"
+    assert pull.updated_at == datetime(2011, 1, 26, 19, 1, 12, tzinfo=UTC).timestamp()
+    assert files.paths == ("file1.txt",)
+    assert await github.api.may_write(REPOSITORY, "octocat")
     assert (comment.id, comment.body, comment.ours) == ("1", "Me too", True)
     assert branch == "7fd1a60b01f91b314f59955a4e4d4e80d8edf11d"
     assert [(one.name, one.app, str(one.state)) for one in checks] == [

@@ -1,6 +1,7 @@
 """Every call to GitLab, through python-gitlab, against a mock of GitLab's own contract."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -60,6 +61,10 @@ CALLS: dict[str, Callable[[Gitlab], Awaitable[Any]]] = {
     "commit": lambda api: api.commit(PROJECT, SHA),
     "merge request": lambda api: api.pull_request(PROJECT, 1),
     "merge requests of a commit": lambda api: api.pull_requests(PROJECT, SHA),
+    "open merge requests": lambda api: api.open_pulls(PROJECT),
+    "merge requests since": lambda api: api.pulls_since(PROJECT, 0.0),
+    "files of a merge request": lambda api: api.pull_files(PROJECT, 1),
+    "who may write": lambda api: api.may_write(PROJECT, "john_smith"),
     "notes": lambda api: everything(api, "comments", PROJECT, 1),
     "note": lambda api: api.comment(PROJECT, 1, "hello"),
     "edit a note": lambda api: api.edit_comment(PROJECT, 1, "1", "hello again"),
@@ -111,10 +116,18 @@ async def test_every_operation_of_the_contract_is_called(gitlab: Mocked) -> None
 
 async def test_answers_are_read(gitlab: Mocked) -> None:
     (merge,) = await gitlab.api.pull_requests(PROJECT, SHA)
+    (listed,) = await gitlab.api.open_pulls(PROJECT)
+    (changed,) = await gitlab.api.pulls_since(PROJECT, 0.0)
+    files = await gitlab.api.pull_files(PROJECT, 1)
     (sending,) = await CALLS["events"](gitlab.api)
     branch = await gitlab.api.head(PROJECT, "main")
 
+    assert merge == listed == changed
     assert merge.number == 14
+    assert merge.updated_at == datetime(2022, 11, 14, 17, 22, 1, 470_000, UTC).timestamp()
+    assert files.paths == ("doc/update/5.4-to-6.0.md",)
+    assert await gitlab.api.may_write(PROJECT, "john_smith")
+    assert await gitlab.api.may_write(PROJECT, "id:1")
     assert sending.delivery == "3a427872-00df-429c-9bc9-a9475de2efe4"
     assert (sending.event, sending.at) == ("Push Hook", None)
     assert branch == "7b5c3cc8be40ee161ae89a06bba6229da1032a0c"

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
-from bridge.core.pulls import PullRequest
 from bridge.githosts import pool
 from bridge.ports.githosts import Comment, CommitState
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
-from tests.fakes.host import FakeComment, Spoil
+from tests.fakes.host import Spoil
+from tests.fakes.pulls import FakeComment
 from tests.worlds.embedded import Repository
 from tests.worlds.hosts import NAME, QUICK, Host, client_of, with_deployments
 
@@ -23,53 +23,6 @@ STATUS = "dokploy/shop/web"
 
 
 # ── what people see ──────────────────────────────────────────────────────────
-
-
-async def test_the_pull_requests_of_a_commit_are_found(host: Host) -> None:
-    topic = host.repository.commit(
-        {"web/index.html": "two"}, branch="topic", onto=host.repository.branches["main"]
-    )
-    host.repository.open_pull("topic")
-
-    assert await host.api.pull_requests(NAME, topic) == [PullRequest(1, "topic", topic, open=True)]
-
-
-async def test_a_merge_is_found_by_the_commit_it_made(host: Host) -> None:
-    main = host.repository.branches["main"]
-    topic = host.repository.commit({"a": "1"}, branch="topic", onto=main)
-    pull = host.repository.open_pull("topic")
-    merge = host.repository.commit({"a": "1"}, message="Merge topic")
-    host.repository.merge(pull, merge)
-
-    assert await host.api.pull_requests(NAME, merge) == [
-        PullRequest(1, "topic", topic, open=False, merge_sha=merge)
-    ]
-
-
-async def test_a_pull_request_is_read_by_its_number_in_any_state(host: Host) -> None:
-    main = host.repository.branches["main"]
-    topic = host.repository.commit({"a": "1"}, branch="topic", onto=main)
-    merged, closed = host.repository.open_pull("topic"), host.repository.open_pull("topic")
-    opened = PullRequest(merged.number, "topic", topic, open=True)
-    assert await host.api.pull_request(NAME, merged.number) == opened
-
-    merge = host.repository.commit({"a": "1"}, message="Merge topic")
-    host.repository.merge(merged, merge)
-    closed.state = "closed"
-
-    found = [await host.api.pull_request(NAME, one.number) for one in (merged, closed)]
-    assert [(one.open, one.merge_sha) for one in found] == [(False, merge), (False, None)]
-    with pytest.raises(NotFound):
-        await host.api.pull_request(NAME, 999)
-
-
-async def test_one_from_a_fork_is_not_our_own(host: Host) -> None:
-    sha = host.repository.branches["main"]
-    host.repository.open_pull("main", own=False)
-
-    (found,) = await host.api.pull_requests(NAME, sha)
-
-    assert not found.own
 
 
 async def test_more_pull_requests_than_a_page_holds_are_all_found(host: Host) -> None:

@@ -19,7 +19,7 @@ from tests.chaos.cluster import Cluster, Process
 from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.fakes.github import FakeGithub
-from tests.fakes.host import FakeCommit
+from tests.fakes.pulls import FakeCommit
 from tests.worlds import shell
 from tests.worlds.bridge import hook_headers, settings_for
 from tests.worlds.embedded import until

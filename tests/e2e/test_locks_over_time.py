@@ -12,7 +12,8 @@ from bridge.core.gates.locks import DAY
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
-from tests.fakes.host import FakeHook, FakePull, FakeRepository
+from tests.fakes.host import FakeHook, FakeRepository
+from tests.fakes.pulls import FakePull
 from tests.fakes.slack.hands import Hands, buttons_of, words_of
 from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.worlds.bridge import SECRET, TOKEN, Origin, World, running_world

@@ -13,7 +13,9 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from tests.fakes.host import FakeComment, FakeHook, FakeHost, FakePull, FakeRepository, FakeSending
+from tests.fakes.gitea_pulls import LABEL, SYNC, GiteaPulls
+from tests.fakes.host import FakeHook, FakeRepository, FakeSending
+from tests.fakes.pulls import FakeComment, FakePull
 
 ME, OTHER = 7, 8
 ADA = {"name": "Ada", "email": "ada@example.com"}
@@ -23,7 +25,7 @@ MOST = 50
 """`MAX_RESPONSE_ITEMS`."""
 
 
-class FakeGitea(FakeHost):
+class FakeGitea(GiteaPulls):
     """With a token of the user `login`."""
 
     name = "gitea"
@@ -33,7 +35,7 @@ class FakeGitea(FakeHost):
     compares = True
     """False: as before 1.22, which has no comparison."""
     tree_page = 1000
-    events: tuple[str, ...] = ("push", "delete", "pull_request", "status")
+    events: tuple[str, ...] = ("push", "delete", "pull_request", LABEL, SYNC, "status")
     """Those that it knows and its webhooks send; before 1.24 there was no `status`."""
     changes_secrets = True
     """False: as an older one, whose API keeps the secret of a webhook."""
@@ -89,7 +91,7 @@ class FakeGitea(FakeHost):
             "commits": listed,
             "total_commits": len(new),
             "head_commit": self._listed(repository, after),
-            "repository": self._shown(repository),
+            "repository": self.shown_repository(repository),
             "pusher": {"id": ME, "login": "ada", "username": "ada"},
             "sender": {"id": ME, "login": "ada", "username": "ada"},
         }
@@ -135,9 +137,7 @@ class FakeGitea(FakeHost):
             web.get(f"{r}/git/commits/{{sha}}", self._commit),
             web.get(f"{r}/git/trees/{{sha}}", self._tree),
             web.get(f"{r}/compare/{{range}}", self._compare),
-            web.get(f"{r}/commits/{{sha}}/pull", self._merged),
-            web.get(f"{r}/pulls", self._pulls),
-            web.get(f"{r}/pulls/{{number}}", self._one_pull),
+            *self.pull_routes(),
             web.get(f"{r}/issues/{{number}}/comments", self._comments),
             web.post(f"{r}/issues/{{number}}/comments", self._comment),
             web.patch(f"{r}/issues/comments/{{id}}", self._edit),
@@ -168,10 +168,10 @@ class FakeGitea(FakeHost):
 
     async def _seen(self, request: web.Request) -> web.Response:
         permissions = {"admin": False, "push": self.may_write, "pull": True}
-        shown = self._shown(self._repository(request))
+        shown = self.shown_repository(self._repository(request))
         return web.json_response(shown | {"permissions": permissions})
 
-    def _shown(self, repository: FakeRepository) -> dict[str, Any]:
+    def shown_repository(self, repository: FakeRepository) -> dict[str, Any]:
         url = f"{self.web_url}/{repository.name}"
         host = self.web_url.partition("://")[2].partition(":")[0]
         return {
@@ -183,43 +183,12 @@ class FakeGitea(FakeHost):
             "ssh_url": f"git@{host}:{repository.name}.git",
         }
 
-    async def _pulls(self, request: web.Request) -> web.Response:
-        repository, state = self._repository(request), request.query.get("state", "open")
-        found = [
-            self._pull(repository, one)
-            for one in repository.pulls.values()
-            if state == "all" or (one.state == "open") is (state == "open")
-        ]
-        return self._page(request, found)
-
-    async def _merged(self, request: web.Request) -> web.Response:
-        repository, sha = self._repository(request), request.match_info["sha"]
-        for one in repository.pulls.values():
-            if one.merge_sha == sha:
-                return web.json_response(self._pull(repository, one))
-        raise web.HTTPNotFound(text="The target couldn't be found.")
-
-    async def _one_pull(self, request: web.Request) -> web.Response:
-        return web.json_response(self._pull(self._repository(request), self._thread(request)))
-
-    @staticmethod
-    def _pull(repository: FakeRepository, pull: FakePull) -> dict[str, Any]:
-        head = repository.id + (0 if pull.own else 1)
-        return {
-            "number": pull.number,
-            "state": "open" if pull.state == "open" else "closed",
-            "merged": pull.state == "merged",
-            "head": {"ref": pull.head, "sha": pull.head_sha, "repo_id": head},
-            "base": {"ref": pull.base, "sha": "0" * 40, "repo_id": repository.id},
-            **({"merge_commit_sha": pull.merge_sha} if pull.merge_sha else {}),
-        }
-
     async def _comments(self, request: web.Request) -> web.Response:
         """All at once, whatever page is asked for."""
-        return web.json_response([self._said(one) for one in self._thread(request).comments])
+        return web.json_response([self._said(one) for one in self.pull_in(request).comments])
 
     async def _comment(self, request: web.Request) -> web.Response:
-        thread, body = self._thread(request), (await request.json())["body"]
+        thread, body = self.pull_in(request), (await request.json())["body"]
         made = FakeComment(next(self._numbers), self.login, body, [body])
         thread.comments.append(made)
         return web.json_response(self._said(made), status=201)
@@ -376,7 +345,9 @@ class FakeGitea(FakeHost):
             hook.secret = config.get("secret", hook.secret)
         hook.active = said.get("active", hook.active)
         asked = said.get("events") or ["push"]  # those that are not named are switched off
-        named = ["pull_request" if one.startswith("pull_request") else one for one in asked]
+        if "pull_request" in asked:  # names all that have to do with pull requests
+            asked = [*asked, LABEL, SYNC]
+        named = ["pull_request" if one == "pull_request_only" else one for one in asked]
         hook.events = tuple(one for one in named if one in self.events)  # it ignores others
 
     def shown_hook(self, request: web.Request, hook: FakeHook) -> dict[str, Any]:
@@ -398,6 +369,9 @@ class FakeGitea(FakeHost):
 
     # finding things
 
+    def paged(self, request: web.Request, everything: list[Any]) -> web.Response:
+        return self._page(request, everything)
+
     @staticmethod
     def _page(request: web.Request, everything: list[Any]) -> web.Response:
         size = min(int(request.query.get("limit", "30")), MOST)
@@ -418,7 +392,7 @@ class FakeGitea(FakeHost):
         found.follow()
         return found
 
-    def _thread(self, request: web.Request) -> FakePull:
+    def pull_in(self, request: web.Request) -> FakePull:
         found = self._repository(request).pulls.get(int(request.match_info["number"]))
         if found is None:
             raise web.HTTPNotFound(text="The target couldn't be found.")

@@ -16,17 +16,11 @@ from aiohttp import web
 from tests.fakes.checks import checks_routes, protection_of
 from tests.fakes.github_app import RegisteredApps
 from tests.fakes.github_examples import REPOSITORY, example, stamp
-from tests.fakes.host import (
-    FakeComment,
-    FakeDeployment,
-    FakeHook,
-    FakeHost,
-    FakePull,
-    FakeRepository,
-    FakeSending,
-)
+from tests.fakes.github_pulls import GithubPulls
+from tests.fakes.host import FakeDeployment, FakeHook, FakeRepository, FakeSending
 from tests.fakes.identity import GithubAccounts
 from tests.fakes.pages import page
+from tests.fakes.pulls import FakeComment, FakePull
 
 LISTED = 300
 PERMISSIONS = {
@@ -36,7 +30,7 @@ PERMISSIONS = {
 NEEDED = ("push", "pull_request", "check_run", "check_suite", "status")
 
 
-class FakeGithub(FakeHost):
+class FakeGithub(GithubPulls):
     """Accept a token `token`, or the App `app_id` with any key (its signature is not checked)."""
 
     name = "github"
@@ -86,6 +80,9 @@ class FakeGithub(FakeHost):
         self.app_hooks = [FakeHook(next(self._numbers), "app", url, secret)]
         return self.app_hooks[0]
 
+    def hooks_of(self, repository: FakeRepository) -> list[FakeHook]:
+        return [*super().hooks_of(repository), *self.app_hooks]
+
     def prepared(self, hook: FakeHook, event: str, payload: dict[str, Any]) -> FakeSending:
         guid = str(uuid.uuid4())
         sending = FakeSending(next(self._numbers), guid, event, {}, payload, time.time())
@@ -129,8 +126,7 @@ class FakeGithub(FakeHost):
             web.post("/app/installations/{id}/access_tokens", self._issue),
             web.get(r, self._seen),
             web.get(f"{r}/commits/{{sha}}", self._commit),
-            web.get(f"{r}/commits/{{sha}}/pulls", self._pulls),
-            web.get(f"{r}/pulls/{{number}}", self._one_pull),
+            *self.pull_routes(),
             web.get(f"{r}/issues/{{number}}/comments", self._comments),
             web.post(f"{r}/issues/{{number}}/comments", self._comment),
             web.patch(f"{r}/issues/comments/{{id}}", self._edit),
@@ -238,47 +234,11 @@ class FakeGithub(FakeHost):
         shown["parents"] = [shown["parents"][0] | {"sha": parent} for parent in commit.parents]
         return web.json_response(shown)
 
-    async def _pulls(self, request: web.Request) -> web.Response:
-        repository = self._repository(request)
-        sha = request.match_info["sha"]
-        if sha not in repository.commits:
-            raise web.HTTPUnprocessableEntity(text=f"No commit found for SHA: {sha}")
-        return page(request, [self._pull(repository, one) for one in repository.about(sha)])
-
-    async def _one_pull(self, request: web.Request) -> web.Response:
-        repository, shown = (
-            self._repository(request),
-            example(f"{REPOSITORY}/pulls/{{pull_number}}"),
-        )
-        return web.json_response(self._shown_pull(repository, self._thread(request), shown))
-
-    def _pull(self, repository: FakeRepository, pull: FakePull) -> dict[str, Any]:
-        shown = example(f"{REPOSITORY}/commits/{{commit_sha}}/pulls")[0]
-        return self._shown_pull(repository, pull, shown)
-
-    @staticmethod
-    def _shown_pull(
-        repository: FakeRepository, pull: FakePull, shown: dict[str, Any]
-    ) -> dict[str, Any]:
-        merged = pull.state == "merged"
-        shown |= {
-            "number": pull.number,
-            "state": "open" if pull.state == "open" else "closed",
-            "merged_at": stamp() if merged else None,
-            "merge_commit_sha": pull.merge_sha or "f" * 40,  # one on trial
-        }
-        for side, ref, sha in (("head", pull.head, pull.head_sha), ("base", pull.base, "0" * 40)):
-            shown[side] |= {"ref": ref, "sha": sha}
-            shown[side]["repo"] |= {"id": repository.id, "full_name": repository.name}
-        if not pull.own:
-            shown["head"]["repo"]["id"] = repository.id + 1
-        return shown
-
     async def _comments(self, request: web.Request) -> web.Response:
-        return page(request, [self._shown(one) for one in self._thread(request).comments])
+        return page(request, [self._shown(one) for one in self.pull_in(request).comments])
 
     async def _comment(self, request: web.Request) -> web.Response:
-        thread, body = self._thread(request), (await request.json())["body"]
+        thread, body = self.pull_in(request), (await request.json())["body"]
         if len(body) > 65536:
             raise web.HTTPUnprocessableEntity(text="body is too long (maximum is 65536 characters)")
         made = FakeComment(next(self._numbers), self._author(request), body, [body])
@@ -599,7 +559,7 @@ class FakeGithub(FakeHost):
         found.follow()
         return found
 
-    def _thread(self, request: web.Request) -> FakePull:
+    def pull_in(self, request: web.Request) -> FakePull:
         found = self._repository(request).pulls.get(int(request.match_info["number"]))
         if found is None:
             raise web.HTTPNotFound(text="Not Found")

@@ -14,26 +14,19 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from tests.fakes.checks import FakePipeline
-from tests.fakes.host import (
-    FakeComment,
-    FakeDeployment,
-    FakeHook,
-    FakeHost,
-    FakePull,
-    FakeRepository,
-    FakeSending,
-)
+from tests.fakes.gitlab_merges import PROJECT, GitlabMerges
+from tests.fakes.host import FakeDeployment, FakeHook, FakeRepository, FakeSending
 from tests.fakes.identity import FakeIssuer
 from tests.fakes.pages import page
+from tests.fakes.pulls import FakeComment, FakePull
 
 ME, OTHER = 7, 8
-PROJECT = "/api/v4/projects/{id}"
 GROUP = "/api/v4/groups/{group}"
 NEEDED = ("push_events", "tag_push_events", "merge_requests_events", "pipeline_events")
 RESENDS_A_MINUTE = 5
 
 
-class FakeGitlab(FakeHost):
+class FakeGitlab(GitlabMerges):
     """With a project token, whose bot is the user `ME`."""
 
     name = "gitlab"
@@ -43,8 +36,6 @@ class FakeGitlab(FakeHost):
     scopes = ("api",)
     expires_at: str | None = None
     """The day on which the token expires."""
-    diffs_at_most: int | None = None
-    """More changed files than this are cut off, as `compare_timeout` shows."""
     tells_pipelines = True
     """False: as an older one, whose statuses do not say of which pipeline they are."""
     signs = True
@@ -104,7 +95,7 @@ class FakeGitlab(FakeHost):
             web.get("/api/v4/personal_access_tokens/self", self._token),
             web.get(f"{GROUP}/hooks/{{hook}}/events", self._group_events),
             web.get(PROJECT, self._seen),
-            web.get(f"{PROJECT}/repository/commits/{{sha}}/merge_requests", self._merges),
+            *self.merge_routes(),
             web.get(f"{PROJECT}/repository/commits/{{sha}}/statuses", self._statuses),
             web.get(f"{PROJECT}/pipelines", self._pipelines),
             web.get(f"{PROJECT}/repository/commits/{{sha}}", self._commit),
@@ -113,7 +104,6 @@ class FakeGitlab(FakeHost):
             web.post(f"{PROJECT}/repository/branches", self._make_branch),
             web.delete(f"{PROJECT}/repository/branches/{{branch}}", self._drop_branch),
             web.get(f"{PROJECT}/repository/tags", self._tags),
-            web.get(notes.removesuffix("/notes"), self._one_merge),
             web.get(notes, self._notes),
             web.post(notes, self._note),
             web.put(f"{notes}/{{note}}", self._edit),
@@ -160,44 +150,21 @@ class FakeGitlab(FakeHost):
         told = {"http_url_to_repo": clone, "permissions": permissions}
         return web.json_response(shown | told | must)
 
-    async def _merges(self, request: web.Request) -> web.Response:
-        project, sha = self._project(request), request.match_info["sha"]
-        self._known(project, sha)
-        return self._page(request, [self._merge(project, one) for one in project.about(sha)])
-
-    async def _one_merge(self, request: web.Request) -> web.Response:
-        return web.json_response(self._merge(self._project(request), self._thread(request)))
-
-    @staticmethod
-    def _merge(project: FakeRepository, pull: FakePull) -> dict[str, Any]:
-        return {
-            "id": 1000 + pull.number,
-            "iid": pull.number,
-            "project_id": project.id,
-            "state": {"open": "opened"}.get(pull.state, pull.state),
-            "source_branch": pull.head,
-            "target_branch": pull.base,
-            "source_project_id": project.id + (0 if pull.own else 1),
-            "target_project_id": project.id,
-            "sha": pull.head_sha,
-            **({"merge_commit_sha": pull.merge_sha} if pull.merge_sha else {}),
-        }
-
     async def _notes(self, request: web.Request) -> web.Response:
-        notes = [self._shown(one) for one in self._thread(request).comments]
+        notes = [self._shown(one) for one in self.pull_in(request).comments]
         if request.query.get("sort", "desc") == "desc":
             notes.reverse()
         return self._page(request, notes)
 
     async def _note(self, request: web.Request) -> web.Response:
-        thread, body = self._thread(request), (await request.json())["body"]
+        thread, body = self.pull_in(request), (await request.json())["body"]
         made = FakeComment(next(self._numbers), self.login, body, [body])
         thread.comments.append(made)
         return web.json_response(self._shown(made), status=201)
 
     async def _edit(self, request: web.Request) -> web.Response:
         body = (await request.json())["body"]
-        for comment in self._thread(request).comments:
+        for comment in self.pull_in(request).comments:
             if str(comment.id) == request.match_info["note"]:
                 comment.body = body
                 comment.history.append(body)
@@ -517,7 +484,7 @@ class FakeGitlab(FakeHost):
                 return project
         raise web.HTTPNotFound(text="404 Project Not Found")
 
-    def _thread(self, request: web.Request) -> FakePull:
+    def pull_in(self, request: web.Request) -> FakePull:
         found = self._project(request).pulls.get(int(request.match_info["iid"]))
         if found is None:
             raise web.HTTPNotFound(text="404 Not found")

@@ -22,13 +22,12 @@ deliveries. Use it as
 
 import asyncio
 import contextlib
-import hashlib
 import itertools
 import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
@@ -37,40 +36,9 @@ from typing import Any, Self
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from tests.fakes.checks import FakeChecks
+from tests.fakes.pulls import Change, FakeCommit, FakePull, HoldsPulls
 
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
-
-
-@dataclass
-class FakeCommit:
-    sha: str
-    parents: tuple[str, ...]
-    files: dict[str, tuple[str, str]]
-    """Mode and object by path."""
-    message: str = "a commit"
-
-
-@dataclass
-class FakeComment:
-    id: int
-    author: str
-    body: str
-    history: list[str] = field(default_factory=list)
-    """All its bodies, newest last."""
-
-
-@dataclass
-class FakePull:
-    number: int
-    head: str
-    head_sha: str
-    base: str = "main"
-    state: str = "open"
-    merge_sha: str | None = None
-    own: bool = True
-    commits: set[str] = field(default_factory=set)
-    """Those that it is found by, besides its head and its merge."""
-    comments: list[FakeComment] = field(default_factory=list)
 
 
 @dataclass
@@ -116,69 +84,17 @@ class FakeHook:
 
 
 @dataclass
-class FakeRepository:
+class FakeRepository(HoldsPulls):
     """A repository and everything in it; `git`: a real one that it follows."""
 
-    name: str
-    id: int
-    numbers: Iterator[int]
     git: Path | None = None
-    commits: dict[str, FakeCommit] = field(default_factory=dict)
-    branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    pulls: dict[int, FakePull] = field(default_factory=dict)
     statuses: list[dict[str, Any]] = field(default_factory=list)
     """Every commit status that was set, oldest first: `sha`, `context`, `state`, …"""
     checks: FakeChecks = field(default_factory=FakeChecks)
     deployments: dict[int, FakeDeployment] = field(default_factory=dict)
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)
     hooks: list[FakeHook] = field(default_factory=list)
-
-    def commit(
-        self,
-        files: Mapping[str, str | None],
-        *,
-        branch: str = "main",
-        message: str = "a commit",
-        onto: str | None = None,
-    ) -> str:
-        """Commit changed files (None: removed) to a branch; `onto`: reset it there first."""
-        parent = onto or self.branches.get(branch)
-        now = dict(self.commits[parent].files) if parent else {}
-        for path, text in files.items():
-            if text is None:
-                now.pop(path)
-            else:
-                now[path] = ("100644", hashlib.sha1(text.encode()).hexdigest())
-        told = repr((parent, sorted(now.items()), message, len(self.commits)))
-        made = FakeCommit(
-            hashlib.sha1(told.encode()).hexdigest(), (parent,) if parent else (), now, message
-        )
-        self.commits[made.sha] = made
-        self.branches[branch] = made.sha
-        for pull in self.pulls.values():
-            if pull.state == "open" and pull.head == branch:
-                pull.head_sha = made.sha
-        return made.sha
-
-    def open_pull(self, head: str, *, base: str = "main", own: bool = True) -> FakePull:
-        self.follow()
-        number = next(self.numbers)
-        pull = FakePull(number, head, self.branches[head], base, own=own)
-        self.pulls[number] = pull
-        return pull
-
-    def merge(self, pull: FakePull, sha: str) -> None:
-        """Merge the pull request, with that merge commit."""
-        pull.state, pull.merge_sha = "merged", sha
-
-    def about(self, sha: str) -> list[FakePull]:
-        """Return the pull requests that contain a commit."""
-        return [
-            pull
-            for pull in self.pulls.values()
-            if sha in (pull.head_sha, pull.merge_sha) or sha in pull.commits
-        ]
 
     def follow(self) -> None:
         """Read new commits from the git repository."""
@@ -244,7 +160,7 @@ class FakeRepository:
                 kind[ref.split("/", 2)[2]] = (peeled or [object_])[0]
         for pull in self.pulls.values():
             if pull.state == "open" and pull.own:
-                pull.head_sha = self.branches.get(pull.head, pull.head_sha)
+                self.move(pull, self.branches.get(pull.head, pull.head_sha))
 
     def _git(self, *words: str) -> str:
         done = subprocess.run(
@@ -314,6 +230,10 @@ class FakeHost:
         self.owners: dict[str, int] = {}
         """The ids of organisations and groups that can have webhooks, by name."""
         self.owner_hooks: dict[str, list[FakeHook]] = {}
+        self.people: dict[str, int] = {"ada": 21, "grace": 22, "mallory": 23}
+        """Accounts of people, by login."""
+        self.sees_roles = True
+        """Whether the credential may see the rights of people."""
         self.lists_at_most: int | None = None
         """Entries after which the lists of checks end, as if a page were missing."""
         self.hanging = 0
@@ -439,6 +359,27 @@ class FakeHost:
             await self._deliver(hook, sending)
         return sending
 
+    async def send_pull(
+        self, repository: FakeRepository, pull: FakePull, change: Change, *, lost: bool = False
+    ) -> list[FakeSending]:
+        """Send what the webhooks of a repository send for a change of a pull request."""
+        return [
+            await self.send(hook, event, payload, lost=lost)
+            for hook in self.hooks_of(repository)
+            for event, payload in self.pull_events(repository, pull, change, hook)
+        ]
+
+    def hooks_of(self, repository: FakeRepository) -> list[FakeHook]:
+        """Return the webhooks that send a repository's events."""
+        owner = repository.name.rpartition("/")[0]
+        return [*repository.hooks, *self.owner_hooks.get(owner, ())]
+
+    def pull_events(
+        self, repository: FakeRepository, pull: FakePull, change: Change, hook: FakeHook
+    ) -> list[tuple[str, dict[str, Any]]]:
+        """Return event and payload for a change of a pull request, if the webhook sends it."""
+        raise NotImplementedError
+
     async def send_again(self, hook: FakeHook, first: FakeSending) -> FakeSending:
         again = FakeSending(
             next(self._numbers),
@@ -471,6 +412,10 @@ class FakeHost:
 
     def repository_in(self, request: web.Request) -> FakeRepository:
         """Return the repository that a path names."""
+        raise NotImplementedError
+
+    def pull_in(self, request: web.Request) -> FakePull:
+        """Return the pull request that a path names."""
         raise NotImplementedError
 
     def set_hook(self, hook: FakeHook, said: dict[str, Any]) -> None:

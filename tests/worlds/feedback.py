@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tests.fakes.host import FakePull
+from tests.fakes.pulls import FakePull
 from tests.worlds.bridge import Origin, World
 from tests.worlds.embedded import until
 

@@ -11,6 +11,7 @@ from bridge.core.errors import NotFound
 from bridge.core.pulls import PullRequest
 from bridge.githosts.access import KnownPages
 from bridge.githosts.answers import read
+from bridge.githosts.branches import remedied
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
 from bridge.githosts.gitlab.merges import OPEN, number_in
 from bridge.githosts.http import part
@@ -20,6 +21,10 @@ from bridge.ports.githosts import ChangeSet
 
 DEVELOPER = 30
 """The role from which on one may push."""
+
+REMEDY = (
+    "to see who may write to a project, the bridge's token needs a role there, at least *Guest*"
+)
 
 
 class GitlabListsPulls:
@@ -79,7 +84,8 @@ class GitlabListsPulls:
             return False
         path = f"/members/all/{account}"
         try:
-            answer = await self._access.ask(repository, "GET", path)
+            with remedied(REMEDY):
+                answer = await self._access.ask(repository, "GET", path)
         except NotFound:
             await self._access.ask(repository, "GET", "")  # raises NotFound if that is missing
             return False
