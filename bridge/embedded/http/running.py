@@ -41,8 +41,8 @@ async def containers_named(parts: Parts, input_: inputs.ContainersOf) -> list[Re
     """`docker.getContainersByAppNameMatch`; unlike in Dokploy a static site runs in none: 404.
 
     A name that no application has any more is looked up among the containers that the server has
-    started. As in Dokploy there are none if Docker does not answer: an application with containers is
-    then not deleted.
+    started. If Docker does not answer there are none, as in Dokploy: an application with a
+    container is not deleted meanwhile.
     """
     id_ = await parts.catalog.application_named(input_.app_name)
     if id_ is not None:
