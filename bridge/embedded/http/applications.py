@@ -167,7 +167,7 @@ async def erase(parts: Parts, application_id: str) -> None:
     None of its deployments begins meanwhile: unlike in Dokploy nothing is left behind of a build.
 
     Raises:
-        Failure: it may have containers and Docker does not answer, so it stays.
+        Failure: it runs in a container and Docker does not answer, so it stays.
     """
     application = await parts.catalog.application(application_id)
     if application is None:
@@ -195,13 +195,8 @@ async def _remove_containers(parts: Parts, application: Record) -> None:
         await remove_containers(id_, application["appName"], parts.search_path)
     except ToolSilent as error:
         facts = await asyncio.to_thread(releases.Releases.of(parts.places, id_).served_facts)
-        if not is_static(application) or (facts is not None and facts.image is not None):
+        if facts is not None and facts.image is not None:
             raise Failure("SERVICE_UNAVAILABLE", str(error)) from error
-
-
-def is_static(application: Record) -> bool:
-    """Return whether an application is a static site, which runs in no container."""
-    return bool(application["buildType"] == "static" and application["sourceType"] != "docker")
 
 
 # ── Sources, builds and variables ───────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ import asyncio
 
 from bridge.embedded.building.containers import list_containers, named_containers, output_of
 from bridge.embedded.http import inputs
-from bridge.embedded.http.applications import is_static, known
+from bridge.embedded.http.applications import known
 from bridge.embedded.http.procedure import (
     EMPTY,
     Empty,
@@ -41,7 +41,8 @@ async def containers_named(parts: Parts, input_: inputs.ContainersOf) -> list[Re
     """`docker.getContainersByAppNameMatch`; unlike in Dokploy a static site runs in none: 404.
 
     A name that no application has any more is looked up among the containers that the server has
-    started. As in Dokploy there are none if Docker does not answer: none was deleted with containers.
+    started. If Docker does not answer there are none, as in Dokploy: an application with a
+    container is not deleted meanwhile.
     """
     id_ = await parts.catalog.application_named(input_.app_name)
     if id_ is not None:
@@ -74,7 +75,8 @@ async def _containers(parts: Parts, application: Record) -> list[Record]:
     """
     id_ = application["applicationId"]
     facts = await asyncio.to_thread(Releases.of(parts.places, id_).served_facts)
-    if (facts.image is None) if facts else is_static(application):
+    is_site = application["buildType"] == "static" and application["sourceType"] != "docker"
+    if (facts.image is None) if facts else is_site:
         raise not_found("Container")
     try:
         return await list_containers(id_, parts.search_path)
