@@ -40,12 +40,14 @@ class Events:
         others: each with what is lost without it.
         checks: those that tell of checks (CI), needed where an app waits for these; one of each
             group is enough.
+        pulls: those that tell of changes to pull requests, needed where these have previews.
         everything: sends all events.
     """
 
     push: str
     others: Mapping[str, str]
     checks: Sequence[Sequence[str]] = ()
+    pulls: Sequence[str] = ()
     everything: str = "*"
 
 
@@ -179,15 +181,20 @@ class HookCheck:
             says = f"the webhook does not send {', '.join(lost)}: {'; '.join(lost.values())}"
             yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
         silent = [one for one in self.events.checks if hook.events.isdisjoint(one)]
-        if silent and self._awaits(hook):
+        if silent and self._concerns(self.checked.awaited, hook):
             names = ", ".join(" or ".join(one) for one in silent)
             says = f"the webhook does not send {names}: that a check has passed is noticed later"
             yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
+        unseen = [one for one in self.events.pulls if one not in hook.events]
+        if unseen and self._concerns(self.checked.previewed, hook):
+            why = "previews follow such changes of pull requests only minutes later"
+            says = f"the webhook does not send {', '.join(unseen)}: {why}"
+            yield tell(Level.WARNING, "host.hook.events", says, "choose these events, too")
 
-    def _awaits(self, hook: Hook) -> bool:
-        """Return whether an app waits for checks of a repository that the webhook reports."""
-        name, awaited = _owner(hook.place), self.checked.awaited
-        return name in awaited if name in self.checked.repositories else bool(awaited)
+    def _concerns(self, some: Sequence[str], hook: Hook) -> bool:
+        """Return whether the webhook reports one of some repositories."""
+        name = _owner(hook.place)
+        return name in some if name in self.checked.repositories else bool(some)
 
     def _sends_pushes(self, hook: Hook) -> bool:
         return hook.events is None or not hook.events.isdisjoint(

@@ -53,6 +53,7 @@ class Checked:
         apps: of a backend: its apps, with our own rules applied.
         repositories: of a Git host: those that apps deploy from, e.g. "my-org/mono".
         awaited: of a Git host: those of them for whose checks (CI) an app waits.
+        previewed: of a Git host: those of them whose pull requests have previews.
         pinned: of a Git host: those of them in which the branches of pinned apps are moved.
         backends: of a Git host: the addresses of the backends, whose own webhooks deploy as well.
         channels: of a chat: those that our rules name, besides those of its section.
@@ -64,6 +65,7 @@ class Checked:
     apps: Sequence[App] = field(default=())
     repositories: Sequence[str] = field(default=())
     awaited: Sequence[str] = field(default=())
+    previewed: Sequence[str] = field(default=())
     pinned: Sequence[str] = field(default=())
     backends: Sequence[str] = field(default=())
     channels: Sequence[str] = field(default=())

@@ -6,9 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
+from pydantic import SecretStr
 
 from bridge.core.errors import NotFound, Refused, Unreachable
+from bridge.githosts.gitea.checks import checks
+from bridge.githosts.gitea.settings import Gitea as Settings
 from bridge.githosts.github.webhooks import GitHub
+from bridge.ports.checks import Checked
 from bridge.ports.githosts import Hook, ListsHooks, ListsRefs, Redelivers, Sending, TagAt
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
@@ -245,6 +249,31 @@ async def test_gitea_tells_that_a_webhook_is_off_or_sends_no_pushes() -> None:
         hook.active = False
         assert [one.trouble for one in await api.hooks(NAME)] == ["it is switched off at Gitea"]
         await api.close()
+
+
+@pytest.mark.parametrize("previewed", [True, False])
+async def test_doctor_misses_labels_and_pushes_of_pull_requests_where_there_are_previews(
+    previewed: bool,
+) -> None:
+    """Webhooks that an earlier release has made at Gitea send neither."""
+    async with FakeGitea() as fake:
+        fake.repository(NAME)
+        hook = fake.hook(fake.repository(NAME), "https://bridge.example.com/hooks/gitea", SECRET)
+        hook.events = ("push", "delete", "pull_request")
+        settings = Settings(url=fake.url, token=SecretStr(fake.token))
+        some = [NAME] if previewed else []
+        checked = Checked(
+            "gitea", settings, "https://bridge.example.com", repositories=[NAME], previewed=some
+        )
+
+        found = [one async for one in checks(checked)]
+
+        missed = [one.says for one in found if one.check == "host.hook.events"]
+        says = (
+            "the webhook does not send pull_request_label, pull_request_sync: previews follow such"
+            " changes of pull requests only minutes later"
+        )
+        assert missed == ([says] if previewed else [])
 
 
 async def test_gitlab_sends_again_only_so_often_a_minute() -> None:

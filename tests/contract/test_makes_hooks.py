@@ -11,9 +11,11 @@ from bridge.core.hooks import HostHook, Scope, ScopeKind, faults
 from bridge.githosts import HOSTS
 from bridge.ports.hooks import ManagesHooks
 from tests.fakes.gitea import FakeGitea
+from tests.fakes.gitea_pulls import LABEL, SYNC
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHook, Spoil
+from tests.fakes.pulls import Change
 from tests.worlds.hosts import NAME, Host, client_of
 
 ORG = "my-org"
@@ -141,7 +143,7 @@ async def test_a_webhook_that_does_not_report_checks_can_be_corrected_where_the_
     """A Gitea before 1.24 drops the event silently: it would be missed for ever."""
     scope = await scope_of(host, kind)
     if isinstance(host.fake, FakeGitea):
-        host.fake.events = ("push", "delete", "pull_request")
+        host.fake.events = ("push", "delete", "pull_request", LABEL, SYNC)
     made = await api_of(host).create_hook(scope, there.url, secret_of(host))
     (at_host,) = at_the_host(host, scope)
     at_host.events = tuple(set(at_host.events or ()) - EVENTS_OF_CHECKS[host.fake.name])
@@ -151,6 +153,21 @@ async def test_a_webhook_that_does_not_report_checks_can_be_corrected_where_the_
     known = set() if host.fake.name == "gitea" else EVENTS_OF_CHECKS[host.fake.name]
     assert set(wrong.missing) == known
     assert made.missing == ()
+
+
+@KINDS
+async def test_a_made_webhook_reports_every_change_of_a_pull_request(
+    host: Host, there: Receiver, kind: ScopeKind
+) -> None:
+    scope, secret = await scope_of(host, kind), secret_of(host)
+    await api_of(host).create_hook(scope, there.url, secret)
+    pull = host.repository.open_pull("main")
+    there.came.clear()
+
+    for change in Change:
+        await host.fake.send_pull(host.repository, pull, change)
+
+    assert there.signed_with(secret) == len(Change)
 
 
 @KINDS

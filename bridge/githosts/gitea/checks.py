@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 from bridge.githosts.answers import read
 from bridge.githosts.checks import BOUNDS, Events, HookCheck
 from bridge.githosts.gitea.api import Gitea, gitea_api
-from bridge.githosts.gitea.hooks import CHECKS
+from bridge.githosts.gitea.hooks import CHECKS, PULLS
 from bridge.githosts.webhook import Model
 from bridge.ports.checks import Checked, Finding, Level, ahead_in, clock_finding
 
@@ -24,6 +24,7 @@ NEEDS = Events(
         "pull_request": "pull requests that are opened after their push get no comment",
     },
     checks=(CHECKS,),
+    pulls=PULLS,
 )
 
 

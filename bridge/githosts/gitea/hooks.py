@@ -15,15 +15,18 @@ from bridge.githosts.gitea.access import GiteaAccess
 from bridge.githosts.http import numeric, part
 from bridge.githosts.webhook import Model
 
-EVENTS = ("push", "delete", "pull_request")
+PULLS = ("pull_request_label", "pull_request_sync")
+"""Those that tell of the labels of pull requests, and of pushes to them."""
+
+EVENTS = ("push", "delete", "pull_request", *PULLS)
 """The events that the bridge needs, as webhooks list them."""
 
 CHECKS = ("status", "action_run_success", "action_run_failure")
 """Those that tell of checks: Gitea has the first from 1.24 on, Forgejo the others. A server ignores
 what it does not know, so a webhook without them lacks nothing that could be corrected."""
 
-_ASKED = ("push", "delete", "pull_request_only", *CHECKS)
-"""All as the server takes them: `pull_request` would add reviews, labels and comments."""
+_ASKED = ("push", "delete", "pull_request_only", *PULLS, *CHECKS)
+"""All as the server takes them: `pull_request` would add reviews, assignees and comments."""
 
 
 class GiteaMakesHooks:

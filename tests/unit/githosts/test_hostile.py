@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from bridge.core.errors import BridgeError, MalformedPayload
-from bridge.core.events import LONGEST_NAME, RefPushed
+from bridge.core.events import LONGEST_NAME, PullRequestChanged, RefPushed
+from bridge.core.pulls import LONGEST_TITLE
 from bridge.githosts import HOSTS as ALL
 from bridge.githosts.gitea.webhooks import Gitea
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
+from bridge.githosts.reader import LENGTH, read_head, told
 from bridge.githosts.webhook import LONGEST_EMAIL
 from bridge.ports.githosts import GitHost
 
@@ -51,6 +53,12 @@ VALUES = st.text() | st.sampled_from(
     ]
 )
 HEADERS = st.dictionaries(st.sampled_from(NAMES), VALUES)
+
+OF_PULLS = {
+    "github": "pull_request",
+    "gitlab": "Merge Request Hook",
+    "gitea": "pull_request",
+}
 
 SHA = st.sampled_from(["a" * 40, "0" * 40, "0" * 64, "x"])
 ANY = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
@@ -92,6 +100,61 @@ PUSH = st.fixed_dictionaries(
         **dict.fromkeys(("created", "deleted", "forced", "user_name", "user_username"), ANY),
     },
 )
+LABELS = ANY | st.lists(ANY | st.fixed_dictionaries({"name": ANY, "title": ANY}), max_size=2)
+TIMES = ANY | st.sampled_from(
+    [
+        *("2026-01-31T12:00:00Z", "2026-01-31 12:00:00 UTC", "0001-01-01T00:00:00+14:00"),
+        *("9999-12-31T23:59:59-23:59", "2026-01-31", "-1", "2026-W05-6T12:00:00.1", " UTC"),
+    ]
+)
+SIDE = st.fixed_dictionaries(
+    {"ref": st.just("topic") | ANY, "sha": SHA},
+    optional={"repo": ANY | REPOSITORY, "repo_id": st.just(7) | ANY},
+)
+PULL = st.fixed_dictionaries(
+    {"head": SIDE},
+    optional={
+        "base": SIDE | ANY,
+        "user": ANY | st.fixed_dictionaries({"login": ANY}),
+        "labels": LABELS,
+        "updated_at": TIMES,
+        **dict.fromkeys(("number", "state", "title", "draft", "html_url"), ANY),
+        **dict.fromkeys(("merged", "merged_at", "merge_commit_sha"), ANY),
+    },
+)
+MERGE = st.fixed_dictionaries(
+    {
+        "action": st.sampled_from(["open", "update", "merge", "approved"]) | ANY,
+        "iid": st.just(1) | ANY,
+        "source_branch": st.just("topic") | ANY,
+        "source_project_id": st.just(7) | ANY,
+        "target_project_id": st.just(7) | ANY,
+    },
+    optional={
+        "last_commit": ANY | st.fixed_dictionaries({"id": SHA}),
+        "labels": LABELS,
+        "updated_at": TIMES,
+        **dict.fromkeys(("state", "oldrev", "author_id", "title", "draft", "url"), ANY),
+        **dict.fromkeys(("target_branch", "work_in_progress", "merge_commit_sha"), ANY),
+    },
+)
+CHANGES = ANY | st.dictionaries(st.sampled_from(["title", "base", "ref", "labels", "body"]), ANY)
+PULL_EVENT = st.fixed_dictionaries(
+    {
+        "action": st.sampled_from(["opened", "edited", "closed", "synchronized", "labeled"]),
+        "pull_request": PULL,
+        "repository": st.just({"id": 7, "name": "r", "full_name": "o/r"}) | REPOSITORY,
+        "object_attributes": MERGE,
+        "project": st.just({"id": 7, "path_with_namespace": "o/r"}) | REPOSITORY,
+    },
+    optional={
+        "number": st.just(1) | ANY,
+        "changes": CHANGES,
+        "labels": LABELS,
+        "user": ANY | st.fixed_dictionaries({"id": ANY, "username": ANY}),
+        "object_kind": st.just("merge_request"),
+    },
+)
 RUN = st.fixed_dictionaries(
     {},
     optional={
@@ -117,7 +180,8 @@ REPORT = st.fixed_dictionaries(
         **dict.fromkeys(("id", "state", "target_url"), ANY),
     },
 )
-BODIES = st.binary() | (PUSH | REPORT | NESTED).map(lambda value: json.dumps(value).encode())
+JSON = PUSH | REPORT | PULL_EVENT | NESTED
+BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
 CONTENT_TYPES = st.sampled_from(["application/json", "application/x-www-form-urlencoded", ""])
 
 
@@ -140,7 +204,40 @@ def test_hostile_bodies_raise_nothing_else(host, event, body, form, kind):
         host.parse(event, {"content-type": kind}, body)
 
 
+@pytest.mark.parametrize(("host", "event"), OF_PULLS.items())
+@settings(deadline=None)  # a busy machine is no bug
+@given(body=PULL_EVENT)
+def test_a_hostile_pull_request_is_whole_or_malformed(host, event, body):
+    """What it means can be told to another process, as large bodies are."""
+    with contextlib.suppress(BridgeError):
+        meaning = HOSTS[host].parse(event, {}, json.dumps(body).encode())
+        head = read_head(next(told(meaning))[LENGTH:])
+        assert head.event == meaning
+
+
 LONG = "\u202e" * 1_000_000
+
+
+@pytest.mark.parametrize("host", OF_PULLS)
+def test_a_title_without_end_is_cut(host: str) -> None:
+    head = {"ref": "topic", "sha": "a" * 40, "repo": {"id": 1}, "repo_id": 1}
+    pull = {"head": head, "title": LONG, "user": {"login": "ann"}}
+    ids = {"source_project_id": 1, "target_project_id": 1, "last_commit": {"id": "a" * 40}}
+    merge = {"action": "open", "iid": 1, "source_branch": "topic", "title": LONG, **ids}
+    ours = {"id": 1, "name": "site", "full_name": "you/site", "path_with_namespace": "you/site"}
+    body = {
+        "action": "opened",
+        "number": 1,
+        "pull_request": pull,
+        "repository": ours,
+        "object_attributes": merge,
+        "project": ours,
+    }
+
+    opened = HOSTS[host].parse(OF_PULLS[host], {}, json.dumps(body).encode())
+
+    assert isinstance(opened, PullRequestChanged)
+    assert opened.pull.title == LONG[: LONGEST_TITLE - 1] + "…"
 
 
 @pytest.mark.parametrize("host", ALL)
