@@ -248,6 +248,7 @@ class Address:
     """A host name under which an app is served.
 
     Attributes:
+        host: with a port only where visitors need another one than that of the scheme.
         port: the port of its container.
         certificate: "letsencrypt", "none", or the name of a custom resolver.
     """
@@ -264,18 +265,24 @@ class MakesApps(Protocol):
     """A backend in which the bridge makes and removes apps of its own.
 
     Each method can be repeated: it looks first whether it is done already. Names are not unique in
-    a backend, so an app of ours is known by its marker, which is written with its creation.
-    Errors are those of `Backend`.
+    a backend, so an app of ours is known by its marker, which begins with `apps.MARKER` and is
+    written with its creation. What has none is refused, not changed. Errors are those of `Backend`;
+    a refusal names the right that the key lacks.
     """
 
     async def made(self, marker: str) -> list[App]:
-        """Return the apps with exactly this marker, oldest first; more than one were raced."""
+        """Return the apps with exactly this marker, oldest first; more than one were raced.
+
+        They come as listed, without source, trigger, watch paths and URL.
+        """
 
     async def all_made(self, beginning: str) -> dict[str, list[App]]:
-        """Return all apps whose marker begins like this, by marker, oldest first."""
+        """Return all apps whose marker begins like this, by marker, oldest first, as `made`."""
 
     async def make(self, name: str, marker: str, model: App, environment: str) -> App:
-        """Return the oldest app with a marker, made if there is none.
+        """Return the oldest app with a marker, made if there is none; as `made`.
+
+        Store its `service` before it is removed: `left_behind` needs it.
 
         Args:
             environment: the name of the environment of its model's project to make it in, which is
@@ -289,7 +296,10 @@ class MakesApps(Protocol):
         """Have an app served under exactly these host names."""
 
     async def suggest_host(self, app: App) -> str | None:
-        """Return a host name that leads to the backend without DNS of one's own; None if none."""
+        """Return a host name that leads to the backend without DNS of one's own; None if none.
+
+        It may be another one at each call, so keep the first.
+        """
 
     async def remove(self, app: App) -> None:
         """Delete an app with its addresses and waiting jobs; one that is gone is fine.
@@ -298,7 +308,10 @@ class MakesApps(Protocol):
         """
 
     async def left_behind(self, app: App) -> list[Container] | None:
-        """Return what still runs of a removed app; None if the key may not see it."""
+        """Return what still runs of a removed app; None if that can't be told.
+
+        The key may not see it, or the app's `service` is not known.
+        """
 
 
 @runtime_checkable
