@@ -71,7 +71,7 @@ class FakeGithub(GithubPulls):
     def settings(self) -> dict[str, str]:
         return {
             "BRIDGE_GITHUB_API_URL": self.url,
-            "BRIDGE_GITHUB_WEB_URL": "https://github.com",
+            "BRIDGE_GITHUB_WEB_URL": self.web_url,
             "BRIDGE_GITHUB_TOKEN": self.token,
         }
 

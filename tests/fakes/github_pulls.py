@@ -31,7 +31,13 @@ CHANGES: dict[Change, dict[str, Any]] = {
 
 
 class GithubPulls(FakeHost):
-    """The part of the fake GitHub that has to do with pull requests."""
+    """The part of the fake GitHub that has to do with pull requests.
+
+    Attributes:
+        web_url: where its pages and repositories are.
+    """
+
+    web_url = WEB
 
     def pull_routes(self) -> list[web.RouteDef]:
         r = "/repos/{owner}/{repo}"
@@ -64,9 +70,8 @@ class GithubPulls(FakeHost):
             said |= {"before": pull.before, "after": pull.head_sha}
         return [("pull_request", said)]
 
-    @staticmethod
-    def _named(repository: FakeRepository) -> dict[str, Any]:
-        url = f"{WEB}/{repository.name}"
+    def _named(self, repository: FakeRepository) -> dict[str, Any]:
+        url = f"{self.web_url}/{repository.name}"
         shown: dict[str, Any] = example(REPOSITORY) | {
             "id": repository.id,
             "name": repository.name.rpartition("/")[2],
@@ -128,16 +133,15 @@ class GithubPulls(FakeHost):
         shown = example(f"{REPOSITORY}/commits/{{commit_sha}}/pulls")[0]
         return self._shown_pull(repository, pull, shown)
 
-    @staticmethod
     def _shown_pull(
-        repository: FakeRepository, pull: FakePull, shown: dict[str, Any]
+        self, repository: FakeRepository, pull: FakePull, shown: dict[str, Any]
     ) -> dict[str, Any]:
         shown |= {
             "number": pull.number,
             "state": "open" if pull.is_open else "closed",
             "title": pull.title,
             "draft": pull.draft,
-            "html_url": f"{WEB}/{repository.name}/pull/{pull.number}",
+            "html_url": f"{self.web_url}/{repository.name}/pull/{pull.number}",
             "labels": [shown["labels"][0] | {"name": one} for one in pull.labels],
             "updated_at": pull.updated,
             "merged_at": pull.updated if pull.state == "merged" else None,

@@ -53,7 +53,7 @@ class FakeGitlab(GitlabMerges):
     def settings(self) -> dict[str, str]:
         return {
             "BRIDGE_GITLAB_URL": self.url,
-            "BRIDGE_GITLAB_WEB_URL": "https://gitlab.example.com",
+            "BRIDGE_GITLAB_WEB_URL": self.web_url,
             "BRIDGE_GITLAB_TOKEN": self.token,
         }
 

@@ -39,8 +39,10 @@ class GitlabMerges(FakeHost):
         diffs_at_most: more changed files than this are cut off.
         compares_later: the diffs of merge requests are not there yet.
         acts: who causes the events of webhooks; "" for the author.
+        web_url: where its pages and repositories are.
     """
 
+    web_url = WEB
     diffs_at_most: int | None = None
     compares_later = False
     acts = ""
@@ -63,7 +65,7 @@ class GitlabMerges(FakeHost):
             return []
         labels = [{"id": n, "title": one} for n, one in enumerate(pull.labels, 1)]
         actor = self.acts or pull.author
-        url = f"{WEB}/{repository.name}"
+        url = f"{self.web_url}/{repository.name}"
         about = {
             "id": 1000 + pull.number,
             "iid": pull.number,
@@ -107,20 +109,22 @@ class GitlabMerges(FakeHost):
         found = project.listed(open_only=asked.get("state") == "opened", by_update=by_update)
         if (asked.get("sort", "desc") == "desc") is not by_update:
             found.reverse()
-        return page(request, [_merge(project, one) for one in found], usual=20)
+        return page(request, [_merge(self.web_url, project, one) for one in found], usual=20)
 
     async def _merges(self, request: web.Request) -> web.Response:
         project, sha = self.repository_in(request), request.match_info["sha"]
         if sha not in project.commits:
             raise web.HTTPNotFound(text="404 Commit Not Found")
-        return page(request, [_merge(project, one) for one in project.about(sha)], usual=20)
+        return page(
+            request, [_merge(self.web_url, project, one) for one in project.about(sha)], usual=20
+        )
 
     async def _one_merge(self, request: web.Request) -> web.Response:
         project, pull = self.repository_in(request), self.pull_in(request)
         count = len(project.changed_in(pull)) if pull.base in project.branches else 0
         most = self.diffs_at_most
         told = str(count) if most is None or count <= most else f"{most}+"
-        shown = _merge(project, pull)
+        shown = _merge(self.web_url, project, pull)
         return web.json_response(shown | {"changes_count": None if self.compares_later else told})
 
     async def _diffs(self, request: web.Request) -> web.Response:
@@ -164,7 +168,7 @@ def _state(pull: FakePull) -> str:
     return {"open": "opened"}.get(pull.state, pull.state)
 
 
-def _merge(project: FakeRepository, pull: FakePull) -> dict[str, Any]:
+def _merge(web_url: str, project: FakeRepository, pull: FakePull) -> dict[str, Any]:
     return {
         "id": 1000 + pull.number,
         "iid": pull.number,
@@ -175,7 +179,7 @@ def _merge(project: FakeRepository, pull: FakePull) -> dict[str, Any]:
         "work_in_progress": pull.draft,
         "author": {"id": 1, "username": pull.author, "name": pull.author.title()},
         "labels": [*pull.labels],
-        "web_url": f"{WEB}/{project.name}/-/merge_requests/{pull.number}",
+        "web_url": f"{web_url}/{project.name}/-/merge_requests/{pull.number}",
         "updated_at": pull.updated.replace("Z", ".000Z"),
         "source_branch": pull.head,
         "target_branch": pull.base,
