@@ -119,5 +119,5 @@ class AllPreviews(Section):
 
     limit: int = Field(20, ge=1, le=10_000, description="the most at a time, of all apps")
     sweep: Seconds = Field(
-        300.0, ge=10, description="how often pull requests and previews are compared, e.g. 5m"
+        300.0, gt=0, description="how often pull requests and previews are compared, e.g. 5m"
     )

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from bridge.core.previews.preview import PreviewState
+from bridge.core.previews.verdict import Why
+from tests.fakes.pulls import Change
+from tests.worlds.embedded import until
 from tests.worlds.feedback import comment_with
 from tests.worlds.previews import PreviewWorld, preview_world, without_limits
 
@@ -24,11 +27,22 @@ def rules() -> dict[str, Any]:
 
 
 @pytest.fixture
+def sweeps() -> str:
+    """How often pull requests and previews are compared; within a test never again."""
+    return "1h"
+
+
+@pytest.fixture
 async def world(
-    tmp_path: Path, kind: str, rules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    kind: str,
+    rules: dict[str, Any],
+    sweeps: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[PreviewWorld]:
     without_limits(monkeypatch)
-    async with preview_world(tmp_path, kind, [{"apps": "shop/*", "previews": rules}]) as running:
+    apps = [{"apps": "shop/*", "previews": rules}]
+    async with preview_world(tmp_path, kind, apps, BRIDGE_PREVIEWS_SWEEP=sweeps) as running:
         yield running
 
 
@@ -55,3 +69,187 @@ async def test_a_pull_request_has_its_own_app_until_it_is_closed(world: PreviewW
     assert await world.page(again) != "second"
     await comment_with(pull, "removed")
     assert len(pull.comments) == 1
+
+
+# ── which pull requests have one ─────────────────────────────────────────────
+
+
+async def test_of_two_apps_of_a_monorepo_the_one_that_is_concerned(world: PreviewWorld) -> None:
+    await world.app("web", watch=["web/**"])
+    await world.app("api", watch=["api/**"])
+
+    pull = await world.opened("topic", {"web/index.html": "first"})
+
+    await world.live(pull, "web")
+    other = await world.preview(pull, PreviewState.SKIPPED, "api")
+    assert (other.reason, other.made) == (Why.NO_PATH_HIT, None)
+    assert await world.made() == ["web pr-2"]
+    body = await comment_with(pull, "✅ up")
+    assert "- `shop/api` has no preview: `1 file changed, none matches api/**" in body
+
+
+@pytest.mark.parametrize("rules", [{"host": HOST, "label": "preview"}])
+async def test_a_label_begins_and_ends_one(world: PreviewWorld) -> None:
+    await world.app()
+    pull = await world.opened("topic", {"web/index.html": "first"})
+    assert (await world.preview(pull, PreviewState.SKIPPED)).reason == Why.NO_LABEL
+    assert pull.comments == []
+
+    world.theirs.label(pull, "preview", "other")
+    await world.send(pull, Change.LABELLED)
+    await world.live(pull)
+
+    world.theirs.label(pull, "other")
+    await world.send(pull, Change.UNLABELLED)
+    await world.preview(pull, PreviewState.SKIPPED)
+    assert await world.made() == []
+
+
+async def test_a_draft_waits_until_it_is_ready(world: PreviewWorld) -> None:
+    await world.app()
+    pull = await world.opened("topic", {"web/index.html": "first"}, draft=True)
+    assert (await world.preview(pull, PreviewState.SKIPPED)).reason == Why.DRAFT
+
+    world.theirs.set_draft(pull, False)
+    await world.send(pull, Change.READY)
+
+    await world.live(pull)
+
+
+@pytest.mark.parametrize("kind", ["gitea"])
+@pytest.mark.parametrize("rules", [{"host": HOST, "limit": 1}])
+async def test_at_the_limit_the_oldest_takes_the_next_place(
+    world: PreviewWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.pipeline.previews.NEXT_PLACE", 0.1)
+    await world.app()
+    first, second, third = [
+        await world.opened(f"topic-{number}", {"web/index.html": f"{number}"})
+        for number in range(3)
+    ]
+    await world.live(first)
+    for one in (second, third):
+        held = await world.preview(one, PreviewState.HELD)
+        assert held.reason == Why.LIMIT
+        assert "shop/web has 1 preview" in await comment_with(one, "✋ held")
+
+    await world.closed(first)
+
+    await world.live(second)
+    assert (await world.preview(third, PreviewState.HELD)).reason == Why.LIMIT
+    assert await world.made() == [f"web pr-{second.number}"]
+
+
+# ── forks ────────────────────────────────────────────────────────────────────
+
+
+async def test_a_fork_waits_for_an_approval_of_each_commit(world: PreviewWorld) -> None:
+    await world.app()
+    pull = await world.forked({"web/index.html": "theirs"})
+    held = await world.preview(pull, PreviewState.HELD)
+    assert (held.reason, await world.made()) == (Why.APPROVAL, [])
+    assert "waits until somebody approves" in await comment_with(pull, "✋ held")
+
+    await world.approve(pull)
+    preview = await world.live(pull)
+    assert await world.page(preview) == "theirs"
+    assert preview.branch is not None
+    assert preview.branch.startswith("bridge/")
+
+    approved = pull.head_sha
+    await world.fork_pushed(pull, {"web/index.html": "theirs, worse"})
+    again = await world.preview(pull, PreviewState.HELD)
+    assert (again.reason, again.made) == (Why.APPROVAL, preview.made)
+    assert await world.page(preview) == "theirs"
+    await world.approve(pull, approved)  # that of the old commit, once more
+    assert (await world.preview(pull, PreviewState.HELD)).asked == approved
+
+    await world.closed(pull)
+    await world.preview(pull, PreviewState.ENDED)
+    assert await world.made() == []
+    assert [one for one in world.git.git("branch").split() if one.startswith("bridge/")] == []
+
+
+@pytest.mark.parametrize("kind", ["gitea"])
+@pytest.mark.parametrize("rules", [{"host": HOST, "forks": "never"}])
+async def test_a_fork_may_have_none_at_all(world: PreviewWorld) -> None:
+    await world.app()
+    pull = await world.forked({"web/index.html": "theirs"})
+    assert (await world.preview(pull, PreviewState.SKIPPED)).reason == Why.FORK
+
+
+# ── what is lost, late or at once ────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("sweeps", ["1s"])
+async def test_a_close_that_is_lost_is_found_by_the_sweep(world: PreviewWorld) -> None:
+    await world.app()
+    pull = await world.opened("topic", {"web/index.html": "first"})
+    await world.live(pull)
+
+    world.theirs.close(pull)
+
+    await world.preview(pull, PreviewState.ENDED)
+    assert await world.made() == []
+
+
+@pytest.mark.parametrize("sweeps", ["1s"])
+async def test_an_opening_that_is_lost_is_found_by_the_sweep(world: PreviewWorld) -> None:
+    await world.app()
+    world.branch("topic", {"web/index.html": "first"})
+    pull = world.theirs.open_pull("topic")
+
+    assert await world.page(await world.live(pull)) == "first"
+
+
+@pytest.mark.parametrize("kind", ["gitea"])
+async def test_one_that_is_closed_while_it_is_built_leaves_nothing(world: PreviewWorld) -> None:
+    await world.app()
+    pull = await world.opened("topic", {"web/index.html": "first"})
+
+    async def asked() -> bool:
+        one = (await world.previews(pull)).get("web")
+        return one is not None and one.asked is not None
+
+    await until(asked, bool)
+    await world.closed(pull)
+
+    await world.preview(pull, PreviewState.ENDED)
+    assert await world.made() == []
+
+
+@pytest.mark.parametrize("kind", ["gitea"])
+async def test_a_person_stops_one_and_a_push_starts_it_again(world: PreviewWorld) -> None:
+    await world.app()
+    pull = await world.opened("topic", {"web/index.html": "first"})
+    preview = await world.live(pull)
+
+    await world.world.stores.journal.ask_previews(preview.id, stopped=True)
+    assert (await world.preview(pull, PreviewState.SKIPPED)).reason == Why.STOPPED
+    assert await world.made() == []
+
+    await world.pushed(pull, {"web/index.html": "second"})
+    assert await world.page(await world.live(pull)) == "second"
+
+
+@pytest.mark.parametrize("kind", ["gitea"])
+@pytest.mark.parametrize(
+    "rules", [{"host": HOST, "environment": {"LEVEL": "debug"}, "memory": 256, "cpus": 0.5}]
+)
+async def test_nothing_of_the_app_is_in_its_preview_but_what_the_rule_names(
+    world: PreviewWorld,
+) -> None:
+    await world.app()
+    pull = await world.opened("topic", {"web/index.html": "first"})
+    preview = await world.live(pull)
+
+    assert world.world.backend is not None
+    made = await world.world.backend.ask("GET", "application.one", applicationId=preview.made)
+    assert made["env"].splitlines() == [
+        "LEVEL=debug",
+        f"BRIDGE_PR={pull.number}",
+        f"BRIDGE_SHA={pull.head_sha}",
+        f"BRIDGE_URL=http://pr-{pull.number}-web.preview.example.com",
+    ]
+    assert (made["autoDeploy"], made["branch"] or made["customGitBranch"]) == (False, "topic")
+    assert "of production" not in str(made)

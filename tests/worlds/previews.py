@@ -75,10 +75,37 @@ class PreviewWorld:
         await self.send(pull, Change.OPENED)
         return pull
 
+    async def forked(self, files: dict[str, str]) -> FakePull:
+        """Open a pull request of a fork, whose commits no branch of ours leads to."""
+        sha = self._beside(files, "main")
+        pull = self.theirs.open_pull("main", own=False, sha=sha, author="mallory")
+        await self.send(pull, Change.OPENED)
+        return pull
+
+    async def fork_pushed(self, pull: FakePull, files: dict[str, str]) -> None:
+        """Push to the fork of a pull request."""
+        self.theirs.move(pull, self._beside(files, pull.head_sha))
+        await self.send(pull, Change.PUSHED)
+
+    def _beside(self, files: dict[str, str], onto: str) -> str:
+        """Commit files, with no branch that leads there; return the commit."""
+        self.git.git("checkout", "-q", "--detach", onto)
+        sha = self.git.commit("feat: from outside", files)
+        self.git.git("update-ref", f"refs/theirs/{sha}", sha)
+        self.git.git("checkout", "-q", "main")
+        self.theirs.follow()
+        return sha
+
     async def pushed(self, pull: FakePull, files: dict[str, str]) -> None:
         """Push to a pull request."""
         self.commit(pull.head, files)
         await self.send(pull, Change.PUSHED)
+
+    async def approve(self, pull: FakePull, commit: str | None = None) -> None:
+        """Approve a commit of a pull request, by default its head."""
+        (one,) = (await self.previews(pull)).values()
+        facts = {"approved": commit or pull.head_sha, "approver": "grace"}
+        await self.world.stores.journal.ask_previews(one.id, **facts)
 
     async def closed(self, pull: FakePull) -> None:
         self.theirs.close(pull)
@@ -109,8 +136,9 @@ class PreviewWorld:
             preview = (await self.previews(pull)).get(app)
             if preview is None or preview.asked != pull.head_sha:
                 return None
-            made = await self.world.stores.journal.deployments(limit=9, app_id=preview.made)
-            return preview if made and all(one.final for one in made) else None
+            made = await self.world.stores.journal.deployments(limit=1, app_id=preview.made)
+            there = [one for one in made if one.final and one.deployed_commit == pull.head_sha]
+            return preview if there else None
 
         found = await until(served, lambda one: one is not None)
         assert found is not None
