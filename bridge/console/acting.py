@@ -99,7 +99,8 @@ async def rollback(records: Records, visitor: Visitor, parts: Parts, form: Form)
     found = await records.commands.answer(visitor.person, HERE, typed, "")
     if not isinstance(found, WayBackFound):
         raise _refusal(found)
-    return Page("rollback", f"Roll back {app.label}", {"way": found, "app": app})
+    facts = {"way": found, "app": app, "to": form.get("to", "")}
+    return Page("rollback", f"Roll back {app.label}", facts)
 
 
 async def adopt(records: Records, visitor: Visitor, parts: Parts, _form: Form) -> Done:

@@ -1,5 +1,7 @@
 """Deployments: a list, and one with its steps, its log and what can be done."""
 
+from dataclasses import dataclass
+
 from bridge.console.drawing import Page
 from bridge.console.pages.asking import Asked
 from bridge.console.records import Records
@@ -8,6 +10,7 @@ from bridge.core.access import Right
 from bridge.core.apps import App, find_app
 from bridge.core.errors import Rejected
 from bridge.core.events import Action
+from bridge.core.health.ways import same_version
 from bridge.core.lifecycle import FINAL, Deployment, State
 
 A_PAGE = 50
@@ -58,12 +61,14 @@ async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page
     rights = records.access.rights(visitor.person, app.label if app else found.app, None)
     exists = app is not None and any(one.id == app.id for one in records.apps())
     delivery = await records.inbox.get(found.seq)
+    may = frozenset(_may(found, rights, exists=exists))
     facts = {
         "deployment": found,
         "app": app,
         "changes": await records.journal.changes(found.id),
         "delivery": delivery,
-        "may": frozenset(_may(found, rights, exists=exists)),
+        "may": may,
+        "way_back": await _way_back(records, found, app) if app and "rollback" in may else None,
         "commit_page": records.links.commit(app, found.deployed_commit or found.commit),
         "compare_page": await _compare(records, found, app),
         "log": found.log_tail or "",
@@ -85,6 +90,33 @@ async def _compare(records: Records, found: Deployment, app: App | None) -> str 
     return records.links.compare(app, before.deployed_commit, new) if before else None
 
 
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """Where a rollback from a deployment's page leads.
+
+    Attributes:
+        button: its button; "" if there is none.
+        to: the deployment to go back to; "" is the healthy version before the one that is live.
+        why: why that very version is not gone back to; "" if it may be.
+    """
+
+    button: str = ""
+    to: str = ""
+    why: str = ""
+
+
+async def _way_back(records: Records, found: Deployment, app: App) -> WayBack:
+    """Return what a rollback would mean; whether its backend has kept it is asked by the button."""
+    live = (await records.journal.serving([app])).get(app.id)
+    if live is not None and live.known and same_version(live.newest, found):
+        return WayBack("Roll back…", why="it is what is live")
+    if found.state is State.DONE:
+        return WayBack("Roll back to this…", found.id)
+    if found.state is State.UNHEALTHY:
+        return WayBack(why="it was unhealthy, and only a version that was healthy is gone back to")
+    return WayBack(why=f"it is {found.state}, so it has brought no version")
+
+
 def _may(found: Deployment, rights: frozenset[Right], *, exists: bool) -> list[str]:
     """Return what can be done about a deployment by somebody with these rights."""
     if not exists:
@@ -95,8 +127,7 @@ def _may(found: Deployment, rights: frozenset[Right], *, exists: bool) -> list[s
     if found.state in FINAL and Right.DEPLOY in rights:
         if found.action is not Action.ROLLBACK:
             may.append("redeploy")
-        if found.served:
-            may.append("rollback")
+        may.append("rollback")
     if found.state is State.HELD:
         lifting = {hold.may_lift for hold in found.holds}
         if lifting <= rights:
