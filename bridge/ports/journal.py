@@ -119,8 +119,10 @@ class Audit(Protocol):
     async def settle(self, number: int, outcome: str) -> None:
         """Record the outcome of a change."""
 
-    async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
-        """Return the newest changes, newest first; of one app if given."""
+    async def audited(
+        self, *, limit: int, app_id: str | None = None, before: int | None = None
+    ) -> list[Audited]:
+        """Return the newest changes, newest first; of one app, and before a number, if given."""
 
     async def change(self, number: int) -> Audited | None:
         """Return one change by its number."""

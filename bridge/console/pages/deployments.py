@@ -28,20 +28,22 @@ async def deployments(records: Records, visitor: Visitor, asked: Asked) -> Page:
     app, state = asked.text("app"), _state(asked.text("state"))
     app_id = find_app(records.seen(visitor), app).id if app else None
     everything = app_id is not None or records.sees_all(visitor)
+    limit = A_PAGE if everything else MOST_READ
     found = await records.journal.deployments(
-        limit=A_PAGE if everything else MOST_READ,
+        limit=limit,
         app_id=app_id,
         state=state,
         before=asked.number("before", 0) or None,
     )
     seen = [one for one in found if records.may_see(visitor, one.app)][:A_PAGE]
-    whole = len(found) >= A_PAGE and bool(seen)
+    last = seen if len(seen) == A_PAGE else found if len(found) == limit else []
     facts = {
         "deployments": seen,
         "app": app,
         "state": state or "",
         "states": list(State),
-        "older": asked.again(before=seen[-1].seq) if whole else "",
+        "older": asked.again(before=last[-1].seq) if last else "",
+        "newest": asked.again(before="") if asked.text("before") else None,
     }
     return Page("deployments", "Deployments", facts, live=not asked.text("before"))
 
