@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless
+from bridge.web import browsers
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -213,12 +214,6 @@ POLICY = (
 
 
 def guard(response: "web.StreamResponse") -> "web.StreamResponse":
-    """Have nobody else see or frame a response, and no browser guess what it is."""
-    response.headers.setdefault("Cache-Control", "no-store")
+    """Have a response load nothing from elsewhere, besides what every page guards against."""
     response.headers["Content-Security-Policy"] = POLICY
-    # With no-referrer, browsers would send `Origin: null` with our own forms.
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["X-Frame-Options"] = "DENY"
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    return response
+    return browsers.guard(response)

@@ -16,7 +16,7 @@ from aiohttp import web
 from bridge.console.drawing import guard
 from bridge.console.looks import Looks
 from bridge.console.records import Records
-from bridge.console.visitors import Visitor, session_in, visitor_with
+from bridge.console.visitors import COOKIE, Visitor, visitor_with
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import lines_of, news
@@ -161,7 +161,7 @@ class Live:
 
     async def _still_in(self, request: web.Request) -> bool:
         """Return whether the session of a stream is still valid."""
-        return await visitor_with(self._records.journal, session_in(request)) is not None
+        return await visitor_with(self._records.journal, COOKIE.in_(request)) is not None
 
 
 def place_of(lines: Sequence[str]) -> str:
