@@ -1,4 +1,4 @@
-"""The routes of `/console`: who gets in, what may be sent, and how a response is guarded."""
+"""The routes of `/console`: admission, pages, actions and error pages."""
 
 import asyncio
 import hmac
@@ -33,7 +33,7 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Console:
-    """Serves the pages to whoever has a session."""
+    """Serves the pages to people who have signed in."""
 
     def __init__(self, records: Records, sign_in: SignIn, live: Live) -> None:
         self._records = records
@@ -75,7 +75,7 @@ class Console:
     def _admitted(
         self, handle: Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
     ) -> Handle:
-        """Return a handler for whoever has a session; all others are asked to sign in."""
+        """Return a handler for visitors with a session; others are asked to sign in."""
 
         async def admitted(request: web.Request) -> web.StreamResponse:
             secret = visitors.COOKIE.in_(request)
@@ -101,7 +101,7 @@ class Console:
         return guarded
 
     async def _unknown(self, request: web.Request) -> web.StreamResponse:
-        """Answer who has no session: a page leads to the sign-in, anything else is refused."""
+        """Answer a request without a session: send pages to the sign-in, refuse anything else."""
         if "text/event-stream" in request.headers.get("Accept", ""):
             return web.Response(status=HTTPStatus.UNAUTHORIZED, text="sign in at /console\n")
         if request.method in READS:
@@ -222,17 +222,17 @@ FOREIGN = "This was sent by the page of another site, so nothing was done."
 
 
 SEAL = 16
-"""Characters of the seal before what was said."""
+"""Characters of the seal in front of a sealed notice."""
 
 
 def sealed(says: str, secret: str) -> str:
-    """Return what an action says, sealed for one session: nobody else can have a page say it."""
+    """Return an action's notice, sealed for one session, so that no link can forge one."""
     seal = hmac.new(secret.encode(), says.encode(errors="replace"), "sha256").hexdigest()
     return seal[:SEAL] + says
 
 
 def unsealed(said: str, secret: str | None) -> str:
-    """Return what an action of this session said; "" if it is not from there."""
+    """Return the notice of an action in this session; "" if it is forged."""
     says = said[SEAL:]
     given, right = (
         one[:SEAL].encode(errors="replace") for one in (said, sealed(says, secret or ""))

@@ -1,4 +1,4 @@
-"""What moves: an event whenever something has changed, and a deployment's log as it grows.
+"""Live updates: an event after every change, and a deployment's log as it grows.
 
 Both are server-sent events. Any process may cause a change, so they look at the journal and at the
 backend; all browsers that watch the same in one process share one look.
@@ -28,20 +28,20 @@ LOG_LOOK = 1.0
 """Seconds between looks at a growing log."""
 
 STILL_THERE = 15.0
-"""Seconds after which an idle stream says that it is alive, and checks the session again."""
+"""Seconds after which an idle stream gets a sign of life, and its session is checked again."""
 
 LINES = 2000
 """The most lines of a log on a page."""
 
 TELLING = 5
-"""Lines that tell a place in a log."""
+"""Lines by which a place in a log is recognised."""
 
 MOST_STREAMS = 500
-"""Streams of a process; further browsers fetch the page by themselves."""
+"""Open streams of a process; browsers beyond that reload the page now and then instead."""
 
 
 ENDINGS = (ConnectionError, BridgeError)
-"""What ends a stream that has begun, since nothing else can be sent on it: browsers come back."""
+"""Errors that end an open stream, on which no error page can be sent; browsers reconnect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Live:
         self._streams: set[asyncio.Task[Any] | None] = set()
 
     async def _version(self) -> str:
-        """Return what differs after every change, and after what came in and concerned no app."""
+        """Return a version that differs after every change, and after every delivery."""
         newest = await self._records.inbox.newest(1)
         arrived = "".join(f"{one.seq}.{one.state}" for one in newest)
         return f"{await self._records.journal.version()} {arrived}"
@@ -86,7 +86,7 @@ class Live:
             return stream
 
     async def _tell(self, request: web.Request, stream: web.StreamResponse, version: str) -> str:
-        """Send an event after the next change, or say that it is alive; return the version."""
+        """Send an event after the next change, or a sign of life; return the version."""
         newer = await self._changes.after(version, STILL_THERE) or version
         if newer == version:
             await stream.write(b": still there\n\n")
@@ -95,7 +95,7 @@ class Live:
         return newer
 
     async def log(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
-        """Send a deployment's log as it grows; a browser that comes back goes on where it was."""
+        """Send a deployment's log as it grows; a browser that reconnects resumes where it was."""
         found, _ = await self._records.deployment(visitor, request.match_info["id"])
         async with self._counted():
             stream = await _begun(request)
@@ -136,7 +136,7 @@ class Live:
             self._streams.discard(task)
 
     async def close(self) -> None:
-        """End all streams, so that nothing waits for them; browsers come back by themselves."""
+        """End all streams, so that nothing waits for them; browsers reconnect by themselves."""
         for task in list(self._streams):
             if task is not None:
                 task.cancel()
@@ -165,7 +165,7 @@ class Live:
 
 
 def place_of(lines: Sequence[str]) -> str:
-    """Return what identifies the end of some lines in a log whose beginning may be cut off."""
+    """Return a mark of the end of some lines, in a log whose beginning may be cut off."""
     return hashlib.sha256("\n".join(lines[-TELLING:]).encode()).hexdigest()[:16]
 
 

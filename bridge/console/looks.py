@@ -1,4 +1,4 @@
-"""One look at what changes, shared by all who watch it; none while nobody does."""
+"""Shared polling: one look for all watchers, and none without watchers."""
 
 import asyncio
 import contextlib
@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 class Looks(Generic[T]):
-    """Looks again and again, and tells all watchers of this process what is new.
+    """Polls a source while somebody watches, and tells all watchers of this process.
 
-    Any process may cause a change, so there is nothing to wait for.
+    Any process may cause a change, so there is no event to wait for.
     """
 
     def __init__(
@@ -26,12 +26,12 @@ class Looks(Generic[T]):
         *,
         over: Callable[[T], bool] = lambda _: False,
     ) -> None:
-        """Take what to do.
+        """Take the source.
 
         Args:
-            look: returns what is there now; it differs after every change.
+            look: returns the present value, which differs after every change.
             seconds: between two looks.
-            over: returns whether it changes no more.
+            over: returns whether a value is final.
         """
         self._look = look
         self._seconds = seconds
@@ -44,7 +44,7 @@ class Looks(Generic[T]):
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Look as long as somebody watches."""
+        """Poll as long as somebody watches."""
         self.watching += 1
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="console look")
@@ -59,7 +59,7 @@ class Looks(Generic[T]):
                 await asyncio.gather(task, return_exceptions=True)
 
     async def first(self) -> T:
-        """Return what is known already, or what the first look finds; raise what it raises."""
+        """Return the newest value, or that of the first look; raise the error of that look."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._found is not None or self._error is not None)
         if self._found is not None:
@@ -68,7 +68,7 @@ class Looks(Generic[T]):
         raise self._error
 
     async def after(self, known: T | None, seconds: float) -> T | None:
-        """Return what was found last once it differs from `known`; `known` after some seconds."""
+        """Return the newest value once it differs from `known`; `known` after some seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(lambda: self._found not in (None, known))

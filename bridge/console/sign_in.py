@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SIGNS_WITH = "HS256"
-"""Our own cookies, with a key that only this installation has."""
+"""The algorithm of our own cookies; only this installation has the key."""
 
 BEGUN = Cookie("bridge-sign-in", SIGNING_IN_SECONDS)
-"""Keeps what a browser has begun."""
+"""Keeps the sign-in that a browser has begun."""
 
 LONGEST_THEN = 1000
 """Characters of the page to return to; browsers keep cookies of 4 KB."""
@@ -71,7 +71,7 @@ class SignIn:
     async def finish(
         self, journal: "Journal", request: "web.Request", key: str
     ) -> tuple[Visitor, str]:
-        """Return who has come back, and where they wanted to go.
+        """Return the visitor who has come back, and the page that they wanted.
 
         Raises:
             Rejected: the state is not that of this browser, was used, or the person declined.
@@ -111,7 +111,7 @@ class SignIn:
     async def _begun(
         self, journal: "Journal", request: "web.Request", key: str
     ) -> Mapping[str, Any]:
-        """Return what this browser has begun; raise Rejected if it is not what comes back."""
+        """Return the sign-in that this browser has begun; raise Rejected if another comes back."""
         import jwt
 
         try:

@@ -1,4 +1,4 @@
-"""Who uses the console: one-time links, sign-ins, and the session that the browser keeps.
+"""The visitors of the console: one-time links, sign-ins and sessions.
 
 Only hashes of secrets are stored, so a copy of the data lets nobody in.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bridge.ports.journal import Sessions
 
 LINK, SESSION, SIGNING_IN = "console link", "console session", "console sign-in"
-"""Kinds of what is kept; see `ports.journal.Sessions`."""
+"""Kinds of stored secrets; see `ports.journal.Sessions`."""
 
 LINK_SECONDS = 10 * 60.0
 SESSION_SECONDS = 12 * 3600.0
@@ -32,7 +32,7 @@ OWNER = "console:owner"
 
 
 def with_owner(access: Access) -> Access:
-    """Return all grants, and one for the owner of the server, who may do everything."""
+    """Return the grants plus one for the owner of the server, who may do everything."""
     return Access((*access.grants, Grant((OWNER,), frozenset(Right))))
 
 
@@ -89,7 +89,7 @@ async def begin(sessions: "Sessions", visitor: Visitor) -> str:
 
 
 async def visitor_with(sessions: "Sessions", secret: str | None) -> Visitor | None:
-    """Return who has a session; None if it is not valid (any more)."""
+    """Return the visitor of a session; None if it is invalid or has expired."""
     if not secret:
         return None
     about = await sessions.admitted(SESSION, hash_of(secret))

@@ -44,7 +44,7 @@ class HookTrouble:
 
     @property
     def says(self) -> str:
-        """What is wrong, in one sentence."""
+        """The trouble in one sentence."""
         return f"webhook {self.hook} of {self.repository} at {self.host}: {self.why}"
 
 

@@ -1,4 +1,4 @@
-"""What pages for people need: secrets that a browser keeps, forms, and guarded responses."""
+"""The basics of pages for people: secrets in cookies, forms and guarded responses."""
 
 import asyncio
 import hashlib

@@ -17,7 +17,7 @@ A_PAGE = 50
 """Deployments on a page."""
 
 MOST_READ = 500
-"""Deployments to read at most for a page, by somebody who may not see all of them."""
+"""Deployments to read at most for a page of somebody who may not see all of them."""
 
 FAR_BACK = 20
 """Deployments among which to look for the version before."""
@@ -94,7 +94,7 @@ async def _compare(records: Records, found: Deployment, app: App | None) -> str 
 
 @dataclass(frozen=True, slots=True)
 class WayBack:
-    """Where a rollback from a deployment's page leads.
+    """The way back from a deployment's page.
 
     Attributes:
         button: its button; "" if there is none.
@@ -108,7 +108,7 @@ class WayBack:
 
 
 async def _way_back(records: Records, found: Deployment, app: App) -> WayBack:
-    """Return what a rollback would mean; whether its backend has kept it is asked by the button."""
+    """Return the way back as far as the journal knows it; its button asks the backend, too."""
     live = (await records.journal.serving([app])).get(app.id)
     if live is not None and live.known and same_version(live.newest, found):
         return WayBack("Roll back…", why="it is what is live")
@@ -120,7 +120,7 @@ async def _way_back(records: Records, found: Deployment, app: App) -> WayBack:
 
 
 def _may(found: Deployment, rights: frozenset[Right], *, exists: bool) -> list[str]:
-    """Return what can be done about a deployment by somebody with these rights."""
+    """Return the actions on a deployment that these rights allow."""
     if not exists:
         return []
     may = []

@@ -1,4 +1,4 @@
-"""Now: what runs, what needs somebody, the apps that changed last, what came in."""
+"""The first page: running deployments, problems, recent apps and deliveries."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ LATELY = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that needs somebody.
+    """A problem that needs somebody.
 
     Attributes:
         tone, word: its tag.
@@ -108,7 +108,7 @@ async def _of_deployments(records: Records, seen: Mapping[str, App]) -> list[Nee
 
 
 def _of_apps(seen: Sequence[App]) -> list[Need]:
-    """Return the apps that their backend deploys, too."""
+    """Return the apps that their backend deploys as well."""
     twice = [app for app in seen if app.deploys_twice]
     found = [
         Need(
