@@ -33,7 +33,7 @@ async def deployments(records: Records, visitor: Visitor, asked: Asked) -> Page:
         limit=limit,
         app_id=app_id,
         state=state,
-        before=asked.number("before", 0) or None,
+        after=await records.journal.deployment(asked.text("after")),
     )
     seen = [one for one in found if records.may_see(visitor, one.app)][:A_PAGE]
     last = seen if len(seen) == A_PAGE else found if len(found) == limit else []
@@ -42,10 +42,10 @@ async def deployments(records: Records, visitor: Visitor, asked: Asked) -> Page:
         "app": app,
         "state": state or "",
         "states": list(State),
-        "older": asked.again(before=last[-1].seq) if last else "",
-        "newest": asked.again(before="") if asked.text("before") else None,
+        "older": asked.again(after=last[-1].id) if last else "",
+        "newest": asked.again(after="") if asked.text("after") else None,
     }
-    return Page("deployments", "Deployments", facts, live=not asked.text("before"))
+    return Page("deployments", "Deployments", facts, live=not asked.text("after"))
 
 
 def _state(given: str) -> State | None:
@@ -84,9 +84,7 @@ async def _compare(records: Records, found: Deployment, app: App | None) -> str 
     """Return the page that shows what a deployment changed; None if it is not known."""
     if app is None:
         return None
-    history = await records.journal.deployments(
-        app_id=found.app_id, limit=FAR_BACK, before=found.seq
-    )
+    history = await records.journal.deployments(app_id=found.app_id, limit=FAR_BACK, after=found)
     before = next((one for one in history if one.served), None)
     new = found.deployed_commit or found.commit
     return records.links.compare(app, before.deployed_commit, new) if before else None
