@@ -50,7 +50,7 @@ async def test_the_page_of_an_old_deployment_leads_back_to_that_very_one(
         assert back.deployed_commit == first.deployed_commit
         again = (await web.get(f"/console/deployments/{first.id}")).text
         assert "Roll back to this…" not in again
-        assert "<dt>Going back to it</dt><dd>no: it is what is live</dd>" in again
+        assert "<dt>Roll back to this</dt><dd>not possible: it is what is live</dd>" in again
 
 
 async def test_the_page_of_what_is_live_leads_to_the_version_before(
@@ -60,7 +60,7 @@ async def test_the_page_of_what_is_live_leads_to_the_version_before(
         await console.deployed(origin, ["feat: one", "feat: two", "feat: three"])
         _, before, live = await console.world.deployments()
         page = await web.get(f"/console/deployments/{live.id}")
-        assert "no: it is what is live" in page.text
+        assert "not possible: it is what is live" in page.text
 
         shown = await sent(web, page, "Roll back…")
 
@@ -87,6 +87,6 @@ async def test_where_a_version_can_not_be_gone_back_to_the_page_says_why(
 
         assert refused.status_code == 400
         assert "shop/web can&#39;t go back: the backend has kept newer builds" in refused.text
-        assert "<dd>no: it is failed, so it has brought no version</dd>" in of_failed
-        assert "Roll back" not in of_failed
+        assert "<dd>not possible: it brought no version (failed)</dd>" in of_failed
+        assert "/rollback" not in of_failed
         assert len(await console.world.deployments()) == KEPT + 2

@@ -82,6 +82,7 @@ async def shop(folder: Path) -> AsyncIterator[tuple[ConsoleWorld, dict[str, Any]
         await HookTroubles(world.stores.journal, time.time).note(
             "github", "acme/legal", [(hook, None)]
         )
+        await until(lambda: world.stores.journal.refused(limit=5), lambda those: len(those) == 2)
         by_state = {str(one.state): one.id for one in await world.deployments()}
         newest = (await world.stores.inbox.newest(3))[-1]
         ids |= {"failed": by_state["failed"], "held": by_state["held"], "delivery": newest.seq}

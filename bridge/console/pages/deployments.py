@@ -113,8 +113,8 @@ async def _way_back(records: Records, found: Deployment, app: App) -> WayBack:
     if found.state is State.DONE:
         return WayBack("Roll back to this…", found.id)
     if found.state is State.UNHEALTHY:
-        return WayBack(why="it was unhealthy, and only a version that was healthy is gone back to")
-    return WayBack(why=f"it is {found.state}, so it has brought no version")
+        return WayBack(why="only a version that was healthy is gone back to")
+    return WayBack(why=f"it brought no version ({found.state})")
 
 
 def _may(found: Deployment, rights: frozenset[Right], *, exists: bool) -> list[str]:
