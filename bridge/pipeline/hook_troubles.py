@@ -22,6 +22,9 @@ NOTED = "webhook troubles"
 LASTS = 24 * 3600.0
 """Seconds for which a report counts that the host has not repeated."""
 
+MOST = 100
+"""The most that are kept: where a proxy is down, all webhooks fail."""
+
 
 @dataclass(frozen=True, slots=True)
 class HookTrouble:
@@ -49,9 +52,8 @@ class HookTrouble:
 
 
 async def hook_troubles(journal: Notes, now: float) -> list[HookTrouble]:
-    """Return what hosts have lately reported, newest first."""
-    found = [one for one in await _stored(journal) if one.at > now - LASTS]
-    return sorted(found, key=lambda one: -one.at)
+    """Return what hosts have lately reported, newest first; at most `MOST`."""
+    return [one for one in await _stored(journal) if one.at > now - LASTS]
 
 
 class HookTroubles:
@@ -89,7 +91,8 @@ class HookTroubles:
                 about = {"hook": f"{host} {repository} webhook {hook.id}", "why": one.why}
                 log.warning("the host reports that a webhook is not delivered", extra=about)
         if found or before:
-            self._known = [one for one in self._known if one not in before] + found
+            every = found + [one for one in self._known if one not in before]
+            self._known = sorted(every, key=lambda one: -one.at)[:MOST]
             text = json.dumps([asdict(one) for one in self._known])
             await self._journal.note(NOTED, text)
 

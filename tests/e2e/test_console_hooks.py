@@ -1,13 +1,13 @@
 """The console names the webhooks that their Git host has disabled, or can't deliver."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from bridge.pipeline.hook_troubles import HookTroubles
+from bridge.pipeline.hook_troubles import MOST, HookTroubles
 from bridge.ports.githosts import Hook
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
@@ -104,14 +104,21 @@ async def shown(console: ConsoleWorld, secret: str | None = None) -> str:
         return await needs(web)
 
 
+async def fail(troubles: HookTroubles, numbers: Iterable[int]) -> None:
+    """Note that these webhooks are switched off, each of a repository of its own."""
+    for number in numbers:
+        hook = Hook("repos/a/b", str(number), f"{URL}/hooks/github", "it is switched off")
+        await troubles.note("github", f"my-org/r{number}", [(hook, None)])
+
+
 async def test_many_are_counted_and_shown_to_those_who_may_view_every_app(tmp_path: Path) -> None:
     access = '[{"who": ["github:ada"], "may": ["view"], "apps": ["shop/*"]}]'
     async with console_world(tmp_path / "bridge", BRIDGE_ACCESS=access) as console:
         troubles = HookTroubles(console.world.stores.journal, lambda: 4e9)
-        for number in range(7):
-            hook = Hook("repos/a/b", str(number), f"{URL}/hooks/github", "it is switched off")
-            await troubles.note("github", f"my-org/r{number}", [(hook, None)])
+        await fail(troubles, range(7))
 
         assert (await shown(console)).count('tag bad">disabled<') == 5
-        assert "2 more webhooks do not arrive" in await shown(console)
+        assert "2 other webhooks do not arrive" in await shown(console)
         assert "disabled" not in await shown(console, await console.session("github:ada"))
+        await fail(troubles, range(7, MOST + 1))
+        assert "more than 95 other webhooks do not arrive" in await shown(console)

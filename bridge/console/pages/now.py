@@ -14,7 +14,7 @@ from bridge.console.visitors import Visitor
 from bridge.core.apps import App
 from bridge.core.lifecycle import State
 from bridge.pipeline.arrivals import Wanted
-from bridge.pipeline.hook_troubles import HookTrouble, hook_troubles
+from bridge.pipeline.hook_troubles import MOST, HookTrouble, hook_troubles
 from bridge.ports.inbox import DeliveryState
 
 MOST_OPEN = 50
@@ -150,7 +150,8 @@ async def _of_hooks(records: Records) -> list[Need]:
     troubles = await hook_troubles(records.journal, records.clock())
     found = [_of_hook(one) for one in troubles[:MOST_HOOKS]]
     if (more := len(troubles) - MOST_HOOKS) > 0:
-        says = f"{more} more webhooks do not arrive: `dokploy-bridge doctor` lists all"
+        many = f"more than {more}" if len(troubles) == MOST else more
+        says = f"{many} other webhooks do not arrive: `dokploy-bridge doctor` lists all"
         found.append(Need("bad", "webhook", says, "/console/deliveries", "Deliveries"))
     return found
 
