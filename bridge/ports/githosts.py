@@ -214,7 +214,12 @@ class ListsPulls(ReadsPulls, Protocol):
     """A Git host whose pull requests can be followed; errors are those of `HostApi`."""
 
     async def open_pulls(self, repository: str) -> list[PullRequest]:
-        """Return all open pull requests, fetched page by page."""
+        """Return all open pull requests, fetched page by page.
+
+        Several pages are read until two readings agree, so none is missing because others were
+        opened or closed meanwhile. Its answer is a little old: look at one by its number before
+        anything ends because it is not listed.
+        """
 
     async def pulls_since(self, repository: str, since: float) -> list[PullRequest]:
         """Return the pull requests in any state that changed at or after a time.
@@ -235,7 +240,14 @@ class TellsWriters(Protocol):
     """A Git host that tells who may write to a repository; errors are those of `HostApi`."""
 
     async def may_write(self, repository: str, login: str) -> bool:
-        """Return whether an account may push to the repository; False for an unknown one."""
+        """Return whether an account may push to the repository; False for an unknown one.
+
+        Args:
+            login: as `PullRequest.author` has it.
+
+        Raises:
+            Refused: our credential may not see that; it names what it needs.
+        """
 
 
 @runtime_checkable

@@ -276,6 +276,23 @@ async def test_doctor_misses_labels_and_pushes_of_pull_requests_where_there_are_
         assert missed == ([says] if previewed else [])
 
 
+@pytest.mark.parametrize(("previewed", "admin"), [(True, True), (True, False), (False, False)])
+async def test_doctor_tells_where_previews_need_an_administrator(
+    previewed: bool, admin: bool
+) -> None:
+    async with FakeGitea() as fake:
+        fake.repository(NAME)
+        fake.sees_roles = admin
+        settings, some = Settings(url=fake.url, token=SecretStr(fake.token)), [NAME]
+        checked = Checked("gitea", settings, repositories=some, previewed=some if previewed else [])
+
+        found = [one async for one in checks(checked)]
+
+        told = [one.says for one in found if one.check == "host.permissions"]
+        says = "the token's account can't see who may write there, which previews need to know"
+        assert told == ([says] if previewed and not admin else [])
+
+
 async def test_gitlab_sends_again_only_so_often_a_minute() -> None:
     async with FakeGitlab() as fake:
         api = client_of(fake)

@@ -1,6 +1,7 @@
 """Pull requests, at each Git host, over real HTTP: previews follow them."""
 
 import re
+from pathlib import Path
 
 import pytest
 from multidict import CIMultiDict
@@ -14,6 +15,7 @@ from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHook, Spoil
 from tests.fakes.pulls import Change, FakePull
+from tests.worlds.embedded import Repository
 from tests.worlds.hosts import NAME, Host, webhooks_of
 
 NOW = 1_800_000_000.0
@@ -294,6 +296,25 @@ async def test_a_list_that_is_not_answered_is_not_empty(host: Host) -> None:
         await host.api.open_pulls(NAME)
     with pytest.raises(NotFound):
         await host.api.pulls_since("my-org/nothing", 0.0)
+
+
+async def test_pull_requests_of_a_real_repository_are_followed(host: Host, tmp_path: Path) -> None:
+    git = Repository.make(tmp_path / "git", {"a.txt": "1"})
+    theirs = host.fake.repository("my-org/other", id=2, git=git.path)
+    theirs.commit({"b.txt": "2"}, branch="topic", onto=theirs.branches["main"])
+    own = theirs.open_pull("topic")
+    fork = theirs.open_pull("topic", own=False, sha=theirs.fork_commit({"a.txt": None}))
+    theirs.push_to(own, {"c.txt": "3"})
+    theirs.push_to(fork, {"ä d.txt": "4"})
+    git.git("checkout", "-q", "topic")
+    git.commit("feat: by hand", {"e.txt": "5"})
+
+    heads = {one.number: one.head_sha for one in await host.api.open_pulls("my-org/other")}
+    files = [(await host.api.pull_files("my-org/other", one.number)).paths for one in (own, fork)]
+
+    assert heads == {own.number: git.git("rev-parse", "topic"), fork.number: fork.head_sha}
+    assert git.git("rev-parse", f"refs/pull/{fork.number}/head") == fork.head_sha
+    assert files == [("b.txt", "c.txt", "e.txt"), ("a.txt", "ä d.txt")]
 
 
 # ── its files ────────────────────────────────────────────────────────────────

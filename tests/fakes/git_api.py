@@ -26,6 +26,9 @@ class FakeHostApi:
         differing: paths by (base, head); a missing pair is a NotFound, as for a fresh commit.
         hangs: calls that do not return until the event is set.
         by_number: repositories are found by their id, not by their name.
+        known: pull requests by number, as `put` has left them.
+        files: what they change; of others nothing.
+        writers: logins of those who may write.
     """
 
     name: str = "github"
@@ -40,6 +43,9 @@ class FakeHostApi:
     )
     hangs: asyncio.Event | None = None
     by_number: bool = False
+    known: dict[int, PullRequest] = field(default_factory=dict)
+    files: dict[int, ChangeSet] = field(default_factory=dict)
+    writers: set[str] = field(default_factory=set)
 
     def next(self, call: str, error: BridgeError, *, arrives: bool = False) -> None:
         """Let the next such call fail; `arrives`: it is still carried out."""
@@ -47,6 +53,11 @@ class FakeHostApi:
 
     def count(self, *names: str) -> int:
         return sum(call[0] in names for call in self.calls)
+
+    def put(self, pull: PullRequest) -> PullRequest:
+        """Have a pull request be like this."""
+        self.known[pull.number] = pull
+        return pull
 
     def ours(self, number: int) -> list[str]:
         """The comments that the bridge has on a pull request."""
@@ -65,6 +76,35 @@ class FakeHostApi:
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
         return await self._do(("pull_requests", repository, commit), lambda: [*self.pulls[commit]])
+
+    async def pull_request(self, repository: str, number: int) -> PullRequest:
+        def found() -> PullRequest:
+            if number not in self.known:
+                raise NotFound(f"{self.name} has no pull request {number}")
+            return self.known[number]
+
+        return await self._do(("pull_request", repository, number), found)
+
+    async def open_pulls(self, repository: str) -> list[PullRequest]:
+        def found() -> list[PullRequest]:
+            return [one for one in self.known.values() if one.open]
+
+        return await self._do(("open_pulls", repository), found)
+
+    async def pulls_since(self, repository: str, since: float) -> list[PullRequest]:
+        def found() -> list[PullRequest]:
+            known = [one for one in self.known.values() if (one.updated_at or since) >= since]
+            return sorted(known, key=lambda one: one.updated_at or since, reverse=True)
+
+        return await self._do(("pulls_since", repository, since), found)
+
+    async def pull_files(self, repository: str, number: int) -> ChangeSet:
+        return await self._do(
+            ("pull_files", repository, number), lambda: self.files.get(number, ChangeSet(()))
+        )
+
+    async def may_write(self, repository: str, login: str) -> bool:
+        return await self._do(("may_write", repository, login), lambda: login in self.writers)
 
     async def comments(self, repository: str, number: int) -> AsyncIterator[Comment]:
         for one in await self._do(

@@ -167,7 +167,7 @@ class FakeGitea(GiteaPulls):
         return web.json_response({"id": ME, "login": self.login})
 
     async def _seen(self, request: web.Request) -> web.Response:
-        permissions = {"admin": False, "push": self.may_write, "pull": True}
+        permissions = {"admin": self.sees_roles, "push": self.may_write, "pull": True}
         shown = self.shown_repository(self._repository(request))
         return web.json_response(shown | {"permissions": permissions})
 

@@ -24,6 +24,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import re
 import subprocess
 import time
@@ -31,6 +32,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
@@ -39,6 +41,12 @@ from tests.fakes.checks import FakeChecks
 from tests.fakes.pulls import Change, FakeCommit, FakePull, HoldsPulls
 
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
+
+ADA = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "Ada"), ("EMAIL", "ada@example.com"))
+}
 
 
 @dataclass
@@ -140,6 +148,31 @@ class FakeRepository(HoldsPulls):
                 found.append((path, "modified"))
         return found
 
+    def keep_head(self, pull: FakePull) -> None:
+        if self.git is not None and not pull.own:
+            self._git("update-ref", f"refs/pull/{pull.number}/head", pull.head_sha)
+
+    def _made(self, files: Mapping[str, str | None], parent: str | None, message: str) -> str:
+        """Commit files; in a git repository without touching what is checked out."""
+        if self.git is None:
+            return super()._made(files, parent, message)
+        with TemporaryDirectory() as folder:
+            index = {"GIT_INDEX_FILE": f"{folder}/index"}
+            self._git("read-tree", parent or "--empty", **index)
+            for path, text in files.items():
+                if text is None:
+                    self._git("update-index", "--force-remove", path, **index)
+                else:
+                    blob = self._git("hash-object", "-w", "--stdin", text=text).strip()
+                    self._git(
+                        "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", **index
+                    )
+            tree = self._git("write-tree", **index).strip()
+        onto = ["-p", parent] if parent else []
+        sha = self._git("commit-tree", tree, *onto, "-m", message, **ADA).strip()
+        self.commits[sha] = FakeCommit(sha, (parent,) if parent else (), self._tree(sha), message)
+        return sha
+
     def _tree(self, sha: str) -> dict[str, tuple[str, str]]:
         found = {}
         for entry in self._git("ls-tree", "-r", "-z", sha).split("\0"):
@@ -162,9 +195,14 @@ class FakeRepository(HoldsPulls):
             if pull.state == "open" and pull.own:
                 self.move(pull, self.branches.get(pull.head, pull.head_sha))
 
-    def _git(self, *words: str) -> str:
+    def _git(self, *words: str, text: str | None = None, **environment: str) -> str:
         done = subprocess.run(
-            ["git", "-C", str(self.git), *words], check=True, capture_output=True, text=True
+            ["git", "-C", str(self.git), *words],
+            check=True,
+            capture_output=True,
+            text=True,
+            input=text,
+            env={**os.environ, **environment},
         )
         return done.stdout
 

@@ -1,12 +1,16 @@
 """Pull requests of the fake hosts: their state, and what becomes of them.
 
-pull = repository.open_pull("topic", author="ada")         # branch → main
-theirs = repository.open_pull("topic", own=False)           # from a fork's branch
-repository.push_to(pull, {"web/index.html": "two"})
-repository.label(pull, "preview")
-repository.set_draft(pull, True)
-repository.merge(pull, repository.commit({...}))
-await host.send_pull(repository, pull, Change.MERGED)        # what its webhooks then send
+Of a repository that is a real one, too: commits are then made in it. Use it as
+
+    pull = repository.open_pull("topic", author="ada")          # branch → main
+    sha = repository.fork_commit({"web/index.html": "mine"})    # on main, by somebody else
+    theirs = repository.open_pull("topic", own=False, sha=sha, author="mallory")
+    repository.push_to(pull, {"web/index.html": "two"})
+    repository.label(pull, "preview")
+    repository.set_draft(pull, True)
+    repository.merge(pull, repository.commit({"web/index.html": "two"}))
+    await host.send_pull(repository, pull, Change.MERGED)       # what its webhooks then send
+    repository.roles["ada"] = "write"                           # who may write
 """
 
 import hashlib
@@ -132,11 +136,24 @@ class HoldsPulls:
     ) -> str:
         """Commit changed files (None: removed) to a branch; `onto`: reset it there first."""
         made = self._made(files, onto or self.branches.get(branch), message)
-        self.branches[branch] = made
+        self.put_branch(branch, made)
         for pull in self.pulls.values():
             if pull.is_open and pull.own and pull.head == branch:
                 self.move(pull, made)
         return made
+
+    def fork_commit(
+        self, files: Mapping[str, str | None], *, onto: str | None = None, message: str = "a commit"
+    ) -> str:
+        """Commit changed files in a fork, by default onto our main branch."""
+        return self._made(files, onto or self.branches["main"], message)
+
+    def put_branch(self, name: str, sha: str) -> None:
+        """Make a branch point to a commit."""
+        self.branches[name] = sha
+
+    def keep_head(self, pull: FakePull) -> None:
+        """Keep the head of a fork's pull request, as hosts do."""
 
     def _made(self, files: Mapping[str, str | None], parent: str | None, message: str) -> str:
         now = dict(self.commits[parent].files) if parent else {}
@@ -168,6 +185,7 @@ class HoldsPulls:
         made.title, made.author, made.draft, made.labels = title, author, draft, [*labels]
         made.updated_at = self.clock()
         self.pulls[made.number] = made
+        self.keep_head(made)
         return made
 
     def push_to(
@@ -183,6 +201,7 @@ class HoldsPulls:
         """Have a pull request's branch point to a commit."""
         if pull.head_sha != sha:
             pull.before, pull.head_sha, pull.updated_at = pull.head_sha, sha, self.clock()
+            self.keep_head(pull)
 
     def label(self, pull: FakePull, *labels: str) -> None:
         """Give a pull request exactly these labels."""

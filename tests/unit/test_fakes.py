@@ -7,7 +7,7 @@ import pytest
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.ports.backends import Backend, Progress
 from bridge.ports.flows import Flows
-from bridge.ports.githosts import GitHost, HostApi
+from bridge.ports.githosts import GitHost, HostApi, ListsPulls, TellsWriters
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import HEAD, FakeBackend, FakeFlows, FakeHost, ManualClock, app
 from tests.fakes.toy_backend import Crane
@@ -31,6 +31,8 @@ def backend(clock: ManualClock) -> FakeBackend:
         (FakeFlows, Flows),
         (FakeHost, GitHost),
         (FakeHostApi, HostApi),
+        (FakeHostApi, ListsPulls),
+        (FakeHostApi, TellsWriters),
     ],
 )
 def test_a_fake_has_every_method_of_its_port_in_the_same_form(fake: type, port: type) -> None:

@@ -42,20 +42,25 @@ async def checks(checked: Checked) -> AsyncIterator[Finding]:
         for clock in clock_finding("host.clock", name, ahead_in(answer.headers, time.time())):
             yield clock
         sees = "make the token's account an administrator of the repository"
-        may_write = partial(_may_write, name, api)
+        may_write = partial(_may_write, checked, api)
         async for finding in HookCheck(checked, api, "Gitea", NEEDS, sees, may_write).findings():
             yield finding
     finally:
         await api.close()
 
 
-async def _may_write(host: str, api: Gitea, name: str) -> Finding | None:
-    whole = read(_WHOLE, "", await api.access.ask(name, "GET", ""), host, reads=True)
-    if whole.permissions.get("push", True):
-        return None
-    says = "the token's account may not write there: comments and statuses are refused"
-    remedy = "give the account the right to write to the repository"
-    return Finding(Level.ERROR, "host.permissions", f"{host} {name}", says, remedy)
+async def _may_write(checked: Checked, api: Gitea, name: str) -> Finding | None:
+    about = f"{checked.name} {name}"
+    whole = read(_WHOLE, "", await api.access.ask(name, "GET", ""), checked.name, reads=True)
+    if not whole.permissions.get("push", True):
+        says = "the token's account may not write there: comments and statuses are refused"
+        remedy = "give the account the right to write to the repository"
+        return Finding(Level.ERROR, "host.permissions", about, says, remedy)
+    if name in checked.previewed and not whole.permissions.get("admin", True):
+        says = "the token's account can't see who may write there, which previews need to know"
+        remedy = "make the account an administrator of the repository"
+        return Finding(Level.WARNING, "host.permissions", about, says, remedy)
+    return None
 
 
 class _User(Model):

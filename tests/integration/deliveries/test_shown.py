@@ -1,5 +1,7 @@
 """Where it is shown what a delivery leads to."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.core.apps import Rules, Trigger
@@ -19,6 +21,8 @@ from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Subscription, about_delivery, about_deployment
 from tests.fakes.journey import push
 from tests.worlds.deliveries import ELSEWHERE, Desk
+
+PULL = PullRequest(12, "main", push().after, open=True)
 
 
 def cards(occasion: Occasion) -> list[Subscription]:
@@ -113,6 +117,39 @@ COMMENT = Subscription(
 
 
 @pytest.mark.parametrize(
+    ("pull", "opened", "why"),
+    [
+        (PULL, False, "pull request 12 has changed: nothing depends on it"),
+        (
+            replace(PULL, own=False),
+            True,
+            "pull request 12 is from a fork, which sends its own pushes",
+        ),
+        (
+            replace(PULL, own=False),
+            False,
+            "pull request 12 has changed: nothing depends on it",
+        ),
+        (replace(PULL, open=False), False, "no lock ends with pull request 12"),
+    ],
+    ids=["labelled", "a fork", "a fork's push", "closed"],
+)
+async def test_any_other_change_of_a_pull_request_is_ignored_with_its_reason(
+    desk: Desk, pull: PullRequest, opened: bool, why: str
+) -> None:
+    desk.late = lambda _opened, _decided: [COMMENT]
+    await desk.keep("a push", push())
+    await desk.drain()
+    seq = await desk.keep("changed", PullRequestChanged(push().repository, pull, opened=opened))
+
+    await desk.drain()
+
+    one = await desk.one(seq)
+    assert (one.state, one.error) == (DeliveryState.IGNORED, why)
+    assert [found.subscription.id for found in await desk.journal.feedback(limit=9)] == []
+
+
+@pytest.mark.parametrize(
     ("repository", "pushed", "shown", "why"),
     [
         (push().repository, True, True, "it gets the comment of what was pushed"),
@@ -135,8 +172,7 @@ async def test_a_pull_request_is_told_a_comment_only_where_it_gets_one(
     if pushed:
         await desk.keep("a push", push())
         await desk.drain()
-    pull = PullRequest(12, "main", push().after, open=True)
-    seq = await desk.keep("opened", PullRequestChanged(repository, pull, opened=True))
+    seq = await desk.keep("opened", PullRequestChanged(repository, PULL, opened=True))
 
     await desk.drain()
 
