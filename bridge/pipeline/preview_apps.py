@@ -144,15 +144,13 @@ class PreviewApps:
             if (why := await self._unfinished(backend, preview, app)) is not None:
                 return why
             await backend.remove(app)
-        if preview.made is not None:
-            known = next((app for app in apps if app.id == preview.made), None)
-            known = known or await self.journal.app(preview.made)
-            if known is not None:
-                if left := await backend.left_behind(known):
-                    names = ", ".join(one.name for one in left)
-                    return f"{names} still runs, though its app is gone"
-                if preview.branch is not None and self.pins.missing(known) is None:
-                    await self.pins.remove(known)
+        made = None if preview.made is None else await self.journal.app(preview.made)
+        if made is not None:
+            if left := await backend.left_behind(made):
+                names = ", ".join(one.name for one in left)
+                return f"{names} still runs, though its app is gone"
+            if preview.branch is not None and self.pins.missing(made) is None:
+                await self.pins.remove(made)
         gone = {app.id for app in apps} | ({preview.made} if preview.made else set())
         if gone:
             await self.journal.renew_apps([], gone=sorted(gone))

@@ -218,7 +218,7 @@ class FakeGithub(GithubPulls):
 
     async def _seen(self, request: web.Request) -> web.Response:
         found = self._repository(request)
-        shown = example(REPOSITORY) | {"id": found.id, "full_name": found.name}
+        shown = self._named(found)
         shown["permissions"] |= {"push": self.may_write}
         return web.json_response(shown)
 

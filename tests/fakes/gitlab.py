@@ -141,9 +141,9 @@ class FakeGitlab(GitlabMerges):
 
     async def _seen(self, request: web.Request) -> web.Response:
         found = self._project(request)
-        url = f"https://gitlab.example.com/{found.name}"
+        url = f"{self.web_url}/{found.name}"
         shown = {"id": found.id, "path_with_namespace": found.name, "web_url": url}
-        clone = f"{self.url}/{found.name}.git"
+        clone = f"{url}.git"
         level = 40 if self.may_write else 20
         permissions = {"project_access": {"access_level": level}, "group_access": None}
         must = {"only_allow_merge_if_pipeline_succeeds": "" in found.checks.required}
