@@ -70,9 +70,9 @@ class GitlabListsPulls:
             files += len(page)
         # GitLab lists files up to a limit of the server without a word: only the number tells.
         told = (await self._merge(repository, number)).changes_count
-        if told is None and not files:
+        if told is None:
             return ChangeSet(None, "GitLab has not compared the merge request yet")
-        if told is not None and told != str(files):
+        if told != str(files):
             return ChangeSet(None, f"GitLab listed {files} of {told} files")
         return ChangeSet(tuple(sorted(names)), "listed by GitLab")
 
