@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
-from bridge.app.health import ways_of
+from bridge.app.commands import commands_of
 from bridge.app.keyrings import heard_of
 from bridge.app.parts import Parts
-from bridge.app.providers import pages_of
+from bridge.app.providers import pages_of, titles_of
 from bridge.chats.links import Links
 from bridge.console.door import Console
 from bridge.console.live import Live
@@ -19,12 +19,9 @@ from bridge.console.visitors import with_owner
 from bridge.console.workshop import Workshop
 from bridge.core.events import CONSOLE_HOST
 from bridge.pipeline.adopt import Adopter
-from bridge.pipeline.commands import ChatCommands
-from bridge.pipeline.locks import NO_PULLS
-from bridge.pipeline.lookup import BuildLogs, Known
+from bridge.pipeline.lookup import BuildLogs
 from bridge.ports.sign_in import SignsIn
 from bridge.settings import access_of, policy_of
-from bridge.settings.gates import freezes_of
 
 
 def console_routes(
@@ -46,32 +43,16 @@ def _records(parts: Parts) -> Records:
     settings, stores, catalog = parts.settings, parts.stores, parts.catalog
     access = with_owner(access_of(settings))
     logs = BuildLogs(parts.backends, stores.journal)
-    known = Known(catalog.all, lambda: catalog.trouble, lambda _app, _here: (), catalog.wake)
-    commands = ChatCommands(
-        CONSOLE_HOST,
-        stores.inbox,
-        stores.journal,
-        known,
-        access,
-        logs,
-        parts.clock,
-        authors_of=parts.authors.of,
-        freezes=freezes_of(settings.freezes),
-        ways=ways_of(parts),
-        wake=parts.bell,
-        pulls=NO_PULLS,
-    )
-    titles = {name: one.provider.title for name, one in settings.backends_set().items()}
     return Records(
         stores.journal,
         stores.inbox,
-        commands,
+        commands_of(parts, CONSOLE_HOST, access, logs),
         access,
         catalog.all,
-        known.trouble,
+        lambda: catalog.trouble,
         parts.hosts,
         parts.reading,
-        Links(pages_of(settings), titles),
+        Links(pages_of(settings), titles_of(settings)),
         logs,
         policy_of(settings),
         parts.clock,

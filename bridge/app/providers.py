@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from bridge.app.commands import commands_of
 from bridge.app.data_folder import must_be_ours, unusable
-from bridge.app.health import ways_of
 from bridge.app.parts import Parts, Publishers, in_background
 from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores
@@ -23,11 +23,10 @@ from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.server import homes_of
 from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.oauth import OIDC
-from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.config_drafts import ConfigDrafts
 from bridge.pipeline.configure import Configurable, Configurer
 from bridge.pipeline.locks import Pulls, nobody_is_told
-from bridge.pipeline.lookup import BuildLogs, Known
+from bridge.pipeline.lookup import BuildLogs
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
@@ -38,7 +37,6 @@ from bridge.ports.githosts import HostApi, Pages
 from bridge.ports.outcomes import Audited, Subscription
 from bridge.ports.providers import BackendParts, HostSettings
 from bridge.settings import Settings, access_of, book_of, channels_of, policy_of
-from bridge.settings.gates import freezes_of
 from bridge.storage.seal import NoSeal
 
 if TYPE_CHECKING:
@@ -188,6 +186,11 @@ def pages_of(settings: Settings) -> dict[str, tuple[str, Pages]]:
     """Return each Git host's web address, and the paths of a repository's pages there."""
     servers = settings.host_servers()
     return {name: (one.web_url, one.provider.pages) for name, one in servers.items()}
+
+
+def titles_of(settings: Settings) -> dict[str, str]:
+    """Return what people call each backend."""
+    return {name: one.provider.title for name, one in settings.backends_set().items()}
 
 
 def console_of(settings: Settings) -> ConsolePages:
@@ -365,29 +368,17 @@ def _warn_of_silence(parts: Parts, role: Role, chat: str, opened: Chat, made_of:
 
 def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> ChatParts:
     """Return what a chat is built from."""
-    settings, stores, catalog = parts.settings, parts.stores, parts.catalog
+    settings, stores = parts.settings, parts.stores
     book, access = channels_of(settings, chat), access_of(settings)
     channels = CHATS[chat].channels(given, book)
     logs = BuildLogs(parts.backends, stores.journal)
-    known = Known(
-        catalog.all,
-        lambda: catalog.trouble,
-        lambda app, here: channels(app.label, here),
-        catalog.wake,
-    )
     return ChatParts(
-        commands=ChatCommands(
+        commands=commands_of(
+            parts,
             chat,
-            stores.inbox,
-            stores.journal,
-            known,
             access,
             logs,
-            parts.clock,
-            authors_of=parts.authors.of,
-            freezes=freezes_of(settings.freezes),
-            ways=ways_of(parts),
-            wake=parts.bell,
+            channels=lambda app, here: channels(app.label, here),
             pulls=pulls,
         ),
         access=access,
@@ -396,7 +387,7 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> 
         drafts=_drafts_of(parts),
         book=book,
         pages=pages_of(settings),
-        titles={name: one.provider.title for name, one in settings.backends_set().items()},
+        titles=titles_of(settings),
         console=console_of(settings),
         hears=role.hears,
         within=parts.rate_limiter.within,

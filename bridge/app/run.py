@@ -444,6 +444,7 @@ async def _timers(
             homes=homes_of(settings.host_servers().values()),
             turn=turn,
             apart=parts.apart,
+            public_url=settings.public_url,
         )
         await in_background(stack, "catchup", behind.run())
 

@@ -15,7 +15,6 @@ from bridge.cli import (
     build,
     build_logs,
     config,
-    console,
     deliveries,
     demo,
     deployments,
@@ -25,6 +24,7 @@ from bridge.cli import (
     feedback,
     gates,
     hooks,
+    links,
     manifest,
     pin,
     promote,
@@ -32,7 +32,6 @@ from bridge.cli import (
     report,
     rollback,
     serve,
-    setup,
     why,
 )
 from bridge.cli.show import say_error
@@ -319,8 +318,8 @@ app.command(rich_help_panel=GATES)(gates.freeze)
 app.command(rich_help_panel=GATES)(gates.unfreeze)
 app.command(rich_help_panel=GATES)(gates.freezes)
 app.command(rich_help_panel=SET_UP)(doctor.doctor)
-app.command(rich_help_panel=SET_UP)(setup.setup)
-app.command(rich_help_panel=SET_UP)(console.console)
+app.command(rich_help_panel=SET_UP)(links.setup)
+app.command(rich_help_panel=SET_UP)(links.console)
 app.add_typer(manifest.group, name="manifest", rich_help_panel=SET_UP)
 app.add_typer(hooks.group, name="hooks", rich_help_panel=SET_UP)
 app.command(rich_help_panel=SET_UP)(adopt.adopt)

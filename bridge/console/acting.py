@@ -1,4 +1,4 @@
-"""What people do in the console: each action is a form; rights are checked when it arrives."""
+"""The actions of the console: each is a form, whose sender's rights are checked on arrival."""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,7 +29,7 @@ LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An action was carried out, or is on disk.
+    """The outcome of an action that was carried out, or is on disk.
 
     Attributes:
         then: the page to show next.
@@ -51,7 +51,7 @@ async def deploy(records: Records, visitor: Visitor, parts: Parts, form: Form) -
 
 
 async def redeploy(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
-    """Build again what an app has checked out."""
+    """Rebuild the commit that an app has checked out."""
     return await _ask(records, visitor, Wish.REDEPLOY, parts["id"], form)
 
 
@@ -82,7 +82,7 @@ async def _ask(
 
 
 async def rollback(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done | Page:
-    """Go back to an earlier version: show how first, and do what was shown."""
+    """Show how an app would return to an earlier version; once confirmed, ask for exactly that."""
     app = await records.app(visitor, parts["id"])
     if form.get("way"):
         return await _ask(
@@ -99,11 +99,12 @@ async def rollback(records: Records, visitor: Visitor, parts: Parts, form: Form)
     found = await records.commands.answer(visitor.person, HERE, typed, "")
     if not isinstance(found, WayBackFound):
         raise _refusal(found)
-    return Page("rollback", f"Roll back {app.label}", {"way": found, "app": app})
+    facts = {"way": found, "app": app, "to": form.get("to", "")}
+    return Page("rollback", f"Roll back {app.label}", facts)
 
 
 async def adopt(records: Records, visitor: Visitor, parts: Parts, _form: Form) -> Done:
-    """Switch off an app's own deploys of pushes at its backend, where the bridge hears them."""
+    """Switch off Auto Deploy of an app at its backend, if its pushes reach the bridge."""
     app = await records.app(visitor, parts["id"])
     if Right.CONFIGURE not in records.rights(visitor, app):
         raise Rejected(missing(records.access, visitor.person, Right.CONFIGURE, app.label))
@@ -124,7 +125,7 @@ async def adopt(records: Records, visitor: Visitor, parts: Parts, _form: Form) -
 
 
 async def show_again(records: Records, visitor: Visitor, _parts: Parts, form: Form) -> Done:
-    """Try again to show what could not be shown elsewhere."""
+    """Retry feedback that could not be published."""
     if not records.sees_all(visitor):
         raise NotFound("What could not be shown elsewhere is for those who may view every app.")
     count = await records.journal.retry_feedback(form.get("id") or None)
@@ -235,13 +236,13 @@ async def _replayable(records: Records, visitor: Visitor, seq: str) -> int:
 
 
 def _once(visitor: Visitor, wish: Wish, target: str, form: Form) -> str:
-    """Return the id of the delivery: the same form sent twice acts once."""
+    """Return the id of the delivery, the same for a form that is sent twice, which so acts once."""
     parts = (visitor.person.id, wish, target, form.get("once", ""))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
 def _done(reply: Reply, then: str) -> Done:
-    """Return what was done; raise Rejected if nothing was."""
+    """Return the outcome of a command; raise Rejected if it was refused."""
     match reply:
         case Accepted(action=action, waits=waits):
             says = f"{action.verb.capitalize()}: it is on its way."
@@ -260,7 +261,7 @@ def _done(reply: Reply, then: str) -> Done:
 
 
 def _refusal(reply: Reply) -> Rejected:
-    """Return why nothing was done."""
+    """Return the refusal for people."""
     match reply:
         case Denied(why=why, lines=lines):
             return Rejected(f"{why}\n\nTo grant it, add to bridge.yaml:\n{lines}")

@@ -1,4 +1,4 @@
-"""The routes of `/console`: who gets in, what may be sent, and how a response is guarded."""
+"""The routes of `/console`: admission, pages, actions and error pages."""
 
 import asyncio
 import hmac
@@ -8,10 +8,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.console import drawing, visitors
 from bridge.console.acting import ACTIONS, Action, Done
@@ -20,18 +19,13 @@ from bridge.console.live import Live
 from bridge.console.pages import PAGES, View
 from bridge.console.pages.asking import Asked
 from bridge.console.records import Records
-from bridge.console.sign_in import SignIn
+from bridge.console.sign_in import BEGUN, SignIn
 from bridge.console.visitors import PATH, Visitor
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unreachable
 from bridge.web.answers import status_of
+from bridge.web.browsers import READS, form_of, is_from_here, sent_to
 
 log = logging.getLogger(__name__)
-
-LARGEST_FORM = 16 * 1024
-"""Bytes of a form; the longest field is a reason."""
-
-FORM_SECONDS = 10.0
-"""Seconds within which a form arrives."""
 
 FOREVER = "public, max-age=31536000, immutable"
 
@@ -39,7 +33,7 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Console:
-    """Serves the pages to whoever has a session."""
+    """Serves the pages to people who have signed in."""
 
     def __init__(self, records: Records, sign_in: SignIn, live: Live) -> None:
         self._records = records
@@ -81,10 +75,10 @@ class Console:
     def _admitted(
         self, handle: Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
     ) -> Handle:
-        """Return a handler for whoever has a session; all others are asked to sign in."""
+        """Return a handler for visitors with a session; others are asked to sign in."""
 
         async def admitted(request: web.Request) -> web.StreamResponse:
-            secret = visitors.session_in(request)
+            secret = visitors.COOKIE.in_(request)
             visitor = await visitors.visitor_with(self._sessions, secret)
             if visitor is None:
                 return await self._unknown(request)
@@ -107,18 +101,18 @@ class Console:
         return guarded
 
     async def _unknown(self, request: web.Request) -> web.StreamResponse:
-        """Answer who has no session: a page leads to the sign-in, anything else is refused."""
+        """Answer a request without a session: send pages to the sign-in, refuse anything else."""
         if "text/event-stream" in request.headers.get("Accept", ""):
             return web.Response(status=HTTPStatus.UNAUTHORIZED, text="sign in at /console\n")
         if request.method in READS:
-            return _sent_to(f"{PATH}/sign-in?then={quote(request.path_qs, safe='')}")
+            return sent_to(f"{PATH}/sign-in?then={quote(request.path_qs, safe='')}")
         page = Page("refused", "Not done", {"why": SESSION_OVER})
         return await self._page(request, None, page, HTTPStatus.UNAUTHORIZED)
 
     async def _refused(self, request: web.Request, error: BridgeError) -> web.StreamResponse:
         visitor = None
         if not isinstance(error, Unreachable):
-            secret = visitors.session_in(request)
+            secret = visitors.COOKIE.in_(request)
             visitor = await visitors.visitor_with(self._sessions, secret)
         status = HTTPStatus.FORBIDDEN if str(error) == FOREIGN else status_of(error)
         page = Page("refused", "Not done", {"why": str(error)})
@@ -131,10 +125,10 @@ class Console:
         return await self._page(request, None, Page("sign_in", "Sign in", facts))
 
     async def _by_link(self, request: web.Request) -> web.StreamResponse:
-        secret = visitors.session_in(request)
+        secret = visitors.COOKIE.in_(request)
         if not await visitors.redeem_link(self._sessions, request.query.get("link", "")):
             if await visitors.visitor_with(self._sessions, secret):
-                return _sent_to(PATH)
+                return sent_to(PATH)
             log.info("a link to the console was refused: it is used, too old, or none of ours")
             raise NotFound(
                 "This link was used, or is older than 10 minutes: `dokploy-bridge console` prints"
@@ -145,8 +139,8 @@ class Console:
     async def _goes_away(self, request: web.Request) -> web.StreamResponse:
         way, then = request.match_info["way"], _inside(request.query.get("then", ""))
         address, cookie = await self._sign_in.begin(self._records.journal, request, way, then)
-        response = _sent_to(address)
-        self._sign_in.remember(response, request, cookie)
+        response = sent_to(address)
+        BEGUN.keep(response, request, cookie)
         return response
 
     async def _comes_back(self, request: web.Request) -> web.StreamResponse:
@@ -154,16 +148,16 @@ class Console:
             self._records.journal, request, request.match_info["way"]
         )
         response = await self._let_in(request, visitor, then)
-        self._sign_in.forget(response, request)
+        BEGUN.drop(response, request)
         return response
 
     async def _let_in(
         self, request: web.Request, visitor: Visitor, then: str
     ) -> web.StreamResponse:
-        if (old := visitors.session_in(request)) is not None:
+        if (old := visitors.COOKIE.in_(request)) is not None:
             await visitors.leave(self._sessions, old)
-        response = _sent_to(then)
-        visitors.keep(response, request, await visitors.begin(self._sessions, visitor))
+        response = sent_to(then)
+        visitors.COOKIE.keep(response, request, await visitors.begin(self._sessions, visitor))
         about = {"person": visitor.person.id, "way": visitor.how}
         log.info("somebody signed in to the console", extra=about)
         return response
@@ -173,9 +167,9 @@ class Console:
         if form.get("everywhere"):
             await visitors.leave_everywhere(self._sessions, visitor)
         else:
-            await visitors.leave(self._sessions, visitors.session_in(request) or "")
-        response = _sent_to(f"{PATH}/sign-in")
-        visitors.drop(response, request)
+            await visitors.leave(self._sessions, visitors.COOKIE.in_(request) or "")
+        response = sent_to(f"{PATH}/sign-in")
+        visitors.COOKIE.drop(response, request)
         return response
 
     # ── pages and actions ────────────────────────────────────────────────────────────────────────
@@ -195,8 +189,8 @@ class Console:
             form = await form_of(request)
             done = await action(self._records, visitor, dict(request.match_info), form)
             if isinstance(done, Done):
-                said = quote(sealed(done.says, visitors.session_in(request) or ""))
-                return _sent_to(f"{done.then}{'&' if '?' in done.then else '?'}said={said}")
+                said = quote(sealed(done.says, visitors.COOKIE.in_(request) or ""))
+                return sent_to(f"{done.then}{'&' if '?' in done.then else '?'}said={said}")
             return await self._page(request, visitor, done)
 
         return handle
@@ -213,7 +207,7 @@ class Console:
             "path": request.path,
             "query": request.query.get("q", ""),
             "said": unsealed(
-                request.query.get("said", ""), visitors.session_in(request) if visitor else None
+                request.query.get("said", ""), visitors.COOKIE.in_(request) if visitor else None
             ),
             "trouble": self._records.trouble() if visitor else {},
             "once": secrets.token_urlsafe(12),
@@ -222,38 +216,23 @@ class Console:
         return web.Response(status=status, text=text, content_type="text/html")
 
 
-READS = ("GET", "HEAD")
-
 SESSION_OVER = "Your session is over, so nothing was done: sign in, then do it again."
 
 FOREIGN = "This was sent by the page of another site, so nothing was done."
 
 
-def is_from_here(request: web.Request) -> bool:
-    """Return whether a request that changes something comes from our own page.
-
-    As Go's CrossOriginProtection: browsers say so by `Sec-Fetch-Site`, older ones by `Origin`; what
-    sends neither is no browser.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
-
-
 SEAL = 16
-"""Characters of the seal before what was said."""
+"""Characters of the seal in front of a sealed notice."""
 
 
 def sealed(says: str, secret: str) -> str:
-    """Return what an action says, sealed for one session: nobody else can have a page say it."""
+    """Return an action's notice, sealed for one session, so that no link can forge one."""
     seal = hmac.new(secret.encode(), says.encode(errors="replace"), "sha256").hexdigest()
     return seal[:SEAL] + says
 
 
 def unsealed(said: str, secret: str | None) -> str:
-    """Return what an action of this session said; "" if it is not from there."""
+    """Return the notice of an action in this session; "" if it is forged."""
     says = said[SEAL:]
     given, right = (
         one[:SEAL].encode(errors="replace") for one in (said, sealed(says, secret or ""))
@@ -261,36 +240,11 @@ def unsealed(said: str, secret: str | None) -> str:
     return says if secret and hmac.compare_digest(given, right) else ""
 
 
-async def form_of(request: web.Request) -> dict[str, str]:
-    """Return a form's fields; raise Rejected if it is none, or too large."""
-    if request.content_type != "application/x-www-form-urlencoded" and request.can_read_body:
-        raise Rejected("That is no form: send application/x-www-form-urlencoded.")
-    body = b""
-    try:
-        async with asyncio.timeout(FORM_SECONDS):
-            async for piece in request.content.iter_chunked(LARGEST_FORM):
-                body += piece
-                if len(body) > LARGEST_FORM:
-                    raise Rejected(f"That is too large: a form may have {LARGEST_FORM} bytes.")
-    except (TimeoutError, ConnectionError, HttpProcessingError):
-        raise Rejected(
-            "The form did not arrive whole, so nothing was done: send it again."
-        ) from None
-    try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
-    except ValueError:
-        raise Rejected("That form can't be read: fill it in on the page.") from None
-
-
 def _inside(place: str) -> str:
     """Return a page of the console to go to after signing in; never another site."""
     parts = urlsplit(place)
     inside = not parts.scheme and not parts.netloc and "\\" not in place
     return place if inside and (parts.path == PATH or parts.path.startswith(f"{PATH}/")) else PATH
-
-
-def _sent_to(place: str) -> web.Response:
-    return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": place})
 
 
 async def _static(request: web.Request) -> web.StreamResponse:
@@ -306,5 +260,5 @@ async def _static(request: web.Request) -> web.StreamResponse:
 
 async def _nowhere(request: web.Request) -> web.StreamResponse:
     if request.path == f"{PATH}/" and request.method in READS:
-        return _sent_to(PATH)
+        return sent_to(PATH)
     raise NotFound("There is no page at this address.")

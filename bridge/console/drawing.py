@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless
+from bridge.web import browsers
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -44,7 +45,7 @@ TONES: Mapping[str, str] = {
 """The tone of each state of a deployment."""
 
 WORDS: Mapping[str, str] = {State.RUNNING: "building"}
-"""The words for states whose names say less."""
+"""Clearer words for some states."""
 
 RECENT = 7 * 86_400.0
 """Seconds for which a time is shown as "3 h ago"; after that the date is."""
@@ -52,7 +53,7 @@ RECENT = 7 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a template draws.
+    """A page to draw: a template and its facts.
 
     Attributes:
         template: its file, without ".html".
@@ -108,7 +109,7 @@ def _environment() -> "Environment":
 
 
 def _shown(value: Any) -> Any:
-    """Return what is drawn of a value: text without characters that steer or hide.
+    """Return a value as it is drawn: text without control or invisible characters.
 
     What is already marked as HTML comes from a template, not from data.
     """
@@ -152,7 +153,7 @@ def clock(at: float | None) -> str:
 
 
 def iso(at: float) -> str:
-    """Return a time as the `datetime` attribute has it."""
+    """Return a time in the format of the `datetime` attribute."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
@@ -171,7 +172,7 @@ def ref(name: str | None) -> str:
 
 
 def note(said: Any) -> str:
-    """Return the note of a deployment or change, for where its state is shown as well."""
+    """Return the note of a deployment or change without its state, which is shown beside it."""
     return str(said.note).removeprefix(f"{said.state}: ")
 
 
@@ -184,7 +185,7 @@ _ADDRESS = re.compile(r"https?://[^\s<>\"']{1,2000}").fullmatch
 
 
 def linked(address: str | None) -> str:
-    """Return an address that may be linked to; "" for what is none of the web."""
+    """Return an address if it is safe to link to (http or https); else ""."""
     return address if address and _ADDRESS(address) else ""
 
 
@@ -213,12 +214,6 @@ POLICY = (
 
 
 def guard(response: "web.StreamResponse") -> "web.StreamResponse":
-    """Have nobody else see or frame a response, and no browser guess what it is."""
-    response.headers.setdefault("Cache-Control", "no-store")
+    """Add the guards of every page, and a policy that loads nothing from elsewhere."""
     response.headers["Content-Security-Policy"] = POLICY
-    # With no-referrer, browsers would send `Origin: null` with our own forms.
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["X-Frame-Options"] = "DENY"
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    return response
+    return browsers.guard(response)

@@ -1,20 +1,22 @@
-"""What moves: an event whenever something has changed, and a deployment's log as it grows.
+"""Live updates: an event after every change, and a deployment's log as it grows.
 
-Both are server-sent events. Any process may cause a change, so they look at the journal; all pages
-that a process serves share one look.
+Both are server-sent events. Any process may cause a change, so they look at the journal and at the
+backend; all browsers that watch the same in one process share one look.
 """
 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from bridge.console.drawing import guard
+from bridge.console.looks import Looks
 from bridge.console.records import Records
-from bridge.console.visitors import Visitor, session_in, visitor_with
+from bridge.console.visitors import COOKIE, Visitor, visitor_with
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import lines_of, news
@@ -26,72 +28,33 @@ LOG_LOOK = 1.0
 """Seconds between looks at a growing log."""
 
 STILL_THERE = 15.0
-"""Seconds after which an idle stream says that it is alive, and checks the session again."""
+"""Seconds after which an idle stream gets a sign of life, and its session is checked again."""
 
 LINES = 2000
 """The most lines of a log on a page."""
 
 TELLING = 5
-"""Lines that tell a place in a log."""
+"""Lines by which a place in a log is recognised."""
 
 MOST_STREAMS = 500
-"""Streams of a process; further browsers fetch the page by themselves."""
+"""Open streams of a process; browsers beyond that reload the page now and then instead."""
 
 
 ENDINGS = (ConnectionError, BridgeError)
-"""What ends a stream that has begun, since nothing else can be sent on it: browsers come back."""
+"""Errors that end an open stream, on which no error page can be sent; browsers reconnect."""
 
 
-class Changes:
-    """Tells all watchers of one process that something has changed."""
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The log of a deployment as it was at one look.
 
-    def __init__(self, look: Callable[[], Awaitable[str]]) -> None:
-        """Take what returns the journal's version: it differs after every change."""
-        self._look = look
-        self._changed = asyncio.Condition()
-        self._version = ""
-        self._watching = 0
-        self._task: asyncio.Task[None] | None = None
+    Attributes:
+        text: its last lines; "" if it can't be read.
+        ended: the state in which the deployment has ended; "" before.
+    """
 
-    @contextlib.asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
-        """Look at the journal as long as somebody watches."""
-        self._watching += 1
-        if self._task is None:
-            self._version = await self._look()
-            self._task = asyncio.create_task(self._run(), name="console changes")
-        try:
-            yield
-        finally:
-            self._watching -= 1
-            if not self._watching and self._task is not None:
-                task, self._task = self._task, None
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-
-    async def after(self, version: str, seconds: float) -> str:
-        """Return the version once it differs from `version`; the same after some seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait_for(lambda: self._version != version)
-        return self._version
-
-    @property
-    def version(self) -> str:
-        """The newest version that was seen."""
-        return self._version
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK)
-            try:
-                found = await self._look()
-            except BridgeError:  # the page says so; the next look may succeed
-                continue
-            if found != self._version:
-                async with self._changed:
-                    self._version = found
-                    self._changed.notify_all()
+    text: str
+    ended: str
 
 
 class Live:
@@ -99,11 +62,12 @@ class Live:
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._changes = Changes(self._version)
+        self._changes = Looks(self._version, LOOK)
+        self._logs: dict[str, Looks[Log]] = {}
         self._streams: set[asyncio.Task[Any] | None] = set()
 
     async def _version(self) -> str:
-        """Return what differs after every change, and after what came in and concerned no app."""
+        """Return a version that differs after every change, and after every delivery."""
         newest = await self._records.inbox.newest(1)
         arrived = "".join(f"{one.seq}.{one.state}" for one in newest)
         return f"{await self._records.journal.version()} {arrived}"
@@ -111,8 +75,8 @@ class Live:
     async def changes(self, request: web.Request, _visitor: Visitor) -> web.StreamResponse:
         """Send an event whenever something has changed."""
         async with self._counted(), self._changes.watched():
+            version = await self._changes.first()
             stream = await _begun(request)
-            version = self._changes.version
             seen = request.headers.get("Last-Event-ID")
             if seen is not None and seen != version:
                 await _send(stream, "changed", "", id_=version)
@@ -122,8 +86,8 @@ class Live:
             return stream
 
     async def _tell(self, request: web.Request, stream: web.StreamResponse, version: str) -> str:
-        """Send an event after the next change, or say that it is alive; return the version."""
-        newer = await self._changes.after(version, STILL_THERE)
+        """Send an event after the next change, or a sign of life; return the version."""
+        newer = await self._changes.after(version, STILL_THERE) or version
         if newer == version:
             await stream.write(b": still there\n\n")
         elif await self._still_in(request):
@@ -131,13 +95,32 @@ class Live:
         return newer
 
     async def log(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
-        """Send a deployment's log as it grows; a browser that comes back goes on where it was."""
+        """Send a deployment's log as it grows; a browser that reconnects resumes where it was."""
         found, _ = await self._records.deployment(visitor, request.match_info["id"])
         async with self._counted():
             stream = await _begun(request)
             with contextlib.suppress(*ENDINGS):
-                await self._follow(request, stream, found, request.headers.get("Last-Event-ID"))
+                async with self._looked_at(found) as looks:
+                    await self._follow(request, stream, looks)
             return stream
+
+    @contextlib.asynccontextmanager
+    async def _looked_at(self, deployment: Deployment) -> AsyncIterator[Looks[Log]]:
+        """Share the looks at a deployment's log among all who watch it."""
+
+        async def look() -> Log:
+            now = await self._records.journal.deployment(deployment.id) or deployment
+            text = await self._records.logs.tail(now, LINES)
+            return Log(text, str(now.state) if now.final else "")
+
+        new = Looks(look, LOG_LOOK, over=lambda log: bool(log.ended))
+        looks = self._logs.setdefault(deployment.id, new)
+        try:
+            async with looks.watched():
+                yield looks
+        finally:
+            if not looks.watching:
+                self._logs.pop(deployment.id, None)
 
     @contextlib.asynccontextmanager
     async def _counted(self) -> AsyncIterator[None]:
@@ -153,47 +136,36 @@ class Live:
             self._streams.discard(task)
 
     async def close(self) -> None:
-        """End all streams, so that nothing waits for them; browsers come back by themselves."""
+        """End all streams, so that nothing waits for them; browsers reconnect by themselves."""
         for task in list(self._streams):
             if task is not None:
                 task.cancel()
 
     async def _follow(
-        self,
-        request: web.Request,
-        stream: web.StreamResponse,
-        found: Deployment,
-        place: str | None,
+        self, request: web.Request, stream: web.StreamResponse, looks: Looks[Log]
     ) -> None:
-        shown, begun, idle = "", False, 0.0
+        known: Log | None = None
+        shown, place = "", request.headers.get("Last-Event-ID")
         while await self._still_in(request):
-            now = await self._records.journal.deployment(found.id) or found
-            text = await self._records.logs.tail(now, LINES)
-            lines = lines_of(text)
-            fresh = news(f"{shown}\n", f"{text}\n") if begun else lines_after(lines, place)
-            if text and fresh is None:
-                await _send(stream, "reset", "", id_="")
-                fresh = lines
-            if text:
-                shown, begun = text, True
-            for at in range(len(lines) - len(fresh or ()), len(lines)):
-                await _send(stream, "line", lines[at], id_=place_of(lines[: at + 1]))
-            if now.final:
-                await _send(stream, "end", str(now.state), id_=place_of(lines))
-                return
-            idle = 0.0 if fresh else idle + LOG_LOOK
-            if idle >= STILL_THERE:
-                idle = 0.0
+            log = await looks.after(known, STILL_THERE)
+            if log is None or log == known:
                 await stream.write(b": still there\n\n")
-            await asyncio.sleep(LOG_LOOK)
+                continue
+            known = log
+            if log.text and await self._still_in(request):
+                await _send_news(stream, log.text, shown, place)
+                shown = log.text
+            if log.ended:
+                await _send(stream, "end", log.ended, id_=place_of(lines_of(log.text)))
+                return
 
     async def _still_in(self, request: web.Request) -> bool:
         """Return whether the session of a stream is still valid."""
-        return await visitor_with(self._records.journal, session_in(request)) is not None
+        return await visitor_with(self._records.journal, COOKIE.in_(request)) is not None
 
 
 def place_of(lines: Sequence[str]) -> str:
-    """Return what identifies the end of some lines in a log whose beginning may be cut off."""
+    """Return a mark of the end of some lines, in a log whose beginning may be cut off."""
     return hashlib.sha256("\n".join(lines[-TELLING:]).encode()).hexdigest()[:16]
 
 
@@ -203,6 +175,22 @@ def lines_after(lines: Sequence[str], place: str | None) -> Sequence[str] | None
         return None
     ends = range(len(lines), 0, -1)
     return next((lines[end:] for end in ends if place_of(lines[:end]) == place), None)
+
+
+async def _send_news(stream: web.StreamResponse, text: str, shown: str, place: str | None) -> None:
+    """Send the lines of a log that a browser has not shown yet.
+
+    Args:
+        shown: what this stream has sent; "" if that is nothing.
+        place: where a browser that comes back was.
+    """
+    lines = lines_of(text)
+    fresh = news(f"{shown}\n", f"{text}\n") if shown else lines_after(lines, place)
+    if fresh is None:
+        await _send(stream, "reset", "", id_="")
+        fresh = lines
+    for at in range(len(lines) - len(fresh), len(lines)):
+        await _send(stream, "line", lines[at], id_=place_of(lines[: at + 1]))
 
 
 async def _begun(request: web.Request) -> web.StreamResponse:

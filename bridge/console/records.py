@@ -1,4 +1,4 @@
-"""What the console reads from and acts through, and who may see what of it."""
+"""The sources and commands behind the console, and each visitor's share of them."""
 
 from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 
 HERE = Place()
-"""Where people are in the console: in no channel."""
+"""The place of a console command: no channel."""
 
 GONE = "it is gone, or you may not see its app"
 
@@ -68,11 +68,11 @@ class Records:
         return sorted(found, key=lambda app: (app.label, app.id))
 
     def grants_of(self, visitor: Visitor) -> Hashable:
-        """Return what is the same for people who may see the same."""
+        """Return a key that visitors with the same rights share."""
         return self.access.of(visitor.person, None)
 
     def sees_all(self, visitor: Visitor) -> bool:
-        """Return whether somebody may view every app, also those to come."""
+        """Return whether somebody may view every app, including future ones."""
         return Right.VIEW in self.access.rights(visitor.person, EVERY_APP, None)
 
     def rights(self, visitor: Visitor, app: App) -> frozenset[Right]:
@@ -102,4 +102,4 @@ class Records:
 
 
 EVERY_APP = "\N{REPLACEMENT CHARACTER}"
-"""A label that no app has: only a grant for every app covers it."""
+"""A label that no app has, so that only a grant for every app covers it."""

@@ -7,22 +7,15 @@ whoever only begins.
 import hmac
 import logging
 import re
-import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bridge.console.visitors import (
-    PATH,
-    SIGNING_IN,
-    SIGNING_IN_SECONDS,
-    Visitor,
-    hash_of,
-    is_secure,
-)
+from bridge.console.visitors import PATH, SIGNING_IN, SIGNING_IN_SECONDS, Visitor
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.ports.sign_in import Challenge, Returned, SignsIn
+from bridge.web.browsers import Cookie, hash_of, new_secret, origin_of
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -32,7 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SIGNS_WITH = "HS256"
-"""Our own cookies, with a key that only this installation has."""
+"""The algorithm of our own cookies; only this installation has the key."""
+
+BEGUN = Cookie("bridge-sign-in", SIGNING_IN_SECONDS)
+"""Keeps the sign-in that a browser has begun."""
 
 LONGEST_THEN = 1000
 """Characters of the page to return to; browsers keep cookies of 4 KB."""
@@ -63,8 +59,10 @@ class SignIn:
     ) -> tuple[str, str]:
         """Return where to send the browser, and the cookie that it must bring back."""
         way = self._way(key)
-        state, verifier, nonce = (secrets.token_urlsafe(32) for _ in range(3))
-        challenge = Challenge(back_to(self._here(request), key), state, verifier, nonce)
+        state, verifier, nonce = (new_secret() for _ in range(3))
+        challenge = Challenge(
+            back_to(self._public_url or origin_of(request), key), state, verifier, nonce
+        )
         with _failures_logged(key):
             address = await way.address(challenge)
         then = then if len(then) <= LONGEST_THEN else PATH
@@ -73,7 +71,7 @@ class SignIn:
     async def finish(
         self, journal: "Journal", request: "web.Request", key: str
     ) -> tuple[Visitor, str]:
-        """Return who has come back, and where they wanted to go.
+        """Return the visitor who has come back, and the page that they wanted.
 
         Raises:
             Rejected: the state is not that of this browser, was used, or the person declined.
@@ -91,32 +89,10 @@ class SignIn:
             await journal.admit(SIGNING_IN, used, SIGNING_IN_SECONDS)
         return Visitor(person, key), begun["then"]
 
-    def remember(self, response: "web.StreamResponse", request: "web.Request", cookie: str) -> None:
-        """Have the browser bring the cookie back."""
-        response.set_cookie(
-            _cookie(request),
-            cookie,
-            max_age=int(SIGNING_IN_SECONDS),
-            path="/",
-            secure=is_secure(request),
-            httponly=True,
-            samesite="Lax",
-        )
-
-    def forget(self, response: "web.StreamResponse", request: "web.Request") -> None:
-        """Have the browser drop the cookie."""
-        response.del_cookie(
-            _cookie(request), path="/", secure=is_secure(request), httponly=True, samesite="Lax"
-        )
-
     def _way(self, key: str) -> SignsIn:
         if key not in self._ways:
             raise NotFound("There is no such way to sign in.")
         return self._ways[key]
-
-    def _here(self, request: "web.Request") -> str:
-        scheme = "https" if is_secure(request) else "http"
-        return self._public_url or f"{scheme}://{request.host}"
 
     async def _sealed(self, journal: "Journal", key: str, challenge: Challenge, then: str) -> str:
         import jwt
@@ -135,12 +111,12 @@ class SignIn:
     async def _begun(
         self, journal: "Journal", request: "web.Request", key: str
     ) -> Mapping[str, Any]:
-        """Return what this browser has begun; raise Rejected if it is not what comes back."""
+        """Return the sign-in that this browser has begun; raise Rejected if another comes back."""
         import jwt
 
         try:
             begun: dict[str, Any] = jwt.decode(
-                request.cookies.get(_cookie(request), ""),
+                BEGUN.in_(request) or "",
                 await self._secret(journal),
                 algorithms=[SIGNS_WITH],
                 options={"require": ["exp"]},
@@ -187,7 +163,3 @@ def _code_in(query: Mapping[str, str], title: str) -> str:
     if not (code := query.get("code")):
         raise Rejected(f"{title} did not sign you in: it sent no code. Sign in again.")
     return code
-
-
-def _cookie(request: "web.Request") -> str:
-    return "__Host-bridge-sign-in" if is_secure(request) else "bridge-sign-in"

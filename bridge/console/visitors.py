@@ -1,40 +1,38 @@
-"""Who uses the console: one-time links, sign-ins, and the session that the browser keeps.
+"""The visitors of the console: one-time links, sign-ins and sessions.
 
 Only hashes of secrets are stored, so a copy of the data lets nobody in.
 """
 
-import hashlib
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.access import Access, Grant, Person, Right
+from bridge.web.browsers import Cookie, hash_of, new_secret
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from bridge.ports.journal import Sessions
 
 LINK, SESSION, SIGNING_IN = "console link", "console session", "console sign-in"
-"""Kinds of what is kept; see `ports.journal.Sessions`."""
+"""Kinds of stored secrets; see `ports.journal.Sessions`."""
 
 LINK_SECONDS = 10 * 60.0
 SESSION_SECONDS = 12 * 3600.0
 SIGNING_IN_SECONDS = 10 * 60.0
 """Seconds for the way to another service and back."""
 
+COOKIE = Cookie("bridge-console", SESSION_SECONDS)
+"""Keeps the secret of a session."""
+
 PATH = "/console"
 
 OWNER = "console:owner"
 """The id of whoever came by a link: only somebody with a shell on the server can print one."""
 
-_BYTES = 32
-
 
 def with_owner(access: Access) -> Access:
-    """Return all grants, and one for the owner of the server, who may do everything."""
+    """Return the grants plus one for the owner of the server, who may do everything."""
     return Access((*access.grants, Grant((OWNER,), frozenset(Right))))
 
 
@@ -67,7 +65,7 @@ async def new_link(sessions: "Sessions", url: str) -> str:
     Args:
         url: where the bridge is reached.
     """
-    link = secrets.token_urlsafe(_BYTES)
+    link = new_secret()
     await sessions.admit(LINK, hash_of(link), LINK_SECONDS)
     return f"{url.rstrip('/')}{PATH}/sign-in/link?link={link}"
 
@@ -79,7 +77,7 @@ async def redeem_link(sessions: "Sessions", link: str) -> bool:
 
 async def begin(sessions: "Sessions", visitor: Visitor) -> str:
     """Begin a session; return its secret."""
-    secret = secrets.token_urlsafe(_BYTES)
+    secret = new_secret()
     await sessions.admit(
         SESSION,
         hash_of(secret),
@@ -91,7 +89,7 @@ async def begin(sessions: "Sessions", visitor: Visitor) -> str:
 
 
 async def visitor_with(sessions: "Sessions", secret: str | None) -> Visitor | None:
-    """Return who has a session; None if it is not valid (any more)."""
+    """Return the visitor of a session; None if it is invalid or has expired."""
     if not secret:
         return None
     about = await sessions.admitted(SESSION, hash_of(secret))
@@ -106,11 +104,6 @@ async def leave(sessions: "Sessions", secret: str) -> None:
 async def leave_everywhere(sessions: "Sessions", visitor: Visitor) -> None:
     """End all sessions of a person."""
     await sessions.expel(SESSION, whose=visitor.person.id)
-
-
-def hash_of(*secret: str) -> str:
-    """Return the hash of a secret; it is random, so it needs neither salt nor a slow hash."""
-    return hashlib.sha256("\0".join(secret).encode()).hexdigest()
 
 
 def _form_of(visitor: Visitor) -> dict[str, Any]:
@@ -138,50 +131,3 @@ def _visitor(form: Mapping[str, Any]) -> Visitor:
         chat=form["chat"],
     )
     return Visitor(person, form["how"])
-
-
-# ── the cookie ───────────────────────────────────────────────────────────────────────────────────
-
-
-def is_secure(request: "web.Request") -> bool:
-    """Return whether the browser speaks TLS, to us or to the proxy before us.
-
-    Who forges the header only gives their own cookie another name.
-    """
-    forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip()
-    return forwarded == "https" if forwarded else request.secure
-
-
-def session_in(request: "web.Request") -> str | None:
-    """Return the secret of the request's session, if it has one."""
-    return request.cookies.get(_cookie(secure=is_secure(request)))
-
-
-def keep(response: "web.StreamResponse", request: "web.Request", secret: str) -> None:
-    """Have the browser keep a session.
-
-    Over HTTPS no other host, path or page without TLS can set or read it. It is sent along when
-    another site links here (Lax), as a chat's card does.
-    """
-    secure = is_secure(request)
-    response.set_cookie(
-        _cookie(secure=secure),
-        secret,
-        max_age=int(SESSION_SECONDS),
-        path="/",
-        secure=secure,
-        httponly=True,
-        samesite="Lax",
-    )
-
-
-def drop(response: "web.StreamResponse", request: "web.Request") -> None:
-    """Have the browser forget the session."""
-    secure = is_secure(request)
-    response.del_cookie(
-        _cookie(secure=secure), path="/", secure=secure, httponly=True, samesite="Lax"
-    )
-
-
-def _cookie(*, secure: bool) -> str:
-    return "__Host-bridge" if secure else "bridge-console"

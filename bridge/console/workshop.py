@@ -1,21 +1,21 @@
-"""Work out beside the pages what takes seconds, and keep it for a while."""
+"""Compute slow results in the background, and cache them for a while."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
 FRESH = 300.0
-"""Seconds for which a result is shown again."""
+"""Seconds for which a result is fresh."""
 
 PATIENCE = 0.03
-"""Seconds to wait for a small one; a large one comes with the next look."""
+"""Seconds to wait for a quick result; a slow one is shown on a later request."""
 
 MOST_KEPT = 50
 """Results in memory."""
 
 
 class Workshop:
-    """Keeps the newest results; each is worked out once for all who ask meanwhile."""
+    """Caches the newest results; concurrent requests share one computation."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -23,9 +23,9 @@ class Workshop:
         self._working: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def result(self, key: Hashable, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Return a result, at most some minutes old; None while the first is worked out.
+        """Return a result; None while the first one is being computed.
 
-        A result that is older is returned as well, while the next one is worked out.
+        A stale result is returned as well, while the next one is being computed.
         """
         done = self._done.get(key)
         if done is not None and self._clock() - done[0] < FRESH:

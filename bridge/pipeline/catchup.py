@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.core.events import FOUND_EVENT, Event, RefPushed
 from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.hook_troubles import HookTroubles
 from bridge.pipeline.leader import Turn, at_once
 from bridge.pipeline.reconcile import (
     NO_HOMES,
@@ -179,6 +180,7 @@ class Sweeper:
         timing: CatchUpTiming,
         homes: Homes = NO_HOMES,
         apart: ParsesApart | None = None,
+        public_url: str | None = None,
     ) -> None:
         self._homes = homes
         self._apart = apart
@@ -189,8 +191,7 @@ class Sweeper:
         self._clock = clock
         self._budget = budget
         self._timing = timing
-        self.trouble: dict[str, str] = {}
-        """Why webhooks send nothing at present, by host, repository and hook."""
+        self._troubles = HookTroubles(journal, clock, public_url)
         self._settled: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._absence: Absence | None = None
 
@@ -198,12 +199,14 @@ class Sweeper:
         """Sweep all webhooks of the apps' repositories once; return how many were fetched."""
         fetched, swept, resting = 0, set[tuple[str, str, str]](), Resting()
         self._absence = await last_absence(self._journal)
+        await self._troubles.begin()
         for host, name in wanted_of(apps, self._homes):
             api: object = self._apis.get(host)
             if not isinstance(api, ListsHooks) or host not in self._hosts:
                 continue
             if resting.has(host, name):
                 continue
+            seen: list[tuple[Hook, Sending | None]] = []
             try:
                 await self._budget.spend()
                 for hook in await api.hooks(name):
@@ -211,44 +214,43 @@ class Sweeper:
                     if place in swept or not leads_here(host, hook):
                         continue
                     swept.add(place)
-                    self._notice(host, name, hook)
+                    last = None
                     if isinstance(api, Redelivers):
-                        fetched += await self._hook(api, host, hook)
+                        count, last = await self._hook(api, host, hook)
+                        fetched += count
+                    seen.append((hook, last))
+                await self._troubles.note(host, name, seen)
             except BridgeError as error:
                 resting.note(host, name, error)
                 why = {"repository": f"{host} {name}", "why": str(error)}
                 log.warning("webhooks can't be swept", extra=why)
         return fetched
 
-    def _notice(self, host: str, name: str, hook: Hook) -> None:
-        key = f"{host} {name} webhook {hook.id}"
-        if hook.trouble is None:
-            self.trouble.pop(key, None)
-        elif self.trouble.get(key) != hook.trouble:
-            self.trouble[key] = hook.trouble
-            log.warning(
-                "the host reports that a webhook is not delivered",
-                extra={"hook": key, "why": hook.trouble},
-            )
-
-    async def _hook(self, api: Redelivers, host: str, hook: Hook) -> int:
+    async def _hook(self, api: Redelivers, host: str, hook: Hook) -> tuple[int, Sending | None]:
+        """Return how many were fetched, and the newest attempt that tells how the webhook is."""
         key, now = f"swept {host} {hook.place} {hook.id}", self._clock()
         last = await self._journal.recall(key)
         since = now - self._timing.window
         if last is not None and float(last) <= now:  # else the clock was set back since
             since = max(since, float(last) - self._timing.overlap)
-        fetched = 0
-        absence = self._absence
+        fetched, absence = 0, self._absence
         if absence is not None and last is not None and float(last) >= absence.until:
             absence = None  # it was handled
-        missed = await self._missed(api, hook, since, now, absence)
-        for sending in missed[::-1]:  # the oldest first
+        await self._budget.spend()
+        listed = [one async for one in api.sendings(hook, since) if "push" in one.event.lower()]
+        for sending in self._missed(listed, now, absence)[::-1]:  # the oldest first
             fetched += await self._fetch(api, host, hook, sending)
         await self._journal.note(key, str(now))
-        return fetched
+        return fetched, next(filter(self._tells, listed), None)
 
-    async def _missed(
-        self, api: Redelivers, hook: Hook, since: float, now: float, absence: Absence | None
+    def _tells(self, sending: Sending) -> bool:
+        """Return whether an attempt shows how its webhook is: a failure while away does not."""
+        early = sending.at is None or sending.at <= self._clock() - self._timing.grace
+        away = sending.at is not None and self._absence and self._absence.covers(sending.at)
+        return sending.answered or (early and not away)
+
+    def _missed(
+        self, listed: Sequence[Sending], now: float, absence: Absence | None
     ) -> list[Sending]:
         """Return the last attempt of each delivery that was never answered.
 
@@ -257,10 +259,7 @@ class Sweeper:
         """
         tries: dict[str, Sending] = {}
         answered: set[str] = set()
-        await self._budget.spend()
-        async for sending in api.sendings(hook, since):
-            if "push" not in sending.event.lower():
-                continue
+        for sending in listed:
             delivery = sending.delivery or sending.id
             tries.setdefault(delivery, sending)
             lost = absence is not None and bool(sending.delivery) and absence.covers(sending.at)
@@ -407,10 +406,11 @@ def catchup(
     homes: Homes = NO_HOMES,
     turn: Turn = at_once,
     apart: ParsesApart | None = None,
+    public_url: str | None = None,
 ) -> Catchup:
-    """Build the parts that catch up."""
+    """Build the parts that catch up; `public_url` is where webhooks of this bridge lead."""
     budget = Budget(clock, hourly=timing.hourly, burst=timing.burst)
-    sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, timing, homes, apart)
+    sweeper = Sweeper(apis, hosts, inbox, journal, clock, budget, timing, homes, apart, public_url)
     reconciler = Reconciler(apis, inbox, journal, clock, budget, grace=timing.grace, homes=homes)
     return Catchup(sweeper, reconciler, catalog, timing, turn=turn)
 

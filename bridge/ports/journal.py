@@ -119,8 +119,10 @@ class Audit(Protocol):
     async def settle(self, number: int, outcome: str) -> None:
         """Record the outcome of a change."""
 
-    async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
-        """Return the newest changes, newest first; of one app if given."""
+    async def audited(
+        self, *, limit: int, app_id: str | None = None, before: int | None = None
+    ) -> list[Audited]:
+        """Return the newest changes, newest first; of one app, and before a number, if given."""
 
     async def change(self, number: int) -> Audited | None:
         """Return one change by its number."""
@@ -217,13 +219,13 @@ class Deployments(Protocol):
         app_id: str | None = None,
         seq: int | None = None,
         state: State | None = None,
-        before: int | None = None,
+        after: Deployment | None = None,
     ) -> list[Deployment]:
-        """Return the newest deployments, newest first.
+        """Return deployments, those of the newest delivery first, then by app.
 
         Args:
             app_id, seq, state: only of this app or delivery, only in this state.
-            before: only of deliveries before this position.
+            after: only those that come after this one.
         """
 
     async def briefly(self, app_ids: Sequence[str], each: int) -> dict[str, list[Brief]]:

@@ -2,7 +2,7 @@
 
     python docs/pictures/console.py    # writes docs/pictures/console-*.png
 
-Debian: apt install chromium fonts-lato pngquant
+Debian: apt install chromium fonts-lato fonts-noto-color-emoji pngquant
 """
 
 import asyncio

@@ -13,8 +13,9 @@ from bridge.console import live
 from bridge.console.acting import ACTIONS
 from bridge.console.door import _inside
 from bridge.console.pages import PAGES
-from bridge.console.visitors import SESSION, hash_of
+from bridge.console.visitors import SESSION
 from bridge.core.console import NO_CONSOLE, ConsolePages
+from bridge.web.browsers import hash_of
 from bridge.web.server import STOP_SECONDS
 from tests.fakes.journey import deployment
 from tests.scenes.dokploy import KEY, adoptable

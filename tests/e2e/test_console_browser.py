@@ -69,6 +69,24 @@ async def test_axe_finds_nothing_and_nothing_sticks_out(
             assert await page.evaluate(OVERLAPPING) == [], path
 
 
+async def test_days_to_search_by_are_labelled_on_a_phone(tmp_path: Path, origin: Origin) -> None:
+    async with (
+        console_world(tmp_path / "bridge") as console,
+        browsing(width=PHONE) as browser,
+        signed_in(console, browser) as page,
+    ):
+        await console.deployed(origin)
+        await page.goto(f"{console.url}/console/deliveries")
+        for name, day in (("From", "2020-01-31"), ("To", "2020-02-01")):
+            await expect(page.locator(".filters").get_by_text(name, exact=True)).to_be_visible()
+            await page.get_by_label(name, exact=True).fill(day)
+        await page.get_by_role("button", name="Filter").click()
+
+        await expect(page.locator("main")).to_contain_text("Nothing that you may see has come in")
+        await expect(page.get_by_label("From", exact=True)).to_have_value("2020-01-31")
+        await expect(page.get_by_label("To", exact=True)).to_have_value("2020-02-01")
+
+
 async def test_keys_search_move_and_open(tmp_path: Path, origin: Origin) -> None:
     async with (
         console_world(tmp_path / "bridge") as console,

@@ -1,9 +1,12 @@
 """What the console's pages show, to whom, and that nothing in them is taken for markup."""
 
 import asyncio
+import html
+import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,13 +15,18 @@ from hypothesis import strategies as st
 from bridge.console.drawing import draw
 from bridge.console.pages import PAGES
 from bridge.console.pages.asking import Asked
+from bridge.console.pages.audit import A_PAGE
+from bridge.console.pages.deployments import MOST_READ
 from bridge.console.pages.payload import shown_headers, shown_payload
 from bridge.console.records import Records
 from bridge.console.visitors import BY_LINK, Visitor
 from bridge.core.access import Grant, Person, Right
+from bridge.core.decision import Decision, Reason
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.lifecycle import deployment_id
 from bridge.ports.inbox import Delivery, DeliveryState
+from bridge.ports.outcomes import Audited, Outcome
+from tests.fakes.journey import deployment
 from tests.worlds.console_records import NOW, Body, hostile_app, records_of, tell
 
 FRAME = {
@@ -69,6 +77,8 @@ async def pages_of(records: Records, visitor: Visitor, query: str = "") -> dict[
             asked = Asked({"id": of, "seq": str(seq)}, {"q": query, "paths": query})
             try:
                 page = await view(records, visitor, asked)
+                while page.facts.get("worked", "at once") is None:  # the machine is busy
+                    page = await view(records, visitor, asked)
             except BridgeError as error:
                 found[f"{path} {seq}"] = f"refused: {error}"
                 continue
@@ -176,6 +186,77 @@ async def test_buttons_are_shown_by_right(right: Right, button: str) -> None:
 
     assert any(f"{button}" in text for text in shown.values())
     assert not any(f">{button}" in text for text in hidden.values())
+
+
+def older_of(text: str) -> dict[str, str]:
+    """The query of a page's link to older entries; none on the last page."""
+    (found,) = re.findall(r'<a href="\?([^"]*)">Older</a>', text) or [""]
+    return dict(parse_qsl(html.unescape(found)))
+
+
+async def pages_from(records: Records, visitor: Visitor, path: str) -> list[str]:
+    """A list's pages as they are drawn, from the newest to the oldest."""
+    found, query = list[str](), dict[str, str]()
+    while True:
+        page = await PAGES[path](records, visitor, Asked({}, query))
+        found.append(draw(page, FRAME, NOW))
+        if not (query := older_of(found[-1])):
+            return found
+
+
+async def test_the_audit_log_goes_on_to_its_first_entry() -> None:
+    grants = [Grant(("github:ada",), frozenset({Right.VIEW}), ("shop/*",))]
+    apps = [hostile_app("calm", SHOP), hostile_app("hush", SECRET)]
+    async with records_of(apps, grants=grants) as records:
+        for number in range(2 * A_PAGE + 1):
+            label = SHOP if number in (0, 2 * A_PAGE) else SECRET
+            note = Audited(NOW, f"person-{number}", "deploy", "app-web", label, (), "done")
+            await records.journal.audit(note)
+
+        all_ = await pages_from(records, BY_LINK, "/console/audit")
+        few = await pages_from(records, person(), "/console/audit")
+
+    listed = [re.findall(r">(person-\d+)<", text) for text in all_]
+    assert [len(one) for one in listed] == [A_PAGE, A_PAGE, 1]
+    assert [one for of_page in listed for one in of_page] == [
+        f"person-{number}" for number in reversed(range(2 * A_PAGE + 1))
+    ]
+    assert ["Newest" in text for text in all_] == [False, True, True]
+    assert [re.findall(r">(person-\d+)<", text) for text in few] == [
+        [f"person-{2 * A_PAGE}"],
+        [],
+        ["person-0"],
+    ]
+
+
+async def test_no_deployment_of_a_push_to_many_apps_is_left_out() -> None:
+    labels = [f"shop/app-{number:02d}" for number in range(60)]
+    async with records_of([hostile_app("calm", SHOP)]) as records:
+        for seq in (1, 2):
+            those = [deployment(seq, f"app-{one[-2:]}", app=one) for one in reversed(labels)]
+            decisions = [Decision(one.app_id, one.app, Reason.PATH_HIT, "") for one in those]
+            outcome = Outcome(seq, f"d-{seq}", tuple(decisions), tuple(those), explicit=True)
+            await records.journal.record([outcome], window=0.0)
+
+        pages = await pages_from(records, BY_LINK, "/console/deployments")
+
+    listed = [one for text in pages for one in re.findall(r"shop/app-\d\d", text)]
+    assert listed == labels + labels
+
+
+async def test_older_deployments_are_found_by_somebody_who_may_see_few() -> None:
+    grants = [Grant(("github:ada",), frozenset({Right.VIEW}), ("shop/*",))]
+    async with records_of([hostile_app("calm", SHOP)], grants=grants) as records:
+        for seq in range(1, MOST_READ + 2):
+            one = deployment(seq, app=SHOP if seq == 1 else SECRET)
+            decision = Decision(one.app_id, one.app, Reason.PATH_HIT, "")
+            outcome = Outcome(seq, f"d-{seq}", (decision,), (one,), explicit=True)
+            await records.journal.record([outcome], window=0.0)
+
+        newest, oldest = await pages_from(records, person(), "/console/deployments")
+
+    assert SHOP not in newest
+    assert SHOP in oldest
 
 
 async def test_everyone_means_members_of_a_chat_alone() -> None:

@@ -1,11 +1,14 @@
 """A shop whose apps are live, held, locked, unhealthy and failed, for the console's pictures."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from bridge.pipeline.hook_troubles import HookTroubles
+from bridge.ports.githosts import Hook
 from tests.worlds.bridge import Origin
 from tests.worlds.console import ConsoleWorld, console_world
 from tests.worlds.embedded import Repository, until
@@ -75,6 +78,11 @@ async def shop(folder: Path) -> AsyncIterator[tuple[ConsoleWorld, dict[str, Any]
             locked = {"reason": "the sale ends at noon", "for": "3h"}
             await web.post(f"/console/apps/{ids['web']}/lock", data=locked)
         await until(world.stores.journal.locks, lambda locks: len(locks) == 1)
+        hook = Hook("repos/acme/legal", "4711", None, "it is switched off at GitHub")
+        await HookTroubles(world.stores.journal, time.time).note(
+            "github", "acme/legal", [(hook, None)]
+        )
+        await until(lambda: world.stores.journal.refused(limit=5), lambda those: len(those) == 2)
         by_state = {str(one.state): one.id for one in await world.deployments()}
         newest = (await world.stores.inbox.newest(3))[-1]
         ids |= {"failed": by_state["failed"], "held": by_state["held"], "delivery": newest.seq}

@@ -102,7 +102,7 @@ class Scene:
         )
         self.clock.now += 1
 
-    def sweeper_anew(self) -> Sweeper:
+    def sweeper_anew(self, public_url: str | None = None) -> Sweeper:
         """Replace the parts, as after another start."""
         apis: dict[str, Any] = {"github": self.api}
         return Sweeper(
@@ -113,6 +113,7 @@ class Scene:
             self.clock,
             Budget(self.clock, hourly=3600, burst=1000, sleep=self.clock.sleep),
             CatchUpTiming(),
+            public_url=public_url,
         )
 
     async def looks(self, *apps: App) -> int:

@@ -16,7 +16,9 @@ from bridge.core.decision import Decision, Policy, Reason
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import State
 from bridge.core.refused import RefusedWebhooks
+from bridge.pipeline.hook_troubles import HookTroubles
 from bridge.pipeline.meaning import Reading
+from bridge.ports.githosts import Hook
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome, PushSeen
 from tests.fakes.journey import app, deployment
@@ -141,6 +143,8 @@ async def tell(records: Records, words: str, label: str = "shop/web") -> None:
     lock = Lock(f"app/{deployment(1).app_id}", label, "cli:x", words, words, NOW)
     await journal.take_lock(lock, [deployment(1).app_id], steal=True)
     await journal.audit(Audited(NOW, words, words, deployment(1).app_id, label, (), words))
+    hook = Hook("repos/a/b", words, None, words)
+    await HookTroubles(journal, lambda: NOW).note(words, words, [(hook, None)])
     await journal.keep_refused(
         [RefusedWebhooks(NOW, words[:20], "unauthorized", words, words, "1", words, last=NOW)]
     )

@@ -22,7 +22,7 @@ from bridge.app.doctor.services import (
 )
 from bridge.app.doctor.settings import of_settings
 from bridge.app.doctor.sign_in import of_sign_in
-from bridge.app.providers import ways_to_sign_in
+from bridge.app.providers import titles_of, ways_to_sign_in
 from bridge.app.storage import open_stores
 from bridge.backends import EMBEDDED
 from bridge.chats import CHATS
@@ -204,8 +204,7 @@ class Examination:
         return [*(replace(app, rules=rules.get(app.id, app.rules)) for app in fresh), *stored]
 
     async def _apps(self) -> AsyncIterator[Finding]:
-        backends = self.settings.backends_set()
-        titles = {name: one.provider.title for name, one in backends.items()}
+        titles = titles_of(self.settings)
         apps, book = await self._known_apps(), book_of(self.settings)
         for finding in of_apps(self.settings, apps, titles, self.stored.made):
             yield finding

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -22,11 +21,9 @@ from bridge.listening.listener import NOTHING_THERE
 from bridge.ports.journal import Sessions
 from bridge.settings import KeyPath, Settings
 from bridge.web.answers import refusal
+from bridge.web.browsers import form_of, guard, is_from_here, origin_of, sent_to
 
 log = logging.getLogger(__name__)
-
-LARGEST_FORM = 64 * 1024
-"""Bytes of a form; a key has some thousand."""
 
 OVER = "this link was used, or is older than 30 minutes: `dokploy-bridge setup` prints a new one"
 
@@ -89,15 +86,15 @@ class SetupDoor:
         session = await entry.redeem(self.sessions, link)
         if session is None:
             return await self._not_let_in(request, link)
-        response = _sent_to("/setup")
-        entry.keep(response, request, session)
+        response = sent_to("/setup")
+        entry.COOKIE.keep(response, request, session)
         log.info("setup was opened with a link")
         return response
 
     async def _not_let_in(self, request: web.Request, link: str) -> web.StreamResponse:
         """Answer who comes with a link that lets nobody in; a guess finds nothing here."""
-        if await entry.is_in(self.sessions, entry.session_in(request)):
-            return _sent_to("/setup")
+        if await entry.is_in(self.sessions, entry.COOKIE.in_(request)):
+            return sent_to("/setup")
         given = await entry.was_given(self.sessions, link)
         log.info("a setup link was refused: it is used, too old, or none of ours")
         return refusal(HTTPStatus.NOT_FOUND, OVER if given else NOTHING_THERE)
@@ -110,13 +107,11 @@ class SetupDoor:
         async def handle(request: web.Request) -> web.StreamResponse:
             if self._outdated:
                 return _elsewhere(request)
-            session = entry.session_in(request)
+            session = entry.COOKIE.in_(request)
             try:
                 if not await entry.is_in(self.sessions, session):
                     return refusal(HTTPStatus.NOT_FOUND, NOTHING_THERE)
-                if request.method != "GET" and not entry.is_from_here(
-                    request.headers, request.host
-                ):
+                if request.method != "GET" and not is_from_here(request):
                     return refusal(
                         HTTPStatus.FORBIDDEN, "this was sent by the page of another site"
                     )
@@ -149,7 +144,7 @@ class SetupDoor:
             content_type="text/html",
         )
         response.headers["Content-Security-Policy"] = policy(facts)
-        return _unshared(response)
+        return guard(response)
 
     async def _facts(self, request: web.Request, session: str) -> Facts:
         connected = {k: one for k, one in self._services.items() if one.is_connected(self.settings)}
@@ -159,7 +154,7 @@ class SetupDoor:
             origins=await self.setting_up.origins(),
             services=self._services,
             tried=dict(zip(connected, asked, strict=True)),
-            origin=entry.origin_of(request),
+            origin=origin_of(request),
             state=await entry.new_state(self.sessions, session),
             org=request.query.get("org", "").strip()[:100],
             apps=await self.apps.known(),
@@ -171,7 +166,7 @@ class SetupDoor:
 
     async def _connect(self, request: web.Request, session: str) -> web.StreamResponse:
         service = self._service(request)
-        form = await _form(request)
+        form = await form_of(request)
         try:
             origins = await self.setting_up.origins()
             values = service.values(form, self.settings, origins)
@@ -187,7 +182,7 @@ class SetupDoor:
         choice = service.setup.choice
         if choice is None:
             raise NotFound(f"{service.title} has nothing to choose")
-        value = (await _form(request)).get(choice.setting, "").strip()
+        value = (await form_of(request)).get(choice.setting, "").strip()
         if not value:
             raise Rejected(f"{choice.label} is empty: choose one")
         return await self._store({(service.key, choice.setting): value}, f"/setup#{service.key}")
@@ -235,11 +230,11 @@ class SetupDoor:
         return await self._shown(request, session, done=said, refused=refused)
 
     async def _address(self, request: web.Request, _session: str) -> web.StreamResponse:
-        value = (await _form(request)).get("public_url", "").strip().rstrip("/")
+        value = (await form_of(request)).get("public_url", "").strip().rstrip("/")
         return await self._store({("public_url",): value}, "/setup")
 
     async def _access(self, request: web.Request, _session: str) -> web.StreamResponse:
-        if (await _form(request)).get("who") == "everyone":
+        if (await form_of(request)).get("who") == "everyone":
             return await self._store({("access",): EVERYONE}, "/setup#access")
         await self.setting_up.remove(["access"])
         return self._restarted("/setup#access")
@@ -275,7 +270,7 @@ class SetupDoor:
 
         One that leads here from this machine only is of no use to others.
         """
-        origin = entry.origin_of(request)
+        origin = origin_of(request)
         if self.settings.public_url is not None or not is_public(origin):
             return {}
         return {("public_url",): origin}
@@ -290,44 +285,13 @@ class SetupDoor:
         """Start the bridge anew once this response is sent; the next page waits for it."""
         self._outdated = True
         self.anew()
-        response = _sent_to(then)
+        response = sent_to(then)
         response.force_close()
         return response
 
 
-def _sent_to(place: str) -> web.Response:
-    return _unshared(web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": place}))
-
-
 def _elsewhere(request: web.Request) -> web.Response:
     """Answer on a connection from before the restart: the browser makes a new one."""
-    response = _sent_to(str(request.rel_url) if request.method == "GET" else "/setup")
+    response = sent_to(str(request.rel_url) if request.method == "GET" else "/setup")
     response.force_close()
     return response
-
-
-def _unshared(response: web.Response) -> web.Response:
-    """Have nobody else see a response: no cache, no frame, no other site by a referrer."""
-    response.headers["Cache-Control"] = "no-store"
-    # With no-referrer, browsers would send `Origin: null` with our own forms.
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["X-Frame-Options"] = "DENY"
-    return response
-
-
-async def _form(request: web.Request) -> dict[str, str]:
-    """Return a form's fields; raise Rejected if it is none, or too large."""
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise Rejected("that is no form: send application/x-www-form-urlencoded")
-    if (request.content_length or 0) > LARGEST_FORM:
-        raise Rejected(f"that is too large: a form may have {LARGEST_FORM} bytes")
-    body = b""
-    async for part in request.content.iter_chunked(LARGEST_FORM):
-        body += part
-        if len(body) > LARGEST_FORM:
-            raise Rejected(f"that is too large: a form may have {LARGEST_FORM} bytes")
-    try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
-    except ValueError:
-        raise Rejected("that form can't be read: fill it in on the page") from None

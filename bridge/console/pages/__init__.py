@@ -1,4 +1,4 @@
-"""The pages: each collects its facts; what they look like is in `templates`."""
+"""The pages: each collects its facts, which `templates` draw."""
 
 from collections.abc import Awaitable, Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""What a browser asks a page for: the parts of its path, and its query."""
+"""The request for a page: the parts of its path, and its query."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Asked:
         return self.query.get(name, "").strip()[:LONGEST]
 
     def number(self, name: str, default: int) -> int:
-        """Return a field of the query that is a number; raise Rejected if it is none."""
+        """Return a numeric field of the query; raise Rejected for anything else."""
         given = self.text(name)
         if not given:
             return default
@@ -37,7 +37,7 @@ class Asked:
 
     @property
     def seq(self) -> int:
-        """The delivery that the path names; raise NotFound if it can be none."""
+        """The number of the delivery in the path; raise NotFound if there can't be one."""
         given = self.parts["seq"]
         if not (given.isascii() and given.isdecimal() and len(given) < 19):
             raise NotFound("There is no delivery with that number.")

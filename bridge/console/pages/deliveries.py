@@ -1,4 +1,4 @@
-"""Deliveries: what came in and what became of it; one of them; and what was refused."""
+"""Deliveries: the list with their outcomes, one delivery, and refused webhooks."""
 
 import asyncio
 import re
@@ -42,12 +42,12 @@ class Row:
 
     @property
     def about(self) -> About | None:
-        """The subject of its push; None if it was none."""
+        """The subject of its push; None if it was no push."""
         return self.arrived.about
 
 
 async def deliveries(records: Records, visitor: Visitor, asked: Asked) -> Page:
-    """List what came in, newest first, a page at a time."""
+    """List deliveries, newest first, a page at a time."""
     app, wanted = asked.text("app"), {name: asked.text(name) for name in FIELDS}
     before = asked.number("before", sys.maxsize)
     if wanted["until"]:
@@ -122,7 +122,7 @@ async def _found(records: Records, wanted: Wanted) -> list[Arrived]:
 
 
 async def _rows(records: Records, visitor: Visitor, found: Sequence[Arrived]) -> list[Row]:
-    """Return what somebody may see of deliveries: what was decided for apps that they may view."""
+    """Return deliveries as rows, reduced to the decisions for apps that somebody may view."""
     everything = records.sees_all(visitor)
     rows = []
     for one in found:
@@ -141,10 +141,10 @@ async def _rows(records: Records, visitor: Visitor, found: Sequence[Arrived]) ->
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided for one app.
+    """The decision for one app, with its outcome.
 
     Attributes:
-        deployment: what it led to; `changes`: that one's history.
+        deployment: the one that it led to; `changes`: its history.
     """
 
     decision: Decision

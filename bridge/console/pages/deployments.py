@@ -1,5 +1,7 @@
 """Deployments: a list, and one with its steps, its log and what can be done."""
 
+from dataclasses import dataclass
+
 from bridge.console.drawing import Page
 from bridge.console.pages.asking import Asked
 from bridge.console.records import Records
@@ -8,13 +10,14 @@ from bridge.core.access import Right
 from bridge.core.apps import App, find_app
 from bridge.core.errors import Rejected
 from bridge.core.events import Action
+from bridge.core.health.ways import same_version
 from bridge.core.lifecycle import FINAL, Deployment, State
 
 A_PAGE = 50
 """Deployments on a page."""
 
 MOST_READ = 500
-"""Deployments to read at most for a page, by somebody who may not see all of them."""
+"""Deployments to read at most for a page of somebody who may not see all of them."""
 
 FAR_BACK = 20
 """Deployments among which to look for the version before."""
@@ -25,22 +28,24 @@ async def deployments(records: Records, visitor: Visitor, asked: Asked) -> Page:
     app, state = asked.text("app"), _state(asked.text("state"))
     app_id = find_app(records.seen(visitor), app).id if app else None
     everything = app_id is not None or records.sees_all(visitor)
+    limit = A_PAGE if everything else MOST_READ
     found = await records.journal.deployments(
-        limit=A_PAGE if everything else MOST_READ,
+        limit=limit,
         app_id=app_id,
         state=state,
-        before=asked.number("before", 0) or None,
+        after=await records.journal.deployment(asked.text("after")),
     )
     seen = [one for one in found if records.may_see(visitor, one.app)][:A_PAGE]
-    whole = len(found) >= A_PAGE and bool(seen)
+    last = seen if len(seen) == A_PAGE else found if len(found) == limit else []
     facts = {
         "deployments": seen,
         "app": app,
         "state": state or "",
         "states": list(State),
-        "older": asked.again(before=seen[-1].seq) if whole else "",
+        "older": asked.again(after=last[-1].id) if last else "",
+        "newest": asked.again(after="") if asked.text("after") else None,
     }
-    return Page("deployments", "Deployments", facts, live=not asked.text("before"))
+    return Page("deployments", "Deployments", facts, live=not asked.text("after"))
 
 
 def _state(given: str) -> State | None:
@@ -58,12 +63,14 @@ async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page
     rights = records.access.rights(visitor.person, app.label if app else found.app, None)
     exists = app is not None and any(one.id == app.id for one in records.apps())
     delivery = await records.inbox.get(found.seq)
+    may = frozenset(_may(found, rights, exists=exists))
     facts = {
         "deployment": found,
         "app": app,
         "changes": await records.journal.changes(found.id),
         "delivery": delivery,
-        "may": frozenset(_may(found, rights, exists=exists)),
+        "may": may,
+        "way_back": await _way_back(records, found, app) if app and "rollback" in may else None,
         "commit_page": records.links.commit(app, found.deployed_commit or found.commit),
         "compare_page": await _compare(records, found, app),
         "log": found.log_tail or "",
@@ -77,16 +84,41 @@ async def _compare(records: Records, found: Deployment, app: App | None) -> str 
     """Return the page that shows what a deployment changed; None if it is not known."""
     if app is None:
         return None
-    history = await records.journal.deployments(
-        app_id=found.app_id, limit=FAR_BACK, before=found.seq
-    )
+    history = await records.journal.deployments(app_id=found.app_id, limit=FAR_BACK, after=found)
     before = next((one for one in history if one.served), None)
     new = found.deployed_commit or found.commit
     return records.links.compare(app, before.deployed_commit, new) if before else None
 
 
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """The way back from a deployment's page.
+
+    Attributes:
+        button: its button; "" if there is none.
+        to: the deployment to go back to; "" is the healthy version before the one that is live.
+        why: why that very version is not gone back to; "" if it may be.
+    """
+
+    button: str = ""
+    to: str = ""
+    why: str = ""
+
+
+async def _way_back(records: Records, found: Deployment, app: App) -> WayBack:
+    """Return the way back as far as the journal knows it; its button asks the backend, too."""
+    live = (await records.journal.serving([app])).get(app.id)
+    if live is not None and live.known and same_version(live.newest, found):
+        return WayBack("Roll back…", why="it is what is live")
+    if found.state is State.DONE:
+        return WayBack("Roll back to this…", found.id)
+    if found.state is State.UNHEALTHY:
+        return WayBack(why="only a version that was healthy is gone back to")
+    return WayBack(why=f"it brought no version ({found.state})")
+
+
 def _may(found: Deployment, rights: frozenset[Right], *, exists: bool) -> list[str]:
-    """Return what can be done about a deployment by somebody with these rights."""
+    """Return the actions on a deployment that these rights allow."""
     if not exists:
         return []
     may = []
@@ -95,8 +127,7 @@ def _may(found: Deployment, rights: frozenset[Right], *, exists: bool) -> list[s
     if found.state in FINAL and Right.DEPLOY in rights:
         if found.action is not Action.ROLLBACK:
             may.append("redeploy")
-        if found.served:
-            may.append("rollback")
+        may.append("rollback")
     if found.state is State.HELD:
         lifting = {hold.may_lift for hold in found.holds}
         if lifting <= rights:

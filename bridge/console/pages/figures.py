@@ -25,7 +25,7 @@ MOST_APPS = 50
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What ended on one day.
+    """The deployments that ended on one day.
 
     Attributes:
         live, failed: how many; live_height, failed_height: of 100 for the busiest day.
@@ -40,7 +40,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """The figures of a period, worked out at a time.
+    """The figures of a period, as of one moment.
 
     Attributes:
         apps: of the apps that deployed most.

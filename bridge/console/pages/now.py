@@ -1,8 +1,9 @@
-"""Now: what runs, what needs somebody, the apps that changed last, what came in."""
+"""The first page: running deployments, problems, recent apps and deliveries."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from bridge.console.drawing import Page
 from bridge.console.pages.apps import Row, rows_of
@@ -13,6 +14,7 @@ from bridge.console.visitors import Visitor
 from bridge.core.apps import App
 from bridge.core.lifecycle import State
 from bridge.pipeline.arrivals import Wanted
+from bridge.pipeline.hook_troubles import MOST, HookTrouble, hook_troubles
 from bridge.ports.inbox import DeliveryState
 
 MOST_OPEN = 50
@@ -21,6 +23,7 @@ MOST_ARRIVED = 12
 MOST_FAILED = 5
 MOST_TWICE = 5
 MOST_REFUSED = 200
+MOST_HOOKS = 5
 
 LATELY_DEPLOYED = 200
 """The newest deployments to look through for apps."""
@@ -31,12 +34,13 @@ LATELY = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that needs somebody.
+    """A problem that needs somebody.
 
     Attributes:
         tone, word: its tag.
         says: what is wrong.
         link: the page with more; `button`: what it leads to.
+        at: when that was so, if it may have changed since; None if it is so now.
     """
 
     tone: str
@@ -44,6 +48,7 @@ class Need:
     says: str
     link: str
     button: str = "See why"
+    at: float | None = None
 
 
 async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
@@ -82,7 +87,7 @@ async def _recent(records: Records, seen: Mapping[str, App]) -> list[App]:
 async def _needs(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:
     looks = [_of_deployments(records, seen)]
     if records.sees_all(visitor):
-        looks += [_of_webhooks(records), _of_feedback(records)]
+        looks += [_of_webhooks(records), _of_hooks(records), _of_feedback(records)]
     deployed, *others = await asyncio.gather(*looks)
     return [*deployed, *_of_apps(list(seen.values())), *(one for those in others for one in those)]
 
@@ -103,7 +108,7 @@ async def _of_deployments(records: Records, seen: Mapping[str, App]) -> list[Nee
 
 
 def _of_apps(seen: Sequence[App]) -> list[Need]:
-    """Return the apps that their backend deploys, too."""
+    """Return the apps that their backend deploys as well."""
     twice = [app for app in seen if app.deploys_twice]
     found = [
         Need(
@@ -138,6 +143,23 @@ async def _of_webhooks(records: Records) -> list[Need]:
         says = f"{webhooks} in the last 24 hours; the newest: {newest.why}"
         found.append(Need("bad", "refused", says, "/console/refused"))
     return found
+
+
+async def _of_hooks(records: Records) -> list[Need]:
+    """Return the webhooks that their hosts have disabled, or can't deliver."""
+    troubles = await hook_troubles(records.journal, records.clock())
+    found = [_of_hook(one) for one in troubles[:MOST_HOOKS]]
+    if (more := len(troubles) - MOST_HOOKS) > 0:
+        many = f"more than {more}" if len(troubles) == MOST else more
+        says = f"{many} other webhooks do not arrive: `dokploy-bridge doctor` lists all"
+        found.append(Need("bad", "webhook", says, "/console/deliveries", "Deliveries"))
+    return found
+
+
+def _of_hook(one: HookTrouble) -> Need:
+    link = f"/console/deliveries?{urlencode({'repo': one.repository})}"
+    word = "failing" if one.failed else "disabled"
+    return Need("bad", word, one.says, link, "Its deliveries", at=one.at)
 
 
 async def _of_feedback(records: Records) -> list[Need]:

@@ -72,7 +72,7 @@ def without_addresses(text: str) -> str:
 
 
 def _without_secrets(value: Any, *, secret: bool = False) -> Any:
-    """Return JSON for people; what is below a secret's name is secret, too, however deep."""
+    """Return JSON for people; everything below a secret's name is secret, too."""
     if isinstance(value, dict):
         return {
             without_addresses(name): _without_secrets(one, secret=secret or bool(_SECRET(name)))

@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"#?(\d{1,15})").fullmatch
 
 
 async def search(records: Records, visitor: Visitor, asked: Asked) -> Page:
-    """Find what a few characters may mean."""
+    """Search for apps, deployments and deliveries that fit a few characters."""
     wanted = asked.text("q")
     low = wanted.lower()
     apps = [one for one in records.seen(visitor) if low in one.label.lower() or wanted == one.id]
@@ -47,7 +47,7 @@ async def _deliveries(records: Records, visitor: Visitor, wanted: str) -> list[R
 
 
 def _meanings(wanted: str) -> Iterator[Wanted]:
-    """Return what some characters may stand for."""
+    """Yield the searches for deliveries that some characters may stand for."""
     yield Wanted(MOST, repo=wanted)
     yield Wanted(MOST, ref=wanted)
     yield Wanted(MOST, author=wanted)

@@ -1,4 +1,4 @@
-"""Try what would be decided: a kept webhook with today's rules, and files against watch paths."""
+"""Dry runs: a kept webhook with today's rules, and files against watch paths."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ MOST_MISSES = 50
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What was decided for an app, and what would be today.
+    """The decision of then for an app beside that of today.
 
     Attributes:
         then: None if the app was not decided for; now: None if it would not be.
@@ -45,13 +45,13 @@ class Compared:
 
     @property
     def differs(self) -> bool:
-        """Whether it would be deployed now and was not, or the other way round."""
+        """Whether only one of both deploys it."""
         was, would = (one is not None and one.deploy for one in (self.then, self.now))
         return was != would
 
 
 async def dry_run(records: Records, visitor: Visitor, asked: Asked) -> Page:
-    """Compare what was decided for a push with what would be today; nothing is deployed."""
+    """Compare the decisions for a push with those of today's rules; deploy nothing."""
     seq = asked.seq
     push = await push_of(records, seq)
     then = {
@@ -72,7 +72,7 @@ async def dry_run(records: Records, visitor: Visitor, asked: Asked) -> Page:
 
 
 async def push_of(records: Records, seq: int) -> RefPushed:
-    """Return the push of a kept webhook; raise Rejected if it is none."""
+    """Return the push of a kept webhook; raise Rejected if it is no push."""
     found = await records.inbox.get(seq)
     if found is None:
         raise NotFound(f"There is no delivery {seq}: {GONE}.")
@@ -117,7 +117,7 @@ def _nearest(app: App, files: Sequence[str], policy: Policy) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What files do to an app's watch paths.
+    """The result of trying files against an app's watch paths.
 
     Attributes:
         hit: what lets it deploy; None if nothing does.
@@ -133,7 +133,7 @@ class Tried:
 
 
 def tried(app: App, text: str, policy: Policy) -> Tried | None:
-    """Return what some files, one on a line, do to an app's watch paths; None without any."""
+    """Try files, one on a line, against an app's watch paths; return None without any."""
     files = [line.strip() for line in text.splitlines() if line.strip()][:MOST_FILES]
     if not files:
         return None

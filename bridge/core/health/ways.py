@@ -106,13 +106,13 @@ def target_of(history: Sequence[Deployment], wanted: str | None = None) -> Deplo
     made = [one for one in history if one.state is State.DONE and one.action is not Action.ROLLBACK]
     if wanted is not None:
         found = _named(made, history, wanted)
-        if _same_version(found, served):
+        if same_version(found, served):
             raise Rejected(f"{version_of(found)} is what is served already")
         return found
     bad = [one for one in history if one.state in (State.UNHEALTHY, State.VERIFYING)]
     position = next((one.seq for one in history if one.id == served.target), served.seq)
     for one in made:
-        if one.seq < position and not any(_same_version(one, other) for other in (served, *bad)):
+        if one.seq < position and not any(same_version(one, other) for other in (served, *bad)):
             return one
     raise NotFound(
         f"no healthy version before {version_of(served)} is known, so there is nothing to go back"
@@ -189,7 +189,7 @@ def _others_kept(kept: Mapping[str, str | None], history: Sequence[Deployment]) 
         version_of(one)
         for one in history
         if one.state is State.DONE and one.action is not Action.ROLLBACK
-        if kept.get(one.backend_id or "") and not (served and _same_version(one, served))
+        if kept.get(one.backend_id or "") and not (served and same_version(one, served))
     ]
     return list(dict.fromkeys(found))[:MOST_OTHERS]
 
@@ -217,7 +217,7 @@ def _named(made: Sequence[Deployment], history: Sequence[Deployment], wanted: st
     found = [one for one in made if one.id in names]
     if not found:
         raise NotFound(_unnamed(history[0].app, meant, wanted))
-    others = [one for one in found if not _same_version(one, found[0])]
+    others = [one for one in found if not same_version(one, found[0])]
     if others:
         both = " and ".join(f"#{one.seq} ({version_of(one)})" for one in (found[0], others[0]))
         raise Rejected(
@@ -253,7 +253,8 @@ def _is_meant(one: Deployment, wanted: str) -> bool:
     return by_commit or wanted in names or one.ref == f"refs/tags/{wanted}"
 
 
-def _same_version(one: Deployment, other: Deployment) -> bool:
+def same_version(one: Deployment, other: Deployment) -> bool:
+    """Return whether two deployments have brought the same commit, or else the same image."""
     if one.deployed_commit is not None or other.deployed_commit is not None:
         return one.deployed_commit == other.deployed_commit
     if one.image is not None or other.image is not None:

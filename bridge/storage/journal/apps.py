@@ -129,11 +129,15 @@ class Audit(Transactions):
         at = self._clock()
         await self._change(lambda db: _settle(db, number, outcome, at))
 
-    async def audited(self, *, limit: int, app_id: str | None = None) -> list[Audited]:
+    async def audited(
+        self, *, limit: int, app_id: str | None = None, before: int | None = None
+    ) -> list[Audited]:
         t = tables.audit
         query = sa.select(t).order_by(t.c.number.desc()).limit(limit)
         if app_id is not None:
             query = query.where(t.c.app_id == app_id)
+        if before is not None:
+            query = query.where(t.c.number < before)
         return [rows.read_audited(row) for row in await self._all(query)]
 
     async def change(self, number: int) -> Audited | None:

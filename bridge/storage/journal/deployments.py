@@ -62,18 +62,19 @@ class Deployments(Transactions):
         app_id: str | None = None,
         seq: int | None = None,
         state: State | None = None,
-        before: int | None = None,
+        after: Deployment | None = None,
     ) -> list[Deployment]:
         t = tables.deployments
-        query = sa.select(t).order_by(t.c.seq.desc(), t.c.app).limit(limit)
+        query = sa.select(t).order_by(t.c.seq.desc(), t.c.app, t.c.id).limit(limit)
         if app_id is not None:
             query = query.where(t.c.app_id == app_id)
         if seq is not None:
             query = query.where(t.c.seq == seq)
         if state is not None:
             query = query.where(t.c.state == state)
-        if before is not None:
-            query = query.where(t.c.seq < before)
+        if after is not None:
+            later_app = (t.c.app > after.app) | ((t.c.app == after.app) & (t.c.id > after.id))
+            query = query.where(t.c.seq <= after.seq, (t.c.seq < after.seq) | later_app)
         return [read_deployment(dict(row)) for row in await self._all(query)]
 
     async def briefly(self, app_ids: Sequence[str], each: int) -> dict[str, list[Brief]]:

@@ -32,6 +32,8 @@ async def test_changes_are_noted_before_they_are_made_and_settled_after(
     assert await journal.audited(limit=9) == [replace(second, number=numbers[1]), done]
     assert await journal.audited(limit=9, app_id="app-a") == [done]
     assert (await journal.audited(limit=1))[0].outcome == BEGUN
+    assert await journal.audited(limit=9, before=numbers[1]) == [done]
+    assert await journal.audited(limit=9, before=numbers[0]) == []
 
 
 def asked_for(seq: int, clock: ManualClock, **others: Any) -> Audited:

@@ -375,6 +375,8 @@ async def test_deployments_are_listed_newest_first_of_one_app_or_one_delivery(
     assert [one.seq for one in of_app] == [2, 1]
     assert [one.app_id for one in of_delivery] == ["app-a", "app-b"]
     assert len(await journal.deployments(limit=1)) == 1
+    for at, one in enumerate(every, 1):
+        assert await journal.deployments(limit=10, after=one) == every[at:]
 
 
 # ── tags of apps that take only newer ones ───────────────────────────────────

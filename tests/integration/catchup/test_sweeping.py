@@ -9,7 +9,8 @@ import pytest
 from bridge.core.apps import Source, SourceType
 from bridge.core.errors import Unreachable
 from bridge.core.events import FOUND_EVENT
-from bridge.pipeline.catchup import ALIVE, last_absence, notice_absence, stay
+from bridge.pipeline.catchup import ALIVE, AWAY, last_absence, notice_absence, stay
+from bridge.pipeline.hook_troubles import hook_troubles
 from bridge.pipeline.reconcile import Budget
 from bridge.ports.githosts import Hook, Payload, Sending
 from tests.fakes.journey import ManualClock, app, delivery
@@ -142,14 +143,75 @@ async def test_events_that_are_none_of_ours_are_left_alone(scene: Scene) -> None
     assert await scene.sweeper.round([app()]) == 0
 
 
+async def troubles(scene: Scene) -> list[tuple[str, float]]:
+    """Why webhooks don't arrive, as any process can read it, and how long ago that was."""
+    found = await hook_troubles(scene.journal, scene.clock.now)
+    return [(one.why, scene.clock.now - one.at) for one in found]
+
+
 async def test_a_webhook_that_its_host_has_switched_off_is_noticed(scene: Scene) -> None:
     scene.api.listed = [replace(HOOK, trouble="disabled until tomorrow")]
     await scene.sweeper.round([app()])
-    assert list(scene.sweeper.trouble.values()) == ["disabled until tomorrow"]
+    scene.clock.now += 600
+    assert await troubles(scene) == [("disabled until tomorrow", 600)]
 
+    scene.api.away = True
+    await scene.sweeper_anew().round([app()])
+    assert await troubles(scene) == [("disabled until tomorrow", 600)]
+
+    scene.api.away = False
     scene.api.listed = [HOOK]
+    await scene.sweeper_anew().round([app()])
+    assert await troubles(scene) == []
+
+
+async def test_what_a_host_said_a_day_ago_is_not_claimed_any_more(scene: Scene) -> None:
+    scene.api.listed = [replace(HOOK, trouble="disabled until tomorrow")]
     await scene.sweeper.round([app()])
-    assert scene.sweeper.trouble == {}
+
+    scene.clock.now += 86_400
+
+    assert await troubles(scene) == []
+
+
+async def test_a_webhook_whose_last_delivery_failed_is_noticed_until_one_arrives(
+    scene: Scene,
+) -> None:
+    scene.api.listed = [HOOK]
+    missed(scene, "guid-1", True, age=7200)
+    missed(scene, "guid-2", False)
+    missed(scene, "young", False, age=10)
+    refused = "its last delivery was not accepted: no answer"
+    for _ in range(2):  # at the second look the host lists nothing new
+        await scene.sweeper_anew().round([app()])
+        assert await troubles(scene) == [(refused, 3600)]
+
+    missed(scene, "guid-3", True, age=60)
+    await scene.sweeper_anew().round([app()])
+    assert await troubles(scene) == []
+
+
+async def test_what_failed_while_the_bridge_was_away_says_nothing_of_its_webhook(
+    scene: Scene,
+) -> None:
+    scene.api.listed = [HOOK]
+    missed(scene, "guid-1", False)
+    span = {"since": scene.clock.now - 7200, "until": scene.clock.now - 60}
+    await scene.journal.note(AWAY, json.dumps(span))
+
+    await scene.sweeper.round([app()])
+
+    assert await troubles(scene) == []
+
+
+async def test_webhooks_of_another_bridge_are_none_of_ours(scene: Scene) -> None:
+    scene.api.listed = [replace(HOOK, trouble="it is switched off")]
+
+    await scene.sweeper_anew("https://staging.example.com").round([app()])
+    assert await troubles(scene) == []
+
+    await scene.sweeper_anew("https://bridge.example.com").round([app()])
+    assert await troubles(scene) == [("it is switched off", 0)]
 
 
 async def test_later_sweeps_look_back_only_to_the_last_one(scene: Scene) -> None:
