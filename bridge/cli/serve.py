@@ -406,6 +406,14 @@ def _give_large_blocks_back() -> None:
         mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK)
 
 
+def _leave_out_httpx_command() -> None:
+    """Keep `import httpx` from importing its own command line, with Pygments and Rich: 3.5 MiB.
+
+    Without it httpx works alike; only `python -m httpx` would ask to install it.
+    """
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # as Python documents it
+
+
 def _run(work: Coroutine[Any, Any, int]) -> None:
     """Run on uvloop if it is installed (extra `fast`)."""
     make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
@@ -414,6 +422,7 @@ def _run(work: Coroutine[Any, Any, int]) -> None:
     _allow_many_files()
     sys.setswitchinterval(SWITCH)
     _give_large_blocks_back()
+    _leave_out_httpx_command()
     with asyncio.Runner(loop_factory=make_loop) as runner:
         code = runner.run(work)
     sys.stdout.flush()

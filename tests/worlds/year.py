@@ -86,6 +86,9 @@ def fill_year(data: Path, now: float, size: Size = TEAM) -> Year:
         first = size.pushes - int(KEPT_DAYS * DAY / size.every)
         _insert(inbox, "deliveries", _deliveries(first, size, now))
         _insert(inbox, "work", _work(first, size.pushes))
+        # A running bridge adds ids to the index as it goes.
+        inbox.execute("INSERT INTO ids SELECT key, seq FROM work ORDER BY key")
+        inbox.execute("UPDATE indexed SET upto = (SELECT max(seq) FROM work)")
     failed = size.pushes - size.pushes % FAILS_EVERY
     _, label = app_of(failed % size.repositories, 0)
     return Year(size.pushes, failed, label, sha(failed), sha(failed - size.repositories))

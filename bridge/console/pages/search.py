@@ -1,5 +1,6 @@
 """Search: apps, deployments and deliveries by a name, a commit, a branch, a person or a number."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 
@@ -34,16 +35,16 @@ async def search(records: Records, visitor: Visitor, asked: Asked) -> Page:
 
 
 async def _deliveries(records: Records, visitor: Visitor, wanted: str) -> list[Row]:
-    found: dict[int, Row] = {}
-    for each in _meanings(wanted):
-        for row in await listed(records, visitor, each):
-            found[row.arrived.delivery.seq] = row
-    for host in records.hosts:
-        one = await records.inbox.find(host, wanted)
-        if one is not None:
-            for row in await listed(records, visitor, Wanted(1, before=one.seq + 1)):
-                found[row.arrived.delivery.seq] = row
+    by_id = (_with_id(records, visitor, host, wanted) for host in records.hosts)
+    lists = (listed(records, visitor, each) for each in _meanings(wanted))
+    those = await asyncio.gather(*lists, *by_id)
+    found = {row.arrived.delivery.seq: row for rows in those for row in rows}
     return [found[seq] for seq in sorted(found, reverse=True)][:MOST]
+
+
+async def _with_id(records: Records, visitor: Visitor, host: str, id_: str) -> list[Row]:
+    one = await records.inbox.find(host, id_)
+    return [] if one is None else await listed(records, visitor, Wanted(1, before=one.seq + 1))
 
 
 def _meanings(wanted: str) -> Iterator[Wanted]:
