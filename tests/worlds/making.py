@@ -148,8 +148,15 @@ async def _furnished(world: Making) -> None:
 
 @asynccontextmanager
 async def dokploy(_folder: Path) -> AsyncIterator[Making]:
+    async with furnished_dokploy(MakingDokploy()) as world:
+        yield world
+
+
+@asynccontextmanager
+async def furnished_dokploy(fake: MakingDokploy) -> AsyncIterator[DokployMaking]:
+    """Run a fake with the model in it, behind a lossy proxy."""
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(MakingDokploy().running())
+        server = await stack.enter_async_context(fake.running())
         proxy = await stack.enter_async_context(_behind(server.url, server.key))
         backend = Dokploy(proxy.url, server.key, read_retries=0)
         stack.push_async_callback(backend.close)
