@@ -4,7 +4,8 @@ Nothing goes on by itself: `settle` lets the keeper, the deployments and the bui
 until all is at rest, on a clock that only it moves.
 """
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from bridge.core.apps import App, Rules
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, NotFound, Unanswered
 from bridge.core.events import Action, Repository, parse_command
+from bridge.core.pins import pin_for
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.previews.preview import Preview
 from bridge.core.pulls import PullRequest
@@ -25,7 +27,6 @@ from bridge.pipeline.preview_sweep import PreviewSweep
 from bridge.pipeline.previews import PreviewKeeper
 from bridge.ports.githosts import ChangeSet
 from bridge.ports.inbox import DeliveryState, Finished
-from bridge.storage.journal import SqlJournal
 from tests.fakes.dokploy_building import BuildingDokploy
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import Lifetime, ManualClock
@@ -86,6 +87,7 @@ class KeeperWorld:
     Attributes:
         asked: how often a deployment of each app and push was asked for.
         deployed: what each app was asked to build last.
+        commits: what was asked to be built, by pull request.
     """
 
     clock: ManualClock
@@ -98,13 +100,15 @@ class KeeperWorld:
     limit: int = 20
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     deployed: dict[str, str] = field(default_factory=dict)
+    commits: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    life: Lifetime = field(default_factory=Lifetime)
     catalog: Catalog = field(init=False)
     keeper: PreviewKeeper = field(init=False)
     sweep: PreviewSweep = field(init=False)
 
     async def start(self, life: Lifetime | None = None) -> None:
         """Begin as a fresh process does, with calls that may fail by `life`."""
-        life = life or Lifetime()
+        self.life = life = life or Lifetime()
         journal, inbox, api = map(life.mortal, (self.journal, self.inbox, self.api))
         backends: Mapping[str, Any] = {"dokploy": life.mortal(self.making.backend)}
         book = (("shop/web*", Rules(previews=self.policy)),)
@@ -169,6 +173,12 @@ class KeeperWorld:
                 commit = asked.commit or self._head_of(asked.target)
                 self.asked[one.id, commit] += 1
                 self.deployed[asked.target] = commit
+                number = re.search(r"#(\d+)", asked.actor)
+                assert number is not None
+                self.commits[int(number[1])].add(commit)
+                app = await self.journal.app(asked.target)
+                if asked.commit and app is not None:  # as the deployment of a pinned app does
+                    self.api.branches[pin_for(app)] = commit
                 self.server.ask(asked.target, commit)
             done = Finished(one.seq, one.host, one.id, DeliveryState.DECIDED)
             await self.inbox.finish([done])
@@ -233,9 +243,8 @@ async def keeper_world(
     clock, server = ManualClock(), BuildingDokploy()
     async with AsyncExitStack() as stack:
         making = await stack.enter_async_context(furnished_dokploy(server))
-        kept: SqlJournal
         if postgres is None:
-            kept = journals.journal_in_memory(clock)
+            kept: Any = journals.journal_in_memory(clock)
             inbox: Any = await inboxes.open_sqlite(folder)
         else:
             kept = await journals.open_postgres(postgres, clock)

@@ -1,5 +1,6 @@
 """The process dies at any moment, or any answer is lost: nothing is made twice or left behind."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,8 @@ async def lived(world: KeeperWorld, name: str, life: Lifetime) -> None:
     for one in before:
         await one(world)
     await world.start(life)
-    try:
+    with contextlib.suppress(Death, BridgeError):
         await story(world)
-    except (Death, BridgeError):
-        pass
     world.clock.now += 3
     await world.start()
     await world.swept()
