@@ -4,7 +4,7 @@ Every step looks first whether it is done already, so after a death the next loo
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -37,6 +37,8 @@ QUIET = 2.0
 
 LEFT = 30.0
 """Seconds until what was left behind is looked for again; a person has to remove it."""
+
+BUILT = "a build of it has not ended"
 
 ASKED = 5
 """The latest requests for deployments that have to be decided before an app is removed."""
@@ -190,6 +192,9 @@ class PreviewApps:
         self, backend: HasApps, preview: Preview, apps: Sequence[App]
     ) -> Unfinished | None:
         """Look what is left of removed apps: twice, as a service may appear after its app went."""
+        if apps and await self._is_built(backend, {app.id for app in apps}):
+            self._nothing_left.pop(preview.id, None)
+            return Unfinished(BUILT)
         left = [one for app in apps for one in await backend.left_behind(app) or ()]
         if left:
             self._nothing_left.pop(preview.id, None)
@@ -218,12 +223,15 @@ class PreviewApps:
             await self._ask(preview, app, Action.CANCEL)
             return "a deployment of it has not ended"
         await backend.drop_waiting(app)
-        jobs = await backend.queue() or []
-        if any(job.active and job.app == app.id for job in jobs):
-            return "a build of it has not ended"
+        if await self._is_built(backend, {app.id}):
+            return BUILT
         if any(one.status is Progress.RUNNING for one in await backend.deployments(app)):
-            return "a build of it has not ended"
+            return BUILT
         return None
+
+    async def _is_built(self, backend: HasApps, ids: Collection[str]) -> bool:
+        """Return whether one of these apps is built, be it gone; False if that is not told."""
+        return any(job.active and job.app in ids for job in await backend.queue() or ())
 
     async def _is_undecided(self, preview: Preview, app: App) -> bool:
         """Return whether a request waits in the inbox: its build could begin during the removal."""

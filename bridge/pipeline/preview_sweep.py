@@ -189,8 +189,9 @@ class PreviewSweep:
     async def _repository(self, api: FollowsPulls, name: str) -> Repository:
         known = self._repositories.get((api.name, name))
         if known is None or self._clock() - known[1] >= WHOLE:
-            known = await api.repository(name), self._clock()
-            self._repositories[api.name, name] = known
+            known = where, _ = await api.repository(name), self._clock()
+            for said in (name, where.name, api.key(where)):
+                self._repositories[api.name, said] = known
         return known[0]
 
     async def _end_of_gone(self, rows: Iterable[Preview]) -> None:

@@ -50,12 +50,18 @@ class Hiccup(Lifetime):
 
 
 class HostWithBranches(FakeHostApi):
-    """A Git host whose branches can be moved, too."""
+    """A Git host whose branches can be moved, too.
+
+    Attributes:
+        repositories: by the names that it knows them by.
+        unlisted: open pull requests that its lists lack.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.branches: dict[str, str] = {}
         self.repositories = {MONO.name: MONO}
+        self.unlisted = set[int]()
 
     async def repository(self, name: str) -> Repository:
         def found() -> Repository:
@@ -64,6 +70,10 @@ class HostWithBranches(FakeHostApi):
             return self.repositories[name]
 
         return await self._do(("repository", name), found)
+
+    async def open_pulls(self, repository: str) -> list[PullRequest]:
+        found = await super().open_pulls(repository)
+        return [one for one in found if one.number not in self.unlisted]
 
     async def head(self, repository: str, branch: str) -> str | None:
         return await self._do(("head", repository, branch), lambda: self.branches.get(branch))
