@@ -6,7 +6,7 @@ until all is at rest, on a clock that only it moves.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from bridge.core.apps import App, Rules
 from bridge.core.decision import Policy
-from bridge.core.errors import BridgeError, NotFound, Unanswered
+from bridge.core.errors import BridgeError, NotFound, Unanswered, Unreachable
 from bridge.core.events import Action, Repository, parse_command
 from bridge.core.pins import pin_for
 from bridge.core.previews.policy import PreviewPolicy
@@ -28,7 +28,7 @@ from bridge.pipeline.previews import PreviewKeeper
 from bridge.ports.githosts import ChangeSet
 from bridge.ports.inbox import DeliveryState, Finished
 from tests.fakes.dokploy_building import BuildingDokploy
-from tests.fakes.git_api import FakeHostApi
+from tests.fakes.git_api import FakeHostApi, T
 from tests.fakes.journey import Lifetime, ManualClock
 from tests.worlds import inbox as inboxes
 from tests.worlds import journal as journals
@@ -55,6 +55,7 @@ class HostWithBranches(FakeHostApi):
     Attributes:
         repositories: by the names that it knows them by.
         unlisted: open pull requests that its lists lack.
+        limited: the owner whose rate limit is used up.
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,7 @@ class HostWithBranches(FakeHostApi):
         self.branches: dict[str, str] = {}
         self.repositories = {MONO.name: MONO}
         self.unlisted = set[int]()
+        self.limited = ""
 
     async def repository(self, name: str) -> Repository:
         def found() -> Repository:
@@ -70,6 +72,12 @@ class HostWithBranches(FakeHostApi):
             return self.repositories[name]
 
         return await self._do(("repository", name), found)
+
+    async def _do(self, call: tuple[object, ...], action: Callable[[], T]) -> T:
+        if str(call[1]).partition("/")[0] == self.limited:
+            self.calls.append(call)
+            raise Unreachable("github", "rate limit", retry_after=60.0)
+        return await super()._do(call, action)
 
     async def open_pulls(self, repository: str) -> list[PullRequest]:
         found = await super().open_pulls(repository)
@@ -235,6 +243,16 @@ class KeeperWorld:
     @property
     def model(self) -> App:
         return self.making.model
+
+    async def another(self, name: str, **fields: Any) -> App:
+        """Create an app that is built like the model."""
+        made = await self.making.create(name, self.making.production)
+        like = ("sourceType", "customGitUrl", "customGitBranch", "customGitBuildPath", "buildType")
+        row = self.server.rows[self.model.id]
+        body = {one: row[one] for one in like} | fields | {"applicationId": made.id}
+        await self.making.ask("POST", "application.update", **body)
+        await self.catalog.refresh()
+        return made
 
     def marker(self, number: int = 1) -> str:
         return f"bridge:github:4711#{number}:{self.model.id}"

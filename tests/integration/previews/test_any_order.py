@@ -1,5 +1,6 @@
 """Whatever hosts report, people do and processes survive: previews are as pull requests are."""
 
+import itertools
 import math
 import tempfile
 from collections import deque
@@ -18,8 +19,8 @@ from bridge.core.pulls import PullRequest
 from tests.fakes.journey import Death, Lifetime
 from tests.worlds.preview_keeper import POLICY, SHAS, Hiccup, KeeperWorld, keeper_world
 
-NUMBERS = st.integers(1, 4)
-FORKS = (3, 4)
+NUMBERS = st.integers(1, 3)
+FORKS = (3,)
 LIMIT = 2
 IDLE = 5000.0
 RULES = replace(POLICY, label="preview", limit=LIMIT, idle=IDLE)
@@ -34,12 +35,19 @@ CHANGES: dict[str, dict[str, Any]] = {
     "retarget": {"base": "other"},
     "back": {"base": "main"},
 }
+FITS = ("open", "ready", "label", "back")
+"""The changes after which a pull request is to have a preview."""
+
 STEPS = st.one_of(
     st.tuples(
-        st.sampled_from(["push", "push", "back to", "open", *CHANGES]),
+        st.sampled_from([*("push", "close", "open") * 3, "back to", *FITS, *CHANGES]),
         NUMBERS,
         st.sampled_from(["told", "told", "lost", "late", "twice"]),
     ),
+    st.tuples(st.just("push"), NUMBERS, st.just("told")),
+    st.tuples(st.just("approve"), st.sampled_from(FORKS), st.just("")),
+    st.tuples(st.just("approve and push"), st.sampled_from(FORKS), st.just("")),
+    st.tuples(st.just("turns"), st.integers(1, 6), st.sampled_from(["builds", "is building"])),
     st.tuples(st.just("arrives"), st.integers(0, 5), st.just("")),
     st.tuples(st.sampled_from(["approve", "approve late", "stop", "extend"]), NUMBERS, st.just("")),
     st.tuples(st.sampled_from(["dies", "fails"]), st.integers(1, 60), st.just("")),
@@ -80,7 +88,7 @@ class History:
                 if self.late:
                     self.late.rotate(arg)
                     await world.report(self.late.pop())
-            case "approve" | "approve late" | "stop" | "extend":
+            case "approve" | "approve and push" | "approve late" | "stop" | "extend":
                 await self._ask(what, arg)
             case "dies" | "fails":
                 await world.start(Lifetime(arg) if what == "dies" else Hiccup(arg))
@@ -104,7 +112,7 @@ class History:
         if row is None:
             return
         facts: dict[str, Any] = {"stopped": True}
-        if what == "approve":
+        if what.startswith("approve") and what != "approve late":
             facts = {"approved": row.pull.head_sha, "approver": "grace"}
             self.approved.add((number, row.pull.head_sha))
         elif what == "approve late":  # of the commit that was seen before the last push
@@ -113,6 +121,9 @@ class History:
         elif what == "extend":
             facts = {"active_at": self.world.clock.now}
         await self.world.journal.ask_previews(row.id, **facts)
+        if what == "approve and push":
+            await self._step("turns", 3, "builds")
+            await self._change("push", number, "told")
 
     async def _change(self, what: str, number: int, how: str) -> None:
         changed = CHANGES.get(what, {})
@@ -181,12 +192,12 @@ class History:
 
 
 @pytest.mark.slow
-@given(steps=st.lists(STEPS, min_size=5, max_size=40), anew=st.booleans())
+@given(steps=st.lists(STEPS, min_size=10, max_size=40), anew=st.booleans(), fit=st.booleans())
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_previews_are_as_pull_requests_are(
-    steps: list[tuple[str, Any, str]], anew: bool
+    steps: list[tuple[str, Any, str]], anew: bool, fit: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with keeper_world(Path(folder), policy=RULES) as world:
@@ -197,6 +208,10 @@ async def test_previews_are_as_pull_requests_are(
                 await world.start()
             else:
                 world.life.moments = 10**9  # no call fails any more
+            if fit:
+                for what, number in itertools.product(FITS, list(world.api.known)):
+                    world.clock.now += 1
+                    await history.step(what, number, "lost")
             await history.healed()
             await history.check()
             await history.end()

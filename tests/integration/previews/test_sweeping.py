@@ -152,6 +152,28 @@ async def test_a_repository_that_takes_anothers_name_takes_none_of_its_previews(
     }
 
 
+async def test_an_owner_whose_rate_limit_is_used_up_starves_no_other(world: KeeperWorld) -> None:
+    site = "my-own/site"
+    world.api.repositories[site] = Repository(
+        "github", "99", site, frozenset({f"git.example.com/{site}"})
+    )
+    await world.another("web-two", customGitUrl=f"https://git.example.com/{site}.git")
+    await up(world)
+    assert len(world.live()) == 2
+    world.clock.now += 5
+    world.put(1, open=False)
+    world.api.limited = "my-org"  # which comes first
+    world.api.calls.clear()
+
+    await later(world)
+    assert world.live() == [world.marker()]
+    assert sum(call[1] == MONO.name for call in world.api.calls) == 1
+
+    world.api.limited = ""
+    await later(world)
+    assert world.live() == []
+
+
 # ── apps and rules ───────────────────────────────────────────────────────────
 
 
@@ -229,18 +251,12 @@ async def test_a_start_reads_nothing_of_a_preview_that_is_as_it_should_be(
 async def test_who_waits_for_an_apps_limit_takes_no_place_of_another_app(
     world: KeeperWorld,
 ) -> None:
-    other = await world.making.create("web-two", world.making.production)
-    source = ("sourceType", "customGitUrl", "customGitBranch", "customGitBuildPath", "buildType")
-    row = world.server.rows[world.model.id]
-    await world.making.ask(
-        "POST", "application.update", applicationId=other.id, **{one: row[one] for one in source}
-    )
     for number in (1, 2, 3, 4):
         await world.tell(number)
         await world.settle()
     assert world.live() == [world.marker(1)]
 
-    await world.catalog.refresh()
+    other = await world.another("web-two")
     await world.tell(5)
     await world.settle()
 
