@@ -44,7 +44,7 @@ class BuildingDokploy(MakingDokploy):
                 continue
             self.current = app_id, commit
             self.building.add(app_id)
-            record = {"deploymentId": f"b{next(self._builds)}", "title": "a build"}
+            record: Row = {"deploymentId": f"b{next(self._builds)}", "title": "a build"}
             record |= {"description": "", "status": "running", "createdAt": _AT}
             record |= {"startedAt": _AT, "finishedAt": None}
             self.records.setdefault(app_id, []).insert(0, record)

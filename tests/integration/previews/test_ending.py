@@ -197,3 +197,25 @@ async def test_a_fork_whose_next_commit_is_held_ends_when_it_is_idle(world: Keep
     await world.settle()
 
     assert (world.live(), (await world.row(3)).reason) == ([], Why.IDLE)
+
+
+async def test_one_that_meets_a_bug_keeps_no_other_from_its_turn(
+    world: KeeperWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = world.making.backend.make
+
+    async def broken(name: str, *others: Any) -> Any:
+        if name.endswith("pr-1"):
+            raise ValueError("a bug")
+        return await make(name, *others)
+
+    monkeypatch.setattr(world.making.backend, "make", broken)
+    await world.tell(1)
+    await world.tell(2)
+    await world.settle()
+    assert (world.live(), (await world.row(1)).failures > 0) == ([world.marker(2)], True)
+
+    monkeypatch.undo()
+    world.clock.now += 300
+    await world.settle()
+    assert world.live() == [world.marker(1), world.marker(2)]
