@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App, Rules
 from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError, NotFound, Unanswered, Unreachable
@@ -124,18 +125,25 @@ class KeeperWorld:
     keeper: PreviewKeeper = field(init=False)
     sweep: PreviewSweep = field(init=False)
 
-    async def start(self, life: Lifetime | None = None) -> None:
+    async def start(
+        self,
+        life: Lifetime | None = None,
+        backend: Dokploy | None = None,
+        *,
+        knows_apps: bool = True,
+    ) -> None:
         """Begin as a fresh process does, with calls that may fail by `life`."""
         self.life = life = life or Lifetime()
         journal, inbox, api = map(life.mortal, (self.journal, self.inbox, self.api))
-        backends: Mapping[str, Any] = {"dokploy": life.mortal(self.making.backend)}
+        backends: Mapping[str, Any] = {"dokploy": life.mortal(backend or self.making.backend)}
         book = (("shop/web*", Rules(previews=self.policy)),)
         # The catalog lives: what it reads is not the keeper's.
         self.catalog = Catalog(
             {"dokploy": self.making.backend}, self.journal, self.clock, book=book
         )
-        await self.catalog.load()
-        await self.catalog.refresh()
+        if knows_apps:
+            await self.catalog.load()
+            await self.catalog.refresh()
         apis: dict[str, Any] = {"github": api}
         pins = Pins(apis, HOMES, book)
         apps = PreviewApps(journal, inbox, backends, pins, self.clock)

@@ -1,5 +1,6 @@
 """The process dies at any moment, or any answer is lost: nothing is made twice or left behind."""
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from bridge.core.errors import BridgeError
 from bridge.core.previews.preview import PreviewState
+from tests.chaos.dokploy.faults import resets
 from tests.fakes.journey import Death, Lifetime
 from tests.worlds.postgres import the_server
 from tests.worlds.preview_keeper import SHAS, Hiccup, KeeperWorld, keeper_world
@@ -102,3 +104,45 @@ async def test_death_on_postgres(name: str, tmp_path: Path) -> None:
             await lived(world, name, Lifetime(moment))
             await check(world, name)
         the_server().take_back(url)
+
+
+WRITES = (
+    "environment.create",
+    "application.create",
+    "application.update",
+    "domain.create",
+    "application.cleanQueues",
+    "application.delete",
+)
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize("lost", WRITES)
+async def test_a_request_or_its_answer_that_is_lost_on_the_wire(
+    world: KeeperWorld, lost: str, *, arrives: bool
+) -> None:
+    faults = world.making.proxy.once[lost]
+    faults.append(resets(arrives=arrives))
+    await opened(world)
+    await check(world, "opened")
+
+    await closed(world)
+    await check(world, "closed")
+    assert faults == []
+
+
+async def test_two_processes_that_both_take_themselves_for_the_leader(world: KeeperWorld) -> None:
+    await world.tell(1)
+    mine = world.keeper
+    theirs = world.making.restarted()
+    await world.start(backend=theirs)
+
+    await asyncio.gather(mine.look(), world.keeper.look(), return_exceptions=True)
+    await world.settle()
+    await check(world, "opened")
+
+    await world.tell(1, open=False)
+    await asyncio.gather(mine.look(), world.keeper.look(), return_exceptions=True)
+    await world.settle()
+    await check(world, "closed")
+    await theirs.close()

@@ -1,5 +1,6 @@
 """The sweep sets right what webhooks lose or confuse; what it can't read, it leaves alone."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -242,6 +243,20 @@ async def test_a_start_reads_nothing_of_a_preview_that_is_as_it_should_be(
     await world.settle()
 
     assert world.api.calls == []
+
+
+async def test_nothing_ends_before_it_is_known_which_apps_there_are(world: KeeperWorld) -> None:
+    await up(world)
+    await world.tell(1, labels=frozenset({"ui"}))
+    await world.start(knows_apps=False)
+
+    look = asyncio.create_task(world.keeper.look())
+    await asyncio.wait([look], timeout=0.05)
+    assert not look.done()
+
+    await world.catalog.refresh()
+    await look
+    assert await states(world) == {1: PreviewState.UP}
 
 
 # ── limits ───────────────────────────────────────────────────────────────────
