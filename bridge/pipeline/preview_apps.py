@@ -102,7 +102,7 @@ class PreviewApps:
         pinned = policy.pin or not pull.own
         branch = pin_for(made) if pinned else pull.head
         preview = await self._change(
-            preview, made=made.id, url=url, branch=branch if pinned else None
+            preview, made=made.id, url=url, branch=branch if pinned else preview.branch
         )
         environment = environment_text(preview, policy, url)
         args = variables_text(policy.build_args)

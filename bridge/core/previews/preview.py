@@ -44,8 +44,8 @@ class Preview:
         made: the id of the preview's own app; None if there is none.
         url: where it is served; None if that is not known.
         asked: the commit of which a deployment was last asked for.
-        branch: the branch of the bridge's own that it is built from; None if it is the pull
-            request's.
+        branch: the branch of the bridge's own that it is or was built from, and that ends with it;
+            None if it was always the pull request's.
         approved, approver: the commit that somebody has approved, and who.
         stopped: somebody has stopped it by hand.
         created_at: when the pull request was first reported, by which places are given.

@@ -219,3 +219,17 @@ async def test_one_that_meets_a_bug_keeps_no_other_from_its_turn(
     world.clock.now += 300
     await world.settle()
     assert world.live() == [world.marker(1), world.marker(2)]
+
+
+@pytest.mark.parametrize("parts", [{"policy": replace(POLICY, pin=True)}])
+async def test_a_branch_of_ours_that_is_not_built_any_more_ends_too(world: KeeperWorld) -> None:
+    await up(world)
+    assert len(world.api.branches) == 1
+    world.policy = POLICY
+    await world.start()
+    await world.settle()
+
+    await world.tell(1, open=False)
+    await world.settle()
+
+    assert (world.live(), world.api.branches) == ([], {})
