@@ -45,6 +45,11 @@ async def keep_previews(
 ) -> PreviewKeeper:
     """Start bringing previews in line with their pull requests, and showing them."""
     settings, stores = parts.settings, parts.stores
+
+    async def turn() -> None:
+        await parts.turn()
+        await parts.catalog.ready.wait()  # else it is not known which apps have previews
+
     apps = PreviewApps(
         stores.journal, stores.inbox, parts.backends, pins, parts.clock, shown_by(shown)
     )
@@ -66,7 +71,7 @@ async def keep_previews(
         parts.catalog.all,
         parts.clock,
         every=settings.previews.sweep,
-        turn=parts.turn,
+        turn=turn,
     )
     await in_background(stack, "previews", keeper.run())
     await in_background(stack, "pull requests", sweep.run())

@@ -4,12 +4,12 @@ Every step looks first whether it is done already, so after a death the next loo
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from bridge.core.apps import App
-from bridge.core.errors import Rejected
+from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import PREVIEW_HOST, Action, Asked, write_command
 from bridge.core.pins import pin_for
 from bridge.core.previews.policy import PreviewPolicy
@@ -24,7 +24,7 @@ from bridge.pipeline.pinning import Pins
 from bridge.ports.backends import Address, Backend, Build, MakesApps, Progress, read_apps
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import ShowsPreviews
-from bridge.ports.inbox import Inbox, NewDelivery
+from bridge.ports.inbox import DeliveryState, Inbox, NewDelivery
 from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -32,10 +32,29 @@ log = logging.getLogger(__name__)
 SOON = 0.5
 """Seconds until a preview that ends is looked at again."""
 
+QUIET = 2.0
+"""Seconds between two looks that both have to find nothing of an app that was removed."""
+
+LEFT = 30.0
+"""Seconds until what was left behind is looked for again; a person has to remove it."""
+
+BUILT = "a build of it has not ended"
+
+ASKED = 5
+"""The latest requests for deployments that have to be decided before an app is removed."""
+
 
 @runtime_checkable
 class HasApps(Backend, MakesApps, Protocol):
     """A backend in which previews can be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What keeps a preview from its end, and the seconds until it is looked at again."""
+
+    why: str
+    pause: float = SOON
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +73,8 @@ class PreviewApps:
     pins: Pins
     clock: Clock
     shown: ShowsPreviews = lambda _preview, _seq: ()
+    _nothing_left: dict[str, float] = field(default_factory=dict)
+    """When nothing was first seen of the removed apps of a preview that ends, by its id."""
 
     def missing(self, preview: Preview, app: App, policy: PreviewPolicy) -> str | None:
         """Return why a preview can't be made; None if it can, as far as is known."""
@@ -75,12 +96,13 @@ class PreviewApps:
         backend, pull = self._backend(preview), preview.pull
         name = app_name(model, pull.number)
         made = await backend.make(name, preview.marker, model, policy.place)
+        await self._remove_others(backend, preview, made)
         host = await self._host(backend, made, preview, model, policy)
         url = None if host is None else f"{'https' if policy.https else 'http'}://{host}"
         pinned = policy.pin or not pull.own
         branch = pin_for(made) if pinned else pull.head
         preview = await self._change(
-            preview, made=made.id, url=url, branch=branch if pinned else None
+            preview, made=made.id, url=url, branch=branch if pinned else preview.branch
         )
         environment = environment_text(preview, policy, url)
         args = variables_text(policy.build_args)
@@ -119,10 +141,10 @@ class PreviewApps:
         return await backend.suggest_host(made)
 
     async def _ask(self, preview: Preview, made: App, action: Action, commit: str = "") -> int:
-        """Ask for something as a person does, once for each app and commit; return the delivery."""
+        """Ask for something as a person does, once for each app and push; return the delivery."""
         asked = Asked(action, made.id, f"preview: {preview.label}", app=made.label, commit=commit)
-        about = preview.pull.head_sha if action is Action.DEPLOY else str(action)
-        id_ = f"{made.id}@{about}"
+        is_deploy = action is Action.DEPLOY
+        id_ = _request(made, preview.pushes) if is_deploy else f"{made.id}@{action}"
         kept = await self.inbox.keep(
             NewDelivery(PREVIEW_HOST, id_, str(action), {}, write_command(asked), self.clock())
         )
@@ -130,8 +152,8 @@ class PreviewApps:
 
     # ── end ───────────────────────────────────────────────────────────────
 
-    async def end(self, preview: Preview) -> str | None:
-        """Remove all that there is of a preview; return what has to end first, None if it is gone.
+    async def end(self, preview: Preview) -> Unfinished | None:
+        """Remove all that there is of a preview; return what is not finished, None if it is gone.
 
         An app that is removed while it is built leaves its service behind, so builds end first.
 
@@ -139,35 +161,85 @@ class PreviewApps:
             BridgeError: a step can't be done now; the next look goes on.
         """
         backend = self._backend(preview)
-        apps = await backend.made(preview.marker)
-        for app in apps:
-            if (why := await self._unfinished(backend, preview, app)) is not None:
-                return why
-            await backend.remove(app)
-        made = None if preview.made is None else await self.journal.app(preview.made)
-        if made is not None:
-            if left := await backend.left_behind(made):
-                names = ", ".join(one.name for one in left)
-                return f"{names} still runs, though its app is gone"
-            if preview.branch is not None and self.pins.missing(made) is None:
-                await self.pins.remove(made)
-        gone = {app.id for app in apps} | ({preview.made} if preview.made else set())
-        if gone:
-            await self.journal.renew_apps([], gone=sorted(gone))
+        if apps := await backend.made(preview.marker):
+            self._nothing_left.pop(preview.id, None)
+            await self._store(backend, apps)
+            for app in apps:
+                if (why := await self._unfinished(backend, preview, app)) is not None:
+                    return Unfinished(why)
+                await backend.remove(app)
+        ours = await self._removed(preview)
+        if (unfinished := await self._looked_after(backend, preview, ours)) is not None:
+            return unfinished
+        for app in ours:
+            if preview.branch is not None and self.pins.missing(app) is None:
+                await self.pins.remove(app)
+        if ours:
+            await self.journal.renew_apps([], gone=sorted(app.id for app in ours))
+        self._nothing_left.pop(preview.id, None)
         return None
+
+    async def _store(self, backend: HasApps, apps: Sequence[App]) -> None:
+        """Store apps before they are removed: only these records name what may be left of them."""
+        await self.journal.renew_apps(await read_apps(backend, apps))
+
+    async def _removed(self, preview: Preview) -> list[App]:
+        """Return the apps that a preview has had, as they were stored last."""
+        stored = [*await self.journal.apps(), *await self.journal.gone_apps()]
+        return [app for app in stored if app.marker == preview.marker]
+
+    async def _looked_after(
+        self, backend: HasApps, preview: Preview, apps: Sequence[App]
+    ) -> Unfinished | None:
+        """Look what is left of removed apps: twice, as a service may appear after its app went."""
+        if apps and await self._is_built(backend, {app.id for app in apps}):
+            self._nothing_left.pop(preview.id, None)
+            return Unfinished(BUILT)
+        left = [one for app in apps for one in await backend.left_behind(app) or ()]
+        if left:
+            self._nothing_left.pop(preview.id, None)
+            names = ", ".join(one.name for one in left)
+            return Unfinished(f"{names} still runs, though its app is gone", LEFT)
+        now = self.clock()
+        if apps and now - self._nothing_left.setdefault(preview.id, now) < QUIET:
+            return Unfinished("its app is removed", QUIET)
+        return None
+
+    async def _remove_others(self, backend: HasApps, preview: Preview, made: App) -> None:
+        """Remove apps with the preview's marker beyond the one that is used; they were raced."""
+        others = [app for app in await backend.made(preview.marker) if app.id != made.id]
+        await self._store(backend, others)
+        for app in others:
+            if (why := await self._unfinished(backend, preview, app)) is not None:
+                raise Unreachable(preview.backend, f"{app.label} was made twice, and {why}")
+            await backend.remove(app)
+            await self.journal.renew_apps([], gone=[app.id])
 
     async def _unfinished(self, backend: HasApps, preview: Preview, app: App) -> str | None:
         """Return what of an app has to end before it may be removed; None if nothing has."""
+        if await self._is_undecided(preview, app):
+            return "a deployment of it that was asked for has not begun"
         if any(one.app_id == app.id for one in await self.journal.open_deployments()):
             await self._ask(preview, app, Action.CANCEL)
             return "a deployment of it has not ended"
         await backend.drop_waiting(app)
-        jobs = await backend.queue() or []
-        if any(job.active and job.app == app.id for job in jobs):
-            return "a build of it has not ended"
+        if await self._is_built(backend, {app.id}):
+            return BUILT
         if any(one.status is Progress.RUNNING for one in await backend.deployments(app)):
-            return "a build of it has not ended"
+            return BUILT
         return None
+
+    async def _is_built(self, backend: HasApps, ids: Collection[str]) -> bool:
+        """Return whether one of these apps is built, be it gone; False if that is not told."""
+        return any(job.active and job.app in ids for job in await backend.queue() or ())
+
+    async def _is_undecided(self, preview: Preview, app: App) -> bool:
+        """Return whether a request waits in the inbox: its build could begin during the removal."""
+        for push in range(max(1, preview.pushes - ASKED + 1), preview.pushes + 1):
+            found = await self.inbox.find(PREVIEW_HOST, _request(app, push))
+            if found is not None and found.state is DeliveryState.KEPT:
+                return True
+        return False
 
     def _backend(self, preview: Preview) -> HasApps:
         backend = self.backends.get(preview.backend)
@@ -180,3 +252,8 @@ class PreviewApps:
         if changed is None:
             raise Rejected(f"the record of {preview.label} is gone")
         return changed
+
+
+def _request(made: App, push: int) -> str:
+    """Return the id of the request to deploy an app after a push; the same one deploys once."""
+    return f"{made.id}@{push}"

@@ -1,13 +1,16 @@
 """Compare open pull requests with previews, so a webhook that was lost costs minutes at most."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import Repository
+from bridge.core.previews.preview import Preview
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.leader import Turn
 from bridge.pipeline.previews import FollowsPulls, PreviewKeeper
@@ -22,21 +25,61 @@ log = logging.getLogger(__name__)
 WHOLE = 3600.0
 """Seconds after which all open pull requests of a repository are listed anew."""
 
+OVERLAP = 10.0
+"""Seconds that each round reads once more, by the host's clock."""
+
+GONE = 3
+"""Rounds in a row that have to miss a repository before its previews end: hosts say the same of one
+that is deleted and of one that a credential may not see at the moment."""
+
 RETRY = Backoff(10.0, 600.0)
 """Pauses after a round failed."""
 
+Place = tuple[str, str]
+"""A Git host, and a repository there, by its name or key."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Read:
     """How far the pull requests of a repository were read.
 
     Attributes:
         until: the newest change that was seen, by the host's clock.
         listed_at: when all open ones were listed, by ours.
+        apps: the apps that had previews of it then.
+        said: what its host said last of each pull request, by number.
     """
 
     until: float
     listed_at: float
+    apps: frozenset[str]
+    said: dict[int, PullRequest] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Followed:
+    """A repository in one round.
+
+    Attributes:
+        apps: the ids of apps that have previews of it.
+        rows: its previews.
+    """
+
+    api: FollowsPulls
+    where: Repository
+    apps: set[str] = field(default_factory=set)
+    rows: list[Preview] = field(default_factory=list)
+
+    @property
+    def id(self) -> Place:
+        return self.api.name, self.where.id
+
+    @property
+    def key(self) -> str:
+        return self.api.key(self.where)
+
+
+Step = Callable[[Followed], Awaitable[None]]
 
 
 class PreviewSweep:
@@ -67,65 +110,175 @@ class PreviewSweep:
         self._clock = clock
         self._every = every
         self._turn = turn
-        self._read: dict[tuple[str, str], Read] = {}
-        self._repositories: dict[tuple[str, str], Repository] = {}
-        self.run = Rounds("pull requests can't be compared", self._round, RETRY).run
+        self._read: dict[Place, Read] = {}
+        self._repositories: dict[Place, tuple[Repository, float]] = {}
+        self._missed: dict[Place, int] = {}
+        self.run = Rounds("pull requests can't be compared", self.look, RETRY).run
 
-    async def _round(self) -> float:
+    async def look(self) -> float:
+        """Compare everything once; return the seconds until the next round."""
         await self._turn()
-        resting, read = Resting(), set[tuple[str, str]]()
-        for host, name in sorted(await self._places()):
+        resting = Resting()
+        rows = await self._journal.previews(ended=True, limit=None)
+        followed = await self._followed(rows, resting)
+        for step in (self._follow, self._check_doubtful):
+            for one in followed:
+                one.rows = _of(one, rows)
+                await self._try(step, one, resting)
+            rows = await self._journal.previews(ended=True, limit=None)
+        await self._end_of_gone(rows)
+        return self._every
+
+    async def _try(self, step: Step, one: Followed, resting: Resting) -> None:
+        host, name = one.api.name, one.where.name
+        if resting.has(host, name):
+            return
+        try:
+            await step(one)
+        except NotFound as error:
+            known = self._repositories.items()
+            self._repositories = {at: there for at, there in known if there[0].id != one.where.id}
+            self._tell(host, name, error)
+        except BridgeError as error:
+            resting.note(host, name, error)
+            self._tell(host, name, error)
+
+    @staticmethod
+    def _tell(host: str, repository: str, error: BridgeError) -> None:
+        why = {"host": host, "repository": repository, "why": str(error)}
+        log.warning("pull requests can't be read", extra=why)
+
+    # ── which repositories ────────────────────────────────────────────────
+
+    async def _followed(self, rows: Sequence[Preview], resting: Resting) -> Sequence[Followed]:
+        """Return the repositories that have previews or may have some, each once."""
+        places = self._places(rows)
+        found: dict[Place, Followed] = {}
+        for host, name in sorted(places):
             api = self._apis.get(host)
             if not isinstance(api, FollowsPulls) or resting.has(host, name):
                 continue
             try:
                 where = await self._repository(api, name)
-                if (place := (host, api.key(where))) not in read:
-                    read.add(place)
-                    await self._follow(api, where)
+            except NotFound as error:
+                self._missed[host, name] = self._missed.get((host, name), 0) + 1
+                self._tell(host, name, error)
+                continue
             except BridgeError as error:
                 resting.note(host, name, error)
-                why = {"host": host, "repository": name, "why": str(error)}
-                log.warning("pull requests can't be read", extra=why)
-        return self._every
+                self._tell(host, name, error)
+                continue
+            one = found.setdefault((host, where.id), Followed(api, where))
+            one.apps |= places[host, name]
+            self._missed.pop((host, name), None)
+        return [*found.values()]
 
-    async def _places(self) -> set[tuple[str, str]]:
-        """Return the repositories, by name or key, that have previews or may have some."""
-        wanting = [app for app in self._apps() if app.rules.previews and app.rules.previews.on]
-        found = {place_of(app.source, self._homes) for app in wanting if app.source is not None}
-        there = {(one.host, one.key) for one in await self._journal.previews()}
-        return there | {one for one in found if one is not None}
+    def _places(self, rows: Iterable[Preview]) -> dict[Place, set[str]]:
+        """Return the apps that have previews, by their repositories' names or keys."""
+        places: dict[Place, set[str]] = defaultdict(set)
+        for app in self._apps():
+            wants = app.rules.previews is not None and app.rules.previews.on
+            place = place_of(app.source, self._homes) if app.source is not None else None
+            if wants and place is not None:
+                places[place].add(app.id)
+        for row in rows:
+            if _may_live(row):
+                places[row.host, row.key].update()
+        return places
 
-    async def _repository(self, api: HostApi, name: str) -> Repository:
-        if (api.name, name) not in self._repositories:
-            self._repositories[api.name, name] = await api.repository(name)
-        return self._repositories[api.name, name]
+    async def _repository(self, api: FollowsPulls, name: str) -> Repository:
+        known = self._repositories.get((api.name, name))
+        if known is None or self._clock() - known[1] >= WHOLE:
+            known = where, _ = await api.repository(name), self._clock()
+            for said in (name, where.name, api.key(where)):
+                self._repositories[api.name, said] = known
+        return known[0]
 
-    async def _follow(self, api: FollowsPulls, where: Repository) -> None:
+    async def _end_of_gone(self, rows: Iterable[Preview]) -> None:
+        """End the previews whose repository is gone, or whose name another one has now."""
+        for row in rows:
+            place = row.host, row.key
+            known = self._repositories.get(place)
+            is_anothers = known is not None and known[0].id != row.repository.id
+            if _may_live(row) and (is_anothers or self._missed.get(place, 0) >= GONE):
+                await self._keeper.report(row.repository, _closed(row.pull))
+
+    # ── one repository ────────────────────────────────────────────────────
+
+    async def _follow(self, one: Followed) -> None:
         """Report what has changed about a repository's pull requests."""
-        key, now = api.key(where), self._clock()
-        known = self._read.get((api.name, key))
-        if known is None or now - known.listed_at >= WHOLE:
-            pulls, listed_at = await self._listed(api, key), now
+        now, known = self._clock(), self._read.get(one.id)
+        apps = frozenset(one.apps)
+        if known is None or now - known.listed_at >= WHOLE or not apps <= known.apps:
+            pulls = await one.api.open_pulls(one.key)
+            read = Read(0.0, now, apps)
         else:
-            pulls, listed_at = await api.pulls_since(key, known.until), known.listed_at
+            pulls = await one.api.pulls_since(one.key, known.until - OVERLAP)
+            read = known
         for pull in pulls:
-            await self._keeper.report(where, pull)
-        times = [pull.updated_at for pull in pulls if pull.updated_at is not None]
-        until = max([*times, known.until if known else 0.0])
-        self._read[api.name, key] = Read(until, listed_at)
+            await self._report(one, read, pull)
+        if read is not known:
+            numbers = {row.pull.number for row in one.rows if row.pull.open}
+            await self._read_again(one, read, numbers - read.said.keys())
+        self._read[one.id] = read
 
-    async def _listed(self, api: FollowsPulls, key: str) -> list[PullRequest]:
-        """Return the open pull requests, and those that we take for open and are not."""
-        found = await api.open_pulls(key)
-        numbers = {pull.number for pull in found}
-        for one in await self._journal.previews(ended=True):
-            pull = one.pull
-            ours = (one.host, one.key) == (api.name, key)
-            if ours and pull.open and pull.number not in numbers:
-                numbers.add(pull.number)
-                try:
-                    found.append(await api.pull_request(key, pull.number))
-                except NotFound:
-                    found.append(replace(pull, open=False, updated_at=None))
-        return found
+    async def _report(self, one: Followed, read: Read, pull: PullRequest) -> None:
+        await self._keeper.report(one.where, pull)
+        read.said[pull.number] = pull
+        read.until = max(read.until, pull.updated_at or 0.0)
+
+    async def _check_doubtful(self, one: Followed) -> None:
+        """Read those of which a webhook of the same second has said something else."""
+        if (read := self._read.get(one.id)) is None:
+            return
+        numbers = {
+            row.pull.number
+            for row in one.rows
+            if (said := read.said.get(row.pull.number)) is not None
+            and _second(said) == _second(row.pull)
+            and _matter(said) != _matter(row.pull)
+        }
+        await self._read_again(one, read, numbers)
+
+    async def _read_again(self, one: Followed, read: Read, numbers: Iterable[int]) -> None:
+        """Report pull requests as they are by their numbers.
+
+        Raises:
+            BridgeError: the first error, once all have been tried.
+        """
+        failed: BridgeError | None = None
+        for number in sorted(numbers):
+            try:
+                pull = await one.api.pull_request(one.key, number)
+            except NotFound:
+                known = next(row.pull for row in one.rows if row.pull.number == number)
+                pull = _closed(known)
+            except BridgeError as error:
+                failed = failed or error
+                continue
+            await self._report(one, read, pull)
+        if failed is not None:
+            raise failed
+
+
+def _of(one: Followed, rows: Iterable[Preview]) -> list[Preview]:
+    return [row for row in rows if (row.host, row.repository.id) == one.id]
+
+
+def _may_live(row: Preview) -> bool:
+    """Whether there is or may be something of a preview, or it is to begin once it is wanted."""
+    return row.pull.open or row.takes_a_place
+
+
+def _closed(pull: PullRequest) -> PullRequest:
+    """Return a pull request that is no more; its host does not say since when."""
+    return replace(pull, open=False, updated_at=None)
+
+
+def _second(pull: PullRequest) -> int | None:
+    return None if pull.updated_at is None else math.floor(pull.updated_at)
+
+
+def _matter(pull: PullRequest) -> tuple[object, ...]:
+    """Return what previews depend on."""
+    return pull.open, pull.head_sha, pull.base, pull.draft, pull.labels, pull.own

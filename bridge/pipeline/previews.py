@@ -16,13 +16,13 @@ from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError
 from bridge.core.events import Repository
 from bridge.core.previews.policy import PreviewPolicy
-from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.preview import Preview, PreviewState, rules_mark
 from bridge.core.previews.steps import Aim, Step, aim
 from bridge.core.previews.verdict import HOLDS, Verdict, Why, by_files, without_files
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.leader import Turn, at_once
-from bridge.pipeline.preview_apps import SOON, PreviewApps
+from bridge.pipeline.preview_apps import PreviewApps
 from bridge.pipeline.rounds import Rounds, all_ended
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import ChangeSet, HostApi, ListsPulls
@@ -93,7 +93,8 @@ class PreviewKeeper:
         self._poll = poll
         self._places = asyncio.Lock()
         self._by_files: OrderedDict[tuple[Any, ...], Verdict] = OrderedDict()
-        rounds = Rounds("previews can't be looked at", self._round, RETRY)
+        self._seen_apps: tuple[App, ...] | None = None
+        rounds = Rounds("previews can't be looked at", self.look, RETRY)
         self._look_now, self.run = rounds.wake, rounds.run
 
     async def report(self, repository: Repository, pull: PullRequest) -> bool:
@@ -114,9 +115,11 @@ class PreviewKeeper:
         """Look at once: somebody has asked for something."""
         self._look_now()
 
-    async def _round(self) -> float:
+    async def look(self) -> float:
         """Look at everything that is due; return the seconds until the next round."""
         await self._turn()
+        await self._catalog.ready.wait()  # else every app would seem to be gone
+        await self._heed_rules()
         while self._is_due(next_at := await self._journal.next_preview_at()):
             due = await self._journal.due_previews(self._clock(), AT_ONCE)
             by_app: dict[str, list[Preview]] = defaultdict(list)
@@ -124,6 +127,20 @@ class PreviewKeeper:
                 by_app[one.app_id].append(one)
             await all_ended(*map(self._look_in_turn, by_app.values()))
         return self._poll if next_at is None else min(self._poll, next_at - self._clock())
+
+    async def _heed_rules(self) -> None:
+        """Have previews looked at whose app or rules have changed since, also by a restart."""
+        apps = self._catalog.all()
+        if apps == self._seen_apps:
+            return
+        for app_id, known in (await self._journal.rules_of_previews()).items():
+            rules = self._rules(self._catalog.get(app_id))
+            if known != {rules}:
+                await self._journal.look_at_previews(app_id, rules)
+        self._seen_apps = apps
+
+    def _rules(self, app: App | None) -> str:
+        return rules_mark(app, self._decisions)
 
     def _is_due(self, at: float | None) -> bool:
         return at is not None and at <= self._clock()
@@ -142,6 +159,10 @@ class PreviewKeeper:
             why = str(error)
             log.warning("a preview can't go on", extra={"preview": preview.label, "why": why})
             facts = {"note": why, "failures": failures, "look_at": self._clock() + pause}
+        except Exception:  # a bug, which must not keep the others from their turn
+            failures = preview.failures + 1
+            log.exception("a preview can't go on", extra={"preview": preview.label})
+            facts = {"failures": failures, "look_at": self._clock() + RETRY.pause(failures)}
         else:
             facts = {"failures": 0} | facts
         await self._journal.change_preview(preview, **facts)
@@ -150,14 +171,15 @@ class PreviewKeeper:
         """Take the next step; return what is to be recorded of it."""
         app = self._catalog.get(preview.app_id)
         policy = None if app is None else app.rules.previews
+        rules = self._rules(app)
         verdict = await self._verdict(preview, app, policy)
         found = aim(preview, verdict, policy, self._clock())
-        said = {"reason": found.verdict.why, "note": found.verdict.evidence}
+        said = {"reason": found.verdict.why, "note": found.verdict.evidence, "rules": rules}
         if found.verdict.wanted:
             await self._apps.show(preview)
         if found.step is Step.END:
-            return await self._end(preview, said)
-        if found.step is Step.BRING_UP:
+            return await self._end(preview, said, again=found.verdict.wanted)
+        if found.step is Step.BRING_UP or (found.runs and preview.rules != rules):
             assert app is not None
             assert policy is not None
             return said | await self._bring_up(preview, app, policy)
@@ -179,23 +201,30 @@ class PreviewKeeper:
             "look_at": preview.active_at + policy.idle,
         }
 
-    async def _end(self, preview: Preview, said: dict[str, Any]) -> dict[str, Any]:
+    async def _end(self, preview: Preview, said: dict[str, Any], *, again: bool) -> dict[str, Any]:
+        """Go on with the end of a preview; `again`: it is wanted again, so it begins anew then."""
         await self._journal.change_preview(preview, state=PreviewState.ENDING, **said)
-        if (why := await self._apps.end(preview)) is not None:
-            return said | {"note": f"{said['note']}; {why}", "look_at": self._clock() + SOON}
+        if (unfinished := await self._apps.end(preview)) is not None:
+            note = f"{said['note']}; {unfinished.why}"
+            return said | {"note": note, "look_at": self._clock() + unfinished.pause}
         log.info("a preview has ended", extra={"preview": preview.label, "why": said["note"]})
-        gone = {"made": None, "asked": None, "url": None, "branch": None, "look_at": None}
-        return said | gone | {"state": _over(preview)}
+        gone = {"made": None, "asked": None, "url": None, "branch": None}
+        look_at = self._clock() if again else None
+        return said | gone | {"state": _over(preview), "look_at": look_at}
 
     def _at_rest(
         self, preview: Preview, found: Aim, policy: PreviewPolicy | None
     ) -> dict[str, Any]:
         if not found.verdict.wanted:
             return {"state": _over(preview), "look_at": None}
-        if found.verdict.why in HOLDS:
-            return {"state": PreviewState.HELD, "look_at": None}
         assert policy is not None
-        return {"state": PreviewState.UP, "look_at": preview.active_at + policy.idle}
+        idle_at = preview.active_at + policy.idle
+        if found.verdict.why in HOLDS:
+            return {
+                "state": PreviewState.HELD,
+                "look_at": idle_at if preview.takes_a_place else None,
+            }
+        return {"state": PreviewState.UP, "look_at": idle_at}
 
     # ── what is wanted ────────────────────────────────────────────────────
 
@@ -227,15 +256,27 @@ class PreviewKeeper:
     async def _no_room(self, preview: Preview, policy: PreviewPolicy) -> str | None:
         """Return why there is no place for another preview; None if there is one."""
         taken = await self._journal.places_taken()
+        if (why := self._full(preview, policy, taken)) is not None:
+            return why
         earlier = [
             one
-            for one in await self._journal.previews()
+            for one in await self._journal.previews(limit=None)
             if one.reason == Why.LIMIT and one.created_at < preview.created_at
         ]
-        of_app = taken.get(preview.app_id, 0) + sum(one.app_id == preview.app_id for one in earlier)
-        if of_app >= policy.limit:
+        for one in reversed(earlier):  # the oldest first; who waits for another limit takes none
+            app = self._catalog.get(one.app_id)
+            theirs = None if app is None else app.rules.previews
+            if theirs is not None and self._full(one, theirs, taken) is None:
+                taken[one.app_id] = taken.get(one.app_id, 0) + 1
+        return self._full(preview, policy, taken)
+
+    def _full(
+        self, preview: Preview, policy: PreviewPolicy, taken: Mapping[str, int]
+    ) -> str | None:
+        """Return which limit is reached, so that a preview has to wait; None if none is."""
+        if taken.get(preview.app_id, 0) >= policy.limit:
             return f"{preview.app} has {policy.limit} previews already, its `previews.limit`"
-        if sum(taken.values()) + len(earlier) >= self._limit:
+        if sum(taken.values()) >= self._limit:
             return f"there are {self._limit} previews already, which is `previews.limit`"
         return None
 

@@ -56,13 +56,14 @@ class Previews(Protocol):
         app_id: str | None = None,
         pull: tuple[str, str, int] | None = None,
         ended: bool = False,
-        limit: int = 1000,
+        limit: int | None = 1000,
     ) -> list[Preview]:
         """Return previews, newest first.
 
         Args:
             pull: only of this host, repository's key and number.
             ended: also those of which nothing is left, and those that never were.
+            limit: the most to return; None for all.
         """
 
     async def due_previews(self, now: float, limit: int) -> list[Preview]:
@@ -73,6 +74,12 @@ class Previews(Protocol):
 
     async def places_taken(self) -> dict[str, int]:
         """Return how many previews each app has at its backend, by app id."""
+
+    async def rules_of_previews(self) -> dict[str, set[str]]:
+        """Return by which rules previews that have not ended were last looked at, by app id."""
+
+    async def look_at_previews(self, app_id: str, rules: str) -> None:
+        """Have those of an app looked at that were last looked at by other rules."""
 
     async def change_preview(self, seen: Preview, **facts: Any) -> Preview | None:
         """Change what is done for a preview; return it as it is now, None if it is gone.

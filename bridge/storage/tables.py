@@ -355,6 +355,8 @@ previews = sa.Table(
     sa.Column("active_at", sa.Float(53), nullable=False),
     sa.Column("look_at", sa.Float(53)),
     sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("pushes", sa.BigInteger, nullable=False),
+    sa.Column("rules", sa.Text, nullable=False),
     sa.Index("previews_by_pull", "host", "key", "number"),
     sa.Index("previews_by_app", "app_id"),
     sa.Index("previews_by_made", "made"),

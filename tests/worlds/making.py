@@ -4,7 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from bridge.backends import embedded_client
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App
 from bridge.embedded.server import EmbeddedServer
+from bridge.ports.backends import Address, Build
 from tests.fakes.dokploy_making import MakingDokploy
 from tests.fakes.lossy import LossyProxy, lossy
 
@@ -148,8 +149,15 @@ async def _furnished(world: Making) -> None:
 
 @asynccontextmanager
 async def dokploy(_folder: Path) -> AsyncIterator[Making]:
+    async with furnished_dokploy(MakingDokploy()) as world:
+        yield world
+
+
+@asynccontextmanager
+async def furnished_dokploy(fake: MakingDokploy) -> AsyncIterator[DokployMaking]:
+    """Run a fake with the model in it, behind a lossy proxy."""
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(MakingDokploy().running())
+        server = await stack.enter_async_context(fake.running())
         proxy = await stack.enter_async_context(_behind(server.url, server.key))
         backend = Dokploy(proxy.url, server.key, read_retries=0)
         stack.push_async_callback(backend.close)
@@ -183,3 +191,32 @@ WORLDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Making]]] = {
     "embedded": embedded,
 }
 """Every backend in which the bridge makes applications, by name."""
+
+
+# ── What tests make in them ──
+
+MARKER = "bridge:github:my-org/mono#7:web"
+ADDRESSES = (
+    Address("pr-7-web.preview.example.com", port=8080, https=True, certificate="letsencrypt"),
+    Address("pr-7.own.example.com", certificate="internal", https=True, path="/web"),
+)
+
+
+def build(world: Making, **others: Any) -> Build:
+    asked = Build(world.model, "feature/a", "PR=7", "SHA=abc", memory=512 * 2**20, cpus=0.5)
+    return replace(asked, **others)
+
+
+async def make(world: Making, marker: str = MARKER, name: str = "web-pr-7") -> App:
+    return await world.backend.make(name, marker, world.model, "previews")
+
+
+async def complete(world: Making) -> App:
+    app = await make(world)
+    await world.backend.set_build(app, build(world))
+    await world.backend.set_addresses(app, ADDRESSES)
+    return app
+
+
+def hosts(record: dict[str, Any]) -> list[str]:
+    return sorted(one["host"] for one in record["domains"])

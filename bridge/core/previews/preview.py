@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bridge.core.apps import MARKER, App, Rules
+from bridge.core.decision import Policy
 from bridge.core.events import Repository
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.pulls import PullRequest
@@ -43,14 +44,16 @@ class Preview:
         made: the id of the preview's own app; None if there is none.
         url: where it is served; None if that is not known.
         asked: the commit of which a deployment was last asked for.
-        branch: the branch of the bridge's own that it is built from; None if it is the pull
-            request's.
+        branch: the branch of the bridge's own that it is or was built from, and that ends with it;
+            None if it was always the pull request's.
         approved, approver: the commit that somebody has approved, and who.
         stopped: somebody has stopped it by hand.
         created_at: when the pull request was first reported, by which places are given.
         active_at: when it was last pushed to or extended.
         look_at: when to look at it next; None if only a report matters.
         failures: how often in a row a step has failed.
+        pushes: counts the heads that were reported; one that comes back counts again.
+        rules: by which rules it was last looked at; see `rules_mark`.
     """
 
     key: str
@@ -74,6 +77,8 @@ class Preview:
     active_at: float = 0.0
     look_at: float | None = 0.0
     failures: int = 0
+    pushes: int = 1
+    rules: str = ""
 
     @property
     def id(self) -> str:
@@ -109,6 +114,17 @@ def pull_id(repository: Repository, number: int) -> str:
 def preview_id(repository: Repository, number: int, app_id: str) -> str:
     """Return the name of a pull request's preview of an app."""
     return f"{pull_id(repository, number)}:{app_id}"
+
+
+def rules_mark(app: App | None, decisions: Policy) -> str:
+    """Return a text that differs once other rules apply to an app's previews; it has no secrets.
+
+    The values of environment variables are not in it: they apply from the next push.
+    """
+    if app is None:
+        return "gone"
+    told = (app.source, app.branch, app.watched, app.rules.previews, decisions)
+    return _digest(repr(told))
 
 
 def as_preview(app: App, model: App | None) -> App:

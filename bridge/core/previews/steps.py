@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.previews.policy import PreviewPolicy
-from bridge.core.previews.preview import Preview
+from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Verdict, Why
 
 
@@ -18,15 +18,23 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What is to be done next, and why."""
+    """What is to be done next, and why.
+
+    Attributes:
+        runs: it is up, with a deployment of the pull request's commit.
+    """
 
     step: Step
     verdict: Verdict
+    runs: bool = False
 
 
 def aim(preview: Preview, verdict: Verdict, policy: PreviewPolicy | None, now: float) -> Aim:
     """Return what is to be done next for a preview; `verdict`: whether it is to have one."""
     verdict = _with_its_life(preview, verdict, policy, now)
+    if preview.state is PreviewState.ENDING:
+        # Parts of it may be gone, and its deployments are cancelled: it begins anew afterwards.
+        return Aim(Step.END, verdict)
     if not verdict.wanted:
         return Aim(Step.END if preview.takes_a_place else Step.REST, verdict)
     commit = preview.pull.head_sha
@@ -35,7 +43,7 @@ def aim(preview: Preview, verdict: Verdict, policy: PreviewPolicy | None, now: f
         what = f"a pull request from a fork waits until somebody approves {commit[:12]}"
         return Aim(Step.REST, Verdict(Why.APPROVAL, what))
     is_up = preview.made is not None and preview.asked == commit
-    return Aim(Step.REST if is_up else Step.BRING_UP, verdict)
+    return Aim(Step.REST if is_up else Step.BRING_UP, verdict, is_up)
 
 
 def _with_its_life(

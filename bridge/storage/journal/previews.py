@@ -1,6 +1,7 @@
 """Previews of pull requests: what hosts report of them, and what is done for them."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -22,6 +23,9 @@ OVER = (PreviewState.SKIPPED, PreviewState.ENDED)
 """States in which there is nothing of a preview."""
 
 
+_NOT_ENDED = _T.c.state != PreviewState.ENDED
+
+
 class Previews(Transactions):
     """The previews of pull requests; see `ports.previews`."""
 
@@ -39,7 +43,7 @@ class Previews(Transactions):
         app_id: str | None = None,
         pull: tuple[str, str, int] | None = None,
         ended: bool = False,
-        limit: int = 1000,
+        limit: int | None = 1000,
     ) -> list[Preview]:
         query = sa.select(_T).order_by(_T.c.created_at.desc(), _T.c.id).limit(limit)
         if app_id is not None:
@@ -65,6 +69,18 @@ class Previews(Transactions):
         query = sa.select(_T.c.app_id, sa.func.count()).where(there).group_by(_T.c.app_id)
         found = await self._read(lambda db: db.execute(query).all())
         return {row[0]: row[1] for row in found}
+
+    async def rules_of_previews(self) -> dict[str, set[str]]:
+        query = sa.select(_T.c.app_id, _T.c.rules).where(_NOT_ENDED).distinct()
+        found: dict[str, set[str]] = {}
+        for app_id, rules in await self._read(lambda db: db.execute(query).all()):
+            found.setdefault(app_id, set()).add(rules)
+        return found
+
+    async def look_at_previews(self, app_id: str, rules: str) -> None:
+        those = (_T.c.app_id == app_id) & (_T.c.rules != rules) & _NOT_ENDED
+        query = sa.update(_T).where(those).values(look_at=self._clock(), version=_T.c.version + 1)
+        await self._change(lambda db: db.execute(query))
 
     async def change_preview(self, seen: Preview, **facts: Any) -> Preview | None:
         if "look_at" in facts:
@@ -99,7 +115,7 @@ class Previews(Transactions):
 
 def of_pull(db: sa.Connection, id_: str) -> list[Preview]:
     """Return the previews of a pull request, by the apps' labels."""
-    query = sa.select(_T).where(_T.c.id.startswith(f"{id_}:", autoescape=True))
+    query = sa.select(_T).where(_named(id_))
     found = [read_preview(dict(row)) for row in db.execute(query).mappings()]
     return sorted(found, key=lambda one: (one.app, one.app_id))
 
@@ -108,11 +124,14 @@ def _of_pull(host: str, key: str, number: int) -> sa.ColumnElement[bool]:
     return (_T.c.host == host) & (_T.c.key == key) & (_T.c.number == number)
 
 
+def _named(id_: str) -> sa.ColumnElement[bool]:
+    """Return whether a preview is one of a pull request, whatever its repository is called."""
+    return _T.c.id.startswith(f"{id_}:", autoescape=True)
+
+
 def _report(db: sa.Connection, new: Reported, apps: Sequence[Previewed], at: float) -> bool:
-    pull = new.pull
-    query = (
-        sa.select(_T).where(_of_pull(new.repository.host, new.key, pull.number)).with_for_update()
-    )
+    pull, about = new.pull, pull_id(new.repository, new.pull.number)
+    query = sa.select(_T).where(_named(about)).with_for_update()
     known = {row["app_id"]: row for row in db.execute(query).mappings()}
     labels = {one.id: one for one in apps}
     changed = False
@@ -128,24 +147,45 @@ def _report(db: sa.Connection, new: Reported, apps: Sequence[Previewed], at: flo
             _insert(db, new, app, at)
             changed = True
     if changed:
-        outbox.changed(db, [about_pull(pull_id(new.repository, pull.number))], at)
+        outbox.changed(db, [about_pull(about)], at)
     return changed
 
 
 def _news(known: Preview, new: Reported, at: float) -> dict[str, Any] | None:
     """Return what a report changes; None if it says nothing new, or is older."""
     was, now = known.pull, new.pull
-    if (was.updated_at or 0.0) > (now.updated_at or at) or was == now:
+    if _is_older(now, was):
         return None
-    pushed = was.head_sha != now.head_sha or (now.open and not was.open)
-    activity = {"active_at": at, "stopped": False} if pushed else {}
-    return activity | {
-        "pull": pull_text(now),
-        "described": repository_text(new.repository),
-        "version": _T.c.version + 1,
-        "look_at": at,
-        "failures": 0,
-    }
+    place = {"key": new.key, "described": repository_text(new.repository)}
+    if was == now:
+        moved = (known.key, known.repository.name) != (new.key, new.repository.name)
+        return place if moved else None
+    pushed = was.head_sha != now.head_sha
+    begins = pushed or (now.open and not was.open)
+    activity = {"active_at": at, "stopped": False} if begins else {}
+    counted = {"pushes": _T.c.pushes + 1} if pushed else {}
+    return (
+        activity
+        | counted
+        | place
+        | {
+            "pull": pull_text(now),
+            "version": _T.c.version + 1,
+            "look_at": at,
+            "failures": 0,
+        }
+    )
+
+
+def _is_older(now: PullRequest, was: PullRequest) -> bool:
+    """Return whether a report is older than what is known.
+
+    Webhooks have seconds where an API may have more digits, so within a second the last report
+    counts; the sweep sets right what came in the wrong order.
+    """
+    if now.updated_at is None or was.updated_at is None:
+        return False
+    return math.floor(now.updated_at) < math.floor(was.updated_at)
 
 
 def _insert(db: sa.Connection, new: Reported, app: Previewed, at: float) -> None:
@@ -171,6 +211,8 @@ def _insert(db: sa.Connection, new: Reported, app: Previewed, at: float) -> None
         "active_at": at,
         "look_at": at,
         "failures": 0,
+        "pushes": 1,
+        "rules": "",
     }
     db.execute(rows.insert_into(db, _T).values(**row).on_conflict_do_nothing())
 

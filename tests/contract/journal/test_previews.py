@@ -167,3 +167,72 @@ async def test_only_what_is_over_is_left_out_and_forgotten(
     assert await journal.forget_previews(clock.now + 1, 9) == 1
     assert await journal.preview(WEB_12) is None
     assert len(await journal.previews(ended=True)) == 1
+
+
+# ── what reports come to ─────────────────────────────────────────────────────
+
+
+async def test_within_a_second_the_last_report_counts(journal: Any) -> None:
+    await journal.report_previews(reported(updated_at=100.734), [WEB])
+
+    assert await journal.report_previews(reported(open=False, updated_at=100.0), [])
+    assert not (await journal.preview(WEB_12)).pull.open
+    assert not await journal.report_previews(reported(updated_at=99.999), [])
+    assert await journal.report_previews(reported(updated_at=100.734), [])
+    assert (await journal.preview(WEB_12)).pull.open
+
+
+async def test_one_without_a_time_is_never_older(journal: Any, clock: ManualClock) -> None:
+    """The host's clock may be ahead of ours."""
+    await journal.report_previews(reported(updated_at=clock.now + 7200), [WEB])
+
+    assert await journal.report_previews(reported(open=False, updated_at=None), [])
+
+    assert not (await journal.preview(WEB_12)).pull.open
+
+
+async def test_each_new_head_counts_also_one_that_comes_back(journal: Any) -> None:
+    await journal.report_previews(reported(), [WEB])
+    for number, head in enumerate("bab"):
+        news = reported(head_sha=head * 40, updated_at=101.0 + number)
+        await journal.report_previews(news, [])
+    await journal.report_previews(reported(head_sha="b" * 40, updated_at=109.0, title="x"), [])
+
+    assert (await journal.preview(WEB_12)).pushes == 4
+
+
+async def test_a_renamed_repository_keeps_its_previews(journal: Any) -> None:
+    await journal.report_previews(Reported("my-org/mono", MONO, PULL), [WEB])
+    renamed = replace(MONO, name="my-org/new")
+
+    assert await journal.report_previews(Reported("my-org/new", renamed, PULL), [WEB])
+
+    (one,) = await journal.previews()
+    assert (one.id, one.key, one.repository.name) == (WEB_12, "my-org/new", "my-org/new")
+    assert one.version == 1
+
+
+async def test_those_that_were_looked_at_by_other_rules_are_looked_at(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.report_previews(reported(), [WEB, API])
+    for one in await journal.previews():
+        await journal.change_preview(one, state=PreviewState.SKIPPED, rules="r1", look_at=None)
+    assert await journal.rules_of_previews() == {"app-web": {"r1"}, "app-api": {"r1"}}
+
+    await journal.look_at_previews("app-web", "r1")
+    assert await journal.next_preview_at() is None
+    await journal.look_at_previews("app-web", "r2")
+
+    assert [one.app_id for one in await journal.due_previews(clock.now, 9)] == ["app-web"]
+
+
+async def test_what_has_ended_is_not_looked_at_again(journal: Any) -> None:
+    await journal.report_previews(reported(), [WEB])
+    (one,) = await journal.previews()
+    await journal.change_preview(one, state=PreviewState.ENDED, look_at=None)
+
+    await journal.look_at_previews("app-web", "r2")
+
+    assert await journal.rules_of_previews() == {}
+    assert await journal.next_preview_at() is None

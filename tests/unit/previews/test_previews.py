@@ -18,6 +18,7 @@ from bridge.core.previews.preview import (
     app_name,
     environment_text,
     host_name,
+    rules_mark,
     variables_text,
 )
 from bridge.core.previews.steps import Step, aim
@@ -170,7 +171,7 @@ def test_nothing_is_built_that_must_not_be_and_nothing_is_left_behind(
 
     found = aim(one, Verdict(why, "why"), ON, NOW + age)
 
-    over = why is not Why.WANTED or stopped or bool(age)
+    over = why is not Why.WANTED or stopped or bool(age) or state is PreviewState.ENDING
     if found.step is Step.BRING_UP:
         assert not over
         assert own or approved == "a" * 40
@@ -248,3 +249,28 @@ def test_a_rule_in_short_and_its_secrets() -> None:
     policy = Previews.model_validate({"environment": {"TOKEN": "s3cret", "DEBUG": True}}).policy()
     assert policy.environment == (("TOKEN", "s3cret"), ("DEBUG", "true"))
     assert "s3cret" not in repr(policy)
+
+
+# ── by which rules one was looked at ─────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("changed", "differs"),
+    [
+        ({}, False),
+        ({"rules": Rules(previews=replace(ON, label="ui"))}, True),
+        ({"rules": Rules(previews=replace(ON, environment=(("KEY", "hush"),)))}, False),
+        ({"rules": Rules(previews=ON, watch_paths=("web/**",))}, True),
+        ({"watch_paths": ("api/**",)}, True),
+        ({"name": "front"}, False),
+    ],
+)
+def test_the_mark_of_rules_differs_with_what_previews_depend_on(
+    changed: dict[str, Any], differs: bool
+) -> None:
+    web = app(rules=Rules(previews=ON))
+
+    found = rules_mark(replace(web, **changed), Policy())
+
+    assert (found != rules_mark(web, Policy())) is differs
+    assert found != rules_mark(None, Policy())

@@ -35,6 +35,8 @@ def upgrade() -> None:
         sa.Column("active_at", sa.Float(53), nullable=False),
         sa.Column("look_at", sa.Float(53)),
         sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("pushes", sa.BigInteger, nullable=False),
+        sa.Column("rules", sa.Text, nullable=False),
     )
     op.create_index("previews_by_pull", "previews", ["host", "key", "number"])
     op.create_index("previews_by_app", "previews", ["app_id"])

@@ -1,0 +1,235 @@
+"""A preview ends whatever is built, by whom, and however often its end is interrupted."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.previews.preview import PreviewState
+from bridge.core.previews.verdict import Why
+from bridge.pipeline.preview_apps import QUIET
+from tests.worlds.preview_keeper import POLICY, SHAS, KeeperWorld
+
+
+async def up(world: KeeperWorld, number: int = 1) -> str:
+    """Bring a preview up; return its app's id."""
+    await world.tell(number)
+    await world.settle()
+    return str((await world.row(number)).made)
+
+
+async def test_one_that_is_closed_during_its_build_waits_for_it(world: KeeperWorld) -> None:
+    await world.tell(1)
+    await world.settle(builds=False)
+    assert world.server.current is not None
+
+    await world.tell(1, open=False)
+    await world.settle(builds=False, rounds=20)
+    row = await world.row()
+    assert (row.state, world.live()) == (PreviewState.ENDING, [world.marker()])
+    assert "a build of it has not ended" in row.note
+
+    world.server.end()
+    await world.settle()
+    assert ((await world.row()).state, world.live(), world.orphans) == (PreviewState.ENDED, [], [])
+
+
+async def test_a_request_that_is_not_decided_yet_begins_before_the_app_goes(
+    world: KeeperWorld,
+) -> None:
+    await world.tell(1)
+    await world.look()  # it asks for the deployment, and nobody has read that yet
+
+    await world.tell(1, open=False)
+    for _ in range(5):
+        world.clock.now += 1
+        await world.look()
+    assert world.live() == [world.marker()]
+
+    await world.settle()
+    assert (world.live(), world.orphans) == ([], [])
+    assert set(world.asked.values()) == {1}
+
+
+async def test_a_build_that_waits_behind_another_apps_is_dropped(world: KeeperWorld) -> None:
+    world.server.ask(world.model.id, "main")
+    world.server.begin()
+    await world.tell(1)
+    await world.settle(builds=False)
+    assert len(world.server.waiting) == 1
+
+    await world.tell(1, open=False)
+    await world.settle(builds=False)
+
+    assert ((await world.row()).state, world.live()) == (PreviewState.ENDED, [])
+    assert (world.server.waiting, world.server.current) == ([], (world.model.id, "main"))
+
+
+async def test_a_build_that_a_person_has_begun_is_waited_for(world: KeeperWorld) -> None:
+    made = await up(world)
+    world.server.ask(made, "by hand")
+    world.server.begin()
+
+    await world.tell(1, open=False)
+    await world.settle(builds=False, rounds=20)
+    assert world.live() == [world.marker()]
+
+    await world.settle()
+    assert (world.live(), world.orphans) == ([], [])
+
+
+async def test_what_a_build_in_mid_removal_leaves_is_named_until_it_is_gone(
+    world: KeeperWorld,
+) -> None:
+    made = await up(world)
+    service = world.server.rows[made]["appName"]
+
+    async def at_that_moment(request: Any, passed: Any) -> Any:
+        world.server.ask(made, "by hand")
+        world.server.begin()
+        return await passed(request)
+
+    world.making.proxy.once["application.delete"].append(at_that_moment)
+    await world.tell(1, open=False)
+    await world.settle(builds=False, rounds=20)
+    row = await world.row()
+    assert (row.state, world.live()) == (PreviewState.ENDING, [])
+    assert "a build of it has not ended" in row.note
+
+    world.server.end()
+    await world.settle(rounds=10)
+    row = await world.row()
+    assert row.state is PreviewState.ENDING
+    assert f"{service}.1.abcdef still runs, though its app is gone" in row.note
+
+    world.server.containers.clear()
+    await world.settle()
+    assert (await world.row()).state is PreviewState.ENDED
+
+
+async def test_nothing_left_has_to_be_seen_twice(world: KeeperWorld) -> None:
+    await up(world)
+    await world.tell(1, open=False)
+    await world.look()
+    assert (world.live(), (await world.row()).state) == ([], PreviewState.ENDING)
+
+    world.clock.now += QUIET
+    await world.look()
+    assert (await world.row()).state is PreviewState.ENDED
+
+
+async def test_the_services_name_is_stored_before_the_app_is_removed(world: KeeperWorld) -> None:
+    made = await up(world)
+    app = await world.journal.app(made)
+    await world.journal.renew_apps([replace(app, service="")])
+
+    await world.tell(1, open=False)
+    await world.settle()
+
+    assert (await world.journal.app(made)).service.startswith("web-pr-1-")
+
+
+async def test_a_backend_that_is_away_for_an_hour(world: KeeperWorld) -> None:
+    await up(world)
+    world.making.proxy.away = True
+    await world.tell(1, open=False)
+    for _ in range(60):
+        world.clock.now += 60
+        await world.look()
+    assert (await world.row()).state is PreviewState.ENDING
+
+    world.making.proxy.heal()
+    world.clock.now += 300
+    await world.settle()
+
+    assert ((await world.row()).state, world.live()) == (PreviewState.ENDED, [])
+
+
+async def test_one_that_is_opened_again_during_its_end_begins_anew(world: KeeperWorld) -> None:
+    made = await up(world)
+    await world.tell(1, open=False)
+    await world.look()  # its app is removed, and looked after
+    assert world.live() == []
+
+    await world.tell(1, open=True)
+    await world.settle()
+
+    row = await world.row()
+    assert (row.state, world.live()) == (PreviewState.UP, [world.marker()])
+    assert row.made != made
+    assert world.deployed[str(row.made)] == row.pull.head_sha
+
+
+async def test_a_commit_that_comes_back_is_deployed_again(world: KeeperWorld) -> None:
+    made = await up(world)
+    for head in (SHAS[7], SHAS[1], SHAS[7]):
+        await world.tell(1, head_sha=head)
+        await world.settle()
+        assert (world.deployed[made], world.server.built[-1]) == (head, (made, head))
+
+
+async def test_apps_that_were_raced_are_removed_but_the_oldest(world: KeeperWorld) -> None:
+    made = await up(world)
+    other = await world.making.create(
+        "web pr-1", world.server.rows[made]["environmentId"], description=world.marker()
+    )
+
+    await world.tell(1, head_sha=SHAS[7])
+    await world.settle()
+
+    assert (world.server.own(), (await world.row()).made) == ([made], made)
+    assert other.id not in world.deployed
+
+
+@pytest.mark.parametrize("parts", [{"policy": replace(POLICY, idle=5000.0)}])
+async def test_a_fork_whose_next_commit_is_held_ends_when_it_is_idle(world: KeeperWorld) -> None:
+    await world.tell(3, own=False)
+    await world.settle()
+    row = await world.row(3)
+    await world.journal.ask_previews(row.id, approved=row.pull.head_sha)
+    await world.settle()
+    await world.tell(3, head_sha=SHAS[9])
+    await world.settle()
+    assert (await world.row(3)).reason == Why.APPROVAL
+    assert world.live() == [world.marker(3)]
+
+    world.clock.now += 5001
+    await world.settle()
+
+    assert (world.live(), (await world.row(3)).reason) == ([], Why.IDLE)
+
+
+async def test_one_that_meets_a_bug_keeps_no_other_from_its_turn(
+    world: KeeperWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = world.making.backend.make
+
+    async def broken(name: str, *others: Any) -> Any:
+        if name.endswith("pr-1"):
+            raise ValueError("a bug")
+        return await make(name, *others)
+
+    monkeypatch.setattr(world.making.backend, "make", broken)
+    await world.tell(1)
+    await world.tell(2)
+    await world.settle()
+    assert (world.live(), (await world.row(1)).failures > 0) == ([world.marker(2)], True)
+
+    monkeypatch.undo()
+    world.clock.now += 300
+    await world.settle()
+    assert world.live() == [world.marker(1), world.marker(2)]
+
+
+@pytest.mark.parametrize("parts", [{"policy": replace(POLICY, pin=True)}])
+async def test_a_branch_of_ours_that_is_not_built_any_more_ends_too(world: KeeperWorld) -> None:
+    await up(world)
+    assert len(world.api.branches) == 1
+    world.policy = POLICY
+    await world.start()
+    await world.settle()
+
+    await world.tell(1, open=False)
+    await world.settle()
+
+    assert (world.live(), world.api.branches) == ([], {})

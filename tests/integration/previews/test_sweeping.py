@@ -1,0 +1,278 @@
+"""The sweep sets right what webhooks lose or confuse; what it can't read, it leaves alone."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bridge.core.errors import Unanswered, Unreachable
+from bridge.core.events import Repository
+from bridge.core.previews.preview import PreviewState
+from bridge.core.previews.verdict import Why
+from bridge.pipeline.preview_sweep import GONE, WHOLE
+from tests.worlds.preview_keeper import MONO, POLICY, SHAS, KeeperWorld
+
+OTHER = Repository("github", "4712", MONO.name, MONO.urls)
+
+
+async def up(world: KeeperWorld, *numbers: int) -> None:
+    for number in numbers or (1,):
+        await world.tell(number)
+    await world.swept()
+    await world.settle()
+
+
+async def later(world: KeeperWorld, seconds: float = 300.0) -> None:
+    world.clock.now += seconds
+    await world.swept()
+    await world.settle()
+
+
+async def states(world: KeeperWorld) -> dict[int, PreviewState]:
+    return {number: row.state for number, row in sorted((await world.rows()).items())}
+
+
+async def test_a_close_that_is_lost_costs_one_round(world: KeeperWorld) -> None:
+    await up(world)
+    world.clock.now += 5
+    world.put(1, open=False)
+
+    await later(world)
+
+    assert (await states(world), world.live()) == ({1: PreviewState.ENDED}, [])
+
+
+async def test_a_late_webhook_of_the_same_second_is_set_right_by_the_next_round(
+    world: KeeperWorld,
+) -> None:
+    await up(world)
+    opened = world.api.known[1]
+    world.put(1, open=False, updated_at=opened.updated_at)
+    await later(world)
+    assert await states(world) == {1: PreviewState.ENDED}
+    later_one = world.put(2)  # so the sweep does not read that second again
+    await world.report(later_one)
+    await later(world)
+
+    await world.report(opened)
+    await world.settle()
+    assert (await states(world))[1] is PreviewState.UP
+    await later(world)
+
+    assert (await states(world))[1] is PreviewState.ENDED
+    assert world.live() == [world.marker(2)]
+
+
+async def test_a_webhook_without_milliseconds_is_not_older_than_the_api(world: KeeperWorld) -> None:
+    second = float(int(world.clock.now) + 50)
+    await world.report(world.put(1, updated_at=second + 0.2))
+    closed = world.put(1, open=False, updated_at=second + 0.9)
+
+    await world.report(replace(closed, updated_at=second))
+
+    assert not (await world.row()).pull.open
+
+
+@pytest.mark.parametrize("error", [Unanswered("github", "502"), Unreachable("github", "away")])
+async def test_a_list_that_can_not_be_read_changes_nothing(
+    world: KeeperWorld, error: Unanswered | Unreachable
+) -> None:
+    await up(world, 1, 2)
+    await world.start()
+    world.put(1, open=False)
+    world.api.next("open_pulls", error)
+
+    await later(world)
+    assert set((await states(world)).values()) == {PreviewState.UP}
+
+    await later(world)
+    assert await states(world) == {1: PreviewState.ENDED, 2: PreviewState.UP}
+
+
+async def test_before_one_ends_that_is_not_listed_it_is_read_by_its_number(
+    world: KeeperWorld,
+) -> None:
+    await up(world, 1, 2)
+    await world.start()
+    world.api.unlisted = {1}
+    world.api.next("pull_request", Unreachable("github", "away"))
+
+    await later(world)
+    assert set((await states(world)).values()) == {PreviewState.UP}
+
+    await later(world, WHOLE)
+    assert world.api.calls[-1] == ("pull_request", MONO.name, 1)
+    assert set((await states(world)).values()) == {PreviewState.UP}
+
+
+async def test_a_repository_that_is_gone_ends_its_previews_after_some_rounds(
+    world: KeeperWorld,
+) -> None:
+    await up(world)
+    world.api.repositories.clear()
+    await world.start()
+
+    for _ in range(GONE - 1):
+        await later(world)
+    assert await states(world) == {1: PreviewState.UP}
+
+    await later(world)
+    assert (await states(world), world.live()) == ({1: PreviewState.ENDED}, [])
+
+
+async def test_a_repository_that_is_renamed_keeps_its_previews(world: KeeperWorld) -> None:
+    await up(world)
+    made = (await world.row()).made
+    renamed = replace(MONO, name="my-org/new")
+    world.api.repositories = {MONO.name: renamed, "my-org/new": renamed}  # it redirects
+
+    pull = world.put(1, head_sha=SHAS[9], updated_at=world.clock.now + 10)
+    await world.keeper.report(renamed, pull)
+    await world.settle()
+    row = await world.row()
+    assert (row.made, row.key, row.asked) == (made, "my-org/new", SHAS[9])
+
+    world.clock.now += 20
+    world.put(1, open=False)
+    await later(world)
+    assert (await states(world), world.live()) == ({1: PreviewState.ENDED}, [])
+
+
+async def test_a_repository_that_takes_anothers_name_takes_none_of_its_previews(
+    world: KeeperWorld,
+) -> None:
+    await up(world)
+    world.api.repositories = {MONO.name: OTHER}
+
+    await later(world, WHOLE + 1)
+
+    rows = {one.id: one.state for one in await world.journal.previews(ended=True)}
+    assert rows == {
+        f"github:4711#1:{world.model.id}": PreviewState.ENDED,
+        f"github:4712#1:{world.model.id}": PreviewState.UP,
+    }
+
+
+async def test_an_owner_whose_rate_limit_is_used_up_starves_no_other(world: KeeperWorld) -> None:
+    site = "my-own/site"
+    world.api.repositories[site] = Repository(
+        "github", "99", site, frozenset({f"git.example.com/{site}"})
+    )
+    await world.another("web-two", customGitUrl=f"https://git.example.com/{site}.git")
+    await up(world)
+    assert len(world.live()) == 2
+    world.clock.now += 5
+    world.put(1, open=False)
+    world.api.limited = "my-org"  # which comes first
+    world.api.calls.clear()
+
+    await later(world)
+    assert world.live() == [world.marker()]
+    assert sum(call[1] == MONO.name for call in world.api.calls) == 1
+
+    world.api.limited = ""
+    await later(world)
+    assert world.live() == []
+
+
+# ── apps and rules ───────────────────────────────────────────────────────────
+
+
+async def test_an_app_that_is_deleted_takes_its_previews_with_it(world: KeeperWorld) -> None:
+    await up(world)
+    await world.making.ask("POST", "application.delete", applicationId=world.model.id)
+
+    await world.catalog.refresh()
+    await world.settle()
+
+    assert (await states(world), world.live()) == ({1: PreviewState.SKIPPED}, [])
+
+
+async def test_an_app_that_is_pointed_elsewhere_ends_its_previews(world: KeeperWorld) -> None:
+    await up(world)
+    elsewhere = "https://git.example.com/my-org/other.git"
+    fields = {"applicationId": world.model.id, "customGitUrl": elsewhere}
+    await world.making.ask("POST", "application.update", **fields)
+
+    await world.catalog.refresh()
+    await world.settle()
+
+    row = await world.row()
+    assert (row.reason, world.live()) == (Why.OTHER_BASE, [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [({"on": False}, Why.NO_PREVIEWS), ({"label": "preview"}, Why.NO_LABEL)],
+)
+async def test_a_rule_that_changes_reaches_previews_at_the_next_start(
+    world: KeeperWorld, changed: dict[str, object], reason: Why
+) -> None:
+    await up(world)
+
+    world.policy = replace(POLICY, **changed)  # type: ignore[arg-type]
+    await world.start()
+    await world.settle()
+    assert ((await world.row()).reason, world.live()) == (reason, [])
+
+    world.policy = POLICY
+    await world.start()
+    await world.settle()
+    assert ((await world.row()).state, world.live()) == (PreviewState.UP, [world.marker()])
+
+
+async def test_a_changed_build_is_written_and_deploys_nothing_by_itself(world: KeeperWorld) -> None:
+    await up(world)
+    made = str((await world.row()).made)
+
+    world.policy = replace(POLICY, memory=256 * 2**20)
+    await world.start()
+    await world.settle()
+
+    assert world.server.rows[made]["memoryLimit"] == str(256 * 2**20)
+    assert len(world.asked) == 1
+
+
+async def test_a_start_reads_nothing_of_a_preview_that_is_as_it_should_be(
+    world: KeeperWorld,
+) -> None:
+    await up(world, 1, 2)
+    world.api.calls.clear()
+    await world.start()
+
+    await world.settle()
+
+    assert world.api.calls == []
+
+
+async def test_nothing_ends_before_it_is_known_which_apps_there_are(world: KeeperWorld) -> None:
+    await up(world)
+    await world.tell(1, labels=frozenset({"ui"}))
+    await world.start(knows_apps=False)
+
+    look = asyncio.create_task(world.keeper.look())
+    await asyncio.wait([look], timeout=0.05)
+    assert not look.done()
+
+    await world.catalog.refresh()
+    await look
+    assert await states(world) == {1: PreviewState.UP}
+
+
+# ── limits ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("parts", [{"policy": replace(POLICY, limit=1), "limit": 3}])
+async def test_who_waits_for_an_apps_limit_takes_no_place_of_another_app(
+    world: KeeperWorld,
+) -> None:
+    for number in (1, 2, 3, 4):
+        await world.tell(number)
+        await world.settle()
+    assert world.live() == [world.marker(1)]
+
+    other = await world.another("web-two")
+    await world.tell(5)
+    await world.settle()
+
+    assert world.live() == [world.marker(1), f"bridge:github:4711#5:{other.id}"]
