@@ -100,6 +100,16 @@ class Preview:
         """Return its name for people, e.g. "shop/web #12"."""
         return f"{self.app} #{self.pull.number}"
 
+    @property
+    def name(self) -> str:
+        """Return what people type to name it, e.g. "shop/web#12"."""
+        return f"{self.app}#{self.pull.number}"
+
+    def idle_at(self, policy: PreviewPolicy | None) -> float | None:
+        """Return when it ends for want of a push; None if it does not."""
+        there = self.made is not None and policy is not None and policy.on
+        return self.active_at + policy.idle if there and policy is not None else None
+
 
 def pull_id(repository: Repository, number: int) -> str:
     """Return the name of a pull request in the journal, e.g. "github:583231#12"."""
