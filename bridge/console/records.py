@@ -11,6 +11,7 @@ from bridge.core.apps import App
 from bridge.core.decision import Policy
 from bridge.core.errors import NotFound
 from bridge.core.lifecycle import Deployment
+from bridge.core.previews.preview import as_preview, model_id
 from bridge.pipeline.adopt import Adopter
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.lookup import BuildLogs
@@ -77,12 +78,11 @@ class Records:
 
     def rights(self, visitor: Visitor, app: App) -> frozenset[Right]:
         """Return all rights of somebody to an app."""
-        return self.access.rights(visitor.person, app.label, None)
+        return self.access.rights_to(visitor.person, app, None)
 
     async def app(self, visitor: Visitor, app_id: str) -> App:
         """Return an app, also a deleted one; raise NotFound if they may not view it."""
-        found = next((one for one in self.apps() if one.id == app_id), None)
-        found = found or await self.journal.app(app_id)
+        found = await self._app(app_id)
         if found is None or Right.VIEW not in self.rights(visitor, found):
             raise NotFound(f"There is no app {app_id!r}: {GONE}.")
         return found
@@ -90,11 +90,25 @@ class Records:
     async def deployment(self, visitor: Visitor, id_: str) -> tuple[Deployment, App | None]:
         """Return a deployment and its app; raise NotFound if they may not view it."""
         found = await self.journal.deployment(id_)
-        app = await self.journal.app(found.app_id) if found else None
-        label = app.label if app else found.app if found else ""
-        if found is None or Right.VIEW not in self.access.rights(visitor.person, label, None):
+        app = await self._app(found.app_id) if found else None
+        label = found.app if found else ""
+        may_see = self.may_see(visitor, label) if app is None else self._may_see(visitor, app)
+        if found is None or not may_see:
             raise NotFound(f"There is no deployment {id_!r}: {GONE}.")
         return found, app
+
+    async def _app(self, app_id: str) -> App | None:
+        """Return an app, also a deleted one; None if it was never known."""
+        apps = {one.id: one for one in self.apps()}
+        if app_id in apps:
+            return apps[app_id]
+        found = await self.journal.app(app_id)
+        if found is None or not found.marker:
+            return found
+        return as_preview(found, apps.get(model_id(found.marker)))
+
+    def _may_see(self, visitor: Visitor, app: App) -> bool:
+        return Right.VIEW in self.rights(visitor, app)
 
     def may_see(self, visitor: Visitor, label: str) -> bool:
         """Return whether somebody may view the app with that label, existing or not."""

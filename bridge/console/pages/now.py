@@ -11,7 +11,7 @@ from bridge.console.pages.asking import Asked
 from bridge.console.pages.deliveries import listed
 from bridge.console.records import Records
 from bridge.console.visitors import Visitor
-from bridge.core.apps import App
+from bridge.core.apps import App, of_people
 from bridge.core.lifecycle import State
 from bridge.pipeline.arrivals import Wanted
 from bridge.pipeline.hook_troubles import MOST, HookTrouble, hook_troubles
@@ -54,10 +54,11 @@ class Need:
 async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
     """Collect the first page."""
     seen = {app.id: app for app in records.seen(visitor)}
+    listed_apps = {app.id: app for app in of_people(seen.values())}
     all_open, needs, apps, arrived = await asyncio.gather(
         records.journal.open_deployments(),
-        _needs(records, visitor, seen),
-        _rows(records, seen),
+        _needs(records, visitor, listed_apps),
+        _rows(records, listed_apps),
         listed(records, visitor, Wanted(MOST_ARRIVED)),
     )
     open_ = [one for one in all_open if one.app_id in seen]
@@ -67,7 +68,7 @@ async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
         "rights": {one.app_id: records.rights(visitor, seen[one.app_id]) for one in open_},
         "needs": needs,
         "apps": apps,
-        "all_apps": len(seen),
+        "all_apps": len(listed_apps),
         "arrived": arrived,
     }
     return Page("now", "Now", facts, live=True)

@@ -124,11 +124,13 @@ def preview_id(repository: Repository, number: int, app_id: str) -> str:
 def as_preview(app: App, model: App | None) -> App:
     """Return an app of ours with the rules of previews: it is verified like its model.
 
-    What gates hold, and which pushes deploy, is said of the model and its pull requests.
+    What gates hold, and which pushes deploy, is said of the model and its pull requests. Who may
+    see or deploy the model may do so with its previews.
     """
     verify = None if model is None else model.rules.verify
     quiet = None if verify is None else replace(verify, rollback=False)
-    return replace(app, rules=Rules(verify=quiet))
+    label = "" if model is None else model.label
+    return replace(app, rules=Rules(verify=quiet), stands_for=label)
 
 
 def model_id(marker: str) -> str:
