@@ -240,9 +240,11 @@ def preview_form(one: "Preview", policy: "PreviewPolicy | None") -> dict[str, An
 
 def why_of(one: "Preview") -> str:
     """Return why a preview is not up, or why its next step fails; "" if all is well."""
+    from bridge.core.log_text import redact
+
     if one.state == "up" and not one.failures:
         return ""
-    return clean(one.note or one.reason)
+    return clean(redact(one.note) or one.reason)
 
 
 def _line(one: "Preview") -> str:

@@ -10,12 +10,15 @@ from bridge.core.access import Access, Right
 from bridge.core.apps import App
 from bridge.core.decision import Policy
 from bridge.core.errors import NotFound
+from bridge.core.events import CONSOLE_HOST
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.preview import as_preview, model_id
 from bridge.pipeline.adopt import Adopter
-from bridge.pipeline.commands import ChatCommands
+from bridge.pipeline.commands import ChatCommands, actor
+from bridge.pipeline.gate_commands import Actor
 from bridge.pipeline.lookup import BuildLogs
 from bridge.pipeline.meaning import Reading
+from bridge.pipeline.preview_commands import Asker, PreviewCommands
 from bridge.ports.chats import Place
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Inbox
@@ -60,6 +63,17 @@ class Records:
     clock: Clock
     adopter: Callable[[], Awaitable[Adopter]]
     workshop: Workshop
+
+    @property
+    def previews(self) -> PreviewCommands:
+        """Return what people can do with previews."""
+        return PreviewCommands(self.journal, self.clock)
+
+    def asker(self, visitor: Visitor) -> Asker:
+        """Return somebody who asks something of previews, with their rights."""
+        person = visitor.person
+        by = Actor(person.key(CONSOLE_HOST), person.called, actor(CONSOLE_HOST, person))
+        return Asker(by, person, self.access)
 
     # ── who may see what ─────────────────────────────────────────────────────────────────────────
 

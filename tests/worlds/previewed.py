@@ -1,13 +1,17 @@
 """Records of previews, as a bridge that runs has written them."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 from bridge.core.apps import App
 from bridge.core.events import Repository
 from bridge.core.previews.preview import Preview, PreviewState, preview_id
 from bridge.core.previews.verdict import Why
 from bridge.core.pulls import PullRequest
+from bridge.pipeline.previews import PreviewKeeper
 from bridge.ports.journal import Journal
 from bridge.ports.previews import Previewed, Reported
 
@@ -23,6 +27,17 @@ PULL = PullRequest(
     author="ada",
     url="https://github.com/my-org/mono/pull/12",
 )
+
+
+@asynccontextmanager
+async def previews_at_rest() -> AsyncIterator[None]:
+    """Have nobody bring previews in line, so that what is recorded of them stays."""
+
+    async def rests(_keeper: PreviewKeeper) -> float:
+        return 3600.0
+
+    with patch.object(PreviewKeeper, "_round", rests):
+        yield
 
 
 async def report(
@@ -45,9 +60,11 @@ async def kept(journal: Journal, seen: Preview, **facts: Any) -> Preview:
     return changed
 
 
-async def up(journal: Journal, app: App, number: int, **of_pull: Any) -> Preview:
+async def up(
+    journal: Journal, app: App, number: int, where: Repository = MONO, **of_pull: Any
+) -> Preview:
     """A preview that is up."""
-    seen = await report(journal, app, number, **of_pull)
+    seen = await report(journal, app, number, where, **of_pull)
     url = f"https://pr-{number}-{app.name}.preview.example.com"
     facts = {"made": f"{app.id}-pr-{number}", "asked": seen.pull.head_sha, "url": url}
     return await kept(
@@ -55,9 +72,11 @@ async def up(journal: Journal, app: App, number: int, **of_pull: Any) -> Preview
     )
 
 
-async def held(journal: Journal, app: App, number: int, **of_pull: Any) -> Preview:
+async def held(
+    journal: Journal, app: App, number: int, where: Repository = MONO, **of_pull: Any
+) -> Preview:
     """One of a fork that waits for an approval."""
-    seen = await report(journal, app, number, own=False, **of_pull)
+    seen = await report(journal, app, number, where, own=False, **of_pull)
     note = f"a pull request from a fork waits until somebody approves {seen.pull.head_sha[:12]}"
     return await kept(
         journal, seen, state=PreviewState.HELD, reason=Why.APPROVAL, note=note, look_at=None
