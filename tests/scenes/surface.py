@@ -203,7 +203,7 @@ class Journal:
 
     async def figures(self) -> JournalFigures:
         """Return how much is going on."""
-        return JournalFigures({State.RUNNING: 1}, 1, 1, 0.0, {Gate.LOCK: 1})
+        return JournalFigures({State.RUNNING: 1}, 1, 1, 0.0, {Gate.LOCK: 1}, {PreviewState.UP: 1})
 
     async def newest_change(self) -> int:
         """Return the number of the newest change."""
