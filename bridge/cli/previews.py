@@ -143,7 +143,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def _desk(config: Path | None) -> AsyncIterator[Desk]:
+async def desk(config: Path | None) -> AsyncIterator[Desk]:
+    """Open the stores, with what people do with previews."""
     from bridge.core.rules import ruled
     from bridge.pipeline.gate_commands import Actor
     from bridge.pipeline.preview_commands import Asker, PreviewCommands
@@ -164,46 +165,46 @@ async def _desk(config: Path | None) -> AsyncIterator[Desk]:
 
 
 async def _list(config: Path | None, app: str | None, *, every: bool, json: bool) -> None:
-    async with _desk(config) as desk:
-        of_app = None if app is None else (await known_app(desk.stores.journal, app)).app.id
-        found = await desk.commands.seen_by(desk.asker, ended=every)
+    async with desk(config) as at:
+        of_app = None if app is None else (await known_app(at.stores.journal, app)).app.id
+        found = await at.commands.seen_by(at.asker, ended=every)
     found = [one for one in found if of_app in (None, one.app_id)]
     now = time.time()
     columns = ("preview", "state", "commit", "active", "ends", "*about it")
     listing: Listing[Preview] = Listing(
-        desk.form, columns, lambda one: desk.row(one, now), _line, side=5
+        at.form, columns, lambda one: at.row(one, now), _line, side=5
     )
     listing.say(found, NONE_AT_ALL if every else NONE, json=json)
 
 
 async def _stop(config: Path | None, name: str, *, json: bool) -> None:
-    async with _desk(config) as desk:
-        found = await desk.commands.named(desk.asker, name)
-        after = await desk.commands.stop(desk.asker, found)
-    _said(desk, after, f"stopped: {after.label}; a push or `previews extend` starts it again", json)
+    async with desk(config) as at:
+        found = await at.commands.named(at.asker, name)
+        after = await at.commands.stop(at.asker, found)
+    _said(at, after, f"stopped: {after.label}; a push or `previews extend` starts it again", json)
 
 
 async def _extend(config: Path | None, name: str, *, json: bool) -> None:
-    async with _desk(config) as desk:
-        found = await desk.commands.named(desk.asker, name)
-        after = await desk.commands.extend(desk.asker, found)
-    policy = desk.policies.get(after.app_id)
+    async with desk(config) as at:
+        found = await at.commands.named(at.asker, name)
+        after = await at.commands.extend(at.asker, found)
+    policy = at.policies.get(after.app_id)
     lasts = "" if policy is None else f" for {_lasting(policy.idle)} without a push"
-    _said(desk, after, f"extended: {after.label} stays{lasts}", json)
+    _said(at, after, f"extended: {after.label} stays{lasts}", json)
 
 
 async def _approve(config: Path | None, name: str, commit: str | None, *, json: bool) -> None:
-    async with _desk(config) as desk:
-        found = await desk.commands.named(desk.asker, name)
+    async with desk(config) as at:
+        found = await at.commands.named(at.asker, name)
         wanted = found.pull.head_sha if commit is None else commit
-        after = await desk.commands.approve(desk.asker, found, wanted)
+        after = await at.commands.approve(at.asker, found, wanted)
     of = f" of {after.pull.author}" if after.pull.author else ""
-    _said(desk, after, f"approved: {after.label} at {after.pull.head_sha[:12]}{of}", json)
+    _said(at, after, f"approved: {after.label} at {after.pull.head_sha[:12]}{of}", json)
 
 
-def _said(desk: Desk, after: "Preview", words: str, json: bool) -> None:
+def _said(at: Desk, after: "Preview", words: str, json: bool) -> None:
     if json:
-        say_json(desk.form(after))
+        say_json(at.form(after))
     else:
         say(clean(words))
 

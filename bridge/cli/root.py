@@ -117,6 +117,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "why": (
         "dokploy-bridge why shop/web",
         "dokploy-bridge why shop/web 18f234f",
+        "dokploy-bridge why shop/web#12",
         "dokploy-bridge why web --json",
     ),
     "explain": (

@@ -28,10 +28,14 @@ PREVIEWS: Mapping[str, tuple[str, ...]] = {
     "previews-extend": ("previews", "extend", "shop/web#12"),
     "previews-several": ("previews", "stop", "12"),
     "previews-stop": ("previews", "stop", "web#12"),
+    "why-preview": ("why", "shop/web#14"),
+    "why-preview-none": ("why", "shop/web#15"),
+    "why-preview-failing": ("why", "shop/web#17"),
     "previews-stop-none": ("previews", "stop", "shop/web#15"),
 }
 
 PREVIEWS_JSON: Mapping[str, tuple[str, ...]] = {
+    "why shop/web#12": ("why", "shop/web#12"),
     "previews": ("previews",),
     "previews approve": ("previews", "approve", "shop/web#14"),
     "previews extend": ("previews", "extend", "shop/web#12"),

@@ -193,3 +193,35 @@ def test_names_of_previews_are_completed(previewed: Cli) -> None:
     assert complete_preview(context, "WEB#13") == ["shop/web#13"]
     assert complete_preview(context, "docs") == []
     assert complete_app(context, "shop") == ["shop/docs", "shop/web"]
+
+
+# ── why ──────────────────────────────────────────────────────────────────────
+
+
+def test_why_a_pull_request_is_held_and_what_to_do(previewed: Cli) -> None:
+    told = previewed("why", "shop/web#13")
+
+    subject, *lines = told.stdout.splitlines()
+    assert subject.startswith("shop/web#13 Add a page, by mallory, from a fork, feature@abababa, 2")
+    assert lines == [
+        f"held: approval (a pull request from a fork waits until somebody approves {HEAD[:12]})",
+    ]
+    assert told.stderr == (
+        f"look at it, then run `dokploy-bridge previews approve shop/web#13 --commit {HEAD[:12]}`\n"
+    )
+
+
+def test_why_a_pull_request_has_none(previewed: Cli) -> None:
+    form = previewed.json("why", "docs#12")
+
+    assert (form["state"], form["reason"], form["note"], form["deployments"]) == (
+        "skipped",
+        "no_path_hit",
+        "none matches docs/**",
+        [],
+    )
+    assert form["remedy"] == "only pull requests that change what the app watches have one"
+
+
+def test_why_of_a_pull_request_that_is_not_known(previewed: Cli) -> None:
+    assert "there is no preview 'web#99'" in previewed("why", "web#99", code=4).stderr
