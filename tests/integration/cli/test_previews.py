@@ -1,6 +1,7 @@
 """Previews on the command line: lists, and what people do with one."""
 
 import getpass
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +10,13 @@ import typer
 
 from bridge.app.storage import Stores
 from bridge.cli.completing import complete_app, complete_preview
+from bridge.core.lifecycle import State
 from bridge.core.previews.preview import Preview
 from bridge.core.previews.verdict import Why
+from tests.fakes.journey import deployment
 from tests.scenes.terminal import command
 from tests.worlds.cli import DOCS, WEB, Cli
+from tests.worlds.journal import outcome, record
 from tests.worlds.previewed import HEAD, MOVED, held, report, skipped, up
 
 RULES = "- {apps: shop/*, previews: {host: 'pr-{number}-{app}.preview.example.com', idle: 2d}}"
@@ -54,8 +58,8 @@ def kept(cli: Cli, number: int) -> Preview:
 def test_the_list_has_the_promised_fields(previewed: Cli) -> None:
     fork, ours = previewed.json("previews")
 
-    for time in ("created_at", "active_at", "idle_at"):
-        assert ours.pop(time).endswith("Z")
+    for at in ("created_at", "active_at", "idle_at"):
+        assert ours.pop(at).endswith("Z")
     assert ours == {
         "id": "github:583231#12:app_web",
         "name": "shop/web#12",
@@ -225,3 +229,18 @@ def test_why_a_pull_request_has_none(previewed: Cli) -> None:
 
 def test_why_of_a_pull_request_that_is_not_known(previewed: Cli) -> None:
     assert "there is no preview 'web#99'" in previewed("why", "web#99", code=4).stderr
+
+
+def test_a_report_is_about_peoples_apps(previewed: Cli) -> None:
+    async def deploy(stores: Stores) -> None:
+        for seq, of in ((7, "app_web-pr-12"), (8, WEB.id)):
+            one = deployment(seq, of, app=f"shop/{of}")
+            await record(stores.journal, outcome(seq, one, explicit=True))
+            await stores.journal.move(one.id, State.DONE, live_at=time.time())
+
+    previewed.with_stores(deploy)
+
+    of_all = previewed.json("report")
+    assert [one["app"] for one in of_all["apps"]] == [f"shop/{WEB.id}"]
+    of_one = previewed.json("report", "--app", "web pr-12")
+    assert [one["live"] for one in of_one["apps"]] == [1]
