@@ -25,13 +25,13 @@ from bridge.core.access import Grant, Person, Right
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.lifecycle import State, deployment_id
-from bridge.core.previews.preview import PreviewState, as_preview
+from bridge.core.previews.preview import as_preview
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome
 from tests.fakes.journey import app, deployment
 from tests.worlds.console_records import NOW, Body, hostile_app, records_of, tell
 from tests.worlds.journal import outcome, record
-from tests.worlds.previewed import held, kept, skipped, up
+from tests.worlds.previewed import held, skipped, up
 
 WEB = app("app-web")
 
@@ -400,18 +400,3 @@ async def test_a_deployment_of_a_preview_is_seen_by_those_who_see_its_app() -> N
             assert found.id == one.id
             with pytest.raises(NotFound):
                 await records.deployment(person("github:eve"), one.id)
-
-
-async def test_a_change_of_a_preview_moves_the_pages() -> None:
-    async with records_of([WEB]) as records:
-        versions = [await records.journal.version()]
-        seen = await up(records.journal, WEB, 12)
-        versions.append(await records.journal.version())
-        await kept(records.journal, seen, state=PreviewState.ENDING)
-        versions.append(await records.journal.version())
-        await kept(records.journal, seen, failures=1)
-        versions.append(await records.journal.version())
-        await records.journal.ask_previews(seen.id, stopped=True)
-        versions.append(await records.journal.version())
-
-    assert len(set(versions)) == len(versions)
