@@ -25,6 +25,7 @@ from bridge.cli.show import (
     short_branch,
 )
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
+from bridge.core.apps import of_people
 from bridge.core.errors import NotFound, Rejected
 
 if TYPE_CHECKING:
@@ -61,10 +62,13 @@ def apps(
     gone: Annotated[
         bool, typer.Option("--gone", help="Apps that were deleted, or whose backend was removed.")
     ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also the apps of previews, which `previews` lists.")
+    ] = False,
 ) -> None:
     """List the apps: what is live since when, and what deploys each, including our own rules."""
     work = _gone if gone else _list
-    run(work(settings_of(config), words or [], json))
+    run(work(settings_of(config), words or [], json, every=every))
 
 
 @group.command()
@@ -150,7 +154,7 @@ def delete(
     say(f"deleted {clean(gone.label)}")
 
 
-async def _list(settings: "Settings", words: "Sequence[str]", json: bool) -> None:
+async def _list(settings: "Settings", words: "Sequence[str]", json: bool, *, every: bool) -> None:
     from bridge.core.rules import ruled
     from bridge.settings import book_of
 
@@ -161,9 +165,9 @@ async def _list(settings: "Settings", words: "Sequence[str]", json: bool) -> Non
     try:
         async with kept_in(settings) as stores:
             book = book_of(settings)
-            every = [ruled(app, book) for app in await stores.journal.apps()]
-            found = having(every, words)
-            if every and not found:
+            there = [ruled(app, book) for app in _listed(await stores.journal.apps(), every)]
+            found = having(there, words)
+            if there and not found:
                 why_none = f"no app has {' and '.join(map(repr, words))} in its name or source"
             last = await stores.journal.last_deployments()
             live = await stores.journal.serving(found)
@@ -192,9 +196,14 @@ def having(apps: "Sequence[App]", words: "Sequence[str]") -> "list[App]":
     ]
 
 
-async def _gone(settings: "Settings", words: "Sequence[str]", json: bool) -> None:
+def _listed(apps: "Sequence[App]", every: bool) -> "list[App]":
+    """Return the apps to list: those of previews only if asked for."""
+    return list(apps) if every else of_people(apps)
+
+
+async def _gone(settings: "Settings", words: "Sequence[str]", json: bool, *, every: bool) -> None:
     async with kept_in(settings) as stores:
-        found = having(await stores.journal.gone_apps(), words)
+        found = having(_listed(await stores.journal.gone_apps(), every), words)
         last = await stores.journal.last_deployments()
     listing: Listing[App] = Listing(
         lambda app: app_form(app, last.get(app.id)),
@@ -267,6 +276,8 @@ def _about(live: "Serving") -> list[str]:
 
 def _deploys(app: "App") -> str:
     """Return what deploys an app, as part of a sentence."""
+    if app.marker:
+        return f"its pull request, from {source_of(app)}"
     if not app.pushed:
         return f"no push: its source is {source_of(app)}"
     rules = said(app.rules)
@@ -303,6 +314,8 @@ def waits_in_words(app: "App", *, short: bool = False) -> str:
     Args:
         short: shorten a long branch in the middle.
     """
+    if app.marker:
+        return f"{app.label}: its pull request deploys it, from {source_of(app)}"
     if not app.pushed:
         return f"{app.label}: no push deploys it, its source is {source_of(app)}"
     watched = " ".join(app.watched or ("everything",))

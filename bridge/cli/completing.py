@@ -1,4 +1,4 @@
-"""Complete names of apps and repositories in the shell.
+"""Complete names of apps, repositories and previews in the shell.
 
 It must be quick and silent: settings are parsed only if more than `BRIDGE_DATA` may determine where
 the data is, and nothing is opened for writing.
@@ -42,6 +42,18 @@ def complete_repository(ctx: typer.Context, incomplete: str) -> list[str]:
     typed = incomplete.lower()
     names = _names(ctx.params.get("config"), REPOSITORIES)
     return [name for name in names if name.lower().startswith(typed)]
+
+
+def complete_preview(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the previews that start with the typed text, or whose app or number does."""
+    from bridge.storage.labels import PREVIEWS
+
+    typed = incomplete.lower()
+    names = _names(ctx.params.get("config"), PREVIEWS)
+    whole = [name for name in names if name.lower().startswith(typed)]
+    if whole:
+        return whole
+    return [name for name in names if name.rpartition("/")[2].lower().startswith(typed)]
 
 
 def _names(config: Path | None, query: str | None = None) -> list[str]:

@@ -52,7 +52,7 @@ def report(
 
 
 async def _report(settings: "Settings", since: str, app: str | None, json: bool) -> None:
-    from bridge.core.report import report_of
+    from bridge.core.report import report_of, without_previews
 
     now = time.time()
     begin = moment_of(since, now)
@@ -64,6 +64,9 @@ async def _report(settings: "Settings", since: str, app: str | None, json: bool)
         async with kept_in(settings) as stores:
             app_id = None if app is None else (await known_app(stores.journal, app)).app.id
             ended = await stores.journal.ended_since(begin, app_id)
+            if app_id is None:
+                apps = [*await stores.journal.apps(), *await stores.journal.gone_apps()]
+                ended = without_previews(ended, apps)
             oldest = await stores.journal.oldest_deployment()
     except NotFound:
         if app is not None:

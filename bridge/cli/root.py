@@ -27,6 +27,7 @@ from bridge.cli import (
     links,
     manifest,
     pin,
+    previews,
     promote,
     provider,
     report,
@@ -58,6 +59,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge apps",
         "dokploy-bridge apps shop web",
         "dokploy-bridge apps my-org/mono --json",
+        "dokploy-bridge apps --all",
     ),
     "adopt": (
         "dokploy-bridge adopt --all",
@@ -100,6 +102,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "dokploy-bridge feedback retry 'github.comment 4711 12'",
         "dokploy-bridge feedback retry --all",
     ),
+    "previews": (
+        "dokploy-bridge previews",
+        "dokploy-bridge previews --app shop/web --all --json",
+    ),
+    "previews stop": ("dokploy-bridge previews stop shop/web#12",),
+    "previews extend": ("dokploy-bridge previews extend shop/web#12",),
+    "previews approve": ("dokploy-bridge previews approve shop/web#12 --commit 18f234f",),
     "report": (
         "dokploy-bridge report",
         "dokploy-bridge report --since 12w --app shop/web --json",
@@ -108,6 +117,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "why": (
         "dokploy-bridge why shop/web",
         "dokploy-bridge why shop/web 18f234f",
+        "dokploy-bridge why shop/web#12",
         "dokploy-bridge why web --json",
     ),
     "explain": (
@@ -295,6 +305,7 @@ app.command(rich_help_panel=START)(serve.backend)
 app.command("apps", rich_help_panel=LOOK)(apps.apps)
 app.add_typer(deliveries.group, name="deliveries", rich_help_panel=LOOK)
 app.add_typer(deployments.group, name="deployments", rich_help_panel=LOOK)
+app.add_typer(previews.group, name="previews", rich_help_panel=LOOK)
 app.add_typer(feedback.group, name="feedback", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK, help=report.HELP)(report.report)
 app.command(rich_help_panel=LOOK)(audit.audit)

@@ -35,6 +35,7 @@ from bridge.cli.show import (
     short_branch,
 )
 from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
+from bridge.cli.why_preview import names_preview, why_preview
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.log_text import shorten
 from bridge.githosts import HOSTS
@@ -212,7 +213,13 @@ def why(
     json: Json = False,
     limit: Limit = 10,
 ) -> None:
-    """Explain why an app was deployed, or why it was not."""
+    """Explain why an app was deployed, or why it was not.
+
+    Given a pull request, e.g. shop/web#12, it explains its preview.
+    """
+    if names_preview(app):
+        run(why_preview(config, app, limit, json=json))
+        return
     if commit is not None and not _COMMIT(commit):
         raise Rejected(
             f"{clean(shorten(commit, 60))!r} is no commit: give 1 to 64 digits of 0-9 a-f, e.g."

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless
+from bridge.core.previews.preview import PreviewState
 from bridge.web import browsers
 
 if TYPE_CHECKING:
@@ -41,10 +42,18 @@ TONES: Mapping[str, str] = {
     State.CANCELLED: "off",
     State.SUPERSEDED: "off",
     State.UNKNOWN: "held",
+    PreviewState.MAKING: "run",
+    PreviewState.UP: "ok",
+    PreviewState.ENDING: "run",
 }
-"""The tone of each state of a deployment."""
+"""The tone of each state of a deployment or a preview; "off" for all others."""
 
-WORDS: Mapping[str, str] = {State.RUNNING: "building"}
+WORDS: Mapping[str, str] = {
+    State.RUNNING: "building",
+    PreviewState.MAKING: "being made",
+    PreviewState.ENDING: "being removed",
+    PreviewState.SKIPPED: "none",
+}
 """Clearer words for some states."""
 
 RECENT = 7 * 86_400.0

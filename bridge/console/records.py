@@ -10,11 +10,15 @@ from bridge.core.access import Access, Right
 from bridge.core.apps import App
 from bridge.core.decision import Policy
 from bridge.core.errors import NotFound
+from bridge.core.events import CONSOLE_HOST
 from bridge.core.lifecycle import Deployment
+from bridge.core.previews.preview import as_preview, model_id
 from bridge.pipeline.adopt import Adopter
-from bridge.pipeline.commands import ChatCommands
+from bridge.pipeline.commands import ChatCommands, actor
+from bridge.pipeline.gate_commands import Actor
 from bridge.pipeline.lookup import BuildLogs
 from bridge.pipeline.meaning import Reading
+from bridge.pipeline.preview_commands import Asker, PreviewCommands
 from bridge.ports.chats import Place
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Inbox
@@ -60,6 +64,17 @@ class Records:
     adopter: Callable[[], Awaitable[Adopter]]
     workshop: Workshop
 
+    @property
+    def previews(self) -> PreviewCommands:
+        """Return what people can do with previews."""
+        return PreviewCommands(self.journal, self.clock)
+
+    def asker(self, visitor: Visitor) -> Asker:
+        """Return somebody who asks something of previews, with their rights."""
+        person = visitor.person
+        by = Actor(person.key(CONSOLE_HOST), person.called, actor(CONSOLE_HOST, person))
+        return Asker(by, person, self.access)
+
     # ── who may see what ─────────────────────────────────────────────────────────────────────────
 
     def seen(self, visitor: Visitor, right: Right = Right.VIEW) -> list[App]:
@@ -77,12 +92,11 @@ class Records:
 
     def rights(self, visitor: Visitor, app: App) -> frozenset[Right]:
         """Return all rights of somebody to an app."""
-        return self.access.rights(visitor.person, app.label, None)
+        return self.access.rights_to(visitor.person, app, None)
 
     async def app(self, visitor: Visitor, app_id: str) -> App:
         """Return an app, also a deleted one; raise NotFound if they may not view it."""
-        found = next((one for one in self.apps() if one.id == app_id), None)
-        found = found or await self.journal.app(app_id)
+        found = await self._app(app_id)
         if found is None or Right.VIEW not in self.rights(visitor, found):
             raise NotFound(f"There is no app {app_id!r}: {GONE}.")
         return found
@@ -90,11 +104,25 @@ class Records:
     async def deployment(self, visitor: Visitor, id_: str) -> tuple[Deployment, App | None]:
         """Return a deployment and its app; raise NotFound if they may not view it."""
         found = await self.journal.deployment(id_)
-        app = await self.journal.app(found.app_id) if found else None
-        label = app.label if app else found.app if found else ""
-        if found is None or Right.VIEW not in self.access.rights(visitor.person, label, None):
+        app = await self._app(found.app_id) if found else None
+        label = found.app if found else ""
+        may_see = self.may_see(visitor, label) if app is None else self._may_see(visitor, app)
+        if found is None or not may_see:
             raise NotFound(f"There is no deployment {id_!r}: {GONE}.")
         return found, app
+
+    async def _app(self, app_id: str) -> App | None:
+        """Return an app, also a deleted one; None if it was never known."""
+        apps = {one.id: one for one in self.apps()}
+        if app_id in apps:
+            return apps[app_id]
+        found = await self.journal.app(app_id)
+        if found is None or not found.marker:
+            return found
+        return as_preview(found, apps.get(model_id(found.marker)))
+
+    def _may_see(self, visitor: Visitor, app: App) -> bool:
+        return Right.VIEW in self.rights(visitor, app)
 
     def may_see(self, visitor: Visitor, label: str) -> bool:
         """Return whether somebody may view the app with that label, existing or not."""

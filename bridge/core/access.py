@@ -96,14 +96,18 @@ class Access:
 
     def may(self, person: Person, right: Right, app: App, channel: str | None) -> bool:
         """Return whether somebody has a right to an app in `channel`."""
-        return right in self.rights(person, app.label, channel)
+        return right in self.rights_to(person, app, channel)
+
+    def rights_to(self, person: Person, app: App, channel: str | None) -> frozenset[Right]:
+        """Return all rights of a person to an app; those to what it previews count for it."""
+        return _rights_to(self.of(person, channel), app)
 
     def having(
         self, person: Person, right: Right, apps: Iterable[App], channel: str | None
     ) -> list[App]:
         """Return the apps to which somebody has a right; others are never named to them."""
         grants = self.of(person, channel)
-        return [app for app in apps if right in _rights(grants, app.label)]
+        return [app for app in apps if right in _rights_to(grants, app)]
 
     def of(self, person: Person, channel: str | None) -> tuple[Grant, ...]:
         """Return the grants that apply to somebody in a channel."""
@@ -167,6 +171,11 @@ def _rights(grants: Iterable[Grant], label: str) -> frozenset[Right]:
         if not found >= grant.may and _covered(grant.apps, label):
             found |= grant.may
     return frozenset(found | {Right.VIEW}) if found else frozenset()
+
+
+def _rights_to(grants: Sequence[Grant], app: App) -> frozenset[Right]:
+    own = _rights(grants, app.label)
+    return own | _rights(grants, app.stands_for) if app.stands_for else own
 
 
 @lru_cache(maxsize=65536)

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
@@ -146,6 +146,8 @@ class App:
         made_at: when it was created, in seconds since 1970 by the backend's clock; None if
             unknown.
         service: the backend's name of what runs of it, which may outlive the app; "" if unknown.
+        stands_for: the label of the app that it previews, whose grants count for it, too; "" for
+            the apps of other people.
     """
 
     id: str
@@ -164,6 +166,7 @@ class App:
     marker: str = ""
     made_at: float | None = field(default=None, compare=False)
     service: str = field(default="", compare=False)
+    stands_for: str = ""
 
     @property
     def waits_for(self) -> Trigger:
@@ -206,6 +209,12 @@ class App:
 MARKER = "bridge:"
 """The beginning of the marker of every app that the bridge has made."""
 
+
+def of_people(apps: Iterable[App]) -> list[App]:
+    """Return the apps without those of previews, which have a list of their own."""
+    return [app for app in apps if not app.marker]
+
+
 PRODUCTION = "production"
 """The name of a project's default environment, as in Dokploy."""
 
@@ -243,15 +252,19 @@ def apps_like(apps: Sequence[App], name: str) -> list[App]:
     fits = fitting(apps, name)
     if fits:
         return fits[:MOST_NAMED]
-    by_word = {word.lower(): app for app in apps for word in (app.name, app.label)}
+    by_word = {word.lower(): app for app in of_people(apps) for word in (app.name, app.label)}
     words = difflib.get_close_matches(name.strip().lower(), by_word, n=3, cutoff=0.5)
     return list({by_word[word].id: by_word[word] for word in words}.values())
 
 
 def fitting(apps: Sequence[App], name: str, gone: Sequence[App] = ()) -> list[App]:
-    """Return the apps that a name fits by the strictest rule that fits any; see `find_app`."""
+    """Return the apps that a name fits by the strictest rule that fits any; see `find_app`.
+
+    The apps of previews are called like those that they preview, so they come last.
+    """
+    groups = (of_people(apps), gone, [app for app in apps if app.marker])
     for way in (*_WHOLE, _begins):
-        for those in (apps, gone):
+        for those in groups:
             if fits := [app for app in those if way(app, name)]:
                 return fits
     return []
@@ -291,7 +304,7 @@ def _near(apps: Sequence[App], name: str) -> str:
     labels = [app.label for app in apps_like(apps, name)]
     if labels:
         return f"; did you mean {' or '.join(labels)}?"
-    return f"; there are: {_named(apps)}"
+    return f"; there are: {_named(of_people(apps) or apps)}"
 
 
 def made_at(app: App, ahead: Mapping[str, float]) -> float:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bridge.core.apps import App
 from bridge.core.events import Action
 from bridge.core.lifecycle import LIVE, State
 
@@ -28,7 +29,7 @@ DEFINITIONS: Mapping[str, str] = {
 """What each figure means."""
 
 LEFT_OUT = (
-    "cancelled, superseded and unknown outcomes are not counted as ended;"
+    "cancelled, superseded and unknown outcomes are not counted as ended, nor are previews;"
     f" below {ENOUGH} cases there is no figure; p90: nine of ten took no longer"
 )
 
@@ -49,6 +50,18 @@ class EndedDeployment:
     finished_at: float
     superseded_by: str | None = None
     target: str | None = None
+
+
+def without_previews(
+    ended: Iterable[EndedDeployment], apps: Iterable[App]
+) -> list[EndedDeployment]:
+    """Return those of people's apps: what is tried for a pull request is delivered to nobody.
+
+    Args:
+        apps: all that are known, deleted ones too.
+    """
+    previews = {app.id for app in apps if app.marker}
+    return [one for one in ended if one.app_id not in previews]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bridge.core.access import Access, Person, Right
-from bridge.core.apps import App
+from bridge.core.apps import App, of_people
 from bridge.core.chat.grammar import Command, Unclear, Verb
 from bridge.core.chat.replies import (
     Accepted,
@@ -419,7 +419,8 @@ class ChatCommands:
 
     def _identity(self, person: Person, place: Place) -> Identity:
         rights = {
-            right: tuple(app.label for app in self.apps(person, place, right)) for right in Right
+            right: tuple(app.label for app in of_people(self.apps(person, place, right)))
+            for right in Right
         }
         return Identity(person, rights, len(rights[Right.VIEW]))
 
@@ -427,16 +428,17 @@ class ChatCommands:
         words = wanted.lower().split()
         found = [
             app
-            for app in self.apps(person, place, Right.VIEW)
+            for app in of_people(self.apps(person, place, Right.VIEW))
             if all(word in app.label.lower() for word in words)
         ]
         live = await self._journal.serving(found)
         return AppList(tuple(found), await self._last(found), wanted, live=live)
 
     async def _standing(self, person: Person, place: Place, app: App | None = None) -> Standing:
-        seen = self.apps(person, place, Right.VIEW) if app is None else [app]
-        ids = {one.id for one in seen}
+        every = self.apps(person, place, Right.VIEW) if app is None else [app]
+        ids = {one.id for one in every}
         going = [one for one in await self._journal.open_deployments() if one.app_id in ids]
+        seen = of_people(every) if app is None else every
         backends = {one.backend for one in seen}
         trouble = {k: v for k, v in self._known.trouble().items() if k in backends}
         live = None if app is None else (await self._journal.serving([app])).get(app.id)

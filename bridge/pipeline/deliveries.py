@@ -351,7 +351,8 @@ class Deliveries:
                 meanings.append(found)
         meanings, postponed = await self._with_known_apps(meanings)
         outcomes, recorded = await self._recording.record(meanings)
-        outcomes = await self._late.subscribe(meanings, outcomes)
+        if any(isinstance(one.event, PullRequestChanged) for one in meanings):
+            outcomes = await self._late.subscribe(meanings, outcomes)
         tell(meanings, outcomes)
         await self._starting.follow(recorded)
         for meaning in meanings:

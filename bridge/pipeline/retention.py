@@ -27,7 +27,8 @@ class Keeping:
     Attributes:
         bodies: of deliveries, which can't be replayed without them.
         deliveries: their ids; a later redelivery counts as new.
-        decisions: with deployments, their history and their subscriptions.
+        decisions: with deployments, their history and their subscriptions, and what is left of
+            previews.
         audit: who changed what.
         drafts: sealed changes that were previewed in a chat but never confirmed.
         flows: those that have ended.
@@ -93,6 +94,7 @@ class Retention:
             "audit": (self._journal.forget_audit, keeping.audit),
             "drafts": (self._journal.forget_drafts, keeping.drafts),
             "gates": (self._journal.forget_gates, keeping.decisions),
+            "previews": (self._journal.forget_previews, keeping.decisions),
         }
         forgotten = {
             what: await self._all(forget, now - days * DAY) for what, (forget, days) in work.items()

@@ -54,7 +54,8 @@ class Checked:
         repositories: of a Git host: those that apps deploy from, e.g. "my-org/mono".
         awaited: of a Git host: those of them for whose checks (CI) an app waits.
         previewed: of a Git host: those of them whose pull requests have previews.
-        pinned: of a Git host: those of them in which the branches of pinned apps are moved.
+        pinned: of a Git host: those of them in which branches of pinned apps, or of previews
+            of forks, are moved.
         backends: of a Git host: the addresses of the backends, whose own webhooks deploy as well.
         channels: of a chat: those that our rules name, besides those of its section.
     """
@@ -107,6 +108,7 @@ NAMES: Mapping[str, str] = {
     "app.auto_deploy": "the backend does not deploy an app's pushes, too",
     "app.source": "an app's Git host is served",
     "app.pin": "a pinned app is built from a branch of its own",
+    "app.previews": "pull requests of an app can have the previews of its rule",
     "app.verify": "an app that is verified can be looked at",
     "app.rollback": "the backend keeps what may have to be rolled back by itself",
     "backend.reach": "the backend answers",

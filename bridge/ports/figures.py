@@ -6,6 +6,7 @@ from typing import Protocol
 
 from bridge.core.gates.holds import Gate
 from bridge.core.lifecycle import State
+from bridge.core.previews.preview import PreviewState
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class JournalFigures:
         raised: pending subscriptions; `parked` ones are given up for now.
         overdue: when the longest overdue one was due; None if there is none.
         held: how many deployments each gate holds; several may hold the same one.
+        previews: those that there are or are to be, by state.
     """
 
     open: Mapping[State, int]
@@ -37,6 +39,7 @@ class JournalFigures:
     parked: int
     overdue: float | None
     held: Mapping[Gate, int] = field(default_factory=dict)
+    previews: Mapping[PreviewState, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,6 +272,8 @@ class BackendProvider:
             Raises Rejected.
         own_webhook: whether the path of a URL at its server is that of a webhook of its own, which
             deploys without the bridge.
+        makes_apps: whether its client can make apps of the bridge's own (`MakesApps`), for
+            previews.
         may_kill_builds: whether `cancel` may interrupt all builds of a host (`KillsBuilds`).
         checks: what `doctor` checks there, once it is reached and accepts the key.
         setup: returns how a person connects it in the browser; None: not there.
@@ -287,6 +289,7 @@ class BackendProvider:
     further: str | None = None
     open: "Callable[[str, Any, BackendParts], Backend]"
     own_webhook: Callable[[str], bool] = no_webhook
+    makes_apps: bool = False
     may_kill_builds: Callable[[Any], bool] = spares_builds
     checks: Checks | None = None
     setup: Callable[[], Setup | None] = no_setup

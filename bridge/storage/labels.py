@@ -10,7 +10,16 @@ from pathlib import Path
 from bridge.core.database import connect_arguments
 from bridge.core.errors import Unreachable
 
-LABELS = "SELECT label FROM apps WHERE NOT gone ORDER BY label"
+LABELS = (
+    "SELECT label FROM apps WHERE NOT gone"
+    " AND id NOT IN (SELECT made FROM previews WHERE made IS NOT NULL) ORDER BY label"
+)
+"""The apps of previews have names of their own."""
+
+PREVIEWS = (
+    "SELECT app || '#' || number FROM previews WHERE state NOT IN ('skipped', 'ended')"
+    " ORDER BY app, number"
+)
 REPOSITORIES = "SELECT DISTINCT name FROM repositories ORDER BY name"
 
 SECONDS = 0.5

@@ -66,6 +66,8 @@ def of_stores(inbox: InboxFigures, journal: JournalFigures, now: float) -> "Iter
     yield gauge("bridge_deployments", "Open deployments.", "state", open_)
     held = {str(gate): count for gate, count in journal.held.items()}
     yield gauge("bridge_held", "Deployments that a gate holds.", "reason", held)
+    previews = {str(state): count for state, count in journal.previews.items()}
+    yield gauge("bridge_previews", "Previews of pull requests.", "state", previews)
     parked = {"feedback": journal.parked}
     yield gauge("bridge_parked", "Items parked until something changes.", "queue", parked)
 

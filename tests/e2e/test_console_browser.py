@@ -16,6 +16,7 @@ from tests.worlds.bridge import Origin, running_world
 from tests.worlds.browser import browsing
 from tests.worlds.console import ConsoleWorld, console_world
 from tests.worlds.embedded import Repository, git_server, until
+from tests.worlds.previewed import HEAD, held, previews_at_rest, up
 from tests.worlds.sites import make_site
 
 PHONE = 390
@@ -55,11 +56,13 @@ async def test_axe_finds_nothing_and_nothing_sticks_out(
     width: int, scheme: str, tmp_path: Path, origin: Origin
 ) -> None:
     async with (
+        previews_at_rest(),
         console_world(tmp_path / "bridge") as console,
         browsing(width=width, scheme=scheme) as browser,
         signed_in(console, browser) as page,
     ):
         app_id = await console.deployed(origin, ["feat: open", "fix: close"])
+        await _previews(console, app_id)
         for path in [*await paths_of(console, app_id), "/console/sign-in"]:
             await page.goto(console.url + path)
             found = await Axe().run(page)
@@ -67,6 +70,37 @@ async def test_axe_finds_nothing_and_nothing_sticks_out(
             wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{path} is {wide} px too wide"
             assert await page.evaluate(OVERLAPPING) == [], path
+
+
+async def _previews(console: ConsoleWorld, app_id: str) -> None:
+    """Have two pull requests of an app, with long names; one is of a fork."""
+    journal = console.world.stores.journal
+    app = await journal.app(app_id)
+    assert app is not None
+    await up(journal, app, 12, title="w" * 200, author="a" * 60)
+    await held(journal, app, 123456789, title="a title of many words " * 9)
+
+
+async def test_a_commit_of_a_fork_is_approved(tmp_path: Path, origin: Origin) -> None:
+    async with (
+        previews_at_rest(),
+        console_world(tmp_path / "bridge") as console,
+        browsing(width=PHONE) as browser,
+        signed_in(console, browser) as page,
+    ):
+        journal = console.world.stores.journal
+        app = await journal.app(await console.deployed(origin))
+        assert app is not None
+        waits = await held(journal, app, 14)
+        await page.goto(f"{console.url}/console/previews")
+        await page.get_by_text("Approve abababa…").click()
+        await page.get_by_role("button", name="Approve abababa", exact=True).click()
+        await page.get_by_text(f"{app.label} #14 is approved at abababababab.").wait_for()
+
+        now = await journal.preview(waits.id)
+        assert now is not None
+        assert (now.approved, now.approver) == (HEAD, "owner")
+        assert await page.get_by_text("Approve abababa…").count() == 0
 
 
 async def test_days_to_search_by_are_labelled_on_a_phone(tmp_path: Path, origin: Origin) -> None:

@@ -104,6 +104,9 @@ async def test_a_sound_set_up_has_no_finding(tmp_path: Path) -> None:
 WAITS = {"BRIDGE_RULES": "[{apps: '**', checks: all}]"}
 """Rules by which every app waits for checks."""
 
+PREVIEWS = {"BRIDGE_RULES": "[{apps: '**', previews: true}]"}
+"""Rules by which every app has previews."""
+
 AT_HOSTS = {
     "a token that is not accepted": Plant("host.token", settings={"BRIDGE_GITHUB_TOKEN": "ghp_x"}),
     "a token without its scope": Plant(
@@ -148,6 +151,11 @@ AT_HOSTS = {
         "host.hook.events",
         at("/hooks/github", events=("push", "pull_request", "check_run")),
         WAITS,
+    ),
+    "a webhook without pull requests' labels, for which there are previews": Plant(
+        "host.hook.events",
+        at("/hooks/gitea", "gitea", events=("push", "delete", "pull_request")),
+        PREVIEWS,
     ),
     "a webhook of forms": Plant("host.hook.content_type", at("/hooks/github", content_type="form")),
     "a webhook that trusts everybody": Plant(
@@ -241,6 +249,22 @@ async def test_events_of_checks_are_missed_only_where_an_app_waits_for_checks(
                 assert (await made.doctor()).wrong == set()
 
     assert len(plants) >= 4
+
+
+async def test_changes_of_pull_requests_are_missed_only_where_there_are_previews(
+    tmp_path: Path,
+) -> None:
+    (planted,) = [one for one in AT_HOSTS.values() if one.settings is PREVIEWS]
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        sound = await made.doctor(**PREVIEWS)
+        with planted.plant(made):
+            assert (await made.doctor()).wrong == set()
+        alone = await made.doctor(**PREVIEWS, BRIDGE_GITEA_TOKEN="")
+
+    assert sound.wrong == set()
+    says = [one["says"] for one in sound.findings if one["check"] == "app.previews"]
+    assert says == ["its pull requests have previews"] * 3
+    assert "app.previews" in alone.wrong
 
 
 async def test_pushes_that_are_not_sent_here_are_never_called_well(tmp_path: Path) -> None:
@@ -393,6 +417,11 @@ AT_DOKPLOY = {
         "app.rollback",
         another_app(appName="web-x1", rollbackActive=False),
         {"BRIDGE_RULES": "[{apps: shop/web, verify: {rollback: true, url: 'https://x.example'}}]"},
+    ),
+    "previews of an app that is an image": Plant(
+        "app.previews",
+        another_app(sourceType="docker", dockerImage="nginx:1.27"),
+        {"BRIDGE_RULES": "[{apps: '**', previews: true}]"},
     ),
     "no apps": Plant("backend.apps", with_(lambda made: made.dokploy, apps={})),
     "auto deploy beside our webhook": Plant("app.auto_deploy", another_app(autoDeploy=True)),

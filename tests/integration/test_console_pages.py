@@ -4,6 +4,7 @@ import asyncio
 import html
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,11 +24,16 @@ from bridge.console.visitors import BY_LINK, Visitor
 from bridge.core.access import Grant, Person, Right
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import BridgeError, NotFound
-from bridge.core.lifecycle import deployment_id
+from bridge.core.lifecycle import State, deployment_id
+from bridge.core.previews.preview import as_preview
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome
-from tests.fakes.journey import deployment
+from tests.fakes.journey import app, deployment
 from tests.worlds.console_records import NOW, Body, hostile_app, records_of, tell
+from tests.worlds.journal import outcome, record
+from tests.worlds.previewed import held, skipped, up
+
+WEB = app("app-web")
 
 FRAME = {
     "visitor": BY_LINK,
@@ -329,3 +335,68 @@ def test_of_a_long_payload_the_beginning_is_shown() -> None:
 
     assert found.text.endswith("…")
     assert "first 60000 characters" in found.why_not
+
+
+# ── previews ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def previews_of(records: Records, visitor: Visitor, **query: str) -> str:
+    page = await PAGES["/console/previews"](records, visitor, Asked({}, query))
+    return draw(page, FRAME | {"visitor": visitor}, NOW)
+
+
+async def test_previews_are_listed_with_what_keeps_them_and_where_they_are() -> None:
+    async with records_of([WEB]) as records:
+        there = await up(records.journal, WEB, 12)
+        await records.journal.renew_apps([replace(WEB, id=there.made or "", name="web pr-12")])
+        built = deployment(1, "app-web-pr-12", app="shop/previews/web pr-12")
+        await record(records.journal, outcome(1, built, explicit=True))
+        await records.journal.move(built.id, State.DONE, "")
+        await held(records.journal, WEB, 13)
+        await skipped(records.journal, WEB, 14)
+
+        listed = await previews_of(records, BY_LINK)
+        every = await previews_of(records, BY_LINK, all="1")
+        other = await previews_of(records, BY_LINK, app="blog")
+        now = draw(await PAGES["/console"](records, BY_LINK, Asked({}, {})), FRAME, NOW)
+
+    assert 'href="https://pr-12-web.preview.example.com"' in listed
+    assert f"/console/deployments/{built.id}#log" in listed
+    assert "waits until somebody approves abababababab" in listed
+    assert "#14" not in listed
+    assert "the pull request is a draft" in every
+    assert "There is no preview that you may see." in other
+    assert "shop/web #13: a pull request from a fork waits" in now
+    assert "shop/web #12" not in now
+
+
+@pytest.mark.parametrize(
+    ("right", "offers"),
+    [
+        (Right.VIEW, set()),
+        (Right.DEPLOY, {"stop", "extend"}),
+        (Right.APPROVE, {"approve"}),
+    ],
+)
+async def test_buttons_of_previews_are_shown_by_right(right: Right, offers: set[str]) -> None:
+    grants = [Grant(("github:ada",), frozenset({right}), ("shop/*",))]
+    async with records_of([WEB], grants=grants) as records:
+        await held(records.journal, WEB, 13)
+        text = await previews_of(records, person())
+
+    assert set(re.findall(r'action="/console/previews/(\w+)"', text)) == offers
+
+
+async def test_a_deployment_of_a_preview_is_seen_by_those_who_see_its_app() -> None:
+    grants = [Grant(("github:ada",), frozenset({Right.VIEW}), ("shop/web",))]
+    preview = app("app-12", name="web pr-12", environment="previews", marker="bridge:x#12:app-web")
+    for known in ([WEB, as_preview(preview, WEB)], [WEB]):  # there, and after its end
+        async with records_of(known, grants=grants) as records:
+            await records.journal.save_apps("dokploy", [WEB, preview])
+            one = deployment(1, preview.id, app=preview.label)
+            await record(records.journal, outcome(1, one))
+
+            found, _ = await records.deployment(person(), one.id)
+            assert found.id == one.id
+            with pytest.raises(NotFound):
+                await records.deployment(person("github:eve"), one.id)

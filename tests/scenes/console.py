@@ -4,19 +4,28 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bridge.core.events import Repository as GitRepository
+from bridge.core.lifecycle import State
+from bridge.core.previews.preview import PreviewState
+from bridge.core.previews.verdict import Why
 from bridge.pipeline.hook_troubles import HookTroubles
 from bridge.ports.githosts import Hook
+from tests.fakes.journey import deployment
 from tests.worlds.bridge import Origin
 from tests.worlds.console import ConsoleWorld, console_world
 from tests.worlds.embedded import Repository, until
+from tests.worlds.journal import outcome, record
+from tests.worlds.previewed import held, kept, previews_at_rest, report, skipped, up
 
 SHOTS = {
     "now": "/console",
     "apps": "/console/apps",
     "app": "/console/apps/{web}",
+    "previews": "/console/previews?all=1",
     "deliveries": "/console/deliveries",
     "delivery": "/console/deliveries/{delivery}",
     "today": "/console/deliveries/{delivery}/today",
@@ -34,6 +43,7 @@ SHOTS = {
 APPS = ("web", "api", "docs", "jobs")
 RULES = [
     {"apps": "shop/api", "approvals": 1},
+    {"apps": "shop/web", "previews": "pr-{number}-{app}.preview.example.com"},
     {
         "apps": "shop/docs",
         "verify": {"url": "/", "contains": "Refunds", "within": "2s", "every": "0.5s"},
@@ -55,7 +65,10 @@ async def shop(folder: Path) -> AsyncIterator[tuple[ConsoleWorld, dict[str, Any]
     """Run it; yield the ids that the pages are about as well."""
     files = {f"{name}/index.html": f"{name}: first" for name in APPS}
     origin = Origin(Repository.make(folder / "origin", files), name="acme/shop")
-    async with console_world(folder / "bridge", BRIDGE_RULES=json.dumps(RULES)) as console:
+    async with (
+        previews_at_rest(),
+        console_world(folder / "bridge", BRIDGE_RULES=json.dumps(RULES)) as console,
+    ):
         world, ids = console.world, dict[str, Any]()
         assert world.backend is not None
         for name in APPS:
@@ -83,6 +96,7 @@ async def shop(folder: Path) -> AsyncIterator[tuple[ConsoleWorld, dict[str, Any]
             "github", "acme/legal", [(hook, None)]
         )
         await until(lambda: world.stores.journal.refused(limit=5), lambda those: len(those) == 2)
+        await _previews(console, ids)
         by_state = {str(one.state): one.id for one in await world.deployments()}
         newest = (await world.stores.inbox.newest(3))[-1]
         ids |= {"failed": by_state["failed"], "held": by_state["held"], "delivery": newest.seq}
@@ -97,6 +111,50 @@ def _unsigned(id_: str) -> dict[str, str]:
         "X-Hub-Signature-256": signature,
         "Content-Type": "application/json",
     }
+
+
+async def _previews(console: ConsoleWorld, ids: dict[str, Any]) -> None:
+    """Have pull requests of two apps: up, held, failing, and without a preview."""
+    journal = console.world.stores.journal
+    apps = {one.id: one for one in await journal.apps()}
+    web, docs = apps[ids["web"]], apps[ids["docs"]]
+    mono = GitRepository("github", "583231", "acme/shop")
+    of_both: dict[str, Any] = {
+        "title": "Open the shop on holidays",
+        "head_sha": "4f1c9ae" + "0" * 33,
+    }
+    there = await up(journal, web, 12, mono, **of_both)
+    made = replace(web, id=there.made or "", name="web pr-12", marker=there.marker)
+    made = replace(made, environment="previews")
+    await journal.renew_apps([made])
+    built = deployment(9001, made.id, app=made.label, commit=there.pull.head_sha)
+    await record(journal, outcome(9001, built, explicit=True))
+    await journal.move(built.id, State.DONE, "")
+    of_fork: dict[str, Any] = {
+        "title": "Translate the shop into Welsh",
+        "author": "mallory",
+        "head_sha": WELSH,
+    }
+    await held(journal, web, 14, mono, **of_fork)
+    of_full: dict[str, Any] = {
+        "title": "Explain the returns",
+        "author": "grace",
+        "head_sha": "93a6c55" + "0" * 33,
+    }
+    full = await report(journal, docs, 15, mono, **of_full)
+    note = f"{docs.label} has 5 previews already, its `previews.limit`"
+    facts: dict[str, Any] = {
+        "state": PreviewState.HELD,
+        "reason": Why.LIMIT,
+        "look_at": None,
+        "note": note,
+    }
+    await kept(journal, full, **facts)
+    await skipped(journal, docs, 12, Why.NO_PATH_HIT, NO_DOCS, where=mono, **of_both)
+
+
+HOLIDAYS, RETURNS, WELSH = "4f1c9ae" + "0" * 33, "93a6c55" + "0" * 33, "b07e2d1" + "0" * 33
+NO_DOCS = "1 file changed, none matches docs/**"
 
 
 async def _settled(console: ConsoleWorld) -> None:

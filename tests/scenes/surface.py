@@ -43,6 +43,8 @@ from bridge.core.gates.holds import Gate
 from bridge.core.health.promotion import Promotion
 from bridge.core.health.ways import Rung, WayBack
 from bridge.core.lifecycle import FINAL, State
+from bridge.core.previews.preview import PreviewState
+from bridge.core.previews.verdict import HOLDS, Why
 from bridge.core.refused import WRONG_PATH
 from bridge.core.roles import Role
 from bridge.embedded.http import docs
@@ -68,6 +70,7 @@ from bridge.web.server import routes
 from tests.fakes.github import FakeGithub
 from tests.fakes.journey import app, deployment
 from tests.scenes.dokploy import dokploy
+from tests.scenes.previewed import PREVIEWS_JSON, preview_all
 from tests.scenes.terminal import WORKER, command, environment, fill
 from tests.worlds.embedded import Repository
 
@@ -200,7 +203,7 @@ class Journal:
 
     async def figures(self) -> JournalFigures:
         """Return how much is going on."""
-        return JournalFigures({State.RUNNING: 1}, 1, 1, 0.0, {Gate.LOCK: 1})
+        return JournalFigures({State.RUNNING: 1}, 1, 1, 0.0, {Gate.LOCK: 1}, {PreviewState.UP: 1})
 
     async def newest_change(self) -> int:
         """Return the number of the newest change."""
@@ -281,6 +284,7 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "redeploy": ("redeploy", "shop/web"),
     "replay": ("replay", DELIVERY),
     "why": ("why", "shop/web"),
+    **PREVIEWS_JSON,
 }
 """A command for each form; where one asks before it goes on, nobody agrees."""
 
@@ -323,6 +327,7 @@ def _printed() -> Iterator[tuple[str, str]]:
     with TemporaryDirectory() as folder:
         data = Path(folder, "filled")
         fill(data)
+        fill(data, preview_all)
         served = {
             "BRIDGE_GITHUB_WEBHOOK_SECRETS": "a-secret-of-the-scenes-0123456789",
             "BRIDGE_GITHUB_TOKEN": "ghp_of-the-scenes",  # never sent: plans ask no Git host
@@ -432,6 +437,8 @@ def of_words() -> Lines:
     found |= {f"webhook {WRONG_PATH}": "404"}
     found |= {f"action {one}": "" for one in Action}
     found |= {f"right {one}": "" for one in Right}
+    found |= {f"preview {one}": "" for one in PreviewState}
+    found |= {f"preview reason {one}": "holds" if one in HOLDS else "" for one in Why}
     found |= {f"role {one}": "" for one in Role}
     found |= {f"check {one}": says for one, says in NAMES.items()}
     found |= {f"chat {verb}": usage for verb, usage in USAGE.items()}

@@ -38,6 +38,7 @@ from tests.scenes.dokploy import dokploy
 from tests.scenes.gates import GATES, gated
 from tests.scenes.hostile import BRANCH, DEEP, EVIL, LONG
 from tests.scenes.live import LIVE, PROMOTE, living
+from tests.scenes.previewed import PREVIEWS, previewed
 from tests.scenes.setting_up import BEFORE, SETTING_UP, services, steady
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ OTHERWISE = {
 """Settings of scenes in which it refuses the key, or is not there."""
 
 
-ALL = (*SCENES, *OVER_HTTP, *SETTING_UP, *GATES, *LIVE, *PROMOTE)
+ALL = (*SCENES, *OVER_HTTP, *SETTING_UP, *GATES, *LIVE, *PROMOTE, *PREVIEWS)
 
 RULES = "- {apps: shop/api, tags: v*, versions: '>=1.2 <2'}"
 
@@ -204,6 +205,9 @@ def scene(data: Path, name: str, width: int, more: Mapping[str, str]) -> str:
     if name in GATES:
         with gated(data, NOW) as theirs, patch("getpass.getuser", lambda: "ada"):
             return shown(data, GATES[name], width, more=theirs)
+    if name in PREVIEWS:
+        with previewed(data, NOW) as theirs, patch("getpass.getuser", lambda: "ada"):
+            return shown(data, PREVIEWS[name], width, more=theirs)
     if name in LIVE:
         with living(NOW) as theirs:
             return shown(data, LIVE[name], width, more=theirs)

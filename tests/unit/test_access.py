@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.access import Access, Grant, Person, Right, granting, missing
+from bridge.core.previews.preview import as_preview
 from tests.fakes.journey import app
 from tests.worlds.rows import each_row
 
@@ -92,3 +93,14 @@ def test_the_lines_that_an_answer_shows_grant_just_that(name: str, right: Right)
     assert Access(grants).rights(person, "shop/web", None) == {right, Right.VIEW}
     assert Access(grants).rights(person, "shop/api", None) == frozenset()
     assert Access(grants).rights(ADA, "shop/web", None) == frozenset()
+
+
+def test_who_may_deploy_an_app_may_do_so_with_its_previews() -> None:
+    preview = app("app-web-pr-12", environment="previews", marker="bridge:x#12:app-web")
+    shown = as_preview(preview, WEB)
+    grants = access("U0ADA", apps=(WEB.label,))
+
+    assert grants.may(ADA, Right.DEPLOY, shown, None)
+    assert grants.having(ADA, Right.DEPLOY, [WEB, shown, preview], None) == [WEB, shown]
+    assert grants.rights_to(ADA, as_preview(preview, None), None) == frozenset()
+    assert access("U0ADA", apps=(preview.label,)).may(ADA, Right.DEPLOY, shown, None)

@@ -89,6 +89,7 @@ INSIDE_PIPELINE = {
     "previews": {"catalog", "leader", "preview_apps", "rounds"},
     "preview_apps": {"pinning"},
     "preview_sweep": {"leader", "previews", "reconcile", "rounds"},
+    "preview_commands": {"gate_commands"},
     "pinning": {"configure", "reconcile"},
     "restoring": {"outcome", "polling"},
     "ways": set[str](),

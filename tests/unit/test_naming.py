@@ -76,3 +76,15 @@ def test_a_whole_name_of_a_deleted_app_is_stricter_than_the_beginning_of_a_live_
 
     assert find_app([live], "shop/web", [gone]) == gone
     assert find_app([live], "shop/webs", [gone]) == live
+
+
+def test_the_app_of_a_preview_comes_last():
+    preview = App("id7", "site pr-12", "shop", environment="previews", marker="bridge:x#12:id8")
+    those = [preview, App("id8", "site-of-docs", "shop")]
+
+    assert find_app(those, "site").id == "id8"
+    assert find_app(those, "site pr-12").id == "id7"
+    assert find_app(those, "shop/previews/").id == "id7"
+    with pytest.raises(NotFound, match="did you mean shop/site-of-docs") as refused:
+        find_app(those, "sitte-of-docs")
+    assert "pr-12" not in str(refused.value)

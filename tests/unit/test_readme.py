@@ -80,8 +80,12 @@ def test_every_example_of_bridge_yaml_can_be_read(example: str, tmp_path: Path) 
     assert read.model_fields_set
 
 
+OF_PREVIEWS = {"BRIDGE_PR", "BRIDGE_SHA", "BRIDGE_URL"}
+"""Variables that each preview gets."""
+
+
 def test_variables_in_examples_are_settings() -> None:
-    named = set(re.findall(r"\bBRIDGE_\w+", SAID)) - {"BRIDGE_CONFIG"}
+    named = set(re.findall(r"\bBRIDGE_\w+", SAID)) - {"BRIDGE_CONFIG"} - OF_PREVIEWS
     known = {f"{PREFIX}{'_'.join(path).upper()}" for path, _ in fields(Settings)}
 
     assert {name.removesuffix("_FILE") for name in named} - known == set()

@@ -19,6 +19,10 @@ class Shelf:
         return len(gone)
 
     forget_bodies = forget_audit = forget_drafts = forget_gates = forget
+    forget_previews = forget
+
+
+OTHERS = ("bodies", "deliveries", "decisions", "audit", "drafts", "gates", "previews")
 
 
 def retention(inbox: Shelf, journal: Shelf, flows: Shelf, clock: ManualClock) -> Retention:
@@ -32,7 +36,7 @@ async def test_all_that_is_too_old_goes_in_small_bites_with_pauses_between() -> 
 
     forgotten = await retention(Shelf(), Shelf(), flows, clock).round()
 
-    nothing = dict.fromkeys(("bodies", "deliveries", "decisions", "audit", "drafts", "gates"), 0)
+    nothing = dict.fromkeys(OTHERS, 0)
     assert forgotten == {"flows": 5} | nothing
     assert flows.asked == [(now - 7 * DAY, 2)] * 4
     assert clock.slept == [Keeping().pause] * 3
@@ -45,7 +49,7 @@ async def test_each_thing_is_kept_for_its_own_time() -> None:
     await retention(inbox, journal, Shelf(), clock).round()
 
     assert [round((start - before) / DAY) for before, _ in inbox.asked] == [30, 60]
-    assert [round((start - before) / DAY) for before, _ in journal.asked] == [365, 730, 7, 365]
+    assert [round((start - before) / DAY) for before, _ in journal.asked] == [365, 730, 7, 365, 365]
 
 
 async def test_a_fault_of_the_engines_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,6 +23,7 @@ from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome, PushSeen
 from tests.fakes.journey import app, deployment
 from tests.worlds.journal import A, B, journal_in_memory
+from tests.worlds.previewed import held, kept, skipped, up
 
 NOW = 1_800_000_000.0
 
@@ -140,6 +141,7 @@ async def tell(records: Records, words: str, label: str = "shop/web") -> None:
                 stored=Body(json.dumps({"a": words, words: [words]}).encode()),
             )
         )
+    await _preview(records, words, label)
     lock = Lock(f"app/{deployment(1).app_id}", label, "cli:x", words, words, NOW)
     await journal.take_lock(lock, [deployment(1).app_id], steal=True)
     await journal.audit(Audited(NOW, words, words, deployment(1).app_id, label, (), words))
@@ -160,3 +162,15 @@ def hostile_app(words: str, label: str = "shop/web") -> App:
         page=f"javascript:{words}",
         watch_paths=(words or "x",),
     )
+
+
+async def _preview(records: Records, words: str, label: str) -> None:
+    """Have previews whose pull requests, addresses and troubles are said with the same words."""
+    of = app(project=label.partition("/")[0], name=label.partition("/")[2])
+    said: dict[str, Any] = {"title": words, "author": words, "head": words}
+    safe, unsafe = "https://calm", f"javascript:{words}"
+    waits = await held(records.journal, of, 1, **said, url=safe)
+    await kept(records.journal, waits, note=words, url=unsafe, failures=3)
+    there = await up(records.journal, of, 2, **said, url=unsafe, head_sha=B)
+    await kept(records.journal, there, made=deployment(1).app_id, asked=A, url=safe)
+    await skipped(records.journal, of, 3, note=words, title=words, author=words)

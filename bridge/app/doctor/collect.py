@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.app.data_folder import must_be_there
 from bridge.app.doctor.itself import of_apps, of_data, of_pins, of_verified, repositories_of, runs
 from bridge.app.doctor.named_checks import of_named_checks
+from bridge.app.doctor.previews import building_branches, of_previews, previewed
 from bridge.app.doctor.public_url import of_public_url
 from bridge.app.doctor.services import (
     OK,
@@ -26,6 +27,7 @@ from bridge.app.providers import titles_of, ways_to_sign_in
 from bridge.app.storage import open_stores
 from bridge.backends import EMBEDDED
 from bridge.chats import CHATS
+from bridge.core.apps import of_people
 from bridge.core.challenge import PURPOSE
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.pins import pin_of
@@ -205,11 +207,15 @@ class Examination:
 
     async def _apps(self) -> AsyncIterator[Finding]:
         titles = titles_of(self.settings)
-        apps, book = await self._known_apps(), book_of(self.settings)
+        apps, book = of_people(await self._known_apps()), book_of(self.settings)
         for finding in of_apps(self.settings, apps, titles, self.stored.made):
             yield finding
         ours = [ruled(app, book) for app in apps]
-        for finding in (*of_pins(self.settings, ours, titles), *of_verified(self.settings, ours)):
+        for finding in (
+            *of_pins(self.settings, ours, titles),
+            *of_verified(self.settings, ours),
+            *of_previews(self.settings, ours),
+        ):
             yield finding
 
     async def _backend(self, server: "BackendServer") -> AsyncIterator[Finding]:
@@ -232,11 +238,13 @@ class Examination:
             yield Finding(Level.OK, "host.token", server.name, says)
             return
         book = book_of(self.settings)
-        apps = [ruled(app, book) for app in await self._known_apps()]
+        apps = [ruled(app, book) for app in of_people(await self._known_apps())]
         waiting = [app for app in apps if app.rules.checks]
         pinned = [app for app in apps if app.rules.pin or pin_of(app)]
-        repositories, awaited, moved = (
-            repositories_of(self.settings, some) for some in (apps, waiting, pinned)
+        moving = [*pinned, *building_branches(apps)]
+        repositories, awaited, moved, opened = (
+            repositories_of(self.settings, some)
+            for some in (apps, waiting, moving, previewed(apps))
         )
         checked = Checked(
             server.name,
@@ -245,6 +253,7 @@ class Examination:
             repositories=repositories.get(server.name, ()),
             awaited=awaited.get(server.name, ()),
             pinned=moved.get(server.name, ()),
+            previewed=opened.get(server.name, ()),
             backends=[str(one.address) for one in self.settings.backends_set().values()],
         )
         async for finding in findings_of(server.provider, checked, WITHIN):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.app.data_folder import database_url, must_be_ours
+from bridge.app.doctor.previews import doubts
 from bridge.app.keyrings import keyrings_of
 from bridge.app.providers import check_backends, host_apis
 from bridge.chats import CHATS
@@ -80,6 +81,7 @@ def remarks(settings: Settings) -> Iterator[Remark]:
     yield from _of_secrets(settings)
     yield from _of_hosts(settings)
     yield from _of_rules(settings)
+    yield from _of_previews(settings)
     yield from _of_chats(settings)
 
 
@@ -189,6 +191,11 @@ def _of_rules(settings: Settings) -> Iterator[Remark]:
     for place, grant in enumerate(settings.access):
         for pattern in grant.apps:
             yield from _of_name(f"access.{place}.apps", pattern)
+
+
+def _of_previews(settings: Settings) -> Iterator[Remark]:
+    for setting, says, remedy in doubts(settings):
+        yield Remark("warning", f"{setting}: {says}", remedy)
 
 
 def _without_effect(rule: Rule) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bridge.app.keyrings import heard_of, hooks_of
 from bridge.app.providers import host_apis
-from bridge.core.apps import App
+from bridge.core.apps import App, of_people
 from bridge.core.errors import BridgeError
 from bridge.core.hooks import ScopeKind
 from bridge.githosts.server import homes_of
@@ -45,7 +45,7 @@ class AppsSetup:
 
     async def known(self) -> list[App]:
         """Return the known apps, by their labels."""
-        return sorted(await self.journal.apps(), key=lambda app: app.label)
+        return sorted(of_people(await self.journal.apps()), key=lambda app: app.label)
 
     async def twice(self) -> list[App]:
         """Return the known apps that deploy twice, since pushes reach the bridge as well."""

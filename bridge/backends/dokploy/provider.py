@@ -60,6 +60,7 @@ DOKPLOY = BackendProvider(
     further="backends",
     open=_open,
     own_webhook=_own_webhook,
+    makes_apps=True,
     may_kill_builds=_may_kill_builds,
     checks=_checks,
     setup=_setup,

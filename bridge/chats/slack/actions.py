@@ -13,6 +13,7 @@ from bridge.chats.slack.outgoing import Outgoing, outgoing
 from bridge.chats.slack.parts import Parts, one_time, place_of
 from bridge.chats.slack.pickers import offered
 from bridge.core.access import Right
+from bridge.core.apps import of_people
 from bridge.core.chat.gate_replies import MoreHolds
 from bridge.core.chat.grammar import Command, Verb, parse_chat
 from bridge.core.chat.replies import AppList, Configure, Denied, Reply, Sorry
@@ -301,7 +302,7 @@ def _search(parts: Parts) -> Callable[..., Awaitable[Any]]:
         if not task.done():
             return await ack(options=[])
         apps = parts.commands.apps(task.result(), _opened_in(view), right)
-        return await ack(**offered(apps, str(body.get("value") or "")))
+        return await ack(**offered(of_people(apps), str(body.get("value") or "")))
 
     return on_search
 

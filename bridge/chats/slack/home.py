@@ -42,7 +42,7 @@ from bridge.chats.slack.gates import held_briefly
 from bridge.chats.slack.mrkdwn import NOTHING, escape, plain
 from bridge.chats.slack.parts import Parts
 from bridge.core.access import Person, Right
-from bridge.core.apps import App, SourceType
+from bridge.core.apps import App, SourceType, of_people
 from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import Reply
 from bridge.core.events import Action
@@ -343,7 +343,7 @@ class Homes:
 
     async def _drawn(self, person: Person, shown: Shown, links: Links) -> View:
         parts = self._parts
-        apps = parts.commands.apps(person, NOWHERE, Right.VIEW)
+        apps = of_people(parts.commands.apps(person, NOWHERE, Right.VIEW))
         seen = {app.id for app in apps}
         last = await parts.journal.last_deployments()
         going = await parts.journal.open_deployments()

@@ -10,6 +10,7 @@ from bridge.console.pages.deliveries import a_delivery, deliveries, refused
 from bridge.console.pages.deployments import a_deployment, deployments
 from bridge.console.pages.figures import figures
 from bridge.console.pages.now import now
+from bridge.console.pages.previews import previews
 from bridge.console.pages.search import search
 from bridge.console.pages.trying import dry_run
 from bridge.console.records import Records
@@ -21,6 +22,7 @@ PAGES: Mapping[str, View] = {
     "/console": now,
     "/console/apps": apps,
     "/console/apps/{id}": an_app,
+    "/console/previews": previews,
     "/console/deliveries": deliveries,
     "/console/deliveries/{seq}": a_delivery,
     "/console/deliveries/{seq}/today": dry_run,

@@ -9,7 +9,7 @@ from bridge.console.pages.asking import Asked
 from bridge.console.pages.trying import findings_of, tried
 from bridge.console.records import Records
 from bridge.console.visitors import Visitor
-from bridge.core.apps import App
+from bridge.core.apps import App, of_people
 from bridge.core.gates.locks import Lock, scopes_of
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Brief
@@ -59,7 +59,7 @@ class Row:
 async def apps(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """List the apps that somebody may view, a page at a time."""
     wanted, page = asked.text("q").lower(), asked.number("page", 1)
-    seen = [app for app in records.seen(visitor) if wanted in app.label.lower()]
+    seen = [app for app in of_people(records.seen(visitor)) if wanted in app.label.lower()]
     page = min(max(1, page), max(1, -(-len(seen) // A_PAGE)))
     start = (page - 1) * A_PAGE
     facts = {

@@ -60,7 +60,8 @@ def _state(given: str) -> State | None:
 async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """Show one deployment: its steps, its log, and what the visitor may do about it."""
     found, app = await records.deployment(visitor, asked.parts["id"])
-    rights = records.access.rights(visitor.person, app.label if app else found.app, None)
+    own = records.access.rights(visitor.person, found.app, None)
+    rights = own if app is None else records.rights(visitor, app)
     exists = app is not None and any(one.id == app.id for one in records.apps())
     delivery = await records.inbox.get(found.seq)
     may = frozenset(_may(found, rights, exists=exists))

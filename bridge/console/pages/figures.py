@@ -12,7 +12,15 @@ from bridge.console.records import Records
 from bridge.console.visitors import Visitor
 from bridge.core.errors import Rejected
 from bridge.core.lifecycle import LIVE, State
-from bridge.core.report import DAY, DEFINITIONS, LEFT_OUT, EndedDeployment, Figures, report_of
+from bridge.core.report import (
+    DAY,
+    DEFINITIONS,
+    LEFT_OUT,
+    EndedDeployment,
+    Figures,
+    report_of,
+    without_previews,
+)
 
 PERIODS = (7, 30, 90)
 """Days of a report."""
@@ -73,7 +81,8 @@ async def figures(records: Records, visitor: Visitor, asked: Asked) -> Page:
 
 async def _work_out(records: Records, visitor: Visitor, days: int) -> Worked:
     until = records.clock()
-    ended = await records.journal.ended_since(until - days * DAY)
+    apps = [*records.apps(), *await records.journal.gone_apps()]
+    ended = without_previews(await records.journal.ended_since(until - days * DAY), apps)
     oldest = await records.journal.oldest_deployment()
     since = until - days * DAY
     since = since if oldest is None else min(max(since, oldest), until - 1.0)

@@ -9,10 +9,12 @@ from bridge.console.drawing import Page
 from bridge.console.pages.apps import Row, rows_of
 from bridge.console.pages.asking import Asked
 from bridge.console.pages.deliveries import listed
+from bridge.console.pages.previews import why_of
 from bridge.console.records import Records
 from bridge.console.visitors import Visitor
-from bridge.core.apps import App
+from bridge.core.apps import App, of_people
 from bridge.core.lifecycle import State
+from bridge.core.previews.preview import PreviewState
 from bridge.pipeline.arrivals import Wanted
 from bridge.pipeline.hook_troubles import MOST, HookTrouble, hook_troubles
 from bridge.ports.inbox import DeliveryState
@@ -24,6 +26,10 @@ MOST_FAILED = 5
 MOST_TWICE = 5
 MOST_REFUSED = 200
 MOST_HOOKS = 5
+MOST_PREVIEWS = 5
+
+STUCK = 3
+"""Failures in a row of a preview's next step, after which somebody is told."""
 
 LATELY_DEPLOYED = 200
 """The newest deployments to look through for apps."""
@@ -54,10 +60,11 @@ class Need:
 async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
     """Collect the first page."""
     seen = {app.id: app for app in records.seen(visitor)}
+    listed_apps = {app.id: app for app in of_people(seen.values())}
     all_open, needs, apps, arrived = await asyncio.gather(
         records.journal.open_deployments(),
-        _needs(records, visitor, seen),
-        _rows(records, seen),
+        _needs(records, visitor, listed_apps),
+        _rows(records, listed_apps),
         listed(records, visitor, Wanted(MOST_ARRIVED)),
     )
     open_ = [one for one in all_open if one.app_id in seen]
@@ -67,7 +74,7 @@ async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
         "rights": {one.app_id: records.rights(visitor, seen[one.app_id]) for one in open_},
         "needs": needs,
         "apps": apps,
-        "all_apps": len(seen),
+        "all_apps": len(listed_apps),
         "arrived": arrived,
     }
     return Page("now", "Now", facts, live=True)
@@ -85,7 +92,7 @@ async def _recent(records: Records, seen: Mapping[str, App]) -> list[App]:
 
 
 async def _needs(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:
-    looks = [_of_deployments(records, seen)]
+    looks = [_of_deployments(records, seen), _of_previews(records, visitor)]
     if records.sees_all(visitor):
         looks += [_of_webhooks(records), _of_hooks(records), _of_feedback(records)]
     deployed, *others = await asyncio.gather(*looks)
@@ -104,6 +111,26 @@ async def _of_deployments(records: Records, seen: Mapping[str, App]) -> list[Nee
             if one.id in last:
                 link = f"/console/deployments/{one.id}"
                 found.append(Need(tone, state, f"{one.app}: {one.note}", link))
+    return found
+
+
+async def _of_previews(records: Records, visitor: Visitor) -> list[Need]:
+    """Return the previews that are held, or whose next step fails again and again."""
+    those = await records.previews.seen_by(records.asker(visitor))
+    waiting = [one for one in those if one.state is PreviewState.HELD or one.failures >= STUCK]
+    found = [
+        Need(
+            "held",
+            "held" if one.state is PreviewState.HELD else "failing",
+            f"{one.label}: {why_of(one)}",
+            f"/console/previews?{urlencode({'app': one.app})}",
+            "Its preview",
+        )
+        for one in waiting[:MOST_PREVIEWS]
+    ]
+    if (more := len(waiting) - MOST_PREVIEWS) > 0:
+        says = f"{more} other previews are held or fail"
+        found.append(Need("held", "held", says, "/console/previews", "Previews"))
     return found
 
 

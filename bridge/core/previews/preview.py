@@ -105,6 +105,16 @@ class Preview:
         """Return its name for people, e.g. "shop/web #12"."""
         return f"{self.app} #{self.pull.number}"
 
+    @property
+    def name(self) -> str:
+        """Return what people type to name it, e.g. "shop/web#12"."""
+        return f"{self.app}#{self.pull.number}"
+
+    def idle_at(self, policy: PreviewPolicy | None) -> float | None:
+        """Return when it ends for want of a push; None if it does not."""
+        there = self.made is not None and policy is not None and policy.on
+        return self.active_at + policy.idle if there and policy is not None else None
+
 
 def pull_id(repository: Repository, number: int) -> str:
     """Return the name of a pull request in the journal, e.g. "github:583231#12"."""
@@ -130,11 +140,13 @@ def rules_mark(app: App | None, decisions: Policy) -> str:
 def as_preview(app: App, model: App | None) -> App:
     """Return an app of ours with the rules of previews: it is verified like its model.
 
-    What gates hold, and which pushes deploy, is said of the model and its pull requests.
+    What gates hold, and which pushes deploy, is said of the model and its pull requests. Who may
+    see or deploy the model may do so with its previews.
     """
     verify = None if model is None else model.rules.verify
     quiet = None if verify is None else replace(verify, rollback=False)
-    return replace(app, rules=Rules(verify=quiet))
+    label = "" if model is None else model.label
+    return replace(app, rules=Rules(verify=quiet), stands_for=label)
 
 
 def model_id(marker: str) -> str:

@@ -181,7 +181,8 @@ async def _installed(
         says = f"the installation lacks the permissions {', '.join(writes)}"
         return Finding(Level.ERROR, "host.permissions", about, says, remedy)
     if name in checked.pinned and (lacks := _short(found.permissions, MOVES_BRANCHES)):
-        says = f"the installation lacks the permission {lacks[0]}: pinned apps can't deploy"
+        says = f"the installation lacks the permission {lacks[0]}: neither pinned apps nor"
+        says += " previews of forks can be deployed"
         remedy = "grant the App *Contents*: write, and accept it where it is installed"
         return Finding(Level.ERROR, "host.permissions", about, says, remedy)
     if _READS_CHECKS in short and name in checked.awaited:

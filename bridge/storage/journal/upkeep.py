@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.lifecycle import FINAL, State
+from bridge.core.previews.naming import OVER
+from bridge.core.previews.preview import PreviewState
 from bridge.core.refused import RefusedWebhooks
 from bridge.ports.figures import Ended, JournalFigures
 from bridge.ports.outcomes import about_change, about_delivery, about_deployment
@@ -249,8 +251,8 @@ class Figures(Transactions):
 
 
 def _figures(db: sa.Connection) -> JournalFigures:
-    """Return how much work is open now; each figure is read from an index."""
-    d, f = tables.deployments, tables.feedback
+    """Return how much work is open now; those of deployments and feedback are in an index."""
+    d, f, p = tables.deployments, tables.feedback, tables.previews
     count = sa.func.count()
     going = [state for state in State if state not in FINAL]
     by_state = sa.select(d.c.state, count).where(d.c.state.in_(going)).group_by(d.c.state)
@@ -258,7 +260,9 @@ def _figures(db: sa.Connection) -> JournalFigures:
     pending, overdue = db.execute(waiting).one()
     parked = db.scalar(sa.select(count).where(f.c.parked))
     counted = {State(state): number for state, number in db.execute(by_state)}
-    return JournalFigures(counted, pending, parked or 0, overdue, held_by(db))
+    there = sa.select(p.c.state, count).where(p.c.state.not_in(OVER)).group_by(p.c.state)
+    previews = {PreviewState(state): number for state, number in db.execute(there)}
+    return JournalFigures(counted, pending, parked or 0, overdue, held_by(db), previews)
 
 
 def _newest_change(db: sa.Connection) -> int:

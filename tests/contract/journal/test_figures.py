@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.lifecycle import State
+from bridge.core.previews.preview import PreviewState
 from bridge.ports.figures import JournalFigures
 from bridge.ports.outcomes import (
     Subscription,
@@ -17,6 +18,7 @@ from bridge.storage.journal import SqlJournal
 from bridge.storage.journal.serving import newest_failed
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import WINDOW, A, B, decision, outcome, pushed, record
+from tests.worlds.previewed import held, skipped, up
 
 
 async def test_it_tells_how_much_is_going_on(journal: Any, clock: ManualClock) -> None:
@@ -35,6 +37,17 @@ async def test_it_tells_how_much_is_going_on(journal: Any, clock: ManualClock) -
 
     assert found.open == {State.WAITING: 1, State.ASKED: 1}
     assert (found.pending, found.parked, found.overdue) == (1, 1, clock.now + 70)
+
+
+async def test_it_tells_how_many_previews_there_are(journal: Any) -> None:
+    for number in (1, 2):
+        await up(journal, app(), number)
+    await held(journal, app(), 3)
+    await skipped(journal, app(), 4)
+
+    found = await journal.figures()
+
+    assert found.previews == {PreviewState.UP: 2, PreviewState.HELD: 1}
 
 
 async def test_what_has_ended_is_told_once(journal: Any, clock: ManualClock) -> None:

@@ -1,10 +1,13 @@
 """What `config check` finds: errors, and what may not be meant."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bridge.app.doctor.previews import IN_NO_BACKEND
+from bridge.backends.dokploy.provider import DOKPLOY
 from tests.worlds.cli import Cli
 
 
@@ -379,3 +382,44 @@ def test_a_rule_to_verify_is_shown_as_it_may_be_written(
 
     assert shown.items() <= rule["verify"].items()
     cli("config", "check", BRIDGE_RULES=json.dumps([rule]))
+
+
+# ── previews ─────────────────────────────────────────────────────────────────
+
+PREVIEWS = "- {apps: shop/*, previews: true}"
+
+
+def remarks_of_previews(cli: Cli, **settings: str) -> list[str]:
+    found = cli.json("config", "check", **settings)["remarks"]
+    assert {one["level"] for one in found} <= {"warning"}
+    return [one["message"] for one in found if ".previews" in one["message"]]
+
+
+def test_previews_without_a_credential_of_a_git_host_are_doubted(cli: Cli) -> None:
+    (message,) = remarks_of_previews(cli, BRIDGE_RULES=PREVIEWS)
+
+    assert message.startswith("rules.0.previews: no credential of a Git host is set: which files")
+    assert message.endswith("set one, e.g. by `dokploy-bridge setup`")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"BRIDGE_RULES": PREVIEWS, "BRIDGE_GITHUB_TOKEN": "ghp_of-a-test"},
+        {"BRIDGE_RULES": "- {apps: shop/*, previews: false}"},
+        {"BRIDGE_RULES": "- {apps: shop/*, branch: main}"},
+    ],
+)
+def test_previews_that_can_work_are_not_doubted(cli: Cli, settings: dict[str, str]) -> None:
+    assert remarks_of_previews(cli, **settings) == []
+
+
+def test_previews_at_a_backend_that_makes_no_apps_are_doubted(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "bridge.app.doctor.previews.EMBEDDED_SPEAKS", replace(DOKPLOY, makes_apps=False)
+    )
+    told = remarks_of_previews(cli, BRIDGE_RULES=PREVIEWS, BRIDGE_GITHUB_TOKEN="ghp_of-a-test")
+
+    assert told == [f"rules.0.previews: {IN_NO_BACKEND.format('embedded')}; remove `previews`"]

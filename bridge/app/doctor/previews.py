@@ -1,0 +1,120 @@
+"""Check whether pull requests can have the previews that rules promise."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bridge.app.providers import host_apis
+from bridge.backends import EMBEDDED, EMBEDDED_SPEAKS
+from bridge.core.errors import Rejected
+from bridge.core.previews.policy import Forks
+from bridge.githosts.server import homes_of
+from bridge.pipeline.pinning import Pins
+from bridge.pipeline.reconcile import place_of
+from bridge.ports.checks import Finding, Level
+
+if TYPE_CHECKING:
+    from bridge.core.apps import App
+    from bridge.core.previews.policy import PreviewPolicy
+    from bridge.settings import Settings
+
+CHECK = "app.previews"
+
+NO_CREDENTIAL = (
+    "no credential of a Git host is set: which files a pull request changes is unknown, so each"
+    " gets a preview; a webhook that is lost is not made up for; and no fork can be built"
+)
+
+IN_NO_BACKEND = "{} is no backend in which the bridge can make apps, so there are no previews"
+
+
+def doubts(settings: "Settings") -> Iterator[tuple[str, str, str]]:
+    """Yield what can't work of the rules' previews: the setting, what is wrong, the remedy."""
+    those = [place for place, one in enumerate(settings.rules) if one.previews and one.previews.on]
+    if not those:
+        return
+    where = f"rules.{those[0]}.previews"
+    try:
+        if not host_apis(settings):
+            yield where, NO_CREDENTIAL, "set one, e.g. by `dokploy-bridge setup`"
+    except Rejected:  # reported with the settings
+        return
+    makes = _makes(settings)
+    if not any(makes.values()):
+        yield where, IN_NO_BACKEND.format(" or ".join(makes)), "remove `previews`"
+
+
+def of_previews(settings: "Settings", apps: Iterable["App"]) -> Iterator[Finding]:
+    """Yield for each app with previews whether they can be made.
+
+    Args:
+        apps: with our own rules applied.
+    """
+    wanting = previewed(apps)
+    try:
+        apis = host_apis(settings) if wanting else {}
+    except Rejected:  # what is wrong with the settings is said of them
+        return
+    homes, makes = homes_of(settings.host_servers().values()), _makes(settings)
+    pins = Pins(apis, homes)
+    for app in wanting:
+        assert app.rules.previews is not None
+        place = None if app.source is None else place_of(app.source, homes)
+        served = place is not None and place[0] in apis
+        yield _of_app(app, app.rules.previews, makes, pins.missing(app), served=served)
+
+
+def previewed(apps: Iterable["App"]) -> "list[App]":
+    """Return the apps whose pull requests have previews."""
+    return [app for app in apps if app.rules.previews is not None and app.rules.previews.on]
+
+
+def building_branches(apps: Iterable["App"]) -> "Sequence[App]":
+    """Return the apps of whose previews some are built from a branch of the bridge's own."""
+    return [
+        app
+        for app in previewed(apps)
+        if app.rules.previews and (app.rules.previews.pin or _takes_forks(app.rules.previews))
+    ]
+
+
+def _takes_forks(policy: "PreviewPolicy") -> bool:
+    return policy.forks is Forks.APPROVAL
+
+
+def _of_app(
+    app: "App",
+    policy: "PreviewPolicy",
+    makes: Mapping[str, bool],
+    unpinned: str | None,
+    *,
+    served: bool,
+) -> Finding:
+    """Return whether an app's pull requests can have previews.
+
+    Args:
+        makes: whether each backend can make apps.
+        unpinned: why no branch of ours can be moved; None if one can.
+        served: a credential of its Git host is set.
+    """
+    level, remedy = Level.ERROR, ""
+    if not makes.get(app.backend, False):
+        says = IN_NO_BACKEND.format(app.backend)
+        remedy = "take `previews` out of its rule"
+    elif not app.pushed:
+        says = "it has no previews: its source is no Git repository"
+        remedy = "take `previews` out of its rule"
+    elif not served:
+        level, says = Level.WARNING, NO_CREDENTIAL.replace("a Git host", "its Git host")
+        remedy = "set one"
+    elif unpinned is not None and (policy.pin or _takes_forks(policy)):
+        says = f"its previews that are built from a branch of the bridge's own fail: {unpinned}"
+        remedy = "set that, or `forks: never` and `pin: false`"
+    else:
+        level, says = Level.OK, "its pull requests have previews"
+    return Finding(level, CHECK, app.label, says, remedy)
+
+
+def _makes(settings: "Settings") -> dict[str, bool]:
+    """Return whether apps can be made in each backend, by its name."""
+    found = {name: one.provider.makes_apps for name, one in settings.backends_set().items()}
+    return found or {EMBEDDED: EMBEDDED_SPEAKS.makes_apps}

@@ -1,0 +1,84 @@
+"""`why` of a pull request: whether it has a preview of an app, and why."""
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bridge.cli.forms import became, ended_form
+from bridge.cli.previews import Desk, desk
+from bridge.cli.show import ago, clean, console, hint, indented, iso, on_terminal, say_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bridge.core.lifecycle import Deployment
+    from bridge.core.previews.preview import Preview
+
+names_preview = re.compile(r".*[#!][0-9]{1,15}").fullmatch
+"""Whether a name is that of a pull request, e.g. "shop/web#12"."""
+
+
+async def why_preview(config: "Path | None", name: str, limit: int, *, json: bool) -> None:
+    """Explain why a pull request has a preview, or has none."""
+    async with desk(config) as at:
+        found = await at.commands.named(at.asker, name)
+        made: list[Deployment] = []
+        if found.made is not None:
+            made = await at.stores.journal.deployments(app_id=found.made, limit=limit)
+    if json:
+        say_json(_form(at, found, made))
+    elif on_terminal():
+        console().print(clean(_subject(found, ago(found.active_at, time.time()))), style="bold")
+        for line in (*_verdict(found), *(became(one, short=True) for one in made)):
+            console().print(indented(clean(line), 2))
+    else:
+        for line in (_subject(found, iso(found.active_at) or ""), *_verdict(found)):
+            typer.echo(clean(line))
+        for one in made:
+            typer.echo(clean(f"{iso(one.created_at)} {became(one)}"))
+    if not json and (remedy := _remedy(found)):
+        hint(clean(remedy))
+
+
+def _form(at: Desk, found: "Preview", made: "list[Deployment]") -> dict[str, Any]:
+    deployments = [ended_form(one) for one in made]
+    return at.form(found) | {"remedy": _remedy(found) or None, "deployments": deployments}
+
+
+def _subject(one: "Preview", when: str) -> str:
+    """E.g. "shop/web#12 Add a page, by ada, from a fork, feature@18f234f, 3 h ago"."""
+    pull = one.pull
+    parts = (
+        f"{one.name} {pull.title}",
+        f"by {pull.author}" if pull.author else "",
+        "" if pull.own else "from a fork",
+        f"{pull.head}@{pull.head_sha[:7]}",
+        when,
+    )
+    return ", ".join(filter(None, parts))
+
+
+def _verdict(one: "Preview") -> list[str]:
+    """Return the state with its reason, and what else is known."""
+    from bridge.core.log_text import redact
+
+    note = redact(one.note)
+    lines = [
+        f"{one.state}: {one.reason or 'nobody has looked yet'}" + (f" ({note})" if note else "")
+    ]
+    if one.failures:
+        lines.append(f"its next step has failed {one.failures} times")
+    if one.url:
+        lines.append(f"at {one.url}")
+    if one.approved:
+        by = one.approver or "somebody"
+        lines.append(f"{by} has approved {one.approved[:12]}")
+    return lines
+
+
+def _remedy(one: "Preview") -> str:
+    from bridge.core.previews.remedies import remedy_of
+
+    return remedy_of(one)

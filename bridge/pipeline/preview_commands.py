@@ -1,0 +1,181 @@
+"""Carry out what people ask of previews: list, stop, extend, approve a commit of a fork.
+
+What is asked is recorded; whoever keeps previews acts on it at its next look, within a second.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.core.access import Access, Person, Right, missing
+from bridge.core.errors import Rejected
+from bridge.core.previews.naming import OVER, find_preview
+from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.verdict import Why
+from bridge.pipeline.gate_commands import Actor
+from bridge.ports.clock import Clock
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import Audited
+
+MOST = 5000
+"""Records of previews that are looked through, the newest."""
+
+SHORTEST_COMMIT = 7
+"""Characters of a commit that are enough to name it."""
+
+STARTED_AGAIN = frozenset({Why.STOPPED, Why.IDLE})
+"""Why there is none, although an extension brings it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Somebody who asks for something.
+
+    Attributes:
+        person, access: decide what they may do; None for the command line, whose users have the
+            data, so they may do everything.
+    """
+
+    actor: Actor
+    person: Person | None = None
+    access: Access | None = None
+
+    def may(self, right: Right, label: str) -> bool:
+        """Return whether they have a right to an app, by its label."""
+        if self.person is None or self.access is None:
+            return self.person is None
+        return right in self.access.rights(self.person, label, None)
+
+    def check(self, right: Right, label: str) -> None:
+        """Raise Rejected if they don't have a right to an app."""
+        if not self.may(right, label):
+            assert self.person is not None
+            raise Rejected(missing(self.access or Access(), self.person, right, label))
+
+
+class PreviewCommands:
+    """Carries out what people ask of previews, and records it in the audit log."""
+
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        """Take the parts."""
+        self._journal = journal
+        self._clock = clock
+
+    async def seen_by(self, asker: Asker, *, ended: bool = False) -> list[Preview]:
+        """Return the previews that somebody may see, newest first.
+
+        Args:
+            ended: also those of which nothing is left, and pull requests that have none.
+        """
+        found = await self._journal.previews(ended=ended, limit=MOST)
+        return [one for one in found if asker.may(Right.VIEW, one.app)]
+
+    async def named(self, asker: Asker, name: str) -> Preview:
+        """Return the preview that somebody means, among those that they may see.
+
+        Raises:
+            NotFound, Ambiguous, Rejected: none or several fit, or it is no name.
+        """
+        return find_preview(await self.seen_by(asker, ended=True), name)
+
+    async def stop(self, asker: Asker, preview: Preview) -> Preview:
+        """Remove a preview until its pull request is pushed to, or it is extended.
+
+        Raises:
+            Rejected: they may not, or there is none.
+        """
+        asker.check(Right.DEPLOY, preview.app)
+        if preview.stopped:
+            raise Rejected(f"{preview.label} was stopped before; a push starts it again")
+        if preview.state in OVER or preview.state is PreviewState.ENDING:
+            raise Rejected(f"there is nothing to stop: {_why_none(preview)}")
+        after = await self._ask(preview, stopped=True)
+        await self._audit(asker, "stop", preview, "")
+        return after
+
+    async def extend(self, asker: Asker, preview: Preview) -> Preview:
+        """Keep a preview as if it had been pushed to now; start one that was stopped again.
+
+        Raises:
+            Rejected: they may not, or its pull request is to have none.
+        """
+        asker.check(Right.DEPLOY, preview.app)
+        ends = preview.state in OVER or preview.state is PreviewState.ENDING
+        if ends and preview.reason not in STARTED_AGAIN:
+            raise Rejected(f"there is nothing to extend: {_why_none(preview)}")
+        outcome = "starts again" if ends or preview.stopped else ""
+        after = await self._ask(preview, active_at=self._clock(), stopped=False)
+        await self._audit(asker, "extend", preview, outcome)
+        return after
+
+    async def approve(self, asker: Asker, preview: Preview, commit: str) -> Preview:
+        """Let a pull request of a fork be built at one commit.
+
+        Args:
+            commit: the one that somebody has looked at, or its first characters.
+
+        Raises:
+            Rejected: they may not, the pull request has moved, or it waits for no approval.
+        """
+        asker.check(Right.APPROVE, preview.app)
+        self._check_waits(preview, commit)
+        head = preview.pull.head_sha
+        after = await self._ask(preview, approved=head, approver=asker.actor.name)
+        await self._audit(asker, "approve", preview, f"commit {head[:12]}")
+        if after.pull.head_sha != head:
+            raise _moved(after)
+        return after
+
+    def _check_waits(self, preview: Preview, commit: str) -> None:
+        pull = preview.pull
+        if preview.state in OVER or preview.state is PreviewState.ENDING:
+            raise Rejected(f"there is nothing to approve: {_why_none(preview)}")
+        if pull.own:
+            raise Rejected(
+                f"{preview.label} comes from the repository itself, so it waits for no approval"
+            )
+        if len(commit) < SHORTEST_COMMIT:
+            raise Rejected(f"name at least {SHORTEST_COMMIT} characters of the commit")
+        if not pull.head_sha.startswith(commit.lower()):
+            raise _moved(preview)
+        if preview.approved == pull.head_sha:
+            by = preview.approver or "somebody"
+            raise Rejected(f"{by} has approved {pull.head_sha[:12]} of {preview.label} already")
+
+    async def _ask(self, preview: Preview, **facts: object) -> Preview:
+        after = await self._journal.ask_previews(preview.id, **facts)
+        if after is None:
+            raise Rejected(f"the record of {preview.label} is gone")
+        return after
+
+    async def _audit(self, asker: Asker, what: str, preview: Preview, outcome: str) -> None:
+        said = f"{preview.label}: {outcome}" if outcome else preview.label
+        at, by = self._clock(), asker.actor.shown
+        await self._journal.audit(
+            Audited(at, by, f"preview {what}", preview.app_id, preview.app, (), said)
+        )
+
+
+def offered(asker: Asker, preview: Preview) -> Sequence[str]:
+    """Return what somebody may ask of a preview and what would not be refused."""
+    ends = preview.state in OVER or preview.state is PreviewState.ENDING
+    may_deploy = asker.may(Right.DEPLOY, preview.app)
+    waits = not ends and not preview.pull.own and preview.approved != preview.pull.head_sha
+    each = {
+        "approve": waits and asker.may(Right.APPROVE, preview.app),
+        "stop": may_deploy and not ends and not preview.stopped,
+        "extend": may_deploy and (not ends or preview.reason in STARTED_AGAIN),
+    }
+    return [name for name, is_offered in each.items() if is_offered]
+
+
+def _moved(preview: Preview) -> Rejected:
+    return Rejected(
+        f"{preview.label} is at {preview.pull.head_sha[:12]} by now: look at that commit, then"
+        " approve it"
+    )
+
+
+def _why_none(preview: Preview) -> str:
+    if preview.state is PreviewState.ENDING:
+        return f"{preview.label} is being removed ({preview.note or preview.reason})"
+    return f"{preview.label} has no preview ({preview.note or preview.reason})"

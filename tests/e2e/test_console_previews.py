@@ -1,0 +1,139 @@
+"""Previews in the console: what forms do, for whom, and what is told of it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.console.visitors import SESSION
+from bridge.core.apps import App
+from bridge.core.previews.preview import Preview
+from bridge.web.browsers import hash_of
+from tests.worlds.console import ConsoleWorld, console_world
+from tests.worlds.previewed import HEAD, MOVED, held, previews_at_rest, report, up
+
+WEB = App("app-web", "web", "shop")
+ACCESS = (
+    "[{who: ['U0VIEW'], may: [view]}, {who: ['U0DEPLOY'], may: [deploy]},"
+    " {who: ['U0APPROVE'], may: [approve]}, {who: ['U0OTHER'], may: [deploy, approve],"
+    " apps: ['blog/*']}]"
+)
+
+
+@pytest.fixture
+async def console(tmp_path: Path) -> AsyncIterator[ConsoleWorld]:
+    async with (
+        previews_at_rest(),
+        console_world(tmp_path / "bridge", BRIDGE_ACCESS=ACCESS) as made,
+    ):
+        yield made
+
+
+async def now_of(console: ConsoleWorld, preview: Preview) -> Preview:
+    found = await console.world.stores.journal.preview(preview.id)
+    assert found is not None
+    return found
+
+
+async def audited(console: ConsoleWorld) -> list[tuple[str, str]]:
+    found = await console.world.stores.journal.audited(limit=9)
+    return [(one.what, one.outcome) for one in found]
+
+
+async def test_a_preview_is_stopped_once_and_extended(console: ConsoleWorld) -> None:
+    there = await up(console.world.stores.journal, WEB, 12)
+    async with console.browsing(await console.session("U0DEPLOY", "Ada")) as web:
+        form = {"id": there.id, "once": "1"}
+        for _ in range(2):  # a double click
+            answer = await web.post("/console/previews/stop", data=form)
+            assert answer.status_code == 303
+        said = await web.get(answer.headers["location"])
+        assert "shop/web #12 is being removed; a push starts it again." in said.text
+        assert (await now_of(console, there)).stopped
+
+        answer = await web.post("/console/previews/extend", data=form)
+        assert answer.status_code == 303
+        assert not (await now_of(console, there)).stopped
+    assert await audited(console) == [
+        ("preview extend", "shop/web #12: starts again"),
+        ("preview stop", "shop/web #12"),
+    ]
+
+
+async def test_the_commit_on_the_page_is_approved_and_no_other(console: ConsoleWorld) -> None:
+    journal = console.world.stores.journal
+    waits = await held(journal, WEB, 12)
+    async with console.browsing(await console.session("U0APPROVE", "Grace")) as web:
+        page = await web.get("/console/previews")
+        assert f'name="commit" value="{HEAD}"' in page.text
+        await report(journal, WEB, 12, own=False, head_sha=MOVED)
+
+        answer = await web.post("/console/previews/approve", data={"id": waits.id, "commit": HEAD})
+        assert (answer.status_code, f"is at {MOVED[:12]} by now" in answer.text) == (400, True)
+        assert (await now_of(console, waits)).approved is None
+        for commit in ("", MOVED[:3]):
+            answer = await web.post(
+                "/console/previews/approve", data={"id": waits.id, "commit": commit}
+            )
+            assert answer.status_code == 400
+
+        for _ in range(2):
+            answer = await web.post(
+                "/console/previews/approve", data={"id": waits.id, "commit": MOVED}
+            )
+            assert answer.status_code == 303
+    now = await now_of(console, waits)
+    assert (now.approved, now.approver) == (MOVED, "Grace")
+    assert await audited(console) == [("preview approve", f"shop/web #12: commit {MOVED[:12]}")]
+
+
+async def test_nothing_is_done_without_its_right_or_with_a_session_that_is_over(
+    console: ConsoleWorld,
+) -> None:
+    journal = console.world.stores.journal
+    waits = await held(journal, WEB, 12)
+    over = await console.session("U0DEPLOY")
+    await journal.expel(SESSION, hashed=hash_of(over))
+    sessions: dict[str, Any] = {
+        name: await console.session(name) for name in ("U0VIEW", "U0OTHER", "U0EVE")
+    }
+    wanted = {"U0VIEW": {400}, "U0OTHER": {404}, "U0EVE": {404}, "over": {401}, "guessed": {401}}
+
+    found = {}
+    for name, secret in {**sessions, "over": over, "guessed": "x" * 43}.items():
+        async with console.browsing(secret) as web:
+            found[name] = {
+                (
+                    await web.post(
+                        f"/console/previews/{what}", data={"id": waits.id, "commit": HEAD}
+                    )
+                ).status_code
+                for what in ("stop", "extend", "approve")
+            }
+            listed = await web.get("/console/previews")
+            assert ("waits until somebody" in listed.text) == (name == "U0VIEW")
+    async with console.browsing(await console.session("U0DEPLOY")) as web:
+        answer = await web.post("/console/previews/approve", data={"id": waits.id, "commit": HEAD})
+        assert "You may not approve shop/web" in answer.text
+    async with console.browsing(await console.session("U0APPROVE")) as web:
+        answer = await web.post("/console/previews/stop", data={"id": waits.id})
+        assert "You may not deploy shop/web" in answer.text
+
+    assert found == wanted
+    now = await now_of(console, waits)
+    assert (now.approved, now.stopped, now.active_at) == (None, False, waits.active_at)
+    assert await audited(console) == []
+
+
+async def test_the_page_of_another_site_can_do_nothing(console: ConsoleWorld) -> None:
+    there = await up(console.world.stores.journal, WEB, 12)
+    async with console.browsing() as web:
+        answer = await web.post(
+            "/console/previews/stop",
+            data={"id": there.id},
+            headers={"Origin": "https://evil.example"},
+        )
+
+    assert answer.status_code == 403
+    assert not (await now_of(console, there)).stopped

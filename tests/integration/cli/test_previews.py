@@ -1,0 +1,246 @@
+"""Previews on the command line: lists, and what people do with one."""
+
+import getpass
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import typer
+
+from bridge.app.storage import Stores
+from bridge.cli.completing import complete_app, complete_preview
+from bridge.core.lifecycle import State
+from bridge.core.previews.preview import Preview
+from bridge.core.previews.verdict import Why
+from tests.fakes.journey import deployment
+from tests.scenes.terminal import command
+from tests.worlds.cli import DOCS, WEB, Cli
+from tests.worlds.journal import outcome, record
+from tests.worlds.previewed import HEAD, MOVED, held, report, skipped, up
+
+RULES = "- {apps: shop/*, previews: {host: 'pr-{number}-{app}.preview.example.com', idle: 2d}}"
+
+
+@pytest.fixture
+def previewed(filled: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Two previews of one app, one of them of a fork, and a pull request that has none."""
+    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
+    monkeypatch.setenv("BRIDGE_RULES", RULES)
+
+    async def fill(stores: Stores) -> None:
+        there = await up(stores.journal, WEB, 12)
+        made = replace(
+            WEB,
+            id=there.made or "",
+            name="web pr-12",
+            environment="previews",
+            marker=there.marker,
+            auto_deploy=False,
+        )
+        await stores.journal.renew_apps([made])
+        await held(stores.journal, WEB, 13, author="mallory")
+        await skipped(stores.journal, DOCS, 12, Why.NO_PATH_HIT, "none matches docs/**")
+
+    filled.with_stores(fill)
+    return filled
+
+
+def kept(cli: Cli, number: int) -> Preview:
+    async def read(stores: Stores) -> Any:
+        return await stores.journal.preview(f"github:583231#{number}:app_web")
+
+    found = cli.with_stores(read)
+    assert isinstance(found, Preview)
+    return found
+
+
+def test_the_list_has_the_promised_fields(previewed: Cli) -> None:
+    fork, ours = previewed.json("previews")
+
+    for at in ("created_at", "active_at", "idle_at"):
+        assert ours.pop(at).endswith("Z")
+    assert ours == {
+        "id": "github:583231#12:app_web",
+        "name": "shop/web#12",
+        "app": "shop/web",
+        "app_id": "app_web",
+        "pull_request": 12,
+        "pull_request_url": "https://github.com/my-org/mono/pull/12",
+        "title": "Add a page",
+        "author": "ada",
+        "fork": False,
+        "state": "up",
+        "reason": "wanted",
+        "note": "",
+        "url": "https://pr-12-web.preview.example.com",
+        "commit": HEAD,
+        "deployed_commit": HEAD,
+        "approved_commit": None,
+        "approved_by": None,
+        "preview_app_id": "app_web-pr-12",
+    }
+    assert (fork["state"], fork["reason"], fork["fork"], fork["idle_at"]) == (
+        "held",
+        "approval",
+        True,
+        None,
+    )
+
+
+def test_those_that_there_are_and_all(previewed: Cli) -> None:
+    assert [one["name"] for one in previewed.json("previews", "--app", "docs")] == []
+    every = previewed.json("previews", "--all")
+    assert {one["name"]: one["state"] for one in every} == {
+        "shop/docs#12": "skipped",
+        "shop/web#12": "up",
+        "shop/web#13": "held",
+    }
+    told = previewed("previews", "--app", "docs")
+    assert told.stderr == (
+        "there are no previews; `--all` lists the pull requests that have none, and why\n"
+    )
+    lines = previewed("previews", "--all", "--app", "docs").stdout.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("shop/docs#12 skipped abababa since ")
+    assert lines[0].endswith(": none matches docs/**")
+
+
+def test_without_any_it_is_said_how_an_app_gets_some(filled: Cli) -> None:
+    assert "the rule `previews` in bridge.yaml" in filled("previews", "--all").stderr
+
+
+def test_one_is_stopped_and_extended(previewed: Cli) -> None:
+    told = previewed("previews", "stop", "web#12")
+    assert told.stdout == ("stopped: shop/web #12; a push or `previews extend` starts it again\n")
+    assert kept(previewed, 12).stopped
+
+    told = previewed("previews", "extend", "shop/web#12")
+    assert told.stdout == "extended: shop/web #12 stays for 2 d without a push\n"
+    assert not kept(previewed, 12).stopped
+    lines = previewed("audit", "--app", "shop/web").stdout.splitlines()
+    assert [line.partition(" cli: ada ")[2] for line in lines] == [
+        "preview extend shop/web shop/web #12: starts again",
+        "preview stop shop/web shop/web #12",
+    ]
+
+
+def test_a_commit_of_a_fork_is_approved(previewed: Cli) -> None:
+    told = previewed("previews", "approve", "shop/web#13")
+
+    assert told.stdout == f"approved: shop/web #13 at {HEAD[:12]} of mallory\n"
+    assert (kept(previewed, 13).approved, kept(previewed, 13).approver) == (HEAD, "ada")
+    told = previewed("previews", "approve", "shop/web#13", code=2)
+    assert f"ada has approved {HEAD[:12]}" in told.stderr
+
+
+def test_the_commit_that_was_looked_at_is_no_longer_the_newest(previewed: Cli) -> None:
+    async def push(stores: Stores) -> None:
+        await report(stores.journal, WEB, 13, own=False, head_sha=MOVED)
+
+    previewed.with_stores(push)
+
+    told = previewed("previews", "approve", "web#13", "--commit", HEAD[:9], code=2)
+
+    assert f"shop/web #13 is at {MOVED[:12]} by now" in told.stderr
+    assert kept(previewed, 13).approved is None
+    assert (
+        previewed.json("previews", "approve", "web#13", "--commit", MOVED)["approved_by"] == "ada"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("stop", "web#99"), 4, "there is no preview 'web#99'"),
+        (("stop", "shop/web"), 2, "names no preview"),
+        (("stop", "docs#12"), 2, "there is nothing to stop: shop/docs #12 has no preview"),
+        (("extend", "docs#12"), 2, "none matches docs/**"),
+        (("approve", "web#12"), 2, "comes from the repository itself"),
+        (("approve", "web#13", "--commit", "abab"), 2, "at least 7 characters"),
+        (("--app", "nothing"), 4, "there is no app 'nothing'"),
+    ],
+)
+def test_what_can_not_be_done_is_said(
+    previewed: Cli, words: tuple[str, ...], code: int, says: str
+) -> None:
+    assert says in previewed("previews", *words, code=code).stderr
+
+
+def test_apps_of_previews_are_listed_only_if_asked_for(previewed: Cli) -> None:
+    assert [one["app"] for one in previewed.json("apps")] == ["shop/docs", "shop/web"]
+    every = [one["app"] for one in previewed.json("apps", "--all")]
+    assert "shop/previews/web pr-12" in every
+    (line,) = previewed("apps", "--all", "previews").stdout.splitlines()
+    assert line == (
+        "shop/previews/web pr-12: its pull request deploys it, from github my-org/mono,"
+        " never deployed"
+    )
+
+    previewed.with_stores(lambda stores: stores.journal.renew_apps([], gone=["app_web-pr-12"]))
+    assert previewed.json("apps", "--gone") == []
+    assert [one["id"] for one in previewed.json("apps", "--gone", "--all")] == ["app_web-pr-12"]
+
+
+def test_the_beginning_of_an_apps_name_does_not_mean_its_previews(previewed: Cli) -> None:
+    assert "shop/web" in previewed("why", "we").stdout
+    told = previewed("why", "web pr-12", code=4)
+    assert "no delivery has contained anything for shop/previews/web pr-12" in told.stderr
+    told = previewed("why", "wbe", code=4)
+    assert told.stderr == "error: there is no app 'wbe'; did you mean shop/web?\n"
+
+
+def test_names_of_previews_are_completed(previewed: Cli) -> None:
+    context = typer.Context(command())
+
+    assert complete_preview(context, "") == ["shop/web#12", "shop/web#13"]
+    assert complete_preview(context, "WEB#13") == ["shop/web#13"]
+    assert complete_preview(context, "docs") == []
+    assert complete_app(context, "shop") == ["shop/docs", "shop/web"]
+
+
+# ── why ──────────────────────────────────────────────────────────────────────
+
+
+def test_why_a_pull_request_is_held_and_what_to_do(previewed: Cli) -> None:
+    told = previewed("why", "shop/web#13")
+
+    subject, *lines = told.stdout.splitlines()
+    assert subject.startswith("shop/web#13 Add a page, by mallory, from a fork, feature@abababa, 2")
+    assert lines == [
+        f"held: approval (a pull request from a fork waits until somebody approves {HEAD[:12]})",
+    ]
+    assert told.stderr == (
+        f"look at it, then run `dokploy-bridge previews approve shop/web#13 --commit {HEAD[:12]}`\n"
+    )
+
+
+def test_why_a_pull_request_has_none(previewed: Cli) -> None:
+    form = previewed.json("why", "docs#12")
+
+    assert (form["state"], form["reason"], form["note"], form["deployments"]) == (
+        "skipped",
+        "no_path_hit",
+        "none matches docs/**",
+        [],
+    )
+    assert form["remedy"] == "only pull requests that change what the app watches have one"
+
+
+def test_why_of_a_pull_request_that_is_not_known(previewed: Cli) -> None:
+    assert "there is no preview 'web#99'" in previewed("why", "web#99", code=4).stderr
+
+
+def test_a_report_is_about_peoples_apps(previewed: Cli) -> None:
+    async def deploy(stores: Stores) -> None:
+        for seq, of in ((7, "app_web-pr-12"), (8, WEB.id)):
+            one = deployment(seq, of, app=f"shop/{of}")
+            await record(stores.journal, outcome(seq, one, explicit=True))
+            await stores.journal.move(one.id, State.DONE, live_at=time.time())
+
+    previewed.with_stores(deploy)
+
+    of_all = previewed.json("report")
+    assert [one["app"] for one in of_all["apps"]] == [f"shop/{WEB.id}"]
+    of_one = previewed.json("report", "--app", "web pr-12")
+    assert [one["live"] for one in of_one["apps"]] == [1]

@@ -1,0 +1,75 @@
+"""Apps of previews in chats: lists of apps leave them out, and their deployments are seen."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.core.access import Access, Grant, Person, Right
+from bridge.core.chat.grammar import parse_chat
+from bridge.core.chat.replies import AppList, Identity, Reply, Standing
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.previews.preview import as_preview
+from bridge.pipeline.commands import ChatCommands
+from bridge.pipeline.lookup import BuildLogs, Known
+from bridge.ports.chats import Place
+from bridge.storage.inbox.sqlite import SqliteInbox
+from bridge.storage.journal import SqlJournal
+from tests.fakes.journey import ManualClock, app, deployment
+from tests.worlds.journal import outcome, record
+
+ADA = Person("U0ADA", "Ada")
+WEB = app("app-web")
+PREVIEW = as_preview(
+    app("app-12", name="web pr-12", environment="previews", marker="bridge:x#12:app-web"), WEB
+)
+GRANTS = [Grant(("U0ADA",), frozenset({Right.DEPLOY}), (WEB.label,))]
+
+
+@pytest.fixture
+async def commands(
+    journal: SqlJournal, clock: ManualClock, tmp_path: Path
+) -> AsyncIterator[ChatCommands]:
+    inbox = SqliteInbox(tmp_path / "inbox.sqlite")
+    await inbox.start()
+    known = Known(lambda: [WEB, PREVIEW], dict, lambda _app, here: (here,), lambda: None)
+
+    async def nobody(_deployment: Deployment) -> frozenset[str]:
+        return frozenset()
+
+    yield ChatCommands(
+        "slack", inbox, journal, known, Access(GRANTS), BuildLogs({}, journal), clock,
+        authors_of=nobody,
+    )  # fmt: skip
+    await inbox.stop()
+
+
+async def say(commands: ChatCommands, typed: str) -> Reply:
+    return await commands.answer(ADA, Place("C1"), parse_chat(typed), "id-1")
+
+
+async def test_lists_of_apps_are_of_peoples_apps(commands: ChatCommands) -> None:
+    listed = await say(commands, "list")
+    assert isinstance(listed, AppList)
+    assert list(listed.apps) == [WEB]
+
+    me = await say(commands, "whoami")
+    assert isinstance(me, Identity)
+    assert me.rights[Right.DEPLOY] == (WEB.label,)
+
+
+async def test_what_is_deployed_for_previews_is_told(
+    commands: ChatCommands, journal: SqlJournal
+) -> None:
+    one = deployment(1, PREVIEW.id, app=PREVIEW.label, state=State.RUNNING)
+    await record(journal, outcome(1, one))
+
+    standing = await say(commands, "status")
+    assert isinstance(standing, Standing)
+    assert (list(standing.apps), [one.app for one in standing.open]) == (
+        [WEB],
+        ["shop/previews/web pr-12"],
+    )
+    of_one = await say(commands, "status shop/previews/")
+    assert isinstance(of_one, Standing)
+    assert of_one.app == PREVIEW

@@ -1,0 +1,104 @@
+"""What terminals show of previews: scenes of `tests/scenes/terminal.py` on data of their own."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bridge.app.storage import Stores, open_stores
+from bridge.core.previews.preview import PreviewState
+from bridge.core.previews.verdict import Why
+from bridge.settings import read_settings
+from tests.fakes.journey import ManualClock
+from tests.scenes.hostile import EVIL
+from tests.worlds.previewed import HEAD, held, kept, skipped, up
+
+HOUR, DAY = 3600.0, 86_400.0
+
+PREVIEWS: Mapping[str, tuple[str, ...]] = {
+    "apps-all": ("apps", "--all", "previews"),
+    "previews": ("previews",),
+    "previews-all": ("previews", "--all"),
+    "previews-app": ("previews", "--app", "shop/api"),
+    "previews-approve": ("previews", "approve", "shop/web#14"),
+    "previews-approve-moved": ("previews", "approve", "shop/web#14", "--commit", "0" * 40),
+    "previews-extend": ("previews", "extend", "shop/web#12"),
+    "previews-several": ("previews", "stop", "12"),
+    "previews-stop": ("previews", "stop", "web#12"),
+    "why-preview": ("why", "shop/web#14"),
+    "why-preview-none": ("why", "shop/web#15"),
+    "why-preview-failing": ("why", "shop/web#17"),
+    "previews-stop-none": ("previews", "stop", "shop/web#15"),
+}
+
+PREVIEWS_JSON: Mapping[str, tuple[str, ...]] = {
+    "why shop/web#12": ("why", "shop/web#12"),
+    "previews": ("previews",),
+    "previews approve": ("previews", "approve", "shop/web#14"),
+    "previews extend": ("previews", "extend", "shop/web#12"),
+    "previews stop": ("previews", "stop", "shop/web#12"),
+}
+"""A command for each form that scripts read."""
+
+RULES = "- {apps: shop/*, previews: {host: 'pr-{number}-{app}.preview.example.com'}}"
+
+
+@contextmanager
+def previewed(data: Path, now: float) -> Iterator[Mapping[str, str]]:
+    """Copy data, and have pull requests previewed; yields the settings that lead there."""
+    with TemporaryDirectory() as folder:
+        own = Path(folder, "data")
+        shutil.copytree(data, own)
+        given = {"BRIDGE_DATA": str(own)}
+        clock = ManualClock(now - 2 * DAY)
+
+        async def run() -> None:
+            async with open_stores(read_settings(None, given), clock=clock) as stores:
+                await preview_all(stores)
+                clock.now = now - 3 * HOUR
+                await preview_some(stores)
+
+        asyncio.run(run())
+        yield {**given, "BRIDGE_RULES": RULES}
+
+
+async def preview_all(stores: Stores) -> None:
+    """Give pull requests of two apps their previews."""
+    journal = stores.journal
+    apps = {one.label: one for one in await journal.apps()}
+    web, api = apps["shop/web"], apps["shop/api"]
+    there = await up(journal, web, 12)
+    made = replace(
+        web,
+        id=there.made or "",
+        name="web pr-12",
+        environment="previews",
+        marker=there.marker,
+        auto_deploy=False,
+    )
+    await journal.renew_apps([made])
+    await up(journal, api, 12)
+    await held(journal, web, 14, author=f"mallory {EVIL}", title=EVIL)
+
+
+async def preview_some(stores: Stores) -> None:
+    """Have others wait, fail, end, or not be at all."""
+    journal = stores.journal
+    apps = {one.label: one for one in await journal.apps()}
+    web, api = apps["shop/web"], apps["shop/api"]
+    await skipped(journal, web, 15, Why.NO_PATH_HIT, "1 file changed, none matches web/**")
+    full = await held(journal, api, 16, head_sha="12" * 20)
+    note = "shop/api has 5 previews already, its `previews.limit`"
+    await kept(journal, full, reason=Why.LIMIT, note=note, approved="12" * 20, approver="ada")
+    failing = await up(journal, web, 17, head_sha=HEAD[::-1])
+    await kept(
+        journal,
+        failing,
+        state=PreviewState.MAKING,
+        url=None,
+        failures=3,
+        note=f"dokploy: {EVIL} 502 Bad Gateway",
+    )
