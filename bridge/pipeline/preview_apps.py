@@ -20,6 +20,7 @@ from bridge.core.previews.preview import (
     host_name,
     variables_text,
 )
+from bridge.core.previews.steps import why_pinned
 from bridge.pipeline.pinning import Pins
 from bridge.ports.backends import Address, Backend, Build, MakesApps, Progress, read_apps
 from bridge.ports.clock import Clock
@@ -80,8 +81,8 @@ class PreviewApps:
         """Return why a preview can't be made; None if it can, as far as is known."""
         if not isinstance(self.backends.get(preview.backend), HasApps):
             return f"{preview.backend} is no backend in which the bridge can make apps"
-        if (policy.pin or not preview.pull.own) and (why := self.pins.missing(app)) is not None:
-            what = "its commit" if preview.pull.own else "a fork's commit"
+        what = why_pinned(preview.pull, policy)
+        if what is not None and (why := self.pins.missing(app)) is not None:
             return f"{what} can only be built from a branch of the bridge's own: {why}"
         return None
 
@@ -99,7 +100,7 @@ class PreviewApps:
         await self._remove_others(backend, preview, made)
         host = await self._host(backend, made, preview, model, policy)
         url = None if host is None else f"{'https' if policy.https else 'http'}://{host}"
-        pinned = policy.pin or not pull.own
+        pinned = why_pinned(pull, policy) is not None
         branch = pin_for(made) if pinned else pull.head
         preview = await self._change(
             preview, made=made.id, url=url, branch=branch if pinned else preview.branch

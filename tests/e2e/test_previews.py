@@ -253,3 +253,17 @@ async def test_nothing_of_the_app_is_in_its_preview_but_what_the_rule_names(
     ]
     assert (made["autoDeploy"], made["branch"] or made["customGitBranch"]) == (False, "topic")
     assert "of production" not in str(made)
+
+
+@pytest.mark.parametrize("kind", ["gitea"])
+async def test_a_branch_with_a_name_for_a_shell_is_built_from_one_of_our_own(
+    world: PreviewWorld,
+) -> None:
+    await world.app()
+    pull = await world.opened("$(touch${IFS}harm)", {"web/index.html": "first"})
+
+    preview = await world.live(pull)
+
+    assert await world.page(preview) == "first"
+    assert preview.branch is not None
+    assert preview.branch.startswith("bridge/")

@@ -1,11 +1,26 @@
 """What is to be done next for a preview."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Verdict, Why
+from bridge.core.pulls import PullRequest
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/#-]*")
+"""The names of branches that a backend is given: Dokploy puts them into a command of a shell, and
+`application.update` does not look at them first. Git allows far more, e.g. `$(reboot)`."""
+
+
+def why_pinned(pull: PullRequest, policy: PreviewPolicy) -> str | None:
+    """Return why a pull request is built from a branch of the bridge's own; None if it is not."""
+    if not pull.own:
+        return "a fork's commit"
+    if not _PLAIN.fullmatch(pull.head):
+        return f"the branch {pull.head[:100]!r}"
+    return "exactly its commit" if policy.pin else None
 
 
 class Step(StrEnum):

@@ -21,7 +21,7 @@ from bridge.core.previews.preview import (
     rules_mark,
     variables_text,
 )
-from bridge.core.previews.steps import Step, aim
+from bridge.core.previews.steps import Step, aim, why_pinned
 from bridge.core.previews.verdict import Verdict, Why, by_files, without_files
 from bridge.core.pulls import PullRequest
 from bridge.settings.previews import Previews, as_previews
@@ -176,6 +176,27 @@ def test_nothing_is_built_that_must_not_be_and_nothing_is_left_behind(
         assert not over
         assert own or approved == "a" * 40
     assert (found.step is Step.END) == (over and one.takes_a_place)
+
+
+@pytest.mark.parametrize(
+    ("head", "own", "pin", "why"),
+    [
+        ("feature/a_b.c-1#2", True, False, None),
+        ("feature", True, True, "exactly its commit"),
+        ("feature", False, False, "a fork's commit"),
+        ("$(reboot)", True, False, "the branch '$(reboot)'"),
+        ("a;b", True, False, "the branch 'a;b'"),
+        ("a`b`", True, False, "the branch 'a`b`'"),
+        ("-u", True, False, "the branch '-u'"),
+        ("größe", True, False, "the branch 'größe'"),
+        ("", True, False, "the branch ''"),
+    ],
+)
+def test_what_is_built_from_a_branch_of_our_own(
+    head: str, own: bool, pin: bool, why: str | None
+) -> None:
+    pull = replace(PULL, head=head, own=own)
+    assert why_pinned(pull, PreviewPolicy(pin=pin)) == why
 
 
 # ── names ────────────────────────────────────────────────────────────────────
