@@ -187,11 +187,11 @@ class PreviewKeeper:
 
     async def _bring_up(self, preview: Preview, app: App, policy: PreviewPolicy) -> dict[str, Any]:
         if (why := self._apps.missing(preview, app, policy)) is not None:
-            return _held(Why.CANNOT_BUILD, why, self._clock() + RETRY.longest)
+            return _held(preview, Why.CANNOT_BUILD, why, self._clock() + RETRY.longest)
         async with self._places:
             if not preview.takes_a_place:
                 if (why := await self._no_room(preview, policy)) is not None:
-                    return _held(Why.LIMIT, why, self._clock() + NEXT_PLACE)
+                    return _held(preview, Why.LIMIT, why, self._clock() + NEXT_PLACE)
                 await self._journal.change_preview(preview, state=PreviewState.MAKING)
         await self._apps.bring_up(preview, app, policy)
         log.info("a preview is up", extra={"preview": preview.label})
@@ -221,7 +221,7 @@ class PreviewKeeper:
         idle_at = preview.active_at + policy.idle
         if found.verdict.why in HOLDS:
             return {
-                "state": PreviewState.HELD,
+                "state": _state_of_held(preview),
                 "look_at": idle_at if preview.takes_a_place else None,
             }
         return {"state": PreviewState.UP, "look_at": idle_at}
@@ -285,8 +285,14 @@ def _is_on(policy: PreviewPolicy | None) -> bool:
     return policy is not None and policy.on
 
 
-def _held(why: Why, note: str, look_at: float) -> dict[str, Any]:
-    return {"state": PreviewState.HELD, "reason": why, "note": note, "look_at": look_at}
+def _state_of_held(preview: Preview) -> PreviewState:
+    """Return the state of one that is held; an app that may have been made is not forgotten."""
+    may_be_there = preview.takes_a_place and preview.made is None
+    return preview.state if may_be_there else PreviewState.HELD
+
+
+def _held(preview: Preview, why: Why, note: str, look_at: float) -> dict[str, Any]:
+    return {"state": _state_of_held(preview), "reason": why, "note": note, "look_at": look_at}
 
 
 def _over(preview: Preview) -> PreviewState:

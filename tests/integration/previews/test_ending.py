@@ -233,3 +233,24 @@ async def test_a_branch_of_ours_that_is_not_built_any_more_ends_too(world: Keepe
     await world.settle()
 
     assert (world.live(), world.api.branches) == ([], {})
+
+
+async def test_an_app_whose_creation_was_not_answered_is_not_forgotten_while_it_is_held(
+    world: KeeperWorld,
+) -> None:
+    await world.tell(3, own=False)
+    await world.look()
+    row = await world.row(3)
+    await world.journal.ask_previews(row.id, approved=row.pull.head_sha)
+    world.making.proxy.away_after = "application.create"
+    await world.look()
+    world.making.proxy.heal()
+    assert (world.live(), (await world.row(3)).made) == ([world.marker(3)], None)
+
+    await world.tell(3, head_sha=SHAS[9])
+    await world.settle()
+    assert (await world.row(3)).reason == Why.APPROVAL
+    await world.tell(3, open=False)
+    await world.settle()
+
+    assert ((await world.row(3)).state, world.live()) == (PreviewState.ENDED, [])
