@@ -16,9 +16,9 @@ from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.previews.preview import (
     Preview,
     app_name,
+    build_args_text,
     environment_text,
     host_name,
-    variables_text,
 )
 from bridge.core.previews.steps import why_pinned
 from bridge.pipeline.pinning import Pins
@@ -106,7 +106,7 @@ class PreviewApps:
             preview, made=made.id, url=url, branch=branch if pinned else preview.branch
         )
         environment = environment_text(preview, policy, url)
-        args = variables_text(policy.build_args)
+        args = build_args_text(preview, policy)
         build = Build(model, branch, environment, args, policy.memory, policy.cpus)
         await backend.set_build(made, build)
         if host is not None:

@@ -275,9 +275,9 @@ class PreviewKeeper:
     ) -> str | None:
         """Return which limit is reached, so that a preview has to wait; None if none is."""
         if taken.get(preview.app_id, 0) >= policy.limit:
-            return f"{preview.app} has {policy.limit} previews already, its `previews.limit`"
+            return f"{preview.app} has {policy.limit} previews already, the limit of its rule"
         if sum(taken.values()) >= self._limit:
-            return f"there are {self._limit} previews already, which is `previews.limit`"
+            return f"there are {self._limit} previews already, the limit of all apps together"
         return None
 
 

@@ -62,6 +62,9 @@ class Previews(Section):
         {}, description="its whole environment; nothing of the app's own is taken over"
     )
     build_args: Variables = Field({}, description="its build arguments, alike")
+    environment_for_forks: bool = Field(
+        False, description="give environment and build_args to approved forks, too"
+    )
     memory: int = Field(512, ge=6, description="the most memory of one, in MiB")
     cpus: float | None = Field(1.0, gt=0, le=1024, description="the most cores of one")
     place: str = Field(

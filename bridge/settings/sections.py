@@ -318,8 +318,8 @@ class Rule(Section):
     previews: Annotated[Previews | None, BeforeValidator(as_previews)] = Field(
         None,
         description="an app for each pull request: true, false, a host name, or a section with"
-        " host, https, port, label, drafts, forks, limit, idle, environment, build_args, memory,"
-        " cpus, place, pin",
+        " host, https, port, label, drafts, forks, limit, idle, environment, build_args,"
+        " environment_for_forks, memory, cpus, place, pin",
     )
     channels: tuple[str, ...] | None = Field(
         None,

@@ -142,7 +142,7 @@ async def _previews(console: ConsoleWorld, ids: dict[str, Any]) -> None:
         "head_sha": "93a6c55" + "0" * 33,
     }
     full = await report(journal, docs, 15, mono, **of_full)
-    note = f"{docs.label} has 5 previews already, its `previews.limit`"
+    note = f"{docs.label} has 5 previews already, the limit of its rule"
     facts: dict[str, Any] = {
         "state": PreviewState.HELD,
         "reason": Why.LIMIT,

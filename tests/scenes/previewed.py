@@ -91,7 +91,7 @@ async def preview_some(stores: Stores) -> None:
     web, api = apps["shop/web"], apps["shop/api"]
     await skipped(journal, web, 15, Why.NO_PATH_HIT, "1 file changed, none matches web/**")
     full = await held(journal, api, 16, head_sha="12" * 20)
-    note = "shop/api has 5 previews already, its `previews.limit`"
+    note = "shop/api has 5 previews already, the limit of its rule"
     await kept(journal, full, reason=Why.LIMIT, note=note, approved="12" * 20, approver="ada")
     failing = await up(journal, web, 17, head_sha=HEAD[::-1])
     await kept(

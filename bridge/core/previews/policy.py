@@ -41,6 +41,7 @@ class PreviewPolicy:
         idle: how long a preview stays without a push or an extension.
         environment: its whole environment. Nothing of the app's own is taken over.
         build_args: its build arguments, alike.
+        environment_for_forks: give both to approved pull requests from forks, too.
         memory: the most bytes of memory that it may have.
         cpus: the most cores that it may use; None for no limit.
         place: the name of the backend's environment in which previews are made.
@@ -59,6 +60,7 @@ class PreviewPolicy:
     idle: float = 7 * DAY
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     build_args: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    environment_for_forks: bool = False
     memory: int = 512 * 2**20
     cpus: float | None = 1.0
     place: str = "previews"

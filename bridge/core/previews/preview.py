@@ -185,7 +185,18 @@ def environment_text(preview: Preview, policy: PreviewPolicy, url: str | None) -
     """Return a preview's whole environment, as lines of NAME=value."""
     pull = preview.pull
     own = {"BRIDGE_PR": str(pull.number), "BRIDGE_SHA": pull.head_sha, "BRIDGE_URL": url or ""}
-    return variables_text(tuple((dict(policy.environment) | own).items()))
+    given = dict(policy.environment) if _may_have(preview, policy) else {}
+    return variables_text(tuple((given | own).items()))
+
+
+def build_args_text(preview: Preview, policy: PreviewPolicy) -> str:
+    """Return a preview's build arguments, as lines of NAME=value."""
+    return variables_text(policy.build_args if _may_have(preview, policy) else ())
+
+
+def _may_have(preview: Preview, policy: PreviewPolicy) -> bool:
+    """Return whether a preview may have what the rule gives, which may be secrets."""
+    return preview.pull.own or policy.environment_for_forks
 
 
 def variables_text(variables: Iterable[tuple[str, str]]) -> str:

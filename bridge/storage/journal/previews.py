@@ -93,7 +93,9 @@ class Previews(Transactions):
         return await self._changed(id_, facts | more)
 
     async def forget_previews(self, before: float, limit: int) -> int:
-        over = _T.c.state.in_(OVER) & (_T.c.active_at < before) & _T.c.made.is_(None)
+        # Of an open pull request it still counts that it was stopped, or idle.
+        over = (_T.c.state == PreviewState.ENDED) & (_T.c.active_at < before)
+        over &= _T.c.made.is_(None)
         those = sa.select(_T.c.id).where(over).order_by(_T.c.active_at).limit(limit)
         query = sa.delete(_T).where(_T.c.id.in_(those.scalar_subquery()))
         return await self._write(lambda db: db.execute(query).rowcount)

@@ -194,7 +194,10 @@ class History:
 @pytest.mark.slow
 @given(steps=st.lists(STEPS, min_size=10, max_size=40), anew=st.booleans(), fit=st.booleans())
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    derandomize=True,  # CI draws the same ones each time
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_previews_are_as_pull_requests_are(
     steps: list[tuple[str, Any, str]], anew: bool, fit: bool

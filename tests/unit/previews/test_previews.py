@@ -16,6 +16,7 @@ from bridge.core.previews.preview import (
     Preview,
     PreviewState,
     app_name,
+    build_args_text,
     environment_text,
     host_name,
     rules_mark,
@@ -233,6 +234,17 @@ def test_an_environment_is_what_the_rule_names_and_the_pull_request() -> None:
         f"BRIDGE_SHA={'a' * 40}",
         "BRIDGE_URL=http://pr-12.example.com",
     ]
+
+
+def test_a_fork_gets_what_the_rule_gives_only_if_it_says_so() -> None:
+    secret = (("TOKEN", "s3cret"),)
+    theirs = preview(pull=replace(PULL, own=False))
+    for says, gets in ((False, False), (True, True)):
+        policy = PreviewPolicy(environment=secret, build_args=secret, environment_for_forks=says)
+        texts = environment_text(theirs, policy, None), build_args_text(theirs, policy)
+        assert [("s3cret" in text) for text in texts] == [gets, gets]
+        own = environment_text(preview(), policy, None), build_args_text(preview(), policy)
+        assert all("s3cret" in text for text in own)
 
 
 @given(value=st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n")))
