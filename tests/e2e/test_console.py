@@ -322,8 +322,9 @@ async def test_auto_deploy_is_switched_off(tmp_path: Path) -> None:
             console_world(tmp_path / "bridge", **settings) as console,
             console.browsing() as web,
         ):
-            await until(console.world.stores.journal.apps, lambda apps: len(apps) > 1)
-            assert "Switch it off" in (await web.get("/console/apps/app_web")).text
+            await until(
+                lambda: web.get("/console/apps/app_web"), lambda page: "Switch it off" in page.text
+            )
             answer = await web.post("/console/apps/app_web/adopt")
             assert answer.status_code == 303, answer.text
             assert dokploy.written["app_web"]["autoDeploy"] is False

@@ -143,7 +143,7 @@ class FakeGitlab(GitlabMerges):
         found = self._project(request)
         url = f"{self.web_url}/{found.name}"
         shown = {"id": found.id, "path_with_namespace": found.name, "web_url": url}
-        clone = f"{url}.git"
+        clone = f"{self.clones_from or self.url}/{found.name}.git"
         level = 40 if self.may_write else 20
         permissions = {"project_access": {"access_level": level}, "group_access": None}
         must = {"only_allow_merge_if_pipeline_succeeds": "" in found.checks.required}

@@ -39,10 +39,12 @@ class GitlabMerges(FakeHost):
         diffs_at_most: more changed files than this are cut off.
         compares_later: the diffs of merge requests are not there yet.
         acts: who causes the events of webhooks; "" for the author.
-        web_url: where its pages and repositories are.
+        web_url: where its pages are.
+        clones_from: where its repositories are cloned from, if not from its API's address.
     """
 
     web_url = WEB
+    clones_from = ""
     diffs_at_most: int | None = None
     compares_later = False
     acts = ""

@@ -289,7 +289,8 @@ async def test_one_whose_record_is_forgotten_meanwhile_is_gone(
     world: GateWorld, commands: PreviewCommands, clock: ManualClock
 ) -> None:
     seen = await skipped(world.journal, WEB, 12, Why.IDLE)
-    await world.journal.forget_previews(clock.now + 1, 10)
+    await world.journal.change_preview(seen, state=PreviewState.ENDED)
+    assert await world.journal.forget_previews(clock.now + 1, 10) == 1
 
     with pytest.raises(Rejected, match="the record of shop/web #12 is gone"):
         await commands.extend(ADA, seen)

@@ -36,7 +36,7 @@ async def previews_at_rest() -> AsyncIterator[None]:
     async def rests(_keeper: PreviewKeeper) -> float:
         return 3600.0
 
-    with patch.object(PreviewKeeper, "_round", rests):
+    with patch.object(PreviewKeeper, "look", rests):
         yield
 
 

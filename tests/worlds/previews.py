@@ -175,6 +175,8 @@ async def preview_world(
     git = Repository.make(folder / f"{NAME}.git", files)
     async with git_server(folder) as served, FAKES[host]() as fake:
         fake.web_url = served.url
+        if isinstance(fake, FakeGitlab):
+            fake.clones_from = served.url
         theirs = fake.repository(NAME, id=4711, git=git.path)
         given: dict[str, Any] = fake.settings | QUICKLY | settings
         given |= {"BRIDGE_GITEA_WEBHOOK_SECRETS": SECRET} if host == "gitea" else {}

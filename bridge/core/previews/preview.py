@@ -5,12 +5,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from bridge.core.apps import MARKER, App, Rules
-from bridge.core.decision import Policy
 from bridge.core.events import Repository
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.pulls import PullRequest
+
+if TYPE_CHECKING:
+    from bridge.core.decision import Policy
 
 LONGEST_PART = 63
 """Characters of one part of a host name."""
@@ -126,7 +129,7 @@ def preview_id(repository: Repository, number: int, app_id: str) -> str:
     return f"{pull_id(repository, number)}:{app_id}"
 
 
-def rules_mark(app: App | None, decisions: Policy) -> str:
+def rules_mark(app: App | None, decisions: "Policy") -> str:
     """Return a text that differs once other rules apply to an app's previews; it has no secrets.
 
     The values of environment variables are not in it: they apply from the next push.
