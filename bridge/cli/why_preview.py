@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridge.core.previews.preview import Preview
 
 names_preview = re.compile(r".*[#!][0-9]{1,15}").fullmatch
-"""Whether a name is that of a pull request, e.g. "shop/web#12"."""
+"""Matches the name of a pull request, e.g. "shop/web#12"."""
 
 
 async def why_preview(config: "Path | None", name: str, limit: int, *, json: bool) -> None:

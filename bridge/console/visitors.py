@@ -49,7 +49,7 @@ class Visitor:
 
     @property
     def owns(self) -> bool:
-        """Whether they came by a link from the server itself."""
+        """True for somebody who came by a link from the server itself."""
         return self.person.id == OWNER
 
 

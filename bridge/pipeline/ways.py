@@ -33,7 +33,7 @@ class Plan:
 
     @property
     def says(self) -> str:
-        """What will be done, in one sentence."""
+        """The plan for people, in one sentence."""
         return f"go back from {version_of(self.served)} to {self.way.says}"
 
     @property

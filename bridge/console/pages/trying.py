@@ -45,7 +45,7 @@ class Compared:
 
     @property
     def differs(self) -> bool:
-        """Whether only one of both deploys it."""
+        """True if exactly one of the two decisions deploys."""
         was, would = (one is not None and one.deploy for one in (self.then, self.now))
         return was != would
 

@@ -86,7 +86,7 @@ class Lock:
 
     @property
     def named(self) -> str:
-        """Its scope with the verb that fits, e.g. "shop/web is", "all apps are"."""
+        """The scope followed by "is" or "are", e.g. "shop/web is", "all apps are"."""
         return f"{self.label} {'are' if self.scope == ALL else 'is'}"
 
     @property

@@ -42,7 +42,7 @@ class Promotion:
 
     @property
     def says(self) -> str:
-        """What will be done, in one sentence."""
+        """The plan for people, in one sentence."""
         what = version_of(self.version)
         if self.rung is Rung.IMAGE:
             return f"deploy {what} to {self.to.label}, as it runs in {self.from_.label}"
@@ -50,7 +50,7 @@ class Promotion:
 
     @property
     def warns(self) -> tuple[str, ...]:
-        """What to know before; each a sentence."""
+        """Warnings to read beforehand, each a sentence."""
         kept = f"environment and volumes of {self.to.label} stay its own"
         if self.rung is Rung.PIN:
             return (f"it is a rebuild, so what the build fetches may differ; {kept}",)

@@ -1,4 +1,4 @@
-"""What an app serves, as far as is known, and how far that is behind its branch. Pure."""
+"""The version that an app serves, and its distance from the head of its branch. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
