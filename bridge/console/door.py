@@ -5,7 +5,8 @@ import hmac
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -19,6 +20,7 @@ from bridge.console.live import Live
 from bridge.console.pages import PAGES, View
 from bridge.console.pages.asking import Asked
 from bridge.console.records import Records
+from bridge.console.shared_parts import Part
 from bridge.console.sign_in import BEGUN, SignIn
 from bridge.console.visitors import PATH, Visitor
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unreachable
@@ -26,6 +28,12 @@ from bridge.web.answers import status_of
 from bridge.web.browsers import READS, form_of, is_from_here, sent_to
 
 log = logging.getLogger(__name__)
+
+PART = "Bridge-Part"
+"""The header by which a page's script asks only for what changes on it."""
+
+ONCE = secrets.token_urlsafe(12)
+"""Where a shared part has the number of a form, of which each browser gets its own."""
 
 FOREVER = "public, max-age=31536000, immutable"
 
@@ -177,10 +185,26 @@ class Console:
     def _drawn(self, view: View) -> Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request, visitor: Visitor) -> web.StreamResponse:
             asked = Asked(dict(request.match_info), dict(request.query))
-            page = await view(self._records, visitor, asked)
-            return await self._page(request, visitor, page)
+            collected = partial(view, self._records, visitor, asked)
+            if PART in request.headers and "said" not in request.query:
+                return await self._part(request, visitor, collected)
+            return await self._page(request, visitor, await collected())
 
         return handle
+
+    async def _part(
+        self, request: web.Request, visitor: Visitor, collected: Callable[[], Awaitable[Page]]
+    ) -> web.StreamResponse:
+        """Return what changes on a page, drawn once for all who may see the same."""
+
+        async def draw_part() -> Part:
+            page = await collected()
+            frame = {"path": request.path, "said": "", "trouble": self._records.trouble()}
+            return Part(await _drawn(page, frame | {"once": ONCE, "part": True}), page.live)
+
+        key = (request.path_qs, self._records.grants_of(visitor))
+        part = await self._live.parts.part(key, draw_part)
+        return _html(part.html.replace(ONCE, secrets.token_urlsafe(12)))
 
     def _acts(
         self, action: Action
@@ -211,9 +235,17 @@ class Console:
             ),
             "trouble": self._records.trouble() if visitor else {},
             "once": secrets.token_urlsafe(12),
+            "part": False,
         }
-        text = await asyncio.to_thread(draw, page, frame, time.time())
-        return web.Response(status=status, text=text, content_type="text/html")
+        return _html(await _drawn(page, frame), status)
+
+
+async def _drawn(page: Page, frame: Mapping[str, Any]) -> str:
+    return await asyncio.to_thread(draw, page, frame, time.time())
+
+
+def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    return web.Response(status=status, text=text, content_type="text/html")
 
 
 SESSION_OVER = "Your session is over, so nothing was done: sign in, then do it again."

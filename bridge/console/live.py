@@ -16,16 +16,22 @@ from aiohttp import web
 from bridge.console.drawing import guard
 from bridge.console.looks import Looks
 from bridge.console.records import Records
+from bridge.console.shared_parts import SharedParts
 from bridge.console.visitors import COOKIE, Visitor, visitor_with
+from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import lines_of, news
 
-LOOK = 1.0
-"""Seconds between looks at the journal, while somebody watches."""
+LOOK = Backoff(1.0, 5.0)
+"""Seconds between looks at the journal while somebody watches; more while each finds a change."""
 
-LOG_LOOK = 1.0
+LOG_LOOK = Backoff(1.0, 1.0)
 """Seconds between looks at a growing log."""
+
+APART, SPREAD = 0.1, 5.0
+"""Seconds between telling two browsers of a change, and until all are told. Each fetches its page
+then; if all did so at once, webhooks would have to wait."""
 
 STILL_THERE = 15.0
 """Seconds after which an idle stream gets a sign of life, and its session is checked again."""
@@ -65,6 +71,8 @@ class Live:
         self._changes = Looks(self._version, LOOK)
         self._logs: dict[str, Looks[Log]] = {}
         self._streams: set[asyncio.Task[Any] | None] = set()
+        self._turn = 0.0
+        self.parts = SharedParts(lambda: self._changes.found)
 
     async def _version(self) -> str:
         """Return a version that differs after every change, and after every delivery."""
@@ -79,20 +87,34 @@ class Live:
             stream = await _begun(request)
             seen = request.headers.get("Last-Event-ID")
             if seen is not None and seen != version:
+                await self._take_turn()
                 await _send(stream, "changed", "", id_=version)
             with contextlib.suppress(*ENDINGS):
-                while await self._still_in(request):
-                    version = await self._tell(request, stream, version)
+                while await self._is_due(request, version):
+                    version = await self._tell(stream, version)
             return stream
 
-    async def _tell(self, request: web.Request, stream: web.StreamResponse, version: str) -> str:
-        """Send an event after the next change, or a sign of life; return the version."""
-        newer = await self._changes.after(version, STILL_THERE) or version
-        if newer == version:
+    async def _is_due(self, request: web.Request, version: str) -> bool:
+        """Wait until something is to be told; return whether the session is still valid."""
+        if await self._changes.after(version, STILL_THERE) != version:
+            await self._take_turn()
+        return await self._still_in(request)
+
+    async def _tell(self, stream: web.StreamResponse, version: str) -> str:
+        """Send an event if there is a newer version, else a sign of life; return the version."""
+        newest = self._changes.found or version
+        if newest == version:
             await stream.write(b": still there\n\n")
-        elif await self._still_in(request):
-            await _send(stream, "changed", "", id_=newer)
-        return newer
+        else:
+            await _send(stream, "changed", "", id_=newest)
+        return newest
+
+    async def _take_turn(self) -> None:
+        """Wait until it is this browser's turn to be told."""
+        now = asyncio.get_running_loop().time()
+        apart = min(APART, SPREAD / max(1, self._changes.watching))
+        self._turn = max(now, self._turn + apart)
+        await asyncio.sleep(self._turn - now)
 
     async def log(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """Send a deployment's log as it grows; a browser that reconnects resumes where it was."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Generic, TypeVar
 
+from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ class Looks(Generic[T]):
     def __init__(
         self,
         look: Callable[[], Awaitable[T]],
-        seconds: float,
+        pauses: Backoff,
         *,
         over: Callable[[T], bool] = lambda _: False,
     ) -> None:
@@ -30,11 +31,11 @@ class Looks(Generic[T]):
 
         Args:
             look: returns the present value, which differs after every change.
-            seconds: between two looks.
+            pauses: seconds until the next look; they grow while each look finds a change.
             over: returns whether a value is final.
         """
         self._look = look
-        self._seconds = seconds
+        self._pauses = pauses
         self._over = over
         self._changed = asyncio.Condition()
         self._found: T | None = None
@@ -58,6 +59,11 @@ class Looks(Generic[T]):
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
+    @property
+    def found(self) -> T | None:
+        """Return what the newest look has found; None if nobody watches."""
+        return self._found
+
     async def first(self) -> T:
         """Return the newest value, or that of the first look; raise the error of that look."""
         async with self._changed:
@@ -76,7 +82,9 @@ class Looks(Generic[T]):
         return known
 
     async def _run(self) -> None:
+        changes = 0
         while self._found is None or not self._over(self._found):
+            before = self._found
             try:
                 self._found, self._error = await self._look(), None
             except BridgeError as error:  # the page says so; the next look may succeed
@@ -86,4 +94,5 @@ class Looks(Generic[T]):
                 self._error = error
             async with self._changed:
                 self._changed.notify_all()
-            await asyncio.sleep(self._seconds)
+            changes = 0 if self._found == before else changes + 1
+            await asyncio.sleep(self._pauses.pause(changes))

@@ -152,6 +152,67 @@ async def test_a_person_sees_what_their_grant_allows_until_it_is_gone(
             assert (await web.get(f"/console/apps/{app_id}")).status_code == 404
 
 
+PART = {"Bridge-Part": "main"}
+"""How a page's script asks only for what changes on it."""
+
+
+async def test_what_changes_is_shared_by_those_with_the_same_rights_and_nobody_else(
+    tmp_path: Path, origin: Origin
+) -> None:
+    async with console_world(tmp_path / "bridge", **VIEWS) as console:
+        await console.deployed(origin)
+        ada, eve = await console.session("U0ADA"), await console.session("U0EVE")
+        async with (
+            console.browsing() as owner,
+            console.browsing() as again,
+            console.browsing(ada) as views,
+            console.browsing(eve) as stranger,
+            owner.stream("GET", "/console/live") as stream,
+        ):
+            await anext(stream.aiter_lines())
+            those = {"owner": owner, "again": again, "views": views, "stranger": stranger}
+            app = f"/console/apps/{(await console.world.deployments())[0].app_id}"
+            parts = {
+                name: {path: await web.get(path, headers=PART) for path in ("/console", app)}
+                for name, web in those.items()
+            }
+            text = {
+                name: {path: one.text for path, one in of.items()} for name, of in parts.items()
+            }
+
+            assert [one["/console"].status_code for one in parts.values()] == [200] * 4
+            for found in text.values():
+                assert found["/console"].strip().startswith("<main")
+                assert "<header" not in found["/console"]
+            assert parts["stranger"][app].status_code == 404
+            assert "shop/web" not in text["stranger"]["/console"]
+            assert "shop/web" in text["views"]["/console"]
+            assert "redeploy" in text["owner"][app]
+            assert "redeploy" not in text["views"][app]
+
+            numbers = re.compile(r'name="once" value="([^"]+)"')
+            first, second = (numbers.findall(text[name][app]) for name in ("owner", "again"))
+            assert set(first).isdisjoint(second), "a form of another browser"
+            unnumbered = [numbers.sub("", text[name][app]) for name in ("owner", "again")]
+            assert unnumbered[0] == unnumbered[1]
+
+
+async def test_a_notice_is_shown_to_nobody_else(tmp_path: Path, origin: Origin) -> None:
+    async with (
+        console_world(tmp_path / "bridge") as console,
+        console.browsing() as web,
+        console.browsing() as other,
+        web.stream("GET", "/console/live") as stream,
+    ):
+        await anext(stream.aiter_lines())
+        app = f"/console/apps/{await console.deployed(origin)}"
+        done = await web.post(f"{app}/lock", data={"reason": "sale", "scope": "all"})
+        noticed = done.headers["Location"]
+
+        assert "locked." in (await web.get(noticed, headers=PART)).text
+        assert 'class="notice ok"' not in (await other.get(noticed, headers=PART)).text
+
+
 async def test_every_response_is_guarded(tmp_path: Path) -> None:
     async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
         page = await web.get("/console")

@@ -13,7 +13,7 @@ async function refresh() {
   if (fetching) { again = true; return; }
   fetching = true;
   try {
-    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const response = await fetch(location.href, { headers: { Accept: "text/html", "Bridge-Part": "main" } });
     if (response.redirected && !response.url.startsWith(location.origin + location.pathname)) {
       location.assign(response.url);
       return;

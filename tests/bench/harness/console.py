@@ -1,9 +1,7 @@
 """How quick the console is with a year of data, and what people who watch cost the door."""
 
 import asyncio
-import contextlib
 import http.client
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +18,7 @@ from tests.bench.harness.bench import Bench
 from tests.bench.harness.keeping import dokploy_settings
 from tests.bench.harness.rows import Row
 from tests.bench.harness.servers import ROOT, Server, backend, bridge, without_bridge
+from tests.bench.harness.watching import signed_in, watching
 from tests.bench.harness.webhooks import pushes
 from tests.worlds.bridge import settings_for
 from tests.worlds.postgres import own_server
@@ -201,10 +200,7 @@ def _watched(bench: Bench) -> Iterator[Row]:
     with (
         backend(bench.folder, apps=20, build_seconds=600) as dokploy,
         bridge(bench.folder, "watched", **dokploy_settings(dokploy)) as ours,
-        contextlib.ExitStack() as stack,
     ):
-        browser = Browser(ours.port)
-        browser.sign_in(ours, {})
 
         def at_100() -> dict[str, Any]:
             return bench.load(ours, requests, rate=100, seconds=8, connections=32)
@@ -212,13 +208,9 @@ def _watched(bench: Bench) -> Iterator[Row]:
         bench.load(ours, requests, rate=100, seconds=2, connections=32)
         bench.say("the door, unwatched")
         alone = bench.alone(at_100, [ours])
-        for _ in range(WATCHING):
-            wire = stack.enter_context(socket.create_connection(("127.0.0.1", ours.port), 10))
-            head = f"GET /console/live HTTP/1.1\r\nHost: x\r\nCookie: {browser.cookie}\r\n\r\n"
-            wire.sendall(head.encode())
-            assert wire.recv(64).startswith(b"HTTP/1.1 200"), "nobody may watch"
-        bench.say(f"the same while {WATCHING} watch")
-        watched = bench.alone(at_100, [ours])
+        with watching(ours, "/console", signed_in(ours, WATCHING)) as seen:
+            bench.say(f"the same while {WATCHING} watch")
+            watched = bench.alone(at_100, [ours])
     yield Row(
         GROUP,
         f"p99 of webhooks while {WATCHING} browsers watch, as a multiple of none",
@@ -226,5 +218,6 @@ def _watched(bench: Bench) -> Iterator[Row]:
         "times",
         1.5,
         1.2,
-        more={"p99 ms": round(watched["p99"], 2), "unwatched ms": round(alone["p99"], 2)},
+        more={"p99 ms": round(watched["p99"], 2), "unwatched ms": round(alone["p99"], 2)}
+        | seen.facts(),
     )

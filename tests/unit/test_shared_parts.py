@@ -1,0 +1,137 @@
+"""What changes on a page is drawn once for all who watch the same, and never shown stale."""
+
+import asyncio
+
+import pytest
+
+from bridge.console import shared_parts
+from bridge.console.looks import Looks
+from bridge.console.shared_parts import Part, SharedParts
+from bridge.core.backoff import Backoff
+from bridge.core.errors import NotFound
+
+
+class Drawing:
+    """Counts what is drawn; each part tells its number."""
+
+    def __init__(self, *, live: bool = True) -> None:
+        self.count = 0
+        self.live = live
+        self.error: Exception | None = None
+
+    async def __call__(self) -> Part:
+        self.count += 1
+        number = self.count
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        return Part(f"{number}", self.live)
+
+
+async def test_all_who_watch_the_same_share_one_drawing() -> None:
+    parts, drawing = SharedParts(lambda: "1"), Drawing()
+
+    found = await asyncio.gather(*(parts.part("now", drawing) for _ in range(50)))
+
+    assert {one.html for one in found} == {"1"}
+    assert (await parts.part("now", drawing)).html == "1"
+    assert (await parts.part("others", drawing)).html == "2"
+
+
+async def test_after_a_change_it_is_drawn_again_also_where_it_came_in_between() -> None:
+    version = ["1"]
+    parts, drawing = SharedParts(lambda: version[0]), Drawing()
+
+    begun = asyncio.ensure_future(parts.part("now", drawing))
+    await asyncio.sleep(0)
+    version[0] = "2"
+
+    assert (await parts.part("now", drawing)).html == "2"
+    assert (await begun).html == "1"
+    assert (await parts.part("now", drawing)).html == "2"
+
+
+async def test_ages_are_drawn_again_though_nothing_has_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts, drawing = SharedParts(lambda: "1"), Drawing()
+    await parts.part("now", drawing)
+
+    monkeypatch.setattr(shared_parts, "KEPT", -1.0)
+
+    assert (await parts.part("now", drawing)).html == "2"
+
+
+async def test_nothing_is_kept_while_nobody_looks_for_changes() -> None:
+    parts, drawing = SharedParts(lambda: None), Drawing()
+
+    assert [(await parts.part("now", drawing)).html for _ in range(2)] == ["1", "2"]
+
+
+async def test_a_page_that_does_not_live_is_not_kept() -> None:
+    parts, drawing = SharedParts(lambda: "1"), Drawing(live=False)
+
+    assert [(await parts.part("figures", drawing)).html for _ in range(2)] == ["1", "2"]
+
+
+async def test_an_error_reaches_all_who_wait_and_nobody_after() -> None:
+    parts, drawing = SharedParts(lambda: "1"), Drawing()
+    drawing.error = NotFound("There is no app.")
+    waiting = (parts.part("app", drawing) for _ in range(3))
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    drawing.error = None
+
+    assert [type(one) for one in found] == [NotFound] * 3
+    assert drawing.count == 1
+    assert (await parts.part("app", drawing)).html == "2"
+
+
+async def test_a_browser_that_leaves_takes_the_drawing_from_nobody() -> None:
+    parts, drawing = SharedParts(lambda: "1"), Drawing()
+    leaves, stays = (asyncio.ensure_future(parts.part("now", drawing)) for _ in range(2))
+    await asyncio.sleep(0)
+
+    leaves.cancel()
+
+    assert (await stays).html == "1"
+
+
+async def test_only_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_parts, "MOST_KEPT", 2)
+    parts, drawing = SharedParts(lambda: "1"), Drawing()
+
+    for key in ("a", "b", "c"):
+        await parts.part(key, drawing)
+
+    assert (await parts.part("c", drawing)).html == "3"
+    assert (await parts.part("a", drawing)).html == "4"
+
+
+# ── looks for changes ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_looks_are_rarer_while_each_finds_a_change() -> None:
+    asked: list[int] = []
+
+    class Pauses(Backoff):
+        def pause(self, failures: int) -> float:
+            asked.append(failures)
+            return 0.0
+
+    values = ["1", "2", "3", "3", "3", "4"]
+    all_seen = asyncio.Event()
+
+    async def look() -> str:
+        if len(values) == 1:
+            all_seen.set()
+            await asyncio.Event().wait()
+        return values.pop(0)
+
+    looks = Looks(look, Pauses(1.0, 5.0))
+    async with looks.watched():
+        assert await looks.first() == "1"
+        await all_seen.wait()
+        assert looks.found == "3"
+
+    assert asked == [1, 2, 3, 0, 0]
+    assert looks.found is None
