@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 from bridge.core.apps import App, SourceType
@@ -67,35 +67,27 @@ class _Attempt:
     image: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class Asker:
     """Requests deployments from backends, each once."""
 
-    def __init__(
-        self,
-        pollers: BackendPollers,
-        journal: Journal,
-        ending: Ending,
-        clock: Clock,
-        timing: FollowTiming,
-        judging: JudgedBy,
-        pins: PinsCommits,
-        *,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        self._pollers = pollers
-        self._journal = journal
-        self._ending = ending
-        self._clock = clock
-        self._timing = timing
-        self._judging = judging
-        self._pins = pins
-        self._images = Images(journal)
-        self._sleep = sleep
+    pollers: BackendPollers
+    journal: Journal
+    ending: Ending
+    clock: Clock
+    timing: FollowTiming
+    judging: JudgedBy
+    pins: PinsCommits
+    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
+
+    @property
+    def _images(self) -> "Images":
+        return Images(self.journal)
 
     async def ask(self, id_: str) -> None:
         """Have the backend accept it, once; return when it has, or when there is no need."""
         attempt = _Attempt()
-        while (deployment := await self._ending.still_waiting(id_)) is not None:
+        while (deployment := await self.ending.still_waiting(id_)) is not None:
             try:
                 await self._ask_once(deployment, attempt)
             except Unreachable as error:
@@ -106,16 +98,16 @@ class Asker:
                 again = _again(deployment, attempt)
                 attempt.unanswered, attempt.answer = attempt.unanswered + 1, str(error)
                 attempt.may_be_there = True
-                await self._journal.say(id_, f"{again}{error}; looking whether it arrived")
+                await self.journal.say(id_, f"{again}{error}; looking whether it arrived")
             except Refused as error:
                 if error.status == GONE:
-                    self._pollers.troubled(error.service)
+                    self.pollers.troubled(error.service)
                 asked = attempt.may_be_there or deployment.maybe_asked
                 await self._fail(deployment, "refused by", error, maybe_asked=asked)
 
     async def _ask_once(self, deployment: Deployment, attempt: _Attempt) -> None:
         """Take one step: record the intent, look for an earlier request, or request."""
-        app = await self._ending.app(deployment.app_id)
+        app = await self.ending.app(deployment.app_id)
         if deployment.intent_at is None:
             attempt.may_be_there = attempt.placed = False
             await self._intend(deployment, app, attempt)
@@ -137,19 +129,19 @@ class Asker:
         """
         records, _, by, attempt.image = await asyncio.gather(
             self._backend(app).deployments(app),
-            self._pollers.of(app).begin_to_watch(),
-            self._judging(deployment.id),
+            self.pollers.of(app).begin_to_watch(),
+            self.judging(deployment.id),
             image_of(self._backend(app), app),
         )
         ours = next((one for one in records if marked(deployment, seen(one))), None)
         if ours is not None:
-            began = self._pollers.of(app).by_our_clock(ours.created_at)
-            await self._accepted(deployment.id, ADOPTED, min(self._clock(), began))
+            began = self.pollers.of(app).by_our_clock(ours.created_at)
+            await self._accepted(deployment.id, ADOPTED, min(self.clock(), began))
         else:
             own = deployment.way == Rung.IMAGE or attempt.image is None
             facts = {} if own else {"image": attempt.image}
             ids = [record.id for record in records]
-            await self._journal.intend(deployment.id, ids, by, **facts)
+            await self.journal.intend(deployment.id, ids, by, **facts)
 
     async def _place(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
         """Have the backend clone the commit that was judged, if the app is pinned.
@@ -158,9 +150,9 @@ class Asker:
         """
         attempt.pinned = ""
         try:
-            if _builds(deployment) and (deployment.pinned or self._pins.pins(app)):
+            if _builds(deployment) and (deployment.pinned or self.pins.pins(app)):
                 wanted = deployment.pinned or deployment.head or deployment.commit
-                attempt.pinned = f", pinned to {(await self._pins.place(app, wanted))[:7]}"
+                attempt.pinned = f", pinned to {(await self.pins.place(app, wanted))[:7]}"
         except (Unreachable, Refused, Rejected) as error:
             early = isinstance(error, NotFound) and attempt.away < MOST_UNKNOWN
             if early or isinstance(error, Unreachable):
@@ -178,13 +170,13 @@ class Asker:
         if maybe_asked:
             note = f"maybe asked, outcome unknown: {error}"
             note += _and(await self._images.left(deployment))
-            await self._ending.end(deployment.id, State.UNKNOWN, note)
+            await self.ending.end(deployment.id, State.UNKNOWN, note)
         else:
             restored = await self._put_back(deployment)
-            await self._ending.end(deployment.id, State.FAILED, f"{what} {error}{_and(restored)}")
+            await self.ending.end(deployment.id, State.FAILED, f"{what} {error}{_and(restored)}")
 
     async def _ask_now(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
-        attempt.may_be_there, at = True, self._clock()
+        attempt.may_be_there, at = True, self.clock()
         try:
             await self._send(deployment, app, attempt)
         except (Unreachable, Refused):
@@ -202,10 +194,10 @@ class Asker:
         """
         while True:
             try:
-                await self._journal.move(id_, State.ASKED, note, asked_at=at)
+                await self.journal.move(id_, State.ASKED, note, asked_at=at)
             except Unreachable as error:
                 log.warning("deployment waits", extra={"deployment": id_, "why": str(error)})
-                await self._sleep(self._timing.retry.first)
+                await self.sleep(self.timing.retry.first)
             else:
                 return
 
@@ -216,9 +208,9 @@ class Asker:
         look = await self._found(deployment, app)
         if look.present:
             # It may have ended already, so the request's time is the intent's, not the present.
-            await self._accepted(deployment.id, ADOPTED, deployment.intent_at or self._clock())
+            await self._accepted(deployment.id, ADOPTED, deployment.intent_at or self.clock())
         elif look.doubtful:
-            await self._ending.doubtful(deployment, look.doubtful)
+            await self.ending.doubtful(deployment, look.doubtful)
         elif attempt.unanswered and not await self._may_ask_again(deployment, app, attempt):
             return
         else:
@@ -227,34 +219,34 @@ class Asker:
 
     async def _found(self, deployment: Deployment, app: App) -> Look:
         """Poll for a while, since lists may lag; stop at a record that is surely ours."""
-        poller = self._pollers.of(app)
-        until = self._clock() + self._timing.adopt
+        poller = self.pollers.of(app)
+        until = self.clock() + self.timing.adopt
         while True:
-            began = self._clock()
+            began = self.clock()
             look = await poller.look_now(deployment, app)
             if look.present or began >= until:
                 return look
-            await self._sleep(self._timing.look.first)
+            await self.sleep(self.timing.look.first)
 
     async def _may_ask_again(self, deployment: Deployment, app: App, attempt: _Attempt) -> bool:
         """Decide whether to request once more, after no answer and without a trace."""
         if attempt.unanswered > 1:
             why = "the backend was asked twice and shows no such deployment"
-        elif not await self._pollers.of(app).tells_queue():
+        elif not await self.pollers.of(app).tells_queue():
             why = "maybe asked, and the backend lists no queue"
         else:
-            note = f"for {self._timing.adopt:g} s the backend has shown no sign of it"
-            await self._journal.say(deployment.id, note)
+            note = f"for {self.timing.adopt:g} s the backend has shown no sign of it"
+            await self.journal.say(deployment.id, note)
             return True
         note = f"outcome unknown: {why}; {attempt.answer}"
         note += _and(await self._images.left(deployment))
-        await self._ending.end(deployment.id, State.UNKNOWN, note)
+        await self.ending.end(deployment.id, State.UNKNOWN, note)
         return False
 
     async def _wait_for_backend(
         self, deployment: Deployment, error: Unreachable, attempt: _Attempt
     ) -> None:
-        self._pollers.troubled(error.service)
+        self.pollers.troubled(error.service)
         await self._wait(deployment, f"waits for the backend: {error}", error, attempt)
 
     async def _wait(
@@ -263,9 +255,9 @@ class Asker:
         if not attempt.may_be_there:
             # Nothing was requested, so a newer push may supersede this one meanwhile.
             await self._withdraw(deployment)
-        await self._journal.say(deployment.id, note)
+        await self.journal.say(deployment.id, note)
         attempt.away += 1
-        await self._sleep(self._timing.retry.after(attempt.away, error))
+        await self.sleep(self.timing.retry.after(attempt.away, error))
 
     async def _send(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
         """Request the deployment, with the token that identifies it."""
@@ -280,13 +272,13 @@ class Asker:
     async def _withdraw(self, deployment: Deployment, *, maybe_asked: bool = False) -> None:
         """Withdraw the intent; until then nobody else asks for the app, so first put it back."""
         restored = await self._put_back(deployment)
-        await self._journal.withdraw(deployment.id, maybe_asked=maybe_asked, note=restored)
+        await self.journal.withdraw(deployment.id, maybe_asked=maybe_asked, note=restored)
 
     async def _put_back(self, deployment: Deployment) -> str:
         """Put the app's image back, however long the backend is away; return what to say of it."""
         if deployment.way != Rung.IMAGE:
             return ""
-        app, away = await self._ending.app(deployment.app_id), 0
+        app, away = await self.ending.app(deployment.app_id), 0
         while True:
             try:
                 return await self._images.put_back(self._backend(app), app, deployment)
@@ -295,11 +287,11 @@ class Asker:
                     raise
                 away += 1
                 note = f"waits for the backend, to put the app's image back: {error}"
-                await self._journal.say(deployment.id, note)
-                await self._sleep(self._timing.retry.after(away, error))
+                await self.journal.say(deployment.id, note)
+                await self.sleep(self.timing.retry.after(away, error))
 
     def _backend(self, app: App) -> Backend:
-        return self._pollers.of(app).backend
+        return self.pollers.of(app).backend
 
 
 def _builds(deployment: Deployment) -> bool:
@@ -337,14 +329,14 @@ class _Written:
     image: str
 
 
+@dataclass(frozen=True, slots=True)
 class Images:
     """Sets an app's image for one deployment, and puts it back if nothing is requested after all.
 
     What was there is recorded first, one note for each app, so a crash in between forgets nothing.
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    journal: Journal
 
     async def write(
         self, backend: Backend, app: App, deployment: Deployment, now: str | None
@@ -355,7 +347,7 @@ class Images:
             raise Refused(backend.name, f"the image of {app.label} can't be set from here")
         if before != image:
             written = _Written(deployment.id, before, image)
-            await self._journal.note(_key(deployment), json.dumps(asdict(written)))
+            await self.journal.note(_key(deployment), json.dumps(asdict(written)))
             await _idempotent(backend, lambda: backend.write_source(app, {"docker.image": image}))
 
     async def put_back(self, backend: Backend, app: App, deployment: Deployment) -> str:
@@ -375,7 +367,7 @@ class Images:
                 f" ({error}): run `dokploy-bridge provider set docker {app.label} --image"
                 f" {written.before}`"
             )
-        await self._journal.note(_key(deployment), "")
+        await self.journal.note(_key(deployment), "")
         if now == written.before:
             return f"the app's image is {now} as before"
         return f"the app's image is {now}: somebody has changed it meanwhile" if now else ""
@@ -389,7 +381,7 @@ class Images:
         """Return what was set for this deployment, as far as it was not put back."""
         if deployment.way != Rung.IMAGE:
             return None
-        found = await self._journal.recall(_key(deployment))
+        found = await self.journal.recall(_key(deployment))
         written = _Written(**json.loads(found)) if found else None
         return written if written and written.deployment == deployment.id else None
 

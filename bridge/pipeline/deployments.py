@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -45,26 +46,16 @@ BACK = {
 """The note when a trouble is over; the backend's state follows it."""
 
 
+@dataclass(frozen=True, slots=True)
 class Follower:
     """Follows deployments while they are with the backend."""
 
-    def __init__(
-        self,
-        pollers: BackendPollers,
-        journal: Journal,
-        ending: Ending,
-        clock: Clock,
-        timing: FollowTiming,
-        *,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        self._pollers = pollers
-        self._journal = journal
-        self._ending = ending
-        self._clock = clock
-        self._timing = timing
-        self._tracking = Timing(timing.lost, timing.untold, timing.unclosed)
-        self._sleep = sleep
+    pollers: BackendPollers
+    journal: Journal
+    ending: Ending
+    clock: Clock
+    timing: FollowTiming
+    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     async def follow(self, id_: str) -> None:
         """Follow an accepted deployment until it ends or goes back to waiting."""
@@ -72,65 +63,65 @@ class Follower:
         if deployment is None:
             return
         trace.follow(deployment.delivery)
-        app = await self._ending.app(deployment.app_id)
+        app = await self.ending.app(deployment.app_id)
         try:
-            poller = self._pollers.of(app)
+            poller = self.pollers.of(app)
         except Refused as error:
-            await self._ending.untold(deployment, str(error))
+            await self.ending.untold(deployment, str(error))
             return
         with poller.following(id_):
             await self._watch(id_, app, poller)
 
     async def _with_backend(self, id_: str) -> Deployment | None:
         """Return the deployment while the backend has it, as far as we know."""
-        deployment = await self._journal.deployment(id_)
+        deployment = await self.journal.deployment(id_)
         return deployment if deployment is not None and deployment.state in LOSABLE else None
 
     async def _watch(self, id_: str, app: App, poller: BackendPoller) -> None:
-        sight = Sight(since=self._clock())
+        sight = Sight(since=self.clock())
         quiet, trouble = 0, False
         while (deployment := await self._with_backend(id_)) is not None:
-            began = self._clock()  # a slow answer may only show the state at its beginning
+            began = self.clock()  # a slow answer may only show the state at its beginning
             try:
                 look = await poller.look(deployment, app)
             except Refused as error:
-                await self._ending.untold(deployment, str(error))
+                await self.ending.untold(deployment, str(error))
                 return
             except BridgeError as error:
-                sight, trouble = sight.blinded(self._clock()), True
-                await self._journal.say(id_, f"{error}; it is watched as soon as that ends")
-                await self._sleep(self._timing.look.longest)
+                sight, trouble = sight.blinded(self.clock()), True
+                await self.journal.say(id_, f"{error}; it is watched as soon as that ends")
+                await self.sleep(self.timing.look.longest)
                 continue
             if trouble:
                 trouble, quiet = False, 0
-                await self._journal.say(id_, BACK[deployment.state])
+                await self.journal.say(id_, BACK[deployment.state])
             sight = sight.after(look.shown, began)
             if await self._show(deployment, app, look):
                 quiet = 0
             else:
                 await self._judge(poller, deployment, app, look, sight, began)
                 quiet += 1
-            await self._sleep(self._timing.look.pause(quiet + 1))
+            await self.sleep(self.timing.look.pause(quiet + 1))
 
     async def _show(self, deployment: Deployment, app: App, look: Look) -> bool:
         """Record its state; return whether that is new."""
         if look.record is not None and look.record.status is not Progress.RUNNING:
-            await self._ending.of_record(deployment, app, look.record)
+            await self.ending.of_record(deployment, app, look.record)
             return True
         if look.record is not None:
             return await self._running(deployment, app, look.record)
         if look.job is not None and not look.job.active:
             note = "waits in the backend's queue"
-            return await self._journal.move(deployment.id, State.QUEUED, note) is not None
+            return await self.journal.move(deployment.id, State.QUEUED, note) is not None
         return False
 
     async def _running(self, deployment: Deployment, app: App, record: BackendDeployment) -> bool:
-        began = self._ending.began(deployment, app, record)
+        began = self.ending.began(deployment, app, record)
         facts = {"backend_id": record.id, "started_at": began}
-        moved = await self._journal.move(deployment.id, State.RUNNING, "builds", **facts)
-        if moved is None and self._clock() - began > self._timing.long:
-            note = f"has been building for more than {self._timing.long / 60:.0f} minutes"
-            await self._journal.say(deployment.id, note)
+        moved = await self.journal.move(deployment.id, State.RUNNING, "builds", **facts)
+        if moved is None and self.clock() - began > self.timing.long:
+            note = f"has been building for more than {self.timing.long / 60:.0f} minutes"
+            await self.journal.say(deployment.id, note)
         return moved is not None
 
     # ── deployments that do not progress ──────────────────────────────────
@@ -150,23 +141,23 @@ class Follower:
             now=at,
             watched_since=poller.watched_since,
             shown=look.shown,
-            timing=self._tracking,
+            timing=Timing(self.timing.lost, self.timing.untold, self.timing.unclosed),
         )
         if found is Verdict.WAIT:
             return
         if found is Verdict.UNCLOSED and look.record is not None:
-            await self._ending.unclosed(deployment, app, look.record)
+            await self.ending.unclosed(deployment, app, look.record)
         elif look.doubtful:
-            watched = poller.watched_since <= (deployment.asked_at or 0.0) <= self._clock()
+            watched = poller.watched_since <= (deployment.asked_at or 0.0) <= self.clock()
             certain = watched or sight.began
-            await self._ending.doubtful(deployment, look.doubtful, certain=certain)
+            await self.ending.doubtful(deployment, look.doubtful, certain=certain)
         elif found is Verdict.DROPPED:
-            await self._ending.dropped(deployment)
+            await self.ending.dropped(deployment)
         elif found is Verdict.LOST:
-            await self._ending.lost(deployment)
+            await self.ending.lost(deployment)
         else:
             why = f"for {at - sight.since:.0f} s the backend has shown nothing of it"
-            await self._ending.untold(deployment, why)
+            await self.ending.untold(deployment, why)
 
 
 # ── the flow ─────────────────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ lost is repeated.
 
 import asyncio
 import logging
+from dataclasses import dataclass, field
 
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
@@ -25,32 +26,22 @@ MOST_UNANSWERED = 5
 """How often a rollback is asked for without a clear answer."""
 
 
+@dataclass(frozen=True, slots=True)
 class Restorer:
     """Requests rollbacks that a backend carries out by what it has kept."""
 
-    def __init__(
-        self,
-        pollers: BackendPollers,
-        journal: Journal,
-        ending: Ending,
-        clock: Clock,
-        timing: FollowTiming,
-        judging: JudgedBy,
-        *,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        self._pollers = pollers
-        self._journal = journal
-        self._ending = ending
-        self._clock = clock
-        self._timing = timing
-        self._judging = judging
-        self._sleep = sleep
+    pollers: BackendPollers
+    journal: Journal
+    ending: Ending
+    clock: Clock
+    timing: FollowTiming
+    judging: JudgedBy
+    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     async def restore(self, id_: str) -> None:
         """Have an earlier version served; return when that was asked for, or is not needed."""
         away = unanswered = 0
-        while (deployment := await self._ending.still_waiting(id_)) is not None:
+        while (deployment := await self.ending.still_waiting(id_)) is not None:
             try:
                 await self._restore_once(deployment)
             except Unreachable as error:
@@ -62,34 +53,34 @@ class Restorer:
                 unanswered += 1
                 if unanswered >= MOST_UNANSWERED:
                     note = f"outcome unknown: asked {unanswered} times; {error}"
-                    await self._ending.perhaps_restored(deployment, note)
-                await self._journal.say(id_, f"{error}; it is asked for again")
-                await self._sleep(self._timing.retry.first)
+                    await self.ending.perhaps_restored(deployment, note)
+                await self.journal.say(id_, f"{error}; it is asked for again")
+                await self.sleep(self.timing.retry.first)
             except Refused as error:
-                await self._ending.end(id_, State.FAILED, f"refused by {error}")
+                await self.ending.end(id_, State.FAILED, f"refused by {error}")
 
     async def _restore_once(self, deployment: Deployment) -> None:
         """Take one step: record the intent, or ask."""
-        app = await self._ending.app(deployment.app_id)
-        backend = self._pollers.of(app).backend
+        app = await self.ending.app(deployment.app_id)
+        backend = self.pollers.of(app).backend
         if deployment.intent_at is not None and deployment.cancel is not None:
-            await self._journal.withdraw(deployment.id, maybe_asked=True)
+            await self.journal.withdraw(deployment.id, maybe_asked=True)
             return
         records = await backend.deployments(app)
         try:
             way = await self._way(deployment, app, records)
         except Rejected as error:
-            await self._ending.end(deployment.id, State.FAILED, f"can't go back: {error}")
+            await self.ending.end(deployment.id, State.FAILED, f"can't go back: {error}")
             return
         if deployment.intent_at is None:
-            by = await self._judging(deployment.id)
-            await self._journal.intend(deployment.id, [one.id for one in records], by)
+            by = await self.judging(deployment.id)
+            await self.journal.intend(deployment.id, [one.id for one in records], by)
             return
         if not isinstance(backend, RollsBack) or way.point is None:
             why = f"{backend.name} can't restore what it has built"
-            await self._ending.end(deployment.id, State.FAILED, f"can't go back: {why}")
+            await self.ending.end(deployment.id, State.FAILED, f"can't go back: {why}")
             return
-        at = self._clock()
+        at = self.clock()
         await backend.roll_back(app, way.point)
         log.info("rollback asked for", extra={"app": deployment.app, "deployment": deployment.id})
         await self._restored(deployment, app, way.to, at)
@@ -98,7 +89,7 @@ class Restorer:
         self, deployment: Deployment, app: App, records: list[BackendDeployment]
     ) -> WayBack:
         """Return the way back that was shown; raise Rejected if it is closed by now."""
-        to = await self._journal.deployment(deployment.target or "")
+        to = await self.journal.deployment(deployment.target or "")
         if to is None or to.app_id != app.id:
             raise Rejected("the deployment to go back to has been forgotten")
         way = way_back(app, to, {one.id: one.restores for one in records})
@@ -112,24 +103,24 @@ class Restorer:
         facts: dict[str, object] = {
             "asked_at": at,
             "started_at": at,
-            "finished_at": self._clock(),
+            "finished_at": self.clock(),
             "deployed_commit": to.deployed_commit,
             "image": to.image,
             "way": Rung.KEPT,
         }
         while True:
             try:
-                await self._ending.serves(deployment, app, note, facts)
+                await self.ending.serves(deployment, app, note, facts)
             except Unreachable as error:
                 log.warning(
                     "deployment waits", extra={"deployment": deployment.id, "why": str(error)}
                 )
-                await self._sleep(self._timing.retry.first)
+                await self.sleep(self.timing.retry.first)
             else:
                 return
 
     async def _wait(self, id_: str, error: BridgeError, away: int, *, maybe_asked: bool) -> None:
         """Wait for the backend; a cancel or another rollback may come first."""
-        await self._journal.withdraw(id_, maybe_asked=maybe_asked)
-        await self._journal.say(id_, f"waits for the backend: {error}")
-        await self._sleep(self._timing.retry.after(away, error))
+        await self.journal.withdraw(id_, maybe_asked=maybe_asked)
+        await self.journal.say(id_, f"waits for the backend: {error}")
+        await self.sleep(self.timing.retry.after(away, error))
