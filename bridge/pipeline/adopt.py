@@ -46,40 +46,32 @@ class Adoption:
     unread: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
 class Adopter:
-    """Switches the backends' own deploys of pushes."""
+    """Switches the backends' own deploys of pushes.
 
-    def __init__(
-        self,
-        backends: Mapping[str, Backend],
-        journal: Journal,
-        clock: Clock,
-        heard: Callable[[App], bool],
-        wake: Wake = lambda: None,
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        heard: whether an app's pushes can reach the bridge.
+        wake: called after a change, to notify a catalog in this process.
+    """
 
-        Args:
-            heard: whether an app's pushes can reach the bridge.
-            wake: called after a change, to notify a catalog in this process.
-        """
-        self._heard = heard
-        self._backends = backends
-        self._journal = journal
-        self._clock = clock
-        self._wake = wake
+    backends: Mapping[str, Backend]
+    journal: Journal
+    clock: Clock
+    heard: Callable[[App], bool]
+    wake: Wake = lambda: None
 
     async def plan(self, apps: Sequence[App]) -> Adoption:
         """Return which of these apps their backend deploys as well, as they are now."""
         now, unread = await self._fresh(apps)
         on = [one for one in now if one.deploys_twice]
-        those = tuple(one for one in on if self._heard(one))
+        those = tuple(one for one in on if self.heard(one))
         return Adoption(True, those, tuple(one for one in on if one not in those), unread)
 
     async def plan_undo(self, apps: Sequence[App]) -> Adoption:
         """Return which of these apps were adopted and not put back since."""
         newest: dict[str, Audited] = {}
-        for note in await self._journal.audited(limit=SEARCHED):
+        for note in await self.journal.audited(limit=SEARCHED):
             if note.what in (ADOPT, ADOPT_UNDO) and (note.outcome == DONE or note.perhaps):
                 newest.setdefault(note.app_id, note)
         adopted = {id_ for id_, note in newest.items() if note.what == ADOPT}
@@ -94,13 +86,13 @@ class Adopter:
             Refused: it reads back as it was.
             Unreachable, Unanswered: as the backend has it.
         """
-        backend = self._backends.get(app.backend)
+        backend = self.backends.get(app.backend)
         if not isinstance(backend, Adoptable):
             raise Rejected(f"apps of {app.backend} have no deploys of their own to switch off")
         changed = Changed("auto_deploy", before=off, after=not off)
         what = ADOPT if off else ADOPT_UNDO
-        note = Audited(self._clock(), by, what, app.id, app.label, (changed,))
-        async with Noted(self._journal, note):
+        note = Audited(self.clock(), by, what, app.id, app.label, (changed,))
+        async with Noted(self.journal, note):
             await backend.set_auto_deploy(app, on=not off)
             (now,) = await read_apps(backend, [app]) or (None,)
             if now is None or now.auto_deploy is off:
@@ -109,11 +101,11 @@ class Adopter:
 
     async def _publish(self, app: App) -> None:
         try:
-            await self._journal.renew_apps([app])
+            await self.journal.renew_apps([app])
         except BridgeError as error:  # the change itself is made
             fields = {"app": app.label, "why": str(error)}
             log.warning("a changed app can't be read back into the journal", extra=fields)
-        self._wake()
+        self.wake()
 
     async def _fresh(self, apps: Sequence[App]) -> tuple[list[App], tuple[str, ...]]:
         """Return apps as their backends have them now, and which can't be read, for people.
@@ -123,7 +115,7 @@ class Adopter:
         found: list[App] = []
         unread: list[str] = []
         for name in dict.fromkeys(one.backend for one in apps):
-            if (backend := self._backends.get(name)) is None:
+            if (backend := self.backends.get(name)) is None:
                 raise NotFound(f"{name} is no backend of these settings")
             those = [one for one in apps if one.backend == name]
             try:

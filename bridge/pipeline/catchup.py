@@ -10,7 +10,7 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bridge.core.apps import App
@@ -351,47 +351,41 @@ class Sweeper:
             self._settled.popitem(last=False)
 
 
+@dataclass(frozen=True, slots=True)
 class Catchup:
-    """Sweeps and reconciles on a timer, in one of several processes."""
+    """Sweeps and reconciles on a timer, in one of several processes.
 
-    def __init__(
-        self,
-        sweeper: Sweeper,
-        reconciler: Reconciler,
-        catalog: Catalog,
-        timing: CatchUpTiming,
-        *,
-        turn: Turn = at_once,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        """Take the parts; `turn` returns once it is this process's turn."""
-        self._sweeper = sweeper
-        self._reconciler = reconciler
-        self._catalog = catalog
-        self._timing = timing
-        self._turn = turn
-        self._sleep = sleep
+    Attributes:
+        turn: returns once it is this process's turn.
+    """
+
+    sweeper: Sweeper
+    reconciler: Reconciler
+    catalog: Catalog
+    timing: CatchUpTiming
+    turn: Turn = field(default=at_once, kw_only=True)
+    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     async def run(self) -> None:
         """Catch up as long as the process lives."""
-        await self._catalog.ready.wait()
+        await self.catalog.ready.wait()
         while True:
-            await self._turn()
+            await self.turn()
             try:
                 await self.round()
             except BridgeError as error:
                 log.warning("can't catch up", extra={"why": str(error)})
             except Exception:  # an unexpected response of a host must not end the bridge
                 log.exception("catching up failed unexpectedly")
-            await self._sleep(self._timing.every)
+            await self.sleep(self.timing.every)
 
     async def round(self) -> None:
         """Sweep, then reconcile: a webhook holds more than reconciling can find."""
-        apps = [app for app in self._catalog.all() if not app.marker]
-        if self._timing.sweep:
-            await self._sweeper.round(apps)
-        if self._timing.reconcile:
-            await self._reconciler.round(apps)
+        apps = [app for app in self.catalog.all() if not app.marker]
+        if self.timing.sweep:
+            await self.sweeper.round(apps)
+        if self.timing.reconcile:
+            await self.reconciler.round(apps)
 
 
 def catchup(

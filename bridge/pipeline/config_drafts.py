@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from bridge.core.apps import App
@@ -227,33 +227,22 @@ UNANSWERED = 5
 """Attempts without a clear answer, after which somebody has to look."""
 
 
+@dataclass(frozen=True, slots=True)
 class Configuring:
-    """Carries out changes that somebody confirmed in a chat."""
+    """Carries out changes that somebody confirmed in a chat.
 
-    def __init__(
-        self,
-        configurers: Mapping[str, Configurer],
-        inbox: Inbox,
-        journal: Journal,
-        seal: Seal,
-        permits: Mapping[str, Permits],
-        clock: Clock,
-        *,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        configurers: by the name of a backend.
+        permits: of each chat; rights are checked again before anything is written.
+    """
 
-        Args:
-            configurers: by the name of a backend.
-            permits: of each chat; rights are checked again before anything is written.
-        """
-        self._configurers = configurers
-        self._inbox = inbox
-        self._journal = journal
-        self._seal = seal
-        self._permits = permits
-        self._clock = clock
-        self._sleep = sleep
+    configurers: Mapping[str, Configurer]
+    inbox: Inbox
+    journal: Journal
+    seal: Seal
+    permits: Mapping[str, Permits]
+    clock: Clock
+    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     async def run(self, steps: Steps, id_: str) -> None:
         """Run the flow; `id_` holds the requesting delivery's seq and the app."""
@@ -273,16 +262,16 @@ class Configuring:
                 return
             unanswered += isinstance(trouble, Unanswered)
             tries += 1
-            await self._sleep(RETRY.after(tries, trouble))
+            await self.sleep(RETRY.after(tries, trouble))
 
     async def _once(self, seq: int, app_id: str, *, give_up: bool) -> BridgeError | None:
         """Make one attempt; return what prevents the change for now, None once it is over."""
-        note = await self._journal.change_of(seq)
+        note = await self.journal.change_of(seq)
         if note is not None and note.over:
             return None
-        delivery = await self._inbox.get(seq)
+        delivery = await self.inbox.get(seq)
         chat = delivery.host if delivery else "chat"
-        first = Audited(self._clock(), chat, "configure", app_id, app_id, (), seq=seq)
+        first = Audited(self.clock(), chat, "configure", app_id, app_id, (), seq=seq)
         asked = _asked(seq, delivery) if delivery else None
         if asked is None:
             await self._settle(seq, note or first, FORGOTTEN)
@@ -308,26 +297,26 @@ class Configuring:
             outcome = f"{UNKNOWN}: the bridge had an internal error ({type(error).__name__})"
         await self._settle(seq, note, outcome)
         if trouble is None:
-            await self._journal.drop_draft(asked.draft)
+            await self.journal.drop_draft(asked.draft)
         return trouble
 
     async def _make(self, chat: str, asked: Asked, note: Audited) -> Audited:
         """Make the requested change; return its audit entry, which is stored before."""
-        app = await self._journal.app(asked.target)
+        app = await self.journal.app(asked.target)
         if app is None:
             raise NotFound(f"there is no app {asked.app or asked.target} any more")
-        configurer = self._configurers.get(app.backend)
+        configurer = self.configurers.get(app.backend)
         if configurer is None:
             raise Rejected(f"there is no backend {app.backend} any more")
-        if (permits := self._permits.get(chat)) is None:
+        if (permits := self.permits.get(chat)) is None:
             raise Rejected(f"{chat} is not set any more, so nobody may configure anything by it")
         if (why_not := await permits(asked.person, app, asked.channel)) is not None:
             raise Rejected(why_not)
         if note.undoing:  # an earlier attempt has begun it
-            undoing = read_undoing(json.loads(self._seal.open(note.undoing)))
+            undoing = read_undoing(json.loads(self.seal.open(note.undoing)))
         else:
             undoing, noted = await self._begin(configurer, app, asked, note)
-            note = replace(noted, number=await self._journal.audit(noted))
+            note = replace(noted, number=await self.journal.audit(noted))
         await configurer.carry_out(app, undoing, by=note.by)
         return note
 
@@ -354,19 +343,19 @@ class Configuring:
 
     async def _drafted(self, asked: Asked) -> tuple[str, Undoing]:
         """Return the change that the person was shown, for this very app."""
-        sealed = await self._journal.draft(asked.draft)
-        form = json.loads(self._seal.open(sealed)) if sealed else {}
+        sealed = await self.journal.draft(asked.draft)
+        form = json.loads(self.seal.open(sealed)) if sealed else {}
         if form.get("app") != asked.target:
             raise Rejected("what was agreed to is not kept any more: open the dialog again")
         return str(form["what"]), read_undoing(form["undoing"])
 
     async def _settle(self, seq: int, note: Audited, outcome: str) -> None:
         """Add the outcome to the audit entry."""
-        kept = await self._journal.change_of(seq)
+        kept = await self.journal.change_of(seq)
         if kept is None:
-            await self._journal.audit(replace(note, outcome=outcome))
+            await self.journal.audit(replace(note, outcome=outcome))
         elif kept.outcome != outcome:
-            await self._journal.settle(kept.number, outcome)
+            await self.journal.settle(kept.number, outcome)
 
 
 def _by(asked: Asked) -> str:

@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -159,44 +159,31 @@ class Configurable(Backend, Configures, Protocol):
     """A backend whose apps can be configured."""
 
 
+@dataclass(frozen=True, slots=True)
 class Configurer:
-    """Changes how the apps of one backend are configured."""
+    """Changes how the apps of one backend are configured.
 
-    def __init__(
-        self,
-        backend: Configurable,
-        journal: Journal,
-        clock: Clock,
-        *,
-        book: RuleBook = (),
-        semantics: Semantics = "exclude",
-        seal: Seal | None = None,
-        wake: Wake = lambda: None,
-        shown: Callable[[Audited], Sequence[Subscription]] = lambda _: (),
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        book: the rules of `bridge.yaml`, which override those that are set here.
+        seal: seals changes for undo; without it none can be undone.
+        wake: called after a change, to notify a catalog in this process.
+        shown: where a change that `apply` makes is published; planned when it begins, so no
+            change goes unnoticed.
+    """
 
-        Args:
-            book: the rules of `bridge.yaml`, which override those that are set here.
-            seal: seals changes for undo; without it none can be undone.
-            wake: called after a change, to notify a catalog in this process.
-            shown: where a change that `apply` makes is published; planned when it begins, so no
-                change goes unnoticed.
-        """
-        self._backend = backend
-        self._journal = journal
-        self._clock = clock
-        self._book = book
-        self._semantics = semantics
-        self._seal = seal
-        self._wake = wake
-        self._shown = shown
-        self._sleep = sleep
+    backend: Configurable
+    journal: Journal
+    clock: Clock
+    book: RuleBook = field(default=(), kw_only=True)
+    semantics: Semantics = field(default="exclude", kw_only=True)
+    seal: Seal | None = field(default=None, kw_only=True)
+    wake: Wake = field(default=lambda: None, kw_only=True)
+    shown: Callable[[Audited], Sequence[Subscription]] = field(default=lambda _: (), kw_only=True)
+    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     async def now(self, app: App) -> Configured:
         """Return how the app is configured now."""
-        return Configured(await self._backend.saved(app), await self._journal.rules(app.id))
+        return Configured(await self.backend.saved(app), await self.journal.rules(app.id))
 
     async def plan(self, app: App, wanted: Wanted) -> Plan:
         """Return what a change would do; nothing is written.
@@ -215,9 +202,9 @@ class Configurer:
             before=before,
             after=after,
             difference=changed,
-            findings=tuple(lint(after.saved.watch_paths, self._semantics)) if new_paths else (),
+            findings=tuple(lint(after.saved.watch_paths, self.semantics)) if new_paths else (),
             remarks=(
-                *overruled(app, changed, self._book),
+                *overruled(app, changed, self.book),
                 *breaks_pin(wanted, before, after),
                 *odd_names(changed),
                 *self._not_undone(changed),
@@ -249,11 +236,11 @@ class Configurer:
 
     def undoing_of(self, note: Audited) -> Undoing:
         """Return the values before and after a change; raise Rejected if they are unknown."""
-        if not note.undoing or self._seal is None:
+        if not note.undoing or self.seal is None:
             raise Rejected(
                 f"the change {note.number} of {note.app} was kept without what was before"
             )
-        undoing = read_undoing(json.loads(self._seal.open(note.undoing)))
+        undoing = read_undoing(json.loads(self.seal.open(note.undoing)))
         if not undoing.savable:
             raise Rejected(
                 f"the source that {note.app} had before can't be saved from here: set it in the"
@@ -275,7 +262,7 @@ class Configurer:
             return plan.before
         if between := difference(plan.before, await self.now(plan.app)):
             raise Overtaken(plan.app, between)
-        async with Noted(self._journal, self.note(plan, by=by), self._shown):
+        async with Noted(self.journal, self.note(plan, by=by), self.shown):
             return await self._make(plan, by)
 
     def note(self, plan: Plan, *, by: str, seq: int | None = None) -> Audited:
@@ -285,19 +272,19 @@ class Configurer:
 
     def _not_undone(self, changed: Sequence[Changed]) -> Iterator[str]:
         """Yield a warning, before a change, that it can't be undone, and why."""
-        if self._seal is None or not changed:
+        if self.seal is None or not changed:
             return
         try:
-            self._seal.close("")
+            self.seal.close("")
         except Rejected as error:
             yield f"this can't be undone, since what was before may hold secrets: {error}"
 
     def sealed(self, undoing: Undoing) -> str:
         """Return the sealed values before and after a change; "" without a seal."""
-        if self._seal is None:
+        if self.seal is None:
             return ""
         try:
-            return self._seal.close(json.dumps(written(undoing)))
+            return self.seal.close(json.dumps(written(undoing)))
         except Rejected as error:  # without a key the change is still made
             log.warning("a change can't be undone", extra={"why": str(error)})
             return ""
@@ -330,7 +317,7 @@ class Configurer:
             lost = isinstance(why, Unanswered | Unreachable)
             if rest.empty or pause is None or not lost or stray(change, found):
                 break
-            await self._sleep(pause)
+            await self.sleep(pause)
         await self._publish(app)
         if not rest.empty:
             raise not_as_asked(app, change, found, why)
@@ -339,22 +326,22 @@ class Configurer:
     async def _publish(self, app: App) -> None:
         """Make every process use the changed app, at the latest after the next full reading."""
         try:
-            found = await read_apps(self._backend, [app])
-            await self._journal.renew_apps(found, gone=() if found else (app.id,))
+            found = await read_apps(self.backend, [app])
+            await self.journal.renew_apps(found, gone=() if found else (app.id,))
         except BridgeError as error:  # the change itself is made
             fields = {"app": app.label, "why": str(error)}
             log.warning("a changed app can't be read back into the journal", extra=fields)
-        self._wake()
+        self.wake()
 
     async def _undoable(self, app: App, number: int | None) -> list[Audited]:
         """Return the change to undo, preceded by newer ones that may have been made."""
         if number is not None:
-            found = await self._journal.change(number)
+            found = await self.journal.change(number)
             if found is None or found.app_id != app.id:
                 raise NotFound(f"there is no change of {app.label} to undo")
             return [found] if found.outcome == DONE or found.perhaps else []
         notes: list[Audited] = []
-        for note in await self._journal.audited(limit=NEWEST, app_id=app.id):
+        for note in await self.journal.audited(limit=NEWEST, app_id=app.id):
             if note.what not in NOT_CONFIGURED and (note.outcome == DONE or note.perhaps):
                 notes.append(note)
             if notes and notes[-1].outcome == DONE:
@@ -363,9 +350,9 @@ class Configurer:
 
     async def check_clearable(self, app: App) -> None:
         """Raise Rejected while a deployment of the app is open, in the bridge or the backend."""
-        ours = await self._journal.open_deployments()
-        records = await self._backend.deployments(app)
-        check_nothing_open(app, ours, records, await self._backend.queue())
+        ours = await self.journal.open_deployments()
+        records = await self.backend.deployments(app)
+        check_nothing_open(app, ours, records, await self.backend.queue())
 
     async def clear(self, app: App, *, by: str) -> Cleared:
         """Delete the app's log folder; return which logs are gone.
@@ -375,9 +362,9 @@ class Configurer:
         """
         await self.check_clearable(app)
         before = await self._with_logs(app)
-        async with Noted(self._journal, self._note(app, CLEAR, by, ())):
+        async with Noted(self.journal, self._note(app, CLEAR, by, ())):
             try:
-                await self._backend.clear_deployments(app)
+                await self.backend.clear_deployments(app)
             except Unanswered as error:
                 return await self._cleared(app, before, error)
         return await self._cleared(app, before)
@@ -402,7 +389,7 @@ class Configurer:
         return Cleared(removed, tuple(id_ for id_ in before if id_ in after))
 
     def _note(self, app: App, what: str, by: str, changed: tuple[Changed, ...]) -> Audited:
-        return Audited(self._clock(), by, what, app.id, app.label, changed)
+        return Audited(self.clock(), by, what, app.id, app.label, changed)
 
     async def _write(self, plan: Plan, by: str, *, begun: bool) -> BridgeError | None:
         """Send what differs; return the error that ended it early, if any.
@@ -425,7 +412,7 @@ class Configurer:
 
     def _steps(self, plan: Plan, by: str) -> Iterator[Callable[[], Awaitable[None]]]:
         app, old, new = plan.app, plan.before.saved, plan.after.saved
-        backend = self._backend
+        backend = self.backend
         if old.row and new.row and (fields := changes(old.row, new.row)):
             yield partial(backend.write_source, app, fields)
         if new.build != old.build and new.build is not None:
@@ -433,7 +420,7 @@ class Configurer:
         if new.environment != old.environment:
             yield partial(backend.save_environment, app, new.environment)
         if plan.after.rules != plan.before.rules:
-            yield partial(self._journal.save_rules, app.id, plan.after.rules, by=by)
+            yield partial(self.journal.save_rules, app.id, plan.after.rules, by=by)
 
     async def _patiently(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read; retry after each pause while nothing answers."""
@@ -441,9 +428,9 @@ class Configurer:
             try:
                 return await read()
             except Unreachable:
-                await self._sleep(pause)
+                await self.sleep(pause)
         return await read()
 
     async def _with_logs(self, app: App) -> list[str]:
-        found: list[BackendDeployment] = await self._backend.deployments(app)
-        return [one.id for one in found if (await self._backend.log_tail(one, 1)).strip()]
+        found: list[BackendDeployment] = await self.backend.deployments(app)
+        return [one.id for one in found if (await self.backend.log_tail(one, 1)).strip()]

@@ -7,7 +7,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from bridge.core.apps import App, made_at, unused
@@ -249,37 +249,25 @@ TAGS_LEASE, TAGS_LEASE_SECONDS, TAGS_LEASE_PAUSE = "tags", 15.0, 0.05
 """Held by the one process that decides tags of apps that accept only newer ones."""
 
 
+@dataclass(frozen=True, slots=True)
 class Recording:
-    """Decides deliveries and records the outcomes."""
+    """Decides deliveries and records the outcomes.
 
-    def __init__(
-        self,
-        journal: Journal,
-        catalog: Catalog,
-        deciding: Deciding,
-        clock: Clock,
-        *,
-        window: float,
-        freshness: Freshness,
-        views: ViewFinder | None = None,
-        owner: str = "solo",
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        freshness: reads apps again that may have changed.
+        window: seconds in which the same push, delivered by two hooks, deploys once.
+        views: finds the files that pushes do not list; None: they stay unknown.
+        owner: this process among those that share the stores.
+    """
 
-        Args:
-            freshness: reads apps again that may have changed.
-            window: seconds in which the same push, delivered by two hooks, deploys once.
-            views: finds the files that pushes do not list; None: they stay unknown.
-            owner: this process among those that share the stores.
-        """
-        self._journal = journal
-        self._catalog = catalog
-        self._deciding = deciding
-        self._clock = clock
-        self._window = window
-        self._freshness = freshness
-        self._views = views
-        self._owner = owner
+    journal: Journal
+    catalog: Catalog
+    deciding: Deciding
+    clock: Clock
+    window: float = field(kw_only=True)
+    freshness: Freshness = field(kw_only=True)
+    views: ViewFinder | None = field(default=None, kw_only=True)
+    owner: str = field(default="solo", kw_only=True)
 
     async def record(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
         """Return the outcomes, once they are in the journal, and the recorded deployments."""
@@ -297,20 +285,20 @@ class Recording:
         """
         async with self._alone(bool(self._only_newer(meanings))):
             moment = self._moment(index(apps), await self._tags(meanings), _late)
-            decided = self._deciding.outcomes
+            decided = self.deciding.outcomes
             outcomes = await asyncio.to_thread(decided, meanings, moment, {})
-            if self._views is not None:
-                outcomes = await self._seen_exactly(self._views, meanings, outcomes, moment)
+            if self.views is not None:
+                outcomes = await self._seen_exactly(self.views, meanings, outcomes, moment)
             new = [outcome for outcome, _ in outcomes if outcome is not None]
-            return outcomes, await self._journal.complete(new)
+            return outcomes, await self.journal.complete(new)
 
     async def _recorded(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Recorded]:
         outcomes, moment = await self._decided(meanings)
-        settled = await self._freshness.settle(_pushes(meanings, outcomes))
+        settled = await self.freshness.settle(_pushes(meanings, outcomes))
         waiting = settled.waiting
         ready = [one for one in meanings if one.delivery.seq not in waiting]
         # An app read during this decision may have been mistaken for a known one.
-        if settled.anew or self._catalog.snapshot is not moment.snapshot:
+        if settled.anew or self.catalog.snapshot is not moment.snapshot:
             had = {end.seq for outcome, end in outcomes if outcome is not None}
             outcomes, moment = await self._decided(ready)
             # If all its apps have left the repository, search all apps.
@@ -318,15 +306,15 @@ class Recording:
             waiting |= left
             ready = [one for one in ready if one.delivery.seq not in left]
             outcomes = [one for one in outcomes if one[1].seq not in left]
-        if self._views is not None:
-            outcomes = await self._seen_exactly(self._views, ready, outcomes, moment)
-        recorded = await self._journal.record(
+        if self.views is not None:
+            outcomes = await self._seen_exactly(self.views, ready, outcomes, moment)
+        recorded = await self.journal.record(
             [outcome for outcome, _ in outcomes if outcome is not None],
-            window=self._window,
+            window=self.window,
         )
         why = "rereading the apps that may deploy it"
         later = [
-            _postponed(one, why, self._clock() + LOOK_AGAIN)
+            _postponed(one, why, self.clock() + LOOK_AGAIN)
             for one in meanings
             if one.delivery.seq in waiting
         ]
@@ -335,29 +323,29 @@ class Recording:
     async def _decided(self, meanings: Sequence[Meaning]) -> tuple[list[Decided], Moment]:
         """Decide by what is known now."""
         tags = await self._tags(meanings)
-        moment = self._moment(self._catalog.snapshot, tags, self._freshness.remark)
-        return await asyncio.to_thread(self._deciding.outcomes, meanings, moment, {}), moment
+        moment = self._moment(self.catalog.snapshot, tags, self.freshness.remark)
+        return await asyncio.to_thread(self.deciding.outcomes, meanings, moment, {}), moment
 
     def _moment(self, snapshot: AppIndex, tags: Tags, remark: Remark) -> Moment:
-        ahead = self._catalog.clocks_ahead()
-        return Moment(snapshot, tags, self._clock(), secrets.token_hex(16), ahead, remark)
+        ahead = self.catalog.clocks_ahead()
+        return Moment(snapshot, tags, self.clock(), secrets.token_hex(16), ahead, remark)
 
     @asynccontextmanager
     async def _alone(self, needed: bool) -> AsyncIterator[None]:
         """Keep other processes from deciding tags: which one is newest depends on all of them."""
-        lease = (TAGS_LEASE, self._owner)
-        while needed and not await self._journal.hold(*lease, TAGS_LEASE_SECONDS):  # noqa: ASYNC110 - its holder is another process
+        lease = (TAGS_LEASE, self.owner)
+        while needed and not await self.journal.hold(*lease, TAGS_LEASE_SECONDS):  # noqa: ASYNC110 - its holder is another process
             await asyncio.sleep(TAGS_LEASE_PAUSE)
         try:
             yield
         finally:
             if needed:
-                await self._journal.release(*lease)
+                await self.journal.release(*lease)
 
     async def _tags(self, meanings: Sequence[Meaning]) -> Tags:
         """Return the tags of the apps that accept only newer ones."""
         apps = self._only_newer(meanings)
-        return await self._journal.tags(sorted(apps)) if apps else {}
+        return await self.journal.tags(sorted(apps)) if apps else {}
 
     def _only_newer(self, meanings: Sequence[Meaning]) -> set[str]:
         """Return the apps affected by these tags that accept only newer ones."""
@@ -365,7 +353,7 @@ class Recording:
             app.id
             for meaning in meanings
             if isinstance(meaning.event, RefPushed) and meaning.event.ref.kind is RefKind.TAG
-            for app in self._catalog.of(meaning.event.repository)
+            for app in self.catalog.of(meaning.event.repository)
             if app.rules.only_newer
         }
 
@@ -389,7 +377,7 @@ class Recording:
         found = {outcome[1].seq: outcome for outcome in outcomes}
         again = [meaning for meaning in meanings if meaning.delivery.seq in seen.views]
         # Only branch pushes are among these, so no tag is counted twice.
-        for outcome in await asyncio.to_thread(self._deciding.outcomes, again, moment, seen.views):
+        for outcome in await asyncio.to_thread(self.deciding.outcomes, again, moment, seen.views):
             found[outcome[1].seq] = outcome
         for meaning in meanings:
             if (pause := seen.waiting.get(meaning.delivery.seq)) is not None:

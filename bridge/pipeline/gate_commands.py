@@ -6,7 +6,7 @@ caller's to check.
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
 from bridge.core.errors import Rejected
@@ -70,30 +70,21 @@ class Locked:
     going: tuple[Deployment, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
 class GateCommands:
-    """Carries out what people do to gates, and records it in the audit log."""
+    """Carries out what people do to gates, and records it in the audit log.
 
-    def __init__(
-        self,
-        journal: Journal,
-        apps: Callable[[], Sequence[App]],
-        clock: Clock,
-        *,
-        wake: Wake = lambda: None,
-        pulls: Pulls = NO_PULLS,
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        apps: returns all apps, to find those that a scope covers.
+        wake: wakes the gatekeeper, if it runs in this process.
+        pulls: finds the pull requests with whose end locks are released.
+    """
 
-        Args:
-            apps: returns all apps, to find those that a scope covers.
-            wake: wakes the gatekeeper, if it runs in this process.
-            pulls: finds the pull requests with whose end locks are released.
-        """
-        self._pulls = pulls
-        self._journal = journal
-        self._apps = apps
-        self._clock = clock
-        self._wake = wake
+    journal: Journal
+    apps: Callable[[], Sequence[App]]
+    clock: Clock
+    wake: Wake = field(default=lambda: None, kw_only=True)
+    pulls: Pulls = field(default=NO_PULLS, kw_only=True)
 
     # ── locks ─────────────────────────────────────────────────────────────
 
@@ -125,42 +116,42 @@ class GateCommands:
             )
         said, merge = _said(reason), None
         if until_merge is not None:
-            merge = await self._pulls.open(until_merge, scope, covered(scope, self._apps()))
-        now = self._clock()
+            merge = await self.pulls.open(until_merge, scope, covered(scope, self.apps()))
+        now = self.clock()
         until = None if seconds is None else now + seconds
         new = Lock(
             scope.key, scope.label, actor.person, actor.name, said, now, until, merge, channel
         )
         new = replace(new, remind_at=next_reminder(new, now))
-        taken = await self._journal.take_lock(new, self._ids(scope), steal=steal)
+        taken = await self.journal.take_lock(new, self._ids(scope), steal=steal)
         if not taken.taken:
             return Locked(taken)
         what = "lock" if taken.before is None or taken.before.owner == actor.person else "steal"
-        self._wake()
+        self.wake()
         ends = "" if merge is None else f" (until {merge} is merged)"
         await self._audit(actor, what, scope, new.reason + ends)
         return Locked(taken, await self._going(scope))
 
     async def unlock(self, actor: Actor, scope: Scope) -> Lock | None:
         """Remove a lock; return it, or None if there was none."""
-        released = await self._journal.release_lock(scope.key, self._ids(scope))
+        released = await self.journal.release_lock(scope.key, self._ids(scope))
         if released is not None:
-            self._wake()
+            self.wake()
             await self._audit(actor, "unlock", scope, f"was locked by {released.name}")
         return released
 
     async def keep(self, actor: Actor, lock: Lock) -> Lock | None:
         """Remind the owner of a lock less soon; return the lock, or None if it is gone."""
-        again_at = next_reminder(lock, self._clock() + KEPT - DAY)
-        if not await self._journal.keep_lock(lock, again_at):
+        again_at = next_reminder(lock, self.clock() + KEPT - DAY)
+        if not await self.journal.keep_lock(lock, again_at):
             return None
         await self._audit(actor, "keep lock", Scope(lock.scope, lock.label), lock.reason)
         return replace(lock, remind_at=again_at)
 
     async def covering(self, scope: Scope) -> list[Lock]:
         """Return the locks that hold apps of a scope, its own and those of others."""
-        keys = {key for app in covered(scope, self._apps()) for key in scopes_of(app)}
-        return [one for one in await self._journal.locks() if one.scope in keys]
+        keys = {key for app in covered(scope, self.apps()) for key in scopes_of(app)}
+        return [one for one in await self.journal.locks() if one.scope in keys]
 
     # ── freezes ───────────────────────────────────────────────────────────
 
@@ -178,7 +169,7 @@ class GateCommands:
         Raises:
             Rejected: the reason is empty, or the end is past.
         """
-        now = self._clock()
+        now = self.clock()
         if until is not None and until <= now:
             raise Rejected("the end of the freeze is past: name a time to come")
         if until is not None and until - now > LONGEST_FREEZE:
@@ -195,16 +186,16 @@ class GateCommands:
             scope=scope.key,
             label=scope.label,
         )
-        await self._journal.freeze(new, self._ids(scope))
-        self._wake()
+        await self.journal.freeze(new, self._ids(scope))
+        self.wake()
         await self._audit(actor, "freeze", scope, new.reason)
         return new
 
     async def unfreeze(self, actor: Actor, scope: Scope) -> list[Freeze]:
         """End the freezes by command of a scope; return them."""
-        ended = await self._journal.unfreeze(scope, self._ids(scope))
+        ended = await self.journal.unfreeze(scope, self._ids(scope))
         if ended:
-            self._wake()
+            self.wake()
             await self._audit(actor, "unfreeze", scope, "; ".join(one.reason for one in ended))
         return ended
 
@@ -216,7 +207,7 @@ class GateCommands:
         Raises:
             Rejected: there is none.
         """
-        of_app = await self._journal.deployments(limit=50, app_id=app.id)
+        of_app = await self.journal.deployments(limit=50, app_id=app.id)
         found = next((one for one in of_app if one.state is State.HELD), None)
         if found is None:
             raise Rejected(f"no deployment of {app.label} is held")
@@ -238,10 +229,10 @@ class GateCommands:
             raise Rejected(f"you asked for {held.app} yourself: somebody else has to approve it")
         if actor.email and actor.email.lower() in await authors_of(held):
             raise Rejected(f"{commit[:7]} is your own commit: somebody else has to approve it")
-        new = Approval(held.app_id, commit, actor.person, actor.name, actor.email, self._clock())
-        recorded = await self._journal.approve(new)
+        new = Approval(held.app_id, commit, actor.person, actor.name, actor.email, self.clock())
+        recorded = await self.journal.approve(new)
         if recorded:
-            self._wake()
+            self.wake()
             await self._audit_one(actor, "approve", held, f"commit {commit[:7]}")
         return recorded
 
@@ -251,12 +242,12 @@ class GateCommands:
         Raises:
             Rejected: the reason is empty, or it is not held any more.
         """
-        now, said = self._clock(), _said(reason)
+        now, said = self.clock(), _said(reason)
         new = lift_of(held.holds, actor.name, actor.person, said, now)
-        lifted = await self._journal.lift(held.id, new)
+        lifted = await self.journal.lift(held.id, new)
         if lifted is None:
             raise Rejected(f"{held.app} is not held any more")
-        self._wake()
+        self.wake()
         gates = ", ".join(dict.fromkeys(str(one.gate) for one in held.holds))
         await self._audit_one(actor, "override", held, f"{gates}: {said}")
         return lifted
@@ -264,13 +255,13 @@ class GateCommands:
     # ── helpers ───────────────────────────────────────────────────────────
 
     def _ids(self, scope: Scope) -> list[str] | None:
-        apps = self._apps()
+        apps = self.apps()
         found = covered(scope, apps)
         return None if len(found) == len(apps) else [app.id for app in found]
 
     async def _going(self, scope: Scope) -> tuple[Deployment, ...]:
-        ids = {app.id for app in covered(scope, self._apps())}
-        going = await self._journal.open_deployments(held=False)
+        ids = {app.id for app in covered(scope, self.apps())}
+        going = await self.journal.open_deployments(held=False)
         return tuple(
             one
             for one in going
@@ -278,14 +269,12 @@ class GateCommands:
         )
 
     async def _audit(self, actor: Actor, what: str, scope: Scope, outcome: str) -> None:
-        at = self._clock()
-        await self._journal.audit(Audited(at, actor.shown, what, "", scope.label, (), outcome))
+        at = self.clock()
+        await self.journal.audit(Audited(at, actor.shown, what, "", scope.label, (), outcome))
 
     async def _audit_one(self, actor: Actor, what: str, held: Deployment, outcome: str) -> None:
-        at = self._clock()
-        await self._journal.audit(
-            Audited(at, actor.shown, what, held.app_id, held.app, (), outcome)
-        )
+        at = self.clock()
+        await self.journal.audit(Audited(at, actor.shown, what, held.app_id, held.app, (), outcome))
 
 
 def _said(reason: str) -> str:

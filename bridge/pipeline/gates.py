@@ -8,7 +8,7 @@ starts a flow for what passes, which judges once more just before the backend is
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
@@ -145,44 +145,32 @@ class Heads:
         await asyncio.gather(*readings, return_exceptions=True)
 
 
+@dataclass(frozen=True, slots=True)
 class Judges:
-    """Finds what deployments are judged by, besides the facts in the journal."""
+    """Finds what deployments are judged by, besides the facts in the journal.
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        journal: Journal,
-        heads: Heads,
-        freezes: Sequence[Freeze],
-        clock: Clock,
-        *,
-        book: RuleBook = (),
-        authors_of: AuthorsOf = nobody,
-        wake: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        book: our own rules for apps.
+        authors_of: returns the addresses of those who wrote and pushed what a push deploys.
+        wake: called when checks are to be read.
+    """
 
-        Args:
-            book: our own rules for apps.
-            authors_of: returns the addresses of those who wrote and pushed what a push deploys.
-            wake: called when checks are to be read.
-        """
-        self._catalog = catalog
-        self._journal = journal
-        self._heads = heads
-        self._freezes = freezes
-        self._clock = clock
-        self._book = book
-        self._authors_of = authors_of
-        self._wake = wake
+    catalog: Catalog
+    journal: Journal
+    heads: Heads
+    freezes: Sequence[Freeze]
+    clock: Clock
+    book: RuleBook = field(default=(), kw_only=True)
+    authors_of: AuthorsOf = field(default=nobody, kw_only=True)
+    wake: Callable[[], None] = field(default=lambda: None, kw_only=True)
 
     async def now(self, id_: str) -> Judging:
         """Return what a deployment is judged by, with the head as the host tells it now."""
         app = await self._app(app_of(id_))
         if not by_commit(app) and pin_of(app) is None:
             return self._judging(app)
-        deployment = await self._journal.deployment(id_)
-        head, trouble = await self._heads.of(app, exact(deployment, app) if deployment else None)
+        deployment = await self.journal.deployment(id_)
+        head, trouble = await self.heads.of(app, exact(deployment, app) if deployment else None)
         if head is not None and app.rules.checks is not None:
             await self._want(head)
         authors = frozenset[str]()
@@ -192,26 +180,26 @@ class Judges:
             except BridgeError as error:  # who must not approve it is not known
                 trouble = f"the authors of {head.commit[:7]} can't be read: {error}"
                 head = None
-        again_at = self._clock() + HEAD_AGAIN if trouble and not self._heads.never(app) else None
+        again_at = self.clock() + HEAD_AGAIN if trouble and not self.heads.never(app) else None
         return replace(self._judging(app, head, trouble, again_at), author=authors)
 
     async def _authors(self, deployment: Deployment, head: CommitAt) -> frozenset[str]:
         """Return the addresses of those who must not approve the commit."""
-        found = await self._authors_of(deployment)
+        found = await self.authors_of(deployment)
         if deployment.pinned is not None or head.commit != deployment.commit:
-            found |= await self._heads.authors_of(head)
+            found |= await self.heads.authors_of(head)
         return found
 
     async def _want(self, head: CommitAt) -> None:
-        now = self._clock()
-        if await self._journal.want_ci(head, now, listed_after=now - LIST_LASTS):
-            self._wake()
+        now = self.clock()
+        if await self.journal.want_ci(head, now, listed_after=now - LIST_LASTS):
+            self.wake()
 
     async def _app(self, id_: str) -> App:
-        app = self._catalog.get(id_) or await self._journal.app(id_)
+        app = self.catalog.get(id_) or await self.journal.app(id_)
         if app is None:
             raise LookupError(f"app {id_} is not in the journal")
-        return ruled(app, self._book)
+        return ruled(app, self.book)
 
     def _judging(
         self,
@@ -221,8 +209,8 @@ class Judges:
         again_at: float | None = None,
     ) -> Judging:
         scopes = scopes_of(app)
-        freezes = [one for one in self._freezes if one.covers(app.label, scopes)]
-        earlier = earlier_of(app, self._catalog.all()) if app.rules.after else {}
+        freezes = [one for one in self.freezes if one.covers(app.label, scopes)]
+        earlier = earlier_of(app, self.catalog.all()) if app.rules.after else {}
         return Judging(app, freezes, earlier, head, trouble, again_at)
 
 

@@ -50,36 +50,29 @@ class Verdict:
     says: str
 
 
+@dataclass(frozen=True, slots=True)
 class GoingBack:
     """Asks for rollbacks of unhealthy deployments."""
 
-    def __init__(
-        self,
-        backends: Mapping[str, Backend],
-        journal: Journal,
-        inbox: Inbox,
-        ways: Ways,
-        clock: Clock,
-    ) -> None:
-        self._backends = backends
-        self._journal = journal
-        self._inbox = inbox
-        self._ways = ways
-        self._clock = clock
+    backends: Mapping[str, Backend]
+    journal: Journal
+    inbox: Inbox
+    ways: Ways
+    clock: Clock
 
     async def fingerprint(self, app: App) -> str | None:
         """Return a text that differs once an app's source or environment has changed.
 
         None if the backend does not tell them. Nobody can read a secret from it.
         """
-        backend = self._backends.get(app.backend)
+        backend = self.backends.get(app.backend)
         if not isinstance(backend, Inspectable):
             return None
         try:
             saved = await backend.saved(app)
         except BridgeError:
             return None
-        secret = await self._journal.secret("fingerprint")
+        secret = await self.journal.secret("fingerprint")
         return hmac.new(secret.encode(), _text(saved), hashlib.sha256).hexdigest()
 
     async def decide(self, unhealthy: Deployment, app: App) -> Verdict:
@@ -94,13 +87,13 @@ class GoingBack:
 
     async def plan(self, unhealthy: Deployment, app: App) -> Plan:
         """Return how to go back; raise BridgeError if that is no help, or can't be told now."""
-        plan = await self._ways.plan(app, failing=unhealthy)
+        plan = await self.ways.plan(app, failing=unhealthy)
         await self._check(unhealthy, app, plan)
         return plan
 
     async def _check(self, unhealthy: Deployment, app: App, plan: Plan) -> None:
         """Raise Rejected if going back would be no help, or no longer fits."""
-        history = await self._journal.deployments(limit=FAR_BACK, app_id=app.id)
+        history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id)
         version = unhealthy.deployed_commit or unhealthy.image
         if history and history[0].seq > unhealthy.seq:
             raise Rejected("a newer deployment has come")
@@ -130,8 +123,8 @@ class GoingBack:
             image=plan.way.image or "",
         )
         id_ = f"rollback-{unhealthy.id}"
-        await self._inbox.keep(
-            NewDelivery(COMMAND_HOST, id_, Action.ROLLBACK, {}, write_command(asked), self._clock())
+        await self.inbox.keep(
+            NewDelivery(COMMAND_HOST, id_, Action.ROLLBACK, {}, write_command(asked), self.clock())
         )
 
 

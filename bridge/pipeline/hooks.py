@@ -187,23 +187,19 @@ Own = Callable[[str], bool]
 """Returns whether a URL is of a backend's own webhook."""
 
 
+@dataclass(frozen=True, slots=True)
 class Hooks:
-    """Lists, makes, rotates and removes webhooks."""
+    """Lists, makes, rotates and removes webhooks.
 
-    def __init__(
-        self,
-        servers: Mapping[str, HookServer],
-        store: HookStore,
-        seal: Seal,
-        clock: Clock,
-        deploys_itself: Own = lambda _: False,
-    ) -> None:
-        """Take the parts; `deploys_itself`: see `SeenHook`."""
-        self._servers = servers
-        self._store = store
-        self._seal = seal
-        self._clock = clock
-        self._deploys_itself = deploys_itself
+    Attributes:
+        deploys_itself: see `SeenHook`.
+    """
+
+    servers: Mapping[str, HookServer]
+    store: HookStore
+    seal: Seal
+    clock: Clock
+    deploys_itself: Own = lambda _: False
 
     # ── looking ───────────────────────────────────────────────────────────
 
@@ -215,7 +211,7 @@ class Hooks:
             NotFound, Refused, Unreachable, Unanswered: as the host's API has it.
         """
         server, api = self._reached(target.host)
-        made = {one.key: one for one in await self._store.made_hooks() if one.host == target.host}
+        made = {one.key: one for one in await self.store.made_hooks() if one.host == target.host}
         if target.kind is ScopeKind.REPOSITORY:
             own, *above = await api.scopes_over(target.name)
         else:
@@ -243,7 +239,7 @@ class Hooks:
     def _seen(
         self, server: HookServer, hook: HostHook, made: Mapping[str, MadeHook]
     ) -> SeenHook | None:
-        if self._deploys_itself(hook.url):
+        if self.deploys_itself(hook.url):
             return SeenHook(hook, deploys_itself=True)
         ours = next((one for one in made.values() if _is_of(one, hook)), None)
         if server.url is None:
@@ -254,9 +250,9 @@ class Hooks:
         return SeenHook(hook, ours, faults=tuple(faults(hook, server.url)))
 
     def _reached(self, host: str) -> tuple[HookServer, ManagesHooks]:
-        server = self._servers.get(host)
+        server = self.servers.get(host)
         if server is None:
-            there = ", ".join(sorted(self._servers))
+            there = ", ".join(sorted(self.servers))
             raise NotFound(f"there is no Git host {host[:100]!r}; there are {there}")
         if server.api is None:
             raise Rejected(f"{host} can't be asked for its webhooks: set a token for it")
@@ -275,7 +271,7 @@ class Hooks:
         """
         server, _ = self._reached(place.host)
         _url_of(server)
-        self._seal.close("")
+        self.seal.close("")
         steps = [self._install(place)]
         for one in below:
             for seen in one.own:
@@ -325,7 +321,7 @@ class Hooks:
         made, url = await self._planned(server, step.scope), _url_of(server)
         # An answer may have been lost: then the webhook is there, with this secret or with another.
         there = [one for one in await api.hooks_at(step.scope) or () if same_url(one.url, url)]
-        secret = self._seal.open(made.sealed_next or made.sealed)
+        secret = self.seal.open(made.sealed_next or made.sealed)
         if there:
             hook = await api.change_hook(there[0], url, secret)
         else:
@@ -336,23 +332,23 @@ class Hooks:
         assert step.hook is not None
         server, api = self._reached(step.host)
         made = await self._planned(server, step.scope)
-        secret = self._seal.open(made.sealed_next or made.sealed)
+        secret = self.seal.open(made.sealed_next or made.sealed)
         await self._is_made(made, await api.change_hook(step.hook, _url_of(server), secret))
 
     async def _remove(self, step: Step) -> None:
         assert step.hook is not None
         _, api = self._reached(step.host)
         await api.delete_hook(step.hook)
-        await self._store.drop_hook(_key(step.host, step.scope))
+        await self.store.drop_hook(_key(step.host, step.scope))
 
     async def _planned(self, server: HookServer, scope: Scope) -> MadeHook:
         """Return the record of a webhook; store a new one with a new secret if there is none."""
-        sealed = self._seal.close(server.new_secret())
-        return await self._store.plan_hook(MadeHook(server.name, scope, sealed, self._clock()))
+        sealed = self.seal.close(server.new_secret())
+        return await self.store.plan_hook(MadeHook(server.name, scope, sealed, self.clock()))
 
     async def _is_made(self, made: MadeHook, hook: HostHook) -> None:
         name = hook.scope.name
-        await self._store.hook_made(made.key, hook.id, signs=hook.signs, name=name)
+        await self.store.hook_made(made.key, hook.id, signs=hook.signs, name=name)
 
     # ── removing ──────────────────────────────────────────────────────────
 
@@ -372,8 +368,8 @@ class Hooks:
 
     async def made(self) -> list[MadeHook]:
         """Return our own webhooks, under the present names of their repositories."""
-        names = await self._store.repositories()
-        found = await self._store.made_hooks()
+        names = await self.store.repositories()
+        found = await self.store.made_hooks()
         return [
             replace(one, scope=replace(one.scope, name=names[f"{one.host} {one.scope.id}"]))
             if one.scope.kind is ScopeKind.REPOSITORY and f"{one.host} {one.scope.id}" in names
@@ -390,11 +386,11 @@ class Hooks:
             Rejected: it was not made yet, or can't be unsealed.
         """
         server, api = self._reached(made.host)
-        fresh = self._seal.close(server.new_secret())
-        current = await self._store.rotate_hook(made.key, fresh)
+        fresh = self.seal.close(server.new_secret())
+        current = await self.store.rotate_hook(made.key, fresh)
         if current is None or current.hook is None or current.sealed_next is None:
             raise Rejected(f"{made.scope} has no webhook yet: `dokploy-bridge hooks install` it")
-        secret = self._seal.open(current.sealed_next)
+        secret = self.seal.open(current.sealed_next)
         seen = Seen(inbox, fingerprint(secret))
         if not await seen.look():
             hook = HostHook(made.scope, current.hook, _url_of(server))
@@ -404,7 +400,7 @@ class Hooks:
             while not await seen.look():
                 if not await wait():
                     return False
-        await self._store.end_rotation(made.key, current.sealed_next)
+        await self.store.end_rotation(made.key, current.sealed_next)
         return True
 
 

@@ -162,6 +162,7 @@ class StoredSecrets(Protocol):
         """Wait until they were read again; return False if they were not."""
 
 
+@dataclass(frozen=True, slots=True)
 class Ingest:
     """Keeps the webhooks of hosts that have a secret.
 
@@ -169,26 +170,19 @@ class Ingest:
         stored: the secrets that commands may add meanwhile; None if there are none.
     """
 
-    def __init__(
-        self,
-        hosts: Mapping[str, GitHost],
-        inbox: Inbox,
-        clock: Clock,
-        stored: StoredSecrets | None = None,
-    ) -> None:
-        self._hosts = hosts
-        self._inbox = inbox
-        self._clock = clock
-        self._stored = stored
+    hosts: Mapping[str, GitHost]
+    inbox: Inbox
+    clock: Clock
+    stored: StoredSecrets | None = None
 
     def may_be_new(self, error: Exception) -> bool:
         """Return whether a webhook was refused for a secret that may have been stored just now."""
-        waits = self._stored is not None and not self._stored.full
+        waits = self.stored is not None and not self.stored.full
         return waits and isinstance(error, UnknownSecret | NotServed)
 
     async def open_again(self, host: str, headers: Mapping[str, str], error: Exception) -> Envelope:
         """Read the headers again with the newest secrets; raise `error` if there are no newer."""
-        stored = self._stored
+        stored = self.stored
         if stored is None or not self.may_be_new(error) or not await stored.renew():
             raise error
         return self.open(host, headers)
@@ -196,7 +190,7 @@ class Ingest:
     @property
     def served(self) -> Collection[str]:
         """The hosts that have a secret."""
-        return self._hosts.keys()
+        return self.hosts.keys()
 
     def open(self, host: str, headers: Mapping[str, str]) -> Envelope:
         """Read a webhook's headers, before its body.
@@ -205,9 +199,9 @@ class Ingest:
             NotServed: the host has no secret.
             Rejected, BadSignature: see `GitHost.open`.
         """
-        if (served := self._hosts.get(host)) is None:
+        if (served := self.hosts.get(host)) is None:
             raise NotServed(f"{host} is not served here: no secret is set for it")
-        envelope = served.open(headers, self._clock())
+        envelope = served.open(headers, self.clock())
         if envelope.event == FOUND_EVENT:
             # The event's name is not signed, and such a body could name any host.
             raise Rejected(f"the event {FOUND_EVENT} is the bridge's own, no host sends it")
@@ -223,8 +217,8 @@ class Ingest:
         if len(body) <= AT_ONCE:
             delivery, done = self.put(host, envelope, body)
             return receipt(delivery, await done)
-        signer = await asyncio.to_thread(self._hosts[host].verify, envelope, body)
-        now = self._clock()
+        signer = await asyncio.to_thread(self.hosts[host].verify, envelope, body)
+        now = self.clock()
         if not (id_ := envelope.id):
             id_ = await asyncio.to_thread(_nameless, envelope, body, now)
         kept = await self._put(host, id_, envelope, body, now, signer)
@@ -236,8 +230,8 @@ class Ingest:
         Raises:
             BadSignature: the body is not what was signed.
         """
-        signer = self._hosts[host].verify(envelope, body)
-        now = self._clock()
+        signer = self.hosts[host].verify(envelope, body)
+        now = self.clock()
         delivery = envelope.id or _nameless(envelope, body, now)
         return delivery, self._put(host, delivery, envelope, body, now, signer)
 
@@ -253,7 +247,7 @@ class Ingest:
         headers = envelope.headers
         if signer is not None:
             headers = {**headers, **signer.headers}
-        return self._inbox.put(NewDelivery(host, delivery, envelope.event, headers, body, now))
+        return self.inbox.put(NewDelivery(host, delivery, envelope.event, headers, body, now))
 
 
 def receipt(delivery: str, kept: Kept) -> Receipt:

@@ -279,25 +279,22 @@ LONGEST_NUMBER = 20
 """Digits of a delivery's number; a longer one names no delivery."""
 
 
+@dataclass(frozen=True, slots=True)
 class Reading:
-    """Reads kept deliveries."""
+    """Reads kept deliveries.
 
-    def __init__(
-        self,
-        inbox: Inbox,
-        hosts: Mapping[str, GitHost],
-        apart: ParsesApart | None = None,
-        asking: Container[str] = ASKING_HOSTS,
-    ) -> None:
-        """Take the parts; `apart` parses large bodies. None: they are parsed like small ones."""
-        self._asking = asking
-        self._inbox = inbox
-        self._hosts = hosts
-        self._apart = apart
+    Attributes:
+        apart: parses large bodies; None: they are parsed like small ones.
+    """
+
+    inbox: Inbox
+    hosts: Mapping[str, GitHost]
+    apart: ParsesApart | None = None
+    asking: Container[str] = ASKING_HOSTS
 
     def is_webhook(self, delivery: Delivery) -> bool:
         """Return whether a Git host sent it, and is served."""
-        return delivery.host in self._hosts
+        return delivery.host in self.hosts
 
     async def meanings(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
         """Return what each delivery means, or why it can't be read."""
@@ -311,23 +308,23 @@ class Reading:
         ]
 
     def _light(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
-        return [read(one, self._hosts, self._asking) for one in batch]
+        return [read(one, self.hosts, self.asking) for one in batch]
 
     def _is_heavy(self, delivery: Delivery) -> bool:
         return (
-            self._apart is not None
+            self.apart is not None
             and is_heavy(delivery)
-            and delivery.host in self._hosts
+            and delivery.host in self.hosts
             and delivery.event != FOUND_EVENT
         )
 
     async def _heavy(self, delivery: Delivery) -> Meaning | str:
         """Return what a delivery with a large body means, as `read` does."""
-        assert self._apart is not None
+        assert self.apart is not None
         assert delivery.stored is not None
         try:
-            event = await self._apart(
-                self._hosts[delivery.host],
+            event = await self.apart(
+                self.hosts[delivery.host],
                 delivery.event,
                 delivery.headers,
                 delivery.stored.pieces(),
@@ -342,13 +339,13 @@ class Reading:
         if not isinstance(asked, Asked) or asked.action is not Action.REPLAY:
             return meaning
         number = asked.target if asked.target.isdecimal() else "0"
-        original = await self._inbox.get(int(number[:LONGEST_NUMBER]))
+        original = await self.inbox.get(int(number[:LONGEST_NUMBER]))
         if original is None:
             return f"there is no delivery {asked.target} to replay"
         if self._is_heavy(original):
             found = await self._heavy(original)
         else:
-            found = await asyncio.to_thread(read, original, self._hosts, self._asking)
+            found = await asyncio.to_thread(read, original, self.hosts, self.asking)
         if isinstance(found, str):
             return f"delivery {original.id} can't be replayed: {found}"
         if isinstance(found.event, Asked):

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.core import trace
 from bridge.core.apps import App
@@ -81,50 +81,37 @@ RESTARTED = "the backend was restarted while it built"
 LOST = "the backend shows nothing of it, as after a restart or an outage of its database"
 
 
+@dataclass(frozen=True, slots=True)
 class Ending:
-    """Records how deployments end."""
+    """Records how deployments end.
 
-    def __init__(
-        self,
-        pollers: BackendPollers,
-        journal: Journal,
-        clock: Clock,
-        timing: FollowTiming,
-        *,
-        book: RuleBook = (),
-        locks: bool = True,
-        fingerprint: Fingerprint | None = None,
-        changed: Wake = lambda: None,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        """Take the parts.
+    Attributes:
+        book: our own rules for apps.
+        locks: whether a rollback locks its app.
+        fingerprint: see `GoingBack.fingerprint`.
+        changed: called when a deployment has ended.
+    """
 
-        Args:
-            book: our own rules for apps.
-            locks: whether a rollback locks its app.
-            fingerprint: see `GoingBack.fingerprint`.
-            changed: called when a deployment has ended.
-        """
-        self._pollers = pollers
-        self._journal = journal
-        self._clock = clock
-        self._timing = timing
-        self._book = book
-        self._locks = locks
-        self._fingerprint = fingerprint
-        self._changed = changed
-        self._sleep = sleep
+    pollers: BackendPollers
+    journal: Journal
+    clock: Clock
+    timing: FollowTiming
+    book: RuleBook = field(default=(), kw_only=True)
+    locks: bool = field(default=True, kw_only=True)
+    fingerprint: Fingerprint | None = field(default=None, kw_only=True)
+    changed: Wake = field(default=lambda: None, kw_only=True)
+    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     async def app(self, id_: str) -> App:
         """Return an app with our own rules for it, even if it is gone from the backend."""
-        app = await self._journal.app(id_)
+        app = await self.journal.app(id_)
         if app is None:
             raise NotFound(f"app {id_} is not in the journal")
-        return ruled(app, self._book)
+        return ruled(app, self.book)
 
     async def still_waiting(self, id_: str) -> Deployment | None:
         """Return a deployment if it waits, and log under its trace; None if it does not."""
-        deployment = await self._journal.deployment(id_)
+        deployment = await self.journal.deployment(id_)
         if deployment is None or deployment.state is not State.WAITING:
             return None
         trace.follow(deployment.delivery)
@@ -132,14 +119,14 @@ class Ending:
 
     async def end(self, id_: str, state: State, note: str, **facts: object) -> None:
         """Record the outcome, unless it already has one."""
-        facts.setdefault("finished_at", self._clock())
-        self._ended(await self._journal.move(id_, state, note, **facts))
+        facts.setdefault("finished_at", self.clock())
+        self._ended(await self.journal.move(id_, state, note, **facts))
 
     def _ended(self, moved: Deployment | None) -> None:
         if moved is not None and moved.final:
             fields = {"app": moved.app, "deployment": moved.id, "state": str(moved.state)}
             log.info("deployment ended", extra=fields)
-            self._changed()
+            self.changed()
 
     # ── with a record ─────────────────────────────────────────────────────
 
@@ -168,23 +155,23 @@ class Ending:
         rolled_back = deployment.action is Action.ROLLBACK
         to = State.DONE if app.verify is None and not rolled_back else State.VERIFYING
         facts |= {"live_at": facts["finished_at"]}
-        if app.verify is not None and app.verify.rollback and self._fingerprint is not None:
-            facts["fingerprint"] = await self._fingerprint(app)
+        if app.verify is not None and app.verify.rollback and self.fingerprint is not None:
+            facts["fingerprint"] = await self.fingerprint(app)
         id_ = deployment.id
-        if rolled_back and self._locks:
-            lock = lock_after(deployment, app, self._clock())
-            self._ended(await self._journal.move_and_lock(lock, id_, to, note, **facts))
+        if rolled_back and self.locks:
+            lock = lock_after(deployment, app, self.clock())
+            self._ended(await self.journal.move_and_lock(lock, id_, to, note, **facts))
         else:
-            self._ended(await self._journal.move(id_, to, note, **facts))
+            self._ended(await self.journal.move(id_, to, note, **facts))
 
     async def perhaps_restored(self, rollback: Deployment, note: str) -> None:
         """End a rollback that may have been made; it locks the app all the same."""
-        app, now = await self.app(rollback.app_id), self._clock()
+        app, now = await self.app(rollback.app_id), self.clock()
         facts = {"finished_at": now}
-        if not self._locks:
+        if not self.locks:
             return await self.end(rollback.id, State.UNKNOWN, note, **facts)
         lock = lock_after(rollback, app, now)
-        move = self._journal.move_and_lock(lock, rollback.id, State.UNKNOWN, note, **facts)
+        move = self.journal.move_and_lock(lock, rollback.id, State.UNKNOWN, note, **facts)
         return self._ended(await move)
 
     async def _cancelled(
@@ -201,7 +188,7 @@ class Ending:
         if record.finished_at is not None:
             await self.end(deployment.id, State.CANCELLED, "the backend cancelled it", **facts)
             return
-        self._pollers.of(app).restarted()
+        self.pollers.of(app).restarted()
         log_ = await self._end_in_log(deployment, app, record)
         if log_.ended:
             note = f"outcome unknown: {CLOSED}; {log_.words}"
@@ -219,7 +206,7 @@ class Ending:
         record: BackendDeployment,
         facts: dict[str, object],
     ) -> None:
-        current = await self._journal.deployment(deployment.id)
+        current = await self.journal.deployment(deployment.id)
         interrupted = current is not None and current.cancel is Cancel.INTERRUPTED
         if interrupted and not await self._failed_by_itself(deployment, app, record):
             note = "its build was interrupted by the cancel"
@@ -250,28 +237,28 @@ class Ending:
         """Return when its build began by our clock, as first recorded."""
         if deployment.started_at is not None:
             return deployment.started_at
-        told = self._pollers.of(app).by_our_clock(record.started_at or record.created_at)
-        return within(told, deployment.asked_at or 0.0, self._clock())
+        told = self.pollers.of(app).by_our_clock(record.started_at or record.created_at)
+        return within(told, deployment.asked_at or 0.0, self.clock())
 
     def _end_of(self, deployment: Deployment, app: App, record: BackendDeployment) -> float:
         """Return when it ended by our clock: not in the future, and not before it began."""
-        now = self._clock()
+        now = self.clock()
         told = record.finished_at
-        ended = now if told is None else self._pollers.of(app).by_our_clock(told)
+        ended = now if told is None else self.pollers.of(app).by_our_clock(told)
         return within(ended, self.began(deployment, app, record), now)
 
     async def _settled(
         self, deployment: Deployment, app: App, record: BackendDeployment
     ) -> BackendDeployment:
         """Return the record with its commit, which appears up to half a second after the end."""
-        until = self._clock() + self._timing.settle
-        while _will_tell_commit(deployment, app, record) and self._clock() < until:
-            await self._sleep(self._timing.look.first)
+        until = self.clock() + self.timing.settle
+        while _will_tell_commit(deployment, app, record) and self.clock() < until:
+            await self.sleep(self.timing.look.first)
             try:
                 records = await self.backend(app).deployments(app)
             except Unreachable as error:
                 await self._wait(deployment, f"{error}; its commit is read as soon as that ends")
-                until = self._clock() + self._timing.settle
+                until = self.clock() + self.timing.settle
             except BridgeError:  # it is still done; only the commit stays unknown
                 return record
             else:
@@ -317,8 +304,8 @@ class Ending:
                 await self._wait(deployment, f"{error}; its log is read as soon as that ends")
 
     async def _wait(self, deployment: Deployment, note: str) -> None:
-        await self._journal.say(deployment.id, f"it has ended; {note}")
-        await self._sleep(self._timing.look.longest)
+        await self.journal.say(deployment.id, f"it has ended; {note}")
+        await self.sleep(self.timing.look.longest)
 
     # ── without a conclusive record ───────────────────────────────────────
 
@@ -347,9 +334,9 @@ class Ending:
         log_ = await self._end_in_log(deployment, app, record)
         note = (
             "outcome unknown: the backend says that it builds, but has had no job of this app for"
-            f" {self._timing.unclosed:g} s; {log_.words}"
+            f" {self.timing.unclosed:g} s; {log_.words}"
         )
-        facts = self._facts(deployment, app, record) | {"finished_at": self._clock()}
+        facts = self._facts(deployment, app, record) | {"finished_at": self.clock()}
         facts["log_tail"] = log_.excerpt
         await self.end(deployment.id, State.UNKNOWN, note, **facts)
 
@@ -392,13 +379,13 @@ class Ending:
         self, deployment: Deployment, why: str, *, interrupted: bool = False
     ) -> None:
         token = token_of(secrets.token_hex(8))
-        taken = await self._journal.take_back(deployment.id, token, why, interrupted=interrupted)
+        taken = await self.journal.take_back(deployment.id, token, why, interrupted=interrupted)
         self._ended(taken)
         log.warning("deployment lost", extra={"deployment": deployment.id, "why": why})
 
     def backend(self, app: App) -> Backend:
         """Return an app's backend; raise Refused if it is no longer configured."""
-        return self._pollers.of(app).backend
+        return self.pollers.of(app).backend
 
 
 def _failed_with(record: BackendDeployment, commit: str | None) -> bool:

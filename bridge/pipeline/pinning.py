@@ -127,16 +127,14 @@ class Pinning:
     plan: Plan
 
 
+@dataclass(frozen=True, slots=True)
 class Pinner:
     """Pins apps of one backend, and takes that back; each can be repeated until it is done."""
 
-    def __init__(
-        self, configurer: Configurer, journal: Journal, pins: Pins, book: RuleBook = ()
-    ) -> None:
-        self._configurer = configurer
-        self._journal = journal
-        self._pins = pins
-        self._book = book
+    configurer: Configurer
+    journal: Journal
+    pins: Pins
+    book: RuleBook = ()
 
     async def plan(self, app: App, branch: str | None = None) -> Pinning:
         """Return how to pin an app; nothing is written.
@@ -148,26 +146,26 @@ class Pinner:
             Rejected: it can't be pinned; names what is missing.
         """
         app = await self._now(app)
-        if (why := self._pins.missing(app)) is not None:
+        if (why := self.pins.missing(app)) is not None:
             raise Rejected(f"{app.label} can't be pinned: {why}")
         tracks = self._tracked(app, branch)
         wanted = WantedPin(pin_of(app) or pin_for(app), tracks, pin=True)
-        return Pinning(app, tracks, await self._configurer.plan(app, wanted))
+        return Pinning(app, tracks, await self.configurer.plan(app, wanted))
 
     async def pin(self, planned: Pinning, *, by: str) -> None:
         """Make the branch, have pushes to the tracked one deploy, and have the backend build it.
 
         In this order a push deploys at every moment in between.
         """
-        await self._pins.make(planned.app, planned.tracks)
+        await self.pins.make(planned.app, planned.tracks)
         if planned.plan.empty:
             return
         rules = planned.plan.before.rules
         if rules.branch != planned.tracks:
             rules = replace(rules, branch=planned.tracks)
-            await self._journal.save_rules(planned.app.id, rules, by=by)
-        plan = await self._configurer.plan(planned.app, planned.plan.wanted)
-        await self._configurer.apply(plan, by=by)
+            await self.journal.save_rules(planned.app.id, rules, by=by)
+        plan = await self.configurer.plan(planned.app, planned.plan.wanted)
+        await self.configurer.apply(plan, by=by)
 
     async def plan_back(self, app: App, branch: str | None = None) -> Pinning:
         """Return how to build the head of the tracked branch again; nothing is written.
@@ -175,37 +173,37 @@ class Pinner:
         Raises:
             Rejected: `bridge.yaml` pins it, a deployment of it is under way, or it is not pinned.
         """
-        if rules_for(app.label, self._book).pin:
+        if rules_for(app.label, self.book).pin:
             raise Rejected(f"bridge.yaml pins {app.label}, and wins: take `pin` out there first")
-        for one in await self._journal.open_deployments(held=False):
+        for one in await self.journal.open_deployments(held=False):
             if one.app_id == app.id and one.state in LOSABLE:
                 raise Rejected(
                     f"a deployment of {app.label} is {one.state}, and may still clone the branch:"
                     f" wait for its end, or cancel it (`dokploy-bridge cancel {app.label}`)"
                 )
         app = await self._now(app)
-        if pin_of(app) is None and self._pins.missing(app) is not None:
+        if pin_of(app) is None and self.pins.missing(app) is not None:
             raise Rejected(f"{app.label} is not pinned")
         tracks = self._tracked(app, branch)
         wanted = WantedPin(tracks, None, pin=False)
-        return Pinning(app, tracks, await self._configurer.plan(app, wanted))
+        return Pinning(app, tracks, await self.configurer.plan(app, wanted))
 
     async def unpin(self, planned: Pinning, *, by: str) -> None:
         """Have the backend build the tracked branch, then delete the app's own."""
         if not planned.plan.empty:
-            await self._configurer.apply(planned.plan, by=by)
-        await self._pins.remove(planned.app)
+            await self.configurer.apply(planned.plan, by=by)
+        await self.pins.remove(planned.app)
 
     async def _now(self, app: App) -> App:
         """Return the app with the branch that its backend builds, and the rules that apply."""
-        now = await self._configurer.now(app)
+        now = await self.configurer.now(app)
         branch = getattr(now.saved.provider, "branch", None)
         source = app.source and replace(app.source, branch=branch)
-        return ruled(replace(app, source=source, rules=now.rules), self._book)
+        return ruled(replace(app, source=source, rules=now.rules), self.book)
 
     def _tracked(self, app: App, branch: str | None) -> str:
         """Return the branch to track; raise Rejected if none is named, or several are."""
-        fixed = rules_for(app.label, self._book).branch
+        fixed = rules_for(app.label, self.book).branch
         if branch is not None and fixed not in (None, branch):
             raise Rejected(f"bridge.yaml says branch: {fixed} for {app.label}, and wins")
         own = None if pin_of(app) or app.source is None else app.source.branch

@@ -6,6 +6,7 @@ not be looked at is never called unhealthy.
 
 import asyncio
 import logging
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from bridge.core.apps import App
@@ -43,57 +44,51 @@ OUTPUT_LINES = 20
 """Lines of a container's output that are shown."""
 
 
+@dataclass(frozen=True, slots=True)
 class Verifier:
-    """Verifies deployments."""
+    """Verifies deployments.
 
-    def __init__(
-        self,
-        probes: Probes | None,
-        journal: Journal,
-        ending: Ending,
-        clock: Clock,
-        *,
-        going_back: GoingBack | None = None,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        """Take the parts; `going_back` rolls back by itself where rules say so."""
-        self._going_back = going_back
-        self._probes = probes
-        self._journal = journal
-        self._ending = ending
-        self._clock = clock
-        self._sleep = sleep
+    Attributes:
+        going_back: rolls back by itself where rules say so.
+    """
+
+    probes: Probes | None
+    journal: Journal
+    ending: Ending
+    clock: Clock
+    going_back: GoingBack | None = field(default=None, kw_only=True)
+    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     async def verify(self, id_: str) -> None:
         """Verify a deployment if that is its state; return when it has ended."""
-        deployment = await self._journal.deployment(id_)
+        deployment = await self.journal.deployment(id_)
         if deployment is None or deployment.state not in (State.VERIFYING, State.UNHEALTHY):
             return None
-        app = await self._ending.app(deployment.app_id)
+        app = await self.ending.app(deployment.app_id)
         if deployment.state is State.UNHEALTHY:  # the process died before it went back
             return await self._go_back_late(deployment, app)
         rolled_back = deployment.action is Action.ROLLBACK
         policy = app.verify or (ANY_ANSWER if rolled_back else None)
         if policy is None:
             return await self._unverified(deployment, "its rule was removed")
-        since, tally = self._clock(), Tally()
+        since, tally = self.clock(), Tally()
         while True:
             if await self._is_outdated(deployment, app):
                 return await self._unverified(deployment, "a newer deployment has come")
             tally = tally.after(await self._look(deployment, app, policy))
-            health, why = judge_health(policy, tally, self._clock() - since)
+            health, why = judge_health(policy, tally, self.clock() - since)
             if health is not Health.UNDECIDED:
                 return await self._judged(deployment, app, health, why)
-            await self._sleep(policy.every)
+            await self.sleep(policy.every)
 
     async def _is_outdated(self, deployment: Deployment, app: App) -> bool:
         """Return whether a newer deployment of the app waits for its turn, and no lock holds it."""
-        lately = await self._journal.deployments(limit=LATELY, app_id=deployment.app_id)
+        lately = await self.journal.deployments(limit=LATELY, app_id=deployment.app_id)
         waiting = [one for one in lately if one.seq > deployment.seq and one.state is State.WAITING]
         if not waiting:
             return False
-        locks = [one for one in await self._journal.locks() if one.scope in scopes_of(app)]
-        facts, now = Facts(locks=locks), self._clock()
+        locks = [one for one in await self.journal.locks() if one.scope in scopes_of(app)]
+        facts, now = Facts(locks=locks), self.clock()
         return not all(
             any(hold.gate is Gate.LOCK for hold in open_gates(one, app, facts, now))
             for one in waiting
@@ -110,30 +105,30 @@ class Verifier:
     async def _unhealthy(self, deployment: Deployment, app: App, why: str) -> None:
         """End it, and go back to the version before if the rules say so."""
         output, note = await self._output(app), f"{deployment.note}, but {why}"
-        back, plan = self._going_back, None
+        back, plan = self.going_back, None
         if back is not None and app.verify is not None and app.verify.rollback:
             verdict = await back.decide(deployment, app)
             note, plan = f"{note}; {verdict.says}", verdict.plan
-        await self._ending.end(deployment.id, State.UNHEALTHY, note, log_tail=output)
+        await self.ending.end(deployment.id, State.UNHEALTHY, note, log_tail=output)
         if back is not None and plan is not None:
             await back.ask(deployment, plan)
 
     async def _go_back_late(self, deployment: Deployment, app: App) -> None:
         """Ask for the rollback that was announced; while the backend is away, wait for it."""
-        if self._going_back is None or GOES_BACK not in deployment.note:
+        if self.going_back is None or GOES_BACK not in deployment.note:
             return None
         failures = 0
         while True:
             try:
-                plan = await self._going_back.plan(deployment, app)
+                plan = await self.going_back.plan(deployment, app)
             except (Unreachable, Unanswered) as error:
                 failures += 1
-                await self._sleep(AGAIN.after(failures, error))
+                await self.sleep(AGAIN.after(failures, error))
             except BridgeError as error:
                 log.warning("not rolled back", extra={"app": app.label, "why": str(error)})
                 return None
             else:
-                return await self._going_back.ask(deployment, plan)
+                return await self.going_back.ask(deployment, plan)
 
     async def _unverified(self, deployment: Deployment, why: str) -> None:
         """End it by the backend's word, if there is one: of what it restores it makes no record."""
@@ -141,7 +136,7 @@ class Verifier:
         await self._end(deployment, to, f"; not verified: {why}")
 
     async def _end(self, deployment: Deployment, state: State, note: str) -> None:
-        await self._ending.end(deployment.id, state, f"{deployment.note}{note}")
+        await self.ending.end(deployment.id, state, f"{deployment.note}{note}")
 
     # ── one look ──────────────────────────────────────────────────────────
 
@@ -163,7 +158,7 @@ class Verifier:
         )
 
     async def _ask(self, deployment: Deployment, app: App, policy: VerifyPolicy) -> Sighting | None:
-        if self._probes is None:
+        if self.probes is None:
             return None
         try:
             url = await self._address(app, policy)
@@ -174,7 +169,7 @@ class Verifier:
         wanted = policy.wanted(deployment.deployed_commit)
         asked = f"GET {_without_secrets(url)}"
         try:
-            answer = await self._probes.get(url, body=wanted is not None)
+            answer = await self.probes.get(url, body=wanted is not None)
         except Unprobed as error:
             return Sighting(None, f"{asked}: {error}")
         except Silent as error:
@@ -186,7 +181,7 @@ class Verifier:
         if not policy.url.startswith("/"):
             return policy.url
         own = app.url
-        if own is None and isinstance(backend := self._ending.backend(app), ReachesSites):
+        if own is None and isinstance(backend := self.ending.backend(app), ReachesSites):
             own = await backend.local_url(app)
         return None if own is None else own.rstrip("/") + policy.url
 
@@ -195,7 +190,7 @@ class Verifier:
     ) -> Sighting | None:
         """Judge its containers; if its page answers and none runs here, it runs on another node."""
         try:
-            backend = self._ending.backend(app)
+            backend = self.ending.backend(app)
             if not policy.containers or not isinstance(backend, ShowsContainers):
                 return None
             containers = await backend.containers(app)
@@ -206,12 +201,12 @@ class Verifier:
         if answers and not any(one.state == "running" for one in containers):
             return None
         began = deployment.started_at or deployment.created_at
-        return Sighting(*judge_containers(containers, self._clock() - began))
+        return Sighting(*judge_containers(containers, self.clock() - began))
 
     async def _output(self, app: App) -> str | None:
         """Return the last lines that its container printed, without secrets; None if unknown."""
         try:
-            backend = self._ending.backend(app)
+            backend = self.ending.backend(app)
             if not isinstance(backend, ShowsContainers):
                 return None
             output = await backend.output(app, OUTPUT_LINES)

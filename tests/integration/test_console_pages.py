@@ -42,6 +42,7 @@ FRAME = {
     "said": "",
     "trouble": {},
     "once": "once",
+    "part": False,
 }
 
 NASTY = [
