@@ -28,13 +28,14 @@ from tests.scenes.slack import HOSTILE, SEEN, deployment
 
 GRAVE, AT = "\N{MODIFIER LETTER GRAVE ACCENT}", "\N{FULLWIDTH COMMERCIAL AT}"
 ESCAPED = re.compile(r"\\[^0-9A-Za-z\s]")
+ESCAPED_OR_CODE = re.compile(rf"{ESCAPED.pattern}|```\n.*?\n```|`[^`]+`", re.DOTALL)
+"""Read from left to right, as Discord does: a backslash in code escapes nothing."""
 MEANS_SOMETHING = re.compile(r"[*_~`|<>\[\]@]|://|^[-+#]")
 
 
 def left_over(text: str) -> str:
     """What Discord would still read as markup: no escape, no code, no link of ours, no time."""
-    text = ESCAPED.sub("x", text)
-    text = re.sub(r"```\n.*?\n```|`[^`]+`", "x", text, flags=re.DOTALL)
+    text = ESCAPED_OR_CODE.sub("x", text)
     text = re.sub(r"\[[^\]\[]*\]\(https?://[^\s()<>\[\]]*\)|<t:\d+:[fR]>", "x", text)
     return re.sub(r"(?m)^> |\*\*", "x", text)
 
@@ -87,6 +88,10 @@ def test_a_link_of_ours_can_not_be_broken_out_of() -> None:
     shown = link("https://git.example/a(b)]<c> d", escape("](https://evil.example)", 60))
 
     assert shown == (r"[\](https:\/\/evil.example)](https://git.example/a%28b%29%5D%3Cc%3E%20d)")
+
+
+def test_a_backslash_in_code_escapes_nothing() -> None:
+    assert left_over(code("\\", 9) + " " + code("https://git.example", 60)) == "x x"
 
 
 def test_names_in_a_sentence_are_code() -> None:
