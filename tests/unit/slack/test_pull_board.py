@@ -8,6 +8,7 @@ import pytest
 
 from bridge.chats.card import Channels
 from bridge.chats.pull_card import FEW
+from bridge.chats.slack.payloads import Answer
 from bridge.chats.slack.pull_board import PullBoard, pull_plans
 from bridge.core.apps import App
 from bridge.core.errors import Refused, TooEarly, Unanswered, Unreachable
@@ -15,6 +16,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.ports.feedback import Snapshot
+from tests.fakes.journey import Death, Lifetime
 from tests.oracles.slack_rules import faults
 from tests.scenes.pulls import FORK, WAITS, preview
 from tests.scenes.slack import API, HOSTILE, LINKS, WEB, deployment
@@ -38,7 +40,12 @@ class Stage:
         self.cursor: dict[str, Any] = {}
         self.early = 0
         self.channels = channels
-        self.board = PullBoard(self.client, self._turn, LINKS, channels)  # type: ignore[arg-type]
+        self.life = Lifetime()
+        self.board = self.remade(self.client)
+
+    def remade(self, client: Any) -> PullBoard:
+        """The board, as after a start."""
+        return PullBoard(client, self._turn, LINKS, self.channels)
 
     async def _turn(self, lane: str) -> None:
         if self.early:
@@ -46,7 +53,9 @@ class Stage:
             raise TooEarly(lane, "written as often as it allows", retry_after=6.0)
 
     async def _remember(self, cursor: Any) -> None:
+        self.life.passes()
         self.cursor = dict(cursor)
+        self.life.passes()
 
     async def publish(self, *those: Preview, deployed: Sequence[Deployment] = ()) -> None:
         (subscription,) = pull_plans(self.channels).of_preview(those[0], None)
@@ -157,6 +166,36 @@ async def test_an_older_deployment_is_no_outcome_of_a_newer_push(stage: Stage) -
 
 
 # ── death, refusals ──────────────────────────────────────────────────────────
+
+
+class Remembering(Client):
+    """Slack with a channel whose messages can be looked for."""
+
+    async def call(self, method: str, **arguments: Any) -> Answer:
+        answer = await super().call(method, **arguments)
+        if method == "chat.postMessage":
+            posted = {"ts": answer.text("ts"), "metadata": arguments["metadata"]}
+            self.there.append(posted)
+        return answer
+
+
+async def test_death_at_any_moment_repeats_nothing() -> None:
+    moment, died = 0, True
+    while died:
+        moment, died = moment + 1, False
+        stage, life = Stage(), Lifetime(moment)
+        stage.client = Remembering()
+        alive = stage.board = stage.remade(stage.client)
+        stage.board = stage.remade(life.mortal(stage.client))
+        stage.life = life
+        try:
+            await stage.publish(preview(WEB), deployed=[of(WEB, State.DONE)])
+        except Death:
+            died = True
+        stage.board, stage.life = alive, Lifetime()
+        await stage.publish(preview(WEB), deployed=[of(WEB, State.DONE)])
+        assert stage.counted[::2] == (1, 1), moment
+    assert moment > 10
 
 
 @pytest.mark.parametrize("found", [True, False])
