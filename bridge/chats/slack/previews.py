@@ -58,7 +58,7 @@ def render_pull(card: PullCard) -> Message:
 
 def _title(card: PullCard) -> str:
     title = f"{card.name} {text_of(card.title) or NOTHING}"
-    return f":seedling:  *{link(card.url, title)}*"
+    return f":seedling:  {link(card.url, title)}"
 
 
 def _about(card: PullCard) -> str:

@@ -96,7 +96,7 @@ def test_a_stop_by_hand_counts_until_a_push(filled: Cli) -> None:
     filled.with_stores(stop)
 
     assert explained(filled, "--app", "web") == {"shop/web": "stopped"}
-    pushed = {"head": {"ref": "topic", "sha": "d" * 40, "repo": {"id": 4711}}}
+    pushed: dict[str, Any] = {"head": {"ref": "topic", "sha": "d" * 40, "repo": {"id": 4711}}}
     assert explained(filled, "--app", "web", **pushed) == {"shop/web": "wanted"}
 
 
