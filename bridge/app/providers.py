@@ -36,7 +36,14 @@ from bridge.ports.figures import Observe
 from bridge.ports.githosts import HostApi, Pages
 from bridge.ports.outcomes import Audited, Subscription
 from bridge.ports.providers import BackendParts, HostSettings
-from bridge.settings import Settings, access_of, book_of, channels_of, policy_of
+from bridge.settings import (
+    Settings,
+    access_of,
+    book_of,
+    channels_of,
+    policy_of,
+    preview_channels_of,
+)
 from bridge.storage.seal import NoSeal
 
 if TYPE_CHECKING:
@@ -306,6 +313,7 @@ async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPub
     }
     return ChatPublishers(
         tuple(planner for one in opened.values() for planner in one.planners),
+        previews=tuple(one.of_preview for one in opened.values()),
         publishers={
             kind: publisher for one in opened.values() for kind, publisher in one.publishers.items()
         },
@@ -388,6 +396,7 @@ def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> 
         inbox=stores.inbox,
         drafts=_drafts_of(parts),
         book=book,
+        preview_book=preview_channels_of(settings, chat),
         pages=pages_of(settings),
         titles=titles_of(settings),
         console=console_of(settings),

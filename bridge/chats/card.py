@@ -329,10 +329,12 @@ class Channels:
     Attributes:
         book: globs over labels with their channels; later ones win.
         default: for apps that the book does not name; "" for none.
+        previews: globs over labels with the channels of previews, None for those of the app.
     """
 
     book: Sequence[tuple[str, tuple[str, ...]]] = ()
     default: str = ""
+    previews: Sequence[tuple[str, tuple[str, ...] | None]] = ()
 
     def of(self, label: str, asked_in: str = "") -> tuple[str, ...]:
         """Return the channels of an app; without any, the one in which it was requested."""
@@ -341,6 +343,14 @@ class Channels:
             if name_matches(pattern, label):
                 found = channels
         return found or ((asked_in,) if asked_in else ())
+
+    def of_previews(self, label: str) -> tuple[str, ...]:
+        """Return the channels of the previews of an app, given by its own label."""
+        found: tuple[str, ...] | None = None
+        for pattern, channels in self.previews:
+            if name_matches(pattern, label):
+                found = channels
+        return self.of(label) if found is None else found
 
 
 # ── A change of an app's configuration ──────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from bridge.chats.text import Text
 from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
-from bridge.core.events import kind_of
+from bridge.core.events import Repository, kind_of
 from bridge.core.lifecycle import Deployment
 from bridge.core.refs import normalise_url
 from bridge.ports.feedback import Snapshot
@@ -70,6 +70,21 @@ class Links:
         if home is None:
             return None
         page, pages = home
+        return page + pages.pull_request.format(number=number), pages.sign
+
+    def repository_at(self, repository: Repository) -> str | None:
+        """Return the page of a repository at its host; None if it is not known for sure."""
+        if repository.host not in self.hosts:
+            return None
+        page = f"{self.hosts[repository.host][0].rstrip('/')}/{quote(repository.name)}"
+        return page if len(page) < LONGEST_ADDRESS else None
+
+    def pull_at(self, repository: Repository, number: int) -> tuple[str | None, str]:
+        """Return the page of a pull request of a repository, and the sign before its number."""
+        page = self.repository_at(repository)
+        if page is None:
+            return None, Pages().sign
+        pages = self.hosts[repository.host][1]
         return page + pages.pull_request.format(number=number), pages.sign
 
     def _repository(self, app: App | None) -> tuple[str, Pages] | None:
@@ -139,6 +154,13 @@ def places_of(
     return tuple(
         Place(Text(label, APP_NAME), url) for url, label in found if url and _may_be_linked(url)
     )
+
+
+def address_of(url: str | None) -> Place | None:
+    """Return the link to an address of an app, without its scheme; None if it is no address."""
+    if url is None or not _may_be_linked(url):
+        return None
+    return Place(Text(url.partition("://")[2].rstrip("/"), APP_NAME), url)
 
 
 def same_commit(one: str, other: str) -> bool:

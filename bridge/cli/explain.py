@@ -1,5 +1,6 @@
 """`explain`: what a payload means and what would be decided, without acting on it."""
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 
 from bridge.chats import asking_hosts
 from bridge.cli.deliveries import find_delivery
+from bridge.cli.explain_pull import Explaining, explained_pull, show_pull
 from bridge.cli.forms import held_words, misses_of, say_decisions
 from bridge.cli.holds import add_holds
 from bridge.cli.reaching import warn_of_owed
@@ -81,6 +83,9 @@ def explain(
 ) -> None:
     """Show what a webhook means and what each app would do, and why. Changes nothing.
 
+    Of a pull request it shows whether each app would have a preview. If that depends on its files,
+    the Git host is asked for them.
+
     A kept delivery is explained like its replay; a file, as if pushed now.
 
     If no app is known, the command assumes one that deploys from the payload's repository.
@@ -148,7 +153,7 @@ async def _explain(
     json: bool,
 ) -> None:
     payload, known = await _gather(settings, source, payload)
-    form = explained(payload, meaning_of(payload, settings), known, what_if)
+    form = await _explained(settings, payload, known, what_if)
     if any(one["deploy"] for one in form["decisions"]) and known.apps:
         async with kept_in(settings) as stores:
             await add_holds(settings, stores, known.apps, form)
@@ -158,6 +163,23 @@ async def _explain(
     for assumed in form["assumed"]:
         hint(f"assumed: {assumed}")
     _show(form)
+
+
+async def _explained(
+    settings: "Settings", payload: Payload, known: Known, what_if: WhatIf
+) -> dict[str, Any]:
+    from bridge.core.events import PullRequestChanged
+
+    meaning = meaning_of(payload, settings)
+    if isinstance(meaning, PullRequestChanged):
+        async with AsyncExitStack() as stack:
+            journal = None
+            if known.apps:
+                journal = (await stack.enter_async_context(kept_in(settings))).journal
+            explaining = Explaining(settings, journal, known, meaning)
+            if (form := await explained_pull(payload, explaining, what_if)) is not None:
+                return form
+    return explained(payload, meaning, known, what_if)
 
 
 async def _gather(
@@ -239,6 +261,9 @@ def meaning_of(payload: Payload, settings: "Settings") -> "Event":
 def _show(form: dict[str, Any]) -> None:
     if form["ignored"] is not None:
         say(clean(f"ignored: {form['ignored']}"))
+        return
+    if "previews" in form:
+        show_pull(form)
         return
     if not on_terminal():
         for line in lines_of(form):

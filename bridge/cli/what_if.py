@@ -131,12 +131,19 @@ def _nearness(
     if policy is None:
         return {"findings": None, "near_miss": None}
     from bridge.core.decision import Reason
+
+    return nearness(app, push.paths, policy, missed=decision.reason is Reason.NO_PATH_HIT)
+
+
+def nearness(
+    app: "App", paths: "Sequence[str] | None", policy: "Policy", *, missed: bool
+) -> dict[str, Any]:
+    """Return probable mistakes in an app's watch paths, and the nearest miss if nothing fits."""
     from bridge.core.matching.lint import lint
     from bridge.core.matching.near_miss import near_miss
 
     how = policy.semantics, policy.picomatch
-    missed = decision.reason is Reason.NO_PATH_HIT
-    miss = near_miss(app.watched, push.paths, *how) if missed else None
+    miss = near_miss(app.watched, paths, *how) if missed else None
     return {
         "findings": [asdict(one) for one in lint(app.watched, *how)],
         "near_miss": miss and asdict(miss),
@@ -147,9 +154,21 @@ def decisions_for(
     push: "RefPushed", known: Known, what_if: WhatIf
 ) -> "tuple[list[tuple[App, Decision]], list[str]]":
     """Return the decisions by app, and the assumptions about a hypothetical one."""
-    from bridge.core.apps import find_app
     from bridge.core.decision import concerns, of_own_branch
     from bridge.core.pins import owner_of
+
+    if known.apps and not what_if.asked:
+        concerned = [app for app in known.apps if concerns(push, app)]
+        if (owner := owner_of(push, concerned)) is not None:
+            return [(owner, of_own_branch(owner, push))], []
+    apps, assumed = apps_for(push, known, what_if)
+    return [(app, known.decide(push, app)) for app in apps], assumed
+
+
+def apps_for(push: "RefPushed", known: Known, what_if: WhatIf) -> "tuple[list[App], list[str]]":
+    """Return the apps that a push concerns, or a hypothetical one with the assumptions about it."""
+    from bridge.core.apps import find_app
+    from bridge.core.decision import concerns
 
     base: App | None = None
     if what_if.app is not None and known.apps:
@@ -160,15 +179,11 @@ def decisions_for(
                 raise
     if known.apps and not what_if.asked:
         # Report the requested app even if the push does not concern it.
-        concerned = [app for app in known.apps if concerns(push, app)]
-        if (owner := owner_of(push, concerned)) is not None:
-            return [(owner, of_own_branch(owner, push))], []
-        apps = [base] if base else concerned
-        return [(app, known.decide(push, app)) for app in apps], []
+        return [base] if base else [app for app in known.apps if concerns(push, app)], []
     if base is not None and not concerns(push, base):
         base = None
     made = _made_up(push, base, what_if)
-    return [(made, known.decide(push, made))], [_assumed(push, made, base)]
+    return [made], [_assumed(push, made, base)]
 
 
 def _assumed(push: "RefPushed", made: "App", base: "App | None") -> str:

@@ -4,7 +4,7 @@ Commands that act are kept in the inbox before they are answered, and decided li
 those that only read use the journal. Rights are checked each time (`lookup`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bridge.core.access import Access, Person, Right
@@ -34,6 +34,7 @@ from bridge.core.gates.freezes import Freeze
 from bridge.core.health.ways import current_of, version_of
 from bridge.core.lifecycle import Deployment, State, too_late
 from bridge.pipeline.chat_gates import ABOUT_GATES, ChatGates
+from bridge.pipeline.chat_previews import ChatPreviews
 from bridge.pipeline.gate_commands import GateCommands
 from bridge.pipeline.locks import NO_PULLS, Pulls
 from bridge.pipeline.lookup import NEEDS, BuildLogs, Finding, Known, live_already, undecided
@@ -107,6 +108,9 @@ VERBS = {action: verb for verb, action in ACTIONS.items()}
 NO_VERSION: Mapping[str, str] = {}
 """What is asked for without a certain version: the branch's head."""
 
+Answers = Callable[[Person, Place, Command], Awaitable[Reply]]
+"""Answers commands of a kind."""
+
 OF_THE_PAST = frozenset({Verb.HISTORY, Verb.WHY})
 """Commands that also work for an app that was deleted at its backend."""
 
@@ -159,6 +163,11 @@ class ChatCommands:
             authors_of=authors_of,
             freezes=freezes,
         )
+        self.previews = ChatPreviews(chat, journal, known.apps, access, clock)
+        self._elsewhere: Mapping[Verb, Answers] = {
+            **dict.fromkeys(ABOUT_GATES, self.gates.answer),
+            Verb.PREVIEWS: self.previews.answer,
+        }
 
     # ── the port ──────────────────────────────────────────────────────────
 
@@ -174,8 +183,8 @@ class ChatCommands:
             return self._identity(person, place)
         if typed.verb is Verb.APPS:
             return await self._list(person, place, typed.rest or "")
-        if typed.verb in ABOUT_GATES:
-            return await self.gates.answer(person, place, typed)
+        if (answers := self._elsewhere.get(typed.verb)) is not None:
+            return await answers(person, place, typed)
         if typed.app is None:
             return self._finding.unnamed(person, place, typed.verb) or await self._standing(
                 person, place

@@ -105,8 +105,6 @@ class Deciding:
         asked = event if isinstance(event, Asked) else meaning.asked
         found = (self._catalog.get(decision.app_id) for decision in outcome.decisions)
         apps = {app.id: app for app in found if app is not None}
-        if any(app.marker for app in apps.values()):  # whoever keeps previews shows them
-            return outcome
         subscriptions = self._plan(Occasion(event, asked, outcome, apps))
         return replace(outcome, subscriptions=tuple(subscriptions))
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from bridge.core.access import Access, Person, Right, missing
 from bridge.core.errors import Rejected
-from bridge.core.previews.naming import OVER, find_preview
+from bridge.core.previews.acts import NEEDS, STARTED_AGAIN, Act, is_over, possible
+from bridge.core.previews.naming import find_preview
 from bridge.core.previews.preview import Preview, PreviewState
-from bridge.core.previews.verdict import Why
 from bridge.pipeline.gate_commands import Actor
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
@@ -22,9 +22,6 @@ MOST = 5000
 SHORTEST_COMMIT = 7
 """Characters of a commit that are enough to name it."""
 
-STARTED_AGAIN = frozenset({Why.STOPPED, Why.IDLE})
-"""Why there is none, although an extension brings it back."""
-
 
 @dataclass(frozen=True, slots=True)
 class Asker:
@@ -33,17 +30,19 @@ class Asker:
     Attributes:
         person, access: decide what they may do; None for the command line, whose users have the
             data, so they may do everything.
+        channel: where they ask, if it is in a chat; grants may count only in some channels.
     """
 
     actor: Actor
     person: Person | None = None
     access: Access | None = None
+    channel: str | None = None
 
     def may(self, right: Right, label: str) -> bool:
         """Return whether they have a right to an app, by its label."""
         if self.person is None or self.access is None:
             return self.person is None
-        return right in self.access.rights(self.person, label, None)
+        return right in self.access.rights(self.person, label, self.channel)
 
     def check(self, right: Right, label: str) -> None:
         """Raise Rejected if they don't have a right to an app."""
@@ -86,7 +85,7 @@ class PreviewCommands:
         asker.check(Right.DEPLOY, preview.app)
         if preview.stopped:
             raise Rejected(f"{preview.label} was stopped before; a push starts it again")
-        if preview.state in OVER or preview.state is PreviewState.ENDING:
+        if is_over(preview):
             raise Rejected(f"there is nothing to stop: {_why_none(preview)}")
         after = await self._ask(preview, stopped=True)
         await self._audit(asker, "stop", preview, "")
@@ -99,7 +98,7 @@ class PreviewCommands:
             Rejected: they may not, or its pull request is to have none.
         """
         asker.check(Right.DEPLOY, preview.app)
-        ends = preview.state in OVER or preview.state is PreviewState.ENDING
+        ends = is_over(preview)
         if ends and preview.reason not in STARTED_AGAIN:
             raise Rejected(f"there is nothing to extend: {_why_none(preview)}")
         outcome = "starts again" if ends or preview.stopped else ""
@@ -127,7 +126,7 @@ class PreviewCommands:
 
     def _check_waits(self, preview: Preview, commit: str) -> None:
         pull = preview.pull
-        if preview.state in OVER or preview.state is PreviewState.ENDING:
+        if is_over(preview):
             raise Rejected(f"there is nothing to approve: {_why_none(preview)}")
         if pull.own:
             raise Rejected(
@@ -155,17 +154,9 @@ class PreviewCommands:
         )
 
 
-def offered(asker: Asker, preview: Preview) -> Sequence[str]:
+def offered(asker: Asker, preview: Preview) -> Sequence[Act]:
     """Return what somebody may ask of a preview and what would not be refused."""
-    ends = preview.state in OVER or preview.state is PreviewState.ENDING
-    may_deploy = asker.may(Right.DEPLOY, preview.app)
-    waits = not ends and not preview.pull.own and preview.approved != preview.pull.head_sha
-    each = {
-        "approve": waits and asker.may(Right.APPROVE, preview.app),
-        "stop": may_deploy and not ends and not preview.stopped,
-        "extend": may_deploy and (not ends or preview.reason in STARTED_AGAIN),
-    }
-    return [name for name, is_offered in each.items() if is_offered]
+    return [act for act in possible(preview) if asker.may(NEEDS[act], preview.app)]
 
 
 def _moved(preview: Preview) -> Rejected:

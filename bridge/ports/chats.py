@@ -15,9 +15,10 @@ from bridge.core.console import ConsolePages
 from bridge.core.decision import Rehearsal
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
+from bridge.core.previews.acts import Act
 from bridge.ports.backends import GitAccount, GitRepository
 from bridge.ports.clock import Clock, Limit
-from bridge.ports.feedback import Planner, Publisher, TellsOfLocks, Turn
+from bridge.ports.feedback import Planner, Publisher, ShowsPreviews, TellsOfLocks, Turn
 from bridge.ports.githosts import Pages
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
@@ -65,12 +66,25 @@ class HeldCommands(Protocol):
         """Say that the lock of a reminder is still needed."""
 
 
+class PreviewRequests(Protocol):
+    """Actions of the buttons beside a preview; each call checks the person's rights."""
+
+    async def act(
+        self, person: Person, place: Place, act: Act, preview_id: str, commit: str
+    ) -> Reply:
+        """Stop, extend or approve a preview; `commit`: the one that the person has seen."""
+
+
 class Commands(Protocol):
     """The commands that people can give by chat; rights are checked at every call, uncached."""
 
     @property
     def gates(self) -> HeldCommands:
         """Return what can be done to held deployments."""
+
+    @property
+    def previews(self) -> PreviewRequests:
+        """Return what can be done to previews."""
 
     async def answer(
         self, person: Person, place: Place, typed: Command | Unclear, id_: str
@@ -206,6 +220,7 @@ class ChatParts:
 
     Attributes:
         book: the channels that rules name.
+        preview_book: those that they name for previews of apps; None: the app's own.
         pages: the web address of each Git host, and where a repository's pages are.
         titles: each backend's name for people, by its own name.
         console: the console's pages.
@@ -221,6 +236,7 @@ class ChatParts:
     inbox: Inbox
     drafts: ConfigDrafts
     book: Sequence[tuple[str, tuple[str, ...]]]
+    preview_book: Sequence[tuple[str, tuple[str, ...] | None]]
     pages: Mapping[str, tuple[str, Pages]]
     titles: Mapping[str, str]
     console: ConsolePages
@@ -241,6 +257,10 @@ class Chat(Protocol):
     @property
     def of_lock(self) -> TellsOfLocks:
         """Return what tells of locks; it reaches nobody whose lock is of another chat."""
+
+    @property
+    def of_preview(self) -> ShowsPreviews:
+        """Return what tells of previews."""
 
     @property
     def publishers(self) -> Mapping[str, Publisher]:

@@ -125,6 +125,11 @@ class Occasion:
     outcome: Outcome
     apps: Mapping[str, App]
 
+    def of_people(self) -> list[Deployment]:
+        """Return the deployments without those of previews; see `core.apps.of_people`."""
+        ours = {app.id for app in self.apps.values() if app.marker}
+        return [one for one in self.outcome.deployments if one.app_id not in ours]
+
 
 Planner = Callable[[Occasion], Sequence[Subscription]]
 """Returns where an occasion is published; pure, quick, and without look-ups. A chat makes one

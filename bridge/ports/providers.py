@@ -358,6 +358,9 @@ BY_HTTP = "HTTP"
 ChannelBook = Sequence[tuple[str, tuple[str, ...]]]
 """The channels that rules name, by globs over the labels of apps."""
 
+PreviewBook = Sequence[tuple[str, tuple[str, ...] | None]]
+"""The same for previews of apps; None: those of the app."""
+
 ChannelsOf = Callable[[str, str], tuple[str, ...]]
 """Returns the channels of an app's cards, given its label and the channel of the request."""
 

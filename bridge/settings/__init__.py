@@ -23,7 +23,15 @@ from bridge.settings.reading import (
     set_there,
     variables,
 )
-from bridge.settings.root import Process, Settings, access_of, book_of, channels_of, policy_of
+from bridge.settings.root import (
+    Process,
+    Settings,
+    access_of,
+    book_of,
+    channels_of,
+    policy_of,
+    preview_channels_of,
+)
 
 __all__ = [
     "BY_SETUP",
@@ -40,6 +48,7 @@ __all__ = [
     "listening_address",
     "origins_of",
     "policy_of",
+    "preview_channels_of",
     "read_settings",
     "set_there",
     "variables",

@@ -73,6 +73,9 @@ class Previews(Section):
     pin: bool = Field(
         False, description="build exactly the pull request's commit; forks always are built so"
     )
+    channels: tuple[str, ...] | None = Field(
+        None, description="the channels that are told; without it those of the app, [] for none"
+    )
 
     @field_validator("host")
     @classmethod
@@ -97,7 +100,7 @@ class Previews(Section):
 
     def policy(self) -> PreviewPolicy:
         """Return what it means to the core."""
-        given = self.model_dump(exclude={"environment", "build_args", "memory"})
+        given = self.model_dump(exclude={"environment", "build_args", "memory", "channels"})
         return PreviewPolicy(
             **given,
             environment=_plain(self.environment),

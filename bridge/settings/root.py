@@ -220,7 +220,7 @@ class Settings(ChatSections):
         cls, value: tuple[Rule, ...], info: ValidationInfo
     ) -> tuple[Rule, ...]:
         for rule in value:
-            for chat, channel in map(channel_named, rule.channels or ()):
+            for chat, channel in map(channel_named, _named_by(rule)):
                 known = CHATS[chat].channel_names(info.data[chat]) if chat in info.data else None
                 if known is not None and channel not in known:
                     there_are = ", ".join(f"{chat}:{one}" for one in sorted(known)) or "none"
@@ -301,12 +301,30 @@ def channels_of(settings: Settings, chat: str) -> list[tuple[str, tuple[str, ...
 
     A rule that names only channels of other chats says nothing of this one.
     """
-    named = [(rule.apps, rule.channels) for rule in settings.rules if rule.channels is not None]
-    own = [
-        (apps, tuple(name for whose, name in map(channel_named, names) if whose == chat), names)
-        for apps, names in named
+    found = ((rule.apps, _in_chat(rule.channels, chat)) for rule in settings.rules)
+    return [(apps, channels) for apps, channels in found if channels is not None]
+
+
+def preview_channels_of(settings: Settings, chat: str) -> list[tuple[str, tuple[str, ...] | None]]:
+    """Return the channels of a chat that rules name for previews of apps; None: the app's own."""
+    return [
+        (rule.apps, _in_chat(rule.previews.channels, chat))
+        for rule in settings.rules
+        if rule.previews is not None
     ]
-    return [(apps, channels) for apps, channels, names in own if channels or not names]
+
+
+def _in_chat(names: tuple[str, ...] | None, chat: str) -> tuple[str, ...] | None:
+    """Return those channels that are in a chat; None if nothing is said of this chat."""
+    if names is None:
+        return None
+    own = tuple(name for whose, name in map(channel_named, names) if whose == chat)
+    return own if own or not names else None
+
+
+def _named_by(rule: Rule) -> tuple[str, ...]:
+    """Return all channels that a rule names."""
+    return (rule.channels or ()) + ((rule.previews and rule.previews.channels) or ())
 
 
 def channel_named(name: str) -> tuple[str, str]:

@@ -319,7 +319,7 @@ class Rule(Section):
         None,
         description="an app for each pull request: true, false, a host name, or a section with"
         " host, https, port, label, drafts, forks, limit, idle, environment, build_args,"
-        " environment_for_forks, memory, cpus, place, pin",
+        " environment_for_forks, memory, cpus, place, pin, channels",
     )
     channels: tuple[str, ...] | None = Field(
         None,

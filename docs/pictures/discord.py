@@ -31,6 +31,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "card-tag": ("card_tag",),
     "card-held": ("card_held_by_all",),
     "failure": ("card_failed", "failure"),
+    "pull": ("pull_failed",),
     "change": ("change_undone",),
 }
 """Each picture and the golden files that are in it."""

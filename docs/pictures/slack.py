@@ -49,6 +49,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "promoted": ("promotion", "card_promoted"),
     "last-good": ("card_last_good",),
     "apps": ("apps_live",),
+    "pull": ("pull_failed", "thread", "pull_news_failed"),
     "picker": ("modal_pick_deploy", "options_three"),
     "log": ("modal_log",),
     "home": ("home_3",),

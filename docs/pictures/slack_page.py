@@ -10,6 +10,7 @@ from typing import Any
 Json = dict[str, Any]
 
 EMOJI = {
+    "seedling": "🌱", "broom": "🧹",
     "hourglass_flowing_sand": "⏳", "satellite_antenna": "📡", "inbox_tray": "📥",
     "building_construction": "🏗️", "white_check_mark": "✅", "x": "❌", "no_entry_sign": "🚫",
     "face_with_thermometer": "🤒", "stethoscope": "🩺", "rewind": "⏪", "arrow_up": "⬆️",

@@ -367,9 +367,9 @@ def objects_are_not_looked_for() -> None:
 
 
 def cards_are_not_looked_for() -> None:
-    from bridge.chats.slack.board import Board
+    from bridge.chats.slack.posts import Posts
 
-    _put(Board, "_found", _nothing)
+    _put(Posts, "_found", _nothing)
 
 
 def statuses_are_left_out() -> None:

@@ -144,6 +144,7 @@ def parts() -> ChatParts:
         inbox=nobody,
         drafts=nobody,
         book=(),
+        preview_book=(),
         pages={},
         titles={},
         console=NO_CONSOLE,

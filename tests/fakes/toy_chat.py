@@ -17,6 +17,7 @@ from bridge.core.access import Person
 from bridge.core.apps import App
 from bridge.core.chat.grammar import parse_chat
 from bridge.core.errors import BadSignature, Unreachable
+from bridge.core.previews.preview import Preview
 from bridge.ports.chats import ChatDoor, ChatParts, HttpAnswer, Place
 from bridge.ports.clock import Limit
 from bridge.ports.feedback import LockNews, Occasion, Planner, Publisher, SaveCursor, Snapshot, Turn
@@ -102,6 +103,9 @@ class Walkie:
         }
 
     def of_lock(self, news: LockNews) -> list[Subscription]:
+        return []
+
+    def of_preview(self, _preview: Preview, _seq: int | None) -> list[Subscription]:
         return []
 
     def _planned(self, occasion: Occasion) -> list[Subscription]:

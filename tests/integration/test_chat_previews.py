@@ -6,10 +6,21 @@ from pathlib import Path
 import pytest
 
 from bridge.core.access import Access, Grant, Person, Right
-from bridge.core.chat.grammar import parse_chat
-from bridge.core.chat.replies import AppList, Identity, Reply, Standing
+from bridge.core.chat.grammar import Command, Verb, parse_chat
+from bridge.core.chat.replies import (
+    AppList,
+    Denied,
+    Identity,
+    PreviewDone,
+    PreviewList,
+    Reply,
+    Sorry,
+    Standing,
+)
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.previews.acts import Act
 from bridge.core.previews.preview import as_preview
+from bridge.pipeline.chat_previews import ChatPreviews
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.lookup import BuildLogs, Known
 from bridge.ports.chats import Place
@@ -17,6 +28,7 @@ from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import outcome, record
+from tests.worlds.previewed import held, up
 
 ADA = Person("U0ADA", "Ada")
 WEB = app("app-web")
@@ -56,6 +68,43 @@ async def test_lists_of_apps_are_of_peoples_apps(commands: ChatCommands) -> None
     me = await say(commands, "whoami")
     assert isinstance(me, Identity)
     assert me.rights[Right.DEPLOY] == (WEB.label,)
+
+
+async def test_grants_of_a_channel_count_only_there(
+    journal: SqlJournal, clock: ManualClock
+) -> None:
+    grant = Grant(("U0ADA",), frozenset({Right.DEPLOY}), (WEB.label,), ("C1",))
+    previews = ChatPreviews("slack", journal, lambda: [WEB], Access([grant]), clock)
+    one = await up(journal, WEB, 12)
+    typed = parse_chat("previews stop web#12")
+    assert isinstance(typed, Command)
+
+    elsewhere = await previews.answer(ADA, Place("C2"), typed)
+    clicked = await previews.act(ADA, Place("C2"), Act.STOP, one.id, one.pull.head_sha)
+    assert isinstance(elsewhere, Sorry)  # not even its name is told
+    assert isinstance(clicked, Sorry)
+    assert "web#12" not in clicked.why
+    assert (await previews.answer(ADA, Place("C2"), Command(Verb.PREVIEWS))) == PreviewList(())
+
+    done = await previews.answer(ADA, Place("C1"), typed)
+    assert isinstance(done, PreviewDone)
+    assert done.preview.stopped
+
+
+async def test_who_may_only_look_is_told_the_right_that_lacks(
+    journal: SqlJournal, clock: ManualClock
+) -> None:
+    grants = [Grant(("U0ADA",), frozenset({Right.VIEW}), (WEB.label,))]
+    previews = ChatPreviews("slack", journal, lambda: [WEB], Access(grants), clock)
+    one = await held(journal, WEB, 12)
+
+    for act, right in ((Act.APPROVE, "approve"), (Act.STOP, "deploy"), (Act.EXTEND, "deploy")):
+        reply = await previews.act(ADA, Place("C1"), act, one.id, one.pull.head_sha)
+        assert isinstance(reply, Denied)
+        assert reply.right == right
+    listed = await previews.answer(ADA, Place("C1"), Command(Verb.PREVIEWS))
+    assert isinstance(listed, PreviewList)
+    assert [shown.may for shown in listed.those] == [frozenset()]
 
 
 async def test_what_is_deployed_for_previews_is_told(

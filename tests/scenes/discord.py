@@ -16,6 +16,8 @@ from bridge.chats.card import Channels, card_of, failure_of
 from bridge.chats.discord.board import POSTED_ANEW
 from bridge.chats.discord.embeds import Message, render_card, render_change, render_failure
 from bridge.chats.discord.locks import LockPlans, render_lock
+from bridge.chats.discord.pulls import POSTED_ANEW as PULL_POSTED_ANEW
+from bridge.chats.discord.pulls import render_pull
 from bridge.chats.links import NOTHING_KNOWN, Around
 from bridge.core.apps import App
 from bridge.core.configuration.difference import Changed
@@ -23,6 +25,7 @@ from bridge.core.gates.locks import Lock, PullRef
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.feedback import LockNews
 from bridge.ports.outcomes import Audited
+from tests.scenes.pulls import cards as pull_cards
 from tests.scenes.slack import (
     API,
     HARD,
@@ -146,9 +149,17 @@ def locks() -> Iterator[tuple[str, Scene]]:
     yield "lock_ended_hardest", said(hard, ended=HOSTILE * 9)
 
 
+def pulls() -> Iterator[tuple[str, Scene]]:
+    """Pull requests with previews."""
+    for name, card in pull_cards(deployment, WEB, API, LONGEST, HOSTILE, LINKS):
+        yield f"pull_{name}", partial(render_pull, card)
+        if name == "builds":
+            yield "pull_posted_anew", partial(render_pull, card, remark=PULL_POSTED_ANEW)
+
+
 def scenes() -> dict[str, Scene]:
     """Every scene by its name."""
-    return dict([*cards(), *failures(), *changes(), *locks()])
+    return dict([*cards(), *failures(), *changes(), *locks(), *pulls()])
 
 
 def written(message: Message) -> str:

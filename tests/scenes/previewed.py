@@ -1,6 +1,7 @@
 """What terminals show of previews: scenes of `tests/scenes/terminal.py` on data of their own."""
 
 import asyncio
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,15 +12,18 @@ from tempfile import TemporaryDirectory
 from bridge.app.storage import Stores, open_stores
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
+from bridge.ports.inbox import NewDelivery
 from bridge.settings import read_settings
 from tests.fakes.journey import ManualClock
 from tests.scenes.hostile import EVIL
 from tests.worlds.previewed import HEAD, held, kept, skipped, up
 
+PULL_DELIVERY = "5d0c5a1e-0000-11f0-8000-000000000012"
 HOUR, DAY = 3600.0, 86_400.0
 
 PREVIEWS: Mapping[str, tuple[str, ...]] = {
     "apps-all": ("apps", "--all", "previews"),
+    "explain-pull": ("explain", "5d0c5a1e"),
     "previews": ("previews",),
     "previews-all": ("previews", "--all"),
     "previews-app": ("previews", "--app", "shop/api"),
@@ -35,6 +39,7 @@ PREVIEWS: Mapping[str, tuple[str, ...]] = {
 }
 
 PREVIEWS_JSON: Mapping[str, tuple[str, ...]] = {
+    "explain (a pull request)": ("explain", PULL_DELIVERY),
     "why shop/web#12": ("why", "shop/web#12"),
     "previews": ("previews",),
     "previews approve": ("previews", "approve", "shop/web#14"),
@@ -65,8 +70,27 @@ def previewed(data: Path, now: float) -> Iterator[Mapping[str, str]]:
         yield {**given, "BRIDGE_RULES": RULES}
 
 
+async def _deliver_pull(stores: Stores) -> None:
+    """Have a webhook tell of a pull request of a fork."""
+    repository = {"id": 583231, "name": "mono", "full_name": "my-org/mono"}
+    repository["clone_url"] = "https://github.com/my-org/mono.git"
+    pull = {
+        "number": 21,
+        "title": f"Add {EVIL}",
+        "state": "open",
+        "user": {"login": "mallory"},
+        "head": {"ref": "main", "sha": HEAD, "repo": {"id": 99}},
+        "base": {"ref": "main", "repo": {"id": 583231}},
+    }
+    told = {"action": "opened", "number": 21, "pull_request": pull, "repository": repository}
+    body = json.dumps(told).encode()
+    kept = NewDelivery("github", PULL_DELIVERY, "pull_request", {}, body, 1_778_000_000.0)
+    await stores.inbox.keep(kept)
+
+
 async def preview_all(stores: Stores) -> None:
-    """Give pull requests of two apps their previews."""
+    """Give pull requests of two apps their previews, and keep a webhook of another one."""
+    await _deliver_pull(stores)
     journal = stores.journal
     apps = {one.label: one for one in await journal.apps()}
     web, api = apps["shop/web"], apps["shop/api"]

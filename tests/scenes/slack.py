@@ -45,6 +45,7 @@ from tests.scenes.slack_gates import (
     gate_scenes,
 )
 from tests.scenes.slack_provider import provider_scenes
+from tests.scenes.slack_pulls import pull_scenes
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "slack" / "golden"
 
@@ -576,10 +577,15 @@ def providers() -> Iterator[tuple[str, Scene]]:
     return provider_scenes(WEB, DOCS, LONGEST, HOSTILE)
 
 
+def pulls() -> Iterator[tuple[str, Scene]]:
+    """Pull requests with previews."""
+    return pull_scenes(deployment, WEB, API, LONGEST, HOSTILE, LINKS)
+
+
 def scenes() -> dict[str, Scene]:
     """All scenes by name."""
     of_cards = (cards, lines, promoted, gone_back, gates)
-    parts = (*of_cards, modals, answered, replied, accepted, homes, providers)
+    parts = (*of_cards, modals, answered, replied, accepted, homes, providers, pulls)
     return {name: scene for part in parts for name, scene in part()}
 
 

@@ -16,6 +16,7 @@ from bridge.core.chat.grammar import (
 )
 from bridge.core.chat.when import ends_at, zone_of
 from bridge.core.errors import Rejected
+from bridge.core.previews.acts import Act
 from tests.worlds.rows import each_row
 
 D, R, C = Verb.DEPLOY, Verb.REDEPLOY, Verb.CANCEL
@@ -133,6 +134,16 @@ NOW = 1_700_000_000.0  # Tue 2023-11-14 22:13:20 UTC
         ("override", Unclear("")),
         ("override web", Unclear("")),
         ("override web for 2h it burns", Command(Verb.OVERRIDE, "web", rest="for 2h it burns")),
+        ("previews", Command(Verb.PREVIEWS)),
+        ("preview web", Command(Verb.PREVIEWS, "web")),
+        ("previews stop", Unclear("")),
+        ("previews stop shop/web#12", Command(Verb.PREVIEWS, "shop/web#12", act=Act.STOP)),
+        ("previews EXTEND web 12", Command(Verb.PREVIEWS, "web 12", act=Act.EXTEND)),
+        ("previews approve web#12", Command(Verb.PREVIEWS, "web#12", act=Act.APPROVE)),
+        (
+            "previews approve web #12 18F234F",
+            Command(Verb.PREVIEWS, "web #12", rest="18f234f", act=Act.APPROVE),
+        ),
         ("deploy web at 22:00", Command(D, "web", when="at 22:00")),
         (
             "deploy web@main at fri 22:00 Europe/Berlin",

@@ -113,6 +113,7 @@ async def open_door(
         tail=logs.tail,
         email_of=_nobody,
         clock=time.time,
+        channels=channels,
     )
     if not team:
         await parts.learn()

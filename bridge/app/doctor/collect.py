@@ -33,7 +33,7 @@ from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.pins import pin_of
 from bridge.core.rules import ruled
 from bridge.ports.checks import Checked, Finding, Level, in_order
-from bridge.settings import book_of, channels_of
+from bridge.settings import book_of, channels_of, preview_channels_of
 
 if TYPE_CHECKING:
     from bridge.core.apps import App
@@ -263,7 +263,8 @@ class Examination:
 
     async def _chat(self, chat: str, given: Any) -> AsyncIterator[Finding]:
         await self._known_apps()
-        named = [name for _, names in channels_of(self.settings, chat) for name in names]
+        books = (channels_of(self.settings, chat), preview_channels_of(self.settings, chat))
+        named = [name for book in books for _, names in book for name in names or ()]
         checked = Checked(chat, given, self.settings.public_url, channels=tuple(named))
         async for finding in findings_of(CHATS[chat], checked, WITHIN):
             yield finding

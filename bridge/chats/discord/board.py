@@ -74,7 +74,7 @@ class Cards:
         self._webhooks = webhooks
 
     def __call__(self, occasion: Occasion) -> list[Subscription]:
-        """Return a card for each deployment in each channel."""
+        """Return a card for each deployment in each channel; previews have a place of their own."""
         return [
             Subscription(
                 id=card_id(one.id, name),
@@ -83,15 +83,15 @@ class Cards:
                 follows=(about_deployment(one.id),),
                 place={"webhook": name, "deployment": one.id},
             )
-            for one in occasion.outcome.deployments
-            for name in names_of(self._channels, self._webhooks, one.app)
+            for one in occasion.of_people()
+            for name in names_of(self._channels.of(one.app), self._webhooks)
         ]
 
 
-def names_of(channels: Channels, webhooks: Mapping[str, Webhook], label: str) -> list[str]:
-    """Return the names of an app's webhooks; one with several names only once."""
+def names_of(channels: Sequence[str], webhooks: Mapping[str, Webhook]) -> list[str]:
+    """Return the names of the webhooks of channels; one with several names only once."""
     found: dict[str, str] = {}
-    for name in channels.of(label):
+    for name in channels:
         found.setdefault(webhooks[name].id if name in webhooks else name, name)
     return [*found.values()]
 
@@ -138,7 +138,7 @@ class ChangePlans:
                 (follows,),
                 {**place, "webhook": name},
             )
-            for name in names_of(self._channels, self._webhooks, label)
+            for name in names_of(self._channels.of(label), self._webhooks)
         ]
 
 
@@ -351,9 +351,9 @@ class Board:
             return ()
         deployment = snapshot.deployments[0]
         if known.posting:
-            known = await _lost(subscription, known, save_cursor)
+            known = await lost(subscription, known, save_cursor)
         if not known.gone and (known.message or not known.lost or deployment.final):
-            _may_be_posted(known)
+            may_be_posted(known)
             card = self._card(subscription, snapshot, deployment)
             message = render_card(card, remark=POSTED_ANEW if known.lost else "")
             known = await self._channel.shown(subscription, known, message, save_cursor)
@@ -395,7 +395,7 @@ class Board:
             known = replace(known, said=at + 1)
 
 
-async def _lost(
+async def lost(
     subscription: Subscription, known: MessageCursor, save_cursor: SaveCursor
 ) -> MessageCursor:
     """Record that a posting was not confirmed."""
@@ -408,7 +408,7 @@ async def _lost(
     return known
 
 
-def _may_be_posted(known: MessageCursor) -> None:
+def may_be_posted(known: MessageCursor) -> None:
     """Raise Rejected if posting it once more could fill the channel."""
     if not known.message and known.lost >= MOST_POSTS:
         raise Rejected(
@@ -445,7 +445,7 @@ class ChangeNotes:
         if known.gone or note is None or not was_made(note):
             return ()
         if known.posting:
-            known = await _lost(subscription, known, save_cursor)
+            known = await lost(subscription, known, save_cursor)
         if known.message or not known.lost:
             message = render_change(note, undone_by(note, snapshot))
             await self._channel.shown(subscription, known, message, save_cursor)

@@ -42,7 +42,9 @@ class LockPlans:
     def of(self, news: LockNews) -> list[Subscription]:
         """Return one message, in the channel that most of the apps have their cards in."""
         found = Counter(
-            name for label in news.apps for name in names_of(self._channels, self._webhooks, label)
+            name
+            for label in news.apps
+            for name in names_of(self._channels.of(label), self._webhooks)
         )
         name = min(found, key=lambda one: (-found[one], one), default=self._channels.default)
         if not name:

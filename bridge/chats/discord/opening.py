@@ -17,6 +17,7 @@ from bridge.chats.discord.board import (
     Channel,
 )
 from bridge.chats.discord.locks import LOCK, LockNotes, LockPlans
+from bridge.chats.discord.pulls import PULL, PullBoard, pull_plans
 from bridge.chats.discord.settings import DEFAULT, Webhook
 from bridge.chats.discord.settings import Discord as Settings
 from bridge.chats.links import Links
@@ -24,10 +25,10 @@ from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused
 from bridge.ports.chats import ChatParts
 from bridge.ports.clock import Limit
-from bridge.ports.providers import ChannelBook
+from bridge.ports.providers import ChannelBook, PreviewBook
 
 if TYPE_CHECKING:
-    from bridge.ports.feedback import Planner, Publisher, TellsOfLocks
+    from bridge.ports.feedback import Planner, Publisher, ShowsPreviews, TellsOfLocks
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,9 @@ LIMITS = (Limit(5, 2.0),)
 """Of each webhook, as Discord mostly allows; its headers and its 429s say what holds just now."""
 
 
-def channels_of(settings: Settings, book: ChannelBook) -> Channels:
-    """Return the channels of apps, by the names of their webhooks."""
-    return Channels(book, DEFAULT if settings.webhook is not None else "")
+def channels_of(settings: Settings, book: ChannelBook, previews: PreviewBook = ()) -> Channels:
+    """Return the channels of apps and their previews, by the names of their webhooks."""
+    return Channels(book, DEFAULT if settings.webhook is not None else "", previews)
 
 
 async def asked(settings: Settings) -> dict[str, BridgeError | None]:
@@ -67,14 +68,19 @@ class Discord:
         self._webhooks = settings.named()
         self._client = DiscordClient(settings.api_url)
         self._channel = Channel(self._client, self._webhooks, parts.within(LIMITS))
-        channels = channels_of(settings, parts.book)
+        channels = channels_of(settings, parts.book, parts.preview_book)
+        pulls = pull_plans(channels, self._webhooks)
         self.planners: Sequence[Planner] = (
             Cards(channels, self._webhooks),
             ChangePlans(channels, self._webhooks),
+            pulls,
         )
+        self.of_preview: ShowsPreviews = pulls.of_preview
         self.of_lock: TellsOfLocks = LockPlans(channels, self._webhooks).of
+        links = Links(parts.pages, parts.titles, parts.console)
         self.publishers: Mapping[str, Publisher] = {
-            CARD: Board(self._channel, Links(parts.pages, parts.titles, parts.console), parts.tail),
+            CARD: Board(self._channel, links, parts.tail),
+            PULL: PullBoard(self._channel, links, channels),
             CHANGED: ChangeNotes(self._channel),
             LOCK: LockNotes(self._channel, parts.clock),
         }

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.slack import answers, gates, names, promotion, rollback
+from bridge.chats.slack import answers, gates, names, previews, promotion, rollback
 from bridge.chats.slack.api import tell_alone
 from bridge.chats.slack.blocks import modal, section
 from bridge.chats.slack.commands import later, open_view, reply_to, run, told, withdraw
@@ -20,6 +20,7 @@ from bridge.core.chat.replies import AppList, Configure, Denied, Reply, Sorry
 from bridge.core.errors import BridgeError
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment
+from bridge.core.previews.acts import Act
 from bridge.ports.chats import LogTail, Place
 
 LONGEST_OBJECTION = 1000
@@ -57,6 +58,12 @@ def register(bolt: Any, parts: Parts) -> None:
     bolt.action(names.GATE_UNLOCK)(_button(parts, _unlock))
     bolt.action(names.GATE_OVERRIDE)(_override(parts))
     bolt.view(names.GATE_VIEW)(_overridden(parts))
+    for name, act in (
+        (names.PREVIEW_APPROVE, Act.APPROVE),
+        (names.PREVIEW_STOP, Act.STOP),
+        (names.PREVIEW_EXTEND, Act.EXTEND),
+    ):
+        bolt.action(name)(_button(parts, _of_preview(act)))
     bolt.options(names.APP_SEARCH)(_search(parts))
     for callback_id in PICKED:
         bolt.view(callback_id)(_picked(parts, callback_id))
@@ -229,6 +236,15 @@ async def _unlock(parts: Parts, body: Body) -> Reply:
     deployment, key = gates.read_value(value_of(body))
     person = await parts.person(body)
     return await parts.commands.gates.unlock(person, place_of(body), deployment, key)
+
+
+def _of_preview(act: Act) -> Work:
+    async def work(parts: Parts, body: Body) -> Reply:
+        preview, commit = previews.read_value(value_of(body))
+        person, place = await parts.person(body), place_of(body)
+        return await parts.commands.previews.act(person, place, act, preview, commit)
+
+    return work
 
 
 def _override(parts: Parts) -> Callable[..., Awaitable[Any]]:

@@ -1,87 +1,27 @@
 """Keep cards and their threads up to date: post once, then update in place.
 
 Level-triggered: all changes since the last time are one update of the card and one message in its
-thread. A message that must not be repeated is announced in the subscription's cursor before it is
-sent. After a crash in between it is searched for in the channel by its metadata, if the app may
-read the channel.
+thread. `posts` writes each of them once.
 """
 
-import hashlib
-import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from bridge.chats.card import LOUD
 from bridge.chats.links import Links, around_of
 from bridge.chats.slack.answers import problem
-from bridge.chats.slack.api import (
-    History,
-    People,
-    SlackClient,
-    code_of,
-    surely_not_done,
-    tell_alone,
-)
+from bridge.chats.slack.api import People, SlackClient, code_of, tell_alone
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import Line, card, render_card, render_line
-from bridge.chats.slack.payloads import Answer
-from bridge.core.errors import BridgeError, Refused, Unreachable
+from bridge.chats.slack.posts import GONE, CardCursor, Posts
+from bridge.core.errors import Refused
 from bridge.core.lifecycle import Change, Deployment
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import LINK, Cursor, Subscription
 
-EVENT = "bridge_card"
-"""The type of our messages' metadata."""
-
 MOST_AT_ONCE = 40
 """The most changes in one message, each in a block; a message has at most fifty blocks."""
-
-
-@dataclass(frozen=True, slots=True)
-class CardCursor:
-    """The cursor of a card: what it shows, and what is being sent.
-
-    Attributes:
-        channel, ts: of the message; "" while it is not posted.
-        link: its permalink.
-        posting: it is being posted.
-        shows: a hash of what it shows.
-        said, saying: how many changes the thread has, and will have after the current message.
-        gone: somebody deleted it, so it is not posted again.
-    """
-
-    channel: str = ""
-    ts: str = ""
-    link: str = ""
-    posting: bool = False
-    shows: str = ""
-    said: int = 0
-    saying: int = 0
-    gone: bool = False
-
-    @classmethod
-    def of(cls, cursor: Cursor) -> "CardCursor":
-        """Read a stored cursor; fields that an older release did not store keep their defaults."""
-        known = {name: cursor[name] for name in cls.__slots__ if name in cursor}
-        return cls(**known)
-
-    def cursor(self) -> dict[str, Any]:
-        """Serialise as JSON, with `LINK` once it is known."""
-        found = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in found.items() if value or name != LINK}
-
-
-def about(subscription: Subscription, lines: int) -> dict[str, Any]:
-    """Return the metadata of a card (no lines) or of so many lines in its thread."""
-    payload = {"deployment": str(subscription.place["deployment"]), "lines": lines}
-    return {"event_type": EVENT, "event_payload": payload}
-
-
-def hash_of(message: Message) -> str:
-    """Return a hash that identifies an unchanged card."""
-    return hashlib.sha256(json.dumps(message.body()).encode()).hexdigest()[:16]
 
 
 def portions(history: Sequence[Change], said: int) -> list[tuple[int, Sequence[Change]]]:
@@ -111,7 +51,6 @@ Tells = Callable[[Deployment], Awaitable[str]]
 """Returns a text about a deployment; "" for none."""
 
 _NOT_THERE = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
-_GONE = frozenset({"message_not_found", "thread_not_found"})
 
 
 class Board:
@@ -133,15 +72,11 @@ class Board:
             tail: reads the end of a deployment's log.
             email_of: finds the address of a deployment's commit's author.
         """
-        self._client = client
-        self._history = History(client)
+        self._posts = Posts(client, turn)
         self._people = people
-        self._turn = turn
         self._links = links
         self._tail = tail
         self._email_of = email_of
-        self._ids: dict[str, str] = {}
-        """Ids of channels by their names, learned from earlier posts."""
 
     async def publish(
         self,
@@ -157,11 +92,10 @@ class Board:
         deployment = snapshot.deployments[0]
         message = self._rendered(subscription, snapshot, deployment)
         try:
-            known = await self._posted(subscription, known, message, save_cursor)
-            known = await self._updated(subscription, known, message, save_cursor)
+            known = await self._posts.shown(subscription, known, message, save_cursor)
             await self._said(subscription, known, snapshot, deployment, save_cursor)
         except Refused as error:
-            if code_of(error) in _GONE:
+            if code_of(error) in GONE:
                 await save_cursor(replace(known, gone=True).cursor())
                 return ()
             if known.ts or code_of(error) not in _NOT_THERE or not subscription.place.get("person"):
@@ -185,86 +119,6 @@ class Board:
             around=around_of(deployment, snapshot),
         )
 
-    async def _posted(
-        self,
-        subscription: Subscription,
-        known: CardCursor,
-        message: Message,
-        save_cursor: SaveCursor,
-    ) -> CardCursor:
-        """Return the card's message; post it if it is missing."""
-        if known.ts:
-            return known if known.link else await self._linked(known, save_cursor)
-        if known.posting and (found := await self._found(subscription, known, "", 0)) is not None:
-            known = replace(known, channel=found[0], ts=found[1], posting=False)
-        else:
-            await self._turn(subscription.lane)
-            known = replace(known, posting=True)
-            await save_cursor(known.cursor())
-            try:
-                answer = await self._post(subscription, message, about(subscription, 0))
-            except Unreachable as error:
-                if surely_not_done(error):
-                    await save_cursor(replace(known, posting=False).cursor())
-                raise
-            known = replace(
-                known,
-                channel=answer.text("channel"),
-                ts=answer.text("ts"),
-                posting=False,
-                shows=hash_of(message),
-            )
-        await save_cursor(known.cursor())
-        return await self._linked(known, save_cursor)
-
-    async def _post(self, subscription: Subscription, message: Message, metadata: Any) -> Answer:
-        name = str(subscription.place["channel"])
-        answer = await self._client.call(
-            "chat.postMessage",
-            channel=name,
-            metadata=metadata,
-            unfurl_links=False,
-            unfurl_media=False,
-            **message.body(),
-        )
-        self._ids[name] = answer.text("channel")
-        return answer
-
-    async def _linked(self, known: CardCursor, save_cursor: SaveCursor) -> CardCursor:
-        """Return its permalink, for links from elsewhere; a card works without one."""
-        try:
-            answer = await self._client.read(
-                "chat.getPermalink", channel=known.channel, message_ts=known.ts
-            )
-            link = answer.text("permalink")
-        except BridgeError as error:
-            log.info("a card has no link yet", extra={"why": str(error)})
-            return known
-        known = replace(known, link=link)
-        await save_cursor(known.cursor())
-        return known
-
-    async def _updated(
-        self,
-        subscription: Subscription,
-        known: CardCursor,
-        message: Message,
-        save_cursor: SaveCursor,
-    ) -> CardCursor:
-        if known.shows == (now := hash_of(message)):
-            return known
-        await self._turn(subscription.lane)
-        await self._client.call(
-            "chat.update",
-            channel=known.channel,
-            ts=known.ts,
-            metadata=about(subscription, 0),
-            **message.body(),
-        )
-        known = replace(known, shows=now)
-        await save_cursor(known.cursor())
-        return known
-
     # ── the thread ────────────────────────────────────────────────────────
 
     async def _said(
@@ -281,30 +135,14 @@ class Board:
             known = await self._looked_for(subscription, known, save_cursor)
         # The first change is the request, which the card itself shows.
         for upto, news in portions(history, max(known.said, 1)):
-            await self._turn(subscription.lane)
+            await self._posts.turn(subscription)
             line = await self._line(subscription, deployment, news, snapshot)
             before, known = known, replace(known, saying=upto)
-            await save_cursor(known.cursor())
-            try:
-                await self._reply(subscription, known, line)
-            except Unreachable as error:
-                if surely_not_done(error):
-                    await save_cursor(before.cursor())
-                raise
+            await self._posts.reply(
+                subscription, before, known, line.message, save_cursor, broadcast=line.broadcast
+            )
             known = replace(known, said=upto)
             await save_cursor(known.cursor())
-
-    async def _reply(self, subscription: Subscription, known: CardCursor, line: Line) -> None:
-        await self._client.call(
-            "chat.postMessage",
-            channel=known.channel,
-            thread_ts=known.ts,
-            reply_broadcast=line.broadcast or None,
-            metadata=about(subscription, known.saying),
-            unfurl_links=False,
-            unfurl_media=False,
-            **line.message.body(),
-        )
 
     async def _line(
         self,
@@ -339,31 +177,19 @@ class Board:
 
         If the app may not read the thread, they are sent again.
         """
-        found = await self._found(subscription, known, known.ts, known.saying)
-        said = known.saying if found else known.said
+        was_said = await self._posts.was_said(subscription, known)
+        said = known.saying if was_said else known.said
         known = replace(known, said=said, saying=said)
         await save_cursor(known.cursor())
         return known
-
-    # ── Finding earlier messages ──────────────────────────────────────────────────────────────────
-
-    async def _found(
-        self, subscription: Subscription, known: CardCursor, thread: str, lines: int
-    ) -> tuple[str, str] | None:
-        """Find our message by its metadata; return channel and ts, or None."""
-        name = str(subscription.place["channel"])
-        channel = known.channel or self._ids.get(name, name)
-        ts = await self._history.find(channel, about(subscription, lines), thread)
-        return None if ts is None else (channel, ts)
 
 
 def _newer(subscription: Subscription, snapshot: Snapshot, deployment: Deployment) -> str | None:
     """Return the link of the successor's card in the same channel."""
     if deployment.superseded_by is None:
         return None
-    beside: Mapping[str, Cursor] = snapshot.beside
     wanted = card(deployment.superseded_by, str(subscription.place["channel"])).id
-    link = beside.get(wanted, {}).get(LINK)
+    link = snapshot.beside.get(wanted, {}).get(LINK)
     return str(link) if link else None
 
 

@@ -239,11 +239,14 @@ class Cards:
         self._channels = channels
 
     def __call__(self, occasion: Occasion) -> list[Subscription]:
-        """Return a card for each deployment in each channel; a message to a requester in vain."""
+        """Return a card for each deployment in each channel; a message to a requester in vain.
+
+        Previews have a place of their own.
+        """
         asked = _of_slack(occasion.asked)
         found = [
             card(one.id, channel, asked)
-            for one in occasion.outcome.deployments
+            for one in occasion.of_people()
             for channel in self._of(one.app, asked)
         ]
         if asked is not None and not occasion.outcome.decisions:

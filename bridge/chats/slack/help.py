@@ -96,6 +96,13 @@ HELP: Mapping[str, Help] = {
         "deploys in spite of everything that holds the app now",
         "The reason is kept. What begins to hold it later still does.",
     ),
+    "previews": Help(
+        "previews [APP]",
+        "lists the previews of pull requests",
+        "`previews stop PREVIEW` removes one, `previews extend PREVIEW` keeps it or starts it"
+        " again, `previews approve PREVIEW COMMIT` has exactly that commit of a fork built."
+        " PREVIEW is the app and the number of the pull request, e.g. `shop/web#12`.",
+    ),
     "whoami": Help("whoami", "shows who you are here, and what you may do"),
     "help": Help("help [COMMAND]", "explains a command"),
 }

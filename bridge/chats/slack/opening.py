@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.chats.card import Channels
 from bridge.chats.links import Links
 from bridge.chats.slack.api import People, SlackClient
 from bridge.chats.slack.board import Board, Notices, Tells
@@ -15,11 +16,12 @@ from bridge.chats.slack.door import SlackDoor, Socket, build_bolt
 from bridge.chats.slack.home import HOME, Homes, Silence
 from bridge.chats.slack.locks import LOCK, LockNotes
 from bridge.chats.slack.parts import Background, Clicks, Parts, Permits, Workspace
+from bridge.chats.slack.pull_board import PULL, PullBoard, pull_plans
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
 from bridge.ports.chats import Commands, ConfigDrafts
 from bridge.ports.clock import Clock, Limit
-from bridge.ports.feedback import Planner, Publisher, TellsOfLocks, Turn
+from bridge.ports.feedback import Planner, Publisher, ShowsPreviews, TellsOfLocks, Turn
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
 
@@ -70,11 +72,18 @@ class Slack:
         tail: Tells,
         email_of: Tells,
         clock: Clock,
+        channels: Channels,
         planners: "Sequence[Planner]" = (),
         of_lock: TellsOfLocks = lambda _news: (),
     ) -> None:
-        """Take the parts; nothing is sent."""
-        self.planners = planners
+        """Take the parts; nothing is sent.
+
+        Args:
+            channels: where the previews of an app are told.
+        """
+        pulls = pull_plans(channels)
+        self.planners = (*planners, pulls)
+        self.of_preview: ShowsPreviews = pulls.of_preview
         self.of_lock = of_lock
         self.trouble: Mapping[str, str] = {}
         client = SlackClient(wiring.bot_token, wiring.api_url)
@@ -102,6 +111,7 @@ class Slack:
         self.socket = Socket(bolt, client, wiring.app_token) if wiring.app_token else None
         self.publishers: Mapping[str, Publisher] = {
             CARD: Board(client, people, turn, wiring.links, tail=tail, email_of=email_of),
+            PULL: PullBoard(client, turn, wiring.links, channels),
             NOTICE: Notices(client, turn),
             TOLD: Told(client, turn),
             CHANGED: ChangeNotes(client, turn),

@@ -12,6 +12,7 @@ from bridge.chats.slack.blocks import Message, context, section
 from bridge.chats.slack.gate_answers import answer_about_gates
 from bridge.chats.slack.help import help_about, whoami
 from bridge.chats.slack.mrkdwn import escape, moment
+from bridge.chats.slack.previews import answer_previews
 from bridge.chats.slack.rollback import offer
 from bridge.core.chat.gate_replies import (
     FreezeDeclared,
@@ -30,6 +31,8 @@ from bridge.core.chat.replies import (
     Identity,
     Past,
     Pick,
+    PreviewDone,
+    PreviewList,
     PromotionOffered,
     Reasons,
     Reply,
@@ -89,7 +92,7 @@ def outgoing(reply: Reply, links: Links, here: Collection[str] = ()) -> Outgoing
             return Outgoing(_identity(reply))
         case Pick() | Configure():
             return Outgoing(replies.notice("A dialog opens."))
-        case Standing() | Past() | Reasons() | AppList():
+        case Standing() | Past() | Reasons() | AppList() | PreviewList() | PreviewDone():
             return Outgoing(_told(reply, links))
         case _:
             return Outgoing(answer_about_gates(reply), public=isinstance(reply, _ANNOUNCED))
@@ -105,8 +108,13 @@ def _offered(reply: WayBackFound | PromotionOffered, links: Links) -> Message:
     return promotion.offer(reply.promotion, links)
 
 
-def _told(reply: Standing | Past | Reasons | AppList, links: Links) -> Message:
+Told = Standing | Past | Reasons | AppList | PreviewList | PreviewDone
+
+
+def _told(reply: Told, links: Links) -> Message:
     match reply:
+        case PreviewList() | PreviewDone():
+            return answer_previews(reply, links)
         case Standing():
             return _standing(reply, links)
         case Past():

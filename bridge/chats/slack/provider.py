@@ -57,7 +57,7 @@ def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
     from bridge.chats.slack.opening import LIMITS, Wiring
     from bridge.chats.slack.opening import Slack as RunningSlack
 
-    channels = Channels(parts.book, settings.channel)
+    channels = Channels(parts.book, settings.channel, parts.preview_book)
     return RunningSlack(
         Wiring(
             _shown(settings.bot_token),
@@ -77,6 +77,7 @@ def _open(settings: "Slack", parts: "ChatParts") -> "RunningSlack":
         tail=parts.tail,
         email_of=parts.email_of,
         clock=parts.clock,
+        channels=channels,
         planners=(Cards(channels), ChangePlans(channels)),
         of_lock=LockPlans(channels).of,
     )

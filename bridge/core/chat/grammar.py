@@ -7,9 +7,11 @@
     lock SCOPE [WHEN] REASON | steal SCOPE [WHEN] REASON | unlock SCOPE | locks
     freeze SCOPE [WHEN] REASON | unfreeze SCOPE
     approve APP [COMMIT] | override APP REASON
+    previews [APP] | previews stop PREVIEW | previews extend PREVIEW
+    previews approve PREVIEW COMMIT
 
 WHEN is `for 2h` or `until 18:00 Europe/Berlin`, of a lock also `until merge of #12`. A scope with
-spaces stands in quotes.
+spaces stands in quotes. PREVIEW is the app and the number of the pull request, e.g. shop/web#12.
 Parsing is total: every text is either a `Command` or an `Unclear` with suggestions.
 """
 
@@ -22,6 +24,7 @@ from enum import StrEnum
 from bridge.core.chat.when import AT, FOR, MERGE, UNTIL, When, when_in
 from bridge.core.errors import Rejected
 from bridge.core.log_text import harmless
+from bridge.core.previews.acts import Act
 
 LONGEST = 400
 """Characters of a text that are parsed; no app's name is that long."""
@@ -48,6 +51,7 @@ class Verb(StrEnum):
     UNFREEZE = "unfreeze"
     APPROVE = "approve"
     OVERRIDE = "override"
+    PREVIEWS = "previews"
     WHOAMI = "whoami"
     HELP = "help"
 
@@ -71,6 +75,7 @@ USAGE = {
     Verb.UNFREEZE: "unfreeze SCOPE",
     Verb.APPROVE: "approve APP [COMMIT]",
     Verb.OVERRIDE: "override APP REASON",
+    Verb.PREVIEWS: "previews [APP] | stop PREVIEW | extend PREVIEW | approve PREVIEW COMMIT",
     Verb.WHOAMI: "whoami",
     Verb.HELP: "help [COMMAND]",
 }
@@ -98,6 +103,7 @@ _ALIASES = {
     "ls": Verb.APPS,
     "source": Verb.PROVIDER,
     "lock!": Verb.STEAL,
+    "preview": Verb.PREVIEWS,
     "me": Verb.WHOAMI,
     "?": Verb.HELP,
     "--help": Verb.HELP,
@@ -107,6 +113,7 @@ _ALIASES = {
 FROM = "from"
 
 _COMMIT = re.compile(r"[0-9a-f]{4,64}", re.IGNORECASE)
+_LONG_COMMIT = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
 _LINK = re.compile(r"<(?:https?://|mailto:)?([^<>|]*)(?:\|([^<>]*))?>")
 _MARKS = "`\"'*\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
 _QUOTES = str.maketrans("", "", _MARKS)
@@ -117,12 +124,14 @@ class Command:
     """A parsed command.
 
     Attributes:
-        app: as typed; None if none was named. For a lock or freeze, its scope.
+        app: as typed; None if none was named. For a lock or freeze, its scope; for what is done
+            with a preview, the preview.
         ref: after an `@`; None if none was given.
         rest: a version for `rollback`, the other app for `promote`, a commit for `why` and
-            `approve`, a filter for `apps`, a command for `help`, a reason for what needs one.
+            approvals, a filter for `apps`, a command for `help`, a reason for what needs one.
         when: e.g. "for 2h", "until fri 18:00 Europe/Berlin", "until merge of #12" or "at 22:00";
             None for none.
+        act: what is done with a preview; None to list them.
     """
 
     verb: Verb
@@ -130,6 +139,7 @@ class Command:
     ref: str | None = None
     rest: str | None = None
     when: str | None = None
+    act: Act | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +177,7 @@ def written(command: Command) -> str:
     if len(app.split()) > 1:
         app = f'"{app}"'
     source = FROM if command.verb is Verb.PROMOTE else ""
-    parts = (command.verb, app, command.when or "", source, command.rest or "")
+    parts = (command.verb, command.act or "", app, command.when or "", source, command.rest or "")
     return " ".join(part for part in parts if part)
 
 
@@ -206,6 +216,8 @@ def _arguments(verb: Verb, typed: list[str]) -> Command | Unclear:
         return Command(verb, rest=topic)
     if verb is Verb.APPS:
         return Command(verb, rest=" ".join(words) or None)
+    if verb is Verb.PREVIEWS:
+        return _about_previews(words, usage)
     if verb in ALONE:
         return Command(verb) if not words else Unclear(f"`{verb}` stands alone. {usage}", (verb,))
     if not words:
@@ -261,6 +273,22 @@ def _unquoted(reason: str) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+# ── previews ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _about_previews(words: list[str], usage: str) -> Command | Unclear:
+    """Return a command about previews; the name of one may be typed in two words, `web #12`."""
+    act = words[0].lower() if words else ""
+    if act not in set(Act):
+        return Command(Verb.PREVIEWS, " ".join(words) or None)
+    if not (rest := words[1:]):
+        return Unclear(f"Which preview? {usage}")
+    commit = None
+    if act == Act.APPROVE and len(rest) > 1 and _LONG_COMMIT.fullmatch(rest[-1]):
+        commit = rest.pop().lower()
+    return Command(Verb.PREVIEWS, " ".join(rest), rest=commit, act=Act(act))
 
 
 # ── one app ─────────────────────────────────────────────────────────────────────────────────────

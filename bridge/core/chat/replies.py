@@ -16,6 +16,8 @@ from bridge.core.health.promotion import Promotion
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment
 from bridge.core.pins import tracked
+from bridge.core.previews.acts import Act
+from bridge.core.previews.preview import Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,43 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewShown:
+    """A preview that the person may view.
+
+    Attributes:
+        deployment: the newest of its own app.
+        ends: when it ends for want of a push; None if it does not.
+        may: what the person may ask of it.
+    """
+
+    preview: Preview
+    deployment: Deployment | None
+    ends: float | None
+    may: frozenset[Act]
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewList:
+    """The previews that the person may view, newest first; `app`: only of apps like this."""
+
+    those: tuple[PreviewShown, ...]
+    app: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewDone:
+    """Something was done with a preview, which is as it is now.
+
+    Attributes:
+        ends: when it ends for want of a push; None if it does not.
+    """
+
+    act: Act
+    preview: Preview
+    ends: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Help:
     """The usage of all commands, or of one if a topic is given."""
 
@@ -203,6 +242,8 @@ Reply = (
     | Reasons
     | AppList
     | Identity
+    | PreviewList
+    | PreviewDone
     | Help
     | GateReply
 )

@@ -62,7 +62,7 @@ def without_files(
         return Verdict(Why.CLOSED, f"the pull request is {end}")
     if policy is None or not policy.on:
         return Verdict(Why.NO_PREVIEWS, f"{app.label} has no previews")
-    found = decide(_as_push(pull, repository, None, ""), _on_pushes(app), decisions)
+    found = decide(as_push(pull, repository, None, ""), _on_pushes(app), decisions)
     if found.reason in (Reason.BRANCH_MISMATCH, Reason.REPOSITORY_MISMATCH):
         return Verdict(Why.OTHER_BASE, found.evidence)
     if pull.draft and not policy.drafts:
@@ -88,14 +88,14 @@ def by_files(
         files: None if they are not known, which counts as a hit, as with pushes.
         note: why they are not known.
     """
-    found = decide(_as_push(pull, repository, files, note), _on_pushes(app), decisions)
+    found = decide(as_push(pull, repository, files, note), _on_pushes(app), decisions)
     if found.deploy:
         return Verdict(Why.WANTED, found.evidence)
     broken = found.reason is Reason.WATCH_PATHS_BROKEN
     return Verdict(Why.WATCH_PATHS_BROKEN if broken else Why.NO_PATH_HIT, found.evidence)
 
 
-def _as_push(
+def as_push(
     pull: PullRequest, repository: Repository, files: Sequence[str] | None, note: str
 ) -> RefPushed:
     """Return a push of everything in a pull request to its base, which is what a merge would be."""

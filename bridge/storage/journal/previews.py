@@ -16,6 +16,7 @@ from bridge.ports.previews import Previewed, Reported
 from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.transactions import Transactions
+from bridge.storage.journal.upkeep import forget_feedback
 
 _T = tables.previews
 
@@ -97,8 +98,16 @@ class Previews(Transactions):
         over = (_T.c.state == PreviewState.ENDED) & (_T.c.active_at < before)
         over &= _T.c.made.is_(None)
         those = sa.select(_T.c.id).where(over).order_by(_T.c.active_at).limit(limit)
-        query = sa.delete(_T).where(_T.c.id.in_(those.scalar_subquery()))
-        return await self._write(lambda db: db.execute(query).rowcount)
+
+        def forget(db: sa.Connection) -> int:
+            ids = list(db.scalars(those))
+            db.execute(sa.delete(_T).where(_T.c.id.in_(ids)))
+            pulls = {id_.rpartition(":")[0] for id_ in ids}
+            gone = [about_pull(id_) for id_ in sorted(pulls) if not of_pull(db, id_)]
+            forget_feedback(db, gone)
+            return len(ids)
+
+        return await self._write(forget)
 
     async def _changed(self, id_: str, facts: Mapping[str, Any]) -> Preview | None:
         at = self._clock()

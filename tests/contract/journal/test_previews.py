@@ -8,6 +8,7 @@ import pytest
 from bridge.core.events import Repository
 from bridge.core.previews.preview import PreviewState
 from bridge.core.pulls import PullRequest
+from bridge.ports.outcomes import Subscription, about_pull
 from bridge.ports.previews import Previewed, Reported
 from tests.fakes.journey import ManualClock
 
@@ -167,6 +168,18 @@ async def test_only_what_is_over_is_left_out_and_forgotten(
     assert await journal.forget_previews(clock.now + 1, 9) == 1
     assert await journal.preview(WEB_12) is None
     assert len(await journal.previews(ended=True)) == 1
+
+
+async def test_what_showed_a_pull_request_goes_with_its_last_preview(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.report_previews(reported(), [WEB, API])
+    shown = Subscription("a message", "chat", "lane", (about_pull(WEB_12.rpartition(":")[0]),), {})
+    await journal.subscribe([shown])
+    for left, one in zip((1, 0), await journal.previews(), strict=True):
+        await journal.change_preview(one, state=PreviewState.ENDED)
+        assert await journal.forget_previews(clock.now + 1, 9) == 1
+        assert len(await journal.feedback(limit=9)) == left
 
 
 # ── what reports come to ─────────────────────────────────────────────────────

@@ -1,0 +1,45 @@
+"""What people can ask of a preview, whoever they are."""
+
+from enum import StrEnum
+
+from bridge.core.access import Right
+from bridge.core.previews.naming import OVER
+from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.verdict import Why
+
+STARTED_AGAIN = frozenset({Why.STOPPED, Why.IDLE})
+"""Why there is none, although an extension brings it back."""
+
+
+class Act(StrEnum):
+    """What people can ask of a preview."""
+
+    APPROVE = "approve"
+    STOP = "stop"
+    EXTEND = "extend"
+
+
+NEEDS = {Act.APPROVE: Right.APPROVE, Act.STOP: Right.DEPLOY, Act.EXTEND: Right.DEPLOY}
+"""The right to the previewed app that each needs."""
+
+
+def is_over(preview: Preview) -> bool:
+    """Return whether there is no preview, or it is being removed."""
+    return preview.state in OVER or preview.state is PreviewState.ENDING
+
+
+def possible(preview: Preview) -> tuple[Act, ...]:
+    """Return what would not be refused, as far as the preview is concerned."""
+    over = is_over(preview)
+    each = {
+        Act.APPROVE: awaits_approval(preview),
+        Act.STOP: not over and not preview.stopped,
+        Act.EXTEND: not over or preview.reason in STARTED_AGAIN,
+    }
+    return tuple(act for act, would_be in each.items() if would_be)
+
+
+def awaits_approval(preview: Preview) -> bool:
+    """Return whether the newest commit of a fork has not been approved."""
+    pull = preview.pull
+    return not is_over(preview) and not pull.own and preview.approved != pull.head_sha

@@ -1,0 +1,49 @@
+"""What Slack is shown of previews: scenes of `tests/scenes/slack.py`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+from bridge.chats.links import Links
+from bridge.chats.pull_card import news_in
+from bridge.chats.slack.blocks import Message
+from bridge.chats.slack.outgoing import outgoing
+from bridge.chats.slack.previews import render_news, render_pull
+from bridge.core.apps import App
+from bridge.core.chat.replies import PreviewDone, PreviewList, PreviewShown
+from bridge.core.lifecycle import State
+from bridge.core.previews.acts import Act
+from bridge.core.previews.preview import PreviewState
+from bridge.core.previews.verdict import Why
+from tests.scenes.pulls import FORK, WAITS, Deploys, cards, preview
+from tests.scenes.slack_gates import NOON
+
+TELLS = ("failed", "approval", "limit", "hardest")
+
+
+def pull_scenes(
+    deploys: Deploys, web: App, api: App, longest: App, hostile: str, links: Links
+) -> Iterator[tuple[str, Callable[[], Message]]]:
+    """Messages of pull requests, lines of their threads, answers."""
+    for name, card in cards(deploys, web, api, longest, hostile, links):
+        yield f"pull_{name}", partial(render_pull, card)
+        if name in TELLS:
+            yield f"pull_news_{name}", partial(render_news, news_in(card, {}))
+        if name == "ended":
+            told = {row.id: "ready" for row in card.rows}
+            yield "pull_news_ended", partial(render_news, news_in(card, told))
+    held = preview(api, PreviewState.HELD, reason=Why.APPROVAL, note=WAITS, pull=FORK)
+    up = PreviewShown(preview(web), deploys(State.DONE), NOON + 3600, frozenset(Act))
+    waits = PreviewShown(held, None, None, frozenset({Act.APPROVE}))
+    few = PreviewList((up, waits))
+    many = PreviewList(tuple(replace(up, ends=NOON + n) for n in range(40)), "web")
+    yield "previews", lambda: outgoing(few, links).message
+    yield "previews_40", lambda: outgoing(many, links).message
+    yield "previews_none", lambda: outgoing(PreviewList((), hostile), links).message
+    for act, of in ((Act.APPROVE, held), (Act.STOP, up.preview), (Act.EXTEND, up.preview)):
+        done = outgoing(PreviewDone(act, of, NOON + 7 * 86_400), links).message
+        yield f"previews_{act}", partial(_same, done)
+
+
+def _same(message: Message) -> Message:
+    return message
