@@ -23,7 +23,7 @@ from bridge.core.errors import BridgeError, Unreachable
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import lines_of, news
 
-LOOK = Backoff(1.0, 5.0)
+LOOK = Backoff(1.0, 5.0, factor=1.3)
 """Seconds between looks at the journal while somebody watches; more while each finds a change."""
 
 LOG_LOOK = Backoff(1.0, 1.0)

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web as aiohttp_web
 
 from bridge.console import live
+from bridge.core.backoff import Backoff
 from tests.chaos.recording_backend import RecordingBackend, push_payload, recording_backend
 from tests.worlds.console import ConsoleWorld, console_world
 from tests.worlds.embedded import until
@@ -88,7 +89,7 @@ async def looks() -> list[str]:
 async def test_all_who_watch_a_log_share_one_tail_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "LOG_LOOK", 0.05)
+    monkeypatch.setattr(live, "LOG_LOOK", Backoff(0.05, 0.05))
     allowed = Allowed(monkeypatch)
     async with (
         recording_backend(apps=1, build_seconds=0.05, listing_delay=0.0) as backend,
@@ -130,7 +131,7 @@ async def test_all_who_watch_a_log_share_one_tail_of_it(
 async def test_the_last_who_leaves_ends_the_tail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "LOG_LOOK", 0.05)
+    monkeypatch.setattr(live, "LOG_LOOK", Backoff(0.05, 0.05))
     async with (
         recording_backend(apps=1, build_seconds=0.05, listing_delay=0.0) as backend,
         building(tmp_path / "bridge", backend) as (console, path, job),
