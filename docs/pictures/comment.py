@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from browser import ROOT, run
 
 GOLDEN = ROOT / "tests" / "fixtures" / "feedback"
-SHOWN = {"comment": "three_apps", "comment-held": "held_apps"}
+SHOWN = {"comment": "three_apps", "comment-held": "held_apps", "comment-previews": "previews"}
 """Each picture, and the golden file that is in it."""
 
 WIDTH = 940

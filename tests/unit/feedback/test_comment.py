@@ -16,11 +16,15 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.gates.holds import Gate, Hold
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import marked
+from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.verdict import Why
+from bridge.core.pulls import PullRequest
 from bridge.githosts.comment import is_marked, marker, render_comment
 from bridge.githosts.markdown import NOTHING, cell, code, link
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import Explained
 from tests.fakes.journey import app, deployment
+from tests.worlds.previewed import MONO
 from tests.worlds.rows import each_row
 
 CHATS = {key: one.link_word for key, one in ALL_CHATS.items()}
@@ -28,6 +32,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "feedback"
 AT = 1_700_000_000.0
 NOTE = "fatal: Remote branch gone not found in upstream origin"
 LIVE = "5d6e7f8" + "0" * 33
+PLACES = "shop/jobs has 5 previews already, the limit of its rule"
 
 
 def explained(
@@ -159,7 +164,39 @@ def held_apps() -> Snapshot:
     )
 
 
-TOLD = {"every_state": everything, "three_apps": three_apps, "held_apps": held_apps}
+def previews() -> Snapshot:
+    """A pull request of a monorepo: one preview is up, one builds, and one waits for a place."""
+    pull = PullRequest(12, "feature/sundays", LIVE, open=True, base="main", title="Open on Sundays")
+    built = {"commit": LIVE, "started_at": AT + 4}
+    web = deployment(
+        3, "pr-12-web", state=State.DONE, deployed_commit=LIVE, finished_at=AT + 31, **built
+    )
+    api = deployment(3, "pr-12-api", state=State.RUNNING, **built)
+
+    def one(name: str, state: PreviewState, **facts: Any) -> Preview:
+        of = Preview("r:1", MONO, f"app-{name}", f"shop/{name}", "dokploy", pull, active_at=AT)
+        return replace(of, state=state, **facts)
+
+    address = "https://pr-12-{}.preview.example.com"
+    ours = {each.app_id: app(each.app_id, marker=f"bridge:{each.app_id}") for each in (web, api)}
+    return snapshot(
+        web,
+        api,
+        apps=ours,
+        previews=(
+            one("web", PreviewState.UP, made="pr-12-web", url=address.format("web")),
+            one("api", PreviewState.UP, made="pr-12-api", url=address.format("api")),
+            one("jobs", PreviewState.HELD, reason=Why.LIMIT, note=PLACES),
+        ),
+    )
+
+
+TOLD = {
+    "every_state": everything,
+    "three_apps": three_apps,
+    "held_apps": held_apps,
+    "previews": previews,
+}
 
 
 @pytest.mark.parametrize("name", TOLD)
