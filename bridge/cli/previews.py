@@ -229,7 +229,7 @@ def preview_form(one: "Preview", policy: "PreviewPolicy | None") -> dict[str, An
         "note": one.note,
         "url": one.url,
         "commit": one.pull.head_sha,
-        "deployed_commit": one.asked,
+        "asked_commit": one.asked,
         "approved_commit": one.approved,
         "approved_by": one.approver or None,
         "preview_app_id": one.made,
