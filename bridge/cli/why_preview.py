@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.core.lifecycle import Deployment
+    from bridge.core.previews.native import NativePreview
     from bridge.core.previews.preview import Preview
 
 names_preview = re.compile(r".*[#!][0-9]{1,15}").fullmatch
@@ -22,9 +23,15 @@ names_preview = re.compile(r".*[#!][0-9]{1,15}").fullmatch
 
 async def why_preview(config: "Path | None", name: str, limit: int, *, json: bool) -> None:
     """Explain why a pull request has a preview, or has none."""
+    from bridge.core.previews.native import NativePreview
+
     async with desk(config) as at:
         found = await at.commands.named(at.asker, name)
         made: list[Deployment] = []
+        if isinstance(found, NativePreview):
+            _say_native(at, found, json=json)
+            return
+        await at.look_up([found])
         if found.made is not None:
             made = await at.stores.journal.deployments(app_id=found.made, limit=limit)
     if json:
@@ -40,6 +47,25 @@ async def why_preview(config: "Path | None", name: str, limit: int, *, json: boo
             typer.echo(clean(f"{iso(one.created_at)} {became(one)}"))
     if not json and (remedy := _remedy(found)):
         hint(clean(remedy))
+
+
+def _say_native(at: Desk, found: "NativePreview", *, json: bool) -> None:
+    """Say of a preview that a backend makes by itself what the backend tells."""
+    from bridge.core.previews.remedies import REMEDIES
+    from bridge.core.previews.verdict import Why
+
+    remedy = REMEDIES[Why.NATIVE]
+    if json:
+        say_json(at.form(found) | {"remedy": remedy, "deployments": []})
+        return
+    commit = f"{found.branch}@{found.commit[:7]}" if found.commit else found.branch
+    when = ago(found.active_at, time.time()) if on_terminal() else iso(found.active_at)
+    typer.echo(clean(f"{found.name} {found.title}, {commit}, {when}"))
+    typer.echo(f"{found.state}: {found.whose}, which the bridge only shows")
+    for before, what in (("at", found.url), ("its log is at", found.page)):
+        if what:
+            typer.echo(clean(f"{before} {what}"))
+    hint(remedy)
 
 
 def _form(at: Desk, found: "Preview", made: "list[Deployment]") -> dict[str, Any]:
