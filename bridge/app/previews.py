@@ -9,6 +9,7 @@ from bridge.core.events import Repository
 from bridge.core.pulls import PullRequest
 from bridge.githosts.server import homes_of
 from bridge.pipeline.locks import LockKeeper
+from bridge.pipeline.native_previews import NativePreviewFollower
 from bridge.pipeline.pinning import Pins
 from bridge.pipeline.preview_apps import PreviewApps
 from bridge.pipeline.preview_sweep import PreviewSweep
@@ -43,7 +44,10 @@ async def keep_previews(
     pins: Pins,
     shown: Sequence[ShowsPreviews],
 ) -> PreviewKeeper:
-    """Start bringing previews in line with their pull requests, and showing them."""
+    """Start bringing previews in line with their pull requests, and showing them.
+
+    Those that backends make by themselves are followed, too.
+    """
     settings, stores = parts.settings, parts.stores
 
     async def turn() -> None:
@@ -73,6 +77,10 @@ async def keep_previews(
         every=settings.previews.sweep,
         turn=turn,
     )
+    native = NativePreviewFollower(
+        stores.journal, parts.catalog, parts.backends, parts.clock, turn=parts.turn
+    )
     await in_background(stack, "previews", keeper.run())
+    await in_background(stack, "the backends' own previews", native.run())
     await in_background(stack, "pull requests", sweep.run())
     return keeper

@@ -265,6 +265,7 @@ def on_hosts(
             apart=server.provider.own_limits(given),
             ours=ours,
             skipped=given.skipped_status,
+            review=server.provider.review,
         )
         plans.append(plan)
         pace = pace_of(rate_limiter, server.provider.limits)

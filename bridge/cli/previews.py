@@ -1,9 +1,9 @@
 """`previews`: the previews of pull requests, and what people may do with one."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from bridge.app.storage import Stores
     from bridge.core.apps import App
+    from bridge.core.lifecycle import State
+    from bridge.core.previews.native import NativePreview
     from bridge.core.previews.policy import PreviewPolicy
     from bridge.core.previews.preview import Preview
     from bridge.pipeline.preview_commands import Asker, PreviewCommands
@@ -46,6 +48,10 @@ TONES = {
     "up": "done",
     "ending": "running",
     "ended": "superseded",
+    "waiting": "waiting",
+    "building": "running",
+    "failed": "failed",
+    "cancelled": "cancelled",
 }
 """The state of a deployment that looks like that of a preview."""
 
@@ -71,7 +77,7 @@ def previews(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """List the previews of pull requests, newest first."""
+    """List the previews of pull requests, newest first; those of the backend's own come last."""
     if ctx.invoked_subcommand is None:
         run(_list(config, app, every=every, json=json))
 
@@ -116,30 +122,57 @@ class Desk:
 
     Attributes:
         policies: how each app's pull requests are previewed, by the app's id.
+        newest: the state of the newest deployment of previews' apps, by their ids.
     """
 
     stores: "Stores"
     policies: "dict[str, PreviewPolicy | None]"
     commands: "PreviewCommands"
     asker: "Asker"
+    newest: "dict[str, State]" = field(default_factory=dict)
 
-    def form(self, one: "Preview") -> dict[str, Any]:
+    async def look_up(self, those: "Iterable[Preview]") -> None:
+        """Read what was deployed of previews, before they are shown."""
+        made = [one.made for one in those if one.made is not None]
+        newest = await self.stores.journal.briefly(made, 1)
+        self.newest.update((id_, those[0].state) for id_, those in newest.items() if those)
+
+    def form(self, one: "Preview | NativePreview") -> dict[str, Any]:
         """Return a preview as JSON has it."""
-        return preview_form(one, self.policies.get(one.app_id))
+        from bridge.core.previews.native import NativePreview
 
-    def row(self, one: "Preview", now: float) -> "list[str | Text]":
+        if isinstance(one, NativePreview):
+            return native_form(one)
+        newest = self.newest.get(one.made or "")
+        return preview_form(one, self.policies.get(one.app_id), newest)
+
+    def row(self, one: "Preview | NativePreview", now: float) -> "list[str | Text]":
         """Return the cells of a preview in a table."""
         from rich.text import Text
 
-        ends = one.idle_at(self.policies.get(one.app_id))
+        from bridge.core.previews.native import NativePreview
+
+        if isinstance(one, NativePreview):
+            ends = None
+        else:
+            ends = one.idle_at(self.policies.get(one.app_id))
         return [
             one.name,
-            Text(one.state, STYLES.get(TONES[one.state], "")),
-            one.pull.head_sha[:7],
+            Text(state := self.state(one), STYLES.get(TONES.get(state, state), "")),
+            _commit(one)[:7],
             ago(one.active_at, now),
             "" if ends is None else _in(ends - now),
-            "; ".join(part for part in (one.url, why_of(one)) if part),
+            _about(one),
         ]
+
+    def state(self, one: "Preview | NativePreview") -> str:
+        """Return the state that people want to know: whether its address works."""
+        from bridge.core.previews.native import NativePreview
+        from bridge.core.previews.preview import shown_state
+
+        if isinstance(one, NativePreview):
+            return one.state
+        return shown_state(one, self.newest.get(one.made or ""))
 
 
 @asynccontextmanager
@@ -165,29 +198,36 @@ async def desk(config: Path | None) -> AsyncIterator[Desk]:
 
 
 async def _list(config: Path | None, app: str | None, *, every: bool, json: bool) -> None:
+    from bridge.pipeline.preview_commands import without_native
+
     async with desk(config) as at:
         of_app = None if app is None else (await known_app(at.stores.journal, app)).app.id
-        found = await at.commands.seen_by(at.asker, ended=every)
-    found = [one for one in found if of_app in (None, one.app_id)]
+        native = await at.commands.native_seen_by(at.asker)
+        ours = await at.commands.seen_by(at.asker, ended=every)
+        await at.look_up(ours)
+    those: list[Preview | NativePreview] = [*without_native(ours, native), *native]
+    found = [one for one in those if of_app in (None, one.app_id)]
     now = time.time()
     columns = ("preview", "state", "commit", "active", "ends", "*about it")
-    listing: Listing[Preview] = Listing(
-        at.form, columns, lambda one: at.row(one, now), _line, side=5
+    listing: Listing[Preview | NativePreview] = Listing(
+        at.form, columns, lambda one: at.row(one, now), lambda one: _line(at, one), side=5
     )
     listing.say(found, NONE_AT_ALL if every else NONE, json=json)
 
 
 async def _stop(config: Path | None, name: str, *, json: bool) -> None:
     async with desk(config) as at:
-        found = await at.commands.named(at.asker, name)
+        found = await at.commands.named_ours(at.asker, name)
         after = await at.commands.stop(at.asker, found)
+        await at.look_up([after])
     _said(at, after, f"stopped: {after.label}; a push or `previews extend` starts it again", json)
 
 
 async def _extend(config: Path | None, name: str, *, json: bool) -> None:
     async with desk(config) as at:
-        found = await at.commands.named(at.asker, name)
+        found = await at.commands.named_ours(at.asker, name)
         after = await at.commands.extend(at.asker, found)
+        await at.look_up([after])
     policy = at.policies.get(after.app_id)
     lasts = "" if policy is None else f" for {_lasting(policy.idle)} without a push"
     _said(at, after, f"extended: {after.label} stays{lasts}", json)
@@ -195,9 +235,10 @@ async def _extend(config: Path | None, name: str, *, json: bool) -> None:
 
 async def _approve(config: Path | None, name: str, commit: str | None, *, json: bool) -> None:
     async with desk(config) as at:
-        found = await at.commands.named(at.asker, name)
+        found = await at.commands.named_ours(at.asker, name)
         wanted = found.pull.head_sha if commit is None else commit
         after = await at.commands.approve(at.asker, found, wanted)
+        await at.look_up([after])
     of = f" of {after.pull.author}" if after.pull.author else ""
     _said(at, after, f"approved: {after.label} at {after.pull.head_sha[:12]}{of}", json)
 
@@ -212,10 +253,17 @@ def _said(at: Desk, after: "Preview", words: str, json: bool) -> None:
 # ── how they are shown ──────────────────────────────────────────────────────────────────────────
 
 
-def preview_form(one: "Preview", policy: "PreviewPolicy | None") -> dict[str, Any]:
-    """Return a preview as JSON has it."""
+def preview_form(
+    one: "Preview", policy: "PreviewPolicy | None", newest: "State | None"
+) -> dict[str, Any]:
+    """Return a preview as JSON has it.
+
+    Args:
+        newest: the state of its app's newest deployment; None before the first.
+    """
     return {
         "id": one.id,
+        "made_by": "bridge",
         "name": one.name,
         "app": one.app,
         "app_id": one.app_id,
@@ -229,14 +277,41 @@ def preview_form(one: "Preview", policy: "PreviewPolicy | None") -> dict[str, An
         "note": one.note,
         "url": one.url,
         "commit": one.pull.head_sha,
-        "deployed_commit": one.asked,
+        "asked_commit": one.asked,
         "approved_commit": one.approved,
         "approved_by": one.approver or None,
         "preview_app_id": one.made,
+        "deployment_state": newest and str(newest),
         "created_at": iso(one.created_at),
         "active_at": iso(one.active_at),
         "idle_at": iso(one.idle_at(policy)),
     }
+
+
+def native_form(one: "NativePreview") -> dict[str, Any]:
+    """Return a preview of a backend's own as JSON has it: the same keys, null if untold."""
+    return dict.fromkeys(_UNTOLD) | {
+        "id": one.id,
+        "made_by": one.maker.lower(),
+        "name": one.name,
+        "app": one.app,
+        "app_id": one.app_id,
+        "pull_request": one.number,
+        "pull_request_url": one.pull_url,
+        "title": one.title,
+        "state": str(one.state),
+        "reason": "native",
+        "note": f"{one.whose}: {one.page}" if one.page else one.whose,
+        "url": one.url,
+        "commit": one.commit,
+        "active_at": iso(one.active_at),
+    }
+
+
+_UNTOLD = (
+    *("author", "fork", "asked_commit", "approved_commit", "approved_by", "preview_app_id"),
+    *("deployment_state", "created_at", "idle_at"),
+)
 
 
 def why_of(one: "Preview") -> str:
@@ -248,10 +323,24 @@ def why_of(one: "Preview") -> str:
     return clean(redact(one.note) or one.reason)
 
 
-def _line(one: "Preview") -> str:
-    about = "; ".join(part for part in (one.url, why_of(one)) if part)
-    line = f"{one.name} {one.state} {one.pull.head_sha[:7]} since {iso(one.active_at)}"
+def _line(at: Desk, one: "Preview | NativePreview") -> str:
+    words = (one.name, at.state(one), _commit(one)[:7], f"since {iso(one.active_at)}")
+    line, about = " ".join(filter(None, words)), _about(one)
     return f"{line}: {about}" if about else line
+
+
+def _commit(one: "Preview | NativePreview") -> str:
+    from bridge.core.previews.native import NativePreview
+
+    return (one.commit or "") if isinstance(one, NativePreview) else one.pull.head_sha
+
+
+def _about(one: "Preview | NativePreview") -> str:
+    """Return the address of a preview, and what else is to be said of it."""
+    from bridge.core.previews.native import NativePreview
+
+    why = one.whose if isinstance(one, NativePreview) else why_of(one)
+    return "; ".join(part for part in (one.url, why) if part)
 
 
 def _in(seconds: float) -> str:

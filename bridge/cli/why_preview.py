@@ -11,9 +11,11 @@ from bridge.cli.previews import Desk, desk
 from bridge.cli.show import ago, clean, console, hint, indented, iso, on_terminal, say_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from bridge.core.lifecycle import Deployment
+    from bridge.core.previews.native import NativePreview
     from bridge.core.previews.preview import Preview
 
 names_preview = re.compile(r".*[#!][0-9]{1,15}").fullmatch
@@ -22,24 +24,60 @@ names_preview = re.compile(r".*[#!][0-9]{1,15}").fullmatch
 
 async def why_preview(config: "Path | None", name: str, limit: int, *, json: bool) -> None:
     """Explain why a pull request has a preview, or has none."""
+    from bridge.core.previews.native import NativePreview
+
     async with desk(config) as at:
         found = await at.commands.named(at.asker, name)
         made: list[Deployment] = []
+        if isinstance(found, NativePreview):
+            _say_native(at, found, json=json)
+            return
+        await at.look_up([found])
         if found.made is not None:
             made = await at.stores.journal.deployments(app_id=found.made, limit=limit)
     if json:
         say_json(_form(at, found, made))
-    elif on_terminal():
-        console().print(clean(_subject(found, ago(found.active_at, time.time()))), style="bold")
-        for line in (*_verdict(found), *(became(one, short=True) for one in made)):
-            console().print(indented(clean(line), 2))
     else:
-        for line in (_subject(found, iso(found.active_at) or ""), *_verdict(found)):
-            typer.echo(clean(line))
-        for one in made:
-            typer.echo(clean(f"{iso(one.created_at)} {became(one)}"))
+        short = on_terminal()
+        when = ago(found.active_at, time.time()) if short else iso(found.active_at) or ""
+        deployments = (
+            became(one, short=True) if short else f"{iso(one.created_at)} {became(one)}"
+            for one in made
+        )
+        _print(_subject(found, when), (*_verdict(found), *deployments))
     if not json and (remedy := _remedy(found)):
         hint(clean(remedy))
+
+
+def _say_native(at: Desk, found: "NativePreview", *, json: bool) -> None:
+    """Say of a preview that a backend makes by itself what the backend tells."""
+    from bridge.core.previews.remedies import REMEDIES
+    from bridge.core.previews.verdict import Why
+
+    remedy = REMEDIES[Why.NATIVE]
+    if json:
+        say_json(at.form(found) | {"remedy": remedy, "deployments": []})
+        return
+    commit = f"{found.branch}@{found.commit[:7]}" if found.commit else found.branch
+    when = ago(found.active_at, time.time()) if on_terminal() else iso(found.active_at)
+    lines = (
+        f"{found.state}: {found.whose}, which the bridge only shows",
+        f"at {found.url}" if found.url else "",
+        f"its log is at {found.page}" if found.page else "",
+    )
+    _print(f"{found.name} {found.title}, {commit}, {when}", filter(None, lines))
+    hint(remedy)
+
+
+def _print(subject: str, lines: "Iterable[str]") -> None:
+    """Print what there is to say, for people or for pipes."""
+    if on_terminal():
+        console().print(clean(subject), style="bold")
+        for line in lines:
+            console().print(indented(clean(line), 2))
+    else:
+        for line in (subject, *lines):
+            typer.echo(clean(line))
 
 
 def _form(at: Desk, found: "Preview", made: "list[Deployment]") -> dict[str, Any]:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless
+from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
 from bridge.web import browsers
 
@@ -45,6 +46,7 @@ TONES: Mapping[str, str] = {
     PreviewState.MAKING: "run",
     PreviewState.UP: "ok",
     PreviewState.ENDING: "run",
+    NativeState.BUILDING: "run",
 }
 """The tone of each state of a deployment or a preview; "off" for all others."""
 

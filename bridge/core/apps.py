@@ -148,6 +148,8 @@ class App:
         service: the backend's name of what runs of it, which may outlive the app; "" if unknown.
         stands_for: the label of the app that it previews, whose grants count for it, too; "" for
             the apps of other people.
+        native_previews: the name of its backend for people, e.g. "Dokploy", if that makes previews
+            of its pull requests by itself; else "".
     """
 
     id: str
@@ -167,6 +169,7 @@ class App:
     made_at: float | None = field(default=None, compare=False)
     service: str = field(default="", compare=False)
     stands_for: str = ""
+    native_previews: str = ""
 
     @property
     def waits_for(self) -> Trigger:
@@ -182,6 +185,16 @@ class App:
     def deploys_twice(self) -> bool:
         """Whether each push deploys twice: Auto Deploy is on, and the source is a Git one."""
         return self.auto_deploy and self.pushed
+
+    @property
+    def previewed(self) -> bool:
+        """Whether a rule gives its pull requests previews."""
+        return self.rules.previews is not None and self.rules.previews.on
+
+    @property
+    def previews_twice(self) -> bool:
+        """Whether each pull request has two previews: the bridge's and the backend's own."""
+        return self.previewed and self.native_previews != ""
 
     @property
     def branch(self) -> str | None:

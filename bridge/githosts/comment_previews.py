@@ -6,6 +6,7 @@ from bridge.core.console import ConsolePages
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import redact
 from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.verdict import Why
 from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, row
 from bridge.githosts.standings import GOING, ICON, newest
 from bridge.ports.feedback import Snapshot
@@ -61,7 +62,9 @@ def _told(preview: Preview) -> bool:
 def _why(preview: Preview) -> str:
     if preview.state is PreviewState.HELD:
         return "is held"
-    return "waits" if preview.failures else "has no preview"
+    if preview.failures:
+        return "waits"
+    return "has none of the bridge's" if preview.reason == Why.NATIVE else "has no preview"
 
 
 def _row(preview: Preview, deployment: Deployment | None, console: ConsolePages) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
 from bridge.core.lifecycle import OURS, Deployment, State
@@ -209,6 +210,27 @@ def _page_about(one: Standing, console: ConsolePages) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class DeploymentObject:
+    """A deployment object, as it is or shall be.
+
+    Attributes:
+        place: its `repository`, `commit`, `ref` and `environment`.
+        words: its description, by which it is found again; see `words_of`.
+        transient: it is of a preview.
+    """
+
+    lane: str
+    place: Mapping[str, Any]
+    words: str
+    transient: bool = False
+
+
+def words_of(deployment: Deployment) -> str:
+    """Return the description of a deployment's object."""
+    return f"{deployment.app} by dokploy-bridge, deployment {deployment.id}"[:140]
+
+
+@dataclass(frozen=True, slots=True)
 class DeploymentPublisher:
     """The deployment object of one deployment; it is created once the backend was asked."""
 
@@ -225,18 +247,37 @@ class DeploymentPublisher:
     ) -> Sequence[Subscription]:
         """Create it if missing, and set its state; see `Publisher`."""
         deployment = snapshot.deployments[0] if snapshot.deployments else None
-        if deployment is None or (_never_asked(deployment) and "deployment" not in cursor):
-            return ()
+        if deployment is not None:
+            app = snapshot.apps.get(deployment.app_id)
+            words = words_of(deployment)
+            one = DeploymentObject(subscription.lane, subscription.place, words)
+            await self.show(one, deployment, app, cursor, save_cursor)
+        return ()
+
+    async def show(
+        self,
+        one: DeploymentObject,
+        deployment: Deployment,
+        app: App | None,
+        cursor: Cursor,
+        save_cursor: SaveCursor,
+    ) -> None:
+        """Create the object of a deployment if it is missing, and set its state.
+
+        Args:
+            app: its address and page are shown.
+            cursor: of this object alone.
+        """
+        if never_asked(deployment) and "deployment" not in cursor:
+            return
         said = deployment_status(deployment)
         if cursor.get("shown") == _text(said):
-            return ()
-        id_ = cursor.get("deployment") or await self._made(
-            subscription, deployment, cursor, save_cursor
-        )
-        app = snapshot.apps.get(deployment.app_id)
-        await self.pace.wait(subscription.lane, passing=not deployment.final)
+            return
+        passing = not deployment.final
+        id_ = cursor.get("deployment") or await self._made(one, passing, cursor, save_cursor)
+        await self.pace.wait(one.lane, passing=passing)
         await self.api.set_deployment(
-            subscription.place["repository"],
+            one.place["repository"],
             id_,
             said.state,
             said.description,
@@ -245,27 +286,34 @@ class DeploymentPublisher:
             log_url=self.console.deployment(deployment.id) or (app.page if app else None),
         )
         await save_cursor({"deployment": id_, "shown": _text(said)})
-        return ()
+
+    async def find(self, one: DeploymentObject, cursor: Cursor) -> str | None:
+        """Return the host's id of an object, if there is one."""
+        if (known := cursor.get("deployment")) is not None:
+            return str(known)
+        if not cursor.get("making"):
+            return None
+        place = one.place
+        return await self.api.find_deployment(
+            place["repository"], place["commit"], place["environment"], one.words
+        )
 
     async def _made(
-        self,
-        subscription: Subscription,
-        deployment: Deployment,
-        cursor: Cursor,
-        save_cursor: SaveCursor,
+        self, one: DeploymentObject, passing: bool, cursor: Cursor, save_cursor: SaveCursor
     ) -> str:
-        place = subscription.place
-        words = f"{deployment.app} by dokploy-bridge, deployment {deployment.id}"[:140]
-        what = (place["repository"], place["commit"])
-        id_ = None
-        if cursor.get("making"):  # it may exist already
-            id_ = await self.api.find_deployment(*what, place["environment"], words)
+        place = one.place
+        id_ = await self.find(one, cursor)
         if id_ is None:
-            await self.pace.wait(subscription.lane, passing=not deployment.final)
+            await self.pace.wait(one.lane, passing=passing)
             await save_cursor({**cursor, "making": True})
             try:
                 id_ = await self.api.create_deployment(
-                    *what, place["ref"], place["environment"], words
+                    place["repository"],
+                    place["commit"],
+                    place["ref"],
+                    place["environment"],
+                    one.words,
+                    transient=one.transient,
                 )
             except NotFound as error:
                 await _too_early(cursor, save_cursor, error)
@@ -283,7 +331,7 @@ def _passing(one: Standing) -> bool:
     return not one.skipped and one.deployment is not None and not one.deployment.final
 
 
-def _never_asked(deployment: Deployment) -> bool:
+def never_asked(deployment: Deployment) -> bool:
     """Return whether the backend was never asked, e.g. because a gate holds it."""
     return deployment.state in OURS or (
         deployment.asked_at is None and deployment.state in (State.SUPERSEDED, State.CANCELLED)

@@ -125,6 +125,15 @@ def environments(labels: Mapping[str, str], apps: Mapping[str, App]) -> dict[str
     return _apart(whole, {id_: _plain_name(name) for id_, name in whole.items()})
 
 
+def preview_environment(beginning: str, label: str, number: int) -> str:
+    """Return the environment of a preview's deployment objects, e.g. "preview/shop/web/pr-12".
+
+    Two apps have none in common, unless a host does not allow their names.
+    """
+    whole = f"{beginning}/{label}/pr-{number}"
+    return _apart({label: whole}, {label: _plain_name(whole)})[label]
+
+
 def _environment(app: App | None, label: str) -> str:
     project, name = (app.project, app.name) if app else ("", label)
     return "/".join(part for part in (environment_of(app), project, name) if part)

@@ -18,6 +18,7 @@ from bridge.core.lifecycle import deployment_id
 from bridge.core.previews.preview import Preview, pull_id
 from bridge.core.pulls import PullRequest
 from bridge.githosts.comment import NO_CHATS
+from bridge.githosts.preview_deployments import PreviewDeploymentPublisher
 from bridge.githosts.publishers import (
     CommentPublisher,
     DeploymentPublisher,
@@ -25,7 +26,7 @@ from bridge.githosts.publishers import (
     WriteTurns,
 )
 from bridge.githosts.standings import ELSEWHERE, SILENT, watches
-from bridge.githosts.statuses import contexts, environments
+from bridge.githosts.statuses import contexts, environments, preview_environment
 from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
 from bridge.ports.githosts import HasDeployments, HostApi
 from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment, about_pull
@@ -57,6 +58,7 @@ class Plans:
         apart: each owner's repositories have their own rate limit.
         ours: whether an event is of the server that is written to.
         skipped: apps that a push does not deploy also get a status.
+        review: how the names of previews' environments begin.
     """
 
     host: str
@@ -65,6 +67,7 @@ class Plans:
     apart: bool = False
     ours: Callable[[RefPushed | PullRequestChanged], bool] = lambda _: True
     skipped: bool = False
+    review: str = "preview"
 
     def __call__(self, occasion: Occasion) -> list[Subscription]:
         """Return the subscriptions for a delivery's outcome; none if no app follows its ref."""
@@ -95,6 +98,13 @@ class Plans:
             follows = [about_pull(pull_id(repository, pull.number))]
             follows += [] if seq is None else [about_delivery(seq)]
             found.append(self._at("comment", id_, repository, *follows, number=pull.number))
+        if Use.DEPLOYMENT in self.uses and seq is not None:
+            name = preview_environment(self.review, preview.app, pull.number)
+            follows = [about_pull(pull_id(repository, pull.number)), about_delivery(seq)]
+            place = {"preview": preview.id, "environment": name}
+            found.append(
+                self._at("preview", preview.id, repository, *follows, rank=_DEPLOYED, **place)
+            )
         if Use.STATUS in self.uses and seq is not None and preview.made is not None:
             found.append(
                 self._at(
@@ -296,5 +306,6 @@ def shows_of(
         f"{api.name}.status": StatusPublisher(api, pace, console),
     }
     if isinstance(api, HasDeployments):
-        found[f"{api.name}.deployment"] = DeploymentPublisher(api, pace, console)
+        found[f"{api.name}.deployment"] = each = DeploymentPublisher(api, pace, console)
+        found[f"{api.name}.preview"] = PreviewDeploymentPublisher(each)
     return found

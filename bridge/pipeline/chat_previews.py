@@ -47,7 +47,7 @@ class ChatPreviews:
         if typed.act is None:
             return await self._list(asker, typed.app or "")
         try:
-            found = await self._commands.named(asker, typed.app or "")
+            found = await self._commands.named_ours(asker, typed.app or "")
         except (NotFound, Ambiguous, Rejected) as error:
             return Sorry(_sentence(error))
         if typed.act is Act.APPROVE and typed.rest is None and awaits_approval(found):

@@ -1,6 +1,7 @@
 """Carry out what people ask of previews: list, stop, extend, approve a commit of a fork.
 
 What is asked is recorded; whoever keeps previews acts on it at its next look, within a second.
+Those that a backend makes by itself are listed, and nothing else.
 """
 
 from collections.abc import Sequence
@@ -8,8 +9,9 @@ from dataclasses import dataclass
 
 from bridge.core.access import Access, Person, Right, missing
 from bridge.core.errors import Rejected
-from bridge.core.previews.acts import NEEDS, STARTED_AGAIN, Act, is_over, possible
+from bridge.core.previews.acts import NEEDS, STARTED_AGAIN, Act, possible
 from bridge.core.previews.naming import find_preview
+from bridge.core.previews.native import NativePreview, why_not_ours
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.pipeline.gate_commands import Actor
 from bridge.ports.clock import Clock
@@ -68,13 +70,35 @@ class PreviewCommands:
         found = await self._journal.previews(ended=ended, limit=MOST)
         return [one for one in found if asker.may(Right.VIEW, one.app)]
 
-    async def named(self, asker: Asker, name: str) -> Preview:
+    async def native_seen_by(self, asker: Asker) -> list[NativePreview]:
+        """Return the backends' own previews that somebody may see, the last built one first."""
+        found = await self._journal.native_previews()
+        return [one for one in found if asker.may(Right.VIEW, one.app)]
+
+    async def named(self, asker: Asker, name: str) -> Preview | NativePreview:
         """Return the preview that somebody means, among those that they may see.
+
+        Of the two that a pull request may have, it is the bridge's, if there is anything of it.
 
         Raises:
             NotFound, Ambiguous, Rejected: none or several fit, or it is no name.
         """
-        return find_preview(await self.seen_by(asker, ended=True), name)
+        ours, native = await self.seen_by(asker, ended=True), await self.native_seen_by(asker)
+        live = {_place(one) for one in ours if not one.is_over}
+        native = [one for one in native if _place(one) not in live]
+        both: list[Preview | NativePreview] = [*without_native(ours, native), *native]
+        return find_preview(both, name)
+
+    async def named_ours(self, asker: Asker, name: str) -> Preview:
+        """Return the bridge's preview that somebody means; see `named`.
+
+        Raises:
+            Rejected: also if the backend makes it, which the bridge only shows.
+        """
+        found = await self.named(asker, name)
+        if isinstance(found, NativePreview):
+            raise Rejected(why_not_ours(found))
+        return found
 
     async def stop(self, asker: Asker, preview: Preview) -> Preview:
         """Remove a preview until its pull request is pushed to, or it is extended.
@@ -85,7 +109,7 @@ class PreviewCommands:
         asker.check(Right.DEPLOY, preview.app)
         if preview.stopped:
             raise Rejected(f"{preview.label} was stopped before; a push starts it again")
-        if is_over(preview):
+        if preview.ends:
             raise Rejected(f"there is nothing to stop: {_why_none(preview)}")
         after = await self._ask(preview, stopped=True)
         await self._audit(asker, "stop", preview, "")
@@ -98,7 +122,7 @@ class PreviewCommands:
             Rejected: they may not, or its pull request is to have none.
         """
         asker.check(Right.DEPLOY, preview.app)
-        ends = is_over(preview)
+        ends = preview.ends
         if ends and preview.reason not in STARTED_AGAIN:
             raise Rejected(f"there is nothing to extend: {_why_none(preview)}")
         outcome = "starts again" if ends or preview.stopped else ""
@@ -126,7 +150,7 @@ class PreviewCommands:
 
     def _check_waits(self, preview: Preview, commit: str) -> None:
         pull = preview.pull
-        if is_over(preview):
+        if preview.ends:
             raise Rejected(f"there is nothing to approve: {_why_none(preview)}")
         if pull.own:
             raise Rejected(
@@ -152,6 +176,16 @@ class PreviewCommands:
         await self._journal.audit(
             Audited(at, by, f"preview {what}", preview.app_id, preview.app, (), said)
         )
+
+
+def without_native(ours: Sequence[Preview], native: Sequence[NativePreview]) -> list[Preview]:
+    """Return previews without those of which nothing is left, where the backend makes one."""
+    there = {_place(one) for one in native}
+    return [one for one in ours if not one.is_over or _place(one) not in there]
+
+
+def _place(one: Preview | NativePreview) -> tuple[str, int]:
+    return one.app_id, one.number
 
 
 def offered(asker: Asker, preview: Preview) -> Sequence[Act]:

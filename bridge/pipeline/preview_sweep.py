@@ -177,9 +177,8 @@ class PreviewSweep:
         """Return the apps that have previews, by their repositories' names or keys."""
         places: dict[Place, set[str]] = defaultdict(set)
         for app in self._apps():
-            wants = app.rules.previews is not None and app.rules.previews.on
             place = place_of(app.source, self._homes) if app.source is not None else None
-            if wants and place is not None:
+            if app.previewed and place is not None:
                 places[place].add(app.id)
         for row in rows:
             if _may_live(row):

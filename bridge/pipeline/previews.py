@@ -98,11 +98,14 @@ class PreviewKeeper:
         self._look_now, self.run = rounds.wake, rounds.run
 
     async def report(self, repository: Repository, pull: PullRequest) -> bool:
-        """Record what a host says of a pull request; return whether a preview depends on it."""
+        """Record what a host says of a pull request; return whether a preview depends on it.
+
+        If the backend makes an app's previews by itself, that is the reason for none of ours.
+        """
         apps = [
             Previewed(app.id, app.label, app.backend)
             for app in self._catalog.of(repository)
-            if _is_on(app.rules.previews)
+            if app.previewed or app.native_previews
         ]
         api = self._apis.get(repository.host)
         key = repository.id if api is None else api.key(repository)
@@ -279,10 +282,6 @@ class PreviewKeeper:
         if sum(taken.values()) >= self._limit:
             return f"there are {self._limit} previews already, the limit of all apps together"
         return None
-
-
-def _is_on(policy: PreviewPolicy | None) -> bool:
-    return policy is not None and policy.on
 
 
 def _state_of_held(preview: Preview) -> PreviewState:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from bridge.core.apps import App, SourceType
 from bridge.core.configuration.configuration import BuildType, Environment, Saved
 from bridge.core.health.containers import Container
+from bridge.core.previews.native import NativePreview
 
 
 class Progress(StrEnum):
@@ -311,6 +312,17 @@ class MakesApps(Protocol):
         """Return what still runs of a removed app; None if that can't be told.
 
         The key may not see it, or the app's `service` is not known.
+        """
+
+
+@runtime_checkable
+class MakesPreviews(Protocol):
+    """A backend that may make previews of pull requests by itself, app by app."""
+
+    async def native_previews(self, app: App) -> list[NativePreview]:
+        """Return the previews that it has made by itself for an app, the last built one first.
+
+        It costs a request: `App.native_previews` says whether an app may have some.
         """
 
 

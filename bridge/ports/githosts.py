@@ -263,12 +263,20 @@ class HasDeployments(Protocol):
     """A Git host that has deployment objects; errors are those of `HostApi`."""
 
     async def create_deployment(
-        self, repository: str, commit: str, ref: str, environment: str, description: str
+        self,
+        repository: str,
+        commit: str,
+        ref: str,
+        environment: str,
+        description: str,
+        *,
+        transient: bool = False,
     ) -> str:
         """Create a deployment object, without merging or required checks; return its id.
 
         Args:
             ref: in full, e.g. "refs/heads/main".
+            transient: its environment is for a preview, and ends: see `end_deployment`.
         """
 
     async def find_deployment(
@@ -290,6 +298,16 @@ class HasDeployments(Protocol):
         log_url: str | None = None,
     ) -> None:
         """Set the state of a deployment object."""
+
+    async def end_deployment(self, repository: str, id_: str, *, replaced: bool) -> None:
+        """Say of a transient deployment object that nothing serves it any more. Idempotent.
+
+        Args:
+            replaced: a newer one of its environment is served; else the environment ends, too.
+
+        Raises:
+            NotFound: it is gone.
+        """
 
 
 @dataclass(frozen=True, slots=True)

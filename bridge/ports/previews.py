@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bridge.core.events import Repository
+from bridge.core.previews.native import NativePreview
 from bridge.core.previews.preview import Preview
 from bridge.core.pulls import PullRequest
 
@@ -31,7 +32,21 @@ class Previewed:
     backend: str
 
 
-class Previews(Protocol):
+class NativePreviews(Protocol):
+    """The previews that backends make by themselves, as they were last read."""
+
+    async def save_native_previews(self, app_id: str, found: Sequence[NativePreview]) -> None:
+        """Replace what is known of an app's."""
+
+    async def native_previews(self, app_id: str | None = None) -> list[NativePreview]:
+        """Return them, the last built one first.
+
+        Args:
+            app_id: only of this app.
+        """
+
+
+class Previews(NativePreviews, Protocol):
     """The previews of pull requests.
 
     What is reported of a pull request and what is done for it are written by different processes,

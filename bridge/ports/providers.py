@@ -139,6 +139,7 @@ class Provider(Sender):
         web_url: its URL for people, given its settings.
         homes: further prefixes of its clone URLs.
         pages: the URLs of commits and pull requests.
+        review: how the names of previews' environments begin.
         manifest: how to register the bridge as an app there; None if that is impossible.
         checks: what `doctor` checks there.
         setup: returns how a person connects it in the browser; None: not there.
@@ -172,6 +173,7 @@ class Provider(Sender):
     web_url: Callable[[Any], str]
     homes: Callable[[Any], tuple[str, ...]]
     pages: Pages = field(default_factory=Pages)
+    review: str = "preview"
     manifest: AppManifest | None = None
     checks: Checks | None = None
     setup: Callable[[], Setup | None] = no_setup

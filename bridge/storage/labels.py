@@ -20,6 +20,7 @@ PREVIEWS = (
     "SELECT app || '#' || number FROM previews WHERE state NOT IN ('skipped', 'ended')"
     " ORDER BY app, number"
 )
+"""Those of the bridge; the backends' own are only shown."""
 REPOSITORIES = "SELECT DISTINCT name FROM repositories ORDER BY name"
 
 SECONDS = 0.5

@@ -364,3 +364,14 @@ previews = sa.Table(
 )
 """The previews of pull requests; see `core.previews.preview`. `version` counts the reports of the
 pull request, `look_at` is when to look at it next."""
+
+native_previews = sa.Table(
+    "native_previews",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("app_id", sa.Text, nullable=False),
+    sa.Column("active_at", sa.Float(53), nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.Index("native_previews_by_app", "app_id"),
+)
+"""The previews that backends make by themselves; see `core.previews.native`."""

@@ -134,7 +134,7 @@ def add_deployment(run: Run, one: Deployment) -> None:
     number = len(run.repository.deployments)
     words = f"{one.app} by dokploy-bridge, deployment {one.id}"
     run.repository.deployments[number] = FakeDeployment(
-        number, one.commit, "main", "production", words, [{"state": "success"}]
+        number, one.commit, "main", "production", words, states=[{"state": "success"}]
     )
     run.messages.append(message(one, 0) | {"text": f"{one.app} {CARD[State.DONE]}"})
     run.messages.append(message(one, 2) | {"thread_ts": "1"})

@@ -78,6 +78,7 @@ NEVER_200 = {
     "POST /application.cancelDeployment": "no build lasts long enough",
     "POST /deployment.killProcess": "no build lasts long enough",
     "GET /application.readLogs": "no container runs without Docker",
+    "GET /previewDeployment.one": "it makes no previews by itself",
 }
 
 

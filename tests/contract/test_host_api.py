@@ -14,7 +14,7 @@ from bridge.ports.githosts import Comment, CommitState
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
-from tests.fakes.host import Spoil
+from tests.fakes.host import FakeDeployment, Spoil
 from tests.fakes.pulls import FakeComment
 from tests.worlds.embedded import Repository
 from tests.worlds.hosts import NAME, QUICK, Host, client_of, with_deployments
@@ -155,6 +155,53 @@ async def test_a_deployment_is_found_again(host: Host) -> None:
     assert (
         await with_deployments(host).find_deployment(NAME, sha, "shop/web", "deployment 1") == first
     )
+
+
+async def test_the_deployments_of_a_preview_end_with_it(host: Host) -> None:
+    api, first = with_deployments(host), host.repository.branches["main"]
+    made = []
+    for sha in (first, host.repository.commit({"web/index.html": "two"})):
+        where = "review/shop/web/pr-12"
+        id_ = await api.create_deployment(
+            NAME, sha, "refs/heads/main", where, f"deployment of {sha}", transient=True
+        )
+        await api.set_deployment(NAME, id_, CommitState.SUCCESS, "is live", environment_url=SHOP)
+        made.append(id_)
+    old, new = host.repository.deployments.values()
+
+    await api.end_deployment(NAME, made[0], replaced=True)
+    assert stands(host, old) == (False, host.fake.name == "gitlab")
+    assert stands(host, new) == (True, True)
+    for _ in range(2):
+        await api.end_deployment(NAME, made[1], replaced=False)
+    assert [stands(host, one) for one in (old, new)] == [(False, False)] * 2
+
+    await api.create_deployment(
+        NAME, first, "refs/heads/main", "review/shop/web/pr-12", "again", transient=True
+    )
+    if host.fake.name == "github":
+        assert {(one.transient, one.production) for one in (old, new)} == {(True, False)}
+    else:
+        (kept,) = host.repository.environments.values()
+        assert kept["tier"] == "development"
+
+
+SHOP = "https://pr-12.example.com"
+
+
+def stands(host: Host, one: FakeDeployment) -> tuple[bool, bool]:
+    """Whether a deployment is the one that is served, and whether its environment is there."""
+    if host.fake.name == "github":
+        there = one.states[-1]["state"] == "success"
+        return there, there
+    newest = max(host.repository.deployments)
+    there = host.repository.environments[one.environment]["state"] == "available"
+    return there and one.id == newest, there
+
+
+async def test_the_end_of_a_deployment_that_is_gone_is_not_found(host: Host) -> None:
+    with pytest.raises(NotFound):
+        await with_deployments(host).end_deployment(NAME, "999", replaced=False)
 
 
 # ── what has changed ─────────────────────────────────────────────────────────

@@ -34,7 +34,6 @@ DIFFERENT = {
     "2?-github.getGithub*": "empty lists; the original answers with a failure of its key",
     "24-saveGithubProvider-unknown-githubId": "404 instead of 500 with SQL",
     "6[0-4]-*": "no webhooks: those are the bridge's own business",
-    "61-previewDeployment.*": "there are no previews",
     "70-gh-*": "no webhooks",
     "103-gh-*": "no webhooks",
     "65-rt-*": "no webhooks",

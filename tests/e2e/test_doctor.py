@@ -423,6 +423,11 @@ AT_DOKPLOY = {
         another_app(sourceType="docker", dockerImage="nginx:1.27"),
         {"BRIDGE_RULES": "[{apps: '**', previews: true}]"},
     ),
+    "previews of an app of which Dokploy makes some, too": Plant(
+        "app.previews.twice",
+        another_app(isPreviewDeploymentsActive=True),
+        {"BRIDGE_RULES": "[{apps: '**', previews: {forks: never}}]"},
+    ),
     "no apps": Plant("backend.apps", with_(lambda made: made.dokploy, apps={})),
     "auto deploy beside our webhook": Plant("app.auto_deploy", another_app(autoDeploy=True)),
     "an app of a host that is not served": Plant(

@@ -71,6 +71,48 @@ async def test_a_pull_request_has_its_own_app_until_it_is_closed(world: PreviewW
     assert len(pull.comments) == 1
 
 
+async def objects(world: PreviewWorld) -> list[tuple[str, str]]:
+    """The commit and the newest state of each deployment object, oldest first."""
+    found = world.theirs.deployments.values()
+    return [(one.sha, one.states[-1]["state"] if one.states else "") for one in found]
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+async def test_its_deployments_are_shown_at_the_host_until_it_is_closed(
+    world: PreviewWorld,
+) -> None:
+    await world.app()
+    pull = await world.opened("topic", {"web/index.html": "first"})
+    first = pull.head_sha
+    preview = await world.live(pull)
+    await until(lambda: objects(world), lambda found: found == [(first, "success")])
+    (one,) = world.theirs.deployments.values()
+    is_github = world.fake.name == "github"
+    assert one.environment == f"{'preview' if is_github else 'review'}/shop/web/pr-{pull.number}"
+
+    await world.pushed(pull, {"web/index.html": "second"})
+    earlier = "inactive" if is_github else "success"
+    two = [(first, earlier), (pull.head_sha, "success")]
+    await until(lambda: objects(world), lambda found: found == two)
+
+    await world.closed(pull)
+    if is_github:
+        assert {(one.transient, one.production) for one in world.theirs.deployments.values()} == {
+            (True, False)
+        }
+        assert one.states[-2]["environment_url"] == preview.url
+        ended = [(first, "inactive"), (pull.head_sha, "inactive")]
+        await until(lambda: objects(world), lambda found: found == ended)
+    else:
+        (where,) = world.theirs.environments.values()
+        assert (where["external_url"], where["tier"]) == (preview.url, "development")
+
+        async def state() -> str:
+            return str(where["state"])
+
+        await until(state, lambda found: found == "stopped")
+
+
 # ── which pull requests have one ─────────────────────────────────────────────
 
 

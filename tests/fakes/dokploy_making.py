@@ -23,6 +23,11 @@ _FRESH: Row = next(
     for row in recording("recorded-2")
     if row["name"] == "212-application.create-name-only"
 )
+_PREVIEW: Row = next(
+    row["response"]["json"][0]
+    for row in recording("recorded-2")
+    if row["name"] == "273-previewDeployment.all"
+)
 _LISTED = ("name", "description", "appName", "createdAt", "serverId", "applicationStatus")
 _FLAGS = ("autoDeploy", "isPreviewDeploymentsActive", "enableSubmodules", "createEnvFile")
 _TEXTS = ("memoryLimit", "cpuLimit", "env", "buildArgs", "buildSecrets")
@@ -38,6 +43,7 @@ class MakingDokploy(FakeDokploy):
 
     Attributes:
         rows: the columns of each application, by id.
+        previews: those that it has made by itself; see `preview`.
         building: ids of applications that are built; `end_builds` ends these builds.
         tasks: of Swarm services whose containers run on other nodes.
         keeps_as: the values that columns get, whatever is sent.
@@ -50,6 +56,7 @@ class MakingDokploy(FakeDokploy):
     projects: dict[str, str] = field(default_factory=lambda: {"p1": "shop"})
     environments: list[Row] = field(default_factory=list)
     domains: list[Row] = field(default_factory=list)
+    previews: list[Row] = field(default_factory=list)
     building: set[str] = field(default_factory=set)
     tasks: list[Row] = field(default_factory=list)
     keeps_as: Row = field(default_factory=dict)
@@ -62,6 +69,31 @@ class MakingDokploy(FakeDokploy):
 
     def __post_init__(self) -> None:
         self.environments.append(self._new_environment("production", "p1", is_default=True))
+
+    def preview(self, app_id: str, number: int, status: str = "done", sha: str = "a" * 40) -> Row:
+        """Have its own webhook make the preview of a pull request, or build it again."""
+        for known in self.previews:
+            if (known["applicationId"], known["pullRequestNumber"]) == (app_id, str(number)):
+                self.previews.remove(known)
+        id_, moment = self._next("v")
+        build = _PREVIEW["deployments"][0] | {
+            "status": status,
+            "description": f"Hash: {sha}",
+            "previewDeploymentId": id_,
+            "createdAt": moment,
+        }
+        made = _PREVIEW | {
+            "previewDeploymentId": id_,
+            "applicationId": app_id,
+            "pullRequestNumber": str(number),
+            "pullRequestURL": f"https://github.com/acme/site/pull/{number}",
+            "previewStatus": "done" if status == "done" else "running",
+            "createdAt": moment,
+            "deployments": [build],
+            "domain": _PREVIEW["domain"] | {"host": f"preview-{number}.sslip.io"},
+        }
+        self.previews.append(made)
+        return made
 
     def end_builds(self) -> None:
         """End what is built; the service of a deleted application is created all the same."""
@@ -235,6 +267,16 @@ class MakingDokploy(FakeDokploy):
     def _domain_generateDomain(self, body: Row) -> tuple[int, Any]:  # noqa: N802
         number = next(self._numbers)
         return 200, f"{body['appName']}-{number}-{self.server_ip.replace('.', '-')}.sslip.io"
+
+    def _previewDeployment_all(self, query: Row) -> tuple[int, Any]:  # noqa: N802
+        of_app = [one for one in self.previews if one["applicationId"] == query["applicationId"]]
+        return 200, of_app[::-1]
+
+    def _previewDeployment_one(self, query: Row) -> tuple[int, Any]:  # noqa: N802
+        for one in self.previews:
+            if one["previewDeploymentId"] == query["previewDeploymentId"]:
+                return 200, {key: one[key] for key in one if key != "deployments"}
+        return self._gone("Preview Deployment")
 
     def _docker_getContainersByAppNameMatch(self, query: Row) -> tuple[int, Any]:  # noqa: N802
         return 200, [one for one in self.containers if one["name"].startswith(query["appName"])]

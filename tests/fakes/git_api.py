@@ -23,6 +23,7 @@ class FakeHostApi:
         written: comments by pull request, oldest first.
         statuses: by (commit, context).
         deployments: the state of each deployment object, by its id.
+        transient: the ids of those that are of previews.
         differing: paths by (base, head); a missing pair is a NotFound, as for a fresh commit.
         hangs: calls that do not return until the event is set.
         by_number: repositories are found by their id, not by their name.
@@ -36,6 +37,7 @@ class FakeHostApi:
     written: dict[int, list[Comment]] = field(default_factory=lambda: defaultdict(list))
     statuses: dict[tuple[str, str], tuple[CommitState, str]] = field(default_factory=dict)
     deployments: dict[str, list[object]] = field(default_factory=dict)
+    transient: set[str] = field(default_factory=set)
     differing: dict[tuple[str, str], ChangeSet] = field(default_factory=dict)
     calls: list[tuple[object, ...]] = field(default_factory=list)
     scripted: dict[str, list[tuple[BridgeError, bool]]] = field(
@@ -135,11 +137,19 @@ class FakeHostApi:
         await self._do(("set_status", repository, commit, context, state), set_)
 
     async def create_deployment(
-        self, repository: str, commit: str, ref: str, environment: str, description: str
+        self,
+        repository: str,
+        commit: str,
+        ref: str,
+        environment: str,
+        description: str,
+        *,
+        transient: bool = False,
     ) -> str:
         def create() -> str:
             id_ = str(len(self.deployments) + 1)
             self.deployments[id_] = [commit, environment, description, None]
+            self.transient |= {id_} if transient else set()
             return id_
 
         return await self._do(("create_deployment", repository, commit, ref), create)
@@ -168,6 +178,14 @@ class FakeHostApi:
 
         call = ("set_deployment", repository, id_, state, log_url, environment_url)
         await self._do(call, set_)
+
+    async def end_deployment(self, repository: str, id_: str, *, replaced: bool) -> None:
+        def end() -> None:
+            if id_ not in self.deployments:
+                raise NotFound(f"{self.name} has no deployment {id_}")
+            self.deployments[id_][3] = "replaced" if replaced else "ended"
+
+        await self._do(("end_deployment", repository, id_), end)
 
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
         def differing() -> ChangeSet:

@@ -293,6 +293,8 @@ class FakeGithub(GithubPulls):
         made = FakeDeployment(
             next(self._numbers), sha, said["ref"], said["environment"], said.get("description", "")
         )
+        made.transient = said.get("transient_environment", False)
+        made.production = said.get("production_environment", made.environment == "production")
         repository.deployments[made.id] = made
         return web.json_response(self._deployment(made), status=201)
 
@@ -300,7 +302,8 @@ class FakeGithub(GithubPulls):
         shown: dict[str, Any] = example(f"{REPOSITORY}/deployments")[0]
         return shown | {
             "id": one.id, "sha": one.sha, "ref": one.ref, "environment": one.environment,
-            "description": one.description,
+            "description": one.description, "transient_environment": one.transient,
+            "production_environment": one.production,
         }  # fmt: skip
 
     async def _deployment_status(self, request: web.Request) -> web.Response:
@@ -310,9 +313,20 @@ class FakeGithub(GithubPulls):
             raise web.HTTPNotFound(text="Not Found")
         self._check_description(said)
         made.states.append(said)
+        if said["state"] == "success" and said.get("auto_inactive", True):
+            for other in repository.deployments.values():
+                self._overtaken(other, made)
         path = f"{REPOSITORY}/deployments/{{deployment_id}}/statuses"
         shown = example(path, "post", "201") | {"state": said["state"]}
         return web.json_response(shown, status=201)
+
+    @staticmethod
+    def _overtaken(other: FakeDeployment, made: FakeDeployment) -> None:
+        """End what stood in the same environment: not what is transient or of production."""
+        earlier = other.id < made.id and other.environment == made.environment
+        stood = bool(other.states) and other.states[-1]["state"] == "success"
+        if earlier and stood and not other.transient and not other.production:
+            other.states.append({"state": "inactive"})
 
     @staticmethod
     def _check_description(said: dict[str, Any]) -> None:

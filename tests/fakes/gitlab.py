@@ -113,6 +113,7 @@ class FakeGitlab(GitlabMerges):
             web.get(f"{PROJECT}/deployments/{{deployment}}", self._deployment),
             web.put(f"{PROJECT}/deployments/{{deployment}}", self._move),
             web.put(f"{PROJECT}/environments/{{environment}}", self._environment),
+            web.post(f"{PROJECT}/environments/{{environment}}/stop", self._stop),
             web.get(GROUP, self._group),
             *(
                 route
@@ -263,7 +264,9 @@ class FakeGitlab(GitlabMerges):
             states=[{"state": said["status"], "tag": said["tag"]}],
         )
         project.deployments[made.id] = made
-        fresh = {"id": next(self._numbers), "name": made.environment}
+        tier = "development" if made.environment.startswith("review/") else "production"
+        fresh = {"id": next(self._numbers), "name": made.environment, "tier": tier}
+        fresh["state"] = "available"
         project.environments.setdefault(made.environment, fresh)
         return web.json_response(self._stands(project, made), status=201)
 
@@ -279,6 +282,8 @@ class FakeGitlab(GitlabMerges):
             why = f"Cannot transition status via :{event} from :{status}"
             return web.json_response({"message": {"status": [why]}}, status=400)
         one.states.append({"state": status})
+        if status == "success":
+            project.environments[one.environment]["state"] = "available"
         return web.json_response(self._stands(project, one))
 
     @staticmethod
@@ -293,10 +298,19 @@ class FakeGitlab(GitlabMerges):
         }
 
     async def _environment(self, request: web.Request) -> web.Response:
+        one = self._environment_in(request)
+        one.update(await request.json())
+        return web.json_response(one)
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        one = self._environment_in(request)
+        one["state"] = "stopped"
+        return web.json_response(one)
+
+    def _environment_in(self, request: web.Request) -> dict[str, Any]:
         for one in self._project(request).environments.values():
             if str(one["id"]) == request.match_info["environment"]:
-                one.update(await request.json())
-                return web.json_response(one)
+                return one
         raise web.HTTPNotFound(text="404 Environment Not Found")
 
     # changes

@@ -56,6 +56,8 @@ class FakeDeployment:
     ref: str
     environment: str
     description: str = ""
+    transient: bool = False
+    production: bool = True
     states: list[dict[str, Any]] = field(default_factory=list)
     """Its statuses, oldest first, in the host's terms: `state`, `description`, …"""
 

@@ -137,28 +137,6 @@ class ToyApi:
         said = {"context": context, "state": state, "says": description, "url": url}
         await self._tell("POST", f"/{repository}/lamps/{commit}", **said)
 
-    async def create_deployment(
-        self, repository: str, commit: str, ref: str, environment: str, description: str
-    ) -> str:
-        raise NotImplementedError(repository, commit, ref, environment, description)
-
-    async def find_deployment(
-        self, repository: str, commit: str, environment: str, description: str
-    ) -> str | None:
-        raise NotImplementedError(repository, commit, environment, description)
-
-    async def set_deployment(
-        self,
-        repository: str,
-        id_: str,
-        state: CommitState,
-        description: str,
-        *,
-        environment_url: str | None = None,
-        log_url: str | None = None,
-    ) -> None:
-        raise NotImplementedError(repository, id_, state, description, environment_url, log_url)
-
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
         return ChangeSet(None, "a Toybox compares nothing")
 

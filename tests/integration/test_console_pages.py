@@ -22,16 +22,18 @@ from bridge.console.pages.payload import shown_headers, shown_payload
 from bridge.console.records import Records
 from bridge.console.visitors import BY_LINK, Visitor
 from bridge.core.access import Grant, Person, Right
+from bridge.core.apps import Rules
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.lifecycle import State, deployment_id
+from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.previews.preview import as_preview
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome
 from tests.fakes.journey import app, deployment
 from tests.worlds.console_records import NOW, Body, hostile_app, records_of, tell
 from tests.worlds.journal import outcome, record
-from tests.worlds.previewed import held, skipped, up
+from tests.worlds.previewed import held, native, skipped, up
 
 WEB = app("app-web")
 
@@ -369,6 +371,23 @@ async def test_previews_are_listed_with_what_keeps_them_and_where_they_are() -> 
     assert "There is no preview that you may see." in other
     assert "shop/web #13: a pull request from a fork waits" in now
     assert "shop/web #12" not in now
+
+
+async def test_previews_of_dokploys_own_are_marked_and_only_shown() -> None:
+    rules = Rules(previews=PreviewPolicy())
+    for known, twice in (
+        (WEB, False),
+        (replace(WEB, native_previews="Dokploy", rules=rules), True),
+    ):
+        async with records_of([known]) as records:
+            await records.journal.save_native_previews(WEB.id, [native(WEB, 12)])
+            text = await previews_of(records, BY_LINK)
+
+        assert "Dokploy&#39;s own" in text
+        assert 'href="http://preview-web-12.sslip.io"' in text
+        assert "?tab=preview-deployments" in text
+        assert "/console/previews/" not in text
+        assert ("so each has two" in text) is twice
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from bridge.pipeline.gate_commands import Actor
 from bridge.pipeline.preview_commands import Asker, PreviewCommands, offered
 from tests.fakes.journey import ManualClock, app
 from tests.worlds.gates import GateWorld
-from tests.worlds.previewed import HEAD, MONO, MOVED, held, kept, report, skipped, up
+from tests.worlds.previewed import HEAD, MONO, MOVED, held, kept, native, report, skipped, up
 
 WEB, API = app("app-web"), app("app-api")
 OTHER = app("app-other", name="web", project="blog")
@@ -54,6 +54,47 @@ async def now_of(world: GateWorld, preview: Preview) -> Preview:
 async def audited(world: GateWorld) -> list[tuple[str, str, str, str]]:
     found = await world.journal.audited(limit=9)
     return [(one.by, one.what, one.app, one.outcome) for one in found]
+
+
+# ── Dokploy's own ────────────────────────────────────────────────────────────
+
+
+async def test_previews_of_dokploys_own_are_shown_and_never_changed(
+    world: GateWorld, commands: PreviewCommands
+) -> None:
+    await world.journal.save_native_previews(WEB.id, [there := native(WEB, 12)])
+
+    assert await commands.native_seen_by(ADA) == [there]
+    assert await commands.named(ADA, "web#12") == there
+    with pytest.raises(Rejected) as refused:
+        await commands.named_ours(ADA, "web#12")
+    assert "shop/web #12 is Dokploy's own preview, which the bridge only shows" in str(
+        refused.value
+    )
+    assert str(there.page) in str(refused.value)
+
+
+async def test_of_two_previews_the_bridges_is_meant_while_there_is_one(
+    world: GateWorld, commands: PreviewCommands
+) -> None:
+    await world.journal.save_native_previews(WEB.id, [there := native(WEB, 12)])
+    ours = await up(world.journal, WEB, 12)
+    assert (await commands.named_ours(ADA, "web#12")).id == ours.id
+
+    await kept(world.journal, ours, state=PreviewState.SKIPPED, reason=Why.NATIVE, made=None)
+    assert await commands.named(ADA, "web#12") == there
+
+
+async def test_who_may_not_see_an_app_sees_no_preview_of_it(
+    world: GateWorld, commands: PreviewCommands
+) -> None:
+    await world.journal.save_native_previews(WEB.id, [native(WEB, 12)])
+
+    assert await commands.native_seen_by(visitor()) == []
+    assert await commands.native_seen_by(visitor(Right.VIEW, apps="blog/*")) == []
+    assert len(await commands.native_seen_by(visitor(Right.VIEW, apps="shop/*"))) == 1
+    with pytest.raises(NotFound):
+        await commands.named(visitor(), "web#12")
 
 
 # ── names ────────────────────────────────────────────────────────────────────

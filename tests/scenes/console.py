@@ -19,7 +19,7 @@ from tests.worlds.bridge import Origin
 from tests.worlds.console import ConsoleWorld, console_world
 from tests.worlds.embedded import Repository, until
 from tests.worlds.journal import outcome, record
-from tests.worlds.previewed import held, kept, previews_at_rest, report, skipped, up
+from tests.worlds.previewed import held, kept, native, previews_at_rest, report, skipped, up
 
 SHOTS = {
     "now": "/console",
@@ -151,6 +151,10 @@ async def _previews(console: ConsoleWorld, ids: dict[str, Any]) -> None:
     }
     await kept(journal, full, **facts)
     await skipped(journal, docs, 12, Why.NO_PATH_HIT, NO_DOCS, where=mono, **of_both)
+    since = full.active_at - 2 * 3600
+    await journal.save_native_previews(
+        docs.id, [native(docs, 11, title="Name the couriers", active_at=since)]
+    )
 
 
 HOLIDAYS, RETURNS, WELSH = "4f1c9ae" + "0" * 33, "93a6c55" + "0" * 33, "b07e2d1" + "0" * 33

@@ -10,13 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bridge.app.storage import Stores, open_stores
+from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.ports.inbox import NewDelivery
 from bridge.settings import read_settings
 from tests.fakes.journey import ManualClock
 from tests.scenes.hostile import EVIL
-from tests.worlds.previewed import HEAD, held, kept, skipped, up
+from tests.worlds.previewed import HEAD, held, kept, native, skipped, up
 
 PULL_DELIVERY = "5d0c5a1e-0000-11f0-8000-000000000012"
 HOUR, DAY = 3600.0, 86_400.0
@@ -35,6 +36,8 @@ PREVIEWS: Mapping[str, tuple[str, ...]] = {
     "why-preview": ("why", "shop/web#14"),
     "why-preview-none": ("why", "shop/web#15"),
     "why-preview-failing": ("why", "shop/web#17"),
+    "previews-stop-native": ("previews", "stop", "shop/api#18"),
+    "why-preview-native": ("why", "shop/api#18"),
     "previews-stop-none": ("previews", "stop", "shop/web#15"),
 }
 
@@ -117,6 +120,10 @@ async def preview_some(stores: Stores) -> None:
     full = await held(journal, api, 16, head_sha="12" * 20)
     note = "shop/api has 5 previews already, the limit of its rule"
     await kept(journal, full, reason=Why.LIMIT, note=note, approved="12" * 20, approver="ada")
+    at = {"active_at": full.active_at}
+    building = {"state": NativeState.BUILDING, "url": None, "title": EVIL, "page": None}
+    of_dokploy = [native(api, 18, **at), native(api, 19, **at, **building)]
+    await journal.save_native_previews(api.id, of_dokploy)
     failing = await up(journal, web, 17, head_sha=HEAD[::-1])
     await kept(
         journal,

@@ -88,6 +88,7 @@ INSIDE_PIPELINE = {
     },
     "previews": {"catalog", "leader", "preview_apps", "rounds"},
     "preview_apps": {"pinning"},
+    "native_previews": {"catalog", "leader", "rounds"},
     "preview_sweep": {"leader", "previews", "reconcile", "rounds"},
     "preview_commands": {"gate_commands"},
     "pinning": {"configure", "reconcile"},

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from bridge.core.apps import App
 from bridge.core.events import Repository
+from bridge.core.previews.native import NativePreview, NativeState
 from bridge.core.previews.preview import Preview, PreviewState, preview_id
 from bridge.core.previews.verdict import Why
 from bridge.core.pulls import PullRequest
@@ -81,6 +82,23 @@ async def held(
     return await kept(
         journal, seen, state=PreviewState.HELD, reason=Why.APPROVAL, note=note, look_at=None
     )
+
+
+def native(app: App, number: int, **facts: Any) -> NativePreview:
+    """A preview that Dokploy makes by itself."""
+    told: dict[str, Any] = {
+        "id": f"native-{app.id}-{number}",
+        "maker": "Dokploy",
+        "title": "Add a page",
+        "branch": "feature",
+        "pull_url": f"https://github.com/my-org/mono/pull/{number}",
+        "state": NativeState.UP,
+        "commit": HEAD,
+        "url": f"http://preview-{app.name}-{number}.sslip.io",
+        "page": f"https://dokploy.example.com/dashboard/{app.id}?tab=preview-deployments",
+        "active_at": 1_700_000_000.0,
+    } | facts
+    return NativePreview(app_id=app.id, app=app.label, backend=app.backend, number=number, **told)
 
 
 async def skipped(

@@ -65,7 +65,7 @@ def of_previews(settings: "Settings", apps: Iterable["App"]) -> Iterator[Finding
 
 def previewed(apps: Iterable["App"]) -> "list[App]":
     """Return the apps whose pull requests have previews."""
-    return [app for app in apps if app.rules.previews is not None and app.rules.previews.on]
+    return [app for app in apps if app.previewed]
 
 
 def building_branches(apps: Iterable["App"]) -> "Sequence[App]":

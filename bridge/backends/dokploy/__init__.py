@@ -8,6 +8,7 @@ answers       the table of what each answer means, and the errors
 key_check     is a refused key at fault, or the server's database?
 models        the fields of answers that are used
 reads         from answers to the bridge's records
+previews      the previews that Dokploy makes by itself, likewise
 settings      its section of `bridge.yaml`
 configure     from an app's settings to the bodies of saves, and back
 making        applications of the bridge's own: find, make, configure, address, remove

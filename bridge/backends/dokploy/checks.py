@@ -78,6 +78,8 @@ async def _of(checked: Checked, client: Dokploy, key: str) -> AsyncIterator[Find
         yield finding
     async for finding in _of_queries(about, client, checked.apps):
         yield finding
+    for finding in _of_previews(checked.apps):
+        yield finding
     if client.has_dashboard:
         async for finding in _of_verified(client, checked):
             yield finding
@@ -98,6 +100,18 @@ def _of_version(about: str, version: str | None) -> Iterator[Finding]:
         yield Finding(Level.WARNING, "backend.version", about, says, remedy)
     else:
         yield Finding(Level.OK, "backend.version", about, f"it is {version}")
+
+
+def _of_previews(apps: Sequence[App]) -> Iterator[Finding]:
+    """Yield the apps whose pull requests have two previews: Dokploy's own and the bridge's."""
+    for app in apps:
+        if app.previews_twice:
+            says = "Dokploy makes previews of its pull requests, too, so each has two"
+            remedy = (
+                "switch *Preview Deployments* off for it in Dokploy, or take `previews` out of its"
+                " rule"
+            )
+            yield Finding(Level.WARNING, "app.previews.twice", app.label, says, remedy)
 
 
 # ── Queries ─────────────────────────────────────────────────────────────────────────────────────

@@ -22,11 +22,13 @@ from bridge.backends.dokploy.configure import (
 )
 from bridge.backends.dokploy.http import Auth, Http, Limits, Query, T
 from bridge.backends.dokploy.making import Making
+from bridge.backends.dokploy.previews import previews_in
 from bridge.backends.dokploy.reads import deployments_in, jobs_in
 from bridge.core.apps import App, AppKind
 from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.health.containers import Container
+from bridge.core.previews.native import NativePreview
 from bridge.ports.backends import BackendDeployment, Listed, QueuedJob
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.figures import Observe
@@ -304,6 +306,15 @@ class Dokploy(Making):
         except Refused:
             return ""
         return found if isinstance(found, str) else ""
+
+    async def native_previews(self, app: App) -> list[NativePreview]:
+        """See `ports.backends.MakesPreviews`; none if the server is too old to have any.
+
+        Source: facts.md, "Previews" (`previewDeployment.all`).
+        """
+        path = "previewDeployment.all"
+        found = await self._read_if_there(path, models.PREVIEWS, id_of(app))
+        return previews_in(found or (), app)
 
     async def _named(self, app: App) -> models.NamedApp:
         """Return the name of an application's service and its server, which can never change."""

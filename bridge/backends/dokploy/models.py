@@ -130,6 +130,7 @@ class Service(_Answer):
     trigger_type: str | None = None
     watch_paths: Several[str] | None = None
     auto_deploy: Flag = False
+    is_preview_deployments_active: Flag = False
     enable_submodules: Flag = False
     description: str | None = None
     app_name: str | None = None
@@ -178,6 +179,27 @@ class DeploymentRecord(_Answer):
     finished_at: MaybeEpoch = None
     error_message: str | None = None
     rollback_id: str | None = None
+
+
+class PreviewBuild(_Answer):
+    """A build of a preview; its description names the commit, e.g. "Hash: 18f234f…"."""
+
+    status: str | None = None
+    description: str | None = None
+    created_at: Epoch
+
+
+class PreviewRecord(_Answer):
+    """An entry of `previewDeployment.all`: a preview that Dokploy has made by itself."""
+
+    id: str = Field(validation_alias="previewDeploymentId")
+    branch: str = ""
+    number: int = Field(validation_alias="pullRequestNumber")
+    title: str = Field("", validation_alias="pullRequestTitle")
+    pull_url: str = Field("", validation_alias="pullRequestURL")
+    created_at: Epoch
+    deployments: Several[PreviewBuild] = ()
+    domain: Domain | None = None
 
 
 class Running(_Answer):
@@ -366,6 +388,7 @@ SERVICE = TypeAdapter(Service)
 SETTINGS = TypeAdapter(Settings)
 BATCH = TypeAdapter(Many[Batched])
 DEPLOYMENTS = TypeAdapter(Many[DeploymentRecord])
+PREVIEWS = TypeAdapter(Many[PreviewRecord])
 JOBS = TypeAdapter(Many[Job])
 CONTAINERS = TypeAdapter(Many[Running])
 TASKS = TypeAdapter(Many[Task])

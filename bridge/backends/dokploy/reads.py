@@ -22,6 +22,8 @@ from bridge.ports.backends import BackendDeployment, Listed, Progress, QueuedJob
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{64}|[0-9a-f]{40})\s*")
 _PUBLIC = re.compile(r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9._~%/-]*)?")
 _LONGEST_URL = 255  # GitLab accepts no longer one
+MAKER = "Dokploy"
+"""Who makes the previews that the bridge only shows, for people."""
 _WAITS_OR_RUNS = ("active", "waiting", "delayed", "paused", "prioritized")
 
 
@@ -117,6 +119,7 @@ def app_of(app: App, service: Service) -> App:
         trigger=trigger_of(service),
         watch_paths=service.watch_paths,
         auto_deploy=service.auto_deploy,
+        native_previews=MAKER if makes_previews(service) else "",
         url=url_of(service.domains or ()),
         marker=marker_of(service.description),
         made_at=service.created_at,
@@ -149,19 +152,30 @@ def trigger_of(service: Service) -> Trigger:
     return Trigger.TAG if tag else Trigger.PUSH
 
 
+def makes_previews(service: Service) -> bool:
+    """Return whether Dokploy makes previews of an app's pull requests by itself.
+
+    Only its GitHub webhook does (facts.md, "Previews").
+    """
+    return service.is_preview_deployments_active and service.source_type == SourceType.GITHUB
+
+
 def url_of(domains: Iterable[Domain]) -> str | None:
     """Return an app's public address: the oldest domain with a certificate, else the oldest.
 
     Domains of previews of pull requests do not count.
     """
     own = [one for one in domains if one.host and not one.preview_deployment_id]
-    for one in sorted(own, key=lambda one: (not one.https, one.created_at or "")):
-        scheme = "https" if one.https else "http"
-        path = (one.path or "").strip().rstrip("/")
-        url = f"{scheme}://{(one.host or '').strip().lower()}{path}"
-        if _PUBLIC.fullmatch(url) and len(url) <= _LONGEST_URL:
-            return url
-    return None
+    by_age = sorted(own, key=lambda one: (not one.https, one.created_at or ""))
+    return next(filter(None, map(address_of, by_age)), None)
+
+
+def address_of(domain: Domain) -> str | None:
+    """Return the address of a domain; None if it is no public one."""
+    scheme = "https" if domain.https else "http"
+    path = (domain.path or "").strip().rstrip("/")
+    url = f"{scheme}://{(domain.host or '').strip().lower()}{path}"
+    return url if _PUBLIC.fullmatch(url) and len(url) <= _LONGEST_URL else None
 
 
 def source_of(service: Service) -> Source | None:

@@ -1,18 +1,18 @@
 """Previews: those of each app's pull requests, and why others have none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from bridge.console.drawing import Page
 from bridge.console.pages.asking import Asked
 from bridge.console.records import Records
 from bridge.console.visitors import Visitor
-from bridge.core.lifecycle import Brief, State
+from bridge.core.lifecycle import Brief
 from bridge.core.log_text import redact
-from bridge.core.previews.preview import Preview, PreviewState
-from bridge.pipeline.preview_commands import offered
+from bridge.core.previews.native import NativePreview
+from bridge.core.previews.preview import Preview, PreviewState, shown_state
+from bridge.pipeline.preview_commands import offered, without_native
 
 MOST = 200
 """Previews on the page, the newest."""
@@ -38,21 +38,51 @@ class Row:
     offers: Sequence[str]
 
 
+@dataclass(slots=True)
+class Group:
+    """The previews of one app.
+
+    Attributes:
+        twice: who makes previews of the same pull requests by itself; "" if nobody does.
+        native: those that the backend makes by itself.
+    """
+
+    app: str
+    twice: str
+    rows: list[Row] = field(default_factory=list)
+    native: list[NativePreview] = field(default_factory=list)
+
+
 async def previews(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """List the previews that somebody may see, by app and pull request."""
     wanted, every = asked.text("app").lower(), asked.text("all") == "1"
-    seen = await records.previews.seen_by(records.asker(visitor), ended=every)
+    asker = records.asker(visitor)
+    native = await records.previews.native_seen_by(asker)
+    seen = without_native(await records.previews.seen_by(asker, ended=every), native)
+    native = [one for one in native if wanted in one.app.lower()]
     found = [one for one in seen if wanted in one.app.lower()]
     rows = await _rows(records, visitor, found[:MOST])
     facts = {
-        "groups": [(app, list(those)) for app, those in groupby(rows, lambda row: row.preview.app)],
-        "count": len(found),
-        "more": max(0, len(found) - MOST),
+        "groups": _groups(records, rows, native[:MOST]),
+        "count": len(found) + len(native),
+        "more": max(0, len(found) - MOST) + max(0, len(native) - MOST),
         "app": asked.text("app"),
         "all": every,
         "other": urlencode({"app": asked.text("app"), "all": "" if every else "1"}),
     }
     return Page("previews", "Previews", facts, live=True)
+
+
+def _groups(records: Records, rows: Sequence[Row], native: Sequence[NativePreview]) -> list[Group]:
+    """Return the previews by app."""
+    twice = {app.label: app.native_previews for app in records.apps() if app.previews_twice}
+    labels = sorted({row.preview.app for row in rows} | {one.app for one in native})
+    groups = {label: Group(label, twice.get(label, "")) for label in labels}
+    for row in rows:
+        groups[row.preview.app].rows.append(row)
+    for one in native:
+        groups[one.app].native.append(one)
+    return [*groups.values()]
 
 
 async def _rows(records: Records, visitor: Visitor, those: Sequence[Preview]) -> list[Row]:
@@ -64,15 +94,9 @@ async def _rows(records: Records, visitor: Visitor, those: Sequence[Preview]) ->
     for one in those:
         deployment = next(iter(newest.get(one.made or "", ())), None)
         ends, offers = one.idle_at(policies.get(one.app_id)), offered(asker, one)
-        rows.append(Row(one, deployment, _state(one, deployment), ends, why_of(one), offers))
+        state = shown_state(one, deployment.state if deployment else None)
+        rows.append(Row(one, deployment, state, ends, why_of(one), offers))
     return sorted(rows, key=lambda row: (row.preview.app, -row.preview.pull.number, row.preview.id))
-
-
-def _state(preview: Preview, deployment: Brief | None) -> str:
-    """Return the state that people want to know: whether its address works."""
-    if preview.state is not PreviewState.UP or deployment is None:
-        return preview.state
-    return preview.state if deployment.state is State.DONE else deployment.state
 
 
 def why_of(preview: Preview) -> str:

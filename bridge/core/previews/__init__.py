@@ -2,6 +2,7 @@
 
 policy      what `bridge.yaml` says of an app's previews
 preview     the record of one preview, and its names
+native      the record of one that a backend makes by itself
 verdict     whether a pull request is to have one, and why
 naming      the one that a person names
 remedies    what people can do about a reason

@@ -3,8 +3,7 @@
 from enum import StrEnum
 
 from bridge.core.access import Right
-from bridge.core.previews.naming import OVER
-from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.preview import Preview
 from bridge.core.previews.verdict import Why
 
 STARTED_AGAIN = frozenset({Why.STOPPED, Why.IDLE})
@@ -23,14 +22,9 @@ NEEDS = {Act.APPROVE: Right.APPROVE, Act.STOP: Right.DEPLOY, Act.EXTEND: Right.D
 """The right to the previewed app that each needs."""
 
 
-def is_over(preview: Preview) -> bool:
-    """Return whether there is no preview, or it is being removed."""
-    return preview.state in OVER or preview.state is PreviewState.ENDING
-
-
 def possible(preview: Preview) -> tuple[Act, ...]:
     """Return what would not be refused, as far as the preview is concerned."""
-    over = is_over(preview)
+    over = preview.ends
     each = {
         Act.APPROVE: awaits_approval(preview),
         Act.STOP: not over and not preview.stopped,
@@ -42,4 +36,4 @@ def possible(preview: Preview) -> tuple[Act, ...]:
 def awaits_approval(preview: Preview) -> bool:
     """Return whether the newest commit of a fork has not been approved."""
     pull = preview.pull
-    return not is_over(preview) and not pull.own and preview.approved != pull.head_sha
+    return not preview.ends and not pull.own and preview.approved != pull.head_sha

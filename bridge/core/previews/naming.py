@@ -2,19 +2,43 @@
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from bridge.core.apps import MOST_NAMED
 from bridge.core.errors import Ambiguous, NotFound, Rejected
-from bridge.core.previews.preview import Preview, PreviewState
-
-OVER = frozenset({PreviewState.SKIPPED, PreviewState.ENDED})
-"""States in which there is no preview."""
 
 _NAME = re.compile(r"(?P<app>[^#]*?)\s*[#!]?(?P<number>[0-9]{1,15})")
 _APART = re.compile(r"[#!\s][0-9]+\Z")
 
 
-def find_preview(previews: Sequence[Preview], name: str) -> Preview:
+class HasName(Protocol):
+    """A preview of a pull request that people can name: the bridge's, or a backend's own."""
+
+    @property
+    def id(self) -> str:
+        """Return its id."""
+
+    @property
+    def app(self) -> str:
+        """Return the label of its app."""
+
+    @property
+    def number(self) -> int:
+        """Return the number of its pull request."""
+
+    @property
+    def name(self) -> str:
+        """Return what people type to name it, e.g. "shop/web#12"."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it is left, or there never was anything."""
+
+
+One = TypeVar("One", bound=HasName)
+
+
+def find_preview(previews: Sequence[One], name: str) -> One:
     """Return the preview that somebody means, e.g. by "shop/web#12", "web#12", "#12" or its id.
 
     One that there is comes before those of which nothing is left.
@@ -29,11 +53,11 @@ def find_preview(previews: Sequence[Preview], name: str) -> Preview:
     if found := [one for one in previews if one.id == name]:
         return found[0]
     app, number = _parts(name)
-    of_number = [one for one in previews if one.pull.number == number]
+    of_number = [one for one in previews if one.number == number]
     for fits in _rules(app.lower()):
         of_app = [one for one in of_number if fits(one.app.lower())]
         if of_app:
-            return _only([one for one in of_app if one.state not in OVER] or of_app, name)
+            return _only([one for one in of_app if not one.is_over] or of_app, name)
     raise NotFound(f"there is no preview {name[:80]!r}{_near(of_number)}")
 
 
@@ -57,7 +81,7 @@ def _rules(app: str) -> tuple[Callable[[str], bool], ...]:
     )
 
 
-def _only(fits: Sequence[Preview], name: str) -> Preview:
+def _only(fits: Sequence[One], name: str) -> One:
     if len(fits) == 1:
         return fits[0]
     names = [one.name for one in fits]
@@ -68,7 +92,7 @@ def _only(fits: Sequence[Preview], name: str) -> Preview:
     raise Ambiguous(f"{name[:80]!r} fits several previews: {named}{more}; say which")
 
 
-def _near(of_number: Sequence[Preview]) -> str:
+def _near(of_number: Sequence[HasName]) -> str:
     names = sorted({one.name for one in of_number})[:MOST_NAMED]
     if names:
         return f"; did you mean {' or '.join(names)}?"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.apps import MARKER, App, Rules
 from bridge.core.events import Repository
+from bridge.core.lifecycle import State
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.pulls import PullRequest
 
@@ -31,6 +32,10 @@ class PreviewState(StrEnum):
     UP = "up"  # its app is there, and a deployment of the commit is asked for
     ENDING = "ending"
     ENDED = "ended"  # the pull request is over, and nothing is left
+
+
+OVER = frozenset({PreviewState.SKIPPED, PreviewState.ENDED})
+"""States in which there is no preview."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,21 @@ class Preview:
         return MARKER + self.id
 
     @property
+    def number(self) -> int:
+        """Return the number of its pull request."""
+        return self.pull.number
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it is left, or there never was anything."""
+        return self.state in OVER
+
+    @property
+    def ends(self) -> bool:
+        """Whether there is none, or it is being removed."""
+        return self.is_over or self.state is PreviewState.ENDING
+
+    @property
     def takes_a_place(self) -> bool:
         """Whether something of it is or may be at the backend."""
         return self.made is not None or self.state in (PreviewState.MAKING, PreviewState.ENDING)
@@ -119,6 +139,17 @@ class Preview:
         return self.active_at + policy.idle if there and policy is not None else None
 
 
+def shown_state(preview: Preview, newest: State | None) -> PreviewState | State:
+    """Return the state that people want to know: whether its address works.
+
+    Args:
+        newest: the state of its app's newest deployment; None before the first.
+    """
+    if preview.state is not PreviewState.UP or newest in (None, State.DONE):
+        return preview.state
+    return newest
+
+
 def pull_id(repository: Repository, number: int) -> str:
     """Return the name of a pull request in the journal, e.g. "github:583231#12"."""
     return f"{repository.host}:{repository.id}#{number}"
@@ -136,7 +167,14 @@ def rules_mark(app: App | None, decisions: "Policy") -> str:
     """
     if app is None:
         return "gone"
-    told = (app.source, app.branch, app.watched, app.rules.previews, decisions)
+    told = (
+        app.source,
+        app.branch,
+        app.watched,
+        app.rules.previews,
+        app.native_previews,
+        decisions,
+    )
     return _digest(repr(told))
 
 

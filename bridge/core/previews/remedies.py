@@ -9,6 +9,7 @@ REMEDIES: Mapping[Why, str] = {
     Why.WANTED: "",
     Why.CLOSED: "a pull request that is opened again has one",
     Why.NO_PREVIEWS: "the rule `previews` in bridge.yaml gives an app some",
+    Why.NATIVE: "where the rule `previews` is to make them, switch the backend's off",
     Why.OTHER_BASE: "only pull requests to the branch that the app deploys have one",
     Why.DRAFT: "mark it as ready, or write `drafts: true` in the rule",
     Why.NO_LABEL: "add the label",

@@ -18,6 +18,7 @@ class Why(StrEnum):
 
     CLOSED = "closed"
     NO_PREVIEWS = "no_previews"
+    NATIVE = "native"
     OTHER_BASE = "other_base"
     DRAFT = "draft"
     NO_LABEL = "no_label"
@@ -61,6 +62,10 @@ def without_files(
         end = "merged" if pull.merge_sha else "closed"
         return Verdict(Why.CLOSED, f"the pull request is {end}")
     if policy is None or not policy.on:
+        if app.native_previews:
+            return Verdict(
+                Why.NATIVE, f"{app.native_previews} makes the previews of {app.label} by itself"
+            )
         return Verdict(Why.NO_PREVIEWS, f"{app.label} has no previews")
     found = decide(as_push(pull, repository, None, ""), _on_pushes(app), decisions)
     if found.reason in (Reason.BRANCH_MISMATCH, Reason.REPOSITORY_MISMATCH):

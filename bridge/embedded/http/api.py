@@ -93,6 +93,8 @@ PROCEDURES: dict[str, Procedure] = {
     "project.one": query(inputs.ProjectId, projects.one),
     "project.create": mutation(inputs.ProjectCreate, projects.create),
     "project.remove": mutation(inputs.ProjectId, projects.remove),
+    "previewDeployment.all": query(inputs.ApplicationId, applications.previews_of),
+    "previewDeployment.one": query(inputs.PreviewDeploymentId, applications.preview),
     "domain.byApplicationId": query(inputs.ApplicationId, domains.of_application),
     "domain.create": mutation(inputs.DomainCreate, domains.create),
     "domain.delete": mutation(inputs.DomainId, domains.delete),

@@ -359,6 +359,16 @@ async def all_of(parts: Parts, input_: inputs.ApplicationId) -> list[Record]:
     return [answers.deployment_one(one, kept) for one in deployments]
 
 
+async def previews_of(_parts: Parts, _input: inputs.ApplicationId) -> list[Record]:
+    """`previewDeployment.all`: none, since it makes no previews by itself."""
+    return []
+
+
+async def preview(_parts: Parts, _input: inputs.PreviewDeploymentId) -> Record:
+    """`previewDeployment.one`: there is none."""
+    raise not_found("Preview Deployment")
+
+
 async def all_by_type(parts: Parts, input_: inputs.DeploymentsByType) -> list[Record]:
     """`deployment.allByType`; here only applications have deployments."""
     if input_.type != "application":

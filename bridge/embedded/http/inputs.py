@@ -242,6 +242,12 @@ class DomainCreate(Input):
     strip_path: bool = False
 
 
+class PreviewDeploymentId(Input):
+    """The id of a preview that Dokploy makes by itself."""
+
+    preview_deployment_id: Text
+
+
 class DomainId(Input):
     """The id of a domain."""
 

@@ -190,6 +190,8 @@ class GithubApi(GithubListsPulls):
         ref: str,  # noqa: ARG002 - the commit is deployed, even if the branch has moved on
         environment: str,
         description: str,
+        *,
+        transient: bool = False,
     ) -> str:
         body = {
             "ref": commit,
@@ -198,7 +200,9 @@ class GithubApi(GithubListsPulls):
             # Without these GitHub merges the default branch into the ref, or refuses.
             "auto_merge": False,
             "required_contexts": [],
-            "transient_environment": False,
+            "transient_environment": transient,
+            # By default it is one if it is called "production".
+            **({"production_environment": False} if transient else {}),
         }
         return await self._access.make(repository, "/deployments", body)
 
@@ -230,6 +234,13 @@ class GithubApi(GithubListsPulls):
             **({"environment_url": environment_url} if environment_url else {}),
             **({"log_url": log_url} if log_url else {}),
         }
+        path = f"/deployments/{numeric(SERVICE, id_)}/statuses"
+        await self._access.ask(repository, "POST", path, body=body)
+
+    async def end_deployment(self, repository: str, id_: str, *, replaced: bool) -> None:
+        # A newer success leaves earlier transient ones active, unlike others.
+        words = "a newer commit is deployed" if replaced else "the preview has ended"
+        body = {"state": "inactive", "description": words}
         path = f"/deployments/{numeric(SERVICE, id_)}/statuses"
         await self._access.ask(repository, "POST", path, body=body)
 

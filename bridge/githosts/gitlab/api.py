@@ -147,6 +147,8 @@ class GitlabApi(GitlabListsPulls):
         ref: str,
         environment: str,
         description: str,  # noqa: ARG002 - GitLab has no field for it
+        *,
+        transient: bool = False,  # noqa: ARG002 - its tier follows from its name, `review/…`
     ) -> str:
         body = {
             "environment": environment,
@@ -187,6 +189,16 @@ class GitlabApi(GitlabListsPulls):
                 raise
         if environment_url and state is CommitState.SUCCESS:
             await self._show_url(repository, path, environment_url)
+
+    async def end_deployment(self, repository: str, id_: str, *, replaced: bool) -> None:
+        if replaced:  # a deployment that succeeds takes the place of all earlier ones
+            return
+        path = f"/deployments/{numeric(SERVICE, id_)}"
+        answer = await self._access.ask(repository, "GET", path)
+        environment = read(_DEPLOYED, path, answer, SERVICE, reads=True).environment
+        # Nobody's job is to run: what the environment stands for is removed by us.
+        stop = f"/environments/{environment.id}/stop"
+        await self._access.ask(repository, "POST", stop, body={"force": True})
 
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
         return await changes(self._access.ask, repository, base, head)

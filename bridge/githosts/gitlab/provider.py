@@ -151,6 +151,7 @@ GITLAB = Provider(
         pull_request="/-/merge_requests/{number}",
         sign="!",
     ),
+    review="review",  # which makes its tier "development"
     checks=_checks,
     setup=_setup,
     sign_in=SignInProvider(

@@ -14,6 +14,7 @@ from bridge.storage.journal.deployments import Deployments
 from bridge.storage.journal.gates import Gates
 from bridge.storage.journal.hooks import Hooks
 from bridge.storage.journal.locks import Locks
+from bridge.storage.journal.native_previews import NativePreviews
 from bridge.storage.journal.previews import Previews
 from bridge.storage.journal.recording import Recording
 from bridge.storage.journal.serving import Serves
@@ -40,6 +41,7 @@ class SqlJournal(
     Locks,
     Notes,
     Previews,
+    NativePreviews,
     Recording,
     Refusals,
     Serves,

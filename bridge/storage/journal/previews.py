@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.events import Repository
-from bridge.core.previews.preview import Preview, PreviewState, preview_id, pull_id
+from bridge.core.previews.preview import OVER, Preview, PreviewState, preview_id, pull_id
 from bridge.core.pulls import PullRequest
 from bridge.ports.outcomes import about_pull
 from bridge.ports.previews import Previewed, Reported
@@ -19,10 +19,6 @@ from bridge.storage.journal.transactions import Transactions
 from bridge.storage.journal.upkeep import forget_feedback
 
 _T = tables.previews
-
-OVER = (PreviewState.SKIPPED, PreviewState.ENDED)
-"""States in which there is nothing of a preview."""
-
 
 _NOT_ENDED = _T.c.state != PreviewState.ENDED
 

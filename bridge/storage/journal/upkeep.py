@@ -9,8 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.lifecycle import FINAL, State
-from bridge.core.previews.naming import OVER
-from bridge.core.previews.preview import PreviewState
+from bridge.core.previews.preview import OVER, PreviewState
 from bridge.core.refused import RefusedWebhooks
 from bridge.ports.figures import Ended, JournalFigures
 from bridge.ports.outcomes import about_change, about_delivery, about_deployment

@@ -20,7 +20,9 @@ class Versions(Transactions):
         )
         row = (await self._all(sa.select(*(one.label(f"n{n}") for n, one in enumerate(newest)))))[0]
         those = (await self._all(sa.select(*_of_previews())))[0]
-        return ".".join(str(one or 0) for one in (*row.values(), *those.values()))
+        native = (await self._all(sa.select(*_of_native_previews())))[0]
+        sums = (*row.values(), *those.values(), *native.values())
+        return ".".join(str(one or 0) for one in sums)
 
 
 def _of_previews() -> list[sa.ColumnElement[Any]]:
@@ -33,3 +35,18 @@ def _of_previews() -> list[sa.ColumnElement[Any]]:
     counted = (p.c.id, p.c.made, p.c.asked, p.c.url)
     sums = [sa.func.sum(one).label(f"s{n}") for n, one in enumerate(summed)]
     return [*sums, *(sa.func.count(one).label(f"c{n}") for n, one in enumerate(counted))]
+
+
+def _of_native_previews() -> list[sa.ColumnElement[Any]]:
+    """Return sums that differ after a change of a preview that a backend makes by itself.
+
+    Its time changes with each build, and its state when a build ends; the length of the record
+    tells states apart.
+    """
+    n = tables.native_previews
+    columns = (
+        sa.func.count(n.c.id),
+        sa.func.sum(n.c.active_at),
+        sa.func.sum(sa.func.length(n.c.data)),
+    )
+    return [one.label(f"v{place}") for place, one in enumerate(columns)]

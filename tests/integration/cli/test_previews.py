@@ -17,7 +17,7 @@ from tests.fakes.journey import deployment
 from tests.scenes.terminal import command
 from tests.worlds.cli import DOCS, WEB, Cli
 from tests.worlds.journal import outcome, record
-from tests.worlds.previewed import HEAD, MOVED, held, report, skipped, up
+from tests.worlds.previewed import HEAD, MOVED, held, native, report, skipped, up
 
 RULES = "- {apps: shop/*, previews: {host: 'pr-{number}-{app}.preview.example.com', idle: 2d}}"
 
@@ -62,6 +62,7 @@ def test_the_list_has_the_promised_fields(previewed: Cli) -> None:
         assert ours.pop(at).endswith("Z")
     assert ours == {
         "id": "github:583231#12:app_web",
+        "made_by": "bridge",
         "name": "shop/web#12",
         "app": "shop/web",
         "app_id": "app_web",
@@ -75,10 +76,11 @@ def test_the_list_has_the_promised_fields(previewed: Cli) -> None:
         "note": "",
         "url": "https://pr-12-web.preview.example.com",
         "commit": HEAD,
-        "deployed_commit": HEAD,
+        "asked_commit": HEAD,
         "approved_commit": None,
         "approved_by": None,
         "preview_app_id": "app_web-pr-12",
+        "deployment_state": None,
     }
     assert (fork["state"], fork["reason"], fork["fork"], fork["idle_at"]) == (
         "held",
@@ -86,6 +88,37 @@ def test_the_list_has_the_promised_fields(previewed: Cli) -> None:
         True,
         None,
     )
+
+
+def test_a_preview_whose_build_fails_is_not_called_up(previewed: Cli) -> None:
+    async def fail(stores: Stores) -> None:
+        built = deployment(9001, "app_web-pr-12", app="shop/previews/web pr-12")
+        await record(stores.journal, outcome(9001, built, explicit=True))
+        await stores.journal.move(built.id, State.FAILED, "no space left on device")
+
+    previewed.with_stores(fail)
+    _, ours = previewed.json("previews")
+    listed = previewed("previews")
+
+    assert (ours["state"], ours["deployment_state"]) == ("up", "failed")
+    assert "shop/web#12 failed" in listed.stdout
+
+
+def test_a_preview_of_dokploys_own_has_the_same_fields(previewed: Cli) -> None:
+    async def save(stores: Stores) -> None:
+        await stores.journal.save_native_previews(DOCS.id, [native(DOCS, 12)])
+
+    previewed.with_stores(save)
+    *ours, theirs = previewed.json("previews", "--all")
+
+    assert (theirs["made_by"], theirs["name"], theirs["state"]) == ("dokploy", "shop/docs#12", "up")
+    assert {*theirs} == {*ours[0]}
+    assert theirs["author"] is None
+    assert "shop/docs#12" not in {one["name"] for one in ours}
+    refused = previewed("previews", "stop", "shop/docs#12", code=2)
+    assert "is Dokploy's own preview, which the bridge only shows" in refused.stderr
+    why = previewed.json("why", "shop/docs#12")
+    assert (why["url"], why["deployments"]) == ("http://preview-docs-12.sslip.io", [])
 
 
 def test_those_that_there_are_and_all(previewed: Cli) -> None:

@@ -523,4 +523,5 @@ async def test_every_kind_that_is_planned_is_shown() -> None:
     for host in ("github", "gitlab"):
         event = push(repository=Repository(host, "1", "a/b"))
         kinds = {one.kind for one in Plans(host, ALL)(occasion(event, HIT, SKIP))}
-        assert kinds | {f"{host}.comment"} == set(Places(host).publishers)
+        others = {f"{host}.comment", f"{host}.preview"}
+        assert kinds | others == set(Places(host).publishers)

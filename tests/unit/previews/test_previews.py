@@ -64,6 +64,14 @@ def test_what_is_decided_without_the_files(
     assert found is None or not found.wanted
 
 
+def test_where_dokploy_makes_previews_no_rule_says_so() -> None:
+    for policy in (None, PreviewPolicy(on=False)):
+        found = verdict(PULL, policy, native_previews="Dokploy")
+        assert (found and found.why) == Why.NATIVE
+    assert verdict(PULL, ON, native_previews="Dokploy") is None
+    assert rules_mark(app(), Policy()) != rules_mark(app(native_previews="Dokploy"), Policy())
+
+
 def test_an_app_that_waits_for_tags_may_have_previews() -> None:
     assert verdict(PULL, trigger=Trigger.TAG) is None
     assert verdict(PULL, rules=Rules(trigger=Trigger.TAG)) is None

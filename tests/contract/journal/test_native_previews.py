@@ -1,0 +1,38 @@
+"""The `Journal` port: the previews that backends make by themselves are kept as last read."""
+
+from dataclasses import replace
+from typing import Any
+
+from bridge.core.previews.native import NativeState
+from tests.fakes.journey import app
+from tests.worlds.journal import Opened
+from tests.worlds.previewed import native
+
+WEB, API = app("app-web"), app("app-api")
+
+
+async def test_they_are_kept_and_replaced_by_app(reopened: Opened) -> None:
+    journal = await reopened()
+    first, second = native(WEB, 12), replace(native(WEB, 13), active_at=1_800_000_000.0)
+    bare = native(API, 12, commit=None, url=None, page=None, state=NativeState.WAITING)
+    await journal.save_native_previews(WEB.id, [first, second])
+    await journal.save_native_previews(API.id, [bare])
+
+    journal = await reopened()
+    assert await journal.native_previews() == [second, bare, first]
+    assert await journal.native_previews(API.id) == [bare]
+
+    await journal.save_native_previews(WEB.id, [second])
+    await journal.save_native_previews(API.id, [])
+    assert await journal.native_previews() == [second]
+
+
+async def test_a_change_of_one_changes_the_version(journal: Any) -> None:
+    versions = [await journal.version()]
+    one = native(WEB, 12, state=NativeState.BUILDING)
+    for those in ([one], [replace(one, state=NativeState.UP)], [replace(one, active_at=9.0)], []):
+        await journal.save_native_previews(WEB.id, those)
+        versions.append(await journal.version())
+
+    assert versions[-1] == versions[0]
+    assert len({*versions}) == len(versions) - 1

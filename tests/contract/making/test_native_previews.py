@@ -1,0 +1,143 @@
+"""The port `MakesPreviews`: the previews that a backend makes by itself are read, and no more.
+
+On a fake and the embedded backend, and on what a real Dokploy v0.30.2 has answered.
+"""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from bridge.backends.dokploy.answers import Forbidden
+from bridge.backends.dokploy.client import Dokploy
+from bridge.core.apps import App
+from bridge.core.previews.native import NativePreview, NativeState
+from bridge.ports.backends import MakesPreviews, read_apps
+from tests.oracles.dokploy_recordings import recording
+from tests.worlds.making import DokployMaking, Making
+
+SITE = App(
+    "9DBC_ZcKI5_4Uv-U2pACc", "site", "shop", page="https://dokploy.example.com/dashboard/site"
+)
+ROWS = {row["name"]: row for row in recording("recorded-2") if "response" in row}
+
+
+async def test_an_app_without_any_has_none(world: Making) -> None:
+    assert isinstance(world.backend, MakesPreviews)
+
+    assert await world.backend.native_previews(world.model) == []
+    assert await world.backend.native_previews(App("nope", "nope", "shop")) == []
+
+
+async def test_there_is_no_such_preview(world: Making) -> None:
+    path = "/api/previewDeployment.one"
+    answer = await world.proxy.upstream.get(path, params={"previewDeploymentId": "nope"})
+
+    assert (answer.status_code, answer.json()["message"]) == (404, "Preview Deployment not found")
+
+
+async def test_each_pull_request_has_its_newest_build(fake: DokployMaking) -> None:
+    id_ = fake.model.id
+    fake.server.preview(id_, 7, sha="b" * 40)
+    fake.server.preview(id_, 8, "running")
+    fake.server.preview(id_, 7, "error", sha="c" * 40)
+    fake.server.preview("another app", 9)
+
+    found = await fake.backend.native_previews(fake.model)
+
+    assert [(one.number, one.state, one.commit) for one in found] == [
+        (7, NativeState.FAILED, "c" * 40),
+        (8, NativeState.BUILDING, "a" * 40),
+    ]
+    assert {one.app for one in found} == {"shop/web"}
+
+
+@pytest.mark.parametrize(
+    ("source", "active", "makes"),
+    [("github", True, True), ("github", False, False), ("git", True, False)],
+)
+async def test_only_apps_from_github_have_some(
+    fake: DokployMaking, source: str, active: bool, makes: bool
+) -> None:
+    columns = {"sourceType": source, "isPreviewDeploymentsActive": active}
+    fake.server.rows[fake.model.id] |= columns
+
+    (app,) = await read_apps(fake.backend, [fake.model])
+
+    assert app.native_previews == ("Dokploy" if makes else "")
+
+
+# ── A real Dokploy's answers ────────────────────────────────────────────────────────────────────
+
+
+async def read(name: str) -> list[NativePreview]:
+    """What the client makes of a recorded answer."""
+    row = ROWS[name]
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(row["response"]["status"], json=row["response"]["json"])
+
+    transport = httpx.MockTransport(answer)
+    client = Dokploy("https://dokploy.example.com", "any-key", transport=transport, read_retries=0)
+    try:
+        return await client.native_previews(SITE)
+    finally:
+        await client.close()
+        (request,) = asked
+        assert (request.method, request.url.path) == ("GET", "/api/previewDeployment.all")
+        assert dict(request.url.params) == {"applicationId": SITE.id}
+
+
+async def test_a_recorded_preview_is_read() -> None:
+    (found,) = await read("273-previewDeployment.all")
+
+    assert found == NativePreview(
+        id="FDUnPqcjctC3gv1T8vDVf",
+        maker="Dokploy",
+        app_id=SITE.id,
+        app="shop/site",
+        backend="dokploy",
+        number=7,
+        title="My PR",
+        branch="feat/x",
+        pull_url="https://github.com/acme/site/pull/7",
+        state=NativeState.UP,
+        commit="e22c30749b4a2140f2a08375eda966be02fc86f8",
+        url="http://preview-site-7swlkp-vgrsoz.sslip.io",
+        page="https://dokploy.example.com/dashboard/site?tab=preview-deployments",
+        active_at=1795727884.311,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "states"),
+    [
+        ("270-previewDeployment.all-empty", {}),
+        ("270-previewDeployment.all-github-comment-fails", {7: "building"}),
+        ("271-previewDeployment.all-building", {7: "building"}),
+        ("275-previewDeployment.all-redeploying", {8: "up", 7: "building"}),
+        ("276-previewDeployment.all-unknown", {}),
+        ("277-previewDeployment.all-after-close", {8: "up"}),
+    ],
+)
+async def test_the_states_of_recorded_previews(name: str, states: dict[int, Any]) -> None:
+    assert {one.number: one.state for one in await read(name)} == states
+
+
+async def test_a_key_without_access_is_told_so() -> None:
+    with pytest.raises(Forbidden, match="You don't have access to this service"):
+        await read("276-previewDeployment.all-member-no-access")
+
+
+async def test_what_the_catalogue_reads_tells_that_an_app_has_some() -> None:
+    answer = ROWS["271-application.one-while-preview-builds"]["response"]["json"]
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+    client = Dokploy("https://dokploy.example.com", "any-key", transport=transport, read_retries=0)
+    try:
+        (app,) = await client.read_apps([SITE])
+    finally:
+        await client.close()
+    assert app.native_previews == "Dokploy"
+    assert app.url == "http://m.example.test"
