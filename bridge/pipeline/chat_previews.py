@@ -14,7 +14,7 @@ from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.core.previews.acts import NEEDS, Act, awaits_approval
 from bridge.core.previews.preview import Preview
 from bridge.pipeline.gate_commands import Actor
-from bridge.pipeline.preview_commands import Asker, PreviewCommands, offered
+from bridge.pipeline.preview_commands import Asker, PreviewCommands, offered, without_native
 from bridge.ports.chats import Place
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
@@ -66,7 +66,8 @@ class ChatPreviews:
         return await self._act(asker, act, found, commit)
 
     async def _list(self, asker: Asker, wanted: str) -> PreviewList:
-        seen = await self._commands.seen_by(asker)
+        native = await self._commands.native_seen_by(asker)
+        seen = without_native(await self._commands.seen_by(asker), native)
         those = [one for one in seen if wanted.lower() in one.app.lower()]
         policies = {app.id: app.rules.previews for app in self._apps()}
         last = await self._journal.last_deployments()
@@ -81,6 +82,7 @@ class ChatPreviews:
                 for one in those
             ),
             wanted,
+            tuple(one for one in native if wanted.lower() in one.app.lower()),
         )
 
     async def _act(self, asker: Asker, act: Act, preview: Preview, commit: str) -> Reply:

@@ -28,7 +28,7 @@ from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import outcome, record
-from tests.worlds.previewed import held, up
+from tests.worlds.previewed import held, native, up
 
 ADA = Person("U0ADA", "Ada")
 WEB = app("app-web")
@@ -89,6 +89,24 @@ async def test_grants_of_a_channel_count_only_there(
     done = await previews.answer(ADA, Place("C1"), typed)
     assert isinstance(done, PreviewDone)
     assert done.preview.stopped
+
+
+async def test_those_of_the_backend_are_listed_and_only_listed(
+    journal: SqlJournal, clock: ManualClock
+) -> None:
+    grants = [Grant(("U0ADA",), frozenset({Right.DEPLOY}), (WEB.label,))]
+    previews = ChatPreviews("slack", journal, lambda: [WEB], Access(grants), clock)
+    mine, hidden = native(WEB, 12), native(app("app-api"), 13)
+    await journal.save_native_previews(WEB.id, [mine])
+    await journal.save_native_previews(hidden.app_id, [hidden])
+
+    listed = await previews.answer(ADA, Place("C1"), Command(Verb.PREVIEWS))
+    assert listed == PreviewList((), native=(mine,))
+    typed = parse_chat("previews stop web#12")
+    assert isinstance(typed, Command)
+    refused = await previews.answer(ADA, Place("C1"), typed)
+    assert isinstance(refused, Sorry)
+    assert "Dokploy's own preview, which the bridge only shows" in refused.why
 
 
 async def test_who_may_only_look_is_told_the_right_that_lacks(

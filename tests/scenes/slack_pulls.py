@@ -13,10 +13,12 @@ from bridge.core.apps import App
 from bridge.core.chat.replies import PreviewDone, PreviewList, PreviewShown
 from bridge.core.lifecycle import State
 from bridge.core.previews.acts import Act
+from bridge.core.previews.native import NativeState
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
 from tests.scenes.pulls import FORK, WAITS, Deploys, cards, preview
 from tests.scenes.slack_gates import NOON
+from tests.worlds.previewed import native
 
 TELLS = ("failed", "approval", "limit", "hardest")
 
@@ -39,6 +41,12 @@ def pull_scenes(
     many = PreviewList(tuple(replace(up, ends=NOON + n) for n in range(40)), "web")
     yield "previews", lambda: outgoing(few, links).message
     yield "previews_40", lambda: outgoing(many, links).message
+    dokploys = native(web, 12), native(api, 13, state=NativeState.FAILED, url=None, commit=None)
+    hardest = native(longest, 14, title=hostile, branch=hostile, url="javascript:x", page=None)
+    yield (
+        "previews_native",
+        lambda: outgoing(PreviewList((up,), native=(*dokploys, hardest)), links).message,
+    )
     yield "previews_none", lambda: outgoing(PreviewList((), hostile), links).message
     for act, of in ((Act.APPROVE, held), (Act.STOP, up.preview), (Act.EXTEND, up.preview)):
         done = outgoing(PreviewDone(act, of, NOON + 7 * 86_400), links).message

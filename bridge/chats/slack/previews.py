@@ -6,7 +6,7 @@ Nothing in a button proves a right: it only says which preview, and which commit
 from collections.abc import Sequence
 
 from bridge.chats.card import PERSON
-from bridge.chats.links import APP_NAME, Links
+from bridge.chats.links import APP_NAME, Links, address_of
 from bridge.chats.pull_card import Look, Outcome, PullCard, Row, card_of_pull, row_of
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
@@ -25,6 +25,7 @@ from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, plain
 from bridge.chats.text import Text
 from bridge.core.chat.replies import PreviewDone, PreviewList, PreviewShown
 from bridge.core.previews.acts import Act
+from bridge.core.previews.native import NativePreview, NativeState
 
 ICONS = {
     Look.WAITS: ":hourglass_flowing_sand:",
@@ -34,6 +35,14 @@ ICONS = {
     Look.FAILED: ":x:",
     Look.ENDS: ":broom:",
     Look.GONE: ":white_small_square:",
+}
+
+NATIVE_LOOKS = {
+    NativeState.WAITING: Look.WAITS,
+    NativeState.BUILDING: Look.BUILDS,
+    NativeState.UP: Look.UP,
+    NativeState.FAILED: Look.FAILED,
+    NativeState.CANCELLED: Look.GONE,
 }
 
 MOST_WITH_BUTTONS = 12
@@ -151,6 +160,8 @@ def _said(row: Row) -> str:
 
 MOST_ANSWERED = 24
 """Previews in an answer, two blocks each."""
+MOST_NATIVE = 20
+"""Of a backend's own, a line each."""
 FEW = 5
 """Previews that are listed with buttons."""
 
@@ -160,15 +171,31 @@ def answer_previews(reply: PreviewList | PreviewDone, links: Links) -> Message:
     if isinstance(reply, PreviewDone):
         head = f":white_check_mark:  {_done(reply)}"
         return Message(head, (section(head),))
-    if not reply.those:
+    if not reply.those and not reply.native:
         of = f" of {code(reply.app, 100)}" if code(reply.app, 100) else ""
         head = f"There are no previews{of}."
         return Message(head, (section(head),))
     shown = reply.those[:MOST_ANSWERED]
     blocks = [block for one in shown for block in _answered(one, links, few=len(shown) <= FEW)]
-    more = len(reply.those) - len(shown)
+    blocks += paragraphs([_native(one) for one in reply.native[:MOST_NATIVE]])
+    count = len(reply.those) + len(reply.native)
+    more = count - len(shown) - len(reply.native[:MOST_NATIVE])
     blocks.append(context(f"and {more} more. {COMMANDS}" if more > 0 else COMMANDS))
-    return Message(f"{len(reply.those)} previews", tuple(blocks))
+    return Message(f"{count} previews", tuple(blocks))
+
+
+def _native(one: NativePreview) -> str:
+    """Return one of a backend's own, which can only be looked at."""
+    icon = ICONS[NATIVE_LOOKS[one.state]]
+    address = address_of(one.url)
+    title = link(one.pull_url, f"#{one.number} {text_of(Text(one.title, 60))}")
+    return joined(
+        f"{icon}  {bold(Text(one.app, APP_NAME))} {one.state}",
+        link(address.url, text_of(address.label)) if address else "",
+        code(one.commit[:7], 20) if one.commit else "",
+        title,
+        link(one.page, one.whose),
+    )
 
 
 def _answered(one: PreviewShown, links: Links, *, few: bool) -> list[Block]:

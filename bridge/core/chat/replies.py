@@ -17,6 +17,7 @@ from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment
 from bridge.core.pins import tracked
 from bridge.core.previews.acts import Act
+from bridge.core.previews.native import NativePreview
 from bridge.core.previews.preview import Preview
 
 
@@ -203,10 +204,15 @@ class PreviewShown:
 
 @dataclass(frozen=True, slots=True)
 class PreviewList:
-    """The previews that the person may view, newest first; `app`: only of apps like this."""
+    """The previews that the person may view, newest first; `app`: only of apps like this.
+
+    Attributes:
+        native: those that a backend makes by itself.
+    """
 
     those: tuple[PreviewShown, ...]
     app: str = ""
+    native: tuple[NativePreview, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
