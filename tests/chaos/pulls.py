@@ -53,7 +53,6 @@ class Authors:
     urls: Callable[[], list[str]]
     chance: random.Random
     pause: tuple[float, float] = (0.3, 0.8)
-    lost: float = LOST
     task: asyncio.Task[None] | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -69,10 +68,12 @@ class Authors:
         await self.task
 
     async def leave(self) -> None:
-        """Close one, open one, and have both webhooks lost."""
-        if open_ := self._of("open"):
-            await self._tell(self._closed(open_[0]), Change.CLOSED, lost=True)
-        await self._tell(self._opened(), Change.OPENED, lost=True)
+        """Close one, push to another and open one, and have all webhooks lost."""
+        closing, *others = self._of("open") or [self._opened()]
+        self.repository.close(closing)
+        if others:
+            self.repository.push_to(others[0], self._files())
+        self._opened()
 
     async def _run(self) -> None:
         while not self.stopping.is_set():
@@ -86,20 +87,18 @@ class Authors:
         open_, closed = self._of("open"), self._of("closed")
         acts = ["push", "close"] * bool(open_) + ["reopen"] * bool(closed)
         act = self.chance.choice(["open", "open", *acts]) if len(open_) < MOST else "close"
-        lost = self.chance.random() < self.lost
         match act:
             case "open":
-                await self._tell(self._opened(), Change.OPENED, lost=lost)
+                await self._tell(self._opened(), Change.OPENED)
             case "push":
-                pull = self.chance.choice(open_)
-                self.repository.push_to(pull, self._files())
-                await self._tell(pull, Change.PUSHED, lost=lost)
+                self.repository.push_to(pull := self.chance.choice(open_), self._files())
+                await self._tell(pull, Change.PUSHED)
             case "close":
-                await self._tell(self._closed(self.chance.choice(open_)), Change.CLOSED, lost=lost)
+                self.repository.close(pull := self.chance.choice(open_))
+                await self._tell(pull, Change.CLOSED)
             case _:
-                pull = self.chance.choice(closed)
-                self.repository.reopen(pull)
-                await self._tell(pull, Change.REOPENED, lost=lost)
+                self.repository.reopen(pull := self.chance.choice(closed))
+                await self._tell(pull, Change.REOPENED)
 
     def _of(self, state: str) -> list[FakePull]:
         return [one for one in self.repository.pulls.values() if one.state == state]
@@ -110,16 +109,12 @@ class Authors:
         self.repository.commit(self._files(), branch=branch, onto=main)
         return self.repository.open_pull(branch)
 
-    def _closed(self, pull: FakePull) -> FakePull:
-        self.repository.close(pull)
-        return pull
-
     def _files(self) -> dict[str, str]:
         return {"index.html": f"{self.chance.random()}"}
 
-    async def _tell(self, pull: FakePull, change: Change, *, lost: bool) -> None:
-        """Send the webhook to one of the bridge's processes, once."""
-        if lost:
+    async def _tell(self, pull: FakePull, change: Change) -> None:
+        """Send the webhook to one of the bridge's processes, once, or lose it."""
+        if self.chance.random() < LOST:
             return
         hook = FakeHook(0, "", "", "")
         ((_, said),) = self.github.pull_events(self.repository, pull, change, hook)
