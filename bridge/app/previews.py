@@ -12,7 +12,7 @@ from bridge.pipeline.locks import LockKeeper
 from bridge.pipeline.pinning import Pins
 from bridge.pipeline.preview_apps import PreviewApps
 from bridge.pipeline.preview_sweep import PreviewSweep
-from bridge.pipeline.previews import PreviewKeeper
+from bridge.pipeline.previews import FollowsPulls, PreviewKeeper
 from bridge.ports.feedback import ShowsPreviews
 from bridge.ports.githosts import HostApi
 from bridge.settings import policy_of
@@ -63,16 +63,18 @@ async def keep_previews(
         limit=settings.previews.limit,
         turn=parts.turn,
     )
-    sweep = PreviewSweep(
-        keeper,
-        stores.journal,
-        apis,
-        homes_of(settings.host_servers().values()),
-        parts.catalog.all,
-        parts.clock,
-        every=settings.previews.sweep,
-        turn=turn,
-    )
     await in_background(stack, "previews", keeper.run())
-    await in_background(stack, "pull requests", sweep.run())
+    homes = homes_of(settings.host_servers().values())
+    for api in [one for one in apis.values() if isinstance(one, FollowsPulls)]:
+        sweep = PreviewSweep(
+            keeper,
+            stores.journal,
+            api,
+            homes,
+            parts.catalog.all,
+            parts.clock,
+            every=settings.previews.sweep,
+            turn=turn,
+        )
+        await in_background(stack, f"pull requests of {api.name}", sweep.run())
     return keeper

@@ -31,6 +31,10 @@ class Previewed:
     backend: str
 
 
+Lane = tuple[str, str]
+"""A backend and a Git host: what hangs there holds up the previews of its lane, and no others."""
+
+
 class Previews(Protocol):
     """The previews of pull requests.
 
@@ -66,11 +70,11 @@ class Previews(Protocol):
             limit: the most to return; None for all.
         """
 
-    async def due_previews(self, now: float, limit: int) -> list[Preview]:
-        """Return previews to look at, those that were reported first first."""
+    async def due_previews(self, now: float, limit: int, lane: Lane) -> list[Preview]:
+        """Return previews of a lane to look at, those that were reported first first."""
 
-    async def next_preview_at(self) -> float | None:
-        """Return when the next preview is to be looked at; None if none is."""
+    async def previews_due(self, until: float) -> dict[Lane, float]:
+        """Return when the next preview of each lane is to be looked at, as far as it is soon."""
 
     async def places_taken(self) -> dict[str, int]:
         """Return how many previews each app has at its backend, by app id."""

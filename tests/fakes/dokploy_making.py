@@ -44,6 +44,7 @@ class MakingDokploy(FakeDokploy):
         sees: the ids of the services that the key's user may see; None for an owner.
         notes_new: whether a new application is added to these.
         server_ip: as set in its settings, for the domains that it suggests.
+        first: the number from which ids are made; two servers have no id in common.
     """
 
     rows: dict[str, Row] = field(default_factory=dict)
@@ -57,10 +58,11 @@ class MakingDokploy(FakeDokploy):
     notes_new: bool = True
     server_ip: str = "203.0.113.7"
     dropped: list[str] = field(default_factory=list)
-    _numbers: Any = field(default_factory=itertools.count)
+    first: int = 0
     _orphans: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._numbers = itertools.count(self.first)
         for id_ in self.projects:
             self.environments.append(self._new_environment("production", id_, is_default=True))
 

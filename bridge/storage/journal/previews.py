@@ -12,7 +12,7 @@ from bridge.core.events import Repository
 from bridge.core.previews.preview import Preview, PreviewState, preview_id, pull_id
 from bridge.core.pulls import PullRequest
 from bridge.ports.outcomes import about_pull
-from bridge.ports.previews import Previewed, Reported
+from bridge.ports.previews import Lane, Previewed, Reported
 from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.transactions import Transactions
@@ -54,13 +54,16 @@ class Previews(Transactions):
             query = query.where(_T.c.state.not_in(OVER))
         return await self._found(query)
 
-    async def due_previews(self, now: float, limit: int) -> list[Preview]:
-        due = sa.select(_T).where(_T.c.look_at <= now)
+    async def due_previews(self, now: float, limit: int, lane: Lane) -> list[Preview]:
+        backend, host = lane
+        due = sa.select(_T).where(_T.c.look_at <= now, _T.c.backend == backend, _T.c.host == host)
         return await self._found(due.order_by(_T.c.created_at, _T.c.id).limit(limit))
 
-    async def next_preview_at(self) -> float | None:
-        query = sa.select(sa.func.min(_T.c.look_at))
-        return await self._read(lambda db: db.scalar(query))
+    async def previews_due(self, until: float) -> dict[Lane, float]:
+        lane = (_T.c.backend, _T.c.host)
+        query = sa.select(*lane, sa.func.min(_T.c.look_at)).where(_T.c.look_at <= until)
+        found = await self._read(lambda db: db.execute(query.group_by(*lane)).all())
+        return {(backend, host): at for backend, host, at in found}
 
     async def places_taken(self) -> dict[str, int]:
         there = sa.or_(
