@@ -63,6 +63,7 @@ async def keep_previews(
         limit=settings.previews.limit,
         turn=parts.turn,
     )
+    stores.journal.preview_asked = keeper.wake
     await in_background(stack, "previews", keeper.run())
     homes = homes_of(settings.host_servers().values())
     for api in [one for one in apis.values() if isinstance(one, FollowsPulls)]:

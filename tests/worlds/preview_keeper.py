@@ -25,7 +25,7 @@ from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.pinning import Pins
 from bridge.pipeline.preview_apps import PreviewApps
 from bridge.pipeline.preview_sweep import PreviewSweep
-from bridge.pipeline.previews import PreviewKeeper
+from bridge.pipeline.previews import POLL, PreviewKeeper
 from bridge.ports.backends import Backend
 from bridge.ports.githosts import ChangeSet
 from bridge.ports.inbox import DeliveryState, Finished
@@ -109,6 +109,7 @@ class KeeperWorld:
         deployed: what each app was asked to build last.
         commits: what was asked to be built, by pull request.
         more: further backends.
+        poll: seconds between two looks of a keeper that runs and that nobody wakes.
         patience: seconds that a look waits for a lane; nothing hangs unless a test says so.
     """
 
@@ -124,6 +125,7 @@ class KeeperWorld:
     deployed: dict[str, str] = field(default_factory=dict)
     commits: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     more: Mapping[str, Backend] = field(default_factory=dict)
+    poll: float = POLL
     patience: float = 60.0
     life: Lifetime = field(default_factory=Lifetime)
     catalog: Catalog = field(init=False)
@@ -157,7 +159,9 @@ class KeeperWorld:
             *(journal, self.catalog, apps, apis, self.clock, Policy()),
             limit=self.limit,
             patience=self.patience,
+            poll=self.poll,
         )
+        self.journal.preview_asked = self.keeper.wake
         self.sweep = PreviewSweep(
             self.keeper, journal, api, HOMES, self.catalog.all, self.clock, every=300, turn=_turn
         )

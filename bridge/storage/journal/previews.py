@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -27,7 +27,14 @@ _NOT_ENDED = _T.c.state != PreviewState.ENDED
 
 
 class Previews(Transactions):
-    """The previews of pull requests; see `ports.previews`."""
+    """The previews of pull requests; see `ports.previews`.
+
+    Attributes:
+        preview_asked: called in the event loop once somebody has asked for something, so that who
+            keeps previews in this process looks at once; another process looks soon.
+    """
+
+    preview_asked: Callable[[], None] = staticmethod(lambda: None)
 
     async def report_previews(self, reported: Reported, apps: Sequence[Previewed]) -> bool:
         at = self._clock()
@@ -93,7 +100,9 @@ class Previews(Transactions):
 
     async def ask_previews(self, id_: str, **facts: Any) -> Preview | None:
         more = {"version": _T.c.version + 1, "look_at": self._clock(), "failures": 0}
-        return await self._changed(id_, facts | more)
+        asked = await self._changed(id_, facts | more)
+        self.preview_asked()
+        return asked
 
     async def forget_previews(self, before: float, limit: int) -> int:
         # Of an open pull request it still counts that it was stopped, or idle.
