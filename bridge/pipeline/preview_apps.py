@@ -97,6 +97,8 @@ class PreviewApps:
         backend, pull = self._backend(preview), preview.pull
         name = app_name(model, pull.number)
         made = await backend.make(name, preview.marker, model, policy.place)
+        if preview.made not in (None, made.id):
+            log.warning("a preview's app was gone: it is made again", extra={"app": made.label})
         await self._remove_others(backend, preview, made)
         host = await self._host(backend, made, preview, model, policy)
         url = None if host is None else f"{'https' if policy.https else 'http'}://{host}"

@@ -10,7 +10,7 @@ from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import Repository
-from bridge.core.previews.preview import Preview
+from bridge.core.previews.preview import Preview, model_id, number_in
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.leader import Turn
 from bridge.pipeline.previews import FollowsPulls, PreviewKeeper
@@ -112,7 +112,7 @@ class PreviewSweep:
         resting = Resting()
         rows = await self._rows()
         followed = await self._followed(rows, resting)
-        for step in (self._follow, self._check_doubtful):
+        for step in (self._follow, self._adopt_lost, self._check_doubtful):
             for one in followed:
                 one.rows = [row for row in rows if row.repository.id == one.where.id]
                 await self._try(step, one, resting)
@@ -218,6 +218,19 @@ class PreviewSweep:
         await self._keeper.report(one.where, pull)
         read.said[pull.number] = pull
         read.until = max(read.until, pull.updated_at or 0.0)
+
+    async def _adopt_lost(self, one: Followed) -> None:
+        """Report pull requests whose app is there without a record, as after a restored backup."""
+        known = {row.marker for row in one.rows}
+        for app in self._apps():
+            number = number_in(app.marker, one.where)
+            if number is None or app.marker in known or model_id(app.marker) not in one.apps:
+                continue
+            try:
+                pull = await self._api.pull_request(one.key, number)
+            except NotFound:
+                pull = PullRequest(number, "", "", open=False)
+            await self._keeper.adopt(one.where, pull, app)
 
     async def _check_doubtful(self, one: Followed) -> None:
         """Read those of which a webhook of the same second has said something else."""

@@ -16,7 +16,7 @@ from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError
 from bridge.core.events import Repository
 from bridge.core.previews.policy import PreviewPolicy
-from bridge.core.previews.preview import Preview, PreviewState, rules_mark
+from bridge.core.previews.preview import Preview, PreviewState, model_id, rules_mark
 from bridge.core.previews.steps import Aim, Step, aim
 from bridge.core.previews.verdict import HOLDS, Verdict, Why, by_files, without_files
 from bridge.core.pulls import PullRequest
@@ -110,12 +110,23 @@ class PreviewKeeper:
             for app in self._catalog.of(repository)
             if _is_on(app.rules.previews)
         ]
-        api = self._apis.get(repository.host)
-        key = repository.id if api is None else api.key(repository)
-        reported = Reported(key, repository, pull)
+        reported = self._reported(repository, pull)
         if depends := await self._journal.report_previews(reported, apps):
             self.wake()
         return depends
+
+    async def adopt(self, repository: Repository, pull: PullRequest, made: App) -> None:
+        """Record a pull request whose preview's app is there, though no record of it is."""
+        model = self._catalog.get(model_id(made.marker))
+        label = made.label if model is None else model.label
+        app = Previewed(model_id(made.marker), label, made.backend, made=made.id)
+        await self._journal.report_previews(self._reported(repository, pull), [app])
+        self.wake()
+
+    def _reported(self, repository: Repository, pull: PullRequest) -> Reported:
+        api = self._apis.get(repository.host)
+        key = repository.id if api is None else api.key(repository)
+        return Reported(key, repository, pull)
 
     def wake(self) -> None:
         """Look at once: somebody has asked for something."""

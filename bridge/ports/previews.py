@@ -24,11 +24,16 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Previewed:
-    """An app that may be previewed."""
+    """An app that may be previewed.
+
+    Attributes:
+        made: the id of its preview's own app, which is there though no record of it may be.
+    """
 
     id: str
     label: str
     backend: str
+    made: str | None = None
 
 
 Lane = tuple[str, str]
@@ -45,7 +50,8 @@ class Previews(Protocol):
     async def report_previews(self, reported: Reported, apps: Sequence[Previewed]) -> bool:
         """Record a pull request for each of these apps, and for those that have a preview of it.
 
-        A closed one makes no new records. A new commit ends a stop by hand, and counts as activity.
+        A closed one makes no new records, except of an app that was made. A new commit ends a stop
+        by hand, and counts as activity.
 
         Returns:
             Whether anything has changed, so that somebody has to look.

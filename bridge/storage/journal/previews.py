@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -127,6 +127,14 @@ class Previews(Transactions):
         return [read_preview(row) for row in await self._all(query)]
 
 
+def have_made_again(db: sa.Connection, gone: Collection[str], at: float) -> None:
+    """Have previews looked at whose app is gone from the backend, though they have not ended."""
+    facts = {"asked": None, "look_at": at, "failures": 0, "version": _T.c.version + 1}
+    for app_id in gone:
+        those = (_T.c.made == app_id) & (_T.c.state != PreviewState.ENDING)
+        db.execute(sa.update(_T).where(those).values(**facts))
+
+
 def of_pull(db: sa.Connection, id_: str) -> list[Preview]:
     """Return the previews of a pull request, by the apps' labels."""
     query = sa.select(_T).where(_named(id_))
@@ -157,7 +165,7 @@ def _report(db: sa.Connection, new: Reported, apps: Sequence[Previewed], at: flo
         db.execute(sa.update(_T).where(_T.c.id == row["id"]).values(**facts))
         changed = True
     for app in apps:
-        if pull.open and app.id not in known:
+        if (pull.open or app.made is not None) and app.id not in known:
             _insert(db, new, app, at)
             changed = True
     if changed:
@@ -220,6 +228,7 @@ def _insert(db: sa.Connection, new: Reported, app: Previewed, at: float) -> None
         "reason": "",
         "note": "",
         "approver": "",
+        "made": app.made,
         "stopped": False,
         "created_at": at,
         "active_at": at,

@@ -9,7 +9,7 @@ from bridge.core.events import Repository
 from bridge.core.previews.preview import PreviewState
 from bridge.core.pulls import PullRequest
 from bridge.ports.previews import Previewed, Reported
-from tests.fakes.journey import ManualClock
+from tests.fakes.journey import ManualClock, app
 
 WEB = Previewed("app-web", "shop/web", "dokploy")
 API = Previewed("app-api", "shop/api", "dokploy")
@@ -254,3 +254,29 @@ async def test_what_has_ended_is_not_looked_at_again(journal: Any, clock: Manual
 
     assert await journal.rules_of_previews() == {}
     assert await journal.previews_due(clock.now + 99) == {}
+
+
+async def test_one_whose_app_is_gone_is_looked_at(journal: Any, clock: ManualClock) -> None:
+    own = [app(f"made-{n}", marker=f"bridge:{n}") for n in (1, 2, 3)]
+    await journal.renew_apps(own)
+    await journal.report_previews(reported(), [WEB, API])
+    web, api = await journal.previews()
+    facts = {"asked": "a" * 40, "look_at": None, "failures": 0}
+    web = await journal.change_preview(web, state=PreviewState.UP, made="made-1", **facts)
+    await journal.change_preview(api, state=PreviewState.ENDING, made="made-2", **facts)
+    clock.now += 1
+
+    await journal.renew_apps([], gone={one.id for one in own})
+    await journal.renew_apps([], gone={one.id for one in own})  # it is gone once
+
+    (due,) = await journal.due_previews(clock.now, 9, LANE)
+    assert (due.id, due.asked, due.version) == (web.id, None, web.version + 1)
+
+
+async def test_a_closed_one_is_recorded_if_its_app_is_there(journal: Any) -> None:
+    closed = reported(open=False)
+
+    assert await journal.report_previews(closed, [replace(WEB, made="made-1"), API])
+
+    (found,) = await journal.previews()
+    assert (found.id, found.made, found.takes_a_place) == (WEB_12, "made-1", True)
