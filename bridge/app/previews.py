@@ -51,7 +51,13 @@ async def keep_previews(
         await parts.catalog.ready.wait()  # else it is not known which apps have previews
 
     apps = PreviewApps(
-        stores.journal, stores.inbox, parts.backends, pins, parts.clock, shown_by(shown)
+        stores.journal,
+        stores.inbox,
+        parts.backends,
+        pins,
+        parts.clock,
+        shown_by(shown),
+        settings.journey.unclosed,
     )
     keeper = PreviewKeeper(
         stores.journal,

@@ -120,7 +120,7 @@ class Stage:
     repositories: dict[str, FakeRepository]
     slack: FakeSlack
     senders: list[Sender]
-    authors: Authors
+    authors: Authors | None
     chance: random.Random
     pace: Pace
     database: Server | None = None
@@ -193,11 +193,14 @@ class Stage:
         """
         for sender in self.senders:
             sender.start(unharmed=unharmed)
-        self.authors.start()
+        if self.authors is not None:
+            self.authors.start()
         try:
             yield
         finally:
-            await asyncio.gather(*(sender.stop() for sender in self.senders), self.authors.stop())
+            await asyncio.gather(*(sender.stop() for sender in self.senders))
+            if self.authors is not None:
+                await self.authors.stop()
 
     async def heal(self) -> None:
         """End all planned faults except lost answers; the bridge receives everything."""
@@ -206,7 +209,8 @@ class Stage:
             await process.ready()
         for sender in self.senders:
             await sender.once()
-        await self.authors.leave()
+        if self.authors is not None:
+            await self.authors.leave()
         self.healed_at = time.time()
 
 
@@ -233,7 +237,7 @@ async def stage(
         fault: the bug to plant in all processes of the bridge (`planted.py`).
         others: further settings of the bridge.
         rules: further rules of apps, by name.
-        release: the source tree to run.
+        release: the source tree to run; pull requests are opened for this one only.
     """
     branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
     async with AsyncExitStack() as stack:
@@ -247,6 +251,8 @@ async def stage(
             slack.channel(f"C{n}", f"c{n}")
         repositories = _repositories(github)
         _like_a_real_one(backend, repositories, chance)
+        if has_previews := release == ROOT:
+            others, rules = {**SETTINGS, **others}, {PREVIEWED: RULE, **rules}
         data = disk.folder if disk and database is None else folder / "data"
         variables = _variables(data, backend, github, slack, rules) | {FAULT: fault, **others}
         line = None
@@ -257,7 +263,9 @@ async def stage(
             variables["DATABASE_URL"] = url.replace(f":{database.port}/", f":{line.port}/")
         fleet = await stack.enter_async_context(running_fleet(kind, folder, variables, release))
         senders = _senders(fleet, branches, repositories, chance)
-        authors = Authors(github, repositories[FRONT.repository], lambda: fleet.urls, chance)
+        authors = None
+        if has_previews:
+            authors = Authors(github, repositories[FRONT.repository], lambda: fleet.urls, chance)
         yield Stage(
             *(fleet, backend, github, repositories, slack, senders, authors, chance, pace),
             *(database, line, disk),
@@ -330,7 +338,6 @@ def _variables(
         {"apps": f"shop/{name}", "channels": [f"C{n % CHANNELS}"]} | dict(more.get(name, {}))
         for n, name in enumerate(backend.services)
     ]
-    rules.append({"apps": f"shop/{PREVIEWED}"} | RULE)
     return {
         "BRIDGE_DATA": str(data),
         "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
@@ -350,4 +357,4 @@ def _variables(
         "BRIDGE_JOURNEY_UNCLOSED": "4",
         "BRIDGE_FEEDBACK_RETRY_AT_MOST": "3",
         "BRIDGE_LOG_LEVEL": "warning",
-    } | {**SETTINGS, **github.settings}
+    } | github.settings
