@@ -13,7 +13,7 @@ from bridge.pipeline.native_previews import NativePreviewFollower
 from bridge.pipeline.pinning import Pins
 from bridge.pipeline.preview_apps import PreviewApps
 from bridge.pipeline.preview_sweep import PreviewSweep
-from bridge.pipeline.previews import PreviewKeeper
+from bridge.pipeline.previews import FollowsPulls, PreviewKeeper
 from bridge.ports.feedback import ShowsPreviews
 from bridge.ports.githosts import HostApi
 from bridge.settings import policy_of
@@ -55,7 +55,13 @@ async def keep_previews(
         await parts.catalog.ready.wait()  # else it is not known which apps have previews
 
     apps = PreviewApps(
-        stores.journal, stores.inbox, parts.backends, pins, parts.clock, shown_by(shown)
+        stores.journal,
+        stores.inbox,
+        parts.backends,
+        pins,
+        parts.clock,
+        shown_by(shown),
+        settings.journey.unclosed,
     )
     keeper = PreviewKeeper(
         stores.journal,
@@ -67,20 +73,23 @@ async def keep_previews(
         limit=settings.previews.limit,
         turn=parts.turn,
     )
-    sweep = PreviewSweep(
-        keeper,
-        stores.journal,
-        apis,
-        homes_of(settings.host_servers().values()),
-        parts.catalog.all,
-        parts.clock,
-        every=settings.previews.sweep,
-        turn=turn,
-    )
+    stores.journal.preview_asked = keeper.wake
     native = NativePreviewFollower(
         stores.journal, parts.catalog, parts.backends, parts.clock, turn=parts.turn
     )
     await in_background(stack, "previews", keeper.run())
     await in_background(stack, "the backends' own previews", native.run())
-    await in_background(stack, "pull requests", sweep.run())
+    homes = homes_of(settings.host_servers().values())
+    for api in [one for one in apis.values() if isinstance(one, FollowsPulls)]:
+        sweep = PreviewSweep(
+            keeper,
+            stores.journal,
+            api,
+            homes,
+            parts.catalog.all,
+            parts.clock,
+            every=settings.previews.sweep,
+            turn=turn,
+        )
+        await in_background(stack, f"pull requests of {api.name}", sweep.run())
     return keeper

@@ -66,6 +66,7 @@ class PreviewApps:
         backends: by name; not all can make apps.
         pins: moves the branches of the bridge's own.
         shown: returns where a preview is shown.
+        unclosed: seconds for which a record without a job counts as a build that goes on.
     """
 
     journal: Journal
@@ -74,8 +75,11 @@ class PreviewApps:
     pins: Pins
     clock: Clock
     shown: ShowsPreviews = lambda _preview, _seq: ()
+    unclosed: float = 30.0
     _nothing_left: dict[str, float] = field(default_factory=dict)
     """When nothing was first seen of the removed apps of a preview that ends, by its id."""
+    _open_since: dict[str, float] = field(default_factory=dict)
+    """When a record was first seen to run without a job, by the id of its app."""
 
     def missing(self, preview: Preview, app: App, policy: PreviewPolicy) -> str | None:
         """Return why a preview can't be made; None if it can, as far as is known."""
@@ -97,6 +101,8 @@ class PreviewApps:
         backend, pull = self._backend(preview), preview.pull
         name = app_name(model, pull.number)
         made = await backend.make(name, preview.marker, model, policy.place)
+        if preview.made not in (None, made.id):
+            log.warning("a preview's app was gone: it is made again", extra={"app": made.label})
         await self._remove_others(backend, preview, made)
         host = await self._host(backend, made, preview, model, policy)
         url = None if host is None else f"{'https' if policy.https else 'http'}://{host}"
@@ -224,11 +230,22 @@ class PreviewApps:
             await self._ask(preview, app, Action.CANCEL)
             return "a deployment of it has not ended"
         await backend.drop_waiting(app)
-        if await self._is_built(backend, {app.id}):
-            return BUILT
-        if any(one.status is Progress.RUNNING for one in await backend.deployments(app)):
-            return BUILT
-        return None
+        return BUILT if await self._builds(backend, app) else None
+
+    async def _builds(self, backend: HasApps, app: App) -> bool:
+        """Return whether an app is built, by the queue and by its records.
+
+        Of a build that ended without its log, or while its database was away, Dokploy's record says
+        for ever that it runs (facts.md). So without a job it counts only for a while.
+        """
+        queue = await backend.queue()
+        is_active = any(job.active and job.app == app.id for job in queue or ())
+        records = await backend.deployments(app)
+        if is_active or all(one.status is not Progress.RUNNING for one in records):
+            self._open_since.pop(app.id, None)
+            return is_active
+        since = self._open_since.setdefault(app.id, self.clock())
+        return queue is None or self.clock() - since < self.unclosed
 
     async def _is_built(self, backend: HasApps, ids: Collection[str]) -> bool:
         """Return whether one of these apps is built, be it gone; False if that is not told."""

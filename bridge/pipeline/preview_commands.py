@@ -1,6 +1,8 @@
 """Carry out what people ask of previews: list, stop, extend, approve a commit of a fork.
 
-What is asked is recorded; whoever keeps previews acts on it at its next look, within a second.
+What is asked is recorded. Whoever keeps previews acts on it at once if it is in this process, as it
+is for the console of one process; else at its next look, within a second.
+
 Those that a backend makes by itself are listed, and nothing else.
 """
 

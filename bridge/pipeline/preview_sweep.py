@@ -3,21 +3,20 @@
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import Repository
-from bridge.core.previews.preview import Preview
+from bridge.core.previews.preview import Preview, model_id, number_in
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.leader import Turn
 from bridge.pipeline.previews import FollowsPulls, PreviewKeeper
 from bridge.pipeline.reconcile import Homes, Resting, place_of
 from bridge.pipeline.rounds import Rounds
 from bridge.ports.clock import Clock
-from bridge.ports.githosts import HostApi
 from bridge.ports.previews import Previews
 
 log = logging.getLogger(__name__)
@@ -34,9 +33,6 @@ that is deleted and of one that a credential may not see at the moment."""
 
 RETRY = Backoff(10.0, 600.0)
 """Pauses after a round failed."""
-
-Place = tuple[str, str]
-"""A Git host, and a repository there, by its name or key."""
 
 
 @dataclass(slots=True)
@@ -61,29 +57,24 @@ class Followed:
     """A repository in one round.
 
     Attributes:
+        key: its key for its host's API.
         apps: the ids of apps that have previews of it.
         rows: its previews.
     """
 
-    api: FollowsPulls
     where: Repository
+    key: str
     apps: set[str] = field(default_factory=set)
     rows: list[Preview] = field(default_factory=list)
-
-    @property
-    def id(self) -> Place:
-        return self.api.name, self.where.id
-
-    @property
-    def key(self) -> str:
-        return self.api.key(self.where)
 
 
 Step = Callable[[Followed], Awaitable[None]]
 
 
 class PreviewSweep:
-    """Reports what has changed about pull requests, also without a webhook.
+    """Reports what has changed about the pull requests of one host, also without a webhook.
+
+    Each host has a sweep of its own: one that hangs holds up no other.
 
     Attributes:
         run: does so as long as the process lives.
@@ -93,7 +84,7 @@ class PreviewSweep:
         self,
         keeper: PreviewKeeper,
         journal: Previews,
-        apis: Mapping[str, HostApi],
+        api: FollowsPulls,
         homes: Homes,
         apps: Callable[[], Sequence[App]],
         clock: Clock,
@@ -104,131 +95,145 @@ class PreviewSweep:
         """Take the parts; `every`: seconds between two rounds."""
         self._keeper = keeper
         self._journal = journal
-        self._apis = apis
+        self._api = api
         self._homes = homes
         self._apps = apps
         self._clock = clock
         self._every = every
         self._turn = turn
-        self._read: dict[Place, Read] = {}
-        self._repositories: dict[Place, tuple[Repository, float]] = {}
-        self._missed: dict[Place, int] = {}
+        self._read: dict[str, Read] = {}
+        self._repositories: dict[str, tuple[Repository, float]] = {}
+        self._missed: dict[str, int] = {}
         self.run = Rounds("pull requests can't be compared", self.look, RETRY).run
 
     async def look(self) -> float:
         """Compare everything once; return the seconds until the next round."""
         await self._turn()
         resting = Resting()
-        rows = await self._journal.previews(ended=True, limit=None)
+        rows = await self._rows()
         followed = await self._followed(rows, resting)
-        for step in (self._follow, self._check_doubtful):
+        for step in (self._follow, self._adopt_lost, self._check_doubtful):
             for one in followed:
-                one.rows = _of(one, rows)
+                one.rows = [row for row in rows if row.repository.id == one.where.id]
                 await self._try(step, one, resting)
-            rows = await self._journal.previews(ended=True, limit=None)
+            rows = await self._rows()
         await self._end_of_gone(rows)
         return self._every
 
+    async def _rows(self) -> list[Preview]:
+        rows = await self._journal.previews(ended=True, limit=None)
+        return [row for row in rows if row.host == self._api.name]
+
     async def _try(self, step: Step, one: Followed, resting: Resting) -> None:
-        host, name = one.api.name, one.where.name
-        if resting.has(host, name):
+        name = one.where.name
+        if resting.has(self._api.name, name):
             return
         try:
             await step(one)
         except NotFound as error:
             known = self._repositories.items()
             self._repositories = {at: there for at, there in known if there[0].id != one.where.id}
-            self._tell(host, name, error)
+            self._tell(name, error)
         except BridgeError as error:
-            resting.note(host, name, error)
-            self._tell(host, name, error)
+            resting.note(self._api.name, name, error)
+            self._tell(name, error)
 
-    @staticmethod
-    def _tell(host: str, repository: str, error: BridgeError) -> None:
-        why = {"host": host, "repository": repository, "why": str(error)}
+    def _tell(self, repository: str, error: BridgeError) -> None:
+        why = {"host": self._api.name, "repository": repository, "why": str(error)}
         log.warning("pull requests can't be read", extra=why)
 
     # ── which repositories ────────────────────────────────────────────────
 
     async def _followed(self, rows: Sequence[Preview], resting: Resting) -> Sequence[Followed]:
         """Return the repositories that have previews or may have some, each once."""
-        places = self._places(rows)
-        found: dict[Place, Followed] = {}
-        for host, name in sorted(places):
-            api = self._apis.get(host)
-            if not isinstance(api, FollowsPulls) or resting.has(host, name):
+        wanted = self._wanted(rows)
+        found: dict[str, Followed] = {}
+        for name in sorted(wanted):
+            if resting.has(self._api.name, name):
                 continue
             try:
-                where = await self._repository(api, name)
+                where = await self._repository(name)
             except NotFound as error:
-                self._missed[host, name] = self._missed.get((host, name), 0) + 1
-                self._tell(host, name, error)
+                self._missed[name] = self._missed.get(name, 0) + 1
+                self._tell(name, error)
                 continue
             except BridgeError as error:
-                resting.note(host, name, error)
-                self._tell(host, name, error)
+                resting.note(self._api.name, name, error)
+                self._tell(name, error)
                 continue
-            one = found.setdefault((host, where.id), Followed(api, where))
-            one.apps |= places[host, name]
-            self._missed.pop((host, name), None)
+            one = found.setdefault(where.id, Followed(where, self._api.key(where)))
+            one.apps |= wanted[name]
+            self._missed.pop(name, None)
         return [*found.values()]
 
-    def _places(self, rows: Iterable[Preview]) -> dict[Place, set[str]]:
+    def _wanted(self, rows: Iterable[Preview]) -> dict[str, set[str]]:
         """Return the apps that have previews, by their repositories' names or keys."""
-        places: dict[Place, set[str]] = defaultdict(set)
+        wanted: dict[str, set[str]] = defaultdict(set)
         for app in self._apps():
             place = place_of(app.source, self._homes) if app.source is not None else None
-            if app.previewed and place is not None:
-                places[place].add(app.id)
+            if app.previewed and place is not None and place[0] == self._api.name:
+                wanted[place[1]].add(app.id)
         for row in rows:
             if _may_live(row):
-                places[row.host, row.key].update()
-        return places
+                wanted[row.key].update()
+        return wanted
 
-    async def _repository(self, api: FollowsPulls, name: str) -> Repository:
-        known = self._repositories.get((api.name, name))
+    async def _repository(self, name: str) -> Repository:
+        known = self._repositories.get(name)
         if known is None or self._clock() - known[1] >= WHOLE:
-            known = where, _ = await api.repository(name), self._clock()
-            for said in (name, where.name, api.key(where)):
-                self._repositories[api.name, said] = known
+            known = where, _ = await self._api.repository(name), self._clock()
+            for said in (name, where.name, self._api.key(where)):
+                self._repositories[said] = known
         return known[0]
 
     async def _end_of_gone(self, rows: Iterable[Preview]) -> None:
         """End the previews whose repository is gone, or whose name another one has now."""
         for row in rows:
-            place = row.host, row.key
-            known = self._repositories.get(place)
+            known = self._repositories.get(row.key)
             is_anothers = known is not None and known[0].id != row.repository.id
-            if _may_live(row) and (is_anothers or self._missed.get(place, 0) >= GONE):
+            if _may_live(row) and (is_anothers or self._missed.get(row.key, 0) >= GONE):
                 await self._keeper.report(row.repository, _closed(row.pull))
 
     # ── one repository ────────────────────────────────────────────────────
 
     async def _follow(self, one: Followed) -> None:
         """Report what has changed about a repository's pull requests."""
-        now, known = self._clock(), self._read.get(one.id)
+        now, known = self._clock(), self._read.get(one.where.id)
         apps = frozenset(one.apps)
         if known is None or now - known.listed_at >= WHOLE or not apps <= known.apps:
-            pulls = await one.api.open_pulls(one.key)
+            pulls = await self._api.open_pulls(one.key)
             read = Read(0.0, now, apps)
         else:
-            pulls = await one.api.pulls_since(one.key, known.until - OVERLAP)
+            pulls = await self._api.pulls_since(one.key, known.until - OVERLAP)
             read = known
         for pull in pulls:
             await self._report(one, read, pull)
         if read is not known:
             numbers = {row.pull.number for row in one.rows if row.pull.open}
             await self._read_again(one, read, numbers - read.said.keys())
-        self._read[one.id] = read
+        self._read[one.where.id] = read
 
     async def _report(self, one: Followed, read: Read, pull: PullRequest) -> None:
         await self._keeper.report(one.where, pull)
         read.said[pull.number] = pull
         read.until = max(read.until, pull.updated_at or 0.0)
 
+    async def _adopt_lost(self, one: Followed) -> None:
+        """Report pull requests whose app is there without a record, as after a restored backup."""
+        known = {row.marker for row in one.rows}
+        for app in self._apps():
+            number = number_in(app.marker, one.where)
+            if number is None or app.marker in known or model_id(app.marker) not in one.apps:
+                continue
+            try:
+                pull = await self._api.pull_request(one.key, number)
+            except NotFound:
+                pull = PullRequest(number, "", "", open=False)
+            await self._keeper.adopt(one.where, pull, app)
+
     async def _check_doubtful(self, one: Followed) -> None:
         """Read those of which a webhook of the same second has said something else."""
-        if (read := self._read.get(one.id)) is None:
+        if (read := self._read.get(one.where.id)) is None:
             return
         numbers = {
             row.pull.number
@@ -248,7 +253,7 @@ class PreviewSweep:
         failed: BridgeError | None = None
         for number in sorted(numbers):
             try:
-                pull = await one.api.pull_request(one.key, number)
+                pull = await self._api.pull_request(one.key, number)
             except NotFound:
                 known = next(row.pull for row in one.rows if row.pull.number == number)
                 pull = _closed(known)
@@ -258,10 +263,6 @@ class PreviewSweep:
             await self._report(one, read, pull)
         if failed is not None:
             raise failed
-
-
-def _of(one: Followed, rows: Iterable[Preview]) -> list[Preview]:
-    return [row for row in rows if (row.host, row.repository.id) == one.id]
 
 
 def _may_live(row: Preview) -> bool:

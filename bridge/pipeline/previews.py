@@ -16,23 +16,23 @@ from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError
 from bridge.core.events import Repository
 from bridge.core.previews.policy import PreviewPolicy
-from bridge.core.previews.preview import Preview, PreviewState, rules_mark
+from bridge.core.previews.preview import Preview, PreviewState, model_id, rules_mark
 from bridge.core.previews.steps import Aim, Step, aim
 from bridge.core.previews.verdict import HOLDS, Verdict, Why, by_files, without_files
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.leader import Turn, at_once
 from bridge.pipeline.preview_apps import PreviewApps
-from bridge.pipeline.rounds import Rounds, all_ended
+from bridge.pipeline.rounds import PATIENCE, Lanes, Rounds, all_ended
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import ChangeSet, HostApi, ListsPulls
 from bridge.ports.journal import Journal
-from bridge.ports.previews import Previewed, Reported
+from bridge.ports.previews import Lane, Previewed, Reported
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 16
-"""Previews that are looked at together."""
+"""Previews of a lane that are looked at together."""
 
 POLL = 1.0
 """Seconds between two looks at the journal; another process may have heard of a pull request."""
@@ -42,6 +42,8 @@ NEXT_PLACE = 10.0
 
 RETRY = Backoff(2.0, 300.0)
 """Pauses after a step failed."""
+
+TROUBLE = "previews can't be looked at"
 
 REMEMBERED = 1000
 """Pull requests whose verdict by their files is remembered."""
@@ -56,11 +58,7 @@ NO_FILES = ChangeSet(None, "no credential is set with which its files could be r
 
 
 class PreviewKeeper:
-    """Brings previews in line with their pull requests.
-
-    Attributes:
-        run: does so as long as the process lives.
-    """
+    """Brings previews in line with their pull requests."""
 
     def __init__(
         self,
@@ -74,6 +72,7 @@ class PreviewKeeper:
         limit: int,
         turn: Turn = at_once,
         poll: float = POLL,
+        patience: float = PATIENCE,
     ) -> None:
         """Take the parts.
 
@@ -94,8 +93,15 @@ class PreviewKeeper:
         self._places = asyncio.Lock()
         self._by_files: OrderedDict[tuple[Any, ...], Verdict] = OrderedDict()
         self._seen_apps: tuple[App, ...] | None = None
-        rounds = Rounds("previews can't be looked at", self.look, RETRY)
-        self._look_now, self.run = rounds.wake, rounds.run
+        self._rounds = Rounds(TROUBLE, self.look, RETRY)
+        self._lanes = Lanes[Lane](TROUBLE, self._rounds.wake, patience)
+
+    async def run(self) -> None:
+        """Look as long as the process lives."""
+        try:
+            await self._rounds.run()
+        finally:
+            await self._lanes.end()
 
     async def report(self, repository: Repository, pull: PullRequest) -> bool:
         """Record what a host says of a pull request; return whether a preview depends on it.
@@ -107,29 +113,49 @@ class PreviewKeeper:
             for app in self._catalog.of(repository)
             if app.previewed or app.native_previews
         ]
+        reported = self._reported(repository, pull)
+        if depends := await self._journal.report_previews(reported, apps):
+            self.wake()
+        return depends
+
+    async def adopt(self, repository: Repository, pull: PullRequest, made: App) -> None:
+        """Record a pull request whose preview's app is there, though no record of it is."""
+        model = self._catalog.get(model_id(made.marker))
+        label = made.label if model is None else model.label
+        app = Previewed(model_id(made.marker), label, made.backend, made=made.id)
+        await self._journal.report_previews(self._reported(repository, pull), [app])
+        self.wake()
+
+    def _reported(self, repository: Repository, pull: PullRequest) -> Reported:
         api = self._apis.get(repository.host)
         key = repository.id if api is None else api.key(repository)
-        reported = Reported(key, repository, pull)
-        if depends := await self._journal.report_previews(reported, apps):
-            self._look_now()
-        return depends
+        return Reported(key, repository, pull)
 
     def wake(self) -> None:
         """Look at once: somebody has asked for something."""
-        self._look_now()
+        self._rounds.wake()
 
     async def look(self) -> float:
-        """Look at everything that is due; return the seconds until the next round."""
+        """Look at everything that is due; return the seconds until the next round.
+
+        Each lane has its turns for itself, so one that hangs holds up no other.
+        """
         await self._turn()
         await self._catalog.ready.wait()  # else every app would seem to be gone
         await self._heed_rules()
-        while self._is_due(next_at := await self._journal.next_preview_at()):
-            due = await self._journal.due_previews(self._clock(), AT_ONCE)
-            by_app: dict[str, list[Preview]] = defaultdict(list)
-            for one in due:
-                by_app[one.app_id].append(one)
-            await all_ended(*map(self._look_in_turn, by_app.values()))
-        return self._poll if next_at is None else min(self._poll, next_at - self._clock())
+        while True:
+            next_at = await self._journal.previews_due(self._clock() + self._poll)
+            free = {lane: at for lane, at in next_at.items() if not self._lanes.goes_on(lane)}
+            if not (due := [lane for lane, at in free.items() if at <= self._clock()]):
+                return min([self._poll, *(at - self._clock() for at in free.values())])
+            await self._lanes.begin({lane: self._look_at_some(lane) for lane in due})
+
+    async def _look_at_some(self, lane: Lane) -> None:
+        """Look at the first previews that are due in a lane."""
+        by_app: dict[str, list[Preview]] = defaultdict(list)
+        for one in await self._journal.due_previews(self._clock(), AT_ONCE, lane):
+            by_app[one.app_id].append(one)
+        await all_ended(*map(self._look_in_turn, by_app.values()))
 
     async def _heed_rules(self) -> None:
         """Have previews looked at whose app or rules have changed since, also by a restart."""
@@ -144,9 +170,6 @@ class PreviewKeeper:
 
     def _rules(self, app: App | None) -> str:
         return rules_mark(app, self._decisions)
-
-    def _is_due(self, at: float | None) -> bool:
-        return at is not None and at <= self._clock()
 
     async def _look_in_turn(self, those: Sequence[Preview]) -> None:
         for one in those:

@@ -25,11 +25,20 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Previewed:
-    """An app that may be previewed."""
+    """An app that may be previewed.
+
+    Attributes:
+        made: the id of its preview's own app, which is there though no record of it may be.
+    """
 
     id: str
     label: str
     backend: str
+    made: str | None = None
+
+
+Lane = tuple[str, str]
+"""A backend and a Git host: what hangs there holds up the previews of its lane, and no others."""
 
 
 class NativePreviews(Protocol):
@@ -56,7 +65,8 @@ class Previews(NativePreviews, Protocol):
     async def report_previews(self, reported: Reported, apps: Sequence[Previewed]) -> bool:
         """Record a pull request for each of these apps, and for those that have a preview of it.
 
-        A closed one makes no new records. A new commit ends a stop by hand, and counts as activity.
+        A closed one makes no new records, except of an app that was made. A new commit ends a stop
+        by hand, and counts as activity.
 
         Returns:
             Whether anything has changed, so that somebody has to look.
@@ -81,11 +91,11 @@ class Previews(NativePreviews, Protocol):
             limit: the most to return; None for all.
         """
 
-    async def due_previews(self, now: float, limit: int) -> list[Preview]:
-        """Return previews to look at, those that were reported first first."""
+    async def due_previews(self, now: float, limit: int, lane: Lane) -> list[Preview]:
+        """Return previews of a lane to look at, those that were reported first first."""
 
-    async def next_preview_at(self) -> float | None:
-        """Return when the next preview is to be looked at; None if none is."""
+    async def previews_due(self, until: float) -> dict[Lane, float]:
+        """Return when the next preview of each lane is to be looked at, as far as it is soon."""
 
     async def places_taken(self) -> dict[str, int]:
         """Return how many previews each app has at its backend, by app id."""

@@ -45,6 +45,15 @@ async def killed_while_asking_again(stage: Stage) -> None:
             await _one(stage, "application.deploy", kills)
 
 
+async def killed_while_previewing(stage: Stage) -> None:
+    """A preview's app is made, gets its address, or is removed, and nobody hears of it.
+
+    `tests/integration/previews/test_death.py` has each step.
+    """
+    for procedure in ("application.create", "domain.create", "application.delete"):
+        await _one(stage, procedure, _Kills(stage, arrives=True))
+
+
 async def _one(stage: Stage, procedure: str, kills: "_Kills") -> None:
     stage.backend.fail(procedure, [kills.fault])
     try:

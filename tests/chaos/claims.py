@@ -8,10 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bridge.core.events import PREVIEW_HOST, Action
 from bridge.core.lifecycle import Deployment, State
 from tests.chaos.dokploy.jobs import BUILT, MAY_BE_ASKED_AGAIN, Asked, Fate, Job
 from tests.chaos.stage import Cancel, Stage
-from tests.chaos.verdicts import Record, Verdict, app_of
+from tests.chaos.verdicts import Record, Verdict
 
 HEARD = 1.0
 """Seconds after a cancel is kept in which a deployment may still be requested *again*."""
@@ -49,7 +50,7 @@ class _Truth:
     def live(self, one: Deployment) -> bool:
         """Whether somebody has built the claimed live commit, whoever it was."""
         return any(
-            job.app == app_of(one)
+            job.app == one.app_id
             and job.fate in BUILT
             and one.deployed_commit in (None, job.commit)
             and (self.clocks_jumped or (job.ended or 0.0) >= one.created_at)
@@ -77,7 +78,7 @@ def judge_claims(
         asks[entry.app, entry.delivery].append(entry)
     jobs = {job.id: job for job in stage.backend.every}
     for one in record.deployments:
-        mine = asks[app_of(one), one.delivery]
+        mine = asks[one.app_id, one.delivery]
         cancelled, ambiguous = _cancelled(stage, record, one), _ambiguous(stage, mine)
         truth = _Truth(mine, jobs, cancelled, ambiguous, forgotten, stage.clocks_jumped)
         for line, words in _wrong(one, truth):
@@ -187,13 +188,18 @@ def _ambiguous(stage: Stage, asks: Sequence[Asked]) -> bool:
 
 
 def _cancelled(stage: Stage, record: Record, one: Deployment) -> bool:
-    return any(cancel.app == app_of(one) for cancel in _cancels(stage, record, one.seq))
+    return any(cancel.app == one.app_id for cancel in _cancels(stage, record, one.seq))
 
 
 def _cancels(stage: Stage, record: Record, after: int) -> list[Cancel]:
-    """Return people's cancel requests that came after a delivery."""
+    """Return the requests to cancel that came after a delivery: people's, and ends of previews."""
     seqs = {delivery.id: delivery.seq for delivery in record.deliveries}
-    return [one for one in stage.cancels if seqs.get(one.id, 0) > after]
+    ends = (
+        Cancel(one.id.partition("@")[0], one.id, one.received_at)
+        for one in record.deliveries
+        if (one.host, one.event) == (PREVIEW_HOST, Action.CANCEL)
+    )
+    return [one for one in (*stage.cancels, *ends) if seqs.get(one.id, 0) > after]
 
 
 # ── asking ───────────────────────────────────────────────────────────────────
@@ -205,7 +211,7 @@ def judge_asking(verdict: Verdict, stage: Stage, record: Record) -> None:
     A second request is only allowed for a lost job that no person dropped on purpose.
     """
     ledger = stage.backend.ledger
-    wishes = {(app_of(one), one.delivery): one for one in record.deployments}
+    wishes = {(one.app_id, one.delivery): one for one in record.deployments}
     verdict.blame("overlapping", (f"{e.app} {e.commit}" for e in ledger if e.overlapped))
     verdict.blame(
         "lost",

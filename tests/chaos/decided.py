@@ -10,7 +10,7 @@ from bridge.ports.inbox import Delivery, DeliveryState
 from tests.chaos.dokploy.jobs import BUILT
 from tests.chaos.pushes import DECIDED, FRESH, OLD, Push
 from tests.chaos.stage import Stage
-from tests.chaos.verdicts import Record, Verdict, app_of
+from tests.chaos.verdicts import Record, Verdict
 
 TAKEN = DEPLOYS | {Reason.DUPLICATE_PUSH}
 """Reasons for a push to deploy an app, or to have deployed it through another webhook."""
@@ -32,8 +32,8 @@ def judge_deliveries(verdict: Verdict, pushes: Sequence[Push], record: Record) -
 
 
 def _needless(one: Delivery) -> bool:
-    """Return whether it tells of a check that nobody waits for."""
-    return one.event == "check_run" and one.state is DeliveryState.IGNORED
+    """Return whether it tells of a check or of a pull request that nobody waits for."""
+    return one.event in ("check_run", "pull_request") and one.state is DeliveryState.IGNORED
 
 
 def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:
@@ -65,7 +65,7 @@ def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], reco
             push.id not in kept
         ):  # never received; catch-up may find it, when the apps may have changed
             may |= {(app, push.after) for app in _ever(stage, push)}
-    requested = Counter((app_of(one), one.commit) for one in record.deployments if one.commit)
+    requested = Counter((one.app_id, one.commit) for one in record.deployments if one.commit)
     verdict.blame("twice", (f"wished twice: {what}" for what, n in requested.items() if n > 1))
     verdict.blame("lost", (f"never wished: {what}" for what in must - set(requested)))
     verdict.blame("wrongly_decided", (f"not pushed: {what}" for what in set(requested) - may))
@@ -76,7 +76,7 @@ def _owed(stage: Stage, record: Record, seq: int) -> set[str]:
 
     Changes since the commit that they run count with the next push.
     """
-    return {app_of(o) for o in record.deployments if o.seq < seq and o.state in NOT_LIVE}
+    return {o.app_id for o in record.deployments if o.seq < seq and o.state in NOT_LIVE}
 
 
 def _verdicts(stage: Stage, push: Push) -> tuple[set[str], set[str]]:
@@ -124,7 +124,7 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
         place |= dict.fromkeys(((app, push.after) for app in first), delivery.seq)
         # The first of its webhooks that any process decides deploys it.
         last |= dict.fromkeys(((app, push.after) for app in deploys), delivery.seq)
-    said = {(app_of(o), o.commit) for o in record.deployments if _is_told(o, record)}
+    said = {(o.app_id, o.commit) for o in record.deployments if _is_told(o, record)}
     untold = {app: commit for app, commit in newest.items() if (app, commit) not in said}
     verdict.blame("old_last", _behind(stage, untold))
     of_app: dict[str, list[str]] = defaultdict(list)

@@ -21,7 +21,6 @@ from bridge.pipeline.gates import nobody
 from tests.chaos.dokploy.faults import Handler
 from tests.chaos.pushes import MONO
 from tests.chaos.stage import SITE, Closed, Stage
-from tests.chaos.verdicts import app_of
 from tests.fakes.checks import run_of
 from tests.worlds.bridge import hook_headers
 
@@ -86,7 +85,7 @@ class Desk:
     async def is_next(self, app: str) -> bool:
         """Return whether a deployment of an app waits to be asked for, and none goes on."""
         going = await _surely(lambda: self.stores.journal.open_deployments(held=False))
-        mine = [one.state for one in going if app_of(one) == app]
+        mine = [one.state for one in going if one.app_id == app]
         return set(mine) == {State.WAITING}
 
     async def holds(self, gate: Gate) -> list[Deployment]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bridge.core.lifecycle import Deployment, State
 from tests.chaos.dokploy.jobs import Asked
 from tests.chaos.stage import Stage
-from tests.chaos.verdicts import Record, Verdict, app_of
+from tests.chaos.verdicts import Record, Verdict
 
 
 def judge_gates(verdict: Verdict, stage: Stage, record: Record) -> None:
@@ -16,7 +16,7 @@ def judge_gates(verdict: Verdict, stage: Stage, record: Record) -> None:
     verdict.counts.held = sum(
         any(line.state is State.HELD for line in lines) for lines in record.history.values()
     )
-    wishes = {(app_of(one), one.delivery): one for one in record.deployments}
+    wishes = {(one.app_id, one.delivery): one for one in record.deployments}
     for entry in stage.backend.ledger:
         wish = wishes.get((entry.app, entry.delivery))
         if wish is None or wish.id in stage.lifted:

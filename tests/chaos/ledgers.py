@@ -2,7 +2,8 @@
 
 The senders know what was acknowledged; the backend knows the requests and their outcomes; the host
 and Slack know what they show. The journal must agree with all of them: `decided.py` checks the
-pushes, `claims.py` the backend's work, `shown.py` what people see.
+pushes, `claims.py` the backend's work, `shown.py` what people see, `previewed.py` what is alive of
+pull requests.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from tests.chaos.copies import Forgotten
 from tests.chaos.decided import judge_decisions, judge_deliveries, judge_live, judge_order
 from tests.chaos.dokploy.jobs import MAY_BE_ASKED_AGAIN
 from tests.chaos.held import judge_gates
+from tests.chaos.previewed import goes_on, judge_previews, swept
 from tests.chaos.shown import judge_cards, judge_comments, judge_commits
 from tests.chaos.stage import Stage
 from tests.chaos.verdicts import Record, Verdict
@@ -32,6 +34,7 @@ async def read(stores: Stores) -> Record:
         deployments,
         {one.id: await stores.journal.changes(one.id) for one in deployments},
         await stores.journal.feedback(limit=MANY),
+        await stores.journal.previews(ended=True, limit=None),
     )
 
 
@@ -41,7 +44,11 @@ async def all_quiet(stage: Stage) -> Record:
     async with open_stores(stage.fleet.settings) as stores:
 
         async def busy() -> list[str]:
-            return (await read(stores)).restless
+            record = await read(stores)
+            if not swept(stage):
+                return ["the sweep"]
+            going = filter(goes_on, record.previews)
+            return [*record.restless, *(f"{p.label} is {p.state}: {p.note}" for p in going)]
 
         while restless := await busy():
             some = "\n".join(restless[:20])
@@ -58,14 +65,16 @@ def judge(stage: Stage, record: Record) -> Verdict:
     verdict.blame("unheard", (p.id for p in pushes if p.unharmed and not p.acknowledged))
     verdict.blame("odd_answers", (odd for sender in stage.senders for odd in sender.odd))
     judge_deliveries(verdict, pushes, record)
-    judge_decisions(verdict, stage, pushes, record)
     judge_asking(verdict, stage, record)
     judge_gates(verdict, stage, record)
     judge_claims(verdict, stage, record)
-    judge_order(verdict, stage, pushes, record)
-    judge_comments(verdict, stage, pushes, record)
-    judge_commits(verdict, stage, record)
-    judge_cards(verdict, stage, record)
+    judge_previews(verdict, stage, record)
+    pushed = record.of(stage.apps)  # no push deploys a preview
+    judge_decisions(verdict, stage, pushes, pushed)
+    judge_order(verdict, stage, pushes, pushed)
+    judge_comments(verdict, stage, pushes, pushed)
+    judge_commits(verdict, stage, pushed)
+    judge_cards(verdict, stage, pushed)
     return verdict
 
 
@@ -85,6 +94,7 @@ def judge_put_back(stage: Stage, record: Record, gone: Forgotten) -> Verdict:
     judge_claims(verdict, stage, record, gone.holds)
     judge_tokens(verdict, stage)
     judge_live(verdict, stage, there)
+    judge_previews(verdict, stage, record)
     return verdict
 
 

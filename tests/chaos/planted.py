@@ -409,6 +409,54 @@ def changes_are_not_shown() -> None:
     _put(outbox, "mark_pending", lambda *_: None)
 
 
+# ── previews ─────────────────────────────────────────────────────────────────
+
+
+def sweeps_tell_nothing() -> None:
+    """They read the pull requests all the same."""
+    from bridge.pipeline.preview_sweep import PreviewSweep
+
+    _put(PreviewSweep, "_report", _nothing)
+
+
+def ended_previews_are_only_forgotten() -> None:
+    from bridge.pipeline.preview_apps import PreviewApps
+
+    _put(PreviewApps, "end", _nothing)
+
+
+def apps_of_ours_are_not_looked_for() -> None:
+    """A push makes another one, beside the one that is there."""
+    from bridge.backends.dokploy.making import Making
+    from bridge.pipeline.preview_apps import PreviewApps
+
+    known = set[str]()
+
+    def fresh(making: Any, marker: str, project: Any) -> Any:
+        apps = [app for app in making._ours_in(project) if app.marker == marker]
+        found = next((app for app in apps if app.id not in known), None) if known else None
+        known.update({app.id for app in apps} or {""})
+        return found
+
+    _put(Making, "_with", fresh)
+    _put(PreviewApps, "_remove_others", _nothing)
+
+
+def builds_are_not_waited_for() -> None:
+    """Nor is looked after what they leave behind."""
+    from bridge.pipeline.preview_apps import PreviewApps
+
+    _put(PreviewApps, "_unfinished", _nothing)
+    _put(PreviewApps, "_looked_after", _nothing)
+
+
+def pushes_do_not_count() -> None:
+    """A request to deploy is for the app, whatever is pushed."""
+    from bridge.pipeline import preview_apps
+
+    _put(preview_apps, "_request", lambda made, _push: f"{made.id}@1")
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     fault.__name__: fault
     for fault in (
@@ -447,5 +495,10 @@ FAULTS: dict[str, Callable[[], None]] = {
         nothing_is_remembered,
         everybody_shows,
         changes_are_not_shown,
+        sweeps_tell_nothing,
+        ended_previews_are_only_forgotten,
+        apps_of_ours_are_not_looked_for,
+        builds_are_not_waited_for,
+        pushes_do_not_count,
     )
 }

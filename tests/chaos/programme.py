@@ -10,6 +10,7 @@ UPGRADED = Scenario(scenarios.told_to_leave_while_busy, may_die=True)
 CLOCKS = Scenario(scenarios.clocks_jump, elsewhere=True)
 KILLED_ASKING = Scenario(aimed.killed_while_asking)
 KILLED_ASKING_AGAIN = Scenario(aimed.killed_while_asking_again)
+KILLED_PREVIEWING = Scenario(aimed.killed_while_previewing)
 
 RESTARTED = Scenario(scenarios.database_restarted, on="postgres", may_die=True)
 DATABASE_AWAY = Scenario(scenarios.database_away, on="postgres", may_die=True)
@@ -19,6 +20,7 @@ DISK_FULL = Scenario(scenarios.disk_full, needs_disk=True, may_die=True)
 BACKEND_AWAY = Scenario(troubles.backend_away, elsewhere=True)
 BACKEND_FAILS = Scenario(troubles.backend_fails, elsewhere=True, unclear=True)
 CUT_OFF = Scenario(troubles.backend_cuts_off_after_accepting, elsewhere=True, unclear=True)
+PREVIEWS_CUT_OFF = Scenario(troubles.backend_cuts_off_previews, elsewhere=True)
 LATE = Scenario(troubles.backend_answers_late, elsewhere=True, unclear=True)
 LISTS_LATE = Scenario(troubles.backend_lists_late, elsewhere=True)
 BUILDS_FAIL = Scenario(troubles.builds_fail, elsewhere=True)
@@ -40,11 +42,12 @@ SLACK_FAILS = Scenario(scenarios.slack_fails, elsewhere=True)
 
 PROCESSES = (
     KILLED, ALL_KILLED, STOPPED, UPGRADED, CLOCKS, KILLED_ASKING, KILLED_ASKING_AGAIN,
+    KILLED_PREVIEWING,
 )  # fmt: skip
 STORES = (RESTARTED, DATABASE_AWAY, DATABASE_SILENT, DISK_FULL)
 SERVICES = (
-    BACKEND_AWAY, BACKEND_FAILS, CUT_OFF, LATE, LISTS_LATE, BUILDS_FAIL, BACKEND_RESTARTS,
-    NO_DATABASE, NO_LOGS, NO_LOGS_RESTARTS, HOST_FAILS, SLACK_FAILS,
+    BACKEND_AWAY, BACKEND_FAILS, CUT_OFF, PREVIEWS_CUT_OFF, LATE, LISTS_LATE, BUILDS_FAIL,
+    BACKEND_RESTARTS, NO_DATABASE, NO_LOGS, NO_LOGS_RESTARTS, HOST_FAILS, SLACK_FAILS,
 )  # fmt: skip
 PEOPLE = (PEOPLE_DEPLOY, PEOPLE_INSTEAD, EMPTIED, CANCELLED, CANCELLED_RESTARTS, CONFIGURED, HELD)
 
@@ -55,14 +58,14 @@ SHORT_RUN: dict[str, tuple[tuple[Scenario, ...], ...]] = {
         (BACKEND_RESTARTS, CANCELLED),
         (NO_DATABASE, LISTS_LATE),
         (CLOCKS, CUT_OFF),
-        (DISK_FULL,),
+        (KILLED_PREVIEWING, DISK_FULL),
     ),
     "postgres": (
         (ALL_KILLED, LATE, CONFIGURED),
-        (STOPPED, BACKEND_RESTARTS),
+        (STOPPED, KILLED_PREVIEWING, BACKEND_RESTARTS),
         (DATABASE_AWAY, PEOPLE_DEPLOY),
         (DATABASE_SILENT, BACKEND_FAILS),
-        (RESTARTED, EMPTIED),
+        (RESTARTED, EMPTIED, PREVIEWS_CUT_OFF),
         (UPGRADED, BACKEND_AWAY, BUILDS_FAIL),
     ),
 }

@@ -20,6 +20,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.chaos.dokploy import made
 from tests.chaos.dokploy.building import Builder
 from tests.chaos.dokploy.faults import (
     Fault,
@@ -225,6 +226,8 @@ class RecordingBackend(Builder):
     async def _asked(self, request: web.Request, *, clones: bool) -> web.Response:
         asked = await request.json()
         app, text = asked["applicationId"], asked["title"] + asked["description"]
+        if not self.has_app(app):
+            return missing()
         going = any(job.going and job.ended is None and not job.by for job in self.jobs[app])
         token, found, delivery = (form.search(text) for form in (TOKEN, COMMIT, DELIVERY))
         assert token is not None
@@ -253,9 +256,10 @@ class RecordingBackend(Builder):
         return [job for job in known if time.time() - job.created >= self.listing_delay]
 
     async def deployments(self, request: web.Request) -> web.Response:
-        started = [
-            job for job in self.visible(request.query["applicationId"]) if job.status != "waiting"
-        ]
+        app = request.query["applicationId"]
+        if not self.has_app(app):
+            return missing()
+        started = [job for job in self.visible(app) if job.status != "waiting"]
         return self._listed(request, [record(job) for job in reversed(started[-RECORDS:])])
 
     async def queue(self, request: web.Request) -> web.Response:
@@ -266,37 +270,52 @@ class RecordingBackend(Builder):
         jobs = {job.id: job for job in self._all() if job.status != "waiting"}
         job = jobs.get(request.query["deploymentId"])
         if job is None:
-            said = {"message": "Deployment not found", "code": "NOT_FOUND"}
-            return web.json_response(said, status=404)
+            return missing("Deployment not found")
         lines = [f"Cloning {job.app}", *job.log] if job.has_log else [""]
         return web.json_response("\n".join(lines) + "\n")
 
     async def projects(self, _request: web.Request) -> web.Response:
-        return web.json_response(projects(self._services()))
-
-    async def overview(self, _request: web.Request) -> web.Response:
-        return web.json_response([one.overview() for one in self._services()])
+        others = self.made.environments_listed()
+        return web.json_response(projects(self._services(), others))
 
     async def application(self, request: web.Request) -> web.Response:
         id_ = request.query["applicationId"]
-        if id_ not in self.services:
-            return web.json_response({"message": MISSING, "code": "NOT_FOUND"}, status=404)
-        return web.json_response(self._told_of(id_))
+        return web.json_response(self._told_of(id_)) if self.has_app(id_) else missing()
 
     async def batch(self, request: web.Request) -> web.Response:
         """Answer several `application.one` in one request, as tRPC batches them."""
         asked = json.loads(request.query["input"])
         ids = [asked[str(at)]["json"]["applicationId"] for at in range(len(asked))]
-        missing = {"message": MISSING, "data": {"code": "NOT_FOUND", "httpStatus": 404}}
+        gone = {"message": MISSING, "data": {"code": "NOT_FOUND", "httpStatus": 404}}
         answers = [
             {"result": {"data": {"json": self._told_of(id_)}}}
-            if id_ in self.services
-            else {"error": {"json": missing}}
+            if self.has_app(id_)
+            else {"error": {"json": gone}}
             for id_ in ids
         ]
         return web.json_response(answers)
 
+    async def make(self, request: web.Request) -> web.Response:
+        """Answer what is only about the bridge's own applications."""
+        procedure = request.path.removeprefix("/api/")
+        asked = await request.json() if request.method == "POST" else dict(request.query)
+        answered = self.made.call(procedure, asked)
+        assert answered is not None, procedure
+        return web.json_response(answered[1], status=answered[0])
+
+    def has_app(self, app: str) -> bool:
+        return app in self.services or app in self.made
+
+    def source(self, app: str) -> tuple[str, str]:
+        """Return the repository and the branch that an application is built from at present."""
+        if app in self.made:
+            return self.made.source(app)
+        config = self.services[app].now
+        return config.repository, config.branch
+
     def _told_of(self, id_: str) -> dict[str, Any]:
+        if id_ in self.made:
+            return self.made.told(id_)
         service = self.services[id_]
         service.reads.append(time.time())
         return service.told(self.git)
@@ -333,6 +352,12 @@ class RecordingBackend(Builder):
                 service.status = {"cancelled": "idle"}.get(last.status, last.status)
                 service.last_deploy = record(last)["createdAt"]
         return list(self.services.values())
+
+
+def missing(message: str = MISSING) -> web.Response:
+    """Answer that something is not there."""
+    said = {"message": message, "code": "NOT_FOUND"}
+    return web.json_response(said, status=404)
 
 
 _GIVEN: set[int] = set()
@@ -407,7 +432,6 @@ async def recording_backend(
         "user.get": backend.whose,
         "user.getPermissions": backend.permissions,
         "project.all": backend.projects,
-        "overview.services": backend.overview,
         "application.one": backend.application,
         "deployment.all": backend.deployments,
         "deployment.queueList": backend.queue,
@@ -421,6 +445,10 @@ async def recording_backend(
         "application.cancelDeployment": backend.cancel,
     }.items():
         app.router.add_post(f"/api/{procedure}", done)
+    for procedure in made.READS:
+        app.router.add_get(f"/api/{procedure}", backend.make)
+    for procedure in made.CHANGES:
+        app.router.add_post(f"/api/{procedure}", backend.make)
     app.router.add_get("/api/trpc/{questions}", backend.batch)
     app.router.add_get("/ledger", backend.told)
     backend.runner = runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

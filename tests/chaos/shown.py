@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bridge.core.lifecycle import Deployment, State
 from tests.chaos.pushes import MONO, Push
 from tests.chaos.stage import SITE, Stage
-from tests.chaos.verdicts import Record, Verdict, app_of
+from tests.chaos.verdicts import Record, Verdict
 
 STATUS = {
     State.DONE: "success",
@@ -39,7 +39,7 @@ def judge_comments(verdict: Verdict, stage: Stage, pushes: Sequence[Push], recor
     for pull in stage.repository.pulls.values():
         of_it = {p.id for p in pushes if p.kind == "push" and p.after in pull.commits}
         pushed = of_it & kept
-        apps = {app_of(one) for one in record.deployments if one.delivery in pushed}
+        apps = {one.app_id for one in record.deployments if one.delivery in pushed}
         wrong = []
         if len(pull.comments) != bool(apps) and not (pushed and len(pull.comments) == 1):
             wrong.append(f"#{pull.number} has {len(pull.comments)} comments")
@@ -48,7 +48,7 @@ def judge_comments(verdict: Verdict, stage: Stage, pushes: Sequence[Push], recor
             wrong += [
                 f"#{pull.number} says {shown!r} of {one.app}, which is {one.state}"
                 for one in _newest(record.deployments)
-                if app_of(one) in apps
+                if one.app_id in apps
                 and COMMENT.get(one.state, "?") not in (shown := _row(comment.body, one.app))
             ]
         verdict.blame("comments_wrong", wrong)

@@ -22,6 +22,7 @@ from tests.chaos.dokploy.services import Config
 from tests.chaos.fleet import Fleet, Kept, running_fleet
 from tests.chaos.line import Line, line_to
 from tests.chaos.planted import FAULT
+from tests.chaos.pulls import CONFIG, FRONT, PREVIEWED, RULE, SETTINGS, Authors
 from tests.chaos.pushes import MONO, Origin
 from tests.chaos.recording_backend import RecordingBackend, recording_backend
 from tests.chaos.sender import Sender
@@ -46,9 +47,11 @@ OTHERS = {
     "site-1": Config(SITE.repository, host="github"),
     "shop-0": Config(SHOP.repository, watch_paths=("shop-0/**",), host="gitlab", project=SHOP.id),
     "shop-1": Config(SHOP.repository, watch_paths=("shop-1/**",), host="gitlab", project=SHOP.id),
+    PREVIEWED: CONFIG,
 }
 """Applications besides `app-0` …: one that deploys on tags, one that people reconfigure while
-pushes come, and those of another repository at GitHub and of one at GitLab."""
+pushes come, those of another repository at GitHub and of one at GitLab, and one whose pull requests
+have previews."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class Stage:
     repositories: dict[str, FakeRepository]
     slack: FakeSlack
     senders: list[Sender]
+    authors: Authors | None
     chance: random.Random
     pace: Pace
     database: Server | None = None
@@ -135,6 +139,8 @@ class Stage:
     """For each app whose gates judge commits: those that may pass, and since when."""
     lifted: set[str] = field(default_factory=set)
     """Deployments that a person let pass."""
+    healed_at: float = 0.0
+    """When all faults were over the last time; seconds since 1970."""
 
     @property
     def apps(self) -> list[str]:
@@ -187,10 +193,14 @@ class Stage:
         """
         for sender in self.senders:
             sender.start(unharmed=unharmed)
+        if self.authors is not None:
+            self.authors.start()
         try:
             yield
         finally:
             await asyncio.gather(*(sender.stop() for sender in self.senders))
+            if self.authors is not None:
+                await self.authors.stop()
 
     async def heal(self) -> None:
         """End all planned faults except lost answers; the bridge receives everything."""
@@ -199,6 +209,9 @@ class Stage:
             await process.ready()
         for sender in self.senders:
             await sender.once()
+        if self.authors is not None:
+            await self.authors.leave()
+        self.healed_at = time.time()
 
 
 @asynccontextmanager
@@ -224,7 +237,7 @@ async def stage(
         fault: the bug to plant in all processes of the bridge (`planted.py`).
         others: further settings of the bridge.
         rules: further rules of apps, by name.
-        release: the source tree to run.
+        release: the source tree to run; pull requests are opened for this one only.
     """
     branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
     async with AsyncExitStack() as stack:
@@ -238,6 +251,8 @@ async def stage(
             slack.channel(f"C{n}", f"c{n}")
         repositories = _repositories(github)
         _like_a_real_one(backend, repositories, chance)
+        if has_previews := release == ROOT:
+            others, rules = {**SETTINGS, **others}, {PREVIEWED: RULE, **rules}
         data = disk.folder if disk and database is None else folder / "data"
         variables = _variables(data, backend, github, slack, rules) | {FAULT: fault, **others}
         line = None
@@ -248,8 +263,12 @@ async def stage(
             variables["DATABASE_URL"] = url.replace(f":{database.port}/", f":{line.port}/")
         fleet = await stack.enter_async_context(running_fleet(kind, folder, variables, release))
         senders = _senders(fleet, branches, repositories, chance)
+        authors = None
+        if has_previews:
+            authors = Authors(github, repositories[FRONT.repository], lambda: fleet.urls, chance)
         yield Stage(
-            fleet, backend, github, repositories, slack, senders, chance, pace, database, line, disk
+            *(fleet, backend, github, repositories, slack, senders, authors, chance, pace),
+            *(database, line, disk),
         )
 
 
@@ -258,7 +277,8 @@ def _repositories(github: FakeGithub) -> dict[str, FakeRepository]:
 
     GitLab shows nothing: only GitHub's feedback is judged.
     """
-    made = {one.repository: github.repository(one.repository, id=one.id) for one in (MONO, SITE)}
+    known = (MONO, SITE, FRONT)
+    made = {one.repository: github.repository(one.repository, id=one.id) for one in known}
     made[SHOP.repository] = FakeRepository(SHOP.repository, SHOP.id, itertools.count(1))
     for repository in made.values():
         first = repository.commit({"README.md": "first"})
@@ -274,9 +294,9 @@ def _like_a_real_one(
     """Run two builds at a time, of the branches' heads, and report their commits a little late."""
 
     def head(app: str) -> tuple[str, str]:
-        config = backend.services[app].now
-        repository = repositories[config.repository]
-        sha = repository.branches[config.branch]
+        name, branch = backend.source(app)
+        repository = repositories[name]
+        sha = repository.branches[branch]
         return sha, repository.commits[sha].message
 
     backend.concurrency, backend.text_delay = 2, 0.4

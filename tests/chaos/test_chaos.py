@@ -19,6 +19,8 @@ the ledgers are compared (`ledgers.py`):
   live, unless its outcome says otherwise;
 - each pull request has one comment, each commit its statuses, each requested deployment one object
   at the host, and each deployment one card: all as in the journal;
+- each open pull request has one preview with its head, and a closed one leaves neither an app nor
+  a service, though half of the webhooks of pull requests get lost (`pulls.py`, `previewed.py`);
 - the databases are readable and sound.
 
 `CHAOS_ROUNDS=n` (`make chaos`) makes it the long run: realistic outages, every scenario

@@ -63,7 +63,7 @@ async def test_nothing_is_asked_for_while_a_gate_holds(
 
     verdict = result.verdict
     assert not verdict.wrong, "\n".join([f"seed {SEED}, {kind}", *verdict.wrong[:40]])
-    ends = {one.state for one in record.deployments}
+    ends = {one.state for one in record.of(on.apps).deployments}
     assert ends == {State.DONE, State.SUPERSEDED}
     told = "\n".join(line.note for lines in record.history.values() for line in lines)
     met = {what: told.count(words) for what, words in MET.items()}

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from bridge.core.decision import Decision, Reason
-from bridge.core.events import Action
+from bridge.core.events import Action, Repository
 from bridge.core.lifecycle import Change, Deployment, State, deployment_id
+from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.pulls import PullRequest
 from bridge.ports.inbox import Delivery, DeliveryState
 from tests.chaos.dokploy.jobs import PERSON, Asked, Fate, Job
+from tests.chaos.dokploy.made import MadeApps
 from tests.chaos.ledgers import judge
+from tests.chaos.pulls import FRONT, PREVIEWED, marker_of
 from tests.chaos.pushes import Push
 from tests.chaos.recording_backend import RecordingBackend
 from tests.chaos.sender import Sender
@@ -51,6 +55,14 @@ class Run:
         return self.repository.pulls[1]
 
     @property
+    def front(self) -> FakeRepository:
+        return self.stage.repositories[FRONT.repository]
+
+    @property
+    def made(self) -> MadeApps:
+        return self.stage.backend.made
+
+    @property
     def messages(self) -> list[dict[str, Any]]:
         return self.stage.slack.channels["C0"].messages
 
@@ -64,8 +76,9 @@ class Run:
 
 @pytest.fixture
 def run() -> Run:
-    made = Run(stage_of_nothing(), Record([], {}, [], {}, []))
+    made = Run(stage_of_nothing(), Record([], {}, [], {}, [], []))
     made.repository.pulls[1] = FakePull(1, "main", SECOND, commits=set(PUSHES))
+    preview(made, 2)
     for seq, (commit, apps) in enumerate(PUSHES.items(), 1):
         add_push(made, seq, commit, apps)
         for app in sorted(apps):
@@ -85,8 +98,9 @@ def stage_of_nothing() -> Stage:
     backend = RecordingBackend(0, apps=APPS)
     nothing: Any = None
     fleet: Any = SimpleNamespace(every=[])
-    repositories = {repository.name: repository}
-    return Stage(fleet, backend, nothing, repositories, slack, [sender], chance, SHORT)
+    front = FakeRepository(FRONT.repository, FRONT.id, iter(range(9)))
+    repositories = {repository.name: repository, front.name: front}
+    return Stage(fleet, backend, nothing, repositories, slack, [sender], nothing, chance, SHORT)
 
 
 def add_push(run: Run, seq: int, commit: str, apps: set[str]) -> None:
@@ -146,6 +160,57 @@ def asked(app: str, commit: str, seq: int, after: Fate | None = None) -> Asked:
     job.ends(Fate.DONE, 3.0)
     delivery = f"delivery-{seq}"
     return Asked(app, f"token of {seq} {app}", commit, False, job, 2.0, delivery, after)
+
+
+def preview(run: Run, number: int) -> None:
+    """Open a pull request, whose preview is up."""
+    pull = run.front.pulls[number] = FakePull(number, f"topic-{number}", FIRST)
+    run.made.call("environment.create", {"name": "previews", "projectId": "p"})
+    again(run, number)
+    repository = Repository(FRONT.host, str(FRONT.id), FRONT.repository)
+    reported = PullRequest(number, pull.head, FIRST, open=True, base="main")
+    row = Preview("4714", repository, PREVIEWED, "shop/front", "dokploy", reported)
+    run.record.previews.append(replace(row, state=PreviewState.UP, look_at=None))
+
+
+def again(run: Run, number: int) -> None:
+    """Make an app of a pull request, and build its head."""
+    body = {"name": f"front pr-{number}", "description": marker_of(run.front.pulls[number])}
+    environment = run.made.environments[-1]["environmentId"]
+    made = run.made.call("application.create", body | {"environmentId": environment})
+    assert made is not None
+    job = Job("a build", made[1]["applicationId"], "", "", 2.0, status="running", commit=FIRST)
+    run.stage.backend.every.append(job)
+    run.made.begins(job)
+    built(run, job)
+
+
+def built(run: Run, job: Job) -> None:
+    """End a build."""
+    job.status = "done"
+    job.ends(Fate.DONE, 3.0)
+    run.made.ends(job)
+
+
+def remove(run: Run) -> None:
+    """Remove the app of the preview."""
+    ((app,),) = run.made.alive.values()
+    run.made.call("application.delete", {"applicationId": app})
+
+
+def close(run: Run) -> None:
+    """Close the pull request of the preview, as the journal knows."""
+    run.front.pulls[2].state = "closed"
+    run.record.previews.clear()
+
+
+def leave_a_service(run: Run) -> None:
+    """Remove the app in the middle of a build, once its pull request is closed."""
+    ((app,),) = run.made.alive.values()
+    run.made.begins(job := Job("another", app, "", "", 3.0, status="running"))
+    remove(run)
+    close(run)
+    built(run, job)
 
 
 def message(one: Deployment, lines: int) -> dict[str, Any]:
@@ -365,6 +430,26 @@ HARMS: dict[str, tuple[Callable[[Run], object], str]] = {
     "an old card": (lambda run: run.messages[0].update(text="builds"), "cards_wrong"),
     "a line told twice": (lambda run: run.messages.append(run.messages[1]), "cards_wrong"),
     "a line not told": (lambda run: run.messages.pop(1), "cards_wrong"),
+    "a preview that outlives its pull request": (close, "previews_left"),
+    "a service that outlives its app": (leave_a_service, "services_left"),
+    "two apps of a pull request": (lambda run: again(run, 2), "made_twice"),
+    "no app of a pull request": (remove, "previews_missing"),
+    "an app of a pull request that is not there": (
+        lambda run: run.front.pulls.clear(),
+        "previews_left previews_told",
+    ),
+    "a preview of an old commit": (
+        lambda run: setattr(run.front.pulls[2], "head_sha", SECOND),
+        "previews_old",
+    ),
+    "a preview that the journal does not know": (
+        lambda run: run.record.previews.clear(),
+        "previews_told",
+    ),
+    "two comments of a preview": (
+        lambda run: run.front.pulls[2].comments.extend([FakeComment(1, "us", "")] * 2),
+        "comments_wrong",
+    ),
 }
 
 

@@ -129,6 +129,16 @@ PROOFS = (
     Proof("changes_are_not_shown", (CALM,), "comments wrong: "),
     Proof("nothing_is_remembered", (CALM,), "cards wrong: "),
     Proof("everybody_shows", (CALM,), "cards wrong: ", POSTGRES),
+    Proof("sweeps_tell_nothing", (CALM,), "previews left: ", BOTH),
+    Proof("ended_previews_are_only_forgotten", (CALM,), "previews left: ", BOTH, outage=6.0),
+    Proof("apps_of_ours_are_not_looked_for", (CALM,), "made twice: ", outage=6.0),
+    Proof(
+        *("builds_are_not_waited_for", (CALM,), "services left: "),
+        build=2.0,
+        outage=10.0,
+        pause=(8.0, 12.0),
+    ),
+    Proof("pushes_do_not_count", (CALM,), "previews old: ", outage=8.0, pause=(8.0, 12.0)),
 )
 EACH = [
     pytest.param(proof, kind, id=f"{proof.bug}-{kind}") for proof in PROOFS for kind in proof.on

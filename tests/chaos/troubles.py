@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tests.chaos.dokploy import made
 from tests.chaos.recording_backend import answers_late, cuts_json, resets, says, says_nothing
 from tests.chaos.stage import Stage
 
@@ -57,6 +58,15 @@ async def backend_cuts_off_after_accepting(stage: Stage) -> None:
         cuts = [resets(arrives=True), cuts_json(arrives=True)]
         stage.backend.fail("application.deploy", cuts, app)
     await asyncio.sleep(stage.pace.outage)
+
+
+async def backend_cuts_off_previews(stage: Stage) -> None:
+    """It makes, changes and removes the bridge's own apps, and answers get lost; or it fails."""
+    for procedure in made.CHANGES:
+        lost = [resets(arrives=True), says_nothing(arrives=True), cuts_json(arrives=True)]
+        failed = [says(500), resets(arrives=False), says(429, after="1")]
+        stage.backend.fail(procedure, stage.chance.sample(lost + failed, 4))
+    await asyncio.sleep(2 * stage.pace.outage)
 
 
 async def backend_answers_late(stage: Stage) -> None:

@@ -1,10 +1,11 @@
 """The bridge's own record, which the ledgers are compared with, and the resulting counts."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, fields, replace
 
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import Change, Deployment
+from bridge.core.previews.preview import Preview
 from bridge.ports.feedback import Pending
 from bridge.ports.inbox import Delivery, DeliveryState
 
@@ -24,6 +25,12 @@ class Counts:
         tokens_used_again: two deployments were requested with the same token.
         asked_while_held: requested although a gate held it when the intent was recorded.
         reasons_wrong: a failed build is shown with another line than the decisive one.
+        previews_left: an app is alive although its pull request is closed.
+        services_left: a service runs although its app is gone.
+        made_twice: a pull request has two apps.
+        previews_missing: an open pull request has no app.
+        previews_old: an app runs another commit than its pull request's head.
+        previews_told: the journal has another preview up than there are open pull requests.
     """
 
     sent: int = 0
@@ -40,6 +47,8 @@ class Counts:
     held: int = 0
     comments: int = 0
     cards: int = 0
+    pulls: int = 0
+    previews: int = 0
 
     unheard: int = 0
     lost: int = 0
@@ -63,6 +72,12 @@ class Counts:
     statuses_wrong: int = 0
     objects_wrong: int = 0
     cards_wrong: int = 0
+    previews_left: int = 0
+    services_left: int = 0
+    made_twice: int = 0
+    previews_missing: int = 0
+    previews_old: int = 0
+    previews_told: int = 0
     odd_answers: int = 0
 
     def __str__(self) -> str:
@@ -95,6 +110,12 @@ class Record:
     deployments: list[Deployment]
     history: dict[str, list[Change]]
     feedback: list[Pending]
+    previews: list[Preview]
+
+    def of(self, apps: Collection[str]) -> "Record":
+        """Return it with the deployments of these apps only."""
+        deployments = [one for one in self.deployments if one.app_id in apps]
+        return replace(self, deployments=deployments)
 
     @property
     def restless(self) -> list[str]:
@@ -107,8 +128,3 @@ class Record:
             *(f"{one.subscription.id} is not shown: {one.error}, {one.attempts} attempts"
               for one in self.feedback if one.due_at is not None),
         ]  # fmt: skip
-
-
-def app_of(one: Deployment) -> str:
-    """Return the backend's own name for the app."""
-    return one.app.rpartition("/")[2]

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
+from bridge.pipeline.previews import PreviewKeeper
 from tests.fakes.pulls import Change
 from tests.worlds.embedded import until
 from tests.worlds.feedback import comment_with
@@ -309,3 +310,10 @@ async def test_a_branch_with_a_name_for_a_shell_is_built_from_one_of_our_own(
     assert await world.page(preview) == "first"
     assert preview.branch is not None
     assert preview.branch.startswith("bridge/")
+
+
+@pytest.mark.parametrize("kind", ["github"])
+async def test_what_people_ask_wakes_the_keeper_of_the_process(world: PreviewWorld) -> None:
+    woken = getattr(world.world.stores.journal.preview_asked, "__self__", None)
+
+    assert isinstance(woken, PreviewKeeper)

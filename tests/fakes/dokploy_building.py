@@ -60,6 +60,14 @@ class BuildingDokploy(MakingDokploy):
         self.current = None
         self.end_builds()
 
+    def lose_end(self) -> None:
+        """End the build that runs while the database is away: its record never says so."""
+        assert self.current is not None
+        app_id, _ = self.current
+        record = dict(self.records[app_id][0])
+        self.end()
+        self.records[app_id][0] = record
+
     def own(self) -> list[str]:
         """The ids of the apps that the bridge has made."""
         rows = self.rows.values()

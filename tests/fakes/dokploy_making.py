@@ -7,7 +7,7 @@ What a key may see is in a list of its user, which a creation adds to.
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,7 @@ class MakingDokploy(FakeDokploy):
         sees: the ids of the services that the key's user may see; None for an owner.
         notes_new: whether a new application is added to these.
         server_ip: as set in its settings, for the domains that it suggests.
+        first: the number from which ids are made; two servers have no id in common.
     """
 
     rows: dict[str, Row] = field(default_factory=dict)
@@ -64,11 +65,13 @@ class MakingDokploy(FakeDokploy):
     notes_new: bool = True
     server_ip: str = "203.0.113.7"
     dropped: list[str] = field(default_factory=list)
-    _numbers: Any = field(default_factory=itertools.count)
+    first: int = 0
     _orphans: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.environments.append(self._new_environment("production", "p1", is_default=True))
+        self._numbers = itertools.count(self.first)
+        for id_ in self.projects:
+            self.environments.append(self._new_environment("production", id_, is_default=True))
 
     def preview(self, app_id: str, number: int, status: str = "done", sha: str = "a" * 40) -> Row:
         """Have its own webhook make the preview of a pull request, or build it again."""
@@ -97,24 +100,34 @@ class MakingDokploy(FakeDokploy):
 
     def end_builds(self) -> None:
         """End what is built; the service of a deleted application is created all the same."""
-        for id_ in self.building:
-            name = self._orphans.pop(id_, None) or self.rows[id_]["appName"]
-            self.containers.append(
-                {"name": f"{name}.1.abcdef", "state": "running", "status": "Up 2 seconds"}
-            )
-        self.building.clear()
+        for id_ in [*self.building]:
+            self.end_build(id_)
+
+    def end_build(self, id_: str) -> None:
+        """End the build of an application; see `end_builds`."""
+        name = self._orphans.pop(id_, None) or self.rows[id_]["appName"]
+        self.containers = [one for one in self.containers if one["name"] != f"{name}.1.abcdef"]
+        self.containers.append(
+            {"name": f"{name}.1.abcdef", "state": "running", "status": "Up 2 seconds"}
+        )
+        self.building.discard(id_)
 
     # ── Procedures ───────────────────────────────────────────────────────────
 
+    def call(self, procedure: str, asked: Row) -> tuple[int, Any] | None:
+        """Return status and answer of a procedure; None if it is none of those here."""
+        run: Callable[[Row], tuple[int, Any]] | None
+        run = getattr(self, "_" + procedure.replace(".", "_"), None)
+        return None if run is None else run(asked)
+
     def _answer(self, request: web.Request, body: Row) -> tuple[int, Any]:
         procedure = request.match_info["procedure"]
-        run = getattr(self, "_" + procedure.replace(".", "_"), None)
-        if run is None or request.headers.get("x-api-key") != self.key:
+        if request.headers.get("x-api-key") != self.key:
             return super()._answer(request, body)
         if procedure in self.forbidden:
             return self._not_allowed(procedure)
-        answered: tuple[int, Any] = run(body if request.method == "POST" else dict(request.query))
-        return answered
+        asked = body if request.method == "POST" else dict(request.query)
+        return self.call(procedure, asked) or super()._answer(request, body)
 
     @staticmethod
     def _not_allowed(procedure: str) -> tuple[int, Any]:

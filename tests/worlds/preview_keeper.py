@@ -25,7 +25,8 @@ from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.pinning import Pins
 from bridge.pipeline.preview_apps import PreviewApps
 from bridge.pipeline.preview_sweep import PreviewSweep
-from bridge.pipeline.previews import PreviewKeeper
+from bridge.pipeline.previews import POLL, PreviewKeeper
+from bridge.ports.backends import Backend
 from bridge.ports.githosts import ChangeSet
 from bridge.ports.inbox import DeliveryState, Finished
 from tests.fakes.dokploy_building import BuildingDokploy
@@ -107,6 +108,9 @@ class KeeperWorld:
         asked: how often a deployment of each app and push was asked for.
         deployed: what each app was asked to build last.
         commits: what was asked to be built, by pull request.
+        more: further backends.
+        poll: seconds between two looks of a keeper that runs and that nobody wakes.
+        patience: seconds that a look waits for a lane; nothing hangs unless a test says so.
     """
 
     clock: ManualClock
@@ -120,6 +124,9 @@ class KeeperWorld:
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     deployed: dict[str, str] = field(default_factory=dict)
     commits: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    more: Mapping[str, Backend] = field(default_factory=dict)
+    poll: float = POLL
+    patience: float = 60.0
     life: Lifetime = field(default_factory=Lifetime)
     catalog: Catalog = field(init=False)
     keeper: PreviewKeeper = field(init=False)
@@ -135,11 +142,12 @@ class KeeperWorld:
         """Begin as a fresh process does, with calls that may fail by `life`."""
         self.life = life = life or Lifetime()
         journal, inbox, api = map(life.mortal, (self.journal, self.inbox, self.api))
-        backends: Mapping[str, Any] = {"dokploy": life.mortal(backend or self.making.backend)}
+        mine: Any = life.mortal(backend or self.making.backend)
+        backends: Mapping[str, Backend] = {"dokploy": mine, **self.more}
         book = (("shop/web*", Rules(previews=self.policy)),)
         # The catalog lives: what it reads is not the keeper's.
         self.catalog = Catalog(
-            {"dokploy": self.making.backend}, self.journal, self.clock, book=book
+            {"dokploy": self.making.backend, **self.more}, self.journal, self.clock, book=book
         )
         if knows_apps:
             await self.catalog.load()
@@ -148,10 +156,14 @@ class KeeperWorld:
         pins = Pins(apis, HOMES, book)
         apps = PreviewApps(journal, inbox, backends, pins, self.clock)
         self.keeper = PreviewKeeper(
-            journal, self.catalog, apps, apis, self.clock, Policy(), limit=self.limit
+            *(journal, self.catalog, apps, apis, self.clock, Policy()),
+            limit=self.limit,
+            patience=self.patience,
+            poll=self.poll,
         )
+        self.journal.preview_asked = self.keeper.wake
         self.sweep = PreviewSweep(
-            self.keeper, journal, apis, HOMES, self.catalog.all, self.clock, every=300, turn=_turn
+            self.keeper, journal, api, HOMES, self.catalog.all, self.clock, every=300, turn=_turn
         )
 
     # ── what happens ──────────────────────────────────────────────────────
@@ -223,9 +235,10 @@ class KeeperWorld:
             self.server.begin()
             if builds:
                 self.server.end()
-            at = await self.journal.next_preview_at()
+            soon = await self.journal.previews_due(self.clock.now + 60)
+            at = min(soon.values(), default=None)
             is_busy = bool(self.server.waiting or self.server.current) and builds
-            if (at is None or at > self.clock.now + 60) and not is_busy:
+            if at is None and not is_busy:
                 return
             self.clock.now = max(self.clock.now + 0.5, min(at or 0.0, self.clock.now + 60))
 

@@ -195,6 +195,13 @@ def model_id(marker: str) -> str:
     return marker.rpartition(":")[2]
 
 
+def number_in(marker: str, repository: Repository) -> int | None:
+    """Return the number of the pull request that an app previews; None if it is another's."""
+    start = f"{MARKER}{repository.host}:{repository.id}#"
+    number = marker.removeprefix(start).partition(":")[0]
+    return int(number) if marker.startswith(start) and number.isdecimal() else None
+
+
 def app_name(model: App, number: int) -> str:
     """Return the name of a preview's app, e.g. "web pr-12"."""
     return f"{model.name} pr-{number}"

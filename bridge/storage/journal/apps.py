@@ -12,6 +12,7 @@ from bridge.storage.engines import lock
 from bridge.storage.journal import rows
 from bridge.storage.journal.holding import mark_apps_due
 from bridge.storage.journal.outbox import changed
+from bridge.storage.journal.previews import have_made_again
 from bridge.storage.journal.rows import add_new
 from bridge.storage.journal.transactions import Transactions
 
@@ -85,6 +86,7 @@ def _save_apps(
     for id_ in gone:
         db.execute(sa.update(t).where(t.c.id == id_).values(gone=True))
     mark_apps_due(db, gone, at)
+    have_made_again(db, gone, at)
     for row in changed:
         db.execute(sa.update(t).where(t.c.id == row["id"]).values(row))
     if new:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -12,7 +12,7 @@ from bridge.core.events import Repository
 from bridge.core.previews.preview import OVER, Preview, PreviewState, preview_id, pull_id
 from bridge.core.pulls import PullRequest
 from bridge.ports.outcomes import about_pull
-from bridge.ports.previews import Previewed, Reported
+from bridge.ports.previews import Lane, Previewed, Reported
 from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.transactions import Transactions
@@ -24,7 +24,14 @@ _NOT_ENDED = _T.c.state != PreviewState.ENDED
 
 
 class Previews(Transactions):
-    """The previews of pull requests; see `ports.previews`."""
+    """The previews of pull requests; see `ports.previews`.
+
+    Attributes:
+        preview_asked: called in the event loop once somebody has asked for something, so that who
+            keeps previews in this process looks at once; another process looks soon.
+    """
+
+    preview_asked: Callable[[], None] = staticmethod(lambda: None)
 
     async def report_previews(self, reported: Reported, apps: Sequence[Previewed]) -> bool:
         at = self._clock()
@@ -51,13 +58,16 @@ class Previews(Transactions):
             query = query.where(_T.c.state.not_in(OVER))
         return await self._found(query)
 
-    async def due_previews(self, now: float, limit: int) -> list[Preview]:
-        due = sa.select(_T).where(_T.c.look_at <= now)
+    async def due_previews(self, now: float, limit: int, lane: Lane) -> list[Preview]:
+        backend, host = lane
+        due = sa.select(_T).where(_T.c.look_at <= now, _T.c.backend == backend, _T.c.host == host)
         return await self._found(due.order_by(_T.c.created_at, _T.c.id).limit(limit))
 
-    async def next_preview_at(self) -> float | None:
-        query = sa.select(sa.func.min(_T.c.look_at))
-        return await self._read(lambda db: db.scalar(query))
+    async def previews_due(self, until: float) -> dict[Lane, float]:
+        lane = (_T.c.backend, _T.c.host)
+        query = sa.select(*lane, sa.func.min(_T.c.look_at)).where(_T.c.look_at <= until)
+        found = await self._read(lambda db: db.execute(query.group_by(*lane)).all())
+        return {(backend, host): at for backend, host, at in found}
 
     async def places_taken(self) -> dict[str, int]:
         there = sa.or_(
@@ -87,7 +97,9 @@ class Previews(Transactions):
 
     async def ask_previews(self, id_: str, **facts: Any) -> Preview | None:
         more = {"version": _T.c.version + 1, "look_at": self._clock(), "failures": 0}
-        return await self._changed(id_, facts | more)
+        asked = await self._changed(id_, facts | more)
+        self.preview_asked()
+        return asked
 
     async def forget_previews(self, before: float, limit: int) -> int:
         # Of an open pull request it still counts that it was stopped, or idle.
@@ -120,6 +132,14 @@ class Previews(Transactions):
         return [read_preview(row) for row in await self._all(query)]
 
 
+def have_made_again(db: sa.Connection, gone: Collection[str], at: float) -> None:
+    """Have previews looked at whose app is gone from the backend, though they have not ended."""
+    facts = {"asked": None, "look_at": at, "failures": 0, "version": _T.c.version + 1}
+    for app_id in gone:
+        those = (_T.c.made == app_id) & (_T.c.state != PreviewState.ENDING)
+        db.execute(sa.update(_T).where(those).values(**facts))
+
+
 def of_pull(db: sa.Connection, id_: str) -> list[Preview]:
     """Return the previews of a pull request, by the apps' labels."""
     query = sa.select(_T).where(_named(id_))
@@ -150,7 +170,7 @@ def _report(db: sa.Connection, new: Reported, apps: Sequence[Previewed], at: flo
         db.execute(sa.update(_T).where(_T.c.id == row["id"]).values(**facts))
         changed = True
     for app in apps:
-        if pull.open and app.id not in known:
+        if (pull.open or app.made is not None) and app.id not in known:
             _insert(db, new, app, at)
             changed = True
     if changed:
@@ -213,6 +233,7 @@ def _insert(db: sa.Connection, new: Reported, app: Previewed, at: float) -> None
         "reason": "",
         "note": "",
         "approver": "",
+        "made": app.made,
         "stopped": False,
         "created_at": at,
         "active_at": at,

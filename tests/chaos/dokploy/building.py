@@ -2,7 +2,8 @@
 
 As in facts.md ("Following a deployment", "Second wave"): one queue for all applications, first
 come, first served, with a limited number of builds at a time. A build clones the branch's head when
-it starts, and overwrites title and description with the commit a moment after its end.
+it starts, and overwrites title and description with the commit a moment after its end. A build goes
+on though its application is deleted.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tests.chaos.dokploy.jobs import Fate, Job
+from tests.chaos.dokploy.made import MadeApps
 from tests.chaos.dokploy.words import CLOSING, FAILED_QUERY, FAILURES
 
 Head = Callable[[str], tuple[str, str] | None]
@@ -51,6 +53,9 @@ class Builder:
     database: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while the server's own database answers."""
 
+    made: MadeApps = field(default_factory=MadeApps)
+    """The bridge's own applications."""
+
     def __post_init__(self) -> None:
         self.may_start.set()
         self.may_end.set()
@@ -87,6 +92,7 @@ class Builder:
                 job.status = "cancelled"
                 if job.ended is None:
                     job.ends(Fate.INTERRUPTED, time.time())
+                    self.made.ends(job)
 
     async def end(self) -> None:
         """Stop all builds."""
@@ -105,13 +111,18 @@ class Builder:
             await self.changed.wait()
         if job.fate is not Fate.WAITING:
             return
-        if self.database.is_set():
+        if self.database.is_set() and self.has_app(job.app):
             await self._built(job, commit)
         else:
             self._gone(job, Fate.VANISHED)
 
+    def has_app(self, app: str) -> bool:
+        """Return whether an application is there."""
+        raise NotImplementedError
+
     async def _built(self, job: Job, commit: str) -> None:
         job.status, job.fate, job.created = "running", Fate.RUNNING, time.time()
+        self.made.begins(job)
         fails = self.chance.choice(("clone", "build")) if self._fails() else ""
         known = self.head(job.app)
         job.commit, message = known or (commit, "a commit message")
@@ -140,6 +151,7 @@ class Builder:
         else:
             job.status, job.finished = "done", now
             job.ends(Fate.DONE, now)
+        self.made.ends(job)
         self._moved()
 
     def _fails(self) -> bool:

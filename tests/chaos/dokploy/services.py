@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-ENVIRONMENT = {"name": "production", "environmentId": "e", "isDefault": True}
+PROJECT = {"projectId": "p", "name": "shop"}
+ENVIRONMENT = {"name": "production", "environmentId": "e", "isDefault": True, "projectId": "p"}
 
 
 @dataclass(frozen=True)
@@ -86,25 +87,6 @@ class Service:
         """As `project.all` lists it: without its source."""
         return {"applicationId": self.id, "name": self.id, "applicationStatus": self.status}
 
-    def overview(self) -> dict[str, Any]:
-        """As `overview.services` lists it."""
-        return {
-            "id": self.id,
-            "name": self.id,
-            "appName": f"{self.id}-x1y2z3",
-            "status": self.status,
-            "createdAt": "2026-01-01T00:00:00.000Z",
-            "serverId": None,
-            "serverName": None,
-            "projectId": "p",
-            "projectName": "shop",
-            "environmentId": "e",
-            "environmentName": "production",
-            "icon": None,
-            "type": "application",
-            "lastDeployAt": self.last_deploy,
-        }
-
     def told(self, git: str) -> dict[str, Any]:
         """As `application.one` tells it."""
         config = self.now
@@ -117,11 +99,11 @@ class Service:
             "watchPaths": list(config.watch_paths) or None,
             "autoDeploy": False,
             "environmentId": "e",
-            "environment": ENVIRONMENT | {"project": {"projectId": "p", "name": "shop"}},
+            "environment": ENVIRONMENT | {"project": PROJECT},
         }
 
 
-def projects(services: list[Service]) -> list[dict[str, Any]]:
-    """The answer of `project.all`: one project with all applications."""
+def projects(services: list[Service], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The answer of `project.all`: one project; `others`: its further environments."""
     inside = {"applications": [one.listed() for one in services], "compose": []}
-    return [{"projectId": "p", "name": "shop", "environments": [ENVIRONMENT | inside]}]
+    return [PROJECT | {"environments": [ENVIRONMENT | inside, *others]}]

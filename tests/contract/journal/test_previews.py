@@ -10,7 +10,7 @@ from bridge.core.previews.preview import PreviewState
 from bridge.core.pulls import PullRequest
 from bridge.ports.outcomes import Subscription, about_pull
 from bridge.ports.previews import Previewed, Reported
-from tests.fakes.journey import ManualClock
+from tests.fakes.journey import ManualClock, app
 
 WEB = Previewed("app-web", "shop/web", "dokploy")
 API = Previewed("app-api", "shop/api", "dokploy")
@@ -32,6 +32,7 @@ MONO = Repository(
     "github", "583231", "my-org/mono", frozenset({"github.com/my-org/mono"}), "https://github.com/x"
 )
 WEB_12 = "github:583231#12:app-web"
+LANE = ("dokploy", "github")
 
 
 def reported(**changed: Any) -> Reported:
@@ -76,29 +77,30 @@ async def test_a_closed_one_makes_no_record_and_is_told_to_those_there_are(journ
 async def test_one_is_due_once_it_is_reported_and_when_its_time_has_come(
     journal: Any, clock: ManualClock
 ) -> None:
-    assert await journal.next_preview_at() is None
+    assert await journal.previews_due(clock.now + 99) == {}
     await journal.report_previews(reported(), [WEB])
-    (due,) = await journal.due_previews(clock.now, 9)
-    assert await journal.next_preview_at() == clock.now
+    (due,) = await journal.due_previews(clock.now, 9, LANE)
+    assert await journal.previews_due(clock.now + 99) == {LANE: clock.now}
+    assert await journal.previews_due(clock.now - 1) == {}
 
     changed = await journal.change_preview(due, state=PreviewState.UP, look_at=clock.now + 60)
     assert (changed.state, changed.look_at) == (PreviewState.UP, clock.now + 60)
-    assert await journal.due_previews(clock.now, 9) == []
+    assert await journal.due_previews(clock.now, 9, LANE) == []
 
     await journal.change_preview(changed, look_at=None)
-    assert await journal.next_preview_at() is None
+    assert await journal.previews_due(clock.now + 99) == {}
 
 
 async def test_a_report_while_somebody_works_on_it_is_looked_at(
     journal: Any, clock: ManualClock
 ) -> None:
     await journal.report_previews(reported(), [WEB])
-    (due,) = await journal.due_previews(clock.now, 9)
+    (due,) = await journal.due_previews(clock.now, 9, LANE)
     await journal.report_previews(reported(head_sha="b" * 40, updated_at=101.0), [WEB])
 
     await journal.change_preview(due, asked="a" * 40, look_at=None)
 
-    (again,) = await journal.due_previews(clock.now, 9)
+    (again,) = await journal.due_previews(clock.now, 9, LANE)
     assert (again.asked, again.pull.head_sha) == ("a" * 40, "b" * 40)
 
 
@@ -126,13 +128,13 @@ async def test_a_push_starts_a_stopped_one_again_and_keeps_it_alive(
 
 async def test_what_people_ask_for_is_looked_at_at_once(journal: Any, clock: ManualClock) -> None:
     await journal.report_previews(reported(), [WEB])
-    (due,) = await journal.due_previews(clock.now, 9)
+    (due,) = await journal.due_previews(clock.now, 9, LANE)
     await journal.change_preview(due, look_at=None, failures=3)
 
     found = await journal.ask_previews(WEB_12, approved="a" * 40, approver="grace")
 
     assert (found.approved, found.approver, found.failures) == ("a" * 40, "grace", 0)
-    assert [one.id for one in await journal.due_previews(clock.now, 9)] == [WEB_12]
+    assert [one.id for one in await journal.due_previews(clock.now, 9, LANE)] == [WEB_12]
     assert await journal.ask_previews("github:583231#13:app-web", stopped=True) is None
 
 
@@ -143,7 +145,7 @@ async def test_places_are_counted_by_what_may_be_at_the_backend(
     await journal.report_previews(reported(number=13), [WEB])
     assert await journal.places_taken() == {}
 
-    for one in await journal.due_previews(clock.now, 9):
+    for one in await journal.due_previews(clock.now, 9, LANE):
         await journal.change_preview(one, state=PreviewState.MAKING)
     assert await journal.places_taken() == {"app-web": 2, "app-api": 1}
 
@@ -234,13 +236,29 @@ async def test_those_that_were_looked_at_by_other_rules_are_looked_at(
     assert await journal.rules_of_previews() == {"app-web": {"r1"}, "app-api": {"r1"}}
 
     await journal.look_at_previews("app-web", "r1")
-    assert await journal.next_preview_at() is None
+    assert await journal.previews_due(clock.now + 99) == {}
     await journal.look_at_previews("app-web", "r2")
 
-    assert [one.app_id for one in await journal.due_previews(clock.now, 9)] == ["app-web"]
+    assert [one.app_id for one in await journal.due_previews(clock.now, 9, LANE)] == ["app-web"]
 
 
-async def test_what_has_ended_is_not_looked_at_again(journal: Any) -> None:
+async def test_each_lane_is_due_by_itself(journal: Any, clock: ManualClock) -> None:
+    """What waits for one backend or one Git host is not asked for with what waits for another."""
+    elsewhere = replace(MONO, host="gitea")
+    await journal.report_previews(reported(), [WEB])
+    clock.now += 1
+    await journal.report_previews(reported(), [replace(API, backend="other")])
+    await journal.report_previews(Reported("583231", elsewhere, PULL), [WEB])
+
+    other, host = ("other", "github"), ("dokploy", "gitea")
+    later = {LANE: clock.now - 1, other: clock.now, host: clock.now}
+    assert await journal.previews_due(clock.now) == later
+    for lane in later:
+        (one,) = await journal.due_previews(clock.now, 9, lane)
+        assert (one.backend, one.host) == lane
+
+
+async def test_what_has_ended_is_not_looked_at_again(journal: Any, clock: ManualClock) -> None:
     await journal.report_previews(reported(), [WEB])
     (one,) = await journal.previews()
     await journal.change_preview(one, state=PreviewState.ENDED, look_at=None)
@@ -248,4 +266,30 @@ async def test_what_has_ended_is_not_looked_at_again(journal: Any) -> None:
     await journal.look_at_previews("app-web", "r2")
 
     assert await journal.rules_of_previews() == {}
-    assert await journal.next_preview_at() is None
+    assert await journal.previews_due(clock.now + 99) == {}
+
+
+async def test_one_whose_app_is_gone_is_looked_at(journal: Any, clock: ManualClock) -> None:
+    own = [app(f"made-{n}", marker=f"bridge:{n}") for n in (1, 2, 3)]
+    await journal.renew_apps(own)
+    await journal.report_previews(reported(), [WEB, API])
+    web, api = await journal.previews()
+    facts = {"asked": "a" * 40, "look_at": None, "failures": 0}
+    web = await journal.change_preview(web, state=PreviewState.UP, made="made-1", **facts)
+    await journal.change_preview(api, state=PreviewState.ENDING, made="made-2", **facts)
+    clock.now += 1
+
+    await journal.renew_apps([], gone={one.id for one in own})
+    await journal.renew_apps([], gone={one.id for one in own})  # it is gone once
+
+    (due,) = await journal.due_previews(clock.now, 9, LANE)
+    assert (due.id, due.asked, due.version) == (web.id, None, web.version + 1)
+
+
+async def test_a_closed_one_is_recorded_if_its_app_is_there(journal: Any) -> None:
+    closed = reported(open=False)
+
+    assert await journal.report_previews(closed, [replace(WEB, made="made-1"), API])
+
+    (found,) = await journal.previews()
+    assert (found.id, found.made, found.takes_a_place) == (WEB_12, "made-1", True)

@@ -34,6 +34,24 @@ async def test_one_that_is_closed_during_its_build_waits_for_it(world: KeeperWor
     assert ((await world.row()).state, world.live(), world.orphans) == (PreviewState.ENDED, [], [])
 
 
+async def test_a_record_that_says_for_ever_that_it_runs_does_not_keep_it(
+    world: KeeperWorld,
+) -> None:
+    """Dokploy's database was away as the build ended."""
+    await world.tell(1)
+    await world.settle(builds=False)
+    world.server.lose_end()
+
+    await world.tell(1, open=False)
+    for _ in range(5):
+        world.clock.now += 1
+        await world.look()
+    assert world.live() == [world.marker()]  # the queue may be behind
+
+    await world.settle(rounds=120)
+    assert ((await world.row()).state, world.live(), world.orphans) == (PreviewState.ENDED, [], [])
+
+
 async def test_a_request_that_is_not_decided_yet_begins_before_the_app_goes(
     world: KeeperWorld,
 ) -> None:

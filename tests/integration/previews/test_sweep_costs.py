@@ -87,7 +87,7 @@ async def doors(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Doors
         apps = PreviewApps(journal, inbox, {"dokploy": backend}, Pins(apis), clock)
         keeper = PreviewKeeper(journal, catalog, apps, apis, clock, Policy(), limit=300)
         homes: dict[str, str] = {}
-        parts = (keeper, journal, apis, homes, catalog.all, clock)
+        parts = (keeper, journal, api, homes, catalog.all, clock)
         sweep = PreviewSweep(*parts, every=300, turn=at_once)
         yield Doors(fake, theirs, sweep, journal, clock)
         await api.close()

@@ -1,0 +1,57 @@
+"""What people ask of a preview begins at once in the process that keeps it, and elsewhere soon."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from bridge.core.previews.preview import Preview, PreviewState
+from bridge.pipeline.gate_commands import Actor
+from bridge.pipeline.preview_commands import Asker, PreviewCommands
+from tests.worlds.embedded import until
+from tests.worlds.preview_keeper import KeeperWorld
+
+NEVER = 3600.0
+ADA = Asker(Actor("cli:ada", "ada", "cli: ada"))
+
+
+@pytest.fixture
+def parts(poll: float) -> dict[str, Any]:
+    return {"poll": poll}
+
+
+@pytest.fixture
+async def world(world: KeeperWorld) -> AsyncIterator[KeeperWorld]:
+    """One with a preview that is up and a keeper that runs."""
+    await world.tell(1)
+    await world.settle()
+    before = world.life.moments
+    running = asyncio.create_task(world.keeper.run())
+    await until(world.row, lambda _row: world.life.moments >= before + 2)  # it has read what is due
+    yield world
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def ends(world: KeeperWorld, fits: Callable[[Preview], bool]) -> None:
+    await until(world.row, fits)
+
+
+@pytest.mark.parametrize("poll", [NEVER])
+async def test_the_keeper_of_this_process_is_woken(world: KeeperWorld) -> None:
+    commands = PreviewCommands(world.journal, world.clock)
+
+    await commands.stop(ADA, await world.row())
+
+    await ends(world, lambda one: one.state is PreviewState.ENDING)
+
+
+@pytest.mark.parametrize("poll", [0.1])
+async def test_another_process_finds_it_at_its_next_look(world: KeeperWorld) -> None:
+    world.journal.preview_asked = lambda: None  # that of the command line has no keeper
+    commands = PreviewCommands(world.journal, world.clock)
+
+    await commands.stop(ADA, await world.row())
+
+    await ends(world, lambda one: one.state is PreviewState.ENDING)
