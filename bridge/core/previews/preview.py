@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bridge.core.apps import MARKER, App, Rules
+from bridge.core.configuration.variables import assignment
 from bridge.core.events import Repository
 from bridge.core.lifecycle import State
 from bridge.core.previews.policy import PreviewPolicy
@@ -241,13 +242,5 @@ def _may_have(preview: Preview, policy: PreviewPolicy) -> bool:
 
 
 def variables_text(variables: Iterable[tuple[str, str]]) -> str:
-    """Return variables as lines of NAME=value, as a backend reads them."""
-    return "\n".join(f"{name}={_quoted(value)}" for name, value in variables)
-
-
-def _quoted(value: str) -> str:
-    """Return a value as a line of an environment file has it."""
-    if re.fullmatch(r"[^\s'\"#$\\]*", value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+    """Return variables as lines of NAME=value, as every backend reads them; raise Rejected."""
+    return "\n".join(assignment(name, value) for name, value in variables)
