@@ -65,6 +65,12 @@ def test_what_is_decided_without_the_files(
     assert found is None or not found.wanted
 
 
+def test_another_base_is_told_as_one_and_not_as_a_push() -> None:
+    found = verdict(replace(PULL, base="release"))
+    assert found is not None
+    assert found.evidence == "it is to be merged into release, shop/web deploys main"
+
+
 def test_where_dokploy_makes_previews_no_rule_says_so() -> None:
     for policy in (None, PreviewPolicy(on=False)):
         found = verdict(PULL, policy, native_previews="Dokploy")
@@ -152,6 +158,9 @@ def test_one_ends_by_hand_and_when_nobody_pushes() -> None:
     assert aim(up, WANTED, ON, NOW + ON.idle - 1).step is Step.REST
     idle = aim(up, WANTED, ON, NOW + ON.idle)
     assert (idle.step, idle.verdict.why) == (Step.END, Why.IDLE)
+    assert idle.verdict.evidence == "nobody has pushed for 7 days; a push starts it again"
+    soon = aim(up, WANTED, PreviewPolicy(idle=5_400), NOW + ON.idle)
+    assert soon.verdict.evidence == "nobody has pushed for 90 minutes; a push starts it again"
 
 
 @given(
