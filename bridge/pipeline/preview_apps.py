@@ -7,7 +7,6 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
-from urllib.parse import urlsplit
 
 from bridge.core.apps import App
 from bridge.core.errors import Rejected, Unreachable
@@ -136,8 +135,8 @@ class PreviewApps:
         """Return the preview's host name; one that was suggested once stays."""
         if policy.host is not None:
             return host_name(policy.host, model, preview.pull.number)
-        if preview.made == made.id and preview.url is not None:
-            return urlsplit(preview.url).hostname
+        if preview.made == made.id and preview.host_name is not None:
+            return preview.host_name
         return await backend.suggest_host(made)
 
     async def _ask(self, preview: Preview, made: App, action: Action, commit: str = "") -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bridge.core.apps import MARKER, App, Rules
 from bridge.core.configuration.variables import assignment
@@ -133,6 +134,18 @@ class Preview:
     def name(self) -> str:
         """Return what people type to name it, e.g. "shop/web#12"."""
         return f"{self.app}#{self.pull.number}"
+
+    @property
+    def host_name(self) -> str | None:
+        """Return the host name at which it is served; None if that is not known."""
+        return None if self.url is None else urlsplit(self.url).hostname
+
+    def gives_way_to(self, other: "Preview") -> bool:
+        """Return whether another one keeps an address that both would have."""
+        if other.id == self.id or not other.takes_a_place:
+            return False
+        earlier = (other.created_at, other.id) < (self.created_at, self.id)
+        return earlier or not self.takes_a_place
 
     def idle_at(self, policy: PreviewPolicy | None) -> float | None:
         """Return when it ends for want of a push; None if it does not."""
