@@ -76,7 +76,9 @@ def error_in(request: Request, answer: Answer, now: float, remedy: str) -> Bridg
     if (wait := wait_in(answer, now)) is not None:
         return Unreachable(service, f"rate limit: {words}", retry_after=wait.seconds)
     if status in (404, 410) or (status == 422 and "no commit found" in words.lower()):
-        return NotFound(f"{service} has no {request.path}, or not for our credential: {words}")
+        return NotFound(
+            f"{service} has no {request.path}, or our credential may not see it: {words}"
+        )
     if status == 401:
         return Refused(service, f"{words}; {remedy}", status=status)
     if status >= 500:

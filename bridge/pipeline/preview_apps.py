@@ -105,7 +105,7 @@ class PreviewApps:
             log.warning("a preview's app was gone: it is made again", extra={"app": made.label})
         await self._remove_others(backend, preview, made)
         host = await self._host(backend, made, preview, model, policy)
-        url = None if host is None else f"{'https' if policy.https else 'http'}://{host}"
+        url = None if host is None else backend.url_at(host, https=policy.https)
         pinned = why_pinned(pull, policy) is not None
         branch = pin_for(made) if pinned else pull.head
         preview = await self._change(
@@ -121,8 +121,6 @@ class PreviewApps:
             await backend.set_addresses(made, [address])
         (fresh,) = await read_apps(backend, [made]) or [made]
         await self.journal.renew_apps([fresh])
-        if fresh.url is not None:
-            preview = await self._change(preview, url=fresh.url)
         commit = pull.head_sha if pinned else ""
         seq = await self._ask(preview, made, Action.DEPLOY, commit=commit)
         await self.journal.subscribe(self.shown(preview, seq))
@@ -143,8 +141,8 @@ class PreviewApps:
         """Return the preview's host name; one that was suggested once stays."""
         if policy.host is not None:
             return host_name(policy.host, model, preview.pull.number)
-        if preview.made == made.id and preview.url is not None:
-            return preview.url.partition("://")[2]
+        if preview.made == made.id and preview.host_name is not None:
+            return preview.host_name
         return await backend.suggest_host(made)
 
     async def _ask(self, preview: Preview, made: App, action: Action, commit: str = "") -> int:

@@ -16,7 +16,13 @@ from bridge.core.decision import Policy
 from bridge.core.errors import BridgeError
 from bridge.core.events import Repository
 from bridge.core.previews.policy import PreviewPolicy
-from bridge.core.previews.preview import Preview, PreviewState, model_id, rules_mark
+from bridge.core.previews.preview import (
+    Preview,
+    PreviewState,
+    host_name,
+    model_id,
+    rules_mark,
+)
 from bridge.core.previews.steps import Aim, Step, aim
 from bridge.core.previews.verdict import HOLDS, Verdict, Why, by_files, without_files
 from bridge.core.pulls import PullRequest
@@ -38,7 +44,7 @@ POLL = 1.0
 """Seconds between two looks at the journal; another process may have heard of a pull request."""
 
 NEXT_PLACE = 10.0
-"""Seconds between two looks whether there is a place for a preview that waits for one."""
+"""Seconds between two looks whether there is what a preview waits for: a place, or an address."""
 
 RETRY = Backoff(2.0, 300.0)
 """Pauses after a step failed."""
@@ -215,6 +221,8 @@ class PreviewKeeper:
         if (why := self._apps.missing(preview, app, policy)) is not None:
             return _held(preview, Why.CANNOT_BUILD, why, self._clock() + RETRY.longest)
         async with self._places:
+            if (why := await self._address_taken(preview, app, policy)) is not None:
+                return _held(preview, Why.CANNOT_BUILD, why, self._clock() + NEXT_PLACE)
             if not preview.takes_a_place:
                 if (why := await self._no_room(preview, policy)) is not None:
                     return _held(preview, Why.LIMIT, why, self._clock() + NEXT_PLACE)
@@ -279,6 +287,30 @@ class PreviewKeeper:
             return NO_FILES
         return await api.pull_files(preview.key, preview.pull.number)
 
+    async def _address_taken(self, preview: Preview, app: App, policy: PreviewPolicy) -> str | None:
+        """Return why a preview can't be at the address of its rule; None if it can.
+
+        Backends accept the same address for two apps, and then serve one of them.
+        """
+        if policy.host is None:
+            return None
+        host = host_name(policy.host, app, preview.number)
+        for one in await self._journal.previews(limit=None):
+            if preview.gives_way_to(one) and host in (one.host_name, self._host_name(one)):
+                return (
+                    f"{host} is the address of {one.label} already: give each app another"
+                    " pattern, e.g. with {app} and {project}"
+                )
+        return None
+
+    def _host_name(self, preview: Preview) -> str | None:
+        """Return the host name that a preview has by its app's rule, or gets next."""
+        app = self._catalog.get(preview.app_id)
+        policy = None if app is None else app.rules.previews
+        if app is None or policy is None or policy.host is None:
+            return None
+        return host_name(policy.host, app, preview.number)
+
     async def _no_room(self, preview: Preview, policy: PreviewPolicy) -> str | None:
         """Return why there is no place for another preview; None if there is one."""
         taken = await self._journal.places_taken()
@@ -314,7 +346,9 @@ def _state_of_held(preview: Preview) -> PreviewState:
 
 
 def _held(preview: Preview, why: Why, note: str, look_at: float) -> dict[str, Any]:
-    return {"state": _state_of_held(preview), "reason": why, "note": note, "look_at": look_at}
+    """Return that something is missing; the rules still have to be applied once it is there."""
+    held = {"state": _state_of_held(preview), "reason": why, "note": note}
+    return held | {"look_at": look_at, "rules": preview.rules}
 
 
 def _over(preview: Preview) -> PreviewState:

@@ -302,6 +302,9 @@ class MakesApps(Protocol):
         It may be another one at each call, so keep the first.
         """
 
+    def url_at(self, host: str, *, https: bool) -> str:
+        """Return the address at which people reach an app with this host name."""
+
     async def remove(self, app: App) -> None:
         """Delete an app with its addresses and waiting jobs; one that is gone is fine.
 

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
+from bridge.core.configuration.variables import assignment
 from bridge.core.errors import Rejected
 from bridge.core.previews.policy import Forks, PreviewPolicy, check_host, check_place
 from bridge.ports.settings import Section
@@ -93,9 +95,10 @@ class Previews(Section):
     @field_validator("environment", "build_args")
     @classmethod
     def _are_variables(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        for name in value:
+        for name, secret in value.items():
             if not _VARIABLE.fullmatch(name):
                 raise ValueError(f"{name[:40]!r} is no name of a variable: write e.g. LOG_LEVEL")
+            _check(partial(assignment, name), secret.get_secret_value())
         return value
 
     def policy(self) -> PreviewPolicy:
@@ -109,7 +112,7 @@ class Previews(Section):
         )
 
 
-def _check(check: Callable[[str], None], value: str) -> None:
+def _check(check: Callable[[str], object], value: str) -> None:
     try:
         check(value)
     except Rejected as error:

@@ -267,6 +267,17 @@ async def test_changes_of_pull_requests_are_missed_only_where_there_are_previews
     assert "app.previews" in alone.wrong
 
 
+async def test_apps_whose_previews_would_share_an_address_are_named(tmp_path: Path) -> None:
+    rule = '[{"apps": "**", "previews": "pr-{number}.example.com"}]'
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        found = await made.doctor(BRIDGE_RULES=rule)
+
+    says = [one["says"] for one in found.findings if one["check"] == "app.previews"]
+    assert len(says) == 3
+    assert all("e.g. pr-1.example.com; of two with the same number" in one for one in says)
+    assert found.wrong == {"app.previews"}
+
+
 async def test_pushes_that_are_not_sent_here_are_never_called_well(tmp_path: Path) -> None:
     silent = ("host.hook.off", "host.hook.path", "host.hook.missing", "host.hook.unseen")
     plants = [one for one in AT_HOSTS.values() if one.finds in silent]

@@ -44,8 +44,9 @@ async def test_an_app_is_made_served_and_removed_in_mid_build(
 
         app = await backend.make("web-pr-7", "bridge:x#7:web", world.model, "previews")
         await backend.set_build(app, Build(world.model, "feature/a", "A=1", "", memory=2**28))
-        host = await backend.suggest_host(app)
-        assert host is not None
+        suggested = await backend.suggest_host(app)
+        assert suggested is not None
+        host = backend.url_at(suggested, https=False).removeprefix("http://")
         own = f"pr-7.example.com:{host.partition(':')[2]}"
         await backend.set_addresses(app, [Address(host), Address(own)])
         await backend.deploy(app, title="first", description="")

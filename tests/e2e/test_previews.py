@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from bridge.core.previews.preview import PreviewState
@@ -70,6 +71,33 @@ async def test_a_pull_request_has_its_own_app_until_it_is_closed(world: PreviewW
     assert await world.page(again) != "second"
     await comment_with(pull, "removed")
     assert len(pull.comments) == 1
+
+
+@pytest.mark.parametrize("kind", ["gitea"])
+@pytest.mark.parametrize("rules", [{}, {"host": "pr-{number}-{app}.preview.localhost"}])
+async def test_on_one_machine_its_address_leads_to_it(world: PreviewWorld) -> None:
+    await world.app()
+    pull = await world.opened("topic", {"web/index.html": "first"})
+    for text in ("first", "second"):
+        preview = await world.live(pull)
+        assert preview.url is not None
+        assert httpx.URL(preview.url).host.endswith(".localhost")
+        assert await visited(preview.url) == text
+        assert world.world.backend is not None
+        made = await world.world.backend.ask("GET", "application.one", applicationId=preview.made)
+        assert f"BRIDGE_URL={preview.url}" in made["env"].splitlines()
+        await comment_with(pull, preview.url)
+        await world.pushed(pull, {"web/index.html": "second"})
+    (app,) = [one for one in await world.world.stores.journal.apps() if one.id == preview.made]
+    assert app.url == preview.url
+
+
+async def visited(url: str) -> str:
+    """What a browser shows at an address below localhost, which it looks up on this machine."""
+    where = httpx.URL(url)
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as web:
+        headers = {"Host": where.netloc.decode()}
+        return (await web.get(where.copy_with(host="127.0.0.1"), headers=headers)).text
 
 
 async def objects(world: PreviewWorld) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from bridge.app.providers import host_apis
 from bridge.backends import EMBEDDED, EMBEDDED_SPEAKS
 from bridge.core.errors import Rejected
 from bridge.core.previews.policy import Forks
+from bridge.core.previews.preview import host_name
 from bridge.githosts.server import homes_of
 from bridge.pipeline.pinning import Pins
 from bridge.pipeline.reconcile import place_of
@@ -60,7 +61,9 @@ def of_previews(settings: "Settings", apps: Iterable["App"]) -> Iterator[Finding
         assert app.rules.previews is not None
         place = None if app.source is None else place_of(app.source, homes)
         served = place is not None and place[0] in apis
-        yield _of_app(app, app.rules.previews, makes, pins.missing(app), served=served)
+        finding = _of_app(app, app.rules.previews, makes, pins.missing(app), served=served)
+        shares = _with_the_addresses_of(app, wanting) if finding.level is Level.OK else None
+        yield finding if shares is None else shares
 
 
 def previewed(apps: Iterable["App"]) -> "list[App]":
@@ -112,6 +115,26 @@ def _of_app(
     else:
         level, says = Level.OK, "its pull requests have previews"
     return Finding(level, CHECK, app.label, says, remedy)
+
+
+def _with_the_addresses_of(app: "App", wanting: Iterable["App"]) -> Finding | None:
+    """Return a warning if previews of another app would have the same host names."""
+    host = _first_host(app)
+    others = sorted(one.label for one in wanting if one.id != app.id and _first_host(one) == host)
+    if host is None or not others:
+        return None
+    says = (
+        f"its previews have the same addresses as those of {', '.join(others)}, e.g. {host}; of two"
+        " with the same number only one is made"
+    )
+    remedy = "write {app} and {project} into `host`, or another pattern for each app"
+    return Finding(Level.WARNING, CHECK, app.label, says, remedy)
+
+
+def _first_host(app: "App") -> str | None:
+    """Return the host name that the preview of pull request 1 would have, by the rule's pattern."""
+    policy = app.rules.previews
+    return None if policy is None or policy.host is None else host_name(policy.host, app, 1)
 
 
 def _makes(settings: "Settings") -> dict[str, bool]:

@@ -37,11 +37,13 @@ class Apps:
     Args:
         name: of the backend.
         concurrency: requests at a time while apps are read one by one.
+        sites: the address of the embedded backend's sites; None if it is a Dokploy.
     """
 
-    def __init__(self, http: Http, name: str, concurrency: int) -> None:
+    def __init__(self, http: Http, name: str, concurrency: int, sites: str | None = None) -> None:
         self._http = http
         self._name = name
+        self._sites = sites
         self._concurrency = max(1, concurrency)
         self._alone_until = 0.0
 
@@ -85,7 +87,7 @@ class Apps:
         ):
             if service is not None:
                 services[app.id] = service
-        return [app_of(app, services[app.id]) for app in apps if app.id in services]
+        return [app_of(app, services[app.id], self._sites) for app in apps if app.id in services]
 
     async def _batch(self, apps: Sequence[App]) -> dict[str, models.Service]:
         """Read some apps in one request; return those that were answered, by id.

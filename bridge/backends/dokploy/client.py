@@ -120,7 +120,7 @@ class Dokploy(Making):
             pause=pause,
             observe=observe,
         )
-        self._apps = Apps(self._http, name, concurrency)
+        self._apps = Apps(self._http, name, concurrency, sites)
         self._names: dict[str, models.NamedApp] = {}
         self._sites = sites
         if choices:

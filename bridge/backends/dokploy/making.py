@@ -28,7 +28,14 @@ from bridge.backends.dokploy.blueprint import (
 )
 from bridge.backends.dokploy.configure import id_of
 from bridge.backends.dokploy.http import Http, Query, T
-from bridge.backends.dokploy.reads import listed_at, marker_of, places
+from bridge.backends.dokploy.reads import (
+    LOOPBACK,
+    address_at,
+    listed_at,
+    local_port,
+    marker_of,
+    places,
+)
 from bridge.core.apps import MARKER, PRODUCTION, App, AppKind
 from bridge.core.errors import Refused
 from bridge.core.health.containers import Container
@@ -49,7 +56,6 @@ RIGHTS = {
 
 # Some procedures answer a missing right with a 400 (facts.md, "401").
 _FORBIDDEN = re.compile(r"unauthorized to access resource|You don't have access to")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Making:
@@ -215,14 +221,16 @@ class Making:
         service, server = await self._service(app)
         body = {"appName": service} | ({"serverId": server} if server else {})
         host = await self._change("domain.generateDomain", body)
-        is_local = urlsplit(self._http.origin).hostname in _LOOPBACK
+        is_local = urlsplit(self._http.origin).hostname in LOOPBACK
         if host.endswith(".localhost"):
-            sites = urlsplit(self._sites or "")
-            is_local = sites.hostname in _LOOPBACK
-            return f"{host}:{sites.port}" if is_local and sites.port else None
+            return host if local_port(host, self._sites) else None
         if not host or ("-127-0-0-1." in host and not is_local):
             return None
         return host
+
+    def url_at(self, host: str, *, https: bool) -> str:
+        """See `ports.backends.MakesApps`."""
+        return address_at(host, https=https, sites=self._sites)
 
     # ── Remove ───────────────────────────────────────────────────────────────
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from bridge.backends.dokploy.models import (
     DeploymentRecord,
@@ -20,8 +20,11 @@ from bridge.ports.backends import BackendDeployment, Listed, Progress, QueuedJob
 
 # Only at the start: our own description, before it is replaced, may mention a commit, too.
 _COMMIT = re.compile(r"Commit: ([0-9a-f]{64}|[0-9a-f]{40})\s*")
-_PUBLIC = re.compile(r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?:/[A-Za-z0-9._~%/-]*)?")
+_PUBLIC = re.compile(
+    r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]+)?(?:/[A-Za-z0-9._~%/-]*)?"
+)
 _LONGEST_URL = 255  # GitLab accepts no longer one
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MAKER = "Dokploy"
 """Who makes the previews that the bridge only shows, for people."""
 _WAITS_OR_RUNS = ("active", "waiting", "delayed", "paused", "prioritized")
@@ -111,8 +114,12 @@ def listed_at(place: Place, backend: str, origin: str | None) -> Listed:
     return Listed(app, " ".join((place.status or "", place.path or "", app.label)))
 
 
-def app_of(app: App, service: Service) -> App:
-    """Return a listed app with the source, trigger, address and age of its record."""
+def app_of(app: App, service: Service, sites: str | None = None) -> App:
+    """Return a listed app with the source, trigger, address and age of its record.
+
+    Args:
+        sites: the address of the embedded backend's sites.
+    """
     return replace(
         app,
         source=source_of(service),
@@ -120,7 +127,7 @@ def app_of(app: App, service: Service) -> App:
         watch_paths=service.watch_paths,
         auto_deploy=service.auto_deploy,
         native_previews=MAKER if makes_previews(service) else "",
-        url=url_of(service.domains or ()),
+        url=url_of(service.domains or (), sites),
         marker=marker_of(service.description),
         made_at=service.created_at,
         service=service_of(service.app_name, service.server_id),
@@ -160,22 +167,38 @@ def makes_previews(service: Service) -> bool:
     return service.is_preview_deployments_active and service.source_type == SourceType.GITHUB
 
 
-def url_of(domains: Iterable[Domain]) -> str | None:
+def url_of(domains: Iterable[Domain], sites: str | None = None) -> str | None:
     """Return an app's public address: the oldest domain with a certificate, else the oldest.
 
     Domains of previews of pull requests do not count.
     """
     own = [one for one in domains if one.host and not one.preview_deployment_id]
     by_age = sorted(own, key=lambda one: (not one.https, one.created_at or ""))
-    return next(filter(None, map(address_of, by_age)), None)
+    return next(filter(None, (address_of(one, sites) for one in by_age)), None)
 
 
-def address_of(domain: Domain) -> str | None:
+def address_of(domain: Domain, sites: str | None = None) -> str | None:
     """Return the address of a domain; None if it is no public one."""
-    scheme = "https" if domain.https else "http"
     path = (domain.path or "").strip().rstrip("/")
-    url = f"{scheme}://{(domain.host or '').strip().lower()}{path}"
+    url = address_at((domain.host or "").strip().lower(), https=domain.https, sites=sites) + path
     return url if _PUBLIC.fullmatch(url) and len(url) <= _LONGEST_URL else None
+
+
+def address_at(host: str, *, https: bool, sites: str | None = None) -> str:
+    """Return the address of a host name.
+
+    A name of this machine leads past every proxy to the listener of the embedded backend's sites,
+    so its port belongs to the address.
+    """
+    if port := local_port(host, sites):
+        return f"http://{host}:{port}"
+    return f"{'https' if https else 'http'}://{host}"
+
+
+def local_port(host: str, sites: str | None) -> int | None:
+    """Return the port at which sites are served for a name of this machine; None for others."""
+    where = urlsplit(sites or "")
+    return where.port if host.endswith(".localhost") and where.hostname in LOOPBACK else None
 
 
 def source_of(service: Service) -> Source | None:

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bridge.core.apps import MARKER, App, Rules
+from bridge.core.configuration.variables import assignment
 from bridge.core.events import Repository
 from bridge.core.lifecycle import State
 from bridge.core.previews.policy import PreviewPolicy
@@ -133,6 +135,18 @@ class Preview:
         """Return what people type to name it, e.g. "shop/web#12"."""
         return f"{self.app}#{self.pull.number}"
 
+    @property
+    def host_name(self) -> str | None:
+        """Return the host name at which it is served; None if that is not known."""
+        return None if self.url is None else urlsplit(self.url).hostname
+
+    def gives_way_to(self, other: "Preview") -> bool:
+        """Return whether another one keeps an address that both would have."""
+        if other.id == self.id or not other.takes_a_place:
+            return False
+        earlier = (other.created_at, other.id) < (self.created_at, self.id)
+        return earlier or not self.takes_a_place
+
     def idle_at(self, policy: PreviewPolicy | None) -> float | None:
         """Return when it ends for want of a push; None if it does not."""
         there = self.made is not None and policy is not None and policy.on
@@ -248,13 +262,5 @@ def _may_have(preview: Preview, policy: PreviewPolicy) -> bool:
 
 
 def variables_text(variables: Iterable[tuple[str, str]]) -> str:
-    """Return variables as lines of NAME=value, as a backend reads them."""
-    return "\n".join(f"{name}={_quoted(value)}" for name, value in variables)
-
-
-def _quoted(value: str) -> str:
-    """Return a value as a line of an environment file has it."""
-    if re.fullmatch(r"[^\s'\"#$\\]*", value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+    """Return variables as lines of NAME=value, as every backend reads them; raise Rejected."""
+    return "\n".join(assignment(name, value) for name, value in variables)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bridge.core.gates.times import for_people
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Verdict, Why
@@ -70,6 +71,6 @@ def _with_its_life(
     if preview.stopped:
         return Verdict(Why.STOPPED, "somebody has stopped it; a push starts it again")
     if now - preview.active_at >= policy.idle:
-        days = policy.idle / 86_400
-        return Verdict(Why.IDLE, f"nobody has pushed for {days:g} days; a push starts it again")
+        idle = for_people(policy.idle)
+        return Verdict(Why.IDLE, f"nobody has pushed for {idle}; a push starts it again")
     return verdict

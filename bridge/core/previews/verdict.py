@@ -68,8 +68,11 @@ def without_files(
             )
         return Verdict(Why.NO_PREVIEWS, f"{app.label} has no previews")
     found = decide(as_push(pull, repository, None, ""), _on_pushes(app), decisions)
-    if found.reason in (Reason.BRANCH_MISMATCH, Reason.REPOSITORY_MISMATCH):
+    if found.reason is Reason.REPOSITORY_MISMATCH:
         return Verdict(Why.OTHER_BASE, found.evidence)
+    if found.reason is Reason.BRANCH_MISMATCH:
+        deploys = f"{app.label} deploys {app.branch or 'no branch'}"
+        return Verdict(Why.OTHER_BASE, f"it is to be merged into {pull.base}, {deploys}")
     if pull.draft and not policy.drafts:
         return Verdict(Why.DRAFT, "the pull request is a draft")
     if policy.label is not None and policy.label not in pull.labels:

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.core.errors import Unanswered, Unreachable
 from bridge.core.events import Repository
-from bridge.core.previews.preview import PreviewState
+from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.pipeline.preview_sweep import GONE, WHOLE
 from tests.worlds.preview_keeper import MONO, POLICY, SHAS, KeeperWorld
@@ -276,3 +276,54 @@ async def test_who_waits_for_an_apps_limit_takes_no_place_of_another_app(
     await world.settle()
 
     assert world.live() == [world.marker(1), f"bridge:github:4711#5:{other.id}"]
+
+
+# ── addresses ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("parts", [{"policy": replace(POLICY, host="pr-{number}.example.com")}])
+async def test_no_two_previews_are_at_one_address(world: KeeperWorld) -> None:
+    other = await world.another("web-two")
+    await up(world)
+
+    first, second = sorted(await both(world), key=lambda one: one.state is not PreviewState.UP)
+    assert (first.state, first.url) == (PreviewState.UP, "http://pr-1.example.com")
+    assert (second.state, second.reason, second.made) == (
+        PreviewState.HELD,
+        Why.CANNOT_BUILD,
+        None,
+    )
+    assert second.note == (
+        f"pr-1.example.com is the address of {first.label} already: give each app another pattern,"
+        " e.g. with {app} and {project}"
+    )
+
+    kept = {other.id, world.model.id} - {first.app_id}
+    await world.journal.ask_previews(first.id, stopped=True)
+    await later(world)
+    left = [one for one in await both(world) if not one.is_over]
+    assert [(one.app_id, one.state) for one in left] == [(kept.pop(), PreviewState.UP)]
+
+
+async def test_a_pattern_that_comes_to_give_one_address_moves_the_older_preview_only(
+    world: KeeperWorld,
+) -> None:
+    await world.another("web-two")
+    await up(world)
+    assert {one.state for one in await both(world)} == {PreviewState.UP}
+
+    world.policy = replace(POLICY, host="pr-{number}.example.com")
+    await world.start()
+    await later(world)
+
+    first, second = sorted(await both(world), key=lambda one: (one.created_at, one.id))
+    assert (first.state, first.url) == (PreviewState.UP, "http://pr-1.example.com")
+    assert (second.state, second.reason) == (PreviewState.HELD, Why.CANNOT_BUILD)
+    assert second.url in {
+        "http://pr-1-web.preview.example.com",
+        "http://pr-1-web-two.preview.example.com",
+    }
+
+
+async def both(world: KeeperWorld) -> list[Preview]:
+    return list(await world.journal.previews(ended=True))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
+from bridge.core.log_text import redact
 from bridge.githosts.answers import Answer, Request, error_in, fit, trouble, words_in
 from tests.worlds.rows import each_row
 
@@ -57,6 +58,11 @@ def test_an_error_is_what_to_do_next(
 
     assert type(error_of(status, body)) is read
     assert type(error_of(status, body, WRITE)) is write
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 410, 422])
+def test_what_a_host_said_is_not_taken_for_a_secret(status: int) -> None:
+    assert redact(said := str(error_of(status, {"message": "Not Found"}))) == said
 
 
 @each_row(

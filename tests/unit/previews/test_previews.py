@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridge.core.apps import Rules, Trigger
+from bridge.core.configuration.variables import variables_in
 from bridge.core.decision import Policy
 from bridge.core.events import Repository
 from bridge.core.previews.policy import Forks, PreviewPolicy
@@ -62,6 +63,12 @@ def test_what_is_decided_without_the_files(
 
     assert (found and found.why) == why
     assert found is None or not found.wanted
+
+
+def test_another_base_is_told_as_one_and_not_as_a_push() -> None:
+    found = verdict(replace(PULL, base="release"))
+    assert found is not None
+    assert found.evidence == "it is to be merged into release, shop/web deploys main"
 
 
 def test_where_dokploy_makes_previews_no_rule_says_so() -> None:
@@ -151,6 +158,9 @@ def test_one_ends_by_hand_and_when_nobody_pushes() -> None:
     assert aim(up, WANTED, ON, NOW + ON.idle - 1).step is Step.REST
     idle = aim(up, WANTED, ON, NOW + ON.idle)
     assert (idle.step, idle.verdict.why) == (Step.END, Why.IDLE)
+    assert idle.verdict.evidence == "nobody has pushed for 7 days; a push starts it again"
+    soon = aim(up, WANTED, PreviewPolicy(idle=5_400), NOW + ON.idle)
+    assert soon.verdict.evidence == "nobody has pushed for 90 minutes; a push starts it again"
 
 
 @given(
@@ -255,10 +265,21 @@ def test_a_fork_gets_what_the_rule_gives_only_if_it_says_so() -> None:
         assert all("s3cret" in text for text in own)
 
 
-@given(value=st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n")))
-def test_a_value_stays_one_line_and_adds_no_variable(value: str) -> None:
+@pytest.mark.parametrize(
+    "value", ['{"a": "b"}', r"C:\new", r"\d+", "it's", 'say "hi"', "a b", "a#b", " a ", "$HOME", ""]
+)
+def test_a_value_reaches_a_preview_as_the_rule_has_it(value: str) -> None:
     text = variables_text([("A", value), ("B", "2")])
-    assert [line.partition("=")[0] for line in text.split("\n")] == ["A", "B"]
+    assert variables_in(text) == {"A": value, "B": "2"}
+
+
+@given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+def test_a_value_that_is_accepted_is_read_back_and_adds_no_variable(value: str) -> None:
+    try:
+        Previews.model_validate({"environment": {"A": value}})
+    except ValidationError:
+        return
+    assert variables_in(variables_text([("A", value), ("B", "2")])) == {"A": value, "B": "2"}
 
 
 # ── settings ─────────────────────────────────────────────────────────────────
@@ -272,6 +293,8 @@ def test_a_value_stays_one_line_and_adds_no_variable(value: str) -> None:
         ({"host": "https://pr-{number}.example.com"}, "is no host name"),
         ({"place": "Production"}, "never made in the environment production"),
         ({"environment": {"A B": "1"}}, "is no name of a variable"),
+        ({"environment": {"A": "it's\n\\"}}, "the value of A can't be quoted"),
+        ({"build_args": {"A": "\0"}}, "the value of A contains a zero byte"),
         ({"memory": 1}, "greater than or equal to 6"),
         ({"forks": "always"}, "approval"),
     ],
