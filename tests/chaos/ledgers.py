@@ -82,7 +82,8 @@ def judge_put_back(stage: Stage, record: Record, gone: Forgotten) -> Verdict:
     """Return the verdict after an older copy of the data was put back. Pure.
 
     Deployments since the copy may be requested again, and messages may be shown twice. GitLab has
-    no API here, so its forgotten pushes are not found again.
+    no API here, so its forgotten pushes are not found again. What the copy has of a preview may be
+    about an app that is gone by now; what is left in the end is judged.
     """
     verdict = Verdict()
     count(verdict, stage, record)
@@ -90,8 +91,9 @@ def judge_put_back(stage: Stage, record: Record, gone: Forgotten) -> Verdict:
     there = [push for push in pushes if push.origin.host == "github" or not gone.holds(push.at)]
     verdict.blame("odd_answers", (odd for sender in stage.senders for odd in sender.odd))
     after = [push for push in pushes if push.at > gone.until]
-    judge_deliveries(verdict, [p for p in after if p.acknowledged], record)
-    judge_claims(verdict, stage, record, gone.holds)
+    pushed = record.of(stage.apps)
+    judge_deliveries(verdict, [p for p in after if p.acknowledged], pushed)
+    judge_claims(verdict, stage, pushed, gone.holds)
     judge_tokens(verdict, stage)
     judge_live(verdict, stage, there)
     judge_previews(verdict, stage, record)

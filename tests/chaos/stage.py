@@ -227,6 +227,7 @@ async def stage(
     others: Mapping[str, str] = MappingProxyType({}),
     rules: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     release: Path = ROOT,
+    pulls: bool = True,
 ) -> AsyncIterator[Stage]:
     """Run everything.
 
@@ -237,7 +238,8 @@ async def stage(
         fault: the bug to plant in all processes of the bridge (`planted.py`).
         others: further settings of the bridge.
         rules: further rules of apps, by name.
-        release: the source tree to run; pull requests are opened for this one only.
+        release: the source tree to run.
+        pulls: whether people open pull requests, which have previews.
     """
     branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
     async with AsyncExitStack() as stack:
@@ -251,7 +253,7 @@ async def stage(
             slack.channel(f"C{n}", f"c{n}")
         repositories = _repositories(github)
         _like_a_real_one(backend, repositories, chance)
-        if has_previews := release == ROOT:
+        if pulls:
             others, rules = {**SETTINGS, **others}, {PREVIEWED: RULE, **rules}
         data = disk.folder if disk and database is None else folder / "data"
         variables = _variables(data, backend, github, slack, rules) | {FAULT: fault, **others}
@@ -264,7 +266,7 @@ async def stage(
         fleet = await stack.enter_async_context(running_fleet(kind, folder, variables, release))
         senders = _senders(fleet, branches, repositories, chance)
         authors = None
-        if has_previews:
+        if pulls:
             authors = Authors(github, repositories[FRONT.repository], lambda: fleet.urls, chance)
         yield Stage(
             *(fleet, backend, github, repositories, slack, senders, authors, chance, pace),

@@ -8,6 +8,7 @@ is deployed or superseded.
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,8 @@ async def test_nothing_is_asked_for_while_a_gate_holds(
 ) -> None:
     server = the_server() if kind == "postgres" else None
     chance = random.Random(SEED)
-    async with stage(kind, tmp_path, chance, SHORT, database=server, rules=GATED) as on:
+    how: dict[str, Any] = {"database": server, "rules": GATED, "pulls": False}
+    async with stage(kind, tmp_path, chance, SHORT, **how) as on:
         for sender in on.senders:
             sender.pause = PAUSE  # what is held matters, not how much is shown
         try:
@@ -63,7 +65,7 @@ async def test_nothing_is_asked_for_while_a_gate_holds(
 
     verdict = result.verdict
     assert not verdict.wrong, "\n".join([f"seed {SEED}, {kind}", *verdict.wrong[:40]])
-    ends = {one.state for one in record.of(on.apps).deployments}
+    ends = {one.state for one in record.deployments}
     assert ends == {State.DONE, State.SUPERSEDED}
     told = "\n".join(line.note for lines in record.history.values() for line in lines)
     met = {what: told.count(words) for what, words in MET.items()}

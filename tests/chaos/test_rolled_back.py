@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -131,7 +132,8 @@ def _git(*words: str) -> bytes:
 async def test_on_sqlite_what_an_older_release_began_goes_on_and_there_is_no_way_back(
     tmp_path: Path, older: Path
 ) -> None:
-    async with stage("sqlite", tmp_path, random.Random(), SHORT, release=older) as on:
+    how: dict[str, Any] = {"release": older, "pulls": False}  # it knows no previews
+    async with stage("sqlite", tmp_path, random.Random(), SHORT, **how) as on:
         await up_and_down(on, older)
 
 
@@ -142,8 +144,8 @@ async def test_on_postgres_what_an_older_release_began_goes_on_and_there_is_no_w
     tmp_path: Path, older: Path
 ) -> None:
     with own_server() as server:
-        chance = random.Random()
-        async with stage("postgres", tmp_path, chance, SHORT, database=server, release=older) as on:
+        how: dict[str, Any] = {"database": server, "release": older, "pulls": False}
+        async with stage("postgres", tmp_path, random.Random(), SHORT, **how) as on:
             await up_and_down(on, older)
 
 

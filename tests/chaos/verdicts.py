@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields, replace
 
 from bridge.core.decision import Decision
+from bridge.core.events import PREVIEW_HOST
 from bridge.core.lifecycle import Change, Deployment
 from bridge.core.previews.preview import Preview
 from bridge.ports.feedback import Pending
@@ -113,9 +114,10 @@ class Record:
     previews: list[Preview]
 
     def of(self, apps: Collection[str]) -> "Record":
-        """Return it with the deployments of these apps only."""
+        """Return it with the deployments of these apps only, and without requests of previews."""
         deployments = [one for one in self.deployments if one.app_id in apps]
-        return replace(self, deployments=deployments)
+        deliveries = [one for one in self.deliveries if one.host != PREVIEW_HOST]
+        return replace(self, deployments=deployments, deliveries=deliveries)
 
     @property
     def restless(self) -> list[str]:
