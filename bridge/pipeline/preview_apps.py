@@ -177,7 +177,8 @@ class PreviewApps:
         if (unfinished := await self._looked_after(backend, preview, ours)) is not None:
             return unfinished
         for app in ours:
-            if preview.branch is not None and self.pins.missing(app) is None:
+            has_branch = preview.branch is not None or app.branch == pin_for(app)
+            if has_branch and self.pins.missing(app) is None:
                 await self.pins.remove(app)
         if ours:
             await self.journal.renew_apps([], gone=sorted(app.id for app in ours))

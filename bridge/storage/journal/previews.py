@@ -163,10 +163,13 @@ def _report(db: sa.Connection, new: Reported, apps: Sequence[Previewed], at: flo
     labels = {one.id: one for one in apps}
     changed = False
     for app_id, row in known.items():
-        if (facts := _news(read_preview(dict(row)), new, at)) is None:
+        facts, app = _news(read_preview(dict(row)), new, at) or {}, labels.get(app_id)
+        if app is not None and app.made is not None and row["made"] is None:
+            facts |= {"made": app.made, "version": row["version"] + 1, "look_at": at}
+        if not facts:
             continue
-        if app_id in labels:
-            facts |= {"app": labels[app_id].label, "backend": labels[app_id].backend}
+        if app is not None:
+            facts |= {"app": app.label, "backend": app.backend}
         db.execute(sa.update(_T).where(_T.c.id == row["id"]).values(**facts))
         changed = True
     for app in apps:

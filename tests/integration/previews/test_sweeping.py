@@ -1,6 +1,8 @@
 """The sweep sets right what webhooks lose or confuse; what it can't read, it leaves alone."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -10,6 +12,7 @@ from bridge.core.events import Repository
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.pipeline.preview_sweep import GONE, WHOLE
+from tests.worlds import journal as journals
 from tests.worlds.preview_keeper import MONO, POLICY, SHAS, KeeperWorld
 
 OTHER = Repository("github", "4712", MONO.name, MONO.urls)
@@ -257,6 +260,49 @@ async def test_nothing_ends_before_it_is_known_which_apps_there_are(world: Keepe
     await world.catalog.refresh()
     await look
     assert await states(world) == {1: PreviewState.UP}
+
+
+# ── data that are lost ───────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def without_records(world: KeeperWorld) -> AsyncIterator[None]:
+    """Start with data from before all previews, as a restored copy is."""
+    kept, world.journal = world.journal, journals.journal_in_memory(world.clock)
+    await world.start()
+    yield
+    await world.journal.stop()
+    world.journal = kept
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_what_a_restored_copy_does_not_know_ends_too(world: KeeperWorld, told: bool) -> None:
+    await world.tell(1, own=False)
+    await world.journal.ask_previews((await world.row()).id, approved=SHAS[1], approver="grace")
+    await up(world, 2, 3)
+    assert len(world.live()) == 3
+    assert world.api.branches != {}
+
+    async with without_records(world):
+        if told:  # they are known to the copy as pull requests, and closed afterwards
+            await later(world)
+        for number in (1, 2):
+            world.put(number, open=False)
+        await later(world)
+
+    assert (world.live(), world.orphans, world.api.branches) == ([world.marker(3)], [], {})
+
+
+async def test_apps_of_another_bridges_previews_are_left_alone(world: KeeperWorld) -> None:
+    other = await world.another("api")  # no rule of ours gives it previews
+    theirs = f"bridge:github:4711#1:{other.id}"
+    await world.making.backend.make("api pr-1", theirs, other, "previews")
+    await world.catalog.refresh()
+    world.put(1, open=False)
+
+    await later(world)
+
+    assert world.live() == [theirs]
 
 
 # ── limits ───────────────────────────────────────────────────────────────────
