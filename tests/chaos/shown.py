@@ -8,6 +8,7 @@ from bridge.core.lifecycle import Deployment, State
 from tests.chaos.pushes import MONO, Push
 from tests.chaos.stage import SITE, Stage
 from tests.chaos.verdicts import Record, Verdict
+from tests.fakes.host import FakeDeployment
 
 STATUS = {
     State.DONE: "success",
@@ -81,15 +82,24 @@ def judge_commits(verdict: Verdict, stage: Stage, record: Record) -> None:
         if shown != STATUS.get(one.state, "?"):
             verdict.blame("statuses_wrong", [f"{one.id} is {one.state}, shown {shown}"])
         found = objects[f"{one.app} by dokploy-bridge, deployment {one.id}"]
-        ends = [made.states[-1]["state"] if made.states else "" for made in found]
+        ends = [_told_of(made) for made in found]
         wanted = [STATUS.get(one.state, "?")]
         if ends != wanted and not (one.asked_at is None and not ends):
             verdict.blame("objects_wrong", [f"{one.id} is {one.state}, objects {ends}"])
 
 
+def _told_of(made: FakeDeployment) -> str:
+    """Return the last state that the bridge has told; GitHub ends it once a newer one succeeds."""
+    told = [one["state"] for one in made.states if one["state"] != "inactive"]
+    return told[-1] if told else ""
+
+
 def judge_cards(verdict: Verdict, stage: Stage, record: Record) -> None:
-    """Check that each deployment has one card with its outcome, and a thread without repeats."""
-    cards, lines = _messages(stage)
+    """Check that each deployment has one card with its outcome, and a thread without repeats.
+
+    A pull request has one message, whatever became of its previews.
+    """
+    cards, lines = _messages(stage, "deployment")
     verdict.counts.cards = sum(map(len, cards.values()))
     for one in record.deployments:
         texts = cards.get(one.id, [])
@@ -99,16 +109,26 @@ def judge_cards(verdict: Verdict, stage: Stage, record: Record) -> None:
         if len(set(told)) != len(told) or max(told, default=1) != len(record.history[one.id]):
             said = f"{one.id} with {len(record.history[one.id])} changes, told {told}"
             verdict.blame("cards_wrong", [said])
+    pulls, news = _messages(stage, "pull")
+    for pull, texts in pulls.items():
+        if len(texts) != 1 or len(set(news[pull])) != len(news[pull]):
+            verdict.blame("cards_wrong", [f"{pull} is shown {texts}, told {news[pull]}"])
 
 
-def _messages(stage: Stage) -> tuple[Mapping[str, list[str]], Mapping[str, list[int]]]:
-    """Return the texts of cards, and the last change that each line of their threads reports."""
+def _messages(stage: Stage, what: str) -> tuple[Mapping[str, list[str]], Mapping[str, list[int]]]:
+    """Return the texts of cards, and the last change that each line of their threads reports.
+
+    Args:
+        what: the cards are about, "deployment" or "pull".
+    """
     cards, lines = defaultdict(list), defaultdict(list)
     for channel in stage.slack.channels.values():
         for message in channel.messages:
             about = message["metadata"]["event_payload"]
+            if what not in about:
+                continue
             if "thread_ts" in message:
-                lines[about["deployment"]].append(about["lines"])
+                lines[about[what]].append(about["lines"])
             else:
-                cards[about["deployment"]].append(message["text"])
+                cards[about[what]].append(message["text"])
     return cards, lines

@@ -173,6 +173,14 @@ def preview(run: Run, number: int) -> None:
     run.record.previews.append(replace(row, state=PreviewState.UP, look_at=None))
 
 
+def show_pull(run: Run, *lines: int) -> None:
+    """Post the message of a pull request for each 0, and a line of its thread for the others."""
+    for line in lines:
+        about = {"pull": "github:4714#2", "lines": line}
+        thread = {"thread_ts": "2"} if line else {}
+        run.messages.append({"text": "#2", "metadata": {"event_payload": about}} | thread)
+
+
 def again(run: Run, number: int) -> None:
     """Make an app of a pull request, and build its head."""
     body = {"name": f"front pr-{number}", "description": marker_of(run.front.pulls[number])}
@@ -430,6 +438,8 @@ HARMS: dict[str, tuple[Callable[[Run], object], str]] = {
     "an old card": (lambda run: run.messages[0].update(text="builds"), "cards_wrong"),
     "a line told twice": (lambda run: run.messages.append(run.messages[1]), "cards_wrong"),
     "a line not told": (lambda run: run.messages.pop(1), "cards_wrong"),
+    "a pull request shown twice": (lambda run: show_pull(run, 0, 0, 1), "cards_wrong"),
+    "news of one told twice": (lambda run: show_pull(run, 0, 1, 1), "cards_wrong"),
     "a preview that outlives its pull request": (close, "previews_left"),
     "a service that outlives its app": (leave_a_service, "services_left"),
     "two apps of a pull request": (lambda run: again(run, 2), "made_twice"),
