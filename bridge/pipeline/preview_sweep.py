@@ -220,7 +220,7 @@ class PreviewSweep:
 
     async def _adopt_lost(self, one: Followed) -> None:
         """Report pull requests whose app is there without a record, as after a restored backup."""
-        known = {row.marker for row in one.rows if row.made is not None}
+        known = {row.marker for row in one.rows}
         for app in self._apps():
             number = number_in(app.marker, one.where)
             if number is None or app.marker in known or model_id(app.marker) not in one.apps:

@@ -20,6 +20,7 @@ from bridge.core.previews.preview import (
     Preview,
     PreviewState,
     host_name,
+    marker_of,
     model_id,
     rules_mark,
 )
@@ -114,8 +115,12 @@ class PreviewKeeper:
 
         If the backend makes an app's previews by itself, that is the reason for none of ours.
         """
+        there = {app.marker: app.id for app in self._catalog.all() if app.marker}
         apps = [
-            Previewed(app.id, app.label, app.backend)
+            Previewed(
+                *(app.id, app.label, app.backend),
+                made=there.get(marker_of(repository, pull.number, app.id)),
+            )
             for app in self._catalog.of(repository)
             if app.previewed or app.native_previews
         ]

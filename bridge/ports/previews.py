@@ -28,7 +28,7 @@ class Previewed:
     """An app that may be previewed.
 
     Attributes:
-        made: the id of its preview's own app, which is there though no record of it may be.
+        made: the id of its preview's own app, if there is one, though no record of it may be.
     """
 
     id: str

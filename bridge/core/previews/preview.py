@@ -103,7 +103,7 @@ class Preview:
     @property
     def marker(self) -> str:
         """Return what its app is known by at the backend."""
-        return MARKER + self.id
+        return marker_of(self.repository, self.pull.number, self.app_id)
 
     @property
     def number(self) -> int:
@@ -207,6 +207,11 @@ def as_preview(app: App, model: App | None) -> App:
 def model_id(marker: str) -> str:
     """Return the id of the app that an app of ours previews."""
     return marker.rpartition(":")[2]
+
+
+def marker_of(repository: Repository, number: int, app_id: str) -> str:
+    """Return what the app of a preview is known by at the backend."""
+    return MARKER + preview_id(repository, number, app_id)
 
 
 def number_in(marker: str, repository: Repository) -> int | None:

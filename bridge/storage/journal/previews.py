@@ -163,13 +163,11 @@ def _report(db: sa.Connection, new: Reported, apps: Sequence[Previewed], at: flo
     labels = {one.id: one for one in apps}
     changed = False
     for app_id, row in known.items():
-        facts, app = _news(read_preview(dict(row)), new, at) or {}, labels.get(app_id)
-        if app is not None and app.made is not None and row["made"] is None:
-            facts |= {"made": app.made, "version": row["version"] + 1, "look_at": at}
-        if not facts:
+        if (facts := _news(read_preview(dict(row)), new, at)) is None:
             continue
-        if app is not None:
+        if (app := labels.get(app_id)) is not None:
             facts |= {"app": app.label, "backend": app.backend}
+            facts |= {"made": app.made} if row["made"] is None else {}
         db.execute(sa.update(_T).where(_T.c.id == row["id"]).values(**facts))
         changed = True
     for app in apps:
