@@ -123,6 +123,17 @@ async def test_bodies_under_one_id_at_once_are_each_kept_once(inbox: Any) -> Non
         assert found[kept.id or "one"] == body
 
 
+async def test_a_body_that_is_kept_is_known_beside_others_under_its_id(inbox: Any) -> None:
+    first = await inbox.keep(delivery("one", body=b"0"))
+    bodies = [b"%d" % (number % 3) for number in range(1, 60)]
+
+    answers = await asyncio.gather(*(inbox.keep(delivery("one", body=body)) for body in bodies))
+
+    for body, kept in zip(bodies, answers, strict=True):
+        assert (kept.seq == first.seq) == (body == b"0")
+    assert sum(not kept.duplicate for kept in answers) == 2
+
+
 async def test_another_body_does_not_take_up_what_has_failed(inbox: Any) -> None:
     first = await inbox.keep(delivery("one", body=b"first"))
     await inbox.finish([finished(first.seq, "one", DeliveryState.FAILED)])

@@ -1,5 +1,6 @@
 """A preview for every pull request, from the webhook to the page, and nothing left behind."""
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from tests.fakes.pulls import Change
 from tests.worlds.embedded import until
 from tests.worlds.feedback import comment_with
 from tests.worlds.previews import PreviewWorld, preview_world, without_limits
+
+AT_ONCE = 5.0
+"""Seconds until the comment names the address of a static site, and the page is there."""
 
 HOST = "pr-{number}-{app}.preview.example.com"
 
@@ -51,10 +55,12 @@ async def world(
 async def test_a_pull_request_has_its_own_app_until_it_is_closed(world: PreviewWorld) -> None:
     await world.app()
 
+    began = time.monotonic()
     pull = await world.opened("topic", {"web/index.html": "first"})
-
+    await comment_with(pull, "✅ up")
     preview = await world.live(pull)
     assert await world.page(preview) == "first"
+    assert time.monotonic() - began < AT_ONCE
     address = f"pr-{pull.number}-web.preview.example.com"
     assert preview.url is not None
     assert preview.url.startswith(f"http://{address}")

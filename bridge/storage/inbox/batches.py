@@ -12,7 +12,7 @@ import logging
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, Protocol
@@ -391,12 +391,16 @@ KEY, HOST, ID, HEADERS, PACKED = 0, 1, 2, 4, -1
 """Positions in a row, see `delivery_row`."""
 
 
-def apart(rows: Iterable[tuple[Keep, Row]]) -> list[tuple[Keep, Row]]:
-    """Return the rows of a batch, changed so that equal keys mean equal bodies and signers."""
+def apart(rows: Iterable[tuple[Keep, Row]], known: Container[bytes]) -> list[tuple[Keep, Row]]:
+    """Return the rows of a batch, changed so that equal keys mean equal bodies and signers.
+
+    Those with known keys stay as they are, to be compared with what is kept.
+    """
     first: dict[bytes, tuple[str | None, Body]] = {}
     return [
         (item, row)
-        if first.setdefault(row[KEY], one := (_scope_in(row[HEADERS]), item.new.body)) == one
+        if row[KEY] in known
+        or first.setdefault(row[KEY], one := (_scope_in(row[HEADERS]), item.new.body)) == one
         else (item, by_its_body(row, item.new.body))
         for item, row in rows
     ]

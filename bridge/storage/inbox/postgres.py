@@ -193,7 +193,7 @@ class Writer:
             raise
 
     def commit(self, batch: Sequence[Item]) -> None:
-        rows = {id(item): row for item, row in apart(rows_of(batch))}
+        rows = {id(item): row for item, row in rows_of(batch)}
         self._link.run(lambda db: self._write(db, batch, rows))
 
     def close(self) -> None:
@@ -219,10 +219,9 @@ class Writer:
 def _keep(db: Connection, rows: Sequence[tuple[Keep, Row]]) -> None:
     known: dict[bytes, tuple[int, bytes, str]] = {}
     fresh = _inserted(db, rows, known)
-    if known:
-        rows = [(item, _told_apart(known, item, row)) for item, row in rows]
-        others = [pair for pair in rows if pair[1][KEY] not in known]
-        fresh |= _inserted(db, [pair for pair in others if pair[1][KEY] not in fresh], known)
+    rows = [(item, _told_apart(known, item, row)) for item, row in apart(rows, known)]
+    others = [pair for pair in rows if pair[1][KEY] not in known]
+    fresh |= _inserted(db, [pair for pair in others if pair[1][KEY] not in fresh], known)
     seqs = {key: seq for key, (seq, *_) in known.items()} | fresh
     wanted = {row[KEY] for _, row in rows}
     again = [seq for key, (seq, *_) in known.items() if key in wanted]

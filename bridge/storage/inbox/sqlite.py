@@ -71,7 +71,7 @@ class Writer:
         self._checkpoints = Checkpoints(lambda: sqlite_file.connect(path))
 
     def commit(self, batch: Sequence[Item]) -> None:
-        rows = apart(rows_of(batch))
+        rows = rows_of(batch)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._write(batch, rows)
@@ -109,10 +109,10 @@ def _keep(db: sqlite3.Connection, ids: Ids, rows: Sequence[tuple[Keep, Row]]) ->
     Positions are assigned here, inside the transaction, so none has to be read back.
     """
     first = seq = _last(db)
-    known = ids.find([row[KEY] for _, row in rows], first)
-    if known:
-        rows = [(item, _told_apart(db, known, item, row)) for item, row in rows]
-        known |= ids.find([row[KEY] for _, row in rows if row[KEY] not in known], first)
+    asked = {row[KEY] for _, row in rows}
+    known = ids.find([*asked], first)
+    rows = [(item, _told_apart(db, known, item, row)) for item, row in apart(rows, known)]
+    known |= ids.find([*{row[KEY] for _, row in rows} - asked], first)
     new: list[tuple[int, Row]] = []
     for item, row in rows:
         duplicate = (there := known.get(row[KEY])) is not None

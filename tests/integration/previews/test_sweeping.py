@@ -324,6 +324,39 @@ async def test_who_waits_for_an_apps_limit_takes_no_place_of_another_app(
     assert world.live() == [world.marker(1), f"bridge:github:4711#5:{other.id}"]
 
 
+@pytest.mark.parametrize("parts", [{"policy": replace(POLICY, limit=2), "limit": 3}])
+async def test_all_apps_together_have_a_limit_too(world: KeeperWorld) -> None:
+    await world.another("web-two")
+    for number in (1, 2):
+        await world.tell(number)
+        await world.settle()
+
+    held = [one for one in await both(world) if one.state is PreviewState.HELD]
+    assert [one.note for one in held] == [
+        "there are 3 previews already, the limit of all apps together"
+    ]
+    assert len(world.live()) == 3
+
+
+@pytest.mark.parametrize("parts", [{"policy": replace(POLICY, limit=1)}])
+async def test_who_waits_longest_takes_the_next_place_whoever_is_looked_at_first(
+    world: KeeperWorld,
+) -> None:
+    for number in (1, 2, 3):
+        await world.tell(number)
+        await world.settle()
+    later_than_3 = world.clock.now + 600
+    await world.journal.change_preview(await world.row(2), look_at=later_than_3)
+
+    await world.tell(1, open=False)
+    await world.settle()
+    assert ((await world.row(3)).reason, world.live()) == (Why.LIMIT, [])
+
+    world.clock.now = later_than_3
+    await world.settle()
+    assert world.live() == [world.marker(2)]
+
+
 # ── addresses ────────────────────────────────────────────────────────────────
 
 
