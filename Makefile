@@ -25,9 +25,9 @@ demo: $(RUNTIME) ## Watch a push deploy, for real, on this machine
 run: $(RUNTIME) ## Start the bridge, configured by PORT and BRIDGE_*
 	@$(BIN)/python -m bridge serve
 
-# Test files share nothing, and most of them wait more than they work, so four run at a time, also on
-# two cores. Chaos tests depend on the time-outs of many processes, so they run alone.
-FILES := -n 4 --dist=loadfile --no-loadscope-reorder
+# Test files share nothing, so two run at a time. Chaos tests depend on the time-outs of many
+# processes, so they run alone.
+FILES := -n 2 --dist=loadfile --no-loadscope-reorder
 
 test: $(DEVELOPMENT) ## Run all tests
 	$(BIN)/python -m pytest --ignore=tests/chaos $(FILES)
