@@ -29,9 +29,9 @@ LOOK = Backoff(1.0, 5.0, factor=1.3)
 LOG_LOOK = Backoff(1.0, 1.0)
 """Seconds between looks at a growing log."""
 
-APART, SPREAD = 0.1, 5.0
-"""Seconds between telling two browsers of a change, and until all are told. Each fetches its page
-then; if all did so at once, webhooks would have to wait."""
+APART, SPREAD = 0.06, 3.0
+"""Pauses between looks, between telling two browsers of a change and until all are told. Each
+fetches its page then; if all did so at once, webhooks would have to wait."""
 
 STILL_THERE = 15.0
 """Seconds after which an idle stream gets a sign of life, and its session is checked again."""
@@ -113,7 +113,7 @@ class Live:
         """Wait until it is this browser's turn to be told."""
         now = asyncio.get_running_loop().time()
         apart = min(APART, SPREAD / max(1, self._changes.watching))
-        self._turn = max(now, self._turn + apart)
+        self._turn = max(now, self._turn + apart * self._changes.pause)
         await asyncio.sleep(self._turn - now)
 
     async def log(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:

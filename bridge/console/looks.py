@@ -18,6 +18,10 @@ class Looks(Generic[T]):
     """Polls a source while somebody watches, and tells all watchers of this process.
 
     Any process may cause a change, so there is no event to wait for.
+
+    Attributes:
+        watching: how many watch.
+        pause: seconds until the next look.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Looks(Generic[T]):
         self._error: Exception | None = None
         self._task: asyncio.Task[None] | None = None
         self.watching = 0
+        self.pause = 0.0
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -95,4 +100,5 @@ class Looks(Generic[T]):
             async with self._changed:
                 self._changed.notify_all()
             changes = 0 if self._found == before else changes + 1
-            await asyncio.sleep(self._pauses.pause(changes))
+            self.pause = self._pauses.pause(changes)
+            await asyncio.sleep(self.pause)

@@ -203,7 +203,7 @@ def _watched(bench: Bench) -> Iterator[Row]:
     ):
 
         def at_100() -> dict[str, Any]:
-            return bench.load(ours, requests, rate=100, seconds=8, connections=32)
+            return bench.load(ours, requests, rate=100, seconds=20, connections=32)
 
         bench.load(ours, requests, rate=100, seconds=2, connections=32)
         bench.say("the door, unwatched")
