@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Collection, Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -169,7 +170,7 @@ class DurableFlows:
             # On this loop's own thread, so flows run on this loop.
             with only_needed_threads():
                 DBOS.launch()
-            keep_to(asyncio.get_running_loop(), self._dbos, self._threads)
+            keep_to(asyncio.get_running_loop(), self._dbos)
             await self._dispatch()
 
     async def _dispatch(self) -> None:
@@ -373,6 +374,8 @@ class DurableFlows:
         # interrupted, so nothing can record the interruption as their end.
         threading.Thread(target=destroy, name="flows-stop").start()
         await done
+        # It made its own executor, closed by now, the loop's default one (sharp edge 11).
+        loop.set_default_executor(ThreadPoolExecutor(self._threads))
         await self._bodies.cut_off()
         give_log_back()
         if self._peers is not None:
@@ -395,7 +398,7 @@ class DurableFlows:
             "executor_id": self._executor_id,
             "application_version": VERSION,
             "serializer": PORTABLE,
-            # Its own threads, which are without a bound otherwise (edge 11).
+            # It replaces the loop's default executor by an unbounded one otherwise (edge 11).
             "max_executor_threads": self._threads,
             "log_level": "WARNING",
             "console_log_level": "WARNING",

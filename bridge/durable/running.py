@@ -16,7 +16,6 @@ import random
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -141,25 +140,12 @@ def _nothing(*_: object) -> None:
     """End at once."""
 
 
-class _LoopThreads(ThreadPoolExecutor):
-    """The threads of a loop, in the place of a share of the engine's own.
-
-    At almost every call the engine makes its own threads the loop's, and its end ends them, while
-    others on the loop still need some: builds of the embedded backend end after the flows.
-    """
-
-    def __init__(self, threads: int, dbos: DBOS) -> None:
-        super().__init__(threads, thread_name_prefix="asyncio")
-        self.executor = dbos._executor  # noqa: SLF001 - by which the engine knows its share
-
-
-def keep_to(loop: asyncio.AbstractEventLoop, dbos: DBOS, threads: int) -> None:
-    """Have flows run on this loop alone, and leave the loop its own threads.
+def keep_to(loop: asyncio.AbstractEventLoop, dbos: DBOS) -> None:
+    """Have flows run on this loop alone.
 
     While it pauses, as between the phases of a test, the engine would start them on a loop of its
     own, which the bridge's connections don't belong to.
     """
-    dbos._shared_executor_field = _LoopThreads(threads, dbos)  # type: ignore[assignment]  # noqa: SLF001 - there is no setting for it
     dbos._background_event_loop.target_loop = lambda: loop  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it
 
 
