@@ -30,7 +30,7 @@ FEW = 3
 
 
 class Look(StrEnum):
-    """How a preview stands, for a sign beside it."""
+    """The condition of a preview, as its icon shows it."""
 
     WAITS = "waits"
     HELD = "held"
@@ -42,7 +42,7 @@ class Look(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What is told of a preview besides its place in the message; being held is one as well."""
+    """An outcome that gets a line in the thread; the reasons of held previews get one, too."""
 
     READY = "ready"
     FAILED = "failed"

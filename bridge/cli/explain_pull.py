@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from bridge.settings import Settings
 
 HELD, WANTED, NONE = "held", "preview", "none"
-"""What becomes of a pull request, as the lines have it."""
+"""Explain pull requests: the verdict for each app, as lines and as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explaining:
-    """What explains one pull request.
+    """The explanation of one pull request.
 
     Attributes:
         journal: the records of previews; None if there is no data.

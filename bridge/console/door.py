@@ -33,7 +33,7 @@ PART = "Bridge-Part"
 """The header by which a page's script asks only for what changes on it."""
 
 ONCE = secrets.token_urlsafe(12)
-"""Where a shared part has the number of a form, of which each browser gets its own."""
+"""The placeholder in a shared part for the number of a form; each browser gets its own."""
 
 FOREVER = "public, max-age=31536000, immutable"
 

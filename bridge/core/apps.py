@@ -188,12 +188,12 @@ class App:
 
     @property
     def previewed(self) -> bool:
-        """Whether a rule gives its pull requests previews."""
+        """Return whether a rule gives its pull requests previews."""
         return self.rules.previews is not None and self.rules.previews.on
 
     @property
     def previews_twice(self) -> bool:
-        """Whether each pull request has two previews: the bridge's and the backend's own."""
+        """Return whether each pull request has two previews: the bridge's and the backend's own."""
         return self.previewed and self.native_previews != ""
 
     @property

@@ -26,7 +26,7 @@ _PUBLIC = re.compile(
 _LONGEST_URL = 255  # GitLab accepts no longer one
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MAKER = "Dokploy"
-"""Who makes the previews that the bridge only shows, for people."""
+"""The name, for people, of the backend that makes the previews."""
 _WAITS_OR_RUNS = ("active", "waiting", "delayed", "paused", "prioritized")
 
 
