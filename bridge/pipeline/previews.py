@@ -115,14 +115,17 @@ class PreviewKeeper:
 
         If the backend makes an app's previews by itself, that is the reason for none of ours.
         """
-        there = {app.marker: app.id for app in self._catalog.all() if app.marker}
+        of_repository = [
+            app for app in self._catalog.of(repository) if app.previewed or app.native_previews
+        ]
+        every = self._catalog.all() if of_repository else ()
+        there = {app.marker: app.id for app in every if app.marker}
         apps = [
             Previewed(
                 *(app.id, app.label, app.backend),
                 made=there.get(marker_of(repository, pull.number, app.id)),
             )
-            for app in self._catalog.of(repository)
-            if app.previewed or app.native_previews
+            for app in of_repository
         ]
         reported = self._reported(repository, pull)
         if depends := await self._journal.report_previews(reported, apps):
