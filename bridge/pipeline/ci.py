@@ -12,14 +12,14 @@ from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError
 from bridge.core.gates.checks import Check
 from bridge.core.gates.ci import Ci
-from bridge.pipeline.rounds import Rounds, all_ended
+from bridge.pipeline.rounds import PATIENCE, Lanes, Rounds, all_ended
 from bridge.ports.clock import Clock
 from bridge.ports.gates import DueCi, ReadsChecks, RequiresGlobs
 from bridge.ports.githosts import HostApi
 from bridge.ports.journal import Journal
 
 AT_ONCE = 8
-"""Commits that are read together."""
+"""Commits of a host that are read together."""
 
 POLL = 2.0
 """Seconds between two looks at the journal; another process may have wanted a commit's checks."""
@@ -29,6 +29,8 @@ FIRST, LONGEST = 10.0, 300.0
 
 RETRY = Backoff(2.0, 300.0)
 """Pauses after a host could not be read."""
+
+TROUBLE = "checks can't be read"
 
 
 @runtime_checkable
@@ -41,7 +43,6 @@ class CiReader:
 
     Attributes:
         changed: called when a commit's checks were read.
-        wake: begins to read at once; run: reads as long as the process lives.
     """
 
     def __init__(
@@ -51,14 +52,26 @@ class CiReader:
         clock: Clock,
         *,
         poll: float = POLL,
+        patience: float = PATIENCE,
     ) -> None:
         self._journal = journal
         self._apis = apis
         self._clock = clock
         self._poll = poll
-        rounds = Rounds("checks can't be read", self._round, RETRY)
-        self.wake, self.run = rounds.wake, rounds.run
+        self._rounds = Rounds(TROUBLE, self.look, RETRY)
+        self._lanes = Lanes[str](TROUBLE, self.wake, patience)
         self.changed: Callable[[], None] = lambda: None
+
+    async def run(self) -> None:
+        """Read as long as the process lives."""
+        try:
+            await self._rounds.run()
+        finally:
+            await self._lanes.end()
+
+    def wake(self) -> None:
+        """Begin to read at once."""
+        self._rounds.wake()
 
     async def report(self, host: str, commit: str, check: Check | None) -> bool:
         """Record an event about a commit's checks; return whether somebody waits for them."""
@@ -68,16 +81,17 @@ class CiReader:
             self.changed()
         return waited
 
-    async def _round(self) -> float:
+    async def look(self) -> float:
         """Read everything that is due; return the seconds until the next look."""
-        while self._is_due(next_at := await self._journal.next_ci_at()):
-            due = await self._journal.due_ci(self._clock(), AT_ONCE)
-            await all_ended(*map(self._read, due))
-            self.changed()
-        return self._poll if next_at is None else min(self._poll, next_at - self._clock())
+        return await self._lanes.keep_up(
+            self._journal.next_ci_at, self._read_some, self._clock, self._poll
+        )
 
-    def _is_due(self, at: float | None) -> bool:
-        return at is not None and at <= self._clock()
+    async def _read_some(self, host: str) -> None:
+        """Read the first commits that are due at a host."""
+        due = await self._journal.due_ci(self._clock(), AT_ONCE, host)
+        await all_ended(*map(self._read, due))
+        self.changed()
 
     async def _read(self, due: DueCi) -> None:
         """Read one commit's checks, and record them or why they can't be read."""

@@ -17,7 +17,7 @@ from bridge.core.gates.locks import DAY, Lock, PullName, PullRef, Scope, covered
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import home_of, normalise_url
 from bridge.pipeline.reconcile import Homes, place_of
-from bridge.pipeline.rounds import Rounds, all_ended
+from bridge.pipeline.rounds import PATIENCE, Lanes, Rounds, all_ended
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.feedback import LockNews, TellsOfLocks
 from bridge.ports.gates import DueLock
@@ -28,7 +28,7 @@ from bridge.ports.outcomes import Audited, Subscription, about_change, about_loc
 log = logging.getLogger(__name__)
 
 AT_ONCE = 16
-"""Locks that are looked at together."""
+"""Locks of a host that are looked at together."""
 
 POLL = 5.0
 """Seconds between two looks at the journal; another process may have heard of a pull request."""
@@ -38,6 +38,8 @@ LOOKS = Backoff(10.0, 600.0)
 
 RETRY = Backoff(2.0, 300.0)
 """Pauses after the journal could not be reached, or after a bug."""
+
+TROUBLE = "locks can't be looked at"
 
 LATEST = 7200.0
 """Seconds by which a reminder may be late; after that it is left out, so it does not come at night
@@ -147,11 +149,7 @@ def nobody_is_told(_news: LockNews) -> Sequence[Subscription]:
 
 
 class LockKeeper:
-    """Reminds owners, and releases locks whose pull request has ended.
-
-    Attributes:
-        run: does so as long as the process lives.
-    """
+    """Reminds owners, and releases locks whose pull request has ended."""
 
     def __init__(
         self,
@@ -163,6 +161,7 @@ class LockKeeper:
         tell: TellsOfLocks = nobody_is_told,
         wake: Wake = lambda: None,
         poll: float = POLL,
+        patience: float = PATIENCE,
     ) -> None:
         """Take the parts.
 
@@ -177,33 +176,41 @@ class LockKeeper:
         self._tell = tell
         self._wake = wake
         self._poll = poll
-        rounds = Rounds("locks can't be looked at", self._round, RETRY)
-        self._look_now, self.run = rounds.wake, rounds.run
+        self._rounds = Rounds(TROUBLE, self.look, RETRY)
+        self._lanes = Lanes[str](TROUBLE, self._rounds.wake, patience)
+
+    async def run(self) -> None:
+        """Do so as long as the process lives."""
+        try:
+            await self._rounds.run()
+        finally:
+            await self._lanes.end()
 
     async def report(self, repository: Repository, number: int) -> bool:
         """Record that a pull request may have ended; return whether a lock ends with it."""
         names = (repository.name, repository.id)
         waits = await self._journal.report_pull(repository.host, names, number)
         if waits:
-            self._look_now()
+            self._rounds.wake()
         return waits
 
-    async def _round(self) -> float:
+    async def look(self) -> float:
         """Do everything that is due; return the seconds until the next look."""
-        while self._is_due(next_at := await self._journal.next_lock_at()):
-            due = await self._journal.due_locks(self._clock(), AT_ONCE)
-            await all_ended(*map(self._keep, due))
-        return self._poll if next_at is None else min(self._poll, next_at - self._clock())
+        return await self._lanes.keep_up(
+            self._journal.next_lock_at, self._keep_some, self._clock, self._poll
+        )
 
-    def _is_due(self, at: float | None) -> bool:
-        return at is not None and at <= self._clock()
+    async def _keep_some(self, host: str) -> None:
+        """Do what is due for the first locks that end with a pull request at a host."""
+        due = await self._journal.due_locks(self._clock(), AT_ONCE, host)
+        await all_ended(*map(self._keep, due))
 
     async def _keep(self, due: DueLock) -> None:
         if due.looks is not None and due.lock.merge is not None:
             ended = await self._look(due.lock, due.lock.merge, due.looks)
             if ended:
                 return
-        if self._is_due(due.lock.remind_at):
+        if due.lock.remind_at is not None and due.lock.remind_at <= self._clock():
             await self._remind(due)
 
     # ── reminders ─────────────────────────────────────────────────────────

@@ -150,19 +150,14 @@ class PreviewKeeper:
         self._rounds.wake()
 
     async def look(self) -> float:
-        """Look at everything that is due; return the seconds until the next round.
-
-        Each lane has its turns for itself, so one that hangs holds up no other.
-        """
+        """Look at everything that is due; return the seconds until the next round."""
         await self._turn()
         await self._catalog.ready.wait()  # else every app would seem to be gone
         await self._heed_rules()
-        while True:
-            next_at = await self._journal.previews_due(self._clock() + self._poll)
-            free = {lane: at for lane, at in next_at.items() if not self._lanes.goes_on(lane)}
-            if not (due := [lane for lane, at in free.items() if at <= self._clock()]):
-                return min([self._poll, *(at - self._clock() for at in free.values())])
-            await self._lanes.begin({lane: self._look_at_some(lane) for lane in due})
+        return await self._lanes.keep_up(self._next_at, self._look_at_some, self._clock, self._poll)
+
+    async def _next_at(self) -> Mapping[Lane, float]:
+        return await self._journal.previews_due(self._clock() + self._poll)
 
     async def _look_at_some(self, lane: Lane) -> None:
         """Look at the first previews that are due in a lane."""

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError
+from bridge.ports.clock import Clock
 
 Round = Callable[[], Awaitable[float]]
 """Does everything that is due; returns the seconds until the next round."""
@@ -89,6 +90,28 @@ class Lanes(Generic[L]):
     def goes_on(self, lane: L) -> bool:
         """Return whether the work of a lane goes on."""
         return lane in self._tasks
+
+    async def keep_up(
+        self,
+        next_at: Callable[[], Awaitable[Mapping[L, float]]],
+        do: Callable[[L], Coroutine[Any, Any, None]],
+        clock: Clock,
+        poll: float,
+    ) -> float:
+        """Do everything that is due; return the seconds until the next look, `poll` at most.
+
+        Each lane has its turns for itself, so one that hangs holds up no other.
+
+        Args:
+            next_at: returns when something is due next in each lane.
+            do: does some of what is due in a lane, so that it is due no more.
+        """
+        while True:
+            times = await next_at()
+            free = {lane: at for lane, at in times.items() if not self.goes_on(lane)}
+            if not (due := [lane for lane, at in free.items() if at <= clock()]):
+                return min([poll, *(at - clock() for at in free.values())])
+            await self.begin({lane: do(lane) for lane in due})
 
     async def begin(self, works: Mapping[L, Coroutine[Any, Any, None]]) -> None:
         """Begin work in lanes that are free; return once it has ended, or it takes too long.

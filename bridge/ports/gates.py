@@ -131,11 +131,18 @@ TellsRelease = Callable[[Audited], Sequence[Subscription]]
 class LockUpkeep(Protocol):
     """What happens to locks by time, and by the pull requests with whose end they are released."""
 
-    async def next_lock_at(self) -> float | None:
-        """Return when something is due for a lock next; None if nothing is."""
+    async def next_lock_at(self) -> Mapping[str, float]:
+        """Return when something is due for a lock next, by the host of its pull request.
 
-    async def due_locks(self, now: float, limit: int) -> list[DueLock]:
-        """Return locks for which something is due by now; none that has expired."""
+        The host is "" for locks without one. Hosts at which nothing is due are left out.
+        """
+
+    async def due_locks(self, now: float, limit: int, host: str) -> list[DueLock]:
+        """Return locks for which something is due by now; none that has expired.
+
+        Args:
+            host: of their pull requests; "" for locks without one.
+        """
 
     async def remind(
         self, lock: Lock, again_at: float | None, those: Sequence[Subscription]
@@ -243,11 +250,11 @@ class CiFacts(Protocol):
     async def ci(self, at: CommitAt) -> Ci | None:
         """Return what is known of a commit's checks; None if nobody has waited for them."""
 
-    async def due_ci(self, now: float, limit: int) -> list[DueCi]:
-        """Return the commits whose checks are to be read by now."""
+    async def due_ci(self, now: float, limit: int, host: str) -> list[DueCi]:
+        """Return the commits of a host whose checks are to be read by now."""
 
-    async def next_ci_at(self) -> float | None:
-        """Return when to read checks next; None if nobody waits."""
+    async def next_ci_at(self) -> Mapping[str, float]:
+        """Return when to read checks next, by host; without those for which nobody waits."""
 
     async def save_ci(
         self, at: CommitAt, ci: Ci, *, reported: int, due_at: float | None, failures: int = 0

@@ -63,7 +63,7 @@ class Desk:
         """Let time pass; return what is told by then."""
         self.world.clock.now += seconds
         before = len(self.news)
-        await self.keeper._round()
+        await self.keeper.look()
         return self.news[before:]
 
     async def told(self) -> list[str]:

@@ -176,7 +176,7 @@ class GateWorld:
         raise AssertionError("it never comes to rest")
 
     async def _turn(self) -> bool:
-        await self.ci._round()
+        await self.ci.look()
         await self.keeper._round()
         await Starting(self.flows).resume(await self.journal.open_deployments(held=False))
         waiting = [one for one in self.flows.ids(DEPLOYMENT_FLOW) if one not in self.ran]

@@ -97,15 +97,17 @@ class CiFacts(Transactions):
     async def ci(self, at: CommitAt) -> Ci | None:
         return await self._read(lambda db: read_ci(db, at))
 
-    async def due_ci(self, now: float, limit: int) -> list[DueCi]:
+    async def due_ci(self, now: float, limit: int, host: str) -> list[DueCi]:
         t = tables.ci
-        query = sa.select(t).where(t.c.due_at <= now).order_by(t.c.due_at).limit(limit)
+        due = (t.c.due_at <= now) & (t.c.host == host)
+        query = sa.select(t).where(due).order_by(t.c.due_at).limit(limit)
         return [_due(row) for row in await self._all(query)]
 
-    async def next_ci_at(self) -> float | None:
+    async def next_ci_at(self) -> Mapping[str, float]:
         t = tables.ci
-        query = sa.select(sa.func.min(t.c.due_at)).where(t.c.due_at.is_not(None))
-        return await self._read(lambda db: db.scalar(query))
+        first = sa.select(t.c.host, sa.func.min(t.c.due_at).label("at"))
+        query = first.where(t.c.due_at.is_not(None)).group_by(t.c.host)
+        return {row["host"]: row["at"] for row in await self._all(query)}
 
     async def save_ci(
         self, at: CommitAt, ci: Ci, *, reported: int, due_at: float | None, failures: int = 0

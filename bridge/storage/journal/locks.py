@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -66,14 +66,19 @@ def _same(lock: Lock) -> sa.ColumnElement[bool]:
 class Locks(Transactions):
     """What happens to locks by time, and by their pull requests."""
 
-    async def next_lock_at(self) -> float | None:
-        times = sa.select(sa.func.min(_T.c.remind_at), sa.func.min(_T.c.look_at))
-        at = self._clock()
-        found = await self._read(lambda db: db.execute(times.where(_holds(at))).one())
-        return min((one for one in found if one is not None), default=None)
+    async def next_lock_at(self) -> Mapping[str, float]:
+        query = sa.select(_T.c.merge, _T.c.remind_at, _T.c.look_at).where(_holds(self._clock()))
+        times: dict[str, float] = {}
+        for row in await self._all(query):
+            merge = _read_merge(row["merge"])
+            host = "" if merge is None else merge.host
+            for at in (row["remind_at"], row["look_at"]):
+                if at is not None:
+                    times[host] = min(at, times.get(host, at))
+        return times
 
-    async def due_locks(self, now: float, limit: int) -> list[DueLock]:
-        return await self._read(lambda db: _due(db, now, limit))
+    async def due_locks(self, now: float, limit: int, host: str) -> list[DueLock]:
+        return await self._read(lambda db: _due(db, now, limit, host))
 
     async def remind(
         self, lock: Lock, again_at: float | None, those: Sequence[Subscription]
@@ -105,8 +110,9 @@ def _holds(at: float) -> sa.ColumnElement[bool]:
     return sa.or_(_T.c.until.is_(None), _T.c.until > at)
 
 
-def _due(db: sa.Connection, now: float, limit: int) -> list[DueLock]:
-    due = sa.or_(_T.c.remind_at <= now, _T.c.look_at <= now) & _holds(now)
+def _due(db: sa.Connection, now: float, limit: int, host: str) -> list[DueLock]:
+    of_host = _T.c.merge.startswith(f"{host} ", autoescape=True) if host else _T.c.merge.is_(None)
+    due = sa.or_(_T.c.remind_at <= now, _T.c.look_at <= now) & _holds(now) & of_host
     query = sa.select(_T).where(due).order_by(_T.c.scope).limit(limit)
     found = []
     for row in db.execute(query).mappings():

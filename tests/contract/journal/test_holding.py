@@ -323,7 +323,7 @@ async def test_checks_are_read_and_wake_those_that_wait(journal: Any, clock: Man
     assert not await journal.want_ci(AT, clock.now)
     assert (await journal.judge(ID, WAITS)).state is State.HELD
     assert await journal.awaited(HEAD)
-    (wanted,) = await journal.due_ci(clock.now, 10)
+    (wanted,) = await journal.due_ci(clock.now, 10, "github")
     assert (wanted.at, wanted.known, wanted.reported) == (AT, Ci(HEAD), 0)
 
     passed = replace(BUILD, state=CheckState.PASSED)
@@ -331,10 +331,21 @@ async def test_checks_are_read_and_wake_those_that_wait(journal: Any, clock: Man
 
     assert saved
     assert await journal.ci(AT) == listed(clock, passed)
-    assert await journal.next_ci_at() == clock.now + 10
+    assert await journal.next_ci_at() == {"github": clock.now + 10}
     assert await due(journal, clock) == [ID]
     assert (await journal.judge(ID, WAITS)).state is State.WAITING
     assert not await journal.awaited(HEAD)
+
+
+async def test_each_host_has_commits_of_its_own_that_are_due(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.want_ci(AT, clock.now)
+    await journal.want_ci(replace(AT, host="gitea"), clock.now + 5)
+
+    assert await journal.next_ci_at() == {"github": clock.now, "gitea": clock.now + 5}
+    assert [one.at.host for one in await journal.due_ci(clock.now + 5, 9, "gitea")] == ["gitea"]
+    assert await journal.due_ci(clock.now, 9, "gitea") == []
 
 
 async def test_what_is_held_by_checks_has_them_read_whatever_came_in_between(
@@ -349,7 +360,7 @@ async def test_what_is_held_by_checks_has_them_read_whatever_came_in_between(
 
     assert (await journal.judge(ID, WAITS)).state is State.HELD
 
-    assert await journal.next_ci_at() == clock.now
+    assert await journal.next_ci_at() == {"github": clock.now}
 
 
 async def test_checks_that_a_held_deployment_waits_for_are_not_laid_aside(
@@ -364,7 +375,7 @@ async def test_checks_that_a_held_deployment_waits_for_are_not_laid_aside(
     assert not await journal.save_ci(AT, Ci(HEAD), reported=0, due_at=None)
 
     assert await journal.ci(AT) == listed(clock, BUILD)
-    assert await journal.next_ci_at() == clock.now + 10
+    assert await journal.next_ci_at() == {"github": clock.now + 10}
 
 
 async def test_an_event_holds_at_once_and_passes_only_once_all_are_listed(
@@ -385,7 +396,7 @@ async def test_an_event_holds_at_once_and_passes_only_once_all_are_listed(
         State.HELD,
         f"held: lists the checks of {HEAD[:7]} again",
     )
-    (again,) = await journal.due_ci(clock.now, 10)
+    (again,) = await journal.due_ci(clock.now, 10, "github")
     assert again.reported == 2
     later = clock.now + 300
     assert await journal.save_ci(AT, listed(clock, passed), reported=2, due_at=later)
@@ -406,7 +417,7 @@ async def test_a_list_that_was_read_before_an_event_does_not_count(
 
     assert not saved
     assert (await journal.ci(AT)).checks == (failed,)
-    assert [one.reported for one in await journal.due_ci(clock.now, 10)] == [1]
+    assert [one.reported for one in await journal.due_ci(clock.now, 10, "github")] == [1]
 
 
 async def test_events_about_other_commits_concern_nobody(journal: Any, clock: ManualClock) -> None:
@@ -423,9 +434,9 @@ async def test_a_commit_that_nobody_waits_for_is_not_read_until_somebody_does(
     await journal.save_ci(AT, Ci(HEAD), reported=0, due_at=None)
 
     assert not await journal.report_check("github", HEAD, BUILD, clock.now)
-    assert await journal.next_ci_at() is None
+    assert await journal.next_ci_at() == {}
     assert await journal.want_ci(AT, clock.now)
-    assert await journal.next_ci_at() == clock.now
+    assert await journal.next_ci_at() == {"github": clock.now}
 
 
 async def test_a_head_that_has_moved_is_judged_by_its_own_checks(
@@ -464,7 +475,7 @@ async def test_facts_that_hold_nothing_any_more_are_forgotten(
     assert [await journal.forget_gates(before, n) for n in (1, 5, 5)] == [1, 2, 0]
 
     assert [one.scope for one in await journal.locks()] == ["app/app-web"]
-    assert [one.at.commit for one in await journal.due_ci(clock.now, 9)] == [OTHER]
+    assert [one.at.commit for one in await journal.due_ci(clock.now, 9, "github")] == [OTHER]
 
 
 async def test_a_head_from_before_the_push_holds_for_a_while(

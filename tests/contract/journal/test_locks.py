@@ -42,15 +42,15 @@ async def test_a_reminder_is_due_in_time_with_what_the_lock_holds(
     mine = due_daily(clock)
     await journal.take_lock(mine, ["app-web"], steal=False)
     assert await journal.judge(ID, NO_GATES) is not None
-    assert await journal.next_lock_at() == mine.remind_at
-    assert await journal.due_locks(clock.now, 9) == []
+    assert await journal.next_lock_at() == {"": mine.remind_at}
+    assert await journal.due_locks(clock.now, 9, "") == []
 
     clock.now += DAY
-    assert await journal.due_locks(clock.now, 9) == [DueLock(mine, held=1, looks=None)]
+    assert await journal.due_locks(clock.now, 9, "") == [DueLock(mine, held=1, looks=None)]
     assert await journal.remind(mine, clock.now + DAY, [reminder()])
 
-    assert await journal.due_locks(clock.now, 9) == []
-    assert await journal.next_lock_at() == clock.now + DAY
+    assert await journal.due_locks(clock.now, 9, "") == []
+    assert await journal.next_lock_at() == {"": clock.now + DAY}
     assert await told(journal) == [reminder().id]
 
 
@@ -77,7 +77,7 @@ async def test_a_lock_that_was_renewed_is_not_reminded_of_as_before(
 
     assert not await journal.remind(old, None, [reminder()])
     assert not await journal.keep_lock(old, None)
-    assert await journal.next_lock_at() == clock.now + DAY
+    assert await journal.next_lock_at() == {"": clock.now + DAY}
     assert await told(journal) == []
 
 
@@ -99,13 +99,30 @@ async def test_what_waits_to_be_told_is_gone_with_the_lock(
     assert await told(journal) == []
 
 
+async def test_each_host_has_locks_of_its_own_that_are_due(
+    journal: Any, clock: ManualClock
+) -> None:
+    there = lock(clock, merge=PULL)
+    alike = lock(clock, scope="app/app-api", merge=replace(PULL, host="github%"))
+    for one in (there, alike, due_daily(clock, scope="all")):
+        await journal.take_lock(one, None, steal=False)
+    at = {"github": there.at, "github%": there.at, "": clock.now + DAY}
+    assert await journal.next_lock_at() == at
+
+    clock.now += DAY
+    assert [
+        [one.lock.scope for one in await journal.due_locks(clock.now, 9, host)] for host in at
+    ] == [[there.scope], [alike.scope], ["all"]]
+    assert await journal.due_locks(clock.now, 9, "git") == []
+
+
 async def test_an_expired_lock_is_due_for_nothing(journal: Any, clock: ManualClock) -> None:
     mine = due_daily(clock, until=clock.now + 2 * DAY + 5, merge=PULL)
     await journal.take_lock(mine, ["app-web"], steal=False)
     clock.now += 3 * DAY
 
-    assert await journal.due_locks(clock.now, 9) == []
-    assert await journal.next_lock_at() is None
+    assert await journal.due_locks(clock.now, 9, "github") == []
+    assert await journal.next_lock_at() == {}
 
 
 async def test_a_pull_request_is_looked_at_at_once_then_later_and_after_an_event(
@@ -113,17 +130,17 @@ async def test_a_pull_request_is_looked_at_at_once_then_later_and_after_an_event
 ) -> None:
     mine = lock(clock, merge=PULL)
     await journal.take_lock(mine, ["app-web"], steal=False)
-    (due,) = await journal.due_locks(clock.now, 9)
+    (due,) = await journal.due_locks(clock.now, 9, "github")
     assert due == DueLock(mine, 0, looks=0)
 
     await journal.look_later(mine, clock.now + 600)
-    assert await journal.next_lock_at() == clock.now + 600
+    assert await journal.next_lock_at() == {"github": clock.now + 600}
     clock.now += 600
-    assert [one.looks for one in await journal.due_locks(clock.now, 9)] == [1]
+    assert [one.looks for one in await journal.due_locks(clock.now, 9, "github")] == [1]
     await journal.look_later(mine, clock.now + 600)
 
     assert await journal.report_pull("github", ["acme/shop", "4711"], 12)
-    assert [one.looks for one in await journal.due_locks(clock.now, 9)] == [0]
+    assert [one.looks for one in await journal.due_locks(clock.now, 9, "github")] == [0]
     for host, name, number in (
         ("gitea", "acme/shop", 12),
         ("github", "acme/other", 12),

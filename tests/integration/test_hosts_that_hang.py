@@ -1,0 +1,93 @@
+"""A Git host that hangs holds up its own checks and locks, and no others."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from bridge.core.gates.checks import Check
+from bridge.core.gates.locks import Lock, PullRef
+from bridge.core.pulls import PullRequest
+from bridge.pipeline.ci import CiReader
+from bridge.pipeline.locks import LockKeeper
+from bridge.ports.gates import CommitAt
+from bridge.ports.journal import Journal
+from tests.fakes.git_api import FakeHostApi
+from tests.fakes.journey import ManualClock
+from tests.worlds.gates import ChecksHost
+from tests.worlds.journal import journal_in_memory
+
+COMMIT = "1" * 40
+PROMPTLY = 30.0
+"""Seconds, on a busy machine; what hangs does so for ever."""
+
+
+class Silent(ChecksHost):
+    """A host that takes requests and answers none."""
+
+    async def checks(self, repository: str, commit: str) -> list[Check]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def pull_request(self, repository: str, number: int) -> PullRequest:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+class Merged(FakeHostApi):
+    """A host on which every pull request is merged."""
+
+    async def pull_request(self, repository: str, number: int) -> PullRequest:
+        return PullRequest(number, "topic", COMMIT, open=False, merge_sha=COMMIT)
+
+
+@pytest.fixture
+async def journal() -> AsyncIterator[Journal]:
+    found = journal_in_memory(ManualClock())
+    yield found
+    await found.stop()
+
+
+@asynccontextmanager
+async def running(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run it; nothing of it is left afterwards."""
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        assert not [one for one in asyncio.all_tasks() if "lane" in one.get_name()]
+
+
+async def test_checks_of_another_host_are_read(journal: Journal) -> None:
+    clock = ManualClock()
+    await journal.want_ci(CommitAt("gitea", "acme/shop", COMMIT, "main"), clock.now - 1)
+    await journal.want_ci(CommitAt("github", "acme/shop", COMMIT, "main"), clock.now)
+    read = asyncio.Event()
+    reader = CiReader(journal, {"gitea": Silent(), "github": ChecksHost()}, clock)
+    reader.changed = read.set
+
+    async with running(reader.run), asyncio.timeout(PROMPTLY):
+        await read.wait()
+
+    assert [*await journal.next_ci_at()] == ["gitea", "github"]
+    assert (await journal.next_ci_at())["github"] > clock.now
+
+
+async def test_locks_of_another_host_end_with_their_pull_request(journal: Journal) -> None:
+    clock = ManualClock()
+    for host, app in (("gitea", "app-a"), ("github", "app-b")):
+        merge = PullRef(host, "acme/shop", 12, "#")
+        one = Lock(f"app/{app}", app, "risky", "cli:ada", "Ada", clock.now, merge=merge)
+        await journal.take_lock(one, [app], steal=False)
+    ended = asyncio.Event()
+    apis = {"gitea": Silent(), "github": Merged()}
+    keeper = LockKeeper(journal, apis, tuple, clock, wake=ended.set)
+
+    async with running(keeper.run), asyncio.timeout(PROMPTLY):
+        await ended.wait()
+
+    assert [one.scope for one in await journal.locks()] == ["app/app-a"]
