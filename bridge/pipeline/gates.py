@@ -22,7 +22,7 @@ from bridge.core.pins import exact, pin_of, tracked
 from bridge.core.rules import RuleBook, ruled
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.reconcile import Homes, ReadsRefs, place_of
-from bridge.pipeline.rounds import Rounds, all_ended
+from bridge.pipeline.rounds import PATIENCE, Lanes, Rounds
 from bridge.ports.clock import Clock
 from bridge.ports.gates import AuthorsOf, CommitAt, Judging
 from bridge.ports.githosts import HostApi
@@ -45,6 +45,7 @@ POLL = 2.0
 RETRY = Backoff(1.0, 60.0)
 """Pauses after the journal could not be reached, or after a bug."""
 
+TROUBLE = "held deployments can't be judged"
 
 NO_BRANCH = "its source is no branch of a Git host that the bridge knows"
 ONE_BRANCH = "it is pinned, so its rule `branch` must name the one branch that it tracks"
@@ -220,8 +221,7 @@ class Judges:
 class Gatekeeper:
     """Judges held deployments when a fact has changed or their time has come.
 
-    Attributes:
-        wake: judges at once, as a fact has changed; run: judges as long as the process lives.
+    Each deployment is a lane, so a Git host that hangs holds up only those that it has to tell of.
     """
 
     def __init__(
@@ -232,6 +232,7 @@ class Gatekeeper:
         clock: Clock,
         *,
         poll: float = POLL,
+        patience: float = PATIENCE,
     ) -> None:
         """Take the parts; `release` starts the flow of a deployment that passes."""
         self._journal = journal
@@ -239,18 +240,33 @@ class Gatekeeper:
         self._release = release
         self._clock = clock
         self._poll = poll
-        rounds = Rounds("held deployments can't be judged", self._round, RETRY)
-        self.wake, self.run = rounds.wake, rounds.run
+        self._rounds = Rounds(TROUBLE, self.look, RETRY)
+        self._lanes = Lanes[str](TROUBLE, self.wake, patience)
 
-    async def _round(self) -> float:
+    async def run(self) -> None:
+        """Judge as long as the process lives."""
+        try:
+            await self._rounds.run()
+        finally:
+            await self._lanes.end()
+
+    def wake(self) -> None:
+        """Judge at once: a fact has changed."""
+        self._rounds.wake()
+
+    async def look(self) -> float:
         """Judge everything that is due; return the seconds until the next look."""
-        while self._is_due(next_at := await self._journal.next_hold_at()):
-            due = await self._journal.due_holds(self._clock(), AT_ONCE)
-            await all_ended(*map(self._judge, due))
+        now = self._clock()
+        while due := await self._due(now):
+            await self._lanes.begin({one.id: self._judge(one) for one in due})
+            now = self._clock()
+        next_at = await self._journal.next_hold_at(now)
         return self._poll if next_at is None else min(self._poll, next_at - self._clock())
 
-    def _is_due(self, at: float | None) -> bool:
-        return at is not None and at <= self._clock()
+    async def _due(self, now: float) -> list[Deployment]:
+        """Return the first deployments that are due, without those that are being judged."""
+        found = await self._journal.due_holds(now, AT_ONCE + len(self._lanes))
+        return [one for one in found if not self._lanes.goes_on(one.id)][:AT_ONCE]
 
     async def _judge(self, held: Deployment) -> None:
         judged = await self._journal.judge(held.id, await self._judges.now(held.id))

@@ -87,6 +87,10 @@ class Lanes(Generic[L]):
         self._patience = patience
         self._tasks: dict[L, asyncio.Task[None]] = {}
 
+    def __len__(self) -> int:
+        """Return how many lanes have work that goes on."""
+        return len(self._tasks)
+
     def goes_on(self, lane: L) -> bool:
         """Return whether the work of a lane goes on."""
         return lane in self._tasks

@@ -191,8 +191,11 @@ class Holding(Protocol):
     async def due_holds(self, now: float, limit: int) -> list[Deployment]:
         """Return held deployments at which to look again by now, oldest first."""
 
-    async def next_hold_at(self) -> float | None:
-        """Return when to look at a held deployment next; None if only a new fact matters."""
+    async def next_hold_at(self, now: float) -> float | None:
+        """Return when to look next at a held deployment that is not due by now.
+
+        None if only a new fact matters.
+        """
 
     async def look_again(self, app_ids: Sequence[str] | None) -> None:
         """Mark the held deployments of these apps, or of all: the head or the app has changed."""

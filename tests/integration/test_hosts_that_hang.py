@@ -1,4 +1,4 @@
-"""A Git host that hangs holds up its own checks and locks, and no others."""
+"""A Git host that hangs holds up its own checks, locks and deployments, and no others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from bridge.core.gates.checks import Check
-from bridge.core.gates.locks import Lock, PullRef
+from bridge.core.apps import Rules
+from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need
+from bridge.core.gates.locks import Lock, PullRef, scope_named
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.ci import CiReader
 from bridge.pipeline.locks import LockKeeper
@@ -16,7 +17,8 @@ from bridge.ports.gates import CommitAt
 from bridge.ports.journal import Journal
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import ManualClock
-from tests.worlds.gates import ChecksHost
+from tests.worlds.embedded import until
+from tests.worlds.gates import ADA, ChecksHost, GateWorld, gated
 from tests.worlds.journal import journal_in_memory
 
 COMMIT = "1" * 40
@@ -26,6 +28,10 @@ PROMPTLY = 30.0
 
 class Silent(ChecksHost):
     """A host that takes requests and answers none."""
+
+    async def head(self, repository: str, branch: str) -> str | None:
+        await asyncio.Event().wait()
+        raise AssertionError
 
     async def checks(self, repository: str, commit: str) -> list[Check]:
         await asyncio.Event().wait()
@@ -91,3 +97,23 @@ async def test_locks_of_another_host_end_with_their_pull_request(journal: Journa
         await ended.wait()
 
     assert [one.scope for one in await journal.locks()] == ["app/app-a"]
+
+
+async def test_what_no_host_has_to_tell_of_is_let_pass() -> None:
+    world = GateWorld()
+    checked = gated("app-a", rules=Rules(checks=CheckPolicy(Need.ALL)))
+    await world.add(checked, gated("app-b"))
+    only_b = scope_named("shop/b", world.shelf.all())
+    await world.commands.lock(ADA, only_b, "a migration")
+    world.check(COMMIT, "build", CheckState.PENDING)
+    waits, locked = await world.push(COMMIT, "app-a"), await world.push(COMMIT, "app-b")
+    await world.settle()
+    assert [await world.state(one) for one in (waits, locked)] == ["held", "held"]
+
+    world.host = Silent()
+    world.start()
+    await world.journal.look_again(["app-a"])
+    await world.commands.unlock(ADA, only_b)
+    async with running(world.keeper.run):
+        await until(lambda: world.state(locked), lambda state: state == "waiting")
+    await world.journal.stop()

@@ -177,7 +177,7 @@ class GateWorld:
 
     async def _turn(self) -> bool:
         await self.ci.look()
-        await self.keeper._round()
+        await self.keeper.look()
         await Starting(self.flows).resume(await self.journal.open_deployments(held=False))
         waiting = [one for one in self.flows.ids(DEPLOYMENT_FLOW) if one not in self.ran]
         for flow in waiting:

@@ -95,9 +95,9 @@ def _approvals(db: sa.Connection, app_id: str, commit: str | None = None) -> lis
 class Gates(Transactions):
     """Locks, freezes and approvals."""
 
-    async def next_hold_at(self) -> float | None:
+    async def next_hold_at(self, now: float) -> float | None:
         t = tables.deployments
-        query = sa.select(sa.func.min(t.c.look_at)).where(t.c.look_at.is_not(None))
+        query = sa.select(sa.func.min(t.c.look_at)).where(t.c.look_at > now)
         return await self._read(lambda db: db.scalar(query))
 
     async def look_again(self, app_ids: Sequence[str] | None) -> None:
