@@ -71,7 +71,7 @@ class Live:
         self._changes = Looks(self._version, LOOK)
         self._logs: dict[str, Looks[Log]] = {}
         self._streams: set[asyncio.Task[Any] | None] = set()
-        self._turn = 0.0
+        self._turns = asyncio.Lock()
         self.parts = SharedParts(lambda: self._changes.found)
 
     async def _version(self) -> str:
@@ -111,10 +111,9 @@ class Live:
 
     async def _take_turn(self) -> None:
         """Wait until it is this browser's turn to be told."""
-        now = asyncio.get_running_loop().time()
         apart = min(APART, SPREAD / max(1, self._changes.watching))
-        self._turn = max(now, self._turn + apart * self._changes.pause)
-        await asyncio.sleep(self._turn - now)
+        async with self._turns:
+            await asyncio.sleep(apart * self._changes.pause)
 
     async def log(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """Send a deployment's log as it grows; a browser that reconnects resumes where it was."""

@@ -1,6 +1,5 @@
 """Apps: what each serves, since when, how healthy; and one app with its history."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,11 +91,9 @@ async def an_app(records: Records, visitor: Visitor, asked: Asked) -> Page:
 
 async def rows_of(records: Records, those: Sequence[App]) -> list[Row]:
     """Collect what a list shows of apps."""
-    serving, newest, locks = await asyncio.gather(
-        records.journal.serving(those),
-        records.journal.briefly([app.id for app in those], RECENT),
-        records.journal.locks(),
-    )
+    serving = await records.journal.serving(those)
+    newest = await records.journal.briefly([app.id for app in those], RECENT)
+    locks = await records.journal.locks()
     return [
         Row(
             app,

@@ -1,6 +1,5 @@
 """The first page: running deployments, problems, recent apps and deliveries."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -61,12 +60,12 @@ async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
     """Collect the first page."""
     seen = {app.id: app for app in records.seen(visitor)}
     listed_apps = {app.id: app for app in of_people(seen.values())}
-    all_open, needs, apps, arrived = await asyncio.gather(
-        records.journal.open_deployments(),
-        _needs(records, visitor, listed_apps),
-        _rows(records, listed_apps),
-        listed(records, visitor, Wanted(MOST_ARRIVED)),
-    )
+    # One after the other: reads at once, for which many pages ask after a change, would compete
+    # with webhooks for the interpreter.
+    all_open = await records.journal.open_deployments()
+    needs = await _needs(records, visitor, listed_apps)
+    apps = await _rows(records, listed_apps)
+    arrived = await listed(records, visitor, Wanted(MOST_ARRIVED))
     open_ = [one for one in all_open if one.app_id in seen]
     facts = {
         "open": open_[:MOST_OPEN],
@@ -92,11 +91,14 @@ async def _recent(records: Records, seen: Mapping[str, App]) -> list[App]:
 
 
 async def _needs(records: Records, visitor: Visitor, seen: Mapping[str, App]) -> list[Need]:
-    looks = [_of_deployments(records, seen), _of_previews(records, visitor)]
+    needs = await _of_deployments(records, seen)
+    needs += _of_apps(list(seen.values()))
+    needs += await _of_previews(records, visitor)
     if records.sees_all(visitor):
-        looks += [_of_webhooks(records), _of_hooks(records), _of_feedback(records)]
-    deployed, *others = await asyncio.gather(*looks)
-    return [*deployed, *_of_apps(list(seen.values())), *(one for those in others for one in those)]
+        needs += await _of_webhooks(records)
+        needs += await _of_hooks(records)
+        needs += await _of_feedback(records)
+    return needs
 
 
 async def _of_deployments(records: Records, seen: Mapping[str, App]) -> list[Need]:

@@ -36,15 +36,16 @@ class Watched:
     took: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
 
-    def facts(self) -> dict[str, Any]:
-        """Return what is worth a place in a row of the benchmark."""
-        if not self.took:
-            raise RuntimeError("nobody saw anything change")
-        return {
-            "pages": len(self.took),
-            "page ms": round(median(self.took), 1),
-            "page KB": round(max(self.sizes) / 1000, 1),
-        }
+
+def all_seen(those: Sequence[Watched]) -> dict[str, Any]:
+    """Return what is worth a place in a row of the benchmark."""
+    if not all(one.took for one in those):
+        raise RuntimeError("nobody saw anything change")
+    return {
+        "pages": round(median(len(one.took) for one in those)),
+        "page ms": round(median(ms for one in those for ms in one.took), 1),
+        "page KB": round(max(size for one in those for size in one.sizes) / 1000, 1),
+    }
 
 
 def signed_in(server: Server, browsers: int) -> list[str]:
