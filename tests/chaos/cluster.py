@@ -7,18 +7,18 @@ import os
 import random
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 import httpx
 
 from tests.chaos.recording_backend import RecordingBackend
 from tests.fakes.github import FakeGithub
 from tests.worlds.bridge import SECRET
+from tests.worlds.processes import STDOUT, Running, start_bridge
 
 ROOT = Path(__file__).parents[2]
 _ports = itertools.count(random.Random(os.getpid()).randrange(10_000, 19_000))
@@ -37,14 +37,13 @@ def free_port() -> int:
 class Process:
     """`serve` as a process of its own, killed and started again under one address."""
 
-    module: ClassVar[str] = "bridge"
     path: ClassVar[str] = "/healthz"
 
     role: str
     environment: dict[str, str]
     log: Path
     port: int = field(default_factory=free_port)
-    running: asyncio.subprocess.Process | None = None
+    running: Running | None = None
 
     @property
     def url(self) -> str:
@@ -52,13 +51,12 @@ class Process:
 
     async def start(self) -> None:
         with self.log.open("ab") as log:
-            self.running = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", self.module, "serve", "--role", self.role),
-                env=self.environment | {"PORT": str(self.port)},
-                cwd=self.log.parent,
-                stdout=log,
-                stderr=asyncio.subprocess.STDOUT,
-            )
+            self.running = await self.begun(self.environment | {"PORT": str(self.port)}, log)
+
+    async def begun(self, environment: dict[str, str], log: IO[bytes]) -> Running:
+        """Begin a process that writes to a log."""
+        words, folder = ("serve", "--role", self.role), self.log.parent
+        return await start_bridge(*words, cwd=folder, env=environment, stdout=log, stderr=STDOUT)
 
     async def started(self) -> None:
         await self.start()

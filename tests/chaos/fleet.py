@@ -14,11 +14,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 from bridge.settings import Settings, read_settings
 from tests.chaos.cluster import ROOT, Process
 from tests.chaos.process import CLOCK, set_clock
+from tests.worlds.processes import Running
 
 RESTART_PAUSE = 0.3
 """Seconds until a dead process is restarted."""
@@ -37,7 +38,6 @@ class Kept(Process):
         deaths: exit codes of unrequested exits.
     """
 
-    module: ClassVar[str] = "tests.chaos.process"
     path: ClassVar[str] = "/readyz"
 
     deaths: list[int] = field(default_factory=list)
@@ -60,6 +60,16 @@ class Kept(Process):
         self.starts.append(time.time())
         await super().start()
         self.keeper = asyncio.create_task(self._keep())
+
+    async def begun(self, environment: dict[str, str], log: IO[bytes]) -> Running:
+        """Begin a process whose clock jumps, so it must import by itself what reads the time."""
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.chaos.process", "serve", "--role", self.role),
+            cwd=self.log.parent,
+            env=environment,
+            stdout=log,
+            stderr=asyncio.subprocess.STDOUT,
+        )
 
     async def run(self) -> None:
         """Start it once, without restarts."""

@@ -1,7 +1,6 @@
 """Small words of the command line: empty options, and questions that nobody can answer."""
 
 from pathlib import Path
-from subprocess import DEVNULL
 
 import pytest
 
@@ -18,7 +17,7 @@ async def shell(tmp_path: Path) -> Shell:
 
 
 async def said(shell: Shell, *words: str, code: int) -> str:
-    process = await shell.start(*words, stdin=DEVNULL)
+    process = await shell.start(*words)
     output, errors = await process.communicate()
     assert process.returncode == code, (output, errors)
     assert output == b""

@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from tests.worlds.cli import Cli
 from tests.worlds.embedded import Repository, running_server
+from tests.worlds.processes import PIPE, start_bridge
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,13 +124,12 @@ def test_a_repository_beside_this_folder_is_taken(cli: Cli, bare: bool) -> None:
 async def created(folder: Path, name: str, *words: str) -> tuple[int, Any, str]:
     """`app create` as a process of its own."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bridge", "app", "create", name, "--repo", "mono", "--json"),
-        *words,
+    process = await start_bridge(
+        *("app", "create", name, "--repo", "mono", "--json", *words),
         cwd=folder,
         env=kept | {"PYTHONPATH": str(ROOT), "BRIDGE_EMBEDDED_PORT": "0"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
     )
     async with asyncio.timeout(60):
         output, errors = await process.communicate()

@@ -1,8 +1,6 @@
 """A pinned app, from the command to the page: real git, and a host whose API moves its branches."""
 
-import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeRepository
 from tests.worlds.bridge import ZERO, Origin, World, running_world
 from tests.worlds.embedded import GitServer, Repository, git_server, until
+from tests.worlds.processes import PIPE, STDOUT, start_bridge
 from tests.worlds.sites import page
 
 NAME = "my-org/mono"
@@ -40,11 +39,12 @@ class Stage:
     async def run(self, *words: str, code: int = 0) -> str:
         """Call a command of another process with the same data; return what it prints."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bridge", *words),
+        process = await start_bridge(
+            *words,
+            cwd=Path.cwd(),
             env=kept | {"PYTHONPATH": str(ROOT)} | self.environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stdout=PIPE,
+            stderr=STDOUT,
         )
         told, _ = await process.communicate()
         assert process.returncode == code, told.decode()

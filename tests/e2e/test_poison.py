@@ -26,6 +26,7 @@ from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery
 from tests.chaos.cluster import ROOT, Process
 from tests.worlds.bridge import SECRET, hook_headers, settings_for
 from tests.worlds.embedded import until
+from tests.worlds.processes import start_bridge
 
 pytestmark = pytest.mark.slow
 
@@ -276,14 +277,8 @@ async def test_bodies_made_to_hurt_cost_bounded_memory_and_hold_nothing_up(
 
 async def known_app(process: Process, name: str = "web") -> None:
     """Make an app that the pushes of `of_app` concern, and whose watch path no file matches."""
-    making = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bridge", "app", "create", name, "--watch", "web/**"),
-        *("--repo", URL),
-        env=process.environment,
-        cwd=process.log.parent,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    words = ("app", "create", name, "--watch", "web/**", "--repo", URL)
+    making = await start_bridge(*words, env=process.environment, cwd=process.log.parent)
     assert await making.wait() == 0
 
 

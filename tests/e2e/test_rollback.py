@@ -21,6 +21,7 @@ from tests.chaos.cluster import free_port
 from tests.fakes.slack.hands import words_of
 from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.worlds.embedded import GitServer, Repository, git_server, until
+from tests.worlds.processes import Running
 from tests.worlds.shell import PATIENCE, Shell, deliver, event
 from tests.worlds.slack import slack_settings
 
@@ -38,7 +39,7 @@ class Site:
     slack: FakeSlack
     repository: Repository
     page_url: str = ""
-    process: asyncio.subprocess.Process | None = None
+    process: Running | None = None
     ids: dict[str, str] = field(default_factory=dict)
 
     async def start(self) -> None:

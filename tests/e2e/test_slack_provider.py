@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -23,6 +22,7 @@ from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack
 from tests.worlds.bridge import Origin
 from tests.worlds.embedded import client_of, until
+from tests.worlds.processes import PIPE, start_bridge
 from tests.worlds.slack import SlackWorld, bridged, slack_settings, slack_world
 
 SECRET = "hunter2-of-the-tests"
@@ -114,9 +114,7 @@ async def test_a_change_by_command_line_is_told_in_the_channel_too(
     words = ("provider", "set", "git", "web", "--branch", "dev", "--yes")
     ours = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
     theirs = slack_settings(both.slack) | {"BRIDGE_DATA": str(tmp_path / "bridge")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bridge", *words), env=ours | theirs, stderr=asyncio.subprocess.PIPE
-    )
+    process = await start_bridge(*words, cwd=tmp_path, env=ours | theirs, stderr=PIPE)
     _, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
 

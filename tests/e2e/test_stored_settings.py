@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,13 +15,14 @@ import httpx
 
 from tests.worlds.cli import push
 from tests.worlds.embedded import until
+from tests.worlds.processes import PIPE, Running
 from tests.worlds.shell import PATIENCE, SECRET, Shell, event
 
 OTHER = "another secret that setup has stored"
 
 
 @asynccontextmanager
-async def started(shell: Shell, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def started(shell: Shell, *words: str) -> AsyncIterator[Running]:
     process = await shell.start("serve", *words)
     try:
         yield process
@@ -64,8 +66,12 @@ async def test_it_starts_anew_with_the_same_address_and_refuses_no_connection(
 
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(hammer())
-            setting = await shell.start(
-                "config", "set", "github.webhook_secrets", stdin=asyncio.subprocess.PIPE
+            setting = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bridge", "config", "set", "github.webhook_secrets"),
+                cwd=tmp_path,
+                env=shell.environment,
+                stdin=PIPE,
+                stderr=PIPE,
             )
             _, errors = await setting.communicate(OTHER.encode())
             assert setting.returncode == 0, errors.decode()

@@ -61,7 +61,7 @@ def test_the_wheel_has_every_file_of_the_package(wheel: Path) -> None:
 
 
 def test_the_installed_command_is_that_of_the_wheel(installed: Path, tmp_path: Path) -> None:
-    environment = Shell(tmp_path, more={"PYTHONPATH": str(installed)}).environment
+    environment = Shell(tmp_path, release=str(installed)).environment
     asked = ([sys.executable, "-c", "import bridge; print(bridge.__file__)"],
              [str(installed / "bin" / "dokploy-bridge"), "--version"])  # fmt: skip
     file, version = (
@@ -76,5 +76,5 @@ def test_the_installed_command_is_that_of_the_wheel(installed: Path, tmp_path: P
 
 
 async def test_the_installed_command_serves(installed: Path, tmp_path: Path) -> None:
-    async with serving(Shell(tmp_path, more={"PYTHONPATH": str(installed)})) as shell:
+    async with serving(Shell(tmp_path, release=str(installed))) as shell:
         assert json.loads(await shell.run_apart("apps", "--json")) == []

@@ -7,7 +7,6 @@ import asyncio
 import json
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.worlds.bridge import Origin
 from tests.worlds.browser import HOST
 from tests.worlds.embedded import Client, Repository, until
+from tests.worlds.processes import start_bridge
 from tests.worlds.shell import PATIENCE, Shell
 
 NAME = "my-org/mono"
@@ -88,13 +88,7 @@ class SetupWorld:
 async def process(shell: Shell, log: str, *words: str) -> AsyncIterator[None]:
     """A process of the bridge, whose log goes to a file."""
     with (shell.folder / f"{log}.log").open("wb") as errors:
-        running = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bridge", *words),
-            cwd=shell.folder,
-            env=shell.environment,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=errors,
-        )
+        running = await start_bridge(*words, cwd=shell.folder, env=shell.environment, stderr=errors)
     try:
         yield
         assert running.returncode is None

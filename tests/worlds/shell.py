@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 from bridge.cli.root import app
 from tests.worlds.cli import logs_kept
 from tests.worlds.embedded import Repository
+from tests.worlds.processes import PIPE, Running, start_bridge
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret of the tests"
@@ -30,18 +31,23 @@ ONE_AT_A_TIME = Lock()
 
 @dataclass
 class Shell:
-    """Runs commands with one data directory."""
+    """Runs commands with one data directory.
+
+    Attributes:
+        release: where processes import the bridge from; "": they are forked, which is quicker.
+    """
 
     folder: Path
     url: str = ""
     more: dict[str, str] = field(default_factory=dict)
+    release: str = ""
 
     @property
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("BRIDGE_")}
         port = (self.folder / "port").read_text() if (self.folder / "port").exists() else "0"
         return kept | {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": self.release or str(ROOT),
             "BRIDGE_DATA": str(self.folder / "data"),
             "BRIDGE_EMBEDDED_PORT": port,
             "BRIDGE_EMBEDDED_SITES_PORT": "0",
@@ -50,15 +56,12 @@ class Shell:
             **self.more,
         }
 
-    async def start(self, *words: str, **pipes: Any) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bridge", *words),
-            cwd=self.folder,
-            env=self.environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            **pipes,
-        )
+    async def start(self, *words: str) -> Running:
+        how: dict[str, Any] = {"cwd": self.folder, "env": self.environment}
+        how |= {"stdout": PIPE, "stderr": PIPE}
+        if not self.release:
+            return await start_bridge(*words, **how)
+        return await asyncio.create_subprocess_exec(sys.executable, "-m", "bridge", *words, **how)
 
     async def run(self, *words: str, code: int = 0) -> str:
         """Run a command in this process; see `command`."""
@@ -102,7 +105,7 @@ async def command(words: Sequence[str], folder: Path, environment: Mapping[str, 
         return await found
 
 
-async def event(process: asyncio.subprocess.Process, name: str) -> dict[str, Any]:
+async def event(process: Running, name: str) -> dict[str, Any]:
     """Wait for the log line with that event; return it."""
     assert process.stderr is not None
     async with asyncio.timeout(PATIENCE):
@@ -113,7 +116,7 @@ async def event(process: asyncio.subprocess.Process, name: str) -> dict[str, Any
     raise AssertionError(f"it ended without saying {name!r}")
 
 
-async def told(process: asyncio.subprocess.Process, words: str) -> str:
+async def told(process: Running, words: str) -> str:
     """Wait for an event that starts with these words; return it."""
     assert process.stderr is not None
     async with asyncio.timeout(PATIENCE):

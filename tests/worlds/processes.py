@@ -1,0 +1,253 @@
+"""Start processes of the bridge from one that has imported everything: a second of CPU less each.
+
+They are forked, then run the same command line as `python -m bridge`, with their own environment,
+folder and output. Tests of what is imported, and of the installed command, start it as usual.
+"""
+
+import asyncio
+import atexit
+import gc
+import itertools
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parents[2]
+IMPORTED = (
+    "bridge.cli.root",
+    "bridge.cli.serve",
+    "bridge.app.run",
+    "bridge.durable.engine",
+    "bridge.chats.slack.provider",
+)
+"""What most commands import, and what `serve` does."""
+
+MOST = 200_000
+"""Bytes of a message."""
+
+PIPE, STDOUT, DEVNULL = subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL
+
+Output = int | IO[bytes]
+"""A file, PIPE or DEVNULL; of errors also STDOUT."""
+
+
+# ── the process that forks ───────────────────────────────────────────────────────────────────────
+
+
+def fork_on_demand(channel: socket.socket) -> None:
+    """Fork for each message, and tell how each process ended, until the other side is gone.
+
+    Returns in the forked processes, once they are what they are to be.
+    """
+    for name in IMPORTED:
+        import_module(name)
+    gc.collect()
+    gc.freeze()
+    assert threading.active_count() == 1, "a fork would leave the other threads behind"
+    ended, tells = socket.socketpair()
+    tells.setblocking(False)
+    signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    with selectors.DefaultSelector() as ready:
+        ready.register(channel, selectors.EVENT_READ)
+        ready.register(ended, selectors.EVENT_READ)
+        while True:
+            for key, _ in ready.select():
+                if key.fileobj is ended:
+                    ended.recv(4096)
+                    _tell_of_ended(channel)
+                elif not _fork(channel):
+                    return
+
+
+def _tell_of_ended(channel: socket.socket) -> None:
+    with suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            pid, status = found
+            channel.send(json.dumps([pid, os.waitstatus_to_exitcode(status)]).encode())
+
+
+def _fork(channel: socket.socket) -> bool:
+    """Fork for the next message; return whether this is still the process that forks."""
+    message, files, _, _ = socket.recv_fds(channel, MOST, 2)
+    if not message:
+        os._exit(0)
+    wanted = json.loads(message)
+    pid = os.fork()
+    if pid:
+        for file in files:
+            os.close(file)
+        channel.send(json.dumps([wanted["number"], pid, "begun"]).encode())
+        return True
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    channel.close()
+    for file, standard in zip(files, (1, 2), strict=True):
+        os.dup2(file, standard)
+        os.close(file)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    os.chdir(wanted["folder"])
+    os.environ.clear()
+    os.environ.update(wanted["environment"])
+    time.tzset()
+    sys.path[0] = wanted["folder"]
+    sys.argv = ["bridge", *wanted["words"]]
+    sys.orig_argv = [sys.executable, "-m", *sys.argv]  # with which it starts anew
+    return False
+
+
+# ── the side of the tests ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Forked:
+    """A process, as `asyncio.subprocess.Process`."""
+
+    pid: int
+    stdout: asyncio.StreamReader | None
+    stderr: asyncio.StreamReader | None
+    ended: "Future[int]"
+
+    @property
+    def returncode(self) -> int | None:
+        return self.ended.result() if self.ended.done() else None
+
+    async def wait(self) -> int:
+        return await asyncio.shield(asyncio.wrap_future(self.ended))
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """Return all that it says, once it has ended."""
+
+        async def said(by: asyncio.StreamReader | None) -> bytes:
+            return b"" if by is None else await by.read()
+
+        output, errors = await asyncio.gather(said(self.stdout), said(self.stderr))
+        await self.wait()
+        return output, errors
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+Running = asyncio.subprocess.Process | Forked
+
+
+class Forking:
+    """The other side of `fork_on_demand`."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel = ours
+        self._numbers = itertools.count()
+        self._begun: dict[int, Future[tuple[int, Future[int]]]] = {}
+        self._running: dict[int, Future[int]] = {}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.worlds.processes", str(theirs.fileno())],
+                cwd=ROOT,
+                pass_fds=[theirs.fileno()],
+                stdin=DEVNULL,
+                stdout=DEVNULL,
+            )
+        threading.Thread(target=self._hear, name="processes", daemon=True).start()
+        atexit.register(self._end)
+
+    def begin(
+        self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str], *files: int
+    ) -> "Future[tuple[int, Future[int]]]":
+        """Fork a process that writes to two files; return its id and what will be its exit code."""
+        number, begun = next(self._numbers), Future[tuple[int, Future[int]]]()
+        self._begun[number] = begun
+        wanted = {
+            "number": number,
+            "words": words,
+            "folder": str(folder),
+            "environment": dict(environment),
+        }
+        socket.send_fds(self._channel, [json.dumps(wanted).encode()], list(files))
+        return begun
+
+    def _hear(self) -> None:
+        while message := self._channel.recv(MOST):
+            match json.loads(message):
+                case [number, pid, "begun"]:
+                    ended = self._running[pid] = Future[int]()
+                    self._begun.pop(number).set_result((pid, ended))
+                case [pid, code]:
+                    self._running.pop(pid).set_result(code)
+        lost: list[Future[Any]] = [*self._begun.values(), *self._running.values()]
+        for one in lost:
+            one.set_exception(RuntimeError("the process that forks has ended"))
+
+    def _end(self) -> None:
+        self._channel.shutdown(socket.SHUT_WR)
+        self._process.wait()
+
+
+@cache
+def forking() -> Forking:
+    """Return the one of this test process."""
+    return Forking()
+
+
+async def start_bridge(
+    *words: str,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdout: Output = DEVNULL,
+    stderr: Output = DEVNULL,
+) -> Forked:
+    """Start `python -m bridge` with these words; as `asyncio.create_subprocess_exec`."""
+    parent = await asyncio.to_thread(forking)
+    output, said = await _opened(stdout)
+    errors, complained = (os.dup(output), None) if stderr == STDOUT else await _opened(stderr)
+    try:
+        begun = parent.begin(words, cwd, env, output, errors)
+    finally:
+        os.close(output)
+        os.close(errors)
+    pid, ended = await asyncio.wrap_future(begun)
+    return Forked(pid, said, complained, ended)
+
+
+async def _opened(wanted: Output) -> tuple[int, asyncio.StreamReader | None]:
+    """Return the file to write to, and for PIPE where to read it."""
+    if wanted == DEVNULL:
+        return os.open(os.devnull, os.O_WRONLY), None
+    if wanted != PIPE:
+        return os.dup(wanted if isinstance(wanted, int) else wanted.fileno()), None
+    reads, writes = os.pipe()
+    reader = asyncio.StreamReader()
+    protocol: Any = asyncio.StreamReaderProtocol(reader)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(reads, "rb", 0))
+    return writes, reader
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as one:
+        fork_on_demand(one)
+    from bridge.__main__ import main
+
+    main()
