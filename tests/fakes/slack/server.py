@@ -133,7 +133,7 @@ class FakeSlack(Methods):
         self.triggers[id_] = time.monotonic() + TRIGGER_SECONDS
         return id_
 
-    async def until(self, holds: Callable[[], Any], seconds: float = 15.0) -> Any:
+    async def until(self, holds: Callable[[], Any], seconds: float = 30.0) -> Any:
         """Wait until something holds, looked at after each call that comes."""
         async with asyncio.timeout(seconds):
             while not (found := holds()):
