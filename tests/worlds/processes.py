@@ -36,6 +36,7 @@ IMPORTED = (
 )
 """What most commands import, and what `serve` does."""
 
+ONE = threading.Lock()
 MOST = 200_000
 """Bytes of a message."""
 
@@ -207,9 +208,14 @@ class Forking:
 
 
 @cache
+def _forking() -> Forking:
+    return Forking()
+
+
 def forking() -> Forking:
     """Return the one of this test process."""
-    return Forking()
+    with ONE:
+        return _forking()
 
 
 async def start_bridge(
@@ -218,8 +224,17 @@ async def start_bridge(
     env: Mapping[str, str],
     stdout: Output = DEVNULL,
     stderr: Output = DEVNULL,
-) -> Forked:
+) -> Running:
     """Start `python -m bridge` with these words; as `asyncio.create_subprocess_exec`."""
+    if sys.platform != "linux":  # elsewhere what is imported may not survive a fork
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bridge", *words),
+            cwd=cwd,
+            env=env,
+            stdin=DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+        )
     parent = await asyncio.to_thread(forking)
     output, said = await _opened(stdout)
     errors, complained = (os.dup(output), None) if stderr == STDOUT else await _opened(stderr)
