@@ -1,15 +1,14 @@
-"""Open the backends, Git hosts and chats in the settings."""
+"""Open the backends and Git hosts in the settings, and the ways to sign in."""
 
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bridge.app.commands import commands_of
 from bridge.app.data_folder import must_be_ours, unusable
-from bridge.app.parts import Parts, Publishers, in_background
+from bridge.app.parts import Publishers
 from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores
 from bridge.backends import EMBEDDED, embedded_client
@@ -17,34 +16,24 @@ from bridge.chats import CHATS
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import Rejected
 from bridge.core.events import PullRequestChanged, RefPushed, Sender
-from bridge.core.roles import Role
 from bridge.githosts import HOSTS
 from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.server import homes_of
 from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.oauth import OIDC
-from bridge.pipeline.config_drafts import ConfigDrafts
 from bridge.pipeline.configure import Configurable, Configurer
-from bridge.pipeline.locks import Pulls, nobody_is_told
-from bridge.pipeline.lookup import BuildLogs
+from bridge.pipeline.locks import Pulls
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
-from bridge.ports.chats import Chat, ChatDoor, ChatParts, Permits
 from bridge.ports.clock import Clock, Limit, Wake
-from bridge.ports.feedback import LockNews, TellsOfLocks
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import HostApi, Pages
-from bridge.ports.outcomes import Audited, Subscription
 from bridge.ports.providers import BackendParts, HostSettings
 from bridge.settings import (
     Settings,
     access_of,
     book_of,
-    channels_of,
-    policy_of,
-    preview_channels_of,
 )
-from bridge.storage.seal import NoSeal
 
 if TYPE_CHECKING:
     from bridge.ports.feedback import Publisher
@@ -281,156 +270,11 @@ def pace_of(rate_limiter: RateLimiter, limits: Sequence[Limit]) -> WriteTurns:
     )
 
 
-# ── chats ───────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class ChatPublishers(Publishers):
-    """The chats, as far as the rest needs to know; empty if none is configured.
-
-    Attributes:
-        tells_of_locks: tells of a lock in one chat, that of its owner if it is set up.
-        doors: the handlers of their requests, by chat.
-        permits: who may configure what, by chat.
-        opened: the chats themselves.
-    """
-
-    doors: Mapping[str, ChatDoor] = field(default_factory=dict)
-    permits: Mapping[str, Permits] = field(default_factory=dict)
-    opened: Sequence[Chat] = ()
-    tells_of_locks: TellsOfLocks = nobody_is_told
-
-    def trouble(self) -> dict[str, str]:
-        """Return what can't be written to, and why, by its name for people."""
-        return {name: why for one in self.opened for name, why in one.trouble.items()}
-
-
-async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPublishers:
-    """Open the configured chats; log what each of them lacks."""
-    pulls = _pulls_of(parts.settings, stack)
-    opened = {
-        chat: await _opened(parts, stack, role, chat, given, pulls)
-        for chat, given in parts.settings.chats_set().items()
-    }
-    return ChatPublishers(
-        tuple(planner for one in opened.values() for planner in one.planners),
-        previews=tuple(one.of_preview for one in opened.values()),
-        publishers={
-            kind: publisher for one in opened.values() for kind, publisher in one.publishers.items()
-        },
-        doors={chat: one.door for chat, one in opened.items() if one.door is not None},
-        permits={chat: one.permits for chat, one in opened.items()},
-        opened=tuple(opened.values()),
-        tells_of_locks=_tells_of_locks(opened),
-    )
-
-
-def _tells_of_locks(opened: Mapping[str, Chat]) -> TellsOfLocks:
-    """Return what tells of a lock once: in its owner's chat, else in the first that can."""
-
-    def tell(news: LockNews) -> Sequence[Subscription]:
-        own = news.lock.owner.partition(":")[0]
-        in_order = sorted(opened, key=lambda chat: chat != own)
-        return next((those for chat in in_order if (those := opened[chat].of_lock(news))), ())
-
-    return tell
-
-
-def _pulls_of(settings: Settings, stack: AsyncExitStack) -> Pulls:
-    """Return what finds the pull requests that people name in chats."""
-    apis = host_apis(settings) if settings.chats_set() else {}
-    for api in apis.values():
-        stack.push_async_callback(api.close)
-    return pulls_at(settings, apis)
-
-
 def pulls_at(settings: Settings, apis: Mapping[str, HostApi]) -> Pulls:
     """Return what finds pull requests at the hosts that have a credential."""
     servers = settings.host_servers()
     signs = {name: one.provider.pages.sign for name, one in servers.items()}
     return Pulls(apis, homes_of(servers.values()), signs)
-
-
-async def _opened(
-    parts: Parts, stack: AsyncExitStack, role: Role, chat: str, given: Any, pulls: Pulls
-) -> Chat:
-    """Open one chat; from then on it runs by itself."""
-    provider, made_of = CHATS[chat], _parts_of(parts, role, chat, given, pulls)
-    opened = provider.open(given, made_of)
-    stack.push_async_callback(opened.stop)
-    if provider.to_be_heard:
-        _warn_of_silence(parts, role, chat, opened, made_of)
-    else:
-        log.info("%s is only written to: people can't ask anything there", chat)
-    await in_background(stack, chat, opened.run())
-    return opened
-
-
-def _warn_of_silence(parts: Parts, role: Role, chat: str, opened: Chat, made_of: ChatParts) -> None:
-    """Log what is missing for people to do something in a chat."""
-    if role.hears and not opened.hears:
-        log.warning("%s requests can't be received: set %s", chat, CHATS[chat].to_be_heard)
-    if isinstance(seal_of(parts.settings), NoSeal):
-        why = NoSeal.REMEDY
-        log.warning("nobody can configure apps by %s, nor undo a change: %s", chat, why)
-    if not made_of.access.grants:
-        log.warning("nobody may do anything by %s: say who in `access` of bridge.yaml", chat)
-
-
-def _parts_of(parts: Parts, role: Role, chat: str, given: Any, pulls: Pulls) -> ChatParts:
-    """Return what a chat is built from."""
-    settings, stores = parts.settings, parts.stores
-    book, access = channels_of(settings, chat), access_of(settings)
-    channels = CHATS[chat].channels(given, book)
-    logs = BuildLogs(parts.backends, stores.journal)
-    return ChatParts(
-        commands=commands_of(
-            parts,
-            chat,
-            access,
-            logs,
-            channels=lambda app, here: channels(app.label, here),
-            pulls=pulls,
-        ),
-        access=access,
-        journal=stores.journal,
-        inbox=stores.inbox,
-        drafts=_drafts_of(parts),
-        book=book,
-        preview_book=preview_channels_of(settings, chat),
-        pages=pages_of(settings),
-        titles=titles_of(settings),
-        console=console_of(settings),
-        hears=role.hears,
-        within=parts.rate_limiter.within,
-        tail=logs.tail,
-        email_of=parts.authors.email_of,
-        clock=time.time,
-    )
-
-
-def tells_of(settings: Settings) -> Callable[[Audited], Sequence[Subscription]]:
-    """Return the announcers of changes made on the command line: one for every chat."""
-    given = {chat: (one, channels_of(settings, chat)) for chat, one in settings.chats_set().items()}
-    return lambda note: [
-        subscription
-        for chat, (one, book) in given.items()
-        for subscription in CHATS[chat].tells(one, book, note)
-    ]
-
-
-def _drafts_of(parts: Parts) -> ConfigDrafts:
-    """Return the drafts through which people configure apps in a chat."""
-    return ConfigDrafts(
-        parts.configurers,
-        parts.backends,
-        parts.stores.inbox,
-        parts.stores.journal,
-        parts.hosts,
-        seal_of(parts.settings),
-        policy=policy_of(parts.settings),
-        book=book_of(parts.settings),
-    )
 
 
 # ── people who sign in ───────────────────────────────────────────────────────────────────────────

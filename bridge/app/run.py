@@ -9,6 +9,7 @@ from functools import partial
 from socket import socket
 from typing import TYPE_CHECKING
 
+from bridge.app.chats import ChatPublishers, open_chats
 from bridge.app.data_folder import database_url
 from bridge.app.gates import Gates, gates_of
 from bridge.app.health import going_back_of, outbound_of
@@ -28,13 +29,11 @@ from bridge.app.parts import (
 from bridge.app.presence import new_owner, only_one
 from bridge.app.previews import PullReports, keep_previews
 from bridge.app.providers import (
-    ChatPublishers,
     Ours,
     backends_of,
     configurers_of,
     host_apis,
     on_hosts,
-    open_chats,
     senders_of,
     ways_to_sign_in,
 )

@@ -1,4 +1,4 @@
-"""`lock`, `freeze`, `approve`, `override`: what holds deployments, and letting one pass."""
+"""`held`, `approve`, `override`, `freeze`: what holds deployments, and letting one pass."""
 
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ import typer
 from bridge.cli.deployments import AppName
 from bridge.cli.holds import hold_form
 from bridge.cli.reaching import live_app, person
-from bridge.cli.show import Listing, ago, clean, iso, say, say_error, say_json
+from bridge.cli.show import Listing, ago, clean, iso, say, say_json
 from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.apps import App
     from bridge.core.gates.freezes import Freeze
-    from bridge.core.gates.locks import Lock, PullName, Scope
+    from bridge.core.gates.locks import Scope
     from bridge.core.lifecycle import Deployment
     from bridge.pipeline.gate_commands import Actor, GateCommands
     from bridge.pipeline.locks import Pulls
@@ -60,7 +60,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def _desk(config: Path | None, *, asks_hosts: bool = False) -> AsyncIterator[Desk]:
+async def desk_of(config: Path | None, *, asks_hosts: bool = False) -> AsyncIterator[Desk]:
     """Open the stores; `asks_hosts`: pull requests are looked up."""
     from bridge.pipeline.gate_commands import Actor, GateCommands
     from bridge.pipeline.locks import NO_PULLS
@@ -90,157 +90,13 @@ async def _pulls(settings: "Settings", stack: AsyncExitStack) -> "Pulls":
     return pulls_at(settings, apis)
 
 
-def _end(code: int) -> None:
+def end_with(code: int) -> None:
+    """End the command with an exit code, unless it is 0."""
     if code:
         raise typer.Exit(code)
 
 
-# ── locks ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def lock(
-    scope: ScopeName,
-    reason: Reason,
-    lasts: For = None,
-    until_merge: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PULL_REQUEST",
-            help="Until it is merged or closed, e.g. '#12', 'acme/shop#12' or its address.",
-        ),
-    ] = None,
-    steal: Annotated[bool, typer.Option("--steal", help="Take it from its owner.")] = False,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Keep others from deploying an app, a project, an environment or everything."""
-    _end(run(_lock(scope, reason, lasts, until_merge, config, steal=steal, json=json)))
-
-
-async def _lock(
-    name: str,
-    reason: str,
-    lasts: str | None,
-    until_merge: str | None,
-    config: Path | None,
-    *,
-    steal: bool,
-    json: bool,
-) -> int:
-    from bridge.core.gates.times import read_duration
-
-    seconds = None if lasts is None else read_duration(lasts)
-    pull = None if until_merge is None else _pull(until_merge)
-    async with _desk(config, asks_hosts=pull is not None) as desk:
-        answer = await desk.commands.lock(
-            desk.actor,
-            desk.scope(name),
-            reason,
-            seconds=seconds,
-            steal=steal,
-            until_merge=pull,
-        )
-    taken, going = answer.taken, answer.going
-    if json:
-        say_json(
-            {"taken": taken.taken}
-            | lock_form(taken.lock)
-            | {"not_stopped": [one.id for one in going]}
-        )
-    elif taken.taken:
-        before = f", taken from {taken.before.name}" if steal and taken.before else ""
-        say(clean(f"locked: {taken.lock.label}{before}{_ends(taken.lock)}; {YOURS}"))
-        for one in going:
-            say(clean(f"not stopped: {one.app} {one.state} (#{one.seq})"))
-    if taken.taken:
-        return 0
-    if not json:
-        held = f"{taken.lock.says} (since {_when(taken.lock.at)}{_until(taken.lock.until)})"
-        say_error(clean(f"{held}; ask them, or use --steal"))
-    return 1
-
-
-def _pull(text: str) -> "PullName":
-    from bridge.core.gates.locks import pull_named
-
-    if (found := pull_named(text)) is None:
-        raise Rejected(
-            f"--until-merge {text!r} names no pull request: write e.g. #12, acme/shop#12 or its"
-            " address"
-        )
-    return found
-
-
-def unlock(scope: ScopeName, config: Config = None, json: Json = False) -> None:
-    """Remove a lock, your own or somebody else's."""
-    _end(run(_unlock(scope, config, json=json)))
-
-
-async def _unlock(name: str, config: Path | None, *, json: bool) -> int:
-    from bridge.core.chat.gate_replies import typed_scope
-
-    async with _desk(config) as desk:
-        scope = desk.scope(name)
-        released = await desk.commands.unlock(desk.actor, scope)
-        others = [] if released else await desk.commands.covering(scope)
-    if json:
-        say_json(
-            {"scope": scope.key, "released": None if released is None else lock_form(released)}
-        )
-    elif released is None:
-        say(clean(f"not locked: {scope.label}"))
-        for one in others:
-            say(clean(f"but {one.says}; `dokploy-bridge unlock {typed_scope(one)}` removes that"))
-    else:
-        say(clean(f"unlocked: {scope.label}; it was locked by {released.name}"))
-    return 0
-
-
-def locks(config: Config = None, json: Json = False) -> None:
-    """List who keeps others from deploying what."""
-    run(_locks(config, json=json))
-
-
-async def _locks(config: Path | None, *, json: bool) -> None:
-    async with kept_in(settings_of(config)) as stores:
-        found = await stores.journal.locks()
-    columns = ("scope", "by", "since", "until", "*reason")
-    listing = Listing(lock_form, columns, lambda one: _lock_row(one, time.time()), _lock_line)
-    listing.say(found, "nothing is locked", json=json)
-
-
-def lock_form(lock_: "Lock") -> dict[str, Any]:
-    """Return a lock as JSON has it."""
-    return {
-        "scope": lock_.scope,
-        "label": lock_.label,
-        "owner": lock_.owner,
-        "name": lock_.name,
-        "reason": lock_.reason,
-        "at": iso(lock_.at),
-        "until": None if lock_.until is None else iso(lock_.until),
-        "until_merge": None if lock_.merge is None else str(lock_.merge),
-        "remind_at": None if lock_.remind_at is None else iso(lock_.remind_at),
-    }
-
-
-def _lock_row(one: "Lock", now: float) -> list[str]:
-    ends = _ends(one).removeprefix(" until ") or "unlocked"
-    return [one.label, one.name, ago(one.at, now), ends, one.reason]
-
-
-def _lock_line(one: "Lock") -> str:
-    return f"{iso(one.at)} {one.label} {one.name}{_ends(one)}: {one.reason}"
-
-
-def _ends(one: "Lock") -> str:
-    """Return until when a lock holds, with the pull request with whose end it is released."""
-    if one.merge is None:
-        return _until(one.until)
-    return f"{_until(one.until)}{' or' if one.until else ''} until {one.merge} is merged"
-
-
-def _until(until: float | None, said: str | None = None) -> str:
+def until_text(until: float | None, said: str | None = None) -> str:
     """Return an end by UTC, and in the zone in which somebody has said it."""
     if until is None:
         return ""
@@ -250,7 +106,7 @@ def _until(until: float | None, said: str | None = None) -> str:
     return f" until {in_zones(until, zone_in(said, utc) if said else utc)}"
 
 
-def _when(at: float | None) -> str:
+def when_text(at: float | None) -> str:
     """Return a time in whole minutes, by UTC; "" for none."""
     from bridge.core.gates.times import in_words, read_zone
 
@@ -289,14 +145,14 @@ async def _freeze(
     json: bool,
 ) -> None:
     ends = _moment(until, lasts)
-    async with _desk(config) as desk:
+    async with desk_of(config) as desk:
         new = await desk.commands.freeze(
             desk.actor, desk.scope(name), reason, until=ends, allow=_exceptions(allow)
         )
     if json:
         say_json(freeze_form(new, time.time()))
     else:
-        end = _until(new.until, until) or f"; `dokploy-bridge unfreeze {name}` ends it"
+        end = until_text(new.until, until) or f"; `dokploy-bridge unfreeze {name}` ends it"
         say(clean(f"frozen: {new.label}{end}"))
 
 
@@ -306,7 +162,7 @@ def unfreeze(scope: ScopeName, config: Config = None, json: Json = False) -> Non
 
 
 async def _unfreeze(name: str, config: Path | None, *, json: bool) -> None:
-    async with _desk(config) as desk:
+    async with desk_of(config) as desk:
         scope = desk.scope(name)
         ended = await desk.commands.unfreeze(desk.actor, scope)
     if json:
@@ -361,7 +217,7 @@ def _freeze_row(one: "Freeze", now: float) -> list[str]:
         one.by or one.name,
         one.label or ", ".join(one.apps),
         "open" if closed is None else "frozen",
-        "" if closed is None else (_when(until) or ("unfrozen" if one.by else "never")),
+        "" if closed is None else (when_text(until) or ("unfrozen" if one.by else "never")),
         one.reason,
     ]
 
@@ -430,7 +286,7 @@ def held_form(one: "Deployment") -> dict[str, Any]:
 def _held_row(one: "Deployment", now: float) -> list[str]:
     ends = [hold.until for hold in one.holds]
     until = max((at for at in ends if at is not None), default=None)
-    opens = "" if None in ends else _when(until)
+    opens = "" if None in ends else when_text(until)
     since = "" if one.held_at is None else ago(one.held_at, now)
     return [str(one.seq), one.app, since, opens, "; ".join(hold.says for hold in one.holds)]
 
@@ -443,7 +299,7 @@ def approve(app: AppName, config: Config = None, json: Json = False) -> None:
 async def _approve(name: str, config: Path | None, *, json: bool) -> None:
     from bridge.pipeline.gates import nobody
 
-    async with _desk(config) as desk:
+    async with desk_of(config) as desk:
         app = await live_app(desk.stores.journal, name)
         waiting = await desk.commands.held(app)
         new = await desk.commands.approve(desk.actor, waiting, nobody)
@@ -460,7 +316,7 @@ def override(app: AppName, reason: Reason, config: Config = None, json: Json = F
 
 
 async def _override(name: str, reason: str, config: Path | None, *, json: bool) -> None:
-    async with _desk(config) as desk:
+    async with desk_of(config) as desk:
         app = await live_app(desk.stores.journal, name)
         waiting = await desk.commands.held(app)
         await desk.commands.lift(desk.actor, waiting, reason)

@@ -104,7 +104,7 @@ class Reach:
         """
         import time
 
-        from bridge.app.providers import tells_of
+        from bridge.app.chats import tells_of
         from bridge.app.sealing import seal_of
         from bridge.pipeline.configure import Configurable, Configurer
         from bridge.settings import book_of

@@ -25,6 +25,7 @@ from bridge.cli import (
     gates,
     hooks,
     links,
+    locks,
     manifest,
     pin,
     previews,
@@ -322,9 +323,9 @@ app.command(rich_help_panel=ACT)(build_logs.clear)
 app.command(rich_help_panel=GATES)(gates.held)
 app.command(rich_help_panel=GATES)(gates.approve)
 app.command(rich_help_panel=GATES)(gates.override)
-app.command(rich_help_panel=GATES)(gates.lock)
-app.command(rich_help_panel=GATES)(gates.unlock)
-app.command(rich_help_panel=GATES)(gates.locks)
+app.command(rich_help_panel=GATES)(locks.lock)
+app.command(rich_help_panel=GATES)(locks.unlock)
+app.command(rich_help_panel=GATES)(locks.locks)
 app.command(rich_help_panel=GATES)(gates.freeze)
 app.command(rich_help_panel=GATES)(gates.unfreeze)
 app.command(rich_help_panel=GATES)(gates.freezes)

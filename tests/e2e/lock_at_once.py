@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import bridge.app.storage
-import bridge.cli.gates
+import bridge.cli.locks
 import bridge.pipeline.gate_commands  # noqa: F401 - so that none is busy with importing
 from bridge.__main__ import main
 

@@ -37,6 +37,7 @@ from bridge.backends.dokploy.key_check import (
     state_in,
 )
 from bridge.backends.dokploy.server_clock import ServerClock
+from bridge.backends.dokploy.settings import checked_key, checked_url
 from bridge.core.backoff import Backoff
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import (
@@ -44,7 +45,6 @@ from bridge.core.errors import (
     KeyRefused,
     MalformedPayload,
     Refused,
-    Rejected,
     Unreachable,
 )
 from bridge.core.large_json import LARGE, must_be_usual
@@ -447,31 +447,3 @@ def may_end_soon(error: Unreachable, took: float) -> bool:
 def had_its_time(error: Unreachable) -> bool:
     """Return whether the request timed out; while the database is away answers take 6 to 25 s."""
     return isinstance(error.__cause__, httpx.ReadTimeout | TimeoutError)
-
-
-# ── Checks of settings ──────────────────────────────────────────────────────────────────────────
-
-
-def checked_url(service: str, url: str) -> str:
-    """Return the server's address without a trailing `/` or `/api`; raise Rejected if invalid."""
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-        _ = httpx.URL(url.strip()).host  # raises for a name that can't be sent in a header
-    except (ValueError, httpx.InvalidURL) as error:
-        raise Rejected(f"{service}: the url has no valid host and port") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Rejected(f"{service}: the url must look like https://dokploy.example.com")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise Rejected(f"{service}: the url may hold no user, password, query or fragment")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    path = parts.path.rstrip("/").removesuffix("/api")
-    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
-
-
-def checked_key(service: str, key: SecretStr) -> SecretStr:
-    """Return the key without surrounding white space; raise Rejected if it can't be one."""
-    value = key.get_secret_value().strip()
-    if not value or not value.isascii() or not value.isprintable():
-        raise Rejected(f"{service}: the API key is empty or has characters that no key has")
-    return SecretStr(value)

@@ -1,9 +1,11 @@
 """The settings of Dokploy."""
 
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
+from bridge.core.errors import Rejected
 from bridge.ports.settings import Address, Credential, PemFile, Section
 
 
@@ -21,3 +23,30 @@ class DokploySettings(Section):
     allow_kill_build: bool = Field(
         False, description="cancel may interrupt all Docker builds on its host, even of other apps"
     )
+
+
+def checked_url(service: str, url: str) -> str:
+    """Return the server's address without a trailing `/` or `/api`; raise Rejected if invalid."""
+    import httpx
+
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+        _ = httpx.URL(url.strip()).host  # raises for a name that can't be sent in a header
+    except (ValueError, httpx.InvalidURL) as error:
+        raise Rejected(f"{service}: the url has no valid host and port") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Rejected(f"{service}: the url must look like https://dokploy.example.com")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise Rejected(f"{service}: the url may hold no user, password, query or fragment")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    path = parts.path.rstrip("/").removesuffix("/api")
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
+
+
+def checked_key(service: str, key: SecretStr) -> SecretStr:
+    """Return the key without surrounding white space; raise Rejected if it can't be one."""
+    value = key.get_secret_value().strip()
+    if not value or not value.isascii() or not value.isprintable():
+        raise Rejected(f"{service}: the API key is empty or has characters that no key has")
+    return SecretStr(value)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bridge.chats.card import Channels
-from bridge.chats.discord.board import Channel, MessageCursor, lane_of, names_of
+from bridge.chats.discord.board import lane_of, names_of
 from bridge.chats.discord.embeds import (
     COLOURS,
     HOLD,
@@ -19,6 +19,7 @@ from bridge.chats.discord.embeds import (
     embed_of,
 )
 from bridge.chats.discord.markdown import code, escape, joined, moment, plain, sentence
+from bridge.chats.discord.posts import Channel, MessageCursor
 from bridge.chats.discord.settings import Webhook
 from bridge.chats.text import NOTHING
 from bridge.core.chat.gate_replies import typed_scope

@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING
 
 from bridge.chats.card import Channels
 from bridge.chats.discord.api import ASK_AGAIN, DiscordClient
-from bridge.chats.discord.board import (
-    CARD,
-    CHANGED,
-    Board,
-    Cards,
-    ChangeNotes,
-    ChangePlans,
-    Channel,
-)
+from bridge.chats.discord.board import CARD, CHANGED, Board, Cards, ChangeNotes, ChangePlans
 from bridge.chats.discord.locks import LOCK, LockNotes, LockPlans
+from bridge.chats.discord.posts import Channel
 from bridge.chats.discord.pulls import PULL, PullBoard, pull_plans
 from bridge.chats.discord.settings import DEFAULT, Webhook
 from bridge.chats.discord.settings import Discord as Settings

@@ -8,16 +8,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from bridge.chats.card import Channels
-from bridge.chats.discord.board import (
-    Channel,
-    MessageCursor,
-    lane_of,
-    lost,
-    may_be_posted,
-    names_of,
-)
+from bridge.chats.discord.board import lane_of, names_of
 from bridge.chats.discord.embeds import COLOURS, DESCRIPTION, POST_NAME, Message, embed_of
 from bridge.chats.discord.markdown import code, joined, link, place_of, plain, sentence, text_of
+from bridge.chats.discord.posts import Channel, MessageCursor, lost, may_be_posted
 from bridge.chats.discord.settings import Webhook
 from bridge.chats.links import Links
 from bridge.chats.pull_card import WHY, Look, PullCard, PullPlans, Row, pull_card, told_in

@@ -5,7 +5,7 @@ into one drawing. After some minutes without a visit it is dropped.
 """
 
 import json
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -41,15 +41,15 @@ from bridge.chats.slack.facts import (
 from bridge.chats.slack.gates import held_briefly
 from bridge.chats.slack.mrkdwn import NOTHING, escape, plain
 from bridge.chats.slack.parts import Parts
+from bridge.chats.slack.silence import Silence
 from bridge.core.access import Person, Right
-from bridge.core.apps import App, SourceType, of_people
+from bridge.core.apps import App, of_people
 from bridge.core.chat.grammar import Command, Verb
 from bridge.core.chat.replies import Reply
 from bridge.core.events import Action
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.chats import Place
-from bridge.ports.clock import Clock
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import ABOUT_ANYTHING, Cursor, Subscription
 
@@ -251,44 +251,6 @@ def _key(project: str) -> str:
     return plain(project, 150) or NOTHING
 
 
-# ── Repositories without pushes: a missing webhook fails silently. Pure ───────────────────────────
-
-DAY = 86_400.0
-QUIET = 30 * DAY
-"""Seconds without a push after which to suggest a check of the webhook."""
-
-
-def silent(
-    apps: Iterable[App], last: Mapping[str, float], now: float, hosts: Container[str]
-) -> list[str]:
-    """Return warnings about repositories that had no push for long, or never.
-
-    Args:
-        last: when the last push of an app's repository came, by the app's id.
-        hosts: the Git hosts whose webhooks the bridge takes.
-    """
-    newest: dict[str, float | None] = {}
-    for app in apps:
-        source = app.source
-        name = (source.repository or source.url) if source else None
-        if source is None or name is None:
-            continue
-        if source.type is not SourceType.GIT and source.type.value not in hosts:
-            continue
-        if name.startswith("file:"):  # a folder of this machine, which has no host
-            continue
-        times = [at for at in (newest.get(name), last.get(app.id)) if at is not None]
-        newest[name] = max(times, default=None)
-    return [said for name, at in sorted(newest.items()) if (said := _said(name, at, now))]
-
-
-def _said(name: str, at: float | None, now: float) -> str:
-    if at is None:
-        return f"No push of {name} has ever come: is its webhook set?"
-    days = int((now - at) / DAY)
-    return f"No push of {name} has come for {days} days." if now - at > QUIET else ""
-
-
 # ── App Home: drawn when somebody opens it, then kept up to date for a while ──────────────────────
 
 HOME = "slack.home"
@@ -310,7 +272,7 @@ def home_of(user: str) -> Subscription:
 class Homes:
     """Draws Homes; of kind `HOME`."""
 
-    def __init__(self, parts: Parts, turn: Turn, silence: "Silence") -> None:
+    def __init__(self, parts: Parts, turn: Turn, silence: Silence) -> None:
         self._parts = parts
         self._turn = turn
         self._silence = silence
@@ -359,26 +321,6 @@ class Homes:
             live=await parts.journal.serving(apps),
             links=links,
         )
-
-
-class Silence:
-    """Finds repositories without pushes, from time to time."""
-
-    FRESH = 300.0
-
-    def __init__(self, parts: Parts, clock: Clock) -> None:
-        self._parts = parts
-        self._clock = clock
-        self._read_at = -self.FRESH
-        self._last: Mapping[str, float] = {}
-
-    async def of(self, apps: Sequence[App]) -> list[str]:
-        """Return warnings about the repositories of these apps."""
-        now = self._clock()
-        if now - self._read_at >= self.FRESH:
-            self._last = await self._parts.journal.last_pushes()
-            self._read_at = now
-        return silent(apps, self._last, now, self._parts.links.hosts)
 
 
 def _ids(parts: Parts, person: Person, right: Right) -> set[str]:

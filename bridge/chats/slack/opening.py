@@ -13,10 +13,11 @@ from bridge.chats.slack.cards import CARD, NOTICE
 from bridge.chats.slack.config_changes import CHANGED, TOLD, ChangeNotes, Told
 from bridge.chats.slack.config_dialog import configure
 from bridge.chats.slack.door import SlackDoor, Socket, build_bolt
-from bridge.chats.slack.home import HOME, Homes, Silence
+from bridge.chats.slack.home import HOME, Homes
 from bridge.chats.slack.locks import LOCK, LockNotes
 from bridge.chats.slack.parts import Background, Clicks, Parts, Permits, Workspace
 from bridge.chats.slack.pull_board import PULL, PullBoard, pull_plans
+from bridge.chats.slack.silence import Silence
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
 from bridge.ports.chats import Commands, ConfigDrafts

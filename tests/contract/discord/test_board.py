@@ -12,14 +12,8 @@ import pytest
 
 from bridge.chats.card import Channels
 from bridge.chats.discord.api import DiscordClient
-from bridge.chats.discord.board import (
-    POSTED_ANEW,
-    Board,
-    Cards,
-    ChangeNotes,
-    ChangePlans,
-    Channel,
-)
+from bridge.chats.discord.board import POSTED_ANEW, Board, Cards, ChangeNotes, ChangePlans
+from bridge.chats.discord.posts import Channel
 from bridge.chats.discord.settings import Webhook
 from bridge.core.configuration.difference import Changed
 from bridge.core.errors import Refused, Rejected, Unanswered, Unreachable
