@@ -13,7 +13,7 @@ from bridge.core.gates.checks import Check
 from bridge.githosts.answers import read
 from bridge.githosts.ci import all_there, if_seen, is_ours, newest
 from bridge.githosts.gitea.access import GiteaAccess
-from bridge.githosts.gitea.webhooks import CommitStatus
+from bridge.githosts.gitea.events import CommitStatus
 from bridge.githosts.http import part
 from bridge.githosts.webhook import Model
 

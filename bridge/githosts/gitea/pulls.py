@@ -13,7 +13,7 @@ from bridge.core.pulls import PullRequest
 from bridge.githosts.answers import read
 from bridge.githosts.branches import remedied
 from bridge.githosts.gitea.access import GiteaAccess
-from bridge.githosts.gitea.webhooks import Pull
+from bridge.githosts.gitea.events import Pull
 from bridge.githosts.http import part
 from bridge.githosts.pulls import PAGE_OF_RECENT, Listing, all_listed, changed_since
 from bridge.githosts.webhook import Id, Model

@@ -5,34 +5,24 @@ https://docs.gitea.com/usage/webhooks
 
 import hmac
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
 
 from multidict import CIMultiDict
-from pydantic import Field
 
-from bridge.core.errors import BadSignature, MalformedPayload, Rejected, UnknownSecret
+from bridge.core.errors import BadSignature, Rejected, UnknownSecret
 from bridge.core.events import (
     ZERO,
-    CheckReported,
     Commit,
     Event,
     Ignored,
-    PullRequestChanged,
     Ref,
     RefKind,
     RefPushed,
-    Repository,
 )
-from bridge.core.gates.checks import Check
-from bridge.core.pulls import PullRequest
-from bridge.githosts.ci import check_of, is_ours, not_a_check, state_of
-from bridge.githosts.pulls import seconds_of, touches
+from bridge.githosts.gitea.events import OTHERS, Account, SentRepository, login_of, repository_of
 from bridge.githosts.webhook import (
     Commits,
     FullRef,
-    Id,
     ListedCommit,
     Model,
     Name,
@@ -41,17 +31,14 @@ from bridge.githosts.webhook import (
     as_bytes,
     branch_or_tag,
     check,
-    clone_urls,
     find,
     form_field,
     header,
-    id_of,
     live,
     load,
     nothing,
     same,
     union,
-    web_url,
 )
 from bridge.ports.githosts import Body, Envelope
 
@@ -69,25 +56,6 @@ _WHY_IGNORED = {
 _NOT_USED = "is not used, only pushes, deletions, pull requests, statuses and workflows are"
 
 
-class _Owner(Model):
-    id: Any = None
-
-
-class _Repository(Model):
-    id: Id
-    full_name: Name
-    html_url: str | None = None
-    clone_url: str | None = None
-    ssh_url: str | None = None
-    owner: _Owner | None = None
-
-
-class _Account(Model):
-    login: str | None = None
-    username: str | None = None
-    email: str | None = None
-
-
 class _Push(Model):
     ref: FullRef
     before: Sha
@@ -95,15 +63,15 @@ class _Push(Model):
     commits: Commits | None = None
     total_commits: int | None = None
     head_commit: ListedCommit | None = None
-    repository: _Repository
-    pusher: _Account | None = None
+    repository: SentRepository
+    pusher: Account | None = None
 
 
 class _Deletion(Model):
     ref: Name
     ref_type: Name
-    repository: _Repository
-    sender: _Account | None = None
+    repository: SentRepository
+    sender: Account | None = None
 
 
 class Gitea:
@@ -168,9 +136,9 @@ class Gitea:
             return _deleted(
                 check(_Deletion, load(_json(headers, body), "gitea delete"), "gitea delete")
             )
-        if event in _OTHERS:
+        if event in OTHERS:
             what = f"gitea {event.replace('_', ' ')}"
-            return _OTHERS[event](load(_json(headers, body), what), what)
+            return OTHERS[event](load(_json(headers, body), what), what)
         return Ignored(_WHY_IGNORED.get(event, f"event {event[:100]} {_NOT_USED}"))
 
 
@@ -199,7 +167,7 @@ def _pushed(push: _Push) -> RefPushed | Ignored:
     created = not deleted and nothing(push.before)
     paths, note = _paths(push, ref, created=created, deleted=deleted)
     return RefPushed(
-        repository=_repository(push.repository),
+        repository=repository_of(push.repository),
         ref=ref,
         before=push.before,
         after=push.after,
@@ -209,7 +177,7 @@ def _pushed(push: _Push) -> RefPushed | Ignored:
         forced=None,  # Gitea does not say
         paths=paths,
         paths_note=note,
-        pusher=_login(push.pusher),
+        pusher=login_of(push.pusher),
         pusher_email=address(push.pusher.email if push.pusher else None),
     )
 
@@ -221,34 +189,19 @@ def _deleted(deletion: _Deletion) -> RefPushed | Ignored:
         return Ignored(f"event delete of a {kind}: a push of the same ref is sent as well")
     full = check(_FullName, {"ref": f"refs/heads/{deletion.ref}"}, "gitea delete").ref
     return RefPushed(
-        repository=_repository(deletion.repository),
+        repository=repository_of(deletion.repository),
         ref=Ref.parse(full),
         before=ZERO,  # Gitea does not say
         after=ZERO,
         deleted=True,
         forced=None,
         paths_note="the branch was deleted",
-        pusher=_login(deletion.sender),
+        pusher=login_of(deletion.sender),
     )
 
 
 class _FullName(Model):
     ref: FullRef
-
-
-def _login(account: _Account | None) -> str:
-    return (account and (account.login or account.username)) or ""
-
-
-def _repository(sent: _Repository) -> Repository:
-    return Repository(
-        host="gitea",
-        id=str(sent.id),
-        name=sent.full_name,
-        urls=clone_urls(sent.clone_url, sent.ssh_url, sent.html_url),
-        web_url=web_url(sent.html_url),
-        owner_id=id_of(sent.owner and sent.owner.id),
-    )
 
 
 def _commit(push: _Push, ref: Ref) -> Commit | None:
@@ -288,174 +241,3 @@ def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:
             return None, f"Gitea listed no files for commit {commit.id[:7]}"
         every.append(files)
     return union(every), ""
-
-
-# ── Pull requests ─────────────────────────────────────────────────────────────────────────────────
-
-_OPENED = frozenset({"opened", "reopened"})
-_PULLS_USED = _OPENED | {"synchronized", "label_updated", "label_cleared", "edited", "closed"}
-
-_DRAFTS = ("wip:", "[wip]")
-"""The beginnings of a draft's title, as Gitea has them unless it is configured otherwise."""
-
-
-class _Label(Model):
-    name: Name
-
-
-class _Side(Model):
-    ref: Name = ""
-    repo_id: int | None = None
-
-
-class _Head(Model):
-    ref: Name
-    sha: Sha
-    repo_id: int
-
-
-class Pull(Model):
-    """A pull request, as events and the API have it."""
-
-    number: Id | None = None
-    state: str = "open"
-    head: _Head
-    base: _Side = _Side()
-    title: str | None = None
-    user: _Account | None = None
-    draft: bool | None = None  # before 1.22 it is not told
-    labels: Annotated[list[_Label], Field(fail_fast=True)] | None = None
-    html_url: str | None = None
-    updated_at: Any = None
-    merged: bool | None = None
-    merge_commit_sha: Name | None = None
-
-    def meaning(self, number: int, repository: int | None = None) -> PullRequest:
-        """Return the pull request; `repository`: the id of its base's, if that does not say."""
-        base = repository if self.base.repo_id is None else self.base.repo_id
-        title = self.title or ""
-        says_so = title.lower().startswith(_DRAFTS)
-        return PullRequest(
-            number=number,
-            head=self.head.ref,
-            head_sha=self.head.sha,
-            open=self.state == "open",
-            merge_sha=self.merge_commit_sha if self.merged else None,
-            own=self.head.repo_id == base,
-            base=self.base.ref,
-            title=title,
-            author=_login(self.user),
-            draft=says_so if self.draft is None else self.draft,
-            labels=frozenset(one.name for one in self.labels or ()),
-            url=web_url(self.html_url),
-            updated_at=seconds_of(self.updated_at),
-        )
-
-
-class _PullEvent(Model):
-    action: str
-    number: Id
-    pull_request: Pull
-    repository: _Repository
-    changes: dict[str, Any] | None = None
-
-
-def _of_pull(data: Any, what: str) -> PullRequestChanged | Ignored:
-    event = check(_PullEvent, data, what)
-    if event.action not in _PULLS_USED:
-        why = "is not used, only what opens, changes or closes it"
-        return Ignored(f"pull_request {event.action[:100]} {why}")
-    if event.action == "edited" and not touches(event.changes, ("title", "ref")):
-        return Ignored(f"pull_request edited: {event.number} has the same title and base branch")
-    pull, opened = (
-        event.pull_request.meaning(event.number, event.repository.id),
-        event.action in _OPENED,
-    )
-    if opened or event.action == "closed":
-        pull = replace(pull, open=opened)
-    return PullRequestChanged(_repository(event.repository), pull, opened)
-
-
-# ── Checks of commits: statuses, and the workflows that set them ──────────────────────────────────
-
-_PASSED = frozenset({"success", "warning", "skipped"})
-"""Those that Gitea combines to a success."""
-
-_FAILED = frozenset({"failure", "error"})
-
-
-class CommitStatus(Model):
-    """A commit status, as the API has it; events call its `status` `state`."""
-
-    id: Id
-    context: Name
-    status: str
-    target_url: str | None = None
-
-    def meaning(self) -> Check:
-        """Return the check."""
-        state = state_of(self.status, passed=_PASSED, failed=_FAILED)
-        return check_of(self.context, state, "", self.target_url)
-
-
-class _StatusEvent(Model):
-    id: Id = 0
-    sha: Sha
-    context: Name
-    state: str
-    target_url: str | None = None
-    repository: _Repository
-
-
-class _Run(Model):
-    head_sha: Sha
-
-
-class _WorkflowEvent(Model):
-    workflow_run: _Run | None = None
-    workflow_job: _Run | None = None
-    repository: _Repository
-
-
-class _ActionRun(Model):
-    commit_sha: Sha
-    repository: _Repository
-
-
-class _ActionEvent(Model):
-    run: _ActionRun
-
-
-def _of_status(data: Any, what: str) -> CheckReported | Ignored:
-    event = check(_StatusEvent, data, what)
-    if is_ours(event.context):
-        return Ignored(not_a_check(event.context))
-    url = event.target_url
-    found = CommitStatus(id=event.id, context=event.context, status=event.state, target_url=url)
-    return CheckReported(_repository(event.repository), event.sha, found.meaning())
-
-
-def _of_workflow(data: Any, what: str) -> CheckReported:
-    """Return that a workflow of Gitea's has changed; its statuses are the checks."""
-    event = check(_WorkflowEvent, data, what)
-    run = event.workflow_run or event.workflow_job
-    if run is None:
-        raise MalformedPayload(f"{what}: workflow_run is missing, workflow_job as well")
-    return CheckReported(_repository(event.repository), run.head_sha)
-
-
-def _of_action(data: Any, what: str) -> CheckReported:
-    """Return that a workflow of Forgejo's has ended."""
-    run = check(_ActionEvent, data, what).run
-    return CheckReported(_repository(run.repository), run.commit_sha)
-
-
-_OTHERS: Mapping[str, Callable[[Any, str], Event]] = {
-    "pull_request": _of_pull,
-    "status": _of_status,
-    "workflow_run": _of_workflow,
-    "workflow_job": _of_workflow,
-    "action_run_success": _of_action,
-    "action_run_failure": _of_action,
-    "action_run_recover": _of_action,
-}
