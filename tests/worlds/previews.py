@@ -52,7 +52,11 @@ class PreviewWorld:
         id_ = str(made["applicationId"])
         await self.world.backend.save_git(id_, self.clone_url, watchPaths=watch)
         self.apps[name] = id_
-        await until(self.world.stores.journal.apps, lambda known: id_ in [one.id for one in known])
+        # It may have been read before it had its source.
+        await until(
+            self.world.stores.journal.apps,
+            lambda known: id_ in [one.id for one in known if one.source is not None],
+        )
         return id_
 
     def branch(self, name: str, files: dict[str, str]) -> None:
