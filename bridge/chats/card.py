@@ -18,7 +18,7 @@ from bridge.core.failure import MOST_CHARACTERS, failure_in
 from bridge.core.gates.holds import Hold
 from bridge.core.lifecycle import HELD, VERIFIED, Change, Deployment, State
 from bridge.core.log_text import redact
-from bridge.core.rules import name_matches
+from bridge.core.rules import label_matches
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import DONE, PARTLY, Audited, Subscription
 
@@ -340,7 +340,7 @@ class Channels:
         """Return the channels of an app; without any, the one in which it was requested."""
         found: tuple[str, ...] = (self.default,) if self.default else ()
         for pattern, channels in self.book:
-            if name_matches(pattern, label):
+            if label_matches(pattern, label):
                 found = channels
         return found or ((asked_in,) if asked_in else ())
 
@@ -348,7 +348,7 @@ class Channels:
         """Return the channels of the previews of an app, given by its own label."""
         found: tuple[str, ...] | None = None
         for pattern, channels in self.previews:
-            if name_matches(pattern, label):
+            if label_matches(pattern, label):
                 found = channels
         return self.of(label) if found is None else found
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from bridge.core.apps import App
 from bridge.core.decision import one_line
-from bridge.core.rules import name_matches
+from bridge.core.rules import label_matches
 
 _PLAIN = re.compile(r"[\w:/.-]+").fullmatch
 """Ids that YAML takes without quotes."""
@@ -181,7 +181,7 @@ def _rights_to(grants: Sequence[Grant], app: App) -> frozenset[Right]:
 @lru_cache(maxsize=65536)
 def _covered(apps: tuple[str, ...], label: str) -> bool:
     """Return whether a label is covered; cached, since every command checks every app."""
-    return any(pattern == "*" or name_matches(pattern, label) for pattern in apps)
+    return any(label_matches(pattern, label) for pattern in apps)
 
 
 def _names(grant: Grant, person: Person) -> bool:

@@ -215,14 +215,14 @@ def _tilde(bound: _Bound) -> Version | None:
 # ── The bridge's own rules for apps: what a backend's record can't hold ─────────────────────────
 
 RuleBook = Sequence[tuple[str, Rules]]
-"""Label globs with the rules for matching apps; later ones win."""
+"""Labels, or globs over them, with the rules for matching apps; later ones win."""
 
 
 def rules_for(label: str, book: RuleBook) -> Rules:
     """Return the book's rules for one app."""
     found = Rules()
     for pattern, rules in book:
-        if name_matches(pattern, label):
+        if label_matches(pattern, label):
             found = rules.over(found)
     return found
 
@@ -230,6 +230,11 @@ def rules_for(label: str, book: RuleBook) -> Rules:
 def ruled(app: App, book: RuleBook) -> App:
     """Return an app with the book's rules; where those set nothing, with its stored rules."""
     return replace(app, rules=rules_for(app.label, book).over(app.rules))
+
+
+def label_matches(pattern: str, label: str) -> bool:
+    """Return whether a label or glob matches an app's label; "*" matches every one."""
+    return pattern == "*" or name_matches(pattern, label)
 
 
 def name_matches(pattern: str, name: str) -> bool:

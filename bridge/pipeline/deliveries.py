@@ -206,7 +206,7 @@ class Deliveries:
             late: returns where a pull request publishes pushes from before it was opened.
             views: finds the files that pushes do not list; None: they stay unknown.
             owner: the name of this process among those that share the stores.
-            way: backpressure, if this process receives webhooks as well.
+            backpressure: slows senders down, if this process receives webhooks as well.
             wake_gates: called when held deployments are to be judged again.
             checks: records what an event says of checks; returns whether a deployment waits for it.
             pulls: records that a pull request has changed; returns whether a lock or a preview

@@ -273,7 +273,7 @@ class Watch(Section):
 class Rule(Section):
     """Our own rules for some apps, for what Dokploy's record can't hold."""
 
-    apps: str = Field(description="a label or a glob over labels, e.g. shop/*")
+    apps: str = Field(description="a label or a glob over labels, e.g. shop/*; * is every app")
     trigger: Trigger | None = Field(None, description="push or tag, on any host")
     branch: str | None = Field(None, description="a name or glob, instead of the backend's branch")
     watch_paths: tuple[str, ...] | None = Field(None, description="instead of the backend's")

@@ -51,6 +51,7 @@ def test_later_rules_win_field_by_field_and_only_where_they_say_something() -> N
     assert rules_for("a", [("a", first), ("a", Rules())]) == first
     assert rules_for("a", [("a", first), ("a", second)]) == second
     assert rules_for("a", [("a", second), ("a", first)]) == first
+    assert rules_for("shop/web", [("*", first), ("shop/*", second)]) == second.over(first)
     assert rules_for("a", [("a", first), ("a", Rules(tags="w*"))]) == replace(first, tags="w*")
 
 

@@ -70,6 +70,7 @@ class Making:
         # Dokploy notes a new app in its user's list by reading and writing it: two that are made at
         # once may leave one out, and a member's key then no longer sees it.
         self._one_by_one = asyncio.Lock()
+        self._unseen: set[str] = set()  # the markers of apps that were made, but are not listed
 
     # ── Find ─────────────────────────────────────────────────────────────────
 
@@ -122,14 +123,18 @@ class Making:
         """See `ports.backends.MakesApps`; it is made on the server of its model.
 
         Raises:
-            Refused: also if the key's user can't see what it has made.
+            Refused: also if the key's user can't see what it has made, which this process then
+                does not make again.
         """
         self._check(marker, model, environment)
         async with self._one_by_one:
             like = await self._model(model)
             project = await self._project(like.environment.project_id)
             if there := self._with(marker, project):
+                self._unseen.discard(marker)
                 return there
+            if marker in self._unseen:
+                raise self._not_listed(name, environment, project)
             where = _named(environment, project) or await self._new_environment(
                 environment, project
             )
@@ -146,11 +151,15 @@ class Making:
             project = await self._project(like.environment.project_id)
             if there := self._with(marker, project):
                 return there
+            self._unseen.add(marker)
+            raise self._not_listed(name, environment, project)
+
+    def _not_listed(self, name: str, environment: str, project: models.Project) -> Refused:
         words = (
             f"it made the app {name!r} in {project.name}/{environment} and does not list it for"
-            " this key: give the key's user access to that service, or remove it"
+            " this key: give the key's user access to that service, or remove it and restart the bridge"
         )
-        raise Refused(self.name, words)
+        return Refused(self.name, words)
 
     def _check(self, marker: str, model: App, environment: str) -> None:
         if not marker.startswith(MARKER):

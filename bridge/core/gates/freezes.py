@@ -12,7 +12,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from bridge.core.errors import Rejected
-from bridge.core.rules import name_matches
+from bridge.core.rules import label_matches
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MIDNIGHT = "24:00"
@@ -186,7 +186,7 @@ class Freeze:
         """Return whether it concerns an app with this label and these scopes."""
         if self.scope:
             return self.scope in scopes
-        return any(one == "*" or name_matches(one, label) for one in self.apps)
+        return any(label_matches(one, label) for one in self.apps)
 
     def closed(self, now: float) -> Closed | None:
         """Return when it began and when it ends, if it holds now.

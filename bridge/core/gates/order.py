@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from bridge.core.apps import App
-from bridge.core.rules import name_matches
+from bridge.core.rules import label_matches
 
 _GLOB = frozenset("*?[{")
 
@@ -18,8 +18,8 @@ def earlier_of(app: App, apps: Iterable[App]) -> dict[str, str]:
     others = {one.label: one.id for one in apps if one.id != app.id}
     found: dict[str, str] = {}
     for pattern in app.rules.after or ():
-        fits = {label: id_ for label, id_ in others.items() if name_matches(pattern, label)}
-        found |= fits or ({} if name_matches(pattern, app.label) else {pattern: ""})
+        fits = {label: id_ for label, id_ in others.items() if label_matches(pattern, label)}
+        found |= fits or ({} if label_matches(pattern, app.label) else {pattern: ""})
     return found
 
 
@@ -58,5 +58,5 @@ def circles(rules: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, ...]]
 
 def _waits(apps: str, after: Iterable[str], other: str) -> bool:
     """Return whether apps wait for those of another rule."""
-    fits = (name_matches(other, one) or name_matches(one, other) for one in after)
+    fits = (label_matches(other, one) or label_matches(one, other) for one in after)
     return other != apps and any(fits)

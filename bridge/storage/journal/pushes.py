@@ -66,7 +66,7 @@ class Pushes:
         self._newest = {row["ref_key"]: row for row in newest}
         self._told = {_told_by(row): row for row in told}
         self._added: defaultdict[str, list[Row]] = defaultdict(list)
-        self._ways: dict[str, list[Row]] = {}
+        self._windows: dict[str, list[Row]] = {}
 
     @classmethod
     def of(cls, db: sa.Connection, outcomes: Sequence[Outcome], since: float) -> "Pushes":
@@ -143,7 +143,7 @@ class Pushes:
     def _around(self, ref: str, first: Move, again: Move) -> list[Move]:
         """Return moves of a ref that may lie between two of its pushes."""
         at_once = first.moment and first.moment == again.moment
-        written = self._at_once(ref, again) if at_once else self._backpressure(ref)
+        written = self._at_once(ref, again) if at_once else self._in_window(ref)
         rows = {row["seq"]: row for row in written + self._added[ref]}
         return list(map(_move, rows.values()))
 
@@ -159,12 +159,12 @@ class Pushes:
             seen.update(ends)
         return list(found.values())
 
-    def _backpressure(self, ref: str) -> list[Row]:
+    def _in_window(self, ref: str) -> list[Row]:
         """Return the newest moves of a ref within the window."""
-        if ref not in self._ways:
+        if ref not in self._windows:
             rows = self._db.execute(_LATEST, {"ref": ref}).mappings()
-            self._ways[ref] = [dict(row) for row in rows if row["at"] >= self._since]
-        return self._ways[ref]
+            self._windows[ref] = [dict(row) for row in rows if row["at"] >= self._since]
+        return self._windows[ref]
 
 
 def standing(db: sa.Connection, ref: str) -> Move | None:

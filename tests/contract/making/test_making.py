@@ -358,8 +358,9 @@ async def test_a_missing_right_is_named(fake: DokployMaking, procedure: str, rig
 async def test_what_a_key_can_not_see_is_not_made_again_and_again(fake: DokployMaking) -> None:
     fake.server.sees, fake.server.notes_new = {fake.model.id}, False
 
-    with pytest.raises(Refused, match="give the key's user access to that service"):
-        await make(fake)
+    for _ in range(3):
+        with pytest.raises(Refused, match="give the key's user access to that service"):
+            await make(fake)
 
     (made,) = [one for one in fake.server.rows.values() if one["description"] == MARKER]
     fake.server.sees.add(made["applicationId"])
