@@ -157,7 +157,8 @@ class Making:
     def _not_listed(self, name: str, environment: str, project: models.Project) -> Refused:
         words = (
             f"it made the app {name!r} in {project.name}/{environment} and does not list it for"
-            " this key: give the key's user access to that service, or remove it and restart the bridge"
+            " this key: give the key's user access to that service, or remove it and restart the"
+            " bridge"
         )
         return Refused(self.name, words)
 
