@@ -29,15 +29,13 @@ from bridge.ports.clock import Clock, Limit, Wake
 from bridge.ports.figures import Observe
 from bridge.ports.githosts import HostApi, Pages
 from bridge.ports.providers import BackendParts, HostSettings
-from bridge.settings import (
-    Settings,
-    access_of,
-    book_of,
-)
+from bridge.settings import Settings, access_of, book_of
 
 if TYPE_CHECKING:
     from bridge.ports.feedback import Publisher
     from bridge.ports.sign_in import SignsIn
+
+log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -148,8 +146,6 @@ def configurers_of(
 
 
 # ── Git hosts ───────────────────────────────────────────────────────────────────────────────────
-
-log = logging.getLogger(__name__)
 
 
 PASSING = 0.5

@@ -151,7 +151,7 @@ def _lock_line(one: "Lock") -> str:
 
 
 def _ends(one: "Lock") -> str:
-    """Return until when a lock holds, with the pull request with whose end it is released."""
+    """Return until when a lock holds, and the pull request whose end releases it."""
     if one.merge is None:
         return until_text(one.until)
     return f"{until_text(one.until)}{' or' if one.until else ''} until {one.merge} is merged"

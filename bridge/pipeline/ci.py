@@ -59,7 +59,7 @@ class CiReader:
         self._clock = clock
         self._poll = poll
         self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[str](TROUBLE, self.wake, patience)
+        self._lanes = Lanes[str](TROUBLE, self.wake, RETRY, patience)
         self.changed: Callable[[], None] = lambda: None
 
     async def run(self) -> None:

@@ -39,6 +39,9 @@ LIST_LASTS = 30.0
 AT_ONCE = 64
 """Held deployments that are judged together."""
 
+RECORDED_AT_ONCE = 8
+"""Judgements that are recorded together."""
+
 POLL = 2.0
 """Seconds between two looks at the journal; another process may have changed a fact."""
 
@@ -78,6 +81,7 @@ class Heads:
         self._homes = homes
         self._next: dict[Place, asyncio.Task[Head]] = {}
         self._turns: dict[Place, asyncio.Lock] = {}
+        self._readings: set[asyncio.Task[Head]] = set()
 
     def place(self, app: App) -> Place | None:
         """Return where the branch is whose head is to be built."""
@@ -113,7 +117,9 @@ class Heads:
         api = self._apis[host]
         assert isinstance(api, ReadsRefs)
         if place not in self._next:
-            self._next[place] = asyncio.create_task(self._read(api, place))
+            reading = self._next[place] = asyncio.create_task(self._read(api, place))
+            self._readings.add(reading)
+            reading.add_done_callback(self._readings.discard)
         commit, trouble = await asyncio.shield(self._next[place])
         return (
             (None, trouble) if commit is None else (CommitAt(host, repository, commit, branch), "")
@@ -140,7 +146,7 @@ class Heads:
 
     async def close(self) -> None:
         """Stop reading."""
-        readings = list(self._next.values())
+        readings = list(self._readings)
         for task in readings:
             task.cancel()
         await asyncio.gather(*readings, return_exceptions=True)
@@ -221,7 +227,8 @@ class Judges:
 class Gatekeeper:
     """Judges held deployments when a fact has changed or their time has come.
 
-    Each deployment is a lane, so a Git host that hangs holds up only those that it has to tell of.
+    Each deployment has a lane of its own, so a Git host that hangs holds up only those that depend
+    on it.
     """
 
     def __init__(
@@ -241,7 +248,8 @@ class Gatekeeper:
         self._clock = clock
         self._poll = poll
         self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[str](TROUBLE, self.wake, patience)
+        self._lanes = Lanes[str](TROUBLE, self.wake, RETRY, patience)
+        self._recording = asyncio.Semaphore(RECORDED_AT_ONCE)
 
     async def run(self) -> None:
         """Judge as long as the process lives."""
@@ -256,9 +264,10 @@ class Gatekeeper:
 
     async def look(self) -> float:
         """Judge everything that is due; return the seconds until the next look."""
-        now = self._clock()
+        now, late = self._clock(), False
         while due := await self._due(now):
-            await self._lanes.begin({one.id: self._judge(one) for one in due})
+            works = {one.id: self._judge(one) for one in due}
+            late = not await self._lanes.begin(works, hurry=late) or late
             now = self._clock()
         next_at = await self._journal.next_hold_at(now)
         return self._poll if next_at is None else min(self._poll, next_at - self._clock())
@@ -269,7 +278,9 @@ class Gatekeeper:
         return [one for one in found if not self._lanes.goes_on(one.id)][:AT_ONCE]
 
     async def _judge(self, held: Deployment) -> None:
-        judged = await self._journal.judge(held.id, await self._judges.now(held.id))
+        by = await self._judges.now(held.id)
+        async with self._recording:  # what has waited for the same host does so at once
+            judged = await self._journal.judge(held.id, by, seen=held.look_at)
         if judged is not None and judged.state is State.WAITING:
             log.info("deployment let pass", extra={"app": judged.app, "deployment": judged.id})
             await self._release(judged)

@@ -177,10 +177,10 @@ class LockKeeper:
         self._wake = wake
         self._poll = poll
         self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[str](TROUBLE, self._rounds.wake, patience)
+        self._lanes = Lanes[str](TROUBLE, self._rounds.wake, RETRY, patience)
 
     async def run(self) -> None:
-        """Do so as long as the process lives."""
+        """Remind and release as long as the process lives."""
         try:
             await self._rounds.run()
         finally:
@@ -206,12 +206,10 @@ class LockKeeper:
         await all_ended(*map(self._keep, due))
 
     async def _keep(self, due: DueLock) -> None:
-        if due.looks is not None and due.lock.merge is not None:
-            ended = await self._look(due.lock, due.lock.merge, due.looks)
-            if ended:
-                return
         if due.lock.remind_at is not None and due.lock.remind_at <= self._clock():
-            await self._remind(due)
+            await self._remind(due)  # first: the host may hang
+        if due.looks is not None and due.lock.merge is not None:
+            await self._look(due.lock, due.lock.merge, due.looks)
 
     # ── reminders ─────────────────────────────────────────────────────────
 
@@ -233,8 +231,8 @@ class LockKeeper:
 
     # ── pull requests ─────────────────────────────────────────────────────
 
-    async def _look(self, lock: Lock, merge: PullRef, looks: int) -> bool:
-        """Release a lock if its pull request has ended; return whether it has."""
+    async def _look(self, lock: Lock, merge: PullRef, looks: int) -> None:
+        """Release a lock if its pull request has ended."""
         api, pause = self._apis.get(merge.host), LOOKS.pause(looks + 1)
         try:
             found = (
@@ -247,9 +245,8 @@ class LockKeeper:
             pause, found = max(pause, asked_to_wait(error) or 0.0), None
         if found is None or found.open:
             await self._journal.look_later(lock, self._clock() + pause)
-            return False
+            return
         await self._release(lock, f"{merge} is {'merged' if found.merge_sha else 'closed'}")
-        return True
 
     async def _release(self, lock: Lock, why: str) -> None:
         assert lock.merge is not None

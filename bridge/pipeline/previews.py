@@ -101,7 +101,7 @@ class PreviewKeeper:
         self._by_files: OrderedDict[tuple[Any, ...], Verdict] = OrderedDict()
         self._seen_apps: tuple[App, ...] | None = None
         self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[Lane](TROUBLE, self._rounds.wake, patience)
+        self._lanes = Lanes[Lane](TROUBLE, self._rounds.wake, RETRY, patience)
 
     async def run(self) -> None:
         """Look as long as the process lives."""

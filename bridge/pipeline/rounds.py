@@ -19,6 +19,12 @@ Round = Callable[[], Awaitable[float]]
 PATIENCE = 1.0
 """Seconds that a round waits for its lanes; what takes longer goes on beside the next rounds."""
 
+HURRY = 20
+"""The part of that which a round waits for more lanes once some have taken too long."""
+
+REMEMBERED = 600.0
+"""Seconds after its pause for which a failure counts."""
+
 L = TypeVar("L", bound=Hashable)
 
 log = logging.getLogger(__name__)
@@ -72,28 +78,34 @@ async def all_ended(*works: Awaitable[object]) -> None:
 
 
 class Lanes(Generic[L]):
-    """Work of which each lane has some at a time."""
+    """Work of which each lane has some at a time; one that fails or hangs delays no other."""
 
-    def __init__(self, what: str, wake: Callable[[], None], patience: float = PATIENCE) -> None:
+    def __init__(
+        self, what: str, wake: Callable[[], None], retry: Backoff, patience: float = PATIENCE
+    ) -> None:
         """Take the parts.
 
         Args:
             what: the work, for the log, as of the rounds.
             wake: begins the next round, once a lane has ended that nobody waits for any more.
+            retry: pauses of a lane whose work has failed.
             patience: seconds to wait for lanes.
         """
         self._what = what
         self._wake = wake
+        self._retry = retry
         self._patience = patience
         self._tasks: dict[L, asyncio.Task[None]] = {}
+        self._failed: dict[L, tuple[int, float]] = {}  # how often in a row, and until when it waits
 
     def __len__(self) -> int:
-        """Return how many lanes have work that goes on."""
-        return len(self._tasks)
+        """Return how many lanes are at work, or wait after a failure."""
+        return len(self._tasks.keys() | self._failed.keys())
 
     def goes_on(self, lane: L) -> bool:
-        """Return whether the work of a lane goes on."""
-        return lane in self._tasks
+        """Return whether a lane is at work, or waits after a failure."""
+        _, until = self._failed.get(lane, (0, 0.0))
+        return lane in self._tasks or asyncio.get_running_loop().time() < until
 
     async def keep_up(
         self,
@@ -104,30 +116,32 @@ class Lanes(Generic[L]):
     ) -> float:
         """Do everything that is due; return the seconds until the next look, `poll` at most.
 
-        Each lane has its turns for itself, so one that hangs holds up no other.
-
         Args:
             next_at: returns when something is due next in each lane.
-            do: does some of what is due in a lane, so that it is due no more.
+            do: does some of what is due in a lane; what it has done must not be due any more.
         """
+        late = False
         while True:
             times = await next_at()
             free = {lane: at for lane, at in times.items() if not self.goes_on(lane)}
             if not (due := [lane for lane, at in free.items() if at <= clock()]):
                 return min([poll, *(at - clock() for at in free.values())])
-            await self.begin({lane: do(lane) for lane in due})
+            late = not await self.begin({lane: do(lane) for lane in due}, hurry=late) or late
 
-    async def begin(self, works: Mapping[L, Coroutine[Any, Any, None]]) -> None:
-        """Begin work in lanes that are free; return once it has ended, or it takes too long.
+    async def begin(
+        self, works: Mapping[L, Coroutine[Any, Any, None]], *, hurry: bool = False
+    ) -> bool:
+        """Begin work in lanes that are free, and wait; return whether all has ended in time.
 
-        Raises:
-            Exception: the first error, of those that have ended in time.
+        Args:
+            hurry: wait hardly at all, as there was a wait for others just before.
         """
         begun = [self._task(lane, work) for lane, work in works.items()]
-        ended, late = await asyncio.wait(begun, timeout=self._patience)
+        patience = self._patience / HURRY if hurry else self._patience
+        _, late = await asyncio.wait(begun, timeout=patience)
         for task in late:
-            task.add_done_callback(self._tell)
-        await all_ended(*ended)
+            task.add_done_callback(lambda _task: self._wake())
+        return not late
 
     async def end(self) -> None:
         """End everything."""
@@ -138,12 +152,24 @@ class Lanes(Generic[L]):
             await asyncio.wait(tasks)
 
     def _task(self, lane: L, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        task = self._tasks[lane] = asyncio.create_task(work, name=f"lane {lane}")
+        task = self._tasks[lane] = asyncio.create_task(self._do(lane, work), name=f"lane {lane}")
         task.add_done_callback(lambda _task: self._tasks.pop(lane))
         return task
 
-    def _tell(self, task: "asyncio.Task[None]") -> None:
-        """Log why late work has failed, and have the rest of its lane done."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning(self._what, extra={"why": str(error)}, exc_info=error)
-        self._wake()
+    async def _do(self, lane: L, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except BridgeError as error:
+            log.warning(self._what, extra={"why": str(error)})
+            self._pause(lane, error)
+        except Exception as error:  # a bug, which must not hold up the other lanes
+            log.exception(self._what)
+            self._pause(lane, error)
+        else:
+            self._failed.pop(lane, None)
+
+    def _pause(self, lane: L, error: Exception) -> None:
+        """Have a lane wait after a failure."""
+        now, failures = asyncio.get_running_loop().time(), self._failed.get(lane, (0, 0.0))[0] + 1
+        lately = {one: kept for one, kept in self._failed.items() if kept[1] > now - REMEMBERED}
+        self._failed = lately | {lane: (failures, now + self._retry.after(failures, error))}

@@ -181,11 +181,15 @@ class Holding(Protocol):
     `due_holds` returns them.
     """
 
-    async def judge(self, id_: str, by: Judging) -> Deployment | None:
+    async def judge(self, id_: str, by: Judging, *, seen: float | None = None) -> Deployment | None:
         """Hold a waiting deployment, or let a held one pass, as the gates say now.
 
         Return it as it is then; None if it is neither held nor waits, or is about to be asked for.
         A held one that passes waits again, and `starts` grows by one.
+
+        Args:
+            seen: its `look_at` before what it is judged by was collected. If it differs by now, a
+                fact has changed meanwhile, so it stays due.
         """
 
     async def due_holds(self, now: float, limit: int) -> list[Deployment]:

@@ -12,6 +12,7 @@ from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need
 from bridge.core.gates.locks import Lock, PullRef, scope_named
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.ci import CiReader
+from bridge.pipeline.gates import Heads
 from bridge.pipeline.locks import LockKeeper
 from bridge.ports.gates import CommitAt
 from bridge.ports.journal import Journal
@@ -99,7 +100,7 @@ async def test_locks_of_another_host_end_with_their_pull_request(journal: Journa
     assert [one.scope for one in await journal.locks()] == ["app/app-a"]
 
 
-async def test_what_no_host_has_to_tell_of_is_let_pass() -> None:
+async def test_what_depends_on_no_host_is_let_pass() -> None:
     world = GateWorld()
     checked = gated("app-a", rules=Rules(checks=CheckPolicy(Need.ALL)))
     await world.add(checked, gated("app-b"))
@@ -117,3 +118,17 @@ async def test_what_no_host_has_to_tell_of_is_let_pass() -> None:
     async with running(world.keeper.run):
         await until(lambda: world.state(locked), lambda state: state == "waiting")
     await world.journal.stop()
+
+
+async def test_no_reading_of_a_head_is_left_behind() -> None:
+    heads = Heads({"github": Silent()}, ManualClock(), {"github.com": "github"})
+    asked = asyncio.create_task(heads.of(gated()))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert [one for one in asyncio.all_tasks() if "Heads._read" in repr(one)]
+
+    await heads.close()
+
+    assert not [one for one in asyncio.all_tasks() if "Heads._read" in repr(one)]
+    await asyncio.wait([asked])
+    assert asked.cancelled()

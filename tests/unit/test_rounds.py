@@ -1,13 +1,14 @@
 """Rounds of work: woken, by their time, and after errors."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from bridge.core.backoff import Backoff
 from bridge.core.errors import Unreachable
-from bridge.pipeline.rounds import Rounds, all_ended
+from bridge.pipeline.rounds import Lanes, Rounds, all_ended
 
 NEVER = 3600.0
 
@@ -75,3 +76,61 @@ async def test_all_are_waited_for_before_an_error_is_raised() -> None:
     with pytest.raises(KeyError):
         await all_ended(fails(), slow())
     assert ended == ["slow"]
+
+
+class Lane:
+    """Work of one lane, which is due until it succeeds."""
+
+    def __init__(self, *, takes: float = 0.0, fails: Exception | None = None) -> None:
+        self.takes, self.fails = takes, fails
+        self.tries = 0
+
+    async def work(self) -> None:
+        self.tries += 1
+        await asyncio.sleep(self.takes)
+        if self.fails is not None:
+            raise self.fails
+
+
+async def kept_up(seconds: float, **lanes: Lane) -> None:
+    """Look again and again, as rounds do; those that succeed are due again at once."""
+    woken = asyncio.Event()
+    those = Lanes[str]("nothing can be done", woken.set, Backoff(10.0, 60.0), 0.05)
+
+    async def next_at() -> dict[str, float]:
+        await asyncio.sleep(0)
+        return dict.fromkeys(lanes, 0.0)
+
+    async def look() -> None:
+        while True:
+            await those.keep_up(next_at, lambda name: lanes[name].work(), lambda: 1.0, 0.01)
+            await asyncio.sleep(0.01)
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await look()
+    await those.end()
+
+
+@pytest.mark.parametrize("takes", [0.0, 0.1])
+@pytest.mark.parametrize("fails", [Unreachable("dokploy", "away"), KeyError("a bug")])
+async def test_a_lane_that_fails_waits_and_holds_up_no_other(
+    fails: Exception, takes: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = Lane(takes=takes, fails=fails), Lane()
+
+    await kept_up(0.5, bad=bad, good=good)
+
+    assert bad.tries == 1
+    assert good.tries > 5
+    assert caplog.text.count("nothing can be done") == 1
+
+
+async def test_lanes_that_hang_are_waited_for_once() -> None:
+    hang = {f"hangs-{n}": Lane(takes=60.0) for n in range(5)}
+    good = Lane()
+
+    await kept_up(0.5, **hang, good=good)
+
+    assert [one.tries for one in hang.values()] == [1] * 5
+    assert good.tries > 5

@@ -1,7 +1,9 @@
-"""Start processes of the bridge from one that has imported everything: a second of CPU less each.
+"""Start processes of the bridge from one that has imported everything, which saves a second each.
 
 They are forked, then run the same command line as `python -m bridge`, with their own environment,
-folder and output. Tests of what is imported, and of the installed command, start it as usual.
+folder and output. They share the seed of `hash`, the order of imports and what modules read from
+the environment when they are imported; tests of these, and of the installed command, start it as
+usual.
 """
 
 import asyncio
@@ -36,8 +38,8 @@ IMPORTED = (
 )
 """What most commands import, and what `serve` does."""
 
-ONE = threading.Lock()
-MOST = 200_000
+STARTING = threading.Lock()
+MOST_BYTES = 200_000
 """Bytes of a message."""
 
 PIPE, STDOUT, DEVNULL = subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL
@@ -52,7 +54,7 @@ Output = int | IO[bytes]
 def fork_on_demand(channel: socket.socket) -> None:
     """Fork for each message, and tell how each process ended, until the other side is gone.
 
-    Returns in the forked processes, once they are what they are to be.
+    Returns only in the forked processes, once their environment is set up.
     """
     for name in IMPORTED:
         import_module(name)
@@ -63,6 +65,7 @@ def fork_on_demand(channel: socket.socket) -> None:
     tells.setblocking(False)
     signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # those who want it gone close the channel
     with selectors.DefaultSelector() as ready:
         ready.register(channel, selectors.EVENT_READ)
         ready.register(ended, selectors.EVENT_READ)
@@ -84,7 +87,7 @@ def _tell_of_ended(channel: socket.socket) -> None:
 
 def _fork(channel: socket.socket) -> bool:
     """Fork for the next message; return whether this is still the process that forks."""
-    message, files, _, _ = socket.recv_fds(channel, MOST, 2)
+    message, files, _, _ = socket.recv_fds(channel, MOST_BYTES, 2)
     if not message:
         os._exit(0)
     wanted = json.loads(message)
@@ -96,6 +99,7 @@ def _fork(channel: socket.socket) -> bool:
         return True
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     channel.close()
     for file, standard in zip(files, (1, 2), strict=True):
         os.dup2(file, standard)
@@ -126,7 +130,8 @@ class Forked:
 
     @property
     def returncode(self) -> int | None:
-        return self.ended.result() if self.ended.done() else None
+        known = self.ended.done() and self.ended.exception() is None
+        return self.ended.result() if known else None
 
     async def wait(self) -> int:
         return await asyncio.shield(asyncio.wrap_future(self.ended))
@@ -142,8 +147,9 @@ class Forked:
         return output, errors
 
     def send_signal(self, number: int) -> None:
-        if self.returncode is None:
-            os.kill(self.pid, number)
+        if not self.ended.done() or self.ended.exception() is not None:
+            with suppress(ProcessLookupError):  # it has ended, and we have not heard of it yet
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
@@ -153,6 +159,13 @@ class Forked:
 
 
 Running = asyncio.subprocess.Process | Forked
+
+
+def _certain() -> "Future[Any]":
+    """Return a future that nobody can cancel: what it tells of happens in any case."""
+    future = Future[Any]()
+    future.set_running_or_notify_cancel()
+    return future
 
 
 class Forking:
@@ -179,7 +192,7 @@ class Forking:
         self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str], *files: int
     ) -> "Future[tuple[int, Future[int]]]":
         """Fork a process that writes to two files; return its id and what will be its exit code."""
-        number, begun = next(self._numbers), Future[tuple[int, Future[int]]]()
+        number, begun = next(self._numbers), _certain()
         self._begun[number] = begun
         wanted = {
             "number": number,
@@ -191,16 +204,20 @@ class Forking:
         return begun
 
     def _hear(self) -> None:
-        while message := self._channel.recv(MOST):
-            match json.loads(message):
-                case [number, pid, "begun"]:
-                    ended = self._running[pid] = Future[int]()
-                    self._begun.pop(number).set_result((pid, ended))
-                case [pid, code]:
-                    self._running.pop(pid).set_result(code)
+        with suppress(OSError):  # it may have died before it read all
+            while message := self._channel.recv(MOST_BYTES):
+                self._heard(json.loads(message))
         lost: list[Future[Any]] = [*self._begun.values(), *self._running.values()]
         for one in lost:
             one.set_exception(RuntimeError("the process that forks has ended"))
+
+    def _heard(self, message: list[Any]) -> None:
+        match message:
+            case [number, pid, "begun"]:
+                ended = self._running[pid] = _certain()
+                self._begun.pop(number).set_result((pid, ended))
+            case [pid, code]:
+                self._running.pop(pid).set_result(code)
 
     def _end(self) -> None:
         self._channel.shutdown(socket.SHUT_WR)
@@ -213,8 +230,8 @@ def _forking() -> Forking:
 
 
 def forking() -> Forking:
-    """Return the one of this test process."""
-    with ONE:
+    """Return this test process's own, started on first use."""
+    with STARTING:
         return _forking()
 
 
@@ -236,15 +253,24 @@ async def start_bridge(
             stderr=stderr,
         )
     parent = await asyncio.to_thread(forking)
-    output, said = await _opened(stdout)
-    errors, complained = (os.dup(output), None) if stderr == STDOUT else await _opened(stderr)
+    output, out_reader = await _opened(stdout)
+    errors, err_reader = (os.dup(output), None) if stderr == STDOUT else await _opened(stderr)
     try:
         begun = parent.begin(words, cwd, env, output, errors)
     finally:
         os.close(output)
         os.close(errors)
-    pid, ended = await asyncio.wrap_future(begun)
-    return Forked(pid, said, complained, ended)
+    try:
+        pid, ended = await asyncio.shield(asyncio.wrap_future(begun))
+    except asyncio.CancelledError:  # nobody would end it
+        begun.add_done_callback(_killed)
+        raise
+    return Forked(pid, out_reader, err_reader, ended)
+
+
+def _killed(begun: "Future[tuple[int, Future[int]]]") -> None:
+    if begun.exception() is None:
+        Forked(begun.result()[0], None, None, begun.result()[1]).kill()
 
 
 async def _opened(wanted: Output) -> tuple[int, asyncio.StreamReader | None]:

@@ -20,9 +20,7 @@ from bridge.chats.card import (
     undone_by,
     was_made,
 )
-from bridge.chats.discord.api import (
-    DISCORD,
-)
+from bridge.chats.discord.api import DISCORD
 from bridge.chats.discord.embeds import render_card, render_change, render_failure
 from bridge.chats.discord.posts import Channel, MessageCursor, lost, may_be_posted
 from bridge.chats.discord.settings import Webhook

@@ -23,11 +23,7 @@ from bridge.chats.discord.embeds import Message
 from bridge.chats.discord.settings import Webhook
 from bridge.core.errors import BridgeError, Refused, Rejected, Unreachable
 from bridge.ports.feedback import SaveCursor, Turn
-from bridge.ports.outcomes import (
-    LINK,
-    Cursor,
-    Subscription,
-)
+from bridge.ports.outcomes import LINK, Cursor, Subscription
 
 log = logging.getLogger(__name__)
 

@@ -60,7 +60,7 @@ async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
     """Collect the first page."""
     seen = {app.id: app for app in records.seen(visitor)}
     listed_apps = {app.id: app for app in of_people(seen.values())}
-    # One after the other: reads at once, for which many pages ask after a change, would compete
+    # One after another: after a change many pages ask for these, and parallel reads would compete
     # with webhooks for the interpreter.
     all_open = await records.journal.open_deployments()
     needs = await _needs(records, visitor, listed_apps)

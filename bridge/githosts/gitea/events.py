@@ -10,27 +10,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bridge.core.errors import MalformedPayload
-from bridge.core.events import (
-    CheckReported,
-    Event,
-    Ignored,
-    PullRequestChanged,
-    Repository,
-)
+from bridge.core.events import CheckReported, Event, Ignored, PullRequestChanged, Repository
 from bridge.core.gates.checks import Check
 from bridge.core.pulls import PullRequest
 from bridge.githosts.ci import check_of, is_ours, not_a_check, state_of
 from bridge.githosts.pulls import seconds_of, touches
-from bridge.githosts.webhook import (
-    Id,
-    Model,
-    Name,
-    Sha,
-    check,
-    clone_urls,
-    id_of,
-    web_url,
-)
+from bridge.githosts.webhook import Id, Model, Name, Sha, check, clone_urls, id_of, web_url
 
 
 class _Owner(Model):
@@ -234,7 +219,7 @@ def _of_action(data: Any, what: str) -> CheckReported:
     return CheckReported(repository_of(run.repository), run.commit_sha)
 
 
-OTHERS: Mapping[str, Callable[[Any, str], Event]] = {
+BESIDES_PUSHES: Mapping[str, Callable[[Any, str], Event]] = {
     "pull_request": _of_pull,
     "status": _of_status,
     "workflow_run": _of_workflow,
@@ -243,3 +228,4 @@ OTHERS: Mapping[str, Callable[[Any, str], Event]] = {
     "action_run_failure": _of_action,
     "action_run_recover": _of_action,
 }
+"""What reads each event; pushes and deletions are read in `webhooks.py`."""

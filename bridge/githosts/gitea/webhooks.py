@@ -10,16 +10,14 @@ from collections.abc import Mapping, Sequence
 from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature, Rejected, UnknownSecret
-from bridge.core.events import (
-    ZERO,
-    Commit,
-    Event,
-    Ignored,
-    Ref,
-    RefKind,
-    RefPushed,
+from bridge.core.events import ZERO, Commit, Event, Ignored, Ref, RefKind, RefPushed
+from bridge.githosts.gitea.events import (
+    BESIDES_PUSHES,
+    Account,
+    SentRepository,
+    login_of,
+    repository_of,
 )
-from bridge.githosts.gitea.events import OTHERS, Account, SentRepository, login_of, repository_of
 from bridge.githosts.webhook import (
     Commits,
     FullRef,
@@ -136,9 +134,9 @@ class Gitea:
             return _deleted(
                 check(_Deletion, load(_json(headers, body), "gitea delete"), "gitea delete")
             )
-        if event in OTHERS:
+        if event in BESIDES_PUSHES:
             what = f"gitea {event.replace('_', ' ')}"
-            return OTHERS[event](load(_json(headers, body), what), what)
+            return BESIDES_PUSHES[event](load(_json(headers, body), what), what)
         return Ignored(_WHY_IGNORED.get(event, f"event {event[:100]} {_NOT_USED}"))
 
 

@@ -114,9 +114,9 @@ class Deployments(Transactions):
         query = sa.select(t).where(t.c.look_at <= now).order_by(t.c.look_at, t.c.id).limit(limit)
         return [read_deployment(dict(row)) for row in await self._all(query)]
 
-    async def judge(self, id_: str, by: Judging) -> Deployment | None:
+    async def judge(self, id_: str, by: Judging, *, seen: float | None = None) -> Deployment | None:
         at = self._clock()
-        return await self._change(lambda db: judge(db, id_, by, at))
+        return await self._change(lambda db: judge(db, id_, by, at, seen=seen))
 
     async def lift(self, id_: str, lift_: Lift) -> Deployment | None:
         at = self._clock()

@@ -63,6 +63,7 @@ def judge(
     at: float,
     *,
     only: sa.ColumnElement[bool] = UNASKED,
+    seen: float | None = None,
 ) -> Deployment | None:
     """Hold a deployment or let it pass, as the gates say now; see `Holding.judge`."""
     judging(db)
@@ -77,7 +78,7 @@ def judge(
     facts = facts_of(db, by)
     gated = facts.locks or facts.freezes or by_commit(by.app) or found.behind or found.not_before
     if gated and (holds := _holds(db, found, by, facts, at)):
-        return _hold(db, found, by, holds, at)
+        return _hold(db, found, by, holds, at, seen)
     head = found.head if by.head is None else by.head.commit
     if found.state is State.WAITING:
         return found if head == found.head else change(db, id_, sa.true(), {"head": head})
@@ -114,16 +115,22 @@ def _is_stale(db: sa.Connection, found: Deployment, head: str) -> bool:
 
 
 def _hold(
-    db: sa.Connection, found: Deployment, by: Judging, holds: tuple[Hold, ...], at: float
+    db: sa.Connection,
+    found: Deployment,
+    by: Judging,
+    holds: tuple[Hold, ...],
+    at: float,
+    seen: float | None,
 ) -> Deployment | None:
     """Hold a deployment, or record why it is still held."""
     note = HELD + "; ".join(one.says for one in holds)
+    marked = seen is not None and found.look_at not in (None, seen)
     facts = {
         "state": State.HELD,
         "head": found.head if by.head is None else by.head.commit,
         "holds": holds_text(holds),
         "held_at": found.held_at or at,
-        "look_at": next_look(holds, at),
+        "look_at": found.look_at if marked else next_look(holds, at),
         "note": note,
     }
     held = change(db, found.id, sa.true(), facts)

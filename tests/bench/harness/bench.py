@@ -14,7 +14,7 @@ from tests.bench.harness.servers import Server, load
 
 T = TypeVar("T")
 
-SHIFT = 2
+SHIFT = 1
 """By how many places the order of a round differs from that of the one before."""
 
 SETTLES = 0.2

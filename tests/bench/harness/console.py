@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import os
 import subprocess
 import sys
 import time
@@ -208,7 +209,9 @@ def _watched(bench: Bench) -> Iterator[Row]:
     ):
 
         def alone(seconds: int = SECONDS) -> dict[str, Any]:
-            return bench.load(ours, next(files), rate=100, seconds=seconds, connections=32)
+            requests = next(files)
+            os.sync()  # else the file would be written while webhooks are
+            return bench.load(ours, requests, rate=100, seconds=seconds, connections=32)
 
         def watched(seconds: int = SECONDS) -> dict[str, Any]:
             with watching(ours, "/console", signed_in(ours, WATCHING)) as browsers:

@@ -90,6 +90,24 @@ async def test_what_is_about_to_be_asked_for_is_not_held(journal: Any, clock: Ma
     assert (await journal.deployment(ID)).state is State.WAITING
 
 
+async def test_what_changes_while_it_is_judged_has_it_judged_again(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.take_lock(lock(clock), None, steal=False)
+    await record(journal, outcome(1, deployment(1)))
+    await journal.judge(ID, NO_GATES)
+    await journal.look_again(["app-web"])
+    (seen,) = await journal.due_holds(clock.now, 9)
+
+    clock.now += 5
+    await journal.look_again(["app-web"])
+    assert (await journal.judge(ID, NO_GATES, seen=seen.look_at)).state is State.HELD
+    (still,) = await journal.due_holds(clock.now, 9)
+
+    await journal.judge(ID, NO_GATES, seen=still.look_at)
+    assert await due(journal, clock) == []
+
+
 async def test_time_opens_a_lock_that_expires(journal: Any, clock: ManualClock) -> None:
     await record(journal, outcome(1, deployment(1)))
     await journal.take_lock(lock(clock, until=clock.now + 60), ["app-web"], steal=False)
