@@ -71,6 +71,8 @@ class Locks(Transactions):
         times: dict[str, float] = {}
         for row in await self._all(query):
             merge = _read_merge(row["merge"])
+            if merge is None and row["merge"]:
+                continue  # no host could be asked, so it would be due for ever
             host = "" if merge is None else merge.host
             for at in (row["remind_at"], row["look_at"]):
                 if at is not None:
