@@ -25,12 +25,15 @@ demo: $(RUNTIME) ## Watch a push deploy, for real, on this machine
 run: $(RUNTIME) ## Start the bridge, configured by PORT and BRIDGE_*
 	@$(BIN)/python -m bridge serve
 
-# Test files share nothing, so two run at a time. Chaos tests depend on the time-outs of many
-# processes, so they run alone.
+# Test files share nothing, so two run at a time on two cores, and three of the end-to-end tests,
+# which wait half of the time. Chaos tests depend on the time-outs of many processes, so they run
+# alone.
 FILES := -n 2 --dist=loadfile --no-loadscope-reorder
+WAITING := -n 3 --dist=loadfile --no-loadscope-reorder
 
 test: $(DEVELOPMENT) ## Run all tests
-	$(BIN)/python -m pytest --ignore=tests/chaos $(FILES)
+	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e $(FILES)
+	$(BIN)/python -m pytest tests/e2e $(WAITING)
 	$(BIN)/python -m pytest tests/chaos
 
 # The same in three parts; CI runs each on its own machine.
@@ -38,7 +41,7 @@ test-parts: $(DEVELOPMENT)
 	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e $(FILES)
 
 test-e2e: $(DEVELOPMENT)
-	$(BIN)/python -m pytest tests/e2e $(FILES)
+	$(BIN)/python -m pytest tests/e2e $(WAITING)
 
 test-chaos: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/chaos
