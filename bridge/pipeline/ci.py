@@ -59,7 +59,7 @@ class CiReader:
         self._clock = clock
         self._poll = poll
         self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[str](TROUBLE, self.wake, RETRY, patience)
+        self._lanes = Lanes[str](TROUBLE, self.wake, clock, RETRY, patience)
         self.changed: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
@@ -83,9 +83,7 @@ class CiReader:
 
     async def look(self) -> float:
         """Read everything that is due; return the seconds until the next look."""
-        return await self._lanes.keep_up(
-            self._journal.next_ci_at, self._read_some, self._clock, self._poll
-        )
+        return await self._lanes.keep_up(self._journal.next_ci_at, self._read_some, self._poll)
 
     async def _read_some(self, host: str) -> None:
         """Read the first commits that are due at a host."""

@@ -248,7 +248,7 @@ class Gatekeeper:
         self._clock = clock
         self._poll = poll
         self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[str](TROUBLE, self.wake, RETRY, patience)
+        self._lanes = Lanes[str](TROUBLE, self.wake, clock, RETRY, patience)
         self._recording = asyncio.Semaphore(RECORDED_AT_ONCE)
 
     async def run(self) -> None:

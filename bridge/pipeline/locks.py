@@ -177,7 +177,7 @@ class LockKeeper:
         self._wake = wake
         self._poll = poll
         self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[str](TROUBLE, self._rounds.wake, RETRY, patience)
+        self._lanes = Lanes[str](TROUBLE, self._rounds.wake, clock, RETRY, patience)
 
     async def run(self) -> None:
         """Remind and release as long as the process lives."""
@@ -196,9 +196,7 @@ class LockKeeper:
 
     async def look(self) -> float:
         """Do everything that is due; return the seconds until the next look."""
-        return await self._lanes.keep_up(
-            self._journal.next_lock_at, self._keep_some, self._clock, self._poll
-        )
+        return await self._lanes.keep_up(self._journal.next_lock_at, self._keep_some, self._poll)
 
     async def _keep_some(self, host: str) -> None:
         """Do what is due for the first locks that end with a pull request at a host."""

@@ -101,7 +101,7 @@ class PreviewKeeper:
         self._by_files: OrderedDict[tuple[Any, ...], Verdict] = OrderedDict()
         self._seen_apps: tuple[App, ...] | None = None
         self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[Lane](TROUBLE, self._rounds.wake, RETRY, patience)
+        self._lanes = Lanes[Lane](TROUBLE, self._rounds.wake, clock, RETRY, patience)
 
     async def run(self) -> None:
         """Look as long as the process lives."""
@@ -154,7 +154,7 @@ class PreviewKeeper:
         await self._turn()
         await self._catalog.ready.wait()  # else every app would seem to be gone
         await self._heed_rules()
-        return await self._lanes.keep_up(self._next_at, self._look_at_some, self._clock, self._poll)
+        return await self._lanes.keep_up(self._next_at, self._look_at_some, self._poll)
 
     async def _next_at(self) -> Mapping[Lane, float]:
         return await self._journal.previews_due(self._clock() + self._poll)

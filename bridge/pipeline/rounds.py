@@ -81,7 +81,12 @@ class Lanes(Generic[L]):
     """Work of which each lane has some at a time; one that fails or hangs delays no other."""
 
     def __init__(
-        self, what: str, wake: Callable[[], None], retry: Backoff, patience: float = PATIENCE
+        self,
+        what: str,
+        wake: Callable[[], None],
+        clock: Clock,
+        retry: Backoff,
+        patience: float = PATIENCE,
     ) -> None:
         """Take the parts.
 
@@ -93,6 +98,7 @@ class Lanes(Generic[L]):
         """
         self._what = what
         self._wake = wake
+        self._clock = clock
         self._retry = retry
         self._patience = patience
         self._tasks: dict[L, asyncio.Task[None]] = {}
@@ -105,13 +111,12 @@ class Lanes(Generic[L]):
     def goes_on(self, lane: L) -> bool:
         """Return whether a lane is at work, or waits after a failure."""
         _, until = self._failed.get(lane, (0, 0.0))
-        return lane in self._tasks or asyncio.get_running_loop().time() < until
+        return lane in self._tasks or self._clock() < until
 
     async def keep_up(
         self,
         next_at: Callable[[], Awaitable[Mapping[L, float]]],
         do: Callable[[L], Coroutine[Any, Any, None]],
-        clock: Clock,
         poll: float,
     ) -> float:
         """Do everything that is due; return the seconds until the next look, `poll` at most.
@@ -124,8 +129,8 @@ class Lanes(Generic[L]):
         while True:
             times = await next_at()
             free = {lane: at for lane, at in times.items() if not self.goes_on(lane)}
-            if not (due := [lane for lane, at in free.items() if at <= clock()]):
-                return min([poll, *(at - clock() for at in free.values())])
+            if not (due := [lane for lane, at in free.items() if at <= self._clock()]):
+                return min([poll, *(at - self._clock() for at in free.values())])
             late = not await self.begin({lane: do(lane) for lane in due}, hurry=late) or late
 
     async def begin(
@@ -170,6 +175,6 @@ class Lanes(Generic[L]):
 
     def _pause(self, lane: L, error: Exception) -> None:
         """Have a lane wait after a failure."""
-        now, failures = asyncio.get_running_loop().time(), self._failed.get(lane, (0, 0.0))[0] + 1
+        now, failures = self._clock(), self._failed.get(lane, (0, 0.0))[0] + 1
         lately = {one: kept for one, kept in self._failed.items() if kept[1] > now - REMEMBERED}
         self._failed = lately | {lane: (failures, now + self._retry.after(failures, error))}

@@ -95,7 +95,7 @@ class Lane:
 async def kept_up(seconds: float, **lanes: Lane) -> None:
     """Look again and again, as rounds do; those that succeed are due again at once."""
     woken = asyncio.Event()
-    those = Lanes[str]("nothing can be done", woken.set, Backoff(10.0, 60.0), 0.05)
+    those = Lanes[str]("nothing can be done", woken.set, lambda: 1.0, Backoff(10.0, 60.0), 0.05)
 
     async def next_at() -> dict[str, float]:
         await asyncio.sleep(0)
@@ -103,7 +103,7 @@ async def kept_up(seconds: float, **lanes: Lane) -> None:
 
     async def look() -> None:
         while True:
-            await those.keep_up(next_at, lambda name: lanes[name].work(), lambda: 1.0, 0.01)
+            await those.keep_up(next_at, lambda name: lanes[name].work(), 0.01)
             await asyncio.sleep(0.01)
 
     with contextlib.suppress(TimeoutError):
