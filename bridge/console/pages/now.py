@@ -1,5 +1,6 @@
 """The first page: running deployments, problems, recent apps and deliveries."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -7,12 +8,13 @@ from urllib.parse import urlencode
 from bridge.console.drawing import Page
 from bridge.console.pages.apps import Row, rows_of
 from bridge.console.pages.asking import Asked
+from bridge.console.pages.deliveries import Row as Arrived
 from bridge.console.pages.deliveries import listed
 from bridge.console.pages.previews import why_of
 from bridge.console.records import Records
 from bridge.console.visitors import Visitor
 from bridge.core.apps import App, of_people
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import PreviewState
 from bridge.pipeline.arrivals import Wanted
 from bridge.pipeline.hook_troubles import MOST, HookTrouble, hook_troubles
@@ -60,12 +62,11 @@ async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
     """Collect the first page."""
     seen = {app.id: app for app in records.seen(visitor)}
     listed_apps = {app.id: app for app in of_people(seen.values())}
-    # One after another: after a change many pages ask for these, and parallel reads would compete
-    # with webhooks for the interpreter.
-    all_open = await records.journal.open_deployments()
-    needs = await _needs(records, visitor, listed_apps)
-    apps = await _rows(records, listed_apps)
-    arrived = await listed(records, visitor, Wanted(MOST_ARRIVED))
+    # Two reads at a time: after a change many pages ask for these, and more parallel reads would
+    # compete with webhooks for the interpreter.
+    needs, (all_open, apps, arrived) = await asyncio.gather(
+        _needs(records, visitor, listed_apps), _lists(records, visitor, listed_apps)
+    )
     open_ = [one for one in all_open if one.app_id in seen]
     facts = {
         "open": open_[:MOST_OPEN],
@@ -77,6 +78,17 @@ async def now(records: Records, visitor: Visitor, _asked: Asked) -> Page:
         "arrived": arrived,
     }
     return Page("now", "Now", facts, live=True)
+
+
+async def _lists(
+    records: Records, visitor: Visitor, seen: Mapping[str, App]
+) -> tuple[list[Deployment], list[Row], list[Arrived]]:
+    """Return the open deployments, the apps that were deployed last, and the newest deliveries."""
+    return (
+        await records.journal.open_deployments(),
+        await _rows(records, seen),
+        await listed(records, visitor, Wanted(MOST_ARRIVED)),
+    )
 
 
 async def _rows(records: Records, seen: Mapping[str, App]) -> list[Row]:
