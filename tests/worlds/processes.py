@@ -36,7 +36,7 @@ IMPORTED = (
     "bridge.durable.engine",
     "bridge.chats.slack.provider",
 )
-"""What most commands import, and what `serve` does."""
+"""Modules to import before forking: those of most commands, and those of `serve`."""
 
 STARTING = threading.Lock()
 MOST_BYTES = 200_000
@@ -104,6 +104,7 @@ def _fork(channel: socket.socket) -> bool:
     for file, standard in zip(files, (1, 2), strict=True):
         os.dup2(file, standard)
         os.close(file)
+    # The old ones know another kind of file. These stay open as long as the process lives.
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(wanted["folder"])

@@ -1,4 +1,4 @@
-"""What webhooks of Gitea and Forgejo tell besides pushes: pull requests, statuses and workflows.
+"""Events of Gitea and Forgejo other than pushes: pull requests, statuses and workflows.
 
 https://docs.gitea.com/usage/webhooks
 """
@@ -228,4 +228,4 @@ BESIDES_PUSHES: Mapping[str, Callable[[Any, str], Event]] = {
     "action_run_failure": _of_action,
     "action_run_recover": _of_action,
 }
-"""What reads each event; pushes and deletions are read in `webhooks.py`."""
+"""The parser of each event; those of pushes and deletions are in `webhooks.py`."""
