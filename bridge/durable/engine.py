@@ -405,6 +405,4 @@ class DurableFlows:
             "enable_otlp": False,
             # We send no notifications: without listeners there is one connection less.
             "use_listen_notify": False,
-            # Its listener looks once in this time whether it should end; we send it nothing.
-            "notification_listener_polling_interval_sec": 0.25,
         }

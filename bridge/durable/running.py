@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import dbos._dbos as launching
 from dbos import DBOS, WorkflowSerializationFormat
 from dbos._queue import Queue, queue_worker_thread
+from dbos._sys_db import SystemDatabase
 
 from bridge.ports.flows import Steps
 
@@ -118,22 +119,26 @@ class Dispatcher:
 
 @contextmanager
 def only_needed_threads() -> Iterator[None]:
-    """Launch the engine without two threads that would constantly poll the database.
+    """Launch the engine without three threads that would constantly poll.
 
-    One finds queues and runs a loop for each, including one of its own that we leave empty. The
-    other finds delayed flows and those with a time limit, of which we have none; on Postgres it
-    would keep a connection open. There is no setting for either.
+    One finds queues and runs a loop for each, including one of its own that we leave empty. One
+    finds delayed flows and those with a time limit, of which we have none; on Postgres it would
+    keep a connection open. One waits for notifications, which we don't send; a stop would wait for
+    its next poll. There is no setting for them.
     """
-    replaced: dict[str, Any] = {
-        name: getattr(launching, name) for name in ("queue_thread", "background_jobs_thread")
-    }
+    places: tuple[tuple[Any, str], ...] = (
+        (launching, "queue_thread"),
+        (launching, "background_jobs_thread"),
+        (SystemDatabase, "run_notification_listener"),
+    )
+    replaced = [getattr(where, name) for where, name in places]
     try:
-        for name in replaced:
-            setattr(launching, name, _nothing)
+        for where, name in places:
+            setattr(where, name, _nothing)
         yield
     finally:
-        for name, thread in replaced.items():
-            setattr(launching, name, thread)
+        for (where, name), thread in zip(places, replaced, strict=True):
+            setattr(where, name, thread)
 
 
 def _nothing(*_: object) -> None:
