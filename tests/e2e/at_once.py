@@ -6,8 +6,10 @@ other as each gets done with importing. Prints their exit codes.
 
 import os
 import sys
+from importlib import import_module
 
 from bridge.__main__ import main
+from tests.worlds.processes import IMPORTED
 
 
 def forked(count: int) -> list[int]:
@@ -24,4 +26,6 @@ def forked(count: int) -> list[int]:
 
 if __name__ == "__main__":
     number = int(sys.argv.pop(1))
+    for module in IMPORTED:
+        import_module(module)
     sys.stdout.write(f"{forked(number)}\n")
