@@ -18,8 +18,9 @@ from typing import IO, ClassVar
 
 from bridge.settings import Settings, read_settings
 from tests.chaos.cluster import ROOT, Process
-from tests.chaos.process import CLOCK, set_clock
-from tests.worlds.processes import Running
+from tests.chaos.planted import FAULT
+from tests.chaos.process import CHAOTIC, CLOCK, set_clock
+from tests.worlds.processes import STDOUT, Running, start_bridge
 
 RESTART_PAUSE = 0.3
 """Seconds until a dead process is restarted."""
@@ -62,13 +63,22 @@ class Kept(Process):
         self.keeper = asyncio.create_task(self._keep())
 
     async def begun(self, environment: dict[str, str], log: IO[bytes]) -> Running:
-        """Begin a process whose clock jumps, so it must import by itself what reads the time."""
+        """Begin a process whose clock jumps.
+
+        Another release, or a planted bug, which must be there when others import what it replaces,
+        is not forked.
+        """
+        words, folder = ("serve", "--role", self.role), self.log.parent
+        if environment["PYTHONPATH"] == str(ROOT) and not environment[FAULT]:
+            return await start_bridge(
+                *words, cwd=folder, env=environment, stdout=log, stderr=STDOUT, program=CHAOTIC
+            )
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.chaos.process", "serve", "--role", self.role),
-            cwd=self.log.parent,
+            *(sys.executable, "-m", CHAOTIC.module, *words),
+            cwd=folder,
             env=environment,
             stdout=log,
-            stderr=asyncio.subprocess.STDOUT,
+            stderr=STDOUT,
         )
 
     async def run(self) -> None:

@@ -8,13 +8,18 @@ a bug that a proof of these tests plants (`planted.py`).
 import mmap
 import os
 import struct
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.chaos.planted import plant
+from tests.worlds.processes import FORKS, Program, fork_on_demand
 
 CLOCK = "CHAOS_CLOCK"
 """Names the file with the seconds by which this process's clock is off."""
+
+CHAOTIC = Program("tests.chaos.process", "tests.chaos.process")
 
 _OFFSET = struct.Struct("d")
 
@@ -25,10 +30,10 @@ def set_clock(file: Path, offset: float) -> None:
         opened.write(_OFFSET.pack(offset))
 
 
-def _let_clock_jump(file: Path) -> None:
-    with file.open("rb") as opened:
-        offset = mmap.mmap(opened.fileno(), _OFFSET.size, access=mmap.ACCESS_READ)
+def _let_clock_jump() -> Callable[[Path], None]:
+    """Let it jump once it has a file, which the function that is returned gives it."""
     seconds, nanoseconds = time.time, time.time_ns
+    offset: mmap.mmap | bytes = _OFFSET.pack(0.0)
 
     def time_() -> float:
         return seconds() + float(_OFFSET.unpack_from(offset)[0])
@@ -36,7 +41,13 @@ def _let_clock_jump(file: Path) -> None:
     def time_ns() -> int:
         return nanoseconds() + int(_OFFSET.unpack_from(offset)[0] * 1e9)
 
+    def follow(file: Path) -> None:
+        nonlocal offset
+        with file.open("rb") as opened:
+            offset = mmap.mmap(opened.fileno(), _OFFSET.size, access=mmap.ACCESS_READ)
+
     time.time, time.time_ns = time_, time_ns
+    return follow
 
 
 def _write_fast() -> None:
@@ -51,8 +62,10 @@ def _write_fast() -> None:
 
 def main() -> None:
     """Run the command line; never returns."""
-    if file := os.environ.pop(CLOCK, ""):
-        _let_clock_jump(Path(file))  # before our own code takes `time.time` as its clock
+    follow = _let_clock_jump()  # before our own code takes `time.time` as its clock
+    if sys.argv[1] == FORKS:
+        fork_on_demand()
+    follow(Path(os.environ.pop(CLOCK)))
     from bridge.__main__ import main as run
 
     _write_fast()

@@ -47,17 +47,36 @@ PIPE, STDOUT, DEVNULL = subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL
 Output = int | IO[bytes]
 """A file, PIPE or DEVNULL; of errors also STDOUT."""
 
+FORKS = "--forks"
+"""Has a module fork, rather than run the words of its command line."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run: a module; and the one that runs the same in processes that it forks."""
+
+    module: str
+    forks: str
+
+
+BRIDGE = Program("bridge", "tests.worlds.processes")
+
 
 # ── the process that forks ───────────────────────────────────────────────────────────────────────
 
 
-def fork_on_demand(channel: socket.socket) -> None:
+def fork_on_demand() -> None:
     """Fork for each message, and tell how each process ended, until the other side is gone.
 
     Returns only in the forked processes, once their environment is set up.
     """
     for name in IMPORTED:
         import_module(name)
+    with socket.socket(fileno=int(sys.argv[2])) as channel:
+        _fork_on_demand(channel)
+
+
+def _fork_on_demand(channel: socket.socket) -> None:
     gc.collect()
     gc.freeze()
     assert threading.active_count() == 1, "a fork would leave the other threads behind"
@@ -170,9 +189,13 @@ def _certain() -> "Future[Any]":
 
 
 class Forking:
-    """The other side of `fork_on_demand`."""
+    """The other side of `fork_on_demand`.
 
-    def __init__(self) -> None:
+    Args:
+        module: what forks when it is started with FORKS and the file of a socket.
+    """
+
+    def __init__(self, module: str) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel = ours
         self._numbers = itertools.count()
@@ -180,7 +203,7 @@ class Forking:
         self._running: dict[int, Future[int]] = {}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.worlds.processes", str(theirs.fileno())],
+                [sys.executable, "-m", module, FORKS, str(theirs.fileno())],
                 cwd=ROOT,
                 pass_fds=[theirs.fileno()],
                 stdin=DEVNULL,
@@ -225,15 +248,13 @@ class Forking:
         self._process.wait()
 
 
-@cache
-def _forking() -> Forking:
-    return Forking()
+_made = cache(Forking)
 
 
-def forking() -> Forking:
+def forking(module: str) -> Forking:
     """Return this test process's own, started on first use."""
     with STARTING:
-        return _forking()
+        return _made(module)
 
 
 async def start_bridge(
@@ -242,18 +263,19 @@ async def start_bridge(
     env: Mapping[str, str],
     stdout: Output = DEVNULL,
     stderr: Output = DEVNULL,
+    program: Program = BRIDGE,
 ) -> Running:
     """Start `python -m bridge` with these words; as `asyncio.create_subprocess_exec`."""
     if sys.platform != "linux":  # elsewhere what is imported may not survive a fork
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bridge", *words),
+            *(sys.executable, "-m", program.module, *words),
             cwd=cwd,
             env=env,
             stdin=DEVNULL,
             stdout=stdout,
             stderr=stderr,
         )
-    parent = await asyncio.to_thread(forking)
+    parent = await asyncio.to_thread(forking, program.forks)
     output, out_reader = await _opened(stdout)
     errors, err_reader = (os.dup(output), None) if stderr == STDOUT else await _opened(stderr)
     try:
@@ -288,8 +310,7 @@ async def _opened(wanted: Output) -> tuple[int, asyncio.StreamReader | None]:
 
 
 if __name__ == "__main__":
-    with socket.socket(fileno=int(sys.argv[1])) as one:
-        fork_on_demand(one)
+    fork_on_demand()
     from bridge.__main__ import main
 
     main()
