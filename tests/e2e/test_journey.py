@@ -20,7 +20,7 @@ from tests.worlds.sites import gitlab_origin, make_project_app, make_site, page,
 @pytest.fixture(params=["sqlite", "postgres"])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """A running bridge with the embedded backend inside, on each database."""
-    others = {}
+    others: dict[str, Any] = {"BRIDGE_JOURNEY_LOST": "1", "BRIDGE_JOURNEY_UNTOLD": "3"}
     if request.param == "postgres":
         others["DATABASE_URL"] = request.getfixturevalue("postgres")
     async with running_world(tmp_path / "bridge", **others) as running:
@@ -126,11 +126,7 @@ async def test_two_hooks_for_one_push_deploy_once_though_the_push_before_it_come
     reasons = [(await world.reasons(id_, host))["shop/web"] for id_ in (first, twin)]
     assert sorted(reasons) == ["duplicate_push", "no_watch_paths"]
     # On a busy machine a build may be over before the first look; its end is told later then.
-    await until(
-        world.deployments,
-        lambda those: len(those) == 2 and all(one.final for one in those),
-        patience=180,
-    )
+    await world.ended(2)
 
 
 async def test_forth_back_and_forth_again_deploys_three_times(world: World, origin: Origin) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bridge.chats.slack.opening import LIMITS
 from bridge.core.lifecycle import State
 from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import running_slack
@@ -275,21 +276,22 @@ async def test_a_restart_in_the_middle_goes_on_in_the_same_message_and_thread(
             assert len(lines) == len(set(lines))
 
 
-async def test_too_many_messages_wait_and_none_is_lost(both: SlackWorld, origin: Origin) -> None:
-    both.slack.pace = 0.9
-    await both.app(origin)
-    for _ in range(2):
-        both.slack.next("chat.postMessage", status=429, after=1)
-    both.slack.next("chat.update", status=429, after=1)
+async def test_too_many_messages_wait_and_none_is_lost(tmp_path: Path, origin: Origin) -> None:
+    async with slack_world(tmp_path / "bridge", limits=LIMITS) as both:
+        both.slack.pace = 0.9
+        await both.app(origin)
+        for _ in range(2):
+            both.slack.next("chat.postMessage", status=429, after=1)
+        both.slack.next("chat.update", status=429, after=1)
 
-    card = await deployed(both)
-    await both.thread_says(card, "live")
+        card = await deployed(both)
+        await both.thread_says(card, "live")
 
-    assert len(both.slack.channels["C0SHOP"].roots()) == 1
-    refused = [call for call in both.slack.calls if call.status == 429]
-    assert len(refused) <= 4
-    # what was refused is surely not there, so nobody looks for it
-    assert both.slack.count("conversations.history", "conversations.replies") == 0
+        assert len(both.slack.channels["C0SHOP"].roots()) == 1
+        refused = [call for call in both.slack.calls if call.status == 429]
+        assert len(refused) <= 4
+        # what was refused is surely not there, so nobody looks for it
+        assert both.slack.count("conversations.history", "conversations.replies") == 0
 
 
 async def test_slack_away_delays_no_deployment_and_the_card_is_right_afterwards(

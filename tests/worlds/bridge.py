@@ -225,6 +225,7 @@ def settings_for(data: Path, **others: str) -> Settings:
         "BRIDGE_JOURNEY_LOOK_AT_MOST": "0.2",
         "BRIDGE_JOURNEY_CATALOG_EVERY": "3600",
         "BRIDGE_JOURNEY_CATALOG_EAGER": "0",
+        "BRIDGE_FEEDBACK_DEBOUNCE": "0.05",
     }
     return read_settings(None, environment | others)
 

@@ -27,12 +27,17 @@ PATIENCE = 20.0
 async def until(
     probe: Callable[[], Awaitable[T]], fits: Callable[[T], object], *, patience: float = PATIENCE
 ) -> T:
-    """Ask until the answer fits; the deadline is generous, since the machine may be busy."""
-    deadline = asyncio.get_running_loop().time() + patience
+    """Ask until the answer fits, less often as time goes on.
+
+    The deadline is generous, since the machine may be busy.
+    """
+    now = asyncio.get_running_loop().time
+    began = now()
     while not fits(found := await probe()):
-        if asyncio.get_running_loop().time() > deadline:
+        waited = now() - began
+        if waited > patience:
             raise AssertionError(f"it did not come within {patience:g} s; last was {found!r}")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(min(max(0.01, waited / 20), 0.1))
     return found
 
 
@@ -46,7 +51,7 @@ class Repository:
     def make(cls, path: Path, files: dict[str, str] | None = None) -> "Repository":
         path.mkdir(parents=True)
         repository = cls(path)
-        repository.git("init", "-q", "-b", "main")
+        repository.git("init", "-q", "-b", "main", "--template=")
         repository.commit("feat: first commit", files or {"index.html": "<h1>first</h1>"})
         return repository
 
@@ -56,7 +61,7 @@ class Repository:
 
     def git(self, *words: str) -> str:
         who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
-        allowed = ["-c", "protocol.file.allow=always"]
+        allowed = ["-c", "protocol.file.allow=always", "-c", "maintenance.auto=false"]
         done = subprocess.run(
             ["git", *who, *allowed, *words],
             cwd=self.path,

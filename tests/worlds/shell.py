@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from bridge.cli.root import app
 from tests.worlds.cli import logs_kept
-from tests.worlds.embedded import Repository
+from tests.worlds.embedded import Repository, until
 from tests.worlds.processes import PIPE, Running, start_bridge
 
 ROOT = Path(__file__).parents[2]
@@ -83,10 +83,7 @@ class Shell:
         return json.loads(await self.run(*words, "--json"))
 
     async def until(self, *words: str, fits: Any) -> Any:
-        async with asyncio.timeout(PATIENCE):
-            while not fits(found := await self.json(*words)):
-                continue
-        return found
+        return await until(lambda: self.json(*words), fits, patience=PATIENCE)
 
 
 async def command(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Result:

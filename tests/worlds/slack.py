@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from bridge.ports.clock import Limit
 from tests.fakes.slack.hands import Hands, words_of
 from tests.fakes.slack.methods import APP_TOKEN, BOT_TOKEN, SECRET
 from tests.fakes.slack.server import FakeSlack, running_slack
@@ -99,19 +101,21 @@ async def bridged(
     access: Sequence[dict[str, Any]] = EVERYONE,
     *,
     socket: bool = False,
+    limits: Sequence[Limit] = (),
     **others: str,
 ) -> AsyncIterator[SlackWorld]:
-    """Run a bridge beside a workspace that outlives it."""
+    """Run a bridge beside a workspace that outlives it; by default it writes as fast as it can."""
     settings: dict[str, Any] = slack_settings(slack, access, **others)
     if socket:
         del settings["BRIDGE_SLACK_SIGNING_SECRET"]
         settings["BRIDGE_SLACK_APP_TOKEN"] = APP_TOKEN
-    async with running_world(data, **settings) as world:
-        if socket:
-            await slack.connected.wait()
-        else:
-            await slack.until(lambda: slack.count("auth.test"))
-        yield SlackWorld(world, slack, Hands(slack, world.web, socket=socket))
+    with patch("bridge.chats.slack.opening.LIMITS", limits):
+        async with running_world(data, **settings) as world:
+            if socket:
+                await slack.connected.wait()
+            else:
+                await slack.until(lambda: slack.count("auth.test"))
+            yield SlackWorld(world, slack, Hands(slack, world.web, socket=socket))
 
 
 @asynccontextmanager
