@@ -72,6 +72,7 @@ class Live:
         self._logs: dict[str, Looks[Log]] = {}
         self._streams: set[asyncio.Task[Any] | None] = set()
         self._turns = asyncio.Lock()
+        self._closed = False
         self.parts = SharedParts(lambda: self._changes.found)
 
     async def _version(self) -> str:
@@ -145,7 +146,9 @@ class Live:
 
     @contextlib.asynccontextmanager
     async def _counted(self) -> AsyncIterator[None]:
-        """Count a stream; raise Unreachable if there are too many."""
+        """Count a stream; raise Unreachable if there are too many, or after `close`."""
+        if self._closed:
+            raise Unreachable("the console", "the bridge is stopping; it is back in a moment")
         if len(self._streams) >= MOST_STREAMS:
             why = f"{MOST_STREAMS} pages are open already; reload this one to see what is new"
             raise Unreachable("the console", why)
@@ -157,7 +160,11 @@ class Live:
             self._streams.discard(task)
 
     async def close(self) -> None:
-        """End all streams, so that nothing waits for them; browsers reconnect by themselves."""
+        """End all streams, and begin no other: the server's stop would wait for them.
+
+        Browsers reconnect by themselves.
+        """
+        self._closed = True
         for task in list(self._streams):
             if task is not None:
                 task.cancel()

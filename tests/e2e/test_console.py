@@ -1,6 +1,7 @@
 """The console over HTTP: who gets in, what each page shows, what can be done."""
 
 import asyncio
+import contextlib
 import re
 import time
 from pathlib import Path
@@ -439,3 +440,25 @@ async def test_a_bridge_that_stops_waits_for_no_stream(
             await answer.aread()
         await stream.__aexit__(None, None, None)
     assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
+
+
+async def test_browsers_that_come_while_it_stops_do_not_hold_it_up(tmp_path: Path) -> None:
+    async def watch(web: httpx.AsyncClient, address: str) -> None:
+        """Watch until there is an end, or nobody listens any more."""
+        with contextlib.suppress(httpx.TransportError):
+            await web.get(address)
+
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as web, asyncio.TaskGroup() as tasks:
+        async with console_world(tmp_path / "bridge") as console:
+            assert (await web.get(await console.link())).status_code == 303
+            address = f"{console.url}/console/live"
+
+            async def come(count: int) -> None:
+                for _ in range(count):
+                    tasks.create_task(watch(web, address))
+                    await asyncio.sleep(0.001)
+
+            tasks.create_task(come(50))
+            await asyncio.sleep(0.03)
+            began = time.monotonic()
+        assert time.monotonic() - began < STOP_SECONDS
