@@ -11,7 +11,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Collection, Container, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -20,7 +19,15 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
 from bridge.core.errors import BridgeError
-from bridge.durable.running import Bodies, Body, Dispatcher, Flow, keep_to, only_needed_threads
+from bridge.durable.running import (
+    Bodies,
+    Body,
+    Dispatcher,
+    Flow,
+    give_threads,
+    keep_to,
+    only_needed_threads,
+)
 from bridge.durable.system import (
     NAME,
     PORTABLE,
@@ -370,12 +377,13 @@ class DurableFlows:
             finally:
                 loop.call_soon_threadsafe(done.set_result, None)
 
+        if self._dbos is not None:
+            give_threads(loop, self._dbos, self._threads)
+            self._dbos = None
         # In a separate thread, because it joins threads; and before the running bodies are
         # interrupted, so nothing can record the interruption as their end.
         threading.Thread(target=destroy, name="flows-stop").start()
         await done
-        # It made its own executor, closed by now, the loop's default one (sharp edge 11).
-        loop.set_default_executor(ThreadPoolExecutor(self._threads))
         await self._bodies.cut_off()
         give_log_back()
         if self._peers is not None:

@@ -16,6 +16,7 @@ import random
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -152,6 +153,24 @@ def keep_to(loop: asyncio.AbstractEventLoop, dbos: DBOS) -> None:
     own, which the bridge's connections don't belong to.
     """
     dbos._background_event_loop.target_loop = lambda: loop  # type: ignore[method-assign]  # noqa: SLF001 - there is no setting for it
+
+
+class _LoopThreads(ThreadPoolExecutor):
+    """Threads of a loop, which the engine takes for a share of its own."""
+
+    def __init__(self, threads: int, dbos: DBOS) -> None:
+        super().__init__(threads)
+        self.executor = dbos._executor  # noqa: SLF001 - by which the engine knows its share
+
+
+def give_threads(loop: asyncio.AbstractEventLoop, dbos: DBOS, threads: int) -> None:
+    """Give the loop threads of its own, before the engine stops.
+
+    At almost every call the engine makes its own the loop's (sharp edge 11), and they end with it.
+    """
+    own = _LoopThreads(threads, dbos)
+    dbos._shared_executor_field = own  # type: ignore[assignment]  # noqa: SLF001 - there is no setting for it
+    loop.set_default_executor(own)
 
 
 # ── The bodies of flows, which the engine runs on our event loop ────────────────────────────────

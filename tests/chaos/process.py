@@ -1,7 +1,7 @@
 """`python -m tests.chaos.process serve …`: the bridge's own command line, fit for chaos.
 
 The clock jumps on the test's command, and writes to Git hosts and Slack are fast, since the fakes
-have no limit of a write a second and the tests have no hours. All else is the product's, except for
+have no limit of a write a second, know a commit at once, and the tests have no hours. All else is the product's, except for
 a bug that a proof of these tests plants (`planted.py`).
 """
 
@@ -51,13 +51,14 @@ def _let_clock_jump() -> Callable[[Path], None]:
 
 
 def _write_fast() -> None:
-    from bridge.githosts import publishers
+    from bridge.githosts import publishers, subscriptions
     from bridge.pipeline.rate_limit import RateLimiter
     from bridge.ports.clock import Limit
 
     fast, within = (Limit(200, 1.0),), RateLimiter.within
     RateLimiter.within = lambda rate_limiter, _limits, **_share: within(rate_limiter, fast)  # type: ignore[method-assign]
     publishers.CALM = publishers.AGAIN = 0.2
+    subscriptions.LOOKS_AGAIN = (0.2, 0.5)
 
 
 def main() -> None:

@@ -72,10 +72,15 @@ class Sender:
     def acknowledged(self) -> int:
         return sum(push.acknowledged for push in self.sent)
 
-    def start(self, *, unharmed: bool) -> None:
-        """Push until stopped; `unharmed`: every push must be acknowledged."""
+    def start(self, *, unharmed: bool, tires: int) -> None:
+        """Push until stopped.
+
+        Args:
+            unharmed: every push must be acknowledged.
+            tires: the pushes after which the pauses are twice as long.
+        """
         self.stopping.clear()
-        self.task = asyncio.create_task(self._run(unharmed))
+        self.task = asyncio.create_task(self._run(unharmed, tires))
 
     async def stop(self) -> None:
         """Finish the current push."""
@@ -106,14 +111,14 @@ class Sender:
                 await self._deliver(web, push, ZERO, redelivers=redelivers)
             return push
 
-    async def _run(self, unharmed: bool) -> None:
-        """Return the next pause: short at first, then longer, since every push must be shown."""
+    async def _run(self, unharmed: bool, tires: int) -> None:
+        """Push with pauses that are short at first, then longer, since every push must be shown."""
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as web:
             before = self.acknowledged
             while not self.stopping.is_set():
                 await self._push(web, unharmed)
                 pause = self.chance.uniform(*self.pause)
-                pause *= 1 + (self.acknowledged - before) / 20
+                pause *= 1 + (self.acknowledged - before) / tires
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self.stopping.wait()

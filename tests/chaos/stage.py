@@ -65,6 +65,7 @@ class Pace:
         quiet: how long everything may take to end after a scenario.
         kills: the number in a scenario that kills.
         replaced: processes in a rolling upgrade.
+        tires: the pushes to a branch after which its pauses are twice as long: all must be shown.
     """
 
     outage: float
@@ -73,9 +74,10 @@ class Pace:
     quiet: float
     kills: int
     replaced: int
+    tires: int = 20
 
 
-SHORT = Pace(outage=1.5, stop=2.0, database=2.5, quiet=120.0, kills=2, replaced=2)
+SHORT = Pace(outage=1.5, stop=2.0, database=2.5, quiet=120.0, kills=2, replaced=2, tires=5)
 LONG = Pace(outage=20.0, stop=20.0, database=30.0, quiet=240.0, kills=8, replaced=5)
 
 
@@ -192,7 +194,7 @@ class Stage:
             unharmed: nothing happens to the bridge itself, so it must acknowledge all.
         """
         for sender in self.senders:
-            sender.start(unharmed=unharmed)
+            sender.start(unharmed=unharmed, tires=self.pace.tires)
         if self.authors is not None:
             self.authors.start()
         try:

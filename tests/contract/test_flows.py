@@ -354,6 +354,20 @@ async def test_a_stop_leaves_no_thread_behind_and_the_loop_still_has_some(
     assert await asyncio.to_thread(lambda: 42) == 42
 
 
+async def test_a_stop_takes_no_thread_from_what_else_runs(launched: Launched) -> None:
+    """A build of the embedded backend, for one, ends after the flows."""
+    ledger = Ledger()
+    ledger.gate("1 one")
+    flows = await launched(work=ledger.body)
+    await flows.start("work", "1", key="k")
+
+    stopping = asyncio.create_task(flows.stop())
+    while not stopping.done():
+        await asyncio.to_thread(int)
+
+    await stopping
+
+
 async def test_an_engine_that_fails_as_it_stops_keeps_nobody_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from bridge.embedded.building.process import Limits
 from bridge.embedded.building.sources import Hosts
 from bridge.embedded.server import EmbeddedServer
+from tests.worlds.bridge import running_world
 from tests.worlds.embedded import (
     Client,
     GitServer,
@@ -468,3 +471,33 @@ async def test_a_taken_port_leaves_nothing_behind(tmp_path: Path) -> None:
             await EmbeddedServer(tmp_path / "two", port=port).start()
     async with EmbeddedServer(tmp_path / "two") as server:
         assert server.url
+
+
+async def test_a_bridge_that_stops_in_the_middle_of_builds_ends_them_in_order(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two are built, and one waits, for a Git server that does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        apps = await _builds_and_stops(
+            tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}/x.git"
+        )
+
+    assert [one.getMessage() for one in caplog.records if one.exc_info] == []
+    async with running_world(tmp_path / "bridge") as world:
+        assert world.backend is not None
+        (of_web,) = await world.backend.deployments(apps[0])
+        assert of_web["status"] == "cancelled"
+
+
+async def _builds_and_stops(folder: Path, url: str) -> list[str]:
+    """Stop a bridge while it builds two of three apps; return their ids."""
+    async with running_world(folder / "bridge") as world:
+        backend = world.backend
+        assert backend is not None
+        made = [await backend.app(name, url) for name in ("web", "api", "docs")]
+        apps = [str(app["applicationId"]) for app in made]
+        for app in apps:
+            await backend.deploy(app)
+        for app in apps[:2]:
+            await until(partial(backend.deployments, app), bool)
+        return apps
