@@ -1,8 +1,9 @@
 """`python -m tests.chaos.process serve …`: the bridge's own command line, fit for chaos.
 
-The clock jumps on the test's command, and writes to Git hosts and Slack are fast, since the fakes
-have no limit of a write a second, know a commit at once, and the tests have no hours. All else is the product's, except for
-a bug that a proof of these tests plants (`planted.py`).
+The clock jumps on the test's command. Writes to Git hosts and Slack are fast, and a push is soon
+looked for among pull requests: the fakes have no limit of a write a second and know each commit at
+once, and the tests have no hours. All else is the product's, except for a bug that a proof of these
+tests plants (`planted.py`).
 """
 
 import mmap
