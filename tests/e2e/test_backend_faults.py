@@ -9,12 +9,16 @@ import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from bridge.core.backoff import Backoff
 from bridge.core.lifecycle import Deployment
+from bridge.pipeline.outcome import FollowTiming
 from tests.chaos.recording_backend import (
     Asked,
     Fault,
@@ -31,6 +35,7 @@ from tests.worlds.bridge import World, running_world
 from tests.worlds.embedded import until
 
 AGAIN = "asked again"
+SOON = Backoff(0.1, 1.0)
 WAIT = 1.2
 """Seconds that the backend asks for; a fraction, so that no other pause looks like it."""
 
@@ -114,13 +119,13 @@ async def staged(
         "BRIDGE_JOURNEY_ADOPT": "1",
         "BRIDGE_JOURNEY_LOST": "1",
     } | {f"BRIDGE_JOURNEY_{name}": value for name, value in journey.items()}
-    async with (
-        recording_backend(apps=apps, build_seconds=0.05, listing_delay=late) as backend,
-        running_world(tmp_path / "bridge", BRIDGE_DOKPLOY_URL=backend.url, **settings) as world,
-    ):
-        stage = Stage(world, backend)
-        await until(procedures(stage), lambda asked: {"application.one", "trpc"} & {*asked})
-        yield stage
+    async with recording_backend(apps=apps, build_seconds=0.05, listing_delay=late) as backend:
+        settings["BRIDGE_DOKPLOY_URL"] = backend.url
+        with patch("bridge.app.run.FollowTiming", partial(FollowTiming, retry=SOON)):
+            async with running_world(tmp_path / "bridge", **settings) as world:
+                stage = Stage(world, backend)
+                await until(procedures(stage), lambda asked: {"application.one", "trpc"} & {*asked})
+                yield stage
 
 
 @pytest.fixture
@@ -323,8 +328,8 @@ async def test_a_job_that_an_outage_ate_while_the_bridge_was_stopped_is_asked_ag
             ]
 
 
-async def test_lists_that_are_five_seconds_late_ask_nothing_twice(tmp_path: Path) -> None:
-    async with staged(tmp_path, apps=3, late=5.0, ADOPT="8", LOST="8") as stage:
+async def test_lists_that_are_late_ask_nothing_twice(tmp_path: Path) -> None:
+    async with staged(tmp_path, apps=3, late=2.0, ADOPT="4", LOST="4") as stage:
         stage.backend.fail("application.deploy", [resets(arrives=True)], "app-0")
         stage.backend.fail("application.deploy", [says_nothing(arrives=True)], "app-1")
 

@@ -23,7 +23,7 @@ from tests.fakes.github import FakeGithub
 from tests.worlds.bridge import hook_headers
 from tests.worlds.embedded import until
 
-APPS = 50
+APPS = 30
 DEATHS = 2
 CHANNELS = ("0", "1", "2", "3", "4")
 OPS = "600000000000000009"

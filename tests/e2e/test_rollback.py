@@ -28,7 +28,7 @@ from tests.worlds.slack import slack_settings
 SERVED_AGAIN_WITHIN = 2.0
 """Seconds from asking for a rollback until the old page is served."""
 
-WORKS = {"contains": "works", "within": "5s", "every": "0.2s"}
+WORKS = {"contains": "works", "within": "2s", "every": "0.2s"}
 
 
 @dataclass
