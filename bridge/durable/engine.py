@@ -382,8 +382,10 @@ class DurableFlows:
             self._dbos = None
         # In a separate thread, because it joins threads; and before the running bodies are
         # interrupted, so nothing can record the interruption as their end.
-        threading.Thread(target=destroy, name="flows-stop").start()
+        thread = threading.Thread(target=destroy, name="flows-stop")
+        thread.start()
         await done
+        thread.join()  # it is at its end
         await self._bodies.cut_off()
         give_log_back()
         if self._peers is not None:

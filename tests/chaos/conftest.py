@@ -1,21 +1,30 @@
 """The counts of the chaos runs, printed at the end also when all is well."""
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
-LINES = pytest.StashKey[list[str]]()
+CHAOS = "chaos"
 
 
 @pytest.fixture
-def chaos_lines(pytestconfig: pytest.Config) -> list[str]:
-    """Lines that are printed when the tests have ended."""
-    return pytestconfig.stash.setdefault(LINES, [])
+def chaos_lines(record_property: Callable[[str, object], None]) -> Iterator[list[str]]:
+    """Lines that are printed when all tests have ended, in whichever process they run."""
+    lines: list[str] = []
+    yield lines
+    record_property(CHAOS, lines)
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print them."""
-    if lines := config.stash.get(LINES, []):
-        terminalreporter.section("chaos")
-        for line in lines:
+    ended = terminalreporter.getreports("")
+    if found := [
+        line
+        for one in ended
+        for what, those in one.user_properties
+        if what == CHAOS
+        for line in those
+    ]:
+        terminalreporter.section(CHAOS)
+        for line in found:
             terminalreporter.write_line(line)

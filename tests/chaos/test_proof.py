@@ -1,6 +1,6 @@
 """The ledgers detect bugs: each planted bug turns its own line red.
 
-Real processes as in `test_chaos.py`, with little load and one fault; the bugs are in `planted.py`.
+Real processes as in `playing.py`, with little load and one fault; the bugs are in `planted.py`.
 Without a bug, the same run must leave every line clean, which shows that the bug is the cause. Runs
 only with `CHAOS_PROOF=1`, as in `make chaos`: it proves the tests, not the bridge.
 """

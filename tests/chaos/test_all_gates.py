@@ -1,6 +1,6 @@
 """Gates under load, while processes are killed or their clocks jump: nothing passes a closed one.
 
-The load of `test_chaos.py` on apps with gates: locks and freezes by command, some locks taken just
+The load of `playing.py` on apps with gates: locks and freezes by command, some locks taken just
 before the bridge would record an intent, checks that become red and green at the Git host,
 approvals, and somebody who lets a held deployment pass. All gates are open in the end, so each push
 is deployed or superseded.
@@ -16,10 +16,9 @@ from bridge.app.storage import open_stores
 from bridge.core.lifecycle import State
 from tests.chaos.gates import GATED, judging
 from tests.chaos.ledgers import read
-from tests.chaos.playing import Group, played
+from tests.chaos.playing import SEED, Group, played
 from tests.chaos.programme import ALL_KILLED, CLOCKS, HELD, KILLED
 from tests.chaos.stage import SHORT, Stage, stage
-from tests.chaos.test_chaos import SEED
 from tests.chaos.verdicts import Record
 from tests.worlds.postgres import the_server
 
