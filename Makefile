@@ -14,6 +14,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help demo run test test-parts test-e2e test-chaos unit integration cover check format bench bench-peers chaos requirements clean
 
 help: ## Show this help
@@ -37,12 +38,9 @@ ifneq ($(MEMORY),)
 test test-parts test-e2e test-chaos: export TMPDIR := $(MEMORY)
 endif
 
-test: $(DEVELOPMENT) ## Run all tests
-	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e $(MIXED)
-	$(BIN)/python -m pytest tests/e2e $(WAITING)
-	$(BIN)/python -m pytest tests/chaos $(COMPUTING)
+test: test-parts test-e2e test-chaos ## Run all tests
 
-# The same in three parts; CI runs each on its own machine.
+# The three parts of the tests; CI runs each on its own machine.
 test-parts: $(DEVELOPMENT)
 	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e $(MIXED)
 
