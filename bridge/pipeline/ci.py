@@ -12,7 +12,7 @@ from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError
 from bridge.core.gates.checks import Check
 from bridge.core.gates.ci import Ci
-from bridge.pipeline.rounds import PATIENCE, Lanes, Rounds, all_ended
+from bridge.pipeline.rounds import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock
 from bridge.ports.gates import DueCi, ReadsChecks, RequiresGlobs
 from bridge.ports.githosts import HostApi
@@ -58,20 +58,16 @@ class CiReader:
         self._apis = apis
         self._clock = clock
         self._poll = poll
-        self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[str](TROUBLE, self.wake, clock, RETRY, patience)
+        self._lanes = Lanes[str](TROUBLE, self.look, clock, RETRY, patience)
         self.changed: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
         """Read as long as the process lives."""
-        try:
-            await self._rounds.run()
-        finally:
-            await self._lanes.end()
+        await self._lanes.run()
 
     def wake(self) -> None:
         """Begin to read at once."""
-        self._rounds.wake()
+        self._lanes.wake()
 
     async def report(self, host: str, commit: str, check: Check | None) -> bool:
         """Record an event about a commit's checks; return whether somebody waits for them."""

@@ -22,7 +22,7 @@ from bridge.core.pins import exact, pin_of, tracked
 from bridge.core.rules import RuleBook, ruled
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.reconcile import Homes, ReadsRefs, place_of
-from bridge.pipeline.rounds import PATIENCE, Lanes, Rounds
+from bridge.pipeline.rounds import PATIENCE, Lanes
 from bridge.ports.clock import Clock
 from bridge.ports.gates import AuthorsOf, CommitAt, Judging
 from bridge.ports.githosts import HostApi
@@ -247,20 +247,16 @@ class Gatekeeper:
         self._release = release
         self._clock = clock
         self._poll = poll
-        self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[str](TROUBLE, self.wake, clock, RETRY, patience)
+        self._lanes = Lanes[str](TROUBLE, self.look, clock, RETRY, patience)
         self._recording = asyncio.Semaphore(RECORDED_AT_ONCE)
 
     async def run(self) -> None:
         """Judge as long as the process lives."""
-        try:
-            await self._rounds.run()
-        finally:
-            await self._lanes.end()
+        await self._lanes.run()
 
     def wake(self) -> None:
         """Judge at once: a fact has changed."""
-        self._rounds.wake()
+        self._lanes.wake()
 
     async def look(self) -> float:
         """Judge everything that is due; return the seconds until the next look."""

@@ -17,7 +17,7 @@ from bridge.core.gates.locks import DAY, Lock, PullName, PullRef, Scope, covered
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import home_of, normalise_url
 from bridge.pipeline.reconcile import Homes, place_of
-from bridge.pipeline.rounds import PATIENCE, Lanes, Rounds, all_ended
+from bridge.pipeline.rounds import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.feedback import LockNews, TellsOfLocks
 from bridge.ports.gates import DueLock
@@ -176,22 +176,18 @@ class LockKeeper:
         self._tell = tell
         self._wake = wake
         self._poll = poll
-        self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[str](TROUBLE, self._rounds.wake, clock, RETRY, patience)
+        self._lanes = Lanes[str](TROUBLE, self.look, clock, RETRY, patience)
 
     async def run(self) -> None:
         """Remind and release as long as the process lives."""
-        try:
-            await self._rounds.run()
-        finally:
-            await self._lanes.end()
+        await self._lanes.run()
 
     async def report(self, repository: Repository, number: int) -> bool:
         """Record that a pull request may have ended; return whether a lock ends with it."""
         names = (repository.name, repository.id)
         waits = await self._journal.report_pull(repository.host, names, number)
         if waits:
-            self._rounds.wake()
+            self._lanes.wake()
         return waits
 
     async def look(self) -> float:

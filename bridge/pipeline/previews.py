@@ -30,7 +30,7 @@ from bridge.core.pulls import PullRequest
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.leader import Turn, at_once
 from bridge.pipeline.preview_apps import PreviewApps
-from bridge.pipeline.rounds import PATIENCE, Lanes, Rounds, all_ended
+from bridge.pipeline.rounds import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import ChangeSet, HostApi, ListsPulls
 from bridge.ports.journal import Journal
@@ -100,15 +100,11 @@ class PreviewKeeper:
         self._places = asyncio.Lock()
         self._by_files: OrderedDict[tuple[Any, ...], Verdict] = OrderedDict()
         self._seen_apps: tuple[App, ...] | None = None
-        self._rounds = Rounds(TROUBLE, self.look, RETRY)
-        self._lanes = Lanes[Lane](TROUBLE, self._rounds.wake, clock, RETRY, patience)
+        self._lanes = Lanes[Lane](TROUBLE, self.look, clock, RETRY, patience)
 
     async def run(self) -> None:
         """Look as long as the process lives."""
-        try:
-            await self._rounds.run()
-        finally:
-            await self._lanes.end()
+        await self._lanes.run()
 
     async def report(self, repository: Repository, pull: PullRequest) -> bool:
         """Record what a host says of a pull request; return whether a preview depends on it.
@@ -147,7 +143,7 @@ class PreviewKeeper:
 
     def wake(self) -> None:
         """Look at once: somebody has asked for something."""
-        self._rounds.wake()
+        self._lanes.wake()
 
     async def look(self) -> float:
         """Look at everything that is due; return the seconds until the next round."""

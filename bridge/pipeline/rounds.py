@@ -78,31 +78,37 @@ async def all_ended(*works: Awaitable[object]) -> None:
 
 
 class Lanes(Generic[L]):
-    """Work of which each lane has some at a time; one that fails or hangs delays no other."""
+    """Rounds whose work is done in lanes; one that fails or hangs delays no other."""
 
     def __init__(
-        self,
-        what: str,
-        wake: Callable[[], None],
-        clock: Clock,
-        retry: Backoff,
-        patience: float = PATIENCE,
+        self, what: str, do: Round, clock: Clock, retry: Backoff, patience: float = PATIENCE
     ) -> None:
         """Take the parts.
 
         Args:
             what: the work, for the log, as of the rounds.
-            wake: begins the next round, once a lane has ended that nobody waits for any more.
-            retry: pauses of a lane whose work has failed.
-            patience: seconds to wait for lanes.
+            do: a round, which begins the lanes.
+            retry: pauses of the rounds, and of a lane whose work has failed.
+            patience: seconds that a round waits for lanes.
         """
         self._what = what
-        self._wake = wake
+        self._rounds = Rounds(what, do, retry)
         self._clock = clock
         self._retry = retry
         self._patience = patience
         self._tasks: dict[L, asyncio.Task[None]] = {}
         self._failed: dict[L, tuple[int, float]] = {}  # how often in a row, and until when it waits
+
+    async def run(self) -> None:
+        """Run rounds as long as the process lives."""
+        try:
+            await self._rounds.run()
+        finally:
+            await self.end()
+
+    def wake(self) -> None:
+        """Begin the next round at once."""
+        self._rounds.wake()
 
     def __len__(self) -> int:
         """Return how many lanes are at work, or wait after a failure."""
@@ -144,8 +150,8 @@ class Lanes(Generic[L]):
         begun = [self._task(lane, work) for lane, work in works.items()]
         patience = self._patience / HURRY if hurry else self._patience
         _, late = await asyncio.wait(begun, timeout=patience)
-        for task in late:
-            task.add_done_callback(lambda _task: self._wake())
+        for task in late:  # nobody waits for it any more
+            task.add_done_callback(lambda _task: self.wake())
         return not late
 
     async def end(self) -> None:

@@ -93,23 +93,20 @@ class Lane:
 
 
 async def kept_up(seconds: float, **lanes: Lane) -> None:
-    """Look again and again, as rounds do; those that succeed are due again at once."""
-    woken = asyncio.Event()
-    those = Lanes[str]("nothing can be done", woken.set, lambda: 1.0, Backoff(10.0, 60.0), 0.05)
+    """Run rounds, in which those that succeed are due again at once."""
 
     async def next_at() -> dict[str, float]:
         await asyncio.sleep(0)
         return dict.fromkeys(lanes, 0.0)
 
-    async def look() -> None:
-        while True:
-            await those.keep_up(next_at, lambda name: lanes[name].work(), 0.01)
-            await asyncio.sleep(0.01)
+    async def look() -> float:
+        await those.keep_up(next_at, lambda name: lanes[name].work(), 0.01)
+        return 0.01
 
+    those = Lanes[str]("nothing can be done", look, lambda: 1.0, Backoff(10.0, 60.0), 0.05)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await look()
-    await those.end()
+            await those.run()
 
 
 @pytest.mark.parametrize("takes", [0.0, 0.1])
