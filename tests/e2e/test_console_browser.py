@@ -263,7 +263,7 @@ async def test_a_push_is_approved_and_replayed(tmp_path: Path) -> None:
             assert again[-1].trigger == "console: owner"
             await page.goto(f"{console.url}/console/deliveries/1")
             await page.get_by_role("button", name="Replay with today's rules").click()
-            await expect(page.locator("h1")).to_contain_text("replay of console")
+            await expect(page.locator("main")).to_contain_text("console · replay")
 
 
 async def test_a_build_is_cancelled(tmp_path: Path) -> None:
