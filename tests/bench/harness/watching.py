@@ -61,8 +61,13 @@ def signed_in(server: Server, browsers: int) -> list[str]:
 
 @contextmanager
 def watching(server: Server, path: str, cookies: Sequence[str]) -> Iterator[Watched]:
-    """Show a page in a browser for each cookie, from when all streams are open."""
+    """Show a page in a browser for each cookie, from when all streams are open.
+
+    Raises:
+        RuntimeError: one of them has failed, which ends them all.
+    """
     seen, started, ended = Watched(), threading.Event(), asyncio.Event()
+    failed: list[Exception] = []
     loop = asyncio.new_event_loop()
 
     async def browse() -> None:
@@ -85,6 +90,8 @@ def watching(server: Server, path: str, cookies: Sequence[str]) -> Iterator[Watc
         os.sched_setaffinity(threading.get_native_id(), {LOAD_CORE})
         try:
             loop.run_until_complete(browse())
+        except Exception as error:  # noqa: BLE001 - raised to whoever waits for them
+            failed.append(error)
         finally:
             started.set()
 
@@ -92,13 +99,14 @@ def watching(server: Server, path: str, cookies: Sequence[str]) -> Iterator[Watc
     thread.start()
     try:
         started.wait(60)
-        if not thread.is_alive():
-            raise RuntimeError("nobody may watch")
-        yield seen
+        if not failed:
+            yield seen
     finally:
         loop.call_soon_threadsafe(ended.set)
         thread.join()
         loop.close()
+    if failed:
+        raise RuntimeError("nobody watches any more") from failed[0]
 
 
 async def _tab(
@@ -114,6 +122,7 @@ async def _tab(
                 if line == b"event: changed\n":
                     await asyncio.sleep(PAUSE)
                     await _fetch(web, path, seen)
+            raise RuntimeError("a stream has ended")
 
 
 async def _fetch(web: aiohttp.ClientSession, path: str, seen: Watched) -> None:
