@@ -159,7 +159,7 @@ class _LoopThreads(ThreadPoolExecutor):
     """Threads of a loop, which the engine takes for a share of its own."""
 
     def __init__(self, threads: int, dbos: DBOS) -> None:
-        super().__init__(threads)
+        super().__init__(threads, thread_name_prefix="asyncio")
         self.executor = dbos._executor  # noqa: SLF001 - by which the engine knows its share
 
 
