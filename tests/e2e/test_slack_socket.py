@@ -41,7 +41,7 @@ async def test_everything_works_through_the_socket_and_after_it_breaks(
 async def test_a_message_that_is_too_large_is_not_read_and_the_next_one_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(door, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(door, "PING_SECONDS", 0.5)
     async with (
         running_slack() as slack,
         bridged(slack, tmp_path / "bridge", socket=True) as both,

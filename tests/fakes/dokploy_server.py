@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from typing import Any, Self
 
@@ -25,6 +25,9 @@ OWNER = {
     "deployment": {"read": True, "create": True, "cancel": True},
     "docker": {"read": True},
 }
+BUILDS_FOR = timedelta(seconds=0.2)
+"""Long enough that who follows a deployment sees it under its own title."""
+
 MEMBER = OWNER | {"service": {"create": False, "read": True, "delete": False}}
 
 
@@ -40,7 +43,7 @@ class FakeDokploy:
         expires_at: when the key does, as the server says it.
         page: answered to everything, as by another server.
         silent: nothing is answered; `hangs`: these procedures are not.
-        head: the commit that a deploy builds, at once.
+        head: the commit that a deploy builds.
         keeps: whether it keeps what it builds, and can restore it.
         made: the records of what it has deployed, by app, newest first.
         restored: what it was told to go back to.
@@ -161,7 +164,7 @@ class FakeDokploy:
         return answer["status"], answer["json"]
 
     def _built(self, title: str) -> dict[str, Any]:
-        """Return the record of a deploy, which runs until it was read once."""
+        """Return the record of a deploy, which runs for a moment, and until it was read once."""
         number = sum(map(len, self.made.values())) + 1
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         return {
@@ -180,7 +183,8 @@ class FakeDokploy:
         records = self.made.get(id_, [])
         shown = [dict(one) for one in records]
         for one in records:
-            if one["status"] == "running":
+            age = datetime.now(UTC) - datetime.fromisoformat(one["startedAt"])
+            if one["status"] == "running" and age > BUILDS_FOR:
                 one |= {"status": "done", "finishedAt": one["startedAt"]}
                 if self.apps[id_]["sourceType"] != "docker":
                     one |= {"title": "feat: more", "description": f"Commit: {self.head}"}
