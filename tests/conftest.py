@@ -1,8 +1,13 @@
 """Fixtures of every tier, and how many examples the properties are tried with."""
 
 import gc
+import os
 import signal
+import ssl
+from functools import cache
+from typing import Any
 
+import httpx._transports.default as transports
 from hypothesis import settings
 
 from tests.worlds.postgres import _no_server_stays, empty_postgres, postgres
@@ -12,6 +17,24 @@ __all__ = ["_no_server_stays", "empty_postgres", "postgres", "quota"]
 
 # For `make unit`, also on a machine that is busy; `make test` tries all examples of each property.
 settings.register_profile("quick", max_examples=25, deadline=None)
+
+
+LOAD = transports.create_ssl_context  # type: ignore[attr-defined]  # it is private
+
+
+@cache
+def _loaded(trust_env: bool, *_certificates: str | None) -> ssl.SSLContext:
+    return LOAD(trust_env=trust_env)
+
+
+def _shared(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+    """Load certificates once, not for each of some thousand clients."""
+    if verify is not True or cert:
+        return LOAD(verify, cert, trust_env)
+    return _loaded(trust_env, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+transports.create_ssl_context = _shared  # type: ignore[attr-defined]
 
 
 def pytest_collection_finish() -> None:

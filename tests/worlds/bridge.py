@@ -55,15 +55,16 @@ class Origin:
         return [self.commit(sha) for sha in listed]
 
     def commit(self, sha: str) -> dict[str, Any]:
-        message = self.repository.git("log", "-1", "--format=%B", sha)
+        shown = self.repository.git("show", "--format=%B%x00", "--no-renames", "--name-status", sha)
+        message, _, changed = shown.partition("\0")
         files: dict[str, list[str]] = {"A": [], "M": [], "D": []}
-        shown = self.repository.git("show", "--format=", "--no-renames", "--name-status", sha)
-        for line in shown.splitlines():
+        for line in changed.split("\n"):
             kind, _, path = line.partition("\t")
-            files[kind].append(path)
+            if path:
+                files[kind].append(path)
         return {
             "id": sha,
-            "message": message,
+            "message": message.strip(),
             "author": {"name": "Ada", "email": "ada@example.com", "username": "ada"},
             "added": files["A"],
             "modified": files["M"],

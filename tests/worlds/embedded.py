@@ -78,7 +78,13 @@ class Repository:
             file.write_text(text)
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
-        return self.git("rev-parse", "HEAD")
+        return self.head()
+
+    def head(self) -> str:
+        """Return the commit that is checked out."""
+        head = (self.path / ".git/HEAD").read_text().strip()
+        branch = head.removeprefix("ref: ")
+        return head if branch == head else (self.path / ".git" / branch).read_text().strip()
 
 
 @dataclass(frozen=True)
