@@ -12,7 +12,6 @@ from bridge.embedded.building.process import Command, Limits, Runner
 from bridge.embedded.places import BuildFailed, put_away
 from tests.worlds.embedded import until
 
-
 STUBBORN = """
 import os, pathlib, signal, time
 signal.signal(signal.SIGTERM, lambda *_: pathlib.Path("heard").write_text("heard"))
