@@ -4,13 +4,16 @@ import asyncio
 import gzip
 import json
 import logging
+import shutil
 import ssl
 import traceback
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import certifi
 import httpx
 import pytest
 from pydantic import SecretStr
@@ -306,8 +309,10 @@ async def test_a_health_probe_is_short_and_a_read_is_not(build: Make, web) -> No
 
 @pytest.mark.parametrize(("scheme", "loaded"), [("http", 0), ("https", 1)])
 async def test_only_a_client_of_https_loads_certificates(
-    monkeypatch: pytest.MonkeyPatch, scheme: str, loaded: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str, loaded: int
 ) -> None:
+    shutil.copy(certifi.where(), tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))  # no other test has loaded it
     calls: list[object] = []
     load = ssl.SSLContext.load_verify_locations
 
