@@ -83,6 +83,8 @@ class Live:
 
     async def changes(self, request: web.Request, _visitor: Visitor) -> web.StreamResponse:
         """Send an event whenever something has changed."""
+        if self._closed:
+            return await _begun(request)
         async with self._counted(), self._changes.watched():
             version = await self._changes.first()
             stream = await _begun(request)
@@ -119,6 +121,8 @@ class Live:
     async def log(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """Send a deployment's log as it grows; a browser that reconnects resumes where it was."""
         found, _ = await self._records.deployment(visitor, request.match_info["id"])
+        if self._closed:
+            return await _begun(request)
         async with self._counted():
             stream = await _begun(request)
             with contextlib.suppress(*ENDINGS):
@@ -146,9 +150,7 @@ class Live:
 
     @contextlib.asynccontextmanager
     async def _counted(self) -> AsyncIterator[None]:
-        """Count a stream; raise Unreachable if there are too many, or after `close`."""
-        if self._closed:
-            raise Unreachable("the console", "the bridge is stopping; it is back in a moment")
+        """Count a stream; raise Unreachable if there are too many."""
         if len(self._streams) >= MOST_STREAMS:
             why = f"{MOST_STREAMS} pages are open already; reload this one to see what is new"
             raise Unreachable("the console", why)
@@ -160,9 +162,9 @@ class Live:
             self._streams.discard(task)
 
     async def close(self) -> None:
-        """End all streams, and begin no other: the server's stop would wait for them.
+        """End all streams, and any other as soon as it begins: the server's stop waits for them.
 
-        Browsers reconnect by themselves.
+        Browsers reconnect by themselves, as none was refused.
         """
         self._closed = True
         for task in list(self._streams):

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Collection, Container, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -24,9 +25,9 @@ from bridge.durable.running import (
     Body,
     Dispatcher,
     Flow,
-    give_threads,
     keep_to,
     only_needed_threads,
+    own_threads,
 )
 from bridge.durable.system import (
     NAME,
@@ -377,15 +378,15 @@ class DurableFlows:
             finally:
                 loop.call_soon_threadsafe(done.set_result, None)
 
-        if self._dbos is not None:
-            give_threads(loop, self._dbos, self._threads)
-            self._dbos = None
+        self._bodies.stopping = True
         # In a separate thread, because it joins threads; and before the running bodies are
         # interrupted, so nothing can record the interruption as their end.
         thread = threading.Thread(target=destroy, name="flows-stop")
-        thread.start()
-        await done
-        thread.join()  # it is at its end
+        with own_threads(loop, self._dbos, self._threads) if self._dbos else nullcontext():
+            thread.start()
+            await done
+            thread.join()  # it is at its end
+        self._dbos = None
         await self._bodies.cut_off()
         give_log_back()
         if self._peers is not None:

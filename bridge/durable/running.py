@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import dbos._dbos as launching
@@ -124,8 +124,8 @@ def only_needed_threads() -> Iterator[None]:
 
     One finds queues and runs a loop for each, including one of its own that we leave empty. One
     finds delayed flows and those with a time limit, of which we have none; on Postgres it would
-    keep a connection open. One waits for notifications, which we don't send; a stop would wait for
-    its next poll. There is no setting for them.
+    keep a connection open. One polls for the engine's own notifications, which we don't use; a stop
+    would wait for its next poll. There is no setting for them.
     """
     places: tuple[tuple[Any, str], ...] = (
         (launching, "queue_thread"),
@@ -156,21 +156,25 @@ def keep_to(loop: asyncio.AbstractEventLoop, dbos: DBOS) -> None:
 
 
 class _LoopThreads(ThreadPoolExecutor):
-    """Threads of a loop, which the engine takes for a share of its own."""
+    """The loop's threads; the engine believes that they are its own."""
 
     def __init__(self, threads: int, dbos: DBOS) -> None:
         super().__init__(threads, thread_name_prefix="asyncio")
-        self.executor = dbos._executor  # noqa: SLF001 - by which the engine knows its share
+        self.executor = dbos._executor_field  # noqa: SLF001 - by which the engine knows its own
 
 
-def give_threads(loop: asyncio.AbstractEventLoop, dbos: DBOS, threads: int) -> None:
-    """Give the loop threads of its own, before the engine stops.
+@contextmanager
+def own_threads(loop: asyncio.AbstractEventLoop, dbos: DBOS, threads: int) -> Iterator[None]:
+    """Give the loop threads of its own, while the engine stops and from then on.
 
-    At almost every call the engine makes its own the loop's (sharp edge 11), and they end with it.
+    At almost every call the engine makes its own the loop's (sharp edge 11), and they end with it,
+    together with the work that still waits for one.
     """
     own = _LoopThreads(threads, dbos)
     dbos._shared_executor_field = own  # type: ignore[assignment]  # noqa: SLF001 - there is no setting for it
     loop.set_default_executor(own)
+    yield
+    dbos._shared_executor_field = None  # noqa: SLF001 - it would keep the threads alive
 
 
 # ── The bodies of flows, which the engine runs on our event loop ────────────────────────────────
@@ -183,19 +187,16 @@ Body = Callable[[Steps, str], Awaitable[None]]
 Flow = Callable[[str], Awaitable[None]]
 
 
-class _DbosSteps:
-    async def run(self, name: str, action: Callable[[], Awaitable[T]]) -> T:
-        async def step() -> T:
-            return await action()
-
-        return await DBOS.run_step_async({"name": name}, step)
-
-
 class Bodies:
-    """The bodies by their flow's name, and the flows that run in this process."""
+    """The bodies by their flow's name, and the flows that run in this process.
+
+    Attributes:
+        stopping: the engine stops, so any error may be due to that.
+    """
 
     def __init__(self, ended: Callable[[], None]) -> None:
         """Take the callback for each recorded end of a flow."""
+        self.stopping = False
         self._ended = ended
         self._bodies: dict[str, Body] = {}
         self._running: dict[str, asyncio.Task[Any]] = {}
@@ -238,10 +239,33 @@ class Bodies:
         await self.cut_off([name])
         self._running[name] = task
         try:
-            await body(_DbosSteps(), id_)
+            with self._cut_off_by_a_stop():
+                await body(_DbosSteps(self._cut_off_by_a_stop), id_)
         finally:
             if self._running.get(name) is task:
                 del self._running[name]
+
+    @contextmanager
+    def _cut_off_by_a_stop(self) -> Iterator[None]:
+        """Cancel a flow instead of an error while the engine stops: that is no end of the flow."""
+        try:
+            yield
+        except Exception as error:
+            if self.stopping:
+                raise asyncio.CancelledError from error
+            raise
+
+
+class _DbosSteps:
+    def __init__(self, cut_off: Callable[[], AbstractContextManager[None]]) -> None:
+        self._cut_off = cut_off
+
+    async def run(self, name: str, action: Callable[[], Awaitable[T]]) -> T:
+        async def step() -> T:
+            return await action()
+
+        with self._cut_off():  # here, so that no body takes the error for a bug of its own
+            return await DBOS.run_step_async({"name": name}, step)
 
 
 def _workflow(flow: str, work: Flow) -> Flow:

@@ -65,8 +65,8 @@ class Kept(Process):
     async def begun(self, environment: dict[str, str], log: IO[bytes]) -> Running:
         """Begin a process whose clock jumps.
 
-        Another release, or a planted bug, which must be there when others import what it replaces,
-        is not forked.
+        Another release is not forked. Nor is a process with a planted bug, which must be there
+        before others import what it replaces.
         """
         words, folder = ("serve", "--role", self.role), self.log.parent
         if environment["PYTHONPATH"] == str(ROOT) and not environment[FAULT]:

@@ -23,8 +23,8 @@ the ledgers are compared (`ledgers.py`):
   a service, though half of the webhooks of pull requests get lost (`pulls.py`, `previewed.py`);
 - the databases are readable and sound.
 
-`CHAOS_ROUNDS=n` (`make chaos`) makes it the long run: realistic outages, every scenario
-alone and `n` more times together with others. `CHAOS_SEED` repeats a run's draws, and
+`CHAOS_ROUNDS=n` (`make chaos`) makes it the long run: realistic outages, more pushes, every
+scenario alone and `n` more times together with others. `CHAOS_SEED` repeats a run's draws, and
 `CHAOS_FROM` begins with the first group that has a scenario with this in its name.
 """
 

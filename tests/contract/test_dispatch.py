@@ -234,7 +234,7 @@ async def test_only_the_threads_that_are_needed_run(launched: Launched) -> None:
 
     assert "flows-dispatcher" in names
     assert not names & {"dbos-background-jobs", "queue-worker-flows"}
-    assert not any("queue" in name for name in names)
+    assert not any("queue" in name or "listener" in name for name in names)
 
 
 # ── the bell ─────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import logging
 import threading
 import time
@@ -369,6 +370,38 @@ async def test_a_stop_takes_no_thread_from_what_else_runs(launched: Launched) ->
         await asyncio.to_thread(int)
 
     await stopping
+
+
+async def test_a_stop_ends_no_flow_however_long_it_takes(
+    launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flow that takes a step meanwhile meets an engine that is half gone."""
+    begun, failed = asyncio.Event(), []
+
+    async def body(steps: Steps, _id: str) -> None:
+        async def step() -> None:
+            begun.set()
+
+        try:
+            for number in itertools.count():
+                await steps.run(f"{number}", step)
+        except Exception as error:
+            failed.append(error)
+            raise
+
+    flows = await launched(work=body)
+    database = flows._dbos._sys_db
+    monkeypatch.setattr(database, "_cleanup_connections", lambda: time.sleep(0.2))
+    for number in range(10):
+        await flows.start("work", f"{number}", key=f"{number}")
+    await begun.wait()
+    await flows.stop()
+
+    assert failed == []
+    with flows._engine.connect() as db:
+        place = "dbos.workflow_status" if db.dialect.name == "postgresql" else "workflow_status"
+        states = db.execute(sa.text(f"SELECT DISTINCT status FROM {place}")).scalars()
+        assert set(states) <= {"PENDING", "ENQUEUED"}
 
 
 async def test_an_engine_that_fails_as_it_stops_keeps_nobody_waiting(

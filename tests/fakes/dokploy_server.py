@@ -25,10 +25,10 @@ OWNER = {
     "deployment": {"read": True, "create": True, "cancel": True},
     "docker": {"read": True},
 }
+MEMBER = OWNER | {"service": {"create": False, "read": True, "delete": False}}
+
 BUILDS_FOR = timedelta(seconds=0.2)
 """Long enough that who follows a deployment sees it under its own title."""
-
-MEMBER = OWNER | {"service": {"create": False, "read": True, "delete": False}}
 
 
 @dataclass

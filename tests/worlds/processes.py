@@ -1,9 +1,9 @@
 """Start processes of the bridge from one that has imported everything, which saves a second each.
 
-They are forked, then run the same command line as `python -m bridge`, with their own environment,
-folder and output. They share the seed of `hash`, the order of imports and what modules read from
-the environment when they are imported; tests of these, and of the installed command, start it as
-usual.
+They are forked, then run the same command line as `python -m bridge`, or as another program, with
+their own environment, folder and output. They share the seed of `hash`, the order of imports and
+what modules read from the environment when they are imported; tests of these, and of the installed
+command, start it as usual.
 """
 
 import asyncio
