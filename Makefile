@@ -27,10 +27,12 @@ run: $(RUNTIME) ## Start the bridge, configured by PORT and BRIDGE_*
 	@$(BIN)/python -m bridge serve
 
 # Test files share nothing, so several run at once: on two cores two that compute, three of those
-# that wait now and then, and four of the end-to-end tests, which wait half of the time.
+# that wait now and then, and four of the end-to-end tests, which wait half of the time. The few
+# chaos tests that take long are shared out one by one.
 COMPUTING := -n 2 --dist=loadfile --no-loadscope-reorder
 MIXED := -n 3 --dist=loadfile --no-loadscope-reorder
 WAITING := -n 4 --dist=loadfile --no-loadscope-reorder
+ONE_BY_ONE := -n 2 --dist=load --maxschedchunk=1
 
 # Most tests sync what they write, which takes no time in memory, if programs may run there.
 MEMORY := $(if $(TMPDIR),,$(shell mount 2>/dev/null | grep ' /dev/shm ' | grep -qv noexec && \
@@ -49,7 +51,7 @@ test-e2e: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/e2e $(WAITING)
 
 test-chaos: $(DEVELOPMENT)
-	$(BIN)/python -m pytest tests/chaos $(COMPUTING)
+	$(BIN)/python -m pytest tests/chaos $(ONE_BY_ONE)
 
 unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal
