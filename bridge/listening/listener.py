@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -22,6 +22,9 @@ from aiohttp.web_protocol import RequestHandler
 
 from bridge.listening.connections import ConnectionLimits, Crowd
 from bridge.listening.log import RateLimitedLog
+
+ACCEPTING = 3
+"""Rounds of the event loop until a connection that was just accepted has its protocol."""
 
 _sparing = RateLimitedLog(logging.getLogger(__name__))
 
@@ -236,9 +239,25 @@ class Listener:
         """Stop accepting requests, finish running ones."""
         listener, self._listener = self._listener, None
         if listener is not None:
-            listener.close()
+            await close_all([listener])
             self._crowd.end()
             await self._runner.cleanup()
+
+
+async def close_all(listeners: Iterable[asyncio.Server]) -> None:
+    """Accept no more connections, and close once each that was accepted has its protocol.
+
+    asyncio forgets a connection whose listener was closed before: nobody would answer or close it.
+    """
+    loop = asyncio.get_running_loop()
+    closing = list(listeners)
+    for listener in closing:
+        for one in listener.sockets:
+            loop.remove_reader(one.fileno())  # uvloop has none, and forgets nothing
+    for _ in range(ACCEPTING):
+        await asyncio.sleep(0)
+    for listener in closing:
+        listener.close()
 
 
 def local_url(host: str, port: int) -> str:

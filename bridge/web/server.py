@@ -25,6 +25,7 @@ from bridge.listening.listener import (
     KEEPALIVE_SECONDS,
     NOTHING_THERE,
     Refusing,
+    close_all,
     nameless,
     quiet_logger,
 )
@@ -232,9 +233,6 @@ OTHER_FILES = 256
 STOP_SECONDS = 5.0
 """Seconds for running requests when the listener stops."""
 
-ACCEPTING = 3
-"""Rounds of the event loop until a connection that was just accepted is known to the door."""
-
 BACKLOG = 1024
 """Connections that wait in the kernel, e.g. while the bridge starts anew."""
 
@@ -361,11 +359,8 @@ class WebServer:
         await asyncio.shield(self._stop())
 
     async def _stop(self) -> None:
-        for listener in self._listeners:
-            listener.close()
+        await close_all(self._listeners)
         self._listeners.clear()
-        for _ in range(ACCEPTING):
-            await asyncio.sleep(0)
         door, self._door = self._door, None
         if door is not None:
             await door.stop(STOP_SECONDS)

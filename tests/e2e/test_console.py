@@ -443,8 +443,6 @@ async def test_a_bridge_that_stops_waits_for_no_stream(
     assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
 
 
-# What was accepted at the very end is closed with the process, which lives on here.
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 async def test_browsers_that_come_while_it_stops_do_not_hold_it_up(tmp_path: Path) -> None:
     async def watch(web: httpx.AsyncClient, address: str) -> None:
         """Watch until there is an end, or nobody listens any more."""
@@ -465,4 +463,4 @@ async def test_browsers_that_come_while_it_stops_do_not_hold_it_up(tmp_path: Pat
             await asyncio.sleep(0.03)
             began = time.monotonic()
         assert time.monotonic() - began < STOP_SECONDS
-    gc.collect()  # so that no other test is warned
+    gc.collect()  # warns of connections that nobody has closed
