@@ -26,12 +26,10 @@ demo: $(RUNTIME) ## Watch a push deploy, for real, on this machine
 run: $(RUNTIME) ## Start the bridge, configured by PORT and BRIDGE_*
 	@$(BIN)/python -m bridge serve
 
-# Test files share nothing, so several run at once: on two cores two that compute, three of those
-# that wait now and then, and four of the end-to-end tests, which wait half of the time. The few
-# chaos tests that take long are shared out one by one.
+# Test files share nothing, so several run at once: on two cores two that compute, and three of those
+# that wait now and then. The few chaos tests that take long are shared out one by one.
 COMPUTING := -n 2 --dist=loadfile --no-loadscope-reorder
-MIXED := -n 3 --dist=loadfile --no-loadscope-reorder
-WAITING := -n 4 --dist=loadfile --no-loadscope-reorder
+WAITING := -n 3 --dist=loadfile --no-loadscope-reorder
 ONE_BY_ONE := -n 2 --dist=load --maxschedchunk=1
 
 # Most tests sync what they write, which takes no time in memory, if programs may run there.
@@ -45,7 +43,7 @@ test: test-parts test-e2e test-chaos ## Run all tests
 
 # The three parts of the tests; CI runs each on its own machine.
 test-parts: $(DEVELOPMENT)
-	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e $(MIXED)
+	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e $(WAITING)
 
 test-e2e: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/e2e $(WAITING)
