@@ -27,10 +27,9 @@ run: $(RUNTIME) ## Start the bridge, configured by PORT and BRIDGE_*
 	@$(BIN)/python -m bridge serve
 
 # Test files share nothing, so several run at once: on two cores two that compute, and three of those
-# that wait now and then. The few chaos tests that take long are shared out one by one.
+# that wait now and then. Chaos tests depend on the time-outs of many processes, so they run alone.
 COMPUTING := -n 2 --dist=loadfile --no-loadscope-reorder
 WAITING := -n 3 --dist=loadfile --no-loadscope-reorder
-ONE_BY_ONE := -n 2 --dist=load --maxschedchunk=1
 
 # Most tests sync what they write, which takes no time in memory, if programs may run there.
 MEMORY := $(if $(TMPDIR),,$(shell mount 2>/dev/null | grep ' /dev/shm ' | grep -qv noexec && \
@@ -49,7 +48,7 @@ test-e2e: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/e2e $(WAITING)
 
 test-chaos: $(DEVELOPMENT)
-	$(BIN)/python -m pytest tests/chaos $(ONE_BY_ONE)
+	$(BIN)/python -m pytest tests/chaos
 
 unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal
