@@ -173,8 +173,10 @@ def own_threads(loop: asyncio.AbstractEventLoop, dbos: DBOS, threads: int) -> It
     own = _LoopThreads(threads, dbos)
     dbos._shared_executor_field = own  # type: ignore[assignment]  # noqa: SLF001 - there is no setting for it
     loop.set_default_executor(own)
-    yield
-    dbos._shared_executor_field = None  # noqa: SLF001 - it would keep the threads alive
+    try:
+        yield
+    finally:
+        dbos._shared_executor_field = None  # noqa: SLF001 - it would keep the threads alive
 
 
 # ── The bodies of flows, which the engine runs on our event loop ────────────────────────────────

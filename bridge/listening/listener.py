@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import resource
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -244,19 +244,18 @@ class Listener:
             await self._runner.cleanup()
 
 
-async def close_all(listeners: Iterable[asyncio.Server]) -> None:
+async def close_all(listeners: Sequence[asyncio.Server]) -> None:
     """Accept no more connections, and close once each that was accepted has its protocol.
 
     asyncio forgets a connection whose listener was closed before: nobody would answer or close it.
     """
     loop = asyncio.get_running_loop()
-    closing = list(listeners)
-    for listener in closing:
+    for listener in listeners:
         for one in listener.sockets:
             loop.remove_reader(one.fileno())  # uvloop has none, and forgets nothing
     for _ in range(ACCEPTING):
         await asyncio.sleep(0)
-    for listener in closing:
+    for listener in listeners:
         listener.close()
 
 

@@ -13,11 +13,11 @@ from bridge.embedded.places import BuildFailed, put_away
 from tests.worlds.embedded import until
 
 STUBBORN = """
-import os, pathlib, signal, time
+import os, pathlib, signal
 signal.signal(signal.SIGTERM, lambda *_: pathlib.Path("heard").write_text("heard"))
 pathlib.Path("pid").write_text(str(os.getpid()))
 while True:
-    time.sleep(1)
+    signal.pause()
 """
 """No shell: dash loses a signal that comes while it starts a program."""
 

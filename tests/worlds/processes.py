@@ -53,7 +53,12 @@ FORKS = "--forks"
 
 @dataclass(frozen=True)
 class Program:
-    """What to run: a module; and the one that runs the same in processes that it forks."""
+    """A program that can be forked.
+
+    Attributes:
+        module: runs it.
+        forks: runs the same in processes that it forks.
+    """
 
     module: str
     forks: str
