@@ -106,8 +106,8 @@ def match(
     """Find a deployment among the app's newest records.
 
     Args:
-        doubt: it may never have arrived, or may have been lost since, so even a record of our
-            commit may be another's.
+        doubt: it may never have arrived, may have been lost since, or may not be listed yet, so
+            even a record of our commit may be another's.
         since: the earliest possible start of our build, by the backend's clock.
         pinned: records that are known to belong to other deployments.
     """

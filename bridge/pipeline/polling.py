@@ -65,8 +65,26 @@ LONGEST_GAP = 5.0
 LONGEST_ANSWER = 1.0
 """Seconds after which an answer may have waited for the backend's database to come back."""
 
+LISTED_WITHIN = 1.5
+"""Seconds in which a backend, or a proxy before it, may not list yet what it has accepted."""
+
 EXACT = 2.0
 """Seconds by which a backend's clock must differ to count as wrong; its precision is a second."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """What is known of a followed deployment.
+
+    Attributes:
+        since: since when it is followed.
+        read_at: when the app's records were last read for it.
+        listed: whether its job or record was seen.
+    """
+
+    since: float
+    read_at: float = -math.inf
+    listed: bool = False
 
 
 class BackendPoller:
@@ -111,8 +129,7 @@ class BackendPoller:
         self._watched_since: float | None = None
         self._failed_at = -1e9
         self._reading = asyncio.Lock()
-        self._followed: dict[str, float] = {}
-        """When the records were last read for each deployment."""
+        self._followed: dict[str, _Followed] = {}
 
     def restarted(self) -> None:
         """Note that the backend was restarted since the last poll, or may have been."""
@@ -121,7 +138,7 @@ class BackendPoller:
     @contextmanager
     def following(self, id_: str) -> Iterator[None]:
         """Count a deployment as followed; the more there are, the older the queue may be."""
-        self._followed[id_] = -1e9
+        self._followed[id_] = _Followed(self._clock())
         try:
             yield
         finally:
@@ -140,19 +157,26 @@ class BackendPoller:
     async def look(self, deployment: Deployment, app: App) -> Look:
         """Return the state of a deployment, as of a moment ago."""
         asked_at = deployment.asked_at or 0.0
-        return await self._look_into(
+        look = await self._look_into(
             deployment,
             app,
             lambda: self._recent_queue(asked_at),
             lambda: self._spaced(deployment.id, app),
             known_to_run=self._known_to_run(deployment),
-            doubt=self._failed_at >= asked_at,
+            doubt=lambda: self._failed_at >= asked_at or self._too_early(deployment.id),
         )
+        if look.present and deployment.id in self._followed:
+            self._followed[deployment.id].listed = True
+        return look
 
     async def look_now(self, deployment: Deployment, app: App) -> Look:
         """Return the state, at this moment, of a deployment that may never have arrived."""
         return await self._look_into(
-            deployment, app, self.backend.queue, lambda: self.backend.deployments(app), doubt=True
+            deployment,
+            app,
+            self.backend.queue,
+            lambda: self.backend.deployments(app),
+            doubt=lambda: True,
         )
 
     async def tells_queue(self) -> bool:
@@ -166,13 +190,14 @@ class BackendPoller:
         queue: Callable[[], Awaitable[list[QueuedJob] | None]],
         records: Callable[[], Awaitable[list[BackendDeployment]]],
         *,
-        doubt: bool,
+        doubt: Callable[[], bool],
         known_to_run: bool = False,
     ) -> Look:
         """Find our job, our record, or records that may be ours.
 
         Args:
-            doubt: it may never have arrived, or may have been lost since.
+            doubt: returns whether the lists may lack it: it may never have arrived, may have been
+                lost since, or may not be listed yet.
             known_to_run: while its job is active, its record can't have changed.
         """
         jobs = await queue()
@@ -187,7 +212,7 @@ class BackendPoller:
             [seen(record) for record in listed.values()],
             since=self._by_its_clock(deployment.intent_at or 0.0),
             pinned=pinned,
-            doubt=doubt or self._to_come(deployment.intent_at or 0.0),
+            doubt=doubt() or self._to_come(deployment.intent_at or 0.0),
         )
         if found.ours is not None and (job is None or marked(deployment, found.ours)):
             return Look(listed[found.ours.id], job, idle=idle)
@@ -263,7 +288,7 @@ class BackendPoller:
             raise
         self._doubt_if_late(asked_at)
         if id_ in self._followed:
-            self._followed[id_] = self._clock()
+            self._followed[id_].read_at = self._clock()
         return records
 
     def _take_turn(self) -> float:
@@ -279,8 +304,16 @@ class BackendPoller:
         """Return whether its record was recently seen running; its job will show the end."""
         if deployment.state is not State.RUNNING or deployment.backend_id is None:
             return False
-        looked_at = self._followed.get(deployment.id, -1e9)
-        return self._clock() - looked_at < max(self._record_age, len(self._followed))
+        followed = self._followed.get(deployment.id)
+        longest = max(self._record_age, len(self._followed))
+        return followed is not None and self._clock() - followed.read_at < longest
+
+    def _too_early(self, id_: str) -> bool:
+        """Return whether the queue was read so early that it may lack a new job."""
+        followed = self._followed.get(id_)
+        if followed is None or followed.listed:
+            return False
+        return self._queue_at < followed.since + LISTED_WITHIN
 
 
 class BackendPollers:

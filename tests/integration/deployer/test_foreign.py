@@ -52,6 +52,25 @@ async def test_a_record_that_another_deployment_is_known_by_is_not_taken(
     assert ended.backend_id not in (None, first.backend_id)
 
 
+async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_is_listed_late(
+    staged: Callable[..., Stage],
+) -> None:
+    """They were quicker than our request, and have ended at the first look."""
+    stage = staged(waits=2.0, listed_after=0.9)
+    deploy = stage.backend.deploy
+
+    async def slow(app: App, **words: str) -> None:
+        await stage.clock.sleep(5)
+        stage.backend.foreign(app).asked_at -= 3
+        await deploy(app, **words)
+
+    stage.backend.deploy = slow  # type: ignore[method-assign]
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id) == (State.DONE, stage.backend.jobs[1].id)
+
+
 async def test_a_persons_deployment_is_not_taken_for_ours_that_never_arrived(
     stage: Stage,
 ) -> None:
