@@ -15,9 +15,8 @@ import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.ports.inbox import DeliveryState, Finished
+from bridge.storage.inbox import announcements
 from bridge.storage.inbox import postgres as claiming
-from bridge.storage.inbox import postgres as listening
-from bridge.storage.inbox import postgres as writing
 from bridge.storage.inbox.postgres import PostgresInbox
 from tests.fakes.journey import delivery
 from tests.worlds.embedded import until
@@ -178,7 +177,7 @@ async def test_a_worker_is_woken_by_what_another_process_keeps(joined: Joined) -
 async def test_listening_that_fails_inside_is_told_and_begun_anew(
     joined: Joined, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(listening, "BUG_PAUSE", 0.01)
+    monkeypatch.setattr(announcements, "BUG_PAUSE", 0.01)
     worker = await joined("worker", listens=True)
     listens_again = asyncio.Event()
     faults = [KeyError("a bug")]
@@ -197,7 +196,7 @@ async def test_listening_that_fails_inside_is_told_and_begun_anew(
 async def test_connections_that_are_cut_fail_nobody(
     joined: Joined, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listening, "LISTEN_PAUSE", 0.01)
+    monkeypatch.setattr(announcements, "LISTEN_PAUSE", 0.01)
     inbox = await joined("first", listens=True)
     await keep(inbox, 3)
     assert len(await claimed(inbox)) == 3
@@ -250,7 +249,7 @@ async def _count(sent: list[str]) -> int:
 async def test_a_server_that_stays_away_is_unreachable_soon_and_then_at_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "PATIENCE", 0.3)
+    monkeypatch.setattr(claiming, "PATIENCE", 0.3)
     inbox = PostgresInbox(server.url(), owner="first")
     await inbox.start()
     await asyncio.to_thread(server.stop)
@@ -275,7 +274,7 @@ async def test_a_server_that_stays_away_is_unreachable_soon_and_then_at_once(
 async def test_a_server_that_was_never_there_is_unreachable_and_says_no_secret(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "PATIENCE", 0.0)
+    monkeypatch.setattr(claiming, "PATIENCE", 0.0)
     inbox = PostgresInbox(url, owner="first", listens=True)
 
     with pytest.raises(Unreachable) as caught:
