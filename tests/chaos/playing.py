@@ -14,7 +14,7 @@ the ledgers are compared (`ledgers.py`):
   that somebody cancelled;
 - each claimed outcome is what the backend did, with its own record, commit and reason;
 - a push is skipped only on an app as it was less than five seconds ago;
-- nothing is requested while a gate holds it (`held.py`; `test_all_gates.py` has all gates closed);
+- nothing is requested while a gate holds it (`held.py`; `test_gates.py` has all gates closed);
 - deployments of an app never overlap, are requested in the pushes' order, and the newest push is
   live, unless its outcome says otherwise;
 - each pull request has one comment, each commit its statuses, each requested deployment one object
