@@ -26,10 +26,10 @@ demo: $(RUNTIME) ## Watch a push deploy, for real, on this machine
 run: $(RUNTIME) ## Start the bridge, configured by PORT and BRIDGE_*
 	@$(BIN)/python -m bridge serve
 
-# Test files share nothing, so several run at once: on two cores two that compute, and three of those
-# that wait now and then. Chaos tests depend on the time-outs of many processes, so they run alone.
-COMPUTING := -n 2 --dist=loadfile --no-loadscope-reorder
-WAITING := -n 3 --dist=loadfile --no-loadscope-reorder
+# Test files share nothing, so several run at once: on two cores two that compute, and five of the
+# end-to-end tests, which mostly wait. The few chaos tests that take long are shared out one by one.
+BY_FILE := --dist=loadfile --no-loadscope-reorder
+ONE_BY_ONE := --dist=load --maxschedchunk=1
 
 # Most tests sync what they write, which takes no time in memory, if programs may run there.
 MEMORY := $(if $(TMPDIR),,$(shell mount 2>/dev/null | grep ' /dev/shm ' | grep -qv noexec && \
@@ -42,19 +42,19 @@ test: test-parts test-e2e test-chaos ## Run all tests
 
 # The three parts of the tests; CI runs each on its own machine.
 test-parts: $(DEVELOPMENT)
-	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e $(WAITING)
+	$(BIN)/python -m pytest --ignore=tests/chaos --ignore=tests/e2e -n 3 $(BY_FILE)
 
 test-e2e: $(DEVELOPMENT)
-	$(BIN)/python -m pytest tests/e2e $(WAITING)
+	$(BIN)/python -m pytest tests/e2e -n 5 $(BY_FILE)
 
 test-chaos: $(DEVELOPMENT)
-	$(BIN)/python -m pytest tests/chaos
+	$(BIN)/python -m pytest tests/chaos -n 2 $(ONE_BY_ONE)
 
 unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal
 
 integration: $(DEVELOPMENT) ## Run the tests of several parts in one process
-	$(BIN)/python -m pytest tests/integration -m "not slow" --hypothesis-profile=quick $(COMPUTING)
+	$(BIN)/python -m pytest tests/integration -m "not slow" --hypothesis-profile=quick -n 2 $(BY_FILE)
 
 cover: $(DEVELOPMENT) ## Measure test coverage (unit, integration and contract tests)
 	$(BIN)/python -m pytest tests/unit tests/integration tests/contract -n 2 --dist=loadfile \

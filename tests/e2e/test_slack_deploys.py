@@ -1,6 +1,7 @@
 """From a slash command, a button or a push to the end of a deployment, over real HTTP."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -272,8 +273,13 @@ async def test_a_restart_in_the_middle_goes_on_in_the_same_message_and_thread(
             assert both.card()["ts"] == card["ts"]
             assert len(slack.channels["C0SHOP"].roots()) == 1
             assert ended[0].final
-            lines = [words_of(line) for line in both.thread(card)]
-            assert len(lines) == len(set(lines))
+            lines = Counter(words_of(line) for line in both.thread(card))
+            changes = await both.world.stores.journal.changes(ended[0].id)
+            builds = sum(change.state is State.RUNNING for change in changes)
+            # Asked for again, it may have begun twice within a second.
+            assert all(
+                count <= (builds if "Builds" in line else 1) for line, count in lines.items()
+            )
 
 
 async def test_too_many_messages_wait_and_none_is_lost(tmp_path: Path, origin: Origin) -> None:
