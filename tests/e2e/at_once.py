@@ -6,10 +6,9 @@ other as each gets done with importing. Prints their exit codes.
 
 import os
 import sys
-from importlib import import_module
 
 from bridge.__main__ import main
-from tests.worlds.processes import IMPORTED
+from tests.worlds.processes import import_all
 
 
 def forked(count: int) -> list[int]:
@@ -26,6 +25,5 @@ def forked(count: int) -> list[int]:
 
 if __name__ == "__main__":
     number = int(sys.argv.pop(1))
-    for module in IMPORTED:
-        import_module(module)
+    import_all()
     sys.stdout.write(f"{forked(number)}\n")

@@ -12,10 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import bridge.app.storage
-import bridge.cli.locks
-import bridge.pipeline.gate_commands  # noqa: F401 - so that none is busy with importing
 from bridge.__main__ import main
+from tests.worlds.processes import import_all
 
 
 def locked(scope: str, people: list[str], folder: Path) -> dict[str, Any]:
@@ -62,6 +60,7 @@ def _forked(person: str, words: list[str], folder: Path, begun: int, begin: int)
 
 if __name__ == "__main__":
     rounds, scope, *people = sys.argv[1:]
+    import_all()
     with tempfile.TemporaryDirectory() as folder:
         found = [locked(scope, people, Path(folder)) for _ in range(int(rounds))]
     sys.stdout.write(json.dumps(found))

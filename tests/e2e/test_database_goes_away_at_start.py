@@ -5,7 +5,6 @@ Or it waits for it: the workflow engine tries some of its queries until the data
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.worlds.bridge import SECRET
+from tests.worlds.processes import PIPE, Running, start_bridge
 
 WAITS = 30.0
 """Seconds after which one that neither ends nor serves is taken to wait for its database."""
@@ -85,16 +85,17 @@ async def test_it_ends_with_one_line(postgres: str, tmp_path: Path) -> None:
 async def _ends(url: str, folder: Path) -> bool:
     """Start it, and return whether it ends by itself; then it says why in one line."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bridge", "serve", "--port", "0"),
+    process = await start_bridge(
+        *("serve", "--port", "0"),
+        cwd=folder,
         env=kept
         | {
             "DATABASE_URL": url,
             "BRIDGE_DATA": str(folder),
             "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
         },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
     )
     said: list[str] = []
     try:
@@ -117,7 +118,7 @@ async def _ends(url: str, folder: Path) -> bool:
     return True
 
 
-async def _serves(process: asyncio.subprocess.Process, said: list[str]) -> bool:
+async def _serves(process: Running, said: list[str]) -> bool:
     """Return whether it serves, once it does or ends; `said` gets what is not of its log."""
     assert process.stderr is not None
     while line := (await process.stderr.readline()).decode():

@@ -26,17 +26,17 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import IO, Any
 
+import bridge
+
 ROOT = Path(__file__).parents[2]
-IMPORTED = (
-    "bridge.cli.root",
-    "bridge.cli.serve",
-    "bridge.app.run",
-    "bridge.durable.engine",
-    "bridge.chats.slack.provider",
+LATER = (
+    *("anyio", "dbos._sys_db_sqlite", "httpcore", "uvloop"),
+    *("sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite"),
 )
-"""Modules to import before forking: those of most commands, and those of `serve`."""
+"""Modules that libraries import when they are first used."""
 
 STARTING = threading.Lock()
 MOST_BYTES = 200_000
@@ -75,10 +75,19 @@ def fork_on_demand() -> None:
 
     Returns only in the forked processes, once their environment is set up.
     """
-    for name in IMPORTED:
-        import_module(name)
+    import_all()
     with socket.socket(fileno=int(sys.argv[2])) as channel:
         _fork_on_demand(channel)
+
+
+def import_all() -> None:
+    """Import all of the bridge, so that no process imports any of it again."""
+    found = (module.name for module in walk_packages(bridge.__path__, "bridge."))
+    migrations = "bridge.storage.migrations."  # which run when they are imported
+    of_bridge = (name for name in found if not name.startswith(migrations))
+    for name in (*of_bridge, *LATER):
+        if not name.endswith("__main__"):
+            import_module(name)
 
 
 def _fork_on_demand(channel: socket.socket) -> None:
