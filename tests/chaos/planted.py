@@ -274,8 +274,8 @@ def intents_are_requests() -> None:
     """A deployment that was only intended when the process died counts as requested."""
     from bridge.pipeline.polling import BackendPoller
 
-    async def sure(poller: Any, *given: Any, doubt: bool, **facts: Any) -> Any:
-        return await look_into(poller, *given, doubt=False, **facts)
+    async def sure(poller: Any, *given: Any, doubt: Any, **facts: Any) -> Any:
+        return await look_into(poller, *given, doubt=lambda: False, **facts)
 
     look_into = _put(BackendPoller, "_look_into", sure)
 
