@@ -7,6 +7,7 @@ Pure: records in, verdict out.
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
@@ -45,10 +46,12 @@ class Match:
             built our commit since.
         doubtful: records that ended since and no longer show who requested them, newest first;
             one of them may be ours. Empty if `ours` is known.
+        untimely: none of these began when ours must have begun.
     """
 
     ours: Seen | None = None
     doubtful: tuple[Seen, ...] = ()
+    untimely: bool = False
 
 
 def token_for(salt: str, deployment_id: str) -> str:
@@ -100,6 +103,7 @@ def match(
     records: Sequence[Seen],
     *,
     since: float,
+    window: tuple[float, float] = (-math.inf, math.inf),
     pinned: Container[str] = (),
     doubt: bool = False,
 ) -> Match:
@@ -109,6 +113,7 @@ def match(
         doubt: it may never have arrived, may have been lost since, or may not be listed yet, so
             even a record of our commit may be another's.
         since: the earliest possible start of our build, by the backend's clock.
+        window: the times between which the queue shows that it has begun, by the same clock.
         pinned: records that are known to belong to other deployments.
     """
     for record in records:
@@ -126,9 +131,10 @@ def match(
         key=lambda record: record.created_at,
         reverse=True,
     )
-    if not doubt and len(doubtful) == 1 and doubtful[0].commit == deployment.commit:
-        return Match(doubtful[0])
-    return Match(doubtful=tuple(doubtful))
+    timely = [record for record in doubtful if window[0] <= record.created_at <= window[1]]
+    if not doubt and len(timely) == 1 and timely[0].commit == deployment.commit:
+        return Match(timely[0])
+    return Match(doubtful=tuple(doubtful), untimely=not timely)
 
 
 def _may_be_ours(deployment: Deployment, record: Seen) -> bool:

@@ -149,7 +149,7 @@ class Follower:
             await self.ending.unclosed(deployment, app, look.record)
         elif look.doubtful:
             watched = poller.watched_since <= (deployment.asked_at or 0.0) <= self.clock()
-            certain = watched or sight.began
+            certain = (watched or sight.began) and not look.untimely
             await self.ending.doubtful(deployment, look.doubtful, certain=certain)
         elif found is Verdict.DROPPED:
             await self.ending.dropped(deployment)

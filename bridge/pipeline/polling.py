@@ -35,6 +35,7 @@ class Look:
             neither record nor job is known to be ours.
         idle: whether the queue has no job of the app; None if the queue is not listed.
         blocked: whether the queue has an older job of the app, so ours can't have had its turn.
+        untimely: none of `doubtful` began when ours must have begun.
     """
 
     record: BackendDeployment | None = None
@@ -42,6 +43,7 @@ class Look:
     doubtful: tuple[BackendDeployment, ...] = ()
     idle: bool | None = None
     blocked: bool = False
+    untimely: bool = False
 
     @property
     def present(self) -> bool:
@@ -74,17 +76,43 @@ EXACT = 2.0
 
 @dataclass(slots=True)
 class _Followed:
-    """What is known of a followed deployment.
+    """What the queue has shown of a followed deployment.
 
     Attributes:
         since: since when it is followed.
         read_at: when the app's records were last read for it.
-        listed: whether its job or record was seen.
+        listed: whether its job was seen.
+        early: its job was not seen yet, and may not be listed.
+        waited, gone: when its job was last seen waiting, and first seen to be gone; by the
+            backend's clock. Its build began in between.
     """
 
     since: float
     read_at: float = -math.inf
     listed: bool = False
+    early: bool = True
+    waited: float = -math.inf
+    gone: float = math.inf
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """Return between which times its build has begun, as precisely as clocks are compared."""
+        return self.waited - EXACT, self.gone + EXACT
+
+    def saw(self, job: QueuedJob | None, read_at: float, there: float) -> None:
+        """Note what a reading of the queue has shown.
+
+        Args:
+            read_at, there: when it was read, by our clock and by the backend's.
+        """
+        self.since = min(self.since, read_at)  # our clock may have been set back
+        late = self.listed or read_at >= self.since + LISTED_WITHIN
+        if job is not None:
+            self.listed, self.gone = True, math.inf
+            self.waited = self.waited if job.active else there
+        elif late:
+            self.gone = min(self.gone, there)
+        self.early = not (self.listed or late)
 
 
 class BackendPoller:
@@ -157,26 +185,28 @@ class BackendPoller:
     async def look(self, deployment: Deployment, app: App) -> Look:
         """Return the state of a deployment, as of a moment ago."""
         asked_at = deployment.asked_at or 0.0
-        look = await self._look_into(
+        followed = self._followed.get(deployment.id) or _Followed(self._clock())
+
+        async def queue() -> list[QueuedJob] | None:
+            jobs = await self._recent_queue(asked_at)
+            if jobs is not None:
+                there = self._queue_at + self._ahead(self._queue_at)
+                followed.saw(job_of(deployment, jobs), self._queue_at, there)
+            return jobs
+
+        return await self._look_into(
             deployment,
             app,
-            lambda: self._recent_queue(asked_at),
+            queue,
             lambda: self._spaced(deployment.id, app),
+            followed,
             known_to_run=self._known_to_run(deployment),
-            doubt=lambda: self._failed_at >= asked_at or self._too_early(deployment.id),
         )
-        if look.present and deployment.id in self._followed:
-            self._followed[deployment.id].listed = True
-        return look
 
     async def look_now(self, deployment: Deployment, app: App) -> Look:
         """Return the state, at this moment, of a deployment that may never have arrived."""
         return await self._look_into(
-            deployment,
-            app,
-            self.backend.queue,
-            lambda: self.backend.deployments(app),
-            doubt=lambda: True,
+            deployment, app, self.backend.queue, lambda: self.backend.deployments(app)
         )
 
     async def tells_queue(self) -> bool:
@@ -189,15 +219,14 @@ class BackendPoller:
         app: App,
         queue: Callable[[], Awaitable[list[QueuedJob] | None]],
         records: Callable[[], Awaitable[list[BackendDeployment]]],
+        followed: _Followed | None = None,
         *,
-        doubt: Callable[[], bool],
         known_to_run: bool = False,
     ) -> Look:
         """Find our job, our record, or records that may be ours.
 
         Args:
-            doubt: returns whether the lists may lack it: it may never have arrived, may have been
-                lost since, or may not be listed yet.
+            followed: None if it may never have arrived.
             known_to_run: while its job is active, its record can't have changed.
         """
         jobs = await queue()
@@ -207,21 +236,24 @@ class BackendPoller:
             return Look(job=job, idle=idle)  # a waiting job has no record yet
         listed = {record.id: record for record in await records()}
         pinned = await self._pinned(app.id) if job is None else ()
+        intent_at, asked_at = deployment.intent_at or 0.0, deployment.asked_at or 0.0
+        lost = followed is None or followed.early or self._failed_at >= asked_at
         found = match(
             deployment,
             [seen(record) for record in listed.values()],
-            since=self._by_its_clock(deployment.intent_at or 0.0),
+            since=self._by_its_clock(intent_at),
+            window=(-math.inf, math.inf) if followed is None else followed.window,
             pinned=pinned,
-            doubt=doubt() or self._to_come(deployment.intent_at or 0.0),
+            doubt=lost or self._to_come(intent_at),
         )
         if found.ours is not None and (job is None or marked(deployment, found.ours)):
             return Look(listed[found.ours.id], job, idle=idle)
         doubtful = () if job is not None else tuple(listed[one.id] for one in found.doubtful)
-        asked_at = self._by_its_clock(deployment.asked_at or 0.0)
+        asked_there = self._by_its_clock(asked_at)
         of_app = (one for one in jobs or () if one.app == app.id and one is not job)
-        blocked = any((one.added_at or asked_at) < asked_at for one in of_app)
+        blocked = any((one.added_at or asked_there) < asked_there for one in of_app)
         # Ours may still run, whatever else has ended.
-        return Look(None, job, doubtful, idle, blocked)
+        return Look(None, job, doubtful, idle, blocked, found.untimely)
 
     def by_our_clock(self, moment: float) -> float:
         """Convert a backend's time to our clock, as precisely as the offset is known."""
@@ -234,8 +266,12 @@ class BackendPoller:
         """Convert a time to the backend's clock, or an earlier one, so nothing is missed."""
         if self._to_come(moment):
             return -math.inf
+        return moment + self._ahead(moment)
+
+    def _ahead(self, moment: float) -> float:
+        """Return the seconds by which the backend's clock is known to be ahead of ours."""
         ahead = self.backend.clock_ahead(moment) if isinstance(self.backend, TellsTime) else 0.0
-        return moment + (ahead or 0.0)
+        return ahead or 0.0
 
     def _to_come(self, moment: float) -> bool:
         """Return whether a time is in the future, so another clock wrote it and it is useless."""
@@ -307,13 +343,6 @@ class BackendPoller:
         followed = self._followed.get(deployment.id)
         longest = max(self._record_age, len(self._followed))
         return followed is not None and self._clock() - followed.read_at < longest
-
-    def _too_early(self, id_: str) -> bool:
-        """Return whether the queue was read so early that it may lack a new job."""
-        followed = self._followed.get(id_)
-        if followed is None or followed.listed:
-            return False
-        return self._queue_at < followed.since + LISTED_WITHIN
 
 
 class BackendPollers:

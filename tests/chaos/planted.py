@@ -272,10 +272,11 @@ def intents_are_not_judged() -> None:
 
 def intents_are_requests() -> None:
     """A deployment that was only intended when the process died counts as requested."""
-    from bridge.pipeline.polling import BackendPoller
+    from bridge.pipeline.polling import BackendPoller, _Followed
 
-    async def sure(poller: Any, *given: Any, doubt: Any, **facts: Any) -> Any:
-        return await look_into(poller, *given, doubt=lambda: False, **facts)
+    async def sure(poller: Any, *given: Any, **facts: Any) -> Any:
+        followed = _Followed(0.0, listed=True, early=False)
+        return await look_into(poller, *given[:4], followed, **facts)
 
     look_into = _put(BackendPoller, "_look_into", sure)
 

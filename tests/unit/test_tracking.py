@@ -92,6 +92,26 @@ def test_what_may_be_ours_or_not_is_told_as_such(
     assert (seen.ours, [one.id for one in seen.doubtful]) == (None, doubtful), point
 
 
+@pytest.mark.parametrize(
+    ("point", "began", "found", "untimely"),
+    [
+        ("none began meanwhile", [1.0, 9.0], None, True),
+        ("one began meanwhile", [1.0, 5.0, 9.0], 5.0, False),
+        ("two began meanwhile", [1.0, 5.0, 6.0], None, False),
+    ],
+)
+def test_ours_began_when_the_queue_shows_it(
+    point: str, began: list[float], found: float | None, untimely: bool
+) -> None:
+    records = [record(str(at), created_at=at) for at in began]
+
+    seen = match(OURS, records, since=0.0, window=(4.0, 7.0))
+
+    assert seen.ours == (None if found is None else record(str(found), created_at=found)), point
+    assert len(seen.doubtful) == (len(began) if found is None else 0)
+    assert seen.untimely is untimely
+
+
 def test_a_redeploy_keeps_its_token_so_nothing_else_may_be_it() -> None:
     assert match(replace(OURS, action=Action.REDEPLOY), [record()], since=0.0) == Match()
 

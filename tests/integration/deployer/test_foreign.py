@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from bridge.core.apps import App
 from bridge.core.lifecycle import State
 from bridge.ports.backends import BackendDeployment, Progress
-from tests.fakes.journey import HEAD, NO_GATES
+from tests.fakes.journey import HEAD, NO_GATES, KeptSteps
 from tests.worlds.deployer import SILENT, Stage, restarted
 
 
@@ -69,6 +71,80 @@ async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_is_
     ended = await stage.run()
 
     assert (ended.state, ended.backend_id) == (State.DONE, stage.backend.jobs[1].id)
+
+
+async def test_a_persons_deployment_is_not_taken_for_ours_whose_record_is_listed_late(
+    staged: Callable[..., Stage],
+) -> None:
+    """Theirs had ended while our job still waited."""
+    stage = staged(waits=3.7, builds=0.2)
+    deploy, listing = stage.backend.deploy, stage.backend.deployments
+
+    async def slow(app: App, **words: str) -> None:
+        await stage.clock.sleep(5)
+        stage.backend.foreign(app)
+        await deploy(app, **words)
+
+    async def late(app: App) -> list[BackendDeployment]:
+        found = await listing(app)
+        listed = [one for one in found if stage.clock() > one.created_at + 1.4]
+        return listed if len(stage.backend.jobs) == 2 else found
+
+    stage.backend.deploy, stage.backend.deployments = slow, late  # type: ignore[method-assign]
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id) == (State.DONE, stage.backend.jobs[1].id)
+
+
+@pytest.mark.parametrize("later", [5.0, 8.0])
+async def test_a_persons_deployment_is_not_taken_for_ours_that_somebody_removed(
+    staged: Callable[..., Stage], later: float
+) -> None:
+    """They emptied the queue, and deployed the same commit before we were sure of that."""
+    stage = staged(waits=300.0)
+
+    def by_hand() -> None:
+        stage.backend.foreign(stage.app)
+
+    stage.clock.after(30, lambda: stage.backend.drop_waiting(stage.app))
+    stage.clock.after(30 + later, by_hand)
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, HEAD)
+    assert ended.note.startswith("commit ccccccc is live; the backend does not tell whether")
+
+
+async def test_a_look_is_judged_by_its_own_reading_of_the_queue(
+    staged: Callable[..., Stage],
+) -> None:
+    """Another one read the queue anew, while the answer with the records was under way."""
+    stage = staged(waits=0.0, builds=0.1, listed_after=1.4)
+    new, deployer = await stage.wish(), stage.deployer()
+    deploy, listing = stage.backend.deploy, stage.backend.deployments
+    poller, pauses = deployer.pollers.of(stage.app), [0.5, 0.3]
+
+    async def slow(app: App, **words: str) -> None:
+        await stage.clock.sleep(5)
+        stage.backend.foreign(app).asked_at -= 3
+        await deploy(app, **words)
+
+    async def under_way(app: App) -> list[BackendDeployment]:
+        found = await listing(app)
+        if stage.backend.jobs:
+            await stage.clock.sleep(pauses.pop() if len(pauses) > 1 else pauses[0])
+            await poller.tells_queue()
+        return found
+
+    stage.backend.deploy = slow  # type: ignore[method-assign]
+    stage.backend.deployments = under_way  # type: ignore[method-assign]
+
+    await deployer.run(KeptSteps(), new.id)
+
+    ended = await stage.now(new)
+    assert ended.state is State.DONE
+    assert ended.backend_id != stage.backend.jobs[0].id
 
 
 async def test_a_persons_deployment_is_not_taken_for_ours_that_never_arrived(
