@@ -211,12 +211,13 @@ class PreviewSweep:
         if read is not known:
             numbers = {row.pull.number for row in one.rows if row.pull.open}
             await self._read_again(one, read, numbers - read.said.keys())
+        # Only now, and only by the list: what was not reported is listed once more.
+        read.until = max(read.until, *(pull.updated_at or 0.0 for pull in pulls), 0.0)
         self._read[one.where.id] = read
 
     async def _report(self, one: Followed, read: Read, pull: PullRequest) -> None:
         await self._keeper.report(one.where, pull)
         read.said[pull.number] = pull
-        read.until = max(read.until, pull.updated_at or 0.0)
 
     async def _adopt_lost(self, one: Followed) -> None:
         """Report pull requests whose app is there without a record, as after a restored backup."""
@@ -232,14 +233,20 @@ class PreviewSweep:
             await self._keeper.adopt(one.where, pull, app)
 
     async def _check_doubtful(self, one: Followed) -> None:
-        """Read those of which a webhook of the same second has said something else."""
+        """Read those of which a webhook of the same second has said something else.
+
+        Also those of which the journal knows something older, as after a failover to a replica.
+        """
         if (read := self._read.get(one.where.id)) is None:
             return
         numbers = {
             row.pull.number
             for row in one.rows
             if (said := read.said.get(row.pull.number)) is not None
-            and _second(said) == _second(row.pull)
+            and (
+                _second(said) == _second(row.pull)
+                or (_may_live(row) and _is_older(row.pull, than=said))
+            )
             and _matter(said) != _matter(row.pull)
         }
         await self._read_again(one, read, numbers)
@@ -277,6 +284,11 @@ def _closed(pull: PullRequest) -> PullRequest:
 
 def _second(pull: PullRequest) -> int | None:
     return None if pull.updated_at is None else math.floor(pull.updated_at)
+
+
+def _is_older(pull: PullRequest, than: PullRequest) -> bool:
+    before, after = _second(pull), _second(than)
+    return before is not None and after is not None and before < after
 
 
 def _matter(pull: PullRequest) -> tuple[object, ...]:

@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from bridge.core.errors import Unanswered, Unreachable
 from bridge.core.events import Repository
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
+from bridge.core.pulls import PullRequest
 from bridge.pipeline.preview_sweep import GONE, WHOLE
+from bridge.storage.tables import previews
 from tests.worlds import journal as journals
 from tests.worlds.preview_keeper import MONO, POLICY, SHAS, KeeperWorld
 
@@ -90,6 +93,31 @@ async def test_a_list_that_can_not_be_read_changes_nothing(
 
     await later(world)
     assert await states(world) == {1: PreviewState.ENDED, 2: PreviewState.UP}
+
+
+async def test_what_could_not_be_recorded_is_listed_once_more(
+    world: KeeperWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest change comes first, and was recorded; an older one was not."""
+    await up(world, 1, 2)
+    world.clock.now += 5
+    world.put(1, open=False)
+    world.clock.now += 60
+    world.put(2, open=False)
+    report, away = world.keeper.report, [Unreachable("journal", "disk full")]
+
+    async def fails_once(where: Repository, pull: PullRequest) -> None:
+        if pull.number == 1 and away:
+            raise away.pop()
+        await report(where, pull)
+
+    monkeypatch.setattr(world.keeper, "report", fails_once)
+
+    await later(world)
+    assert await states(world) == {1: PreviewState.UP, 2: PreviewState.ENDED}
+
+    await later(world)
+    assert await states(world) == {1: PreviewState.ENDED, 2: PreviewState.ENDED}
 
 
 async def test_before_one_ends_that_is_not_listed_it_is_read_by_its_number(
@@ -291,6 +319,26 @@ async def test_what_a_restored_copy_does_not_know_ends_too(world: KeeperWorld, t
         await later(world)
 
     assert (world.live(), world.orphans, world.api.branches) == ([world.marker(3)], [], {})
+
+
+async def test_a_close_that_the_journal_has_forgotten_costs_one_round(world: KeeperWorld) -> None:
+    """It failed over to a replica that lagged; the bridge remembers what the host said."""
+    await up(world, 1, 2)
+    this = previews.c.number == 1
+    with world.journal._engine.begin() as db:
+        (before,) = db.execute(sa.select(previews).where(this)).mappings()
+    world.clock.now += 5
+    world.put(1, open=False)
+    world.clock.now += 60
+    world.put(2, head_sha=SHAS[2])  # so the sweep does not list the close again
+    await world.swept()  # it is to end, which is forgotten before it begins
+    with world.journal._engine.begin() as db:
+        db.execute(sa.update(previews).where(this).values(before))
+
+    await later(world)
+
+    assert await states(world) == {1: PreviewState.ENDED, 2: PreviewState.UP}
+    assert world.live() == [world.marker(2)]
 
 
 async def test_apps_of_another_bridges_previews_are_left_alone(world: KeeperWorld) -> None:
