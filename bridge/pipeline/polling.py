@@ -76,7 +76,7 @@ EXACT = 2.0
 
 @dataclass(slots=True)
 class _Followed:
-    """What the queue has shown of a followed deployment.
+    """The queue's evidence of when the build of a deployment began.
 
     Attributes:
         since: since when it is followed.
@@ -103,7 +103,8 @@ class _Followed:
         """Note what a reading of the queue has shown.
 
         Args:
-            read_at, there: when it was read, by our clock and by the backend's.
+            read_at: when it was read, by our clock.
+            there: the same by the backend's clock; infinite if it does not list its queue.
         """
         self.since = min(self.since, read_at)  # our clock may have been set back
         late = self.listed or read_at >= self.since + LISTED_WITHIN
@@ -189,9 +190,8 @@ class BackendPoller:
 
         async def queue() -> list[QueuedJob] | None:
             jobs = await self._recent_queue(asked_at)
-            if jobs is not None:
-                there = self._queue_at + self._ahead(self._queue_at)
-                followed.saw(job_of(deployment, jobs), self._queue_at, there)
+            there = math.inf if jobs is None else self._queue_at + self._ahead(self._queue_at)
+            followed.saw(job_of(deployment, jobs), self._queue_at, there)
             return jobs
 
         return await self._look_into(
@@ -206,7 +206,11 @@ class BackendPoller:
     async def look_now(self, deployment: Deployment, app: App) -> Look:
         """Return the state, at this moment, of a deployment that may never have arrived."""
         return await self._look_into(
-            deployment, app, self.backend.queue, lambda: self.backend.deployments(app)
+            deployment,
+            app,
+            self.backend.queue,
+            lambda: self.backend.deployments(app),
+            _Followed(self._clock()),
         )
 
     async def tells_queue(self) -> bool:
@@ -219,14 +223,14 @@ class BackendPoller:
         app: App,
         queue: Callable[[], Awaitable[list[QueuedJob] | None]],
         records: Callable[[], Awaitable[list[BackendDeployment]]],
-        followed: _Followed | None = None,
+        followed: _Followed,
         *,
         known_to_run: bool = False,
     ) -> Look:
         """Find our job, our record, or records that may be ours.
 
         Args:
-            followed: None if it may never have arrived.
+            followed: without evidence, even a record of our commit may be another's.
             known_to_run: while its job is active, its record can't have changed.
         """
         jobs = await queue()
@@ -237,12 +241,12 @@ class BackendPoller:
         listed = {record.id: record for record in await records()}
         pinned = await self._pinned(app.id) if job is None else ()
         intent_at, asked_at = deployment.intent_at or 0.0, deployment.asked_at or 0.0
-        lost = followed is None or followed.early or self._failed_at >= asked_at
+        lost = followed.early or self._failed_at >= asked_at
         found = match(
             deployment,
             [seen(record) for record in listed.values()],
             since=self._by_its_clock(intent_at),
-            window=(-math.inf, math.inf) if followed is None else followed.window,
+            window=followed.window,
             pinned=pinned,
             doubt=lost or self._to_come(intent_at),
         )

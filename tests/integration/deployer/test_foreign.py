@@ -97,6 +97,19 @@ async def test_a_persons_deployment_is_not_taken_for_ours_whose_record_is_listed
     assert (ended.state, ended.backend_id) == (State.DONE, stage.backend.jobs[1].id)
 
 
+async def test_a_quick_build_is_ours_also_where_no_queue_is_listed(
+    staged: Callable[..., Stage],
+) -> None:
+    stage = staged(waits=0.0, builds=0.1, tells_queue=False)
+    new = await stage.wish()
+    await stage.deployer().ask(new.id)
+    stage.clock.now += 1
+
+    ended = await stage.run(new)
+
+    assert (ended.state, ended.backend_id) == (State.DONE, stage.backend.jobs[0].id)
+
+
 @pytest.mark.parametrize("later", [5.0, 8.0])
 async def test_a_persons_deployment_is_not_taken_for_ours_that_somebody_removed(
     staged: Callable[..., Stage], later: float
