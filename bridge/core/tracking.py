@@ -112,8 +112,9 @@ def match(
     Args:
         doubt: it may never have arrived, may have been lost since, or may not be listed yet, so
             even a record of our commit may be another's.
-        since: the earliest possible start of our build, by the backend's clock.
-        window: the times between which the queue shows that it has begun, by the same clock.
+        since: the earliest possible start of our build, by the backend's clock, if the clocks of
+            our machines differ as much as they may.
+        window: the times between which it has begun as far as we know, by the same clock.
         pinned: records that are known to belong to other deployments.
     """
     for record in records:

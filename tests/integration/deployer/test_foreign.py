@@ -37,6 +37,44 @@ async def test_a_build_that_began_before_we_asked_is_never_ours(
     assert ended.finished_at >= ended.asked_at
 
 
+@pytest.mark.parametrize("seen_waiting", [False, True])
+async def test_ours_is_found_though_the_process_that_asked_for_it_had_another_clock(
+    staged: Callable[..., Stage], seen_waiting: bool
+) -> None:
+    """Its clock was 5 s ahead, so by the one that follows, our build began before the request."""
+    stage = staged(waits=2.0 if seen_waiting else 0.0, builds=0.1)
+    new = await stage.wish()
+    stage.clock.now += 5
+    await stage.deployer().ask(new.id)
+    job = stage.backend.jobs[0]
+    stage.clock.now -= 5
+    for moment in ("asked_at", "begins_at", "ends_at"):
+        setattr(job, moment, getattr(job, moment) - 5)
+    if not seen_waiting:
+        stage.clock.now += 6  # so the request seems to be past
+
+    ended = await stage.run(new)
+
+    assert (ended.state, ended.deployed_commit, stage.backend.asked) == (State.DONE, HEAD, 1)
+    assert ended.backend_id == (job.id if seen_waiting else None)
+
+
+async def test_what_began_before_the_request_by_another_clock_is_not_requested_again(
+    stage: Stage,
+) -> None:
+    """Nobody knows whether the request arrived; the process that sent it has died."""
+    new = await stage.wish()
+    stage.clock.now += 5
+    await stage.journal.intend(new.id, [], NO_GATES)
+    stage.clock.now -= 5
+    stage.backend.foreign(stage.app)
+    stage.clock.now += 20
+
+    ended = await stage.run(new)
+
+    assert (ended.state, ended.backend_id, stage.backend.asked) == (State.DONE, None, 0)
+
+
 async def test_a_record_that_another_deployment_is_known_by_is_not_taken(
     staged: Callable[..., Stage],
 ) -> None:
