@@ -149,7 +149,7 @@ class PreviewApps:
         """Ask for something as a person does, once for each app and push; return the delivery."""
         asked = Asked(action, made.id, f"preview: {preview.label}", app=made.label, commit=commit)
         is_deploy = action is Action.DEPLOY
-        id_ = _request(made, preview.pushes) if is_deploy else f"{made.id}@{action}"
+        id_ = _request(made, preview.pushes) if is_deploy else _cancel(made)
         kept = await self.inbox.keep(
             NewDelivery(PREVIEW_HOST, id_, str(action), {}, write_command(asked), self.clock())
         )
@@ -224,7 +224,7 @@ class PreviewApps:
     async def _unfinished(self, backend: HasApps, preview: Preview, app: App) -> str | None:
         """Return what of an app has to end before it may be removed; None if nothing has."""
         if await self._is_undecided(preview, app):
-            return "a deployment of it that was asked for has not begun"
+            return "a request for it has not been decided"
         if any(one.app_id == app.id for one in await self.journal.open_deployments()):
             await self._ask(preview, app, Action.CANCEL)
             return "a deployment of it has not ended"
@@ -251,9 +251,13 @@ class PreviewApps:
         return any(job.active and job.app in ids for job in await backend.queue() or ())
 
     async def _is_undecided(self, preview: Preview, app: App) -> bool:
-        """Return whether a request waits in the inbox: its build could begin during the removal."""
-        for push in range(max(1, preview.pushes - ASKED + 1), preview.pushes + 1):
-            found = await self.inbox.find(PREVIEW_HOST, _request(app, push))
+        """Return whether a request waits in the inbox.
+
+        A deployment's build could begin during the removal. A cancel would fail without the app.
+        """
+        pushes = range(max(1, preview.pushes - ASKED + 1), preview.pushes + 1)
+        for id_ in (*(_request(app, push) for push in pushes), _cancel(app)):
+            found = await self.inbox.find(PREVIEW_HOST, id_)
             if found is not None and found.state is DeliveryState.KEPT:
                 return True
         return False
@@ -274,3 +278,8 @@ class PreviewApps:
 def _request(made: App, push: int) -> str:
     """Return the id of the request to deploy an app after a push; the same one deploys once."""
     return f"{made.id}@{push}"
+
+
+def _cancel(made: App) -> str:
+    """Return the id of the request to cancel what is left of an app's deployments."""
+    return f"{made.id}@{Action.CANCEL}"

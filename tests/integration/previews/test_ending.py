@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from bridge.core.events import PREVIEW_HOST, Action, Asked, write_command
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.pipeline.preview_apps import QUIET
+from bridge.ports.inbox import NewDelivery
 from tests.worlds.preview_keeper import POLICY, SHAS, KeeperWorld
 
 
@@ -67,6 +69,25 @@ async def test_a_request_that_is_not_decided_yet_begins_before_the_app_goes(
     await world.settle()
     assert (world.live(), world.orphans) == ([], [])
     assert set(world.asked.values()) == {1}
+
+
+async def test_a_cancel_that_is_not_decided_yet_is_decided_before_the_app_goes(
+    world: KeeperWorld,
+) -> None:
+    """The deployment that it was for has ended by itself."""
+    made = await up(world)
+    request = write_command(Asked(Action.CANCEL, made, "preview: 1"))
+    cancel = NewDelivery(PREVIEW_HOST, f"{made}@cancel", "cancel", {}, request, world.clock())
+    await world.inbox.keep(cancel)
+
+    await world.tell(1, open=False)
+    for _ in range(5):
+        world.clock.now += 1
+        await world.look()
+    assert world.live() == [world.marker()]
+
+    await world.settle()
+    assert ((await world.row()).state, world.live()) == (PreviewState.ENDED, [])
 
 
 async def test_a_build_that_waits_behind_another_apps_is_dropped(world: KeeperWorld) -> None:
