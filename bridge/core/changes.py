@@ -22,14 +22,15 @@ class Live:
             report it.
         certain: no deployment is in progress or being verified, or has had an unknown outcome
             since.
-        failed: the newest deployment since has failed, so those changes are still missing.
         seq: of the delivery that led to it; irrelevant if that is newer than the push in question.
+        failed: of the delivery that led to the newest deployment since, if that has failed, so its
+            changes are still missing; else 0. Irrelevant if newer, like `seq`.
     """
 
     commit: str | None
     certain: bool = True
-    failed: bool = False
     seq: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

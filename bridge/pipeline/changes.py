@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.core.backoff import Backoff
 from bridge.core.changes import Live, Question, compared, question, with_paths
@@ -249,4 +249,6 @@ class ViewFinder:
 def _before(one: Decided, live: Mapping[str, Live], decision: Decision) -> Live | None:
     """Return what ran when the push arrived; a push that waited may have been overtaken."""
     found = live.get(decision.app_id)
-    return found if found is not None and found.seq < one.seq else None
+    if found is None or found.seq >= one.seq:
+        return None
+    return found if found.failed < one.seq else replace(found, failed=0)

@@ -133,19 +133,19 @@ def _live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
         app_id: Live(
             one.last_known.deployed_commit if one.last_known else None,
             certain=one.known and app_id not in going,
-            failed=_failed_since(one, failed.get(app_id)),
             seq=one.newest.seq,
+            failed=_failed_since(one, failed.get(app_id)),
         )
         for app_id, one in found.items()
     }
 
 
-def _failed_since(one: Serving, failed: tuple[float, int] | None) -> bool:
-    """Return whether the newest outcome since what is served is a failure."""
-    if failed is None or failed < (one.newest.live_at or 0.0, one.newest.seq):
-        return False
-    doubt = one.doubt
-    return doubt is None or (doubt.finished_at or 0.0, doubt.seq) < failed
+def _failed_since(one: Serving, failed: tuple[float, int] | None) -> int:
+    """Return the delivery of the newest outcome since what is served, if it failed; else 0."""
+    others = [(one.newest.live_at or 0.0, one.newest.seq)]
+    if one.doubt is not None:
+        others.append((one.doubt.finished_at or 0.0, one.doubt.seq))
+    return failed[1] if failed is not None and failed >= max(others) else 0
 
 
 def _going(db: sa.Connection, app_ids: Sequence[str]) -> set[str]:

@@ -309,12 +309,12 @@ async def test_open_deployments_are_those_that_go_on_oldest_first(journal: Any) 
     ("after", "live"),
     [
         ([], Live(A)),
-        ([State.FAILED], Live(A, failed=True)),
-        ([State.FAILED, State.CANCELLED], Live(A, failed=True)),
+        ([State.FAILED], Live(A, failed=3)),
+        ([State.FAILED, State.CANCELLED], Live(A, failed=3)),
         ([State.CANCELLED, State.SUPERSEDED], Live(A)),
         ([State.UNKNOWN], Live(A, certain=False)),
         ([State.FAILED, State.UNKNOWN], Live(A, certain=False)),
-        ([State.FAILED, State.RUNNING], Live(A, certain=False, failed=True)),
+        ([State.FAILED, State.RUNNING], Live(A, certain=False, failed=3)),
         ([State.DONE], Live(None)),
     ],
 )

@@ -187,6 +187,21 @@ async def test_back_to_the_live_commit_while_another_may_be_on_its_way_deploys(
     )  # fmt: skip
 
 
+async def test_a_push_that_waited_does_not_bring_what_a_newer_one_failed_to(
+    office: Office,
+) -> None:
+    """Its app is deployed with the newer push; this one is older, and changes nothing of it."""
+    await office.deployed(
+        deployment(1, state=State.DONE, deployed_commit=LIVE), deployment(90, state=State.FAILED)
+    )
+    office.api.differing[LIVE, AFTER] = ChangeSet(("docs/b.md", "web/broken.html"))
+
+    seq = await office.decide(push(paths=("docs/b.md",)), "three")
+
+    assert seq < 90
+    assert (await office.why(seq))[0] == "no_path_hit"
+
+
 async def test_what_a_failed_deployment_brought_is_not_forgotten(office: Office) -> None:
     await office.deployed(
         deployment(1, state=State.DONE, deployed_commit=LIVE), deployment(2, state=State.FAILED)
@@ -369,7 +384,7 @@ def test_lists_may_hide_what_a_push_took_back_that_may_have_been_forced() -> Non
     "reason", [one for one in Reason if one not in ("paths_unknown", "no_path_hit")]
 )
 def test_what_is_decided_without_files_asks_nothing(reason: Reason) -> None:
-    assert question(push(paths=None), decided(reason), Live(LIVE, failed=True)) is None
+    assert question(push(paths=None), decided(reason), Live(LIVE, failed=1)) is None
 
 
 def test_a_tag_and_a_deleted_branch_ask_nothing() -> None:
