@@ -143,7 +143,7 @@ async def ready(http: httpx.AsyncClient, log: Path) -> None:
         raise AssertionError(log.read_text()) from None
 
 
-def moved(origin: Origin, before: str, after: str) -> bytes:
+def moved(origin: Origin, before: str, after: str, file: str = "web/index.html") -> bytes:
     told = {
         "toybox": {
             "shelf": 7,
@@ -156,15 +156,15 @@ def moved(origin: Origin, before: str, after: str) -> bytes:
         "to": after,
         "says": "feat: we are open",
         "by": "ada",
-        "touched": ["web/index.html"],
+        "touched": [file],
     }
     return json.dumps(told).encode()
 
 
-def headers(body: bytes, seal: str = SEAL) -> dict[str, str]:
+def headers(body: bytes, seal: str = SEAL, *, parcel: int = 1) -> dict[str, str]:
     return {
         "X-Toybox-Event": "moved",
-        "X-Toybox-Parcel": "parcel-1",
+        "X-Toybox-Parcel": f"parcel-{parcel}",
         "X-Toybox-Seal": seal_of(seal, body),
         "Content-Type": "application/json",
     }
@@ -217,6 +217,10 @@ async def test_a_push_of_a_toy_host_deploys_on_a_toy_backend_and_is_shown_there_
 
             await shown(toybox, after, log)
             await spoken(toybox, 1, log)
+            aside = origin.repository.commit("docs: opening hours", {"docs/hours.md": "9 to 5"})
+            body = moved(origin, after, aside, "docs/hours.md")
+            await http.post("/hooks/toybox", content=body, headers=headers(body, parcel=2))
+            await passed_over(toybox, aside, after, log)
             await redeployed_by_chat(http)
             await spoken(toybox, 2, log)
             measured = (await http.get("/metrics")).text
@@ -225,13 +229,17 @@ async def test_a_push_of_a_toy_host_deploys_on_a_toy_backend_and_is_shown_there_
     assert [(one.commit, one.again, one.state) for one in yard.lifts] == [
         (after, False, "done"), (after, True, "done"),
     ]  # fmt: skip
+    assert {one["commit"] for one in toybox.lamps} == {after}
     assert 'backend="crane"' in measured
-    counted = 'bridge_webhooks_received_total{event="moved",outcome="accepted",provider="toybox"} 1'
+    counted = 'bridge_webhooks_received_total{event="moved",outcome="accepted",provider="toybox"} 2'
     assert counted in re.sub(r"\{(.*)\}", _sorted, measured)
     assert [
         (one["host"], one["event"], one["state"])
         for one in said_by(tmp_path, "deliveries", "--json")
-    ] == [("walkie", "redeploy", "decided"), ("toybox", "moved", "decided")]
+    ] == [
+        ("walkie", "redeploy", "decided"), ("toybox", "moved", "decided"),
+        ("toybox", "moved", "decided"),
+    ]  # fmt: skip
     by_push, by_chat = toybox.cards.values()
     assert by_push[-1] == {
         "frequency": "101.1", "app": "shop/web", "state": "done", "by": "push",
@@ -263,8 +271,31 @@ async def shown(toybox: Toybox, commit: str, log: Path) -> None:
     except AssertionError as error:
         raise AssertionError(f"{error}\n{log.read_text()}") from None
     assert len(notes) == 1
-    assert commit[:7] in notes[0]
+    assert f"**Deployments** of {commit[:7]} on `main`: 1 deployed\n" in notes[0]
+    assert rows_of(notes[0]) == [["`shop/web`", "`production`", "✅ deployed", commit[:7]]]
     assert {one["context"] for one in toybox.lamps} == {toybox.lamps[-1]["context"]}
+
+
+def rows_of(note: str) -> list[list[str]]:
+    """The first cells of a comment's table, which say what became of each app."""
+    rows = [line.strip("| ").split(" | ") for line in note.splitlines() if line[:3] == "| `"]
+    return [row[:4] for row in rows]
+
+
+async def passed_over(toybox: Toybox, commit: str, live: str, log: Path) -> None:
+    """Wait until the host's comment says that a push concerns no app, and what stays live."""
+
+    async def probe() -> str:
+        return toybox.notes["3"][0]
+
+    try:
+        note = await until(probe, lambda seen: f"of {commit[:7]} on `main`" in seen)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{log.read_text()}") from None
+    assert f"**Deployments** of {commit[:7]} on `main`: 1 not deployed\n" in note
+    why = "- `shop/web`: no watched path changed (`1 file changed, none matches web/**`)"
+    assert why in note.splitlines()
+    assert rows_of(note) == [["`shop/web`", "`production`", "✅ deployed", live[:7]]]
 
 
 async def spoken(toybox: Toybox, count: int, log: Path) -> None:
