@@ -13,27 +13,28 @@ import asyncio
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from unittest.mock import patch
+from typing import Any, get_args, get_origin
+from unittest.mock import Mock, patch
 
 import typer
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
+from bridge.app.setup.door import SetupDoor
 from bridge.app.storage import Stores
-from bridge.backends.dokploy.settings import DokploySettings
 from bridge.chats import CHATS
 from bridge.cli.embedded import api_of
 from bridge.cli.promote import promotion_form
 from bridge.cli.rollback import plan_form
 from bridge.cli.root import commands
 from bridge.cli.using import EXIT_CODES
+from bridge.console.door import Console
 from bridge.core.access import Right
 from bridge.core.apps import Rules
 from bridge.core.chat.grammar import USAGE
@@ -63,7 +64,6 @@ from bridge.settings import (
     fields,
     read_settings,
 )
-from bridge.settings.sections import Grant, Rule
 from bridge.web.hooks import OUTCOMES, BodyLimits
 from bridge.web.metrics import Metrics
 from bridge.web.server import routes
@@ -72,6 +72,7 @@ from tests.fakes.journey import app, deployment
 from tests.scenes.dokploy import dokploy
 from tests.scenes.previewed import PREVIEWS_JSON, preview_all
 from tests.scenes.terminal import WORKER, command, environment, fill
+from tests.worlds.doors import open_door, signed
 from tests.worlds.embedded import Repository
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "surface"
@@ -125,13 +126,6 @@ def _first_line(text: str | None) -> str:
 
 # ── Settings ────────────────────────────────────────────────────────────────────────────────────
 
-ENTRIES: dict[str, type[BaseModel]] = {
-    "backends.*": DokploySettings,
-    "rules[]": Rule,
-    "access[]": Grant,
-}
-"""Settings that hold several of something, each with settings of its own."""
-
 
 def variables_of(path: tuple[str, ...]) -> list[str]:
     """Return the variables of a setting."""
@@ -145,11 +139,34 @@ def of_settings() -> Lines:
         ".".join(path): f"{', '.join(variables_of(path))} = {_default(field)}"
         for path, field in fields(Settings)
     }
-    for above, model in ENTRIES.items():
-        found |= {
-            f"{above}.{'.'.join(path)}": f"= {_default(field)}" for path, field in fields(model)
-        }
+    for path, field in fields(Settings):
+        found |= _inside(".".join(path), field.annotation)
     return found
+
+
+def _inside(above: str, kind: Any) -> Lines:
+    """Return the settings of what a setting holds, if that has some of its own."""
+    found: dict[str, str] = {}
+    for place, model in _models(kind):
+        for path, field in fields(model):
+            name = f"{above}{place}.{'.'.join(path)}"
+            found[name] = f"= {_default(field)}"
+            found |= _inside(name, field.annotation)
+    return found
+
+
+def _models(kind: Any, place: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yield the models in a type, each with its place in the value: `[]`, `.*`, or itself."""
+    origin = get_origin(kind) or kind
+    if isinstance(origin, type):
+        if issubclass(origin, BaseModel):
+            yield place, origin
+        elif issubclass(origin, Mapping):
+            place += ".*"
+        elif issubclass(origin, Sequence):
+            place += "[]"
+    for inner in get_args(kind):
+        yield from _models(inner, place)
 
 
 def _default(field: Any) -> str:
@@ -170,6 +187,8 @@ def public_routes() -> Iterator[str]:
         chats=dict.fromkeys(chat for chat, one in CHATS.items() if one.to_be_heard),  # type: ignore[arg-type]  # likewise
         challenge_key="a key",
     )
+    app.router.add_routes(SetupDoor(*[None] * 6).routes())  # type: ignore[arg-type]  # likewise
+    app.router.add_routes(Console(*[Mock()] * 3).routes())
     for route in app.router.routes():
         assert route.resource is not None
         if route.resource.canonical != "/{path}" and route.method != "HEAD":
@@ -320,7 +339,22 @@ def of_json() -> Lines:
         if name == "config show":  # its keys are the settings
             value = {"*": value["host"]}
         found |= {f"{name} {key}": "" for key in keys(value)}
+    found |= asyncio.run(_answered())
     return dict(sorted(found.items()))
+
+
+async def _answered() -> Lines:
+    """Return the keys of what a webhook's sender, and whoever asks for the state, is answered."""
+    asked = [("POST", "/hooks/github", signed()), ("POST", "/hooks/github", signed())]
+    asked += [("POST", "/hooks/github", {}), ("GET", "/readyz", {})]
+    found: dict[str, str] = {}
+    with TemporaryDirectory() as folder:
+        async with open_door(Path(folder)) as door:
+            for method, path, headers in asked:
+                answer = await door.post(path, headers, method=method)
+                value = json.loads(answer.body)
+                found |= {f"{method} {path} {answer.status} {key}": "" for key in keys(value)}
+    return found
 
 
 def _printed() -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,29 +128,37 @@ def with_token(**others: Any) -> dict[str, Any]:
     return headers | {name.replace("_", "-"): value for name, value in others.items()}
 
 
+@asynccontextmanager
+async def open_door(
+    folder: Path, hosts: dict[str, GitHost] | None = None, **limits: Any
+) -> AsyncIterator[Door]:
+    """Open the listener with chosen limits and hosts."""
+    both: dict[str, GitHost] = {"github": GitHub([SECRET]), "gitlab": GitLab([TOKEN])}
+    inbox = SqliteInbox(folder / "inbox.sqlite")
+    await inbox.start()
+    served = both if hosts is None else hosts
+    app = routes(Ingest(served, inbox, time.time), HOSTS, BodyLimits(**limits), {})
+    server = WebServer(app, "127.0.0.1", 0)
+    await server.start()
+    try:
+        yield Door(inbox, server)
+    finally:
+        await server.stop()
+        await inbox.stop()
+
+
 Opened = Callable[..., Awaitable[Door]]
 
 
 @pytest.fixture
 async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     """Opens the listener with chosen limits and hosts."""
-    made: list[Door] = []
+    async with AsyncExitStack() as stack:
 
-    async def open_door(hosts: dict[str, GitHost] | None = None, **limits: Any) -> Door:
-        both: dict[str, GitHost] = {"github": GitHub([SECRET]), "gitlab": GitLab([TOKEN])}
-        served = both if hosts is None else hosts
-        inbox = SqliteInbox(tmp_path / "inbox.sqlite")
-        await inbox.start()
-        app = routes(Ingest(served, inbox, time.time), HOSTS, BodyLimits(**limits), {})
-        door = Door(inbox, WebServer(app, "127.0.0.1", 0))
-        made.append(door)
-        await door.server.start()
-        return door
+        async def made(hosts: dict[str, GitHost] | None = None, **limits: Any) -> Door:
+            return await stack.enter_async_context(open_door(tmp_path, hosts, **limits))
 
-    yield open_door
-    for door in made:
-        await door.server.stop()
-        await door.inbox.stop()
+        yield made
 
 
 @pytest.fixture
