@@ -1,40 +1,21 @@
-"""`doctor` finds each planted fault by its name, and nothing in a sound set-up."""
+"""`doctor` finds each fault planted beside the bridge by its name, and none in a sound set-up."""
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from bridge.app.doctor import itself
 from tests.fakes.dokploy_server import MEMBER
 from tests.fakes.host import FakeHook, FakeSending
 from tests.oracles.github_openapi import against_the_description
-from tests.worlds import frontage
+from tests.worlds.plants import Plant, finds, found_of, with_
 from tests.worlds.setup import SECRET, SetUp, sound_set_up, with_bridge
-
-
-class Plant(NamedTuple):
-    """A fault, and the names of all checks that find it."""
-
-    finds: str
-    plant: Callable[[SetUp], AbstractContextManager[Any]] = lambda _made: ExitStack()
-    settings: Mapping[str, str] = {}
-
-
-def with_(what: Callable[[SetUp], Any], **attributes: Any) -> Callable[[SetUp], Any]:
-    """Set attributes of a part of the set-up for one diagnosis."""
-
-    def plant(made: SetUp) -> Any:
-        return patch.multiple(what(made), **attributes)
-
-    return plant
 
 
 def at(path: str, host: str = "github", **attributes: Any) -> Callable[[SetUp], Any]:
@@ -72,22 +53,6 @@ def in_days(days: float) -> datetime:
 
 def lost() -> list[FakeSending]:
     return [FakeSending(1, "guid", "push", {}, {}, time.time() - 60, status=401)]
-
-
-async def found_of(made: SetUp, plants: Mapping[str, Plant]) -> dict[str, str]:
-    """Plant each fault alone; return the names of the checks that are not ok then."""
-    found: dict[str, str] = {}
-    for name, (_, plant, settings) in plants.items():
-        with plant(made):
-            told = await made.doctor(**settings)
-        assert told.code == 1, name
-        assert all(one["remedy"] for one in told.findings if one["level"] != "ok"), told.findings
-        found[name] = " ".join(sorted(told.wrong))
-    return found
-
-
-def finds(plants: Mapping[str, Plant]) -> dict[str, str]:
-    return {name: one.finds for name, one in plants.items()}
 
 
 async def test_a_sound_set_up_has_no_finding(tmp_path: Path) -> None:
@@ -513,102 +478,6 @@ async def test_from_five_minutes_on_slack_refuses_everything(tmp_path: Path) -> 
 
     assert clock["level"] == "error"
     assert re.search("40[012] s ahead of its clock: requests are refused from 300", clock["says"])
-
-
-# ── the bridge's address, and the bridge itself ─────────────────────────────────────────────────
-
-
-def before(mode: str) -> Callable[[SetUp], Any]:
-    return with_(lambda made: made.front, mode=mode)
-
-
-def space(free: int) -> Callable[[SetUp], Any]:
-    usage = shutil.disk_usage("/")._replace(free=free)
-    return lambda _made: patch.object(shutil, "disk_usage", lambda _path: usage)
-
-
-def on_network(made: SetUp) -> AbstractContextManager[Any]:
-    mounts = made.data.parent / "mountinfo"
-    line = "29 1 8:1 / {} rw,relatime - {} x rw\n"
-    mounts.write_text(line.format("/", "ext4") + line.format(made.data, "nfs4"))
-    return patch.object(itself, "MOUNTS", mounts)
-
-
-ITS_OWN = {
-    "no address is set": Plant("bridge.url.unset", settings={"BRIDGE_PUBLIC_URL": ""}),
-    "its address is silent": Plant("bridge.url.reach", before(frontage.IS_SILENT)),
-    "its address redirects": Plant("bridge.url.redirect", before(frontage.REDIRECTS)),
-    "something says yes to everything": Plant("bridge.url.answer", before(frontage.SAYS_YES)),
-    "another bridge answers": Plant("bridge.url.other", before(frontage.IS_ANOTHER_BRIDGE)),
-    "a proxy with a wrong target": Plant(
-        "bridge.url.gateway", lambda made: patch.object(made.front, "target", "http://127.0.0.1:1")
-    ),
-    "a proxy that takes only small bodies": Plant("bridge.url.body", before(frontage.IS_SMALL)),
-    "a certificate that nobody trusts": Plant("bridge.url.tls", settings={"SSL_CERT_FILE": ""}),
-    "a secret that can be guessed": Plant(
-        "settings", settings={"BRIDGE_GITHUB_WEBHOOK_SECRETS": "short"}
-    ),
-    "a secret that is none of the chat's": Plant(
-        "settings", settings={"BRIDGE_SLACK_SIGNING_SECRET": "a-secret"}
-    ),
-    "a chat in which nobody may do anything": Plant("settings", settings={"BRIDGE_ACCESS": ""}),
-    "a rule whose watch paths match nothing": Plant(
-        "settings", settings={"BRIDGE_RULES": "[{apps: shop/web, watch_paths: [/web/**]}]"}
-    ),
-    "little room on the disk": Plant("bridge.disk", space(500 * 2**20)),
-    "no room on the disk": Plant("bridge.disk", space(5 * 2**20)),
-    "a network's disk": Plant("bridge.filesystem", on_network),
-    "data that others may change": Plant(
-        "settings", lambda made: opened(made.data)
-    ),
-}  # fmt: skip
-
-
-class opened(AbstractContextManager[None]):  # noqa: N801 - used like a function
-    """Let everybody write to a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        self._folder.chmod(0o777)
-
-    def __exit__(self, *_: object) -> None:
-        self._folder.chmod(0o700)
-
-
-async def test_each_fault_of_its_own_is_found_and_no_other(tmp_path: Path) -> None:
-    async with sound_set_up(tmp_path) as made, with_bridge(made):
-        found = await found_of(made, ITS_OWN)
-
-    assert found == finds(ITS_OWN)
-
-
-async def test_a_certificate_that_ends_soon_is_found(tmp_path: Path) -> None:
-    async with sound_set_up(tmp_path, days=5.5) as made, with_bridge(made):
-        told = await made.doctor()
-
-    assert told.wrong == {"bridge.url.certificate"}
-    assert told.of("bridge.url.certificate")["says"] == "its certificate expires in 5 days"
-
-
-async def test_without_a_running_bridge_only_that_is_found(tmp_path: Path) -> None:
-    async with sound_set_up(tmp_path) as made:
-        without_data = await made.doctor()
-        assert not made.data.exists()
-        async with with_bridge(made):
-            pass
-        stopped = await made.doctor()
-
-    assert without_data.wrong == stopped.wrong == {"bridge.running"}
-
-
-async def test_an_address_without_tls_is_found(tmp_path: Path) -> None:
-    async with sound_set_up(tmp_path) as made, with_bridge(made):
-        no_tokens = {f"BRIDGE_{one}_TOKEN": "" for one in ("GITHUB", "GITLAB", "GITEA")}
-        told = await made.doctor(BRIDGE_PUBLIC_URL="http://bridge.invalid", **no_tokens)
-
-    assert told.wrong == {"bridge.url.http", "bridge.url.reach"}
 
 
 @pytest.fixture(scope="session")

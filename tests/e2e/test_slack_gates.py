@@ -16,7 +16,7 @@ from bridge.ports.gates import CommitAt, Judging
 from tests.fakes.journey import HEAD, deployment
 from tests.fakes.slack.hands import buttons_of, words_of
 from tests.fakes.slack.server import FakeSlack, running_slack
-from tests.scenes.slack import HOSTILE, LINKS
+from tests.scenes.shop import HOSTILE, LINKS
 from tests.worlds.bridge import Origin
 from tests.worlds.journal import outcome, record
 from tests.worlds.slack import SlackWorld, slack_world

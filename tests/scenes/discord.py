@@ -26,7 +26,7 @@ from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.feedback import LockNews
 from bridge.ports.outcomes import Audited
 from tests.scenes.pulls import cards as pull_cards
-from tests.scenes.slack import (
+from tests.scenes.shop import (
     API,
     HARD,
     HELD_HARD,

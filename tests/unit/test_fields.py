@@ -25,7 +25,7 @@ from bridge.core.configuration.fields import (
     settable,
 )
 from bridge.core.configuration.row import fields_of, row_of
-from tests.scenes.slack import WEB
+from tests.scenes.shop import WEB
 from tests.scenes.slack_provider import ACCOUNTS, DOCKER, GIT, GITEA, GITHUB, GITLAB, configured
 from tests.scenes.terminal import command
 from tests.worlds.rows import each_row

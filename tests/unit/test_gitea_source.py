@@ -9,7 +9,7 @@ from bridge.core.configuration.difference import difference
 from bridge.core.configuration.merge import WantedSource, merge
 from bridge.core.configuration.row import SourceRow, fields_of, row_of
 from bridge.core.errors import Rejected
-from tests.scenes.slack import WEB
+from tests.scenes.shop import WEB
 from tests.scenes.slack_provider import GITHUB, configured
 
 GITEA = GiteaSource(owner="acme", repository="shop", branch="main", provider_id="gt_1")

@@ -22,7 +22,7 @@ from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import LINK, Audited, Outcome, Subscription
 from tests.fakes.discord import GUILD, TOKEN, FakeDiscord
 from tests.fakes.journey import app, deployment, push
-from tests.scenes.slack import LINKS
+from tests.scenes.shop import LINKS
 
 W, A, R, D, F = State.WAITING, State.ASKED, State.RUNNING, State.DONE, State.FAILED
 HOOK = "600000000000000001"

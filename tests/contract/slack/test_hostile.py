@@ -17,7 +17,7 @@ from bridge.core.events import Action
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.outcomes import Explained
 from tests.oracles.slack_rules import faults
-from tests.scenes.slack import HOSTILE, links_to
+from tests.scenes.shop import HOSTILE, links_to
 
 GENTLY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -12,7 +12,7 @@ from bridge.chats.slack.home import render_home
 from bridge.chats.slack.pickers import picker
 from bridge.core.errors import Refused
 from tests.oracles.prism import mock
-from tests.scenes.slack import LINKS
+from tests.scenes.shop import LINKS
 
 
 @pytest.fixture(scope="module")

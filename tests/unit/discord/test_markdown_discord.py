@@ -24,7 +24,7 @@ from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.outcomes import Audited
 from tests.contract.slack.test_hostile import APPS, DEPLOYMENTS, GENTLY, LINKS, WORDS
 from tests.oracles.discord_contract import POST, faults
-from tests.scenes.slack import HOSTILE, SEEN, deployment
+from tests.scenes.shop import HOSTILE, SEEN, deployment
 
 GRAVE, AT = "\N{MODIFIER LETTER GRAVE ACCENT}", "\N{FULLWIDTH COMMERCIAL AT}"
 ESCAPED = re.compile(r"\\[^0-9A-Za-z\s]")

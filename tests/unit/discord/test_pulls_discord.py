@@ -14,7 +14,7 @@ from bridge.core.previews.preview import Preview, PreviewState
 from bridge.ports.feedback import SaveCursor, Snapshot
 from bridge.ports.outcomes import Subscription
 from tests.scenes.pulls import preview
-from tests.scenes.slack import LINKS, WEB, deployment
+from tests.scenes.shop import LINKS, WEB, deployment
 
 CHANNELS = Channels((), "default")
 

@@ -12,7 +12,7 @@ from bridge.core.events import Action, Asked
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.feedback import Snapshot
 from tests.fakes.journey import deployment
-from tests.scenes.slack import LINKS
+from tests.scenes.shop import LINKS
 
 W, A, R, D, F = State.WAITING, State.ASKED, State.RUNNING, State.DONE, State.FAILED
 

@@ -14,7 +14,7 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
 from bridge.ports.feedback import Snapshot
-from tests.scenes.slack import LINKS, OTHER, SEEN, WEB, deployment, links_to
+from tests.scenes.shop import LINKS, OTHER, SEEN, WEB, deployment, links_to
 from tests.scenes.slack_gates import NOON, PUSHED
 from tests.worlds.rows import each_row
 

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.chats.slack.cards import render_line
 from bridge.core.lifecycle import Change, State
-from tests.scenes.slack import LINKS, LOG, WEB, deployment
+from tests.scenes.shop import LINKS, LOG, WEB, deployment
 from tests.scenes.slack_gates import NOON
 from tests.worlds.rows import each_row
 

@@ -8,7 +8,8 @@ import pytest
 from bridge.chats.slack import answers, home, names, pickers
 from bridge.chats.slack.blocks import View
 from bridge.core.lifecycle import State
-from tests.scenes.slack import API, DOCS, LINKS, WEB, busy, deployment, many
+from tests.scenes.shop import API, DOCS, LINKS, WEB, deployment
+from tests.scenes.slack import busy, many
 from tests.worlds.rows import each_row
 
 

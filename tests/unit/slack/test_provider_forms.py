@@ -27,7 +27,7 @@ from bridge.core.errors import Rejected, Unfit
 from bridge.core.health.policy import VerifyPolicy
 from bridge.ports.backends import GitRepository
 from tests.oracles.slack_rules import faults
-from tests.scenes.slack import DOCS, WEB
+from tests.scenes.shop import DOCS, WEB
 from tests.scenes.slack_provider import (
     ACCOUNTS,
     DOCKER,

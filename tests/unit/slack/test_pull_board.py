@@ -19,7 +19,7 @@ from bridge.ports.feedback import Snapshot
 from tests.fakes.journey import Death, Lifetime
 from tests.oracles.slack_rules import faults
 from tests.scenes.pulls import FORK, WAITS, preview
-from tests.scenes.slack import API, HOSTILE, LINKS, WEB, deployment
+from tests.scenes.shop import API, HOSTILE, LINKS, WEB, deployment
 from tests.unit.slack.test_board import Client
 
 UP, HELD, ENDING, ENDED = (

@@ -1,125 +1,28 @@
 """`/setup` by HTTP: who gets in, and what it does with wrong input."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field, replace
-from html.parser import HTMLParser
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from aiohttp import CookieJar
-from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.app.setting_up import SettingUp
 from bridge.app.setup import entry
-from bridge.app.setup.apps import AppsSetup
-from bridge.app.setup.checkup import Checkup
-from bridge.app.setup.door import SetupDoor
 from bridge.app.setup.page import Facts, render
 from bridge.app.setup.services import Tried, services
-from bridge.app.storage import open_stores
-from bridge.app.stored_settings import Stored
 from bridge.core.apps import App, Source, SourceType
 from bridge.listening.listener import NOTHING_THERE
 from bridge.ports.checks import Finding, Level
 from bridge.settings import read_settings
-from bridge.storage.journal import SqlJournal
-from bridge.web.hooks import BodyLimits
-from bridge.web.server import routes
 from tests.fakes.github import FakeGithub
 from tests.fakes.slack.methods import BOT_TOKEN
 from tests.fakes.slack.server import running_slack
 from tests.worlds.embedded import running_server
 from tests.worlds.hosts import FAKES
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-
-
-@dataclass
-class Door:
-    """The listener with `/setup` alone, on settings of a folder and an environment."""
-
-    data: Path
-    journal: SqlJournal
-    environment: dict[str, str]
-    settings: Any = None
-    backends: dict[str, Any] = field(default_factory=dict)
-    started_anew: int = 0
-    client: Any = None
-    jar: dict[str, str] = field(default_factory=dict)
-
-    async def open(self) -> None:
-        """Begin as a process does, with what is stored."""
-        given = {"BRIDGE_DATA": str(self.data)} | self.environment
-        found = self.settings = read_settings(None, given, Stored())
-        setting_up = SettingUp(found, self.journal, None, given)
-        for backend in self.backends.values():
-            await backend.close()
-        self.backends = {name: one.open() for name, one in found.backends_set().items()}
-        apps = AppsSetup(found, self.journal, self.backends, lambda: None)
-        checkup = Checkup(setting_up, self.journal)
-        door = SetupDoor(found, setting_up, self.journal, apps, checkup, self._anew)
-        limits = BodyLimits(2**20, 2**20, 5.0)
-        app = routes(None, {}, limits, {}, hears=False, pages=door.routes())  # type: ignore[arg-type]
-        if self.client is not None:
-            await self.client.close()
-        jar = CookieJar(unsafe=True)
-        self.client = TestClient(TestServer(app), cookie_jar=jar)
-        await self.client.start_server()
-
-    def _anew(self) -> None:
-        self.started_anew += 1
-
-    async def link(self) -> str:
-        made = urlsplit(await entry.new_link(self.journal, "https://b.example.com"))
-        return f"{made.path}?{made.query}"
-
-    async def sign_in(self) -> str:
-        """Return the session's secret."""
-        answer = await self.client.get(await self.link(), allow_redirects=False)
-        assert (answer.status, answer.headers["Location"]) == (303, "/setup")
-        self.jar = {"bridge-setup": answer.cookies["bridge-setup"].value}
-        return self.jar["bridge-setup"]
-
-    async def page(self, path: str = "/setup", status: int = 200, **headers: str) -> str:
-        answer = await self.client.get(path, cookies=self.jar, headers=headers)
-        text = str(await answer.text())
-        assert answer.status == status, Forms(text).alerts
-        return text
-
-    async def post(self, path: str, status: int = 303, /, **form: str) -> str:
-        answer = await self.client.post(
-            path, data=form, headers=FORM, cookies=self.jar, allow_redirects=False
-        )
-        text = str(await answer.text())
-        assert answer.status == status, Forms(text).alerts
-        return str(answer.headers.get("Location") or text)
-
-    async def stored(self) -> set[str]:
-        return set(await self.journal.stored_settings())
-
-
-@pytest.fixture
-def environment() -> dict[str, str]:
-    return {"BRIDGE_PUBLIC_URL": "https://bridge.example.com"}
-
-
-@pytest.fixture
-async def door(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator[Door]:
-    data = tmp_path / "data"
-    given = read_settings(None, {"BRIDGE_DATA": str(data)})
-    async with open_stores(given) as stores:
-        made = Door(data, stores.journal, environment)
-        await made.open()
-        yield made
-        await made.client.close()
-        for backend in made.backends.values():
-            await backend.close()
-
+from tests.worlds.setup_page import FORM, Door, Forms
 
 ALL = [
     ("GET", "/setup"),
@@ -378,176 +281,6 @@ async def test_a_connection_from_before_the_restart_shows_nothing_old(door: Door
     answer = await door.client.get("/setup?org=acme", cookies=door.jar, allow_redirects=False)
     assert (answer.status, answer.headers["Location"]) == (303, "/setup?org=acme")
     assert answer.headers["Connection"] == "close"
-
-
-# ── registering at GitHub ────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-async def github(door: Door, pem: str) -> AsyncIterator[FakeGithub]:
-    async with FakeGithub() as fake:
-        fake.apps.pem = pem
-        door.environment["BRIDGE_GITHUB_API_URL"] = fake.url
-        await door.open()
-        yield fake
-
-
-class Forms(HTMLParser):
-    """The forms of a page, and everything that a browser would run or load."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.actions: list[str] = []
-        self.hidden: dict[str, str] = {}
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self.alerts: list[str] = []
-        self._in_alert = False
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = dict(attrs)
-        self.tags.add(tag)
-        self.attributes |= set(said)
-        self._in_alert = said.get("role") == "alert"
-        if tag == "form":
-            self.actions.append(said.get("action") or "")
-        if tag == "input" and said.get("type") == "hidden":
-            self.hidden[said["name"] or ""] = said["value"] or ""
-
-    def handle_data(self, data: str) -> None:
-        if self._in_alert and data.strip():
-            self.alerts.append(data)
-
-
-async def registration(door: Door, github: FakeGithub, org: str = "") -> dict[str, str]:
-    """Go through GitHub's form as a browser does; return what comes back."""
-    forms = Forms(await door.page(f"/setup?org={org}" if org else "/setup"))
-    (action,) = [one for one in forms.actions if one.startswith(github.url)]
-    state = parse_qs(urlsplit(action).query)["state"][0]
-    form = {"manifest": forms.hidden["manifest"], "state": state, "owner": org or "octocat"}
-    answer = await door.client.session.post(
-        f"{github.url}/settings/apps/manifest", data=form, allow_redirects=False
-    )
-    found = parse_qs(urlsplit(answer.headers["Location"]).query)
-    return {"code": found["code"][0], "state": found["state"][0]}
-
-
-def back(query: Mapping[str, str]) -> str:
-    return f"/setup/github?code={query['code']}&state={query['state']}"
-
-
-@pytest.mark.parametrize("org", ["", "acme"])
-async def test_an_app_is_registered_and_its_secrets_are_sealed(
-    door: Door, github: FakeGithub, org: str
-) -> None:
-    await door.sign_in()
-    query = await registration(door, github, org)
-    answer = await door.client.get(back(query), cookies=door.jar, allow_redirects=False)
-
-    assert answer.headers["Location"] == f"{github.url}/apps/{github.slug}/installations/new"
-    manifest = github.apps.manifests[github.slug]
-    assert manifest["hook_attributes"]["url"] == "https://bridge.example.com/hooks/github"
-    assert await door.stored() == {
-        "github.app_id",
-        "github.private_key",
-        "github.webhook_secrets",
-        "github.sign_in.client_id",
-        "github.sign_in.client_secret",
-    }
-    kept = b"".join(file.read_bytes() for file in door.data.glob("*.sqlite*"))
-    assert b"PRIVATE KEY" not in kept
-    assert github.apps.secret.encode() not in kept
-    await door.open()
-    assert "is registered, but not installed yet" in await door.page()
-
-
-async def test_an_app_is_registered_at_a_server_of_ones_own(door: Door, pem: str) -> None:
-    async with FakeGithub() as server:
-        server.apps.pem = pem
-        await door.sign_in()
-        api = {"api_url": server.url}
-
-        location = await door.post("/setup/connect/github", **api)
-        await door.open()
-        query = await registration(door, server)
-
-        assert location == "/setup#github"
-        answer = await door.client.get(back(query), cookies=door.jar, allow_redirects=False)
-        assert answer.headers["Location"].startswith(f"{server.url}/apps/")
-
-
-async def test_a_server_of_ones_own_that_is_none_is_not_stored(door: Door, tmp_path: Path) -> None:
-    await door.sign_in()
-    refused = await door.post("/setup/connect/github", 422, api_url="http://127.0.0.1:9")
-    assert "be reached" in refused
-    async with running_server(tmp_path / "other") as other:
-        refused = await door.post("/setup/connect/github", 422, api_url=other.server.url)
-    assert "that is no API of GitHub" in refused
-    assert await door.stored() == set()
-
-
-async def test_a_code_works_once(door: Door, github: FakeGithub) -> None:
-    await door.sign_in()
-    query = await registration(door, github)
-    await door.client.get(back(query), cookies=door.jar, allow_redirects=False)
-    await door.open()
-    again = await door.page(back(query), 422)  # as the back button sends it
-    assert "was not registered from this page" in again
-
-    later = await registration_state(door, github)
-    assert "its code works once" in await door.page(back({**query, "state": later}), 422)
-
-
-async def registration_state(door: Door, github: FakeGithub) -> str:
-    session = door.jar["bridge-setup"]
-    return await entry.new_state(door.journal, session)
-
-
-async def test_a_state_of_somebody_else_registers_nothing(door: Door, github: FakeGithub) -> None:
-    await door.sign_in()
-    query = await registration(door, github)
-    await door.sign_in()  # another browser
-    for state in (query["state"], "", "guessed"):
-        page = await door.page(back({**query, "state": state}), 422)
-        assert "was not registered from this page" in page
-    assert await door.stored() == set()
-    assert "GitHub was not registered" in await door.page("/setup/github?error=denied", 422)
-    assert "no such service" in await door.page("/setup/nothing?code=1&state=2", 422)
-
-
-async def test_no_app_is_registered_whose_secrets_could_not_be_stored(
-    door: Door, github: FakeGithub
-) -> None:
-    await door.sign_in()
-    query = await registration(door, github)
-    door.environment["BRIDGE_GITHUB_WEBHOOK_SECRETS"] = "a-secret-by-hand-0123456789"
-    await door.open()
-
-    refused = await door.page(back(query), 422)
-    page = await door.page()
-
-    assert "while BRIDGE_GITHUB_WEBHOOK_SECRETS is set" in refused
-    assert not [one for one in github.asked if "conversions" in one.path]
-    assert not [one for one in Forms(page).actions if one.startswith(github.url)]
-    assert "while BRIDGE_GITHUB_WEBHOOK_SECRETS is set" in page
-    assert await door.stored() == set()
-    assert "while BRIDGE" not in await without(door, "BRIDGE_GITHUB_WEBHOOK_SECRETS")
-
-
-async def without(door: Door, variable: str) -> str:
-    """Return the page after a start without a variable."""
-    del door.environment[variable]
-    await door.open()
-    return await door.page()
-
-
-@pytest.mark.parametrize("environment", [{"BRIDGE_PUBLIC_URL": "http://127.0.0.1:8080"}])
-async def test_from_this_machine_only_no_app_can_be_registered(door: Door) -> None:
-    await door.sign_in()
-    page = await door.page()
-    assert "Register a GitHub App" not in page
-    assert "leads here from this machine only" in page
 
 
 # ── Slack ────────────────────────────────────────────────────────────────────────────────────────
