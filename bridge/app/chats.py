@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.app.commands import commands_of
-from bridge.app.parts import Parts, Publishers, in_background
 from bridge.app.providers import console_of, host_apis, pages_of, pulls_at, titles_of
 from bridge.app.sealing import seal_of
+from bridge.app.wiring import Parts, Publishers, in_background
 from bridge.chats import CHATS
 from bridge.core.roles import Role
 from bridge.pipeline.config_drafts import ConfigDrafts

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from bridge.app.health import ways_of
-from bridge.app.parts import Parts
+from bridge.app.wiring import Parts
 from bridge.core.access import Access
 from bridge.core.apps import App
 from bridge.pipeline.commands import ChatCommands

@@ -8,8 +8,8 @@ from aiohttp import web
 
 from bridge.app.commands import commands_of
 from bridge.app.keyrings import heard_of
-from bridge.app.parts import Parts
 from bridge.app.providers import pages_of, titles_of
+from bridge.app.wiring import Parts
 from bridge.chats.links import Links
 from bridge.console.door import Console
 from bridge.console.live import Live

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from bridge.app.parts import Parts, in_background
+from bridge.app.wiring import Parts, in_background
 from bridge.githosts.server import homes_of
 from bridge.pipeline.ci import CiReader
 from bridge.pipeline.gates import Gatekeeper, Heads, Judges

@@ -1,9 +1,9 @@
 """The parts that probe the addresses of apps and roll them back."""
 
-from bridge.app.parts import Parts
+from bridge.app.wiring import Parts
 from bridge.outbound import Guard, Outbound, networks_of, origin_of
 from bridge.pipeline.going_back import GoingBack
-from bridge.pipeline.ways import Ways
+from bridge.pipeline.rollback_plan import Ways
 
 
 def outbound_of(parts: Parts) -> Outbound:

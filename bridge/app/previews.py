@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from bridge.app.parts import Parts, in_background
+from bridge.app.wiring import Parts, in_background
 from bridge.core.events import Repository
 from bridge.core.pulls import PullRequest
 from bridge.githosts.server import homes_of

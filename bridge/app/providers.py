@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.app.data_folder import must_be_ours, unusable
-from bridge.app.parts import Publishers
 from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores
+from bridge.app.wiring import Publishers
 from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
 from bridge.core.console import NO_CONSOLE, ConsolePages

@@ -14,18 +14,6 @@ from bridge.app.data_folder import database_url
 from bridge.app.gates import Gates, gates_of
 from bridge.app.health import going_back_of, outbound_of
 from bridge.app.keyrings import keyrings_of, tell_unserved, use_made
-from bridge.app.parts import (
-    NO_PUBLISHERS,
-    PLAIN_START,
-    Beginning,
-    Parts,
-    Publishers,
-    all_of,
-    check,
-    in_background,
-    stay_as_it_is,
-    steady_clock,
-)
 from bridge.app.presence import new_owner, only_one
 from bridge.app.previews import PullReports, keep_previews
 from bridge.app.providers import (
@@ -40,6 +28,18 @@ from bridge.app.providers import (
 from bridge.app.sealing import seal_of
 from bridge.app.storage import Stores, flows_of, open_stores, sizes_of
 from bridge.app.stored_settings import watch
+from bridge.app.wiring import (
+    NO_PUBLISHERS,
+    PLAIN_START,
+    Beginning,
+    Parts,
+    Publishers,
+    all_of,
+    check,
+    in_background,
+    stay_as_it_is,
+    steady_clock,
+)
 from bridge.backends import EMBEDDED_SPEAKS
 from bridge.core.backoff import Backoff
 from bridge.core.challenge import PURPOSE as CHALLENGE

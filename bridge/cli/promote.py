@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.asking import Wish, request
 from bridge.cli.changing import How, Yes, agree
 from bridge.cli.completing import complete_app
+from bridge.cli.deploy import Wish, request
 from bridge.cli.deployments import AppName
 from bridge.cli.reaching import live_app, warn_of_troubles
 from bridge.cli.show import clean, hint, say, say_json
@@ -47,7 +47,7 @@ def promote(
 async def _promote(name: str, source: str, how: How, *, plan_only: bool, follow: bool) -> int:
     from bridge.core.events import Action
     from bridge.core.rules import ruled
-    from bridge.pipeline.ways import promotion, version_asked
+    from bridge.pipeline.rollback_plan import promotion, version_asked
     from bridge.settings import book_of
 
     settings = settings_of(how.config)

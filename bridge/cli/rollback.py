@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.asking import Wish, request
 from bridge.cli.changing import How, Yes, agree
+from bridge.cli.deploy import Wish, request
 from bridge.cli.deployments import AppName
 from bridge.cli.reaching import reached
 from bridge.cli.show import clean, hint, say, say_json
 from bridge.cli.using import Config, Follow, Json, run, settings_of
 
 if TYPE_CHECKING:
-    from bridge.pipeline.ways import Plan
+    from bridge.pipeline.rollback_plan import Plan
 
 
 def rollback(
@@ -38,7 +38,7 @@ def rollback(
 
 async def _rollback(name: str, to: str | None, how: How, *, plan_only: bool, follow: bool) -> int:
     from bridge.core.events import Action
-    from bridge.pipeline.ways import Ways
+    from bridge.pipeline.rollback_plan import Ways
 
     settings = settings_of(how.config)
     async with reached(settings, name) as reach:

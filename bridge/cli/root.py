@@ -10,13 +10,13 @@ from bridge import __version__
 from bridge.cli import (
     adopt,
     apps,
-    asking,
     audit,
     build,
     build_logs,
     config,
     deliveries,
     demo,
+    deploy,
     deployments,
     doctor,
     env,
@@ -313,12 +313,12 @@ app.command(rich_help_panel=LOOK)(audit.audit)
 app.command(rich_help_panel=LOOK)(why.why)
 app.command(rich_help_panel=LOOK)(explain.explain)
 app.command(rich_help_panel=LOOK)(build_logs.logs)
-app.command(rich_help_panel=ACT)(asking.deploy)
-app.command(rich_help_panel=ACT)(asking.redeploy)
+app.command(rich_help_panel=ACT)(deploy.deploy)
+app.command(rich_help_panel=ACT)(deploy.redeploy)
 app.command(rich_help_panel=ACT)(rollback.rollback)
 app.command(rich_help_panel=ACT)(promote.promote)
-app.command(rich_help_panel=ACT)(asking.cancel)
-app.command(rich_help_panel=ACT)(asking.replay)
+app.command(rich_help_panel=ACT)(deploy.cancel)
+app.command(rich_help_panel=ACT)(deploy.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
 app.command(rich_help_panel=GATES)(gates.held)
 app.command(rich_help_panel=GATES)(gates.approve)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from socket import socket
 
-    from bridge.app.parts import Beginning
     from bridge.app.run import Bridge
+    from bridge.app.wiring import Beginning
     from bridge.ports.providers import BackendProvider
     from bridge.settings import Settings
 
@@ -178,9 +178,9 @@ def serve(
     ] = None,
 ) -> None:
     """Receive webhooks and deploy, until told to stop."""
-    from bridge.app.parts import Beginning
     from bridge.app.presence import stands_aside
     from bridge.app.stored_settings import Stored
+    from bridge.app.wiring import Beginning
     from bridge.listening.inherited import inherited
     from bridge.settings import read_settings
 
@@ -376,7 +376,7 @@ def _told_to_stop() -> "asyncio.Future[int]":
 
     loop.add_signal_handler(signal.SIGTERM, _tell, stop, 0)
     loop.add_signal_handler(signal.SIGINT, _tell, stop, 130)
-    loop.add_signal_handler(signal.SIGUSR1, _tell, stop, 1)  # a part has died, see app/parts.py
+    loop.add_signal_handler(signal.SIGUSR1, _tell, stop, 1)  # a part has died, see app/wiring.py
     return stop
 
 

@@ -18,7 +18,7 @@ from bridge.console.acting import ACTIONS, Action, Done
 from bridge.console.drawing import Page, draw, guard
 from bridge.console.live import Live
 from bridge.console.pages import PAGES, View
-from bridge.console.pages.asking import Asked
+from bridge.console.pages.request import Asked
 from bridge.console.records import Records
 from bridge.console.shared_parts import Part
 from bridge.console.sign_in import BEGUN, SignIn

@@ -106,7 +106,7 @@ class Deployment:
         starts: how often it has left the gates; each start has a flow of its own.
         lifts: which holds people have lifted.
         target: the deployment to whose version a rollback goes back, or whose version is promoted.
-        way: how that is done; see `core.health.ways.Rung`.
+        way: how that is done; see `core.health.rollback.Rung`.
         image: of a Docker source, the image that is deployed.
         fingerprint: identifies the app's source and environment of then; None if unknown.
         live_at: when the backend began to serve it; None if it never did, as far as it says.

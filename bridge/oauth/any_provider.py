@@ -4,8 +4,8 @@ from typing import Any
 
 from bridge.core.access import Access, Person
 from bridge.core.errors import Refused
-from bridge.oauth.asking import Asks, Client
 from bridge.oauth.discovery import Issuer
+from bridge.oauth.http import Asks, Client
 from bridge.oauth.openid import OpenId, name_of
 from bridge.ports.sign_in import Challenge, Returned, SignsIn
 

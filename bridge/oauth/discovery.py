@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, ValidationError
 
 from bridge.core.errors import Refused
-from bridge.oauth.asking import Asks
+from bridge.oauth.http import Asks
 from bridge.ports.clock import Clock
 
 FRESH = 3600.0

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 from bridge.core.errors import Refused
 from bridge.core.log_text import harmless
-from bridge.oauth.asking import Asks, Client, tokens
 from bridge.oauth.discovery import Issuer
+from bridge.oauth.http import Asks, Client, tokens
 from bridge.ports.sign_in import Challenge, Returned
 
 LEEWAY = 60.0

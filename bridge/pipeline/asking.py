@@ -21,7 +21,7 @@ from bridge.core.errors import (
     Unreachable,
 )
 from bridge.core.events import Action
-from bridge.core.health.ways import Rung
+from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import description_of, marked, title_of
 from bridge.pipeline.outcome import Ending, FollowTiming

@@ -31,14 +31,14 @@ from bridge.core.chat.when import ends_at, zone_of
 from bridge.core.errors import Rejected
 from bridge.core.events import Action, Asked, write_command
 from bridge.core.gates.freezes import Freeze
-from bridge.core.health.ways import current_of, version_of
+from bridge.core.health.rollback import current_of, version_of
 from bridge.core.lifecycle import Deployment, State, too_late
 from bridge.pipeline.chat_gates import ABOUT_GATES, ChatGates
 from bridge.pipeline.chat_previews import ChatPreviews
 from bridge.pipeline.gate_commands import GateCommands
 from bridge.pipeline.locks import NO_PULLS, Pulls
 from bridge.pipeline.lookup import NEEDS, BuildLogs, Finding, Known, live_already, undecided
-from bridge.pipeline.ways import FAR_BACK, Ways, promotion, version_asked
+from bridge.pipeline.rollback_plan import FAR_BACK, Ways, promotion, version_asked
 from bridge.ports.chats import LogTail, Place
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.gates import AuthorsOf

@@ -16,7 +16,7 @@ from bridge.core import trace
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.gates.gates import by_commit
-from bridge.core.health.ways import Rung
+from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import LOSABLE, OURS, Deployment, State, app_of, deployment_of
 from bridge.core.rules import RuleBook
 from bridge.core.tracking import Sight, Timing, Verdict, verdict

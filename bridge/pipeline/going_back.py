@@ -16,9 +16,9 @@ from bridge.core.configuration.configuration import Saved
 from bridge.core.configuration.row import fields_of, plain
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
-from bridge.core.health.ways import version_of
+from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.ways import FAR_BACK, Plan, Ways
+from bridge.pipeline.rollback_plan import FAR_BACK, Plan, Ways
 from bridge.ports.backends import Backend, ShowsSaved
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Inbox, NewDelivery

@@ -22,7 +22,7 @@ from bridge.core.failure import (
     failure_in,
     without_a_log,
 )
-from bridge.core.health.ways import lock_after
+from bridge.core.health.rollback import lock_after
 from bridge.core.lifecycle import Cancel, Deployment, State
 from bridge.core.rules import RuleBook, ruled
 from bridge.core.tracking import EndInLog, end_in, token_of, within

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
-from bridge.core.health.ways import Rung, WayBack, version_of, way_back
+from bridge.core.health.rollback import Rung, WayBack, version_of, way_back
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.outcome import Ending, FollowTiming
 from bridge.pipeline.polling import BackendPollers

@@ -18,8 +18,8 @@ from bridge.core.gates.holds import Gate
 from bridge.core.gates.locks import scopes_of
 from bridge.core.health.containers import judge_containers
 from bridge.core.health.policy import VerifyPolicy, statuses_text
+from bridge.core.health.rollback import Rung
 from bridge.core.health.verdict import Health, Sighting, Tally, judge_health
-from bridge.core.health.ways import Rung
 from bridge.core.lifecycle import VERIFIED, Deployment, State
 from bridge.core.log_text import lines_of, redact, shorten
 from bridge.pipeline.going_back import GOES_BACK, GoingBack

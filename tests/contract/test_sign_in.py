@@ -14,7 +14,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bridge.core.errors import BridgeError, Refused, Rejected, Unreachable
-from bridge.oauth import asking
+from bridge.oauth import http
 from bridge.ports.sign_in import Returned, SignsIn
 from tests.fakes.identity import CLIENT, FakeIssuer, key, published, signed
 from tests.worlds.identity import BACK, CHALLENGE, SERVICES, Service, secrets_in, service_of
@@ -318,7 +318,7 @@ async def test_an_answer_that_never_ends_is_given_up(
     service, issuer = lying
     issuer.instead[part] = trickling
 
-    with patch.object(asking, "SECONDS", 0.5):
+    with patch.object(http, "SECONDS", 0.5):
         error = await refused(service)
     assert isinstance(error, Unreachable)
     assert "within" in str(error)

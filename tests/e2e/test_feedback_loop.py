@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.parts import Publishers
+from bridge.app.wiring import Publishers
 from bridge.core.errors import Unreachable
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.clock import Limit

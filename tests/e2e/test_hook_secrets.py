@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from bridge.app.parts import NO_PUBLISHERS
 from bridge.app.sealing import seal_of
+from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.events import Action
 from bridge.core.hooks import Scope, ScopeKind
 from bridge.pipeline import hook_secrets

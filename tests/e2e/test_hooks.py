@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.app.parts import NO_PUBLISHERS
+from bridge.app.wiring import NO_PUBLISHERS
 from bridge.cli import hooks
 from bridge.core.apps import App, Source, SourceType
 from bridge.pipeline import hook_secrets

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app.parts import NO_PUBLISHERS
+from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.events import Action
 from bridge.core.pins import pin_of
 from tests.fakes.github import FakeGithub

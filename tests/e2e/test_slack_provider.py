@@ -543,7 +543,7 @@ async def test_a_slow_backend_is_told_of_at_once_and_what_changes_follows(
     await both.app(origin)
     hands = forms(both)
     view = await hands.open("web")
-    monkeypatch.setattr("bridge.chats.slack.parts.ACK_WITHIN", 0.0)
+    monkeypatch.setattr("bridge.chats.slack.workspace.ACK_WITHIN", 0.0)
 
     waiting = await hands.pushed(view, branch="dev")
     compared = await hands.says(waiting["id"], "`main` → `dev`")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bridge.app.parts import NO_PUBLISHERS
+from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.lifecycle import Deployment
 from bridge.pipeline.ci import FIRST
 from tests.fakes.checks import run_of

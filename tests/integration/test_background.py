@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from bridge.app.parts import in_background
+from bridge.app.wiring import in_background
 
 
 @pytest.fixture

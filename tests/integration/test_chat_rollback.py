@@ -13,7 +13,7 @@ from bridge.core.events import Action, parse_command
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.lookup import BuildLogs, Known
-from bridge.pipeline.ways import Ways
+from bridge.pipeline.rollback_plan import Ways
 from bridge.ports.chats import Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from bridge.cli.forms import app_form
 from bridge.core.events import Action
+from bridge.core.health.rollback import Rung
 from bridge.core.health.serving import Serving
-from bridge.core.health.ways import Rung
 from bridge.core.lifecycle import VERIFIED, Deployment, State
 from bridge.ports.outcomes import Outcome
 from bridge.storage.journal import serving

@@ -25,11 +25,11 @@ from bridge.core.chat.replies import Accepted, PromotionOffered, WayBackFound
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.health.promotion import Promotion
+from bridge.core.health.rollback import Rung, WayBack
 from bridge.core.health.serving import Behind, Serving, with_branch
-from bridge.core.health.ways import Rung, WayBack
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.pins import pin_for
-from bridge.pipeline.ways import Plan
+from bridge.pipeline.rollback_plan import Plan
 from bridge.ports.outcomes import Explained
 from tests.scenes.shop import (
     API,

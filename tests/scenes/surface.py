@@ -42,7 +42,7 @@ from bridge.core.decision import DEPLOYS, Decision, Reason
 from bridge.core.events import Action
 from bridge.core.gates.holds import Gate
 from bridge.core.health.promotion import Promotion
-from bridge.core.health.ways import Rung, WayBack
+from bridge.core.health.rollback import Rung, WayBack
 from bridge.core.lifecycle import FINAL, State
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import HOLDS, Why
@@ -51,7 +51,7 @@ from bridge.core.roles import Role
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import PROCEDURES, Api, Streaming
 from bridge.githosts import HOSTS
-from bridge.pipeline.ways import Plan
+from bridge.pipeline.rollback_plan import Plan
 from bridge.ports.checks import NAMES
 from bridge.ports.figures import Ended, InboxFigures, JournalFigures
 from bridge.ports.gates import Judging

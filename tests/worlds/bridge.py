@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 
-from bridge.app.parts import NO_PUBLISHERS, Publishers
 from bridge.app.run import Bridge, run_bridge
 from bridge.app.storage import Stores, migrate
+from bridge.app.wiring import NO_PUBLISHERS, Publishers
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
 from bridge.ports.inbox import Delivery, DeliveryState, NewDelivery

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from bridge.app.parts import NO_PUBLISHERS
+from bridge.app.wiring import NO_PUBLISHERS
 from bridge.console.visitors import Visitor, begin, new_link
 from bridge.core.access import Person
 from bridge.core.lifecycle import State

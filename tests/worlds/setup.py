@@ -15,9 +15,9 @@ from unittest.mock import patch
 from typer.testing import CliRunner
 
 from bridge.app.doctor import collect
-from bridge.app.parts import Beginning
 from bridge.app.run import Bridge, run_bridge
 from bridge.app.setup.entry import new_link
+from bridge.app.wiring import Beginning
 from bridge.cli.root import app
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.dokploy_server import FakeDokploy

@@ -26,7 +26,7 @@ from bridge.chats.slack.config_changes import allowed, ask, refused
 from bridge.chats.slack.config_forms import Objection, drawn, planned
 from bridge.chats.slack.config_views import About, read_about, saving_view
 from bridge.chats.slack.outgoing import Outgoing
-from bridge.chats.slack.parts import Parts, place_of
+from bridge.chats.slack.workspace import Parts, place_of
 from bridge.core.apps import App
 from bridge.core.configuration.merge import NoSource
 from bridge.core.errors import BridgeError, Refused

@@ -19,7 +19,6 @@ from bridge.chats.slack.blocks import (
 )
 from bridge.chats.slack.config_views import About
 from bridge.chats.slack.mrkdwn import code
-from bridge.chats.slack.parts import Parts
 from bridge.chats.slack.source_form import (
     BY_PATH,
     SourceForm,
@@ -27,6 +26,7 @@ from bridge.chats.slack.source_form import (
     source_fields,
     source_wanted,
 )
+from bridge.chats.slack.workspace import Parts
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.configuration.configuration import BuildType, Environment
 from bridge.core.configuration.difference import Configured

@@ -25,8 +25,8 @@ from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import SlackClient
 from bridge.chats.slack.home import Homes
 from bridge.chats.slack.outgoing import Outgoing
-from bridge.chats.slack.parts import Parts
 from bridge.chats.slack.payloads import SLACK, check_form
+from bridge.chats.slack.workspace import Parts
 from bridge.core.errors import BadSignature, BridgeError, MalformedPayload
 from bridge.core.misfits import kind_of
 from bridge.ports.chats import HttpAnswer

@@ -40,8 +40,8 @@ from bridge.chats.slack.facts import (
 )
 from bridge.chats.slack.gates import held_briefly
 from bridge.chats.slack.mrkdwn import NOTHING, escape, plain
-from bridge.chats.slack.parts import Parts
 from bridge.chats.slack.silence import Silence
+from bridge.chats.slack.workspace import Parts
 from bridge.core.access import Person, Right
 from bridge.core.apps import App, of_people
 from bridge.core.chat.grammar import Command, Verb

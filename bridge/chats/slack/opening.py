@@ -15,9 +15,9 @@ from bridge.chats.slack.config_dialog import configure
 from bridge.chats.slack.door import SlackDoor, Socket, build_bolt
 from bridge.chats.slack.home import HOME, Homes
 from bridge.chats.slack.locks import LOCK, LockNotes
-from bridge.chats.slack.parts import Background, Clicks, Parts, Permits, Workspace
 from bridge.chats.slack.pull_board import PULL, PullBoard, pull_plans
 from bridge.chats.slack.silence import Silence
+from bridge.chats.slack.workspace import Background, Clicks, Parts, Permits, Workspace
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError
 from bridge.ports.chats import Commands, ConfigDrafts

@@ -6,7 +6,7 @@ from bridge.chats.slack.blocks import Element, Message, actions, button, confirm
 from bridge.chats.slack.facts import sentence
 from bridge.chats.slack.mrkdwn import escape, link, plain, plain_middle
 from bridge.core.health.promotion import Promotion
-from bridge.core.health.ways import version_of
+from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment
 
 ICON = ":arrow_up:"

@@ -5,7 +5,7 @@ from bridge.chats.slack.blocks import Element, Message, actions, button, confirm
 from bridge.chats.slack.facts import sentence
 from bridge.chats.slack.mrkdwn import escape, plain, plain_middle, prose
 from bridge.core.chat.replies import WayBackFound
-from bridge.core.health.ways import version_of
+from bridge.core.health.rollback import version_of
 
 ICON = ":rewind:"
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from bridge.chats.slack.api import People, SlackClient
 from bridge.core.access import Access, Person
 from bridge.core.errors import Refused, Rejected, Unreachable
-from bridge.oauth.asking import Asks, Client
 from bridge.oauth.discovery import Issuer
+from bridge.oauth.http import Asks, Client
 from bridge.oauth.openid import OpenId
 from bridge.ports.sign_in import Challenge, Returned, SignsIn
 

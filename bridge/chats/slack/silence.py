@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from bridge.chats.slack.parts import Parts
+from bridge.chats.slack.workspace import Parts
 from bridge.core.apps import App, SourceType
 from bridge.ports.clock import Clock
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.console.drawing import Page
-from bridge.console.pages.asking import Asked
+from bridge.console.pages.request import Asked
 from bridge.console.pages.trying import findings_of, tried
 from bridge.console.records import Records
 from bridge.console.visitors import Visitor

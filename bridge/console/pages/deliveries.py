@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from bridge.console.drawing import Page
-from bridge.console.pages.asking import Asked
 from bridge.console.pages.payload import shown_headers, shown_payload
+from bridge.console.pages.request import Asked
 from bridge.console.records import GONE, Records
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right

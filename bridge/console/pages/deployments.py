@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from bridge.console.drawing import Page
-from bridge.console.pages.asking import Asked
+from bridge.console.pages.request import Asked
 from bridge.console.records import Records
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
 from bridge.core.apps import App, find_app
 from bridge.core.errors import Rejected
 from bridge.core.events import Action
-from bridge.core.health.ways import same_version
+from bridge.core.health.rollback import same_version
 from bridge.core.lifecycle import FINAL, Deployment, State
 
 A_PAGE = 50

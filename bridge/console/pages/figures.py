@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from bridge.console.drawing import Page
-from bridge.console.pages.asking import Asked
+from bridge.console.pages.request import Asked
 from bridge.console.records import Records
 from bridge.console.visitors import Visitor
 from bridge.core.errors import Rejected

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from bridge.console.drawing import Page
-from bridge.console.pages.asking import Asked
+from bridge.console.pages.request import Asked
 from bridge.console.records import Records
 from bridge.console.visitors import Visitor
 from bridge.core.lifecycle import Brief

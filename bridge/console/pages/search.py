@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from bridge.console.drawing import Page
 from bridge.console.pages.apps import rows_of
-from bridge.console.pages.asking import Asked
 from bridge.console.pages.deliveries import Row, listed
+from bridge.console.pages.request import Asked
 from bridge.console.records import Records
 from bridge.console.visitors import Visitor
 from bridge.core.lifecycle import Deployment

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.console.drawing import Page
-from bridge.console.pages.asking import Asked
+from bridge.console.pages.request import Asked
 from bridge.console.records import GONE, Records
 from bridge.console.visitors import Visitor
 from bridge.core.apps import App

@@ -48,7 +48,8 @@ class WayBackFound:
     """A rollback that the person may confirm.
 
     Attributes:
-        to: the deployment whose version would be served; `way`: how, see `core.health.ways.Rung`.
+        to: the deployment whose version would be served.
+        way: how, see `core.health.rollback.Rung`.
         served: the deployment whose version is served now.
         says: what would be done; warns: what to know before.
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
-from bridge.core.health.ways import Rung, current_of, version_of
+from bridge.core.health.rollback import Rung, current_of, version_of
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_of
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from bridge.core.changes import Move, leading, newest_move
 from bridge.core.decision import Reason
 from bridge.core.events import ZERO, Action
-from bridge.core.health.ways import version_of
+from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import VERIFIED, Deployment, State
 
 

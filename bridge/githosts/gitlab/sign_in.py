@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from bridge.core.access import Access, Person
 from bridge.core.errors import Refused
-from bridge.oauth.asking import Asks, Client
 from bridge.oauth.discovery import Issuer
+from bridge.oauth.http import Asks, Client
 from bridge.oauth.openid import OpenId, name_of
 from bridge.ports.sign_in import Challenge, Returned, SignsIn
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from bridge.core.apps import App
 from bridge.core.errors import NotFound
-from bridge.core.health.ways import target_of
+from bridge.core.health.rollback import target_of
 from bridge.core.lifecycle import SERVED, Change, Deployment, State
 from bridge.ports.feedback import Pending, Snapshot
 from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment, named

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.app.storage import open_stores
-from bridge.cli.asking import Progress, Watchman, Wish, exit_code_for, followed
+from bridge.cli.deploy import Progress, Watchman, Wish, exit_code_for, followed
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State

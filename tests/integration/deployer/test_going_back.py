@@ -14,7 +14,7 @@ from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.deployments import Deployer
 from bridge.pipeline.going_back import GoingBack
-from bridge.pipeline.ways import Ways
+from bridge.pipeline.rollback_plan import Ways
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.probes import Answer
 from tests.fakes.journey import Death, FakeBackend, KeptSteps, Lifetime

@@ -10,9 +10,9 @@ from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.gates.locks import Lock
 from bridge.core.health.containers import Container
-from bridge.core.health.ways import Rung
+from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.ways import Ways
+from bridge.pipeline.rollback_plan import Ways
 from bridge.ports.probes import Answer, Silent
 from tests.fakes.journey import Death, KeptSteps, Lifetime
 from tests.worlds.deployer import Stage

@@ -9,7 +9,7 @@ from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
 from bridge.core.health.promotion import promotion_of
-from bridge.core.health.ways import Rung
+from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_for
 from tests.fakes.journey import app, deployment, source

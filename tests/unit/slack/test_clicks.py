@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bridge.chats.slack.parts import CHAT, Clicks, one_time
+from bridge.chats.slack.workspace import CHAT, Clicks, one_time
 from bridge.ports.inbox import Delivery, DeliveryState
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from bridge.core.apps import App
 from bridge.core.errors import Rejected
 from bridge.core.health.promotion import Promotion, promotion_of
-from bridge.core.health.ways import Rung, WayBack, current_of, target_of, version_of, way_back
+from bridge.core.health.rollback import Rung, WayBack, current_of, target_of, version_of, way_back
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.backends import Backend
 from bridge.ports.journal import Deployments

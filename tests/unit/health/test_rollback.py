@@ -8,7 +8,7 @@ import pytest
 from bridge.core.apps import AppKind, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
-from bridge.core.health.ways import Rung, lock_after, target_of, version_of, way_back
+from bridge.core.health.rollback import Rung, lock_after, target_of, version_of, way_back
 from bridge.core.lifecycle import Deployment, State, makes_moot
 from tests.fakes.journey import app, deployment
 

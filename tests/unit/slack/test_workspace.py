@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.slack import parts
-from bridge.chats.slack.parts import Background, names_of, place_of
+from bridge.chats.slack import workspace
+from bridge.chats.slack.workspace import Background, names_of, place_of
 from bridge.core.errors import Unreachable
 from bridge.ports.chats import Place
 from tests.worlds.rows import each_row
 
 
 async def test_what_takes_longer_than_slack_waits_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "ACK_WITHIN", 0.01)
+    monkeypatch.setattr(workspace, "ACK_WITHIN", 0.01)
     background, gate = Background(), asyncio.Event()
 
     slow = await background.in_time(gate.wait(), "slow")
@@ -28,7 +28,7 @@ async def test_what_takes_longer_than_slack_waits_goes_on(monkeypatch: pytest.Mo
 async def test_when_the_bridge_stops_what_goes_on_may_finish_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(parts, "GRACE", 0.05)
+    monkeypatch.setattr(workspace, "GRACE", 0.05)
     background, never = Background(), asyncio.Event()
     ends = background.start(asyncio.sleep(0.01, "done"), "ends")
     hangs = background.start(never.wait(), "hangs")
@@ -53,7 +53,7 @@ async def test_what_fails_after_an_answer_is_in_the_log(
         background.start(fails(), "a card")
         await background.stop()
 
-    ((record),) = [one for one in caplog.records if one.name == parts.__name__]
+    ((record),) = [one for one in caplog.records if one.name == workspace.__name__]
     assert (record.levelname, record.what) == (level, "a card")  # type: ignore[attr-defined]
 
 
