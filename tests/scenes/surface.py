@@ -23,6 +23,7 @@ from typing import Any, get_args, get_origin
 from unittest.mock import Mock, patch
 
 import typer
+from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
@@ -187,8 +188,6 @@ def public_routes() -> Iterator[str]:
         chats=dict.fromkeys(chat for chat, one in CHATS.items() if one.to_be_heard),  # type: ignore[arg-type]  # likewise
         challenge_key="a key",
     )
-    app.router.add_routes(SetupDoor(*[None] * 6).routes())  # type: ignore[arg-type]  # likewise
-    app.router.add_routes(Console(*[Mock()] * 3).routes())
     for route in app.router.routes():
         assert route.resource is not None
         if route.resource.canonical != "/{path}" and route.method != "HEAD":
@@ -196,14 +195,15 @@ def public_routes() -> Iterator[str]:
 
 
 def of_routes() -> Lines:
-    """Return the routes of the public listener, and those of the embedded backend."""
+    """Return the routes of the public listener, of its pages, and of the embedded backend."""
     nothing: Any = None  # nobody calls them
     parts = (*docs.routes(), *Api(nothing, nothing).routes(), *Streaming(nothing, nothing).routes())
     embedded = [f"{one.method} {one.path}" for one in parts]
     procedures = [f"{one.method} /api/{name}" for name, one in PROCEDURES.items()]
-    return dict.fromkeys(public_routes(), "the bridge") | dict.fromkeys(
-        [*embedded, *procedures], "the embedded backend"
-    )
+    pages = [*SetupDoor(*[nothing] * 6).routes(), *Console(*[Mock()] * 3).routes()]
+    for_people = [f"{one.method} {one.path}" for one in pages if isinstance(one, web.RouteDef)]
+    found = dict.fromkeys(public_routes(), "the bridge") | dict.fromkeys(for_people, "its pages")
+    return found | dict.fromkeys([*embedded, *procedures], "the embedded backend")
 
 
 # ── Metrics ─────────────────────────────────────────────────────────────────────────────────────
