@@ -24,7 +24,8 @@ from bridge.settings.reading import variables
 from tests.unit.test_architecture import modules, parsed
 from tests.worlds.rows import each_row
 
-ROOT = Path(bridge.__file__).parents[1]
+PACKAGE = Path(bridge.__file__).parent
+ROOT = PACKAGE.parent
 
 
 def words_of(providers: Collection[Provider | ChatProvider | BackendProvider]) -> set[str]:
@@ -33,6 +34,7 @@ def words_of(providers: Collection[Provider | ChatProvider | BackendProvider]) -
 
 HOSTS_AND_CHATS = words_of([*HOSTS.values(), *CHATS.values()])
 DEPLOYING = words_of(BACKENDS.values())
+PROVIDERS = HOSTS_AND_CHATS | DEPLOYING
 
 OWN = [
     *(f"bridge.githosts.{host}" for host in HOSTS),
@@ -52,33 +54,45 @@ MAY_NAME = {
     "bridge.core.apps": "the kinds of Dokploy's sources",
     "bridge.core.configuration": "the fields of Dokploy's sources",
     "bridge.core.decision": "an app as it would be with another of Dokploy's sources",
-    "bridge.chats.slack.config_forms": "the form for Dokploy's sources",
     "bridge.chats.slack.source_form": "the form for Dokploy's sources",
     "bridge.cli.provider": "the commands that set Dokploy's sources",
     "bridge.githosts.gitea.provider": "the headers that Gitea sends besides its own",
     "bridge.cli.demo": "it plays a Git host to the bridge, as one has to be chosen",
     "bridge.cli.demo_services": "it plays that host's API and a chat's",
     "bridge.cli.demo_world": "it plays that host, and says how to go on with a real one",
-    "bridge.settings.sections": "why bodies may be so large, in the help of a setting",
-    "bridge.cli.root": "examples in the help texts",
     "bridge.core.log_text": "tokens of all kinds are hidden in logs, whoever is served",
-    "bridge.core.matching.lint": "a folder that a pattern leaves out, as an example",
 }
 """Modules and packages that may name a Git host or chat, and why."""
+
+MAY_SAY = {
+    "bridge.settings.sections": "why bodies may be so large, in the help of a setting",
+    "bridge.cli.root": "examples in the help texts",
+    "bridge.core.matching.lint": "a folder that a pattern leaves out, as an example",
+}
+"""The same, but only in sentences for people: not in a name, and not in a text to compare with."""
 
 MAY_NAME_A_BACKEND = {
     "bridge.embedded": "it speaks Dokploy's HTTP API",
     "bridge.githosts.ci": "how the bridge's statuses begin, which branch rules may ask for",
     "bridge.core.apps": "the backend of an app where there is only one, and what a copy of it is",
+    "bridge.cli.demo": "it says what its backend speaks, and sets it as a Dokploy",
+}
+"""Modules and packages that may name a backend, and why."""
+
+MAY_SAY_A_BACKEND = {
     "bridge.core.configuration": "the fields of Dokploy's sources",
     "bridge.core.matching.lint": "what Dokploy's own check makes of a pattern",
     "bridge.settings.sections": "how Dokploy reads watch paths, in the help of a setting",
     "bridge.cli.provider": "the commands that set Dokploy's sources",
-    "bridge.cli.demo": "it says what its backend speaks, and sets it as a Dokploy",
     "bridge.cli.demo_world": "it says how to go on with a real Dokploy",
     "bridge.cli.root": "what the bridge is, in the help texts",
 }
-"""Modules and packages that may name a backend, and why."""
+"""The same, but only in sentences for people."""
+
+ALLOWED = (
+    (HOSTS_AND_CHATS, MAY_NAME, MAY_SAY),
+    (DEPLOYING, MAY_NAME_A_BACKEND, MAY_SAY_A_BACKEND),
+)
 
 
 def naming(source: str, words: Collection[str] = HOSTS_AND_CHATS) -> Iterator[tuple[int, str]]:
@@ -121,17 +135,27 @@ def _inside(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
+def _named(module: str, source: str, words: set[str]) -> list[str]:
+    """The names and texts of a module that name somebody else than its own provider."""
+    own = {own.rpartition(".")[2] for own in OWN if _inside(module, own)}
+    return [text for _, text in naming(source, words - own)]
+
+
+def _is_sentence(text: str) -> bool:
+    return " " in text
+
+
 def faults(module: str, source: str) -> list[str]:
     """The names of providers in a module that may have none."""
-    if module in MAPS:
-        return []
-    words = {
-        word
-        for all_words, allowed in ((HOSTS_AND_CHATS, MAY_NAME), (DEPLOYING, MAY_NAME_A_BACKEND))
-        if not any(_inside(module, one) for one in allowed)
-        for word in all_words
-    } - {own.rpartition(".")[2] for own in OWN if _inside(module, own)}
-    return [f"{module} names {text!r}" for _, text in naming(source, words)]
+    found: list[str] = []
+    for words, may_name, may_say in ALLOWED:
+        if module in MAPS or any(_inside(module, one) for one in may_name):
+            continue
+        says = any(_inside(module, one) for one in may_say)
+        found += (
+            text for text in _named(module, source, words) if not (says and _is_sentence(text))
+        )
+    return [f"{module} names {text!r}" for text in found]
 
 
 def test_no_module_outside_a_provider_s_folder_names_it() -> None:
@@ -140,14 +164,22 @@ def test_no_module_outside_a_provider_s_folder_names_it() -> None:
     assert found == [], "ask its record instead (HOSTS, BACKENDS, CHATS)"
 
 
+def test_no_page_names_a_provider() -> None:
+    pages = [one for end in ("html", "js", "css") for one in PACKAGE.rglob(f"*.{end}")]
+    said = {one: OUR_OWN_NAME.sub("", one.read_text().lower()) for one in pages}
+
+    assert pages
+    assert [one for one in pages if any(word in said[one] for word in PROVIDERS)] == []
+
+
 @each_row(
     ("allowed", "words"),
-    [(one, HOSTS_AND_CHATS) for one in MAY_NAME] + [(one, DEPLOYING) for one in MAY_NAME_A_BACKEND],
+    [(one, words) for words, may_name, may_say in ALLOWED for one in (*may_name, *may_say)],
 )
 def test_only_modules_that_need_it_may_name_a_provider(allowed: str, words: set[str]) -> None:
-    those = [source for name, source in modules() if _inside(name, allowed)]
+    those = [(name, source) for name, source in modules() if _inside(name, allowed)]
 
-    assert any(any(naming(source, words)) for source in those)
+    assert any(_named(name, source, words) for name, source in those)
 
 
 @each_row(
@@ -171,12 +203,18 @@ def test_a_planted_name_is_found(planted: str) -> None:
     assert faults("bridge.pipeline.deliveries", planted)
 
 
+@each_row("planted", ['if host == "github":\n    pass', 'KINDS = ("slack", "discord")'])
+def test_who_may_name_them_to_people_may_not_do_so_in_code(planted: str) -> None:
+    assert faults("bridge.settings.sections", planted)
+
+
 @pytest.mark.parametrize(
     ("module", "source"),
     [
         ("bridge.githosts.github.api", 'SERVICE = "github"'),
         ("bridge.pipeline.deliveries", '"""As GitHub sends it."""\nx = 1  # GitLab has none'),
         ("bridge.cli.provider", 'set("github")'),
+        ("bridge.settings.sections", 'help("as large as GitHub sends them")'),
         ("bridge.backends.dokploy.http", 'SERVICE = "dokploy"'),
         ("bridge.cli.why", 'MORE = "see `dokploy-bridge deliveries`, or /dokploy why"'),
     ],
