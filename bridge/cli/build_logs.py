@@ -47,7 +47,7 @@ def logs(
             "--deployment",
             "-d",
             metavar="ID",
-            help="Of this deployment: its number, its id, or the backend's id of it.",
+            help="Deployment to show: its number, its id, or its id at the backend.",
         ),
     ] = None,
     config: Config = None,

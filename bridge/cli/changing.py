@@ -240,7 +240,7 @@ def _seen_when(reach: Reach) -> str:
 
     if not is_running(reach.settings):
         return ""
-    return "; the running bridge decides by it from the next push on"
+    return "; the running bridge applies it from the next push on"
 
 
 def say_fields(title: str, fields: dict[str, Any]) -> None:

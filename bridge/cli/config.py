@@ -147,7 +147,7 @@ def set_(
     """Store settings in the bridge's data, sealed, as setup in the browser does.
 
     Without =VALUE you are asked for it, hidden, or it is read from standard input; secrets are
-    given only so. Variables and bridge.yaml win over what is stored.
+    given only this way. Variables and bridge.yaml override what is stored.
     """
     names = [one.partition("=")[0] for one in those]
     values = {
@@ -156,7 +156,7 @@ def set_(
     _are_no_secrets(values)
     values |= ask_hidden([name for name in names if name not in values])
     run(_store(config, values))
-    say(f"stored: {', '.join(names)}; a running bridge starts anew with it within some seconds")
+    say(f"stored: {', '.join(names)}; a running bridge restarts with it within seconds")
 
 
 @group.command()

@@ -55,7 +55,7 @@ AppOption = Annotated[
 LONGEST_NUMBER = 16
 """Digits of a deployment's number."""
 
-NONE_YET = "nothing has been deployed yet; `dokploy-bridge deliveries` tells what came in"
+NONE_YET = "nothing has been deployed yet; `dokploy-bridge deliveries` lists what came in"
 
 group = typer.Typer(help="What was deployed, newest first.")
 

@@ -121,7 +121,7 @@ def freeze(
     reason: Reason,
     until: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Its end, e.g. '18:00 Europe/Berlin'; else until ended."),
+        typer.Option(metavar="TIME", help="Its end, e.g. '18:00 Europe/Berlin'; else open-ended."),
     ] = None,
     lasts: For = None,
     allow: Annotated[
@@ -311,7 +311,7 @@ async def _approve(name: str, config: Path | None, *, json: bool) -> None:
 
 
 def override(app: AppName, reason: Reason, config: Config = None, json: Json = False) -> None:
-    """Deploy although gates hold it; the reason is kept."""
+    """Deploy despite the gates that hold it; the reason is recorded."""
     run(_override(app, reason, config, json=json))
 
 

@@ -41,11 +41,9 @@ Owners = Annotated[
     list[str] | None,
     typer.Option("--org", "--group", metavar="NAME", help="A whole organisation or group."),
 ]
-TheApp = Annotated[
-    bool, typer.Option("--app", help="The webhook of the App that the bridge is there.")
-]
+TheApp = Annotated[bool, typer.Option("--app", help="The webhook of the bridge's own App there.")]
 Host = Annotated[
-    str | None, typer.Option("--host", help=f"Where, if that is not clear: {', '.join(HOSTS)}.")
+    str | None, typer.Option("--host", help=f"The Git host, if ambiguous: {', '.join(HOSTS)}.")
 ]
 NONE_MADE = "the bridge has made no webhook: `dokploy-bridge hooks install` makes them"
 DEPLOYED = "Every repository that an app deploys from."

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridge.pipeline.pinning import Pinner, Pinning
 
 Branch = Annotated[
-    str | None, typer.Option("--branch", help="The branch that it tracks; by default as now.")
+    str | None, typer.Option("--branch", help="The branch to track; by default the current one.")
 ]
 
 

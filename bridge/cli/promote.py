@@ -29,7 +29,7 @@ def promote(
             metavar="from APP", help="The app whose version it gets.", autocompletion=complete_app
         ),
     ],
-    plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and end.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be done and exit.")] = False,
     config: Config = None,
     follow: Follow = False,
     json: Json = False,

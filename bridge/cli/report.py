@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridge.core.report import Figures, Report, Spread
     from bridge.settings import Settings
 
-NONE = "nothing has ended since then: `dokploy-bridge deployments` lists what goes on"
+NONE = "nothing has ended since then: `dokploy-bridge deployments` lists what is in progress"
 
 HELP = "\n\n".join(
     [
@@ -31,7 +31,7 @@ HELP = "\n\n".join(
 SHORT = (
     "live: deploys that went live; a day: how many on a day; lead: from the push until live;"
     " failed: the share that failed, was unhealthy or was rolled back from; restore: from a failure"
-    " until live again. Times are medians (p90), or how many cases are too few. `report --help`"
+    " until live again. Times are medians (p90); with too few cases, their number. `report --help`"
     " defines them."
 )
 

@@ -21,10 +21,10 @@ def rollback(
         str | None,
         typer.Option(
             metavar="VERSION",
-            help="A commit, tag, image or deployment; by default the healthy version before.",
+            help="A commit, tag, image or deployment; by default the previous healthy version.",
         ),
     ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and end.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be done and exit.")] = False,
     config: Config = None,
     follow: Follow = False,
     json: Json = False,

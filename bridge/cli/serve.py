@@ -292,7 +292,7 @@ async def _serve(
         )
         code = await stop
         if code == AGAIN:
-            log.info("starting anew: setup has stored other settings")
+            log.info("restarting: the stored settings have changed")
             held += bridge.sockets()
             code = 0
         else:

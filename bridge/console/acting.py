@@ -271,7 +271,7 @@ async def _replayable(records: Records, visitor: Visitor, seq: str) -> int:
     if found is None or not records.sees_all(visitor):
         raise NotFound(f"There is no delivery {seq!r}: {GONE}.")
     if found.host in ASKING_HOSTS or found.host not in records.hosts:
-        raise Rejected("That is no webhook: ask for the same again instead.")
+        raise Rejected("That is not a webhook: make the same request again instead.")
     return found.seq
 
 

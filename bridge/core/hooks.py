@@ -69,7 +69,7 @@ class Scope:
         try:
             return cls(ScopeKind(kind), name, "" if id_ == "-" else id_)
         except ValueError:
-            raise Rejected(f"whose secret has signed it can't be read: {text[:100]!r}") from None
+            raise Rejected(f"which secret signed it can't be read: {text[:100]!r}") from None
 
 
 def scope_named(name: str) -> Scope:

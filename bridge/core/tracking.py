@@ -302,7 +302,7 @@ def end_in(tail: str, failure: Failure) -> EndInLog:
     """
     excerpt = failure.excerpt or None
     if not tail:
-        return EndInLog(False, "the backend does not tell its log")
+        return EndInLog(False, "the backend does not provide its log")
     if not tail.strip():
         return EndInLog(True, "its log is empty, as after it was cleared during the build")
     if "Failed query: update" in tail and "params: done" in tail:

@@ -62,7 +62,7 @@ def deployment_status(deployment: Deployment) -> Said:
     live = deployment.deployed_commit
     if deployment.state is State.DONE:
         words = (
-            f"deployed {live[:7]}" if live else "deployed; the backend does not tell which commit"
+            f"deployed {live[:7]}" if live else "deployed; the backend does not say which commit"
         )
         if live and deployment.commit and live != deployment.commit:
             words += ", the head of the branch when the build began"

@@ -64,15 +64,15 @@ Say = Callable[[int, str], web.Response]
 
 NO_HTTP: Mapping[type[BaseException], str] = {
     LineTooLong: "a line of the request is too long",
-    InvalidURLError: "the request's address can't be one",
-    InvalidHeader: "a header of the request can't be one",
-    BadHttpMethod: "the request's method can't be one; this port speaks HTTP, not HTTPS",
-    BadStatusLine: "the request's first line can't be one of HTTP/1.1",
+    InvalidURLError: "the request's address is invalid",
+    InvalidHeader: "a header of the request is invalid",
+    BadHttpMethod: "the request's method is invalid; this port speaks HTTP, not HTTPS",
+    BadStatusLine: "the request's first line is not valid HTTP/1.1",
     PayloadEncodingError: "the request's body is not encoded as its headers say",
 }
 """The texts for malformed requests."""
 
-UNREADABLE = "what came can't be read as a request of HTTP/1.1; send Host, and one length"
+UNREADABLE = "this can't be read as an HTTP/1.1 request; send Host, and one length"
 
 NOTHING_THERE = "there is nothing at that address"
 """It never repeats the address: somebody may have put a secret into it."""

@@ -168,7 +168,7 @@ class Asker:
     ) -> None:
         """End it; if an earlier request may have arrived, its outcome is not known."""
         if maybe_asked:
-            note = f"maybe asked, outcome unknown: {error}"
+            note = f"may have been requested, outcome unknown: {error}"
             note += _and(await self._images.left(deployment))
             await self.ending.end(deployment.id, State.UNKNOWN, note)
         else:
@@ -233,7 +233,7 @@ class Asker:
         if attempt.unanswered > 1:
             why = "the backend was asked twice and shows no such deployment"
         elif not await self.pollers.of(app).tells_queue():
-            why = "maybe asked, and the backend lists no queue"
+            why = "it may have been requested, and the backend lists no queue"
         else:
             note = f"for {self.timing.adopt:g} s the backend has shown no sign of it"
             await self.journal.say(deployment.id, note)

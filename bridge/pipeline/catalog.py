@@ -136,7 +136,7 @@ class Catalog:
                 try:
                     await self._tick(woken)
                 except BridgeError as error:  # our own journal: the known apps stay
-                    log.warning("apps can't be kept", extra={"why": str(error)})
+                    log.warning("apps can't be stored", extra={"why": str(error)})
                 # Not wait_for: in Python 3.11 it swallows a cancel that comes with a wake.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._pause()):
@@ -393,4 +393,4 @@ def _goes_on(reading: "asyncio.Task[None] | None") -> bool:
 def _tell(reading: "asyncio.Task[None]") -> None:
     """Log why a background reading failed: our own journal was away."""
     if not reading.cancelled() and (error := reading.exception()) is not None:
-        log.warning("apps can't be kept", extra={"why": str(error)})
+        log.warning("apps can't be stored", extra={"why": str(error)})

@@ -227,7 +227,7 @@ class ChatCommands:
         if way:
             to = await self._journal.deployment(deployment)
             if to is None or not await self._still_offered(action, app, to, way, seen):
-                return Sorry("That version is gone, or another one runs there by now: ask anew.")
+                return Sorry("That version is gone, or another one runs there now: ask again.")
         if served and (refusal := await self._no_longer_served(app, served)):
             return refusal
         return await self._act(

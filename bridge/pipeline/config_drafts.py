@@ -221,7 +221,7 @@ log = logging.getLogger(__name__)
 RETRY = Backoff(1.0, 30.0)
 """Seconds between two attempts; doubled each time."""
 
-FORGOTTEN = "Rejected: what was asked is not kept any more: open the dialog again"
+FORGOTTEN = "Rejected: the requested change is no longer stored: open the dialog again"
 
 UNANSWERED = 5
 """Attempts without a clear answer, after which somebody has to look."""
@@ -338,7 +338,7 @@ class Configuring:
 
     async def _undone(self, configurer: Configurer, app: App, asked: Asked) -> Plan:
         if not asked.draft.isdecimal():
-            raise Rejected("it is not said which change to undo")
+            raise Rejected("the request does not say which change to undo")
         return await configurer.plan_undo(app, int(asked.draft[:9]))
 
     async def _drafted(self, asked: Asked) -> tuple[str, Undoing]:
@@ -346,7 +346,7 @@ class Configuring:
         sealed = await self.journal.draft(asked.draft)
         form = json.loads(self.seal.open(sealed)) if sealed else {}
         if form.get("app") != asked.target:
-            raise Rejected("what was agreed to is not kept any more: open the dialog again")
+            raise Rejected("the confirmed change is no longer stored: open the dialog again")
         return str(form["what"]), read_undoing(form["undoing"])
 
     async def _settle(self, seq: int, note: Audited, outcome: str) -> None:

@@ -171,7 +171,7 @@ class GateCommands:
         """
         now = self.clock()
         if until is not None and until <= now:
-            raise Rejected("the end of the freeze is past: name a time to come")
+            raise Rejected("the end of the freeze is in the past: name a future time")
         if until is not None and until - now > LONGEST_FREEZE:
             days = LONGEST_FREEZE / 86_400
             raise Rejected(f"a freeze lasts at most {days:.0f} days: name an earlier end, or none")

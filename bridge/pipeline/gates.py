@@ -278,5 +278,5 @@ class Gatekeeper:
         async with self._recording:  # what has waited for the same host does so at once
             judged = await self._journal.judge(held.id, by, seen=held.look_at)
         if judged is not None and judged.state is State.WAITING:
-            log.info("deployment let pass", extra={"app": judged.app, "deployment": judged.id})
+            log.info("held deployment released", extra={"app": judged.app, "deployment": judged.id})
             await self._release(judged)

@@ -397,7 +397,7 @@ class Feedback:
         try:
             self._rest(lane, await self._publishing.publish(pending))
         except Exception as error:  # our own stores; an unrecorded result is published again
-            log.warning("feedback can't be kept", extra={"why": str(error)}, exc_info=error)
+            log.warning("feedback can't be stored", extra={"why": str(error)}, exc_info=error)
             self._rest(lane, Unreachable(JOURNAL, type(error).__name__))
 
     def _rest(self, lane: _Lane, trouble: Exception | None) -> None:

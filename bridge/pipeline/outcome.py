@@ -358,9 +358,9 @@ class Ending:
             return await self.of_record(deployment, app, newest)
         facts: dict[str, object] = {"finished_at": self._end_of(deployment, app, newest)}
         if len(records) == 1:
-            doubt = "the backend does not tell whether this deployment or another one built it"
+            doubt = "the backend does not say whether this deployment or another one built it"
         else:
-            doubt = f"the backend does not tell which of {len(records)} deployments is this one"
+            doubt = f"the backend does not say which of {len(records)} deployments is this one"
         if all(_failed_with(record, deployment.commit) for record in records):
             why = await self._why_failed(deployment, app, newest)
             facts["log_tail"] = why.excerpt or None
@@ -412,7 +412,7 @@ def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str
     if deployment.action is Action.REDEPLOY:
         return "rebuilt what was checked out; nothing was fetched"
     if record.commit is None:
-        return "the backend does not tell which commit is live"
+        return "the backend does not say which commit is live"
     if deployment.head not in (None, record.commit):
         live, passed = record.commit[:7], deployment.head[:7]
         return (
@@ -423,5 +423,5 @@ def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str
         return f"commit {record.commit[:7]} is live"
     return (
         f"commit {record.commit[:7]} is live, not {deployment.commit[:7]}:"
-        " the branch's head was another when the build began"
+        " the branch's head was a different commit when the build began"
     )

@@ -231,7 +231,7 @@ class Build:
             arguments, build secrets, registry passwords, volumes, ports, domains or Auto Deploy.
         branch: the branch to clone.
         environment: its whole environment, as lines of NAME=value.
-        build_args: its build arguments, alike.
+        build_args: its build arguments, likewise.
         memory: the most bytes of memory that it may have.
         cpus: the most cores that it may use; None for no limit.
     """

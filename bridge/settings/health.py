@@ -90,7 +90,7 @@ class Verifying(Section):
     """What may be asked to verify deployments."""
 
     allow: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(
-        (), description="private networks that may be asked, e.g. 10.0.0.0/8; by default none"
+        (), description="private networks that `verify` may reach, e.g. 10.0.0.0/8; by default none"
     )
 
     @field_validator("allow")

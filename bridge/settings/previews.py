@@ -63,7 +63,7 @@ class Previews(Section):
     environment: Variables = Field(
         {}, description="its whole environment; nothing of the app's own is taken over"
     )
-    build_args: Variables = Field({}, description="its build arguments, alike")
+    build_args: Variables = Field({}, description="its build arguments, likewise")
     environment_for_forks: bool = Field(
         False, description="give environment and build_args to approved forks, too"
     )
@@ -73,10 +73,10 @@ class Previews(Section):
         "previews", min_length=1, max_length=100, description="the backend's environment for them"
     )
     pin: bool = Field(
-        False, description="build exactly the pull request's commit; forks always are built so"
+        False, description="build exactly the pull request's commit, as forks always are"
     )
     channels: tuple[str, ...] | None = Field(
-        None, description="the channels that are told; without it those of the app, [] for none"
+        None, description="the channels that get messages; by default those of the app, [] for none"
     )
 
     @field_validator("host")

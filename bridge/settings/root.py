@@ -207,7 +207,7 @@ class Settings(ChatSections):
         (), description="times in which nothing deploys; in the environment as YAML"
     )
     access: Annotated[tuple[Grant, ...], BeforeValidator(as_yaml)] = Field(
-        (), description="who may do what by chat; in the environment as YAML"
+        (), description="who may do what in chats and the console; in the environment as YAML"
     )
     journey: Journey = Journey()
     feedback: Feedback = Feedback()

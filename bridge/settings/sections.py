@@ -306,7 +306,7 @@ class Rule(Section):
     )
     verify: Annotated[Verify | None, BeforeValidator(as_verify)] = Field(
         None,
-        description="look whether it works once the backend calls it done: true, false, an"
+        description="check whether it works once the backend calls it done: true, false, an"
         " address, or a section with url, status, contains, containers, within, consecutive,"
         " every, rollback",
     )

@@ -43,7 +43,7 @@ class FernetSeal:
             return self._fernet.decrypt(sealed.encode()).decode()
         except InvalidToken:
             raise Rejected(
-                "what was kept sealed can't be opened: its key is gone; add the key from before"
+                "sealed data can't be opened: its key is gone; add the previous key"
                 " to BRIDGE_SECRET_KEY"
             ) from None
 
@@ -57,7 +57,7 @@ class FernetSeal:
 class NoSeal:
     """Used without a key: secrets are not stored."""
 
-    REMEDY = "set BRIDGE_SECRET_KEY, for all processes the same; `openssl rand -hex 32` makes one"
+    REMEDY = "set BRIDGE_SECRET_KEY, the same for all processes; `openssl rand -hex 32` makes one"
 
     def close(self, _text: str) -> str:
         """Seal nothing; raise Rejected."""

@@ -107,7 +107,7 @@ class Readiness:
             async with asyncio.timeout(self._timing):
                 return await check()
         except TimeoutError:
-            return f"it says nothing for {self._timing:g} s"
+            return f"it has not answered for {self._timing:g} s"
 
 
 Beside = Callable[[], Awaitable[Mapping[str, str]]]

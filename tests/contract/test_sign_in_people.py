@@ -208,7 +208,7 @@ async def test_somebody_of_the_workspace_is_who_they_are_in_chat() -> None:
 async def test_somebody_of_another_workspace_is_refused() -> None:
     async with running_slack() as slack:
         for team in ("T0OTHER", ""):
-            with pytest.raises(Rejected, match="another workspace"):
+            with pytest.raises(Rejected, match="a different workspace"):
                 await signed_in(slack, team=team)
 
 

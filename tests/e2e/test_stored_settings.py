@@ -75,7 +75,7 @@ async def test_it_starts_anew_with_the_same_address_and_refuses_no_connection(
             )
             _, errors = await setting.communicate(OTHER.encode())
             assert setting.returncode == 0, errors.decode()
-            await event(process, "starting anew: setup has stored other settings")
+            await event(process, "restarting: the stored settings have changed")
             second = await event(process, "serving")
             ended.set()
 
@@ -100,7 +100,7 @@ async def test_every_process_of_a_cluster_starts_anew(tmp_path: Path, empty_post
             await event(process, "serving")
         await shell.run("config", "set", "slack.channel=#deploys")
         for process in (web, work):
-            await event(process, "starting anew: setup has stored other settings")
+            await event(process, "restarting: the stored settings have changed")
             await event(process, "serving")
 
 

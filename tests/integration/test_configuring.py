@@ -315,7 +315,7 @@ async def test_a_draft_or_an_app_that_is_gone_is_told(stage: Stage) -> None:
 
     for one in (first, third):
         assert one.outcome.endswith("not kept any more: open the dialog again")
-    assert second.outcome == "Rejected: it is not said which change to undo"
+    assert second.outcome == "Rejected: the request does not say which change to undo"
     assert (await stage.source()).branch == "main"
 
 

@@ -55,7 +55,7 @@ async def test_a_build_that_ended_while_its_job_was_seen_at_work_is_ours(
     ended = await stage.run()
 
     assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, "dep-1", HEAD)
-    assert "does not tell" not in ended.note
+    assert "does not say" not in ended.note
 
 
 # ── what is gone from the queue ──────────────────────────────────────────────

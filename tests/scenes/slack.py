@@ -407,7 +407,7 @@ def homes() -> Iterator[tuple[str, Scene]]:
     yield (
         "home_3",
         lambda: home.render_home(
-            three, now, warnings=["No push of acme/shop has come for 30 days."], links=LINKS
+            three, now, warnings=["No push to acme/shop has arrived for 30 days."], links=LINKS
         ),
     )
     yield (

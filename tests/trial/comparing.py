@@ -28,7 +28,7 @@ TOKEN = re.compile(r"\[br-[0-9a-f]+\]")
 CLOSING = "check the logs for details"
 """Part of the line that closes the log of every failed build; it gives no reason."""
 
-DOUBT = "the backend does not tell wh"
+DOUBT = "the backend does not say wh"
 """Part of a note that says which commit is live, but not whose deployment built it."""
 
 FINAL = {"done", "failed", "cancelled", "superseded", "unknown"}

@@ -127,7 +127,7 @@ def test_what_had_ended_before_a_restart_is_not_built_again() -> None:
 
 
 def test_where_it_cant_be_told_who_has_built_the_commit_that_is_said_after_a_fault_alone() -> None:
-    note = "the backend does not tell whether this deployment or another one built it"
+    note = "the backend does not say whether this deployment or another one built it"
     doubtful = claim(backend_id=None, started_at=None, note=note)
     persons = record("r-2", title="Manual", description=f"Commit: {SHA}")
     lost = record("r-1", **CUT_OFF)

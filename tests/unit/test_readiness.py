@@ -23,7 +23,7 @@ async def test_a_part_that_is_silent_is_named_and_the_others_are_told_of() -> No
     async with asyncio.timeout(5):
         found = await readiness.wrong()
 
-    assert found == {"inbox": "it says nothing for 0.01 s", "journal": None}
+    assert found == {"inbox": "it has not answered for 0.01 s", "journal": None}
 
 
 async def test_all_who_ask_at_a_time_wait_for_one_look(caplog: pytest.LogCaptureFixture) -> None:

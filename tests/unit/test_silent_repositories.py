@@ -18,10 +18,10 @@ def test_a_repository_is_named_once_with_the_newest_push_of_all_its_apps() -> No
     both = [app("app-web"), app("app-api")]
 
     assert silent(both, {}, NOW, HOSTS) == [
-        "No push of my-org/mono has ever come: is its webhook set?"
+        "No push to my-org/mono has ever arrived: is its webhook set up?"
     ]
     long = {"app-web": NOW - 99 * DAY, "app-api": NOW - 40 * DAY}
-    assert silent(both, long, NOW, HOSTS) == ["No push of my-org/mono has come for 40 days."]
+    assert silent(both, long, NOW, HOSTS) == ["No push to my-org/mono has arrived for 40 days."]
     assert silent(both, long | {"app-web": NOW - DAY}, NOW, HOSTS) == []
     assert silent(both, {"app-api": NOW - DAY}, NOW, HOSTS) == []
 
@@ -42,4 +42,4 @@ def test_where_no_push_can_come_nothing_is_missed(quiet: App) -> None:
 def test_any_address_may_be_hooked() -> None:
     (said,) = silent([of(SourceType.GIT, url="git.example.com/o/r")], {}, NOW, HOSTS)
 
-    assert said.startswith("No push of git.example.com/o/r has ever come")
+    assert said.startswith("No push to git.example.com/o/r has ever arrived")

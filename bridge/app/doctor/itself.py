@@ -249,8 +249,8 @@ def _of_pin(app: "App", title: str, missing: str | None) -> Finding:
 
 
 UNKNOWN_HOST = (
-    "set the address of its server, if that is of a kind that the bridge serves; else deploy it"
-    " by `dokploy-bridge deploy`"
+    "set the address of its server, if the bridge supports that kind; otherwise deploy it"
+    " with `dokploy-bridge deploy`"
 )
 
 

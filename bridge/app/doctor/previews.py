@@ -22,10 +22,10 @@ CHECK = "app.previews"
 
 NO_CREDENTIAL = (
     "no credential of a Git host is set: which files a pull request changes is unknown, so each"
-    " gets a preview; a webhook that is lost is not made up for; and no fork can be built"
+    " gets a preview; a lost webhook is not recovered; and no fork can be built"
 )
 
-IN_NO_BACKEND = "{} is no backend in which the bridge can make apps, so there are no previews"
+IN_NO_BACKEND = "the bridge can't make apps in {}, so there are no previews"
 
 
 def doubts(settings: "Settings") -> Iterator[tuple[str, str, str]]:

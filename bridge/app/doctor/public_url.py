@@ -107,7 +107,7 @@ def _of_answer(url: str, heard: Heard, proof: str) -> Iterator[Finding]:
     else:
         says = f"something else answers there ({heard.status}), not this bridge"
         remedy = (
-            "lead the address, or at least /hooks/, to the bridge; after an update of the bridge,"
+            "route the address, or at least /hooks/, to the bridge; after an update of the bridge,"
             " restart it"
         )
         yield Finding(Level.ERROR, "bridge.url.answer", url, says, remedy)
@@ -121,7 +121,7 @@ def _not_reached(url: str, error: httpx.HTTPError, *, runs: bool) -> Iterator[Fi
         yield Finding(Level.ERROR, "bridge.url.tls", url, says, remedy)
     elif runs:
         says = f"it can't be reached from this machine: {why}"
-        remedy = "check DNS, firewall and proxy; some routers do not lead a network back to itself"
+        remedy = "check DNS, firewall and proxy; some routers do not support NAT loopback"
         yield Finding(Level.ERROR, "bridge.url.reach", url, says, remedy)
 
 

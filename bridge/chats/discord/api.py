@@ -141,7 +141,7 @@ class DiscordClient:
         """Wait until the rate limit lets a request pass; raise Unreachable if that takes long."""
         free_at = max(self._free_at.get(webhook.id, 0.0), self._free_at.get("", 0.0))
         if (wait := free_at - self._clock()) > LONG:
-            why = f"its rate limit lets nothing more pass by {webhook.name} for {wait:.0f} s"
+            why = f"its rate limit blocks requests to {webhook.name} for {wait:.0f} s"
             raise Unreachable(DISCORD, why, retry_after=wait)
         if wait > 0:
             await self._sleep(wait)

@@ -122,7 +122,7 @@ def environment_wanted(given: Given) -> WantedVariables:
     text = str(given.get("set") or "").replace("\r\n", "\n")
     stray = [line for line in lines_besides(text).splitlines() if not line.strip().startswith("#")]
     if stray:
-        raise Unfit("set", "A line is no variable: write KEY=value, one a line.")
+        raise Unfit("set", "One line is not a variable: write KEY=value, one per line.")
     where = str(given.get("section") or SECTIONS[0])
     changes: dict[str, dict[str, str | None]] = {}
     for one in given.get("unset") or ():

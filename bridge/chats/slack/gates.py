@@ -167,7 +167,7 @@ def override_view(deployment: Deployment, channel: str, *, more: bool = False) -
         "type": "plain_text_input",
         "action_id": names.GATE_REASON,
         "max_length": LONGEST_REASON,
-        "placeholder": label("e.g. the shop is down, and this mends it", 150),
+        "placeholder": label("e.g. the shop is down, and this fixes it", 150),
     }
     blocks.append(field_input(names.GATE_REASON, "Why deploy anyway?", element))
     blocks.append(context("The reason stays in its history and in the audit log, with your name."))

@@ -102,7 +102,7 @@ def render_home(
     Args:
         apps: the apps that they may see.
         deployments: the newest of each app, and all open ones, newest first.
-        warnings: further problems, in plain words, e.g. "no push has come for a week".
+        warnings: further problems, in plain words, e.g. "no push has arrived for a week".
         deployable, configurable: ids of the apps that they may deploy, configure; None: all.
         live: what apps serve, by their ids.
     """

@@ -157,7 +157,7 @@ class Slack:
         workspace = self.parts.workspace
         if workspace.team and workspace.team != team:
             log.error(
-                "the bot token is of another workspace than slack.team_id names",
+                "the bot token belongs to a different workspace from slack.team_id",
                 extra={"set": workspace.team, "token": team},
             )
         workspace.team = workspace.team or team

@@ -55,7 +55,7 @@ class SlackSignIn:
             home = (await client.call("auth.test")).text("team_id")
             if not home or team != home:
                 raise Rejected(
-                    "You signed in at another workspace than that of the bridge: sign in again,"
+                    "You signed in to a different workspace from the bridge's: sign in again,"
                     " and choose the bridge's in Slack."
                 )
             found = await people.who(user, home, team)

@@ -37,9 +37,9 @@ def silent(
 
 def _said(name: str, at: float | None, now: float) -> str:
     if at is None:
-        return f"No push of {name} has ever come: is its webhook set?"
+        return f"No push to {name} has ever arrived: is its webhook set up?"
     days = int((now - at) / DAY)
-    return f"No push of {name} has come for {days} days." if now - at > QUIET else ""
+    return f"No push to {name} has arrived for {days} days." if now - at > QUIET else ""
 
 
 class Silence:

@@ -93,7 +93,7 @@ def _state(outcome: str) -> State | None:
     try:
         return State(outcome)
     except ValueError:
-        raise Rejected(f"{outcome!r} is no outcome: {', '.join(State)} are.") from None
+        raise Rejected(f"{outcome!r} is not an outcome: use one of {', '.join(State)}.") from None
 
 
 def _commit(given: str) -> str:

@@ -54,7 +54,7 @@ def _state(given: str) -> State | None:
     try:
         return State(given)
     except ValueError:
-        raise Rejected(f"{given!r} is no state of a deployment: {', '.join(State)} are.") from None
+        raise Rejected(f"{given!r} is not a state: use one of {', '.join(State)}.") from None
 
 
 async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page:
@@ -114,7 +114,7 @@ async def _way_back(records: Records, found: Deployment, app: App) -> WayBack:
     if found.state is State.DONE:
         return WayBack("Roll back to this…", found.id)
     if found.state is State.UNHEALTHY:
-        return WayBack(why="only a version that was healthy is gone back to")
+        return WayBack(why="only a version that was healthy can be rolled back to")
     return WayBack(why=f"it brought no version ({found.state})")
 
 

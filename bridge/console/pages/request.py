@@ -32,7 +32,7 @@ class Asked:
         if not given:
             return default
         if not (given.isascii() and given.isdecimal() and len(given) < 19):
-            raise Rejected(f"{name!r} is a number: {given!r} is none.")
+            raise Rejected(f"{name!r} must be a number, not {given!r}.")
         return int(given)
 
     @property

@@ -70,7 +70,7 @@ def read_moment(text: str, now: float, zone: ZoneInfo, *, ends: bool = False) ->
     except (OverflowError, ValueError):
         raise Rejected(f"{text!r} is too far away: {_NEARER}") from None
     if found <= now:
-        raise Rejected(f"{text!r} is past: name a time to come")
+        raise Rejected(f"{text!r} is in the past: name a future time")
     if found - now > FARTHEST:
         raise Rejected(f"{text!r} is more than {_DAYS} days ahead: {_NEARER}")
     return found

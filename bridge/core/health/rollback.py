@@ -58,7 +58,7 @@ class WayBack:
         """What is not as it was, and what comes next; each a sentence."""
         match self.rung:
             case Rung.KEPT:
-                first = "the environment of the service is the one of then, too; the backend's own"
+                first = "the service's environment is restored, too; the backend's own"
                 first += " settings keep the newer one"
             case Rung.IMAGE:
                 first = "the environment stays as it is now, and the app's image is changed"
@@ -232,8 +232,8 @@ def _unnamed(app: str, meant: Sequence[Deployment], wanted: str) -> str:
     if bad is not None:
         what = f" of {version_of(bad)}" if bad.deployed_commit or bad.image else ""
         return (
-            f"deployment #{bad.seq}{what} is {bad.state}, and only a version that was healthy is"
-            " gone back to"
+            f"deployment #{bad.seq}{what} is {bad.state}, and only one that was healthy can be"
+            " rolled back to"
         )
     why = "" if not _SHORT(wanted) else "; of a commit, give at least seven digits"
     return (

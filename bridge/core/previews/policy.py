@@ -40,7 +40,7 @@ class PreviewPolicy:
         limit: the most previews of the app at a time; further pull requests wait.
         idle: how long a preview stays without a push or an extension.
         environment: its whole environment. Nothing of the app's own is taken over.
-        build_args: its build arguments, alike.
+        build_args: its build arguments, likewise.
         environment_for_forks: give both to approved pull requests from forks, too.
         memory: the most bytes of memory that it may have.
         cpus: the most cores that it may use; None for no limit.

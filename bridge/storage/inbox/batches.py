@@ -281,7 +281,7 @@ class BatchedInbox:
         done: asyncio.Future[Kept] = self._loop.create_future()
         key = delivery_key(new.host, new.id)
         if self._held and self._held + len(new.body) > self._most_held:
-            why = "more waits to be written than memory is for"
+            why = "more waits to be written than fits in memory"
             done.set_exception(Unreachable("the inbox", why))
         else:
             self._held += len(new.body)

@@ -413,5 +413,5 @@ class PostgresInbox(BatchedInbox):
 
 def _give_up(done: asyncio.Future[Kept]) -> None:
     if not done.done():
-        why = f"the database says nothing for {ANSWER_SECONDS:g} s"
+        why = f"the database has not answered for {ANSWER_SECONDS:g} s"
         done.set_exception(Unreachable("the inbox", why))

@@ -29,7 +29,7 @@ from bridge.storage.journal.moves import (
     show,
 )
 
-STALE = "the Git host still tells the head from before the push"
+STALE = "the Git host still reports the head from before the push"
 STALE_FOR = 60.0
 """Seconds after a push for which its host may tell the head from before it. Later on, the head is
 that of a newer push whose webhook came first."""

@@ -508,8 +508,8 @@ async def test_a_head_from_before_the_push_holds_for_a_while(
 
     found = await journal.judge(ID, before)
     assert found.note == (
-        "held: waits for the checks of a commit that is not known: the Git host still tells the"
-        " head from before the push"
+        "held: waits for the checks of a commit that is not known: the Git host still reports"
+        " the head from before the push"
     )
     assert (found.head, found.look_at) == (None, clock.now + 2)
 

@@ -140,7 +140,7 @@ async def test_an_unanswered_one_that_ended_before_it_was_seen_is_not_asked_for_
     assert (stage.backend.asked, ended.state, ended.deployed_commit) == (1, State.DONE, HEAD)
     assert ended.backend_id is None
     assert ended.note == (
-        "commit ccccccc is live; the backend does not tell whether this deployment or another one"
+        "commit ccccccc is live; the backend does not say whether this deployment or another one"
         " built it"
     )
 
@@ -168,8 +168,8 @@ async def test_where_no_queue_is_listed_an_unanswered_one_is_not_asked_for_again
 
     assert (stage.backend.asked, ended.state) == (1, State.UNKNOWN)
     assert ended.note == (
-        "outcome unknown: maybe asked, and the backend lists no queue; dokploy did not answer as"
-        " expected: ReadTimeout"
+        "outcome unknown: it may have been requested, and the backend lists no queue; dokploy did"
+        " not answer as expected: ReadTimeout"
     )
 
 

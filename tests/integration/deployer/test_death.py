@@ -39,7 +39,7 @@ async def test_a_crash_after_the_call_and_before_the_record_adopts(
 
     assert stage.backend.asked == 1
     assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, pinned, HEAD)
-    assert ("does not tell whether" in ended.note) is (pinned is None)
+    assert ("does not say whether" in ended.note) is (pinned is None)
 
 
 async def _dying(*_args: Any, **_others: Any) -> None:

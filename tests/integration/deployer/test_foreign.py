@@ -164,7 +164,7 @@ async def test_a_persons_deployment_is_not_taken_for_ours_that_somebody_removed(
     ended = await stage.run()
 
     assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, HEAD)
-    assert ended.note.startswith("commit ccccccc is live; the backend does not tell whether")
+    assert ended.note.startswith("commit ccccccc is live; the backend does not say whether")
 
 
 async def test_a_look_is_judged_by_its_own_reading_of_the_queue(
@@ -212,7 +212,7 @@ async def test_a_persons_deployment_is_not_taken_for_ours_that_never_arrived(
 
     assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, "e" * 40)
     assert ended.note == (
-        "commit eeeeeee is live; the backend does not tell whether this deployment or another one"
+        "commit eeeeeee is live; the backend does not say whether this deployment or another one"
         " built it"
     )
 
@@ -230,7 +230,7 @@ async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_was
 
     assert (stage.backend.asked, ended.state, ended.backend_id) == (0, State.DONE, None)
     assert ended.note == (
-        "commit ccccccc is live; the backend does not tell whether this deployment or another one"
+        "commit ccccccc is live; the backend does not say whether this deployment or another one"
         " built it"
     )
 
@@ -250,7 +250,7 @@ async def test_a_persons_deployment_of_our_commit_is_not_taken_for_ours_that_a_r
 
     assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, HEAD)
     assert ended.note == (
-        "commit ccccccc is live; the backend does not tell whether this deployment or another one"
+        "commit ccccccc is live; the backend does not say whether this deployment or another one"
         " built it"
     )
 
@@ -271,7 +271,7 @@ async def test_a_failed_build_of_our_commit_is_a_failure_whosever_it_was(
 
     assert (ended.state, ended.backend_id) == (State.FAILED, None)
     assert ended.note == (
-        "fatal: no space left (the backend does not tell whether this deployment or another one"
+        "fatal: no space left (the backend does not say whether this deployment or another one"
         " built it)"
     )
 
@@ -290,7 +290,7 @@ async def test_where_several_may_be_ours_only_what_holds_for_each_is_claimed(
 
     assert (ended.state, ended.backend_id, ended.deployed_commit) == (State.DONE, None, None)
     assert ended.note == (
-        "commit eeeeeee is live; the backend does not tell which of 2 deployments is this one"
+        "commit eeeeeee is live; the backend does not say which of 2 deployments is this one"
     )
 
 
@@ -308,7 +308,7 @@ async def test_where_one_of_several_has_failed_the_outcome_is_unknown(
     ended = await stage.run(new)
 
     assert ended.state is State.UNKNOWN
-    assert "does not tell which of 2 deployments is this one" in ended.note
+    assert "does not say which of 2 deployments is this one" in ended.note
 
 
 async def test_a_foreign_build_that_ends_while_ours_waits_is_not_taken_for_ours(

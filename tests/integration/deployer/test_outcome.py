@@ -70,7 +70,7 @@ async def test_a_commit_that_never_comes_is_not_made_up(staged: Callable[..., St
     ended = await staged(tells_after=None).run()
 
     assert (ended.state, ended.deployed_commit) == (State.DONE, None)
-    assert ended.note == "the backend does not tell which commit is live"
+    assert ended.note == "the backend does not say which commit is live"
 
 
 async def test_another_commit_than_the_pushed_one_is_said(staged: Callable[..., Stage]) -> None:

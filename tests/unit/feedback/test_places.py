@@ -398,7 +398,7 @@ async def test_a_status_goes_through_the_states_and_repeats_none() -> None:
     assert [call[4] for call in places.api.calls] == ["pending", "running", "success"]
     assert places.api.statuses == {
         (SHA, "dokploy/shop/web"): (
-            CommitState.SUCCESS, "deployed; the backend does not tell which commit",
+            CommitState.SUCCESS, "deployed; the backend does not say which commit",
         ),
     }  # fmt: skip
 

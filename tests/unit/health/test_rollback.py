@@ -102,7 +102,7 @@ def test_one_version_that_was_built_twice_is_no_doubt() -> None:
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        ("#2", "deployment #2 of bbbbbbb is unhealthy, and only a version that was healthy"),
+        ("#2", "deployment #2 of bbbbbbb is unhealthy, and only one that was healthy"),
         ("bbbbbbb", "deployment #2 of bbbbbbb is unhealthy"),
         ("bbbbb", "'bbbbb'; of a commit, give at least seven digits: `dokploy-bridge deployments"),
         ("77", "has made '77': `dokploy-bridge deployments --app shop/web` lists"),
