@@ -220,12 +220,12 @@ async def test_who_unlocks_too_little_is_told_which_lock_holds(desk: Desk) -> No
     [
         ("lock shop for 20s a release", "lasts from 1 minute to 90 days"),
         ("lock shop for 100d a release", "lasts from 1 minute to 90 days"),
-        ("lock shop until 2020-01-01 8:00 a release", "is past"),
-        ("freeze shop until 2020-01-01 8:00 a release", "is past"),
+        ("lock shop until 2020-01-01 8:00 a release", "is in the past"),
+        ("freeze shop until 2020-01-01 8:00 a release", "is in the past"),
         ("freeze shop until 9999-12-31 24:00 a release", "too far away"),
         ("freeze shop until 2030-01-01 8:00 a release", "more than 366 days ahead"),
         ("lock nosuch a release", "There is no app 'nosuch'"),
-        ("deploy web at 2020-01-01 8:00", "is past"),
+        ("deploy web at 2020-01-01 8:00", "is in the past"),
     ],
 )
 async def test_what_can_not_be_is_named_with_the_rule(desk: Desk, typed: str, why: str) -> None:

@@ -138,7 +138,7 @@ async def test_a_button_of_yesterday_promotes_nothing(desk: Desk) -> None:
     )
 
     assert isinstance(done, Sorry)
-    assert "another one runs there by now" in done.why
+    assert "another one runs there now" in done.why
 
 
 async def test_a_forged_version_of_an_app_that_one_may_not_see_is_refused(desk: Desk) -> None:

@@ -314,7 +314,7 @@ async def test_a_draft_or_an_app_that_is_gone_is_told(stage: Stage) -> None:
     third = await stage.run(3)
 
     for one in (first, third):
-        assert one.outcome.endswith("not kept any more: open the dialog again")
+        assert one.outcome.endswith("no longer stored: open the dialog again")
     assert second.outcome == "Rejected: the request does not say which change to undo"
     assert (await stage.source()).branch == "main"
 
@@ -350,7 +350,7 @@ async def test_what_was_asked_and_is_forgotten_by_now_waits_for_nothing(
     note = await stage.run()
 
     assert note.over
-    assert note.outcome.startswith("Rejected: what was asked is not kept any more")
+    assert note.outcome.startswith("Rejected: the requested change is no longer stored")
     assert stage.clock.slept == []
 
 

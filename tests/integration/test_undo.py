@@ -114,7 +114,7 @@ async def test_what_can_not_be_undone_is_said(
     await configurer.apply(await configurer.plan(app, NoSource()), by=BY)
 
     other = Configurer(backend, journal, ManualClock(), seal=FernetSeal(lambda: ["another key"]))
-    with pytest.raises(Rejected, match="add the key from before to BRIDGE_SECRET_KEY"):
+    with pytest.raises(Rejected, match="add the previous key to BRIDGE_SECRET_KEY"):
         await other.plan_undo(app)
     for seal in (None, NoSeal()):
         bare = Configurer(backend, journal, ManualClock(), seal=seal)
@@ -368,7 +368,7 @@ def test_any_of_the_keys_opens_and_the_first_one_seals() -> None:
 
 def test_without_a_key_nothing_is_sealed_and_the_remedy_is_told() -> None:
     for work in (NoSeal().close, NoSeal().open):
-        with pytest.raises(Rejected, match="BRIDGE_SECRET_KEY, for all processes the same"):
+        with pytest.raises(Rejected, match="BRIDGE_SECRET_KEY, the same for all processes"):
             work("a text")
 
 

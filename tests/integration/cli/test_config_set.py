@@ -100,7 +100,7 @@ def test_a_lost_key_is_said_with_its_remedy(cli: Cli) -> None:
     (cli.data / "secret.key").unlink()
 
     refused = cli("apps", code=2)
-    assert "its key is gone; add the key from before to BRIDGE_SECRET_KEY" in refused.stderr
+    assert "its key is gone; add the previous key to BRIDGE_SECRET_KEY" in refused.stderr
     assert "dokploy-bridge config unset github.webhook_secrets" in refused.stderr
     cli("config", "unset", "github.webhook_secrets")
     assert (

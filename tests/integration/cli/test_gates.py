@@ -92,7 +92,7 @@ def test_somebody_elses_lock_is_named_and_stolen_only_if_asked(
         (("freeze", "all", "-m", "x", "--allow", "pushes"), "--allow 'pushes' is unknown"),
         (("approve", "shop/web"), "no deployment of shop/web is held"),
         (("override", "shop/web", "-m", "x"), "no deployment of shop/web is held"),
-        (("deploy", "shop/web", "--at", "2020-01-01 10:00"), "is past"),
+        (("deploy", "shop/web", "--at", "2020-01-01 10:00"), "is in the past"),
     ],
 )
 def test_what_can_not_be_done_is_said(filled: Cli, words: tuple[str, ...], says: str) -> None:

@@ -206,7 +206,7 @@ async def test_a_refusal_while_looking_for_what_may_be_there_leaves_it_unknown(
     ended = await stage.run(new)
 
     assert ended.state is State.UNKNOWN
-    assert ended.note == "maybe asked, outcome unknown: dokploy: Application not found"
+    assert ended.note == "may have been requested, outcome unknown: dokploy: Application not found"
     assert stage.backend.asked == 1
 
 
