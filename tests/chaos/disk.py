@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-SIZE = 64
+SIZE = 256
 """MiB, if it is not filled up."""
 
 
