@@ -407,7 +407,10 @@ async def test_a_refusal_of_the_second_request_does_not_tell_what_became_of_the_
 
     ended = await stage.run()
 
-    assert (ended.state, ended.note) == (State.UNKNOWN, "may have been requested, outcome unknown: dokploy: no")
+    assert (ended.state, ended.note) == (
+        State.UNKNOWN,
+        "may have been requested, outcome unknown: dokploy: no",
+    )
 
 
 async def test_a_second_request_is_noted_when_it_is_sent(stage: Stage) -> None:
