@@ -43,7 +43,7 @@ async def test_an_app_gets_another_source_and_variables_and_loses_them_again(
     # another repository: it deploys from there
     told = await shell.run("provider", "set", "git", "web", "--url", new.url, "--yes")
     assert f"url: {old.url} → {new.url}" in told
-    assert "the running bridge decides by it from the next push on" in told
+    assert "the running bridge applies it from the next push on" in told
     followed = await shell.run("deploy", "web", "--follow")
     assert followed.splitlines()[-1].split()[1] == "done"
     async with httpx.AsyncClient(trust_env=False) as http:

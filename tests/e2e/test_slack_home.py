@@ -65,7 +65,7 @@ async def test_home_shows_apps_and_is_drawn_anew_while_somebody_looks(
     await look(both)
     first = await home(both, "*shop/web*")
     assert "never deployed from here" in words_of(first)
-    assert "No push of git.example.com/acme/quiet has ever come" in words_of(first)
+    assert "No push to git.example.com/acme/quiet has ever arrived" in words_of(first)
     await both.world.commit(origin, "feat: second", {"web/index.html": "2"})
     await home(both, "feat: second")
     await both.world.ended(1)

@@ -139,4 +139,4 @@ async def test_from_this_machine_only_no_app_can_be_registered(door: Door) -> No
     await door.sign_in()
     page = await door.page()
     assert "Register a GitHub App" not in page
-    assert "leads here from this machine only" in page
+    assert "works only on this machine" in page
