@@ -23,8 +23,8 @@ class Live:
         certain: no deployment is in progress or being verified, or has had an unknown outcome
             since.
         seq: of the delivery that led to it; irrelevant if that is newer than the push in question.
-        failed: of the delivery that led to the newest deployment since, if that has failed, so its
-            changes are still missing; else 0. Irrelevant if newer, like `seq`.
+        failed: of the delivery that led to the oldest failure since, if the newest outcome is one,
+            so its changes are still missing; else 0. Irrelevant if newer, like `seq`.
     """
 
     commit: str | None

@@ -17,6 +17,9 @@ from bridge.core.events import Action
 from bridge.core.failure import Failure
 from bridge.core.lifecycle import Deployment, State
 
+CLOCKS_DIFFER = 60.0
+"""Seconds by which the clocks of the machines that run the bridge may differ."""
+
 _TOKEN = re.compile(r"\[br-[0-9a-f]+\]")
 
 
@@ -46,7 +49,7 @@ class Match:
             built our commit since.
         doubtful: records that ended since and no longer show who requested them, newest first;
             one of them may be ours. Empty if `ours` is known.
-        untimely: none of these began when ours must have begun.
+        untimely: none of these surely began when ours must have begun.
     """
 
     ours: Seen | None = None
@@ -102,7 +105,7 @@ def match(
     deployment: Deployment,
     records: Sequence[Seen],
     *,
-    since: float,
+    intended: float,
     window: tuple[float, float] = (-math.inf, math.inf),
     pinned: Container[str] = (),
     doubt: bool = False,
@@ -112,9 +115,9 @@ def match(
     Args:
         doubt: it may never have arrived, may have been lost since, or may not be listed yet, so
             even a record of our commit may be another's.
-        since: the earliest possible start of our build, by the backend's clock, if the clocks of
-            our machines differ as much as they may.
-        window: the times between which it has begun as far as we know, by the same clock.
+        intended: when it was to be requested, by the backend's clock. Another process with another
+            clock may have recorded it, so a build that began before may be ours, but is not surely.
+        window: the times between which the queue shows that it has begun, by the same clock.
         pinned: records that are known to belong to other deployments.
     """
     for record in records:
@@ -125,7 +128,7 @@ def match(
     left = [
         record
         for record in records
-        if _may_be_ours(deployment, record) and record.created_at >= since
+        if _may_be_ours(deployment, record) and record.created_at >= intended - CLOCKS_DIFFER
     ]
     doubtful = sorted(
         (record for record in left if record.id not in pinned),
@@ -133,9 +136,10 @@ def match(
         reverse=True,
     )
     timely = [record for record in doubtful if window[0] <= record.created_at <= window[1]]
-    if not doubt and len(timely) == 1 and timely[0].commit == deployment.commit:
+    sure = window[0] > -math.inf or all(record.created_at >= intended for record in timely)
+    if not doubt and sure and len(timely) == 1 and timely[0].commit == deployment.commit:
         return Match(timely[0])
-    return Match(doubtful=tuple(doubtful), untimely=not timely)
+    return Match(doubtful=tuple(doubtful), untimely=not (timely and sure))
 
 
 def _may_be_ours(deployment: Deployment, record: Seen) -> bool:

@@ -35,7 +35,7 @@ class Look:
             neither record nor job is known to be ours.
         idle: whether the queue has no job of the app; None if the queue is not listed.
         blocked: whether the queue has an older job of the app, so ours can't have had its turn.
-        untimely: none of `doubtful` began when ours must have begun.
+        untimely: none of `doubtful` surely began when ours must have begun.
     """
 
     record: BackendDeployment | None = None
@@ -70,9 +70,6 @@ LONGEST_ANSWER = 1.0
 LISTED_WITHIN = 1.5
 """Seconds in which a backend, or a proxy before it, may not list yet what it has accepted."""
 
-CLOCKS_DIFFER = 60.0
-"""Seconds by which the clocks of the machines that run the bridge may differ."""
-
 EXACT = 2.0
 """Seconds by which a backend's clock must differ to count as wrong; its precision is a second."""
 
@@ -97,14 +94,10 @@ class _Followed:
     waited: float = -math.inf
     gone: float = math.inf
 
-    def window(self, intended: float) -> tuple[float, float]:
-        """Return between which times its build has begun, as precisely as clocks are compared.
-
-        Args:
-            intended: when it was to be requested. Another process with another clock may have
-                written it, so a job that was seen waiting tells more.
-        """
-        return (intended if self.waited == -math.inf else self.waited - EXACT), self.gone + EXACT
+    @property
+    def window(self) -> tuple[float, float]:
+        """Return between which times its build has begun, as precisely as clocks are compared."""
+        return self.waited - EXACT, self.gone + EXACT
 
     def saw(self, job: QueuedJob | None, read_at: float, there: float) -> None:
         """Note what a reading of the queue has shown.
@@ -248,13 +241,12 @@ class BackendPoller:
         listed = {record.id: record for record in await records()}
         pinned = await self._pinned(app.id) if job is None else ()
         intent_at, asked_at = deployment.intent_at or 0.0, deployment.asked_at or 0.0
-        intended = self._by_its_clock(intent_at)
         lost = followed.early or self._failed_at >= asked_at
         found = match(
             deployment,
             [seen(record) for record in listed.values()],
-            since=intended - CLOCKS_DIFFER,
-            window=followed.window(intended),
+            intended=self._by_its_clock(intent_at),
+            window=followed.window,
             pinned=pinned,
             doubt=lost or self._to_come(intent_at),
         )

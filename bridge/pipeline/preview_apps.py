@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from bridge.core.apps import App
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import PREVIEW_HOST, Action, Asked, write_command
+from bridge.core.lifecycle import Deployment
 from bridge.core.pins import pin_for
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.previews.preview import (
@@ -122,7 +123,8 @@ class PreviewApps:
         (fresh,) = await read_apps(backend, [made]) or [made]
         await self.journal.renew_apps([fresh])
         commit = pull.head_sha if pinned else ""
-        seq = await self._ask(preview, made, Action.DEPLOY, commit=commit)
+        id_ = _request(made, preview.pushes)
+        seq = await self._ask(preview, made, Action.DEPLOY, id_, commit=commit)
         await self.journal.subscribe(self.shown(preview, seq))
         return preview
 
@@ -145,11 +147,11 @@ class PreviewApps:
             return preview.host_name
         return await backend.suggest_host(made)
 
-    async def _ask(self, preview: Preview, made: App, action: Action, commit: str = "") -> int:
-        """Ask for something as a person does, once for each app and push; return the delivery."""
+    async def _ask(
+        self, preview: Preview, made: App, action: Action, id_: str, commit: str = ""
+    ) -> int:
+        """Ask for something as a person does, once for each id; return the delivery."""
         asked = Asked(action, made.id, f"preview: {preview.label}", app=made.label, commit=commit)
-        is_deploy = action is Action.DEPLOY
-        id_ = _request(made, preview.pushes) if is_deploy else _cancel(made)
         kept = await self.inbox.keep(
             NewDelivery(PREVIEW_HOST, id_, str(action), {}, write_command(asked), self.clock())
         )
@@ -225,8 +227,10 @@ class PreviewApps:
         """Return what of an app has to end before it may be removed; None if nothing has."""
         if await self._is_undecided(preview, app):
             return "a request for it has not been decided"
-        if any(one.app_id == app.id for one in await self.journal.open_deployments()):
-            await self._ask(preview, app, Action.CANCEL)
+        going = [one for one in await self.journal.open_deployments() if one.app_id == app.id]
+        if going:
+            newest = max(going, key=lambda one: one.seq)
+            await self._ask(preview, app, Action.CANCEL, _cancel(newest))
             return "a deployment of it has not ended"
         await backend.drop_waiting(app)
         return BUILT if await self._builds(backend, app) else None
@@ -256,7 +260,8 @@ class PreviewApps:
         A deployment's build could begin during the removal. A cancel would fail without the app.
         """
         pushes = range(max(1, preview.pushes - ASKED + 1), preview.pushes + 1)
-        for id_ in (*(_request(app, push) for push in pushes), _cancel(app)):
+        newest = await self.journal.deployments(limit=ASKED, app_id=app.id)
+        for id_ in (*(_request(app, push) for push in pushes), *map(_cancel, newest)):
             found = await self.inbox.find(PREVIEW_HOST, id_)
             if found is not None and found.state is DeliveryState.KEPT:
                 return True
@@ -280,6 +285,6 @@ def _request(made: App, push: int) -> str:
     return f"{made.id}@{push}"
 
 
-def _cancel(made: App) -> str:
-    """Return the id of the request to cancel what is left of an app's deployments."""
-    return f"{made.id}@{Action.CANCEL}"
+def _cancel(newest: Deployment) -> str:
+    """Return the id of the request to cancel an app's deployments up to its newest one."""
+    return f"{newest.app_id}@{Action.CANCEL}@{newest.seq}"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bridge.core.events import Action
 from bridge.core.failure import failure_in
 from bridge.core.tracking import (
+    CLOCKS_DIFFER,
     CLOSING,
     Match,
     Seen,
@@ -56,7 +57,7 @@ OLD = [record("old-2", created_at=0.5), record("old-1", created_at=0.1)]
         ("what runs under another title", [running(text="by hand"), *OLD], None),
         ("what runs for another bridge", [running(text=f"Deploy {OTHERS}")], None),
         ("what another bridge asked for and has ended", [record(text=OTHERS)], None),
-        ("what began before we asked", [record(created_at=0.9)], None),
+        ("what began long before we asked", [record(created_at=-60.0)], None),
         ("what another deployment of ours is known by", [record("pinned")], None),
         (
             "ours beside a foreign one that runs",
@@ -68,7 +69,7 @@ OLD = [record("old-2", created_at=0.5), record("old-1", created_at=0.1)]
     ],
 )
 def test_ours_is_found_by(point: str, records: list[Seen], found: str | None) -> None:
-    seen = match(OURS, records, since=1.0, pinned={"pinned"})
+    seen = match(OURS, records, intended=1.0, pinned={"pinned"})
 
     assert (seen.ours and seen.ours.id, seen.doubtful) == (found, ()), point
 
@@ -77,6 +78,8 @@ def test_ours_is_found_by(point: str, records: list[Seen], found: str | None) ->
     ("point", "records", "doubtful"),
     [
         ("a single one of another commit", [record(commit="d" * 40), *OLD], ["new"]),
+        ("one that began before we asked by another clock", [record(created_at=0.9)], ["new"]),
+        ("another beside it", [record("a", created_at=2.0), record(created_at=0.9)], ["a", "new"]),
         (
             "several, the newest first",
             [record("a", created_at=2.0), record("b", commit="d" * 40, created_at=3.0)],
@@ -87,7 +90,7 @@ def test_ours_is_found_by(point: str, records: list[Seen], found: str | None) ->
 def test_what_may_be_ours_or_not_is_told_as_such(
     point: str, records: list[Seen], doubtful: list[str]
 ) -> None:
-    seen = match(OURS, records, since=1.0)
+    seen = match(OURS, records, intended=1.0)
 
     assert (seen.ours, [one.id for one in seen.doubtful]) == (None, doubtful), point
 
@@ -105,7 +108,7 @@ def test_ours_began_when_the_queue_shows_it(
 ) -> None:
     records = [record(str(at), created_at=at) for at in began]
 
-    seen = match(OURS, records, since=0.0, window=(4.0, 7.0))
+    seen = match(OURS, records, intended=0.0, window=(4.0, 7.0))
 
     assert seen.ours == (None if found is None else record(str(found), created_at=found)), point
     assert len(seen.doubtful) == (len(began) if found is None else 0)
@@ -113,18 +116,18 @@ def test_ours_began_when_the_queue_shows_it(
 
 
 def test_a_redeploy_keeps_its_token_so_nothing_else_may_be_it() -> None:
-    assert match(replace(OURS, action=Action.REDEPLOY), [record()], since=0.0) == Match()
+    assert match(replace(OURS, action=Action.REDEPLOY), [record()], intended=0.0) == Match()
 
 
 def test_a_pinned_one_is_found_whatever_its_title_says() -> None:
     pinned = replace(OURS, backend_id="mine")
     mine = record("mine", commit="d" * 40)
 
-    assert match(pinned, [record("other"), mine], since=0.0) == Match(mine)
+    assert match(pinned, [record("other"), mine], intended=0.0) == Match(mine)
 
 
 def test_a_pinned_one_that_is_gone_is_not_replaced_by_another() -> None:
-    assert match(replace(OURS, backend_id="mine"), [record("other")], since=0.0) == Match()
+    assert match(replace(OURS, backend_id="mine"), [record("other")], intended=0.0) == Match()
 
 
 def test_without_a_token_nothing_is_ours_for_sure() -> None:
@@ -153,16 +156,18 @@ enough = settings(max_examples=50)
 @enough
 @given(listings, st.floats(0, 100))
 def test_what_was_there_before_or_runs_unmarked_or_is_anothers_is_never_ours(
-    records: list[Seen], since: float
+    records: list[Seen], intended: float
 ) -> None:
-    found = match(OURS, records, since=since)
+    found = match(OURS, records, intended=intended)
 
     for one in [*found.doubtful, *([] if found.ours is None else [found.ours])]:
         assert one in records
         assert one.id not in OURS.known_before
         assert not one.running
         assert OTHERS not in one.text
-        assert one.created_at >= since
+        assert one.created_at >= intended - CLOCKS_DIFFER
+    if found.ours is not None and not marked(OURS, found.ours):
+        assert found.ours.created_at >= intended
 
 
 @enough
@@ -172,7 +177,7 @@ def test_our_token_wins_over_everything_else(
 ) -> None:
     mine = Seen("mine", f"{before}{TOKEN}{after}", runs, None, 50.0)
 
-    assert match(OURS, [*records[:place], mine, *records[place:]], since=99.0) == Match(mine)
+    assert match(OURS, [*records[:place], mine, *records[place:]], intended=99.0) == Match(mine)
 
 
 @enough
@@ -180,7 +185,7 @@ def test_our_token_wins_over_everything_else(
 def test_the_order_of_a_listing_decides_nothing(records: list[Seen]) -> None:
     distinct = list({one.created_at: one for one in records}.values())
 
-    assert match(OURS, distinct, since=0.0) == match(OURS, distinct[::-1], since=0.0)
+    assert match(OURS, distinct, intended=0.0) == match(OURS, distinct[::-1], intended=0.0)
 
 
 @given(st.text(), st.text(), st.text(), st.text())

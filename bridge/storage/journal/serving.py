@@ -128,24 +128,36 @@ def served_places(app_ids: Sequence[str]) -> sa.Select[Any]:
 def _live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
     """Return what apps run: see `Journal.live`."""
     found = _served(db, app_ids)
-    going, failed = _going(db, list(found)), _failed(db, list(found))
+    going, failed = _going(db, list(found)), _failed_since(db, found)
     return {
         app_id: Live(
             one.last_known.deployed_commit if one.last_known else None,
             certain=one.known and app_id not in going,
             seq=one.newest.seq,
-            failed=_failed_since(one, failed.get(app_id)),
+            failed=failed.get(app_id, 0),
         )
         for app_id, one in found.items()
     }
 
 
-def _failed_since(one: Serving, failed: tuple[float, int] | None) -> int:
-    """Return the delivery of the newest outcome since what is served, if it failed; else 0."""
-    others = [(one.newest.live_at or 0.0, one.newest.seq)]
-    if one.doubt is not None:
-        others.append((one.doubt.finished_at or 0.0, one.doubt.seq))
-    return failed[1] if failed is not None and failed >= max(others) else 0
+def _failed_since(db: sa.Connection, served: Mapping[str, Serving]) -> dict[str, int]:
+    """Return the delivery of the oldest failure since what each app serves, if the last one is."""
+    t = tables.deployments
+    found: dict[str, int] = {}
+    for app_id, newest in _failed(db, list(served)).items():
+        since = _since(served[app_id])
+        if newest >= since:  # few apps are failing
+            after = sa.tuple_(t.c.finished_at, t.c.seq) >= sa.tuple_(*map(sa.literal, since))
+            failures = (t.c.app_id == app_id) & (t.c.state == State.FAILED) & after
+            found[app_id] = db.scalar(sa.select(sa.func.min(t.c.seq)).where(failures)) or 0
+    return found
+
+
+def _since(one: Serving) -> tuple[float, int]:
+    """Return since when a failure counts: since it is known what is served; and the delivery."""
+    begins = (one.newest.live_at or 0.0, one.newest.seq)
+    doubt = one.doubt
+    return begins if doubt is None else max(begins, (doubt.finished_at or 0.0, doubt.seq))
 
 
 def _going(db: sa.Connection, app_ids: Sequence[str]) -> set[str]:

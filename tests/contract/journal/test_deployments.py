@@ -310,6 +310,8 @@ async def test_open_deployments_are_those_that_go_on_oldest_first(journal: Any) 
     [
         ([], Live(A)),
         ([State.FAILED], Live(A, failed=3)),
+        ([State.FAILED, State.FAILED], Live(A, failed=3)),
+        ([State.FAILED, State.UNKNOWN, State.FAILED], Live(A, certain=False, failed=5)),
         ([State.FAILED, State.CANCELLED], Live(A, failed=3)),
         ([State.CANCELLED, State.SUPERSEDED], Live(A)),
         ([State.UNKNOWN], Live(A, certain=False)),

@@ -59,6 +59,30 @@ async def test_ours_is_found_though_the_process_that_asked_for_it_had_another_cl
     assert ended.backend_id == (job.id if seen_waiting else None)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_persons_is_not_taken_for_ours_that_began_before_by_another_clock(
+    staged: Callable[..., Stage], fails: bool
+) -> None:
+    """Ours ended well; somebody deployed the same commit; then another process took over."""
+    stage = staged(waits=0.0, builds=0.1)
+    new = await stage.wish()
+    stage.clock.now += 5
+    await stage.deployer().ask(new.id)
+    job = stage.backend.jobs[0]
+    stage.clock.now -= 5
+    for moment in ("asked_at", "begins_at", "ends_at"):
+        setattr(job, moment, getattr(job, moment) - 5)
+    stage.clock.now += 8
+    theirs = stage.backend.foreign(stage.app)
+    if fails:
+        theirs.ending, theirs.told_when_failed = Progress.ERROR, True
+
+    ended = await stage.run(new)
+
+    assert (ended.state, ended.backend_id) == (State.UNKNOWN if fails else State.DONE, None)
+    assert "the backend does not say which of 2 deployments is this one" in ended.note
+
+
 async def test_what_began_before_the_request_by_another_clock_is_not_requested_again(
     stage: Stage,
 ) -> None:

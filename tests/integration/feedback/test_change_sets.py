@@ -202,6 +202,21 @@ async def test_a_push_that_waited_does_not_bring_what_a_newer_one_failed_to(
     assert (await office.why(seq))[0] == "no_path_hit"
 
 
+async def test_a_newer_failure_does_not_hide_an_older_one(office: Office) -> None:
+    """Somebody's redeploy failed as well, while the push waited for its host."""
+    await office.deployed(
+        deployment(1, state=State.DONE, deployed_commit=LIVE),
+        deployment(2, state=State.FAILED),
+        deployment(90, state=State.FAILED),
+    )
+    office.api.differing[LIVE, AFTER] = ChangeSet(("docs/b.md", "web/broken.html"))
+
+    seq = await office.decide(push(paths=("docs/b.md",)), "three")
+
+    assert 2 < seq < 90
+    assert (await office.why(seq))[0] == "path_hit"
+
+
 async def test_what_a_failed_deployment_brought_is_not_forgotten(office: Office) -> None:
     await office.deployed(
         deployment(1, state=State.DONE, deployed_commit=LIVE), deployment(2, state=State.FAILED)

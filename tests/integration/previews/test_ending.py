@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from bridge.core.events import PREVIEW_HOST, Action, Asked, write_command
+from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.pipeline.preview_apps import QUIET
-from bridge.ports.inbox import NewDelivery
+from bridge.ports.inbox import DeliveryState
+from bridge.ports.outcomes import Outcome
+from tests.fakes.journey import deployment
 from tests.worlds.preview_keeper import POLICY, SHAS, KeeperWorld
 
 
@@ -71,16 +73,24 @@ async def test_a_request_that_is_not_decided_yet_begins_before_the_app_goes(
     assert set(world.asked.values()) == {1}
 
 
+async def opened(world: KeeperWorld, made: str, seq: int, state: State) -> Deployment:
+    """Have somebody deploy a preview's app; record how far that has come."""
+    new = replace(deployment(seq, made), created_at=world.clock.now)
+    await world.journal.record([Outcome(seq, new.delivery, (), (new,))], window=0)
+    await world.journal.move(new.id, state, "because")
+    return new
+
+
 async def test_a_cancel_that_is_not_decided_yet_is_decided_before_the_app_goes(
     world: KeeperWorld,
 ) -> None:
     """The deployment that it was for has ended by itself."""
     made = await up(world)
-    request = write_command(Asked(Action.CANCEL, made, "preview: 1"))
-    cancel = NewDelivery(PREVIEW_HOST, f"{made}@cancel", "cancel", {}, request, world.clock())
-    await world.inbox.keep(cancel)
-
+    new = await opened(world, made, 50, State.ASKED)
     await world.tell(1, open=False)
+    await world.look()
+    await world.journal.move(new.id, State.DONE)
+
     for _ in range(5):
         world.clock.now += 1
         await world.look()
@@ -88,6 +98,25 @@ async def test_a_cancel_that_is_not_decided_yet_is_decided_before_the_app_goes(
 
     await world.settle()
     assert ((await world.row()).state, world.live()) == (PreviewState.ENDED, [])
+
+
+async def test_a_deployment_that_comes_after_a_cancel_is_cancelled_as_well(
+    world: KeeperWorld,
+) -> None:
+    """A freeze holds what a person asked for, so it would not end by itself."""
+    made = await up(world)
+    first = await opened(world, made, 50, State.HELD)
+    await world.tell(1, open=False)
+    await world.look()
+    await world.deploy()
+    await world.journal.move(first.id, State.CANCELLED)
+
+    second = await opened(world, made, 60, State.HELD)
+    world.clock.now += 1
+    await world.look()
+
+    (cancel,) = [one for one in await world.inbox.newest(9) if one.state is DeliveryState.KEPT]
+    assert (cancel.event, cancel.id) == ("cancel", f"{made}@cancel@{second.seq}")
 
 
 async def test_a_build_that_waits_behind_another_apps_is_dropped(world: KeeperWorld) -> None:
