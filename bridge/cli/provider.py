@@ -34,7 +34,7 @@ _KINDS = {
     "github": "Deploy from a repository on GitHub, through an account in Dokploy.",
     "gitlab": "Deploy from a project on GitLab, through an account in Dokploy.",
     "gitea": "Deploy from a repository on Gitea or Forgejo, through an account in Dokploy.",
-    "git": "Any Git repository, by its address.",
+    "git": "Deploy from any Git repository, by its address.",
     "docker": "Deploy an image from a registry.",
 }
 

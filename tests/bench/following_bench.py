@@ -32,6 +32,7 @@ from bridge.pipeline.deployments import Deployer
 from bridge.ports.outcomes import Outcome
 from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
+from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import Job, recording_backend
 from tests.fakes.journey import NO_GATES, deployment
 
@@ -60,6 +61,7 @@ async def serve(running: int) -> None:
             job = Job(f"d{n}", one.app_id, title_of(one), description_of(one), time.time())
             job.status = "running" if n < running else "waiting"
             backend.jobs[one.app_id].append(job)
+            backend.has(one.app_id, Config())
 
         async def counts(_request: web.Request) -> web.Response:
             return web.json_response(Counter(name for name, _, _ in backend.arrivals))

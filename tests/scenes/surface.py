@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 from unittest.mock import Mock, patch
 
 import typer
 from aiohttp import web
+from annotated_types import BaseMetadata
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
@@ -171,7 +173,26 @@ def _models(kind: Any, place: str = "") -> Iterator[tuple[str, type[BaseModel]]]
 
 
 def _default(field: Any) -> str:
-    return "required" if field.is_required() else json.dumps(field.get_default(), default=str)
+    said = "required" if field.is_required() else json.dumps(field.get_default(), default=str)
+    bounds = [
+        str(one).partition("(")[2].rstrip(")")
+        for one in field.metadata
+        if isinstance(one, BaseMetadata)
+    ]
+    return " ".join(
+        [said, *(f"({one})" for one in (*bounds, "|".join(_choices(field.annotation))) if one)]
+    )
+
+
+def _choices(kind: Any) -> Iterator[str]:
+    """Yield the words that a setting may be."""
+    if get_origin(kind) is Literal:
+        yield from map(str, get_args(kind))
+    elif isinstance(kind, type) and issubclass(kind, Enum):
+        yield from (str(one.value) for one in kind)
+    else:
+        for inner in get_args(kind):
+            yield from _choices(inner)
 
 
 # ── HTTP ────────────────────────────────────────────────────────────────────────────────────────
@@ -346,7 +367,7 @@ def of_json() -> Lines:
 async def _answered() -> Lines:
     """Return the keys of what a webhook's sender, and whoever asks for the state, is answered."""
     asked = [("POST", "/hooks/github", signed()), ("POST", "/hooks/github", signed())]
-    asked += [("POST", "/hooks/github", {}), ("GET", "/readyz", {})]
+    asked += [("POST", "/hooks/github", {}), ("GET", "/healthz", {}), ("GET", "/readyz", {})]
     found: dict[str, str] = {}
     with TemporaryDirectory() as folder:
         async with open_door(Path(folder)) as door:

@@ -120,9 +120,11 @@ def _texts(node: ast.AST) -> Iterator[str]:
     """The names and texts of one node, without those of the nodes below it."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
         yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")
-    for field in ("id", "attr", "arg", "name", "asname", "module"):
+    for field in ("id", "attr", "arg", "name", "asname", "module", "rest"):
         if isinstance(found := getattr(node, field, None), str):
             yield found
+    for field in ("names", "kwd_attrs"):
+        yield from (one for one in getattr(node, field, ()) if isinstance(one, str))
 
 
 def _is_docstring(node: ast.AST) -> bool:
@@ -142,7 +144,35 @@ def _named(module: str, source: str, words: set[str]) -> list[str]:
 
 
 def _is_sentence(text: str) -> bool:
-    return " " in text
+    return bool(" " in text and set(text.lower().split()) - PROVIDERS)
+
+
+WHO = {"host", "chat", "backend", "provider", "sender", "server", "key"}
+"""Names of what tells hosts, chats and backends apart."""
+
+
+def asked_by_name(source: str) -> list[str]:
+    """The comparisons of a host, chat or backend with the name of one."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(parsed(source))
+        if isinstance(node, ast.Compare)
+        and any(_is_name_of_one(one) for side in _sides(node) for one in ast.walk(side))
+        and any(_last_word(one) in WHO for one in _sides(node))
+    ]
+
+
+def _sides(node: ast.Compare) -> list[ast.expr]:
+    return [node.left, *node.comparators]
+
+
+def _is_name_of_one(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and str(node.value).lower() in PROVIDERS
+
+
+def _last_word(node: ast.expr) -> str:
+    name = getattr(node, "attr", None) or getattr(node, "id", None) or ""
+    return str(name).rpartition("_")[2]
 
 
 def faults(module: str, source: str) -> list[str]:
@@ -162,6 +192,28 @@ def test_no_module_outside_a_provider_s_folder_names_it() -> None:
     found = [fault for name, source in modules() for fault in faults(name, source)]
 
     assert found == [], "ask its record instead (HOSTS, BACKENDS, CHATS)"
+
+
+def test_nobody_tells_providers_apart_by_name_not_even_who_may_name_them() -> None:
+    found = {
+        name: asked
+        for name, source in modules()
+        if not any(_inside(name, own) for own in OWN) and (asked := asked_by_name(source))
+    }
+
+    assert found == {}
+
+
+@each_row(
+    "planted",
+    [
+        'if push.repository.host == "gitlab":\n    pass',
+        'x = delivery.host in ("github", "gitea")',
+        'assert "slack" != chat',
+    ],
+)
+def test_a_planted_comparison_is_found(planted: str) -> None:
+    assert asked_by_name(planted)
 
 
 def test_no_page_names_a_provider() -> None:
@@ -192,6 +244,9 @@ def test_only_modules_that_need_it_may_name_a_provider(allowed: str, words: set[
         'def f():\n    log("GitLab sends none")',
         "make(gitlab=1)",
         'CHAT_HOST = "slack"',
+        "match one:\n    case Of(github=1):\n        pass",
+        "match one:\n    case {**github_rest}:\n        pass",
+        "def f():\n    global GITHUB",
         "if settings.slack.bot_token is None:\n    pass",
         "if settings.dokploy.url is None:\n    pass",
         'BACKENDS_THAT_TELL = ("dokploy",)',
@@ -203,7 +258,14 @@ def test_a_planted_name_is_found(planted: str) -> None:
     assert faults("bridge.pipeline.deliveries", planted)
 
 
-@each_row("planted", ['if host == "github":\n    pass', 'KINDS = ("slack", "discord")'])
+@each_row(
+    "planted",
+    [
+        'if host == "github":\n    pass',
+        'KINDS = ("slack", "discord")',
+        'KINDS = "github gitlab gitea".split()',
+    ],
+)
 def test_who_may_name_them_to_people_may_not_do_so_in_code(planted: str) -> None:
     assert faults("bridge.settings.sections", planted)
 

@@ -57,6 +57,43 @@ def test_every_start_ends_with_the_tables_as_they_are_described(
     engine.dispose()
 
 
+@pytest.mark.parametrize("before", EARLIER)
+@pytest.mark.parametrize("where", ["sqlite", "postgres"])
+def test_no_row_of_an_earlier_release_is_lost(
+    request: pytest.FixtureRequest, tmp_path: Path, where: str, before: str
+) -> None:
+    if where == "postgres":
+        engine = postgres_engine(request.getfixturevalue("empty_postgres"))
+    else:
+        engine = sqlite_engine(tmp_path / "journal.sqlite")
+    make_earlier(engine, before)
+    earlier = sa.MetaData()
+    earlier.reflect(engine)
+    those = [one for one in earlier.sorted_tables if one.name not in ("alembic_version", "meta")]
+    with engine.begin() as db:
+        for table in those:
+            db.execute(sa.insert(table), [_row(table, n) for n in (1, 2, 3)])
+    held = {table.name: _rows(engine, table) for table in those}
+
+    migrations.migrate(engine)
+
+    assert all(len(rows) == 3 for rows in held.values())
+    assert {table.name: _rows(engine, table) for table in those} == held
+    engine.dispose()
+
+
+def _row(table: sa.Table, number: int) -> dict[str, object]:
+    """A row of some values, each of its column's type."""
+    of = {int: number, float: float(number), str: str(number), bytes: b"%d" % number, bool: True}
+    return {column.name: of[column.type.python_type] for column in table.columns}
+
+
+def _rows(engine: sa.Engine, table: sa.Table) -> set[tuple[object, ...]]:
+    """The keys of a table's rows, as they were when it was read."""
+    with engine.connect() as db:
+        return set(map(tuple, db.execute(sa.select(*table.primary_key.columns))))
+
+
 @pytest.mark.parametrize("where", ["sqlite", "postgres"])
 def test_how_often_a_build_was_interrupted_is_read_from_the_history_of_an_earlier_release(
     request: pytest.FixtureRequest, tmp_path: Path, where: str
