@@ -1,8 +1,8 @@
 """`doctor` finds each fault of the bridge itself, and of its address, by its name."""
 
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,6 +27,14 @@ def on_network(made: SetUp) -> AbstractContextManager[Any]:
     line = "29 1 8:1 / {} rw,relatime - {} x rw\n"
     mounts.write_text(line.format("/", "ext4") + line.format(made.data, "nfs4"))
     return patch.object(itself, "MOUNTS", mounts)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[None]:
+    """Let everybody write to a folder."""
+    folder.chmod(0o777)
+    yield
+    folder.chmod(0o700)
 
 
 ITS_OWN = {
@@ -57,19 +65,6 @@ ITS_OWN = {
         "settings", lambda made: opened(made.data)
     ),
 }  # fmt: skip
-
-
-class opened(AbstractContextManager[None]):  # noqa: N801 - used like a function
-    """Let everybody write to a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        self._folder.chmod(0o777)
-
-    def __exit__(self, *_: object) -> None:
-        self._folder.chmod(0o700)
 
 
 async def test_each_fault_of_its_own_is_found_and_no_other(tmp_path: Path) -> None:

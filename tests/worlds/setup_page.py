@@ -48,7 +48,8 @@ class Door:
         checkup = Checkup(setting_up, self.journal)
         door = SetupDoor(found, setting_up, self.journal, apps, checkup, self._anew)
         limits = BodyLimits(2**20, 2**20, 5.0)
-        app = routes(None, {}, limits, {}, hears=False, pages=door.routes())  # type: ignore[arg-type]
+        no_ingest: Any = None  # no webhook is sent here
+        app = routes(no_ingest, {}, limits, {}, hears=False, pages=door.routes())
         if self.client is not None:
             await self.client.close()
         jar = CookieJar(unsafe=True)

@@ -141,7 +141,7 @@ def _live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
 
 
 def _failed_since(db: sa.Connection, served: Mapping[str, Serving]) -> dict[str, int]:
-    """Return the delivery of the oldest failure since what each app serves, if the last one is."""
+    """Return the oldest failed delivery of each app whose newest outcome is a failure."""
     t = tables.deployments
     found: dict[str, int] = {}
     for app_id, newest in _failed(db, list(served)).items():
@@ -154,7 +154,7 @@ def _failed_since(db: sa.Connection, served: Mapping[str, Serving]) -> dict[str,
 
 
 def _since(one: Serving) -> tuple[float, int]:
-    """Return since when a failure counts: since it is known what is served; and the delivery."""
+    """Return the time and the delivery after which a failure leaves changes missing."""
     begins = (one.newest.live_at or 0.0, one.newest.seq)
     doubt = one.doubt
     return begins if doubt is None else max(begins, (doubt.finished_at or 0.0, doubt.seq))

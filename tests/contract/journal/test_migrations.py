@@ -1,5 +1,6 @@
 """Migrations of the journal, from every earlier release."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,15 +38,21 @@ NEWER = (
 """Columns of deployments that the first release did not have."""
 
 
-@pytest.mark.parametrize("before", ["", *EARLIER])
-@pytest.mark.parametrize("where", ["sqlite", "postgres"])
-def test_every_start_ends_with_the_tables_as_they_are_described(
-    request: pytest.FixtureRequest, tmp_path: Path, where: str, before: str
-) -> None:
-    if where == "postgres":
-        engine = postgres_engine(request.getfixturevalue("empty_postgres"))
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """An empty database of each kind."""
+    if request.param == "postgres":
+        made = postgres_engine(request.getfixturevalue("empty_postgres"))
     else:
-        engine = sqlite_engine(tmp_path / "journal.sqlite")
+        made = sqlite_engine(tmp_path / "journal.sqlite")
+    yield made
+    made.dispose()
+
+
+@pytest.mark.parametrize("before", ["", *EARLIER])
+def test_every_start_ends_with_the_tables_as_they_are_described(
+    engine: sa.Engine, before: str
+) -> None:
     if before:
         make_earlier(engine, before)
     for first in (True, False):
@@ -54,18 +61,10 @@ def test_every_start_ends_with_the_tables_as_they_are_described(
             context = MigrationContext.configure(connection)
             assert context.get_current_revision() == migrations.HEAD
             assert compare_metadata(context, tables.metadata) == []
-    engine.dispose()
 
 
 @pytest.mark.parametrize("before", EARLIER)
-@pytest.mark.parametrize("where", ["sqlite", "postgres"])
-def test_no_row_of_an_earlier_release_is_lost(
-    request: pytest.FixtureRequest, tmp_path: Path, where: str, before: str
-) -> None:
-    if where == "postgres":
-        engine = postgres_engine(request.getfixturevalue("empty_postgres"))
-    else:
-        engine = sqlite_engine(tmp_path / "journal.sqlite")
+def test_no_row_of_an_earlier_release_is_lost(engine: sa.Engine, before: str) -> None:
     make_earlier(engine, before)
     earlier = sa.MetaData()
     earlier.reflect(engine)
@@ -79,7 +78,6 @@ def test_no_row_of_an_earlier_release_is_lost(
 
     assert all(len(rows) == 3 for rows in held.values())
     assert {table.name: _rows(engine, table) for table in those} == held
-    engine.dispose()
 
 
 def _row(table: sa.Table, number: int) -> dict[str, object]:
@@ -94,14 +92,9 @@ def _rows(engine: sa.Engine, table: sa.Table) -> set[tuple[object, ...]]:
         return set(map(tuple, db.execute(sa.select(*table.primary_key.columns))))
 
 
-@pytest.mark.parametrize("where", ["sqlite", "postgres"])
 def test_how_often_a_build_was_interrupted_is_read_from_the_history_of_an_earlier_release(
-    request: pytest.FixtureRequest, tmp_path: Path, where: str
+    engine: sa.Engine,
 ) -> None:
-    if where == "postgres":
-        engine = postgres_engine(request.getfixturevalue("empty_postgres"))
-    else:
-        engine = sqlite_engine(tmp_path / "journal.sqlite")
     make_earlier(engine, "0012")
     restarted = "the backend was restarted while it built; asked again"
     lost = "the backend has lost it before it began, as a restart does; asked again"
@@ -123,7 +116,6 @@ def test_how_often_a_build_was_interrupted_is_read_from_the_history_of_an_earlie
     with engine.begin() as db:
         found = db.execute(sa.select(t.c.interrupted, t.c.maybe_asked).order_by(t.c.seq)).all()
     assert [tuple(row) for row in found] == [(1, False), (0, False), (0, False)]
-    engine.dispose()
 
 
 def test_head_names_the_newest_migration() -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from bridge.core.apps import App
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Deployment, State
 from bridge.ports.backends import BackendDeployment, Progress
-from tests.fakes.journey import HEAD, NO_GATES, KeptSteps
+from tests.fakes.journey import HEAD, NO_GATES, Job, KeptSteps
 from tests.worlds.deployer import SILENT, Stage, restarted
 
 
@@ -37,19 +37,25 @@ async def test_a_build_that_began_before_we_asked_is_never_ours(
     assert ended.finished_at >= ended.asked_at
 
 
-@pytest.mark.parametrize("seen_waiting", [False, True])
-async def test_ours_is_found_though_the_process_that_asked_for_it_had_another_clock(
-    staged: Callable[..., Stage], seen_waiting: bool
-) -> None:
-    """Its clock was 5 s ahead, so by the one that follows, our build began before the request."""
-    stage = staged(waits=2.0 if seen_waiting else 0.0, builds=0.1)
-    new = await stage.wish()
+async def asked_by_another_clock(stage: Stage, new: Deployment) -> Job:
+    """Request a deployment from a process whose clock is 5 s ahead of all others."""
     stage.clock.now += 5
     await stage.deployer().ask(new.id)
     job = stage.backend.jobs[0]
     stage.clock.now -= 5
     for moment in ("asked_at", "begins_at", "ends_at"):
         setattr(job, moment, getattr(job, moment) - 5)
+    return job
+
+
+@pytest.mark.parametrize("seen_waiting", [False, True])
+async def test_ours_is_found_though_the_process_that_asked_for_it_had_another_clock(
+    staged: Callable[..., Stage], seen_waiting: bool
+) -> None:
+    """Follow a build that began before its request, by the clock of the process that follows."""
+    stage = staged(waits=2.0 if seen_waiting else 0.0, builds=0.1)
+    new = await stage.wish()
+    job = await asked_by_another_clock(stage, new)
     if not seen_waiting:
         stage.clock.now += 6  # so the request seems to be past
 
@@ -66,12 +72,7 @@ async def test_a_persons_is_not_taken_for_ours_that_began_before_by_another_cloc
     """Ours ended well; somebody deployed the same commit; then another process took over."""
     stage = staged(waits=0.0, builds=0.1)
     new = await stage.wish()
-    stage.clock.now += 5
-    await stage.deployer().ask(new.id)
-    job = stage.backend.jobs[0]
-    stage.clock.now -= 5
-    for moment in ("asked_at", "begins_at", "ends_at"):
-        setattr(job, moment, getattr(job, moment) - 5)
+    await asked_by_another_clock(stage, new)
     stage.clock.now += 8
     theirs = stage.backend.foreign(stage.app)
     if fails:

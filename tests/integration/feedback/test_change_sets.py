@@ -190,7 +190,7 @@ async def test_back_to_the_live_commit_while_another_may_be_on_its_way_deploys(
 async def test_a_push_that_waited_does_not_bring_what_a_newer_one_failed_to(
     office: Office,
 ) -> None:
-    """Its app is deployed with the newer push; this one is older, and changes nothing of it."""
+    """Decide an older push, which changes nothing of the app, after the newer one has failed."""
     await office.deployed(
         deployment(1, state=State.DONE, deployed_commit=LIVE), deployment(90, state=State.FAILED)
     )

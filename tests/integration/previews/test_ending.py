@@ -22,6 +22,13 @@ async def up(world: KeeperWorld, number: int = 1) -> str:
     return str((await world.row(number)).made)
 
 
+async def seconds(world: KeeperWorld) -> None:
+    """Let the keeper alone look, once a second, for five of them."""
+    for _ in range(5):
+        world.clock.now += 1
+        await world.look()
+
+
 async def test_one_that_is_closed_during_its_build_waits_for_it(world: KeeperWorld) -> None:
     await world.tell(1)
     await world.settle(builds=False)
@@ -47,9 +54,7 @@ async def test_a_record_that_says_for_ever_that_it_runs_does_not_keep_it(
     world.server.lose_end()
 
     await world.tell(1, open=False)
-    for _ in range(5):
-        world.clock.now += 1
-        await world.look()
+    await seconds(world)
     assert world.live() == [world.marker()]  # the queue may be behind
 
     await world.settle(rounds=120)
@@ -63,9 +68,7 @@ async def test_a_request_that_is_not_decided_yet_begins_before_the_app_goes(
     await world.look()  # it asks for the deployment, and nobody has read that yet
 
     await world.tell(1, open=False)
-    for _ in range(5):
-        world.clock.now += 1
-        await world.look()
+    await seconds(world)
     assert world.live() == [world.marker()]
 
     await world.settle()
@@ -91,9 +94,7 @@ async def test_a_cancel_that_is_not_decided_yet_is_decided_before_the_app_goes(
     await world.look()
     await world.journal.move(new.id, State.DONE)
 
-    for _ in range(5):
-        world.clock.now += 1
-        await world.look()
+    await seconds(world)
     assert world.live() == [world.marker()]
 
     await world.settle()
