@@ -159,10 +159,16 @@ def _directory(pattern: str, file: str) -> _Without | None:
     return _Without("directory", subtree, file, words)
 
 
+_NOT_LITERAL = re.compile(r"[*?\[\]{}()!\\]")
+"""What a pattern does not take as it stands."""
+
+
 def _level_missing(pattern: str, file: str) -> _Without | None:
     first, _, rest = file.partition("/")
+    if not rest or _NOT_LITERAL.search(first):
+        return None
     words = f"lies one directory deeper than `{pattern}` asks for: write `{first}/{pattern}`"
-    return _Without("level", pattern, rest, words) if rest else None
+    return _Without("level", pattern, rest, words)
 
 
 def _levels_missing(pattern: str, file: str) -> _Without | None:
