@@ -3,7 +3,7 @@
 import re
 import time
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.core.matching import Glob, GlobError
@@ -153,6 +153,7 @@ lists = st.lists(st.lists(names, min_size=1, max_size=4).map("/".join), max_size
 
 @given(lists, lists)
 @settings(max_examples=80, deadline=None)
+@example(patterns=["web/**"], files=["{a,b}/web"])
 def test_a_remedy_that_is_named_would_have_helped(patterns: list[str], files: list[str]) -> None:
     try:
         hit = WatchPaths.compile(patterns).first_match(files)
