@@ -11,6 +11,7 @@ import pytest
 
 from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.inbox import DeliveryState
+from bridge.storage.inbox import sqlite_file
 from bridge.storage.inbox.sqlite import SqliteInbox
 from tests.fakes.journey import delivery
 from tests.worlds.inbox import due_ids, finished, open_sqlite
@@ -78,6 +79,36 @@ async def test_others_that_wait_for_the_same_file_wait_their_turn(tmp_path: Path
     assert sum(not kept.duplicate for kept in answers) == 40
     await first.stop()
     await second.stop()
+
+
+async def test_a_file_with_small_pages_goes_on_with_them_and_its_log_is_as_long(
+    tmp_path: Path,
+) -> None:
+    """Files of earlier releases have SQLite's usual pages."""
+    path = tmp_path / "inbox.sqlite"
+    with closing(sqlite3.connect(path)) as earlier:
+        earlier.execute("PRAGMA page_size = 4096")
+        earlier.execute("PRAGMA journal_mode = WAL")
+        earlier.executescript(f"{sqlite_file.TABLES} PRAGMA user_version = {sqlite_file.VERSION}")
+
+    inbox = await open_sqlite(tmp_path)
+    await inbox.keep(delivery("large", body=noise(900_000)))
+    await inbox.keep(delivery("small"))
+    found = await inbox.due(0.0, 10)
+    await inbox.stop()
+
+    assert [(one.id, len(one.body)) for one in found] == [("large", 900_000), ("small", 2)]
+    assert log_at_most(path) == (4096, sqlite_file.AT_MOST)
+    assert log_at_most(tmp_path / "new.sqlite") == (16_384, sqlite_file.AT_MOST)
+
+
+def log_at_most(path: Path) -> tuple[int, int]:
+    """The bytes of a file's pages, and of the log that commits leave to another thread."""
+    with closing(sqlite_file.connect(path)) as connection:
+        sqlite_file.checkpoint_at_most(connection)
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+        (pages,) = connection.execute("PRAGMA wal_autocheckpoint").fetchone()
+        return page, page * pages
 
 
 async def test_a_body_that_the_disk_has_spoilt_holds_up_nobody(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ from bridge.storage.inbox.batches import (
     read_delivery,
     rows_of,
 )
-from bridge.storage.inbox.sqlite_file import AT_MOST, BULK, PAGE, Checkpoints, Ids, chunks, many
+from bridge.storage.inbox.sqlite_file import BULK, SHARE, Checkpoints, Ids, chunks, many
 
 # A failed constraint ends the whole transaction, as we would do anyway. Otherwise SQLite would copy
 # each page that a multi-row statement changes.
@@ -67,7 +67,7 @@ class Writer:
         except (sqlite3.Error, Rejected):
             self._connection.close()
             raise
-        self._connection.execute(f"PRAGMA wal_autocheckpoint={AT_MOST}")
+        sqlite_file.checkpoint_at_most(self._connection)
         self._checkpoints = Checkpoints(lambda: sqlite_file.connect(path))
 
     def commit(self, batch: Sequence[Item]) -> None:
@@ -81,8 +81,7 @@ class Writer:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()
             raise
-        # A row takes its body, and about a page that it shares with others.
-        self._checkpoints.wrote(sum(len(row[-1]) + PAGE for _, row in rows))
+        self._checkpoints.wrote(sum(len(row[-1]) + SHARE for _, row in rows))
 
     def _write(self, batch: Sequence[Item], rows: Sequence[tuple[Keep, Row]]) -> None:
         if self._ids is None:

@@ -13,6 +13,12 @@ from bridge.core.errors import Rejected
 MOST_STATEMENTS = 256
 """Prepared statements that a connection caches."""
 
+PAGE = 16 * 1024
+"""Bytes of a page in new files. Three packed bodies of the usual size share one; of SQLite's 4 KB
+each would take two, and every page is two writes to the log."""
+
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000")
+
 VERSION = 1
 """The version in `PRAGMA user_version`; files from before there were versions have 0."""
 
@@ -77,7 +83,7 @@ def connect(path: Path) -> sqlite3.Connection:
         cached_statements=MOST_STATEMENTS,
     )
     try:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+        for pragma in (f"page_size={PAGE}", *_PRAGMAS):
             connection.execute(f"PRAGMA {pragma}")
     except sqlite3.Error:  # not a database, or not writable
         connection.close()
@@ -155,12 +161,20 @@ def many(sql: str, columns: int, rows: int) -> str:
     return sql + ", ".join([row] * rows)
 
 
-PAGE = 4096
-EVERY = 1000 * PAGE
+EVERY = 4 * 2**20
 """Bytes of write-ahead log after which the other thread checkpoints it."""
 
-AT_MOST = 8000
-"""Pages of log after which the committing thread checkpoints the rest, and the log restarts."""
+AT_MOST = 32 * 2**20
+"""Bytes of log after which the committing thread checkpoints the rest, and the log restarts."""
+
+SHARE = 4096
+"""Bytes of log that a row takes besides its body, in pages that it shares with others."""
+
+
+def checkpoint_at_most(connection: sqlite3.Connection) -> None:
+    """Let commits on a connection checkpoint a log of more than `AT_MOST` bytes."""
+    (page,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.execute(f"PRAGMA wal_autocheckpoint={AT_MOST // page}")
 
 
 class Checkpoints:

@@ -12,7 +12,7 @@ class Row:
     Attributes:
         must, reach: its targets; None where it has none.
         more_is_better: as of rates; less is of times.
-        pace: how many times slower this machine is than the targets', for what the CPU bounds.
+        pace: how many times slower this machine is than the targets', for what bounds the figure.
         more: what else was measured with it.
     """
 
