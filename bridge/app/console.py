@@ -15,8 +15,8 @@ from bridge.console.door import Console
 from bridge.console.live import Live
 from bridge.console.records import Records
 from bridge.console.sign_in import SignIn
+from bridge.console.slow_results import Workshop
 from bridge.console.visitors import with_owner
-from bridge.console.workshop import Workshop
 from bridge.core.events import CONSOLE_HOST
 from bridge.pipeline.adopt import Adopter
 from bridge.pipeline.lookup import BuildLogs

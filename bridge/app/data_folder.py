@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import NotFound, Rejected
-from bridge.core.misfits import shortened
+from bridge.core.validation_errors import shortened
 
 if TYPE_CHECKING:
     from bridge.settings import Process

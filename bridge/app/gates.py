@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from bridge.app.wiring import Parts, in_background
 from bridge.githosts.server import homes_of
 from bridge.pipeline.ci import CiReader
+from bridge.pipeline.dispatch import Starting
 from bridge.pipeline.gates import Gatekeeper, Heads, Judges
 from bridge.pipeline.locks import LockKeeper, nobody_is_told
 from bridge.pipeline.pinning import Pins
-from bridge.pipeline.starting import Starting
 from bridge.ports.feedback import TellsOfLocks
 from bridge.ports.flows import Flows
 from bridge.ports.githosts import HostApi

@@ -2,7 +2,7 @@
 
 from bridge.app.wiring import Parts
 from bridge.outbound import Guard, Outbound, networks_of, origin_of
-from bridge.pipeline.going_back import GoingBack
+from bridge.pipeline.auto_rollback import GoingBack
 from bridge.pipeline.rollback_plan import Ways
 
 

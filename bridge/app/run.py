@@ -55,6 +55,12 @@ from bridge.pipeline.changes import Changes, ViewFinder
 from bridge.pipeline.config_drafts import Configuring
 from bridge.pipeline.deliveries import Backpressure, DecisionTiming, Deliveries
 from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.dispatch import (
+    CANCEL_FLOW,
+    CANCEL_ONE_FLOW,
+    CONFIGURE_FLOW,
+    DEPLOYMENT_FLOW,
+)
 from bridge.pipeline.hook_secrets import HookSecrets
 from bridge.pipeline.ingest import Ingest, RefusalLog
 from bridge.pipeline.leader import Lead, Turn, at_once
@@ -64,12 +70,6 @@ from bridge.pipeline.probe import Probe
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.pipeline.reconcile import ReadsRefs
 from bridge.pipeline.retention import Keeping, Retention
-from bridge.pipeline.starting import (
-    CANCEL_FLOW,
-    CANCEL_ONE_FLOW,
-    CONFIGURE_FLOW,
-    DEPLOYMENT_FLOW,
-)
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Permits
 from bridge.ports.clock import Clock

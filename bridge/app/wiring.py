@@ -16,12 +16,12 @@ from typing import Any
 from bridge.app.storage import Stores
 from bridge.chats import asking_hosts
 from bridge.core.errors import BridgeError
-from bridge.githosts.apart import Apart
+from bridge.githosts.large_bodies import Apart
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.configure import Configurer
+from bridge.pipeline.interpret import Reading
 from bridge.pipeline.leader import Turn
 from bridge.pipeline.lookup import Authors
-from bridge.pipeline.meaning import Reading
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, SteadyClock, Wake

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.changing import How, Yes, agree
-from bridge.cli.completing import complete_app
-from bridge.cli.reaching import backends_of, person
+from bridge.cli.backend import backends_of, person
+from bridge.cli.completion import complete_app
+from bridge.cli.configure import How, Yes, agree
+from bridge.cli.context import Config, Json, run, settings_of
 from bridge.cli.show import clean, hint, say, say_error, say_json
-from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import BridgeError, Rejected
 
 if TYPE_CHECKING:

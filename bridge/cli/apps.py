@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.backends import BACKENDS, titles
-from bridge.cli.changing import How, Yes, agree, option
+from bridge.cli.backend import warn_of_troubles
+from bridge.cli.configure import How, Yes, agree, option
+from bridge.cli.context import Config, Json, kept_in, run, settings_of
 from bridge.cli.deployments import AppName, source_of
 from bridge.cli.forms import app_form, said, tag_words, written
-from bridge.cli.reaching import warn_of_troubles
 from bridge.cli.show import (
     STYLES,
     Listing,
@@ -24,7 +25,6 @@ from bridge.cli.show import (
     say_json,
     short_branch,
 )
-from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.core.apps import of_people
 from bridge.core.errors import NotFound, Rejected
 
@@ -95,9 +95,9 @@ def create(
     json: Json = False,
 ) -> None:
     """Create a static site at the embedded backend from a Git repository."""
+    from bridge.cli.backend import person
     from bridge.cli.embedded import create_site
     from bridge.cli.new_site import NewSite
-    from bridge.cli.reaching import person
     from bridge.core.matching.lint import lint
 
     rules = _rules_of(trigger, tags)

@@ -3,10 +3,10 @@
 import time
 from typing import TYPE_CHECKING
 
+from bridge.cli.context import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.deployments import AppOption
 from bridge.cli.forms import audited_form
 from bridge.cli.show import Listing, ago, iso
-from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 
 if TYPE_CHECKING:

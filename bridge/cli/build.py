@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bridge.cli.changing import How, change, say_fields, with_options
+from bridge.cli.backend import reached
+from bridge.cli.configure import How, change, say_fields, with_options
+from bridge.cli.context import Config, Json, run, settings_of
 from bridge.cli.deployments import AppName
-from bridge.cli.reaching import reached
 from bridge.cli.show import say_json
-from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.configuration.fields import BUILD
 from bridge.core.errors import Rejected
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from bridge.cli.changing import How, Yes, agree
+from bridge.cli.backend import Gone, Reach, person, reached
+from bridge.cli.configure import How, Yes, agree
+from bridge.cli.context import ENDED_BADLY, Config, Json, kept_in, run, settings_of
 from bridge.cli.deployments import LONGEST_NUMBER, AppName
-from bridge.cli.reaching import Gone, Reach, person, reached
 from bridge.cli.show import clean_line, first, hint, iso, say, say_json
-from bridge.cli.using import ENDED_BADLY, Config, Json, kept_in, run, settings_of
 from bridge.core.errors import NotFound
 from bridge.core.lifecycle import deployment_id
 from bridge.core.log_text import lines_of, news

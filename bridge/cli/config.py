@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from bridge.backends import EMBEDDED, titles
+from bridge.cli.context import Config, Json, ask_hidden, exit_code_of, run, settings_of
 from bridge.cli.show import MASKED, clean, hint, say, say_error, say_json, writes_utf8
-from bridge.cli.using import Config, Json, ask_hidden, exit_code_of, run, settings_of
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.log_text import STEERING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 
-    from bridge.app.setting_up import SettingUp
+    from bridge.app.setup_changes import SettingUp
     from bridge.settings import KeyPath, Settings
 
 WIDEST_LINE = 80
@@ -51,15 +51,15 @@ def check(
     Exits with 2 if the settings are wrong, with 1 if only a backend, a Git host or a chat has a
     problem.
     """
-    from bridge.cli import checking
+    from bridge.cli import config_check
 
     read = partial(_settings, config)
 
     logging.getLogger("bridge").setLevel(logging.ERROR)  # the lines below are shorter
-    form = checking.checked(read)
+    form = config_check.checked(read)
     settings_fit = form["ok"]
     if online and settings_fit:
-        form |= checking.online(read())
+        form |= config_check.online(read())
         form["ok"] = all(one["level"] != "error" for one in form["findings"])
     if json:
         say_json(form)
@@ -182,7 +182,7 @@ def _are_no_secrets(values: "Iterable[str]") -> None:
 
 
 async def _store(config: Path | None, values: "Mapping[str, str]") -> None:
-    from bridge.app.setting_up import path_of
+    from bridge.app.setup_changes import path_of
 
     async with _setting_up(settings_of(config), config) as setting_up:
         await setting_up.change({path_of(name): value for name, value in values.items()})
@@ -198,7 +198,7 @@ async def _remove(config: Path | None, names: list[str]) -> None:
 
 @asynccontextmanager
 async def _setting_up(settings: "Settings", config: Path | None) -> "AsyncIterator[SettingUp]":
-    from bridge.app.setting_up import SettingUp
+    from bridge.app.setup_changes import SettingUp
     from bridge.app.storage import open_stores
 
     async with open_stores(settings) as stores:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.chats import asking_hosts
+from bridge.cli.backend import known_app, warn_of_troubles
+from bridge.cli.context import Config, Json, Limit, Since, kept_in, moment_of, run, settings_of
 from bridge.cli.deployments import AppOption
 from bridge.cli.forms import (
     about_words,
@@ -21,7 +23,6 @@ from bridge.cli.forms import (
     owed_words,
     say_decisions,
 )
-from bridge.cli.reaching import known_app, warn_of_troubles
 from bridge.cli.show import (
     STYLES,
     Listing,
@@ -36,7 +37,6 @@ from bridge.cli.show import (
     on_terminal,
     say_json,
 )
-from bridge.cli.using import Config, Json, Limit, Since, kept_in, moment_of, run, settings_of
 from bridge.cli.why import list_refused, suspects
 from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.githosts import HOSTS
@@ -58,7 +58,7 @@ async def all_of(
     """Collect each delivery's decisions, deployments and subject."""
     from bridge.app.keyrings import keyrings_of
     from bridge.pipeline.arrivals import collected
-    from bridge.pipeline.meaning import Reading
+    from bridge.pipeline.interpret import Reading
 
     def reading() -> Reading:
         return Reading(stores.inbox, keyrings_of(settings))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.context import run
 from bridge.cli.demo_services import (
     CHANNEL,
     TOKEN,
@@ -26,7 +27,6 @@ from bridge.cli.demo_services import (
 from bridge.cli.demo_world import BAD, BRANCH, GOOD, QUIET, Shop, Stage, farewell, signed
 from bridge.cli.forms import decision_line
 from bridge.cli.show import called_as
-from bridge.cli.using import run
 from bridge.core.errors import BridgeError
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.backend import live_app, person, warn_of_troubles
+from bridge.cli.context import ENDED_BADLY, Config, Follow, Json, kept_in, run, settings_of
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.deployments import AppName, change_line, change_text, tail_lines, whole_log
 from bridge.cli.forms import arrived_form, decision_line, ended_form
-from bridge.cli.reaching import live_app, person, warn_of_troubles
 from bridge.cli.show import clean, console, hint, iso, on_terminal, say, say_error, say_json
-from bridge.cli.using import ENDED_BADLY, Config, Follow, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.completing import complete_app
+from bridge.cli.backend import known_app, warn_of_troubles
+from bridge.cli.completion import complete_app
+from bridge.cli.context import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.forms import change_form, deployment_form, ended_form, note_of, short_note
-from bridge.cli.reaching import known_app, warn_of_troubles
 from bridge.cli.show import (
     MARKS,
     STYLES,
@@ -22,7 +23,6 @@ from bridge.cli.show import (
     on_terminal,
     say_json,
 )
-from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import Ambiguous, NotFound
 
 if TYPE_CHECKING:

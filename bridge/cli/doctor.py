@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bridge.cli.context import Config, Json, run, settings_of
 from bridge.cli.show import clean, console, on_terminal, say_json
-from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import Rejected
 from bridge.ports.checks import Finding, Level, in_order, summed
 

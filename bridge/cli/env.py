@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.changing import How, Reveal, Yes, change, option
+from bridge.cli.backend import reached
+from bridge.cli.configure import How, Reveal, Yes, change, option
+from bridge.cli.context import Config, Json, ask_hidden, run, settings_of
 from bridge.cli.deployments import AppName
-from bridge.cli.reaching import reached
 from bridge.cli.show import MASKED, clean, clean_lines, on_terminal, say, say_json
-from bridge.cli.using import Config, Json, ask_hidden, run, settings_of
 from bridge.core.configuration.variables import assignment, key_of
 from bridge.core.errors import Rejected
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.chats import asking_hosts
+from bridge.cli.backend import warn_of_owed
+from bridge.cli.context import Config, Json, found, kept_in, run, settings_of
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.explain_pull import Explaining, explained_pull, show_pull
 from bridge.cli.forms import held_words, misses_of, say_decisions
 from bridge.cli.holds import add_holds
-from bridge.cli.reaching import warn_of_owed
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_json
-from bridge.cli.using import Config, Json, found, kept_in, run, settings_of
 from bridge.cli.what_if import Known, Payload, WhatIf, explained, of_delivery, read_payload
 from bridge.core.errors import NotFound, Rejected
 from bridge.githosts import HOSTS
@@ -221,7 +221,7 @@ async def _replayed(stores: "Stores", delivery: "Delivery", settings: "Settings"
 def _pushed_by(delivery: "Delivery", settings: "Settings") -> float | None:
     """Return a time by which its push had surely happened, as for a replay; None if it has none."""
     from bridge.core.events import RefPushed
-    from bridge.pipeline.meaning import Meaning, pushed_by
+    from bridge.pipeline.interpret import Meaning, pushed_by
     from bridge.ports.inbox import DeliveryState
 
     event = meaning_of(of_delivery(delivery), settings)

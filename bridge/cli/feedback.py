@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.chats import CHATS
+from bridge.cli.context import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.forms import standing, subscription_form
 from bridge.cli.show import Listing, ago, iso, say, say_json, shrunk
-from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.core.errors import Ambiguous, NotFound, Rejected
 from bridge.githosts import HOSTS
 

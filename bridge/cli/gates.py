@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.backend import live_app, person
+from bridge.cli.context import Config, Json, kept_in, run, settings_of
 from bridge.cli.deployments import AppName
 from bridge.cli.holds import hold_form
-from bridge.cli.reaching import live_app, person
 from bridge.cli.show import Listing, ago, clean, iso, say, say_json
-from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.changing import How, Yes, agree
-from bridge.cli.completing import complete_repository
+from bridge.cli.completion import complete_repository
+from bridge.cli.configure import How, Yes, agree
+from bridge.cli.context import Config, Json, run, settings_of
 from bridge.cli.deploy import LOOK
 from bridge.cli.show import Listing, clean, hint, say, say_error, say_json, say_table
-from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.hooks import shown_url
 from bridge.githosts import HOSTS

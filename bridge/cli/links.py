@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridge.cli.context import Config, run, settings_of
 from bridge.cli.manifest import bridge_address
 from bridge.cli.show import hint
-from bridge.cli.using import Config, run, settings_of
 
 if TYPE_CHECKING:
     from bridge.ports.journal import Sessions

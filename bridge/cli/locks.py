@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.context import Config, Json, kept_in, run, settings_of
 from bridge.cli.gates import YOURS, For, Reason, ScopeName, desk_of, end_with, until_text, when_text
 from bridge.cli.show import Listing, ago, clean, iso, say, say_error, say_json
-from bridge.cli.using import Config, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:

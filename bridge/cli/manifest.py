@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from bridge.chats import CHATS
+from bridge.cli.context import Json
 from bridge.cli.show import hint, say_json
-from bridge.cli.using import Json
 from bridge.core.errors import Rejected
 from bridge.githosts import HOSTS
 from bridge.ports.providers import AppManifest, ChatManifest

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from bridge.cli.using import found
+from bridge.cli.context import found
 from bridge.core.errors import Rejected
 from bridge.core.matching.lint import lint
-from bridge.core.misfits import shortened
 from bridge.core.refs import check_branch_name
+from bridge.core.validation_errors import shortened
 
 if TYPE_CHECKING:
     from bridge.core.apps import Rules
@@ -74,7 +74,7 @@ def _check_watch(patterns: tuple[str, ...], semantics: "Semantics") -> None:
 
 
 def _check_publish(folder: str) -> None:
-    from bridge.embedded.places import never_published
+    from bridge.embedded.paths import never_published
 
     parts = posixpath.normpath(folder.strip().lstrip("/") or ".").split("/")
     if parts[0] == "..":
@@ -136,7 +136,7 @@ def _is_repository(folder: Path) -> bool:
 
 def _checked_address(repo: str) -> str:
     from bridge.embedded.building.sources import check_url
-    from bridge.embedded.places import BuildFailed
+    from bridge.embedded.paths import BuildFailed
 
     try:
         return check_url(repo)

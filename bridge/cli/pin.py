@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.changing import How, Yes, agree
+from bridge.cli.backend import Reach, person, reached
+from bridge.cli.configure import How, Yes, agree
+from bridge.cli.context import Config, Json, run, settings_of
 from bridge.cli.deployments import AppName
-from bridge.cli.reaching import Reach, person, reached
 from bridge.cli.show import clean, hint, say, say_json
-from bridge.cli.using import Config, Json, run, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.completing import complete_app, complete_preview
-from bridge.cli.reaching import known_app, person
+from bridge.cli.backend import known_app, person
+from bridge.cli.completion import complete_app, complete_preview
+from bridge.cli.context import Config, Json, kept_in, run, settings_of
 from bridge.cli.show import STYLES, Listing, ago, clean, iso, say, say_json
-from bridge.cli.using import Config, Json, kept_in, run, settings_of
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.changing import How, Yes, agree
-from bridge.cli.completing import complete_app
+from bridge.cli.backend import live_app, warn_of_troubles
+from bridge.cli.completion import complete_app
+from bridge.cli.configure import How, Yes, agree
+from bridge.cli.context import Config, Follow, Json, kept_in, run, settings_of
 from bridge.cli.deploy import Wish, request
 from bridge.cli.deployments import AppName
-from bridge.cli.reaching import live_app, warn_of_troubles
 from bridge.cli.show import clean, hint, say, say_json
-from bridge.cli.using import Config, Follow, Json, kept_in, run, settings_of
 from bridge.core.errors import Rejected
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli import changing
-from bridge.cli.changing import How, Reveal, Yes, change, say_fields, with_options
+from bridge.cli import configure
+from bridge.cli.backend import backends_of, reached
+from bridge.cli.configure import How, Reveal, Yes, change, say_fields, with_options
+from bridge.cli.context import Config, Json, run, settings_of
 from bridge.cli.deployments import AppName
-from bridge.cli.reaching import backends_of, reached
 from bridge.cli.show import hint, say_json, say_table
-from bridge.cli.using import Config, Json, run, settings_of
 from bridge.core.configuration.fields import SOURCE, settable
 from bridge.core.errors import Rejected
 
@@ -105,7 +105,7 @@ def undo(app: AppName, config: Config = None, json: Json = False, yes: Yes = Fal
 
     It is refused, with the difference, if somebody has changed the same fields since.
     """
-    changing.undo(app, How(config, json, yes))
+    configure.undo(app, How(config, json, yes))
 
 
 async def _accounts(config: "Path | None") -> list[dict[str, str]]:

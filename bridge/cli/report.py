@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.backend import known_app
+from bridge.cli.context import Config, Json, kept_in, moment_of, run, settings_of
 from bridge.cli.deployments import AppOption
-from bridge.cli.reaching import known_app
 from bridge.cli.show import NARROW, Listing, clean, console, hint, iso, say_json
-from bridge.cli.using import Config, Json, kept_in, moment_of, run, settings_of
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.report import DEFINITIONS, ENOUGH, LEFT_OUT
 

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.changing import How, Yes, agree
+from bridge.cli.backend import reached
+from bridge.cli.configure import How, Yes, agree
+from bridge.cli.context import Config, Follow, Json, run, settings_of
 from bridge.cli.deploy import Wish, request
 from bridge.cli.deployments import AppName
-from bridge.cli.reaching import reached
 from bridge.cli.show import clean, hint, say, say_json
-from bridge.cli.using import Config, Follow, Json, run, settings_of
 
 if TYPE_CHECKING:
     from bridge.pipeline.rollback_plan import Plan

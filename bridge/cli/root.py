@@ -36,8 +36,8 @@ from bridge.cli import (
     serve,
     why,
 )
+from bridge.cli.context import EXIT_CODES, exit_code_of
 from bridge.cli.show import say_error
-from bridge.cli.using import EXIT_CODES, exit_code_of
 from bridge.core.errors import BridgeError
 
 EXAMPLES: dict[str, tuple[str, ...]] = {

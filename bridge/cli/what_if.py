@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.cli.forms import decision_form, said, tag_words
 from bridge.core.errors import MalformedPayload, NotFound, Rejected
-from bridge.core.misfits import shortened
+from bridge.core.validation_errors import shortened
 from bridge.githosts import HOSTS
 
 if TYPE_CHECKING:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.apps import waits_in_words
+from bridge.cli.backend import known_app, warn_of_owed
+from bridge.cli.context import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.deployments import AppName, source_of, tail_lines, whole_log
 from bridge.cli.forms import (
     became,
@@ -19,7 +21,6 @@ from bridge.cli.forms import (
     times,
     waits_form,
 )
-from bridge.cli.reaching import known_app, warn_of_owed
 from bridge.cli.show import (
     STYLES,
     Listing,
@@ -34,7 +35,6 @@ from bridge.cli.show import (
     say_json,
     short_branch,
 )
-from bridge.cli.using import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.why_preview import names_preview, why_preview
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.log_text import shorten
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.app.storage import Stores
-    from bridge.cli.reaching import Known
+    from bridge.cli.backend import Known
     from bridge.core.apps import Source
     from bridge.core.lifecycle import Deployment
     from bridge.core.refused import Cause, RefusedWebhooks

@@ -13,13 +13,13 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-from bridge.console import drawing, visitors
-from bridge.console.acting import ACTIONS, Action, Done
-from bridge.console.drawing import Page, draw, guard
+from bridge.console import render, visitors
+from bridge.console.actions import ACTIONS, Action, Done
 from bridge.console.live import Live
 from bridge.console.pages import PAGES, View
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
+from bridge.console.render import Page, draw, guard
 from bridge.console.shared_parts import Part
 from bridge.console.sign_in import BEGUN, SignIn
 from bridge.console.visitors import PATH, Visitor
@@ -281,10 +281,10 @@ def _inside(place: str) -> str:
 
 async def _static(request: web.Request) -> web.StreamResponse:
     name = request.match_info["name"]
-    kind = drawing.STATIC.get(name)
+    kind = render.STATIC.get(name)
     if kind is None:
         return web.Response(status=HTTPStatus.NOT_FOUND, text="there is no such file\n")
-    body = drawing.static_file(name)
+    body = render.static_file(name)
     response = web.Response(body=body, content_type=kind, charset="utf-8")
     response.headers["Cache-Control"] = FOREVER
     return response

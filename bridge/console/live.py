@@ -13,10 +13,10 @@ from typing import Any
 
 from aiohttp import web
 
-from bridge.console.drawing import guard
-from bridge.console.looks import Looks
 from bridge.console.records import Records
+from bridge.console.render import guard
 from bridge.console.shared_parts import SharedParts
+from bridge.console.shared_polling import Looks
 from bridge.console.visitors import COOKIE, Visitor, visitor_with
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Unreachable

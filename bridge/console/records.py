@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, 
 from dataclasses import dataclass
 
 from bridge.chats.links import Links
+from bridge.console.slow_results import Workshop
 from bridge.console.visitors import Visitor
-from bridge.console.workshop import Workshop
 from bridge.core.access import Access, Right
 from bridge.core.apps import App
 from bridge.core.decision import Policy
@@ -16,8 +16,8 @@ from bridge.core.previews.preview import as_preview, model_id
 from bridge.pipeline.adopt import Adopter
 from bridge.pipeline.commands import ChatCommands, actor
 from bridge.pipeline.gate_commands import Actor
+from bridge.pipeline.interpret import Reading
 from bridge.pipeline.lookup import BuildLogs
-from bridge.pipeline.meaning import Reading
 from bridge.pipeline.preview_commands import Asker, PreviewCommands
 from bridge.ports.chats import Place
 from bridge.ports.clock import Clock

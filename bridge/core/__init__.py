@@ -2,7 +2,8 @@
 
 Where to look:
 
-    what arrived       events (a push, a person's command), refs; misfits (malformed fields),
+    what arrived       events (a push, a person's command), refs,
+                       validation_errors (what is wrong with a field, in plain words),
                        large_json (what is absurd, and what is large)
     what was refused   refused (webhooks that were not accepted)
     pull requests      pulls (as their hosts describe them)

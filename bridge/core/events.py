@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from bridge.core.errors import MalformedPayload
 from bridge.core.gates.checks import Check
-from bridge.core.misfits import unreadable
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import normalise_url
+from bridge.core.validation_errors import unreadable
 
 ZERO = "0" * 40
 """The null object id: `before` of a new ref, `after` of a deleted one."""

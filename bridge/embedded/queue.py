@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bridge.embedded.building.pipeline import Pipeline
 from bridge.embedded.history import Deployment, Ending, History, Job, JobKind
-from bridge.embedded.places import Clock, Places
+from bridge.embedded.paths import Clock, Places
 from bridge.embedded.records import Record, moment
 
 log = logging.getLogger(__name__)

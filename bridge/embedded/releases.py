@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bridge.embedded.history import Deployment
-from bridge.embedded.places import Places
+from bridge.embedded.paths import Places
 
 KEPT = 6
 """Releases to keep for each application: the served one, and those served last before it.

@@ -25,7 +25,7 @@ from bridge.embedded.history import History
 from bridge.embedded.http import docs
 from bridge.embedded.http.api import BODY_LIMIT, Api, Streaming, checks_key
 from bridge.embedded.http.procedure import Parts
-from bridge.embedded.places import Clock, Places, remove
+from bridge.embedded.paths import Clock, Places, remove
 from bridge.embedded.queue import Engine
 from bridge.embedded.records import Catalog, Database, new_id
 from bridge.embedded.releases import Releases, kept

@@ -21,7 +21,7 @@ from aiohttp.typedefs import Handler
 from bridge.embedded.building.builders import Work
 from bridge.embedded.building.process import Limits
 from bridge.embedded.domains import Domains
-from bridge.embedded.places import BuildFailed, Places, inside, never_published, undivided
+from bridge.embedded.paths import BuildFailed, Places, inside, never_published, undivided
 from bridge.embedded.records import Catalog
 from bridge.embedded.releases import Facts, facts_in
 from bridge.listening.log import RateLimitedLog

@@ -12,7 +12,7 @@ from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.large_json import LARGE, load_large, must_be_usual
 from bridge.core.log_text import harmless
-from bridge.core.misfits import misfit
+from bridge.core.validation_errors import explained_one
 
 F = TypeVar("F")
 
@@ -262,6 +262,6 @@ def read(form: TypeAdapter[F], request: str, answer: Answer, service: str, *, re
     try:
         return form.validate_python(answer.body)
     except ValidationError as error:
-        first = misfit(error.errors(include_url=False)[0], answer.body)
+        first = explained_one(error.errors(include_url=False)[0], answer.body)
         why = f"unexpected answer: {first}"
         raise lost(Request(service, "GET" if reads else "POST", request), why) from None

@@ -7,8 +7,8 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import redact
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
+from bridge.githosts.app_states import GOING, ICON, newest
 from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, row
-from bridge.githosts.standings import GOING, ICON, newest
 from bridge.ports.feedback import Snapshot
 
 HEAD = ("Preview", "State", "Address", "Commit", "Updated (UTC)")

@@ -9,8 +9,8 @@ from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
 from bridge.core.lifecycle import OURS, Deployment, State
+from bridge.githosts.app_states import Standing, newest, standings
 from bridge.githosts.comment import is_marked, render_comment
-from bridge.githosts.standings import Standing, newest, standings
 from bridge.githosts.statuses import Said, contexts, deployment_status, status_of
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn

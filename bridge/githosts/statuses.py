@@ -14,9 +14,9 @@ from bridge.core.apps import PRODUCTION, App, environment_of
 from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import MARK, marked, redact, shorten
+from bridge.githosts.app_states import BAD, GOING, WHY_NOT, Standing, reasons_of
 from bridge.githosts.ci import OURS
 from bridge.githosts.markdown import one_line
-from bridge.githosts.standings import BAD, GOING, WHY_NOT, Standing, reasons_of
 from bridge.ports.githosts import CommitState
 
 LONGEST_DESCRIPTION = 140

@@ -17,6 +17,7 @@ from bridge.core.events import PullRequestChanged, RefKind, RefPushed, Repositor
 from bridge.core.lifecycle import deployment_id
 from bridge.core.previews.preview import Preview, pull_id
 from bridge.core.pulls import PullRequest
+from bridge.githosts.app_states import ELSEWHERE, SILENT, watches
 from bridge.githosts.comment import NO_CHATS
 from bridge.githosts.preview_deployments import PreviewDeploymentPublisher
 from bridge.githosts.publishers import (
@@ -25,7 +26,6 @@ from bridge.githosts.publishers import (
     StatusPublisher,
     WriteTurns,
 )
-from bridge.githosts.standings import ELSEWHERE, SILENT, watches
 from bridge.githosts.statuses import contexts, environments, preview_environment
 from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
 from bridge.ports.githosts import HasDeployments, HostApi

@@ -24,8 +24,8 @@ from pydantic_core import from_json
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected, UnknownSecret
 from bridge.core.events import Commit, Ignored, Ref
 from bridge.core.large_json import LARGE, let_others_go_on, load_large, must_be_usual
-from bridge.core.misfits import misfits
 from bridge.core.refs import normalise_url
+from bridge.core.validation_errors import explained
 from bridge.ports.githosts import APART, Body
 
 LONGEST_URL = 2048
@@ -242,7 +242,7 @@ def check(model: type[Model_], data: Any, what: str) -> Model_:
         return model.model_validate(data)
     except ValidationError as error:
         # not chained: a ValidationError quotes the body
-        raise MalformedPayload(f"{what}: {misfits(error, data, _FORMS, _PLAIN_FIELDS)}") from None
+        raise MalformedPayload(f"{what}: {explained(error, data, _FORMS, _PLAIN_FIELDS)}") from None
 
 
 def branch_or_tag(ref: str) -> Ref | Ignored:

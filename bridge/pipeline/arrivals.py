@@ -8,7 +8,7 @@ from bridge.core.apps import unused
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.app_reading import unread_since
-from bridge.pipeline.meaning import Reading, about, is_heavy
+from bridge.pipeline.interpret import Reading, about, is_heavy
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import About, Sought

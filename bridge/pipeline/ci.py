@@ -12,7 +12,7 @@ from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError
 from bridge.core.gates.checks import Check
 from bridge.core.gates.ci import Ci
-from bridge.pipeline.rounds import PATIENCE, Lanes, all_ended
+from bridge.pipeline.worker_loop import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock
 from bridge.ports.gates import DueCi, ReadsChecks, RequiresGlobs
 from bridge.ports.githosts import HostApi

@@ -39,8 +39,8 @@ from bridge.pipeline.catalog import LOOK_AGAIN, Catalog
 from bridge.pipeline.changes import Decided as ByItsList
 from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.freshness import Freshness, Pushed
+from bridge.pipeline.interpret import Meaning, author_of, pushed_by, requested, trigger_of
 from bridge.pipeline.late_comments import unused_pull
-from bridge.pipeline.meaning import Meaning, author_of, pushed_by, requested, trigger_of
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, Finished

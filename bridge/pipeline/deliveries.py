@@ -35,11 +35,11 @@ from bridge.core.pulls import PullRequest
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.decide import Decided, Deciding, Recording, done
+from bridge.pipeline.dispatch import Starting
 from bridge.pipeline.freshness import Freshness
+from bridge.pipeline.interpret import Attempts, Meaning, Reading
 from bridge.pipeline.late_comments import LateComments
-from bridge.pipeline.meaning import Attempts, Meaning, Reading
-from bridge.pipeline.owed import Owed
-from bridge.pipeline.starting import Starting
+from bridge.pipeline.late_decisions import Owed
 from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.feedback import LatePlanner, Planner
 from bridge.ports.flows import Flows

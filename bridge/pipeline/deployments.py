@@ -20,13 +20,13 @@ from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import LOSABLE, OURS, Deployment, State, app_of, deployment_of
 from bridge.core.rules import RuleBook
 from bridge.core.tracking import Sight, Timing, Verdict, verdict
-from bridge.pipeline.asking import Asker
-from bridge.pipeline.going_back import GoingBack
+from bridge.pipeline.auto_rollback import GoingBack
 from bridge.pipeline.outcome import Ending, FollowTiming
 from bridge.pipeline.pinning import Pins
 from bridge.pipeline.polling import BackendPoller, BackendPollers, Look, Troubled
-from bridge.pipeline.restoring import Restorer
-from bridge.pipeline.verifying import Verifier
+from bridge.pipeline.request import Asker
+from bridge.pipeline.restore import Restorer
+from bridge.pipeline.verify import Verifier
 from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.flows import Steps

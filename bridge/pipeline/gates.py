@@ -22,7 +22,7 @@ from bridge.core.pins import exact, pin_of, tracked
 from bridge.core.rules import RuleBook, ruled
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.reconcile import Homes, ReadsRefs, place_of
-from bridge.pipeline.rounds import PATIENCE, Lanes
+from bridge.pipeline.worker_loop import PATIENCE, Lanes
 from bridge.ports.clock import Clock
 from bridge.ports.gates import AuthorsOf, CommitAt, Judging
 from bridge.ports.githosts import HostApi

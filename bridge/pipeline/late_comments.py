@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeGuard
 
 from bridge.core.events import PullRequestChanged, Ref, RefKind
-from bridge.pipeline.meaning import Meaning
+from bridge.pipeline.interpret import Meaning
 from bridge.ports.feedback import LatePlanner
 from bridge.ports.inbox import Finished
 from bridge.ports.journal import Journal

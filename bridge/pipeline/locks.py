@@ -17,7 +17,7 @@ from bridge.core.gates.locks import DAY, Lock, PullName, PullRef, Scope, covered
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import home_of, normalise_url
 from bridge.pipeline.reconcile import Homes, place_of
-from bridge.pipeline.rounds import PATIENCE, Lanes, all_ended
+from bridge.pipeline.worker_loop import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.feedback import LockNews, TellsOfLocks
 from bridge.ports.gates import DueLock

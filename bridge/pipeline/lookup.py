@@ -17,7 +17,7 @@ from bridge.core.events import RefPushed
 from bridge.core.gates.locks import Scope, covered
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import end_of, lines_of, redact
-from bridge.pipeline.meaning import Reading
+from bridge.pipeline.interpret import Reading
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Place
 from bridge.ports.inbox import DeliveryState, Inbox

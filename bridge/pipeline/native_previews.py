@@ -14,7 +14,7 @@ from bridge.core.errors import BridgeError, Refused
 from bridge.core.previews.native import NativePreview, NativeState
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.leader import Turn
-from bridge.pipeline.rounds import Rounds
+from bridge.pipeline.worker_loop import Rounds
 from bridge.ports.backends import Backend, MakesPreviews
 from bridge.ports.clock import Clock
 from bridge.ports.previews import NativePreviews

@@ -15,7 +15,7 @@ from bridge.core.pulls import PullRequest
 from bridge.pipeline.leader import Turn
 from bridge.pipeline.previews import FollowsPulls, PreviewKeeper
 from bridge.pipeline.reconcile import Homes, Resting, place_of
-from bridge.pipeline.rounds import Rounds
+from bridge.pipeline.worker_loop import Rounds
 from bridge.ports.clock import Clock
 from bridge.ports.previews import Previews
 

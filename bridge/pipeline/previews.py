@@ -30,7 +30,7 @@ from bridge.core.pulls import PullRequest
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.leader import Turn, at_once
 from bridge.pipeline.preview_apps import PreviewApps
-from bridge.pipeline.rounds import PATIENCE, Lanes, all_ended
+from bridge.pipeline.worker_loop import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import ChangeSet, HostApi, ListsPulls
 from bridge.ports.journal import Journal

@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from bridge.core.addresses import no_host, no_port, service_address
-from bridge.core.misfits import shortened
+from bridge.core.validation_errors import shortened
 
 
 class Section(BaseModel):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from bridge.core.errors import Rejected
-from bridge.core.misfits import came, kind_of, rule, shortened
+from bridge.core.validation_errors import came, kind_of, rule, shortened
 from bridge.ports.settings import TOKENS, GivenTwice, line_of, read_yaml, yaml_trouble
 from bridge.settings.root import Process, Settings, token_begins
 

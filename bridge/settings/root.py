@@ -24,8 +24,8 @@ from bridge.core.addresses import LAST_PORT
 from bridge.core.apps import Rules
 from bridge.core.database import SCHEMES
 from bridge.core.decision import Policy
-from bridge.core.misfits import shortened
 from bridge.core.rules import RuleBook
+from bridge.core.validation_errors import shortened
 from bridge.githosts import HOSTS
 from bridge.ports.providers import (
     BackendProvider,

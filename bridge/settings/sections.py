@@ -17,8 +17,8 @@ from bridge.core.access import EVERYONE, Right
 from bridge.core.addresses import LAST_PORT
 from bridge.core.apps import Prereleases, Trigger
 from bridge.core.decision import SKIP_DIRECTIVES
-from bridge.core.misfits import shortened
 from bridge.core.rules import BadRange, Range
+from bridge.core.validation_errors import shortened
 from bridge.githosts import HOSTS
 from bridge.oauth import OIDC
 from bridge.ports.settings import (

@@ -62,17 +62,17 @@ def delivery_ids_are_not_looked_at() -> None:
 
 def same_push_of_two_webhooks_is_not_recognised() -> None:
     """Nor superseded, which would mostly hide the double deployment."""
-    from bridge.storage.journal import moves, pushes
+    from bridge.storage.journal import pushes, transitions
 
-    _put(moves, "makes_moot", lambda *_: False)
+    _put(transitions, "makes_moot", lambda *_: False)
     _put(pushes.Pushes, "same", lambda *_: None)
 
 
 def recordings_overlap() -> None:
     """Each process decides without the others' concurrent decisions."""
-    from bridge.storage.journal import recording
+    from bridge.storage.journal import outcomes
 
-    _put(recording, "lock", lambda *_: None)
+    _put(outcomes, "lock", lambda *_: None)
 
 
 def refused_now_and_then() -> None:
@@ -165,21 +165,21 @@ async def _sees_nothing(*_: Any, **__: Any) -> Any:
 
 def asks_again_blindly() -> None:
     """Neither searches for its request, nor recognises its own mark before a new request."""
-    from bridge.pipeline import asking
+    from bridge.pipeline import request
 
-    _put(asking.Asker, "_found", _sees_nothing)
-    _put(asking, "marked", lambda *_: False)
+    _put(request.Asker, "_found", _sees_nothing)
+    _put(request, "marked", lambda *_: False)
 
 
 def asks_again_for_the_dead() -> None:
-    from bridge.pipeline import asking
+    from bridge.pipeline import request
 
-    _put(asking, "_Attempt", partial(asking._Attempt, may_be_there=False))
+    _put(request, "_Attempt", partial(request._Attempt, may_be_there=False))
 
 
 def gives_up_without_an_answer() -> None:
-    from bridge.pipeline.asking import Asker
     from bridge.pipeline.polling import BackendPoller
+    from bridge.pipeline.request import Asker
 
     _put(Asker, "_found", _sees_nothing)
     _put(BackendPoller, "tells_queue", _nothing)
@@ -199,16 +199,16 @@ def refused_key_is_a_no() -> None:
 def tokens_come_again() -> None:
     """One for each app, instead of one for each deployment."""
     from bridge.core.lifecycle import app_of
-    from bridge.pipeline import meaning
+    from bridge.pipeline import interpret
 
-    token_for: Any = _put(meaning, "token_for", lambda _salt, id_: token_for("", app_of(id_)))
+    token_for: Any = _put(interpret, "token_for", lambda _salt, id_: token_for("", app_of(id_)))
 
 
 def newest_goes_first() -> None:
     """A waiting deployment is not superseded, but comes later."""
     from bridge.core.lifecycle import State
     from bridge.pipeline.deployments import Deployer
-    from bridge.storage.journal import moves
+    from bridge.storage.journal import transitions
 
     async def newest(deployer: Any, steps: Any, id_: str) -> None:
         mine = await deployer._journal.deployment(id_)
@@ -220,7 +220,7 @@ def newest_goes_first() -> None:
         last = max(waiting, key=lambda one: one.seq, default=mine)
         await run(deployer, steps, last.id)
 
-    _put(moves, "makes_moot", lambda *_: False)
+    _put(transitions, "makes_moot", lambda *_: False)
     run = _put(Deployer, "run", newest)
 
 
@@ -230,7 +230,7 @@ def what_goes_on_is_enough() -> None:
 
     from bridge.core.lifecycle import FINAL, State
     from bridge.storage import tables
-    from bridge.storage.journal import moves
+    from bridge.storage.journal import transitions
 
     t = tables.deployments
 
@@ -239,12 +239,12 @@ def what_goes_on_is_enough() -> None:
         if (first := db.scalar(sa.select(t.c.id).where(of_app).limit(1))) is None:
             add(db, new, now)
             return
-        facts = moves._superseded(first, "is older")
+        facts = transitions._superseded(first, "is older")
         new = replace(new, state=State.SUPERSEDED, finished_at=now, **facts)
-        db.execute(sa.insert(t), [moves.deployment_row(new)])
-        moves.add_line(db, new.id, new.seq, now, new.state, new.note)
+        db.execute(sa.insert(t), [transitions.deployment_row(new)])
+        transitions.add_line(db, new.id, new.seq, now, new.state, new.note)
 
-    add = _put(moves, "add_deployment", oldest)
+    add = _put(transitions, "add_deployment", oldest)
 
 
 def nobody_takes_over() -> None:
@@ -256,7 +256,7 @@ def nobody_takes_over() -> None:
 def intents_are_not_judged() -> None:
     """The gates are looked at only before a slot, and not once more with the intent."""
     from bridge.storage.journal import deployments
-    from bridge.storage.journal.moves import WAITING, cancelled_here, change, locked, needless
+    from bridge.storage.journal.transitions import WAITING, cancelled_here, change, locked, needless
 
     def intend(db: Any, id_: str, facts: Any, _by: Any, at: float) -> Any:
         found = locked(db, id_, WAITING)
@@ -395,7 +395,7 @@ def nothing_is_remembered() -> None:
 def everybody_shows() -> None:
     """All processes hold the lease, in the journal too."""
     from bridge.storage.journal import outbox
-    from bridge.storage.journal.upkeep import Leases
+    from bridge.storage.journal.maintenance import Leases
 
     async def hold(*_: Any) -> bool:
         return True
@@ -428,7 +428,7 @@ def ended_previews_are_only_forgotten() -> None:
 
 def apps_of_ours_are_not_looked_for() -> None:
     """A push makes another one, beside the one that is there."""
-    from bridge.backends.dokploy.making import Making
+    from bridge.backends.dokploy.own_apps import Making
     from bridge.pipeline.preview_apps import PreviewApps
 
     known = set[str]()

@@ -97,7 +97,7 @@ async def test_a_file_with_small_pages_goes_on_with_them_and_its_log_is_as_long(
     found = await inbox.due(0.0, 10)
     await inbox.stop()
 
-    assert [(one.id, len(one.body)) for one in found] == [("large", 900_000), ("small", 2)]
+    assert [(one.id, one.size) for one in found] == [("large", 900_000), ("small", 2)]
     assert log_at_most(path) == (4096, sqlite_file.AT_MOST)
     assert log_at_most(tmp_path / "new.sqlite") == (16_384, sqlite_file.AT_MOST)
 

@@ -21,7 +21,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.ports.outcomes import Outcome, PushSeen, Subscription, about_deployment
 from bridge.storage import migrations, tables
 from bridge.storage.engines import postgres_engine
-from bridge.storage.journal import SqlJournal, moves, outbox
+from bridge.storage.journal import SqlJournal, outbox, transitions
 from tests.fakes.journey import NO_GATES, ManualClock, app, deployment
 from tests.worlds.embedded import until
 
@@ -164,7 +164,7 @@ async def test_a_place_that_is_wanted_while_its_deployment_changes_shows_the_cha
     await journal.record([outcome(1, one)], window=WINDOW)
     with engine.connect() as db:
         with db.begin():
-            moves.move(db, one.id, State.ASKED, "asked", {}, 1.0)
+            transitions.move(db, one.id, State.ASKED, "asked", {}, 1.0)
             wanting = asyncio.create_task(journal.subscribe([subscription("card", one.id)]))
 
             async def blocked() -> int:

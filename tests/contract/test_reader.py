@@ -13,8 +13,8 @@ import pytest
 
 from bridge.core.errors import MalformedPayload, Unreachable, Unread
 from bridge.core.events import Event, RefPushed
-from bridge.githosts.apart import MODULE, Apart
 from bridge.githosts.github.webhooks import GitHub
+from bridge.githosts.large_bodies import MODULE, Apart
 from tests.unit.githosts.test_large import push
 
 HOST = GitHub(["secret"])

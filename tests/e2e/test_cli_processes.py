@@ -37,7 +37,7 @@ def test_help_and_version_import_nothing_heavy() -> None:
 def test_completing_imports_nothing_heavy(filled: Cli) -> None:
     heavy = "aiohttp sqlalchemy dbos httpx pydantic yaml alembic psycopg"
     script = (
-        "import sys, typer; from bridge.cli.completing import complete_app;"
+        "import sys, typer; from bridge.cli.completion import complete_app;"
         "from bridge.cli.root import app;"
         "assert complete_app(typer.Context(typer.main.get_command(app)), 'sh');"
         f"sys.exit(', '.join(m for m in {heavy.split()!r} if m in sys.modules))"

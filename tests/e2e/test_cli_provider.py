@@ -111,7 +111,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_written(web: Cli) -> None
 
 
 def test_a_person_is_asked_and_may_say_no(web: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.cli.changing.sys", _Terminal())
+    monkeypatch.setattr("bridge.cli.configure.sys", _Terminal())
     words = ("provider", "set", "git", "web", "--branch", "dev")
 
     assert "nothing was changed" in piped(*words, stdin="n\n", code=1).stderr

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.app.providers import console_of
 from bridge.console import live
-from bridge.console.acting import ACTIONS
+from bridge.console.actions import ACTIONS
 from bridge.console.door import _inside
 from bridge.console.pages import PAGES
 from bridge.console.visitors import SESSION

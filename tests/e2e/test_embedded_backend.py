@@ -25,7 +25,7 @@ from bridge.core.configuration.configuration import (
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.embedded.http.api import MOST_IN_A_BATCH, PROCEDURES
 from bridge.embedded.http.projects import add_github
-from bridge.embedded.places import undivided
+from bridge.embedded.paths import undivided
 from bridge.embedded.server import EmbeddedServer
 from bridge.ports.backends import Backend, Configures, Progress
 from tests.worlds.embedded import Maker, Repository, maker_of, until

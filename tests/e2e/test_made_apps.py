@@ -8,7 +8,7 @@ import pytest
 
 from bridge.ports.backends import Address, Build, Progress
 from tests.worlds.embedded import GitServer, Repository, git_server, until
-from tests.worlds.making import EmbeddedMaking, embedded
+from tests.worlds.own_apps import EmbeddedMaking, embedded
 
 
 @pytest.fixture

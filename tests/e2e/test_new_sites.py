@@ -333,7 +333,7 @@ def test_a_person_is_asked_before_an_app_is_deleted(
     free: dict[str, Any] = {"BRIDGE_EMBEDDED_PORT": "0"}
     cli("app", "create", "web", "--repo", "mono", **free)
     asked: list[str] = []
-    monkeypatch.setattr("bridge.cli.changing.sys", SimpleNamespace(stdin=Terminal()))
+    monkeypatch.setattr("bridge.cli.configure.sys", SimpleNamespace(stdin=Terminal()))
 
     def confirm(words: str, **_: Any) -> bool:
         asked.append(words)

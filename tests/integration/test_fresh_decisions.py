@@ -16,7 +16,7 @@ from bridge.core.events import Ref, RefKind, RefPushed, Repository
 from bridge.pipeline.catalog import LOOK_AGAIN, Catalog
 from bridge.pipeline.deliveries import DecisionTiming, Deliveries
 from bridge.pipeline.freshness import CROWDED, FRESH, HOLDS, MOST, PATIENCE, RESERVE
-from bridge.pipeline.meaning import Reading
+from bridge.pipeline.interpret import Reading
 from bridge.ports.inbox import DeliveryState
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal

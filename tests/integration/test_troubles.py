@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bridge.cli.reaching import trouble_line
+from bridge.cli.backend import trouble_line
 from bridge.core.apps import App
 from bridge.core.errors import Unreachable
 from bridge.pipeline.app_reading import NOTED, Trouble, read_troubles, troubles_in, write_troubles

@@ -18,7 +18,7 @@ from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import render_card, render_line
 from bridge.chats.slack.help import HELP, help_about, whoami
-from bridge.chats.slack.outgoing import outgoing
+from bridge.chats.slack.render import outgoing
 from bridge.core.access import Access, Person, Right, granting, missing
 from bridge.core.apps import App
 from bridge.core.chat.replies import Accepted, PromotionOffered, WayBackFound

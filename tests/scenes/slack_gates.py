@@ -8,7 +8,7 @@ from bridge.chats.links import Links
 from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.gate_answers import ended_message, reminder
 from bridge.chats.slack.gates import override_view
-from bridge.chats.slack.outgoing import outgoing
+from bridge.chats.slack.render import outgoing
 from bridge.core.access import Right
 from bridge.core.chat.gate_replies import (
     Affected,

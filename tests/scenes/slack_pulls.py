@@ -7,8 +7,8 @@ from functools import partial
 from bridge.chats.links import Links
 from bridge.chats.pull_card import news_in
 from bridge.chats.slack.blocks import Message
-from bridge.chats.slack.outgoing import outgoing
 from bridge.chats.slack.previews import render_news, render_pull
+from bridge.chats.slack.render import outgoing
 from bridge.core.apps import App
 from bridge.core.chat.replies import PreviewDone, PreviewList, PreviewShown
 from bridge.core.lifecycle import State

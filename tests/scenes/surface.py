@@ -32,11 +32,11 @@ from pydantic import BaseModel
 from bridge.app.setup.door import SetupDoor
 from bridge.app.storage import Stores
 from bridge.chats import CHATS
+from bridge.cli.context import EXIT_CODES
 from bridge.cli.embedded import api_of
 from bridge.cli.promote import promotion_form
 from bridge.cli.rollback import plan_form
 from bridge.cli.root import commands
-from bridge.cli.using import EXIT_CODES
 from bridge.console.door import Console
 from bridge.core.access import Right
 from bridge.core.apps import Rules

@@ -39,7 +39,7 @@ from tests.scenes.gates import GATES, gated
 from tests.scenes.hostile import BRANCH, DEEP, EVIL, LONG
 from tests.scenes.live import LIVE, PROMOTE, living
 from tests.scenes.previewed import PREVIEWS, previewed
-from tests.scenes.setting_up import BEFORE, SETTING_UP, services, steady
+from tests.scenes.setup_changes import BEFORE, SETTING_UP, services, steady
 
 if TYPE_CHECKING:
     from bridge.app.storage import Stores

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.chats.slack.silence import DAY, silent
+from bridge.chats.slack.quiet_repositories import DAY, silent
 from bridge.core.apps import App, Source, SourceType
 from bridge.githosts import HOSTS
 from tests.fakes.journey import app

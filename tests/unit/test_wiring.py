@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from bridge.console import shared_parts
-from bridge.console.looks import Looks
 from bridge.console.shared_parts import Part, SharedParts
+from bridge.console.shared_polling import Looks
 from bridge.core.backoff import Backoff
 from bridge.core.errors import NotFound
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from bridge.chats.links import Links
 from bridge.console.records import Records
+from bridge.console.slow_results import Workshop
 from bridge.console.visitors import with_owner
-from bridge.console.workshop import Workshop
 from bridge.core.access import Access, Grant
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy, Reason
@@ -17,7 +17,7 @@ from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import State
 from bridge.core.refused import RefusedWebhooks
 from bridge.pipeline.hook_troubles import HookTroubles
-from bridge.pipeline.meaning import Reading
+from bridge.pipeline.interpret import Reading
 from bridge.ports.githosts import Hook
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome, PushSeen

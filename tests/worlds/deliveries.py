@@ -14,7 +14,7 @@ from bridge.core.decision import Decision
 from bridge.core.events import COMMAND_HOST, Action, Asked, Event, Repository, write_command
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.deliveries import DecisionTiming, Deliveries
-from bridge.pipeline.meaning import Reading
+from bridge.pipeline.interpret import Reading
 from bridge.ports.feedback import LatePlanner, Planner
 from bridge.ports.inbox import Delivery, NewDelivery
 from bridge.storage.inbox.sqlite import SqliteInbox

@@ -12,10 +12,10 @@ from bridge.core.gates.freezes import Freeze
 from bridge.core.lifecycle import Deployment, deployment_of
 from bridge.pipeline.ci import CiReader
 from bridge.pipeline.deployments import Deployer
+from bridge.pipeline.dispatch import DEPLOYMENT_FLOW, Starting
 from bridge.pipeline.gate_commands import Actor, GateCommands
 from bridge.pipeline.gates import Gatekeeper, Heads, Judges
 from bridge.pipeline.pinning import Pins
-from bridge.pipeline.starting import DEPLOYMENT_FLOW, Starting
 from bridge.ports.gates import PinsCommits
 from bridge.ports.githosts import TagAt
 from bridge.ports.outcomes import Outcome

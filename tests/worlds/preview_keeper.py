@@ -34,7 +34,7 @@ from tests.fakes.git_api import FakeHostApi, T
 from tests.fakes.journey import Lifetime, ManualClock
 from tests.worlds import inbox as inboxes
 from tests.worlds import journal as journals
-from tests.worlds.making import DokployMaking, furnished_dokploy
+from tests.worlds.own_apps import DokployMaking, furnished_dokploy
 
 MONO = Repository("github", "4711", "my-org/mono", frozenset({"git.example.com/my-org/mono"}))
 HOMES = {"git.example.com": "github"}

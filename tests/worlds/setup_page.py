@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
-from bridge.app.setting_up import SettingUp
 from bridge.app.setup import entry
 from bridge.app.setup.apps import AppsSetup
 from bridge.app.setup.checkup import Checkup
 from bridge.app.setup.door import SetupDoor
+from bridge.app.setup_changes import SettingUp
 from bridge.app.stored_settings import Stored
 from bridge.settings import read_settings
 from bridge.storage.journal import SqlJournal

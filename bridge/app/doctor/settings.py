@@ -16,10 +16,10 @@ from bridge.core.errors import Rejected
 from bridge.core.gates.order import circles
 from bridge.core.matching import Glob, GlobError
 from bridge.core.matching.lint import lint
-from bridge.core.misfits import shortened
 from bridge.core.pins import is_one
 from bridge.core.refs import unmatchable, unmatchable_prefix
 from bridge.core.rules import Range
+from bridge.core.validation_errors import shortened
 from bridge.outbound import ALLOW, networks_of, never_asked
 from bridge.ports.checks import Finding, Level
 from bridge.ports.providers import REPOSITORY_SECRETS, HostServer, WebhookSecrets

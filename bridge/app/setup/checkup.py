@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bridge.app.doctor.collect import examine_all
 from bridge.app.doctor.settings import unreadable
-from bridge.app.setting_up import SettingUp
+from bridge.app.setup_changes import SettingUp
 from bridge.core.errors import Rejected
 from bridge.ports.checks import Finding, in_order
 from bridge.ports.journal import Journal

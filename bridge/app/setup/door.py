@@ -9,12 +9,12 @@ from typing import Any
 
 from aiohttp import web
 
-from bridge.app.setting_up import SettingUp
 from bridge.app.setup import entry
 from bridge.app.setup.apps import AppsSetup, Done
 from bridge.app.setup.checkup import Checkup
 from bridge.app.setup.page import Facts, is_public, policy, render, style
 from bridge.app.setup.services import Service, ask, services, tried
+from bridge.app.setup_changes import SettingUp
 from bridge.app.wiring import Beginning, Parts
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.listening.listener import NOTHING_THERE

@@ -21,7 +21,7 @@ from bridge.backends.dokploy.configure import (
     source_call,
 )
 from bridge.backends.dokploy.http import Auth, Http, Limits, Query, T
-from bridge.backends.dokploy.making import Making
+from bridge.backends.dokploy.own_apps import Making
 from bridge.backends.dokploy.previews import previews_in
 from bridge.backends.dokploy.reads import deployments_in, jobs_in
 from bridge.core.apps import App, AppKind

@@ -48,7 +48,7 @@ from bridge.core.errors import (
     Unreachable,
 )
 from bridge.core.large_json import LARGE, must_be_usual
-from bridge.core.misfits import misfit
+from bridge.core.validation_errors import explained_one
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.figures import Observe
 
@@ -414,7 +414,7 @@ def _in_form(call: Call, form: TypeAdapter[T], body: bytes) -> T:
         if what := instead_of_json(body):
             raise call.not_dokploy(what) from None
         # Not chained: pydantic's message repeats the input, which may be secret.
-        first = misfit(error.errors(include_url=False)[0])
+        first = explained_one(error.errors(include_url=False)[0])
         raise call.lost(fit(f"unexpected answer: {first}", call.secrets)) from None
 
 

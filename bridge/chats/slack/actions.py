@@ -9,8 +9,8 @@ from bridge.chats.slack import answers, gates, names, previews, promotion, rollb
 from bridge.chats.slack.api import tell_alone
 from bridge.chats.slack.blocks import modal, section
 from bridge.chats.slack.commands import later, open_view, reply_to, run, told, withdraw
-from bridge.chats.slack.outgoing import Outgoing, outgoing
 from bridge.chats.slack.pickers import offered
+from bridge.chats.slack.render import Outgoing, outgoing
 from bridge.chats.slack.workspace import Parts, one_time, place_of
 from bridge.core.access import Right
 from bridge.core.apps import of_people

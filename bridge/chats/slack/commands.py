@@ -8,9 +8,9 @@ from bridge.chats.slack import names
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import code_of
 from bridge.chats.slack.blocks import modal
-from bridge.chats.slack.outgoing import Outgoing, outgoing
 from bridge.chats.slack.payloads import Answer
 from bridge.chats.slack.pickers import picker
+from bridge.chats.slack.render import Outgoing, outgoing
 from bridge.chats.slack.workspace import Parts, names_of, one_time, place_of
 from bridge.core.access import Right
 from bridge.core.apps import App

@@ -16,7 +16,7 @@ from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import lane_of
 from bridge.chats.slack.commands import later
 from bridge.chats.slack.config_views import change_note, outcome_view, told
-from bridge.chats.slack.outgoing import Outgoing, outgoing
+from bridge.chats.slack.render import Outgoing, outgoing
 from bridge.chats.slack.workspace import CHAT, Parts, one_time, place_of
 from bridge.core.access import Person, Right, granting, missing
 from bridge.core.apps import App

@@ -25,7 +25,7 @@ from bridge.chats.slack.commands import open_view, told
 from bridge.chats.slack.config_changes import allowed, ask, refused
 from bridge.chats.slack.config_forms import Objection, drawn, planned
 from bridge.chats.slack.config_views import About, read_about, saving_view
-from bridge.chats.slack.outgoing import Outgoing
+from bridge.chats.slack.render import Outgoing
 from bridge.chats.slack.workspace import Parts, place_of
 from bridge.core.apps import App
 from bridge.core.configuration.merge import NoSource

@@ -24,11 +24,11 @@ from bridge.chats.slack import commands as shortcuts
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import SlackClient
 from bridge.chats.slack.home import Homes
-from bridge.chats.slack.outgoing import Outgoing
 from bridge.chats.slack.payloads import SLACK, check_form
+from bridge.chats.slack.render import Outgoing
 from bridge.chats.slack.workspace import Parts
 from bridge.core.errors import BadSignature, BridgeError, MalformedPayload
-from bridge.core.misfits import kind_of
+from bridge.core.validation_errors import kind_of
 from bridge.ports.chats import HttpAnswer
 from bridge.ports.clock import Clock
 

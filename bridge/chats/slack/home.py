@@ -40,7 +40,7 @@ from bridge.chats.slack.facts import (
 )
 from bridge.chats.slack.gates import held_briefly
 from bridge.chats.slack.mrkdwn import NOTHING, escape, plain
-from bridge.chats.slack.silence import Silence
+from bridge.chats.slack.quiet_repositories import Silence
 from bridge.chats.slack.workspace import Parts
 from bridge.core.access import Person, Right
 from bridge.core.apps import App, of_people
@@ -54,7 +54,7 @@ from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import ABOUT_ANYTHING, Cursor, Subscription
 
 if TYPE_CHECKING:
-    from bridge.chats.slack.outgoing import Outgoing
+    from bridge.chats.slack.render import Outgoing
 
 
 PAGE = 10

@@ -15,7 +15,7 @@ from bridge.chats.slack.blocks import Message
 from bridge.chats.slack.cards import lane_of
 from bridge.chats.slack.commands import later, told
 from bridge.chats.slack.gate_answers import ended_message, reminder
-from bridge.chats.slack.outgoing import outgoing
+from bridge.chats.slack.render import outgoing
 from bridge.chats.slack.workspace import CHAT, Parts, place_of
 from bridge.core.access import Person
 from bridge.core.chat.gate_replies import LockKept, LockReleased

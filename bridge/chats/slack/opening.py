@@ -16,7 +16,7 @@ from bridge.chats.slack.door import SlackDoor, Socket, build_bolt
 from bridge.chats.slack.home import HOME, Homes
 from bridge.chats.slack.locks import LOCK, LockNotes
 from bridge.chats.slack.pull_board import PULL, PullBoard, pull_plans
-from bridge.chats.slack.silence import Silence
+from bridge.chats.slack.quiet_repositories import Silence
 from bridge.chats.slack.workspace import Background, Clicks, Parts, Permits, Workspace
 from bridge.core.access import Access
 from bridge.core.errors import BridgeError

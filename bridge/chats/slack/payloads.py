@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapt
 
 from bridge.core.errors import MalformedPayload, Unanswered, Unreachable
 from bridge.core.large_json import LARGE, load_large, must_be_usual
-from bridge.core.misfits import kind_of, misfit
+from bridge.core.validation_errors import explained_one, kind_of
 
 SLACK = "slack"
 
@@ -317,5 +317,5 @@ def check_form(payload: dict[str, Any]) -> None:
     try:
         form.validate_python(payload)
     except ValidationError as error:
-        first = misfit(error.errors(include_url=False)[0], payload)
+        first = explained_one(error.errors(include_url=False)[0], payload)
         raise MalformedPayload(f"this is not Slack's form: {first}") from None

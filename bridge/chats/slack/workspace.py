@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from bridge.chats.links import Links
 from bridge.chats.slack.api import People, SlackClient
-from bridge.chats.slack.outgoing import Outgoing
 from bridge.chats.slack.payloads import SLACK
+from bridge.chats.slack.render import Outgoing
 from bridge.core.access import Access, Person, Right, missing
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Unreachable

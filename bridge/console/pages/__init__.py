@@ -2,18 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bridge.console.drawing import Page
 from bridge.console.pages.apps import an_app, apps
 from bridge.console.pages.audit import audit
 from bridge.console.pages.deliveries import a_delivery, deliveries, refused
 from bridge.console.pages.deployments import a_deployment, deployments
+from bridge.console.pages.dry_run import dry_run
 from bridge.console.pages.figures import figures
-from bridge.console.pages.now import now
+from bridge.console.pages.overview import now
 from bridge.console.pages.previews import previews
 from bridge.console.pages.request import Asked
 from bridge.console.pages.search import search
-from bridge.console.pages.trying import dry_run
 from bridge.console.records import Records
+from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 
 View = Callable[[Records, Visitor, Asked], Awaitable[Page]]

@@ -1,8 +1,8 @@
 """Audit: who changed what, when, and how it ended; and the feedback that could not be shown."""
 
-from bridge.console.drawing import Page
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
+from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.apps import find_app
 

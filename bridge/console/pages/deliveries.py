@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from bridge.console.drawing import Page
 from bridge.console.pages.payload import shown_headers, shown_payload
 from bridge.console.pages.request import Asked
 from bridge.console.records import GONE, Records
+from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
 from bridge.core.apps import find_app

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from bridge.console.drawing import Page
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
+from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right
 from bridge.core.apps import App, find_app

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from bridge.console.drawing import Page
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
+from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.lifecycle import Brief
 from bridge.core.log_text import redact

@@ -4,11 +4,11 @@ import asyncio
 import re
 from collections.abc import Iterator
 
-from bridge.console.drawing import Page
 from bridge.console.pages.apps import rows_of
 from bridge.console.pages.deliveries import Row, listed
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
+from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.lifecycle import Deployment
 from bridge.pipeline.arrivals import Wanted

@@ -14,7 +14,7 @@ from typing import Protocol
 from bridge.embedded.building.containers import APPLICATION_LABEL
 from bridge.embedded.building.process import Command, Runner
 from bridge.embedded.building.sources import as_env_file
-from bridge.embedded.places import BuildFailed, Remover, inside, words
+from bridge.embedded.paths import BuildFailed, Remover, inside, words
 from bridge.embedded.records import Record
 from bridge.embedded.releases import Facts, Releases
 

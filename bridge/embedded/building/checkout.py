@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from bridge.embedded.building.process import Command, Limits, Runner
 from bridge.embedded.building.sources import TRANSPORTS, Clone, check_url
-from bridge.embedded.places import BuildFailed, Places, put_away, remove, undivided
+from bridge.embedded.paths import BuildFailed, Places, put_away, remove, undivided
 
 _WANTED = "refs/bridge/wanted"
 _MOST_SUBMODULES = 200

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 
-from bridge.embedded.places import ToolSilent
+from bridge.embedded.paths import ToolSilent
 from bridge.embedded.records import Record
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from bridge.embedded.places import words
+from bridge.embedded.paths import words
 
 HIDDEN = "***"
 

@@ -25,7 +25,7 @@ from bridge.embedded.building.logs import Growth, Log, secret_values
 from bridge.embedded.building.process import Limits, Runner, time_limit
 from bridge.embedded.building.sources import Clone, Hosts, parse_variables, read_source, resolve
 from bridge.embedded.history import Deployment, Ending, Job
-from bridge.embedded.places import BuildFailed, NotKept, Places, Remover, inside
+from bridge.embedded.paths import BuildFailed, NotKept, Places, Remover, inside
 from bridge.embedded.records import Catalog, Record
 from bridge.embedded.releases import Facts, Releases
 from bridge.embedded.sites import StaticSite

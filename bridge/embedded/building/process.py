@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.embedded.building.logs import Log
-from bridge.embedded.places import BuildFailed, MissingTool, TimeLimit, put_away, words
+from bridge.embedded.paths import BuildFailed, MissingTool, TimeLimit, put_away, words
 
 _READ = 64 * 1024
 _GRACE_SECONDS = 3.0

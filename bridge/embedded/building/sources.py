@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from bridge.core.configuration.variables import statements, written_value
-from bridge.embedded.places import BuildFailed
+from bridge.embedded.paths import BuildFailed
 from bridge.embedded.records import Record
 
 TRANSPORTS = ("https", "http", "ssh", "git", "file")

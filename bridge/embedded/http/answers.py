@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable
 from urllib.parse import urlsplit
 
 from bridge.embedded.history import Deployment, Job
-from bridge.embedded.places import words
+from bridge.embedded.paths import words
 from bridge.embedded.records import Record, moment
 
 ORGANIZATION = "embedded"

@@ -33,7 +33,7 @@ from bridge.embedded.http.procedure import (
     zod_error,
 )
 from bridge.embedded.http.update_input import ApplicationUpdate
-from bridge.embedded.places import put_away
+from bridge.embedded.paths import put_away
 from bridge.embedded.records import Record
 
 VERSION = "v0.30.2"

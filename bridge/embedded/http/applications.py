@@ -24,7 +24,7 @@ from bridge.embedded.http.procedure import (
     not_found,
     page,
 )
-from bridge.embedded.places import ToolSilent, remove
+from bridge.embedded.paths import ToolSilent, remove
 from bridge.embedded.records import Record, moment, new_app_name
 
 _NONE_OF_THESE = {

@@ -23,7 +23,7 @@ from bridge.embedded.http.inputs import (
     CONTAINER_PATTERN,
     Input,
 )
-from bridge.embedded.places import Clock, Places
+from bridge.embedded.paths import Clock, Places
 from bridge.embedded.queue import Engine
 from bridge.embedded.records import Catalog, Record
 

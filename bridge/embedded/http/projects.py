@@ -3,7 +3,7 @@
 from bridge.embedded.http import answers, inputs
 from bridge.embedded.http.applications import erase
 from bridge.embedded.http.procedure import EMPTY, Empty, Parts, bad_request, found, not_found, page
-from bridge.embedded.places import words
+from bridge.embedded.paths import words
 from bridge.embedded.records import Record, moment
 
 _DEFAULT_NAME = "production"

@@ -13,7 +13,7 @@ from bridge.embedded.http.procedure import (
     bad_request,
     not_found,
 )
-from bridge.embedded.places import BuildFailed, NotKept, ToolSilent
+from bridge.embedded.paths import BuildFailed, NotKept, ToolSilent
 from bridge.embedded.records import Record
 from bridge.embedded.releases import Releases
 

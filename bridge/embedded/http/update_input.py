@@ -15,7 +15,7 @@ from bridge.embedded.http.inputs import (
     Triggers,
     WatchPaths,
 )
-from bridge.embedded.places import words
+from bridge.embedded.paths import words
 
 
 def _truth(value: Any) -> bool:

@@ -6,7 +6,6 @@ port, `ports.journal`, documents the methods.
 
 import asyncio
 
-from bridge.storage.journal.abouts import Abouts
 from bridge.storage.journal.apps import Apps, Audit, Drafts
 from bridge.storage.journal.ci import CiFacts
 from bridge.storage.journal.decisions import Decisions
@@ -14,13 +13,14 @@ from bridge.storage.journal.deployments import Deployments
 from bridge.storage.journal.gates import Gates
 from bridge.storage.journal.hooks import Hooks
 from bridge.storage.journal.locks import Locks
+from bridge.storage.journal.maintenance import Figures, Forgetting, Leases, Notes, Refusals
 from bridge.storage.journal.native_previews import NativePreviews
+from bridge.storage.journal.outcomes import Recording
 from bridge.storage.journal.previews import Previews
-from bridge.storage.journal.recording import Recording
 from bridge.storage.journal.serving import Serves
 from bridge.storage.journal.setup import Sessions, StoredSettings
 from bridge.storage.journal.snapshots import Subscriptions
-from bridge.storage.journal.upkeep import Figures, Forgetting, Leases, Notes, Refusals
+from bridge.storage.journal.subjects import Abouts
 from bridge.storage.journal.versions import Versions
 from bridge.storage.migrations import migrate
 

@@ -10,7 +10,7 @@ from bridge.ports.outcomes import ABOUT_ANYTHING, Audited, about_change, about_d
 from bridge.storage import tables
 from bridge.storage.engines import lock
 from bridge.storage.journal import rows
-from bridge.storage.journal.holding import mark_apps_due
+from bridge.storage.journal.due import mark_apps_due
 from bridge.storage.journal.outbox import changed
 from bridge.storage.journal.previews import have_made_again
 from bridge.storage.journal.rows import add_new

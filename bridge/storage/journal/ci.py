@@ -12,7 +12,7 @@ from bridge.core.gates.ci import Ci
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, DueCi
 from bridge.storage import tables
-from bridge.storage.journal.holding import changing, mark_commit_due
+from bridge.storage.journal.due import changing, mark_commit_due
 from bridge.storage.journal.rows import add_new
 from bridge.storage.journal.transactions import Transactions
 

@@ -10,10 +10,12 @@ from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import FINAL, Brief, Cancel, Change, Deployment, State
 from bridge.ports.gates import Judging
 from bridge.storage import tables
+from bridge.storage.journal.due import changing
 from bridge.storage.journal.gates import keep_lock
-from bridge.storage.journal.holding import changing
-from bridge.storage.journal.judging import intend, judge, lift
-from bridge.storage.journal.moves import (
+from bridge.storage.journal.held import intend, judge, lift
+from bridge.storage.journal.rows import batched
+from bridge.storage.journal.transactions import Transactions
+from bridge.storage.journal.transitions import (
     cancel,
     change,
     ids_text,
@@ -23,8 +25,6 @@ from bridge.storage.journal.moves import (
     take_back,
     withdraw,
 )
-from bridge.storage.journal.rows import batched
-from bridge.storage.journal.transactions import Transactions
 
 MOST_PINNED = 50
 """Deployments of an app whose backend ids are returned; a backend lists about ten."""

@@ -15,7 +15,7 @@ from bridge.core.gates.locks import Lock, Scope, scopes_of
 from bridge.ports.gates import Judging, Taken
 from bridge.storage import tables
 from bridge.storage.journal.ci import read_ci
-from bridge.storage.journal.holding import changing, mark_apps_due
+from bridge.storage.journal.due import changing, mark_apps_due
 from bridge.storage.journal.locks import drop_lock, locks_where, put_lock
 from bridge.storage.journal.transactions import Transactions
 

@@ -16,9 +16,9 @@ from bridge.ports.outcomes import Audited, Subscription, about_lock
 from bridge.storage import tables
 from bridge.storage.journal import outbox
 from bridge.storage.journal.apps import add_audit
-from bridge.storage.journal.holding import changing, mark_apps_due
+from bridge.storage.journal.due import changing, mark_apps_due
+from bridge.storage.journal.maintenance import forget_feedback
 from bridge.storage.journal.transactions import Transactions
-from bridge.storage.journal.upkeep import forget_feedback
 
 _T = tables.locks
 _MERGE = re.compile(r"(\S+) (.+)([#!])(\d+)")

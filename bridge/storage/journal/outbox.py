@@ -17,8 +17,8 @@ from bridge.ports.outcomes import (
 from bridge.storage import tables
 from bridge.storage.engines import on_postgres
 from bridge.storage.journal import rows
+from bridge.storage.journal.maintenance import held
 from bridge.storage.journal.rows import add_new, batched
-from bridge.storage.journal.upkeep import held
 
 _FOLLOWERS = sa.select(tables.follows.c.target).where(
     tables.follows.c.key.in_(sa.bindparam("keys", expanding=True))

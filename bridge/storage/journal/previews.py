@@ -15,8 +15,8 @@ from bridge.ports.outcomes import about_pull
 from bridge.ports.previews import Lane, Previewed, Reported
 from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
+from bridge.storage.journal.maintenance import forget_feedback
 from bridge.storage.journal.transactions import Transactions
-from bridge.storage.journal.upkeep import forget_feedback
 
 _T = tables.previews
 

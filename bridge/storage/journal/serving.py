@@ -14,10 +14,10 @@ from bridge.core.lifecycle import FINAL, Deployment, State
 from bridge.core.pins import is_one, tracked
 from bridge.core.report import EndedDeployment
 from bridge.storage import tables
-from bridge.storage.journal.moves import read_deployment
 from bridge.storage.journal.pushes import newest_moves
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
+from bridge.storage.journal.transitions import read_deployment
 
 NEWEST = 2**63 - 1
 """A position after all others."""

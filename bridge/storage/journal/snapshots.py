@@ -17,10 +17,10 @@ from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
-from bridge.storage.journal.moves import read_deployment
 from bridge.storage.journal.previews import of_pull
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
+from bridge.storage.journal.transitions import read_deployment
 
 FAR_BACK = 20
 """How many of an app's versions are searched for the one to go back to."""

@@ -7,7 +7,7 @@ from typing import Any
 from bridge.core.gates.locks import DAY, Lock, PullRef
 from bridge.ports.gates import DueLock
 from bridge.ports.outcomes import Audited, Subscription, about_change, about_lock
-from tests.contract.journal.test_holding import ID, held, lock
+from tests.contract.journal.test_due import ID, held, lock
 from tests.fakes.journey import NO_GATES, ManualClock
 
 PULL = PullRef("github", "Acme/Shop", 12)

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from bridge.app.storage import Stores
-from bridge.cli.completing import complete_app, complete_repository
+from bridge.cli.completion import complete_app, complete_repository
 from bridge.cli.root import EXAMPLES, app, commands
 from bridge.ports.outcomes import Outcome, PushSeen
 from tests.worlds.cli import Cli

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from bridge.app.storage import Stores
-from bridge.cli.completing import complete_app, complete_preview
+from bridge.cli.completion import complete_app, complete_preview
 from bridge.core.lifecycle import State
 from bridge.core.previews.preview import Preview
 from bridge.core.previews.verdict import Why

@@ -9,8 +9,8 @@ import pytest
 import typer
 
 from bridge import __version__
+from bridge.cli.context import exit_code_of
 from bridge.cli.root import app
-from bridge.cli.using import exit_code_of
 from bridge.core.errors import BadSignature, NotFound, Refused, Rejected, Unanswered, Unreachable
 from tests.worlds.cli import Cli
 

@@ -13,7 +13,7 @@ from bridge.core.events import Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.changes import CROWDED, Changes, ViewFinder
 from bridge.pipeline.deliveries import Deliveries
-from bridge.pipeline.meaning import Reading
+from bridge.pipeline.interpret import Reading
 from bridge.ports.githosts import ChangeSet
 from bridge.ports.inbox import DeliveryState
 from bridge.ports.outcomes import Outcome

@@ -9,11 +9,11 @@ from typing import Any
 
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.previews.preview import PreviewState
-from bridge.pipeline.rounds import PATIENCE
+from bridge.pipeline.worker_loop import PATIENCE
 from tests.chaos.dokploy.faults import says_nothing
 from tests.fakes.dokploy_building import BuildingDokploy
 from tests.worlds.embedded import until
-from tests.worlds.making import furnished_dokploy
+from tests.worlds.own_apps import furnished_dokploy
 from tests.worlds.preview_keeper import POLICY, KeeperWorld, keeper_world
 
 PROMPTLY = 30.0

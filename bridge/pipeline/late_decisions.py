@@ -19,7 +19,7 @@ from bridge.pipeline.app_index import AppIndex, apps_of, index, keys_of_app
 from bridge.pipeline.app_reading import MARKED, Mark, read_marks, write_marks
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.decide import Decided, Recording, done
-from bridge.pipeline.meaning import Meaning, Reading, is_heavy
+from bridge.pipeline.interpret import Meaning, Reading, is_heavy
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
 from bridge.ports.journal import Journal

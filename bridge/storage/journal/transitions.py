@@ -25,13 +25,13 @@ from bridge.core.lifecycle import (
 )
 from bridge.ports.outcomes import ABOUT_ANYTHING, about_delivery, about_deployment
 from bridge.storage import tables
+from bridge.storage.journal.due import mark_followers_due
 from bridge.storage.journal.gates import (
     holds_text,
     lifts_text,
     read_holds,
     read_lifts,
 )
-from bridge.storage.journal.holding import mark_followers_due
 from bridge.storage.journal.outbox import changed
 
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))

@@ -22,7 +22,7 @@ from bridge.core.health.rollback import Rung
 from bridge.core.health.verdict import Health, Sighting, Tally, judge_health
 from bridge.core.lifecycle import VERIFIED, Deployment, State
 from bridge.core.log_text import lines_of, redact, shorten
-from bridge.pipeline.going_back import GOES_BACK, GoingBack
+from bridge.pipeline.auto_rollback import GOES_BACK, GoingBack
 from bridge.pipeline.outcome import Ending
 from bridge.ports.backends import ReachesSites, ShowsContainers
 from bridge.ports.clock import Clock, Sleep

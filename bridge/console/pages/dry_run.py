@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.console.drawing import Page
 from bridge.console.pages.request import Asked
 from bridge.console.records import GONE, Records
+from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy, Reason, concerns, decide

@@ -16,10 +16,10 @@ from bridge.core.lifecycle import Deployment, State, flow_named
 from bridge.ports.outcomes import Outcome, PushSeen, Recorded, about_deployment
 from bridge.storage import tables
 from bridge.storage.engines import lock
-from bridge.storage.journal import moves, outbox, rows
-from bridge.storage.journal.abouts import key_of
+from bridge.storage.journal import outbox, rows, transitions
 from bridge.storage.journal.pushes import Pushes, Row
 from bridge.storage.journal.rows import add_new, batched
+from bridge.storage.journal.subjects import key_of
 from bridge.storage.journal.transactions import Transactions
 
 
@@ -120,9 +120,9 @@ class _Recorder:
         """Carry out a person's cancel: from here on the deployment is never requested."""
         for one in outcome.decisions:
             if one.reason is Reason.CANCEL_ASKED:
-                moves.cancel(self._db, one.app_id, outcome.seq, self._now)
+                transitions.cancel(self._db, one.app_id, outcome.seq, self._now)
             elif one.reason is Reason.CANCEL_ONE_ASKED and outcome.only is not None:
-                moves.cancel(self._db, one.app_id, outcome.seq, self._now, outcome.only)
+                transitions.cancel(self._db, one.app_id, outcome.seq, self._now, outcome.only)
 
     def complete(self, outcome: Outcome) -> None:
         """Record an outcome for apps without a decision on its push."""
@@ -146,7 +146,7 @@ class _Recorder:
 
     def _deploy(self, outcome: Outcome, deployments: Sequence[Deployment]) -> None:
         for deployment in deployments:
-            moves.add_deployment(self._db, deployment, self._now)
+            transitions.add_deployment(self._db, deployment, self._now)
         if not deployments and outcome.deployments:
             return  # it only repeats what is already shown
         dropped = {about_deployment(one.id) for one in outcome.deployments}

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.console.drawing import Page
 from bridge.console.records import GONE, HERE, Records
+from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.access import Right, missing
 from bridge.core.chat.gate_replies import (

@@ -16,7 +16,7 @@ from bridge.core.apps import App
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.ports.backends import Address, MakesApps
 from tests.chaos.dokploy.faults import resets
-from tests.worlds.making import (
+from tests.worlds.own_apps import (
     ADDRESSES,
     BUILT,
     MARKER,

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from bridge.console.drawing import Page
 from bridge.console.pages.apps import Row, rows_of
 from bridge.console.pages.deliveries import Row as Arrived
 from bridge.console.pages.deliveries import listed
 from bridge.console.pages.previews import why_of
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
+from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.apps import App, of_people
 from bridge.core.lifecycle import Deployment, State

@@ -8,8 +8,8 @@ from bridge.app.doctor.collect import examine_services, has_api
 from bridge.app.doctor.settings import Remark, remarks
 from bridge.app.providers import places_of
 from bridge.backends import EMBEDDED
+from bridge.cli.context import run
 from bridge.cli.serve import hosts_of
-from bridge.cli.using import run
 from bridge.core.errors import Rejected
 from bridge.ports.checks import Finding, Level
 from bridge.settings import Settings

@@ -12,9 +12,9 @@ from bridge.core.lifecycle import HELD, Deployment, State
 from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.ci import keep_due
+from bridge.storage.journal.due import judging, mark_due
 from bridge.storage.journal.gates import facts_of, holds_text, lifts_text
-from bridge.storage.journal.holding import judging, mark_due
-from bridge.storage.journal.moves import (
+from bridge.storage.journal.transitions import (
     NO_HOLDS,
     UNASKED,
     WAITING,

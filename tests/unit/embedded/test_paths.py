@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.embedded.places import BuildFailed, inside
+from bridge.embedded.paths import BuildFailed, inside
 from bridge.embedded.records import moment, new_app_name, new_id, seconds
 from bridge.embedded.sites import content_type, find
 from tests.worlds.rows import each_row

@@ -7,7 +7,7 @@ import pytest
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.health.containers import Container
 from tests.chaos.dokploy.faults import resets
-from tests.worlds.making import (
+from tests.worlds.own_apps import (
     ADDRESSES,
     MARKER,
     DokployMaking,

@@ -78,7 +78,7 @@ def _place(config: Path | None) -> tuple[Path, str | None]:
     if given is None and not elsewhere and not DEFAULT_FILE.exists():
         return Path(os.environ.get("BRIDGE_DATA") or DEFAULT_DATA), None
     from bridge.app.data_folder import database_url
-    from bridge.cli.using import settings_of
+    from bridge.cli.context import settings_of
 
     settings = settings_of(Path(given) if given else None)
     return settings.data, database_url(settings)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.making import WORLDS, DokployMaking, Making
+from tests.worlds.own_apps import WORLDS, DokployMaking, Making
 
 
 @pytest.fixture(params=WORLDS)

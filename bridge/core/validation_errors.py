@@ -184,7 +184,7 @@ def place(path: Sequence[int | str], data: Any = UNREAD) -> str:
     return words
 
 
-def misfit(
+def explained_one(
     problem: Problem,
     data: Any = UNREAD,
     forms: Mapping[str, str] | None = None,
@@ -197,7 +197,7 @@ def misfit(
     return cut(f"{where}: {words}" if where else words.replace("it", "the body", 1), LONGEST)
 
 
-def misfits(
+def explained(
     error: "ValidationError",
     data: Any = UNREAD,
     forms: Mapping[str, str] | None = None,
@@ -211,7 +211,7 @@ def misfits(
         plain: fields whose values are not secret.
     """
     found = error.errors(include_url=False)
-    words = "; ".join(misfit(problem, data, forms, plain) for problem in found[:MOST])
+    words = "; ".join(explained_one(problem, data, forms, plain) for problem in found[:MOST])
     return words + (f"; and {len(found) - MOST} more" if len(found) > MOST else "")
 
 

@@ -12,8 +12,8 @@ from bridge.core.errors import Unreachable
 from bridge.core.events import Action, parse_command
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State
+from bridge.pipeline.auto_rollback import GoingBack
 from bridge.pipeline.deployments import Deployer
-from bridge.pipeline.going_back import GoingBack
 from bridge.pipeline.rollback_plan import Ways
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.probes import Answer

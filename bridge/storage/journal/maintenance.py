@@ -15,7 +15,7 @@ from bridge.ports.figures import Ended, JournalFigures
 from bridge.ports.outcomes import about_change, about_delivery, about_deployment
 from bridge.storage import tables
 from bridge.storage.engines import now
-from bridge.storage.journal.holding import held_by
+from bridge.storage.journal.due import held_by
 from bridge.storage.journal.rows import add_new, batched, insert_into
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.migrations import refuse_newer

@@ -14,7 +14,7 @@ from bridge.core.apps import App
 from bridge.core.previews.native import NativePreview, NativeState
 from bridge.ports.backends import MakesPreviews, read_apps
 from tests.oracles.dokploy_recordings import recording
-from tests.worlds.making import DokployMaking, Making
+from tests.worlds.own_apps import DokployMaking, Making
 
 SITE = App(
     "9DBC_ZcKI5_4Uv-U2pACc", "site", "shop", page="https://dokploy.example.com/dashboard/site"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.backend import Reach, person, reached
+from bridge.cli.context import Config, Json, ask_hidden, run, settings_of
 from bridge.cli.deployments import AppName
-from bridge.cli.reaching import Reach, person, reached
 from bridge.cli.show import clean, console, hint, on_terminal, say, say_json, say_table, table
-from bridge.cli.using import Config, Json, ask_hidden, run, settings_of
 from bridge.core.configuration.fields import FIELDS, Field
 from bridge.core.errors import Rejected
 

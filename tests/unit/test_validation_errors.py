@@ -12,7 +12,7 @@ from pydantic_core import PydanticKnownError, core_schema
 from bridge.chats.slack.payloads import check_form
 from bridge.core.errors import MalformedPayload, Rejected, Unreachable
 from bridge.core.events import parse_command, parse_found
-from bridge.core.misfits import came, misfits, place, rule
+from bridge.core.validation_errors import came, explained, place, rule
 from bridge.githosts.answers import Answer, read
 from bridge.githosts.github.webhooks import GitHub
 from bridge.githosts.gitlab.webhooks import GitLab
@@ -86,7 +86,7 @@ def test_a_misfit_tells_the_field_the_rule_and_what_came(data: Any, words: str) 
     with pytest.raises(ValidationError) as caught:
         _Outer.model_validate(data)
 
-    said = misfits(caught.value, data)
+    said = explained(caught.value, data)
     assert words in said
     assert "a list, and a list" not in said
     assert SECRET not in said
