@@ -28,7 +28,7 @@ async def test_a_full_disk_refuses_keeps_nothing_and_works_again_afterwards(
 ) -> None:
     inbox = await open_sqlite(tmp_path)
     await inbox.keep(delivery("before"))
-    quota(16)
+    quota(256)
 
     answers = await asyncio.gather(
         *(inbox.keep(delivery(f"id-{n}", body=noise(40_000, n + 3))) for n in range(8)),

@@ -345,7 +345,7 @@ async def test_a_full_disk_is_503_keeps_nothing_and_is_over_when_there_is_room(
     opened: Opened, quota: Quota, caplog: pytest.LogCaptureFixture
 ) -> None:
     door = await opened()
-    quota(8)
+    quota(128)
     body = random.Random(7).randbytes(200_000)
 
     full = await door.post("/hooks/github", signed(body), body)

@@ -165,17 +165,22 @@ async def test_a_comment_that_lands_after_its_process_has_died_stays_the_only_on
     monkeypatch.setattr("bridge.githosts.publishers.LANDS", 0.5)
     host.repository.open_pull("main", base="release")
     made = await pushed(journal, host)
-    host.fake.spoil(Spoil(slow=0.4), method="POST", path="/(comments|notes)$")
+    host.fake.spoil(Spoil(hang=True), method="POST", path="/(comments|notes)$")
 
-    async def announced() -> bool:
+    async def is_on_its_way() -> bool:
+        return host.fake.hanging == 1
+
+    async def waits_for_it() -> bool:
         found = await journal.feedback(limit=10)
-        return any(one.cursor.get("posting") for one in found)
+        return any(one.cursor.get("waited") for one in found)
 
     async with loop(journal, host, "one", replace(QUICK, lease=0.05)):
-        await until(announced, bool)
+        await until(is_on_its_way, bool)
     assert bodies(host) == []
     await moved(journal, made.id, lambda: asyncio.sleep(0))
     async with loop(journal, host, "two"):
+        await until(waits_for_it, bool)
+        host.fake.let_go()
         await shown(journal, host, "✅ deployed")
 
     assert len(bodies(host)) == 1

@@ -323,7 +323,7 @@ async def test_on_a_full_disk_nothing_is_acknowledged_that_is_not_kept(
 ) -> None:
     door = await opened()
     chance = random.Random(7)
-    quota(60)
+    quota(480)
 
     async def send(n: int) -> tuple[str, int]:
         body = chance.randbytes(20_000)

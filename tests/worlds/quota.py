@@ -13,7 +13,7 @@ Quota = Callable[[int | None], None]
 
 @pytest.fixture
 def quota(monkeypatch: pytest.MonkeyPatch) -> Quota:
-    """Limits the pages of all inboxes opened later, like a full disk; None: no limit."""
+    """Limits the KiB of all inboxes opened later, like a full disk; None: no limit."""
     opened: list[sqlite3.Connection] = []
     connect = sqlite_file.connect
 
@@ -21,9 +21,11 @@ def quota(monkeypatch: pytest.MonkeyPatch) -> Quota:
         opened.append(connect(path))
         return opened[-1]
 
-    def limit(pages: int | None) -> None:
+    def limit(kib: int | None) -> None:
         for connection in opened:
-            connection.execute(f"PRAGMA max_page_count = {pages or 2**30}")
+            (page,) = connection.execute("PRAGMA page_size").fetchone()
+            most = 2**30 if kib is None else kib * 1024 // page
+            connection.execute(f"PRAGMA max_page_count = {most}")
 
     monkeypatch.setattr(sqlite_file, "connect", remembering)
     return limit
