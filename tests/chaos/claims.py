@@ -4,13 +4,14 @@ A claim is a deployment's state, with its pinned record and its reported commit.
 the bridge requested, the backend knows the real outcome (`Fate`).
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.core.events import PREVIEW_HOST, Action
 from bridge.core.lifecycle import Deployment, State
-from tests.chaos.dokploy.jobs import BUILT, MAY_BE_ASKED_AGAIN, Asked, Fate, Job
+from tests.chaos.dokploy.jobs import BUILT, MAY_BE_ASKED_AGAIN, NEVER_BEGAN, Asked, Fate, Job
 from tests.chaos.stage import Cancel, Stage
 from tests.chaos.verdicts import Record, Verdict
 
@@ -79,7 +80,8 @@ def judge_claims(
     jobs = {job.id: job for job in stage.backend.every}
     for one in record.deployments:
         mine = asks[one.app_id, one.delivery]
-        cancelled, ambiguous = _cancelled(stage, record, one), _ambiguous(stage, mine)
+        cancelled = _cancelled(stage, record, one)
+        ambiguous = _ambiguous(stage, mine) if mine else _hidden(stage, one)
         truth = _Truth(mine, jobs, cancelled, ambiguous, forgotten, stage.clocks_jumped)
         for line, words in _wrong(one, truth):
             verdict.blame(line, [f"{one.id} is {one.state} ({one.note}): {words}"])
@@ -134,7 +136,7 @@ def _wrongly_superseded(one: Deployment, truth: _Truth) -> Wrong:
 
 
 def _wrongly_unknown(_one: Deployment, truth: _Truth) -> Wrong:
-    if not truth.asks or (any(map(_shows, truth.asks)) and not truth.ambiguous):
+    if not truth.ambiguous and (not truth.asks or any(map(_shows, truth.asks))):
         yield "unknown_ends", truth.told
 
 
@@ -183,6 +185,20 @@ def _ambiguous(stage: Stage, asks: Sequence[Asked]) -> bool:
     """Return whether people deployed the app meanwhile, so a record may be theirs."""
     return bool(asks) and any(
         job.by and job.app == asks[0].app and (job.ended or asks[0].at) >= asks[0].at
+        for job in stage.backend.every
+    )
+
+
+def _hidden(stage: Stage, one: Deployment) -> bool:
+    """Return whether a request that never arrived may have been what people's build is.
+
+    It is told that nobody knows only if that build does not serve anything.
+    """
+    return any(
+        job.by
+        and job.app == one.app_id
+        and job.fate not in BUILT | NEVER_BEGAN
+        and (job.ended or math.inf) >= (one.intent_at or one.created_at)
         for job in stage.backend.every
     )
 

@@ -39,22 +39,31 @@ async def read(stores: Stores) -> Record:
 
 
 async def all_quiet(stage: Stage) -> Record:
-    """Return the bridge's records once everything has ended; fail if it does not end."""
+    """Return the bridge's records once everything has ended; fail if it does not end.
+
+    Reconciling may find a push at any time, so nothing may be requested while they are read.
+    """
     deadline = time.monotonic() + stage.pace.quiet
     async with open_stores(stage.fleet.settings) as stores:
-
-        async def busy() -> list[str]:
+        while True:
+            asked = len(stage.backend.ledger)
             record = await read(stores)
-            if not swept(stage):
-                return ["the sweep"]
-            going = filter(goes_on, record.previews)
-            return [*record.restless, *(f"{p.label} is {p.state}: {p.note}" for p in going)]
-
-        while restless := await busy():
+            restless = _restless(stage, record)
+            if len(stage.backend.ledger) > asked:
+                restless.append("a deployment was requested meanwhile")
+            if not restless:
+                return record
             some = "\n".join(restless[:20])
             assert time.monotonic() < deadline, f"{len(restless)} never end, as\n{some}"
             await asyncio.sleep(0.2)
-        return await read(stores)
+
+
+def _restless(stage: Stage, record: Record) -> list[str]:
+    """Return what has not ended."""
+    if not swept(stage):
+        return ["the sweep"]
+    going = filter(goes_on, record.previews)
+    return [*record.restless, *(f"{p.label} is {p.state}: {p.note}" for p in going)]
 
 
 def judge(stage: Stage, record: Record) -> Verdict:

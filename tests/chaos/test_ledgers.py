@@ -275,12 +275,21 @@ def configure(run: Run) -> None:
     service.configs = [(0.0, service.now), (0.5, replace(service.now, watch_paths=("app-0/**",)))]
 
 
-def deploy_by_hand(run: Run, ended: float) -> str:
+def deploy_by_hand(run: Run, ended: float, fate: Fate = Fate.DONE) -> str:
     """Deploy the first app as a person; return the record's id."""
     job = Job("theirs", "app-0", "", "", 1.0, "done", by=PERSON, commit=SECOND)
-    job.ends(Fate.DONE, ended)
+    job.ends(fate, ended)
     run.stage.backend.every.append(job)
     return job.id
+
+
+def never_arrives(run: Run, ended: float = 0.0, fate: Fate | None = None) -> None:
+    """Lose the request of the first deployment, perhaps beside a person's; it ends as unknown."""
+    becomes(run, Fate.FORGOTTEN, State.UNKNOWN, backend_id=None, deployed_commit=None)
+    change(run, 0, intent_at=1.5)
+    run.stage.backend.every.remove(run.ledger.pop(0).job)
+    if fate is not None:
+        deploy_by_hand(run, ended, fate)
 
 
 HARMS: dict[str, tuple[Callable[[Run], object], str]] = {
@@ -398,6 +407,15 @@ HARMS: dict[str, tuple[Callable[[Run], object], str]] = {
         lambda run: becomes(run, Fate.FAILED, State.UNKNOWN),
         "unknown_ends",
     ),
+    "unknown, and never asked for": (never_arrives, "unknown_ends"),
+    "unknown, and a person's was before": (
+        lambda run: never_arrives(run, 1.0, Fate.FAILED),
+        "unknown_ends",
+    ),
+    "unknown, and a person's is live": (
+        lambda run: never_arrives(run, 2.5, Fate.DONE),
+        "unknown_ends",
+    ),
     "skipped as it was": (configure, "skipped_as_it_was lost old_last"),
     "asked while it goes on": (
         lambda run: run.ledger.append(replace(run.ledger.pop(), overlapped=True)),
@@ -484,6 +502,12 @@ def test_a_push_that_is_found_late_deploys_what_waits_for_it_by_then(run: Run) -
     )
     run.record.decisions[3] = []
     add_deployment(run, deployed(3, THIRD, "app-4"))
+
+    assert run.red() == set()
+
+
+def test_a_failed_build_of_a_person_may_hide_that_a_request_never_arrived(run: Run) -> None:
+    never_arrives(run, 2.5, Fate.FAILED)
 
     assert run.red() == set()
 
