@@ -125,6 +125,25 @@ def _texts(node: ast.AST) -> Iterator[str]:
             yield found
     for field in ("names", "kwd_attrs"):
         yield from (one for one in getattr(node, field, ()) if isinstance(one, str))
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        yield "".join(_constants(node.left, node.right))  # put together from two
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("startswith", "endswith"):
+        ends = [one.lower() for one in _constants(*node.args) if len(one) >= SHORTEST_END]
+        yield from (
+            word for word in PROVIDERS for one in ends if word.startswith(one) or word.endswith(one)
+        )
+
+
+SHORTEST_END = 4
+"""Letters by whose beginning or end a provider could be told apart."""
+
+
+def _constants(*nodes: ast.AST) -> Iterator[str]:
+    """The texts in some expressions."""
+    for node in nodes:
+        for one in ast.walk(node):
+            if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                yield one.value
 
 
 def _is_docstring(node: ast.AST) -> bool:
@@ -252,6 +271,9 @@ def test_only_modules_that_need_it_may_name_a_provider(allowed: str, words: set[
         'BACKENDS_THAT_TELL = ("dokploy",)',
         "from bridge.backends.dokploy.client import X",
         'hint("set BRIDGE_DOKPLOY_URL")',
+        'if host == "git" + "hub":\n    pass',
+        'if host.startswith("gith"):\n    pass',
+        'if host.endswith(("xxxx", "Ploy")):\n    pass',
     ],
 )
 def test_a_planted_name_is_found(planted: str) -> None:
