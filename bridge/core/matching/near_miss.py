@@ -160,7 +160,7 @@ def _directory(pattern: str, file: str) -> _Without | None:
 
 
 _NOT_LITERAL = re.compile(r"[*?\[\]{}()!\\]")
-"""What a pattern does not take as it stands."""
+"""Characters that have a meaning in patterns."""
 
 
 def _level_missing(pattern: str, file: str) -> _Without | None:
