@@ -1,9 +1,14 @@
 """The parts that probe the addresses of apps and roll them back."""
 
 from bridge.app.wiring import Parts
+from bridge.backends import EMBEDDED
 from bridge.outbound import Guard, Outbound, networks_of, origin_of
 from bridge.pipeline.auto_rollback import GoingBack
 from bridge.pipeline.rollback_plan import Ways
+from bridge.pipeline.serving import Looks
+from bridge.ports.clock import Clock
+from bridge.ports.journal import Journal
+from bridge.settings import Settings
 
 
 def outbound_of(parts: Parts) -> Outbound:
@@ -12,9 +17,20 @@ def outbound_of(parts: Parts) -> Outbound:
     return Outbound(Guard(networks_of(parts.settings.verify.allow), own))
 
 
+def looks_of(settings: Settings, journal: Journal, clock: Clock) -> Looks:
+    """Return what looks at what backends serve; a single backend goes by its people's name."""
+    servers = settings.backends_set()
+    if not servers:
+        return Looks(journal, clock, {EMBEDDED: "the embedded backend"})
+    alone = len(servers) == 1
+    titles = {name: one.provider.title for name, one in servers.items() if alone}
+    return Looks(journal, clock, titles)
+
+
 def ways_of(parts: Parts) -> Ways:
     """Return what finds the ways back to earlier versions."""
-    return Ways(parts.backends, parts.stores.journal, locks=parts.settings.rollback.lock)
+    looks = looks_of(parts.settings, parts.stores.journal, parts.clock)
+    return Ways(parts.backends, looks, locks=parts.settings.rollback.lock)
 
 
 def going_back_of(parts: Parts) -> GoingBack:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from bridge.app.chats import ChatPublishers, open_chats
 from bridge.app.data_folder import database_url
-from bridge.app.gates import Gates, gates_of
-from bridge.app.health import going_back_of, outbound_of
+from bridge.app.deploying import flows_that_deploy
+from bridge.app.gates import gates_of
 from bridge.app.keyrings import keyrings_of, tell_unserved, use_made
 from bridge.app.presence import new_owner, only_one
 from bridge.app.previews import PullReports, keep_previews
@@ -25,8 +25,7 @@ from bridge.app.providers import (
     senders_of,
     ways_to_sign_in,
 )
-from bridge.app.sealing import seal_of
-from bridge.app.storage import Stores, flows_of, open_stores, sizes_of
+from bridge.app.storage import Stores, open_stores, sizes_of
 from bridge.app.stored_settings import watch
 from bridge.app.wiring import (
     NO_PUBLISHERS,
@@ -47,31 +46,21 @@ from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
 from bridge.githosts.server import homes_of
+from bridge.pipeline.absence import notice_absence, stay
 from bridge.pipeline.app_reading import troubles_in
-from bridge.pipeline.cancel import Canceller
 from bridge.pipeline.catalog import Catalog, Leads, always, never
-from bridge.pipeline.catchup import CatchUpTiming, catchup, notice_absence, stay
+from bridge.pipeline.catchup import CatchUpTiming, catchup
 from bridge.pipeline.changes import Changes, ViewFinder
-from bridge.pipeline.config_drafts import Configuring
 from bridge.pipeline.deliveries import Backpressure, DecisionTiming, Deliveries
-from bridge.pipeline.deployments import Deployer
-from bridge.pipeline.dispatch import (
-    CANCEL_FLOW,
-    CANCEL_ONE_FLOW,
-    CONFIGURE_FLOW,
-    DEPLOYMENT_FLOW,
-)
 from bridge.pipeline.hook_secrets import HookSecrets
 from bridge.pipeline.ingest import Ingest, RefusalLog
 from bridge.pipeline.leader import Lead, Turn, at_once
 from bridge.pipeline.outbox import Feedback, PublishTiming, together
-from bridge.pipeline.outcome import FollowTiming
 from bridge.pipeline.probe import Probe
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.pipeline.reconcile import ReadsRefs
 from bridge.pipeline.retention import Keeping, Retention
 from bridge.ports.backends import Backend
-from bridge.ports.chats import Permits
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import HostApi
 from bridge.settings import Settings, book_of, policy_of
@@ -337,7 +326,7 @@ async def work(
     shown_there = on_hosts(settings, apis, rate_limiter, await stores.journal.instance(), ours)
     shown = all_of(settings, shown_there, chats, publishers)
     gates = gates_of(parts, stack, apis, chats.tells_of_locks)
-    flows = await _flows(parts, stack, chats.permits, gates)
+    flows = await flows_that_deploy(parts, stack, chats.permits, gates)
     await gates.start(flows, stack)
     previews = await keep_previews(parts, stack, apis, gates.pins, shown.previews)
     shared = database_url(settings) is not None
@@ -377,48 +366,6 @@ async def work(
     return flows
 
 
-async def _flows(
-    parts: Parts, stack: AsyncExitStack, permits: Mapping[str, Permits], gates: Gates
-) -> "DurableFlows":
-    """Return the workflow engine, launched."""
-    settings, journal = parts.settings, parts.stores.journal
-    flows = flows_of(settings, parts.owner)
-    outbound = await stack.enter_async_context(outbound_of(parts))
-    deployer = Deployer(
-        parts.backends,
-        journal,
-        parts.clock,
-        _follow_timing(settings),
-        judging=gates.judges.now,
-        pins=gates.pins,
-        book=book_of(settings),
-        locks=settings.rollback.lock,
-        probes=outbound,
-        going_back=going_back_of(parts),
-        at_a_time=settings.journey.deployments_at_a_time,
-        troubled=parts.catalog.look_at,
-    )
-    flows.register(DEPLOYMENT_FLOW, deployer.run)
-    may_kill = {
-        name
-        for name, one in settings.backends_set().items()
-        if one.provider.may_kill_builds(one.given)
-    }
-    late = settings.journey.adopt
-    canceller = Canceller(parts.backends, journal, parts.clock, may_kill=may_kill, late=late)
-    flows.register(CANCEL_FLOW, canceller.run)
-    flows.register(CANCEL_ONE_FLOW, canceller.run_one)
-    inbox, seal = parts.stores.inbox, seal_of(settings)
-    configuring = Configuring(parts.configurers, inbox, journal, seal, permits, parts.clock)
-    flows.register(CONFIGURE_FLOW, configuring.run)
-    await flows.launch()
-    stack.push_async_callback(flows.stop)
-    await in_background(stack, "flows", flows.watch())
-    if database_url(settings) is not None:
-        await in_background(stack, "peers", flows.watch_peers())
-    return flows
-
-
 async def _timers(
     parts: Parts,
     stack: AsyncExitStack,
@@ -454,15 +401,3 @@ def _publish_timing(settings: Settings) -> PublishTiming:
     given = settings.feedback.model_dump(exclude={"enabled", "retry", "retry_at_most"})
     retry = Backoff(settings.feedback.retry, settings.feedback.retry_at_most)
     return PublishTiming(**given, retry=retry)
-
-
-def _follow_timing(settings: Settings) -> FollowTiming:
-    journey = settings.journey
-    return FollowTiming(
-        look=Backoff(journey.look, journey.look_at_most, factor=1.3),
-        adopt=journey.adopt,
-        lost=journey.lost,
-        untold=journey.untold,
-        unclosed=journey.unclosed,
-        long=journey.long,
-    )

@@ -52,10 +52,10 @@ NO_PUBLISHERS = Publishers()
 
 @dataclass(slots=True)
 class Bell:
-    """Wakes the gatekeeper, if it runs in this process; others look at the journal by themselves.
+    """Wakes a loop, if it runs in this process; others look at the journal by themselves.
 
     Attributes:
-        rings: set once the gatekeeper starts, which is after the chats have.
+        rings: set once the loop is made, which is after those that ring the bell.
     """
 
     rings: Wake = lambda: None

@@ -164,20 +164,36 @@ def app_form(
         "page": app.page,
         "url": app.url,
         "last_deployment": last and deployment_form(last),
-        "live": live and serving_form(live),
+        "live": live and live_form(live),
+        "serving": live and serving_form(live),
     }
 
 
 def serving_form(live: "Serving") -> dict[str, Any]:
-    """Return what an app serves; None stands for what is not known."""
+    """Return what an app serves, and what vouches for it; None stands for what is not known."""
+    from bridge.core.health.serving import By
+
+    seen = live.seen
+    elsewhere = seen.place if seen is not None and seen.by is By.BACKEND else None
+    return {
+        "version": live.version,
+        "since": iso(live.since),
+        "by": live.by or elsewhere,
+        "evidence": live.evidence and str(live.evidence),
+        "verdict": str(live.works),
+    }
+
+
+def live_form(live: "Serving") -> dict[str, Any]:
+    """Return what an app serves, in more detail; None stands for what is not known."""
     last = live.last_known
     return {
         "known": live.known,
         "commit": live.commit,
-        "image": live.newest.image if live.known else None,
+        "image": live.image,
         "since": iso(live.since),
         "by": (live.by or None) if live.known else None,
-        "deployment": live.newest.id if live.known else None,
+        "deployment": live.ours.id if live.ours else None,
         "health": str(live.works),
         "rolled_back": live.rolled_back,
         "rolled_back_from": live.rolled_back_from,

@@ -88,7 +88,7 @@ def _compare(found: "Promotion", settings: "Settings") -> str | None:
     from bridge.app.providers import pages_of
     from bridge.chats.links import Links
 
-    has = found.served.deployed_commit if found.served else None
+    has = found.served.commit if found.served else None
     return Links(pages_of(settings)).compare(found.from_, has, found.version.deployed_commit)
 
 

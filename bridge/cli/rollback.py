@@ -1,5 +1,6 @@
 """`rollback`: go back to an earlier version, after saying how and what it does not restore."""
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,13 +38,17 @@ def rollback(
 
 
 async def _rollback(name: str, to: str | None, how: How, *, plan_only: bool, follow: bool) -> int:
+    from bridge.app.health import looks_of
     from bridge.core.events import Action
+    from bridge.core.rules import ruled
     from bridge.pipeline.rollback_plan import Ways
+    from bridge.settings import book_of
 
     settings = settings_of(how.config)
     async with reached(settings, name) as reach:
-        app, journal = reach.app, reach.stores.journal
-        ways = Ways({app.backend: reach.backend}, journal, locks=settings.rollback.lock)
+        app = ruled(reach.app, book_of(settings))
+        looks = looks_of(settings, reach.stores.journal, time.time)
+        ways = Ways({app.backend: reach.backend}, looks, locks=settings.rollback.lock)
         plan = await ways.plan(app, to)
         if plan_only and how.json:
             say_json(plan_form(plan))
@@ -73,7 +78,11 @@ def plan_form(plan: "Plan") -> dict[str, Any]:
         "app": plan.app.label,
         "way": str(plan.way.rung),
         "to": {"deployment": to.id, "commit": to.deployed_commit, "image": plan.way.image},
-        "from": {"deployment": plan.served.id, "commit": plan.served.deployed_commit},
+        "from": plan.served
+        and {
+            "deployment": plan.served.ours.id if plan.served.ours else None,
+            "commit": plan.served.commit,
+        },
         "does": plan.says,
         "notes": list(plan.warns),
     }

@@ -28,8 +28,25 @@ class State(StrEnum):
 HELD = "held: "
 """The beginning of a held deployment's note; the reasons follow."""
 
+
+class Verdict(StrEnum):
+    """Whether a version that was served works, as far as anybody has looked."""
+
+    VERIFIED = "verified"
+    UNVERIFIED = "unverified"
+    UNHEALTHY = "unhealthy"
+
+
+class Evidence(StrEnum):
+    """What shows that a backend serves a version."""
+
+    RECORD = "record"  # the backend's record of the deployment says that it is done
+    LOG = "log"  # the log of the build says so, where the backend could not record it
+    ANSWER = "answer"  # the backend has confirmed a request of which it keeps no record
+
+
 VERIFIED = "; verified"
-"""The end of the note of a deployment that was looked at and works."""
+"""The end of the note of a deployment that was looked at and works, for people."""
 
 _ENDS = {State.VERIFYING, State.DONE, State.FAILED, State.CANCELLED, State.UNKNOWN}
 
@@ -40,7 +57,7 @@ MOVES: dict[State, set[State]] = {
     State.QUEUED: {State.RUNNING, State.SUPERSEDED} | _ENDS,
     State.RUNNING: {State.SUPERSEDED} | _ENDS,
     State.VERIFYING: {State.DONE, State.UNHEALTHY, State.UNKNOWN},
-    State.DONE: set(),
+    State.DONE: {State.UNHEALTHY},
     State.UNHEALTHY: set(),
     State.FAILED: set(),
     State.CANCELLED: set(),
@@ -60,7 +77,8 @@ LIVE = (State.DONE, State.UNHEALTHY)
 SERVED = (*LIVE, State.VERIFYING)
 """States in which the backend has said that it serves what it built."""
 
-FINAL = frozenset(state for state, following in MOVES.items() if not following)
+FINAL = frozenset({*LIVE, State.FAILED, State.CANCELLED, State.SUPERSEDED, State.UNKNOWN})
+"""States in which nothing more is done for a deployment. What is served may still break."""
 
 
 class Cancel(StrEnum):
@@ -112,6 +130,10 @@ class Deployment:
         live_at: when the backend began to serve it; None if it never did, as far as it says.
         pinned: the commit to build, whatever the head is, e.g. to go back to it; None for the
             head. Only a pinned app can have one; see `core.pins`.
+        verdict: whether what it brought works; None until that is judged, or if it was never
+            served.
+        evidence: what shows that it was served; None if it never was.
+        back: of an unhealthy one, the deployment to whose version the bridge goes back by itself.
     """
 
     id: str
@@ -157,6 +179,9 @@ class Deployment:
     image: str | None = None
     fingerprint: str | None = None
     pinned: str | None = None
+    verdict: Verdict | None = None
+    evidence: Evidence | None = None
+    back_to: str | None = None
 
     @property
     def final(self) -> bool:

@@ -290,11 +290,13 @@ class EndInLog:
         ended: it has ended, or may have, so it is not requested again.
         words: what the log says.
         excerpt: the log lines worth showing.
+        built: the build went live, and only its record could not be written.
     """
 
     ended: bool
     words: str
     excerpt: str | None = None
+    built: bool = False
 
 
 def end_in(tail: str, failure: Failure) -> EndInLog:
@@ -311,7 +313,7 @@ def end_in(tail: str, failure: Failure) -> EndInLog:
         return EndInLog(True, "its log is empty, as after it was cleared during the build")
     if "Failed query: update" in tail and "params: done" in tail:
         words = "its log says that the build succeeded, and that this could not be recorded"
-        return EndInLog(True, words, excerpt)
+        return EndInLog(True, words, excerpt, built=True)
     if CLOSING in tail.strip().rpartition("\n")[2]:
         return EndInLog(True, f"its log says that the build failed: {failure.reason}", excerpt)
     return EndInLog(False, "its log stops before the end", excerpt)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from bridge.core.apps import App
@@ -84,6 +84,7 @@ class Reading:
     Attributes:
         asked: ids of the requested apps; those not `found` are gone.
         listed: how each of its apps is listed, by id, if a listing was read.
+        told: what a listing tells of each app's newest deployment, by id; it differs after each.
         began: when the reading began.
     """
 
@@ -92,6 +93,7 @@ class Reading:
     found: Sequence[App]
     listed: Mapping[str, str] | None
     began: float
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reader:
@@ -199,7 +201,8 @@ class Reader:
         )
         found = await backend.read_apps(due)
         listed = {one.app.id: one.signal for one in listing}
-        return Reading(name, frozenset(app.id for app in due), found, listed, began)
+        told = {one.app.id: str(one.deployed_at or one.signal) for one in listing}
+        return Reading(name, frozenset(app.id for app in due), found, listed, began, told)
 
 
 # ── How far each backend was read: its apps may have missed later pushes ────────────────────────

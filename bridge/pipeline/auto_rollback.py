@@ -1,13 +1,15 @@
 """Roll back by itself what turned out to be unhealthy, where an app's rules say so.
 
 Once for each version, never to one that was bad too, and never where the environment or the source
-has changed in between: the old version might not fit what is there now.
+has changed in between: the old version might not fit what is there now. If what it goes back to is
+unhealthy as well, it goes back further, but only to verified versions, and not for ever.
 """
 
 import hashlib
 import hmac
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -30,8 +32,8 @@ class Inspectable(Backend, ShowsSaved, Protocol):
     """A backend that shows how its apps are configured."""
 
 
-GOES_BACK = "it goes back to"
-"""The beginning of what is said where a rollback follows."""
+MOST_FURTHER = 2
+"""How many unhealthy rollbacks in a row lead back further by themselves."""
 
 ACTOR = "the bridge"
 """Who asks for a rollback that nobody has asked for."""
@@ -77,17 +79,17 @@ class GoingBack:
 
     async def decide(self, unhealthy: Deployment, app: App) -> Verdict:
         """Return whether to go back, and the words for it."""
-        if unhealthy.action is Action.ROLLBACK:
-            return Verdict(None, "it is a rollback, so nothing is rolled back by itself")
         try:
             plan = await self.plan(unhealthy, app)
         except BridgeError as error:
             return Verdict(None, f"not rolled back: {error}")
-        return Verdict(plan, f"{GOES_BACK} {version_of(plan.way.to)} by itself")
+        untried = "" if plan.tried else ", which was never verified,"
+        return Verdict(plan, f"it goes back to {version_of(plan.way.to)}{untried} by itself")
 
     async def plan(self, unhealthy: Deployment, app: App) -> Plan:
         """Return how to go back; raise BridgeError if that is no help, or can't be told now."""
-        plan = await self.ways.plan(app, failing=unhealthy)
+        further = unhealthy.action is Action.ROLLBACK
+        plan = await self.ways.plan(app, failing=unhealthy, verified_only=further)
         await self._check(unhealthy, app, plan)
         return plan
 
@@ -95,8 +97,10 @@ class GoingBack:
         """Raise Rejected if going back would be no help, or no longer fits."""
         history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id)
         version = unhealthy.deployed_commit or unhealthy.image
-        if history and history[0].seq > unhealthy.seq:
-            raise Rejected("a newer deployment has come")
+        if (coming := _coming(unhealthy, history)) is not None:
+            raise Rejected(f"deployment #{coming.seq} is newer and about to be deployed")
+        if _in_a_row(unhealthy, history) > MOST_FURTHER:
+            raise Rejected(f"{MOST_FURTHER + 1} rollbacks in a row were unhealthy")
         for one in history:
             bad = one.state is State.UNHEALTHY and one.id != unhealthy.id
             if bad and version is not None and version in (one.deployed_commit, one.image):
@@ -126,6 +130,21 @@ class GoingBack:
         await self.inbox.keep(
             NewDelivery(COMMAND_HOST, id_, Action.ROLLBACK, {}, write_command(asked), self.clock())
         )
+
+
+def _coming(unhealthy: Deployment, history: Sequence[Deployment]) -> Deployment | None:
+    """Return a newer deployment that nothing holds: it may be the fix, and goes first."""
+    newer = [one for one in history if one.seq > unhealthy.seq]
+    return next((one for one in newer if not one.final and one.state is not State.HELD), None)
+
+
+def _in_a_row(unhealthy: Deployment, history: Sequence[Deployment]) -> int:
+    """Return how many unhealthy rollbacks an unhealthy deployment ends, itself included."""
+    lived = [one for one in history if one.served and one.seq < unhealthy.seq]
+    row = itertools.takewhile(
+        lambda one: one.action is Action.ROLLBACK and one.state is State.UNHEALTHY, lived
+    )
+    return (unhealthy.action is Action.ROLLBACK) + len(list(row))
 
 
 def _text(saved: Saved) -> bytes:

@@ -44,6 +44,9 @@ TICK = 2.0
 Read = Callable[[str], Awaitable[Reading]]
 """Reads a backend, given its name."""
 
+Heard = Callable[[str, Mapping[str, str]], None]
+"""Takes the name of a backend and texts by app id; see `app_reading.Reading.told`."""
+
 Leads = Callable[[], Awaitable[bool]]
 """Returns whether it is this process's turn."""
 
@@ -94,6 +97,8 @@ class Catalog:
         self._absent = Absent()
         self._leads = leads
         self.shared = shared
+        self.heard: Heard = lambda _backend, _told: None
+        """Called with what each listing tells of the apps' newest deployments, by app id."""
         self._began = -1e9
         self._version = -1
         self._apps: dict[str, App] = {}
@@ -235,6 +240,8 @@ class Catalog:
                 await self.follow()
             if reading is not None:
                 self.reader.note(reading)
+                if reading.told:
+                    self.heard(name, reading.told)
             self._be_ready()
         if name in self._missed:
             self._missed.discard(name)

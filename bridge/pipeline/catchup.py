@@ -2,20 +2,19 @@
 
 GitHub never retries by itself, GitLab gives a webhook up after some failures; both list what they
 have sent. A delivery that never arrived is fetched and kept as if it had arrived; `reconcile` finds
-what was never sent. A timestamp that the bridge renews while it runs shows how long it was away.
+what was never sent.
 """
 
 import asyncio
-import json
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.core.events import FOUND_EVENT, Event, RefPushed
+from bridge.pipeline.absence import Absence, last_absence
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.hook_troubles import HookTroubles
 from bridge.pipeline.leader import Turn, at_once
@@ -39,95 +38,10 @@ from bridge.ports.githosts import (
     Redelivers,
     Sending,
 )
-from bridge.ports.inbox import Delivery, Inbox, NewDelivery
+from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
-
-ALIVE, AWAY = "alive", "away"
-"""Keys of the mark, and of the last absence, in the journal's notes."""
-
-EVERY = 30.0
-"""Seconds between two marks."""
-
-LONG = 4 * EVERY
-"""Seconds without a mark that count as an absence."""
-
-REMEMBERED = 7 * 86_400.0
-"""Seconds for which an absence matters: no host lists its deliveries for longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Absence:
-    """A period, in seconds since 1970, that the data may not cover."""
-
-    since: float
-    until: float
-
-    def covers(self, at: float | None) -> bool:
-        """Return whether a moment may lie in it; None is an unknown moment."""
-        return at is None or self.since - EVERY <= at <= self.until
-
-
-async def last_absence(journal: Journal) -> Absence | None:
-    """Return the last recorded absence; raise Unreachable."""
-    text = await journal.recall(AWAY)
-    return None if text is None else Absence(**json.loads(text))
-
-
-async def notice_absence(journal: Journal, inbox: Inbox, clock: Clock) -> Absence | None:
-    """Record and log how long no bridge was running; return None if one was until now.
-
-    A recent earlier absence is merged with it, since the hosts may not have been swept in between.
-
-    Raises:
-        Unreachable: the data can't be read or written.
-    """
-    mark, now = await journal.recall(ALIVE), clock()
-    newest = next(iter(await inbox.newest(1)), None)
-    if mark is not None:
-        since = float(mark)
-    elif newest is not None:  # data of a release that left no marks
-        since = newest.received_at
-    else:
-        return None
-    if now - since < LONG:
-        return None
-    _say(since, now, newest, marked=mark is not None)
-    earlier = await last_absence(journal)
-    if earlier is not None and now - earlier.until < REMEMBERED:
-        since = min(since, earlier.since)
-    await journal.note(AWAY, json.dumps({"since": since, "until": now}))
-    return Absence(since, now)
-
-
-def _say(since: float, now: float, newest: Delivery | None, *, marked: bool) -> None:
-    asked = "fetching the pushes since then from hosts with a credential"
-    told = {
-        "since": _date(since),
-        "hours": round((now - since) / 3600, 1),
-        "newest_delivery": None if newest is None else _date(newest.received_at),
-    }
-    if marked:
-        why = "the bridge was away, or its data is a restored copy"
-        log.warning("%s; %s", why, asked, extra=told)
-    else:
-        log.info("the data does not say when the bridge last ran; %s", asked, extra=told)
-
-
-async def stay(journal: Journal, clock: Clock, *, sleep: Sleep = asyncio.sleep) -> None:
-    """Renew the mark as long as the process lives."""
-    while True:
-        try:
-            await journal.note(ALIVE, str(clock()))
-        except BridgeError as error:  # logged elsewhere, too; a missing mark costs one sweep
-            log.debug("the mark of a running bridge can't be written", extra={"why": str(error)})
-        await sleep(EVERY)
-
-
-def _date(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
 
 MOST_SETTLED = 10_000
 """Settled deliveries to remember, so that each is rejected or sent again only once."""

@@ -31,14 +31,13 @@ from bridge.core.chat.when import ends_at, zone_of
 from bridge.core.errors import Rejected
 from bridge.core.events import Action, Asked, write_command
 from bridge.core.gates.freezes import Freeze
-from bridge.core.health.rollback import current_of, version_of
 from bridge.core.lifecycle import Deployment, State, too_late
 from bridge.pipeline.chat_gates import ABOUT_GATES, ChatGates
 from bridge.pipeline.chat_previews import ChatPreviews
 from bridge.pipeline.gate_commands import GateCommands
 from bridge.pipeline.locks import NO_PULLS, Pulls
 from bridge.pipeline.lookup import NEEDS, BuildLogs, Finding, Known, live_already, undecided
-from bridge.pipeline.rollback_plan import FAR_BACK, Ways, promotion, version_asked
+from bridge.pipeline.rollback_plan import Ways, promotion, version_asked
 from bridge.ports.chats import LogTail, Place
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.gates import AuthorsOf
@@ -326,16 +325,17 @@ class ChatCommands:
             plan = await self._ways.plan(app, wanted)
         except Rejected as error:
             return Sorry(f"{app.label} can't go back: {error}.")
-        way = plan.way
-        return WayBackFound(app, way.to, plan.served, way.rung, plan.says, plan.warns)
+        way, served = plan.way, plan.served.id if plan.served is not None else ""
+        return WayBackFound(app, way.to, served, way.rung, plan.says, plan.warns)
 
     async def _no_longer_served(self, app: App, served: str) -> Sorry | None:
         """Return the refusal if what somebody saw as live is no longer that."""
-        history = await self._journal.deployments(limit=FAR_BACK, app_id=app.id)
-        now = current_of(history)
+        serving = (await self._journal.serving([app])).get(app.id)
+        now = serving.version_served if serving is not None else None
         if now is None or now.id == served:
             return None
-        why = f"By now another version of {app.label} is live: {version_of(now)}, by #{now.seq}."
+        by = f", by #{now.ours.seq}" if now.ours is not None else ""
+        why = f"By now another version of {app.label} is live: {now}{by}."
         return Sorry(f"{why} Nothing was done.", (command_for(Command(Verb.ROLLBACK), app),))
 
     async def _promotion(self, person: Person, place: Place, typed: Command, app: App) -> Reply:

@@ -282,8 +282,12 @@ class Deliveries:
         return min(left, self._timing.poll)
 
     async def resume(self) -> None:
-        """Make sure that every open deployment has an active flow, unless gates hold it."""
-        going = {one.id: one for one in await self._journal.open_deployments(held=False)}
+        """Make sure that every open deployment has an active flow.
+
+        One that gates hold has none, and neither has one that is served already.
+        """
+        open_ = await self._journal.open_deployments(held=False)
+        going = {one.id: one for one in open_ if not one.served}
         for id_ in await self._starting.resume(going.values()):
             log.error("a deployment is given up", extra={"deployment": id_, "why": GIVEN_UP})
             may_run = going[id_].intent_at is not None

@@ -20,19 +20,16 @@ from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import LOSABLE, OURS, Deployment, State, app_of, deployment_of
 from bridge.core.rules import RuleBook
 from bridge.core.tracking import Sight, Timing, Verdict, verdict
-from bridge.pipeline.auto_rollback import GoingBack
-from bridge.pipeline.outcome import Ending, FollowTiming
+from bridge.pipeline.outcome import Ending, Fingerprint, FollowTiming
 from bridge.pipeline.pinning import Pins
 from bridge.pipeline.polling import BackendPoller, BackendPollers, Look, Troubled
 from bridge.pipeline.request import Asker
 from bridge.pipeline.restore import Restorer
-from bridge.pipeline.verify import Verifier
 from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.flows import Steps
 from bridge.ports.gates import JudgedBy, Judging, PinsCommits
 from bridge.ports.journal import Journal
-from bridge.ports.probes import Probes
 
 T = TypeVar("T")
 
@@ -178,9 +175,10 @@ class Deployer:
         at_a_time: int = 64,
         book: RuleBook = (),
         locks: bool = True,
-        going_back: GoingBack | None = None,
-        probes: Probes | None = None,
+        fingerprint: Fingerprint | None = None,
         changed: Wake = lambda: None,
+        went_live: Wake = lambda: None,
+        ended: Callable[[Deployment], None] = lambda _one: None,
         troubled: Troubled = lambda _backend: None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -192,9 +190,10 @@ class Deployer:
             at_a_time: how many deployments of one backend are in progress at a time.
             book: our own rules for apps.
             locks: whether a rollback locks its app.
-            going_back: rolls back by itself where rules say so.
-            probes: asks the addresses of apps that are to be verified.
+            fingerprint: see `GoingBack.fingerprint`.
             changed: called when a deployment has ended.
+            went_live: called when one is served, and is to be verified.
+            ended: see `Ending.ended`.
             troubled: see `polling.Troubled`.
         """
         self._journal = journal
@@ -206,28 +205,29 @@ class Deployer:
         self.pollers = BackendPollers(
             backends, clock, journal.pinned, troubled=troubled, sleep=sleep
         )
-        self._ending = Ending(
+        self.ending = Ending(
             *(self.pollers, journal, clock, self._timing),
             book=book,
             locks=locks,
-            fingerprint=None if going_back is None else going_back.fingerprint,
+            fingerprint=fingerprint,
             changed=changed,
+            went_live=went_live,
+            ended=ended,
             sleep=sleep,
         )
         self._judging = judging or self._ungated
-        parts = (self.pollers, journal, self._ending, clock, self._timing)
+        parts = (self.pollers, journal, self.ending, clock, self._timing)
         self._asker = Asker(*parts, self._judging, pins or Pins({}), sleep=sleep)
         self._restorer = Restorer(*parts, self._judging, sleep=sleep)
         self._follower = Follower(*parts, sleep=sleep)
-        self._verifier = Verifier(
-            probes, journal, self._ending, clock, going_back=going_back, sleep=sleep
-        )
 
     async def _ungated(self, id_: str) -> Judging:
-        return Judging(await self._ending.app(app_of(id_)))
+        return Judging(await self.ending.app(app_of(id_)))
 
     async def run(self, steps: Steps, flow: str) -> None:
-        """Run the flow: a request is never repeated, whatever happens in between.
+        """Run the flow until it is served, or has ended; what is served is watched without it.
+
+        A request is never repeated, whatever happens in between.
 
         A deployment that gates hold leaves at once, and gets another flow when they let it pass.
         Wait for a slot of its backend first, so a backend that is away or busy does not delay
@@ -240,7 +240,6 @@ class Deployer:
         async with slot:
             await steps.run("ask", lambda: self._surely(self.ask, id_))
             await steps.run("follow", lambda: self._surely(self.follow, id_))
-        await steps.run("verify", lambda: self._surely(self._verifier.verify, id_))
 
     async def _held(self, slot: asyncio.Semaphore, id_: str) -> bool:
         """Return whether gates hold it, where it would wait first or gates are likely to.
@@ -296,6 +295,6 @@ class Deployer:
                 failures += 1
                 if failures >= self._timing.failures:
                     why = f"the bridge had an internal error ({type(error).__name__})"
-                    await self._ending.end(id_, State.UNKNOWN, f"outcome unknown: {why}")
+                    await self.ending.end(id_, State.UNKNOWN, f"outcome unknown: {why}")
                     return None
             await self._sleep(self._timing.retry.first)

@@ -23,7 +23,7 @@ from bridge.core.failure import (
     without_a_log,
 )
 from bridge.core.health.rollback import lock_after
-from bridge.core.lifecycle import Cancel, Deployment, State
+from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, State
 from bridge.core.rules import RuleBook, ruled
 from bridge.core.tracking import EndInLog, end_in, token_of, within
 from bridge.pipeline.polling import BackendPollers
@@ -90,6 +90,8 @@ class Ending:
         locks: whether a rollback locks its app.
         fingerprint: see `GoingBack.fingerprint`.
         changed: called when a deployment has ended.
+        went_live: called when one is served, and is to be verified.
+        ended: called with one that the backend had, and that has ended without being live.
     """
 
     pollers: BackendPollers
@@ -100,6 +102,8 @@ class Ending:
     locks: bool = field(default=True, kw_only=True)
     fingerprint: Fingerprint | None = field(default=None, kw_only=True)
     changed: Wake = field(default=lambda: None, kw_only=True)
+    went_live: Wake = field(default=lambda: None, kw_only=True)
+    ended: Callable[[Deployment], None] = field(default=lambda _one: None, kw_only=True)
     sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     async def app(self, id_: str) -> App:
@@ -127,6 +131,8 @@ class Ending:
             fields = {"app": moved.app, "deployment": moved.id, "state": str(moved.state)}
             log.info("deployment ended", extra=fields)
             self.changed()
+            if moved.state not in LIVE and moved.intent_at is not None:
+                self.ended(moved)
 
     # ── with a record ─────────────────────────────────────────────────────
 
@@ -138,12 +144,35 @@ class Ending:
         elif record.status is Progress.ERROR:
             await self._failed(deployment, app, record, facts)
         else:
-            record = await self._settled(deployment, app, record)
-            facts["deployed_commit"] = record.commit
-            note = _what_was_deployed(deployment, record)
-            if deployment.cancel is not None:
-                note += "; the cancel came too late"
-            await self.serves(deployment, app, note, facts)
+            await self._done(deployment, app, record, facts)
+
+    async def _done(
+        self,
+        deployment: Deployment,
+        app: App,
+        record: BackendDeployment,
+        facts: dict[str, object],
+        more: str = "",
+    ) -> None:
+        """Record that the backend serves what it has built; `more`: what else to say of it."""
+        record = await self._settled(deployment, app, record)
+        facts["deployed_commit"] = record.commit
+        note = _what_was_deployed(deployment, record) + more
+        if deployment.cancel is not None:
+            note += "; the cancel came too late"
+        await self.serves(deployment, app, note, facts)
+
+    async def _built(
+        self,
+        deployment: Deployment,
+        app: App,
+        record: BackendDeployment,
+        facts: dict[str, object],
+        log_: EndInLog,
+    ) -> None:
+        """Record that it is served although its record does not say so: the service was updated."""
+        facts["evidence"] = Evidence.LOG
+        await self._done(deployment, app, record, facts, f"; {log_.words}")
 
     async def serves(
         self, deployment: Deployment, app: App, note: str, facts: dict[str, object]
@@ -155,6 +184,7 @@ class Ending:
         rolled_back = deployment.action is Action.ROLLBACK
         to = State.DONE if app.verify is None and not rolled_back else State.VERIFYING
         facts |= {"live_at": facts["finished_at"]}
+        facts.setdefault("evidence", Evidence.RECORD)
         if app.verify is not None and app.verify.rollback and self.fingerprint is not None:
             facts["fingerprint"] = await self.fingerprint(app)
         id_ = deployment.id
@@ -163,6 +193,8 @@ class Ending:
             self._ended(await self.journal.move_and_lock(lock, id_, to, note, **facts))
         else:
             self._ended(await self.journal.move(id_, to, note, **facts))
+        if to is State.VERIFYING:
+            self.went_live()
 
     async def perhaps_restored(self, rollback: Deployment, note: str) -> None:
         """End a rollback that may have been made; it locks the app all the same."""
@@ -190,7 +222,9 @@ class Ending:
             return
         self.pollers.of(app).restarted()
         log_ = await self._end_in_log(deployment, app, record)
-        if log_.ended:
+        if log_.built:
+            await self._built(deployment, app, record, facts, log_)
+        elif log_.ended:
             note = f"outcome unknown: {CLOSED}; {log_.words}"
             facts["log_tail"] = log_.excerpt
             await self.end(deployment.id, State.UNKNOWN, note, **facts)
@@ -206,23 +240,19 @@ class Ending:
         record: BackendDeployment,
         facts: dict[str, object],
     ) -> None:
+        """End one whose record says that it failed, unless only its record could not be written."""
+        tail = await self._tail(deployment, app, record)
+        why = await _why_failed(tail, record)
+        log_ = _end_in(tail, why)
+        if log_.built:
+            return await self._built(deployment, app, record, facts, log_)
         current = await self.journal.deployment(deployment.id)
         interrupted = current is not None and current.cancel is Cancel.INTERRUPTED
-        if interrupted and not await self._failed_by_itself(deployment, app, record):
+        if interrupted and not (isinstance(tail, str) and failed_by_itself(tail)):
             note = "its build was interrupted by the cancel"
             return await self.end(deployment.id, State.CANCELLED, note, **facts)
-        why = await self._why_failed(deployment, app, record)
         facts["log_tail"] = why.excerpt or None
         return await self.end(deployment.id, State.FAILED, why.reason, **facts)
-
-    async def _failed_by_itself(
-        self, deployment: Deployment, app: App, record: BackendDeployment
-    ) -> bool:
-        """Return whether an interrupted build had already failed."""
-        try:
-            return failed_by_itself(await self._log_of(deployment, app, record))
-        except BridgeError:  # there is no evidence that it had
-            return False
 
     def _facts(
         self, deployment: Deployment, app: App, record: BackendDeployment
@@ -267,31 +297,18 @@ class Ending:
 
     # ── the log ───────────────────────────────────────────────────────────
 
-    async def _why_failed(
-        self, deployment: Deployment, app: App, record: BackendDeployment
-    ) -> Failure:
-        try:
-            log_ = await self._log_of(deployment, app, record)
-        except BridgeError as error:
-            words = record.error or f"the build failed; its log can't be read: {error}"
-            return await asyncio.to_thread(without_a_log, words)
-        # In a thread, because no output of a build may block the event loop.
-        return await asyncio.to_thread(failure_in, log_, record.error)
-
     async def _end_in_log(
         self, deployment: Deployment, app: App, record: BackendDeployment
     ) -> EndInLog:
-        try:
-            tail = await self._log_of(deployment, app, record)
-        except BridgeError as error:
-            return EndInLog(True, f"its log can't be read: {error}")
-        return end_in(tail, await asyncio.to_thread(failure_in, tail))
+        tail = await self._tail(deployment, app, record)
+        return _end_in(tail, await _why_failed(tail, record))
 
-    async def _log_of(self, deployment: Deployment, app: App, record: BackendDeployment) -> str:
+    async def _tail(
+        self, deployment: Deployment, app: App, record: BackendDeployment
+    ) -> str | BridgeError:
         """Return the end of its log, however long the backend is away.
 
-        Raises:
-            BridgeError: it can't be read, though the backend answers everything else.
+        It is an error if it can't be read, though the backend answers everything else.
         """
         backend, in_vain = self.backend(app), 0
         while True:
@@ -300,8 +317,10 @@ class Ending:
             except Unreachable as error:
                 in_vain = in_vain + 1 if await _answers(backend, app) else 0
                 if in_vain > MOST_UNREAD:
-                    raise
+                    return error
                 await self._wait(deployment, f"{error}; its log is read as soon as that ends")
+            except BridgeError as error:
+                return error
 
     async def _wait(self, deployment: Deployment, note: str) -> None:
         await self.journal.say(deployment.id, f"it has ended; {note}")
@@ -332,13 +351,15 @@ class Ending:
     async def unclosed(self, deployment: Deployment, app: App, record: BackendDeployment) -> None:
         """End an open record that the backend no longer works on; only its log may say more."""
         log_ = await self._end_in_log(deployment, app, record)
+        facts = self._facts(deployment, app, record) | {"finished_at": self.clock()}
+        if log_.built:
+            return await self._built(deployment, app, record, facts, log_)
         note = (
             "outcome unknown: the backend says that it builds, but has had no job of this app for"
             f" {self.timing.unclosed:g} s; {log_.words}"
         )
-        facts = self._facts(deployment, app, record) | {"finished_at": self.clock()}
         facts["log_tail"] = log_.excerpt
-        await self.end(deployment.id, State.UNKNOWN, note, **facts)
+        return await self.end(deployment.id, State.UNKNOWN, note, **facts)
 
     async def doubtful(
         self,
@@ -362,7 +383,7 @@ class Ending:
         else:
             doubt = f"the backend does not say which of {len(records)} deployments is this one"
         if all(_failed_with(record, deployment.commit) for record in records):
-            why = await self._why_failed(deployment, app, newest)
+            why = await _why_failed(await self._tail(deployment, app, newest), newest)
             facts["log_tail"] = why.excerpt or None
             note = f"{why.reason} ({doubt})"
             return await self.end(deployment.id, State.FAILED, note, **facts)
@@ -386,6 +407,21 @@ class Ending:
     def backend(self, app: App) -> Backend:
         """Return an app's backend; raise Refused if it is no longer configured."""
         return self.pollers.of(app).backend
+
+
+async def _why_failed(tail: str | BridgeError, record: BackendDeployment) -> Failure:
+    """Return why a build has failed; in a thread, as no output may block the event loop."""
+    if isinstance(tail, BridgeError):
+        words = record.error or f"the build failed; its log can't be read: {tail}"
+        return await asyncio.to_thread(without_a_log, words)
+    return await asyncio.to_thread(failure_in, tail, record.error)
+
+
+def _end_in(tail: str | BridgeError, failure: Failure) -> EndInLog:
+    """Return how a build has ended by its log; one that can't be read says nothing else."""
+    if isinstance(tail, BridgeError):
+        return EndInLog(True, f"its log can't be read: {tail}")
+    return end_in(tail, failure)
 
 
 def _failed_with(record: BackendDeployment, commit: str | None) -> bool:

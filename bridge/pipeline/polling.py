@@ -260,11 +260,8 @@ class BackendPoller:
         return Look(None, job, doubtful, idle, blocked, found.untimely)
 
     def by_our_clock(self, moment: float) -> float:
-        """Convert a backend's time to our clock, as precisely as the offset is known."""
-        if not isinstance(self.backend, TellsTime):
-            return moment
-        ahead = self.backend.clock_ahead(self._clock()) or 0.0
-        return moment - ahead if abs(ahead) > EXACT else moment
+        """See the function of this name."""
+        return by_our_clock(self.backend, moment, self._clock())
 
     def _by_its_clock(self, moment: float) -> float:
         """Convert a time to the backend's clock, or an earlier one, so nothing is missed."""
@@ -376,6 +373,14 @@ class BackendPollers:
             why = f"no backend {app.backend!r} is configured any more"
             raise Refused(app.backend, why)
         return found
+
+
+def by_our_clock(backend: Backend, moment: float, now: float) -> float:
+    """Convert a backend's time to our clock, as precisely as the offset is known."""
+    if not isinstance(backend, TellsTime):
+        return moment
+    ahead = backend.clock_ahead(now) or 0.0
+    return moment - ahead if abs(ahead) > EXACT else moment
 
 
 def seen(record: BackendDeployment) -> Seen:

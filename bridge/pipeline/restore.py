@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.health.rollback import Rung, WayBack, version_of, way_back
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment, Evidence, State
 from bridge.pipeline.outcome import Ending, FollowTiming
 from bridge.pipeline.polling import BackendPollers
 from bridge.ports.backends import BackendDeployment, RollsBack
@@ -107,6 +107,7 @@ class Restorer:
             "deployed_commit": to.deployed_commit,
             "image": to.image,
             "way": Rung.KEPT,
+            "evidence": Evidence.ANSWER,
         }
         while True:
             try:

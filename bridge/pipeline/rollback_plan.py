@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from bridge.core.apps import App
 from bridge.core.errors import Rejected
 from bridge.core.health.promotion import Promotion, promotion_of
-from bridge.core.health.rollback import Rung, WayBack, current_of, target_of, version_of, way_back
+from bridge.core.health.rollback import Rung, Version, WayBack, target_of, verified, way_back
 from bridge.core.lifecycle import Deployment, State
+from bridge.pipeline.serving import Looks
 from bridge.ports.backends import Backend
-from bridge.ports.journal import Deployments
+from bridge.ports.journal import Journal
 
 FAR_BACK = 200
 """How many of an app's deployments are searched for the one to go back to."""
@@ -20,21 +21,24 @@ class Plan:
     """A rollback that can be asked for.
 
     Attributes:
-        served: the deployment whose version is served now.
+        served: the version that is served now; None if that is not known.
+        tried: whether the version to go back to was ever verified.
         going: what has not ended yet, newest first; the rollback follows what is being built.
         locks: whether the app will be locked.
     """
 
     app: App
     way: WayBack
-    served: Deployment
+    served: Version | None
+    tried: bool
     going: tuple[Deployment, ...]
     locks: bool
 
     @property
     def says(self) -> str:
         """The plan for people, in one sentence."""
-        return f"go back from {version_of(self.served)} to {self.way.says}"
+        leaving = "what is served, which is not known," if self.served is None else self.served
+        return f"go back from {leaving} to {self.way.says}"
 
     @property
     def warns(self) -> tuple[str, ...]:
@@ -45,27 +49,40 @@ class Plan:
             after = "the next push deploys the branch's head again"
         built = [one for one in self.going if one.intent_at is not None]
         waits = (f"it follows deployment #{built[-1].seq}, which has not ended",) if built else ()
-        return (*self.way.warns, after, *waits)
+        untried = ("that version was never verified",) if self.untried else ()
+        return (*untried, *self.way.warns, after, *waits)
+
+    @property
+    def untried(self) -> bool:
+        """Return whether the app's versions are verified, and this one never was."""
+        return self.app.verify is not None and not self.tried
 
 
 class Ways:
     """Finds the ways back to earlier versions."""
 
     def __init__(
-        self, backends: Mapping[str, Backend], journal: Deployments, *, locks: bool = True
+        self, backends: Mapping[str, Backend], looks: Looks, *, locks: bool = True
     ) -> None:
         self._backends = backends
-        self._journal = journal
+        self._looks = looks
+        self._journal = looks.journal
         self._locks = locks
 
     async def plan(
-        self, app: App, wanted: str | None = None, *, failing: Deployment | None = None
+        self,
+        app: App,
+        wanted: str | None = None,
+        *,
+        failing: Deployment | None = None,
+        verified_only: bool = False,
     ) -> Plan:
         """Return how to go back.
 
         Args:
-            wanted: a commit, tag, image, or a deployment; None for the healthy version before.
+            wanted: a commit, tag, image, or a deployment; None for the verified version before.
             failing: a deployment that turns out to be unhealthy, and is not recorded as such yet.
+            verified_only: go back to no version that was never verified.
 
         Raises:
             NotFound, Rejected: there is no such version, or no way back to it.
@@ -77,12 +94,14 @@ class Ways:
         if failing is not None:
             bad = replace(failing, state=State.UNHEALTHY)
             history = [bad if one.id == failing.id else one for one in history]
-        to, served = target_of(history, wanted), current_of(history)
-        assert served is not None, "there is a target, so something is served"
         records = await backend.deployments(app)
-        way = way_back(app, to, {one.id: one.restores for one in records}, history)
+        serving = await self._looks.at(backend, app, records=records)
+        served = serving.version_served if serving is not None else None
+        to = target_of(history, served, wanted, verified_only=verified_only)
+        kept = {one.id: one.restores for one in records}
+        way = way_back(app, to, kept, history, served)
         going = tuple(one for one in history if not one.final)
-        return Plan(app, way, served, going, self._locks)
+        return Plan(app, way, served, verified(to, history), going, self._locks)
 
 
 def version_asked(to: Deployment | None, way: str) -> dict[str, str]:
@@ -94,8 +113,8 @@ def version_asked(to: Deployment | None, way: str) -> dict[str, str]:
     return {"way": way, "commit": commit or "", "image": image or ""}
 
 
-async def promotion(journal: Deployments, from_: App, to: App) -> Promotion:
+async def promotion(journal: Journal, from_: App, to: App) -> Promotion:
     """Return how to promote what one app runs to another; raise NotFound or Rejected."""
+    serving = await journal.serving([from_, to])
     there = await journal.deployments(limit=FAR_BACK, app_id=from_.id)
-    here = await journal.deployments(limit=FAR_BACK, app_id=to.id)
-    return promotion_of(from_, to, there, here)
+    return promotion_of(from_, to, serving.get(from_.id), serving.get(to.id), there)

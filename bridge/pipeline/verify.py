@@ -1,44 +1,26 @@
-"""Step 4: verify what the backend calls done, where an app's rules ask for it.
+"""One look at what an app serves: at its address, and at its containers.
 
-Look at the app's address and its containers until they are healthy, or the time is over. What could
-not be looked at is never called unhealthy.
+What could not be looked at is never called unhealthy.
 """
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bridge.core.apps import App
-from bridge.core.backoff import Backoff
-from bridge.core.errors import BridgeError, Unanswered, Unreachable
-from bridge.core.events import Action
-from bridge.core.gates.gates import Facts, open_gates
-from bridge.core.gates.holds import Gate
-from bridge.core.gates.locks import scopes_of
+from bridge.core.errors import BridgeError
 from bridge.core.health.containers import judge_containers
 from bridge.core.health.policy import VerifyPolicy, statuses_text
-from bridge.core.health.rollback import Rung
-from bridge.core.health.verdict import Health, Sighting, Tally, judge_health
-from bridge.core.lifecycle import VERIFIED, Deployment, State
+from bridge.core.health.verdict import Sighting
+from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import lines_of, redact, shorten
-from bridge.pipeline.auto_rollback import GOES_BACK, GoingBack
 from bridge.pipeline.outcome import Ending
 from bridge.ports.backends import ReachesSites, ShowsContainers
-from bridge.ports.clock import Clock, Sleep
-from bridge.ports.journal import Journal
+from bridge.ports.clock import Clock
 from bridge.ports.probes import Answer, Probes, Silent, Unprobed
 
 log = logging.getLogger(__name__)
-
-ANY_ANSWER = VerifyPolicy(status=((200, 499),))
-"""How a rollback of an app without a rule of its own is verified."""
-
-LATELY = 20
-"""How many of an app's newest deployments are looked at for one that waits."""
-
-AGAIN = Backoff(2.0, 60.0)
-"""Pauses while the backend is away before an announced rollback can be asked for."""
 
 OUTPUT_LINES = 20
 """Lines of a container's output that are shown."""
@@ -46,101 +28,13 @@ OUTPUT_LINES = 20
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Verifies deployments.
-
-    Attributes:
-        going_back: rolls back by itself where rules say so.
-    """
+    """Looks at deployments; `probes` asks the addresses of apps, None asks none."""
 
     probes: Probes | None
-    journal: Journal
     ending: Ending
     clock: Clock
-    going_back: GoingBack | None = field(default=None, kw_only=True)
-    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
-    async def verify(self, id_: str) -> None:
-        """Verify a deployment if that is its state; return when it has ended."""
-        deployment = await self.journal.deployment(id_)
-        if deployment is None or deployment.state not in (State.VERIFYING, State.UNHEALTHY):
-            return None
-        app = await self.ending.app(deployment.app_id)
-        if deployment.state is State.UNHEALTHY:  # the process died before it went back
-            return await self._go_back_late(deployment, app)
-        rolled_back = deployment.action is Action.ROLLBACK
-        policy = app.verify or (ANY_ANSWER if rolled_back else None)
-        if policy is None:
-            return await self._unverified(deployment, "its rule was removed")
-        since, tally = self.clock(), Tally()
-        while True:
-            if await self._is_outdated(deployment, app):
-                return await self._unverified(deployment, "a newer deployment has come")
-            tally = tally.after(await self._look(deployment, app, policy))
-            health, why = judge_health(policy, tally, self.clock() - since)
-            if health is not Health.UNDECIDED:
-                return await self._judged(deployment, app, health, why)
-            await self.sleep(policy.every)
-
-    async def _is_outdated(self, deployment: Deployment, app: App) -> bool:
-        """Return whether a newer deployment of the app waits for its turn, and no lock holds it."""
-        lately = await self.journal.deployments(limit=LATELY, app_id=deployment.app_id)
-        waiting = [one for one in lately if one.seq > deployment.seq and one.state is State.WAITING]
-        if not waiting:
-            return False
-        locks = [one for one in await self.journal.locks() if one.scope in scopes_of(app)]
-        facts, now = Facts(locks=locks), self.clock()
-        return not all(
-            any(hold.gate is Gate.LOCK for hold in open_gates(one, app, facts, now))
-            for one in waiting
-        )
-
-    async def _judged(self, deployment: Deployment, app: App, health: Health, why: str) -> None:
-        if health is Health.HEALTHY:
-            await self._end(deployment, State.DONE, VERIFIED)
-        elif health is Health.UNTOLD:
-            await self._unverified(deployment, why)
-        else:
-            await self._unhealthy(deployment, app, why)
-
-    async def _unhealthy(self, deployment: Deployment, app: App, why: str) -> None:
-        """End it, and go back to the version before if the rules say so."""
-        output, note = await self._output(app), f"{deployment.note}, but {why}"
-        back, plan = self.going_back, None
-        if back is not None and app.verify is not None and app.verify.rollback:
-            verdict = await back.decide(deployment, app)
-            note, plan = f"{note}; {verdict.says}", verdict.plan
-        await self.ending.end(deployment.id, State.UNHEALTHY, note, log_tail=output)
-        if back is not None and plan is not None:
-            await back.ask(deployment, plan)
-
-    async def _go_back_late(self, deployment: Deployment, app: App) -> None:
-        """Ask for the rollback that was announced; while the backend is away, wait for it."""
-        if self.going_back is None or GOES_BACK not in deployment.note:
-            return None
-        failures = 0
-        while True:
-            try:
-                plan = await self.going_back.plan(deployment, app)
-            except (Unreachable, Unanswered) as error:
-                failures += 1
-                await self.sleep(AGAIN.after(failures, error))
-            except BridgeError as error:
-                log.warning("not rolled back", extra={"app": app.label, "why": str(error)})
-                return None
-            else:
-                return await self.going_back.ask(deployment, plan)
-
-    async def _unverified(self, deployment: Deployment, why: str) -> None:
-        """End it by the backend's word, if there is one: of what it restores it makes no record."""
-        to = State.UNKNOWN if deployment.way == Rung.KEPT else State.DONE
-        await self._end(deployment, to, f"; not verified: {why}")
-
-    async def _end(self, deployment: Deployment, state: State, note: str) -> None:
-        await self.ending.end(deployment.id, state, f"{deployment.note}{note}")
-
-    # ── one look ──────────────────────────────────────────────────────────
-
-    async def _look(self, deployment: Deployment, app: App, policy: VerifyPolicy) -> Sighting:
+    async def look(self, deployment: Deployment, app: App, policy: VerifyPolicy) -> Sighting:
         """Look at its address and its containers; one that is unhealthy decides."""
         page = await self._ask(deployment, app, policy)
         answers = page is not None and page.healthy is True
@@ -203,7 +97,7 @@ class Verifier:
         began = deployment.started_at or deployment.created_at
         return Sighting(*judge_containers(containers, self.clock() - began))
 
-    async def _output(self, app: App) -> str | None:
+    async def output(self, app: App) -> str | None:
         """Return the last lines that its container printed, without secrets; None if unknown."""
         try:
             backend = self.ending.backend(app)

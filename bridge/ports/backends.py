@@ -109,10 +109,13 @@ class Listed:
     Attributes:
         app: without source, trigger, watch paths and URL.
         signal: any text; if it differs from the last one, the app may have changed.
+        deployed_at: when its newest deployment was made, in seconds since 1970 by the backend's
+            clock; None if it does not tell.
     """
 
     app: App
     signal: str
+    deployed_at: float | None = None
 
 
 @runtime_checkable

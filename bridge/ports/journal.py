@@ -4,19 +4,19 @@ A step's signature shows what it needs: it takes only the parts that it uses.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from bridge.core.apps import App, Rules
 from bridge.core.changes import Live
 from bridge.core.decision import Decision
-from bridge.core.gates.locks import Lock
-from bridge.core.health.serving import Serving
-from bridge.core.lifecycle import Brief, Cancel, Change, Deployment, State
+from bridge.core.health.serving import Look, Serving
+from bridge.core.lifecycle import Deployment
 from bridge.core.refused import RefusedWebhooks
 from bridge.core.report import EndedDeployment
 from bridge.core.rules import AppTags
+from bridge.ports.deployments import Deployments
 from bridge.ports.feedback import Pending, Snapshot
-from bridge.ports.gates import CiFacts, Holding, Judging, LockUpkeep
+from bridge.ports.gates import CiFacts, Holding, LockUpkeep
 from bridge.ports.hooks import MadeHooks
 from bridge.ports.outcomes import (
     About,
@@ -194,10 +194,16 @@ class Decisions(Protocol):
         """
 
     async def serving(self, apps: Sequence[App]) -> dict[str, Serving]:
-        """Return what apps serve, by id; omit apps of which the backend never said that.
+        """Return what apps serve, by id; omit apps of which nobody knows that anything is served.
 
         Args:
             apps: with our own rules.
+        """
+
+    async def save_look(self, app_id: str, look: Look) -> None:
+        """Store what an app was just seen to serve at its backend.
+
+        If that is something new, everything that shows its last versions is published again.
         """
 
     async def ended_since(self, since: float, app_id: str | None = None) -> list[EndedDeployment]:
@@ -205,96 +211,6 @@ class Decisions(Protocol):
 
     async def oldest_deployment(self) -> float | None:
         """Return when the oldest deployment that is kept was recorded; None if there is none."""
-
-
-class Deployments(Protocol):
-    """The state of each deployment, and its history."""
-
-    async def deployment(self, id_: str) -> Deployment | None:
-        """Return one deployment by its id."""
-
-    async def deployments(
-        self,
-        *,
-        limit: int,
-        app_id: str | None = None,
-        seq: int | None = None,
-        state: State | None = None,
-        after: Deployment | None = None,
-    ) -> list[Deployment]:
-        """Return deployments, those of the newest delivery first, then by app.
-
-        Args:
-            app_id, seq, state: only of this app or delivery, only in this state.
-            after: only those that come after this one.
-        """
-
-    async def briefly(self, app_ids: Sequence[str], each: int) -> dict[str, list[Brief]]:
-        """Return the newest deployments of each app, newest first."""
-
-    async def deployed_lately(self, limit: int) -> list[str]:
-        """Return the apps of the newest deployments, the one of the newest first."""
-
-    async def last_deployments(self) -> dict[str, Deployment]:
-        """Return the newest deployment of every app that has one, by app id."""
-
-    async def open_deployments(self, *, held: bool = True) -> list[Deployment]:
-        """Return all open deployments, oldest first; `held`: also those that gates hold."""
-
-    async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
-        """Return a deployment's history, oldest first, skipping the first `after` lines."""
-
-    async def intend(
-        self, id_: str, known_before: Sequence[str], by: Judging, **facts: Any
-    ) -> Deployment | None:
-        """Record that the backend is about to be called; return None if it must not be.
-
-        From here on nothing supersedes the deployment. `known_before` are the app's existing
-        deployment ids at the backend; new ids may be ours. A cancelled or superseded deployment
-        ends instead, and one that a gate holds is held.
-        """
-
-    async def take_back(
-        self, id_: str, token: str, why: str, *, interrupted: bool = False
-    ) -> Deployment | None:
-        """Return a deployment that the backend has lost to waiting, under a new token.
-
-        It ends instead if it was cancelled or superseded. Return it as it is now; None if it is
-        not with the backend. `interrupted`: it had begun to build.
-        """
-
-    async def withdraw(self, id_: str, *, maybe_asked: bool = False, note: str = "") -> None:
-        """Withdraw the intent, so a newer deployment may supersede this one again.
-
-        One that was cancelled or superseded meanwhile ends here. `maybe_asked`: a request may
-        have been sent, but the backend shows no sign of it. `note`: what else to say of it.
-        """
-
-    async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
-        """Change a deployment's state and facts; return None if `to` may not follow."""
-
-    async def move_and_lock(
-        self, lock: Lock, id_: str, to: State, note: str = "", /, **facts: Any
-    ) -> Deployment | None:
-        """Do the same, and take a lock if it moves, unless its scope has one."""
-
-    async def say(self, id_: str, note: str) -> None:
-        """Set an open deployment's note, and mark its subscriptions as pending.
-
-        The note becomes a line of its history, unless it is among the last few in this state.
-        """
-
-    async def cancel(self, app_id: str, seq: int, only: str | None = None) -> list[Deployment]:
-        """Cancel an app's waiting deployments from before `seq`, or only `only`.
-
-        Those that the backend may have are marked as `Cancel.REQUESTED`. Return the cancelled ones.
-        """
-
-    async def mark_cancel(self, id_: str, cancel: Cancel) -> None:
-        """Record the progress of a deployment's cancel."""
-
-    async def pinned(self, app_id: str) -> frozenset[str]:
-        """Return the backend's ids of an app's newest deployments."""
 
 
 class Notes(Protocol):

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from bridge.core.errors import Rejected
 from bridge.core.health.policy import (
+    LONGEST_KEEP,
     VerifyPolicy,
     check_address,
     check_time,
@@ -52,6 +53,12 @@ class Verify(Section):
     consecutive: int = Field(2, ge=1, le=100, description="healthy looks in a row")
     every: Seconds = Field(2.0, ge=0.1, le=300, description="between two looks")
     rollback: bool = Field(False, description="go back to the version before if it is unhealthy")
+    keep: Seconds = Field(
+        0.0,
+        ge=0,
+        le=LONGEST_KEEP,
+        description="how long to watch a verified version on, e.g. 30m; 0 for not at all",
+    )
 
     @field_validator("url")
     @classmethod

@@ -35,6 +35,7 @@ pushes = sa.Table(
     sa.Column("at", sa.Float(53), nullable=False),
     sa.Column("moment", sa.Text),
     sa.Column("repeats", sa.BigInteger),
+    sa.Column("hook", sa.Text),
     sa.Column("author", sa.Text),
     sa.Column("repository", sa.Text),
     sa.Column("ref", sa.Text),
@@ -103,6 +104,11 @@ deployments = sa.Table(
     sa.Column("image", sa.Text),
     sa.Column("fingerprint", sa.Text),
     sa.Column("pinned", sa.Text),
+    sa.Column("verdict", sa.Text),
+    sa.Column("evidence", sa.Text),
+    sa.Column("back_to", sa.Text),
+    sa.Column("images", sa.Text),
+    sa.Column("back_from", sa.Text),
     sa.Index("deployments_by_app", "app_id", "seq"),
     sa.Index("deployments_by_app_state", "app_id", "state", "seq"),
     sa.Index("deployments_by_seq", "seq"),
@@ -124,6 +130,24 @@ changes = sa.Table(
     sa.Column("note", sa.Text, nullable=False),
     sa.Index("changes_by_deployment", "deployment", "number"),
 )
+
+looks = sa.Table(
+    "looks",
+    metadata,
+    sa.Column("app_id", sa.Text, primary_key=True),
+    sa.Column("at", sa.Float(53), nullable=False),
+    sa.Column("newest", sa.Text),
+    sa.Column("doubt", sa.Text),
+    sa.Column("told", sa.Text),
+    sa.Column("record", sa.Text),
+    sa.Column("deployment", sa.Text),
+    sa.Column("commit", sa.Text),
+    sa.Column("since", sa.Float(53)),
+    sa.Column("evidence", sa.Text),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
+)
+"""What each app was last seen to serve at its backend; see `core.health.serving.Look`."""
 
 rules = sa.Table(
     "rules",

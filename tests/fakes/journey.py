@@ -18,6 +18,7 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.events import Action, Commit, Event, Ref, RefKind, RefPushed, Repository
 from bridge.core.health.containers import Container
+from bridge.core.health.serving import Serving
 from bridge.core.hooks import SignedBy
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.tracking import token_for
@@ -500,6 +501,16 @@ def push(name: str = "main", *, kind: RefKind = RefKind.BRANCH, **others: Any) -
 def delivery(id_: str = "delivery-1", **others: Any) -> NewDelivery:
     """A delivery before it is kept."""
     return replace(NewDelivery("github", id_, "push", {}, b"{}", 1_700_000_000.0), **others)
+
+
+def serving_of(history: Sequence[Deployment]) -> Serving | None:
+    """What an app serves by its deployments alone; None if none of them was ever served."""
+    lived = [one for one in history if one.live_at is not None or one.served]
+    lived.sort(key=lambda one: (one.live_at or 0.0, one.seq), reverse=True)
+    doubt = next((one for one in history if one.state is State.UNKNOWN), None)
+    if not lived:
+        return None
+    return Serving(lived[0], lived[1] if len(lived) > 1 else None, doubt)
 
 
 def deployment(seq: int = 1, app_id: str = "app-web", **others: Any) -> Deployment:

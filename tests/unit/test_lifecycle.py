@@ -46,6 +46,7 @@ def test_the_ends_are_ends() -> None:
         ("running", "verifying"), ("asked", "verifying"), ("verifying", "done"),
         ("verifying", "unhealthy"), ("verifying", "unknown"),
         ("asked", "superseded"), ("queued", "superseded"), ("running", "superseded"),
+        ("done", "unhealthy"),
     ],
 )  # fmt: skip
 def test_a_deployment_goes_on_its_way_and_may_skip_what_nobody_saw(now: str, to: str) -> None:
@@ -58,7 +59,7 @@ def test_a_deployment_goes_on_its_way_and_may_skip_what_nobody_saw(now: str, to:
         ("running", "queued"), ("queued", "asked"), ("asked", "waiting"), ("running", "running"),
         ("done", "running"), ("unknown", "done"), ("cancelled", "done"),
         ("running", "unhealthy"), ("verifying", "running"), ("verifying", "superseded"),
-        ("unhealthy", "done"), ("done", "unhealthy"),
+        ("unhealthy", "done"), ("unknown", "unhealthy"), ("superseded", "unhealthy"),
         ("asked", "held"), ("running", "held"), ("held", "asked"), ("held", "running"),
     ],
 )  # fmt: skip
@@ -76,8 +77,9 @@ def test_whatever_news_comes_a_life_is_short_and_its_end_stays(
             lived.append(wish)
 
     asked = [state for state in lived if state not in OURS]
-    assert len(asked) == len(set(asked)) <= 4
-    assert not any(state in FINAL for state in lived[:-1])
+    assert len(asked) == len(set(asked)) <= 5
+    ends = [state for state in lived if state in FINAL]
+    assert ends in ([], [lived[-1]], [State.DONE, State.UNHEALTHY])  # what is live may still break
 
 
 @given(seq=st.integers(0, 10**15), later=st.integers(1, 10**6), app=st.text(min_size=1))

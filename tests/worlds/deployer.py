@@ -10,9 +10,12 @@ from bridge.core.apps import App, Rules
 from bridge.core.backoff import Backoff
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Refused, Unanswered, Unreachable
-from bridge.core.lifecycle import Deployment
+from bridge.core.lifecycle import Deployment, State
+from bridge.pipeline.auto_rollback import GoingBack
 from bridge.pipeline.deployments import Deployer
-from bridge.pipeline.outcome import FollowTiming
+from bridge.pipeline.outcome import Ending, FollowTiming
+from bridge.pipeline.verify import Verifier
+from bridge.pipeline.watch import Watching
 from bridge.ports.backends import Progress
 from bridge.ports.outcomes import Outcome
 from bridge.storage.journal import SqlJournal
@@ -65,9 +68,15 @@ class Stage:
         backends = {"dokploy": life.mortal(self.backend)}
         return Deployer(
             backends, life.mortal(self.journal), self.clock, PACE,
-            book=[("shop/*", self.rules)], probes=self.site,
+            book=[("shop/*", self.rules)],
             changed=lambda: self.ended.append(1), sleep=self.clock.sleep,
         )  # fmt: skip
+
+    def watching(self, ending: Ending, going_back: GoingBack | None = None) -> Watching:
+        """Return what watches deployments."""
+        verifier = Verifier(self.site, ending, self.clock)
+        parts = (ending.journal, ending, verifier, self.clock, going_back)
+        return Watching(*parts, sleep=self.clock.sleep)
 
     async def wish(self, seq: int = 1, **others: Any) -> Deployment:
         """A deployment that waits for its turn."""
@@ -82,7 +91,10 @@ class Stage:
     async def run(self, new: Deployment | None = None) -> Deployment:
         """Run the whole flow; return its outcome."""
         new = new or await self.wish()
-        await self.deployer().run(KeptSteps(), new.id)
+        deployer = self.deployer()
+        await deployer.run(KeptSteps(), new.id)
+        if (await self.now(new)).state is State.VERIFYING:
+            await self.watching(deployer.ending).watch(new.id)
         return await self.now(new)
 
     async def now(self, new: Deployment) -> Deployment:

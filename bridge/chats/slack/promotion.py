@@ -21,7 +21,7 @@ def offer(found: Promotion, links: Links) -> Message:
     blocks = [section(head)]
     if news := _news(found):
         blocks.append(section(news))
-    has = found.served.deployed_commit if found.served else None
+    has = found.served.commit if found.served else None
     if compared := links.compare(found.from_, has, found.version.deployed_commit):
         blocks.append(context(link(compared, "Compare")))
     blocks += [context(notes), actions(_confirmed(found))]

@@ -26,7 +26,7 @@ def _confirmed(reply: WayBackFound) -> Element:
     return button(
         "Roll back",
         names.ROLLBACK_RUN,
-        f"{reply.way} {reply.to.id} {reply.served.id}",
+        f"{reply.way} {reply.to.id} {reply.served}",
         style="danger",
         confirm=confirm("Roll back?", question, "Roll back", "Not now", danger=True),
     )

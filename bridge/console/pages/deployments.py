@@ -10,7 +10,7 @@ from bridge.core.access import Right
 from bridge.core.apps import App, find_app
 from bridge.core.errors import Rejected
 from bridge.core.events import Action
-from bridge.core.health.rollback import same_version
+from bridge.core.health.rollback import Version
 from bridge.core.lifecycle import FINAL, Deployment, State
 
 A_PAGE = 50
@@ -109,7 +109,8 @@ class WayBack:
 async def _way_back(records: Records, found: Deployment, app: App) -> WayBack:
     """Return the way back as far as the journal knows it; its button asks the backend, too."""
     live = (await records.journal.serving([app])).get(app.id)
-    if live is not None and live.known and same_version(live.newest, found):
+    served = live.version_served if live is not None else None
+    if served is not None and found.served and served.same_as(Version.of(found)):
         return WayBack("Roll back…", why="it is what is live")
     if found.state is State.DONE:
         return WayBack("Roll back to this…", found.id)

@@ -50,13 +50,13 @@ class WayBackFound:
     Attributes:
         to: the deployment whose version would be served.
         way: how, see `core.health.rollback.Rung`.
-        served: the deployment whose version is served now.
+        served: the id of the version that is served now; "" if that is not known.
         says: what would be done; warns: what to know before.
     """
 
     app: App
     to: Deployment
-    served: Deployment
+    served: str
     way: str
     says: str
     warns: tuple[str, ...]

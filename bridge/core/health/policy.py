@@ -13,6 +13,9 @@ Statuses = tuple[tuple[int, int], ...]
 
 WELL: Statuses = ((200, 299),)
 
+LONGEST_KEEP = 86400.0
+"""The most seconds for which a verified version is watched on."""
+
 
 @dataclass(frozen=True, slots=True)
 class VerifyPolicy:
@@ -29,6 +32,7 @@ class VerifyPolicy:
         consecutive: how many looks in a row must be healthy.
         every: the pause between two looks.
         rollback: go back to the version before by itself if it is unhealthy.
+        keep: for how long after it went live a verified version is watched on; 0 for not at all.
     """
 
     on: bool = True
@@ -40,6 +44,7 @@ class VerifyPolicy:
     consecutive: int = 2
     every: float = 2.0
     rollback: bool = False
+    keep: float = 0.0
 
     def wanted(self, commit: str | None) -> str | None:
         """Return the text that the body must contain; None if any will do, or none is known.

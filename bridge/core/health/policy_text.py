@@ -6,6 +6,7 @@ from typing import Any
 from bridge.core.errors import Rejected
 from bridge.core.gates.times import read_duration
 from bridge.core.health.policy import (
+    LONGEST_KEEP,
     VerifyPolicy,
     check_address,
     check_time,
@@ -28,6 +29,7 @@ def verify_text(policy: VerifyPolicy) -> str:
         "consecutive": str(policy.consecutive),
         "every": f"{policy.every:g}s",
         "rollback": _yes(policy.rollback),
+        "keep": f"{policy.keep:g}s",
     }
     usual = VerifyPolicy()
     said = [
@@ -96,5 +98,6 @@ _OPTIONS: dict[str, Callable[[str], Any]] = {
     "consecutive": _count,
     "every": _seconds(0.1, 300),
     "rollback": _flag,
+    "keep": _seconds(0, LONGEST_KEEP),
 }
 """The options of a rule in one line; see `VerifyPolicy`."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
-from bridge.core.health.rollback import Rung, current_of, version_of
+from bridge.core.health.rollback import Rung, Version, version_of
+from bridge.core.health.serving import Serving, Works
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_of
 
@@ -29,6 +30,7 @@ class Promotion:
         from_: the app whose version is promoted; to: the app that gets it.
         version: the deployment that made that version there.
         rung: an image is deployed, or a commit is built again.
+        served: what the second app has; None if that is not known.
         news: what the first app has deployed since the version that the second one has, newest
             first; None if the second one's version was never deployed in the first.
     """
@@ -37,7 +39,7 @@ class Promotion:
     to: App
     version: Deployment
     rung: Rung
-    served: Deployment | None
+    served: Version | None
     news: tuple[Deployment, ...] | None
 
     @property
@@ -64,12 +66,17 @@ class Promotion:
 
 
 def promotion_of(
-    from_: App, to: App, there: Sequence[Deployment], here: Sequence[Deployment]
+    from_: App,
+    to: App,
+    there: Serving | None,
+    here: Serving | None,
+    history: Sequence[Deployment],
 ) -> Promotion:
     """Return how to promote what one app runs to another.
 
     Args:
-        there, here: the deployments of the first and the second app, newest first.
+        there, here: what the first and the second app serve.
+        history: the deployments of the first app, newest first.
 
     Raises:
         NotFound: nothing is known to run in the first app.
@@ -78,19 +85,30 @@ def promotion_of(
     """
     if from_.id == to.id:
         raise Rejected(f"{to.label} can't be promoted from itself: name two apps")
-    version, served = current_of(there), current_of(here)
-    if version is None:
+    version = _promoted(from_, there)
+    rung = _rung(from_, to, version)
+    served = here.version_served if here is not None else None
+    if served is not None and str(served) == version_of(version):
+        raise Rejected(f"{to.label} runs {version_of(version)} already")
+    return Promotion(from_, to, version, rung, served, _news(history, version, served))
+
+
+def _promoted(from_: App, there: Serving | None) -> Deployment:
+    """Return the deployment whose version the first app serves."""
+    if there is None:
         raise NotFound(f"nothing of {from_.label} is known to run, so there is nothing to promote")
-    if version.state is not State.DONE:
-        raise Rejected(f"{version_of(version)} is {version.state} in {from_.label}")
-    if any(one.state is State.UNKNOWN and one.seq > version.seq for one in there):
+    if not there.known:
         raise Rejected(
             f"what runs in {from_.label} is not known: the outcome of a newer deployment is unknown"
         )
-    rung = _rung(from_, to, version)
-    if served is not None and version_of(served) == version_of(version):
-        raise Rejected(f"{to.label} runs {version_of(version)} already")
-    return Promotion(from_, to, version, rung, served, _news(there, version, served))
+    if there.ours is None:
+        raise Rejected(
+            f"what runs in {from_.label} was not deployed by the bridge ({there.notes[0]}): deploy"
+            " it from here first"
+        )
+    if there.works in (Works.UNHEALTHY, Works.VERIFYING):
+        raise Rejected(f"{version_of(there.ours)} is {there.works} in {from_.label}")
+    return there.ours
 
 
 def _rung(from_: App, to: App, version: Deployment) -> Rung:
@@ -123,12 +141,12 @@ def _rung(from_: App, to: App, version: Deployment) -> Rung:
 
 
 def _news(
-    there: Sequence[Deployment], version: Deployment, served: Deployment | None
+    there: Sequence[Deployment], version: Deployment, served: Version | None
 ) -> tuple[Deployment, ...] | None:
     """Return what was deployed there after the version that the other app has."""
     found: list[Deployment] = []
     for one in there:
-        if served is not None and version_of(one) == version_of(served) and one.state is State.DONE:
+        if served is not None and version_of(one) == str(served) and one.state is State.DONE:
             return tuple(found)
         new = one.state is State.DONE and one.action is not Action.ROLLBACK
         if new and one.seq <= version.seq and len(found) < MOST_NEWS:

@@ -5,6 +5,7 @@ backend has kept of the earlier build; for an image, the earlier image; for a pi
 earlier commit built again. If none is open, say what to switch on.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
 from bridge.core.gates.locks import Lock, next_reminder
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.core.pins import pin_of
 
 
@@ -76,48 +77,105 @@ def version_of(deployment: Deployment) -> str:
     return deployment.image or f"deployment #{deployment.seq}"
 
 
-def current_of(history: Sequence[Deployment]) -> Deployment | None:
-    """Return the deployment whose version is served, as far as is known.
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version that an app serves.
 
-    Args:
-        history: an app's deployments, newest first.
+    Attributes:
+        id: of the deployment or the record that made it, which tells versions apart where neither
+            commit nor image is known.
+        ours: our deployment that brought it; None if somebody else did.
     """
-    served = [one for one in history if one.served]
-    return max(served, key=lambda one: (one.live_at or 0.0, one.seq), default=None)
+
+    commit: str | None
+    image: str | None
+    id: str
+    ours: Deployment | None = None
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> "Version":
+        """Return the version that one of our deployments has brought."""
+        return cls(deployment.deployed_commit, deployment.image, deployment.id, deployment)
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        if self.ours is not None:
+            return version_of(self.ours)
+        return (self.commit or "")[:7] or self.image or "an unknown version"
+
+    def same_as(self, other: "Version") -> bool:
+        """Return whether both are the same commit, or else the same image."""
+        if self.commit is not None or other.commit is not None:
+            return self.commit == other.commit
+        if self.image is not None or other.image is not None:
+            return self.image == other.image
+        return self.id == other.id
 
 
-def target_of(history: Sequence[Deployment], wanted: str | None = None) -> Deployment:
+def target_of(
+    history: Sequence[Deployment],
+    served: Version | None,
+    wanted: str | None = None,
+    *,
+    verified_only: bool = False,
+) -> Deployment:
     """Return the deployment whose version to go back to.
 
-    By default the newest healthy version before the one that is served. A rollback does not count
-    as a version of its own: a second one goes further back.
+    By default the newest verified version before the one that is served; where none is verified,
+    the newest that nothing is known against. A rollback does not count as a version of its own: a
+    second one goes further back.
 
     Args:
         history: an app's deployments, newest first.
+        served: the version that is served; None if that is not known.
         wanted: a commit, tag, image, or a deployment by id or number; None for the default.
+        verified_only: take no version that was never verified.
 
     Raises:
         NotFound: there is none.
         Rejected: that version is served already, or several are meant.
     """
-    served = current_of(history)
-    if served is None:
+    if not any(one.served for one in history):
         raise NotFound("nothing of it has been deployed yet, so there is nothing to go back to")
     made = [one for one in history if one.state is State.DONE and one.action is not Action.ROLLBACK]
     if wanted is not None:
         found = _named(made, history, wanted)
-        if same_version(found, served):
+        if served is not None and Version.of(found).same_as(served):
             raise Rejected(f"{version_of(found)} is what is served already")
         return found
+    candidates = _candidates(made, history, served)
+    good = [one for one in candidates if verified(one, history)]
+    for one in good if verified_only else (*good, *candidates):
+        return one
+    which = "verified" if verified_only else "healthy"
+    before = f" before {served}" if served is not None else ""
+    raise NotFound(f"no {which} version{before} is known, so there is nothing to go back to")
+
+
+def _candidates(
+    made: Sequence[Deployment], history: Sequence[Deployment], served: Version | None
+) -> list[Deployment]:
+    """Return the versions before the served one that nothing is known against, newest first."""
     bad = [one for one in history if one.state in (State.UNHEALTHY, State.VERIFYING)]
-    position = next((one.seq for one in history if one.id == served.target), served.seq)
-    for one in made:
-        if one.seq < position and not any(same_version(one, other) for other in (served, *bad)):
-            return one
-    raise NotFound(
-        f"no healthy version before {version_of(served)} is known, so there is nothing to go back"
-        " to"
-    )
+    others = [Version.of(one) for one in bad] + ([served] if served is not None else [])
+    ours = served.ours if served is not None else None
+    position = math.inf if ours is None else _position(ours, history)
+    return [
+        one
+        for one in made
+        if one.seq < position and not any(Version.of(one).same_as(other) for other in others)
+    ]
+
+
+def _position(ours: Deployment, history: Sequence[Deployment]) -> int:
+    """Return the place of a deployment's version in the history; of a rollback, its target's."""
+    return next((one.seq for one in history if one.id == ours.target), ours.seq)
+
+
+def verified(one: Deployment, history: Sequence[Deployment]) -> bool:
+    """Return whether a version was verified, when it was made or when it was gone back to."""
+    again = [other for other in history if other.target == one.id and other.app_id == one.app_id]
+    return any(each.verdict is Verdict.VERIFIED for each in (one, *again))
 
 
 def way_back(
@@ -125,6 +183,7 @@ def way_back(
     to: Deployment,
     kept: Mapping[str, str | None],
     history: Sequence[Deployment] = (),
+    served: Version | None = None,
 ) -> WayBack:
     """Return how to go back to a version.
 
@@ -133,6 +192,7 @@ def way_back(
         kept: what the backend still has of its deployments: its ids, each with the point that it
             can restore, or None.
         history: an app's deployments, newest first, of which a refusal names those that are kept.
+        served: the version that is served, which it does not name.
 
     Raises:
         Rejected: there is no way; the message says what to switch on.
@@ -149,7 +209,7 @@ def way_back(
         return WayBack(Rung.IMAGE, to, image=to.image)
     if pin_of(app) is not None and to.deployed_commit is not None:
         return WayBack(Rung.PIN, to, commit=to.deployed_commit)
-    raise Rejected(_closed(app, to, kept, history))
+    raise Rejected(_closed(app, to, kept, history, served))
 
 
 def _closed(
@@ -157,6 +217,7 @@ def _closed(
     to: Deployment,
     kept: Mapping[str, str | None],
     history: Sequence[Deployment],
+    served: Version | None,
 ) -> str:
     """Return why there is no way back, and what to do, or to switch on for the next time."""
     what = version_of(to)
@@ -166,7 +227,7 @@ def _closed(
     if app.kind is AppKind.COMPOSE:
         return f"{app.label} is a compose stack, of which the backend keeps no earlier version"
     if any(kept.values()):
-        others = _others_kept(kept, history)
+        others = _others_kept(kept, history, served)
         named = f"; name one that is kept: {', '.join(others)}" if others else ""
         return f"the backend has kept newer builds, and not that of {what}{named}. Or {pinned}"
     if to.backend_id not in kept:
@@ -182,14 +243,15 @@ MOST_OTHERS = 5
 """How many versions a refusal names instead."""
 
 
-def _others_kept(kept: Mapping[str, str | None], history: Sequence[Deployment]) -> list[str]:
+def _others_kept(
+    kept: Mapping[str, str | None], history: Sequence[Deployment], served: Version | None
+) -> list[str]:
     """Return the healthy versions that can be restored besides the served one, newest first."""
-    served = current_of(history)
     found = [
         version_of(one)
         for one in history
         if one.state is State.DONE and one.action is not Action.ROLLBACK
-        if kept.get(one.backend_id or "") and not (served and same_version(one, served))
+        if kept.get(one.backend_id or "") and not (served and Version.of(one).same_as(served))
     ]
     return list(dict.fromkeys(found))[:MOST_OTHERS]
 
@@ -217,7 +279,8 @@ def _named(made: Sequence[Deployment], history: Sequence[Deployment], wanted: st
     found = [one for one in made if one.id in names]
     if not found:
         raise NotFound(_unnamed(history[0].app, meant, wanted))
-    others = [one for one in found if not same_version(one, found[0])]
+    first = Version.of(found[0])
+    others = [one for one in found if not Version.of(one).same_as(first)]
     if others:
         both = " and ".join(f"#{one.seq} ({version_of(one)})" for one in (found[0], others[0]))
         raise Rejected(
@@ -251,12 +314,3 @@ def _is_meant(one: Deployment, wanted: str) -> bool:
     by_commit = len(wanted) >= 7 and commit.startswith(wanted.lower())
     names = (one.id, str(one.seq), f"#{one.seq}", one.image)
     return by_commit or wanted in names or one.ref == f"refs/tags/{wanted}"
-
-
-def same_version(one: Deployment, other: Deployment) -> bool:
-    """Return whether two deployments have brought the same commit, or else the same image."""
-    if one.deployed_commit is not None or other.deployed_commit is not None:
-        return one.deployed_commit == other.deployed_commit
-    if one.image is not None or other.image is not None:
-        return one.image == other.image
-    return one.id == other.id

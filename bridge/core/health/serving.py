@@ -1,14 +1,21 @@
-"""The version that an app serves, and its distance from the head of its branch. Pure."""
+"""What an app serves: one fact, from our deployments and from what its backend shows. Pure.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+Our journal knows what the bridge has brought. Somebody may deploy at the backend as well, a build
+may go live without a record of it, or our data may be an older copy. So the newest look at the
+backend's records counts, unless one of our deployments has been served since.
+"""
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Protocol, TypeVar
 
 from bridge.core.changes import Move, leading, newest_move
 from bridge.core.decision import Reason
 from bridge.core.events import ZERO, Action
-from bridge.core.health.rollback import version_of
-from bridge.core.lifecycle import VERIFIED, Deployment, State
+from bridge.core.health.rollback import Version, version_of
+from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
 
 
 class Works(StrEnum):
@@ -19,6 +26,97 @@ class Works(StrEnum):
     VERIFYING = "being verified"
     UNHEALTHY = "unhealthy"
     UNKNOWN = "unknown"
+
+
+_WORKS = {
+    Verdict.VERIFIED: Works.VERIFIED,
+    Verdict.UNVERIFIED: Works.NOT_VERIFIED,
+    Verdict.UNHEALTHY: Works.UNHEALTHY,
+}
+
+
+class By(StrEnum):
+    """Who brought a version."""
+
+    BRIDGE = "bridge"
+    BACKEND = "backend"  # somebody at the backend: by hand, or with its API
+    UNKNOWN = "unknown"
+
+
+# ── what a backend shows ──────────────────────────────────────────────────────────────────────────
+
+
+class Record(Protocol):
+    """A backend's record of a deployment; see `ports.backends.BackendDeployment`."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def commit(self) -> str | None: ...
+    @property
+    def created_at(self) -> float: ...
+    @property
+    def finished_at(self) -> float | None: ...
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a backend was last seen to serve, by its records.
+
+    Attributes:
+        at: when it was looked at; in seconds since 1970, as all times here.
+        newest, doubt: our deployments that were served last and of unknown outcome then, by id.
+            Once one of them has changed, the look is out of date.
+        told: what the backend's listing said of the app then; it differs after each deployment.
+        record: the record of what is served; None if none shows it.
+        deployment: our deployment of which that is the record; None if it is not one of ours.
+        place: the backend's name for people, e.g. "Dokploy".
+    """
+
+    at: float
+    newest: str | None = None
+    doubt: str | None = None
+    told: str | None = None
+    record: str | None = None
+    deployment: str | None = None
+    commit: str | None = None
+    since: float | None = None
+    evidence: Evidence | None = None
+    by: By = By.UNKNOWN
+    place: str = ""
+
+
+def served_record(records: Sequence[R], built: Container[str] = ()) -> R | None:
+    """Return the newest record whose version the backend has put into service; None if none has.
+
+    Args:
+        records: an app's newest ones, newest first.
+        built: ids of records that are not done, and whose logs say that the build went live.
+    """
+    return next((one for one in records if one.status == "done" or one.id in built), None)
+
+
+def overtaken(served: Deployment, records: Sequence[Record], shown: Record) -> bool:
+    """Return whether a record shows a later version than our deployment that was served last.
+
+    Where the backend still has our record, its order counts, and else the times.
+
+    Args:
+        records: newest first, with times by our clock.
+        shown: what `served_record` returned, and no record of that deployment.
+    """
+    ids = [one.id for one in records]
+    if served.backend_id in ids:
+        return ids.index(shown.id) < ids.index(served.backend_id)
+    return (shown.finished_at or shown.created_at) > (served.live_at or 0.0)
+
+
+# ── what is served ────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,71 +145,121 @@ class Serving:
     """What an app serves.
 
     Attributes:
-        newest: the deployment that its backend began to serve last.
+        newest: our deployment that its backend began to serve last; None if there is none.
         before: the one that it served before that; None if there is none.
-        doubt: the newest deployment with an unknown outcome; None if there is none.
+        doubt: our newest deployment with an unknown outcome; None if there is none.
+        look: what the backend was last seen to serve; None if nobody has looked.
         branched: whether the app follows one branch.
         behind: how far it is behind that branch; None if that is not known.
     """
 
-    newest: Deployment
+    newest: Deployment | None
     before: Deployment | None = None
     doubt: Deployment | None = None
-    branched: bool = False
-    behind: Behind | None = None
+    look: Look | None = field(default=None, kw_only=True)
+    branched: bool = field(default=False, kw_only=True)
+    behind: Behind | None = field(default=None, kw_only=True)
+
+    @property
+    def shown(self) -> Look | None:
+        """The newest look, if it shows something and nothing of ours has changed since."""
+        look = self.look
+        if look is None or look.record is None:
+            return None
+        ours = (self.newest and self.newest.id, self.doubt and self.doubt.id)
+        return look if (look.newest, look.doubt) == ours else None
+
+    @property
+    def seen(self) -> Look | None:
+        """The look that shows another version than our journal has; None if none does."""
+        look = self.shown
+        if look is None or (self.newest is not None and look.deployment == self.newest.id):
+            return None
+        return look
 
     @property
     def known(self) -> bool:
-        """Whether it is known which deployment is served: nothing of unknown outcome came after."""
-        return self.newest.served and not _ended_after(self.doubt, self.newest)
+        """Whether it is known what is served: nothing of unknown outcome came after."""
+        if self.shown is not None:
+            return True
+        newest = self.newest
+        return newest is not None and newest.served and not _ended_after(self.doubt, newest)
+
+    @property
+    def ours(self) -> Deployment | None:
+        """Our deployment whose version is served; None if it is not known, or not one of ours."""
+        if (seen := self.seen) is None:
+            return self.newest if self.known else None
+        return self.doubt if self.doubt and seen.deployment == self.doubt.id else None
 
     @property
     def commit(self) -> str | None:
         """The commit that is served; None if the backend did not report it."""
-        return self.newest.deployed_commit if self.known else None
+        if (seen := self.seen) is not None:
+            return seen.commit
+        return self.newest.deployed_commit if self.known and self.newest else None
+
+    @property
+    def image(self) -> str | None:
+        """The image that is served; None without one, or if it is not known."""
+        return self.ours.image if self.ours else None
 
     @property
     def version(self) -> str | None:
         """The commit, or else the image; None if neither is known."""
-        if not self.known:
-            return None
-        return self.newest.deployed_commit or self.newest.image
+        return self.commit or self.image
+
+    @property
+    def version_served(self) -> Version | None:
+        """What rollbacks and promotions compare with; None if it is not known."""
+        if (ours := self.ours) is not None:
+            return Version.of(ours)
+        seen = self.seen
+        return Version(seen.commit, None, seen.record or "") if seen is not None else None
 
     @property
     def last_known(self) -> Deployment | None:
-        """The newest deployment that was surely served; None if there is none."""
+        """Our newest deployment that was surely served; None if there is none."""
         return next((one for one in (self.newest, self.before) if one and one.served), None)
 
     @property
     def since(self) -> float | None:
         """Since when it is served; None if it is not known what is served."""
-        return self.newest.live_at if self.known else None
+        if (seen := self.seen) is not None:
+            return seen.since
+        return self.newest.live_at if self.known and self.newest else None
 
     @property
     def by(self) -> str:
         """Who brought it: of a push its author, else who asked for it; "" if unknown."""
-        kind = self.newest.trigger.partition(",")[0]
-        pushed = kind in ("push", "tag")
-        return (self.newest.author or "") if pushed else self.newest.trigger
+        if (ours := self.ours) is None:
+            return ""
+        pushed = ours.trigger.partition(",")[0] in ("push", "tag")
+        return (ours.author or "") if pushed else ours.trigger
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """What shows that it is served; None if that is not known."""
+        if (seen := self.seen) is not None:
+            return seen.evidence
+        return self.newest.evidence if self.known and self.newest else None
 
     @property
     def works(self) -> Works:
         """Whether it works."""
         if not self.known:
             return Works.UNKNOWN
-        match self.newest.state:
-            case State.VERIFYING:
-                return Works.VERIFYING
-            case State.UNHEALTHY:
-                return Works.UNHEALTHY
-            case _ if self.newest.note.endswith(VERIFIED):
-                return Works.VERIFIED
-        return Works.NOT_VERIFIED
+        if self.seen is not None or self.newest is None:
+            return Works.NOT_VERIFIED
+        if self.newest.state in (State.VERIFYING, State.UNHEALTHY):
+            return Works.VERIFYING if self.newest.state is State.VERIFYING else Works.UNHEALTHY
+        verdict = self.newest.verdict or Verdict.UNVERIFIED
+        return _WORKS[verdict]
 
     @property
     def rolled_back(self) -> bool:
         """Whether a rollback brought it."""
-        return self.known and self.newest.action is Action.ROLLBACK
+        return self.ours is not None and self.ours.action is Action.ROLLBACK
 
     @property
     def rolled_back_from(self) -> str | None:
@@ -127,7 +275,7 @@ class Serving:
         if not self.known:
             last = self.last_known
             return (f"unknown: {version_of(last)} was live before",) if last else ("unknown",)
-        notes: list[str] = []
+        notes = [_elsewhere(self.seen)] if self.seen is not None else []
         if self.rolled_back:
             left = self.rolled_back_from
             notes.append(f"rolled back from {left}" if left else "rolled back")
@@ -136,11 +284,24 @@ class Serving:
         return (*notes, str(self.works))
 
 
+def _elsewhere(seen: Look) -> str:
+    """Return where a version comes from that our journal does not have."""
+    at = None if seen.since is None else datetime.fromtimestamp(seen.since, UTC)
+    since = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""
+    if seen.by is By.BRIDGE:
+        return f"{seen.place} shows it as deployed{since}"
+    who = "not by the bridge" if seen.by is By.BACKEND else "by whom is not known here"
+    return f"deployed in {seen.place}{since}, {who}"
+
+
 def _ended_after(doubt: Deployment | None, served: Deployment) -> bool:
     """Return whether a deployment of unknown outcome may have replaced another one."""
     if doubt is None or doubt.id == served.id:
         return False
     return doubt.finished_at is None or doubt.finished_at >= (served.live_at or 0.0)
+
+
+# ── how far behind ────────────────────────────────────────────────────────────────────────────────
 
 
 def behind(commit: str | None, moves: Sequence[Move], told: Mapping[int, Reason]) -> Behind | None:

@@ -98,11 +98,27 @@ class Deployments(Transactions):
         found = [read_deployment(dict(row)) for row in await self._all(query)]
         return {deployment.app_id: deployment for deployment in found}
 
-    async def open_deployments(self, *, held: bool = True) -> list[Deployment]:
+    async def open_deployments(
+        self, *, held: bool = True, app_id: str | None = None
+    ) -> list[Deployment]:
         t = tables.deployments
         going = [one for one in State if one not in FINAL and (held or one is not State.HELD)]
         query = sa.select(t).where(t.c.state.in_(going)).order_by(t.c.seq)
+        if app_id is not None:
+            query = query.where(t.c.app_id == app_id)
         return [read_deployment(dict(row)) for row in await self._all(query)]
+
+    async def watched(self, announced: float, kept: float | None) -> list[Deployment]:
+        t = tables.deployments
+        late = (t.c.state == State.UNHEALTHY) & (t.c.finished_at >= announced)
+        those = (t.c.state == State.VERIFYING) | (late & t.c.back_to.is_not(None))
+        if kept is not None:
+            those |= (t.c.state == State.DONE) & (t.c.finished_at >= kept)
+        rows = await self._all(sa.select(t).where(those).order_by(t.c.seq))
+        return [read_deployment(dict(row)) for row in rows]
+
+    async def has_gone_back(self, id_: str) -> None:
+        await self._write(lambda db: change(db, id_, sa.true(), {"back_to": None}))
 
     async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
         t = tables.changes
@@ -171,8 +187,9 @@ class Deployments(Transactions):
     async def mark_cancel(self, id_: str, cancel: Cancel) -> None:
         await self._write(lambda db: change(db, id_, sa.true(), {"cancel": cancel}))
 
-    async def pinned(self, app_id: str) -> frozenset[str]:
+    async def pinned(self, app_id: str) -> dict[str, str]:
         t = tables.deployments
         pinned = (t.c.app_id == app_id) & t.c.backend_id.is_not(None)
-        query = sa.select(t.c.backend_id).where(pinned).order_by(t.c.seq.desc()).limit(MOST_PINNED)
-        return frozenset(row["backend_id"] for row in await self._all(query))
+        query = sa.select(t.c.backend_id, t.c.id).where(pinned).order_by(t.c.seq.desc())
+        rows = await self._all(query.limit(MOST_PINNED))
+        return {row["backend_id"]: row["id"] for row in rows}

@@ -9,15 +9,17 @@ from bridge.core.apps import App, Trigger
 from bridge.core.changes import Live, Move, newest_move
 from bridge.core.decision import Reason
 from bridge.core.events import Action
-from bridge.core.health.serving import Serving, behind, with_branch
-from bridge.core.lifecycle import FINAL, Deployment, State
+from bridge.core.health.serving import By, Look, Serving, behind, with_branch
+from bridge.core.lifecycle import FINAL, Deployment, Evidence, State
 from bridge.core.pins import is_one, tracked
 from bridge.core.report import EndedDeployment
+from bridge.ports.outcomes import about_deployment
 from bridge.storage import tables
+from bridge.storage.journal.outbox import changed
 from bridge.storage.journal.pushes import newest_moves
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
-from bridge.storage.journal.transitions import read_deployment
+from bridge.storage.journal.transitions import last_live, read_deployment
 
 NEWEST = 2**63 - 1
 """A position after all others."""
@@ -36,6 +38,10 @@ class Serves(Transactions):
     async def serving(self, apps: Sequence[App]) -> dict[str, Serving]:
         return await self._read(lambda db: _serving(db, apps))
 
+    async def save_look(self, app_id: str, look: Look) -> None:
+        at = self._clock()
+        await self._change(lambda db: _save_look(db, app_id, look, at))
+
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         return await self._read(lambda db: _live(db, app_ids))
 
@@ -49,7 +55,7 @@ class Serves(Transactions):
 
 
 def _serving(db: sa.Connection, apps: Sequence[App]) -> dict[str, Serving]:
-    found = _served(db, [app.id for app in apps])
+    found = served(db, [app.id for app in apps])
     refs = _refs(db, [app for app in apps if app.id in found and _follows_branch(app)])
     moves = {ref: newest_moves(db, ref, FAR_BEHIND) for ref in sorted(set(refs.values()))}
     late = {id_: moves[ref] for id_, ref in refs.items() if _is_late(found[id_], moves[ref])}
@@ -76,7 +82,8 @@ def _follows_branch(app: App) -> bool:
 # ── what is served ────────────────────────────────────────────────────────────────────────────────
 
 
-def _served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
+def served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
+    """Return what apps serve, by id, without how far that is behind."""
     t = tables.deployments
     places: list[Mapping[str, Any]] = []
     for some in batched(app_ids):
@@ -86,13 +93,43 @@ def _served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
     for those in batched(named):
         for row in db.execute(sa.select(t).where(t.c.id.in_(those))).mappings():
             known[row["id"]] = read_deployment(dict(row))
-    return {
+    looks = _looks(db, app_ids)
+    found = {
         row["app_id"]: Serving(
-            known[row["newest"]], known.get(row["before"]), known.get(row["doubt"])
+            *(known.get(row[one]) for one in _PLACES), look=looks.get(row["app_id"])
         )
         for row in places
-        if row["newest"] is not None
     }
+    return {id_: one for id_, one in found.items() if one.newest or one.shown}
+
+
+def _looks(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Look]:
+    t = tables.looks
+    found: dict[str, Look] = {}
+    for some in batched(app_ids):
+        for row in db.execute(sa.select(t).where(t.c.app_id.in_(some))).mappings():
+            facts = {name: row[name] for name in Look.__slots__}
+            evidence = row["evidence"] and Evidence(row["evidence"])
+            found[row["app_id"]] = Look(**facts | {"evidence": evidence, "by": By(row["by"])})
+    return found
+
+
+def _save_look(db: sa.Connection, app_id: str, look: Look, at: float) -> None:
+    """Store a look; mark what shows the app's last versions as pending if it shows another one."""
+    t = tables.looks
+    was = served(db, [app_id]).get(app_id)
+    db.execute(sa.delete(t).where(t.c.app_id == app_id))
+    db.execute(
+        sa.insert(t), [{name: getattr(look, name) for name in Look.__slots__} | {"app_id": app_id}]
+    )
+    now = served(db, [app_id]).get(app_id)
+    if _shown(was) != _shown(now):
+        changed(db, [about_deployment(id_) for id_ in last_live(db, app_id)], at)
+
+
+def _shown(one: Serving | None) -> tuple[str | None, ...] | None:
+    """Return what people are told of what is served; None if nothing is."""
+    return None if one is None else (one.version, one.ours.id if one.ours else None, *one.notes)
 
 
 def served_places(app_ids: Sequence[str]) -> sa.Select[Any]:
@@ -127,17 +164,24 @@ def served_places(app_ids: Sequence[str]) -> sa.Select[Any]:
 
 def _live(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Live]:
     """Return what apps run: see `Journal.live`."""
-    found = _served(db, app_ids)
+    found = served(db, app_ids)
     going, failed = _going(db, list(found)), _failed_since(db, found)
     return {
         app_id: Live(
-            one.last_known.deployed_commit if one.last_known else None,
+            _live_commit(one),
             certain=one.known and app_id not in going,
-            seq=one.newest.seq,
+            seq=one.newest.seq if one.newest else 0,
             failed=failed.get(app_id, 0),
         )
         for app_id, one in found.items()
     }
+
+
+def _live_commit(one: Serving) -> str | None:
+    """Return the commit that is served, or was the last that surely was."""
+    if one.known:
+        return one.commit
+    return one.last_known.deployed_commit if one.last_known else None
 
 
 def _failed_since(db: sa.Connection, served: Mapping[str, Serving]) -> dict[str, int]:
@@ -155,8 +199,8 @@ def _failed_since(db: sa.Connection, served: Mapping[str, Serving]) -> dict[str,
 
 def _since(one: Serving) -> tuple[float, int]:
     """Return the time and the delivery after which a failure leaves changes missing."""
-    begins = (one.newest.live_at or 0.0, one.newest.seq)
-    doubt = one.doubt
+    newest, doubt = one.newest, one.doubt
+    begins = (newest.live_at or 0.0, newest.seq) if newest else (0.0, 0)
     return begins if doubt is None else max(begins, (doubt.finished_at or 0.0, doubt.seq))
 
 

@@ -19,6 +19,7 @@ from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
 from bridge.storage.journal.previews import of_pull
 from bridge.storage.journal.rows import batched
+from bridge.storage.journal.serving import served
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.journal.transitions import read_deployment
 
@@ -125,9 +126,10 @@ def _last_good(db: sa.Connection, deployments: Sequence[Deployment]) -> frozense
         lived = sa.select(d).where((d.c.app_id == one.app_id) & (d.c.live_at > 0))
         newest = lived.order_by(d.c.live_at.desc(), d.c.id.desc()).limit(FAR_BACK)
         history = [read_deployment(dict(row)) for row in db.execute(newest).mappings()]
+        serving = served(db, [one.app_id]).get(one.app_id)
         with suppress(NotFound):
             history.sort(key=lambda each: each.seq, reverse=True)
-            found.add(target_of(history).id)
+            found.add(target_of(history, serving.version_served if serving else None).id)
     return frozenset(found)
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from bridge.core.decision import Reason
 from bridge.core.events import Action
+from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import (
     FINAL,
     LIVE,
@@ -17,7 +18,9 @@ from bridge.core.lifecycle import (
     SERVED,
     Cancel,
     Deployment,
+    Evidence,
     State,
+    Verdict,
     Wanted,
     makes_moot,
     may_move,
@@ -85,6 +88,8 @@ def read_deployment(row: Mapping[str, Any]) -> Deployment:
             "state": State(row["state"]),
             "known_before": tuple(json.loads(row["known_before"])),
             "cancel": row["cancel"] and Cancel(row["cancel"]),
+            "verdict": row["verdict"] and Verdict(row["verdict"]),
+            "evidence": row["evidence"] and Evidence(row["evidence"]),
             "holds": read_holds(row["holds"]),
             "lifts": read_lifts(row["lifts"]),
         }
@@ -190,8 +195,13 @@ def move(
     ended = {"finished_at": at, "holds": NO_HOLDS, "look_at": None} if to in FINAL else {}
     also: list[str] = []
     if row["live_at"] is None and to in SERVED:
-        ended["live_at"] = facts.get("finished_at", at)
-        also = _last_live(db, row["app_id"])
+        ended |= {"live_at": facts.get("finished_at", at), "evidence": Evidence.RECORD}
+    if to in LIVE:
+        ended["verdict"] = Verdict.UNHEALTHY if to is State.UNHEALTHY else Verdict.UNVERIFIED
+    if to in (*SERVED, State.UNKNOWN):
+        also = last_live(db, row["app_id"])
+    if to in SERVED and State(row["state"]) not in SERVED:
+        _end_watch(db, row, at)
     moved = change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
     add_line(db, id_, row["seq"], at, to, note, also)
     if to in FINAL:
@@ -199,7 +209,18 @@ def move(
     return moved
 
 
-def _last_live(db: sa.Connection, app_id: str) -> list[str]:
+def _end_watch(db: sa.Connection, newer: sa.RowMapping, at: float) -> None:
+    """End the verification of what an app served before: it is not served any more."""
+    t = tables.deployments
+    looked_at = (t.c.app_id == newer["app_id"]) & (t.c.state == State.VERIFYING)
+    for row in db.execute(sa.select(t).where(looked_at).order_by(t.c.id)).mappings().all():
+        # What a backend restores has no record there, so its word is missing.
+        to = State.UNKNOWN if row["way"] == Rung.KEPT else State.DONE
+        why = f"{row['note']}; not verified: deployment #{newer['seq']} is served now"
+        move(db, row["id"], to, why, {}, at)
+
+
+def last_live(db: sa.Connection, app_id: str) -> list[str]:
     """Return the ids of the last versions: a rollback may lead to another one of them by now."""
     t = tables.deployments
     lived = sa.select(t.c.id).where((t.c.app_id == app_id) & (t.c.live_at > 0))

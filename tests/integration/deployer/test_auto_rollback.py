@@ -11,12 +11,13 @@ from bridge.core.configuration.configuration import Environment, Saved
 from bridge.core.errors import Unreachable
 from bridge.core.events import Action, parse_command
 from bridge.core.health.policy import VerifyPolicy
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.pipeline.auto_rollback import GoingBack
 from bridge.pipeline.deployments import Deployer
 from bridge.pipeline.rollback_plan import Ways
+from bridge.pipeline.serving import Looks
 from bridge.ports.inbox import NewDelivery
-from bridge.ports.probes import Answer
+from bridge.ports.probes import Answer, Unprobed
 from tests.fakes.journey import Death, FakeBackend, KeptSteps, Lifetime
 from tests.worlds.deployer import PACE, Stage
 
@@ -57,18 +58,29 @@ class World:
         backends: Any = {"dokploy": life.mortal(stage.backend)}
         journal: Any = life.mortal(stage.journal)
         inbox: Any = life.mortal(self.inbox)
-        back = GoingBack(backends, journal, inbox, Ways(backends, journal), stage.clock)
+        ways = Ways(backends, Looks(journal, stage.clock))
+        self.back = GoingBack(backends, journal, inbox, ways, stage.clock)
         return Deployer(
             backends, journal, stage.clock, PACE,
-            book=[("shop/*", stage.rules)], probes=stage.site, going_back=back,
+            book=[("shop/*", stage.rules)], fingerprint=self.back.fingerprint,
             sleep=stage.clock.sleep,
         )  # fmt: skip
+
+    async def live(
+        self, new: Deployment, life: Lifetime | None = None, steps: KeptSteps | None = None
+    ) -> None:
+        """Run a deployment's flow, and watch it."""
+        deployer = self.deployer(life)
+        await deployer.run(steps or KeptSteps(), new.id)
+        now = await self.stage.now(new)
+        if now.state is State.VERIFYING or now.back_to is not None:
+            await self.stage.watching(deployer.ending, self.back).watch(new.id)
 
     async def deploy(self, seq: int, head: str) -> Deployment:
         """Deploy a version; the page is well unless `break_` was called."""
         self.stage.backend.head = head
         new = await self.stage.wish(seq, commit=head)
-        await self.deployer().run(KeptSteps(), new.id)
+        await self.live(new)
         self.stage.clock.now += 60
         return await self.stage.now(new)
 
@@ -77,6 +89,10 @@ class World:
 
     def mend(self) -> None:
         self.stage.site.answers = lambda url: Answer(url, 200, "OK")
+
+
+def must_not_be_asked(url: str) -> Answer:
+    raise Unprobed("it must not be asked")
 
 
 @pytest.fixture
@@ -200,14 +216,104 @@ async def test_a_fix_that_has_come_meanwhile_is_not_undone(world: World) -> None
     world.stage.site.answers = answers
     world.stage.backend.head = TWO
     second = await world.stage.wish(2, commit=TWO)
-    held = world.stage.wish(3, commit=THREE, state=State.HELD)
-    world.stage.clock.after(12.0, lambda: held)
-    await world.deployer().run(KeptSteps(), second.id)
+    world.stage.clock.after(12.0, lambda: world.stage.wish(3, commit=THREE))
+    world.stage.clock.after(30.0, lambda: world.stage.journal.cancel(second.app_id, 4))
+    await world.live(second)
 
     ended = await world.stage.now(second)
     assert ended.state is State.UNHEALTHY
-    assert ended.note.endswith("not rolled back: a newer deployment has come")
-    assert world.inbox.found == {}
+    assert ended.finished_at is not None
+    assert ended.live_at is not None
+    assert ended.finished_at - ended.live_at > 30  # it was watched on once the fix was cancelled
+    assert ended.note.endswith("it goes back to 1111111 by itself")
+
+
+async def test_a_newer_push_that_a_gate_holds_leaves_nothing_broken(world: World) -> None:
+    await world.deploy(1, ONE)
+    world.break_()
+    world.stage.backend.head = TWO
+    second = await world.stage.wish(2, commit=TWO)
+    world.stage.clock.after(8.0, lambda: world.stage.wish(3, commit=THREE, state=State.HELD))
+
+    await world.live(second)
+
+    ended = await world.stage.now(second)
+    assert ended.note.endswith("it goes back to 1111111 by itself")
+    assert len(world.inbox.found) == 1
+
+
+async def test_of_two_broken_pushes_the_second_leads_to_the_verified_version(world: World) -> None:
+    """The first of them was not verified when the second replaced it, which says nothing good."""
+    first = await world.deploy(1, ONE)
+    world.break_()
+    world.stage.backend.head = TWO
+    second = await world.stage.wish(2, commit=TWO)
+    await world.deployer().run(KeptSteps(), second.id)
+    assert (await world.stage.now(second)).state is State.VERIFYING
+
+    third = await world.deploy(3, THREE)
+
+    replaced = await world.stage.now(second)
+    assert (replaced.state, replaced.verdict) == (State.DONE, Verdict.UNVERIFIED)
+    assert replaced.note.endswith("; not verified: deployment #3 is served now")
+    assert third.note.endswith("it goes back to 1111111 by itself")
+    (asked,) = world.inbox.found.values()
+    assert parse_command(asked.event, bytes(asked.body)).deployment == first.id
+
+
+async def test_an_unverified_version_is_gone_back_to_only_where_none_is_verified(
+    world: World,
+) -> None:
+    world.stage.rules = Rules(verify=replace(POLICY, url="/none", containers=False))
+    world.stage.site.answers = must_not_be_asked
+    first = await world.deploy(1, ONE)
+    assert (first.state, first.verdict) == (State.DONE, Verdict.UNVERIFIED)
+    world.break_()
+
+    second = await world.deploy(2, TWO)
+
+    assert second.note.endswith("it goes back to 1111111, which was never verified, by itself")
+
+
+async def test_an_unhealthy_rollback_goes_one_verified_version_further(world: World) -> None:
+    for seq, head in ((1, ONE), (2, TWO), (3, THREE)):
+        last = await world.deploy(seq, head)
+        assert last.verdict is Verdict.VERIFIED
+    world.break_()
+    await world.deploy(4, "4" * 40)
+    targets = []
+    for seq in (5, 6, 7, 8):
+        commands = [parse_command(one.event, bytes(one.body)) for one in world.inbox.found.values()]
+        if len(commands) < seq - 4:
+            break
+        targets.append(commands[-1].deployment)
+        back = await world.stage.wish(
+            seq, action=Action.ROLLBACK, target=targets[-1], way="kept", trigger="the bridge"
+        )
+        await world.live(back)
+        world.stage.clock.now += 60
+        last = await world.stage.now(back)
+
+    assert [int(one.partition(".")[0]) for one in targets] == [3, 2, 1]
+    assert last.state is State.UNHEALTHY
+    assert last.note.endswith("so there is nothing to go back to")
+
+
+async def test_a_version_that_breaks_after_ten_minutes_is_noticed_and_left(world: World) -> None:
+    await world.deploy(1, ONE)
+    world.stage.rules = Rules(verify=replace(POLICY, keep=1800.0))
+    world.stage.backend.head = TWO
+    second = await world.stage.wish(2, commit=TWO)
+    world.stage.clock.after(600.0, world.break_)
+
+    await world.live(second)
+
+    ended = await world.stage.now(second)
+    assert (await world.stage.states(second))[-2:] == ["done", "unhealthy"]
+    assert ended.note.endswith("it goes back to 1111111 by itself")
+    assert ended.finished_at is not None
+    assert ended.live_at is not None
+    assert 590 < ended.finished_at - ended.live_at < 660
 
 
 async def test_an_announced_rollback_waits_for_the_backend(world: World) -> None:
@@ -223,15 +329,16 @@ async def test_an_announced_rollback_waits_for_the_backend(world: World) -> None
 
     world.inbox.keep = dies  # type: ignore[method-assign]
     with pytest.raises(Death):
-        await world.deployer().run(KeptSteps(), second.id)
+        await world.live(second)
     world.inbox.keep = keep  # type: ignore[method-assign]
     assert "it goes back to 1111111 by itself" in (await world.stage.now(second)).note
     for _ in range(3):
         world.stage.backend.next("deployments", Unreachable("dokploy", "ConnectError"))
 
-    await world.deployer().run(KeptSteps(), second.id)
+    await world.live(second)
 
     assert len(world.inbox.found) == 1
+    assert (await world.stage.now(second)).back_to is None
 
 
 @pytest.mark.slow
@@ -249,15 +356,15 @@ async def test_death_at_any_moment_asks_once(staged: Any) -> None:
 
     whole, new = await scene()
     life = Lifetime()
-    await whole.deployer(life).run(KeptSteps(), new.id)
+    await whole.live(new, life)
 
     for moment in range(1, life.moments + 1):
         world, new = await scene()
         steps = KeptSteps()
         with pytest.raises(Death):
-            await world.deployer(Lifetime(moment)).run(steps, new.id)
+            await world.live(new, Lifetime(moment), steps)
         world.stage.clock.now += 3
-        await world.deployer().run(steps, new.id)
+        await world.live(new, None, steps)
 
         ended = await world.stage.now(new)
         assert ended.state is State.UNHEALTHY, moment

@@ -249,22 +249,6 @@ async def test_without_a_page_no_container_at_all_shows_nothing(stage: Stage) ->
     assert "; not verified: the backend shows no container of it that runs" in done.note
 
 
-async def test_a_newer_deployment_ends_it(stage: Stage) -> None:
-    verifying(stage)
-    stage.site.answers = saying(503, "Service Unavailable")
-    first = await stage.wish(1)
-
-    async def push() -> None:
-        await stage.wish(2)
-
-    stage.clock.after(8.0, push)
-    ended = await stage.run(first)
-
-    assert ended.state is State.DONE
-    assert ended.note.endswith("; not verified: a newer deployment has come")
-    assert stage.clock.slept[-1] == POLICY.every
-
-
 async def test_a_secret_in_the_address_is_not_shown(stage: Stage) -> None:
     verifying(stage, replace(POLICY, url="https://me:hunter2@web.test/healthz?token=hunter3"))
     stage.site.answers = saying(500, "Oh")
@@ -286,7 +270,9 @@ async def test_after_a_restart_it_is_verified_anew(stage: Stage) -> None:
     assert (await stage.now(new)).state is State.VERIFYING
     stage.clock.now += 3600
 
-    await stage.deployer().run(steps, new.id)
+    deployer = stage.deployer()
+    await deployer.run(steps, new.id)
+    await stage.watching(deployer.ending).watch(new.id)
 
     assert (await stage.now(new)).state is State.DONE
     assert len(stage.site.asked) == POLICY.consecutive

@@ -8,11 +8,11 @@ import pytest
 from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
-from bridge.core.health.promotion import promotion_of
+from bridge.core.health.promotion import Promotion, promotion_of
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_for
-from tests.fakes.journey import app, deployment, source
+from tests.fakes.journey import app, deployment, serving_of, source
 
 STAGING = app("app-stage", name="web", environment="staging")
 LIVE = app("app-live", name="web", environment="production")
@@ -21,6 +21,11 @@ PINNED = replace(LIVE, source=source(branch=pin_for(LIVE)), rules=Rules(branch="
 
 def made(seq: int, version: str, state: State = State.DONE, **others: Any) -> Deployment:
     return replace(deployment(seq, state=state), deployed_commit=version * 40, **others)
+
+
+def promoted(from_: App, to: App, there: list[Deployment], here: list[Deployment]) -> Promotion:
+    """The promotion where our journal knows what both apps serve."""
+    return promotion_of(from_, to, serving_of(there), serving_of(here), there)
 
 
 def image(seq: int, name: str) -> Deployment:
@@ -34,7 +39,7 @@ def of_image(one: App, name: str) -> App:
 def test_a_commit_is_built_again_for_a_pinned_app() -> None:
     there = [made(4, "c"), made(3, "b"), made(2, "a"), made(1, "0")]
 
-    found = promotion_of(STAGING, PINNED, there, [made(9, "a")])
+    found = promoted(STAGING, PINNED, there, [made(9, "a")])
 
     assert (found.rung, found.version.deployed_commit) == (Rung.PIN, "c" * 40)
     assert found.news is not None
@@ -47,7 +52,7 @@ def test_a_rollback_is_no_news_of_its_own() -> None:
     back = made(4, "b", action=Action.ROLLBACK)
     there = [back, made(3, "c", state=State.UNHEALTHY), made(2, "b"), made(1, "a")]
 
-    found = promotion_of(STAGING, PINNED, there, [made(9, "a")])
+    found = promoted(STAGING, PINNED, there, [made(9, "a")])
 
     assert found.news is not None
     assert [one.seq for one in found.news] == [2]
@@ -56,15 +61,15 @@ def test_a_rollback_is_no_news_of_its_own() -> None:
 def test_failed_and_unhealthy_ones_are_not_news() -> None:
     there = [made(4, "c"), made(3, "b", State.FAILED), made(2, "a"), made(1, "0")]
 
-    found = promotion_of(STAGING, PINNED, there, [made(9, "0")])
+    found = promoted(STAGING, PINNED, there, [made(9, "0")])
 
     assert found.news is not None
     assert [one.seq for one in found.news] == [4, 2]
 
 
 def test_a_version_that_was_never_there_is_said() -> None:
-    assert promotion_of(STAGING, PINNED, [made(1, "a")], [made(9, "f")]).news is None
-    assert promotion_of(STAGING, PINNED, [made(1, "a")], []).news is None
+    assert promoted(STAGING, PINNED, [made(1, "a")], [made(9, "f")]).news is None
+    assert promoted(STAGING, PINNED, [made(1, "a")], []).news is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +82,7 @@ def test_a_version_that_was_never_there_is_said() -> None:
 def test_an_image_is_deployed_as_it_is(name: str, warns: bool) -> None:
     other = name.partition("@")[0].removesuffix(":1.2").removesuffix(":latest") + ":old"
 
-    found = promotion_of(
+    found = promoted(
         of_image(STAGING, name), of_image(LIVE, other), [image(1, name)], [image(9, other)]
     )
 
@@ -104,20 +109,20 @@ def test_what_cannot_be_promoted_is_refused_with_the_reason(
     from_: App, to: App, there: list[Deployment], says: str
 ) -> None:
     with pytest.raises(Rejected, match=says):
-        promotion_of(from_, to, there, [])
+        promoted(from_, to, there, [])
 
 
 def test_what_may_not_be_what_runs_is_not_promoted() -> None:
     verifying = made(4, "b", State.VERIFYING)
-    with pytest.raises(Rejected, match="bbbbbbb is verifying in shop/staging/web"):
-        promotion_of(STAGING, PINNED, [verifying, made(3, "a")], [])
+    with pytest.raises(Rejected, match="bbbbbbb is being verified in shop/staging/web"):
+        promoted(STAGING, PINNED, [verifying, made(3, "a")], [])
     unknown = made(4, "b", State.UNKNOWN)
     with pytest.raises(Rejected, match="what runs in shop/staging/web is not known"):
-        promotion_of(STAGING, PINNED, [unknown, made(3, "a")], [])
+        promoted(STAGING, PINNED, [unknown, made(3, "a")], [])
 
 
 def test_nothing_to_promote() -> None:
     with pytest.raises(NotFound, match="nothing of shop/staging/web is known to run"):
-        promotion_of(STAGING, PINNED, [made(1, "a", State.FAILED)], [])
+        promoted(STAGING, PINNED, [made(1, "a", State.FAILED)], [])
     with pytest.raises(Rejected, match="runs aaaaaaa already"):
-        promotion_of(STAGING, PINNED, [made(2, "a")], [made(9, "a")])
+        promoted(STAGING, PINNED, [made(2, "a")], [made(9, "a")])

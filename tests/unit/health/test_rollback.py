@@ -10,13 +10,19 @@ from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
 from bridge.core.health.rollback import Rung, lock_after, target_of, version_of, way_back
 from bridge.core.lifecycle import Deployment, State, makes_moot
-from tests.fakes.journey import app, deployment
+from tests.fakes.journey import app, deployment, serving_of
 
 
 def made(seq: int, version: str, state: State = State.DONE, **others: Any) -> Deployment:
     commit = version * 40
     facts: dict[str, Any] = {"deployed_commit": commit, "backend_id": f"dep-{seq}", "live_at": 1.0}
     return replace(deployment(seq, state=state), **(facts | others))
+
+
+def gone_back_to(history: list[Deployment], wanted: str | None = None) -> Deployment:
+    """The version to go back to, where our journal knows what is served."""
+    serving = serving_of(history)
+    return target_of(history, serving.version_served if serving else None, wanted)
 
 
 ONE, TWO, THREE = made(1, "a"), made(2, "b"), made(3, "c")
@@ -39,7 +45,7 @@ ONE, TWO, THREE = made(1, "a"), made(2, "b"), made(3, "c")
 def test_the_healthy_version_before_is_gone_back_to(
     history: list[Deployment], expected: Deployment
 ) -> None:
-    assert target_of(history) == expected
+    assert gone_back_to(history) == expected
 
 
 @pytest.mark.parametrize(
@@ -52,13 +58,13 @@ def test_the_healthy_version_before_is_gone_back_to(
 def test_a_version_can_be_named(wanted: str, expected: Deployment) -> None:
     tagged = made(0, "e", ref="refs/tags/v1.0")
 
-    assert target_of([THREE, TWO, ONE, tagged], wanted) == expected
+    assert gone_back_to([THREE, TWO, ONE, tagged], wanted) == expected
 
 
 @pytest.mark.parametrize("wanted", ["a" * 6, "fffffff", "9", "main", "v2.0", "", "b" * 41])
 def test_what_was_never_deployed_is_not_guessed(wanted: str) -> None:
     with pytest.raises(NotFound):
-        target_of([THREE, made(2, "b", State.FAILED), ONE], wanted)
+        gone_back_to([THREE, made(2, "b", State.FAILED), ONE], wanted)
 
 
 BACK = made(4, "b", action=Action.ROLLBACK, target=TWO.id)
@@ -66,12 +72,12 @@ BACK = made(4, "b", action=Action.ROLLBACK, target=TWO.id)
 
 @pytest.mark.parametrize("wanted", ["3", "#3", THREE.id])
 def test_a_deployment_is_meant_by_its_number_also_where_a_rollback_came_after(wanted: str) -> None:
-    assert target_of([BACK, THREE, TWO, ONE], wanted) == THREE
+    assert gone_back_to([BACK, THREE, TWO, ONE], wanted) == THREE
 
 
 @pytest.mark.parametrize("wanted", ["4", "#4", BACK.id])
 def test_a_rollback_means_the_version_that_it_went_back_to(wanted: str) -> None:
-    assert target_of([made(5, "d"), BACK, THREE, TWO, ONE], wanted) == TWO
+    assert gone_back_to([made(5, "d"), BACK, THREE, TWO, ONE], wanted) == TWO
 
 
 @pytest.mark.parametrize(
@@ -90,13 +96,13 @@ def test_of_several_versions_none_is_chosen(
     history: list[Deployment], wanted: str, both: str
 ) -> None:
     with pytest.raises(Rejected) as refused:
-        target_of(history, wanted)
+        gone_back_to(history, wanted)
     assert both in str(refused.value)
     assert "name one of them" in str(refused.value)
 
 
 def test_one_version_that_was_built_twice_is_no_doubt() -> None:
-    assert target_of([THREE, again := made(2, "a"), ONE], "aaaaaaa") == again
+    assert gone_back_to([THREE, again := made(2, "a"), ONE], "aaaaaaa") == again
 
 
 @pytest.mark.parametrize(
@@ -110,23 +116,23 @@ def test_one_version_that_was_built_twice_is_no_doubt() -> None:
 )
 def test_what_is_not_gone_back_to_is_named_with_the_reason(wanted: str, says: str) -> None:
     with pytest.raises(NotFound) as refused:
-        target_of([THREE, made(2, "b", State.UNHEALTHY), ONE], wanted)
+        gone_back_to([THREE, made(2, "b", State.UNHEALTHY), ONE], wanted)
     assert says in str(refused.value)
 
 
 def test_what_is_served_already_is_refused() -> None:
     with pytest.raises(Rejected, match="ccccccc is what is served already"):
-        target_of([THREE, TWO], "ccccccc")
+        gone_back_to([THREE, TWO], "ccccccc")
 
 
 def test_a_version_that_was_unhealthy_is_never_gone_back_to() -> None:
     unhealthy = made(2, "b", State.UNHEALTHY)
     with pytest.raises(NotFound):
-        target_of([THREE, unhealthy], "bbbbbbb")
+        gone_back_to([THREE, unhealthy], "bbbbbbb")
     with pytest.raises(NotFound):
-        target_of([THREE, unhealthy])
+        gone_back_to([THREE, unhealthy])
     with pytest.raises(NotFound):
-        target_of([])
+        gone_back_to([])
 
 
 def test_what_the_backend_kept_comes_first() -> None:

@@ -1,0 +1,253 @@
+"""Look at what backends serve: somebody may deploy there as well, or an outcome may be unknown.
+
+A backend's listing tells for all apps, in one request, when the newest deployment was made. Only
+where that has changed since the last look, or a deployment of ours has ended without being live,
+the app's records are read.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bridge.core.apps import App
+from bridge.core.backoff import Backoff
+from bridge.core.errors import BridgeError
+from bridge.core.failure import LOG_LINES, Failure
+from bridge.core.health.rollback import Rung
+from bridge.core.health.serving import By, Look, Serving, overtaken, served_record
+from bridge.core.lifecycle import OURS, Deployment, Evidence
+from bridge.core.tracking import end_in, marked
+from bridge.pipeline.absence import last_absence
+from bridge.pipeline.polling import by_our_clock, seen
+from bridge.pipeline.worker_loop import Lanes
+from bridge.ports.backends import Backend, BackendDeployment, Progress
+from bridge.ports.clock import Clock
+from bridge.ports.journal import Journal
+
+log = logging.getLogger(__name__)
+
+MOST_LOGS = 3
+"""The most logs that one look reads, of the newest records that do not say that they are done."""
+
+NEW_AT_ONCE = 1
+"""How many apps that the bridge has never deployed are looked at after each listing."""
+
+RETRY = Backoff(5.0, 300.0)
+"""Pauses after a backend or the journal could not be read."""
+
+POLL = 60.0
+"""Seconds between two rounds that nothing has woken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Reads what an app serves from its backend's records, and stores it.
+
+    Attributes:
+        titles: the backends' names for people, by name.
+    """
+
+    journal: Journal
+    clock: Clock
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    async def at(
+        self,
+        backend: Backend,
+        app: App,
+        *,
+        records: Sequence[BackendDeployment] | None = None,
+        told: str | None = None,
+    ) -> Serving | None:
+        """Look at an app, and return what it serves; None if nothing is known to be served.
+
+        While the backend may be at one of our deployments, nothing is concluded: its record may
+        be there before the bridge knows that it is ours.
+
+        Args:
+            records: the app's, if they were just read.
+            told: what the listing says of it; None if it was not read.
+
+        Raises:
+            BridgeError: the backend or our journal can't be read.
+        """
+        at = self.clock()
+        if records is None:
+            records = await backend.deployments(app)
+        open_ = await self.journal.open_deployments(app_id=app.id)
+        serving = (await self.journal.serving([app])).get(app.id)
+        if any(
+            one.state not in OURS or one.intent_at is not None for one in open_ if not one.served
+        ):
+            return serving
+        look = await self._look(backend, app, serving or Serving(None), records)
+        if told is None and serving is not None and serving.look is not None:
+            told = serving.look.told
+        await self.journal.save_look(app.id, replace(look, at=at, told=told))
+        return (await self.journal.serving([app])).get(app.id)
+
+    async def _look(
+        self,
+        backend: Backend,
+        app: App,
+        serving: Serving,
+        records: Sequence[BackendDeployment],
+    ) -> Look:
+        newest, doubt = serving.newest, serving.doubt
+        look = Look(0.0, newest.id if newest else None, doubt.id if doubt else None)
+        if doubt is not None and not serving.known and await self._may_come(backend, app, doubt):
+            return look
+        now = self.clock()
+        dated = [_dated(one, backend, now) for one in records]
+        built = await self._built(backend, dated)
+        shown = served_record(dated, built)
+        if shown is None:
+            return look
+        mine = await self.journal.pinned(app.id)
+        whose = mine.get(shown.id) or next(
+            (one.id for one in (newest, doubt) if one and marked(one, seen(shown))), None
+        )
+        look = replace(
+            look,
+            record=shown.id,
+            deployment=whose,
+            commit=shown.commit,
+            since=shown.finished_at or shown.created_at,
+            evidence=Evidence.LOG if shown.id in built else Evidence.RECORD,
+            by=By.BRIDGE if whose else await self._by(shown),
+            place=self.titles.get(backend.name, backend.name),
+        )
+        if newest is None or newest.id == whose or overtaken(newest, dated, shown):
+            return look
+        return replace(look, deployment=newest.id)
+
+    async def _may_come(self, backend: Backend, app: App, doubt: Deployment) -> bool:
+        """Return whether records can't settle what became of a deployment of unknown outcome.
+
+        What a backend restores has no record, and what it still builds has none yet.
+        """
+        if doubt.way == Rung.KEPT:
+            return True
+        jobs = await backend.queue()
+        return jobs is None or any(one.app == app.id for one in jobs)
+
+    async def _built(
+        self, backend: Backend, records: Sequence[BackendDeployment]
+    ) -> Container[str]:
+        """Return the records before the first that is done whose builds went live by their logs."""
+        found = set()
+        for one in records[:MOST_LOGS]:
+            if one.status is Progress.DONE:
+                break
+            if one.status is not Progress.RUNNING:
+                tail = await backend.log_tail(one, LOG_LINES)
+                if end_in(tail, Failure("", "")).built:
+                    found.add(one.id)
+        return found
+
+    async def _by(self, record: BackendDeployment) -> By:
+        """Return who made a record that is not in our journal, which may be an older copy."""
+        absence = await last_absence(self.journal)
+        lost = absence is not None and absence.covers(record.created_at)
+        return By.UNKNOWN if lost else By.BACKEND
+
+
+def _dated(record: BackendDeployment, backend: Backend, now: float) -> BackendDeployment:
+    """Return a record with times by our clock."""
+    ended = record.finished_at
+    return replace(
+        record,
+        created_at=by_our_clock(backend, record.created_at, now),
+        finished_at=None if ended is None else by_our_clock(backend, ended, now),
+    )
+
+
+class ServingReconciler:
+    """Looks at apps whose backends show something new, and after each end that is not live.
+
+    Each backend has a lane of its own, so one that hangs delays no other.
+    """
+
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        journal: Journal,
+        clock: Clock,
+        looks: Looks,
+        app_of: Callable[[str], App | None],
+    ) -> None:
+        """Take the parts; `app_of` returns a known app by its id."""
+        self._backends = backends
+        self._journal = journal
+        self._looks = looks
+        self._app_of = app_of
+        self._told: dict[str, dict[str, str]] = {}
+        self._looked: dict[str, str] = {}
+        self._ended: dict[str, set[str]] = {}
+        self._lanes = Lanes[str]("what is served can't be read", self._round, clock, RETRY)
+
+    async def run(self) -> None:
+        """Look as long as the process lives."""
+        await self._lanes.run()
+
+    def heard(self, backend: str, told: Mapping[str, str]) -> None:
+        """Take what a listing tells of each app, by its id; it differs after each deployment."""
+        self._told[backend] = dict(told)
+        self._lanes.wake()
+
+    def ended(self, deployment: Deployment) -> None:
+        """Look at an app again: a deployment that the backend had has ended without being live."""
+        app = self._app_of(deployment.app_id)
+        if app is not None and app.backend in self._backends:
+            self._ended.setdefault(app.backend, set()).add(app.id)
+            self._lanes.wake()
+
+    async def _round(self) -> float:
+        names = (self._told.keys() | self._ended.keys()) & self._backends.keys()
+        free = {name: self._do(name) for name in names if not self._lanes.goes_on(name)}
+        if free:
+            await self._lanes.begin(free)
+        return POLL
+
+    async def _do(self, name: str) -> None:
+        """Look at the apps of one backend for which something is new."""
+        told, ended = self._told.get(name, {}), self._ended.pop(name, set())
+        for app_id in [*ended, *await self._changed(told, ended)]:
+            try:
+                await self._one(name, app_id, told.get(app_id))
+            except BridgeError:
+                self._ended.setdefault(name, set()).update(ended)
+                raise
+
+    async def _changed(self, told: Mapping[str, str], besides: Container[str]) -> list[str]:
+        """Return the apps of which the listing tells something new since the last look."""
+        new = [
+            id_
+            for id_, text in told.items()
+            if text and self._looked.get(id_) != text and id_ not in besides
+        ]
+        apps = [app for id_ in new if (app := self._app_of(id_)) is not None]
+        serving = await self._journal.serving(apps) if apps else {}
+        stale, unknown = [], []
+        for app in apps:
+            known = serving.get(app.id)
+            if known is None:
+                unknown.append(app.id)
+            elif known.look is None or known.look.told != told[app.id]:
+                stale.append(app.id)
+            else:
+                self._looked[app.id] = told[app.id]
+        return stale + unknown[:NEW_AT_ONCE]
+
+    async def _one(self, name: str, app_id: str, told: str | None) -> None:
+        app = self._app_of(app_id)
+        if app is None:
+            return
+        before = (await self._journal.serving([app])).get(app_id)
+        now = await self._looks.at(self._backends[name], app, told=told)
+        if told is not None and now is not None and now.look and now.look.told == told:
+            self._looked[app_id] = told
+        if now is not None and (before is None or now.version != before.version):
+            log.info("another version is served", extra={"app": app.label, "says": now.notes[0]})
+        await asyncio.sleep(0)

@@ -1,0 +1,233 @@
+"""Step 4: watch what apps serve, where their rules ask for it: until it is judged, and beyond.
+
+The watch is on what is served. It has no flow, so the app's next deployment need not wait for it.
+While that one is about to be built, or is being built, the watch pauses. It ends only once
+something else is served.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.core.apps import App
+from bridge.core.backoff import Backoff
+from bridge.core.errors import BridgeError, Unanswered, Unreachable
+from bridge.core.events import Action
+from bridge.core.health.policy import VerifyPolicy
+from bridge.core.health.rollback import Rung
+from bridge.core.health.verdict import Health, Tally, judge_health
+from bridge.core.lifecycle import VERIFIED, Deployment, State, Verdict
+from bridge.pipeline.auto_rollback import GoingBack
+from bridge.pipeline.leader import Turn, at_once
+from bridge.pipeline.outcome import Ending
+from bridge.pipeline.verify import Verifier
+from bridge.pipeline.worker_loop import Lanes
+from bridge.ports.clock import Clock, Sleep
+from bridge.ports.journal import Journal
+
+log = logging.getLogger(__name__)
+
+ANY_ANSWER = VerifyPolicy(status=((200, 499),))
+"""How a rollback of an app without a rule of its own is verified."""
+
+RARELY = 15.0
+"""Seconds between two looks at what was verified and is still watched, at the least."""
+
+AGAIN = Backoff(2.0, 60.0)
+"""Pauses while the backend is away before an announced rollback can be asked for."""
+
+RETRY = Backoff(1.0, 60.0)
+"""Pauses after the journal could not be reached, or after a bug."""
+
+POLL = 2.0
+"""Seconds between two searches for deployments that another process has brought."""
+
+LATE = 86400.0
+"""Seconds for which the rollback that an unhealthy deployment announces is still asked for."""
+
+TROUBLE = "what is served can't be watched"
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Watches single deployments: each until something else is served, or nothing more is to see.
+
+    Attributes:
+        going_back: rolls back by itself where rules say so.
+    """
+
+    journal: Journal
+    ending: Ending
+    verifier: Verifier
+    clock: Clock
+    going_back: GoingBack | None = None
+    sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
+
+    async def watch(self, id_: str) -> None:
+        """Watch a deployment as its app's rules say; return when that is over."""
+        since, tally = self.clock(), Tally()
+        while (deployment := await self.journal.deployment(id_)) is not None:
+            app = await self.ending.app(deployment.app_id)
+            if deployment.back_to is not None:
+                return await self._go_back_late(deployment, app)
+            policy = self.policy(deployment, app)
+            if policy is None:
+                return await self._over(deployment, "its rule was removed")
+            if (why := await self._replaced(deployment, app)) is not None:
+                return await self._over(deployment, why)
+            if await self._next_is_under_way(deployment):
+                since, tally = self.clock(), Tally()
+            else:
+                tally = tally.after(await self.verifier.look(deployment, app, policy))
+                health, why = judge_health(policy, tally, self.clock() - since)
+                if health is not Health.UNDECIDED:
+                    if not await self._judged(deployment, app, health, why):
+                        return None
+                    since, tally = self.clock(), Tally()
+            calm = deployment.final and tally.last is not False
+            await self.sleep(max(policy.every, RARELY) if calm else policy.every)
+        return None
+
+    def policy(self, deployment: Deployment, app: App) -> VerifyPolicy | None:
+        """Return how to look at a deployment now; None if it is not to be looked at (any more)."""
+        if deployment.state is State.VERIFYING:
+            rolled_back = deployment.action is Action.ROLLBACK
+            return app.verify or (ANY_ANSWER if rolled_back else None)
+        if deployment.verdict is not Verdict.VERIFIED or app.verify is None:
+            return None
+        kept_until = (deployment.live_at or 0.0) + app.verify.keep
+        return app.verify if self.clock() < kept_until else None
+
+    async def _replaced(self, deployment: Deployment, app: App) -> str | None:
+        """Return what is served instead; None while this one is."""
+        serving = (await self.journal.serving([app])).get(app.id)
+        if serving is None or serving.newest is None or serving.newest.id == deployment.id:
+            seen = serving.seen if serving is not None else None
+            return None if seen is None or serving is None else serving.notes[0]
+        return f"deployment #{serving.newest.seq} is served now"
+
+    async def _next_is_under_way(self, deployment: Deployment) -> bool:
+        """Return whether another deployment of the app is built, or about to be: none holds it."""
+        open_ = await self.journal.open_deployments(held=False, app_id=deployment.app_id)
+        return any(one.id != deployment.id and not one.served for one in open_)
+
+    # ── verdicts ──────────────────────────────────────────────────────────
+
+    async def _judged(self, deployment: Deployment, app: App, health: Health, why: str) -> bool:
+        """Record a verdict; return whether to watch on."""
+        if health is Health.UNHEALTHY:
+            return not await self._unhealthy(deployment, app, why)
+        if deployment.final:  # it was verified, and still is or could not be looked at
+            return True
+        if health is Health.HEALTHY:
+            await self._end(deployment, State.DONE, VERIFIED, verdict=Verdict.VERIFIED)
+            return app.verify is not None and app.verify.keep > 0
+        await self._over(deployment, why)
+        return False
+
+    async def _unhealthy(self, deployment: Deployment, app: App, why: str) -> bool:
+        """End it, and go back to the version before if the rules say so.
+
+        Return False if another deployment has come meanwhile, which may be the fix.
+        """
+        output, note = await self.verifier.output(app), f"{deployment.note}, but {why}"
+        back, plan = self.going_back, None
+        if back is not None and app.verify is not None and app.verify.rollback:
+            verdict = await back.decide(deployment, app)
+            note, plan = f"{note}; {verdict.says}", verdict.plan
+        if await self._next_is_under_way(deployment):
+            return False
+        target = plan.way.to.id if plan is not None else None
+        await self.ending.end(deployment.id, State.UNHEALTHY, note, log_tail=output, back_to=target)
+        if back is not None and plan is not None:
+            await back.ask(deployment, plan)
+            await self.journal.has_gone_back(deployment.id)
+        return True
+
+    async def _go_back_late(self, deployment: Deployment, app: App) -> None:
+        """Ask for the rollback that was announced before the process died."""
+        failures = 0
+        while self.going_back is not None:
+            try:
+                plan = await self.going_back.plan(deployment, app)
+            except (Unreachable, Unanswered) as error:
+                failures += 1
+                await self.sleep(AGAIN.after(failures, error))
+            except BridgeError as error:
+                log.warning("not rolled back", extra={"app": app.label, "why": str(error)})
+                return await self.journal.has_gone_back(deployment.id)
+            else:
+                await self.going_back.ask(deployment, plan)
+                return await self.journal.has_gone_back(deployment.id)
+        return None
+
+    async def _over(self, deployment: Deployment, why: str) -> None:
+        """End the watch by the backend's word, if there is one: it records nothing it restores."""
+        if deployment.state is State.VERIFYING:
+            to = State.UNKNOWN if deployment.way == Rung.KEPT else State.DONE
+            await self._end(deployment, to, f"; not verified: {why}")
+
+    async def _end(self, deployment: Deployment, state: State, note: str, **facts: Any) -> None:
+        await self.ending.end(deployment.id, state, f"{deployment.note}{note}", **facts)
+
+
+class Watch:
+    """Watches everything that is to be watched, each in a lane of its own."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        watching: Watching,
+        apps: Callable[[], Iterable[App]],
+        clock: Clock,
+        *,
+        turn: Turn = at_once,
+        poll: float = POLL,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            apps: returns all apps, with their rules.
+            turn: returns once it is this process's turn to watch.
+            poll: seconds between two searches for what another process has brought.
+        """
+        self._journal = journal
+        self._watching = watching
+        self._apps = apps
+        self._clock = clock
+        self._turn = turn
+        self._poll = poll
+        self._lanes = Lanes[str](TROUBLE, self._round, clock, RETRY, patience=0.0)
+
+    async def run(self) -> None:
+        """Watch as long as the process lives."""
+        await self._lanes.run()
+
+    def wake(self) -> None:
+        """Search at once: something has gone live."""
+        self._lanes.wake()
+
+    async def _round(self) -> float:
+        await self._turn()
+        found = {one.id: self._watching.watch(one.id) for one in await self._found()}
+        if found:
+            await self._lanes.begin(found)
+        return self._poll
+
+    async def _found(self) -> list[Deployment]:
+        """Return the deployments to watch that nobody watches yet."""
+        now = self._clock()
+        keeps = {app.id: app.verify.keep for app in self._apps() if app.verify is not None}
+        longest = max(keeps.values(), default=0.0)
+        those = await self._journal.watched(now - LATE, now - longest if longest else None)
+        return [
+            one for one in those if not self._lanes.goes_on(one.id) and self._is_due(one, keeps)
+        ]
+
+    def _is_due(self, one: Deployment, keeps: Mapping[str, float]) -> bool:
+        if one.state is not State.DONE:
+            return True
+        kept_until = (one.live_at or 0.0) + keeps.get(one.app_id, 0.0)
+        return one.verdict is Verdict.VERIFIED and self._clock() < kept_until
