@@ -156,11 +156,28 @@ def newest_move(moves: Sequence[Move]) -> Move | None:
     It is the one that arrived last, or a known successor if that arrived late.
     """
     known = leading(moves)
-    stands = max(known, key=lambda move: move.seq, default=None)
-    while stands is not None and (onward := next(_onward(stands, known), None)) is not None:
+    last = max(known, key=lambda move: move.seq, default=None)
+    return None if last is None else [last, *_successors(last, known)][-1]
+
+
+def overtaken_by(late: Move, moves: Sequence[Move]) -> list[Move]:
+    """Return the moves that are known to have happened after one, though they arrived before it.
+
+    The host's times show that, or a path from its end.
+    """
+    known = leading(moves)
+    if late not in known:  # it only repeats another one
+        return []
+    dated = [move for move in known if happened_after(move, late)]
+    return [move for move in (*dated, *_successors(late, known)) if move.seq < late.seq]
+
+
+def _successors(stands: Move, known: Sequence[Move]) -> Iterator[Move]:
+    """Yield the path of moves that began where one has ended, and happened later."""
+    while (onward := next(_onward(stands, known), None)) is not None:
         known = [move for move in known if move is not stands]
         stands = onward
-    return stands
+        yield onward
 
 
 def _onward(stands: Move, moves: Sequence[Move]) -> Iterator[Move]:

@@ -262,6 +262,7 @@ class Asked:
         way: how to bring a version, as it was shown; "" for the best way at that time.
         commit: the exact commit to build; "" for the branch's head.
         image: the image to deploy; "" for the app's own.
+        back_from: the deployment from which the bridge goes back by itself; "" for a person.
         view: the dialog in which it was requested; "" if none.
         draft: the confirmed draft, to configure an app; the number of the change, to undo one.
         not_before: the time for which a deploy is asked, in seconds since 1970; "" for at once.
@@ -281,6 +282,7 @@ class Asked:
     way: str = ""
     commit: str = ""
     image: str = ""
+    back_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +321,7 @@ ASKING_HOSTS = frozenset({COMMAND_HOST, CONSOLE_HOST, PREVIEW_HOST})
 
 _FROM_A_CHAT = (
     *("person", "channel", "thread", "app", "deployment", "view", "draft", "not_before"),
-    *("way", "commit", "image"),
+    *("way", "commit", "image", "back_from"),
 )
 
 

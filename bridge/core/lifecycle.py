@@ -133,7 +133,9 @@ class Deployment:
         verdict: whether what it brought works; None until that is judged, or if it was never
             served.
         evidence: what shows that it was served; None if it never was.
-        back: of an unhealthy one, the deployment to whose version the bridge goes back by itself.
+        back_to: of an unhealthy one, the deployment to whose version the bridge goes back by itself.
+        back_from: the deployment from which the bridge goes back by itself; None for what somebody
+            has asked for or pushed.
     """
 
     id: str
@@ -182,6 +184,7 @@ class Deployment:
     verdict: Verdict | None = None
     evidence: Evidence | None = None
     back_to: str | None = None
+    back_from: str | None = None
 
     @property
     def final(self) -> bool:
@@ -244,6 +247,9 @@ def deployment_of(flow: str) -> str:
     return id_ if plus and number.isdecimal() else flow
 
 
+# ── which of an app's deployments replaces which (docs/notes/0005) ───────────────────────────────
+
+
 class Wanted(Protocol):
     """What one deployment would bring; see `Deployment`."""
 
@@ -252,11 +258,25 @@ class Wanted(Protocol):
     @property
     def state(self) -> str: ...
     @property
+    def person(self) -> str: ...
+    @property
     def target(self) -> str | None: ...
     @property
     def pinned(self) -> str | None: ...
     @property
     def commit(self) -> str | None: ...
+    @property
+    def back_from(self) -> str | None: ...
+
+
+BROUGHT_UP = frozenset({*SERVED, State.UNKNOWN})
+"""States in which a deployment has brought something up, or may have."""
+
+ASKED_FOR = LOSABLE | BROUGHT_UP
+"""States of what the backend was asked for, or may have been, and has not failed at."""
+
+AT_ONCE = frozenset(State) - {State.CANCELLED}
+NEVER = frozenset[State]()
 
 
 def promotes(one: Wanted) -> bool:
@@ -265,19 +285,43 @@ def promotes(one: Wanted) -> bool:
 
 
 def makes_moot(newer: Wanted, older: Wanted) -> bool:
-    """Return whether a newer deployment makes an older waiting one of the same app unnecessary.
+    """Return whether a newer deployment, as it is now, replaces an older waiting one of its app."""
+    return newer.state in _replaces_in(newer, older)
+
+
+def goes_first(newer: Wanted, older: Wanted) -> bool:
+    """Return whether an older deployment waits for a newer one of its app.
+
+    It does while the newer one waits for its turn and will replace it. What the bridge does by
+    itself also waits while the backend works on what somebody else wants.
+    """
+    states = _replaces_in(newer, older)
+    if older.back_from is not None and newer.back_from is None:
+        return newer.state == State.WAITING or newer.state in LOSABLE
+    return newer.state == State.WAITING and State.ASKED in states and State.WAITING not in states
+
+
+def _replaces_in(newer: Wanted, older: Wanted) -> frozenset[State]:
+    """Return the states of a newer deployment in which it replaces an older one that waits.
+
+    A push replaces at once what builds the branch's head. Everything else replaces another one only
+    when it is asked for, so what never runs has taken nothing away.
 
     A redeploy fetches nothing, so it never replaces a deploy. A rollback leads away from what
-    waits, and only another rollback replaces it: what is pushed later waits behind its lock.
-
-    A promotion builds no head, so it does not contain what was pushed before: both are deployed, in
-    their order. A later push replaces it only once that push is live, e.g. because gates have held
-    the promotion alone: it would lead back.
+    waits, and only another rollback replaces it: what is pushed later waits behind its lock. A
+    promotion builds no head, so it replaces a push only if it brings the same commit. A later push
+    replaces it once that push is live: it would lead back.
     """
+    if newer.back_from is not None and older.back_from is None:
+        return NEVER  # what nobody asked for replaces nothing that somebody did
+    if older.back_from is not None and newer.back_from is None:
+        return BROUGHT_UP
     if Action.ROLLBACK in (newer.action, older.action):
-        return newer.action == Action.ROLLBACK
-    if older.action == Action.REDEPLOY or newer.action == Action.REDEPLOY:
-        return older.action == Action.REDEPLOY
+        return ASKED_FOR if newer.action == Action.ROLLBACK else NEVER
+    if Action.REDEPLOY in (newer.action, older.action):
+        return ASKED_FOR if older.action == Action.REDEPLOY else NEVER
     if promotes(newer) and not promotes(older):
-        return newer.pinned is not None and newer.pinned == older.commit
-    return promotes(newer) or not promotes(older) or newer.state in (*SERVED, State.UNKNOWN)
+        return ASKED_FOR if newer.pinned is not None and newer.pinned == older.commit else NEVER
+    if promotes(older) and not promotes(newer):
+        return BROUGHT_UP
+    return ASKED_FOR if newer.person or promotes(newer) else AT_ONCE

@@ -18,6 +18,7 @@ from bridge.core.configuration.configuration import Saved
 from bridge.core.configuration.row import fields_of, plain
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
+from bridge.core.gates.locks import BRIDGE
 from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.rollback_plan import FAR_BACK, Plan, Ways
@@ -34,9 +35,6 @@ class Inspectable(Backend, ShowsSaved, Protocol):
 
 MOST_FURTHER = 2
 """How many unhealthy rollbacks in a row lead back further by themselves."""
-
-ACTOR = "the bridge"
-"""Who asks for a rollback that nobody has asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +117,13 @@ class GoingBack:
         asked = Asked(
             Action.ROLLBACK,
             plan.app.id,
-            ACTOR,
+            BRIDGE,
             app=plan.app.label,
             deployment=plan.way.to.id,
             way=plan.way.rung,
             commit=plan.way.commit or "",
             image=plan.way.image or "",
+            back_from=unhealthy.id,
         )
         id_ = f"rollback-{unhealthy.id}"
         await self.inbox.keep(

@@ -185,6 +185,7 @@ def requested(
         image=(asked.image if asked else "") or (app.source.image if app.source else None),
         pinned=(asked.commit or None) if asked else None,
         not_before=None if asked is None else time_asked_for(asked),
+        back_from=(asked.back_from or None) if asked else None,
     )
 
 

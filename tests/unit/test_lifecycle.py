@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from bridge.core.events import Action
 from bridge.core.lifecycle import (
     FINAL,
+    LOSABLE,
     MOVES,
     OURS,
+    SERVED,
     Deployment,
     State,
     deployment_id,
+    goes_first,
     makes_moot,
     may_move,
 )
@@ -97,14 +100,50 @@ def of(seq: int, action: Action, **facts: Any) -> Deployment:
     return deployment(seq, action=action, **facts)
 
 
-def test_only_a_redeploy_never_stands_in_for_a_deploy() -> None:
-    moot = {
-        (newer, older): makes_moot(of(2, newer), of(1, older))
-        for newer in (Action.DEPLOY, Action.REDEPLOY)
-        for older in (Action.DEPLOY, Action.REDEPLOY)
-    }
+def replaces(newer: Deployment, older: Deployment) -> str:
+    """Return when a newer deployment replaces an older one."""
+    waiting, asked, live = (
+        makes_moot(replace(newer, state=state), older)
+        for state in (State.WAITING, State.ASKED, State.DONE)
+    )
+    assert goes_first(newer, older) is (asked and not waiting)
+    return "at once" if waiting else "asked for" if asked else "live" if live else "never"
 
-    assert [pair for pair, made in moot.items() if not made] == [(Action.REDEPLOY, Action.DEPLOY)]
+
+PERSON = {"person": "cli:ada"}
+
+
+@pytest.mark.parametrize(
+    ("newer", "older", "when"),
+    [
+        (of(2, Action.DEPLOY), of(1, Action.DEPLOY), "at once"),
+        (of(2, Action.DEPLOY, **PERSON), of(1, Action.DEPLOY), "asked for"),
+        (of(2, Action.DEPLOY), of(1, Action.DEPLOY, **PERSON), "at once"),
+        (of(2, Action.DEPLOY), of(1, Action.REDEPLOY), "asked for"),
+        (of(2, Action.REDEPLOY), of(1, Action.REDEPLOY), "asked for"),
+        (of(2, Action.REDEPLOY), of(1, Action.DEPLOY), "never"),
+        (of(2, Action.ROLLBACK, **PERSON), of(1, Action.DEPLOY), "asked for"),
+        (of(2, Action.ROLLBACK, **PERSON), of(1, Action.ROLLBACK), "asked for"),
+        (of(2, Action.DEPLOY), of(1, Action.ROLLBACK), "never"),
+        (of(2, Action.ROLLBACK, back_from="0"), of(1, Action.DEPLOY), "never"),
+        (of(2, Action.ROLLBACK, back_from="0"), of(1, Action.ROLLBACK, **PERSON), "never"),
+        (of(2, Action.ROLLBACK, back_from="1"), of(1, Action.ROLLBACK, back_from="0"), "asked for"),
+    ],
+)
+def test_only_a_push_replaces_at_once_and_only_what_builds_the_same_head(
+    newer: Deployment, older: Deployment, when: str
+) -> None:
+    assert replaces(newer, older) == when
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_what_the_bridge_does_by_itself_waits_for_what_goes_on_and_ends_with_what_is_live(
+    state: State,
+) -> None:
+    own, newer = of(3, Action.ROLLBACK, back_from="1"), of(2, Action.DEPLOY, state=state)
+
+    assert goes_first(newer, own) is (state is State.WAITING or state in LOSABLE)
+    assert makes_moot(newer, own) is (state in SERVED or state is State.UNKNOWN)
 
 
 PUSH = of(1, Action.DEPLOY, commit="a" * 40)
@@ -118,17 +157,19 @@ IMAGE = of(3, Action.DEPLOY, commit=None, image="shop/web:1", target="staging", 
     [
         (PROMOTION, PUSH, False),
         (IMAGE, PUSH, False),
-        (PROMOTION, replace(PUSH, commit="b" * 40), True),
+        (PROMOTION, replace(PUSH, commit="b" * 40), False),
+        (replace(PROMOTION, state=State.ASKED), replace(PUSH, commit="b" * 40), True),
         (LATER, PROMOTION, False),
         (replace(LATER, state=State.RUNNING), PROMOTION, False),
         (replace(LATER, state=State.SUPERSEDED), PROMOTION, False),
         (replace(LATER, state=State.FAILED), PROMOTION, False),
         (replace(LATER, state=State.VERIFYING), PROMOTION, True),
         (replace(LATER, state=State.UNKNOWN), PROMOTION, True),
-        (IMAGE, PROMOTION, True),
-        (PROMOTION, of(1, Action.REDEPLOY), True),
-        (of(4, Action.REDEPLOY), PROMOTION, False),
-        (of(4, Action.ROLLBACK), PROMOTION, True),
+        (IMAGE, PROMOTION, False),
+        (replace(IMAGE, state=State.RUNNING), PROMOTION, True),
+        (replace(PROMOTION, state=State.ASKED), of(1, Action.REDEPLOY), True),
+        (of(4, Action.REDEPLOY, state=State.ASKED), PROMOTION, False),
+        (of(4, Action.ROLLBACK, state=State.ASKED), PROMOTION, True),
         (PROMOTION, of(1, Action.ROLLBACK), False),
     ],
 )

@@ -59,8 +59,10 @@ def outcome(seq: int, *deployments: Deployment, **others: Any) -> Outcome:
     return replace(Outcome(seq, f"delivery-{seq}", decisions, deployments), **others)
 
 
-def pushed(before: str = A, after: str = B, ref: str = "github 1 refs/heads/main") -> PushSeen:
-    return PushSeen(ref, before, after)
+def pushed(
+    before: str = A, after: str = B, ref: str = "github 1 refs/heads/main", moment: str = ""
+) -> PushSeen:
+    return PushSeen(ref, before, after, moment=moment)
 
 
 async def record(journal: Any, *outcomes: Outcome) -> Recorded:

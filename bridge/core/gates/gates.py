@@ -14,7 +14,7 @@ from bridge.core.gates.checks import Otherwise
 from bridge.core.gates.ci import Ci, CiState, judged
 from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.holds import Gate, Hold, Lift
-from bridge.core.gates.locks import Lock
+from bridge.core.gates.locks import BY_ITSELF, Lock
 from bridge.core.gates.times import for_people
 from bridge.core.lifecycle import Deployment, State
 
@@ -47,7 +47,7 @@ class Facts:
         ci: the checks of the commit that would be built; None if none were ever asked for.
         earlier: the newest deployment of each app that must be live first; None if it has none.
         nowhere: what the rules name as an earlier app, and is none.
-        ahead: the newer tag's deployment behind which this one waits.
+        ahead: the deployment of the same app that goes before this one.
         author: email addresses of the commit's authors and pusher, as far as known.
         unknown_head: why the commit that would be built can't be told; "" if it can.
         again_at: when to try again to find that out; None if no host can tell.
@@ -91,10 +91,21 @@ def _all(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[Hol
     yield from _schedule(wanted, now)
     yield from _locks(wanted, facts, now)
     yield from _freezes(wanted, facts, now)
+    yield from _turn(wanted, facts)
     if wanted.action is Action.DEPLOY:  # all others bring nothing that is new
         yield from _checks(wanted, app, facts, now)
         yield from _approvals(wanted, app, facts)
         yield from _order(wanted, app, facts, now)
+
+
+def _turn(wanted: Deployment, facts: Facts) -> Iterator[Hold]:
+    """Yield the wait for another deployment of the same app."""
+    if (ahead := facts.ahead) is None or ahead.final:
+        return
+    why = f"waits for deployment #{ahead.seq}, which goes first"
+    if wanted.behind is not None:
+        why = f"waits for the deployment of the newer tag, #{ahead.seq}"
+    yield Hold(Gate.ORDER, f"{Gate.ORDER}:{ahead.id}", why, Right.OVERRIDE)
 
 
 def _schedule(wanted: Deployment, now: float) -> Iterator[Hold]:
@@ -106,8 +117,8 @@ def _schedule(wanted: Deployment, now: float) -> Iterator[Hold]:
 
 def _locks(wanted: Deployment, facts: Facts, now: float) -> Iterator[Hold]:
     for lock in facts.locks:
-        if lock.expired(now) or (wanted.person and wanted.person == lock.owner):
-            continue
+        if lock.expired(now) or (wanted.person and lock.owner in (wanted.person, BY_ITSELF)):
+            continue  # whoever may roll back has the right to pass the lock that nobody took
         key = f"{Gate.LOCK}:{lock.key}"
         yield Hold(Gate.LOCK, key, lock.says, Right.OVERRIDE, until=lock.until)
 
@@ -204,11 +215,6 @@ def _order(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[H
     for name in facts.nowhere:
         why = f"`after` names {name}, and there is no such app: correct the rule, or override"
         yield Hold(Gate.ORDER, f"{Gate.ORDER}:{name}:{commit}", why, Right.OVERRIDE)
-    ahead = facts.ahead
-    if ahead is not None and not ahead.final:
-        key = f"{Gate.ORDER}:{ahead.id}"
-        why = f"waits for the deployment of the newer tag, #{ahead.seq}"
-        yield Hold(Gate.ORDER, key, why, Right.OVERRIDE)
 
 
 def _after(

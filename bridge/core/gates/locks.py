@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 from bridge.core.apps import App, environment_of, find_app
 from bridge.core.errors import Rejected
+from bridge.core.events import COMMAND_HOST
 
 ALL = "all"
 """The scope of every app."""
+
+BRIDGE = "the bridge"
+"""Who asks for what nobody else has asked for."""
+
+BY_ITSELF = f"{COMMAND_HOST}:{BRIDGE}"
+"""The owner of the lock that follows a rollback by the bridge itself."""
 
 DAY = 86_400.0
 

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.decision import Decision, Reason
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import BROUGHT_UP, State
 from bridge.core.rules import AppTags
 from bridge.ports.outcomes import Explained, LastPush
 from bridge.storage import tables
@@ -14,7 +14,7 @@ from bridge.storage.journal import rows
 from bridge.storage.journal.pushes import standing
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
-from bridge.storage.journal.transitions import BROUGHT_UP, in_place_of, read_deployment
+from bridge.storage.journal.transitions import in_place_of, read_deployment
 
 MOST_OF_AN_APP = 20
 """Rows to read per app for a subscription that follows many deliveries. It shows the current state,

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 
 from bridge.core.gates.gates import Facts, by_commit, next_look, open_gates
 from bridge.core.gates.holds import Gate, Hold, Lift
-from bridge.core.lifecycle import HELD, Deployment, State
+from bridge.core.lifecycle import HELD, Deployment, State, goes_first
 from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.ci import keep_due
-from bridge.storage.journal.due import judging, mark_due
+from bridge.storage.journal.due import judging, mark_due, mark_followers_due
 from bridge.storage.journal.gates import facts_of, holds_text, lifts_text
 from bridge.storage.journal.transitions import (
     NO_HOLDS,
@@ -25,6 +25,8 @@ from bridge.storage.journal.transitions import (
     locked,
     move,
     needless,
+    newer_than,
+    read,
     read_deployment,
     show,
 )
@@ -75,8 +77,8 @@ def judge(
     new = at < found.created_at + STALE_FOR
     if by.head is not None and new and _is_stale(db, found, by.head.commit):
         by = replace(by, head=None, unknown_head=STALE, again_at=at + AGAIN)
-    facts = facts_of(db, by)
-    gated = facts.locks or facts.freezes or by_commit(by.app) or found.behind or found.not_before
+    facts = replace(facts_of(db, by), ahead=_ahead(db, found))
+    gated = facts.locks or facts.freezes or by_commit(by.app) or facts.ahead or found.not_before
     if gated and (holds := _holds(db, found, by, facts, at)):
         return _hold(db, found, by, holds, at, seen)
     head = found.head if by.head is None else by.head.commit
@@ -93,7 +95,7 @@ def _holds(
     if by.head is not None:
         found = replace(found, head=by.head.commit)
     nowhere = [name for name, app_id in by.earlier.items() if not app_id]
-    facts = replace(facts, earlier=_earlier(db, by), nowhere=nowhere, ahead=_ahead(db, found))
+    facts = replace(facts, earlier=_earlier(db, by), nowhere=nowhere)
     return open_gates(found, by.app, facts, at)
 
 
@@ -136,6 +138,8 @@ def _hold(
     held = change(db, found.id, sa.true(), facts)
     if by.head is not None and any(one.gate is Gate.CHECKS for one in holds):
         keep_due(db, by.head, at)
+    if found.state is not State.HELD:
+        mark_followers_due(db, found.app, found.id, at)  # they no longer wait for it
     if found.state is not State.HELD or _headlines(holds) != _headlines(found.holds):
         add_line(db, found.id, found.seq, at, State.HELD, note)
     elif holds != found.holds:
@@ -163,13 +167,17 @@ def _earlier(db: sa.Connection, by: Judging) -> dict[str, Deployment | None]:
 
 
 def _ahead(db: sa.Connection, found: Deployment) -> Deployment | None:
-    """Return the newer tag's deployment behind which this one waits, if that is held."""
-    if found.behind is None:
-        return None
-    t = tables.deployments
-    row = db.execute(sa.select(t).where(t.c.id == found.behind)).mappings().first()
-    ahead = None if row is None else in_place_of(db, read_deployment(dict(row)))
-    return ahead if ahead is not None and ahead.state is State.HELD else None
+    """Return the deployment that goes before this one.
+
+    It is a newer one that waits for its turn and will replace this one, or that of a newer tag, if
+    that is held. While the former is held, this one does not wait for it.
+    """
+    if found.behind is not None:
+        ahead = read(db, found.behind)
+        ahead = None if ahead is None else in_place_of(db, ahead)
+        return ahead if ahead is not None and ahead.state is State.HELD else None
+    first = next((one.id for one in newer_than(db, found) if goes_first(one, found)), None)
+    return None if first is None else read(db, first)
 
 
 def lift(db: sa.Connection, id_: str, new: Lift, at: float) -> Deployment | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.changes import ANYWHERE, Move, is_second, newest_move
+from bridge.core.changes import ANYWHERE, Move, is_second, newest_move, overtaken_by
 from bridge.core.events import ZERO
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.storage import tables
@@ -178,6 +178,14 @@ def standing(db: sa.Connection, ref: str) -> Move | None:
     rows = db.execute(_LATEST, {"ref": ref}).mappings()
     moves = [_move(dict(row)) for row in rows if row["at"] >= newest["at"] - LATE]
     return newest_move(moves) or _move(dict(newest))
+
+
+def pushed_after(db: sa.Connection, seq: int) -> list[int]:
+    """Return which pushes of its ref happened after a push that arrived later; see `Move.seq`."""
+    ref = db.scalar(sa.select(_P.c.ref_key).where(_P.c.seq == seq))
+    moves = [] if ref is None else newest_moves(db, ref, MOST)
+    late = next((move for move in moves if move.seq == seq), None)
+    return [] if late is None else [move.seq for move in overtaken_by(late, moves)]
 
 
 def newest_moves(db: sa.Connection, ref: str, limit: int) -> list[Move]:

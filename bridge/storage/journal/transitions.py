@@ -11,8 +11,9 @@ from bridge.core.decision import Reason
 from bridge.core.events import Action
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import (
+    ASKED_FOR,
+    BROUGHT_UP,
     FINAL,
-    LIVE,
     LOSABLE,
     OURS,
     SERVED,
@@ -36,6 +37,7 @@ from bridge.storage.journal.gates import (
     read_lifts,
 )
 from bridge.storage.journal.outbox import changed
+from bridge.storage.journal.pushes import pushed_after
 
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
 """The condition for a deployment that waits for its turn, and is not about to be requested."""
@@ -48,9 +50,6 @@ NOT_ASKED_AGAIN = "cancelled before the backend was asked again"
 MAYBE_ASKED = (
     "cancelled; the backend may have been asked for it before, and has shown no sign of it"
 )
-
-BROUGHT_UP = frozenset({*LIVE, State.UNKNOWN})
-"""States of deployments that have succeeded or may have."""
 
 NEWER_HEAD = "is newer and builds the same branch's head"
 
@@ -97,31 +96,63 @@ def read_deployment(row: Mapping[str, Any]) -> Deployment:
 
 
 def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
-    """Add a deployment; it supersedes older waiting ones of the same app.
+    """Add a deployment; one of a push supersedes what waits for the same head, or the reverse.
 
     One that waits behind a newer tag's deployment supersedes none.
     """
-    t = tables.deployments
-    of_app = sa.select(t).where((t.c.app_id == new.app_id) & (t.c.id != new.id))
+    older = _older(db, new)
     if _cancelled_since(db, new):
         new = replace(new, state=State.CANCELLED, finished_at=now, note=NEVER_ASKED)
-    elif (facts := _newer(db, new)) is not None:
+    elif (facts := _newer(db, new) or _pushed_later(db, new, older)) is not None:
         new = replace(new, state=State.SUPERSEDED, finished_at=now, **facts)
-    db.execute(sa.insert(t), [deployment_row(new)])
+    db.execute(sa.insert(tables.deployments), [deployment_row(new)])
     add_line(db, new.id, new.seq, now, new.state, new.note)
-    if new.state is State.CANCELLED or new.behind is not None:
-        return
-    older = of_app.where((t.c.seq < new.seq) & UNASKED).order_by(t.c.id).with_for_update()
-    for row in db.execute(older).mappings().all():
-        old = read_deployment(dict(row))
+    if new.superseded_by not in {one.id for one in older}:
+        _replace(db, new, older, now)
+
+
+def _older(db: sa.Connection, new: Deployment) -> list[Deployment]:
+    """Return the older deployments of the same app that were not requested yet, locked."""
+    t = tables.deployments
+    older = (t.c.app_id == new.app_id) & (t.c.seq < new.seq) & UNASKED
+    found = db.execute(sa.select(t).where(older).order_by(t.c.id).with_for_update())
+    return [read_deployment(dict(row)) for row in found.mappings().all()]
+
+
+def _beside(db: sa.Connection, asked: Deployment) -> list[Deployment]:
+    """Return the waiting deployments of the same app than which one is newer, locked."""
+    t = tables.deployments
+    others = (t.c.app_id == asked.app_id) & (t.c.id != asked.id) & UNASKED
+    rows = db.execute(sa.select(t).where(others).order_by(t.c.id).with_for_update())
+    found = [read_deployment(dict(row)) for row in rows.mappings().all()]
+    return [one for one in found if asked.id in {newer.id for newer in newer_than(db, one)}]
+
+
+def _replace(db: sa.Connection, new: Deployment, older: Sequence[Deployment], now: float) -> None:
+    """Supersede the older ones that a deployment makes unnecessary, as it is now."""
+    for old in older if new.behind is None else ():
         if makes_moot(new, old):
             _supersede(db, old.id, _in_favour_of(new.id, new, old), now)
+
+
+def _pushed_later(
+    db: sa.Connection, new: Deployment, older: Sequence[Deployment]
+) -> dict[str, Any] | None:
+    """Return how a push that was late is superseded: a newer one of its branch waits already."""
+    waiting = {one.seq: one for one in older if not one.person and makes_moot(one, new)}
+    if new.person or not waiting:
+        return None
+    later = next((seq for seq in pushed_after(db, new.seq) if seq in waiting), None)
+    return None if later is None else _in_favour_of(waiting[later].id, waiting[later], new)
 
 
 def _in_favour_of(id_: str, newer: Wanted, older: Wanted) -> dict[str, Any]:
     """Return how a newer deployment supersedes one that waits."""
     if newer.action == Action.ROLLBACK:
         return _superseded(id_, "goes back to an earlier version")
+    if older.back_from is not None:
+        since = f"since {_shown(older.back_from)}, from which this would go back"
+        return _superseded(id_, f"has come {since}")
     if promotes(newer):
         which = "another version" if promotes(older) else "the same commit"
         return _superseded(id_, f"is newer and promotes {which}")
@@ -140,20 +171,57 @@ def _cancelled_since(db: sa.Connection, new: Deployment) -> bool:
 
 def _newer(db: sa.Connection, old: Deployment) -> dict[str, Any] | None:
     """Return how the newest deployment that makes an older one unnecessary supersedes it."""
-    t = tables.deployments
-    newer = (t.c.app_id == old.app_id) & (t.c.seq > old.seq) & (t.c.state != State.CANCELLED)
-    newer &= t.c.behind.is_(None)
-    wanted = (t.c.id, t.c.action, t.c.state, t.c.target, t.c.pinned, t.c.commit)
-    for one in db.execute(sa.select(*wanted).where(newer).order_by(t.c.seq.desc())):
+    for one in newer_than(db, old):
         if makes_moot(one, old):
             return _in_favour_of(one.id, one, old)
     return None
 
 
+def newer_than(db: sa.Connection, old: Deployment) -> list[Any]:
+    """Return what is newer than a deployment of the same app, newest first; each is a `Wanted`.
+
+    What the bridge does by itself is as old as what it goes back from: that is where the people
+    whose requests and pushes it must respect have stood.
+    """
+    t = tables.deployments
+    of_app = (t.c.app_id == old.app_id) & (t.c.id != old.id) & t.c.behind.is_(None)
+    of_app &= sa.func.coalesce(t.c.superseded_by, "") != old.id
+    newer: sa.ColumnElement[bool] = t.c.seq > old.seq
+    if (left := _left(db, old)) is not None:
+        served_since = sa.func.coalesce(t.c.live_at, t.c.finished_at) > (left.live_at or 0.0)
+        since = sa.case((t.c.state.in_(BROUGHT_UP), served_since), else_=t.c.seq > left.seq)
+        newer |= t.c.back_from.is_(None) & since
+    wanted = (t.c.id, t.c.seq, t.c.action, t.c.state, t.c.person, t.c.target, t.c.pinned)
+    query = sa.select(*wanted, t.c.commit, t.c.back_from).where(of_app & newer)
+    return list(db.execute(query.order_by(t.c.seq.desc())))
+
+
+def _left(db: sa.Connection, own: Deployment) -> Deployment | None:
+    """Return what the bridge goes back from by itself; None if somebody has asked for `own`.
+
+    Where one way back has led to another, it is what the first one went back from.
+    """
+    left: Deployment | None = None
+    while own.back_from is not None and (found := read(db, own.back_from)) is not None:
+        left = own = found
+    return left
+
+
+def read(db: sa.Connection, id_: str) -> Deployment | None:
+    """Return a deployment; None if there is none."""
+    t = tables.deployments
+    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
+    return None if row is None else read_deployment(dict(row))
+
+
+def _shown(id_: str) -> str:
+    """Return a deployment as lists show it: by its number."""
+    number, _, _ = id_.partition(".")
+    return f"#{int(number)}" if number.isdecimal() else id_
+
+
 def _superseded(by: str, why: str) -> dict[str, Any]:
-    number, _, _ = by.partition(".")  # the lists show this number
-    shown = f"#{int(number)}" if number.isdecimal() else by
-    return {"superseded_by": by, "note": f"deployment {shown} {why}"}
+    return {"superseded_by": by, "note": f"deployment {_shown(by)} {why}"}
 
 
 def _supersede(db: sa.Connection, id_: str, facts: dict[str, Any], now: float) -> Deployment | None:
@@ -162,25 +230,21 @@ def _supersede(db: sa.Connection, id_: str, facts: dict[str, Any], now: float) -
 
 def in_place_of(db: sa.Connection, deployment: Deployment) -> Deployment:
     """Return the deployment that replaced a superseded one; for others, the deployment itself."""
-    t = tables.deployments
     while deployment.superseded_by is not None:
-        query = sa.select(t).where(t.c.id == deployment.superseded_by)
-        if (row := db.execute(query).mappings().first()) is None:
+        if (found := read(db, deployment.superseded_by)) is None:
             break  # it has been deleted
-        deployment = read_deployment(dict(row))
+        deployment = found
     return deployment
 
 
 def _went_ahead(db: sa.Connection, id_: str) -> dict[str, Any] | None:
     """Return how the deployment of a newer tag supersedes one behind it; None if it does not."""
-    t = tables.deployments
-    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
-    if row is None:
+    if (found := read(db, id_)) is None:
         return None
-    ahead = in_place_of(db, read_deployment(dict(row)))
+    ahead = in_place_of(db, found)
     if ahead.state not in BROUGHT_UP:
         return None
-    may = "" if ahead.state in LIVE else "may have "
+    may = "" if ahead.state in SERVED else "may have "
     return _superseded(ahead.id, f"{may}brought up a newer tag")
 
 
@@ -204,6 +268,8 @@ def move(
         _end_watch(db, row, at)
     moved = change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
     add_line(db, id_, row["seq"], at, to, note, also)
+    if moved is not None and to in ASKED_FOR:
+        _replace(db, moved, _beside(db, moved), at)
     if to in FINAL:
         mark_followers_due(db, row["app"], id_, at)
     return moved

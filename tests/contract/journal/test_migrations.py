@@ -34,6 +34,7 @@ NEWER = (
     "image",
     "fingerprint",
     "pinned",
+    "back_from",
 )
 """Columns of deployments that the first release did not have."""
 

@@ -102,8 +102,7 @@ async def test_more_apps_than_one_statement_can_name_are_recorded(journal: Any) 
     ("older", "newer", "superseded"),
     [
         (Action.DEPLOY, Action.DEPLOY, True),
-        (Action.REDEPLOY, Action.DEPLOY, True),
-        (Action.REDEPLOY, Action.REDEPLOY, True),
+        (Action.REDEPLOY, Action.DEPLOY, False),  # not before the deploy is asked for
         (Action.DEPLOY, Action.REDEPLOY, False),  # it fetches nothing, so it can't stand in
     ],
 )
@@ -262,18 +261,6 @@ async def test_a_promotion_leaves_the_push_that_waits(journal: Any) -> None:
 
     assert await states(journal) == {1: "superseded", 2: "waiting", 3: "waiting"}
     assert (await journal.deployment(deployment(1).id)).superseded_by == deployment(3).id
-
-
-async def test_a_promotion_of_what_was_pushed_replaces_the_push(journal: Any) -> None:
-    await record(journal, outcome(1, deployment(1, commit="b" * 40)))
-
-    await record(journal, outcome(2, deployment(2, **PROMOTED)))
-
-    found = await journal.deployment(deployment(1).id)
-    assert (found.state, found.note) == (
-        State.SUPERSEDED,
-        "deployment #2 is newer and promotes the same commit",
-    )
 
 
 async def test_a_promotion_that_waits_does_not_lead_back_from_a_later_push(journal: Any) -> None:

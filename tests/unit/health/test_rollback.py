@@ -9,7 +9,7 @@ from bridge.core.apps import AppKind, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
 from bridge.core.health.rollback import Rung, lock_after, target_of, version_of, way_back
-from bridge.core.lifecycle import Deployment, State, makes_moot
+from bridge.core.lifecycle import Deployment, State
 from tests.fakes.journey import app, deployment, serving_of
 
 
@@ -196,14 +196,3 @@ def test_the_lock_is_the_person_s() -> None:
     lock = lock_after(replace(THREE, trigger="slack: Ada", person="slack:U1"), app(), 5.0)
 
     assert (lock.scope, lock.owner, lock.name, lock.at) == ("app/app-web", "slack:U1", "Ada", 5.0)
-
-
-def test_a_rollback_is_replaced_by_another_one_only() -> None:
-    every = (Action.DEPLOY, Action.REDEPLOY, Action.ROLLBACK)
-
-    def replaces(newer: Action, older: Action) -> bool:
-        return makes_moot(made(4, "b", action=newer), made(3, "a", action=older))
-
-    assert all(replaces(Action.ROLLBACK, older) for older in every)
-    assert not replaces(Action.DEPLOY, Action.ROLLBACK)
-    assert not replaces(Action.REDEPLOY, Action.ROLLBACK)

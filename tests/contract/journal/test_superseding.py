@@ -1,0 +1,288 @@
+"""The `Journal` port: which of an app's deployments replaces which, and when (docs/notes/0005)."""
+
+from typing import Any
+
+import pytest
+
+from bridge.core.events import Action
+from bridge.core.gates.locks import BY_ITSELF, Lock
+from bridge.core.lifecycle import Deployment, State
+from tests.fakes.journey import NO_GATES, ManualClock, deployment
+from tests.worlds.journal import A, B, outcome, pushed, record, states
+
+C = "c" * 40
+X = deployment(1)
+"""What is live, and turns out to be broken."""
+
+ADA = {"person": "cli:ada", "trigger": "cli: ada"}
+PROMOTED = ADA | {"target": "another app's", "way": "pin", "pinned": B, "commit": B}
+
+
+def rollback(seq: int, **facts: Any) -> Deployment:
+    return deployment(seq, action=Action.ROLLBACK, way="kept", **(ADA | facts))
+
+
+def by_itself(seq: int, back_from: Deployment = X) -> Deployment:
+    return rollback(seq, person=BY_ITSELF, trigger="the bridge", back_from=back_from.id)
+
+
+def held_by(clock: ManualClock, owner: str) -> Lock:
+    return Lock("app/app-web", "shop/web", owner, owner.partition(":")[2], "why", clock.now)
+
+
+async def wish(journal: Any, *those: Deployment) -> None:
+    for one in those:
+        await record(journal, outcome(one.seq, one))
+
+
+async def live(journal: Any, clock: ManualClock, one: Deployment, end: State) -> None:
+    """Have a deployment asked for and served, and end."""
+    assert await journal.intend(one.id, [], NO_GATES) is not None
+    for state in (State.ASKED, State.VERIFYING, end):
+        clock.now += 1
+        assert await journal.move(one.id, state) is not None
+    clock.now += 1
+
+
+async def turn(journal: Any, clock: ManualClock, one: Deployment) -> bool:
+    """Give a deployment its turn, as its flow does; return whether it may be asked for."""
+    if (await journal.deployment(one.id)).state is State.HELD:
+        clock.now += 1
+        for held in await journal.due_holds(clock.now, 9):
+            await journal.judge(held.id, NO_GATES)
+    return await journal.intend(one.id, [], NO_GATES) is not None
+
+
+@pytest.fixture
+async def broken(journal: Any, clock: ManualClock) -> Any:
+    await wish(journal, X)
+    await live(journal, clock, X, State.UNHEALTHY)
+    return journal
+
+
+# ── what the bridge does by itself ───────────────────────────────────────────
+
+
+async def test_a_push_that_was_in_the_inbox_before_the_bridge_went_back_is_deployed(
+    broken: Any, clock: ManualClock
+) -> None:
+    """It was answered first, and waited for its host while the other was recorded."""
+    fix, own = deployment(2), by_itself(3)
+    await wish(broken, own, fix)
+    assert await states(broken) == {1: "unhealthy", 2: "waiting", 3: "waiting"}
+
+    assert not await turn(broken, clock, own)
+    assert (await broken.deployment(own.id)).note == (
+        "held: waits for deployment #2, which goes first"
+    )
+    await live(broken, clock, fix, State.DONE)
+
+    found = await broken.deployment(own.id)
+    assert (found.state, found.superseded_by) == (State.SUPERSEDED, fix.id)
+    assert found.note == "deployment #2 has come since #1, from which this would go back"
+
+
+async def test_the_bridge_goes_back_all_the_same_where_the_newer_one_fails(
+    broken: Any, clock: ManualClock
+) -> None:
+    fix, own = deployment(2), by_itself(3)
+    await wish(broken, fix, own)
+    assert not await turn(broken, clock, own)
+    assert await turn(broken, clock, fix)
+    await broken.move(fix.id, State.RUNNING)
+    assert not await turn(broken, clock, own)  # the backend works on it
+
+    await broken.move(fix.id, State.FAILED)
+
+    assert await turn(broken, clock, own)
+
+
+async def test_what_a_gate_holds_neither_stops_the_way_back_nor_ends_with_it(
+    broken: Any, clock: ManualClock
+) -> None:
+    fix, own = deployment(2), by_itself(3)
+    await wish(broken, fix)
+    await broken.take_lock(held_by(clock, BY_ITSELF), ["app-web"], steal=False)
+    assert (await broken.judge(fix.id, NO_GATES)).state is State.HELD
+    await wish(broken, own)
+
+    await live(broken, clock, own, State.DONE)
+
+    assert await states(broken) == {1: "unhealthy", 2: "held", 3: "done"}
+    await broken.release_lock("app/app-web", ["app-web"])
+    assert await turn(broken, clock, fix)
+
+
+async def test_what_is_decided_after_the_way_back_was_asked_for_waits_behind_its_lock(
+    broken: Any, clock: ManualClock
+) -> None:
+    fix, own = deployment(2), by_itself(3)
+    await wish(broken, own)
+    await live(broken, clock, own, State.DONE)
+
+    await wish(broken, fix)
+
+    assert (await states(broken))[2] == "waiting"
+    assert await turn(broken, clock, fix)
+
+
+async def test_a_persons_request_ends_the_way_back_that_nobody_asked_for(
+    broken: Any, clock: ManualClock
+) -> None:
+    own, adas = by_itself(3), rollback(4)
+    await wish(broken, own, adas)
+    assert not await turn(broken, clock, own)
+
+    await live(broken, clock, adas, State.DONE)
+
+    assert await states(broken) == {1: "unhealthy", 3: "superseded", 4: "done"}
+
+
+async def test_a_second_step_back_is_as_old_as_the_first(broken: Any, clock: ManualClock) -> None:
+    """What was pushed before the first one was recorded is newer than both."""
+    first, fix, second = by_itself(3), deployment(2), by_itself(4, back_from=by_itself(3))
+    await wish(broken, first)
+    await live(broken, clock, first, State.UNHEALTHY)
+    await wish(broken, second, fix)
+
+    assert not await turn(broken, clock, second)
+    await live(broken, clock, fix, State.DONE)
+
+    assert (await broken.deployment(second.id)).superseded_by == fix.id
+
+
+async def test_an_earlier_number_that_was_live_before_does_not_count_as_newer(
+    journal: Any, clock: ManualClock
+) -> None:
+    """It was asked for later, but a gate had held the one that broke."""
+    redeploy = deployment(2, action=Action.REDEPLOY, **ADA)
+    await wish(journal, X, redeploy)
+    await live(journal, clock, redeploy, State.DONE)
+    await live(journal, clock, X, State.UNHEALTHY)
+
+    own = by_itself(3)
+    await wish(journal, own)
+
+    assert await turn(journal, clock, own)
+
+
+# ── what people ask for ──────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (deployment(2), rollback(3)),
+        (deployment(2, commit=B), deployment(3, **PROMOTED)),
+        (deployment(2), deployment(3, **ADA)),
+        (deployment(2, action=Action.REDEPLOY, **ADA), deployment(3)),
+    ],
+    ids=["rollback", "promotion", "deploy", "push after a redeploy"],
+)
+@pytest.mark.parametrize("end", [State.CANCELLED, State.FAILED])
+async def test_what_never_ran_gives_back_what_it_would_have_replaced(
+    journal: Any, clock: ManualClock, older: Deployment, newer: Deployment, end: State
+) -> None:
+    await wish(journal, older, newer)
+    assert not await turn(journal, clock, older)  # the newer one goes first
+
+    await journal.take_lock(held_by(clock, "cli:bob"), ["app-web"], steal=False)
+    assert not await turn(journal, clock, newer)
+    assert await states(journal) == {2: "held", 3: "held"}
+
+    if end is State.CANCELLED:
+        await journal.cancel("app-web", 9, newer.id)
+        await journal.release_lock("app/app-web", ["app-web"])
+    else:
+        await journal.release_lock("app/app-web", ["app-web"])
+        assert await turn(journal, clock, newer)
+        await journal.move(newer.id, State.FAILED, "refused")
+
+    assert await turn(journal, clock, older)
+
+
+@pytest.mark.parametrize(
+    ("newer", "words"),
+    [
+        (rollback(3), "goes back to an earlier version"),
+        (deployment(3, **PROMOTED), "is newer and promotes the same commit"),
+        (deployment(3, **ADA), "is newer and builds the same branch's head"),
+    ],
+    ids=["rollback", "promotion", "deploy"],
+)
+async def test_what_is_asked_for_replaces_what_waits(
+    journal: Any, clock: ManualClock, newer: Deployment, words: str
+) -> None:
+    older = deployment(2, commit=B)
+    await wish(journal, older, newer)
+    assert await turn(journal, clock, newer)
+    assert (await states(journal))[2] == "waiting"
+
+    await journal.move(newer.id, State.ASKED)
+
+    found = await journal.deployment(older.id)
+    assert (found.state, found.note) == (State.SUPERSEDED, f"deployment #3 {words}")
+
+
+async def test_what_waits_for_a_newer_one_goes_first_once_a_gate_holds_that(
+    journal: Any, clock: ManualClock
+) -> None:
+    older, newer = deployment(2, **ADA), rollback(3, person="cli:bob")
+    await wish(journal, older, newer)
+    assert not await turn(journal, clock, older)
+    await journal.take_lock(held_by(clock, "cli:ada"), ["app-web"], steal=False)
+
+    assert not await turn(journal, clock, newer)
+
+    assert await turn(journal, clock, older)
+    await journal.move(older.id, State.DONE)
+    await journal.release_lock("app/app-web", ["app-web"])
+    assert await turn(journal, clock, newer)
+
+
+async def test_the_lock_of_the_bridge_lets_people_pass_and_holds_pushes(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.take_lock(held_by(clock, BY_ITSELF), ["app-web"], steal=False)
+    push, adas = deployment(1), rollback(2)
+    await wish(journal, push, adas)
+
+    assert not await turn(journal, clock, push)
+    assert await turn(journal, clock, adas)
+
+
+# ── pushes that are late ─────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("told", ["by its path", "by the host's times"])
+async def test_a_push_that_is_late_does_not_replace_a_newer_one_that_is_held(
+    journal: Any, clock: ManualClock, told: str
+) -> None:
+    early, late = (A, B), (B, C)
+    if told != "by its path":
+        early, late = ("1" * 40, B), ("2" * 40, C)  # what was pushed in between has not come
+    by_times = told != "by its path"
+    newer, older = deployment(5, commit=C), deployment(7, commit=B)
+    moment = {5: "1700000009", 7: "1700000001"} if by_times else {5: "", 7: ""}
+    await journal.take_lock(held_by(clock, "cli:bob"), ["app-web"], steal=False)
+    await record(journal, outcome(5, newer, push=pushed(*late, moment=moment[5])))
+    assert not await turn(journal, clock, newer)
+
+    await record(journal, outcome(7, older, push=pushed(*early, moment=moment[7])))
+
+    assert await states(journal) == {5: "held", 7: "superseded"}
+    found = await journal.deployment(older.id)
+    assert (found.superseded_by, found.note) == (
+        newer.id, "deployment #5 is newer and builds the same branch's head",
+    )  # fmt: skip
+    await journal.release_lock("app/app-web", ["app-web"])
+    assert await turn(journal, clock, newer)
+
+
+async def test_where_the_order_of_pushes_is_not_known_the_last_to_arrive_replaces(
+    journal: Any,
+) -> None:
+    await record(journal, outcome(5, deployment(5), push=pushed("1" * 40, C)))
+    await record(journal, outcome(7, deployment(7), push=pushed("2" * 40, B)))
+
+    assert await states(journal) == {5: "superseded", 7: "waiting"}
