@@ -140,12 +140,14 @@ class Follower:
             shown=look.shown,
             timing=Timing(self.timing.lost, self.timing.untold, self.timing.unclosed),
         )
-        if found is Verdict.WAIT:
+        watched = poller.watched_since <= (deployment.asked_at or 0.0) <= self.clock()
+        if watched and look.conclusive:
+            await self.ending.doubtful(deployment, look.doubtful, certain=True)
+        elif found is Verdict.WAIT:
             return
-        if found is Verdict.UNCLOSED and look.record is not None:
+        elif found is Verdict.UNCLOSED and look.record is not None:
             await self.ending.unclosed(deployment, app, look.record)
         elif look.doubtful:
-            watched = poller.watched_since <= (deployment.asked_at or 0.0) <= self.clock()
             certain = (watched or sight.began) and not look.untimely
             await self.ending.doubtful(deployment, look.doubtful, certain=certain)
         elif found is Verdict.DROPPED:

@@ -35,7 +35,8 @@ class Look:
             neither record nor job is known to be ours.
         idle: whether the queue has no job of the app; None if the queue is not listed.
         blocked: whether the queue has an older job of the app, so ours can't have had its turn.
-        untimely: none of `doubtful` surely began when ours must have begun.
+        untimely: none of `doubtful` surely began when ours must have begun, or our job may not be
+            listed yet.
     """
 
     record: BackendDeployment | None = None
@@ -49,6 +50,15 @@ class Look:
     def present(self) -> bool:
         """Return whether the backend surely has it."""
         return self.record is not None or self.job is not None
+
+    @property
+    def conclusive(self) -> bool:
+        """Return whether ours has left the queue, and only one record can be its own.
+
+        That is no proof where the backend may have been restarted since the request.
+        """
+        left = self.job is None and self.idle is not None and not self.blocked
+        return left and len(self.doubtful) == 1 and not self.untimely
 
     @property
     def shown(self) -> Shown:
@@ -257,7 +267,7 @@ class BackendPoller:
         of_app = (one for one in jobs or () if one.app == app.id and one is not job)
         blocked = any((one.added_at or asked_there) < asked_there for one in of_app)
         # Ours may still run, whatever else has ended.
-        return Look(None, job, doubtful, idle, blocked, found.untimely)
+        return Look(None, job, doubtful, idle, blocked, found.untimely or followed.early)
 
     def by_our_clock(self, moment: float) -> float:
         """See the function of this name."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+import pytest
 import sqlalchemy as sa
 
+from bridge.core.apps import App
 from bridge.core.lifecycle import State
 from bridge.pipeline.deployments import Deployer
 from bridge.storage import tables
-from tests.fakes.journey import KeptSteps
+from tests.fakes.journey import HEAD, KeptSteps
 from tests.worlds.deployer import LOOK, NO, PACE, Stage
 
 
@@ -34,6 +36,26 @@ async def test_where_the_backend_lists_no_queue_what_it_never_shows_is_not_asked
     ended = await stage.run()
 
     assert (ended.state, stage.backend.asked) == (State.UNKNOWN, 1)
+
+
+@pytest.mark.parametrize("commit", [None, "d" * 40], ids=["asked by a person", "the head moved"])
+async def test_a_build_that_is_quicker_than_a_look_does_not_block_its_app(
+    staged: Callable[..., Stage], commit: str | None
+) -> None:
+    """Its job was never seen, and its record does not show who asked for it any more."""
+    stage = staged(waits=0.0, builds=0.1)
+    deploy, began = stage.backend.deploy, stage.clock.now
+
+    async def slow(app: App, **words: str) -> None:
+        await deploy(app, **words)
+        await stage.clock.sleep(1)
+
+    stage.backend.deploy = slow  # type: ignore[method-assign]
+
+    ended = await stage.run(await stage.wish(commit=commit))
+
+    assert (ended.state, ended.deployed_commit, ended.backend_id) == (State.DONE, HEAD, "dep-1")
+    assert stage.clock.now - began < PACE.lost
 
 
 async def test_a_long_wait_in_the_backends_queue_is_not_lost(staged: Callable[..., Stage]) -> None:

@@ -68,8 +68,10 @@ async def test_the_image_that_is_served_again_is_the_one_that_is_named(stage: St
 async def test_what_a_rollback_replaces_is_told_so(stage: Stage) -> None:
     first, _ = await two_versions(stage)
     waits = await stage.wish(3)
+    new = await back(stage, first, seq=4)
+    assert (await stage.run(waits)).note == "held: waits for deployment #4, which goes first"
 
-    await back(stage, first, seq=4)
+    await stage.run(new)
 
     assert (await stage.now(waits)).note == "deployment #4 goes back to an earlier version"
 
