@@ -9,6 +9,7 @@ from bridge.pipeline.serving import Looks
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
 from bridge.settings import Settings
+from bridge.settings.gates import freezes_of
 
 
 def outbound_of(parts: Parts) -> Outbound:
@@ -29,8 +30,10 @@ def looks_of(settings: Settings, journal: Journal, clock: Clock) -> Looks:
 
 def ways_of(parts: Parts) -> Ways:
     """Return what finds the ways back to earlier versions."""
-    looks = looks_of(parts.settings, parts.stores.journal, parts.clock)
-    return Ways(parts.backends, looks, locks=parts.settings.rollback.lock)
+    settings = parts.settings
+    looks = looks_of(settings, parts.stores.journal, parts.clock)
+    freezes = freezes_of(settings.freezes)
+    return Ways(parts.backends, looks, locks=settings.rollback.lock, freezes=freezes)
 
 
 def going_back_of(parts: Parts) -> GoingBack:

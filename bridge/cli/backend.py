@@ -179,6 +179,11 @@ def person() -> str:
         return "cli: somebody"
 
 
+def person_key() -> str:
+    """Return the requester as locks know them, e.g. "cli:ada"."""
+    return f"cli:{person().removeprefix('cli: ')}"
+
+
 # ── Backends that a running bridge can't read, reported beside a command's output ─────────────────
 
 PATIENCE = "requests wait meanwhile, and nothing is lost"

@@ -33,7 +33,12 @@ Config = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most this many.")]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Show its steps until it ends.")]
+Follow = Annotated[
+    bool,
+    typer.Option(
+        "--follow", "-f", help="Show its steps until it ends, or a person has to open a gate."
+    ),
+]
 
 
 def found(look: Callable[[], bool]) -> bool:
@@ -74,12 +79,14 @@ async def kept_in(settings: "Settings") -> "AsyncIterator[Stores]":
 # ── Exit codes, stable for scripts ────────────────────────────────────────────────────────────────
 
 ENDED_BADLY = 3
+HELD_BACK = 5
 EXIT_CODES = {
     0: "all is well",
     1: "it could not be done",
     2: "wrong usage, settings or input",
     ENDED_BADLY: "a followed deployment did not end well",
     4: "there is nothing by that name",
+    HELD_BACK: "a followed deployment is held until a person opens a gate",
     130: "interrupted",
 }
 

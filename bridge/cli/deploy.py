@@ -12,10 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.backend import live_app, person, warn_of_troubles
-from bridge.cli.context import ENDED_BADLY, Config, Follow, Json, kept_in, run, settings_of
+from bridge.cli.context import (
+    ENDED_BADLY,
+    HELD_BACK,
+    Config,
+    Follow,
+    Json,
+    kept_in,
+    run,
+    settings_of,
+)
 from bridge.cli.deliveries import find_delivery
 from bridge.cli.deployments import AppName, change_line, change_text, tail_lines, whole_log
 from bridge.cli.forms import arrived_form, decision_line, ended_form
+from bridge.cli.holds import opened_with
 from bridge.cli.show import clean, console, hint, iso, on_terminal, say, say_error, say_json
 from bridge.core.errors import Rejected
 
@@ -110,12 +120,18 @@ async def decided(stores: "Stores", host: str, id_: str, watch: "Watchman") -> "
 async def followed(
     stores: "Stores", deployment: "Deployment", progress: Progress, watch: "Watchman"
 ) -> "Deployment":
-    """Show a deployment's changes until it ends; if superseded, continue with its successor."""
+    """Show a deployment's changes until it ends; if superseded, continue with its successor.
+
+    Return earlier if only a person can let it pass.
+    """
     async for current, changes in _news(stores, deployment.id, watch):
         for change in changes:
             progress.step(current.app, change)
         progress.tick()
         deployment = current
+        if remedies := opened_with(current):
+            progress.line(f"not followed any further: it waits for {' and '.join(remedies)}")
+            return current
     if deployment.superseded_by is None:
         progress.tail(deployment)
         return deployment
@@ -392,4 +408,7 @@ def exit_code_for(wish: Wish, delivery: "Delivery", ended: "list[Deployment]") -
         say_error(f"{wish.action} of {wish.shown}: {delivery.error}")
         return 1
     well = "cancelled" if wish.action == "cancel" else "done"
-    return 0 if all(one.state == well for one in ended) else ENDED_BADLY
+    if all(one.state == well for one in ended):
+        return 0
+    held = all(one.state in (well, "held") for one in ended)
+    return HELD_BACK if held else ENDED_BADLY

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.backend import live_app, person
+from bridge.cli.backend import live_app, person, person_key
 from bridge.cli.context import Config, Json, kept_in, run, settings_of
 from bridge.cli.deployments import AppName
 from bridge.cli.holds import hold_form
@@ -70,8 +70,7 @@ async def desk_of(config: Path | None, *, asks_hosts: bool = False) -> AsyncIter
         pulls = await _pulls(settings, stack) if asks_hosts else NO_PULLS
         apps = await stores.journal.apps()
         by = person()
-        name = by.removeprefix("cli: ")
-        actor = Actor(f"cli:{name}", name, by)
+        actor = Actor(person_key(), by.removeprefix("cli: "), by)
         yield Desk(
             settings,
             stores,

@@ -44,6 +44,32 @@ def hold_form(hold: "Hold") -> dict[str, Any]:
     }
 
 
+def opened_with(held: Deployment) -> list[str]:
+    """Return the commands that open what only a person opens; nothing if there is no such hold."""
+    commands = (_opening(hold, held) for hold in held.holds)
+    return [f"`dokploy-bridge {one}`" for one in commands if one]
+
+
+def _opening(hold: "Hold", held: Deployment) -> str:
+    """Return the command that opens a hold; "" if it opens by itself."""
+    from bridge.core.gates.holds import Gate
+
+    match hold.gate:
+        case Gate.LOCK:
+            return f"unlock {_scope_of(hold, held)}"
+        case Gate.FREEZE:
+            return f"override {held.app} -m WHY"
+        case Gate.APPROVAL:
+            return f"approve {held.app}"
+    return ""
+
+
+def _scope_of(lock: "Hold", held: Deployment) -> str:
+    """Return the name of a lock's scope, as `unlock` takes it, from the key of its hold."""
+    kind, _, name = lock.key.split(":", 1)[1].rpartition(":")[0].partition("/")
+    return held.app if kind == "app" else f"{kind}:{name}" if name else kind
+
+
 async def _holds(
     settings: "Settings", stores: "Stores", apps: "Sequence[App]", app: "App", commit: str | None
 ) -> "tuple[Hold, ...]":

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.backend import reached
+from bridge.cli.backend import person_key, reached
 from bridge.cli.configure import How, Yes, agree
 from bridge.cli.context import Config, Follow, Json, run, settings_of
 from bridge.cli.deploy import Wish, request
 from bridge.cli.deployments import AppName
+from bridge.cli.holds import hold_form
 from bridge.cli.show import clean, hint, say, say_json
 
 if TYPE_CHECKING:
@@ -43,13 +44,15 @@ async def _rollback(name: str, to: str | None, how: How, *, plan_only: bool, fol
     from bridge.core.rules import ruled
     from bridge.pipeline.rollback_plan import Ways
     from bridge.settings import book_of
+    from bridge.settings.gates import freezes_of
 
     settings = settings_of(how.config)
     async with reached(settings, name) as reach:
         app = ruled(reach.app, book_of(settings))
         looks = looks_of(settings, reach.stores.journal, time.time)
-        ways = Ways({app.backend: reach.backend}, looks, locks=settings.rollback.lock)
-        plan = await ways.plan(app, to)
+        locks, freezes = settings.rollback.lock, freezes_of(settings.freezes)
+        ways = Ways({app.backend: reach.backend}, looks, locks=locks, freezes=freezes)
+        plan = await ways.plan(app, to, person=person_key())
         if plan_only and how.json:
             say_json(plan_form(plan))
         if not how.json:
@@ -84,5 +87,6 @@ def plan_form(plan: "Plan") -> dict[str, Any]:
             "commit": plan.served.commit,
         },
         "does": plan.says,
+        "holds": [hold_form(one) for one in plan.holds],
         "notes": list(plan.warns),
     }

@@ -133,7 +133,8 @@ class Deployment:
         verdict: whether what it brought works; None until that is judged, or if it was never
             served.
         evidence: what shows that it was served; None if it never was.
-        back_to: of an unhealthy one, the deployment to whose version the bridge goes back by itself.
+        back_to: of an unhealthy one, the deployment to whose version the bridge is about to go back
+            by itself.
         back_from: the deployment from which the bridge goes back by itself; None for what somebody
             has asked for or pushed.
     """

@@ -262,8 +262,8 @@ class ChatCommands:
         if denied := self._finding.denied(person, place, Right.DEPLOY, app):
             return denied
         if to_it:
-            return await self._way_back(app, found.id)
-        return await self._no_longer_served(app, found.id) or await self._way_back(app)
+            return await self._way_back(person, app, found.id)
+        return await self._no_longer_served(app, found.id) or await self._way_back(person, app)
 
     def apps(self, person: Person, place: Place, right: Right) -> list[App]:
         """Return the apps to which somebody has a right, by label."""
@@ -302,7 +302,7 @@ class ChatCommands:
     ) -> Reply:
         verb = typed.verb
         if verb is Verb.ROLLBACK:
-            return await self._way_back(app, typed.rest)
+            return await self._way_back(person, app, typed.rest)
         if verb is Verb.PROMOTE:
             return await self._promotion(person, place, typed, app)
         if verb in ACTIONS:
@@ -317,12 +317,12 @@ class ChatCommands:
             return await self._past(typed, app)
         return await self._standing(person, place, app)
 
-    async def _way_back(self, app: App, wanted: str | None = None) -> Reply:
+    async def _way_back(self, person: Person, app: App, wanted: str | None = None) -> Reply:
         """Return how to go back; nothing is done before that is confirmed."""
         if self._ways is None:
             return Sorry("Nobody can go back by chat here.")
         try:
-            plan = await self._ways.plan(app, wanted)
+            plan = await self._ways.plan(app, wanted, person=person.key(self._chat))
         except Rejected as error:
             return Sorry(f"{app.label} can't go back: {error}.")
         way, served = plan.way, plan.served.id if plan.served is not None else ""

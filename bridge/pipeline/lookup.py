@@ -20,8 +20,9 @@ from bridge.core.log_text import end_of, lines_of, redact
 from bridge.pipeline.interpret import Reading
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Place
+from bridge.ports.deployments import Deployments
 from bridge.ports.inbox import DeliveryState, Inbox
-from bridge.ports.journal import Deployments, Journal
+from bridge.ports.journal import Journal
 
 NEEDS = {
     Verb.DEPLOY: Right.DEPLOY,

@@ -1,10 +1,16 @@
 """Plan a rollback: to which version, how, and what to say before it is done."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core.apps import App
 from bridge.core.errors import Rejected
+from bridge.core.events import Action
+from bridge.core.gates.freezes import Freeze
+from bridge.core.gates.gates import Facts, closed_to
+from bridge.core.gates.holds import Hold
+from bridge.core.gates.locks import scopes_of
+from bridge.core.gates.times import in_words, read_zone
 from bridge.core.health.promotion import Promotion, promotion_of
 from bridge.core.health.rollback import Rung, Version, WayBack, target_of, verified, way_back
 from bridge.core.lifecycle import Deployment, State
@@ -25,6 +31,7 @@ class Plan:
         tried: whether the version to go back to was ever verified.
         going: what has not ended yet, newest first; the rollback follows what is being built.
         locks: whether the app will be locked.
+        holds: what would hold it now.
     """
 
     app: App
@@ -33,6 +40,7 @@ class Plan:
     tried: bool
     going: tuple[Deployment, ...]
     locks: bool
+    holds: tuple[Hold, ...] = ()
 
     @property
     def says(self) -> str:
@@ -49,8 +57,9 @@ class Plan:
             after = "the next push deploys the branch's head again"
         built = [one for one in self.going if one.intent_at is not None]
         waits = (f"it follows deployment #{built[-1].seq}, which has not ended",) if built else ()
+        holds = (f"it will be held: {_with_end(one)}" for one in self.holds)
         untried = ("that version was never verified",) if self.untried else ()
-        return (*untried, *self.way.warns, after, *waits)
+        return (*holds, *untried, *self.way.warns, after, *waits)
 
     @property
     def untried(self) -> bool:
@@ -58,22 +67,44 @@ class Plan:
         return self.app.verify is not None and not self.tried
 
 
+def _with_end(hold: Hold) -> str:
+    """Return why something holds, and when it opens by itself."""
+    opens = "" if hold.until is None else f", until {in_words(hold.until, read_zone('UTC'))}"
+    return f"{hold.says}{opens}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A rollback before it is asked for, as gates see it."""
+
+    person: str
+    action: Action = Action.ROLLBACK
+
+
 class Ways:
     """Finds the ways back to earlier versions."""
 
     def __init__(
-        self, backends: Mapping[str, Backend], looks: Looks, *, locks: bool = True
+        self,
+        backends: Mapping[str, Backend],
+        looks: Looks,
+        *,
+        locks: bool = True,
+        freezes: Sequence[Freeze] = (),
     ) -> None:
+        """Take the parts; `locks`: whether a rollback locks; `freezes`: those of the settings."""
         self._backends = backends
         self._looks = looks
         self._journal = looks.journal
         self._locks = locks
+        self._freezes = freezes
 
     async def plan(
         self,
         app: App,
         wanted: str | None = None,
         *,
+        person: str = "",
         failing: Deployment | None = None,
         verified_only: bool = False,
     ) -> Plan:
@@ -81,6 +112,7 @@ class Ways:
 
         Args:
             wanted: a commit, tag, image, or a deployment; None for the verified version before.
+            person: who asks, e.g. "slack:U012AB3CD"; their own locks let them pass.
             failing: a deployment that turns out to be unhealthy, and is not recorded as such yet.
             verified_only: go back to no version that was never verified.
 
@@ -101,7 +133,18 @@ class Ways:
         kept = {one.id: one.restores for one in records}
         way = way_back(app, to, kept, history, served)
         going = tuple(one for one in history if not one.final)
-        return Plan(app, way, served, verified(to, history), going, self._locks)
+        tried, holds = verified(to, history), await self._holds(app, person)
+        return Plan(app, way, served, tried, going, self._locks, holds)
+
+    async def _holds(self, app: App, person: str) -> tuple[Hold, ...]:
+        """Return the locks and freezes that would hold a rollback now."""
+        scopes = scopes_of(app)
+        freezes = [*self._freezes, *await self._journal.freezes()]
+        facts = Facts(
+            locks=[one for one in await self._journal.locks() if one.scope in scopes],
+            freezes=[one for one in freezes if one.covers(app.label, scopes)],
+        )
+        return tuple(closed_to(_Wanted(person), facts, self._looks.clock()))
 
 
 def version_asked(to: Deployment | None, way: str) -> dict[str, str]:

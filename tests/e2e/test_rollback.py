@@ -156,6 +156,29 @@ async def test_an_earlier_version_is_served_again_at_once_and_holds_pushes_until
         assert here.loud() == []
 
 
+async def test_a_rollback_that_is_held_says_so_before_and_after_and_replaces_nothing_yet(
+    tmp_path: Path,
+) -> None:
+    async with site(tmp_path, WORKS) as here:
+        for number in (2, 3):
+            await here.push(f"it works: {number}")
+            await here.newest(number - 1, "done")
+        await here.shell.run("freeze", "shop/web", "-m", "a release")
+
+        plan = await here.shell.json("rollback", "web", "--plan")
+        assert plan["holds"][0]["reason"].startswith("shop/web is frozen by ")
+        assert plan["notes"][0].startswith("it will be held: shop/web is frozen by ")
+        await here.push("it works: 4")
+        await here.newest(3, "held")
+        followed = await here.shell.run("rollback", "web", "--yes", "--follow", code=5)
+        assert "`dokploy-bridge override shop/web -m WHY`" in followed.splitlines()[-1]
+        assert [one["state"] for one in await here.deployments()][:2] == ["held", "held"]
+
+        await here.shell.run("unfreeze", "shop/web")
+        assert (await here.newest(4, "done"))["action"] == "rollback"
+        assert (await here.deployments())[1]["state"] in ("superseded", "done")
+
+
 async def test_a_page_that_breaks_is_unhealthy_with_what_was_asked_and_what_came(
     tmp_path: Path,
 ) -> None:

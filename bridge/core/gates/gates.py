@@ -6,6 +6,7 @@ holds with a reason, the time at which it opens by itself, and the right that ma
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bridge.core.access import Right
 from bridge.core.apps import App
@@ -76,6 +77,21 @@ def open_gates(wanted: Deployment, app: App, facts: Facts, now: float) -> tuple[
     return tuple(hold for hold in _all(wanted, app, facts, now) if hold.key not in lifted)
 
 
+class Asking(Protocol):
+    """What locks and freezes see of a deployment, also of one that nobody has asked for yet."""
+
+    @property
+    def action(self) -> Action: ...
+    @property
+    def person(self) -> str: ...
+
+
+def closed_to(wanted: Asking, facts: Facts, now: float) -> Iterator[Hold]:
+    """Yield what holds every deployment of its kind, whatever it would build."""
+    yield from _locks(wanted, facts, now)
+    yield from _freezes(wanted, facts, now)
+
+
 def by_commit(app: App) -> bool:
     """Return whether gates of an app depend on the commit that would be built."""
     return bool(app.rules.checks or app.rules.approvals or app.rules.after)
@@ -89,8 +105,7 @@ def next_look(holds: Sequence[Hold], now: float) -> float | None:
 
 def _all(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[Hold]:
     yield from _schedule(wanted, now)
-    yield from _locks(wanted, facts, now)
-    yield from _freezes(wanted, facts, now)
+    yield from closed_to(wanted, facts, now)
     yield from _turn(wanted, facts)
     if wanted.action is Action.DEPLOY:  # all others bring nothing that is new
         yield from _checks(wanted, app, facts, now)
@@ -115,7 +130,7 @@ def _schedule(wanted: Deployment, now: float) -> Iterator[Hold]:
         yield Hold(Gate.SCHEDULE, key, why, Right.DEPLOY, until=wanted.not_before)
 
 
-def _locks(wanted: Deployment, facts: Facts, now: float) -> Iterator[Hold]:
+def _locks(wanted: Asking, facts: Facts, now: float) -> Iterator[Hold]:
     for lock in facts.locks:
         if lock.expired(now) or (wanted.person and lock.owner in (wanted.person, BY_ITSELF)):
             continue  # whoever may roll back has the right to pass the lock that nobody took
@@ -123,7 +138,7 @@ def _locks(wanted: Deployment, facts: Facts, now: float) -> Iterator[Hold]:
         yield Hold(Gate.LOCK, key, lock.says, Right.OVERRIDE, until=lock.until)
 
 
-def _freezes(wanted: Deployment, facts: Facts, now: float) -> Iterator[Hold]:
+def _freezes(wanted: Asking, facts: Facts, now: float) -> Iterator[Hold]:
     for freeze in facts.freezes:
         if (closed := freeze.closed(now)) is None or _allowed(wanted) in freeze.allow:
             continue
@@ -132,7 +147,7 @@ def _freezes(wanted: Deployment, facts: Facts, now: float) -> Iterator[Hold]:
         yield Hold(Gate.FREEZE, key, freeze.says, Right.OVERRIDE, until=until)
 
 
-def _allowed(wanted: Deployment) -> Allowed:
+def _allowed(wanted: Asking) -> Allowed:
     """Return which exception of a freeze a deployment would need."""
     if wanted.action is not Action.DEPLOY:
         return Allowed(wanted.action)

@@ -14,6 +14,7 @@ from bridge.core.lifecycle import (
     ASKED_FOR,
     BROUGHT_UP,
     FINAL,
+    LIVE,
     LOSABLE,
     OURS,
     SERVED,

@@ -7,8 +7,11 @@ import pytest
 
 from bridge.app.storage import open_stores
 from bridge.cli.deploy import Progress, Watchman, Wish, exit_code_for, followed
+from bridge.cli.holds import opened_with
+from bridge.core.access import Right
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
+from bridge.core.gates.holds import Gate, Hold
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Outcome
@@ -73,12 +76,37 @@ async def test_a_failed_deployment_ends_with_the_end_of_its_log(
     assert shown[-3:] == ["the end of its log:", "  #5 [3/3] RUN make", "  make: *** no rule"]
 
 
+LOCK = Hold(Gate.LOCK, "lock:project/shop:1.5", "project shop is locked by Bob", Right.OVERRIDE)
+
+
+@pytest.mark.parametrize(
+    ("hold", "command"),
+    [
+        (LOCK, "unlock project:shop"),
+        (replace(LOCK, key="lock:app/app_web:1.5"), "unlock shop/web"),
+        (replace(LOCK, key="lock:all:1.5"), "unlock all"),
+        (replace(LOCK, gate=Gate.FREEZE, key="freeze:x:1"), "override shop/web -m WHY"),
+        (replace(LOCK, gate=Gate.APPROVAL, key="approval:c"), "approve shop/web"),
+        (replace(LOCK, gate=Gate.CHECKS, key="checks:c"), None),
+        (replace(LOCK, gate=Gate.ORDER, key="order:2"), None),
+    ],
+)
+def test_what_a_person_has_to_open_is_named_with_its_command(
+    hold: Hold, command: str | None
+) -> None:
+    held = replace(FIRST, state=State.HELD, holds=(hold,))
+
+    assert opened_with(held) == ([f"`dokploy-bridge {command}`"] if command else [])
+
+
 @pytest.mark.parametrize(
     ("action", "states", "code"),
     [
         (Action.DEPLOY, [State.DONE], 0),
         (Action.DEPLOY, [State.DONE, State.FAILED], 3),
         (Action.DEPLOY, [State.CANCELLED], 3),
+        (Action.DEPLOY, [State.DONE, State.HELD], 5),
+        (Action.DEPLOY, [State.FAILED, State.HELD], 3),
         (Action.REDEPLOY, [State.UNKNOWN], 3),
         (Action.CANCEL, [State.CANCELLED, State.CANCELLED], 0),
         (Action.CANCEL, [State.DONE], 3),

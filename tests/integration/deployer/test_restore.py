@@ -8,6 +8,7 @@ import pytest
 from bridge.core.apps import Source, SourceType
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.events import Action
+from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.locks import Lock
 from bridge.core.health.containers import Container
 from bridge.core.health.rollback import Rung
@@ -283,6 +284,28 @@ def image_of(stage: Stage) -> str | None:
 TO_FIRST: dict[str, Any] = {"way": Rung.IMAGE, "image": "shop/web:1"}
 LOST = Unreachable("dokploy", "ConnectError")
 NO = Refused("dokploy", "no", status=400)
+
+
+async def test_the_plan_names_every_gate_that_will_hold_it(stage: Stage) -> None:
+    await two_images(stage)
+    now = stage.clock.now
+    lock = Lock("app/app-web", "shop/web", "cli:bob", "Bob", "a migration", now)
+    freeze = Freeze(
+        "one", (), "no releases", by="Eve", until=1_700_006_400.0, scope="all", label="all apps"
+    )
+    await stage.journal.take_lock(lock, None, steal=False)
+    await stage.journal.freeze(freeze, None)
+    ways = Ways({"dokploy": stage.backend}, stage.journal, clock=stage.clock)
+
+    adas = await ways.plan(stage.app, person="cli:ada")
+    bobs = await ways.plan(stage.app, person="cli:bob")
+
+    frozen = (
+        "it will be held: all apps are frozen by Eve: no releases, until Wed 2023-11-15 00:00 UTC"
+    )
+    locked = "it will be held: shop/web is locked by Bob: a migration"
+    assert adas.warns[:2] == (locked, frozen)
+    assert [one for one in bobs.warns if "held" in one] == [frozen]
 
 
 async def test_an_image_is_set_and_deployed_again(stage: Stage) -> None:
