@@ -10,6 +10,7 @@ from bridge.core.apps import App, Rules
 from bridge.core.configuration.configuration import Environment, Saved
 from bridge.core.errors import Unreachable
 from bridge.core.events import Action, parse_command
+from bridge.core.gates.locks import BY_ITSELF
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.pipeline.auto_rollback import GoingBack
@@ -280,7 +281,7 @@ async def test_an_unhealthy_rollback_goes_one_verified_version_further(world: Wo
         last = await world.deploy(seq, head)
         assert last.verdict is Verdict.VERIFIED
     world.break_()
-    await world.deploy(4, "4" * 40)
+    last = await world.deploy(4, "4" * 40)
     targets = []
     for seq in (5, 6, 7, 8):
         commands = [parse_command(one.event, bytes(one.body)) for one in world.inbox.found.values()]
@@ -288,7 +289,13 @@ async def test_an_unhealthy_rollback_goes_one_verified_version_further(world: Wo
             break
         targets.append(commands[-1].deployment)
         back = await world.stage.wish(
-            seq, action=Action.ROLLBACK, target=targets[-1], way="kept", trigger="the bridge"
+            seq,
+            action=Action.ROLLBACK,
+            target=targets[-1],
+            way="kept",
+            trigger="cli: the bridge",
+            person=BY_ITSELF,
+            back_from=last.id,
         )
         await world.live(back)
         world.stage.clock.now += 60

@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from bridge.core.events import Action
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Evidence, State
 from bridge.ports.backends import Progress
 from tests.fakes.journey import HEAD
 from tests.worlds.deployer import NO, PACE, UNRECORDED, Stage
@@ -172,7 +172,6 @@ async def test_a_build_that_takes_very_long_is_said_once(staged: Callable[..., S
     ("log", "words"),
     [
         ("\n", "its log is empty, as after it was cleared during the build"),
-        (UNRECORDED, "its log says that the build succeeded, and that this could not be recorded"),
         (
             "fatal: no\nError occurred ❌, check the logs for details.",
             "its log says that the build failed: fatal: no",
@@ -193,6 +192,26 @@ async def test_a_record_that_stays_open_without_a_job_ends_unknown_within_a_minu
     assert ended.note.startswith("outcome unknown: the backend says that it builds, but has had no")
     assert ended.note.endswith(words)
     assert stage.clock.now - began < 20 + 60
+
+
+@pytest.mark.parametrize("recorded", [Progress.RUNNING, Progress.ERROR, Progress.CANCELLED])
+async def test_a_build_that_could_not_be_recorded_is_live_by_its_log(
+    staged: Callable[..., Stage], recorded: Progress
+) -> None:
+    """The backend's database was away as the build ended; its service had been updated before."""
+    stage = staged(builds=20.0, log=UNRECORDED, ending=recorded)
+    sign = {Progress.RUNNING: "unclosed", Progress.CANCELLED: "restarted"}.get(recorded)
+    if sign is not None:
+        stage.clock.after(10, lambda: setattr(stage.backend.jobs[0], sign, True))
+
+    ended = await stage.run()
+
+    assert (ended.state, ended.evidence) == (State.DONE, Evidence.LOG)
+    assert ended.note.endswith(
+        "; its log says that the build succeeded, and that this could not be recorded"
+    )
+    serving = (await stage.journal.serving([stage.app]))[stage.app.id]
+    assert (serving.ours, serving.evidence) == (ended, Evidence.LOG)
 
 
 async def test_a_record_that_stays_open_while_the_queue_is_not_told_is_followed(
