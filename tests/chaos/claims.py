@@ -131,7 +131,8 @@ def _wrongly_cancelled(_one: Deployment, truth: _Truth) -> Wrong:
 
 
 def _wrongly_superseded(one: Deployment, truth: _Truth) -> Wrong:
-    if truth.fates & FAILED or (one.superseded_by or "") <= one.id:
+    # A push that is late gives way to a newer one that has arrived before it.
+    if truth.fates & FAILED or one.superseded_by in (None, "", one.id):
         yield "claimed_wrongly", f"by {one.superseded_by}; {truth.told}"
 
 

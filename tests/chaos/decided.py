@@ -141,8 +141,8 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
 def _is_told(one: Deployment, record: Record) -> bool:
     """Return whether it, or its successor, ended without being live, and says so."""
     by_id = {other.id: other for other in record.deployments}
-    while one.state is State.SUPERSEDED and one.id < (one.superseded_by or "") in by_id:
-        one = by_id[one.superseded_by or ""]
+    while one.state is State.SUPERSEDED and (one.superseded_by or "") in by_id:
+        one = by_id.pop(one.superseded_by or "")
     return one.state in NOT_LIVE
 
 
