@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.lifecycle import Deployment
 from tests.chaos.cluster import free_port
 from tests.fakes.github import FakeGithub
@@ -36,7 +37,7 @@ async def test_a_fix_whose_files_the_host_is_asked_for_outlives_the_way_back(
             "BRIDGE_RULES": RULES,
             "BRIDGE_EMBEDDED_SITES_PORT": str(free_port()),
         }
-        async with running_world(tmp_path / "bridge", **settings) as world:
+        async with running_world(tmp_path / "bridge", NO_PUBLISHERS, **settings) as world:
             await make_app(world, origin, watch=["web/**"])
             github.repository(NAME, id=4711, git=repository.path)
             await world.commit(origin, "feat: two", {"web/index.html": "it works: 2"})
