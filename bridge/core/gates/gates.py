@@ -118,7 +118,7 @@ def _turn(wanted: Deployment, facts: Facts) -> Iterator[Hold]:
     if (ahead := facts.ahead) is None or ahead.final:
         return
     why = f"waits for deployment #{ahead.seq}, which goes first"
-    if wanted.behind is not None:
+    if wanted.behind is not None and ahead.seq < wanted.seq:
         why = f"waits for the deployment of the newer tag, #{ahead.seq}"
     yield Hold(Gate.ORDER, f"{Gate.ORDER}:{ahead.id}", why, Right.OVERRIDE)
 

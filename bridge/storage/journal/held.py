@@ -172,12 +172,13 @@ def _ahead(db: sa.Connection, found: Deployment) -> Deployment | None:
     It is a newer one that waits for its turn and will replace this one, or that of a newer tag, if
     that is held. While the former is held, this one does not wait for it.
     """
-    if found.behind is not None:
-        ahead = read(db, found.behind)
-        ahead = None if ahead is None else in_place_of(db, ahead)
-        return ahead if ahead is not None and ahead.state is State.HELD else None
-    first = next((one.id for one in newer_than(db, found) if goes_first(one, found)), None)
-    return None if first is None else read(db, first)
+    for one in newer_than(db, found):
+        if goes_first(one, found):
+            return read(db, one.id)
+    if found.behind is None or (ahead := read(db, found.behind)) is None:
+        return None
+    ahead = in_place_of(db, ahead)
+    return ahead if ahead.state is State.HELD else None
 
 
 def lift(db: sa.Connection, id_: str, new: Lift, at: float) -> Deployment | None:

@@ -101,7 +101,7 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
 
     One that waits behind a newer tag's deployment supersedes none.
     """
-    older = _older(db, new)
+    older = [one for one in _unasked(db, new) if one.seq < new.seq]
     if _cancelled_since(db, new):
         new = replace(new, state=State.CANCELLED, finished_at=now, note=NEVER_ASKED)
     elif (facts := _newer(db, new) or _pushed_later(db, new, older)) is not None:
@@ -112,21 +112,21 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
         _replace(db, new, older, now)
 
 
-def _older(db: sa.Connection, new: Deployment) -> list[Deployment]:
-    """Return the older deployments of the same app that were not requested yet, locked."""
+def _unasked(db: sa.Connection, one: Deployment) -> list[Deployment]:
+    """Return the other deployments of the same app that were not requested yet, locked."""
     t = tables.deployments
-    older = (t.c.app_id == new.app_id) & (t.c.seq < new.seq) & UNASKED
-    found = db.execute(sa.select(t).where(older).order_by(t.c.id).with_for_update())
+    others = (t.c.app_id == one.app_id) & (t.c.id != one.id) & UNASKED
+    found = db.execute(sa.select(t).where(others).order_by(t.c.id).with_for_update())
     return [read_deployment(dict(row)) for row in found.mappings().all()]
 
 
 def _beside(db: sa.Connection, asked: Deployment) -> list[Deployment]:
-    """Return the waiting deployments of the same app than which one is newer, locked."""
-    t = tables.deployments
-    others = (t.c.app_id == asked.app_id) & (t.c.id != asked.id) & UNASKED
-    rows = db.execute(sa.select(t).where(others).order_by(t.c.id).with_for_update())
-    found = [read_deployment(dict(row)) for row in rows.mappings().all()]
-    return [one for one in found if asked.id in {newer.id for newer in newer_than(db, one)}]
+    """Return those that were not requested yet, and than which a deployment is newer."""
+    return [
+        one
+        for one in _unasked(db, asked)
+        if asked.id in {newer.id for newer in newer_than(db, one)}
+    ]
 
 
 def _replace(db: sa.Connection, new: Deployment, older: Sequence[Deployment], now: float) -> None:
