@@ -189,6 +189,18 @@ class History:
             ]
         )
 
+    async def newest(self) -> dict[str, float]:
+        """Return when the newest deployment of each application began, by its id."""
+        return await self._database.run(
+            lambda db: {
+                row["application_id"]: row["began"]
+                for row in db.execute(
+                    "SELECT application_id, max(started_at) AS began FROM deployment"
+                    " GROUP BY application_id"
+                )
+            }
+        )
+
     async def one(self, deployment_id: str) -> Deployment | None:
         """Return a deployment by its id."""
         return await self._one("id", deployment_id)

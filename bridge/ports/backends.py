@@ -108,9 +108,9 @@ class Listed:
 
     Attributes:
         app: without source, trigger, watch paths and URL.
-        signal: any text; if it differs from the last one, the app may have changed.
-        deployed_at: when its newest deployment was made, in seconds since 1970 by the backend's
-            clock; None if it does not tell.
+        signal: any text; if it differs from the last one, the app's configuration may have changed.
+        deployed_at: when its newest deployment began, whoever requested it, in seconds since 1970
+            by the backend's clock; None if it has none, or the backend does not say.
     """
 
     app: App
@@ -172,6 +172,18 @@ class ShowsContainers(Protocol):
 
     async def output(self, app: App, lines: int) -> str:
         """Return the last lines that an app's container printed; "" if there are none."""
+
+
+@runtime_checkable
+class ShowsImages(Protocol):
+    """A backend that shows what its apps run, which a record of a deployment does not prove."""
+
+    async def images(self, app: App) -> tuple[str, ...] | None:
+        """Return the ids of the images that the running containers of an app were made from.
+
+        They are sorted, each once, e.g. "sha256:3f4e…"; a site that runs in no container has the
+        id of its release instead. () if nothing runs; None if that can't be told.
+        """
 
 
 @runtime_checkable

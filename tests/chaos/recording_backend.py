@@ -34,7 +34,7 @@ from tests.chaos.dokploy.faults import (
 )
 from tests.chaos.dokploy.jobs import COMMIT, DELIVERY, PERSON, TOKEN, Asked, Fate, Job
 from tests.chaos.dokploy.lists import CachingProxy
-from tests.chaos.dokploy.services import Config, Service, projects
+from tests.chaos.dokploy.services import Config, Service, overview, projects
 from tests.chaos.dokploy.words import queued, record
 
 __all__ = [
@@ -278,6 +278,9 @@ class RecordingBackend(Builder):
         others = self.made.environments_listed()
         return web.json_response(projects(self._services(), others))
 
+    async def overview(self, _request: web.Request) -> web.Response:
+        return web.json_response(overview(self._services(), self.made.services_listed()))
+
     async def application(self, request: web.Request) -> web.Response:
         id_ = request.query["applicationId"]
         return web.json_response(self._told_of(id_)) if self.has_app(id_) else missing()
@@ -431,6 +434,7 @@ async def recording_backend(
         "settings.getDokployVersion": backend.version,
         "user.get": backend.whose,
         "user.getPermissions": backend.permissions,
+        "overview.services": backend.overview,
         "project.all": backend.projects,
         "application.one": backend.application,
         "deployment.all": backend.deployments,

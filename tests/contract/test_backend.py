@@ -3,10 +3,8 @@
 What only some can do is tried with those: the abilities of `ports.backends`.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,29 +30,7 @@ from bridge.ports.backends import (
     ReadsApps,
     read_apps,
 )
-from tests.worlds.backends import STAGES, STATIC, EmbeddedStage, Repository, Stage
-
-
-@pytest.fixture
-async def repository(tmp_path: Path) -> AsyncIterator[Repository]:
-    found = Repository(tmp_path / "repository")
-    found.path.mkdir()
-    found.git("init", "-q", "-b", "main")
-    found.commit("feat: first commit")
-    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
-    found.port = server.sockets[0].getsockname()[1]
-    yield found
-    server.close()
-    await found.close()
-
-
-@pytest.fixture(params=STAGES)
-async def stage(
-    request: pytest.FixtureRequest, tmp_path: Path, repository: Repository
-) -> AsyncIterator[Any]:
-    async with STAGES[request.param](tmp_path) as stage:
-        yield stage
-
+from tests.worlds.backends import STATIC, EmbeddedStage, Repository, Stage
 
 configured = pytest.mark.parametrize("stage", ["embedded"], indirect=True)
 """For backends that read single apps, and configure them."""

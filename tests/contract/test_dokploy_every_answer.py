@@ -102,6 +102,9 @@ NO_RECORDING = {
 
 FORMS: dict[str, TypeAdapter[Any]] = {
     "project.all": models.PROJECTS,
+    "overview.services": models.SERVICES,
+    "docker.getContainersByAppNameMatch": models.CONTAINERS,
+    "docker.getConfig": models.INSPECTED,
     "application.one": models.SETTINGS,
     "compose.one": models.SETTINGS,
     "deployment.all": models.DEPLOYMENTS,

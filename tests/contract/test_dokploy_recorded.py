@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
@@ -23,7 +25,7 @@ from bridge.core.configuration.configuration import (
 )
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.health.containers import Container, judge_containers
-from bridge.ports.backends import BackendDeployment, Progress
+from bridge.ports.backends import BackendDeployment, Listed, Progress
 from tests.oracles.dokploy_recordings import recording
 
 ROWS = {row["name"]: row for row in recording("recorded") if "response" in row}
@@ -31,7 +33,7 @@ ROWS |= {
     row["name"]: row
     for row in recording("recorded-2")
     if row["name"] == "252-gitea.giteaProviders-member"
-    or (row["name"].startswith(("261-", "262-", "264-")) and "response" in row)
+    or (row["name"].startswith(("226-", "261-", "262-", "264-")) and "response" in row)
 }
 
 
@@ -75,6 +77,12 @@ def replay() -> Replay:
 
 @pytest.fixture
 async def dokploy(replay: Replay, aiohttp_server: Any) -> AsyncIterator[Dokploy]:
+    async with dokploy_of(replay, aiohttp_server) as client:
+        yield client
+
+
+@asynccontextmanager
+async def dokploy_of(replay: Replay, aiohttp_server: Any) -> AsyncIterator[Dokploy]:
     site = web.Application()
     site.router.add_route("*", "/{path:.*}", replay.handle)
     server = await aiohttp_server(site)
@@ -286,6 +294,42 @@ async def test_a_members_list_is_what_it_may_see(dokploy: Dokploy, replay: Repla
     replay.play("96-member-access-project.all", "96-member-access-application.one")
 
     assert [app.name for app in await dokploy.apps()] == ["web"]
+
+
+async def test_a_listing_tells_when_each_app_was_last_deployed(
+    dokploy: Dokploy, replay: Replay
+) -> None:
+    replay.play("226-overview.services-member", "226-project.all")
+
+    listed = {one.app.label: one for one in await dokploy.listing()}
+
+    assert {label: one.deployed_at for label, one in listed.items()} == {
+        "shop/site": 1795726616.145,
+        "shop/web": 1795726285.793,
+    }
+    assert listed["shop/web"].app.service == "web-dsjgve"
+
+
+async def test_both_listings_of_a_server_have_the_same_apps_at_the_same_places(
+    dokploy: Dokploy, replay: Replay, aiohttp_server: Any
+) -> None:
+    replay.play("226-project.all")
+    older = await dokploy.listing()
+
+    replay.play("226-overview.services")
+    async with dokploy_of(replay, aiohttp_server) as newer_client:
+        newer = await newer_client.listing()
+
+    def places(listed: list[Listed]) -> set[tuple[str | None, ...]]:
+        return {(one.app.id, one.app.label, one.app.kind, path(one), one.signal) for one in listed}
+
+    def path(one: Listed) -> str:
+        return urlsplit(one.app.page or "").path
+
+    assert places(newer) == places(older)
+    assert len(newer) >= 20
+    assert any(one.deployed_at for one in newer)
+    assert not any(one.deployed_at for one in older)
 
 
 async def test_the_history_is_read_with_times_and_commit(dokploy: Dokploy, replay: Replay) -> None:

@@ -24,6 +24,8 @@ case "$1 $2" in
   "image rm") shift 2; for one in "$@"; do grep -vx "${{one#*:}}" tags >left; mv left tags; done;;
   "image inspect") for one in "$@"; do last=$one; done
     tag="${{last#*:}}"; [ "$tag" = latest ] || grep -qx "$tag" tags || exit 1; echo null;;
+  "container inspect") for one in "$@"; do last=$one; done; [ "$last" = 0123 ] || exit 1
+    tag=$(cat containers/* | tail -n 1); [ -e foreign ] || printf '{{"Image":"sha256:%s"}}' "$tag";;
   "run "*)
     while [ $# -gt 1 ]; do
       case "$1" in --name) name=$2;; --env-file) file=$2;; esac; shift
@@ -307,6 +309,31 @@ async def test_the_containers_of_an_app_are_listed_as_dokploy_does(
     assert listed["name"].startswith(f"{app['appName']}.1.")
     assert found == [Container(listed["name"], "running", "Up 2 seconds")]
     assert output == "a line\nanother line\n"
+
+
+async def test_the_image_that_an_app_runs_is_told_without_its_variables(
+    tmp_path: Path, docker: Docker, repository: Repository
+) -> None:
+    async with running_server(tmp_path / "data", search_path=docker.path) as client:
+        app = await image_app(client, repository)
+        backend = embedded_client(client.server.url, client.server.api_key)
+        try:
+            (known,) = await backend.apps()
+            before = await backend.images(known)
+            await versions(client, repository, app["applicationId"], 1)
+            during = await backend.images(known)
+        finally:
+            await backend.close()
+        told = await client.send("GET", "docker.getConfig", containerId="0123")
+        unknown = await client.send("GET", "docker.getConfig", containerId="4567")
+        (docker.state / "foreign").touch()  # it bears no label of this server
+        foreign = await client.send("GET", "docker.getConfig", containerId="0123")
+
+    assert before == ()
+    assert during == (f"sha256:{app['appName']}:latest",)
+    assert "t0p-secret" not in told.text
+    assert [(one.status_code, one.content) for one in (unknown, foreign)] == [(200, b"")] * 2
+    assert "Env" not in (docker.state / "calls").read_text()
 
 
 async def test_a_site_runs_in_no_container_which_is_not_that_none_runs(

@@ -24,6 +24,7 @@ class CountingDokploy:
 
     Attributes:
         clock: dates its answers.
+        overview: whether it answers `overview.services`, as from v0.30.0 on.
         batches: whether it answers several queries in one request.
         away: the connection is refused.
         silent: set while queries for single apps get no answer.
@@ -33,6 +34,7 @@ class CountingDokploy:
 
     clock: Clock = time.time
     apps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    overview: bool = True
     batches: bool = True
     away: bool = False
     silent: asyncio.Event | None = None
@@ -59,6 +61,10 @@ class CountingDokploy:
         """Change an app's source, as a person does in the dashboard."""
         self.apps[id_] |= fields | {"status": "idle"}
 
+    def deployed(self, id_: str, at: str) -> None:
+        """Deploy an app between two looks at it, as a person does in the dashboard."""
+        self.apps[id_] |= {"status": "done", "lastDeployAt": at}
+
     def client(self) -> Dokploy:
         """Return the bridge's client of this server."""
         transport = httpx.MockTransport(self.answer)
@@ -81,6 +87,8 @@ class CountingDokploy:
         self.requests.append("trpc" if path.startswith("trpc/") else path)
         if self.away:
             raise httpx.ConnectError("refused")
+        if path == "overview.services" and self.overview:
+            return httpx.Response(200, json=[self._service(id_) for id_ in self.apps])
         if path == "project.all":
             return httpx.Response(200, json=[self._project()])
         if self.silent is not None:
@@ -109,6 +117,15 @@ class CountingDokploy:
         if status == 200:
             return {"result": {"data": {"json": said}}}
         return {"error": {"json": {"message": said["message"], "data": {"httpStatus": status}}}}
+
+    def _service(self, id_: str) -> dict[str, Any]:
+        app = self.apps[id_]
+        listed = {"id": id_, "name": app["name"], "status": app["status"], "type": "application"}
+        where = {
+            "projectId": "p", "projectName": "shop", "environmentId": "e",
+            "environmentName": "production",
+        }  # fmt: skip
+        return listed | where | {"lastDeployAt": app.get("lastDeployAt")}
 
     def _project(self) -> dict[str, Any]:
         listed = [

@@ -77,6 +77,10 @@ class BuildingDokploy(MakingDokploy):
             if str(row.get("description")).startswith("bridge:")
         ]
 
+    def _last_deploy_at(self, row: Row) -> str | None:
+        records = self.records.get(row["applicationId"])
+        return records[0]["createdAt"] if records else None
+
     def _one(self, id_: str) -> Row:
         return dict(self._application_one({"applicationId": id_})[1])
 

@@ -160,6 +160,31 @@ class MakingDokploy(FakeDokploy):
         keys = ("applicationId", "name", "applicationStatus")
         return 200, [self._tree(id_, keys, ("environmentId", "name")) for id_ in self.projects]
 
+    def _overview_services(self, _query: Row) -> tuple[int, Any]:
+        """List the services that the key's user may see, of whatever project."""
+        environments = {env["environmentId"]: env for env in self.environments}
+        return 200, [
+            {key: row[key] for key in ("name", "appName", "createdAt", "serverId")}
+            | {"id": row["applicationId"], "type": "application"}
+            | {"status": row["applicationStatus"], "lastDeployAt": self._last_deploy_at(row)}
+            | self._place(environments[row["environmentId"]])
+            for row in self.rows.values()
+            if self._seen(row)
+        ]
+
+    def _place(self, environment: Row) -> Row:
+        project = environment["projectId"]
+        return {
+            "environmentId": environment["environmentId"],
+            "environmentName": environment["name"],
+            "projectId": project,
+            "projectName": self.projects[project],
+        }
+
+    def _last_deploy_at(self, row: Row) -> str | None:
+        made = self.made.get(row["applicationId"])
+        return made[0]["createdAt"] if made else None
+
     def _project_one(self, query: Row) -> tuple[int, Any]:
         if query["projectId"] not in self.projects:
             return self._gone("Project")

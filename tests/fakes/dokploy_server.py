@@ -48,6 +48,7 @@ class FakeDokploy:
         made: the records of what it has deployed, by app, newest first.
         restored: what it was told to go back to.
         containers: of all apps, as Docker shows them.
+        images: what containers were made from, by their ids.
         refuses: it restores nothing, for no reason that it tells.
         refuses_deploys: it accepts no deployment.
     """
@@ -71,6 +72,7 @@ class FakeDokploy:
     made: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     restored: list[str] = field(default_factory=list)
     containers: list[dict[str, str]] = field(default_factory=list)
+    images: dict[str, str] = field(default_factory=dict)
     refuses: bool = False
     refuses_deploys: bool = False
     url: str = ""
@@ -141,6 +143,8 @@ class FakeDokploy:
             return 404, {"message": "Not found", "code": "NOT_FOUND"}
         if request.method == "POST":
             return self._changed(procedure, body)
+        if procedure == "docker.getConfig":
+            return 200, self._inspected(query["containerId"])
         return self._known(procedure, query.get("applicationId", ""), query.get("input", "{}"))
 
     def _changed(self, procedure: str, body: dict[str, Any]) -> tuple[int, Any]:
@@ -196,11 +200,13 @@ class FakeDokploy:
             return 200, [{"result": {"data": {"json": self._one(one)}}} for one in ids]
         answers = {
             "settings.getDokployVersion": lambda: self.version,
+            "overview.services": lambda: [self._service(id_) for id_ in self.apps],
             "project.all": lambda: [self._project()],
             "application.one": lambda: self._one(id_),
             "deployment.queueList": list,
             "deployment.all": lambda: self._records(id_),
             "docker.getContainersByAppNameMatch": lambda: self.containers,
+            "docker.getServiceContainersByAppName": list,
             "deployment.readLogs": lambda: "Cloning\n",
             "user.get": lambda: self._whose() if self.in_organisation else None,
             "user.getPermissions": lambda: self.permissions,
@@ -208,6 +214,13 @@ class FakeDokploy:
         if procedure not in answers:
             return 404, {"message": "Not found", "code": "NOT_FOUND"}
         return 200, answers[procedure]()
+
+    def _inspected(self, container: str) -> dict[str, Any] | None:
+        """Return what `docker inspect` says, variables and all; nothing if it is unknown."""
+        if container not in self.images:
+            return None
+        row = next(row for row in recording("recorded-2") if row["name"] == "264-docker.getConfig")
+        return {**row["response"]["json"], "Id": container, "Image": self.images[container]}
 
     def _one(self, id_: str) -> dict[str, Any]:
         return {"applicationId": id_} | self.apps[id_]
@@ -221,6 +234,21 @@ class FakeDokploy:
             "description": "",
             "status": "done",
         } | times
+
+    def _service(self, id_: str) -> dict[str, Any]:
+        made = self.made.get(id_)
+        return {
+            "id": id_,
+            "name": self.apps[id_]["name"],
+            "appName": self.apps[id_].get("appName", id_),
+            "status": "done",
+            "type": "application",
+            "projectId": "p",
+            "projectName": "shop",
+            "environmentId": "e",
+            "environmentName": "production",
+            "lastDeployAt": made[0]["createdAt"] if made else None,
+        }
 
     def _project(self) -> dict[str, Any]:
         listed = [

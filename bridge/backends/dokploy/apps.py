@@ -4,15 +4,15 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden, NotDokploy
 from bridge.backends.dokploy.configure import id_of
 from bridge.backends.dokploy.http import Http
-from bridge.backends.dokploy.reads import app_of, listed_at, places
-from bridge.core.apps import App, SourceType
+from bridge.backends.dokploy.reads import Place, app_of, listed_at, places, places_of
+from bridge.core.apps import PRODUCTION, App, SourceType
 from bridge.core.errors import BridgeError, Refused
 from bridge.ports.backends import GitAccount, GitRepository, Listed
 
@@ -26,6 +26,10 @@ BATCHES_AT_A_TIME = 2
 
 ALONE_FOR = 600.0
 """Seconds without batches after a batch failed that single queries did not."""
+
+UNLISTED_FOR = 600.0
+"""Seconds without `overview.services` after a server refused it: it is too old, or the key's role
+may not read services."""
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -46,6 +50,8 @@ class Apps:
         self._sites = sites
         self._concurrency = max(1, concurrency)
         self._alone_until = 0.0
+        self._unlisted_until = 0.0
+        self._default: dict[str, bool] = {}
 
     @property
     def per_request(self) -> int:
@@ -55,11 +61,41 @@ class Apps:
     async def listing(self) -> list[Listed]:
         """List every application and compose stack that the key may see, in one request.
 
-        Source: facts.md, "Cheaper reads" (`project.all`).
+        A second one is needed for a new environment, or if `overview.services` is refused.
+
+        Source: facts.md, "Cheaper reads" (`overview.services`, from v0.30.0; `project.all`).
         """
-        projects = await self.projects()
+        found = await self._places()
         origin = self._http.origin if self._http.has_dashboard else None
-        return [listed_at(place, self._name, origin) for place in places(projects)]
+        return [listed_at(place, self._name, origin) for place in found]
+
+    async def _places(self) -> Iterator[Place]:
+        if time.monotonic() < self._unlisted_until:
+            return places(await self.projects())
+        try:
+            services = await self._http.read("overview.services", models.SERVICES)
+        except (Refused, NotDokploy):
+            found = places(await self.projects())  # raises if that was not about the query
+            self._unlisted_until = time.monotonic() + UNLISTED_FOR
+            return found
+        return places_of(services, await self._default_among(services))
+
+    async def _default_among(self, services: Sequence[models.ListedService]) -> Mapping[str, bool]:
+        """Return whether the environments of services are default ones, by id.
+
+        `overview.services` does not tell, and an environment's name proves nothing: another one
+        can be renamed to "production". But a default one stays so, and no other becomes one.
+        """
+        names = {one.environment_id: one.environment_name for one in services}
+        if not names.keys() <= self._default.keys():
+            told = {
+                env.id: env.is_default
+                for project in await self.projects()
+                for env in project.environments
+            }
+            # One that the key's user may not see, although a service in it: go by its name.
+            self._default = {id_: told.get(id_, name == PRODUCTION) for id_, name in names.items()}
+        return self._default
 
     async def projects(self) -> Sequence[models.Project]:
         """Return the projects that the key may see, with the names of their services."""

@@ -47,6 +47,11 @@ NEEDS: Mapping[tuple[str, str], tuple[Level, str, str]] = {
         "may not create services, and so can't change how apps are configured",
         "grant that to its user if `provider`, `build` and `env` are to be used",
     ),
+    ("docker", "read"): (
+        Level.OK,
+        "may not look into Docker, so which image an app runs is not proven",
+        "grant *Access to Docker* to its user if that is to be proven",
+    ),
 }
 """What the key's role must allow, by resource and action, and what it may not without."""
 

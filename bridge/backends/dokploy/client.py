@@ -20,6 +20,7 @@ from bridge.backends.dokploy.configure import (
     saved_in,
     source_call,
 )
+from bridge.backends.dokploy.containers import MOST_LINES
 from bridge.backends.dokploy.http import Auth, Http, Limits, Query, T
 from bridge.backends.dokploy.own_apps import Making
 from bridge.backends.dokploy.previews import previews_in
@@ -27,13 +28,10 @@ from bridge.backends.dokploy.reads import deployments_in, jobs_in
 from bridge.core.apps import App, AppKind
 from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.errors import Refused, Unanswered, Unreachable
-from bridge.core.health.containers import Container
 from bridge.core.previews.native import NativePreview
 from bridge.ports.backends import BackendDeployment, Listed, QueuedJob
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.figures import Observe
-
-_MOST_LINES = 10_000  # that deployment.readLogs gives
 
 
 class Dokploy(Making):
@@ -121,7 +119,6 @@ class Dokploy(Making):
             observe=observe,
         )
         self._apps = Apps(self._http, name, concurrency, sites)
-        self._names: dict[str, models.NamedApp] = {}
         self._sites = sites
         if choices:
             self.pickers = Pickers(self._http)
@@ -233,7 +230,7 @@ class Dokploy(Making):
         Returns:
             "" if the server is too old (< 0.29.5) or the deployment is gone.
         """
-        tail = min(max(lines, 1), _MOST_LINES)
+        tail = min(max(lines, 1), MOST_LINES)
         found = await self._read_if_there(
             "deployment.readLogs", models.TEXT, {"deploymentId": deployment.id, "tail": tail}
         )
@@ -275,37 +272,7 @@ class Dokploy(Making):
         """Return whether people can open it in a browser; the embedded backend has no pages."""
         return self._http.has_dashboard
 
-    # ── What runs ────────────────────────────────────────────────────────────
-
-    async def containers(self, app: App) -> list[Container] | None:
-        """Return an application's containers; None for a stack, or if the key may not read them.
-
-        None, too, for a static site of the embedded backend, which runs in no container. Those on
-        other nodes of a Swarm are not among them; there may be none at all, too, because the server
-        could not ask Docker.
-
-        Source: facts.md, "Domains, containers": the server matches names by prefix.
-        """
-        if app.kind is not AppKind.APPLICATION:
-            return None
-        named = await self._named(app)
-        if (name := named.app_name) is None:
-            return None
-        return await self.running(name, named.server_id)
-
-    async def output(self, app: App, lines: int) -> str:
-        """Return the last lines that an application's container printed; "" if it has none.
-
-        Source: recorded-2.jsonl, 264-application.readLogs-no-container.
-        """
-        if app.kind is not AppKind.APPLICATION:
-            return ""
-        query = id_of(app) | {"tail": min(max(lines, 1), _MOST_LINES)}
-        try:
-            found = await self._http.read("application.readLogs", models.PRINTED, query)
-        except Refused:
-            return ""
-        return found if isinstance(found, str) else ""
+    # ── What it makes and keeps ────────────────────────────────────────────────────────────
 
     async def native_previews(self, app: App) -> list[NativePreview]:
         """See `ports.backends.MakesPreviews`; none if the server is too old to have any.
@@ -315,21 +282,6 @@ class Dokploy(Making):
         path = "previewDeployment.all"
         found = await self._read_if_there(path, models.PREVIEWS, id_of(app))
         return previews_in(found or (), app)
-
-    async def _named(self, app: App) -> models.NamedApp:
-        """Return the name of an application's service and its server, which can never change."""
-        if app.id not in self._names:
-            found = await self._http.read("application.one", models.NAMED_APP, id_of(app))
-            self._names[app.id] = found
-        return self._names[app.id]
-
-    async def local_url(self, app: App) -> str | None:
-        """Return where a static site of the embedded backend is reached from this machine."""
-        if self._sites is None or app.kind is not AppKind.APPLICATION:
-            return None
-        named = await self._http.read("application.one", models.NAMED_APP, id_of(app))
-        is_site = named.build_type == "static" and named.source_type != "docker"
-        return f"{self._sites}/apps/{named.app_name}" if is_site else None
 
     async def keeps(self, app: App) -> bool | None:
         """Return whether an application's builds are kept, to go back to; None if untold.

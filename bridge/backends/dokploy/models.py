@@ -95,6 +95,23 @@ class Project(_Answer):
     compose: Several[ListedCompose] = ()
 
 
+class ListedService(_Answer):
+    """An entry of `overview.services`: an application, a compose stack or a database."""
+
+    id: str
+    name: str
+    type: str
+    status: str | None = None
+    app_name: str | None = None
+    server_id: str | None = None
+    created_at: Told = None
+    project_id: str
+    project_name: str
+    environment_id: str
+    environment_name: str
+    last_deploy_at: Told = None
+
+
 class Domain(_Answer):
     """An address at which the server's proxy serves an app; its `port` is the container's."""
 
@@ -205,9 +222,16 @@ class PreviewRecord(_Answer):
 class Running(_Answer):
     """An entry of `docker.getContainersByAppNameMatch`, in Docker's own words."""
 
+    id: str = Field("", validation_alias="containerId")
     name: str
     state: str | None = None
     status: str | None = None
+
+
+class Inspected(_Answer):
+    """`docker.getConfig`: all of `docker inspect`, with every variable; only this is kept."""
+
+    image: str | None = Field(None, validation_alias="Image")
 
 
 class Task(_Answer):
@@ -384,6 +408,7 @@ class Health(_Answer):
 
 PROJECTS = TypeAdapter(Many[Project])
 PROJECT = TypeAdapter(Project)
+SERVICES = TypeAdapter(Many[ListedService])
 SERVICE = TypeAdapter(Service)
 SETTINGS = TypeAdapter(Settings)
 BATCH = TypeAdapter(Many[Batched])
@@ -391,6 +416,7 @@ DEPLOYMENTS = TypeAdapter(Many[DeploymentRecord])
 PREVIEWS = TypeAdapter(Many[PreviewRecord])
 JOBS = TypeAdapter(Many[Job])
 CONTAINERS = TypeAdapter(Many[Running])
+INSPECTED = TypeAdapter(Inspected)
 TASKS = TypeAdapter(Many[Task])
 NAMED_APP = TypeAdapter(NamedApp)
 MODEL_APP = TypeAdapter(ModelApp)

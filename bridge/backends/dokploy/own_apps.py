@@ -27,7 +27,8 @@ from bridge.backends.dokploy.blueprint import (
     not_stored,
 )
 from bridge.backends.dokploy.configure import id_of
-from bridge.backends.dokploy.http import Http, Query, T
+from bridge.backends.dokploy.containers import Running
+from bridge.backends.dokploy.http import T
 from bridge.backends.dokploy.reads import (
     LOOPBACK,
     address_at,
@@ -58,15 +59,14 @@ RIGHTS = {
 _FORBIDDEN = re.compile(r"unauthorized to access resource|You don't have access to")
 
 
-class Making:
+class Making(Running):
     """Implements `MakesApps` for `Dokploy`, whose other half it is."""
 
     name: str
-    _http: Http
     _apps: Apps
-    _sites: str | None
 
     def __init__(self) -> None:
+        super().__init__()
         # Dokploy notes a new app in its user's list by reading and writing it: two that are made at
         # once may leave one out, and a member's key then no longer sees it.
         self._one_by_one = asyncio.Lock()
@@ -273,29 +273,10 @@ class Making:
         found = await self.running(service, server)
         if found != []:
             return found
-        query = _query(service, server)
-        try:
-            tasks = await self._http.read(
-                "docker.getServiceContainersByAppName", models.TASKS, query
-            )
-        except Refused:  # forbidden, or an older version: the containers have to do
+        tasks = await self._tasks(service, server)
+        if tasks is None:  # the containers have to do
             return found
         return [Container(one.name, one.state or "", one.current_state or "") for one in tasks]
-
-    async def running(self, service: str, server: str | None) -> list[Container] | None:
-        """Return a service's containers; None if the key may not see them.
-
-        Source: facts.md, "Domains, containers": the server matches names by prefix.
-        """
-        path = "docker.getContainersByAppNameMatch"
-        try:
-            found = await self._http.read(path, models.CONTAINERS, _query(service, server))
-        except Refused as error:
-            if error.status == 404 or isinstance(error, Forbidden):
-                return None
-            raise
-        own = [one for one in found if one.name.partition(".")[0] == service]
-        return [Container(one.name, one.state or "", one.status or "") for one in own]
 
     # ── Requests ─────────────────────────────────────────────────────────────
 
@@ -373,7 +354,3 @@ def _service_name(name: str) -> str:
     """Return a service's name that is fit for a host name, too."""
     fit = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return fit[:_LONGEST_NAME].strip("-") or "app"
-
-
-def _query(service: str, server: str | None) -> Query:
-    return {"appName": service} | ({"serverId": server} if server else {})

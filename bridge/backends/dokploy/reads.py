@@ -1,7 +1,7 @@
 """Convert Dokploy's answers to the bridge's records. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urlsplit
 
@@ -11,6 +11,7 @@ from bridge.backends.dokploy.models import (
     Job,
     ListedApplication,
     ListedCompose,
+    ListedService,
     Project,
     Service,
 )
@@ -32,12 +33,14 @@ _WAITS_OR_RUNS = ("active", "waiting", "delayed", "paused", "prioritized")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An app in `project.all` or `project.one`.
+    """An app in `overview.services`, `project.all` or `project.one`.
 
     Attributes:
         path: of its page in the dashboard; None if the server does not tell enough.
         status: e.g. "done"; a save of the source sets it to "idle" (facts.md, "Inputs").
-        marker, service, made_at: as of an `App`; only `project.one` tells them.
+        marker: as of an `App`; only `project.one` tells it.
+        service, made_at: as of an `App`; `project.all` does not tell them.
+        deployed_at: as of a `Listed`; only `overview.services` tells it.
     """
 
     id: str
@@ -50,6 +53,7 @@ class Place:
     marker: str = ""
     service: str = ""
     made_at: float | None = None
+    deployed_at: float | None = None
 
 
 def places(projects: Iterable[Project]) -> Iterator[Place]:
@@ -59,8 +63,41 @@ def places(projects: Iterable[Project]) -> Iterator[Place]:
         yield from _places(project.name, None, home, project.applications, project.compose)
         for env in project.environments:
             name = None if env.is_default else env.name
-            inner = f"{home}/environment/{_part(env.id)}" if home and env.id else None
+            inner = _home(project.id, env.id) if project.id and env.id else None
             yield from _places(project.name, name, inner, env.applications, env.compose)
+
+
+def places_of(services: Iterable[ListedService], default: Mapping[str, bool]) -> Iterator[Place]:
+    """Yield the applications and compose stacks among services.
+
+    Args:
+        default: whether each environment is its project's default one, by its id.
+    """
+    for one in services:
+        if one.type not in set(AppKind):
+            continue
+        kind = AppKind(one.type)
+        home = _home(one.project_id, one.environment_id)
+        yield Place(
+            one.id,
+            one.name,
+            kind,
+            one.project_name,
+            None if default[one.environment_id] else one.environment_name,
+            _page(home, kind, one.id),
+            one.status,
+            service=service_of(one.app_name, one.server_id),
+            made_at=one.created_at,
+            deployed_at=one.last_deploy_at,
+        )
+
+
+def _home(project: str, environment: str) -> str:
+    return f"/dashboard/project/{_part(project)}/environment/{_part(environment)}"
+
+
+def _page(home: str, kind: AppKind, id_: str) -> str:
+    return f"{home}/services/{kind}/{_part(id_)}"
 
 
 def _places(
@@ -71,7 +108,7 @@ def _places(
     stacks: Iterable[ListedCompose],
 ) -> Iterator[Place]:
     def page(kind: AppKind, id_: str) -> str | None:
-        return f"{home}/services/{kind}/{_part(id_)}" if home else None
+        return _page(home, kind, id_) if home else None
 
     kind = AppKind.APPLICATION
     for one in applications:
@@ -111,7 +148,8 @@ def listed_at(place: Place, backend: str, origin: str | None) -> Listed:
         made_at=place.made_at,
         service=place.service,
     )
-    return Listed(app, " ".join((place.status or "", place.path or "", app.label)))
+    signal = " ".join((place.status or "", place.path or "", app.label))
+    return Listed(app, signal, place.deployed_at)
 
 
 def app_of(app: App, service: Service, sites: str | None = None) -> App:

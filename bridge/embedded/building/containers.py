@@ -20,6 +20,13 @@ _FORM = (
     '"state":{{json .State}},"status":{{json .Status}}}'
 )
 
+# What the bridge needs of it, without the container's variables, and only of our own.
+_INSPECTED = (
+    f'{{{{if index .Config.Labels "{APPLICATION_LABEL}"}}}}'
+    '{"Id":{{json .Id}},"Created":{{json .Created}},"Name":{{json .Name}},'
+    '"Image":{{json .Image}},"Config":{"Image":{{json .Config.Image}}}}{{end}}'
+)
+
 
 async def list_containers(application_id: str, search_path: str | None) -> list[Record]:
     """Return an application's containers in Dokploy's form, newest first; none without Docker.
@@ -46,6 +53,19 @@ async def named_containers(name: str, search_path: str | None) -> list[Record]:
     """
     filters = ("--filter", f"label={APPLICATION_LABEL}", "--filter", f"name=^{name}")
     return await _listed(search_path, *filters)
+
+
+async def inspect_container(id_: str, search_path: str | None) -> Record | None:
+    """Return what a container is made of, in Docker's form; None if it is none of ours.
+
+    Raises:
+        ToolSilent: Docker does not answer, or knows no such container.
+    """
+    found = await _docker(search_path, "container", "inspect", "--format", _INSPECTED, "--", id_)
+    try:
+        return dict(json.loads(found)) if found.strip() else None
+    except ValueError as error:
+        raise ToolSilent("docker", "it describes a container in an unknown form") from error
 
 
 async def output_of(container_id: str, lines: int, search_path: str | None) -> str:

@@ -3,7 +3,7 @@
 Each read shows only some fields of a record; the tables here list them.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from bridge.embedded.history import Deployment, Job
@@ -44,6 +44,33 @@ def project_listed(project: Record) -> Record:
     """Return an entry of `project.all`."""
     environments = [_environment_listed(one) for one in project["environments"]]
     return bare_project(project) | {"environments": environments, "projectTags": []}
+
+
+def service_listed(
+    application: Record, environment: Record, project: Record, newest: Mapping[str, float]
+) -> Record:
+    """Return an entry of `overview.services`.
+
+    Args:
+        newest: when the newest deployment of each application began, by its id.
+    """
+    began = newest.get(application["applicationId"])
+    return {
+        "id": application["applicationId"],
+        "name": application["name"],
+        "appName": application["appName"],
+        "status": application["applicationStatus"],
+        "createdAt": application["createdAt"],
+        "serverId": None,
+        "serverName": None,
+        "projectId": project["projectId"],
+        "projectName": project["name"],
+        "environmentId": environment["environmentId"],
+        "environmentName": environment["name"],
+        "icon": application["icon"],
+        "type": "application",
+        "lastDeployAt": None if began is None else moment(began),
+    }
 
 
 def project_one(project: Record) -> Record:

@@ -1,6 +1,6 @@
 """The API's documentation: OpenAPI 3.1, from the procedures, and a page to try it, `/docs`."""
 
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from aiohttp import web
 from pydantic import TypeAdapter
@@ -139,6 +139,8 @@ def _answer(procedure: Procedure) -> Schema:
     kind = get_type_hints(procedure.run)["return"]
     if kind is Empty:
         return {"description": "Done; the answer is empty"}
+    if Empty in get_args(kind):
+        return {"description": "Done; the answer is empty if there is none"}
     return {"description": "Done", "content": {_JSON: {"schema": TypeAdapter(kind).json_schema()}}}
 
 

@@ -46,6 +46,7 @@ Text = Annotated[str, _STORABLE, Field(json_schema_extra=_NO_NUL)]
 Id = Annotated[str, Field(min_length=1, json_schema_extra=_NO_NUL), _STORABLE]
 Name = Id
 AppName = Annotated[str, Field(min_length=1, max_length=63, pattern=APP_NAME_PATTERN), _STORABLE]
+_Container = Annotated[str, Field(min_length=1, pattern=CONTAINER_PATTERN), _STORABLE]
 Branch = Annotated[
     str,
     Field(
@@ -189,8 +190,15 @@ class RollbackId(Input):
 class ContainersOf(Input):
     """`docker.getContainersByAppNameMatch`."""
 
-    app_name: Annotated[str, Field(pattern=CONTAINER_PATTERN), _STORABLE]
+    app_name: _Container
     app_type: Literal["stack", "docker-compose"] | None = None
+    server_id: Text | None = None
+
+
+class ContainerId(Input):
+    """`docker.getConfig`."""
+
+    container_id: _Container
     server_id: Text | None = None
 
 

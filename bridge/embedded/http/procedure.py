@@ -260,7 +260,7 @@ def _pattern(_model: type[Input], error: ErrorDetails, path: list[Any]) -> Issue
     if error["ctx"]["pattern"] == APP_NAME_PATTERN:
         message = "App name can only contain letters, numbers, dots, underscores and hyphens"
     if error["ctx"]["pattern"] == CONTAINER_PATTERN:
-        message = "Invalid app name."
+        message = f"Invalid {'container id' if path == ['containerId'] else 'app name'}."
     if error["ctx"]["pattern"] == BRANCH_PATTERN:
         # JavaScript does not escape a slash within a character class.
         pattern = f"/{BRANCH_PATTERN}/"

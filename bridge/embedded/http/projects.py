@@ -14,6 +14,17 @@ async def all_(parts: Parts, _input: inputs.Nothing) -> list[Record]:
     return [answers.project_listed(project) for project in await parts.catalog.projects()]
 
 
+async def services(parts: Parts, _input: inputs.Nothing) -> list[Record]:
+    """`overview.services`: the applications of all projects, with their newest deployments."""
+    newest = await parts.history.newest()
+    return [
+        answers.service_listed(application, environment, project, newest)
+        for project in await parts.catalog.projects()
+        for environment in project["environments"]
+        for application in environment["applications"]
+    ]
+
+
 async def one(parts: Parts, input_: inputs.ProjectId) -> Record:
     """`project.one`."""
     return answers.project_one(await _project(parts, input_.project_id))

@@ -2,7 +2,12 @@
 
 import asyncio
 
-from bridge.embedded.building.containers import list_containers, named_containers, output_of
+from bridge.embedded.building.containers import (
+    inspect_container,
+    list_containers,
+    named_containers,
+    output_of,
+)
 from bridge.embedded.http import inputs
 from bridge.embedded.http.applications import known
 from bridge.embedded.http.procedure import (
@@ -51,6 +56,23 @@ async def containers_named(parts: Parts, input_: inputs.ContainersOf) -> list[Re
         return await named_containers(input_.app_name, parts.search_path)
     except ToolSilent:
         return []
+
+
+async def inspect(parts: Parts, input_: inputs.ContainerId) -> Record | Empty:
+    """`docker.getConfig`: what a container is made of, without its variables; empty if unknown.
+
+    A static site runs in none: under its own name it has the release that it serves as its image.
+    """
+    name = input_.container_id
+    id_ = await parts.catalog.application_named(name)
+    if id_ is not None:
+        releases = Releases.of(parts.places, id_)
+        release = await asyncio.to_thread(releases.served)
+        return {"Id": name, "Name": f"/{name}", "Image": f"release:{release}"} if release else EMPTY
+    try:
+        return await inspect_container(name, parts.search_path) or EMPTY
+    except ToolSilent:  # as in Dokploy, where Docker's exit code says no more than that
+        return EMPTY
 
 
 async def read_output(parts: Parts, input_: inputs.ReadOutput) -> str:

@@ -52,6 +52,11 @@ class MadeApps(MakingDokploy):
         (project,) = self._project_all({})[1]
         return [one for one in project["environments"] if not one["isDefault"]]
 
+    def services_listed(self) -> list[dict[str, Any]]:
+        """Return these applications, as `overview.services` lists them."""
+        found: list[dict[str, Any]] = self._overview_services({})[1]
+        return found
+
     def source(self, app: str) -> tuple[str, str]:
         """Return the repository and the branch that one is built from."""
         row = self.rows[app]

@@ -107,3 +107,19 @@ def projects(services: list[Service], others: list[dict[str, Any]]) -> list[dict
     """The answer of `project.all`: one project; `others`: its further environments."""
     inside = {"applications": [one.listed() for one in services], "compose": []}
     return [PROJECT | {"environments": [ENVIRONMENT | inside, *others]}]
+
+
+def overview(services: list[Service], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The answer of `overview.services`; `others`: the services of further environments."""
+    place = {
+        "projectId": PROJECT["projectId"],
+        "projectName": PROJECT["name"],
+        "environmentId": ENVIRONMENT["environmentId"],
+        "environmentName": ENVIRONMENT["name"],
+        "type": "application",
+    }
+    listed = [
+        {"id": one.id, "name": one.id, "status": one.status, "lastDeployAt": one.last_deploy}
+        for one in services
+    ]
+    return [one | place for one in listed] + others

@@ -55,6 +55,52 @@ async def test_apps_are_listed_in_the_servers_order_with_their_sources(dokploy, 
     assert "abc" not in repr([a, b, c])
 
 
+def service(id_: str, environment: str, name: str) -> dict[str, Any]:
+    where = {"projectId": "p", "projectName": "shop", "environmentId": environment}
+    return {"id": id_, "name": id_, "type": "application", **where, "environmentName": name}
+
+
+async def test_an_environment_that_was_renamed_production_is_not_the_default_one(
+    dokploy, table
+) -> None:
+    table.replies["overview.services"] = ok(
+        [service("web", "e1", "production"), service("api", "e2", "production")]
+    )
+    environments = [
+        {"environmentId": "e1", "name": "production", "isDefault": True},
+        {"environmentId": "e2", "name": "production", "isDefault": False},
+    ]
+    table.replies["project.all"] = ok(
+        [{"projectId": "p", "name": "shop", "environments": environments}]
+    )
+
+    labels = [one.app.label for one in await dokploy.listing()]
+
+    assert labels == ["shop/web", "shop/production/api"]
+
+
+async def test_a_service_in_an_environment_that_the_key_may_not_see_is_listed_by_its_name(
+    dokploy, table
+) -> None:
+    table.replies["overview.services"] = ok(
+        [service("web", "e1", "production"), service("api", "e2", "staging")]
+    )
+    table.replies["project.all"] = ok([])
+
+    labels = [one.app.label for one in await dokploy.listing()]
+
+    assert labels == ["shop/web", "shop/staging/api"]
+
+
+async def test_a_database_is_no_app(dokploy, table) -> None:
+    table.replies["overview.services"] = ok(
+        [service("db", "e1", "production") | {"type": kind} for kind in ("postgres", "redis")]
+    )
+    table.replies["project.all"] = ok([])
+
+    assert await dokploy.listing() == []
+
+
 @pytest.mark.parametrize("kind", ["git", "gitlab", "gitea", "bitbucket", "docker"])
 async def test_a_stored_trigger_counts_for_github_alone(dokploy, table, kind: str) -> None:
     table.replies["project.all"] = ok([project("a")])
@@ -123,7 +169,7 @@ async def test_no_more_apps_are_read_at_once_than_allowed(build: Make) -> None:
         nonlocal at_once, most
         if request.url.path.endswith("project.all"):
             return ok([project(*(f"a{n}" for n in range(20)))])
-        if "/trpc/" in request.url.path:
+        if "/trpc/" in request.url.path or request.url.path.endswith("overview.services"):
             return httpx.Response(404, json={"message": "Not found", "code": "NOT_FOUND"})
         at_once += 1
         most = max(most, at_once)

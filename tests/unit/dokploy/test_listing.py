@@ -1,9 +1,11 @@
 """Which apps a Dokploy has: listed cheaply, many read by one request, one by one where need be."""
 
+import time
+
 import httpx
 import pytest
 
-from bridge.backends.dokploy.apps import BATCH
+from bridge.backends.dokploy.apps import BATCH, UNLISTED_FOR
 from bridge.core.errors import Unreachable
 from bridge.ports.backends import ReadsApps
 from tests.fakes.dokploy import CountingDokploy
@@ -26,7 +28,11 @@ async def test_a_hundred_apps_take_one_request_for_the_list_and_three_for_their_
     assert isinstance(client, ReadsApps)
     assert [app.id for app in found] == list(server.apps)
     assert found[7].watch_paths == ("app-7/**",)
-    assert server.requests == ["project.all", *["trpc"] * 3]
+    # Which environments are default ones is asked once; they stay what they are.
+    assert server.requests == ["overview.services", "project.all", *["trpc"] * 3]
+    server.requests.clear()
+    await client.listing()
+    assert server.requests == ["overview.services"]
     await client.close()
 
 
@@ -38,6 +44,53 @@ async def test_the_listing_tells_of_a_source_that_was_saved(server: CountingDokp
 
     after = {one.app.id: one.signal for one in await client.listing()}
     assert [id_ for id_ in after if after[id_] != before[id_]] == ["app-7"]
+    await client.close()
+
+
+async def test_the_listing_tells_of_a_deployment_by_whomever_but_of_no_new_configuration(
+    server: CountingDokploy,
+) -> None:
+    client = server.client()
+    before = {one.app.id: one for one in await client.listing()}
+
+    server.deployed("app-7", "2026-11-26T20:57:51.771Z")
+
+    after = {one.app.id: one for one in await client.listing()}
+    assert before["app-7"].deployed_at is None
+    assert after["app-7"].deployed_at == 1795726671.771
+    assert after["app-7"].signal == before["app-7"].signal
+    assert [id_ for id_ in after if after[id_] != before[id_]] == ["app-7"]
+    await client.close()
+
+
+async def test_an_older_server_is_listed_as_ever_and_tells_of_no_deployment(
+    server: CountingDokploy,
+) -> None:
+    client = server.client()
+    newer = await client.listing()
+    server.overview = False
+    server.deployed("app-7", "2026-11-26T20:57:51.771Z")
+    server.requests.clear()
+
+    older = [await client.listing() for _ in range(2)][-1]
+
+    assert older == newer
+    assert server.requests == ["overview.services", "project.all", "project.all"]
+    await client.close()
+
+
+async def test_a_server_that_was_updated_is_asked_for_deployments_after_a_while(
+    server: CountingDokploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = server.client()
+    server.overview = False
+    await client.listing()
+    server.overview = True
+    server.deployed("app-7", "2026-11-26T20:57:51.771Z")
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + UNLISTED_FOR)
+
+    assert [one.app.id for one in await client.listing() if one.deployed_at] == ["app-7"]
     await client.close()
 
 

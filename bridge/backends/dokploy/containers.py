@@ -1,0 +1,170 @@
+"""What runs of the applications of a Dokploy: their containers, images and output."""
+
+from bridge.backends.dokploy import models
+from bridge.backends.dokploy.answers import Forbidden, NotDokploy
+from bridge.backends.dokploy.configure import id_of
+from bridge.backends.dokploy.http import Http, Query
+from bridge.core.apps import App, AppKind
+from bridge.core.errors import Refused
+from bridge.core.health.containers import Container
+
+MOST_LINES = 10_000
+"""The most lines of a log that one answer has."""
+
+_MOST_IMAGES = 10_000  # to remember
+
+
+class Running:
+    """Implements `ShowsContainers`, `ShowsImages` and `ReachesSites` for `Dokploy`.
+
+    Compose stacks show nothing here: the containers of their unchanged services outlive each
+    deployment, so they are neither judged nor compared like those of an application.
+    """
+
+    _http: Http
+    _sites: str | None
+
+    def __init__(self) -> None:
+        self._names: dict[str, models.NamedApp] = {}
+        self._images: dict[tuple[str | None, str], str] = {}
+
+    async def containers(self, app: App) -> list[Container] | None:
+        """Return an application's containers; None for a stack, or if the key may not read them.
+
+        None, too, for a static site of the embedded backend, which runs in no container. Those on
+        other nodes of a Swarm are not among them; there may be none at all, too, because the server
+        could not ask Docker.
+        """
+        if app.kind is not AppKind.APPLICATION:
+            return None
+        named = await self._named(app)
+        if (name := named.app_name) is None:
+            return None
+        return await self.running(name, named.server_id)
+
+    async def output(self, app: App, lines: int) -> str:
+        """Return the last lines that an application's container printed; "" if it has none.
+
+        Source: recorded-2.jsonl, 264-application.readLogs-no-container.
+        """
+        if app.kind is not AppKind.APPLICATION:
+            return ""
+        query = id_of(app) | {"tail": min(max(lines, 1), MOST_LINES)}
+        try:
+            found = await self._http.read("application.readLogs", models.PRINTED, query)
+        except Refused:
+            return ""
+        return found if isinstance(found, str) else ""
+
+    async def images(self, app: App) -> tuple[str, ...] | None:
+        """See `ports.backends.ShowsImages`; None for a stack, or without the right `docker: read`.
+
+        None, too, while it runs on another node of a Swarm only, or a container ends meanwhile.
+        """
+        if app.kind is not AppKind.APPLICATION:
+            return None
+        named = await self._named(app)
+        if (name := named.app_name) is None:
+            return None
+        server = named.server_id
+        found = await self._listed(name, server)
+        if found is None:
+            return await self._release(name)
+        running = [one.id for one in found if one.state == "running"]
+        if not running:
+            return () if await self._runs_nowhere(name, server) else None
+        images = [await self._image(id_, server) for id_ in running]
+        known = {image for image in images if image is not None}
+        return None if None in images else tuple(sorted(known))
+
+    async def running(self, service: str, server: str | None) -> list[Container] | None:
+        """Return a service's containers; None if the key may not see them."""
+        found = await self._listed(service, server)
+        if found is None:
+            return None
+        return [Container(one.name, one.state or "", one.status or "") for one in found]
+
+    async def local_url(self, app: App) -> str | None:
+        """Return where a static site of the embedded backend is reached from this machine."""
+        if self._sites is None or app.kind is not AppKind.APPLICATION:
+            return None
+        named = await self._http.read("application.one", models.NAMED_APP, id_of(app))
+        is_site = named.build_type == "static" and named.source_type != "docker"
+        return f"{self._sites}/apps/{named.app_name}" if is_site else None
+
+    async def _named(self, app: App) -> models.NamedApp:
+        """Return the name of an application's service and its server, which can never change."""
+        if app.id not in self._names:
+            found = await self._http.read("application.one", models.NAMED_APP, id_of(app))
+            self._names[app.id] = found
+        return self._names[app.id]
+
+    async def _listed(self, service: str, server: str | None) -> list[models.Running] | None:
+        """Return a service's containers; None if the key may not see them.
+
+        Source: facts.md, "Domains, containers": the server matches names by prefix.
+        """
+        path = "docker.getContainersByAppNameMatch"
+        try:
+            found = await self._http.read(path, models.CONTAINERS, of_service(service, server))
+        except Refused as error:
+            if error.status == 404 or isinstance(error, Forbidden):
+                return None
+            raise
+        return [one for one in found if one.name.partition(".")[0] == service]
+
+    async def _runs_nowhere(self, service: str, server: str | None) -> bool:
+        """Return whether no node runs a service that has no container on its own server."""
+        if not self._http.has_dashboard:  # the embedded backend is its only node
+            return True
+        tasks = await self._tasks(service, server)
+        return tasks is not None and not any(map(_runs, tasks))
+
+    async def _tasks(self, service: str, server: str | None) -> list[models.Task] | None:
+        """Return a service's tasks on all nodes; None if forbidden, or the server is too old."""
+        path = "docker.getServiceContainersByAppName"
+        try:
+            return await self._http.read(path, models.TASKS, of_service(service, server))
+        except Refused:
+            return None
+
+    async def _image(self, container: str, server: str | None) -> str | None:
+        """Return the image of a container, which never changes; None if that can't be told."""
+        key = (server, container)
+        if key not in self._images:
+            if (image := await self._inspect(container, server)) is None:
+                return None
+            self._images[key] = image
+            if len(self._images) > _MOST_IMAGES:
+                del self._images[next(iter(self._images))]
+        return self._images[key]
+
+    async def _release(self, site: str) -> tuple[str, ...] | None:
+        """Return what a static site of the embedded backend serves; None for a Dokploy."""
+        if self._http.has_dashboard:
+            return None
+        image = await self._inspect(site, None)
+        return () if image is None else (image,)
+
+    async def _inspect(self, container: str, server: str | None) -> str | None:
+        """Return the image of a container; None if the key may not look, or it has ended.
+
+        The answer has the container's variables, which are dropped while it is parsed.
+
+        Source: facts.md, "Domains, containers" (`docker.getConfig`; nothing for an unknown id).
+        """
+        query: Query = {"containerId": container} | ({"serverId": server} if server else {})
+        try:
+            found = await self._http.read("docker.getConfig", models.INSPECTED, query, retries=0)
+        except (Refused, NotDokploy):  # an empty answer is not Dokploy's usual form
+            return None
+        return found.image or None
+
+
+def of_service(service: str, server: str | None) -> Query:
+    """Return the query for what runs of a service; `server` is None for Dokploy's own."""
+    return {"appName": service} | ({"serverId": server} if server else {})
+
+
+def _runs(task: models.Task) -> bool:
+    return (task.current_state or "").lower().startswith("running")

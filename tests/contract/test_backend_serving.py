@@ -1,0 +1,47 @@
+"""What backends tell of what serves: the newest deployment of each app, and what it runs."""
+
+import pytest
+
+from bridge.core.configuration.configuration import GitSource
+from bridge.ports.backends import ShowsImages
+from tests.worlds.backends import Repository, Stage
+
+pytestmark = pytest.mark.parametrize("stage", ["embedded"], indirect=True)
+
+
+async def test_a_listing_tells_when_an_app_was_last_deployed(
+    stage: Stage, repository: Repository
+) -> None:
+    app = await stage.app("web", GitSource(url=repository.url, branch="main"))
+    (never,) = await stage.backend.listing()
+    await stage.backend.deploy(app, title="Deploy", description="")
+    await stage.ended(app)
+    await stage.backend.redeploy(app, title="Rebuild", description="")
+    newest, _ = await stage.ended(app, 2)
+
+    (listed,) = await stage.backend.listing()
+
+    assert never.deployed_at is None
+    assert listed.deployed_at == newest.created_at
+
+
+async def test_what_an_app_runs_is_told_by_what_it_was_made_from(
+    stage: Stage, repository: Repository
+) -> None:
+    shows: object = stage.backend
+    assert isinstance(shows, ShowsImages)
+    app = await stage.app("web", GitSource(url=repository.url, branch="main"))
+    assert await stage.backend.images(app) == ()
+    await stage.backend.deploy(app, title="Deploy", description="")
+    await stage.ended(app)
+    first = await stage.backend.images(app)
+    await stage.backend.redeploy(app, title="Rebuild", description="")
+    _, before = await stage.ended(app, 2)
+    second = await stage.backend.images(app)
+
+    await stage.backend.roll_back(app, before.restores or "")
+
+    assert first is not None
+    assert len(first) == 1
+    assert second != first
+    assert await stage.backend.images(app) == first
