@@ -31,10 +31,10 @@ RUN venv/bin/python -m compileall -q --invalidation-mode unchecked-hash app \
 
 FROM ${PYTHON}
 
-# Git and SSH are for the embedded backend. tini passes signals on from the first moment, and reaps
+# Git, Git LFS (13 MB) and SSH are for the embedded backend. tini passes signals on from the first moment, and reaps
 # what Git leaves behind. The base has no bytecode, which a user without root could not add.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates git openssh-client tini \
+    && apt-get install --yes --no-install-recommends ca-certificates git git-lfs openssh-client tini \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* \
     && python3 -c "import compileall, sysconfig as s; compileall.compile_dir(s.get_path('stdlib'), quiet=2)" \
     && groupadd --gid 10001 bridge \

@@ -5,7 +5,7 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,8 @@ from bridge.embedded.server import EmbeddedServer
 
 T = TypeVar("T")
 PATIENCE = 20.0
+NO_SETTINGS = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+"""Keep this machine's own settings of Git, such as the filters of Git LFS, out of repositories."""
 
 
 async def until(
@@ -65,6 +67,7 @@ class Repository:
         done = subprocess.run(
             ["git", *who, *allowed, *words],
             cwd=self.path,
+            env=os.environ | NO_SETTINGS,
             check=True,
             capture_output=True,
             text=True,
@@ -353,11 +356,14 @@ class GitServer:
 
 
 @asynccontextmanager
-async def git_server(root: Path, *, login: str | None = None) -> AsyncIterator[GitServer]:
-    """A Git host on loopback; its gate is open until a test shuts it."""
+async def git_server(
+    root: Path, *, login: str | None = None, more: Iterable[web.RouteDef] = ()
+) -> AsyncIterator[GitServer]:
+    """A Git host on loopback; its gate is open until a test shuts it; `more` it serves, too."""
     server = GitServer(root, login=login)
     server.gate.set()
     app = web.Application()
+    app.add_routes(more)
     app.router.add_route("GET", "/{name:.+}/info/refs", server.answer)
     app.router.add_route("POST", "/{name:.+}/git-upload-pack", server.answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

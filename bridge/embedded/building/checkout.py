@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
+from bridge.embedded.building.large_files import fetch_large_files
 from bridge.embedded.building.process import Command, Limits, Runner
 from bridge.embedded.building.sources import TRANSPORTS, Clone, check_url
 from bridge.embedded.paths import BuildFailed, Places, put_away, remove, undivided
@@ -20,7 +21,7 @@ _MOST_LISTED = 60_000
 
 
 async def check_out(folder: Path, commit: str, runner: Runner, env: Mapping[str, str]) -> None:
-    """Write the files of a commit into the folder of its repository.
+    """Write the files of a commit into the folder of its repository, those of Git LFS as well.
 
     Raises:
         BuildFailed: there are too many of them, or Git can't write them.
@@ -29,6 +30,7 @@ async def check_out(folder: Path, commit: str, runner: Runner, env: Mapping[str,
     argv = ["git", "checkout", "--force", "--progress"]
     argv += [] if commit == "HEAD" else ["--detach", commit]
     await runner.run(Command(argv, folder, env))
+    await fetch_large_files(folder, runner, env)
 
 
 async def fetch_submodules(

@@ -25,6 +25,7 @@ _PASSED_ON = words(
 )
 _HOW_TO_INSTALL = {
     "git": "Install Git, for example with: apt-get install git",
+    "git-lfs": "Install Git LFS, for example with: apt-get install git-lfs",
     "docker": "Install Docker Engine: https://docs.docker.com/engine/install/",
     "nixpacks": "Install Nixpacks: https://nixpacks.com/docs/install",
     "railpack": "Install Railpack: https://railpack.com/installation",
