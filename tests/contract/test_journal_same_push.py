@@ -333,6 +333,24 @@ def overtaken(story: Snapshot) -> bool:
     ),
     second=None,
 )
+@example(
+    story=Snapshot(
+        "abcacac",
+        (
+            Delivery(0, 1.0),
+            Delivery(0, 1.0),
+            Delivery(1, 2.0),
+            Delivery(2, 3.0),
+            Delivery(2, 3.0),
+            Delivery(3, 4.0),
+            Delivery(4, 5.0),
+            Delivery(4, 4.5),
+            Delivery(5, 6.0),
+        ),
+        (0, 1, 2, 3, 4, 6, 5, 7, 8),
+    ),
+    second=3.0,
+)
 async def test_no_push_is_lost_where_the_host_tells_too_little(
     journal: SqlJournal, story: Snapshot, second: float | None
 ) -> None:

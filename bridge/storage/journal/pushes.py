@@ -144,8 +144,7 @@ class Pushes:
         """Return moves of a ref that may lie between two of its pushes."""
         at_once = first.moment and first.moment == again.moment
         written = self._at_once(ref, again) if at_once else self._in_window(ref)
-        rows = {row["seq"]: row for row in written + self._added[ref]}
-        return list(map(_move, rows.values()))
+        return _moves(self._db, written + self._added[ref])
 
     def _at_once(self, ref: str, again: Move) -> list[Row]:
         """Return moves of the same second back to a push's start, and undated deletions."""
@@ -176,8 +175,8 @@ def standing(db: sa.Connection, ref: str) -> Move | None:
     if newest is None:
         return None
     rows = db.execute(_LATEST, {"ref": ref}).mappings()
-    moves = [_move(dict(row)) for row in rows if row["at"] >= newest["at"] - LATE]
-    return newest_move(moves) or _move(dict(newest))
+    late = [dict(row) for row in rows if row["at"] >= newest["at"] - LATE]
+    return newest_move(_moves(db, late)) or _move(dict(newest))
 
 
 def pushed_after(db: sa.Connection, seq: int) -> list[int]:
@@ -196,6 +195,20 @@ def newest_moves(db: sa.Connection, ref: str, limit: int) -> list[Move]:
         Move(seq, before, after, moment or "", repeats=repeats)
         for seq, before, after, moment, repeats in db.execute(query)
     ]
+
+
+def _moves(db: sa.Connection, rows: Iterable[Row]) -> list[Move]:
+    """Return rows as moves, with those that they repeat: without its original none can be judged.
+
+    The original may have another time than its repetition, or be older than what was read.
+    """
+    found = {row["seq"]: row for row in rows}
+    while missing := {row["repeats"] for row in found.values()} - found.keys() - {None}:
+        read = db.execute(sa.select(_P).where(_P.c.seq.in_(missing))).mappings()
+        if not (more := {row["seq"]: dict(row) for row in read}):
+            break  # forgotten since
+        found |= more
+    return list(map(_move, found.values()))
 
 
 def _seq(row: Row) -> int:
