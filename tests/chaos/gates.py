@@ -1,11 +1,11 @@
 """Gates under load: locks, freezes, lifts and approvals by people, and checks at the Git host."""
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -22,7 +22,9 @@ from tests.chaos.dokploy.faults import Handler
 from tests.chaos.pushes import MONO
 from tests.chaos.stage import SITE, Closed, Stage
 from tests.fakes.checks import run_of
+from tests.fakes.host import FakeRepository
 from tests.worlds.bridge import hook_headers
+from tests.worlds.embedded import until
 
 T = TypeVar("T")
 
@@ -30,13 +32,11 @@ CHECKED, APPROVED = "site-0", "site-1"
 GATED: dict[str, dict[str, Any]] = {CHECKED: {"checks": ["build"]}, APPROVED: {"approvals": 1}}
 """Rules of apps whose gates judge commits."""
 
-ROUNDS, MOST = 1, 6
-"""Rounds at least, and at most if nothing is held by a lock or a freeze."""
 AIMED = 2
-"""Locks of a round that are taken just before the bridge would record an intent."""
+"""Locks that are taken just before the bridge would record an intent."""
 
 WITHIN = 6.0
-"""Seconds to wait for that instant, or for something to be held; what does not come is left out."""
+"""Seconds to wait for that instant; what does not come is left out."""
 
 AGAIN = 0.2
 """Seconds until something is tried or looked at again."""
@@ -73,13 +73,15 @@ class Desk:
         closed.until = time.time()
         await _surely(lambda: self.commands.unfreeze(ADA, EVERYTHING))
 
-    async def held(self, gate: Gate) -> list[Deployment]:
-        """Return the deployments that a gate holds."""
+    async def held(self, gate: Gate, app: str = "") -> list[Deployment]:
+        """Return the deployments that a gate holds, of one app or of all."""
         going = await _surely(self.stores.journal.open_deployments)
         return [
             one
             for one in going
-            if one.state is State.HELD and any(hold.gate is gate for hold in one.holds)
+            if one.state is State.HELD
+            and app in ("", one.app_id)
+            and any(hold.gate is gate for hold in one.holds)
         ]
 
     async def is_next(self, app: str) -> bool:
@@ -88,14 +90,12 @@ class Desk:
         mine = [one.state for one in going if one.app_id == app]
         return set(mine) == {State.WAITING}
 
-    async def holds(self, gate: Gate) -> list[Deployment]:
-        """Wait until a gate holds something, if it does in time."""
-        until = time.monotonic() + WITHIN
-        while True:
-            found = await self.held(gate)
-            if found or time.monotonic() > until:
-                return found
-            await asyncio.sleep(AGAIN)
+    async def holds(self, gate: Gate, app: str) -> Deployment:
+        """Push to an app, and wait until a closed gate holds what is to be deployed."""
+        sender = next(one for one in self.stage.senders if app in one.apps)
+        await sender.once(apps=(app,), redelivers=True)
+        held = partial(self.held, gate, app)
+        return (await until(held, bool, patience=self.stage.pace.quiet))[-1]
 
     async def lift(self, held: Deployment) -> bool:
         """Let one pass; return whether a newer push has not taken its place."""
@@ -139,18 +139,13 @@ async def _desk(stage: Stage) -> AsyncIterator[Desk]:
 async def people_hold(stage: Stage) -> None:
     """Lock apps at any moment and at the worst one, freeze all, and let one pass."""
     async with _desk(stage) as desk:
-        locked = frozen = False
-        for number in range(MOST):
-            first, *drawn = stage.chance.sample(_pushed(stage), 1 + AIMED)
-            in_time = (_lock_in_time(desk, app) for app in drawn)
-            lifted, _ = await asyncio.gather(_lock(desk, first), asyncio.gather(*in_time))
-            locked |= lifted
-            closed = await desk.freeze()
-            frozen |= bool(await desk.holds(Gate.FREEZE))
-            await desk.unfreeze(closed)
-            await stage.later(0.5)
-            if number + 1 >= ROUNDS and locked and frozen:
-                break
+        first, *drawn = stage.chance.sample(_pushed(stage), 1 + AIMED)
+        in_time = (_lock_in_time(desk, app) for app in drawn)
+        await asyncio.gather(_lock(desk, first), *in_time)
+        closed = await desk.freeze()
+        await desk.holds(Gate.FREEZE, first)
+        await desk.unfreeze(closed)
+        await stage.later(0.5)
 
 
 def _pushed(stage: Stage) -> list[str]:
@@ -158,14 +153,13 @@ def _pushed(stage: Stage) -> list[str]:
     return [app for sender in stage.senders if sender.origin is MONO for app in sender.apps]
 
 
-async def _lock(desk: Desk, app: str) -> bool:
-    """Lock an app, and let pass what a lock holds; return whether that has been done."""
+async def _lock(desk: Desk, app: str) -> None:
+    """Lock an app, and let pass what the lock holds."""
     closed = await desk.lock(app)
-    held = await desk.holds(Gate.LOCK)
-    lifted = bool(held) and await desk.lift(held[-1])
+    while not await desk.lift(await desk.holds(Gate.LOCK, app)):
+        pass  # a newer push has taken its place
     await desk.stage.later(1.0)
     await desk.unlock(closed)
-    return lifted
 
 
 async def _lock_in_time(desk: Desk, app: str) -> None:
@@ -202,7 +196,7 @@ async def judging(stage: Stage) -> AsyncIterator[None]:
     """Run CI for one app's commits, and approve another's, as long as the block lasts."""
     stage.passed |= {CHECKED: {}, APPROVED: {}}
     async with _desk(stage) as desk, asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(_runs_ci(stage)), tasks.create_task(_approves(desk))]
+        running = [tasks.create_task(_runs_ci(desk)), tasks.create_task(_approves(desk))]
         yield
         for task in running:
             task.cancel()
@@ -218,9 +212,9 @@ async def _approves(desk: Desk) -> None:
         await desk.stage.later(1.0)
 
 
-async def _runs_ci(stage: Stage) -> None:
+async def _runs_ci(desk: Desk) -> None:
     """Check each new head: it is red first, and green when run again."""
-    repository = stage.repositories[SITE.repository]
+    repository = desk.stage.repositories[SITE.repository]
     seen = {repository.branches["main"]}
     async with (
         httpx.AsyncClient(trust_env=False, timeout=5.0) as http,
@@ -229,7 +223,7 @@ async def _runs_ci(stage: Stage) -> None:
         while True:
             if (head := repository.branches["main"]) not in seen:
                 seen.add(head)
-                tasks.create_task(_Ci(stage, http, stage.chance).check(head))
+                tasks.create_task(_Ci(desk, http, repository, head).check())
             await asyncio.sleep(0.05)
 
 
@@ -237,29 +231,42 @@ async def _runs_ci(stage: Stage) -> None:
 class _Ci:
     """The host's CI, which tells the bridge by webhooks."""
 
-    stage: Stage
+    desk: Desk
     http: httpx.AsyncClient
-    chance: random.Random
+    repository: FakeRepository
+    sha: str
 
-    async def check(self, sha: str) -> None:
-        for state in ("in_progress", "failure", "success"):
-            if state == "success":
-                self.stage.passed[CHECKED][sha] = time.time()
-            run = self.stage.repositories[SITE.repository].checks.run(sha, "build", state)
-            told = await self._told(run_of(run))
-            while not told and state == "success":
-                await asyncio.sleep(AGAIN)
-                told = await self._told(run_of(run))
-            await self.stage.later(3.0 if state == "failure" else 1.0)
+    async def check(self) -> None:
+        """Begin, be red until that holds a deployment or there is a newer head, and be green."""
+        stage = self.desk.stage
+        await self._told(self._run("in_progress"))
+        await stage.later(1.0)
+        red = partial(self._told, self._run("failure"))
+        for known in (red, self._holds):
+            await until(known, lambda it: it or not self._is_head(), patience=stage.pace.quiet)
+        await stage.later(1.0)
+        stage.passed[CHECKED][self.sha] = time.time()
+        await until(partial(self._told, self._run("success")), bool, patience=stage.pace.quiet)
+
+    def _run(self, state: str) -> dict[str, Any]:
+        return run_of(self.repository.checks.run(self.sha, "build", state))
+
+    def _is_head(self) -> bool:
+        return self.repository.branches["main"] == self.sha
+
+    async def _holds(self) -> bool:
+        """Return whether the bridge holds the commit, and says that it is red."""
+        held = [one for one in await self.desk.held(Gate.CHECKS) if one.commit == self.sha]
+        return any("checks failed" in hold.says for one in held for hold in one.holds)
 
     async def _told(self, run: dict[str, Any]) -> bool:
-        """Return whether the bridge has acknowledged it; only the last of a commit is repeated."""
+        """Return whether the bridge has acknowledged it."""
         about = {"id": SITE.id, "name": "site", "full_name": SITE.repository}
         page = {"html_url": f"https://github.com/{SITE.repository}"}
         said = {"action": "completed", "check_run": run, "repository": about | page}
         content = httpx.Request("POST", "http://x", json=said).content
         headers = hook_headers("github", said, content) | {"X-GitHub-Event": "check_run"}
-        url = self.chance.choice(self.stage.fleet.urls)
+        url = self.desk.stage.chance.choice(self.desk.stage.fleet.urls)
         with suppress(httpx.TransportError):
             answer = await self.http.post(f"{url}/hooks/github", content=content, headers=headers)
             return answer.status_code == httpx.codes.ACCEPTED

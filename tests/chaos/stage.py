@@ -209,8 +209,8 @@ class Stage:
         self.backend.faults.clear()
         for process in self.fleet.processes:
             await process.ready()
-        for sender in self.senders:
-            await sender.once()
+        for sender in self.senders:  # the apps that check commits have a last one in any case
+            await sender.once(apps=[app for app in sender.apps if app in self.passed])
         if self.authors is not None:
             await self.authors.leave()
         self.healed_at = time.time()
