@@ -245,15 +245,16 @@ async def test_a_push_finds_the_new_app_of_its_repository_at_once_while_another_
 async def test_a_dokploy_that_does_not_answer_does_not_hold_up_the_timer_of_the_others(
     pair: Pair,
 ) -> None:
-    release, inside = asyncio.Event(), pair.second.answer
+    reading, release, inside = asyncio.Event(), asyncio.Event(), pair.second.answer
 
     async def silent(request: web.Request, handler: Handler) -> web.StreamResponse:
+        reading.set()
         await release.wait()
         return await inside(request, handler)
 
     async with pair.bridge() as world:
         pair.second.answer = silent  # type: ignore[method-assign]
-        await asyncio.sleep(0.5)  # until it is being read
+        await reading.wait()
         made(pair.first)
 
         await until(world.stores.journal.apps, lambda apps: len(apps) == 2, patience=5)

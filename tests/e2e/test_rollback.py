@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -231,14 +232,15 @@ def _said(tell: Any) -> Any:
 
 @dataclass
 class Health:
-    """What the app says of itself, at an address of the test's own."""
+    """What the app says of itself, at an address of the test's own; `sick`: it has said so."""
 
     status: int = 200
-    asked: int = 0
     url: str = ""
+    sick: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, _request: web.Request) -> web.Response:
-        self.asked += 1
+        if self.status != HTTPStatus.OK:
+            self.sick.set()
         return web.Response(status=self.status)
 
 
@@ -286,7 +288,7 @@ async def test_killed_while_it_verifies_it_verifies_on_and_tells_once(
     async with two_versions(tmp_path, health, "3s") as here:
         health.status = 503
         await here.push("version 4")
-        await here.newest(3, "verifying")
+        await health.sick.wait()  # it is being verified
         await here.kill()
         health.status = 200 if heals else 503
 
@@ -307,7 +309,7 @@ async def test_killed_while_it_goes_back_it_goes_back_once(
         if moment == "served":
             await until(here.page, lambda page: page == "version 2")
         if moment == "verifying":
-            await here.newest(3, "verifying")
+            await health.sick.wait()
         await here.kill()
         health.status = 200
 
