@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test test-parts test-e2e test-chaos unit integration cover check format bench bench-peers chaos requirements clean
+.PHONY: help demo run test test-parts test-e2e test-chaos fuzz unit integration cover check format bench bench-peers chaos requirements clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +35,14 @@ ONE_BY_ONE := --dist=load --maxschedchunk=1
 MEMORY := $(if $(TMPDIR),,$(shell mount 2>/dev/null | grep ' /dev/shm ' | grep -qv noexec && \
 	df -Pk /dev/shm | awk 'NR == 2 && $$4 > 4000000 { print "/dev/shm" }'))
 ifneq ($(MEMORY),)
-test test-parts test-e2e test-chaos: export TMPDIR := $(MEMORY)
+test test-parts test-e2e test-chaos fuzz: export TMPDIR := $(MEMORY)
 endif
+
+# Each run draws the same, even the order of sets; `make fuzz` and `make chaos` draw anew, and SEED=n
+# repeats what they drew.
+test test-parts test-e2e test-chaos: export PYTHONHASHSEED := 0
+fuzz chaos: export SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+fuzz chaos: export PYTHONHASHSEED = $(SEED)
 
 test: test-parts test-e2e test-chaos ## Run all tests
 
@@ -49,6 +55,12 @@ test-e2e: $(DEVELOPMENT)
 
 test-chaos: $(DEVELOPMENT)
 	$(BIN)/python -m pytest tests/chaos -n 2 $(ONE_BY_ONE)
+
+fuzz: $(DEVELOPMENT) ## Run the tests that draw at random, with new draws; SEED=n repeats a run
+	@echo "seed $(SEED): make fuzz SEED=$(SEED) draws the same again"
+	$(BIN)/python -m pytest -m "hypothesis or drawn" --hypothesis-profile=fuzz --hypothesis-seed=$(SEED) \
+		--ignore=tests/chaos -n 3 $(BY_FILE)
+	$(BIN)/python -m pytest tests/chaos -m drawn -n 2 $(ONE_BY_ONE)
 
 unit: $(DEVELOPMENT) ## Run the quick tests only
 	$(BIN)/python -m pytest tests/unit -m "not slow" --hypothesis-profile=quick -n 2 --dist=worksteal
@@ -75,7 +87,8 @@ bench: $(DEVELOPMENT) ## Measure everything that has a target; BENCH="--long --j
 bench-peers: ## Install other webhook receivers, to which make bench compares
 	@sh tests/bench/peers/install.sh .cache/peers
 
-chaos: $(DEVELOPMENT) ## Run the long chaos tests, on SQLite and on Postgres
+chaos: $(DEVELOPMENT) ## Run the long chaos tests, on SQLite and on Postgres; SEED=n repeats a run
+	@echo "seed $(SEED): make chaos SEED=$(SEED) draws the same again"
 	CHAOS_PROOF=1 $(BIN)/python -m pytest tests/chaos/test_proof.py
 	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-3} $(BIN)/python -m pytest tests/chaos
 

@@ -1,4 +1,4 @@
-"""Fixtures of every tier, and how many examples the properties are tried with."""
+"""Fixtures of every tier, and which examples the properties are tried with."""
 
 import gc
 import os
@@ -8,15 +8,27 @@ from functools import cache
 from typing import Any
 
 import httpx._transports.default as transports
-from hypothesis import settings
+import pytest
+from hypothesis import HealthCheck, settings
 
+from tests.worlds.chance import chance
 from tests.worlds.postgres import _no_server_stays, empty_postgres, postgres
 from tests.worlds.quota import quota
 
-__all__ = ["_no_server_stays", "empty_postgres", "postgres", "quota"]
+__all__ = ["_no_server_stays", "chance", "empty_postgres", "postgres", "quota"]
 
-# For `make unit`, also on a machine that is busy; `make test` tries all examples of each property.
-settings.register_profile("quick", max_examples=25, deadline=None)
+# A property is tried with the same examples in each run, and a busy machine fails none. `make unit`
+# tries fewer of them, and `make fuzz` draws others.
+settings.register_profile(
+    "same",
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("quick", settings.get_profile("same"), max_examples=25)
+settings.register_profile("fuzz", settings.get_profile("same"), derandomize=False)
+settings.load_profile("same")
 
 
 LOAD = transports.create_ssl_context  # type: ignore[attr-defined]  # it is private
@@ -35,6 +47,12 @@ def _shared(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl
 
 
 transports.create_ssl_context = _shared  # type: ignore[attr-defined]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what `make fuzz` repeats with another seed, besides the properties."""
+    if "chance" in getattr(item, "fixturenames", ()):
+        item.add_marker("drawn")
 
 
 def pytest_collection_finish() -> None:

@@ -5,6 +5,7 @@ them. `CHAOS_FAULT` selects one; `test_proof.py` has the ledger line that it mus
 """
 
 import asyncio
+import itertools
 import os
 import secrets
 from collections.abc import Callable
@@ -79,8 +80,10 @@ def refused_now_and_then() -> None:
     from bridge.core.errors import Unreachable
     from bridge.pipeline.ingest import Ingest
 
+    turn = itertools.count()
+
     def now_and_then(*given: Any) -> Any:
-        if secrets.randbelow(3) == 0:
+        if next(turn) % 3 == 0:
             raise Unreachable("the inbox", "a bug")
         return put(*given)
 

@@ -24,13 +24,12 @@ the ledgers are compared (`ledgers.py`):
 - the databases are readable and sound.
 
 `CHAOS_ROUNDS=n` (`make chaos`) makes it the long run: realistic outages, more pushes, every
-scenario alone and `n` more times together with others. `CHAOS_SEED` repeats a run's draws, and
-`CHAOS_FROM` begins with the first group that has a scenario with this in its name.
+scenario alone and `n` more times together with others. `SEED` repeats a run's draws, but not its
+timing, and `CHAOS_FROM` begins with the first group that has a scenario with this in its name.
 """
 
 import asyncio
 import os
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,9 +40,9 @@ from tests.chaos.programme import PEOPLE, PROCESSES, SERVICES, SHORT_RUN, STORES
 from tests.chaos.scenario import Scenario
 from tests.chaos.stage import LONG, SHORT, Stage
 from tests.chaos.verdicts import Verdict
+from tests.worlds.chance import SEED
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "0"))
-SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(10**9)
 ONLY = os.environ.get("CHAOS_ONLY", "")
 """Run only groups with a scenario whose name contains this."""
 FROM = os.environ.get("CHAOS_FROM", "")

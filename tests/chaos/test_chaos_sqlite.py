@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.disk import small_disk
-from tests.chaos.playing import PACE, SEED, play
+from tests.chaos.playing import PACE, play
 from tests.chaos.stage import stage
 
 
 @pytest.mark.slow
 async def test_on_sqlite_nothing_is_lost_and_nothing_repeated(
-    tmp_path: Path, chaos_lines: list[str]
+    tmp_path: Path, chance: random.Random, chaos_lines: list[str]
 ) -> None:
-    chance = random.Random(SEED)
     with small_disk(tmp_path / "disk") as disk:
         async with stage("sqlite", tmp_path, chance, PACE, disk=disk) as on:
             await play(on, chaos_lines)

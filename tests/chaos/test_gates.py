@@ -16,10 +16,11 @@ from bridge.app.storage import open_stores
 from bridge.core.lifecycle import State
 from tests.chaos.gates import GATED, judging
 from tests.chaos.ledgers import read
-from tests.chaos.playing import SEED, Group, played
+from tests.chaos.playing import Group, played
 from tests.chaos.programme import ALL_KILLED, CLOCKS, HELD, KILLED
 from tests.chaos.stage import SHORT, Stage, stage
 from tests.chaos.verdicts import Record
+from tests.worlds.chance import SEED
 from tests.worlds.postgres import the_server
 
 GROUPS: tuple[tuple[str, Group], ...] = (
@@ -46,10 +47,9 @@ MET = {
     ("kind", "group"), GROUPS, ids=lambda one: one if isinstance(one, str) else one[0].name
 )
 async def test_nothing_is_asked_for_while_a_gate_holds(
-    kind: str, group: Group, tmp_path: Path, chaos_lines: list[str]
+    kind: str, group: Group, tmp_path: Path, chance: random.Random, chaos_lines: list[str]
 ) -> None:
     server = the_server() if kind == "postgres" else None
-    chance = random.Random(SEED)
     how: dict[str, Any] = {"database": server, "rules": GATED, "pulls": False}
     async with stage(kind, tmp_path, chance, SHORT, **how) as on:
         for sender in on.senders:

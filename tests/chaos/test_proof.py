@@ -149,14 +149,14 @@ EACH = [
 @when_asked_for
 @pytest.mark.parametrize(("proof", "kind"), EACH)
 async def test_a_planted_bug_turns_its_line_red(
-    proof: Proof, kind: str, tmp_path: Path, chaos_lines: list[str]
+    proof: Proof, kind: str, tmp_path: Path, chance: random.Random, chaos_lines: list[str]
 ) -> None:
     found, said = False, ""
     for number in range(TRIES):
         began = time.monotonic()
         folder = tmp_path / str(number)
         folder.mkdir()
-        async with few(kind, folder, proof.bug) as on:
+        async with few(kind, folder, chance, proof.bug) as on:
             on.backend.build_seconds = proof.build
             on.pace = replace(LIGHT, outage=proof.outage, quiet=proof.quiet)
             for sender in on.senders:
@@ -179,9 +179,11 @@ async def test_a_planted_bug_turns_its_line_red(
 @pytest.mark.slow
 @when_asked_for
 @pytest.mark.parametrize("kind", BOTH)
-async def test_without_one_the_same_leaves_all_clean(kind: str, tmp_path: Path) -> None:
+async def test_without_one_the_same_leaves_all_clean(
+    kind: str, tmp_path: Path, chance: random.Random
+) -> None:
     groups = {proof.group: None for proof in PROOFS if kind in proof.on}
-    async with few(kind, tmp_path) as on:
+    async with few(kind, tmp_path, chance) as on:
         on.pace = replace(LIGHT, quiet=240.0)  # some groups take long, and push all the while
         for group in groups:
             assert await wrong_with(on, group) == []
@@ -203,10 +205,11 @@ async def wrong_with(on: Stage, group: Group) -> list[str]:
 
 
 @asynccontextmanager
-async def few(kind: str, folder: Path, bug: str = "") -> AsyncIterator[Stage]:
+async def few(
+    kind: str, folder: Path, chance: random.Random, bug: str = ""
+) -> AsyncIterator[Stage]:
     """Return a stage with two apps per branch and pushes close together, many of them resent."""
     server = the_server() if kind == "postgres" else None
-    chance = random.Random()
     async with stage(kind, folder, chance, LIGHT, database=server, fault=bug) as on:
         for sender in on.senders:
             if sender.origin is MONO:

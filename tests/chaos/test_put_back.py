@@ -71,24 +71,25 @@ async def found_again(on: Stage, gone: Forgotten) -> list[str]:
         await asyncio.sleep(0.5)
 
 
-async def test_a_restored_copy_on_sqlite_forgets_nothing_for_good(tmp_path: Path) -> None:
-    async with stage("sqlite", tmp_path, random.Random(), SHORT, others=SOON) as on:
+async def test_a_restored_copy_on_sqlite_forgets_nothing_for_good(
+    tmp_path: Path, chance: random.Random
+) -> None:
+    async with stage("sqlite", tmp_path, chance, SHORT, others=SOON) as on:
         assert await played(on, restored) == []
 
 
-async def test_a_restored_copy_on_postgres_forgets_nothing_for_good(tmp_path: Path) -> None:
+async def test_a_restored_copy_on_postgres_forgets_nothing_for_good(
+    tmp_path: Path, chance: random.Random
+) -> None:
     with own_server() as server:
-        async with stage(
-            "postgres", tmp_path, random.Random(), SHORT, database=server, others=SOON
-        ) as on:
+        async with stage("postgres", tmp_path, chance, SHORT, database=server, others=SOON) as on:
             assert await played(on, restored) == []
 
 
 async def test_workers_that_live_through_a_lagging_failover_look_after_all_that_waits(
     tmp_path: Path,
+    chance: random.Random,
 ) -> None:
     with own_server() as server:
-        async with stage(
-            "postgres", tmp_path, random.Random(), SHORT, database=server, others=SOON
-        ) as on:
+        async with stage("postgres", tmp_path, chance, SHORT, database=server, others=SOON) as on:
             assert await played(on, failed_over) == []

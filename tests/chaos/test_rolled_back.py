@@ -58,9 +58,9 @@ def mark_inbox(on: Stage, newer: bool) -> None:
 
 @pytest.mark.parametrize("mark", [mark_journal, mark_inbox])
 async def test_on_sqlite_it_refuses_to_start_and_all_goes_on_later(
-    tmp_path: Path, mark: Mark
+    tmp_path: Path, chance: random.Random, mark: Mark
 ) -> None:
-    async with stage("sqlite", tmp_path, random.Random(), SHORT) as on:
+    async with stage("sqlite", tmp_path, chance, SHORT) as on:
         await rolled_back(on, mark)
 
 
@@ -69,9 +69,10 @@ async def test_on_sqlite_it_refuses_to_start_and_all_goes_on_later(
 )
 async def test_on_postgres_each_process_refuses_to_start_and_all_goes_on_later(
     tmp_path: Path,
+    chance: random.Random,
 ) -> None:
     with own_server() as server:
-        async with stage("postgres", tmp_path, random.Random(), SHORT, database=server) as on:
+        async with stage("postgres", tmp_path, chance, SHORT, database=server) as on:
             await rolled_back(on, mark_journal)
 
 
@@ -130,10 +131,10 @@ def _git(*words: str) -> bytes:
 
 
 async def test_on_sqlite_what_an_older_release_began_goes_on_and_there_is_no_way_back(
-    tmp_path: Path, older: Path
+    tmp_path: Path, chance: random.Random, older: Path
 ) -> None:
     how: dict[str, Any] = {"release": older, "pulls": False}  # it knows no previews
-    async with stage("sqlite", tmp_path, random.Random(), SHORT, **how) as on:
+    async with stage("sqlite", tmp_path, chance, SHORT, **how) as on:
         await up_and_down(on, older)
 
 
@@ -141,11 +142,11 @@ async def test_on_sqlite_what_an_older_release_began_goes_on_and_there_is_no_way
     "CHAOS_ROUNDS" not in os.environ, reason="takes minutes: CHAOS_ROUNDS, or make chaos"
 )
 async def test_on_postgres_what_an_older_release_began_goes_on_and_there_is_no_way_back(
-    tmp_path: Path, older: Path
+    tmp_path: Path, chance: random.Random, older: Path
 ) -> None:
     with own_server() as server:
         how: dict[str, Any] = {"database": server, "release": older, "pulls": False}
-        async with stage("postgres", tmp_path, random.Random(), SHORT, **how) as on:
+        async with stage("postgres", tmp_path, chance, SHORT, **how) as on:
             await up_and_down(on, older)
 
 

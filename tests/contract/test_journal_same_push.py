@@ -223,9 +223,8 @@ def stories(draw: st.DrawFn, *, returns: bool = True, prompt: bool = False) -> S
 
 
 each = settings(
-    deadline=None,
     max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

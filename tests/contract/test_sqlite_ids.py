@@ -96,7 +96,7 @@ def unwritable(inbox: SqliteInbox, table: str) -> Iterator[None]:
         db.execute("DROP TRIGGER full")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(stories)
 @example([(HERE, IDS), *([(HERE, IDS[:1])] * 20), ("forget", 3), ("open anew", None), (HERE, IDS)])
 @example([(HERE, IDS), *([("ids", IDS[:1]), (HERE, IDS[:1])] * 20), (BESIDE, IDS), (HERE, IDS)])

@@ -139,11 +139,9 @@ async def test_two_processes_leave_one_comment(
 
 
 async def test_processes_that_die_at_any_moment_leave_one_comment(
-    journal: SqlJournal,
-    host: Host,
+    journal: SqlJournal, host: Host, chance: random.Random
 ) -> None:
     host.repository.open_pull("main", base="release")
-    chance = random.Random(7)
     made = await pushed(journal, host)
 
     for n in range(12):

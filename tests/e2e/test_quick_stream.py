@@ -143,7 +143,7 @@ def streams(draw: st.DrawFn) -> list[bytes]:
 
 
 @given(streams())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_door_does_what_aiohttp_alone_does(pieces: list[bytes]) -> None:
     async def both() -> tuple[Came, Came]:
         with pytest.MonkeyPatch.context() as patch:

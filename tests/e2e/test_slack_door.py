@@ -193,9 +193,7 @@ PAYLOADS = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(PAYLOADS | ODD, st.booleans())
 async def test_signed_nonsense_is_refused_or_taken_and_kept_nowhere(
     door: Door, payload: Any, as_json: bool

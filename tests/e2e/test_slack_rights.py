@@ -241,9 +241,7 @@ NAMES = st.sampled_from(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([*COMMANDS, "help", "whoami", "depoly"]), st.one_of(NAMES, st.text()))
 async def test_nothing_typed_reaches_or_names_an_app_that_one_may_not_see(
     door: Door, command: str, name: str

@@ -532,9 +532,7 @@ NAMES = st.sampled_from(
 )
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(VERBS, NAMES | st.text(max_size=30), st.sampled_from(["", "a reason", "for 2h a reason"]))
 async def test_nothing_typed_names_or_changes_an_app_that_one_may_not_see(
     desk: Desk, verb: str, name: str, rest: str

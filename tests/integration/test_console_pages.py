@@ -108,7 +108,7 @@ def skeleton(text: str) -> Skeleton:
     return read
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(hostile)
 @example("<script>alert(1)</script>")
 @example('"><b>')

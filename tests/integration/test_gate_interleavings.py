@@ -265,13 +265,13 @@ class Interleavings(RuleBasedStateMachine):
         self.nothing_is_asked_for_twice()
 
 
+@pytest.mark.drawn
 def test_nothing_passes_a_closed_gate_and_nothing_stays_behind_an_open_one() -> None:
     run_state_machine_as_test(
         Interleavings,
         settings=settings(
             max_examples=50,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -12,7 +12,7 @@ from bridge.core.refs import unmatchable_prefix
 @example("v.lock/")
 @example("a/.")
 @example("@{")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_prefix_is_refused_where_git_refuses_a_version_behind_it(prefix):
     asked = ["git", "check-ref-format", f"refs/tags/{prefix}1.2.3"]
     known = "\0" not in prefix and subprocess.run(asked, check=False).returncode == 0

@@ -482,7 +482,7 @@ async def test_an_answer_that_tells_nothing_is_not_called_none_where_no_queue_is
     lasts=st.floats(3, 30),
     watched=st.booleans(),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 async def test_a_person_is_named_for_what_a_person_did_and_nothing_else_is_lost(
     cause: str, behind: str | None, at: float, lasts: float, watched: bool
 ) -> None:

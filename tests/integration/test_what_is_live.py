@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.cli.forms import app_form
@@ -185,7 +185,7 @@ BACK = (*TWO, ("roll back", 0), ("serve", 0, None, State.DONE))
 @example([*BACK, ("judge", State.UNKNOWN), ASK, ("serve", 0, B, State.VERIFYING)])
 @example([*BACK, ("judge", State.UNHEALTHY), ("roll back", 0), ("serve", 0, None, State.DONE)])
 @example([*TWO, ASK, ("end", 0, State.UNKNOWN), ASK, ("end", 0, State.FAILED)])
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 def test_apps_names_only_what_the_backend_reported_or_a_rollback_restored(
     those: list[tuple[Any, ...]],
 ) -> None:

@@ -327,7 +327,7 @@ pushes = st.builds(
 
 
 @given(pushes, apps)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_every_push_and_app_gets_a_decision_with_one_line_of_evidence(
     pushed: RefPushed, one: App
 ) -> None:
@@ -342,7 +342,7 @@ def test_every_push_and_app_gets_a_decision_with_one_line_of_evidence(
 
 
 @given(st.text(min_size=1), pushes)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_an_app_of_that_very_repository_gets_past_the_first_rule(
     branch: str, pushed: RefPushed
 ) -> None:

@@ -78,7 +78,7 @@ VALUES = st.sampled_from([b"2", b"close", b"push", b"keep-alive", b""]) | st.bin
 
 
 @given(st.lists(st.tuples(NAMES, st.sampled_from([b":", b": ", b" :", b"\t"]), VALUES), max_size=4))
-@settings(max_examples=2 * settings().max_examples, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 def test_what_is_taken_is_what_aiohttp_reads(
     loop: asyncio.AbstractEventLoop, lines: list[tuple[bytes, bytes, bytes]]
 ) -> None:

@@ -152,7 +152,7 @@ lists = st.lists(st.lists(names, min_size=1, max_size=4).map("/".join), max_size
 
 
 @given(lists, lists)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @example(patterns=["web/**"], files=["{a,b}/web"])
 def test_a_remedy_that_is_named_would_have_helped(patterns: list[str], files: list[str]) -> None:
     try:

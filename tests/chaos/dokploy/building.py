@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from tests.chaos.dokploy.jobs import Fate, Job
 from tests.chaos.dokploy.made import MadeApps
 from tests.chaos.dokploy.words import CLOSING, FAILED_QUERY, FAILURES
+from tests.worlds.chance import SEED
 
 Head = Callable[[str], tuple[str, str] | None]
 """The commit and its message at the head of an app's branch; None: the requested one."""
@@ -37,7 +38,7 @@ class Builder:
     """
 
     build_seconds: float
-    chance: random.Random = field(default_factory=random.Random)
+    chance: random.Random = field(default_factory=lambda: random.Random(SEED))
     concurrency: int = 0
     failing: float = 0.0
     text_delay: float = 0.0

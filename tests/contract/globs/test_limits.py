@@ -8,7 +8,7 @@ from tests.unit.globs.test_engines import PATHS, PATTERNS, REPEATED, answer_in_t
 
 
 @pytest.mark.slow
-@settings(max_examples=1_500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1_500, suppress_health_check=list(HealthCheck))
 @given(PATTERNS | REPEATED | st.text(max_size=1024), PATHS | st.text(min_size=1, max_size=4096))
 def test_no_pattern_takes_long_or_raises_anything_but_a_glob_error(pattern, path):
     answer_in_time(pattern, path)

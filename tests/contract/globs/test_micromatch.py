@@ -1,6 +1,5 @@
 """Beside the real micromatch, on patterns that nobody has thought of."""
 
-import random
 from typing import Any
 
 import pytest
@@ -72,8 +71,7 @@ def disagrees(answer, mine):
 
 
 @pytest.mark.slow
-def test_random_patterns_are_answered_as_by_the_original(node):
-    chance = random.Random(20)
+def test_random_patterns_are_answered_as_by_the_original(node, chance):
     differences: list[tuple[Any, ...]] = []
     for _ in range(ROUNDS):
         patterns = random_patterns(chance)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
@@ -19,7 +19,7 @@ from bridge.ports.outcomes import Explained
 from tests.oracles.slack_rules import faults
 from tests.scenes.shop import HOSTILE, links_to
 
-GENTLY = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+GENTLY = settings(max_examples=80)
 
 LINKS = links_to("https://git.example/", "https://gitlab.example")
 LONG = st.builds(lambda text, times: text * times, st.text(max_size=30), st.integers(1, 400))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.app.setup import entry
@@ -406,7 +406,7 @@ HOSTILE = st.text(alphabet=st.sampled_from("<>\"'&/=abc onclick script\u202e\n`{
 
 
 @given(HOSTILE, HOSTILE, HOSTILE)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 def test_no_text_becomes_a_tag(said: str, typed: str, app: str) -> None:
     found = read_settings(None, {"BRIDGE_DOKPLOY_URL": "http://x", "BRIDGE_DOKPLOY_API_KEY": "k"})
     facts = Facts(

@@ -112,9 +112,7 @@ async def test_death_at_any_moment_never_asks_twice(name: str) -> None:
     down=st.sampled_from([0.0, 1.0, 30.0]),
     name=st.sampled_from(sorted(SCENARIOS)),
 )
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_death_again_and_again_never_asks_twice(
     deaths: list[int], down: float, name: str
 ) -> None:

@@ -196,7 +196,6 @@ class History:
 @settings(
     derandomize=True,  # CI draws the same ones each time
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_previews_are_as_pull_requests_are(

@@ -60,7 +60,7 @@ def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
     assert escape(text, 200) == shown
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=60) | st.sampled_from([HOSTILE, "](x", "\\" * 7]), st.integers(1, 80))
 def test_no_text_gets_through(text: str, limit: int) -> None:
     shown = escape(text, limit)

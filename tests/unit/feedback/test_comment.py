@@ -371,7 +371,7 @@ def hostile_story(words: str) -> Snapshot:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(hostile)
 def test_whatever_the_words_are_the_markdown_around_them_stays_the_same(words: str) -> None:
     text = render_comment(hostile_story(f"x{words}"), "i")
@@ -379,7 +379,7 @@ def test_whatever_the_words_are_the_markdown_around_them_stays_the_same(words: s
     assert skeleton(text) == skeleton(render_comment(hostile_story("calm"), "i"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(hostile)
 def test_no_line_begins_with_words_that_are_not_ours(words: str) -> None:
     text = render_comment(hostile_story(words), "i")

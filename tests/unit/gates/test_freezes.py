@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.errors import Rejected
@@ -146,7 +146,6 @@ ZONES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(TIMES, TIMES, ZONES, MOMENTS)
 def test_a_daily_freeze_is_what_a_clock_on_the_wall_says(
     begins: str, ends: str, zone: ZoneInfo, now: float
@@ -164,7 +163,6 @@ def test_a_daily_freeze_is_what_a_clock_on_the_wall_says(
     assert (window(begins, ends, zone).closed(now) is not None) is inside
 
 
-@settings(deadline=None)
 @given(TIMES, TIMES, ZONES, MOMENTS)
 def test_a_freeze_ends_when_it_says_and_not_before(
     begins: str, ends: str, zone: ZoneInfo, now: float

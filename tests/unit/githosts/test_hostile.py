@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -186,7 +186,6 @@ CONTENT_TYPES = st.sampled_from(["application/json", "application/x-www-form-url
 
 
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
-@settings(deadline=None)  # a busy machine is no bug
 @given(headers=HEADERS, body=st.binary(max_size=20), now=st.floats(0, 2e9))
 def test_hostile_headers_raise_nothing_else(host, headers, body, now):
     with contextlib.suppress(BridgeError):
@@ -194,7 +193,6 @@ def test_hostile_headers_raise_nothing_else(host, headers, body, now):
 
 
 @pytest.mark.parametrize("host", [HOSTS[key] for key in ALL], ids=ALL)
-@settings(deadline=None)  # a busy machine is no bug
 @given(
     event=st.sampled_from(EVENTS) | st.text(), body=BODIES, form=st.booleans(), kind=CONTENT_TYPES
 )
@@ -205,7 +203,6 @@ def test_hostile_bodies_raise_nothing_else(host, event, body, form, kind):
 
 
 @pytest.mark.parametrize(("host", "event"), OF_PULLS.items())
-@settings(deadline=None)  # a busy machine is no bug
 @given(body=PULL_EVENT)
 def test_a_hostile_pull_request_is_whole_or_malformed(host, event, body):
     """What it means can be told to another process, as large bodies are."""

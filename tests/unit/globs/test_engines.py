@@ -32,7 +32,6 @@ EXPRESSIONS = st.recursive(
 )
 QUICKLY = settings(
     max_examples=2 * settings().max_examples,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 

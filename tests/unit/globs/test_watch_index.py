@@ -13,7 +13,7 @@ from bridge.core.matching.watch_index import WatchIndex
 from bridge.core.matching.watch_paths import Hit, WatchPaths
 from tests.worlds.rows import each_row
 
-SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(suppress_health_check=list(HealthCheck))
 
 WORDS = ["a", "b", "ab", ".a", "a.b", "src", "md", "x.md", "..", "é", "a b"]
 SEGMENTS = st.one_of(

@@ -162,7 +162,7 @@ def hidden(char: str) -> bool:
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @given(text=NASTY, limit=st.integers(24, 90))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_text_gets_through(way: Callable[[str, int], str], text: str, limit: int) -> None:
     shown = way(text, limit)
 
