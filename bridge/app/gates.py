@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from bridge.app.wiring import Parts, in_background
 from bridge.githosts.server import homes_of
+from bridge.pipeline.changes import Changes
 from bridge.pipeline.ci import CiReader
+from bridge.pipeline.content import Contents
 from bridge.pipeline.dispatch import Starting
 from bridge.pipeline.gates import Gatekeeper, Heads, Judges
 from bridge.pipeline.locks import LockKeeper, nobody_is_told
@@ -14,7 +16,7 @@ from bridge.pipeline.pinning import Pins
 from bridge.ports.feedback import TellsOfLocks
 from bridge.ports.flows import Flows
 from bridge.ports.githosts import HostApi
-from bridge.settings import book_of
+from bridge.settings import book_of, policy_of
 from bridge.settings.gates import freezes_of
 
 
@@ -46,6 +48,7 @@ def gates_of(
     parts: Parts,
     stack: AsyncExitStack,
     apis: Mapping[str, HostApi],
+    changes: Changes,
     tells_of_locks: TellsOfLocks = nobody_is_told,
 ) -> Gates:
     """Return the gates, before anything is deployed."""
@@ -59,6 +62,7 @@ def gates_of(
         parts.catalog,
         journal,
         heads,
+        Contents(changes, homes, policy_of(settings), clock),
         freezes,
         clock,
         book=book,

@@ -13,6 +13,7 @@ from bridge.app.storage import Stores
 from bridge.app.wiring import Publishers
 from bridge.backends import EMBEDDED, embedded_client
 from bridge.chats import CHATS
+from bridge.chats.links import Links
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import Rejected
 from bridge.core.events import PullRequestChanged, RefPushed, Sender
@@ -238,6 +239,7 @@ def on_hosts(
 ) -> Publishers:
     """Return the publishers for the Git hosts that have a credential; `ours`: see `Ours`."""
     words = {chat: one.link_word for chat, one in CHATS.items()}
+    compare = Links(pages_of(settings)).compare
     plans: list[Plans] = []
     publishers: dict[str, Publisher] = {}
     for host, api in apis.items():
@@ -254,7 +256,7 @@ def on_hosts(
         )
         plans.append(plan)
         pace = pace_of(rate_limiter, server.provider.limits)
-        publishers |= shows_of(api, pace, instance, words, console_of(settings))
+        publishers |= shows_of(api, pace, instance, words, console_of(settings), compare)
     late, previews = (one.late for one in plans), (one.previews for one in plans)
     return Publishers(tuple(plans), tuple(late), tuple(previews), publishers)
 

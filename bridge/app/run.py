@@ -325,7 +325,7 @@ async def work(
     stack.push_async_callback(changes.close)
     shown_there = on_hosts(settings, apis, rate_limiter, await stores.journal.instance(), ours)
     shown = all_of(settings, shown_there, chats, publishers)
-    gates = gates_of(parts, stack, apis, chats.tells_of_locks)
+    gates = gates_of(parts, stack, apis, changes, chats.tells_of_locks)
     flows = await flows_that_deploy(parts, stack, chats.permits, gates)
     await gates.start(flows, stack)
     previews = await keep_previews(parts, stack, apis, gates.pins, shown.previews)

@@ -9,6 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bridge.chats.links import APP_NAME, Around, Links, Place, places_of, same_commit
+from bridge.chats.proposal import (
+    FIRST_LINE,
+    PERSON,
+    Proposed,
+    first_line,
+    proposal_of,
+    proposed_of,
+    version_of,
+)
 from bridge.chats.text import Phrase, Text, clean, clean_lines
 from bridge.core.apps import App, environment_of
 from bridge.core.configuration.difference import STORED
@@ -53,8 +62,6 @@ _NOTHING_NEW = frozenset(
 
 _AWAY = "waits for the backend"
 
-FIRST_LINE = 120
-PERSON = 60
 REF_NAME = 100
 ENVIRONMENT = 60
 NOTE = 500
@@ -103,6 +110,7 @@ class Card:
         note: the latest news, unless the rest shows it; a text is our own sentence with untrusted
             names in it.
         holds: what holds it, each with the reason as such a sentence.
+        proposal: what somebody would approve, which is then its commit, too.
         places: links to its site, its backend, its pull requests, and its changes.
     """
 
@@ -120,6 +128,7 @@ class Card:
     note: str | Newer | OtherCommit
     holds: tuple[Hold, ...]
     places: tuple[Place, ...]
+    proposal: Proposed | None = None
 
 
 def card_of(
@@ -136,13 +145,17 @@ def card_of(
         superseded_by: the link of its successor's card, if there is one.
     """
     building = deployment.state is State.RUNNING
+    proposal = proposal_of(deployment)
+    commit, message = deployment.commit or deployment.deployed_commit, deployment.message
+    if proposal is not None:
+        commit, message = version_of(deployment)
     return Card(
         state=deployment.state,
         app=Text(deployment.app, APP_NAME),
         verdict=verdict_of(deployment),
         ref=ref_of(deployment.ref),
-        commit=commit_of(deployment.commit or deployment.deployed_commit, app, links),
-        says=Text(first_line(deployment.message), FIRST_LINE),
+        commit=commit_of(commit, app, links),
+        says=Text(first_line(message), FIRST_LINE),
         environment=Text(environment_of(app) if app else "", ENVIRONMENT),
         by=asked_by(deployment),
         created_at=deployment.created_at,
@@ -151,6 +164,7 @@ def card_of(
         note=_note(deployment, app, links, superseded_by),
         holds=holds_of(deployment),
         places=places_of(deployment, app, links, around),
+        proposal=None if proposal is None else proposed_of(proposal, app, links),
     )
 
 
@@ -184,11 +198,6 @@ def ref_of(ref: str | None) -> Ref | None:
 def commit_of(sha: str | None, app: App | None, links: Links) -> Commit | None:
     """Return a commit with its page."""
     return Commit(Text(sha[:7], _SHORT), links.commit(app, sha)) if sha else None
-
-
-def first_line(message: str | None) -> str:
-    """Return the first non-empty line of a commit's message."""
-    return next((line for line in (message or "").splitlines() if clean(line)), "")
 
 
 _PUSHED = {"push": "pushed", "tag": "tagged"}

@@ -9,6 +9,7 @@ from bridge.chats.text import Text
 from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.events import Repository, kind_of
+from bridge.core.gates.holds import proposal_in
 from bridge.core.lifecycle import Deployment
 from bridge.core.refs import normalise_url
 from bridge.ports.feedback import Snapshot
@@ -139,7 +140,7 @@ def places_of(
     """Return all known links."""
     if app is None:
         return ()
-    changed = links.compare(app, around.before, deployment.deployed_commit or deployment.commit)
+    changed = links.compare(app, *_range_of(deployment, around))
     pulls = ((number, links.pull_request(app, number)) for number in around.pulls[:MOST_PULLS])
     found = (
         (app.url if deployment.served else None, "Site"),
@@ -154,6 +155,14 @@ def places_of(
     return tuple(
         Place(Text(label, APP_NAME), url) for url, label in found if url and _may_be_linked(url)
     )
+
+
+def _range_of(deployment: Deployment, around: Around) -> tuple[str | None, str | None]:
+    """Return the commits between which it changes something: of what waits, from what is live."""
+    proposal = proposal_in(deployment.holds)
+    if proposal is not None:
+        return proposal.live, proposal.commit
+    return around.before, deployment.deployed_commit or deployment.commit
 
 
 def address_of(url: str | None) -> Place | None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.chats.card import FIRST_LINE, LOUD, PERSON, REF_NAME, VERDICTS, Channels, redacted
+from bridge.chats.card import LOUD, REF_NAME, VERDICTS, Channels, redacted
 from bridge.chats.links import APP_NAME, Links, Place, address_of
+from bridge.chats.proposal import FIRST_LINE, PERSON
 from bridge.chats.text import Text
 from bridge.core.apps import MARKER
 from bridge.core.lifecycle import Deployment, State

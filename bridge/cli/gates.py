@@ -1,4 +1,4 @@
-"""`held`, `approve`, `override`, `freeze`: what holds deployments, and letting one pass."""
+"""`held`, `freeze`: what holds deployments, and letting nothing deploy for a while."""
 
 import time
 from collections.abc import AsyncIterator
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.backend import live_app, person, person_key
+from bridge.cli.backend import person, person_key
 from bridge.cli.context import Config, Json, kept_in, run, settings_of
-from bridge.cli.deployments import AppName
 from bridge.cli.holds import hold_form
 from bridge.cli.show import Listing, ago, clean, iso, say, say_json
 from bridge.core.errors import Rejected
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from bridge.app.storage import Stores
     from bridge.core.apps import App
     from bridge.core.gates.freezes import Freeze
+    from bridge.core.gates.holds import Proposal
     from bridge.core.gates.locks import Scope
     from bridge.core.lifecycle import Deployment
     from bridge.pipeline.gate_commands import Actor, GateCommands
@@ -272,6 +272,8 @@ async def _held(config: Path | None, *, json: bool) -> None:
 
 def held_form(one: "Deployment") -> dict[str, Any]:
     """Return a held deployment as JSON has it."""
+    from bridge.core.gates.holds import proposal_in
+
     return {
         "id": one.id,
         "app": one.app,
@@ -279,7 +281,16 @@ def held_form(one: "Deployment") -> dict[str, Any]:
         "commit": one.head or one.commit,
         "held_at": None if one.held_at is None else iso(one.held_at),
         "holds": [hold_form(hold) for hold in one.holds],
+        "to_approve": _proposal_form(proposal_in(one.holds)),
     }
+
+
+def _proposal_form(one: "Proposal | None") -> dict[str, Any] | None:
+    """Return what an approval would be for, without anybody's address."""
+    if one is None:
+        return None
+    names = ("commit", "message", "author", "live", "changed")
+    return {name: getattr(one, name) for name in names} | {"files": list(one.files)}
 
 
 def _held_row(one: "Deployment", now: float) -> list[str]:
@@ -288,39 +299,3 @@ def _held_row(one: "Deployment", now: float) -> list[str]:
     opens = "" if None in ends else when_text(until)
     since = "" if one.held_at is None else ago(one.held_at, now)
     return [str(one.seq), one.app, since, opens, "; ".join(hold.says for hold in one.holds)]
-
-
-def approve(app: AppName, config: Config = None, json: Json = False) -> None:
-    """Approve the commit that a held deployment would build."""
-    run(_approve(app, config, json=json))
-
-
-async def _approve(name: str, config: Path | None, *, json: bool) -> None:
-    from bridge.pipeline.gates import nobody
-
-    async with desk_of(config) as desk:
-        app = await live_app(desk.stores.journal, name)
-        waiting = await desk.commands.held(app)
-        new = await desk.commands.approve(desk.actor, waiting, nobody)
-    commit = (waiting.head or waiting.commit or "")[:7]
-    if json:
-        say_json({"app": app.label, "commit": waiting.head or waiting.commit, "new": new})
-    else:
-        say(clean(f"{app.label} at {commit}: " + ("approved" if new else "you had approved it")))
-
-
-def override(app: AppName, reason: Reason, config: Config = None, json: Json = False) -> None:
-    """Deploy despite the gates that hold it; the reason is recorded."""
-    run(_override(app, reason, config, json=json))
-
-
-async def _override(name: str, reason: str, config: Path | None, *, json: bool) -> None:
-    async with desk_of(config) as desk:
-        app = await live_app(desk.stores.journal, name)
-        waiting = await desk.commands.held(app)
-        await desk.commands.lift(desk.actor, waiting, reason)
-    if json:
-        say_json(held_form(waiting))
-    else:
-        for hold in waiting.holds:
-            say(clean(f"lifted: {hold.says}"))

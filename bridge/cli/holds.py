@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.lifecycle import Deployment, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bridge.app.storage import Stores
     from bridge.core.apps import App
+    from bridge.core.gates.content import Compared
     from bridge.core.gates.gates import Facts
     from bridge.core.gates.holds import Hold
     from bridge.settings import Settings
@@ -41,6 +42,7 @@ def hold_form(hold: "Hold") -> dict[str, Any]:
         "reason": hold.says,
         "until": iso(hold.until),
         "may_lift": str(hold.may_lift),
+        "warning": hold.warns or None,
     }
 
 
@@ -92,6 +94,20 @@ async def _holds(
     return open_gates(wanted, app, await _facts(settings, stores, apps, app, commit), now)
 
 
+def _compared(
+    apps: "Mapping[str, App]", earlier: "Mapping[str, Deployment]", commit: str
+) -> "Compared":
+    """Return what earlier apps run beside a commit, as far as no Git host has to be asked."""
+    from bridge.core.gates.content import Content, at_once
+
+    unasked = Content(None, "no Git host is asked here")
+    return {
+        (id_, runs): at_once(apps[id_], runs, commit) or unasked
+        for id_, one in earlier.items()
+        if (runs := one.deployed_commit) is not None
+    }
+
+
 async def _facts(
     settings: "Settings", stores: "Stores", apps: "Sequence[App]", app: "App", commit: str | None
 ) -> "Facts":
@@ -109,12 +125,13 @@ async def _facts(
     if place and commit and app.rules.checks:
         ci = await journal.ci(CommitAt(*place, commit, ""))
     earlier = earlier_of(app, apps)
-    last = await journal.last_deployments() if app.rules.after else {}
+    last = await journal.newest_of([id_ for id_ in earlier.values() if id_])
     freezes = [*freezes_of(settings.freezes), *await journal.freezes()]
     return Facts(
         locks=[one for one in await journal.locks() if one.scope in scopes],
         freezes=[one for one in freezes if one.covers(app.label, scopes)],
         approvals=await journal.approvals(app.id),
+        compared=_compared({one.id: one for one in apps}, last, commit or ""),
         ci=ci,
         earlier={label: last.get(id_) for label, id_ in earlier.items() if id_},
         nowhere=[name for name, id_ in earlier.items() if not id_],

@@ -9,6 +9,7 @@ from typer.core import TyperGroup, TyperOption
 from bridge import __version__
 from bridge.cli import (
     adopt,
+    approvals,
     apps,
     audit,
     build,
@@ -145,7 +146,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "cancel": ("dokploy-bridge cancel shop/web",),
     "replay": ("dokploy-bridge replay 72d3162e --follow",),
     "held": ("dokploy-bridge held",),
-    "approve": ("dokploy-bridge approve shop/web",),
+    "approve": (
+        "dokploy-bridge approve shop/web",
+        "dokploy-bridge approve shop/web --commit 18f234f",
+    ),
     "override": ("dokploy-bridge override shop/web -m 'the fix of the outage'",),
     "lock": (
         "dokploy-bridge lock shop/production -m 'a migration runs' --for 2h",
@@ -321,8 +325,8 @@ app.command(rich_help_panel=ACT)(deploy.cancel)
 app.command(rich_help_panel=ACT)(deploy.replay)
 app.command(rich_help_panel=ACT)(build_logs.clear)
 app.command(rich_help_panel=GATES)(gates.held)
-app.command(rich_help_panel=GATES)(gates.approve)
-app.command(rich_help_panel=GATES)(gates.override)
+app.command(rich_help_panel=GATES)(approvals.approve)
+app.command(rich_help_panel=GATES)(approvals.override)
 app.command(rich_help_panel=GATES)(locks.lock)
 app.command(rich_help_panel=GATES)(locks.unlock)
 app.command(rich_help_panel=GATES)(locks.locks)

@@ -21,6 +21,7 @@ from bridge.core.chat.replies import Accepted, Denied, Reply, Sorry, WayBackFoun
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
 from bridge.core.events import Action as Wish
+from bridge.core.gates.holds import warnings_in
 from bridge.core.previews.preview import Preview
 from bridge.pipeline.commands import actor
 from bridge.ports.inbox import NewDelivery
@@ -290,12 +291,13 @@ def _done(reply: Reply, then: str) -> Done:
         case Accepted(action=action, waits=waits):
             says = f"{action.verb.capitalize()}: it is on its way."
             return Done(then, f"{says[:-1]}; {waits}." if waits else says)
-        case ApprovalGiven(missing=0):
-            return Done(then, "Approved.")
-        case ApprovalGiven(missing=missing_):
-            return Done(then, f"Approved; {missing_} more must approve.")
-        case Lifted():
-            return Done(then, "It passes the gates.")
+        case ApprovalGiven(commit=commit, new=new, missing=missing_):
+            did = "Approved" if new else "You had approved it already, so nothing changed"
+            more = f"; {missing_} more must approve" if missing_ else ""
+            return Done(then, f"{did}: {commit[:7]}{more}.")
+        case Lifted(holds=holds):
+            warned = "".join(f" {one[:1].upper()}{one[1:]}." for one in warnings_in(holds))
+            return Done(then, f"It passes the gates.{warned}")
         case LockTaken(lock=lock):
             return Done(then, f"{lock.named} locked.")
         case LockReleased(lock=lock):

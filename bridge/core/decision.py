@@ -167,7 +167,7 @@ def decide(
             return because(app, *no)
     if push.ref.kind is RefKind.TAG:
         return _tag(push, app, tags)
-    matcher = matcher or (lambda app: _first_match(push, app, policy))
+    matcher = matcher or (lambda app: first_watched(app, push.paths or (), policy))
     return because(app, *_paths(push, app, matcher))
 
 
@@ -286,10 +286,11 @@ def _paths(push: RefPushed, app: App, matcher: Matcher) -> Verdict:
     return Reason.NO_PATH_HIT, f"{files} changed, none matches {listed}{found}"
 
 
-def _first_match(push: RefPushed, app: App, policy: Policy) -> Hit | GlobError | None:
+def first_watched(app: App, files: Sequence[str], policy: Policy) -> Hit | GlobError | None:
+    """Return the first of some files that an app watches, an invalid watch path, or None."""
     try:
         compiled = _compiled(app.watched or (), policy.semantics, policy.picomatch)
-        return compiled.first_match(push.paths or ())
+        return compiled.first_match(files)
     except GlobError as error:
         return error
 

@@ -5,10 +5,12 @@ which both hosts turn into links themselves.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
+from bridge.core.gates.holds import Proposal, proposal_in
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import redact, shorten
 from bridge.githosts.app_states import BAD, GOING, ICON, WHY_NOT, Standing, reasons_of, standings
@@ -18,6 +20,14 @@ from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import LINK
 
 NO_CHATS: Mapping[str, str] = {}
+
+Compares = Callable[[App | None, str | None, str | None], str | None]
+"""Returns the page that compares two commits of an app's repository; None if it is not known."""
+
+
+def nothing(_app: App | None, _old: str | None, _new: str | None) -> None:
+    """Compare nothing: no page is known."""
+
 
 LONGEST = 65_536
 """GitHub's limit in characters; counted in bytes here, to be safe either way."""
@@ -42,6 +52,7 @@ def render_comment(
     instance: str,
     chats: Mapping[str, str] = NO_CHATS,
     console: ConsolePages = NO_CONSOLE,
+    compare: Compares = nothing,
     *,
     longest: int = LONGEST,
 ) -> str:
@@ -50,6 +61,7 @@ def render_comment(
     Args:
         chats: the word for a link to a card in each chat, by the chat's key.
         console: where links to logs and reasons lead; without one, to the backend's pages.
+        compare: returns the page that compares two commits of an app's repository.
         longest: bytes; rows that do not fit are left out and counted.
     """
     found = [one for one in standings(snapshot) if not _is_preview(one, snapshot)]
@@ -61,7 +73,10 @@ def render_comment(
     shown = [_row(one.deployment, one, snapshot, chats, console) for one in found if one.deployment]
     table, left = _fitting(shown, left, "", "more apps; there is no room for them here.", _TABLE)
     why = [
-        _why_failed(one.deployment) or _why_held(one.deployment) for one in found if one.deployment
+        _why_failed(one.deployment)
+        or _why_held(one.deployment, snapshot.apps.get(one.app_id), compare)
+        for one in found
+        if one.deployment
     ]
     failed, left = _fitting([line for line in why if line], left, "- ", "more.", [])
     folded = [f"- {cell(one.label)}: {_why_not(one, console)}" for one in found if one.skipped]
@@ -173,7 +188,7 @@ def _why_failed(deployment: Deployment) -> str:
 MOST_HOLDS = 5
 
 
-def _why_held(deployment: Deployment) -> str:
+def _why_held(deployment: Deployment, app: App | None, compare: Compares) -> str:
     """Return what holds an app's deployment, as a list item; "" if nothing does."""
     holds = reasons_of(deployment)
     if not holds:
@@ -185,7 +200,30 @@ def _why_held(deployment: Deployment) -> str:
     until = ""
     if all(opens):
         until = f" (until {moment(max(at for at in opens if at is not None))} UTC)"
-    return f"- {cell(deployment.app)} is held: {'; '.join(said)}{until}"
+    asks = _to_approve(proposal_in(deployment.holds), app, compare)
+    return f"- {cell(deployment.app)} is held: {'; '.join(said)}{until}{asks}"
+
+
+MOST_FILES = 5
+
+
+def _to_approve(proposal: Proposal | None, app: App | None, compare: Compares) -> str:
+    """Return what an approval would be for, and what it brings; "" if none is needed."""
+    if proposal is None:
+        return ""
+    author = f" by {code(proposal.author, 60)}" if proposal.author else ""
+    says = f" {code(proposal.message, 120)}" if proposal.message else ""
+    shown = f". To approve: {commit(proposal.commit)}{says}{author}"
+    if proposal.live is None:
+        return shown
+    changed = proposal.changed
+    count = "1 file" if changed == 1 else f"{changed or 'no'} files"
+    words = "what differs" if changed is None else count
+    page = compare(app, proposal.live, proposal.commit)
+    shown += f", {link(words, page)} since {commit(proposal.live)}"
+    files = [code(one, 80) for one in proposal.files[:MOST_FILES]]
+    more = f" and {(changed or 0) - len(files)} more" if (changed or 0) > len(files) else ""
+    return f"{shown}: {', '.join(files)}{more}" if files else shown
 
 
 def _why_not(one: Standing, console: ConsolePages) -> str:

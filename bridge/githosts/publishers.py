@@ -10,7 +10,7 @@ from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
 from bridge.core.lifecycle import OURS, Deployment, State
 from bridge.githosts.app_states import Standing, newest, standings
-from bridge.githosts.comment import is_marked, render_comment
+from bridge.githosts.comment import Compares, is_marked, nothing, render_comment
 from bridge.githosts.statuses import Said, contexts, deployment_status, status_of
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
@@ -89,6 +89,7 @@ class CommentPublisher:
     chats: Mapping[str, str] = field(default_factory=dict)
     """The word for a link to a card in each chat; see `render_comment`."""
     console: ConsolePages = NO_CONSOLE
+    compare: Compares = nothing
 
     async def publish(
         self,
@@ -98,7 +99,7 @@ class CommentPublisher:
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
         """Post or edit it; see `Publisher`."""
-        body = render_comment(snapshot, self.instance, self.chats, self.console)
+        body = render_comment(snapshot, self.instance, self.chats, self.console, self.compare)
         shown = hashlib.sha256(body.encode()).hexdigest()[:16]
         if cursor.get("shown") == shown or cursor.get("unwanted"):
             return ()

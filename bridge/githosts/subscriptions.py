@@ -18,7 +18,7 @@ from bridge.core.lifecycle import deployment_id
 from bridge.core.previews.preview import Preview, pull_id
 from bridge.core.pulls import PullRequest
 from bridge.githosts.app_states import ELSEWHERE, SILENT, watches
-from bridge.githosts.comment import NO_CHATS
+from bridge.githosts.comment import NO_CHATS, Compares, nothing
 from bridge.githosts.preview_deployments import PreviewDeploymentPublisher
 from bridge.githosts.publishers import (
     CommentPublisher,
@@ -298,11 +298,12 @@ def shows_of(
     instance: str,
     chats: Mapping[str, str] = NO_CHATS,
     console: ConsolePages = NO_CONSOLE,
+    compare: Compares = nothing,
 ) -> dict[str, Publisher]:
     """Return a host's publishers by kind of subscription; for the rest see `render_comment`."""
     found: dict[str, Publisher] = {
         f"{api.name}.push": FindsPullRequests(api),
-        f"{api.name}.comment": CommentPublisher(api, pace, instance, chats, console),
+        f"{api.name}.comment": CommentPublisher(api, pace, instance, chats, console, compare),
         f"{api.name}.status": StatusPublisher(api, pace, console),
     }
     if isinstance(api, HasDeployments):

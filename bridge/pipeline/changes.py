@@ -36,6 +36,9 @@ SILENCE_HOLDS = 60.0
 """Seconds to cache "unknown", so that all callers get it, before the host is queried again."""
 
 
+NO_DIFFERENCE = ChangeSet((), "the same commit")
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     found: ChangeSet
@@ -79,7 +82,7 @@ class Changes:
         self._ours = ours
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._paths_kept = 0
-        self._asking: dict[_Key, asyncio.Task[None]] = {}
+        self._asking: dict[_Key, asyncio.Task[ChangeSet]] = {}
         self._turns = {host: asyncio.Semaphore(AT_A_TIME) for host in apis}
 
     def can_ask(self, push: RefPushed) -> bool:
@@ -116,22 +119,45 @@ class Changes:
         while self._asking:
             await asyncio.gather(*self._asking.values(), return_exceptions=True)
 
+    async def between(self, host: str, repository: str, base: str, head: str) -> ChangeSet:
+        """Return the difference between two commits; wait for the host, but not for long.
+
+        Args:
+            repository: as the host's API names it.
+        """
+        if base == head:
+            return NO_DIFFERENCE
+        if host not in self._apis:
+            return ChangeSet(None, f"no credential is set with which {host} could be asked")
+        key = _Key(host, repository, base, head)
+        known = self._known(key)
+        return known if known is not None else await asyncio.shield(self._begun(key))
+
     def _ask(self, push: RefPushed, base: str) -> ChangeSet | None:
         if base == push.after:
-            return ChangeSet((), "the same commit")
+            return NO_DIFFERENCE
         repository = push.repository
         found_by = self._apis[repository.host].key(repository)
         key = _Key(repository.host, found_by, base, push.after)
-        kept = self._kept.get(key)
-        if kept is not None and self._clock() < kept.until:
-            self._kept.move_to_end(key)
-            return kept.found
-        if key not in self._asking:
-            name = f"compare {base[:7]}..{push.after[:7]}"
-            self._asking[key] = asyncio.create_task(self._find(key), name=name)
-        return None
+        if (known := self._known(key)) is None:
+            self._begun(key)
+        return known
 
-    async def _find(self, key: _Key) -> None:
+    def _known(self, key: _Key) -> ChangeSet | None:
+        kept = self._kept.get(key)
+        if kept is None or self._clock() >= kept.until:
+            return None
+        self._kept.move_to_end(key)
+        return kept.found
+
+    def _begun(self, key: _Key) -> "asyncio.Task[ChangeSet]":
+        """Return the request for a difference, which runs in the background."""
+        if key not in self._asking:
+            name = f"compare {key.base[:7]}..{key.head[:7]}"
+            self._asking[key] = asyncio.create_task(self._find(key), name=name)
+        return self._asking[key]
+
+    async def _find(self, key: _Key) -> ChangeSet:
         try:
             async with self._turns[key.host]:
                 found = await self._patiently(key)
@@ -141,6 +167,7 @@ class Changes:
         finally:
             del self._asking[key]
         self._keep(key, found)
+        return found
 
     async def _patiently(self, key: _Key) -> ChangeSet:
         """Return the answer, waiting for it if necessary; "unknown" in the end."""

@@ -11,6 +11,7 @@ from bridge.core.access import Person, Right
 from bridge.core.apps import App
 from bridge.core.chat.gate_replies import (
     Affected,
+    ApprovalAsked,
     ApprovalGiven,
     ClosedGates,
     FreezeDeclared,
@@ -32,7 +33,7 @@ from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.holds import Gate, Hold
 from bridge.core.gates.locks import Lock, Scope, covered, scope_named, scopes_of
 from bridge.core.lifecycle import OURS, Deployment, State
-from bridge.pipeline.gate_commands import Actor, GateCommands
+from bridge.pipeline.gate_commands import Actor, GateCommands, proposed
 from bridge.pipeline.lookup import Finding
 from bridge.ports.chats import Place
 from bridge.ports.clock import Clock
@@ -195,7 +196,9 @@ class ChatGates:
             if denied := self._finding.denied(person, place, Right.APPROVE, app):
                 return denied
             held = await self._commands.held(app)
-            return await self._approve(person, app, held, typed.rest or "")
+            if typed.rest is None:
+                return ApprovalAsked(held, app, proposed(held))
+            return await self._approve(person, app, held, typed.rest)
         held = await self._commands.held(app)
         if denied := self._finding.denied(person, place, right_to_lift(held.holds), app):
             return denied
@@ -304,18 +307,13 @@ class ChatGates:
     # ── both ──────────────────────────────────────────────────────────────
 
     async def _approve(self, person: Person, app: App, held: Deployment, commit: str) -> Reply:
-        """Approve what a deployment would build; `commit` is the one that is meant, if named."""
-        now = held.head or held.commit or ""
-        if not now.startswith(commit):
-            raise Rejected(
-                f"{held.app} would build {now[:7]} by now, not {commit[:7]}: look at that commit,"
-                f" then approve it"
-            )
-        new = await self._commands.approve(self._actor(person), held, self._authors_of)
-        given = await self._journal.approvals(held.app_id, now)
+        """Approve the commit that was shown, and say what is still missing."""
+        new = await self._commands.approve(self._actor(person), held, commit, self._authors_of)
+        given = await self._commands.counting(held)
         lacking = max(0, (app.rules.approvals or 0) - len(given))
         others = tuple(one for one in held.holds if one.gate is not Gate.APPROVAL)
-        return ApprovalGiven(held, now, new, tuple(one.name for one in given), lacking, others)
+        at, names = proposed(held).commit, tuple(one.name for one in given)
+        return ApprovalGiven(held, at, new, names, lacking, others)
 
     async def _lift(self, person: Person, held: Deployment, reason: str) -> Reply:
         lifted = await self._commands.lift(self._actor(person), held, reason)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from bridge.core.apps import App
 from bridge.core.errors import Rejected
 from bridge.core.gates.freezes import Allowed, Freeze
-from bridge.core.gates.gates import Approval, approval_key, lift_of
-from bridge.core.gates.holds import Gate
+from bridge.core.gates.gates import Approval, approval_key, counting, lift_of
+from bridge.core.gates.holds import Gate, Proposal
 from bridge.core.gates.locks import (
     DAY,
     LONGEST,
@@ -213,28 +213,46 @@ class GateCommands:
             raise Rejected(f"no deployment of {app.label} is held")
         return found
 
-    async def approve(self, actor: Actor, held: Deployment, authors_of: AuthorsOf) -> bool:
-        """Approve the commit that a held deployment would build; return whether that is new.
+    async def approve(
+        self, actor: Actor, held: Deployment, commit: str, authors_of: AuthorsOf
+    ) -> bool:
+        """Approve a commit of a held deployment; return False if they had done so.
+
+        Args:
+            commit: the one that was shown to them, perhaps shortened.
 
         Raises:
-            Rejected: it waits for no approval, or it is their own.
+            Rejected: the approval would not count: another commit would be built by now, it waits
+                for no approval, or it is their own.
         """
-        waits = next((one for one in held.holds if one.gate is Gate.APPROVAL), None)
-        if waits is None:
-            raise Rejected(f"{held.app} waits for no approval")
-        commit = held.head or held.commit
-        if commit is None or waits.key != approval_key(commit):
-            raise Rejected(f"{held.app} can't be approved now: it {waits.says}")
+        proposal = proposed(held)
+        if not commit or not proposal.commit.startswith(commit):
+            now = proposal.commit[:7]
+            raise Rejected(
+                f"the head of {held.app} is now {now}, not {commit[:7]}: look again, then approve"
+                " that"
+            )
         if actor.person == held.person:
             raise Rejected(f"you asked for {held.app} yourself: somebody else has to approve it")
-        if actor.email and actor.email.lower() in await authors_of(held):
-            raise Rejected(f"{commit[:7]} is your own commit: somebody else has to approve it")
-        new = Approval(held.app_id, commit, actor.person, actor.name, actor.email, self.clock())
+        authors = {*proposal.authors, *(await authors_of(held) if actor.email else ())}
+        if actor.email and actor.email.lower() in authors:
+            own = proposal.commit[:7]
+            raise Rejected(f"{own} is your own commit: somebody else has to approve it")
+        given = await self.counting(held)
+        if any(actor.person == one.person or _one_address(actor, one) for one in given):
+            return False
+        at = self.clock()
+        new = Approval(held.app_id, proposal.commit, actor.person, actor.name, actor.email, at)
         recorded = await self.journal.approve(new)
         if recorded:
             self.wake()
-            await self._audit_one(actor, "approve", held, f"commit {commit[:7]}")
+            await self._audit_one(actor, "approve", held, f"commit {proposal.commit[:7]}")
         return recorded
+
+    async def counting(self, held: Deployment) -> list[Approval]:
+        """Return the approvals that count for what a held deployment would build."""
+        given = await self.journal.approvals(held.app_id)
+        return counting(given, held.person, proposed(held))
 
     async def lift(self, actor: Actor, held: Deployment, reason: str) -> Deployment:
         """Let a held deployment pass everything that holds it now.
@@ -275,6 +293,25 @@ class GateCommands:
     async def _audit_one(self, actor: Actor, what: str, held: Deployment, outcome: str) -> None:
         at = self.clock()
         await self.journal.audit(Audited(at, actor.shown, what, held.app_id, held.app, (), outcome))
+
+
+def proposed(held: Deployment) -> Proposal:
+    """Return what an approval of a held deployment would be for.
+
+    Raises:
+        Rejected: it waits for no approval.
+    """
+    waits = next((one for one in held.holds if one.gate is Gate.APPROVAL), None)
+    if waits is None:
+        raise Rejected(f"{held.app} waits for no approval")
+    commit = held.head or held.commit
+    if commit is None or waits.key != approval_key(commit):
+        raise Rejected(f"{held.app} can't be approved now: it {waits.says}")
+    return waits.proposal or Proposal(commit)  # an earlier version has held it
+
+
+def _one_address(actor: Actor, given: Approval) -> bool:
+    return bool(actor.email) and actor.email.lower() == given.email.lower()
 
 
 def _said(reason: str) -> str:

@@ -12,15 +12,19 @@ from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
-from bridge.core.errors import BridgeError
+from bridge.core.errors import BridgeError, Rejected
+from bridge.core.events import Action, Commit
+from bridge.core.gates.content import NO_COMPARED, Compared, Content, at_once
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.gates import by_commit
+from bridge.core.gates.gates import approved, by_commit
+from bridge.core.gates.holds import Proposal
 from bridge.core.gates.locks import scopes_of
 from bridge.core.gates.order import earlier_of
 from bridge.core.lifecycle import Deployment, State, app_of
 from bridge.core.pins import exact, pin_of, tracked
 from bridge.core.rules import RuleBook, ruled
 from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.content import Contents
 from bridge.pipeline.reconcile import Homes, ReadsRefs, place_of
 from bridge.pipeline.worker_loop import PATIENCE, Lanes
 from bridge.ports.clock import Clock
@@ -140,9 +144,11 @@ class Heads:
                     self._turns.pop(place, None)
             return commit, f"there is no branch {branch} in {repository}"
 
-    async def authors_of(self, at: CommitAt) -> frozenset[str]:
-        """Return the addresses of a commit's authors; raise the errors of `HostApi`."""
-        return (await self._apis[at.host].commit(at.repository, at.commit)).emails
+    async def commit(self, at: CommitAt) -> Commit:
+        """Return a commit with its message and authors; raise the errors of `HostApi`."""
+        if at.host not in self._apis:
+            raise Rejected(f"no credential is set with which {at.host} could be asked")
+        return await self._apis[at.host].commit(at.repository, at.commit)
 
     async def close(self) -> None:
         """Stop reading."""
@@ -157,6 +163,7 @@ class Judges:
     """Finds what deployments are judged by, besides the facts in the journal.
 
     Attributes:
+        contents: tells whether two commits are the same for an app.
         book: our own rules for apps.
         authors_of: returns the addresses of those who wrote and pushed what a push deploys.
         wake: called when checks are to be read.
@@ -165,6 +172,7 @@ class Judges:
     catalog: Catalog
     journal: Journal
     heads: Heads
+    contents: Contents
     freezes: Sequence[Freeze]
     clock: Clock
     book: RuleBook = field(default=(), kw_only=True)
@@ -180,22 +188,52 @@ class Judges:
         head, trouble = await self.heads.of(app, exact(deployment, app) if deployment else None)
         if head is not None and app.rules.checks is not None:
             await self._want(head)
-        authors = frozenset[str]()
+        proposal = None
         if deployment is not None and head is not None and app.rules.approvals:
             try:
-                authors = await self._authors(deployment, head)
+                proposal = await self._proposal(app, deployment, head)
             except BridgeError as error:  # who must not approve it is not known
                 trouble = f"the authors of {head.commit[:7]} can't be read: {error}"
                 head = None
         again_at = self.clock() + HEAD_AGAIN if trouble and not self.heads.never(app) else None
-        return replace(self._judging(app, head, trouble, again_at), author=authors)
+        judging = replace(self._judging(app, head, trouble, again_at), proposal=proposal)
+        compared = NO_COMPARED if deployment is None else await self._compared(judging, deployment)
+        return replace(judging, compared=compared)
 
-    async def _authors(self, deployment: Deployment, head: CommitAt) -> frozenset[str]:
-        """Return the addresses of those who must not approve the commit."""
-        found = await self.authors_of(deployment)
+    async def _proposal(self, app: App, deployment: Deployment, head: CommitAt) -> Proposal:
+        """Return what an approval would be for, and who must not give it."""
+        authors = await self.authors_of(deployment)
         if deployment.pinned is not None or head.commit != deployment.commit:
-            found |= await self.heads.authors_of(head)
-        return found
+            built = await self.heads.commit(head)
+        else:
+            message, author = deployment.message or "", deployment.author or ""
+            built = Commit(head.commit, message, author)
+        serving = (await self.journal.serving([app])).get(app.id)
+        live = None if serving is None else serving.commit
+        return await self.contents.proposal(app, live, head, built, authors | built.emails)
+
+    async def _compared(self, by: Judging, deployment: Deployment) -> Compared:
+        """Return the commits that matter beside the one that would be built."""
+        if deployment.action is not Action.DEPLOY or by.again_at is not None:
+            return NO_COMPARED
+        commit = by.head.commit if by.head is not None else deployment.head or deployment.commit
+        if commit is None:
+            return NO_COMPARED
+        those: list[tuple[App, str]] = []
+        ids = [app_id for app_id in by.earlier.values() if app_id]
+        for app_id, one in (await self.journal.newest_of(ids)).items() if ids else ():
+            if one.deployed_commit is not None:
+                those.append((await self._app(app_id), one.deployed_commit))
+        if by.app.rules.approvals:
+            approvals = await self.journal.approvals(by.app.id)
+            those += [(by.app, one) for one in approved(approvals, commit)]
+        found = await asyncio.gather(*(self._content(*one, commit, by) for one in those))
+        return {(app.id, one): content for (app, one), content in zip(those, found, strict=True)}
+
+    async def _content(self, app: App, one: str, commit: str, by: Judging) -> Content:
+        if by.head is not None:
+            return await self.contents.compared(app, one, by.head)
+        return at_once(app, one, commit) or Content(None, by.unknown_head)
 
     async def _want(self, head: CommitAt) -> None:
         now = self.clock()

@@ -7,9 +7,10 @@ from typing import Protocol, runtime_checkable
 from bridge.core.apps import App
 from bridge.core.gates.checks import Check
 from bridge.core.gates.ci import Ci
+from bridge.core.gates.content import NO_COMPARED, Compared
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.gates import Approval
-from bridge.core.gates.holds import Lift
+from bridge.core.gates.holds import Lift, Proposal
 from bridge.core.gates.locks import Lock, Scope
 from bridge.core.lifecycle import Deployment
 from bridge.ports.outcomes import Audited, Subscription
@@ -40,7 +41,8 @@ class Judging:
         head: the commit that would be built, and where; None if it is not known.
         unknown_head: why it is not known; "" if nobody needs it.
         again_at: when to try again to find that out; None if no host can tell.
-        author: email addresses of the commit's authors and pusher, in lower case.
+        compared: commits beside the one that would be built, for each app that they concern.
+        proposal: what an approval would be for; None if it is not known, or nobody has to approve.
     """
 
     app: App
@@ -49,7 +51,8 @@ class Judging:
     head: CommitAt | None = None
     unknown_head: str = ""
     again_at: float | None = None
-    author: frozenset[str] = frozenset()
+    compared: Compared = field(default_factory=lambda: NO_COMPARED)
+    proposal: Proposal | None = None
 
 
 JudgedBy = Callable[[str], Awaitable[Judging]]
@@ -191,6 +194,9 @@ class Holding(Protocol):
             seen: its `look_at` before what it is judged by was collected. If it differs by now, a
                 fact has changed meanwhile, so it stays due.
         """
+
+    async def newest_of(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
+        """Return the newest deployment of each app, of those neither superseded nor cancelled."""
 
     async def due_holds(self, now: float, limit: int) -> list[Deployment]:
         """Return held deployments at which to look again by now, oldest first."""

@@ -108,7 +108,8 @@ class Desk:
 
     async def approve(self, held: Deployment) -> None:
         with suppress(Rejected):  # it is not held any more
-            await _surely(lambda: self.commands.approve(GRACE, held, nobody))
+            shown = held.head or held.commit or ""
+            await _surely(lambda: self.commands.approve(GRACE, held, shown, nobody))
 
     def _closed(self, what: str, apps: frozenset[str]) -> Closed:
         self.stage.closed.append(closed := Closed(what, apps, time.time()))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bridge.core.access import Access, Grant, Person, Right
 from bridge.core.apps import App, Rules
 from bridge.core.chat.gate_replies import (
+    ApprovalAsked,
     ApprovalGiven,
     ClosedGates,
     FreezeDeclared,
@@ -359,14 +360,35 @@ async def test_what_is_closed_is_listed_as_far_as_one_may_see(desk: Desk) -> Non
 async def test_an_approval_lets_pass_what_it_was_given_for(desk: Desk) -> None:
     held = await desk.waits()
 
-    said = await desk.say("approve web")
-    again = await desk.say(f"approve web {HEAD[:7]}")
+    said = await desk.say(f"approve web {HEAD[:7]}")
+    again = await desk.commands.gates.approve(ADA, HERE, held.id, HEAD)
 
     assert isinstance(said, ApprovalGiven)
     assert (said.new, said.given, said.missing, said.others) == (True, ("Ada",), 0, ())
     assert isinstance(again, ApprovalGiven)
     assert not again.new
     assert (await desk.judged(APPS[0], held.id)).state is State.WAITING
+
+
+async def test_without_a_commit_it_is_shown_what_would_be_approved_and_nothing_is(
+    desk: Desk,
+) -> None:
+    held = await desk.waits()
+
+    said = await desk.say("approve web")
+
+    assert isinstance(said, ApprovalAsked)
+    assert (said.deployment.id, said.proposal.commit) == (held.id, HEAD)
+    assert await desk.journal.approvals("app-web") == []
+
+
+async def test_what_waits_for_no_approval_is_not_approved(desk: Desk) -> None:
+    await desk.say("lock api a release")
+    await desk.waits(APPS[1], 1)
+
+    for typed in ("approve api", f"approve api {HEAD}"):
+        assert await desk.say(typed) == Sorry("shop/staging/api waits for no approval.")
+    assert await desk.journal.approvals("app-api") == []
 
 
 async def test_an_approval_needs_the_right(desk: Desk) -> None:
@@ -386,8 +408,9 @@ async def test_nobody_approves_their_own(journal: SqlJournal, desk: Desk) -> Non
     desk.commands.gates._finding._access = everybody
     await desk.waits(person="slack:U0ADA")
 
-    asked, wrote = await desk.say("approve web"), await desk.say("approve web", BOB)
-    other = await desk.say("approve web", EVE)
+    typed = f"approve web {HEAD}"
+    asked, wrote = await desk.say(typed), await desk.say(typed, BOB)
+    other = await desk.say(typed, EVE)
 
     assert isinstance(asked, Sorry)
     assert "you asked for shop/web yourself" in asked.why
@@ -407,7 +430,8 @@ async def test_a_commit_that_is_no_longer_the_head_is_not_approved(desk: Desk) -
 
     for said in (clicked, typed):
         assert isinstance(said, Sorry)
-        assert "would build ddddddd by now, not" in said.why
+        assert "the head of shop/web is now ddddddd, not" in said.why
+        assert "look again" in said.why
     assert isinstance(right, ApprovalGiven)
     assert await desk.journal.approvals("app-web", HEAD) == []
 

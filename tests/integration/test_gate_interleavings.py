@@ -204,7 +204,7 @@ class Interleavings(RuleBasedStateMachine):
                 held.head or held.commit or ""
             )  # an unknown commit has another
             if any(one.key == key for one in held.holds):
-                self.do(self.world.commands.approve(GRACE, held, self.world.authors_of))
+                self.do(self.world.approve(GRACE, held))
                 self.truth.approved.add((app, held.head or held.commit))
 
     @rule(app=st.sampled_from(APPS))

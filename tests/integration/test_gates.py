@@ -286,12 +286,11 @@ async def test_somebody_else_has_to_approve_the_commit(world: GateWorld) -> None
     await rules(world, approvals=1)
     new = await world.push(ONE, person=ADA.person)
     await world.settle()
-    held = await world.now(new)
 
     for who, says in ((ADA, "yourself"), (replace(GRACE, email="Author@example.com"), "own")):
         with pytest.raises(Rejected, match=says):
-            await world.commands.approve(who, held, world.authors_of)
-    assert await world.commands.approve(GRACE, held, world.authors_of)
+            await world.approve(who, new)
+    assert await world.approve(GRACE, new)
     await world.settle()
 
     assert await world.state(new) == "done"
@@ -303,9 +302,8 @@ async def test_a_commit_that_is_not_known_is_not_approved(world: GateWorld) -> N
     world.host.away = True
     await world.settle()
 
-    held = await world.now(new)
     with pytest.raises(Rejected, match="can't be approved now: it needs approval of a commit that"):
-        await world.commands.approve(GRACE, held, world.authors_of)
+        await world.approve(GRACE, new)
 
 
 async def test_the_author_of_a_head_that_has_moved_does_not_approve_it(world: GateWorld) -> None:
@@ -314,12 +312,10 @@ async def test_the_author_of_a_head_that_has_moved_does_not_approve_it(world: Ga
     world.host.heads["main"] = TWO
     await world.settle()
     author = replace(GRACE, email="Somebody@example.com")  # of the head, as the host tells
-    await world.commands.approve(author, await world.now(new), world.authors_of)
-    await world.settle()
+    with pytest.raises(Rejected, match="2222222 is your own commit"):
+        await world.approve(author, new)
 
-    assert (await world.now(new)).note == (
-        "held: needs 1 approval of 2222222, has 0; nobody approves their own: Grace"
-    )
+    assert await world.journal.approvals("app-web") == []
 
 
 async def test_unknown_authors_hold(world: GateWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,7 +339,7 @@ async def test_an_approval_does_not_count_for_the_next_commit(world: GateWorld) 
     await rules(world, approvals=1)
     first = await world.push(ONE)
     await world.settle()
-    await world.commands.approve(GRACE, await world.now(first), world.authors_of)
+    await world.approve(GRACE, first)
     second = await world.push(TWO)
     await world.settle()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.core.apps import App, Rules
-from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
+from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.gates.checks import CheckPolicy, CheckState, Need
 from bridge.core.lifecycle import State
@@ -134,12 +134,11 @@ async def test_the_author_of_the_older_commit_does_not_approve_it(world: PinWorl
     await world.settle()
     author = replace(GRACE, email="somebody@example.com")  # of every commit, as the host tells
 
-    await world.commands.approve(author, await world.now(bound), world.authors_of)
-    await world.settle()
-    assert await world.state(bound) == "held"
+    with pytest.raises(Rejected, match="is your own commit"):
+        await world.approve(author, bound)
 
     other = replace(GRACE, person="slack:U9", email="other@example.com")
-    await world.commands.approve(other, await world.now(bound), world.authors_of)
+    await world.approve(other, bound)
     await world.settle()
     assert await world.state(bound) == "done"
 

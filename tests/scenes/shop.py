@@ -8,7 +8,7 @@ from bridge.chats.links import Links
 from bridge.core.access import Right
 from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.events import Action
-from bridge.core.gates.holds import Gate, Hold
+from bridge.core.gates.holds import Gate, Hold, Proposal
 from bridge.core.lifecycle import FINAL, LIVE, Deployment, State, deployment_id
 from bridge.githosts import HOSTS
 from tests.scenes.slack_gates import (
@@ -162,11 +162,23 @@ HARD = deployment(
 )
 
 
+HARD_PROPOSAL = Proposal(
+    "a" * 40, f"{HOSTILE} {'and so on ' * 300}", HOSTILE, "b" * 40, 10**9, (HOSTILE,) * 20
+)
+
 HELD_HARD = replace(
     HARD,
     state=State.HELD,
     holds=tuple(
-        Hold(gate, f"{gate}:{HOSTILE}", HOSTILE * 20, Right.OVERRIDE, until=9e14)
+        Hold(
+            gate,
+            f"{gate}:{HOSTILE}",
+            HOSTILE * 20,
+            Right.OVERRIDE,
+            until=9e14,
+            proposal=HARD_PROPOSAL if gate is Gate.APPROVAL else None,
+            warns=HOSTILE * 20 if gate is Gate.ORDER else "",
+        )
         for gate in [*Gate, *Gate]
     ),
 )

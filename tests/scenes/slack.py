@@ -371,7 +371,7 @@ def gone_back() -> Iterator[tuple[str, Scene]]:
 def gates() -> Iterator[tuple[str, Scene]]:
     """What commands about gates are answered with, and the dialog that asks why."""
     running = deployment(State.RUNNING, replace(API, environment=None), 42)
-    return gate_scenes(LINKS, held, running, HARD, HELD_HARD, HOSTILE)
+    return gate_scenes(LINKS, WEB, held, running, HARD, HELD_HARD, HOSTILE)
 
 
 def _live() -> Mapping[str, Serving]:

@@ -10,8 +10,10 @@ from bridge.chats.slack.gate_answers import ended_message, reminder
 from bridge.chats.slack.gates import override_view
 from bridge.chats.slack.render import outgoing
 from bridge.core.access import Right
+from bridge.core.apps import App
 from bridge.core.chat.gate_replies import (
     Affected,
+    ApprovalAsked,
     ApprovalGiven,
     ClosedGates,
     FreezeDeclared,
@@ -26,7 +28,7 @@ from bridge.core.chat.gate_replies import (
     MoreHolds,
 )
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.holds import Gate, Hold
+from bridge.core.gates.holds import Gate, Hold, Proposal
 from bridge.core.gates.locks import Lock, PullRef
 from bridge.core.lifecycle import Deployment
 
@@ -35,11 +37,28 @@ Scene = Callable[[], Message | dict[str, Any]]
 NOON = 1_779_969_600.0
 PUSHED = "13dfa1f0c5b1d7a3c9c1b1a7de2f5a6b7c8d9e0f"
 
+PROPOSAL = Proposal(
+    PUSHED,
+    "Open the shop on Sundays\n\nCloses #482.",
+    "Ada Lovelace",
+    "9ab41c7e0d1f2a3b4c5d6e7f8091a2b3c4d5e6f7",
+    7,
+    (
+        "apps/web/cart.tsx",
+        "apps/web/delivery.ts",
+        "apps/web/index.html",
+        "packages/dates/index.ts",
+        "packages/dates/zones.ts",
+        "packages/ui/button.tsx",
+        "packages/ui/label.tsx",
+    ),
+)
 APPROVAL = Hold(
     Gate.APPROVAL,
     f"approval:{PUSHED}",
     "needs 1 approval of 13dfa1f, has 0",
     Right.APPROVE,
+    proposal=PROPOSAL,
 )
 LOCKED = Lock(
     "project/shop",
@@ -73,8 +92,10 @@ CHECKS = Hold(
 ORDER = Hold(
     Gate.ORDER,
     f"order:shop/staging/web:{PUSHED}",
-    "shop/staging/web runs 9ab41c7, not 13dfa1f",
+    "shop/staging/web runs 9ab41c7, not 13dfa1f: apps/web/cart.tsx differs;"
+    " shop/staging/web was unhealthy with 13dfa1f, and was rolled back",
     Right.OVERRIDE,
+    warns="shop/staging/web was unhealthy with 13dfa1f, and was rolled back",
 )
 SCHEDULE = Hold(
     Gate.SCHEDULE,
@@ -89,6 +110,7 @@ EVERY = (SCHEDULE, LOCK, FREEZE, CHECKS, APPROVAL, ORDER)
 
 def gate_scenes(
     links: Links,
+    web: App,
     held: Callable[..., Deployment],
     running: Deployment,
     hard: Deployment,
@@ -98,6 +120,7 @@ def gate_scenes(
     """What commands about gates are answered with, and the dialog that asks why.
 
     Args:
+        web: the app that waits for an approval.
         held: makes a deployment that these holds hold.
         hard, hard_held: deployments that are hard to keep in form.
     """
@@ -143,12 +166,19 @@ def gate_scenes(
     yield "locks_none", said(ClosedGates())
     given = ("Grace Hopper",)
     waits = held(APPROVAL, LOCK)
+    yield "approval_asked", said(ApprovalAsked(waits, web, PROPOSAL))
+    unknown = Proposal(PUSHED)
+    yield "approval_asked_of_the_first", said(ApprovalAsked(waits, web, unknown))
+    worst_of_all = Proposal(PUSHED, hostile, hostile, PUSHED[::-1], 10**6, (hostile,) * 20)
+    yield "approval_asked_hardest", said(ApprovalAsked(hard_held, web, worst_of_all))
     yield "approval", said(ApprovalGiven(waits, PUSHED, True, given, 1, (LOCK,)))
     yield "approval_enough", said(ApprovalGiven(waits, PUSHED, True, given, 0))
     yield "approval_again", said(ApprovalGiven(waits, PUSHED, False, given, 1))
     yield "override", said(Lifted(waits, waits.holds, "the shop is down, and this mends it"))
+    yield "override_warned", said(Lifted(waits, (ORDER,), "it is mended by hand"))
     yield "override_more", said(MoreHolds(held(LOCK, CHECKS)))
     yield "modal_override", lambda: override_view(held(LOCK, APPROVAL), "C024BE91L")
+    yield "modal_override_warned", lambda: override_view(held(ORDER), "C024BE91L")
     yield "modal_override_more", lambda: override_view(held(LOCK, CHECKS), "C1", more=True)
     yield "modal_override_hardest", lambda: override_view(hard_held, "C1")
     hard_lock = replace(LOCKED, label=hostile, scope=f"project/{hostile}", name=hostile)

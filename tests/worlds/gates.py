@@ -4,13 +4,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.core.apps import App
-from bridge.core.decision import Decision, Reason
+from bridge.core.decision import Decision, Policy, Reason
 from bridge.core.errors import Unreachable
 from bridge.core.events import Commit
 from bridge.core.gates.checks import Check, CheckState
 from bridge.core.gates.freezes import Freeze
 from bridge.core.lifecycle import Deployment, deployment_of
+from bridge.pipeline.changes import Changes
 from bridge.pipeline.ci import CiReader
+from bridge.pipeline.content import Contents
 from bridge.pipeline.deployments import Deployer
 from bridge.pipeline.dispatch import DEPLOYMENT_FLOW, Starting
 from bridge.pipeline.gate_commands import Actor, GateCommands
@@ -72,7 +74,7 @@ class ChecksHost(FakeHostApi):
 
     async def commit(self, repository: str, sha: str) -> Commit:
         self._answer()
-        return Commit(sha, email="somebody@example.com")
+        return Commit(sha, "fix: the head", "Somebody", email="somebody@example.com")
 
 
 class WatchedBackend(FakeBackend):
@@ -121,8 +123,16 @@ class GateWorld:
         heads = Heads({"github": self.host}, self.clock, {})
         catalog: Any = self.shelf
         self.ci = CiReader(self.journal, {"github": self.host}, self.clock)
+        changes = Changes({"github": self.host}, self.clock, sleep=self.clock.sleep)
+        contents = Contents(changes, {}, Policy(), self.clock)
         self.judges = Judges(
-            catalog, self.journal, heads, self.freezes, self.clock, authors_of=self.authors_of
+            catalog,
+            self.journal,
+            heads,
+            contents,
+            self.freezes,
+            self.clock,
+            authors_of=self.authors_of,
         )
         self.keeper = Gatekeeper(
             self.journal, self.judges, Starting(self.flows).release, self.clock
@@ -160,6 +170,12 @@ class GateWorld:
         await self.journal.look_again(list(self.shelf.apps))  # the branch has moved for all
         await Starting(self.flows).follow(recorded)
         return new
+
+    async def approve(self, actor: Actor, wanted: Deployment) -> bool:
+        """Approve what is shown of a held deployment."""
+        held = await self.now(wanted)
+        commit = held.head or held.commit or ""
+        return await self.commands.approve(actor, held, commit, self.authors_of)
 
     def check(self, commit: str, name: str, state: CheckState) -> Check:
         """Change a check at the host; nobody is told."""

@@ -29,6 +29,7 @@ from bridge.chats.discord.markdown import (
     sentence,
     text_of,
 )
+from bridge.chats.proposal import Proposed
 from bridge.chats.text import NOTHING, cut, units
 from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.difference import text_of as value_of
@@ -168,7 +169,8 @@ def render_card(card: Card, *, remark: str = "") -> Message:
         ("Links", _links(card), False),
     )
     held = map(_quoted, _held(card.holds))
-    paragraphs = (_subject(card), *held, _quoted(_note(card)), _quoted(remark))
+    proposed = () if card.proposal is None else _proposed(card.proposal)
+    paragraphs = (_subject(card), *held, *proposed, _quoted(_note(card)), _quoted(remark))
     embed = embed_of(title, COLOURS[card.state], paragraphs, fields, _why(card), card.created_at)
     return Message(embed, _post_name(card))
 
@@ -224,6 +226,18 @@ def _held(holds: Sequence[Hold]) -> list[str]:
     ]
     more = len(holds) - MOST_HOLDS
     return [*lines, f"and {more} more"] if more > 0 else lines
+
+
+def _proposed(one: Proposed) -> tuple[str, ...]:
+    """Return who wrote the commit that would be approved, and what it brings."""
+    author = f"by {text_of(one.author)}" if text_of(one.author) else ""
+    lines = [joined(f"📝 To approve: {code(one.commit.words, one.commit.limit)}", author)]
+    if one.live is not None:
+        files = ", ".join(filter(None, (code(file.words, file.limit) for file in one.shown)))
+        more = f" and {one.unshown} more" if files and one.unshown else ""
+        since = f"{link(one.compare, one.count)} since {code(one.live.words, one.live.limit)}"
+        lines.append(f"{since}: {files}{more}" if files else since)
+    return tuple(map(_quoted, lines))
 
 
 def _quoted(words: str) -> str:

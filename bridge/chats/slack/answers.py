@@ -41,7 +41,7 @@ from bridge.chats.slack.facts import (
     standings,
     still_open,
 )
-from bridge.chats.slack.gates import held_briefly, held_buttons, held_lines
+from bridge.chats.slack.gates import held_briefly, held_buttons, held_lines, proposal_blocks
 from bridge.chats.slack.mrkdwn import (
     NOTHING,
     clean,
@@ -80,7 +80,7 @@ def status_of(
         lines.append(brief(newest, app, links, said=100))
     blocks: list[Block] = [section("\n".join(lines))]
     if newest and (held := held_lines(newest)):
-        blocks.append(section("\n".join(held)))
+        blocks += [section("\n".join(held)), *proposal_blocks(newest, app, links)]
     elif newest and (note := remark(newest)):
         blocks.append(context(note))
     if serves := live_line(live, app, links):

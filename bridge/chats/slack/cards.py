@@ -42,7 +42,7 @@ from bridge.chats.slack.facts import (
     since,
     text_of,
 )
-from bridge.chats.slack.gates import held_buttons, hold_lines
+from bridge.chats.slack.gates import held_buttons, hold_lines, proposal_lines
 from bridge.chats.slack.mrkdwn import (
     code_block,
     escape,
@@ -82,6 +82,8 @@ def render_card(
     blocks: list[Block] = [section(_head(card)), context(_about(card))]
     if card.holds:
         blocks.append(section("\n".join(hold_lines(card.holds))))
+    if card.proposal is not None:
+        blocks.append(section("\n".join(proposal_lines(card.proposal))))
     if note := _note(card):
         blocks.append(context(note))
     if places := shown_places(card.places):

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.chats import card
-from bridge.chats.card import FIRST_LINE, NOTE, Commit, Ref
+from bridge.chats.card import NOTE, Commit, Ref
 from bridge.chats.links import APP_NAME, Around, Links, Place
 from bridge.chats.links import places_of as all_places
+from bridge.chats.proposal import FIRST_LINE, version_of
+from bridge.chats.proposal import first_line as first_line_of
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, prose
 from bridge.chats.text import Phrase, Text
 from bridge.core.apps import App, SourceType
@@ -75,7 +77,7 @@ def shown_commit(commit: Commit | None) -> str:
 
 def first_line(message: str | None, limit: int = FIRST_LINE) -> str:
     """Return the first non-empty line of a commit's message."""
-    return escape(card.first_line(message), limit)
+    return escape(first_line_of(message), limit)
 
 
 def asked_by(deployment: Deployment) -> str:
@@ -197,8 +199,9 @@ def live_line(live: Serving | None, app: App, links: Links) -> str:
 
 def changed(deployment: Deployment, app: App | None, links: Links, said: int) -> str:
     """Return the commit, and the first line of its message, at most `said` long."""
-    commit = commit_of(deployment.deployed_commit or deployment.commit, app, links)
-    return " ".join(filter(None, (commit, first_line(deployment.message, said))))
+    commit, message = version_of(deployment)
+    shown = commit_of(commit, app, links)
+    return " ".join(filter(None, (shown, first_line(message, said))))
 
 
 def still_open(deployments: Sequence[Deployment]) -> list[Deployment]:

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from bridge.chats.card import PERSON, redacted
+from bridge.chats.card import redacted
 from bridge.chats.links import Links
-from bridge.chats.slack import names
+from bridge.chats.proposal import PERSON
+from bridge.chats.slack import approvals, names
 from bridge.chats.slack.answers import COMMAND
 from bridge.chats.slack.blocks import Block, Message, actions, button, context, section
 from bridge.chats.slack.facts import ICONS, changed, joined, name_of, ref_of
 from bridge.chats.slack.gates import ICONS as GATES
-from bridge.chats.slack.gates import held_lines, hold_lines, reason_lines
+from bridge.chats.slack.gates import held_lines, reason_lines, warning_blocks
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape, moment
 from bridge.core.chat.gate_replies import (
     Affected,
+    ApprovalAsked,
     ApprovalGiven,
     ClosedGates,
     FreezeDeclared,
@@ -45,7 +47,7 @@ LONGEST_COMMAND = 1000
 LOCK, FREEZE = GATES[Gate.LOCK], GATES[Gate.FREEZE]
 
 
-def answer_about_gates(reply: GateReply) -> Message:
+def answer_about_gates(reply: GateReply, links: Links) -> Message:
     """Return the message for a reply about gates."""
     match reply:
         case LockTaken() | LockBusy() | LockReleased() | LockKept():
@@ -56,12 +58,14 @@ def answer_about_gates(reply: GateReply) -> Message:
             return _thawed(reply)
         case ClosedGates():
             return _closed(reply)
+        case ApprovalAsked():
+            return approvals.asked(reply, links)
         case ApprovalGiven():
-            return _approved(reply)
+            return approvals.given(reply)
         case Lifted(deployment=deployment, holds=holds, reason=reason):
             head = f":rocket:  {name_of(deployment)} deploys in spite of what holds it"
             about = section("\n".join([f"Why: {_reason(reason)}", *reason_lines(holds)]))
-            return _message(head, about)
+            return _message(head, about, *warning_blocks(holds))
         case MoreHolds(deployment=deployment):
             head = f":warning:  {name_of(deployment)} is held by something else, too, by now"
             return _message(head, section("\n".join(held_lines(deployment)) or NOTHING))
@@ -206,21 +210,6 @@ def _what(freeze: Freeze, apps: Sequence[str]) -> str:
         return _label(freeze.label)
     more = f" and {len(apps) - MOST_APPS} more" if len(apps) > MOST_APPS else ""
     return ", ".join(map(_label, apps[:MOST_APPS])) + more + " by `freezes` of `bridge.yaml`"
-
-
-# ── approvals ───────────────────────────────────────────────────────────────────────────────────
-
-
-def _approved(reply: ApprovalGiven) -> Message:
-    commit = code(reply.commit[:7], 20)
-    did = "You approved" if reply.new else "You had approved already:"
-    head = f":white_check_mark:  {did} {commit} of {name_of(reply.deployment)}"
-    given = ", ".join(map(_person, reply.given[:MOST_AFFECTED]))
-    needs = f"; {_many(reply.missing, 'more approval')} to go" if reply.missing else ""
-    blocks: list[Block] = [context(f"Approved by {given}{needs}")] if given else []
-    if reply.others:
-        blocks.append(section("\n".join(["*Still held*", *hold_lines(reply.others)])))
-    return _message(head, *blocks)
 
 
 # ── pieces ──────────────────────────────────────────────────────────────────────────────────────

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.chats.card import holds_of
+from bridge.chats.card import holds_of, redacted
 from bridge.chats.links import Links
+from bridge.chats.proposal import Proposed, proposal_of, proposed_of
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (
     Block,
@@ -24,9 +25,11 @@ from bridge.chats.slack.blocks import (
     paragraphs,
     section,
 )
-from bridge.chats.slack.facts import changed, joined, name_of, ref_of, sentence
-from bridge.chats.slack.mrkdwn import code, moment, plain
-from bridge.core.gates.holds import Gate, Hold
+from bridge.chats.slack.facts import changed, joined, name_of, ref_of, sentence, text_of
+from bridge.chats.slack.mrkdwn import code, link, moment, plain
+from bridge.chats.text import Text
+from bridge.core.apps import App
+from bridge.core.gates.holds import Gate, Hold, warnings_in
 from bridge.core.lifecycle import Deployment
 
 ICONS = {
@@ -90,6 +93,38 @@ def held_briefly(deployment: Deployment, most: int = 1) -> list[str]:
     return reason_lines(holds_of(deployment), most)
 
 
+def proposal_lines(proposed: Proposed) -> list[str]:
+    """Return the commit that would be approved with its author, and what it brings."""
+    author = text_of(proposed.author)
+    commit = link(proposed.page, _code(proposed.commit))
+    what = " ".join(filter(None, (commit, text_of(proposed.says))))
+    lines = [joined(f":memo:  To approve: {what}", f"by {author}" if author else "")]
+    if proposed.live is None:
+        return [*lines, "What is live is not known, so its changes can't be listed."]
+    files = ", ".join(filter(None, map(_code, proposed.shown)))
+    more = f" and {proposed.unshown} more" if files and proposed.unshown else ""
+    differs = f"{link(proposed.compare, proposed.count)} since {_code(proposed.live)}"
+    return [*lines, f"{differs}: {files}{more}" if files else differs]
+
+
+def _code(text: Text) -> str:
+    return code(text.words, text.limit)
+
+
+def proposal_blocks(deployment: Deployment, app: App, links: Links) -> list[Block]:
+    """Return what somebody would approve; nothing unless the deployment waits for that."""
+    proposal = proposal_of(deployment)
+    if proposal is None:
+        return []
+    return [section("\n".join(proposal_lines(proposed_of(proposal, app, links))))]
+
+
+def warning_blocks(holds: Sequence[Hold]) -> list[Block]:
+    """Return what to know before holds are lifted, to be read apart from the reasons."""
+    lines = [f":warning:  *{short_sentence(redacted(one))}*" for one in warnings_in(holds)]
+    return [section("\n".join(lines[:MOST_HOLDS]))] if lines else []
+
+
 # ── buttons ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -99,10 +134,8 @@ def held_buttons(deployment: Deployment) -> list[Element]:
     if not holds:
         return []
     shown: list[Element] = []
-    commit = deployment.head or deployment.commit
-    if commit and any(one.gate is Gate.APPROVAL for one in holds):
-        value = f"{deployment.id} {commit}"
-        shown.append(button("Approve", names.GATE_APPROVE, value, style="primary"))
+    if (proposal := proposal_of(deployment)) is not None:
+        shown.append(approve_button(deployment.id, proposal.commit))
     shown.append(button("Deploy anyway", names.GATE_OVERRIDE, deployment.id))
     if (lock := next((one for one in holds if one.gate is Gate.LOCK), None)) is not None:
         question = plain(f"{lock.says}.", 300)
@@ -110,6 +143,11 @@ def held_buttons(deployment: Deployment) -> list[Element]:
         value = f"{deployment.id} {lock.key}"
         shown.append(button("Unlock", names.GATE_UNLOCK, value, confirm=asks))
     return shown
+
+
+def approve_button(deployment: str, commit: str) -> Element:
+    """Return the button that approves exactly the commit that is shown beside it."""
+    return button("Approve", names.GATE_APPROVE, f"{deployment} {commit}", style="primary")
 
 
 def read_value(value: str) -> tuple[str, str]:
@@ -160,7 +198,7 @@ def override_view(deployment: Deployment, channel: str, *, more: bool = False) -
     what = changed(deployment, None, Links(), 60)
     head = joined(f"{name_of(deployment)} is held", ref_of(deployment.ref), what)
     lines = reason_lines(holds_of(deployment), MOST_IN_DIALOG)
-    blocks: list[Block] = [section(head), *paragraphs(lines)]
+    blocks: list[Block] = [section(head), *paragraphs(lines), *warning_blocks(deployment.holds)]
     if more:
         blocks.insert(0, section(":warning:  *Something else holds it by now.* Nothing was done."))
     element: Element = {

@@ -5,8 +5,8 @@ Nothing in a button proves a right: it only says which preview, and which commit
 
 from collections.abc import Sequence
 
-from bridge.chats.card import PERSON
 from bridge.chats.links import APP_NAME, Links, address_of
+from bridge.chats.proposal import PERSON
 from bridge.chats.pull_card import Look, Outcome, PullCard, Row, card_of_pull, row_of
 from bridge.chats.slack import names
 from bridge.chats.slack.blocks import (

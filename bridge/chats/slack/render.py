@@ -95,7 +95,7 @@ def outgoing(reply: Reply, links: Links, here: Collection[str] = ()) -> Outgoing
         case Standing() | Past() | Reasons() | AppList() | PreviewList() | PreviewDone():
             return Outgoing(_told(reply, links))
         case _:
-            return Outgoing(answer_about_gates(reply), public=isinstance(reply, _ANNOUNCED))
+            return Outgoing(answer_about_gates(reply, links), public=isinstance(reply, _ANNOUNCED))
 
 
 _ANNOUNCED = (LockTaken, LockReleased, LockKept, FreezeDeclared, FreezesEnded, Lifted)

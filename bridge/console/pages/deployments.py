@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bridge.chats.proposal import proposal_of, proposed_of, version_of
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
 from bridge.console.render import Page
@@ -10,6 +11,7 @@ from bridge.core.access import Right
 from bridge.core.apps import App, find_app
 from bridge.core.errors import Rejected
 from bridge.core.events import Action
+from bridge.core.gates.holds import warnings_in
 from bridge.core.health.rollback import Version
 from bridge.core.lifecycle import FINAL, Deployment, State
 
@@ -65,14 +67,22 @@ async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page
     exists = app is not None and any(one.id == app.id for one in records.apps())
     delivery = await records.inbox.get(found.seq)
     may = frozenset(_may(found, rights, exists=exists))
+    built, message = version_of(found)
+    proposal = proposal_of(found)
     facts = {
         "deployment": found,
+        "proposed": None if proposal is None else proposed_of(proposal, app, records.links),
+        "proposal": proposal,
+        "warnings": warnings_in(found.holds),
         "app": app,
         "changes": await records.journal.changes(found.id),
         "delivery": delivery,
         "may": may,
         "way_back": await _way_back(records, found, app) if app and "rollback" in may else None,
-        "commit_page": records.links.commit(app, found.deployed_commit or found.commit),
+        "commit": built,
+        "message": message,
+        "author": found.author if proposal is None else proposal.author,
+        "commit_page": records.links.commit(app, built),
         "compare_page": await _compare(records, found, app),
         "log": found.log_tail or "",
         "follows": found.backend_id is not None or not found.final,
@@ -87,6 +97,8 @@ async def _compare(records: Records, found: Deployment, app: App | None) -> str 
         return None
     history = await records.journal.deployments(app_id=found.app_id, limit=FAR_BACK, after=found)
     before = next((one for one in history if one.served), None)
+    if (proposal := proposal_of(found)) is not None:
+        return records.links.compare(app, proposal.live, proposal.commit)
     new = found.deployed_commit or found.commit
     return records.links.compare(app, before.deployed_commit, new) if before else None
 
@@ -134,6 +146,6 @@ def _may(found: Deployment, rights: frozenset[Right], *, exists: bool) -> list[s
         lifting = {hold.may_lift for hold in found.holds}
         if lifting <= rights:
             may.append("lift")
-        if Right.APPROVE in rights and any(hold.gate == "approval" for hold in found.holds):
+        if Right.APPROVE in rights and proposal_of(found) is not None:
             may.append("approve")
     return may

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from bridge.core.apps import App
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.holds import Hold
+from bridge.core.gates.holds import Hold, Proposal
 from bridge.core.gates.locks import ALL, Lock
 from bridge.core.lifecycle import Deployment
 
@@ -98,12 +99,21 @@ class ClosedGates:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """What somebody would approve; nothing is approved until they say so."""
+
+    deployment: Deployment
+    app: App
+    proposal: Proposal
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalGiven:
     """A commit is approved.
 
     Attributes:
-        new: False if the person had approved it before.
-        given: the names of all who have.
+        new: False if the person had approved it, or what is the same for the app, before.
+        given: the names of all whose approvals count.
         missing: how many more are needed.
         others: what holds the deployment besides.
     """
@@ -140,6 +150,7 @@ GateReply = (
     | FreezeDeclared
     | FreezesEnded
     | ClosedGates
+    | ApprovalAsked
     | ApprovalGiven
     | Lifted
     | MoreHolds

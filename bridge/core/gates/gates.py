@@ -4,8 +4,8 @@ All gates are evaluated, so a person sees every open reason at once and not only
 holds with a reason, the time at which it opens by itself, and the right that may lift it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bridge.core.access import Right
@@ -13,11 +13,18 @@ from bridge.core.apps import App
 from bridge.core.events import Action
 from bridge.core.gates.checks import Otherwise
 from bridge.core.gates.ci import Ci, CiState, judged
+from bridge.core.gates.content import NO_COMPARED, NOT_YET, SAME, Compared, Content
 from bridge.core.gates.freezes import Allowed, Freeze
-from bridge.core.gates.holds import Gate, Hold, Lift
+from bridge.core.gates.holds import Gate, Hold, Lift, Proposal
 from bridge.core.gates.locks import BY_ITSELF, Lock
 from bridge.core.gates.times import for_people
 from bridge.core.lifecycle import Deployment, State
+
+MOST_APPROVED = 3
+"""Approved commits, newest first, that are compared with the one that would be built."""
+
+SOON = 1.0
+"""Seconds until a commit is compared that was not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +54,11 @@ class Facts:
         approvals: of any commit of the app.
         ci: the checks of the commit that would be built; None if none were ever asked for.
         earlier: the newest deployment of each app that must be live first; None if it has none.
+        served: the newest deployments that each of these has served, newest first.
+        compared: their commits, and the approved ones, beside the one that would be built.
+        proposal: what an approval would be for; None if it is not known.
         nowhere: what the rules name as an earlier app, and is none.
         ahead: the deployment of the same app that goes before this one.
-        author: email addresses of the commit's authors and pusher, as far as known.
         unknown_head: why the commit that would be built can't be told; "" if it can.
         again_at: when to try again to find that out; None if no host can tell.
     """
@@ -59,11 +68,21 @@ class Facts:
     approvals: Sequence[Approval] = ()
     ci: Ci | None = None
     earlier: Mapping[str, Deployment | None] = field(default_factory=dict)
+    served: Mapping[str, Sequence[Deployment]] = field(default_factory=dict)
+    compared: Compared = field(default_factory=lambda: NO_COMPARED)
+    proposal: Proposal | None = None
     nowhere: Sequence[str] = ()
     ahead: Deployment | None = None
-    author: frozenset[str] = frozenset()
     unknown_head: str = ""
     again_at: float | None = None
+
+    def content(self, app_id: str, commit: str | None, head: str | None, now: float) -> Content:
+        """Return a commit beside the one that would be built, as far as they concern an app."""
+        if commit is None or head is None:
+            return Content(False)
+        if commit == head:
+            return SAME
+        return self.compared.get((app_id, commit)) or Content(None, NOT_YET, now + SOON)
 
 
 def open_gates(wanted: Deployment, app: App, facts: Facts, now: float) -> tuple[Hold, ...]:
@@ -109,7 +128,7 @@ def _all(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[Hol
     yield from _turn(wanted, facts)
     if wanted.action is Action.DEPLOY:  # all others bring nothing that is new
         yield from _checks(wanted, app, facts, now)
-        yield from _approvals(wanted, app, facts)
+        yield from _approvals(wanted, app, facts, now)
         yield from _order(wanted, app, facts, now)
 
 
@@ -180,7 +199,7 @@ def _checks(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[
         )
 
 
-def _approvals(wanted: Deployment, app: App, facts: Facts) -> Iterator[Hold]:
+def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[Hold]:
     needed = app.rules.approvals or 0
     if not needed:
         return
@@ -190,17 +209,43 @@ def _approvals(wanted: Deployment, app: App, facts: Facts) -> Iterator[Hold]:
         key = f"{Gate.APPROVAL}:?"
         yield Hold(Gate.APPROVAL, key, why, Right.OVERRIDE, changes_at=facts.again_at)
         return
-    counted = [one for one in facts.approvals if counts(one, wanted, facts, commit)]
-    given = {one.email.lower() or one.person: one for one in counted}
-    if len(given) < needed:
-        names = ", ".join(sorted(one.name for one in given.values()))
+    others = {
+        one: facts.content(app.id, one, commit, now) for one in approved(facts.approvals, commit)
+    }
+    same = tuple(one for one, content in others.items() if content.same)
+    proposal = replace(facts.proposal or Proposal(commit), same=same)
+    counted = counting(facts.approvals, wanted.person, proposal)
+    if len(counted) < needed:
+        names = ", ".join(sorted(one.name for one in counted))
         had = f"; approved by {names}" if names else ""
-        of_commit = [one for one in facts.approvals if one.commit == commit]
-        own = [one.name for one in of_commit if one not in counted]
+        of_it = [one for one in facts.approvals if one.commit in (commit, *same)]
+        own = [one.name for one in of_it if not counts(one, wanted.person, proposal)]
         had += f"; nobody approves their own: {', '.join(sorted(own))}" if own else ""
         people = "1 approval" if needed == 1 else f"{needed} approvals"
-        why = f"needs {people} of {commit[:7]}, has {len(given)}{had}"
-        yield Hold(Gate.APPROVAL, approval_key(commit), why, Right.APPROVE)
+        had += _other(wanted, facts, others)
+        why = f"needs {people} of {commit[:7]}, has {len(counted)}{had}"
+        again_at = min((one.again_at for one in others.values() if one.again_at), default=None)
+        key = approval_key(commit)
+        yield Hold(Gate.APPROVAL, key, why, Right.APPROVE, changes_at=again_at, proposal=proposal)
+
+
+def approved(approvals: Sequence[Approval], commit: str) -> list[str]:
+    """Return the other approved commits, newest first, that may be the same for the app."""
+    newest = sorted(approvals, key=lambda one: one.at, reverse=True)
+    return list(dict.fromkeys(one.commit for one in newest if one.commit != commit))[:MOST_APPROVED]
+
+
+def _other(wanted: Deployment, facts: Facts, others: Mapping[str, Content]) -> str:
+    """Return why an approval that somebody has given meanwhile does not count."""
+    lately = [one for one in facts.approvals if one.at >= wanted.created_at]
+    found = next((one for one in lately if not others.get(one.commit, SAME).same), None)
+    if found is None:
+        return ""
+    content = others[found.commit]
+    given = f"; {found.name} approved {found.commit[:7]}"
+    if content.same is None:
+        return f"{given}, and they can't be compared, so approve this one: {content.why}"
+    return f"{given}, but {content.why}" if content.why else f"{given}"
 
 
 def approval_key(commit: str) -> str:
@@ -212,10 +257,20 @@ def _unknown(facts: Facts) -> str:
     return facts.unknown_head or "the head has not been read yet"
 
 
-def counts(approval: Approval, wanted: Deployment, facts: Facts, commit: str) -> bool:
-    """Return whether an approval counts: of this commit, and nobody approves their own."""
-    own = bool(approval.email) and approval.email.lower() in facts.author
-    return approval.commit == commit and approval.person != wanted.person and not own
+def counting(approvals: Iterable[Approval], asker: str, of: Proposal) -> list[Approval]:
+    """Return the approvals that count, one for each person.
+
+    Args:
+        asker: who has asked for the deployment; "" for a push.
+    """
+    counted = (one for one in approvals if counts(one, asker, of))
+    return list({one.email.lower() or one.person: one for one in counted}.values())
+
+
+def counts(approval: Approval, asker: str, of: Proposal) -> bool:
+    """Return whether an approval counts: of the same for the app, and nobody approves their own."""
+    own = bool(approval.email) and approval.email.lower() in of.authors
+    return approval.commit in (of.commit, *of.same) and approval.person != asker and not own
 
 
 def _order(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[Hold]:
@@ -225,33 +280,62 @@ def _order(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[H
         key = f"{Gate.ORDER}:?"
         yield Hold(Gate.ORDER, key, why, Right.OVERRIDE, changes_at=facts.again_at)
         return
-    for label, earlier in facts.earlier.items():
-        yield from _after(label, earlier, commit, app.rules.soak or 0.0, now)
+    for label in facts.earlier:
+        yield from _after(label, commit, app.rules.soak or 0.0, facts, now)
     for name in facts.nowhere:
         why = f"`after` names {name}, and there is no such app: correct the rule, or override"
         yield Hold(Gate.ORDER, f"{Gate.ORDER}:{name}:{commit}", why, Right.OVERRIDE)
 
 
-def _after(
-    label: str, earlier: Deployment | None, commit: str | None, soak: float, now: float
-) -> Iterator[Hold]:
+def _after(label: str, commit: str | None, soak: float, facts: Facts, now: float) -> Iterator[Hold]:
+    """Hold what an earlier app does not run: the same, as far as that app is concerned."""
+    earlier = facts.earlier[label]
     key = f"{Gate.ORDER}:{label}:{commit}"
     wanted = (commit or "?")[:7]
-    until = None
+    until = changes = None
+    warns = _failed_there(label, commit, facts, now)
     if earlier is None:
         why = f"{label} has not deployed {wanted} yet: it has no deployment"
     elif earlier.state is not State.DONE:
         why = f"{label} is not live with {wanted} yet: its newest deployment is {earlier.state}"
-    elif commit is None or earlier.deployed_commit != commit:
-        runs = (earlier.deployed_commit or "an unknown commit")[:17]
-        runs = runs[:7] if earlier.deployed_commit else runs
-        why = f"{label} runs {runs}, not {wanted}"
+    elif not (content := _content(earlier, commit, facts, now)).same:
+        runs = earlier.deployed_commit[:7] if earlier.deployed_commit else "an unknown commit"
+        why = f"{label} runs {runs}, not {wanted}{_differs(content)}"
+        changes = content.again_at
     elif now < (healthy := (earlier.finished_at or now) + soak):
         until = healthy
         why = f"{label} has been live with {wanted} for less than {for_people(soak)}"
     else:
         return
-    yield Hold(Gate.ORDER, key, why, Right.OVERRIDE, until=until)
+    says = f"{why}; {warns}" if warns else why
+    yield Hold(Gate.ORDER, key, says, Right.OVERRIDE, until=until, changes_at=changes, warns=warns)
+
+
+def _content(one: Deployment, commit: str | None, facts: Facts, now: float) -> Content:
+    return facts.content(one.app_id, one.deployed_commit, commit, now)
+
+
+def _differs(content: Content) -> str:
+    if content.same is None:
+        mend = "override, or pin this app and promote that version to it"
+        return f", and they can't be compared: {mend} ({content.why})"
+    return f": {content.why}" if content.why else ""
+
+
+def _failed_there(label: str, commit: str | None, facts: Facts, now: float) -> str:
+    """Return whether an earlier app was unhealthy with a version, or rolled back from it."""
+    left = False
+    for one in facts.served.get(label, ()):
+        if one.action is Action.ROLLBACK:
+            left = True
+        elif _content(one, commit, facts, now).same:
+            at = (commit or "?")[:7]
+            if one.state is State.UNHEALTHY:
+                return f"{label} was unhealthy with {at}" + (
+                    ", and was rolled back" if left else ""
+                )
+            return f"{label} was rolled back from {at}" if left else ""
+    return ""
 
 
 def lift_of(holds: Sequence[Hold], by: str, person: str, reason: str, at: float) -> Lift:

@@ -1,6 +1,7 @@
 """Holds, the reasons why a deployment is held, and lifts, which override them."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -20,6 +21,33 @@ class Gate(StrEnum):
     ORDER = "order"
 
 
+MOST_FILES = 20
+"""Changed files that a proposal names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What an approval would be for: the commit that would be built, and what it brings.
+
+    Attributes:
+        message, author: the commit's; "" if they are not known.
+        live: the commit that the app serves; None if it is not known.
+        changed: how many files of the app differ from that; None if it is not known.
+        files: the first of them.
+        same: further commits that are the same for the app, so their approvals count.
+        authors: addresses of those whose approvals don't count, in lower case.
+    """
+
+    commit: str
+    message: str = ""
+    author: str = ""
+    live: str | None = None
+    changed: int | None = None
+    files: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """One reason to hold a deployment.
@@ -30,6 +58,8 @@ class Hold:
         may_lift: the right that may lift it.
         until: when it opens by itself; None if only a new fact opens it. Seconds since 1970.
         changes_at: when the reason changes by itself.
+        proposal: what somebody would approve; None unless it waits for an approval.
+        warns: what to know before it is lifted, e.g. that the version did not work elsewhere.
     """
 
     gate: Gate
@@ -38,11 +68,23 @@ class Hold:
     may_lift: "Right"
     until: float | None = None
     changes_at: float | None = None
+    proposal: Proposal | None = None
+    warns: str = ""
 
     @property
     def short(self) -> str:
         """A short form of the key, for metadata with little room."""
         return hashlib.sha256(self.key.encode(errors="backslashreplace")).hexdigest()[:12]
+
+
+def proposal_in(holds: Iterable[Hold]) -> Proposal | None:
+    """Return what somebody would approve, if one of the holds waits for that."""
+    return next((one.proposal for one in holds if one.proposal is not None), None)
+
+
+def warnings_in(holds: Iterable[Hold]) -> tuple[str, ...]:
+    """Return what to know before some holds are lifted, each once."""
+    return tuple(dict.fromkeys(one.warns for one in holds if one.warns))
 
 
 @dataclass(frozen=True, slots=True)

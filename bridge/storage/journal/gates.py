@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from bridge.core.access import Right
 from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import Approval, Facts
-from bridge.core.gates.holds import Gate, Hold, Lift
+from bridge.core.gates.holds import Gate, Hold, Lift, Proposal
 from bridge.core.gates.locks import Lock, Scope, scopes_of
 from bridge.ports.gates import Judging, Taken
 from bridge.storage import tables
@@ -28,7 +28,8 @@ def facts_of(db: sa.Connection, by: Judging) -> Facts:
         freezes=[*by.freezes, *_freezes(db, tables.freezes.c.scope.in_(scopes))],
         approvals=_approvals(db, by.app.id) if by.app.rules.approvals else (),
         ci=read_ci(db, by.head) if by.head is not None and by.app.rules.checks else None,
-        author=by.author,
+        compared=by.compared,
+        proposal=by.proposal,
         unknown_head=by.unknown_head,
         again_at=by.again_at,
     )
@@ -44,10 +45,17 @@ def holds_text(holds: Sequence[Hold]) -> str:
 
 def read_holds(text: str) -> tuple[Hold, ...]:
     """Return holds from a column."""
-    return tuple(
-        Hold(**said | {"gate": Gate(said["gate"]), "may_lift": Right(said["may_lift"])})
-        for said in json.loads(text)
-    )
+    return tuple(_read_hold(said) for said in json.loads(text))
+
+
+def _read_hold(said: Mapping[str, Any]) -> Hold:
+    """Return a hold; one that an earlier version has written lacks some facts."""
+    proposal = said.get("proposal")
+    if proposal is not None:
+        several = {one: tuple(proposal[one]) for one in ("files", "same", "authors")}
+        proposal = Proposal(**proposal | several)
+    typed = {"gate": Gate(said["gate"]), "may_lift": Right(said["may_lift"])}
+    return Hold(**{**said, **typed, "proposal": proposal})
 
 
 def lifts_text(lifts: Sequence[Lift]) -> str:

@@ -39,6 +39,9 @@ that of a newer push whose webhook came first."""
 AGAIN = 2.0
 """Seconds until a stale head is read again."""
 
+SERVED_BEFORE = 10
+"""Versions of an earlier app among which to look for the one that would be built."""
+
 GONE = "the app is gone from its backend, so there is nothing to deploy"
 
 OPEN = "nothing holds it any more; waits for its turn"
@@ -94,8 +97,14 @@ def _holds(
     """Return what holds it, with what other deployments have to do with it."""
     if by.head is not None:
         found = replace(found, head=by.head.commit)
-    nowhere = [name for name, app_id in by.earlier.items() if not app_id]
-    facts = replace(facts, earlier=_earlier(db, by), nowhere=nowhere)
+    there = {label: app_id for label, app_id in by.earlier.items() if app_id}
+    newest = newest_of(db, list(there.values()))
+    facts = replace(
+        facts,
+        earlier={label: newest.get(app_id) for label, app_id in there.items()},
+        served={label: _served(db, app_id) for label, app_id in there.items()},
+        nowhere=[name for name in by.earlier if name not in there],
+    )
     return open_gates(found, by.app, facts, at)
 
 
@@ -152,18 +161,24 @@ def _headlines(holds: Sequence[Hold]) -> list[tuple[str, str]]:
     return [(one.key, one.says.partition(":")[0]) for one in holds]
 
 
-def _earlier(db: sa.Connection, by: Judging) -> dict[str, Deployment | None]:
-    """Return the newest deployment of each app that must be live first."""
+def newest_of(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Deployment]:
+    """Return the newest deployment of each app, of those neither superseded nor cancelled."""
     t = tables.deployments
-    found: dict[str, Deployment | None] = {}
-    for label, app_id in by.earlier.items():
-        if not app_id:
-            continue
+    found: dict[str, Deployment] = {}
+    for app_id in app_ids:
         of_app = (t.c.app_id == app_id) & t.c.state.not_in([State.SUPERSEDED, State.CANCELLED])
         query = sa.select(t).where(of_app).order_by(t.c.seq.desc()).limit(1)
-        row = db.execute(query).mappings().first()
-        found[label] = None if row is None else read_deployment(dict(row))
+        if (row := db.execute(query).mappings().first()) is not None:
+            found[app_id] = read_deployment(dict(row))
     return found
+
+
+def _served(db: sa.Connection, app_id: str) -> list[Deployment]:
+    """Return the newest deployments that an app has served, newest first."""
+    t = tables.deployments
+    query = sa.select(t).where((t.c.app_id == app_id) & (t.c.live_at > 0))
+    newest = query.order_by(t.c.live_at.desc(), t.c.id.desc()).limit(SERVED_BEFORE)
+    return [read_deployment(dict(row)) for row in db.execute(newest).mappings()]
 
 
 def _ahead(db: sa.Connection, found: Deployment) -> Deployment | None:

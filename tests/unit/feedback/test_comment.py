@@ -12,8 +12,9 @@ from markdown_it import MarkdownIt
 
 from bridge.chats import CHATS as ALL_CHATS
 from bridge.core.access import Right
+from bridge.core.apps import App
 from bridge.core.decision import Decision, Reason
-from bridge.core.gates.holds import Gate, Hold
+from bridge.core.gates.holds import Gate, Hold, Proposal
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import marked
 from bridge.core.previews.preview import Preview, PreviewState
@@ -154,7 +155,13 @@ def held_apps() -> Snapshot:
         until=AT + 7200,
     )
     approval = Hold(
-        Gate.APPROVAL, f"approval:{sha}", "needs 1 approval of 4f1c2d9, has 0", Right.APPROVE
+        Gate.APPROVAL,
+        f"approval:{sha}",
+        "needs 1 approval of 4f1c2d9, has 0",
+        Right.APPROVE,
+        proposal=Proposal(
+            sha, "feat: the cart `shows` |dates|", "Ada <b>", LIVE, 2, ("web/a", "web/`b`")
+        ),
     )
     return snapshot(
         *(explained(f"app-{name}", seq=3, commit=sha) for name in ("web", "api", "jobs")),
@@ -199,11 +206,15 @@ TOLD = {
 }
 
 
+def compares(_app: App | None, old: str | None, new: str | None) -> str:
+    return f"https://example.com/my-org/mono/compare/{old}...{new}"
+
+
 @pytest.mark.parametrize("name", TOLD)
 def test_the_comment_looks_as_in_its_picture(name: str) -> None:
     told = TOLD[name]()
 
-    text = render_comment(told, "0123456789abcdef", CHATS)
+    text = render_comment(told, "0123456789abcdef", CHATS, compare=compares)
 
     assert text == (FIXTURES / f"comment__{name}.md").read_text()
 

@@ -13,7 +13,7 @@ from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need
 from bridge.core.gates.ci import Ci
 from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import Approval, Facts, lift_of, next_look, open_gates
-from bridge.core.gates.holds import Gate
+from bridge.core.gates.holds import Gate, Proposal
 from bridge.core.gates.locks import Lock, scope_named, scopes_of
 from bridge.core.lifecycle import Deployment, State
 from tests.fakes.journey import deployment
@@ -121,7 +121,7 @@ def approved(**facts: Any) -> Approval:
     ],
 )
 def test_somebody_else_approves_exactly_this_commit(approval: Approval, held: bool) -> None:
-    facts = Facts(approvals=[approval], author=frozenset({"ada@example.com"}))
+    facts = Facts(approvals=[approval], proposal=Proposal(COMMIT, authors=("ada@example.com",)))
 
     found = holds(wanted(person="slack:U1"), app(approvals=1), facts)
 
@@ -143,7 +143,7 @@ def test_two_accounts_with_one_address_are_one_person() -> None:
 
 def test_an_approval_that_does_not_count_is_told() -> None:
     own = "ada@example.com"
-    facts = Facts(approvals=[approved(email=own)], author=frozenset({own}))
+    facts = Facts(approvals=[approved(email=own)], proposal=Proposal(COMMIT, authors=(own,)))
 
     (hold,) = open_gates(wanted(), app(approvals=1), facts, NOW)
 

@@ -1,0 +1,87 @@
+"""What an approval would be for, free of any chat's markup: what is approved is what is shown."""
+
+from dataclasses import dataclass
+
+from bridge.chats.links import Links
+from bridge.chats.text import Text, clean
+from bridge.core.apps import App
+from bridge.core.gates.holds import Proposal, proposal_in
+from bridge.core.lifecycle import Deployment, State
+
+FIRST_LINE = 120
+PERSON = 60
+SHORT = 20
+PATH = 80
+
+MOST_SHOWN = 5
+"""Changed files that are shown in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A commit that somebody may approve, and what it brings.
+
+    Attributes:
+        commit, live: short ids; `live` is what the app serves, None if that is not known.
+        page: the commit's page; compare: the page that shows what differs from `live`.
+        changed: how many files of the app differ; None if it is not known.
+    """
+
+    commit: Text
+    page: str | None
+    says: Text
+    author: Text
+    live: Text | None
+    compare: str | None
+    changed: int | None
+    files: tuple[Text, ...]
+
+    @property
+    def count(self) -> str:
+        """How many files of the app differ, as far as is known."""
+        if self.changed is None:
+            return "what differs"
+        return "1 file" if self.changed == 1 else f"{self.changed or 'no'} files"
+
+    @property
+    def shown(self) -> tuple[Text, ...]:
+        """The files for one line."""
+        return self.files[:MOST_SHOWN]
+
+    @property
+    def unshown(self) -> int:
+        """How many more there are."""
+        return max(0, (self.changed or 0) - len(self.shown))
+
+
+def proposed_of(proposal: Proposal, app: App | None, links: Links) -> Proposed:
+    """Return a proposal with its pages; texts of people are still to be escaped."""
+    live = proposal.live
+    return Proposed(
+        Text(proposal.commit[:7], SHORT),
+        links.commit(app, proposal.commit),
+        Text(first_line(proposal.message), FIRST_LINE),
+        Text(proposal.author, PERSON),
+        Text(live[:7], SHORT) if live else None,
+        links.compare(app, live, proposal.commit),
+        proposal.changed,
+        tuple(Text(one, PATH) for one in proposal.files),
+    )
+
+
+def proposal_of(deployment: Deployment) -> Proposal | None:
+    """Return what somebody would approve; None unless the deployment waits for that."""
+    return proposal_in(deployment.holds) if deployment.state is State.HELD else None
+
+
+def version_of(deployment: Deployment) -> tuple[str | None, str | None]:
+    """Return the commit and message of what is live, would be approved, or was pushed."""
+    proposal = proposal_of(deployment)
+    if proposal is not None:
+        return proposal.commit, proposal.message
+    return deployment.deployed_commit or deployment.commit, deployment.message
+
+
+def first_line(message: str | None) -> str:
+    """Return the first non-empty line of a commit's message."""
+    return next((line for line in (message or "").splitlines() if clean(line)), "")

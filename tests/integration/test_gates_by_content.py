@@ -1,0 +1,244 @@
+"""Gates that judge content: a push that changes nothing of an app neither holds nor un-approves."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.apps import App, Rules
+from bridge.core.errors import Rejected, Unreachable
+from bridge.core.gates.locks import Scope
+from bridge.core.lifecycle import Deployment
+from bridge.ports.githosts import ChangeSet
+from tests.fakes.journey import app
+from tests.worlds.gates import ADA, GRACE, GateWorld
+
+ONE, TWO, THREE = "1" * 40, "2" * 40, "3" * 40
+WEB = Scope("app/app-web", "shop/web")
+AFTER = Rules(after=("shop/staging",))
+APPROVED = Rules(approvals=1)
+
+
+def watching(app_id: str = "app-web", rules: Rules = AFTER, **others: Any) -> App:
+    return app(app_id, **{"watch_paths": ("web/**",), "rules": rules} | others)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[GateWorld]:
+    made = GateWorld()
+    await made.add(watching("app-staging", Rules()), watching())
+    yield made
+    await made.journal.stop()
+
+
+def differ(world: GateWorld, *paths: str, base: str = ONE, head: str = TWO) -> None:
+    world.host.differing[base, head] = ChangeSet(paths)
+
+
+async def move(world: GateWorld, commit: str) -> None:
+    """Push a commit that deploys no app, as its webhook would be decided."""
+    world.host.heads["main"] = world.backend.head = commit
+    await world.journal.look_again(list(world.shelf.apps))
+
+
+async def staged_and_held(world: GateWorld, moved_to: str = TWO) -> Deployment:
+    """Deploy one commit to staging; then the branch moves on before production follows."""
+    await world.commands.lock(ADA, WEB, "a release")
+    new = await world.push(ONE)
+    await world.push(ONE, "app-staging")
+    await world.settle()
+    await move(world, moved_to)
+    await world.commands.unlock(ADA, WEB)
+    await world.settle()
+    return new
+
+
+async def test_a_push_of_other_files_does_not_hold_what_the_earlier_app_has(
+    world: GateWorld,
+) -> None:
+    differ(world, "jobs/run.py")
+
+    new = await staged_and_held(world)
+
+    assert await world.state(new) == "done"
+    assert (await world.now(new)).deployed_commit == TWO
+    assert world.host.count("compare") == 1
+
+
+async def test_a_push_of_its_files_holds_until_the_earlier_app_has_it(world: GateWorld) -> None:
+    differ(world, "jobs/run.py", "web/index.html")
+
+    new = await staged_and_held(world)
+    assert (await world.now(new)).note == (
+        "held: shop/staging runs 1111111, not 2222222: web/index.html differs"
+    )
+
+    await world.push(TWO, "app-staging")
+    await world.settle()
+    assert await world.state(new) == "done"
+    assert world.host.count("compare") == 1, "equal commits are not compared"
+
+
+async def test_the_watch_paths_are_those_of_the_earlier_app(world: GateWorld) -> None:
+    await world.add(watching("app-staging", Rules(), watch_paths=("api/**",)))
+    differ(world, "web/index.html")
+
+    assert await world.state(await staged_and_held(world)) == "done"
+
+
+@pytest.mark.parametrize(
+    "others", [{"watch_paths": None}, {"watch_paths": (), "rules": Rules(watch_paths=())}]
+)
+async def test_without_watch_paths_whole_commits_count_and_nothing_is_asked(
+    world: GateWorld, others: dict[str, Any]
+) -> None:
+    await world.add(app("app-staging", **others))
+
+    new = await staged_and_held(world)
+
+    assert (await world.now(new)).note == "held: shop/staging runs 1111111, not 2222222"
+    assert world.host.count("compare") == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (ChangeSet(None, "the repository has more files than GitHub lists"), "more files than"),
+        (Unreachable("github", "ConnectError"), "github"),
+        (None, "github has no 2222222"),
+    ],
+)
+async def test_what_can_not_be_compared_holds_says_so_and_is_compared_again(
+    world: GateWorld, found: ChangeSet | Unreachable | None, why: str
+) -> None:
+    if isinstance(found, ChangeSet):
+        world.host.differing[ONE, TWO] = found
+    elif found is not None:
+        for _ in range(30):
+            world.host.next("compare", found)
+
+    new = await staged_and_held(world)
+    note = (await world.now(new)).note
+    assert "they can't be compared: override, or pin this app and promote" in note
+    assert why in note
+
+    world.host.scripted.clear()
+    differ(world, "jobs/run.py")
+    world.clock.now += 60
+    await world.settle()
+    assert await world.state(new) == "done"
+
+
+async def test_apps_of_different_repositories_are_not_compared(world: GateWorld) -> None:
+    elsewhere = replace(watching().source, repository="my-org/other")  # type: ignore[type-var]
+    await world.add(watching("app-staging", Rules(), source=elsewhere))
+
+    new = await staged_and_held(world)
+
+    assert "shop/staging deploys from another repository" in (await world.now(new)).note
+
+
+# ── approvals ────────────────────────────────────────────────────────────────
+
+
+async def approved(world: GateWorld, *paths: str) -> Deployment:
+    """Have a commit approved that something else holds; then the branch moves on."""
+    await world.add(watching(rules=APPROVED))
+    await world.commands.lock(ADA, WEB, "a release")
+    new = await world.push(ONE)
+    await world.settle()
+    await world.approve(GRACE, new)
+    differ(world, *paths)
+    await move(world, TWO)
+    await world.commands.unlock(ADA, WEB)
+    await world.settle()
+    return new
+
+
+async def test_an_approval_survives_a_push_of_other_files(world: GateWorld) -> None:
+    new = await approved(world, "jobs/run.py")
+
+    assert await world.state(new) == "done"
+    assert (await world.now(new)).deployed_commit == TWO
+    given = await world.journal.approvals("app-web")
+    assert [(one.commit, one.person) for one in given] == [(ONE, "slack:U2")]
+
+
+async def test_an_approval_does_not_survive_a_push_of_its_files(world: GateWorld) -> None:
+    new = await approved(world, "web/index.html")
+
+    assert (await world.now(new)).note == (
+        "held: needs 1 approval of 2222222, has 0; Grace approved 1111111, but web/index.html"
+        " differs"
+    )
+
+
+async def test_who_has_approved_the_same_content_has_approved(world: GateWorld) -> None:
+    await world.add(watching(rules=Rules(approvals=2)))
+    new = await world.push(ONE)
+    await world.settle()
+    await world.approve(GRACE, new)
+    differ(world, "jobs/run.py")
+    await move(world, TWO)
+    await world.settle()
+    held = await world.now(new)
+    assert held.note == "held: needs 2 approvals of 2222222, has 1; approved by Grace"
+
+    assert not await world.approve(GRACE, new)
+    eve = replace(GRACE, person="slack:U3", name="Eve", email="eve@example.com")
+    assert await world.approve(eve, new)
+    await world.settle()
+    assert await world.state(new) == "done"
+
+
+async def test_the_author_of_the_approved_commit_gets_no_say_by_a_later_push(
+    world: GateWorld,
+) -> None:
+    """Whoever may not approve a commit may not approve it before the branch moves on, either."""
+    await world.add(watching(rules=APPROVED))
+    new = await world.push(THREE)
+    await move(world, ONE)
+    await world.settle()
+    author = replace(GRACE, email="Somebody@example.com")  # of the head, as the host tells
+
+    with pytest.raises(Rejected, match="1111111 is your own commit"):
+        await world.approve(author, new)
+
+    assert await world.journal.approvals("app-web") == []
+
+
+# ── what an approval would be for ────────────────────────────────────────────
+
+
+async def test_a_hold_shows_the_commit_that_would_be_built_and_what_it_brings(
+    world: GateWorld,
+) -> None:
+    await world.push(THREE)
+    await world.push(THREE, "app-staging")
+    await world.settle()
+    await world.add(watching(rules=APPROVED))
+    new = await world.push(ONE, message="feat: pushed", author="Ada")
+    differ(world, "jobs/run.py", "web/a", "web/b", base=THREE, head=TWO)
+    await move(world, TWO)
+    await world.settle()
+
+    (hold,) = (await world.now(new)).holds
+    shown = hold.proposal
+    assert shown is not None
+    assert (shown.commit, shown.message, shown.author) == (TWO, "fix: the head", "Somebody")
+    assert (shown.live, shown.changed, shown.files) == (THREE, 2, ("web/a", "web/b"))
+
+
+async def test_of_what_was_pushed_its_own_words_are_shown_and_the_host_is_not_asked(
+    world: GateWorld,
+) -> None:
+    await world.add(watching(rules=APPROVED))
+    new = await world.push(ONE, message="feat: pushed", author="Ada")
+    await world.settle()
+
+    (hold,) = (await world.now(new)).holds
+    assert hold.proposal is not None
+    assert (hold.proposal.message, hold.proposal.author) == ("feat: pushed", "Ada")
+    assert (hold.proposal.live, hold.proposal.changed) == (None, None)
+    assert world.host.count("compare") == 0
