@@ -44,8 +44,8 @@ async def _approve(name: str, commit: str | None, how: How) -> None:
         waiting = await desk.commands.held(app)
         proposal = proposed(waiting)
         if not how.json:
-            for line in _lines(desk.settings, app, proposal):
-                say(clean(line))
+            for depth, line in _lines(desk.settings, app, proposal):
+                say("  " * depth + clean(line))
         if commit is None:
             agree(f"Approve {proposal.commit[:7]} of {app.label}?", how)
         meant = proposal.commit if commit is None else commit
@@ -57,8 +57,8 @@ async def _approve(name: str, commit: str | None, how: How) -> None:
         say(clean(f"{app.label} at {proposal.commit[:7]}: {did}"))
 
 
-def _lines(settings: "Settings", app: "App", proposal: "Proposal") -> list[str]:
-    """Return what would be approved, and what it brings."""
+def _lines(settings: "Settings", app: "App", proposal: "Proposal") -> list[tuple[int, str]]:
+    """Return what would be approved, and what it brings; each line with its indentation."""
     from bridge.app.providers import pages_of
     from bridge.chats.links import Links
     from bridge.chats.proposal import proposed_of
@@ -66,14 +66,14 @@ def _lines(settings: "Settings", app: "App", proposal: "Proposal") -> list[str]:
     one = proposed_of(proposal, app, Links(pages_of(settings)))
     author = f", by {proposal.author}" if proposal.author else ""
     says = f" {one.says.words}" if one.says.words else ""
-    lines = [f"{app.label} would build {proposal.commit[:7]}{says}{author}"]
+    lines = [(0, f"{app.label} would build {proposal.commit[:7]}{says}{author}")]
     if proposal.live is None:
-        return [*lines, "  what is live is not known, so its changes can't be listed"]
-    lines.append(f"  {one.count} since {proposal.live[:7]}, which is live")
-    lines += [f"    {file}" for file in proposal.files]
+        return [*lines, (1, "what is live is not known, so its changes can't be listed")]
+    lines.append((1, f"{one.count} since {proposal.live[:7]}, which is live"))
+    lines += [(2, file) for file in proposal.files]
     if (more := (proposal.changed or 0) - len(proposal.files)) > 0:
-        lines.append(f"    and {more} more")
-    return [*lines, f"  {one.compare}"] if one.compare else lines
+        lines.append((2, f"and {more} more"))
+    return [*lines, (1, one.compare)] if one.compare else lines
 
 
 def override(

@@ -177,7 +177,7 @@ async def test_an_approval_of_what_is_no_longer_the_head_says_what_is(door: Door
     _, shown = await held(door)
     await judged(door, OTHER)
 
-    assert "would build ddddddd by now, not ccccccc" in await told(door, shown, "gate.approve")
+    assert "is now ddddddd, not ccccccc: look again" in await told(door, shown, "gate.approve")
     assert await door.journal.approvals("app-web", HEAD) == []
 
 

@@ -11,9 +11,12 @@ import pytest
 
 from bridge.app.storage import Stores
 from bridge.core.apps import Rules
+from bridge.core.gates.holds import Proposal
 from bridge.core.lifecycle import State
-from bridge.ports.gates import Judging
+from bridge.ports.gates import CommitAt, Judging
+from tests.fakes.journey import deployment
 from tests.worlds.cli import SHA, WEB, Cli
+from tests.worlds.journal import outcome, record
 
 ID = "0000000000000001.app_web"
 
@@ -146,6 +149,79 @@ def test_overriding_lets_it_pass(filled: Cli) -> None:
     assert told.stdout == "lifted: all apps are locked by ada: a migration\n"
     assert judge(filled).state is State.WAITING
     assert "ada lets it pass: the fix of the outage" in filled("deployments", "show", ID).stdout
+
+
+SHOWN = Proposal("b" * 40, "fix: the cart\n\nmore", "Eve", "9" * 40, 2, ("web/a", "web/b"))
+
+
+def wait_for_approval(cli: Cli) -> None:
+    """Hold an app for an approval, after its branch has moved on."""
+    head = CommitAt("github", "my-org/mono", SHOWN.commit, "main")
+    by = Judging(replace(WEB, rules=Rules(approvals=1)), head=head, proposal=SHOWN)
+    cli.with_stores(lambda stores: stores.journal.judge(ID, by))
+
+
+def test_what_is_approved_is_shown_first(filled: Cli) -> None:
+    wait_for_approval(filled)
+
+    told = filled("approve", "shop/web", code=2)
+    assert "nobody can answer here; give --yes" in told.stderr
+    assert filled.with_stores(lambda stores: stores.journal.approvals("app_web")) == []
+
+    told = filled("approve", "shop/web", "--yes")
+    assert told.stdout.splitlines()[:4] == [
+        "shop/web would build bbbbbbb fix: the cart, by Eve",
+        "  2 files since 9999999, which is live",
+        "    web/a",
+        "    web/b",
+    ]
+    assert told.stdout.endswith("shop/web at bbbbbbb: approved\n")
+    again = filled("approve", "shop/web", "--commit", "bbbbbbb")
+    assert again.stdout.endswith("you had approved it already, so nothing changed\n")
+    (given,) = filled.with_stores(lambda stores: stores.journal.approvals("app_web"))
+    assert (given.commit, given.person) == (SHOWN.commit, "cli:ada")
+
+
+def test_a_commit_that_would_not_be_built_by_now_is_not_approved(filled: Cli) -> None:
+    wait_for_approval(filled)
+
+    told = filled("approve", "shop/web", "--commit", SHA[:7], code=2)
+
+    assert "the head of shop/web is now bbbbbbb, not aaaaaaa: look again" in told.stderr
+    assert filled.with_stores(lambda stores: stores.journal.approvals("app_web")) == []
+    (held,) = filled.json("held")
+    assert held["to_approve"] == {
+        "commit": SHOWN.commit,
+        "message": SHOWN.message,
+        "author": "Eve",
+        "live": SHOWN.live,
+        "changed": 2,
+        "files": ["web/a", "web/b"],
+    }
+
+
+def test_who_overrides_is_warned_of_a_version_that_did_not_work_elsewhere(filled: Cli) -> None:
+    bad = "shop/api was unhealthy with aaaaaaa"
+
+    async def break_it(stores: Stores) -> None:
+        api = deployment(90, "app_api", app="shop/api")
+        await record(stores.journal, outcome(90, api, explicit=True))
+        for state in (State.VERIFYING, State.UNHEALTHY):
+            await stores.journal.move(
+                api.id, state, "", deployed_commit=SHA, live_at=1.0, finished_at=1.0
+            )
+        rules = Rules(after=("shop/api",))
+        by = Judging(replace(WEB, rules=rules), earlier={"shop/api": "app_api"})
+        await stores.journal.judge(ID, by)
+
+    filled.with_stores(break_it)
+
+    told = filled("override", "shop/web", "-m", "the fix of the outage", code=2)
+    assert f"warning: {bad}\n" in told.stderr
+    assert "nobody can answer here" in told.stderr
+    told = filled("override", "shop/web", "-m", "the fix of the outage", "--yes")
+    assert f"warning: {bad}\n" in told.stderr
+    assert told.stdout.endswith(f"its newest deployment is unhealthy; {bad}\n")
 
 
 def test_explain_says_what_would_hold_it(filled: Cli) -> None:

@@ -1,0 +1,114 @@
+"""Approvals in the console: the page shows what would be approved, and approves nothing else."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from bridge.chats.links import Links
+from bridge.console.actions import ACTIONS
+from bridge.console.pages import PAGES
+from bridge.console.pages.request import Asked
+from bridge.console.records import Records
+from bridge.console.render import draw
+from bridge.console.visitors import BY_LINK
+from bridge.core.apps import Rules
+from bridge.core.errors import Rejected
+from bridge.core.gates.holds import Proposal
+from bridge.core.lifecycle import State
+from bridge.pipeline.commands import ChatCommands
+from bridge.pipeline.gates import nobody
+from bridge.pipeline.lookup import Known
+from bridge.ports.gates import CommitAt, Judging
+from bridge.ports.githosts import Pages
+from tests.fakes.journey import HEAD, app, deployment
+from tests.integration.test_console_pages import FRAME
+from tests.worlds.console_records import NOW, records_of
+from tests.worlds.journal import outcome, record
+
+WEB = app("app-web", rules=Rules(approvals=2))
+MOVED, LIVE = "d" * 40, "9" * 40
+ID = deployment(1).id
+LINKS = Links({"github": ("https://github.com", Pages())})
+PROPOSAL = Proposal(
+    MOVED,
+    "fix: the <b>cart</b>\n\nmore",
+    "Eve & Co",
+    LIVE,
+    22,
+    tuple(f"web/{n}" for n in range(20)),
+)
+
+
+@pytest.fixture
+async def records() -> AsyncIterator[Records]:
+    """An app whose branch has moved on since it was pushed to."""
+    async with records_of([WEB]) as made:
+        one = deployment(1, "app-web", message="feat: pushed", author="Ada")
+        await record(made.journal, outcome(1, one))
+        at = CommitAt("github", "my-org/mono", MOVED, "main")
+        await made.journal.judge(ID, Judging(WEB, head=at, proposal=PROPOSAL))
+        known = Known(made.apps, dict, lambda _app, _here: (), lambda: None)
+        commands = ChatCommands(
+            "console",
+            made.inbox,
+            made.journal,
+            known,
+            made.access,
+            made.logs,
+            made.clock,
+            authors_of=nobody,
+        )
+        yield replace(made, commands=commands, links=LINKS)
+
+
+async def shown(records: Records) -> str:
+    page = await PAGES["/console/deployments/{id}"](records, BY_LINK, Asked({"id": ID}, {}))
+    return draw(page, FRAME | {"visitor": BY_LINK}, NOW)
+
+
+async def approve(records: Records, commit: str) -> str:
+    done = await ACTIONS["/console/deployments/{id}/approve"](
+        records, BY_LINK, {"id": ID}, {"commit": commit}
+    )
+    return done.says
+
+
+async def test_the_page_shows_the_commit_that_it_approves_and_what_that_brings(
+    records: Records,
+) -> None:
+    text = await shown(records)
+
+    assert f'name="commit" value="{MOVED}"' in text
+    approving = text[text.index('id="to-approve"') :]
+    for words in ("ddddddd", "fix: the &lt;b&gt;cart&lt;/b&gt;", "by Eve &amp; Co"):
+        assert words in approving
+    assert re.search(rf'href="[^"]*{LIVE}\.\.\.{MOVED}"[^>]*>22 files</a> since', approving)
+    assert "web/19" in approving
+    assert "and 2 more" in approving
+    assert "feat: pushed" not in text
+    assert HEAD[:7] not in text
+
+
+async def test_only_the_commit_of_the_page_is_approved(records: Records) -> None:
+    for other in (HEAD, ""):
+        with pytest.raises(Rejected, match="the head of shop/web is now ddddddd, not"):
+            await approve(records, other)
+
+    assert await approve(records, MOVED) == "Approved: ddddddd; 1 more must approve."
+    assert await approve(records, MOVED) == (
+        "You had approved it already, so nothing changed: ddddddd; 1 more must approve."
+    )
+
+
+async def test_what_waits_for_no_approval_offers_none(records: Records) -> None:
+    at = CommitAt("github", "my-org/mono", MOVED, "main")
+    await records.journal.judge(ID, Judging(replace(WEB, rules=Rules()), head=at))
+    found = await records.journal.deployment(ID)
+    assert found is not None
+    assert found.state is State.WAITING
+
+    assert "to-approve" not in await shown(records)
+    with pytest.raises(Rejected, match="not held any more"):
+        await approve(records, MOVED)
