@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.chats.links import Links
-from bridge.console.actions import ACTIONS
+from bridge.console.actions import ACTIONS, Done
 from bridge.console.pages import PAGES
 from bridge.console.pages.request import Asked
 from bridge.console.records import Records
@@ -72,6 +72,7 @@ async def approve(records: Records, commit: str) -> str:
     done = await ACTIONS["/console/deployments/{id}/approve"](
         records, BY_LINK, {"id": ID}, {"commit": commit}
     )
+    assert isinstance(done, Done)
     return done.says
 
 

@@ -12,6 +12,7 @@ from bridge.app.storage import Stores, open_stores
 from bridge.core.apps import App, Rules
 from bridge.core.decision import Decision, Reason
 from bridge.core.gates.freezes import Allowed, Freeze
+from bridge.core.gates.holds import Proposal
 from bridge.core.gates.locks import Lock
 from bridge.ports.gates import CommitAt, Judging
 from bridge.ports.outcomes import Outcome
@@ -23,6 +24,7 @@ HOUR = 3600.0
 COMMIT = "9f2c1ab" + "0" * 33
 
 GATES: Mapping[str, tuple[str, ...]] = {
+    "approve": ("approve", "shop/web", "--commit", COMMIT[:7]),
     "freeze": ("freeze", "shop", "-m", "an incident", "--for", "2h"),
     "freezes": ("freezes",),
     "held": ("held",),
@@ -73,14 +75,19 @@ async def _close_gates(stores: Stores, now: float) -> None:
         ),
         None,
     )
-    await _hold(stores, web, 91, Rules(approvals=2))
+    files = ("apps/web/cart.tsx", "apps/web/delivery.ts", f"apps/web/{EVIL}")
+    proposal = Proposal(COMMIT, f"Show the dates {EVIL}", f"Ada {EVIL}", "9" * 40, 9, files)
+    await _hold(stores, web, 91, Rules(approvals=2), proposal)
     await _hold(stores, api, 92, Rules())
 
 
-async def _hold(stores: Stores, app: App, seq: int, rules: Rules) -> None:
+async def _hold(
+    stores: Stores, app: App, seq: int, rules: Rules, proposal: Proposal | None = None
+) -> None:
     new = replace(deployment(seq, app.id, commit=COMMIT), app=app.label)
     because = Decision(app.id, app.label, Reason.ASKED, "because")
     outcome = Outcome(seq, f"d{seq}", (because,), (new,))
     await stores.journal.record([outcome], window=0)
     head = CommitAt("github", "my-org/mono", COMMIT, "main")
-    await stores.journal.judge(new.id, Judging(replace(app, rules=rules), head=head))
+    by = Judging(replace(app, rules=rules), head=head, proposal=proposal)
+    await stores.journal.judge(new.id, by)

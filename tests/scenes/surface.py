@@ -299,7 +299,7 @@ SCENES: Mapping[str, tuple[str, ...]] = {
     "lock": ("lock", "all", "-m", "x", "--for", "2h"),
     "locks": ("locks",),
     "held": ("held",),
-    "approve": ("approve", "shop/web"),
+    "approve": ("approve", "shop/web", "--commit", "9999999"),
     "override": ("override", "shop/web", "-m", "x"),
     "unlock": ("unlock", "all"),
     "freeze": ("freeze", "all", "-m", "x"),
