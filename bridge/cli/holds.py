@@ -94,16 +94,14 @@ async def _holds(
     return open_gates(wanted, app, await _facts(settings, stores, apps, app, commit), now)
 
 
-def _compared(
-    apps: "Mapping[str, App]", earlier: "Mapping[str, Deployment]", commit: str
-) -> "Compared":
+def _compared(apps: "Mapping[str, App]", tried: "Sequence[Deployment]", commit: str) -> "Compared":
     """Return what earlier apps run beside a commit, as far as no Git host has to be asked."""
     from bridge.core.gates.content import Content, at_once
 
     unasked = Content(None, "no Git host is asked here")
     return {
-        (id_, runs): at_once(apps[id_], runs, commit) or unasked
-        for id_, one in earlier.items()
+        (one.app_id, runs): at_once(apps[one.app_id], runs, commit) or unasked
+        for one in tried
         if (runs := one.deployed_commit) is not None
     }
 
@@ -125,13 +123,14 @@ async def _facts(
     if place and commit and app.rules.checks:
         ci = await journal.ci(CommitAt(*place, commit, ""))
     earlier = earlier_of(app, apps)
-    last = await journal.newest_of([id_ for id_ in earlier.values() if id_])
+    tried = await journal.tried_by([id_ for id_ in earlier.values() if id_])
+    last = {one.app_id: one for one in reversed(tried)}
     freezes = [*freezes_of(settings.freezes), *await journal.freezes()]
     return Facts(
         locks=[one for one in await journal.locks() if one.scope in scopes],
         freezes=[one for one in freezes if one.covers(app.label, scopes)],
         approvals=await journal.approvals(app.id),
-        compared=_compared({one.id: one for one in apps}, last, commit or ""),
+        compared=_compared({one.id: one for one in apps}, tried, commit or ""),
         ci=ci,
         earlier={label: last.get(id_) for label, id_ in earlier.items() if id_},
         nowhere=[name for name, id_ in earlier.items() if not id_],

@@ -219,11 +219,13 @@ class Judges:
         commit = by.head.commit if by.head is not None else deployment.head or deployment.commit
         if commit is None:
             return NO_COMPARED
-        those: list[tuple[App, str]] = []
         ids = [app_id for app_id in by.earlier.values() if app_id]
-        for app_id, one in (await self.journal.newest_of(ids)).items() if ids else ():
-            if one.deployed_commit is not None:
-                those.append((await self._app(app_id), one.deployed_commit))
+        tried = await self.journal.tried_by(ids) if ids else []
+        those = [
+            (await self._app(one.app_id), one.deployed_commit)
+            for one in tried
+            if one.deployed_commit is not None
+        ]
         if by.app.rules.approvals:
             approvals = await self.journal.approvals(by.app.id)
             those += [(by.app, one) for one in approved(approvals, commit)]

@@ -195,8 +195,11 @@ class Holding(Protocol):
                 fact has changed meanwhile, so it stays due.
         """
 
-    async def newest_of(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
-        """Return the newest deployment of each app, of those neither superseded nor cancelled."""
+    async def tried_by(self, app_ids: Sequence[str]) -> list[Deployment]:
+        """Return the newest deployment of each app, of those neither superseded nor cancelled.
+
+        After a rollback also the newest one that it has left.
+        """
 
     async def due_holds(self, now: float, limit: int) -> list[Deployment]:
         """Return held deployments at which to look again by now, oldest first."""

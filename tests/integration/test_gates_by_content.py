@@ -8,11 +8,13 @@ import pytest
 
 from bridge.core.apps import App, Rules
 from bridge.core.errors import Rejected, Unreachable
+from bridge.core.events import Action
 from bridge.core.gates.locks import Scope
-from bridge.core.lifecycle import Deployment
+from bridge.core.lifecycle import Deployment, State
 from bridge.ports.githosts import ChangeSet
-from tests.fakes.journey import app
+from tests.fakes.journey import app, deployment
 from tests.worlds.gates import ADA, GRACE, GateWorld
+from tests.worlds.journal import outcome, record
 
 ONE, TWO, THREE = "1" * 40, "2" * 40, "3" * 40
 WEB = Scope("app/app-web", "shop/web")
@@ -137,6 +139,34 @@ async def test_apps_of_different_repositories_are_not_compared(world: GateWorld)
     new = await staged_and_held(world)
 
     assert "shop/staging deploys from another repository" in (await world.now(new)).note
+
+
+async def test_who_overrides_is_warned_though_the_branch_has_moved_on_since(
+    world: GateWorld,
+) -> None:
+    """The stage before went back from a version that is the same for it as what would be built."""
+    await served(world, 1, THREE)
+    await served(world, 2, ONE)
+    await served(world, 3, THREE, action=Action.ROLLBACK)
+    world.seq = 3
+    differ(world, "jobs/run.py")
+    differ(world, "web/index.html", base=THREE)
+    new = await world.push(ONE)
+    await move(world, TWO)
+    await world.settle()
+
+    (hold,) = (await world.now(new)).holds
+    assert hold.warns == "shop/staging was rolled back from 2222222"
+    assert hold.says.startswith("shop/staging runs 3333333, not 2222222: web/index.html differs; ")
+
+
+async def served(world: GateWorld, seq: int, commit: str, **facts: Any) -> None:
+    """Record that staging has served a commit."""
+    one = deployment(seq, "app-staging", **facts)
+    await record(world.journal, outcome(seq, one, explicit=True))
+    at = world.clock.now + seq
+    done = {"deployed_commit": commit, "live_at": at, "finished_at": at}
+    assert await world.journal.move(one.id, State.DONE, "", **done)
 
 
 # ── approvals ────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.due import changing
 from bridge.storage.journal.gates import keep_lock
-from bridge.storage.journal.held import intend, judge, lift, newest_of
+from bridge.storage.journal.held import intend, judge, lift, tried_by
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.journal.transitions import (
@@ -125,8 +125,8 @@ class Deployments(Transactions):
         query = sa.select(t).where(t.c.deployment == id_).order_by(t.c.number).offset(after)
         return [Change(r["at"], State(r["state"]), r["note"]) for r in await self._all(query)]
 
-    async def newest_of(self, app_ids: Sequence[str]) -> dict[str, Deployment]:
-        return await self._read(lambda db: newest_of(db, app_ids))
+    async def tried_by(self, app_ids: Sequence[str]) -> list[Deployment]:
+        return await self._read(lambda db: tried_by(db, app_ids))
 
     async def due_holds(self, now: float, limit: int) -> list[Deployment]:
         t = tables.deployments

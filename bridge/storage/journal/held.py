@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.core.events import Action
 from bridge.core.gates.gates import Facts, by_commit, next_look, open_gates
 from bridge.core.gates.holds import Gate, Hold, Lift
 from bridge.core.lifecycle import HELD, Deployment, State, goes_first
@@ -171,6 +172,18 @@ def newest_of(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Deployment
         if (row := db.execute(query).mappings().first()) is not None:
             found[app_id] = read_deployment(dict(row))
     return found
+
+
+def tried_by(db: sa.Connection, app_ids: Sequence[str]) -> list[Deployment]:
+    """Return the newest deployment of each app, and after a rollback the one that it left."""
+    newest = newest_of(db, app_ids)
+    back = [app_id for app_id, one in newest.items() if one.action is Action.ROLLBACK]
+    served = (one for app_id in back for one in _served(db, app_id))
+    left: dict[str, Deployment] = {}
+    for one in served:
+        if one.action is not Action.ROLLBACK:
+            left.setdefault(one.app_id, one)
+    return [*newest.values(), *left.values()]
 
 
 def _served(db: sa.Connection, app_id: str) -> list[Deployment]:
