@@ -87,9 +87,9 @@ HELP: Mapping[str, Help] = {
     "unfreeze": Help("unfreeze SCOPE", "ends the freezes of that scope by this command"),
     "approve": Help(
         "approve APP [COMMIT]",
-        "approves the commit that a held deployment would build",
-        "With a commit, only if it is still that one. Nobody approves what they wrote or asked"
-        " for.",
+        "shows the commit that a held deployment would build, to approve it",
+        "With a commit, approves it at once if it is still that one. Nobody approves what they wrote"
+        " or asked for.",
     ),
     "override": Help(
         "override APP REASON",
