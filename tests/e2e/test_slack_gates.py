@@ -10,6 +10,7 @@ import pytest
 from bridge.chats.slack.cards import render_card
 from bridge.core.access import Access, Grant, Right
 from bridge.core.apps import Rules
+from bridge.core.gates.holds import Proposal
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.gates import CommitAt, Judging
@@ -171,6 +172,34 @@ async def test_an_approval_is_a_click_of_who_may(door: Door) -> None:
     audited = [(one.by, one.what, one.outcome) for one in await door.audit()]
     assert ("slack: Ada (U0ADA)", "approve", "commit ccccccc") in audited
     assert ("slack: Bob (U0BOB)", "gate.approve", "refused: no right to approve") in audited
+
+
+async def test_what_is_approved_is_what_is_shown(door: Door) -> None:
+    """The branch has moved on since: the head is shown, and the head is approved."""
+    await record(door.journal, outcome(1, deployment(1, "app-web", message="feat: pushed")))
+    proposal = Proposal(OTHER, "fix: the <head>", "Eve", "9" * 40, 2, ("web/a", "web/b"))
+    by = Judging(WEB, head=replace(AT, commit=OTHER), proposal=proposal)
+    await door.journal.judge(deployment(1).id, by)
+
+    _, on_card = await card(door)
+    typed = (await door.hands.type("approve web")).body
+    for shown in (on_card, typed):
+        words = words_of(shown)
+        assert "`ddddddd`" in words.replace("|`", "`")
+        assert "fix: the &lt;head&gt;" in words
+        assert "by Eve" in words
+        assert "2 files" in words
+        assert "since `9999999`: `web/a`, `web/b`" in words
+        assert "feat: pushed" not in words
+    assert f"/compare/{'9' * 40}...{OTHER}|2 files>" in words_of(on_card)
+    assert await door.journal.approvals("app-web") == []
+
+    assert "You approved `ddddddd`" in await told(door, typed, "gate.approve")
+    again = await told(door, on_card, "gate.approve")
+    assert "You had approved `ddddddd` of *shop/web* already: nothing changed" in again
+    assert ":white_check_mark:" not in again
+    (given,) = await door.journal.approvals("app-web")
+    assert (given.commit, given.name) == (OTHER, "Ada")
 
 
 async def test_an_approval_of_what_is_no_longer_the_head_says_what_is(door: Door) -> None:

@@ -88,8 +88,8 @@ HELP: Mapping[str, Help] = {
     "approve": Help(
         "approve APP [COMMIT]",
         "shows the commit that a held deployment would build, to approve it",
-        "With a commit, approves it at once if it is still that one. Nobody approves what they wrote"
-        " or asked for.",
+        "With a commit, approves it at once if it is still that one. Nobody approves what they"
+        " wrote or asked for.",
     ),
     "override": Help(
         "override APP REASON",
