@@ -1,0 +1,77 @@
+"""The `Journal` port: what held deployments are compared with, and what they propose."""
+
+from dataclasses import replace
+from typing import Any
+
+from bridge.core.apps import Rules
+from bridge.core.events import Action
+from bridge.core.gates.content import SAME
+from bridge.core.gates.gates import Approval
+from bridge.core.gates.holds import Gate, Hold, Proposal
+from bridge.core.lifecycle import State
+from bridge.ports.gates import CommitAt, Judging
+from bridge.storage.journal.gates import holds_text, read_holds
+from tests.fakes.journey import HEAD, NO_GATES, ManualClock, deployment
+from tests.worlds.journal import outcome, record
+
+OLD, OTHER = "a" * 40, "d" * 40
+AT = CommitAt("github", "my-org/mono", HEAD, "main")
+STRICT = replace(NO_GATES.app, rules=Rules(approvals=2))
+PROPOSAL = Proposal(HEAD, "fix: the cart", "Eve", OLD, 2, ("web/a", "web/b"), (), ("eve@x.org",))
+
+
+async def ended(journal: Any, seq: int, state: State, commit: str, **facts: Any) -> None:
+    one = deployment(seq, "app-api", **facts)
+    await record(journal, outcome(seq, one, explicit=True))
+    if state in (State.DONE, State.UNHEALTHY):
+        await journal.move(one.id, State.VERIFYING, "", live_at=float(seq), finished_at=float(seq))
+    await journal.move(one.id, state, "", deployed_commit=commit)
+
+
+async def tried(journal: Any, *app_ids: str) -> list[tuple[int, str | None]]:
+    return [(one.seq, one.deployed_commit) for one in await journal.tried_by(app_ids)]
+
+
+async def test_the_newest_deployment_is_what_an_app_has_tried(journal: Any) -> None:
+    assert await tried(journal, "app-api") == []
+
+    await ended(journal, 1, State.DONE, OLD)
+    await ended(journal, 2, State.UNHEALTHY, OTHER)
+    await ended(journal, 3, State.CANCELLED, HEAD)
+
+    assert await tried(journal, "app-api", "app-web") == [(2, OTHER)]
+
+
+async def test_after_a_rollback_what_it_left_has_been_tried_too(journal: Any) -> None:
+    await ended(journal, 1, State.DONE, OLD)
+    await ended(journal, 2, State.UNHEALTHY, OTHER)
+    await ended(journal, 3, State.DONE, OLD, action=Action.ROLLBACK)
+
+    assert await tried(journal, "app-api") == [(3, OLD), (2, OTHER)]
+
+
+async def test_a_hold_keeps_what_an_approval_would_be_for(journal: Any, clock: ManualClock) -> None:
+    await record(journal, outcome(1, deployment(1)))
+    await journal.approve(Approval("app-web", OLD, "slack:U2", "Grace", "", clock.now))
+    compared = {("app-web", OLD): SAME}
+    by = Judging(STRICT, head=AT, compared=compared, proposal=PROPOSAL)
+
+    held = await journal.judge(deployment(1).id, by)
+
+    (hold,) = held.holds
+    assert hold.proposal == replace(PROPOSAL, same=(OLD,))
+    assert hold.says == "needs 2 approvals of ccccccc, has 1; approved by Grace"
+    assert (await journal.deployment(held.id)).holds == held.holds
+
+
+def test_holds_of_an_earlier_version_are_read() -> None:
+    text = (
+        '[{"gate": "approval", "key": "approval:c", "says": "needs 1 approval",'
+        ' "may_lift": "approve", "until": null, "changes_at": null}]'
+    )
+
+    (hold,) = read_holds(text)
+
+    assert (hold.gate, hold.proposal, hold.warns) == (Gate.APPROVAL, None, "")
+    newer = Hold(hold.gate, hold.key, hold.says, hold.may_lift, proposal=PROPOSAL, warns="mind")
+    assert read_holds(holds_text([newer])) == (newer,)
