@@ -2,7 +2,8 @@
 
 Requests run in the background and results are cached for a while; callers retry until a result
 is cached. A host that is slow, or does not know a fresh commit yet, delays nothing else. After
-some seconds, no response counts as "unknown".
+some seconds, no response counts as "unknown". A repository that our credential can't see is not
+waited for: the push's own list counts at once.
 """
 
 import asyncio
@@ -35,6 +36,10 @@ CROWDED = 64
 SILENCE_HOLDS = 60.0
 """Seconds to cache "unknown", so that all callers get it, before the host is queried again."""
 
+SIGHT_HOLDS = 300.0
+"""Seconds to remember whether our credential can see a repository. Another credential starts the
+process again, without this memory."""
+
 
 NO_DIFFERENCE = ChangeSet((), "the same commit")
 
@@ -51,6 +56,14 @@ class _Key:
     repository: str
     base: str
     head: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """Whether our credential can see a repository."""
+
+    can: bool
+    until: float
 
 
 class Changes:
@@ -83,6 +96,7 @@ class Changes:
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._paths_kept = 0
         self._asking: dict[_Key, asyncio.Task[ChangeSet]] = {}
+        self._sights: dict[tuple[str, str], _Sight] = {}
         self._turns = {host: asyncio.Semaphore(AT_A_TIME) for host in apis}
 
     def can_ask(self, push: RefPushed) -> bool:
@@ -93,6 +107,8 @@ class Changes:
         """Return the push as an app should see it; None while the host is being queried."""
         if not question.firm and len(self._asking) >= CROWDED:
             return push  # as after a day's outage: to query the host for all would take hours
+        if self._hidden(push):
+            return _unasked(push, question)
         note = ""
         for bases in question.bases:
             found = [self._ask(push, base) for base in bases]
@@ -136,9 +152,7 @@ class Changes:
     def _ask(self, push: RefPushed, base: str) -> ChangeSet | None:
         if base == push.after:
             return NO_DIFFERENCE
-        repository = push.repository
-        found_by = self._apis[repository.host].key(repository)
-        key = _Key(repository.host, found_by, base, push.after)
+        key = _Key(push.repository.host, self._found_by(push), base, push.after)
         if (known := self._known(key)) is None:
             self._begun(key)
         return known
@@ -175,7 +189,7 @@ class Changes:
         while True:
             try:
                 async with asyncio.timeout(max(0.0, until - self._clock()) + self._pause):
-                    return await self._apis[key.host].compare(key.repository, key.base, key.head)
+                    return await self._compared(key)
             except TimeoutError:
                 return ChangeSet(None, f"{key.host} did not answer in {self._patience:.0f} s")
             except BridgeError as error:
@@ -185,6 +199,36 @@ class Changes:
                 if hopeless or self._clock() + pause > until:
                     return ChangeSet(None, str(error))
                 await self._sleep(pause)
+
+    async def _compared(self, key: _Key) -> ChangeSet:
+        """Return the comparison; raise NotFound for a commit that the host does not know yet."""
+        try:
+            return await self._apis[key.host].compare(key.repository, key.base, key.head)
+        except NotFound as error:
+            if await self._sees(key):
+                raise
+            return ChangeSet(None, str(error))
+
+    async def _sees(self, key: _Key) -> bool:
+        """Return whether our credential can see a repository; most hosts answer 404 if not."""
+        known = self._sights.get((key.host, key.repository))
+        if known is not None and self._clock() < known.until:
+            return known.can
+        try:
+            await self._apis[key.host].repository(key.repository)
+            can = True
+        except NotFound:
+            can = False
+        self._sights[key.host, key.repository] = _Sight(can, self._clock() + SIGHT_HOLDS)
+        return can
+
+    def _hidden(self, push: RefPushed) -> bool:
+        """Return whether our credential is known not to see a push's repository."""
+        known = self._sights.get((push.repository.host, self._found_by(push)))
+        return known is not None and not known.can and self._clock() < known.until
+
+    def _found_by(self, push: RefPushed) -> str:
+        return self._apis[push.repository.host].key(push.repository)
 
     def _keep(self, key: _Key, found: ChangeSet) -> None:
         # The difference between two commits never changes.
@@ -198,6 +242,14 @@ class Changes:
         ):
             _, dropped = self._kept.popitem(last=False)
             self._paths_kept -= len(dropped.found.paths or ())
+
+
+def _unasked(push: RefPushed, question: Question) -> RefPushed:
+    """Return a push of a repository that its host does not show us."""
+    why = f"our credential for {push.repository.host} can't see {push.repository.name}"
+    if question.firm:
+        return with_paths(push, None, f"{question.why}; {why}")
+    return replace(push, paths_note=f"as the webhook lists them; {why}")
 
 
 # ── Each app's own view of a push: the files that have changed since the commit that it runs ────

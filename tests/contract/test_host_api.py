@@ -300,6 +300,10 @@ async def test_what_a_merge_takes_back_is_told_by_gitea_as_well(compares: bool) 
 async def test_a_repository_that_is_not_there_is_not_found(host: Host) -> None:
     with pytest.raises(NotFound):
         await host.api.comment("my-org/nothing", 1, "hello")
+    with pytest.raises(NotFound):
+        await host.api.repository("my-org/nothing")
+    with pytest.raises(NotFound):
+        await host.api.compare("my-org/nothing", "a" * 40, "b" * 40)
 
 
 async def test_a_rate_limit_tells_when_to_come_back(host: Host) -> None:

@@ -30,6 +30,7 @@ class FakeHostApi:
         known: pull requests by number, as `put` has left them.
         files: what they change; of others nothing.
         writers: logins of those who may write.
+        hidden: repositories that the credential can't see.
     """
 
     name: str = "github"
@@ -48,6 +49,7 @@ class FakeHostApi:
     known: dict[int, PullRequest] = field(default_factory=dict)
     files: dict[int, ChangeSet] = field(default_factory=dict)
     writers: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
 
     def next(self, call: str, error: BridgeError, *, arrives: bool = False) -> None:
         """Let the next such call fail; `arrives`: it is still carried out."""
@@ -205,6 +207,8 @@ class FakeHostApi:
         await asyncio.sleep(0)
         if self.hangs is not None:
             await self.hangs.wait()
+        if self.hidden & {*call[1:2]}:
+            raise NotFound(f"{self.name} has no {call[1]}")
         if self.scripted[str(call[0])]:
             error, arrives = self.scripted[str(call[0])].pop(0)
             if arrives:

@@ -11,7 +11,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.changes import CROWDED, Changes, ViewFinder
+from bridge.pipeline.changes import CROWDED, SIGHT_HOLDS, Changes, ViewFinder
 from bridge.pipeline.deliveries import Deliveries
 from bridge.pipeline.interpret import Reading
 from bridge.ports.githosts import ChangeSet
@@ -285,6 +285,44 @@ async def test_a_commit_that_the_api_does_not_know_yet_is_waited_for(office: Off
 
     assert (await office.why(seq))[0] == "no_path_hit"
     assert office.api.count("compare") > 1
+
+
+async def test_a_repository_that_the_credential_can_t_see_delays_no_push(office: Office) -> None:
+    office.api.hidden.add("my-org/mono")
+    listed = push(paths=("docs/a.md",), forced=None)
+    began = office.desk.clock.now
+
+    first = await office.decide(listed)
+    asked, waited = len(office.api.calls), office.desk.clock.now - began
+    second = await office.decide(replace(listed, before="c" * 40), "two")
+
+    why = "our credential for github can't see my-org/mono"
+    for seq in (first, second):
+        assert await office.why(seq) == (
+            "no_path_hit",
+            f"1 file changed, none matches web/** (as the webhook lists them; {why})",
+        )
+    assert (asked, len(office.api.calls)) == (2, 2)
+    assert waited < 3
+    third = await office.decide(unknown("GitLab listed 20 of 31 commits", before="d" * 40), "three")
+    assert await office.why(third) == (
+        "paths_unknown", f"GitLab listed 20 of 31 commits; {why}, so it deploys",
+    )  # fmt: skip
+
+
+async def test_a_repository_that_was_hidden_is_asked_for_again_after_some_minutes(
+    office: Office,
+) -> None:
+    office.api.hidden.add("my-org/mono")
+    listed = push(paths=("docs/a.md",), forced=None)
+    await office.decide(listed)
+    office.api.hidden.clear()
+    office.api.differing["c" * 40, AFTER] = WEB
+    office.desk.clock.now += SIGHT_HOLDS
+
+    seq = await office.decide(replace(listed, before="c" * 40), "later")
+
+    assert (await office.why(seq))[0] == "path_hit"
 
 
 @pytest.mark.parametrize(
