@@ -24,7 +24,7 @@ from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.oauth import OIDC
 from bridge.pipeline.configure import Configurable, Configurer
 from bridge.pipeline.locks import Pulls
-from bridge.pipeline.rate_limit import RateLimiter
+from bridge.pipeline.rate_limit import NO_WAIT, RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, Limit, Wake
 from bridge.ports.figures import Observe
@@ -263,9 +263,9 @@ def on_hosts(
 
 def pace_of(rate_limiter: RateLimiter, limits: Sequence[Limit]) -> WriteTurns:
     """Return the write limits of a Git host."""
-    return WriteTurns(
-        rate_limiter.within(limits), rate_limiter.within(limits, share=PASSING), rate_limiter.clock
-    )
+    turn = rate_limiter.within(limits, longest=NO_WAIT)
+    passing = rate_limiter.within(limits, share=PASSING, longest=NO_WAIT)
+    return WriteTurns(turn, passing, rate_limiter.clock)
 
 
 def pulls_at(settings: Settings, apis: Mapping[str, HostApi]) -> Pulls:

@@ -77,6 +77,9 @@ LIVE = (State.DONE, State.UNHEALTHY)
 SERVED = (*LIVE, State.VERIFYING)
 """States in which the backend has said that it serves what it built."""
 
+BAD = (State.FAILED, State.UNHEALTHY)
+"""Final states that somebody has to look at."""
+
 FINAL = frozenset({*LIVE, State.FAILED, State.CANCELLED, State.SUPERSEDED, State.UNKNOWN})
 """States in which nothing more is done for a deployment. What is served may still break."""
 

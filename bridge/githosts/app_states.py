@@ -55,9 +55,6 @@ GOING = {
 }
 """A deployment's state, in a few words."""
 
-BAD = (State.FAILED, State.UNHEALTHY)
-"""The ends whose reason is told."""
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -11,9 +11,9 @@ from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
 from bridge.core.gates.holds import Proposal, proposal_in
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import redact, shorten
-from bridge.githosts.app_states import BAD, GOING, ICON, WHY_NOT, Standing, reasons_of, standings
+from bridge.githosts.app_states import GOING, ICON, WHY_NOT, Standing, reasons_of, standings
 from bridge.githosts.comment_previews import TABLE, notes_in, previews_in, previews_summary
 from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, row
 from bridge.ports.feedback import Snapshot

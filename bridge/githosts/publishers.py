@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
-from bridge.core.lifecycle import OURS, Deployment, State
+from bridge.core.lifecycle import BAD, OURS, Deployment, State
 from bridge.githosts.app_states import Standing, newest, standings
 from bridge.githosts.comment import Compares, is_marked, nothing, render_comment
 from bridge.githosts.statuses import Said, contexts, deployment_status, status_of
@@ -17,11 +17,11 @@ from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.githosts import Comment, HasDeployments, HostApi
 from bridge.ports.outcomes import Cursor, Subscription
 
-FEW = 3
-"""With at most this many apps under way, each change is published at once."""
+CALM_EACH = 0.1
+"""Seconds between two edits of a comment, for each app under way."""
 
 CALM = 15.0
-"""Seconds between two edits of a comment while more apps are under way."""
+"""The most seconds between two edits of a comment."""
 
 AGAIN = 15.0
 """The most seconds until an intermediate state, or its successor, is tried again."""
@@ -41,7 +41,7 @@ class WriteTurns:
     clock: Clock
 
     async def wait(self, lane: str, *, passing: bool) -> None:
-        """Wait for a turn to write; raise TooEarly if that would take long."""
+        """Take a turn to write; raise TooEarly if it is not free yet."""
         if not passing:
             await self.turn(lane)
             return
@@ -56,12 +56,12 @@ class WriteTurns:
 
     def calm(self, service: str, under_way: int, written_at: float | None) -> None:
         """Raise TooEarly if the last write is too recent for so many apps under way."""
-        if under_way <= FEW or written_at is None:
+        if written_at is None:
             return
-        since = self.clock() - written_at
-        if 0 <= since < CALM:
-            why = f"{under_way} apps are under way, so it is edited every {CALM:.0f} s"
-            raise TooEarly(service, why, retry_after=CALM - since)
+        calm, since = min(CALM_EACH * under_way, CALM), self.clock() - written_at
+        if 0 <= since < calm:
+            why = f"{under_way} apps are under way, so it is edited every {calm:.1f} s"
+            raise TooEarly(service, why, retry_after=calm - since)
 
 
 # ── Publish comments, commit statuses and deployment objects ──────────────────────────────────────
@@ -100,14 +100,16 @@ class CommentPublisher:
     ) -> Sequence[Subscription]:
         """Post or edit it; see `Publisher`."""
         body = render_comment(snapshot, self.instance, self.chats, self.console, self.compare)
-        shown = hashlib.sha256(body.encode()).hexdigest()[:16]
-        if cursor.get("shown") == shown or cursor.get("unwanted"):
+        shows = {"shown": _digest(body), "bad": _bad(snapshot)}
+        if cursor.get("shown") == shows["shown"] or cursor.get("unwanted"):
             return ()
         under_way = sum(not one.final for one in newest(snapshot))
+        if cursor.get("bad", shows["bad"]) != shows["bad"]:
+            under_way = 0  # what has failed waits for nothing
         self.pace.calm(self.api.name, under_way, cursor.get("at"))
         id_ = cursor.get("comment")
         if id_ is not None and await self._edited(subscription, id_, body, passing=under_way > 0):
-            await save_cursor({**cursor, "shown": shown, "at": self.pace.clock()})
+            await save_cursor({**cursor, **shows, "at": self.pace.clock()})
             return ()
         if id_ is not None:
             if cursor.get("again"):
@@ -116,7 +118,7 @@ class CommentPublisher:
             cursor = {"again": True}
         id_ = await self._posted(subscription, body, cursor, save_cursor)
         at = self.pace.clock()
-        await save_cursor({**_quiet(cursor), "comment": id_, "shown": shown, "at": at})
+        await save_cursor({**_quiet(cursor), "comment": id_, **shows, "at": at})
         return ()
 
     async def _edited(
@@ -160,6 +162,15 @@ class CommentPublisher:
         return None
 
 
+def _bad(snapshot: Snapshot) -> str:
+    """Return what tells one set of deployments that have ended badly from another."""
+    return _digest(" ".join(sorted(one.id for one in newest(snapshot) if one.state in BAD)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _quiet(cursor: Cursor) -> dict[str, Any]:
     """Return a comment's cursor without the mark that one may be on its way."""
     return {name: cursor[name] for name in cursor.keys() - {"posting", "waited"}}
@@ -184,7 +195,7 @@ class StatusPublisher:
         place = subscription.place
         found = [one for one in standings(snapshot) if one.app_id == place["app"]]
         said = status_of(found[0]) if found else None
-        if said is None or cursor.get("shown") == _text(said):
+        if said is None or cursor.get("shown") == _level(said):
             return ()
         app = snapshot.apps.get(place["app"])
         await self.pace.wait(subscription.lane, passing=_passing(found[0]))
@@ -199,7 +210,7 @@ class StatusPublisher:
             )
         except NotFound as error:
             await _too_early(cursor, save_cursor, error)
-        await save_cursor({"shown": _text(said)})
+        await save_cursor({"shown": _level(said)})
         return ()
 
 
@@ -272,10 +283,12 @@ class DeploymentPublisher:
         if never_asked(deployment) and "deployment" not in cursor:
             return
         said = deployment_status(deployment)
-        if cursor.get("shown") == _text(said):
+        if cursor.get("shown") == _level(said):
             return
         passing = not deployment.final
         id_ = cursor.get("deployment") or await self._made(one, passing, cursor, save_cursor)
+        if said.waits and "shown" not in cursor:
+            return  # as it is made
         await self.pace.wait(one.lane, passing=passing)
         await self.api.set_deployment(
             one.place["repository"],
@@ -286,7 +299,7 @@ class DeploymentPublisher:
             environment_url=app.url if app and deployment.served else None,
             log_url=self.console.deployment(deployment.id) or (app.page if app else None),
         )
-        await save_cursor({"deployment": id_, "shown": _text(said)})
+        await save_cursor({"deployment": id_, "shown": _level(said)})
 
     async def find(self, one: DeploymentObject, cursor: Cursor) -> str | None:
         """Return the host's id of an object, if there is one."""
@@ -348,5 +361,6 @@ async def _too_early(cursor: Cursor, save_cursor: SaveCursor, error: NotFound) -
     raise TooEarly("the Git host", str(error), retry_after=FRESH_COMMIT_PAUSE) from error
 
 
-def _text(said: Said) -> str:
-    return f"{said.state} {said.description}"
+def _level(said: Said) -> str:
+    """Return what is shown; whoever waits need not know where, which saves writes."""
+    return str(said.state) if said.waits else f"{said.state} {said.description}"

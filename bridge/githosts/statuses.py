@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from bridge.core.apps import PRODUCTION, App, environment_of
 from bridge.core.failure import MOST_CHARACTERS
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import MARK, marked, redact, shorten
-from bridge.githosts.app_states import BAD, GOING, WHY_NOT, Standing, reasons_of
+from bridge.githosts.app_states import GOING, WHY_NOT, Standing, reasons_of
 from bridge.githosts.ci import OURS
 from bridge.githosts.markdown import one_line
 from bridge.ports.githosts import CommitState
@@ -40,10 +40,15 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a commit or deployment shows for an app."""
+    """What a commit or deployment shows for an app.
+
+    Attributes:
+        waits: it waits for its turn, here or at the backend, and nothing holds it.
+    """
 
     state: CommitState
     description: str
+    waits: bool = False
 
 
 def status_of(one: Standing) -> Said | None:
@@ -58,7 +63,7 @@ def status_of(one: Standing) -> Said | None:
 
 def deployment_status(deployment: Deployment) -> Said:
     """Return a deployment's state, and why it failed, on one line without secrets."""
-    words = GOING[deployment.state]
+    words, holds = GOING[deployment.state], reasons_of(deployment)
     live = deployment.deployed_commit
     if deployment.state is State.DONE:
         words = (
@@ -69,9 +74,10 @@ def deployment_status(deployment: Deployment) -> Said:
     elif deployment.state in BAD and deployment.note:
         note = redact(deployment.note[:MOST_CHARACTERS])
         words = f"{words}: {shorten(note, LONGEST_DESCRIPTION - len(words) - 2)}"
-    elif holds := reasons_of(deployment):
+    elif holds:
         words = f"{words}: {_first(holds, LONGEST_DESCRIPTION - len(words) - 2)}"
-    return Said(_STATES[deployment.state], _plain(words))
+    waits = _STATES[deployment.state] is CommitState.PENDING and not holds
+    return Said(_STATES[deployment.state], _plain(words), waits)
 
 
 def _first(reasons: Sequence[str], room: int) -> str:

@@ -29,16 +29,18 @@ from bridge.githosts.publishers import (
 from bridge.githosts.statuses import contexts, environments, preview_environment
 from bridge.ports.feedback import Occasion, Publisher, SaveCursor, Snapshot
 from bridge.ports.githosts import HasDeployments, HostApi
-from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment, about_pull
+from bridge.ports.outcomes import (
+    Cursor,
+    Rank,
+    Subscription,
+    about_delivery,
+    about_deployment,
+    about_pull,
+)
 
 LOOKS_AGAIN = (2.0, 5.0)
 """Seconds until a commit without pull requests is checked again: hosts send a push a little before
 they know its pull requests."""
-
-
-_DEPLOYED, _SKIPPED = 1, 2
-"""Ranks: comments go before deployments, and these before the statuses of skipped apps. For 200
-apps in one repository those are 200 writes, one a second."""
 
 
 class Use(StrEnum):
@@ -103,7 +105,7 @@ class Plans:
             follows = [about_pull(pull_id(repository, pull.number)), about_delivery(seq)]
             place = {"preview": preview.id, "environment": name}
             found.append(
-                self._at("preview", preview.id, repository, *follows, rank=_DEPLOYED, **place)
+                self._at("preview", preview.id, repository, *follows, rank=Rank.DEPLOYED, **place)
             )
         if Use.STATUS in self.uses and seq is not None and preview.made is not None:
             found.append(
@@ -112,7 +114,7 @@ class Plans:
                     f"{repository.id} {pull.head_sha} {preview.made}",
                     repository,
                     about_deployment(deployment_id(seq, preview.made)),
-                    rank=_DEPLOYED,
+                    rank=Rank.DEPLOYED,
                     commit=pull.head_sha,
                     app=preview.made,
                     context=f"{next(iter(contexts({'': preview.app}).values()))} (preview)",
@@ -142,7 +144,7 @@ class Plans:
         id_: str,
         event: RefPushed | PullRequestChanged,
         *follows: str,
-        rank: int = 0,
+        rank: Rank = Rank.READ,
         **place: object,
     ) -> Subscription:
         return self._at(kind, id_, event.repository, *follows, rank=rank, **place)
@@ -153,7 +155,7 @@ class Plans:
         id_: str,
         repository: Repository,
         *follows: str,
-        rank: int = 0,
+        rank: Rank = Rank.READ,
         **place: object,
     ) -> Subscription:
         owner = repository.name.rpartition("/")[0].lower()
@@ -196,7 +198,7 @@ class Plans:
                 f"{push.repository.id} {sha} {decision.app_id}",
                 push,
                 follows(decision),
-                rank=_DEPLOYED if decision.app_id in deployed else _SKIPPED,
+                rank=Rank.DEPLOYED if decision.app_id in deployed else Rank.SKIPPED,
                 commit=sha,
                 app=decision.app_id,
                 context=names[decision.app_id],
@@ -215,7 +217,7 @@ class Plans:
                 one.id,
                 push,
                 about_deployment(one.id),
-                rank=_DEPLOYED,
+                rank=Rank.DEPLOYED,
                 commit=push.commit.sha,
                 ref=str(push.ref),
                 environment=names[one.app_id],

@@ -25,7 +25,17 @@ from bridge.core.errors import (
 )
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.clock import Clock
-from bridge.ports.feedback import Occasion, Pending, Planner, Publisher, Snapshot, rank_favoured
+from bridge.ports.feedback import (
+    NO_TURNS,
+    Occasion,
+    Pending,
+    Planner,
+    Publisher,
+    Since,
+    Snapshot,
+    after_turn,
+    rank_favoured,
+)
 from bridge.ports.journal import JOURNAL, Journal
 from bridge.ports.outcomes import Cursor, Subscription
 
@@ -232,7 +242,7 @@ class Feedback:
         self._fence: asyncio.TimerHandle | None = None
         self._lanes: dict[str, _Lane] = {}
         self._at_work: dict[str, asyncio.Task[None]] = {}
-        self._begun: dict[str, int] = {}
+        self._since: dict[str, Since] = {}
         self._held_until = 0.0
         self._renew_at = 0.0
 
@@ -371,19 +381,19 @@ class Feedback:
     def _favoured(self, busy: Sequence[str]) -> dict[str, int]:
         """Return the lanes whose next turn is not for the lowest rank, with that turn's rank."""
         ranks = {
-            lane: rank_favoured(begun + 1)
-            for lane, begun in self._begun.items()
-            if lane not in busy
+            lane: rank_favoured(since) for lane, since in self._since.items() if lane not in busy
         }
         return {lane: rank for lane, rank in ranks.items() if rank > 0}
 
     def _forget_turns(self, going: Collection[str]) -> None:
         """Reset the counts of lanes without pending subscriptions."""
-        self._begun = {lane: begun for lane, begun in self._begun.items() if lane in going}
+        self._since = {lane: since for lane, since in self._since.items() if lane in going}
 
     def _begin(self, pending: Pending) -> None:
         lane = pending.subscription.lane
-        self._begun[lane] = self._begun.get(lane, 0) + 1
+        since = self._since.get(lane, NO_TURNS)
+        rank = max(pending.subscription.rank, rank_favoured(since))
+        self._since[lane] = after_turn(since, rank)
         work = self._work(pending, self._lanes.setdefault(lane, _Lane()))
         task = self._at_work[lane] = asyncio.create_task(work, name=f"feedback on {lane}")
         # Not at the end of the work itself, which never starts if it is cancelled at once.

@@ -12,6 +12,9 @@ from bridge.ports.feedback import Turn, next_turn, shared
 LONG = 5.0
 """The longest that a write waits for its turn, in seconds; later, it would be outdated."""
 
+NO_WAIT = 0.0
+"""Give the lane back instead: something else may be more urgent by then."""
+
 
 class RateLimiter:
     """Counts the writes of every lane, in memory; after a restart the service itself enforces it.
@@ -42,11 +45,12 @@ class RateLimiter:
             if task is not None:
                 task.cancel()
 
-    def within(self, limits: Sequence[Limit], *, share: float = 1.0) -> Turn:
+    def within(self, limits: Sequence[Limit], *, share: float = 1.0, longest: float = LONG) -> Turn:
         """Return the `Turn` of a service with these limits per lane.
 
         Args:
             share: of each limit; beyond it these writes wait, which leaves room for others.
+            longest: seconds that a write waits; TooEarly instead of a longer wait.
         """
         own = shared(limits, share)
 
@@ -54,7 +58,7 @@ class RateLimiter:
             self._limits[lane] = tuple(limits)
             with self._waits():
                 async with self._order[lane]:
-                    await self._take(lane, own)
+                    await self._take(lane, own, longest)
 
         return turn
 
@@ -73,11 +77,11 @@ class RateLimiter:
         finally:
             self._waiting.discard(task)
 
-    async def _take(self, lane: str, limits: Sequence[Limit]) -> None:
+    async def _take(self, lane: str, limits: Sequence[Limit], longest: float) -> None:
         most = max((limit.writes for limit in self._limits[lane]), default=1)
         written = self._written.setdefault(lane, deque(maxlen=most))
         now = self.clock()
-        if (wait := next_turn(limits, written, now) - now) > LONG:
+        if (wait := next_turn(limits, written, now) - now) > longest:
             why = f"written as often as it allows, so the next may go in {wait:.0f} s"
             raise TooEarly(lane, why, retry_after=wait)
         if wait > 0:

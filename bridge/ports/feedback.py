@@ -11,7 +11,7 @@ from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Change, Deployment
 from bridge.core.previews.preview import Preview
 from bridge.ports.clock import Limit
-from bridge.ports.outcomes import Audited, Cursor, Explained, Outcome, Subscription
+from bridge.ports.outcomes import Audited, Cursor, Explained, Outcome, Rank, Subscription
 
 SaveCursor = Callable[[Cursor], Awaitable[None]]
 """Replaces a subscription's cursor; it is on disk once this returns. Before something is created,
@@ -172,10 +172,6 @@ TellsOfLocks = Callable[[LockNews], Sequence[Subscription]]
 """Returns where a chat tells it; nothing if it reaches nobody. Pure, like a `Planner`."""
 
 
-FAVOURED_IN = 4
-"""One in so many turns goes to the higher ranks."""
-
-
 def next_turn(limits: Sequence[Limit], written: Sequence[float], now: float) -> float:
     """Return when the next write may go: `now`, or later.
 
@@ -194,17 +190,23 @@ def shared(limits: Sequence[Limit], share: float) -> tuple[Limit, ...]:
     return tuple(replace(one, writes=max(1, int(one.writes * share))) for one in limits)
 
 
-def rank_favoured(turn: int) -> int:
-    """Return the rank that goes first in a turn, so none starves.
+# ── whose turn it is in a lane ───────────────────────────────────────────────────────────────────
 
-    Usually 0, the lowest, goes first; in every fourth turn 1, in every fourth of these 2, and so
-    on. Even under constant load of rank 0, the higher ranks get their share.
+Since = tuple[int, ...]
+"""By rank: a lane's turns since the last one of that rank or a higher one."""
 
-    Args:
-        turn: counted from 1.
+NO_TURNS: Since = (0,) * len(Rank)
+
+
+def rank_favoured(since: Since) -> int:
+    """Return the rank that goes first in a lane's next turn, so none starves.
+
+    Usually 0, the lowest, goes first; 1 after three turns without it or a higher one, 2 after
+    seven, 3 after fifteen. Even under constant load of rank 0, the higher ranks get their share.
     """
-    rank = 0
-    while turn % FAVOURED_IN == 0:
-        turn //= FAVOURED_IN
-        rank += 1
-    return rank
+    return max(rank for rank, turns in enumerate(since) if rank == 0 or turns + 1 >= 2 << rank)
+
+
+def after_turn(since: Since, rank: int) -> Since:
+    """Count a turn of a rank, or one in which it was favoured and had nothing to publish."""
+    return tuple(0 if rank >= one else turns + 1 for one, turns in enumerate(since))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 from bridge.core.configuration.difference import Changed
@@ -31,9 +32,8 @@ class Subscription:
             are published one at a time, and "too many requests" pauses all of them.
         follows: the keys whose changes make it pending: `about_deployment`, `about_delivery`.
         place: where it is, in its adapter's own terms; JSON.
-        rank: within a lane the lowest due rank goes first, so what people read does not wait for
-            what only machines read. Now and then a higher one goes first (`rank_favoured`), to
-            keep it from starving.
+        rank: within a lane the lowest due rank goes first. Now and then a higher one does
+            (`rank_favoured`), to keep it from starving.
     """
 
     id: str
@@ -42,6 +42,18 @@ class Subscription:
     follows: tuple[str, ...]
     place: Mapping[str, Any]
     rank: int = 0
+
+
+class Rank(IntEnum):
+    """What goes first in a lane: what people read does not wait for what only machines read.
+
+    A deployment that ends badly raises the subscriptions that follow it alone to `BAD`.
+    """
+
+    READ = 0
+    BAD = 1
+    DEPLOYED = 2
+    SKIPPED = 3
 
 
 def about_deployment(id_: str) -> str:

@@ -9,6 +9,7 @@ from bridge.ports.feedback import Pending
 from bridge.ports.outcomes import (
     LINK,
     Cursor,
+    Rank,
     Subscription,
     about_delivery,
     about_deployment,
@@ -57,6 +58,14 @@ def mark_pending(db: sa.Connection, ids: Sequence[str], at: float) -> None:
             in_order = sa.select(t.c.id).where(t.c.id.in_(some)).order_by(t.c.id)
             db.execute(in_order.with_for_update())
         db.execute(_RAISE, {"ids": some, "raised_at": at})
+
+
+def hurry(db: sa.Connection, key: str) -> None:
+    """Raise the rank of what follows a deployment that has ended badly."""
+    t, f = tables.feedback, tables.follows
+    following = sa.select(f.c.target).where(f.c.key == key)
+    late = t.c.id.in_(following) & (t.c.rank > Rank.BAD)
+    db.execute(sa.update(t).where(late).values(rank=Rank.BAD.value))
 
 
 def pending(
@@ -204,7 +213,7 @@ def _row(subscription: Subscription, at: float) -> dict[str, Any]:
         "id": subscription.id,
         "kind": subscription.kind,
         "lane": subscription.lane,
-        "rank": subscription.rank,
+        "rank": int(subscription.rank),
         "place": rows.place_text(subscription.place),
         "memory": "{}",
         "wanted": 1,

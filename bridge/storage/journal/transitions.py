@@ -12,6 +12,7 @@ from bridge.core.events import Action
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import (
     ASKED_FOR,
+    BAD,
     BROUGHT_UP,
     FINAL,
     LIVE,
@@ -37,7 +38,7 @@ from bridge.storage.journal.gates import (
     read_holds,
     read_lifts,
 )
-from bridge.storage.journal.outbox import changed
+from bridge.storage.journal.outbox import changed, hurry
 from bridge.storage.journal.pushes import pushed_after
 
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
@@ -442,6 +443,8 @@ def add_line(
     line = {"deployment": id_, "at": at, "state": state, "note": note}
     db.execute(sa.insert(tables.changes), [line])
     show(db, id_, seq, at, also)
+    if state in BAD:
+        hurry(db, about_deployment(id_))
 
 
 def show(db: sa.Connection, id_: str, seq: int, at: float, also: Sequence[str] = ()) -> None:

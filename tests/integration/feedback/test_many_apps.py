@@ -1,5 +1,6 @@
 """A push to many apps keeps GitHub's limits, and the last state of each app arrives."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,6 +108,16 @@ class Repository:
             else:
                 await self.clock.sleep(min(max(pause, 0.05), seconds / 8, until - now))
 
+    async def said(self, words: str) -> float:
+        """Return after how many seconds the comment says something."""
+        began = self.clock()
+        while not any(words in one for one in self.api.ours(5)):
+            assert self.clock() - began < 60, words
+            await self.feedback.look()
+            await self.feedback.settled()
+            await self.clock.sleep(0.05)
+        return self.clock() - began
+
 
 @pytest.fixture
 def many(clock: ManualClock, journal: SqlJournal) -> Repository:
@@ -133,12 +144,12 @@ async def test_a_push_to_many_apps_keeps_every_limit_and_the_last_states_arrive(
 
 
 @pytest.mark.slow
-async def test_the_comment_of_many_apps_is_edited_a_few_times_a_minute(many: Repository) -> None:
+async def test_the_comment_of_many_apps_is_not_edited_at_every_change(many: Repository) -> None:
     await many.pushed(20)
     await many.built()
     await many.quiet(60.0)
 
-    assert many.api.most_in(60.0, "edit_comment", "comment") <= 6
+    assert many.api.most_in(60.0, "edit_comment", "comment") <= 12
     assert "20 deployed" in many.api.ours(5)[0]
 
 
@@ -154,6 +165,63 @@ async def test_the_comment_of_one_app_follows_at_once(many: Repository) -> None:
     assert [one.rpartition(": ")[2] for one in seen] == [
         "1 accepted by the backend", "1 building", "1 deployed",
     ]  # fmt: skip
+
+
+async def test_the_comment_of_eight_apps_follows_each_change_within_two_seconds(
+    many: Repository,
+) -> None:
+    await many.pushed(8)
+    lags = {"push": await many.said("8 waiting")}
+    bad, good = many.going[0], many.going[1:]
+    for state, words in (
+        (State.ASKED, "8 accepted by the backend"),
+        (State.QUEUED, "8 queued at the backend"),
+        (State.RUNNING, "8 building"),
+    ):
+        for id_ in many.going:
+            await many.journal.move(id_, state)
+        lags[words] = await many.said(words)
+        await many.quiet(1.2)
+    for number, id_ in enumerate(good, 1):
+        await many.journal.move(id_, State.DONE)
+        lags[f"{number} deployed"] = await many.said(f"{number} deployed")
+        await many.quiet(1.2)
+    await many.journal.move(bad, State.FAILED, note="exit code 1")
+    lags["failed"] = await many.said("1 failed")
+
+    assert {words: lag for words, lag in lags.items() if lag > 2.0} == {}
+
+
+async def test_what_failed_is_told_before_what_succeeded(many: Repository) -> None:
+    await many.pushed(8)
+    for state in (State.ASKED, State.RUNNING):
+        for id_ in many.going:
+            await many.journal.move(id_, state)
+        await many.quiet(30.0)
+    for id_ in many.going[:-1]:
+        await many.journal.move(id_, State.DONE)
+    await many.quiet(1.0)
+    done = len(many.api.calls)
+    await many.journal.move(many.going[-1], State.FAILED)
+    await many.quiet(20.0)
+
+    written = [call for call in many.api.calls[done:] if call[0] in WRITES]
+    failed = [at for at, call in enumerate(written) if CommitState.FAILURE in call]
+    assert len(failed) == 2
+    assert "edit_comment" in [call[0] for call in written[: failed[0]]]
+    assert max(failed) <= 3, written
+
+
+async def test_states_that_nobody_needs_are_not_written(many: Repository) -> None:
+    await many.pushed(1)
+    for state in (State.ASKED, State.QUEUED, State.RUNNING, State.DONE):
+        await many.quiet(10.0)
+        await many.journal.move(many.going[0], state)
+    await many.quiet(10.0)
+
+    count = Counter(kind for _, kind in many.api.times)
+    assert count["set_status"] == 3
+    assert (count["create_deployment"], count["set_deployment"]) == (1, 2)
 
 
 async def test_skipped_apps_write_no_status_and_the_comment_tells_of_them(

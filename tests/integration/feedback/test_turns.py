@@ -10,7 +10,8 @@ import pytest
 from bridge.core.errors import TooEarly
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.clock import Limit
-from bridge.ports.feedback import next_turn, rank_favoured
+from bridge.ports.feedback import NO_TURNS, after_turn, next_turn, rank_favoured
+from bridge.ports.outcomes import Rank
 from tests.fakes.journey import ManualClock
 from tests.worlds.feedback_stage import Stage, card
 
@@ -93,10 +94,20 @@ async def test_a_lane_that_may_not_be_written_to_is_not_even_read(stage: Stage) 
 
 
 def test_of_many_turns_each_rank_gets_some() -> None:
-    ranks = [rank_favoured(turn) for turn in range(1, 65)]
+    ranks, since = list[int](), NO_TURNS
+    for _ in range(64):
+        ranks.append(rank_favoured(since))
+        since = after_turn(since, ranks[-1])
 
-    assert ranks[:8] == [0, 0, 0, 1, 0, 0, 0, 1]
-    assert [ranks.count(rank) for rank in range(4)] == [48, 12, 3, 1]
+    assert ranks[:8] == [0, 0, 0, 1, 0, 0, 0, 2]
+    assert [ranks.count(rank) for rank in range(4)] == [48, 8, 4, 4]
+
+
+def test_a_comment_that_comes_during_many_statuses_goes_next() -> None:
+    since = NO_TURNS
+    for _ in range(30):
+        since = after_turn(since, Rank.DEPLOYED)
+        assert rank_favoured(since) in (Rank.READ, Rank.SKIPPED)
 
 
 async def written_beside_comments_that_always_change(stage: Stage, seconds: int) -> list[str]:

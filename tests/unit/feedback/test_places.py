@@ -1,8 +1,9 @@
 """The places of a push on its Git host: which there are, and that each is written once."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from operator import attrgetter
 from typing import Any
 
@@ -34,7 +35,8 @@ class Places:
         self.api = FakeHostApi(host)
         self.rate_limiter: list[str] = []
         self.cursors: dict[str, dict[str, Any]] = {}
-        self.publishers = shows_of(self.api, WriteTurns(self._turn, self._turn, time.time), "0123")
+        clock = partial(next, count(1.0))  # whole seconds lie between two publications
+        self.publishers = shows_of(self.api, WriteTurns(self._turn, self._turn, clock), "0123")
 
     async def _turn(self, lane: str) -> None:
         self.rate_limiter.append(lane)
@@ -89,7 +91,7 @@ def test_a_push_has_its_pull_requests_a_status_of_each_app_and_deployments() -> 
         (f"github.deployment {ID}", "github.deployment", (f"deployment {ID}",)),
     ]  # fmt: skip
     assert {one.lane for one in subscriptions} == {"github"}
-    assert [one.rank for one in subscriptions] == [0, 1, 2, 1]
+    assert [one.rank for one in subscriptions] == [0, 2, 3, 2]
     assert subscriptions[3].place == {
         "repository": "my-org/mono", "repository_id": "4711", "commit": SHA,
         "ref": "refs/heads/main", "environment": "production/shop/web",
@@ -476,7 +478,7 @@ async def test_a_deployment_object_is_made_once_the_backend_was_asked() -> None:
         await places.publish(object_of(), snapshot(state, asked_at=1.0))
 
     assert [call[0] for call in places.api.calls] == [
-        "create_deployment", "set_deployment", "set_deployment", "set_deployment",
+        "create_deployment", "set_deployment", "set_deployment",
     ]  # fmt: skip
     assert places.api.deployments == {
         "1": [SHA, "production/shop/web",
