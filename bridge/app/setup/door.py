@@ -13,7 +13,7 @@ from bridge.app.setup import entry
 from bridge.app.setup.apps import AppsSetup, Done
 from bridge.app.setup.checkup import Checkup
 from bridge.app.setup.page import Facts, is_public, policy, render, style
-from bridge.app.setup.services import Service, ask, services, tried
+from bridge.app.setup.services import Service, prove, prove_choice, services, tried
 from bridge.app.setup_changes import SettingUp
 from bridge.app.wiring import Beginning, Parts
 from bridge.core.errors import BridgeError, NotFound, Rejected
@@ -171,7 +171,7 @@ class SetupDoor:
             origins = await self.setting_up.origins()
             values = service.values(form, self.settings, origins)
             values |= self._own_address(request)
-            await ask(service, await self.setting_up.check(values))
+            await prove(service, await self.setting_up.check(values))
             return await self._store(values, f"/setup#{service.key}")
         except BridgeError as error:
             refused = (service.key, str(error))
@@ -185,7 +185,9 @@ class SetupDoor:
         value = (await form_of(request)).get(choice.setting, "").strip()
         if not value:
             raise Rejected(f"{choice.label} is empty: choose one")
-        return await self._store({(service.key, choice.setting): value}, f"/setup#{service.key}")
+        values = {service.path(choice.setting): value}
+        await prove_choice(service, await self.setting_up.check(values))
+        return await self._store(values, f"/setup#{service.key}")
 
     async def _test(self, request: web.Request, session: str) -> web.StreamResponse:
         service = self._service(request)

@@ -6,10 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.app.doctor.services import Service as Examined
+from bridge.app.doctor.services import examine
 from bridge.backends import BACKENDS
 from bridge.chats import CHATS
 from bridge.core.errors import BridgeError, Rejected, Unreachable
 from bridge.githosts import HOSTS
+from bridge.ports.checks import Checked, Finding, Level
 from bridge.ports.setup import Choice, Setup
 from bridge.settings import BY_SETUP, KeyPath, Settings
 
@@ -25,9 +28,18 @@ class Service:
     """A service that can be connected; its key is its section of the settings."""
 
     kind: str
-    key: str
-    title: str
+    provider: Examined
     setup: Setup
+
+    @property
+    def key(self) -> str:
+        """The name of its section."""
+        return self.provider.key
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.provider.title
 
     def section(self, settings: Settings) -> Any:
         """Return its section."""
@@ -84,7 +96,7 @@ def services() -> dict[str, Service]:
         ("chat", CHATS),
     )
     return {
-        key: Service(kind, key, one.title, setup)
+        key: Service(kind, one, setup)
         for kind, those in kinds
         for key, one in those.items()
         if (setup := one.setup()) is not None
@@ -139,6 +151,32 @@ async def tried(service: Service, settings: Settings) -> Tried:
             if setup.register is not None:
                 then = await setup.register.then(section)
     return Tried(says, choices=choices, then=then)
+
+
+async def prove(service: Service, settings: Settings) -> None:
+    """Try settings as `doctor` does, before they replace what works.
+
+    A credential that is accepted may still be of no use, e.g. an API key with a rate limit.
+
+    Raises:
+        BridgeError: something is wrong with the service itself; single apps, repositories and
+            channels don't count.
+    """
+    if wrong := [one.words for one in await _errors(service, settings) if one.about == service.key]:
+        raise Rejected(f"{service.title}: {'; '.join(wrong)}; nothing was stored")
+    await ask(service, settings)
+
+
+async def prove_choice(service: Service, settings: Settings) -> None:
+    """Try what was chosen, before it replaces another choice; raise Rejected if it is of no use."""
+    if wrong := [one.words for one in await _errors(service, settings)]:
+        raise Rejected(f"{service.title}: {'; '.join(wrong)}; nothing was stored")
+
+
+async def _errors(service: Service, settings: Settings) -> list[Finding]:
+    checked = Checked(service.key, service.section(settings))
+    found = await examine(service.provider, checked, PATIENCE)
+    return [one for one in found if one.level is Level.ERROR]
 
 
 async def ask(service: Service, settings: Settings) -> Sequence[str]:

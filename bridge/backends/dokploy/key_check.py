@@ -147,6 +147,8 @@ def error_of(verdict: Verdict, service: str, *, worked: bool, auth: str) -> Unre
         return Unreachable(service, why)
     if verdict is Verdict.RECENT:
         why = "it refuses the API key (401), though its database is well; that may pass"
+        if worked:
+            why += f", or the key has a rate limit: {_TEN_A_DAY}"
         return RefusedJustNow(service, why)
     remedy = f"{_REMEDY} as {setting_of(service)}"
     if auth != "api-key":

@@ -17,7 +17,9 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.listening.listener import NOTHING_THERE
 from bridge.ports.checks import Finding, Level
 from bridge.settings import read_settings
+from tests.fakes.dokploy_server import KEY, FakeDokploy
 from tests.fakes.github import FakeGithub
+from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.slack.methods import BOT_TOKEN
 from tests.fakes.slack.server import running_slack
 from tests.worlds.embedded import running_server
@@ -179,6 +181,59 @@ async def test_a_dokploy_is_tried_before_it_is_stored(door: Door, tmp_path: Path
         page = await door.page()
     assert "answers and accepts the key" in page
     assert key not in page
+
+
+@pytest.mark.parametrize("left", [5, 3])
+async def test_a_key_with_a_rate_limit_does_not_replace_one_that_works(
+    door: Door, left: int
+) -> None:
+    await door.sign_in()
+    async with FakeDokploy().running() as dokploy:
+        dokploy.app("shop-web")
+        await door.post("/setup/connect/dokploy", url=dokploy.url, api_key=dokploy.key)
+        await door.open()
+        dokploy.key, dokploy.uses = "limited-0123456789abcdefghij", left
+
+        refused = await door.post("/setup/connect/dokploy", 422, api_key=dokploy.key)
+
+        assert "rate limit" in refused
+        assert "nothing was stored" in refused
+        await door.open()
+    assert door.settings.dokploy.api_key.get_secret_value() == KEY
+
+
+async def test_a_token_that_may_do_too_little_does_not_replace_one_that_works(door: Door) -> None:
+    await door.sign_in()
+    async with FakeGitlab() as gitlab:
+        await door.post("/setup/connect/gitlab", url=gitlab.url, token=gitlab.token)
+        await door.open()
+        works, gitlab.token, gitlab.scopes = gitlab.token, "glpat-another", ("read_user",)
+
+        refused = await door.post("/setup/connect/gitlab", 422, token=gitlab.token)
+
+        assert "lacks the scope api" in refused
+        await door.open()
+    assert door.settings.gitlab.token.get_secret_value() == works
+
+
+async def test_a_channel_without_the_bridge_does_not_replace_one_that_works(door: Door) -> None:
+    async with running_slack() as slack:
+        slack.scopes |= {"channels:read"}
+        slack.channels["C0OTHER"] = replace(slack.channels["C0SHOP"], joined=False)
+        door.environment["BRIDGE_SLACK_API_URL"] = f"{slack.url}/api/"
+        await door.open()
+        await door.sign_in()
+        await door.post("/setup/connect/slack", bot_token=BOT_TOKEN)
+        for channel, status in (("C0SHOP", 303), ("C0OTHER", 422)):
+            await door.open()
+            said = await door.post("/setup/choose/slack", status, channel=channel)
+        assert "/invite @its-name" in said
+        slack.granted = {"chat:write"}
+        assert "lacks the scope" in await door.post(
+            "/setup/connect/slack", 422, bot_token=BOT_TOKEN
+        )
+        await door.open()
+    assert door.settings.slack.channel == "C0SHOP"
 
 
 @pytest.mark.parametrize(
