@@ -80,6 +80,17 @@ def database_away(why: str) -> str:
     return f"the database of DATABASE_URL can't be used: {why.strip()}"
 
 
+SHARED_SESSIONS = (
+    (
+        "it is behind a pooler in transaction or statement mode, which lends each session to"
+        " others: LISTEN, and the locks by which processes know that another one is alive, don't"
+        " stay with a connection"
+    ),
+    "use session mode (PgBouncer: pool_mode = session), or the server's own address",
+)
+"""What is wrong with such a Postgres, and the remedy."""
+
+
 def _mounted_for(data: Path) -> int:
     """Return the owner of a folder that is itself a mount point, else root.
 

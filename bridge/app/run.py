@@ -25,7 +25,7 @@ from bridge.app.providers import (
     senders_of,
     ways_to_sign_in,
 )
-from bridge.app.storage import Stores, open_stores, sizes_of
+from bridge.app.storage import Stores, must_keep_sessions, open_stores, sizes_of
 from bridge.app.stored_settings import watch
 from bridge.app.wiring import (
     NO_PUBLISHERS,
@@ -119,6 +119,7 @@ async def run_bridge(
         _may_play(settings, role)
         if database_url(settings) is None:
             stack.enter_context(only_one(settings.data))
+        await must_keep_sessions(settings)
         owner = new_owner(settings)
         clock = steady_clock()
         opened = open_stores(settings, owner, listens=role.works, clock=clock)

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from bridge.app.data_folder import database_away, database_url, must_be_ours, not_a_bridges
+from bridge.app.data_folder import (
+    SHARED_SESSIONS,
+    database_away,
+    database_url,
+    must_be_ours,
+    not_a_bridges,
+)
 from bridge.core.database import connect_arguments
 from bridge.core.errors import Rejected, Unreachable
 from bridge.ports.clock import Clock
@@ -120,6 +126,20 @@ async def _opened(store: Any, settings: Settings) -> None:
         if settings.database_url is not None:
             raise Rejected(database_away(why)) from error
         raise Rejected(not_a_bridges(str(settings.data), why)) from error
+
+
+async def must_keep_sessions(settings: Settings) -> None:
+    """Raise Rejected if the database is away, or other processes can't tell that we are alive."""
+    if (url := database_url(settings)) is None:
+        return
+    from bridge.durable.peers import keeps_sessions
+
+    try:
+        kept = await keeps_sessions(url)
+    except Unreachable as error:
+        raise Rejected(database_away(str(error))) from error
+    if not kept:
+        raise Rejected(database_away("; ".join(SHARED_SESSIONS)))
 
 
 def flows_of(settings: Settings, owner: str) -> "DurableFlows":

@@ -8,7 +8,7 @@ SCHEMES = ("postgres://", "postgresql://")
 LOST_AFTER = 10
 """Seconds without an answer after which a connection counts as lost."""
 
-_SESSION = {
+_SETTINGS = {
     # The locks of a process that was paused in a transaction must not block the others.
     "idle_in_transaction_session_timeout": "10s",
     # A machine that vanishes closes no connection: its session's locks expire after five seconds.
@@ -16,6 +16,12 @@ _SESSION = {
     "tcp_keepalives_interval": "1",
     "tcp_keepalives_count": "3",
 }
+
+SESSION = "SELECT " + ", ".join(f"set_config('{n}', '{v}', false)" for n, v in _SETTINGS.items())
+"""The first query of each connection that is kept open, outside a transaction.
+
+Poolers refuse these settings as parameters of the connection.
+"""
 
 
 def connect_arguments(part: str) -> dict[str, Any]:
@@ -31,5 +37,4 @@ def connect_arguments(part: str) -> dict[str, Any]:
         "keepalives_interval": 1,
         "keepalives_count": 3,
         "tcp_user_timeout": LOST_AFTER * 1000,
-        "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
     }

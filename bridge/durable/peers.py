@@ -2,7 +2,7 @@
 
 A process is alive while it holds its own advisory lock. The lock ends with the session, and thus
 with the process, without depending on a clock. The same session listens for calls of processes that
-leave. It needs a direct connection: a pooler in transaction mode would share the session.
+leave. A pooler in transaction mode would share the session: `keeps_sessions` finds that out.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from bridge.core.database import connect_arguments
+from bridge.core.database import SESSION, connect_arguments
 from bridge.core.errors import BridgeError, Unreachable
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,54 @@ def number_of(executor_id: str) -> int:
         return int(executor_id.rpartition("-")[2], 16)
     except ValueError:
         return 0
+
+
+PROBES = 5
+"""Attempts to find a session that is shared: others may use the pooler at the same time."""
+
+PROBE_SECONDS = 10.0
+"""Seconds for all of them; a pooler without a free connection would let us wait for minutes."""
+
+_SESSION_ID = "SELECT pg_backend_pid(), pg_postmaster_start_time()"
+
+
+async def keeps_sessions(url: str) -> bool:
+    """Return whether each connection keeps a session of its own between two transactions.
+
+    Behind a pooler in transaction or statement mode, our locks and LISTEN would stay with a session
+    that others then use.
+
+    Raises:
+        Unreachable: the database is away, or has no second connection for us.
+    """
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            return await _keeps_sessions(url)
+    except TimeoutError:
+        why = f"it gave no two connections within {PROBE_SECONDS:g} s: a worker needs about 13"
+        raise Unreachable("the database", why) from None
+    except psycopg.Error as error:
+        raise Unreachable("the database", " ".join(str(error).split())) from error
+
+
+async def _keeps_sessions(url: str) -> bool:
+    arguments: dict[str, Any] = connect_arguments("probe") | {"autocommit": True}
+    connect = psycopg.AsyncConnection.connect
+    async with await connect(url, **arguments) as ours, await connect(url, **arguments) as other:
+        first = await _session_of(ours)
+        for _ in range(PROBES):
+            # A pooler that shares sessions gives this transaction the one that was just free.
+            try:
+                async with other.transaction():
+                    if await _session_of(other) == first or await _session_of(ours) != first:
+                        return False
+            except psycopg.errors.ProtocolViolation:  # statement mode has no transactions
+                return False
+    return True
+
+
+async def _session_of(db: Connection) -> tuple[Any, ...] | None:
+    return await (await db.execute(_SESSION_ID)).fetchone()
 
 
 def anybody_works(url: str) -> bool:
@@ -152,6 +200,7 @@ class Peers:
     async def _join(self) -> None:
         arguments = connect_arguments("presence")
         self._db = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **arguments)
+        await self._db.execute(SESSION)
         # This waits if the server has not noticed yet that our last session is over.
         await self._db.execute("SELECT pg_advisory_lock(%s, %s)", self._lock_of(self._executor_id))
         await self._db.execute(f"LISTEN {CHANNEL}")

@@ -13,7 +13,7 @@ from dbos._serialization import DBOSPortableJSON, DefaultSerializer, Serializer
 from dbos._sys_db import SystemDatabase
 from sqlalchemy import event
 
-from bridge.core.database import connect_arguments
+from bridge.core.database import SESSION, connect_arguments
 from bridge.core.errors import Rejected, Unreachable
 
 PORTABLE: Serializer = DBOSPortableJSON
@@ -211,12 +211,23 @@ _PASSES = ("disk is full", "disk I/O error")
 
 def postgres_engine(url: str, *, connections: int = 5) -> sa.Engine:
     """Return an engine on a Postgres, with few connections (sharp edge 12)."""
-    import psycopg
-
     return sa.create_engine(
         "postgresql+psycopg:///creator-knows",  # DBOS wants a name to be there
-        creator=lambda: psycopg.connect(url, **connect_arguments("workflows")),
+        creator=lambda: _connected(url),
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
     )
+
+
+def _connected(url: str) -> Any:
+    import psycopg
+
+    db = psycopg.connect(url, **connect_arguments("workflows"))
+    try:
+        db.execute(SESSION)
+        db.commit()
+    except BaseException:
+        db.close()
+        raise
+    return db

@@ -14,7 +14,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from bridge.core.database import connect_arguments
+from bridge.core.database import SESSION, connect_arguments
 from bridge.core.errors import Unreachable
 
 WRITES = "bridge_writes"
@@ -85,11 +85,9 @@ def sqlite_engine(path: Path) -> sa.Engine:
 
 def postgres_engine(url: str, *, connections: int = 4) -> sa.Engine:
     """Return an engine on Postgres; `url` as libpq reads it, see `core.database.SCHEMES`."""
-    import psycopg
-
     engine = sa.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(url, **connect_arguments("journal")),
+        creator=lambda: connected(url, "journal", autocommit=False),
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
@@ -157,6 +155,18 @@ ONLY_READS = "25006"
 """Postgres's code for a read-only server: after a failover another one is the primary."""
 
 
+def connected(url: str, part: str, *, autocommit: bool) -> Connection:
+    """Return a new connection that is kept open; raise `psycopg.Error`."""
+    db = psycopg.connect(url, autocommit=autocommit, **connect_arguments(part))
+    try:
+        db.execute(SESSION)
+        db.commit()
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
 class Link:
     """One autocommit connection to Postgres, opened on demand and reopened after a loss.
 
@@ -203,8 +213,7 @@ class Link:
 
     def _open(self) -> Connection:
         if self._connection is None:
-            arguments = connect_arguments(self._what)
-            self._connection = psycopg.connect(self._url, autocommit=True, **arguments)
+            self._connection = connected(self._url, self._what, autocommit=True)
         return self._connection
 
     def _comes_back(self, error: psycopg.Error) -> bool:

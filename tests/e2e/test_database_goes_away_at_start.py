@@ -17,8 +17,9 @@ from tests.worlds.processes import PIPE, Running, start_bridge
 WAITS = 30.0
 """Seconds after which one that neither ends nor serves is taken to wait for its database."""
 
-CUTS = range(1, 126, 25)
-"""Messages that the database answers before it is gone; after some 130 the bridge serves."""
+CUTS = range(1, 201, 40)
+"""Messages that the database answers before it is gone; after some 200 the workflow engine is
+launched, and after some 250 the bridge serves."""
 
 
 @dataclass

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.app.data_folder import database_away, database_url
+from bridge.app.data_folder import SHARED_SESSIONS, database_away, database_url
 from bridge.app.keyrings import heard_of
 from bridge.app.presence import is_running
 from bridge.app.providers import host_apis
 from bridge.core.database import connect_arguments
-from bridge.core.errors import Rejected
+from bridge.core.errors import Rejected, Unreachable
 from bridge.core.pins import pin_of, tracked
 from bridge.githosts.server import homes_of
 from bridge.outbound import ALLOW, networks_of, never_asked
@@ -82,6 +82,8 @@ async def of_data(
 
 async def _of_database(settings: "Settings", url: str) -> list[Finding]:
     found = await asyncio.to_thread(_of_postgres, url)
+    if all(one.check != "bridge.postgres" for one in found):
+        found.append(await _sessions(url))
     if not settings.secret_key:
         says = "no key seals secrets that are stored, so some features are off"
         remedy = NoSeal.REMEDY
@@ -145,6 +147,20 @@ def _of_postgres(url: str) -> list[Finding]:
         says = database_away(" ".join(str(error).split()))
         return [Finding(Level.ERROR, "bridge.postgres", about, says, remedy)]
     return [_version(about, version), _connections(about, left)]
+
+
+async def _sessions(url: str) -> Finding:
+    from bridge.durable.peers import keeps_sessions
+
+    about = "the database"
+    try:
+        kept = await keeps_sessions(url)
+    except Unreachable as error:
+        remedy = "check DATABASE_URL, and whether the server has connections left"
+        return Finding(Level.ERROR, "bridge.postgres", about, database_away(str(error)), remedy)
+    if not kept:
+        return Finding(Level.ERROR, "bridge.postgres.sessions", about, *SHARED_SESSIONS)
+    return Finding(Level.OK, "bridge.postgres.sessions", about, "its sessions are not shared")
 
 
 def _version(about: str, version: int) -> Finding:
