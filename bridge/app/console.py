@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from bridge.app.commands import commands_of
+from bridge.app.health import ways_of
 from bridge.app.keyrings import heard_of
 from bridge.app.providers import pages_of, titles_of
 from bridge.app.wiring import Parts
@@ -20,6 +21,7 @@ from bridge.console.visitors import with_owner
 from bridge.core.events import CONSOLE_HOST
 from bridge.pipeline.adopt import Adopter
 from bridge.pipeline.lookup import BuildLogs
+from bridge.pipeline.replay import Replays
 from bridge.ports.sign_in import SignsIn
 from bridge.settings import access_of, policy_of
 
@@ -58,6 +60,7 @@ def _records(parts: Parts) -> Records:
         parts.clock,
         lambda: _adopter(parts),
         Workshop(parts.clock),
+        Replays(stores.journal, ways_of(parts)),
     )
 
 

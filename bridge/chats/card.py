@@ -25,7 +25,7 @@ from bridge.core.configuration.fields import SECTIONS
 from bridge.core.events import Action
 from bridge.core.failure import MOST_CHARACTERS, failure_in
 from bridge.core.gates.holds import Hold
-from bridge.core.lifecycle import HELD, VERIFIED, Change, Deployment, State
+from bridge.core.lifecycle import HELD, VERIFIED, Change, Deployment, State, app_of, promotes
 from bridge.core.log_text import redact
 from bridge.core.rules import label_matches
 from bridge.ports.feedback import Snapshot
@@ -213,10 +213,14 @@ def asked_by(deployment: Deployment) -> Phrase:
         by: Phrase = (f"{pushed} by ", Text(author, PERSON)) if clean(author) else (pushed,)
         person = person_of(more)
         return (*by, ", ", *person) if person else by
-    promoted = deployment.action is Action.DEPLOY and deployment.target is not None
-    verb = "promotion" if promoted else deployment.action
+    verb = "promotion" if _promoted(deployment) else deployment.action
     who = person_of(deployment.trigger)
     return (f"{verb} asked by ", *who) if who else (f"{verb} asked",)
+
+
+def _promoted(deployment: Deployment) -> bool:
+    """Return whether it brings the version of another app, not an earlier one of its own."""
+    return promotes(deployment) and app_of(deployment.target or "") != deployment.app_id
 
 
 def person_of(actor: str) -> Phrase:

@@ -240,7 +240,8 @@ def replay(
 ) -> None:
     """Decide a delivery again, as if it had just arrived; apps that it deploys deploy again.
 
-    This excludes apps created after the push: use `deploy` for these.
+    This excludes apps created after the push: use `deploy` for these. Like any push, it deploys the
+    head of the branch; `rollback APP --to COMMIT` brings an earlier commit back.
     """
     _ask("replay", delivery, config, follow=follow, json=json)
 

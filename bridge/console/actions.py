@@ -246,23 +246,26 @@ async def replay(records: Records, visitor: Visitor, parts: Parts, form: Form) -
 
 
 async def replay_as_it_was(records: Records, visitor: Visitor, parts: Parts, form: Form) -> Done:
-    """Deploy again what a webhook has deployed, whatever the rules say today."""
+    """Deploy again the versions that a webhook has deployed, whatever the rules say today.
+
+    If that is impossible for one app, nothing is done for the others.
+    """
     seq = await _replayable(records, visitor, parts["seq"])
-    decided = (await records.journal.decisions([seq]))[seq]
-    ids = {app.id for app in records.apps()}
-    then = [one for one in decided if one.deploy]
+    then = (await records.journal.deployments_of([seq]))[seq]
     if not then:
         raise Rejected("It deployed nothing, so there is nothing to repeat.")
-    gone = [one.app for one in then if one.app_id not in ids]
-    if gone:
+    apps = {app.id: app for app in records.apps()}
+    if gone := [one.app for one in then if one.app_id not in apps]:
         raise Rejected(f"{', '.join(gone)} is gone: replay it with today's rules instead.")
     for one in then:
         if Right.DEPLOY not in records.access.rights(visitor.person, one.app, None):
             raise Rejected(missing(records.access, visitor.person, Right.DEPLOY, one.app))
-    for one in then:
-        await _ask(records, visitor, Wish.DEPLOY, one.app_id, form)
-    names = ", ".join(one.app for one in then)
-    return Done("/console", f"Deploy: {names}, as it was decided then.")
+    found = [(app := apps[one.app_id], await records.replays.plan(app, one)) for one in then]
+    for app, again in found:
+        to = again.to.id if again.to else ""
+        about = {"deployment": to, "way": again.way, "served": again.served}
+        await _ask(records, visitor, again.action, app.id, form, **about)
+    return Done("/console", "\n".join(f"{app.label}: {again.says}." for app, again in found))
 
 
 async def _replayable(records: Records, visitor: Visitor, seq: str) -> int:

@@ -19,6 +19,7 @@ from bridge.pipeline.gate_commands import Actor
 from bridge.pipeline.interpret import Reading
 from bridge.pipeline.lookup import BuildLogs
 from bridge.pipeline.preview_commands import Asker, PreviewCommands
+from bridge.pipeline.replay import Replays
 from bridge.ports.chats import Place
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Inbox
@@ -47,6 +48,7 @@ class Records:
         clock: seconds since 1970.
         adopter: returns what switches off the backends' own deploys of pushes.
         workshop: works out beside the pages what takes long.
+        replays: finds how the versions of earlier webhooks are deployed again.
     """
 
     journal: Journal
@@ -63,6 +65,7 @@ class Records:
     clock: Clock
     adopter: Callable[[], Awaitable[Adopter]]
     workshop: Workshop
+    replays: Replays
 
     @property
     def previews(self) -> PreviewCommands:

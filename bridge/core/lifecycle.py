@@ -126,7 +126,8 @@ class Deployment:
         look_at: when what holds it has to be looked at again; None if only a new fact matters.
         starts: how often it has left the gates; each start has a flow of its own.
         lifts: which holds people have lifted.
-        target: the deployment to whose version a rollback goes back, or whose version is promoted.
+        target: the deployment to whose version a rollback goes back, or whose version is promoted
+            or built again.
         way: how that is done; see `core.health.rollback.Rung`.
         image: of a Docker source, the image that is deployed.
         fingerprint: identifies the app's source and environment of then; None if unknown.
@@ -284,7 +285,7 @@ NEVER = frozenset[State]()
 
 
 def promotes(one: Wanted) -> bool:
-    """Return whether a deployment brings one version of another app, whatever the head is."""
+    """Return whether a deployment brings a named version, whatever the head is."""
     return one.action == Action.DEPLOY and one.target is not None
 
 

@@ -151,7 +151,7 @@ def version_asked(to: Deployment | None, way: str) -> dict[str, str]:
     """Return the fields of a request that name a version and how to bring it."""
     if to is None:
         return {}
-    commit = to.deployed_commit if way == Rung.PIN else None
+    commit = (to.deployed_commit or to.commit) if way == Rung.PIN else None
     image = to.image if way == Rung.IMAGE else None
     return {"way": way, "commit": commit or "", "image": image or ""}
 

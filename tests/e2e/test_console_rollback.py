@@ -1,30 +1,12 @@
 """Going back to the version of a deployment from its page, over HTTP."""
 
-import html
-import re
 from pathlib import Path
-
-import httpx
 
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
 from bridge.embedded.releases import KEPT
 from tests.worlds.bridge import Origin
-from tests.worlds.console import console_world
-
-
-def fields_of(page: str, button: str) -> tuple[str, dict[str, str]]:
-    """Return where the form with a button is sent, and its fields."""
-    (form,) = [one for one in re.findall(r"<form.*?</form>", page, re.DOTALL) if button in one]
-    (action,) = re.findall(r'action="([^"]*)"', form)
-    fields = re.findall(r'name="([^"]*)" value="([^"]*)"', form)
-    return html.unescape(action), {name: html.unescape(value) for name, value in fields}
-
-
-async def sent(web: httpx.AsyncClient, page: httpx.Response, button: str) -> httpx.Response:
-    """Send the form with a button, as a browser without scripts does."""
-    action, fields = fields_of(page.text, button)
-    return await web.post(action, data=fields)
+from tests.worlds.console import console_world, fields_of, sent
 
 
 async def test_the_page_of_an_old_deployment_leads_back_to_that_very_one(

@@ -9,11 +9,13 @@ import pytest
 
 from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.events import Action
+from bridge.core.lifecycle import State
 from bridge.core.pins import pin_of
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeRepository
 from tests.worlds.bridge import ZERO, Origin, World, running_world
+from tests.worlds.console import ConsoleWorld, replayed
 from tests.worlds.embedded import GitServer, Repository, git_server, until
 from tests.worlds.processes import PIPE, STDOUT, start_bridge
 from tests.worlds.sites import page
@@ -229,3 +231,31 @@ async def test_a_version_is_promoted_and_what_came_later_is_not(stage: Stage) ->
     assert f"shop/live runs {second[:7]} already" in again
     (newest,) = await journal.deployments(limit=1, app_id=live["applicationId"])
     assert (newest.deployed_commit, newest.pinned, newest.way) == (second, second, "pin")
+
+
+@GITHUB
+async def test_an_older_push_is_replayed_as_it_was_and_takes_no_newer_ones_place(
+    stage: Stage,
+) -> None:
+    await stage.run("pin", "shop/web", "--yes")
+    first = await stage.push("first")
+    await stage.world.ended(1)
+    await stage.push("second")
+    await stage.world.ended(2)
+    (of_first, _) = await stage.world.deployments()
+    await stage.run("lock", "shop/web", "-m", "third waits")
+    third = await stage.push("third")
+    await until(stage.world.deployments, lambda those: those[-1].state is State.HELD)
+
+    async with ConsoleWorld(stage.world).browsing() as web:
+        shown = await replayed(web, of_first.seq)
+        assert f"shop/web: build {first[:7]} again, from the pinned branch" in shown.text
+        await until(stage.world.deployments, lambda those: len(those) == 4)
+        of_third, again = (await stage.world.deployments())[2:]
+        assert (of_third.state, of_third.commit) == (State.HELD, third)
+        await stage.run("unlock", "shop/web")
+    *_, of_third, again = await stage.world.ended(4)
+
+    assert (of_third.state, of_third.deployed_commit) == (State.DONE, third)
+    assert (again.action, again.state, again.pinned) == (Action.DEPLOY, State.DONE, first)
+    assert again.deployed_commit == first

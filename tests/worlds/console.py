@@ -1,5 +1,7 @@
 """A bridge with its console, and a browser of somebody who signed in."""
 
+import html
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -63,3 +65,24 @@ async def console_world(data: Path, **others: Any) -> AsyncIterator[ConsoleWorld
     """Run a bridge."""
     async with running_world(data, NO_PUBLISHERS, **others) as world:
         yield ConsoleWorld(world)
+
+
+def fields_of(page: str, button: str) -> tuple[str, dict[str, str]]:
+    """Return where the form with a button is sent, and its fields."""
+    (form,) = [one for one in re.findall(r"<form.*?</form>", page, re.DOTALL) if button in one]
+    (action,) = re.findall(r'action="([^"]*)"', form)
+    fields = re.findall(r'name="([^"]*)" value="([^"]*)"', form)
+    return html.unescape(action), {name: html.unescape(value) for name, value in fields}
+
+
+async def sent(web: httpx.AsyncClient, page: httpx.Response, button: str) -> httpx.Response:
+    """Send the form with a button, as a browser without scripts does."""
+    action, fields = fields_of(page.text, button)
+    return await web.post(action, data=fields)
+
+
+async def replayed(web: httpx.AsyncClient, seq: int) -> httpx.Response:
+    """Replay a delivery as it was from its page; return the page that it leads to."""
+    page = await web.get(f"/console/deliveries/{seq}")
+    answer = await sent(web, page, "Replay as it was")
+    return await web.get(answer.headers["Location"]) if answer.status_code == 303 else answer

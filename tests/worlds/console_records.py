@@ -18,6 +18,8 @@ from bridge.core.lifecycle import State
 from bridge.core.refused import RefusedWebhooks
 from bridge.pipeline.hook_troubles import HookTroubles
 from bridge.pipeline.interpret import Reading
+from bridge.pipeline.replay import Replays
+from bridge.pipeline.rollback_plan import Ways
 from bridge.ports.githosts import Hook
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome, PushSeen
@@ -100,6 +102,7 @@ async def records_of(
             lambda: NOW,
             None,  # type: ignore[arg-type]  # nothing acts
             Workshop(lambda: NOW),
+            Replays(journal, Ways({}, journal)),
         )
     finally:
         await journal.stop()

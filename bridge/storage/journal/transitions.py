@@ -157,7 +157,7 @@ def _in_favour_of(id_: str, newer: Wanted, older: Wanted) -> dict[str, Any]:
         return _superseded(id_, f"has come {since}")
     if promotes(newer):
         which = "another version" if promotes(older) else "the same commit"
-        return _superseded(id_, f"is newer and promotes {which}")
+        return _superseded(id_, f"is newer and brings {which}")
     if promotes(older):
         return _superseded(id_, "is newer and was deployed before it")
     return _superseded(id_, NEWER_HEAD)
