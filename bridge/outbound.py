@@ -35,6 +35,12 @@ SECONDS = 10.0
 MOST_BODY = 1 << 20
 """Bytes of a body that are read."""
 
+MOST_EVIDENCE = 1 << 12
+"""Bytes of an error's body that are read for people."""
+
+EVIDENCE_SECONDS = 1.0
+"""How long an error's body is waited for."""
+
 _PART = 1 << 16
 """Bytes of a body that are read at a time."""
 
@@ -177,8 +183,9 @@ class Outbound:
             answer, to = await self._ask(url, body=body)
             if to is None:
                 return answer
-            if (host := urlsplit(to).hostname) != urlsplit(url).hostname:
-                return replace(answer, leads_to=host)
+            there = urlsplit(to)
+            if there.hostname != urlsplit(url).hostname:
+                return replace(answer, leads_to=there.netloc.rpartition("@")[2])
             url = to
         raise Silent(f"it redirects more than {MOST_REDIRECTS} times")
 
@@ -186,7 +193,7 @@ class Outbound:
         """Return one answer, and where it redirects to, if anywhere."""
         try:
             async with self._session.get(url, allow_redirects=False) as response:
-                content, cut = await _beginning(response) if body else ("", False)
+                content, cut = await (_beginning(response) if body else _evidence(response))
                 answer = Answer(url, response.status, response.reason or "", content, cut)
                 moved = response.headers.get("Location") if 300 <= response.status < 400 else None
                 return answer, moved and _target(url, moved)
@@ -248,6 +255,16 @@ async def _beginning(response: aiohttp.ClientResponse) -> tuple[str, bool]:
     while len(kept) <= MOST_BODY and (part := await response.content.read(_PART)):
         kept += part
     return _text(bytes(kept[:MOST_BODY]), response.charset or ""), len(kept) > MOST_BODY
+
+
+async def _evidence(response: aiohttp.ClientResponse) -> tuple[str, bool]:
+    """Return what an error says with it, if that comes at once; the status alone counts."""
+    kept = b""
+    if response.status >= 400:
+        with suppress(TimeoutError, aiohttp.ClientError):
+            async with asyncio.timeout(EVIDENCE_SECONDS):
+                kept = await response.content.read(MOST_EVIDENCE)
+    return _text(kept, response.charset or ""), len(kept) == MOST_EVIDENCE
 
 
 def _text(body: bytes, charset: str) -> str:

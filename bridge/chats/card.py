@@ -311,7 +311,7 @@ class Failure:
     Attributes:
         verdict: the state, with the duration.
         note: what is wrong.
-        tail: the end of the build's log, redacted.
+        tail: the end of the build's log, or what an unhealthy one has answered; redacted.
         repeated: whether the tail's last line already says the note.
     """
 
@@ -323,13 +323,27 @@ class Failure:
 
 
 def failure_of(deployment: Deployment, change: Change, log: str) -> Failure:
-    """Return the facts of a loud change; `log`: the end of the build's log, if any."""
+    """Return the facts of a loud change.
+
+    Args:
+        log: the end of the build's log, if any; it says nothing of why one is unhealthy.
+    """
     lasted = took(deployment)
     verdict = VERDICTS[change.state] + (f" after {lasted}" if lasted else "")
-    tail = clean_lines(failure_in(log).excerpt).strip("\n")
     note = news(change.state, change.note)
+    if change.state is State.UNHEALTHY:
+        seen = _without_first(redact(deployment.log_tail or ""), note)
+        tail = clean_lines(seen).strip("\n")
+        return Failure(change.state, verdict, note, tail, repeated=False)
+    tail = clean_lines(failure_in(log).excerpt).strip("\n")
     repeated = redacted(change.note).strip() in tail.rpartition("\n")[2]
     return Failure(change.state, verdict, note, tail, repeated)
+
+
+def _without_first(evidence: str, note: str) -> str:
+    """Return evidence without its first line if the note says that already."""
+    first, _, rest = evidence.partition("\n")
+    return rest if first in note else evidence
 
 
 # ── The channels of apps ────────────────────────────────────────────────────────────────────────

@@ -177,7 +177,7 @@ async def _at_backend(
             f"{app.label} has no deployment {id_!r};"
             f" `dokploy-bridge deployments --app {app.label}` lists them"
         )
-    if ours.log_tail:
+    if ours.log_kept:
         return None
     why = "has forgotten it" if ours.backend_id else "never started it, as far as is known"
     raise NotFound(f"there is no log of deployment {ours.seq} of {app.label}: the backend {why}")
@@ -191,14 +191,14 @@ async def _kept(settings: "Settings", gone: Gone, wanted: Wanted) -> None:
     number = (wanted.deployment or "").removeprefix("#")
     if wanted.deployment is not None:
         found = [one for one in found if number in (str(one.seq), one.id, one.backend_id)]
-    if (newest := first(found, lambda one: one.log_tail)) is None:
+    if (newest := first(found, lambda one: one.log_kept)) is None:
         raise gone
     _say_kept(app, newest, wanted, f"{app.label} is gone from the backends, and its logs with it")
 
 
 def _say_kept(app: "App", deployment: "Deployment", wanted: Wanted, why: str) -> None:
     """Show the end of a log that the journal has kept."""
-    log = (deployment.log_tail or "").split("\n")[-wanted.lines :]
+    log = deployment.log_kept.split("\n")[-wanted.lines :]
     if wanted.json:
         say_json(
             {

@@ -218,16 +218,24 @@ def change_text(change: "Change") -> Any:
 
 
 def tail_lines(deployment: "Deployment") -> list[str]:
-    """Return the end of a failed deployment's log, with a heading; [] if none is kept."""
+    """Return the end of a failed deployment's log, or what an unhealthy one answered.
+
+    It has a heading; [] if none is kept.
+    """
     if not deployment.log_tail:
         return []
     shown = [f"  {clean_line(line)}" for line in deployment.log_tail.split("\n")]
-    return ["the end of its log:", *shown]
+    return ["what was seen:" if _unhealthy(deployment) else "the end of its log:", *shown]
 
 
 def whole_log(deployment: "Deployment") -> str:
     """Return the command that shows the whole log."""
-    return f"the whole log: dokploy-bridge logs {deployment.app} --deployment {deployment.seq}"
+    what = "its build's log" if _unhealthy(deployment) else "the whole log"
+    return f"{what}: dokploy-bridge logs {deployment.app} --deployment {deployment.seq}"
+
+
+def _unhealthy(deployment: "Deployment") -> bool:
+    return deployment.state == "unhealthy"
 
 
 def _facts(deployment: "Deployment") -> dict[str, str]:

@@ -86,7 +86,7 @@ def deployment_form(deployment: "Deployment") -> dict[str, Any]:
 
 
 def ended_form(deployment: "Deployment") -> dict[str, Any]:
-    """Return a single deployment; a failed one includes the lines of its log that show why."""
+    """Return a single deployment, with the lines that show why it failed or is unhealthy."""
     tail = deployment.log_tail
     return deployment_form(deployment) | {"log_tail": tail.split("\n") if tail else []}
 

@@ -261,6 +261,8 @@ def preview_form(
     Args:
         newest: the state of its app's newest deployment; None before the first.
     """
+    from bridge.core.previews.preview import shown_state
+
     return {
         "id": one.id,
         "made_by": "bridge",
@@ -272,7 +274,7 @@ def preview_form(
         "title": one.pull.title,
         "author": one.pull.author,
         "fork": not one.pull.own,
-        "state": str(one.state),
+        "state": str(shown_state(one, newest)),
         "reason": str(one.reason),
         "note": one.note,
         "url": one.url,

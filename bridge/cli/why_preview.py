@@ -44,7 +44,7 @@ async def why_preview(config: "Path | None", name: str, limit: int, *, json: boo
             became(one, short=True) if short else f"{iso(one.created_at)} {became(one)}"
             for one in made
         )
-        _print(_subject(found, when), (*_verdict(found), *deployments))
+        _print(_subject(found, when), (*_verdict(found, at.state(found)), *deployments))
     if not json and (remedy := _remedy(found)):
         hint(clean(remedy))
 
@@ -98,14 +98,12 @@ def _subject(one: "Preview", when: str) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _verdict(one: "Preview") -> list[str]:
+def _verdict(one: "Preview", state: str) -> list[str]:
     """Return the state with its reason, and what else is known."""
     from bridge.core.log_text import redact
 
     note = redact(one.note)
-    lines = [
-        f"{one.state}: {one.reason or 'nobody has looked yet'}" + (f" ({note})" if note else "")
-    ]
+    lines = [f"{state}: {one.reason or 'nobody has looked yet'}" + (f" ({note})" if note else "")]
     if one.failures:
         lines.append(f"its next step has failed {one.failures} times")
     if one.url:

@@ -109,8 +109,8 @@ class Deployment:
         note: the newest remark about it, for people.
         token: identifies it in the backend's lists.
         known_before: the app's deployment ids at the backend just before our request.
-        log_tail: of a failed one, the log lines that show why, redacted; kept here because the
-            backend deletes its logs.
+        log_tail: of a failed one, the log lines that show why, kept here because the backend
+            deletes its logs; of an unhealthy one, what was answered and printed. Redacted.
         intent_at: when we were about to request it; without `asked_at`, it may have been requested.
         asked_again: how often the backend has lost it, and it went back to waiting.
         interrupted: how many of those times a restart had interrupted its build.
@@ -195,6 +195,11 @@ class Deployment:
     def final(self) -> bool:
         """Whether its state is final."""
         return self.state in FINAL
+
+    @property
+    def log_kept(self) -> str:
+        """What is kept of its build's log; "" if nothing is."""
+        return "" if self.state is State.UNHEALTHY else self.log_tail or ""
 
     @property
     def served(self) -> bool:

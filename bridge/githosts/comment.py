@@ -15,7 +15,7 @@ from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import redact, shorten
 from bridge.githosts.app_states import GOING, ICON, WHY_NOT, Standing, reasons_of, standings
 from bridge.githosts.comment_previews import TABLE, notes_in, previews_in, previews_summary
-from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, row
+from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, one_line, row
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import LINK
 
@@ -181,8 +181,20 @@ def _why_failed(deployment: Deployment) -> str:
     if deployment.state not in BAD or not deployment.note:
         return ""
     reason = shorten(redact(deployment.note[:MOST_CHARACTERS]), LONGEST_REASON)
-    word = "failed" if deployment.state is State.FAILED else "is unhealthy"
-    return f"- {cell(deployment.app)} {word}: {code(reason, LONGEST_REASON)}"
+    if deployment.state is State.FAILED:
+        return f"- {cell(deployment.app)} failed: {code(reason, LONGEST_REASON)}"
+    said = f"- {cell(deployment.app)} is unhealthy: {code(reason, LONGEST_REASON)}"
+    return "\n".join([said, *_seen(deployment)])
+
+
+MOST_SEEN = 5
+
+
+def _seen(deployment: Deployment) -> list[str]:
+    """Return the beginning of what was seen of an unhealthy one, but for what its note says."""
+    lines = redact((deployment.log_tail or "")[:MOST_CHARACTERS]).split("\n")[1:]
+    shown = [one_line(line, LONGEST_REASON) for line in lines if line.strip()][:MOST_SEEN]
+    return ["", *(f"      {line}" for line in shown), ""] if shown else []
 
 
 MOST_HOLDS = 5

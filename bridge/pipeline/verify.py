@@ -3,7 +3,6 @@
 What could not be looked at is never called unhealthy.
 """
 
-import asyncio
 import logging
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,19 +10,17 @@ from urllib.parse import urlsplit
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError
 from bridge.core.health.containers import judge_containers
+from bridge.core.health.evidence import OUTPUT_LINES
 from bridge.core.health.policy import VerifyPolicy, statuses_text
 from bridge.core.health.verdict import Sighting
 from bridge.core.lifecycle import Deployment
-from bridge.core.log_text import lines_of, redact, shorten
+from bridge.core.log_text import redact, shorten
 from bridge.pipeline.outcome import Ending
 from bridge.ports.backends import ReachesSites, ShowsContainers
 from bridge.ports.clock import Clock
 from bridge.ports.probes import Answer, Probes, Silent, Unprobed
 
 log = logging.getLogger(__name__)
-
-OUTPUT_LINES = 20
-"""Lines of a container's output that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +94,15 @@ class Verifier:
         began = deployment.started_at or deployment.created_at
         return Sighting(*judge_containers(containers, self.clock() - began))
 
-    async def output(self, app: App) -> str | None:
-        """Return the last lines that its container printed, without secrets; None if unknown."""
+    async def output(self, app: App) -> str:
+        """Return the last lines that its container printed; "" if they can't be read."""
         try:
             backend = self.ending.backend(app)
             if not isinstance(backend, ShowsContainers):
-                return None
-            output = await backend.output(app, OUTPUT_LINES)
+                return ""
+            return await backend.output(app, OUTPUT_LINES)
         except BridgeError:  # there is evidence without it
-            return None
-        return await asyncio.to_thread(_shown, output) or None
+            return ""
 
 
 def _judge_answer(policy: VerifyPolicy, wanted: str | None, asked: str, answer: Answer) -> Sighting:
@@ -116,17 +112,13 @@ def _judge_answer(policy: VerifyPolicy, wanted: str | None, asked: str, answer: 
         if answer.leads_to is not None:
             host = shorten(answer.leads_to, 100)
             came += f"; it redirects to {host}, and redirects to other hosts are not followed"
-        return Sighting(False, came)
+        return Sighting(False, came, answer.body)
     if wanted is None or wanted in answer.body:
         return Sighting(True, came)
     without = f"{came}, without the text {shorten(wanted, 60)!r}"
     if answer.cut:
         return Sighting(None, f"{without} at its beginning, and more of it is not read")
-    return Sighting(False, without)
-
-
-def _shown(output: str) -> str:
-    return redact("\n".join(lines_of(output)[-OUTPUT_LINES:]))
+    return Sighting(False, without, answer.body)
 
 
 def _without_secrets(url: str) -> str:

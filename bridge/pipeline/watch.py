@@ -15,6 +15,7 @@ from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Unanswered, Unreachable
 from bridge.core.events import Action
+from bridge.core.health.evidence import evidence_of
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.rollback import Rung
 from bridge.core.health.verdict import Health, Tally, judge_health
@@ -83,7 +84,7 @@ class Watching:
                 tally = tally.after(await self.verifier.look(deployment, app, policy))
                 health, why = judge_health(policy, tally, self.clock() - since)
                 if health is not Health.UNDECIDED:
-                    if not await self._judged(deployment, app, health, why):
+                    if not await self._judged(deployment, app, health, why, tally.body):
                         return None
                     since, tally = self.clock(), Tally()
             calm = deployment.final and tally.last is not False
@@ -115,10 +116,12 @@ class Watching:
 
     # ── verdicts ──────────────────────────────────────────────────────────
 
-    async def _judged(self, deployment: Deployment, app: App, health: Health, why: str) -> bool:
+    async def _judged(
+        self, deployment: Deployment, app: App, health: Health, why: str, body: str
+    ) -> bool:
         """Record a verdict; return whether to watch on."""
         if health is Health.UNHEALTHY:
-            return not await self._unhealthy(deployment, app, why)
+            return not await self._unhealthy(deployment, app, why, body)
         if deployment.final:  # it was verified, and still is or could not be looked at
             return True
         if health is Health.HEALTHY:
@@ -127,12 +130,14 @@ class Watching:
         await self._over(deployment, why)
         return False
 
-    async def _unhealthy(self, deployment: Deployment, app: App, why: str) -> bool:
+    async def _unhealthy(self, deployment: Deployment, app: App, why: str, body: str) -> bool:
         """End it, and go back to the version before if the rules say so.
 
         Return False if another deployment has come meanwhile, which may be the fix.
         """
-        output, note = await self.verifier.output(app), f"{deployment.note}, but {why}"
+        note, output = f"{deployment.note}, but {why}", await self.verifier.output(app)
+        # In a thread, because no output of an app may block the event loop.
+        shown = await asyncio.to_thread(evidence_of, why, body, output)
         back, plan = self.going_back, None
         if back is not None and app.verify is not None and app.verify.rollback:
             verdict = await back.decide(deployment, app)
@@ -140,7 +145,7 @@ class Watching:
         if await self._next_is_under_way(deployment):
             return False
         target = plan.way.to.id if plan is not None else None
-        await self.ending.end(deployment.id, State.UNHEALTHY, note, log_tail=output, back_to=target)
+        await self.ending.end(deployment.id, State.UNHEALTHY, note, log_tail=shown, back_to=target)
         if back is not None and plan is not None:
             await back.ask(deployment, plan)
             await self.journal.has_gone_back(deployment.id)

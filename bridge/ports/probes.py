@@ -11,9 +11,10 @@ class Answer:
     Attributes:
         url: which one answered, after redirects.
         reason: the words beside the status, e.g. "Bad Gateway".
-        body: the beginning of the body as text; "" if it was not asked for.
+        body: the beginning of the body as text; "" if it was not asked for and is no error's.
         cut: whether the body went on.
-        leads_to: the other host that it redirects to; None without such a redirect.
+        leads_to: the other host that it redirects to, with its port if one is named; None without
+            such a redirect.
     """
 
     url: str
@@ -39,7 +40,7 @@ class Probes(Protocol):
         """Return what an address answers.
 
         Args:
-            body: whether to read the body.
+            body: whether to read the body; of an error's, the first lines are read anyway.
 
         Raises:
             Unprobed: it must not or can't be asked.

@@ -26,4 +26,4 @@ class FakeSite:
     async def get(self, url: str, *, body: bool) -> Answer:
         self.asked.append(url)
         answer = self.answers(url)
-        return answer if body else replace(answer, body="")
+        return answer if body or answer.status >= 400 else replace(answer, body="")

@@ -420,3 +420,17 @@ async def test_a_deployment_of_a_preview_is_seen_by_those_who_see_its_app() -> N
             assert found.id == one.id
             with pytest.raises(NotFound):
                 await records.deployment(person("github:eve"), one.id)
+
+
+@pytest.mark.parametrize(("seq", "heading"), [(4, '<h2 id="log">'), (5, '<h2 id="seen">')])
+async def test_why_a_build_failed_stands_in_its_log_and_what_an_unhealthy_app_answered_does_not(
+    seq: int, heading: str
+) -> None:
+    async with records_of([WEB]) as records:
+        await tell(records, "no database", WEB.label)
+        asked = Asked({"id": deployment_id(seq, WEB.id)}, {})
+
+        shown = draw(await PAGES["/console/deployments/{id}"](records, BY_LINK, asked), FRAME, NOW)
+
+        (before,) = re.findall(r"(<h2 id=\"\w+\">)[^<]*</h2><div[^>]*>\s*<pre[^>]*>no data", shown)
+        assert before == heading

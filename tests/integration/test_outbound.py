@@ -1,5 +1,6 @@
 """Addresses that people name are asked on the public internet only, by whatever name they come."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -9,7 +10,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
 
-from bridge.outbound import MOST_BODY, Guard, Outbound, is_public, networks_of
+from bridge.outbound import MOST_BODY, MOST_EVIDENCE, Guard, Outbound, is_public, networks_of
 from bridge.ports.probes import Silent, Unprobed
 
 
@@ -194,8 +195,6 @@ async def test_who_never_answers_is_given_up(serve: Serve) -> None:
     async def drip(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
-        import asyncio
-
         await asyncio.Event().wait()
         return response
 
@@ -215,8 +214,6 @@ async def test_what_happens_is_said_in_few_words() -> None:
 
 
 async def test_a_server_without_http_and_one_without_a_certificate(serve: Serve) -> None:
-    import asyncio
-
     async def babble(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.test ESMTP\r\n")
         await writer.drain()
@@ -233,15 +230,39 @@ async def test_a_server_without_http_and_one_without_a_certificate(serve: Serve)
     server.close()
 
 
-async def test_a_redirect_to_another_host_names_that_host(serve: Serve) -> None:
+@pytest.mark.parametrize("named", ["www.web.test", "www.web.test:8443", "[2001:db8::1]:80"])
+async def test_a_redirect_to_another_host_names_that_host(serve: Serve, named: str) -> None:
     async def moved(_request: web.Request) -> web.Response:
-        raise web.HTTPFound("https://me:pw@www.web.test/?token=secret")
+        raise web.HTTPFound(f"https://me:pw@{named}/?token=secret")
 
     server = await serve(moved)
     async with Outbound(Guard(LOOPBACK)) as outbound:
         answer = await outbound.get(f"http://127.0.0.1:{server.port}/", body=True)
 
-    assert (answer.status, answer.leads_to) == (302, "www.web.test")
+    assert (answer.status, answer.leads_to) == (302, named)
+
+
+async def test_what_an_error_says_is_read_unasked_and_never_waited_for(serve: Serve) -> None:
+    stopped = asyncio.Event()
+
+    async def broken(request: web.Request) -> web.StreamResponse:
+        if request.path == "/at-once":
+            return web.Response(status=502, text="no database" + "x" * MOST_EVIDENCE)
+        slow = web.StreamResponse(status=503)
+        slow.content_length = 100
+        await slow.prepare(request)
+        await stopped.wait()
+        return slow
+
+    server = await serve(broken)
+    async with Outbound(Guard(LOOPBACK)) as outbound:
+        at_once = await outbound.get(f"http://127.0.0.1:{server.port}/at-once", body=False)
+        late = await outbound.get(f"http://127.0.0.1:{server.port}/late", body=False)
+    stopped.set()
+
+    assert at_once.body.startswith("no database")
+    assert len(at_once.body) <= MOST_EVIDENCE
+    assert (late.status, late.body) == (503, "")
 
 
 @pytest.mark.parametrize(("more", "cut"), [(-1, False), (0, False), (1, True)])

@@ -10,13 +10,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bridge.app.storage import Stores, open_stores
+from bridge.core.lifecycle import State
 from bridge.core.previews.native import NativeState
-from bridge.core.previews.preview import PreviewState
+from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.previews.verdict import Why
 from bridge.ports.inbox import NewDelivery
+from bridge.ports.journal import Journal
 from bridge.settings import read_settings
-from tests.fakes.journey import ManualClock
+from tests.fakes.journey import ManualClock, deployment
 from tests.scenes.hostile import EVIL
+from tests.worlds.journal import outcome, record
 from tests.worlds.previewed import HEAD, held, kept, native, skipped, up
 
 PULL_DELIVERY = "5d0c5a1e-0000-11f0-8000-000000000012"
@@ -107,8 +110,17 @@ async def preview_all(stores: Stores) -> None:
         auto_deploy=False,
     )
     await journal.renew_apps([made])
+    await _live(journal, there)
     await up(journal, api, 12)
     await held(journal, web, 14, author=f"mallory {EVIL}", title=EVIL)
+
+
+async def _live(journal: Journal, one: Preview) -> None:
+    """Have the deployment of a preview be live."""
+    built = deployment(9001, one.made or "", app=f"{one.app} pr")
+    await record(journal, outcome(built.seq, built, explicit=True))
+    note = f"commit {HEAD[:7]} is live"
+    await journal.move(built.id, State.DONE, note, deployed_commit=HEAD)
 
 
 async def preview_some(stores: Stores) -> None:

@@ -319,7 +319,8 @@ def promoted() -> Iterator[tuple[str, Scene]]:
     hard = replace(HARD, author=HOSTILE, deployed_commit=PUSHED)
     worst = replace(found, to=LONGEST, from_=LONGEST, version=hard, news=(hard,) * 50)
     yield "promotion_hardest", lambda: outgoing(PromotionOffered(worst), LINKS).message
-    by_ada = deployment(trigger="slack: Ada Lovelace (U0ADA)", target=newest.id, way=Rung.PIN)
+    there = deployment(State.DONE, API, 41).id
+    by_ada = deployment(trigger="slack: Ada Lovelace (U0ADA)", target=there, way=Rung.PIN)
     yield "card_promoted", _card(by_ada)
 
 

@@ -129,6 +129,8 @@ async def tell(records: Records, words: str, label: str = "shop/web") -> None:
         outcome = Outcome(seq, words, (decision,), (one,), push=push, explicit=True)
         await journal.record([outcome], window=0.0)
         facts = {"log_tail": words, "deployed_commit": B, "live_at": NOW} if seq > 2 else {}
+        if state is State.UNHEALTHY:
+            await journal.move(one.id, State.VERIFYING, words)
         if state is not State.HELD:
             await journal.move(one.id, state, words, **facts)
         inbox.deliveries.append(

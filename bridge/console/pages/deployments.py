@@ -84,7 +84,8 @@ async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page
         "author": found.author if proposal is None else proposal.author,
         "commit_page": records.links.commit(app, built),
         "compare_page": await _compare(records, found, app),
-        "log": found.log_tail or "",
+        "log": found.log_kept,
+        "seen": found.log_tail if found.state is State.UNHEALTHY else "",
         "follows": found.backend_id is not None or not found.final,
         "newer": found.superseded_by,
     }

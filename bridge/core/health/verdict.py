@@ -22,10 +22,12 @@ class Sighting:
     Attributes:
         healthy: None if the look could not show it.
         says: what was asked and what came, for people.
+        body: the beginning of an unhealthy answer's body.
     """
 
     healthy: bool | None
     says: str
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Tally:
         in_a_row: how many healthy looks the newest ones are.
         looks: how many there were.
         bad: the newest unhealthy look's words; None if there was none.
+        body: what was answered with it.
         blind: the newest look's words that showed nothing; None if there was none.
         last: whether the newest look that showed anything was healthy.
     """
@@ -43,6 +46,7 @@ class Tally:
     in_a_row: int = 0
     looks: int = 0
     bad: str | None = None
+    body: str = ""
     blind: str | None = None
     last: bool | None = None
 
@@ -53,7 +57,8 @@ class Tally:
             return replace(one_more, blind=sighting.says)
         if sighting.healthy:
             return replace(one_more, in_a_row=self.in_a_row + 1, last=True)
-        return replace(one_more, in_a_row=0, bad=sighting.says, last=False)
+        bad, body = sighting.says, sighting.body
+        return replace(one_more, in_a_row=0, bad=bad, body=body, last=False)
 
 
 def judge_health(policy: VerifyPolicy, tally: Tally, seconds: float) -> tuple[Health, str]:

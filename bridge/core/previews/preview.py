@@ -159,9 +159,9 @@ def shown_state(preview: Preview, newest: State | None) -> PreviewState | State:
     Args:
         newest: the state of its app's newest deployment; None before the first.
     """
-    if preview.state is not PreviewState.UP or newest in (None, State.DONE):
+    if preview.state is not PreviewState.UP or newest is State.DONE:
         return preview.state
-    return newest
+    return newest or State.WAITING
 
 
 def pull_id(repository: Repository, number: int) -> str:

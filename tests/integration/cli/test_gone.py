@@ -58,6 +58,17 @@ def test_the_log_of_a_deleted_app_is_what_was_kept_of_it(deleted: Cli) -> None:
     assert deleted.json("logs", "shop/web")["log"] == TAIL.split("\n")
 
 
+def test_what_an_unhealthy_one_answered_is_no_log(filled: Cli) -> None:
+    async def verify_and_go(stores):
+        await stores.journal.move(DEPLOYMENT, State.VERIFYING, "commit 5d6e7f8 is live")
+        await stores.journal.move(DEPLOYMENT, State.UNHEALTHY, "but GET: 502", log_tail="no page")
+        await stores.journal.save_apps("dokploy", [DOCS])
+
+    filled.with_stores(verify_and_go)
+
+    assert "no page" not in filled("logs", "shop/web", code=4).stderr
+
+
 def test_where_no_log_was_kept_that_is_said(deleted: Cli) -> None:
     async def go(stores):
         await stores.journal.save_apps("dokploy", [])

@@ -259,6 +259,21 @@ def test_a_failed_deployment_is_shown_with_the_end_of_its_log(filled: Cli) -> No
     assert "log_tail" not in listed
 
 
+def test_an_unhealthy_deployment_is_shown_with_what_it_answered(filled: Cli) -> None:
+    id_, seen = "0000000000000001.app_web", "GET https://web.test/: 502\nno \x1b[2Jdatabase"
+
+    async def verify(stores):
+        await stores.journal.move(id_, State.VERIFYING, "commit 5d6e7f8 is live")
+        await stores.journal.move(id_, State.UNHEALTHY, "but GET: 502", log_tail=seen)
+
+    filled.with_stores(verify)
+    shown = filled("deployments", "show", "1").stdout.splitlines()
+
+    assert shown[-3:-1] == ["what was seen:", "  GET https://web.test/: 502"]
+    assert shown[-1].endswith("database")
+    assert "\x1b" not in shown[-1]
+
+
 def test_why_tells_what_became_of_what_was_deployed(filled: Cli) -> None:
     told = failed(filled)("why", "web").stdout
 

@@ -71,7 +71,7 @@ def test_the_list_has_the_promised_fields(previewed: Cli) -> None:
         "title": "Add a page",
         "author": "ada",
         "fork": False,
-        "state": "up",
+        "state": "waiting",
         "reason": "wanted",
         "note": "",
         "url": "https://pr-12-web.preview.example.com",
@@ -100,8 +100,22 @@ def test_a_preview_whose_build_fails_is_not_called_up(previewed: Cli) -> None:
     _, ours = previewed.json("previews")
     listed = previewed("previews")
 
-    assert (ours["state"], ours["deployment_state"]) == ("up", "failed")
+    assert (ours["state"], ours["deployment_state"]) == ("failed", "failed")
     assert "shop/web#12 failed" in listed.stdout
+    assert "\nfailed: wanted\n" in previewed("why", "shop/web#12").stdout
+
+
+def test_a_preview_is_called_up_once_its_app_is_live(previewed: Cli) -> None:
+    async def build(stores: Stores) -> None:
+        built = deployment(9001, "app_web-pr-12", app="shop/previews/web pr-12")
+        await record(stores.journal, outcome(9001, built, explicit=True))
+        await stores.journal.move(built.id, State.DONE, "commit 18f234f is live")
+
+    assert previewed.json("previews")[1]["state"] == "waiting"
+
+    previewed.with_stores(build)
+
+    assert previewed.json("previews")[1]["state"] == "up"
 
 
 def test_a_preview_of_dokploys_own_has_the_same_fields(previewed: Cli) -> None:
@@ -126,7 +140,7 @@ def test_those_that_there_are_and_all(previewed: Cli) -> None:
     every = previewed.json("previews", "--all")
     assert {one["name"]: one["state"] for one in every} == {
         "shop/docs#12": "skipped",
-        "shop/web#12": "up",
+        "shop/web#12": "waiting",
         "shop/web#13": "held",
     }
     told = previewed("previews", "--app", "docs")

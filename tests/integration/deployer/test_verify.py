@@ -8,6 +8,7 @@ import pytest
 from bridge.core.apps import Rules
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.health.containers import Container
+from bridge.core.health.evidence import ANSWER_LINES, PRINTED
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import State
 from bridge.ports.probes import Answer, Silent, Unprobed
@@ -70,7 +71,8 @@ async def test_a_later_rule_switches_it_off(stage: Stage) -> None:
 
 async def test_what_never_answers_well_is_unhealthy_with_the_evidence(stage: Stage) -> None:
     verifying(stage, replace(POLICY, url="/healthz"))
-    stage.site.answers = saying(502, "Bad Gateway")
+    said = "no database at postgres://me:hunter2@db/web\n\ntoken=hunter2\n"
+    stage.site.answers = saying(502, "Bad Gateway", said + "again\n" * 20)
     stage.backend.printed = (
         "starting\nDATABASE_URL=postgres://me:hunter2@db/web\nError: no database\n"
     )
@@ -79,10 +81,29 @@ async def test_what_never_answers_well_is_unhealthy_with_the_evidence(stage: Sta
 
     assert ended.state is State.UNHEALTHY
     assert ended.note.endswith(", but GET https://web.test/healthz: 502 Bad Gateway, expected 2xx")
-    assert ended.log_tail is not None
-    assert "Error: no database" in ended.log_tail
-    assert "hunter2" not in ended.log_tail
+    assert (ended.log_tail or "").split("\n") == [
+        "GET https://web.test/healthz: 502 Bad Gateway, expected 2xx",
+        "no database at postgres://***@db/web",
+        "token=***",
+        *["again"] * (ANSWER_LINES - 2),
+        PRINTED,
+        "starting",
+        "DATABASE_URL=postgres://***@db/web",
+        "Error: no database",
+    ]
     assert ended.deployed_commit == HEAD
+
+
+async def test_of_a_page_the_evidence_is_what_people_read(stage: Stage) -> None:
+    verifying(stage)
+    head = "<html><head><title>nginx</title><style>p { margin: 0 }</style></head>"
+    page = f"{head}\n<body><h1>It works</h1>\n<p>of a < b</p><script>let a</script></body></html>"
+    stage.site.answers = saying(404, "Not Found", page)
+
+    ended = await stage.run()
+
+    asked = "GET https://web.test/: 404 Not Found, expected 2xx"
+    assert (ended.log_tail or "").split("\n")[:3] == [asked, "It works", "of a < b"]
 
 
 async def test_a_start_may_take_its_time(stage: Stage) -> None:

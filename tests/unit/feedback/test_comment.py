@@ -265,6 +265,19 @@ def test_a_failure_says_why_below_the_table_without_secrets() -> None:
     assert " failed: `" not in render_comment(snapshot(explained(), replace(failed, note="")), "i")
 
 
+def test_an_unhealthy_app_shows_what_it_answered_below_the_table() -> None:
+    seen = "GET https://web.test/: 502\n<b>no database</b>\n```\ntoken=hunter2\n" + "more\n" * 9
+    bad = deployment(state=State.UNHEALTHY, note="GET https://web.test/: 502", log_tail=seen)
+
+    text = render_comment(snapshot(explained(), bad), "i")
+
+    shown = ["<b>no database</b>", "```", "token=***", "more", "more"]
+    block = "".join(f"\n      {line}" for line in shown)
+    assert f"- `shop/web` is unhealthy: `GET https://web.test/: 502`\n{block}\n" in text
+    assert "hunter2" not in text
+    assert "<b>" not in MarkdownIt("commonmark").enable("table").render(text)
+
+
 def test_nothing_of_the_clock_is_in_it_while_nothing_changes() -> None:
     running = deployment(state=State.RUNNING, started_at=AT)
 

@@ -45,6 +45,19 @@ def test_what_the_log_says_is_not_said_twice() -> None:
     assert text.count("it broke") == 1
 
 
+def test_an_unhealthy_one_shows_what_it_answered_and_not_its_builds_log() -> None:
+    note = "commit 13dfa1f is live, but GET https://web.test/: 502 Bad Gateway"
+    seen = "GET https://web.test/: 502 Bad Gateway\nno database, token=hunter2"
+    bad = deployment(State.UNHEALTHY, log_tail=seen)
+
+    line = render_line(bad, Change(NOON, State.UNHEALTHY, note), log_tail=LOG)
+
+    shown = str(line.message.blocks)
+    assert "no database, token=***" in shown
+    assert shown.count("502 Bad Gateway") == 1
+    assert "NPM_TOKEN" not in shown
+
+
 def test_a_failure_links_to_its_commit() -> None:
     change = Change(NOON, State.FAILED, "")
     line = render_line(deployment(State.FAILED), change, app=WEB, links=LINKS)
