@@ -13,6 +13,7 @@ from bridge.core.configuration.configuration import (
     BuildType,
     DockerSource,
     Environment,
+    GiteaSource,
     GithubSource,
     GitlabSource,
     GitSource,
@@ -198,6 +199,46 @@ def test_another_kind_of_source_needs_all_its_fields() -> None:
         merge(configured(), source(SourceType.GITLAB, repository="mono", branch="main"))
     with pytest.raises(Rejected, match="name its kind"):
         merge(configured(None), source(branch="main"))
+
+
+GITEA = GiteaSource(owner="old", repository="mono", branch="main", provider_id="ga")
+OTHER_BRANCH = {"branch": "other"}
+DORMANT: dict[SourceType, tuple[Any, dict[str, str], str]] = {
+    SourceType.GITHUB: (GITHUB, OTHER_BRANCH, "owner my-org, repository mono, provider_id gh_1"),
+    SourceType.GITLAB: (
+        GITLAB,
+        OTHER_BRANCH,
+        "owner sub, repository mono, provider_id gl, project_id 7, path g/sub/mono",
+    ),
+    SourceType.GITEA: (GITEA, OTHER_BRANCH, "owner old, repository mono, provider_id ga"),
+    SourceType.GIT: (GIT, OTHER_BRANCH, "url https://***@example.com/a.git"),
+    SourceType.DOCKER: (DOCKER, {"registry_url": "ghcr.io"}, "image web:1"),
+}
+
+
+@each_row("kind", list(DORMANT))
+def test_a_source_of_before_is_named_and_never_used_by_itself(kind: SourceType) -> None:
+    before, fields, had = DORMANT[kind]
+    now = configured(DOCKER if kind is not SourceType.DOCKER else GIT, row=row_with(before))
+
+    with pytest.raises(Rejected) as refused:
+        merge(now, WantedSource(kind, fields))
+
+    assert str(refused.value).endswith(
+        f"too: name them; what it had when its source was {kind} ({had}) is used only where it is"
+        " named again"
+    )
+
+
+def test_credentials_of_one_registry_are_not_used_for_another() -> None:
+    stored = DOCKER.model_copy(update={"registry_url": "registry.example.com"})
+    now = configured(row=row_with(stored, GITHUB))
+
+    same = merge(now, source(SourceType.DOCKER, image="web:2"))
+    other = merge(now, source(SourceType.DOCKER, image="web:2", registry_url="ghcr.io"))
+
+    assert same.saved.provider == stored.model_copy(update={"image": "web:2"})
+    assert other.saved.provider == DockerSource(image="web:2", registry_url="ghcr.io")
 
 
 def test_an_empty_value_takes_what_is_optional_away() -> None:

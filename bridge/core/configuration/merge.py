@@ -2,7 +2,8 @@
 
 A save at the backend replaces or resets every field that it does not name (facts.md, "Inputs"),
 so a change of one field saves everything, with that field changed. Fields that the backend still
-stores for a formerly used kind of source (its build path, its credentials) are reused with it.
+stores for a formerly used kind of source (its build path, its credentials) are reused with it; what
+names a repository or an image is not.
 Fields that the backend lacks go to the bridge's own rules.
 """
 
@@ -33,7 +34,7 @@ from bridge.core.configuration.difference import (
     put_back,
 )
 from bridge.core.configuration.fields import FIELDS, SECTIONS, settable
-from bridge.core.configuration.row import used_again
+from bridge.core.configuration.row import SourceRow, says_something, used_again
 from bridge.core.configuration.variables import edited
 from bridge.core.errors import Rejected, Unfit
 from bridge.core.health.policy_text import read_verify
@@ -66,16 +67,22 @@ def _shown(name: str, value: Any) -> str:
     return kind_of(value)
 
 
-def incomplete(kind: str, missing: Sequence[str]) -> Rejected:
-    """Describe the required fields that neither the app nor the request has."""
-    those = "that" if len(missing) == 1 else "those"
-    where = ""
+def incomplete(kind: str, missing: Sequence[str], row: SourceRow | None) -> Rejected:
+    """Describe the required fields that neither the app nor the request has.
+
+    Args:
+        row: the stored source, which may still have them from an earlier source of that kind.
+    """
+    says = f"a {kind} source needs {', '.join(missing)} too: "
+    stored = {name: getattr(getattr(row, kind), name) for name in missing} if row else {}
+    had = [f"{name} {masked(value)}" for name, value in stored.items() if says_something(value)]
+    if had:
+        says += f"name them; what it had when its source was {kind} ({', '.join(had)}) is used"
+        return Unfit(missing[0], f"{says} only where it is named again")
+    says += f"the app has none of {'that' if len(missing) == 1 else 'those'} yet"
     if "provider_id" in missing:
-        where = "; provider_id is the id of a Git account in the backend"
-    return Unfit(
-        missing[0],
-        f"a {kind} source needs {', '.join(missing)} too: the app has none of {those} yet{where}",
-    )
+        says += "; provider_id is the id of a Git account in the backend"
+    return Unfit(missing[0], says)
 
 
 def checked_address(url: object) -> None:
@@ -353,14 +360,14 @@ def _source(now: Configured, kind: SourceType, asked: dict[str, Any]) -> Provide
     if now.saved.provider is not None and now.saved.provider.type is kind:
         known |= now.saved.provider.model_dump()
     elif now.saved.row is not None:
-        known |= used_again(now.saved.row, kind)
+        known |= used_again(now.saved.row, kind, asked)
     missing = [
         name
         for name in model.model_fields
         if name in FIELDS and FIELDS[name].required and name not in known | asked
     ]
     if missing:
-        raise incomplete(str(kind), missing)
+        raise incomplete(str(kind), missing, now.saved.row)
     filled = {
         name: FIELDS[name].empty if value in (None, "") else value for name, value in asked.items()
     }

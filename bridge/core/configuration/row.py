@@ -80,14 +80,27 @@ def row_of(fields: Mapping[str, Any]) -> SourceRow:
     return SourceRow.model_validate(nested)
 
 
-def used_again(row: SourceRow, kind: str) -> dict[str, Any]:
+NOTHING_ASKED: Mapping[str, Any] = {}
+
+OF_A_REGISTRY = ("username", "password")
+
+
+def used_again(
+    row: SourceRow, kind: str, asked: Mapping[str, Any] = NOTHING_ASKED
+) -> dict[str, Any]:
     """Return the fields of a kind of source that can be reused without being named.
 
     Repository, branch and address must be named each time: a mixture of an old source and a new
-    one is never wanted.
+    one is never wanted. The credentials of one registry are not sent to another.
+
+    Args:
+        asked: the fields that are named.
     """
     stored = getattr(row, kind)
     found = {name: getattr(stored, name) for name in type(stored).model_fields}
+    registry = found.get("registry_url") or None
+    if (asked.get("registry_url", registry) or None) != registry:
+        found = {name: value for name, value in found.items() if name not in OF_A_REGISTRY}
     return {
         name: value
         for name, value in found.items()
