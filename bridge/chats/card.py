@@ -25,7 +25,16 @@ from bridge.core.configuration.fields import SECTIONS
 from bridge.core.events import Action
 from bridge.core.failure import MOST_CHARACTERS, failure_in
 from bridge.core.gates.holds import Hold
-from bridge.core.lifecycle import HELD, VERIFIED, Change, Deployment, State, app_of, promotes
+from bridge.core.lifecycle import (
+    HELD,
+    VERIFIED,
+    Change,
+    Deployment,
+    State,
+    app_of,
+    live_image,
+    promotes,
+)
 from bridge.core.log_text import redact
 from bridge.core.rules import label_matches
 from bridge.ports.feedback import Snapshot
@@ -65,6 +74,7 @@ _AWAY = "waits for the backend"
 REF_NAME = 100
 ENVIRONMENT = 60
 NOTE = 500
+IMAGE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,7 @@ class Card:
     """The content of a deployment's card, for any chat.
 
     Attributes:
+        image: the image that is deployed, if that is no commit; else empty.
         says: the first line of the commit's message.
         by: its origin.
         building_since: when the build began; None unless it builds.
@@ -119,6 +130,7 @@ class Card:
     verdict: str
     ref: Ref | None
     commit: Commit | None
+    image: Text
     says: Text
     environment: Text
     by: Phrase
@@ -155,6 +167,7 @@ def card_of(
         verdict=verdict_of(deployment),
         ref=ref_of(deployment.ref),
         commit=commit_of(commit, app, links),
+        image=Text(deployment.shown_image, IMAGE),
         says=Text(first_line(message), FIRST_LINE),
         environment=Text(environment_of(app) if app else "", ENVIRONMENT),
         by=asked_by(deployment),
@@ -257,7 +270,8 @@ def remark(deployment: Deployment) -> str:
     if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
         return ""
     live = deployment.deployed_commit
-    as_shown = live and deployment.note.removesuffix(VERIFIED) == f"commit {live[:7]} is live"
+    is_live = f"commit {live[:7]} is live" if live else live_image(deployment.shown_image)
+    as_shown = deployment.note.removesuffix(VERIFIED) == is_live
     if as_shown and deployment.action is Action.DEPLOY:
         return ""
     note = deployment.note.removeprefix(f"{_AWAY}: ").removeprefix(HELD)

@@ -182,17 +182,23 @@ def source_of(app: Any) -> str:
 def _row(deployment: "Deployment", now: float) -> "list[str | Text]":
     from rich.text import Text
 
-    commit = deployment.deployed_commit or deployment.commit or ""
+    commit = (deployment.deployed_commit or deployment.commit or "")[:7]
     state = deployment.state
     trigger = "" if deployment.trigger == "push" else f" ({deployment.trigger})"
     return [
         ago(deployment.created_at, now),
         f"#{deployment.seq}",
         Text(f"{MARKS[state]} {state}", STYLES[state]),
-        commit[:7],
+        commit or _short(deployment.shown_image),
         deployment.app,
         f"{short_note(deployment)}{trigger}",
     ]
+
+
+def _short(image: str) -> str:
+    """Return an image without its registry and path, and of a digest the beginning."""
+    name, at, digest = image.rpartition("/")[2].partition("@")
+    return clean(f"{name}{at}{digest.removeprefix('sha256:')[:7]}")[:32]
 
 
 def _line(deployment: "Deployment") -> str:
@@ -250,6 +256,7 @@ def _facts(deployment: "Deployment") -> dict[str, str]:
         "ref": deployment.ref or "",
         "commit": deployment.commit or "",
         "deployed": deployment.deployed_commit or "",
+        "image": deployment.image or "",
         "backend": deployment.backend_id or "",
         "message": (deployment.message or "").partition("\n")[0],
         "author": deployment.author or "",

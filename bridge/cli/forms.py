@@ -73,6 +73,7 @@ def deployment_form(deployment: "Deployment") -> dict[str, Any]:
         "ref": deployment.ref,
         "commit": deployment.commit,
         "deployed_commit": deployment.deployed_commit,
+        "image": deployment.image,
         "delivery": deployment.delivery,
         "created_at": iso(deployment.created_at),
         "asked_at": iso(deployment.asked_at),

@@ -197,6 +197,11 @@ class Deployment:
         return self.state in FINAL
 
     @property
+    def shown_image(self) -> str:
+        """The image that it deploys, to be shown in place of a commit; "" if there is a commit."""
+        return "" if self.deployed_commit or self.commit else self.image or ""
+
+    @property
     def log_kept(self) -> str:
         """What is kept of its build's log; "" if nothing is."""
         return "" if self.state is State.UNHEALTHY else self.log_tail or ""
@@ -224,6 +229,11 @@ class Change:
     at: float
     state: State
     note: str
+
+
+def live_image(image: str) -> str:
+    """Return the note of a deployment that has brought an image."""
+    return f"image {image} is live"
 
 
 def too_late(deployment: Deployment) -> str:

@@ -261,12 +261,12 @@ def _card(deployment: Deployment, snapshot: Snapshot, chat: str) -> str | None:
 
 
 def _deployed(deployment: Deployment) -> str:
-    """Return the commit that the backend reports, and the pushed one if it differs."""
+    """Return the commit that is reported, and the pushed one if it differs, or the image."""
     if not deployment.served:
         return NOTHING
     live, pushed = deployment.deployed_commit, deployment.commit
     if live is None:
-        return "not reported"
+        return cell(deployment.image) if deployment.image else "not reported"
     return commit(live) + (f" (pushed {commit(pushed)})" if pushed not in (None, live) else "")
 
 

@@ -61,14 +61,16 @@ def status_of(one: Standing) -> Said | None:
     return None if one.deployment is None else deployment_status(one.deployment)
 
 
+_UNTOLD = "deployed; the backend does not say which commit"
+
+
 def deployment_status(deployment: Deployment) -> Said:
     """Return a deployment's state, and why it failed, on one line without secrets."""
     words, holds = GOING[deployment.state], reasons_of(deployment)
     live = deployment.deployed_commit
     if deployment.state is State.DONE:
-        words = (
-            f"deployed {live[:7]}" if live else "deployed; the backend does not say which commit"
-        )
+        version = live[:7] if live else deployment.image
+        words = f"deployed {version}" if version else _UNTOLD
         if live and deployment.commit and live != deployment.commit:
             words += ", the head of the branch when the build began"
     elif deployment.state in BAD and deployment.note:

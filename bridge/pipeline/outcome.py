@@ -23,7 +23,7 @@ from bridge.core.failure import (
     without_a_log,
 )
 from bridge.core.health.rollback import lock_after
-from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, State
+from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, State, live_image
 from bridge.core.rules import RuleBook, ruled
 from bridge.core.tracking import EndInLog, end_in, token_of, within
 from bridge.pipeline.polling import BackendPollers
@@ -445,6 +445,8 @@ def _will_tell_commit(deployment: Deployment, app: App, record: BackendDeploymen
 
 
 def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str:
+    if deployment.image is not None and record.commit is None:
+        return live_image(deployment.image)
     if deployment.action is Action.REDEPLOY:
         return "rebuilt what was checked out; nothing was fetched"
     if record.commit is None:

@@ -422,6 +422,17 @@ async def test_a_deployment_of_a_preview_is_seen_by_those_who_see_its_app() -> N
                 await records.deployment(person("github:eve"), one.id)
 
 
+async def test_the_image_of_a_deployment_is_shown_where_no_commit_is() -> None:
+    async with records_of([WEB]) as records:
+        of_image = deployment(1, commit=None, image="ghcr.io/acme/web:2.4.0")
+        await record(records.journal, outcome(1, of_image, explicit=True))
+        for path in ("/console/deployments", "/console/deployments/{id}"):
+            page = await PAGES[path](records, BY_LINK, Asked({"id": of_image.id}, {}))
+            shown = draw(page, FRAME, NOW)
+            assert "<code>ghcr.io/acme/web:2.4.0</code>" in shown
+            assert "not known" not in shown
+
+
 @pytest.mark.parametrize(("seq", "heading"), [(4, '<h2 id="log">'), (5, '<h2 id="seen">')])
 async def test_why_a_build_failed_stands_in_its_log_and_what_an_unhealthy_app_answered_does_not(
     seq: int, heading: str

@@ -34,6 +34,7 @@ from tests.scenes.shop import (
     LINKS,
     LOG,
     LONGEST,
+    OF_AN_IMAGE,
     OTHER,
     SEEN,
     WEB,
@@ -85,6 +86,8 @@ def cards() -> Iterator[tuple[str, Scene]]:
         trigger="cli: ada", deployed_commit=OTHER, note="commit 9ab41c7 is live", **asked
     )
     yield "card_asked_from_the_command_line", _card(by_person)
+    image = deployment(note="image ghcr.io/acme/shop:2.4.0 is live; verified", **OF_AN_IMAGE)
+    yield "card_image", _card(image)
     yield "card_app_is_gone", _card(deployment(), None)
     yield "card_posted_anew", _card(deployment(), remark=POSTED_ANEW)
     yield "card_held_by_all", _card(held(*EVERY), SEEN, AROUND)

@@ -166,6 +166,18 @@ HARD_PROPOSAL = Proposal(
     "a" * 40, f"{HOSTILE} {'and so on ' * 300}", HOSTILE, "b" * 40, 10**9, (HOSTILE,) * 20
 )
 
+
+OF_AN_IMAGE: dict[str, Any] = {
+    "ref": None,
+    "commit": None,
+    "message": None,
+    "author": None,
+    "trigger": "slack: Grace Hopper",
+    "deployed_commit": None,
+    "image": "ghcr.io/acme/shop:2.4.0",
+}
+"""The facts of a deployment of an image, which has no commit."""
+
 HELD_HARD = replace(
     HARD,
     state=State.HELD,

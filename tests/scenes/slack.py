@@ -41,6 +41,7 @@ from tests.scenes.shop import (
     LOG,
     LONGEST,
     NOTES,
+    OF_AN_IMAGE,
     OTHER,
     SEEN,
     TIMES,
@@ -103,6 +104,10 @@ def cards() -> Iterator[tuple[str, Scene]]:
         trigger="cli: ada", deployed_commit=OTHER, note="commit 9ab41c7 is live", **asked
     )
     yield "card_asked_from_the_command_line", _card(by_person)
+    image = deployment(note="image ghcr.io/acme/shop:2.4.0 is live; verified", **OF_AN_IMAGE)
+    yield "card_image", _card(image)
+    longest = f"{HOSTILE * 9}@sha256:{'5' * 64}"
+    yield "card_image_hardest", _card(replace(image, state=State.RUNNING, image=longest))
     yield "card_app_is_gone", _card(deployment(), None)
     around = Around((7,), OTHER)
     for state in (State.RUNNING, State.DONE, State.FAILED):
@@ -224,6 +229,8 @@ def answered() -> Iterator[tuple[str, Scene]]:
     yield "history", lambda: answers.history(WEB, newest, LINKS)
     yield "history_long", lambda: answers.history(LONGEST, [HARD] * 40, LINKS)
     yield "history_none", lambda: answers.history(DOCS, [], LINKS)
+    image = deployment(State.DONE, **OF_AN_IMAGE)
+    yield "history_of_an_image", lambda: answers.history(WEB, [image], LINKS)
     miss = "`Apps/web/a.ts` differs from `apps/web/**` only in upper and lower case."
     yield "status_held", lambda: answers.status_of(WEB, [held(LOCK, APPROVAL)], LINKS)
     waits = [held(LOCK, CHECKS), held(APPROVAL, app=DOCS), deployment(State.RUNNING, API)]

@@ -176,7 +176,8 @@ def render_card(card: Card, *, remark: str = "") -> Message:
 
 
 def _subject(card: Card) -> str:
-    what = " ".join(filter(None, (commit_of(card.commit), text_of(card.says))))
+    version = commit_of(card.commit) or code(card.image.words, card.image.limit)
+    what = " ".join(filter(None, (version, text_of(card.says))))
     return joined(ref_of(card.ref), what)
 
 

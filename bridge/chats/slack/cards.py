@@ -44,6 +44,7 @@ from bridge.chats.slack.facts import (
 )
 from bridge.chats.slack.gates import held_buttons, hold_lines, proposal_lines
 from bridge.chats.slack.mrkdwn import (
+    code,
     code_block,
     escape,
     link,
@@ -100,7 +101,8 @@ def _head(card: Card) -> str:
 
 
 def _subject(card: Card) -> str:
-    return " ".join(filter(None, (shown_commit(card.commit), text_of(card.says))))
+    what = shown_commit(card.commit) or code(card.image.words, card.image.limit)
+    return " ".join(filter(None, (what, text_of(card.says))))
 
 
 def _about(card: Card) -> str:

@@ -198,10 +198,10 @@ def live_line(live: Serving | None, app: App, links: Links) -> str:
 
 
 def changed(deployment: Deployment, app: App | None, links: Links, said: int) -> str:
-    """Return the commit, and the first line of its message, at most `said` long."""
+    """Return the commit and the first line of its message, at most `said` long, or the image."""
     commit, message = version_of(deployment)
-    shown = commit_of(commit, app, links)
-    return " ".join(filter(None, (shown, first_line(message, said))))
+    what = commit_of(commit, app, links) or code(deployment.shown_image, 80)
+    return " ".join(filter(None, (what, first_line(message, said))))
 
 
 def still_open(deployments: Sequence[Deployment]) -> list[Deployment]:

@@ -10,9 +10,11 @@ from bridge.core.apps import Source, SourceType
 from bridge.core.lifecycle import State
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.outcomes import Outcome
+from tests.fakes.journey import deployment
 from tests.scenes.terminal import push as scene
 from tests.scenes.terminal import shown
 from tests.worlds.cli import DOCS, GUID, SHA, WEB, Cli
+from tests.worlds.journal import outcome, record
 
 
 def test_deliveries_have_the_promised_fields(filled: Cli) -> None:
@@ -257,6 +259,21 @@ def test_a_failed_deployment_is_shown_with_the_end_of_its_log(filled: Cli) -> No
     (listed,) = filled.json("deployments")
     assert listed["backend_id"] == "dep_1"
     assert "log_tail" not in listed
+
+
+def test_a_deployment_of_an_image_names_it(filled: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = f"ghcr.io/acme/web@sha256:{'5' * 64}"
+
+    async def deploy_image(stores):
+        new = deployment(9001, "app_web", app="shop/web", commit=None, image=image)
+        await record(stores.journal, outcome(9001, new, explicit=True))
+
+    filled.with_stores(deploy_image)
+
+    assert filled.json("deployments")[0]["image"] == image
+    assert f"image: {image}" in filled("deployments", "show", "9001").stdout
+    monkeypatch.setattr(show, "on_terminal", lambda: True)
+    assert " web@5555555 " in filled("deployments").stdout
 
 
 def test_an_unhealthy_deployment_is_shown_with_what_it_answered(filled: Cli) -> None:

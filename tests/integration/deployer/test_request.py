@@ -323,6 +323,7 @@ async def test_the_image_that_is_recorded_is_the_one_that_the_app_has_when_it_is
     ended = await stage.run(new)
 
     assert (ended.state, ended.image) == (State.DONE, "shop/web:2")
+    assert ended.note == "image shop/web:2 is live"
     assert stage.backend.count("apps") == 1
 
 

@@ -265,6 +265,14 @@ def test_a_failure_says_why_below_the_table_without_secrets() -> None:
     assert " failed: `" not in render_comment(snapshot(explained(), replace(failed, note="")), "i")
 
 
+def test_an_image_is_named_where_no_commit_is() -> None:
+    image = replace(done(deployed_commit=None, image="ghcr.io/acme/web:2"), commit=None)
+
+    (found,) = rows(render_comment(snapshot(explained(), image), "i"))
+
+    assert "`ghcr.io/acme/web:2`" in found
+
+
 def test_an_unhealthy_app_shows_what_it_answered_below_the_table() -> None:
     seen = "GET https://web.test/: 502\n<b>no database</b>\n```\ntoken=hunter2\n" + "more\n" * 9
     bad = deployment(state=State.UNHEALTHY, note="GET https://web.test/: 502", log_tail=seen)

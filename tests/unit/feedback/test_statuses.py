@@ -57,6 +57,7 @@ def test_the_commit_that_is_live_is_named_and_told_from_the_pushed_one() -> None
     assert words(deployed_commit=live, commit=live) == "deployed 5555555"
     assert words(deployed_commit=live).startswith("deployed 5555555, the head of the branch when")
     assert words() == "deployed; the backend does not say which commit"
+    assert words(image="shop/web:2") == "deployed shop/web:2"
 
 
 def test_a_skipped_app_is_a_success_with_the_reason() -> None:
