@@ -46,6 +46,10 @@ Host = Annotated[
     str | None, typer.Option("--host", help=f"The Git host, if ambiguous: {', '.join(HOSTS)}.")
 ]
 NONE_MADE = "the bridge has made no webhook: `dokploy-bridge hooks install` makes them"
+NO_ADDRESS = (
+    "warning: public_url is not set, so webhooks are told by their path, and whether they lead to"
+    " this bridge is not known"
+)
 DEPLOYED = "Every repository that an app deploys from."
 MADE = "Every webhook that the bridge has made."
 
@@ -203,6 +207,8 @@ async def _list(which: Which, how: How) -> int:
         for place in places:
             for warning in place.warnings():
                 hint(clean(f"warning: {warning}"), "yellow")
+        if places and reach.settings.public_url is None:
+            hint(NO_ADDRESS, "yellow")
     for why in failed:
         say_error(why)
     return 1 if failed else 0

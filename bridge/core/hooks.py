@@ -158,6 +158,12 @@ def is_ours(url: str, public_url: str) -> bool:
     return f"{theirs.path}/".startswith(f"{ours.path.rstrip('/')}/")
 
 
+def may_be_ours(url: str, path: str) -> bool:
+    """Return whether a URL may be of a bridge whose own address is not known: its path says so."""
+    theirs = _split(url)
+    return theirs is not None and theirs.scheme in _PORTS and theirs.path.endswith(path)
+
+
 def same_url(one: str, other: str) -> bool:
     """Return whether two URLs lead to the same place."""
     first, second = _split(one), _split(other)

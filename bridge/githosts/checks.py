@@ -9,6 +9,7 @@ from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from bridge.core.errors import BridgeError, NotFound
+from bridge.core.hooks import may_be_ours
 from bridge.githosts.pool import Bounds
 from bridge.ports.checks import Checked, Finding, Level
 from bridge.ports.clock import Clock
@@ -270,7 +271,7 @@ class HookCheck:
             return Aim.ELSEWHERE
         ours = _parsed(self.checked.public_url)
         if ours is None:
-            return Aim.HERE if there.path.endswith(self.path) else Aim.ELSEWHERE
+            return Aim.HERE if may_be_ours(hook.url or "", self.path) else Aim.ELSEWHERE
         if there.hostname == ours.hostname and _port(there) in (_port(ours), _PORTS["http"]):
             return self._aim_here(there, ours)
         if any(_same_place(there, _parsed(one)) for one in self.checked.backends):

@@ -26,6 +26,7 @@ from bridge.core.hooks import (
     faults,
     fingerprint,
     is_ours,
+    may_be_ours,
     same_url,
 )
 from bridge.ports.chats import Seal
@@ -242,12 +243,14 @@ class Hooks:
         if self.deploys_itself(hook.url):
             return SeenHook(hook, deploys_itself=True)
         ours = next((one for one in made.values() if _is_of(one, hook)), None)
+        path = f"/hooks/{server.name}"
         if server.url is None:
-            return SeenHook(hook, ours) if ours is not None else None
-        base = server.url.removesuffix(f"/hooks/{server.name}")
-        if ours is None and not is_ours(hook.url, base):
+            here = may_be_ours(hook.url, path)
+        else:
+            here = is_ours(hook.url, server.url.removesuffix(path))
+        if ours is None and not here:
             return None
-        return SeenHook(hook, ours, faults=tuple(faults(hook, server.url)))
+        return SeenHook(hook, ours, faults=tuple(faults(hook, server.url or hook.url)))
 
     def _reached(self, host: str) -> tuple[HookServer, ManagesHooks]:
         server = self.servers.get(host)

@@ -16,7 +16,7 @@ from bridge.cli import hooks
 from bridge.core.apps import App, Source, SourceType
 from bridge.pipeline import hook_secrets
 from tests.fakes.gitea import FakeGitea
-from tests.fakes.host import FakeHost, FakeRepository, Spoil
+from tests.fakes.host import FakeHook, FakeHost, FakeRepository, Spoil
 from tests.worlds.bridge import World, running_world
 from tests.worlds.cli import Cli
 from tests.worlds.hosts import FAKES, NAME
@@ -266,6 +266,19 @@ async def test_without_an_answer_or_an_address_nothing_is_made(
     told = await shell.run("hooks", "install", NAME, "--yes", code=2)
     assert "BRIDGE_PUBLIC_URL" in told
     assert repository(fake).hooks == []
+
+
+async def test_without_an_address_a_webhook_made_by_hand_is_listed_by_its_path(
+    shell: Shell, fake: FakeHost
+) -> None:
+    del shell.environment["BRIDGE_PUBLIC_URL"]
+    url = f"https://bridge.example.com/hooks/{fake.name}"
+    repository(fake).hooks.append(FakeHook(7, f"repos/{NAME}", url, "a secret"))
+
+    told = await shell.run("hooks", "list", NAME)
+
+    assert f"{fake.name} {NAME} good - webhook 7, made by hand" in told
+    assert "public_url is not set, so webhooks are told by their path" in told
 
 
 async def test_without_a_running_bridge_a_rotation_waits_for_nothing(

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 from bridge.core.errors import BadSignature, NotFound, Rejected
 from bridge.core.hooks import SIGNED_WITH, HostHook, Scope, ScopeKind, fingerprint
 from bridge.githosts import HOSTS
+from bridge.githosts.checks import Aim, Events, HookCheck
 from bridge.pipeline.hooks import (
     Does,
     Hooks,
@@ -23,6 +24,8 @@ from bridge.pipeline.hooks import (
     named_target,
     rotated_of,
 )
+from bridge.ports.checks import Checked
+from bridge.ports.githosts import Hook
 from bridge.ports.hooks import HookState
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.storage.seal import FernetSeal, NoSeal
@@ -153,6 +156,33 @@ async def world_of(host: str) -> AsyncIterator[World]:
 async def at_once() -> bool:
     """Wait for nothing: in these tests a host sends before it answers."""
     return False
+
+
+ADDRESSES = (
+    ("https://bridge.example.com/hooks/{host}", True),
+    ("https://bridge.example.com/below/hooks/{host}", True),
+    ("https://bridge.example.com/hooks/{host}/more", False),
+    ("https://ci.example.com/webhook", False),
+    ("mailto:bridge@example.com/hooks/{host}", False),
+)
+
+
+@pytest.mark.parametrize(("address", "ours"), ADDRESSES)
+async def test_without_an_address_of_its_own_a_webhook_is_told_by_its_path_as_doctor_does(
+    world: World, address: str, ours: bool
+) -> None:
+    url, name = address.format(host=world.fake.name), world.fake.name
+    world.repository.hooks.append(FakeHook(7, f"repos/{NAME}", url, "a secret"))
+    new_secret = HOSTS[name].new_secret
+    server = HookServer(name, world.api, None, new_secret)
+    hooks = Hooks({name: server}, world.journal, SEAL, ManualClock())
+
+    place = await hooks.look(world.target)
+
+    nothing: Any = None
+    doctor = HookCheck(Checked(name, nothing), nothing, name, Events("push", {}), "", nothing)
+    assert doctor.aim(Hook(f"repos/{NAME}", "7", url)) is (Aim.HERE if ours else Aim.ELSEWHERE)
+    assert [(one.hook.url, one.faults) for one in place.own] == ([(url, ())] if ours else [])
 
 
 async def test_an_installation_killed_anywhere_is_finished_by_the_next(world: World) -> None:
