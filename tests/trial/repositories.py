@@ -6,12 +6,13 @@ words in `.fail`, if there is one.
 """
 
 import asyncio
+import shutil
 import threading
 import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.worlds.bridge import Origin
@@ -57,10 +58,15 @@ class Repo(Origin):
 
 @dataclass
 class Repositories:
-    """A Git host on loopback, in a thread of its own."""
+    """A Git host on loopback, in a thread of its own.
+
+    Attributes:
+        elsewhere: what was made in other folders, and is removed at the end.
+    """
 
     root: Path
     url: str = ""
+    elsewhere: list[Path] = field(default_factory=list)
 
     def make(self, name: str, host: str = "github") -> Repo:
         """Make a repository with a first commit."""
@@ -74,6 +80,7 @@ class Repositories:
         work.mkdir()
         bare = folder / "trial" / f"{name}.git"
         bare.parent.mkdir(parents=True, exist_ok=True)
+        self.elsewhere.append(bare)
         repository = Repository(work)
         repository.git("init", "-q", "-b", "main", "--separate-git-dir", str(bare))
         repository.commit("feat: first commit", dict(FIRST))
@@ -102,6 +109,8 @@ def repositories(root: Path) -> Iterator[Repositories]:
     finally:
         done.set()
         thread.join()
+        for one in found.elsewhere:
+            shutil.rmtree(one)
 
 
 def _number(name: str) -> int:

@@ -85,9 +85,15 @@ class Repository:
 
     def head(self) -> str:
         """Return the commit that is checked out."""
-        head = (self.path / ".git/HEAD").read_text().strip()
+        head = (self._data / "HEAD").read_text().strip()
         branch = head.removeprefix("ref: ")
-        return head if branch == head else (self.path / ".git" / branch).read_text().strip()
+        return head if branch == head else (self._data / branch).read_text().strip()
+
+    @property
+    def _data(self) -> Path:
+        """Where git keeps its data; a file names the place if it is elsewhere."""
+        here = self.path / ".git"
+        return Path(here.read_text()[len("gitdir:") :].strip()) if here.is_file() else here
 
 
 @dataclass(frozen=True)
