@@ -40,7 +40,7 @@ class BridgeProcess:
             self.running = subprocess.Popen(
                 [sys.executable, "-m", "bridge", "serve"],
                 cwd=self.folder,
-                env=self._environment() | more,
+                env=self.environment() | more,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -65,7 +65,7 @@ class BridgeProcess:
         return subprocess.run(
             [sys.executable, "-m", "bridge", *words],
             cwd=self.folder,
-            env=self._environment(),
+            env=self.environment(),
             input=stdin,
             capture_output=True,
             text=True,
@@ -94,6 +94,23 @@ class BridgeProcess:
             raise RuntimeError(f"{url}: {answer.status_code} {answer.text[:300]}")
         return str(answer.json()["delivery"])
 
+    def environment(self) -> dict[str, str]:
+        """Return the environment of its processes."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("BRIDGE_") and name not in ("DATABASE_URL", "PORT")
+        }
+        own = {
+            "PYTHONPATH": str(ROOT),
+            "BRIDGE_DATA": str(self.folder / "data"),
+            "BRIDGE_PORT": str(self.port),
+            "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
+            "BRIDGE_GITLAB_WEBHOOK_TOKENS": TOKEN,
+            "NO_COLOR": "1",
+        }
+        return inherited | own | dict(self.settings)
+
     def _ready(self) -> bool:
         assert self.running is not None
         if self.running.poll() is not None:
@@ -109,19 +126,3 @@ class BridgeProcess:
         if self.running is not None and self.running.poll() is None:
             self.running.send_signal(how)
             self.running.wait(60)
-
-    def _environment(self) -> dict[str, str]:
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("BRIDGE_") and name not in ("DATABASE_URL", "PORT")
-        }
-        own = {
-            "PYTHONPATH": str(ROOT),
-            "BRIDGE_DATA": str(self.folder / "data"),
-            "BRIDGE_PORT": str(self.port),
-            "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
-            "BRIDGE_GITLAB_WEBHOOK_TOKENS": TOKEN,
-            "NO_COLOR": "1",
-        }
-        return inherited | own | dict(self.settings)

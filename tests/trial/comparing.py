@@ -2,8 +2,8 @@
 
 Every claim must be true, and every record in the database must be claimed:
 
-- `done`: exactly one record of its own is done, and id, commit and times are that record's; only
-  after a fault it may say instead that somebody has built its commit, and pin no record;
+- `done`, `unhealthy`: exactly one record of its own is done, and id, commit and times are that
+  record's; only after a fault it may say instead that somebody has built its commit, and pin none;
 - `failed`: its record says error, and the note holds the reason;
 - `cancelled`, `superseded`: nothing of its own is done, nor goes on;
 - `unknown`: honest only where the database can't tell either;
@@ -31,7 +31,7 @@ CLOSING = "check the logs for details"
 DOUBT = "the backend does not say wh"
 """Part of a note that says which commit is live, but not whose deployment built it."""
 
-FINAL = {"done", "failed", "cancelled", "superseded", "unknown"}
+FINAL = {"done", "failed", "cancelled", "superseded", "unknown", "unhealthy"}
 WITHIN = 60.0
 """Seconds in which an outcome must be told, and a lost deployment requested again."""
 
@@ -64,8 +64,9 @@ class Outcome:
     Attributes:
         told_at: monotonic time at which each claim was first seen in a final state, by its id.
         harm_over_at: monotonic time at which everything worked again; 0 without a fault.
-        stuck: ids of records whose builds have ended without a word in the database: they stay
-            `running` although Dokploy's queue is empty, or a restart made them `cancelled`.
+        stuck: ids of records whose builds have ended without a true word in the database: they
+            stay `running` although Dokploy's queue is empty, or a restart made them `cancelled`,
+            or they say `error` although their service was updated.
     """
 
     claims: Sequence[Claim]
@@ -107,6 +108,7 @@ def _of_claim(claim: Claim, wanted: Wanted, found: Outcome) -> list[str]:
         "cancelled": _cancelled,
         "superseded": _superseded,
         "unknown": _unknown,
+        "unhealthy": _done,
     }
     said: list[str] = []
     if honest and state not in honest:
@@ -122,6 +124,8 @@ def _of_claim(claim: Claim, wanted: Wanted, found: Outcome) -> list[str]:
 
 
 def _done(claim: Claim, mine: list[Record], _: Wanted, found: Outcome) -> list[str]:
+    if claim["action"] == "rollback" and not mine:
+        return []  # Dokploy serves what it has kept without a record; the containers tell
     if claim.get("backend_id") is None and DOUBT in claim["note"]:
         return _done_by_somebody(claim, found)
     built = [one for one in mine if one.status == "done"]
@@ -158,6 +162,8 @@ def _failed(claim: Claim, mine: list[Record], wanted: Wanted, found: Outcome) ->
         return ["Dokploy has no record of it"]
     record = mine[-1]
     said = []
+    if record.status == "error" and record.id in found.stuck:
+        said.append("its service was updated, as its log says")
     if record.status != "error" and record.id not in found.stuck:
         said.append(f"Dokploy's record says {record.status}")
     if claim["delivery"] in wanted.killed:

@@ -89,6 +89,11 @@ class Database:
         with psycopg.connect(self.url, autocommit=True, connect_timeout=5) as connection:
             return connection.cursor(row_factory=dict_row).execute(query, values).fetchall()
 
+    def execute(self, statement: str) -> None:
+        """Execute a statement without rows."""
+        with psycopg.connect(self.url, autocommit=True, connect_timeout=5) as connection:
+            connection.execute(statement.encode())
+
     def service(self, table: str, id_: str) -> Row:
         """Return the whole row of an application or a compose stack."""
         return self.rows(f'SELECT * FROM {table} WHERE "{table}Id" = %s', id_)[0]

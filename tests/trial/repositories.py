@@ -2,7 +2,8 @@
 
 The commit itself says how long its build takes and whether it fails, so that no access to
 Dokploy's machine is needed: the Dockerfile sleeps for the seconds in `.sleep`, and fails with the
-words in `.fail`, if there is one.
+words in `.fail`, if there is one. A container of a commit with `.stay` never becomes healthy, so
+the old one stays; `.stale` has a stand-in for Docker start the new container from the old image.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ FROM busybox
 COPY . /trial
 RUN sleep "$(cat /trial/.sleep)"
 RUN if [ -e /trial/.fail ]; then cat /trial/.fail; exit 1; fi
+HEALTHCHECK --interval=1s CMD [ ! -e /trial/.stay ]
+CMD ["sleep", "3600"]
 """
 COMPOSE = "services:\n  a:\n    build: .\n"
 FIRST = {
@@ -43,12 +46,14 @@ class Repo(Origin):
         *,
         sleep: float = 0,
         fail: str | None = None,
+        mark: str = "",
         files: tuple[str, ...] = ("web/index.html",),
     ) -> str:
-        """Commit a change of each named file; return the commit."""
+        """Commit a change of each named file; `mark` is `.stay`, `.stale` or none."""
         folder = self.repository.path
-        (folder / ".fail").unlink(missing_ok=True)
-        changed = {name: uuid.uuid4().hex for name in files}
+        for gone in (".fail", ".stay", ".stale"):
+            (folder / gone).unlink(missing_ok=True)
+        changed = {name: uuid.uuid4().hex for name in (*files, *filter(None, [mark]))}
         if fail is not None:
             changed[".fail"] = f"{fail}\n"
         if (folder / ".sleep").read_text() != f"{sleep:g}":

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,15 @@ from tests.trial.comparing import (
 from tests.trial.database import Database, Record
 from tests.trial.dokploy import Dokploy, Service, until
 from tests.trial.repositories import Repo, Repositories
+from tests.trial.serving import (
+    RECONCILED_WITHIN,
+    Container,
+    Served,
+    carried_out,
+    running_of,
+    served,
+    unlike,
+)
 from tests.trial.variables import Given
 from tests.worlds.bridge import ZERO
 
@@ -51,6 +61,7 @@ class Trial:
     bridge: BridgeProcess
     project: str
     environment: str
+    cleanup: ExitStack = field(default_factory=ExitStack)
 
 
 @dataclass
@@ -62,6 +73,8 @@ class Scene:
     repo: Repo
     wanted: Wanted = field(default_factory=Wanted)
     harm_over_at: float = 0.0
+    acted_at: float = 0.0
+    told_at: dict[str, float] = field(default_factory=dict)
     compared: set[tuple[str, str]] = field(default_factory=set)
 
     # ── acting ───────────────────────────────────────────────────────────────
@@ -114,6 +127,10 @@ class Scene:
         harm()
         self.harm_over_at = time.monotonic()
 
+    def acted(self) -> None:
+        """Note that something else was done, which the bridge has to notice."""
+        self.acted_at = time.monotonic()
+
     def expect(self, true: object, sentence: str) -> None:
         """Note a difference unless it is true."""
         if not true:
@@ -124,6 +141,9 @@ class Scene:
     def claims(self) -> list[Claim]:
         """Return the bridge's claims about the app's deployments, oldest first."""
         rows = self.trial.bridge.json("deployments", "-a", self.service.id, "-n", "100")
+        for one in rows:
+            if one["state"] in FINAL:
+                self.told_at.setdefault(one["id"], time.monotonic())
         return list(reversed(rows))
 
     def claim(self, delivery: str) -> Claim | None:
@@ -188,12 +208,54 @@ class Scene:
 
         until(found, within, f"a job of {delivery[:8]} is {state}")
 
+    def live(self) -> Any:
+        """Return what the bridge says is live; None for nothing."""
+        listed = self.trial.bridge.json("apps")
+        return next(one["live"] for one in listed if one["id"] == self.service.id)
+
+    def served(self) -> Served | None:
+        """Return what Dokploy serves, by its witnesses."""
+        records = self.records()
+        logs = {one.id: self.log(one) for one in records}
+        return served(records, logs, self.container(), self.wanted.persons)
+
+    def log(self, record: Record) -> str:
+        """Return a record's log."""
+        return str(
+            self.trial.dokploy.get("deployment.readLogs", deploymentId=record.id, tail=10000)
+        )
+
+    def container(self) -> Container | None:
+        """Return the app's running container; None if none can be seen."""
+        name = self.trial.database.service(self.service.kind, self.service.id)["appName"]
+        found = self.trial.dokploy.get("docker.getContainersByAppNameMatch", appName=name)
+        running = [
+            one["containerId"]
+            for one in found
+            if one["name"].partition(".")[0] == name and one["state"] == "running"
+        ]
+        if not running:
+            return None
+        shown = self.trial.dokploy.get("docker.getConfig", containerId=running[0])
+        return running_of(shown) if shown else None
+
+    def unlike(self) -> list[str]:
+        """Return the differences between what is said to be live and what is."""
+        return unlike(self.live(), self.served(), self.repo.head("main"))
+
     # ── the end ──────────────────────────────────────────────────────────────
 
     def differences(self) -> list[str]:
-        """Wait for the end; return all differences between the bridge and the database."""
+        """Wait for the end; return all differences between the bridge and Dokploy."""
         found = differences(self.wanted, self._outcome())
         self.compared = self._standing()
+        return found + self.noticed()
+
+    def noticed(self) -> list[str]:
+        """Return what is said to be live, and is not, once the bridge has had time to look."""
+        end = max(self._changed_at(), self.harm_over_at, self.acted_at) + RECONCILED_WITHIN
+        while (found := self.unlike()) and time.monotonic() < end:
+            time.sleep(1)
         return found
 
     def later(self) -> list[str]:
@@ -227,30 +289,30 @@ class Scene:
         return {(one.id, one.status) for one in self.records()}
 
     def _outcome(self) -> Outcome:
-        told_at: dict[str, float] = {}
         end = time.monotonic() + SETTLES_WITHIN
         while True:
             self.trial.database.look()
             claims = self.claims()
             now = time.monotonic()
-            for claim in claims:
-                if claim["state"] in FINAL:
-                    told_at.setdefault(claim["id"], now)
+            told = [one for one in claims if one["id"] in self.told_at]
             jobs = self.trial.dokploy.queue(self.service)
-            if now > end or (len(told_at) == len(claims) and not jobs and self._quiet(now)):
+            if now > end or (len(told) == len(claims) and not jobs and self._quiet(now)):
                 break
             time.sleep(1)
         stuck = frozenset(one.id for one in self.records() if not jobs and self._is_stuck(one))
-        return Outcome(claims, self.records(), told_at, self.harm_over_at, stuck)
+        return Outcome(claims, self.records(), self.told_at, self.harm_over_at, stuck)
 
     def _is_stuck(self, record: Record) -> bool:
-        """Return whether a build has ended, and its record does not tell how."""
+        """Return whether a build has ended, and its record does not tell how, or lies."""
+        if record.status == "error":
+            return carried_out(record, self.log(record))
         if not cut_off(record):
             return record.status == "running"
-        log = {"deploymentId": record.id, "tail": 100}
-        text = str(self.trial.dokploy.get("deployment.readLogs", **log))
-        return CLOSING in text
+        return CLOSING in self.log(record)
 
     def _quiet(self, now: float) -> bool:
-        changed = max([0.0, *(one.changed_at for one in self.records())])
+        changed = self._changed_at()
         return now - changed > QUIET and now - self.harm_over_at > QUIET_AFTER_HARM
+
+    def _changed_at(self) -> float:
+        return max([0.0, *(one.changed_at for one in self.records())])

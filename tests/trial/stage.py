@@ -101,10 +101,11 @@ def staged(given: Given, scenarios: Sequence[Scenario]) -> Iterator[dict[str, Sc
             "BRIDGE_DOKPLOY_URL": dokploy.url,
             "BRIDGE_DOKPLOY_API_KEY": dokploy.key,
             "BRIDGE_RULES": f"[{{apps: '{name}/tag', trigger: tag, tags: 'v*'}},"
-            f" {{apps: '{name}/rollback', verify: {{within: 10s}}}}]",
+            f" {{apps: '{name}/rollback', verify: {{within: 10s}}}},"
+            f" {{apps: '{name}/verified-*', verify: {{containers: true, within: 10s}}}}]",
         }
         bridge = BridgeProcess(folder / "bridge", settings)
-        trial = Trial(given, database, dokploy, hosted, bridge, name, environment)
+        trial = Trial(given, database, dokploy, hosted, bridge, name, environment, stack)
         stack.callback(_removed, dokploy, project, database)
         stack.callback(dokploy.mend)
         scenes = {one.name: _scene(trial, one) for one in scenarios}
