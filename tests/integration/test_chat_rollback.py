@@ -14,6 +14,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.lookup import BuildLogs, Known
 from bridge.pipeline.rollback_plan import Ways
+from bridge.pipeline.serving import Looks
 from bridge.ports.chats import Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
@@ -62,7 +63,7 @@ async def desk(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> Async
 
     commands = ChatCommands(
         "slack", inbox, journal, known, Access(GRANTS), BuildLogs({}, journal), clock,
-        authors_of=nobody, ways=Ways({"dokploy": backend}, journal),
+        authors_of=nobody, ways=Ways({"dokploy": backend}, Looks(journal, clock)),
     )  # fmt: skip
     yield Desk(commands, journal, inbox, backend)
     await inbox.stop()

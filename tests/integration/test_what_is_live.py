@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from bridge.cli.forms import app_form
 from bridge.core.events import Action
 from bridge.core.health.rollback import Rung
-from bridge.core.health.serving import Serving
-from bridge.core.lifecycle import VERIFIED, Deployment, State
+from bridge.core.health.serving import By, Look, Serving
+from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
 from bridge.ports.outcomes import Outcome
 from bridge.storage.journal import serving
 from tests.fakes.journey import ManualClock, app, deployment
@@ -47,8 +47,12 @@ ends = st.tuples(
 verdicts = st.tuples(
     st.just("judge"), st.sampled_from([State.DONE, State.UNHEALTHY, State.UNKNOWN])
 )
+by_hand = st.tuples(st.just("by hand"), st.sampled_from([*COMMITS, None]))
+looks = st.tuples(st.just("look"))
 steps = st.lists(
-    st.one_of(asks, holds, rollbacks, serves, serves, ends, verdicts), min_size=1, max_size=25
+    st.one_of(asks, holds, rollbacks, serves, serves, ends, verdicts, by_hand, looks),
+    min_size=1,
+    max_size=25,
 )
 
 
@@ -60,6 +64,7 @@ class World:
         open: deployments that the backend has not begun; `looked`: the one that is verified.
         served: what could be gone back to.
         truth: the commit that is live, `UNKNOWN`, or None if the backend did not name it.
+        hand: what somebody has deployed at the backend since, and when; `hands`: how often.
     """
 
     clock: ManualClock = field(default_factory=ManualClock)
@@ -70,6 +75,8 @@ class World:
     truth: str | None = None
     health: str = ""
     ever: bool = False
+    hand: tuple[str | None, float] | None = None
+    hands: int = 0
 
     def __post_init__(self) -> None:
         self.journal = journal_in_memory(self.clock)
@@ -85,7 +92,10 @@ class World:
             await self.journal.stop()
 
     def _step(self, name: str) -> Callable[..., Any]:
-        steps = (self.ask, self.hold, self.roll_back, self.serve, self.end, self.judge)
+        steps = (
+            *(self.ask, self.hold, self.roll_back, self.serve, self.end, self.judge),
+            *(self.by_hand, self.look),
+        )
         return {step.__name__.replace("_", " "): step for step in steps}[name]
 
     async def ask(self, action: Action, **facts: Any) -> None:
@@ -116,7 +126,7 @@ class World:
         moved = await self.journal.move(one.id, state, "live", deployed_commit=commit, **facts)
         assert moved is not None
         self.open.remove(one)
-        self.truth, self.ever = commit, True
+        self.truth, self.ever, self.hand = commit, True, None
         self.health = "not verified" if state is State.DONE else "being verified"
         self.looked = moved if state is State.VERIFYING else None
         if state is State.DONE:
@@ -127,7 +137,8 @@ class World:
             return
         if state is State.UNKNOWN and one.action is not Action.ROLLBACK:
             state = State.DONE
-        moved = await self.journal.move(one.id, state, f"live{VERIFIED}")
+        facts = {"verdict": Verdict.VERIFIED} if state is State.DONE else {}
+        moved = await self.journal.move(one.id, state, "live", **facts)
         assert moved is not None
         self.looked = None
         self.health = {State.DONE: "verified"}.get(state, str(state))
@@ -135,6 +146,34 @@ class World:
             self.truth = UNKNOWN
         elif state is State.DONE and one.action is not Action.ROLLBACK:
             self.served.append(moved)
+
+    async def by_hand(self, commit: str | None) -> None:
+        """Somebody deploys at the backend, and the bridge looks."""
+        if self.looked is None:
+            self.hands += 1
+            self.hand = (commit, self.clock.now)
+            self.ever, self.truth, self.health = True, commit, "not verified"
+            await self.look()
+
+    async def look(self) -> None:
+        """The bridge looks, and sees what nobody has deployed over since."""
+        if self.hand is None:
+            return
+        known = (await self.journal.serving([APP])).get(APP.id) or Serving(None)
+        commit, since = self.hand
+        look = Look(
+            self.clock.now,
+            known.newest.id if known.newest else None,
+            known.doubt.id if known.doubt else None,
+            record=f"by hand {self.hands}",
+            commit=commit,
+            since=since,
+            evidence=Evidence.RECORD,
+            by=By.BACKEND,
+            place="Dokploy",
+        )
+        await self.journal.save_look(APP.id, look)
+        self.truth, self.health = commit, "not verified"
 
     async def end(self, place: int, state: State) -> None:
         one = self._nth(self.open, place)
@@ -176,6 +215,7 @@ OVERTAKEN = (
     *(ASK, ("hold", 0), ("ask", Action.REDEPLOY)),
     *(("serve", 1, A, State.DONE), ("serve", 0, B, State.DONE)),
 )
+BY_HAND = ("by hand", COMMITS[2])
 BACK = (*TWO, ("roll back", 0), ("serve", 0, None, State.DONE))
 
 
@@ -185,6 +225,10 @@ BACK = (*TWO, ("roll back", 0), ("serve", 0, None, State.DONE))
 @example([*BACK, ("judge", State.UNKNOWN), ASK, ("serve", 0, B, State.VERIFYING)])
 @example([*BACK, ("judge", State.UNHEALTHY), ("roll back", 0), ("serve", 0, None, State.DONE)])
 @example([*TWO, ASK, ("end", 0, State.UNKNOWN), ASK, ("end", 0, State.FAILED)])
+@example([*TWO, BY_HAND])
+@example([*TWO, BY_HAND, ASK, ("serve", 0, B, State.VERIFYING)])
+@example([*TWO, ASK, ("end", 0, State.UNKNOWN), BY_HAND])
+@example([*TWO, BY_HAND, ASK, ("end", 0, State.UNKNOWN), ("look",)])
 @settings(max_examples=50)
 def test_apps_names_only_what_the_backend_reported_or_a_rollback_restored(
     those: list[tuple[Any, ...]],
@@ -209,12 +253,20 @@ BUGS: dict[str, tuple[Any, tuple[Any, ...]]] = {
         OVERTAKEN,
     ),
     "an unknown outcome is forgotten": (
-        lambda: patch.object(Serving, "known", property(lambda one: one.newest.served)),
+        lambda: patch.object(Serving, "known", property(lambda one: bool(one.newest))),
         (*TWO, ASK, ("end", 0, State.UNKNOWN)),
     ),
     "what could not be verified counts as restored": (
         lambda: patch.object(Serving, "known", property(lambda one: True)),
         (*BACK, ("judge", State.UNKNOWN)),
+    ),
+    "what somebody else has deployed is not seen": (
+        lambda: patch.object(Serving, "seen", None),
+        (*TWO, BY_HAND),
+    ),
+    "what somebody else has deployed stays, whatever the bridge deploys then": (
+        lambda: patch.object(Serving, "seen", property(lambda one: one.look)),
+        (*TWO, BY_HAND, ASK, ("serve", 0, B, State.DONE)),
     ),
     "a rollback is no version of its own": (
         lambda: patch.object(Serving, "commit", property(before_rollback)),
@@ -225,8 +277,9 @@ BUGS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 
 
 def before_rollback(one: Serving) -> str | None:
-    served = one.before if one.newest.action is Action.ROLLBACK and one.before else one.newest
-    return served.deployed_commit if one.known else None
+    back = one.newest is not None and one.newest.action is Action.ROLLBACK
+    served = one.before if back and one.before else one.newest
+    return served.deployed_commit if one.known and served is not None else None
 
 
 @pytest.mark.parametrize("bug", BUGS)

@@ -25,7 +25,7 @@ from bridge.core.chat.replies import Accepted, PromotionOffered, WayBackFound
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.health.promotion import Promotion
-from bridge.core.health.rollback import Rung, WayBack
+from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.health.serving import Behind, Serving, with_branch
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.pins import pin_for
@@ -319,7 +319,7 @@ def promoted() -> Iterator[tuple[str, Scene]]:
     older = deployment(
         seq=40, deployed_commit=OTHER, message="Show prices with tax", author="Grace Hopper"
     )
-    found = Promotion(API, pinned, newest, Rung.PIN, older, (newest, older))
+    found = Promotion(API, pinned, newest, Rung.PIN, Version.of(older), (newest, older))
     yield "promotion", lambda: outgoing(PromotionOffered(found), LINKS).message
     unknown = replace(found, rung=Rung.IMAGE, news=None, version=replace(newest, image="shop/web"))
     yield "promotion_of_an_image", lambda: outgoing(PromotionOffered(unknown), LINKS).message
@@ -347,18 +347,20 @@ def gone_back() -> Iterator[tuple[str, Scene]]:
     """The way back as it is offered, and the cards of rollbacks."""
     bad = deployment(State.UNHEALTHY)
     way = WayBack(Rung.KEPT, OLDER, point="r1")
-    plan = Plan(WEB, way, bad, (), locks=True)
+    plan = Plan(WEB, way, Version.of(bad), True, (), locks=True)
 
     def offer(app: App, plan: Plan) -> Scene:
         way = plan.way
-        found = WayBackFound(app, way.to, plan.served, way.rung, plan.says, plan.warns)
+        served = plan.served.id if plan.served else ""
+        found = WayBackFound(app, way.to, served, way.rung, plan.says, plan.warns)
         return lambda: outgoing(found, LINKS).message
 
     yield "rollback_offer", offer(WEB, plan)
     yield "card_last_good", _card(deployment(State.DONE), around=Around(last_good=True))
     image = replace(OLDER, deployed_commit=None, image=HOSTILE)
     building = replace(HARD, intent_at=1.0)
-    worst = Plan(LONGEST, WayBack(Rung.IMAGE, image, image=HOSTILE), HARD, (building,), locks=True)
+    hard = WayBack(Rung.IMAGE, image, image=HOSTILE)
+    worst = Plan(LONGEST, hard, Version.of(HARD), True, (building,), locks=True)
     yield "rollback_offer_hardest", offer(LONGEST, worst)
     served = f"{OTHER[:7]} is served again, as it was built then"
     untold = "not verified: the app has no address, and its backend shows no containers"

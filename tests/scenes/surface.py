@@ -45,7 +45,7 @@ from bridge.core.decision import DEPLOYS, Decision, Reason
 from bridge.core.events import Action
 from bridge.core.gates.holds import Gate
 from bridge.core.health.promotion import Promotion
-from bridge.core.health.rollback import Rung, WayBack
+from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.lifecycle import FINAL, State
 from bridge.core.previews.preview import PreviewState
 from bridge.core.previews.verdict import HOLDS, Why
@@ -415,9 +415,9 @@ def _plans() -> tuple[Any, Any]:
         for seq in (1, 2)
     )
     here, there = app(), app("app-stage", environment="staging")
-    plan = Plan(here, WayBack(Rung.KEPT, old, point="1"), new, (), locks=True)
+    plan = Plan(here, WayBack(Rung.KEPT, old, point="1"), Version.of(new), True, (), locks=True)
     return plan_form(plan), promotion_form(
-        Promotion(there, here, new, Rung.PIN, old, (new,)), "https://github.com/"
+        Promotion(there, here, new, Rung.PIN, Version.of(old), (new,)), "https://github.com/"
     )
 
 

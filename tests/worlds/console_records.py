@@ -20,6 +20,7 @@ from bridge.pipeline.hook_troubles import HookTroubles
 from bridge.pipeline.interpret import Reading
 from bridge.pipeline.replay import Replays
 from bridge.pipeline.rollback_plan import Ways
+from bridge.pipeline.serving import Looks
 from bridge.ports.githosts import Hook
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome, PushSeen
@@ -102,7 +103,7 @@ async def records_of(
             lambda: NOW,
             None,  # type: ignore[arg-type]  # nothing acts
             Workshop(lambda: NOW),
-            Replays(journal, Ways({}, journal)),
+            Replays(journal, Ways({}, Looks(journal, lambda: NOW))),
         )
     finally:
         await journal.stop()

@@ -99,7 +99,7 @@ async def test_what_came_to_a_stop_goes_on_though_ever_more_is_to_decide(
         await desk.keep(f"noise {asked}", Ignored("nothing of ours"))
         return await due(now, limit)
 
-    async def watched(**how: bool) -> list[Any]:
+    async def watched(**how: Any) -> list[Any]:
         looks.release()
         return await going(**how)
 

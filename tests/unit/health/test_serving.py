@@ -9,7 +9,7 @@ from bridge.core.changes import Move
 from bridge.core.decision import Reason
 from bridge.core.events import ZERO, Action
 from bridge.core.health.serving import Behind, Serving, Works, behind, with_branch
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment, State, Verdict
 from tests.fakes.journey import deployment
 
 HIT, MISSED = Reason.PATH_HIT, Reason.NO_PATH_HIT
@@ -32,8 +32,8 @@ def unknown(at: float) -> Deployment:
     ("newest", "works"),
     [
         (made(2, "b"), Works.NOT_VERIFIED),
-        (made(2, "b", note="commit bbbbbbb is live; verified"), Works.VERIFIED),
-        (made(2, "b", note="commit bbbbbbb is live; not verified: why"), Works.NOT_VERIFIED),
+        (made(2, "b", verdict=Verdict.VERIFIED), Works.VERIFIED),
+        (made(2, "b", verdict=Verdict.UNVERIFIED, note="not really; verified"), Works.NOT_VERIFIED),
         (made(2, "b", State.VERIFYING), Works.VERIFYING),
         (made(2, "b", State.UNHEALTHY), Works.UNHEALTHY),
         (made(2, "b", State.UNKNOWN), Works.UNKNOWN),
@@ -69,7 +69,7 @@ def test_nothing_is_claimed_after_an_unknown_outcome(ended: float, known: bool) 
 def test_a_rollback_says_what_it_led_away_from_if_that_is_known(
     before: Deployment | None, doubt: Deployment | None, left: str | None
 ) -> None:
-    back = made(3, "a", action=Action.ROLLBACK, trigger="cli: ada", note="as then; verified")
+    back = made(3, "a", action=Action.ROLLBACK, trigger="cli: ada", verdict=Verdict.VERIFIED)
 
     serving = Serving(back, before, doubt)
 
