@@ -505,7 +505,11 @@ def delivery(id_: str = "delivery-1", **others: Any) -> NewDelivery:
 
 def serving_of(history: Sequence[Deployment]) -> Serving | None:
     """What an app serves by its deployments alone; None if none of them was ever served."""
-    lived = [one for one in history if one.live_at is not None or one.served]
+    lived = [
+        one
+        for one in history
+        if one.served or (one.state is State.UNKNOWN and one.live_at is not None)
+    ]
     lived.sort(key=lambda one: (one.live_at or 0.0, one.seq), reverse=True)
     doubt = next((one for one in history if one.state is State.UNKNOWN), None)
     if not lived:

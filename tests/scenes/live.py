@@ -12,7 +12,7 @@ from bridge.app.storage import Stores, open_stores
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
-from bridge.core.lifecycle import State, deployment_id
+from bridge.core.lifecycle import State, Verdict, deployment_id
 from bridge.core.pins import pin_for
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.settings import read_settings
@@ -120,8 +120,10 @@ class _History:
             self._clock.now = at + took
             served = state in (DONE, UNHEALTHY)
             note = "live; verified" if app is WEB else "ended"
-            facts = {"deployed_commit": COMMITS[seq]} if served else {}
+            facts: dict[str, Any] = {"deployed_commit": COMMITS[seq]} if served else {}
+            facts |= {"verdict": Verdict.VERIFIED} if served and app is WEB else {}
             if state is UNHEALTHY:
+                facts.pop("verdict", None)
                 await self._journal.move(one.id, State.VERIFYING, note, **facts)
                 self._clock.now += 60
             await self._journal.move(one.id, state, note, **facts)
@@ -133,7 +135,7 @@ class _History:
         self._clock.now = at
         target = deployment_id(to, app.id)
         await self._ask(seq, app, action=Action.ROLLBACK, target=target)
-        facts = {"deployed_commit": COMMITS[to], "way": "kept"}
+        facts = {"deployed_commit": COMMITS[to], "way": "kept", "verdict": Verdict.VERIFIED}
         await self._journal.move(deployment_id(seq, app.id), DONE, "as then; verified", **facts)
 
     async def image(self) -> None:

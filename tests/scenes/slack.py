@@ -27,7 +27,7 @@ from bridge.core.events import Action
 from bridge.core.health.promotion import Promotion
 from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.health.serving import Behind, Serving, with_branch
-from bridge.core.lifecycle import Change, Deployment, State
+from bridge.core.lifecycle import Change, Deployment, State, Verdict
 from bridge.core.pins import pin_for
 from bridge.pipeline.rollback_plan import Plan
 from bridge.ports.outcomes import Explained
@@ -388,7 +388,7 @@ def _live() -> Mapping[str, Serving]:
     """What apps serve: after a rollback and two pushes, an image, and what is not known."""
     back = deployment(
         State.DONE, seq=41, action=Action.ROLLBACK, trigger="slack: Grace Hopper (U061F7AUR)",
-        note="as then; verified", live_at=NOON,
+        note="as then; verified", live_at=NOON, verdict=Verdict.VERIFIED,
     )  # fmt: skip
     left = deployment(State.UNHEALTHY, seq=40, deployed_commit="7" * 40, live_at=NOON - 600)
     image = deployment(State.DONE, API, deployed_commit=None, image="nginx:1.27", live_at=NOON)
