@@ -84,7 +84,8 @@ class Reading:
     Attributes:
         asked: ids of the requested apps; those not `found` are gone.
         listed: how each of its apps is listed, by id, if a listing was read.
-        told: what a listing tells of each app's newest deployment, by id; it differs after each.
+        told: what a listing tells of each app's newest deployment, by id; it differs when one
+            begins, which is when it is dated, and when it ends.
         began: when the reading began.
     """
 
@@ -201,7 +202,7 @@ class Reader:
         )
         found = await backend.read_apps(due)
         listed = {one.app.id: one.signal for one in listing}
-        told = {one.app.id: str(one.deployed_at or one.signal) for one in listing}
+        told = {one.app.id: f"{one.deployed_at or 0} {one.signal}" for one in listing}
         return Reading(name, frozenset(app.id for app in due), found, listed, began, told)
 
 

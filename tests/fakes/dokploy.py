@@ -61,9 +61,9 @@ class CountingDokploy:
         """Change an app's source, as a person does in the dashboard."""
         self.apps[id_] |= fields | {"status": "idle"}
 
-    def deployed(self, id_: str, at: str) -> None:
-        """Deploy an app between two looks at it, as a person does in the dashboard."""
-        self.apps[id_] |= {"status": "done", "lastDeployAt": at}
+    def deployed(self, id_: str, at: str, status: str = "done") -> None:
+        """Deploy an app, as a person does in the dashboard; `at` is when that began."""
+        self.apps[id_] |= {"status": status, "lastDeployAt": at}
 
     def client(self) -> Dokploy:
         """Return the bridge's client of this server."""

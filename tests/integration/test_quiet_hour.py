@@ -136,6 +136,24 @@ async def test_a_new_app_and_a_renamed_one_are_known_at_the_next_listing_and_a_d
     assert "app-002" not in known
 
 
+async def test_a_deployment_by_a_person_is_told_of_when_it_begins_and_when_it_ends(
+    ticking: Ticking, server: CountingDokploy
+) -> None:
+    """Dokploy's time of the newest deployment is that of its beginning, which its end keeps."""
+    heard: list[str] = []
+    ticking.catalog.heard = lambda _name, told: heard.append(told["app-150"])
+    for status in ("running", "running", "done", "done"):
+        server.deployed("app-150", "2026-11-26T20:57:51.771Z", status)
+        await ticking.tick()
+    server.deployed("app-150", "2026-11-26T21:00:00.000Z")  # it took no longer than a tick
+    await ticking.tick()
+
+    begun, begun_still, ended, ended_still, next_one = heard
+    assert begun == begun_still
+    assert ended == ended_still
+    assert len({begun, ended, next_one}) == 3
+
+
 async def test_a_push_from_a_repository_that_no_app_waits_for_finds_one_that_moved_there_at_once(
     ticking: Ticking, server: CountingDokploy, clock: ManualClock
 ) -> None:
