@@ -21,6 +21,7 @@ from bridge.pipeline.dispatch import (
     DEPLOYMENT_FLOW,
 )
 from bridge.pipeline.outcome import FollowTiming
+from bridge.pipeline.proof import Prover
 from bridge.pipeline.serving import ServingReconciler
 from bridge.pipeline.verify import Verifier
 from bridge.pipeline.watch import Watch, Watching
@@ -60,7 +61,8 @@ async def flows_that_deploy(
     flows.register(DEPLOYMENT_FLOW, deployer.run)
     outbound = await stack.enter_async_context(outbound_of(parts))
     verifier = Verifier(outbound, deployer.ending, parts.clock)
-    watching = Watching(journal, deployer.ending, verifier, parts.clock, going_back)
+    prover = Prover(journal, deployer.ending)
+    watching = Watching(journal, deployer.ending, verifier, prover, parts.clock, going_back)
     watch = Watch(journal, watching, parts.catalog.all, parts.clock, turn=parts.turn)
     woken.rings = watch.wake
     may_kill = {

@@ -33,6 +33,7 @@ class Verdict(StrEnum):
     """Whether a version that was served works, as far as anybody has looked."""
 
     VERIFIED = "verified"
+    HEALTHY = "healthy"  # it looked well, but which image runs is not proven
     UNVERIFIED = "unverified"
     UNHEALTHY = "unhealthy"
 
@@ -43,6 +44,7 @@ class Evidence(StrEnum):
     RECORD = "record"  # the backend's record of the deployment says that it is done
     LOG = "log"  # the log of the build says so, where the backend could not record it
     ANSWER = "answer"  # the backend has confirmed a request of which it keeps no record
+    IMAGE = "image"  # the image that its containers run is the one that was built
 
 
 VERIFIED = "; verified"
@@ -139,6 +141,8 @@ class Deployment:
         evidence: what shows that it was served; None if it never was.
         back_to: of an unhealthy one, the deployment to whose version the bridge is about to go back
             by itself.
+        images: the ids of the images that ran once it was live; None until that was looked at, ()
+            if it can't be told.
         back_from: the deployment from which the bridge goes back by itself; None for what somebody
             has asked for or pushed.
     """
@@ -189,6 +193,7 @@ class Deployment:
     verdict: Verdict | None = None
     evidence: Evidence | None = None
     back_to: str | None = None
+    images: tuple[str, ...] | None = None
     back_from: str | None = None
 
     @property

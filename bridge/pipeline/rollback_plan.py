@@ -12,7 +12,7 @@ from bridge.core.gates.holds import Hold
 from bridge.core.gates.locks import scopes_of
 from bridge.core.gates.times import in_words, read_zone
 from bridge.core.health.promotion import Promotion, promotion_of
-from bridge.core.health.rollback import Rung, Version, WayBack, target_of, verified, way_back
+from bridge.core.health.rollback import Rung, Version, WayBack, looked_well, target_of, way_back
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.serving import Looks
 from bridge.ports.backends import Backend
@@ -28,7 +28,7 @@ class Plan:
 
     Attributes:
         served: the version that is served now; None if that is not known.
-        tried: whether the version to go back to was ever verified.
+        tried: whether the version to go back to was ever found to work.
         going: what has not ended yet, newest first; the rollback follows what is being built.
         locks: whether the app will be locked.
         holds: what would hold it now.
@@ -114,7 +114,7 @@ class Ways:
             wanted: a commit, tag, image, or a deployment; None for the verified version before.
             person: who asks, e.g. "slack:U012AB3CD"; their own locks let them pass.
             failing: a deployment that turns out to be unhealthy, and is not recorded as such yet.
-            verified_only: go back to no version that was never verified.
+            verified_only: go back to no version that was never found to work.
 
         Raises:
             NotFound, Rejected: there is no such version, or no way back to it.
@@ -133,7 +133,7 @@ class Ways:
         kept = {one.id: one.restores for one in records}
         way = way_back(app, to, kept, history, served)
         going = tuple(one for one in history if not one.final)
-        tried, holds = verified(to, history), await self._holds(app, person)
+        tried, holds = looked_well(to, history), await self._holds(app, person)
         return Plan(app, way, served, tried, going, self._locks, holds)
 
     async def _holds(self, app: App, person: str) -> tuple[Hold, ...]:

@@ -118,8 +118,10 @@ class Looks:
             by=By.BRIDGE if whose else await self._by(shown),
             place=self.titles.get(backend.name, backend.name),
         )
-        if newest is None or newest.id == whose or overtaken(newest, dated, shown):
+        if newest is None or (newest.id != whose and overtaken(newest, dated, shown)):
             return look
+        if (known := serving.seen) is not None and known.evidence is Evidence.IMAGE:
+            return known  # an image says more than the record of the same deployment
         return replace(look, deployment=newest.id)
 
     async def _may_come(self, backend: Backend, app: App, doubt: Deployment) -> bool:

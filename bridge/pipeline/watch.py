@@ -16,13 +16,16 @@ from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.health.evidence import evidence_of
+from bridge.core.health.images import Proof
 from bridge.core.health.policy import VerifyPolicy
-from bridge.core.health.rollback import Rung
+from bridge.core.health.rollback import Rung, version_of
+from bridge.core.health.serving import By, Look
 from bridge.core.health.verdict import Health, Tally, judge_health
-from bridge.core.lifecycle import VERIFIED, Deployment, State, Verdict
+from bridge.core.lifecycle import VERIFIED, Deployment, Evidence, State, Verdict
 from bridge.pipeline.auto_rollback import GoingBack
 from bridge.pipeline.leader import Turn, at_once
 from bridge.pipeline.outcome import Ending
+from bridge.pipeline.proof import Finding, Prover
 from bridge.pipeline.verify import Verifier
 from bridge.pipeline.worker_loop import Lanes
 from bridge.ports.clock import Clock, Sleep
@@ -51,6 +54,28 @@ LATE = 86400.0
 TROUBLE = "what is served can't be watched"
 
 
+NOT_PROVEN = "; healthy, but not proven: the backend does not show which image runs"
+"""The end of the note of a deployment that looked well, where an older one may have answered."""
+
+STILL_OLD = "it still serves the previous image"
+
+PROOF_LOOKS = (3.0, 6.0, 12.0, 20.0, 0.0)
+"""Pauses after looks at the image that runs, in seconds; after the last one it is settled."""
+
+UNPROVEN = 600.0
+"""Seconds after the end of a deployment in which its images are still looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A verdict: why, what the app answered, and what its images show."""
+
+    health: Health
+    why: str
+    body: str
+    proof: Finding
+
+
 @dataclass(frozen=True, slots=True)
 class Watching:
     """Watches single deployments: each until something else is served, or nothing more is to see.
@@ -62,6 +87,7 @@ class Watching:
     journal: Journal
     ending: Ending
     verifier: Verifier
+    prover: Prover
     clock: Clock
     going_back: GoingBack | None = None
     sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
@@ -75,16 +101,16 @@ class Watching:
                 return await self._go_back_late(deployment, app)
             policy = self.policy(deployment, app)
             if policy is None:
-                return await self._over(deployment, "its rule was removed")
+                return await self._without_rule(deployment, app)
             if (why := await self._replaced(deployment, app)) is not None:
                 return await self._over(deployment, why)
             if await self._next_is_under_way(deployment):
                 since, tally = self.clock(), Tally()
             else:
                 tally = tally.after(await self.verifier.look(deployment, app, policy))
-                health, why = judge_health(policy, tally, self.clock() - since)
-                if health is not Health.UNDECIDED:
-                    if not await self._judged(deployment, app, health, why, tally.body):
+                judged = await self._judge(deployment, app, policy, tally, self.clock() - since)
+                if judged.health is not Health.UNDECIDED:
+                    if not await self._judged(deployment, app, policy, judged):
                         return None
                     since, tally = self.clock(), Tally()
             calm = deployment.final and tally.last is not False
@@ -114,42 +140,113 @@ class Watching:
         open_ = await self.journal.open_deployments(held=False, app_id=deployment.app_id)
         return any(one.id != deployment.id and not one.served for one in open_)
 
+    async def _without_rule(self, deployment: Deployment, app: App) -> None:
+        if deployment.state is State.DONE and deployment.images is None:
+            await self._prove(deployment, app)
+        else:
+            await self._over(deployment, "its rule was removed")
+
     # ── verdicts ──────────────────────────────────────────────────────────
 
+    async def _judge(
+        self, deployment: Deployment, app: App, policy: VerifyPolicy, tally: Tally, seconds: float
+    ) -> _Judged:
+        """Return the verdict of some looks; a healthy page may be the one of the version before."""
+        health, why = judge_health(policy, tally, seconds)
+        found = Finding(Proof.UNTOLD)
+        if health is Health.HEALTHY and not deployment.final:
+            found = await self.prover.look(deployment, app)
+            if found.proof is Proof.OLD:
+                health = Health.UNHEALTHY if seconds >= policy.within else Health.UNDECIDED
+                why = STILL_OLD
+        return _Judged(health, why, tally.body, found)
+
     async def _judged(
-        self, deployment: Deployment, app: App, health: Health, why: str, body: str
+        self, deployment: Deployment, app: App, policy: VerifyPolicy, judged: _Judged
     ) -> bool:
         """Record a verdict; return whether to watch on."""
-        if health is Health.UNHEALTHY:
-            return not await self._unhealthy(deployment, app, why, body)
+        if judged.health is Health.UNHEALTHY:
+            return not await self._unhealthy(deployment, app, judged)
         if deployment.final:  # it was verified, and still is or could not be looked at
             return True
-        if health is Health.HEALTHY:
-            await self._end(deployment, State.DONE, VERIFIED, verdict=Verdict.VERIFIED)
+        if judged.health is Health.HEALTHY:
+            await self._healthy(deployment, policy, judged.proof)
             return app.verify is not None and app.verify.keep > 0
-        await self._over(deployment, why)
+        await self._over(deployment, judged.why)
         return False
 
-    async def _unhealthy(self, deployment: Deployment, app: App, why: str, body: str) -> bool:
-        """End it, and go back to the version before if the rules say so.
+    async def _healthy(self, deployment: Deployment, policy: VerifyPolicy, found: Finding) -> None:
+        """End it as verified; without a sign which version runs, it only looks healthy."""
+        named = policy.names_commit and deployment.deployed_commit is not None
+        proven = found.proof is Proof.PROVEN
+        evidence = Evidence.IMAGE if proven else None
+        await self.journal.prove(deployment.id, found.images, evidence)
+        if proven or named or not found.asked:
+            await self._end(deployment, State.DONE, VERIFIED, verdict=Verdict.VERIFIED)
+        else:
+            await self._end(deployment, State.DONE, NOT_PROVEN, verdict=Verdict.HEALTHY)
+
+    async def _prove(self, deployment: Deployment, app: App) -> None:
+        """Look which image runs, where no rule has the app verified; a swarm takes its time."""
+        found = Finding(Proof.UNTOLD)
+        for pause in PROOF_LOOKS:
+            if await self._replaced(deployment, app) or await self._next_is_under_way(deployment):
+                return
+            found = await self.prover.look(deployment, app)
+            if found.proof is Proof.PROVEN or not found.images:
+                break
+            await self.sleep(pause)
+        evidence = Evidence.IMAGE if found.proof is Proof.PROVEN else None
+        await self.journal.prove(deployment.id, found.images, evidence)
+        if found.proof is Proof.OLD:
+            judged = _Judged(Health.UNHEALTHY, STILL_OLD, "", found)
+            await self._unhealthy(deployment, app, judged)
+
+    async def _unhealthy(self, deployment: Deployment, app: App, judged: _Judged) -> bool:
+        """End it, and go back to the version before if the rules say so, and if it left that.
 
         Return False if another deployment has come meanwhile, which may be the fix.
         """
+        why, found = judged.why, judged.proof
+        if found.proof is not Proof.OLD:
+            found = await self.prover.look(deployment, app)
         note, output = f"{deployment.note}, but {why}", await self.verifier.output(app)
         # In a thread, because no output of an app may block the event loop.
-        shown = await asyncio.to_thread(evidence_of, why, body, output)
+        shown = await asyncio.to_thread(evidence_of, why, judged.body, output)
         back, plan = self.going_back, None
-        if back is not None and app.verify is not None and app.verify.rollback:
+        rule = app.verify is not None and app.verify.rollback
+        if found.before is not None:
+            note += f"; {version_of(found.before)} still runs"
+        elif back is not None and rule:
             verdict = await back.decide(deployment, app)
             note, plan = f"{note}; {verdict.says}", verdict.plan
         if await self._next_is_under_way(deployment):
             return False
         target = plan.way.to.id if plan is not None else None
         await self.ending.end(deployment.id, State.UNHEALTHY, note, log_tail=shown, back_to=target)
+        if found.before is not None:
+            await self._still_serves(deployment, app, found.before)
         if back is not None and plan is not None:
             await back.ask(deployment, plan)
             await self.journal.has_gone_back(deployment.id)
         return True
+
+    async def _still_serves(self, deployment: Deployment, app: App, before: Deployment) -> None:
+        """Record that the version before is what is served, by its image."""
+        serving = (await self.journal.serving([app])).get(app.id)
+        look = Look(
+            self.clock(),
+            newest=deployment.id,
+            doubt=serving.doubt.id if serving and serving.doubt else None,
+            told=serving.look.told if serving and serving.look else None,
+            record=before.backend_id or before.id,
+            deployment=before.id,
+            commit=before.deployed_commit,
+            since=before.live_at,
+            evidence=Evidence.IMAGE,
+            by=By.BRIDGE,
+        )
+        await self.journal.save_look(app.id, look)
 
     async def _go_back_late(self, deployment: Deployment, app: App) -> None:
         """Ask for the rollback that was announced before the process died."""
@@ -226,13 +323,14 @@ class Watch:
         now = self._clock()
         keeps = {app.id: app.verify.keep for app in self._apps() if app.verify is not None}
         longest = max(keeps.values(), default=0.0)
-        those = await self._journal.watched(now - LATE, now - longest if longest else None)
+        kept = now - longest if longest else None
+        those = await self._journal.watched(now - LATE, now - UNPROVEN, kept)
         return [
             one for one in those if not self._lanes.goes_on(one.id) and self._is_due(one, keeps)
         ]
 
     def _is_due(self, one: Deployment, keeps: Mapping[str, float]) -> bool:
-        if one.state is not State.DONE:
+        if one.state is not State.DONE or one.images is None:
             return True
         kept_until = (one.live_at or 0.0) + keeps.get(one.app_id, 0.0)
         return one.verdict is Verdict.VERIFIED and self._clock() < kept_until

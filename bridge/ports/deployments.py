@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from bridge.core.gates.locks import Lock
-from bridge.core.lifecycle import Brief, Cancel, Change, Deployment, State
+from bridge.core.lifecycle import Brief, Cancel, Change, Deployment, Evidence, State
 from bridge.ports.gates import Judging
 
 
@@ -36,12 +36,20 @@ class Deployments(Protocol):
     async def deployed_lately(self, limit: int) -> list[str]:
         """Return the apps of the newest deployments, the one of the newest first."""
 
-    async def watched(self, announced: float, kept: float | None) -> list[Deployment]:
+    async def watched(
+        self, announced: float, unproven: float, kept: float | None
+    ) -> list[Deployment]:
         """Return the deployments that may have to be watched, oldest first.
 
         These are the ones being verified, unhealthy ones since `announced` from which the bridge is
-        about to go back, and, if it is given, those that are done and went live since `kept`.
+        about to go back, those that are done since `unproven` and whose images nobody has looked
+        at, and, if it is given, all that are done since `kept`.
         """
+
+    async def prove(
+        self, id_: str, images: Sequence[str], evidence: Evidence | None = None
+    ) -> None:
+        """Record which images ran once a deployment was live; `evidence`: if they prove it."""
 
     async def has_gone_back(self, id_: str) -> None:
         """Record that the rollback that an unhealthy deployment announces was asked for."""

@@ -14,6 +14,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.auto_rollback import GoingBack
 from bridge.pipeline.deployments import Deployer
 from bridge.pipeline.outcome import Ending, FollowTiming
+from bridge.pipeline.proof import Prover
 from bridge.pipeline.verify import Verifier
 from bridge.pipeline.watch import Watching
 from bridge.ports.backends import Progress
@@ -75,7 +76,8 @@ class Stage:
     def watching(self, ending: Ending, going_back: GoingBack | None = None) -> Watching:
         """Return what watches deployments."""
         verifier = Verifier(self.site, ending, self.clock)
-        parts = (ending.journal, ending, verifier, self.clock, going_back)
+        prover = Prover(ending.journal, ending)
+        parts = (ending.journal, ending, verifier, prover, self.clock, going_back)
         return Watching(*parts, sleep=self.clock.sleep)
 
     async def wish(self, seq: int = 1, **others: Any) -> Deployment:

@@ -121,15 +121,15 @@ def target_of(
 ) -> Deployment:
     """Return the deployment whose version to go back to.
 
-    By default the newest verified version before the one that is served; where none is verified,
-    the newest that nothing is known against. A rollback does not count as a version of its own: a
-    second one goes further back.
+    By default the newest verified version before the one that is served; where none is, the newest
+    that looked healthy, or else that nothing is known against. A rollback does not count as a
+    version of its own: a second one goes further back.
 
     Args:
         history: an app's deployments, newest first.
         served: the version that is served; None if that is not known.
         wanted: a commit, tag, image, or a deployment by id or number; None for the default.
-        verified_only: take no version that was never verified.
+        verified_only: take no version that was never looked at.
 
     Raises:
         NotFound: there is none.
@@ -144,7 +144,8 @@ def target_of(
             raise Rejected(f"{version_of(found)} is what is served already")
         return found
     candidates = _candidates(made, history, served)
-    good = [one for one in candidates if verified(one, history)]
+    good = [one for one in candidates if _judged(one, history, Verdict.VERIFIED)]
+    good += [one for one in candidates if looked_well(one, history)]
     for one in good if verified_only else (*good, *candidates):
         return one
     which = "verified" if verified_only else "healthy"
@@ -172,10 +173,14 @@ def _position(ours: Deployment, history: Sequence[Deployment]) -> int:
     return next((one.seq for one in history if one.id == ours.target), ours.seq)
 
 
-def verified(one: Deployment, history: Sequence[Deployment]) -> bool:
-    """Return whether a version was verified, when it was made or when it was gone back to."""
+def looked_well(one: Deployment, history: Sequence[Deployment]) -> bool:
+    """Return whether a version was found to work, when it was made or when it was gone back to."""
+    return _judged(one, history, Verdict.VERIFIED, Verdict.HEALTHY)
+
+
+def _judged(one: Deployment, history: Sequence[Deployment], *verdicts: Verdict) -> bool:
     again = [other for other in history if other.target == one.id and other.app_id == one.app_id]
-    return any(each.verdict is Verdict.VERIFIED for each in (one, *again))
+    return any(each.verdict in verdicts for each in (one, *again))
 
 
 def way_back(

@@ -22,6 +22,7 @@ class Works(StrEnum):
     """Whether what is served works."""
 
     VERIFIED = "verified"
+    HEALTHY = "healthy, not proven"
     NOT_VERIFIED = "not verified"
     VERIFYING = "being verified"
     UNHEALTHY = "unhealthy"
@@ -30,6 +31,7 @@ class Works(StrEnum):
 
 _WORKS = {
     Verdict.VERIFIED: Works.VERIFIED,
+    Verdict.HEALTHY: Works.HEALTHY,
     Verdict.UNVERIFIED: Works.NOT_VERIFIED,
     Verdict.UNHEALTHY: Works.UNHEALTHY,
 }
@@ -190,7 +192,8 @@ class Serving:
         """Our deployment whose version is served; None if it is not known, or not one of ours."""
         if (seen := self.seen) is None:
             return self.newest if self.known else None
-        return self.doubt if self.doubt and seen.deployment == self.doubt.id else None
+        others = (self.doubt, self.before)
+        return next((one for one in others if one and one.id == seen.deployment), None)
 
     @property
     def commit(self) -> str | None:
@@ -249,8 +252,11 @@ class Serving:
         """Whether it works."""
         if not self.known:
             return Works.UNKNOWN
-        if self.seen is not None or self.newest is None:
+        ours = self.ours
+        if ours is None or self.newest is None:
             return Works.NOT_VERIFIED
+        if ours is not self.newest:
+            return _WORKS[ours.verdict or Verdict.UNVERIFIED]
         if self.newest.state in (State.VERIFYING, State.UNHEALTHY):
             return Works.VERIFYING if self.newest.state is State.VERIFYING else Works.UNHEALTHY
         verdict = self.newest.verdict or Verdict.UNVERIFIED
@@ -288,6 +294,8 @@ def _elsewhere(seen: Look) -> str:
     """Return where a version comes from that our journal does not have."""
     at = None if seen.since is None else datetime.fromtimestamp(seen.since, UTC)
     since = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""
+    if seen.evidence is Evidence.IMAGE:
+        return "its image is what still runs"
     if seen.by is By.BRIDGE:
         return f"{seen.place} shows it as deployed{since}"
     who = "not by the bridge" if seen.by is By.BACKEND else "by whom is not known here"

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from bridge.core.gates.holds import Lift
 from bridge.core.gates.locks import Lock
-from bridge.core.lifecycle import FINAL, Brief, Cancel, Change, Deployment, State
+from bridge.core.lifecycle import FINAL, Brief, Cancel, Change, Deployment, Evidence, State
 from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.due import changing
@@ -108,14 +108,25 @@ class Deployments(Transactions):
             query = query.where(t.c.app_id == app_id)
         return [read_deployment(dict(row)) for row in await self._all(query)]
 
-    async def watched(self, announced: float, kept: float | None) -> list[Deployment]:
+    async def watched(
+        self, announced: float, unproven: float, kept: float | None
+    ) -> list[Deployment]:
         t = tables.deployments
         late = (t.c.state == State.UNHEALTHY) & (t.c.finished_at >= announced)
         those = (t.c.state == State.VERIFYING) | (late & t.c.back_to.is_not(None))
+        done = t.c.state == State.DONE
+        those |= done & (t.c.finished_at >= unproven) & t.c.images.is_(None)
         if kept is not None:
-            those |= (t.c.state == State.DONE) & (t.c.finished_at >= kept)
+            those |= done & (t.c.finished_at >= kept)
         rows = await self._all(sa.select(t).where(those).order_by(t.c.seq))
         return [read_deployment(dict(row)) for row in rows]
+
+    async def prove(
+        self, id_: str, images: Sequence[str], evidence: Evidence | None = None
+    ) -> None:
+        facts: dict[str, Any] = {"images": ids_text(images)}
+        facts |= {} if evidence is None else {"evidence": evidence}
+        await self._write(lambda db: change(db, id_, sa.true(), facts))
 
     async def has_gone_back(self, id_: str) -> None:
         await self._write(lambda db: change(db, id_, sa.true(), {"back_to": None}))

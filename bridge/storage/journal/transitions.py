@@ -75,6 +75,7 @@ def deployment_row(deployment: Deployment) -> dict[str, Any]:
     row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
     return row | {
         "known_before": ids_text(deployment.known_before),
+        "images": None if deployment.images is None else ids_text(deployment.images),
         "holds": holds_text(deployment.holds),
         "lifts": lifts_text(deployment.lifts),
     }
@@ -88,6 +89,7 @@ def read_deployment(row: Mapping[str, Any]) -> Deployment:
             "action": Action(row["action"]),
             "state": State(row["state"]),
             "known_before": tuple(json.loads(row["known_before"])),
+            "images": None if row["images"] is None else tuple(json.loads(row["images"])),
             "cancel": row["cancel"] and Cancel(row["cancel"]),
             "verdict": row["verdict"] and Verdict(row["verdict"]),
             "evidence": row["evidence"] and Evidence(row["evidence"]),

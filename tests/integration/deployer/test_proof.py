@@ -1,0 +1,124 @@
+"""What an app's images prove: a record of a deployment alone does not say what serves."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from bridge.core.apps import App, Rules
+from bridge.core.health.policy import VerifyPolicy
+from bridge.core.health.serving import Works
+from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
+from tests.fakes.journey import FakeBackend, KeptSteps
+from tests.worlds.deployer import Stage
+
+ONE, TWO = "1" * 40, "2" * 40
+WELL = VerifyPolicy(within=20.0, every=2.0)
+
+
+def image_of(commit: str) -> str:
+    return f"sha256:{commit[0] * 64}"
+
+
+@dataclass
+class ShowsImages(FakeBackend):
+    """A backend that shows which image its app runs; `stuck`: what it goes on serving."""
+
+    stuck: str | None = None
+    hidden: bool = False
+    seen: list[str] = field(default_factory=list)
+
+    async def images(self, app: App) -> tuple[str, ...] | None:
+        self.calls.append("images")
+        return None if self.hidden else (image_of(self.stuck or self.head),)
+
+
+@pytest.fixture
+def stage(stage: Stage) -> Stage:
+    stage.backend = ShowsImages(stage.clock)
+    stage.app = replace(stage.app, url="https://web.test")
+    return stage
+
+
+async def deploy(stage: Stage, seq: int, head: str) -> Deployment:
+    """Deploy a version, and watch it until there is nothing more to see."""
+    stage.backend.head = head
+    stage.backend.log = f"#9 writing image {image_of(head)} done\n"
+    new = await stage.wish(seq, commit=head)
+    deployer = stage.deployer()
+    await deployer.run(KeptSteps(), new.id)
+    await stage.watching(deployer.ending).watch(new.id)
+    return await stage.now(new)
+
+
+async def serving(stage: Stage) -> tuple[str | None, Evidence | None, Works]:
+    found = (await stage.journal.serving([stage.app]))[stage.app.id]
+    return found.commit, found.evidence, found.works
+
+
+@pytest.mark.parametrize(
+    ("rules", "works"), [(Rules(), Works.NOT_VERIFIED), (Rules(verify=WELL), Works.VERIFIED)]
+)
+async def test_the_image_that_was_built_is_what_runs(
+    stage: Stage, rules: Rules, works: Works
+) -> None:
+    stage.rules = rules
+
+    done = await deploy(stage, 1, ONE)
+
+    assert (done.state, done.images) == (State.DONE, (image_of(ONE),))
+    assert await serving(stage) == (ONE, Evidence.IMAGE, works)
+
+
+@pytest.mark.parametrize("rules", [Rules(), Rules(verify=WELL)])
+async def test_a_version_that_never_replaced_the_one_before_is_unhealthy_and_not_live(
+    stage: Stage, rules: Rules
+) -> None:
+    stage.rules = rules
+    first = await deploy(stage, 1, ONE)
+    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+
+    second = await deploy(stage, 2, TWO)
+
+    assert second.state is State.UNHEALTHY
+    assert second.note.endswith("but it still serves the previous image; 1111111 still runs")
+    assert await serving(stage) == (ONE, Evidence.IMAGE, works_of(first))
+
+
+def works_of(deployment: Deployment) -> Works:
+    return Works.VERIFIED if deployment.verdict is Verdict.VERIFIED else Works.NOT_VERIFIED
+
+
+async def test_a_swarm_may_take_its_time(stage: Stage) -> None:
+    await deploy(stage, 1, ONE)
+    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+    stage.clock.after(16.0, lambda: setattr(stage.backend, "stuck", None))
+
+    second = await deploy(stage, 2, TWO)
+
+    assert (second.state, second.evidence) == (State.DONE, Evidence.IMAGE)
+
+
+async def test_what_the_key_may_not_see_is_not_proven_and_never_called_verified(
+    stage: Stage,
+) -> None:
+    stage.rules = Rules(verify=WELL)
+    stage.backend.hidden = True  # type: ignore[attr-defined]
+
+    done = await deploy(stage, 1, ONE)
+
+    assert (done.state, done.verdict) == (State.DONE, Verdict.HEALTHY)
+    assert done.note.endswith(
+        "; healthy, but not proven: the backend does not show which image runs"
+    )
+    assert await serving(stage) == (ONE, Evidence.RECORD, Works.HEALTHY)
+
+
+async def test_a_page_that_names_its_commit_proves_it(stage: Stage) -> None:
+    stage.rules = Rules(verify=replace(WELL, contains="version {short}"))
+    stage.backend.hidden = True  # type: ignore[attr-defined]
+    answered = stage.site.answers
+    stage.site.answers = lambda url: replace(answered(url), body="version 1111111")
+
+    done = await deploy(stage, 1, ONE)
+
+    assert done.verdict is Verdict.VERIFIED
