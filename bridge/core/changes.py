@@ -116,6 +116,27 @@ class Move:
     repeats: int | None = None
 
 
+def is_one_more(hook: str, delivery: str, earlier: Iterable[tuple[str, str]]) -> bool:
+    """Return whether a webhook's report of a move shows that the ref was pushed there once more.
+
+    A webhook reports each push once; when the host sends that again, the delivery keeps its id. So
+    the ref was pushed as often as the webhook reports it that does so most often, at least, and a
+    report beyond that is of one more push.
+
+    Args:
+        earlier: webhooks that have reported the same move, "" for an unknown one, with the
+            deliveries' ids.
+    """
+    reports = defaultdict[str, set[str]](set)
+    for one, id_ in earlier:
+        reports[one].add(id_)
+    if not reports:
+        return False
+    reports.pop("", None)  # they may all be reports of one push
+    least = max(map(len, reports.values()), default=1)
+    return len(reports[hook] | {delivery}) > max(least, 1)
+
+
 def is_second(first: Move, again: Move, moves: Sequence[Move]) -> bool:
     """Return whether `again`, the same move as `first`, is a second push.
 

@@ -174,6 +174,8 @@ class RefPushed:
         found: reconciliation found that the ref moved; no webhook has reported it.
         several: it may contain several pushes, since more than its head was found.
         moment: the time of the push, in the host's own format; "" if the host does not say.
+        hook: the webhook that reports it, of a host that keeps a delivery's id when it sends that
+            again; else "".
     """
 
     repository: Repository
@@ -192,6 +194,7 @@ class RefPushed:
     found: bool = False
     several: bool = False
     moment: str = ""
+    hook: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pusher", _name(self.pusher))

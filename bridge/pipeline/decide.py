@@ -177,6 +177,7 @@ class Deciding:
                 event.after,
                 event.found,
                 "" if event.deleted else event.moment,
+                "" if meaning.asked else event.hook,  # a replay is no report of the webhook's
                 repository=event.repository.name,
                 author=author_of(event),
             ),

@@ -104,6 +104,7 @@ class PushSeen:
         ref_key: see `ref_key`.
         found: by reconciliation, so a webhook may still deliver it, with another `before`.
         moment: the time of the push according to the host; "" if it gives none.
+        hook: the webhook that reports it, see `RefPushed`; "" if unknown.
         repository, author: their names, for people; "" if unknown.
     """
 
@@ -112,6 +113,7 @@ class PushSeen:
     after: str
     found: bool = False
     moment: str = ""
+    hook: str = ""
     repository: str = ""
     author: str = ""
 

@@ -52,10 +52,11 @@ class Ref:
     async def tell(self, seq: int, before: str, after: str, moment: str = "", **how: Any) -> bool:
         """Record a delivery; returns whether it counts as a new push."""
         asked = Decision(self._app, "shop/web", Reason.NO_WATCH_PATHS, "because")
-        push = PushSeen(self.key, before, after, how.pop("found", False), moment)
-        new = deployment(seq, self._app)
+        found, hook = how.pop("found", False), how.pop("hook", "")
+        push = PushSeen(self.key, before, after, found, moment, hook)
+        id_, new = how.pop("delivery", f"d-{seq}"), deployment(seq, self._app)
         await self._journal.record(
-            [Outcome(seq, f"d-{seq}", (asked,), (new,), push, **how)], window=WINDOW
+            [Outcome(seq, id_, (asked,), (new,), push, **how)], window=WINDOW
         )
         (decided,) = (await self._journal.decisions([seq]))[seq]
         return decided.reason is not Reason.DUPLICATE_PUSH
@@ -63,6 +64,15 @@ class Ref:
     async def tell_all(self, *moves: tuple[str, ...]) -> list[bool]:
         seqs = self.seqs(len(moves))
         return [await self.tell(seq, *move) for seq, move in zip(seqs, moves, strict=True)]
+
+    async def hear(self, *reports: str) -> list[bool]:
+        """Record reports such as "1 AB": the webhook, "-" if unknown, and the move."""
+        told = []
+        for seq, report in zip(self.seqs(len(reports)), reports, strict=True):
+            hook, move = report.split(" ")
+            before, after = (commit * 40 for commit in move)
+            told.append(await self.tell(seq, before, after, hook="" if hook == "-" else hook))
+        return told
 
     async def stands_at(self) -> str | None:
         newest = await self._journal.newest_push(self.key)
@@ -160,6 +170,58 @@ async def test_a_replay_leads_no_ref_anywhere(ref: Ref) -> None:
     assert not await ref.tell(second, A, B)
 
 
+# ── where webhooks have an identity ──────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("reports", "new"),
+    [
+        (("1 AB", "1 AB"), (True, True)),  # B to A was lost, or comes late
+        (("1 AB", "2 AB"), (True, False)),
+        (("1 AB", "1 BA", "1 AB", "2 AB"), (True, True, True, False)),
+        (("1 BA", "1 AB", "1 AB"), (True, True, True)),  # the first push overtaken by B to A
+        (("1 BA", "1 AB", "2 AB"), (True, True, False)),
+        (("1 AB", "1 BA", "2 AB", "1 AB"), (True, True, True, True)),  # the third is a late one
+        (("1 AB", "1 CA", "1 AB"), (True, True, True)),  # B to C is missing
+        (("1 AB", "1 CA", "2 AB"), (True, True, False)),
+        (("- AB", "1 AB", "1 AB"), (True, False, True)),  # the first came before an upgrade
+        (("- AB", "- AB", "1 AB"), (True, False, False)),
+        (("1 AB", "2 AB", "2 AB", "1 AB"), (True, False, True, False)),
+    ],
+)
+async def test_two_reports_of_one_webhook_are_two_pushes(
+    ref: Ref, reports: tuple[str, ...], new: tuple[bool, ...]
+) -> None:
+    assert tuple(await ref.hear(*reports)) == new
+    assert await ref.stands_at() == "B" * 40
+
+
+async def test_a_report_that_is_sent_again_is_none_more(ref: Ref) -> None:
+    """Its id stays, whatever has forgotten that it was kept before."""
+    first, again = ref.seqs(2)
+    assert await ref.tell(first, A, B, hook="1", delivery="one")
+
+    assert not await ref.tell(again, A, B, hook="1", delivery="one")
+
+
+async def test_a_signed_time_counts_more_than_a_webhook_that_is_not_signed(ref: Ref) -> None:
+    """Whoever has seen a webhook can send it again, under another id."""
+    first, again, later = ref.seqs(3)
+    assert await ref.tell(first, A, B, "1795600000", hook="1")
+
+    assert not await ref.tell(again, A, B, "1795600000", hook="1")
+    assert await ref.tell(later, A, B, "1795600007", hook="1")
+
+
+async def test_what_reconciliation_has_found_is_the_webhooks_push_too(ref: Ref) -> None:
+    first, back, found, late = ref.seqs(4)
+    await ref.tell(first, A, B, hook="1")
+    await ref.tell(back, B, A, hook="1")
+    assert await ref.tell(found, A, B, found=True)
+
+    assert not await ref.tell(late, A, B, hook="1")
+
+
 # ── against the true history ─────────────────────────────────────────────────
 
 
@@ -169,6 +231,7 @@ class Delivery:
 
     move: int
     at: float
+    hook: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,15 +256,20 @@ class Snapshot:
         seqs = ref.seqs(len(arrived))
         new = [False] * len(arrived)
         for place in self.recorded:
-            move = arrived[place].move
-            moment = "" if second is None else str(1000 + int(move // second))
-            new[place] = await ref.tell(seqs[place], *self.moves[move], moment)
+            it = arrived[place]
+            moment = "" if second is None else str(1000 + int(it.move // second))
+            new[place] = await ref.tell(seqs[place], *self.moves[it.move], moment, hook=it.hook)
         return new
 
 
 @st.composite
-def stories(draw: st.DrawFn, *, returns: bool = True, prompt: bool = False) -> Snapshot:
-    """Histories of up to seven commits, told by one or two webhooks a move."""
+def stories(
+    draw: st.DrawFn, *, returns: bool = True, prompt: bool = False, named: bool = False
+) -> Snapshot:
+    """Histories of up to seven commits, told by one or two webhooks a move.
+
+    `named`: webhooks have an identity, and one of them reports all moves.
+    """
     many = draw(st.integers(2, 7))
     if returns:
         commits = [draw(st.sampled_from("abcd"))]
@@ -211,9 +279,9 @@ def stories(draw: st.DrawFn, *, returns: bool = True, prompt: bool = False) -> S
         commits = draw(st.permutations("abcdefg"))[:many]
     delay = st.floats(0.01, 0.99 if prompt else 9.0)
     deliveries = tuple(
-        Delivery(move, move + draw(delay))
+        Delivery(move, move + draw(delay), str(hook) if named else "")
         for move in range(many - 1)
-        for _ in range(draw(st.integers(1, 2)))
+        for hook in range(draw(st.integers(1, 2)))
     )
     places = range(len(deliveries))
     # Two processes take up what has arrived side by side: a few places later than it came.
@@ -276,7 +344,7 @@ async def test_where_the_host_says_when_no_push_is_lost_and_none_deploys_twice(
 
 
 @each
-@given(story=stories(returns=False))
+@given(story=stories(returns=False) | stories(returns=False, named=True))
 async def test_where_it_does_not_each_push_of_a_ref_that_never_returns_deploys_once(
     journal: SqlJournal, story: Snapshot
 ) -> None:
@@ -289,7 +357,10 @@ async def test_where_it_does_not_each_push_of_a_ref_that_never_returns_deploys_o
 
 
 @each
-@given(story=stories(prompt=True), second=st.sampled_from([None, 1.0, 3.0]))
+@given(
+    story=stories(prompt=True) | stories(prompt=True, named=True),
+    second=st.sampled_from([None, 1.0, 3.0]),
+)
 async def test_each_push_deploys_once_where_webhooks_come_before_the_next_push(
     journal: SqlJournal, story: Snapshot, second: float | None
 ) -> None:
@@ -364,6 +435,18 @@ async def test_no_push_is_lost_where_the_host_tells_too_little(
     new = await story.told(ref, second)
 
     assert reaches_the_head(story, new) or overtaken(story)
+
+
+@each
+@given(story=stories(named=True))
+async def test_no_push_is_lost_where_webhooks_have_an_identity(
+    journal: SqlJournal, story: Snapshot
+) -> None:
+    ref = Ref(journal)
+
+    new = await story.told(ref)
+
+    assert reaches_the_head(story, new)
 
 
 # ── the rule itself ──────────────────────────────────────────────────────────

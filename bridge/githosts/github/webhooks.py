@@ -58,6 +58,7 @@ from bridge.ports.githosts import Body, Envelope
 MOST_COMMITS = 2048
 MOST_FILES = 3000
 LONGEST_MOMENT = 40
+HOOK = "X-GitHub-Hook-ID"
 
 _SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}").fullmatch
 _FORM = "application/x-www-form-urlencoded"
@@ -133,12 +134,12 @@ class GitHub:
         return self._envelope(CIMultiDict(headers), ())
 
     def _envelope(self, headers: Mapping[str, str], proof: tuple[str, ...]) -> Envelope:
-        content_type = header(headers, "Content-Type")
+        kept = {name.lower(): header(headers, name) for name in ("Content-Type", HOOK)}
         return Envelope(
             id=required(headers, "X-GitHub-Delivery"),
             event=required(headers, "X-GitHub-Event"),
             proof=proof,
-            headers={"content-type": content_type} if content_type else {},
+            headers={name: value for name, value in kept.items() if value},
         )
 
     def verify(self, envelope: Envelope, body: Body) -> None:
@@ -161,7 +162,8 @@ class GitHub:
         push = check(_Push, data, "github push")
         del data
         ref = branch_or_tag(push.ref)
-        return ref if isinstance(ref, Ignored) else _meaning(push, ref)
+        hook = headers.get(HOOK.lower(), "")
+        return ref if isinstance(ref, Ignored) else replace(_meaning(push, ref), hook=hook)
 
 
 def _json(headers: Mapping[str, str], body: Body) -> Body:

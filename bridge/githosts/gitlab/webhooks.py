@@ -4,6 +4,7 @@ https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from bridge.core.events import (
     RefPushed,
     Repository,
 )
+from bridge.core.hooks import SIGNED_WITH
 from bridge.githosts import webhook
 from bridge.githosts.gitlab.merges import MergeEvent
 from bridge.githosts.webhook import (
@@ -49,6 +51,7 @@ from bridge.ports.githosts import Body, Envelope
 
 MOST_COMMITS = 20
 MOST_OPTIONS = 100
+HOOK = "X-Gitlab-Webhook-UUID"
 
 
 class _Project(Model):
@@ -154,11 +157,16 @@ class GitLab:
 
     def _envelope(self, headers: Mapping[str, str], proof: tuple[str, ...]) -> Envelope:
         uuid = header(headers, "X-Gitlab-Event-UUID")
+        id_ = header(headers, "webhook-id") or header(headers, "Idempotency-Key")
+        hook = (
+            header(headers, HOOK) if id_ else None
+        )  # an older GitLab sends again as if it were new
+        kept = {"x-gitlab-event-uuid": uuid, HOOK.lower(): hook}
         return Envelope(
-            id=header(headers, "webhook-id") or header(headers, "Idempotency-Key"),
+            id=id_,
             event=required(headers, "X-Gitlab-Event"),
             proof=proof,
-            headers={"x-gitlab-event-uuid": uuid} if uuid else {},
+            headers={name: value for name, value in kept.items() if value},
             event_id=uuid,
         )
 
@@ -168,8 +176,12 @@ class GitLab:
             return  # a token says nothing about the body; `open` has compared it
         webhook.verify(envelope.proof, body, self._keys)
 
-    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:  # noqa: ARG002 - the body has everything
+    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         """Return the meaning of a delivery; see `GitHost.parse`."""
+        found = self._parsed(event, body)
+        return replace(found, hook=_hook(headers)) if isinstance(found, RefPushed) else found
+
+    def _parsed(self, event: str, body: Body) -> Event:
         if event in ("Push Hook", "Tag Push Hook"):
             return _read(load(body, "gitlab push"), system=False)
         if event == "Merge Request Hook":
@@ -237,6 +249,15 @@ class GitLabHook:
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         """Return the meaning of a delivery; see `GitHost.parse`."""
         return (self._by_token or self._by_signature or GitLab([])).parse(event, headers, body)
+
+
+def _hook(headers: Mapping[str, str]) -> str:
+    """Return which webhook sent a delivery: its own secret says so, if it has one.
+
+    By GitLab's documentation the header does as well, but GitLab draws a new one for each request.
+    """
+    sent = headers.get(HOOK.lower(), "")
+    return sent and headers.get(SIGNED_WITH, sent)
 
 
 def _read(data: Any, *, system: bool) -> RefPushed | Ignored:

@@ -101,7 +101,7 @@ class _Recorder:
         decisions, deployments = outcome.decisions, outcome.deployments
         if outcome.push is not None:
             find = self._pushes.known if outcome.explicit else self._pushes.same
-            first = find(outcome.push, outcome.seq)
+            first = find(outcome.push, outcome.seq, outcome.delivery)
             if first is not None and not outcome.explicit:
                 self.write()
                 late = first["at"] < self._since
@@ -215,6 +215,7 @@ def _push_row(outcome: Outcome, first: Row | None, now: float) -> Row:
         "at": now,
         "moment": outcome.push.moment or None,
         "repeats": None if first is None else first["seq"],
+        "hook": outcome.push.hook or None,
         "author": outcome.push.author if outcome.push.repository else None,
         "repository": key_of(outcome.push.ref_key),
         "ref": outcome.push.ref_key.rpartition(" ")[2],

@@ -6,7 +6,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.changes import ANYWHERE, Move, is_second, newest_move, overtaken_by
+from bridge.core.changes import (
+    ANYWHERE,
+    Move,
+    is_one_more,
+    is_second,
+    newest_move,
+    overtaken_by,
+)
 from bridge.core.events import ZERO
 from bridge.ports.outcomes import Outcome, PushSeen
 from bridge.storage import tables
@@ -94,7 +101,7 @@ class Pushes:
         if newest is None or newest["seq"] < row["seq"]:
             self._newest[row["ref_key"]] = row
 
-    def same(self, push: PushSeen, seq: int) -> Row | None:
+    def same(self, push: PushSeen, seq: int, delivery: str) -> Row | None:
         """Return the row of an earlier delivery of this very push, if there is one.
 
         The same move counts as new once the ref can have returned to its start (see
@@ -103,6 +110,8 @@ class Pushes:
         """
         if (found := self._found(push)) is not None:
             return found
+        if self._is_one_more(push, seq, delivery):
+            return None
         again = Move(seq, push.before, push.after, push.moment)
         for row in self._candidates(push, seq):
             first = _move(row)
@@ -110,7 +119,24 @@ class Pushes:
                 return row
         return None
 
-    def known(self, push: PushSeen, seq: int) -> Row | None:
+    def _is_one_more(self, push: PushSeen, seq: int, delivery: str) -> bool:
+        """Return whether its webhook has reported the same move before, as an earlier push.
+
+        If the host gives both the same time, that decides: it is signed, the webhook is not.
+        """
+        key = (push.ref_key, push.before, push.after, push.moment)
+        known = self._moves.get((push.ref_key, push.after))
+        if not push.hook or not known or (push.moment and key in self._told):
+            return False
+        rows = self._in_window(push.ref_key) + self._added[push.ref_key]
+        earlier = [
+            (row["hook"] or "", row["delivery"])
+            for row in rows
+            if (row["before"], row["after"]) == (push.before, push.after) and row["seq"] != seq
+        ]
+        return is_one_more(push.hook, delivery, earlier)
+
+    def known(self, push: PushSeen, seq: int, _delivery: str) -> Row | None:
         """Return the newest row of the same move, regardless of its age and of later moves."""
         if (newest := next(self._candidates(push, seq), None)) is not None:
             return newest

@@ -7,7 +7,8 @@ import pytest
 from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected
-from bridge.core.events import Ignored
+from bridge.core.events import Ignored, RefPushed
+from bridge.core.hooks import SIGNED_WITH
 from bridge.githosts.gitlab.webhooks import GitLab
 from tests.worlds.rows import each_row
 
@@ -120,6 +121,21 @@ def test_the_delivery_is_known_by_its_idempotency_key_or_by_its_body():
     assert dict(HOST.open(key, 0.0).headers) == {"x-gitlab-event-uuid": "uuid"}
     assert HOST.open(headers(), 0.0).id is None
     assert SIGNING.open(signed(), NOW).id == SIGNED["webhook-id"]
+
+
+def test_a_delivery_names_its_webhook_unless_it_is_sent_again_as_if_it_were_new():
+    uuid = {"X_Gitlab_Webhook_UUID": "webhook"}
+
+    def hook(kept):
+        found = HOST.parse("Push Hook", kept, json.dumps(push()).encode())
+        assert isinstance(found, RefPushed)
+        return found.hook
+
+    since_17_4 = HOST.open(headers(Idempotency_Key="key", **uuid), 0.0).headers
+    assert hook(since_17_4) == "webhook"
+    assert hook({**since_17_4, SIGNED_WITH: "ours"}) == "ours"
+    before = HOST.open(headers(**uuid), 0.0).headers
+    assert hook({**before, SIGNED_WITH: "ours"}) == ""
 
 
 @each_row(
