@@ -35,6 +35,9 @@ NEWER = (
     "fingerprint",
     "pinned",
     "back_from",
+    "verdict",
+    "evidence",
+    "back_to",
 )
 """Columns of deployments that the first release did not have."""
 

@@ -205,7 +205,7 @@ async def test_what_never_ran_gives_back_what_it_would_have_replaced(
     ("newer", "words"),
     [
         (rollback(3), "goes back to an earlier version"),
-        (deployment(3, **PROMOTED), "is newer and promotes the same commit"),
+        (deployment(3, **PROMOTED), "is newer and brings the same commit"),
         (deployment(3, **ADA), "is newer and builds the same branch's head"),
     ],
     ids=["rollback", "promotion", "deploy"],
