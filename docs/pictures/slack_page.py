@@ -18,6 +18,7 @@ EMOJI = {
     "bulb": "💡", "information_source": "\N{INFORMATION SOURCE}\ufe0f",
     "lock": "🔒", "unlock": "🔓", "snowflake": "❄️", "sunny": "☀️", "alarm_clock": "⏰",
     "test_tube": "🧪", "busts_in_silhouette": "👥", "link": "🔗", "raised_hand": "✋",
+    "memo": "📝",
     "thinking_face": "🤔", "white_small_square": "▫️",
     "large_blue_circle": "🔵", "large_green_circle": "🟢", "red_circle": "🔴", "pencil2": "✏️",
     "leftwards_arrow_with_hook": "↩️", "white_circle": "⚪", "large_yellow_circle": "🟡",
