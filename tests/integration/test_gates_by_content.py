@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.apps import App, Rules
+from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.gates.locks import Scope
@@ -139,6 +139,26 @@ async def test_apps_of_different_repositories_are_not_compared(world: GateWorld)
     new = await staged_and_held(world)
 
     assert "shop/staging deploys from another repository" in (await world.now(new)).note
+
+
+async def test_where_no_host_can_be_asked_the_pushed_commit_counts_and_the_reason_says_why(
+    world: GateWorld,
+) -> None:
+    unknown = Source(SourceType.GIT, url="git.example.com/my-org/mono", branch="main")
+    await world.add(watching("app-staging", Rules(), source=unknown), watching(source=unknown))
+    await world.commands.lock(ADA, WEB, "a release")
+    new = await world.push(ONE)
+    await move(world, TWO)
+    await world.push(TWO, "app-staging")
+    await world.commands.unlock(ADA, WEB)
+    await world.settle()
+
+    assert (await world.now(new)).note == (
+        "held: shop/staging runs 2222222, not 1111111, and they can't be compared: override"
+        " (its source is no branch of a Git host that the bridge knows)"
+    )
+    assert (await world.now(new)).look_at is None, "no look would change that"
+    assert world.host.count("compare") == 0
 
 
 async def test_who_overrides_is_warned_though_the_branch_has_moved_on_since(

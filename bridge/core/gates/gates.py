@@ -300,7 +300,7 @@ def _after(label: str, commit: str | None, soak: float, facts: Facts, now: float
         why = f"{label} is not live with {wanted} yet: its newest deployment is {earlier.state}"
     elif not (content := _content(earlier, commit, facts, now)).same:
         runs = earlier.deployed_commit[:7] if earlier.deployed_commit else "an unknown commit"
-        why = f"{label} runs {runs}, not {wanted}{_differs(content)}"
+        why = f"{label} runs {runs}, not {wanted}{_differs(content, facts)}"
         changes = content.again_at
     elif now < (healthy := (earlier.finished_at or now) + soak):
         until = healthy
@@ -315,9 +315,10 @@ def _content(one: Deployment, commit: str | None, facts: Facts, now: float) -> C
     return facts.content(one.app_id, one.deployed_commit, commit, now)
 
 
-def _differs(content: Content) -> str:
+def _differs(content: Content, facts: Facts) -> str:
     if content.same is None:
-        mend = "override, or pin this app and promote that version to it"
+        can_pin = not facts.unknown_head
+        mend = "override" + (", or pin this app and promote that version to it" * can_pin)
         return f", and they can't be compared: {mend} ({content.why})"
     return f": {content.why}" if content.why else ""
 
