@@ -207,12 +207,13 @@ def cut_off(record: Record) -> bool:
 
 
 def _same_record(claim: Claim, record: Record, *, ended: bool) -> list[str]:
+    commit = claim["deployed_commit"]
+    built = record.commit if record.status == "done" else None
+    if not ended:  # the record can't tell whether its commit is live
+        built = commit if record.commit in (None, commit) else record.commit
     pairs = {
         "backend_id": (claim.get("backend_id"), record.id),
-        "deployed_commit": (
-            claim["deployed_commit"],
-            record.commit if record.status == "done" else None,
-        ),
+        "deployed_commit": (commit, built),
         "started_at": (claim["started_at"], record.last["startedAt"]),
     }
     if ended:
