@@ -82,7 +82,7 @@ class Asker:
 
     @property
     def _images(self) -> "Images":
-        return Images(self.journal)
+        return Images(self.journal, self.pollers.troubled)
 
     async def ask(self, id_: str) -> None:
         """Have the backend accept it, once; return when it has, or when there is no need."""
@@ -169,7 +169,7 @@ class Asker:
         """End it; if an earlier request may have arrived, its outcome is not known."""
         if maybe_asked:
             note = f"may have been requested, outcome unknown: {error}"
-            note += _and(await self._images.left(deployment))
+            note += _and(await self._put_back(deployment))
             await self.ending.end(deployment.id, State.UNKNOWN, note)
         else:
             restored = await self._put_back(deployment)
@@ -239,7 +239,7 @@ class Asker:
             await self.journal.say(deployment.id, note)
             return True
         note = f"outcome unknown: {why}; {attempt.answer}"
-        note += _and(await self._images.left(deployment))
+        note += _and(await self._put_back(deployment))
         await self.ending.end(deployment.id, State.UNKNOWN, note)
         return False
 
@@ -334,9 +334,13 @@ class Images:
     """Sets an app's image for one deployment, and puts it back if nothing is requested after all.
 
     What was there is recorded first, one note for each app, so a crash in between forgets nothing.
+
+    Attributes:
+        changed: called with the name of a backend whose apps have to be read again.
     """
 
     journal: Journal
+    changed: Callable[[str], None]
 
     async def write(
         self, backend: Backend, app: App, deployment: Deployment, now: str | None
@@ -348,18 +352,17 @@ class Images:
         if before != image:
             written = _Written(deployment.id, before, image)
             await self.journal.note(_key(deployment), json.dumps(asdict(written)))
-            await _idempotent(backend, lambda: backend.write_source(app, {"docker.image": image}))
+            await self._set(backend, app, image)
 
     async def put_back(self, backend: Backend, app: App, deployment: Deployment) -> str:
         """Set the image that was there before, unless it was changed since; return what to say."""
         written = await self._written(deployment)
         if written is None or not isinstance(backend, WritesSource):
             return ""
-        before = {"docker.image": written.before}
         try:
             now = await image_of(backend, app)
             if now == written.image:
-                await _idempotent(backend, lambda: backend.write_source(app, before))
+                await self._set(backend, app, written.before)
                 now = written.before
         except Refused as error:
             return (
@@ -371,6 +374,14 @@ class Images:
         if now == written.before:
             return f"the app's image is {now} as before"
         return f"the app's image is {now}: somebody has changed it meanwhile" if now else ""
+
+    async def _set(self, backend: Backend, app: App, image: str) -> None:
+        """Set an app's image, and have its record here follow."""
+        assert isinstance(backend, WritesSource), "callers have looked"
+        fields = {"docker.image": image}
+        await _idempotent(backend, lambda: backend.write_source(app, fields))
+        await self.journal.renew_apps(await _idempotent(backend, lambda: read_apps(backend, [app])))
+        self.changed(backend.name)
 
     async def left(self, deployment: Deployment) -> str:
         """Return what to say of an image that stays set."""
