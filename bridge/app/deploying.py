@@ -24,7 +24,7 @@ from bridge.pipeline.outcome import FollowTiming
 from bridge.pipeline.proof import Prover
 from bridge.pipeline.serving import ServingReconciler
 from bridge.pipeline.verify import Verifier
-from bridge.pipeline.watch import Watch, Watching
+from bridge.pipeline.watch import POLL, POLL_ALONE, Watch, Watching
 from bridge.ports.chats import Permits
 from bridge.settings import Settings, book_of
 
@@ -63,7 +63,8 @@ async def flows_that_deploy(
     verifier = Verifier(outbound, deployer.ending, parts.clock)
     prover = Prover(journal, deployer.ending)
     watching = Watching(journal, deployer.ending, verifier, prover, parts.clock, going_back)
-    watch = Watch(journal, watching, parts.catalog.all, parts.clock, turn=parts.turn)
+    poll = POLL if database_url(settings) is not None else POLL_ALONE
+    watch = Watch(journal, watching, parts.catalog.all, parts.clock, turn=parts.turn, poll=poll)
     woken.rings = watch.wake
     may_kill = {
         name

@@ -194,7 +194,7 @@ class Deployer:
             locks: whether a rollback locks its app.
             fingerprint: see `GoingBack.fingerprint`.
             changed: called when a deployment has ended.
-            went_live: called when one is served, and is to be verified.
+            went_live: see `Ending.went_live`.
             ended: see `Ending.ended`.
             troubled: see `polling.Troubled`.
         """

@@ -90,7 +90,7 @@ class Ending:
         locks: whether a rollback locks its app.
         fingerprint: see `GoingBack.fingerprint`.
         changed: called when a deployment has ended.
-        went_live: called when one is served, and is to be verified.
+        went_live: called when one is served, and may have to be looked at.
         ended: called with one that the backend had, and that has ended without being live.
     """
 
@@ -193,8 +193,7 @@ class Ending:
             self._ended(await self.journal.move_and_lock(lock, id_, to, note, **facts))
         else:
             self._ended(await self.journal.move(id_, to, note, **facts))
-        if to is State.VERIFYING:
-            self.went_live()
+        self.went_live()
 
     async def perhaps_restored(self, rollback: Deployment, note: str) -> None:
         """End a rollback that may have been made; it locks the app all the same."""

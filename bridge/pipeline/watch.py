@@ -48,6 +48,9 @@ RETRY = Backoff(1.0, 60.0)
 POLL = 2.0
 """Seconds between two searches for deployments that another process has brought."""
 
+POLL_ALONE = 30.0
+"""The same where this process brings them all, and is woken."""
+
 LATE = 86400.0
 """Seconds for which the rollback that an unhealthy deployment announces is still asked for."""
 

@@ -93,6 +93,8 @@ class CountingDokploy:
             return httpx.Response(200, json=[self._project()])
         if self.silent is not None:
             await self.silent.wait()
+        if path == "deployment.all":
+            return httpx.Response(200, json=self._deployments(request.url.params["applicationId"]))
         if path == "application.one":
             status, said = self._one(request.url.params["applicationId"])
             return httpx.Response(status, json=said)
@@ -104,6 +106,12 @@ class CountingDokploy:
             status = same.pop() if len(same) == 1 else 207
             return httpx.Response(status, json=[self._wrapped(*answer) for answer in answers])
         return httpx.Response(404, json={"message": "Not found", "code": "NOT_FOUND"})
+
+    def _deployments(self, id_: str) -> list[dict[str, Any]]:
+        """Return the records of an app: one, if it was ever deployed."""
+        at = self.apps[id_].get("lastDeployAt")
+        record = {"deploymentId": f"dep-{id_}", "title": "", "status": "done", "createdAt": at}
+        return [record | {"description": f"Commit: {'d' * 40}", "finishedAt": at}] if at else []
 
     def _one(self, id_: str) -> tuple[int, dict[str, Any]]:
         if id_ in self.forbidden:

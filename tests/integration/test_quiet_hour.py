@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from bridge.core.errors import Unreachable
 from bridge.core.events import Repository
 from bridge.pipeline.app_reading import HOURLY
 from bridge.pipeline.catalog import Catalog
+from bridge.pipeline.serving import Looks, ServingReconciler
 from bridge.storage.journal import SqlJournal
 from tests.fakes.dokploy import CountingDokploy
 from tests.fakes.journey import ManualClock
@@ -75,6 +77,30 @@ async def test_a_quiet_hour_of_300_apps_takes_180_requests(
 
     assert len(server.requests) == 60 + 60 * 2  # a listing, and two batches of those in turn
     assert set(server.reads.values()) == {15}  # each app in each fourth minute
+
+
+async def test_to_know_what_300_apps_serve_takes_no_more_than_300(
+    ticking: Ticking, server: CountingDokploy, journal: SqlJournal, clock: ManualClock
+) -> None:
+    """Also of a Dokploy that the bridge has just been connected with, and where people deploy."""
+    at = "2023-11-14T20:00:00.000Z"
+    for id_ in server.apps:
+        server.deployed(id_, at)
+    backends: Any = {"dokploy": ticking.client}
+    catalog = ticking.catalog
+    looks = Looks(journal, clock, {"dokploy": "Dokploy"})
+    serves = ServingReconciler(backends, journal, clock, looks, catalog.get)
+    catalog.heard = serves.heard
+    await ticking.tick()
+    await serves._round()
+    server.requests.clear()
+
+    for _ in range(60):
+        await ticking.tick()
+        await serves._round()
+
+    assert len(server.requests) <= 300
+    assert len(await journal.serving(catalog.all())) == 61
 
 
 async def test_it_takes_no_more_than_1000_where_every_app_is_asked_for_by_itself(

@@ -1,0 +1,182 @@
+"""What an app serves where somebody else deploys as well, or an outcome is not known."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.health.rollback import Rung
+from bridge.core.health.serving import By, Serving, Works
+from bridge.core.lifecycle import Evidence, State
+from bridge.pipeline.absence import AWAY
+from bridge.pipeline.rollback_plan import Ways
+from bridge.pipeline.serving import Looks, ServingReconciler
+from bridge.ports.backends import Progress
+from tests.fakes.journey import HEAD, KeptSteps
+from tests.worlds.deployer import UNRECORDED, Stage
+
+THEIRS = "d" * 40
+
+
+class Reconciling:
+    """A reconciler, told by listings as the catalog tells it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.looks = Looks(stage.journal, stage.clock, {"dokploy": "Dokploy"})
+        backends: Any = {"dokploy": stage.backend}
+        self.all = ServingReconciler(
+            backends, stage.journal, stage.clock, self.looks, lambda _id: stage.app
+        )
+
+    async def listing(self, told: str) -> Serving | None:
+        """Hear a listing, and do what it leads to."""
+        self.all.heard("dokploy", {self.stage.app.id: told})
+        await self.all._round()
+        return await self.now()
+
+    async def now(self) -> Serving | None:
+        return (await self.stage.journal.serving([self.stage.app])).get(self.stage.app.id)
+
+
+async def verified(stage: Stage) -> None:
+    """Deploy a version that is recorded as verified."""
+    new = await stage.wish(1)
+    await stage.deployer().run(KeptSteps(), new.id)
+    assert (await stage.now(new)).state is State.DONE
+
+
+async def test_a_deployment_by_hand_is_what_is_served(stage: Stage) -> None:
+    await verified(stage)
+    serves = Reconciling(stage)
+    await serves.listing("at 1")
+    stage.clock.now += 100
+    stage.backend.foreign(stage.app, head=THEIRS)
+
+    found = await serves.listing("at 2")
+
+    assert found is not None
+    assert (found.known, found.commit, found.works) == (True, THEIRS, Works.NOT_VERIFIED)
+    assert (found.ours, found.evidence) == (None, Evidence.RECORD)
+    assert found.notes[0].startswith("deployed in Dokploy at 2023-11-14 ")
+    assert found.notes[0].endswith("UTC, not by the bridge")
+
+
+async def test_after_a_deployment_by_hand_the_last_version_can_be_gone_back_to(
+    stage: Stage,
+) -> None:
+    """Also before any listing has told of it: a plan looks for itself."""
+    await verified(stage)
+    stage.clock.now += 100
+    stage.backend.foreign(stage.app, head=THEIRS)
+    ways = Ways({"dokploy": stage.backend}, Looks(stage.journal, stage.clock))
+
+    for wanted in (None, HEAD):
+        plan = await ways.plan(stage.app, wanted)
+
+        assert (plan.way.rung, plan.way.to.deployed_commit) == (Rung.KEPT, HEAD)
+        assert plan.says.startswith(f"go back from {THEIRS[:7]} to {HEAD[:7]}")
+
+
+async def test_what_the_bridge_deploys_then_is_what_is_served(stage: Stage) -> None:
+    await verified(stage)
+    serves = Reconciling(stage)
+    stage.clock.now += 100
+    stage.backend.foreign(stage.app, head=THEIRS)
+    await serves.listing("at 2")
+    stage.clock.now += 100
+
+    again = await stage.run(await stage.wish(2))
+
+    found = await serves.now()
+    assert found is not None
+    assert (found.ours, found.commit) == (again, HEAD)
+    assert (await serves.listing("at 3")) == replace(found, look=(await serves.now()).look)  # type: ignore[union-attr]
+
+
+async def test_a_listing_that_tells_nothing_new_asks_for_nothing(stage: Stage) -> None:
+    await verified(stage)
+    serves = Reconciling(stage)
+    await serves.listing("at 1")
+    asked = stage.backend.count("deployments")
+
+    for _ in range(60):
+        await serves.listing("at 1")
+
+    assert stage.backend.count("deployments") == asked
+    anew = Reconciling(stage)  # as after a restart
+    await anew.listing("at 1")
+    assert stage.backend.count("deployments") == asked
+
+
+async def test_what_was_made_while_no_bridge_ran_is_nobody_s_as_far_as_is_known(
+    stage: Stage,
+) -> None:
+    """The data may be an older copy, which has lost what the bridge itself has deployed."""
+    await verified(stage)
+    stage.clock.now += 500
+    stage.backend.foreign(stage.app, head=THEIRS)
+    absence = {"since": stage.clock.now - 300, "until": stage.clock.now + 1}
+    await stage.journal.note(AWAY, json.dumps(absence))
+
+    found = await Reconciling(stage).listing("at 2")
+
+    assert found is not None
+    assert found.look is not None
+    assert (found.commit, found.look.by) == (THEIRS, By.UNKNOWN)
+    assert found.notes[0].endswith("by whom is not known here")
+
+
+async def test_a_build_of_somebody_else_that_could_not_be_recorded_is_served(stage: Stage) -> None:
+    await verified(stage)
+    stage.clock.now += 100
+    job = stage.backend.foreign(stage.app, head=THEIRS)
+    job.ending, stage.backend.log = Progress.ERROR, UNRECORDED
+
+    found = await Reconciling(stage).listing("at 2")
+
+    assert found is not None
+    assert (found.known, found.ours, found.evidence) == (True, None, Evidence.LOG)
+
+
+@pytest.mark.parametrize("ending", [Progress.ERROR, Progress.CANCELLED])
+async def test_a_build_of_somebody_else_that_failed_changes_nothing(
+    stage: Stage, ending: Progress
+) -> None:
+    await verified(stage)
+    stage.clock.now += 100
+    stage.backend.foreign(stage.app, head=THEIRS).ending = ending
+
+    found = await Reconciling(stage).listing("at 2")
+
+    assert found is not None
+    assert found.commit == HEAD
+    assert found.ours is not None
+
+
+async def test_an_outcome_that_the_records_show_by_now_is_no_doubt(stage: Stage) -> None:
+    await verified(stage)
+    new = await stage.wish(2)
+    await stage.journal.move(new.id, State.UNKNOWN, "outcome unknown: why")
+    serves = Reconciling(stage)
+    assert (await serves.now()).known is False  # type: ignore[union-attr]
+
+    serves.all.ended(await stage.now(new))
+    await serves.all._round()
+
+    found = await serves.now()
+    assert found is not None
+    assert (found.known, found.commit) == (True, HEAD)
+
+
+async def test_while_one_of_ours_is_being_built_nothing_is_concluded(stage: Stage) -> None:
+    await verified(stage)
+    new = await stage.wish(2)
+    await stage.journal.move(new.id, State.ASKED, "accepted", asked_at=stage.clock.now)
+    stage.backend.foreign(stage.app, head=THEIRS)
+
+    found = await Reconciling(stage).listing("at 2")
+
+    assert found is not None
+    assert found.commit == HEAD
