@@ -12,6 +12,7 @@ from bridge.core.decision import Policy
 from bridge.core.events import Commit
 from bridge.core.gates.content import SAME, Content, at_once, content_of, watched_of
 from bridge.core.gates.holds import MOST_FILES, Proposal
+from bridge.core.health.serving import Serving
 from bridge.pipeline.changes import Changes
 from bridge.pipeline.reconcile import Homes, place_of
 from bridge.ports.clock import Clock
@@ -66,14 +67,20 @@ class Contents:
         return SAME
 
     async def proposal(
-        self, app: App, live: str | None, head: CommitAt, built: Commit, authors: frozenset[str]
+        self,
+        app: App,
+        serving: Serving | None,
+        head: CommitAt,
+        built: Commit,
+        authors: frozenset[str],
     ) -> Proposal:
         """Return what an approval of the head would be for.
 
         Args:
-            live: the commit that the app serves.
+            serving: what the app serves; None if it never served anything.
             built: the head, with its message and author.
         """
+        live, since = (None, 0.0) if serving is None else (serving.commit, serving.since)
         changed, files = None, tuple[str, ...]()
         if live is not None:
             found = await self._between(live, head)
@@ -91,6 +98,7 @@ class Contents:
             changed,
             tuple(one[:LONGEST_PATH] for one in files),
             authors=tuple(sorted(authors)),
+            since=since,
         )
 
     async def _between(self, commit: str, head: CommitAt) -> ChangeSet:

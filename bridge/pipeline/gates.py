@@ -209,8 +209,7 @@ class Judges:
             message, author = deployment.message or "", deployment.author or ""
             built = Commit(head.commit, message, author)
         serving = (await self.journal.serving([app])).get(app.id)
-        live = None if serving is None else serving.commit
-        return await self.contents.proposal(app, live, head, built, authors | built.emails)
+        return await self.contents.proposal(app, serving, head, built, authors | built.emails)
 
     async def _compared(self, by: Judging, deployment: Deployment) -> Compared:
         """Return the commits that matter beside the one that would be built."""

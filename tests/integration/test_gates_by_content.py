@@ -224,6 +224,44 @@ async def test_an_approval_does_not_survive_a_push_of_its_files(world: GateWorld
     )
 
 
+async def test_an_approval_of_what_was_live_does_not_let_the_app_go_back_to_it(
+    world: GateWorld,
+) -> None:
+    """A revert brings the content that was approved before the fix that it takes back."""
+    await world.add(watching(rules=APPROVED))
+    for commit in (ONE, TWO):
+        differ(world, "web/index.html", base=ONE, head=TWO)
+        new = await world.push(commit)
+        await world.settle()
+        world.clock.now += 10
+        assert await world.approve(GRACE, new)
+        await world.settle()
+        assert await world.state(new) == "done"
+    differ(world, "web/index.html", base=TWO, head=THREE)
+    differ(world, base=ONE, head=THREE)
+
+    world.clock.now += 10
+    reverted = await world.push(THREE)
+    await world.settle()
+
+    assert (await world.now(reverted)).note == "held: needs 1 approval of 3333333, has 0"
+
+
+async def test_what_is_live_needs_no_second_approval(world: GateWorld) -> None:
+    await world.add(watching(rules=APPROVED))
+    new = await world.push(ONE)
+    await world.settle()
+    await world.approve(GRACE, new)
+    world.clock.now += 10
+    await world.settle()
+    differ(world, "jobs/run.py")
+
+    again = await world.push(TWO, person=ADA.person, trigger="cli: ada")
+    await world.settle()
+
+    assert await world.state(again) == "done"
+
+
 async def test_who_has_approved_the_same_content_has_approved(world: GateWorld) -> None:
     await world.add(watching(rules=Rules(approvals=2)))
     new = await world.push(ONE)

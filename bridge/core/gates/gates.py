@@ -219,7 +219,7 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
         names = ", ".join(sorted(one.name for one in counted))
         had = f"; approved by {names}" if names else ""
         of_it = [one for one in facts.approvals if one.commit in (commit, *same)]
-        own = [one.name for one in of_it if not counts(one, wanted.person, proposal)]
+        own = [one.name for one in of_it if _is_own(one, wanted.person, proposal)]
         had += f"; nobody approves their own: {', '.join(sorted(own))}" if own else ""
         people = "1 approval" if needed == 1 else f"{needed} approvals"
         had += _other(wanted, facts, others)
@@ -268,9 +268,20 @@ def counting(approvals: Iterable[Approval], asker: str, of: Proposal) -> list[Ap
 
 
 def counts(approval: Approval, asker: str, of: Proposal) -> bool:
-    """Return whether an approval counts: of the same for the app, and nobody approves their own."""
-    own = bool(approval.email) and approval.email.lower() in of.authors
-    return approval.commit in (of.commit, *of.same) and approval.person != asker and not own
+    """Return whether an approval counts: of the same for the app, and nobody approves their own.
+
+    One of another commit was for what came next. Once something else is live, it does not let the
+    app go back to what it was for.
+    """
+    if _is_own(approval, asker, of) or approval.commit not in (of.commit, *of.same):
+        return False
+    later = of.since is not None and approval.at >= of.since
+    return approval.commit == of.commit or later or of.changed == 0
+
+
+def _is_own(approval: Approval, asker: str, of: Proposal) -> bool:
+    wrote = bool(approval.email) and approval.email.lower() in of.authors
+    return wrote or approval.person == asker
 
 
 def _order(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[Hold]:

@@ -36,6 +36,7 @@ class Proposal:
         files: the first of them.
         same: further commits that are the same for the app, so their approvals count.
         authors: addresses of those whose approvals don't count, in lower case.
+        since: when `live` began to be served, 0 if nothing ever was; None if it is not known.
     """
 
     commit: str
@@ -46,6 +47,7 @@ class Proposal:
     files: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
+    since: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)

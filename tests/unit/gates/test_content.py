@@ -11,8 +11,8 @@ from bridge.core.apps import App, Rules, Trigger
 from bridge.core.decision import Policy
 from bridge.core.events import Action
 from bridge.core.gates.content import SAME, WHOLE, Compared, Content, at_once, content_of
-from bridge.core.gates.gates import Approval, Facts, approved, next_look, open_gates
-from bridge.core.gates.holds import Hold, warnings_in
+from bridge.core.gates.gates import Approval, Facts, approved, counts, next_look, open_gates
+from bridge.core.gates.holds import Hold, Proposal, warnings_in
 from bridge.core.lifecycle import Deployment, State
 from tests.fakes.journey import deployment
 
@@ -171,6 +171,19 @@ def test_an_approval_of_another_commit_does_not_count_and_the_reason_says_why(
 
     assert hold.says == f"needs 1 approval of 2222222, has 0{says}"
     assert before.says == "needs 1 approval of 2222222, has 0", "it was for an earlier deployment"
+
+
+@pytest.mark.parametrize(
+    ("since", "changed", "counted"),
+    [(0.0, None, True), (NOW - 60, 3, True), (NOW, 3, False), (NOW, 0, True), (None, 3, False)],
+)
+def test_an_approval_of_another_commit_is_for_what_comes_after_it(
+    since: float | None, changed: int | None, counted: bool
+) -> None:
+    proposal = Proposal(HEAD, same=(OLD,), since=since, changed=changed)
+
+    assert counts(approval(), "", proposal) is counted
+    assert counts(approval(HEAD), "", proposal), "it names the very commit"
 
 
 def test_the_proposal_names_the_commits_whose_approvals_count() -> None:
