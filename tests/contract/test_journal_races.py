@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected, Unreachable
+from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.outcomes import Outcome, PushSeen, Subscription, about_deployment
 from bridge.storage import migrations, tables
@@ -76,6 +77,35 @@ async def test_one_is_superseded_or_asked_for_but_never_both(journals: list[SqlJ
         assert (now.intent_at is None) == (intended is None)
         for seq in (number, number + 1):  # out of the way of the next round
             await first.move(deployment(seq).id, State.DONE)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "held"])
+async def test_what_lets_another_one_go_first_is_woken_though_that_one_stops_just_then(
+    journals: list[SqlJournal], how: str
+) -> None:
+    first, second, _ = journals
+    lock = Lock("all", "all apps", "cli:bob", "Bob", "why", 0.0)
+    for number in range(1, 2 * ROUNDS, 2):
+        older = deployment(number, person="cli:bob")
+        newer = deployment(number + 1, person="cli:ada")
+        await first.record([outcome(number, older), outcome(number + 1, newer)], window=WINDOW)
+        if how == "held":
+            await first.take_lock(lock, None, steal=True)
+
+        await asyncio.gather(
+            first.judge(older.id, NO_GATES),
+            second.judge(newer.id, NO_GATES)
+            if how == "held"
+            else second.cancel(newer.app_id, 10**6, newer.id),
+        )
+        for due in await first.due_holds(1e12, 99):
+            await first.judge(due.id, NO_GATES)
+
+        now = await first.deployment(older.id)
+        assert now is not None
+        assert now.state is State.WAITING
+        await first.cancel(older.app_id, 10**6)  # out of the way of the next round
+        await first.release_lock(lock.scope, None)
 
 
 async def test_the_same_deliveries_recorded_twice_at_once_are_recorded_once(

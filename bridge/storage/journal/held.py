@@ -202,11 +202,13 @@ def _ahead(db: sa.Connection, found: Deployment) -> Deployment | None:
     """
     for one in newer_than(db, found):
         if goes_first(one, found):
-            return read(db, one.id)
+            # Locked: if it moves just now, whoever moves it must see what waits for it.
+            ahead = locked(db, one.id, sa.true())
+            if ahead is not None and goes_first(ahead, found):
+                return ahead
     if found.behind is None or (ahead := read(db, found.behind)) is None:
         return None
-    ahead = in_place_of(db, ahead)
-    return ahead if ahead.state is State.HELD else None
+    return locked(db, in_place_of(db, ahead).id, tables.deployments.c.state == State.HELD)
 
 
 def lift(db: sa.Connection, id_: str, new: Lift, at: float) -> Deployment | None:
