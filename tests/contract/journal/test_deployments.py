@@ -291,7 +291,7 @@ async def test_the_records_that_an_apps_deployments_are_known_by_are_told(journa
     await record(journal, outcome(3, deployment(3)))
     await journal.move(deployment(2, "app-api").id, State.RUNNING, backend_id="two")
 
-    assert await journal.pinned("app-web") == {"one"}
+    assert await journal.pinned("app-web") == {"one": deployment(1).id}
 
 
 async def test_open_deployments_are_those_that_go_on_oldest_first(journal: Any) -> None:
