@@ -298,6 +298,6 @@ def _live(wanted: Wanted, found: Outcome) -> list[str]:
         return []
     built = [one for one in found.records if one.status == "done" or one.id in found.stuck]
     last = built[-1].commit if built else None
-    if built and built[-1].id in found.stuck:
-        return []  # its commit is not written down, as its end is not
+    if built and (built[-1].id in found.stuck or (found.harm_over_at and last is None)):
+        return []  # its commit is not written down, as its end may not be
     return [] if last == wanted.live else [f"live is {last}, not the pushed {wanted.live}"]

@@ -13,7 +13,7 @@ from tests.chaos.dokploy.faults import resets
 from tests.trial.alone import as_person, cancel_one, losing_answers, own_bridge
 from tests.trial.comparing import FINAL
 from tests.trial.dokploy import until
-from tests.trial.journeys import an_image
+from tests.trial.journeys import LONG, an_image
 from tests.trial.rolling import keeping
 from tests.trial.scene import Pushed, Scene
 from tests.trial.serving import RECONCILED_WITHIN
@@ -108,10 +108,11 @@ def away_for(seconds: float) -> Callable[[Scene], None]:
 
     def act(scene: Scene) -> None:
         first = deployed(scene)
-        pushed = scene.push("done", "unknown", sleep=2)
+        pushed = scene.push("done", "unknown", sleep=LONG)
         scene.wanted.live = None
-        scene.building(pushed.delivery)
-        scene.state(pushed.delivery, "running")
+        record = scene.building(pushed.delivery)
+        # The build ends in the midst of it.
+        time.sleep(max(0.0, record.seen_at + LONG - seconds / 2 - time.monotonic()))
 
         def away() -> None:
             give_back = scene.trial.dokploy.lost_database()

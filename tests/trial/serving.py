@@ -8,7 +8,7 @@ the log ends with a refused update to `done`, which follows that of the service.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.trial.database import Record
@@ -36,11 +36,13 @@ class Served:
     Attributes:
         versions: the names of its version: a commit, or the image of an app without commits; none
             where no witness can tell.
+        told: whether a record or a container says so; else it is what was asked for.
         by_hand: whether a person has deployed it in Dokploy itself.
         sure: whether it can be told; the end of a stuck record can't be, without containers.
     """
 
     versions: frozenset[str] = frozenset()
+    told: bool = field(default=True, kw_only=True)
     by_hand: bool = False
     sure: bool = True
 
@@ -75,10 +77,12 @@ def served(
         made = [one for one in records if container.image_id in WRITTEN.findall(logs[one.id])]
         if not any(WRITTEN.search(text) for text in logs.values()):
             return Served(frozenset({container.image}), _by(done, persons))
-        return Served(_versions(made), _by(made or done, persons))
+        told = not made or any(one.commit for one in made)
+        return Served(_versions(made), _by(made or done, persons), told=told)
     if not done:
         return None
-    return Served(_versions(done[-1:]) or _versions(done), _by(done, persons), sure)
+    told = any(one.commit for one in done[-1:])
+    return Served(_versions(done[-1:]) or _versions(done), _by(done, persons), sure, told=told)
 
 
 def _versions(records: Sequence[Record]) -> frozenset[str]:
@@ -109,7 +113,8 @@ def unlike(said: Mapping[str, Any] | None, real: Served | None, head: str) -> li
         return [f"it does not say what is live: {truth} is"] if real.sure else []
     assert said is not None
     found = []
-    if real.versions and _named(said) not in real.versions:
+    name = said["commit"] or said["image"]
+    if real.versions and name not in real.versions and (name or real.told):
         found.append(f"it says that {_named(said)[:12]} is live; {truth} is")
     if real.by_hand and said["health"] == "verified":
         found.append(f"it says that {truth} is verified, which a person has deployed in Dokploy")

@@ -79,3 +79,10 @@ def test_what_is_true_of_it_is_no_difference() -> None:
 )
 def test_each_lie_about_it_is_found(said: Any, real: Any, head: str, words: str) -> None:
     assert any(words in one for one in unlike(said, real, head))
+
+
+def test_a_commit_that_no_record_tells_need_not_be_told() -> None:
+    asked_for = Served(frozenset({SHA}), told=False)
+
+    assert unlike(live(commit=None), asked_for, SHA) == []
+    assert unlike(live(commit=OTHER), asked_for, SHA) != []
