@@ -97,6 +97,7 @@ def test_apps_have_the_promised_fields(filled: Cli) -> None:
         "page": None,
         "url": None,
         "live": None,
+        "serving": None,
     }
 
 
