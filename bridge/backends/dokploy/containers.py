@@ -140,11 +140,14 @@ class Running:
         return self._images[key]
 
     async def _release(self, site: str) -> tuple[str, ...] | None:
-        """Return what a static site of the embedded backend serves; None for a Dokploy."""
+        """Return which release a static site of the embedded backend serves; None for a Dokploy.
+
+        A release has the id of the deployment that made it.
+        """
         if self._http.has_dashboard:
             return None
         image = await self._inspect(site, None)
-        return () if image is None else (image,)
+        return () if image is None else (image.removeprefix("release:"),)
 
     async def _inspect(self, container: str, server: str | None) -> str | None:
         """Return the image of a container; None if the key may not look, or it has ended.
