@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from bridge.core.events import Action
 from bridge.core.gates.gates import Facts, by_commit, next_look, open_gates
 from bridge.core.gates.holds import Gate, Hold, Lift
-from bridge.core.lifecycle import HELD, Deployment, State, goes_first
+from bridge.core.lifecycle import HELD, Deployment, State
 from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.ci import keep_due
@@ -20,14 +20,12 @@ from bridge.storage.journal.transitions import (
     UNASKED,
     WAITING,
     add_line,
+    ahead_of,
     cancelled_here,
     change,
-    in_place_of,
     locked,
     move,
     needless,
-    newer_than,
-    read,
     read_deployment,
     show,
 )
@@ -81,7 +79,7 @@ def judge(
     new = at < found.created_at + STALE_FOR
     if by.head is not None and new and _is_stale(db, found, by.head.commit):
         by = replace(by, head=None, unknown_head=STALE, again_at=at + AGAIN)
-    facts = replace(facts_of(db, by), ahead=_ahead(db, found))
+    facts = replace(facts_of(db, by), ahead=ahead_of(db, found))
     gated = facts.locks or facts.freezes or by_commit(by.app) or facts.ahead or found.not_before
     if gated and (holds := _holds(db, found, by, facts, at)):
         return _hold(db, found, by, holds, at, seen)
@@ -192,23 +190,6 @@ def _served(db: sa.Connection, app_id: str) -> list[Deployment]:
     query = sa.select(t).where((t.c.app_id == app_id) & (t.c.live_at > 0))
     newest = query.order_by(t.c.live_at.desc(), t.c.id.desc()).limit(SERVED_BEFORE)
     return [read_deployment(dict(row)) for row in db.execute(newest).mappings()]
-
-
-def _ahead(db: sa.Connection, found: Deployment) -> Deployment | None:
-    """Return the deployment that goes before this one.
-
-    It is a newer one that waits for its turn and will replace this one, or that of a newer tag, if
-    that is held. While the former is held, this one does not wait for it.
-    """
-    for one in newer_than(db, found):
-        if goes_first(one, found):
-            # Locked: if it moves just now, whoever moves it must see what waits for it.
-            ahead = locked(db, one.id, sa.true())
-            if ahead is not None and goes_first(ahead, found):
-                return ahead
-    if found.behind is None or (ahead := read(db, found.behind)) is None:
-        return None
-    return locked(db, in_place_of(db, ahead).id, tables.deployments.c.state == State.HELD)
 
 
 def lift(db: sa.Connection, id_: str, new: Lift, at: float) -> Deployment | None:

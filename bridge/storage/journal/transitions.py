@@ -25,6 +25,7 @@ from bridge.core.lifecycle import (
     State,
     Verdict,
     Wanted,
+    goes_first,
     makes_moot,
     may_move,
     promotes,
@@ -198,6 +199,23 @@ def newer_than(db: sa.Connection, old: Deployment) -> list[Any]:
     wanted = (t.c.id, t.c.seq, t.c.action, t.c.state, t.c.person, t.c.target, t.c.pinned)
     query = sa.select(*wanted, t.c.commit, t.c.back_from).where(of_app & newer)
     return list(db.execute(query.order_by(t.c.seq.desc())))
+
+
+def ahead_of(db: sa.Connection, found: Deployment) -> Deployment | None:
+    """Return the deployment that goes before this one.
+
+    It is a newer one that waits for its turn and will replace this one, or that of a newer tag, if
+    that is held. While the former is held, this one does not wait for it.
+    """
+    for one in newer_than(db, found):
+        if goes_first(one, found):
+            # Locked: if it moves just now, whoever moves it must see what waits for it.
+            ahead = locked(db, one.id, sa.true())
+            if ahead is not None and goes_first(ahead, found):
+                return ahead
+    if found.behind is None or (ahead := read(db, found.behind)) is None:
+        return None
+    return locked(db, in_place_of(db, ahead).id, tables.deployments.c.state == State.HELD)
 
 
 def _left(db: sa.Connection, own: Deployment) -> Deployment | None:
