@@ -122,19 +122,20 @@ class Pushes:
     def _is_one_more(self, push: PushSeen, seq: int, delivery: str) -> bool:
         """Return whether its webhook has reported the same move before, as an earlier push.
 
-        If the host gives both the same time, that decides: it is signed, the webhook is not.
+        If the host gives a push the same time, that decides: it is signed, the webhook is not.
         """
-        key = (push.ref_key, push.before, push.after, push.moment)
-        known = self._moves.get((push.ref_key, push.after))
-        if not push.hook or not known or (push.moment and key in self._told):
+        if not push.hook or (push.ref_key, push.after) not in self._moves:
             return False
+        move = (push.before, push.after)
         rows = self._in_window(push.ref_key) + self._added[push.ref_key]
-        earlier = [
-            (row["hook"] or "", row["delivery"])
-            for row in rows
-            if (row["before"], row["after"]) == (push.before, push.after) and row["seq"] != seq
-        ]
-        return is_one_more(push.hook, delivery, earlier)
+        same = [row for row in rows if (row["before"], row["after"]) == move and row["seq"] != seq]
+        if push.moment and (push.ref_key, *move, push.moment) in self._told:
+            at_once = [row["repeats"] for row in same if row["moment"] == push.moment]
+            if not at_once or None in at_once:
+                return False
+        return is_one_more(
+            push.hook, delivery, [(row["hook"] or "", row["delivery"]) for row in same]
+        )
 
     def known(self, push: PushSeen, seq: int, _delivery: str) -> Row | None:
         """Return the newest row of the same move, regardless of its age and of later moves."""
