@@ -16,16 +16,19 @@ from bridge.core.errors import BridgeError
 from bridge.core.failure import LOG_LINES, Failure
 from bridge.core.health.rollback import Rung
 from bridge.core.health.serving import By, Look, Serving, overtaken, served_record
-from bridge.core.lifecycle import OURS, Deployment, Evidence
+from bridge.core.lifecycle import OURS, Deployment, Evidence, State
 from bridge.core.tracking import end_in, marked
 from bridge.pipeline.absence import last_absence
 from bridge.pipeline.polling import by_our_clock, seen
 from bridge.pipeline.worker_loop import Lanes
-from bridge.ports.backends import Backend, BackendDeployment, Progress
+from bridge.ports.backends import Backend, BackendDeployment, Progress, ShowsImages
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
+
+FAR_BACK = 50
+"""How many of an app's deployments are searched for the one whose image runs."""
 
 MOST_LOGS = 3
 """The most logs that one look reads, of the newest records that do not say that they are done."""
@@ -36,8 +39,8 @@ NEW_AT_ONCE = 1
 RETRY = Backoff(5.0, 300.0)
 """Pauses after a backend or the journal could not be read."""
 
-POLL = 60.0
-"""Seconds between two rounds that nothing has woken."""
+POLL = 600.0
+"""Seconds between two rounds that nothing has woken; each listing wakes one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +123,54 @@ class Looks:
         )
         if newest is None or (newest.id != whose and overtaken(newest, dated, shown)):
             return look
-        if (known := serving.seen) is not None and known.evidence is Evidence.IMAGE:
-            return known  # an image says more than the record of the same deployment
-        return replace(look, deployment=newest.id)
+        return await self._by_image(backend, app, replace(look, deployment=newest.id), serving)
+
+    async def _by_image(self, backend: Backend, app: App, look: Look, serving: Serving) -> Look:
+        """Return what the image that runs says, which is more than the record of a deployment.
+
+        A rollback that is pressed at the backend makes no record of its own.
+        """
+        newest, known = serving.newest, serving.seen
+        if newest is None or not newest.images or not isinstance(backend, ShowsImages):
+            by_image = known is not None and known.evidence is Evidence.IMAGE
+            return known if known is not None and by_image else look
+        now = await backend.images(app)
+        if not now or not set(now).isdisjoint(newest.images):
+            return look
+        history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id)
+        whose = next((one for one in history if not set(now).isdisjoint(one.images or ())), None)
+        return replace(
+            look,
+            record=now[0],
+            deployment=whose.id if whose else None,
+            commit=whose.deployed_commit if whose else None,
+            since=self.clock(),
+            evidence=Evidence.IMAGE,
+            by=By.BRIDGE if newest.state is State.UNHEALTHY else By.BACKEND,
+        )
+
+    async def image(self, backend: Backend, app: App) -> None:
+        """Look only at the image that an app runs, and store what is new."""
+        serving = (await self.journal.serving([app])).get(app.id)
+        if serving is None or serving.newest is None or not serving.known:
+            return
+        known = serving.seen
+        if known is not None and known.evidence is not Evidence.IMAGE:
+            return
+        newest, doubt = serving.newest, serving.doubt
+        at, told = self.clock(), serving.look.told if serving.look else None
+        ours = Look(
+            *(at, newest.id, doubt.id if doubt else None, told, newest.backend_id or newest.id),
+            deployment=newest.id,
+            commit=newest.deployed_commit,
+            since=newest.live_at,
+            evidence=newest.evidence,
+            by=By.BRIDGE,
+            place=self.titles.get(backend.name, backend.name),
+        )
+        found = await self._by_image(backend, app, ours, serving)
+        if (known and known.record) != (found.record if found is not ours else None):
+            await self.journal.save_look(app.id, found)
 
     async def _may_come(self, backend: Backend, app: App, doubt: Deployment) -> bool:
         """Return whether records can't settle what became of a deployment of unknown outcome.
@@ -187,6 +235,8 @@ class ServingReconciler:
         self._told: dict[str, dict[str, str]] = {}
         self._looked: dict[str, str] = {}
         self._ended: dict[str, set[str]] = {}
+        self._images_at: dict[str, int] = {}
+        self._rounds = 0
         self._lanes = Lanes[str]("what is served can't be read", self._round, clock, RETRY)
 
     async def run(self) -> None:
@@ -215,12 +265,24 @@ class ServingReconciler:
     async def _do(self, name: str) -> None:
         """Look at the apps of one backend for which something is new."""
         told, ended = self._told.get(name, {}), self._ended.pop(name, set())
-        for app_id in [*ended, *await self._changed(told, ended)]:
+        due = [*ended, *await self._changed(told, ended)]
+        if not due:
+            await self._image_in_turn(name, told)
+        for app_id in due:
             try:
                 await self._one(name, app_id, told.get(app_id))
             except BridgeError:
                 self._ended.setdefault(name, set()).update(ended)
                 raise
+
+    async def _image_in_turn(self, name: str, told: Mapping[str, str]) -> None:
+        """Look at the image of one app, the one that was looked at longest ago."""
+        if not isinstance(backend := self._backends[name], ShowsImages) or not told:
+            return
+        app_id = min(told, key=lambda id_: self._images_at.get(id_, 0))
+        self._images_at[app_id] = self._rounds = self._rounds + 1
+        if (app := self._app_of(app_id)) is not None:
+            await self._looks.image(backend, app)
 
     async def _changed(self, told: Mapping[str, str], besides: Container[str]) -> list[str]:
         """Return the apps of which the listing tells something new since the last look."""

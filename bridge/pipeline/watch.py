@@ -200,7 +200,8 @@ class Watching:
                 break
             await self.sleep(pause)
         evidence = Evidence.IMAGE if found.proof is Proof.PROVEN else None
-        await self.journal.prove(deployment.id, found.images, evidence)
+        images = () if found.proof is Proof.OLD else found.images
+        await self.journal.prove(deployment.id, images, evidence)
         if found.proof is Proof.OLD:
             judged = _Judged(Health.UNHEALTHY, STILL_OLD, "", found)
             await self._unhealthy(deployment, app, judged)

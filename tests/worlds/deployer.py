@@ -133,6 +133,33 @@ def stage(staged: Callable[..., Stage]) -> Stage:
     return staged()
 
 
+def image_of(commit: str) -> str:
+    return f"sha256:{commit[0] * 64}"
+
+
+@dataclass
+class ShowsImages(FakeBackend):
+    """A backend that shows which image its app runs; `stuck`: what it goes on serving."""
+
+    stuck: str | None = None
+    hidden: bool = False
+
+    async def images(self, app: App) -> tuple[str, ...] | None:
+        self.calls.append("images")
+        return None if self.hidden else (image_of(self.stuck or self.head),)
+
+
+async def deploy(stage: Stage, seq: int, head: str) -> Deployment:
+    """Deploy a version, and watch it until there is nothing more to see."""
+    stage.backend.head = head
+    stage.backend.log = f"#9 writing image {image_of(head)} done\n"
+    new = await stage.wish(seq, commit=head)
+    deployer = stage.deployer()
+    await deployer.run(KeptSteps(), new.id)
+    await stage.watching(deployer.ending).watch(new.id)
+    return await stage.now(new)
+
+
 def interrupt(stage: Stage) -> None:
     """Restart the backend, which interrupts builds."""
     job = stage.backend.jobs[-1]

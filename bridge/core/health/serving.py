@@ -295,7 +295,9 @@ def _elsewhere(seen: Look) -> str:
     at = None if seen.since is None else datetime.fromtimestamp(seen.since, UTC)
     since = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""
     if seen.evidence is Evidence.IMAGE:
-        return "its image is what still runs"
+        if seen.by is By.BRIDGE:
+            return "its image is what still runs"
+        return f"its image was put back in {seen.place}, not by the bridge"
     if seen.by is By.BRIDGE:
         return f"{seen.place} shows it as deployed{since}"
     who = "not by the bridge" if seen.by is By.BACKEND else "by whom is not known here"

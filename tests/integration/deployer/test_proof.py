@@ -1,35 +1,17 @@
 """What an app's images prove: a record of a deployment alone does not say what serves."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
-from bridge.core.apps import App, Rules
+from bridge.core.apps import Rules
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
-from tests.fakes.journey import FakeBackend, KeptSteps
-from tests.worlds.deployer import Stage
+from tests.worlds.deployer import ShowsImages, Stage, deploy, image_of
 
 ONE, TWO = "1" * 40, "2" * 40
 WELL = VerifyPolicy(within=20.0, every=2.0)
-
-
-def image_of(commit: str) -> str:
-    return f"sha256:{commit[0] * 64}"
-
-
-@dataclass
-class ShowsImages(FakeBackend):
-    """A backend that shows which image its app runs; `stuck`: what it goes on serving."""
-
-    stuck: str | None = None
-    hidden: bool = False
-    seen: list[str] = field(default_factory=list)
-
-    async def images(self, app: App) -> tuple[str, ...] | None:
-        self.calls.append("images")
-        return None if self.hidden else (image_of(self.stuck or self.head),)
 
 
 @pytest.fixture
@@ -37,17 +19,6 @@ def stage(stage: Stage) -> Stage:
     stage.backend = ShowsImages(stage.clock)
     stage.app = replace(stage.app, url="https://web.test")
     return stage
-
-
-async def deploy(stage: Stage, seq: int, head: str) -> Deployment:
-    """Deploy a version, and watch it until there is nothing more to see."""
-    stage.backend.head = head
-    stage.backend.log = f"#9 writing image {image_of(head)} done\n"
-    new = await stage.wish(seq, commit=head)
-    deployer = stage.deployer()
-    await deployer.run(KeptSteps(), new.id)
-    await stage.watching(deployer.ending).watch(new.id)
-    return await stage.now(new)
 
 
 async def serving(stage: Stage) -> tuple[str | None, Evidence | None, Works]:

@@ -14,9 +14,10 @@ from bridge.pipeline.rollback_plan import Ways
 from bridge.pipeline.serving import Looks, ServingReconciler
 from bridge.ports.backends import Progress
 from tests.fakes.journey import HEAD, KeptSteps
-from tests.worlds.deployer import UNRECORDED, Stage
+from tests.worlds.deployer import UNRECORDED, ShowsImages, Stage, deploy
 
 THEIRS = "d" * 40
+ONE, TWO = "1" * 40, "2" * 40
 
 
 class Reconciling:
@@ -93,6 +94,26 @@ async def test_what_the_bridge_deploys_then_is_what_is_served(stage: Stage) -> N
     assert found is not None
     assert (found.ours, found.commit) == (again, HEAD)
     assert (await serves.listing("at 3")) == replace(found, look=(await serves.now()).look)  # type: ignore[union-attr]
+
+
+async def test_a_rollback_that_is_pressed_at_the_backend_is_seen_by_its_image(
+    stage: Stage,
+) -> None:
+    """The backend makes no record of it, and its listing tells nothing new."""
+    stage.backend = ShowsImages(stage.clock)
+    first, second = await deploy(stage, 1, ONE), await deploy(stage, 2, TWO)
+    serves = Reconciling(stage)
+    assert (await serves.listing("at 2")).ours == second  # type: ignore[union-attr]
+    stage.clock.now += 100
+    stage.backend.stuck = ONE
+
+    found = await serves.listing("at 2")
+
+    assert found is not None
+    assert (found.commit, found.evidence) == (first.deployed_commit, Evidence.IMAGE)
+    assert found.notes[0] == "its image was put back in Dokploy, not by the bridge"
+    stage.backend.stuck = None
+    assert (await serves.listing("at 2")).ours == second  # type: ignore[union-attr]
 
 
 async def test_a_listing_that_tells_nothing_new_asks_for_nothing(stage: Stage) -> None:
