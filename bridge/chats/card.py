@@ -25,6 +25,9 @@ from bridge.core.configuration.fields import SECTIONS
 from bridge.core.events import Action
 from bridge.core.failure import MOST_CHARACTERS, failure_in
 from bridge.core.gates.holds import Hold
+from bridge.core.gates.locks import Lock
+from bridge.core.health.fate import Fate, as_told, note_now
+from bridge.core.health.rollback import version_of as version_brought
 from bridge.core.lifecycle import (
     HELD,
     VERIFIED,
@@ -40,21 +43,29 @@ from bridge.core.rules import label_matches
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import DONE, PARTLY, Audited, Subscription
 
-VERDICTS = {
+_VERDICTS = {
     State.WAITING: "waits for its turn",
     State.HELD: "is held",
     State.ASKED: "is about to start",
     State.QUEUED: "waits in the backend's queue",
     State.RUNNING: "is building",
     State.VERIFYING: "is being verified",
-    State.DONE: "is live",
-    State.UNHEALTHY: "is live and unhealthy",
+    State.DONE: "went live",
+    State.UNHEALTHY: "was found unhealthy",
     State.FAILED: "failed",
     State.CANCELLED: "was cancelled",
     State.SUPERSEDED: "gave way to a newer deployment",
     State.UNKNOWN: "has an unknown outcome",
 }
-"""A deployment's state, as a phrase after the app's name."""
+"""What was told of a deployment, as a phrase after the app's name; it stays true."""
+
+_NOW = {
+    (State.DONE, True): "is live",
+    (State.DONE, False): "was live",
+    (State.UNHEALTHY, True): "is live and unhealthy",
+    (State.UNHEALTHY, False): "was live and unhealthy",
+}
+"""The same of what went live, by whether it is what is served now."""
 
 LOUD = frozenset({State.FAILED, State.UNHEALTHY, State.UNKNOWN})
 """States that the whole channel is told, since somebody must act."""
@@ -102,10 +113,11 @@ class Newer:
 
 @dataclass(frozen=True, slots=True)
 class OtherCommit:
-    """Another commit is live than the pushed one."""
+    """Another commit went live than the pushed one; `tense`: "is", "was" or "went" live."""
 
     live: Commit
     pushed: Commit
+    tense: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,9 @@ class Card:
         by: its origin.
         building_since: when the build began; None unless it builds.
         took: its duration; "" while it is unknown.
+        fate: what has become of it; None unless it went live.
+        way: of a rollback from which version to which; "" until it is served.
+        lock: the lock that a rollback has left.
         note: the latest news, unless the rest shows it; a text is our own sentence with untrusted
             names in it.
         holds: what holds it, each with the reason as such a sentence.
@@ -141,6 +156,14 @@ class Card:
     holds: tuple[Hold, ...]
     places: tuple[Place, ...]
     proposal: Proposed | None = None
+    fate: Fate | None = None
+    way: str = ""
+    lock: Lock | None = None
+
+    @property
+    def past(self) -> bool:
+        """Whether it was live, and is not known to be so now."""
+        return self.fate is not None and not self.fate.live
 
 
 def card_of(
@@ -164,7 +187,7 @@ def card_of(
     return Card(
         state=deployment.state,
         app=Text(deployment.app, APP_NAME),
-        verdict=verdict_of(deployment),
+        verdict=verdict_of(deployment, around.fate),
         ref=ref_of(deployment.ref),
         commit=commit_of(commit, app, links),
         image=Text(deployment.shown_image, IMAGE),
@@ -174,15 +197,30 @@ def card_of(
         created_at=deployment.created_at,
         building_since=deployment.started_at if building else None,
         took=took(deployment),
-        note=_note(deployment, app, links, superseded_by),
+        note=_note(deployment, app, links, superseded_by, around.fate),
         holds=holds_of(deployment),
         places=places_of(deployment, app, links, around),
         proposal=None if proposal is None else proposed_of(proposal, app, links),
+        fate=around.fate,
+        way=_way(deployment, around.left),
+        lock=around.lock,
     )
 
 
+def _way(deployment: Deployment, left: str) -> str:
+    """Return from which version to which a rollback led; "" until it is served."""
+    if deployment.action is not Action.ROLLBACK or not deployment.served:
+        return ""
+    start = f" from {left}" if left else ""
+    return f"rolled back{start} to {version_brought(deployment)}"
+
+
 def _note(
-    deployment: Deployment, app: App | None, links: Links, superseded_by: str | None
+    deployment: Deployment,
+    app: App | None,
+    links: Links,
+    superseded_by: str | None,
+    fate: Fate | None,
 ) -> str | Newer | OtherCommit:
     if deployment.state is State.SUPERSEDED:
         return Newer(superseded_by)
@@ -191,8 +229,9 @@ def _note(
     live = commit_of(deployment.deployed_commit, app, links)
     pushed = commit_of(deployment.commit, None, links)
     if deployment.state is not State.UNHEALTHY and another_commit(deployment) and live and pushed:
-        return OtherCommit(live, pushed)
-    return remark(deployment)
+        tense = "went" if fate is None else "is" if fate.live else "was"
+        return OtherCommit(live, pushed, tense)
+    return remark(deployment, fate)
 
 
 # ── Each fact by itself ─────────────────────────────────────────────────────────────────────────
@@ -246,15 +285,30 @@ def person_of(actor: str) -> Phrase:
     return (Text(name, PERSON), *on)
 
 
-def verdict_of(deployment: Deployment) -> str:
-    """Return a deployment's state, as a phrase after the app's name."""
+def verdict_of(deployment: Deployment, fate: Fate | None = None) -> str:
+    """Return a deployment's state, as a phrase after the app's name.
+
+    Args:
+        fate: what has become of it. Without it, what went live is not said to be live.
+    """
+    if fate is not None:
+        return _NOW[deployment.state, fate.live]
     if deployment.state is State.WAITING and deployment.note.startswith(_AWAY):
         return "waits for the backend"
-    return VERDICTS[deployment.state]
+    return _VERDICTS[deployment.state]
+
+
+def told_verdict(state: State) -> str:
+    """Return what is told once of a state, as a phrase after the app's name."""
+    return _VERDICTS[state]
 
 
 def news(state: State, note: str) -> str:
-    """Return a change's note, redacted."""
+    """Return a change's note in words that stay true, redacted."""
+    return _redacted_news(state, as_told(note))
+
+
+def _redacted_news(state: State, note: str) -> str:
     if state is State.SUPERSEDED:
         return "A newer deployment takes its place"
     return redacted(note.removeprefix("accepted, outcome unknown: "))
@@ -265,8 +319,8 @@ def redacted(note: str) -> str:
     return redact(note[:MOST_CHARACTERS])
 
 
-def remark(deployment: Deployment) -> str:
-    """Return a deployment's newest note, if it says more than the state."""
+def remark(deployment: Deployment, fate: Fate | None = None) -> str:
+    """Return a deployment's newest note, if it says more than the state; see `note_now`."""
     if (deployment.state, deployment.note) in _NOTHING_NEW or deployment.superseded_by:
         return ""
     live = deployment.deployed_commit
@@ -275,7 +329,7 @@ def remark(deployment: Deployment) -> str:
     if as_shown and deployment.action is Action.DEPLOY:
         return ""
     note = deployment.note.removeprefix(f"{_AWAY}: ").removeprefix(HELD)
-    return news(deployment.state, note)
+    return _redacted_news(deployment.state, note_now(note, fate))
 
 
 def holds_of(deployment: Deployment) -> tuple[Hold, ...]:
@@ -343,7 +397,7 @@ def failure_of(deployment: Deployment, change: Change, log: str) -> Failure:
         log: the end of the build's log, if any; it says nothing of why one is unhealthy.
     """
     lasted = took(deployment)
-    verdict = VERDICTS[change.state] + (f" after {lasted}" if lasted else "")
+    verdict = told_verdict(change.state) + (f" after {lasted}" if lasted else "")
     note = news(change.state, change.note)
     if change.state is State.UNHEALTHY:
         seen = _without_first(redact(deployment.log_tail or ""), note)

@@ -8,8 +8,11 @@ from urllib.parse import quote
 from bridge.chats.text import Text
 from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
-from bridge.core.events import Repository, kind_of
+from bridge.core.events import Action, Repository, kind_of
 from bridge.core.gates.holds import proposal_in
+from bridge.core.gates.locks import Lock
+from bridge.core.health.fate import Fate
+from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment
 from bridge.core.refs import normalise_url
 from bridge.ports.feedback import Snapshot
@@ -115,11 +118,17 @@ class Around:
         pulls: the numbers of the pull requests that show it.
         before: the app's previously live commit.
         last_good: a rollback of the app would lead to it.
+        fate: what has become of it; None unless it went live.
+        left: of a rollback the version that it led away from; "" if that is not known.
+        lock: the lock that a rollback has left, which holds what comes next.
     """
 
     pulls: tuple[int, ...] = ()
     before: str | None = None
     last_good: bool = False
+    fate: Fate | None = None
+    left: str = ""
+    lock: Lock | None = None
 
 
 NOTHING_KNOWN = Around()
@@ -127,10 +136,14 @@ NOTHING_KNOWN = Around()
 
 def around_of(deployment: Deployment, snapshot: Snapshot) -> Around:
     """Return the further facts about a deployment in a snapshot."""
+    before = snapshot.before.get(deployment.id)
     return Around(
         _pulls_in(snapshot.beside),
-        snapshot.before.get(deployment.id),
+        before.deployed_commit if before else None,
         deployment.id in snapshot.last_good,
+        snapshot.fates.get(deployment.id),
+        version_of(before) if before and deployment.action is Action.ROLLBACK else "",
+        snapshot.lock_of(deployment),
     )
 
 

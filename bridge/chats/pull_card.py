@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.chats.card import LOUD, REF_NAME, VERDICTS, Channels, redacted
+from bridge.chats.card import LOUD, REF_NAME, Channels, redacted, told_verdict
 from bridge.chats.links import APP_NAME, Links, Place, address_of
 from bridge.chats.proposal import FIRST_LINE, PERSON
 from bridge.chats.text import Text
@@ -203,9 +203,12 @@ def row_of(preview: Preview, deployment: Deployment | None, *, settled: bool = T
     )
 
 
+_UP = {State.DONE: "is up", State.UNHEALTHY: "is up and unhealthy"}
+
+
 def _standing(preview: Preview, current: Deployment | None) -> tuple[Look, str]:
     if current is not None:
-        verdict = "is up" if current.state is State.DONE else VERDICTS[current.state]
+        verdict = _UP.get(current.state) or told_verdict(current.state)
         return _LOOKS.get(current.state, Look.WAITS), verdict
     look, verdict = _BY_STATE[preview.state]
     speaks = preview.state in (PreviewState.HELD, PreviewState.SKIPPED)

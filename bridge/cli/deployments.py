@@ -8,7 +8,14 @@ import typer
 from bridge.cli.backend import known_app, warn_of_troubles
 from bridge.cli.completion import complete_app
 from bridge.cli.context import Config, Json, Limit, kept_in, run, settings_of
-from bridge.cli.forms import change_form, deployment_form, ended_form, note_of, short_note
+from bridge.cli.forms import (
+    change_form,
+    deployment_form,
+    ended_form,
+    fate_form,
+    note_of,
+    short_note,
+)
 from bridge.cli.show import (
     MARKS,
     STYLES,
@@ -26,11 +33,12 @@ from bridge.cli.show import (
 from bridge.core.errors import Ambiguous, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.text import Text
 
     from bridge.app.storage import Stores
+    from bridge.core.health.fate import Fate
     from bridge.core.lifecycle import Change, Deployment
     from bridge.settings import Settings
 
@@ -97,11 +105,13 @@ def show(
 
 async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -> None:
     found: list[Deployment] = []
+    fates: Mapping[str, Fate] = {}
     why_none = NONE_YET
     try:
         async with kept_in(settings) as stores:
             app_id = None if app is None else (await known_app(stores.journal, app)).app.id
             found = await stores.journal.deployments(limit=limit, app_id=app_id)
+            fates = await stores.journal.fates(found)
             await warn_of_troubles(settings, stores)
     except NotFound as error:
         if app is not None:
@@ -109,7 +119,11 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
         why_none = str(error)
     columns = ("created", "number", "state", "commit", "app", "*what happened")
     listing: Listing[Deployment] = Listing(
-        deployment_form, columns, lambda one: _row(one, time.time()), _line, side=5
+        lambda one: deployment_form(one) | {"fate": fate_form(fates.get(one.id))},
+        columns,
+        lambda one: _row(one, fates.get(one.id), time.time()),
+        lambda one: _line(one, fates.get(one.id)),
+        side=5,
     )
     listing.say(found, why_none, json=json)
 
@@ -119,14 +133,16 @@ async def _show(settings: "Settings", id_: str, app: str | None, json: bool) -> 
         app_id = None if app is None else (await known_app(stores.journal, app)).app.id
         found = await find_deployment(stores, id_, app_id)
         changes = await stores.journal.changes(found.id)
+        fate = (await stores.journal.fates([found])).get(found.id)
         if found.app_id in {app.id for app in await stores.journal.gone_apps()}:
             hint(clean(f"{found.app} ({found.app_id}) is gone from the backends"))
     if json:
-        say_json(ended_form(found) | {"changes": [change_form(one) for one in changes]})
+        form = ended_form(found) | {"fate": fate_form(fate)}
+        say_json(form | {"changes": [change_form(one) for one in changes]})
     elif on_terminal():
-        console().print(_page(found, changes))
+        console().print(_page(found, fate, changes))
     else:
-        for name, value in _facts(found).items():
+        for name, value in _facts(found, fate).items():
             typer.echo(clean(f"{name}: {value}"))
         for change in changes:
             typer.echo(change_line(change))
@@ -179,7 +195,7 @@ def source_of(app: Any) -> str:
     return f"{what}" if source.type in ("git", "docker") else f"{source.type} {what}"
 
 
-def _row(deployment: "Deployment", now: float) -> "list[str | Text]":
+def _row(deployment: "Deployment", fate: "Fate | None", now: float) -> "list[str | Text]":
     from rich.text import Text
 
     commit = (deployment.deployed_commit or deployment.commit or "")[:7]
@@ -191,7 +207,7 @@ def _row(deployment: "Deployment", now: float) -> "list[str | Text]":
         Text(f"{MARKS[state]} {state}", STYLES[state]),
         commit or _short(deployment.shown_image),
         deployment.app,
-        f"{short_note(deployment)}{trigger}",
+        f"{'; '.join(filter(None, (short_note(deployment), _now(fate))))}{trigger}",
     ]
 
 
@@ -201,9 +217,16 @@ def _short(image: str) -> str:
     return clean(f"{name}{at}{digest.removeprefix('sha256:')[:7]}")[:32]
 
 
-def _line(deployment: "Deployment") -> str:
+def _line(deployment: "Deployment", fate: "Fate | None") -> str:
     head = f"{iso(deployment.created_at)} {deployment.id} {deployment.app} {deployment.state}"
-    return f"{head}: {note_of(deployment)}"
+    return f"{head}: {'; '.join(filter(None, (note_of(deployment), _now(fate))))}"
+
+
+def _now(fate: "Fate | None") -> str:
+    """Return whether what went live is live now, or what replaced it; "" if it never was."""
+    if fate is None:
+        return ""
+    return "; ".join(filter(None, ("live now" if fate.live else "", fate.says)))
 
 
 def change_line(change: "Change") -> str:
@@ -244,7 +267,7 @@ def _unhealthy(deployment: "Deployment") -> bool:
     return deployment.state == "unhealthy"
 
 
-def _facts(deployment: "Deployment") -> dict[str, str]:
+def _facts(deployment: "Deployment", fate: "Fate | None") -> dict[str, str]:
     seconds = (deployment.finished_at or 0) - (deployment.started_at or 0)
     timed = deployment.started_at and deployment.finished_at
     facts = {
@@ -262,18 +285,28 @@ def _facts(deployment: "Deployment") -> dict[str, str]:
         "author": deployment.author or "",
         "delivery": deployment.delivery,
         "took": f"{seconds:.1f} s" if timed else "",
+        "live": _live(deployment, fate),
         "superseded": f"by {deployment.superseded_by}" if deployment.superseded_by else "",
     }
     return {name: value for name, value in facts.items() if value}
 
 
-def _page(deployment: "Deployment", changes: "Sequence[Change]") -> Any:
+def _live(deployment: "Deployment", fate: "Fate | None") -> str:
+    """Return since when it is live, or from when until when it was, and what replaced it."""
+    if fate is None or deployment.live_at is None:
+        return ""
+    until = "" if fate.until is None else f" until {iso(fate.until)}"
+    at = f"{'since' if fate.live else 'from'} {iso(deployment.live_at)}{until}"
+    return "; ".join(filter(None, (at, fate.says)))
+
+
+def _page(deployment: "Deployment", fate: "Fate | None", changes: "Sequence[Change]") -> Any:
     from rich.console import Group
     from rich.text import Text
 
     facts = [
         Text.assemble((f"{name:<11}", "bold"), (clean(value), STYLES.get(value, "")))
-        for name, value in _facts(deployment).items()
+        for name, value in _facts(deployment, fate).items()
     ]
     tail = [Text(line, style="dim") for line in tail_lines(deployment)]
     steps = [change_text(change) for change in changes]

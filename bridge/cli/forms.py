@@ -9,6 +9,7 @@ from bridge.cli.show import NARROW, clean, clock, console, iso, short_branch, st
 if TYPE_CHECKING:
     from bridge.core.apps import App, Rules
     from bridge.core.decision import Decision
+    from bridge.core.health.fate import Fate
     from bridge.core.health.serving import Serving
     from bridge.core.lifecycle import Change, Deployment
     from bridge.pipeline.arrivals import Arrived
@@ -90,6 +91,18 @@ def ended_form(deployment: "Deployment") -> dict[str, Any]:
     """Return a single deployment, with the lines that show why it failed or is unhealthy."""
     tail = deployment.log_tail
     return deployment_form(deployment) | {"log_tail": tail.split("\n") if tail else []}
+
+
+def fate_form(fate: "Fate | None") -> dict[str, Any] | None:
+    """Return what has become of a deployment that went live; None for any other."""
+    if fate is None:
+        return None
+    return {
+        "now": str(fate.now),
+        "until": iso(fate.until),
+        "by": fate.by and fate.by.id,
+        "says": fate.says,
+    }
 
 
 def change_form(change: "Change") -> dict[str, Any]:
@@ -289,8 +302,10 @@ def became(deployment: "Deployment", *, short: bool = False) -> str:
 
 
 def note_of(said: "Deployment | Change") -> str:
-    """Return its note, for where its state is shown as well."""
-    return said.note.removeprefix(f"{said.state}: ")
+    """Return its note in words that stay true, for where its state is shown as well."""
+    from bridge.core.health.fate import as_told
+
+    return as_told(said.note.removeprefix(f"{said.state}: "))
 
 
 def short_note(deployment: "Deployment") -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from bridge.core.health.fate import as_told
 from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless
 from bridge.core.previews.native import NativeState
@@ -183,8 +184,8 @@ def ref(name: str | None) -> str:
 
 
 def note(said: Any) -> str:
-    """Return the note of a deployment or change without its state, which is shown beside it."""
-    return str(said.note).removeprefix(f"{said.state}: ")
+    """Return the note of a deployment or change in words that stay true, without its state."""
+    return as_told(str(said.note).removeprefix(f"{said.state}: "))
 
 
 def part(value: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bridge.core.apps import environment_of
 from bridge.core.decision import Reason
 from bridge.core.failure import MOST_CHARACTERS
+from bridge.core.health.fate import Fate, Now
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import redact
 from bridge.ports.feedback import Snapshot
@@ -129,6 +130,17 @@ def reasons_of(deployment: Deployment) -> list[str]:
     if deployment.state is not State.HELD:
         return []
     return [redact(one.says[:MOST_CHARACTERS]) for one in deployment.holds]
+
+
+def going(deployment: Deployment, fate: Fate | None) -> tuple[str, str]:
+    """Return the icon of a deployment's state and a few words; "deployed" stays true."""
+    match fate.now if fate is not None else None:
+        case Now.ROLLED_BACK:
+            return "↩️", "rolled back"
+        case Now.REPLACED | Now.ELSEWHERE | Now.UNKNOWN if deployment.state is State.UNHEALTHY:
+            return ICON[deployment.state], "deployed, and was unhealthy"
+        case _:
+            return ICON[deployment.state], GOING[deployment.state]
 
 
 ICON = {

@@ -11,9 +11,10 @@ from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
 from bridge.core.gates.holds import Proposal, proposal_in
+from bridge.core.health.fate import Fate, Now, note_now
 from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import redact, shorten
-from bridge.githosts.app_states import GOING, ICON, WHY_NOT, Standing, reasons_of, standings
+from bridge.githosts.app_states import GOING, WHY_NOT, Standing, going, reasons_of, standings
 from bridge.githosts.comment_previews import TABLE, notes_in, previews_in, previews_summary
 from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, one_line, row
 from bridge.ports.feedback import Snapshot
@@ -73,7 +74,7 @@ def render_comment(
     shown = [_row(one.deployment, one, snapshot, chats, console) for one in found if one.deployment]
     table, left = _fitting(shown, left, "", "more apps; there is no room for them here.", _TABLE)
     why = [
-        _why_failed(one.deployment)
+        _why_failed(one.deployment, snapshot.fates.get(one.deployment.id))
         or _why_held(one.deployment, snapshot.apps.get(one.app_id), compare)
         for one in found
         if one.deployment
@@ -130,9 +131,12 @@ def _summaries(snapshot: Snapshot, found: Sequence[Standing]) -> list[str]:
 def _summary(snapshot: Snapshot, found: Sequence[Standing]) -> str:
     """Return a one-line summary, which also suits a mail or a notification."""
     states = Counter(
-        GOING[one.deployment.state] for one in found if one.deployment and not one.skipped
+        going(one.deployment, snapshot.fates.get(one.deployment.id))[1]
+        for one in found
+        if one.deployment and not one.skipped
     )
-    said = [f"{states[word]} {word}" for word in dict.fromkeys(GOING.values()) if states[word]]
+    words = dict.fromkeys([*GOING.values(), *sorted(states)])
+    said = [f"{states[word]} {word}" for word in words if states[word]]
     if skipped := sum(one.skipped for one in found):
         said.append(f"{skipped} not deployed")
     counted = " · ".join(said)
@@ -156,7 +160,7 @@ def _row(
     chats: Mapping[str, str],
     console: ConsolePages,
 ) -> str:
-    state = f"{ICON[deployment.state]} {GOING[deployment.state]}"
+    state = _state(deployment, snapshot)
     app = snapshot.apps.get(one.app_id)
     live = deployment.served
     links = [
@@ -176,14 +180,29 @@ def _row(
     )
 
 
-def _why_failed(deployment: Deployment) -> str:
+def _state(deployment: Deployment, snapshot: Snapshot) -> str:
+    """Return the state; of what was rolled back, to what, and the lock that was left."""
+    fate, lock = snapshot.fates.get(deployment.id), snapshot.lock_of(deployment)
+    icon, words = going(deployment, fate)
+    if fate is not None and fate.now is Now.ROLLED_BACK:
+        words = cell(fate.says)
+    locked = f" · 🔒 locked by {cell(lock.name)}" if lock is not None else ""
+    return f"{icon} {words}{locked}"
+
+
+def _why_failed(deployment: Deployment, fate: Fate | None) -> str:
     """Return why an app's deployment failed, as a list item; "" if it did not fail."""
     if deployment.state not in BAD or not deployment.note:
         return ""
-    reason = shorten(redact(deployment.note[:MOST_CHARACTERS]), LONGEST_REASON)
+    note = note_now(deployment.note, fate)
+    reason = shorten(redact(note[:MOST_CHARACTERS]), LONGEST_REASON)
     if deployment.state is State.FAILED:
         return f"- {cell(deployment.app)} failed: {code(reason, LONGEST_REASON)}"
-    said = f"- {cell(deployment.app)} is unhealthy: {code(reason, LONGEST_REASON)}"
+    past = fate is not None and not fate.live
+    said = f"- {cell(deployment.app)} {'was' if past else 'is'} unhealthy:"
+    said += f" {code(reason, LONGEST_REASON)}"
+    if fate is not None and past:
+        said += f"; {cell(fate.says)}"
     return "\n".join([said, *_seen(deployment)])
 
 

@@ -70,7 +70,10 @@ class PreviewDeploymentPublisher:
     async def _end_one(self, one: DeploymentObject, host_id: str, *, replaced: bool) -> None:
         await self.each.pace.wait(one.lane, passing=False)
         with suppress(NotFound):  # somebody has deleted it
-            await self.each.api.end_deployment(one.place["repository"], host_id, replaced=replaced)
+            words = "a newer commit is deployed" if replaced else "the preview has ended"
+            await self.each.api.end_deployment(
+                one.place["repository"], host_id, words, replaced=replaced
+            )
 
 
 class _Objects:

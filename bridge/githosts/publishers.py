@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import NotFound, Refused, Rejected, TooEarly, Unreachable
+from bridge.core.health.fate import Fate, Now
 from bridge.core.lifecycle import BAD, OURS, Deployment, State
 from bridge.githosts.app_states import Standing, newest, standings
 from bridge.githosts.comment import Compares, is_marked, nothing, render_comment
@@ -194,7 +196,8 @@ class StatusPublisher:
         """Set it if it differs; see `Publisher`."""
         place = subscription.place
         found = [one for one in standings(snapshot) if one.app_id == place["app"]]
-        said = status_of(found[0]) if found else None
+        fate = _fate(found[0], snapshot) if found else None
+        said = status_of(found[0], fate) if found else None
         if said is None or cursor.get("shown") == _level(said):
             return ()
         app = snapshot.apps.get(place["app"])
@@ -263,7 +266,8 @@ class DeploymentPublisher:
             app = snapshot.apps.get(deployment.app_id)
             words = words_of(deployment)
             one = DeploymentObject(subscription.lane, subscription.place, words)
-            await self.show(one, deployment, app, cursor, save_cursor)
+            fate = snapshot.fates.get(deployment.id)
+            await self.show(one, deployment, app, cursor, save_cursor, fate)
         return ()
 
     async def show(
@@ -273,17 +277,24 @@ class DeploymentPublisher:
         app: App | None,
         cursor: Cursor,
         save_cursor: SaveCursor,
+        fate: Fate | None = None,
     ) -> None:
         """Create the object of a deployment if it is missing, and set its state.
 
         Args:
             app: its address and page are shown.
             cursor: of this object alone.
+            fate: what has become of it; None unless it went live.
         """
         if never_asked(deployment) and "deployment" not in cursor:
             return
         said = deployment_status(deployment)
-        if cursor.get("shown") == _level(said):
+        level = f"{_level(said)}{_again(fate)}"
+        shown = str(cursor.get("shown", ""))
+        if fate is not None and fate.gone and shown.startswith(_level(said)):
+            await self._ended(one, fate, cursor, save_cursor)
+            return
+        if shown == level and "ended" not in cursor:
             return
         passing = not deployment.final
         id_ = cursor.get("deployment") or await self._made(one, passing, cursor, save_cursor)
@@ -299,7 +310,24 @@ class DeploymentPublisher:
             environment_url=app.url if app and deployment.served else None,
             log_url=self.console.deployment(deployment.id) or (app.page if app else None),
         )
-        await save_cursor({"deployment": id_, "shown": _level(said)})
+        cursor = {"deployment": id_, "shown": level}
+        await save_cursor(cursor)
+        if fate is not None and fate.gone:  # an older one that succeeds late must not seem active
+            await self._ended(one, fate, {**cursor, "late": True}, save_cursor)
+
+    async def _ended(
+        self, one: DeploymentObject, fate: Fate, cursor: Cursor, save_cursor: SaveCursor
+    ) -> None:
+        """Say once that it is not served any more; a newer push's object says it by itself."""
+        said = fate.says
+        if cursor.get("ended") == said or (_by_push(fate) and "late" not in cursor):
+            return
+        await self.pace.wait(one.lane, passing=False)
+        with suppress(NotFound):  # somebody has deleted it
+            await self.api.end_deployment(
+                one.place["repository"], cursor["deployment"], said, replaced=True
+            )
+        await save_cursor({**cursor, "ended": said})
 
     async def find(self, one: DeploymentObject, cursor: Cursor) -> str | None:
         """Return the host's id of an object, if there is one."""
@@ -333,6 +361,22 @@ class DeploymentPublisher:
                 await _too_early(cursor, save_cursor, error)
         await save_cursor({"deployment": id_})
         return id_
+
+
+def _fate(one: Standing, snapshot: Snapshot) -> Fate | None:
+    return None if one.deployment is None else snapshot.fates.get(one.deployment.id)
+
+
+def _again(fate: Fate | None) -> str:
+    """Return what tells a version that is live again from one that always was."""
+    if fate is None or fate.by is None or fate.now is not Now.AGAIN:
+        return ""
+    return f" again {fate.by.id}"
+
+
+def _by_push(fate: Fate) -> bool:
+    """Return whether a push replaced it, so that its host was told of a newer deployment."""
+    return fate.by is not None and fate.by.trigger.partition(",")[0] in ("push", "tag")
 
 
 def _context(one: Standing) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bridge.core.apps import PRODUCTION, App, environment_of
 from bridge.core.failure import MOST_CHARACTERS
+from bridge.core.health.fate import Fate, Now, as_told
 from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import MARK, marked, redact, shorten
 from bridge.githosts.app_states import GOING, WHY_NOT, Standing, reasons_of
@@ -51,21 +52,28 @@ class Said:
     waits: bool = False
 
 
-def status_of(one: Standing) -> Said | None:
+def status_of(one: Standing, fate: Fate | None = None) -> Said | None:
     """Return the status of an app under the newest push's commit; None for no status."""
     if one.skipped:
         assert one.newest is not None
         decision = one.newest.decision
         words = WHY_NOT.get(decision.reason, decision.reason.replace("_", " "))
         return Said(CommitState.SUCCESS, _plain(f"skipped: {words} ({decision.evidence})"))
-    return None if one.deployment is None else deployment_status(one.deployment)
+    return None if one.deployment is None else deployment_status(one.deployment, fate)
 
 
 _UNTOLD = "deployed; the backend does not say which commit"
 
 
-def deployment_status(deployment: Deployment) -> Said:
-    """Return a deployment's state, and why it failed, on one line without secrets."""
+def deployment_status(deployment: Deployment, fate: Fate | None = None) -> Said:
+    """Return a deployment's state, and why it failed, on one line without secrets.
+
+    Hosts keep each one and limit how many are written, so the words stay true whatever is deployed
+    later; only a rollback makes others.
+    """
+    if fate is not None and fate.now is Now.ROLLED_BACK:
+        first = "unhealthy, " if deployment.state is State.UNHEALTHY else ""
+        return Said(CommitState.FAILURE, _plain(f"{first}{fate.says}"))
     words, holds = GOING[deployment.state], reasons_of(deployment)
     live = deployment.deployed_commit
     if deployment.state is State.DONE:
@@ -74,7 +82,7 @@ def deployment_status(deployment: Deployment) -> Said:
         if live and deployment.commit and live != deployment.commit:
             words += ", the head of the branch when the build began"
     elif deployment.state in BAD and deployment.note:
-        note = redact(deployment.note[:MOST_CHARACTERS])
+        note = redact(as_told(deployment.note)[:MOST_CHARACTERS])
         words = f"{words}: {shorten(note, LONGEST_DESCRIPTION - len(words) - 2)}"
     elif holds:
         words = f"{words}: {_first(holds, LONGEST_DESCRIPTION - len(words) - 2)}"

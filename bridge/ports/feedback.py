@@ -6,8 +6,9 @@ from typing import Protocol
 
 from bridge.core.apps import App
 from bridge.core.decision import Decision
-from bridge.core.events import Asked, PullRequestChanged, RefPushed
+from bridge.core.events import Action, Asked, PullRequestChanged, RefPushed
 from bridge.core.gates.locks import Lock
+from bridge.core.health.fate import Fate, Now
 from bridge.core.lifecycle import Change, Deployment
 from bridge.core.previews.preview import Preview
 from bridge.ports.clock import Limit
@@ -59,8 +60,9 @@ class Snapshot:
         beside: the cursors of other subscriptions to the same deployments and to those that
             superseded them, by subscription id; a comment uses them to link to the card. For a
             single deployment also the comments about its push, so a card can link to those.
-        before: for each followed deployment, by its id, the commit that was live before it, if
-            known.
+        before: for each followed deployment, by its id, the one that was live before it, if known.
+        fates: what has become of deployments that went live, by their ids.
+        locks: the locks that apps have by themselves, by the apps' ids.
         last_good: the followed deployments, by their ids, to which a rollback would lead by
             default.
         previews: those of the pull requests that it follows, by app; their deployments are among
@@ -75,9 +77,21 @@ class Snapshot:
     apps: Mapping[str, App] = field(default_factory=dict)
     beside: Mapping[str, Cursor] = field(default_factory=dict)
     audited: tuple[Audited, ...] = ()
-    before: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, Deployment] = field(default_factory=dict)
+    fates: Mapping[str, Fate] = field(default_factory=dict)
+    locks: Mapping[str, Lock] = field(default_factory=dict)
     last_good: frozenset[str] = frozenset()
     previews: tuple[Preview, ...] = ()
+
+    def lock_of(self, deployment: Deployment) -> Lock | None:
+        """Return the app's own lock, where a deployment tells of a rollback that stands."""
+        fate = self.fates.get(deployment.id)
+        if fate is None:
+            return None
+        went_back = fate.live and deployment.action is Action.ROLLBACK
+        left = fate.now is Now.ROLLED_BACK and fate.stands
+        tells = went_back or left or fate.now is Now.AGAIN
+        return self.locks.get(deployment.app_id) if tells else None
 
 
 class Publisher(Protocol):

@@ -299,11 +299,12 @@ class HasDeployments(Protocol):
     ) -> None:
         """Set the state of a deployment object."""
 
-    async def end_deployment(self, repository: str, id_: str, *, replaced: bool) -> None:
-        """Say of a transient deployment object that nothing serves it any more. Idempotent.
+    async def end_deployment(self, repository: str, id_: str, why: str, *, replaced: bool) -> None:
+        """Say of a deployment object that nothing serves it any more. Idempotent.
 
         Args:
-            replaced: a newer one of its environment is served; else the environment ends, too.
+            why: in a few words, where the host has a field for it.
+            replaced: something else is served in its environment; else that ends, too.
 
         Raises:
             NotFound: it is gone.

@@ -9,6 +9,7 @@ from typing import Protocol
 from bridge.core.apps import App, Rules
 from bridge.core.changes import Live
 from bridge.core.decision import Decision
+from bridge.core.health.fate import Fate
 from bridge.core.health.serving import Look, Serving
 from bridge.core.lifecycle import Deployment
 from bridge.core.refused import RefusedWebhooks
@@ -199,6 +200,9 @@ class Decisions(Protocol):
         Args:
             apps: with our own rules.
         """
+
+    async def fates(self, deployments: Sequence[Deployment]) -> dict[str, Fate]:
+        """Return what has become of deployments that went live, by id; omit all others."""
 
     async def save_look(self, app_id: str, look: Look) -> None:
         """Store what an app was just seen to serve at its backend.

@@ -100,7 +100,9 @@ CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
     "deployment of a preview": lambda api: api.create_deployment(
         REPOSITORY, SHA, "refs/heads/main", "preview/shop/web/pr-12", "number 1", transient=True
     ),
-    "end of a deployment": lambda api: api.end_deployment(REPOSITORY, "1", replaced=False),
+    "end of a deployment": lambda api: api.end_deployment(
+        REPOSITORY, "1", "the preview has ended", replaced=False
+    ),
     "compare": lambda api: api.compare(REPOSITORY, OLD, SHA),
     "head of a branch": lambda api: api.head(REPOSITORY, "main"),
     "tags": lambda api: api.tags(REPOSITORY, 10),

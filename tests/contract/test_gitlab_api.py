@@ -78,7 +78,9 @@ CALLS: dict[str, Callable[[Gitlab], Awaitable[Any]]] = {
     "state of a deployment": lambda api: api.set_deployment(
         PROJECT, "41", CommitState.SUCCESS, "live", environment_url="https://shop.example.com"
     ),
-    "end of a deployment": lambda api: api.end_deployment(PROJECT, "41", replaced=False),
+    "end of a deployment": lambda api: api.end_deployment(
+        PROJECT, "41", "the preview has ended", replaced=False
+    ),
     "compare": lambda api: api.compare(PROJECT, OLD, SHA),
     "head of a branch": lambda api: api.head(PROJECT, "feat/x"),
     "tags": lambda api: api.tags(PROJECT, 10),

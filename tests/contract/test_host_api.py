@@ -169,11 +169,11 @@ async def test_the_deployments_of_a_preview_end_with_it(host: Host) -> None:
         made.append(id_)
     old, new = host.repository.deployments.values()
 
-    await api.end_deployment(NAME, made[0], replaced=True)
+    await api.end_deployment(NAME, made[0], "a newer one is", replaced=True)
     assert stands(host, old) == (False, host.fake.name == "gitlab")
     assert stands(host, new) == (True, True)
     for _ in range(2):
-        await api.end_deployment(NAME, made[1], replaced=False)
+        await api.end_deployment(NAME, made[1], "it has ended", replaced=False)
     assert [stands(host, one) for one in (old, new)] == [(False, False)] * 2
 
     await api.create_deployment(
@@ -201,7 +201,7 @@ def stands(host: Host, one: FakeDeployment) -> tuple[bool, bool]:
 
 async def test_the_end_of_a_deployment_that_is_gone_is_not_found(host: Host) -> None:
     with pytest.raises(NotFound):
-        await with_deployments(host).end_deployment(NAME, "999", replaced=False)
+        await with_deployments(host).end_deployment(NAME, "999", "it has ended", replaced=False)
 
 
 # ── what has changed ─────────────────────────────────────────────────────────

@@ -181,7 +181,7 @@ class FakeHostApi:
         call = ("set_deployment", repository, id_, state, log_url, environment_url)
         await self._do(call, set_)
 
-    async def end_deployment(self, repository: str, id_: str, *, replaced: bool) -> None:
+    async def end_deployment(self, repository: str, id_: str, why: str, *, replaced: bool) -> None:
         def end() -> None:
             if id_ not in self.deployments:
                 raise NotFound(f"{self.name} has no deployment {id_}")

@@ -39,7 +39,9 @@ from tests.scenes.shop import (
     SEEN,
     WEB,
     deployment,
+    fates,
     held,
+    now,
 )
 from tests.scenes.slack_gates import EVERY, LOCKED, NOON
 
@@ -58,7 +60,7 @@ def _card(
     superseded_by: str | None = None,
     remark: str = "",
 ) -> Scene:
-    card = card_of(one, app, LINKS, around, superseded_by)
+    card = card_of(one, app, LINKS, now(one, around), superseded_by)
     return partial(render_card, card, remark=remark)
 
 
@@ -90,6 +92,8 @@ def cards() -> Iterator[tuple[str, Scene]]:
     yield "card_image", _card(image)
     yield "card_app_is_gone", _card(deployment(), None)
     yield "card_posted_anew", _card(deployment(), remark=POSTED_ANEW)
+    for name, gone, told in fates():
+        yield f"card_{name}", _card(gone, SEEN, told)
     yield "card_held_by_all", _card(held(*EVERY), SEEN, AROUND)
     yield "card_held_hardest", _card(HELD_HARD, LONGEST)
     yield "card_hardest", _card(HARD, LONGEST)

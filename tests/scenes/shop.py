@@ -1,14 +1,19 @@
 """The apps and the deployments of a shop that chats are shown with; some of them are extreme."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from bridge.backends import BACKENDS
-from bridge.chats.links import Links
+from bridge.chats.links import Around, Links
 from bridge.core.access import Right
 from bridge.core.apps import App, Source, SourceType, Trigger
 from bridge.core.events import Action
 from bridge.core.gates.holds import Gate, Hold, Proposal
+from bridge.core.gates.locks import BRIDGE
+from bridge.core.health.fate import Fate, Now
+from bridge.core.health.rollback import lock_after
+from bridge.core.health.serving import By, Look
 from bridge.core.lifecycle import FINAL, LIVE, Deployment, State, deployment_id
 from bridge.githosts import HOSTS
 from tests.scenes.slack_gates import (
@@ -194,3 +199,45 @@ HELD_HARD = replace(
         for gate in [*Gate, *Gate]
     ),
 )
+
+
+# ── what has become of what went live ───────────────────────────────────────────────────────────
+
+
+def now(one: Deployment, around: Around) -> Around:
+    """Return what is around a deployment that is what is served, unless it says otherwise."""
+    if one.state not in LIVE or around.fate is not None:
+        return around
+    return replace(around, fate=Fate(Now.LIVE))
+
+
+BACK = deployment(
+    seq=42,
+    action=Action.ROLLBACK,
+    trigger=f"rollback: {BRIDGE}",
+    deployed_commit=OTHER,
+    note=f"{OTHER[:7]} is served again, as it was built then; verified",
+    ref=None,
+    commit=None,
+    message=None,
+    author=None,
+)
+"""A rollback by the bridge itself."""
+
+KEPT_LOCK = lock_after(BACK, WEB, NOON + 600)
+
+
+def fates() -> Iterator[tuple[str, Deployment, Around]]:
+    """Cards of what was live, and of what is live by a rollback, by their scenes' names."""
+    bad = f"{NOTES[State.UNHEALTHY]}; it goes back to {OTHER[:7]} by itself"
+    unhealthy = deployment(State.UNHEALTHY, note=bad)
+    hand = Look(NOON + 600, since=NOON + 600, by=By.BACKEND, place="Dokploy")
+    gone = Fate(Now.ROLLED_BACK, NOON + 600, BACK, stands=True)
+    yield "rolled_back", unhealthy, Around(fate=gone, lock=KEPT_LOCK)
+    newer = Fate(Now.REPLACED, NOON + 600, deployment(seq=42, deployed_commit=OTHER))
+    yield "replaced", deployment(), Around(fate=newer)
+    yield "replaced_by_hand", deployment(), Around(fate=Fate(Now.ELSEWHERE, NOON + 600, look=hand))
+    doubt = deployment(State.UNKNOWN, seq=42)
+    yield "in_doubt", deployment(), Around(fate=Fate(Now.UNKNOWN, by=doubt))
+    yield "live_again", deployment(), Around(fate=Fate(Now.AGAIN, by=BACK), lock=KEPT_LOCK)
+    yield "gone_back", BACK, Around(fate=Fate(Now.LIVE), left=PUSHED[:7], lock=KEPT_LOCK)

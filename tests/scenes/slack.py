@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bridge.chats.links import Around
+from bridge.chats.links import NOTHING_KNOWN, Around
 from bridge.chats.slack import answers, home, names, pickers
 from bridge.chats.slack import answers as replies
 from bridge.chats.slack.blocks import Message
@@ -47,7 +47,9 @@ from tests.scenes.shop import (
     TIMES,
     WEB,
     deployment,
+    fates,
     held,
+    now,
 )
 from tests.scenes.slack_gates import (
     APPROVAL,
@@ -68,7 +70,8 @@ Scene = Callable[[], Message | dict[str, Any]]
 
 
 def _card(one: Deployment, app: App | None = WEB, **more: Any) -> Scene:
-    return lambda: render_card(one, app, links=LINKS, **more)
+    around = now(one, more.pop("around", NOTHING_KNOWN))
+    return lambda: render_card(one, app, links=LINKS, around=around, **more)
 
 
 def cards() -> Iterator[tuple[str, Scene]]:
@@ -115,6 +118,8 @@ def cards() -> Iterator[tuple[str, Scene]]:
             f"card_{state}_with_links",
             _card(deployment(state), SEEN, around=around, can_cancel=True),
         )
+    for name, one, told in fates():
+        yield f"card_{name}", _card(one, SEEN, around=told)
     yield "card_held_by_a_lock", _card(held(LOCK), can_cancel=True)
     yield "card_held_by_all", _card(held(*EVERY), can_cancel=True)
     yield (

@@ -34,6 +34,7 @@ from bridge.chats.text import NOTHING, cut, units
 from bridge.core.configuration.difference import Changed
 from bridge.core.configuration.difference import text_of as value_of
 from bridge.core.gates.holds import Gate, Hold
+from bridge.core.health.fate import Now
 from bridge.core.lifecycle import State
 from bridge.ports.outcomes import DONE, Audited
 
@@ -159,7 +160,7 @@ def render_card(card: Card, *, remark: str = "") -> Message:
     Args:
         remark: a further sentence of ours about the card itself.
     """
-    title = f"{ICONS[card.state]} {text_of(card.app) or NOTHING} {card.verdict}"
+    title = f"{_icon(card)} {text_of(card.app) or NOTHING} {card.verdict}"
     lasted = f"took {card.took}" if card.took else ""
     since = f"started {moment(card.building_since, 'R')}" if card.building_since else ""
     fields = (
@@ -170,9 +171,33 @@ def render_card(card: Card, *, remark: str = "") -> Message:
     )
     held = map(_quoted, _held(card.holds))
     proposed = () if card.proposal is None else _proposed(card.proposal)
-    paragraphs = (_subject(card), *held, *proposed, _quoted(_note(card)), _quoted(remark))
-    embed = embed_of(title, COLOURS[card.state], paragraphs, fields, _why(card), card.created_at)
+    news = map(_quoted, (_standing(card), _note(card), remark))
+    paragraphs = (_subject(card), *held, *proposed, *news)
+    colour = _GREY if card.past else COLOURS[card.state]
+    embed = embed_of(title, colour, paragraphs, fields, _why(card), card.created_at)
     return Message(embed, _post_name(card))
+
+
+_PAST = {Now.ROLLED_BACK: "↩️", Now.UNKNOWN: "❓"}
+
+
+def _icon(card: Card) -> str:
+    """Return the icon of its state, or of what has become of a version that was live."""
+    if card.fate is None or card.fate.live:
+        return ICONS[card.state]
+    return _PAST.get(card.fate.now, "☑️")
+
+
+def _standing(card: Card) -> str:
+    """Return from where to where a rollback led, and what has become of what was live."""
+    fate, lock = card.fate, card.lock
+    until = f"Until {moment(fate.until)}" if fate is not None and fate.until is not None else ""
+    says = "" if fate is None else sentence(fate.says, NOTE)
+    held = ""
+    if lock is not None:
+        ends = f" until {moment(lock.until)}" if lock.until is not None else ""
+        held = f"🔒 Locked by {escape(lock.name, 60)}{ends}"
+    return joined(sentence(card.way, NOTE), until, says, held)
 
 
 def _subject(card: Card) -> str:
@@ -204,10 +229,10 @@ def _note(card: Card) -> str:
             return ""
         case Newer(url=url):
             return f"Superseded by {link(url, 'a newer deployment')}"
-        case OtherCommit(live=live, pushed=pushed):
+        case OtherCommit(live=live, pushed=pushed, tense=tense):
             shown = code(pushed.short.words, pushed.short.limit)
             head = "the backend builds the branch's head"
-            return f"⚠️ {commit_of(live)} is live, not {shown}: {head}"
+            return f"⚠️ {commit_of(live)} {tense} live, not {shown}: {head}"
         case str(note):
             return sentence(note, NOTE)
 

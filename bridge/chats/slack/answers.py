@@ -24,12 +24,15 @@ from bridge.chats.slack.blocks import (
 from bridge.chats.slack.cards import cancel_button
 from bridge.chats.slack.facts import (
     ICONS,
+    NEVER,
     Standing,
     asked_by,
     brief,
     broken,
     changed,
     commit_of,
+    fate_line,
+    icon_now,
     icon_of,
     joined,
     label_of,
@@ -57,6 +60,7 @@ from bridge.chats.slack.pickers import matching
 from bridge.core.apps import App, Trigger
 from bridge.core.decision import Reason
 from bridge.core.failure import MOST_CHARACTERS
+from bridge.core.health.fate import fate_of
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import end_of, redact
@@ -74,14 +78,16 @@ def status_of(
 ) -> Message:
     """Render the state of one app, and what it serves; its deployments come newest first."""
     newest = deployments[0] if deployments else None
-    verdict = verdict_of(newest) if newest else "was never deployed from here"
-    lines = [f"{icon_of(newest)}  {label_of(app)} {verdict}"]
+    fate = fate_of(newest, live) if newest and live else None
+    verdict = verdict_of(newest, fate) if newest else "was never deployed from here"
+    icon = icon_now(newest.state, fate) if newest else NEVER
+    lines = [f"{icon}  {label_of(app)} {verdict}"]
     if newest:
         lines.append(brief(newest, app, links, said=100))
     blocks: list[Block] = [section("\n".join(lines))]
     if newest and (held := held_lines(newest)):
         blocks += [section("\n".join(held)), *proposal_blocks(newest, app, links)]
-    elif newest and (note := remark(newest)):
+    elif newest and (note := joined(fate_line(fate, None), remark(newest, fate))):
         blocks.append(context(note))
     if serves := live_line(live, app, links):
         blocks.append(context(serves))

@@ -13,9 +13,10 @@ from bridge.chats.links import Links, around_of
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import People, SlackClient, code_of, tell_alone
 from bridge.chats.slack.blocks import Message
-from bridge.chats.slack.cards import Line, card, render_card, render_line
+from bridge.chats.slack.cards import Line, card, render_card, render_line, render_rolled_back
 from bridge.chats.slack.posts import GONE, CardCursor, Posts
 from bridge.core.errors import Refused
+from bridge.core.health.fate import Now
 from bridge.core.lifecycle import Change, Deployment
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import LINK, Cursor, Subscription
@@ -143,6 +144,13 @@ class Board:
             )
             known = replace(known, said=upto)
             await save_cursor(known.cursor())
+        fate = snapshot.fates.get(deployment.id)
+        if fate is not None and fate.now is Now.ROLLED_BACK and known.said <= len(history):
+            await self._posts.turn(subscription)
+            told, saying = render_rolled_back(deployment, fate), len(history) + 1
+            before, known = known, replace(known, saying=saying)
+            await self._posts.reply(subscription, before, known, told, save_cursor)
+            await save_cursor(replace(known, said=saying).cursor())
 
     async def _line(
         self,

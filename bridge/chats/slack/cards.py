@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from bridge.chats.card import (
     LOUD,
-    VERDICTS,
     Card,
     Channels,
     Failure,
@@ -14,6 +13,7 @@ from bridge.chats.card import (
     OtherCommit,
     card_of,
     failure_of,
+    told_verdict,
 )
 from bridge.chats.links import NOTHING_KNOWN, Around, Links
 from bridge.chats.slack import names
@@ -31,6 +31,8 @@ from bridge.chats.slack.blocks import (
 from bridge.chats.slack.facts import (
     ICONS,
     bold,
+    fate_line,
+    icon_now,
     joined,
     news,
     phrase_of,
@@ -42,7 +44,12 @@ from bridge.chats.slack.facts import (
     since,
     text_of,
 )
-from bridge.chats.slack.gates import held_buttons, hold_lines, proposal_lines
+from bridge.chats.slack.gates import (
+    held_buttons,
+    hold_lines,
+    proposal_lines,
+    unlock_button,
+)
 from bridge.chats.slack.mrkdwn import (
     code,
     code_block,
@@ -55,6 +62,8 @@ from bridge.chats.slack.mrkdwn import (
 )
 from bridge.core.apps import App
 from bridge.core.events import Action, Asked
+from bridge.core.gates.holds import Gate
+from bridge.core.health.fate import Fate
 from bridge.core.lifecycle import LIVE, Change, Deployment, State
 from bridge.ports.feedback import Occasion
 from bridge.ports.outcomes import Subscription, about_delivery, about_deployment
@@ -85,17 +94,22 @@ def render_card(
         blocks.append(section("\n".join(hold_lines(card.holds))))
     if card.proposal is not None:
         blocks.append(section("\n".join(proposal_lines(card.proposal))))
-    if note := _note(card):
-        blocks.append(context(note))
+    if news := "\n".join(filter(None, (_standing(card), _note(card)))):
+        blocks.append(context(news))
     if places := shown_places(card.places):
         blocks.append(context(places))
-    shown = buttons_of(deployment, can_cancel=can_cancel, last_good=around.last_good)
+    shown = buttons_of(
+        deployment, can_cancel=can_cancel, last_good=around.last_good, past=card.past
+    )
+    if card.lock is not None:
+        key = f"{Gate.LOCK}:{card.lock.key}"
+        shown.insert(0, unlock_button(deployment.id, key, card.lock.says))
     blocks.append(actions(*shown))
     return Message(_text(deployment, card), tuple(blocks))
 
 
 def _head(card: Card) -> str:
-    title = f"{ICONS[card.state]}  {bold(card.app)} {card.verdict}"
+    title = f"{icon_now(card.state, card.fate)}  {bold(card.app)} {card.verdict}"
     about = joined(shown_ref(card.ref), _subject(card))
     return f"{title}\n{about}" if about else title
 
@@ -111,27 +125,32 @@ def _about(card: Card) -> str:
     return joined(text_of(card.environment), phrase_of(card.by), at, length)
 
 
+def _standing(card: Card) -> str:
+    """Return from where to where a rollback led, and what has become of what was live."""
+    return joined(sentence(card.way), fate_line(card.fate, card.lock))
+
+
 def _note(card: Card) -> str:
     """Return the latest news, unless the rest of the card shows it."""
     match card.note:
         case Newer(url=url):
             return f"Superseded by {link(url, 'a newer deployment')}" if url else ""
-        case OtherCommit(live=live, pushed=pushed):
+        case OtherCommit(live=live, pushed=pushed, tense=tense):
             deployed, head = shown_commit(live), "the backend builds the branch's head"
-            return f":warning: {deployed} is live, not {shown_commit(pushed)}: {head}"
+            return f":warning: {deployed} {tense} live, not {shown_commit(pushed)}: {head}"
         case str(note):
             return sentence(note)
 
 
 def buttons_of(
-    deployment: Deployment, *, can_cancel: bool, last_good: bool = False
+    deployment: Deployment, *, can_cancel: bool, last_good: bool = False, past: bool = False
 ) -> list[Element]:
-    """Return the buttons for a deployment in its state."""
+    """Return the buttons for a deployment in its state; `past`: it is live no more."""
     id_ = deployment.id
     shown = held_buttons(deployment)
     if can_cancel and not deployment.final and not deployment.served:
         shown.append(cancel_button(deployment))
-    if deployment.state is State.UNHEALTHY:
+    if deployment.state is State.UNHEALTHY and not past:
         shown.append(button("Roll back", names.DEPLOYMENT_ROLLBACK, id_, style="danger"))
     if last_good:
         shown.append(button("Roll back to this", names.DEPLOYMENT_ROLLBACK_TO, id_))
@@ -167,7 +186,9 @@ def _plainly(deployment: Deployment) -> str:
 def _text(deployment: Deployment, card: Card) -> str:
     commit = text_of(card.commit.short) if card.commit else ""
     what = " ".join(filter(None, (commit, text_of(card.says))))
-    return joined(f"{text_of(card.app)} {card.verdict}", what, remark(deployment))
+    says = card.fate.says if card.fate is not None else ""
+    said = sentence(says) or remark(deployment, card.fate)
+    return joined(f"{text_of(card.app)} {card.verdict}", what, said)
 
 
 # ── The card's thread: one line for each change, and failures for the channel ─────────────────────
@@ -202,10 +223,18 @@ def render_line(
         card = card_of(deployment, app, links or Links(), around)
         told = _loud(card, failure_of(deployment, change, log_tail), mention(author_id or ""))
         return Line(_to_act_on(told, deployment, card), broadcast=True)
-    said = news(change.state, change.note) or VERDICTS[change.state]
+    said = news(change.state, change.note) or told_verdict(change.state)
     at = moment(change.at, "{time_secs}")
     line = f"{ICONS[change.state]}  {said}  ·  {at}"
     return Line(Message(f"{escape(deployment.app, 200)}: {said}", (context(line),)))
+
+
+def render_rolled_back(deployment: Deployment, fate: Fate) -> Message:
+    """Return the last line in the thread of a version that was rolled back."""
+    said = sentence(fate.says)
+    at = moment(fate.until, "{time_secs}") if fate.until is not None else ""
+    line = context(joined(f"{icon_now(deployment.state, fate)}  {said}", at))
+    return Message(f"{escape(deployment.app, 200)}: {said}", (line,))
 
 
 def _loud(card: Card, failure: Failure, called: str) -> Message:
@@ -225,7 +254,7 @@ def _to_act_on(told: Message, deployment: Deployment, card: Card) -> Message:
     """Add links, and the buttons of the card, which is far above."""
     places = shown_places(card.places)
     more: list[Block] = [context(places)] if places else []
-    more.append(actions(*buttons_of(deployment, can_cancel=False)))
+    more.append(actions(*buttons_of(deployment, can_cancel=False, past=card.past)))
     return Message(told.text, (*told.blocks, *more))
 
 

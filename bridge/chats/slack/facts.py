@@ -7,11 +7,13 @@ from bridge.chats import card
 from bridge.chats.card import NOTE, Commit, Ref
 from bridge.chats.links import APP_NAME, Around, Links, Place
 from bridge.chats.links import places_of as all_places
-from bridge.chats.proposal import FIRST_LINE, version_of
+from bridge.chats.proposal import FIRST_LINE, PERSON, version_of
 from bridge.chats.proposal import first_line as first_line_of
 from bridge.chats.slack.mrkdwn import NOTHING, code, escape, link, moment, prose
 from bridge.chats.text import Phrase, Text
 from bridge.core.apps import App, SourceType
+from bridge.core.gates.locks import Lock
+from bridge.core.health.fate import Fate, Now
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import shown_branch
@@ -30,6 +32,33 @@ ICONS = {
     State.SUPERSEDED: ":fast_forward:",
     State.UNKNOWN: ":question:",
 }
+
+
+PAST = {Now.ROLLED_BACK: ":leftwards_arrow_with_hook:", Now.UNKNOWN: ":question:"}
+"""Icons of what was live; of all else it is a box that is ticked."""
+
+
+def icon_now(state: State, fate: Fate | None) -> str:
+    """Return the icon of a state, or of what has become of a version that was live."""
+    if fate is None or fate.live:
+        return ICONS[state]
+    return PAST.get(fate.now, ":ballot_box_with_check:")
+
+
+def fate_line(fate: Fate | None, lock: Lock | None) -> str:
+    """Return until when a version was live, what replaced it, and the lock that was left."""
+    said = [] if fate is None else [sentence(fate.says)]
+    if fate is not None and fate.until is not None:
+        said.insert(0, f"Until {moment(fate.until)}")
+    return joined(*said, lock_line(lock))
+
+
+def lock_line(lock: Lock | None) -> str:
+    """Return who has locked the app; "" if nobody has."""
+    if lock is None:
+        return ""
+    until = f" until {moment(lock.until)}" if lock.until is not None else ""
+    return f":lock: Locked by {escape(lock.name, PERSON)}{until}"
 
 
 def text_of(text: Text) -> str:
@@ -97,13 +126,13 @@ def sentence(note: str) -> str:
 
 
 def news(state: State, note: str) -> str:
-    """Return a change's note as a sentence."""
+    """Return a change's note as a sentence that stays true."""
     return sentence(card.news(state, note))
 
 
-def remark(deployment: Deployment) -> str:
+def remark(deployment: Deployment, fate: Fate | None = None) -> str:
     """Return a deployment's newest note, if it says more than the state."""
-    return sentence(card.remark(deployment))
+    return sentence(card.remark(deployment, fate))
 
 
 def since(at: float | None) -> str:

@@ -138,11 +138,14 @@ def held_buttons(deployment: Deployment) -> list[Element]:
         shown.append(approve_button(deployment.id, proposal.commit))
     shown.append(button("Deploy anyway", names.GATE_OVERRIDE, deployment.id))
     if (lock := next((one for one in holds if one.gate is Gate.LOCK), None)) is not None:
-        question = plain(f"{lock.says}.", 300)
-        asks = confirm("Remove this lock?", question, "Unlock", "Leave it")
-        value = f"{deployment.id} {lock.key}"
-        shown.append(button("Unlock", names.GATE_UNLOCK, value, confirm=asks))
+        shown.append(unlock_button(deployment.id, lock.key, lock.says))
     return shown
+
+
+def unlock_button(deployment: str, key: str, says: str) -> Element:
+    """Return the button that removes exactly the lock that is shown; `key`: of its hold."""
+    asks = confirm("Remove this lock?", plain(f"{says}.", 300), "Unlock", "Leave it")
+    return button("Unlock", names.GATE_UNLOCK, f"{deployment} {key}", confirm=asks)
 
 
 def approve_button(deployment: str, commit: str) -> Element:

@@ -75,12 +75,14 @@ async def an_app(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """Show one app: what it serves, what deploys it, its history."""
     app = await records.app(visitor, asked.parts["id"])
     (row,) = await rows_of(records, [app])
+    history = await records.journal.deployments(app_id=app.id, limit=HISTORY)
     facts = {
         "row": row,
         "app": app,
         "exists": any(one.id == app.id for one in records.apps()),
         "rights": records.rights(visitor, app),
-        "history": await records.journal.deployments(app_id=app.id, limit=HISTORY),
+        "history": history,
+        "fates": await records.journal.fates(history),
         "decisions": await records.journal.explained(app.id, limit=DECISIONS),
         "findings": findings_of(app, records.policy),
         "paths": asked.query.get("paths", "")[:MOST_TYPED],

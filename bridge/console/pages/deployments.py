@@ -41,6 +41,7 @@ async def deployments(records: Records, visitor: Visitor, asked: Asked) -> Page:
     last = seen if len(seen) == A_PAGE else found if len(found) == limit else []
     facts = {
         "deployments": seen,
+        "fates": await records.journal.fates(seen),
         "app": app,
         "state": state or "",
         "states": list(State),
@@ -69,8 +70,10 @@ async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page
     may = frozenset(_may(found, rights, exists=exists))
     built, message = version_of(found)
     proposal = proposal_of(found)
+    fate = (await records.journal.fates([found])).get(found.id)
     facts = {
         "deployment": found,
+        "fate": fate,
         "proposed": None if proposal is None else proposed_of(proposal, app, records.links),
         "proposal": proposal,
         "warnings": warnings_in(found.holds),
@@ -89,7 +92,9 @@ async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page
         "follows": found.backend_id is not None or not found.final,
         "newer": found.superseded_by,
     }
-    return Page("deployment", f"{found.app} {found.state}", facts, live=not found.final)
+    return Page(
+        "deployment", f"{found.app} {found.state}", facts, live=fate is not None or not found.final
+    )
 
 
 async def _compare(records: Records, found: Deployment, app: App | None) -> str | None:

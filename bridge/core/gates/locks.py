@@ -113,6 +113,12 @@ def next_reminder(lock: Lock, after: float) -> float | None:
     return None if lock.until is not None and lock.until - at <= DAY else at
 
 
+def app_in(scope: str) -> str | None:
+    """Return the id of the one app that a scope covers; None if it covers more than one."""
+    kind, slash, id_ = scope.partition("/")
+    return id_ if slash and kind == "app" else None
+
+
 def scopes_of(app: App) -> tuple[str, ...]:
     """Return the keys of all scopes that cover an app."""
     return (ALL, _project(app).key, _environment(app).key, f"app/{app.id}")

@@ -292,8 +292,7 @@ class Serving:
 
 def _elsewhere(seen: Look) -> str:
     """Return where a version comes from that our journal does not have."""
-    at = None if seen.since is None else datetime.fromtimestamp(seen.since, UTC)
-    since = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""
+    since = moment_of(seen.since)
     if seen.evidence is Evidence.IMAGE:
         if seen.by is By.BRIDGE:
             return "its image is what still runs"
@@ -302,6 +301,11 @@ def _elsewhere(seen: Look) -> str:
         return f"{seen.place} shows it as deployed{since}"
     who = "not by the bridge" if seen.by is By.BACKEND else "by whom is not known here"
     return f"deployed in {seen.place}{since}, {who}"
+
+
+def moment_of(at: float | None) -> str:
+    """Return " at" a time, to be put after a verb; "" if it is not known."""
+    return "" if at is None else f" at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _ended_after(doubt: Deployment | None, served: Deployment) -> bool:

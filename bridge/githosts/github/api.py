@@ -237,10 +237,15 @@ class GithubApi(GithubListsPulls):
         path = f"/deployments/{numeric(SERVICE, id_)}/statuses"
         await self._access.ask(repository, "POST", path, body=body)
 
-    async def end_deployment(self, repository: str, id_: str, *, replaced: bool) -> None:
-        # A newer success leaves earlier transient ones active, unlike others.
-        words = "a newer commit is deployed" if replaced else "the preview has ended"
-        body = {"state": "inactive", "description": words}
+    async def end_deployment(
+        self,
+        repository: str,
+        id_: str,
+        why: str,
+        *,
+        replaced: bool,  # noqa: ARG002 - a newer success leaves earlier transient ones active
+    ) -> None:
+        body = {"state": "inactive", "description": cut(why, _DESCRIPTION)}
         path = f"/deployments/{numeric(SERVICE, id_)}/statuses"
         await self._access.ask(repository, "POST", path, body=body)
 

@@ -190,7 +190,14 @@ class GitlabApi(GitlabListsPulls):
         if environment_url and state is CommitState.SUCCESS:
             await self._show_url(repository, path, environment_url)
 
-    async def end_deployment(self, repository: str, id_: str, *, replaced: bool) -> None:
+    async def end_deployment(
+        self,
+        repository: str,
+        id_: str,
+        why: str,  # noqa: ARG002 - GitLab has no field for it
+        *,
+        replaced: bool,
+    ) -> None:
         if replaced:  # a deployment that succeeds takes the place of all earlier ones
             return
         path = f"/deployments/{numeric(SERVICE, id_)}"

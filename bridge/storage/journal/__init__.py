@@ -10,6 +10,7 @@ from bridge.storage.journal.apps import Apps, Audit, Drafts
 from bridge.storage.journal.ci import CiFacts
 from bridge.storage.journal.decisions import Decisions
 from bridge.storage.journal.deployments import Deployments
+from bridge.storage.journal.fates import Fates
 from bridge.storage.journal.gates import Gates
 from bridge.storage.journal.hooks import Hooks
 from bridge.storage.journal.locks import Locks
@@ -33,6 +34,7 @@ class SqlJournal(
     Decisions,
     Deployments,
     Drafts,
+    Fates,
     Figures,
     Forgetting,
     Gates,

@@ -17,6 +17,7 @@ from bridge.storage import tables
 from bridge.storage.journal.ci import read_ci
 from bridge.storage.journal.due import changing, mark_apps_due
 from bridge.storage.journal.locks import drop_lock, locks_where, put_lock
+from bridge.storage.journal.shown import mark_locked
 from bridge.storage.journal.transactions import Transactions
 
 
@@ -219,5 +220,6 @@ def _release_lock(
     before = next(iter(locks_where(db, tables.locks.c.scope == scope)), None)
     if before is not None:
         drop_lock(db, scope)
+        mark_locked(db, scope, at)
         mark_apps_due(db, concerns, at)
     return None if before is None or before.expired(at) else before

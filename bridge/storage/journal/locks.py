@@ -18,6 +18,7 @@ from bridge.storage.journal import outbox
 from bridge.storage.journal.apps import add_audit
 from bridge.storage.journal.due import changing, mark_apps_due
 from bridge.storage.journal.maintenance import forget_feedback
+from bridge.storage.journal.shown import mark_locked
 from bridge.storage.journal.transactions import Transactions
 
 _T = tables.locks
@@ -36,6 +37,7 @@ def put_lock(db: sa.Connection, lock: Lock) -> None:
     merge = None if lock.merge is None else _merge_text(lock.merge)
     look_at = None if lock.merge is None else lock.at
     db.execute(sa.insert(_T), [asdict(lock) | {"merge": merge, "look_at": look_at}])
+    mark_locked(db, lock.scope, lock.at)
 
 
 def drop_lock(db: sa.Connection, scope: str) -> None:
@@ -157,6 +159,7 @@ def _release_merged(
     if not locks_where(db, _same(lock)):
         return False
     drop_lock(db, lock.scope)
+    mark_locked(db, lock.scope, note.at)
     mark_apps_due(db, concerns, note.at)
     number = add_audit(db, note, note.at)
     outbox.subscribe(db, tell(replace(note, number=number)), note.at)

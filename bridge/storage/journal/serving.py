@@ -13,13 +13,12 @@ from bridge.core.health.serving import By, Look, Serving, behind, with_branch
 from bridge.core.lifecycle import FINAL, Deployment, Evidence, State
 from bridge.core.pins import is_one, tracked
 from bridge.core.report import EndedDeployment
-from bridge.ports.outcomes import about_deployment
 from bridge.storage import tables
-from bridge.storage.journal.outbox import changed
 from bridge.storage.journal.pushes import newest_moves
 from bridge.storage.journal.rows import batched
+from bridge.storage.journal.shown import mark_last
 from bridge.storage.journal.transactions import Transactions
-from bridge.storage.journal.transitions import last_live, read_deployment
+from bridge.storage.journal.transitions import read_deployment
 
 NEWEST = 2**63 - 1
 """A position after all others."""
@@ -124,7 +123,7 @@ def _save_look(db: sa.Connection, app_id: str, look: Look, at: float) -> None:
     )
     now = served(db, [app_id]).get(app_id)
     if _shown(was) != _shown(now):
-        changed(db, [about_deployment(id_) for id_ in last_live(db, app_id)], at)
+        mark_last(db, app_id, at)
 
 
 def _shown(one: Serving | None) -> tuple[str | None, ...] | None:

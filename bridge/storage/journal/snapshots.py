@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from bridge.core.apps import App
 from bridge.core.errors import NotFound
+from bridge.core.gates.locks import Lock
 from bridge.core.health.rollback import target_of
 from bridge.core.lifecycle import SERVED, Change, Deployment, State
 from bridge.ports.feedback import Pending, Snapshot
@@ -17,6 +18,8 @@ from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
+from bridge.storage.journal.fates import fates
+from bridge.storage.journal.locks import locks_where
 from bridge.storage.journal.previews import of_pull
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.serving import served
@@ -30,7 +33,7 @@ MOST_DELIVERIES = 1000
 """The newest rows to read for one subscription; a statement's number of values is limited."""
 
 
-def snapshot(db: sa.Connection, subscription: Subscription) -> Snapshot:
+def snapshot(db: sa.Connection, subscription: Subscription, at: float) -> Snapshot:
     """Return a consistent snapshot of everything that a subscription follows.
 
     Of very many pushes, e.g. of a year-old pull request, only the newest are read.
@@ -53,6 +56,8 @@ def snapshot(db: sa.Connection, subscription: Subscription) -> Snapshot:
         beside=_beside(db, subscription.id, [*(one.id for one in deployments), *newer])
         | _comments(db, sorted({one.seq for one in deployments if one.id in ids})),
         before=_before(db, [one for one in deployments if one.id in ids]),
+        fates=fates(db, deployments),
+        locks=_locks(db, sorted({one.app_id for one in deployments}), at),
         audited=audited,
         last_good=_last_good(db, [one for one in deployments if one.id in ids]),
         previews=tuple(
@@ -101,18 +106,28 @@ def _comments(db: sa.Connection, seqs: Sequence[int]) -> dict[str, Cursor]:
     return {id_: rows.read_place(cursor) for id_, cursor in db.execute(query)} if seqs else {}
 
 
-def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, str]:
-    """Return the commit that was live before each deployment, if the backend reported it."""
+def _locks(db: sa.Connection, app_ids: Sequence[str], at: float) -> dict[str, Lock]:
+    """Return the locks that apps have by themselves, without those that have expired."""
+    scopes = {f"app/{id_}": id_ for id_ in app_ids}
+    found: dict[str, Lock] = {}
+    for some in batched(sorted(scopes)):
+        held = locks_where(db, tables.locks.c.scope.in_(some))
+        found |= {scopes[one.scope]: one for one in held if not one.expired(at)}
+    return found
+
+
+def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, Deployment]:
+    """Return what was live before each deployment, as far as the bridge brought it."""
     d = tables.deployments
-    found: dict[str, str] = {}
+    found: dict[str, Deployment] = {}
     for one in deployments:
         until = one.live_at or one.finished_at or math.inf
         earlier = (d.c.live_at < until) | ((d.c.live_at == until) & (d.c.seq < one.seq))
         served = (d.c.app_id == one.app_id) & d.c.state.in_(SERVED)
-        query = sa.select(d.c.deployed_commit).where(served & earlier)
+        query = sa.select(d).where(served & earlier)
         query = query.order_by(d.c.live_at.desc(), d.c.id.desc()).limit(1)
-        if (commit := db.scalar(query)) is not None:
-            found[one.id] = commit
+        if (row := db.execute(query).mappings().first()) is not None:
+            found[one.id] = read_deployment(dict(row))
     return found
 
 
@@ -163,7 +178,8 @@ class Subscriptions(Transactions):
         return await self._pending(outbox.pending(limit, until, ready, busy, favoured or {}))
 
     async def snapshot(self, subscription: Subscription) -> Snapshot:
-        return await self._read(lambda db: snapshot(db, subscription))
+        at = self._clock()
+        return await self._read(lambda db: snapshot(db, subscription, at))
 
     async def save_cursor(
         self, subscription_id: str, cursor: Cursor, *, holding: tuple[str, str] | None = None

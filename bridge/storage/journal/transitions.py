@@ -41,6 +41,7 @@ from bridge.storage.journal.gates import (
 )
 from bridge.storage.journal.outbox import changed, hurry
 from bridge.storage.journal.pushes import pushed_after
+from bridge.storage.journal.shown import last_shown
 
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
 """The condition for a deployment that waits for its turn, and is not about to be requested."""
@@ -55,9 +56,6 @@ MAYBE_ASKED = (
 )
 
 NEWER_HEAD = "is newer and builds the same branch's head"
-
-LAST_LIVE = 3
-"""The last versions of an app whose cards may change once another one is live."""
 
 LAST_LINES = 5
 """The last lines of a deployment's history; a note that is among them is not repeated."""
@@ -279,13 +277,11 @@ def move(
     if row is None or not may_move(State(row["state"]), to):
         return None
     ended = {"finished_at": at, "holds": NO_HOLDS, "look_at": None} if to in FINAL else {}
-    also: list[str] = []
     if row["live_at"] is None and to in SERVED:
         ended |= {"live_at": facts.get("finished_at", at), "evidence": Evidence.RECORD}
     if to in LIVE:
         ended["verdict"] = Verdict.UNHEALTHY if to is State.UNHEALTHY else Verdict.UNVERIFIED
-    if to in (*SERVED, State.UNKNOWN):
-        also = last_live(db, row["app_id"])
+    also = last_shown(db, row["app_id"], Action(row["action"])) if to in BROUGHT_UP else ()
     if to in SERVED and State(row["state"]) not in SERVED:
         _end_watch(db, row, at)
     moved = change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
@@ -306,13 +302,6 @@ def _end_watch(db: sa.Connection, newer: sa.RowMapping, at: float) -> None:
         to = State.UNKNOWN if row["way"] == Rung.KEPT else State.DONE
         why = f"{row['note']}; not verified: deployment #{newer['seq']} is served now"
         move(db, row["id"], to, why, {}, at)
-
-
-def last_live(db: sa.Connection, app_id: str) -> list[str]:
-    """Return the ids of the last versions: a rollback may lead to another one of them by now."""
-    t = tables.deployments
-    lived = sa.select(t.c.id).where((t.c.app_id == app_id) & (t.c.live_at > 0))
-    return list(db.scalars(lived.order_by(t.c.live_at.desc(), t.c.id.desc()).limit(LAST_LIVE)))
 
 
 def withdraw(
@@ -468,6 +457,5 @@ def add_line(
 
 
 def show(db: sa.Connection, id_: str, seq: int, at: float, also: Sequence[str] = ()) -> None:
-    """Mark all subscriptions of a deployment as pending; `also`: what shows only these others."""
-    others = [about_deployment(one) for one in also]
-    changed(db, (about_deployment(id_), about_delivery(seq), ABOUT_ANYTHING, *others), at)
+    """Mark all subscriptions of a deployment as pending; `also`: the keys of what else shows it."""
+    changed(db, (about_deployment(id_), about_delivery(seq), ABOUT_ANYTHING, *also), at)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.chats.links import Around, around_of
+from bridge.chats.links import NOTHING_KNOWN, Around, around_of
 from bridge.chats.slack import names
 from bridge.chats.slack.answers import status_of
 from bridge.chats.slack.blocks import Message
@@ -14,7 +14,7 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
 from bridge.ports.feedback import Snapshot
-from tests.scenes.shop import LINKS, OTHER, SEEN, WEB, deployment, links_to
+from tests.scenes.shop import LINKS, OTHER, SEEN, WEB, deployment, links_to, now
 from tests.scenes.slack_gates import NOON, PUSHED
 from tests.worlds.rows import each_row
 
@@ -75,9 +75,17 @@ def test_cancelling_from_a_status_asks_first_too() -> None:
 
 
 def test_a_card_says_that_another_commit_is_live() -> None:
-    card = render_card(deployment(deployed_commit=OTHER), WEB, links=LINKS)
+    one = deployment(deployed_commit=OTHER)
+    card = render_card(one, WEB, links=LINKS, around=now(one, NOTHING_KNOWN))
 
     assert "`9ab41c7`> is live, not `13dfa1f`" in words(card)
+
+
+def test_what_went_live_is_said_to_be_live_only_from_the_fact() -> None:
+    for state in (State.DONE, State.UNHEALTHY):
+        card = render_card(deployment(state), WEB, links=LINKS)
+
+        assert " is live" not in words(card) + card.text
 
 
 def test_a_shortened_name_is_the_same_commit() -> None:
@@ -245,7 +253,7 @@ def test_only_comments_that_are_there_are_linked_to() -> None:
             "github.comment 4711 10": {"unwanted": True},
             "slack.card 7": {"comment": "1003"},
         },
-        before={one.id: OTHER, "another": PUSHED},
+        before={one.id: deployment(deployed_commit=OTHER), "another": one},
     )
 
     assert around_of(one, snapshot) == Around((7, 8), OTHER)
