@@ -20,8 +20,6 @@ from bridge.chats.proposal import (
 )
 from bridge.chats.text import Phrase, Text, clean, clean_lines
 from bridge.core.apps import App, environment_of
-from bridge.core.configuration.difference import STORED
-from bridge.core.configuration.fields import SECTIONS
 from bridge.core.events import Action
 from bridge.core.failure import MOST_CHARACTERS, failure_in
 from bridge.core.gates.holds import Hold
@@ -40,8 +38,6 @@ from bridge.core.lifecycle import (
 )
 from bridge.core.log_text import redact
 from bridge.core.rules import label_matches
-from bridge.ports.feedback import Snapshot
-from bridge.ports.outcomes import DONE, PARTLY, Audited, Subscription
 
 _VERDICTS = {
     State.WAITING: "waits for its turn",
@@ -446,34 +442,3 @@ class Channels:
             if label_matches(pattern, label):
                 found = channels
         return self.of(label) if found is None else found
-
-
-# ── A change of an app's configuration ──────────────────────────────────────────────────────────
-
-
-def note_in(subscription: Subscription, snapshot: Snapshot) -> Audited | None:
-    """Return the change that a subscription's place means: by number, or by its delivery."""
-    place = subscription.place
-    if "number" in place:
-        return next((one for one in snapshot.audited if one.number == place["number"]), None)
-    return next((one for one in snapshot.audited if one.seq == place["seq"]), None)
-
-
-def was_made(note: Audited) -> bool:
-    """Return whether the app's configuration differs now, as far as is known."""
-    return note.outcome == DONE or note.outcome.partition(": ")[0] in PARTLY
-
-
-def undone_by(note: Audited, snapshot: Snapshot) -> Audited | None:
-    """Return the change that undid another."""
-    of_it = (one for one in snapshot.audited if one.undoes == note.number)
-    return next((one for one in of_it if one.outcome == DONE), None)
-
-
-def called(field: str) -> str:
-    """Return a field's name for people; a variable's own name, a stored field with its source."""
-    if field.partition(".")[0] in SECTIONS:
-        return field
-    if field.startswith(STORED):
-        return f"{field.removeprefix(STORED).replace('.', ' ').replace('_', ' ')} (not in use)"
-    return field.removeprefix("rules.").replace("_", " ")

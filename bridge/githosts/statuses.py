@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bridge.core.apps import PRODUCTION, App, environment_of
 from bridge.core.failure import MOST_CHARACTERS
-from bridge.core.health.fate import Fate, Now, as_told
+from bridge.core.health.fate import Fate, Now, lasting
 from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import MARK, marked, redact, shorten
 from bridge.githosts.app_states import GOING, WHY_NOT, Standing, reasons_of
@@ -82,7 +82,7 @@ def deployment_status(deployment: Deployment, fate: Fate | None = None) -> Said:
         if live and deployment.commit and live != deployment.commit:
             words += ", the head of the branch when the build began"
     elif deployment.state in BAD and deployment.note:
-        note = redact(as_told(deployment.note)[:MOST_CHARACTERS])
+        note = redact(lasting(deployment.note)[:MOST_CHARACTERS])
         words = f"{words}: {shorten(note, LONGEST_DESCRIPTION - len(words) - 2)}"
     elif holds:
         words = f"{words}: {_first(holds, LONGEST_DESCRIPTION - len(words) - 2)}"

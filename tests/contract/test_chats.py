@@ -23,7 +23,7 @@ from bridge.ports.outcomes import DONE, Audited, Outcome, Subscription, about_de
 from bridge.ports.providers import ChatProvider
 from bridge.settings import read_settings
 from tests.fakes.discord import FakeDiscord
-from tests.fakes.journey import app, deployment, push
+from tests.fakes.journey import app, deployment, live_now, push
 from tests.fakes.slack.methods import BOT_TOKEN
 from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.fakes.toy_chat import WALKIE, WalkieSettings
@@ -180,7 +180,12 @@ class Stage:
     async def publish(self, *states: State) -> None:
         one = deployment(1, state=states[-1])
         history = tuple(Change(float(n), state, f"note {n}") for n, state in enumerate(states))
-        snapshot = Snapshot(deployments=(one,), history={one.id: history}, apps={one.app_id: app()})
+        snapshot = Snapshot(
+            deployments=(one,),
+            history={one.id: history},
+            apps={one.app_id: app()},
+            fates=live_now(one),
+        )
         for planned in self.planned(one):
             await self.shown(planned, snapshot)
 

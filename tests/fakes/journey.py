@@ -18,9 +18,10 @@ from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import Refused, Unreachable
 from bridge.core.events import Action, Commit, Event, Ref, RefKind, RefPushed, Repository
 from bridge.core.health.containers import Container
+from bridge.core.health.fate import Fate, Now
 from bridge.core.health.serving import Serving
 from bridge.core.hooks import SignedBy
-from bridge.core.lifecycle import Deployment, State, deployment_id
+from bridge.core.lifecycle import LIVE, Deployment, State, deployment_id
 from bridge.core.tracking import token_for
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.gates import Judging
@@ -515,6 +516,11 @@ def serving_of(history: Sequence[Deployment]) -> Serving | None:
     if not lived:
         return None
     return Serving(lived[0], lived[1] if len(lived) > 1 else None, doubt)
+
+
+def live_now(*those: Deployment) -> dict[str, Fate]:
+    """The fates in a snapshot of deployments that are what their apps serve, if they went live."""
+    return {one.id: Fate(Now.LIVE) for one in those if one.state in LIVE}
 
 
 def deployment(seq: int = 1, app_id: str = "app-web", **others: Any) -> Deployment:

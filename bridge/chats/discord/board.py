@@ -10,16 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bridge.chats.card import (
-    LOUD,
-    Card,
-    Channels,
-    card_of,
-    failure_of,
-    note_in,
-    undone_by,
-    was_made,
-)
+from bridge.chats.card import LOUD, Card, Channels, card_of, failure_of
+from bridge.chats.config_notes import note_in, undone_by, was_made
 from bridge.chats.discord.api import DISCORD
 from bridge.chats.discord.embeds import render_card, render_change, render_failure
 from bridge.chats.discord.posts import Channel, MessageCursor, lost, may_be_posted

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.chats.card import NOTE, Card, Failure, Newer, OtherCommit, called
+from bridge.chats.card import NOTE, Card, Failure, Newer, OtherCommit
+from bridge.chats.config_notes import called
 from bridge.chats.discord.markdown import (
     code,
     code_block,

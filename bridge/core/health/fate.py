@@ -114,8 +114,8 @@ def _replaced(by: Deployment, at: float | None, serving: Serving | None) -> Fate
 
 def _in_doubt(doubt: Deployment | None) -> str:
     if doubt is None:
-        return "what is live now is not known"
-    return f"what is live now is not known: #{doubt.seq} has an unknown outcome"
+        return "not known whether it still is"
+    return f"not known whether it still is: #{doubt.seq} has an unknown outcome"
 
 
 def _elsewhere(look: Look | None) -> str:
@@ -138,6 +138,11 @@ def as_told(note: str) -> str:
     )
 
 
+def lasting(note: str) -> str:
+    """Return the same without the way back that it announces, which may never come."""
+    return _WILL_GO_BACK.sub("", as_told(note))
+
+
 def note_now(note: str, fate: Fate | None) -> str:
     """Return a deployment's note as it is true now; without a fate, as it stays true.
 
@@ -145,4 +150,4 @@ def note_now(note: str, fate: Fate | None) -> str:
     """
     if fate is not None and fate.live:
         return note
-    return _WILL_GO_BACK.sub("", as_told(note)) if fate is not None else as_told(note)
+    return lasting(note) if fate is not None else as_told(note)

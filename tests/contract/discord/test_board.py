@@ -21,7 +21,7 @@ from bridge.core.lifecycle import Change, Deployment, State
 from bridge.ports.feedback import Occasion, Snapshot
 from bridge.ports.outcomes import LINK, Audited, Outcome, Subscription
 from tests.fakes.discord import GUILD, TOKEN, FakeDiscord
-from tests.fakes.journey import app, deployment, push
+from tests.fakes.journey import app, deployment, live_now, push
 from tests.scenes.shop import LINKS
 
 W, A, R, D, F = State.WAITING, State.ASKED, State.RUNNING, State.DONE, State.FAILED
@@ -65,7 +65,12 @@ class Stage:
     async def publish(self, *states: State, **others: Any) -> None:
         one = deployment(1, state=states[-1], **others)
         history = tuple(Change(float(n), state, f"note {n}") for n, state in enumerate(states))
-        snapshot = Snapshot(deployments=(one,), history={one.id: history}, apps={one.app_id: app()})
+        snapshot = Snapshot(
+            deployments=(one,),
+            history={one.id: history},
+            apps={one.app_id: app()},
+            fates=live_now(one),
+        )
         await self.board.publish(self.planned(one), snapshot, self.cursor, self._save)
 
     def planned(self, one: Deployment) -> Subscription:

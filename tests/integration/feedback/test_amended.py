@@ -1,0 +1,152 @@
+"""What was said of a version is amended: at rest nothing says "is live" of what is not."""
+
+import re
+
+import pytest
+
+from bridge.core.health.fate import Fate
+from bridge.core.lifecycle import State
+from bridge.storage.journal import SqlJournal
+from tests.fakes.journey import ManualClock
+from tests.worlds.amended import DOUBT, World
+
+NOW = re.compile(r" is live| is unhealthy|is served again")
+CLAIM = re.compile(rf"{NOW.pattern}|goes back to .{{1,40}} by itself")
+"""What is true only of what is served now."""
+
+DATED = ("slack thread", "discord message", "status")
+"""Places that are written once: they say what was so then."""
+
+
+@pytest.fixture
+def world(clock: ManualClock, journal: SqlJournal) -> World:
+    return World(clock, journal)
+
+
+async def differences(world: World) -> list[str]:
+    """Return each place that says what is not so, or does not say what is."""
+    told, fates = await world.places(), await world.fates()
+    found = [
+        f"{where} claims what may change: {words}"
+        for where, words in told.items()
+        if where.startswith(DATED) and NOW.search(words)
+    ]
+    for one in world.brought:
+        is_live, fate = one.deployed_commit == world.live, fates[one.id]
+        if fate.live and not is_live:
+            found.append(f"deployments: #{one.seq} is not live: {fate}")
+        cards = world.card_in_slack(one), world.card_of(one)
+        found += [wrong for card in cards for wrong in untrue(card, fate, is_live=is_live)]
+        page = (await world.page(one)).partition("<dt>Live</dt>")[2].partition("</dd>")[0]
+        if ("since" in page) is not fate.live or fate.says not in page:
+            found.append(f"the console says of #{one.seq}, {fate}: {page}")
+        comment = told.get(f"comment {one.seq}", "")
+        if CLAIM.search(comment) and not is_live:
+            found.append(f"a comment on #{one.seq}: {comment}")
+    newest = world.brought[-1]
+    if newest.deployed_commit == world.live and not fates[newest.id].live:
+        found.append(f"it is not said that #{newest.seq} is live")
+    if world.live != DOUBT and (wrong := world.active() - {world.live}):
+        found.append(f"the host calls {wrong} active, and {world.live} is live")
+    return found
+
+
+def untrue(card: str, fate: Fate, *, is_live: bool) -> list[str]:
+    """Return what a card says that is not so, or does not say."""
+    if fate.live and " is live" not in card:
+        return [f"not said to be live: {card}"]
+    if CLAIM.search(card) and not is_live:
+        return [f"said to be live: {card}"]
+    return [] if fate.live or fate.says[1:] in card else [f"not said why it is not: {card}"]
+
+
+STORIES = [
+    "push push",
+    "push push rollback",
+    "push push rollback push",
+    "push breaks",
+    "push breaks unlock",
+    "push breaks push",
+    "push breaks push rollback",
+    "push promote",
+    "push push promote rollback",
+    "push push rollback rollback push",
+    "push by_hand",
+    "push by_hand push",
+    "push breaks by_hand",
+    "push in_doubt",
+    "push in_doubt push",
+    "push in_doubt by_hand",
+    "push push rollback in_doubt push",
+]
+
+
+@pytest.mark.parametrize("story", STORIES)
+async def test_no_place_says_is_live_of_what_is_not(world: World, story: str) -> None:
+    for event in story.split():
+        await getattr(world, event)()
+        await world.rest()
+
+        assert await differences(world) == [], f"after {event} of: {story}"
+
+
+async def test_what_happens_within_a_moment_is_amended_as_well(world: World) -> None:
+    """Nothing is published in between, so some places are first written when it is past."""
+    for event in ["push", "push", "breaks", "push", "rollback"]:
+        await getattr(world, event)()
+    await world.rest()
+
+    assert await differences(world) == []
+
+
+async def test_a_rollback_is_told_wherever_the_version_was_told(world: World) -> None:
+    good = await world.push()
+    await world.rest()
+    back = await world.breaks()
+    await world.rest()
+    bad = world.brought[-2]
+    says = f"olled back to {good.commit[:7]} by #{back.seq}"  # type: ignore[index]
+
+    told = await world.places()
+    assert f"{says} · 🔒 locked by the bridge" in told[f"comment {bad.seq}"].replace("`", "")
+    assert told[f"status {bad.commit[:7]}"] == f"failure: unhealthy, r{says}"  # type: ignore[index]
+    assert f"{says}  ·  :lock: Locked by the bridge" in world.card_in_slack(bad)
+    assert "gate.unlock" in world.card_in_slack(bad)
+    assert f"{says} · 🔒 Locked by the bridge" in world.card_of(bad)
+    assert any(says in words for where, words in told.items() if "slack thread" in where)
+    assert f"r{says}" in await world.page(bad)
+
+    way = f"Rolled back from {bad.commit[:7]} to {good.commit[:7]}"  # type: ignore[index]
+    assert f"{way}  ·  :lock: Locked by the bridge" in world.card_in_slack(back)
+    assert f"{way} · 🔒 Locked by the bridge" in world.card_of(back)
+    assert f"#{back.seq} went back to it" in world.card_of(good)
+
+
+async def test_a_lock_that_was_removed_is_not_shown_any_more(world: World) -> None:
+    await world.push()
+    back = await world.breaks()
+    await world.rest()
+    await world.unlock()
+    await world.rest()
+
+    for one in (back, world.brought[-2]):
+        assert "ocked by" not in world.card_in_slack(one) + world.card_of(one)
+        assert "gate.unlock" not in world.card_in_slack(one)
+    assert "ocked by" not in (await world.places())[f"comment {world.brought[-2].seq}"]
+
+
+async def test_a_newer_push_costs_the_version_before_one_edit_of_each_card(world: World) -> None:
+    await world.push()
+    await world.rest()
+    threads = len(world.slack.messages)
+    world.api.calls.clear()
+
+    await world.push(State.DONE)
+    await world.rest()
+
+    assert len(world.slack.messages) == threads + 2  # the new card and its thread
+    own = {"2" * 40, "2"}  # its status, and its deployment object
+    assert [call for call in world.api.calls if call[0] in WRITES and not own & {*call}] == []
+
+
+WRITES = ("set_status", "edit_comment", "end_deployment", "set_deployment")

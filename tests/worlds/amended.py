@@ -1,0 +1,323 @@
+"""An app whose versions come and go, and every place that shows them, read as people read them."""
+
+import json
+from collections.abc import Mapping  # noqa: TC003
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any
+
+from bridge.chats.card import Channels
+from bridge.chats.discord import board as discord
+from bridge.chats.discord.embeds import Message
+from bridge.chats.discord.posts import MessageCursor
+from bridge.chats.discord.settings import Webhook
+from bridge.chats.links import Links
+from bridge.chats.slack import board as slack
+from bridge.chats.slack.cards import Cards
+from bridge.chats.slack.payloads import Answer
+from bridge.console.pages import PAGES
+from bridge.console.pages.request import Asked
+from bridge.console.render import draw
+from bridge.console.visitors import BY_LINK
+from bridge.core.decision import Decision, Reason
+from bridge.core.events import Action
+from bridge.core.gates.locks import BRIDGE, BY_ITSELF
+from bridge.core.health.fate import Fate
+from bridge.core.health.rollback import lock_after
+from bridge.core.health.serving import By, Look
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.pulls import PullRequest
+from bridge.githosts.publishers import WriteTurns
+from bridge.githosts.subscriptions import Plans, Use, shows_of
+from bridge.pipeline.outbox import Feedback, PublishTiming
+from bridge.pipeline.rate_limit import RateLimiter
+from bridge.ports.feedback import Occasion
+from bridge.ports.githosts import CommitState
+from bridge.ports.outcomes import Outcome, Subscription
+from bridge.storage.journal import SqlJournal
+from tests.fakes.git_api import FakeHostApi
+from tests.fakes.journey import ManualClock, app, deployment, push
+from tests.worlds.console_records import records_of
+
+WEB = app()
+HIT = Decision(WEB.id, WEB.label, Reason.PATH_HIT, "web/index.html")
+DOUBT = "?"
+"""The commit that is live where nobody knows it."""
+
+FRAME = {
+    "visitor": BY_LINK,
+    "path": "/console",
+    "query": "",
+    "said": "",
+    "trouble": {},
+    "once": "once",
+    "part": False,
+}
+
+
+class SlackChannel:
+    """Slack's messages as they stand, by their times."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, dict[str, Any]] = {}
+
+    async def call(self, method: str, **arguments: Any) -> Answer:
+        ts = str(arguments.get("ts") or f"{len(self.messages) + 1}.0")
+        kept = self.messages.get(ts, {})
+        self.messages[ts] = {**kept, **arguments, "method": method}
+        return Answer(method, {"channel": "C1", "ts": ts})
+
+    async def read(self, method: str, **arguments: Any) -> Answer:
+        if method == "chat.getPermalink":
+            return Answer(method, {"permalink": f"https://x.slack.com/{arguments}"})
+        return Answer(method, {"messages": []})
+
+    async def by_email(self, _email: str) -> str | None:
+        return None
+
+
+class DiscordChannel:
+    """Discord's cards as they stand, by their subscriptions."""
+
+    def __init__(self) -> None:
+        self.cards: dict[str, Mapping[str, Any]] = {}
+        self.more: list[Mapping[str, Any]] = []
+
+    async def shown(
+        self, subscription: Subscription, known: MessageCursor, message: Message, _save: Any
+    ) -> MessageCursor:
+        self.cards[subscription.id] = message.embed
+        return replace(known, message="1")
+
+    async def ready(self, _subscription: Subscription) -> None:
+        """A turn without a limit."""
+
+    async def add(self, _one: Subscription, _known: MessageCursor, message: Message) -> None:
+        self.more.append(message.embed)
+
+
+async def _nothing(_deployment: Deployment) -> str:
+    return ""
+
+
+@dataclass
+class World:
+    """An app, what happens to it, and all that is shown of it.
+
+    Attributes:
+        live: the commit that is live; `DOUBT` if nobody knows, "" for nothing.
+        brought: what the bridge has brought, oldest first.
+    """
+
+    clock: ManualClock
+    journal: SqlJournal
+    live: str = ""
+    brought: list[Deployment] = field(default_factory=list)
+    slack: SlackChannel = field(default_factory=SlackChannel)
+    discord: DiscordChannel = field(default_factory=DiscordChannel)
+    api: FakeHostApi = field(default_factory=FakeHostApi)
+
+    def __post_init__(self) -> None:
+        self.seqs = count(1)
+        pace = WriteTurns(self._turn, self._turn, self.clock)
+        links = Links()
+        webhooks = {"default": Webhook("default", "600000000000000001", "token")}
+        self.planners = (
+            Cards(Channels(default="C1")),
+            discord.Cards(Channels(default="default"), webhooks),
+            Plans("github", frozenset(Use), skipped=True),
+        )
+        publishers: dict[str, Any] = {
+            "slack.card": slack.Board(
+                self.slack,
+                self.slack,
+                self._turn,
+                links,
+                tail=_nothing,
+                email_of=_nothing,  # type: ignore[arg-type]
+            ),
+            "discord.card": discord.Board(self.discord, links, _nothing),  # type: ignore[arg-type]
+            **shows_of(self.api, pace, "0123"),
+        }
+        self.feedback = Feedback(
+            self.journal,
+            publishers,
+            self.clock,
+            PublishTiming(),
+            rate_limiter=RateLimiter(self.clock, sleep=self.clock.sleep),
+            owner="solo",
+            chance=lambda: 0.5,
+        )
+
+    async def _turn(self, _lane: str) -> None:
+        """A turn without a limit."""
+
+    # ── what happens ────────────────────────────────────────────────────────
+
+    async def push(self, end: State = State.DONE, **facts: Any) -> Deployment:
+        """A push that is built; a commit of its own is its head."""
+        seq = next(self.seqs)
+        sha = f"{seq:x}" * 40
+        self.api.pulls[sha] = [PullRequest(seq, "main", sha, open=True)]
+        return await self._brought(deployment(seq, commit=sha, **facts), sha, end)
+
+    async def promote(self) -> Deployment:
+        """A version that somebody has asked for, e.g. by a promotion or in spite of a gate."""
+        seq = next(self.seqs)
+        asked = {"trigger": "slack: Ada (U0ADA)", "person": "slack:U0ADA", "commit": None}
+        return await self._brought(deployment(seq, **asked), f"{seq:x}" * 40, State.DONE)
+
+    async def breaks(self) -> Deployment:
+        """A push that is found unhealthy, from which the bridge goes back by itself."""
+        bad = await self.push(State.UNHEALTHY)
+        to = self._last_good(bad)
+        return await self._back(to, trigger=f"rollback: {BRIDGE}", back_from=bad.id)
+
+    async def rollback(self) -> Deployment:
+        """A person goes back to the version before."""
+        to = self._last_good(self.brought[-1])
+        return await self._back(to, trigger="slack: Ada (U0ADA)", person="slack:U0ADA")
+
+    async def by_hand(self) -> None:
+        """Somebody deploys at the backend, and the bridge sees it."""
+        self.live = "f" * 40
+        newest = self.brought[-1].id if self.brought else None
+        found = await self.journal.serving([WEB])
+        doubt = found[WEB.id].doubt if WEB.id in found else None
+        look = Look(
+            self.clock(), newest=newest, doubt=doubt and doubt.id, record="theirs",
+            commit=self.live, since=self.clock(), by=By.BACKEND, place="Dokploy",
+        )  # fmt: skip
+        await self.journal.save_look(WEB.id, look)
+
+    async def in_doubt(self) -> None:
+        """A deployment whose outcome nobody knows."""
+        seq = next(self.seqs)
+        await self._begun(deployment(seq, commit=f"{seq:x}" * 40))
+        id_ = deployment(seq).id
+        await self.journal.move(id_, State.UNKNOWN, "accepted, outcome unknown: it was lost")
+        self.live = DOUBT
+
+    async def unlock(self) -> None:
+        """Somebody removes the app's lock."""
+        await self.journal.release_lock(f"app/{WEB.id}", [WEB.id])
+
+    def _last_good(self, left: Deployment) -> Deployment:
+        made = [one for one in self.brought if one.action is not Action.ROLLBACK]
+        others = [one for one in made if one.deployed_commit != left.deployed_commit]
+        return next(one for one in reversed(others) if one.state is State.DONE)
+
+    async def _back(self, to: Deployment, **facts: Any) -> Deployment:
+        seq = next(self.seqs)
+        back = deployment(
+            seq, action=Action.ROLLBACK, target=to.id, way="kept", commit=None, **facts
+        )
+        return await self._brought(back, to.deployed_commit or "", State.DONE)
+
+    async def _brought(self, new: Deployment, sha: str, end: State) -> Deployment:
+        await self._begun(new)
+        note = f"commit {sha[:7]} is live"
+        facts = {"deployed_commit": sha, "finished_at": self.clock()}
+        if new.action is Action.ROLLBACK:
+            note = f"{sha[:7]} is served again, as it was built then"
+            lock = lock_after(new, WEB, self.clock())
+            lock = lock if new.person else replace(lock, owner=BY_ITSELF)
+            await self.journal.move_and_lock(lock, new.id, State.VERIFYING, note, **facts)
+        else:
+            await self.journal.move(new.id, State.VERIFYING, note, **facts)
+        self.live = sha
+        await self.clock.sleep(5)
+        if end is State.UNHEALTHY:
+            note += ", but GET https://shop.example.com/: 502; it goes back to 1234567 by itself"
+        await self.journal.move(new.id, end, note)
+        found = await self.journal.deployment(new.id)
+        assert found is not None
+        self.brought.append(found)
+        return found
+
+    async def _begun(self, new: Deployment) -> None:
+        await self.journal.save_apps("dokploy", [WEB])
+        event = replace(push(), after=new.commit or "b" * 40)
+        if new.commit is not None and event.commit is not None:
+            event = replace(event, commit=replace(event.commit, sha=new.commit))
+        outcome = Outcome(new.seq, new.delivery, (HIT,), (new,))
+        occasion = Occasion(event, None, outcome, {WEB.id: WEB})
+        planners = self.planners if new.trigger == "push" else self.planners[:2]
+        planned = [one for plan in planners for one in plan(occasion)]
+        recorded = replace(outcome, subscriptions=tuple(planned))
+        await self.journal.record([recorded], window=0)
+        await self.clock.sleep(5)
+        for state in (State.ASKED, State.RUNNING):
+            await self.journal.move(new.id, state, asked_at=self.clock())
+
+    async def rest(self, seconds: float = 60.0) -> None:
+        """Let time pass until everything is published."""
+        until = self.clock() + seconds
+        while self.clock() < until:
+            pause = await self.feedback.look()
+            await self.feedback.settled()
+            await self.clock.sleep(min(max(pause, 0.01), 5.0))
+        due = [one for one in await self.journal.feedback(limit=1000) if one.shown < one.wanted]
+        assert not due, due
+
+    # ── what is shown ───────────────────────────────────────────────────────
+
+    async def places(self) -> dict[str, str]:
+        """Return what each place says of each deployment, by the place and the deployment's id."""
+        found = {}
+        for message in self.slack.messages.values():
+            words = json.dumps([message.get("text"), message.get("blocks")], ensure_ascii=False)
+            kind = "thread" if message.get("thread_ts") else "card"
+            where = f"slack {kind} {message.get('ts') or message.get('thread_ts')}"
+            found[f"{where} {len(found)}"] = words
+        for id_, embed in self.discord.cards.items():
+            found[f"discord {id_}"] = json.dumps(embed, ensure_ascii=False)
+        for number, embed in enumerate(self.discord.more):
+            found[f"discord message {number}"] = json.dumps(embed, ensure_ascii=False)
+        for number in self.api.written:
+            found[f"comment {number}"] = "\n".join(self.api.ours(number))
+        for (commit, _), (state, words) in self.api.statuses.items():
+            found[f"status {commit[:7]}"] = f"{state}: {words}"
+        return found
+
+    def card_of(self, one: Deployment) -> str:
+        """Return a deployment's card in Discord."""
+        (card,) = (
+            json.dumps(embed, ensure_ascii=False)
+            for id_, embed in self.discord.cards.items()
+            if one.id in id_
+        )
+        return card
+
+    def card_in_slack(self, one: Deployment) -> str:
+        """Return a deployment's card in Slack."""
+        (card,) = (
+            json.dumps(message["blocks"], ensure_ascii=False)
+            for message in self.slack.messages.values()
+            if not message.get("thread_ts") and f'"{one.id}"' in json.dumps(message["blocks"])
+        )
+        return card
+
+    def active(self) -> set[str]:
+        """Return the commits whose deployment objects the host shows as active."""
+        active = set[int]()
+        for name, _, *about in self.api.calls:
+            if name == "set_deployment" and about[1] is CommitState.SUCCESS:
+                id_ = int(str(about[0]))
+                active = {one for one in active if one > id_} | {id_}
+            elif name == "end_deployment":
+                active.discard(int(str(about[0])))
+        return {str(self.api.deployments[str(id_)][0]) for id_ in active}
+
+    async def fates(self) -> dict[str, Fate]:
+        """Return what the journal says of each deployment."""
+        return await self.journal.fates(self.brought)
+
+    async def page(self, one: Deployment) -> str:
+        """Return the console's page of a deployment."""
+        async with records_of([WEB]) as records:
+            asked = Asked({"id": one.id, "seq": str(one.seq)}, {})
+            page = await PAGES["/console/deployments/{id}"](
+                replace(records, journal=self.journal), BY_LINK, asked
+            )
+            return draw(page, FRAME, self.clock())
