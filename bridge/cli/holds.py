@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.lifecycle import Deployment, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from bridge.app.storage import Stores
     from bridge.core.apps import App
     from bridge.core.gates.content import Compared
     from bridge.core.gates.gates import Facts
     from bridge.core.gates.holds import Hold
+    from bridge.core.gates.order import Earlier
     from bridge.settings import Settings
 
 
@@ -94,15 +95,15 @@ async def _holds(
     return open_gates(wanted, app, await _facts(settings, stores, apps, app, commit), now)
 
 
-def _compared(apps: "Mapping[str, App]", tried: "Sequence[Deployment]", commit: str) -> "Compared":
+def _compared(apps: "Sequence[App]", earlier: "Iterable[Earlier]", commit: str) -> "Compared":
     """Return what earlier apps run beside a commit, as far as no Git host has to be asked."""
     from bridge.core.gates.content import Content, at_once
 
-    unasked = Content(None, "no Git host is asked here")
+    unasked, by_id = Content(None, "no Git host is asked here"), {one.id: one for one in apps}
     return {
-        (one.app_id, runs): at_once(apps[one.app_id], runs, commit) or unasked
-        for one in tried
-        if (runs := one.deployed_commit) is not None
+        (one.app_id, runs): at_once(by_id[one.app_id], runs, commit) or unasked
+        for one in earlier
+        for runs in one.commits
     }
 
 
@@ -122,16 +123,15 @@ async def _facts(
     ci = None
     if place and commit and app.rules.checks:
         ci = await journal.ci(CommitAt(*place, commit, ""))
-    earlier = earlier_of(app, apps)
-    tried = await journal.tried_by([id_ for id_ in earlier.values() if id_])
-    last = {one.app_id: one for one in reversed(tried)}
+    named = earlier_of(app, apps)
+    earlier = await journal.earlier(named)
     freezes = [*freezes_of(settings.freezes), *await journal.freezes()]
     return Facts(
         locks=[one for one in await journal.locks() if one.scope in scopes],
         freezes=[one for one in freezes if one.covers(app.label, scopes)],
         approvals=await journal.approvals(app.id),
-        compared=_compared({one.id: one for one in apps}, tried, commit or ""),
+        compared=_compared(apps, earlier.values(), commit or ""),
         ci=ci,
-        earlier={label: last.get(id_) for label, id_ in earlier.items() if id_},
-        nowhere=[name for name, id_ in earlier.items() if not id_],
+        earlier=earlier,
+        nowhere=[name for name, id_ in named.items() if not id_],
     )

@@ -218,12 +218,9 @@ class Judges:
         commit = by.head.commit if by.head is not None else deployment.head or deployment.commit
         if commit is None:
             return NO_COMPARED
-        ids = [app_id for app_id in by.earlier.values() if app_id]
-        tried = await self.journal.tried_by(ids) if ids else []
+        earlier = await self.journal.earlier(by.earlier) if by.earlier else {}
         those = [
-            (await self._app(one.app_id), one.deployed_commit)
-            for one in tried
-            if one.deployed_commit is not None
+            (await self._app(one.app_id), runs) for one in earlier.values() for runs in one.commits
         ]
         if by.app.rules.approvals:
             approvals = await self.journal.approvals(by.app.id)

@@ -12,6 +12,7 @@ from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.gates import Approval
 from bridge.core.gates.holds import Lift, Proposal
 from bridge.core.gates.locks import Lock, Scope
+from bridge.core.gates.order import Earlier
 from bridge.core.lifecycle import Deployment
 from bridge.ports.outcomes import Audited, Subscription
 
@@ -195,10 +196,11 @@ class Holding(Protocol):
                 fact has changed meanwhile, so it stays due.
         """
 
-    async def tried_by(self, app_ids: Sequence[str]) -> list[Deployment]:
-        """Return the newest deployment of each app, of those neither superseded nor cancelled.
+    async def earlier(self, ids: Mapping[str, str]) -> dict[str, Earlier]:
+        """Return what of earlier apps matters, by their labels.
 
-        After a rollback also the newest one that it has left.
+        Args:
+            ids: by label; "" for what is no app, which is left out.
         """
 
     async def due_holds(self, now: float, limit: int) -> list[Deployment]:

@@ -10,6 +10,7 @@ from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
 from bridge.core.gates.locks import Scope
+from bridge.core.health.serving import By, Look
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.githosts import ChangeSet
 from tests.fakes.journey import app, deployment
@@ -178,6 +179,49 @@ async def test_who_overrides_is_warned_though_the_branch_has_moved_on_since(
     (hold,) = (await world.now(new)).holds
     assert hold.warns == "shop/staging was rolled back from 2222222"
     assert hold.says.startswith("shop/staging runs 3333333, not 2222222: web/index.html differs; ")
+
+
+async def test_an_app_that_was_rolled_back_holds_until_it_serves_the_version_again(
+    world: GateWorld,
+) -> None:
+    differ(world, "web/index.html")
+    await served(world, 1, ONE)
+    await served(world, 2, TWO)
+    await served(world, 3, ONE, action=Action.ROLLBACK)
+    world.seq = 3
+    new = await world.push(TWO)
+    await world.settle()
+    assert "shop/staging runs 1111111, not 2222222: web/ind" in (await world.now(new)).note
+
+    await world.push(TWO, "app-staging")
+    await world.settle()
+
+    assert await world.state(new) == "done"
+
+
+async def test_what_somebody_deploys_by_hand_at_the_earlier_app_counts(world: GateWorld) -> None:
+    differ(world, "web/index.html")
+    differ(world, "jobs/run.py", base=THREE)
+    await served(world, 1, TWO)
+    await by_hand(world, ONE)
+    world.seq = 1
+    new = await world.push(TWO)
+    await world.settle()
+    assert (await world.now(new)).note == (
+        "held: shop/staging runs 1111111, not 2222222: web/index.html differs"
+    )
+
+    await by_hand(world, THREE)
+    await world.settle()
+
+    assert await world.state(new) == "done"
+
+
+async def by_hand(world: GateWorld, commit: str) -> None:
+    """Look at the backend after somebody has deployed a commit to staging there."""
+    newest, since = deployment(1, "app-staging").id, world.clock.now
+    look = Look(since, newest, record=commit, commit=commit, since=since, by=By.BACKEND)
+    await world.journal.save_look("app-staging", look)
 
 
 async def served(world: GateWorld, seq: int, commit: str, **facts: Any) -> None:

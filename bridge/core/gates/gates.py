@@ -17,7 +17,9 @@ from bridge.core.gates.content import NO_COMPARED, NOT_YET, SAME, Compared, Cont
 from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.holds import Gate, Hold, Lift, Proposal
 from bridge.core.gates.locks import BY_ITSELF, Lock
+from bridge.core.gates.order import Earlier
 from bridge.core.gates.times import for_people
+from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, State
 
 MOST_APPROVED = 3
@@ -53,8 +55,7 @@ class Facts:
         freezes: those that cover the app, of the settings and by command.
         approvals: of any commit of the app.
         ci: the checks of the commit that would be built; None if none were ever asked for.
-        earlier: the newest deployment of each app that must be live first; None if it has none.
-        served: the newest deployments that each of these has served, newest first.
+        earlier: the apps that must be live first, by label.
         compared: their commits, and the approved ones, beside the one that would be built.
         proposal: what an approval would be for; None if it is not known.
         nowhere: what the rules name as an earlier app, and is none.
@@ -67,8 +68,7 @@ class Facts:
     freezes: Sequence[Freeze] = ()
     approvals: Sequence[Approval] = ()
     ci: Ci | None = None
-    earlier: Mapping[str, Deployment | None] = field(default_factory=dict)
-    served: Mapping[str, Sequence[Deployment]] = field(default_factory=dict)
+    earlier: Mapping[str, Earlier] = field(default_factory=dict)
     compared: Compared = field(default_factory=lambda: NO_COMPARED)
     proposal: Proposal | None = None
     nowhere: Sequence[str] = ()
@@ -291,39 +291,41 @@ def _order(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[H
         key = f"{Gate.ORDER}:?"
         yield Hold(Gate.ORDER, key, why, Right.OVERRIDE, changes_at=facts.again_at)
         return
-    for label in facts.earlier:
-        yield from _after(label, commit, app.rules.soak or 0.0, facts, now)
+    for label, earlier in facts.earlier.items():
+        yield from _after(label, earlier, commit, app.rules.soak or 0.0, facts, now)
     for name in facts.nowhere:
         why = f"`after` names {name}, and there is no such app: correct the rule, or override"
         yield Hold(Gate.ORDER, f"{Gate.ORDER}:{name}:{commit}", why, Right.OVERRIDE)
 
 
-def _after(label: str, commit: str | None, soak: float, facts: Facts, now: float) -> Iterator[Hold]:
-    """Hold what an earlier app does not run: the same, as far as that app is concerned."""
-    earlier = facts.earlier[label]
+def _after(
+    label: str, earlier: Earlier, commit: str | None, soak: float, facts: Facts, now: float
+) -> Iterator[Hold]:
+    """Hold what an earlier app does not serve: the same, as far as that app is concerned."""
     key = f"{Gate.ORDER}:{label}:{commit}"
-    wanted = (commit or "?")[:7]
+    wanted, serving = (commit or "?")[:7], earlier.serving
     until = changes = None
-    warns = _failed_there(label, commit, facts, now)
-    if earlier is None:
-        why = f"{label} has not deployed {wanted} yet: it has no deployment"
-    elif earlier.state is not State.DONE:
-        why = f"{label} is not live with {wanted} yet: its newest deployment is {earlier.state}"
-    elif not (content := _content(earlier, commit, facts, now)).same:
-        runs = earlier.deployed_commit[:7] if earlier.deployed_commit else "an unknown commit"
-        why = f"{label} runs {runs}, not {wanted}{_differs(content, facts)}"
+    warns, coming = _failed_there(label, earlier, commit, facts, now), earlier.coming(commit)
+    if earlier.doubt is not None:
+        why = f"what runs in {label} is not known since deployment #{earlier.doubt.seq}"
+    elif serving is None:
+        why = f"{label} has not deployed {wanted} yet"
+    elif serving.works in (Works.VERIFYING, Works.UNHEALTHY):
+        why = f"{label} runs {_short(serving.commit)}, which is {serving.works}"
+    elif not (content := facts.content(earlier.app_id, serving.commit, commit, now)).same:
+        why = f"{label} runs {_short(serving.commit)}, not {wanted}{_differs(content, facts)}"
         changes = content.again_at
-    elif now < (healthy := (earlier.finished_at or now) + soak):
-        until = healthy
+    elif now < (healthy := (earlier.since or now) + soak):
+        until, coming = healthy, ""
         why = f"{label} has been live with {wanted} for less than {for_people(soak)}"
     else:
         return
-    says = f"{why}; {warns}" if warns else why
+    says = "; ".join((why, *([f"{label} {coming}"] if coming else ()), *([warns] if warns else ())))
     yield Hold(Gate.ORDER, key, says, Right.OVERRIDE, until=until, changes_at=changes, warns=warns)
 
 
-def _content(one: Deployment, commit: str | None, facts: Facts, now: float) -> Content:
-    return facts.content(one.app_id, one.deployed_commit, commit, now)
+def _short(commit: str | None) -> str:
+    return commit[:7] if commit else "an unknown commit"
 
 
 def _differs(content: Content, facts: Facts) -> str:
@@ -334,13 +336,15 @@ def _differs(content: Content, facts: Facts) -> str:
     return f": {content.why}" if content.why else ""
 
 
-def _failed_there(label: str, commit: str | None, facts: Facts, now: float) -> str:
+def _failed_there(
+    label: str, earlier: Earlier, commit: str | None, facts: Facts, now: float
+) -> str:
     """Return whether an earlier app was unhealthy with a version, or rolled back from it."""
     left = False
-    for one in facts.served.get(label, ()):
+    for one in earlier.served:
         if one.action is Action.ROLLBACK:
             left = True
-        elif _content(one, commit, facts, now).same:
+        elif facts.content(one.app_id, one.deployed_commit, commit, now).same:
             at = (commit or "?")[:7]
             if one.state is State.UNHEALTHY:
                 return f"{label} was unhealthy with {at}" + (

@@ -1,12 +1,69 @@
-"""The order of apps: who waits for whom."""
+"""The order of apps: who waits for whom, and what of the earlier ones matters."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from bridge.core.apps import App
+from bridge.core.events import Action
+from bridge.core.health.serving import Serving
+from bridge.core.lifecycle import LOSABLE, Deployment, State
 from bridge.core.rules import label_matches
 
 _GLOB = frozenset("*?[{")
+
+_COMING = {
+    State.HELD: "holds it",
+    State.FAILED: "failed to build it",
+    **dict.fromkeys((State.WAITING, *LOSABLE), "is building it"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An app that must be live before another one.
+
+    Attributes:
+        serving: what it serves; None if it never served anything.
+        newest: its newest deployment, of those neither superseded nor cancelled.
+        served: the newest deployments that it has served, newest first.
+    """
+
+    app_id: str
+    serving: Serving | None = None
+    newest: Deployment | None = None
+    served: Sequence[Deployment] = ()
+
+    @property
+    def commits(self) -> list[str]:
+        """The commits to compare: what it serves, and the last one that was no rollback."""
+        last = next((one for one in self.served if one.action is not Action.ROLLBACK), None)
+        runs = self.serving.commit if self.serving else None
+        those = (runs, last.deployed_commit if last else None)
+        return list(dict.fromkeys(one for one in those if one is not None))
+
+    @property
+    def since(self) -> float | None:
+        """Since when it serves that, and is not being verified any more."""
+        if self.serving is None or (since := self.serving.since) is None:
+            return None
+        ours = self.serving.ours
+        verified = ours.finished_at if ours is not None and ours.served else None
+        return max(since, verified or since)
+
+    @property
+    def doubt(self) -> Deployment | None:
+        """The deployment since which it is not known what it serves; None if that is known."""
+        if self.serving is not None:
+            return None if self.serving.known else self.serving.doubt
+        return self.newest if self.newest and self.newest.state is State.UNKNOWN else None
+
+    def coming(self, commit: str | None) -> str:
+        """Return what its newest deployment does with a commit that it does not serve yet."""
+        one = self.newest
+        if one is None or commit is None or (one.head or one.commit) != commit:
+            return ""
+        return f"{_COMING[one.state]}: #{one.seq}" if one.state in _COMING else ""
 
 
 def earlier_of(app: App, apps: Iterable[App]) -> dict[str, str]:

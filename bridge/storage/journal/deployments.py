@@ -1,18 +1,19 @@
 """The state of each deployment, and its history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.core.gates.holds import Lift
 from bridge.core.gates.locks import Lock
-from bridge.core.lifecycle import FINAL, Brief, Cancel, Change, Deployment, Evidence, State
+from bridge.core.gates.order import Earlier
+from bridge.core.lifecycle import FINAL, SERVED, Brief, Cancel, Change, Deployment, Evidence, State
 from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.due import changing
 from bridge.storage.journal.gates import keep_lock
-from bridge.storage.journal.held import intend, judge, lift, tried_by
+from bridge.storage.journal.held import earlier_apps, intend, judge, lift
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.journal.transitions import (
@@ -136,8 +137,8 @@ class Deployments(Transactions):
         query = sa.select(t).where(t.c.deployment == id_).order_by(t.c.number).offset(after)
         return [Change(r["at"], State(r["state"]), r["note"]) for r in await self._all(query)]
 
-    async def tried_by(self, app_ids: Sequence[str]) -> list[Deployment]:
-        return await self._read(lambda db: tried_by(db, app_ids))
+    async def earlier(self, ids: Mapping[str, str]) -> dict[str, Earlier]:
+        return await self._read(lambda db: earlier_apps(db, ids))
 
     async def due_holds(self, now: float, limit: int) -> list[Deployment]:
         t = tables.deployments
@@ -173,7 +174,13 @@ class Deployments(Transactions):
 
     async def move(self, id_: str, to: State, note: str = "", **facts: Any) -> Deployment | None:
         at = self._clock()
-        return await self._change(lambda db: move(db, id_, to, note, facts, at))
+
+        def work(db: sa.Connection) -> Deployment | None:
+            if to in (*SERVED, State.UNKNOWN):  # what waits for it to be served is judged by it
+                changing(db)
+            return move(db, id_, to, note, facts, at)
+
+        return await self._change(work)
 
     async def move_and_lock(
         self, lock: Lock, id_: str, to: State, note: str = "", /, **facts: Any

@@ -47,10 +47,12 @@ def mark_apps_due(db: sa.Connection, app_ids: Sequence[str] | None, at: float) -
         mark_due(db, tables.deployments.c.app_id.in_(some), at)
 
 
-def mark_followers_due(db: sa.Connection, app: str, id_: str, at: float) -> None:
-    """Mark those that are held until a deployment of an app has ended."""
-    holds = tables.deployments.c.holds
-    keys = (f"{Gate.ORDER}:{app}:", f"{Gate.ORDER}:{id_}")
+def mark_followers_due(db: sa.Connection, app_id: str, at: float, moved: str = "") -> None:
+    """Mark those that are held until an app serves something, or its deployment `moved`."""
+    a, holds = tables.apps, tables.deployments.c.holds
+    label = db.scalar(sa.select(a.c.label).where(a.c.id == app_id))
+    keys = [f"{Gate.ORDER}:{label}:"] if label is not None else []
+    keys += [f"{Gate.ORDER}:{moved}"] if moved else []
     texts = [json.dumps(key)[1:-1] for key in keys]  # as in the column
     mark_due(db, sa.or_(*(holds.contains(text, autoescape=True) for text in texts)), at)
 

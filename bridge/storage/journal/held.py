@@ -1,20 +1,21 @@
 """Hold deployments, and let them pass: the gates between `waiting` and the backend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.events import Action
 from bridge.core.gates.gates import Facts, by_commit, next_look, open_gates
 from bridge.core.gates.holds import Gate, Hold, Lift
+from bridge.core.gates.order import Earlier
 from bridge.core.lifecycle import HELD, Deployment, State
 from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.ci import keep_due
 from bridge.storage.journal.due import judging, mark_due, mark_followers_due
 from bridge.storage.journal.gates import facts_of, holds_text, lifts_text
+from bridge.storage.journal.serving import served
 from bridge.storage.journal.transitions import (
     NO_HOLDS,
     UNASKED,
@@ -96,14 +97,8 @@ def _holds(
     """Return what holds it, with what other deployments have to do with it."""
     if by.head is not None:
         found = replace(found, head=by.head.commit)
-    there = {label: app_id for label, app_id in by.earlier.items() if app_id}
-    newest = newest_of(db, list(there.values()))
-    facts = replace(
-        facts,
-        earlier={label: newest.get(app_id) for label, app_id in there.items()},
-        served={label: _served(db, app_id) for label, app_id in there.items()},
-        nowhere=[name for name in by.earlier if name not in there],
-    )
+    nowhere = [name for name, app_id in by.earlier.items() if not app_id]
+    facts = replace(facts, earlier=earlier_apps(db, by.earlier), nowhere=nowhere)
     return open_gates(found, by.app, facts, at)
 
 
@@ -147,7 +142,7 @@ def _hold(
     if by.head is not None and any(one.gate is Gate.CHECKS for one in holds):
         keep_due(db, by.head, at)
     if found.state is not State.HELD:
-        mark_followers_due(db, found.app, found.id, at)  # they no longer wait for it
+        mark_followers_due(db, found.app_id, at, found.id)  # they no longer wait for it
     if found.state is not State.HELD or _headlines(holds) != _headlines(found.holds):
         add_line(db, found.id, found.seq, at, State.HELD, note)
     elif holds != found.holds:
@@ -160,28 +155,23 @@ def _headlines(holds: Sequence[Hold]) -> list[tuple[str, str]]:
     return [(one.key, one.says.partition(":")[0]) for one in holds]
 
 
-def newest_of(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Deployment]:
-    """Return the newest deployment of each app, of those neither superseded nor cancelled."""
+def earlier_apps(db: sa.Connection, ids: Mapping[str, str]) -> dict[str, Earlier]:
+    """Return what of earlier apps matters, by their labels; see `Holding.earlier`."""
+    there = {label: app_id for label, app_id in ids.items() if app_id}
+    serving = served(db, list(there.values()))
+    return {
+        label: Earlier(app_id, serving.get(app_id), _newest(db, app_id), _served(db, app_id))
+        for label, app_id in there.items()
+    }
+
+
+def _newest(db: sa.Connection, app_id: str) -> Deployment | None:
+    """Return the newest deployment of an app, of those neither superseded nor cancelled."""
     t = tables.deployments
-    found: dict[str, Deployment] = {}
-    for app_id in app_ids:
-        of_app = (t.c.app_id == app_id) & t.c.state.not_in([State.SUPERSEDED, State.CANCELLED])
-        query = sa.select(t).where(of_app).order_by(t.c.seq.desc()).limit(1)
-        if (row := db.execute(query).mappings().first()) is not None:
-            found[app_id] = read_deployment(dict(row))
-    return found
-
-
-def tried_by(db: sa.Connection, app_ids: Sequence[str]) -> list[Deployment]:
-    """Return the newest deployment of each app, and after a rollback the one that it left."""
-    newest = newest_of(db, app_ids)
-    back = [app_id for app_id, one in newest.items() if one.action is Action.ROLLBACK]
-    served = (one for app_id in back for one in _served(db, app_id))
-    left: dict[str, Deployment] = {}
-    for one in served:
-        if one.action is not Action.ROLLBACK:
-            left.setdefault(one.app_id, one)
-    return [*newest.values(), *left.values()]
+    of_app = (t.c.app_id == app_id) & t.c.state.not_in([State.SUPERSEDED, State.CANCELLED])
+    query = sa.select(t).where(of_app).order_by(t.c.seq.desc()).limit(1)
+    row = db.execute(query).mappings().first()
+    return None if row is None else read_deployment(dict(row))
 
 
 def _served(db: sa.Connection, app_id: str) -> list[Deployment]:

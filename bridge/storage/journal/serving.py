@@ -14,6 +14,7 @@ from bridge.core.lifecycle import FINAL, Deployment, Evidence, State
 from bridge.core.pins import is_one, tracked
 from bridge.core.report import EndedDeployment
 from bridge.storage import tables
+from bridge.storage.journal.due import changing, mark_followers_due
 from bridge.storage.journal.pushes import newest_moves
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.shown import mark_last
@@ -114,7 +115,8 @@ def _looks(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Look]:
 
 
 def _save_look(db: sa.Connection, app_id: str, look: Look, at: float) -> None:
-    """Store a look; mark what shows the app's last versions as pending if it shows another one."""
+    """Store a look; if it shows another version, mark what shows the last ones or waits for it."""
+    changing(db)
     t = tables.looks
     was = served(db, [app_id]).get(app_id)
     db.execute(sa.delete(t).where(t.c.app_id == app_id))
@@ -124,6 +126,7 @@ def _save_look(db: sa.Connection, app_id: str, look: Look, at: float) -> None:
     now = served(db, [app_id]).get(app_id)
     if _shown(was) != _shown(now):
         mark_last(db, app_id, at)
+        mark_followers_due(db, app_id, at)
 
 
 def _shown(one: Serving | None) -> tuple[str | None, ...] | None:

@@ -288,8 +288,8 @@ def move(
     add_line(db, id_, row["seq"], at, to, note, also)
     if moved is not None and to in ASKED_FOR:
         _replace(db, moved, _beside(db, moved), at)
-    if to in FINAL:
-        mark_followers_due(db, row["app"], id_, at)
+    if to in {*FINAL, State.VERIFYING, State.WAITING}:
+        mark_followers_due(db, row["app_id"], at, id_)
     return moved
 
 

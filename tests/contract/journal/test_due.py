@@ -293,22 +293,6 @@ async def test_lifting_is_kept_with_its_reason(journal: Any, clock: ManualClock)
 # ── order ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_the_end_of_an_earlier_app_wakes_those_that_wait_for_it(
-    journal: Any, clock: ManualClock
-) -> None:
-    staging = deployment(1, "app-staging")
-    await record(journal, outcome(1, staging))
-    await record(journal, outcome(2, deployment(2)))
-    by = replace(judging(after=("shop/staging",)), earlier={"shop/staging": "app-staging"})
-    found = await journal.judge(deployment(2).id, by)
-    assert "its newest deployment is waiting" in found.note
-
-    await journal.move(staging.id, State.DONE, deployed_commit=HEAD)
-
-    assert await due(journal, clock) == [deployment(2).id]
-    assert (await journal.judge(deployment(2).id, by)).state is State.WAITING
-
-
 async def test_an_older_tag_waits_while_the_newer_one_is_held(
     journal: Any, clock: ManualClock
 ) -> None:

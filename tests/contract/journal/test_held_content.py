@@ -8,10 +8,12 @@ from bridge.core.events import Action
 from bridge.core.gates.content import SAME
 from bridge.core.gates.gates import Approval
 from bridge.core.gates.holds import Gate, Hold, Proposal
+from bridge.core.gates.order import Earlier
+from bridge.core.health.serving import Look
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, Judging
 from bridge.storage.journal.gates import holds_text, read_holds
-from tests.fakes.journey import HEAD, NO_GATES, ManualClock, deployment
+from tests.fakes.journey import HEAD, NO_GATES, ManualClock, app, deployment
 from tests.worlds.journal import outcome, record
 
 OLD, OTHER = "a" * 40, "d" * 40
@@ -28,26 +30,45 @@ async def ended(journal: Any, seq: int, state: State, commit: str, **facts: Any)
     await journal.move(one.id, state, "", deployed_commit=commit)
 
 
-async def tried(journal: Any, *app_ids: str) -> list[tuple[int, str | None]]:
-    return [(one.seq, one.deployed_commit) for one in await journal.tried_by(app_ids)]
+async def api(journal: Any) -> Earlier:
+    (found,) = (await journal.earlier({"shop/api": "app-api", "shop/nowhere": ""})).items()
+    assert found[0] == "shop/api"
+    return found[1]  # type: ignore[no-any-return]
 
 
-async def test_the_newest_deployment_is_what_an_app_has_tried(journal: Any) -> None:
-    assert await tried(journal, "app-api") == []
+async def test_an_earlier_app_is_judged_by_what_it_serves(journal: Any) -> None:
+    await journal.save_apps("dokploy", [app("app-api")])
+    assert await api(journal) == Earlier("app-api", served=[])
 
     await ended(journal, 1, State.DONE, OLD)
-    await ended(journal, 2, State.UNHEALTHY, OTHER)
+    await ended(journal, 2, State.FAILED, OTHER)
     await ended(journal, 3, State.CANCELLED, HEAD)
 
-    assert await tried(journal, "app-api", "app-web") == [(2, OTHER)]
+    found = await api(journal)
+    assert found.serving.commit == OLD
+    assert (found.newest.seq, found.commits) == (2, [OLD])
 
 
-async def test_after_a_rollback_what_it_left_has_been_tried_too(journal: Any) -> None:
+async def test_after_a_rollback_what_it_left_is_compared_too(journal: Any) -> None:
+    await journal.save_apps("dokploy", [app("app-api")])
     await ended(journal, 1, State.DONE, OLD)
     await ended(journal, 2, State.UNHEALTHY, OTHER)
     await ended(journal, 3, State.DONE, OLD, action=Action.ROLLBACK)
 
-    assert await tried(journal, "app-api") == [(3, OLD), (2, OTHER)]
+    found = await api(journal)
+    assert found.serving.rolled_back
+    assert found.commits == [OLD, OTHER]
+
+
+async def test_what_somebody_has_deployed_by_hand_is_compared(journal: Any) -> None:
+    await journal.save_apps("dokploy", [app("app-api")])
+    await ended(journal, 1, State.DONE, OLD)
+    newest = deployment(1, "app-api").id
+
+    await journal.save_look("app-api", Look(9.0, newest, record="r", commit=OTHER, since=8.0))
+
+    found = await api(journal)
+    assert (found.commits, found.since) == ([OTHER, OLD], 8.0)
 
 
 async def test_a_hold_keeps_what_an_approval_would_be_for(journal: Any, clock: ManualClock) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.app.storage import Stores
-from bridge.core.apps import Rules
+from bridge.core.apps import App, Rules
 from bridge.core.gates.holds import Proposal
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, Judging
@@ -204,6 +204,7 @@ def test_who_overrides_is_warned_of_a_version_that_did_not_work_elsewhere(filled
     bad = "shop/api was unhealthy with aaaaaaa"
 
     async def break_it(stores: Stores) -> None:
+        await stores.journal.save_apps("dokploy", [WEB, App("app_api", "api", "shop")])
         api = deployment(90, "app_api", app="shop/api")
         await record(stores.journal, outcome(90, api, explicit=True))
         for state in (State.VERIFYING, State.UNHEALTHY):
@@ -221,7 +222,7 @@ def test_who_overrides_is_warned_of_a_version_that_did_not_work_elsewhere(filled
     assert "nobody can answer here" in told.stderr
     told = filled("override", "shop/web", "-m", "the fix of the outage", "--yes")
     assert f"warning: {bad}\n" in told.stderr
-    assert told.stdout.endswith(f"its newest deployment is unhealthy; {bad}\n")
+    assert told.stdout.endswith(f"shop/api runs aaaaaaa, which is unhealthy; {bad}\n")
 
 
 def test_explain_says_what_would_hold_it(filled: Cli) -> None:

@@ -13,6 +13,8 @@ from bridge.core.events import Action
 from bridge.core.gates.content import SAME, WHOLE, Compared, Content, at_once, content_of
 from bridge.core.gates.gates import Approval, Facts, approved, counts, next_look, open_gates
 from bridge.core.gates.holds import Hold, Proposal, warnings_in
+from bridge.core.gates.order import Earlier
+from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from tests.fakes.journey import deployment
 
@@ -71,14 +73,14 @@ def held(compared: Compared, *, rules: Rules, **facts: Any) -> list[Hold]:
 
 
 def staged(**facts: Any) -> Deployment:
-    done: dict[str, Any] = {"state": State.DONE, "deployed_commit": OLD, "finished_at": NOW - 60}
+    done = {"state": State.DONE, "deployed_commit": OLD, "live_at": NOW - 60}
     return replace(deployment(3, "app-staged"), **(done | facts))
 
 
-def order(content: Content | None, *served: Deployment, **facts: Any) -> list[Hold]:
+def order(content: Content | None, *served: Deployment) -> list[Hold]:
     compared = {} if content is None else {("app-staged", OLD): content}
-    those = {"earlier": {STAGED: staged(**facts)}, "served": {STAGED: served}}
-    return held(compared, rules=Rules(after=(STAGED,)), **those)
+    earlier = Earlier("app-staged", Serving(staged()), served=served)
+    return held(compared, rules=Rules(after=(STAGED,)), earlier={STAGED: earlier})
 
 
 def test_an_earlier_app_may_run_a_commit_that_is_the_same_for_it() -> None:

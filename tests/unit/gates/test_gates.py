@@ -15,6 +15,8 @@ from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.gates import Approval, Facts, lift_of, next_look, open_gates
 from bridge.core.gates.holds import Gate, Proposal
 from bridge.core.gates.locks import Lock, scope_named, scopes_of
+from bridge.core.gates.order import Earlier
+from bridge.core.health.serving import Look, Serving
 from bridge.core.lifecycle import Deployment, State
 from tests.fakes.journey import deployment
 
@@ -51,7 +53,7 @@ def test_every_open_reason_is_shown() -> None:
         locks=[locked()],
         freezes=[INCIDENT],
         ci=Ci(COMMIT, (Check("build", CheckState.FAILED),), NOW),
-        earlier={"shop/staging/api": None},
+        earlier={"shop/staging/api": Earlier("app-api")},
     )
     strict = app(checks=CheckPolicy(Need.ALL), approvals=1, after=("shop/staging/api",))
 
@@ -72,7 +74,7 @@ def test_every_open_reason_is_shown() -> None:
         "all apps are frozen by Ada: an incident",
         "checks failed: build of abc1234",
         "needs 1 approval of abc1234, has 0",
-        "shop/staging/api has not deployed abc1234 yet: it has no deployment",
+        "shop/staging/api has not deployed abc1234 yet",
     ]
     assert next_look(found, NOW) == NOW + 60
 
@@ -169,36 +171,95 @@ def test_an_unknown_head_holds() -> None:
     assert next_look([hold], NOW) == NOW + 30
 
 
-def earlier(**facts: Any) -> Deployment:
-    done: dict[str, Any] = {"state": State.DONE, "deployed_commit": COMMIT, "finished_at": NOW - 60}
+STAGING = "shop/staging/web"
+
+
+def live(**facts: Any) -> Deployment:
+    done: dict[str, Any] = {
+        "state": State.DONE,
+        "deployed_commit": COMMIT,
+        "live_at": NOW - 70,
+        "finished_at": NOW - 60,
+    }
     return replace(deployment(3), **(done | facts))
 
 
+def by_hand(commit: str | None, since: float = NOW - 60) -> Look:
+    newest = live().id
+    return Look(NOW, newest=newest, record="r9", commit=commit, since=since, place="Dokploy")
+
+
+UNTOLD = replace(deployment(4), state=State.UNKNOWN, finished_at=NOW)
+
+
 @pytest.mark.parametrize(
-    ("before", "held"),
+    ("serving", "why"),
     [
-        (earlier(), False),
-        (earlier(finished_at=NOW - 59), True),
-        (earlier(deployed_commit=OTHER), True),
-        (earlier(deployed_commit=None), True),
-        (earlier(state=State.RUNNING), True),
-        (earlier(state=State.FAILED), True),
-        (None, True),
+        (Serving(live()), ""),
+        (None, "shop/staging/web has not deployed abc1234 yet"),
+        (Serving(live(finished_at=NOW - 59)), "live with abc1234 for less than 60 s"),
+        (Serving(live(deployed_commit=OTHER)), "shop/staging/web runs def5678, not abc1234"),
+        (Serving(live(deployed_commit=None)), "runs an unknown commit, not abc1234"),
+        (Serving(live(state=State.VERIFYING)), "runs abc1234, which is being verified"),
+        (Serving(live(state=State.UNHEALTHY)), "runs abc1234, which is unhealthy"),
+        (
+            Serving(live(), doubt=UNTOLD),
+            "what runs in shop/staging/web is not known since deployment #4",
+        ),
+        (Serving(live(), look=by_hand(OTHER)), "shop/staging/web runs def5678, not abc1234"),
+        (Serving(live(deployed_commit=OTHER), look=by_hand(COMMIT)), ""),
+        (Serving(live(), look=by_hand(COMMIT, NOW - 59)), "for less than 60 s"),
+        (
+            Serving(live(action=Action.ROLLBACK, deployed_commit=OTHER)),
+            "shop/staging/web runs def5678, not abc1234",
+        ),
     ],
 )
-def test_an_earlier_app_must_be_live_with_the_same_commit(
-    before: Deployment | None, held: bool
+def test_an_earlier_app_must_serve_the_same_commit(serving: Serving | None, why: str) -> None:
+    facts = Facts(earlier={STAGING: Earlier("app-web", serving)})
+
+    found = open_gates(wanted(), app(after=(STAGING,), soak=60.0), facts, NOW)
+
+    assert [one.gate for one in found] == ([Gate.ORDER] if why else [])
+    assert all(why in one.says for one in found)
+
+
+@pytest.mark.parametrize(
+    ("newest", "says"),
+    [
+        ({"state": State.WAITING}, "; shop/staging/web is building it: #5"),
+        ({"state": State.RUNNING}, "; shop/staging/web is building it: #5"),
+        ({"state": State.HELD, "commit": OTHER, "head": COMMIT}, "; shop/staging/web holds it: #5"),
+        ({"state": State.FAILED}, "; shop/staging/web failed to build it: #5"),
+        ({"state": State.RUNNING, "commit": OTHER}, ""),
+        ({"state": State.DONE}, ""),
+    ],
+)
+def test_it_tells_what_becomes_of_the_commit_in_the_earlier_app(
+    newest: dict[str, Any], says: str
 ) -> None:
-    facts = Facts(earlier={"shop/staging/web": before})
+    coming = replace(deployment(5, commit=COMMIT), **newest)
+    before = Earlier("app-web", Serving(live(deployed_commit=OTHER)), coming)
 
-    found = holds(wanted(), app(after=("shop/staging/web",), soak=60.0), facts)
+    (hold,) = open_gates(wanted(), app(after=(STAGING,)), Facts(earlier={STAGING: before}), NOW)
 
-    assert found == ([Gate.ORDER] if held else [])
+    assert "not abc1234" in hold.says
+    assert hold.says.partition(";")[2] == says.lstrip(";")
+
+
+@pytest.mark.parametrize("state", [State.HELD, State.RUNNING, State.FAILED])
+def test_what_is_not_served_yet_changes_nothing_of_what_the_earlier_app_serves(
+    state: State,
+) -> None:
+    newer = replace(deployment(5, commit=OTHER), state=state)
+    before = Earlier("app-web", Serving(live()), newer)
+
+    assert holds(wanted(), app(after=(STAGING,)), Facts(earlier={STAGING: before})) == []
 
 
 def test_a_redeploy_fetches_nothing_so_its_commit_is_not_judged() -> None:
     strict = app(checks=CheckPolicy(), approvals=1, after=("shop/api",))
-    facts = Facts(locks=[locked()], earlier={"shop/api": None})
+    facts = Facts(locks=[locked()], earlier={"shop/api": Earlier("app-api")})
 
     assert holds(wanted(action=Action.REDEPLOY, commit=None), strict, facts) == [Gate.LOCK]
 

@@ -1,0 +1,108 @@
+"""The `Journal` port: who waits for an earlier app is judged when what that serves changes."""
+
+from dataclasses import replace
+from typing import Any
+
+from bridge.core.apps import Rules
+from bridge.core.health.serving import Look
+from bridge.core.lifecycle import State
+from bridge.ports.gates import CommitAt, Judging
+from tests.fakes.journey import HEAD, NO_GATES, ManualClock, app, deployment
+from tests.worlds.journal import outcome, record
+
+STAGING = deployment(1, "app-staging")
+APP = replace(NO_GATES.app, rules=Rules(after=("shop/staging",)))
+AFTER = Judging(
+    APP, earlier={"shop/staging": STAGING.app_id}, head=CommitAt("github", "org/site", HEAD, "main")
+)
+
+
+async def staged(journal: Any) -> str:
+    """Record a deployment that waits for one of an earlier app; return why it is held."""
+    await journal.save_apps("dokploy", [app("app-staging"), app("app-web")])
+    await record(journal, outcome(1, STAGING))
+    await record(journal, outcome(2, deployment(2)))
+    return await judged(journal)
+
+
+async def due(journal: Any, clock: ManualClock) -> list[str]:
+    return [one.id for one in await journal.due_holds(clock.now, 100)]
+
+
+async def judged(journal: Any) -> str:
+    """Judge it by what the earlier app serves; return the last line of its history."""
+    found = await journal.judge(deployment(2).id, AFTER)
+    return str(found.note)
+
+
+async def test_what_an_earlier_app_serves_wakes_those_that_wait_for_it(
+    journal: Any, clock: ManualClock
+) -> None:
+    assert await staged(journal) == (
+        "held: shop/staging has not deployed ccccccc yet; shop/staging is building it: #1"
+    )
+
+    await journal.move(STAGING.id, State.VERIFYING, deployed_commit=HEAD)
+    assert await due(journal, clock) == [deployment(2).id]
+    assert await judged(journal) == "held: shop/staging runs ccccccc, which is being verified"
+    assert await due(journal, clock) == []
+
+    await journal.move(STAGING.id, State.DONE)
+    assert await due(journal, clock) == [deployment(2).id]
+    assert (await journal.judge(deployment(2).id, AFTER)).state is State.WAITING
+
+
+async def test_a_version_that_breaks_after_its_verification_holds_again(
+    journal: Any, clock: ManualClock
+) -> None:
+    await staged(journal)
+    await journal.move(STAGING.id, State.DONE, deployed_commit=HEAD)
+    soaking = replace(AFTER, app=replace(APP, rules=Rules(after=("shop/staging",), soak=60.0)))
+    assert "for less than 60 s" in (await journal.judge(deployment(2).id, soaking)).note
+
+    await journal.move(STAGING.id, State.UNHEALTHY)
+
+    assert await due(journal, clock) == [deployment(2).id]
+    found = await journal.judge(deployment(2).id, soaking)
+    assert found.note.startswith("held: shop/staging runs ccccccc, which is unhealthy; ")
+
+
+async def test_a_look_at_the_backend_wakes_those_that_wait_for_what_it_shows(
+    journal: Any, clock: ManualClock
+) -> None:
+    await staged(journal)
+    await journal.move(STAGING.id, State.UNKNOWN)
+    assert await judged(journal) == (
+        "held: what runs in shop/staging is not known since deployment #1"
+    )
+    look = Look(clock.now, doubt=STAGING.id, record="r1", commit=HEAD, since=clock.now)
+
+    await journal.save_look(STAGING.app_id, look)
+
+    assert await due(journal, clock) == [deployment(2).id]
+    assert (await journal.judge(deployment(2).id, AFTER)).state is State.WAITING
+
+
+async def test_a_look_that_shows_the_same_wakes_nobody(journal: Any, clock: ManualClock) -> None:
+    await staged(journal)
+    look = Look(clock.now, record="r1", commit="d" * 40, since=clock.now)
+    await journal.save_look(STAGING.app_id, look)
+    assert "shop/staging runs ddddddd, not ccccccc" in await judged(journal)
+
+    await journal.save_look(STAGING.app_id, replace(look, at=clock.now + 60))
+
+    assert await due(journal, clock) == []
+
+
+async def test_an_earlier_app_with_a_new_name_wakes_those_that_wait_for_it_by_that(
+    journal: Any, clock: ManualClock
+) -> None:
+    await staged(journal)
+    renamed = replace(app("app-staging"), name="stage")
+    await journal.save_apps("dokploy", [renamed, app("app-web")])
+    by = replace(AFTER, earlier={renamed.label: renamed.id})
+    await journal.judge(deployment(2).id, by)
+
+    await journal.move(STAGING.id, State.DONE, deployed_commit=HEAD)
+
+    assert await due(journal, clock) == [deployment(2).id]
