@@ -270,13 +270,20 @@ def _newest_change(db: sa.Connection) -> int:
 
 
 def _ended(after: int) -> sa.Select[Any]:
-    """Return the query for deployments ended since; a note after the end does not count again."""
+    """Return the query for deployments ended since; a note after the end does not count again.
+
+    What was done and has broken since counts again, as unhealthy, and without a duration.
+    """
     c, d = tables.changes, tables.deployments
     earlier = tables.changes.alias()
     before = (earlier.c.deployment == c.c.deployment) & (earlier.c.number < c.c.number)
-    again = sa.exists().where(before & earlier.c.state.in_(FINAL))
+    again = sa.exists().where(before & (earlier.c.state == c.c.state))
+    late = sa.exists().where(before & earlier.c.state.in_(FINAL))
     return (
-        sa.select(c.c.number, d.c.app, c.c.state, d.c.started_at, d.c.finished_at)
+        sa.select(
+            *(c.c.number, c.c.at, d.c.app, c.c.state, d.c.started_at, d.c.finished_at),
+            late.label("late"),
+        )
         .join(d, d.c.id == c.c.deployment)
         .where(c.c.number > after, c.c.state.in_(FINAL), ~again)
         .order_by(c.c.number)
@@ -286,5 +293,7 @@ def _ended(after: int) -> sa.Select[Any]:
 def _read_ended(row: dict[str, Any]) -> Ended:
     """Return a row of `_ended`."""
     began, finished = row["started_at"], row["finished_at"]
-    seconds = None if began is None or finished is None else max(0.0, finished - began)
+    untold = began is None or finished is None or row["late"]
+    # If it has broken since, `finished_at` tells when.
+    seconds = None if untold else max(0.0, min(finished, row["at"]) - began)
     return Ended(row["number"], row["app"], State(row["state"]), seconds)

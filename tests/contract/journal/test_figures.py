@@ -72,6 +72,21 @@ async def test_what_has_ended_is_told_once(journal: Any, clock: ManualClock) -> 
     assert await journal.newest_change() >= ended[-1].number
 
 
+async def test_what_breaks_after_its_end_is_told_again_and_its_build_took_no_longer(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.record([outcome(1, deployment(1))], window=WINDOW)
+    await journal.move(deployment(1).id, State.RUNNING, started_at=clock.now)
+    clock.now += 12
+    await journal.move(deployment(1).id, State.DONE)
+    clock.now += 600
+    await journal.move(deployment(1).id, State.UNHEALTHY)
+
+    found = [(one.result, one.seconds) for one in await journal.ended(0)]
+
+    assert found == [(State.DONE, 12.0), (State.UNHEALTHY, None)]
+
+
 async def test_it_tells_when_the_last_push_of_an_app_came(journal: Any, clock: ManualClock) -> None:
     apps = [app(id_) for id_ in ("app-web", "app-api", "app-docs")]
     await journal.save_apps("dokploy", apps)
