@@ -6,7 +6,7 @@ Each journal here has connections of its own, as another process would.
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,15 +15,19 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from bridge.core.apps import Rules
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Rejected, Unreachable
+from bridge.core.gates.gates import open_gates
+from bridge.core.gates.holds import Hold
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Deployment, State
+from bridge.ports.gates import CommitAt, Judging
 from bridge.ports.outcomes import Outcome, PushSeen, Subscription, about_deployment
 from bridge.storage import migrations, tables
 from bridge.storage.engines import postgres_engine
-from bridge.storage.journal import SqlJournal, outbox, transitions
-from tests.fakes.journey import NO_GATES, ManualClock, app, deployment
+from bridge.storage.journal import SqlJournal, held, outbox, transitions
+from tests.fakes.journey import HEAD, NO_GATES, ManualClock, app, deployment
 from tests.worlds.embedded import until
 
 WINDOW = 600.0
@@ -106,6 +110,35 @@ async def test_what_lets_another_one_go_first_is_woken_though_that_one_stops_jus
         assert now.state is State.WAITING
         await first.cancel(older.app_id, 10**6)  # out of the way of the next round
         await first.release_lock(lock.scope, None)
+
+
+async def test_who_waits_for_an_earlier_app_is_woken_though_that_goes_live_just_then(
+    journals: list[SqlJournal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = journals
+    await first.save_apps("dokploy", [app("app-staging"), app("app-web")])
+    staged, new = deployment(1, "app-staging"), deployment(2)
+    await first.record([outcome(1, staged), outcome(2, new)], window=WINDOW)
+    waits = replace(NO_GATES.app, rules=Rules(after=("shop/staging",)))
+    head = CommitAt("github", "my-org/site", HEAD, "main")
+    by = Judging(waits, earlier={"shop/staging": "app-staging"}, head=head)
+    loop, moving = asyncio.get_running_loop(), list[Future[Deployment | None]]()
+
+    def meanwhile(*facts: Any) -> tuple[Hold, ...]:
+        """Judge by what was read, while the earlier app goes live."""
+        if not moving:
+            live = second.move(staged.id, State.DONE, deployed_commit=HEAD)
+            moving.append(asyncio.run_coroutine_threadsafe(live, loop))
+            wait(moving, timeout=1.0)
+        return open_gates(*facts)
+
+    monkeypatch.setattr(held, "open_gates", meanwhile)
+    found = await first.judge(new.id, by)
+    assert found is not None
+    assert found.state is State.HELD
+    await asyncio.wrap_future(moving[0])
+
+    assert [one.id for one in await first.due_holds(1e12, 9)] == [new.id]
 
 
 async def test_the_same_deliveries_recorded_twice_at_once_are_recorded_once(

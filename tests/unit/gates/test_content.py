@@ -73,7 +73,7 @@ def held(compared: Compared, *, rules: Rules, **facts: Any) -> list[Hold]:
 
 
 def staged(**facts: Any) -> Deployment:
-    done = {"state": State.DONE, "deployed_commit": OLD, "live_at": NOW - 60}
+    done: dict[str, Any] = {"state": State.DONE, "deployed_commit": OLD, "live_at": NOW - 60}
     return replace(deployment(3, "app-staged"), **(done | facts))
 
 
