@@ -100,7 +100,7 @@ def served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
         )
         for row in places
     }
-    return {id_: one for id_, one in found.items() if one.newest or one.shown}
+    return {id_: one for id_, one in found.items() if one.newest or (one.look and one.look.record)}
 
 
 def _looks(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Look]:

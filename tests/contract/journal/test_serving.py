@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from bridge.core.apps import App, Rules, Source, SourceType, Trigger
 from bridge.core.decision import Reason
 from bridge.core.events import Action
-from bridge.core.health.serving import Behind, Works
+from bridge.core.health.serving import Behind, Look, Works
 from bridge.core.lifecycle import State
 from bridge.storage.engines import sqlite_engine
 from bridge.storage.journal import SqlJournal
@@ -84,6 +84,19 @@ async def test_an_unknown_outcome_is_a_doubt_until_something_else_is_live(
 
     await made(journal, clock, 3, State.DONE, C)
     assert (await journal.serving([WEB]))[WEB.id].commit == C
+
+
+async def test_an_unknown_outcome_is_a_doubt_about_what_was_deployed_by_hand_too(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [WEB])
+    await journal.save_look(WEB.id, Look(clock.now, record="r1", commit=A, since=clock.now))
+    assert (await journal.serving([WEB]))[WEB.id].commit == A
+
+    await made(journal, clock, 1, State.UNKNOWN)
+
+    serving = (await journal.serving([WEB]))[WEB.id]
+    assert (serving.known, serving.commit, serving.works) == (False, None, Works.UNKNOWN)
 
 
 async def push(journal: Any, seq: int, before: str, after: str, reason: Reason) -> None:
