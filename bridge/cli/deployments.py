@@ -1,5 +1,6 @@
 """`deployments`: what was deployed, with the outcome."""
 
+import re
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,6 +63,8 @@ AppOption = Annotated[
 
 LONGEST_NUMBER = 16
 """Digits of a deployment's number."""
+
+_SAYS_LIVE = re.compile(r" is (?:live|served again)\b").search
 
 NONE_YET = "nothing has been deployed yet; `dokploy-bridge deliveries` lists what came in"
 
@@ -207,7 +210,7 @@ def _row(deployment: "Deployment", fate: "Fate | None", now: float) -> "list[str
         Text(f"{MARKS[state]} {state}", STYLES[state]),
         commit or _short(deployment.shown_image),
         deployment.app,
-        f"{'; '.join(filter(None, (short_note(deployment), _now(fate))))}{trigger}",
+        _with_fate(short_note(deployment, fate), fate) + trigger,
     ]
 
 
@@ -219,14 +222,15 @@ def _short(image: str) -> str:
 
 def _line(deployment: "Deployment", fate: "Fate | None") -> str:
     head = f"{iso(deployment.created_at)} {deployment.id} {deployment.app} {deployment.state}"
-    return f"{head}: {'; '.join(filter(None, (note_of(deployment), _now(fate))))}"
+    return f"{head}: {_with_fate(note_of(deployment, fate), fate)}"
 
 
-def _now(fate: "Fate | None") -> str:
-    """Return whether what went live is live now, or what replaced it; "" if it never was."""
+def _with_fate(note: str, fate: "Fate | None") -> str:
+    """Return a note with what has become of a version that went live, unless it says that."""
     if fate is None:
-        return ""
-    return "; ".join(filter(None, ("live now" if fate.live else "", fate.says)))
+        return note
+    live = "live now" if fate.live and not _SAYS_LIVE(note) else ""
+    return "; ".join(filter(None, (note, live, fate.says)))
 
 
 def change_line(change: "Change") -> str:

@@ -301,16 +301,16 @@ def became(deployment: "Deployment", *, short: bool = False) -> str:
     return f"{head}: {note}" if note else head
 
 
-def note_of(said: "Deployment | Change") -> str:
-    """Return its note in words that stay true, for where its state is shown as well."""
-    from bridge.core.health.fate import as_told
+def note_of(said: "Deployment | Change", fate: "Fate | None" = None) -> str:
+    """Return its note, for where its state is shown as well; see `note_now`."""
+    from bridge.core.health.fate import note_now
 
-    return as_told(said.note.removeprefix(f"{said.state}: "))
+    return note_now(said.note.removeprefix(f"{said.state}: "), fate)
 
 
-def short_note(deployment: "Deployment") -> str:
+def short_note(deployment: "Deployment", fate: "Fate | None" = None) -> str:
     """Return a history note, with a long branch shortened."""
-    branch, note = (deployment.ref or "").removeprefix("refs/heads/"), note_of(deployment)
+    branch, note = (deployment.ref or "").removeprefix("refs/heads/"), note_of(deployment, fate)
     return note.replace(branch, short_branch(branch)) if branch else note
 
 
