@@ -25,13 +25,13 @@ COMMENT = {
     State.CANCELLED: "🚫 cancelled",
 }
 CARD = {
-    State.DONE: "is live",
+    State.DONE: "was live",
     State.SUPERSEDED: "gave way to a newer deployment",
     State.UNKNOWN: "has an unknown outcome",
     State.FAILED: "failed",
     State.CANCELLED: "was cancelled",
 }
-"""The text for each possible outcome, by place."""
+"""The text for each possible outcome, by place; of what is live still, the card says so."""
 
 
 def judge_comments(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:
@@ -60,6 +60,15 @@ def _newest(deployments: Sequence[Deployment]) -> list[Deployment]:
     for one in sorted(deployments, key=lambda one: one.seq):
         newest[one.app_id] = one
     return list(newest.values())
+
+
+def _live(deployments: Sequence[Deployment]) -> list[Deployment]:
+    """Return what each app serves, unless an unknown outcome leaves that in doubt."""
+    last: dict[str, Deployment] = {}
+    for one in sorted(deployments, key=lambda one: (one.live_at or one.finished_at or 0, one.id)):
+        if one.live_at is not None or one.state is State.UNKNOWN:
+            last[one.app_id] = one
+    return [one for one in last.values() if one.state is State.DONE]
 
 
 def _row(comment: str, app: str) -> str:
@@ -101,9 +110,11 @@ def judge_cards(verdict: Verdict, stage: Stage, record: Record) -> None:
     """
     cards, lines = _messages(stage, "deployment")
     verdict.counts.cards = sum(map(len, cards.values()))
+    live = {one.id for one in _live(record.deployments)}
     for one in record.deployments:
         texts = cards.get(one.id, [])
-        if len(texts) != 1 or CARD.get(one.state, "?") not in texts[0]:
+        wanted = "is live" if one.id in live else CARD.get(one.state, "?")
+        if len(texts) != 1 or wanted not in texts[0]:
             verdict.blame("cards_wrong", [f"{one.id} is {one.state}, shown {texts}"])
         told = lines.get(one.id, [])
         if len(set(told)) != len(told) or max(told, default=1) != len(record.history[one.id]):

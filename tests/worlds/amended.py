@@ -31,7 +31,7 @@ from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.subscriptions import Plans, Use, shows_of
 from bridge.pipeline.outbox import Feedback, PublishTiming
 from bridge.pipeline.rate_limit import RateLimiter
-from bridge.ports.feedback import Occasion
+from bridge.ports.feedback import Occasion, Pending
 from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Outcome, Subscription
 from bridge.storage.journal import SqlJournal
@@ -250,15 +250,18 @@ class World:
         for state in (State.ASKED, State.RUNNING):
             await self.journal.move(new.id, state, asked_at=self.clock())
 
-    async def rest(self, seconds: float = 60.0) -> None:
-        """Let time pass until everything is published."""
-        until = self.clock() + seconds
-        while self.clock() < until:
+    async def rest(self) -> None:
+        """Let a minute pass at most until everything is published."""
+        until = self.clock() + 60
+        while await self._due():
+            assert self.clock() < until, await self._due()
             pause = await self.feedback.look()
             await self.feedback.settled()
             await self.clock.sleep(min(max(pause, 0.01), 5.0))
-        due = [one for one in await self.journal.feedback(limit=1000) if one.shown < one.wanted]
-        assert not due, due
+
+    async def _due(self) -> list[Pending]:
+        found = await self.journal.feedback(limit=1000)
+        return [one for one in found if one.shown < one.wanted]
 
     # ── what is shown ───────────────────────────────────────────────────────
 
@@ -315,9 +318,14 @@ class World:
 
     async def page(self, one: Deployment) -> str:
         """Return the console's page of a deployment."""
+        return await self._drawn("/console/deployments/{id}", one.id)
+
+    async def app_page(self) -> str:
+        """Return the console's page of the app."""
+        return await self._drawn("/console/apps/{id}", WEB.id)
+
+    async def _drawn(self, path: str, id_: str) -> str:
         async with records_of([WEB]) as records:
-            asked = Asked({"id": one.id, "seq": str(one.seq)}, {})
-            page = await PAGES["/console/deployments/{id}"](
-                replace(records, journal=self.journal), BY_LINK, asked
-            )
+            ours = replace(records, journal=self.journal)
+            page = await PAGES[path](ours, BY_LINK, Asked({"id": id_}, {}))
             return draw(page, FRAME, self.clock())

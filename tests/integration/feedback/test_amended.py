@@ -135,6 +135,17 @@ async def test_a_lock_that_was_removed_is_not_shown_any_more(world: World) -> No
     assert "ocked by" not in (await world.places())[f"comment {world.brought[-2].seq}"]
 
 
+async def test_the_message_of_another_commit_is_not_shown_for_what_somebody_deployed(
+    world: World,
+) -> None:
+    await world.push(message="feat: ours")
+    await world.by_hand()
+
+    live = (await world.app_page()).partition('<h2 id="live">')[2].partition("</dl>")[0]
+    assert "fffffff" in live
+    assert "ours" not in live
+
+
 async def test_a_newer_push_costs_the_version_before_one_edit_of_each_card(world: World) -> None:
     await world.push()
     await world.rest()
