@@ -77,7 +77,7 @@ def served(
         made = [one for one in records if container.image_id in WRITTEN.findall(logs[one.id])]
         if not any(WRITTEN.search(text) for text in logs.values()):
             return Served(frozenset({container.image}), _by(done, persons))
-        told = not made or any(one.commit for one in made)
+        told = not made or bool(made[-1].commit)
         return Served(_versions(made), _by(made or done, persons), told=told)
     if not done:
         return None
