@@ -73,12 +73,12 @@ def served(
     """
     done = [one for one in records if carried_out(one, logs[one.id])]
     sure = not any(one.status == "running" for one in records[len(records) - 1 :])
-    if container is not None:
+    if container is not None and any(WRITTEN.search(text) for text in logs.values()):
         made = [one for one in records if container.image_id in WRITTEN.findall(logs[one.id])]
-        if not any(WRITTEN.search(text) for text in logs.values()):
-            return Served(frozenset({container.image}), _by(done, persons))
         told = not made or bool(made[-1].commit)
         return Served(_versions(made), _by(made or done, persons), told=told)
+    if container is not None and not _versions(records):
+        return Served(frozenset({container.image}), _by(done, persons))
     if not done:
         return None
     told = any(one.commit for one in done[-1:])

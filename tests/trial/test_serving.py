@@ -29,9 +29,12 @@ def test_the_running_container_tells_which_build_is_served() -> None:
 
 
 def test_an_image_that_was_not_built_is_its_own_version() -> None:
-    pulled = served(BOTH, logs("Pulling", "Pulling"), Container(IMAGE, "busybox:2"), set())
+    image = record("r-1", description="by cli: ann")
+    image.first["description"] = "by cli: ann"
+    runs = Container(IMAGE, "busybox:2")
 
-    assert pulled == Served(frozenset({"busybox:2"}))
+    assert served([image], logs("Pulling"), runs, set()) == Served(frozenset({"busybox:2"}))
+    assert served(BOTH, logs("cleared", ""), runs, set()) == Served(frozenset({OTHER}))
 
 
 def test_without_containers_the_newest_record_that_was_carried_out_tells() -> None:
