@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError
 from bridge.core.failure import LOG_LINES
+from bridge.core.health.containers import were_kept
 from bridge.core.health.images import Proof, built_image, judge_images
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment
 from bridge.pipeline.outcome import Ending
-from bridge.ports.backends import Backend, ShowsImages
+from bridge.ports.backends import Backend, ShowsContainers, ShowsImages
 from bridge.ports.journal import Journal
 
 
@@ -53,8 +54,21 @@ class Prover:
         before = serving.before if serving is not None else None
         earlier = (before.images if before is not None else None) or ()
         proof = judge_images(now, earlier, next((one for one in made if one in now), made[-1]))
-        still = proof is Proof.OLD and not set(now).isdisjoint(earlier)
-        return Finding(proof, now, before if still else None)
+        same = not set(now).isdisjoint(earlier)
+        if same and proof is Proof.UNTOLD and await self._was_kept(backend, deployment, app):
+            proof = Proof.OLD
+        return Finding(proof, now, before if same and proof is Proof.OLD else None)
+
+    async def _was_kept(self, backend: Backend, deployment: Deployment, app: App) -> bool:
+        """Return whether what runs is older than the deployment; a log may name no image."""
+        if not isinstance(backend, ShowsContainers):
+            return False
+        try:
+            containers = await backend.containers(app)
+        except BridgeError:
+            return False
+        began = deployment.started_at or deployment.created_at
+        return were_kept(containers or (), self.ending.clock() - began)
 
     async def _made(
         self, backend: Backend, deployment: Deployment, app: App

@@ -85,7 +85,7 @@ def judge_containers(
             None,
             f"a container {f'is {words!r}' if words else 'does not say since when it runs'}",
         )
-    if all(age > since_begin + DELAY for age in known):
+    if were_kept(containers, since_begin):
         return False, (
             f"what runs has been up since before this deployment ({running[0].status}): the old"
             " version was kept or restored"
@@ -95,6 +95,16 @@ def judge_containers(
     if (ended := _newest_exit(_young(containers, since_begin))) is not None:
         return None, f"a container runs, and one has {ended} since"
     return True, f"{len(running)} container{'s run' if len(running) > 1 else ' runs'}"
+
+
+def were_kept(containers: Sequence[Container], since_begin: float) -> bool:
+    """Return whether all containers that run have surely been up since before a deployment.
+
+    Args:
+        since_begin: seconds since the backend began the deployment.
+    """
+    ages = [least_age(_age(one)) for one in containers if one.state == "running"]
+    return bool(ages) and all(age is not None and age > since_begin + DELAY for age in ages)
 
 
 def _young(containers: Iterable[Container], since_begin: float) -> list[Container]:

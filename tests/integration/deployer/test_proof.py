@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.core.apps import Rules
+from bridge.core.health.containers import Container
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
@@ -57,6 +58,21 @@ async def test_a_version_that_never_replaced_the_one_before_is_unhealthy_and_not
 
 def works_of(deployment: Deployment) -> Works:
     return Works.VERIFIED if deployment.verdict is Verdict.VERIFIED else Works.NOT_VERIFIED
+
+
+@pytest.mark.parametrize(("up", "state"), [("3 days", State.UNHEALTHY), ("2 seconds", State.DONE)])
+async def test_where_the_log_names_no_image_the_age_of_the_containers_tells(
+    stage: Stage, up: str, state: State
+) -> None:
+    first = await deploy(stage, 1, ONE)
+    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+    stage.backend.shown = [Container("web.1.abc", "running", f"Up {up}")]
+    stage.backend.logs_image = False  # type: ignore[attr-defined]
+
+    second = await deploy(stage, 2, TWO)
+
+    assert second.state is state
+    assert (await serving(stage))[0] == (ONE if state is State.UNHEALTHY else TWO), first
 
 
 async def test_a_swarm_may_take_its_time(stage: Stage) -> None:
