@@ -129,12 +129,12 @@ class World:
         )
         publishers: dict[str, Any] = {
             "slack.card": slack.Board(
-                self.slack,
-                self.slack,
+                self.slack,  # type: ignore[arg-type]
+                self.slack,  # type: ignore[arg-type]
                 self._turn,
                 links,
                 tail=_nothing,
-                email_of=_nothing,  # type: ignore[arg-type]
+                email_of=_nothing,
             ),
             "discord.card": discord.Board(self.discord, links, _nothing),  # type: ignore[arg-type]
             **shows_of(self.api, pace, "0123"),
@@ -164,7 +164,11 @@ class World:
     async def promote(self) -> Deployment:
         """A version that somebody has asked for, e.g. by a promotion or in spite of a gate."""
         seq = next(self.seqs)
-        asked = {"trigger": "slack: Ada (U0ADA)", "person": "slack:U0ADA", "commit": None}
+        asked: dict[str, Any] = {
+            "trigger": "slack: Ada (U0ADA)",
+            "person": "slack:U0ADA",
+            "commit": None,
+        }
         return await self._brought(deployment(seq, **asked), f"{seq:x}" * 40, State.DONE)
 
     async def breaks(self) -> Deployment:
@@ -185,7 +189,7 @@ class World:
         found = await self.journal.serving([WEB])
         doubt = found[WEB.id].doubt if WEB.id in found else None
         look = Look(
-            self.clock(), newest=newest, doubt=doubt and doubt.id, record="theirs",
+            self.clock(), newest=newest, doubt=doubt.id if doubt else None, record="theirs",
             commit=self.live, since=self.clock(), by=By.BACKEND, place="Dokploy",
         )  # fmt: skip
         await self.journal.save_look(WEB.id, look)
@@ -267,7 +271,7 @@ class World:
 
     async def places(self) -> dict[str, str]:
         """Return what each place says of each deployment, by the place and the deployment's id."""
-        found = {}
+        found: dict[str, str] = {}
         for message in self.slack.messages.values():
             words = json.dumps([message.get("text"), message.get("blocks")], ensure_ascii=False)
             kind = "thread" if message.get("thread_ts") else "card"
