@@ -234,7 +234,7 @@ class ServingReconciler:
         self._app_of = app_of
         self._told: dict[str, dict[str, str]] = {}
         self._looked: dict[str, str] = {}
-        self._ended: dict[str, set[str]] = {}
+        self._due: dict[str, set[str]] = {}
         self._images_at: dict[str, int] = {}
         self._rounds = 0
         self._lanes = Lanes[str]("what is served can't be read", self._round, clock, RETRY)
@@ -245,6 +245,9 @@ class ServingReconciler:
 
     def heard(self, backend: str, told: Mapping[str, str]) -> None:
         """Take what a listing tells of each app, by its id; it differs after each deployment."""
+        before = self._told.get(backend, told)
+        moved = {id_ for id_, text in told.items() if before.get(id_, text) != text}
+        self._due.setdefault(backend, set()).update(moved)
         self._told[backend] = dict(told)
         self._lanes.wake()
 
@@ -252,11 +255,11 @@ class ServingReconciler:
         """Look at an app again: a deployment that the backend had has ended without being live."""
         app = self._app_of(deployment.app_id)
         if app is not None and app.backend in self._backends:
-            self._ended.setdefault(app.backend, set()).add(app.id)
+            self._due.setdefault(app.backend, set()).add(app.id)
             self._lanes.wake()
 
     async def _round(self) -> float:
-        names = (self._told.keys() | self._ended.keys()) & self._backends.keys()
+        names = (self._told.keys() | self._due.keys()) & self._backends.keys()
         free = {name: self._do(name) for name in names if not self._lanes.goes_on(name)}
         if free:
             await self._lanes.begin(free)
@@ -264,15 +267,15 @@ class ServingReconciler:
 
     async def _do(self, name: str) -> None:
         """Look at the apps of one backend for which something is new."""
-        told, ended = self._told.get(name, {}), self._ended.pop(name, set())
-        due = [*ended, *await self._changed(told, ended)]
+        told, first = self._told.get(name, {}), self._due.pop(name, set())
+        due = [*first, *await self._changed(told, first)]
         if not due:
             await self._image_in_turn(name, told)
         for app_id in due:
             try:
                 await self._one(name, app_id, told.get(app_id))
             except BridgeError:
-                self._ended.setdefault(name, set()).update(ended)
+                self._due.setdefault(name, set()).update(first)
                 raise
 
     async def _image_in_turn(self, name: str, told: Mapping[str, str]) -> None:
@@ -310,7 +313,7 @@ class ServingReconciler:
             return
         before = (await self._journal.serving([app])).get(app_id)
         now = await self._looks.at(self._backends[name], app, told=told)
-        if told is not None and now is not None and now.look and now.look.told == told:
+        if told is not None and (now is None or now.look is None or now.look.told == told):
             self._looked[app_id] = told
         if now is not None and (before is None or now.version != before.version):
             log.info("another version is served", extra={"app": app.label, "says": now.notes[0]})

@@ -131,6 +131,20 @@ async def test_a_listing_that_tells_nothing_new_asks_for_nothing(stage: Stage) -
     assert stage.backend.count("deployments") == asked
 
 
+async def test_an_app_that_only_others_deploy_is_known_as_soon_as_they_do(stage: Stage) -> None:
+    stage.backend.found = [stage.app]
+    await stage.journal.save_apps("dokploy", [stage.app])
+    serves = Reconciling(stage)
+    job = stage.backend.foreign(stage.app, head=THEIRS, running=True)
+    assert await serves.listing("it has begun") is None
+    stage.clock.now = job.ends_at + 60
+
+    found = await serves.listing("it has ended")
+
+    assert found is not None
+    assert (found.commit, found.ours) == (THEIRS, None)
+
+
 async def test_what_was_made_while_no_bridge_ran_is_nobody_s_as_far_as_is_known(
     stage: Stage,
 ) -> None:
