@@ -217,4 +217,4 @@ async def test_with_the_least_scopes_a_card_follows_its_deployment(
     (card, *_) = await messages(slack)
     assert "shop/web is live" in card["text"]
     thread = await messages(slack, "conversations.replies", ts=card["ts"])
-    assert any("is live" in one["text"] for one in thread[1:])
+    assert any("went live" in one["text"] for one in thread[1:])

@@ -225,7 +225,7 @@ async def test_a_version_is_promoted_and_what_came_later_is_not(stage: Stage) ->
 
     assert f"build {second[:7]} again for shop/live, as it was built for shop/web" in plan
     assert "it is a rebuild" in plan
-    assert f"commit {second[:7]} is live" in told
+    assert f"commit {second[:7]} went live" in told
     assert await page(stage.world, live) == "second"
     again = await stage.run("promote", "shop/live", "from", "shop/web", "--yes", code=2)
     assert f"shop/live runs {second[:7]} already" in again

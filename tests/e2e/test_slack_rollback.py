@@ -113,9 +113,9 @@ async def test_roll_back_is_done_once_and_told_and_locks(shop: Shop) -> None:
 
     _, bad, back = await shop.both.world.ended(3)
     card = await shop.both.card_says("is live  ·  1111111")
-    line = await shop.both.thread_says(card, "verified")
+    line = await shop.both.thread_says(card, "healthy")
     assert (bad.state, back.state, back.trigger) == (State.UNHEALTHY, State.DONE, "slack: Ada")
-    assert "is served again" in words_of(line)
+    assert "was served again" in words_of(line)
     assert not line["broadcast"]
     assert back.deployed_commit == ONE
     assert shop.dokploy.restored == ["r1"]
