@@ -138,12 +138,12 @@ async def test_a_superseded_card_links_to_the_newer_one(
     await held(both, slow, server)
     await another(both, 2)
     await another(both, 3)
+    server.gate.set()
 
     old = await both.card_says("gave way", at=1)
     newest = both.card()
     link = f"p{newest['ts'].replace('.', '')}"
     await both.slack.until(lambda: link in words_of(both.card(at=1)))
-    server.gate.set()
 
     assert "deployment.cancel" not in buttons_of(old)
     await both.card_says("is live")

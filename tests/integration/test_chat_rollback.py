@@ -36,15 +36,18 @@ class Desk:
     journal: SqlJournal
     inbox: SqliteInbox
     backend: FakeBackend
+    clock: ManualClock
 
     async def say(self, typed: str, person: Person = ADA) -> Reply:
         return await self.commands.answer(person, HERE, parse_chat(typed), "id-1")
 
     async def made(self, seq: int, version: str, state: State = State.DONE) -> Deployment:
+        self.clock.now += 10
         job = self.backend.foreign(WEB, head=version * 40)
         one = deployment(
-            seq, WEB.id, app=WEB.label, state=state, deployed_commit=version * 40, backend_id=job.id
-        )
+            seq, WEB.id, app=WEB.label, state=state, deployed_commit=version * 40,
+            backend_id=job.id, live_at=self.clock.now,
+        )  # fmt: skip
         await record(self.journal, outcome(seq, one))
         return one
 
@@ -65,7 +68,7 @@ async def desk(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> Async
         "slack", inbox, journal, known, Access(GRANTS), BuildLogs({}, journal), clock,
         authors_of=nobody, ways=Ways({"dokploy": backend}, Looks(journal, clock)),
     )  # fmt: skip
-    yield Desk(commands, journal, inbox, backend)
+    yield Desk(commands, journal, inbox, backend, clock)
     await inbox.stop()
 
 
