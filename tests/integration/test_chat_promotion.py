@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,8 @@ class Desk:
 
     async def made(self, seq: int, version: str, app_id: str = STAGING.id) -> Deployment:
         label = next(one.label for one in APPS if one.id == app_id)
-        facts = {"app": label, "state": State.DONE, "deployed_commit": version * 40}
+        facts: dict[str, Any] = {"app": label, "state": State.DONE, "live_at": float(seq)}
+        facts["deployed_commit"] = version * 40
         one = deployment(seq, app_id, **facts)
         await record(self.journal, outcome(seq, one))
         return one
@@ -57,6 +59,7 @@ async def desk(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> Async
     clock.now = 1_700_000_000.0
     inbox = SqliteInbox(tmp_path / "inbox.sqlite")
     await inbox.start()
+    await journal.save_apps("dokploy", APPS)
     known = Known(lambda: APPS, dict, lambda _app, here: (here,), lambda: None)
 
     async def nobody(_deployment: Deployment) -> frozenset[str]:

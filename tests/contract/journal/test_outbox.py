@@ -301,7 +301,8 @@ async def test_a_story_of_one_deployment_tells_what_was_live_and_its_comments(
         )
         await journal.save_cursor(f"{kind} {name}", {"comment": name})
 
-    befores = [(await journal.snapshot(card(seq))).before for seq in range(1, 5)]
+    stories = [(await journal.snapshot(card(seq))).before for seq in range(1, 5)]
+    befores = [{id_: one.deployed_commit for id_, one in story.items()} for story in stories]
     beside = (await journal.snapshot(card(4))).beside
 
     assert befores == [

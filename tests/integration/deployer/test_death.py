@@ -74,15 +74,25 @@ def scene(name: str) -> Stage:
     return stage
 
 
+async def live(
+    stage: Stage, new: Deployment, steps: KeptSteps, life: Lifetime | None = None
+) -> None:
+    """The flow, and the watch over what it has brought."""
+    deployer = stage.deployer(life)
+    await deployer.run(steps, new.id)
+    if (await stage.now(new)).state is State.VERIFYING:
+        await stage.watching(deployer.ending).watch(new.id)
+
+
 async def lives(stage: Stage, deaths: list[int], down: float = 3.0) -> Deployment:
     """The flow through several lives, each of which ends at its moment; the last one does not."""
     new, steps = await stage.wish(), KeptSteps()
     for moment in deaths:
         try:
-            await stage.deployer(Lifetime(moment)).run(steps, new.id)
+            await live(stage, new, steps, Lifetime(moment))
         except Death:
             stage.clock.now += down
-    await stage.deployer().run(steps, new.id)
+    await live(stage, new, steps)
     return await stage.now(new)
 
 
@@ -92,7 +102,7 @@ async def test_death_at_any_moment_never_asks_twice(name: str) -> None:
     whole = scene(name)
     life = Lifetime()
     new = await whole.wish()
-    await whole.deployer(life).run(KeptSteps(), new.id)
+    await live(whole, new, KeptSteps(), life)
     expected = await whole.now(new)
     await whole.journal.stop()
     assert life.moments > 15
