@@ -229,7 +229,7 @@ def errands(cluster: Cluster, worker: Process) -> Counter[str]:
         if "/mono/hooks" in one.path and one.authorization.endswith(token)
     ]
     return +Counter(
-        apps=asked["project.all", key],
+        apps=asked["overview.services", key],
         version=asked["settings.getDokployVersion", key],
         hooks=len(sweeps),
     )

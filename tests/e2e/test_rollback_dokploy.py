@@ -82,7 +82,7 @@ async def test_what_dokploy_kept_is_served_again(shop: Shop) -> None:
 
     said = await shop("rollback", "shop/web", "--yes", "--follow")
 
-    assert "1111111 is served again, as it was built then; verified" in said
+    assert "1111111 was served again, as it was built then; healthy, but not proven" in said
     assert "asked to roll back" in said
     assert shop.dokploy.restored == ["r1"]
     assert "shop/web" in await shop("locks")
@@ -155,7 +155,7 @@ async def test_an_image_is_set_and_deployed_again(shop: Shop) -> None:
     assert "go back from shop/web:2 to shop/web:1: deploy that image again" in said
     assert "the environment stays as it is now" in said
     assert shop.dokploy.apps["image"]["dockerImage"] == "shop/web:1"
-    assert "verified" in done
+    assert "healthy, but not proven" in done
     assert len(shop.dokploy.made["image"]) == 3
 
 
