@@ -51,6 +51,9 @@ POLL = 2.0
 POLL_ALONE = 30.0
 """The same where this process brings them all, and is woken."""
 
+REST = 5.0
+"""Seconds after the end of a watch in which the same deployment is not watched again."""
+
 LATE = 86400.0
 """Seconds for which the rollback that an unhealthy deployment announces is still asked for."""
 
@@ -193,8 +196,10 @@ class Watching:
         """Look which image runs, where no rule has the app verified; a swarm takes its time."""
         found = Finding(Proof.UNTOLD)
         for pause in PROOF_LOOKS:
-            if await self._replaced(deployment, app) or await self._next_is_under_way(deployment):
-                return
+            while await self._next_is_under_way(deployment):
+                await self.sleep(RARELY)
+            if await self._replaced(deployment, app):
+                break
             found = await self.prover.look(deployment, app)
             if found.proof is Proof.PROVEN or not found.images:
                 break
@@ -305,6 +310,7 @@ class Watch:
         self._clock = clock
         self._turn = turn
         self._poll = poll
+        self._rest: dict[str, float] = {}
         self._lanes = Lanes[str](TROUBLE, self._round, clock, RETRY, patience=0.0)
 
     async def run(self) -> None:
@@ -317,10 +323,19 @@ class Watch:
 
     async def _round(self) -> float:
         await self._turn()
-        found = {one.id: self._watching.watch(one.id) for one in await self._found()}
+        found = {one.id: self._watch(one.id) for one in await self._found()}
         if found:
             await self._lanes.begin(found)
         return self._poll
+
+    async def _watch(self, id_: str) -> None:
+        """Watch one; what has just been watched rests, however it ended."""
+        try:
+            await self._watching.watch(id_)
+        finally:
+            now = self._clock()
+            rest = {one: until for one, until in self._rest.items() if until > now}
+            self._rest = rest | {id_: now + REST}
 
     async def _found(self) -> list[Deployment]:
         """Return the deployments to watch that nobody watches yet."""
@@ -329,9 +344,9 @@ class Watch:
         longest = max(keeps.values(), default=0.0)
         kept = now - longest if longest else None
         those = await self._journal.watched(now - LATE, now - UNPROVEN, kept)
-        return [
-            one for one in those if not self._lanes.goes_on(one.id) and self._is_due(one, keeps)
-        ]
+        resting = {id_ for id_, until in self._rest.items() if until > now}
+        free = [one for one in those if one.id not in resting and not self._lanes.goes_on(one.id)]
+        return [one for one in free if self._is_due(one, keeps)]
 
     def _is_due(self, one: Deployment, keeps: Mapping[str, float]) -> bool:
         if one.state is not State.DONE or one.images is None:
