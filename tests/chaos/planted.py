@@ -330,12 +330,12 @@ def failed_is_cancelled() -> None:
 def last_line_is_the_reason() -> None:
     from bridge.core.failure import Failure
     from bridge.core.tracking import CLOSING
-    from bridge.pipeline.outcome import Ending
+    from bridge.pipeline import outcome
 
     async def closing(*_: Any) -> Failure:
         return Failure(CLOSING)
 
-    _put(Ending, "_why_failed", closing)
+    _put(outcome, "_why_failed", closing)
 
 
 def emptied_is_lost() -> None:
