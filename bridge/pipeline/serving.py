@@ -105,8 +105,8 @@ class Looks:
         dated = [_dated(one, backend, now) for one in records]
         built = await self._built(backend, dated)
         shown = served_record(dated, built)
-        if shown is None:
-            return look
+        if shown is None:  # the backend keeps few records: failures may have pushed it out
+            return serving.shown or look
         mine = await self.journal.pinned(app.id)
         whose = mine.get(shown.id) or next(
             (one.id for one in (newest, doubt) if one and marked(one, seen(shown))), None

@@ -175,6 +175,24 @@ async def test_a_build_of_somebody_else_that_could_not_be_recorded_is_served(sta
     assert (found.known, found.ours, found.evidence) == (True, None, Evidence.LOG)
 
 
+async def test_a_version_whose_record_was_pushed_out_is_still_what_is_served(
+    stage: Stage,
+) -> None:
+    await verified(stage)
+    stage.clock.now += 100
+    stage.backend.foreign(stage.app, head=THEIRS)
+    serves = Reconciling(stage)
+    await serves.listing("at 2")
+    for _ in range(11):
+        stage.clock.now += 10
+        stage.backend.foreign(stage.app, head="e" * 40).ending = Progress.ERROR
+
+    found = await serves.listing("at 3")
+
+    assert found is not None
+    assert (found.commit, found.ours) == (THEIRS, None)
+
+
 @pytest.mark.parametrize("ending", [Progress.ERROR, Progress.CANCELLED])
 async def test_a_build_of_somebody_else_that_failed_changes_nothing(
     stage: Stage, ending: Progress
