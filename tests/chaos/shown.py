@@ -33,6 +33,12 @@ CARD = {
 }
 """The text for each possible outcome, by place; of what is live still, the card says so."""
 
+THEIRS = "Replaced by what was deployed in Dokploy"
+"""The card's text where somebody has deployed over it at the backend."""
+
+CLOCKS_DIFFER = 2.0
+"""Seconds, as the bridge compares times of two clocks."""
+
 
 def judge_comments(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: Record) -> None:
     """Check that each pull request with kept pushes has one comment with each app's state."""
@@ -69,6 +75,13 @@ def _live(deployments: Sequence[Deployment]) -> list[Deployment]:
         if one.live_at is not None or one.state is State.UNKNOWN:
             last[one.app_id] = one
     return [one for one in last.values() if one.state is State.DONE]
+
+
+def _replaced_by_people(stage: Stage, one: Deployment) -> bool:
+    """Return whether somebody's build of the app at the backend ended once this one was live."""
+    since = (one.live_at or 0.0) - CLOCKS_DIFFER
+    built = [job for job in stage.backend.every if job.by and job.app == one.app_id]
+    return any(job.ended is not None and job.ended >= since for job in built)
 
 
 def _row(comment: str, app: str) -> str:
@@ -113,8 +126,9 @@ def judge_cards(verdict: Verdict, stage: Stage, record: Record) -> None:
     live = {one.id for one in _live(record.deployments)}
     for one in record.deployments:
         texts = cards.get(one.id, [])
-        wanted = "is live" if one.id in live else CARD.get(one.state, "?")
-        if len(texts) != 1 or wanted not in texts[0]:
+        wanted = ["is live" if one.id in live else CARD.get(one.state, "?")]
+        wanted += [THEIRS] if one.id in live and _replaced_by_people(stage, one) else []
+        if len(texts) != 1 or not any(words in texts[0] for words in wanted):
             verdict.blame("cards_wrong", [f"{one.id} is {one.state}, shown {texts}"])
         told = lines.get(one.id, [])
         if len(set(told)) != len(told) or max(told, default=1) != len(record.history[one.id]):
