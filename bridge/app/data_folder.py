@@ -88,7 +88,7 @@ SHARED_SESSIONS = (
     ),
     "use session mode (PgBouncer: pool_mode = session), or the server's own address",
 )
-"""What is wrong with such a Postgres, and the remedy."""
+"""The error for a Postgres behind such a pooler, and the remedy."""
 
 
 def _mounted_for(data: Path) -> int:

@@ -53,7 +53,7 @@ _VERDICTS = {
     State.SUPERSEDED: "gave way to a newer deployment",
     State.UNKNOWN: "has an unknown outcome",
 }
-"""What was told of a deployment, as a phrase after the app's name; it stays true."""
+"""A verdict in the past tense, as a phrase after the app's name; it stays true."""
 
 _NOW = {
     (State.DONE, True): "is live",
@@ -158,7 +158,7 @@ class Card:
 
     @property
     def past(self) -> bool:
-        """Whether it was live, and is not known to be so now."""
+        """Return whether it was live, and is not known to be live now."""
         return self.fate is not None and not self.fate.live
 
 

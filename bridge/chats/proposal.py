@@ -38,7 +38,7 @@ class Proposed:
 
     @property
     def count(self) -> str:
-        """How many files of the app differ, as far as is known."""
+        """The number of files of the app that differ, in words; "what differs" if it is unknown."""
         if self.changed is None:
             return "what differs"
         return "1 file" if self.changed == 1 else f"{self.changed or 'no'} files"

@@ -1,4 +1,4 @@
-"""What runs of the applications of a Dokploy: their containers, images and output."""
+"""The containers, images and output of the applications of a Dokploy."""
 
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden, NotDokploy

@@ -130,7 +130,7 @@ def _save_look(db: sa.Connection, app_id: str, look: Look, at: float) -> None:
 
 
 def _shown(one: Serving | None) -> tuple[str | None, ...] | None:
-    """Return what people are told of what is served; None if nothing is."""
+    """Return the parts of a serving that people see; None if nothing is served."""
     return None if one is None else (one.version, one.ours.id if one.ours else None, *one.notes)
 
 

@@ -1,4 +1,4 @@
-"""Keep what backends were last seen to serve, and verdicts apart from what is said of them."""
+"""Store what backends were last seen to serve, and verdicts in a column of their own."""
 
 import sqlalchemy as sa
 from alembic import op
