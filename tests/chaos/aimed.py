@@ -6,6 +6,7 @@ exactly what the bridge had recorded at that instant.
 """
 
 import asyncio
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -54,14 +55,40 @@ async def killed_while_previewing(stage: Stage) -> None:
         await _one(stage, procedure, _Kills(stage, arrives=True))
 
 
-async def _one(stage: Stage, procedure: str, kills: "_Kills") -> None:
-    stage.backend.fail(procedure, [kills.fault])
+async def killed_while_going_back(stage: Stage) -> None:
+    """A broken version is found, its way back is planned, asked for or done; nobody hears of it.
+
+    `tests/integration/deployer/test_auto_rollback.py` has each step.
+    """
+    if await _found_broken(stage):
+        for process in stage.fleet.processes:
+            await process.kill()
+        stage.aimed += 1
+    for procedure in ("deployment.all", "application.one"):  # for the plan, and whether it fits
+        if app := await _found_broken(stage):
+            await _one(stage, procedure, _Kills(stage, arrives=False), app)
+    for arrives, answered in ((False, False), (True, False), (True, True)):
+        kills = _Kills(stage, arrives=arrives, answered=answered)
+        await _one(stage, "rollback.rollback", kills)
+
+
+async def _found_broken(stage: Stage) -> str:
+    """Wait until the bridge has seen the page of a broken version; return its app, or ""."""
+    assert stage.pages is not None
+    found = stage.pages.found_broken = asyncio.get_running_loop().create_future()
+    with suppress(TimeoutError):
+        return str(await asyncio.wait_for(found, WITHIN))
+    return ""
+
+
+async def _one(stage: Stage, procedure: str, kills: "_Kills", app: str = "") -> None:
+    stage.backend.fail(procedure, [kills.fault], app)
     try:
         async with asyncio.timeout(WITHIN):
             await kills.done.wait()
         stage.aimed += 1
     except TimeoutError:
-        stage.backend.faults[procedure, ""].clear()
+        stage.backend.faults[procedure, app].clear()
     for process in stage.fleet.processes:
         await process.ready()
 

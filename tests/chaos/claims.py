@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 from bridge.core.events import PREVIEW_HOST, Action
 from bridge.core.lifecycle import Deployment, State
-from tests.chaos.dokploy.jobs import BUILT, MAY_BE_ASKED_AGAIN, NEVER_BEGAN, Asked, Fate, Job
+from tests.chaos.dokploy.jobs import (
+    BUILT,
+    MAY_BE_ASKED_AGAIN,
+    NEVER_BEGAN,
+    Asked,
+    Fate,
+    Job,
+    Served,
+)
 from tests.chaos.stage import Cancel, Stage
 from tests.chaos.verdicts import Record, Verdict
 
@@ -30,10 +38,15 @@ CANCELLED = {Fate.INTERRUPTED, Fate.DROPPED, Fate.WITHDRAWN}
 
 @dataclass(frozen=True)
 class _Truth:
-    """What the backend knows about one deployment, and everything relevant to it."""
+    """What the backend knows about one deployment, and everything relevant to it.
+
+    Attributes:
+        back: when a rollback has put into service what this one goes back to.
+    """
 
     asks: Sequence[Asked]
     jobs: Mapping[str, Job]
+    back: Sequence[Served]
     cancelled: bool
     ambiguous: bool
     forgotten: Callable[[float], bool]
@@ -82,7 +95,8 @@ def judge_claims(
         mine = asks[one.app_id, one.delivery]
         cancelled = _cancelled(stage, record, one)
         ambiguous = _ambiguous(stage, mine) if mine else _hidden(stage, one)
-        truth = _Truth(mine, jobs, cancelled, ambiguous, forgotten, stage.clocks_jumped)
+        back = _led_back(stage, record, one)
+        truth = _Truth(mine, jobs, back, cancelled, ambiguous, forgotten, stage.clocks_jumped)
         for line, words in _wrong(one, truth):
             verdict.blame(line, [f"{one.id} is {one.state} ({one.note}): {words}"])
         verdict.blame("ended_before_asked", _too_early(stage, one, truth))
@@ -95,8 +109,10 @@ Wrong = Iterator[tuple[str, str]]
 
 
 def _wrong(one: Deployment, truth: _Truth) -> Wrong:
-    """Return the faults of a claim."""
-    if one.state is State.DONE:
+    """Return the faults of a claim; an unhealthy version is served, as a healthy one is."""
+    if one.action is Action.ROLLBACK:
+        yield from _wrongly_back(one, truth)
+    elif one.state in (State.DONE, State.UNHEALTHY):
         yield from _wrongly_done(one, truth)
     elif truth.done and not _told_apart(one, truth):
         yield "denied", truth.told
@@ -116,6 +132,14 @@ def _wrongly_done(one: Deployment, truth: _Truth) -> Wrong:
         yield "claimed_wrongly", job.fate
     elif one.deployed_commit not in (None, job.commit):
         yield "claimed_wrongly", f"{job.commit} was built, {one.deployed_commit} is told"
+
+
+def _wrongly_back(one: Deployment, truth: _Truth) -> Wrong:
+    is_back = any(served.at >= (one.intent_at or math.inf) for served in truth.back)
+    if one.state in (State.DONE, State.UNHEALTHY) and not is_back:
+        yield "claimed_wrongly", "nothing was gone back to"
+    elif one.state is State.FAILED and is_back:
+        yield "denied", "it was gone back to"
 
 
 def _wrongly_failed(one: Deployment, truth: _Truth) -> Wrong:
@@ -180,6 +204,12 @@ def _too_early(stage: Stage, one: Deployment, truth: _Truth) -> Iterator[str]:
         yield f"{one.id} pins {job.id}, over {asks[0].at - job.ended:.2f} s before"
     elif finished and asked and finished < asked and not stage.clocks_jumped:
         yield f"{one.id} is {one.state} {asked - finished:.2f} s too early"
+
+
+def _led_back(stage: Stage, record: Record, one: Deployment) -> list[Served]:
+    """Return each time that a rollback has put the target of this one into service."""
+    to = next((other.backend_id for other in record.deployments if other.id == one.target), None)
+    return [served for served in stage.backend.served if served.back and served.job.id == to]
 
 
 def _ambiguous(stage: Stage, asks: Sequence[Asked]) -> bool:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from bridge.core.decision import DEPLOYS, Reason
+from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.inbox import Delivery, DeliveryState
-from tests.chaos.dokploy.jobs import BUILT
 from tests.chaos.pushes import DECIDED, FRESH, OLD, Push
 from tests.chaos.stage import Stage
 from tests.chaos.verdicts import Record, Verdict
@@ -15,8 +15,8 @@ from tests.chaos.verdicts import Record, Verdict
 TAKEN = DEPLOYS | {Reason.DUPLICATE_PUSH}
 """Reasons for a push to deploy an app, or to have deployed it through another webhook."""
 
-NOT_LIVE = (State.FAILED, State.CANCELLED, State.UNKNOWN)
-"""Outcomes that do not claim that the pushed commit is live."""
+NOT_LIVE = (State.FAILED, State.CANCELLED, State.UNKNOWN, State.UNHEALTHY)
+"""Outcomes that do not claim that the pushed commit is live, and stays so."""
 
 
 def judge_deliveries(verdict: Verdict, pushes: Sequence[Push], record: Record) -> None:
@@ -43,22 +43,24 @@ def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], reco
     for delivery in record.deliveries:
         if (push := sent.get(delivery.id)) is None:
             continue  # a person's request
-        reasons = {one.app_id: one.reason for one in record.decisions[delivery.seq]}
+        decided = {one.app_id: one for one in record.decisions[delivery.seq]}
+        reasons = {app: one.reason for app, one in decided.items()}
         taken = {app for app, reason in reasons.items() if reason in TAKEN}
         concerned = {app for app in stage.apps if push.concerns(stage.backend.services[app].now)}
         if missing := sorted(concerned - reasons.keys()):
             verdict.blame("undecided", [f"{push.id} says nothing of {missing}"])
         deploys, skips = _verdicts(stage, push)
-        owed = _owed(stage, record, delivery.seq)
-        late = {app for app in owed - deploys if push.reaches(stage.backend.services[app].now)}
-        deploys, skips = deploys | late, skips | late
+        owed = _owed(record, delivery.seq) | _compared(push, pushes)
+        reached = {a for a, service in stage.backend.services.items() if push.reaches(service.now)}
+        late = (owed - deploys) & reached
+        deploys, skips = deploys | late, skips | late | _built_before(stage, push)
         may |= {(app, push.after) for app in deploys}
         must |= {(app, push.after) for app in deploys - skips}
         if wrong := (taken - deploys) | ((reasons.keys() - taken) & deploys - skips):
             changed = {app for app in wrong if len(stage.backend.services[app].configs) > 1}
             what = f"{push.id} {push.kind} to {push.branch} of {sorted(push.apps)}: "
             verdict.blame("skipped_as_it_was", (f"{what}{a} {reasons[a]}" for a in changed))
-            verdict.blame("wrongly_decided", (f"{what}{a} {reasons[a]}" for a in wrong - changed))
+            verdict.blame("wrongly_decided", (f"{what}{decided[a]}" for a in wrong - changed))
     kept = {delivery.id for delivery in record.deliveries}
     for push in pushes:
         if (
@@ -71,12 +73,34 @@ def judge_decisions(verdict: Verdict, stage: Stage, pushes: Sequence[Push], reco
     verdict.blame("wrongly_decided", (f"not pushed: {what}" for what in set(requested) - may))
 
 
-def _owed(stage: Stage, record: Record, seq: int) -> set[str]:
+def _compared(push: Push, pushes: Sequence[Push]) -> set[str]:
+    """Return the apps that a comparison with what they serve may show as changed before a push.
+
+    Only a forced push is compared: earlier ones may have been lost or skipped, or not live yet.
+    """
+    same = [one for one in pushes if (one.origin, one.branch) == (push.origin, push.branch)]
+    before = [one for one in same if one.at < push.at]
+    return {app for one in before for app in one.apps} if push.forced else set()
+
+
+def _built_before(stage: Stage, push: Push) -> set[str]:
+    """Return the apps of a forced push that it may find built from a newer commit already."""
+    return {app for app in push.apps if push.forced and was_built(stage, app, push.after)}
+
+
+def was_built(stage: Stage, app: str, commit: str) -> bool:
+    """Return whether an app has ever served a build that contains a commit."""
+    served = [one for one in stage.backend.served if one.app == app]
+    return any(_holds(stage, one.commit, commit) for one in served)
+
+
+def _owed(record: Record, seq: int) -> set[str]:
     """Return apps that earlier pushes changed, and that do not run these changes yet.
 
     Changes since the commit that they run count with the next push.
     """
-    return {o.app_id for o in record.deployments if o.seq < seq and o.state in NOT_LIVE}
+    before = [one for one in record.deployments if one.seq < seq]
+    return {o.app_id for o in before if o.state in NOT_LIVE or o.action is Action.ROLLBACK}
 
 
 def _verdicts(stage: Stage, push: Push) -> tuple[set[str], set[str]]:
@@ -125,8 +149,10 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
         # The first of its webhooks that any process decides deploys it.
         last |= dict.fromkeys(((app, push.after) for app in deploys), delivery.seq)
     said = {(o.app_id, o.commit) for o in record.deployments if _is_told(o, record)}
+    theirs = {app for app in newest if _people_went_back(record, app)}
     untold = {app: commit for app, commit in newest.items() if (app, commit) not in said}
-    verdict.blame("old_last", _behind(stage, untold))
+    wanted = {app: commit for app, commit in untold.items() if app not in theirs}
+    verdict.blame("old_last", _behind(stage, wanted))
     of_app: dict[str, list[str]] = defaultdict(list)
     for entry in stage.backend.ledger:
         of_app[entry.app].append(entry.commit)
@@ -146,6 +172,13 @@ def _is_told(one: Deployment, record: Record) -> bool:
     return one.state in NOT_LIVE
 
 
+def _people_went_back(record: Record, app: str) -> bool:
+    """Return whether the last that an app was given is a person's rollback."""
+    mine = [one for one in record.deployments if one.app_id == app and one.state is State.DONE]
+    last = max(mine, key=lambda one: one.seq, default=None)
+    return last is not None and last.action is Action.ROLLBACK and bool(last.person)
+
+
 def judge_live(verdict: Verdict, stage: Stage, pushes: Sequence[Push]) -> None:
     """Check that the last push to each app is live, whichever process received it."""
     newest: dict[str, str] = {}
@@ -157,12 +190,11 @@ def judge_live(verdict: Verdict, stage: Stage, pushes: Sequence[Push]) -> None:
 
 def _behind(stage: Stage, newest: Mapping[str, str]) -> list[str]:
     """Return apps that run something without the commit."""
-    live = {job.app: job for job in stage.backend.every if job.fate in BUILT}
     found = []
     for app, commit in newest.items():
-        job = live.get(app)
-        if job is None or job.commit is None or not _holds(stage, job.commit, commit):
-            found.append(f"{app}: {job and job.commit} is live, {commit} was pushed")
+        served = stage.backend.serves(app)
+        if served is None or not _holds(stage, served.commit, commit):
+            found.append(f"{app}: {served and served.commit} is live, {commit} was pushed")
     return found
 
 

@@ -195,12 +195,21 @@ async def _lock_in_time(desk: Desk, app: str) -> None:
 @asynccontextmanager
 async def judging(stage: Stage) -> AsyncIterator[None]:
     """Run CI for one app's commits, and approve another's, as long as the block lasts."""
-    stage.passed |= {CHECKED: {}, APPROVED: {}}
-    async with _desk(stage) as desk, asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(_runs_ci(desk)), tasks.create_task(_approves(desk))]
+    stage.passed.setdefault(CHECKED, {})
+    async with approving(stage), _desk(stage) as desk, asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(_runs_ci(desk))
         yield
-        for task in running:
-            task.cancel()
+        running.cancel()
+
+
+@asynccontextmanager
+async def approving(stage: Stage) -> AsyncIterator[None]:
+    """Approve one app's commits, as long as the block lasts."""
+    stage.passed.setdefault(APPROVED, {})
+    async with _desk(stage) as desk, asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(_approves(desk))
+        yield
+        running.cancel()
 
 
 async def _approves(desk: Desk) -> None:

@@ -3,7 +3,7 @@
 The senders know what was acknowledged; the backend knows the requests and their outcomes; the host
 and Slack know what they show. The journal must agree with all of them: `decided.py` checks the
 pushes, `claims.py` the backend's work, `shown.py` what people see, `previewed.py` what is alive of
-pull requests.
+pull requests, `served.py` what apps serve once their versions may be broken.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from tests.chaos.decided import judge_decisions, judge_deliveries, judge_live, j
 from tests.chaos.dokploy.jobs import MAY_BE_ASKED_AGAIN
 from tests.chaos.held import judge_gates
 from tests.chaos.previewed import goes_on, judge_previews, swept
+from tests.chaos.served import judge_broken, judge_places, judge_superseded
 from tests.chaos.shown import judge_cards, judge_comments, judge_commits
 from tests.chaos.stage import Stage
 from tests.chaos.verdicts import Record, Verdict
@@ -38,17 +39,18 @@ async def read(stores: Stores) -> Record:
     )
 
 
-async def all_quiet(stage: Stage) -> Record:
+async def all_quiet(stage: Stage, *, held: bool = False) -> Record:
     """Return the bridge's records once everything has ended; fail if it does not end.
 
-    Reconciling may find a push at any time, so nothing may be requested while they are read.
+    With `held`, what a gate holds may go on waiting. Reconciling may find a push at any time, so
+    nothing may be requested while they are read.
     """
     deadline = time.monotonic() + stage.pace.quiet
     async with open_stores(stage.fleet.settings) as stores:
         while True:
             asked = len(stage.backend.ledger)
             record = await read(stores)
-            restless = _restless(stage, record)
+            restless = _restless(stage, record, held=held)
             if len(stage.backend.ledger) > asked:
                 restless.append("a deployment was requested meanwhile")
             if not restless:
@@ -58,12 +60,12 @@ async def all_quiet(stage: Stage) -> Record:
             await asyncio.sleep(0.2)
 
 
-def _restless(stage: Stage, record: Record) -> list[str]:
+def _restless(stage: Stage, record: Record, *, held: bool) -> list[str]:
     """Return what has not ended."""
     if not swept(stage):
         return ["the sweep"]
     going = filter(goes_on, record.previews)
-    return [*record.restless, *(f"{p.label} is {p.state}: {p.note}" for p in going)]
+    return [*record.restless(held=held), *(f"{p.label} is {p.state}: {p.note}" for p in going)]
 
 
 def judge(stage: Stage, record: Record) -> Verdict:
@@ -84,6 +86,25 @@ def judge(stage: Stage, record: Record) -> Verdict:
     judge_comments(verdict, stage, pushes, pushed)
     judge_commits(verdict, stage, pushed)
     judge_cards(verdict, stage, pushed)
+    return verdict
+
+
+async def judge_serving(stage: Stage, record: Record) -> Verdict:
+    """Return the verdict on what is served and what is said of it, when versions may be broken."""
+    verdict = Verdict()
+    pushes = [push for sender in stage.senders for push in sender.sent]
+    count(verdict, stage, record)
+    verdict.blame("odd_answers", (odd for sender in stage.senders for odd in sender.odd))
+    judge_deliveries(verdict, pushes, record)
+    judge_decisions(verdict, stage, pushes, record)
+    judge_asking(verdict, stage, record)
+    judge_gates(verdict, stage, record)
+    judge_claims(verdict, stage, record)
+    judge_broken(verdict, stage, record)
+    if all(one.final for one in record.deployments):
+        judge_order(verdict, stage, pushes, record)
+        judge_superseded(verdict, stage, record)
+    await judge_places(verdict, stage, record)
     return verdict
 
 
@@ -120,6 +141,8 @@ def count(verdict: Verdict, stage: Stage, record: Record) -> None:
     counts.kept = len(record.deliveries)
     counts.deployments = len(states)
     counts.failed = states.count(State.FAILED)
+    counts.unhealthy = states.count(State.UNHEALTHY)
+    counts.rollbacks = sum(one.back for one in backend.served)
     counts.cancelled = states.count(State.CANCELLED)
     counts.asked = len(backend.ledger)
     counts.lost_by_backend = sum(one.job.fate in MAY_BE_ASKED_AGAIN for one in backend.ledger)

@@ -413,6 +413,68 @@ def changes_are_not_shown() -> None:
     _put(outbox, "mark_pending", lambda *_: None)
 
 
+# ── what serves ──────────────────────────────────────────────────────────────
+
+
+def any_newer_deployment_ends_the_watch() -> None:
+    """Also one that a gate holds, or that will fail."""
+    from bridge.pipeline.watch import Watching
+
+    async def newer(watching: Any, deployment: Any, app: Any) -> str | None:
+        known = await watching.journal.deployments(limit=1, app_id=app.id)
+        if known and known[0].seq > deployment.seq:
+            return "a newer deployment has come"
+        found: str | None = await replaced(watching, deployment, app)
+        return found
+
+    replaced = _put(Watching, "_replaced", newer)
+
+
+def the_way_back_is_only_announced() -> None:
+    from bridge.pipeline.auto_rollback import GoingBack
+
+    _put(GoingBack, "ask", _nothing)
+
+
+def verdicts_are_not_told_apart() -> None:
+    """It goes back to the version before, whatever was found of that one."""
+    from bridge.core.health import rollback
+    from bridge.core.lifecycle import State
+
+    def before(_made: Any, history: Any, served: Any) -> list[Any]:
+        lived = [one for one in history if one.state in (State.DONE, State.UNHEALTHY)]
+        built = [one for one in lived if one.target is None and one.back_from is None]
+        return [one for one in built if not rollback.Version.of(one).same_as(served)]
+
+    _put(rollback, "_candidates", before)
+    _put(rollback, "_judged", lambda *_: True)
+
+
+def the_own_way_back_replaces_pushes() -> None:
+    """As a person's rollback does."""
+    from bridge.storage.journal import transitions
+
+    def replaces(newer: Any, older: Any) -> bool:
+        return bool(newer.back_from) or makes_moot(newer, older)
+
+    makes_moot: Callable[[Any, Any], bool] = _put(transitions, "makes_moot", replaces)
+
+
+def what_was_shown_stays() -> None:
+    """What shows a version is not marked once another one is live."""
+    from bridge.storage.journal import shown, transitions
+
+    _put(shown, "last_shown", lambda *_: [])
+    _put(transitions, "last_shown", lambda *_: [])
+
+
+def nobody_looks_at_the_backend() -> None:
+    """So what people deploy there is never noticed."""
+    from bridge.pipeline.serving import ServingReconciler
+
+    _put(ServingReconciler, "_do", _nothing)
+
+
 # ── previews ─────────────────────────────────────────────────────────────────
 
 
@@ -499,6 +561,12 @@ FAULTS: dict[str, Callable[[], None]] = {
         nothing_is_remembered,
         everybody_shows,
         changes_are_not_shown,
+        any_newer_deployment_ends_the_watch,
+        the_way_back_is_only_announced,
+        verdicts_are_not_told_apart,
+        the_own_way_back_replaces_pushes,
+        what_was_shown_stays,
+        nobody_looks_at_the_backend,
         sweeps_tell_nothing,
         ended_previews_are_only_forgotten,
         apps_of_ours_are_not_looked_for,

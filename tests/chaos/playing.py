@@ -35,7 +35,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
 
-from tests.chaos.ledgers import all_quiet, judge
+from tests.chaos.breaking import attended
+from tests.chaos.ledgers import all_quiet, judge, judge_serving
 from tests.chaos.programme import PEOPLE, PROCESSES, SERVICES, SHORT_RUN, STORES
 from tests.chaos.scenario import Scenario
 from tests.chaos.stage import LONG, SHORT, Stage
@@ -68,6 +69,20 @@ async def played(on: Stage, group: Group) -> Played:
     over = time.monotonic()
     verdict = await settled(on)
     return Played(verdict, over - began, time.monotonic() - over)
+
+
+async def played_broken(on: Stage, group: Group) -> list[Verdict]:
+    """Run a group while many versions are broken (`breaking.py`), and people attend to their apps.
+
+    Return the verdicts at rest: while the last of them are locked, and once none is.
+    """
+    async with on.load(unharmed=all(one.elsewhere for one in group)), attended(on):
+        await asyncio.gather(*(one.run(on) for one in group))
+    await on.heal()
+    locked = await judge_serving(on, await all_quiet(on, held=True))
+    async with attended(on):
+        record = await all_quiet(on)
+    return [locked, await judge_serving(on, record)]
 
 
 async def settled(on: Stage) -> Verdict:

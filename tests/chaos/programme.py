@@ -1,6 +1,6 @@
 """All scenarios, and the selection for a run."""
 
-from tests.chaos import aimed, gates, people, scenarios, troubles
+from tests.chaos import aimed, breaking, gates, people, scenarios, troubles
 from tests.chaos.scenario import Scenario
 
 KILLED = Scenario(scenarios.killed_at_any_moment)
@@ -36,6 +36,12 @@ CANCELLED = Scenario(people.people_cancel, elsewhere=True)
 CANCELLED_RESTARTS = Scenario(people.people_cancel_and_it_restarts, elsewhere=True)
 CONFIGURED = Scenario(people.people_configure_an_app, elsewhere=True)
 HELD = Scenario(gates.people_hold, elsewhere=True)
+
+GOING_BACK = Scenario(aimed.killed_while_going_back)
+TWO_BROKEN = Scenario(breaking.another_broken_one_comes, elsewhere=True)
+FIX_FAILS = Scenario(breaking.a_fix_fails_to_build, elsewhere=True)
+FIX_WAITS = Scenario(breaking.a_fix_waits_for_the_host, elsewhere=True)
+PEOPLE_GO_BACK = Scenario(breaking.people_go_back, elsewhere=True)
 
 HOST_FAILS = Scenario(scenarios.host_fails, elsewhere=True)
 SLACK_FAILS = Scenario(scenarios.slack_fails, elsewhere=True)
@@ -74,3 +80,17 @@ SHORT_RUN: dict[str, tuple[tuple[Scenario, ...], ...]] = {
 Scenarios that hardly depend on the database are split between the two; the long run has all on
 both.
 """
+
+BROKEN_RUN: dict[str, tuple[tuple[Scenario, ...], ...]] = {
+    "sqlite": (
+        (KILLED, TWO_BROKEN, FIX_WAITS),
+        (GOING_BACK, FIX_FAILS, PEOPLE_GO_BACK),
+        (PEOPLE_DEPLOY, TWO_BROKEN, HOST_FAILS),
+    ),
+    "postgres": (
+        (ALL_KILLED, FIX_FAILS, FIX_WAITS),
+        (GOING_BACK, TWO_BROKEN, PEOPLE_GO_BACK),
+        (DATABASE_AWAY, PEOPLE_DEPLOY, SLACK_FAILS),
+    ),
+}
+"""The groups for apps whose versions are often broken, by the database."""

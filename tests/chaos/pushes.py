@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import GIT, push_payload
+from tests.fakes.host import FakeRepository
 
 SKIP = "[skip ci]"
 DECIDED = 15.0
@@ -22,6 +23,16 @@ OLD = 120.0
 def message(*, skip: bool) -> str:
     """Commit messages, with and without a skip directive."""
     return f"feat: change {SKIP}" if skip else "feat: change"
+
+
+def fault_of(app: str) -> str:
+    """Return the file that makes an app's version broken."""
+    return f"{app}/broken"
+
+
+def is_broken(repository: FakeRepository, app: str, commit: str) -> bool:
+    """Return whether an app does not work at a commit."""
+    return fault_of(app) in repository.commits[commit].files
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,7 @@ class Push:
         unharmed: nothing kept the bridge from receiving it, so it must have acknowledged it.
         kind: `push` or `tag`.
         skip: its message asks not to be deployed.
+        forced: it is a forced one.
         at: when it was first sent, seconds since 1970.
     """
 
@@ -58,6 +70,7 @@ class Push:
     origin: Origin = MONO
     kind: str = "push"
     skip: bool = False
+    forced: bool = False
     at: float = 0.0
 
     def concerns(self, config: Config) -> bool:
@@ -92,6 +105,7 @@ class Push:
             "pushed_at": int(self.at or time.time()),
         }
         said["head_commit"]["message"] = message(skip=self.skip)
+        said["forced"] = self.forced
         if self.kind == "tag":
             said |= {"ref": f"refs/tags/{self.branch}", "commits": []}
         return said

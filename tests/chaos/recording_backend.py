@@ -32,10 +32,10 @@ from tests.chaos.dokploy.faults import (
     says,
     says_nothing,
 )
-from tests.chaos.dokploy.jobs import COMMIT, DELIVERY, PERSON, TOKEN, Asked, Fate, Job
+from tests.chaos.dokploy.jobs import COMMIT, DELIVERY, PERSON, TOKEN, Asked, Fate, Job, Served
 from tests.chaos.dokploy.lists import CachingProxy
 from tests.chaos.dokploy.services import Config, Service, overview, projects
-from tests.chaos.dokploy.words import queued, record
+from tests.chaos.dokploy.words import kept_as, queued, record
 
 __all__ = [
     "GIT",
@@ -79,6 +79,7 @@ class RecordingBackend(Builder):
         git: the clone address of all apps' repositories, without the name.
         branches: the branch of each app that does not deploy from `main`.
         services: the applications by their ids.
+        keeps: whether builds are kept, to go back to.
         ledger: the bridge's requests, in the order in which they were carried out.
         faults: by procedure and app ("" if it names none), one for each request.
         arrivals: every request: procedure, app, when.
@@ -94,6 +95,7 @@ class RecordingBackend(Builder):
     git: str = GIT
     branches: dict[str, str] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
+    keeps: bool = False
     ledger: list[Asked] = field(default_factory=list)
     faults: dict[tuple[str, str], list[Fault]] = field(default_factory=lambda: defaultdict(list))
     arrivals: list[tuple[str, str, float]] = field(default_factory=list)
@@ -249,6 +251,17 @@ class RecordingBackend(Builder):
         said = "Deployment cancellation only available in cloud version"
         return web.json_response({"message": said, "code": "BAD_REQUEST"}, status=400)
 
+    async def roll_back(self, request: web.Request) -> web.Response:
+        """Serve a kept build again: no record, no queue, and no change of the application."""
+        point = (await request.json())["rollbackId"]
+        job = next((o for o in self._all() if self.keeps and kept_as(o) == point), None)
+        if job is None:
+            said = {"message": "Error input: Rolling back", "code": "BAD_REQUEST"}
+            return web.json_response(said, status=400)
+        self.backs.append(Served(job, time.time(), back=True))
+        self._moved()
+        return web.Response(body=b"", content_type="application/json")
+
     # ── what it tells ─────────────────────────────────────────────────────
 
     def visible(self, app: str | None = None) -> list[Job]:
@@ -260,7 +273,8 @@ class RecordingBackend(Builder):
         if not self.has_app(app):
             return missing()
         started = [job for job in self.visible(app) if job.status != "waiting"]
-        return self._listed(request, [record(job) for job in reversed(started[-RECORDS:])])
+        shown = reversed(started[-RECORDS:])
+        return self._listed(request, [record(job, keeps=self.keeps) for job in shown])
 
     async def queue(self, request: web.Request) -> web.Response:
         waiting = [job for job in self.visible() if job.going and job.ended is None]
@@ -321,7 +335,7 @@ class RecordingBackend(Builder):
             return self.made.told(id_)
         service = self.services[id_]
         service.reads.append(time.time())
-        return service.told(self.git)
+        return service.told(self.git, keeps=self.keeps)
 
     async def health(self, _request: web.Request) -> web.Response:
         return web.json_response({"ok": True})
@@ -447,6 +461,7 @@ async def recording_backend(
         "application.redeploy": backend.redeploy,
         "application.cleanQueues": backend.clean_queues,
         "application.cancelDeployment": backend.cancel,
+        "rollback.rollback": backend.roll_back,
     }.items():
         app.router.add_post(f"/api/{procedure}", done)
     for procedure in made.READS:

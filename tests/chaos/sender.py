@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 
-from tests.chaos.pushes import MONO, Origin, Push, message
+from tests.chaos.pushes import MONO, Origin, Push, fault_of, is_broken, message
 from tests.fakes.host import FakeRepository
 from tests.worlds.bridge import ZERO, hook_headers
 
@@ -31,6 +31,8 @@ class Habits:
         skipped: a push has a skip directive.
         nowhere: a push changes no app's files.
         tagged: a tag is also pushed.
+        broken: an app's new version does not work (`pages.py`).
+        forced: the push is forced, so the host has to be asked which files differ.
     """
 
     again: float = 0.08
@@ -39,6 +41,8 @@ class Habits:
     skipped: float = 0.04
     nowhere: float = 0.04
     tagged: float = 0.0
+    broken: float = 0.0
+    forced: float = 0.0
 
 
 @dataclass
@@ -94,6 +98,8 @@ class Sender:
         branch: str = "",
         apps: Sequence[str] = (),
         tag: str = "",
+        broken: bool | None = None,
+        forced: bool = False,
         redelivers: bool = False,
     ) -> Push:
         """Push once; it must be acknowledged. Missing arguments are random, or none.
@@ -103,7 +109,8 @@ class Sender:
                 the group may have killed every process.
         """
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as web:
-            push, before = self._made(True, branch=branch, apps=apps)
+            push, before = self._made(True, branch=branch, apps=apps, broken=broken)
+            push.forced |= forced
             await self._deliver(web, push, before, redelivers=redelivers)
             if tag:
                 push = replace(push, kind="tag", branch=tag, acknowledged=False)
@@ -139,7 +146,12 @@ class Sender:
             await self._deliver(web, replace(push, kind="tag", branch=name), ZERO)
 
     def _made(
-        self, unharmed: bool, *, branch: str = "", apps: Sequence[str] = ()
+        self,
+        unharmed: bool,
+        *,
+        branch: str = "",
+        apps: Sequence[str] = (),
+        broken: bool | None = None,
     ) -> tuple[Push, str]:
         """Return a new commit of the branch, and the previous one."""
         branch = branch or self.branch
@@ -148,14 +160,24 @@ class Sender:
         if not apps and self._drawn(self.habits.nowhere):
             folders = {"docs"}
         before = self.repository.branches[branch]
-        files = {f"{app}/file": f"{self.chance.random()}" for app in sorted(folders)}
+        files: dict[str, str | None] = {}
+        for app in sorted(folders):
+            files |= {f"{app}/file": f"{self.chance.random()}"}
+            files |= self._fault(app, before, broken)
         skip = not apps and self._drawn(self.habits.skipped)
         after = self.repository.commit(files, branch=branch, message=message(skip=skip))
         for pull in self.repository.pulls.values():
             if pull.head == branch:
                 pull.commits.add(after)
-        now, of = time.time(), self.origin
-        return Push("", branch, after, folders, unharmed, origin=of, skip=skip, at=now), before
+        made = Push("", branch, after, folders, unharmed, origin=self.origin, skip=skip)
+        made.at, made.forced = time.time(), self._drawn(self.habits.forced)
+        return made, before
+
+    def _fault(self, app: str, before: str, broken: bool | None) -> dict[str, str | None]:
+        """Return what makes an app's next version broken, or makes it whole again."""
+        broken = self._drawn(self.habits.broken) if broken is None else broken
+        was = is_broken(self.repository, app, before)
+        return {} if broken == was else {fault_of(app): "a bug" if broken else None}
 
     async def _deliver(
         self, web: httpx.AsyncClient, it: Push, before: str, *, redelivers: bool = False

@@ -21,6 +21,7 @@ from tests.chaos.disk import SmallDisk
 from tests.chaos.dokploy.services import Config
 from tests.chaos.fleet import Fleet, Kept, running_fleet
 from tests.chaos.line import Line, line_to
+from tests.chaos.pages import Pages, pages_of
 from tests.chaos.planted import FAULT
 from tests.chaos.pulls import CONFIG, FRONT, PREVIEWED, RULE, SETTINGS, Authors
 from tests.chaos.pushes import MONO, Origin
@@ -54,6 +55,10 @@ pushes come, those of another repository at GitHub and of one at GitLab, and one
 have previews."""
 
 
+LOOKS = {"BRIDGE_VERIFY_ALLOW": "127.0.0.0/8", "BRIDGE_JOURNEY_CATALOG_EVERY": "2"}
+"""Settings of a bridge that verifies, and soon notices what others have deployed."""
+
+
 @dataclass(frozen=True)
 class Pace:
     """Durations in seconds.
@@ -65,6 +70,7 @@ class Pace:
         quiet: how long everything may take to end after a scenario.
         kills: the number in a scenario that kills.
         replaced: processes in a rolling upgrade.
+        told: after the last event, until every place says what is live.
         tires: the pushes to a branch after which its pauses are twice as long: all must be shown.
     """
 
@@ -74,6 +80,7 @@ class Pace:
     quiet: float
     kills: int
     replaced: int
+    told: float = 60.0
     tires: int = 20
 
 
@@ -128,6 +135,8 @@ class Stage:
     database: Server | None = None
     line: Line | None = None
     disk: SmallDisk | None = None
+    pages: Pages | None = None
+    """The apps' pages, by which the bridge verifies what it deploys, and goes back."""
     cancels: list[Cancel] = field(default_factory=list)
     clocks_jumped: bool = False
     clocks_off: float = 0.0
@@ -230,6 +239,7 @@ async def stage(
     rules: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     release: Path = ROOT,
     pulls: bool = True,
+    verified: bool = False,
 ) -> AsyncIterator[Stage]:
     """Run everything.
 
@@ -242,6 +252,7 @@ async def stage(
         rules: further rules of apps, by name.
         release: the source tree to run.
         pulls: whether people open pull requests, which have previews.
+        verified: whether the apps have pages, by which the bridge verifies what it deploys.
     """
     branches = {f"app-{n}": BRANCHES[n % len(BRANCHES)] for n in range(APPS)}
     async with AsyncExitStack() as stack:
@@ -255,6 +266,12 @@ async def stage(
             slack.channel(f"C{n}", f"c{n}")
         repositories = _repositories(github)
         _like_a_real_one(backend, repositories, chance)
+        pages = None
+        if verified:
+            backend.keeps = True
+            pages = await stack.enter_async_context(pages_of(backend, repositories))
+            others = {**LOOKS, **others}
+            rules = {app: {**pages.rule(app), **rules.get(app, {})} for app in backend.services}
         if pulls:
             others, rules = {**SETTINGS, **others}, {PREVIEWED: RULE, **rules}
         data = disk.folder if disk and database is None else folder / "data"
@@ -272,7 +289,7 @@ async def stage(
             authors = Authors(github, repositories[FRONT.repository], lambda: fleet.urls, chance)
         yield Stage(
             *(fleet, backend, github, repositories, slack, senders, authors, chance, pace),
-            *(database, line, disk),
+            *(database, line, disk, pages),
         )
 
 

@@ -1,77 +1,36 @@
 """The ledgers on made-up runs: a clean one passes, and each harm turns its own lines red."""
 
-import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bridge.core.decision import Decision, Reason
-from bridge.core.events import Action, Repository
-from bridge.core.lifecycle import Change, Deployment, State, deployment_id
+from bridge.core.decision import Reason
+from bridge.core.events import Repository
+from bridge.core.lifecycle import State
 from bridge.core.previews.preview import Preview, PreviewState
 from bridge.core.pulls import PullRequest
 from bridge.ports.inbox import Delivery, DeliveryState
-from tests.chaos.dokploy.jobs import PERSON, Asked, Fate, Job
-from tests.chaos.dokploy.made import MadeApps
-from tests.chaos.ledgers import judge
+from tests.chaos.dokploy.jobs import PERSON, Fate, Job
+from tests.chaos.made_up import (
+    FIRST,
+    PUSHES,
+    SECOND,
+    THIRD,
+    Run,
+    add_deployment,
+    add_push,
+    asked,
+    deployed,
+    stage_of_nothing,
+)
 from tests.chaos.pulls import FRONT, PREVIEWED, marker_of
 from tests.chaos.pushes import Push
-from tests.chaos.recording_backend import RecordingBackend
-from tests.chaos.sender import Sender
 from tests.chaos.shown import CARD, COMMENT, STATUS
-from tests.chaos.stage import APPS, SHORT, Cancel, Closed, Stage
+from tests.chaos.stage import Cancel, Closed
 from tests.chaos.verdicts import Record
-from tests.fakes.host import FakeDeployment, FakeRepository
-from tests.fakes.pulls import FakeComment, FakeCommit, FakePull
-
-FIRST, SECOND, THIRD = "a" * 40, "b" * 40, "c" * 40
-PUSHES = {FIRST: {"app-0"}, SECOND: {"app-0", "app-2"}}
-
-
-@dataclass
-class Run:
-    """Two pushes to one branch, three deployments, all done and shown."""
-
-    stage: Stage
-    record: Record
-
-    @property
-    def sender(self) -> Sender:
-        return self.stage.senders[0]
-
-    @property
-    def ledger(self) -> list[Asked]:
-        return self.stage.backend.ledger
-
-    @property
-    def repository(self) -> FakeRepository:
-        return self.stage.repository
-
-    @property
-    def pull(self) -> FakePull:
-        return self.repository.pulls[1]
-
-    @property
-    def front(self) -> FakeRepository:
-        return self.stage.repositories[FRONT.repository]
-
-    @property
-    def made(self) -> MadeApps:
-        return self.stage.backend.made
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        return self.stage.slack.channels["C0"].messages
-
-    def red(self) -> set[str]:
-        """Return the lines that are not clean."""
-        verdict = judge(self.stage, self.record)
-        found = {line.partition(": ")[0].replace(" ", "_") for line in verdict.wrong}
-        assert found == {name for name in found if getattr(verdict.counts, name)}
-        return found
+from tests.fakes.pulls import FakeComment, FakePull
 
 
 @pytest.fixture
@@ -86,80 +45,6 @@ def run() -> Run:
     rows = [f"| `shop/{app}` | {COMMENT[State.DONE]} |" for app in ("app-0", "app-2")]
     made.pull.comments.append(FakeComment(1, "us", "\n".join(rows)))
     return made
-
-
-def stage_of_nothing() -> Stage:
-    repository = FakeRepository("my-org/mono", 4711, iter(range(9)))
-    repository.commits[FIRST] = FakeCommit(FIRST, (), {})
-    repository.commits[SECOND] = FakeCommit(SECOND, (FIRST,), {})
-    slack: Any = SimpleNamespace(channels={"C0": SimpleNamespace(messages=[])})
-    chance = random.Random(1)
-    sender = Sender("main", [], list, repository, chance, (0, 0))
-    backend = RecordingBackend(0, apps=APPS)
-    nothing: Any = None
-    fleet: Any = SimpleNamespace(every=[])
-    front = FakeRepository(FRONT.repository, FRONT.id, iter(range(9)))
-    repositories = {repository.name: repository, front.name: front}
-    return Stage(fleet, backend, nothing, repositories, slack, [sender], nothing, chance, SHORT)
-
-
-def add_push(run: Run, seq: int, commit: str, apps: set[str]) -> None:
-    push = Push(f"delivery-{seq}", "main", commit, apps, unharmed=True, acknowledged=True, at=1.0)
-    run.sender.sent.append(push)
-    run.record.deliveries.append(
-        Delivery(seq, "github", push.id, "push", {}, 0.0, DeliveryState.DECIDED)
-    )
-    run.record.decisions[seq] = [
-        Decision(app, f"shop/{app}", Reason.PATH_HIT if app in apps else Reason.NO_PATH_HIT, "")
-        for app in run.stage.apps
-    ]
-
-
-def deployed(seq: int, commit: str, app: str) -> Deployment:
-    return Deployment(
-        id=deployment_id(seq, app),
-        seq=seq,
-        delivery=f"delivery-{seq}",
-        app_id=app,
-        app=f"shop/{app}",
-        action=Action.DEPLOY,
-        trigger="push",
-        state=State.DONE,
-        created_at=0.0,
-        asked_at=2.0,
-        finished_at=4.0,
-        commit=commit,
-        deployed_commit=commit,
-        backend_id=f"d-{seq}-{app}",
-    )
-
-
-def add_deployment(run: Run, one: Deployment) -> None:
-    """Add the deployment's records elsewhere."""
-    assert one.commit is not None
-    run.record.deployments.append(one)
-    run.record.history[one.id] = [Change(0.0, State.WAITING, ""), Change(1.0, State.DONE, "")]
-    entry = asked(one.app_id, one.commit, one.seq)
-    run.ledger.append(entry)
-    run.stage.backend.every.append(entry.job)
-    run.repository.statuses.append(
-        {"sha": one.commit, "context": f"dokploy/{one.app}", "state": "success"}
-    )
-    number = len(run.repository.deployments)
-    words = f"{one.app} by dokploy-bridge, deployment {one.id}"
-    run.repository.deployments[number] = FakeDeployment(
-        number, one.commit, "main", "production", words, states=[{"state": "success"}]
-    )
-    run.messages.append(message(one, 0) | {"text": f"{one.app} {CARD[State.DONE]}"})
-    run.messages.append(message(one, 2) | {"thread_ts": "1"})
-
-
-def asked(app: str, commit: str, seq: int, after: Fate | None = None) -> Asked:
-    """Return the backend's requested and completed work."""
-    job = Job(f"d-{seq}-{app}", app, "", "", 2.0, status="done", commit=commit)
-    job.ends(Fate.DONE, 3.0)
-    delivery = f"delivery-{seq}"
-    return Asked(app, f"token of {seq} {app}", commit, False, job, 2.0, delivery, after)
 
 
 def preview(run: Run, number: int) -> None:
@@ -219,10 +104,6 @@ def leave_a_service(run: Run) -> None:
     remove(run)
     close(run)
     built(run, job)
-
-
-def message(one: Deployment, lines: int) -> dict[str, Any]:
-    return {"metadata": {"event_payload": {"deployment": one.id, "lines": lines}}}
 
 
 def change(run: Run, place: int, **facts: Any) -> None:

@@ -21,22 +21,28 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import planted
+from tests.chaos.breaking import BREAKS, first_versions
 from tests.chaos.cluster import ROOT
-from tests.chaos.playing import Group, played
+from tests.chaos.playing import Group, played, played_broken
 from tests.chaos.programme import (
     ALL_KILLED,
     BUILDS_FAIL,
     CONFIGURED,
     CUT_OFF,
     EMPTIED,
+    FIX_FAILS,
+    FIX_WAITS,
+    GOING_BACK,
     HELD,
     HOST_FAILS,
     KILLED,
     KILLED_ASKING,
     NO_DATABASE,
     NO_LOGS,
+    PEOPLE_DEPLOY,
     PEOPLE_INSTEAD,
     SLACK_FAILS,
+    TWO_BROKEN,
 )
 from tests.chaos.pushes import MONO
 from tests.chaos.scenario import Scenario
@@ -49,7 +55,7 @@ when_asked_for = pytest.mark.skipif(
     reason="proves the chaos tests, not the bridge: CHAOS_PROOF=1, or make chaos",
 )
 
-LIGHT = Pace(outage=2.0, stop=2.0, database=2.5, quiet=90.0, kills=1, replaced=1)
+LIGHT = Pace(outage=2.0, stop=2.0, database=2.5, quiet=90.0, kills=1, replaced=1, told=15.0)
 
 
 async def nothing_else(on: Stage) -> None:
@@ -59,6 +65,9 @@ async def nothing_else(on: Stage) -> None:
 CALM = Scenario(nothing_else, elsewhere=True)
 SQLITE, BOTH, POSTGRES = ("sqlite",), ("sqlite", "postgres"), ("postgres",)
 
+
+RARE = (6.0, 9.0)
+"""Pauses between pushes that leave an app as a scenario has left it."""
 
 TRIES = 3
 """The number of runs in which a bug must show once: some need a push at the wrong moment."""
@@ -73,6 +82,7 @@ class Proof:
         outage: seconds of pushes, and of faults of services.
         quiet: seconds within which everything must end.
         pause: seconds between two pushes to a branch, at least and at most.
+        broken: whether many versions are broken (`test_serving.py`).
     """
 
     bug: str
@@ -83,6 +93,7 @@ class Proof:
     outage: float = 2.0
     quiet: float = LIGHT.quiet
     pause: tuple[float, float] | None = None
+    broken: bool = False
 
 
 PROOFS = (
@@ -138,6 +149,28 @@ PROOFS = (
         outage=10.0,
         pause=(8.0, 12.0),
     ),
+    Proof(
+        *("any_newer_deployment_ends_the_watch", (FIX_FAILS,), "broken served: ", BOTH),
+        broken=True,
+        pause=RARE,
+    ),
+    Proof("the_way_back_is_only_announced", (GOING_BACK,), "broken served: ", broken=True),
+    Proof(
+        *("verdicts_are_not_told_apart", (TWO_BROKEN,), "broken served: "),
+        broken=True,
+        pause=RARE,
+    ),
+    Proof(
+        *("the_own_way_back_replaces_pushes", (FIX_WAITS,), "given way to nobody: ", BOTH),
+        broken=True,
+        pause=RARE,
+    ),
+    Proof("what_was_shown_stays", (CALM,), "said to be live: .*card", broken=True, outage=4.0),
+    Proof(
+        *("nobody_looks_at_the_backend", (PEOPLE_DEPLOY,), "said to be live: .*`apps`"),
+        broken=True,
+        pause=RARE,
+    ),
     Proof("pushes_do_not_count", (CALM,), "previews old: ", outage=8.0, pause=(8.0, 12.0)),
 )
 EACH = [
@@ -156,7 +189,7 @@ async def test_a_planted_bug_turns_its_line_red(
         began = time.monotonic()
         folder = tmp_path / str(number)
         folder.mkdir()
-        async with few(kind, folder, chance, proof.bug) as on:
+        async with few(kind, folder, chance, proof.bug, broken=proof.broken) as on:
             on.backend.build_seconds = proof.build
             on.pace = replace(LIGHT, outage=proof.outage, quiet=proof.quiet)
             for sender in on.senders:
@@ -179,11 +212,14 @@ async def test_a_planted_bug_turns_its_line_red(
 @pytest.mark.slow
 @when_asked_for
 @pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("broken", [False, True])
 async def test_without_one_the_same_leaves_all_clean(
-    kind: str, tmp_path: Path, chance: random.Random
+    kind: str, broken: bool, tmp_path: Path, chance: random.Random
 ) -> None:
-    groups = {proof.group: None for proof in PROOFS if kind in proof.on}
-    async with few(kind, tmp_path, chance) as on:
+    groups = {
+        proof.group: None for proof in PROOFS if (kind in proof.on, proof.broken) == (True, broken)
+    }
+    async with few(kind, tmp_path, chance, broken=broken) as on:
         on.pace = replace(LIGHT, quiet=240.0)  # some groups take long, and push all the while
         for group in groups:
             assert await wrong_with(on, group) == []
@@ -199,6 +235,8 @@ def test_every_planted_bug_is_proved_and_finds_its_place() -> None:
 async def wrong_with(on: Stage, group: Group) -> list[str]:
     """Return the red lines, or what never ends."""
     try:
+        if on.pages is not None:
+            return [line for one in await played_broken(on, group) for line in one.wrong]
         return (await played(on, group)).verdict.wrong
     except AssertionError as never:
         return [str(never)]
@@ -206,13 +244,16 @@ async def wrong_with(on: Stage, group: Group) -> list[str]:
 
 @asynccontextmanager
 async def few(
-    kind: str, folder: Path, chance: random.Random, bug: str = ""
+    kind: str, folder: Path, chance: random.Random, bug: str = "", *, broken: bool = False
 ) -> AsyncIterator[Stage]:
     """Return a stage with two apps per branch and pushes close together, many of them resent."""
     server = the_server() if kind == "postgres" else None
-    async with stage(kind, folder, chance, LIGHT, database=server, fault=bug) as on:
+    how = BREAKS if broken else {}
+    async with stage(kind, folder, chance, LIGHT, database=server, fault=bug, **how) as on:
         for sender in on.senders:
             if sender.origin is MONO:
                 sender.apps, sender.pause = sender.apps[:2], (0.03, 0.1)
             sender.habits = Habits(again=0.3, twice=0.3)
+        if broken:
+            await first_versions(on)
         yield on

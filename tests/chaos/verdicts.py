@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from bridge.core.decision import Decision
 from bridge.core.events import PREVIEW_HOST
-from bridge.core.lifecycle import Change, Deployment
+from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.previews.preview import Preview
 from bridge.ports.feedback import Pending
 from bridge.ports.inbox import Delivery, DeliveryState
@@ -26,6 +26,9 @@ class Counts:
         tokens_used_again: two deployments were requested with the same token.
         asked_while_held: requested although a gate held it when the intent was recorded.
         reasons_wrong: a failed build is shown with another line than the decisive one.
+        broken_served: an app serves a broken version although a verified one is kept.
+        given_way_to_nobody: a push was superseded by what no person asked for, or never asked for.
+        said_to_be_live: a place says "is live" of what is not, a minute after the last event.
         previews_left: an app is alive although its pull request is closed.
         services_left: a service runs although its app is gone.
         made_twice: a pull request has two apps.
@@ -48,6 +51,9 @@ class Counts:
     held: int = 0
     comments: int = 0
     cards: int = 0
+    places: int = 0
+    rollbacks: int = 0
+    unhealthy: int = 0
     pulls: int = 0
     previews: int = 0
 
@@ -73,6 +79,9 @@ class Counts:
     statuses_wrong: int = 0
     objects_wrong: int = 0
     cards_wrong: int = 0
+    broken_served: int = 0
+    given_way_to_nobody: int = 0
+    said_to_be_live: int = 0
     previews_left: int = 0
     services_left: int = 0
     made_twice: int = 0
@@ -119,14 +128,15 @@ class Record:
         deliveries = [one for one in self.deliveries if one.host != PREVIEW_HOST]
         return replace(self, deployments=deployments, deliveries=deliveries)
 
-    @property
-    def restless(self) -> list[str]:
-        """Return what has not ended."""
+    def restless(self, *, held: bool = False) -> list[str]:
+        """Return what has not ended; with `held`, what a gate holds may go on waiting."""
         return [
             *(f"delivery {d.id} is {d.state}: {d.error}"
               for d in self.deliveries if d.state is DeliveryState.KEPT),
             *(f"deployment {d.id} is {d.state}: {d.note}"
-              for d in self.deployments if not d.final),
+              for d in self.deployments if not (d.final or (held and d.state is State.HELD))),
+            *(f"deployment {d.id} is to be rolled back: {d.note}"
+              for d in self.deployments if d.back_to is not None),
             *(f"{one.subscription.id} is not shown: {one.error}, {one.attempts} attempts"
               for one in self.feedback if one.due_at is not None),
         ]  # fmt: skip

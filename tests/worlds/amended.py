@@ -1,6 +1,7 @@
 """An app whose versions come and go, and every place that shows them, read as people read them."""
 
 import json
+import re
 from collections.abc import Mapping  # noqa: TC003
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -41,6 +42,10 @@ from tests.worlds.console_records import records_of
 
 WEB = app()
 HIT = Decision(WEB.id, WEB.label, Reason.PATH_HIT, "web/index.html")
+NOW = re.compile(r" is live| is unhealthy|is served again")
+CLAIM = re.compile(rf"{NOW.pattern}|goes back to .{{1,40}} by itself")
+"""What is true only of what is served now."""
+
 DOUBT = "?"
 """The commit that is live where nobody knows it."""
 

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.chaos.dokploy.jobs import Fate, Job
+from tests.chaos.dokploy.jobs import BUILT, Fate, Job, Served
 from tests.chaos.dokploy.made import MadeApps
 from tests.chaos.dokploy.words import CLOSING, FAILED_QUERY, FAILURES
 from tests.worlds.chance import SEED
@@ -31,9 +31,11 @@ class Builder:
         build_seconds: how long a build takes.
         concurrency: builds at a time, of all apps together; 0: any number.
         failing: the fraction of builds that fail, from 0 to 1.
+        doomed: apps whose next build fails.
         text_delay: the most seconds from an end until its commit is shown.
         jobs: by app, oldest first; without those that are no longer shown.
         every: all jobs ever.
+        backs: all that rollbacks have put into service.
         may_start, may_end: while one is not set, no build starts or ends.
     """
 
@@ -41,10 +43,12 @@ class Builder:
     chance: random.Random = field(default_factory=lambda: random.Random(SEED))
     concurrency: int = 0
     failing: float = 0.0
+    doomed: set[str] = field(default_factory=set)
     text_delay: float = 0.0
     head: Head = lambda _app: None
     jobs: dict[str, list[Job]] = field(default_factory=lambda: defaultdict(list))
     every: list[Job] = field(default_factory=list)
+    backs: list[Served] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=itertools.count)
     building: set[asyncio.Task[None]] = field(default_factory=set)
     may_start: asyncio.Event = field(default_factory=asyncio.Event)
@@ -124,7 +128,7 @@ class Builder:
     async def _built(self, job: Job, commit: str) -> None:
         job.status, job.fate, job.created = "running", Fate.RUNNING, time.time()
         self.made.begins(job)
-        fails = self.chance.choice(("clone", "build")) if self._fails() else ""
+        fails = self.chance.choice(("clone", "build")) if self._fails(job.app) else ""
         known = self.head(job.app)
         job.commit, message = known or (commit, "a commit message")
         await asyncio.sleep(self.build_seconds * (0.2 if fails == "clone" else 1))
@@ -155,7 +159,20 @@ class Builder:
         self.made.ends(job)
         self._moved()
 
-    def _fails(self) -> bool:
+    @property
+    def served(self) -> list[Served]:
+        """Return all that was ever put into service, by builds and by rollbacks, oldest first."""
+        built = [Served(job, job.ended or 0.0) for job in self.every if job.fate in BUILT]
+        return sorted([*built, *self.backs], key=lambda one: one.at)
+
+    def serves(self, app: str) -> Served | None:
+        """Return what an app serves now."""
+        return next((one for one in reversed(self.served) if one.app == app), None)
+
+    def _fails(self, app: str) -> bool:
+        if app in self.doomed:
+            self.doomed.remove(app)
+            return True
         return self.chance.random() < self.failing
 
     def _is_next(self, job: Job) -> bool:

@@ -104,3 +104,25 @@ class Asked:
     at: float
     delivery: str = ""
     after: Fate | None = None
+
+
+@dataclass(frozen=True)
+class Served:
+    """What an app serves from a moment on.
+
+    Attributes:
+        job: the build of it.
+        back: whether a rollback brought it.
+    """
+
+    job: Job
+    at: float
+    back: bool = False
+
+    @property
+    def app(self) -> str:
+        return self.job.app
+
+    @property
+    def commit(self) -> str:
+        return self.job.commit or ""

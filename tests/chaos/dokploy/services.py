@@ -87,8 +87,8 @@ class Service:
         """As `project.all` lists it: without its source."""
         return {"applicationId": self.id, "name": self.id, "applicationStatus": self.status}
 
-    def told(self, git: str) -> dict[str, Any]:
-        """As `application.one` tells it."""
+    def told(self, git: str, *, keeps: bool = False) -> dict[str, Any]:
+        """As `application.one` tells it; `keeps`: its builds are kept, to go back to."""
         config = self.now
         return config.source(git) | {
             "applicationId": self.id,
@@ -98,6 +98,8 @@ class Service:
             "buildType": "nixpacks",
             "watchPaths": list(config.watch_paths) or None,
             "autoDeploy": False,
+            "rollbackActive": keeps,
+            "rollbackRegistryId": "a-registry" if keeps else None,
             "environmentId": "e",
             "environment": ENVIRONMENT | {"project": PROJECT},
         }

@@ -19,7 +19,12 @@ FAILED_QUERY = 'Failed query: update "deployment" set "status" = $1 params: done
 """The log of a build that ended while the database was away."""
 
 
-def record(job: Job) -> dict[str, Any]:
+def kept_as(job: Job) -> str | None:
+    """Return what a build is called to go back to it; None if it did not succeed."""
+    return f"r{job.id}" if job.status == "done" else None
+
+
+def record(job: Job, *, keeps: bool = False) -> dict[str, Any]:
     """A row of `deployment.all`; `errorMessage` is always null."""
     return {
         "deploymentId": job.id,
@@ -32,6 +37,7 @@ def record(job: Job) -> dict[str, Any]:
         "startedAt": iso(job.created),
         "finishedAt": job.finished and iso(job.finished),
         "errorMessage": None,
+        "rollbackId": kept_as(job) if keeps else None,
     }
 
 

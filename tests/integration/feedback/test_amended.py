@@ -1,18 +1,12 @@
 """What was said of a version is amended: at rest nothing says "is live" of what is not."""
 
-import re
-
 import pytest
 
 from bridge.core.health.fate import Fate
 from bridge.core.lifecycle import State
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock
-from tests.worlds.amended import DOUBT, World
-
-NOW = re.compile(r" is live| is unhealthy|is served again")
-CLAIM = re.compile(rf"{NOW.pattern}|goes back to .{{1,40}} by itself")
-"""What is true only of what is served now."""
+from tests.worlds.amended import CLAIM, DOUBT, NOW, World
 
 DATED = ("slack thread", "discord message", "status")
 """Places that are written once: they say what was so then."""

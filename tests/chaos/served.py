@@ -1,0 +1,128 @@
+"""Compare what is served, and what is said to be, with what the apps' pages show.
+
+The backend and the pages know the truth (`pages.py`). The bridge may be wrong about it for a
+minute, not longer.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Verdict as Judged
+from tests.chaos.decided import was_built
+from tests.chaos.dokploy.jobs import Served
+from tests.chaos.pages import Pages
+from tests.chaos.places import Claim, claims
+from tests.chaos.pushes import Push
+from tests.chaos.recording_backend import RECORDS
+from tests.chaos.stage import Stage
+from tests.chaos.verdicts import Record, Verdict
+
+LOOKS_AGAIN = 1.0
+
+
+def judge_broken(verdict: Verdict, stage: Stage, record: Record) -> None:
+    """Check that no app serves a broken version while a verified one is kept.
+
+    What a person has deployed at the backend stays: nobody undoes it by itself.
+    """
+    pages = stage.pages
+    assert pages is not None
+    for app in stage.apps:
+        served = stage.backend.serves(app)
+        if served is None or served.job.by or pages.works(served):
+            continue
+        if kept := _verified_and_kept(stage, pages, record, app):
+            said = [one for one in record.deployments if one.backend_id == served.job.id]
+            notes = "; ".join(f"{one.id} is {one.state}: {one.note}" for one in said)
+            verdict.blame("broken_served", [f"{app}: {served.commit}, not {kept}: {notes}"])
+
+
+def _verified_and_kept(stage: Stage, pages: Pages, record: Record, app: str) -> str | None:
+    """Return the newest version that works, was found to, and can be gone back to."""
+    listed = {job.id: job for job in stage.backend.jobs[app][-RECORDS:]}
+    for one in sorted(record.deployments, key=lambda one: -one.seq):
+        job = listed.get(one.backend_id or "")
+        if one.app_id != app or job is None or one.verdict is not Judged.VERIFIED:
+            continue
+        if one.state is State.DONE and job.status == "done" and pages.works(Served(job, 0.0)):
+            return job.commit
+    return None
+
+
+def judge_superseded(verdict: Verdict, stage: Stage, record: Record) -> None:
+    """Check that a push gives way only to a newer push, or to what a person has asked for.
+
+    The newest push for each app is asked for or built, unless its outcome says why not.
+    """
+    by_id = {one.id: one for one in record.deployments}
+    for one in record.deployments:
+        if one.state is State.SUPERSEDED and one.trigger == "push":
+            by = by_id.get(one.superseded_by or "")
+            if by is None or not (by.trigger == "push" or by.person):
+                said = f"{one.id} by {by and by.id} ({by and by.trigger}): {one.note}"
+                verdict.blame("given_way_to_nobody", [said])
+    asked = {(entry.app, entry.delivery) for entry in stage.backend.ledger}
+    for app, newest in _newest(stage, record).items():
+        mine = [one for one in record.deployments if _is_of(one, app, newest)]
+        if was_built(stage, app, newest.after):
+            continue
+        if not any((app, one.delivery) in asked or _gave_way(one, by_id) for one in mine):
+            ends = [f"{one.id} is {one.state}: {one.note}" for one in mine]
+            verdict.blame("given_way_to_nobody", [f"{app}: {newest.after} never asked for: {ends}"])
+
+
+def _is_of(one: Deployment, app: str, push: Push) -> bool:
+    return (one.app_id, one.commit) == (app, push.after)
+
+
+def _newest(stage: Stage, record: Record) -> dict[str, Push]:
+    """Return the last kept push for each app, as the bridge received them."""
+    sent = {push.id: push for sender in stage.senders for push in sender.sent}
+    found: dict[str, Push] = {}
+    placed = set[tuple[str, str]]()
+    for delivery in sorted(record.deliveries, key=lambda one: one.seq):
+        push = sent.get(delivery.id)
+        if push is None or not push.acknowledged:
+            continue
+        for app, service in stage.backend.services.items():
+            if push.deploys(service.now) and (app, push.after) not in placed:
+                placed.add((app, push.after))
+                found[app] = push
+    return found
+
+
+def _gave_way(one: Deployment, by_id: dict[str, Deployment]) -> bool:
+    """Return whether a person's request or another push took its place, or it says its own end."""
+    if one.state is not State.SUPERSEDED:
+        return one.state in (State.CANCELLED, State.FAILED)
+    by = by_id.get(one.superseded_by or "")
+    return by is not None and (by.trigger == "push" or bool(by.person))
+
+
+async def judge_places(verdict: Verdict, stage: Stage, record: Record) -> None:
+    """Check that no place says "is live" of what is not, a minute after the last event."""
+    until = time.monotonic() + stage.pace.told
+    while True:
+        said = await claims(stage, record)
+        wrong = list(untrue(stage, said))
+        if not wrong or time.monotonic() > until:
+            break
+        await asyncio.sleep(LOOKS_AGAIN)
+    verdict.counts.places += len(said)
+    verdict.blame("said_to_be_live", wrong)
+
+
+def untrue(stage: Stage, said: Sequence[Claim]) -> Iterator[str]:
+    """Yield each claim that is not so, as a sentence."""
+    pages = stage.pages
+    assert pages is not None
+    for one in said:
+        served = stage.backend.serves(one.app)
+        if served is None:
+            yield f"{one.place} says {one.commit} of {one.app}, which serves nothing"
+        elif not one.commit or not served.commit.startswith(one.commit):
+            yield f"{one.place} says {one.commit} of {one.app}, which serves {served.commit}"
+        elif one.works and (served.job.by or not pages.works(served)):
+            yield f"{one.place} says that {one.commit} of {one.app} is verified, which it is not"
