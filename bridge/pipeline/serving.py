@@ -1,13 +1,14 @@
 """Look at what backends serve: somebody may deploy there as well, or an outcome may be unknown.
 
-A backend's listing tells for all apps, in one request, when the newest deployment was made. Only
-where that has changed since the last look, or a deployment of ours has ended without being live,
-the app's records are read.
+A backend tells for all apps when the newest deployment was made, and which containers run, by one
+request each. Only where that has changed since the last look, or a deployment of ours has ended
+without being live, the app's records are read, and its image.
 """
 
 import asyncio
+import json
 import logging
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
@@ -35,6 +36,12 @@ MOST_LOGS = 3
 
 NEW_AT_ONCE = 1
 """How many apps that the bridge has never deployed are looked at after each listing."""
+
+RERUN_AT_ONCE = 5
+"""How many apps are looked at after each listing only because other containers run of them."""
+
+RAN = "containers of {}"
+"""The journal's key for which containers ran of a backend's apps when they were looked at."""
 
 RETRY = Backoff(5.0, 300.0)
 """Pauses after a backend or the journal could not be read."""
@@ -149,29 +156,6 @@ class Looks:
             by=By.BRIDGE if newest.state is State.UNHEALTHY else By.BACKEND,
         )
 
-    async def image(self, backend: Backend, app: App) -> None:
-        """Look only at the image that an app runs, and store what is new."""
-        serving = (await self.journal.serving([app])).get(app.id)
-        if serving is None or serving.newest is None or not serving.known:
-            return
-        known = serving.seen
-        if known is not None and known.evidence is not Evidence.IMAGE:
-            return
-        newest, doubt = serving.newest, serving.doubt
-        at, told = self.clock(), serving.look.told if serving.look else None
-        ours = Look(
-            *(at, newest.id, doubt.id if doubt else None, told, newest.backend_id or newest.id),
-            deployment=newest.id,
-            commit=newest.deployed_commit,
-            since=newest.live_at,
-            evidence=newest.evidence,
-            by=By.BRIDGE,
-            place=self.titles.get(backend.name, backend.name),
-        )
-        found = await self._by_image(backend, app, ours, serving)
-        if (known and known.record) != (found.record if found is not ours else None):
-            await self.journal.save_look(app.id, found)
-
     async def _may_come(self, backend: Backend, app: App, doubt: Deployment) -> bool:
         """Return whether records can't settle what became of a deployment of unknown outcome.
 
@@ -235,8 +219,7 @@ class ServingReconciler:
         self._told: dict[str, dict[str, str]] = {}
         self._looked: dict[str, str] = {}
         self._due: dict[str, set[str]] = {}
-        self._images_at: dict[str, int] = {}
-        self._rounds = 0
+        self._ran: dict[str, dict[str, str]] = {}
         self._lanes = Lanes[str]("what is served can't be read", self._round, clock, RETRY)
 
     async def run(self) -> None:
@@ -268,24 +251,42 @@ class ServingReconciler:
     async def _do(self, name: str) -> None:
         """Look at the apps of one backend for which something is new."""
         told, first = self._told.get(name, {}), self._due.pop(name, set())
-        due = [*first, *await self._changed(told, first)]
-        if not due:
-            await self._image_in_turn(name, told)
-        for app_id in due:
-            try:
+        try:
+            ran = await self._fingerprints(name, told)
+            due = [*first, *await self._changed(told, first)]
+            rerun = await self._rerun(name, ran)
+            for app_id in dict.fromkeys((*due, *rerun)):
                 await self._one(name, app_id, told.get(app_id))
-            except BridgeError:
-                self._due.setdefault(name, set()).update(first)
-                raise
+            await self._note(name, ran, rerun)
+        except BridgeError:
+            self._due.setdefault(name, set()).update(first)
+            raise
 
-    async def _image_in_turn(self, name: str, told: Mapping[str, str]) -> None:
-        """Look at the image of one app, the one that was looked at longest ago."""
-        if not isinstance(backend := self._backends[name], ShowsImages) or not told:
-            return
-        app_id = min(told, key=lambda id_: self._images_at.get(id_, 0))
-        self._images_at[app_id] = self._rounds = self._rounds + 1
-        if (app := self._app_of(app_id)) is not None:
-            await self._looks.image(backend, app)
+    async def _fingerprints(self, name: str, told: Mapping[str, str]) -> Mapping[str, str]:
+        """Return texts by app id, which differ once other containers run."""
+        if not isinstance(backend := self._backends[name], ShowsImages):
+            return {}
+        return await backend.fingerprints([app for id_ in told if (app := self._app_of(id_))])
+
+    async def _rerun(self, name: str, now: Mapping[str, str]) -> list[str]:
+        """Return the apps that run other containers than at the last look, that longest ago first.
+
+        A rollback that is pressed at a backend changes nothing else. A restart, or an app that
+        crashes again and again, looks the same, so these are few at once.
+        """
+        if name not in self._ran:
+            self._ran[name] = json.loads(await self._journal.recall(RAN.format(name)) or "{}")
+        ran = self._ran[name]
+        return [id_ for id_, text in ran.items() if now.get(id_, text) != text][:RERUN_AT_ONCE]
+
+    async def _note(self, name: str, now: Mapping[str, str], looked: Collection[str]) -> None:
+        """Remember what ran, of apps that were looked at or seen for the first time."""
+        before, told = self._ran[name], self._told.get(name, {})
+        kept = {id_: text for id_, text in before.items() if id_ in told and id_ not in looked}
+        new = {id_: text for id_, text in now.items() if id_ not in kept}
+        if told and kept | new != before:
+            await self._journal.note(RAN.format(name), json.dumps(kept | new))
+            self._ran[name] = kept | new
 
     async def _changed(self, told: Mapping[str, str], besides: Container[str]) -> list[str]:
         """Return the apps of which the listing tells something new since the last look."""

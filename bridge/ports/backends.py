@@ -185,6 +185,13 @@ class ShowsImages(Protocol):
         id of its release instead. () if nothing runs; None if that can't be told.
         """
 
+    async def fingerprints(self, apps: Sequence[App]) -> Mapping[str, str]:
+        """Return texts by app id; one differs once other containers run of its app.
+
+        One request for all apps, and one more for each further server. Omit apps of which nothing
+        is seen to run.
+        """
+
 
 @runtime_checkable
 class ReachesSites(Protocol):

@@ -32,12 +32,15 @@ async def test_what_an_app_runs_is_told_by_what_it_was_made_from(
     assert isinstance(shows, ShowsImages)
     app = await stage.app("web", GitSource(url=repository.url, branch="main"))
     assert await stage.backend.images(app) == ()
+    assert await stage.backend.fingerprints([app]) == {}
     await stage.backend.deploy(app, title="Deploy", description="")
     await stage.ended(app)
     first = await stage.backend.images(app)
+    ran = await stage.backend.fingerprints([app])
     await stage.backend.redeploy(app, title="Rebuild", description="")
     _, before = await stage.ended(app, 2)
     second = await stage.backend.images(app)
+    assert await stage.backend.fingerprints([app]) != ran
 
     await stage.backend.roll_back(app, before.restores or "")
 
@@ -45,3 +48,4 @@ async def test_what_an_app_runs_is_told_by_what_it_was_made_from(
     assert len(first) == 1
     assert second != first
     assert await stage.backend.images(app) == first
+    assert await stage.backend.fingerprints([app]) == ran

@@ -103,6 +103,7 @@ NO_RECORDING = {
 FORMS: dict[str, TypeAdapter[Any]] = {
     "project.all": models.PROJECTS,
     "overview.services": models.SERVICES,
+    "docker.getContainers": models.CONTAINERS,
     "docker.getContainersByAppNameMatch": models.CONTAINERS,
     "docker.getConfig": models.INSPECTED,
     "application.one": models.SETTINGS,

@@ -45,7 +45,7 @@ DIFFERENT = {
     "263-rollback.*": "what is kept is forgotten by itself",
     "263-removeDeployment-with-rollback": "no earlier answer tells its id",
     "264-docker.getContainersByAppNameMatch": "none runs: test_embedded_rollbacks.py lists some",
-    "264-docker.getContainers": "the containers of the whole machine are not shown",
+    "264-docker.getContainers": "none runs, and only its own are shown",
     "264-docker.getContainers-none": "as above",
     "264-docker.getContainersByAppLabel": "containers are listed by name",
     "264-docker.getServiceContainersByAppName": "as above",

@@ -93,6 +93,8 @@ class CountingDokploy:
             return httpx.Response(200, json=[self._project()])
         if self.silent is not None:
             await self.silent.wait()
+        if path == "docker.getContainers":
+            return httpx.Response(200, json=[self._container(id_) for id_ in self.apps])
         if path == "deployment.all":
             return httpx.Response(200, json=self._deployments(request.url.params["applicationId"]))
         if path == "application.one":
@@ -133,7 +135,10 @@ class CountingDokploy:
             "projectId": "p", "projectName": "shop", "environmentId": "e",
             "environmentName": "production",
         }  # fmt: skip
-        return listed | where | {"lastDeployAt": app.get("lastDeployAt")}
+        return listed | where | {"appName": id_, "lastDeployAt": app.get("lastDeployAt")}
+
+    def _container(self, id_: str) -> dict[str, Any]:
+        return {"containerId": f"c-{id_}", "name": f"{id_}.1.task", "state": "running"}
 
     def _project(self) -> dict[str, Any]:
         listed = [

@@ -1,6 +1,6 @@
 """A deployer, its backend and its journal, on a clock that advances only during sleeps."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,15 +139,28 @@ def image_of(commit: str) -> str:
 
 @dataclass
 class ShowsImages(FakeBackend):
-    """A backend that shows which image its app runs; `stuck`: what it goes on serving."""
+    """A backend that shows which image its app runs.
+
+    Attributes:
+        stuck: what it goes on serving.
+        crashing: ids of apps of which other containers run at each look.
+    """
 
     stuck: str | None = None
+    crashing: set[str] = field(default_factory=set)
     hidden: bool = False
     logs_image: bool = True
 
     async def images(self, app: App) -> tuple[str, ...] | None:
         self.calls.append("images")
         return None if self.hidden else (image_of(self.stuck or self.head),)
+
+    async def fingerprints(self, apps: Sequence[App]) -> dict[str, str]:
+        self.calls.append("fingerprints")
+        deployed = {job.app: self.stuck or self.head for job in self.jobs}
+        crashing = {id_: str(len(self.calls)) for id_ in self.crashing}
+        ran = {app.id: "" for app in apps} | deployed | crashing
+        return {} if self.hidden else ran
 
 
 async def deploy(stage: Stage, seq: int, head: str) -> Deployment:

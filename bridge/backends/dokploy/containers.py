@@ -1,9 +1,12 @@
 """The containers, images and output of the applications of a Dokploy."""
 
+from collections.abc import Sequence
+
 from bridge.backends.dokploy import models
 from bridge.backends.dokploy.answers import Forbidden, NotDokploy
 from bridge.backends.dokploy.configure import id_of
 from bridge.backends.dokploy.http import Http, Query
+from bridge.backends.dokploy.reads import service_of
 from bridge.core.apps import App, AppKind
 from bridge.core.errors import Refused
 from bridge.core.health.containers import Container
@@ -77,6 +80,21 @@ class Running:
         known = {image for image in images if image is not None}
         return None if None in images else tuple(sorted(known))
 
+    async def fingerprints(self, apps: Sequence[App]) -> dict[str, str]:
+        """See `ports.backends.ShowsImages`; none without the right `docker: read`.
+
+        Source: facts.md, "Domains, containers" (`docker.getContainers`, which leaves out names with
+        "dokploy" in them; nothing where Docker does not answer).
+        """
+        known = {one.service: one.id for one in apps if one.kind is AppKind.APPLICATION}
+        found: dict[str, list[str]] = {}
+        for server in {name.partition("@")[2] for name in known if name}:
+            for one in await self._all_of(server):
+                app = known.get(service_of(one.name.partition(".")[0], server))
+                if app is not None and one.state == "running":
+                    found.setdefault(app, []).append(one.id)
+        return {app: " ".join(sorted(ids)) for app, ids in found.items()}
+
     async def running(self, service: str, server: str | None) -> list[Container] | None:
         """Return a service's containers; None if the key may not see them."""
         found = await self._listed(service, server)
@@ -112,6 +130,14 @@ class Running:
                 return None
             raise
         return [one for one in found if one.name.partition(".")[0] == service]
+
+    async def _all_of(self, server: str) -> Sequence[models.Running]:
+        """Return all containers of a server, "" for Dokploy's own; none if they can't be told."""
+        query: Query = {"serverId": server} if server else {}
+        try:
+            return await self._http.read("docker.getContainers", models.CONTAINERS, query)
+        except (Refused, NotDokploy):  # an empty answer is not Dokploy's usual form
+            return ()
 
     async def _runs_nowhere(self, service: str, server: str | None) -> bool:
         """Return whether no node runs a service that has no container on its own server."""

@@ -87,6 +87,7 @@ PROCEDURES: dict[str, Procedure] = {
     "deployment.killProcess": mutation(inputs.DeploymentId, applications.kill_process),
     "deployment.removeDeployment": mutation(inputs.DeploymentId, applications.remove_deployment),
     "rollback.rollback": mutation(inputs.RollbackId, running.roll_back),
+    "docker.getContainers": query(inputs.Containers, running.all_containers),
     "docker.getContainersByAppNameMatch": query(inputs.ContainersOf, running.containers_named),
     "docker.getConfig": query(inputs.ContainerId, running.inspect),
     "application.readLogs": query(inputs.ReadOutput, running.read_output),

@@ -195,6 +195,12 @@ class ContainersOf(Input):
     server_id: Text | None = None
 
 
+class Containers(Input):
+    """`docker.getContainers`."""
+
+    server_id: Text | None = None
+
+
 class ContainerId(Input):
     """`docker.getConfig`."""
 

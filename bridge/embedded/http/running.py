@@ -58,6 +58,36 @@ async def containers_named(parts: Parts, input_: inputs.ContainersOf) -> list[Re
         return []
 
 
+async def all_containers(parts: Parts, _input: inputs.Containers) -> list[Record]:
+    """`docker.getContainers`: all that the server has started, and what its static sites serve.
+
+    A site runs in no container: under its own name it has the release that it serves as its id.
+    """
+    applications = [
+        one
+        for project in await parts.catalog.projects()
+        for environment in project["environments"]
+        for one in environment["applications"]
+    ]
+    sites = await asyncio.to_thread(
+        lambda: [row for one in applications if (row := _site(parts, one)) is not None]
+    )
+    try:
+        return sites + await named_containers("", parts.search_path)
+    except ToolSilent:
+        return sites
+
+
+def _site(parts: Parts, application: Record) -> Record | None:
+    """Return a static site as if it were a container; None if it serves nothing, or is none."""
+    releases = Releases.of(parts.places, application["applicationId"])
+    facts = releases.served_facts()
+    if facts is None or facts.image is not None:
+        return None
+    name = application["appName"]
+    return {"containerId": releases.served(), "name": name, "state": "running", "status": ""}
+
+
 async def inspect(parts: Parts, input_: inputs.ContainerId) -> Record | Empty:
     """`docker.getConfig`: what a container is made of, without its variables; empty if unknown.
 

@@ -11,7 +11,7 @@ from bridge.core.health.serving import By, Serving, Works
 from bridge.core.lifecycle import Evidence, State
 from bridge.pipeline.absence import AWAY
 from bridge.pipeline.rollback_plan import Ways
-from bridge.pipeline.serving import Looks, ServingReconciler
+from bridge.pipeline.serving import RERUN_AT_ONCE, Looks, ServingReconciler
 from bridge.ports.backends import Progress
 from tests.fakes.journey import HEAD, KeptSteps
 from tests.worlds.deployer import UNRECORDED, ShowsImages, Stage, deploy
@@ -26,14 +26,16 @@ class Reconciling:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.looks = Looks(stage.journal, stage.clock, {"dokploy": "Dokploy"})
+        self.apps = {f"other-{n}": replace(stage.app, id=f"other-{n}") for n in range(300)}
+        self.apps[stage.app.id] = stage.app
         backends: Any = {"dokploy": stage.backend}
         self.all = ServingReconciler(
-            backends, stage.journal, stage.clock, self.looks, lambda _id: stage.app
+            backends, stage.journal, stage.clock, self.looks, self.apps.get
         )
 
     async def listing(self, told: str) -> Serving | None:
         """Hear a listing, and do what it leads to."""
-        self.all.heard("dokploy", {self.stage.app.id: told})
+        self.all.heard("dokploy", dict.fromkeys(self.apps, "") | {self.stage.app.id: told})
         await self.all._round()
         return await self.now()
 
@@ -96,7 +98,7 @@ async def test_what_the_bridge_deploys_then_is_what_is_served(stage: Stage) -> N
     assert (await serves.listing("at 3")) == replace(found, look=(await serves.now()).look)  # type: ignore[union-attr]
 
 
-async def test_a_rollback_that_is_pressed_at_the_backend_is_seen_by_its_image(
+async def test_a_rollback_that_is_pressed_at_the_backend_is_seen_at_once_among_300_apps(
     stage: Stage,
 ) -> None:
     """The backend makes no record of it, and its listing tells nothing new."""
@@ -114,6 +116,40 @@ async def test_a_rollback_that_is_pressed_at_the_backend_is_seen_by_its_image(
     assert found.notes[0] == "its image was put back in Dokploy, not by the bridge"
     stage.backend.stuck = None
     assert (await serves.listing("at 2")).ours == second  # type: ignore[union-attr]
+
+
+async def test_a_rollback_that_is_pressed_while_no_bridge_runs_is_seen_at_its_start(
+    stage: Stage,
+) -> None:
+    stage.backend = ShowsImages(stage.clock)
+    first, _ = await deploy(stage, 1, ONE), await deploy(stage, 2, TWO)
+    await Reconciling(stage).listing("at 2")
+    stage.clock.now += 100
+    stage.backend.stuck = ONE
+
+    found = await Reconciling(stage).listing("at 2")
+
+    assert found is not None
+    assert (found.commit, found.evidence) == (first.deployed_commit, Evidence.IMAGE)
+
+
+async def test_apps_that_crash_again_and_again_delay_no_other_look(stage: Stage) -> None:
+    """They look like a rollback each minute; who was looked at longest ago comes first."""
+    stage.backend = backend = ShowsImages(stage.clock)
+    await deploy(stage, 1, ONE)
+    await deploy(stage, 2, TWO)
+    serves = Reconciling(stage)
+    await serves.listing("at 2")
+    asked = backend.count("deployments")
+    backend.crashing = {f"other-{n}" for n in range(30)}
+    backend.stuck = ONE
+
+    for _ in range(7):
+        found = await serves.listing("at 2")
+
+    assert found is not None
+    assert found.commit == ONE
+    assert backend.count("deployments") - asked == 7 * RERUN_AT_ONCE
 
 
 async def test_a_listing_that_tells_nothing_new_asks_for_nothing(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """The images that an app's containers were made from, of an answer that is full of secrets."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from bridge.ports.backends import ShowsImages
 from tests.unit.dokploy.conftest import Reply, Table, empty, ok, trpc
 
 LIST, INSPECT = "docker.getContainersByAppNameMatch", "docker.getConfig"
+ALL = "docker.getContainers"
 TASKS = "docker.getServiceContainersByAppName"
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 FORBIDDEN = trpc(401, 'unauthorized to access resource "docker"', "UNAUTHORIZED", INSPECT)
@@ -113,6 +115,37 @@ async def test_that_nothing_runs_is_said_only_if_no_node_runs_it(
     table.replies[TASKS] = tasks
 
     assert await dokploy.images(web) == images
+
+
+async def test_what_runs_of_all_apps_is_told_by_one_request_for_each_server(
+    dokploy: Dokploy, table: Table, web: App, stack: App
+) -> None:
+    here, there = replace(web, id="1", service="web-x1y2z3"), replace(web, service="web-x1y2z3@s1")
+    silent = replace(web, id="2", service="api-x@s1")
+    ended, other = container("c4", "exited"), container("c5", name="web-x1y2z3-other")
+    table.replies[ALL] = lambda request: (
+        runs(container("c3"))
+        if "serverId" in request.url.params
+        else runs(container("c2"), container("c1"), ended, other)
+    )
+
+    told = await dokploy.fingerprints([here, there, silent, replace(stack, service="raw"), web])
+
+    assert told == {"1": "c1 c2", web.id: "c3"}
+    assert sorted(str(one.url.params) for one in table.requests) == ["", "serverId=s1"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [trpc(401, "no", "UNAUTHORIZED", ALL), trpc(404, "no", "NOT_FOUND", ALL), empty(), ok([])],
+    ids=["forbidden", "not known", "docker is silent", "docker is away"],
+)
+async def test_what_runs_is_unknown_where_docker_may_not_be_asked(
+    dokploy: Dokploy, table: Table, web: App, answer: Reply
+) -> None:
+    table.replies[ALL] = answer
+
+    assert await dokploy.fingerprints([replace(web, service="web-x1y2z3")]) == {}
 
 
 async def test_a_stack_is_not_asked_about(dokploy: Dokploy, table: Table, stack: App) -> None:
