@@ -51,6 +51,14 @@ def person_deploys(scene: Scene) -> None:
     may_go_back(scene, first.commit, "--to", first.commit)
 
 
+def others_alone(scene: Scene) -> None:
+    """Deploy only in Dokploy: the bridge says what is live, although it has never deployed it."""
+    for _ in range(2):
+        scene.wanted.live = scene.repo.commit_files()
+        scene.record(scene.by_hand(), "done")
+        scene.wanted.others += scene.noticed()
+
+
 def person_rolls_back(scene: Scene) -> None:
     """Roll back in Dokploy, which makes no record of it: the containers alone show it."""
     deployed(scene)
@@ -243,6 +251,7 @@ AWAY = ("DB_STOP", "DB_START")
 LIVE = [
     Scenario("person-deploys", person_deploys, keeping),
     Scenario("verified-person-deploys", person_deploys, keeping),
+    Scenario("others-alone", others_alone),
     Scenario("person-rolls-back", person_rolls_back, keeping),
     Scenario("error-recorded", error_recorded, keeping),
     *(
