@@ -62,7 +62,7 @@ async def flows_that_deploy(
     outbound = await stack.enter_async_context(outbound_of(parts))
     verifier = Verifier(outbound, deployer.ending, parts.clock)
     prover = Prover(journal, deployer.ending)
-    watching = Watching(journal, deployer.ending, verifier, prover, parts.clock, going_back)
+    watching = Watching(journal, deployer.ending, verifier, prover, looks, parts.clock, going_back)
     poll = POLL if database_url(settings) is not None else POLL_ALONE
     watch = Watch(journal, watching, parts.catalog.all, parts.clock, turn=parts.turn, poll=poll)
     woken.rings = watch.wake

@@ -6,6 +6,7 @@ something else is served.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from bridge.pipeline.auto_rollback import GoingBack
 from bridge.pipeline.leader import Turn, at_once
 from bridge.pipeline.outcome import Ending
 from bridge.pipeline.proof import Finding, Prover
+from bridge.pipeline.serving import Looks
 from bridge.pipeline.verify import Verifier
 from bridge.pipeline.worker_loop import Lanes
 from bridge.ports.clock import Clock, Sleep
@@ -87,6 +89,7 @@ class Watching:
     """Watches single deployments: each until something else is served, or nothing more is to see.
 
     Attributes:
+        looks: looks at what is served, before a verdict: others may have deployed since.
         going_back: rolls back by itself where rules say so.
     """
 
@@ -94,6 +97,7 @@ class Watching:
     ending: Ending
     verifier: Verifier
     prover: Prover
+    looks: Looks
     clock: Clock
     going_back: GoingBack | None = None
     sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
@@ -116,6 +120,8 @@ class Watching:
                 tally = tally.after(await self.verifier.look(deployment, app, policy))
                 judged = await self._judge(deployment, app, policy, tally, self.clock() - since)
                 if judged.health is not Health.UNDECIDED:
+                    if (why := await self._replaced_before(judged, deployment, app)) is not None:
+                        return await self._over(deployment, why)
                     if not await self._judged(deployment, app, policy, judged):
                         return None
                     since, tally = self.clock(), Tally()
@@ -140,6 +146,20 @@ class Watching:
             seen = serving.seen if serving is not None else None
             return None if seen is None or serving is None else serving.notes[0]
         return f"deployment #{serving.newest.seq} is served now"
+
+    async def _replaced_before(
+        self, judged: _Judged, deployment: Deployment, app: App
+    ) -> str | None:
+        """Return what is served instead, before a verdict that changes anything counts."""
+        if deployment.final and judged.health is not Health.UNHEALTHY:
+            return None
+        return await self._replaced_by_now(deployment, app)
+
+    async def _replaced_by_now(self, deployment: Deployment, app: App) -> str | None:
+        """Return what is served instead, as the backend shows it now if it can be read."""
+        with contextlib.suppress(BridgeError):
+            await self.looks.at(self.ending.backend(app), app)
+        return await self._replaced(deployment, app)
 
     async def _next_is_under_way(self, deployment: Deployment) -> bool:
         """Return whether another deployment of the app is built, or about to be: none holds it."""
@@ -198,7 +218,9 @@ class Watching:
         for pause in PROOF_LOOKS:
             while await self._next_is_under_way(deployment):
                 await self.sleep(RARELY)
-            if await self._replaced(deployment, app):
+            if await self._replaced_by_now(deployment, app):
+                if found.proof is Proof.OLD:  # it may have been about to come
+                    found = Finding(Proof.UNTOLD)
                 break
             found = await self.prover.look(deployment, app)
             if found.proof is Proof.PROVEN or not found.images:

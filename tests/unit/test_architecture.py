@@ -86,7 +86,7 @@ INSIDE_PIPELINE = {
     "ci": {"worker_loop"},
     "worker_loop": set[str](),
     "deployments": {"request", "outcome", "pinning", "polling", "restore"},
-    "watch": {"auto_rollback", "leader", "outcome", "proof", "verify", "worker_loop"},
+    "watch": {"auto_rollback", "leader", "outcome", "proof", "serving", "verify", "worker_loop"},
     "proof": {"outcome"},
     "serving": {"absence", "polling", "worker_loop"},
     "previews": {"catalog", "leader", "preview_apps", "worker_loop"},

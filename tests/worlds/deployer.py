@@ -15,6 +15,7 @@ from bridge.pipeline.auto_rollback import GoingBack
 from bridge.pipeline.deployments import Deployer
 from bridge.pipeline.outcome import Ending, FollowTiming
 from bridge.pipeline.proof import Prover
+from bridge.pipeline.serving import Looks
 from bridge.pipeline.verify import Verifier
 from bridge.pipeline.watch import Watching
 from bridge.ports.backends import Progress
@@ -77,7 +78,8 @@ class Stage:
         """Return what watches deployments."""
         verifier = Verifier(self.site, ending, self.clock)
         prover = Prover(ending.journal, ending)
-        parts = (ending.journal, ending, verifier, prover, self.clock, going_back)
+        looks = Looks(ending.journal, self.clock)
+        parts = (ending.journal, ending, verifier, prover, looks, self.clock, going_back)
         return Watching(*parts, sleep=self.clock.sleep)
 
     async def wish(self, seq: int = 1, **others: Any) -> Deployment:
@@ -163,14 +165,23 @@ class ShowsImages(FakeBackend):
         return {} if self.hidden else ran
 
 
-async def deploy(stage: Stage, seq: int, head: str) -> Deployment:
-    """Deploy a version, and watch it until there is nothing more to see."""
+async def deploy(stage: Stage, seq: int, head: str, *, by_others: str | None = None) -> Deployment:
+    """Deploy a version, and watch it until there is nothing more to see.
+
+    Args:
+        by_others: what somebody deploys at the backend before it is watched.
+    """
     stage.backend.head = head
     named = getattr(stage.backend, "logs_image", True)
     stage.backend.log = f"#9 writing image {image_of(head)} done\n" if named else "built\n"
     new = await stage.wish(seq, commit=head)
     deployer = stage.deployer()
     await deployer.run(KeptSteps(), new.id)
+    if by_others is not None:
+        stage.clock.now += 10
+        stage.backend.foreign(stage.app, head=by_others)
+        stage.backend.head = by_others
+        stage.clock.now += 60
     await stage.watching(deployer.ending).watch(new.id)
     return await stage.now(new)
 

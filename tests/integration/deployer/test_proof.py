@@ -9,9 +9,10 @@ from bridge.core.health.containers import Container
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
+from bridge.ports.probes import Answer
 from tests.worlds.deployer import ShowsImages, Stage, deploy, image_of
 
-ONE, TWO = "1" * 40, "2" * 40
+ONE, TWO, OTHERS = "1" * 40, "2" * 40, "d" * 40
 WELL = VerifyPolicy(within=20.0, every=2.0)
 
 
@@ -73,6 +74,43 @@ async def test_where_the_log_names_no_image_the_age_of_the_containers_tells(
 
     assert second.state is state
     assert (await serving(stage))[0] == (ONE if state is State.UNHEALTHY else TWO), first
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("works", [True, False])
+@pytest.mark.parametrize("rules", [Rules(), Rules(verify=WELL)])
+async def test_what_others_have_deployed_since_is_not_taken_for_the_version(
+    stage: Stage, rules: Rules, works: bool, named: bool
+) -> None:
+    """As when the bridge was away meanwhile, and no listing has told of it yet."""
+    stage.rules = rules
+    await deploy(stage, 1, ONE)
+    stage.backend.logs_image = named  # type: ignore[attr-defined]
+    if not works:
+        stage.site.answers = lambda url: Answer(url, 500, "Oh")
+
+    second = await deploy(stage, 2, TWO, by_others=OTHERS)
+
+    assert second.state is State.DONE
+    assert not second.images
+    assert second.verdict not in (Verdict.VERIFIED, Verdict.HEALTHY)
+    assert await serving(stage) == (OTHERS, Evidence.RECORD, Works.NOT_VERIFIED)
+
+
+async def test_the_image_that_was_seen_while_it_was_served_is_kept(stage: Stage) -> None:
+    """So it is known again where the next deployment leaves it running, and no log names it."""
+    stage.backend.logs_image = False  # type: ignore[attr-defined]
+
+    def others_deploy() -> None:
+        stage.backend.foreign(stage.app, head=OTHERS)
+        stage.backend.head = OTHERS
+
+    stage.clock.after(20.0, others_deploy)
+
+    first = await deploy(stage, 1, ONE)
+
+    assert (first.state, first.images) == (State.DONE, (image_of(ONE),))
+    assert await serving(stage) == (OTHERS, Evidence.RECORD, Works.NOT_VERIFIED)
 
 
 async def test_a_swarm_may_take_its_time(stage: Stage) -> None:
