@@ -226,6 +226,10 @@ def restored_copy(scene: Scene) -> None:
 # ── Dokploy says done, and something else runs ───────────────────────────────
 
 
+OLDER = 10.0
+"""Seconds for which the old version has run: the age of containers tells where no log does."""
+
+
 def old_one_serves(mark: str) -> Callable[[Scene], None]:
     """Return the scenario of a deployment that Dokploy calls done while the old image serves."""
 
@@ -234,6 +238,7 @@ def old_one_serves(mark: str) -> Callable[[Scene], None]:
         before = scene.container()
         if before is None:
             raise Unfit("no container can be seen")
+        time.sleep(OLDER)
         pushed = scene.push("unhealthy", mark=mark)
         scene.wanted.live = pushed.commit  # by Dokploy's records
         scene.record(pushed.delivery, "done")

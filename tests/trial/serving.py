@@ -1,14 +1,16 @@
 """What a real Dokploy serves, by its containers, records and logs, against what the bridge says.
 
 The containers are the best witness: the log of each build names the image that it wrote, and the
-running container names the image that it was made of. Where no container can be seen, the newest
-record that was carried out has to do; one is carried out although its record says otherwise where
+running container names the image that it was made of. Where no log names one, a container that is
+older than a deployment does not serve that. Where no container can be seen, the newest record that
+was carried out has to do; one is carried out although its record says otherwise where
 the log ends with a refused update to `done`, which follows that of the service.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from tests.trial.database import Record
@@ -23,10 +25,11 @@ CARRIED_OUT = re.compile(r'Failed query: update "deployment"[^\0]*?params: done'
 
 @dataclass(frozen=True)
 class Container:
-    """A running container: the id of its image, and the image's name."""
+    """A running container: the id of its image, the image's name, and when it was made."""
 
     image_id: str
     image: str
+    created: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Served:
 
 def running_of(found: Mapping[str, Any]) -> Container:
     """Read the answer of `docker inspect`."""
-    return Container(str(found["Image"]), str(found["Config"]["Image"]).partition("@")[0])
+    image = str(found["Config"]["Image"]).partition("@")[0]
+    return Container(str(found["Image"]), image, str(found["Created"]))
 
 
 def carried_out(record: Record, log: str) -> bool:
@@ -79,10 +83,16 @@ def served(
         return Served(_versions(made), _by(made or done, persons), told=told)
     if container is not None and not _versions(records):
         return Served(frozenset({container.image}), _by(done, persons))
+    if container is not None and container.created:  # no log names an image: nothing newer runs
+        done = [one for one in done if _moment(one.last["startedAt"]) <= _moment(container.created)]
     if not done:
         return None
     told = any(one.commit for one in done[-1:])
     return Served(_versions(done[-1:]) or _versions(done), _by(done, persons), sure, told=told)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _versions(records: Sequence[Record]) -> frozenset[str]:

@@ -1,14 +1,17 @@
 """What is served, told by containers, records and logs; and each lie about it is found."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.trial.database import Record
 from tests.trial.serving import Container, Served, served, unlike
 from tests.trial.test_comparing import OTHER, SHA, record
 
 IMAGE, NEWER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 REFUSED = 'Failed query: update "deployment" set "status" = $1\nparams: done,r-2\n'
+LATER = "2026-11-24T23:00:00.000Z"
 BOTH = [record("r-1"), record("r-2", description=f"Commit: {OTHER}")]
 
 
@@ -35,6 +38,19 @@ def test_an_image_that_was_not_built_is_its_own_version() -> None:
 
     assert served([image], logs("Pulling"), runs, set()) == Served(frozenset({"busybox:2"}))
     assert served(BOTH, logs("cleared", ""), runs, set()) == Served(frozenset({OTHER}))
+
+
+def test_where_no_log_names_an_image_a_container_serves_nothing_that_came_after_it() -> None:
+    both = [replaced(BOTH[0], "2026-11-24T22:00:00.000Z"), replaced(BOTH[1], LATER)]
+    old = Container(IMAGE, "web:latest", "2026-11-24T22:00:05.000000000Z")
+    new = Container(IMAGE, "web:latest", "2026-11-24T23:00:05.000000000Z")
+
+    assert served(both, logs("", ""), old, set()) == Served(frozenset({SHA}))
+    assert served(both, logs("", ""), new, set()) == Served(frozenset({OTHER}))
+
+
+def replaced(one: Record, started_at: str) -> Record:
+    return replace(one, last=one.last | {"startedAt": started_at})
 
 
 def test_without_containers_the_newest_record_that_was_carried_out_tells() -> None:
