@@ -1,6 +1,7 @@
 """Changes of a deployment, each within a transaction."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -279,6 +280,8 @@ def move(
     ended = {"finished_at": at, "holds": NO_HOLDS, "look_at": None} if to in FINAL else {}
     if row["live_at"] is None and to in SERVED:
         ended |= {"live_at": facts.get("finished_at", at), "evidence": Evidence.RECORD}
+    if row["live_at"] is None and to in BROUGHT_UP | {State.FAILED}:
+        facts = facts | _in_order(db, row["app_id"], ended | facts)
     if to in LIVE:
         ended["verdict"] = Verdict.UNHEALTHY if to is State.UNHEALTHY else Verdict.UNVERIFIED
     also = last_shown(db, row["app_id"], Action(row["action"])) if to in BROUGHT_UP else ()
@@ -291,6 +294,20 @@ def move(
     if to in {*FINAL, State.VERIFYING, State.WAITING}:
         mark_followers_due(db, row["app_id"], at, id_)
     return moved
+
+
+def _in_order(db: sa.Connection, app_id: str, facts: Mapping[str, Any]) -> dict[str, float]:
+    """Return when it ended and was served, but not before what it replaces: clocks are set back.
+
+    What an app serves is ordered by these times.
+    """
+    t = tables.deployments
+    of_app = t.c.app_id == app_id
+    served = sa.select(sa.func.max(t.c.live_at)).where(of_app & (t.c.live_at > 0))
+    doubt = sa.select(sa.func.max(t.c.finished_at)).where(of_app & (t.c.state == State.UNKNOWN))
+    after = math.nextafter(max(db.scalar(served) or 0.0, db.scalar(doubt) or 0.0), math.inf)
+    times = {name: facts.get(name) for name in ("live_at", "finished_at")}
+    return {name: max(at, after) for name, at in times.items() if at is not None}
 
 
 def _end_watch(db: sa.Connection, newer: sa.RowMapping, at: float) -> None:

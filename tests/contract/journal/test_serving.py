@@ -86,6 +86,37 @@ async def test_an_unknown_outcome_is_a_doubt_until_something_else_is_live(
     assert (await journal.serving([WEB]))[WEB.id].commit == C
 
 
+@pytest.mark.parametrize("then", [State.DONE, State.UNKNOWN])
+async def test_what_replaces_a_version_is_never_older_though_the_clock_was_set_back(
+    journal: Any, clock: ManualClock, then: State
+) -> None:
+    await journal.save_apps("dokploy", [WEB])
+    later = deployment(1)
+    await record(journal, outcome(1, later))
+    await journal.move(later.id, State.HELD, "held: why")
+    await made(journal, clock, 2, State.DONE, A, action=Action.REDEPLOY)
+    clock.now -= 3600
+    await journal.move(later.id, State.WAITING, "lifted")
+    await journal.move(later.id, then, "ended", deployed_commit=B)
+
+    serving = (await journal.serving([WEB]))[WEB.id]
+    assert (serving.known, serving.commit) == ((True, B) if then is State.DONE else (False, None))
+
+    await made(journal, clock, 3, State.DONE, C)
+    assert (await journal.serving([WEB]))[WEB.id].commit == C
+
+
+async def test_a_failure_counts_though_the_clock_was_set_back(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [WEB])
+    await made(journal, clock, 1, State.DONE, A)
+    clock.now -= 3600
+    await made(journal, clock, 2, State.FAILED)
+
+    assert (await journal.live([WEB.id]))[WEB.id].failed == 2
+
+
 async def test_an_unknown_outcome_is_a_doubt_about_what_was_deployed_by_hand_too(
     journal: Any, clock: ManualClock
 ) -> None:
