@@ -14,7 +14,8 @@ Where to look:
     may it be asked    gates/ (locks, freezes, checks, approvals, the order of apps)
     does it work       health/ (what is looked at, and what it means)
     pull requests      previews/ (an app for each)
-    a deployment       lifecycle, tracking (which record is ours, and is it lost?)
+    a deployment       lifecycle, tracking (which record is ours, and is it lost?),
+                       absence (which of it the data may lack)
     why it failed      failure, log_text
     how well it goes   report (how often, how fast, how many fail)
     changing an app    configuration/

@@ -5,11 +5,10 @@ which the timestamp is older.
 """
 
 import asyncio
-import json
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bridge.core.absence import AWAY, EVERY, Absence, read_absence
 from bridge.core.errors import BridgeError
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.inbox import Delivery, Inbox
@@ -17,11 +16,8 @@ from bridge.ports.journal import Journal
 
 log = logging.getLogger(__name__)
 
-ALIVE, AWAY = "alive", "away"
-"""Keys of the mark, and of the last absence, in the journal's notes."""
-
-EVERY = 30.0
-"""Seconds between two marks."""
+ALIVE = "alive"
+"""Key of the mark in the journal's notes."""
 
 LONG = 4 * EVERY
 """Seconds without a mark that count as an absence."""
@@ -30,22 +26,9 @@ REMEMBERED = 7 * 86_400.0
 """Seconds for which an absence matters: no host lists its deliveries for longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Absence:
-    """A period, in seconds since 1970, that the data may not cover."""
-
-    since: float
-    until: float
-
-    def covers(self, at: float | None) -> bool:
-        """Return whether a moment may lie in it; None is an unknown moment."""
-        return at is None or self.since - EVERY <= at <= self.until
-
-
 async def last_absence(journal: Journal) -> Absence | None:
     """Return the last recorded absence; raise Unreachable."""
-    text = await journal.recall(AWAY)
-    return None if text is None else Absence(**json.loads(text))
+    return read_absence(await journal.recall(AWAY))
 
 
 async def notice_absence(journal: Journal, inbox: Inbox, clock: Clock) -> Absence | None:
@@ -70,8 +53,8 @@ async def notice_absence(journal: Journal, inbox: Inbox, clock: Clock) -> Absenc
     earlier = await last_absence(journal)
     if earlier is not None and now - earlier.until < REMEMBERED:
         since = min(since, earlier.since)
-    await journal.note(AWAY, json.dumps({"since": since, "until": now}))
-    return Absence(since, now)
+    await journal.note(AWAY, str(noticed := Absence(since, now)))
+    return noticed
 
 
 def _say(since: float, now: float, newest: Delivery | None, *, marked: bool) -> None:

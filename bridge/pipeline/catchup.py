@@ -11,10 +11,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bridge.core.absence import Absence
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.core.events import FOUND_EVENT, Event, RefPushed
-from bridge.pipeline.absence import Absence, last_absence
+from bridge.pipeline.absence import last_absence
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.hook_troubles import HookTroubles
 from bridge.pipeline.leader import Turn, at_once

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from bridge.core.absence import AWAY
 from bridge.core.apps import Source, SourceType
 from bridge.core.errors import Unreachable
 from bridge.core.events import FOUND_EVENT
-from bridge.pipeline.absence import ALIVE, AWAY, last_absence, notice_absence, stay
+from bridge.pipeline.absence import ALIVE, last_absence, notice_absence, stay
 from bridge.pipeline.hook_troubles import hook_troubles
 from bridge.pipeline.reconcile import Budget
 from bridge.ports.githosts import Hook, Payload, Sending
