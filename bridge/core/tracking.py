@@ -291,12 +291,14 @@ class EndInLog:
         words: what the log says.
         excerpt: the log lines worth showing.
         built: the build went live, and only its record could not be written.
+        failed: the build failed, so nothing went live.
     """
 
     ended: bool
     words: str
     excerpt: str | None = None
     built: bool = False
+    failed: bool = False
 
 
 def end_in(tail: str, failure: Failure) -> EndInLog:
@@ -315,5 +317,6 @@ def end_in(tail: str, failure: Failure) -> EndInLog:
         words = "its log says that the build succeeded, and that this could not be recorded"
         return EndInLog(True, words, excerpt, built=True)
     if CLOSING in tail.strip().rpartition("\n")[2]:
-        return EndInLog(True, f"its log says that the build failed: {failure.reason}", excerpt)
+        words = f"its log says that the build failed: {failure.reason}"
+        return EndInLog(True, words, excerpt, failed=True)
     return EndInLog(False, "its log stops before the end", excerpt)

@@ -8,7 +8,8 @@ without being live, the app's records are read, and its image.
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
@@ -16,9 +17,16 @@ from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError
 from bridge.core.failure import LOG_LINES, Failure
 from bridge.core.health.rollback import Rung
-from bridge.core.health.serving import By, Look, Serving, overtaken, served_record
+from bridge.core.health.serving import (
+    By,
+    Look,
+    Serving,
+    came_after,
+    overtaken,
+    served_record,
+)
 from bridge.core.lifecycle import OURS, Deployment, Evidence, State
-from bridge.core.tracking import end_in, marked
+from bridge.core.tracking import EndInLog, end_in, marked
 from bridge.pipeline.absence import last_absence
 from bridge.pipeline.polling import by_our_clock, seen
 from bridge.pipeline.worker_loop import Lanes
@@ -37,6 +45,9 @@ MOST_LOGS = 3
 NEW_AT_ONCE = 1
 """How many apps that the bridge has never deployed are looked at after each listing."""
 
+UNSURE_AT_ONCE = 5
+"""How many apps are looked at after each listing only because no bridge was running before."""
+
 RERUN_AT_ONCE = 5
 """How many apps are looked at after each listing only because other containers run of them."""
 
@@ -44,7 +55,9 @@ RAN = "containers of {}"
 """The journal's key for which containers ran of a backend's apps when they were looked at."""
 
 RETRY = Backoff(5.0, 300.0)
-"""Pauses after a backend or the journal could not be read."""
+"""Pauses after an app or the journal could not be read, or while an app is being built."""
+
+TROUBLE = "what is served can't be read"
 
 POLL = 600.0
 """Seconds between two rounds that nothing has woken; each listing wakes one."""
@@ -94,6 +107,8 @@ class Looks:
         look = await self._look(backend, app, serving or Serving(None), records)
         if told is None and serving is not None and serving.look is not None:
             told = serving.look.told
+        if records and records[0].status is Progress.RUNNING and look.record != records[0].id:
+            told = None  # its end may be written to its log alone, so this must be looked at again
         await self.journal.save_look(app.id, replace(look, at=at, told=told))
         return (await self.journal.serving([app])).get(app.id)
 
@@ -106,14 +121,18 @@ class Looks:
     ) -> Look:
         newest, doubt = serving.newest, serving.doubt
         look = Look(0.0, newest.id if newest else None, doubt.id if doubt else None)
-        if doubt is not None and not serving.known and await self._may_come(backend, app, doubt):
-            return look
         now = self.clock()
         dated = [_dated(one, backend, now) for one in records]
-        built = await self._built(backend, dated)
+        ends = await self._ends(backend, dated)
+        built = {id_ for id_, end in ends.items() if end.built}
         shown = served_record(dated, built)
         if shown is None:  # the backend keeps few records: failures may have pushed it out
             return serving.shown or look
+        unsettled = doubt if not serving.known else None
+        if unsettled is not None and await self._in_doubt(
+            backend, app, unsettled, dated, ends, shown
+        ):
+            return look
         mine = await self.journal.pinned(app.id)
         whose = mine.get(shown.id) or next(
             (one.id for one in (newest, doubt) if one and marked(one, seen(shown))), None
@@ -138,13 +157,18 @@ class Looks:
         A rollback that is pressed at the backend makes no record of its own.
         """
         newest, known = serving.newest, serving.seen
-        if newest is None or not newest.images or not isinstance(backend, ShowsImages):
-            by_image = known is not None and known.evidence is Evidence.IMAGE
-            return known if known is not None and by_image else look
-        now = await backend.images(app)
-        if not now or not set(now).isdisjoint(newest.images):
-            return look
+        known = known if known is not None and known.evidence is Evidence.IMAGE else None
+        now: Sequence[str] | None = None
+        if newest is not None and newest.images and isinstance(backend, ShowsImages):
+            now = await backend.images(app)
+        if not now or newest is None:
+            return known or look
+        if not set(now).isdisjoint(newest.images or ()):
+            return replace(look, evidence=Evidence.IMAGE)
+        if known is not None and known.record in now:
+            return known
         history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id)
+        unsure = serving.out_of_sight or newest.state is State.UNHEALTHY  # a Swarm may do so, too
         whose = next((one for one in history if not set(now).isdisjoint(one.images or ())), None)
         return replace(
             look,
@@ -153,31 +177,44 @@ class Looks:
             commit=whose.deployed_commit if whose else None,
             since=self.clock(),
             evidence=Evidence.IMAGE,
-            by=By.BRIDGE if newest.state is State.UNHEALTHY else By.BACKEND,
+            by=By.UNKNOWN if unsure else By.BACKEND,
         )
 
-    async def _may_come(self, backend: Backend, app: App, doubt: Deployment) -> bool:
-        """Return whether records can't settle what became of a deployment of unknown outcome.
+    async def _in_doubt(
+        self,
+        backend: Backend,
+        app: App,
+        doubt: Deployment,
+        records: Sequence[BackendDeployment],
+        ends: Mapping[str, EndInLog],
+        shown: BackendDeployment,
+    ) -> bool:
+        """Return whether a deployment of unknown outcome may have replaced what is shown.
 
-        What a backend restores has no record, and what it still builds has none yet.
+        What a backend restores has no record. What has begun may be served though its record was
+        never closed, or is gone; what has not may still be waiting.
         """
-        if doubt.way == Rung.KEPT:
+        own = next((one for one in records if marked(doubt, seen(one))), None)
+        if came_after(doubt, records, own, shown):
+            return False
+        if own is not None:
+            end = ends.get(own.id)
+            return own.finished_at is None and not (end is not None and end.failed)
+        if doubt.way == Rung.KEPT or doubt.started_at is not None or doubt.backend_id is not None:
             return True
         jobs = await backend.queue()
         return jobs is None or any(one.app == app.id for one in jobs)
 
-    async def _built(
+    async def _ends(
         self, backend: Backend, records: Sequence[BackendDeployment]
-    ) -> Container[str]:
-        """Return the records before the first that is done whose builds went live by their logs."""
-        found = set()
+    ) -> dict[str, EndInLog]:
+        """Return what their logs say of the newest records, before the first that is done."""
+        found: dict[str, EndInLog] = {}
         for one in records[:MOST_LOGS]:
             if one.status is Progress.DONE:
                 break
-            if one.status is not Progress.RUNNING:
-                tail = await backend.log_tail(one, LOG_LINES)
-                if end_in(tail, Failure("", "")).built:
-                    found.add(one.id)
+            tail = await backend.log_tail(one, LOG_LINES)
+            found[one.id] = end_in(tail, Failure("", ""))
         return found
 
     async def _by(self, record: BackendDeployment) -> By:
@@ -219,8 +256,10 @@ class ServingReconciler:
         self._told: dict[str, dict[str, str]] = {}
         self._looked: dict[str, str] = {}
         self._due: dict[str, set[str]] = {}
+        self._pauses: dict[str, tuple[int, float]] = {}  # how often in a row, and until when
         self._ran: dict[str, dict[str, str]] = {}
-        self._lanes = Lanes[str]("what is served can't be read", self._round, clock, RETRY)
+        self._clock = clock
+        self._lanes = Lanes[str](TROUBLE, self._round, clock, RETRY)
 
     async def run(self) -> None:
         """Look as long as the process lives."""
@@ -231,6 +270,7 @@ class ServingReconciler:
         before = self._told.get(backend, told)
         moved = {id_ for id_, text in told.items() if before.get(id_, text) != text}
         self._due.setdefault(backend, set()).update(moved)
+        self._pauses = {id_: one for id_, one in self._pauses.items() if id_ not in moved}
         self._told[backend] = dict(told)
         self._lanes.wake()
 
@@ -239,6 +279,7 @@ class ServingReconciler:
         app = self._app_of(deployment.app_id)
         if app is not None and app.backend in self._backends:
             self._due.setdefault(app.backend, set()).add(app.id)
+            self._pauses.pop(app.id, None)
             self._lanes.wake()
 
     async def _round(self) -> float:
@@ -250,17 +291,31 @@ class ServingReconciler:
 
     async def _do(self, name: str) -> None:
         """Look at the apps of one backend for which something is new."""
-        told, first = self._told.get(name, {}), self._due.pop(name, set())
-        try:
-            ran = await self._fingerprints(name, told)
-            due = [*first, *await self._changed(told, first)]
-            rerun = await self._rerun(name, ran)
-            for app_id in dict.fromkeys((*due, *rerun)):
+        told, first = self._told.get(name, {}), self._due.setdefault(name, set())
+        now = self._clock()
+        rest = {id_ for id_, (_, until) in self._pauses.items() if now < until}
+        ran = await self._fingerprints(name, told)
+        due = [*first - rest, *await self._changed(told, first | rest)]
+        rerun = await self._rerun(name, ran)
+        for app_id in dict.fromkeys((*due, *rerun)):
+            first.discard(app_id)
+            with self._alone(app_id, first):
                 await self._one(name, app_id, told.get(app_id))
-            await self._note(name, ran, rerun)
-        except BridgeError:
-            self._due.setdefault(name, set()).update(first)
-            raise
+        await self._note(name, ran, rerun)
+
+    @contextmanager
+    def _alone(self, app_id: str, due: set[str]) -> Iterator[None]:
+        """Let what can't be read of one app delay no other; it is read again after a pause."""
+        try:
+            yield
+        except BridgeError as error:
+            log.warning(TROUBLE, extra={"app": app_id, "why": str(error)})
+            due.add(app_id)
+            self._pause(app_id)
+
+    def _pause(self, app_id: str) -> None:
+        times = self._pauses.get(app_id, (0, 0.0))[0] + 1
+        self._pauses[app_id] = times, self._clock() + RETRY.pause(times)
 
     async def _fingerprints(self, name: str, told: Mapping[str, str]) -> Mapping[str, str]:
         """Return texts by app id, which differ once other containers run."""
@@ -297,16 +352,18 @@ class ServingReconciler:
         ]
         apps = [app for id_ in new if (app := self._app_of(id_)) is not None]
         serving = await self._journal.serving(apps) if apps else {}
-        stale, unknown = [], []
+        stale, unknown, unsure = [], [], []
         for app in apps:
             known = serving.get(app.id)
             if known is None:
                 unknown.append(app.id)
             elif known.look is None or known.look.told != told[app.id]:
                 stale.append(app.id)
+            elif known.out_of_sight and known.newest is not None and known.newest.images:
+                unsure.append(app.id)
             else:
                 self._looked[app.id] = told[app.id]
-        return stale + unknown[:NEW_AT_ONCE]
+        return stale + unknown[:NEW_AT_ONCE] + unsure[:UNSURE_AT_ONCE]
 
     async def _one(self, name: str, app_id: str, told: str | None) -> None:
         app = self._app_of(app_id)
@@ -314,6 +371,10 @@ class ServingReconciler:
             return
         before = (await self._journal.serving([app])).get(app_id)
         now = await self._looks.at(self._backends[name], app, told=told)
+        if now is not None and now.look is not None and now.look.told is None:
+            self._pause(app_id)
+        else:
+            self._pauses.pop(app_id, None)
         if told is not None and (now is None or now.look is None or now.look.told == told):
             self._looked[app_id] = told
         if now is not None and (before is None or now.version != before.version):

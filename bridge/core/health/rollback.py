@@ -99,9 +99,8 @@ class Version:
 
     def __str__(self) -> str:
         """Return it for people."""
-        if self.ours is not None:
-            return version_of(self.ours)
-        return (self.commit or "")[:7] or self.image or "an unknown version"
+        unnamed = f"deployment #{self.ours.seq}" if self.ours is not None else "an unknown version"
+        return (self.commit or "")[:7] or self.image or unnamed
 
     def same_as(self, other: "Version") -> bool:
         """Return whether both are the same commit, or else the same image."""

@@ -5,16 +5,18 @@ may go live without a record of it, or our data may be an older copy. So the new
 backend's records counts, unless one of our deployments has been served since.
 """
 
+import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from bridge.core.absence import Absence
 from bridge.core.changes import Move, leading, newest_move
 from bridge.core.decision import Reason
 from bridge.core.events import ZERO, Action
-from bridge.core.health.rollback import Version, version_of
+from bridge.core.health.rollback import Rung, Version, version_of
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
 
 
@@ -118,6 +120,23 @@ def overtaken(served: Deployment, records: Sequence[Record], shown: Record) -> b
     return (shown.finished_at or shown.created_at) > (served.live_at or 0.0)
 
 
+def came_after(
+    doubt: Deployment, records: Sequence[Record], own: Record | None, shown: Record
+) -> bool:
+    """Return whether what is shown is what a deployment of unknown outcome brought, or is later.
+
+    Args:
+        records: newest first, with times by our clock.
+        own: the record of that deployment; None if there is none.
+        shown: what `served_record` returned.
+    """
+    if own is not None:
+        ids = [one.id for one in records]
+        return ids.index(shown.id) <= ids.index(own.id)
+    asked = (doubt.live_at or doubt.intent_at) if doubt.way == Rung.KEPT else doubt.started_at
+    return shown.created_at > (asked or doubt.finished_at or math.inf)
+
+
 # ── what is served ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -151,6 +170,8 @@ class Serving:
         before: the one that it served before that; None if there is none.
         doubt: our newest deployment with an unknown outcome; None if there is none.
         look: what the backend was last seen to serve; None if nobody has looked.
+        looked: our deployment whose version the look shows; None if it is not one of ours.
+        away: when no bridge was running, last; None if one always was.
         branched: whether the app follows one branch.
         behind: how far it is behind that branch; None if that is not known.
     """
@@ -159,6 +180,8 @@ class Serving:
     before: Deployment | None = None
     doubt: Deployment | None = None
     look: Look | None = field(default=None, kw_only=True)
+    looked: Deployment | None = field(default=None, kw_only=True)
+    away: Absence | None = field(default=None, kw_only=True)
     branched: bool = field(default=False, kw_only=True)
     behind: Behind | None = field(default=None, kw_only=True)
 
@@ -190,10 +213,9 @@ class Serving:
     @property
     def ours(self) -> Deployment | None:
         """Our deployment whose version is served; None if it is not known, or not one of ours."""
-        if (seen := self.seen) is None:
-            return self.newest if self.known else None
-        others = (self.doubt, self.before)
-        return next((one for one in others if one and one.id == seen.deployment), None)
+        if self.seen is not None:
+            return self.looked
+        return self.newest if self.known else None
 
     @property
     def commit(self) -> str | None:
@@ -216,7 +238,7 @@ class Serving:
     def version_served(self) -> Version | None:
         """What rollbacks and promotions compare with; None if it is not known."""
         if (ours := self.ours) is not None:
-            return Version.of(ours)
+            return replace(Version.of(ours), commit=self.commit or ours.deployed_commit)
         seen = self.seen
         return Version(seen.commit, None, seen.record or "") if seen is not None else None
 
@@ -248,19 +270,34 @@ class Serving:
         return self.newest.evidence if self.known and self.newest else None
 
     @property
+    def out_of_sight(self) -> bool:
+        """Whether no image has shown what runs since no bridge was running.
+
+        Whatever was put back meanwhile has left no record, even if the bridge did so: the data may
+        be an older copy.
+        """
+        if self.away is None or self.newest is None:
+            return False
+        look = self.shown
+        looked_at = look.at if look is not None and look.evidence is Evidence.IMAGE else 0.0
+        return max(self.newest.live_at or 0.0, looked_at) <= self.away.until
+
+    @property
     def works(self) -> Works:
         """Whether it works."""
         if not self.known:
             return Works.UNKNOWN
         ours = self.ours
-        if ours is None or self.newest is None:
+        if ours is None:
             return Works.NOT_VERIFIED
-        if ours is not self.newest:
-            return _WORKS[ours.verdict or Verdict.UNVERIFIED]
-        if self.newest.state in (State.VERIFYING, State.UNHEALTHY):
-            return Works.VERIFYING if self.newest.state is State.VERIFYING else Works.UNHEALTHY
-        verdict = self.newest.verdict or Verdict.UNVERIFIED
-        return _WORKS[verdict]
+        if ours.state is State.VERIFYING:
+            return Works.VERIFYING
+        if ours.state is State.UNHEALTHY or ours.verdict is Verdict.UNHEALTHY:
+            return Works.UNHEALTHY
+        if self.seen is not None and self.seen.by is not By.BRIDGE:
+            return Works.NOT_VERIFIED  # nobody has looked since it was put back
+        works = _WORKS[ours.verdict or Verdict.UNVERIFIED]
+        return Works.HEALTHY if works is Works.VERIFIED and self.out_of_sight else works
 
     @property
     def rolled_back(self) -> bool:
@@ -293,14 +330,17 @@ class Serving:
 def _elsewhere(seen: Look) -> str:
     """Return where a version comes from that our journal does not have."""
     since = moment_of(seen.since)
-    if seen.evidence is Evidence.IMAGE:
-        if seen.by is By.BRIDGE:
-            return "its image is what still runs"
-        return f"its image was put back in {seen.place}, not by the bridge"
+    by_image = seen.evidence is Evidence.IMAGE
     if seen.by is By.BRIDGE:
-        return f"{seen.place} shows it as deployed{since}"
+        shows = f"{seen.place} shows it as deployed{since}"
+        return "its image is what still runs" if by_image else shows
     who = "not by the bridge" if seen.by is By.BACKEND else "by whom is not known here"
-    return f"deployed in {seen.place}{since}, {who}"
+    did = (
+        f"its image was put back in {seen.place}"
+        if by_image
+        else f"deployed in {seen.place}{since}"
+    )
+    return f"{did}, {who}"
 
 
 def moment_of(at: float | None) -> str:

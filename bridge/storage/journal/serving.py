@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.core.absence import AWAY, Absence, read_absence
 from bridge.core.apps import App, Trigger
 from bridge.core.changes import Live, Move, newest_move
 from bridge.core.decision import Reason
@@ -88,19 +89,27 @@ def served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
     places: list[Mapping[str, Any]] = []
     for some in batched(app_ids):
         places += [dict(row) for row in db.execute(served_places(some)).mappings()]
-    named = sorted({row[one] for row in places for one in _PLACES if row[one] is not None})
+    looks, away = _looks(db, app_ids), _away(db)
+    named = {row[one] for row in places for one in _PLACES}
+    named |= {one.deployment for one in looks.values()}
     known: dict[str, Deployment] = {}
-    for those in batched(named):
-        for row in db.execute(sa.select(t).where(t.c.id.in_(those))).mappings():
-            known[row["id"]] = read_deployment(dict(row))
-    looks = _looks(db, app_ids)
-    found = {
-        row["app_id"]: Serving(
-            *(known.get(row[one]) for one in _PLACES), look=looks.get(row["app_id"])
-        )
-        for row in places
-    }
-    return {id_: one for id_, one in found.items() if one.newest or (one.look and one.look.record)}
+    for those in batched(sorted(named - {None})):
+        for deployment in db.execute(sa.select(t).where(t.c.id.in_(those))).mappings():
+            known[deployment["id"]] = read_deployment(dict(deployment))
+    found: dict[str, Serving] = {}
+    for row in places:
+        look = looks.get(row["app_id"])
+        looked = known.get(look.deployment or "") if look is not None else None
+        ours = (known.get(row[one]) for one in _PLACES)
+        one = Serving(*ours, look=look, looked=looked, away=away)
+        if one.newest or (look is not None and look.record):
+            found[row["app_id"]] = one
+    return found
+
+
+def _away(db: sa.Connection) -> Absence | None:
+    m = tables.meta
+    return read_absence(db.scalar(sa.select(m.c.value).where(m.c.key == AWAY)))
 
 
 def _looks(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Look]:

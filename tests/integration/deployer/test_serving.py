@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from bridge.core.absence import AWAY
 from bridge.core.health.rollback import Rung
 from bridge.core.health.serving import By, Serving, Works
 from bridge.core.lifecycle import Evidence, State
-from bridge.pipeline.absence import AWAY
 from bridge.pipeline.rollback_plan import Ways
 from bridge.pipeline.serving import RERUN_AT_ONCE, Looks, ServingReconciler
 from bridge.ports.backends import Progress
@@ -95,7 +95,9 @@ async def test_what_the_bridge_deploys_then_is_what_is_served(stage: Stage) -> N
     found = await serves.now()
     assert found is not None
     assert (found.ours, found.commit) == (again, HEAD)
-    assert (await serves.listing("at 3")) == replace(found, look=(await serves.now()).look)  # type: ignore[union-attr]
+    told = await serves.listing("at 3")
+    assert told is not None
+    assert told == replace(found, look=told.look, looked=told.looked)
 
 
 async def test_a_rollback_that_is_pressed_at_the_backend_is_seen_at_once_among_300_apps(

@@ -1,0 +1,291 @@
+"""What a look at a backend may conclude: from older records, of single apps, and after absences."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bridge.core.absence import AWAY, Absence
+from bridge.core.apps import Rules
+from bridge.core.errors import Refused
+from bridge.core.events import Action
+from bridge.core.health.policy import VerifyPolicy
+from bridge.core.health.serving import Works
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.tracking import CLOSING
+from bridge.pipeline.rollback_plan import Ways
+from bridge.pipeline.serving import Looks, ServingReconciler
+from tests.fakes.journey import CLEARED, FakeBackend, KeptSteps, app
+from tests.integration.deployer.test_serving import ONE, THEIRS, TWO, Reconciling
+from tests.worlds.deployer import UNRECORDED, ShowsImages, Stage, deploy
+
+ZERO = "e" * 40
+WELL = VerifyPolicy(within=20.0, every=2.0)
+
+
+async def built(stage: Stage, seq: int, head: str) -> Deployment:
+    stage.backend.head = head
+    new = await stage.wish(seq, commit=head)
+    await stage.deployer().run(KeptSteps(), new.id)
+    stage.clock.now += 60
+    return await stage.now(new)
+
+
+def left_open(stage: Stage, seconds: float = 3.0) -> None:
+    """Leave the record of the next build open, as when the backend's database was away."""
+    stage.clock.after(seconds, lambda: setattr(stage.backend.jobs[-1], "unclosed", True))
+
+
+# ── after an unknown outcome ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("log", "known"),
+    [("", False), (CLEARED, False), ("Cloning…\n", False), (f"{CLOSING}, see the log\n", True)],
+)
+async def test_an_older_record_says_nothing_while_that_of_an_unknown_outcome_is_open(
+    stage: Stage, log: str, known: bool
+) -> None:
+    await built(stage, 1, ONE)
+    left_open(stage)
+    stage.backend.log = log
+    second = await built(stage, 2, TWO)
+    serves = Reconciling(stage)
+    serves.all.ended(second)
+
+    found = await serves.listing("at 2")
+
+    assert second.state is State.UNKNOWN
+    assert found is not None
+    assert (found.known, found.commit) == (known, ONE if known else None)
+
+
+async def test_an_older_record_says_nothing_where_that_of_an_unknown_outcome_is_gone(
+    stage: Stage,
+) -> None:
+    await built(stage, 1, ONE)
+    stage.clock.after(3.0, stage.backend.jobs.clear)
+    second = await built(stage, 2, TWO)
+    stage.backend.foreign(stage.app, head=ONE).begins_at -= 1000
+    serves = Reconciling(stage)
+    serves.all.ended(second)
+
+    found = await serves.listing("at 2")
+
+    assert second.state is State.UNKNOWN
+    assert found is not None
+    assert found.notes == ("unknown: 1111111 was live before",)
+
+
+async def test_what_an_open_record_has_brought_is_served_once_it_is_closed(stage: Stage) -> None:
+    """It may be the version of before again, which is then not gone back to."""
+    for seq, head in ((1, ONE), (2, TWO)):
+        await built(stage, seq, head)
+    left_open(stage)
+    third = await built(stage, 3, TWO)
+    serves = Reconciling(stage)
+    await serves.listing("at 3")
+    stage.backend.jobs[-1].unclosed = False
+    stage.clock.now += 600
+
+    found = await serves.listing("at 3")
+    plan = await Ways({"dokploy": stage.backend}, Looks(stage.journal, stage.clock)).plan(stage.app)
+
+    assert found is not None
+    assert (found.known, found.ours, found.commit) == (True, third, TWO)
+    assert plan.says.startswith("go back from 2222222 to 1111111")
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+async def test_what_somebody_deploys_settles_the_outcome_of_a_rollback(
+    stage: Stage, looked_at: bool
+) -> None:
+    first = await built(stage, 1, ONE)
+    await built(stage, 2, TWO)
+    back = await stage.wish(3, action=Action.ROLLBACK, target=first.id, way="kept", commit=None)
+    if looked_at:
+        await stage.run(back)
+    else:
+        await stage.journal.move(back.id, State.UNKNOWN, "outcome unknown: asked 5 times")
+    serves = Reconciling(stage)
+    serves.all.ended(await stage.now(back))
+    before = await serves.listing("at 2")
+    stage.clock.now += 300
+    stage.backend.foreign(stage.app, head=THEIRS)
+
+    found = await serves.listing("at 3")
+
+    assert before is not None
+    assert found is not None
+    assert (before.known, found.known, found.commit) == (False, True, THEIRS)
+
+
+async def test_a_record_by_hand_that_stays_open_counts_once_its_log_says_that_it_is_live(
+    stage: Stage,
+) -> None:
+    """The listing tells nothing new then."""
+    await built(stage, 1, ONE)
+    serves = Reconciling(stage)
+    stage.backend.foreign(stage.app, head=THEIRS).unclosed = True
+    assert (found := await serves.listing("at 2")) is not None
+    assert found.commit == ONE
+    stage.backend.log = UNRECORDED
+    stage.clock.now += 600
+
+    found = await serves.listing("at 2")
+
+    assert found is not None
+    assert (found.known, found.ours) == (True, None)
+
+
+# ── each app for itself ───────────────────────────────────────────────────────────────────────────
+
+
+class Refusing(FakeBackend):
+    """A backend that refuses to tell of one app."""
+
+    async def deployments(self, app: Any) -> Any:
+        if app.id == "app-refused":
+            self.calls.append("refused")
+            raise Refused(self.name, "you may not", status=403)
+        return await super().deployments(app)
+
+
+async def test_an_app_that_can_not_be_read_hides_no_other_and_is_asked_ever_less_often(
+    stage: Stage,
+) -> None:
+    stage.backend = Refusing(stage.clock)
+    apps = {"app-refused": app("app-refused"), stage.app.id: stage.app}
+    await stage.journal.save_apps("dokploy", [*apps.values()])
+    serves = Reconciling(stage)
+    serves.all = ServingReconciler(
+        {"dokploy": stage.backend}, stage.journal, stage.clock, serves.looks, apps.get
+    )
+
+    for minute in range(60):
+        stage.clock.now += 60
+        stage.backend.foreign(stage.app, head=str(minute % 10) * 40)
+        serves.all.heard("dokploy", {"app-refused": "at 1", stage.app.id: f"at {minute}"})
+        await serves.all._round()
+        found = await serves.now()
+
+        assert minute == 0 or (found is not None and found.commit == str(minute % 10) * 40)
+    assert 10 <= stage.backend.count("refused") <= 20
+
+
+async def test_an_app_that_is_always_deployed_does_not_keep_others_from_being_looked_at(
+    stage: Stage,
+) -> None:
+    stage.backend = ShowsImages(stage.clock)
+    await deploy(stage, 1, ONE)
+    await deploy(stage, 2, TWO)
+    busy = app("app-busy")
+    apps = {stage.app.id: stage.app, busy.id: busy}
+    await stage.journal.save_apps("dokploy", [*apps.values()])
+    serves = Reconciling(stage)
+    serves.all = ServingReconciler(
+        {"dokploy": stage.backend}, stage.journal, stage.clock, serves.looks, apps.get
+    )
+
+    for minute in range(5):
+        stage.clock.now += 60
+        stage.backend.foreign(busy, head=THEIRS)
+        serves.all.heard("dokploy", {busy.id: f"at {minute}", stage.app.id: "at 2"})
+        await serves.all._round()
+        stage.backend.stuck = ONE  # somebody presses rollback
+
+    found = await serves.now()
+    assert found is not None
+    assert found.commit == ONE
+
+
+# ── what was put back ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def three(stage: Stage) -> list[Deployment]:
+    """Three verified versions of an app whose images are shown."""
+    stage.backend = ShowsImages(stage.clock)
+    stage.app, stage.rules = replace(stage.app, url="https://web.test"), Rules(verify=WELL)
+    found = []
+    for seq, head in ((1, ZERO), (2, ONE), (3, TWO)):
+        found.append(await deploy(stage, seq, head))
+        stage.clock.now += 60
+    return found
+
+
+async def test_a_version_that_somebody_puts_back_is_known_and_not_verified_again(
+    stage: Stage, three: list[Deployment]
+) -> None:
+    serves = Reconciling(stage)
+    await serves.listing("at 3")
+    stage.backend.stuck = ZERO  # type: ignore[attr-defined]
+
+    for _ in range(3):
+        stage.clock.now += 60
+        found = await serves.listing("at 3")
+
+    assert found is not None
+    assert (found.ours, found.works) == (three[0], Works.NOT_VERIFIED)
+    assert found.notes[0] == "its image was put back in Dokploy, not by the bridge"
+
+
+async def away(stage: Stage) -> None:
+    """Let an hour pass in which no bridge runs; its data may be an older copy."""
+    stage.clock.now += 3600
+    await stage.journal.note(AWAY, str(Absence(stage.clock.now - 3000, stage.clock.now)))
+    stage.clock.now += 60
+
+
+async def test_who_put_a_version_back_while_no_bridge_ran_is_not_known(
+    stage: Stage, three: list[Deployment]
+) -> None:
+    await Reconciling(stage).listing("at 3")
+    await away(stage)
+    stage.backend.stuck = ZERO  # type: ignore[attr-defined]
+    serves = Reconciling(stage)
+
+    for _ in range(3):
+        stage.clock.now += 60
+        found = await serves.listing("at 3")
+
+    assert found is not None
+    assert (found.ours, found.works) == (three[0], Works.NOT_VERIFIED)
+    assert found.notes[0] == "its image was put back in Dokploy, by whom is not known here"
+
+
+async def test_after_an_absence_a_version_is_called_verified_once_its_image_was_seen(
+    stage: Stage, three: list[Deployment]
+) -> None:
+    await Reconciling(stage).listing("at 3")
+    await away(stage)
+    serves = Reconciling(stage)
+    before = await serves.now()
+
+    found = await serves.listing("at 3")
+
+    assert before is not None
+    assert found is not None
+    assert (before.ours, before.works) == (three[2], Works.HEALTHY)
+    assert (found.ours, found.works) == (three[2], Works.VERIFIED)
+    stage.clock.now += 60
+    stage.backend.stuck = ZERO  # type: ignore[attr-defined]
+    assert (found := await serves.listing("at 3")) is not None
+    assert found.notes[0].endswith("not by the bridge")
+
+
+async def test_after_an_absence_nothing_is_called_verified_where_no_image_is_shown(
+    stage: Stage, three: list[Deployment]
+) -> None:
+    await away(stage)
+    stage.backend.hidden = True  # type: ignore[attr-defined]
+    serves = Reconciling(stage)
+    asked = stage.backend.count("deployments")
+
+    for _ in range(60):
+        stage.clock.now += 60
+        found = await serves.listing("at 3")
+
+    assert found is not None
+    assert (found.ours, found.works) == (three[2], Works.HEALTHY)
+    assert stage.backend.count("deployments") - asked == 1
