@@ -9,12 +9,12 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
-from bridge.core.errors import BridgeError
+from bridge.core.errors import BridgeError, Refused
 from bridge.core.failure import LOG_LINES, Failure
 from bridge.core.health.rollback import Rung
 from bridge.core.health.serving import (
@@ -213,8 +213,9 @@ class Looks:
         for one in records[:MOST_LOGS]:
             if one.status is Progress.DONE:
                 break
-            tail = await backend.log_tail(one, LOG_LINES)
-            found[one.id] = end_in(tail, Failure("", ""))
+            with suppress(Refused):  # a log that may not be read tells nothing
+                tail = await backend.log_tail(one, LOG_LINES)
+                found[one.id] = end_in(tail, Failure("", ""))
         return found
 
     async def _by(self, record: BackendDeployment) -> By:

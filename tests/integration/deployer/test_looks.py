@@ -15,9 +15,10 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import CLOSING
 from bridge.pipeline.rollback_plan import Ways
 from bridge.pipeline.serving import Looks, ServingReconciler
+from bridge.ports.backends import Progress
 from tests.fakes.journey import CLEARED, FakeBackend, KeptSteps, app
 from tests.integration.deployer.test_serving import ONE, THEIRS, TWO, Reconciling
-from tests.worlds.deployer import UNRECORDED, ShowsImages, Stage, deploy
+from tests.worlds.deployer import NO, UNRECORDED, ShowsImages, Stage, deploy
 
 ZERO = "e" * 40
 WELL = VerifyPolicy(within=20.0, every=2.0)
@@ -136,6 +137,17 @@ async def test_a_record_by_hand_that_stays_open_counts_once_its_log_says_that_it
 
     assert found is not None
     assert (found.known, found.ours) == (True, None)
+
+
+async def test_a_log_that_may_not_be_read_says_nothing(stage: Stage) -> None:
+    first = await built(stage, 1, ONE)
+    stage.backend.foreign(stage.app, head=THEIRS).ending = Progress.ERROR
+    stage.backend.next("log_tail", NO)
+
+    found = await Reconciling(stage).listing("at 2")
+
+    assert found is not None
+    assert (found.known, found.ours) == (True, first)
 
 
 # ── each app for itself ───────────────────────────────────────────────────────────────────────────
