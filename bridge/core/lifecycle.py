@@ -309,12 +309,12 @@ def promotes(one: Wanted) -> bool:
     return one.action == Action.DEPLOY and one.target is not None
 
 
-def makes_moot(newer: Wanted, older: Wanted) -> bool:
+def makes_moot(newer: Wanted, older: Deployment) -> bool:
     """Return whether a newer deployment, as it is now, replaces an older waiting one of its app."""
     return newer.state in _replaces_in(newer, older)
 
 
-def goes_first(newer: Wanted, older: Wanted) -> bool:
+def goes_first(newer: Wanted, older: Deployment) -> bool:
     """Return whether an older deployment waits for a newer one of its app.
 
     It does while the newer one waits for its turn and will replace it. What the bridge does by
@@ -326,11 +326,13 @@ def goes_first(newer: Wanted, older: Wanted) -> bool:
     return newer.state == State.WAITING and State.ASKED in states and State.WAITING not in states
 
 
-def _replaces_in(newer: Wanted, older: Wanted) -> frozenset[State]:
+def _replaces_in(newer: Wanted, older: Deployment) -> frozenset[State]:
     """Return the states of a newer deployment in which it replaces an older one that waits.
 
-    A push replaces at once what builds the branch's head. Everything else replaces another one only
-    when it is asked for, so what never runs has taken nothing away.
+    A push replaces an earlier push at once: both build the branch's head, and the same gates hold
+    both. Everything else replaces another one only when it is asked for, so what never runs has
+    taken nothing away: gates that hold a push may let a person's request pass, or a push that
+    somebody has let pass.
 
     A redeploy fetches nothing, so it never replaces a deploy. A rollback leads away from what
     waits, and only another rollback replaces it: what is pushed later waits behind its lock. A
@@ -349,4 +351,5 @@ def _replaces_in(newer: Wanted, older: Wanted) -> frozenset[State]:
         return ASKED_FOR if newer.pinned is not None and newer.pinned == older.commit else NEVER
     if promotes(older) and not promotes(newer):
         return BROUGHT_UP
-    return ASKED_FOR if newer.person or promotes(newer) else AT_ONCE
+    alike = not (newer.person or older.person or older.lifts or promotes(newer))
+    return AT_ONCE if alike else ASKED_FOR

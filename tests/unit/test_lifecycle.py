@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.events import Action
+from bridge.core.gates.holds import Lift
 from bridge.core.lifecycle import (
     FINAL,
     LOSABLE,
@@ -111,6 +112,7 @@ def replaces(newer: Deployment, older: Deployment) -> str:
 
 
 PERSON = {"person": "cli:ada"}
+LIFT = Lift(("lock:app/app-web",), "ada", "cli:ada", "the fix", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,8 @@ PERSON = {"person": "cli:ada"}
     [
         (of(2, Action.DEPLOY), of(1, Action.DEPLOY), "at once"),
         (of(2, Action.DEPLOY, **PERSON), of(1, Action.DEPLOY), "asked for"),
-        (of(2, Action.DEPLOY), of(1, Action.DEPLOY, **PERSON), "at once"),
+        (of(2, Action.DEPLOY), of(1, Action.DEPLOY, **PERSON), "asked for"),
+        (of(2, Action.DEPLOY), of(1, Action.DEPLOY, lifts=(LIFT,)), "asked for"),
         (of(2, Action.DEPLOY), of(1, Action.REDEPLOY), "asked for"),
         (of(2, Action.REDEPLOY), of(1, Action.REDEPLOY), "asked for"),
         (of(2, Action.REDEPLOY), of(1, Action.DEPLOY), "never"),
@@ -130,7 +133,7 @@ PERSON = {"person": "cli:ada"}
         (of(2, Action.ROLLBACK, back_from="1"), of(1, Action.ROLLBACK, back_from="0"), "asked for"),
     ],
 )
-def test_only_a_push_replaces_at_once_and_only_what_builds_the_same_head(
+def test_only_a_push_replaces_at_once_and_only_a_push_that_the_same_gates_hold(
     newer: Deployment, older: Deployment, when: str
 ) -> None:
     assert replaces(newer, older) == when
