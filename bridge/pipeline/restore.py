@@ -92,7 +92,7 @@ class Restorer:
         to = await self.journal.deployment(deployment.target or "")
         if to is None or to.app_id != app.id:
             raise Rejected("the deployment to go back to has been forgotten")
-        way = way_back(app, to, {one.id: one.restores for one in records})
+        way = way_back(app, to, records)
         if deployment.way not in (None, way.rung):
             raise Rejected(f"what was shown is no longer possible; now it would {way.says}")
         return way

@@ -12,14 +12,22 @@ from bridge.core.gates.holds import Hold
 from bridge.core.gates.locks import scopes_of
 from bridge.core.gates.times import in_words, read_zone
 from bridge.core.health.promotion import Promotion, promotion_of
-from bridge.core.health.rollback import Rung, Version, WayBack, looked_well, target_of, way_back
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.health.rollback import (
+    Rung,
+    Version,
+    WayBack,
+    first_way_back,
+    looked_well,
+    targets_of,
+    version_of,
+)
+from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.pipeline.serving import Looks
 from bridge.ports.backends import Backend
 from bridge.ports.journal import Journal
 
 FAR_BACK = 200
-"""How many of an app's deployments are searched for the one to go back to."""
+"""How many of an app's deployments that went live are searched for the one to go back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +53,11 @@ class Plan:
     @property
     def says(self) -> str:
         """The plan for people, in one sentence."""
-        leaving = "what is served, which is not known," if self.served is None else self.served
-        return f"go back from {leaving} to {self.way.says}"
+        leaving = "what is served, which is not known," if self.served is None else str(self.served)
+        back = version_of(self.way.to)
+        if back == leaving:
+            back = f"the build of deployment #{self.way.to.seq}"
+        return f"go back from {leaving} to {back}: {self.way.how}"
 
     @property
     def warns(self) -> tuple[str, ...]:
@@ -122,19 +133,24 @@ class Ways:
         """
         if (backend := self._backends.get(app.backend)) is None:
             raise Rejected(f"no backend {app.backend!r} is configured any more")
-        history = await self._journal.deployments(limit=FAR_BACK, app_id=app.id)
-        if failing is not None:
-            bad = replace(failing, state=State.UNHEALTHY)
-            history = [bad if one.id == failing.id else one for one in history]
+        history = await self._history(app, failing)
         records = await backend.deployments(app)
         serving = await self._looks.at(backend, app, records=records)
         served = serving.version_served if serving is not None else None
-        to = target_of(history, served, wanted, verified_only=verified_only)
-        kept = {one.id: one.restores for one in records}
-        way = way_back(app, to, kept, history, served)
+        targets = targets_of(history, served, wanted, verified_only=verified_only)
+        way = first_way_back(app, targets, records, history, served)
         going = tuple(one for one in history if not one.final)
-        tried, holds = looked_well(to, history), await self._holds(app, person)
+        tried, holds = looked_well(way.to, history), await self._holds(app, person)
         return Plan(app, way, served, tried, going, self._locks, holds)
+
+    async def _history(self, app: App, failing: Deployment | None) -> list[Deployment]:
+        """Return what went live and what came last, newest first; `failing` is unhealthy."""
+        lived = await self._journal.deployments(limit=FAR_BACK, app_id=app.id, lived=True)
+        last = await self._journal.deployments(limit=FAR_BACK, app_id=app.id)
+        both = {one.id: one for one in (*lived, *last)}
+        if failing is not None and (one := both.get(failing.id)) is not None:
+            both[one.id] = replace(one, state=State.UNHEALTHY, verdict=Verdict.UNHEALTHY)
+        return sorted(both.values(), key=lambda one: one.seq, reverse=True)
 
     async def _holds(self, app: App, person: str) -> tuple[Hold, ...]:
         """Return the locks and freezes that would hold a rollback now."""
@@ -159,5 +175,5 @@ def version_asked(to: Deployment | None, way: str) -> dict[str, str]:
 async def promotion(journal: Journal, from_: App, to: App) -> Promotion:
     """Return how to promote what one app runs to another; raise NotFound or Rejected."""
     serving = await journal.serving([from_, to])
-    there = await journal.deployments(limit=FAR_BACK, app_id=from_.id)
+    there = await journal.deployments(limit=FAR_BACK, app_id=from_.id, lived=True)
     return promotion_of(from_, to, serving.get(from_.id), serving.get(to.id), there)

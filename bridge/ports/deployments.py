@@ -21,12 +21,14 @@ class Deployments(Protocol):
         app_id: str | None = None,
         seq: int | None = None,
         state: State | None = None,
+        lived: bool = False,
         after: Deployment | None = None,
     ) -> list[Deployment]:
         """Return deployments, those of the newest delivery first, then by app.
 
         Args:
             app_id, seq, state: only of this app or delivery, only in this state.
+            lived: only what was served, or still is.
             after: only those that come after this one.
         """
 

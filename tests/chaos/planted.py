@@ -439,11 +439,9 @@ def the_way_back_is_only_announced() -> None:
 def verdicts_are_not_told_apart() -> None:
     """It goes back to the version before, whatever was found of that one."""
     from bridge.core.health import rollback
-    from bridge.core.lifecycle import State
 
-    def before(_made: Any, history: Any, served: Any) -> list[Any]:
-        lived = [one for one in history if one.state in (State.DONE, State.UNHEALTHY)]
-        built = [one for one in lived if one.target is None and one.back_from is None]
+    def before(turns: Any, served: Any) -> list[Any]:
+        built = [one.by for one in turns if one.by is one.made]
         return [one for one in built if not rollback.Version.of(one).same_as(served)]
 
     _put(rollback, "_candidates", before)

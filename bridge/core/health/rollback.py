@@ -5,11 +5,11 @@ backend has kept of the earlier build; for an image, the earlier image; for a pi
 earlier commit built again. If none is open, say what to switch on.
 """
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Protocol
 
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.errors import NotFound, Rejected
@@ -25,6 +25,17 @@ class Rung(StrEnum):
     KEPT = "kept"  # the backend serves what it built then
     IMAGE = "image"  # the earlier image is deployed again
     PIN = "pin"  # the earlier commit is built again
+
+
+class Kept(Protocol):
+    """A backend's record of a deployment; see `ports.backends.BackendDeployment`."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def commit(self) -> str | None: ...
+    @property
+    def restores(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +56,20 @@ class WayBack:
     commit: str | None = None
 
     @property
+    def how(self) -> str:
+        """How the version comes back."""
+        match self.rung:
+            case Rung.KEPT:
+                return "serve again what was built then, without a build"
+            case Rung.IMAGE:
+                return "deploy that image again"
+            case Rung.PIN:
+                return "build that commit again, from the pinned branch"
+
+    @property
     def says(self) -> str:
         """Which version comes back, and how."""
-        how = {
-            Rung.KEPT: "serve again what was built then, without a build",
-            Rung.IMAGE: "deploy that image again",
-            Rung.PIN: "build that commit again, from the pinned branch",
-        }
-        return f"{version_of(self.to)}: {how[self.rung]}"
+        return f"{version_of(self.to)}: {self.how}"
 
     @property
     def warns(self) -> tuple[str, ...]:
@@ -82,20 +99,24 @@ class Version:
     """A version that an app serves.
 
     Attributes:
-        id: of the deployment or the record that made it, which tells versions apart where neither
-            commit nor image is known.
+        id: of the deployment or the record that brought it, which tells versions apart where
+            neither commit nor image is known.
         ours: our deployment that brought it; None if somebody else did.
+        built: the ids of the images that it runs, which tell two builds of the same name apart; ()
+            if they are not known.
     """
 
     commit: str | None
     image: str | None
     id: str
     ours: Deployment | None = None
+    built: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, deployment: Deployment) -> "Version":
         """Return the version that one of our deployments has brought."""
-        return cls(deployment.deployed_commit, deployment.image, deployment.id, deployment)
+        images = deployment.images or ()
+        return cls(deployment.deployed_commit, deployment.image, deployment.id, deployment, images)
 
     def __str__(self) -> str:
         """Return it for people."""
@@ -103,26 +124,41 @@ class Version:
         return (self.commit or "")[:7] or self.image or unnamed
 
     def same_as(self, other: "Version") -> bool:
-        """Return whether both are the same commit, or else the same image."""
+        """Return whether both are the same build, or, where that is not known, of the same name."""
+        if self.made_by == other.made_by:
+            return True
+        if self.built and other.built:
+            return not set(self.built).isdisjoint(other.built)
+        return self.named_as(other)
+
+    def named_as(self, other: "Version") -> bool:
+        """Return whether both are of the same commit, or else of the same image's name."""
         if self.commit is not None or other.commit is not None:
             return self.commit == other.commit
         if self.image is not None or other.image is not None:
             return self.image == other.image
-        return self.id == other.id
+        return self.made_by == other.made_by
+
+    @property
+    def made_by(self) -> str:
+        """The id of what made it; a rollback makes none of its own."""
+        one = self.ours
+        back = one is not None and one.action is Action.ROLLBACK
+        return (one.target or self.id) if one is not None and back else self.id
 
 
-def target_of(
+def targets_of(
     history: Sequence[Deployment],
     served: Version | None,
     wanted: str | None = None,
     *,
     verified_only: bool = False,
-) -> Deployment:
-    """Return the deployment whose version to go back to.
+) -> list[Deployment]:
+    """Return the deployments to whose versions to go back, the best one first; at least one.
 
-    By default the newest verified version before the one that is served; where none is, the newest
-    that looked healthy, or else that nothing is known against. A rollback does not count as a
-    version of its own: a second one goes further back.
+    By default the verified versions that were served before the one that is, the last one first;
+    then those that looked healthy, then those that nothing is known against. A rollback does not
+    count as a version of its own: a second one goes further back.
 
     Args:
         history: an app's deployments, newest first.
@@ -136,40 +172,91 @@ def target_of(
     """
     if not any(one.served for one in history):
         raise NotFound("nothing of it has been deployed yet, so there is nothing to go back to")
-    made = [one for one in history if one.state is State.DONE and one.action is not Action.ROLLBACK]
     if wanted is not None:
-        found = _named(made, history, wanted)
-        if served is not None and Version.of(found).same_as(served):
-            raise Rejected(f"{version_of(found)} is what is served already")
-        return found
-    candidates = _candidates(made, history, served)
-    good = [one for one in candidates if _judged(one, history, Verdict.VERIFIED)]
-    good += [one for one in candidates if looked_well(one, history)]
-    for one in good if verified_only else (*good, *candidates):
-        return one
-    which = "verified" if verified_only else "healthy"
-    before = f" before {served}" if served is not None else ""
-    raise NotFound(f"no {which} version{before} is known, so there is nothing to go back to")
+        return _not_served(_named(history, wanted), served)
+    candidates = _candidates(_turns(history), served)
+    verified = [one for one in candidates if _judged(one, history, Verdict.VERIFIED)]
+    well = [one for one in candidates if looked_well(one, history)]
+    found = {one.id: one for one in (*verified, *well, *(() if verified_only else candidates))}
+    if not found:
+        which = "verified" if verified_only else "healthy"
+        before = f" before {served}" if served is not None else ""
+        raise NotFound(f"no {which} version{before} is known, so there is nothing to go back to")
+    return list(found.values())
 
 
-def _candidates(
-    made: Sequence[Deployment], history: Sequence[Deployment], served: Version | None
-) -> list[Deployment]:
-    """Return the versions before the served one that nothing is known against, newest first."""
-    bad = [one for one in history if one.state in (State.UNHEALTHY, State.VERIFYING)]
-    others = [Version.of(one) for one in bad] + ([served] if served is not None else [])
+def _not_served(found: Sequence[Deployment], served: Version | None) -> list[Deployment]:
+    """Return what was named, which has one name; raise Rejected if that is served already."""
+    others = [one for one in found if served is None or not Version.of(one).same_as(served)]
+    if len(others) == len(found):
+        return others
+    named = "; name an earlier build of it by its number: " if others else ""
+    numbers = ", ".join(f"#{one.seq}" for one in others[:MOST_OTHERS])
+    raise Rejected(f"{version_of(found[0])} is what is served already{named}{numbers}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A time in which a version was served.
+
+    Attributes:
+        by: what brought it up.
+        made: what had made it; of a rollback, the deployment to which that went back.
+        left: whether a person has gone back from it to an earlier version.
+    """
+
+    by: Deployment
+    made: Deployment
+    left: bool
+
+    @property
+    def says(self) -> bool | None:
+        """Whether it has shown that the version works; None if it has shown nothing."""
+        if self.by.state in (State.UNHEALTHY, State.VERIFYING):
+            return False
+        return True if self.by.verdict is Verdict.VERIFIED else None
+
+
+def _turns(history: Sequence[Deployment]) -> list[_Turn]:
+    """Return what an app has served in turn, the last first."""
+    by_id = {one.id: one for one in history}
+    lived = [one for one in history if one.served]
+    lived.sort(key=lambda one: (one.live_at or 0.0, one.seq), reverse=True)
+    turns: list[_Turn] = []
+    after: Deployment | None = None
+    for by in lived:
+        made = by_id.get(by.target or "", by) if by.action is Action.ROLLBACK else by
+        left = after is not None and _leads_away(after, made)
+        turns.append(_Turn(by, made, left))
+        after = by
+    return turns
+
+
+def _leads_away(after: Deployment, made: Deployment) -> bool:
+    """Return whether a person's rollback has led from a version to one that was made earlier."""
+    back = after.action is Action.ROLLBACK and after.back_from is None and after.target is not None
+    return back and (after.target or "") < made.id
+
+
+def _candidates(turns: Sequence[_Turn], served: Version | None) -> list[Deployment]:
+    """Return the versions served before the one that is and not known to be bad, the last first."""
     ours = served.ours if served is not None else None
-    position = math.inf if ours is None else _position(ours, history)
+    began = next((n for n, one in enumerate(turns) if ours and one.by.id == ours.id), -1)
     return [
-        one
-        for one in made
-        if one.seq < position and not any(Version.of(one).same_as(other) for other in others)
+        one.made
+        for one in turns[began + 1 :]
+        if one.made.state is State.DONE and one.made.action is not Action.ROLLBACK
+        if served is None or not Version.of(one.made).same_as(served)
+        if not _is_bad(one.made, turns)
     ]
 
 
-def _position(ours: Deployment, history: Sequence[Deployment]) -> int:
-    """Return the place of a deployment's version in the history; of a rollback, its target's."""
-    return next((one.seq for one in history if one.id == ours.target), ours.seq)
+def _is_bad(made: Deployment, turns: Sequence[_Turn]) -> bool:
+    """Return whether a person has left a version, or it was unhealthy and not verified since."""
+    version = Version.of(made)
+    own = [one for one in turns if Version.of(one.made).same_as(version)]
+    shown = next((one.says for one in own if one.says is not None), True)
+    return own[0].left or not shown
 
 
 def looked_well(one: Deployment, history: Sequence[Deployment]) -> bool:
@@ -182,10 +269,31 @@ def _judged(one: Deployment, history: Sequence[Deployment], *verdicts: Verdict) 
     return any(each.verdict in verdicts for each in (one, *again))
 
 
+def first_way_back(
+    app: App,
+    targets: Sequence[Deployment],
+    records: Sequence[Kept],
+    history: Sequence[Deployment],
+    served: Version | None,
+) -> WayBack:
+    """Return how to go back to the first of some versions to which there is a way.
+
+    Raises:
+        Rejected: there is none; the message tells why not to the first, and what to switch on.
+    """
+    refusals = []
+    for to in targets:
+        try:
+            return way_back(app, to, records, history, served)
+        except Rejected as error:
+            refusals.append(error)
+    raise refusals[0]
+
+
 def way_back(
     app: App,
     to: Deployment,
-    kept: Mapping[str, str | None],
+    records: Sequence[Kept],
     history: Sequence[Deployment] = (),
     served: Version | None = None,
 ) -> WayBack:
@@ -193,16 +301,16 @@ def way_back(
 
     Args:
         to: the deployment that made it.
-        kept: what the backend still has of its deployments: its ids, each with the point that it
-            can restore, or None.
+        records: what the backend still has of its deployments.
         history: an app's deployments, newest first, of which a refusal names those that are kept.
         served: the version that is served, which it does not name.
 
     Raises:
         Rejected: there is no way; the message says what to switch on.
     """
-    if (point := kept.get(to.backend_id or "")) is not None:
-        return WayBack(Rung.KEPT, to, point=point)
+    record = _record_of(to, records)
+    if record is not None and record.restores is not None:
+        return WayBack(Rung.KEPT, to, point=record.restores)
     image = app.source.image if app.source and app.source.type is SourceType.DOCKER else None
     if image is not None and to.image is not None:
         if to.image == image:
@@ -213,13 +321,24 @@ def way_back(
         return WayBack(Rung.IMAGE, to, image=to.image)
     if pin_of(app) is not None and to.deployed_commit is not None:
         return WayBack(Rung.PIN, to, commit=to.deployed_commit)
-    raise Rejected(_closed(app, to, kept, history, served))
+    raise Rejected(_closed(app, to, records, history, served))
+
+
+def _record_of(one: Deployment, records: Sequence[Kept]) -> Kept | None:
+    """Return the record of what a deployment brought up; None if there is none.
+
+    Where the backend did not say which record was its own, that is the only one of its commit.
+    """
+    if one.backend_id is not None:
+        return next((record for record in records if record.id == one.backend_id), None)
+    same = [record for record in records if record.commit == one.deployed_commit]
+    return same[0] if len(same) == 1 and one.deployed_commit is not None else None
 
 
 def _closed(
     app: App,
     to: Deployment,
-    kept: Mapping[str, str | None],
+    records: Sequence[Kept],
     history: Sequence[Deployment],
     served: Version | None,
 ) -> str:
@@ -230,11 +349,11 @@ def _closed(
     )
     if app.kind is AppKind.COMPOSE:
         return f"{app.label} is a compose stack, of which the backend keeps no earlier version"
-    if any(kept.values()):
-        others = _others_kept(kept, history, served)
+    if any(one.restores for one in records):
+        others = _others_kept(records, history, served)
         named = f"; name one that is kept: {', '.join(others)}" if others else ""
         return f"the backend has kept newer builds, and not that of {what}{named}. Or {pinned}"
-    if to.backend_id not in kept:
+    if _record_of(to, records) is None:
         return f"the backend has no record of {what} any more, so it can't restore it"
     return (
         f"the backend has not kept what it built of {what}: switch on rollbacks for the app"
@@ -248,14 +367,15 @@ MOST_OTHERS = 5
 
 
 def _others_kept(
-    kept: Mapping[str, str | None], history: Sequence[Deployment], served: Version | None
+    records: Sequence[Kept], history: Sequence[Deployment], served: Version | None
 ) -> list[str]:
     """Return the healthy versions that can be restored besides the served one, newest first."""
     found = [
-        version_of(one)
+        version_of(one) if version_of(one) != str(served) else f"#{one.seq}"
         for one in history
         if one.state is State.DONE and one.action is not Action.ROLLBACK
-        if kept.get(one.backend_id or "") and not (served and Version.of(one).same_as(served))
+        if (record := _record_of(one, records)) is not None and record.restores
+        if not (served and Version.of(one).same_as(served))
     ]
     return list(dict.fromkeys(found))[:MOST_OTHERS]
 
@@ -272,25 +392,25 @@ def lock_after(rollback: Deployment, app: App, now: float) -> Lock:
     return replace(lock, remind_at=next_reminder(lock, now))
 
 
-def _named(made: Sequence[Deployment], history: Sequence[Deployment], wanted: str) -> Deployment:
-    """Return the healthy deployment that is meant; a rollback means the one that it went back to.
+def _named(history: Sequence[Deployment], wanted: str) -> list[Deployment]:
+    """Return the healthy deployments that are meant, newest first; all have made one version.
 
-    Args:
-        made: the healthy deployments that made a version, of the history.
+    A rollback means the one that it went back to.
     """
     meant = [one for one in history if _is_meant(one, wanted)]
     names = {one.id for one in meant} | {one.target for one in meant if one.state is State.DONE}
+    made = [one for one in history if one.state is State.DONE and one.action is not Action.ROLLBACK]
     found = [one for one in made if one.id in names]
     if not found:
         raise NotFound(_unnamed(history[0].app, meant, wanted))
     first = Version.of(found[0])
-    others = [one for one in found if not Version.of(one).same_as(first)]
+    others = [one for one in found if not Version.of(one).named_as(first)]
     if others:
         both = " and ".join(f"#{one.seq} ({version_of(one)})" for one in (found[0], others[0]))
         raise Rejected(
             f"{wanted!r} means the deployments {both}: name one of them, e.g. #{found[0].seq}"
         )
-    return found[0]
+    return found
 
 
 def _unnamed(app: str, meant: Sequence[Deployment], wanted: str) -> str:

@@ -63,6 +63,7 @@ class Deployments(Transactions):
         app_id: str | None = None,
         seq: int | None = None,
         state: State | None = None,
+        lived: bool = False,
         after: Deployment | None = None,
     ) -> list[Deployment]:
         t = tables.deployments
@@ -73,6 +74,8 @@ class Deployments(Transactions):
             query = query.where(t.c.seq == seq)
         if state is not None:
             query = query.where(t.c.state == state)
+        if lived:
+            query = query.where(t.c.state.in_(SERVED))
         if after is not None:
             later_app = (t.c.app > after.app) | ((t.c.app == after.app) & (t.c.id > after.id))
             query = query.where(t.c.seq <= after.seq, (t.c.seq < after.seq) | later_app)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from bridge.core.apps import App
 from bridge.core.errors import NotFound
 from bridge.core.gates.locks import Lock
-from bridge.core.health.rollback import target_of
+from bridge.core.health.rollback import targets_of
 from bridge.core.lifecycle import SERVED, Change, Deployment, State
 from bridge.ports.feedback import Pending, Snapshot
 from bridge.ports.outcomes import Cursor, Subscription, about_delivery, about_deployment, named
@@ -144,7 +144,7 @@ def _last_good(db: sa.Connection, deployments: Sequence[Deployment]) -> frozense
         serving = served(db, [one.app_id]).get(one.app_id)
         with suppress(NotFound):
             history.sort(key=lambda each: each.seq, reverse=True)
-            found.add(target_of(history, serving.version_served if serving else None).id)
+            found.add(targets_of(history, serving.version_served if serving else None)[0].id)
     return frozenset(found)
 
 

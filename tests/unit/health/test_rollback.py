@@ -8,8 +8,16 @@ import pytest
 from bridge.core.apps import AppKind, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
-from bridge.core.health.rollback import Rung, lock_after, target_of, version_of, way_back
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.health.rollback import (
+    Rung,
+    first_way_back,
+    lock_after,
+    targets_of,
+    version_of,
+    way_back,
+)
+from bridge.core.lifecycle import Deployment, State, Verdict
+from bridge.ports.backends import BackendDeployment, Progress
 from tests.fakes.journey import app, deployment, serving_of
 
 
@@ -22,10 +30,14 @@ def made(seq: int, version: str, state: State = State.DONE, **others: Any) -> De
 def gone_back_to(history: list[Deployment], wanted: str | None = None) -> Deployment:
     """The version to go back to, where our journal knows what is served."""
     serving = serving_of(history)
-    return target_of(history, serving.version_served if serving else None, wanted)
+    return targets_of(history, serving.version_served if serving else None, wanted)[0]
 
 
+VERIFIED = Verdict.VERIFIED
 ONE, TWO, THREE = made(1, "a"), made(2, "b"), made(3, "c")
+BACK_TO_TWO = made(4, "b", action=Action.ROLLBACK, target=TWO.id)
+AGAIN_TO_THREE = made(5, "c", action=Action.ROLLBACK, target=THREE.id)
+FOUR_BAD = made(9, "d", State.UNHEALTHY)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +51,20 @@ ONE, TWO, THREE = made(1, "a"), made(2, "b"), made(3, "c")
         ([made(4, "b", action=Action.ROLLBACK, target=TWO.id), THREE, TWO, ONE], ONE),
         ([made(4, "d", State.RUNNING), THREE, TWO, ONE], TWO),
         ([made(4, "d", State.VERIFYING), THREE, TWO, ONE], THREE),
-        ([made(4, "c", live_at=1.0), made(3, "b", live_at=9.0), ONE], ONE),
+        ([made(4, "c", live_at=1.0), made(3, "b", live_at=9.0), ONE], made(4, "c", live_at=1.0)),
+        ([FOUR_BAD, BACK_TO_TWO, THREE, TWO, ONE], TWO),  # a person has left the third
+        ([BACK_TO_TWO, THREE, TWO, ONE], ONE),
+        ([FOUR_BAD, made(6, "c"), BACK_TO_TWO, THREE, TWO, ONE], made(6, "c")),
+        ([FOUR_BAD, AGAIN_TO_THREE, BACK_TO_TWO, THREE, TWO, ONE], THREE),  # and has come back
+        (
+            [FOUR_BAD, made(2, "a", verdict=VERIFIED), made(1, "a", State.UNHEALTHY)],
+            made(2, "a", verdict=VERIFIED),
+        ),
+        (
+            [made(3, "a", images=("i3",)), made(2, "a", images=("i2",)), made(1, "b")],
+            made(2, "a", images=("i2",)),
+        ),
+        ([made(3, "a", images=("i2",)), made(2, "a", images=("i2",)), made(1, "b")], made(1, "b")),
     ],
 )
 def test_the_healthy_version_before_is_gone_back_to(
@@ -125,6 +150,14 @@ def test_what_is_served_already_is_refused() -> None:
         gone_back_to([THREE, TWO], "ccccccc")
 
 
+def test_another_build_of_the_served_name_is_named_by_its_number() -> None:
+    newer, older = made(3, "a", images=("i3",)), made(2, "a", images=("i2",))
+
+    assert gone_back_to([newer, older], "#2") == older
+    with pytest.raises(Rejected, match=r"served already; name an earlier build of it .*: #2$"):
+        gone_back_to([newer, older], "aaaaaaa")
+
+
 def test_a_version_that_was_unhealthy_is_never_gone_back_to() -> None:
     unhealthy = made(2, "b", State.UNHEALTHY)
     with pytest.raises(NotFound):
@@ -135,18 +168,44 @@ def test_a_version_that_was_unhealthy_is_never_gone_back_to() -> None:
         gone_back_to([])
 
 
+def kept(**points: str | None) -> list[BackendDeployment]:
+    """What a backend has kept of its deployments, by their ids."""
+    return [
+        BackendDeployment(
+            id_.replace("_", "-"), "", "", Progress.DONE, 0.0, commit="b" * 40, restores=point
+        )
+        for id_, point in points.items()
+    ]
+
+
 def test_what_the_backend_kept_comes_first() -> None:
-    way = way_back(app(), TWO, {"dep-2": "point-2", "dep-3": "point-3"})
+    way = way_back(app(), TWO, kept(dep_2="point-2", dep_3="point-3"))
 
     assert (way.rung, way.point, way.to) == (Rung.KEPT, "point-2", TWO)
     assert way.says == "bbbbbbb: serve again what was built then, without a build"
+
+
+def test_what_is_kept_is_found_by_its_commit_where_the_record_was_not_told_apart() -> None:
+    inferred = replace(TWO, backend_id=None)
+
+    assert way_back(app(), inferred, kept(dep_7="point-7")).point == "point-7"
+    with pytest.raises(Rejected):
+        way_back(app(), inferred, kept(dep_7="point-7", dep_8="point-8"))
+
+
+def test_the_first_version_with_a_way_is_gone_back_to() -> None:
+    records = kept(dep_3=None, dep_2="point-2", dep_1="point-1")
+
+    assert first_way_back(app(), [THREE, TWO, ONE], records, [], None).to == TWO
+    with pytest.raises(Rejected, match="not kept what it built of ccccccc"):
+        first_way_back(app(), [THREE, ONE], kept(dep_3=None, dep_1=None), [], None)
 
 
 def test_an_image_is_deployed_again() -> None:
     of_image = app(source=Source(SourceType.DOCKER, image="shop/web:2"))
     before = replace(made(1, "a"), deployed_commit=None, image="shop/web:1")
 
-    way = way_back(of_image, before, {"dep-1": None})
+    way = way_back(of_image, before, kept(dep_1=None))
 
     assert (way.rung, way.image) == (Rung.IMAGE, "shop/web:1")
     assert version_of(before) == "shop/web:1"
@@ -157,34 +216,34 @@ def test_the_same_name_of_an_image_is_no_way_back() -> None:
     before = replace(made(1, "a"), deployed_commit=None, image="shop/web:latest")
 
     with pytest.raises(Rejected, match="give each version a tag of its own, or its digest"):
-        way_back(of_image, before, {})
+        way_back(of_image, before, [])
 
 
 @pytest.mark.parametrize(
-    ("kind", "kept", "says"),
+    ("kind", "records", "says"),
     [
         (
             AppKind.APPLICATION,
-            {"dep-2": None},
+            kept(dep_2=None),
             "switch on rollbacks for the app in dokploy",
         ),
-        (AppKind.APPLICATION, {}, "has no record of bbbbbbb any more"),
-        (AppKind.COMPOSE, {"dep-2": None}, "is a compose stack"),
+        (AppKind.APPLICATION, [], "has no record of bbbbbbb any more"),
+        (AppKind.COMPOSE, kept(dep_2=None), "is a compose stack"),
     ],
 )
 def test_without_a_way_it_says_what_to_switch_on(
-    kind: AppKind, kept: dict[str, str | None], says: str
+    kind: AppKind, records: list[BackendDeployment], says: str
 ) -> None:
     with pytest.raises(Rejected, match=says):
-        way_back(app(kind=kind), TWO, kept)
+        way_back(app(kind=kind), TWO, records)
 
 
 def test_where_others_are_kept_it_names_those_and_nothing_to_switch_on() -> None:
     bad = made(4, "d", State.UNHEALTHY, live_at=2.0)
-    kept = {"dep-4": "p4", "dep-3": "p3", "dep-2": "p2", "dep-1": None}
+    records = kept(dep_4="p4", dep_3="p3", dep_2="p2", dep_1=None)
 
     with pytest.raises(Rejected) as refused:
-        way_back(app(), ONE, kept, [bad, THREE, TWO, ONE])
+        way_back(app(), ONE, records, [bad, THREE, TWO, ONE])
 
     assert "not that of aaaaaaa; name one that is kept: ccccccc, bbbbbbb. Or pin" in str(
         refused.value
