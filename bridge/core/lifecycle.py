@@ -335,16 +335,17 @@ def _replaces_in(newer: Wanted, older: Deployment) -> frozenset[State]:
     somebody has let pass.
 
     A redeploy fetches nothing, so it never replaces a deploy. A rollback leads away from what
-    waits, and only another rollback replaces it: what is pushed later waits behind its lock. A
-    promotion builds no head, so it replaces a push only if it brings the same commit. A later push
-    replaces it once that push is live: it would lead back.
+    waits, so what is pushed later waits behind its lock. Once something else is live, a person's
+    rollback that was held would lead away from another version than was shown. A promotion builds
+    no head, so it replaces a push only if it brings the same commit. A later push replaces it once
+    that push is live: it would lead back.
     """
     if newer.back_from is not None and older.back_from is None:
         return NEVER  # what nobody asked for replaces nothing that somebody did
     if older.back_from is not None and newer.back_from is None:
         return BROUGHT_UP
     if Action.ROLLBACK in (newer.action, older.action):
-        return ASKED_FOR if newer.action == Action.ROLLBACK else NEVER
+        return ASKED_FOR if newer.action == Action.ROLLBACK else frozenset(SERVED)
     if Action.REDEPLOY in (newer.action, older.action):
         return ASKED_FOR if older.action == Action.REDEPLOY else NEVER
     if promotes(newer) and not promotes(older):

@@ -154,6 +154,8 @@ def _in_favour_of(id_: str, newer: Wanted, older: Wanted) -> dict[str, Any]:
     """Return how a newer deployment supersedes one that waits."""
     if newer.action == Action.ROLLBACK:
         return _superseded(id_, "goes back to an earlier version")
+    if older.back_from is None and older.action == Action.ROLLBACK:
+        return _superseded(id_, "went live after this was asked for: ask again to go back from it")
     if older.back_from is not None:
         since = f"since {_shown(older.back_from)}, from which this would go back"
         return _superseded(id_, f"has come {since}")
@@ -185,12 +187,15 @@ def newer_than(db: sa.Connection, old: Deployment) -> list[Any]:
     """Return what is newer than a deployment of the same app, newest first; each is a `Wanted`.
 
     What the bridge does by itself is as old as what it goes back from: that is where the people
-    whose requests and pushes it must respect have stood.
+    whose requests and pushes it must respect have stood. Newer than a person's rollback is also
+    what had come before it, and was asked for and served while that was held.
     """
     t = tables.deployments
     of_app = (t.c.app_id == old.app_id) & (t.c.id != old.id) & t.c.behind.is_(None)
     of_app &= sa.func.coalesce(t.c.superseded_by, "") != old.id
     newer: sa.ColumnElement[bool] = t.c.seq > old.seq
+    if old.action is Action.ROLLBACK and old.back_from is None and old.held_at is not None:
+        newer |= (t.c.intent_at > old.held_at) & t.c.state.in_(SERVED)
     if (left := _left(db, old)) is not None:
         served_since = sa.func.coalesce(t.c.live_at, t.c.finished_at) > (left.live_at or 0.0)
         since = sa.case((t.c.state.in_(BROUGHT_UP), served_since), else_=t.c.seq > left.seq)

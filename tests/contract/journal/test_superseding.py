@@ -235,9 +235,41 @@ async def test_what_waits_for_a_newer_one_goes_first_once_a_gate_holds_that(
     assert not await turn(journal, clock, newer)
 
     assert await turn(journal, clock, older)
-    await journal.move(older.id, State.DONE)
+
+
+@pytest.mark.parametrize("seq", [2, 4], ids=["asked for before it", "asked for after it"])
+@pytest.mark.parametrize("end", [State.DONE, State.UNKNOWN, State.FAILED])
+async def test_a_rollback_that_was_held_takes_away_nothing_that_went_live_meanwhile(
+    journal: Any, clock: ManualClock, seq: int, end: State
+) -> None:
+    await journal.take_lock(held_by(clock, "cli:bob"), ["app-web"], steal=False)
+    bobs, adas = deployment(seq, person="cli:bob"), rollback(3)
+    await wish(journal, *sorted((bobs, adas), key=lambda one: one.seq))
+    assert not await turn(journal, clock, adas)
+    clock.now += 1
+
+    assert await turn(journal, clock, bobs)
+    await journal.move(bobs.id, end)
     await journal.release_lock("app/app-web", ["app-web"])
-    assert await turn(journal, clock, newer)
+
+    assert await turn(journal, clock, adas) is (end is not State.DONE)
+    if end is State.DONE:
+        assert (await journal.deployment(adas.id)).note == (
+            f"deployment #{seq} went live after this was asked for: ask again to go back from it"
+        )
+
+
+async def test_a_rollback_waits_for_what_was_built_when_it_was_asked_for(
+    journal: Any, clock: ManualClock
+) -> None:
+    await wish(journal, deployment(2))
+    assert await turn(journal, clock, deployment(2))
+    adas = rollback(3)
+    await wish(journal, adas)
+
+    await journal.move(deployment(2).id, State.DONE)
+
+    assert await turn(journal, clock, adas)
 
 
 async def test_the_lock_of_the_bridge_lets_people_pass_and_holds_pushes(
