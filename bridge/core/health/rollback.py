@@ -202,11 +202,13 @@ class _Turn:
     Attributes:
         by: what brought it up.
         made: what had made it; of a rollback, the deployment to which that went back.
+        version: what that has made.
         left: whether a person has gone back from it to an earlier version.
     """
 
     by: Deployment
     made: Deployment
+    version: Version
     left: bool
 
     @property
@@ -227,7 +229,7 @@ def _turns(history: Sequence[Deployment]) -> list[_Turn]:
     for by in lived:
         made = by_id.get(by.target or "", by) if by.action is Action.ROLLBACK else by
         left = after is not None and _leads_away(after, made)
-        turns.append(_Turn(by, made, left))
+        turns.append(_Turn(by, made, Version.of(made), left))
         after = by
     return turns
 
@@ -246,15 +248,14 @@ def _candidates(turns: Sequence[_Turn], served: Version | None) -> list[Deployme
         one.made
         for one in turns[began + 1 :]
         if one.made.state is State.DONE and one.made.action is not Action.ROLLBACK
-        if served is None or not Version.of(one.made).same_as(served)
-        if not _is_bad(one.made, turns)
+        if served is None or not one.version.same_as(served)
+        if not _is_bad(one.version, turns)
     ]
 
 
-def _is_bad(made: Deployment, turns: Sequence[_Turn]) -> bool:
+def _is_bad(version: Version, turns: Sequence[_Turn]) -> bool:
     """Return whether a person has left a version, or it was unhealthy and not verified since."""
-    version = Version.of(made)
-    own = [one for one in turns if Version.of(one.made).same_as(version)]
+    own = [one for one in turns if one.version.same_as(version)]
     shown = next((one.says for one in own if one.says is not None), True)
     return own[0].left or not shown
 
