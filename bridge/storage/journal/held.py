@@ -6,9 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.core.events import Action
 from bridge.core.gates.gates import Facts, by_commit, next_look, open_gates
 from bridge.core.gates.holds import Gate, Hold, Lift
 from bridge.core.gates.order import Earlier
+from bridge.core.health.serving import By
 from bridge.core.lifecycle import HELD, Deployment, State
 from bridge.ports.gates import Judging
 from bridge.storage import tables
@@ -73,7 +75,7 @@ def judge(
     """Hold a deployment or let it pass, as the gates say now; see `Holding.judge`."""
     judging(db)
     found = locked(db, id_, only)
-    if found is None or (ended := needless(db, found, at, cancelled_here(found))) is not None:
+    if found is None or (ended := _ended(db, found, at)) is not None:
         return None if found is None else ended
     if found.state is State.HELD and _is_gone(db, found.app_id):
         return move(db, id_, State.CANCELLED, GONE, {}, at)
@@ -100,6 +102,22 @@ def _holds(
     nowhere = [name for name, app_id in by.earlier.items() if not app_id]
     facts = replace(facts, earlier=earlier_apps(db, by.earlier), nowhere=nowhere)
     return open_gates(found, by.app, facts, at)
+
+
+def _ended(db: sa.Connection, found: Deployment, at: float) -> Deployment | None:
+    """End a deployment that must not be requested any more; return None if it may be."""
+    if (ended := needless(db, found, at, cancelled_here(found))) is not None:
+        return ended
+    if found.action is not Action.ROLLBACK or found.back_from is not None or not found.held_at:
+        return None
+    serving = served(db, [found.app_id]).get(found.app_id)
+    seen = serving.seen if serving is not None else None
+    if serving is None or seen is None or seen.by is By.BRIDGE:
+        return None
+    if (seen.since or 0.0) <= found.held_at:
+        return None
+    why = f"{serving.notes[0]}, after this was asked for: ask again to go back from it"
+    return move(db, found.id, State.CANCELLED, why, {}, at)
 
 
 def _is_gone(db: sa.Connection, app_id: str) -> bool:

@@ -1,13 +1,15 @@
 """The `Journal` port: which of an app's deployments replaces which, and when (docs/notes/0005)."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bridge.core.events import Action
 from bridge.core.gates.locks import BY_ITSELF, Lock
+from bridge.core.health.serving import By, Look
 from bridge.core.lifecycle import Deployment, State
-from tests.fakes.journey import NO_GATES, ManualClock, deployment
+from tests.fakes.journey import NO_GATES, ManualClock, app, deployment
 from tests.worlds.journal import A, B, outcome, pushed, record, states
 
 C = "c" * 40
@@ -256,6 +258,29 @@ async def test_a_rollback_that_was_held_takes_away_nothing_that_went_live_meanwh
     if end is State.DONE:
         assert (await journal.deployment(adas.id)).note == (
             f"deployment #{seq} went live after this was asked for: ask again to go back from it"
+        )
+
+
+@pytest.mark.parametrize(("since", "asked"), [(-1.0, True), (1.0, False)])
+async def test_a_rollback_that_was_held_takes_away_nothing_that_was_deployed_by_hand_meanwhile(
+    broken: Any, clock: ManualClock, since: float, asked: bool
+) -> None:
+    await broken.take_lock(held_by(clock, "cli:bob"), ["app-web"], steal=False)
+    adas = rollback(3)
+    await wish(broken, adas)
+    assert not await turn(broken, clock, adas)
+
+    await broken.save_apps("dokploy", [app()])
+    theirs = Look(clock.now + 2, X.id, record="theirs", by=By.BACKEND, place="Dokploy")
+    await broken.save_look("app-web", replace(theirs, since=clock.now + since))
+    await broken.release_lock("app/app-web", ["app-web"])
+
+    assert await turn(broken, clock, adas) is asked
+    if not asked:
+        found = await broken.deployment(adas.id)
+        assert found.state is State.CANCELLED
+        assert found.note.endswith(
+            "not by the bridge, after this was asked for: ask again to go back from it"
         )
 
 
