@@ -141,8 +141,8 @@ class Deployment:
         evidence: what shows that it was served; None if it never was.
         back_to: of an unhealthy one, the deployment to whose version the bridge is about to go back
             by itself.
-        images: the ids of the images that ran once it was live; None until that was looked at, ()
-            if it can't be told.
+        images: the ids of its own images, which it has built; None until that was looked at, () if
+            they are not known.
         back_from: the deployment from which the bridge goes back by itself; None for what somebody
             has asked for or pushed.
     """
@@ -215,6 +215,12 @@ class Deployment:
     def served(self) -> bool:
         """Whether the backend has said that it serves it, healthy or not."""
         return self.state in SERVED
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the backend is asked for it, or has it, and does not serve it yet."""
+        asked = self.state is State.WAITING and self.intent_at is not None
+        return asked or self.state in LOSABLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,9 +132,12 @@ class GoingBack:
 
 
 def _coming(unhealthy: Deployment, history: Sequence[Deployment]) -> Deployment | None:
-    """Return a newer deployment that nothing holds: it may be the fix, and goes first."""
+    """Return a newer deployment that the backend has: it may be the fix, and goes first.
+
+    What only waits goes first as well, in the journal's order, but it may wait for long.
+    """
     newer = [one for one in history if one.seq > unhealthy.seq]
-    return next((one for one in newer if not one.final and one.state is not State.HELD), None)
+    return next((one for one in newer if one.under_way), None)
 
 
 def _in_a_row(unhealthy: Deployment, history: Sequence[Deployment]) -> int:

@@ -4,7 +4,7 @@ What could not be looked at is never called unhealthy.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from bridge.core.apps import App
@@ -22,14 +22,29 @@ from bridge.ports.probes import Answer, Probes, Silent, Unprobed
 
 log = logging.getLogger(__name__)
 
+LATELY = 60.0
+"""Seconds for which an address's last answer, or silence, tells whether anything answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Looks at deployments; `probes` asks the addresses of apps, None asks none."""
+    """Looks at deployments.
+
+    Attributes:
+        probes: asks the addresses of apps; None asks none.
+        heard: when each host was asked last, and whether it answered.
+    """
 
     probes: Probes | None
     ending: Ending
     clock: Clock
+    heard: dict[str, tuple[float, bool]] = field(default_factory=dict, kw_only=True)
+
+    def hears_nothing(self) -> bool:
+        """Return whether none of several hosts has answered lately; the fault may be our own."""
+        now = self.clock()
+        lately = [answered for at, answered in self.heard.values() if now - at < LATELY]
+        return len(lately) > 1 and not any(lately)
 
     async def look(self, deployment: Deployment, app: App, policy: VerifyPolicy) -> Sighting:
         """Look at its address and its containers; one that is unhealthy decides."""
@@ -64,7 +79,9 @@ class Verifier:
         except Unprobed as error:
             return Sighting(None, f"{asked}: {error}")
         except Silent as error:
+            self.heard[urlsplit(url).netloc] = self.clock(), False
             return Sighting(False, f"{asked}: {error}")
+        self.heard[urlsplit(url).netloc] = self.clock(), True
         return _judge_answer(policy, wanted, asked, answer)
 
     async def _address(self, app: App, policy: VerifyPolicy) -> str | None:

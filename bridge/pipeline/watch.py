@@ -1,8 +1,8 @@
 """Step 4: watch what apps serve, where their rules ask for it: until it is judged, and beyond.
 
 The watch is on what is served. It has no flow, so the app's next deployment need not wait for it.
-While that one is about to be built, or is being built, the watch pauses. It ends only once
-something else is served.
+While the backend is asked for that one, the watch pauses, and so it does while it is not known what
+is served. It ends only once something else is.
 """
 
 import asyncio
@@ -61,17 +61,27 @@ LATE = 86400.0
 
 TROUBLE = "what is served can't be watched"
 
-
-NOT_PROVEN = "; healthy, but not proven: the backend does not show which image runs"
-"""The end of the note of a deployment that looked well, where an older one may have answered."""
+NOT_PROVEN = "; healthy, but not proven: "
+"""Begins the end of the note of a deployment that looked well; the reason follows."""
 
 STILL_OLD = "it still serves the previous image"
 
-PROOF_LOOKS = (3.0, 6.0, 12.0, 20.0, 0.0)
+UNPROVEN = 600.0
+"""Seconds after the end of a deployment in which its images are still looked at, or its outcome."""
+
+PROOF_LOOKS = (3.0, 6.0, 12.0, 20.0, 40.0, 80.0, 160.0, UNPROVEN - 321.0, 0.0)
 """Pauses after looks at the image that runs, in seconds; after the last one it is settled."""
 
-UNPROVEN = 600.0
-"""Seconds after the end of a deployment in which its images are still looked at."""
+STILL = 40.0
+"""Seconds after which an old image that still runs is what is live; it may be replaced yet."""
+
+NO_VERDICT = (Health.UNDECIDED, Health.UNTOLD)
+
+NOT_YET = (Proof.OLD, Proof.PENDING)
+"""What images show while a version may still replace the one before."""
+
+LOOKED_WELL = (Verdict.VERIFIED, Verdict.HEALTHY)
+"""The verdicts of what is watched on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +114,7 @@ class Watching:
 
     async def watch(self, id_: str) -> None:
         """Watch a deployment as its app's rules say; return when that is over."""
-        since, tally = self.clock(), Tally()
+        seconds, tally = 0.0, Tally()
         while (deployment := await self.journal.deployment(id_)) is not None:
             app = await self.ending.app(deployment.app_id)
             if deployment.back_to is not None:
@@ -114,19 +124,20 @@ class Watching:
                 return await self._without_rule(deployment, app)
             if (why := await self._replaced(deployment, app)) is not None:
                 return await self._over(deployment, why)
-            if await self._next_is_under_way(deployment):
-                since, tally = self.clock(), Tally()
-            else:
+            began, pauses = self.clock(), await self._pauses(deployment, app)
+            if not pauses:
                 tally = tally.after(await self.verifier.look(deployment, app, policy))
-                judged = await self._judge(deployment, app, policy, tally, self.clock() - since)
+                judged = await self._judge(deployment, app, policy, tally, seconds)
                 if judged.health is not Health.UNDECIDED:
                     if (why := await self._replaced_before(judged, deployment, app)) is not None:
                         return await self._over(deployment, why)
                     if not await self._judged(deployment, app, policy, judged):
                         return None
-                    since, tally = self.clock(), Tally()
+                    if judged.health is not Health.UNHEALTHY:
+                        seconds, tally = 0.0, Tally()
             calm = deployment.final and tally.last is not False
             await self.sleep(max(policy.every, RARELY) if calm else policy.every)
+            seconds += 0.0 if pauses else self.clock() - began
         return None
 
     def policy(self, deployment: Deployment, app: App) -> VerifyPolicy | None:
@@ -134,18 +145,35 @@ class Watching:
         if deployment.state is State.VERIFYING:
             rolled_back = deployment.action is Action.ROLLBACK
             return app.verify or (ANY_ANSWER if rolled_back else None)
-        if deployment.verdict is not Verdict.VERIFIED or app.verify is None:
+        if deployment.verdict not in LOOKED_WELL or app.verify is None:
             return None
         kept_until = (deployment.live_at or 0.0) + app.verify.keep
         return app.verify if self.clock() < kept_until else None
 
     async def _replaced(self, deployment: Deployment, app: App) -> str | None:
-        """Return what is served instead; None while this one is."""
+        """Return what is served instead; None while this one is, or that may be known soon."""
         serving = (await self.journal.serving([app])).get(app.id)
-        if serving is None or serving.newest is None or serving.newest.id == deployment.id:
-            seen = serving.seen if serving is not None else None
-            return None if seen is None or serving is None else serving.notes[0]
-        return f"deployment #{serving.newest.seq} is served now"
+        if serving is None or serving.newest is None:
+            return None
+        if not serving.known:
+            since = serving.doubt.finished_at if serving.doubt else None
+            late = self.clock() - (since or 0.0) >= UNPROVEN
+            return "it is not known what is served" if late else None
+        seen, newest = serving.seen, serving.newest
+        if deployment.id == (newest.id if seen is None else seen.deployment):
+            return None
+        if seen is None:
+            return f"deployment #{newest.seq} is served now"
+        return None if newest.id == deployment.id and seen.still_runs else serving.notes[0]
+
+    async def _pauses(self, deployment: Deployment, app: App) -> bool:
+        """Return whether nothing that is seen now says anything of a deployment."""
+        return not await self._known(app) or await self._next_is_under_way(deployment)
+
+    async def _known(self, app: App) -> bool:
+        """Return whether it is known what is served."""
+        serving = (await self.journal.serving([app])).get(app.id)
+        return serving is None or serving.known
 
     async def _replaced_before(
         self, judged: _Judged, deployment: Deployment, app: App
@@ -153,7 +181,11 @@ class Watching:
         """Return what is served instead, before a verdict that changes anything counts."""
         if deployment.final and judged.health is not Health.UNHEALTHY:
             return None
-        return await self._replaced_by_now(deployment, app)
+        why = await self._replaced_by_now(deployment, app)
+        if why is not None or judged.health is Health.UNTOLD:
+            return why
+        await self._store(deployment, app, judged.proof)
+        return await self._replaced(deployment, app)
 
     async def _replaced_by_now(self, deployment: Deployment, app: App) -> str | None:
         """Return what is served instead, as the backend shows it now if it can be read."""
@@ -162,9 +194,9 @@ class Watching:
         return await self._replaced(deployment, app)
 
     async def _next_is_under_way(self, deployment: Deployment) -> bool:
-        """Return whether another deployment of the app is built, or about to be: none holds it."""
+        """Return whether the backend is asked for another deployment of the app, or builds it."""
         open_ = await self.journal.open_deployments(held=False, app_id=deployment.app_id)
-        return any(one.id != deployment.id and not one.served for one in open_)
+        return any(one.id != deployment.id and one.under_way for one in open_)
 
     async def _without_rule(self, deployment: Deployment, app: App) -> None:
         if deployment.state is State.DONE and deployment.images is None:
@@ -179,18 +211,58 @@ class Watching:
     ) -> _Judged:
         """Return the verdict of some looks; a healthy page may be the one of the version before."""
         health, why = judge_health(policy, tally, seconds)
-        found = Finding(Proof.UNTOLD)
-        if health is Health.HEALTHY and not deployment.final:
-            found = await self.prover.look(deployment, app)
-            if found.proof is Proof.OLD:
-                health = Health.UNHEALTHY if seconds >= policy.within else Health.UNDECIDED
-                why = STILL_OLD
+        if deployment.final and self.verifier.hears_nothing():
+            health = Health.UNTOLD
+        if health in NO_VERDICT or (health is Health.HEALTHY and deployment.final):
+            return _Judged(health, why, tally.body, Finding(Proof.UNTOLD))
+        found = await self.prover.look(deployment, app)
+        named = found.proof is Proof.PENDING and _named(deployment, policy)
+        if health is Health.HEALTHY and found.proof in NOT_YET and not named:
+            if seconds < policy.within:
+                health = Health.UNDECIDED
+            elif found.proof is Proof.OLD:
+                health, why = Health.UNHEALTHY, STILL_OLD
         return _Judged(health, why, tally.body, found)
+
+    async def _store(self, deployment: Deployment, app: App, found: Finding) -> None:
+        """Store what its images show."""
+        images = found.images or deployment.images or ()
+        evidence = Evidence.IMAGE if found.proof is Proof.PROVEN else None
+        await self.journal.prove(deployment.id, images, evidence)
+        await self._shows(deployment, app, found)
+
+    async def _shows(self, deployment: Deployment, app: App, found: Finding) -> None:
+        """Store whose image runs, if that is another one than what is thought to be served."""
+        serving = (await self.journal.serving([app])).get(app.id)
+        runs = deployment if found.proof is Proof.PROVEN else found.before
+        if serving is None or serving.newest is None or runs is None or not serving.known:
+            return
+        seen, newest = serving.seen, serving.newest
+        if runs.id == (newest.id if seen is None else seen.deployment):
+            return
+        if seen is not None and seen.evidence is not Evidence.IMAGE:
+            return  # a newer record, of which the image may run soon
+        look = Look(
+            self.clock(),
+            newest=newest.id,
+            doubt=serving.doubt.id if serving.doubt else None,
+            told=serving.look.told if serving.look else None,
+            record=found.runs[0],
+            deployment=runs.id,
+            commit=runs.deployed_commit,
+            since=runs.live_at if found.still else self.clock(),
+            evidence=Evidence.IMAGE,
+            by=By.BRIDGE if found.still else By.BACKEND,
+            place=self.looks.titles.get(app.backend, app.backend),
+        )
+        await self.journal.save_look(app.id, look)
 
     async def _judged(
         self, deployment: Deployment, app: App, policy: VerifyPolicy, judged: _Judged
     ) -> bool:
-        """Record a verdict; return whether to watch on."""
+        """Record a verdict, if it is known what is served; return whether to watch on."""
+        if not await self._known(app):
+            return True
         if judged.health is Health.UNHEALTHY:
             return not await self._unhealthy(deployment, app, judged)
         if deployment.final:  # it was verified, and still is or could not be looked at
@@ -203,33 +275,34 @@ class Watching:
 
     async def _healthy(self, deployment: Deployment, policy: VerifyPolicy, found: Finding) -> None:
         """End it as verified; without a sign which version runs, it only looks healthy."""
-        named = policy.names_commit and deployment.deployed_commit is not None
         proven = found.proof is Proof.PROVEN
-        evidence = Evidence.IMAGE if proven else None
-        await self.journal.prove(deployment.id, found.images, evidence)
-        if proven or named or not found.asked:
+        unseen = found.proof is Proof.UNTOLD and not found.asked
+        if proven or unseen or _named(deployment, policy):
             await self._end(deployment, State.DONE, VERIFIED, verdict=Verdict.VERIFIED)
         else:
-            await self._end(deployment, State.DONE, NOT_PROVEN, verdict=Verdict.HEALTHY)
+            note = f"{NOT_PROVEN}{found.why}"
+            await self._end(deployment, State.DONE, note, verdict=Verdict.HEALTHY)
 
     async def _prove(self, deployment: Deployment, app: App) -> None:
         """Look which image runs, where no rule has the app verified; a swarm takes its time."""
-        found = Finding(Proof.UNTOLD)
+        found, waited = Finding(Proof.UNTOLD), 0.0
         for pause in PROOF_LOOKS:
             while await self._next_is_under_way(deployment):
                 await self.sleep(RARELY)
-            if await self._replaced_by_now(deployment, app):
+            if await self._replaced_by_now(deployment, app) or not await self._known(app):
                 if found.proof is Proof.OLD:  # it may have been about to come
                     found = Finding(Proof.UNTOLD)
                 break
             found = await self.prover.look(deployment, app)
-            if found.proof is Proof.PROVEN or not found.images:
+            untold = found.proof is Proof.UNTOLD and (not found.runs or waited > STILL)
+            if untold or found.proof is Proof.PROVEN:
                 break
+            if waited > STILL:
+                await self._shows(deployment, app, found)
             await self.sleep(pause)
-        evidence = Evidence.IMAGE if found.proof is Proof.PROVEN else None
-        images = () if found.proof is Proof.OLD else found.images
-        await self.journal.prove(deployment.id, images, evidence)
-        if found.proof is Proof.OLD:
+            waited += pause
+        await self._store(deployment, app, found)
+        if found.proof is Proof.OLD and await self._replaced(deployment, app) is None:
             judged = _Judged(Health.UNHEALTHY, STILL_OLD, "", found)
             await self._unhealthy(deployment, app, judged)
 
@@ -239,8 +312,6 @@ class Watching:
         Return False if another deployment has come meanwhile, which may be the fix.
         """
         why, found = judged.why, judged.proof
-        if found.proof is not Proof.OLD:
-            found = await self.prover.look(deployment, app)
         note, output = f"{deployment.note}, but {why}", await self.verifier.output(app)
         # In a thread, because no output of an app may block the event loop.
         shown = await asyncio.to_thread(evidence_of, why, judged.body, output)
@@ -255,29 +326,10 @@ class Watching:
             return False
         target = plan.way.to.id if plan is not None else None
         await self.ending.end(deployment.id, State.UNHEALTHY, note, log_tail=shown, back_to=target)
-        if found.before is not None:
-            await self._still_serves(deployment, app, found.before)
         if back is not None and plan is not None:
             await back.ask(deployment, plan)
             await self.journal.has_gone_back(deployment.id)
         return True
-
-    async def _still_serves(self, deployment: Deployment, app: App, before: Deployment) -> None:
-        """Record that the version before is what is served, by its image."""
-        serving = (await self.journal.serving([app])).get(app.id)
-        look = Look(
-            self.clock(),
-            newest=deployment.id,
-            doubt=serving.doubt.id if serving and serving.doubt else None,
-            told=serving.look.told if serving and serving.look else None,
-            record=before.backend_id or before.id,
-            deployment=before.id,
-            commit=before.deployed_commit,
-            since=before.live_at,
-            evidence=Evidence.IMAGE,
-            by=By.BRIDGE,
-        )
-        await self.journal.save_look(app.id, look)
 
     async def _go_back_late(self, deployment: Deployment, app: App) -> None:
         """Ask for the rollback that was announced before the process died."""
@@ -304,6 +356,11 @@ class Watching:
 
     async def _end(self, deployment: Deployment, state: State, note: str, **facts: Any) -> None:
         await self.ending.end(deployment.id, state, f"{deployment.note}{note}", **facts)
+
+
+def _named(deployment: Deployment, policy: VerifyPolicy) -> bool:
+    """Return whether a healthy page has named the commit, which is proof as well."""
+    return policy.names_commit and deployment.deployed_commit is not None
 
 
 class Watch:
@@ -374,4 +431,4 @@ class Watch:
         if one.state is not State.DONE or one.images is None:
             return True
         kept_until = (one.live_at or 0.0) + keeps.get(one.app_id, 0.0)
-        return one.verdict is Verdict.VERIFIED and self._clock() < kept_until
+        return one.verdict in LOOKED_WELL and self._clock() < kept_until

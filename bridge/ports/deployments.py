@@ -51,7 +51,7 @@ class Deployments(Protocol):
     async def prove(
         self, id_: str, images: Sequence[str], evidence: Evidence | None = None
     ) -> None:
-        """Record which images ran once a deployment was live; `evidence`: if they prove it."""
+        """Record which images are a deployment's own; `evidence`: if they run, which proves it."""
 
     async def has_gone_back(self, id_: str) -> None:
         """Record that the rollback that an unhealthy deployment announces was asked for."""

@@ -87,7 +87,7 @@ INSIDE_PIPELINE = {
     "worker_loop": set[str](),
     "deployments": {"request", "outcome", "pinning", "polling", "restore"},
     "watch": {"auto_rollback", "leader", "outcome", "proof", "serving", "verify", "worker_loop"},
-    "proof": {"outcome"},
+    "proof": {"outcome", "serving"},
     "serving": {"absence", "polling", "worker_loop"},
     "previews": {"catalog", "leader", "preview_apps", "worker_loop"},
     "preview_apps": {"pinning"},

@@ -10,7 +10,7 @@ from bridge.core.apps import App, Rules
 from bridge.core.backoff import Backoff
 from bridge.core.decision import Decision, Reason
 from bridge.core.errors import Refused, Unanswered, Unreachable
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.pipeline.auto_rollback import GoingBack
 from bridge.pipeline.deployments import Deployer
 from bridge.pipeline.outcome import Ending, FollowTiming
@@ -78,7 +78,7 @@ class Stage:
         """Return what watches deployments."""
         verifier = Verifier(self.site, ending, self.clock)
         prover = Prover(ending.journal, ending)
-        looks = Looks(ending.journal, self.clock)
+        looks = Looks(ending.journal, self.clock, {"dokploy": "Dokploy"})
         parts = (ending.journal, ending, verifier, prover, looks, self.clock, going_back)
         return Watching(*parts, sleep=self.clock.sleep)
 
@@ -144,18 +144,21 @@ class ShowsImages(FakeBackend):
     """A backend that shows which image its app runs.
 
     Attributes:
-        stuck: what it goes on serving.
+        stuck: the commit that it goes on serving, whatever was built.
+        beside: another one that runs as well.
         crashing: ids of apps of which other containers run at each look.
     """
 
     stuck: str | None = None
+    beside: str | None = None
     crashing: set[str] = field(default_factory=set)
     hidden: bool = False
     logs_image: bool = True
 
     async def images(self, app: App) -> tuple[str, ...] | None:
         self.calls.append("images")
-        return None if self.hidden else (image_of(self.stuck or self.head),)
+        runs = {one for one in (self.stuck or self.head, self.beside) if one is not None}
+        return None if self.hidden else tuple(sorted(map(image_of, runs)))
 
     async def fingerprints(self, apps: Sequence[App]) -> dict[str, str]:
         self.calls.append("fingerprints")
@@ -184,6 +187,18 @@ async def deploy(stage: Stage, seq: int, head: str, *, by_others: str | None = N
         stage.clock.now += 60
     await stage.watching(deployer.ending).watch(new.id)
     return await stage.now(new)
+
+
+async def asked_for(stage: Stage, seq: int, **facts: Any) -> Deployment:
+    """A newer deployment for which the backend has been asked."""
+    new = await stage.wish(seq, **facts)
+    await stage.journal.move(new.id, State.ASKED, "accepted", asked_at=stage.clock())
+    return new
+
+
+async def fails(stage: Stage, seq: int, to: State = State.FAILED) -> None:
+    """End a deployment without bringing anything up, as far as is known."""
+    await stage.journal.move(deployment_id(seq, stage.app.id), to, "its build failed")
 
 
 def interrupt(stage: Stage) -> None:

@@ -94,6 +94,11 @@ class Look:
     by: By = By.UNKNOWN
     place: str = ""
 
+    @property
+    def still_runs(self) -> bool:
+        """Whether it shows a version that was never replaced, so that this may come yet."""
+        return self.evidence is Evidence.IMAGE and self.by is By.BRIDGE
+
 
 def served_record(records: Sequence[R], built: Container[str] = ()) -> R | None:
     """Return the newest record whose version the backend has put into service; None if none has.

@@ -20,7 +20,7 @@ from bridge.pipeline.serving import Looks
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.probes import Answer, Unprobed
 from tests.fakes.journey import Death, FakeBackend, KeptSteps, Lifetime
-from tests.worlds.deployer import PACE, Stage
+from tests.worlds.deployer import PACE, Stage, asked_for, fails
 
 POLICY = VerifyPolicy(within=10.0, every=2.0, rollback=True)
 ONE, TWO, THREE = "1" * 40, "2" * 40, "3" * 40
@@ -217,15 +217,15 @@ async def test_a_fix_that_has_come_meanwhile_is_not_undone(world: World) -> None
     world.stage.site.answers = answers
     world.stage.backend.head = TWO
     second = await world.stage.wish(2, commit=TWO)
-    world.stage.clock.after(12.0, lambda: world.stage.wish(3, commit=THREE))
-    world.stage.clock.after(30.0, lambda: world.stage.journal.cancel(second.app_id, 4))
+    world.stage.clock.after(12.0, lambda: asked_for(world.stage, 3, commit=THREE))
+    world.stage.clock.after(60.0, lambda: fails(world.stage, 3))
     await world.live(second)
 
     ended = await world.stage.now(second)
     assert ended.state is State.UNHEALTHY
     assert ended.finished_at is not None
     assert ended.live_at is not None
-    assert ended.finished_at - ended.live_at > 30  # it was watched on once the fix was cancelled
+    assert ended.finished_at - ended.live_at > 45  # it was watched on once the fix had failed
     assert ended.note.endswith("it goes back to 1111111 by itself")
 
 

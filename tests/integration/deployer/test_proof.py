@@ -9,10 +9,11 @@ from bridge.core.health.containers import Container
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
+from bridge.pipeline.serving import Looks
 from bridge.ports.probes import Answer
 from tests.worlds.deployer import ShowsImages, Stage, deploy, image_of
 
-ONE, TWO, OTHERS = "1" * 40, "2" * 40, "d" * 40
+ZERO, ONE, TWO, THREE, OTHERS = "0" * 40, "1" * 40, "2" * 40, "3" * 40, "d" * 40
 WELL = VerifyPolicy(within=20.0, every=2.0)
 
 
@@ -55,6 +56,124 @@ async def test_a_version_that_never_replaced_the_one_before_is_unhealthy_and_not
     assert second.state is State.UNHEALTHY
     assert second.note.endswith("but it still serves the previous image; 1111111 still runs")
     assert await serving(stage) == (ONE, Evidence.IMAGE, works_of(first))
+
+
+@pytest.mark.parametrize("rules", [Rules(), Rules(verify=WELL)])
+async def test_a_third_version_that_never_replaced_the_first_leaves_that_one_live(
+    stage: Stage, rules: Rules
+) -> None:
+    stage.rules = rules
+    await deploy(stage, 1, ONE)
+    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+    await deploy(stage, 2, TWO)
+
+    third = await deploy(stage, 3, THREE)
+
+    assert third.note.endswith("but it still serves the previous image; 1111111 still runs")
+    assert (await serving(stage))[:2] == (ONE, Evidence.IMAGE)
+
+
+@pytest.mark.parametrize("seconds", [30.0, 180.0, 1800.0])
+async def test_a_swarm_that_replaces_the_old_version_late_is_followed(
+    stage: Stage, seconds: float
+) -> None:
+    await deploy(stage, 1, ONE)
+    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+    stage.clock.after(seconds, lambda: setattr(stage.backend, "stuck", None))
+    said: list[str | None] = []
+    stage.clock.after(120.0, lambda: noted(stage, said))
+    later = stage.clock.now + seconds + 120
+
+    second = await deploy(stage, 2, TWO)
+    await stage.clock.sleep(max(0.0, later - stage.clock.now))
+    await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
+
+    assert second.state is (State.UNHEALTHY if seconds > 600 else State.DONE)
+    assert said == [ONE if seconds > 120 else TWO]
+    assert (await serving(stage))[0] == TWO
+
+
+async def noted(stage: Stage, said: list[str | None]) -> None:
+    said.append((await serving(stage))[0])
+
+
+@pytest.mark.parametrize("rules", [Rules(), Rules(verify=WELL)])
+async def test_while_the_old_version_runs_beside_it_nothing_is_proven(
+    stage: Stage, rules: Rules
+) -> None:
+    """Old and new run side by side at first; then the new one ends, and the old one is kept."""
+    stage.rules = rules
+    await deploy(stage, 1, ONE)
+    stage.backend.beside = ONE  # type: ignore[attr-defined]
+    stage.clock.after(15.0, lambda: setattr(stage.backend, "stuck", ONE))
+
+    second = await deploy(stage, 2, TWO)
+
+    assert (second.state, second.images) == (State.UNHEALTHY, (image_of(TWO),))
+    assert (await serving(stage))[:2] == (ONE, Evidence.IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("put", "logged"), [(ZERO, True), (ZERO, False), (THREE, True)], ids=["named", "unnamed", "new"]
+)
+async def test_what_somebody_puts_in_its_place_proves_no_version(
+    stage: Stage, put: str, logged: bool
+) -> None:
+    """A rollback that is pressed at the backend has no record there."""
+    for seq, head in enumerate((ZERO, ONE), 1):
+        await deploy(stage, seq, head)
+    stage.rules = Rules(verify=WELL)
+    stage.backend.stuck = put  # type: ignore[attr-defined]
+    stage.backend.logs_image = logged  # type: ignore[attr-defined]
+
+    third = await deploy(stage, 3, TWO)
+
+    assert third.state is State.DONE
+    assert third.verdict is not Verdict.VERIFIED
+    assert third.images in ((), (image_of(TWO),))
+    if logged and put == ZERO:
+        assert "; not verified: its image was put back in Dokploy, not by the bridge" in third.note
+        assert (await serving(stage))[0] == ZERO
+
+
+@pytest.mark.parametrize("shows", [True, False])
+async def test_a_page_of_what_somebody_has_deployed_verifies_nothing(
+    stage: Stage, shows: bool
+) -> None:
+    stage.rules = Rules(verify=WELL)
+    await deploy(stage, 1, ONE)
+    stage.backend.hidden = not shows  # type: ignore[attr-defined]
+    well = stage.site.answers
+    stage.site.answers = lambda url: replace(well(url), status=500)
+
+    def by_hand() -> None:
+        stage.backend.foreign(stage.app, head=THREE)
+        stage.backend.stuck = THREE  # type: ignore[attr-defined]
+        stage.site.answers = well
+
+    stage.clock.after(12.0, by_hand)
+
+    second = await deploy(stage, 2, TWO)
+
+    assert (second.state, second.verdict) == (State.DONE, Verdict.UNVERIFIED)
+    assert "; not verified: deployed in Dokploy at " in second.note
+
+
+async def test_an_image_that_is_put_back_in_place_of_an_unhealthy_version_is_noticed(
+    stage: Stage,
+) -> None:
+    stage.rules = Rules(verify=WELL)
+    await deploy(stage, 1, ONE)
+    well = stage.site.answers
+    stage.site.answers = lambda url: replace(well(url), status=500)
+    second = await deploy(stage, 2, TWO)
+    assert (second.state, second.images) == (State.UNHEALTHY, (image_of(TWO),))
+    assert (await serving(stage))[0] == TWO
+    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+
+    await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
+
+    assert (await serving(stage))[:2] == (ONE, Evidence.IMAGE)
 
 
 def works_of(deployment: Deployment) -> Works:

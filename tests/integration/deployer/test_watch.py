@@ -1,16 +1,156 @@
-"""The loop that watches what is served: it takes each up once, and rests when there is nothing."""
+"""What is served is watched: for how long, what pauses it, and what ends it."""
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
+
+import pytest
 
 from bridge.core.apps import Rules
 from bridge.core.health.policy import VerifyPolicy
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Deployment, State, Verdict
+from bridge.pipeline.serving import Looks
 from bridge.pipeline.watch import Watch
+from bridge.ports.probes import Answer, Silent
 from tests.fakes.journey import KeptSteps
-from tests.worlds.deployer import Stage
+from tests.worlds.deployer import ShowsImages, Stage, asked_for, deploy, fails
 from tests.worlds.embedded import until
+
+ONE, TWO, THREE = "1" * 40, "2" * 40, "3" * 40
+WELL = VerifyPolicy(within=20.0, every=2.0)
+
+
+@pytest.fixture
+async def broken(stage: Stage) -> Deployment:
+    """A version that does not work, and that the backend calls done."""
+    stage.app = replace(stage.app, url="https://web.test")
+    stage.rules = Rules(verify=WELL)
+    await deploy(stage, 1, ONE)
+    break_(stage)
+    stage.backend.head = TWO
+    new = await stage.wish(2, commit=TWO)
+    await stage.deployer().run(KeptSteps(), new.id)
+    return await stage.now(new)
+
+
+def break_(stage: Stage) -> None:
+    stage.site.answers = lambda url: Answer(url, 500, "Oh")
+
+
+def mend(stage: Stage) -> None:
+    stage.site.answers = lambda url: Answer(url, 200, "OK")
+
+
+async def watched(stage: Stage, one: Deployment) -> Deployment:
+    await stage.watching(stage.deployer().ending).watch(one.id)
+    return await stage.now(one)
+
+
+def seconds_of(one: Deployment) -> float:
+    return (one.finished_at or 0.0) - (one.live_at or 0.0)
+
+
+async def test_pushes_whose_builds_fail_delay_a_verdict_only_while_they_are_built(
+    stage: Stage, broken: Deployment
+) -> None:
+    for number in range(20):
+        at, seq = 10.0 + number * 15, 3 + number
+        stage.clock.after(at, partial(asked_for, stage, seq))
+        stage.clock.after(at + 5, partial(fails, stage, seq))
+
+    ended = await watched(stage, broken)
+
+    assert ended.state is State.UNHEALTHY
+    assert 20 <= seconds_of(ended) < 60
+
+
+async def test_a_push_that_only_waits_delays_no_verdict(stage: Stage, broken: Deployment) -> None:
+    stage.clock.after(8.0, lambda: stage.wish(3, note="waits to be pinned: github is away"))
+
+    ended = await watched(stage, broken)
+
+    assert ended.state is State.UNHEALTHY
+    assert seconds_of(ended) < 30
+
+
+@pytest.mark.parametrize("settled", [True, False])
+async def test_what_an_unknown_outcome_may_have_replaced_is_judged_once_it_is_known(
+    stage: Stage, broken: Deployment, settled: bool
+) -> None:
+    stage.clock.after(8.0, lambda: asked_for(stage, 3, commit=THREE))
+    stage.clock.after(12.0, lambda: fails(stage, 3, State.UNKNOWN))
+    stage.clock.after(13.0, lambda: mend(stage))
+
+    async def looked_at() -> None:
+        found = await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
+        assert found is not None
+        assert found.known
+        break_(stage)
+
+    if settled:
+        stage.clock.after(60.0, looked_at)
+
+    ended = await watched(stage, broken)
+
+    assert ended.verdict is (Verdict.UNHEALTHY if settled else Verdict.UNVERIFIED)
+    if not settled:
+        assert ended.note.endswith("; not verified: it is not known what is served")
+
+
+async def test_a_version_that_another_one_failed_to_replace_is_watched_on(stage: Stage) -> None:
+    stage.backend = ShowsImages(stage.clock)
+    stage.app = replace(stage.app, url="https://web.test")
+    stage.rules = Rules(verify=WELL)
+    first = await deploy(stage, 1, ONE)
+    stage.backend.stuck = ONE
+    await deploy(stage, 2, TWO)
+    stage.rules = Rules(verify=replace(WELL, keep=1800.0))
+    stage.clock.after(300.0, lambda: break_(stage))
+
+    assert (await watched(stage, first)).state is State.UNHEALTHY
+
+
+async def test_what_only_looked_well_is_watched_on_as_well(stage: Stage) -> None:
+    stage.backend = ShowsImages(stage.clock, hidden=True)
+    stage.app = replace(stage.app, url="https://web.test")
+    stage.rules = Rules(verify=replace(WELL, keep=1800.0))
+    stage.clock.after(600.0, lambda: break_(stage))
+
+    ended = await deploy(stage, 1, ONE)
+
+    assert ended.state is State.UNHEALTHY
+    assert "healthy, but not proven" in ended.note
+
+
+@pytest.mark.parametrize("all_of_them", [True, False])
+async def test_where_nothing_answers_any_more_nothing_is_called_unhealthy(
+    stage: Stage, all_of_them: bool
+) -> None:
+    """It may be the bridge's own network that is away."""
+    stage.app = replace(stage.app, url="https://web.test")
+    stage.rules = Rules(verify=replace(WELL, keep=1800.0))
+    await deployed(stage, 1)
+    watching = stage.watching(stage.deployer().ending)
+    others = watching.verifier.heard
+
+    def silent(url: str) -> Answer:
+        others["api.test"] = stage.clock(), not all_of_them
+        raise Silent("no answer within 10 s")
+
+    stage.clock.after(600.0, lambda: setattr(stage.site, "answers", silent))
+    first = await stage.journal.deployment(f"{1:016d}.{stage.app.id}")
+    assert first is not None
+
+    await watching.watch(first.id)
+
+    ended = await stage.now(first)
+    assert ended.state is (State.DONE if all_of_them else State.UNHEALTHY)
+
+
+async def deployed(stage: Stage, seq: int) -> None:
+    new = await stage.wish(seq)
+    await stage.deployer().run(KeptSteps(), new.id)
 
 
 async def test_what_was_replaced_before_anybody_looked_is_not_watched_in_a_circle(

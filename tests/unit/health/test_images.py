@@ -3,29 +3,39 @@
 from bridge.core.health.images import Proof, built_image, judge_images
 from tests.worlds.rows import each_row
 
-OLD, NEW, OTHER = (f"sha256:{letter * 64}" for letter in "abc")
+OLD, NEW, OLDER, THIRD = (f"sha256:{letter * 64}" for letter in "abcd")
+UNKNOWN: tuple[str, ...] = ()
 
 
 @each_row(
-    ("now", "before", "built", "proof"),
+    ("now", "built", "before", "kept", "proof"),
     [
-        ((NEW,), (OLD,), NEW, Proof.PROVEN),
-        ((NEW, OLD), (OLD,), NEW, Proof.PROVEN),  # it is being rolled out
-        ((OLD,), (OLD,), NEW, Proof.OLD),
-        ((OTHER,), None, NEW, Proof.OLD),
-        ((OLD,), (OLD,), OLD, Proof.PROVEN),  # the build has changed nothing
-        ((NEW,), (OLD,), None, Proof.PROVEN),  # the log does not name it
-        ((OLD,), (OLD,), None, Proof.UNTOLD),
-        ((NEW,), None, None, Proof.UNTOLD),
-        ((NEW,), (), None, Proof.UNTOLD),
-        (None, (OLD,), NEW, Proof.UNTOLD),
-        ((), (OLD,), NEW, Proof.UNTOLD),
+        ((NEW,), (NEW,), (OLD,), False, Proof.PROVEN),
+        ((NEW, OLD), (NEW,), (OLD,), False, Proof.PENDING),  # it is being rolled out, or back
+        ((OLD,), (NEW,), (OLD,), False, Proof.OLD),
+        ((OLDER,), (NEW,), (OLD,), False, Proof.OLD),  # somebody has put it back
+        ((THIRD,), (NEW,), (OLD,), False, Proof.PENDING),
+        ((THIRD,), (NEW,), UNKNOWN, False, Proof.PENDING),
+        ((OLD,), (OLD,), (OLD,), False, Proof.PROVEN),  # the build has changed nothing
+        ((), (NEW,), (OLD,), False, Proof.UNTOLD),
+        # the log names none
+        ((NEW,), UNKNOWN, (OLD,), False, Proof.PROVEN),
+        ((NEW, OLD), UNKNOWN, (OLD,), False, Proof.PENDING),
+        ((OLD,), UNKNOWN, (OLD,), False, Proof.UNTOLD),
+        ((OLDER,), UNKNOWN, (OLD,), False, Proof.UNTOLD),
+        ((OLD,), UNKNOWN, (OLD,), True, Proof.OLD),
+        ((THIRD,), UNKNOWN, (OLD,), True, Proof.PENDING),
+        ((NEW,), UNKNOWN, UNKNOWN, False, Proof.UNTOLD),
     ],
 )
-def test_only_another_image_than_the_built_one_contradicts_a_record(
-    now: tuple[str, ...] | None, before: tuple[str, ...] | None, built: str | None, proof: Proof
+def test_a_deployment_is_proven_by_its_own_image_alone(
+    now: tuple[str, ...],
+    built: tuple[str, ...],
+    before: tuple[str, ...],
+    kept: bool,
+    proof: Proof,
 ) -> None:
-    assert judge_images(now, before, built) is proof
+    assert judge_images(now, built, (*before, OLDER), before, kept=kept) is proof
 
 
 def test_the_image_that_a_build_has_written_last_is_read_from_its_log() -> None:
