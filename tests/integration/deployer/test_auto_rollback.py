@@ -229,12 +229,15 @@ async def test_a_fix_that_has_come_meanwhile_is_not_undone(world: World) -> None
     assert ended.note.endswith("it goes back to 1111111 by itself")
 
 
-async def test_a_newer_push_that_a_gate_holds_leaves_nothing_broken(world: World) -> None:
+@pytest.mark.parametrize("state", [State.HELD, State.WAITING])
+async def test_a_newer_push_that_is_not_asked_for_leaves_nothing_broken(
+    world: World, state: State
+) -> None:
     await world.deploy(1, ONE)
     world.break_()
     world.stage.backend.head = TWO
     second = await world.stage.wish(2, commit=TWO)
-    world.stage.clock.after(8.0, lambda: world.stage.wish(3, commit=THREE, state=State.HELD))
+    world.stage.clock.after(8.0, lambda: world.stage.wish(3, commit=THREE, state=state))
 
     await world.live(second)
 
