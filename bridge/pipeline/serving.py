@@ -159,7 +159,8 @@ class Looks:
         newest, known = serving.newest, serving.seen
         known = known if known is not None and known.evidence is Evidence.IMAGE else None
         now: Sequence[str] | None = None
-        if newest is not None and newest.images and isinstance(backend, ShowsImages):
+        own = newest.images if newest is not None else None
+        if (own or known) and isinstance(backend, ShowsImages):
             now = await backend.images(app)
         if not now or newest is None:
             return known or look
@@ -167,6 +168,8 @@ class Looks:
             return replace(look, evidence=Evidence.IMAGE)
         if known is not None and known.record in now:
             return known
+        if not newest.images:  # what it has built is not known, but something new runs
+            return look
         history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id)
         unsure = serving.out_of_sight or newest.state is State.UNHEALTHY  # a Swarm may do so, too
         whose = next((one for one in history if not set(now).isdisjoint(one.images or ())), None)

@@ -93,6 +93,20 @@ async def test_a_swarm_that_replaces_the_old_version_late_is_followed(
     assert (await serving(stage))[0] == TWO
 
 
+async def test_a_late_image_is_followed_also_where_no_log_names_it(stage: Stage) -> None:
+    await deploy(stage, 1, ONE)
+    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+    stage.backend.shown = [Container("web.1.abc", "running", "Up 3 days")]
+    stage.backend.logs_image = False  # type: ignore[attr-defined]
+    await deploy(stage, 2, TWO)
+    assert (await serving(stage))[0] == ONE
+    stage.backend.stuck = None  # type: ignore[attr-defined]
+
+    await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
+
+    assert (await serving(stage))[0] == TWO
+
+
 async def noted(stage: Stage, said: list[str | None]) -> None:
     said.append((await serving(stage))[0])
 
