@@ -8,14 +8,14 @@ from pydantic import SecretStr
 
 from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.configuration.configuration import Environment, Saved
-from bridge.core.events import Action
+from bridge.core.events import Action, parse_command
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.rollback_plan import Plan, Ways
 from bridge.pipeline.serving import Looks
 from bridge.ports.backends import BackendDeployment
 from tests.fakes.journey import Job
 from tests.integration.deployer.test_auto_rollback import POLICY, ShowsItsSettings, World
-from tests.worlds.deployer import ShowsImages, Stage
+from tests.worlds.deployer import ShowsImages, Stage, image_of
 
 ONE, TWO, THREE, FOUR = "1" * 40, "2" * 40, "3" * 40, "4" * 40
 ADA = {"person": "cli:ada", "trigger": "cli: ada"}
@@ -127,3 +127,27 @@ async def test_what_a_tag_meant_before_it_moved_is_another_version(
     found = await plan(world, wanted)
 
     assert found.says.startswith("go back from shop/web:latest to the build of deployment #1: ")
+
+
+async def test_a_broken_build_is_left_for_the_build_of_the_same_commit_before(stage: Stage) -> None:
+    """Its base image or its environment has changed since."""
+    world = world_of(stage, ShowsAll)
+    first = await build(world, 1, runs=ONE)
+    world.break_()
+
+    second = await build(world, 2, runs=TWO)
+
+    assert second.state is State.UNHEALTHY
+    (asked,) = world.inbox.found.values()
+    assert parse_command(asked.event, bytes(asked.body)).deployment == first.id
+
+
+async def build(world: World, seq: int, *, runs: str) -> Deployment:
+    """Deploy the same commit, of which another image is built."""
+    backend, stage = world.stage.backend, world.stage
+    backend.head, backend.stuck = ONE, runs  # type: ignore[attr-defined]
+    backend.log = f"#9 writing image {image_of(runs)} done\n"
+    new = await stage.wish(seq, commit=ONE)
+    await world.live(new)
+    stage.clock.now += 60
+    return await stage.now(new)
