@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.app.commands import commands_of
-from bridge.app.providers import console_of, host_apis, pages_of, pulls_at, titles_of
+from bridge.app.providers import console_of, pages_of, pulls_at, titles_of
 from bridge.app.sealing import seal_of
 from bridge.app.wiring import Parts, Publishers, in_background
 from bridge.chats import CHATS
@@ -55,7 +55,7 @@ class ChatPublishers(Publishers):
 
 async def open_chats(parts: Parts, stack: AsyncExitStack, role: Role) -> ChatPublishers:
     """Open the configured chats; log what each of them lacks."""
-    pulls = _pulls_of(parts.settings, stack)
+    pulls = pulls_at(parts.settings, parts.apis)
     opened = {
         chat: await _opened(parts, stack, role, chat, given, pulls)
         for chat, given in parts.settings.chats_set().items()
@@ -82,14 +82,6 @@ def _tells_of_locks(opened: Mapping[str, Chat]) -> TellsOfLocks:
         return next((those for chat in in_order if (those := opened[chat].of_lock(news))), ())
 
     return tell
-
-
-def _pulls_of(settings: Settings, stack: AsyncExitStack) -> Pulls:
-    """Return what finds the pull requests that people name in chats."""
-    apis = host_apis(settings) if settings.chats_set() else {}
-    for api in apis.values():
-        stack.push_async_callback(api.close)
-    return pulls_at(settings, apis)
 
 
 async def _opened(

@@ -60,7 +60,7 @@ def _records(parts: Parts) -> Records:
         parts.clock,
         lambda: _adopter(parts),
         Workshop(parts.clock),
-        Replays(stores.journal, ways_of(parts)),
+        Replays(parts.heads, ways_of(parts)),
     )
 
 

@@ -1,6 +1,5 @@
 """The gates of a process: what deployments are judged by, and who wakes the held ones."""
 
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -10,12 +9,11 @@ from bridge.pipeline.changes import Changes
 from bridge.pipeline.ci import CiReader
 from bridge.pipeline.content import Contents
 from bridge.pipeline.dispatch import Starting
-from bridge.pipeline.gates import Gatekeeper, Heads, Judges
+from bridge.pipeline.gates import Gatekeeper, Judges
 from bridge.pipeline.locks import LockKeeper, nobody_is_told
 from bridge.pipeline.pinning import Pins
 from bridge.ports.feedback import TellsOfLocks
 from bridge.ports.flows import Flows
-from bridge.ports.githosts import HostApi
 from bridge.settings import book_of, policy_of
 from bridge.settings.gates import freezes_of
 
@@ -45,23 +43,18 @@ class Gates:
 
 
 def gates_of(
-    parts: Parts,
-    stack: AsyncExitStack,
-    apis: Mapping[str, HostApi],
-    changes: Changes,
-    tells_of_locks: TellsOfLocks = nobody_is_told,
+    parts: Parts, changes: Changes, tells_of_locks: TellsOfLocks = nobody_is_told
 ) -> Gates:
     """Return the gates, before anything is deployed."""
     settings, journal, clock = parts.settings, parts.stores.journal, parts.clock
     homes, book = homes_of(settings.host_servers().values()), book_of(settings)
-    heads = Heads(apis, clock, homes)
-    stack.push_async_callback(heads.close)
+    apis = parts.apis
     ci = CiReader(journal, apis, clock)
     freezes = freezes_of(settings.freezes)
     judges = Judges(
         parts.catalog,
         journal,
-        heads,
+        parts.heads,
         Contents(changes, homes, policy_of(settings), clock),
         freezes,
         clock,

@@ -52,6 +52,7 @@ from bridge.pipeline.catalog import Catalog, Leads, always, never
 from bridge.pipeline.catchup import CatchUpTiming, catchup
 from bridge.pipeline.changes import Changes, ViewFinder
 from bridge.pipeline.deliveries import Backpressure, DecisionTiming, Deliveries
+from bridge.pipeline.gates import Heads
 from bridge.pipeline.hook_secrets import HookSecrets
 from bridge.pipeline.ingest import Ingest, RefusalLog
 from bridge.pipeline.leader import Lead, Turn, at_once
@@ -145,6 +146,9 @@ async def run_bridge(
             await in_background(stack, "secrets of webhooks", secrets.run())
         catalog = _catalog(settings, role, backends, stores.journal, leads, clock)
         configurers = configurers_of(settings, stores, backends, catalog.wake)
+        apis = host_apis(settings)
+        for api in apis.values():
+            stack.push_async_callback(api.close)
         parts = Parts(
             settings,
             stores,
@@ -156,8 +160,11 @@ async def run_bridge(
             owner,
             clock,
             turn,
+            apis,
+            Heads(apis, clock, homes_of(settings.host_servers().values())),
             sites=embedded.sites_url if embedded else None,
         )
+        stack.push_async_callback(parts.heads.close)
         chats = await open_chats(parts, stack, role)
         checks = {"inbox": check(stores.inbox.ready), "journal": check(stores.journal.ready)}
         await catalog.load()
@@ -318,15 +325,12 @@ async def work(
 ) -> "DurableFlows":
     """Start deciding, deploying and publishing; return the workflow engine."""
     settings, stores, rate_limiter = parts.settings, parts.stores, parts.rate_limiter
-    apis = host_apis(settings)
-    for api in apis.values():
-        stack.push_async_callback(api.close)
-    ours = Ours(settings)
+    apis, ours = parts.apis, Ours(settings)
     changes = Changes(apis, parts.clock, patience=settings.journey.changes_patience, ours=ours)
     stack.push_async_callback(changes.close)
     shown_there = on_hosts(settings, apis, rate_limiter, await stores.journal.instance(), ours)
     shown = all_of(settings, shown_there, chats, publishers)
-    gates = gates_of(parts, stack, apis, changes, chats.tells_of_locks)
+    gates = gates_of(parts, changes, chats.tells_of_locks)
     flows = await flows_that_deploy(parts, stack, chats.permits, gates)
     await gates.start(flows, stack)
     previews = await keep_previews(parts, stack, apis, gates.pins, shown.previews)

@@ -19,6 +19,7 @@ from bridge.core.errors import BridgeError
 from bridge.githosts.large_bodies import Apart
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.configure import Configurer
+from bridge.pipeline.gates import Heads
 from bridge.pipeline.interpret import Reading
 from bridge.pipeline.leader import Turn
 from bridge.pipeline.lookup import Authors
@@ -26,7 +27,7 @@ from bridge.pipeline.rate_limit import RateLimiter
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock, SteadyClock, Wake
 from bridge.ports.feedback import LatePlanner, Planner, Publisher, ShowsPreviews
-from bridge.ports.githosts import GitHost
+from bridge.ports.githosts import GitHost, HostApi
 from bridge.settings import Settings
 
 
@@ -72,6 +73,7 @@ class Parts:
         owner: the name of this process, unique among its peers.
         clock: never jumps; signatures are checked against the machine's own clock.
         turn: returns once it is this process's turn to do periodic work.
+        apis: of the Git hosts that have a credential; heads: the commits of their branches.
         apart: parses large bodies, one at a time.
         bell: to be rung when a fact has changed that may hold deployments.
         sites: the address of the embedded backend's sites, if that one deploys.
@@ -87,6 +89,8 @@ class Parts:
     owner: str
     clock: Clock
     turn: Turn
+    apis: Mapping[str, HostApi]
+    heads: Heads
     apart: Apart = field(default_factory=Apart)
     bell: Bell = field(default_factory=Bell)
     sites: str | None = None

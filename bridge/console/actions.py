@@ -262,8 +262,7 @@ async def replay_as_it_was(records: Records, visitor: Visitor, parts: Parts, for
             raise Rejected(missing(records.access, visitor.person, Right.DEPLOY, one.app))
     found = [(app := apps[one.app_id], await records.replays.plan(app, one)) for one in then]
     for app, again in found:
-        to = again.to.id if again.to else ""
-        about = {"deployment": to, "way": again.way, "served": again.served}
+        about = {"deployment": again.to.id, "way": again.way, "served": again.served}
         await _ask(records, visitor, again.action, app.id, form, **about)
     return Done("/console", "\n".join(f"{app.label}: {again.says}." for app, again in found))
 

@@ -33,7 +33,6 @@ from bridge.core.events import Action, Asked, write_command
 from bridge.core.gates.freezes import Freeze
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State, too_late
-from bridge.core.pins import pin_of
 from bridge.pipeline.chat_gates import ABOUT_GATES, ChatGates
 from bridge.pipeline.chat_previews import ChatPreviews
 from bridge.pipeline.gate_commands import GateCommands
@@ -240,13 +239,13 @@ class ChatCommands:
     ) -> bool:
         """Return whether an app's version may be brought; a click's value proves nothing.
 
-        The way of a rollback is looked at again when it is made. An earlier version of the same app
-        is built again where it is pinned.
+        The way of a rollback is looked at again when it is made, and so is whether an app can be
+        built at an earlier commit of its own: it is pinned, or that is still the head.
         """
         if action is Action.ROLLBACK:
             return to.app_id == app.id and to.state is State.DONE
         if to.app_id == app.id:
-            return way == Rung.PIN and pin_of(app) is not None
+            return way == Rung.PIN
         from_ = next((one for one in seen if one.id == to.app_id), None)
         if from_ is None:
             return False

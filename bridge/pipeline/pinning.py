@@ -13,7 +13,7 @@ from bridge.core.configuration.merge import WantedPin
 from bridge.core.configuration.plan import Plan
 from bridge.core.errors import Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import LOSABLE
-from bridge.core.pins import is_one, pin_for, pin_of, unpinnable
+from bridge.core.pins import is_one, pin_for, pin_of, tracked, unpinnable
 from bridge.core.rules import RuleBook, ruled, rules_for
 from bridge.pipeline.configure import Configurer
 from bridge.pipeline.reconcile import NO_HOMES, Homes, place_of
@@ -51,11 +51,7 @@ class Pins:
             Unreachable: it may work later, and is safe to repeat.
         """
         if (pin := pin_of(app)) is None:
-            branch = (app.source.branch if app.source else None) or "no branch"
-            raise Rejected(
-                f"{app.label} is not pinned: {app.backend} builds the head of {branch}, whatever"
-                f" that is then; run `dokploy-bridge pin {app.label}`"
-            )
+            raise _not_pinned(app, "whatever that is then")
         api, repository = self._at(app)
         if commit is None:
             raise Unreachable(api.name, "the head of the branch to build could not be read")
@@ -64,6 +60,23 @@ class Pins:
         except Unanswered as error:  # moving it again is safe
             raise Unreachable(api.name, error.why) from error
         return commit
+
+    async def must_be_head(self, app: App, commit: str) -> None:
+        """Raise Rejected unless an app that is not pinned is built from this commit anyway.
+
+        Raises:
+            Refused: the Git host does not tell.
+            Unreachable: it may tell later.
+        """
+        found, branch = self._find(app), tracked(app)
+        head = None
+        if not isinstance(found, str) and branch is not None:
+            api, repository = found
+            head = await api.head(repository, branch)
+        if head is None:
+            raise _not_pinned(app, "whatever that is then")
+        if head != commit:
+            raise _not_pinned(app, f"which is {head[:7]} now, not {commit[:7]}")
 
     async def make(self, app: App, tracks: str) -> str:
         """Have the app's own branch, which the backend does not build yet, at a branch's head.
@@ -107,6 +120,14 @@ class Pins:
         if not isinstance(api, HasBranches):
             return f"no credential is set with which branches of {place[0]} could be moved"
         return api, place[1]
+
+
+def _not_pinned(app: App, which: str) -> Rejected:
+    branch = (app.source.branch if app.source else None) or "no branch"
+    return Rejected(
+        f"{app.label} is not pinned: {app.backend} builds the head of {branch}, {which}; run"
+        f" `dokploy-bridge pin {app.label}`"
+    )
 
 
 # ── `pin` and `unpin` ───────────────────────────────────────────────────────────────────────────

@@ -12,8 +12,8 @@ from bridge.core.events import Action
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment
 from bridge.core.pins import pin_of, tracked
+from bridge.pipeline.gates import Heads
 from bridge.pipeline.rollback_plan import Ways
-from bridge.ports.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +22,15 @@ class Again:
 
     Attributes:
         says: the plan for people.
-        to: the deployment whose version is wanted; None for the branch's head.
-        way: how it is brought; "" for the branch's head.
+        to: the deployment whose version is wanted.
+        way: how it is brought.
         served: of a rollback, the deployment from which it leads back.
     """
 
     action: Action
     says: str
-    to: Deployment | None = None
-    way: str = ""
+    to: Deployment
+    way: Rung
     served: str = ""
 
 
@@ -38,7 +38,7 @@ class Again:
 class Replays:
     """Finds how the versions of earlier webhooks are deployed again."""
 
-    journal: Journal
+    heads: Heads
     ways: Ways
 
     async def plan(self, app: App, then: Deployment) -> Again:
@@ -54,28 +54,21 @@ class Replays:
             says = f"build {commit[:7]} again, from the pinned branch"
             return Again(Action.DEPLOY, says, then, Rung.PIN)
         branch = tracked(app)
-        if (head := await self._head(then, branch)) == commit:
+        head, trouble = await self.heads.of(app)
+        if head is not None and head.commit == commit:
             says = f"build the head of {branch}, which is {commit[:7]}"
-            return Again(Action.DEPLOY, says)
+            return Again(Action.DEPLOY, says, then, Rung.PIN)
         try:
             plan = await self.ways.plan(app, commit)
         except Rejected as error:
-            now = f", which is {head[:7]} now, not {commit[:7]}" if head else ""
+            now = f"which is {head.commit[:7]} now, not {commit[:7]}" if head else f"and {trouble}"
             raise Rejected(
                 f"{app.label} can't be deployed as it was: {app.backend} builds the head of"
-                f" {branch or 'its branch'}{now}; {_why(app, commit, error)}"
+                f" {branch or 'its branch'}, {now}; {_why(app, commit, error)}"
             ) from None
         says = "; ".join((plan.says, *plan.warns))
         served = plan.served.id if plan.served is not None else ""
         return Again(Action.ROLLBACK, says, plan.way.to, plan.way.rung, served)
-
-    async def _head(self, then: Deployment, branch: str | None) -> str | None:
-        """Return the commit of the newest push to a branch of the same repository."""
-        to = (await self.journal.pushed([then.seq])).get(then.seq)
-        if to is None or branch is None:
-            return None
-        newest = await self.journal.newest_push(f"{to.key} refs/heads/{branch}")
-        return newest.after if newest else None
 
 
 def _why(app: App, commit: str, error: Rejected) -> str:

@@ -53,7 +53,7 @@ class _Attempt:
             because an intent in the journal may date from before a crash or a failed write.
         unanswered: how many requests got no clear answer.
         answer: what came instead, the last time.
-        placed: the branch of a pinned app is at the commit to build, or the app is not pinned.
+        placed: the branch to build is at the commit to build, as far as that matters.
         pinned: where that branch is, for the note; "" if the app is not pinned.
         image: of a Docker source, the image that the app had just before.
     """
@@ -146,17 +146,20 @@ class Asker:
     async def _place(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
         """Have the backend clone the commit that was judged, if the app is pinned.
 
+        If it is not, a commit that somebody asked for has to be the head of the branch.
         Here nobody builds the app: its deployments are requested one after the other.
         """
         attempt.pinned = ""
         try:
-            if _builds(deployment) and (deployment.pinned or self.pins.pins(app)):
+            if _builds(deployment) and self.pins.pins(app):
                 wanted = deployment.pinned or deployment.head or deployment.commit
                 attempt.pinned = f", pinned to {(await self.pins.place(app, wanted))[:7]}"
+            elif _builds(deployment) and deployment.pinned:
+                await self.pins.must_be_head(app, deployment.pinned)
         except (Unreachable, Refused, Rejected) as error:
             early = isinstance(error, NotFound) and attempt.away < MOST_UNKNOWN
             if early or isinstance(error, Unreachable):
-                await self._wait(deployment, f"waits to be pinned: {error}", error, attempt)
+                await self._wait(deployment, f"waits for its Git host: {error}", error, attempt)
             else:
                 asked = deployment.maybe_asked
                 await self._fail(deployment, "not pinned:", error, maybe_asked=asked)

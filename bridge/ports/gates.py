@@ -72,6 +72,14 @@ class PinsCommits(Protocol):
     def pins(self, app: App) -> bool:
         """Return whether an app is pinned, or is to be."""
 
+    async def must_be_head(self, app: App, commit: str) -> None:
+        """Raise Rejected unless an app that is not pinned is built from this commit anyway.
+
+        Raises:
+            Refused: the Git host does not tell.
+            Unreachable: it may tell later.
+        """
+
     async def place(self, app: App, commit: str | None) -> str:
         """Make the branch that the backend builds point to a commit; return it. Idempotent.
 

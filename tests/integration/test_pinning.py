@@ -184,6 +184,22 @@ async def test_a_rule_whose_branch_the_backend_does_not_build_deploys_nothing(
     )
 
 
+async def test_an_app_that_is_not_pinned_is_built_at_a_commit_only_while_that_is_the_head(
+    world: PinWorld,
+) -> None:
+    await world.add(gated())
+    new = await world.push(ONE, pinned=ONE)
+    await world.settle()
+    assert await world.state(new) == "done"
+
+    late = await world.push(TWO, pinned=ONE)
+    await world.settle()
+
+    ended = await world.now(late)
+    assert (ended.state, world.backend.asked, world.moves) == ("failed", 1, [])
+    assert "builds the head of main, which is 2222222 now, not 1111111; run" in ended.note
+
+
 async def test_a_missing_permission_fails_with_what_to_grant(world: PinWorld) -> None:
     world.host.next("move_branch", NO)
     new = await world.push(ONE)
@@ -203,7 +219,7 @@ async def test_a_host_that_is_away_is_waited_for(world: PinWorld, error: Any) ->
 
     assert (await world.now(new)).deployed_commit == ONE
     notes = [one.note for one in await world.journal.changes(new.id)]
-    assert any("waits to be pinned: github can't be reached" in note for note in notes)
+    assert any("waits for its Git host: github can't be reached" in note for note in notes)
     assert world.backend.asked == 1
 
 

@@ -16,6 +16,7 @@ from bridge.core.decision import Decision, Policy, Reason
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import State
 from bridge.core.refused import RefusedWebhooks
+from bridge.pipeline.gates import Heads
 from bridge.pipeline.hook_troubles import HookTroubles
 from bridge.pipeline.interpret import Reading
 from bridge.pipeline.replay import Replays
@@ -103,7 +104,7 @@ async def records_of(
             lambda: NOW,
             None,  # type: ignore[arg-type]  # nothing acts
             Workshop(lambda: NOW),
-            Replays(journal, Ways({}, Looks(journal, lambda: NOW))),
+            Replays(Heads({}, lambda: NOW, {}), Ways({}, Looks(journal, lambda: NOW))),
         )
     finally:
         await journal.stop()
