@@ -41,4 +41,5 @@ def commands_of(
         ways=ways_of(parts),
         wake=parts.bell,
         pulls=pulls,
+        head_of=parts.heads.told,
     )

@@ -39,7 +39,7 @@ async def _approve(name: str, commit: str | None, how: How) -> None:
     from bridge.pipeline.gate_commands import proposed
     from bridge.pipeline.gates import nobody
 
-    async with desk_of(how.config) as desk:
+    async with desk_of(how.config, asks_hosts=True) as desk:
         app = await live_app(desk.stores.journal, name)
         waiting = await desk.commands.held(app)
         proposal = proposed(waiting)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from bridge.core.gates.locks import Scope
     from bridge.core.lifecycle import Deployment
     from bridge.pipeline.gate_commands import Actor, GateCommands
-    from bridge.pipeline.locks import Pulls
     from bridge.settings import Settings
 
 ScopeName = Annotated[
@@ -61,32 +60,34 @@ class Desk:
 
 @asynccontextmanager
 async def desk_of(config: Path | None, *, asks_hosts: bool = False) -> AsyncIterator[Desk]:
-    """Open the stores; `asks_hosts`: pull requests are looked up."""
+    """Open the stores; `asks_hosts`: pull requests or heads of branches are looked up."""
+    from bridge.core.rules import ruled
     from bridge.pipeline.gate_commands import Actor, GateCommands
-    from bridge.pipeline.locks import NO_PULLS
+    from bridge.settings import book_of
 
     settings = settings_of(config)
     async with kept_in(settings) as stores, AsyncExitStack() as stack:
-        pulls = await _pulls(settings, stack) if asks_hosts else NO_PULLS
-        apps = await stores.journal.apps()
+        hosts = await _hosts(settings, stack) if asks_hosts else {}
+        book = book_of(settings)
+        apps = [ruled(app, book) for app in await stores.journal.apps()]
         by = person()
         actor = Actor(person_key(), by.removeprefix("cli: "), by)
-        yield Desk(
-            settings,
-            stores,
-            apps,
-            GateCommands(stores.journal, lambda: apps, time.time, pulls=pulls),
-            actor,
-        )
+        commands = GateCommands(stores.journal, lambda: apps, time.time, **hosts)
+        yield Desk(settings, stores, apps, commands, actor)
 
 
-async def _pulls(settings: "Settings", stack: AsyncExitStack) -> "Pulls":
+async def _hosts(settings: "Settings", stack: AsyncExitStack) -> dict[str, Any]:
+    """Return what asks the Git hosts."""
     from bridge.app.providers import host_apis, pulls_at
+    from bridge.githosts.server import homes_of
+    from bridge.pipeline.gates import Heads
 
     apis = host_apis(settings)
     for api in apis.values():
         stack.push_async_callback(api.close)
-    return pulls_at(settings, apis)
+    heads = Heads(apis, time.time, homes_of(settings.host_servers().values()))
+    stack.push_async_callback(heads.close)
+    return {"pulls": pulls_at(settings, apis), "head_of": heads.told}
 
 
 def end_with(code: int) -> None:

@@ -41,7 +41,7 @@ from bridge.pipeline.lookup import NEEDS, BuildLogs, Finding, Known, live_alread
 from bridge.pipeline.rollback_plan import Ways, promotion, version_asked
 from bridge.ports.chats import LogTail, Place
 from bridge.ports.clock import Clock, Wake
-from bridge.ports.gates import AuthorsOf
+from bridge.ports.gates import AuthorsOf, HeadOf, untold
 from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Audit, Journal
 from bridge.ports.outcomes import Audited, Explained
@@ -133,6 +133,7 @@ class ChatCommands:
         ways: Ways | None = None,
         wake: Wake = lambda: None,
         pulls: Pulls = NO_PULLS,
+        head_of: HeadOf = untold,
     ) -> None:
         """Take the parts.
 
@@ -143,6 +144,7 @@ class ChatCommands:
             ways: finds the ways back to earlier versions; None: nobody can go back by chat.
             wake: wakes the gatekeeper, if it runs in this process.
             pulls: finds the pull requests with whose end locks are released.
+            head_of: tells whether what somebody approves would still be built.
         """
         self._chat = chat
         self._inbox = inbox
@@ -155,7 +157,7 @@ class ChatCommands:
         self._audit = ChatAudit(chat, journal, clock)
         self.gates = ChatGates(
             chat,
-            GateCommands(journal, known.apps, clock, wake=wake, pulls=pulls),
+            GateCommands(journal, known.apps, clock, wake=wake, pulls=pulls, head_of=head_of),
             self._finding,
             journal,
             known.apps,

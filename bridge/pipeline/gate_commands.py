@@ -4,6 +4,7 @@ These act at once, unlike deploys: the asker learns in the answer who holds a lo
 caller's to check.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from bridge.core.gates.times import for_people
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.locks import KEPT, NO_PULLS, Pulls
 from bridge.ports.clock import Clock, Wake
-from bridge.ports.gates import AuthorsOf, Taken
+from bridge.ports.gates import AuthorsOf, HeadOf, Taken, untold
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Audited
 
@@ -37,6 +38,12 @@ MOST_OF_A_REASON = 500
 SHORTEST_LOCK = 60.0
 """Seconds of the shortest lock."""
 
+
+HEAD_WAITS = 3.0
+"""Seconds to wait for the Git host as somebody approves; the gates ask it again in any case."""
+
+SHORTEST_COMMIT = 7
+"""Characters of a shortened commit that say which one is meant."""
 
 LONGEST_FREEZE = 366 * 86_400.0
 """Seconds of the longest freeze with an end."""
@@ -78,6 +85,7 @@ class GateCommands:
         apps: returns all apps, to find those that a scope covers.
         wake: wakes the gatekeeper, if it runs in this process.
         pulls: finds the pull requests with whose end locks are released.
+        head_of: tells whether what somebody approves would still be built.
     """
 
     journal: Journal
@@ -85,6 +93,7 @@ class GateCommands:
     clock: Clock
     wake: Wake = field(default=lambda: None, kw_only=True)
     pulls: Pulls = field(default=NO_PULLS, kw_only=True)
+    head_of: HeadOf = field(default=untold, kw_only=True)
 
     # ── locks ─────────────────────────────────────────────────────────────
 
@@ -207,10 +216,13 @@ class GateCommands:
         Raises:
             Rejected: there is none.
         """
-        of_app = await self.journal.deployments(limit=50, app_id=app.id)
+        return await self._newest(app.id, app.label)
+
+    async def _newest(self, app_id: str, label: str) -> Deployment:
+        of_app = await self.journal.deployments(limit=50, app_id=app_id)
         found = next((one for one in of_app if one.state is State.HELD), None)
         if found is None:
-            raise Rejected(f"no deployment of {app.label} is held")
+            raise Rejected(f"no deployment of {label} is held")
         return found
 
     async def approve(
@@ -225,12 +237,22 @@ class GateCommands:
             Rejected: the approval would not count: another commit would be built by now, it waits
                 for no approval, or it is their own.
         """
+        held = await self._as_it_is(held)
         proposal = proposed(held)
-        if not commit or not proposal.commit.startswith(commit):
-            now = proposal.commit[:7]
+        if 0 < len(commit) < SHORTEST_COMMIT:
+            raise Rejected(f"{commit!r} is too short: give at least seven digits of the commit")
+        head = await self._head(held) or proposal.commit
+        if head != proposal.commit:  # its webhook has not come yet
+            await self.journal.look_again([held.app_id])
+            self.wake()
+        if not commit or not head.startswith(commit.lower()):
             raise Rejected(
-                f"the head of {held.app} is now {now}, not {commit[:7]}: look again, then approve"
-                " that"
+                f"the head of {held.app} is now {head[:7]}, not {commit[:7]}: look again, then"
+                " approve that"
+            )
+        if head != proposal.commit:
+            raise Rejected(
+                f"{held.app} is being judged anew, at {head[:7]}: approve that once it is shown"
             )
         if actor.person == held.person:
             raise Rejected(f"you asked for {held.app} yourself: somebody else has to approve it")
@@ -248,6 +270,24 @@ class GateCommands:
             self.wake()
             await self._audit_one(actor, "approve", held, f"commit {proposal.commit[:7]}")
         return recorded
+
+    async def _as_it_is(self, held: Deployment) -> Deployment:
+        """Return what is held now: a newer push may have replaced it since it was shown."""
+        now = await self.journal.deployment(held.id)
+        if now is not None and now.state is State.HELD:
+            return now
+        return await self._newest(held.app_id, held.app)
+
+    async def _head(self, held: Deployment) -> str | None:
+        """Return the commit that would be built now; None if its host does not tell soon."""
+        app = next((one for one in self.apps() if one.id == held.app_id), None)
+        if app is None:
+            return None
+        try:
+            async with asyncio.timeout(HEAD_WAITS):
+                return await self.head_of(app, held)
+        except TimeoutError:
+            return None
 
     async def counting(self, held: Deployment) -> list[Approval]:
         """Return the approvals that count for what a held deployment would build."""

@@ -129,6 +129,11 @@ class Heads:
             (None, trouble) if commit is None else (CommitAt(host, repository, commit, branch), "")
         )
 
+    async def told(self, app: App, wanted: Deployment) -> str | None:
+        """Return the commit that a deployment would build now; None if no host can tell."""
+        found, _ = await self.of(app, exact(wanted, app))
+        return found.commit if found else None
+
     async def _read(self, api: ReadsRefs, place: Place) -> Head:
         turn = self._turns.setdefault(place, asyncio.Lock())
         async with turn:

@@ -66,6 +66,15 @@ AuthorsOf = Callable[[Deployment], Awaitable[frozenset[str]]]
 they are known, in lower case."""
 
 
+HeadOf = Callable[[App, Deployment], Awaitable[str | None]]
+"""Returns the commit that would be built of an app now; None if its Git host can't tell."""
+
+
+async def untold(_app: App, _deployment: Deployment) -> str | None:
+    """No host can tell the head."""
+    return None
+
+
 class PinsCommits(Protocol):
     """Has the backend build exactly one commit of an app; see `pipeline.pinning.Pins`."""
 

@@ -82,6 +82,19 @@ async def test_somebody_who_has_neither_written_nor_pushed_it_approves(office: O
     assert done.deployed_commit == commit
 
 
+async def test_a_head_whose_webhook_is_late_is_not_approved_as_the_one_before(
+    office: Office,
+) -> None:
+    shown = await office.push("second", pusher="bob")
+    await office.held("has 0")
+    newer = office.origin.repository.commit("feat: third", {"web/index.html": "third"})
+
+    told = await office.approve("U0GRACE")
+
+    assert f"is now {newer[:7]}, not {shown[:7]}: look again" in told
+    await office.held(newer[:7])
+
+
 async def test_the_author_does_not_approve_what_somebody_else_deploys_by_hand(
     office: Office,
 ) -> None:

@@ -86,6 +86,7 @@ async def test_where_the_head_is_another_one_by_now_it_is_not_built(hosted: Host
     other = Repository.make(hosted.server.root / "my-org/other.git", {"web/index.html": "other"})
     hosted.github.repository("my-org/other", id=4712, git=other.path)
     url = f"{hosted.server.url}/my-org/other.git"
+    assert hosted.console.world.backend is not None
     await hosted.console.world.backend.save_git(app_id, url)
     foreign = Origin(other, "github", "my-org/other", 4712, url)
     await hosted.console.world.commit(foreign, "feat: other", {"web/index.html": "another"})

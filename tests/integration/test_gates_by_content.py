@@ -340,6 +340,45 @@ async def test_the_author_of_the_approved_commit_gets_no_say_by_a_later_push(
     assert await world.journal.approvals("app-web") == []
 
 
+@pytest.mark.parametrize("told", [True, False])
+async def test_nothing_is_approved_once_the_head_has_moved(world: GateWorld, told: bool) -> None:
+    """Somebody reads what is shown; meanwhile a newer push comes, or its webhook is late."""
+    await world.add(watching(rules=APPROVED))
+    new = await world.push(ONE)
+    await world.settle()
+    shown = await world.now(new)
+    if told:
+        new = await world.push(TWO)
+        await world.settle()
+    world.host.heads["main"] = TWO
+
+    with pytest.raises(Rejected, match="head of shop/web is now 2222222, not 1111111: look again"):
+        await world.commands.approve(GRACE, shown, ONE, world.authors_of)
+
+    assert await world.journal.approvals("app-web") == []
+    await world.settle()
+    assert (await world.now(new)).note == "held: needs 1 approval of 2222222, has 0"
+
+
+async def test_while_its_host_is_away_what_was_shown_is_approved(world: GateWorld) -> None:
+    """The gates compare it with the head once the host is back."""
+    await world.add(watching(rules=APPROVED))
+    new = await world.push(ONE)
+    await world.settle()
+    world.host.away = True
+
+    assert await world.approve(GRACE, new)
+
+
+async def test_a_commit_is_named_by_seven_digits_at_least(world: GateWorld) -> None:
+    await world.add(watching(rules=APPROVED))
+    new = await world.push(ONE)
+    await world.settle()
+
+    with pytest.raises(Rejected, match="'1' is too short: give at least seven digits"):
+        await world.commands.approve(GRACE, await world.now(new), "1", world.authors_of)
+
+
 # ── what an approval would be for ────────────────────────────────────────────
 
 

@@ -97,7 +97,7 @@ INSIDE_PIPELINE = {
     "pinning": {"configure", "reconcile"},
     "restore": {"outcome", "polling"},
     "rollback_plan": {"serving"},
-    "replay": {"rollback_plan"},
+    "replay": {"gates", "rollback_plan"},
     "verify": {"outcome"},
     "auto_rollback": {"rollback_plan"},
     "request": {"outcome", "polling"},

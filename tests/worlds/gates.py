@@ -137,7 +137,7 @@ class GateWorld:
         self.keeper = Gatekeeper(
             self.journal, self.judges, Starting(self.flows).release, self.clock
         )
-        self.commands = GateCommands(self.journal, self.shelf.all, self.clock)
+        self.commands = GateCommands(self.journal, self.shelf.all, self.clock, head_of=heads.told)
         self.deployer = Deployer(
             {"dokploy": self.backend},
             self.journal,
