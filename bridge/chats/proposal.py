@@ -17,12 +17,18 @@ MOST_SHOWN = 5
 """Changed files that are shown in one line."""
 
 
+NOTHING_YET = "nothing is live yet"
+UNKNOWN = "what is live is not known, so its changes can't be listed"
+
+
 @dataclass(frozen=True, slots=True)
 class Proposed:
     """A commit that somebody may approve, and what it brings.
 
     Attributes:
-        commit, live: short ids; `live` is what the app serves, None if that is not known.
+        commit, live: short ids; `live` is what the app serves, None if that is not known, or if it
+            serves nothing yet.
+        unlisted: why no changes are listed, in words; "" if they are.
         page: the commit's page; compare: the page that shows what differs from `live`.
         changed: how many files of the app differ; None if it is not known.
     """
@@ -35,6 +41,7 @@ class Proposed:
     compare: str | None
     changed: int | None
     files: tuple[Text, ...]
+    unlisted: str = ""
 
     @property
     def count(self) -> str:
@@ -66,6 +73,7 @@ def proposed_of(proposal: Proposal, app: App | None, links: Links) -> Proposed:
         links.compare(app, live, proposal.commit),
         proposal.changed,
         tuple(Text(one, PATH) for one in proposal.files),
+        "" if live else NOTHING_YET if proposal.since == 0 else UNKNOWN,
     )
 
 

@@ -68,7 +68,7 @@ def _lines(settings: "Settings", app: "App", proposal: "Proposal") -> list[tuple
     says = f" {one.says.words}" if one.says.words else ""
     lines = [(0, f"{app.label} would build {proposal.commit[:7]}{says}{author}")]
     if proposal.live is None:
-        return [*lines, (1, "what is live is not known, so its changes can't be listed")]
+        return [*lines, (1, one.unlisted)]
     lines.append((1, f"{one.count} since {proposal.live[:7]}, which is live"))
     lines += [(2, file) for file in proposal.files]
     if (more := (proposal.changed or 0) - len(proposal.files)) > 0:

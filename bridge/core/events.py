@@ -171,6 +171,8 @@ class RefPushed:
         options: push options (`git push -o …`), if the host sends them.
         pusher: the pusher's login or name, for display; cut as an author's.
         pusher_email: "" if the host does not tell it.
+        authors: addresses of those who wrote its commits, as far as the host lists them; sorted, in
+            lower case.
         found: reconciliation found that the ref moved; no webhook has reported it.
         several: it may contain several pushes, since more than its head was found.
         moment: the time of the push, in the host's own format; "" if the host does not say.
@@ -191,6 +193,7 @@ class RefPushed:
     options: tuple[str, ...] = ()
     pusher: str = ""
     pusher_email: str = ""
+    authors: tuple[str, ...] = ()
     found: bool = False
     several: bool = False
     moment: str = ""

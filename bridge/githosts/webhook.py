@@ -315,6 +315,11 @@ def find(commits: Sequence[ListedCommit], sha: str) -> ListedCommit | None:
     return next((commit for commit in reversed(commits) if commit.id == sha), None)
 
 
+def authors_of(commits: Sequence[ListedCommit] | None) -> tuple[str, ...]:
+    """Return the addresses of those who wrote the listed commits, sorted."""
+    return tuple(sorted({email for one in commits or () for email in one.meaning(one.id).emails}))
+
+
 def union(files: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Return every file once, sorted.
 

@@ -12,7 +12,7 @@ from bridge.core.decision import Policy
 from bridge.core.events import Commit
 from bridge.core.gates.content import SAME, Content, at_once, content_of, watched_of
 from bridge.core.gates.holds import MOST_FILES, Proposal
-from bridge.core.health.serving import Serving
+from bridge.core.gates.order import Earlier
 from bridge.pipeline.changes import Changes
 from bridge.pipeline.reconcile import Homes, place_of
 from bridge.ports.clock import Clock
@@ -69,7 +69,7 @@ class Contents:
     async def proposal(
         self,
         app: App,
-        serving: Serving | None,
+        now: Earlier,
         head: CommitAt,
         built: Commit,
         authors: frozenset[str],
@@ -77,10 +77,11 @@ class Contents:
         """Return what an approval of the head would be for.
 
         Args:
-            serving: what the app serves; None if it never served anything.
+            now: what the app serves.
             built: the head, with its message and author.
         """
-        live, since = (None, 0.0) if serving is None else (serving.commit, serving.since)
+        serving = now.serving
+        live, since = (None, 0.0) if serving is None else (serving.commit, now.version_since)
         changed, files = None, tuple[str, ...]()
         if live is not None:
             found = await self._between(live, head)

@@ -20,6 +20,7 @@ from bridge.core.gates.gates import approved, by_commit
 from bridge.core.gates.holds import Proposal
 from bridge.core.gates.locks import scopes_of
 from bridge.core.gates.order import earlier_of
+from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State, app_of
 from bridge.core.pins import exact, pin_of, tracked
 from bridge.core.rules import RuleBook, ruled
@@ -39,6 +40,9 @@ HEAD_AGAIN = 30.0
 
 LIST_LASTS = 30.0
 """Seconds for which a list of checks lets deployments pass; an event may have been lost since."""
+
+MOST_BROUGHT = 20
+"""An app's newest deployments among which those are whose authors don't approve the newest."""
 
 AT_ONCE = 64
 """Held deployments that are judged together."""
@@ -207,14 +211,26 @@ class Judges:
 
     async def _proposal(self, app: App, deployment: Deployment, head: CommitAt) -> Proposal:
         """Return what an approval would be for, and who must not give it."""
-        authors = await self.authors_of(deployment)
+        now = (await self.journal.earlier({app.label: app.id}))[app.label]
+        brought = await self._brought(deployment, now.serving)
+        authors = frozenset[str]().union(*[await self.authors_of(one) for one in brought])
         if deployment.pinned is not None or head.commit != deployment.commit:
             built = await self.heads.commit(head)
         else:
             message, author = deployment.message or "", deployment.author or ""
             built = Commit(head.commit, message, author)
-        serving = (await self.journal.serving([app])).get(app.id)
-        return await self.contents.proposal(app, serving, head, built, authors | built.emails)
+        return await self.contents.proposal(app, now, head, built, authors | built.emails)
+
+    async def _brought(self, wanted: Deployment, serving: Serving | None) -> list[Deployment]:
+        """Return whose pushes a deployment would bring: its own, and those since what is served."""
+        if wanted.pinned is not None:
+            return [wanted]
+        history = await self.journal.deployments(limit=MOST_BROUGHT, app_id=wanted.app_id)
+        live = serving.commit if serving else None
+        of_live = [one.seq for one in history if live in (one.commit, one.deployed_commit)]
+        newest = serving.newest.seq if serving and serving.newest else 0
+        since = min(of_live) if live and of_live else newest
+        return [wanted, *(one for one in history if one.seq > since and one.id != wanted.id)]
 
     async def _compared(self, by: Judging, deployment: Deployment) -> Compared:
         """Return the commits that matter beside the one that would be built."""

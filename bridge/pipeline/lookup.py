@@ -144,12 +144,17 @@ class Finding:
         return found
 
 
+MOST_AUTHORS_KEPT = 256
+"""Pushes whose authors are remembered: what is held is judged often, and a push never changes."""
+
+
 class Authors:
-    """Finds commit authors in kept webhooks; stores nothing."""
+    """Finds commit authors in kept webhooks."""
 
     def __init__(self, inbox: Inbox, reading: Reading) -> None:
         self._inbox = inbox
         self._reading = reading
+        self._known: dict[int, frozenset[str]] = {}
 
     async def email_of(self, deployment: Deployment) -> str:
         """Return the author's address; "" if the push has none, or a person requested it."""
@@ -159,13 +164,19 @@ class Authors:
         return event.commit.email
 
     async def of(self, deployment: Deployment) -> frozenset[str]:
-        """Return the addresses of its commit's authors and its pusher, as far as they are told."""
+        """Return the addresses of its commits' authors and its pusher, as far as they are told."""
+        if (known := self._known.get(deployment.seq)) is not None:
+            return known
         event = await self._push(deployment)
         if event is None:
             return frozenset()
         pusher = {event.pusher_email.lower()} if event.pusher_email else set()
         is_its = event.commit is not None and event.commit.sha == deployment.commit
-        return frozenset(pusher | (event.commit.emails if event.commit and is_its else set()))
+        its = event.commit.emails if event.commit and is_its else set()
+        found = self._known[deployment.seq] = frozenset({*pusher, *event.authors, *its})
+        if len(self._known) > MOST_AUTHORS_KEPT:
+            self._known.pop(next(iter(self._known)))
+        return found
 
     async def _push(self, deployment: Deployment) -> RefPushed | None:
         delivery = await self._inbox.get(deployment.seq)

@@ -258,7 +258,7 @@ class Holding(Protocol):
         """Return the freezes by command that have not ended."""
 
     async def approve(self, approval: Approval) -> bool:
-        """Record an approval; return whether it is new."""
+        """Record an approval, in place of an older one; return whether it is new."""
 
     async def approvals(self, app_id: str, commit: str | None = None) -> list[Approval]:
         """Return an app's approvals, oldest first; only of a commit, if given."""

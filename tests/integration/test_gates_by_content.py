@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from bridge.chats.links import Links
+from bridge.chats.proposal import proposed_of
 from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
@@ -181,6 +183,26 @@ async def test_who_overrides_is_warned_though_the_branch_has_moved_on_since(
     assert hold.says.startswith("shop/staging runs 3333333, not 2222222: web/index.html differs; ")
 
 
+@pytest.mark.parametrize("history", [(ONE, TWO, ONE), (TWO, ONE, TWO, ONE)])
+async def test_what_the_earlier_app_went_back_to_is_not_called_rolled_back_from(
+    world: GateWorld, history: tuple[str, ...]
+) -> None:
+    await world.add(watching(rules=Rules(after=("shop/staging",), soak=600.0)))
+    differ(world, "web/x")
+    differ(world, "web/x", base=TWO, head=ONE)
+    for seq, commit in enumerate(history, 1):
+        await served(world, seq, commit, action=Action.DEPLOY if seq < 3 else Action.ROLLBACK)
+    world.seq = len(history)
+    new = await world.push(ONE)
+    await world.settle()
+
+    (hold,) = (await world.now(new)).holds
+    assert (hold.says, hold.warns) == (
+        "shop/staging has been live with 1111111 for less than 10 minutes",
+        "",
+    )
+
+
 async def test_an_app_that_was_rolled_back_holds_until_it_serves_the_version_again(
     world: GateWorld,
 ) -> None:
@@ -224,9 +246,11 @@ async def by_hand(world: GateWorld, commit: str) -> None:
     await world.journal.save_look("app-staging", look)
 
 
-async def served(world: GateWorld, seq: int, commit: str, **facts: Any) -> None:
-    """Record that staging has served a commit."""
-    one = deployment(seq, "app-staging", **facts)
+async def served(
+    world: GateWorld, seq: int, commit: str, app_id: str = "app-staging", **facts: Any
+) -> None:
+    """Record that an app has served a commit."""
+    one = deployment(seq, app_id, **facts)
     await record(world.journal, outcome(seq, one, explicit=True))
     at = world.clock.now + seq
     done = {"deployed_commit": commit, "live_at": at, "finished_at": at}
@@ -259,6 +283,43 @@ async def test_an_approval_survives_a_push_of_other_files(world: GateWorld) -> N
     assert [(one.commit, one.person) for one in given] == [(ONE, "slack:U2")]
 
 
+async def test_an_approval_survives_a_push_of_other_files_by_whom_it_is_from(
+    world: GateWorld,
+) -> None:
+    await world.add(watching(rules=APPROVED))
+    await world.commands.lock(ADA, WEB, "a release")
+    new = await world.push(ONE)
+    await world.settle()
+    assert await world.approve(replace(GRACE, email="somebody@example.com"), new)
+    differ(world, "jobs/run.py")
+    await move(world, TWO)  # by somebody@example.com, as the host tells
+    await world.commands.unlock(ADA, WEB)
+    await world.settle()
+
+    assert await world.state(new) == "done"
+
+
+async def test_an_approval_survives_that_what_is_live_is_built_again(world: GateWorld) -> None:
+    await world.add(watching(rules=Rules(approvals=2)))
+    await served(world, 1, THREE, "app-web")
+    world.seq = 1
+    for head in (ONE, TWO):
+        differ(world, "web/index.html", base=THREE, head=head)
+    differ(world, "jobs/run.py")
+    new = await world.push(ONE)
+    await world.settle()
+    world.clock.now += 10
+    assert await world.approve(GRACE, new)
+    await served(world, 3, THREE, "app-web", action=Action.REDEPLOY)
+    world.seq = 3
+    await move(world, TWO)
+    await world.settle()
+
+    assert (await world.now(new)).note == (
+        "held: needs 2 approvals of 2222222, has 1; approved by Grace"
+    )
+
+
 async def test_an_approval_does_not_survive_a_push_of_its_files(world: GateWorld) -> None:
     new = await approved(world, "web/index.html")
 
@@ -288,7 +349,40 @@ async def test_an_approval_of_what_was_live_does_not_let_the_app_go_back_to_it(
     reverted = await world.push(THREE)
     await world.settle()
 
-    assert (await world.now(reverted)).note == "held: needs 1 approval of 3333333, has 0"
+    assert (await world.now(reverted)).note == (
+        "held: needs 1 approval of 3333333, has 0; approvals from before what is live now don't"
+        " count"
+    )
+
+
+@pytest.mark.parametrize("rolled_back", [True, False])
+async def test_a_commit_from_before_what_is_live_needs_a_new_approval(
+    world: GateWorld, rolled_back: bool
+) -> None:
+    """The branch is forced back to it, or it was rolled back from and is asked for again."""
+    await world.add(watching(rules=APPROVED))
+    history = (ONE, TWO) if rolled_back else (TWO, ONE)
+    for commit in history:
+        differ(world, "web/index.html", base=ONE, head=TWO)
+        differ(world, "web/index.html", base=TWO, head=ONE)
+        new = await world.push(commit)
+        await world.settle()
+        world.clock.now += 10
+        assert await world.approve(GRACE, new)
+        await world.settle()
+        assert await world.state(new) == "done"
+    if rolled_back:
+        world.seq += 1
+        await served(world, world.seq, ONE, "app-web", action=Action.ROLLBACK)
+    world.clock.now += 3600
+
+    again = await world.push(TWO, person=ADA.person, trigger="cli: ada")
+    await world.settle()
+
+    assert "2222222, has 0; approvals from before what is" in (await world.now(again)).note
+    assert await world.approve(GRACE, again)
+    await world.settle()
+    assert await world.state(again) == "done"
 
 
 async def test_what_is_live_needs_no_second_approval(world: GateWorld) -> None:
@@ -338,6 +432,26 @@ async def test_the_author_of_the_approved_commit_gets_no_say_by_a_later_push(
         await world.approve(author, new)
 
     assert await world.journal.approvals("app-web") == []
+
+
+async def test_who_wrote_one_of_the_pushes_since_what_is_live_does_not_approve_the_newest(
+    world: GateWorld,
+) -> None:
+    await world.add(watching(rules=APPROVED))
+    for number, commit in enumerate((THREE, ONE, TWO), 1):
+        new = await world.push(commit)
+        world.wrote[new.id] = f"writer-{number}@example.com"
+        await world.settle()
+        world.clock.now += 10
+        if number == 1:
+            assert await world.approve(GRACE, new)
+            await world.settle()
+    assert (await world.now(new)).note.startswith("held: needs 1 approval of 2222222, has 0")
+
+    for number in (2, 3):
+        with pytest.raises(Rejected, match="2222222 is your own commit"):
+            await world.approve(replace(GRACE, email=f"Writer-{number}@example.com"), new)
+    assert await world.approve(replace(GRACE, email="writer-1@example.com"), new)
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -412,4 +526,5 @@ async def test_of_what_was_pushed_its_own_words_are_shown_and_the_host_is_not_as
     assert hold.proposal is not None
     assert (hold.proposal.message, hold.proposal.author) == ("feat: pushed", "Ada")
     assert (hold.proposal.live, hold.proposal.changed) == (None, None)
+    assert proposed_of(hold.proposal, None, Links({})).unlisted == "nothing is live yet"
     assert world.host.count("compare") == 0

@@ -109,6 +109,8 @@ class GateWorld:
     host: ChecksHost = field(default_factory=ChecksHost)
     freezes: list[Freeze] = field(default_factory=list)
     shelf: Shelf = field(default_factory=Shelf)
+    wrote: dict[str, str] = field(default_factory=dict)
+    """The address of who wrote a push, by its deployment."""
 
     def __post_init__(self) -> None:
         self.backend = WatchedBackend(self.clock)
@@ -149,7 +151,7 @@ class GateWorld:
         )
 
     async def authors_of(self, deployment: Deployment) -> frozenset[str]:
-        return frozenset({"author@example.com"})
+        return frozenset({self.wrote.get(deployment.id, "author@example.com")})
 
     def pins(self) -> PinsCommits:
         return Pins({"github": self.host})

@@ -100,7 +100,7 @@ def proposal_lines(proposed: Proposed) -> list[str]:
     what = " ".join(filter(None, (commit, text_of(proposed.says))))
     lines = [joined(f":memo:  To approve: {what}", f"by {author}" if author else "")]
     if proposed.live is None:
-        return [*lines, "What is live is not known, so its changes can't be listed."]
+        return [*lines, f"{proposed.unlisted.capitalize()}."]
     files = ", ".join(filter(None, map(_code, proposed.shown)))
     more = f" and {proposed.unshown} more" if files and proposed.unshown else ""
     differs = f"{link(proposed.compare, proposed.count)} since {_code(proposed.live)}"

@@ -222,6 +222,8 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
         own = [one.name for one in of_it if _is_own(one, wanted.person, proposal)]
         had += f"; nobody approves their own: {', '.join(sorted(own))}" if own else ""
         people = "1 approval" if needed == 1 else f"{needed} approvals"
+        early = [one for one in of_it if proposal.since and one.at < proposal.since]
+        had += "; approvals from before what is live now don't count" if early else ""
         had += _other(wanted, facts, others)
         why = f"needs {people} of {commit[:7]}, has {len(counted)}{had}"
         again_at = min((one.again_at for one in others.values() if one.again_at), default=None)
@@ -270,18 +272,24 @@ def counting(approvals: Iterable[Approval], asker: str, of: Proposal) -> list[Ap
 def counts(approval: Approval, asker: str, of: Proposal) -> bool:
     """Return whether an approval counts: of the same for the app, and nobody approves their own.
 
-    One of another commit was for what came next. Once something else is live, it does not let the
-    app go back to what it was for.
+    An approval is for what comes next. Once something else is live, it does not let the app go back
+    to what it was for.
     """
     if _is_own(approval, asker, of) or approval.commit not in (of.commit, *of.same):
         return False
-    later = of.since is not None and approval.at >= of.since
-    return approval.commit == of.commit or later or of.changed == 0
+    if of.changed == 0:
+        return True
+    return approval.commit == of.commit if of.since is None else approval.at >= of.since
 
 
 def _is_own(approval: Approval, asker: str, of: Proposal) -> bool:
-    wrote = bool(approval.email) and approval.email.lower() in of.authors
-    return wrote or approval.person == asker
+    """Return whether somebody has approved what they have asked for, or have written.
+
+    Whoever was shown another commit that is the same for the app has not written that one: what
+    they have pushed since are other files.
+    """
+    wrote = approval.commit == of.commit and approval.email.lower() in of.authors
+    return (bool(approval.email) and wrote) or approval.person == asker
 
 
 def _order(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[Hold]:
@@ -340,17 +348,17 @@ def _failed_there(
     label: str, earlier: Earlier, commit: str | None, facts: Facts, now: float
 ) -> str:
     """Return whether an earlier app was unhealthy with a version, or rolled back from it."""
-    left = False
+    left = set[str | None]()  # where rollbacks lead that have passed what comes now
     for one in earlier.served:
-        if one.action is Action.ROLLBACK:
-            left = True
-        elif facts.content(one.app_id, one.deployed_commit, commit, now).same:
+        left -= {one.id, one.deployed_commit}
+        if facts.content(one.app_id, one.deployed_commit, commit, now).same:
             at = (commit or "?")[:7]
             if one.state is State.UNHEALTHY:
-                return f"{label} was unhealthy with {at}" + (
-                    ", and was rolled back" if left else ""
-                )
+                back = ", and was rolled back" if left else ""
+                return f"{label} was unhealthy with {at}{back}"
             return f"{label} was rolled back from {at}" if left else ""
+        if one.action is Action.ROLLBACK:
+            left.add(one.target or one.deployed_commit or one.id)
     return ""
 
 

@@ -47,7 +47,7 @@ class Proposal:
     files: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
-    since: float | None = 0.0
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

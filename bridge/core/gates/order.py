@@ -52,6 +52,19 @@ class Earlier:
         return max(since, verified or since)
 
     @property
+    def version_since(self) -> float | None:
+        """Since when it serves that version, however often it was built again."""
+        serving = self.serving
+        if serving is None or serving.commit is None or serving.seen is not None:
+            return serving.since if serving else None
+        since = serving.since
+        for one in self.served:
+            if one.deployed_commit != serving.commit:
+                break
+            since = one.live_at
+        return since
+
+    @property
     def doubt(self) -> Deployment | None:
         """The deployment since which it is not known what it serves; None if that is known."""
         if self.serving is not None:
@@ -81,14 +94,21 @@ def earlier_of(app: App, apps: Iterable[App]) -> dict[str, str]:
 
 
 def differing(before: Mapping[str, App], now: Mapping[str, App]) -> list[str]:
-    """Return the ids of the apps that gates judge otherwise: those that differ.
+    """Return the ids of the apps that gates judge otherwise.
 
-    If a name differs, all whose rules name earlier apps are among them.
+    These are the apps that differ, and those whose rules name one of them as an earlier app. If a
+    name differs, all whose rules name earlier apps are among them.
     """
     found = {id_ for id_ in before.keys() | now.keys() if before.get(id_) != now.get(id_)}
-    if {app.label for app in before.values()} != {app.label for app in now.values()}:
-        found |= {id_ for id_, app in now.items() if app.rules.after}
-    return sorted(found)
+    renamed = {app.label for app in before.values()} != {app.label for app in now.values()}
+    waiting = [app for app in now.values() if app.rules.after] if found else []
+    return sorted(
+        found.union(
+            app.id
+            for app in waiting
+            if renamed or not found.isdisjoint(earlier_of(app, now.values()).values())
+        )
+    )
 
 
 def circles(rules: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, ...]]:

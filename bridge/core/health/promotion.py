@@ -144,12 +144,13 @@ def _news(
     there: Sequence[Deployment], version: Deployment, served: Version | None
 ) -> tuple[Deployment, ...] | None:
     """Return what was deployed there after the version that the other app has."""
+    made = next((one for one in there if one.id == version.target), version)  # by a rollback
     found: list[Deployment] = []
     for one in there:
         if served is not None and version_of(one) == str(served) and one.state is State.DONE:
             return tuple(found)
         new = one.state is State.DONE and one.action is not Action.ROLLBACK
-        if new and one.seq <= version.seq and len(found) < MOST_NEWS:
+        if new and one.seq <= made.seq and len(found) < MOST_NEWS:
             found.append(one)
     return None
 

@@ -27,6 +27,7 @@ from bridge.githosts.webhook import (
     Sha,
     address,
     as_bytes,
+    authors_of,
     branch_or_tag,
     check,
     find,
@@ -177,6 +178,7 @@ def _pushed(push: _Push) -> RefPushed | Ignored:
         paths_note=note,
         pusher=login_of(push.pusher),
         pusher_email=address(push.pusher.email if push.pusher else None),
+        authors=authors_of(push.commits),
     )
 
 

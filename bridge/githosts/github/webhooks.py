@@ -38,6 +38,7 @@ from bridge.githosts.webhook import (
     Sha,
     address,
     as_bytes,
+    authors_of,
     branch_or_tag,
     check,
     clone_urls,
@@ -190,6 +191,7 @@ def _meaning(push: _Push, ref: Ref) -> RefPushed:
         paths_note=note,
         pusher=(push.pusher and push.pusher.name) or "",
         pusher_email=address(push.pusher.email if push.pusher else None),
+        authors=authors_of(push.commits),
         moment=_moment(push.repository.pushed_at),
     )
 

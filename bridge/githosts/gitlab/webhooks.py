@@ -34,6 +34,7 @@ from bridge.githosts.webhook import (
     Sha,
     address,
     as_bytes,
+    authors_of,
     branch_or_tag,
     check,
     clone_urls,
@@ -280,6 +281,7 @@ def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
         options=tuple(_options(push.push_options))[:MOST_OPTIONS],
         pusher=push.user_username or push.user_name or "",
         pusher_email=address(push.user_email),
+        authors=authors_of(push.commits),
     )
 
 

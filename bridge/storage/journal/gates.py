@@ -152,9 +152,12 @@ class Gates(Transactions):
     async def approve(self, approval: Approval) -> bool:
         def record(db: sa.Connection) -> bool:
             changing(db)
+            t = tables.approvals
             known = _approvals(db, approval.app_id, approval.commit)
-            if any(one.person == approval.person for one in known):
+            if any(one.person == approval.person and one.at >= approval.at for one in known):
                 return False
+            of_commit = (t.c.app_id == approval.app_id) & (t.c.commit == approval.commit)
+            db.execute(sa.delete(t).where(of_commit & (t.c.person == approval.person)))
             db.execute(sa.insert(tables.approvals), [asdict(approval)])
             mark_apps_due(db, [approval.app_id], approval.at)
             return True

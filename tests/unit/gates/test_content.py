@@ -147,7 +147,9 @@ def approval(commit: str = OLD, **facts: Any) -> Approval:
 
 def approvals(content: Content | None, *given: Approval) -> list[Hold]:
     compared = {} if content is None else {(WEB.id, OLD): content}
-    return held(compared, rules=Rules(approvals=1), approvals=given or (approval(),))
+    given = given or (approval(),)
+    proposal = Proposal(HEAD, since=0.0)
+    return held(compared, rules=Rules(approvals=1), approvals=given, proposal=proposal)
 
 
 def test_an_approval_counts_for_a_commit_that_is_the_same_for_the_app() -> None:
@@ -179,18 +181,21 @@ def test_an_approval_of_another_commit_does_not_count_and_the_reason_says_why(
     ("since", "changed", "counted"),
     [(0.0, None, True), (NOW - 60, 3, True), (NOW, 3, False), (NOW, 0, True), (None, 3, False)],
 )
-def test_an_approval_of_another_commit_is_for_what_comes_after_it(
+def test_an_approval_is_for_what_comes_after_it(
     since: float | None, changed: int | None, counted: bool
 ) -> None:
     proposal = Proposal(HEAD, same=(OLD,), since=since, changed=changed)
 
     assert counts(approval(), "", proposal) is counted
-    assert counts(approval(HEAD), "", proposal), "it names the very commit"
+    by_name = counted or since is None
+    assert counts(approval(HEAD), "", proposal) is by_name, "also one that names the very commit"
 
 
 def test_the_proposal_names_the_commits_whose_approvals_count() -> None:
     app = replace(WEB, rules=Rules(approvals=2))
-    facts = Facts(approvals=[approval(), approval(OTHER)], compared={(WEB.id, OLD): SAME})
+    given = [approval(), approval(OTHER)]
+    proposal = Proposal(HEAD, since=0.0)
+    facts = Facts(approvals=given, compared={(WEB.id, OLD): SAME}, proposal=proposal)
 
     (hold,) = open_gates(deployment(7, commit=HEAD), app, facts, NOW)
 

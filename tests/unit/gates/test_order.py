@@ -45,3 +45,13 @@ def test_a_new_name_concerns_what_waits_for_names() -> None:
         "app-api",
         "app-web",
     ]
+
+
+def test_other_watch_paths_of_an_earlier_app_concern_what_waits_for_it() -> None:
+    staging, other = app("app-staging", watch_paths=("web/**",)), app("app-other")
+    web = app("app-web", rules=Rules(after=("shop/staging",)))
+    before = {one.id: one for one in (staging, other, web)}
+
+    corrected = replace(staging, watch_paths=("api/**",))
+    assert differing(before, before | {staging.id: corrected}) == ["app-staging", "app-web"]
+    assert differing(before, before | {other.id: replace(other, watch_paths=("x",))}) == [other.id]

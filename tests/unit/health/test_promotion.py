@@ -48,9 +48,10 @@ def test_a_commit_is_built_again_for_a_pinned_app() -> None:
     assert "it is a rebuild" in found.warns[0]
 
 
-def test_a_rollback_is_no_news_of_its_own() -> None:
-    back = made(4, "b", action=Action.ROLLBACK)
-    there = [back, made(3, "c", state=State.UNHEALTHY), made(2, "b"), made(1, "a")]
+@pytest.mark.parametrize("left", [State.UNHEALTHY, State.DONE])
+def test_a_rollback_is_no_news_of_its_own_and_what_it_left_is_none(left: State) -> None:
+    back = made(4, "b", action=Action.ROLLBACK, target=deployment(2).id)
+    there = [back, made(3, "c", state=left), made(2, "b"), made(1, "a")]
 
     found = promoted(STAGING, PINNED, there, [made(9, "a")])
 
