@@ -122,7 +122,7 @@ async def _list(settings: "Settings", app: str | None, limit: int, json: bool) -
         why_none = str(error)
     columns = ("created", "number", "state", "commit", "app", "*what happened")
     listing: Listing[Deployment] = Listing(
-        lambda one: deployment_form(one) | {"fate": fate_form(fates.get(one.id))},
+        lambda one: deployment_form(one, fate := fates.get(one.id)) | {"fate": fate_form(fate)},
         columns,
         lambda one: _row(one, fates.get(one.id), time.time()),
         lambda one: _line(one, fates.get(one.id)),
@@ -140,7 +140,7 @@ async def _show(settings: "Settings", id_: str, app: str | None, json: bool) -> 
         if found.app_id in {app.id for app in await stores.journal.gone_apps()}:
             hint(clean(f"{found.app} ({found.app_id}) is gone from the backends"))
     if json:
-        form = ended_form(found) | {"fate": fate_form(fate)}
+        form = ended_form(found, fate) | {"fate": fate_form(fate)}
         say_json(form | {"changes": [change_form(one) for one in changes]})
     elif on_terminal():
         console().print(_page(found, fate, changes))

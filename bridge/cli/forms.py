@@ -59,11 +59,16 @@ def _brief(deployment: "Deployment | None") -> dict[str, Any] | None:
     """Return a deployment's state; `deployments` has the rest."""
     if deployment is None:
         return None
-    return {"id": deployment.id, "state": str(deployment.state), "note": deployment.note}
+    from bridge.core.health.fate import as_told
+
+    note = as_told(deployment.note)
+    return {"id": deployment.id, "state": str(deployment.state), "note": note}
 
 
-def deployment_form(deployment: "Deployment") -> dict[str, Any]:
-    """Return a deployment with its progress so far."""
+def deployment_form(deployment: "Deployment", fate: "Fate | None" = None) -> dict[str, Any]:
+    """Return a deployment with its progress so far; its note as `note_now` has it."""
+    from bridge.core.health.fate import note_now
+
     return {
         "id": deployment.id,
         "app": deployment.app,
@@ -81,16 +86,16 @@ def deployment_form(deployment: "Deployment") -> dict[str, Any]:
         "started_at": iso(deployment.started_at),
         "live_at": iso(deployment.live_at),
         "finished_at": iso(deployment.finished_at),
-        "note": deployment.note,
+        "note": note_now(deployment.note, fate),
         "superseded_by": deployment.superseded_by,
         "backend_id": deployment.backend_id,
     }
 
 
-def ended_form(deployment: "Deployment") -> dict[str, Any]:
+def ended_form(deployment: "Deployment", fate: "Fate | None" = None) -> dict[str, Any]:
     """Return a single deployment, with the lines that show why it failed or is unhealthy."""
     tail = deployment.log_tail
-    return deployment_form(deployment) | {"log_tail": tail.split("\n") if tail else []}
+    return deployment_form(deployment, fate) | {"log_tail": tail.split("\n") if tail else []}
 
 
 def fate_form(fate: "Fate | None") -> dict[str, Any] | None:

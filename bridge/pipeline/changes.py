@@ -36,9 +36,11 @@ CROWDED = 64
 SILENCE_HOLDS = 60.0
 """Seconds to cache "unknown", so that all callers get it, before the host is queried again."""
 
-SIGHT_HOLDS = 300.0
-"""Seconds to remember whether our credential can see a repository. Another credential starts the
-process again, without this memory."""
+SIGHT_HOLDS = 3.0
+"""Seconds to remember whether our credential can see a repository: that may change at any time."""
+
+HIDDEN_HOLDS = 300.0
+"""Seconds for which a repository that could not be seen is not asked for where nobody needs it."""
 
 
 NO_DIFFERENCE = ChangeSet((), "the same commit")
@@ -63,7 +65,7 @@ class _Sight:
     """Whether our credential can see a repository."""
 
     can: bool
-    until: float
+    at: float
 
 
 class Changes:
@@ -107,7 +109,8 @@ class Changes:
         """Return the push as an app should see it; None while the host is being queried."""
         if not question.firm and len(self._asking) >= CROWDED:
             return push  # as after a day's outage: to query the host for all would take hours
-        if self._hidden(push):
+        holds = SIGHT_HOLDS if question.firm else HIDDEN_HOLDS
+        if self._sight(push.repository.host, self._found_by(push), holds) is False:
             return _unasked(push, question)
         note = ""
         for bases in question.bases:
@@ -211,21 +214,21 @@ class Changes:
 
     async def _sees(self, key: _Key) -> bool:
         """Return whether our credential can see a repository; most hosts answer 404 if not."""
-        known = self._sights.get((key.host, key.repository))
-        if known is not None and self._clock() < known.until:
-            return known.can
+        known = self._sight(key.host, key.repository, SIGHT_HOLDS)
+        if known is not None:
+            return known
         try:
             await self._apis[key.host].repository(key.repository)
             can = True
         except NotFound:
             can = False
-        self._sights[key.host, key.repository] = _Sight(can, self._clock() + SIGHT_HOLDS)
+        self._sights[key.host, key.repository] = _Sight(can, self._clock())
         return can
 
-    def _hidden(self, push: RefPushed) -> bool:
-        """Return whether our credential is known not to see a push's repository."""
-        known = self._sights.get((push.repository.host, self._found_by(push)))
-        return known is not None and not known.can and self._clock() < known.until
+    def _sight(self, host: str, repository: str, holds: float) -> bool | None:
+        """Return whether a repository could be seen so many seconds ago; None if not known."""
+        known = self._sights.get((host, repository))
+        return None if known is None or self._clock() >= known.at + holds else known.can
 
     def _found_by(self, push: RefPushed) -> str:
         return self._apis[push.repository.host].key(push.repository)

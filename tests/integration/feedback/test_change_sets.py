@@ -11,7 +11,7 @@ from bridge.core.decision import Decision, Reason
 from bridge.core.errors import NotFound, Refused, Unreachable
 from bridge.core.events import Ignored, RefKind, RefPushed
 from bridge.core.lifecycle import Deployment, State
-from bridge.pipeline.changes import CROWDED, SIGHT_HOLDS, Changes, ViewFinder
+from bridge.pipeline.changes import CROWDED, HIDDEN_HOLDS, Changes, ViewFinder
 from bridge.pipeline.deliveries import Deliveries
 from bridge.pipeline.interpret import Reading
 from bridge.ports.githosts import ChangeSet
@@ -318,11 +318,37 @@ async def test_a_repository_that_was_hidden_is_asked_for_again_after_some_minute
     await office.decide(listed)
     office.api.hidden.clear()
     office.api.differing["c" * 40, AFTER] = WEB
-    office.desk.clock.now += SIGHT_HOLDS
+    office.desk.clock.now += HIDDEN_HOLDS
 
     seq = await office.decide(replace(listed, before="c" * 40), "later")
 
     assert (await office.why(seq))[0] == "path_hit"
+
+
+async def test_a_list_that_is_not_complete_has_a_hidden_repository_asked_for_again(
+    office: Office,
+) -> None:
+    office.api.hidden.add("my-org/mono")
+    await office.decide(unknown("GitLab listed 20 of 31 commits"))
+    office.api.hidden.clear()
+    office.api.differing["c" * 40, AFTER] = DOCS
+    office.desk.clock.now += 5
+
+    seq = await office.decide(unknown("GitLab listed 20 of 31 commits", before="c" * 40), "later")
+
+    assert (await office.why(seq))[0] == "no_path_hit"
+
+
+async def test_a_repository_that_becomes_hidden_is_noticed_within_seconds(office: Office) -> None:
+    office.desk.clock.after(2, lambda: office.api.differing.update({(BEFORE, AFTER): DOCS}))
+    await office.decide(unknown("GitLab listed 20 of 31 commits"))
+    office.api.hidden.add("my-org/mono")
+    began = office.desk.clock.now
+
+    seq = await office.decide(unknown("GitLab listed 20 of 31 commits", before="c" * 40), "later")
+
+    assert "can't see my-org/mono" in (await office.why(seq))[1]
+    assert office.desk.clock.now - began < 5
 
 
 @pytest.mark.parametrize(
