@@ -21,6 +21,8 @@ BOUNDS = Bounds(size=16, deadline=6.0, wait=6.0, silence=6.0)
 RECENT = 3 * 86_400.0
 """Seconds for which a webhook's failed delivery is worth a finding."""
 
+NO_ADDRESS = "whether that is this bridge is not known, since public_url is not set"
+
 MOST_AT_A_TIME = 12
 """Repositories to check at a time."""
 
@@ -231,7 +233,11 @@ class HookCheck:
         tell, hooks = self.about(name), all_in(places)
         here = [one for one in hooks if self.aim(one) in (Aim.HERE, Aim.IN_CLEAR)]
         working = [one for one in here if one.trouble is None and self._sends_pushes(one)]
-        if len(working) > 1:
+        servers = sorted({_place_of(one) for one in working})
+        if working and self.checked.public_url is None and len(servers) == len(working):
+            says = f"its pushes are sent to {' and to '.join(servers)}; {NO_ADDRESS}"
+            yield tell(Level.OK, "host.hook", says)
+        elif len(working) > 1:
             where = " and ".join(_owner(one.place) for one in working)
             says = f"{len(working)} webhooks send each push here ({where})"
             remedy = "delete all but one; the bridge deploys once, but is sent everything twice"

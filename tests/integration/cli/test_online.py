@@ -194,7 +194,10 @@ async def test_a_git_host_says_whose_the_token_is_or_that_it_is_not_taken(
 @pytest.mark.parametrize(
     ("hooks", "events", "state", "says"),
     [
-        (["https://bridge.example.com/hooks/gitea"], ["push"], "ok", "its pushes are sent here"),
+        (
+            *(["https://bridge.example.com/hooks/gitea"], ["push"], "ok"),
+            "its pushes are sent to bridge.example.com; whether that is this bridge is not known",
+        ),
         (["https://bridge.example.com/hooks/gitea/b"], ["push"], "unseen", "add a webhook"),
         ([], ["push"], "unseen", "no webhook sends its pushes to https://…/hooks/gitea"),
         (["off"], ["push"], "trouble", "sends nothing: it is switched off at Gitea"),
