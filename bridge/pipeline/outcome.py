@@ -26,6 +26,7 @@ from bridge.core.health.rollback import lock_after
 from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, State, live_image
 from bridge.core.rules import RuleBook, ruled
 from bridge.core.tracking import EndInLog, end_in, token_of, within
+from bridge.pipeline.built_commit import built, will_tell_commit
 from bridge.pipeline.polling import BackendPollers
 from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.clock import Clock, Sleep, Wake
@@ -156,7 +157,8 @@ class Ending:
     ) -> None:
         """Record that the backend serves what it has built; `more`: what else to say of it."""
         record = await self._settled(deployment, app, record)
-        facts["deployed_commit"] = record.commit
+        backend = self.backend(app)
+        facts["deployed_commit"] = await built(deployment, app, record, backend, self.journal)
         note = _what_was_deployed(deployment, record) + more
         if deployment.cancel is not None:
             note += "; the cancel came too late"
@@ -281,7 +283,7 @@ class Ending:
     ) -> BackendDeployment:
         """Return the record with its commit, which appears up to half a second after the end."""
         until = self.clock() + self.timing.settle
-        while _will_tell_commit(deployment, app, record) and self.clock() < until:
+        while will_tell_commit(deployment, app, record) and self.clock() < until:
             await self.sleep(self.timing.look.first)
             try:
                 records = await self.backend(app).deployments(app)
@@ -436,11 +438,6 @@ async def _answers(backend: Backend, app: App) -> bool:
     except BridgeError:
         return True
     return True
-
-
-def _will_tell_commit(deployment: Deployment, app: App, record: BackendDeployment) -> bool:
-    clones = deployment.action is not Action.REDEPLOY and app.source is not None
-    return clones and record.commit is None and bool(app.source and app.source.branch)
 
 
 def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str:

@@ -78,7 +78,9 @@ class Facts:
 
     def content(self, app_id: str, commit: str | None, head: str | None, now: float) -> Content:
         """Return a commit beside the one that would be built, as far as they concern an app."""
-        if commit is None or head is None:
+        if head is None:
+            return Content(None, _unknown(self))
+        if commit is None:
             return Content(False)
         if commit == head:
             return SAME
@@ -311,7 +313,7 @@ def _after(
 ) -> Iterator[Hold]:
     """Hold what an earlier app does not serve: the same, as far as that app is concerned."""
     key = f"{Gate.ORDER}:{label}:{commit}"
-    wanted, serving = (commit or "?")[:7], earlier.serving
+    wanted, serving = commit[:7] if commit else "what would be built", earlier.serving
     until = changes = None
     warns, coming = _failed_there(label, earlier, commit, facts, now), earlier.coming(commit)
     if earlier.doubt is not None:
@@ -320,6 +322,8 @@ def _after(
         why = f"{label} has not deployed {wanted} yet"
     elif serving.works in (Works.VERIFYING, Works.UNHEALTHY):
         why = f"{label} runs {_short(serving.commit)}, which is {serving.works}"
+    elif serving.commit is None and not serving.image:
+        why = f"{label} runs an unknown commit, not {wanted}: deploy {label} anew, or override"
     elif not (content := facts.content(earlier.app_id, serving.commit, commit, now)).same:
         why = f"{label} runs {_short(serving.commit)}, not {wanted}{_differs(content, facts)}"
         changes = content.again_at

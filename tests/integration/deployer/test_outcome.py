@@ -52,6 +52,24 @@ async def test_a_redeploy_asks_for_one_and_claims_no_commit(stage: Stage) -> Non
     assert ended.deployed_commit is None
 
 
+async def test_a_redeploy_builds_the_commit_that_the_record_before_it_has_checked_out(
+    stage: Stage,
+) -> None:
+    await stage.run()
+    again = [
+        await stage.run(await stage.wish(seq, action=Action.REDEPLOY, trigger="cli: ada"))
+        for seq in (2, 3)
+    ]
+    assert [one.deployed_commit for one in again] == [HEAD, HEAD]
+
+    stage.backend.ending = Progress.ERROR
+    await stage.run(await stage.wish(4))
+    stage.backend.ending = Progress.DONE
+    last = await stage.run(await stage.wish(5, action=Action.REDEPLOY, trigger="cli: ada"))
+
+    assert last.deployed_commit is None, "it may have fetched before it failed"
+
+
 async def test_a_quick_build_that_nobody_saw_running_is_done(staged: Callable[..., Stage]) -> None:
     stage = staged(waits=0.0, builds=0.1)
 

@@ -199,7 +199,10 @@ UNTOLD = replace(deployment(4), state=State.UNKNOWN, finished_at=NOW)
         (None, "shop/staging/web has not deployed abc1234 yet"),
         (Serving(live(finished_at=NOW - 59)), "live with abc1234 for less than 60 s"),
         (Serving(live(deployed_commit=OTHER)), "shop/staging/web runs def5678, not abc1234"),
-        (Serving(live(deployed_commit=None)), "runs an unknown commit, not abc1234"),
+        (
+            Serving(live(deployed_commit=None)),
+            "unknown commit, not abc1234: deploy shop/staging/web anew",
+        ),
         (Serving(live(state=State.VERIFYING)), "runs abc1234, which is being verified"),
         (Serving(live(state=State.UNHEALTHY)), "runs abc1234, which is unhealthy"),
         (

@@ -1,0 +1,45 @@
+"""Tell which commit a deployment has built, as far as the backend's records show it."""
+
+from itertools import dropwhile
+
+from bridge.core.apps import App
+from bridge.core.errors import BridgeError
+from bridge.core.events import Action
+from bridge.core.lifecycle import Deployment
+from bridge.ports.backends import Backend, BackendDeployment, Progress
+from bridge.ports.journal import Journal
+
+
+def will_tell_commit(deployment: Deployment, app: App, record: BackendDeployment) -> bool:
+    """Return whether the record of a deployment that is done will name its commit soon."""
+    clones = deployment.action is not Action.REDEPLOY and app.source is not None
+    return clones and record.commit is None and bool(app.source and app.source.branch)
+
+
+async def built(
+    deployment: Deployment,
+    app: App,
+    record: BackendDeployment,
+    backend: Backend,
+    journal: Journal,
+) -> str | None:
+    """Return the commit that was built; None if it is not known.
+
+    A redeploy fetches nothing, so it builds what the record before it has left checked out. That
+    one has to be done: another may have failed before it had fetched anything. If it names no
+    commit, it may be of another redeploy, whose commit the journal has.
+    """
+    if deployment.action is not Action.REDEPLOY or record.commit is not None:
+        return record.commit
+    try:
+        records = await backend.deployments(app)
+    except BridgeError:
+        return None
+    older = dropwhile(lambda one: one.id != record.id, records)
+    before = next((one for one in older if one.id != record.id), None)
+    if before is None or before.status is not Progress.DONE:
+        return None
+    if before.commit is not None:
+        return before.commit
+    ours = await journal.deployment((await journal.pinned(app.id)).get(before.id, ""))
+    return ours.deployed_commit if ours is not None else None
