@@ -112,7 +112,9 @@ def fate_form(fate: "Fate | None") -> dict[str, Any] | None:
 
 def change_form(change: "Change") -> dict[str, Any]:
     """Return one line of a deployment's history."""
-    return {"at": iso(change.at), "state": str(change.state), "note": change.note}
+    from bridge.core.health.fate import as_told
+
+    return {"at": iso(change.at), "state": str(change.state), "note": as_told(change.note)}
 
 
 def standing(pending: "Pending") -> str:

@@ -292,6 +292,27 @@ def test_an_unhealthy_deployment_is_shown_with_what_it_answered(filled: Cli) -> 
     assert "\x1b" not in shown[-1]
 
 
+def test_no_list_goes_on_to_say_that_what_was_replaced_is_live(filled: Cli) -> None:
+    async def replace_it(stores):
+        await went_live(stores, "0000000000000001.app_web", SHA, 1.0)
+        new = deployment(9001, "app_web", app="shop/web")
+        await record(stores.journal, outcome(9001, new, explicit=True))
+        await went_live(stores, new.id, "b" * 40, 2.0)
+
+    async def went_live(stores, id_: str, commit: str, at: float) -> None:
+        facts = {"deployed_commit": commit, "live_at": at, "finished_at": at}
+        assert await stores.journal.move(id_, State.DONE, f"commit {commit[:7]} is live", **facts)
+
+    filled.with_stores(replace_it)
+
+    for words in (
+        *(("deployments",), ("deployments", "show", "1"), ("why", "web")),
+        *(("deliveries",), ("deliveries", "show", GUID)),
+    ):
+        for form in ((), ("--json",)):
+            assert f"{SHA[:7]} is live" not in filled(*words, *form).stdout, words
+
+
 def test_why_tells_what_became_of_what_was_deployed(filled: Cli) -> None:
     told = failed(filled)("why", "web").stdout
 
