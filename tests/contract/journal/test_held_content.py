@@ -75,12 +75,12 @@ async def test_a_hold_keeps_what_an_approval_would_be_for(journal: Any, clock: M
     await record(journal, outcome(1, deployment(1)))
     await journal.approve(Approval("app-web", OLD, "slack:U2", "Grace", "", clock.now))
     compared = {("app-web", OLD): SAME}
-    by = Judging(STRICT, head=AT, compared=compared, proposal=PROPOSAL)
+    by = Judging(STRICT, head=AT, compared=compared, proposal=replace(PROPOSAL, since=0.0))
 
     held = await journal.judge(deployment(1).id, by)
 
     (hold,) = held.holds
-    assert hold.proposal == replace(PROPOSAL, same=(OLD,))
+    assert hold.proposal == replace(PROPOSAL, same=(OLD,), since=0.0)
     assert hold.says == "needs 2 approvals of ccccccc, has 1; approved by Grace"
     assert (await journal.deployment(held.id)).holds == held.holds
 
