@@ -195,7 +195,9 @@ class LockKeeper:
         return await self._lanes.keep_up(self._journal.next_lock_at, self._keep_some, self._poll)
 
     async def _keep_some(self, host: str) -> None:
-        """Do what is due for the first locks that end with a pull request at a host."""
+        """Do what is due for the first locks that end with a pull request at a host, or without."""
+        if not host:
+            await self._journal.end_locks()
         due = await self._journal.due_locks(self._clock(), AT_ONCE, host)
         await all_ended(*map(self._keep, due))
 

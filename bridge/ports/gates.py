@@ -155,8 +155,12 @@ class LockUpkeep(Protocol):
     async def next_lock_at(self) -> Mapping[str, float]:
         """Return when something is due for a lock next, by the host of its pull request.
 
-        The host is "" for locks without one. Hosts at which nothing is due are left out.
+        The host is "" for locks without one, and for the end of any lock. Hosts at which nothing is
+        due are left out.
         """
+
+    async def end_locks(self) -> None:
+        """Forget the locks whose end has come; places that show them become pending."""
 
     async def due_locks(self, now: float, limit: int, host: str) -> list[DueLock]:
         """Return locks for which something is due by now; none that has expired.

@@ -8,16 +8,17 @@ import pytest
 
 from bridge.core.errors import NotFound, Rejected, Unreachable
 from bridge.core.events import Repository
-from bridge.core.gates.locks import DAY, EVERYTHING, PullName, PullRef, scope_named
+from bridge.core.gates.locks import DAY, EVERYTHING, PullName, PullRef, Scope, scope_named
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.gate_commands import GateCommands
 from bridge.pipeline.locks import LATEST, LockKeeper, Pulls
 from bridge.ports.feedback import LockNews
-from bridge.ports.outcomes import Subscription
+from bridge.ports.outcomes import Subscription, about_deployment
 from tests.fakes.git_api import FakeHostApi
 from tests.worlds.gates import ADA, GRACE, GateWorld, gated
 
 ONE = "1" * 40
+WEB = Scope("app/app-web", "shop/web")
 OPEN = PullRequest(12, "topic", ONE, open=True)
 MERGED = replace(OPEN, open=False, merge_sha="2" * 40)
 CLOSED = replace(OPEN, open=False)
@@ -77,6 +78,23 @@ async def desk() -> AsyncIterator[Desk]:
     await world.add(gated())
     yield Desk(world, PullsHost())
     await world.journal.stop()
+
+
+async def test_a_lock_that_ends_by_itself_is_not_shown_any_more(desk: Desk) -> None:
+    world = desk.world
+    new = await world.push(ONE)
+    await world.settle()
+    card = Subscription("card", "chat", "chat", (about_deployment(new.id),), {})
+    await world.journal.subscribe([card])
+    await desk.commands.lock(ADA, WEB, "a migration", seconds=7200)
+    (shown,) = await world.journal.feedback(limit=10)
+    await world.journal.mark_published("card", shown.wanted)
+
+    await desk.round(7199)
+    assert (await world.journal.feedback(limit=10))[0].due_at is None
+    await desk.round(1)
+    assert (await world.journal.feedback(limit=10))[0].due_at is not None
+    assert await world.journal.next_lock_at() == {}
 
 
 # ── reminders ────────────────────────────────────────────────────────────────

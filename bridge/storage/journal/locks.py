@@ -46,6 +46,13 @@ def drop_lock(db: sa.Connection, scope: str) -> None:
     forget_feedback(db, [about_lock(scope)])
 
 
+def _end_expired(db: sa.Connection, at: float) -> None:
+    """Delete the locks that have ended by themselves; what shows them says so no longer."""
+    for scope in list(db.scalars(sa.select(_T.c.scope).where(_T.c.until <= at))):
+        drop_lock(db, scope)
+        mark_locked(db, scope, at)
+
+
 def _read(row: dict[str, Any]) -> Lock:
     del row["look_at"], row["looks"]
     return Lock(**row | {"merge": _read_merge(row["merge"])})
@@ -69,8 +76,11 @@ class Locks(Transactions):
     """What happens to locks by time, and by their pull requests."""
 
     async def next_lock_at(self) -> Mapping[str, float]:
-        query = sa.select(_T.c.merge, _T.c.remind_at, _T.c.look_at).where(_holds(self._clock()))
-        times: dict[str, float] = {}
+        now = self._clock()
+        ends = sa.select(sa.func.min(_T.c.until).label("at"))
+        (end,) = [row["at"] for row in await self._all(ends)]
+        times = {} if end is None else {"": float(end)}
+        query = sa.select(_T.c.merge, _T.c.remind_at, _T.c.look_at).where(_holds(now))
         for row in await self._all(query):
             merge = _read_merge(row["merge"])
             if merge is None and row["merge"]:
@@ -80,6 +90,10 @@ class Locks(Transactions):
                 if at is not None:
                     times[host] = min(at, times.get(host, at))
         return times
+
+    async def end_locks(self) -> None:
+        at = self._clock()
+        await self._change(lambda db: _end_expired(db, at))
 
     async def due_locks(self, now: float, limit: int, host: str) -> list[DueLock]:
         return await self._read(lambda db: _due(db, now, limit, host))

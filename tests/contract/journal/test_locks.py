@@ -116,12 +116,16 @@ async def test_each_host_has_locks_of_its_own_that_are_due(
     assert await journal.due_locks(clock.now, 9, "git") == []
 
 
-async def test_an_expired_lock_is_due_for_nothing(journal: Any, clock: ManualClock) -> None:
+async def test_an_expired_lock_is_due_for_nothing_but_to_be_forgotten(
+    journal: Any, clock: ManualClock
+) -> None:
     mine = due_daily(clock, until=clock.now + 2 * DAY + 5, merge=PULL)
     await journal.take_lock(mine, ["app-web"], steal=False)
     clock.now += 3 * DAY
 
     assert await journal.due_locks(clock.now, 9, "github") == []
+    assert await journal.next_lock_at() == {"": mine.until}
+    await journal.end_locks()
     assert await journal.next_lock_at() == {}
 
 
