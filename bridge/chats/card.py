@@ -288,7 +288,8 @@ def verdict_of(deployment: Deployment, fate: Fate | None = None) -> str:
         fate: what has become of it. Without it, what went live is not said to be live.
     """
     if fate is not None:
-        return _NOW[deployment.state, fate.live]
+        state = deployment.state if fate.itself or not fate.live else State.DONE
+        return _NOW[state, fate.live]
     if deployment.state is State.WAITING and deployment.note.startswith(_AWAY):
         return "waits for the backend"
     return _VERDICTS[deployment.state]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bridge.core.health.fate import as_told
+from bridge.core.health.fate import Fate, note_now
 from bridge.core.lifecycle import State
 from bridge.core.log_text import harmless
 from bridge.core.previews.native import NativeState
@@ -183,9 +183,9 @@ def ref(name: str | None) -> str:
     return text
 
 
-def note(said: Any) -> str:
-    """Return the note of a deployment or change in words that stay true, without its state."""
-    return as_told(str(said.note).removeprefix(f"{said.state}: "))
+def note(said: Any, fate: Fate | None = None) -> str:
+    """Return the note of a deployment or change as it is true now, without its state."""
+    return note_now(str(said.note).removeprefix(f"{said.state}: "), fate)
 
 
 def part(value: str) -> str:

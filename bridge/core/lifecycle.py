@@ -212,6 +212,11 @@ class Deployment:
         return "" if self.state is State.UNHEALTHY else self.log_tail or ""
 
     @property
+    def pushed(self) -> bool:
+        """Whether a push or a tag has brought it, also one that was replayed."""
+        return self.trigger.partition(",")[0] in ("push", "tag")
+
+    @property
     def served(self) -> bool:
         """Whether the backend has said that it serves it, healthy or not."""
         return self.state in SERVED
@@ -313,6 +318,13 @@ NEVER = frozenset[State]()
 def promotes(one: Wanted) -> bool:
     """Return whether a deployment brings a named version, whatever the head is."""
     return one.action == Action.DEPLOY and one.target is not None
+
+
+def carries(newer: Wanted, older: Wanted) -> bool:
+    """Return whether what has superseded a push's deployment brings its commit, or a later one."""
+    if newer.action != Action.DEPLOY:
+        return False
+    return not promotes(newer) or newer.pinned == older.commit
 
 
 def makes_moot(newer: Wanted, older: Deployment) -> bool:

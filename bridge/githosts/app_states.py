@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bridge.core.apps import environment_of
 from bridge.core.decision import Reason
 from bridge.core.failure import MOST_CHARACTERS
-from bridge.core.health.fate import Fate, Now
+from bridge.core.health.fate import Now
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import redact
 from bridge.ports.feedback import Snapshot
@@ -51,7 +51,7 @@ GOING = {
     State.UNHEALTHY: "deployed, but unhealthy",
     State.FAILED: "failed",
     State.CANCELLED: "cancelled",
-    State.SUPERSEDED: "superseded by a newer push",
+    State.SUPERSEDED: "superseded by a newer deployment",
     State.UNKNOWN: "accepted, outcome unknown",
 }
 """A deployment's state, in a few words."""
@@ -132,15 +132,27 @@ def reasons_of(deployment: Deployment) -> list[str]:
     return [redact(one.says[:MOST_CHARACTERS]) for one in deployment.holds]
 
 
-def going(deployment: Deployment, fate: Fate | None) -> tuple[str, str]:
-    """Return the icon of a deployment's state and a few words; "deployed" stays true."""
+def going(deployment: Deployment, snapshot: Snapshot) -> tuple[str, str]:
+    """Return the icon of what became of a deployment, and a few words that stay true."""
+    told = snapshot.told_by(deployment)
+    fate = snapshot.fates.get(told.id)
     match fate.now if fate is not None else None:
         case Now.ROLLED_BACK:
             return "↩️", "rolled back"
-        case Now.REPLACED | Now.ELSEWHERE | Now.UNKNOWN if deployment.state is State.UNHEALTHY:
-            return ICON[deployment.state], "deployed, and was unhealthy"
+        case Now.REPLACED | Now.ELSEWHERE | Now.UNKNOWN if told.state is State.UNHEALTHY:
+            return ICON[told.state], "deployed, and was unhealthy"
         case _:
-            return ICON[deployment.state], GOING[deployment.state]
+            return ICON[told.state], words_of_state(told, deployment)
+
+
+def words_of_state(told: Deployment, deployment: Deployment) -> str:
+    """Return a state in a few words; `told`: what tells what became of a deployment."""
+    words = GOING[told.state]
+    if told.id == deployment.id:
+        return words
+    if told.served:
+        return words.replace("deployed", f"deployed by #{told.seq}", 1)
+    return f"superseded by #{told.seq}: {words}"
 
 
 ICON = {

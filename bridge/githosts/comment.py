@@ -11,7 +11,7 @@ from bridge.core.apps import App
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
 from bridge.core.gates.holds import Proposal, proposal_in
-from bridge.core.health.fate import Fate, Now, note_now
+from bridge.core.health.fate import Now, note_now
 from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import redact, shorten
 from bridge.githosts.app_states import GOING, WHY_NOT, Standing, going, reasons_of, standings
@@ -74,7 +74,7 @@ def render_comment(
     shown = [_row(one.deployment, one, snapshot, chats, console) for one in found if one.deployment]
     table, left = _fitting(shown, left, "", "more apps; there is no room for them here.", _TABLE)
     why = [
-        _why_failed(one.deployment, snapshot.fates.get(one.deployment.id))
+        _why_failed(snapshot.told_by(one.deployment), snapshot)
         or _why_held(one.deployment, snapshot.apps.get(one.app_id), compare)
         for one in found
         if one.deployment
@@ -131,9 +131,7 @@ def _summaries(snapshot: Snapshot, found: Sequence[Standing]) -> list[str]:
 def _summary(snapshot: Snapshot, found: Sequence[Standing]) -> str:
     """Return a one-line summary, which also suits a mail or a notification."""
     states = Counter(
-        going(one.deployment, snapshot.fates.get(one.deployment.id))[1]
-        for one in found
-        if one.deployment and not one.skipped
+        going(one.deployment, snapshot)[1] for one in found if one.deployment and not one.skipped
     )
     words = dict.fromkeys([*GOING.values(), *sorted(states)])
     said = [f"{states[word]} {word}" for word in words if states[word]]
@@ -160,12 +158,11 @@ def _row(
     chats: Mapping[str, str],
     console: ConsolePages,
 ) -> str:
-    state = _state(deployment, snapshot)
+    state, told = _state(deployment, snapshot), snapshot.told_by(deployment)
     app = snapshot.apps.get(one.app_id)
-    live = deployment.served
     links = [
-        link("site", app.url) if app and live else "",
-        link("log", console.deployment(deployment.id) or (app.page if app else None)),
+        link("site", app.url) if app and told.served else "",
+        link("log", console.deployment(told.id) or (app.page if app else None)),
         *(link(word, _card(deployment, snapshot, chat)) for chat, word in chats.items()),
     ]
     return row(
@@ -173,27 +170,31 @@ def _row(
             cell(one.label),
             cell(one.environment),
             " · ".join([state, *(made for made in links if made.startswith("["))]),
-            _deployed(deployment),
-            _duration(deployment),
-            moment(_updated(deployment)),
+            _deployed(told),
+            _duration(told),
+            moment(_updated(told)),
         )
     )
 
 
 def _state(deployment: Deployment, snapshot: Snapshot) -> str:
     """Return the state; of what was rolled back, to what, and the lock that was left."""
-    fate, lock = snapshot.fates.get(deployment.id), snapshot.lock_of(deployment)
-    icon, words = going(deployment, fate)
+    told = snapshot.told_by(deployment)
+    fate, lock = snapshot.fates.get(told.id), snapshot.lock_of(told)
+    icon, words = going(deployment, snapshot)
     if fate is not None and fate.now is Now.ROLLED_BACK:
         words = cell(fate.says)
     locked = f" · 🔒 locked by {cell(lock.name)}" if lock is not None else ""
+    if lock is not None and lock.until is not None:
+        locked += f" until {moment(lock.until)} UTC"
     return f"{icon} {words}{locked}"
 
 
-def _why_failed(deployment: Deployment, fate: Fate | None) -> str:
+def _why_failed(deployment: Deployment, snapshot: Snapshot) -> str:
     """Return why an app's deployment failed, as a list item; "" if it did not fail."""
     if deployment.state not in BAD or not deployment.note:
         return ""
+    fate = snapshot.fates.get(deployment.id)
     note = note_now(deployment.note, fate)
     reason = shorten(redact(note[:MOST_CHARACTERS]), LONGEST_REASON)
     if deployment.state is State.FAILED:

@@ -16,7 +16,7 @@ from bridge.githosts.comment import Compares, is_marked, nothing, render_comment
 from bridge.githosts.statuses import Said, contexts, deployment_status, status_of
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
-from bridge.ports.githosts import Comment, HasDeployments, HostApi
+from bridge.ports.githosts import Comment, CommitState, HasDeployments, HostApi
 from bridge.ports.outcomes import Cursor, Subscription
 
 CALM_EACH = 0.1
@@ -196,8 +196,7 @@ class StatusPublisher:
         """Set it if it differs; see `Publisher`."""
         place = subscription.place
         found = [one for one in standings(snapshot) if one.app_id == place["app"]]
-        fate = _fate(found[0], snapshot) if found else None
-        said = status_of(found[0], fate) if found else None
+        said = status_of(found[0], snapshot) if found else None
         if said is None or cursor.get("shown") == _level(said):
             return ()
         app = snapshot.apps.get(place["app"])
@@ -261,13 +260,14 @@ class DeploymentPublisher:
         save_cursor: SaveCursor,
     ) -> Sequence[Subscription]:
         """Create it if missing, and set its state; see `Publisher`."""
-        deployment = snapshot.deployments[0] if snapshot.deployments else None
-        if deployment is not None:
+        for deployment in snapshot.deployments[:1]:
+            told = snapshot.told_by(deployment)
+            if told.id != deployment.id and not _is_of(told, subscription.place["commit"]):
+                told = deployment
             app = snapshot.apps.get(deployment.app_id)
-            words = words_of(deployment)
-            one = DeploymentObject(subscription.lane, subscription.place, words)
-            fate = snapshot.fates.get(deployment.id)
-            await self.show(one, deployment, app, cursor, save_cursor, fate)
+            one = DeploymentObject(subscription.lane, subscription.place, words_of(deployment))
+            fate = snapshot.fates.get(deployment.id) or snapshot.fates.get(told.id)
+            await self.show(one, told, app, cursor, save_cursor, fate)
         return ()
 
     async def show(
@@ -289,14 +289,18 @@ class DeploymentPublisher:
         if never_asked(deployment) and "deployment" not in cursor:
             return
         said = deployment_status(deployment)
-        level = f"{_level(said)}{_again(fate)}"
+        level = _level(said)
+        if fate is not None and fate.live and fate.returned is not None:
+            level += f" again {fate.returned}"
         shown = str(cursor.get("shown", ""))
-        if fate is not None and fate.gone and shown.startswith(_level(said)):
+        if fate is not None and fate.gone and shown.startswith(_ENDED):
             await self._ended(one, fate, cursor, save_cursor)
             return
         if shown == level and "ended" not in cursor:
             return
         passing = not deployment.final
+        if fate is not None and fate.now is Now.AGAIN and not self.api.reactivates:
+            cursor = {name: cursor[name] for name in cursor.keys() - {"deployment"}}
         id_ = cursor.get("deployment") or await self._made(one, passing, cursor, save_cursor)
         if said.waits and "shown" not in cursor:
             return  # as it is made
@@ -363,20 +367,18 @@ class DeploymentPublisher:
         return id_
 
 
-def _fate(one: Standing, snapshot: Snapshot) -> Fate | None:
-    return None if one.deployment is None else snapshot.fates.get(one.deployment.id)
+_ENDED = (str(CommitState.SUCCESS), str(CommitState.FAILURE))
+"""How what is shown of something that went live begins, once that has ended."""
 
 
-def _again(fate: Fate | None) -> str:
-    """Return what tells a version that is live again from one that always was."""
-    if fate is None or fate.by is None or fate.now is not Now.AGAIN:
-        return ""
-    return f" again {fate.by.id}"
+def _is_of(told: Deployment, commit: str) -> bool:
+    """Return whether what was asked for in place of a push has brought its commit."""
+    return not told.pushed and told.served and told.deployed_commit == commit
 
 
 def _by_push(fate: Fate) -> bool:
     """Return whether a push replaced it, so that its host was told of a newer deployment."""
-    return fate.by is not None and fate.by.trigger.partition(",")[0] in ("push", "tag")
+    return fate.by is not None and fate.look is None and fate.by.pushed
 
 
 def _context(one: Standing) -> str:

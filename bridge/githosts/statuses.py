@@ -15,9 +15,10 @@ from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.health.fate import Fate, Now, lasting
 from bridge.core.lifecycle import BAD, Deployment, State
 from bridge.core.log_text import MARK, marked, redact, shorten
-from bridge.githosts.app_states import GOING, WHY_NOT, Standing, reasons_of
+from bridge.githosts.app_states import WHY_NOT, Standing, reasons_of, words_of_state
 from bridge.githosts.ci import OURS
 from bridge.githosts.markdown import one_line
+from bridge.ports.feedback import Snapshot
 from bridge.ports.githosts import CommitState
 
 LONGEST_DESCRIPTION = 140
@@ -52,33 +53,51 @@ class Said:
     waits: bool = False
 
 
-def status_of(one: Standing, fate: Fate | None = None) -> Said | None:
+def status_of(one: Standing, snapshot: Snapshot) -> Said | None:
     """Return the status of an app under the newest push's commit; None for no status."""
     if one.skipped:
         assert one.newest is not None
         decision = one.newest.decision
         words = WHY_NOT.get(decision.reason, decision.reason.replace("_", " "))
         return Said(CommitState.SUCCESS, _plain(f"skipped: {words} ({decision.evidence})"))
-    return None if one.deployment is None else deployment_status(one.deployment, fate)
+    return None if one.deployment is None else _told(one.deployment, snapshot)
+
+
+def _told(deployment: Deployment, snapshot: Snapshot) -> Said:
+    """Return what became of a deployment.
+
+    One that a newer push superseded is that push's to tell, until that is rolled back.
+    """
+    told = snapshot.told_by(deployment)
+    fate = snapshot.fates.get(told.id)
+    rolled_back = fate is not None and fate.now is Now.ROLLED_BACK
+    if deployment.state is State.SUPERSEDED and told.pushed and not rolled_back:
+        return deployment_status(deployment)
+    return deployment_status(told, fate, deployment)
 
 
 _UNTOLD = "deployed; the backend does not say which commit"
 
 
-def deployment_status(deployment: Deployment, fate: Fate | None = None) -> Said:
+def deployment_status(
+    deployment: Deployment, fate: Fate | None = None, instead_of: Deployment | None = None
+) -> Said:
     """Return a deployment's state, and why it failed, on one line without secrets.
 
     Hosts keep each one and limit how many are written, so the words stay true whatever is deployed
     later; only a rollback makes others.
+
+    Args:
+        instead_of: the one whose version it tells of, if that is another one.
     """
     if fate is not None and fate.now is Now.ROLLED_BACK:
         first = "unhealthy, " if deployment.state is State.UNHEALTHY else ""
         return Said(CommitState.FAILURE, _plain(f"{first}{fate.says}"))
-    words, holds = GOING[deployment.state], reasons_of(deployment)
-    live = deployment.deployed_commit
+    words = words_of_state(deployment, instead_of or deployment)
+    live, holds = deployment.deployed_commit, reasons_of(deployment)
     if deployment.state is State.DONE:
         version = live[:7] if live else deployment.image
-        words = f"deployed {version}" if version else _UNTOLD
+        words = words.replace("deployed", f"deployed {version}") if version else _UNTOLD
         if live and deployment.commit and live != deployment.commit:
             words += ", the head of the branch when the build began"
     elif deployment.state in BAD and deployment.note:

@@ -9,7 +9,7 @@ from bridge.core.decision import Decision
 from bridge.core.events import Action, Asked, PullRequestChanged, RefPushed
 from bridge.core.gates.locks import Lock
 from bridge.core.health.fate import Fate, Now
-from bridge.core.lifecycle import Change, Deployment
+from bridge.core.lifecycle import Change, Deployment, State
 from bridge.core.previews.preview import Preview
 from bridge.ports.clock import Limit
 from bridge.ports.outcomes import Audited, Cursor, Explained, Outcome, Rank, Subscription
@@ -61,6 +61,7 @@ class Snapshot:
             superseded them, by subscription id; a comment uses them to link to the card. For a
             single deployment also the comments about its push, so a card can link to those.
         before: for each followed deployment, by its id, the one that was live before it, if known.
+        instead: what brought the commits of superseded deployments in the end, by their ids.
         fates: what has become of deployments that went live, by their ids.
         locks: the locks that apps have by themselves, by the apps' ids.
         last_good: the followed deployments, by their ids, to which a rollback would lead by
@@ -78,10 +79,24 @@ class Snapshot:
     beside: Mapping[str, Cursor] = field(default_factory=dict)
     audited: tuple[Audited, ...] = ()
     before: Mapping[str, Deployment] = field(default_factory=dict)
+    instead: Mapping[str, Deployment] = field(default_factory=dict)
     fates: Mapping[str, Fate] = field(default_factory=dict)
     locks: Mapping[str, Lock] = field(default_factory=dict)
     last_good: frozenset[str] = frozenset()
     previews: tuple[Preview, ...] = ()
+
+    def told_by(self, deployment: Deployment) -> Deployment:
+        """Return the deployment that tells what became of another one's version.
+
+        It is the one that superseded it, once that has ended; of an unhealthy one, what has made
+        the same version work since.
+        """
+        new = self.instead.get(deployment.id, deployment)
+        told = new if new.final else deployment
+        fate = self.fates.get(told.id)
+        if fate is None or fate.by is None or told.state is not State.UNHEALTHY:
+            return told
+        return fate.by if fate.live and fate.by.state is State.DONE else told
 
     def lock_of(self, deployment: Deployment) -> Lock | None:
         """Return the app's own lock, where a deployment tells of a rollback that stands."""

@@ -260,7 +260,13 @@ class SaysWho(Protocol):
 
 @runtime_checkable
 class HasDeployments(Protocol):
-    """A Git host that has deployment objects; errors are those of `HostApi`."""
+    """A Git host that has deployment objects; errors are those of `HostApi`.
+
+    Attributes:
+        reactivates: an object that was replaced can be made its environment's newest again.
+    """
+
+    reactivates: bool
 
     async def create_deployment(
         self,

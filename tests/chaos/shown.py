@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from tests.chaos.pushes import MONO, Push
 from tests.chaos.stage import SITE, Stage
@@ -19,7 +20,7 @@ STATUS = {
 }
 COMMENT = {
     State.DONE: "✅ deployed",
-    State.SUPERSEDED: "⏩ superseded by a newer push",
+    State.SUPERSEDED: "⏩ superseded by a newer deployment",
     State.UNKNOWN: "❔ accepted, outcome unknown",
     State.FAILED: "❌ failed",
     State.CANCELLED: "🚫 cancelled",
@@ -56,9 +57,28 @@ def judge_comments(verdict: Verdict, stage: Stage, pushes: Sequence[Push], recor
                 f"#{pull.number} says {shown!r} of {one.app}, which is {one.state}"
                 for one in _newest(record.deployments)
                 if one.app_id in apps
-                and COMMENT.get(one.state, "?") not in (shown := _row(comment.body, one.app))
+                and _comment_on(one, record) not in (shown := _row(comment.body, one.app))
             ]
         verdict.blame("comments_wrong", wrong)
+
+
+def _told(one: Deployment, record: Record) -> Deployment:
+    """Return the deployment that tells what became of a push's: what superseded it, if so."""
+    known, told = {each.id: each for each in record.deployments}, one
+    while (newer := known.get(told.superseded_by or "")) is not None:
+        told = newer
+    return told if told.action is Action.DEPLOY and told.final else one
+
+
+def _comment_on(one: Deployment, record: Record) -> str:
+    told = _told(one, record)
+    icon, _, words = COMMENT.get(told.state, "? ?").partition(" ")
+    if told is one:
+        return f"{icon} {words}"
+    by = f"#{told.seq}"
+    if told.state is State.DONE:
+        return f"{icon} {words} by {by}"
+    return f"{icon} superseded by {by}: {words}"
 
 
 def _newest(deployments: Sequence[Deployment]) -> list[Deployment]:
@@ -101,7 +121,8 @@ def judge_commits(verdict: Verdict, stage: Stage, record: Record) -> None:
         if not any(one.commit in host.commits for host in hosts):
             continue
         shown = statuses.get((one.commit, f"dokploy/{one.app}"))
-        if shown != STATUS.get(one.state, "?"):
+        told = _told(one, record)
+        if shown != STATUS.get((one if told.pushed else told).state, "?"):
             verdict.blame("statuses_wrong", [f"{one.id} is {one.state}, shown {shown}"])
         found = objects[f"{one.app} by dokploy-bridge, deployment {one.id}"]
         ends = [_told_of(made) for made in found]

@@ -34,6 +34,7 @@ class FakeHostApi:
     """
 
     name: str = "github"
+    reactivates: bool = True
     pulls: dict[str, list[PullRequest]] = field(default_factory=lambda: defaultdict(list))
     written: dict[int, list[Comment]] = field(default_factory=lambda: defaultdict(list))
     statuses: dict[tuple[str, str], tuple[CommitState, str]] = field(default_factory=dict)

@@ -239,11 +239,11 @@ async def test_what_somebody_deploys_by_hand_at_the_earlier_app_counts(world: Ga
     assert await world.state(new) == "done"
 
 
-async def by_hand(world: GateWorld, commit: str) -> None:
+async def by_hand(world: GateWorld, commit: str, app_id: str = "app-staging") -> None:
     """Look at the backend after somebody has deployed a commit to staging there."""
-    newest, since = deployment(1, "app-staging").id, world.clock.now
+    newest, since = deployment(1, app_id).id, world.clock.now
     look = Look(since, newest, record=commit, commit=commit, since=since, by=By.BACKEND)
-    await world.journal.save_look("app-staging", look)
+    await world.journal.save_look(app_id, look)
 
 
 async def served(
@@ -528,3 +528,22 @@ async def test_of_what_was_pushed_its_own_words_are_shown_and_the_host_is_not_as
     assert (hold.proposal.live, hold.proposal.changed) == (None, None)
     assert proposed_of(hold.proposal, None, Links({})).unlisted == "nothing is live yet"
     assert world.host.count("compare") == 0
+
+
+async def test_what_is_shown_to_approve_follows_what_the_app_serves(world: GateWorld) -> None:
+    await world.add(watching(rules=APPROVED))
+    await served(world, 1, ONE, "app-web")
+    world.seq = 1
+    differ(world, "web/a", base=ONE, head=THREE)
+    differ(world, "web/a", "web/b", base=TWO, head=THREE)
+    new = await world.push(THREE)
+    await world.settle()
+    (hold,) = (await world.now(new)).holds
+    assert hold.proposal is not None
+    assert (hold.proposal.live, hold.proposal.files) == (ONE, ("web/a",))
+
+    await by_hand(world, TWO, "app-web")
+    await world.settle()
+    (hold,) = (await world.now(new)).holds
+    assert hold.proposal is not None
+    assert (hold.proposal.live, hold.proposal.files) == (TWO, ("web/a", "web/b"))

@@ -26,7 +26,7 @@ from bridge.core.gates.locks import BRIDGE, BY_ITSELF
 from bridge.core.health.fate import Fate
 from bridge.core.health.rollback import lock_after
 from bridge.core.health.serving import By, Look
-from bridge.core.lifecycle import Deployment, State
+from bridge.core.lifecycle import Deployment, Evidence, State
 from bridge.core.pulls import PullRequest
 from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.subscriptions import Plans, Use, shows_of
@@ -45,6 +45,12 @@ HIT = Decision(WEB.id, WEB.label, Reason.PATH_HIT, "web/index.html")
 NOW = re.compile(r" is live| is unhealthy|is served again")
 CLAIM = re.compile(rf"{NOW.pattern}|goes back to .{{1,40}} by itself")
 """What is true only of what is served now."""
+
+BY_ADA: dict[str, Any] = {
+    "trigger": "slack: Ada (U0ADA)",
+    "person": "slack:U0ADA",
+    "commit": None,
+}
 
 DOUBT = "?"
 """The commit that is live where nobody knows it."""
@@ -111,12 +117,14 @@ class World:
 
     Attributes:
         live: the commit that is live; `DOUBT` if nobody knows, "" for nothing.
+        head: the commit that was pushed last.
         brought: what the bridge has brought, oldest first.
     """
 
     clock: ManualClock
     journal: SqlJournal
     live: str = ""
+    head: str = ""
     brought: list[Deployment] = field(default_factory=list)
     slack: SlackChannel = field(default_factory=SlackChannel)
     discord: DiscordChannel = field(default_factory=DiscordChannel)
@@ -161,20 +169,26 @@ class World:
 
     async def push(self, end: State = State.DONE, **facts: Any) -> Deployment:
         """A push that is built; a commit of its own is its head."""
-        seq = next(self.seqs)
-        sha = f"{seq:x}" * 40
-        self.api.pulls[sha] = [PullRequest(seq, "main", sha, open=True)]
-        return await self._brought(deployment(seq, commit=sha, **facts), sha, end)
+        new = self._pushed(**facts)
+        return await self._brought(new, self.head, end)
+
+    async def waits(self) -> None:
+        """A push that is not asked for: something holds it, or it waits for its turn."""
+        await self._recorded(self._pushed())
 
     async def promote(self) -> Deployment:
         """A version that somebody has asked for, e.g. by a promotion or in spite of a gate."""
         seq = next(self.seqs)
-        asked: dict[str, Any] = {
-            "trigger": "slack: Ada (U0ADA)",
-            "person": "slack:U0ADA",
-            "commit": None,
-        }
-        return await self._brought(deployment(seq, **asked), f"{seq:x}" * 40, State.DONE)
+        return await self._brought(deployment(seq, **BY_ADA), f"{seq:x}" * 40, State.DONE)
+
+    async def again(self, action: Action = Action.DEPLOY) -> Deployment:
+        """Somebody has the head of the branch deployed."""
+        new = deployment(next(self.seqs), action=action, **BY_ADA)
+        return await self._brought(new, self.head, State.DONE)
+
+    async def redeploy(self) -> Deployment:
+        """Somebody has what is checked out built again."""
+        return await self.again(Action.REDEPLOY)
 
     async def breaks(self) -> Deployment:
         """A push that is found unhealthy, from which the bridge goes back by itself."""
@@ -182,22 +196,56 @@ class World:
         to = self._last_good(bad)
         return await self._back(to, trigger=f"rollback: {BRIDGE}", back_from=bad.id)
 
+    async def broken(self) -> Deployment:
+        """A push that is found unhealthy; nothing has gone back from it yet."""
+        return await self.push(State.UNHEALTHY)
+
+    async def gives_up(self, bad: Deployment, end: State) -> None:
+        """The way back that was announced ends without having led anywhere."""
+        target = self.brought[0].id
+        facts: dict[str, Any] = {"target": target, "way": "kept", "commit": None}
+        facts["back_from"] = bad.id
+        trigger = f"rollback: {BRIDGE}"
+        back = deployment(
+            next(self.seqs), action=Action.ROLLBACK, trigger=trigger, **facts,
+        )  # fmt: skip
+        await self._recorded(back)
+        if end is State.FAILED:
+            await self.journal.move(back.id, State.ASKED)
+        await self.journal.move(back.id, end)
+
+    async def fails(self) -> None:
+        """A push whose build fails."""
+        new = self._pushed()
+        await self._begun(new)
+        await self.journal.move(new.id, State.FAILED, "npm ERR!")
+
     async def rollback(self) -> Deployment:
         """A person goes back to the version before."""
-        to = self._last_good(self.brought[-1])
-        return await self._back(to, trigger="slack: Ada (U0ADA)", person="slack:U0ADA")
+        return await self.back_to(self._last_good(self.brought[-1]))
+
+    async def far_back(self) -> Deployment:
+        """A person goes back to the first version."""
+        return await self.back_to(self.brought[0])
+
+    async def back_to(self, to: Deployment) -> Deployment:
+        """A person goes back to a version."""
+        return await self._back(to, **BY_ADA)
+
+    async def stays(self) -> None:
+        """A push that is built, and does not replace the version before: its image still runs."""
+        before = self.brought[-1]
+        await self.push(State.UNHEALTHY)
+        await self._seen(before, By.BRIDGE)
+
+    async def put_back(self) -> None:
+        """Somebody goes back to the version before at the backend, of which there is no record."""
+        await self._seen(self.brought[-2], By.BACKEND)
 
     async def by_hand(self) -> None:
         """Somebody deploys at the backend, and the bridge sees it."""
         self.live = "f" * 40
-        newest = self.brought[-1].id if self.brought else None
-        found = await self.journal.serving([WEB])
-        doubt = found[WEB.id].doubt if WEB.id in found else None
-        look = Look(
-            self.clock(), newest=newest, doubt=doubt.id if doubt else None, record="theirs",
-            commit=self.live, since=self.clock(), by=By.BACKEND, place="Dokploy",
-        )  # fmt: skip
-        await self.journal.save_look(WEB.id, look)
+        await self._look(record="theirs", commit=self.live, by=By.BACKEND)
 
     async def in_doubt(self) -> None:
         """A deployment whose outcome nobody knows."""
@@ -206,6 +254,25 @@ class World:
         id_ = deployment(seq).id
         await self.journal.move(id_, State.UNKNOWN, "accepted, outcome unknown: it was lost")
         self.live = DOUBT
+
+    async def _seen(self, one: Deployment, by: By) -> None:
+        """The bridge sees that the image of an earlier deployment runs."""
+        self.live = one.deployed_commit or ""
+        image = {"record": "an image", "evidence": Evidence.IMAGE}
+        await self._look(deployment=one.id, commit=self.live, by=by, **image)
+
+    async def _look(self, **shown: Any) -> None:
+        newest = self.brought[-1].id if self.brought else None
+        found = await self.journal.serving([WEB])
+        doubt = found[WEB.id].doubt if WEB.id in found else None
+        told: dict[str, Any] = {
+            "newest": newest,
+            "doubt": doubt.id if doubt else None,
+            "place": "Dokploy",
+        }
+        await self.journal.save_look(
+            WEB.id, Look(self.clock(), since=self.clock(), **told, **shown)
+        )
 
     async def unlock(self) -> None:
         """Somebody removes the app's lock."""
@@ -217,11 +284,9 @@ class World:
         return next(one for one in reversed(others) if one.state is State.DONE)
 
     async def _back(self, to: Deployment, **facts: Any) -> Deployment:
-        seq = next(self.seqs)
-        back = deployment(
-            seq, action=Action.ROLLBACK, target=to.id, way="kept", commit=None, **facts
-        )
-        return await self._brought(back, to.deployed_commit or "", State.DONE)
+        back = {"target": to.id, "way": "kept", "commit": None}
+        new = deployment(next(self.seqs), action=Action.ROLLBACK, **back | facts)
+        return await self._brought(new, to.deployed_commit or "", State.DONE)
 
     async def _brought(self, new: Deployment, sha: str, end: State) -> Deployment:
         await self._begun(new)
@@ -244,7 +309,20 @@ class World:
         self.brought.append(found)
         return found
 
+    def _pushed(self, **facts: Any) -> Deployment:
+        """Return the deployment of a push; its commit is the head of a pull request."""
+        seq = next(self.seqs)
+        self.head = f"{seq:x}" * 40
+        self.api.pulls[self.head] = [PullRequest(seq, "main", self.head, open=True)]
+        return deployment(seq, commit=self.head, **facts)
+
     async def _begun(self, new: Deployment) -> None:
+        await self._recorded(new)
+        await self.clock.sleep(5)
+        for state in (State.ASKED, State.RUNNING):
+            await self.journal.move(new.id, state, asked_at=self.clock())
+
+    async def _recorded(self, new: Deployment) -> None:
         await self.journal.save_apps("dokploy", [WEB])
         event = replace(push(), after=new.commit or "b" * 40)
         if new.commit is not None and event.commit is not None:
@@ -255,9 +333,6 @@ class World:
         planned = [one for plan in planners for one in plan(occasion)]
         recorded = replace(outcome, subscriptions=tuple(planned))
         await self.journal.record([recorded], window=0)
-        await self.clock.sleep(5)
-        for state in (State.ASKED, State.RUNNING):
-            await self.journal.move(new.id, state, asked_at=self.clock())
 
     async def rest(self) -> None:
         """Let a minute pass at most until everything is published."""
@@ -310,6 +385,16 @@ class World:
         )
         return card
 
+    def thread_of(self, one: Deployment) -> list[str]:
+        """Return what the thread of a deployment's card in Slack says, oldest first."""
+        (card,) = (
+            ts
+            for ts, message in self.slack.messages.items()
+            if not message.get("thread_ts") and f'"{one.id}"' in json.dumps(message["blocks"])
+        )
+        messages = self.slack.messages.values()
+        return [str(one["text"]) for one in messages if one.get("thread_ts") == card]
+
     def active(self) -> set[str]:
         """Return the commits whose deployment objects the host shows as active."""
         active = set[int]()
@@ -328,6 +413,11 @@ class World:
     async def page(self, one: Deployment) -> str:
         """Return the console's page of a deployment."""
         return await self._drawn("/console/deployments/{id}", one.id)
+
+    async def first_page(self) -> str:
+        """Return what the console's first page says needs somebody."""
+        page = await self._drawn("/console", "")
+        return page.partition('<section class="needs"')[2].partition("</section>")[0]
 
     async def app_page(self) -> str:
         """Return the console's page of the app."""

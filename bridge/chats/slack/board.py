@@ -13,10 +13,10 @@ from bridge.chats.links import Links, around_of
 from bridge.chats.slack.answers import problem
 from bridge.chats.slack.api import People, SlackClient, code_of, tell_alone
 from bridge.chats.slack.blocks import Message
-from bridge.chats.slack.cards import Line, card, render_card, render_line, render_rolled_back
+from bridge.chats.slack.cards import Line, card, render_card, render_fate, render_line
 from bridge.chats.slack.posts import GONE, CardCursor, Posts
 from bridge.core.errors import Refused
-from bridge.core.health.fate import Now
+from bridge.core.health.fate import Fate, Now
 from bridge.core.lifecycle import Change, Deployment
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.outcomes import LINK, Cursor, Subscription
@@ -135,22 +135,22 @@ class Board:
         if known.saying > known.said:
             known = await self._looked_for(subscription, known, save_cursor)
         # The first change is the request, which the card itself shows.
-        for upto, news in portions(history, max(known.said, 1)):
+        for upto, news in portions(history, max(known.said - known.turns, 1)):
             await self._posts.turn(subscription)
             line = await self._line(subscription, deployment, news, snapshot)
-            before, known = known, replace(known, saying=upto)
+            saying = replace(known, saying=upto + known.turns)
             await self._posts.reply(
-                subscription, before, known, line.message, save_cursor, broadcast=line.broadcast
+                subscription, known, saying, line.message, save_cursor, broadcast=line.broadcast
             )
-            known = replace(known, said=upto)
+            known = saying.now_said()
             await save_cursor(known.cursor())
         fate = snapshot.fates.get(deployment.id)
-        if fate is not None and fate.now is Now.ROLLED_BACK and known.said <= len(history):
+        if fate is not None and (turn := _turn_of(fate, known)) not in ("", known.turn):
             await self._posts.turn(subscription)
-            told, saying = render_rolled_back(deployment, fate), len(history) + 1
-            before, known = known, replace(known, saying=saying)
-            await self._posts.reply(subscription, before, known, told, save_cursor)
-            await save_cursor(replace(known, said=saying).cursor())
+            saying = replace(known, saying=max(known.said, len(history)) + 1, turning=turn)
+            told = render_fate(deployment, fate)
+            await self._posts.reply(subscription, known, saying, told, save_cursor)
+            await save_cursor(saying.now_said().cursor())
 
     async def _line(
         self,
@@ -186,10 +186,16 @@ class Board:
         If the app may not read the thread, they are sent again.
         """
         was_said = await self._posts.was_said(subscription, known)
-        said = known.saying if was_said else known.said
-        known = replace(known, said=said, saying=said)
+        known = known.now_said() if was_said else replace(known, saying=known.said, turning="")
         await save_cursor(known.cursor())
         return known
+
+
+def _turn_of(fate: Fate, known: CardCursor) -> str:
+    """Return what tells apart rollbacks, and ways back from those that a thread tells."""
+    if fate.now is Now.ROLLED_BACK:
+        return f"{fate.now} {fate.by.id if fate.by is not None else ''}".strip()
+    return f"{fate.now} {fate.returned}" if fate.now is Now.AGAIN and known.turn else ""
 
 
 def _newer(subscription: Subscription, snapshot: Snapshot, deployment: Deployment) -> str | None:

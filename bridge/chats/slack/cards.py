@@ -229,10 +229,12 @@ def render_line(
     return Line(Message(f"{escape(deployment.app, 200)}: {said}", (context(line),)))
 
 
-def render_rolled_back(deployment: Deployment, fate: Fate) -> Message:
-    """Return the last line in the thread of a version that was rolled back."""
-    said = sentence(fate.says)
-    at = moment(fate.until, "{time_secs}") if fate.until is not None else ""
+def render_fate(deployment: Deployment, fate: Fate) -> Message:
+    """Return the line in the thread of a version that was rolled back, or is live again."""
+    said, since = sentence(fate.says), fate.until
+    if fate.live and fate.by is not None:
+        said, since = f"Live again: {fate.says}", fate.by.live_at
+    at = moment(since, "{time_secs}") if since is not None else ""
     line = context(joined(f"{icon_now(deployment.state, fate)}  {said}", at))
     return Message(f"{escape(deployment.app, 200)}: {said}", (line,))
 

@@ -36,7 +36,10 @@ class CardCursor:
         link: its permalink.
         posting: it is being posted.
         shows: a hash of what it shows.
-        said, saying: how many changes the thread has, and will have after the current message.
+        said, saying: how many lines the thread has, and will have after the current message.
+        turn, turning: the last rollback that the thread tells, or the way back from it; and the one
+            of the current message.
+        turns: how many of what the thread has were of those.
         gone: somebody deleted it, so it is not posted again.
     """
 
@@ -47,7 +50,15 @@ class CardCursor:
     shows: str = ""
     said: int = 0
     saying: int = 0
+    turn: str = ""
+    turning: str = ""
+    turns: int = 0
     gone: bool = False
+
+    def now_said(self) -> Self:
+        """Return the cursor once the current message is there."""
+        turn, turns = self.turning or self.turn, self.turns + bool(self.turning)
+        return replace(self, said=self.saying, turn=turn, turning="", turns=turns)
 
     @classmethod
     def of(cls, cursor: Cursor) -> Self:

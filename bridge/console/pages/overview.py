@@ -14,6 +14,8 @@ from bridge.console.records import Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.apps import App, of_people
+from bridge.core.health.fate import note_now
+from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import PreviewState
 from bridge.pipeline.arrivals import Wanted
@@ -114,18 +116,29 @@ async def _needs(records: Records, visitor: Visitor, seen: Mapping[str, App]) ->
 
 
 async def _of_deployments(records: Records, seen: Mapping[str, App]) -> list[Need]:
-    """Return the apps whose newest deployment is unhealthy, or of an unknown outcome."""
+    """Return the apps that serve what is unhealthy, or of which nobody knows what they serve."""
     found = []
     for state, tone in ((State.UNHEALTHY, "bad"), (State.UNKNOWN, "held")):
         those = await records.journal.deployments(limit=LATELY_DEPLOYED, state=state)
-        ids = list(dict.fromkeys(one.app_id for one in those if one.app_id in seen))
-        newest = await records.journal.briefly(ids[:MOST_APPS], 1)
-        last = {one.id for of_app in newest.values() for one in of_app}
-        for one in those:
-            if one.id in last:
-                link = f"/console/deployments/{one.id}"
-                found.append(Need(tone, state, f"{one.app}: {one.note}", link))
+        ids = list(dict.fromkeys(one.app_id for one in those if one.app_id in seen))[:MOST_APPS]
+        serving = await records.journal.serving([seen[id_] for id_ in ids])
+        troubled = [one for one in those if _troubles(one, serving.get(one.app_id))]
+        fates = await records.journal.fates(troubled)
+        for one in troubled:
+            link, fate = f"/console/deployments/{one.id}", fates.get(one.id)
+            says = f"; {fate.says}" if fate is not None and fate.says else ""
+            told = f"{one.app}: {note_now(one.note, fate)}{says}"
+            found.append(Need(tone, state, told, link))
     return found
+
+
+def _troubles(one: Deployment, serving: Serving | None) -> bool:
+    """Return whether a deployment is what its app serves, or leaves that in doubt."""
+    if serving is None:
+        return one.state is State.UNKNOWN
+    if one.state is State.UNKNOWN:
+        return not serving.known and serving.doubt is not None and serving.doubt.id == one.id
+    return serving.ours is not None and serving.ours.id == one.id
 
 
 async def _of_previews(records: Records, visitor: Visitor) -> list[Need]:

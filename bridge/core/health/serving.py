@@ -264,8 +264,7 @@ class Serving:
         """Who brought it: of a push its author, else who asked for it; "" if unknown."""
         if (ours := self.ours) is None:
             return ""
-        pushed = ours.trigger.partition(",")[0] in ("push", "tag")
-        return (ours.author or "") if pushed else ours.trigger
+        return (ours.author or "") if ours.pushed else ours.trigger
 
     @property
     def evidence(self) -> Evidence | None:
@@ -323,7 +322,7 @@ class Serving:
         if not self.known:
             last = self.last_known
             return (f"unknown: {version_of(last)} was live before",) if last else ("unknown",)
-        notes = [_elsewhere(self.seen)] if self.seen is not None else []
+        notes = [brought_there(self.seen)] if self.seen is not None else []
         if self.rolled_back:
             left = self.rolled_back_from
             notes.append(f"rolled back from {left}" if left else "rolled back")
@@ -332,7 +331,7 @@ class Serving:
         return (*notes, str(self.works))
 
 
-def _elsewhere(seen: Look) -> str:
+def brought_there(seen: Look) -> str:
     """Return where a version comes from that our journal does not have."""
     since = moment_of(seen.since)
     by_image = seen.evidence is Evidence.IMAGE

@@ -115,6 +115,7 @@ class GithubApi(GithubListsPulls):
     """The bridge's requests to GitHub; a `HostApi` that `ListsPulls` and `TellsWriters`."""
 
     name = SERVICE
+    reactivates = True
 
     def key(self, repository: Repository) -> str:
         """Return the repository's name, the only key in GitHub's API."""

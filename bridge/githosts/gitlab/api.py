@@ -75,6 +75,7 @@ class GitlabApi(GitlabListsPulls):
     """The bridge's requests to GitLab; a `HostApi` that `ListsPulls` and `TellsWriters`."""
 
     name = SERVICE
+    reactivates = False  # the newest success stays what its environment shows
 
     def key(self, repository: Repository) -> str:
         """Return the project's number, which survives renames."""

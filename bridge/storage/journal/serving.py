@@ -15,7 +15,7 @@ from bridge.core.lifecycle import FINAL, Deployment, Evidence, State
 from bridge.core.pins import is_one, tracked
 from bridge.core.report import EndedDeployment
 from bridge.storage import tables
-from bridge.storage.journal.due import changing, mark_followers_due
+from bridge.storage.journal.due import changing, mark_apps_due, mark_followers_due
 from bridge.storage.journal.pushes import newest_moves
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.shown import mark_last
@@ -134,7 +134,8 @@ def _save_look(db: sa.Connection, app_id: str, look: Look, at: float) -> None:
     )
     now = served(db, [app_id]).get(app_id)
     if _shown(was) != _shown(now):
-        mark_last(db, app_id, at)
+        mark_last(db, app_id, at, look)
+        mark_apps_due(db, [app_id], at)
         mark_followers_due(db, app_id, at)
 
 

@@ -1,43 +1,142 @@
-"""What shows the versions that an app has served last: it changes with what is served now."""
+"""What shows the versions that an app has served: it changes with what is served now."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.core.events import Action
 from bridge.core.gates.locks import app_in
-from bridge.core.lifecycle import State
+from bridge.core.health.serving import Look
+from bridge.core.lifecycle import BROUGHT_UP, FINAL, LIVE, Evidence, State
 from bridge.ports.outcomes import about_delivery, about_deployment
 from bridge.storage import tables
 from bridge.storage.journal.outbox import changed
+from bridge.storage.journal.rows import batched
 
 LAST_LIVE = 3
 """The last versions of an app whose cards may change once another one is live."""
 
+FAR_BACK = 200
+"""The last versions to look through for those that are served once more, or taken back."""
 
-def last_shown(db: sa.Connection, app_id: str, coming: Action | None = None) -> list[str]:
-    """Return the keys of what shows an app's last versions, and those that were gone back to.
+_T = tables.deployments
+
+
+def also_shown(db: sa.Connection, moved: sa.RowMapping, to: State, commit: str | None) -> list[str]:
+    """Return the keys of what else shows a change of a deployment's state.
+
+    Args:
+        commit: what it has brought; None if that is not known.
+    """
+    keys: list[str] = []
+    if to in BROUGHT_UP:
+        coming = dict(moved) | {"deployed_commit": commit or moved["deployed_commit"]}
+        keys += last_shown(db, moved["app_id"], coming)
+    if to in FINAL:
+        keys += _of_superseded(db, [moved["id"]])
+    if moved["back_from"] is not None and to in FINAL and to not in LIVE:
+        keys += _keys(_named(db, _T.c.id == moved["back_from"]))  # it announces this one
+    return keys
+
+
+def last_shown(
+    db: sa.Connection, app_id: str, coming: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Return the keys of what shows an app's last versions, and those that come back or go with it.
 
     What shows whole deliveries, such as comments, says of a version only that it was deployed. That
     stays true, unless it was unhealthy or rolled back: only then is it among them.
 
     Args:
-        coming: what brings another version now; None if none of ours does.
+        coming: what brings another version now, as a row; None if nothing does.
     """
-    t = tables.deployments
-    facts = (t.c.id, t.c.seq, t.c.action, t.c.state, t.c.target)
-    lived = sa.select(*facts).where((t.c.app_id == app_id) & (t.c.live_at > 0))
-    last = db.execute(lived.order_by(t.c.live_at.desc(), t.c.id.desc()).limit(LAST_LIVE)).all()
-    there = sa.select(*facts).where(t.c.id.in_([one.target for one in last if one.target]))
-    found = [*last, *db.execute(there.where(t.c.app_id == app_id))]
-    keys = [about_deployment(one.id) for one in found]
-    back = [coming, *(one.action for one in last)]
-    if Action.ROLLBACK in back or any(one.state == State.UNHEALTHY for one in last):
-        keys += [about_delivery(one.seq) for one in found]
+    recent = _recent(db, app_id)
+    last = recent[:LAST_LIVE]
+    new = last if coming is None else [coming, *last]
+    targets = {one["target"] for one in new if one["target"]}
+    commits = {one["deployed_commit"] for one in new} - {None}
+    images = {one["image"] for one in new if one["deployed_commit"] is None} - {None}
+    back = [one for one in new[:2] if one["action"] == Action.ROLLBACK]
+    taken = {one["id"] for rollback in back for one in _since(recent, rollback["target"])}
+    found = [
+        one
+        for place, one in enumerate(recent)
+        if place < LAST_LIVE
+        or one["id"] in targets | taken
+        or one["deployed_commit"] in commits
+        or (one["image"] in images and one["deployed_commit"] is None)
+    ]
+    found += _older(db, app_id, targets - {one["id"] for one in found})
+    keys = [about_deployment(one["id"]) for one in found]
+    rolled_back = any(one["action"] == Action.ROLLBACK for one in new)
+    unhealthy = any(one["state"] == State.UNHEALTHY for one in found)
+    if rolled_back or unhealthy or _put_back(db, app_id):
+        keys += [about_delivery(one["seq"]) for one in found]
+        keys += _of_superseded(db, [one["id"] for one in found])
     return list(dict.fromkeys(keys))
 
 
-def mark_last(db: sa.Connection, app_id: str, at: float) -> None:
-    """Mark what shows an app's last versions as pending."""
-    changed(db, last_shown(db, app_id), at)
+_FACTS = (_T.c.id, _T.c.seq, _T.c.action, _T.c.state, _T.c.target, _T.c.deployed_commit, _T.c.image)
+
+
+def _recent(db: sa.Connection, app_id: str) -> list[Mapping[str, Any]]:
+    """Return the last versions that an app has served, newest first."""
+    lived = sa.select(*_FACTS).where((_T.c.app_id == app_id) & (_T.c.live_at > 0))
+    newest = lived.order_by(_T.c.live_at.desc(), _T.c.id.desc()).limit(FAR_BACK)
+    return [dict(row) for row in db.execute(newest).mappings()]
+
+
+def _since(recent: Sequence[Mapping[str, Any]], target: str | None) -> Sequence[Mapping[str, Any]]:
+    """Return what was served after a rollback's target."""
+    at = next((at for at, one in enumerate(recent) if one["id"] == target), len(recent))
+    return recent[:at]
+
+
+def _older(db: sa.Connection, app_id: str, ids: set[str]) -> list[Mapping[str, Any]]:
+    query = sa.select(*_FACTS).where(_T.c.id.in_(sorted(ids)) & (_T.c.app_id == app_id))
+    return [dict(row) for row in db.execute(query).mappings()] if ids else []
+
+
+def _put_back(db: sa.Connection, app_id: str) -> bool:
+    """Return whether an earlier version was last seen to run, which nobody has deployed."""
+    t = tables.looks
+    seen = sa.select(t.c.app_id).where((t.c.app_id == app_id) & (t.c.evidence == Evidence.IMAGE))
+    return db.scalar(seen) is not None
+
+
+def _of_superseded(db: sa.Connection, ids: Sequence[str]) -> list[str]:
+    """Return the keys of what shows the deployments that these have superseded, also in between."""
+    keys: list[str] = []
+    while ids:
+        of_these: list[tuple[str, int]] = []
+        for some in batched(ids):
+            of_these += _named(db, _T.c.superseded_by.in_(some))
+        keys += _keys(of_these)
+        ids = [id_ for id_, _ in of_these]
+    return keys
+
+
+def _named(db: sa.Connection, only: sa.ColumnElement[bool]) -> list[tuple[str, int]]:
+    return [(row.id, row.seq) for row in db.execute(sa.select(_T.c.id, _T.c.seq).where(only))]
+
+
+def _keys(those: Sequence[tuple[str, int]]) -> list[str]:
+    return [key for id_, seq in those for key in (about_deployment(id_), about_delivery(seq))]
+
+
+def mark_last(db: sa.Connection, app_id: str, at: float, look: Look | None = None) -> None:
+    """Mark what shows an app's last versions as pending; `look`: it shows another one by now."""
+    coming = None
+    if look is not None:
+        back = look.evidence is Evidence.IMAGE and look.deployment is not None
+        coming = {
+            "action": Action.ROLLBACK if back else Action.DEPLOY,
+            "target": look.deployment,
+            "deployed_commit": look.commit,
+            "image": None,
+        }
+    changed(db, last_shown(db, app_id, coming), at)
 
 
 def mark_locked(db: sa.Connection, scope: str, at: float) -> None:

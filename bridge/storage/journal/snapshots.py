@@ -18,7 +18,7 @@ from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
-from bridge.storage.journal.fates import fates
+from bridge.storage.journal.fates import fates, instead_of
 from bridge.storage.journal.locks import locks_where
 from bridge.storage.journal.previews import of_pull
 from bridge.storage.journal.rows import batched
@@ -48,6 +48,7 @@ def snapshot(db: sa.Connection, subscription: Subscription, at: float) -> Snapsh
     app_ids = {one.app_id for one in deployments} | {one.decision.app_id for one in explained}
     app_ids |= {one.app_id for one in audited}
     newer = [one.superseded_by for one in deployments if one.superseded_by]
+    instead = instead_of(db, deployments)
     return Snapshot(
         explained=explained,
         deployments=deployments,
@@ -56,7 +57,8 @@ def snapshot(db: sa.Connection, subscription: Subscription, at: float) -> Snapsh
         beside=_beside(db, subscription.id, [*(one.id for one in deployments), *newer])
         | _comments(db, sorted({one.seq for one in deployments if one.id in ids})),
         before=_before(db, [one for one in deployments if one.id in ids]),
-        fates=fates(db, deployments),
+        instead=instead,
+        fates=fates(db, {one.id: one for one in (*deployments, *instead.values())}.values()),
         locks=_locks(db, sorted({one.app_id for one in deployments}), at),
         audited=audited,
         last_good=_last_good(db, [one for one in deployments if one.id in ids]),

@@ -33,7 +33,7 @@ from bridge.core.lifecycle import (
 )
 from bridge.ports.outcomes import ABOUT_ANYTHING, about_delivery, about_deployment
 from bridge.storage import tables
-from bridge.storage.journal.due import mark_followers_due
+from bridge.storage.journal.due import mark_apps_due, mark_followers_due
 from bridge.storage.journal.gates import (
     holds_text,
     lifts_text,
@@ -42,7 +42,7 @@ from bridge.storage.journal.gates import (
 )
 from bridge.storage.journal.outbox import changed, hurry
 from bridge.storage.journal.pushes import pushed_after
-from bridge.storage.journal.shown import last_shown
+from bridge.storage.journal.shown import also_shown
 
 WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
 """The condition for a deployment that waits for its turn, and is not about to be requested."""
@@ -289,13 +289,15 @@ def move(
         facts = facts | _in_order(db, row["app_id"], ended | facts)
     if to in LIVE:
         ended["verdict"] = Verdict.UNHEALTHY if to is State.UNHEALTHY else Verdict.UNVERIFIED
-    also = last_shown(db, row["app_id"], Action(row["action"])) if to in BROUGHT_UP else ()
+    also = also_shown(db, row, to, facts.get("deployed_commit"))
     if to in SERVED and State(row["state"]) not in SERVED:
         _end_watch(db, row, at)
     moved = change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
     add_line(db, id_, row["seq"], at, to, note, also)
     if moved is not None and to in ASKED_FOR:
         _replace(db, moved, _beside(db, moved), at)
+    if to in BROUGHT_UP:
+        mark_apps_due(db, [row["app_id"]], at)  # what they would change is shown with their holds
     if to in {*FINAL, State.VERIFYING, State.WAITING}:
         mark_followers_due(db, row["app_id"], at, id_)
     return moved

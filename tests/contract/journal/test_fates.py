@@ -8,7 +8,9 @@ from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import outcome
 
 
-async def served(journal: SqlJournal, clock: ManualClock, new: Deployment, sha: str) -> Deployment:
+async def served(
+    journal: SqlJournal, clock: ManualClock, new: Deployment, sha: str | None
+) -> Deployment:
     """A deployment that goes live, a minute after the one before."""
     clock.now += 60
     await journal.record([outcome(new.seq, new)], window=0)
@@ -43,3 +45,37 @@ async def test_each_version_is_told_what_came_after_it(
     ]  # fmt: skip
     assert fates[first.id].says == "replaced by #4 (4444444)"
     assert not fates[second.id].stands
+
+
+async def test_a_fate_follows_the_version_where_a_redeploy_names_no_commit(
+    journal: SqlJournal, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [app()])
+    first = await served(journal, clock, deployment(1), "1" * 40)
+    second = await served(journal, clock, deployment(2), "2" * 40)
+    again = deployment(3, action=Action.REDEPLOY)
+    again = await served(journal, clock, again, None)
+
+    fates = await journal.fates([second, again])
+    assert [(fate.now, fate.says) for fate in fates.values()] == [
+        (Now.LIVE, "#3 deployed it again"), (Now.LIVE, ""),
+    ]  # fmt: skip
+
+    back = deployment(4, action=Action.ROLLBACK, target=first.id)
+    await served(journal, clock, back, "1" * 40)
+    fates = await journal.fates([second, again])
+    assert {fate.says for fate in fates.values()} == {"rolled back to 1111111 by #4"}
+
+
+async def test_a_tag_that_another_image_has_by_now_is_another_version(
+    journal: SqlJournal, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [app()])
+    made = []
+    for seq, image in enumerate(["sha256:a", "sha256:b"], start=1):
+        new = deployment(seq, commit=None, image="shop/web:latest")
+        made.append(await served(journal, clock, new, None))
+        await journal.prove(new.id, [image])
+
+    fates = await journal.fates(made)
+    assert [fate.now for fate in fates.values()] == [Now.REPLACED, Now.LIVE]

@@ -4,6 +4,7 @@ import pytest
 
 from bridge.core.health.fate import Fate
 from bridge.core.lifecycle import State
+from bridge.ports.githosts import CommitState
 from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock
 from tests.worlds.amended import CLAIM, DOUBT, NOW, World
@@ -72,6 +73,11 @@ STORIES = [
     "push in_doubt push",
     "push in_doubt by_hand",
     "push push rollback in_doubt push",
+    "push push rollback unlock again push",
+    "push push push far_back push",
+    "push stays push",
+    "push push push put_back push",
+    "push push put_back rollback",
 ]
 
 
@@ -82,6 +88,111 @@ async def test_no_place_says_is_live_of_what_is_not(world: World, story: str) ->
         await world.rest()
 
         assert await differences(world) == [], f"after {event} of: {story}"
+
+
+BACK = "rolled back to 1111111"
+TOLD = [
+    ("push push again rollback", 2, f"{BACK} by #4", "failure"),
+    ("push push redeploy rollback", 2, f"{BACK} by #4", "failure"),
+    ("push push rollback unlock again", 2, "✅ deployed |", "success"),
+    ("push breaks unlock again", 2, "✅ deployed by #4 |", "success: deployed 2222222 by #4"),
+    ("push push push far_back", 2, f"{BACK} by #4", "failure"),
+    ("push waits push", 2, "✅ deployed by #3 |", "success"),
+    ("push waits waits push rollback", 2, f"{BACK} by #5", "failure"),
+    ("push push rollback waits again", 4, "✅ deployed by #5 |", "success: deployed 4444444 by #5"),
+    ("push push rollback waits again rollback", 4, "rolled back to 2222222 by #6", "failure"),
+    ("push push put_back", 2, f"{BACK} in Dokploy, not by the bridge", "failure"),
+    ("push stays", 2, "not served: the image of 1111111 still runs", "failure"),
+]
+"""Stories, and what they end with for a pull request: in its comment, and as its head's status."""
+
+
+@pytest.mark.parametrize(("story", "number", "comment", "status"), TOLD)
+async def test_a_pull_request_is_told_what_became_of_its_version(
+    world: World, story: str, number: int, comment: str, status: str
+) -> None:
+    for event in story.split():
+        await getattr(world, event)()
+        await world.rest()
+
+    assert await differences(world) == []
+    told = await world.places()
+    assert comment in told[f"comment {number}"].replace("`", "").replace(" · 🔒 locked by Ada", "")
+    assert told[f"status {f'{number}' * 7}"].startswith(status)
+    assert world.active() == {world.live}
+
+
+async def test_what_is_live_again_gets_an_object_of_its_own_where_the_newest_success_counts(
+    world: World,
+) -> None:
+    world.api.reactivates = False
+    for event in ["push", "push", "rollback", "unlock", "again", "redeploy"]:
+        await getattr(world, event)()
+        await world.rest()
+
+    made = [(str(commit)[:1], state) for commit, _, _, state in world.api.deployments.values()]
+    assert made == [
+        ("1", CommitState.SUCCESS),
+        ("2", "replaced"),
+        ("1", "replaced"),
+        ("2", CommitState.SUCCESS),
+    ]
+
+
+async def test_a_thread_tells_each_rollback_and_each_way_back_from_it(world: World) -> None:
+    for event in ["push", "push"]:
+        await getattr(world, event)()
+        await world.rest()
+    good, bad = world.brought
+    for to in (good, bad, good):
+        await world.back_to(to)
+        await world.rest()
+
+    thread = [words for words in world.thread_of(bad) if "back to" in words]
+    says = ["Rolled back to 1111111 by #3", "Live again: #4 went back to it"]
+    assert [words.partition(": ")[2] for words in thread] == [
+        *says, "Rolled back to 1111111 by #5",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("story", "needed"),
+    [
+        ("push breaks", ""),
+        ("push breaks unlock again", ""),
+        ("push broken", "commit 2222222 is live, but GET"),
+        ("push broken by_hand", ""),
+        ("push broken fails", "commit 2222222 is live, but GET"),
+        ("push stays", ""),
+        ("push in_doubt", "accepted, outcome unknown: it was lost"),
+        ("push in_doubt by_hand", ""),
+    ],
+)
+async def test_what_needs_somebody_is_what_is_served(world: World, story: str, needed: str) -> None:
+    for event in story.split():
+        await getattr(world, event)()
+
+    page = await world.first_page()
+    assert needed in page if needed else "Nothing needs attention." in page
+
+
+@pytest.mark.parametrize("end", [State.CANCELLED, State.FAILED, State.SUPERSEDED])
+async def test_a_way_back_that_was_given_up_is_not_announced_any_more(
+    world: World, end: State
+) -> None:
+    await world.push()
+    bad = await world.broken()
+    await world.rest()
+    assert "goes back to 1234567 by itself" in world.card_of(bad)
+    await world.gives_up(bad, end)
+    await world.rest()
+
+    told = await world.places()
+    places = [world.card_of(bad), world.card_in_slack(bad), told["comment 2"]]
+    places += [await world.page(bad), await world.first_page()]
+    assert [words for words in places if "by itself" in words] == []
+    ended = {State.FAILED: "failed"}.get(end, f"was {end}")
+    assert f"#3, which was to go back, {ended}" in world.card_of(bad)
 
 
 async def test_what_happens_within_a_moment_is_amended_as_well(world: World) -> None:

@@ -299,7 +299,7 @@ def test_a_thread_is_linked_also_when_another_deployment_took_its_place() -> Non
 
     text = render_comment(snapshot(explained(), old, beside=beside), "i", CHATS)
 
-    assert "⏩ superseded by a newer push · [thread](https://team.slack.com/x) |" in text
+    assert "⏩ superseded by a newer deployment · [thread](https://team.slack.com/x) |" in text
 
 
 def test_each_chat_is_linked_once_whatever_its_name() -> None:

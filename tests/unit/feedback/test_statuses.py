@@ -64,7 +64,7 @@ def test_a_skipped_app_is_a_success_with_the_reason() -> None:
     evidence = "3 files changed, none matches web/**"
     (one,) = standings(Snapshot(explained=(skipped(Reason.NO_PATH_HIT, evidence),)))
 
-    assert status_of(one) == Said(
+    assert status_of(one, Snapshot()) == Said(
         CommitState.SUCCESS, f"skipped: no watched path changed ({evidence})"
     )
 
@@ -75,7 +75,7 @@ def test_a_later_deployment_of_the_same_commit_counts_more_than_the_skip() -> No
         Snapshot(explained=(skipped(Reason.NO_PATH_HIT, "-"),), deployments=(running,))
     )
 
-    assert status_of(one) == Said(CommitState.RUNNING, "building")
+    assert status_of(one, Snapshot()) == Said(CommitState.RUNNING, "building")
 
 
 def test_a_failure_says_why_without_secrets() -> None:
@@ -133,7 +133,7 @@ def test_a_long_reason_keeps_its_beginning_and_its_end() -> None:
 @given(st.text(max_size=300))
 def test_a_description_is_one_short_line_of_characters_that_hosts_keep(words: str) -> None:
     (one,) = standings(Snapshot(explained=(skipped(Reason.NO_PATH_HIT, words),)))
-    said = status_of(one)
+    said = status_of(one, Snapshot())
 
     assert said is not None
     assert 0 < len(said.description) <= 140
