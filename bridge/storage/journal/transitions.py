@@ -34,12 +34,7 @@ from bridge.core.lifecycle import (
 from bridge.ports.outcomes import ABOUT_ANYTHING, about_delivery, about_deployment
 from bridge.storage import tables
 from bridge.storage.journal.due import mark_apps_due, mark_followers_due
-from bridge.storage.journal.gates import (
-    holds_text,
-    lifts_text,
-    read_holds,
-    read_lifts,
-)
+from bridge.storage.journal.gates import holds_text, lifts_text, read_holds, read_lifts
 from bridge.storage.journal.outbox import changed, hurry
 from bridge.storage.journal.pushes import pushed_after
 from bridge.storage.journal.shown import also_shown
