@@ -100,7 +100,9 @@ def ended_form(deployment: "Deployment", fate: "Fate | None" = None) -> dict[str
 
 def fate_form(fate: "Fate | None") -> dict[str, Any] | None:
     """Return what has become of a deployment that went live; None of any other."""
-    return fate and {
+    if fate is None:
+        return None
+    return {
         "now": str(fate.now),
         "until": iso(fate.until),
         "by": fate.by and fate.by.id,
