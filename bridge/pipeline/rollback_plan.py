@@ -66,7 +66,7 @@ class Plan:
             after = f"afterwards {self.app.label} is locked: pushes wait until somebody unlocks it"
         else:
             after = "the next push deploys the branch's head again"
-        built = [one for one in self.going if one.intent_at is not None]
+        built = [one for one in self.going if one.intent_at is not None and not one.served]
         waits = (f"it follows deployment #{built[-1].seq}, which has not ended",) if built else ()
         holds = (f"it will be held: {_with_end(one)}" for one in self.holds)
         untried = ("that version was never verified",) if self.untried else ()

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from bridge.core.apps import Source, SourceType
+from bridge.core.apps import Rules, Source, SourceType
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.locks import Lock
 from bridge.core.health.containers import Container
+from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.rollback_plan import Ways
@@ -447,3 +448,15 @@ async def test_the_plan_says_what_it_does_and_does_not(stage: Stage) -> None:
     )
     assert any("migrations are not undone" in one for one in plan.warns)
     assert any(one.startswith("afterwards shop/web is locked: pushes wait") for one in plan.warns)
+
+
+async def test_the_plan_does_not_follow_what_is_only_verified(stage: Stage) -> None:
+    await two_versions(stage)
+    stage.rules = Rules(verify=VerifyPolicy())
+    third = await stage.wish(3)
+    await stage.deployer().run(KeptSteps(), third.id)
+    assert (await stage.now(third)).state is State.VERIFYING
+
+    plan = await ways_of(stage).plan(stage.app)
+
+    assert not any("it follows deployment" in one for one in plan.warns)
