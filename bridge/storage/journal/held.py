@@ -10,8 +10,9 @@ from bridge.core.events import Action
 from bridge.core.gates.gates import Facts, by_commit, next_look, open_gates
 from bridge.core.gates.holds import Gate, Hold, Lift
 from bridge.core.gates.order import Earlier
+from bridge.core.health.rollback import version_of
 from bridge.core.health.serving import By
-from bridge.core.lifecycle import HELD, Deployment, State
+from bridge.core.lifecycle import HELD, Deployment, State, promotes
 from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.ci import keep_due
@@ -97,6 +98,9 @@ def _holds(
     db: sa.Connection, found: Deployment, by: Judging, facts: Facts, at: float
 ) -> tuple[Hold, ...]:
     """Return what holds it, with what other deployments have to do with it."""
+    if (broken := _broken(db, found)) is not None:
+        why = f"refused: {version_of(broken)} is {broken.state} in {broken.app}"
+        return move(db, id_, State.CANCELLED, why, {}, at)
     if by.head is not None:
         found = replace(found, head=by.head.commit)
     nowhere = [name for name, app_id in by.earlier.items() if not app_id]
@@ -142,6 +146,16 @@ def _hold(
     found: Deployment,
     by: Judging,
     holds: tuple[Hold, ...],
+def _broken(db: sa.Connection, found: Deployment) -> Deployment | None:
+    """Return what a promotion would bring, if that has turned out to be unhealthy meanwhile."""
+    if not promotes(found) or found.target is None:
+        return None
+    there = read(db, found.target)
+    if there is None or there.app_id == found.app_id:
+        return None
+    return there if there.state is State.UNHEALTHY else None
+
+
     at: float,
     seen: float | None,
 ) -> Deployment | None:

@@ -275,3 +275,27 @@ async def test_a_promotion_that_waits_does_not_lead_back_from_a_later_push(journ
         State.SUPERSEDED,
         "deployment #3 is newer and was deployed before it",
     )
+
+
+@pytest.mark.parametrize("state", [State.UNHEALTHY, State.DONE])
+async def test_a_promotion_of_what_has_turned_out_to_be_unhealthy_is_refused(
+    journal: Any, state: State
+) -> None:
+    """It was asked for while that version was well."""
+    there = deployment(1, "app-api")
+    await record(journal, outcome(1, there))
+    promoted = deployment(2, **PROMOTED | {"target": there.id})
+    await record(journal, outcome(2, promoted))
+    await journal.move(there.id, State.VERIFYING)
+    await journal.move(there.id, state)
+
+    asked = await journal.intend(promoted.id, [], NO_GATES)
+
+    found = await journal.deployment(promoted.id)
+    if state is State.DONE:
+        assert asked is not None
+    else:
+        assert (found.state, found.note) == (
+            State.CANCELLED,
+            "refused: deployment #1 is unhealthy in shop/api",
+        )
