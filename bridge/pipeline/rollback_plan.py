@@ -89,6 +89,7 @@ class _Wanted:
     """A rollback before it is asked for, as gates see it."""
 
     person: str
+    back_from: str | None
     action: Action = Action.ROLLBACK
 
 
@@ -140,7 +141,8 @@ class Ways:
         targets = targets_of(history, served, wanted, verified_only=verified_only)
         way = first_way_back(app, targets, records, history, served)
         going = tuple(one for one in history if not one.final)
-        tried, holds = looked_well(way.to, history), await self._holds(app, person)
+        asking = _Wanted(person, failing.id if failing is not None else None)
+        tried, holds = looked_well(way.to, history), await self._holds(app, asking)
         return Plan(app, way, served, tried, going, self._locks, holds)
 
     async def _history(self, app: App, failing: Deployment | None) -> list[Deployment]:
@@ -152,7 +154,7 @@ class Ways:
             both[one.id] = replace(one, state=State.UNHEALTHY, verdict=Verdict.UNHEALTHY)
         return sorted(both.values(), key=lambda one: one.seq, reverse=True)
 
-    async def _holds(self, app: App, person: str) -> tuple[Hold, ...]:
+    async def _holds(self, app: App, wanted: _Wanted) -> tuple[Hold, ...]:
         """Return the locks and freezes that would hold a rollback now."""
         scopes = scopes_of(app)
         freezes = [*self._freezes, *await self._journal.freezes()]
@@ -160,7 +162,7 @@ class Ways:
             locks=[one for one in await self._journal.locks() if one.scope in scopes],
             freezes=[one for one in freezes if one.covers(app.label, scopes)],
         )
-        return tuple(closed_to(_Wanted(person), facts, self._looks.clock()))
+        return tuple(closed_to(wanted, facts, self._looks.clock()))
 
 
 def version_asked(to: Deployment | None, way: str) -> dict[str, str]:

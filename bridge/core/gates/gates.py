@@ -105,6 +105,8 @@ class Asking(Protocol):
     def action(self) -> Action: ...
     @property
     def person(self) -> str: ...
+    @property
+    def back_from(self) -> str | None: ...
 
 
 def closed_to(wanted: Asking, facts: Facts, now: float) -> Iterator[Hold]:
@@ -153,10 +155,20 @@ def _schedule(wanted: Deployment, now: float) -> Iterator[Hold]:
 
 def _locks(wanted: Asking, facts: Facts, now: float) -> Iterator[Hold]:
     for lock in facts.locks:
-        if lock.expired(now) or (wanted.person and lock.owner in (wanted.person, BY_ITSELF)):
-            continue  # whoever may roll back has the right to pass the lock that nobody took
+        if lock.expired(now) or _passes(wanted, lock):
+            continue
         key = f"{Gate.LOCK}:{lock.key}"
         yield Hold(Gate.LOCK, key, lock.says, Right.OVERRIDE, until=lock.until)
+
+
+def _passes(wanted: Asking, lock: Lock) -> bool:
+    """Return whether a lock is not meant for a deployment.
+
+    Whoever may roll back has the right to pass the lock that nobody took. A lock that a rollback
+    has left keeps away what is new, so it does not hold the bridge's own way further back.
+    """
+    owns = bool(wanted.person) and lock.owner in (wanted.person, BY_ITSELF)
+    return owns or (wanted.back_from is not None and lock.left_by_rollback)
 
 
 def _freezes(wanted: Asking, facts: Facts, now: float) -> Iterator[Hold]:

@@ -18,6 +18,9 @@ BRIDGE = "the bridge"
 BY_ITSELF = f"{COMMAND_HOST}:{BRIDGE}"
 """The owner of the lock that follows a rollback by the bridge itself."""
 
+ROLLED_BACK = "rolled back by deployment #"
+"""The beginning of the reason of a lock that a rollback has left."""
+
 DAY = 86_400.0
 
 LONGEST = 90 * DAY
@@ -90,6 +93,11 @@ class Lock:
     def expired(self, now: float) -> bool:
         """Return whether it holds nothing any more."""
         return self.until is not None and now >= self.until
+
+    @property
+    def left_by_rollback(self) -> bool:
+        """Whether a rollback took it, so that no push brings back what it led away from."""
+        return self.reason.startswith(ROLLED_BACK)
 
     @property
     def named(self) -> str:

@@ -14,7 +14,7 @@ from typing import Protocol
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
-from bridge.core.gates.locks import Lock, next_reminder
+from bridge.core.gates.locks import ROLLED_BACK, Lock, next_reminder
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.core.pins import pin_of
 
@@ -388,7 +388,7 @@ def lock_after(rollback: Deployment, app: App, now: float) -> Lock:
     """
     owner = rollback.person or f"rollback:{rollback.id}"
     name = rollback.trigger.partition(": ")[2] or rollback.trigger
-    reason = f"rolled back by deployment #{rollback.seq}; unlock it once a fix is merged"
+    reason = f"{ROLLED_BACK}{rollback.seq}; unlock it once a fix is merged"
     lock = Lock(f"app/{app.id}", app.label, owner, name, reason, now)
     return replace(lock, remind_at=next_reminder(lock, now))
 
