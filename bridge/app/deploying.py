@@ -53,6 +53,7 @@ async def flows_that_deploy(
         book=book_of(settings),
         locks=settings.rollback.lock,
         fingerprint=going_back.fingerprint,
+        looks=looks,
         went_live=woken,
         ended=reconciler.ended,
         at_a_time=settings.journey.deployments_at_a_time,

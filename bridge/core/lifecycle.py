@@ -140,7 +140,7 @@ class Deployment:
             served.
         evidence: what shows that it was served; None if it never was.
         back_to: of an unhealthy one, the deployment to whose version the bridge is about to go back
-            by itself.
+            by itself; "" while that is not decided.
         images: the ids of its own images, which it has built; None until that was looked at, () if
             they are not known.
         back_from: the deployment from which the bridge goes back by itself; None for what somebody
@@ -361,7 +361,7 @@ def _replaces_in(newer: Wanted, older: Deployment) -> frozenset[State]:
     if newer.back_from is not None and older.back_from is None:
         return NEVER  # what nobody asked for replaces nothing that somebody did
     if older.back_from is not None and newer.back_from is None:
-        return BROUGHT_UP
+        return frozenset(SERVED)  # an unknown outcome is looked at before that one is asked for
     if Action.ROLLBACK in (newer.action, older.action):
         return ASKED_FOR if newer.action == Action.ROLLBACK else frozenset(SERVED)
     if Action.REDEPLOY in (newer.action, older.action):

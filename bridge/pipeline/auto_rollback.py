@@ -1,8 +1,9 @@
 """Roll back by itself what turned out to be unhealthy, where an app's rules say so.
 
 Once for each version, never to one that was bad too, and never where the environment or the source
-has changed in between: the old version might not fit what is there now. If what it goes back to is
-unhealthy as well, it goes back further, but only to verified versions, and not for ever.
+has changed in between: the old version might not fit what is there now. Never where something else
+is served by now: somebody may have mended it at the backend. If what it goes back to is unhealthy
+as well, it goes back further, but only to verified versions, and not for ever.
 """
 
 import hashlib
@@ -16,9 +17,9 @@ from typing import Protocol, runtime_checkable
 from bridge.core.apps import App
 from bridge.core.configuration.configuration import Saved
 from bridge.core.configuration.row import fields_of, plain
-from bridge.core.errors import BridgeError, Rejected
+from bridge.core.errors import BridgeError, Rejected, Unanswered, Unreachable
 from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
-from bridge.core.gates.locks import BRIDGE
+from bridge.core.gates.locks import BRIDGE, BY_ITSELF
 from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.rollback_plan import FAR_BACK, Plan, Ways
@@ -38,16 +39,28 @@ MOST_FURTHER = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether to go back from an unhealthy deployment.
+class Announced:
+    """What is done by itself about an unhealthy deployment.
 
     Attributes:
-        plan: how; None for not at all.
+        plan: how to go back; None for not at all, or not yet.
         says: what will be done, or why nothing is, for the unhealthy deployment's note.
+        later: it is decided once the backend can be asked.
     """
 
     plan: Plan | None
     says: str
+    later: bool = False
+
+    @property
+    def back_to(self) -> str | None:
+        """See `Deployment.back_to`."""
+        if self.plan is not None:
+            return self.plan.way.to.id
+        return "" if self.later else None
+
+
+NOTHING_TO_UNDO = Announced(None, "not rolled back: what it has built does not run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,45 +77,59 @@ class GoingBack:
         """Return a text that differs once an app's source or environment has changed.
 
         None if the backend does not tell them. Nobody can read a secret from it.
+
+        Raises:
+            Unreachable, Unanswered: the backend can't be asked now.
         """
         backend = self.backends.get(app.backend)
         if not isinstance(backend, Inspectable):
             return None
         try:
             saved = await backend.saved(app)
+        except (Unreachable, Unanswered):
+            raise
         except BridgeError:
             return None
         secret = await self.journal.secret("fingerprint")
         return hmac.new(secret.encode(), _text(saved), hashlib.sha256).hexdigest()
 
-    async def decide(self, unhealthy: Deployment, app: App) -> Verdict:
-        """Return whether to go back, and the words for it."""
+    async def decide(self, unhealthy: Deployment, app: App) -> Announced:
+        """Return whether to go back, and the words for it.
+
+        Raises:
+            Unreachable, Unanswered: the backend can't be asked now.
+        """
         try:
             plan = await self.plan(unhealthy, app)
+        except (Unreachable, Unanswered):
+            raise
         except BridgeError as error:
-            return Verdict(None, f"not rolled back: {error}")
+            return Announced(None, f"not rolled back: {error}")
         untried = "" if plan.tried else ", which was never verified,"
-        return Verdict(plan, f"it goes back to {version_of(plan.way.to)}{untried} by itself")
+        says = f"it goes back to {version_of(plan.way.to)}{untried} by itself"
+        if plan.holds:
+            says += f" once nothing holds it: {'; '.join(one.says for one in plan.holds)}"
+        return Announced(plan, says)
 
     async def plan(self, unhealthy: Deployment, app: App) -> Plan:
         """Return how to go back; raise BridgeError if that is no help, or can't be told now."""
         further = unhealthy.action is Action.ROLLBACK
-        plan = await self.ways.plan(app, failing=unhealthy, verified_only=further)
+        plan = await self.ways.plan(app, person=BY_ITSELF, failing=unhealthy, verified_only=further)
         await self._check(unhealthy, app, plan)
         return plan
 
     async def _check(self, unhealthy: Deployment, app: App, plan: Plan) -> None:
         """Raise Rejected if going back would be no help, or no longer fits."""
         history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id)
-        version = unhealthy.deployed_commit or unhealthy.image
+        serving = (await self.journal.serving([app])).get(app.id)
+        if serving is not None and (instead := serving.instead_of(unhealthy)) is not None:
+            raise Rejected(instead)
         if (coming := _coming(unhealthy, history)) is not None:
             raise Rejected(f"deployment #{coming.seq} is newer and about to be deployed")
         if _in_a_row(unhealthy, history) > MOST_FURTHER:
             raise Rejected(f"{MOST_FURTHER + 1} rollbacks in a row were unhealthy")
-        for one in history:
-            bad = one.state is State.UNHEALTHY and one.id != unhealthy.id
-            if bad and version is not None and version in (one.deployed_commit, one.image):
-                raise Rejected(f"{version_of(one)} was unhealthy before, and rolled back once")
+        if (before := _left_before(unhealthy, history)) is not None:
+            raise Rejected(f"{version_of(before)} was unhealthy before, and rolled back once")
         then, now = plan.way.to.fingerprint, await self.fingerprint(app)
         if then is None or now is None:
             raise Rejected("it is not known whether its source or environment has changed since")
@@ -138,6 +165,14 @@ def _coming(unhealthy: Deployment, history: Sequence[Deployment]) -> Deployment 
     """
     newer = [one for one in history if one.seq > unhealthy.seq]
     return next((one for one in newer if one.under_way), None)
+
+
+def _left_before(unhealthy: Deployment, history: Sequence[Deployment]) -> Deployment | None:
+    """Return an earlier deployment of the same version from which the bridge did go back."""
+    version = unhealthy.deployed_commit or unhealthy.image
+    left = {one.back_from for one in history if one.served}
+    same = (one for one in history if version in (one.deployed_commit, one.image))
+    return next((one for one in same if version and one.id in left), None)
 
 
 def _in_a_row(unhealthy: Deployment, history: Sequence[Deployment]) -> int:

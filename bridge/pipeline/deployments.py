@@ -25,6 +25,7 @@ from bridge.pipeline.pinning import Pins
 from bridge.pipeline.polling import BackendPoller, BackendPollers, Look, Troubled
 from bridge.pipeline.request import Asker
 from bridge.pipeline.restore import Restorer
+from bridge.pipeline.serving import Looks
 from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.flows import Steps
@@ -178,6 +179,7 @@ class Deployer:
         book: RuleBook = (),
         locks: bool = True,
         fingerprint: Fingerprint | None = None,
+        looks: Looks | None = None,
         changed: Wake = lambda: None,
         went_live: Wake = lambda: None,
         ended: Callable[[Deployment], None] = lambda _one: None,
@@ -193,6 +195,7 @@ class Deployer:
             book: our own rules for apps.
             locks: whether a rollback locks its app.
             fingerprint: see `GoingBack.fingerprint`.
+            looks: looks at what is served before the bridge goes back by itself.
             changed: called when a deployment has ended.
             went_live: see `Ending.went_live`.
             ended: see `Ending.ended`.
@@ -219,8 +222,9 @@ class Deployer:
         )
         self._judging = judging or self._ungated
         parts = (self.pollers, journal, self.ending, clock, self._timing)
-        self._asker = Asker(*parts, self._judging, pins or Pins({}), sleep=sleep)
-        self._restorer = Restorer(*parts, self._judging, sleep=sleep)
+        looks = looks or Looks(journal, clock)
+        self._asker = Asker(*parts, self._judging, pins or Pins({}), looks, sleep=sleep)
+        self._restorer = Restorer(*parts, self._judging, looks, sleep=sleep)
         self._follower = Follower(*parts, sleep=sleep)
 
     async def _ungated(self, id_: str) -> Judging:

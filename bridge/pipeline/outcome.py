@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from bridge.core import trace
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
-from bridge.core.errors import BridgeError, NotFound, Unreachable
+from bridge.core.errors import BridgeError, NotFound, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.failure import (
     LOG_LINES,
@@ -188,7 +188,7 @@ class Ending:
         facts |= {"live_at": facts["finished_at"]}
         facts.setdefault("evidence", Evidence.RECORD)
         if app.verify is not None and app.verify.rollback and self.fingerprint is not None:
-            facts["fingerprint"] = await self.fingerprint(app)
+            facts["fingerprint"] = await self._print(deployment, app, self.fingerprint)
         id_ = deployment.id
         if rolled_back and self.locks:
             lock = lock_after(deployment, app, self.clock())
@@ -196,6 +196,18 @@ class Ending:
         else:
             self._ended(await self.journal.move(id_, to, note, **facts))
         self.went_live()
+
+    async def _print(self, deployment: Deployment, app: App, of: Fingerprint) -> str | None:
+        """Return the fingerprint of now; wait for a backend that is away for a while.
+
+        Without it, the bridge never goes back to this version by itself.
+        """
+        for _ in range(MOST_UNREAD):
+            try:
+                return await of(app)
+            except (Unreachable, Unanswered) as error:
+                await self._wait(deployment, f"{error}; its settings are read as soon as that ends")
+        return None
 
     async def perhaps_restored(self, rollback: Deployment, note: str) -> None:
         """End a rollback that may have been made; it locks the app all the same."""

@@ -26,6 +26,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import description_of, marked, title_of
 from bridge.pipeline.outcome import Ending, FollowTiming
 from bridge.pipeline.polling import BackendPollers, Look, seen
+from bridge.pipeline.serving import Looks
 from bridge.ports.backends import Backend, WritesSource, read_apps
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.gates import JudgedBy, PinsCommits
@@ -78,6 +79,7 @@ class Asker:
     timing: FollowTiming
     judging: JudgedBy
     pins: PinsCommits
+    looks: Looks
     sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     @property
@@ -137,11 +139,27 @@ class Asker:
         if ours is not None:
             began = self.pollers.of(app).by_our_clock(ours.created_at)
             await self._accepted(deployment.id, ADOPTED, min(self.clock(), began))
+        elif (changed := await self._changed_meanwhile(deployment, attempt.image)) is not None:
+            await self.ending.end(deployment.id, State.CANCELLED, changed)
         else:
+            if deployment.back_from is not None:
+                await self.looks.at(self._backend(app), app, records=records)
             own = deployment.way == Rung.IMAGE or attempt.image is None
             facts = {} if own else {"image": attempt.image}
             ids = [record.id for record in records]
             await self.journal.intend(deployment.id, ids, by, **facts)
+
+    async def _changed_meanwhile(self, deployment: Deployment, image: str | None) -> str | None:
+        """Return why the bridge does not set an image by itself; None if it may.
+
+        Somebody may have set another one since the deployment that it goes back from.
+        """
+        if deployment.way != Rung.IMAGE or deployment.back_from is None:
+            return None
+        left = await self.journal.deployment(deployment.back_from)
+        if left is None or image in (left.image, deployment.image):
+            return None
+        return f"not gone back from {left.image}: the app's image is {image} by now"
 
     async def _place(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
         """Have the backend clone the commit that was judged, if the app is pinned.

@@ -15,6 +15,7 @@ from bridge.core.health.rollback import Rung, WayBack, version_of, way_back
 from bridge.core.lifecycle import Deployment, Evidence, State
 from bridge.pipeline.outcome import Ending, FollowTiming
 from bridge.pipeline.polling import BackendPollers
+from bridge.pipeline.serving import Looks
 from bridge.ports.backends import BackendDeployment, RollsBack
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.gates import JudgedBy
@@ -36,6 +37,7 @@ class Restorer:
     clock: Clock
     timing: FollowTiming
     judging: JudgedBy
+    looks: Looks
     sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     async def restore(self, id_: str) -> None:
@@ -67,12 +69,17 @@ class Restorer:
             await self.journal.withdraw(deployment.id, maybe_asked=True)
             return
         records = await backend.deployments(app)
+        if deployment.intent_at is not None and _somebody_deployed(deployment, records):
+            await self.journal.withdraw(deployment.id, maybe_asked=True)
+            return
         try:
             way = await self._way(deployment, app, records)
         except Rejected as error:
             await self.ending.end(deployment.id, State.FAILED, f"can't go back: {error}")
             return
         if deployment.intent_at is None:
+            if deployment.back_from is not None:
+                await self.looks.at(backend, app, records=records)
             by = await self.judging(deployment.id)
             await self.journal.intend(deployment.id, [one.id for one in records], by)
             return
@@ -125,3 +132,12 @@ class Restorer:
         await self.journal.withdraw(id_, maybe_asked=maybe_asked)
         await self.journal.say(id_, f"waits for the backend: {error}")
         await self.sleep(self.timing.retry.after(away, error))
+
+
+def _somebody_deployed(rollback: Deployment, records: list[BackendDeployment]) -> bool:
+    """Return whether repeating a request of the bridge's own may undo what a person has deployed.
+
+    What is kept is restored without a record, so every new one is somebody else's.
+    """
+    by_itself = rollback.back_from is not None
+    return by_itself and any(one.id not in rollback.known_before for one in records)

@@ -23,7 +23,7 @@ from bridge.core.health.rollback import Rung, version_of
 from bridge.core.health.serving import By, Look
 from bridge.core.health.verdict import Health, Tally, judge_health
 from bridge.core.lifecycle import VERIFIED, Deployment, Evidence, State, Verdict
-from bridge.pipeline.auto_rollback import GoingBack
+from bridge.pipeline.auto_rollback import NOTHING_TO_UNDO, Announced, GoingBack
 from bridge.pipeline.leader import Turn, at_once
 from bridge.pipeline.outcome import Ending
 from bridge.pipeline.proof import Finding, Prover
@@ -42,7 +42,10 @@ RARELY = 15.0
 """Seconds between two looks at what was verified and is still watched, at the least."""
 
 AGAIN = Backoff(2.0, 60.0)
-"""Pauses while the backend is away before an announced rollback can be asked for."""
+"""Pauses while the backend is away before a rollback can be decided on, or asked for."""
+
+MOST_AWAY = 4
+"""Attempts to decide on a rollback before people are told that the version is unhealthy."""
 
 RETRY = Backoff(1.0, 60.0)
 """Pauses after the journal could not be reached, or after a bug."""
@@ -309,32 +312,54 @@ class Watching:
     async def _unhealthy(self, deployment: Deployment, app: App, judged: _Judged) -> bool:
         """End it, and go back to the version before if the rules say so, and if it left that.
 
-        Return False if another deployment has come meanwhile, which may be the fix.
+        Return False if another deployment is under way meanwhile, which may be the fix. If somebody
+        has put something else in its place, its watch is over.
         """
         why, found = judged.why, judged.proof
         note, output = f"{deployment.note}, but {why}", await self.verifier.output(app)
         # In a thread, because no output of an app may block the event loop.
         shown = await asyncio.to_thread(evidence_of, why, judged.body, output)
-        back, plan = self.going_back, None
-        rule = app.verify is not None and app.verify.rollback
+        back, announced = self.going_back, Announced(None, "")
         if found.before is not None:
             note += f"; {version_of(found.before)} still runs"
-        elif back is not None and rule:
-            verdict = await back.decide(deployment, app)
-            note, plan = f"{note}; {verdict.says}", verdict.plan
+        elif back is not None and app.verify is not None and app.verify.rollback:
+            old = found.proof is Proof.OLD
+            announced = NOTHING_TO_UNDO if old else await self._announced(back, deployment, app)
+            note += f"; {announced.says}"
         if await self._next_is_under_way(deployment):
             return False
-        target = plan.way.to.id if plan is not None else None
-        await self.ending.end(deployment.id, State.UNHEALTHY, note, log_tail=shown, back_to=target)
-        if back is not None and plan is not None:
-            await back.ask(deployment, plan)
+        if found.before is None and (instead := await self._replaced(deployment, app)) is not None:
+            await self._over(deployment, instead)
+            return True
+        facts = {"log_tail": shown, "back_to": announced.back_to}
+        await self.ending.end(deployment.id, State.UNHEALTHY, note, **facts)
+        if back is not None and announced.plan is not None:
+            await back.ask(deployment, announced.plan)
             await self.journal.has_gone_back(deployment.id)
+        elif announced.later:
+            await self._go_back_late(deployment, app)
         return True
 
+    async def _announced(self, back: GoingBack, deployment: Deployment, app: App) -> Announced:
+        """Return whether to go back; a backend that is away for long is waited for afterwards."""
+        failures = 0
+        while True:
+            try:
+                return await back.decide(deployment, app)
+            except (Unreachable, Unanswered) as error:
+                failures += 1
+                if failures == MOST_AWAY:
+                    says = f"whether it goes back by itself is decided later: {error}"
+                    return Announced(None, says, later=True)
+                await self.sleep(AGAIN.after(failures, error))
+
     async def _go_back_late(self, deployment: Deployment, app: App) -> None:
-        """Ask for the rollback that was announced before the process died."""
+        """Ask for the rollback that was announced before the process died, or decide on it now."""
         failures = 0
         while self.going_back is not None:
+            if await self._next_is_under_way(deployment):
+                await self.sleep(RARELY)
+                continue
             try:
                 plan = await self.going_back.plan(deployment, app)
             except (Unreachable, Unanswered) as error:

@@ -280,7 +280,11 @@ def _there(now: Now, look: Look, other: Deployment | None) -> str:
 # ── notes ───────────────────────────────────────────────────────────────────────────────────────
 
 _WAS_TOLD = re.compile(r"^((?:commit|image) \S+) is live\b|^(\S+) is served again\b")
-_WILL_GO_BACK = re.compile(r"; it goes back to .{1,300} by itself$", re.DOTALL)
+_WILL_GO_BACK = re.compile(
+    r"; (it goes back to .{1,300}? by itself( once nothing holds it: .*)?"
+    r"|whether it goes back by itself is decided later: .*)$",
+    re.DOTALL,
+)
 
 
 def as_told(note: str) -> str:

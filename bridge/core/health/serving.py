@@ -222,6 +222,16 @@ class Serving:
             return self.looked
         return self.newest if self.known else None
 
+    def instead_of(self, one: Deployment) -> str | None:
+        """Say what is served in place of one of our deployments; None while that one is."""
+        if self.ours is not None and self.ours.id == one.id:
+            return None
+        if not self.known:
+            return "it is not known what is served"
+        if self.seen is None and self.newest is not None:
+            return f"deployment #{self.newest.seq} is served now"
+        return self.notes[0]
+
     @property
     def commit(self) -> str | None:
         """The commit that is served; None if the backend did not report it."""

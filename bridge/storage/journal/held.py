@@ -30,6 +30,7 @@ from bridge.storage.journal.transitions import (
     locked,
     move,
     needless,
+    read,
     read_deployment,
     show,
 )
@@ -61,7 +62,24 @@ def intend(
     judged = judge(db, id_, by, at, only=WAITING)
     if judged is None or judged.state is not State.WAITING:
         return None
+    if (why := _nothing_to_undo(db, judged)) is not None:
+        to = State.UNKNOWN if judged.maybe_asked else State.CANCELLED
+        move(db, id_, to, why, {}, at)
+        return None
     return change(db, id_, WAITING, facts)
+
+
+def _nothing_to_undo(db: sa.Connection, own: Deployment) -> str | None:
+    """Return why the bridge does not go back by itself any more; None if it does.
+
+    It undoes only what it goes back from, and that only while it is what is served.
+    """
+    left = read(db, own.back_from) if own.back_from is not None else None
+    serving = served(db, [own.app_id]).get(own.app_id)
+    if left is None or serving is None or (instead := serving.instead_of(left)) is None:
+        return None
+    asked = "; the backend may have been asked for it before" if own.maybe_asked else ""
+    return f"not gone back from {version_of(left)}: {instead}{asked}"
 
 
 def judge(
@@ -80,6 +98,9 @@ def judge(
         return None if found is None else ended
     if found.state is State.HELD and _is_gone(db, found.app_id):
         return move(db, id_, State.CANCELLED, GONE, {}, at)
+    if (broken := _broken(db, found)) is not None:
+        why = f"refused: {version_of(broken)} is {broken.state} in {broken.app}"
+        return move(db, id_, State.CANCELLED, why, {}, at)
     new = at < found.created_at + STALE_FOR
     if by.head is not None and new and _is_stale(db, found, by.head.commit):
         by = replace(by, head=None, unknown_head=STALE, again_at=at + AGAIN)
@@ -98,9 +119,6 @@ def _holds(
     db: sa.Connection, found: Deployment, by: Judging, facts: Facts, at: float
 ) -> tuple[Hold, ...]:
     """Return what holds it, with what other deployments have to do with it."""
-    if (broken := _broken(db, found)) is not None:
-        why = f"refused: {version_of(broken)} is {broken.state} in {broken.app}"
-        return move(db, id_, State.CANCELLED, why, {}, at)
     if by.head is not None:
         found = replace(found, head=by.head.commit)
     nowhere = [name for name, app_id in by.earlier.items() if not app_id]
@@ -128,6 +146,16 @@ def _is_gone(db: sa.Connection, app_id: str) -> bool:
     return bool(db.scalar(sa.select(tables.apps.c.gone).where(tables.apps.c.id == app_id)))
 
 
+def _broken(db: sa.Connection, found: Deployment) -> Deployment | None:
+    """Return what a promotion would bring, if that has turned out to be unhealthy meanwhile."""
+    if not promotes(found) or found.target is None:
+        return None
+    there = read(db, found.target)
+    if there is None or there.app_id == found.app_id:
+        return None
+    return there if there.state is State.UNHEALTHY else None
+
+
 def _is_stale(db: sa.Connection, found: Deployment, head: str) -> bool:
     """Return whether a host has told the head from before the push."""
     if found.pinned is not None or found.commit in (None, head):
@@ -146,16 +174,6 @@ def _hold(
     found: Deployment,
     by: Judging,
     holds: tuple[Hold, ...],
-def _broken(db: sa.Connection, found: Deployment) -> Deployment | None:
-    """Return what a promotion would bring, if that has turned out to be unhealthy meanwhile."""
-    if not promotes(found) or found.target is None:
-        return None
-    there = read(db, found.target)
-    if there is None or there.app_id == found.app_id:
-        return None
-    return there if there.state is State.UNHEALTHY else None
-
-
     at: float,
     seen: float | None,
 ) -> Deployment | None:

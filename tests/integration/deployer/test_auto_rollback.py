@@ -1,95 +1,21 @@
 """What is unhealthy is rolled back by itself: once, where it still fits, and it says so."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from bridge.core.apps import App, Rules
-from bridge.core.configuration.configuration import Environment, Saved
+from bridge.core.apps import Rules
 from bridge.core.errors import Unreachable
 from bridge.core.events import Action, parse_command
-from bridge.core.gates.locks import BY_ITSELF
-from bridge.core.health.policy import VerifyPolicy
+from bridge.core.gates.locks import BY_ITSELF, Lock
+from bridge.core.health.fate import lasting
 from bridge.core.lifecycle import Deployment, State, Verdict
-from bridge.pipeline.auto_rollback import GoingBack
-from bridge.pipeline.deployments import Deployer
-from bridge.pipeline.rollback_plan import Ways
-from bridge.pipeline.serving import Looks
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.probes import Answer, Unprobed
-from tests.fakes.journey import Death, FakeBackend, KeptSteps, Lifetime
-from tests.worlds.deployer import PACE, Stage, asked_for, fails
-
-POLICY = VerifyPolicy(within=10.0, every=2.0, rollback=True)
-ONE, TWO, THREE = "1" * 40, "2" * 40, "3" * 40
-
-
-class ShowsItsSettings(FakeBackend):
-    """A backend that shows how its apps are configured."""
-
-    env = "A=1"
-
-    async def saved(self, app: App) -> Saved:
-        return await self._do(
-            "saved", lambda: Saved(None, None, Environment(env=SecretStr(self.env)))
-        )
-
-
-@dataclass
-class Kept:
-    """An inbox that only keeps; a delivery id is kept once."""
-
-    found: dict[str, NewDelivery] = field(default_factory=dict)
-    times: int = 0
-
-    async def keep(self, new: NewDelivery) -> None:
-        self.times += 1
-        self.found.setdefault(new.id, new)
-
-
-@dataclass
-class World:
-    stage: Stage
-    inbox: Kept = field(default_factory=Kept)
-
-    def deployer(self, life: Lifetime | None = None) -> Deployer:
-        stage, life = self.stage, life or Lifetime()
-        backends: Any = {"dokploy": life.mortal(stage.backend)}
-        journal: Any = life.mortal(stage.journal)
-        inbox: Any = life.mortal(self.inbox)
-        ways = Ways(backends, Looks(journal, stage.clock))
-        self.back = GoingBack(backends, journal, inbox, ways, stage.clock)
-        return Deployer(
-            backends, journal, stage.clock, PACE,
-            book=[("shop/*", stage.rules)], fingerprint=self.back.fingerprint,
-            sleep=stage.clock.sleep,
-        )  # fmt: skip
-
-    async def live(
-        self, new: Deployment, life: Lifetime | None = None, steps: KeptSteps | None = None
-    ) -> None:
-        """Run a deployment's flow, and watch it."""
-        deployer = self.deployer(life)
-        await deployer.run(steps or KeptSteps(), new.id)
-        now = await self.stage.now(new)
-        if now.state is State.VERIFYING or now.back_to is not None:
-            await self.stage.watching(deployer.ending, self.back).watch(new.id)
-
-    async def deploy(self, seq: int, head: str) -> Deployment:
-        """Deploy a version; the page is well unless `break_` was called."""
-        self.stage.backend.head = head
-        new = await self.stage.wish(seq, commit=head)
-        await self.live(new)
-        self.stage.clock.now += 60
-        return await self.stage.now(new)
-
-    def break_(self) -> None:
-        self.stage.site.answers = lambda url: Answer(url, 500, "Oh")
-
-    def mend(self) -> None:
-        self.stage.site.answers = lambda url: Answer(url, 200, "OK")
+from tests.fakes.journey import Death, KeptSteps, Lifetime
+from tests.worlds.auto_rollback import ONE, POLICY, THREE, TWO, World
+from tests.worlds.deployer import Stage, asked_for, fails
 
 
 def must_not_be_asked(url: str) -> Answer:
@@ -98,10 +24,7 @@ def must_not_be_asked(url: str) -> Answer:
 
 @pytest.fixture
 async def world(stage: Stage) -> World:
-    stage.backend = ShowsItsSettings(stage.clock)
-    stage.app = replace(stage.app, url="https://web.test")
-    stage.rules = Rules(verify=POLICY)
-    return World(stage)
+    return World.of(stage)
 
 
 async def test_an_unhealthy_version_asks_for_the_one_before(world: World) -> None:
@@ -153,15 +76,24 @@ async def test_what_is_not_known_of_then_is_not_guessed(world: World) -> None:
     assert "not rolled back: it is not known whether its source or environment" in second.note
 
 
-async def test_the_same_version_is_rolled_back_once(world: World) -> None:
+@pytest.mark.parametrize("carried_out", [True, False])
+async def test_the_same_version_is_rolled_back_once(world: World, *, carried_out: bool) -> None:
     await world.deploy(1, ONE)
     world.break_()
-    await world.deploy(2, TWO)
+    second = await world.deploy(2, TWO)
+    back = await world.decided(3, second)
+    if carried_out:
+        world.mend()
+        await world.live(back)
+        world.stage.clock.now += 60
+        world.break_()
+    else:
+        await world.stage.journal.cancel(back.app_id, 4)
 
-    again = await world.deploy(3, TWO)
+    again = await world.deploy(4, TWO, person=BY_ITSELF)
 
-    assert "not rolled back: 2222222 was unhealthy before" in again.note
-    assert len(world.inbox.found) == 1
+    rolled_back = "not rolled back: 2222222 was unhealthy before, and rolled back once"
+    assert again.note.endswith(rolled_back if carried_out else "goes back to 1111111 by itself")
 
 
 async def test_nothing_to_go_back_to_is_said(world: World) -> None:
@@ -186,23 +118,46 @@ async def test_it_never_goes_back_to_a_version_that_was_bad_too(world: World) ->
     assert targets == {first.id}
 
 
-async def test_a_backend_that_is_away_is_named(world: World) -> None:
-    await world.deploy(1, ONE)
-    world.break_()
-    seen = world.stage.site.asked
+@pytest.mark.parametrize("call", ["deployments", "saved"])
+@pytest.mark.parametrize("times", [1, 9])
+async def test_a_backend_that_is_away_at_the_verdict_is_waited_for(
+    world: World, call: str, times: int
+) -> None:
+    """People are told after a few seconds; it is decided once the backend answers."""
+    first = await world.deploy(1, ONE)
+    seen, told = world.stage.site.asked, len(world.stage.site.asked) + 6
+    away = Unreachable("dokploy", "ReadTimeout")
 
     def answers(url: str) -> Answer:
-        if len(seen) > 5:
-            for _ in range(3):
-                world.stage.backend.next("deployments", Unreachable("dokploy", "ConnectError"))
+        if len(seen) == told:
+            for _ in range(times):
+                world.stage.backend.next(call, away)
         return Answer(url, 500, "Oh")
 
     world.stage.site.answers = answers
 
     second = await world.deploy(2, TWO)
 
-    assert second.state is State.UNHEALTHY
-    assert "not rolled back: dokploy can't be reached" in second.note
+    later = "whether it goes back by itself is decided later: dokploy can't be reached: ReadTimeout"
+    says = "it goes back to 1111111 by itself" if times == 1 else later
+    assert (
+        second.note
+        == f"commit 2222222 is live, but GET https://web.test/: 500 Oh, expected 2xx; {says}"
+    )
+    assert second.back_to is None
+    assert [one.deployment for one in world.asked] == [first.id]
+
+
+async def test_a_version_is_gone_back_to_though_the_backend_was_away_as_it_went_live(
+    world: World,
+) -> None:
+    world.stage.backend.next("saved", Unreachable("dokploy", "ReadTimeout"))
+    await world.deploy(1, ONE)
+    world.break_()
+
+    second = await world.deploy(2, TWO)
+
+    assert second.note.endswith("it goes back to 1111111 by itself")
 
 
 async def test_a_fix_that_has_come_meanwhile_is_not_undone(world: World) -> None:
@@ -287,19 +242,10 @@ async def test_an_unhealthy_rollback_goes_one_verified_version_further(world: Wo
     last = await world.deploy(4, "4" * 40)
     targets = []
     for seq in (5, 6, 7, 8):
-        commands = [parse_command(one.event, bytes(one.body)) for one in world.inbox.found.values()]
-        if len(commands) < seq - 4:
+        if len(world.asked) < seq - 4:
             break
-        targets.append(commands[-1].deployment)
-        back = await world.stage.wish(
-            seq,
-            action=Action.ROLLBACK,
-            target=targets[-1],
-            way="kept",
-            trigger="cli: the bridge",
-            person=BY_ITSELF,
-            back_from=last.id,
-        )
+        targets.append(world.asked[-1].deployment)
+        back = await world.decided(seq, last)
         await world.live(back)
         world.stage.clock.now += 60
         last = await world.stage.now(back)
@@ -307,6 +253,48 @@ async def test_an_unhealthy_rollback_goes_one_verified_version_further(world: Wo
     assert [int(one.partition(".")[0]) for one in targets] == [3, 2, 1]
     assert last.state is State.UNHEALTHY
     assert last.note.endswith("so there is nothing to go back to")
+
+
+async def test_it_goes_further_back_from_where_a_person_went_through_the_lock_of_that(
+    world: World,
+) -> None:
+    for seq, head in ((1, ONE), (2, TWO), (3, THREE)):
+        await world.deploy(seq, head)
+    world.break_()
+    to = {"target": "0000000000000002.app-web", "way": "kept", "commit": None}
+    ada = {"trigger": "cli: ada", "person": "cli:ada"}
+    adas = await world.stage.wish(4, action=Action.ROLLBACK, **to, **ada)
+    await world.live(adas)
+    adas = await world.stage.now(adas)
+    assert adas.note.endswith("; it goes back to 1111111 by itself")
+    world.mend()
+
+    further = await world.decided(5, adas)
+    await world.live(further)
+
+    assert (await world.stage.now(further)).note.endswith("; verified")
+    (lock,) = await world.stage.journal.locks()
+    assert lock.owner == "cli:ada"
+
+
+async def test_a_lock_that_will_hold_it_is_named_instead_of_a_promise(world: World) -> None:
+    await world.deploy(1, ONE)
+    world.break_()
+    world.stage.backend.head = TWO
+    second = await world.stage.wish(2, commit=TWO)
+    await world.deployer().run(KeptSteps(), second.id)
+    lock = Lock("app/app-web", "shop/web", "cli:bob", "bob", "I look", world.stage.clock.now)
+    await world.stage.journal.take_lock(lock, None, steal=False)
+
+    await world.live(second)
+
+    note = (await world.stage.now(second)).note
+    promise = "; it goes back to 1111111 by itself"
+    assert note.endswith(f"{promise} once nothing holds it: shop/web is locked by bob: I look")
+    assert (
+        lasting(note)
+        == f"commit 2222222 went live, but {note.partition(', but ')[2].partition(promise)[0]}"
+    )
 
 
 async def test_a_version_that_breaks_after_ten_minutes_is_noticed_and_left(world: World) -> None:
@@ -355,10 +343,8 @@ async def test_an_announced_rollback_waits_for_the_backend(world: World) -> None
 async def test_death_at_any_moment_asks_once(staged: Any) -> None:
     async def scene() -> tuple[World, Deployment]:
         stage = staged(waits=0.5, builds=1.0)
-        stage.backend = ShowsItsSettings(stage.clock, waits=0.5, builds=1.0)
-        stage.app = replace(stage.app, url="https://web.test")
-        stage.rules = Rules(verify=POLICY)
-        made = World(stage)
+        made = World.of(stage)
+        stage.backend.waits, stage.backend.builds = 0.5, 1.0
         await made.deploy(1, ONE)
         made.break_()
         stage.backend.head = TWO
