@@ -187,8 +187,8 @@ class Ending:
         to = State.DONE if app.verify is None and not rolled_back else State.VERIFYING
         facts |= {"live_at": facts["finished_at"]}
         facts.setdefault("evidence", Evidence.RECORD)
-        if app.verify is not None and app.verify.rollback and self.fingerprint is not None:
-            facts["fingerprint"] = await self._print(deployment, app, self.fingerprint)
+        if app.verify is not None and app.verify.rollback:
+            facts["fingerprint"] = await self._fingerprint(deployment, app)
         id_ = deployment.id
         if rolled_back and self.locks:
             lock = lock_after(deployment, app, self.clock())
@@ -197,11 +197,13 @@ class Ending:
             self._ended(await self.journal.move(id_, to, note, **facts))
         self.went_live()
 
-    async def _print(self, deployment: Deployment, app: App, of: Fingerprint) -> str | None:
+    async def _fingerprint(self, deployment: Deployment, app: App) -> str | None:
         """Return the fingerprint of now; wait for a backend that is away for a while.
 
         Without it, the bridge never goes back to this version by itself.
         """
+        if (of := self.fingerprint) is None:
+            return None
         for _ in range(MOST_UNREAD):
             try:
                 return await of(app)

@@ -148,12 +148,10 @@ def _is_gone(db: sa.Connection, app_id: str) -> bool:
 
 def _broken(db: sa.Connection, found: Deployment) -> Deployment | None:
     """Return what a promotion would bring, if that has turned out to be unhealthy meanwhile."""
-    if not promotes(found) or found.target is None:
+    there = read(db, found.target or "") if promotes(found) else None
+    if there is None or there.app_id == found.app_id or there.state is not State.UNHEALTHY:
         return None
-    there = read(db, found.target)
-    if there is None or there.app_id == found.app_id:
-        return None
-    return there if there.state is State.UNHEALTHY else None
+    return there
 
 
 def _is_stale(db: sa.Connection, found: Deployment, head: str) -> bool:
