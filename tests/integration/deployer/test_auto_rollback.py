@@ -14,7 +14,7 @@ from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.probes import Answer, Unprobed
 from tests.fakes.journey import Death, KeptSteps, Lifetime
-from tests.worlds.auto_rollback import ONE, POLICY, THREE, TWO, World
+from tests.worlds.auto_rollback import ONE, POLICY, THREE, TWO, ShowsItsSettings, World
 from tests.worlds.deployer import Stage, asked_for, fails
 
 
@@ -56,7 +56,8 @@ async def test_without_the_rule_nothing_is_asked(world: World) -> None:
 
 async def test_a_changed_environment_is_left_to_people(world: World) -> None:
     await world.deploy(1, ONE)
-    world.stage.backend.env = "A=2"  # type: ignore[attr-defined]
+    assert isinstance(world.stage.backend, ShowsItsSettings)
+    world.stage.backend.env = "A=2"
     world.break_()
 
     second = await world.deploy(2, TWO)
