@@ -4,18 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from bridge.core.apps import App, Rules, Source, SourceType
-from bridge.core.configuration.configuration import Environment, Saved
+from bridge.core.apps import Rules, Source, SourceType
 from bridge.core.events import Action, parse_command
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.rollback_plan import Plan, Ways
 from bridge.pipeline.serving import Looks
 from bridge.ports.backends import BackendDeployment
 from tests.fakes.journey import Job
-from tests.integration.deployer.test_auto_rollback import POLICY, ShowsItsSettings, World
-from tests.worlds.deployer import ShowsImages, Stage, image_of
+from tests.worlds.auto_rollback import POLICY, ShowsItAll, ShowsItsSettings, World
+from tests.worlds.deployer import Stage, image_of
 
 ONE, TWO, THREE, FOUR = "1" * 40, "2" * 40, "3" * 40, "4" * 40
 ADA = {"person": "cli:ada", "trigger": "cli: ada"}
@@ -29,13 +27,6 @@ class KeepsNotAll(ShowsItsSettings):
     def _record(self, job: Job, now: float) -> BackendDeployment:
         found = super()._record(job, now)
         return replace(found, restores=None) if job.id in self.gone else found
-
-
-class ShowsAll(ShowsImages):
-    """A backend that shows images and settings."""
-
-    async def saved(self, app: App) -> Saved:
-        return await self._do("saved", lambda: Saved(None, None, Environment(env=SecretStr("A=1"))))
 
 
 def world_of(stage: Stage, backend: Any, **app: Any) -> World:
@@ -117,7 +108,7 @@ async def test_what_a_tag_meant_before_it_moved_is_another_version(
     stage: Stage, wanted: str | None
 ) -> None:
     source = Source(SourceType.DOCKER, image="shop/web:latest")
-    world = world_of(stage, ShowsAll, source=source)
+    world = world_of(stage, ShowsItAll, source=source)
     stage.backend.tells_after = None  # it reports no commit
     for seq, runs in ((1, ONE), (2, TWO)):
         stage.backend.head, stage.backend.log = runs, "pulled\n"
