@@ -122,7 +122,7 @@ async def test_what_a_tag_meant_before_it_moved_is_another_version(
 
 async def test_a_broken_build_is_left_for_the_build_of_the_same_commit_before(stage: Stage) -> None:
     """Its base image or its environment has changed since."""
-    world = world_of(stage, ShowsAll)
+    world = world_of(stage, ShowsItAll)
     first = await build(world, 1, runs=ONE)
     world.break_()
 
