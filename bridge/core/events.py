@@ -150,11 +150,15 @@ class Commit:
     @property
     def emails(self) -> frozenset[str]:
         """The addresses of its author and co-authors, in lower case."""
-        found = [self.email, *_CO_AUTHOR.findall(self.message)]
-        return frozenset(one.lower() for one in found if one)
+        return addresses(self.email, self.message)
 
 
 _CO_AUTHOR = re.compile(r"(?im)^co-authored-by:[^<\n]*<([^<>\s]{1,320})>[ \t\r]*$")
+
+
+def addresses(email: str, message: str) -> frozenset[str]:
+    """Return the addresses of a commit's author and of the co-authors that its message names."""
+    return frozenset(one.lower() for one in (email, *_CO_AUTHOR.findall(message)) if one)
 
 
 @dataclass(frozen=True, slots=True)

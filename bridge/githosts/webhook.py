@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected, UnknownSecret
-from bridge.core.events import Commit, Ignored, Ref
+from bridge.core.events import Commit, Ignored, Ref, addresses
 from bridge.core.large_json import LARGE, let_others_go_on, load_large, must_be_usual
 from bridge.core.refs import normalise_url
 from bridge.core.validation_errors import explained
@@ -301,8 +301,13 @@ class ListedCommit(Model):
             message=self.message or "",
             author=author.name or author.username or "",
             url=web_url(self.url) if sha == self.id else None,
-            email=address(author.email) if sha == self.id else "",
+            email=self.author_email if sha == self.id else "",
         )
+
+    @property
+    def author_email(self) -> str:
+        """The address of its author; "" if the host does not tell it."""
+        return address((self.author or Author()).email)
 
 
 Commits = Annotated[
@@ -317,7 +322,8 @@ def find(commits: Sequence[ListedCommit], sha: str) -> ListedCommit | None:
 
 def authors_of(commits: Sequence[ListedCommit] | None) -> tuple[str, ...]:
     """Return the addresses of those who wrote the listed commits, sorted."""
-    return tuple(sorted({email for one in commits or () for email in one.meaning(one.id).emails}))
+    found = (addresses(one.author_email, one.message or "") for one in commits or ())
+    return tuple(sorted(frozenset[str]().union(*found)))
 
 
 def union(files: Sequence[Sequence[str]]) -> tuple[str, ...]:

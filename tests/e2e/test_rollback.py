@@ -210,7 +210,8 @@ async def test_a_page_that_breaks_is_gone_back_from_by_itself_once(tmp_path: Pat
         assert await here.page() == "it works: 2"
         _, broken, _ = await here.deployments()
         assert broken["state"] == "unhealthy"
-        assert broken["note"].endswith(f"it goes back to {first[:7]} by itself")
+        assert broken["note"].endswith("200 OK, without the text 'works'")
+        assert broken["fate"]["says"].startswith(f"rolled back to {first[:7]} by #")
         assert len(await here.shell.json("locks")) == 1
         await told(here, 3, "is live", loud=1)
 

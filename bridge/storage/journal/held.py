@@ -62,7 +62,7 @@ def intend(
     judged = judge(db, id_, by, at, only=WAITING)
     if judged is None or judged.state is not State.WAITING:
         return None
-    if (why := _nothing_to_undo(db, judged)) is not None:
+    if judged.back_from is not None and (why := _nothing_to_undo(db, judged)) is not None:
         to = State.UNKNOWN if judged.maybe_asked else State.CANCELLED
         move(db, id_, to, why, {}, at)
         return None
@@ -74,7 +74,7 @@ def _nothing_to_undo(db: sa.Connection, own: Deployment) -> str | None:
 
     It undoes only what it goes back from, and that only while it is what is served.
     """
-    left = read(db, own.back_from) if own.back_from is not None else None
+    left = read(db, own.back_from or "")
     serving = served(db, [own.app_id]).get(own.app_id)
     if left is None or serving is None or (instead := serving.instead_of(left)) is None:
         return None
@@ -94,11 +94,15 @@ def judge(
     """Hold a deployment or let it pass, as the gates say now; see `Holding.judge`."""
     judging(db)
     found = locked(db, id_, only)
-    if found is None or (ended := _ended(db, found, at)) is not None:
-        return None if found is None else ended
+    if found is None:
+        return None
+    if (ended := needless(db, found, at, cancelled_here(found))) is not None:
+        return ended
+    if found.action is Action.ROLLBACK and (why := _led_elsewhere(db, found)) is not None:
+        return move(db, found.id, State.CANCELLED, why, {}, at)
     if found.state is State.HELD and _is_gone(db, found.app_id):
         return move(db, id_, State.CANCELLED, GONE, {}, at)
-    if (broken := _broken(db, found)) is not None:
+    if found.target is not None and (broken := _broken(db, found)) is not None:
         why = f"refused: {version_of(broken)} is {broken.state} in {broken.app}"
         return move(db, id_, State.CANCELLED, why, {}, at)
     new = at < found.created_at + STALE_FOR
@@ -126,11 +130,9 @@ def _holds(
     return open_gates(found, by.app, facts, at)
 
 
-def _ended(db: sa.Connection, found: Deployment, at: float) -> Deployment | None:
-    """End a deployment that must not be requested any more; return None if it may be."""
-    if (ended := needless(db, found, at, cancelled_here(found))) is not None:
-        return ended
-    if found.action is not Action.ROLLBACK or found.back_from is not None or not found.held_at:
+def _led_elsewhere(db: sa.Connection, found: Deployment) -> str | None:
+    """Return what somebody has deployed at the backend while a person's rollback was held."""
+    if found.back_from is not None or not found.held_at:
         return None
     serving = served(db, [found.app_id]).get(found.app_id)
     seen = serving.seen if serving is not None else None
@@ -138,8 +140,7 @@ def _ended(db: sa.Connection, found: Deployment, at: float) -> Deployment | None
         return None
     if (seen.since or 0.0) <= found.held_at:
         return None
-    why = f"{serving.notes[0]}, after this was asked for: ask again to go back from it"
-    return move(db, found.id, State.CANCELLED, why, {}, at)
+    return f"{serving.notes[0]}, after this was asked for: ask again to go back from it"
 
 
 def _is_gone(db: sa.Connection, app_id: str) -> bool:
