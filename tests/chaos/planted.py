@@ -460,10 +460,9 @@ def the_own_way_back_replaces_pushes() -> None:
 
 def what_was_shown_stays() -> None:
     """What shows a version is not marked once another one is live."""
-    from bridge.storage.journal import shown, transitions
+    from bridge.storage.journal import shown
 
     _put(shown, "last_shown", lambda *_: [])
-    _put(transitions, "last_shown", lambda *_: [])
 
 
 def nobody_looks_at_the_backend() -> None:

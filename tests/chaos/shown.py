@@ -97,6 +97,14 @@ def _live(deployments: Sequence[Deployment]) -> list[Deployment]:
     return [one for one in last.values() if one.state is State.DONE]
 
 
+def _same_version(one: Deployment, live: Deployment) -> bool:
+    """Return whether a deployment has brought what another one has brought again since."""
+    if one.id == live.id:
+        return True
+    same = one.app_id == live.app_id and one.deployed_commit == live.deployed_commit
+    return same and one.state is State.DONE and one.deployed_commit is not None
+
+
 def _replaced_by_people(stage: Stage, one: Deployment) -> bool:
     """Return whether somebody's build of the app at the backend ended once this one was live."""
     since = (one.live_at or 0.0) - CLOCKS_DIFFER
@@ -144,11 +152,12 @@ def judge_cards(verdict: Verdict, stage: Stage, record: Record) -> None:
     """
     cards, lines = _messages(stage, "deployment")
     verdict.counts.cards = sum(map(len, cards.values()))
-    live = {one.id for one in _live(record.deployments)}
+    live = _live(record.deployments)
     for one in record.deployments:
         texts = cards.get(one.id, [])
-        wanted = ["is live" if one.id in live else CARD.get(one.state, "?")]
-        wanted += [THEIRS] if one.id in live and _replaced_by_people(stage, one) else []
+        is_live = any(_same_version(one, other) for other in live)
+        wanted = ["is live" if is_live else CARD.get(one.state, "?")]
+        wanted += [THEIRS] if is_live and _replaced_by_people(stage, one) else []
         if len(texts) != 1 or not any(words in texts[0] for words in wanted):
             verdict.blame("cards_wrong", [f"{one.id} is {one.state}, shown {texts}"])
         told = lines.get(one.id, [])
