@@ -252,7 +252,7 @@ class GateCommands:
             )
         if head != proposal.commit:
             raise Rejected(
-                f"{held.app} is being judged anew, at {head[:7]}: approve that once it is shown"
+                f"{held.app} is being judged again, at {head[:7]}: approve that once it is shown"
             )
         if actor.person == held.person:
             raise Rejected(f"you asked for {held.app} yourself: somebody else has to approve it")

@@ -45,7 +45,7 @@ AGAIN = Backoff(2.0, 60.0)
 """Pauses while the backend is away before a rollback can be decided on, or asked for."""
 
 MOST_AWAY = 4
-"""Attempts to decide on a rollback before people are told that the version is unhealthy."""
+"""The number of attempts to decide on a rollback before the version is reported unhealthy."""
 
 RETRY = Backoff(1.0, 60.0)
 """Pauses after the journal could not be reached, or after a bug."""

@@ -335,7 +335,7 @@ def _after(
     elif serving.works in (Works.VERIFYING, Works.UNHEALTHY):
         why = f"{label} runs {_short(serving.commit)}, which is {serving.works}"
     elif serving.commit is None and not serving.image:
-        why = f"{label} runs an unknown commit, not {wanted}: deploy {label} anew, or override"
+        why = f"{label} runs an unknown commit, not {wanted}: deploy {label} again, or override"
     elif not (content := facts.content(earlier.app_id, serving.commit, commit, now)).same:
         why = f"{label} runs {_short(serving.commit)}, not {wanted}{_differs(content, facts)}"
         changes = content.again_at

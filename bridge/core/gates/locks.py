@@ -96,7 +96,7 @@ class Lock:
 
     @property
     def left_by_rollback(self) -> bool:
-        """Whether a rollback took it, so that no push brings back what it led away from."""
+        """Return whether a rollback took the lock, to keep pushes from undoing it."""
         return self.reason.startswith(ROLLED_BACK)
 
     @property

@@ -1,4 +1,4 @@
-"""What has become of a version that went live: whether it is served, or what replaced it. Pure.
+"""The fate of a version that went live: still served, or replaced, and by what. Pure.
 
 Whatever says "is live" asks here. A fate follows the version, not the deployment: the same commit
 may be deployed again, and a rollback takes back all that came after its target. A note says what
@@ -18,7 +18,7 @@ from bridge.core.lifecycle import LIVE, Deployment, Evidence, State
 
 
 class Now(StrEnum):
-    """What is true now of a version that went live."""
+    """The current status of a version that went live."""
 
     LIVE = "live"
     AGAIN = "live again"  # something else was served in between
@@ -30,7 +30,7 @@ class Now(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What has become of the version of a deployment that went live.
+    """The fate of the version that a deployment brought live.
 
     Attributes:
         until: when something else was served; None while it is live, or if that is not known.
@@ -61,7 +61,7 @@ class Fate:
 
     @property
     def itself(self) -> bool:
-        """Whether what is served is what this deployment has brought, so its verdict counts."""
+        """Return whether this deployment brought what is served, so its verdict counts."""
         return self.live and self.by is None and self.look is None
 
     @property
@@ -105,7 +105,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What has come after a version, by the ids of deployments.
+    """The deployments that followed a version, by id.
 
     Attributes:
         last: the last one that brought it.

@@ -57,7 +57,7 @@ class WayBack:
 
     @property
     def how(self) -> str:
-        """How the version comes back."""
+        """Describe how the version is restored."""
         match self.rung:
             case Rung.KEPT:
                 return "serve again what was built then, without a build"
@@ -213,7 +213,7 @@ class _Turn:
 
     @property
     def says(self) -> bool | None:
-        """Whether it has shown that the version works; None if it has shown nothing."""
+        """Return whether it showed that the version works; None if it showed nothing."""
         if self.by.state in (State.UNHEALTHY, State.VERIFYING):
             return False
         return True if self.by.verdict is Verdict.VERIFIED else None

@@ -201,7 +201,7 @@ UNTOLD = replace(deployment(4), state=State.UNKNOWN, finished_at=NOW)
         (Serving(live(deployed_commit=OTHER)), "shop/staging/web runs def5678, not abc1234"),
         (
             Serving(live(deployed_commit=None)),
-            "unknown commit, not abc1234: deploy shop/staging/web anew",
+            "unknown commit, not abc1234: deploy shop/staging/web again",
         ),
         (Serving(live(state=State.VERIFYING)), "runs abc1234, which is being verified"),
         (Serving(live(state=State.UNHEALTHY)), "runs abc1234, which is unhealthy"),
