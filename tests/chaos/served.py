@@ -60,7 +60,7 @@ def judge_superseded(verdict: Verdict, stage: Stage, record: Record) -> None:
     for one in record.deployments:
         if one.state is State.SUPERSEDED and one.trigger == "push":
             by = by_id.get(one.superseded_by or "")
-            if by is None or not (by.trigger == "push" or by.person):
+            if by is None or not _asked_for(by):
                 said = f"{one.id} by {by and by.id} ({by and by.trigger}): {one.note}"
                 verdict.blame("given_way_to_nobody", [said])
     asked = {(entry.app, entry.delivery) for entry in stage.backend.ledger}
@@ -71,6 +71,11 @@ def judge_superseded(verdict: Verdict, stage: Stage, record: Record) -> None:
         if not any((app, one.delivery) in asked or _gave_way(one, by_id) for one in mine):
             ends = [f"{one.id} is {one.state}: {one.note}" for one in mine]
             verdict.blame("given_way_to_nobody", [f"{app}: {newest.after} never asked for: {ends}"])
+
+
+def _asked_for(one: Deployment) -> bool:
+    """Return whether a push or a person asked for it; the bridge goes back by itself."""
+    return one.trigger == "push" or (bool(one.person) and one.back_from is None)
 
 
 def _is_of(one: Deployment, app: str, push: Push) -> bool:
@@ -98,7 +103,7 @@ def _gave_way(one: Deployment, by_id: dict[str, Deployment]) -> bool:
     if one.state is not State.SUPERSEDED:
         return one.state in (State.CANCELLED, State.FAILED)
     by = by_id.get(one.superseded_by or "")
-    return by is not None and (by.trigger == "push" or bool(by.person))
+    return by is not None and _asked_for(by)
 
 
 async def judge_places(verdict: Verdict, stage: Stage, record: Record) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bridge.core.gates.locks import BRIDGE, BY_ITSELF
 from bridge.core.lifecycle import State
 from bridge.core.lifecycle import Verdict as Judged
 from tests.chaos.dokploy.jobs import PERSON, Job, Served
@@ -60,7 +61,8 @@ def red(run: Run, *said: Claim) -> list[str]:
 
 def lose_the_fix(run: Run, **facts: Any) -> None:
     """Have a push replaced by what the bridge does by itself, before it was asked for."""
-    by = replace(deployed(3, FIRST, APP), trigger="rollback: the bridge", commit=None, **facts)
+    own = {"trigger": BRIDGE, "person": BY_ITSELF, "back_from": run.record.deployments[0].id}
+    by = replace(deployed(3, FIRST, APP), commit=None, **own | facts)
     run.record.deployments.append(by)
     change(run, 1, state=State.SUPERSEDED, superseded_by=by.id)
     run.stage.backend.every.remove(run.ledger.pop().job)
@@ -93,7 +95,7 @@ def test_each_harm_turns_its_own_line_red(run: Run, harm: str) -> None:
 
 
 def test_a_push_may_give_way_to_what_a_person_has_asked_for(run: Run) -> None:
-    lose_the_fix(run, person="cli:ada")
+    lose_the_fix(run, person="cli:ada", back_from=None)
 
     assert red(run) == []
 
