@@ -122,18 +122,21 @@ async def running_services() -> AsyncIterator[Services]:
     """Run both stand-ins on a free port of this machine."""
     from aiohttp import web
 
+    from bridge.listening.listener import close_all
+
     services = Services()
     app = web.Application()
     app.router.add_route("*", "/api/v3/{path:.*}", services.github)
     app.router.add_route("*", "/api/{method}", services.slack)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
+    assert runner.server is not None
+    listener = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)
+    services.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        services.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield services
     finally:
+        await close_all([listener])
         await runner.cleanup()
 
 

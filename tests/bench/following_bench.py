@@ -35,6 +35,7 @@ from bridge.storage.journal import SqlJournal
 from tests.chaos.dokploy.services import Config
 from tests.chaos.recording_backend import Job, recording_backend
 from tests.fakes.journey import NO_GATES, deployment
+from tests.fakes.serving import served
 
 ACTIVE = 500
 MUST, REACH = 10.0, 2.0
@@ -66,16 +67,12 @@ async def serve(running: int) -> None:
         async def counts(_request: web.Request) -> web.Response:
             return web.json_response(Counter(name for name, _, _ in backend.arrivals))
 
-        assert backend.runner is not None
         counting = web.Application()
         counting.router.add_get("/", counts)
-        runner = web.AppRunner(counting, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        sys.stdout.write(f"{backend.url} http://127.0.0.1:{runner.addresses[0][1]}\n")
-        sys.stdout.flush()
-        await asyncio.to_thread(sys.stdin.read)
-        await runner.cleanup()
+        async with served(counting) as url:
+            sys.stdout.write(f"{backend.url} {url}\n")
+            sys.stdout.flush()
+            await asyncio.to_thread(sys.stdin.read)
 
 
 # ── the bridge ───────────────────────────────────────────────────────────────

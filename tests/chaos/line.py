@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from bridge.listening.listener import close_all
+
 
 class Line:
     """Forwards bytes to a loopback port while it is open."""
@@ -56,7 +58,7 @@ async def line_to(port: int) -> AsyncIterator[Line]:
         yield line
     finally:
         line.speak()
-        server.close()
+        await close_all([server])
         for task in list(line._tasks):
             task.cancel()
         await asyncio.gather(*line._tasks, return_exceptions=True)

@@ -13,8 +13,9 @@ from aiohttp import web
 
 from tests.chaos.dokploy.jobs import Served
 from tests.chaos.pushes import is_broken
-from tests.chaos.recording_backend import RecordingBackend, free_port
+from tests.chaos.recording_backend import RecordingBackend
 from tests.fakes.host import FakeRepository
+from tests.fakes.serving import served
 
 WATCHED_FOR = 1.5
 """Seconds within which a version must answer well."""
@@ -64,12 +65,5 @@ async def pages_of(
     pages = Pages(backend, repositories)
     app = web.Application()
     app.router.add_get("/{app}", pages.page)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    pages.url = f"http://127.0.0.1:{port}"
-    try:
+    async with served(app) as pages.url:
         yield pages
-    finally:
-        await runner.cleanup()

@@ -20,6 +20,7 @@ from typing import Any
 
 from aiohttp import web
 
+from bridge.listening.listener import close_all
 from tests.chaos.dokploy import made
 from tests.chaos.dokploy.building import Builder
 from tests.chaos.dokploy.faults import (
@@ -105,7 +106,7 @@ class RecordingBackend(Builder):
     away: bool = True
     down: asyncio.Lock = field(default_factory=asyncio.Lock)
     runner: web.AppRunner | None = None
-    site: web.BaseSite | None = None
+    listener: asyncio.Server | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -128,11 +129,11 @@ class RecordingBackend(Builder):
     async def go_away(self) -> None:
         """Refuse connections, and drop the open ones; one caller at a time."""
         await self.down.acquire()
-        assert self.site is not None
+        assert self.listener is not None
         assert self.runner is not None
         assert self.runner.server is not None
         self.away = True
-        await self.site.stop()
+        await close_all([self.listener])
         for connection in list(self.runner.server.connections):
             if connection.transport is not None:
                 connection.transport.abort()
@@ -140,9 +141,11 @@ class RecordingBackend(Builder):
     async def come_back(self) -> None:
         """Listen, under the same address as before."""
         assert self.runner is not None
-        port = int(self.url.rpartition(":")[2]) if self.url else free_port()
-        self.site = web.TCPSite(self.runner, "127.0.0.1", port)
-        await self.site.start()
+        assert self.runner.server is not None
+        port = int(self.url.rpartition(":")[2]) if self.url else 0
+        loop = asyncio.get_running_loop()
+        self.listener = await loop.create_server(self.runner.server, "127.0.0.1", port)
+        port = self.listener.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.away = False
         if self.down.locked():

@@ -24,6 +24,7 @@ from bridge.ports.providers import ChatProvider
 from bridge.settings import read_settings
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.journey import app, deployment, live_now, push
+from tests.fakes.serving import served
 from tests.fakes.slack.methods import BOT_TOKEN
 from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.fakes.toy_chat import WALKIE, WalkieSettings
@@ -94,13 +95,8 @@ async def of_walkie(stack: AsyncExitStack) -> Service:
 
     walkie = web.Application()
     walkie.router.add_post("/cards", spoken)
-    runner = web.AppRunner(walkie, shutdown_timeout=0.1)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    settings = WalkieSettings.model_validate(
-        {"password": "over", "address": f"http://127.0.0.1:{runner.addresses[0][1]}"}
-    )
+    address = await stack.enter_async_context(served(walkie))
+    settings = WalkieSettings.model_validate({"password": "over", "address": address})
     words = {"waiting": "waits", "done": "is live"}
 
     def cards() -> list[str]:

@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from bridge.core.errors import Refused, Unreachable
@@ -22,6 +21,7 @@ from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import Spoil
+from tests.fakes.serving import served
 from tests.worlds.certificates import certificate
 from tests.worlds.hosts import NAME, QUICK, Host, client_of
 
@@ -37,8 +37,8 @@ async def elsewhere() -> AsyncIterator[tuple[str, list[web.Request]]]:
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", take)
-    async with TestServer(app) as server:
-        yield str(server.make_url("/")).rstrip("/").replace("127.0.0.1", "localhost"), asked
+    async with served(app) as url:
+        yield url.replace("127.0.0.1", "localhost"), asked
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

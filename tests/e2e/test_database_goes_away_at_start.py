@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from bridge.listening.listener import close_all
 from tests.worlds.bridge import SECRET
 from tests.worlds.processes import PIPE, Running, start_bridge
 
@@ -69,8 +70,10 @@ async def cut_after(url: str, messages: int) -> AsyncIterator[str]:
     server = await asyncio.start_server(cut.connect, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     user = parts.netloc.rpartition("@")[0]
-    async with server:
+    try:
         yield urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{port}"))
+    finally:
+        await close_all([server])
         for writer in cut.writers:
             writer.transport.abort()
 

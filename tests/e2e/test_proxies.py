@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from tests.chaos.recording_backend import free_port
+from tests.fakes.serving import served
 from tests.oracles.programs import program, said
 from tests.worlds.bridge import World, hook_headers
 from tests.worlds.certificates import certificate
@@ -185,18 +186,14 @@ async def test_a_followed_log_arrives_line_by_line(proxy: Proxy) -> None:
 
     app = web.Application()
     app.router.add_get("/follow", follow)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
     lines = []
-    try:
-        upstream = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        async with proxy(upstream) as http, http.stream("GET", "/follow") as answer:
-            async for line in answer.aiter_lines():
-                lines.append(line)
-                arrived.set()
-    finally:
-        arrived.set()
-        await runner.cleanup()
+    async with (
+        served(app) as upstream,
+        proxy(upstream) as http,
+        http.stream("GET", "/follow") as answer,
+    ):
+        async for line in answer.aiter_lines():
+            lines.append(line)
+            arrived.set()
 
     assert lines == ["first", "second"]

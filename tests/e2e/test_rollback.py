@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 
 from tests.chaos.cluster import free_port
+from tests.fakes.serving import served
 from tests.fakes.slack.hands import words_of
 from tests.fakes.slack.server import FakeSlack, running_slack
 from tests.worlds.embedded import GitServer, Repository, git_server, until
@@ -250,12 +251,9 @@ async def health() -> AsyncIterator[Health]:
     found = Health()
     app = web.Application()
     app.router.add_get("/healthz", found.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/healthz"
-    yield found
-    await runner.cleanup()
+    async with served(app) as url:
+        found.url = f"{url}/healthz"
+        yield found
 
 
 @asynccontextmanager

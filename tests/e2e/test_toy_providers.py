@@ -24,6 +24,7 @@ from aiohttp import web
 
 import bridge
 from tests.chaos.cluster import free_port
+from tests.fakes.serving import served
 from tests.fakes.toy_backend import Yard
 from tests.fakes.toy_host import seal_of
 from tests.worlds.bridge import Origin
@@ -80,12 +81,8 @@ class Toybox:
 @pytest.fixture
 async def toybox() -> AsyncIterator[Toybox]:
     box = Toybox()
-    runner = web.AppRunner(box.app())
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    box.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield box
-    await runner.cleanup()
+    async with served(box.app()) as box.url:
+        yield box
 
 
 @pytest.fixture

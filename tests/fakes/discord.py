@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.serving import served
 from tests.oracles.discord_contract import EDIT, POST, faults
 
 TOKEN = "a-token-that-nobody-may-see-0123456789"
@@ -104,14 +105,9 @@ class FakeDiscord:
         app = web.Application()
         app.router.add_route("*", "/api/webhooks/{id}/{token}", self._asked)
         app.router.add_route("*", "/api/webhooks/{id}/{token}/messages/{message}", self._asked)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/api"
-        try:
+        async with served(app) as url:
+            self.url = f"{url}/api"
             yield self
-        finally:
-            await runner.cleanup()
 
     async def _asked(self, request: web.Request) -> web.Response:
         answer = await self._answered(request)

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from tests.fakes.serving import served
 from tests.oracles.dokploy_recordings import recording
 
 KEY = "bridgeQ2x7VnPq0123456789abcdefghij"
@@ -103,14 +104,8 @@ class FakeDokploy:
     async def running(self) -> AsyncIterator[Self]:
         app = web.Application()
         app.router.add_route("*", "/api/{procedure:.*}", self._handle)
-        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
+        async with served(app, cancels=True) as self.url:
             yield self
-        finally:
-            await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if self.silent or request.match_info["procedure"] in self.hangs:

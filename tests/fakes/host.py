@@ -29,6 +29,7 @@ import re
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
@@ -39,6 +40,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from tests.fakes.checks import FakeChecks
 from tests.fakes.pulls import Change, FakeCommit, FakePull, HoldsPulls
+from tests.fakes.serving import served
 
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
@@ -282,7 +284,7 @@ class FakeHost:
         self._numbers = itertools.count(1)
         self._planned: list[_Planned] = []
         self._let_go = asyncio.Event()
-        self._runner: web.AppRunner | None = None
+        self._listening = AsyncExitStack()
         self._session: ClientSession | None = None
 
     @property
@@ -293,26 +295,20 @@ class FakeHost:
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._served], client_max_size=2**24)
         app.router.add_routes(self.routes())
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{port}{self.prefix}"
+        url = await self._listening.enter_async_context(served(app, cancels=True))
+        self.url = f"{url}{self.prefix}"
         self._session = ClientSession(timeout=ClientTimeout(total=10))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._let_go.set()
         assert self._session is not None
-        assert self._runner is not None
         await self._session.close()
-        await self._runner.cleanup()
+        await self._listening.aclose()
 
     async def away(self) -> None:
         """Stop listening."""
-        assert self._runner is not None
-        await self._runner.cleanup()
+        await self._listening.aclose()
 
     def repository(self, name: str, *, id: int = 4711, git: Path | None = None) -> FakeRepository:  # noqa: A002
         """Create a repository; with `git`, a copy of that one."""

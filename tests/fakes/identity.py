@@ -20,6 +20,8 @@ from aiohttp import BasicAuth, web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from tests.fakes.serving import served
+
 CLIENT, SECRET = "the-bridge", "a-client-secret-of-the-tests"
 
 
@@ -147,14 +149,8 @@ class FakeIssuer:
         """Serve it on a free port of loopback."""
         app = web.Application()
         app.router.add_routes(self.routes())
-        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
+        async with served(app, cancels=True) as self.url:
             yield self
-        finally:
-            await runner.cleanup()
 
     @property
     def settings(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ import httpx
 from aiohttp import web
 
 from tests.chaos.dokploy.faults import Fault, cut_off
+from tests.fakes.serving import served
 
 
 @dataclass
@@ -72,13 +73,5 @@ async def lossy(upstream: httpx.AsyncClient) -> AsyncIterator[LossyProxy]:
     proxy = LossyProxy(upstream)
     app = web.Application()
     app.router.add_route("*", "/api/{rest:.*}", proxy.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        proxy.url = f"http://{host}:{port}"
+    async with served(app) as proxy.url:
         yield proxy
-    finally:
-        await runner.cleanup()

@@ -26,6 +26,7 @@ from bridge.core.refs import normalise_url
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.providers import BackendParts, BackendProvider
 from bridge.ports.settings import Address, Credential, Section
+from tests.fakes.serving import served
 
 
 class CraneSettings(Section):
@@ -195,14 +196,10 @@ class Yard:
     async def open(self) -> AsyncIterator["Yard"]:
         app = web.Application()
         app.router.add_post("/{what}", self._asked)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:
-            yield self
+            async with served(app) as self.url:
+                yield self
         finally:
-            await runner.cleanup()
             for task in self._at_work.values():
                 task.cancel()
             await asyncio.gather(*self._at_work.values(), return_exceptions=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from bridge.core.errors import BadSignature, NotFound, Rejected
 from bridge.core.hooks import SIGNED_WITH, HostHook, Scope, ScopeKind, fingerprint
@@ -32,6 +31,7 @@ from bridge.storage.seal import FernetSeal, NoSeal
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import FakeHook, FakeHost, FakeRepository
 from tests.fakes.journey import ManualClock
+from tests.fakes.serving import served
 from tests.worlds.hosts import FAKES, NAME, client_of
 from tests.worlds.journal import journal_in_memory
 
@@ -146,8 +146,7 @@ async def world_of(host: str) -> AsyncIterator[World]:
         found = World(fake, client_of(fake), journal_in_memory(ManualClock()))
         app = web.Application()
         app.router.add_post("/hooks/{host}", found.take)
-        async with TestServer(app) as server:
-            found.url = str(server.make_url("/")).rstrip("/")
+        async with served(app) as found.url:
             yield found
         await found.api.close()
         await found.journal.stop()

@@ -19,6 +19,7 @@ from bridge.core.apps import App
 from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings
 from bridge.core.errors import NotFound
 from bridge.embedded.server import EmbeddedServer
+from tests.fakes.serving import served
 
 T = TypeVar("T")
 PATIENCE = 20.0
@@ -372,12 +373,8 @@ async def git_server(
     app.add_routes(more)
     app.router.add_route("GET", "/{name:.+}/info/refs", server.answer)
     app.router.add_route("POST", "/{name:.+}/git-upload-pack", server.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield server
-    finally:
-        server.gate.set()
-        await runner.cleanup()
+    async with served(app) as server.url:
+        try:
+            yield server
+        finally:
+            server.gate.set()

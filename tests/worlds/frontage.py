@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.fakes.serving import served
+
 PASSES, REDIRECTS, SAYS_YES, IS_SMALL = "passes", "redirects", "says yes", "is small"
 IS_ANOTHER_BRIDGE, IS_SILENT = "is another bridge", "is silent"
 
@@ -70,14 +72,8 @@ async def frontage(folder: Path, *, days: float = 90.0) -> AsyncIterator[Frontag
     made = Frontage("", authority)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", made.handle, expect_handler=made.expect)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    made.url = f"https://localhost:{runner.addresses[0][1]}"
-    try:
+    async with served(app, cancels=True, context=context) as made.url:
         yield made
-    finally:
-        await runner.cleanup()
 
 
 def _certificates(folder: Path, days: float) -> tuple[Path, Path]:

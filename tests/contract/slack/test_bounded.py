@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bridge.chats.slack import api, payloads
 from bridge.core.errors import Unanswered, Unreachable
+from tests.fakes.serving import served
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -17,14 +18,8 @@ async def serving(answer: Answering) -> AsyncIterator[str]:
     """The base of an API that answers everything like this."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/api/"
-    finally:
-        await runner.cleanup()
+    async with served(app) as url:
+        yield f"{url}/api/"
 
 
 @pytest.fixture

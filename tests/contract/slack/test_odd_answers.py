@@ -10,6 +10,7 @@ from aiohttp import web
 from bridge.chats.slack.api import History, People, SlackClient
 from bridge.core.access import Access, Grant
 from bridge.core.errors import BridgeError, Refused, Unanswered, Unreachable
+from tests.fakes.serving import served
 
 PLAIN = object()
 """Stands for a text that is no JSON."""
@@ -33,19 +34,16 @@ async def door() -> AsyncIterator[Door]:
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
 
     def client(said: Any) -> SlackClient:
         answers[0] = said
-        clients.append(SlackClient("xoxb-1", f"http://127.0.0.1:{runner.addresses[0][1]}/api/"))
+        clients.append(SlackClient("xoxb-1", f"{url}/api/"))
         return clients[-1]
 
-    yield client
-    for one in clients:
-        await one.close()
-    await runner.cleanup()
+    async with served(app) as url:
+        yield client
+        for one in clients:
+            await one.close()
 
 
 @pytest.mark.parametrize("said", [[], "x", 7, None, True, [{"ok": True}]])

@@ -19,6 +19,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from tests.fakes.identity import FakeIssuer
+from tests.fakes.serving import served
 from tests.fakes.slack.contract import Contract
 from tests.fakes.slack.methods import (
     APP_TOKEN,
@@ -297,13 +298,6 @@ async def running_slack(slack: FakeSlack | None = None) -> AsyncIterator[FakeSla
     slack = slack or FakeSlack()
     slack.person()
     slack.channel()
-    runner = web.AppRunner(slack.app(), shutdown_timeout=1.0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    slack.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with served(slack.app()) as slack.url:
         yield slack
-    finally:
-        await runner.cleanup()
     assert slack.contract.faults == []
