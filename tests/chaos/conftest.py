@@ -28,3 +28,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(CHAOS)
         for line in found:
             terminalreporter.write_line(line)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with those that take minutes, so that none of them is left alone at the end."""
+    items.sort(key=lambda one: one.get_closest_marker("slow") is None)
