@@ -207,9 +207,17 @@ def _too_early(stage: Stage, one: Deployment, truth: _Truth) -> Iterator[str]:
 
 
 def _led_back(stage: Stage, record: Record, one: Deployment) -> list[Served]:
-    """Return each time that a rollback has put the target of this one into service."""
-    to = next((other.backend_id for other in record.deployments if other.id == one.target), None)
-    return [served for served in stage.backend.served if served.back and served.job.id == to]
+    """Return each time that a rollback has put the target of this one into service.
+
+    Where the bridge could not tell which record was the target's own, its commit names it.
+    """
+    to = next((other for other in record.deployments if other.id == one.target), None)
+    if to is None:
+        return []
+    backs = [served for served in stage.backend.backs if served.app == one.app_id]
+    if to.backend_id is None:
+        return [served for served in backs if served.commit == to.deployed_commit]
+    return [served for served in backs if served.job.id == to.backend_id]
 
 
 def _ambiguous(stage: Stage, asks: Sequence[Asked]) -> bool:

@@ -176,7 +176,12 @@ def _people_went_back(record: Record, app: str) -> bool:
     """Return whether the last that an app was given is a person's rollback."""
     mine = [one for one in record.deployments if one.app_id == app and one.state is State.DONE]
     last = max(mine, key=lambda one: one.seq, default=None)
-    return last is not None and last.action is Action.ROLLBACK and bool(last.person)
+    return last is not None and last.action is Action.ROLLBACK and is_of_person(last)
+
+
+def is_of_person(one: Deployment) -> bool:
+    """Return whether a person has asked for it; the bridge goes back by itself, in its own name."""
+    return bool(one.person) and one.back_from is None
 
 
 def judge_live(verdict: Verdict, stage: Stage, pushes: Sequence[Push]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.lifecycle import Verdict as Judged
-from tests.chaos.decided import was_built
+from tests.chaos.decided import is_of_person, was_built
 from tests.chaos.dokploy.jobs import Served
 from tests.chaos.pages import Pages
 from tests.chaos.places import Claim, claims
@@ -74,8 +74,8 @@ def judge_superseded(verdict: Verdict, stage: Stage, record: Record) -> None:
 
 
 def _asked_for(one: Deployment) -> bool:
-    """Return whether a push or a person asked for it; the bridge goes back by itself."""
-    return one.trigger == "push" or (bool(one.person) and one.back_from is None)
+    """Return whether a push or a person has asked for it, not the bridge by itself."""
+    return one.trigger == "push" or is_of_person(one)
 
 
 def _is_of(one: Deployment, app: str, push: Push) -> bool:

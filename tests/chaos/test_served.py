@@ -1,4 +1,4 @@
-"""The ledgers of what is served, on a made-up run: each harm turns its own line red."""
+"""The ledgers of what is served, on a made-up run: each harm turns its own lines red."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from bridge.core.events import Action
 from bridge.core.gates.locks import BRIDGE, BY_ITSELF
-from bridge.core.lifecycle import State
+from bridge.core.lifecycle import Deployment, State
 from bridge.core.lifecycle import Verdict as Judged
+from tests.chaos.claims import judge_claims
+from tests.chaos.decided import judge_order
 from tests.chaos.dokploy.jobs import PERSON, Job, Served
 from tests.chaos.made_up import (
     FIRST,
@@ -30,7 +33,7 @@ APP = "app-0"
 
 @pytest.fixture
 def run() -> Run:
-    """Two versions of an app: the first was verified, the second is broken, and was left for it."""
+    """Two versions: the first was verified, the second is broken, and the bridge has left it."""
     made = Run(stage_of_nothing(), Record([], {}, [], {}, [], []))
     stage = made.stage
     stage.pages = Pages(stage.backend, stage.repositories)
@@ -39,11 +42,20 @@ def run() -> Run:
         add_push(made, seq, commit, {APP})
         add_deployment(made, deployed(seq, commit, APP))
         stage.backend.jobs[APP].append(job := made.ledger[-1].job)
-        job.ended = float(seq)
+        job.ended = 1.0 + seq
     change(made, 0, verdict=Judged.VERIFIED)
     change(made, 1, state=State.UNHEALTHY, verdict=Judged.UNHEALTHY)
-    stage.backend.backs.append(Served(made.ledger[0].job, 3.0, back=True))
+    stage.backend.backs.append(Served(made.ledger[0].job, 3.5, back=True))
+    made.record.deployments.append(rollback(made))
     return made
+
+
+def rollback(run: Run) -> Deployment:
+    """Return what the bridge does by itself: it goes back from the second version to the first."""
+    to, left = run.record.deployments[:2]
+    own = {"action": Action.ROLLBACK, "trigger": BRIDGE, "person": BY_ITSELF, "back_from": left.id}
+    made = replace(deployed(3, FIRST, APP), target=to.id, intent_at=3.2, backend_id=None, **own)
+    return replace(made, commit=None)
 
 
 def change(run: Run, place: int, **facts: Any) -> None:
@@ -53,19 +65,34 @@ def change(run: Run, place: int, **facts: Any) -> None:
 def red(run: Run, *said: Claim) -> list[str]:
     """Return the lines that are not clean."""
     verdict = Verdict()
+    judge_claims(verdict, run.stage, run.record)
     judge_broken(verdict, run.stage, run.record)
+    judge_order(verdict, run.stage, run.sender.sent, run.record)
     judge_superseded(verdict, run.stage, run.record)
     verdict.blame("said_to_be_live", untrue(run.stage, said))
     return sorted({line.partition(": ")[0] for line in verdict.wrong})
 
 
-def lose_the_fix(run: Run, **facts: Any) -> None:
-    """Have a push replaced by what the bridge does by itself, before it was asked for."""
-    own = {"trigger": BRIDGE, "person": BY_ITSELF, "back_from": run.record.deployments[0].id}
-    by = replace(deployed(3, FIRST, APP), commit=None, **own | facts)
-    run.record.deployments.append(by)
-    change(run, 1, state=State.SUPERSEDED, superseded_by=by.id)
+def never_go_back(run: Run) -> None:
+    run.record.deployments.pop()
+    run.stage.backend.backs.clear()
+
+
+def lose_the_fix(run: Run) -> None:
+    """Have a push replaced by the rollback, before it was asked for."""
+    change(run, 1, state=State.SUPERSEDED, superseded_by=run.record.deployments[2].id)
     run.stage.backend.every.remove(run.ledger.pop().job)
+
+
+def leave_the_fix(run: Run) -> None:
+    """Have the second version work, and be left all the same."""
+    run.repository.commits[SECOND].files.clear()
+    change(run, 1, state=State.DONE, verdict=Judged.VERIFIED)
+
+
+def by_a_person(run: Run) -> None:
+    """Have a person ask for the rollback."""
+    change(run, 2, trigger="cli: ada", person="cli:ada", back_from=None)
 
 
 def deploy_by_hand(run: Run) -> None:
@@ -74,28 +101,43 @@ def deploy_by_hand(run: Run) -> None:
     run.stage.backend.backs.append(Served(job, 4.0))
 
 
-HARMS: dict[str, tuple[Callable[[Run], object], str]] = {
-    "it is not gone back": (lambda run: run.stage.backend.backs.clear(), "broken served"),
-    "a push gives way to the bridge": (lose_the_fix, "given way to nobody"),
+HARMS: dict[str, tuple[Callable[[Run], object], list[str]]] = {
+    "it is not gone back": (never_go_back, ["broken served"]),
+    "it only says that it has gone back": (
+        lambda run: run.stage.backend.backs.clear(),
+        ["broken served", "claimed wrongly"],
+    ),
+    "a push gives way to the bridge": (lose_the_fix, ["given way to nobody", "old last"]),
+    "the bridge leaves a push that works": (leave_the_fix, ["old last"]),
     "it is never asked for": (
         lambda run: (run.ledger.pop(), run.stage.backend.every.pop()),
-        "given way to nobody",
+        ["claimed wrongly", "given way to nobody"],
     ),
 }
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_each_harm_turns_its_own_line_red(run: Run, harm: str) -> None:
-    do, line = HARMS[harm]
+def test_each_harm_turns_its_own_lines_red(run: Run, harm: str) -> None:
+    do, lines = HARMS[harm]
     assert red(run) == []
 
     do(run)
 
-    assert red(run) == [line]
+    assert red(run) == lines
 
 
-def test_a_push_may_give_way_to_what_a_person_has_asked_for(run: Run) -> None:
-    lose_the_fix(run, person="cli:ada", back_from=None)
+@pytest.mark.parametrize("lost", [lose_the_fix, leave_the_fix])
+def test_a_push_may_give_way_to_what_a_person_has_asked_for(
+    run: Run, lost: Callable[[Run], None]
+) -> None:
+    lost(run)
+    by_a_person(run)
+
+    assert red(run) == []
+
+
+def test_a_version_whose_own_record_is_not_known_can_be_gone_back_to(run: Run) -> None:
+    change(run, 0, backend_id=None)
 
     assert red(run) == []
 
@@ -107,7 +149,7 @@ def test_what_a_person_has_deployed_at_the_backend_stays(run: Run) -> None:
 
 
 def test_a_broken_version_stays_where_no_verified_one_is_kept(run: Run) -> None:
-    run.stage.backend.backs.clear()
+    never_go_back(run)
     run.stage.backend.jobs[APP].clear()
 
     assert red(run) == []
