@@ -148,11 +148,8 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
         place |= dict.fromkeys(((app, push.after) for app in first), delivery.seq)
         # The first of its webhooks that any process decides deploys it.
         last |= dict.fromkeys(((app, push.after) for app in deploys), delivery.seq)
-    said = {(o.app_id, o.commit) for o in record.deployments if _is_told(o, record)}
-    theirs = {app for app in newest if _people_went_back(record, app)}
-    untold = {app: commit for app, commit in newest.items() if (app, commit) not in said}
-    wanted = {app: commit for app, commit in untold.items() if app not in theirs}
-    verdict.blame("old_last", _behind(stage, wanted))
+    missed = (what for what in newest.items() if not _may_be_missed(stage, record, *what))
+    verdict.blame("old_last", _behind(stage, dict(missed)))
     of_app: dict[str, list[str]] = defaultdict(list)
     for entry in stage.backend.ledger:
         of_app[entry.app].append(entry.commit)
@@ -164,6 +161,18 @@ def judge_order(verdict: Verdict, stage: Stage, pushes: Sequence[Push], record: 
     )  # fmt: skip
 
 
+def _may_be_missed(stage: Stage, record: Record, app: str, commit: str) -> bool:
+    """Return whether a push need not be live: its outcome says so, or a person has gone back.
+
+    A build also brings what was pushed before its commit. Found broken, it is left with all that.
+    """
+    mine = [one for one in record.deployments if one.app_id == app]
+    told = any(one.commit == commit and _is_told(one, record) for one in mine)
+    broken = [one.deployed_commit or "" for one in mine if one.state is State.UNHEALTHY]
+    left = any(_holds(stage, built, commit) for built in broken)
+    return told or left or _people_went_back(mine)
+
+
 def _is_told(one: Deployment, record: Record) -> bool:
     """Return whether it, or its successor, ended without being live, and says so."""
     by_id = {other.id: other for other in record.deployments}
@@ -172,10 +181,10 @@ def _is_told(one: Deployment, record: Record) -> bool:
     return one.state in NOT_LIVE
 
 
-def _people_went_back(record: Record, app: str) -> bool:
+def _people_went_back(mine: Sequence[Deployment]) -> bool:
     """Return whether the last that an app was given is a person's rollback."""
-    mine = [one for one in record.deployments if one.app_id == app and one.state is State.DONE]
-    last = max(mine, key=lambda one: one.seq, default=None)
+    done = (one for one in mine if one.state is State.DONE)
+    last = max(done, key=lambda one: one.seq, default=None)
     return last is not None and last.action is Action.ROLLBACK and is_of_person(last)
 
 

@@ -17,7 +17,7 @@ from tests.chaos.decided import judge_decisions, judge_deliveries, judge_live, j
 from tests.chaos.dokploy.jobs import MAY_BE_ASKED_AGAIN
 from tests.chaos.held import judge_gates
 from tests.chaos.previewed import goes_on, judge_previews, swept
-from tests.chaos.served import judge_broken, judge_places, judge_superseded
+from tests.chaos.served import judge_broken, judge_places, judge_superseded, judge_unhealthy
 from tests.chaos.shown import judge_cards, judge_comments, judge_commits
 from tests.chaos.stage import Stage
 from tests.chaos.verdicts import Record, Verdict
@@ -100,6 +100,7 @@ async def judge_serving(stage: Stage, record: Record) -> Verdict:
     judge_asking(verdict, stage, record)
     judge_gates(verdict, stage, record)
     judge_claims(verdict, stage, record)
+    judge_unhealthy(verdict, stage, record)
     judge_broken(verdict, stage, record)
     if all(one.final for one in record.deployments):
         judge_order(verdict, stage, pushes, record)

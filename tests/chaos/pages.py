@@ -35,9 +35,13 @@ class Pages:
     found_broken: asyncio.Future[str] | None = None
 
     def works(self, served: Served) -> bool:
-        """Return whether a version works."""
-        name, _ = self.backend.source(served.app)
-        return not is_broken(self.repositories[name], served.app, served.commit)
+        """Return whether what is served works."""
+        return self.work_at(served.app, served.commit)
+
+    def work_at(self, app: str, commit: str) -> bool:
+        """Return whether an app works at a commit."""
+        name, _ = self.backend.source(app)
+        return not is_broken(self.repositories[name], app, commit)
 
     def rule(self, app: str) -> Mapping[str, Any]:
         """Return the rule by which the bridge looks at an app's page, and goes back by itself."""

@@ -39,6 +39,16 @@ def judge_broken(verdict: Verdict, stage: Stage, record: Record) -> None:
             verdict.blame("broken_served", [f"{app}: {served.commit}, not {kept}: {notes}"])
 
 
+def judge_unhealthy(verdict: Verdict, stage: Stage, record: Record) -> None:
+    """Check that nothing that works is called unhealthy: the bridge would leave it for that."""
+    pages = stage.pages
+    assert pages is not None
+    for one in record.deployments:
+        built = one.deployed_commit if one.state is State.UNHEALTHY else None
+        if built is not None and pages.work_at(one.app_id, built):
+            verdict.blame("claimed_wrongly", [f"{one.id} is unhealthy ({one.note}): it works"])
+
+
 def _verified_and_kept(stage: Stage, pages: Pages, record: Record, app: str) -> str | None:
     """Return the newest version that works, was found to, and can be gone back to."""
     listed = {job.id: job for job in stage.backend.jobs[app][-RECORDS:]}

@@ -16,6 +16,7 @@ from tests.chaos.dokploy.jobs import PERSON, Job, Served
 from tests.chaos.made_up import (
     FIRST,
     SECOND,
+    THIRD,
     Run,
     add_deployment,
     add_push,
@@ -25,8 +26,9 @@ from tests.chaos.made_up import (
 from tests.chaos.pages import Pages
 from tests.chaos.places import Claim
 from tests.chaos.pushes import fault_of
-from tests.chaos.served import judge_broken, judge_superseded, untrue
+from tests.chaos.served import judge_broken, judge_superseded, judge_unhealthy, untrue
 from tests.chaos.verdicts import Record, Verdict
+from tests.fakes.pulls import FakeCommit
 
 APP = "app-0"
 
@@ -53,9 +55,9 @@ def run() -> Run:
 def rollback(run: Run) -> Deployment:
     """Return what the bridge does by itself: it goes back from the second version to the first."""
     to, left = run.record.deployments[:2]
-    own = {"action": Action.ROLLBACK, "trigger": BRIDGE, "person": BY_ITSELF, "back_from": left.id}
-    made = replace(deployed(3, FIRST, APP), target=to.id, intent_at=3.2, backend_id=None, **own)
-    return replace(made, commit=None)
+    own: dict[str, Any] = {"trigger": BRIDGE, "person": BY_ITSELF, "back_from": left.id}
+    own |= {"action": Action.ROLLBACK, "target": to.id, "intent_at": 3.2}
+    return replace(deployed(3, FIRST, APP), commit=None, backend_id=None, **own)
 
 
 def change(run: Run, place: int, **facts: Any) -> None:
@@ -66,6 +68,7 @@ def red(run: Run, *said: Claim) -> list[str]:
     """Return the lines that are not clean."""
     verdict = Verdict()
     judge_claims(verdict, run.stage, run.record)
+    judge_unhealthy(verdict, run.stage, run.record)
     judge_broken(verdict, run.stage, run.record)
     judge_order(verdict, run.stage, run.sender.sent, run.record)
     judge_superseded(verdict, run.stage, run.record)
@@ -84,10 +87,25 @@ def lose_the_fix(run: Run) -> None:
     run.stage.backend.every.remove(run.ledger.pop().job)
 
 
+def mend(run: Run) -> None:
+    """Have the second version work, though the journal calls it unhealthy."""
+    run.repository.commits[SECOND].files.clear()
+
+
 def leave_the_fix(run: Run) -> None:
     """Have the second version work, and be left all the same."""
-    run.repository.commits[SECOND].files.clear()
+    mend(run)
     change(run, 1, state=State.DONE, verdict=Judged.VERIFIED)
+
+
+def build_a_later_one(run: Run) -> None:
+    """Have a later commit be found broken, in place of the second version, which it contains."""
+    files = {fault_of(APP): ("100644", "a bug")}
+    run.repository.commits[THIRD] = FakeCommit(THIRD, (SECOND,), files)
+    later = deployed(4, THIRD, APP)
+    add_deployment(run, replace(later, state=State.UNHEALTHY, verdict=Judged.UNHEALTHY))
+    change(run, 1, state=State.DONE, verdict=Judged.UNVERIFIED)
+    change(run, 2, back_from=later.id)
 
 
 def by_a_person(run: Run) -> None:
@@ -108,6 +126,7 @@ HARMS: dict[str, tuple[Callable[[Run], object], list[str]]] = {
         ["broken served", "claimed wrongly"],
     ),
     "a push gives way to the bridge": (lose_the_fix, ["given way to nobody", "old last"]),
+    "what works is called unhealthy": (mend, ["claimed wrongly"]),
     "the bridge leaves a push that works": (leave_the_fix, ["old last"]),
     "it is never asked for": (
         lambda run: (run.ledger.pop(), run.stage.backend.every.pop()),
@@ -132,6 +151,12 @@ def test_a_push_may_give_way_to_what_a_person_has_asked_for(
 ) -> None:
     lost(run)
     by_a_person(run)
+
+    assert red(run) == []
+
+
+def test_the_bridge_may_leave_a_push_with_a_later_one_that_is_broken(run: Run) -> None:
+    build_a_later_one(run)
 
     assert red(run) == []
 

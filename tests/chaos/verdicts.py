@@ -16,7 +16,7 @@ class Counts:
     """All counts; all but the first few must be 0.
 
     Attributes:
-        claimed_wrongly: an outcome that is not what the backend did.
+        claimed_wrongly: an outcome that is not what the backend did, or the page shows.
         denied: failed, cancelled, superseded or unknown although the backend did it.
         unknown_ends: unknown although the backend shows the outcome.
         skipped_as_it_was: a push was skipped by an app's state of more than five seconds ago.
