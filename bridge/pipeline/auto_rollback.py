@@ -120,11 +120,12 @@ class GoingBack:
 
     async def _check(self, unhealthy: Deployment, app: App, plan: Plan) -> None:
         """Raise Rejected if going back would be no help, or no longer fits."""
-        history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id)
+        history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id, lived=True)
         serving = (await self.journal.serving([app])).get(app.id)
         if serving is not None and (instead := serving.instead_of(unhealthy)) is not None:
             raise Rejected(instead)
-        if (coming := _coming(unhealthy, history)) is not None:
+        going = await self.journal.open_deployments(held=False, app_id=app.id)
+        if (coming := _coming(unhealthy, going)) is not None:
             raise Rejected(f"deployment #{coming.seq} is newer and about to be deployed")
         if _in_a_row(unhealthy, history) > MOST_FURTHER:
             raise Rejected(f"{MOST_FURTHER + 1} rollbacks in a row were unhealthy")
@@ -158,28 +159,35 @@ class GoingBack:
         )
 
 
-def _coming(unhealthy: Deployment, history: Sequence[Deployment]) -> Deployment | None:
+def _coming(unhealthy: Deployment, going: Sequence[Deployment]) -> Deployment | None:
     """Return a newer deployment that the backend has: it may be the fix, and goes first.
 
     What only waits goes first as well, in the journal's order, but it may wait for long.
     """
-    newer = [one for one in history if one.seq > unhealthy.seq]
-    return next((one for one in newer if one.under_way), None)
+    return next((one for one in going if one.seq > unhealthy.seq and one.under_way), None)
 
 
 def _left_before(unhealthy: Deployment, history: Sequence[Deployment]) -> Deployment | None:
-    """Return an earlier deployment of the same version from which the bridge did go back."""
+    """Return a deployment of the same version from which the bridge did go back.
+
+    Args:
+        history: what was served.
+    """
     version = unhealthy.deployed_commit or unhealthy.image
-    left = {one.back_from for one in history if one.served}
+    left = {one.back_from for one in history}
     same = (one for one in history if version in (one.deployed_commit, one.image))
     return next((one for one in same if version and one.id in left), None)
 
 
 def _in_a_row(unhealthy: Deployment, history: Sequence[Deployment]) -> int:
-    """Return how many unhealthy rollbacks an unhealthy deployment ends, itself included."""
-    lived = [one for one in history if one.served and one.seq < unhealthy.seq]
+    """Return how many unhealthy rollbacks an unhealthy deployment ends, itself included.
+
+    Args:
+        history: what was served, newest first.
+    """
     row = itertools.takewhile(
-        lambda one: one.action is Action.ROLLBACK and one.state is State.UNHEALTHY, lived
+        lambda one: one.action is Action.ROLLBACK and one.state is State.UNHEALTHY,
+        (one for one in history if one.seq < unhealthy.seq),
     )
     return (unhealthy.action is Action.ROLLBACK) + len(list(row))
 

@@ -219,11 +219,10 @@ class GateCommands:
         return await self._newest(app.id, app.label)
 
     async def _newest(self, app_id: str, label: str) -> Deployment:
-        of_app = await self.journal.deployments(limit=50, app_id=app_id)
-        found = next((one for one in of_app if one.state is State.HELD), None)
-        if found is None:
+        held = await self.journal.deployments(limit=1, app_id=app_id, state=State.HELD)
+        if not held:
             raise Rejected(f"no deployment of {label} is held")
-        return found
+        return held[0]
 
     async def approve(
         self, actor: Actor, held: Deployment, commit: str, authors_of: AuthorsOf

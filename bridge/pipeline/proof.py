@@ -61,7 +61,7 @@ class Prover:
             kept = not built and await self._was_kept(backend, deployment, app)
         except BridgeError as error:
             return Finding(Proof.PENDING, str(error))
-        history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id)
+        history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id, lived=True)
         return _compared(deployment, now, built, history, kept=kept)
 
     async def _was_kept(self, backend: Backend, deployment: Deployment, app: App) -> bool:

@@ -37,7 +37,7 @@ from bridge.ports.journal import Journal
 log = logging.getLogger(__name__)
 
 FAR_BACK = 50
-"""How many of an app's deployments are searched for the one whose image runs."""
+"""How many of an app's deployments that went live are searched for the one whose image runs."""
 
 MOST_LOGS = 3
 """The most logs that one look reads, of the newest records that do not say that they are done."""
@@ -170,7 +170,7 @@ class Looks:
             return known
         if not newest.images:  # what it has built is not known, but something new runs
             return look
-        history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id)
+        history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id, lived=True)
         unsure = serving.out_of_sight or newest.state is State.UNHEALTHY  # a Swarm may do so, too
         whose = next((one for one in history if not set(now).isdisjoint(one.images or ())), None)
         return replace(

@@ -1,6 +1,6 @@
 """A deployer, its backend and its journal, on a clock that advances only during sleeps."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -199,6 +199,12 @@ async def asked_for(stage: Stage, seq: int, **facts: Any) -> Deployment:
 async def fails(stage: Stage, seq: int, to: State = State.FAILED) -> None:
     """End a deployment without bringing anything up, as far as is known."""
     await stage.journal.move(deployment_id(seq, stage.app.id), to, "its build failed")
+
+
+async def superseded(stage: Stage, seqs: Iterable[int]) -> None:
+    """Record deployments that never ran, as of pushes during a freeze."""
+    for seq in seqs:
+        await stage.wish(seq, state=State.SUPERSEDED)
 
 
 def interrupt(stage: Stage) -> None:

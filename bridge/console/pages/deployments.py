@@ -21,9 +21,6 @@ A_PAGE = 50
 MOST_READ = 500
 """Deployments to read at most for a page of somebody who may not see all of them."""
 
-FAR_BACK = 20
-"""Deployments among which to look for the version before."""
-
 
 async def deployments(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """List deployments, newest first."""
@@ -101,12 +98,11 @@ async def _compare(records: Records, found: Deployment, app: App | None) -> str 
     """Return the page that shows what a deployment changed; None if it is not known."""
     if app is None:
         return None
-    history = await records.journal.deployments(app_id=found.app_id, limit=FAR_BACK, after=found)
-    before = next((one for one in history if one.served), None)
     if (proposal := proposal_of(found)) is not None:
         return records.links.compare(app, proposal.live, proposal.commit)
     new = found.deployed_commit or found.commit
-    return records.links.compare(app, before.deployed_commit, new) if before else None
+    lived = await records.journal.deployments(app_id=found.app_id, limit=1, lived=True, after=found)
+    return records.links.compare(app, lived[0].deployed_commit, new) if lived else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from bridge.ports.inbox import NewDelivery
 from bridge.ports.probes import Answer, Unprobed
 from tests.fakes.journey import Death, KeptSteps, Lifetime
 from tests.worlds.auto_rollback import ONE, POLICY, THREE, TWO, ShowsItsSettings, World
-from tests.worlds.deployer import Stage, asked_for, fails
+from tests.worlds.deployer import Stage, asked_for, fails, superseded
 
 
 def must_not_be_asked(url: str) -> Answer:
@@ -77,8 +77,10 @@ async def test_what_is_not_known_of_then_is_not_guessed(world: World) -> None:
     assert "not rolled back: it is not known whether its source or environment" in second.note
 
 
-@pytest.mark.parametrize("carried_out", [True, False])
-async def test_the_same_version_is_rolled_back_once(world: World, *, carried_out: bool) -> None:
+@pytest.mark.parametrize(("carried_out", "never_ran"), [(True, 0), (False, 0), (True, 201)])
+async def test_the_same_version_is_rolled_back_once(
+    world: World, *, carried_out: bool, never_ran: int
+) -> None:
     await world.deploy(1, ONE)
     world.break_()
     second = await world.deploy(2, TWO)
@@ -90,8 +92,9 @@ async def test_the_same_version_is_rolled_back_once(world: World, *, carried_out
         world.break_()
     else:
         await world.stage.journal.cancel(back.app_id, 4)
+    await superseded(world.stage, range(4, 4 + never_ran))
 
-    again = await world.deploy(4, TWO, person=BY_ITSELF)
+    again = await world.deploy(300, TWO, person=BY_ITSELF)
 
     rolled_back = "not rolled back: 2222222 was unhealthy before, and rolled back once"
     assert again.note.endswith(rolled_back if carried_out else "goes back to 1111111 by itself")

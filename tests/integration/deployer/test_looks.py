@@ -18,7 +18,7 @@ from bridge.pipeline.serving import Looks, ServingReconciler
 from bridge.ports.backends import Progress
 from tests.fakes.journey import CLEARED, FakeBackend, KeptSteps, app
 from tests.integration.deployer.test_serving import ONE, THEIRS, TWO, Reconciling
-from tests.worlds.deployer import NO, UNRECORDED, ShowsImages, Stage, deploy
+from tests.worlds.deployer import NO, UNRECORDED, ShowsImages, Stage, deploy, superseded
 
 ZERO = "e" * 40
 WELL = VerifyPolicy(within=20.0, every=2.0)
@@ -240,6 +240,18 @@ async def test_a_version_that_somebody_puts_back_is_known_and_not_verified_again
     assert found is not None
     assert (found.ours, found.works) == (three[0], Works.NOT_VERIFIED)
     assert found.notes[0] == "its image was put back in Dokploy, not by the bridge"
+
+
+async def test_what_never_ran_hides_no_version_that_somebody_puts_back(
+    stage: Stage, three: list[Deployment]
+) -> None:
+    await superseded(stage, range(4, 64))
+    stage.backend.stuck = ZERO  # type: ignore[attr-defined]
+
+    found = await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
+
+    assert found is not None
+    assert found.ours == three[0]
 
 
 async def away(stage: Stage) -> None:

@@ -11,7 +11,7 @@ from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
 from bridge.pipeline.serving import Looks
 from bridge.ports.probes import Answer
-from tests.worlds.deployer import ShowsImages, Stage, deploy, image_of
+from tests.worlds.deployer import ShowsImages, Stage, deploy, image_of, superseded
 
 ZERO, ONE, TWO, THREE, OTHERS = "0" * 40, "1" * 40, "2" * 40, "3" * 40, "d" * 40
 WELL = VerifyPolicy(within=20.0, every=2.0)
@@ -43,15 +43,17 @@ async def test_the_image_that_was_built_is_what_runs(
     assert await serving(stage) == (ONE, Evidence.IMAGE, works)
 
 
+@pytest.mark.parametrize("never_ran", [0, 60])
 @pytest.mark.parametrize("rules", [Rules(), Rules(verify=WELL)])
 async def test_a_version_that_never_replaced_the_one_before_is_unhealthy_and_not_live(
-    stage: Stage, rules: Rules
+    stage: Stage, rules: Rules, never_ran: int
 ) -> None:
     stage.rules = rules
     first = await deploy(stage, 1, ONE)
+    await superseded(stage, range(2, 2 + never_ran))
     stage.backend.stuck = ONE  # type: ignore[attr-defined]
 
-    second = await deploy(stage, 2, TWO)
+    second = await deploy(stage, 62, TWO)
 
     assert second.state is State.UNHEALTHY
     assert second.note.endswith("but it still serves the previous image; 1111111 still runs")
