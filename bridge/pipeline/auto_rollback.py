@@ -12,6 +12,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App
@@ -114,12 +115,15 @@ class GoingBack:
     async def plan(self, unhealthy: Deployment, app: App) -> Plan:
         """Return how to go back; raise BridgeError if that is no help, or can't be told now."""
         further = unhealthy.action is Action.ROLLBACK
-        plan = await self.ways.plan(app, person=BY_ITSELF, failing=unhealthy, verified_only=further)
-        await self._check(unhealthy, app, plan)
+        fits = partial(_fits, await self.fingerprint(app))
+        plan = await self.ways.plan(
+            app, person=BY_ITSELF, failing=unhealthy, verified_only=further, fits=fits
+        )
+        await self._check(unhealthy, app)
         return plan
 
-    async def _check(self, unhealthy: Deployment, app: App, plan: Plan) -> None:
-        """Raise Rejected if going back would be no help, or no longer fits."""
+    async def _check(self, unhealthy: Deployment, app: App) -> None:
+        """Raise Rejected if going back would be no help."""
         history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id, lived=True)
         serving = (await self.journal.serving([app])).get(app.id)
         if serving is not None and (instead := serving.instead_of(unhealthy)) is not None:
@@ -131,14 +135,6 @@ class GoingBack:
             raise Rejected(f"{MOST_FURTHER + 1} rollbacks in a row were unhealthy")
         if (before := _left_before(unhealthy, history)) is not None:
             raise Rejected(f"{version_of(before)} was unhealthy before, and rolled back once")
-        then, now = plan.way.to.fingerprint, await self.fingerprint(app)
-        if then is None or now is None:
-            raise Rejected("it is not known whether its source or environment has changed since")
-        if then != now:
-            raise Rejected(
-                f"its source or environment has changed since {version_of(plan.way.to)} was"
-                " deployed; `rollback` goes back all the same"
-            )
 
     async def ask(self, unhealthy: Deployment, plan: Plan) -> None:
         """Ask for the rollback, once however often this is called."""
@@ -156,6 +152,17 @@ class GoingBack:
         id_ = f"rollback-{unhealthy.id}"
         await self.inbox.keep(
             NewDelivery(COMMAND_HOST, id_, Action.ROLLBACK, {}, write_command(asked), self.clock())
+        )
+
+
+def _fits(now: str | None, to: Deployment) -> None:
+    """Raise Rejected unless a version was deployed with the app's source and environment of now."""
+    if to.fingerprint is None or now is None:
+        raise Rejected("it is not known whether its source or environment has changed since")
+    if to.fingerprint != now:
+        raise Rejected(
+            f"its source or environment has changed since {version_of(to)} was deployed;"
+            " `rollback` goes back all the same"
         )
 
 

@@ -1,6 +1,6 @@
 """Plan a rollback: to which version, how, and what to say before it is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.core.apps import App
@@ -119,6 +119,7 @@ class Ways:
         person: str = "",
         failing: Deployment | None = None,
         verified_only: bool = False,
+        fits: Callable[[Deployment], None] = lambda _to: None,
     ) -> Plan:
         """Return how to go back.
 
@@ -127,6 +128,7 @@ class Ways:
             person: who asks, e.g. "slack:U012AB3CD"; their own locks let them pass.
             failing: a deployment that turns out to be unhealthy, and is not recorded as such yet.
             verified_only: go back to no version that was never found to work.
+            fits: raises Rejected for a version that does not.
 
         Raises:
             NotFound, Rejected: there is no such version, or no way back to it.
@@ -139,7 +141,7 @@ class Ways:
         serving = await self._looks.at(backend, app, records=records)
         served = serving.version_served if serving is not None else None
         targets = targets_of(history, served, wanted, verified_only=verified_only)
-        way = first_way_back(app, targets, records, history, served)
+        way = first_way_back(app, targets, records, history, served, fits)
         going = tuple(one for one in history if not one.final)
         asking = _Wanted(person, failing.id if failing is not None else None)
         tried, holds = looked_well(way.to, history), await self._holds(app, asking)

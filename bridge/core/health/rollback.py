@@ -6,7 +6,7 @@ earlier commit built again. If none is open, say what to switch on.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
@@ -276,8 +276,12 @@ def first_way_back(
     records: Sequence[Kept],
     history: Sequence[Deployment],
     served: Version | None,
+    fits: Callable[[Deployment], None] = lambda _to: None,
 ) -> WayBack:
-    """Return how to go back to the first of some versions to which there is a way.
+    """Return how to go back to the first of some versions that fits, and to which there is a way.
+
+    Args:
+        fits: raises Rejected for a version that does not.
 
     Raises:
         Rejected: there is none; the message tells why not to the first, and what to switch on.
@@ -285,9 +289,12 @@ def first_way_back(
     refusals = []
     for to in targets:
         try:
-            return way_back(app, to, records, history, served)
+            way = way_back(app, to, records, history, served)
+            fits(to)
         except Rejected as error:
             refusals.append(error)
+        else:
+            return way
     raise refusals[0]
 
 

@@ -66,6 +66,22 @@ async def test_a_changed_environment_is_left_to_people(world: World) -> None:
     assert world.inbox.found == {}
 
 
+async def test_an_older_version_that_fits_is_gone_back_to_past_one_that_does_not(
+    world: World,
+) -> None:
+    first = await world.deploy(1, ONE)
+    assert isinstance(world.stage.backend, ShowsItsSettings)
+    world.stage.backend.env = "A=2"
+    await world.deploy(2, TWO)
+    world.stage.backend.env = "A=1"
+    world.break_()
+
+    third = await world.deploy(3, THREE)
+
+    assert third.note.endswith("it goes back to 1111111 by itself")
+    assert [one.deployment for one in world.asked] == [first.id]
+
+
 async def test_what_is_not_known_of_then_is_not_guessed(world: World) -> None:
     world.stage.rules = Rules()
     await world.deploy(1, ONE)
