@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.core.apps import App
@@ -17,6 +17,7 @@ from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.health.evidence import evidence_of
+from bridge.core.health.fate import without_way_back
 from bridge.core.health.images import Proof
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.rollback import Rung, version_of
@@ -337,7 +338,7 @@ class Watching:
             await back.ask(deployment, announced.plan)
             await self.journal.has_gone_back(deployment.id)
         elif announced.later:
-            await self._go_back_late(deployment, app)
+            await self._go_back_late(replace(deployment, note=note), app)
         return True
 
     async def _announced(self, back: GoingBack, deployment: Deployment, app: App) -> Announced:
@@ -361,16 +362,17 @@ class Watching:
                 await self.sleep(RARELY)
                 continue
             try:
-                plan = await self.going_back.plan(deployment, app)
+                announced = await self.going_back.decide(deployment, app)
             except (Unreachable, Unanswered) as error:
                 failures += 1
                 await self.sleep(AGAIN.after(failures, error))
-            except BridgeError as error:
-                log.warning("not rolled back", extra={"app": app.label, "why": str(error)})
+                continue
+            if announced.plan is not None:
+                await self.going_back.ask(deployment, announced.plan)
+            elif await self._replaced(deployment, app) is not None:
                 return await self.journal.has_gone_back(deployment.id)
-            else:
-                await self.going_back.ask(deployment, plan)
-                return await self.journal.has_gone_back(deployment.id)
+            note = f"{without_way_back(deployment.note)}; {announced.says}"
+            return await self.journal.has_gone_back(deployment.id, note)
         return None
 
     async def _over(self, deployment: Deployment, why: str) -> None:

@@ -53,8 +53,12 @@ class Deployments(Protocol):
     ) -> None:
         """Record which images are a deployment's own; `evidence`: if they run, which proves it."""
 
-    async def has_gone_back(self, id_: str) -> None:
-        """Record that the rollback that an unhealthy deployment announces was asked for."""
+    async def has_gone_back(self, id_: str, note: str = "") -> None:
+        """Record that the rollback that an unhealthy deployment announces was asked for, or is off.
+
+        Args:
+            note: what was decided late, for people; "" if they were told.
+        """
 
     async def last_deployments(self) -> dict[str, Deployment]:
         """Return the newest deployment of every app that has one, by app id."""

@@ -294,9 +294,14 @@ def as_told(note: str) -> str:
     )
 
 
+def without_way_back(note: str) -> str:
+    """Return a note without the way back that it announces."""
+    return _WILL_GO_BACK.sub("", note)
+
+
 def lasting(note: str) -> str:
-    """Return the same without the way back that it announces, which may never come."""
-    return _WILL_GO_BACK.sub("", as_told(note))
+    """Return a note in words that stay true, without the way back, which may never come."""
+    return without_way_back(as_told(note))
 
 
 def note_now(note: str, fate: Fate | None) -> str:
@@ -306,4 +311,4 @@ def note_now(note: str, fate: Fate | None) -> str:
     """
     if fate is None or not fate.itself:
         return lasting(note)
-    return note if fate.given_up is None else _WILL_GO_BACK.sub("", note)
+    return note if fate.given_up is None else without_way_back(note)

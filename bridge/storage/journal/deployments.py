@@ -17,9 +17,11 @@ from bridge.storage.journal.held import earlier_apps, intend, judge, lift
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.journal.transitions import (
+    add_line,
     cancel,
     change,
     ids_text,
+    locked,
     move,
     read_deployment,
     say,
@@ -46,6 +48,15 @@ def _newest_of(app_ids: Sequence[str], each: int) -> "sa.Select[Any]":
     columns = (t.c.app_id, t.c.id, t.c.state, t.c.started_at, t.c.finished_at)
     query = sa.select(*columns).select_from(a.join(t, of_app)).where(a.c.id.in_(app_ids))
     return query.order_by(t.c.seq.desc())
+
+
+def _decided(db: sa.Connection, id_: str, note: str, at: float) -> None:
+    """Record that an unhealthy deployment announces no rollback any more, and say why."""
+    one = locked(db, id_, sa.true())
+    if one is not None:
+        change(db, id_, sa.true(), {"back_to": None, "note": note or one.note})
+        if note not in ("", one.note):
+            add_line(db, id_, one.seq, at, one.state, note)
 
 
 class Deployments(Transactions):
@@ -132,8 +143,9 @@ class Deployments(Transactions):
         facts |= {} if evidence is None else {"evidence": evidence}
         await self._write(lambda db: change(db, id_, sa.true(), facts))
 
-    async def has_gone_back(self, id_: str) -> None:
-        await self._write(lambda db: change(db, id_, sa.true(), {"back_to": None}))
+    async def has_gone_back(self, id_: str, note: str = "") -> None:
+        at = self._clock()
+        await self._change(lambda db: _decided(db, id_, note, at))
 
     async def changes(self, id_: str, *, after: int = 0) -> list[Change]:
         t = tables.changes

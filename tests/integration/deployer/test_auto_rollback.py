@@ -138,6 +138,26 @@ async def test_it_never_goes_back_to_a_version_that_was_bad_too(world: World) ->
     assert targets == {first.id}
 
 
+async def away_at_the_verdict(world: World, call: str, times: int, env: str = "A=1") -> Deployment:
+    """Deploy a broken version, and let the backend be away for a while as it is judged."""
+    seen, told = world.stage.site.asked, len(world.stage.site.asked) + 6
+    backend: Any = world.stage.backend
+
+    def answers(url: str) -> Answer:
+        if len(seen) == told:
+            for _ in range(times):
+                backend.next(call, Unreachable("dokploy", "ReadTimeout"))
+            backend.env = env
+        return Answer(url, 500, "Oh")
+
+    world.stage.site.answers = answers
+    return await world.deploy(2, TWO)
+
+
+BROKEN = "commit 2222222 is live, but GET https://web.test/: 500 Oh, expected 2xx; "
+LATER = "whether it goes back by itself is decided later: dokploy can't be reached: ReadTimeout"
+
+
 @pytest.mark.parametrize("call", ["deployments", "saved"])
 @pytest.mark.parametrize("times", [1, 9])
 async def test_a_backend_that_is_away_at_the_verdict_is_waited_for(
@@ -145,27 +165,25 @@ async def test_a_backend_that_is_away_at_the_verdict_is_waited_for(
 ) -> None:
     """People are told after a few seconds; it is decided once the backend answers."""
     first = await world.deploy(1, ONE)
-    seen, told = world.stage.site.asked, len(world.stage.site.asked) + 6
-    away = Unreachable("dokploy", "ReadTimeout")
 
-    def answers(url: str) -> Answer:
-        if len(seen) == told:
-            for _ in range(times):
-                world.stage.backend.next(call, away)
-        return Answer(url, 500, "Oh")
+    second = await away_at_the_verdict(world, call, times)
 
-    world.stage.site.answers = answers
-
-    second = await world.deploy(2, TWO)
-
-    later = "whether it goes back by itself is decided later: dokploy can't be reached: ReadTimeout"
-    says = "it goes back to 1111111 by itself" if times == 1 else later
-    assert (
-        second.note
-        == f"commit 2222222 is live, but GET https://web.test/: 500 Oh, expected 2xx; {says}"
-    )
-    assert second.back_to is None
+    says = f"{BROKEN}it goes back to 1111111 by itself"
+    assert (second.note, second.back_to) == (says, None)
+    told = [says] if times == 1 else [BROKEN + LATER, says]
+    assert (await world.stage.notes(second))[-len(told) :] == told
     assert [one.deployment for one in world.asked] == [first.id]
+
+
+async def test_a_way_back_that_turns_out_to_be_closed_is_promised_no_longer(world: World) -> None:
+    await world.deploy(1, ONE)
+
+    second = await away_at_the_verdict(world, "saved", 9, env="A=2")
+
+    says = "not rolled back: its source or environment has changed since 1111111 was deployed"
+    assert second.note.startswith(BROKEN + says)
+    assert (await world.stage.history(second))[-1] == ("unhealthy", second.note)
+    assert (second.back_to, world.asked) == (None, [])
 
 
 async def test_a_version_is_gone_back_to_though_the_backend_was_away_as_it_went_live(
