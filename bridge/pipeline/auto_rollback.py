@@ -24,7 +24,7 @@ from bridge.core.gates.locks import BRIDGE, BY_ITSELF
 from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.rollback_plan import FAR_BACK, Plan, Ways
-from bridge.ports.backends import Backend, ShowsSaved
+from bridge.ports.backends import Backend, ShowsSaved, is_stopped
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Journal
@@ -129,6 +129,8 @@ class GoingBack:
         if serving is not None and (instead := serving.instead_of(unhealthy)) is not None:
             raise Rejected(instead)
         going = await self.journal.open_deployments(held=False, app_id=app.id)
+        if await is_stopped(self.backends[app.backend], app) is not False:
+            raise Rejected("it is idle, so somebody may have stopped it")
         if (coming := _coming(unhealthy, going)) is not None:
             raise Rejected(f"deployment #{coming.seq} is newer and about to be deployed")
         if _in_a_row(unhealthy, history) > MOST_FURTHER:

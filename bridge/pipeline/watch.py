@@ -31,6 +31,7 @@ from bridge.pipeline.proof import Finding, Prover
 from bridge.pipeline.serving import Looks
 from bridge.pipeline.verify import Verifier
 from bridge.pipeline.worker_loop import Lanes
+from bridge.ports.backends import is_stopped
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.journal import Journal
 
@@ -217,6 +218,9 @@ class Watching:
         health, why = judge_health(policy, tally, seconds)
         if deployment.final and self.verifier.hears_nothing():
             health = Health.UNTOLD
+        elif health is Health.UNHEALTHY and await self._is_stopped(app):
+            place = self.looks.titles.get(app.backend, app.backend)
+            health, why = Health.UNTOLD, f"it is stopped in {place}, so it is not judged"
         if health in NO_VERDICT or (health is Health.HEALTHY and deployment.final):
             return _Judged(health, why, tally.body, Finding(Proof.UNTOLD))
         found = await self.prover.look(deployment, app)
@@ -227,6 +231,12 @@ class Watching:
             elif found.proof is Proof.OLD:
                 health, why = Health.UNHEALTHY, STILL_OLD
         return _Judged(health, why, tally.body, found)
+
+    async def _is_stopped(self, app: App) -> bool:
+        """Return whether somebody has surely stopped it at its backend."""
+        with contextlib.suppress(BridgeError):
+            return await is_stopped(self.ending.backend(app), app) is True
+        return False
 
     async def _store(self, deployment: Deployment, app: App, found: Finding) -> None:
         """Store what its images show."""

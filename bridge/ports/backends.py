@@ -194,6 +194,19 @@ class ShowsImages(Protocol):
 
 
 @runtime_checkable
+class TellsStopped(Protocol):
+    """A backend whose apps people can stop."""
+
+    async def stopped(self, app: App) -> bool | None:
+        """Return whether an app is stopped; None if it is idle, and what runs can't be told."""
+
+
+async def is_stopped(backend: Backend, app: App) -> bool | None:
+    """Return whether somebody has stopped an app at its backend; None if that may be."""
+    return await backend.stopped(app) if isinstance(backend, TellsStopped) else False
+
+
+@runtime_checkable
 class ReachesSites(Protocol):
     """A backend whose sites this process can reach, also where people have no address of them."""
 

@@ -117,6 +117,7 @@ class FakeBackend:
         keeps: it keeps what deployments build, and can go back to it.
         shown, printed: the containers of all its apps, and what they have printed.
         reached_at: where all its apps can be reached from here, if anywhere.
+        is_stopped: somebody has stopped all its apps; None: that may be.
         points: the points that were restored, in order.
         written: the fields of sources that were set, in order.
     """
@@ -141,6 +142,7 @@ class FakeBackend:
     shown: list[Container] | None = None
     printed: str = ""
     reached_at: str | None = None
+    is_stopped: bool | None = False
     points: list[str] = field(default_factory=list)
     written: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -213,6 +215,9 @@ class FakeBackend:
 
     async def local_url(self, app: App) -> str | None:
         return await self._do("local_url", lambda: self.reached_at)
+
+    async def stopped(self, app: App) -> bool | None:
+        return await self._do("stopped", lambda: self.is_stopped)
 
     async def roll_back(self, app: App, point: str) -> None:
         await self._do("roll_back", lambda: self.points.append(point))

@@ -18,7 +18,7 @@ _MOST_IMAGES = 10_000  # to remember
 
 
 class Running:
-    """Implements `ShowsContainers`, `ShowsImages` and `ReachesSites` for `Dokploy`.
+    """Implements `ShowsContainers`, `ShowsImages`, `TellsStopped`, `ReachesSites` for `Dokploy`.
 
     Compose stacks show nothing here: the containers of their unchanged services outlive each
     deployment, so they are neither judged nor compared like those of an application.
@@ -94,6 +94,19 @@ class Running:
                 if app is not None and one.state == "running":
                     found.setdefault(app, []).append(one.id)
         return {app: " ".join(sorted(ids)) for app, ids in found.items()}
+
+    async def stopped(self, app: App) -> bool | None:
+        """See `ports.backends.TellsStopped`.
+
+        *Stop* sets a service to "idle"; so does a save of its source, but then it runs on.
+
+        Source: facts.md, "Inputs" (`stop`).
+        """
+        path = f"{app.kind.value}.one"
+        if (await self._http.read(path, models.STATUS, id_of(app))).status != "idle":
+            return False
+        runs = await self.images(app)
+        return None if runs is None else not runs
 
     async def running(self, service: str, server: str | None) -> list[Container] | None:
         """Return a service's containers; None if the key may not see them."""

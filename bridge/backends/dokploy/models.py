@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, TypeAdapter
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    TypeAdapter,
+)
 from pydantic.alias_generators import to_camel
 
 from bridge.core.apps import SourceType
@@ -253,6 +261,14 @@ class NamedApp(_Answer):
     rollback_registry_id: str | None = None
 
 
+class Status(_Answer):
+    """The status of a service in `application.one` or `compose.one`."""
+
+    status: str | None = Field(
+        None, validation_alias=AliasChoices("applicationStatus", "composeStatus")
+    )
+
+
 class InProject(_Answer):
     """The environment of an application in `application.one`."""
 
@@ -419,6 +435,7 @@ CONTAINERS = TypeAdapter(Many[Running])
 INSPECTED = TypeAdapter(Inspected)
 TASKS = TypeAdapter(Many[Task])
 NAMED_APP = TypeAdapter(NamedApp)
+STATUS = TypeAdapter(Status)
 MODEL_APP = TypeAdapter(ModelApp)
 OWN_APP = TypeAdapter(OwnApp)
 OWN_DOMAINS = TypeAdapter(Many[OwnDomain])

@@ -352,6 +352,18 @@ async def test_a_version_that_breaks_after_ten_minutes_is_noticed_and_left(world
     assert 590 < ended.finished_at - ended.live_at < 660
 
 
+async def test_what_somebody_may_have_stopped_is_not_started_again(world: World) -> None:
+    """A key that may not look into Docker sees no more than that the app is idle."""
+    await world.deploy(1, ONE)
+    world.break_()
+    world.stage.backend.is_stopped = None
+
+    second = await world.deploy(2, TWO)
+
+    assert second.state is State.UNHEALTHY
+    assert second.note.endswith("; not rolled back: it is idle, so somebody may have stopped it")
+
+
 async def test_an_announced_rollback_waits_for_the_backend(world: World) -> None:
     """The process died after it was announced, and the backend comes up later than the bridge."""
     await world.deploy(1, ONE)

@@ -65,6 +65,34 @@ async def test_pushes_whose_builds_fail_delay_a_verdict_only_while_they_are_buil
     assert 20 <= seconds_of(ended) < 60
 
 
+async def test_what_somebody_has_stopped_is_not_judged(stage: Stage, broken: Deployment) -> None:
+    stage.backend.is_stopped = True
+
+    ended = await watched(stage, broken)
+
+    assert (ended.state, ended.verdict) == (State.DONE, Verdict.UNVERIFIED)
+    assert ended.note.endswith("; not verified: it is stopped in Dokploy, so it is not judged")
+
+
+async def test_what_is_started_again_is_watched_on(stage: Stage) -> None:
+    stage.app = replace(stage.app, url="https://web.test")
+    stage.rules = Rules(verify=replace(WELL, keep=1800.0))
+    well = stage.site.answers
+
+    def turned(*, on: bool) -> None:
+        stage.backend.is_stopped = not on
+        stage.site.answers = well if on else lambda url: Answer(url, 404, "no")
+
+    stage.clock.after(300.0, partial(turned, on=False))
+    stage.clock.after(900.0, partial(turned, on=True))
+    stage.clock.after(1200.0, partial(break_, stage))
+
+    ended = await deploy(stage, 1, ONE)
+
+    assert ended.state is State.UNHEALTHY
+    assert 1200 < seconds_of(ended) < 1260
+
+
 async def test_a_push_that_only_waits_delays_no_verdict(stage: Stage, broken: Deployment) -> None:
     stage.clock.after(8.0, lambda: stage.wish(3, note="waits to be pinned: github is away"))
 

@@ -10,7 +10,7 @@ import pytest
 from bridge.backends.dokploy.client import Dokploy
 from bridge.core.apps import App
 from bridge.core.errors import Unreachable
-from bridge.ports.backends import ShowsImages
+from bridge.ports.backends import ShowsImages, TellsStopped
 from tests.unit.dokploy.conftest import Reply, Table, empty, ok, trpc
 
 LIST, INSPECT = "docker.getContainersByAppNameMatch", "docker.getConfig"
@@ -115,6 +115,35 @@ async def test_that_nothing_runs_is_said_only_if_no_node_runs_it(
     table.replies[TASKS] = tasks
 
     assert await dokploy.images(web) == images
+
+
+@pytest.mark.parametrize(
+    ("status", "containers", "stopped"),
+    [
+        ("idle", runs(), True),
+        ("idle", runs(container("c1")), False),
+        ("idle", FORBIDDEN, None),
+        ("error", runs(), False),
+        ("done", runs(container("c1", "exited")), False),
+    ],
+    ids=["stopped", "its source was saved", "untold", "its build failed", "crashed"],
+)
+async def test_an_app_is_stopped_if_it_is_idle_and_nothing_of_it_runs(
+    dokploy: Dokploy, table: Table, web: App, status: str, containers: Reply, stopped: bool | None
+) -> None:
+    table.replies["application.one"] = ok({"appName": "web-x1y2z3", "applicationStatus": status})
+    table.replies |= {LIST: containers, TASKS: ok([]), INSPECT: inspected(c1=NEW)}
+
+    assert isinstance(dokploy, TellsStopped)
+    assert await dokploy.stopped(web) is stopped
+
+
+async def test_a_stack_that_is_idle_may_be_stopped(
+    dokploy: Dokploy, table: Table, stack: App
+) -> None:
+    table.replies["compose.one"] = ok({"composeStatus": "idle"})
+
+    assert await dokploy.stopped(stack) is None
 
 
 async def test_what_runs_of_all_apps_is_told_by_one_request_for_each_server(
