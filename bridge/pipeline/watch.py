@@ -129,7 +129,8 @@ class Watching:
                 return await self._without_rule(deployment, app)
             if (why := await self._replaced(deployment, app)) is not None:
                 return await self._over(deployment, why)
-            began, pauses = self.clock(), await self._pauses(deployment, app)
+            began = self.clock()
+            pauses = not await self._known(app) or await self._next_is_under_way(deployment)
             if not pauses:
                 tally = tally.after(await self.verifier.look(deployment, app, policy))
                 judged = await self._judge(deployment, app, policy, tally, seconds)
@@ -171,10 +172,6 @@ class Watching:
             return f"deployment #{newest.seq} is served now"
         return None if newest.id == deployment.id and seen.still_runs else serving.notes[0]
 
-    async def _pauses(self, deployment: Deployment, app: App) -> bool:
-        """Return whether nothing that is seen now says anything of a deployment."""
-        return not await self._known(app) or await self._next_is_under_way(deployment)
-
     async def _known(self, app: App) -> bool:
         """Return whether it is known what is served."""
         serving = (await self.journal.serving([app])).get(app.id)
@@ -202,6 +199,13 @@ class Watching:
         """Return whether the backend is asked for another deployment of the app, or builds it."""
         open_ = await self.journal.open_deployments(held=False, app_id=deployment.app_id)
         return any(one.id != deployment.id and one.under_way for one in open_)
+
+    async def _is_in_queue(self, app: App) -> bool:
+        """Return whether a deployment is in the backend's queue, whoever has asked for it."""
+        jobs = None
+        with contextlib.suppress(BridgeError):
+            jobs = await self.ending.backend(app).queue()
+        return any(one.app == app.id for one in jobs or ())
 
     async def _without_rule(self, deployment: Deployment, app: App) -> None:
         if deployment.state is State.DONE and deployment.images is None:
@@ -326,6 +330,9 @@ class Watching:
         Return False if another deployment is under way meanwhile, which may be the fix. If somebody
         has put something else in its place, its watch is over.
         """
+        if await self._is_in_queue(app):
+            await self.sleep(RARELY)
+            return False
         why, found = judged.why, judged.proof
         note, output = f"{deployment.note}, but {why}", await self.verifier.output(app)
         # In a thread, because no output of an app may block the event loop.
@@ -368,7 +375,7 @@ class Watching:
         """Ask for the rollback that was announced before the process died, or decide on it now."""
         failures = 0
         while self.going_back is not None:
-            if await self._next_is_under_way(deployment):
+            if await self._next_is_under_way(deployment) or await self._is_in_queue(app):
                 await self.sleep(RARELY)
                 continue
             try:

@@ -11,6 +11,7 @@ from bridge.core.events import Action, parse_command
 from bridge.core.gates.locks import BY_ITSELF, Lock
 from bridge.core.health.fate import lasting
 from bridge.core.lifecycle import Deployment, State, Verdict
+from bridge.ports.backends import Progress
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.probes import Answer, Unprobed
 from tests.fakes.journey import Death, KeptSteps, Lifetime
@@ -364,8 +365,8 @@ async def test_what_somebody_may_have_stopped_is_not_started_again(world: World)
     assert second.note.endswith("; not rolled back: it is idle, so somebody may have stopped it")
 
 
-async def test_an_announced_rollback_waits_for_the_backend(world: World) -> None:
-    """The process died after it was announced, and the backend comes up later than the bridge."""
+async def announced(world: World) -> Deployment:
+    """Let the process die between the announcement of a rollback and its request."""
     await world.deploy(1, ONE)
     world.break_()
     world.stage.backend.head = TWO
@@ -380,12 +381,42 @@ async def test_an_announced_rollback_waits_for_the_backend(world: World) -> None
         await world.live(second)
     world.inbox.keep = keep  # type: ignore[method-assign]
     assert "it goes back to 1111111 by itself" in (await world.stage.now(second)).note
+    return second
+
+
+async def test_an_announced_rollback_waits_for_the_backend(world: World) -> None:
+    """It comes up later than the bridge."""
+    second = await announced(world)
     for _ in range(3):
         world.stage.backend.next("deployments", Unreachable("dokploy", "ConnectError"))
 
     await world.live(second)
 
     assert len(world.inbox.found) == 1
+    assert (await world.stage.now(second)).back_to is None
+
+
+@pytest.mark.parametrize("ends", [Progress.DONE, Progress.ERROR])
+@pytest.mark.parametrize("restored", [True, False])
+async def test_what_the_backend_builds_for_somebody_else_may_be_the_fix(
+    world: World, restored: bool, ends: Progress
+) -> None:
+    """Or the bridge's own newer version, if its data is an older copy."""
+    backend = world.stage.backend
+    if restored:
+        second = await announced(world)
+    else:
+        await world.deploy(1, ONE)
+        world.break_()
+        backend.head = TWO
+        second = await world.stage.wish(2, commit=TWO)
+        await world.deployer().run(KeptSteps(), second.id)
+    backend.builds, backend.ending = 300.0, ends
+    backend.foreign(world.stage.app, head=THREE, running=True)
+
+    await world.live(second)
+
+    assert len(world.asked) == (ends is Progress.ERROR)
     assert (await world.stage.now(second)).back_to is None
 
 
