@@ -1,6 +1,8 @@
 """Deployments and the queue of jobs, on disk."""
 
+import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +12,10 @@ JobKind = Literal["deploy", "redeploy"]
 Status = Literal["running", "done", "error", "cancelled"]
 
 RETENTION = 10
-"""The number of deployments to keep for each application, as in Dokploy (facts.md)."""
+"""The number of deployments to keep for each application, as in Dokploy (facts.md).
+
+Beyond them, those that can be served again are kept.
+"""
 
 # The `applicationStatus` after a deployment; "cancelled" is not one of its values.
 _APPLICATION_STATUS = {"done": "done", "error": "error", "cancelled": "idle"}
@@ -107,8 +112,13 @@ class History:
             )
         )
 
-    async def begin(self, job: Job, deployment: Deployment) -> list[str] | None:
+    async def begin(
+        self, job: Job, deployment: Deployment, kept: Sequence[str] = ()
+    ) -> list[str] | None:
         """Start a job, which gets its deployment record only now (facts.md).
+
+        Args:
+            kept: the deployments whose records stay, however old: they can be served again.
 
         Returns:
             The logs of deployments that are too old to keep; None if the job has been dropped
@@ -125,7 +135,7 @@ class History:
                 return None
             _insert(db, deployment)
             patch_application(db, job.application_id, {"applicationStatus": "running"})
-            return _forget_old(db, job.application_id)
+            return _forget_old(db, job.application_id, kept)
 
         return await self._database.run(work)
 
@@ -251,11 +261,11 @@ def _end(db: sqlite3.Connection, deployment_id: str, ending: Ending, at: float |
     )
 
 
-def _forget_old(db: sqlite3.Connection, application_id: str) -> list[str]:
+def _forget_old(db: sqlite3.Connection, application_id: str, kept: Sequence[str]) -> list[str]:
     old = db.execute(
         "DELETE FROM deployment WHERE application_id = ? AND status != 'running' AND seq NOT IN"
         " (SELECT seq FROM deployment WHERE application_id = ? ORDER BY seq DESC LIMIT ?)"
-        " RETURNING log_path",
-        (application_id, application_id, RETENTION),
+        " AND id NOT IN (SELECT value FROM json_each(?)) RETURNING log_path",
+        (application_id, application_id, RETENTION, json.dumps(kept)),
     )
     return [row["log_path"] for row in old.fetchall()]

@@ -12,6 +12,7 @@ from bridge.embedded.building.pipeline import Pipeline
 from bridge.embedded.history import Deployment, Ending, History, Job, JobKind
 from bridge.embedded.paths import Clock, Places
 from bridge.embedded.records import Record, moment
+from bridge.embedded.releases import Releases
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,9 @@ class Engine:
         active = _Active(job, deployment)
         self._active[job.application_id] = active
         try:
-            old_logs = await self._history.begin(job, deployment)
+            releases = Releases.of(self._places, job.application_id)
+            kept = [one.name for one in await asyncio.to_thread(releases.all)]
+            old_logs = await self._history.begin(job, deployment, kept)
         except BaseException:  # also a cancellation: a job that did not start takes no slot
             self._forget(active)
             raise

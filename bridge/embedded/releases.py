@@ -5,6 +5,7 @@ A release is named by its deployment. Its folder holds a site's files and, once 
 is replaced in one step. The variables of a container are kept apart, outside the folders of sites.
 """
 
+import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,12 @@ KEPT = 6
 """Releases to keep for each application: the served one, and those served last before it.
 
 A request may still be reading the one before.
+"""
+
+LASTED = 600.0
+"""Seconds of service after which a release is worth one place more, however many follow it quickly.
+
+So a burst of broken pushes does not remove the last one that worked.
 """
 
 _FACTS = "release.json"
@@ -98,12 +105,22 @@ class Releases:
         served = self.served()
         return None if served is None else self.facts(served)
 
+    def all(self) -> list[Path]:
+        """Return the folders of all releases, the one that was served last first."""
+        found, served = (self.root / "releases").glob("*"), self.served()
+        order = {one: (one.name == served, _served_at(one)) for one in found}
+        return sorted(order, key=order.__getitem__, reverse=True)
+
     def superfluous(self) -> list[str]:
         """Return the releases that need not be kept any longer."""
-        served = self.served()
-        others = [one for one in (self.root / "releases").iterdir() if one.name != served]
-        others.sort(key=_served_at, reverse=True)
-        return [one.name for one in others[KEPT - 1 :]]
+        found = self.all()
+        lasted = (
+            one
+            for after, one in itertools.pairwise(found)
+            if _served_at(after) - _served_at(one) >= LASTED
+        )
+        kept = {*found[:KEPT], next(lasted, None)}
+        return [one.name for one in found if one not in kept]
 
 
 def _served_at(folder: Path) -> float:

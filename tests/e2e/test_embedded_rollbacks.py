@@ -1,6 +1,8 @@
 """Earlier builds of the embedded server: what it keeps, and how it serves them again."""
 
+import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,8 @@ import pytest
 
 from bridge.backends import embedded_client
 from bridge.core.health.containers import Container
-from bridge.embedded.releases import KEPT
+from bridge.embedded.history import RETENTION
+from bridge.embedded.releases import KEPT, LASTED
 from tests.worlds.embedded import Client, Repository, path_with, path_without, running_server
 
 ROLLING_BACK = "Error input: Rolling back"
@@ -152,6 +155,26 @@ async def test_what_was_served_last_is_kept_longest(tmp_path: Path, repository: 
     assert found[second] is None
     assert found[newest] == newest
     assert len([one for one in found.values() if one]) == KEPT
+
+
+async def test_neither_a_burst_of_pushes_nor_failing_builds_remove_what_worked(
+    tmp_path: Path, repository: Repository
+) -> None:
+    async with running_server(tmp_path / "data") as client:
+        id_ = (await client.app("web", repository.url))["applicationId"]
+        older, worked = await versions(client, repository, id_, 2)
+        releases = tmp_path / "data" / "sites" / id_ / "releases"
+        for age, release in ((2 * LASTED, older), (LASTED, worked)):
+            then = time.time() - age
+            os.utime(releases / release, (then, then))
+        burst = await versions(client, repository, id_, KEPT)
+        await client.save_build(id_, publishDirectory="no-such-folder")
+        for _ in range(RETENTION):
+            await client.deployed(id_)
+        found = await points(client, id_)
+
+    assert {id_ for id_, point in found.items() if point} == {worked, *burst}
+    assert len(found) == RETENTION + KEPT + 1
 
 
 async def test_a_restart_keeps_what_can_be_served_again(

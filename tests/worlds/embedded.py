@@ -186,9 +186,15 @@ class Client:
 
     async def deployed(self, id_: str, **words: str) -> dict[str, Any]:
         """Deploy and wait for the end."""
-        before = len(await self.deployments(id_))
+        before = [one["deploymentId"] for one in await self.deployments(id_)]
         await self.deploy(id_, **words)
-        return await self.ended(id_, min(before + 1, 10))
+        found = await until(
+            lambda: self.deployments(id_),
+            lambda all_: (
+                all_ and all_[0]["deploymentId"] not in before and all_[0]["status"] != "running"
+            ),
+        )
+        return found[0]
 
     async def log(self, deployment: dict[str, Any]) -> str:
         id_ = deployment["deploymentId"]
