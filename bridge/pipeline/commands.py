@@ -230,8 +230,9 @@ class ChatCommands:
             to = await self._journal.deployment(deployment)
             if to is None or not await self._still_offered(action, app, to, way, seen):
                 return Sorry("That version is gone, or another one runs there now: ask again.")
-        if served and (refusal := await self._no_longer_served(app, served)):
-            return refusal
+        gone = served and await self._no_longer_served(app, served, if_unknown=True)
+        if gone:
+            return gone
         return await self._act(
             person, place, action, app, id_, deployment, version=version_asked(to, way)
         )
@@ -334,14 +335,24 @@ class ChatCommands:
         way, served = plan.way, plan.served.id if plan.served is not None else ""
         return WayBackFound(app, way.to, served, way.rung, plan.says, plan.warns)
 
-    async def _no_longer_served(self, app: App, served: str) -> Sorry | None:
-        """Return the refusal if what somebody saw as live is no longer that."""
+    async def _no_longer_served(
+        self, app: App, served: str, *, if_unknown: bool = False
+    ) -> Sorry | None:
+        """Return the refusal if what somebody saw as live is no longer that.
+
+        Args:
+            if_unknown: refuse as well if it is not known what is served.
+        """
         serving = (await self._journal.serving([app])).get(app.id)
         now = serving.version_served if serving is not None else None
-        if now is None or now.id == served:
+        if now is None and not if_unknown:
             return None
-        by = f", by #{now.ours.seq}" if now.ours is not None else ""
-        why = f"By now another version of {app.label} is live: {now}{by}."
+        if now is not None and now.id == served:
+            return None
+        why = f"By now it is not known what {app.label} serves."
+        if now is not None:
+            by = f", by #{now.ours.seq}" if now.ours is not None else ""
+            why = f"By now another version of {app.label} is live: {now}{by}."
         return Sorry(f"{why} Nothing was done.", (command_for(Command(Verb.ROLLBACK), app),))
 
     async def _promotion(self, person: Person, place: Place, typed: Command, app: App) -> Reply:

@@ -124,6 +124,21 @@ async def test_a_click_on_what_is_no_longer_live_does_nothing(desk: Desk) -> Non
     assert await desk.inbox.newest(5) == []
 
 
+async def test_a_click_does_nothing_while_it_is_not_known_what_is_live(desk: Desk) -> None:
+    old = await desk.made(1, "a")
+    bad = await desk.made(2, "b", State.UNHEALTHY)
+    await desk.made(3, "c", State.UNKNOWN)
+
+    done = await desk.commands.ask(
+        ADA, HERE, Action.ROLLBACK, WEB.id, "click-1",
+        deployment=old.id, way="kept", served=bad.id,
+    )  # fmt: skip
+
+    assert isinstance(done, Sorry)
+    assert done.why == "By now it is not known what shop/web serves. Nothing was done."
+    assert await desk.inbox.newest(5) == []
+
+
 async def test_a_version_can_be_named(desk: Desk) -> None:
     oldest = await desk.made(1, "a")
     await desk.made(2, "b")
