@@ -105,12 +105,18 @@ class GoingBack:
         except (Unreachable, Unanswered):
             raise
         except BridgeError as error:
-            return Announced(None, f"not rolled back: {error}")
+            return Announced(None, f"not rolled back: {error}{await self._held(app)}")
         untried = "" if plan.tried else ", which was never verified,"
         says = f"it goes back to {version_of(plan.way.to)}{untried} by itself"
         if plan.holds:
             says += f" once nothing holds it: {'; '.join(one.says for one in plan.holds)}"
         return Announced(plan, says)
+
+    async def _held(self, app: App) -> str:
+        """Return what may be the fix, and what holds it; "" if nothing is held."""
+        held = await self.journal.deployments(limit=1, app_id=app.id, state=State.HELD)
+        reasons = "; ".join(one.says for fix in held for one in fix.holds)
+        return f"; #{held[0].seq} may be the fix, and is held: {reasons}" if held else ""
 
     async def plan(self, unhealthy: Deployment, app: App) -> Plan:
         """Return how to go back; raise BridgeError if that is no help, or can't be told now."""

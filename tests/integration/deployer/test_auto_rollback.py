@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from bridge.core.access import Right
 from bridge.core.apps import Rules
 from bridge.core.errors import Unreachable
 from bridge.core.events import Action, parse_command
+from bridge.core.gates.holds import Gate, Hold
 from bridge.core.gates.locks import BY_ITSELF, Lock
 from bridge.core.health.fate import lasting
 from bridge.core.lifecycle import Deployment, State, Verdict
@@ -351,6 +353,27 @@ async def test_a_version_that_breaks_after_ten_minutes_is_noticed_and_left(world
     assert ended.finished_at is not None
     assert ended.live_at is not None
     assert 590 < ended.finished_at - ended.live_at < 660
+
+
+async def test_where_nothing_is_left_to_go_back_to_the_fix_that_is_held_is_named(
+    world: World,
+) -> None:
+    await world.deploy(1, ONE)
+    world.break_()
+    second = await world.deploy(2, TWO)
+    world.mend()
+    back = await world.decided(3, second)
+    world.stage.rules = Rules(verify=replace(POLICY, keep=1800.0))
+    lock = "shop/web is locked: rolled back by deployment #3; unlock it once a fix is merged"
+    holds = (Hold(Gate.LOCK, "lock", lock, Right.DEPLOY),)
+    await world.stage.wish(4, commit=THREE, state=State.HELD, holds=holds)
+    world.stage.clock.after(600.0, world.break_)
+
+    await world.live(back)
+
+    note = (await world.stage.now(back)).note
+    assert "; not rolled back: no verified version before 1111111 is known" in note
+    assert note.endswith(f"; #4 may be the fix, and is held: {lock}")
 
 
 async def test_what_somebody_may_have_stopped_is_not_started_again(world: World) -> None:
