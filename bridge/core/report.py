@@ -24,7 +24,8 @@ DEFINITIONS: Mapping[str, str] = {
     "change failure rate": "of the deploys and redeploys that ended as done, unhealthy or failed,"
     " the share that failed, was unhealthy or was rolled back from",
     "time to restore": "from the first failed or unhealthy one of an app until its next"
-    " done one, a rollback too, was live; without `verify`, done is the backend's word",
+    " done one, a rollback too, was live; without `verify`, done is the backend's word, and what"
+    " others deploy at the backend is not counted",
 }
 """What each figure means."""
 
@@ -50,6 +51,7 @@ class EndedDeployment:
     finished_at: float
     superseded_by: str | None = None
     target: str | None = None
+    deployed_commit: str | None = None
 
 
 def without_previews(
@@ -227,17 +229,19 @@ def _served(ended: Sequence[EndedDeployment]) -> list[tuple[float, EndedDeployme
 def _left(ended: Sequence[EndedDeployment]) -> frozenset[str]:
     """Return the deployments whose versions rollbacks led away from, to older ones.
 
-    A rollback after another one leads away from the version that the first has brought.
+    A rollback after another one leads away from the version that the first has brought. A commit
+    that was deployed again is the same version.
     """
     left: set[str] = set()
-    version: str | None = None
+    brought: list[EndedDeployment] = []  # those that have brought what is served
+    by_id = {one.id: one for one in ended}
     for _, one in _served(ended):
         if one.action is not Action.ROLLBACK:
-            version = one.id
+            commit = one.deployed_commit
+            brought = [*(was for was in brought if commit and was.deployed_commit == commit), one]
             continue
-        if version is not None and one.target is not None and one.target < version:
-            left.add(version)
-        version = one.target
+        left |= {was.id for was in brought if one.target is not None and one.target < was.id}
+        brought = [by_id[one.target]] if one.target in by_id else []
     return frozenset(left)
 
 

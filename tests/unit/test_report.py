@@ -97,6 +97,16 @@ def test_a_second_rollback_leads_away_from_what_the_first_has_brought() -> None:
     assert figures(one, two, three, back, further, forth).rolled_back == 2
 
 
+def test_a_commit_that_was_deployed_twice_is_rolled_back_from_twice() -> None:
+    one, two = ended(1, 1.0, deployed_commit="a"), ended(2, 2.0, deployed_commit="b")
+    again = ended(3, 3.0, action=REDEPLOY, deployed_commit="b")
+    back = ended(4, 4.0, action=ROLLBACK, target=one.id)
+    other_build = ended(4, 4.0, action=ROLLBACK, target=two.id)
+
+    assert figures(one, two, again, back).rolled_back == 2
+    assert figures(one, two, again, other_build).rolled_back == 1
+
+
 def test_how_long_it_takes_to_restore() -> None:
     """Restored after 60, 120 and 600 s by a deploy, a rollback and a redeploy; one is open."""
     found = figures(

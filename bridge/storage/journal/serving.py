@@ -352,7 +352,7 @@ def _ended_since(since: float, app_id: str | None) -> sa.Select[Any]:
     t = tables.deployments
     query = sa.select(
         *(t.c.id, t.c.seq, t.c.app_id, t.c.app, t.c.action, t.c.trigger, t.c.state, t.c.created_at),
-        *(t.c.live_at, t.c.finished_at, t.c.superseded_by, t.c.target),
+        *(t.c.live_at, t.c.finished_at, t.c.superseded_by, t.c.target, t.c.deployed_commit),
     ).where(t.c.finished_at >= since)
     if app_id is not None:
         query = query.where(t.c.app_id == app_id)
