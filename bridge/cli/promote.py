@@ -1,15 +1,17 @@
 """`promote`: bring the version that runs in one app to another."""
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.backend import live_app, warn_of_troubles
+from bridge.cli.backend import live_app, person_key, warn_of_troubles
 from bridge.cli.completion import complete_app
 from bridge.cli.configure import How, Yes, agree
 from bridge.cli.context import Config, Follow, Json, kept_in, run, settings_of
 from bridge.cli.deploy import Wish, request
 from bridge.cli.deployments import AppName
+from bridge.cli.holds import hold_form
 from bridge.cli.show import clean, hint, say, say_json
 from bridge.core.errors import Rejected
 
@@ -45,17 +47,21 @@ def promote(
 
 
 async def _promote(name: str, source: str, how: How, *, plan_only: bool, follow: bool) -> int:
+    from bridge.app.health import looks_of
     from bridge.core.events import Action
     from bridge.core.rules import ruled
-    from bridge.pipeline.rollback_plan import promotion, version_asked
+    from bridge.pipeline.rollback_plan import Ways, version_asked
     from bridge.settings import book_of
+    from bridge.settings.gates import freezes_of
 
     settings = settings_of(how.config)
     async with kept_in(settings) as stores:
         await warn_of_troubles(settings, stores)
         book = book_of(settings)
         to, from_ = [ruled(await live_app(stores.journal, one), book) for one in (name, source)]
-        found = await promotion(stores.journal, from_, to)
+        looks = looks_of(settings, stores.journal, time.time)
+        ways = Ways({}, looks, freezes=freezes_of(settings.freezes))
+        found = await ways.promotion(from_, to, person_key())
         compare = _compare(found, settings)
         if plan_only and how.json:
             say_json(promotion_form(found, compare))
@@ -127,6 +133,7 @@ def promotion_form(found: "Promotion", compare: str | None) -> dict[str, Any]:
             "image": found.version.image,
         },
         "does": found.says,
+        "holds": [hold_form(one) for one in found.holds],
         "notes": list(found.warns),
         "news": news,
         "compare": compare,

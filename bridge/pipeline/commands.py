@@ -360,8 +360,11 @@ class ChatCommands:
         from_ = self._finding.find(person, place, Command(Verb.STATUS, typed.rest))
         if not isinstance(from_, App):
             return from_
+        if self._ways is None:
+            return Sorry("Nobody can promote by chat here.")
         try:
-            return PromotionOffered(await promotion(self._journal, from_, app))
+            key = person.key(self._chat)
+            return PromotionOffered(await self._ways.promotion(from_, app, key))
         except Rejected as error:
             return Sorry(f"{app.label} can't be promoted: {error}.")
 

@@ -1,4 +1,4 @@
-"""Plan a rollback: to which version, how, and what to say before it is done."""
+"""Plan a rollback or a promotion: of which version, how, and what to say before it is done."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +7,9 @@ from bridge.core.apps import App
 from bridge.core.errors import Rejected
 from bridge.core.events import Action
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.gates import Facts, closed_to
+from bridge.core.gates.gates import Facts, closed_to, will_hold
 from bridge.core.gates.holds import Hold
 from bridge.core.gates.locks import scopes_of
-from bridge.core.gates.times import in_words, read_zone
 from bridge.core.health.promotion import Promotion, promotion_of
 from bridge.core.health.rollback import (
     Rung,
@@ -68,9 +67,8 @@ class Plan:
             after = "the next push deploys the branch's head again"
         built = [one for one in self.going if one.intent_at is not None and not one.served]
         waits = (f"it follows deployment #{built[-1].seq}, which has not ended",) if built else ()
-        holds = (f"it will be held: {_with_end(one)}" for one in self.holds)
         untried = ("that version was never verified",) if self.untried else ()
-        return (*holds, *untried, *self.way.warns, after, *waits)
+        return (*will_hold(self.holds), *untried, *self.way.warns, after, *waits)
 
     @property
     def untried(self) -> bool:
@@ -78,23 +76,17 @@ class Plan:
         return self.app.verify is not None and not self.tried
 
 
-def _with_end(hold: Hold) -> str:
-    """Return why something holds, and when it opens by itself."""
-    opens = "" if hold.until is None else f", until {in_words(hold.until, read_zone('UTC'))}"
-    return f"{hold.says}{opens}"
-
-
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A rollback before it is asked for, as gates see it."""
+    """A rollback or a promotion before it is asked for, as gates see it."""
 
     person: str
-    back_from: str | None
+    back_from: str | None = None
     action: Action = Action.ROLLBACK
 
 
 class Ways:
-    """Finds the ways back to earlier versions."""
+    """Finds the ways back to earlier versions, and from one app to another."""
 
     def __init__(
         self,
@@ -147,6 +139,16 @@ class Ways:
         tried, holds = looked_well(way.to, history), await self._holds(app, asking)
         return Plan(app, way, served, tried, going, self._locks, holds)
 
+    async def promotion(self, from_: App, to: App, person: str) -> Promotion:
+        """Return how to promote what one app runs to another, and what would hold that.
+
+        Raises:
+            NotFound, Rejected: nothing can be promoted.
+        """
+        found = await promotion(self._journal, from_, to)
+        holds = await self._holds(to, _Wanted(person, action=Action.DEPLOY))
+        return replace(found, holds=holds)
+
     async def _history(self, app: App, failing: Deployment | None) -> list[Deployment]:
         """Return what went live and what came last, newest first; `failing` is unhealthy."""
         lived = await self._journal.deployments(limit=FAR_BACK, app_id=app.id, lived=True)
@@ -157,7 +159,7 @@ class Ways:
         return sorted(both.values(), key=lambda one: one.seq, reverse=True)
 
     async def _holds(self, app: App, wanted: _Wanted) -> tuple[Hold, ...]:
-        """Return the locks and freezes that would hold a rollback now."""
+        """Return the locks and freezes that would hold it now."""
         scopes = scopes_of(app)
         freezes = [*self._freezes, *await self._journal.freezes()]
         facts = Facts(

@@ -225,6 +225,7 @@ async def test_a_version_is_promoted_and_what_came_later_is_not(stage: Stage) ->
 
     assert f"build {second[:7]} again for shop/live, as it was built for shop/web" in plan
     assert "it is a rebuild" in plan
+    assert "it will be held" not in plan  # the lock is of the same person
     assert f"commit {second[:7]} went live" in told
     assert await page(stage.world, live) == "second"
     again = await stage.run("promote", "shop/live", "from", "shop/web", "--yes", code=2)

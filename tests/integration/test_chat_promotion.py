@@ -12,10 +12,13 @@ from bridge.core.apps import Rules
 from bridge.core.chat.grammar import parse_chat
 from bridge.core.chat.replies import Accepted, Denied, PromotionOffered, Reply, Sorry
 from bridge.core.events import Action, parse_command
+from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_for
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.lookup import BuildLogs, Known
+from bridge.pipeline.rollback_plan import Ways
+from bridge.pipeline.serving import Looks
 from bridge.ports.chats import Place
 from bridge.storage.inbox.sqlite import SqliteInbox
 from bridge.storage.journal import SqlJournal
@@ -26,7 +29,8 @@ ADA, BOB, EVE = Person("U0ADA", "Ada"), Person("U0BOB", "Bob"), Person("U0EVE", 
 HERE = Place("C0SHOP")
 STAGING = app("app-stage", name="web", project="shop", environment="staging")
 LIVE = app("app-live", name="web", project="shop", environment="production")
-PINNED = replace(LIVE, source=source(branch=pin_for(LIVE)), rules=Rules(branch="main", pin=True))
+RULES = Rules(branch="main", pin=True, approvals=2, after=("shop/staging/web",))
+PINNED = replace(LIVE, source=source(branch=pin_for(LIVE)), rules=RULES)
 VAULT = app("app-vault", name="vault", project="secret")
 APPS = [STAGING, PINNED, VAULT]
 SHOP = ("shop/**",)
@@ -67,7 +71,7 @@ async def desk(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> Async
 
     commands = ChatCommands(
         "slack", inbox, journal, known, Access(GRANTS), BuildLogs({}, journal), clock,
-        authors_of=nobody,
+        authors_of=nobody, ways=Ways({}, Looks(journal, clock)),
     )  # fmt: skip
     yield Desk(commands, journal, inbox)
     await inbox.stop()
@@ -100,6 +104,22 @@ async def test_it_shows_what_is_new_and_is_kept_once_confirmed(desk: Desk) -> No
     assert whole.body is not None
     asked = parse_command(whole.event, bytes(whole.body))
     assert (asked.target, asked.commit, asked.way) == (PINNED.id, "b" * 40, "pin")
+
+
+async def test_it_names_the_gates_that_it_has_to_pass(desk: Desk) -> None:
+    await desk.made(1, "a")
+    for person in ("slack:U0BOB", "slack:U0ADA"):  # her own lock lets her pass
+        scope = f"app/{PINNED.id}" if person == "slack:U0BOB" else "project/shop"
+        lock = Lock(scope, PINNED.label, person, person[-3:], "I look", 1_700_000_000.0)
+        await desk.journal.take_lock(lock, None, steal=False)
+
+    said = await desk.say(WORDS)
+
+    assert isinstance(said, PromotionOffered)
+    assert said.promotion.warns[:2] == (
+        "it will be held: shop/production/web is locked by BOB: I look",
+        "shop/production/web wants of aaaaaaa: 2 approvals, that it is live in shop/staging/web",
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from bridge.core.gates.freezes import Allowed, Freeze
 from bridge.core.gates.holds import Gate, Hold, Lift, Proposal
 from bridge.core.gates.locks import BY_ITSELF, Lock
 from bridge.core.gates.order import Earlier
-from bridge.core.gates.times import for_people
+from bridge.core.gates.times import for_people, in_words, read_zone
 from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, State
 
@@ -113,6 +113,15 @@ def closed_to(wanted: Asking, facts: Facts, now: float) -> Iterator[Hold]:
     """Yield what holds every deployment of its kind, whatever it would build."""
     yield from _locks(wanted, facts, now)
     yield from _freezes(wanted, facts, now)
+
+
+def will_hold(holds: Iterable[Hold]) -> tuple[str, ...]:
+    """Return what a plan says of what would hold it, each with its end; each a sentence."""
+    return tuple(
+        f"it will be held: {one.says}"
+        + ("" if one.until is None else f", until {in_words(one.until, read_zone('UTC'))}")
+        for one in holds
+    )
 
 
 def by_commit(app: App) -> bool:

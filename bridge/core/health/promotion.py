@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from bridge.core.apps import App, Source, SourceType
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
+from bridge.core.gates.gates import will_hold
+from bridge.core.gates.holds import Hold
 from bridge.core.health.rollback import Rung, Version, version_of
 from bridge.core.health.serving import Serving, Works
 from bridge.core.lifecycle import Deployment, State
@@ -33,6 +35,7 @@ class Promotion:
         served: what the second app has; None if that is not known.
         news: what the first app has deployed since the version that the second one has, newest
             first; None if the second one's version was never deployed in the first.
+        holds: the locks and freezes that would hold it now.
     """
 
     from_: App
@@ -41,6 +44,7 @@ class Promotion:
     rung: Rung
     served: Version | None
     news: tuple[Deployment, ...] | None
+    holds: tuple[Hold, ...] = ()
 
     @property
     def says(self) -> str:
@@ -53,6 +57,24 @@ class Promotion:
     @property
     def warns(self) -> tuple[str, ...]:
         """Warnings to read beforehand, each a sentence."""
+        return (*will_hold(self.holds), *self._wanted, *self._of_its_version)
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        """What gates will look at: what they have seen of this version is not known here."""
+        rules, wanted = self.to.rules, []
+        if rules.checks is not None:
+            wanted.append("green checks")
+        if rules.approvals:
+            wanted.append(f"{rules.approvals} approval{'s' if rules.approvals > 1 else ''}")
+        if rules.after:
+            wanted.append(f"that it is live in {' and '.join(rules.after)}")
+        if not wanted:
+            return ()
+        return (f"{self.to.label} wants of {version_of(self.version)}: {', '.join(wanted)}",)
+
+    @property
+    def _of_its_version(self) -> tuple[str, ...]:
         kept = f"environment and volumes of {self.to.label} stay its own"
         if self.rung is Rung.PIN:
             return (f"it is a rebuild, so what the build fetches may differ; {kept}",)
