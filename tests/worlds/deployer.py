@@ -64,6 +64,12 @@ class Stage:
         clock = ManualClock()
         return cls(clock, FakeBackend(clock, **backend), journal_in_memory(clock))
 
+    @property
+    def showing(self) -> "ShowsImages":
+        """Its backend, which shows the images that run."""
+        assert isinstance(self.backend, ShowsImages)
+        return self.backend
+
     def deployer(self, life: Lifetime | None = None) -> Deployer:
         """Create a new one, as after every start; `life` determines when its process dies."""
         life = life or Lifetime()

@@ -231,7 +231,7 @@ async def test_a_version_that_somebody_puts_back_is_known_and_not_verified_again
 ) -> None:
     serves = Reconciling(stage)
     await serves.listing("at 3")
-    stage.backend.stuck = ZERO  # type: ignore[attr-defined]
+    stage.showing.stuck = ZERO
 
     for _ in range(3):
         stage.clock.now += 60
@@ -266,7 +266,7 @@ async def test_who_put_a_version_back_while_no_bridge_ran_is_not_known(
 ) -> None:
     await Reconciling(stage).listing("at 3")
     await away(stage)
-    stage.backend.stuck = ZERO  # type: ignore[attr-defined]
+    stage.showing.stuck = ZERO
     serves = Reconciling(stage)
 
     for _ in range(3):
@@ -293,7 +293,7 @@ async def test_after_an_absence_a_version_is_called_verified_once_its_image_was_
     assert (before.ours, before.works) == (three[2], Works.HEALTHY)
     assert (found.ours, found.works) == (three[2], Works.VERIFIED)
     stage.clock.now += 60
-    stage.backend.stuck = ZERO  # type: ignore[attr-defined]
+    stage.showing.stuck = ZERO
     assert (found := await serves.listing("at 3")) is not None
     assert found.notes[0].endswith("not by the bridge")
 
@@ -302,7 +302,7 @@ async def test_after_an_absence_nothing_is_called_verified_where_no_image_is_sho
     stage: Stage, three: list[Deployment]
 ) -> None:
     await away(stage)
-    stage.backend.hidden = True  # type: ignore[attr-defined]
+    stage.showing.hidden = True
     serves = Reconciling(stage)
     asked = stage.backend.count("deployments")
 

@@ -51,7 +51,7 @@ async def test_a_version_that_never_replaced_the_one_before_is_unhealthy_and_not
     stage.rules = rules
     first = await deploy(stage, 1, ONE)
     await superseded(stage, range(2, 2 + never_ran))
-    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+    stage.showing.stuck = ONE
 
     second = await deploy(stage, 62, TWO)
 
@@ -66,7 +66,7 @@ async def test_a_third_version_that_never_replaced_the_first_leaves_that_one_liv
 ) -> None:
     stage.rules = rules
     await deploy(stage, 1, ONE)
-    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+    stage.showing.stuck = ONE
     await deploy(stage, 2, TWO)
 
     third = await deploy(stage, 3, THREE)
@@ -80,8 +80,8 @@ async def test_a_swarm_that_replaces_the_old_version_late_is_followed(
     stage: Stage, seconds: float
 ) -> None:
     await deploy(stage, 1, ONE)
-    stage.backend.stuck = ONE  # type: ignore[attr-defined]
-    stage.clock.after(seconds, lambda: setattr(stage.backend, "stuck", None))
+    stage.showing.stuck = ONE
+    stage.clock.after(seconds, lambda: setattr(stage.showing, "stuck", None))
     said: list[str | None] = []
     stage.clock.after(120.0, lambda: noted(stage, said))
     later = stage.clock.now + seconds + 120
@@ -97,12 +97,12 @@ async def test_a_swarm_that_replaces_the_old_version_late_is_followed(
 
 async def test_a_late_image_is_followed_also_where_no_log_names_it(stage: Stage) -> None:
     await deploy(stage, 1, ONE)
-    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+    stage.showing.stuck = ONE
     stage.backend.shown = [Container("web.1.abc", "running", "Up 3 days")]
-    stage.backend.logs_image = False  # type: ignore[attr-defined]
+    stage.showing.logs_image = False
     await deploy(stage, 2, TWO)
     assert (await serving(stage))[0] == ONE
-    stage.backend.stuck = None  # type: ignore[attr-defined]
+    stage.showing.stuck = None
 
     await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
 
@@ -120,8 +120,8 @@ async def test_while_the_old_version_runs_beside_it_nothing_is_proven(
     """Old and new run side by side at first; then the new one ends, and the old one is kept."""
     stage.rules = rules
     await deploy(stage, 1, ONE)
-    stage.backend.beside = ONE  # type: ignore[attr-defined]
-    stage.clock.after(15.0, lambda: setattr(stage.backend, "stuck", ONE))
+    stage.showing.beside = ONE
+    stage.clock.after(15.0, lambda: setattr(stage.showing, "stuck", ONE))
 
     second = await deploy(stage, 2, TWO)
 
@@ -139,8 +139,8 @@ async def test_what_somebody_puts_in_its_place_proves_no_version(
     for seq, head in enumerate((ZERO, ONE), 1):
         await deploy(stage, seq, head)
     stage.rules = Rules(verify=WELL)
-    stage.backend.stuck = put  # type: ignore[attr-defined]
-    stage.backend.logs_image = logged  # type: ignore[attr-defined]
+    stage.showing.stuck = put
+    stage.showing.logs_image = logged
 
     third = await deploy(stage, 3, TWO)
 
@@ -158,13 +158,13 @@ async def test_a_page_of_what_somebody_has_deployed_verifies_nothing(
 ) -> None:
     stage.rules = Rules(verify=WELL)
     await deploy(stage, 1, ONE)
-    stage.backend.hidden = not shows  # type: ignore[attr-defined]
+    stage.showing.hidden = not shows
     well = stage.site.answers
     stage.site.answers = lambda url: replace(well(url), status=500)
 
     def by_hand() -> None:
         stage.backend.foreign(stage.app, head=THREE)
-        stage.backend.stuck = THREE  # type: ignore[attr-defined]
+        stage.showing.stuck = THREE
         stage.site.answers = well
 
     stage.clock.after(12.0, by_hand)
@@ -185,7 +185,7 @@ async def test_an_image_that_is_put_back_in_place_of_an_unhealthy_version_is_not
     second = await deploy(stage, 2, TWO)
     assert (second.state, second.images) == (State.UNHEALTHY, (image_of(TWO),))
     assert (await serving(stage))[0] == TWO
-    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+    stage.showing.stuck = ONE
 
     await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
 
@@ -201,9 +201,9 @@ async def test_where_the_log_names_no_image_the_age_of_the_containers_tells(
     stage: Stage, up: str, state: State
 ) -> None:
     first = await deploy(stage, 1, ONE)
-    stage.backend.stuck = ONE  # type: ignore[attr-defined]
+    stage.showing.stuck = ONE
     stage.backend.shown = [Container("web.1.abc", "running", f"Up {up}")]
-    stage.backend.logs_image = False  # type: ignore[attr-defined]
+    stage.showing.logs_image = False
 
     second = await deploy(stage, 2, TWO)
 
@@ -220,7 +220,7 @@ async def test_what_others_have_deployed_since_is_not_taken_for_the_version(
     """As when the bridge was away meanwhile, and no listing has told of it yet."""
     stage.rules = rules
     await deploy(stage, 1, ONE)
-    stage.backend.logs_image = named  # type: ignore[attr-defined]
+    stage.showing.logs_image = named
     if not works:
         stage.site.answers = lambda url: Answer(url, 500, "Oh")
 
@@ -234,7 +234,7 @@ async def test_what_others_have_deployed_since_is_not_taken_for_the_version(
 
 async def test_the_image_that_was_seen_while_it_was_served_is_kept(stage: Stage) -> None:
     """So it is known again where the next deployment leaves it running, and no log names it."""
-    stage.backend.logs_image = False  # type: ignore[attr-defined]
+    stage.showing.logs_image = False
 
     def others_deploy() -> None:
         stage.backend.foreign(stage.app, head=OTHERS)
@@ -250,8 +250,8 @@ async def test_the_image_that_was_seen_while_it_was_served_is_kept(stage: Stage)
 
 async def test_a_swarm_may_take_its_time(stage: Stage) -> None:
     await deploy(stage, 1, ONE)
-    stage.backend.stuck = ONE  # type: ignore[attr-defined]
-    stage.clock.after(16.0, lambda: setattr(stage.backend, "stuck", None))
+    stage.showing.stuck = ONE
+    stage.clock.after(16.0, lambda: setattr(stage.showing, "stuck", None))
 
     second = await deploy(stage, 2, TWO)
 
@@ -262,7 +262,7 @@ async def test_what_the_key_may_not_see_is_not_proven_and_never_called_verified(
     stage: Stage,
 ) -> None:
     stage.rules = Rules(verify=WELL)
-    stage.backend.hidden = True  # type: ignore[attr-defined]
+    stage.showing.hidden = True
 
     done = await deploy(stage, 1, ONE)
 
@@ -275,7 +275,7 @@ async def test_what_the_key_may_not_see_is_not_proven_and_never_called_verified(
 
 async def test_a_page_that_names_its_commit_proves_it(stage: Stage) -> None:
     stage.rules = Rules(verify=replace(WELL, contains="version {short}"))
-    stage.backend.hidden = True  # type: ignore[attr-defined]
+    stage.showing.hidden = True
     answered = stage.site.answers
     stage.site.answers = lambda url: replace(answered(url), body="version 1111111")
 
