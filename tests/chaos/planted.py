@@ -234,6 +234,7 @@ def what_goes_on_is_enough() -> None:
     from bridge.core.lifecycle import FINAL, State
     from bridge.storage import tables
     from bridge.storage.journal import transitions
+    from bridge.storage.journal.deployment_rows import deployment_row
 
     t = tables.deployments
 
@@ -244,7 +245,7 @@ def what_goes_on_is_enough() -> None:
             return
         facts = transitions._superseded(first, "is older")
         new = replace(new, state=State.SUPERSEDED, finished_at=now, **facts)
-        db.execute(sa.insert(t), [transitions.deployment_row(new)])
+        db.execute(sa.insert(t), [deployment_row(new)])
         transitions.add_line(db, new.id, new.seq, now, new.state, new.note)
 
     add = _put(transitions, "add_deployment", oldest)
@@ -259,7 +260,8 @@ def nobody_takes_over() -> None:
 def intents_are_not_judged() -> None:
     """The gates are looked at only before a slot, and not once more with the intent."""
     from bridge.storage.journal import deployments
-    from bridge.storage.journal.transitions import WAITING, cancelled_here, change, locked, needless
+    from bridge.storage.journal.deployment_rows import WAITING, change, locked
+    from bridge.storage.journal.transitions import cancelled_here, needless
 
     def intend(db: Any, id_: str, facts: Any, _by: Any, at: float) -> Any:
         found = locked(db, id_, WAITING)

@@ -11,10 +11,11 @@ from bridge.core.rules import AppTags
 from bridge.ports.outcomes import Explained, LastPush
 from bridge.storage import tables
 from bridge.storage.journal import rows
+from bridge.storage.journal.deployment_rows import all_of
 from bridge.storage.journal.pushes import standing
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
-from bridge.storage.journal.transitions import in_place_of, read_deployment
+from bridge.storage.journal.transitions import in_place_of
 
 MOST_OF_AN_APP = 20
 """Rows to read per app for a subscription that follows many deliveries. It shows the current state,
@@ -95,8 +96,7 @@ def _tags(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, AppTags]:
     for some in batched(app_ids):
         of_tags = t.c.app_id.in_(some) & t.c.ref.startswith("refs/tags/")
         query = sa.select(t).where(of_tags & t.c.state.not_in([State.FAILED, State.CANCELLED]))
-        for row in db.execute(query.order_by(t.c.seq)).mappings():
-            one = read_deployment(dict(row))
+        for one in all_of(db, query.order_by(t.c.seq)):
             tag, end = (one.ref or "").removeprefix("refs/tags/"), in_place_of(db, one)
             if end.state in BROUGHT_UP:
                 deployed[one.app_id].append(tag)

@@ -11,6 +11,7 @@ from bridge.core.gates.order import Earlier
 from bridge.core.lifecycle import FINAL, SERVED, Brief, Cancel, Change, Deployment, Evidence, State
 from bridge.ports.gates import Judging
 from bridge.storage import tables
+from bridge.storage.journal.deployment_rows import all_of, change, ids_text, locked, read
 from bridge.storage.journal.due import changing
 from bridge.storage.journal.gates import keep_lock
 from bridge.storage.journal.held import earlier_apps, intend, judge, lift
@@ -19,11 +20,7 @@ from bridge.storage.journal.transactions import Transactions
 from bridge.storage.journal.transitions import (
     add_line,
     cancel,
-    change,
-    ids_text,
-    locked,
     move,
-    read_deployment,
     say,
     take_back,
     withdraw,
@@ -63,9 +60,7 @@ class Deployments(Transactions):
     """The state of each deployment, and its history."""
 
     async def deployment(self, id_: str) -> Deployment | None:
-        t = tables.deployments
-        found = await self._all(sa.select(t).where(t.c.id == id_))
-        return read_deployment(found[0]) if found else None
+        return await self._read(lambda db: read(db, id_))
 
     async def deployments(
         self,
@@ -90,7 +85,7 @@ class Deployments(Transactions):
         if after is not None:
             later_app = (t.c.app > after.app) | ((t.c.app == after.app) & (t.c.id > after.id))
             query = query.where(t.c.seq <= after.seq, (t.c.seq < after.seq) | later_app)
-        return [read_deployment(dict(row)) for row in await self._all(query)]
+        return await self._read(lambda db: all_of(db, query))
 
     async def briefly(self, app_ids: Sequence[str], each: int) -> dict[str, list[Brief]]:
         found: dict[str, list[Brief]] = {id_: [] for id_ in app_ids}
@@ -110,7 +105,7 @@ class Deployments(Transactions):
         newest = sa.select(t.c.app_id, sa.func.max(t.c.seq).label("seq")).group_by(t.c.app_id)
         last = newest.subquery()
         query = sa.select(t).join(last, (t.c.app_id == last.c.app_id) & (t.c.seq == last.c.seq))
-        found = [read_deployment(dict(row)) for row in await self._all(query)]
+        found = await self._read(lambda db: all_of(db, query))
         return {deployment.app_id: deployment for deployment in found}
 
     async def open_deployments(
@@ -121,7 +116,7 @@ class Deployments(Transactions):
         query = sa.select(t).where(t.c.state.in_(going)).order_by(t.c.seq)
         if app_id is not None:
             query = query.where(t.c.app_id == app_id)
-        return [read_deployment(dict(row)) for row in await self._all(query)]
+        return await self._read(lambda db: all_of(db, query))
 
     async def watched(
         self, announced: float, unproven: float, kept: float | None
@@ -133,8 +128,8 @@ class Deployments(Transactions):
         those |= done & (t.c.finished_at >= unproven) & t.c.images.is_(None)
         if kept is not None:
             those |= done & (t.c.finished_at >= kept)
-        rows = await self._all(sa.select(t).where(those).order_by(t.c.seq))
-        return [read_deployment(dict(row)) for row in rows]
+        query = sa.select(t).where(those).order_by(t.c.seq)
+        return await self._read(lambda db: all_of(db, query))
 
     async def prove(
         self, id_: str, images: Sequence[str], evidence: Evidence | None = None
@@ -158,7 +153,7 @@ class Deployments(Transactions):
     async def due_holds(self, now: float, limit: int) -> list[Deployment]:
         t = tables.deployments
         query = sa.select(t).where(t.c.look_at <= now).order_by(t.c.look_at, t.c.id).limit(limit)
-        return [read_deployment(dict(row)) for row in await self._all(query)]
+        return await self._read(lambda db: all_of(db, query))
 
     async def judge(self, id_: str, by: Judging, *, seen: float | None = None) -> Deployment | None:
         at = self._clock()

@@ -10,10 +10,10 @@ from bridge.core.health.fate import Course, Fate, Step, course_of, fate_of
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import FINAL, LIVE, Deployment, State, carries
 from bridge.storage import tables
+from bridge.storage.journal.deployment_rows import all_of, read_all
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.serving import served
 from bridge.storage.journal.transactions import Transactions
-from bridge.storage.journal.transitions import read_deployment
 
 
 class Fates(Transactions):
@@ -29,7 +29,7 @@ def fates(db: sa.Connection, deployments: Iterable[Deployment]) -> dict[str, Fat
     serving = served(db, sorted({one.app_id for one in lived}))
     courses = _courses(db, [one for one in lived if not _is_newest(one, serving)])
     named = {id_ for one in courses.values() for id_ in (one.last, one.after, one.back) if id_}
-    known = _read(db, named)
+    known = read_all(db, named)
     given_up = _given_up(db, [one.id for one in lived if one.state is State.UNHEALTHY])
     found: dict[str, Fate] = {}
     for one in lived:
@@ -70,17 +70,8 @@ def _given_up(db: sa.Connection, ids: Sequence[str]) -> dict[str, Deployment]:
     for some in batched(ids):
         ended = t.c.state.in_([*(FINAL - set(LIVE))]) & t.c.back_from.in_(some)
         apps = t.c.app_id.in_(sorted({id_.partition(".")[2] for id_ in some}))
-        for row in db.execute(sa.select(t).where(apps & ended).order_by(t.c.seq)).mappings():
-            found[row["back_from"]] = read_deployment(dict(row))
-    return found
-
-
-def _read(db: sa.Connection, ids: Iterable[str]) -> dict[str, Deployment]:
-    found: dict[str, Deployment] = {}
-    for some in batched(sorted(ids)):
-        query = sa.select(tables.deployments).where(tables.deployments.c.id.in_(some))
-        for row in db.execute(query).mappings():
-            found[row["id"]] = read_deployment(dict(row))
+        those = all_of(db, sa.select(t).where(apps & ended).order_by(t.c.seq))
+        found |= {one.back_from: one for one in those if one.back_from is not None}
     return found
 
 
@@ -93,7 +84,7 @@ def instead_of(db: sa.Connection, deployments: Iterable[Deployment]) -> dict[str
     last = {id_: one.superseded_by or "" for id_, one in old.items()}
     known: dict[str, Deployment] = {}
     while missing := set(last.values()) - known.keys():
-        new = _read(db, missing)
+        new = read_all(db, missing)
         if not new:
             break  # it has been deleted
         known |= new

@@ -16,22 +16,25 @@ from bridge.core.lifecycle import HELD, Deployment, State, promotes
 from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.ci import keep_due
+from bridge.storage.journal.deployment_rows import (
+    UNASKED,
+    WAITING,
+    all_of,
+    change,
+    locked,
+    one_of,
+    read,
+)
 from bridge.storage.journal.due import judging, mark_due, mark_followers_due
 from bridge.storage.journal.gates import facts_of, holds_text, lifts_text
 from bridge.storage.journal.serving import served
 from bridge.storage.journal.transitions import (
     NO_HOLDS,
-    UNASKED,
-    WAITING,
     add_line,
     ahead_of,
     cancelled_here,
-    change,
-    locked,
     move,
     needless,
-    read,
-    read_deployment,
     show,
 )
 
@@ -219,16 +222,14 @@ def _newest(db: sa.Connection, app_id: str) -> Deployment | None:
     t = tables.deployments
     of_app = (t.c.app_id == app_id) & t.c.state.not_in([State.SUPERSEDED, State.CANCELLED])
     query = sa.select(t).where(of_app).order_by(t.c.seq.desc()).limit(1)
-    row = db.execute(query).mappings().first()
-    return None if row is None else read_deployment(dict(row))
+    return one_of(db, query)
 
 
 def _served(db: sa.Connection, app_id: str) -> list[Deployment]:
     """Return the newest deployments that an app has served, newest first."""
     t = tables.deployments
     query = sa.select(t).where((t.c.app_id == app_id) & (t.c.live_at > 0))
-    newest = query.order_by(t.c.live_at.desc(), t.c.id.desc()).limit(SERVED_BEFORE)
-    return [read_deployment(dict(row)) for row in db.execute(newest).mappings()]
+    return all_of(db, query.order_by(t.c.live_at.desc(), t.c.id.desc()).limit(SERVED_BEFORE))
 
 
 def lift(db: sa.Connection, id_: str, new: Lift, at: float) -> Deployment | None:

@@ -11,16 +11,16 @@ from bridge.core.changes import Live, Move, newest_move
 from bridge.core.decision import Reason
 from bridge.core.events import Action
 from bridge.core.health.serving import By, Look, Serving, behind, with_branch
-from bridge.core.lifecycle import FINAL, Deployment, Evidence, State
+from bridge.core.lifecycle import FINAL, Evidence, State
 from bridge.core.pins import is_one, tracked
 from bridge.core.report import EndedDeployment
 from bridge.storage import tables
+from bridge.storage.journal.deployment_rows import read_all
 from bridge.storage.journal.due import changing, mark_apps_due, mark_followers_due
 from bridge.storage.journal.pushes import newest_moves
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.shown import mark_last
 from bridge.storage.journal.transactions import Transactions
-from bridge.storage.journal.transitions import read_deployment
 
 NEWEST = 2**63 - 1
 """A position after all others."""
@@ -85,17 +85,13 @@ def _follows_branch(app: App) -> bool:
 
 def served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
     """Return what apps serve, by id, without how far that is behind."""
-    t = tables.deployments
     places: list[Mapping[str, Any]] = []
     for some in batched(app_ids):
         places += [dict(row) for row in db.execute(served_places(some)).mappings()]
     looks, away = _looks(db, app_ids), _away(db)
     named = {row[one] for row in places for one in _PLACES}
     named |= {one.deployment for one in looks.values()}
-    known: dict[str, Deployment] = {}
-    for those in batched(sorted(named - {None})):
-        for deployment in db.execute(sa.select(t).where(t.c.id.in_(those))).mappings():
-            known[deployment["id"]] = read_deployment(dict(deployment))
+    known = read_all(db, named - {None})
     found: dict[str, Serving] = {}
     for row in places:
         look = looks.get(row["app_id"])

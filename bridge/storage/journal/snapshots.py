@@ -18,13 +18,13 @@ from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
+from bridge.storage.journal.deployment_rows import all_of, one_of
 from bridge.storage.journal.fates import fates, instead_of
 from bridge.storage.journal.locks import locks_where
 from bridge.storage.journal.previews import of_pull
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.serving import served
 from bridge.storage.journal.transactions import Transactions
-from bridge.storage.journal.transitions import read_deployment
 
 FAR_BACK = 20
 """How many of an app's versions are searched for the one to go back to."""
@@ -72,7 +72,7 @@ def _deployments(
     db: sa.Connection, ids: Sequence[str], seqs: Sequence[int]
 ) -> tuple[Deployment, ...]:
     query = newest_of_apps(tables.deployments, ids, seqs)
-    return tuple(read_deployment(dict(row)) for row in db.execute(query).mappings())
+    return tuple(all_of(db, query))
 
 
 def _apps(db: sa.Connection, ids: Sequence[str]) -> dict[str, App]:
@@ -128,8 +128,8 @@ def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, D
         served = (d.c.app_id == one.app_id) & d.c.state.in_(SERVED)
         query = sa.select(d).where(served & earlier)
         query = query.order_by(d.c.live_at.desc(), d.c.id.desc()).limit(1)
-        if (row := db.execute(query).mappings().first()) is not None:
-            found[one.id] = read_deployment(dict(row))
+        if (before := one_of(db, query)) is not None:
+            found[one.id] = before
     return found
 
 
@@ -142,7 +142,7 @@ def _last_good(db: sa.Connection, deployments: Sequence[Deployment]) -> frozense
             continue
         lived = sa.select(d).where((d.c.app_id == one.app_id) & (d.c.live_at > 0))
         newest = lived.order_by(d.c.live_at.desc(), d.c.id.desc()).limit(FAR_BACK)
-        history = [read_deployment(dict(row)) for row in db.execute(newest).mappings()]
+        history = all_of(db, newest)
         serving = served(db, [one.app_id]).get(one.app_id)
         with suppress(NotFound):
             history.sort(key=lambda each: each.seq, reverse=True)

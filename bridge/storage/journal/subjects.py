@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from bridge.core.lifecycle import Deployment, State
 from bridge.ports.outcomes import About, Pushed, Sought
 from bridge.storage import tables
-from bridge.storage.journal import transitions
+from bridge.storage.journal.deployment_rows import read_deployment
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.transactions import Transactions
 
@@ -28,7 +28,7 @@ class Abouts(Transactions):
         for some in batched(seqs):
             query = sa.select(t).where(t.c.seq.in_(some)).order_by(t.c.seq, t.c.app)
             for row in await self._all(query):
-                found[row["seq"]].append(transitions.read_deployment(row))
+                found[row["seq"]].append(read_deployment(row))
         return found
 
     async def repositories(self) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Changes of a deployment, each within a transaction."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +17,6 @@ from bridge.core.lifecycle import (
     FINAL,
     LIVE,
     LOSABLE,
-    OURS,
     SERVED,
     Cancel,
     Deployment,
@@ -33,17 +31,20 @@ from bridge.core.lifecycle import (
 )
 from bridge.ports.outcomes import ABOUT_ANYTHING, about_delivery, about_deployment
 from bridge.storage import tables
+from bridge.storage.journal.deployment_rows import (
+    UNASKED,
+    all_of,
+    change,
+    deployment_row,
+    ids_text,
+    locked,
+    read,
+)
 from bridge.storage.journal.due import mark_apps_due, mark_followers_due
-from bridge.storage.journal.gates import holds_text, lifts_text, read_holds, read_lifts
+from bridge.storage.journal.gates import holds_text
 from bridge.storage.journal.outbox import changed, hurry
 from bridge.storage.journal.pushes import pushed_after
 from bridge.storage.journal.shown import also_shown
-
-WAITING = (tables.deployments.c.state == State.WAITING) & (tables.deployments.c.intent_at.is_(None))
-"""The condition for a deployment that waits for its turn, and is not about to be requested."""
-
-UNASKED = tables.deployments.c.state.in_(OURS) & tables.deployments.c.intent_at.is_(None)
-"""The condition for a deployment that was not requested and is not about to be."""
 
 NEVER_ASKED = "cancelled before the backend was asked"
 NOT_ASKED_AGAIN = "cancelled before the backend was asked again"
@@ -58,40 +59,6 @@ LAST_LINES = 5
 
 
 NO_HOLDS = holds_text(())
-
-
-def ids_text(ids: Sequence[str]) -> str:
-    """Return ids as the text of a column."""
-    return json.dumps(list(ids))
-
-
-def deployment_row(deployment: Deployment) -> dict[str, Any]:
-    """Return a deployment as a row of `deployments`."""
-    row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
-    return row | {
-        "known_before": ids_text(deployment.known_before),
-        "images": None if deployment.images is None else ids_text(deployment.images),
-        "holds": holds_text(deployment.holds),
-        "lifts": lifts_text(deployment.lifts),
-    }
-
-
-def read_deployment(row: Mapping[str, Any]) -> Deployment:
-    """Return a deployment from a row of `deployments`."""
-    return Deployment(
-        **dict(row)
-        | {
-            "action": Action(row["action"]),
-            "state": State(row["state"]),
-            "known_before": tuple(json.loads(row["known_before"])),
-            "images": None if row["images"] is None else tuple(json.loads(row["images"])),
-            "cancel": row["cancel"] and Cancel(row["cancel"]),
-            "verdict": row["verdict"] and Verdict(row["verdict"]),
-            "evidence": row["evidence"] and Evidence(row["evidence"]),
-            "holds": read_holds(row["holds"]),
-            "lifts": read_lifts(row["lifts"]),
-        }
-    )
 
 
 def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
@@ -114,8 +81,7 @@ def _unasked(db: sa.Connection, one: Deployment) -> list[Deployment]:
     """Return the other deployments of the same app that were not requested yet, locked."""
     t = tables.deployments
     others = (t.c.app_id == one.app_id) & (t.c.id != one.id) & UNASKED
-    found = db.execute(sa.select(t).where(others).order_by(t.c.id).with_for_update())
-    return [read_deployment(dict(row)) for row in found.mappings().all()]
+    return all_of(db, sa.select(t).where(others).order_by(t.c.id).with_for_update())
 
 
 def _beside(db: sa.Connection, asked: Deployment) -> list[Deployment]:
@@ -228,13 +194,6 @@ def _left(db: sa.Connection, own: Deployment) -> Deployment | None:
     return left
 
 
-def read(db: sa.Connection, id_: str) -> Deployment | None:
-    """Return a deployment; None if there is none."""
-    t = tables.deployments
-    row = db.execute(sa.select(t).where(t.c.id == id_)).mappings().first()
-    return None if row is None else read_deployment(dict(row))
-
-
 def _shown(id_: str) -> str:
     """Return a deployment as lists show it: by its number."""
     number, _, _ = id_.partition(".")
@@ -316,11 +275,11 @@ def _end_watch(db: sa.Connection, newer: sa.RowMapping, at: float) -> None:
     """End the verification of what an app served before: it is not served any more."""
     t = tables.deployments
     looked_at = (t.c.app_id == newer["app_id"]) & (t.c.state == State.VERIFYING)
-    for row in db.execute(sa.select(t).where(looked_at).order_by(t.c.id)).mappings().all():
+    for one in all_of(db, sa.select(t).where(looked_at).order_by(t.c.id)):
         # What a backend restores has no record there, so its word is missing.
-        to = State.UNKNOWN if row["way"] == Rung.KEPT else State.DONE
-        why = f"{row['note']}; not verified: deployment #{newer['seq']} is served now"
-        move(db, row["id"], to, why, {}, at)
+        to = State.UNKNOWN if one.way == Rung.KEPT else State.DONE
+        why = f"{one.note}; not verified: deployment #{newer['seq']} is served now"
+        move(db, one.id, to, why, {}, at)
 
 
 def withdraw(
@@ -376,14 +335,6 @@ def take_back(
     return waiting
 
 
-def locked(db: sa.Connection, id_: str, only: sa.ColumnElement[bool]) -> Deployment | None:
-    """Return a deployment if `only` holds for it, locked until the end of this transaction."""
-    t = tables.deployments
-    query = sa.select(t).where((t.c.id == id_) & only).with_for_update()
-    row = db.execute(query).mappings().first()
-    return None if row is None else read_deployment(dict(row))
-
-
 def needless(
     db: sa.Connection, asking: Deployment, at: float, note: str, more: str = ""
 ) -> Deployment | None:
@@ -401,16 +352,6 @@ def needless(
     if facts is None:
         return None
     return _supersede(db, asking.id, facts | {"note": facts["note"] + more}, at)
-
-
-def change(
-    db: sa.Connection, id_: str, only: sa.ColumnElement[bool], facts: dict[str, Any]
-) -> Deployment | None:
-    """Change a deployment if `only` holds for it; return None if it does not."""
-    t = tables.deployments
-    query = sa.update(t).where((t.c.id == id_) & only).values(facts).returning(t)
-    row = db.execute(query).mappings().first()
-    return None if row is None else read_deployment(dict(row))
 
 
 def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
@@ -451,7 +392,7 @@ def cancel(
     if only is not None:
         meant &= t.c.id == only
     query = sa.select(t).where(meant & UNASKED).order_by(t.c.id).with_for_update()
-    waiting = [read_deployment(dict(row)) for row in db.execute(query).mappings().all()]
+    waiting = all_of(db, query)
     moved = [move(db, one.id, State.CANCELLED, cancelled_here(one), {}, at) for one in waiting]
     mark = sa.update(t).where(meant & t.c.cancel.is_(None)).values(cancel=Cancel.REQUESTED)
     db.execute(mark)

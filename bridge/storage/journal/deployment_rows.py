@@ -1,0 +1,96 @@
+"""The rows of deployments: read, find, lock and change them within a transaction."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from bridge.core.events import Action
+from bridge.core.lifecycle import OURS, Cancel, Deployment, Evidence, State, Verdict
+from bridge.storage import tables
+from bridge.storage.journal.gates import holds_text, lifts_text, read_holds, read_lifts
+from bridge.storage.journal.rows import batched
+
+_T = tables.deployments
+
+WAITING = (_T.c.state == State.WAITING) & (_T.c.intent_at.is_(None))
+"""The condition for a deployment that waits for its turn, and is not about to be requested."""
+
+UNASKED = _T.c.state.in_(OURS) & _T.c.intent_at.is_(None)
+"""The condition for a deployment that was not requested and is not about to be."""
+
+
+def ids_text(ids: Sequence[str]) -> str:
+    """Return ids as the text of a column."""
+    return json.dumps(list(ids))
+
+
+def deployment_row(deployment: Deployment) -> dict[str, Any]:
+    """Return a deployment as a row of `deployments`."""
+    row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
+    return row | {
+        "known_before": ids_text(deployment.known_before),
+        "images": None if deployment.images is None else ids_text(deployment.images),
+        "holds": holds_text(deployment.holds),
+        "lifts": lifts_text(deployment.lifts),
+    }
+
+
+def read_deployment(row: Mapping[str, Any] | sa.RowMapping) -> Deployment:
+    """Return a deployment from a row of `deployments`."""
+    return Deployment(
+        **dict(row)
+        | {
+            "action": Action(row["action"]),
+            "state": State(row["state"]),
+            "known_before": tuple(json.loads(row["known_before"])),
+            "images": None if row["images"] is None else tuple(json.loads(row["images"])),
+            "cancel": row["cancel"] and Cancel(row["cancel"]),
+            "verdict": row["verdict"] and Verdict(row["verdict"]),
+            "evidence": row["evidence"] and Evidence(row["evidence"]),
+            "holds": read_holds(row["holds"]),
+            "lifts": read_lifts(row["lifts"]),
+        }
+    )
+
+
+# ── find them ────────────────────────────────────────────────────────────────────────────────────
+
+
+def one_of(db: sa.Connection, query: sa.Select[Any]) -> Deployment | None:
+    """Return the first deployment that a query finds; None if it finds none."""
+    row = db.execute(query).mappings().first()
+    return None if row is None else read_deployment(row)
+
+
+def all_of(db: sa.Connection, query: sa.Select[Any]) -> list[Deployment]:
+    """Return the deployments that a query finds."""
+    return [read_deployment(row) for row in db.execute(query).mappings().all()]
+
+
+def read(db: sa.Connection, id_: str) -> Deployment | None:
+    """Return a deployment; None if there is none."""
+    return one_of(db, sa.select(_T).where(_T.c.id == id_))
+
+
+def read_all(db: sa.Connection, ids: Iterable[str]) -> dict[str, Deployment]:
+    """Return deployments by their ids; omit those that there are not."""
+    found: list[Deployment] = []
+    for some in batched(sorted(ids)):
+        found += all_of(db, sa.select(_T).where(_T.c.id.in_(some)))
+    return {one.id: one for one in found}
+
+
+def locked(db: sa.Connection, id_: str, only: sa.ColumnElement[bool]) -> Deployment | None:
+    """Return a deployment if `only` holds for it, locked until the end of this transaction."""
+    return one_of(db, sa.select(_T).where((_T.c.id == id_) & only).with_for_update())
+
+
+def change(
+    db: sa.Connection, id_: str, only: sa.ColumnElement[bool], facts: dict[str, Any]
+) -> Deployment | None:
+    """Change a deployment if `only` holds for it; return None if it does not."""
+    query = sa.update(_T).where((_T.c.id == id_) & only).values(facts).returning(_T)
+    row = db.execute(query).mappings().first()
+    return None if row is None else read_deployment(row)
