@@ -21,7 +21,7 @@ from bridge.core.health.fate import without_way_back
 from bridge.core.health.images import Proof
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.rollback import Rung, version_of
-from bridge.core.health.serving import By, Look
+from bridge.core.health.serving import By, Look, Serving
 from bridge.core.health.verdict import Health, Tally, judge_health
 from bridge.core.lifecycle import VERIFIED, Deployment, Evidence, State, Verdict
 from bridge.pipeline.auto_rollback import NOTHING_TO_UNDO, Announced, GoingBack
@@ -158,23 +158,24 @@ class Watching:
 
     async def _replaced(self, deployment: Deployment, app: App) -> str | None:
         """Return what is served instead; None while this one is, or that may be known soon."""
-        serving = (await self.journal.serving([app])).get(app.id)
+        serving = await self._serving(app)
         if serving is None or serving.newest is None:
             return None
         if not serving.known:
             since = serving.doubt.finished_at if serving.doubt else None
-            late = self.clock() - (since or 0.0) >= UNPROVEN
-            return "it is not known what is served" if late else None
-        seen, newest = serving.seen, serving.newest
-        if deployment.id == (newest.id if seen is None else seen.deployment):
+            if self.clock() - (since or 0.0) < UNPROVEN:
+                return None
+        elif serving.newest.id == deployment.id and serving.seen and serving.seen.still_runs:
             return None
-        if seen is None:
-            return f"deployment #{newest.seq} is served now"
-        return None if newest.id == deployment.id and seen.still_runs else serving.notes[0]
+        return serving.instead_of(deployment)
+
+    async def _serving(self, app: App) -> Serving | None:
+        """Return what an app serves; None if nothing is known to be served."""
+        return (await self.journal.serving([app])).get(app.id)
 
     async def _known(self, app: App) -> bool:
         """Return whether it is known what is served."""
-        serving = (await self.journal.serving([app])).get(app.id)
+        serving = await self._serving(app)
         return serving is None or serving.known
 
     async def _replaced_before(
@@ -251,12 +252,12 @@ class Watching:
 
     async def _shows(self, deployment: Deployment, app: App, found: Finding) -> None:
         """Store whose image runs, if that is another one than what is thought to be served."""
-        serving = (await self.journal.serving([app])).get(app.id)
+        serving = await self._serving(app)
         runs = deployment if found.proof is Proof.PROVEN else found.before
         if serving is None or serving.newest is None or runs is None or not serving.known:
             return
         seen, newest = serving.seen, serving.newest
-        if runs.id == (newest.id if seen is None else seen.deployment):
+        if serving.ours is not None and serving.ours.id == runs.id:
             return
         if seen is not None and seen.evidence is not Evidence.IMAGE:
             return  # a newer record, of which the image may run soon
