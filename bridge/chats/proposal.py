@@ -30,7 +30,8 @@ class Proposed:
             serves nothing yet.
         unlisted: why no changes are listed, in words; "" if they are.
         page: the commit's page; compare: the page that shows what differs from `live`.
-        changed: how many files of the app differ; None if it is not known.
+        count: how many files of the app differ, in words.
+        shown: the first of them, for one line; unshown: how many more there are.
     """
 
     commit: Text
@@ -39,31 +40,16 @@ class Proposed:
     author: Text
     live: Text | None
     compare: str | None
-    changed: int | None
-    files: tuple[Text, ...]
-    unlisted: str = ""
-
-    @property
-    def count(self) -> str:
-        """The number of files of the app that differ, in words; "what differs" if it is unknown."""
-        if self.changed is None:
-            return "what differs"
-        return "1 file" if self.changed == 1 else f"{self.changed or 'no'} files"
-
-    @property
-    def shown(self) -> tuple[Text, ...]:
-        """The files for one line."""
-        return self.files[:MOST_SHOWN]
-
-    @property
-    def unshown(self) -> int:
-        """How many more there are."""
-        return max(0, (self.changed or 0) - len(self.shown))
+    count: str
+    shown: tuple[Text, ...]
+    unshown: int
+    unlisted: str
 
 
 def proposed_of(proposal: Proposal, app: App | None, links: Links) -> Proposed:
     """Return a proposal with its pages; texts of people are still to be escaped."""
     live = proposal.live
+    shown = tuple(Text(one, PATH) for one in proposal.files[:MOST_SHOWN])
     return Proposed(
         Text(proposal.commit[:7], SHORT),
         links.commit(app, proposal.commit),
@@ -71,8 +57,9 @@ def proposed_of(proposal: Proposal, app: App | None, links: Links) -> Proposed:
         Text(proposal.author, PERSON),
         Text(live[:7], SHORT) if live else None,
         links.compare(app, live, proposal.commit),
-        proposal.changed,
-        tuple(Text(one, PATH) for one in proposal.files),
+        proposal.count,
+        shown,
+        proposal.beyond(len(shown)),
         "" if live else NOTHING_YET if proposal.since == 0 else UNKNOWN,
     )
 

@@ -71,7 +71,7 @@ def _lines(settings: "Settings", app: "App", proposal: "Proposal") -> list[tuple
         return [*lines, (1, one.unlisted)]
     lines.append((1, f"{one.count} since {proposal.live[:7]}, which is live"))
     lines += [(2, file) for file in proposal.files]
-    if (more := (proposal.changed or 0) - len(proposal.files)) > 0:
+    if more := proposal.beyond(len(proposal.files)):
         lines.append((2, f"and {more} more"))
     return [*lines, (1, one.compare)] if one.compare else lines
 

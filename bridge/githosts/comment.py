@@ -248,13 +248,11 @@ def _to_approve(proposal: Proposal | None, app: App | None, compare: Compares) -
     shown = f". To approve: {commit(proposal.commit)}{says}{author}"
     if proposal.live is None:
         return shown
-    changed = proposal.changed
-    count = "1 file" if changed == 1 else f"{changed or 'no'} files"
-    words = "what differs" if changed is None else count
     page = compare(app, proposal.live, proposal.commit)
-    shown += f", {link(words, page)} since {commit(proposal.live)}"
+    shown += f", {link(proposal.count, page)} since {commit(proposal.live)}"
     files = [code(one, 80) for one in proposal.files[:MOST_FILES]]
-    more = f" and {(changed or 0) - len(files)} more" if (changed or 0) > len(files) else ""
+    left = proposal.beyond(len(files))
+    more = f" and {left} more" if left else ""
     return f"{shown}: {', '.join(files)}{more}" if files else shown
 
 

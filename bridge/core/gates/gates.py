@@ -270,7 +270,7 @@ def _other(wanted: Deployment, facts: Facts, others: Mapping[str, Content]) -> s
     given = f"; {found.name} approved {found.commit[:7]}"
     if content.same is None:
         return f"{given}, and they can't be compared, so approve this one: {content.why}"
-    return f"{given}, but {content.why}" if content.why else f"{given}"
+    return f"{given}, but {content.why}" if content.why else given
 
 
 def approval_key(commit: str) -> str:

@@ -49,6 +49,17 @@ class Proposal:
     authors: tuple[str, ...] = ()
     since: float | None = None
 
+    @property
+    def count(self) -> str:
+        """The number of files that differ, in words; "what differs" if it is not known."""
+        if self.changed is None:
+            return "what differs"
+        return "1 file" if self.changed == 1 else f"{self.changed or 'no'} files"
+
+    def beyond(self, shown: int) -> int:
+        """Return how many more files differ than are shown."""
+        return max(0, (self.changed or 0) - shown)
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:

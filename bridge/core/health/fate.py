@@ -266,15 +266,15 @@ def _there(now: Now, look: Look, other: Deployment | None) -> str:
     """Return what its backend shows; `other`: ours that is served, or brought it once more."""
     if now in (Now.LIVE, Now.AGAIN):
         return brought_there(look)
-    who = "not by the bridge" if look.by is By.BACKEND else "by whom is not known here"
     version = version_of(other) if other else (look.commit or "")[:7] or "another version"
     if now is Now.ROLLED_BACK:
-        return f"rolled back to {version} in {look.place}, {who}"
+        return f"rolled back to {version} in {look.place}, {look.by_whom}"
     if look.evidence is Evidence.IMAGE and look.by is By.BRIDGE:
         return f"not served: the image of {version} still runs"
     if look.by is By.BRIDGE:
         return f"replaced: {look.place} shows another version"
-    return f"replaced by what was deployed in {look.place}{moment_of(look.since)}, {who}"
+    deployed = f"deployed in {look.place}{moment_of(look.since)}"
+    return f"replaced by what was {deployed}, {look.by_whom}"
 
 
 # ── notes ───────────────────────────────────────────────────────────────────────────────────────

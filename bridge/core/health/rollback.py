@@ -88,10 +88,7 @@ class WayBack:
 
 def version_of(deployment: Deployment) -> str:
     """Return the version that a deployment made, for people."""
-    commit = deployment.deployed_commit
-    if commit is not None:
-        return commit[:7]
-    return deployment.image or f"deployment #{deployment.seq}"
+    return str(Version.of(deployment))
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,11 @@ class Look:
         """Whether it shows a version that was never replaced, so that this may come yet."""
         return self.evidence is Evidence.IMAGE and self.by is By.BRIDGE
 
+    @property
+    def by_whom(self) -> str:
+        """Who brought it, if the bridge did not; for people."""
+        return "not by the bridge" if self.by is By.BACKEND else "by whom is not known here"
+
 
 def served_record(records: Sequence[R], built: Container[str] = ()) -> R | None:
     """Return the newest record whose version the backend has put into service; None if none has.
@@ -348,13 +353,8 @@ def brought_there(seen: Look) -> str:
     if seen.by is By.BRIDGE:
         shows = f"{seen.place} shows it as deployed{since}"
         return "its image is what still runs" if by_image else shows
-    who = "not by the bridge" if seen.by is By.BACKEND else "by whom is not known here"
-    did = (
-        f"its image was put back in {seen.place}"
-        if by_image
-        else f"deployed in {seen.place}{since}"
-    )
-    return f"{did}, {who}"
+    put_back, deployed = f"its image was put back in {seen.place}", f"deployed in {seen.place}"
+    return f"{put_back if by_image else deployed + since}, {seen.by_whom}"
 
 
 def moment_of(at: float | None) -> str:

@@ -159,9 +159,8 @@ class GitLab:
     def _envelope(self, headers: Mapping[str, str], proof: tuple[str, ...]) -> Envelope:
         uuid = header(headers, "X-Gitlab-Event-UUID")
         id_ = header(headers, "webhook-id") or header(headers, "Idempotency-Key")
-        hook = (
-            header(headers, HOOK) if id_ else None
-        )  # an older GitLab sends again as if it were new
+        # An older GitLab has no such id, and sends again as if it were new.
+        hook = header(headers, HOOK) if id_ else None
         kept = {"x-gitlab-event-uuid": uuid, HOOK.lower(): hook}
         return Envelope(
             id=id_,
