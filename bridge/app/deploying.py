@@ -24,7 +24,8 @@ from bridge.pipeline.outcome import FollowTiming
 from bridge.pipeline.proof import Prover
 from bridge.pipeline.serving import ServingReconciler
 from bridge.pipeline.verify import Verifier
-from bridge.pipeline.watch import POLL, POLL_ALONE, Watch, Watching
+from bridge.pipeline.watch import Watching
+from bridge.pipeline.watch_all import POLL, POLL_ALONE, Watch
 from bridge.ports.chats import Permits
 from bridge.settings import Settings, book_of
 

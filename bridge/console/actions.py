@@ -23,7 +23,7 @@ from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
 from bridge.core.events import Action as Wish
 from bridge.core.gates.holds import warnings_in
 from bridge.core.previews.preview import Preview
-from bridge.pipeline.commands import actor
+from bridge.pipeline.chat_audit import actor
 from bridge.ports.inbox import NewDelivery
 
 LONGEST_REASON = 500

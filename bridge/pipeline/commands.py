@@ -14,7 +14,6 @@ from bridge.core.chat.replies import (
     Accepted,
     AppList,
     Configure,
-    Denied,
     Help,
     Identity,
     Past,
@@ -33,6 +32,7 @@ from bridge.core.events import Action, Asked, write_command
 from bridge.core.gates.freezes import Freeze
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State, too_late
+from bridge.pipeline.chat_audit import ChatAudit, actor
 from bridge.pipeline.chat_gates import ABOUT_GATES, ChatGates
 from bridge.pipeline.chat_previews import ChatPreviews
 from bridge.pipeline.gate_commands import GateCommands
@@ -43,55 +43,8 @@ from bridge.ports.chats import LogTail, Place
 from bridge.ports.clock import Clock, Wake
 from bridge.ports.gates import AuthorsOf, HeadOf, untold
 from bridge.ports.inbox import Inbox, NewDelivery
-from bridge.ports.journal import Audit, Journal
-from bridge.ports.outcomes import Audited, Explained
-
-REFUSED_AGAIN = 60.0
-"""Seconds in which the same refusal is recorded once, so nobody can flood the audit log."""
-
-MOST_REFUSALS = 1000
-
-
-class ChatAudit:
-    """Records requests in the audit log; the same refusal only once in a while."""
-
-    def __init__(self, chat: str, journal: Audit, clock: Clock) -> None:
-        self._chat = chat
-        self._journal = journal
-        self._clock = clock
-        self._refusals: dict[tuple[str, str, str], float] = {}
-
-    async def note(self, person: Person, what: str, reply: Reply) -> None:
-        """Record in the audit log that somebody asked for something, if that is worth it."""
-        by = f"{actor(self._chat, person)} ({person.id})"
-        if isinstance(reply, Accepted):
-            if not reply.duplicate:
-                app, outcome = reply.app, f"kept as {reply.delivery}"
-                await self._journal.audit(
-                    Audited(self._clock(), by, str(reply.action), app.id, app.label, (), outcome)
-                )
-        elif isinstance(reply, Denied) and self._is_new(person, what, reply):
-            app_id, label = (reply.app.id, reply.app.label) if reply.app else ("", reply.target)
-            outcome = f"refused: no right to {reply.right}"
-            await self._journal.audit(Audited(self._clock(), by, what, app_id, label, (), outcome))
-
-    def _is_new(self, person: Person, what: str, reply: Denied) -> bool:
-        """Return whether a refusal was not recorded a moment ago."""
-        now = self._clock()
-        key = (person.id, what, reply.app.id if reply.app else reply.target)
-        new = now - self._refusals.get(key, -REFUSED_AGAIN) >= REFUSED_AGAIN
-        if new:
-            self._refusals.pop(key, None)  # move it to the end, so the oldest comes first
-            self._refusals[key] = now
-            if len(self._refusals) > MOST_REFUSALS:
-                del self._refusals[next(iter(self._refusals))]
-        return new
-
-
-def actor(chat: str, person: Person) -> str:
-    """Return how a person is named as the cause of a deployment."""
-    return f"{chat}: {person.called}"
-
+from bridge.ports.journal import Journal
+from bridge.ports.outcomes import Explained
 
 LISTED = 10
 """Deployments or decisions that an answer shows."""

@@ -1,4 +1,4 @@
-"""Step 4: watch what apps serve, where their rules ask for it: until it is judged, and beyond.
+"""Step 4: watch what an app serves, where its rules ask for it: until it is judged, and beyond.
 
 The watch is on what is served. It has no flow, so the app's next deployment need not wait for it.
 While the backend is asked for that one, the watch pauses, and so it does while it is not known what
@@ -8,7 +8,6 @@ is served. It ends only once something else is.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,12 +24,10 @@ from bridge.core.health.serving import By, Look, Serving
 from bridge.core.health.verdict import Health, Tally, judge_health
 from bridge.core.lifecycle import VERIFIED, Deployment, Evidence, State, Verdict
 from bridge.pipeline.auto_rollback import NOTHING_TO_UNDO, Announced, GoingBack
-from bridge.pipeline.leader import Turn, at_once
 from bridge.pipeline.outcome import Ending
 from bridge.pipeline.proof import Finding, Prover
 from bridge.pipeline.serving import Looks
 from bridge.pipeline.verify import Verifier
-from bridge.pipeline.worker_loop import Lanes
 from bridge.ports.backends import is_stopped
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.journal import Journal
@@ -48,23 +45,6 @@ AGAIN = Backoff(2.0, 60.0)
 
 MOST_AWAY = 4
 """The number of attempts to decide on a rollback before the version is reported unhealthy."""
-
-RETRY = Backoff(1.0, 60.0)
-"""Pauses after the journal could not be reached, or after a bug."""
-
-POLL = 2.0
-"""Seconds between two searches for deployments that another process has brought."""
-
-POLL_ALONE = 30.0
-"""The same where this process brings them all, and is woken."""
-
-REST = 5.0
-"""Seconds after the end of a watch in which the same deployment is not watched again."""
-
-LATE = 86400.0
-"""Seconds for which the rollback that an unhealthy deployment announces is still asked for."""
-
-TROUBLE = "what is served can't be watched"
 
 NOT_PROVEN = "; healthy, but not proven: "
 """Begins the end of the note of a deployment that looked well; the reason follows."""
@@ -406,74 +386,3 @@ class Watching:
 def _named(deployment: Deployment, policy: VerifyPolicy) -> bool:
     """Return whether a healthy page has named the commit, which is proof as well."""
     return policy.names_commit and deployment.deployed_commit is not None
-
-
-class Watch:
-    """Watches everything that is to be watched, each in a lane of its own."""
-
-    def __init__(
-        self,
-        journal: Journal,
-        watching: Watching,
-        apps: Callable[[], Iterable[App]],
-        clock: Clock,
-        *,
-        turn: Turn = at_once,
-        poll: float = POLL,
-    ) -> None:
-        """Take the parts.
-
-        Args:
-            apps: returns all apps, with their rules.
-            turn: returns once it is this process's turn to watch.
-            poll: seconds between two searches for what another process has brought.
-        """
-        self._journal = journal
-        self._watching = watching
-        self._apps = apps
-        self._clock = clock
-        self._turn = turn
-        self._poll = poll
-        self._rest: dict[str, float] = {}
-        self._lanes = Lanes[str](TROUBLE, self._round, clock, RETRY, patience=0.0)
-
-    async def run(self) -> None:
-        """Watch as long as the process lives."""
-        await self._lanes.run()
-
-    def wake(self) -> None:
-        """Search at once: something has gone live."""
-        self._lanes.wake()
-
-    async def _round(self) -> float:
-        await self._turn()
-        found = {one.id: self._watch(one.id) for one in await self._found()}
-        if found:
-            await self._lanes.begin(found)
-        return self._poll
-
-    async def _watch(self, id_: str) -> None:
-        """Watch one; what has just been watched rests, however it ended."""
-        try:
-            await self._watching.watch(id_)
-        finally:
-            now = self._clock()
-            rest = {one: until for one, until in self._rest.items() if until > now}
-            self._rest = rest | {id_: now + REST}
-
-    async def _found(self) -> list[Deployment]:
-        """Return the deployments to watch that nobody watches yet."""
-        now = self._clock()
-        keeps = {app.id: app.verify.keep for app in self._apps() if app.verify is not None}
-        longest = max(keeps.values(), default=0.0)
-        kept = now - longest if longest else None
-        those = await self._journal.watched(now - LATE, now - UNPROVEN, kept)
-        resting = {id_ for id_, until in self._rest.items() if until > now}
-        free = [one for one in those if one.id not in resting and not self._lanes.goes_on(one.id)]
-        return [one for one in free if self._is_due(one, keeps)]
-
-    def _is_due(self, one: Deployment, keeps: Mapping[str, float]) -> bool:
-        if one.state is not State.DONE or one.images is None:
-            return True
-        kept_until = (one.live_at or 0.0) + keeps.get(one.app_id, 0.0)
-        return one.verdict in LOOKED_WELL and self._clock() < kept_until

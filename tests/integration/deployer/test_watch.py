@@ -11,7 +11,7 @@ from bridge.core.apps import Rules
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.pipeline.serving import Looks
-from bridge.pipeline.watch import Watch
+from bridge.pipeline.watch_all import Watch
 from bridge.ports.probes import Answer, Silent
 from tests.fakes.journey import KeptSteps
 from tests.worlds.deployer import ShowsImages, Stage, asked_for, deploy, fails

@@ -1,0 +1,53 @@
+"""What people ask for in a chat, in the audit log."""
+
+from bridge.core.access import Person
+from bridge.core.chat.replies import Accepted, Denied, Reply
+from bridge.ports.clock import Clock
+from bridge.ports.journal import Audit
+from bridge.ports.outcomes import Audited
+
+REFUSED_AGAIN = 60.0
+"""Seconds in which the same refusal is recorded once, so nobody can flood the audit log."""
+
+MOST_REFUSALS = 1000
+
+
+class ChatAudit:
+    """Records requests in the audit log; the same refusal only once in a while."""
+
+    def __init__(self, chat: str, journal: Audit, clock: Clock) -> None:
+        self._chat = chat
+        self._journal = journal
+        self._clock = clock
+        self._refusals: dict[tuple[str, str, str], float] = {}
+
+    async def note(self, person: Person, what: str, reply: Reply) -> None:
+        """Record in the audit log that somebody asked for something, if that is worth it."""
+        by = f"{actor(self._chat, person)} ({person.id})"
+        if isinstance(reply, Accepted):
+            if not reply.duplicate:
+                app, outcome = reply.app, f"kept as {reply.delivery}"
+                await self._journal.audit(
+                    Audited(self._clock(), by, str(reply.action), app.id, app.label, (), outcome)
+                )
+        elif isinstance(reply, Denied) and self._is_new(person, what, reply):
+            app_id, label = (reply.app.id, reply.app.label) if reply.app else ("", reply.target)
+            outcome = f"refused: no right to {reply.right}"
+            await self._journal.audit(Audited(self._clock(), by, what, app_id, label, (), outcome))
+
+    def _is_new(self, person: Person, what: str, reply: Denied) -> bool:
+        """Return whether a refusal was not recorded a moment ago."""
+        now = self._clock()
+        key = (person.id, what, reply.app.id if reply.app else reply.target)
+        new = now - self._refusals.get(key, -REFUSED_AGAIN) >= REFUSED_AGAIN
+        if new:
+            self._refusals.pop(key, None)  # move it to the end, so the oldest comes first
+            self._refusals[key] = now
+            if len(self._refusals) > MOST_REFUSALS:
+                del self._refusals[next(iter(self._refusals))]
+        return new
+
+
+def actor(chat: str, person: Person) -> str:
+    """Return how a person is named as the cause of a deployment."""
+    return f"{chat}: {person.called}"
