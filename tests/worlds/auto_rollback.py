@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
 from bridge.core.apps import App, Rules
@@ -17,7 +18,7 @@ from bridge.pipeline.rollback_plan import Ways
 from bridge.pipeline.serving import Looks
 from bridge.ports.inbox import NewDelivery
 from bridge.ports.probes import Answer
-from tests.fakes.journey import FakeBackend, KeptSteps, Lifetime
+from tests.fakes.journey import Death, FakeBackend, KeptSteps, Lifetime
 from tests.worlds.deployer import PACE, ShowsImages, Stage, image_of
 
 POLICY = VerifyPolicy(within=10.0, every=2.0, rollback=True)
@@ -44,10 +45,11 @@ class Kept:
     """An inbox that only keeps; a delivery id is kept once."""
 
     found: dict[str, NewDelivery] = field(default_factory=dict)
-    times: int = 0
+    dies: bool = False
 
     async def keep(self, new: NewDelivery) -> None:
-        self.times += 1
+        if self.dies:
+            raise Death
         self.found.setdefault(new.id, new)
 
 
@@ -108,11 +110,26 @@ class World:
         if now.state is State.VERIFYING or now.back_to is not None:
             await self.stage.watching(deployer.ending, self.back).watch(new.id)
 
-    async def deploy(self, seq: int, head: str, **facts: Any) -> Deployment:
-        """Deploy a version; the page is well unless `break_` was called."""
+    async def pushed(self, seq: int, head: str, **facts: Any) -> Deployment:
+        """Record the deployment of a version, which the backend would build."""
         self.stage.backend.head = head
         self.stage.backend.log = f"#9 writing image {image_of(head)} done\n"
-        new = await self.stage.wish(seq, commit=head, **facts)
+        return await self.stage.wish(seq, commit=head, **facts)
+
+    async def announced(self) -> Deployment:
+        """Deploy a version that does not work, and die once its rollback is announced."""
+        await self.deploy(1, ONE)
+        self.break_()
+        second = await self.pushed(2, TWO)
+        self.inbox.dies = True
+        with pytest.raises(Death):
+            await self.live(second)
+        self.inbox.dies = False
+        return second
+
+    async def deploy(self, seq: int, head: str, **facts: Any) -> Deployment:
+        """Deploy a version; the page is well unless `break_` was called."""
+        new = await self.pushed(seq, head, **facts)
         await self.live(new)
         self.stage.clock.now += 60
         return await self.stage.now(new)

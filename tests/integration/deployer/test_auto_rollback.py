@@ -8,13 +8,12 @@ import pytest
 from bridge.core.access import Right
 from bridge.core.apps import Rules
 from bridge.core.errors import Unreachable
-from bridge.core.events import Action, parse_command
+from bridge.core.events import Action
 from bridge.core.gates.holds import Gate, Hold
 from bridge.core.gates.locks import BY_ITSELF, Lock
 from bridge.core.health.fate import lasting
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.ports.backends import Progress
-from bridge.ports.inbox import NewDelivery
 from bridge.ports.probes import Answer, Unprobed
 from tests.fakes.journey import Death, KeptSteps, Lifetime
 from tests.worlds.auto_rollback import ONE, POLICY, THREE, TWO, ShowsItsSettings, World
@@ -38,8 +37,7 @@ async def test_an_unhealthy_version_asks_for_the_one_before(world: World) -> Non
 
     assert second.state is State.UNHEALTHY
     assert second.note.endswith("500 Oh, expected 2xx; it goes back to 1111111 by itself")
-    (asked,) = world.inbox.found.values()
-    command = parse_command(asked.event, bytes(asked.body))
+    (command,) = world.asked
     assert (command.action, command.deployment, command.way, command.actor) == (
         Action.ROLLBACK, first.id, "kept", "the bridge",
     )  # fmt: skip
@@ -54,7 +52,7 @@ async def test_without_the_rule_nothing_is_asked(world: World) -> None:
 
     assert second.state is State.UNHEALTHY
     assert "rolled back" not in second.note
-    assert world.inbox.found == {}
+    assert world.asked == []
 
 
 async def test_a_changed_environment_is_left_to_people(world: World) -> None:
@@ -66,7 +64,7 @@ async def test_a_changed_environment_is_left_to_people(world: World) -> None:
     second = await world.deploy(2, TWO)
 
     assert "not rolled back: its source or environment has changed since 1111111" in second.note
-    assert world.inbox.found == {}
+    assert world.asked == []
 
 
 async def test_an_older_version_that_fits_is_gone_back_to_past_one_that_does_not(
@@ -135,10 +133,7 @@ async def test_it_never_goes_back_to_a_version_that_was_bad_too(world: World) ->
     third = await world.deploy(3, THREE)
 
     assert third.note.endswith("it goes back to 1111111 by itself")
-    targets = {
-        parse_command(one.event, bytes(one.body)).deployment for one in world.inbox.found.values()
-    }
-    assert targets == {first.id}
+    assert {one.deployment for one in world.asked} == {first.id}
 
 
 async def away_at_the_verdict(world: World, call: str, times: int, env: str = "A=1") -> Deployment:
@@ -211,8 +206,7 @@ async def test_a_fix_that_has_come_meanwhile_is_not_undone(world: World) -> None
         return broken(url)
 
     world.stage.site.answers = answers
-    world.stage.backend.head = TWO
-    second = await world.stage.wish(2, commit=TWO)
+    second = await world.pushed(2, TWO)
     world.stage.clock.after(12.0, lambda: asked_for(world.stage, 3, commit=THREE))
     world.stage.clock.after(60.0, lambda: fails(world.stage, 3))
     await world.live(second)
@@ -231,23 +225,21 @@ async def test_a_newer_push_that_is_not_asked_for_leaves_nothing_broken(
 ) -> None:
     await world.deploy(1, ONE)
     world.break_()
-    world.stage.backend.head = TWO
-    second = await world.stage.wish(2, commit=TWO)
+    second = await world.pushed(2, TWO)
     world.stage.clock.after(8.0, lambda: world.stage.wish(3, commit=THREE, state=state))
 
     await world.live(second)
 
     ended = await world.stage.now(second)
     assert ended.note.endswith("it goes back to 1111111 by itself")
-    assert len(world.inbox.found) == 1
+    assert len(world.asked) == 1
 
 
 async def test_of_two_broken_pushes_the_second_leads_to_the_verified_version(world: World) -> None:
     """The first of them was not verified when the second replaced it, which says nothing good."""
     first = await world.deploy(1, ONE)
     world.break_()
-    world.stage.backend.head = TWO
-    second = await world.stage.wish(2, commit=TWO)
+    second = await world.pushed(2, TWO)
     await world.deployer().run(KeptSteps(), second.id)
     assert (await world.stage.now(second)).state is State.VERIFYING
 
@@ -257,8 +249,7 @@ async def test_of_two_broken_pushes_the_second_leads_to_the_verified_version(wor
     assert (replaced.state, replaced.verdict) == (State.DONE, Verdict.UNVERIFIED)
     assert replaced.note.endswith("; not verified: deployment #3 is served now")
     assert third.note.endswith("it goes back to 1111111 by itself")
-    (asked,) = world.inbox.found.values()
-    assert parse_command(asked.event, bytes(asked.body)).deployment == first.id
+    assert [one.deployment for one in world.asked] == [first.id]
 
 
 async def test_an_unverified_version_is_gone_back_to_only_where_none_is_verified(
@@ -321,8 +312,7 @@ async def test_it_goes_further_back_from_where_a_person_went_through_the_lock_of
 async def test_a_lock_that_will_hold_it_is_named_instead_of_a_promise(world: World) -> None:
     await world.deploy(1, ONE)
     world.break_()
-    world.stage.backend.head = TWO
-    second = await world.stage.wish(2, commit=TWO)
+    second = await world.pushed(2, TWO)
     await world.deployer().run(KeptSteps(), second.id)
     lock = Lock("app/app-web", "shop/web", "cli:bob", "bob", "I look", world.stage.clock.now)
     await world.stage.journal.take_lock(lock, None, steal=False)
@@ -341,8 +331,7 @@ async def test_a_lock_that_will_hold_it_is_named_instead_of_a_promise(world: Wor
 async def test_a_version_that_breaks_after_ten_minutes_is_noticed_and_left(world: World) -> None:
     await world.deploy(1, ONE)
     world.stage.rules = Rules(verify=replace(POLICY, keep=1800.0))
-    world.stage.backend.head = TWO
-    second = await world.stage.wish(2, commit=TWO)
+    second = await world.pushed(2, TWO)
     world.stage.clock.after(600.0, world.break_)
 
     await world.live(second)
@@ -388,34 +377,16 @@ async def test_what_somebody_may_have_stopped_is_not_started_again(world: World)
     assert second.note.endswith("; not rolled back: it is idle, so somebody may have stopped it")
 
 
-async def announced(world: World) -> Deployment:
-    """Let the process die between the announcement of a rollback and its request."""
-    await world.deploy(1, ONE)
-    world.break_()
-    world.stage.backend.head = TWO
-    second = await world.stage.wish(2, commit=TWO)
-    keep = world.inbox.keep
-
-    async def dies(new: NewDelivery) -> None:
-        raise Death
-
-    world.inbox.keep = dies  # type: ignore[method-assign]
-    with pytest.raises(Death):
-        await world.live(second)
-    world.inbox.keep = keep  # type: ignore[method-assign]
-    assert "it goes back to 1111111 by itself" in (await world.stage.now(second)).note
-    return second
-
-
 async def test_an_announced_rollback_waits_for_the_backend(world: World) -> None:
-    """It comes up later than the bridge."""
-    second = await announced(world)
+    """The process has died, and the backend comes up later than the bridge."""
+    second = await world.announced()
+    assert "it goes back to 1111111 by itself" in (await world.stage.now(second)).note
     for _ in range(3):
         world.stage.backend.next("deployments", Unreachable("dokploy", "ConnectError"))
 
     await world.live(second)
 
-    assert len(world.inbox.found) == 1
+    assert len(world.asked) == 1
     assert (await world.stage.now(second)).back_to is None
 
 
@@ -427,12 +398,11 @@ async def test_what_the_backend_builds_for_somebody_else_may_be_the_fix(
     """Or the bridge's own newer version, if its data is an older copy."""
     backend = world.stage.backend
     if restored:
-        second = await announced(world)
+        second = await world.announced()
     else:
         await world.deploy(1, ONE)
         world.break_()
-        backend.head = TWO
-        second = await world.stage.wish(2, commit=TWO)
+        second = await world.pushed(2, TWO)
         await world.deployer().run(KeptSteps(), second.id)
     backend.builds, backend.ending = 300.0, ends
     backend.foreign(world.stage.app, head=THREE, running=True)
@@ -451,8 +421,7 @@ async def test_death_at_any_moment_asks_once(staged: Any) -> None:
         stage.backend.waits, stage.backend.builds = 0.5, 1.0
         await made.deploy(1, ONE)
         made.break_()
-        stage.backend.head = TWO
-        return made, await stage.wish(2, commit=TWO)
+        return made, await made.pushed(2, TWO)
 
     whole, new = await scene()
     life = Lifetime()
@@ -468,4 +437,4 @@ async def test_death_at_any_moment_asks_once(staged: Any) -> None:
 
         ended = await world.stage.now(new)
         assert ended.state is State.UNHEALTHY, moment
-        assert len(world.inbox.found) == 1, moment
+        assert len(world.asked) == 1, moment

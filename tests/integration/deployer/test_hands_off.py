@@ -10,8 +10,7 @@ from bridge.core.apps import Source, SourceType
 from bridge.core.errors import Unanswered
 from bridge.core.gates.locks import Lock
 from bridge.core.lifecycle import Deployment, State
-from bridge.ports.inbox import NewDelivery
-from tests.fakes.journey import Death, KeptSteps
+from tests.fakes.journey import KeptSteps
 from tests.worlds.auto_rollback import (
     ONE,
     THREE,
@@ -109,19 +108,7 @@ async def test_what_comes_while_the_rollback_is_held_stays(stage: Stage) -> None
 async def test_what_comes_before_a_late_rollback_is_asked_for_stays(stage: Stage) -> None:
     """The process has died after the announcement."""
     world = World.of(stage)
-    await world.deploy(1, ONE)
-    world.break_()
-    stage.backend.head = TWO
-    second = await stage.wish(2, commit=TWO)
-    keep = world.inbox.keep
-
-    async def dies(new: NewDelivery) -> None:
-        raise Death
-
-    world.inbox.keep = dies  # type: ignore[method-assign]
-    with pytest.raises(Death):
-        await world.live(second)
-    world.inbox.keep = keep  # type: ignore[method-assign]
+    second = await world.announced()
     stage.clock.now += 1800
     await by_hand(world)
 
@@ -190,8 +177,7 @@ async def test_nothing_is_rolled_back_while_it_is_not_known_what_is_served(stage
     world = World.of(stage)
     await world.deploy(1, ONE)
     world.break_()
-    stage.backend.head = TWO
-    second = await stage.wish(2, commit=TWO)
+    second = await world.pushed(2, TWO)
 
     async def third() -> None:
         new = await stage.wish(3, commit=THREE)

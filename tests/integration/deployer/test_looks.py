@@ -14,7 +14,7 @@ from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import CLOSING
 from bridge.pipeline.rollback_plan import Ways
-from bridge.pipeline.serving import Looks, ServingReconciler
+from bridge.pipeline.serving import Looks
 from bridge.ports.backends import Progress
 from tests.fakes.journey import CLEARED, FakeBackend, KeptSteps, app
 from tests.integration.deployer.test_serving import ONE, THEIRS, TWO, Reconciling
@@ -159,18 +159,13 @@ async def test_an_app_that_can_not_be_read_hides_no_other_and_is_asked_ever_less
     stage: Stage,
 ) -> None:
     stage.backend = Refusing(stage.clock)
-    apps = {"app-refused": app("app-refused"), stage.app.id: stage.app}
-    await stage.journal.save_apps("dokploy", [*apps.values()])
-    serves = Reconciling(stage)
-    serves.all = ServingReconciler(
-        {"dokploy": stage.backend}, stage.journal, stage.clock, serves.looks, apps.get
-    )
+    serves = Reconciling(stage, app("app-refused"))
+    await stage.journal.save_apps("dokploy", [*serves.apps.values()])
 
     for minute in range(60):
         stage.clock.now += 60
         stage.backend.foreign(stage.app, head=str(minute % 10) * 40)
-        serves.all.heard("dokploy", {"app-refused": "at 1", stage.app.id: f"at {minute}"})
-        await serves.all._round()
+        await serves.hear(f"at {minute}", **{"app-refused": "at 1"})
 
         if minute > 0:
             assert (await serves.now()).commit == str(minute % 10) * 40
@@ -184,22 +179,16 @@ async def test_an_app_that_is_always_deployed_does_not_keep_others_from_being_lo
     await deploy(stage, 1, ONE)
     await deploy(stage, 2, TWO)
     busy = app("app-busy")
-    apps = {stage.app.id: stage.app, busy.id: busy}
-    await stage.journal.save_apps("dokploy", [*apps.values()])
-    serves = Reconciling(stage)
-    serves.all = ServingReconciler(
-        {"dokploy": stage.backend}, stage.journal, stage.clock, serves.looks, apps.get
-    )
+    serves = Reconciling(stage, busy)
+    await stage.journal.save_apps("dokploy", [*serves.apps.values()])
 
     for minute in range(5):
         stage.clock.now += 60
         stage.backend.foreign(busy, head=THEIRS)
-        serves.all.heard("dokploy", {busy.id: f"at {minute}", stage.app.id: "at 2"})
-        await serves.all._round()
+        await serves.hear("at 2", **{busy.id: f"at {minute}"})
         stage.backend.stuck = ONE  # somebody presses rollback
 
-    found = await serves.now()
-    assert found.commit == ONE
+    assert (await serves.now()).commit == ONE
 
 
 # ── what was put back ─────────────────────────────────────────────────────────────────────────────

@@ -1,19 +1,19 @@
 """What an app serves where somebody else deploys as well, or an outcome is not known."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bridge.core.absence import AWAY
+from bridge.core.absence import AWAY, Absence
+from bridge.core.apps import App
 from bridge.core.health.rollback import Rung
 from bridge.core.health.serving import By, Serving, Works
 from bridge.core.lifecycle import Evidence, State
 from bridge.pipeline.rollback_plan import Ways
 from bridge.pipeline.serving import RERUN_AT_ONCE, Looks, ServingReconciler
 from bridge.ports.backends import Progress
-from tests.fakes.journey import HEAD, KeptSteps
+from tests.fakes.journey import HEAD, Job, KeptSteps
 from tests.worlds.deployer import UNRECORDED, ShowsImages, Stage, deploy
 
 THEIRS = "d" * 40
@@ -23,19 +23,21 @@ ONE, TWO = "1" * 40, "2" * 40
 class Reconciling:
     """A reconciler, told by listings as the catalog tells it."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, *others: App) -> None:
+        """Take the stage; without `others`, it has 300 more apps."""
         self.stage = stage
         self.looks = Looks(stage.journal, stage.clock, {"dokploy": "Dokploy"})
-        self.apps = {f"other-{n}": replace(stage.app, id=f"other-{n}") for n in range(300)}
-        self.apps[stage.app.id] = stage.app
+        apps = others or [replace(stage.app, id=f"other-{n}") for n in range(300)]
+        self.apps = {one.id: one for one in (*apps, stage.app)}
         backends: Any = {"dokploy": stage.backend}
         self.all = ServingReconciler(
             backends, stage.journal, stage.clock, self.looks, self.apps.get
         )
 
-    async def hear(self, told: str) -> None:
-        """Hear a listing, and do what it leads to."""
-        self.all.heard("dokploy", dict.fromkeys(self.apps, "") | {self.stage.app.id: told})
+    async def hear(self, told: str, **others: str) -> None:
+        """Hear a listing, and do what it leads to; `others`: what it tells of other apps."""
+        says = dict.fromkeys(self.apps, "") | others | {self.stage.app.id: told}
+        self.all.heard("dokploy", says)
         await self.all._round()
 
     async def listing(self, told: str) -> Serving:
@@ -52,6 +54,13 @@ async def verified(stage: Stage) -> None:
     new = await stage.wish(1)
     await stage.deployer().run(KeptSteps(), new.id)
     assert (await stage.now(new)).state is State.DONE
+
+
+async def by_hand(stage: Stage) -> Job:
+    """Deploy a version; some time later somebody deploys another one at the backend."""
+    await verified(stage)
+    stage.clock.now += 100
+    return stage.backend.foreign(stage.app, head=THEIRS)
 
 
 async def test_a_deployment_by_hand_is_what_is_served(stage: Stage) -> None:
@@ -73,9 +82,7 @@ async def test_after_a_deployment_by_hand_the_last_version_can_be_gone_back_to(
     stage: Stage,
 ) -> None:
     """Also before any listing has told of it: a plan looks for itself."""
-    await verified(stage)
-    stage.clock.now += 100
-    stage.backend.foreign(stage.app, head=THEIRS)
+    await by_hand(stage)
     ways = Ways({"dokploy": stage.backend}, Looks(stage.journal, stage.clock))
 
     for wanted in (None, HEAD):
@@ -86,10 +93,8 @@ async def test_after_a_deployment_by_hand_the_last_version_can_be_gone_back_to(
 
 
 async def test_what_the_bridge_deploys_then_is_what_is_served(stage: Stage) -> None:
-    await verified(stage)
+    await by_hand(stage)
     serves = Reconciling(stage)
-    stage.clock.now += 100
-    stage.backend.foreign(stage.app, head=THEIRS)
     await serves.listing("at 2")
     stage.clock.now += 100
 
@@ -188,8 +193,8 @@ async def test_what_was_made_while_no_bridge_ran_is_nobody_s_as_far_as_is_known(
     await verified(stage)
     stage.clock.now += 500
     stage.backend.foreign(stage.app, head=THEIRS)
-    absence = {"since": stage.clock.now - 300, "until": stage.clock.now + 1}
-    await stage.journal.note(AWAY, json.dumps(absence))
+    absence = Absence(stage.clock.now - 300, stage.clock.now + 1)
+    await stage.journal.note(AWAY, str(absence))
 
     found = await Reconciling(stage).listing("at 2")
 
@@ -199,9 +204,7 @@ async def test_what_was_made_while_no_bridge_ran_is_nobody_s_as_far_as_is_known(
 
 
 async def test_a_build_of_somebody_else_that_could_not_be_recorded_is_served(stage: Stage) -> None:
-    await verified(stage)
-    stage.clock.now += 100
-    job = stage.backend.foreign(stage.app, head=THEIRS)
+    job = await by_hand(stage)
     job.ending, stage.backend.log = Progress.ERROR, UNRECORDED
 
     found = await Reconciling(stage).listing("at 2")
@@ -212,9 +215,7 @@ async def test_a_build_of_somebody_else_that_could_not_be_recorded_is_served(sta
 async def test_a_version_whose_record_was_pushed_out_is_still_what_is_served(
     stage: Stage,
 ) -> None:
-    await verified(stage)
-    stage.clock.now += 100
-    stage.backend.foreign(stage.app, head=THEIRS)
+    await by_hand(stage)
     serves = Reconciling(stage)
     await serves.listing("at 2")
     for _ in range(11):
@@ -230,9 +231,7 @@ async def test_a_version_whose_record_was_pushed_out_is_still_what_is_served(
 async def test_a_build_of_somebody_else_that_failed_changes_nothing(
     stage: Stage, ending: Progress
 ) -> None:
-    await verified(stage)
-    stage.clock.now += 100
-    stage.backend.foreign(stage.app, head=THEIRS).ending = ending
+    (await by_hand(stage)).ending = ending
 
     found = await Reconciling(stage).listing("at 2")
 

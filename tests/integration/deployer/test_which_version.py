@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.core.apps import Rules, Source, SourceType
-from bridge.core.events import Action, parse_command
+from bridge.core.events import Action
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.rollback_plan import Plan, Ways
 from bridge.pipeline.serving import Looks
@@ -60,7 +60,8 @@ async def test_a_verified_version_that_is_not_kept_hides_no_older_one_that_is(
 ) -> None:
     await world.deploy(1, ONE)
     await world.deploy(2, TWO)
-    world.stage.backend.gone = ("dep-2",)  # type: ignore[attr-defined]
+    assert isinstance(world.stage.backend, KeepsNotAll)
+    world.stage.backend.gone = ("dep-2",)
     world.break_()
 
     third = await world.deploy(3, THREE)
@@ -129,15 +130,14 @@ async def test_a_broken_build_is_left_for_the_build_of_the_same_commit_before(st
     second = await build(world, 2, runs=TWO)
 
     assert second.state is State.UNHEALTHY
-    (asked,) = world.inbox.found.values()
-    assert parse_command(asked.event, bytes(asked.body)).deployment == first.id
+    assert [one.deployment for one in world.asked] == [first.id]
 
 
 async def build(world: World, seq: int, *, runs: str) -> Deployment:
     """Deploy the same commit, of which another image is built."""
-    backend, stage = world.stage.backend, world.stage
-    backend.head, backend.stuck = ONE, runs  # type: ignore[attr-defined]
-    backend.log = f"#9 writing image {image_of(runs)} done\n"
+    stage = world.stage
+    stage.backend.head, stage.showing.stuck = ONE, runs
+    stage.backend.log = f"#9 writing image {image_of(runs)} done\n"
     new = await stage.wish(seq, commit=ONE)
     await world.live(new)
     stage.clock.now += 60
