@@ -23,8 +23,7 @@ from bridge.pipeline.lookup import Known
 from bridge.ports.gates import CommitAt, Judging
 from bridge.ports.githosts import Pages
 from tests.fakes.journey import HEAD, app, deployment
-from tests.integration.test_console_pages import FRAME
-from tests.worlds.console_records import NOW, records_of
+from tests.worlds.console_records import FRAME, NOW, records_of
 from tests.worlds.journal import outcome, record
 
 WEB = app("app-web", rules=Rules(approvals=2))
@@ -65,7 +64,7 @@ async def records() -> AsyncIterator[Records]:
 
 async def shown(records: Records) -> str:
     page = await PAGES["/console/deployments/{id}"](records, BY_LINK, Asked({"id": ID}, {}))
-    return draw(page, FRAME | {"visitor": BY_LINK}, NOW)
+    return draw(page, FRAME, NOW)
 
 
 async def approve(records: Records, commit: str) -> str:

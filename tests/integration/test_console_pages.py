@@ -31,21 +31,11 @@ from bridge.core.previews.preview import as_preview
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome
 from tests.fakes.journey import app, deployment
-from tests.worlds.console_records import NOW, Body, hostile_app, records_of, tell
+from tests.worlds.console_records import FRAME, NOW, Body, hostile_app, records_of, tell
 from tests.worlds.journal import outcome, record
 from tests.worlds.previewed import held, native, skipped, up
 
 WEB = app("app-web")
-
-FRAME = {
-    "visitor": BY_LINK,
-    "path": "/console",
-    "query": "",
-    "said": "",
-    "trouble": {},
-    "once": "once",
-    "part": False,
-}
 
 NASTY = [
     "<script>alert(1)</script>", "<img src=x onerror=y>", '"><b>', "'><b>", "</title>", "</pre>",

@@ -38,7 +38,7 @@ from bridge.ports.outcomes import Outcome, Subscription
 from bridge.storage.journal import SqlJournal
 from tests.fakes.git_api import FakeHostApi
 from tests.fakes.journey import ManualClock, app, deployment, push
-from tests.worlds.console_records import records_of
+from tests.worlds.console_records import FRAME, records_of
 
 WEB = app()
 HIT = Decision(WEB.id, WEB.label, Reason.PATH_HIT, "web/index.html")
@@ -54,16 +54,6 @@ BY_ADA: dict[str, Any] = {
 
 DOUBT = "?"
 """The commit that is live where nobody knows it."""
-
-FRAME = {
-    "visitor": BY_LINK,
-    "path": "/console",
-    "query": "",
-    "said": "",
-    "trouble": {},
-    "once": "once",
-    "part": False,
-}
 
 
 class SlackChannel:

@@ -9,7 +9,7 @@ from typing import Any
 from bridge.chats.links import Links
 from bridge.console.records import Records
 from bridge.console.slow_results import Workshop
-from bridge.console.visitors import with_owner
+from bridge.console.visitors import BY_LINK, with_owner
 from bridge.core.access import Access, Grant
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy, Reason
@@ -30,6 +30,17 @@ from tests.worlds.journal import A, B, journal_in_memory
 from tests.worlds.previewed import held, kept, skipped, up
 
 NOW = 1_800_000_000.0
+
+FRAME = {
+    "visitor": BY_LINK,
+    "path": "/console",
+    "query": "",
+    "said": "",
+    "trouble": {},
+    "once": "once",
+    "part": False,
+}
+"""What a page is drawn with besides its own facts."""
 
 
 class Body:
