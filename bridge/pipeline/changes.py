@@ -40,8 +40,7 @@ SIGHT_HOLDS = 3.0
 """Seconds to remember whether our credential can see a repository: that may change at any time."""
 
 HIDDEN_HOLDS = 300.0
-"""Seconds for which a repository that could not be seen is not asked for where nobody needs it."""
-
+"""Seconds for which a repository that can't be seen is not asked for, if the push's list will do."""
 
 NO_DIFFERENCE = ChangeSet((), "the same commit")
 
