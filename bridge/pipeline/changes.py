@@ -40,7 +40,7 @@ SIGHT_HOLDS = 3.0
 """Seconds to remember whether our credential can see a repository: that may change at any time."""
 
 HIDDEN_HOLDS = 300.0
-"""Seconds for which a repository that can't be seen is not asked for, if the push's list will do."""
+"""Seconds for which a hidden repository is not asked for, where the push's own list will do."""
 
 NO_DIFFERENCE = ChangeSet((), "the same commit")
 
