@@ -158,7 +158,7 @@ class Card:
 
     @property
     def past(self) -> bool:
-        """Return whether it was live, and is not known to be live now."""
+        """Whether it was live, and is not known to be live now."""
         return self.fate is not None and not self.fate.live
 
 

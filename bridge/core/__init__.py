@@ -15,7 +15,7 @@ Where to look:
     does it work       health/ (what is looked at, and what it means)
     pull requests      previews/ (an app for each)
     a deployment       lifecycle, tracking (which record is ours, and is it lost?),
-                       absence (which of it the data may lack)
+                       absence (what the data may have missed)
     why it failed      failure, log_text
     how well it goes   report (how often, how fast, how many fail)
     changing an app    configuration/

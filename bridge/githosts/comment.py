@@ -211,7 +211,7 @@ MOST_SEEN = 5
 
 
 def _seen(deployment: Deployment) -> list[str]:
-    """Return the beginning of what was seen of an unhealthy one, but for what its note says."""
+    """Return the beginning of the evidence that one is unhealthy, without what its note says."""
     lines = redact((deployment.log_tail or "")[:MOST_CHARACTERS]).split("\n")[1:]
     shown = [one_line(line, LONGEST_REASON) for line in lines if line.strip()][:MOST_SEEN]
     return ["", *(f"      {line}" for line in shown), ""] if shown else []

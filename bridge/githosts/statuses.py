@@ -66,7 +66,7 @@ def status_of(one: Standing, snapshot: Snapshot) -> Said | None:
 def _told(deployment: Deployment, snapshot: Snapshot) -> Said:
     """Return what became of a deployment.
 
-    One that a newer push superseded is that push's to tell, until that is rolled back.
+    If a newer push superseded it, that push tells the outcome, until it is rolled back.
     """
     told = snapshot.told_by(deployment)
     fate = snapshot.fates.get(told.id)

@@ -26,7 +26,7 @@ AT_ONCE = 1000
 """Files that are matched before others may go on."""
 
 MOST_MATCHED = 10_000
-"""Files of a proposal that are matched; of more, how many concern the app is not told."""
+"""The most files that are matched for a proposal; with more, it counts none."""
 
 LONGEST_MESSAGE = 500
 LONGEST_PATH = 200

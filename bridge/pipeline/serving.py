@@ -1,8 +1,8 @@
 """Look at what backends serve: somebody may deploy there as well, or an outcome may be unknown.
 
-A backend tells for all apps when the newest deployment was made, and which containers run, by one
-request each. Only where that has changed since the last look, or a deployment of ours has ended
-without being live, the app's records are read, and its image.
+Two requests tell of all apps of a backend when each was deployed last, and which containers run. An
+app's records and its image are read only if that has changed since the last look, or if one of our
+deployments has ended without going live.
 """
 
 import asyncio
@@ -239,7 +239,7 @@ def _dated(record: BackendDeployment, backend: Backend, now: float) -> BackendDe
 
 
 class ServingReconciler:
-    """Looks at apps whose backends show something new, and after each end that is not live.
+    """Looks at apps whose backends show something new, or of which a deployment did not go live.
 
     Each backend has a lane of its own, so one that hangs delays no other.
     """
@@ -348,7 +348,7 @@ class ServingReconciler:
             self._ran[name] = kept | new
 
     async def _changed(self, told: Mapping[str, str], besides: Container[str]) -> list[str]:
-        """Return the apps of which the listing tells something new since the last look."""
+        """Return the apps that are listed differently than at the last look."""
         new = [
             id_
             for id_, text in told.items()

@@ -38,7 +38,7 @@ ANY_ANSWER = VerifyPolicy(status=((200, 499),))
 """How a rollback of an app without a rule of its own is verified."""
 
 RARELY = 15.0
-"""Seconds between two looks at what was verified and is still watched, at the least."""
+"""The least seconds between two looks at what was verified and is still watched."""
 
 AGAIN = Backoff(2.0, 60.0)
 """Pauses while the backend is away before a rollback can be decided on, or asked for."""
@@ -52,13 +52,13 @@ NOT_PROVEN = "; healthy, but not proven: "
 STILL_OLD = "it still serves the previous image"
 
 UNPROVEN = 600.0
-"""Seconds after the end of a deployment in which its images are still looked at, or its outcome."""
+"""Seconds after the end of a deployment in which its images or its outcome may be settled."""
 
 PROOF_LOOKS = (3.0, 6.0, 12.0, 20.0, 40.0, 80.0, 160.0, UNPROVEN - 321.0, 0.0)
 """Pauses after looks at the image that runs, in seconds; after the last one it is settled."""
 
 STILL = 40.0
-"""Seconds after which an old image that still runs is what is live; it may be replaced yet."""
+"""Seconds after which an old image that still runs counts as live, though it may be replaced."""
 
 NO_VERDICT = (Health.UNDECIDED, Health.UNTOLD)
 
@@ -66,7 +66,7 @@ NOT_YET = (Proof.OLD, Proof.PENDING)
 """What images show while a version may still replace the one before."""
 
 LOOKED_WELL = (Verdict.VERIFIED, Verdict.HEALTHY)
-"""The verdicts of what is watched on."""
+"""The verdicts of what stays watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class Watching:
     async def _replaced_before(
         self, judged: _Judged, deployment: Deployment, app: App
     ) -> str | None:
-        """Return what is served instead, before a verdict that changes anything counts."""
+        """Return what is served instead, if a verdict would change anything."""
         if deployment.final and judged.health is not Health.UNHEALTHY:
             return None
         why = await self._replaced_by_now(deployment, app)
@@ -231,7 +231,7 @@ class Watching:
         await self._shows(deployment, app, found)
 
     async def _shows(self, deployment: Deployment, app: App, found: Finding) -> None:
-        """Store whose image runs, if that is another one than what is thought to be served."""
+        """Store whose image runs, if another version is thought to be served."""
         serving = await self._serving(app)
         runs = deployment if found.proof is Proof.PROVEN else found.before
         if serving is None or serving.newest is None or runs is None or not serving.known:

@@ -160,7 +160,7 @@ class LockUpkeep(Protocol):
         """
 
     async def end_locks(self) -> None:
-        """Forget the locks whose end has come; places that show them become pending."""
+        """Delete the locks that have expired; places that show them become pending."""
 
     async def due_locks(self, now: float, limit: int, host: str) -> list[DueLock]:
         """Return locks for which something is due by now; none that has expired.

@@ -195,7 +195,7 @@ class Decisions(Protocol):
         """
 
     async def serving(self, apps: Sequence[App]) -> dict[str, Serving]:
-        """Return what apps serve, by id; omit apps of which nobody knows that anything is served.
+        """Return what apps serve, by id; omit apps that are not known to serve anything.
 
         Args:
             apps: with our own rules.

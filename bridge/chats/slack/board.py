@@ -192,7 +192,7 @@ class Board:
 
 
 def _turn_of(fate: Fate, known: CardCursor) -> str:
-    """Return what tells apart rollbacks, and ways back from those that a thread tells."""
+    """Identify a rollback, or the return from one of which the thread tells; "" for neither."""
     if fate.now is Now.ROLLED_BACK:
         return f"{fate.now} {fate.by.id if fate.by is not None else ''}".strip()
     return f"{fate.now} {fate.returned}" if fate.now is Now.AGAIN and known.turn else ""

@@ -35,7 +35,7 @@ ICONS = {
 
 
 PAST = {Now.ROLLED_BACK: ":leftwards_arrow_with_hook:", Now.UNKNOWN: ":question:"}
-"""Icons of what was live; of all else it is a box that is ticked."""
+"""Icons of what was live; all others have a ticked box."""
 
 
 def icon_now(state: State, fate: Fate | None) -> str:

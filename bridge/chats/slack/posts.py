@@ -37,9 +37,9 @@ class CardCursor:
         posting: it is being posted.
         shows: a hash of what it shows.
         said, saying: how many lines the thread has, and will have after the current message.
-        turn, turning: the last rollback that the thread tells, or the way back from it; and the one
-            of the current message.
-        turns: how many of what the thread has were of those.
+        turn, turning: the last rollback, or return from one, of which the thread tells, and of
+            which the current message does.
+        turns: how many of the thread's lines tell of those.
         gone: somebody deleted it, so it is not posted again.
     """
 

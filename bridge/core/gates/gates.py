@@ -26,7 +26,7 @@ MOST_APPROVED = 3
 """Approved commits, newest first, that are compared with the one that would be built."""
 
 SOON = 1.0
-"""Seconds until a commit is compared that was not yet."""
+"""Seconds until the gates look again at a commit that was not compared yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ ALL = "all"
 """The scope of every app."""
 
 BRIDGE = "the bridge"
-"""Who asks for what nobody else has asked for."""
+"""The name under which the bridge itself asks."""
 
 BY_ITSELF = f"{COMMAND_HOST}:{BRIDGE}"
 """The owner of the lock that follows a rollback by the bridge itself."""

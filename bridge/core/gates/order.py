@@ -72,7 +72,7 @@ class Earlier:
         return self.newest if self.newest and self.newest.state is State.UNKNOWN else None
 
     def coming(self, commit: str | None) -> str:
-        """Return what its newest deployment does with a commit that it does not serve yet."""
+        """Return what its newest deployment does with a commit; "" if it brings another one."""
         one = self.newest
         if one is None or commit is None or (one.head or one.commit) != commit:
             return ""

@@ -61,7 +61,7 @@ class Fate:
 
     @property
     def itself(self) -> bool:
-        """Return whether this deployment brought what is served, so its verdict counts."""
+        """Whether this deployment brought what is served, so its verdict counts."""
         return self.live and self.by is None and self.look is None
 
     @property
@@ -151,7 +151,7 @@ def _brings(new: Step, one: Step) -> bool:
 
 
 def _builds_again(new: Step) -> bool:
-    """Return whether it has built what was checked out, of which its backend may say nothing."""
+    """Return whether it has built what was checked out, a commit that backends may not name."""
     return new.action == Action.REDEPLOY and new.commit is None and new.image is None
 
 

@@ -96,7 +96,7 @@ class Look:
 
     @property
     def still_runs(self) -> bool:
-        """Whether it shows a version that was never replaced, so that this may come yet."""
+        """Whether it shows a version that was never replaced; the newer one may still come."""
         return self.evidence is Evidence.IMAGE and self.by is By.BRIDGE
 
     @property
@@ -118,7 +118,7 @@ def served_record(records: Sequence[R], built: Container[str] = ()) -> R | None:
 def overtaken(served: Deployment, records: Sequence[Record], shown: Record) -> bool:
     """Return whether a record shows a later version than our deployment that was served last.
 
-    Where the backend still has our record, its order counts, and else the times.
+    If the backend still has our record, the order of the records decides, else the times.
 
     Args:
         records: newest first, with times by our clock.

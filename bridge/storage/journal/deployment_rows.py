@@ -82,6 +82,12 @@ def read_all(db: sa.Connection, ids: Iterable[str]) -> dict[str, Deployment]:
     return {one.id: one for one in found}
 
 
+def last_served(db: sa.Connection, app_id: str, limit: int) -> list[Deployment]:
+    """Return the newest deployments that an app has served, newest first."""
+    query = sa.select(_T).where((_T.c.app_id == app_id) & (_T.c.live_at > 0))
+    return all_of(db, query.order_by(_T.c.live_at.desc(), _T.c.id.desc()).limit(limit))
+
+
 def locked(db: sa.Connection, id_: str, only: sa.ColumnElement[bool]) -> Deployment | None:
     """Return a deployment if `only` holds for it, locked until the end of this transaction."""
     return one_of(db, sa.select(_T).where((_T.c.id == id_) & only).with_for_update())

@@ -19,8 +19,8 @@ from bridge.storage.journal.ci import keep_due
 from bridge.storage.journal.deployment_rows import (
     UNASKED,
     WAITING,
-    all_of,
     change,
+    last_served,
     locked,
     one_of,
     read,
@@ -212,7 +212,12 @@ def earlier_apps(db: sa.Connection, ids: Mapping[str, str]) -> dict[str, Earlier
     there = {label: app_id for label, app_id in ids.items() if app_id}
     serving = served(db, list(there.values()))
     return {
-        label: Earlier(app_id, serving.get(app_id), _newest(db, app_id), _served(db, app_id))
+        label: Earlier(
+            app_id,
+            serving.get(app_id),
+            _newest(db, app_id),
+            last_served(db, app_id, SERVED_BEFORE),
+        )
         for label, app_id in there.items()
     }
 
@@ -223,13 +228,6 @@ def _newest(db: sa.Connection, app_id: str) -> Deployment | None:
     of_app = (t.c.app_id == app_id) & t.c.state.not_in([State.SUPERSEDED, State.CANCELLED])
     query = sa.select(t).where(of_app).order_by(t.c.seq.desc()).limit(1)
     return one_of(db, query)
-
-
-def _served(db: sa.Connection, app_id: str) -> list[Deployment]:
-    """Return the newest deployments that an app has served, newest first."""
-    t = tables.deployments
-    query = sa.select(t).where((t.c.app_id == app_id) & (t.c.live_at > 0))
-    return all_of(db, query.order_by(t.c.live_at.desc(), t.c.id.desc()).limit(SERVED_BEFORE))
 
 
 def lift(db: sa.Connection, id_: str, new: Lift, at: float) -> Deployment | None:

@@ -99,7 +99,7 @@ def _older(db: sa.Connection, app_id: str, ids: set[str]) -> list[Mapping[str, A
 
 
 def _put_back(db: sa.Connection, app_id: str) -> bool:
-    """Return whether an earlier version was last seen to run, which nobody has deployed."""
+    """Return whether the last look is at the image that runs, which may have been put back."""
     t = tables.looks
     seen = sa.select(t.c.app_id).where((t.c.app_id == app_id) & (t.c.evidence == Evidence.IMAGE))
     return db.scalar(seen) is not None
@@ -140,6 +140,6 @@ def mark_last(db: sa.Connection, app_id: str, at: float, look: Look | None = Non
 
 
 def mark_locked(db: sa.Connection, scope: str, at: float) -> None:
-    """Mark the same of an app that was locked or unlocked by itself; a rollback's card says so."""
+    """Mark the same of an app with a lock of its own; a rollback's card shows that."""
     if (app_id := app_in(scope)) is not None:
         mark_last(db, app_id, at)

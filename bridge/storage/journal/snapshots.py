@@ -18,7 +18,7 @@ from bridge.storage import tables
 from bridge.storage.journal import outbox, rows
 from bridge.storage.journal.apps import APPS
 from bridge.storage.journal.decisions import explained_of, newest_of_apps
-from bridge.storage.journal.deployment_rows import all_of, one_of
+from bridge.storage.journal.deployment_rows import all_of, last_served, one_of
 from bridge.storage.journal.fates import fates, instead_of
 from bridge.storage.journal.locks import locks_where
 from bridge.storage.journal.previews import of_pull
@@ -135,17 +135,13 @@ def _before(db: sa.Connection, deployments: Sequence[Deployment]) -> dict[str, D
 
 def _last_good(db: sa.Connection, deployments: Sequence[Deployment]) -> frozenset[str]:
     """Return the ids of those to which a rollback of their apps would lead."""
-    d = tables.deployments
     found = set()
     for one in deployments:
         if one.state is not State.DONE:
             continue
-        lived = sa.select(d).where((d.c.app_id == one.app_id) & (d.c.live_at > 0))
-        newest = lived.order_by(d.c.live_at.desc(), d.c.id.desc()).limit(FAR_BACK)
-        history = all_of(db, newest)
+        history = last_served(db, one.app_id, FAR_BACK)
         serving = served(db, [one.app_id]).get(one.app_id)
         with suppress(NotFound):
-            history.sort(key=lambda each: each.seq, reverse=True)
             found.add(targets_of(history, serving.version_served if serving else None)[0].id)
     return frozenset(found)
 

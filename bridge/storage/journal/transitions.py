@@ -85,7 +85,7 @@ def _unasked(db: sa.Connection, one: Deployment) -> list[Deployment]:
 
 
 def _beside(db: sa.Connection, asked: Deployment) -> list[Deployment]:
-    """Return those that were not requested yet, and than which a deployment is newer."""
+    """Return those that were not requested yet and are older than a deployment."""
     return [
         one
         for one in _unasked(db, asked)
@@ -147,9 +147,9 @@ def _newer(db: sa.Connection, old: Deployment) -> dict[str, Any] | None:
 def newer_than(db: sa.Connection, old: Deployment) -> list[Any]:
     """Return what is newer than a deployment of the same app, newest first; each is a `Wanted`.
 
-    What the bridge does by itself is as old as what it goes back from: that is where the people
-    whose requests and pushes it must respect have stood. Newer than a person's rollback is also
-    what had come before it, and was asked for and served while that was held.
+    What the bridge does by itself counts as old as what it goes back from, so it respects all that
+    people have pushed or asked for since. Newer than a person's rollback is also what had come
+    before it, and was asked for and served while that was held.
     """
     t = tables.deployments
     of_app = (t.c.app_id == old.app_id) & (t.c.id != old.id) & t.c.behind.is_(None)
@@ -258,7 +258,7 @@ def move(
 
 
 def _in_order(db: sa.Connection, app_id: str, facts: Mapping[str, Any]) -> dict[str, float]:
-    """Return when it ended and was served, but not before what it replaces: clocks are set back.
+    """Return when it ended and was served: never before what it replaces, as clocks are set back.
 
     What an app serves is ordered by these times.
     """

@@ -8,7 +8,7 @@ down_revision = "0026"
 
 
 def upgrade() -> None:
-    """Add the column, and fill it from the ids of the rollbacks that nobody has asked for."""
+    """Add the column, and fill it from the ids of the bridge's own rollbacks."""
     op.add_column("deployments", sa.Column("back_from", sa.Text))
     op.execute(
         "UPDATE deployments SET back_from = substr(delivery, 10)"
