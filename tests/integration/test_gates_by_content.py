@@ -11,6 +11,7 @@ from bridge.chats.proposal import proposed_of
 from bridge.core.apps import App, Rules, Source, SourceType
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action
+from bridge.core.gates.holds import Proposal, proposal_in
 from bridge.core.gates.locks import Scope
 from bridge.core.health.serving import By, Look
 from bridge.core.lifecycle import Deployment, State
@@ -274,6 +275,20 @@ async def approved(world: GateWorld, *paths: str) -> Deployment:
     return new
 
 
+async def approved_in_turn(world: GateWorld, first: str, second: str) -> None:
+    """Have two commits approved and deployed that differ for the app, one after the other."""
+    await world.add(watching(rules=APPROVED))
+    differ(world, "web/index.html", base=first, head=second)
+    differ(world, "web/index.html", base=second, head=first)
+    for commit in (first, second):
+        new = await world.push(commit)
+        await world.settle()
+        world.clock.now += 10
+        assert await world.approve(GRACE, new)
+        await world.settle()
+        assert await world.state(new) == "done"
+
+
 async def test_an_approval_survives_a_push_of_other_files(world: GateWorld) -> None:
     new = await approved(world, "jobs/run.py")
 
@@ -333,15 +348,7 @@ async def test_an_approval_of_what_was_live_does_not_let_the_app_go_back_to_it(
     world: GateWorld,
 ) -> None:
     """A revert brings the content that was approved before the fix that it takes back."""
-    await world.add(watching(rules=APPROVED))
-    for commit in (ONE, TWO):
-        differ(world, "web/index.html", base=ONE, head=TWO)
-        new = await world.push(commit)
-        await world.settle()
-        world.clock.now += 10
-        assert await world.approve(GRACE, new)
-        await world.settle()
-        assert await world.state(new) == "done"
+    await approved_in_turn(world, ONE, TWO)
     differ(world, "web/index.html", base=TWO, head=THREE)
     differ(world, base=ONE, head=THREE)
 
@@ -360,17 +367,7 @@ async def test_a_commit_from_before_what_is_live_needs_a_new_approval(
     world: GateWorld, rolled_back: bool
 ) -> None:
     """The branch is forced back to it, or it was rolled back from and is asked for again."""
-    await world.add(watching(rules=APPROVED))
-    history = (ONE, TWO) if rolled_back else (TWO, ONE)
-    for commit in history:
-        differ(world, "web/index.html", base=ONE, head=TWO)
-        differ(world, "web/index.html", base=TWO, head=ONE)
-        new = await world.push(commit)
-        await world.settle()
-        world.clock.now += 10
-        assert await world.approve(GRACE, new)
-        await world.settle()
-        assert await world.state(new) == "done"
+    await approved_in_turn(world, *((ONE, TWO) if rolled_back else (TWO, ONE)))
     if rolled_back:
         world.seq += 1
         await served(world, world.seq, ONE, "app-web", action=Action.ROLLBACK)
@@ -496,6 +493,13 @@ async def test_a_commit_is_named_by_seven_digits_at_least(world: GateWorld) -> N
 # ── what an approval would be for ────────────────────────────────────────────
 
 
+async def proposed(world: GateWorld, new: Deployment) -> Proposal:
+    """Return what somebody would approve."""
+    found = proposal_in((await world.now(new)).holds)
+    assert found is not None
+    return found
+
+
 async def test_a_hold_shows_the_commit_that_would_be_built_and_what_it_brings(
     world: GateWorld,
 ) -> None:
@@ -508,9 +512,7 @@ async def test_a_hold_shows_the_commit_that_would_be_built_and_what_it_brings(
     await move(world, TWO)
     await world.settle()
 
-    (hold,) = (await world.now(new)).holds
-    shown = hold.proposal
-    assert shown is not None
+    shown = await proposed(world, new)
     assert (shown.commit, shown.message, shown.author) == (TWO, "fix: the head", "Somebody")
     assert (shown.live, shown.changed, shown.files) == (THREE, 2, ("web/a", "web/b"))
 
@@ -522,11 +524,10 @@ async def test_of_what_was_pushed_its_own_words_are_shown_and_the_host_is_not_as
     new = await world.push(ONE, message="feat: pushed", author="Ada")
     await world.settle()
 
-    (hold,) = (await world.now(new)).holds
-    assert hold.proposal is not None
-    assert (hold.proposal.message, hold.proposal.author) == ("feat: pushed", "Ada")
-    assert (hold.proposal.live, hold.proposal.changed) == (None, None)
-    assert proposed_of(hold.proposal, None, Links({})).unlisted == "nothing is live yet"
+    shown = await proposed(world, new)
+    assert (shown.message, shown.author) == ("feat: pushed", "Ada")
+    assert (shown.live, shown.changed) == (None, None)
+    assert proposed_of(shown, None, Links({})).unlisted == "nothing is live yet"
     assert world.host.count("compare") == 0
 
 
@@ -538,12 +539,10 @@ async def test_what_is_shown_to_approve_follows_what_the_app_serves(world: GateW
     differ(world, "web/a", "web/b", base=TWO, head=THREE)
     new = await world.push(THREE)
     await world.settle()
-    (hold,) = (await world.now(new)).holds
-    assert hold.proposal is not None
-    assert (hold.proposal.live, hold.proposal.files) == (ONE, ("web/a",))
+    shown = await proposed(world, new)
+    assert (shown.live, shown.files) == (ONE, ("web/a",))
 
     await by_hand(world, TWO, "app-web")
     await world.settle()
-    (hold,) = (await world.now(new)).holds
-    assert hold.proposal is not None
-    assert (hold.proposal.live, hold.proposal.files) == (TWO, ("web/a", "web/b"))
+    shown = await proposed(world, new)
+    assert (shown.live, shown.files) == (TWO, ("web/a", "web/b"))

@@ -1,11 +1,10 @@
 """A bridge of one scenario's own, and answers of Dokploy that it never gets."""
 
 import asyncio
-import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +16,7 @@ from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.ports.inbox import NewDelivery
 from bridge.settings import read_settings
 from tests.fakes.lossy import LossyProxy, lossy
+from tests.trial.beside import beside
 from tests.trial.bridge import BridgeProcess
 from tests.trial.comparing import WITHIN
 from tests.trial.dokploy import until
@@ -60,33 +60,14 @@ def cancel_one(scene: Scene, deployment: str) -> None:
 
 def losing_answers(trial: Trial) -> LossyProxy:
     """Start a proxy before Dokploy, in a thread of its own."""
-    return trial.cleanup.enter_context(_proxy(trial))
+    return trial.cleanup.enter_context(beside(_proxy(trial)))
 
 
-@contextmanager
-def _proxy(trial: Trial) -> Iterator[LossyProxy]:
-    ready, done = threading.Event(), threading.Event()
-    made: list[LossyProxy] = []
-
-    async def serve() -> None:
-        async with (
-            httpx.AsyncClient(
-                base_url=trial.dokploy.url,
-                headers={"x-api-key": trial.dokploy.key},
-                trust_env=False,
-                timeout=60,
-            ) as upstream,
-            lossy(upstream) as proxy,
-        ):
-            made.append(proxy)
-            ready.set()
-            await asyncio.to_thread(done.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
-    ready.wait()
-    try:
-        yield made[0]
-    finally:
-        done.set()
-        thread.join()
+@asynccontextmanager
+async def _proxy(trial: Trial) -> AsyncIterator[LossyProxy]:
+    key, url = trial.dokploy.key, trial.dokploy.url
+    upstream = httpx.AsyncClient(
+        base_url=url, headers={"x-api-key": key}, trust_env=False, timeout=60
+    )
+    async with upstream, lossy(upstream) as proxy:
+        yield proxy

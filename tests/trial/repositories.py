@@ -6,9 +6,7 @@ words in `.fail`, if there is one. A container of a commit with `.stay` never be
 the old one stays; `.stale` has a stand-in for Docker start the new container from the old image.
 """
 
-import asyncio
 import shutil
-import threading
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.trial.beside import beside
 from tests.worlds.bridge import Origin
 from tests.worlds.embedded import Repository, git_server
 
@@ -98,22 +97,11 @@ def repositories(root: Path) -> Iterator[Repositories]:
     """Serve the repositories under a folder until the end."""
     root.mkdir()
     found = Repositories(root)
-    ready, done = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with git_server(root) as server:
-            found.url = server.url
-            ready.set()
-            await asyncio.to_thread(done.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
-    ready.wait()
     try:
-        yield found
+        with beside(git_server(root)) as server:
+            found.url = server.url
+            yield found
     finally:
-        done.set()
-        thread.join()
         for one in found.elsewhere:
             shutil.rmtree(one)
 
