@@ -8,7 +8,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Collection,
     Iterator,
     Mapping,
     Sequence,
@@ -29,9 +28,10 @@ from bridge.core.hooks import (
     may_be_ours,
     same_url,
 )
+from bridge.pipeline.hook_targets import Target
 from bridge.ports.chats import Seal
 from bridge.ports.clock import Clock
-from bridge.ports.hooks import MadeHook, MadeHooks, ManagesHooks
+from bridge.ports.hooks import MadeHook, MadeHooks, ManagesHooks, key_of
 from bridge.ports.inbox import Inbox
 
 
@@ -146,41 +146,6 @@ class Step:
     once: Scope | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a person names: a repository, an organisation or group, or the App of a host."""
-
-    host: str
-    kind: ScopeKind
-    name: str
-
-
-Repositories = Collection[tuple[str, str]]
-"""The repositories that apps deploy from, by host and name."""
-
-
-def named_target(name: str, host: str | None, known: Repositories, able: Sequence[str]) -> Target:
-    """Return the repository that a person means by its name.
-
-    Args:
-        host: where they say that it is; else it is where an app deploys from it, or on the only
-            host that can be asked.
-        able: the hosts that can be asked.
-    """
-    at = sorted({where for where, one in known if one.casefold() == name.casefold()})
-    found = host or host_of(at or able, name)
-    return Target(found, ScopeKind.REPOSITORY, name)
-
-
-def host_of(hosts: Sequence[str], name: str) -> str:
-    """Return the only host; raise Rejected if there are none or several."""
-    if len(hosts) == 1:
-        return hosts[0]
-    if not hosts:
-        raise Rejected("no Git host can be asked for its webhooks: set a token of one")
-    raise Rejected(f"{name} may be at {', '.join(hosts)}: say which with --host")
-
-
 Wait = Callable[[], Awaitable[bool]]
 """Waits for the next look at the inbox; returns False to give up."""
 
@@ -217,7 +182,7 @@ class Hooks:
             own, *above = await api.scopes_over(target.name)
         else:
             own, above = await api.hook_scope(target.kind, target.name), []
-        place = Place(target.host, own, made=made.get(_key(target.host, own)))
+        place = Place(target.host, own, made=made.get(key_of(target.host, own)))
         for scope in (own, *above):
             found = await api.hooks_at(scope)
             if found is None:
@@ -233,7 +198,7 @@ class Hooks:
             return await self.look(target)
         except NotFound:
             for one in await self.made():
-                if _is_at(one, target):
+                if target.names(one):
                     return Place(target.host, one.scope, made=one)
             raise
 
@@ -342,7 +307,7 @@ class Hooks:
         assert step.hook is not None
         _, api = self._reached(step.host)
         await api.delete_hook(step.hook)
-        await self.store.drop_hook(_key(step.host, step.scope))
+        await self.store.drop_hook(key_of(step.host, step.scope))
 
     async def _planned(self, server: HookServer, scope: Scope) -> MadeHook:
         """Return the record of a webhook; store a new one with a new secret if there is none."""
@@ -441,15 +406,6 @@ class Seen:
             before = found[-1].seq
 
 
-def _key(host: str, scope: Scope) -> str:
-    return f"{host} {scope.kind} {scope.id or scope.name}"
-
-
-def _is_at(made: MadeHook, target: Target) -> bool:
-    same = (made.host, made.scope.kind) == (target.host, target.kind)
-    return same and made.scope.name.casefold() == target.name.casefold()
-
-
 def _is_of(made: MadeHook, hook: HostHook) -> bool:
     same = made.scope.kind is hook.scope.kind
     # The host lists an owner above a repository without its id.
@@ -464,14 +420,3 @@ def _url_of(server: HookServer) -> str:
             " BRIDGE_PUBLIC_URL to the bridge's own address, e.g. https://bridge.example.com"
         )
     return server.url
-
-
-def rotated_of(made: Sequence[MadeHook], targets: Sequence[Target]) -> list[MadeHook]:
-    """Return our webhooks that a person has named; raise NotFound for one that is not ours."""
-    found: list[MadeHook] = []
-    for target in targets:
-        fits = [one for one in made if _is_at(one, target)]
-        if not fits:
-            raise NotFound(f"the bridge has made no webhook of {target.name} at {target.host}")
-        found += fits
-    return found

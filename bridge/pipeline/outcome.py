@@ -17,16 +17,14 @@ from bridge.core.errors import BridgeError, NotFound, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.failure import (
     LOG_LINES,
-    Failure,
     failed_by_itself,
-    failure_in,
-    without_a_log,
 )
 from bridge.core.health.rollback import lock_after
-from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, State, live_image
+from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, State
 from bridge.core.rules import RuleBook, ruled
-from bridge.core.tracking import EndInLog, end_in, token_of, within
-from bridge.pipeline.built_commit import built, will_tell_commit
+from bridge.core.tracking import EndInLog, token_of, within
+from bridge.pipeline.build_log import Tail, end_by_log, why_failed
+from bridge.pipeline.built_commit import built, what_was_built, will_tell_commit
 from bridge.pipeline.polling import BackendPollers
 from bridge.ports.backends import Backend, BackendDeployment, Progress
 from bridge.ports.clock import Clock, Sleep, Wake
@@ -159,7 +157,7 @@ class Ending:
         record = await self._settled(deployment, app, record)
         backend = self.backend(app)
         facts["deployed_commit"] = await built(deployment, app, record, backend, self.journal)
-        note = _what_was_deployed(deployment, record) + more
+        note = what_was_built(deployment, record) + more
         if deployment.cancel is not None:
             note += "; the cancel came too late"
         await self.serves(deployment, app, note, facts)
@@ -257,8 +255,8 @@ class Ending:
     ) -> None:
         """End one whose record says that it failed, unless only its record could not be written."""
         tail = await self._tail(deployment, app, record)
-        why = await _why_failed(tail, record)
-        log_ = _end_in(tail, why)
+        why = await why_failed(tail, record)
+        log_ = end_by_log(tail, why)
         if log_.built:
             return await self._built(deployment, app, record, facts, log_)
         current = await self.journal.deployment(deployment.id)
@@ -316,11 +314,9 @@ class Ending:
         self, deployment: Deployment, app: App, record: BackendDeployment
     ) -> EndInLog:
         tail = await self._tail(deployment, app, record)
-        return _end_in(tail, await _why_failed(tail, record))
+        return end_by_log(tail, await why_failed(tail, record))
 
-    async def _tail(
-        self, deployment: Deployment, app: App, record: BackendDeployment
-    ) -> str | BridgeError:
+    async def _tail(self, deployment: Deployment, app: App, record: BackendDeployment) -> Tail:
         """Return the end of its log, however long the backend is away.
 
         It is an error if it can't be read, though the backend answers everything else.
@@ -398,7 +394,7 @@ class Ending:
         else:
             doubt = f"the backend does not say which of {len(records)} deployments is this one"
         if all(_failed_with(record, deployment.commit) for record in records):
-            why = await _why_failed(await self._tail(deployment, app, newest), newest)
+            why = await why_failed(await self._tail(deployment, app, newest), newest)
             facts["log_tail"] = why.excerpt or None
             note = f"{why.reason} ({doubt})"
             return await self.end(deployment.id, State.FAILED, note, **facts)
@@ -424,21 +420,6 @@ class Ending:
         return self.pollers.of(app).backend
 
 
-async def _why_failed(tail: str | BridgeError, record: BackendDeployment) -> Failure:
-    """Return why a build has failed; in a thread, as no output may block the event loop."""
-    if isinstance(tail, BridgeError):
-        words = record.error or f"the build failed; its log can't be read: {tail}"
-        return await asyncio.to_thread(without_a_log, words)
-    return await asyncio.to_thread(failure_in, tail, record.error)
-
-
-def _end_in(tail: str | BridgeError, failure: Failure) -> EndInLog:
-    """Return how a build has ended by its log; one that can't be read says nothing else."""
-    if isinstance(tail, BridgeError):
-        return EndInLog(True, f"its log can't be read: {tail}")
-    return end_in(tail, failure)
-
-
 def _failed_with(record: BackendDeployment, commit: str | None) -> bool:
     return record.status is Progress.ERROR and record.commit == commit
 
@@ -452,24 +433,3 @@ async def _answers(backend: Backend, app: App) -> bool:
     except BridgeError:
         return True
     return True
-
-
-def _what_was_deployed(deployment: Deployment, record: BackendDeployment) -> str:
-    if deployment.image is not None and record.commit is None:
-        return live_image(deployment.image)
-    if deployment.action is Action.REDEPLOY:
-        return "rebuilt what was checked out; nothing was fetched"
-    if record.commit is None:
-        return "the backend does not say which commit is live"
-    if deployment.head not in (None, record.commit):
-        live, passed = record.commit[:7], deployment.head[:7]
-        return (
-            f"commit {live} is live, but {passed} is what had passed the gates: the branch's head"
-            f" moved before the backend cloned it. Check {live}, or deploy again"
-        )
-    if deployment.commit is None or record.commit == deployment.commit:
-        return f"commit {record.commit[:7]} is live"
-    return (
-        f"commit {record.commit[:7]} is live, not {deployment.commit[:7]}:"
-        " the branch's head was a different commit when the build began"
-    )

@@ -16,6 +16,7 @@ from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Refused
 from bridge.core.failure import LOG_LINES, Failure
+from bridge.core.health.images import owner
 from bridge.core.health.rollback import Rung
 from bridge.core.health.serving import (
     By,
@@ -172,7 +173,7 @@ class Looks:
             return look
         history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id, lived=True)
         unsure = serving.out_of_sight or newest.state is State.UNHEALTHY  # a Swarm may do so, too
-        whose = next((one for one in history if not set(now).isdisjoint(one.images or ())), None)
+        whose = owner(now, history)
         return replace(
             look,
             record=now[0],

@@ -19,6 +19,11 @@ LASTS = 60.0
 """Seconds for which a replaced secret is still accepted; hosts give up on a delivery earlier."""
 
 
+def key_of(host: str, scope: Scope) -> str:
+    """Return the name of a webhook of our own in the store: there is one of each scope."""
+    return f"{host} {scope.kind} {scope.id or scope.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class MadeHook:
     """A webhook of our own, or the plan for one: its secret is stored before it is made.
@@ -50,8 +55,8 @@ class MadeHook:
 
     @property
     def key(self) -> str:
-        """Its name in the store: there is one of each scope."""
-        return f"{self.host} {self.scope.kind} {self.scope.id or self.scope.name}"
+        """Its name in the store."""
+        return key_of(self.host, self.scope)
 
     @property
     def state(self) -> HookState:

@@ -337,7 +337,7 @@ def last_line_is_the_reason() -> None:
     async def closing(*_: Any) -> Failure:
         return Failure(CLOSING)
 
-    _put(outcome, "_why_failed", closing)
+    _put(outcome, "why_failed", closing)
 
 
 def emptied_is_lost() -> None:

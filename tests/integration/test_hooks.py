@@ -12,6 +12,7 @@ from bridge.core.errors import BadSignature, NotFound, Rejected
 from bridge.core.hooks import SIGNED_WITH, HostHook, Scope, ScopeKind, fingerprint
 from bridge.githosts import HOSTS
 from bridge.githosts.checks import Aim, Events, HookCheck
+from bridge.pipeline.hook_targets import Target, named_target, rotated_of
 from bridge.pipeline.hooks import (
     Does,
     Hooks,
@@ -19,9 +20,6 @@ from bridge.pipeline.hooks import (
     Place,
     SeenHook,
     Step,
-    Target,
-    named_target,
-    rotated_of,
 )
 from bridge.ports.checks import Checked
 from bridge.ports.githosts import Hook

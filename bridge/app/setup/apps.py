@@ -12,7 +12,7 @@ from bridge.core.errors import BridgeError
 from bridge.core.hooks import ScopeKind
 from bridge.githosts.server import homes_of
 from bridge.pipeline.adopt import Adopter
-from bridge.pipeline.hooks import Target
+from bridge.pipeline.hook_targets import Target
 from bridge.pipeline.reconcile import wanted_of
 from bridge.ports.backends import Backend
 from bridge.settings import Settings

@@ -225,7 +225,7 @@ async def test_what_never_ran_hides_no_version_that_somebody_puts_back(
     stage: Stage, three: list[Deployment]
 ) -> None:
     await superseded(stage, range(4, 64))
-    stage.backend.stuck = ZERO  # type: ignore[attr-defined]
+    stage.showing.stuck = ZERO
 
     found = await Looks(stage.journal, stage.clock).at(stage.backend, stage.app)
 
