@@ -154,8 +154,8 @@ def buttons_of(
         shown.append(button("Roll back", names.DEPLOYMENT_ROLLBACK, id_, style="danger"))
     if last_good:
         shown.append(button("Roll back to this", names.DEPLOYMENT_ROLLBACK_TO, id_))
-    if deployment.state in _AGAIN and deployment.action is not Action.ROLLBACK:
-        # What is checked out is the version that the rollback has left.
+    if deployment.state in _AGAIN and deployment.action is not Action.ROLLBACK and not past:
+        # What is checked out is another version by now, or the one that the rollback has left.
         shown.append(button("Redeploy", names.DEPLOYMENT_REDEPLOY, id_))
     if deployment.backend_id is not None:
         shown.append(button("Log", names.DEPLOYMENT_LOG, id_))

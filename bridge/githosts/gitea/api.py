@@ -28,9 +28,9 @@ _MOST_PAGES = 100
 async def changes(ask: AskAbout, service: str, repository: str, base: str, head: str) -> ChangeSet:
     """Return every path that differs, the old names of renamed files among them.
 
-    A comparison lists the files of each commit. That is all that differs if `head` is ahead and
-    no commit is a merge, since a merge may revert files. Otherwise, and on servers without a
-    comparison (before 1.22), both trees are compared.
+    A comparison lists the files of each commit, of a rename both names. That is all that differs if
+    `head` is ahead and no commit is a merge, since a merge may revert files. Otherwise, and on
+    servers without a comparison (before 1.22), both trees are compared.
 
     Raises:
         NotFound: the server does not know `head` (yet). A `base` that it does not know any more
