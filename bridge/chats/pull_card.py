@@ -14,7 +14,7 @@ from bridge.chats.text import Text
 from bridge.core.apps import MARKER
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.acts import STARTED_AGAIN, Act, possible
-from bridge.core.previews.preview import Preview, PreviewState, pull_id
+from bridge.core.previews.preview import Preview, PreviewState, pull_id, still_served
 from bridge.core.previews.verdict import HOLDS, Why
 from bridge.core.pulls import PullRequest
 from bridge.ports.feedback import Occasion, Snapshot
@@ -155,7 +155,13 @@ def pull_card(
     for deployment in sorted(snapshot.deployments, key=lambda one: one.seq, reverse=True):
         newest.setdefault(deployment.app_id, deployment)
     settled = _is_decided(subscription, snapshot)
-    rows = tuple(row_of(one, newest.get(one.made or ""), settled=settled) for one in shown)
+    rows = tuple(
+        row_of(
+            *(one, newest.get(one.made or ""), snapshot.served.get(one.made or "")),
+            settled=settled,
+        )
+        for one in shown
+    )
     return card_of_pull(max(shown, key=lambda one: one.version), links, rows)
 
 
@@ -177,15 +183,24 @@ def card_of_pull(preview: Preview, links: Links, rows: tuple[Row, ...]) -> PullC
     )
 
 
-def row_of(preview: Preview, deployment: Deployment | None, *, settled: bool = True) -> Row:
+def row_of(
+    preview: Preview,
+    deployment: Deployment | None,
+    served: Deployment | None = None,
+    *,
+    settled: bool = True,
+) -> Row:
     """Return a preview with the newest deployment of its app.
 
     Args:
+        served: the one that its app serves; None if that is not known.
         settled: whether all that was asked for is decided, so that the deployment is the last one.
     """
     pull, is_up = preview.pull, preview.state is PreviewState.UP
     current = deployment if is_up and preview.asked == pull.head_sha else None
     look, verdict = _standing(preview, current)
+    if current is not None and (still := still_served(current.state, served)):
+        verdict += f", {still}"
     live = current.deployed_commit if current is not None else None
     return Row(
         id=preview.id,

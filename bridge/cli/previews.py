@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bridge.app.storage import Stores
     from bridge.core.apps import App
-    from bridge.core.lifecycle import State
+    from bridge.core.lifecycle import Deployment, State
     from bridge.core.previews.native import NativePreview
     from bridge.core.previews.policy import PreviewPolicy
     from bridge.core.previews.preview import Preview
@@ -123,6 +123,7 @@ class Desk:
     Attributes:
         policies: how each app's pull requests are previewed, by the app's id.
         newest: the state of the newest deployment of previews' apps, by their ids.
+        served: what these serve.
     """
 
     stores: "Stores"
@@ -130,12 +131,16 @@ class Desk:
     commands: "PreviewCommands"
     asker: "Asker"
     newest: "dict[str, State]" = field(default_factory=dict)
+    served: "dict[str, Deployment]" = field(default_factory=dict)
 
     async def look_up(self, those: "Iterable[Preview]") -> None:
         """Read what was deployed of previews, before they are shown."""
         made = [one.made for one in those if one.made is not None]
         newest = await self.stores.journal.briefly(made, 1)
         self.newest.update((id_, those[0].state) for id_, those in newest.items() if those)
+        apps = [app for app in await self.stores.journal.apps() if app.id in made]
+        serving = await self.stores.journal.serving(apps)
+        self.served.update((id_, one.ours) for id_, one in serving.items() if one.ours)
 
     def form(self, one: "Preview | NativePreview") -> dict[str, Any]:
         """Return a preview as JSON has it."""
@@ -143,8 +148,9 @@ class Desk:
 
         if isinstance(one, NativePreview):
             return native_form(one)
-        newest = self.newest.get(one.made or "")
-        return preview_form(one, self.policies.get(one.app_id), newest)
+        id_ = one.made or ""
+        newest, served = self.newest.get(id_), self.served.get(id_)
+        return preview_form(one, self.policies.get(one.app_id), newest, served)
 
     def row(self, one: "Preview | NativePreview", now: float) -> "list[str | Text]":
         """Return the cells of a preview in a table."""
@@ -162,7 +168,7 @@ class Desk:
             _commit(one)[:7],
             ago(one.active_at, now),
             "" if ends is None else _in(ends - now),
-            _about(one),
+            self.about(one),
         ]
 
     def state(self, one: "Preview | NativePreview") -> str:
@@ -173,6 +179,17 @@ class Desk:
         if isinstance(one, NativePreview):
             return one.state
         return shown_state(one, self.newest.get(one.made or ""))
+
+    def about(self, one: "Preview | NativePreview") -> str:
+        """Return the address of a preview, and what else is to be said of it."""
+        from bridge.core.previews.native import NativePreview
+        from bridge.core.previews.preview import still_served
+
+        if isinstance(one, NativePreview):
+            return "; ".join(part for part in (one.url, one.whose) if part)
+        id_ = one.made or ""
+        still = still_served(self.newest.get(id_), self.served.get(id_))
+        return "; ".join(part for part in (one.url, still, why_of(one)) if part)
 
 
 @asynccontextmanager
@@ -254,12 +271,16 @@ def _said(at: Desk, after: "Preview", words: str, json: bool) -> None:
 
 
 def preview_form(
-    one: "Preview", policy: "PreviewPolicy | None", newest: "State | None"
+    one: "Preview",
+    policy: "PreviewPolicy | None",
+    newest: "State | None",
+    served: "Deployment | None" = None,
 ) -> dict[str, Any]:
     """Return a preview as JSON has it.
 
     Args:
         newest: the state of its app's newest deployment; None before the first.
+        served: what its app serves; None if that is not known.
     """
     from bridge.core.previews.preview import shown_state
 
@@ -284,6 +305,7 @@ def preview_form(
         "approved_by": one.approver or None,
         "preview_app_id": one.made,
         "deployment_state": newest and str(newest),
+        "live_commit": served and served.deployed_commit,
         "created_at": iso(one.created_at),
         "active_at": iso(one.active_at),
         "idle_at": iso(one.idle_at(policy)),
@@ -312,7 +334,7 @@ def native_form(one: "NativePreview") -> dict[str, Any]:
 
 _UNTOLD = (
     *("author", "fork", "asked_commit", "approved_commit", "approved_by", "preview_app_id"),
-    *("deployment_state", "created_at", "idle_at"),
+    *("deployment_state", "live_commit", "created_at", "idle_at"),
 )
 
 
@@ -327,7 +349,7 @@ def why_of(one: "Preview") -> str:
 
 def _line(at: Desk, one: "Preview | NativePreview") -> str:
     words = (one.name, at.state(one), _commit(one)[:7], f"since {iso(one.active_at)}")
-    line, about = " ".join(filter(None, words)), _about(one)
+    line, about = " ".join(filter(None, words)), at.about(one)
     return f"{line}: {about}" if about else line
 
 
@@ -335,14 +357,6 @@ def _commit(one: "Preview | NativePreview") -> str:
     from bridge.core.previews.native import NativePreview
 
     return (one.commit or "") if isinstance(one, NativePreview) else one.pull.head_sha
-
-
-def _about(one: "Preview | NativePreview") -> str:
-    """Return the address of a preview, and what else is to be said of it."""
-    from bridge.core.previews.native import NativePreview
-
-    why = one.whose if isinstance(one, NativePreview) else why_of(one)
-    return "; ".join(part for part in (one.url, why) if part)
 
 
 def _in(seconds: float) -> str:

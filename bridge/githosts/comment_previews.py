@@ -3,9 +3,10 @@
 from collections import Counter
 
 from bridge.core.console import ConsolePages
+from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.log_text import redact
-from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.preview import Preview, PreviewState, still_served
 from bridge.core.previews.verdict import Why
 from bridge.githosts.app_states import GOING, ICON, newest
 from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, row
@@ -31,7 +32,9 @@ def previews_in(snapshot: Snapshot, console: ConsolePages) -> list[str]:
     """Return a row of the table for each preview that there is, was or is to be."""
     deployed = {one.app_id: one for one in newest(snapshot)}
     return [
-        _row(one, deployed.get(one.made or ""), console) for one in snapshot.previews if _told(one)
+        _row(one, deployed.get(one.made or ""), snapshot.served.get(one.made or ""), console)
+        for one in snapshot.previews
+        if _told(one)
     ]
 
 
@@ -67,9 +70,16 @@ def _why(preview: Preview) -> str:
     return "has none of the bridge's" if preview.reason == Why.NATIVE else "has no preview"
 
 
-def _row(preview: Preview, deployment: Deployment | None, console: ConsolePages) -> str:
+def _row(
+    preview: Preview,
+    deployment: Deployment | None,
+    served: Deployment | None,
+    console: ConsolePages,
+) -> str:
     state = _state(preview, deployment)
     if deployment is not None:
+        if served is not None and still_served(deployment.state, served):
+            state += f", {commit(served.deployed_commit or version_of(served))} is still up"
         log = link("log", console.deployment(deployment.id))
         state += f" · {log}" if log.startswith("[") else ""
     address = link(_without_scheme(preview.url), preview.url) if preview.url else NOTHING

@@ -68,6 +68,7 @@ class Snapshot:
             default.
         previews: those of the pull requests that it follows, by app; their deployments are among
             `deployments` if they follow their deliveries as well.
+        served: what the apps of these previews serve, by the apps' ids.
         audited: the configuration changes that it follows, and those that its deliveries
             requested, with those that undo them; oldest first.
     """
@@ -84,6 +85,7 @@ class Snapshot:
     locks: Mapping[str, Lock] = field(default_factory=dict)
     last_good: frozenset[str] = frozenset()
     previews: tuple[Preview, ...] = ()
+    served: Mapping[str, Deployment] = field(default_factory=dict)
 
     def told_by(self, deployment: Deployment) -> Deployment:
         """Return the deployment that tells what became of another one's version.

@@ -11,7 +11,7 @@ from bridge.console.visitors import Visitor
 from bridge.core.lifecycle import Brief
 from bridge.core.log_text import redact
 from bridge.core.previews.native import NativePreview
-from bridge.core.previews.preview import Preview, PreviewState, shown_state
+from bridge.core.previews.preview import Preview, PreviewState, shown_state, still_served
 from bridge.pipeline.preview_commands import offered, without_native
 
 MOST = 200
@@ -26,7 +26,7 @@ class Row:
         deployment: the newest of its app; None before the first, and once the app is gone.
         state: in a word: its own, or that of its deployment until that is live.
         ends: when it ends for want of a push; None if it does not.
-        why: what keeps it, or why there is none; "" if all is well.
+        why: what keeps it or is up instead, or why there is none; "" if all is well.
         offers: what the visitor may do.
     """
 
@@ -88,14 +88,17 @@ def _groups(records: Records, rows: Sequence[Row], native: Sequence[NativePrevie
 async def _rows(records: Records, visitor: Visitor, those: Sequence[Preview]) -> list[Row]:
     made = [one.made for one in those if one.made is not None]
     newest = await records.journal.briefly(made, 1)
+    serving = await records.journal.serving([app for app in records.apps() if app.id in made])
     policies = {app.id: app.rules.previews for app in records.apps()}
     asker = records.asker(visitor)
     rows = []
     for one in those:
         deployment = next(iter(newest.get(one.made or "", ())), None)
         ends, offers = one.idle_at(policies.get(one.app_id)), offered(asker, one)
-        state = shown_state(one, deployment.state if deployment else None)
-        rows.append(Row(one, deployment, state, ends, why_of(one), offers))
+        last, there = deployment.state if deployment else None, serving.get(one.made or "")
+        still = still_served(last, there.ours if there else None)
+        why = "; ".join(filter(None, (still, why_of(one))))
+        rows.append(Row(one, deployment, shown_state(one, last), ends, why, offers))
     return sorted(rows, key=lambda row: (row.preview.app, -row.preview.pull.number, row.preview.id))
 
 

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from bridge.core.apps import MARKER, App, Rules
 from bridge.core.configuration.variables import assignment
 from bridge.core.events import Repository
-from bridge.core.lifecycle import State
+from bridge.core.health.rollback import version_of
+from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.pulls import PullRequest
 
@@ -162,6 +163,17 @@ def shown_state(preview: Preview, newest: State | None) -> PreviewState | State:
     if preview.state is not PreviewState.UP or newest is State.DONE:
         return preview.state
     return newest or State.WAITING
+
+
+def still_served(newest: State | None, served: Deployment | None) -> str:
+    """Say what a preview's address serves where its newest build has brought nothing; else "".
+
+    Args:
+        served: what its app serves; None if that is not known.
+    """
+    if served is None or newest not in (State.FAILED, State.CANCELLED):
+        return ""
+    return f"{version_of(served)} is still up"
 
 
 def pull_id(repository: Repository, number: int) -> str:

@@ -49,6 +49,10 @@ def snapshot(db: sa.Connection, subscription: Subscription, at: float) -> Snapsh
     app_ids |= {one.app_id for one in audited}
     newer = [one.superseded_by for one in deployments if one.superseded_by]
     instead = instead_of(db, deployments)
+    pulls = named(subscription.follows, "pull")
+    previews = tuple(preview for id_ in pulls for preview in of_pull(db, id_))
+    made = [one.made for one in previews if one.made is not None]
+    serving = served(db, made) if made else {}
     return Snapshot(
         explained=explained,
         deployments=deployments,
@@ -62,9 +66,8 @@ def snapshot(db: sa.Connection, subscription: Subscription, at: float) -> Snapsh
         locks=_locks(db, sorted({one.app_id for one in deployments}), at),
         audited=audited,
         last_good=_last_good(db, [one for one in deployments if one.id in ids]),
-        previews=tuple(
-            preview for id_ in named(subscription.follows, "pull") for preview in of_pull(db, id_)
-        ),
+        previews=previews,
+        served={id_: one.ours for id_, one in serving.items() if one.ours is not None},
     )
 
 

@@ -81,6 +81,7 @@ def test_the_list_has_the_promised_fields(previewed: Cli) -> None:
         "approved_by": None,
         "preview_app_id": "app_web-pr-12",
         "deployment_state": None,
+        "live_commit": None,
     }
     assert (fork["state"], fork["reason"], fork["fork"], fork["idle_at"]) == (
         "held",
@@ -103,6 +104,21 @@ def test_a_preview_whose_build_fails_is_not_called_up(previewed: Cli) -> None:
     assert (ours["state"], ours["deployment_state"]) == ("failed", "failed")
     assert "shop/web#12 failed" in listed.stdout
     assert "\nfailed: wanted\n" in previewed("why", "shop/web#12").stdout
+
+
+def test_what_is_still_up_is_said_where_a_later_build_fails(previewed: Cli) -> None:
+    async def fail(stores: Stores) -> None:
+        for seq, facts in ((9001, {"deployed_commit": HEAD, "live_at": 1.0}), (9002, {})):
+            built = deployment(seq, "app_web-pr-12", app="shop/previews/web pr-12")
+            await record(stores.journal, outcome(seq, built, explicit=True))
+            state = State.DONE if facts else State.FAILED
+            await stores.journal.move(built.id, state, "it ended", **facts)
+
+    previewed.with_stores(fail)
+    _, ours = previewed.json("previews")
+
+    assert (ours["state"], ours["live_commit"]) == ("failed", HEAD)
+    assert f"{HEAD[:7]} is still up" in previewed("previews").stdout
 
 
 def test_a_preview_is_called_up_once_its_app_is_live(previewed: Cli) -> None:

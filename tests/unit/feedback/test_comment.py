@@ -219,6 +219,17 @@ def test_the_comment_looks_as_in_its_picture(name: str) -> None:
     assert text == (FIXTURES / f"comment__{name}.md").read_text()
 
 
+def test_a_preview_whose_later_build_failed_says_what_is_still_up() -> None:
+    told = previews()
+    first, *others = told.deployments
+    failed = replace(first, state=State.FAILED, deployed_commit=None, note="no space left")
+    still = {first.app_id: deployment(2, first.app_id, deployed_commit="d" * 40)}
+
+    text = render_comment(replace(told, deployments=(failed, *others), served=still), "i")
+
+    assert "failed, ddddddd is still up" in text
+
+
 def test_the_newest_push_counts_and_what_an_older_one_deployed_stays() -> None:
     text = render_comment(
         snapshot(explained(seq=1), done(1), skip("app-web", seq=2, commit="c" * 40)), "i"
