@@ -230,8 +230,14 @@ OLDER = 10.0
 """Seconds for which the old version has run: the age of containers tells where no log does."""
 
 
-def old_one_serves(mark: str) -> Callable[[Scene], None]:
-    """Return the scenario of a deployment that Dokploy calls done while the old image serves."""
+def old_one_serves(mark: str, state: str) -> Callable[[Scene], None]:
+    """Return the scenario of a deployment that Dokploy calls done while the old image serves.
+
+    Args:
+        mark: the file that has the engine keep it.
+        state: of the deployment: without a rule it is judged after ten minutes, and `apps` within
+            one.
+    """
 
     def act(scene: Scene) -> None:
         deployed(scene)
@@ -239,7 +245,7 @@ def old_one_serves(mark: str) -> Callable[[Scene], None]:
         if before is None:
             raise Unfit("no container can be seen")
         time.sleep(OLDER)
-        pushed = scene.push("unhealthy", mark=mark)
+        pushed = scene.push(state, mark=mark)
         scene.wanted.live = pushed.commit  # by Dokploy's records
         scene.record(pushed.delivery, "done")
         scene.state(pushed.delivery, *FINAL)
@@ -267,8 +273,8 @@ LIVE = [
     Scenario("image-rollback-unanswered", image_unanswered, an_image),
     Scenario("image-rollback", image_read_again, an_image),
     Scenario("restored-copy", restored_copy, keeping),
-    Scenario("old-container", old_one_serves(".stay")),
-    Scenario("verified-old-container", old_one_serves(".stay")),
-    Scenario("old-image", old_one_serves(".stale")),
-    Scenario("verified-old-image", old_one_serves(".stale")),
+    Scenario("old-container", old_one_serves(".stay", "done")),
+    Scenario("verified-old-container", old_one_serves(".stay", "unhealthy")),
+    Scenario("old-image", old_one_serves(".stale", "done")),
+    Scenario("verified-old-image", old_one_serves(".stale", "unhealthy")),
 ]
