@@ -17,7 +17,15 @@ from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Unreachable
 from bridge.core.gates.gates import by_commit
 from bridge.core.health.rollback import Rung
-from bridge.core.lifecycle import LOSABLE, OURS, Deployment, State, app_of, deployment_of
+from bridge.core.lifecycle import (
+    LOSABLE,
+    OURS,
+    Deployment,
+    State,
+    app_of,
+    deployment_of,
+    may_move,
+)
 from bridge.core.rules import RuleBook
 from bridge.core.tracking import Sight, Timing, Verdict, verdict
 from bridge.pipeline.outcome import Ending, Fingerprint, FollowTiming
@@ -109,18 +117,23 @@ class Follower:
         if look.record is not None:
             return await self._running(deployment, app, look.record)
         if look.job is not None and not look.job.active:
-            note = "waits in the backend's queue"
-            return await self.journal.move(deployment.id, State.QUEUED, note) is not None
+            return await self._moved(deployment, State.QUEUED, "waits in the backend's queue")
         return False
 
     async def _running(self, deployment: Deployment, app: App, record: BackendDeployment) -> bool:
         began = self.ending.began(deployment, app, record)
         facts = {"backend_id": record.id, "started_at": began}
-        moved = await self.journal.move(deployment.id, State.RUNNING, "builds", **facts)
-        if moved is None and self.clock() - began > self.timing.long:
+        moved = await self._moved(deployment, State.RUNNING, "builds", **facts)
+        if not moved and self.clock() - began > self.timing.long:
             note = f"has been building for more than {self.timing.long / 60:.0f} minutes"
             await self.journal.say(deployment.id, note)
-        return moved is not None
+        return moved
+
+    async def _moved(self, deployment: Deployment, to: State, note: str, **facts: object) -> bool:
+        """Record its state; return False, without a transaction, if that is as it was before."""
+        if not may_move(deployment.state, to):
+            return False
+        return await self.journal.move(deployment.id, to, note, **facts) is not None
 
     # ── deployments that do not progress ──────────────────────────────────
 
