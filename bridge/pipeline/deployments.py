@@ -217,9 +217,7 @@ class Deployer:
         self._journal = journal
         self._timing = timing or FollowTiming()
         self._sleep = sleep
-        self._slots = defaultdict[str | None, asyncio.Semaphore](
-            lambda: asyncio.Semaphore(at_a_time)
-        )
+        self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(at_a_time))
         self.pollers = BackendPollers(
             backends, clock, journal.pinned, troubled=troubled, sleep=sleep
         )
@@ -253,19 +251,20 @@ class Deployer:
         others.
         """
         id_ = deployment_of(flow)
-        slot = self._slots[await self._surely(self._backend_of, id_)]
-        if await self._surely(partial(self._held, slot), id_):
+        if (by := await self._surely(self._judging, id_)) is None:
+            return
+        slot = self._slots[by.app.backend]
+        if await self._surely(partial(self._held, slot, by), id_):
             return
         async with slot:
             await steps.run("ask", lambda: self._surely(self.ask, id_))
             await steps.run("follow", lambda: self._surely(self.follow, id_))
 
-    async def _held(self, slot: asyncio.Semaphore, id_: str) -> bool:
+    async def _held(self, slot: asyncio.Semaphore, by: Judging, id_: str) -> bool:
         """Return whether gates hold it, where it would wait first or gates are likely to.
 
         All others are judged at their intent, and so is what gates have just let pass.
         """
-        by = await self._judging(id_)
         if not (slot.locked() or by.freezes or by_commit(by.app)):
             return False
         deployment = await self._journal.deployment(id_)
@@ -278,18 +277,13 @@ class Deployer:
         judged = await self._journal.judge(id_, by)
         return judged is not None and judged.state is State.HELD
 
-    async def _backend_of(self, id_: str) -> str | None:
-        """Return the name of a deployment's backend; None if its app is not known."""
-        app = await self._journal.app(app_of(id_))
-        return None if app is None else app.backend
-
     async def ask(self, id_: str) -> None:
         """Have the backend accept it, once; return when it has, or when there is no need."""
-        deployment = await self._journal.deployment(id_)
+        deployment = await self.ending.still_waiting(id_)
         if deployment is not None and deployment.way == Rung.KEPT:
             await self._restorer.restore(id_)
-        else:
-            await self._asker.ask(id_)
+        elif deployment is not None:
+            await self._asker.ask(deployment)
 
     async def follow(self, id_: str) -> None:
         """Follow an accepted deployment to its end, and request a lost one again."""

@@ -86,10 +86,11 @@ class Asker:
     def _images(self) -> "Images":
         return Images(self.journal, self.pollers.troubled)
 
-    async def ask(self, id_: str) -> None:
+    async def ask(self, waiting: Deployment) -> None:
         """Have the backend accept it, once; return when it has, or when there is no need."""
-        attempt = _Attempt()
-        while (deployment := await self.ending.still_waiting(id_)) is not None:
+        attempt, id_ = _Attempt(), waiting.id
+        deployment: Deployment | None = waiting
+        while deployment is not None:
             try:
                 await self._ask_once(deployment, attempt)
             except Unreachable as error:
@@ -106,18 +107,26 @@ class Asker:
                     self.pollers.troubled(error.service)
                 asked = attempt.may_be_there or deployment.maybe_asked
                 await self._fail(deployment, "refused by", error, maybe_asked=asked)
+            deployment = await self.ending.still_waiting(id_)
 
     async def _ask_once(self, deployment: Deployment, attempt: _Attempt) -> None:
-        """Take one step: record the intent, look for an earlier request, or request."""
+        """Look for an earlier request, or record the intent, place the commit, and request.
+
+        What takes long ends the attempt: the next one begins with what the journal says by then.
+        """
         app = await self.ending.app(deployment.app_id)
         if deployment.intent_at is None:
             attempt.may_be_there = attempt.placed = False
             await self._intend(deployment, app, attempt)
-        elif attempt.may_be_there:
+            intended = await self.ending.still_waiting(deployment.id)  # or cancelled meanwhile
+            if intended is None or intended.intent_at is None:
+                return
+            deployment = intended
+        if attempt.may_be_there:
             await self._look_for_it(deployment, app, attempt)
         elif deployment.cancel is not None:  # decided since the intent
             await self._withdraw(deployment)
-        elif not attempt.placed:
+        elif self._has_a_place(deployment, app) and not attempt.placed:
             await self._place(deployment, app, attempt)
         else:
             await self._ask_now(deployment, app, attempt)
@@ -161,6 +170,10 @@ class Asker:
             return None
         return f"not gone back from {left.image}: the app's image is {image} by now"
 
+    def _has_a_place(self, deployment: Deployment, app: App) -> bool:
+        """Return whether the branch has to be at one commit, to be found out at its Git host."""
+        return _builds(deployment) and (self.pins.pins(app) or deployment.pinned is not None)
+
     async def _place(self, deployment: Deployment, app: App, attempt: _Attempt) -> None:
         """Have the backend clone the commit that was judged, if the app is pinned.
 
@@ -169,10 +182,10 @@ class Asker:
         """
         attempt.pinned = ""
         try:
-            if _builds(deployment) and self.pins.pins(app):
+            if self.pins.pins(app):
                 wanted = deployment.pinned or deployment.head or deployment.commit
                 attempt.pinned = f", pinned to {(await self.pins.place(app, wanted))[:7]}"
-            elif _builds(deployment) and deployment.pinned:
+            elif deployment.pinned:
                 await self.pins.must_be_head(app, deployment.pinned)
         except (Unreachable, Refused, Rejected) as error:
             early = isinstance(error, NotFound) and attempt.away < MOST_UNKNOWN
