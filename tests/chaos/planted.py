@@ -260,14 +260,15 @@ def nobody_takes_over() -> None:
 def intents_are_not_judged() -> None:
     """The gates are looked at only before a slot, and not once more with the intent."""
     from bridge.storage.journal import deployments
-    from bridge.storage.journal.deployment_rows import WAITING, change, locked
+    from bridge.storage.journal.deployment_rows import change, locked
+    from bridge.storage.journal.statements import IF_IN_LINE
     from bridge.storage.journal.transitions import cancelled_here, needless
 
     def intend(db: Any, id_: str, facts: Any, _by: Any, at: float) -> Any:
-        found = locked(db, id_, WAITING)
+        found = locked(db, id_, IF_IN_LINE)
         if found is None or needless(db, found, at, cancelled_here(found)) is not None:
             return None
-        return change(db, id_, WAITING, facts)
+        return change(db, id_, facts)
 
     _put(deployments, "intend", intend)
 

@@ -21,6 +21,10 @@ APPS = sa.select(tables.apps, tables.rules.c.data.label("rules")).select_from(
 )
 """The query for apps, each with its stored rules."""
 
+# Built once: each flow, and each look at a deployment, runs the first; each batch the other.
+_APP = APPS.where(tables.apps.c.id == sa.bindparam("id"))
+_META = sa.select(tables.meta.c.value).where(tables.meta.c.key == sa.bindparam("key"))
+
 _VERSION = "apps version"
 
 
@@ -56,8 +60,11 @@ class Apps(Transactions):
         return await self._read(_apps_version)
 
     async def app(self, app_id: str) -> App | None:
-        found = await self._all(APPS.where(tables.apps.c.id == app_id))
-        return rows.read_app(found[0]) if found else None
+        def read(db: sa.Connection) -> App | None:
+            row = db.execute(_APP, {"id": app_id}).mappings().first()
+            return None if row is None else rows.read_app(dict(row))
+
+        return await self._read(read)
 
     async def rules(self, app_id: str) -> Rules:
         t = tables.rules
@@ -116,7 +123,7 @@ def _apps_changed(db: sa.Connection) -> None:
 
 def _apps_version(db: sa.Connection) -> int:
     """Return a number that increases with every change of apps or rules."""
-    found = db.scalar(sa.select(tables.meta.c.value).where(tables.meta.c.key == _VERSION))
+    found = db.scalar(_META, {"key": _VERSION})
     return int(found or 0)
 
 

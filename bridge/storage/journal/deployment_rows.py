@@ -2,23 +2,19 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.core.events import Action
-from bridge.core.lifecycle import OURS, Cancel, Deployment, Evidence, State, Verdict
+from bridge.core.lifecycle import Cancel, Deployment, Evidence, State, Verdict
 from bridge.storage import tables
 from bridge.storage.journal.gates import holds_text, lifts_text, read_holds, read_lifts
 from bridge.storage.journal.rows import batched
+from bridge.storage.journal.statements import CHANGE, OF_ID
 
 _T = tables.deployments
-
-WAITING = (_T.c.state == State.WAITING) & (_T.c.intent_at.is_(None))
-"""The condition for a deployment that waits for its turn, and is not about to be requested."""
-
-UNASKED = _T.c.state.in_(OURS) & _T.c.intent_at.is_(None)
-"""The condition for a deployment that was not requested and is not about to be."""
 
 
 def ids_text(ids: Sequence[str]) -> str:
@@ -58,20 +54,24 @@ def read_deployment(row: Mapping[str, Any] | sa.RowMapping) -> Deployment:
 # ── find them ────────────────────────────────────────────────────────────────────────────────────
 
 
-def one_of(db: sa.Connection, query: sa.Select[Any]) -> Deployment | None:
+def one_of(
+    db: sa.Connection, query: sa.Executable, its: Mapping[str, Any] = MappingProxyType({})
+) -> Deployment | None:
     """Return the first deployment that a query finds; None if it finds none."""
-    row = db.execute(query).mappings().first()
+    row = db.execute(query, its).mappings().first()
     return None if row is None else read_deployment(row)
 
 
-def all_of(db: sa.Connection, query: sa.Select[Any]) -> list[Deployment]:
+def all_of(
+    db: sa.Connection, query: sa.Select[Any], its: Mapping[str, Any] = MappingProxyType({})
+) -> list[Deployment]:
     """Return the deployments that a query finds."""
-    return [read_deployment(row) for row in db.execute(query).mappings().all()]
+    return [read_deployment(row) for row in db.execute(query, its).mappings().all()]
 
 
 def read(db: sa.Connection, id_: str) -> Deployment | None:
     """Return a deployment; None if there is none."""
-    return one_of(db, sa.select(_T).where(_T.c.id == id_))
+    return one_of(db, OF_ID, {"its_id": id_})
 
 
 def read_all(db: sa.Connection, ids: Iterable[str]) -> dict[str, Deployment]:
@@ -88,15 +88,11 @@ def last_served(db: sa.Connection, app_id: str, limit: int) -> list[Deployment]:
     return all_of(db, query.order_by(_T.c.live_at.desc(), _T.c.id.desc()).limit(limit))
 
 
-def locked(db: sa.Connection, id_: str, only: sa.ColumnElement[bool]) -> Deployment | None:
-    """Return a deployment if `only` holds for it, locked until the end of this transaction."""
-    return one_of(db, sa.select(_T).where((_T.c.id == id_) & only).with_for_update())
+def locked(db: sa.Connection, id_: str, only: sa.Select[Any]) -> Deployment | None:
+    """Return a deployment if `only` finds it, locked until the end of this transaction."""
+    return one_of(db, only, {"its_id": id_})
 
 
-def change(
-    db: sa.Connection, id_: str, only: sa.ColumnElement[bool], facts: dict[str, Any]
-) -> Deployment | None:
-    """Change a deployment if `only` holds for it; return None if it does not."""
-    query = sa.update(_T).where((_T.c.id == id_) & only).values(facts).returning(_T)
-    row = db.execute(query).mappings().first()
-    return None if row is None else read_deployment(row)
+def change(db: sa.Connection, id_: str, facts: dict[str, Any]) -> Deployment | None:
+    """Change a deployment; return None if there is none."""
+    return one_of(db, CHANGE, facts | {"its_id": id_})

@@ -16,6 +16,7 @@ from bridge.storage.journal.due import changing
 from bridge.storage.journal.gates import keep_lock
 from bridge.storage.journal.held import earlier_apps, intend, judge, lift
 from bridge.storage.journal.rows import batched
+from bridge.storage.journal.statements import LOCKED
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.journal.transitions import (
     add_line,
@@ -49,9 +50,9 @@ def _newest_of(app_ids: Sequence[str], each: int) -> "sa.Select[Any]":
 
 def _decided(db: sa.Connection, id_: str, note: str, at: float) -> None:
     """Record that an unhealthy deployment announces no rollback any more, and say why."""
-    one = locked(db, id_, sa.true())
+    one = locked(db, id_, LOCKED)
     if one is not None:
-        change(db, id_, sa.true(), {"back_to": None, "note": note or one.note})
+        change(db, id_, {"back_to": None, "note": note or one.note})
         if note not in ("", one.note):
             add_line(db, id_, one.seq, at, one.state, note)
 
@@ -136,7 +137,7 @@ class Deployments(Transactions):
     ) -> None:
         facts: dict[str, Any] = {"images": ids_text(images)}
         facts |= {} if evidence is None else {"evidence": evidence}
-        await self._write(lambda db: change(db, id_, sa.true(), facts))
+        await self._write(lambda db: change(db, id_, facts))
 
     async def has_gone_back(self, id_: str, note: str = "") -> None:
         at = self._clock()
@@ -216,7 +217,7 @@ class Deployments(Transactions):
         return await self._change(lambda db: cancel(db, app_id, seq, at, only))
 
     async def mark_cancel(self, id_: str, cancel: Cancel) -> None:
-        await self._write(lambda db: change(db, id_, sa.true(), {"cancel": cancel}))
+        await self._write(lambda db: change(db, id_, {"cancel": cancel}))
 
     async def pinned(self, app_id: str) -> dict[str, str]:
         t = tables.deployments

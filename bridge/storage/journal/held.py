@@ -17,8 +17,6 @@ from bridge.ports.gates import Judging
 from bridge.storage import tables
 from bridge.storage.journal.ci import keep_due
 from bridge.storage.journal.deployment_rows import (
-    UNASKED,
-    WAITING,
     change,
     last_served,
     locked,
@@ -28,6 +26,7 @@ from bridge.storage.journal.deployment_rows import (
 from bridge.storage.journal.due import judging, mark_due, mark_followers_due
 from bridge.storage.journal.gates import facts_of, holds_text, lifts_text
 from bridge.storage.journal.serving import served
+from bridge.storage.journal.statements import IF_HELD, IF_IN_LINE, IF_UNASKED
 from bridge.storage.journal.transitions import (
     NO_HOLDS,
     add_line,
@@ -62,14 +61,14 @@ def intend(
     A cancelled or superseded deployment ends here, and one that a gate holds is held. Return None
     if it does not wait.
     """
-    judged = judge(db, id_, by, at, only=WAITING)
+    judged = judge(db, id_, by, at, only=IF_IN_LINE)
     if judged is None or judged.state is not State.WAITING:
         return None
     if judged.back_from is not None and (why := _nothing_to_undo(db, judged)) is not None:
         to = State.UNKNOWN if judged.maybe_asked else State.CANCELLED
         move(db, id_, to, why, {}, at)
         return None
-    return change(db, id_, WAITING, facts)
+    return change(db, id_, facts)  # the judgement has locked it
 
 
 def _nothing_to_undo(db: sa.Connection, own: Deployment) -> str | None:
@@ -91,7 +90,7 @@ def judge(
     by: Judging,
     at: float,
     *,
-    only: sa.ColumnElement[bool] = UNASKED,
+    only: sa.Select[Any] = IF_UNASKED,
     seen: float | None = None,
 ) -> Deployment | None:
     """Hold a deployment or let it pass, as the gates say now; see `Holding.judge`."""
@@ -117,7 +116,7 @@ def judge(
         return _hold(db, found, by, holds, at, seen)
     head = found.head if by.head is None else by.head.commit
     if found.state is State.WAITING:
-        return found if head == found.head else change(db, id_, sa.true(), {"head": head})
+        return found if head == found.head else change(db, id_, {"head": head})
     open_ = {"head": head, "holds": NO_HOLDS, "look_at": None, "starts": found.starts + 1}
     return move(db, id_, State.WAITING, OPEN, open_, at)
 
@@ -190,7 +189,7 @@ def _hold(
         "look_at": found.look_at if marked else next_look(holds, at),
         "note": note,
     }
-    held = change(db, found.id, sa.true(), facts)
+    held = change(db, found.id, facts)
     if by.head is not None and any(one.gate is Gate.CHECKS for one in holds):
         keep_due(db, by.head, at)
     if found.state is not State.HELD:
@@ -232,10 +231,10 @@ def _newest(db: sa.Connection, app_id: str) -> Deployment | None:
 
 def lift(db: sa.Connection, id_: str, new: Lift, at: float) -> Deployment | None:
     """Let a held deployment pass some holds, once it is judged again."""
-    held = locked(db, id_, tables.deployments.c.state == State.HELD)
+    held = locked(db, id_, IF_HELD)
     if held is None:
         return None
-    changed_ = change(db, id_, sa.true(), {"lifts": lifts_text((*held.lifts, new))})
+    changed_ = change(db, id_, {"lifts": lifts_text((*held.lifts, new))})
     mark_due(db, tables.deployments.c.id == id_, at)
     note = f"{new.by} lets it pass: {new.reason}"
     add_line(db, id_, held.seq, at, State.HELD, note)

@@ -22,6 +22,20 @@ from bridge.storage.journal.rows import add_new, batched
 from bridge.storage.journal.subjects import key_of
 from bridge.storage.journal.transactions import Transactions
 
+# Built once: every batch runs them.
+_D, _T, _R = tables.decisions, tables.deployments, tables.repositories
+_SEQS = sa.bindparam("seqs", type_=sa.BigInteger, expanding=True)
+_DECIDED = sa.select(_D.c.seq).where(_D.c.seq.in_(_SEQS)).distinct()
+_NAMES = sa.select(_R.c.key, _R.c.name).where(_R.c.key.in_(sa.bindparam("keys", expanding=True)))
+_WAITING = (
+    sa.select(_T.c.seq, _T.c.id)
+    .where(_T.c.seq.in_(_SEQS) & (_T.c.state == State.WAITING))
+    .order_by(_T.c.id)
+)
+_SUPERSEDED = sa.select(_T.c.id, _T.c.starts).where(
+    _T.c.superseded_by.in_(sa.bindparam("ids", expanding=True))
+)
+
 
 class Recording(Transactions):
     """Records the outcomes of deliveries."""
@@ -41,7 +55,7 @@ def name_repositories(db: sa.Connection, pushes: Iterable[PushSeen]) -> None:
     said = {key_of(one.ref_key): one.repository for one in pushes if one.repository}
     known: dict[str, str] = {}
     for some in batched(sorted(said)):
-        known |= dict(db.execute(sa.select(t.c.key, t.c.name).where(t.c.key.in_(some))).all())
+        known |= dict(db.execute(_NAMES, {"keys": some}).all())
     add_new(db, t, [{"key": key, "name": said[key]} for key in sorted(said.keys() - known.keys())])
     for key in sorted(said.keys() & known.keys()):
         if said[key] != known[key]:
@@ -166,11 +180,7 @@ class _Recorder:
 
 
 def _decided(db: sa.Connection, seqs: Sequence[int]) -> set[int]:
-    d = tables.decisions
-    found: set[int] = set()
-    for some in batched(seqs):
-        found |= set(db.scalars(sa.select(d.c.seq).where(d.c.seq.in_(some)).distinct()))
-    return found
+    return {seq for some in batched(seqs) for seq in db.scalars(_DECIDED, {"seqs": some})}
 
 
 def _push(db: sa.Connection, seq: int) -> Row | None:
@@ -186,22 +196,19 @@ def _decided_for(db: sa.Connection, seq: int) -> set[str]:
 
 def _waiting_of(db: sa.Connection, seqs: Sequence[int]) -> tuple[str, ...]:
     """Return the waiting deployments of these deliveries, in the deliveries' order."""
-    t = tables.deployments
     found: dict[int, list[str]] = {seq: [] for seq in seqs}
     for some in batched(seqs):
-        waiting = t.c.seq.in_(some) & (t.c.state == State.WAITING)
-        for seq, id_ in db.execute(sa.select(t.c.seq, t.c.id).where(waiting).order_by(t.c.id)):
+        for seq, id_ in db.execute(_WAITING, {"seqs": some}):
             found[seq].append(id_)
     return tuple(id_ for ids in found.values() for id_ in ids)
 
 
 def _superseded_by(db: sa.Connection, ids: Sequence[str]) -> tuple[str, ...]:
-    t = tables.deployments
-    found: list[str] = []
-    for some in batched(ids):
-        query = sa.select(t.c.id, t.c.starts).where(t.c.superseded_by.in_(some))
-        found += [flow_named(row.id, row.starts) for row in db.execute(query)]
-    return tuple(found)
+    return tuple(
+        flow_named(row.id, row.starts)
+        for some in batched(ids)
+        for row in db.execute(_SUPERSEDED, {"ids": some})
+    )
 
 
 def _push_row(outcome: Outcome, first: Row | None, now: float) -> Row:

@@ -46,6 +46,17 @@ _SAME = _LEADING_TO.where(_P.c.before.in_([sa.bindparam("before"), ANYWHERE]))
 _SAME_NEWEST = _SAME.order_by(_P.c.seq.desc()).limit(1)
 
 
+def _newest_of(there: sa.ColumnElement[bool], *kind: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Return the query for the newest row of each ref and kind, regardless of repeats."""
+    newest = sa.select(sa.func.max(_P.c.seq)).where(there).group_by(_P.c.ref_key, *kind)
+    return sa.select(_P).where(_P.c.seq.in_(newest))
+
+
+_TO_ENDS = _P.c.after.in_(sa.bindparam("ends", expanding=True))
+_MOVES = _newest_of(_TO_ENDS & (_P.c.at >= sa.bindparam("since")), _P.c.after, _P.c.before, _LEADS)
+_TOLD = _newest_of(_TO_ENDS & _P.c.moment.is_not(None), _P.c.before, _P.c.after, _P.c.moment)
+
+
 class Pushes:
     """The earlier pushes that matter for the current ones.
 
@@ -81,8 +92,7 @@ class Pushes:
         pushes = [outcome.push for outcome in outcomes if outcome.push is not None]
         moves: list[Row] = []
         for some in batched(sorted({push.after for push in pushes})):
-            there = _P.c.after.in_(some) & (_P.c.at >= since)
-            moves += _newest_of(db, there, _P.c.after, _P.c.before, _LEADS)
+            moves += map(dict, db.execute(_MOVES, {"ends": some, "since": since}).mappings())
         newest = [
             dict(row)
             for ref in sorted({push.ref_key for push in pushes})
@@ -248,14 +258,6 @@ def _move(row: Row) -> Move:
     )
 
 
-def _newest_of(
-    db: sa.Connection, there: sa.ColumnElement[bool], *kind: sa.ColumnElement[Any]
-) -> Iterable[Row]:
-    """Return the newest row of each ref and kind, regardless of repeats."""
-    newest = sa.select(sa.func.max(_P.c.seq)).where(there).group_by(_P.c.ref_key, *kind)
-    return map(dict, db.execute(sa.select(_P).where(_P.c.seq.in_(newest))).mappings())
-
-
 def _told_by(row: Row) -> tuple[str, ...]:
     return row["ref_key"], row["before"], row["after"], row["moment"]
 
@@ -265,6 +267,5 @@ def _told(db: sa.Connection, pushes: Sequence[PushSeen]) -> list[Row]:
     telling = {(p.ref_key, p.before, p.after, p.moment) for p in pushes if p.moment}
     found: list[Row] = []
     for some in batched(sorted({move[2] for move in telling})):
-        there = _P.c.after.in_(some) & _P.c.moment.is_not(None)
-        found += _newest_of(db, there, _P.c.before, _P.c.after, _P.c.moment)
+        found += map(dict, db.execute(_TOLD, {"ends": some}).mappings())
     return [row for row in found if _told_by(row) in telling]

@@ -7,7 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.decision import Reason
 from bridge.core.events import Action
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import (
@@ -16,7 +15,6 @@ from bridge.core.lifecycle import (
     BROUGHT_UP,
     FINAL,
     LIVE,
-    LOSABLE,
     SERVED,
     Cancel,
     Deployment,
@@ -32,7 +30,6 @@ from bridge.core.lifecycle import (
 from bridge.ports.outcomes import ABOUT_ANYTHING, about_delivery, about_deployment
 from bridge.storage import tables
 from bridge.storage.journal.deployment_rows import (
-    UNASKED,
     all_of,
     change,
     deployment_row,
@@ -45,6 +42,18 @@ from bridge.storage.journal.gates import holds_text
 from bridge.storage.journal.outbox import changed, hurry
 from bridge.storage.journal.pushes import pushed_after
 from bridge.storage.journal.shown import also_shown
+from bridge.storage.journal.statements import (
+    CANCELLED_LATER,
+    IF_HELD,
+    IF_LOSABLE,
+    IF_WAITING,
+    LATER,
+    LOCKED,
+    UNASKED,
+    UNASKED_OTHERS,
+    WANTED,
+    WANTED_LATER,
+)
 
 NEVER_ASKED = "cancelled before the backend was asked"
 NOT_ASKED_AGAIN = "cancelled before the backend was asked again"
@@ -79,9 +88,7 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
 
 def _unasked(db: sa.Connection, one: Deployment) -> list[Deployment]:
     """Return the other deployments of the same app that were not requested yet, locked."""
-    t = tables.deployments
-    others = (t.c.app_id == one.app_id) & (t.c.id != one.id) & UNASKED
-    return all_of(db, sa.select(t).where(others).order_by(t.c.id).with_for_update())
+    return all_of(db, UNASKED_OTHERS, {"its_app": one.app_id, "its_id": one.id})
 
 
 def _beside(db: sa.Connection, asked: Deployment) -> list[Deployment]:
@@ -130,10 +137,8 @@ def _in_favour_of(id_: str, newer: Wanted, older: Wanted) -> dict[str, Any]:
 
 def _cancelled_since(db: sa.Connection, new: Deployment) -> bool:
     """Return whether another process has already decided a later cancel."""
-    d = tables.decisions
-    of_app = (d.c.app_id == new.app_id) & (d.c.seq > new.seq)
-    later = sa.select(d.c.seq).where(of_app & (d.c.reason == Reason.CANCEL_ASKED))
-    return db.scalar(later.limit(1)) is not None
+    later = {"its_app": new.app_id, "its_seq": new.seq}
+    return db.scalar(CANCELLED_LATER, later) is not None
 
 
 def _newer(db: sa.Connection, old: Deployment) -> dict[str, Any] | None:
@@ -151,19 +156,16 @@ def newer_than(db: sa.Connection, old: Deployment) -> list[Any]:
     people have pushed or asked for since. Newer than a person's rollback is also what had come
     before it, and was asked for and served while that was held.
     """
-    t = tables.deployments
-    of_app = (t.c.app_id == old.app_id) & (t.c.id != old.id) & t.c.behind.is_(None)
-    of_app &= sa.func.coalesce(t.c.superseded_by, "") != old.id
-    newer: sa.ColumnElement[bool] = t.c.seq > old.seq
+    t, newer, query = tables.deployments, LATER, WANTED_LATER
     if old.action is Action.ROLLBACK and old.back_from is None and old.held_at is not None:
-        newer |= (t.c.intent_at > old.held_at) & t.c.state.in_(SERVED)
+        newer = newer | (t.c.intent_at > old.held_at) & t.c.state.in_(SERVED)
+        query = WANTED.where(newer)
     if (left := _left(db, old)) is not None:
         served_since = sa.func.coalesce(t.c.live_at, t.c.finished_at) > (left.live_at or 0.0)
         since = sa.case((t.c.state.in_(BROUGHT_UP), served_since), else_=t.c.seq > left.seq)
-        newer |= t.c.back_from.is_(None) & since
-    wanted = (t.c.id, t.c.seq, t.c.action, t.c.state, t.c.person, t.c.target, t.c.pinned)
-    query = sa.select(*wanted, t.c.commit, t.c.back_from).where(of_app & newer)
-    return list(db.execute(query.order_by(t.c.seq.desc())))
+        query = WANTED.where(newer | t.c.back_from.is_(None) & since)
+    its = {"its_app": old.app_id, "its_id": old.id, "its_seq": old.seq}
+    return list(db.execute(query, its))
 
 
 def ahead_of(db: sa.Connection, found: Deployment) -> Deployment | None:
@@ -175,12 +177,12 @@ def ahead_of(db: sa.Connection, found: Deployment) -> Deployment | None:
     for one in newer_than(db, found):
         if goes_first(one, found):
             # Locked: if it moves just now, whoever moves it must see what waits for it.
-            ahead = locked(db, one.id, sa.true())
+            ahead = locked(db, one.id, LOCKED)
             if ahead is not None and goes_first(ahead, found):
                 return ahead
     if found.behind is None or (ahead := read(db, found.behind)) is None:
         return None
-    return locked(db, in_place_of(db, ahead).id, tables.deployments.c.state == State.HELD)
+    return locked(db, in_place_of(db, ahead).id, IF_HELD)
 
 
 def _left(db: sa.Connection, own: Deployment) -> Deployment | None:
@@ -232,8 +234,7 @@ def move(
     db: sa.Connection, id_: str, to: State, note: str, facts: dict[str, Any], at: float
 ) -> Deployment | None:
     """Change a deployment's state, with a line in its history; return None if not allowed."""
-    t = tables.deployments
-    row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
+    row = db.execute(LOCKED, {"its_id": id_}).mappings().first()
     if row is None or not may_move(State(row["state"]), to):
         return None
     ended = {"finished_at": at, "holds": NO_HOLDS, "look_at": None} if to in FINAL else {}
@@ -246,7 +247,7 @@ def move(
     also = also_shown(db, row, to, facts.get("deployed_commit"))
     if to in SERVED and State(row["state"]) not in SERVED:
         _end_watch(db, row, at)
-    moved = change(db, id_, sa.true(), ended | facts | {"state": to, "note": note})
+    moved = change(db, id_, ended | facts | {"state": to, "note": note})
     add_line(db, id_, row["seq"], at, to, note, also)
     if moved is not None and to in ASKED_FOR:
         _replace(db, moved, _beside(db, moved), at)
@@ -287,8 +288,7 @@ def withdraw(
 ) -> Deployment | None:
     """Withdraw an intent, and end the deployment if it is no longer needed; say `more` of it."""
     facts = {"intent_at": None} | ({"maybe_asked": True} if maybe_asked else {})
-    waiting = change(db, id_, tables.deployments.c.state == State.WAITING, facts)
-    if waiting is None:
+    if locked(db, id_, IF_WAITING) is None or (waiting := change(db, id_, facts)) is None:
         return None
     if (ended := needless(db, waiting, at, cancelled_here(waiting), more)) is not None:
         return ended
@@ -311,7 +311,7 @@ def take_back(
 
     Return it as it is now, or None if the backend can't have lost it.
     """
-    lost = locked(db, id_, tables.deployments.c.state.in_(LOSABLE))
+    lost = locked(db, id_, IF_LOSABLE)
     if lost is None:
         return None
     if (ended := needless(db, lost, at, f"{why}; it had been cancelled")) is not None:
@@ -330,7 +330,7 @@ def take_back(
         "interrupted": lost.interrupted + interrupted,
         "maybe_asked": False,
     }
-    waiting = change(db, id_, sa.true(), facts)
+    waiting = change(db, id_, facts)
     add_line(db, id_, lost.seq, at, State.WAITING, note)
     return waiting
 
@@ -360,11 +360,10 @@ def say(db: sa.Connection, id_: str, note: str, at: float) -> None:
     A backend that fails in alternating ways would write a line at every attempt, so a note among
     the last few lines is not repeated.
     """
-    t = tables.deployments
-    row = db.execute(sa.select(t).where(t.c.id == id_).with_for_update()).mappings().first()
+    row = db.execute(LOCKED, {"its_id": id_}).mappings().first()
     if row is None or row["note"] == note or State(row["state"]) in FINAL:
         return  # a final deployment keeps its last note
-    db.execute(sa.update(t).where(t.c.id == id_).values(note=note))
+    change(db, id_, {"note": note})
     if (row["state"], note) in _last_lines(db, id_):
         show(db, id_, row["seq"], at)
     else:
