@@ -120,16 +120,18 @@ class Dispatcher:
 
 @contextmanager
 def only_needed_threads() -> Iterator[None]:
-    """Launch the engine without three threads that would constantly poll.
+    """Launch the engine without four threads that would constantly poll.
 
     One finds queues and runs a loop for each, including one of its own that we leave empty. One
     finds delayed flows and those with a time limit, of which we have none; on Postgres it would
-    keep a connection open. One polls for the engine's own notifications, which we don't use; a stop
-    would wait for its next poll. There is no setting for them.
+    keep a connection open. One polls for schedules, which we don't use. One polls for the engine's
+    own notifications, which we don't use either; a stop would wait for its next poll. There is no
+    setting for them.
     """
     places: tuple[tuple[Any, str], ...] = (
         (launching, "queue_thread"),
         (launching, "background_jobs_thread"),
+        (launching, "dynamic_scheduler_loop"),
         (SystemDatabase, "run_notification_listener"),
     )
     replaced = [getattr(where, name) for where, name in places]
