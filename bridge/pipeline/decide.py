@@ -375,9 +375,9 @@ class Recording:
         seen = await views.of(pushes)
         found = {outcome[1].seq: outcome for outcome in outcomes}
         again = [meaning for meaning in meanings if meaning.delivery.seq in seen.views]
-        # Only branch pushes are among these, so no tag is counted twice.
-        for outcome in await asyncio.to_thread(self.deciding.outcomes, again, moment, seen.views):
-            found[outcome[1].seq] = outcome
+        if again:  # only branch pushes are among these, so no tag is counted twice
+            anew = await asyncio.to_thread(self.deciding.outcomes, again, moment, seen.views)
+            found |= {outcome[1].seq: outcome for outcome in anew}
         for meaning in meanings:
             if (pause := seen.waiting.get(meaning.delivery.seq)) is not None:
                 why = f"asking {meaning.delivery.host} which files have changed"

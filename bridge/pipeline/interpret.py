@@ -219,7 +219,8 @@ class Attempts:
             The deliveries that remain to be tried.
         """
         lost = [one for one in batch if unfinished(one) >= most_unfinished(one)]
-        await self._inbox.finish([_parked(one) for one in lost])
+        if lost:
+            await self._inbox.finish([_parked(one) for one in lost])
         left = [one for one in batch if one not in lost]
         notes = {
             one.seq: _NOTE.format(number=unfinished(one) + 1, most=most_unfinished(one))
