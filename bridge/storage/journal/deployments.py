@@ -16,7 +16,7 @@ from bridge.storage.journal.due import changing
 from bridge.storage.journal.gates import keep_lock
 from bridge.storage.journal.held import earlier_apps, intend, judge, lift
 from bridge.storage.journal.rows import batched
-from bridge.storage.journal.statements import LOCKED
+from bridge.storage.journal.statements import DUE_HOLDS, LOCKED
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.journal.transitions import (
     add_line,
@@ -152,9 +152,8 @@ class Deployments(Transactions):
         return await self._read(lambda db: earlier_apps(db, ids))
 
     async def due_holds(self, now: float, limit: int) -> list[Deployment]:
-        t = tables.deployments
-        query = sa.select(t).where(t.c.look_at <= now).order_by(t.c.look_at, t.c.id).limit(limit)
-        return await self._read(lambda db: all_of(db, query))
+        due = {"now": now, "most": limit}
+        return await self._read(lambda db: all_of(db, DUE_HOLDS, due))
 
     async def judge(self, id_: str, by: Judging, *, seen: float | None = None) -> Deployment | None:
         at = self._clock()

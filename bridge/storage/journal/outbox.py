@@ -1,6 +1,7 @@
 """The outbox of feedback: pending subscriptions, and the results of publishing them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -68,20 +69,39 @@ def hurry(db: sa.Connection, key: str) -> None:
     db.execute(sa.update(t).where(late).values(rank=Rank.BAD.value))
 
 
-def pending(
-    limit: int, until: float, ready: float, busy: Sequence[str], favoured: Mapping[str, int]
+def _first_due(
+    busy: Sequence[str] = (), favoured: Mapping[str, int] = MappingProxyType({})
 ) -> sa.Select[Any]:
     """Return the query for due subscriptions: the first of each lane."""
     t = tables.feedback
     # One that will be due soon delays no other.
-    not_yet = sa.case((t.c.due_at <= ready, 0), else_=1)
+    not_yet = sa.case((t.c.due_at <= sa.bindparam("ready"), 0), else_=1)
     first_rank = sa.case(dict(favoured), value=t.c.lane, else_=0) if favoured else sa.literal(0)
     passed_over = sa.case((t.c.rank < first_rank, 1), else_=0)
     order = (not_yet, passed_over, t.c.rank, t.c.due_at, t.c.id)
     turn = sa.func.row_number().over(partition_by=t.c.lane, order_by=order)
-    due = sa.select(t, turn.label("turn")).where(t.c.due_at <= until)
+    due = sa.select(t, turn.label("turn")).where(t.c.due_at <= sa.bindparam("until"))
     first = (due.where(t.c.lane.not_in(list(busy))) if busy else due).subquery()
-    return sa.select(first).where(first.c.turn == 1).order_by(first.c.due_at).limit(limit)
+    ordered = sa.select(first).where(first.c.turn == 1).order_by(first.c.due_at)
+    return ordered.limit(sa.bindparam("most"))
+
+
+_FIRST_DUE = _first_due()
+"""Built once: every change, and each second at rest, runs it."""
+
+
+def pending(
+    db: sa.Connection,
+    limit: int,
+    until: float,
+    ready: float,
+    busy: Sequence[str],
+    favoured: Mapping[str, int],
+) -> list[Pending]:
+    """Return the first due subscription of each lane."""
+    query = _first_due(busy, favoured) if busy or favoured else _FIRST_DUE
+    those = db.execute(query, {"until": until, "ready": ready, "most": limit})
+    return read(db, those.mappings())
 
 
 def save_cursor(

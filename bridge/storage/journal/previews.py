@@ -22,6 +22,13 @@ _T = tables.previews
 
 _NOT_ENDED = _T.c.state != PreviewState.ENDED
 
+_DUE = (
+    sa.select(_T.c.backend, _T.c.host, sa.func.min(_T.c.look_at))
+    .where(_T.c.look_at <= sa.bindparam("until"))
+    .group_by(_T.c.backend, _T.c.host)
+)
+"""Built once: it runs each second."""
+
 
 class Previews(Transactions):
     """The previews of pull requests; see `ports.previews`.
@@ -64,9 +71,7 @@ class Previews(Transactions):
         return await self._found(due.order_by(_T.c.created_at, _T.c.id).limit(limit))
 
     async def previews_due(self, until: float) -> dict[Lane, float]:
-        lane = (_T.c.backend, _T.c.host)
-        query = sa.select(*lane, sa.func.min(_T.c.look_at)).where(_T.c.look_at <= until)
-        found = await self._read(lambda db: db.execute(query.group_by(*lane)).all())
+        found = await self._read(lambda db: db.execute(_DUE, {"until": until}).all())
         return {(backend, host): at for backend, host, at in found}
 
     async def places_taken(self) -> dict[str, int]:

@@ -176,7 +176,9 @@ class Subscriptions(Transactions):
         favoured: Mapping[str, int] | None = None,
     ) -> list[Pending]:
         ready = until if ready is None else ready
-        return await self._pending(outbox.pending(limit, until, ready, busy, favoured or {}))
+        return await self._read(
+            lambda db: outbox.pending(db, limit, until, ready, busy, favoured or {})
+        )
 
     async def snapshot(self, subscription: Subscription) -> Snapshot:
         at = self._clock()

@@ -31,6 +31,14 @@ IF_WAITING = LOCKED.where(_T.c.state == State.WAITING)
 IF_HELD = LOCKED.where(_T.c.state == State.HELD)
 IF_LOSABLE = LOCKED.where(_T.c.state.in_(LOSABLE))
 
+DUE_HOLDS = (
+    sa.select(_T)
+    .where(_T.c.look_at <= sa.bindparam("now"))
+    .order_by(_T.c.look_at, _T.c.id)
+    .limit(sa.bindparam("most"))
+)
+"""The query for held ones that are to be judged."""
+
 CHANGE = sa.update(_T).where(_T.c.id == _ID).returning(_T)
 """The change of a deployment; the other parameters are its new facts."""
 
