@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 
 from bridge.core.errors import BridgeError
+from bridge.durable.claims import Claims
 from bridge.durable.running import (
     Bodies,
     Body,
@@ -155,6 +156,7 @@ class DurableFlows:
         self._orphaned, self._taken = SeenTwice(), SeenTwice()
         self._flows: dict[str, Flow] = {}
         self._dbos: DBOS | None = None
+        self._claims: Claims | None = None
 
     def register(self, flow: str, body: Body) -> None:
         """Register a flow's body, before `launch` and under a name that never changes."""
@@ -193,6 +195,7 @@ class DurableFlows:
             polling_interval_sec=0.1,
             on_conflict="always_update",
         )
+        self._claims = None if self._peers else Claims(self._dbos, self._executor_id)
         self._dispatcher.start(self._dbos, queue)
 
     async def start(self, flow: str, id_: str, *, key: str) -> None:
@@ -249,7 +252,13 @@ class DurableFlows:
         # Ids are ordered by time: SQLite stamps whole seconds, so FIFO rests on them (edge 4).
         with SetWorkflowID(name), SetEnqueueOptions(queue_partition_key=f"{flow}.{key}"):
             await DBOS.enqueue_workflow_async(QUEUE, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
-        self._dispatcher.wake()
+        if not await self._begins_at_once(name, f"{flow}.{key}"):
+            self._dispatcher.wake()
+
+    async def _begins_at_once(self, name: str, key: str) -> bool:
+        if self._claims is None or not self._claims.lone():
+            return False
+        return await asyncio.to_thread(self._claims.begin, name, key)
 
     # ── orphaned workflows ────────────────────────────────────────────────
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from bridge.durable.running import LOOKS_A_SECOND, LOOKS_AT_ONCE, Bell
 from bridge.ports.flows import Steps
 from tests.worlds.embedded import until
-from tests.worlds.flows import Launched, Ledger, launched, say
+from tests.worlds.flows import Launched, Ledger, launch_on_sqlite, launched, say
 
 __all__ = ["launched"]
 
@@ -53,6 +54,35 @@ async def test_a_started_flow_begins_within_milliseconds(launched: Launched) -> 
         took.append(began[id_] - started - enqueued)
 
     assert median(took) < 0.05  # half of the looks at 50 ms that took its time before
+
+
+async def test_one_that_is_alone_in_its_key_begins_without_a_look_at_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite. What is not alone keeps its place in the queue, also behind what waits there."""
+    monkeypatch.setattr("bridge.durable.claims.LONE", 0.0)
+    ledger = Ledger()
+    gate = ledger.gate("0001.a one")
+    flows = await launch_on_sqlite(tmp_path, {"work": ledger.body}, poll_seconds=LOOK)
+    flows._dispatcher.stop()
+    for id_ in ("0001.a", "0002.a", "0001.b"):
+        await flows.start("work", id_, key=id_[-1])
+    await ledger.written("0001.a one", "0001.b end")
+    gate.set()
+    await ledger.written("0001.a end")
+    await flows.start("work", "0003.a", key="a")
+    await flows.start("work", "0001.a", key="a")
+    await flows.start("work", "0001.c", key="c")
+    await ledger.written("0001.c end")
+    assert not any(line.startswith(("0002.a", "0003.a")) for line in ledger.lines)
+    await flows.stop()
+
+    flows = await launch_on_sqlite(tmp_path, {"work": ledger.body}, poll_seconds=LOOK)
+    await ledger.written("0003.a end")
+    await flows.stop()
+
+    ended = [line for line in ledger.lines if line.endswith("end")]
+    assert ended == [f"{id_} end" for id_ in ("0001.b", "0001.a", "0001.c", "0002.a", "0003.a")]
 
 
 async def test_the_next_flow_of_a_key_begins_when_one_ends(launched: Launched) -> None:
