@@ -377,8 +377,12 @@ def _is_of(told: Deployment, commit: str) -> bool:
 
 
 def _by_push(fate: Fate) -> bool:
-    """Return whether a push replaced it, so that its host was told of a newer deployment."""
-    return fate.by is not None and fate.look is None and fate.by.pushed
+    """Return whether a push replaced it, so that its host is told of a newer deployment.
+
+    The host ends the older one once the newer one succeeds, which an unhealthy one never does.
+    """
+    by = fate.by if fate.look is None else None
+    return by is not None and by.pushed and by.state is not State.UNHEALTHY
 
 
 def _context(one: Standing) -> str:

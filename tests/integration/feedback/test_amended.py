@@ -59,6 +59,8 @@ STORIES = [
     "push push",
     "push push rollback",
     "push push rollback push",
+    "push broken",
+    "push broken push",
     "push breaks",
     "push breaks unlock",
     "push breaks push",
