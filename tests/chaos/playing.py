@@ -74,12 +74,14 @@ async def played(on: Stage, group: Group) -> Played:
 async def played_broken(on: Stage, group: Group) -> list[Verdict]:
     """Run a group while many versions are broken (`breaking.py`), and people attend to their apps.
 
-    Return the verdicts at rest: while the last of them are locked, and once none is.
+    Return two verdicts at rest: on what the scenarios have left, with the last locks; and after the
+    last pushes, which bring what is owed, once nothing is locked.
     """
     async with on.load(unharmed=all(one.elsewhere for one in group)), attended(on):
         await asyncio.gather(*(one.run(on) for one in group))
-    await on.heal()
+    await on.recover()
     locked = await judge_serving(on, await all_quiet(on, held=True))
+    await on.heal()
     async with attended(on):
         record = await all_quiet(on)
     return [locked, await judge_serving(on, record)]

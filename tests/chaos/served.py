@@ -25,7 +25,8 @@ LOOKS_AGAIN = 1.0
 def judge_broken(verdict: Verdict, stage: Stage, record: Record) -> None:
     """Check that no app serves a broken version while a verified one is kept.
 
-    What a person has deployed at the backend stays: nobody undoes it by itself.
+    What a person has deployed at the backend stays, and so does what comes again after the bridge
+    has gone back from it: nobody undoes that by itself.
     """
     pages = stage.pages
     assert pages is not None
@@ -33,10 +34,20 @@ def judge_broken(verdict: Verdict, stage: Stage, record: Record) -> None:
         served = stage.backend.serves(app)
         if served is None or served.job.by or pages.works(served):
             continue
+        if _left_before(record, served):
+            continue
         if kept := _verified_and_kept(stage, pages, record, app):
             said = [one for one in record.deployments if one.backend_id == served.job.id]
             notes = "; ".join(f"{one.id} is {one.state}: {one.note}" for one in said)
             verdict.blame("broken_served", [f"{app}: {served.commit}, not {kept}: {notes}"])
+
+
+def _left_before(record: Record, served: Served) -> bool:
+    """Return whether the bridge has gone back from an earlier build of the same version."""
+    left = {one.back_from for one in record.deployments if one.served}
+    same = (one for one in record.deployments if one.deployed_commit == served.commit)
+    mine = (one for one in same if one.app_id == served.app and one.backend_id != served.job.id)
+    return any(one.id in left for one in mine)
 
 
 def judge_unhealthy(verdict: Verdict, stage: Stage, record: Record) -> None:

@@ -213,11 +213,15 @@ class Stage:
             if self.authors is not None:
                 await self.authors.stop()
 
-    async def heal(self) -> None:
-        """End all planned faults except lost answers; the bridge receives everything."""
+    async def recover(self) -> None:
+        """End all planned faults except lost answers, and wait until the bridge is ready."""
         self.backend.faults.clear()
         for process in self.fleet.processes:
             await process.ready()
+
+    async def heal(self) -> None:
+        """End all faults, and push once more: the bridge receives everything."""
+        await self.recover()
         for sender in self.senders:  # the apps that check commits have a last one in any case
             await sender.once(apps=[app for app in sender.apps if app in self.passed])
         if self.authors is not None:

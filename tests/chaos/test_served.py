@@ -108,6 +108,13 @@ def build_a_later_one(run: Run) -> None:
     change(run, 2, back_from=later.id)
 
 
+def deploy_it_again(run: Run) -> None:
+    """Have another push bring the second version again."""
+    again = replace(deployed(4, SECOND, APP), state=State.UNHEALTHY, verdict=Judged.UNHEALTHY)
+    add_deployment(run, again)
+    run.ledger[-1].job.ended = 4.0
+
+
 def by_a_person(run: Run) -> None:
     """Have a person ask for the rollback."""
     change(run, 2, trigger="cli: ada", person="cli:ada", back_from=None)
@@ -171,6 +178,16 @@ def test_what_a_person_has_deployed_at_the_backend_stays(run: Run) -> None:
     deploy_by_hand(run)
 
     assert red(run) == []
+
+
+def test_the_bridge_goes_back_once_from_each_version(run: Run) -> None:
+    deploy_it_again(run)
+
+    assert red(run) == []
+
+    del run.record.deployments[2]
+
+    assert red(run) == ["broken served"]
 
 
 def test_a_broken_version_stays_where_no_verified_one_is_kept(run: Run) -> None:

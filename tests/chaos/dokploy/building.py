@@ -31,7 +31,7 @@ class Builder:
         build_seconds: how long a build takes.
         concurrency: builds at a time, of all apps together; 0: any number.
         failing: the fraction of builds that fail, from 0 to 1.
-        doomed: apps whose next build fails.
+        doomed: apps whose builds fail.
         text_delay: the most seconds from an end until its commit is shown.
         jobs: by app, oldest first; without those that are no longer shown.
         every: all jobs ever.
@@ -170,10 +170,7 @@ class Builder:
         return next((one for one in reversed(self.served) if one.app == app), None)
 
     def _fails(self, app: str) -> bool:
-        if app in self.doomed:
-            self.doomed.remove(app)
-            return True
-        return self.chance.random() < self.failing
+        return app in self.doomed or self.chance.random() < self.failing
 
     def _is_next(self, job: Job) -> bool:
         """Return whether a job is the first that could start, and a slot is free."""
