@@ -8,8 +8,10 @@ from typing import Any
 from bridge.app.storage import open_stores
 from bridge.core.errors import BridgeError
 from bridge.core.gates.locks import Lock
+from tests.chaos.dokploy.jobs import Fate
 from tests.chaos.gates import APPROVED, GATED, approving
 from tests.chaos.ledgers import all_quiet
+from tests.chaos.pushes import Push
 from tests.chaos.sender import Sender
 from tests.chaos.stage import Stage
 from tests.fakes.host import Spoil
@@ -80,7 +82,7 @@ async def another_broken_one_comes(stage: Stage) -> None:
 async def a_fix_fails_to_build(stage: Stage) -> None:
     """The newer version never goes live, so the broken one is still to be left."""
     async with _broken(stage) as (sender, app):
-        stage.backend.doomed.add(app)  # what waits may be built from the fix as well
+        stage.backend.doomed.add(app)
         await sender.once(apps=(app,), broken=False, redelivers=True)
     stage.backend.doomed.discard(app)
 
@@ -102,14 +104,22 @@ async def _broken(stage: Stage, host: str = "") -> AsyncIterator[tuple[Sender, s
     """
     some = [one for one in stage.senders if len(one.apps) > 1 and host in ("", one.origin.host)]
     sender = stage.chance.choice(some)
-    app = sender.apps.pop(stage.chance.randrange(len(sender.apps)))
+    services = stage.backend.services  # without watch paths, every push deploys an app
+    app = stage.chance.choice([one for one in sender.apps if services[one].now.watch_paths])
+    sender.apps.remove(app)
     try:
         push = await sender.once(apps=(app,), broken=True, redelivers=True)
-        await _until(stage, lambda: (now := stage.backend.serves(app)) and now.commit == push.after)
+        await _until(stage, lambda: _built(stage, app, push))
         yield sender, app
     finally:
         await asyncio.sleep(REST)
         sender.apps.append(app)
+
+
+def _built(stage: Stage, app: str, push: Push) -> bool:
+    """Return whether its own deployment is live, not only an earlier one with the same commit."""
+    of_it = (one for one in stage.backend.ledger if (one.app, one.delivery) == (app, push.id))
+    return any(one.job.fate is Fate.DONE for one in of_it)
 
 
 async def _until(stage: Stage, so: Callable[[], object]) -> None:
