@@ -234,7 +234,7 @@ def what_goes_on_is_enough() -> None:
     from bridge.core.lifecycle import FINAL, State
     from bridge.storage import tables
     from bridge.storage.journal import transitions
-    from bridge.storage.journal.deployment_rows import deployment_row
+    from bridge.storage.journal.transitions import deployment_row
 
     t = tables.deployments
 

@@ -480,4 +480,5 @@ async def recording_backend(
         yield backend
     finally:
         await backend.end()
+        await close_all([backend.listener] if backend.listener is not None else [])
         await runner.cleanup()

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from bridge.core.events import Action
 from bridge.core.lifecycle import Cancel, Deployment, Evidence, State, Verdict
 from bridge.storage import tables
-from bridge.storage.journal.gates import holds_text, lifts_text, read_holds, read_lifts
+from bridge.storage.journal.gates import read_holds, read_lifts
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.statements import CHANGE, OF_ID
 
@@ -20,17 +20,6 @@ _T = tables.deployments
 def ids_text(ids: Sequence[str]) -> str:
     """Return ids as the text of a column."""
     return json.dumps(list(ids))
-
-
-def deployment_row(deployment: Deployment) -> dict[str, Any]:
-    """Return a deployment as a row of `deployments`."""
-    row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
-    return row | {
-        "known_before": ids_text(deployment.known_before),
-        "images": None if deployment.images is None else ids_text(deployment.images),
-        "holds": holds_text(deployment.holds),
-        "lifts": lifts_text(deployment.lifts),
-    }
 
 
 def read_deployment(row: Mapping[str, Any] | sa.RowMapping) -> Deployment:

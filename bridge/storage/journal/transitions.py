@@ -32,13 +32,12 @@ from bridge.storage import tables
 from bridge.storage.journal.deployment_rows import (
     all_of,
     change,
-    deployment_row,
     ids_text,
     locked,
     read,
 )
 from bridge.storage.journal.due import mark_apps_due, mark_followers_due
-from bridge.storage.journal.gates import holds_text
+from bridge.storage.journal.gates import holds_text, lifts_text
 from bridge.storage.journal.outbox import changed, hurry
 from bridge.storage.journal.pushes import pushed_after
 from bridge.storage.journal.shown import also_shown
@@ -84,6 +83,17 @@ def add_deployment(db: sa.Connection, new: Deployment, now: float) -> None:
     add_line(db, new.id, new.seq, now, new.state, new.note)
     if new.superseded_by not in {one.id for one in older}:
         _replace(db, new, older, now)
+
+
+def deployment_row(deployment: Deployment) -> dict[str, Any]:
+    """Return a deployment as a row of `deployments`."""
+    row = {name: getattr(deployment, name) for name in Deployment.__dataclass_fields__}
+    return row | {
+        "known_before": ids_text(deployment.known_before),
+        "images": None if deployment.images is None else ids_text(deployment.images),
+        "holds": holds_text(deployment.holds),
+        "lifts": lifts_text(deployment.lifts),
+    }
 
 
 def _unasked(db: sa.Connection, one: Deployment) -> list[Deployment]:

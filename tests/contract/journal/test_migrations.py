@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from bridge.core.errors import Rejected
 from bridge.storage import migrations, tables
 from bridge.storage.engines import postgres_engine, sqlite_engine
-from bridge.storage.journal.deployment_rows import deployment_row
+from bridge.storage.journal.transitions import deployment_row
 from tests.fakes.journey import deployment
 from tests.worlds.earlier import EARLIER, make_earlier
 
