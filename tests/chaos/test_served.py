@@ -72,7 +72,7 @@ def red(run: Run, *said: Claim) -> list[str]:
     judge_broken(verdict, run.stage, run.record)
     judge_order(verdict, run.stage, run.sender.sent, run.record)
     judge_superseded(verdict, run.stage, run.record)
-    verdict.blame("said_to_be_live", untrue(run.stage, said))
+    verdict.blame("said_to_be_live", untrue(run.stage, run.record, said))
     return sorted({line.partition(": ")[0] for line in verdict.wrong})
 
 
@@ -217,3 +217,23 @@ def test_what_is_broken_may_not_be_called_verified(run: Run) -> None:
 
     assert red(run, Claim("`apps`", APP, SECOND)) == []
     assert red(run, Claim("`apps`", APP, SECOND, works=True)) == ["said to be live"]
+
+
+@pytest.mark.parametrize(
+    ("own_record", "live_at", "line"),
+    [
+        (None, 5.0, []),
+        (None, 3.5, ["said to be live"]),
+        ("d-1-app-0", 5.0, ["said to be live"]),
+    ],
+    ids=["looked at since", "looked at before", "its own record was known"],
+)
+def test_what_a_person_has_deployed_is_verified_only_where_it_could_not_be_told_apart(
+    run: Run, own_record: str | None, live_at: float, line: list[str]
+) -> None:
+    """Somebody has deployed the first version as well, just after the bridge."""
+    theirs = Job("theirs", APP, "", "", 4.0, "done", by=PERSON, commit=FIRST, ended=4.5)
+    run.stage.backend.backs.append(Served(theirs, 4.5))
+    change(run, 0, backend_id=own_record, live_at=live_at)
+
+    assert red(run, Claim("`apps`", APP, FIRST, works=True)) == line
