@@ -152,7 +152,7 @@ class Asker:
             await self.ending.end(deployment.id, State.CANCELLED, changed)
         else:
             if deployment.back_from is not None:
-                await self.looks.at(self._backend(app), app, records=records)
+                await self.looks.at(self._backend(app), app)
             own = deployment.way == Rung.IMAGE or attempt.image is None
             facts = {} if own else {"image": attempt.image}
             ids = [record.id for record in records]

@@ -79,7 +79,7 @@ class Restorer:
             return
         if deployment.intent_at is None:
             if deployment.back_from is not None:
-                await self.looks.at(backend, app, records=records)
+                await self.looks.at(backend, app)
             by = await self.judging(deployment.id)
             await self.journal.intend(deployment.id, [one.id for one in records], by)
             return

@@ -129,8 +129,7 @@ class Ways:
         if (backend := self._backends.get(app.backend)) is None:
             raise Rejected(f"no backend {app.backend!r} is configured any more")
         history = await self._history(app, failing)
-        records = await backend.deployments(app)
-        serving = await self._looks.at(backend, app, records=records)
+        serving, records = await self._looks.at(backend, app), await backend.deployments(app)
         served = serving.version_served if serving is not None else None
         targets = targets_of(history, served, wanted, verified_only=verified_only)
         way = first_way_back(app, targets, records, history, served, fits)

@@ -81,7 +81,6 @@ class Looks:
         backend: Backend,
         app: App,
         *,
-        records: Sequence[BackendDeployment] | None = None,
         told: str | None = None,
     ) -> Serving | None:
         """Look at an app, and return what it serves; None if nothing is known to be served.
@@ -90,15 +89,13 @@ class Looks:
         be there before the bridge knows that it is ours.
 
         Args:
-            records: the app's, if they were just read.
-            told: what the listing says of it; None if it was not read.
+            told: what the listing says of the app; None if it was not read.
 
         Raises:
             BridgeError: the backend or our journal can't be read.
         """
-        at = self.clock()
-        if records is None:
-            records = await backend.deployments(app)
+        at, before = self.clock(), await self._stored(app)
+        records = await backend.deployments(app)
         open_ = await self.journal.open_deployments(app_id=app.id)
         serving = (await self.journal.serving([app])).get(app.id)
         if any(
@@ -110,8 +107,13 @@ class Looks:
             told = serving.look.told
         if records and records[0].status is Progress.RUNNING and look.record != records[0].id:
             told = None  # its end may be written to its log alone, so this must be looked at again
-        await self.journal.save_look(app.id, replace(look, at=at, told=told))
+        await self.journal.save_look(app.id, replace(look, at=at, told=told), after=before)
         return (await self.journal.serving([app])).get(app.id)
+
+    async def _stored(self, app: App) -> Look | None:
+        """Return the newest look that is stored."""
+        serving = (await self.journal.serving([app])).get(app.id)
+        return serving.look if serving is not None else None
 
     async def _look(
         self,

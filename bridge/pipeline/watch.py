@@ -254,7 +254,7 @@ class Watching:
             by=By.BRIDGE if found.still else By.BACKEND,
             place=self.looks.titles.get(app.backend, app.backend),
         )
-        await self.journal.save_look(app.id, look)
+        await self.journal.save_look(app.id, look, after=serving.look)
 
     async def _judged(
         self, deployment: Deployment, app: App, policy: VerifyPolicy, judged: _Judged

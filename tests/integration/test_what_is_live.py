@@ -23,6 +23,7 @@ from bridge.core.health.serving import By, Look, Serving
 from bridge.core.lifecycle import Deployment, Evidence, State, Verdict
 from bridge.ports.outcomes import Outcome
 from bridge.storage.journal import serving
+from bridge.storage.journal.statements import served_places
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import journal_in_memory
 
@@ -172,7 +173,7 @@ class World:
             by=By.BACKEND,
             place="Dokploy",
         )
-        await self.journal.save_look(APP.id, look)
+        await self.journal.save_look(APP.id, look, after=known.look)
         self.truth, self.health = commit, "not verified"
 
     async def end(self, place: int, state: State) -> None:
@@ -249,7 +250,7 @@ def newest_delivery_of(query: Callable[..., sa.Select[Any]]) -> Any:
 
 BUGS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "what was asked for last counts as served last": (
-        lambda: patch.object(serving, "served_places", newest_delivery_of(serving.served_places)),
+        lambda: patch.object(serving, "served_places", newest_delivery_of(served_places)),
         OVERTAKEN,
     ),
     "an unknown outcome is forgotten": (

@@ -25,7 +25,7 @@ from bridge.core.events import Action
 from bridge.core.gates.locks import BRIDGE, BY_ITSELF
 from bridge.core.health.fate import Fate
 from bridge.core.health.rollback import lock_after
-from bridge.core.health.serving import By, Look
+from bridge.core.health.serving import By, Look, Serving
 from bridge.core.lifecycle import Deployment, Evidence, State
 from bridge.core.pulls import PullRequest
 from bridge.githosts.publishers import WriteTurns
@@ -254,15 +254,14 @@ class World:
     async def _look(self, **shown: Any) -> None:
         newest = self.brought[-1].id if self.brought else None
         found = await self.journal.serving([WEB])
-        doubt = found[WEB.id].doubt if WEB.id in found else None
+        known = found.get(WEB.id, Serving(None))
         told: dict[str, Any] = {
             "newest": newest,
-            "doubt": doubt.id if doubt else None,
+            "doubt": known.doubt.id if known.doubt else None,
             "place": "Dokploy",
         }
-        await self.journal.save_look(
-            WEB.id, Look(self.clock(), since=self.clock(), **told, **shown)
-        )
+        look = Look(self.clock(), since=self.clock(), **told, **shown)
+        await self.journal.save_look(WEB.id, look, after=known.look)
 
     async def unlock(self) -> None:
         """Somebody removes the app's lock."""

@@ -17,6 +17,7 @@ from bridge.storage import tables
 from bridge.storage.engines import now
 from bridge.storage.journal.due import held_by
 from bridge.storage.journal.rows import add_new, batched, insert_into
+from bridge.storage.journal.statements import PLACES, served_places
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.migrations import refuse_newer
 
@@ -100,11 +101,16 @@ _NEXT = (
 
 
 def _kept(db: sa.Connection) -> set[int]:
-    """Return the deliveries that led to an app's newest deployment, or to an open one."""
+    """Return the deliveries that led to an open deployment, an app's newest, or what it serves."""
     t = tables.deployments
     newest = sa.select(sa.func.max(t.c.seq)).group_by(t.c.app_id)
     going = sa.select(t.c.seq).where(t.c.state.in_([s for s in State if s not in FINAL]))
-    return {*db.scalars(newest), *db.scalars(going)}
+    kept = {*db.scalars(newest), *db.scalars(going)}
+    for apps in batched(list(db.scalars(sa.select(tables.apps.c.id)))):
+        served = (row[one] for row in db.execute(served_places(apps)).mappings() for one in PLACES)
+        for some in batched([id_ for id_ in served if id_ is not None]):
+            kept |= {*db.scalars(sa.select(t.c.seq).where(t.c.id.in_(some)))}
+    return kept
 
 
 def forget_feedback(db: sa.Connection, keys: Sequence[str]) -> None:

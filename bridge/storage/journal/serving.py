@@ -20,6 +20,7 @@ from bridge.storage.journal.due import changing, mark_apps_due, mark_followers_d
 from bridge.storage.journal.pushes import newest_moves
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.shown import mark_last
+from bridge.storage.journal.statements import PLACES, served_places
 from bridge.storage.journal.transactions import Transactions
 
 NEWEST = 2**63 - 1
@@ -29,19 +30,15 @@ FAR_BEHIND = 50
 """The newest pushes of a branch to read; the distance of what is further behind is unknown."""
 
 
-_PLACES = ("newest", "before", "doubt")
-"""The deployments that tell what an app serves; see `Serving`."""
-
-
 class Serves(Transactions):
     """What apps serve, and what has ended."""
 
     async def serving(self, apps: Sequence[App]) -> dict[str, Serving]:
         return await self._read(lambda db: _serving(db, apps))
 
-    async def save_look(self, app_id: str, look: Look) -> None:
+    async def save_look(self, app_id: str, look: Look, *, after: Look | None) -> None:
         at = self._clock()
-        await self._change(lambda db: _save_look(db, app_id, look, at))
+        await self._change(lambda db: _save_look(db, app_id, look, after, at))
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         return await self._read(lambda db: _live(db, app_ids))
@@ -89,14 +86,14 @@ def served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
     for some in batched(app_ids):
         places += [dict(row) for row in db.execute(served_places(some)).mappings()]
     looks, away = _looks(db, app_ids), _away(db)
-    named = {row[one] for row in places for one in _PLACES}
+    named = {row[one] for row in places for one in PLACES}
     named |= {one.deployment for one in looks.values()}
     known = read_all(db, named - {None})
     found: dict[str, Serving] = {}
     for row in places:
         look = looks.get(row["app_id"])
         looked = known.get(look.deployment or "") if look is not None else None
-        ours = (known.get(row[one]) for one in _PLACES)
+        ours = (known.get(row[one]) for one in PLACES)
         one = Serving(*ours, look=look, looked=looked, away=away)
         if one.newest or (look is not None and look.record):
             found[row["app_id"]] = one
@@ -119,11 +116,13 @@ def _looks(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Look]:
     return found
 
 
-def _save_look(db: sa.Connection, app_id: str, look: Look, at: float) -> None:
+def _save_look(db: sa.Connection, app_id: str, look: Look, after: Look | None, at: float) -> None:
     """Store a look; if it shows another version, mark what shows the last ones or waits for it."""
     changing(db)
     t = tables.looks
     was = served(db, [app_id]).get(app_id)
+    if (was.look if was is not None else None) != after:
+        return
     db.execute(sa.delete(t).where(t.c.app_id == app_id))
     db.execute(
         sa.insert(t), [{name: getattr(look, name) for name in Look.__slots__} | {"app_id": app_id}]
@@ -138,33 +137,6 @@ def _save_look(db: sa.Connection, app_id: str, look: Look, at: float) -> None:
 def _shown(one: Serving | None) -> tuple[str | None, ...] | None:
     """Return the parts of a serving that people see; None if nothing is served."""
     return None if one is None else (one.version, one.ours.id if one.ours else None, *one.notes)
-
-
-def served_places(app_ids: Sequence[str]) -> sa.Select[Any]:
-    """Return the query for the ids of what each app served last and before, and of a doubt.
-
-    Order by when each began to be served: an older deployment may have been held, and begun later.
-    It costs a few index searches per app, however long its history is.
-    """
-    a, t = tables.apps, tables.deployments
-    served = (
-        sa.select(t.c.id)
-        .where((t.c.app_id == a.c.id) & (t.c.live_at > 0))
-        .order_by(t.c.live_at.desc(), t.c.id.desc())
-        .limit(1)
-    )
-    unknown = (
-        sa.select(t.c.id)
-        .where((t.c.app_id == a.c.id) & (t.c.state == State.UNKNOWN))
-        .order_by(t.c.finished_at.desc())
-        .limit(1)
-    )
-    return sa.select(
-        a.c.id.label("app_id"),
-        served.scalar_subquery().label("newest"),
-        served.offset(1).scalar_subquery().label("before"),
-        unknown.scalar_subquery().label("doubt"),
-    ).where(a.c.id.in_(app_ids))
 
 
 # ── from which the next change is reckoned ────────────────────────────────────────────────────────

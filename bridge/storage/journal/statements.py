@@ -4,6 +4,9 @@ SQLAlchemy takes longer to build a statement with all columns, and to find its c
 SQLite to run it. Parameters begin with `its_`, since a column's name can't be one in an update.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import sqlalchemy as sa
 
 from bridge.core.decision import Reason
@@ -67,3 +70,33 @@ CANCELLED_LATER = (
     .limit(1)
 )
 """The query for a later cancel of its app."""
+
+PLACES = ("newest", "before", "doubt")
+"""The deployments that tell what an app serves; see `Serving`."""
+
+
+def served_places(app_ids: Sequence[str]) -> sa.Select[Any]:
+    """Return the query for the ids of what each app served last and before, and of a doubt.
+
+    Order by when each began to be served: an older deployment may have been held, and begun later.
+    It costs a few index searches per app, however long its history is.
+    """
+    a, t = tables.apps, tables.deployments
+    served = (
+        sa.select(t.c.id)
+        .where((t.c.app_id == a.c.id) & (t.c.live_at > 0))
+        .order_by(t.c.live_at.desc(), t.c.id.desc())
+        .limit(1)
+    )
+    unknown = (
+        sa.select(t.c.id)
+        .where((t.c.app_id == a.c.id) & (t.c.state == State.UNKNOWN))
+        .order_by(t.c.finished_at.desc())
+        .limit(1)
+    )
+    return sa.select(
+        a.c.id.label("app_id"),
+        served.scalar_subquery().label("newest"),
+        served.offset(1).scalar_subquery().label("before"),
+        unknown.scalar_subquery().label("doubt"),
+    ).where(a.c.id.in_(app_ids))

@@ -65,7 +65,8 @@ async def test_what_somebody_has_deployed_by_hand_is_compared(journal: Any) -> N
     await ended(journal, 1, State.DONE, OLD)
     newest = deployment(1, "app-api").id
 
-    await journal.save_look("app-api", Look(9.0, newest, record="r", commit=OTHER, since=8.0))
+    look = Look(9.0, newest, record="r", commit=OTHER, since=8.0)
+    await journal.save_look("app-api", look, after=None)
 
     found = await api(journal)
     assert (found.commits, found.since) == ([OTHER, OLD], 8.0)

@@ -16,7 +16,7 @@ from bridge.ports.outcomes import (
 )
 from bridge.storage.engines import WRITES, sqlite_engine
 from bridge.storage.journal import SqlJournal, rows
-from tests.fakes.journey import NO_GATES, ManualClock, deployment
+from tests.fakes.journey import NO_GATES, ManualClock, app, deployment
 from tests.worlds.journal import WINDOW, outcome
 
 
@@ -41,6 +41,23 @@ async def test_what_is_old_and_over_is_forgotten_but_an_apps_newest_deployment_s
     assert await journal.changes(deployment(1).id) == []
     assert await journal.feedback(limit=10) == []
     assert await journal.forget(clock.now - 20, 10) == 0
+
+
+async def test_what_an_app_serves_is_not_forgotten_however_often_a_build_has_failed_since(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [app()])
+    ends = (State.DONE, State.DONE, State.DONE, State.UNKNOWN, State.FAILED, State.FAILED)
+    for seq, end in enumerate(ends, 1):
+        clock.now += 1
+        await journal.record([outcome(seq, deployment(seq))], window=WINDOW)
+        await journal.move(deployment(seq).id, end)
+    before = await journal.serving([app()])
+
+    assert await journal.forget(clock.now + 1, 10) == 2
+
+    assert [one.seq for one in await journal.deployments(limit=10)] == [6, 4, 3, 2]
+    assert await journal.serving([app()]) == before
 
 
 async def test_one_that_was_decided_late_keeps_nothing_old_from_being_forgotten(

@@ -121,7 +121,8 @@ async def test_an_unknown_outcome_is_a_doubt_about_what_was_deployed_by_hand_too
     journal: Any, clock: ManualClock
 ) -> None:
     await journal.save_apps("dokploy", [WEB])
-    await journal.save_look(WEB.id, Look(clock.now, record="r1", commit=A, since=clock.now))
+    look = Look(clock.now, record="r1", commit=A, since=clock.now)
+    await journal.save_look(WEB.id, look, after=None)
     assert (await journal.serving([WEB]))[WEB.id].commit == A
 
     await made(journal, clock, 1, State.UNKNOWN)

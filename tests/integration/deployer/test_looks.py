@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.core.absence import AWAY, Absence
-from bridge.core.apps import Rules
+from bridge.core.apps import App, Rules
 from bridge.core.errors import Refused
 from bridge.core.events import Action
 from bridge.core.health.policy import VerifyPolicy
@@ -15,7 +15,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import CLOSING
 from bridge.pipeline.rollback_plan import Ways
 from bridge.pipeline.serving import Looks
-from bridge.ports.backends import Progress
+from bridge.ports.backends import BackendDeployment, Progress
 from tests.fakes.journey import CLEARED, FakeBackend, KeptSteps, app
 from tests.integration.deployer.test_serving import ONE, THEIRS, TWO, Reconciling
 from tests.worlds.deployer import NO, UNRECORDED, ShowsImages, Stage, deploy, superseded
@@ -288,3 +288,26 @@ async def test_after_an_absence_nothing_is_called_verified_where_no_image_is_sho
 
     assert (found.ours, found.works) == (three[2], Works.HEALTHY)
     assert stage.backend.count("deployments") - asked == 1
+
+
+async def test_a_look_that_ends_late_replaces_none_that_began_later(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody deploys while the answer to the first is on its way; only the second shows it."""
+    await built(stage, 1, ONE)
+    serves, read = Reconciling(stage), stage.backend.deployments
+    await serves.listing("at 1")
+
+    async def late(of: App) -> list[BackendDeployment]:
+        monkeypatch.setattr(stage.backend, "deployments", read)
+        records = await read(of)
+        stage.backend.foreign(stage.app, head=THEIRS)
+        assert (await serves.listing("at 2")).commit == THEIRS
+        return records
+
+    monkeypatch.setattr(stage.backend, "deployments", late)
+    found = await serves.looks.at(stage.backend, stage.app)
+
+    assert found is not None
+    assert found.commit == THEIRS
+    assert (await serves.listing("at 2")).commit == THEIRS
