@@ -15,6 +15,7 @@ from statistics import median
 import pytest
 import sqlalchemy as sa
 
+from bridge.durable.claims import Claims
 from bridge.durable.running import LOOKS_A_SECOND, LOOKS_AT_ONCE, Bell
 from bridge.ports.flows import Steps
 from tests.worlds.embedded import until
@@ -205,6 +206,7 @@ async def test_a_flow_that_was_enqueued_before_a_crash_begins_at_the_next_launch
     flows = await launched({"poll_seconds": LOOK}, work=ledger.body)
     with monkeypatch.context() as crash:
         crash.setattr(Bell, "ring", lambda _: None)
+        crash.setattr(Claims, "lone", lambda _: False)
         await flows.start("work", "0001.a", key="a")
     assert ledger.lines == []
 
@@ -230,7 +232,10 @@ async def test_a_flow_that_became_orphaned_here_goes_on_at_once(launched: Launch
         await ledger.written("0001.a end")
 
 
-async def test_a_dispatcher_that_has_ended_is_started_again(launched: Launched) -> None:
+async def test_a_dispatcher_that_has_ended_is_started_again(
+    launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Claims, "lone", lambda _: False)
     ledger = Ledger()
     flows = await launched({"poll_seconds": LOOK}, work=ledger.body)
     flows._dispatcher.stop()
