@@ -158,7 +158,7 @@ class Card:
 
     @property
     def past(self) -> bool:
-        """Whether it was live, and is not known to be live now."""
+        """Return whether it went live but is not, or not surely, live now."""
         return self.fate is not None and not self.fate.live
 
 

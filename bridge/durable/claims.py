@@ -1,8 +1,8 @@
 """Begin a flow that was just enqueued at once, where nothing of its key is before it.
 
-The engine's own poll looks through all keys, with statements that it builds anew each time: a flow
-begins about 6 ms after it was enqueued. Here one statement, built once, claims the flow as that
-poll would. What it does not claim, since something of its key runs or waits, the poll does.
+The engine's own poll searches all keys and rebuilds its statements each time, so a flow begins
+about 6 ms after it was enqueued. Here one statement, built once, claims the flow as the poll would.
+If something of the same key runs or waits, the flow is left to the poll.
 
 This is for SQLite, where one process has all flows and transactions that write exclude each other.
 """
@@ -43,7 +43,10 @@ class Claims:
         return self._last - before >= LONE
 
     def begin(self, name: str, key: str) -> bool:
-        """Begin a flow if it is the only one of its key; wait for the database and the loop."""
+        """Begin a flow if it is the only one of its key; return whether it has begun.
+
+        Call it in a thread: it waits for the database.
+        """
         token = str(uuid.uuid4())
         try:
             with self._system.engine.begin() as db:
@@ -52,7 +55,7 @@ class Claims:
                 return False
             (status,) = self._system.get_workflow_statuses([name])
             execute_dequeued_workflow(self._engine, status, token)
-        except Exception:  # any error: it is in the queue, or will be found without a run
+        except Exception:  # whatever failed, the row is in the queue or is found as orphaned
             log.exception("a flow does not begin at once", extra={"flow": name})
             return False
         return True

@@ -377,9 +377,9 @@ def _is_of(told: Deployment, commit: str) -> bool:
 
 
 def _by_push(fate: Fate) -> bool:
-    """Return whether a push replaced it, so that its host is told of a newer deployment.
+    """Return whether the host ends it by itself: a newer push was deployed in its place.
 
-    The host ends the older one once the newer one succeeds, which an unhealthy one never does.
+    The host does so once the newer one succeeds, which an unhealthy one never does.
     """
     by = fate.by if fate.look is None else None
     return by is not None and by.pushed and by.state is not State.UNHEALTHY

@@ -134,9 +134,9 @@ class GoingBack:
         serving = (await self.journal.serving([app])).get(app.id)
         if serving is not None and (instead := serving.instead_of(unhealthy)) is not None:
             raise Rejected(instead)
-        going = await self.journal.open_deployments(held=False, app_id=app.id)
         if await is_stopped(self.backends[app.backend], app) is not False:
             raise Rejected("it is idle, so somebody may have stopped it")
+        going = await self.journal.open_deployments(held=False, app_id=app.id)
         if (coming := _coming(unhealthy, going)) is not None:
             raise Rejected(f"deployment #{coming.seq} is newer and about to be deployed")
         if _in_a_row(unhealthy, history) > MOST_FURTHER:

@@ -1,4 +1,4 @@
-"""What the log of a build says about its end."""
+"""Read in the log of a build how it ended."""
 
 import asyncio
 

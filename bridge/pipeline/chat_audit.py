@@ -1,4 +1,4 @@
-"""What people ask for in a chat, in the audit log."""
+"""Write what people ask for in a chat into the audit log."""
 
 from bridge.core.access import Person
 from bridge.core.chat.replies import Accepted, Denied, Reply

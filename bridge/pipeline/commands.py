@@ -291,7 +291,7 @@ class ChatCommands:
     async def _no_longer_served(
         self, app: App, served: str, *, if_unknown: bool = False
     ) -> Sorry | None:
-        """Return the refusal if what somebody saw as live is no longer that.
+        """Return a refusal if the version that somebody saw as live is live no more.
 
         Args:
             if_unknown: refuse as well if it is not known what is served.

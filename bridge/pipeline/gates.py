@@ -42,7 +42,7 @@ LIST_LASTS = 30.0
 """Seconds for which a list of checks lets deployments pass; an event may have been lost since."""
 
 MOST_BROUGHT = 20
-"""How many of an app's newest deployments may have authors who must not approve the newest."""
+"""The number of an app's newest deployments whose authors may not approve the newest one."""
 
 AT_ONCE = 64
 """Held deployments that are judged together."""

@@ -61,7 +61,7 @@ class Fate:
 
     @property
     def itself(self) -> bool:
-        """Whether this deployment brought what is served, so its verdict counts."""
+        """Return whether this deployment brought what is served, so that its verdict counts."""
         return self.live and self.by is None and self.look is None
 
     @property

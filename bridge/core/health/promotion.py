@@ -61,7 +61,7 @@ class Promotion:
 
     @property
     def _wanted(self) -> tuple[str, ...]:
-        """What gates will look at: what they have seen of this version is not known here."""
+        """What checks, approvals and order require of the version; each a sentence."""
         rules, wanted = self.to.rules, []
         if rules.checks is not None:
             wanted.append("green checks")

@@ -96,12 +96,12 @@ class Look:
 
     @property
     def still_runs(self) -> bool:
-        """Whether it shows a version that was never replaced; the newer one may still come."""
+        """Return whether an older version still runs that the newest one has not replaced yet."""
         return self.evidence is Evidence.IMAGE and self.by is By.BRIDGE
 
     @property
     def by_whom(self) -> str:
-        """Who brought it, if the bridge did not; for people."""
+        """Say that the bridge did not bring it, or that nobody knows who did."""
         return "not by the bridge" if self.by is By.BACKEND else "by whom is not known here"
 
 
