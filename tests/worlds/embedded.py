@@ -355,16 +355,13 @@ class GitServer:
         if request.method == "GET":
             words.append("--advertise-refs")
             head = b"001e# service=git-upload-pack\n0000"
-        git = await asyncio.create_subprocess_exec(
-            *words,
-            str(path),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+        # In a thread git ends by itself, also if this request is cancelled.
+        git = await asyncio.to_thread(
+            subprocess.run, [*words, str(path)], input=await request.read(), stdout=subprocess.PIPE
         )
-        output, _ = await git.communicate(await request.read())
         what = "advertisement" if request.method == "GET" else "result"
         return web.Response(
-            body=head + output, content_type=f"application/x-git-upload-pack-{what}"
+            body=head + git.stdout, content_type=f"application/x-git-upload-pack-{what}"
         )
 
 
