@@ -139,7 +139,7 @@ def _done(claim: Claim, mine: list[Record], _: Wanted, found: Outcome) -> list[s
         for one in others
         if not cut_off(one) or one.id in found.stuck
     ]
-    return said + _same_record(claim, built[0], ended=built[0].id not in found.stuck)
+    return said + _same_record(claim, built[0], found)
 
 
 def _done_by_somebody(claim: Claim, found: Outcome) -> list[str]:
@@ -173,7 +173,7 @@ def _failed(claim: Claim, mine: list[Record], wanted: Wanted, found: Outcome) ->
         said.append(f"the reason is the log's closing line: {claim['note']}")
     elif reason and reason not in claim["note"]:
         said.append(f"the reason {reason!r} is not in {claim['note']!r}")
-    return said + _same_record(claim, record, ended=record.id not in found.stuck)
+    return said + _same_record(claim, record, found)
 
 
 def _cancelled(claim: Claim, mine: list[Record], wanted: Wanted, _: Outcome) -> list[str]:
@@ -206,9 +206,11 @@ def cut_off(record: Record) -> bool:
     return record.status == "cancelled" and record.last["finishedAt"] is None
 
 
-def _same_record(claim: Claim, record: Record, *, ended: bool) -> list[str]:
-    commit = claim["deployed_commit"]
+def _same_record(claim: Claim, record: Record, found: Outcome) -> list[str]:
+    commit, ended = claim["deployed_commit"], record.id not in found.stuck
     built = record.commit if record.status == "done" else None
+    if claim["action"] == "redeploy" and built is None and record.status == "done":
+        built = _checked_out(record, found)
     if not ended:  # the record can't tell whether its commit is live
         built = commit if record.commit in (None, commit) else record.commit
     pairs = {
@@ -220,6 +222,17 @@ def _same_record(claim: Claim, record: Record, *, ended: bool) -> list[str]:
         at = claim.get("live_at") or claim["finished_at"]  # it may be verified after its end there
         pairs["finished_at"] = (at, record.last["finishedAt"])
     return [f"{name} {said} ≠ {real}" for name, (said, real) in pairs.items() if said != real]
+
+
+def _checked_out(redeploy: Record, found: Outcome) -> str | None:
+    """Return the commit that was fetched last; the record of a redeploy does not name it."""
+    began = redeploy.first["createdAt"]
+    fetched = [
+        (one.first["createdAt"], one.commit)
+        for one in found.records
+        if one.app_id == redeploy.app_id and one.commit and one.first["createdAt"] < began
+    ]
+    return max(fetched)[1] if fetched else None
 
 
 # ── times ────────────────────────────────────────────────────────────────────

@@ -72,6 +72,24 @@ def test_what_is_true_has_no_difference() -> None:
     assert compare([], [], set()) == ["delivery d-1 made 0 deployments, not 1"]
 
 
+def test_a_redeploy_builds_what_was_fetched_last() -> None:
+    before = record("r-0", delivery="d-0", createdAt="2026-11-26T19:00:00.000Z")
+    before.first["createdAt"] = before.last["createdAt"]
+    again = record(description="")
+    first = claim(id="1.app", delivery="d-0", backend_id="r-0")
+
+    def told(commit: str | None) -> list[str]:
+        mine = claim(action="redeploy", deployed_commit=commit)
+        return differences(
+            Wanted({"d-0": {"done"}, "d-1": {"done"}}), Outcome([first, mine], [before, again])
+        )
+
+    assert told(SHA) == []
+    assert [one.partition(" ≠")[0] for one in told(OTHER)] == [
+        f"done {SHA[:7]}: deployed_commit {OTHER}"
+    ]
+
+
 @pytest.mark.parametrize(
     ("claims", "records", "words"),
     [
