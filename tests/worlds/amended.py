@@ -20,6 +20,7 @@ from bridge.console.pages import PAGES
 from bridge.console.pages.request import Asked
 from bridge.console.render import draw
 from bridge.console.visitors import BY_LINK
+from bridge.core.apps import App
 from bridge.core.decision import Decision, Reason
 from bridge.core.events import Action
 from bridge.core.gates.locks import BRIDGE, BY_ITSELF
@@ -37,7 +38,7 @@ from bridge.ports.githosts import CommitState
 from bridge.ports.outcomes import Outcome, Subscription
 from bridge.storage.journal import SqlJournal
 from tests.fakes.git_api import FakeHostApi
-from tests.fakes.journey import ManualClock, app, deployment, push
+from tests.fakes.journey import ManualClock, app, deployment, push, source
 from tests.worlds.console_records import FRAME, records_of
 
 WEB = app()
@@ -106,14 +107,18 @@ class World:
     """An app, what happens to it, and all that is shown of it.
 
     Attributes:
+        app: what its backend says of the app.
         live: the commit that is live; `DOUBT` if nobody knows, "" for nothing.
+        left: the commit that was live when the app was deleted.
         head: the commit that was pushed last.
         brought: what the bridge has brought, oldest first.
     """
 
     clock: ManualClock
     journal: SqlJournal
+    app: App = WEB
     live: str = ""
+    left: str = ""
     head: str = ""
     brought: list[Deployment] = field(default_factory=list)
     slack: SlackChannel = field(default_factory=SlackChannel)
@@ -232,10 +237,43 @@ class World:
         """Somebody goes back to the version before at the backend, of which there is no record."""
         await self._seen(self.brought[-2], By.BACKEND)
 
-    async def by_hand(self) -> None:
+    async def far_put_back(self) -> None:
+        """The same of the first version."""
+        await self._seen(self.brought[0], By.BACKEND)
+
+    async def by_hand(self, commit: str = "f" * 40) -> None:
         """Somebody deploys at the backend, and the bridge sees it."""
-        self.live = "f" * 40
+        self.live = commit
         await self._look(record="theirs", commit=self.live, by=By.BACKEND)
+
+    async def old_by_hand(self) -> None:
+        """The same, of the commit of the first version."""
+        await self.by_hand(self.brought[0].deployed_commit or "")
+
+    async def deleted(self) -> None:
+        """Somebody deletes the app at the backend, and the bridge sees it."""
+        await self.journal.save_apps("dokploy", [])
+        self.left, self.live = self.live, ""
+
+    async def returns(self) -> None:
+        """The app is listed once more, e.g. since the key may see it again."""
+        await self.journal.save_apps("dokploy", [self.app])
+        self.live = self.left
+
+    async def renamed(self) -> None:
+        """Somebody renames the app; its next push has an object in another environment."""
+        self.app = replace(self.app, name="shopfront")
+
+    async def moved(self) -> None:
+        """Somebody has the app deployed from another repository."""
+        self.app = replace(self.app, source=source(repository="my-org/other"))
+
+    async def verifying(self) -> None:
+        """A push that is live, and verified for longer than anything takes to be shown."""
+        new = self._pushed()
+        await self._begun(new)
+        await self.journal.move(new.id, State.VERIFYING, "", deployed_commit=self.head)
+        self.live = self.head
 
     async def in_doubt(self) -> None:
         """A deployment whose outcome nobody knows."""
@@ -312,12 +350,15 @@ class World:
             await self.journal.move(new.id, state, asked_at=self.clock())
 
     async def _recorded(self, new: Deployment) -> None:
-        await self.journal.save_apps("dokploy", [WEB])
+        await self.journal.save_apps("dokploy", [self.app])
         event = replace(push(), after=new.commit or "b" * 40)
+        if self.app.source is not None:
+            repository = replace(event.repository, name=self.app.source.repository or "")
+            event = replace(event, repository=repository)
         if new.commit is not None and event.commit is not None:
             event = replace(event, commit=replace(event.commit, sha=new.commit))
         outcome = Outcome(new.seq, new.delivery, (HIT,), (new,))
-        occasion = Occasion(event, None, outcome, {WEB.id: WEB})
+        occasion = Occasion(event, None, outcome, {WEB.id: self.app})
         planners = self.planners if new.trigger == "push" else self.planners[:2]
         planned = [one for plan in planners for one in plan(occasion)]
         recorded = replace(outcome, subscriptions=tuple(planned))
@@ -385,14 +426,19 @@ class World:
         return [str(one["text"]) for one in messages if one.get("thread_ts") == card]
 
     def active(self) -> set[str]:
-        """Return the commits whose deployment objects the host shows as active."""
-        active = set[int]()
-        for name, _, *about in self.api.calls:
+        """Return the commits whose deployment objects the host shows as active.
+
+        A success ends the older ones of its repository and environment.
+        """
+        active = dict[int, object]()
+        for name, repository, *about in self.api.calls:
+            id_ = int(str(about[0])) if name in ("set_deployment", "end_deployment") else 0
             if name == "set_deployment" and about[1] is CommitState.SUCCESS:
-                id_ = int(str(about[0]))
-                active = {one for one in active if one > id_} | {id_}
+                place = repository, self.api.deployments[str(id_)][1]
+                active = {one: at for one, at in active.items() if one > id_ or at != place}
+                active[id_] = place
             elif name == "end_deployment":
-                active.discard(int(str(about[0])))
+                active.pop(id_, None)
         return {str(self.api.deployments[str(id_)][0]) for id_ in active}
 
     async def fates(self) -> dict[str, Fate]:

@@ -129,7 +129,7 @@ def _save_look(db: sa.Connection, app_id: str, look: Look, after: Look | None, a
     )
     now = served(db, [app_id]).get(app_id)
     if _shown(was) != _shown(now):
-        mark_last(db, app_id, at, look)
+        mark_last(db, app_id, at, was.look if was else None)
         mark_apps_due(db, [app_id], at)
         mark_followers_due(db, app_id, at)
 

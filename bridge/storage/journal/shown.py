@@ -34,30 +34,30 @@ def also_shown(db: sa.Connection, moved: sa.RowMapping, to: State, commit: str |
         coming = dict(moved) | {"deployed_commit": commit or moved["deployed_commit"]}
         keys += last_shown(db, moved["app_id"], coming)
     if to in FINAL:
-        keys += _of_superseded(db, [moved["id"]])
+        keys += _keys(_of_superseded(db, [moved["id"]]))
     if moved["back_from"] is not None and to in FINAL and to not in LIVE:
         keys += _keys(_named(db, _T.c.id == moved["back_from"]))  # it announces this one
     return keys
 
 
-def last_shown(
-    db: sa.Connection, app_id: str, coming: Mapping[str, Any] | None = None
-) -> list[str]:
+def last_shown(db: sa.Connection, app_id: str, *others: Mapping[str, Any]) -> list[str]:
     """Return the keys of what shows an app's last versions, and those that come back or go with it.
 
-    What shows whole deliveries, such as comments, says of a version only that it was deployed. That
-    stays true, unless it was unhealthy or rolled back: only then is it among them.
+    What the stored look shows counts as well, however old that version is. What shows whole
+    deliveries, such as comments, says of a version only that it was deployed. That stays true,
+    unless it was unhealthy or rolled back: only then is it among them.
 
     Args:
-        coming: what brings another version now, as a row; None if nothing does.
+        others: what brings another version now, and what has shown one until now, as rows.
     """
     recent = _recent(db, app_id)
     last = recent[:LAST_LIVE]
-    new = last if coming is None else [coming, *last]
+    shown = [*others, *_looked(db, app_id)]
+    new = [*shown, *last]
     targets = {one["target"] for one in new if one["target"]}
     commits = {one["deployed_commit"] for one in new} - {None}
     images = {one["image"] for one in new if one["deployed_commit"] is None} - {None}
-    back = [one for one in new[:2] if one["action"] == Action.ROLLBACK]
+    back = [one for one in (*shown, *last[:1]) if one["action"] == Action.ROLLBACK]
     taken = {one["id"] for rollback in back for one in _since(recent, rollback["target"])}
     found = [
         one
@@ -68,13 +68,12 @@ def last_shown(
         or (one["image"] in images and one["deployed_commit"] is None)
     ]
     found += _older(db, app_id, targets - {one["id"] for one in found})
-    keys = [about_deployment(one["id"]) for one in found]
+    those = [(one["id"], one["seq"]) for one in found]
+    those += _of_superseded(db, [id_ for id_, _ in those])
     rolled_back = any(one["action"] == Action.ROLLBACK for one in new)
-    unhealthy = any(one["state"] == State.UNHEALTHY for one in found)
-    if rolled_back or unhealthy or _put_back(db, app_id):
-        keys += [about_delivery(one["seq"]) for one in found]
-        keys += _of_superseded(db, [one["id"] for one in found])
-    return list(dict.fromkeys(keys))
+    if rolled_back or any(one["state"] == State.UNHEALTHY for one in found):
+        return _keys(those)
+    return [about_deployment(id_) for id_, _ in those]
 
 
 _FACTS = (_T.c.id, _T.c.seq, _T.c.action, _T.c.state, _T.c.target, _T.c.deployed_commit, _T.c.image)
@@ -98,23 +97,34 @@ def _older(db: sa.Connection, app_id: str, ids: set[str]) -> list[Mapping[str, A
     return [dict(row) for row in db.execute(query).mappings()] if ids else []
 
 
-def _put_back(db: sa.Connection, app_id: str) -> bool:
-    """Return whether the last look is at the image that runs, which may have been put back."""
+def _looked(db: sa.Connection, app_id: str) -> list[dict[str, Any]]:
+    """Return what the stored look shows, as a row; nothing without one."""
     t = tables.looks
-    seen = sa.select(t.c.app_id).where((t.c.app_id == app_id) & (t.c.evidence == Evidence.IMAGE))
-    return db.scalar(seen) is not None
+    look = sa.select(t.c.deployment, t.c.commit, t.c.evidence).where(t.c.app_id == app_id)
+    return [_row(*one) for one in db.execute(look)]
 
 
-def _of_superseded(db: sa.Connection, ids: Sequence[str]) -> list[str]:
-    """Return the keys of what shows the deployments that these have superseded, also in between."""
-    keys: list[str] = []
+def _row(deployment: str | None, commit: str | None, evidence: str | None) -> dict[str, Any]:
+    """Return what a look shows as a row; an image may have been put back."""
+    back = evidence == Evidence.IMAGE and deployment is not None
+    return {
+        "action": Action.ROLLBACK if back else Action.DEPLOY,
+        "target": deployment,
+        "deployed_commit": commit,
+        "image": None,
+    }
+
+
+def _of_superseded(db: sa.Connection, ids: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the deployments that these have superseded, also in between, with their deliveries."""
+    found: list[tuple[str, int]] = []
     while ids:
         of_these: list[tuple[str, int]] = []
         for some in batched(ids):
             of_these += _named(db, _T.c.superseded_by.in_(some))
-        keys += _keys(of_these)
+        found += of_these
         ids = [id_ for id_, _ in of_these]
-    return keys
+    return found
 
 
 def _named(db: sa.Connection, only: sa.ColumnElement[bool]) -> list[tuple[str, int]]:
@@ -125,18 +135,10 @@ def _keys(those: Sequence[tuple[str, int]]) -> list[str]:
     return [key for id_, seq in those for key in (about_deployment(id_), about_delivery(seq))]
 
 
-def mark_last(db: sa.Connection, app_id: str, at: float, look: Look | None = None) -> None:
-    """Mark what shows an app's last versions as pending; `look`: it shows another one by now."""
-    coming = None
-    if look is not None:
-        back = look.evidence is Evidence.IMAGE and look.deployment is not None
-        coming = {
-            "action": Action.ROLLBACK if back else Action.DEPLOY,
-            "target": look.deployment,
-            "deployed_commit": look.commit,
-            "image": None,
-        }
-    changed(db, last_shown(db, app_id, coming), at)
+def mark_last(db: sa.Connection, app_id: str, at: float, was: Look | None = None) -> None:
+    """Mark what shows an app's last versions as pending; `was`: the look before the stored one."""
+    gone = [] if was is None else [_row(was.deployment, was.commit, was.evidence)]
+    changed(db, last_shown(db, app_id, *gone), at)
 
 
 def mark_locked(db: sa.Connection, scope: str, at: float) -> None:

@@ -80,6 +80,8 @@ STORIES = [
     "push stays push",
     "push push push put_back push",
     "push push put_back rollback",
+    "push push push push push far_put_back push",
+    "push waits again by_hand",
 ]
 
 
