@@ -13,7 +13,7 @@ from bridge.core.health.fate import Fate, Now
 from bridge.core.lifecycle import BAD, OURS, Deployment, State
 from bridge.githosts.app_states import Standing, newest, standings
 from bridge.githosts.comment import Compares, is_marked, nothing, render_comment
-from bridge.githosts.statuses import Said, contexts, deployment_status, status_of
+from bridge.githosts.statuses import Said, contexts, deployment_status, environments, status_of
 from bridge.ports.clock import Clock
 from bridge.ports.feedback import SaveCursor, Snapshot, Turn
 from bridge.ports.githosts import Comment, CommitState, HasDeployments, HostApi
@@ -291,10 +291,12 @@ class DeploymentPublisher:
         said = deployment_status(deployment)
         level = _level(said)
         if fate is not None and fate.live and fate.returned is not None:
-            level += f" again {fate.returned}"
+            level += f"{_AGAIN}{fate.returned}"
         shown = str(cursor.get("shown", ""))
         if fate is not None and fate.gone and shown.startswith(_ENDED):
-            await self._ended(one, fate, cursor, save_cursor)
+            # What has come back is newer on the host than the push that had replaced it.
+            if _AGAIN in shown or not (_by_push(fate) and _is_in(one.place, app)):
+                await self._ended(one, fate, cursor, save_cursor)
             return
         if shown == level and "ended" not in cursor:
             return
@@ -317,16 +319,16 @@ class DeploymentPublisher:
         cursor = {"deployment": id_, "shown": level}
         await save_cursor(cursor)
         if fate is not None and fate.gone:  # an older one that succeeds late must not seem active
-            await self._ended(one, fate, {**cursor, "late": True}, save_cursor)
+            await self._ended(one, fate, cursor, save_cursor)
 
     async def _ended(
         self, one: DeploymentObject, fate: Fate, cursor: Cursor, save_cursor: SaveCursor
     ) -> None:
-        """Say once that it is not served any more; a newer push's object says it by itself."""
+        """Say once that it is not served any more."""
         said = fate.says
-        if cursor.get("ended") == said or (_by_push(fate) and "late" not in cursor):
+        if cursor.get("ended") == said:
             return
-        await self.pace.wait(one.lane, passing=False)
+        await self.pace.wait(one.lane, passing=fate.by is not None and not fate.by.final)
         with suppress(NotFound):  # somebody has deleted it
             await self.api.end_deployment(
                 one.place["repository"], cursor["deployment"], said, replaced=True
@@ -370,6 +372,9 @@ class DeploymentPublisher:
 _ENDED = (str(CommitState.SUCCESS), str(CommitState.FAILURE))
 """How what is shown of something that went live begins, once that has ended."""
 
+_AGAIN = " again "
+"""What is shown of something that has come back has it, and what brought it back."""
+
 
 def _is_of(told: Deployment, commit: str) -> bool:
     """Return whether what was asked for in place of a push has brought its commit."""
@@ -377,12 +382,21 @@ def _is_of(told: Deployment, commit: str) -> bool:
 
 
 def _by_push(fate: Fate) -> bool:
-    """Return whether the host ends it by itself: a newer push was deployed in its place.
+    """Return whether a newer push was deployed in its place, and works.
 
-    The host does so once the newer one succeeds, which an unhealthy one never does.
+    Its object then ends those before it in its environment, without a request of ours.
     """
     by = fate.by if fate.look is None else None
-    return by is not None and by.pushed and by.state is not State.UNHEALTHY
+    return by is not None and by.pushed and by.state is State.DONE
+
+
+def _is_in(place: Mapping[str, Any], app: App | None) -> bool:
+    """Return whether a push of an app has its object in a place: nobody has renamed or moved it."""
+    if app is None:
+        return False
+    source, names = app.source, environments({app.id: app.label}, {app.id: app})
+    known = {source.repository, source.repository_id} - {None} if source is not None else set()
+    return place["environment"] in names.values() and (not known or place["repository"] in known)
 
 
 def _context(one: Standing) -> str:

@@ -80,8 +80,13 @@ STORIES = [
     "push stays push",
     "push push push put_back push",
     "push push put_back rollback",
+    "push push put_back by_hand",
     "push push push push push far_put_back push",
+    "push push push push push old_by_hand promote",
     "push waits again by_hand",
+    "push renamed push",
+    "push moved push",
+    "push verifying",
 ]
 
 
