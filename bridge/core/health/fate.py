@@ -25,6 +25,7 @@ class Now(StrEnum):
     REPLACED = "replaced"
     ROLLED_BACK = "rolled back"
     ELSEWHERE = "replaced at the backend"  # by somebody there
+    GONE = "gone"  # with its app
     UNKNOWN = "unknown"  # whether it is still live
 
 
@@ -56,7 +57,7 @@ class Fate:
 
     @property
     def gone(self) -> bool:
-        """Whether something else is known to have been served since."""
+        """Whether it is known that its version is served no more."""
         return not self.live and self.now is not Now.UNKNOWN
 
     @property
@@ -71,6 +72,8 @@ class Fate:
             return "" if self.given_up is None else _given_up(self.given_up)
         if self.look is not None:
             return _there(self.now, self.look, self.by)
+        if self.now is Now.GONE:
+            return "its app is gone from the backend"
         if self.now is Now.UNKNOWN or self.by is None:
             return _in_doubt(self.by)
         number, version = f"#{self.by.seq}", version_of(self.by)
@@ -174,7 +177,7 @@ def fate_of(
     """Return what has become of the version of a deployment; None unless it went live.
 
     Args:
-        serving: what its app serves; None if that is not known.
+        serving: what its app serves; None if the app is gone.
         course: what has come after it; None if nothing has.
         known: the deployments that the course names.
     """
@@ -186,7 +189,7 @@ def fate_of(
     if course.after is not None:
         return _ended(course, known, serving)
     if serving is None:
-        return Fate(Now.UNKNOWN)
+        return Fate(Now.GONE)
     if not serving.known:
         return Fate(Now.UNKNOWN, by=serving.doubt)
     if serving.newest is not None and serving.newest.id != course.last:

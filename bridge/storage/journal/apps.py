@@ -14,6 +14,7 @@ from bridge.storage.journal.due import mark_apps_due
 from bridge.storage.journal.outbox import changed
 from bridge.storage.journal.previews import have_made_again
 from bridge.storage.journal.rows import add_new
+from bridge.storage.journal.shown import mark_last
 from bridge.storage.journal.transactions import Transactions
 
 APPS = sa.select(tables.apps, tables.rules.c.data.label("rules")).select_from(
@@ -96,6 +97,8 @@ def _save_apps(
     have_made_again(db, gone, at)
     for row in changed:
         db.execute(sa.update(t).where(t.c.id == row["id"]).values(row))
+    for id_ in (*gone, *(row["id"] for row in changed if known[row["id"]]["gone"])):
+        mark_last(db, id_, at)
     if new:
         db.execute(sa.insert(t), new)
     if gone or changed or new:

@@ -81,10 +81,11 @@ def _follows_branch(app: App) -> bool:
 
 
 def served(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Serving]:
-    """Return what apps serve, by id, without how far that is behind."""
+    """Return what apps serve, by id, without how far that is behind; nothing of those gone."""
     places: list[Mapping[str, Any]] = []
     for some in batched(app_ids):
-        places += [dict(row) for row in db.execute(served_places(some)).mappings()]
+        those = db.execute(served_places(some)).mappings()
+        places += [dict(row) for row in those if not row["gone"]]
     looks, away = _looks(db, app_ids), _away(db)
     named = {row[one] for row in places for one in PLACES}
     named |= {one.deployment for one in looks.values()}

@@ -76,7 +76,7 @@ PLACES = ("newest", "before", "doubt")
 
 
 def served_places(app_ids: Sequence[str]) -> sa.Select[Any]:
-    """Return the query for the ids of what each app served last and before, and of a doubt.
+    """Return the query for what each app served last and before, and for a doubt, by their ids.
 
     Order by when each began to be served: an older deployment may have been held, and begun later.
     It costs a few index searches per app, however long its history is.
@@ -96,6 +96,7 @@ def served_places(app_ids: Sequence[str]) -> sa.Select[Any]:
     )
     return sa.select(
         a.c.id.label("app_id"),
+        a.c.gone,
         served.scalar_subquery().label("newest"),
         served.offset(1).scalar_subquery().label("before"),
         unknown.scalar_subquery().label("doubt"),

@@ -87,6 +87,8 @@ STORIES = [
     "push renamed push",
     "push moved push",
     "push verifying",
+    "push broken deleted",
+    "push push rollback deleted returns push",
 ]
 
 
