@@ -1,7 +1,7 @@
 """Prove by the images of an app's containers which version runs, where the backend shows them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError
@@ -31,6 +31,7 @@ class Finding:
         before: the deployment of which the image runs instead; None if that is not known.
         still: whether that one runs because nothing has replaced it.
         asked: whether the backend shows images at all.
+        at: when they were read.
     """
 
     proof: Proof
@@ -40,6 +41,7 @@ class Finding:
     before: Deployment | None = None
     still: bool = True
     asked: bool = True
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Prover:
 
     async def look(self, deployment: Deployment, app: App) -> Finding:
         """Return what the images show now."""
+        at = self.ending.clock()
         try:
             backend = self.ending.backend(app)
             if not isinstance(backend, ShowsImages):
@@ -62,7 +65,7 @@ class Prover:
         except BridgeError as error:
             return Finding(Proof.PENDING, str(error))
         history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id, lived=True)
-        return _compared(deployment, now, built, history, kept=kept)
+        return replace(_compared(deployment, now, built, history, kept=kept), at=at)
 
     async def _was_kept(self, backend: Backend, deployment: Deployment, app: App) -> bool:
         """Return whether what runs is older than the deployment; a log may name no image."""

@@ -94,7 +94,7 @@ class Looks:
         Raises:
             BridgeError: the backend or our journal can't be read.
         """
-        at, before = self.clock(), await self._stored(app)
+        at = self.clock()
         records = await backend.deployments(app)
         open_ = await self.journal.open_deployments(app_id=app.id)
         serving = (await self.journal.serving([app])).get(app.id)
@@ -107,13 +107,8 @@ class Looks:
             told = serving.look.told
         if records and records[0].status is Progress.RUNNING and look.record != records[0].id:
             told = None  # its end may be written to its log alone, so this must be looked at again
-        await self.journal.save_look(app.id, replace(look, at=at, told=told), after=before)
+        await self.journal.save_look(app.id, replace(look, at=at, told=told))
         return (await self.journal.serving([app])).get(app.id)
-
-    async def _stored(self, app: App) -> Look | None:
-        """Return the newest look that is stored."""
-        serving = (await self.journal.serving([app])).get(app.id)
-        return serving.look if serving is not None else None
 
     async def _look(
         self,

@@ -241,8 +241,11 @@ class Watching:
             return
         if seen is not None and seen.evidence is not Evidence.IMAGE:
             return  # a newer record, of which the image may run soon
+        at, stored = found.at, serving.look
+        if stored is not None and stored.evidence is not Evidence.IMAGE:
+            at = max(at, stored.at)  # that look was at the records alone
         look = Look(
-            self.clock(),
+            at,
             newest=newest.id,
             doubt=serving.doubt.id if serving.doubt else None,
             told=serving.look.told if serving.look else None,
@@ -254,7 +257,7 @@ class Watching:
             by=By.BRIDGE if found.still else By.BACKEND,
             place=self.looks.titles.get(app.backend, app.backend),
         )
-        await self.journal.save_look(app.id, look, after=serving.look)
+        await self.journal.save_look(app.id, look)
 
     async def _judged(
         self, deployment: Deployment, app: App, policy: VerifyPolicy, judged: _Judged

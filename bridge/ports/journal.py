@@ -204,14 +204,11 @@ class Decisions(Protocol):
     async def fates(self, deployments: Sequence[Deployment]) -> dict[str, Fate]:
         """Return what has become of deployments that went live, by id; omit all others."""
 
-    async def save_look(self, app_id: str, look: Look, *, after: Look | None) -> None:
+    async def save_look(self, app_id: str, look: Look) -> None:
         """Store what an app was just seen to serve at its backend.
 
         If that is something new, everything that shows its last versions is published again.
-
-        Args:
-            after: the look that was stored when this one began. If another one is by now, nothing
-                is stored: it may be the newer one.
+        Nothing is stored if the stored look began later.
         """
 
     async def ended_since(self, since: float, app_id: str | None = None) -> list[EndedDeployment]:

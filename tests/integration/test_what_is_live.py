@@ -173,7 +173,7 @@ class World:
             by=By.BACKEND,
             place="Dokploy",
         )
-        await self.journal.save_look(APP.id, look, after=known.look)
+        await self.journal.save_look(APP.id, look)
         self.truth, self.health = commit, "not verified"
 
     async def end(self, place: int, state: State) -> None:

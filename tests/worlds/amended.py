@@ -299,7 +299,7 @@ class World:
             "place": "Dokploy",
         }
         look = Look(self.clock(), since=self.clock(), **told, **shown)
-        await self.journal.save_look(WEB.id, look, after=known.look)
+        await self.journal.save_look(WEB.id, look)
 
     async def unlock(self) -> None:
         """Somebody removes the app's lock."""

@@ -73,7 +73,7 @@ class Look:
     """What a backend was last seen to serve, by its records.
 
     Attributes:
-        at: when it was looked at; in seconds since 1970, as all times here.
+        at: when the look began; in seconds since 1970, as all times here.
         newest, doubt: our deployments that were served last and of unknown outcome then, by id.
             Once one of them has changed, the look is out of date.
         told: what the backend's listing said of the app then; it differs after each deployment.

@@ -36,9 +36,9 @@ class Serves(Transactions):
     async def serving(self, apps: Sequence[App]) -> dict[str, Serving]:
         return await self._read(lambda db: _serving(db, apps))
 
-    async def save_look(self, app_id: str, look: Look, *, after: Look | None) -> None:
+    async def save_look(self, app_id: str, look: Look) -> None:
         at = self._clock()
-        await self._change(lambda db: _save_look(db, app_id, look, after, at))
+        await self._change(lambda db: _save_look(db, app_id, look, at))
 
     async def live(self, app_ids: Sequence[str]) -> dict[str, Live]:
         return await self._read(lambda db: _live(db, app_ids))
@@ -117,13 +117,14 @@ def _looks(db: sa.Connection, app_ids: Sequence[str]) -> dict[str, Look]:
     return found
 
 
-def _save_look(db: sa.Connection, app_id: str, look: Look, after: Look | None, at: float) -> None:
+def _save_look(db: sa.Connection, app_id: str, look: Look, at: float) -> None:
     """Store a look; if it shows another version, mark what shows the last ones or waits for it."""
     changing(db)
     t = tables.looks
-    was = served(db, [app_id]).get(app_id)
-    if (was.look if was is not None else None) != after:
+    began = db.scalar(sa.select(t.c.at).where(t.c.app_id == app_id))
+    if began is not None and look.at < began <= at:  # after `at`, a clock was wrong
         return
+    was = served(db, [app_id]).get(app_id)
     db.execute(sa.delete(t).where(t.c.app_id == app_id))
     db.execute(
         sa.insert(t), [{name: getattr(look, name) for name in Look.__slots__} | {"app_id": app_id}]

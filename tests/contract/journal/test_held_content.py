@@ -66,7 +66,7 @@ async def test_what_somebody_has_deployed_by_hand_is_compared(journal: Any) -> N
     newest = deployment(1, "app-api").id
 
     look = Look(9.0, newest, record="r", commit=OTHER, since=8.0)
-    await journal.save_look("app-api", look, after=None)
+    await journal.save_look("app-api", look)
 
     found = await api(journal)
     assert (found.commits, found.since) == ([OTHER, OLD], 8.0)

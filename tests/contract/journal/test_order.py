@@ -77,7 +77,7 @@ async def test_a_look_at_the_backend_wakes_those_that_wait_for_what_it_shows(
     )
     look = Look(clock.now, doubt=STAGING.id, record="r1", commit=HEAD, since=clock.now)
 
-    await journal.save_look(STAGING.app_id, look, after=None)
+    await journal.save_look(STAGING.app_id, look)
 
     assert await due(journal, clock) == [deployment(2).id]
     assert (await journal.judge(deployment(2).id, AFTER)).state is State.WAITING
@@ -86,10 +86,10 @@ async def test_a_look_at_the_backend_wakes_those_that_wait_for_what_it_shows(
 async def test_a_look_that_shows_the_same_wakes_nobody(journal: Any, clock: ManualClock) -> None:
     await staged(journal)
     look = Look(clock.now, record="r1", commit="d" * 40, since=clock.now)
-    await journal.save_look(STAGING.app_id, look, after=None)
+    await journal.save_look(STAGING.app_id, look)
     assert "shop/staging runs ddddddd, not ccccccc" in await judged(journal)
 
-    await journal.save_look(STAGING.app_id, replace(look, at=clock.now + 60), after=look)
+    await journal.save_look(STAGING.app_id, replace(look, at=clock.now + 60))
 
     assert await due(journal, clock) == []
 

@@ -122,13 +122,36 @@ async def test_an_unknown_outcome_is_a_doubt_about_what_was_deployed_by_hand_too
 ) -> None:
     await journal.save_apps("dokploy", [WEB])
     look = Look(clock.now, record="r1", commit=A, since=clock.now)
-    await journal.save_look(WEB.id, look, after=None)
+    await journal.save_look(WEB.id, look)
     assert (await journal.serving([WEB]))[WEB.id].commit == A
 
     await made(journal, clock, 1, State.UNKNOWN)
 
     serving = (await journal.serving([WEB]))[WEB.id]
     assert (serving.known, serving.commit, serving.works) == (False, None, Works.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("began", "then", "counts"),
+    [
+        pytest.param(-9, -5, "second", id="the newer ends late"),
+        pytest.param(-5, -9, "first", id="the older ends late"),
+        pytest.param(-5, -5, "second", id="both began at once"),
+        pytest.param(3600, -5, "second", id="the clock was set back"),
+    ],
+)
+@pytest.mark.parametrize("record", ["r1", None])
+async def test_the_look_that_began_later_counts_in_whatever_order_they_end(
+    journal: Any, clock: ManualClock, began: float, then: float, counts: str, record: str | None
+) -> None:
+    await journal.save_apps("dokploy", [WEB])
+    first = Look(clock.now + began, record=record, place="first")
+    await journal.save_look(WEB.id, first)
+    await journal.save_look(WEB.id, replace(first, at=clock.now + then, place="second"))
+
+    await made(journal, clock, 1, State.DONE, A)
+
+    assert (await journal.serving([WEB]))[WEB.id].look.place == counts
 
 
 async def push(journal: Any, seq: int, before: str, after: str, reason: Reason) -> None:

@@ -272,7 +272,7 @@ async def test_a_rollback_that_was_held_takes_away_nothing_that_was_deployed_by_
 
     await broken.save_apps("dokploy", [app()])
     theirs = Look(clock.now + 2, X.id, record="theirs", by=By.BACKEND, place="Dokploy")
-    await broken.save_look("app-web", replace(theirs, since=clock.now + since), after=None)
+    await broken.save_look("app-web", replace(theirs, since=clock.now + since))
     await broken.release_lock("app/app-web", ["app-web"])
 
     assert await turn(broken, clock, adas) is asked

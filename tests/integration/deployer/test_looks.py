@@ -1,5 +1,6 @@
 """What a look at a backend may conclude: from older records, of single apps, and after absences."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -290,24 +291,35 @@ async def test_after_an_absence_nothing_is_called_verified_where_no_image_is_sho
     assert stage.backend.count("deployments") - asked == 1
 
 
-async def test_a_look_that_ends_late_replaces_none_that_began_later(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("late", ["the older", "the newer"])
+async def test_of_two_looks_at_once_the_one_that_began_later_counts(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, late: str
 ) -> None:
-    """Somebody deploys while the answer to the first is on its way; only the second shows it."""
+    """Somebody deploys while the answer to the older is on its way; only the newer shows it."""
     await built(stage, 1, ONE)
     serves, read = Reconciling(stage), stage.backend.deployments
     await serves.listing("at 1")
+    on_their_way: asyncio.Queue[asyncio.Event] = asyncio.Queue()
 
-    async def late(of: App) -> list[BackendDeployment]:
-        monkeypatch.setattr(stage.backend, "deployments", read)
-        records = await read(of)
-        stage.backend.foreign(stage.app, head=THEIRS)
-        assert (await serves.listing("at 2")).commit == THEIRS
+    async def slow(of: App) -> list[BackendDeployment]:
+        records, answered = await read(of), asyncio.Event()
+        await on_their_way.put(answered)
+        await answered.wait()
         return records
 
-    monkeypatch.setattr(stage.backend, "deployments", late)
-    found = await serves.looks.at(stage.backend, stage.app)
+    monkeypatch.setattr(stage.backend, "deployments", slow)
+    stage.clock.now += 1
+    plans = [serves.looks.at(stage.backend, stage.app) for _ in range(2)]
+    older = asyncio.create_task(plans[0]), await on_their_way.get()
+    stage.backend.foreign(stage.app, head=THEIRS)
+    stage.clock.now += 1
+    newer = asyncio.create_task(plans[1]), await on_their_way.get()
+
+    for look, answered in (older, newer) if late == "the newer" else (newer, older):
+        answered.set()
+        found = await look
 
     assert found is not None
     assert found.commit == THEIRS
+    monkeypatch.undo()
     assert (await serves.listing("at 2")).commit == THEIRS

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from bridge.core.apps import Rules
+from bridge.core.apps import App, Rules
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State, Verdict
 from bridge.pipeline.serving import Looks
 from bridge.pipeline.watch_all import Watch
 from bridge.ports.probes import Answer, Silent
 from tests.fakes.journey import KeptSteps
-from tests.worlds.deployer import ShowsImages, Stage, asked_for, deploy, fails
+from tests.worlds.deployer import ShowsImages, Stage, asked_for, deploy, fails, image_of
 from tests.worlds.embedded import until
 
 ONE, TWO, THREE = "1" * 40, "2" * 40, "3" * 40
@@ -63,6 +63,31 @@ async def test_pushes_whose_builds_fail_delay_a_verdict_only_while_they_are_buil
 
     assert ended.state is State.UNHEALTHY
     assert 20 <= seconds_of(ended) < 60
+
+
+async def test_images_that_were_read_before_a_look_do_not_replace_what_it_shows(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody puts an older image back, and the newer one again before the verdict."""
+    stage.backend = backend = ShowsImages(stage.clock)
+    stage.app = replace(stage.app, url="https://web.test")
+    await deploy(stage, 1, ONE)
+    stage.rules = Rules(verify=replace(WELL, keep=1800.0))
+
+    async def put_back(_: App) -> tuple[str, ...]:
+        monkeypatch.undo()
+        stage.clock.now += 1
+        return (image_of(ONE),)
+
+    def break_it() -> None:
+        break_(stage)
+        monkeypatch.setattr(backend, "images", put_back)
+
+    stage.clock.after(60.0, break_it)
+    new = await deploy(stage, 2, TWO)
+
+    found = (await stage.journal.serving([stage.app]))[stage.app.id]
+    assert (found.ours, new.state) == (new, State.UNHEALTHY)
 
 
 async def test_what_somebody_has_stopped_is_not_judged(stage: Stage, broken: Deployment) -> None:
