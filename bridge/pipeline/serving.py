@@ -298,12 +298,14 @@ class ServingReconciler:
         rest = {id_ for id_, (_, until) in self._pauses.items() if now < until}
         ran = await self._fingerprints(name, told)
         due = [*first - rest, *await self._changed(told, first | rest)]
-        rerun = await self._rerun(name, ran)
+        rerun = await self._rerun(name, ran, first & rest)
+        looked = set()
         for app_id in dict.fromkeys((*due, *rerun)):
             first.discard(app_id)
             with self._alone(app_id, first):
-                await self._one(name, app_id, told.get(app_id))
-        await self._note(name, ran, rerun)
+                if await self._one(name, app_id, told.get(app_id), now):
+                    looked.add(app_id)
+        await self._note(name, ran, rerun, looked)
 
     @contextmanager
     def _alone(self, app_id: str, due: set[str]) -> Iterator[None]:
@@ -325,24 +327,35 @@ class ServingReconciler:
             return {}
         return await backend.fingerprints([app for id_ in told if (app := self._app_of(id_))])
 
-    async def _rerun(self, name: str, now: Mapping[str, str]) -> list[str]:
+    async def _rerun(self, name: str, now: Mapping[str, str], besides: Container[str]) -> list[str]:
         """Return the apps that run other containers than at the last look, that longest ago first.
 
         A rollback that is pressed at a backend changes nothing else. A restart, or an app that
         crashes again and again, looks the same, so these are few at once.
+
+        Args:
+            besides: what could not be read, and is to be read again after a pause.
         """
         if name not in self._ran:
             self._ran[name] = json.loads(await self._journal.recall(RAN.format(name)) or "{}")
         ran = self._ran[name]
-        return [id_ for id_, text in ran.items() if now.get(id_, text) != text][:RERUN_AT_ONCE]
+        rerun = [id_ for id_, text in ran.items() if now.get(id_, text) != text]
+        return [id_ for id_ in rerun if id_ not in besides][:RERUN_AT_ONCE]
 
-    async def _note(self, name: str, now: Mapping[str, str], looked: Collection[str]) -> None:
-        """Remember what ran, of apps that were looked at or seen for the first time."""
+    async def _note(
+        self, name: str, now: Mapping[str, str], rerun: Collection[str], looked: Container[str]
+    ) -> None:
+        """Remember what ran, of apps of which a look is stored, and of those that are new here.
+
+        The others of `rerun` are looked at again, after all that wait.
+        """
         before, told = self._ran[name], self._told.get(name, {})
-        kept = {id_: text for id_, text in before.items() if id_ in told and id_ not in looked}
+        waiting = sorted(before, key=rerun.__contains__)
+        kept = {id_: before[id_] for id_ in waiting if id_ in told and id_ not in looked}
         new = {id_: text for id_, text in now.items() if id_ not in kept}
         if told and kept | new != before:
             await self._journal.note(RAN.format(name), json.dumps(kept | new))
+        if told:
             self._ran[name] = kept | new
 
     async def _changed(self, told: Mapping[str, str], besides: Container[str]) -> list[str]:
@@ -367,18 +380,24 @@ class ServingReconciler:
                 self._looked[app.id] = told[app.id]
         return stale + unknown[:NEW_AT_ONCE] + unsure[:UNSURE_AT_ONCE]
 
-    async def _one(self, name: str, app_id: str, told: str | None) -> None:
+    async def _one(self, name: str, app_id: str, told: str | None, since: float) -> bool:
+        """Look at an app; return whether a look that began since a time is stored.
+
+        Of an app that is not known to serve anything, there is nothing to look at again.
+        """
         app = self._app_of(app_id)
         if app is None:
-            return
+            return False
         before = (await self._journal.serving([app])).get(app_id)
         now = await self._looks.at(self._backends[name], app, told=told)
-        if now is not None and now.look is not None and now.look.told is None:
+        look = now.look if now is not None else None
+        if look is not None and look.told is None:
             self._pause(app_id)
         else:
             self._pauses.pop(app_id, None)
-        if told is not None and (now is None or now.look is None or now.look.told == told):
+        if told is not None and (look is None or look.told == told):
             self._looked[app_id] = told
         if now is not None and (before is None or now.version != before.version):
             log.info("another version is served", extra={"app": app.label, "says": now.notes[0]})
         await asyncio.sleep(0)
+        return now is None or (look is not None and look.at >= since)

@@ -13,7 +13,7 @@ from bridge.core.lifecycle import Evidence, State
 from bridge.pipeline.rollback_plan import Ways
 from bridge.pipeline.serving import RERUN_AT_ONCE, Looks, ServingReconciler
 from bridge.ports.backends import Progress
-from tests.fakes.journey import HEAD, Job, KeptSteps
+from tests.fakes.journey import HEAD, NO_GATES, Job, KeptSteps
 from tests.worlds.deployer import UNRECORDED, ShowsImages, Stage, deploy
 
 THEIRS = "d" * 40
@@ -139,15 +139,44 @@ async def test_a_rollback_that_is_pressed_while_no_bridge_runs_is_seen_at_its_st
     assert (found.commit, found.evidence) == (first.deployed_commit, Evidence.IMAGE)
 
 
-async def test_apps_that_crash_again_and_again_delay_no_other_look(stage: Stage) -> None:
-    """They look like a rollback each minute; who was looked at longest ago comes first."""
+async def test_a_rollback_that_is_pressed_while_nothing_is_concluded_is_seen_afterwards(
+    stage: Stage,
+) -> None:
+    """A deployment is about to be requested, and is not, since its branch can't be pinned."""
+    stage.backend = ShowsImages(stage.clock)
+    first, second = await deploy(stage, 1, ONE), await deploy(stage, 2, TWO)
+    serves = Reconciling(stage)
+    await serves.listing("at 2")
+    third = await stage.wish(3)
+    await stage.journal.intend(third.id, [], NO_GATES)
+    stage.clock.now += 100
+    stage.backend.stuck = ONE
+    assert (await serves.listing("at 2")).ours == second
+
+    await stage.journal.withdraw(third.id)
+
+    assert (await serves.listing("at 2")).ours == first
+
+
+@pytest.mark.parametrize("building", [False, True])
+async def test_apps_that_crash_again_and_again_delay_no_other_look(
+    stage: Stage, building: bool
+) -> None:
+    """They look like a rollback each minute; who was looked at longest ago comes first.
+
+    Nothing is concluded of those that the bridge is building.
+    """
     stage.backend = backend = ShowsImages(stage.clock)
     await deploy(stage, 1, ONE)
     await deploy(stage, 2, TWO)
     serves = Reconciling(stage)
     await serves.listing("at 2")
-    asked = backend.count("deployments")
     backend.crashing = {f"other-{n}" for n in range(30)}
+    for n, id_ in enumerate(sorted(backend.crashing) if building else ()):
+        await stage.journal.move((await stage.wish(10 + n, app_id=id_)).id, State.DONE)
+        await stage.journal.move((await stage.wish(50 + n, app_id=id_)).id, State.RUNNING)
+    await stage.journal.save_apps("dokploy", [*serves.apps.values()])
+    asked = backend.count("deployments")
     backend.stuck = ONE
 
     for _ in range(7):
