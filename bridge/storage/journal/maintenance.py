@@ -105,7 +105,8 @@ def _kept(db: sa.Connection) -> set[int]:
     t = tables.deployments
     newest = sa.select(sa.func.max(t.c.seq)).group_by(t.c.app_id)
     going = sa.select(t.c.seq).where(t.c.state.in_([s for s in State if s not in FINAL]))
-    kept = {*db.scalars(newest), *db.scalars(going)}
+    looked = sa.select(t.c.seq).where(t.c.id.in_(sa.select(tables.looks.c.deployment)))
+    kept = {*db.scalars(newest), *db.scalars(going), *db.scalars(looked)}
     for apps in batched(list(db.scalars(sa.select(tables.apps.c.id)))):
         served = (row[one] for row in db.execute(served_places(apps)).mappings() for one in PLACES)
         for some in batched([id_ for id_ in served if id_ is not None]):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bridge.core.health.serving import Look
 from bridge.core.lifecycle import State
 from bridge.durable.system import sqlite_engine as workflows_engine
 from bridge.ports.outcomes import (
@@ -57,6 +58,24 @@ async def test_what_an_app_serves_is_not_forgotten_however_often_a_build_has_fai
     assert await journal.forget(clock.now + 1, 10) == 2
 
     assert [one.seq for one in await journal.deployments(limit=10)] == [6, 4, 3, 2]
+    assert await journal.serving([app()]) == before
+
+
+async def test_what_somebody_has_put_back_is_not_forgotten_however_old_it_is(
+    journal: Any, clock: ManualClock
+) -> None:
+    await journal.save_apps("dokploy", [app()])
+    for seq in range(1, 5):
+        clock.now += 1
+        await journal.record([outcome(seq, deployment(seq))], window=WINDOW)
+        await journal.move(deployment(seq).id, State.DONE)
+    back = Look(clock.now, deployment(4).id, record="its image", deployment=deployment(1).id)
+    await journal.save_look(app().id, back)
+    before = await journal.serving([app()])
+
+    assert await journal.forget(clock.now + 1, 10) == 1
+
+    assert before[app().id].ours.id == deployment(1).id
     assert await journal.serving([app()]) == before
 
 
