@@ -166,12 +166,14 @@ def shown_state(preview: Preview, newest: State | None) -> PreviewState | State:
 
 
 def still_served(newest: State | None, served: Deployment | None) -> str:
-    """Say what a preview's address serves where its newest build has brought nothing; else "".
+    """Say what is up at a preview's address where its newest build has brought nothing; else "".
 
     Args:
         served: what its app serves; None if that is not known.
     """
-    if served is None or newest not in (State.FAILED, State.CANCELLED):
+    if newest not in (State.FAILED, State.CANCELLED):
+        return ""
+    if served is None or served.state is State.UNHEALTHY:
         return ""
     return f"{version_of(served)} is still up"
 

@@ -219,15 +219,20 @@ def test_the_comment_looks_as_in_its_picture(name: str) -> None:
     assert text == (FIXTURES / f"comment__{name}.md").read_text()
 
 
-def test_a_preview_whose_later_build_failed_says_what_is_still_up() -> None:
+@pytest.mark.parametrize(
+    ("served", "says"),
+    [(State.DONE, "failed, ddddddd is still up"), (State.UNHEALTHY, "failed |")],
+)
+def test_a_preview_whose_later_build_failed_says_what_is_still_up(served: State, says: str) -> None:
     told = previews()
     first, *others = told.deployments
     failed = replace(first, state=State.FAILED, deployed_commit=None, note="no space left")
-    still = {first.app_id: deployment(2, first.app_id, deployed_commit="d" * 40)}
+    older = deployment(2, first.app_id, deployed_commit="d" * 40, state=served)
+    still = {first.app_id: older}
 
     text = render_comment(replace(told, deployments=(failed, *others), served=still), "i")
 
-    assert "failed, ddddddd is still up" in text
+    assert says in text
 
 
 def test_the_newest_push_counts_and_what_an_older_one_deployed_stays() -> None:
