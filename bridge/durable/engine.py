@@ -252,8 +252,12 @@ class DurableFlows:
         # Ids are ordered by time: SQLite stamps whole seconds, so FIFO rests on them (edge 4).
         with SetWorkflowID(name), SetEnqueueOptions(queue_partition_key=f"{flow}.{key}"):
             await DBOS.enqueue_workflow_async(QUEUE, self._flows[flow], id_)  # type: ignore[arg-type]  # DBOS wants a Coroutine, we promise no more than an Awaitable
-        if not await self._begins_at_once(name, f"{flow}.{key}"):
-            self._dispatcher.wake()
+        begun = False
+        try:
+            begun = await self._begins_at_once(name, f"{flow}.{key}")
+        finally:  # also if whoever has asked for it does not wait
+            if not begun:
+                self._dispatcher.wake()
 
     async def _begins_at_once(self, name: str, key: str) -> bool:
         if self._claims is None or not self._claims.lone():

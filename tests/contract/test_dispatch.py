@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -84,6 +85,32 @@ async def test_one_that_is_alone_in_its_key_begins_without_a_look_at_the_queue(
 
     ended = [line for line in ledger.lines if line.endswith("end")]
     assert ended == [f"{id_} end" for id_ in ("0001.b", "0001.a", "0001.c", "0002.a", "0003.a")]
+
+
+async def test_a_start_that_is_cancelled_while_it_claims_wakes_the_poll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claiming, go_on, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
+
+    def begin(*_: Any) -> bool:
+        loop.call_soon_threadsafe(claiming.set)
+        go_on.wait()
+        return False
+
+    monkeypatch.setattr("bridge.durable.claims.Claims.begin", begin)
+    flows = await launch_on_sqlite(tmp_path, {"work": Ledger().body}, poll_seconds=LOOK)
+    woken = asyncio.Event()
+    monkeypatch.setattr(flows._dispatcher, "wake", woken.set)
+    starting = asyncio.create_task(flows.start("work", "0001.a", key="a"))
+    await claiming.wait()
+
+    starting.cancel()
+    await asyncio.wait([starting])
+
+    woke = woken.is_set()
+    go_on.set()
+    await flows.stop()
+    assert woke
 
 
 async def test_the_next_flow_of_a_key_begins_when_one_ends(launched: Launched) -> None:
