@@ -26,8 +26,11 @@ _STACKED = 3
 _NAME = re.compile(
     r"`(?P<quoted>[^`]+)`"
     r"|(?P<address>\bhttps?://[^\s`<>|\"]{1,500}(?<![.,;:)]))"
-    r"|(?P<path>(?<![\w\"'/*.@+-])[\w.@+-]{0,100}[/*](?:[\w./*{}()!?@+\[\]:-]|,(?=\S))*(?<![.:]))"
+    r"|(?P<path>(?<![\w\"'/*.@+-])[\w.@+-]{0,100}[/*]"
+    r"(?:[\w./*{}!?@+\[\]:-]|\([\w./*{}!?@+\[\]:|,-]*\)|,(?=\S))*(?<![.:]))"
 )
+"""Quoted names, addresses and paths; a bracket around a path is no part of it."""
+
 _SHORTEST_CODE = 4
 
 Form = Callable[[str, int], str]

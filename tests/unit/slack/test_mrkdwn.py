@@ -89,6 +89,8 @@ def test_code_holds_what_would_end_it() -> None:
         ("@channel <!here> snake_case _x_", "\uff20channel &lt;!here&gt; snake_case \u02cdx\u02cd"),
         ("a ` loose one", "a \u02cb loose one"),
         ("waits for its turn", "waits for its turn"),
+        ("replaced by #2 (shop/web:2).", "replaced by #2 (`shop/web:2`)."),
+        ("(see app/(shop)/*.@(ts|js))", "(see `app/(shop)/*.@(ts|js)`)"),
     ],
 )
 def test_names_in_a_sentence_stay_what_they_are(text: str, shown: str) -> None:
