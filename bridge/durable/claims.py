@@ -20,11 +20,13 @@ from bridge.durable.system import NAME, QUEUE, VERSION
 log = logging.getLogger(__name__)
 
 LONE = 0.05
-"""Seconds since the flow before. Those of a burst share the engine's polls, which costs less."""
+"""A flow that is enqueued within this many seconds of the last one is left to the poll.
 
+Flows of a burst share the engine's polls, which costs less.
+"""
 
 _IN_FLIGHT = [sa.literal_column(f"'{one}'", sa.Text) for one in ("ENQUEUED", "PENDING")]
-"""As in the index that the statement needs: SQLite finds it by its words."""
+"""Literals, since SQLite uses the partial index only if its condition is repeated."""
 
 
 class Claims:

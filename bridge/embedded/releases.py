@@ -22,7 +22,7 @@ A request may still be reading the one before.
 """
 
 LASTED = 600.0
-"""Seconds of service after which a release is worth one place more, however many follow it quickly.
+"""Seconds of service after which a release is kept beyond `KEPT`, however many follow it quickly.
 
 So a burst of broken pushes does not remove the last one that worked.
 """

@@ -126,7 +126,7 @@ class Asker:
             await self._look_for_it(deployment, app, attempt)
         elif deployment.cancel is not None:  # decided since the intent
             await self._withdraw(deployment)
-        elif self._has_a_place(deployment, app) and not attempt.placed:
+        elif self._must_be_placed(deployment, app) and not attempt.placed:
             await self._place(deployment, app, attempt)
         else:
             await self._ask_now(deployment, app, attempt)
@@ -170,7 +170,7 @@ class Asker:
             return None
         return f"not gone back from {left.image}: the app's image is {image} by now"
 
-    def _has_a_place(self, deployment: Deployment, app: App) -> bool:
+    def _must_be_placed(self, deployment: Deployment, app: App) -> bool:
         """Return whether the branch has to be at one commit, to be found out at its Git host."""
         return _builds(deployment) and (self.pins.pins(app) or deployment.pinned is not None)
 

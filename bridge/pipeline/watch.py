@@ -38,7 +38,7 @@ ANY_ANSWER = VerifyPolicy(status=((200, 499),))
 """How a rollback of an app without a rule of its own is verified."""
 
 RARELY = 15.0
-"""The least seconds between two looks at what was verified and is still watched."""
+"""The minimum number of seconds between two looks at what was verified and is still watched."""
 
 AGAIN = Backoff(2.0, 60.0)
 """Pauses while the backend is away before a rollback can be decided on, or asked for."""
@@ -337,7 +337,7 @@ class Watching:
         await self.ending.end(deployment.id, State.UNHEALTHY, note, **facts)
         if back is not None and announced.plan is not None:
             await back.ask(deployment, announced.plan)
-            await self.journal.has_gone_back(deployment.id)
+            await self.journal.settle_rollback(deployment.id)
         elif announced.later:
             await self._go_back_late(replace(deployment, note=note), app)
         return True
@@ -371,9 +371,9 @@ class Watching:
             if announced.plan is not None:
                 await self.going_back.ask(deployment, announced.plan)
             elif await self._replaced(deployment, app) is not None:
-                return await self.journal.has_gone_back(deployment.id)
+                return await self.journal.settle_rollback(deployment.id)
             note = f"{without_way_back(deployment.note)}; {announced.says}"
-            return await self.journal.has_gone_back(deployment.id, note)
+            return await self.journal.settle_rollback(deployment.id, note)
         return None
 
     async def _over(self, deployment: Deployment, why: str) -> None:

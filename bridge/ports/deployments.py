@@ -53,8 +53,8 @@ class Deployments(Protocol):
     ) -> None:
         """Record which images are a deployment's own; `evidence`: if they run, which proves it."""
 
-    async def has_gone_back(self, id_: str, note: str = "") -> None:
-        """Record that the rollback that an unhealthy deployment announces was asked for, or is off.
+    async def settle_rollback(self, id_: str, note: str = "") -> None:
+        """Record that the rollback that an unhealthy one announces was asked for or given up.
 
         Args:
             note: what was decided late, for people; "" if they were told.

@@ -116,9 +116,10 @@ async def test_it_names_the_gates_that_it_has_to_pass(desk: Desk) -> None:
     said = await desk.say(WORDS)
 
     assert isinstance(said, PromotionOffered)
+    requires = "2 approvals, that it is live in shop/staging/web"
     assert said.promotion.warns[:2] == (
         "it will be held: shop/production/web is locked by BOB: I look",
-        "shop/production/web wants of aaaaaaa: 2 approvals, that it is live in shop/staging/web",
+        f"shop/production/web requires for aaaaaaa: {requires}",
     )
 
 

@@ -71,7 +71,7 @@ class Promotion:
             wanted.append(f"that it is live in {' and '.join(rules.after)}")
         if not wanted:
             return ()
-        return (f"{self.to.label} wants of {version_of(self.version)}: {', '.join(wanted)}",)
+        return (f"{self.to.label} requires for {version_of(self.version)}: {', '.join(wanted)}",)
 
     @property
     def _of_its_version(self) -> tuple[str, ...]:

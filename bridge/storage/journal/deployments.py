@@ -139,7 +139,7 @@ class Deployments(Transactions):
         facts |= {} if evidence is None else {"evidence": evidence}
         await self._write(lambda db: change(db, id_, facts))
 
-    async def has_gone_back(self, id_: str, note: str = "") -> None:
+    async def settle_rollback(self, id_: str, note: str = "") -> None:
         at = self._clock()
         await self._change(lambda db: _decided(db, id_, note, at))
 
@@ -152,7 +152,7 @@ class Deployments(Transactions):
         return await self._read(lambda db: earlier_apps(db, ids))
 
     async def due_holds(self, now: float, limit: int) -> list[Deployment]:
-        due = {"now": now, "most": limit}
+        due = {"its_now": now, "its_most": limit}
         return await self._read(lambda db: all_of(db, DUE_HOLDS, due))
 
     async def judge(self, id_: str, by: Judging, *, seen: float | None = None) -> Deployment | None:

@@ -36,9 +36,9 @@ IF_LOSABLE = LOCKED.where(_T.c.state.in_(LOSABLE))
 
 DUE_HOLDS = (
     sa.select(_T)
-    .where(_T.c.look_at <= sa.bindparam("now"))
+    .where(_T.c.look_at <= sa.bindparam("its_now"))
     .order_by(_T.c.look_at, _T.c.id)
-    .limit(sa.bindparam("most"))
+    .limit(sa.bindparam("its_most"))
 )
 """The query for held ones that are to be judged."""
 
