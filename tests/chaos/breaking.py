@@ -102,14 +102,21 @@ async def _broken(stage: Stage, host: str = "") -> AsyncIterator[tuple[Sender, s
 
     The backend may be slow to build it: then the block finds it as it is.
     """
+    async with _left_alone(stage, host) as (sender, app):
+        push = await sender.once(apps=(app,), broken=True, redelivers=True)
+        await _until(stage, lambda: _built(stage, app, push))
+        yield sender, app
+
+
+@asynccontextmanager
+async def _left_alone(stage: Stage, host: str = "") -> AsyncIterator[tuple[Sender, str]]:
+    """Push nothing else to an app as long as the block lasts, and for a little longer."""
     some = [one for one in stage.senders if len(one.apps) > 1 and host in ("", one.origin.host)]
     sender = stage.chance.choice(some)
     services = stage.backend.services  # without watch paths, every push deploys an app
     app = stage.chance.choice([one for one in sender.apps if services[one].now.watch_paths])
     sender.apps.remove(app)
     try:
-        push = await sender.once(apps=(app,), broken=True, redelivers=True)
-        await _until(stage, lambda: _built(stage, app, push))
         yield sender, app
     finally:
         await asyncio.sleep(REST)
@@ -131,6 +138,32 @@ async def _until(stage: Stage, so: Callable[[], object]) -> None:
 
 
 # ── what people do ──────────────────────────────────────────────────────────────────────────────
+
+
+async def somebody_deploys_what_differs(stage: Stage) -> None:
+    """Deploy an app in the dashboard after a push that does not concern it.
+
+    So its commit is another one than that of the app's last deployment, which nobody watches then.
+    """
+    async with _left_alone(stage) as (sender, app):
+        push = await sender.once(apps=(app,), broken=False, redelivers=True)
+        await _ended(stage, app, push)
+        await sender.once(apps=sender.apps[:1], redelivers=True)
+        stage.backend.person_deploys(app)
+        await _until(stage, lambda: (served := stage.backend.serves(app)) and served.job.by)
+
+
+async def _ended(stage: Stage, app: str, push: Push) -> None:
+    """Wait until the bridge calls the deployment of a push ended, or for some seconds."""
+    async with open_stores(stage.fleet.settings) as stores:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WITHIN):
+                while True:
+                    with suppress(BridgeError):
+                        newest = await stores.journal.deployments(limit=1, app_id=app)
+                        if newest and newest[0].commit == push.after and newest[0].final:
+                            return
+                    await asyncio.sleep(0.2)
 
 
 async def people_go_back(stage: Stage) -> None:

@@ -41,6 +41,7 @@ GOING_BACK = Scenario(aimed.killed_while_going_back)
 TWO_BROKEN = Scenario(breaking.another_broken_one_comes, elsewhere=True)
 FIX_FAILS = Scenario(breaking.a_fix_fails_to_build, elsewhere=True)
 FIX_WAITS = Scenario(breaking.a_fix_waits_for_the_host, elsewhere=True)
+PEOPLE_DIFFER = Scenario(breaking.somebody_deploys_what_differs, elsewhere=True)
 PEOPLE_GO_BACK = Scenario(breaking.people_go_back, elsewhere=True)
 
 HOST_FAILS = Scenario(scenarios.host_fails, elsewhere=True)

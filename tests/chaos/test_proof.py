@@ -39,7 +39,7 @@ from tests.chaos.programme import (
     KILLED_ASKING,
     NO_DATABASE,
     NO_LOGS,
-    PEOPLE_DEPLOY,
+    PEOPLE_DIFFER,
     PEOPLE_INSTEAD,
     SLACK_FAILS,
     TWO_BROKEN,
@@ -167,7 +167,7 @@ PROOFS = (
     ),
     Proof("what_was_shown_stays", (CALM,), "said to be live: .*card", broken=True, outage=4.0),
     Proof(
-        *("nobody_looks_at_the_backend", (PEOPLE_DEPLOY,), "said to be live: .*`apps`"),
+        *("nobody_looks_at_the_backend", (PEOPLE_DIFFER,), "said to be live: .*`apps`"),
         broken=True,
         pause=RARE,
     ),
