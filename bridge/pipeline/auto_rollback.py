@@ -131,7 +131,7 @@ class GoingBack:
     async def _check(self, unhealthy: Deployment, app: App) -> None:
         """Raise Rejected if going back would be no help."""
         history = await self.journal.deployments(limit=FAR_BACK, app_id=app.id, lived=True)
-        serving = (await self.journal.serving([app])).get(app.id)
+        serving = await self.journal.serving_of(app)
         if serving is not None and (instead := serving.instead_of(unhealthy)) is not None:
             raise Rejected(instead)
         if await is_stopped(self.backends[app.backend], app) is not False:

@@ -296,7 +296,7 @@ class ChatCommands:
         Args:
             if_unknown: refuse as well if it is not known what is served.
         """
-        serving = (await self._journal.serving([app])).get(app.id)
+        serving = await self._journal.serving_of(app)
         now = serving.version_served if serving is not None else None
         if now is None and not if_unknown:
             return None
@@ -423,7 +423,7 @@ class ChatCommands:
         seen = of_people(every) if app is None else every
         backends = {one.backend for one in seen}
         trouble = {k: v for k, v in self._known.trouble().items() if k in backends}
-        live = None if app is None else (await self._journal.serving([app])).get(app.id)
+        live = None if app is None else await self._journal.serving_of(app)
         return Standing(app, tuple(seen), tuple(going), await self._last(seen), trouble, live)
 
     async def _last(self, apps: Sequence[App]) -> dict[str, Deployment]:

@@ -97,7 +97,7 @@ class Looks:
         at = self.clock()
         records = await backend.deployments(app)
         open_ = await self.journal.open_deployments(app_id=app.id)
-        serving = (await self.journal.serving([app])).get(app.id)
+        serving = await self.journal.serving_of(app)
         if any(
             one.state not in OURS or one.intent_at is not None for one in open_ if not one.served
         ):
@@ -108,7 +108,7 @@ class Looks:
         if records and records[0].status is Progress.RUNNING and look.record != records[0].id:
             told = None  # its end may be written to its log alone, so this must be looked at again
         await self.journal.save_look(app.id, replace(look, at=at, told=told))
-        return (await self.journal.serving([app])).get(app.id)
+        return await self.journal.serving_of(app)
 
     async def _look(
         self,
@@ -388,7 +388,7 @@ class ServingReconciler:
         app = self._app_of(app_id)
         if app is None:
             return False
-        before = (await self._journal.serving([app])).get(app_id)
+        before = await self._journal.serving_of(app)
         now = await self._looks.at(self._backends[name], app, told=told)
         look = now.look if now is not None else None
         if look is not None and look.told is None:

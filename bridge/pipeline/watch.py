@@ -20,7 +20,7 @@ from bridge.core.health.fate import without_way_back
 from bridge.core.health.images import Proof
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.health.rollback import Rung, version_of
-from bridge.core.health.serving import By, Look, Serving
+from bridge.core.health.serving import By, Look
 from bridge.core.health.verdict import Health, Tally, judge_health
 from bridge.core.lifecycle import VERIFIED, Deployment, Evidence, State, Verdict
 from bridge.pipeline.auto_rollback import NOTHING_TO_UNDO, Announced, GoingBack
@@ -138,7 +138,7 @@ class Watching:
 
     async def _replaced(self, deployment: Deployment, app: App) -> str | None:
         """Return what is served instead; None while this one is, or that may be known soon."""
-        serving = await self._serving(app)
+        serving = await self.journal.serving_of(app)
         if serving is None or serving.newest is None:
             return None
         if not serving.known:
@@ -149,13 +149,9 @@ class Watching:
             return None
         return serving.instead_of(deployment)
 
-    async def _serving(self, app: App) -> Serving | None:
-        """Return what an app serves; None if nothing is known to be served."""
-        return (await self.journal.serving([app])).get(app.id)
-
     async def _known(self, app: App) -> bool:
         """Return whether it is known what is served."""
-        serving = await self._serving(app)
+        serving = await self.journal.serving_of(app)
         return serving is None or serving.known
 
     async def _replaced_before(
@@ -232,7 +228,7 @@ class Watching:
 
     async def _shows(self, deployment: Deployment, app: App, found: Finding) -> None:
         """Store whose image runs, if another version is thought to be served."""
-        serving = await self._serving(app)
+        serving = await self.journal.serving_of(app)
         runs = deployment if found.proof is Proof.PROVEN else found.before
         if serving is None or serving.newest is None or runs is None or not serving.known:
             return

@@ -201,6 +201,9 @@ class Decisions(Protocol):
             apps: with our own rules.
         """
 
+    async def serving_of(self, app: App) -> Serving | None:
+        """Return what an app serves; None if it is not known to serve anything."""
+
     async def fates(self, deployments: Sequence[Deployment]) -> dict[str, Fate]:
         """Return what has become of deployments that went live, by id; omit all others."""
 

@@ -122,7 +122,7 @@ class WayBack:
 
 async def _way_back(records: Records, found: Deployment, app: App) -> WayBack:
     """Return the way back as far as the journal knows it; its button asks the backend, too."""
-    live = (await records.journal.serving([app])).get(app.id)
+    live = await records.journal.serving_of(app)
     served = live.version_served if live is not None else None
     if served is not None and found.served and served.same_as(Version.of(found)):
         return WayBack("Roll back…", why="it is what is live")

@@ -36,6 +36,9 @@ class Serves(Transactions):
     async def serving(self, apps: Sequence[App]) -> dict[str, Serving]:
         return await self._read(lambda db: _serving(db, apps))
 
+    async def serving_of(self, app: App) -> Serving | None:
+        return (await self.serving([app])).get(app.id)
+
     async def save_look(self, app_id: str, look: Look) -> None:
         at = self._clock()
         await self._change(lambda db: _save_look(db, app_id, look, at))
