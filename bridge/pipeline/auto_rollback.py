@@ -23,8 +23,9 @@ from bridge.core.events import COMMAND_HOST, Action, Asked, write_command
 from bridge.core.gates.locks import BRIDGE, BY_ITSELF
 from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment, State
+from bridge.pipeline.hands_off import why_not_started
 from bridge.pipeline.rollback_plan import FAR_BACK, Plan, Ways
-from bridge.ports.backends import Backend, ShowsSaved, is_stopped
+from bridge.ports.backends import Backend, ShowsSaved
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Journal
@@ -134,8 +135,8 @@ class GoingBack:
         serving = await self.journal.serving_of(app)
         if serving is not None and (instead := serving.instead_of(unhealthy)) is not None:
             raise Rejected(instead)
-        if await is_stopped(self.backends[app.backend], app) is not False:
-            raise Rejected("it is idle, so somebody may have stopped it")
+        if (why := await why_not_started(self.backends[app.backend], app)) is not None:
+            raise Rejected(why)
         going = await self.journal.open_deployments(held=False, app_id=app.id)
         if (coming := _coming(unhealthy, going)) is not None:
             raise Rejected(f"deployment #{coming.seq} is newer and about to be deployed")

@@ -28,6 +28,7 @@ from bridge.core.lifecycle import (
 )
 from bridge.core.rules import RuleBook
 from bridge.core.tracking import Sight, Timing, Verdict, verdict
+from bridge.pipeline.hands_off import HandsOff
 from bridge.pipeline.outcome import Ending, Fingerprint, FollowTiming
 from bridge.pipeline.pinning import Pins
 from bridge.pipeline.polling import BackendPoller, BackendPollers, Look, Troubled
@@ -233,9 +234,9 @@ class Deployer:
         )
         self._judging = judging or self._ungated
         parts = (self.pollers, journal, self.ending, clock, self._timing)
-        looks = looks or Looks(journal, clock)
-        self._asker = Asker(*parts, self._judging, pins or Pins({}), looks, sleep=sleep)
-        self._restorer = Restorer(*parts, self._judging, looks, sleep=sleep)
+        hands_off = HandsOff(journal, self.ending, looks or Looks(journal, clock), sleep=sleep)
+        self._asker = Asker(*parts, self._judging, pins or Pins({}), hands_off, sleep=sleep)
+        self._restorer = Restorer(*parts, self._judging, hands_off, sleep=sleep)
         self._follower = Follower(*parts, sleep=sleep)
 
     async def _ungated(self, id_: str) -> Judging:

@@ -24,9 +24,9 @@ from bridge.core.events import Action
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.tracking import description_of, marked, title_of
+from bridge.pipeline.hands_off import HandsOff
 from bridge.pipeline.outcome import Ending, FollowTiming
 from bridge.pipeline.polling import BackendPollers, Look, seen
-from bridge.pipeline.serving import Looks
 from bridge.ports.backends import Backend, WritesSource, read_apps
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.gates import JudgedBy, PinsCommits
@@ -79,7 +79,7 @@ class Asker:
     timing: FollowTiming
     judging: JudgedBy
     pins: PinsCommits
-    looks: Looks
+    hands_off: HandsOff
     sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     @property
@@ -150,9 +150,7 @@ class Asker:
             await self._accepted(deployment.id, ADOPTED, min(self.clock(), began))
         elif (changed := await self._changed_meanwhile(deployment, attempt.image)) is not None:
             await self.ending.end(deployment.id, State.CANCELLED, changed)
-        else:
-            if deployment.back_from is not None:
-                await self.looks.at(self._backend(app), app)
+        elif await self.hands_off.lets(deployment, self._backend(app), app):
             own = deployment.way == Rung.IMAGE or attempt.image is None
             facts = {} if own else {"image": attempt.image}
             ids = [record.id for record in records]

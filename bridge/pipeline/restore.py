@@ -13,10 +13,10 @@ from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.health.rollback import Rung, WayBack, version_of, way_back
 from bridge.core.lifecycle import Deployment, Evidence, State
+from bridge.pipeline.hands_off import HandsOff, why_not_started
 from bridge.pipeline.outcome import Ending, FollowTiming
 from bridge.pipeline.polling import BackendPollers
-from bridge.pipeline.serving import Looks
-from bridge.ports.backends import BackendDeployment, RollsBack
+from bridge.ports.backends import Backend, BackendDeployment, RollsBack
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.gates import JudgedBy
 from bridge.ports.journal import JOURNAL, Journal
@@ -37,7 +37,7 @@ class Restorer:
     clock: Clock
     timing: FollowTiming
     judging: JudgedBy
-    looks: Looks
+    hands_off: HandsOff
     sleep: Sleep = field(default=asyncio.sleep, kw_only=True)
 
     async def restore(self, id_: str) -> None:
@@ -69,7 +69,7 @@ class Restorer:
             await self.journal.withdraw(deployment.id, maybe_asked=True)
             return
         records = await backend.deployments(app)
-        if deployment.intent_at is not None and _somebody_deployed(deployment, records):
+        if deployment.intent_at is not None and await _undoes(deployment, backend, app, records):
             await self.journal.withdraw(deployment.id, maybe_asked=True)
             return
         try:
@@ -78,10 +78,9 @@ class Restorer:
             await self.ending.end(deployment.id, State.FAILED, f"can't go back: {error}")
             return
         if deployment.intent_at is None:
-            if deployment.back_from is not None:
-                await self.looks.at(backend, app)
-            by = await self.judging(deployment.id)
-            await self.journal.intend(deployment.id, [one.id for one in records], by)
+            if await self.hands_off.lets(deployment, backend, app):
+                by = await self.judging(deployment.id)
+                await self.journal.intend(deployment.id, [one.id for one in records], by)
             return
         if not isinstance(backend, RollsBack) or way.point is None:
             why = f"{backend.name} can't restore what it has built"
@@ -134,10 +133,14 @@ class Restorer:
         await self.sleep(self.timing.retry.after(away, error))
 
 
-def _somebody_deployed(rollback: Deployment, records: list[BackendDeployment]) -> bool:
-    """Return whether repeating a request of the bridge's own may undo what a person has deployed.
+async def _undoes(
+    rollback: Deployment, backend: Backend, app: App, records: list[BackendDeployment]
+) -> bool:
+    """Return whether a request of the bridge's own may undo what a person has done since.
 
     What is kept is restored without a record, so every new one is somebody else's.
     """
-    by_itself = rollback.back_from is not None
-    return by_itself and any(one.id not in rollback.known_before for one in records)
+    if rollback.back_from is None:
+        return False
+    deployed = any(one.id not in rollback.known_before for one in records)
+    return deployed or await why_not_started(backend, app) is not None

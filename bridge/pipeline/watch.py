@@ -24,6 +24,7 @@ from bridge.core.health.serving import By, Look
 from bridge.core.health.verdict import Health, Tally, judge_health
 from bridge.core.lifecycle import VERIFIED, Deployment, Evidence, State, Verdict
 from bridge.pipeline.auto_rollback import NOTHING_TO_UNDO, Announced, GoingBack
+from bridge.pipeline.hands_off import is_in_queue
 from bridge.pipeline.outcome import Ending
 from bridge.pipeline.proof import Finding, Prover
 from bridge.pipeline.serving import Looks
@@ -179,10 +180,9 @@ class Watching:
 
     async def _is_in_queue(self, app: App) -> bool:
         """Return whether a deployment is in the backend's queue, whoever has asked for it."""
-        jobs = None
         with contextlib.suppress(BridgeError):
-            jobs = await self.ending.backend(app).queue()
-        return any(one.app == app.id for one in jobs or ())
+            return await is_in_queue(self.ending.backend(app), app)
+        return False
 
     async def _without_rule(self, deployment: Deployment, app: App) -> None:
         if deployment.state is State.DONE and deployment.images is None:

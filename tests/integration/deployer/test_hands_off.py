@@ -38,6 +38,17 @@ async def put_back(world: World) -> None:
     world.stage.backend.stuck = ZERO
 
 
+async def building(world: World) -> None:
+    """Have the backend build the fix, which takes some time."""
+    world.stage.backend.builds = 120.0
+    world.stage.backend.foreign(world.stage.app, head=THEIRS, running=True)
+
+
+async def stopped(world: World) -> None:
+    """Stop the app at the backend."""
+    world.stage.backend.is_stopped = True
+
+
 async def set_image(world: World) -> None:
     """Set another image at the backend."""
     world.stage.backend.image(world.stage.app, "shop/web:3")
@@ -91,17 +102,27 @@ async def test_what_comes_within_the_watch_of_a_broken_version_stays(
     assert f"; not verified: {what} in Dokploy" in third.note
 
 
-async def test_what_comes_while_the_rollback_is_held_stays(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        (by_hand, "deployed in dokploy at "),
+        (building, "deployed in dokploy at "),
+        (stopped, "it is idle, so somebody may have stopped it"),
+    ],
+)
+async def test_what_is_done_while_the_rollback_is_held_stays(
+    stage: Stage, does: Callable[[World], Any], why: str
+) -> None:
     world = World.of(stage)
     back = await held(world, await broken(world))
     stage.clock.now += 300
-    await by_hand(world)
+    await does(world)
 
     ended = await unlocked(world, back)
 
     assert stage.backend.points == []
     assert ended.state is State.CANCELLED
-    assert ended.note.startswith("not gone back from 2222222: deployed in dokploy at ")
+    assert ended.note.startswith(f"not gone back from 2222222: {why}")
     assert await stage.journal.locks() == []
 
 
@@ -118,19 +139,21 @@ async def test_what_comes_before_a_late_rollback_is_asked_for_stays(stage: Stage
     assert (await stage.now(second)).back_to is None
 
 
-@pytest.mark.parametrize("comes", [True, False])
-async def test_what_comes_before_a_request_is_repeated_stays(stage: Stage, *, comes: bool) -> None:
+@pytest.mark.parametrize("comes", [by_hand, stopped, None])
+async def test_what_comes_before_a_request_is_repeated_stays(
+    stage: Stage, comes: Callable[[World], Any] | None
+) -> None:
     world = World.of(stage)
     second = await broken(world)
     back = await world.decided(3, second)
     stage.backend.next("roll_back", Unanswered("dokploy", "ReadTimeout"))
-    if comes:
-        stage.clock.after(0.5, lambda: by_hand(world))
+    if comes is not None:
+        stage.clock.after(0.5, lambda: comes(world))
 
     await world.live(back)
 
     ended = await stage.now(back)
-    if comes:
+    if comes is not None:
         assert (stage.backend.points, ended.state) == ([], State.UNKNOWN)
         assert ended.note.endswith("; the backend may have been asked for it before")
     else:
@@ -142,6 +165,7 @@ async def test_what_comes_before_a_request_is_repeated_stays(stage: Stage, *, co
     [
         (set_image, "the app's image is shop/web:3 by now"),
         (by_hand, "deployed in dokploy at 2023-11-14 22:16 UTC, not by the bridge"),
+        (stopped, "it is idle, so somebody may have stopped it"),
     ],
 )
 async def test_an_image_that_comes_while_the_rollback_is_held_stays(
