@@ -182,7 +182,8 @@ class ShowsImages(Protocol):
         """Return the ids of the images that the running containers of an app were made from.
 
         They are sorted, each once, e.g. "sha256:3f4e…"; a site that runs in no container has the
-        id of its release instead. () if nothing runs; None if that can't be told.
+        id of its release instead. () if nothing runs; None if that can't be told, or may change by
+        itself, as while it crashes and is started again.
         """
 
     async def fingerprints(self, apps: Sequence[App]) -> Mapping[str, str]:
@@ -198,7 +199,7 @@ class TellsStopped(Protocol):
     """A backend whose apps people can stop."""
 
     async def stopped(self, app: App) -> bool | None:
-        """Return whether an app is stopped; None if it is idle, and what runs can't be told."""
+        """Return whether an app is surely stopped; None if it is idle, and may be."""
 
 
 async def is_stopped(backend: Backend, app: App) -> bool | None:

@@ -342,7 +342,7 @@ async def test_the_image_that_an_app_runs_is_told_without_its_variables(
         backend = embedded_client(client.server.url, client.server.api_key)
         try:
             (known,) = await backend.apps()
-            before = await backend.images(known)
+            before, stopped = await backend.images(known), await backend.stopped(known)
             await versions(client, repository, app["applicationId"], 1)
             during = await backend.images(known)
         finally:
@@ -352,7 +352,7 @@ async def test_the_image_that_an_app_runs_is_told_without_its_variables(
         (docker.state / "foreign").touch()  # it bears no label of this server
         foreign = await client.send("GET", "docker.getConfig", containerId="0123")
 
-    assert before == ()
+    assert (before, stopped) == ((), False)  # it is idle, but nobody can stop an app
     assert during == (f"sha256:{app['appName']}:latest",)
     assert "t0p-secret" not in told.text
     assert [(one.status_code, one.content) for one in (unknown, foreign)] == [(200, b"")] * 2

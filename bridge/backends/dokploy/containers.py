@@ -98,10 +98,14 @@ class Running:
     async def stopped(self, app: App) -> bool | None:
         """See `ports.backends.TellsStopped`.
 
-        *Stop* sets a service to "idle"; so does a save of its source, but then it runs on.
+        *Stop* sets a service to "idle"; so does a save of its source, but then it runs on, or is
+        started again where it has crashed. The embedded backend can't stop an app.
 
-        Source: facts.md, "Inputs" (`stop`).
+        Source: facts.md, "Environments and applications" (`stop`); recorded-2.jsonl,
+        264-docker.getServiceContainersByAppName (none of one that is stopped).
         """
+        if not self._http.has_dashboard:
+            return False
         path = f"{app.kind.value}.one"
         if (await self._http.read(path, models.STATUS, id_of(app))).status != "idle":
             return False
@@ -153,11 +157,11 @@ class Running:
             return ()
 
     async def _runs_nowhere(self, service: str, server: str | None) -> bool:
-        """Return whether no node runs a service that has no container on its own server."""
+        """Return whether no node runs, or will start, a service without a container on its own."""
         if not self._http.has_dashboard:  # the embedded backend is its only node
             return True
         tasks = await self._tasks(service, server)
-        return tasks is not None and not any(map(_runs, tasks))
+        return tasks is not None and all(map(_is_shut_down, tasks))
 
     async def _tasks(self, service: str, server: str | None) -> list[models.Task] | None:
         """Return a service's tasks on all nodes; None if forbidden, or the server is too old."""
@@ -208,5 +212,6 @@ def of_service(service: str, server: str | None) -> Query:
     return {"appName": service} | ({"serverId": server} if server else {})
 
 
-def _runs(task: models.Task) -> bool:
-    return (task.current_state or "").lower().startswith("running")
+def _is_shut_down(task: models.Task) -> bool:
+    """Return whether a task was ended on purpose; one that has failed is started again."""
+    return (task.current_state or "").lower().startswith("shutdown")

@@ -18,6 +18,12 @@ ALL = "docker.getContainers"
 TASKS = "docker.getServiceContainersByAppName"
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 FORBIDDEN = trpc(401, 'unauthorized to access resource "docker"', "UNAUTHORIZED", INSPECT)
+CRASHING = ok(
+    [
+        {"name": "web-x1y2z3.1", "currentState": "Starting 1 second ago"},
+        {"name": "web-x1y2z3.1", "currentState": "Failed 6 seconds ago"},
+    ]
+)
 
 
 def container(id_: str, state: str = "running", name: str = "web-x1y2z3") -> dict[str, str]:
@@ -104,9 +110,10 @@ async def test_a_container_that_ends_meanwhile_proves_nothing(
         (ok([]), ()),
         (ok([{"name": "web-x1y2z3.1", "currentState": "Shutdown 2 minutes ago"}]), ()),
         (ok([{"name": "web-x1y2z3.1", "currentState": "Running 2 minutes ago"}]), None),
+        (CRASHING, None),
         (FORBIDDEN, None),
     ],
-    ids=["nowhere", "ended", "on another node", "untold"],
+    ids=["nowhere", "ended", "on another node", "starts again", "untold"],
 )
 async def test_that_nothing_runs_is_said_only_if_no_node_runs_it(
     dokploy: Dokploy, table: Table, web: App, tasks: Reply, images: tuple[str, ...] | None
@@ -118,21 +125,23 @@ async def test_that_nothing_runs_is_said_only_if_no_node_runs_it(
 
 
 @pytest.mark.parametrize(
-    ("status", "containers", "stopped"),
+    ("status", "containers", "tasks", "stopped"),
     [
-        ("idle", runs(), True),
-        ("idle", runs(container("c1")), False),
-        ("idle", FORBIDDEN, None),
-        ("error", runs(), False),
-        ("done", runs(container("c1", "exited")), False),
+        ("idle", runs(), ok([]), True),
+        ("idle", runs(container("c1")), ok([]), False),
+        ("idle", runs(container("c1", "exited")), CRASHING, None),
+        ("idle", FORBIDDEN, ok([]), None),
+        ("error", runs(), ok([]), False),
+        ("done", runs(container("c1", "exited")), ok([]), False),
     ],
-    ids=["stopped", "its source was saved", "untold", "its build failed", "crashed"],
+    ids=["stopped", "source saved", "source saved, crashes", "untold", "build failed", "crashed"],
 )
-async def test_an_app_is_stopped_if_it_is_idle_and_nothing_of_it_runs(
-    dokploy: Dokploy, table: Table, web: App, status: str, containers: Reply, stopped: bool | None
-) -> None:
+async def test_an_app_is_stopped_if_it_is_idle_and_nothing_of_it_runs_or_starts(
+    dokploy: Dokploy, table: Table, web: App,
+    status: str, containers: Reply, tasks: Reply, stopped: bool | None,
+) -> None:  # fmt: skip
     table.replies["application.one"] = ok({"appName": "web-x1y2z3", "applicationStatus": status})
-    table.replies |= {LIST: containers, TASKS: ok([]), INSPECT: inspected(c1=NEW)}
+    table.replies |= {LIST: containers, TASKS: tasks, INSPECT: inspected(c1=NEW)}
 
     assert isinstance(dokploy, TellsStopped)
     assert await dokploy.stopped(web) is stopped
