@@ -24,7 +24,7 @@ from bridge.core.events import Action
 from bridge.core.failure import MOST_CHARACTERS, failure_in
 from bridge.core.gates.holds import Hold
 from bridge.core.gates.locks import Lock
-from bridge.core.health.fate import Fate, as_told, note_now
+from bridge.core.health.fate import Fate, Now, as_told, note_now
 from bridge.core.health.rollback import version_of as version_brought
 from bridge.core.lifecycle import (
     HELD,
@@ -287,6 +287,8 @@ def verdict_of(deployment: Deployment, fate: Fate | None = None) -> str:
     Args:
         fate: what has become of it. Without it, what went live is not said to be live.
     """
+    if fate is not None and fate.now is Now.STOPPED:
+        return "is stopped"
     if fate is not None:
         state = deployment.state if fate.itself or not fate.live else State.DONE
         return _NOW[state, fate.live]

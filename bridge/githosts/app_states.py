@@ -139,7 +139,9 @@ def going(deployment: Deployment, snapshot: Snapshot) -> tuple[str, str]:
     match fate.now if fate is not None else None:
         case Now.ROLLED_BACK:
             return "↩️", "rolled back"
-        case Now.REPLACED | Now.ELSEWHERE | Now.GONE | Now.UNKNOWN if told.state is State.UNHEALTHY:
+        case Now.REPLACED | Now.ELSEWHERE | Now.STOPPED | Now.GONE | Now.UNKNOWN if (
+            told.state is State.UNHEALTHY
+        ):
             return ICON[told.state], "deployed, and was unhealthy"
         case _:
             return ICON[told.state], words_of_state(told, deployment)

@@ -290,7 +290,7 @@ class DeploymentPublisher:
             return
         said = deployment_status(deployment)
         level = _level(said)
-        if fate is not None and fate.live and fate.returned is not None:
+        if fate is not None and fate.deployed and fate.returned is not None:
             level += f"{_AGAIN}{fate.returned}"
         shown = str(cursor.get("shown", ""))
         if fate is not None and fate.gone and shown.startswith(_ENDED):

@@ -31,7 +31,7 @@ from bridge.core.tracking import EndInLog, end_in, marked
 from bridge.pipeline.absence import last_absence
 from bridge.pipeline.polling import by_our_clock, seen
 from bridge.pipeline.worker_loop import Lanes
-from bridge.ports.backends import Backend, BackendDeployment, Progress, ShowsImages
+from bridge.ports.backends import Backend, BackendDeployment, Progress, ShowsImages, is_stopped
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
 
@@ -107,7 +107,9 @@ class Looks:
             told = serving.look.told
         if records and records[0].status is Progress.RUNNING and look.record != records[0].id:
             told = None  # its end may be written to its log alone, so this must be looked at again
-        await self.journal.save_look(app.id, replace(look, at=at, told=told))
+        stopped = await is_stopped(backend, app) is True
+        look = replace(look, at=at, told=told, stopped=stopped)
+        await self.journal.save_look(app.id, look)
         return await self.journal.serving_of(app)
 
     async def _look(

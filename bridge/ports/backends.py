@@ -189,8 +189,8 @@ class ShowsImages(Protocol):
     async def fingerprints(self, apps: Sequence[App]) -> Mapping[str, str]:
         """Return texts by app id; one differs once other containers run of its app.
 
-        One request for all apps, and one more for each further server. Omit apps of which nothing
-        is seen to run.
+        One request for all apps, and one more for each further server. "" for an app of which
+        nothing is seen to run; omit those of which that can't be told.
         """
 
 

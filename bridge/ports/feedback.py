@@ -98,14 +98,14 @@ class Snapshot:
         fate = self.fates.get(told.id)
         if fate is None or fate.by is None or told.state is not State.UNHEALTHY:
             return told
-        return fate.by if fate.live and fate.by.state is State.DONE else told
+        return fate.by if fate.deployed and fate.by.state is State.DONE else told
 
     def lock_of(self, deployment: Deployment) -> Lock | None:
         """Return the app's own lock, where a deployment tells of a rollback that stands."""
         fate = self.fates.get(deployment.id)
         if fate is None:
             return None
-        went_back = fate.live and deployment.action is Action.ROLLBACK
+        went_back = fate.deployed and deployment.action is Action.ROLLBACK
         left = fate.now is Now.ROLLED_BACK and fate.stands
         tells = went_back or left or fate.now is Now.AGAIN
         return self.locks.get(deployment.app_id) if tells else None

@@ -146,6 +146,7 @@ looks = sa.Table(
     sa.Column("evidence", sa.Text),
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("place", sa.Text, nullable=False),
+    sa.Column("stopped", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 """What each app was last seen to serve at its backend; see `core.health.serving.Look`."""
 

@@ -109,7 +109,7 @@ class World:
     Attributes:
         app: what its backend says of the app.
         live: the commit that is live; `DOUBT` if nobody knows, "" for nothing.
-        left: the commit that was live when the app was deleted.
+        left: the commit that was live when the app was deleted or stopped.
         head: the commit that was pushed last.
         brought: what the bridge has brought, oldest first.
     """
@@ -275,6 +275,16 @@ class World:
         await self.journal.move(new.id, State.VERIFYING, "", deployed_commit=self.head)
         self.live = self.head
 
+    async def stop(self) -> None:
+        """Somebody stops the app at the backend, and the bridge sees it."""
+        self.left, self.live = self.live, ""
+        await self._look_again(stopped=True)
+
+    async def start(self) -> None:
+        """Somebody starts it again."""
+        self.live = self.left
+        await self._look_again(stopped=False)
+
     async def in_doubt(self) -> None:
         """A deployment whose outcome nobody knows."""
         seq = next(self.seqs)
@@ -288,6 +298,14 @@ class World:
         self.live = one.deployed_commit or ""
         image = {"record": "an image", "evidence": Evidence.IMAGE}
         await self._look(deployment=one.id, commit=self.live, by=by, **image)
+
+    async def _look_again(self, *, stopped: bool) -> None:
+        known = (await self.journal.serving([WEB]))[WEB.id]
+        if (look := known.shown) is None:
+            newest = {"deployment": self.brought[-1].id, "commit": known.commit}
+            return await self._look(record="ours", by=By.BRIDGE, stopped=stopped, **newest)
+        again = replace(look, at=self.clock(), stopped=stopped)
+        return await self.journal.save_look(WEB.id, again)
 
     async def _look(self, **shown: Any) -> None:
         newest = self.brought[-1].id if self.brought else None

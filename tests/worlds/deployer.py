@@ -163,12 +163,15 @@ class ShowsImages(FakeBackend):
 
     async def images(self, app: App) -> tuple[str, ...] | None:
         self.calls.append("images")
+        if self.is_stopped:
+            return ()
         runs = {one for one in (self.stuck or self.head, self.beside) if one is not None}
         return None if self.hidden else tuple(sorted(map(image_of, runs)))
 
     async def fingerprints(self, apps: Sequence[App]) -> dict[str, str]:
         self.calls.append("fingerprints")
-        deployed = {job.app: self.stuck or self.head for job in self.jobs}
+        runs = "" if self.is_stopped else self.stuck or self.head
+        deployed = {job.app: runs for job in self.jobs}
         crashing = {id_: str(len(self.calls)) for id_ in self.crashing}
         ran = {app.id: "" for app in apps} | deployed | crashing
         return {} if self.hidden else ran

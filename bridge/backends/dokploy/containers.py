@@ -89,10 +89,14 @@ class Running:
         known = {one.service: one.id for one in apps if one.kind is AppKind.APPLICATION}
         found: dict[str, list[str]] = {}
         for server in {name.partition("@")[2] for name in known if name}:
-            for one in await self._all_of(server):
+            listed = await self._all_of(server)
+            if listed:
+                of = (id_ for name, id_ in known.items() if name.partition("@")[2] == server)
+                found |= {id_: [] for id_ in of}
+            for one in listed:
                 app = known.get(service_of(one.name.partition(".")[0], server))
                 if app is not None and one.state == "running":
-                    found.setdefault(app, []).append(one.id)
+                    found[app].append(one.id)
         return {app: " ".join(sorted(ids)) for app, ids in found.items()}
 
     async def stopped(self, app: App) -> bool | None:

@@ -221,9 +221,9 @@ def live_line(live: Serving | None, app: App, links: Links) -> str:
         return joined(*(f"Live: {note}" for note in notes))
     image = live.version if live.commit is None else None
     what = commit_of(live.commit, app, links) or (image and code(image, 80)) or "unknown version"
-    since = f" since {moment(live.since)}" if live.since is not None else ""
-    who = person_of(live.by)
-    return joined(f"Live: {what}{since}", f"by {who}" if who else "", *notes)
+    since = f" since {moment(live.since)}" if live.since is not None and not live.stopped else ""
+    who, state = person_of(live.by), "Stopped" if live.stopped else "Live"
+    return joined(f"{state}: {what}{since}", f"by {who}" if who else "", *notes)
 
 
 def changed(deployment: Deployment, app: App | None, links: Links, said: int) -> str:

@@ -341,6 +341,8 @@ def _after(
         why = f"what runs in {label} is not known since deployment #{earlier.doubt.seq}"
     elif serving is None:
         why = f"{label} has not deployed {wanted} yet"
+    elif serving.stopped:
+        why = f"{label} is {serving.stopped}"
     elif serving.works in (Works.VERIFYING, Works.UNHEALTHY):
         why = f"{label} runs {_short(serving.commit)}, which is {serving.works}"
     elif serving.commit is None and not serving.image:

@@ -7,7 +7,7 @@ was true when it was written; `as_told` returns it in words that stay true.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -26,6 +26,7 @@ class Now(StrEnum):
     ROLLED_BACK = "rolled back"
     ELSEWHERE = "replaced at the backend"  # by somebody there
     GONE = "gone"  # with its app
+    STOPPED = "stopped"  # at the backend, by somebody there: it would be live
     UNKNOWN = "unknown"  # whether it is still live
 
 
@@ -40,6 +41,7 @@ class Fate:
         stands: what replaced it is what is served now.
         returned: what brought it back, by which the times at which it came back differ.
         given_up: ours that was to go back from it by itself, and ended without that.
+        stopped: where it is stopped; "" unless it is.
     """
 
     now: Now
@@ -49,6 +51,7 @@ class Fate:
     stands: bool = False
     returned: str | None = None
     given_up: Deployment | None = None
+    stopped: str = ""
 
     @property
     def live(self) -> bool:
@@ -56,9 +59,14 @@ class Fate:
         return self.now in (Now.LIVE, Now.AGAIN)
 
     @property
+    def deployed(self) -> bool:
+        """Whether its version is live, or is so once somebody starts the app again."""
+        return self.live or self.now is Now.STOPPED
+
+    @property
     def gone(self) -> bool:
         """Whether it is known that its version is served no more."""
-        return not self.live and self.now is not Now.UNKNOWN
+        return not self.deployed and self.now is not Now.UNKNOWN
 
     @property
     def itself(self) -> bool:
@@ -70,6 +78,8 @@ class Fate:
         """What led to it, in a few words; "" while it is simply live."""
         if self.itself:
             return "" if self.given_up is None else _given_up(self.given_up)
+        if self.now is Now.STOPPED:
+            return f"not running: {self.stopped}"
         if self.look is not None:
             return _there(self.now, self.look, self.by)
         if self.now is Now.GONE:
@@ -183,6 +193,19 @@ def fate_of(
     """
     if one.state not in LIVE:
         return None
+    fate = _by_version(one, serving, course, known)
+    if not fate.live or serving is None or not serving.stopped:
+        return fate
+    return replace(fate, now=Now.STOPPED, stopped=serving.stopped)
+
+
+def _by_version(
+    one: Deployment,
+    serving: Serving | None,
+    course: Course | None,
+    known: Mapping[str, Deployment],
+) -> Fate:
+    """Return the same, as if what is stopped ran."""
     course = course or Course(one.id)
     if serving is not None and serving.seen is not None:
         return _as_seen(one, serving, serving.seen, course, known)

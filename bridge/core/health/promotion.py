@@ -102,8 +102,8 @@ def promotion_of(
 
     Raises:
         NotFound: nothing is known to run in the first app.
-        Rejected: it is unhealthy there, or it can't be brought to the second one; the message
-            says what to change.
+        Rejected: it is unhealthy or stopped there, or it can't be brought to the second one; the
+            message says what to change.
     """
     if from_.id == to.id:
         raise Rejected(f"{to.label} can't be promoted from itself: name two apps")
@@ -128,6 +128,8 @@ def _promoted(from_: App, there: Serving | None) -> Deployment:
             f"what runs in {from_.label} was not deployed by the bridge ({there.notes[0]}): deploy"
             " it from here first"
         )
+    if there.stopped:
+        raise Rejected(f"{from_.label} is {there.stopped}, so nothing runs there: start it first")
     if there.works in (Works.UNHEALTHY, Works.VERIFYING):
         raise Rejected(f"{version_of(there.ours)} is {there.works} in {from_.label}")
     return there.ours

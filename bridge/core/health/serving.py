@@ -28,6 +28,7 @@ class Works(StrEnum):
     NOT_VERIFIED = "not verified"
     VERIFYING = "being verified"
     UNHEALTHY = "unhealthy"
+    STOPPED = "stopped"
     UNKNOWN = "unknown"
 
 
@@ -80,6 +81,7 @@ class Look:
         record: the record of what is served; None if none shows it.
         deployment: our deployment of which that is the record; None if it is not one of ours.
         place: the backend's name for people, e.g. "Dokploy".
+        stopped: somebody has stopped the app there, so that nothing of it runs.
     """
 
     at: float
@@ -93,6 +95,7 @@ class Look:
     evidence: Evidence | None = None
     by: By = By.UNKNOWN
     place: str = ""
+    stopped: bool = False
 
     @property
     def still_runs(self) -> bool:
@@ -198,11 +201,23 @@ class Serving:
     @property
     def shown(self) -> Look | None:
         """The newest look, if it shows something and nothing of ours has changed since."""
-        look = self.look
-        if look is None or look.record is None:
-            return None
+        look = self._valid
+        return look if look is not None and look.record is not None else None
+
+    @property
+    def _valid(self) -> Look | None:
+        """The newest look, if nothing of ours has changed since."""
         ours = (self.newest and self.newest.id, self.doubt and self.doubt.id)
-        return look if (look.newest, look.doubt) == ours else None
+        return self.look if self.look and (self.look.newest, self.look.doubt) == ours else None
+
+    @property
+    def stopped(self) -> str | None:
+        """Say where somebody has stopped it, so that it does not run; None unless that is known.
+
+        Its version stays what is served: once the app is started, it runs again.
+        """
+        look = self._valid
+        return f"stopped in {look.place}" if look is not None and look.stopped else None
 
     @property
     def seen(self) -> Look | None:
@@ -306,6 +321,8 @@ class Serving:
         """Whether it works."""
         if not self.known:
             return Works.UNKNOWN
+        if self.stopped:
+            return Works.STOPPED
         ours = self.ours
         if ours is None:
             return Works.NOT_VERIFIED
@@ -343,7 +360,7 @@ class Serving:
             notes.append(f"rolled back from {left}" if left else "rolled back")
         if self.branched:
             notes.append(self.behind.says if self.behind else "unknown how far behind")
-        return (*notes, str(self.works))
+        return (*notes, f"not running: {self.stopped}" if self.stopped else str(self.works))
 
 
 def brought_there(seen: Look) -> str:

@@ -125,6 +125,29 @@ async def test_a_rollback_that_is_pressed_at_the_backend_is_seen_at_once_among_3
     assert (await serves.listing("at 2")).ours == second
 
 
+@pytest.mark.parametrize("put_back", [False, True])
+async def test_what_is_stopped_at_the_backend_is_not_said_to_run_until_it_is_started_again(
+    stage: Stage, *, put_back: bool
+) -> None:
+    """The listing tells nothing new of it."""
+    stage.backend = ShowsImages(stage.clock)
+    await deploy(stage, 1, ONE)
+    await deploy(stage, 2, TWO)
+    serves = Reconciling(stage)
+    await serves.listing("at 2")
+    stage.backend.stuck = ONE if put_back else None
+    before = await serves.listing("at 2")
+    stage.backend.is_stopped = True
+
+    found = await serves.listing("at 2")
+
+    assert (found.version, found.works) == (before.version, Works.STOPPED)
+    assert found.notes == (*before.notes[:-1], "not running: stopped in Dokploy")
+    stage.backend.is_stopped = False
+    again = await serves.listing("at 2")
+    assert (again.ours, again.works, again.notes) == (before.ours, before.works, before.notes)
+
+
 async def test_a_rollback_that_is_pressed_while_no_bridge_runs_is_seen_at_its_start(
     stage: Stage,
 ) -> None:

@@ -41,7 +41,7 @@ async def differences(world: World) -> list[str]:
     newest = world.brought[-1]
     if newest.deployed_commit == world.live and not fates[newest.id].live:
         found.append(f"it is not said that #{newest.seq} is live")
-    if world.live != DOUBT and (wrong := world.active() - {world.live}):
+    if world.live not in (DOUBT, "") and (wrong := world.active() - {world.live}):
         found.append(f"the host calls {wrong} active, and {world.live} is live")
     return found
 
@@ -89,6 +89,12 @@ STORIES = [
     "push verifying",
     "push broken deleted",
     "push push rollback deleted returns push",
+    "push stop start",
+    "push stop push",
+    "push broken stop start",
+    "push push rollback stop start",
+    "push push put_back stop start",
+    "push by_hand stop start",
 ]
 
 

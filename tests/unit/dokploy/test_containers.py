@@ -159,18 +159,21 @@ async def test_what_runs_of_all_apps_is_told_by_one_request_for_each_server(
     dokploy: Dokploy, table: Table, web: App, stack: App
 ) -> None:
     here, there = replace(web, id="1", service="web-x1y2z3"), replace(web, service="web-x1y2z3@s1")
-    silent = replace(web, id="2", service="api-x@s1")
+    none, silent = replace(web, id="2", service="api-x@s1"), replace(web, id="3", service="x@s2")
     ended, other = container("c4", "exited"), container("c5", name="web-x1y2z3-other")
-    table.replies[ALL] = lambda request: (
-        runs(container("c3"))
-        if "serverId" in request.url.params
-        else runs(container("c2"), container("c1"), ended, other)
-    )
+    servers = {
+        None: runs(container("c2"), container("c1"), ended, other),
+        "s1": runs(container("c3")),
+        "s2": runs(),  # its Docker does not answer
+    }
+    table.replies[ALL] = lambda request: servers[request.url.params.get("serverId")]
+    raw = replace(stack, service="raw")
 
-    told = await dokploy.fingerprints([here, there, silent, replace(stack, service="raw"), web])
+    told = await dokploy.fingerprints([here, there, none, silent, raw, web])
 
-    assert told == {"1": "c1 c2", web.id: "c3"}
-    assert sorted(str(one.url.params) for one in table.requests) == ["", "serverId=s1"]
+    assert told == {"1": "c1 c2", "2": "", web.id: "c3"}
+    params = sorted(str(one.url.params) for one in table.requests)
+    assert params == ["", "serverId=s1", "serverId=s2"]
 
 
 @pytest.mark.parametrize(

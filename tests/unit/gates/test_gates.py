@@ -212,6 +212,7 @@ UNTOLD = replace(deployment(4), state=State.UNKNOWN, finished_at=NOW)
         (Serving(live(), look=by_hand(OTHER)), "shop/staging/web runs def5678, not abc1234"),
         (Serving(live(deployed_commit=OTHER), look=by_hand(COMMIT)), ""),
         (Serving(live(), look=by_hand(COMMIT, NOW - 59)), "for less than 60 s"),
+        (Serving(live(), look=replace(by_hand(COMMIT), stopped=True)), "web is stopped in Dokploy"),
         (
             Serving(live(action=Action.ROLLBACK, deployed_commit=OTHER)),
             "shop/staging/web runs def5678, not abc1234",

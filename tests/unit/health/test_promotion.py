@@ -10,6 +10,7 @@ from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
 from bridge.core.health.promotion import Promotion, promotion_of
 from bridge.core.health.rollback import Rung
+from bridge.core.health.serving import Look, Serving
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.pins import pin_for
 from tests.fakes.journey import app, deployment, serving_of, source
@@ -120,6 +121,9 @@ def test_what_may_not_be_what_runs_is_not_promoted() -> None:
     unknown = made(4, "b", State.UNKNOWN)
     with pytest.raises(Rejected, match="what runs in shop/staging/web is not known"):
         promoted(STAGING, PINNED, [unknown, made(3, "a")], [])
+    stopped = Serving(live := made(4, "b"), look=Look(0.0, live.id, place="Dokploy", stopped=True))
+    with pytest.raises(Rejected, match="shop/staging/web is stopped in Dokploy"):
+        promotion_of(STAGING, PINNED, stopped, None, [live])
 
 
 def test_nothing_to_promote() -> None:
