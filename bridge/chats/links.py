@@ -121,6 +121,7 @@ class Around:
         fate: what has become of it; None unless it went live.
         left: of a rollback the version that it led away from; "" if that is not known.
         lock: the lock that a rollback has left, which holds what comes next.
+        overtaken: another version is checked out by now.
     """
 
     pulls: tuple[int, ...] = ()
@@ -129,6 +130,7 @@ class Around:
     fate: Fate | None = None
     left: str = ""
     lock: Lock | None = None
+    overtaken: bool = False
 
 
 NOTHING_KNOWN = Around()
@@ -144,6 +146,7 @@ def around_of(deployment: Deployment, snapshot: Snapshot) -> Around:
         snapshot.fates.get(deployment.id),
         version_of(before) if before and deployment.action is Action.ROLLBACK else "",
         snapshot.lock_of(deployment),
+        deployment.id in snapshot.overtaken,
     )
 
 

@@ -66,6 +66,8 @@ class Snapshot:
         locks: the locks that apps have by themselves, by the apps' ids.
         last_good: the followed deployments, by their ids, to which a rollback would lead by
             default.
+        overtaken: the followed deployments, by their ids, whose versions are not what is checked
+            out: the backend was not asked for them, or for something else since.
         previews: those of the pull requests that it follows, by app; their deployments are among
             `deployments` if they follow their deliveries as well.
         served: what the apps of these previews serve, by the apps' ids.
@@ -84,6 +86,7 @@ class Snapshot:
     fates: Mapping[str, Fate] = field(default_factory=dict)
     locks: Mapping[str, Lock] = field(default_factory=dict)
     last_good: frozenset[str] = frozenset()
+    overtaken: frozenset[str] = frozenset()
     previews: tuple[Preview, ...] = ()
     served: Mapping[str, Deployment] = field(default_factory=dict)
 

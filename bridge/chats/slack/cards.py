@@ -98,9 +98,7 @@ def render_card(
         blocks.append(context(news))
     if places := shown_places(card.places):
         blocks.append(context(places))
-    shown = buttons_of(
-        deployment, can_cancel=can_cancel, last_good=around.last_good, past=card.past
-    )
+    shown = buttons_of(deployment, around, can_cancel=can_cancel, past=card.past)
     if card.lock is not None:
         key = f"{Gate.LOCK}:{card.lock.key}"
         shown.insert(0, unlock_button(deployment.id, key, card.lock.says))
@@ -143,7 +141,7 @@ def _note(card: Card) -> str:
 
 
 def buttons_of(
-    deployment: Deployment, *, can_cancel: bool, last_good: bool = False, past: bool = False
+    deployment: Deployment, around: Around, *, can_cancel: bool, past: bool
 ) -> list[Element]:
     """Return the buttons for a deployment in its state; `past`: it is live no more."""
     id_ = deployment.id
@@ -152,10 +150,10 @@ def buttons_of(
         shown.append(cancel_button(deployment))
     if deployment.state is State.UNHEALTHY and not past:
         shown.append(button("Roll back", names.DEPLOYMENT_ROLLBACK, id_, style="danger"))
-    if last_good:
+    if around.last_good:
         shown.append(button("Roll back to this", names.DEPLOYMENT_ROLLBACK_TO, id_))
-    if deployment.state in _AGAIN and deployment.action is not Action.ROLLBACK and not past:
-        # What is checked out is another version by now, or the one that the rollback has left.
+    goes_back = deployment.action is Action.ROLLBACK  # what it has left stays checked out
+    if deployment.state in _AGAIN and not goes_back and not past and not around.overtaken:
         shown.append(button("Redeploy", names.DEPLOYMENT_REDEPLOY, id_))
     if deployment.backend_id is not None:
         shown.append(button("Log", names.DEPLOYMENT_LOG, id_))
@@ -222,7 +220,7 @@ def render_line(
     if change.state in LOUD:
         card = card_of(deployment, app, links or Links(), around)
         told = _loud(card, failure_of(deployment, change, log_tail), mention(author_id or ""))
-        return Line(_to_act_on(told, deployment, card), broadcast=True)
+        return Line(_to_act_on(told, deployment, card, around), broadcast=True)
     said = news(change.state, change.note) or told_verdict(change.state)
     at = moment(change.at, "{time_secs}")
     line = f"{ICONS[change.state]}  {said}  ·  {at}"
@@ -252,11 +250,12 @@ def _loud(card: Card, failure: Failure, called: str) -> Message:
     return Message(joined(text, note, called), tuple(blocks))
 
 
-def _to_act_on(told: Message, deployment: Deployment, card: Card) -> Message:
+def _to_act_on(told: Message, deployment: Deployment, card: Card, around: Around) -> Message:
     """Add links, and the buttons of the card, which is far above."""
     places = shown_places(card.places)
     more: list[Block] = [context(places)] if places else []
-    more.append(actions(*buttons_of(deployment, can_cancel=False, past=card.past)))
+    around = replace(around, last_good=False)
+    more.append(actions(*buttons_of(deployment, around, can_cancel=False, past=card.past)))
     return Message(told.text, (*told.blocks, *more))
 
 

@@ -20,6 +20,9 @@ LAST_LIVE = 3
 FAR_BACK = 200
 """The last versions to look through for those that are served once more, or taken back."""
 
+MOST_UNASKED = 50
+"""An app's newest deployments among which to look for those that its backend was asked for."""
+
 _T = tables.deployments
 
 
@@ -30,6 +33,8 @@ def also_shown(db: sa.Connection, moved: sa.RowMapping, to: State, commit: str |
         commit: what it has brought; None if that is not known.
     """
     keys: list[str] = []
+    if to is State.ASKED:
+        keys += map(about_deployment, last_asked(db, moved["app_id"])[:1])
     if to in BROUGHT_UP:
         coming = dict(moved) | {"deployed_commit": commit or moved["deployed_commit"]}
         keys += last_shown(db, moved["app_id"], coming)
@@ -71,9 +76,21 @@ def last_shown(db: sa.Connection, app_id: str, *others: Mapping[str, Any]) -> li
     those = [(one["id"], one["seq"]) for one in found]
     those += _of_superseded(db, [id_ for id_, _ in those])
     rolled_back = any(one["action"] == Action.ROLLBACK for one in new)
+    asked = [about_deployment(id_) for id_ in last_asked(db, app_id)[:2]]
     if rolled_back or any(one["state"] == State.UNHEALTHY for one in found):
-        return _keys(those)
-    return [about_deployment(id_) for id_, _ in those]
+        return _keys(those) + asked
+    return [about_deployment(id_) for id_, _ in those] + asked
+
+
+def last_asked(db: sa.Connection, app_id: str) -> list[str]:
+    """Return what an app's backend was asked for, by id, the last one first.
+
+    The card of that one alone offers to build again what is checked out.
+    """
+    newest = sa.select(_T.c.asked_at, _T.c.id).where(_T.c.app_id == app_id)
+    rows = db.execute(newest.order_by(_T.c.seq.desc()).limit(MOST_UNASKED))
+    asked = sorted((row.asked_at, row.id) for row in rows if row.asked_at is not None)
+    return [id_ for _, id_ in reversed(asked)]
 
 
 _FACTS = (_T.c.id, _T.c.seq, _T.c.action, _T.c.state, _T.c.target, _T.c.deployed_commit, _T.c.image)

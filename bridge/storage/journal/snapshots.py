@@ -24,6 +24,7 @@ from bridge.storage.journal.locks import locks_where
 from bridge.storage.journal.previews import of_pull
 from bridge.storage.journal.rows import batched
 from bridge.storage.journal.serving import served
+from bridge.storage.journal.shown import last_asked
 from bridge.storage.journal.transactions import Transactions
 
 FAR_BACK = 20
@@ -66,6 +67,7 @@ def snapshot(db: sa.Connection, subscription: Subscription, at: float) -> Snapsh
         locks=_locks(db, sorted({one.app_id for one in deployments}), at),
         audited=audited,
         last_good=_last_good(db, [one for one in deployments if one.id in ids]),
+        overtaken=_overtaken(db, [one for one in deployments if one.id in ids]),
         previews=previews,
         served={id_: one.ours for id_, one in serving.items() if one.ours is not None},
     )
@@ -146,6 +148,18 @@ def _last_good(db: sa.Connection, deployments: Sequence[Deployment]) -> frozense
         serving = served(db, [one.app_id]).get(one.app_id)
         with suppress(NotFound):
             found.add(targets_of(history, serving.version_served if serving else None)[0].id)
+    return frozenset(found)
+
+
+def _overtaken(db: sa.Connection, deployments: Sequence[Deployment]) -> frozenset[str]:
+    """Return the ids of those whose versions are not checked out; see `Snapshot.overtaken`."""
+    found = set()
+    for one in deployments:
+        serving = served(db, [one.app_id]).get(one.app_id)
+        seen = serving.seen if serving is not None else None
+        by_others = seen is not None and (seen.since or math.inf) > (one.asked_at or 0.0)
+        if by_others or last_asked(db, one.app_id)[:1] != [one.id]:
+            found.add(one.id)
     return frozenset(found)
 
 

@@ -6,7 +6,7 @@ from bridge.core.health.fate import Fate
 from bridge.core.lifecycle import State
 from bridge.ports.githosts import CommitState
 from bridge.storage.journal import SqlJournal
-from tests.fakes.journey import ManualClock
+from tests.fakes.journey import ManualClock, deployment
 from tests.worlds.amended import CLAIM, DOUBT, NOW, World
 
 DATED = ("slack thread", "discord message", "status")
@@ -137,6 +137,35 @@ async def test_a_pull_request_is_told_what_became_of_its_version(
     assert comment in told[f"comment {number}"].replace("`", "").replace(" · 🔒 locked by Ada", "")
     assert told[f"status {f'{number}' * 7}"].startswith(status)
     assert world.active() == {world.live}
+
+
+@pytest.mark.parametrize(
+    ("story", "offered"),
+    [
+        ("push push", {2}),
+        ("push push fails", {3}),
+        ("push fails push push", {4}),
+        ("push push rollback", set()),
+        ("push breaks", set()),
+        ("push breaks unlock again", {4}),
+        ("push push redeploy", {3}),
+        ("push push put_back", set()),
+        ("push fails by_hand", set()),
+        ("push waits", {1}),
+        ("push stop", set()),
+        ("push stop start", {1}),
+    ],
+)
+async def test_a_card_offers_redeploy_only_where_that_builds_what_it_shows(
+    world: World, story: str, offered: set[int]
+) -> None:
+    """It builds what is checked out: what the backend was asked for last."""
+    for event in story.split():
+        await getattr(world, event)()
+        await world.rest()
+
+    shown = {seq: world.card_in_slack(deployment(seq)) for seq in range(1, next(world.seqs))}
+    assert {seq for seq, card in shown.items() if "deployment.redeploy" in card} == offered
 
 
 async def test_what_is_live_again_gets_an_object_of_its_own_where_the_newest_success_counts(
