@@ -84,7 +84,9 @@ class Repository:
         )
         made = tuple(deployment(seq, id_, commit=SHA) for id_ in ids[:deploys])
         outcome = Outcome(seq, f"delivery-{seq}", decisions, made)
-        subscriptions = self.plan(Occasion(push(), None, outcome, {id_: app(id_) for id_ in ids}))
+        apps = {id_: app(id_) for id_ in ids}
+        await self.journal.save_apps("dokploy", list(apps.values()))
+        subscriptions = self.plan(Occasion(push(), None, outcome, apps))
         placed = Outcome(seq, outcome.delivery, decisions, made, subscriptions=tuple(subscriptions))
         await self.journal.record([placed], window=600)
         self.going += [one.id for one in made]
