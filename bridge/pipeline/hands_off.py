@@ -40,10 +40,12 @@ class HandsOff:
     async def lets(self, own: Deployment, backend: Backend, app: App) -> bool:
         """Return whether the backend may be asked; else wait, or end what must not be asked for.
 
-        What people ask for always may. What is served by now is stored for the journal to judge.
+        What is served by now is stored for the journal to judge.
+
+        Args:
+            own: a rollback by the bridge itself; what people ask for always may be asked for.
         """
-        if own.back_from is None:
-            return True
+        assert own.back_from is not None
         if await is_in_queue(backend, app):
             await self.journal.say(own.id, "waits for what the backend builds: it may be the fix")
             await self.sleep(PAUSE)

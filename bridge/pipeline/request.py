@@ -150,7 +150,9 @@ class Asker:
             await self._accepted(deployment.id, ADOPTED, min(self.clock(), began))
         elif (changed := await self._changed_meanwhile(deployment, attempt.image)) is not None:
             await self.ending.end(deployment.id, State.CANCELLED, changed)
-        elif await self.hands_off.lets(deployment, self._backend(app), app):
+        elif deployment.back_from is None or await self.hands_off.lets(
+            deployment, self._backend(app), app
+        ):
             own = deployment.way == Rung.IMAGE or attempt.image is None
             facts = {} if own else {"image": attempt.image}
             ids = [record.id for record in records]

@@ -78,7 +78,8 @@ class Restorer:
             await self.ending.end(deployment.id, State.FAILED, f"can't go back: {error}")
             return
         if deployment.intent_at is None:
-            if await self.hands_off.lets(deployment, backend, app):
+            by_people = deployment.back_from is None
+            if by_people or await self.hands_off.lets(deployment, backend, app):
                 by = await self.judging(deployment.id)
                 await self.journal.intend(deployment.id, [one.id for one in records], by)
             return
