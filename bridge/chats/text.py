@@ -29,7 +29,7 @@ _NAME = re.compile(
     r"|(?P<path>(?<![\w\"'/*.@+-])[\w.@+-]{0,100}[/*]"
     r"(?:[\w./*{}!?@+\[\]:-]|\([\w./*{}!?@+\[\]:|,-]*\)|,(?=\S))*(?<![.:]))"
 )
-"""Quoted names, addresses and paths; a bracket around a path is no part of it."""
+"""Quoted names, addresses, and paths without the brackets around them."""
 
 _SHORTEST_CODE = 4
 

@@ -373,7 +373,7 @@ _ENDED = (str(CommitState.SUCCESS), str(CommitState.FAILURE))
 """How what is shown of something that went live begins, once that has ended."""
 
 _AGAIN = " again "
-"""What is shown of something that has come back has it, and what brought it back."""
+"""Marks a version that has come back, in what was shown; what brought it back follows."""
 
 
 def _is_of(told: Deployment, commit: str) -> bool:

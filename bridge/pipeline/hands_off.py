@@ -1,4 +1,4 @@
-"""What the bridge leaves alone when it goes back by itself: what is stopped, or may be the fix."""
+"""Keep the bridge's own rollbacks from starting a stopped app, or from overtaking a fix."""
 
 import asyncio
 from dataclasses import dataclass, field
