@@ -60,12 +60,12 @@ class Fate:
 
     @property
     def deployed(self) -> bool:
-        """Whether its version is live, or is so once somebody starts the app again."""
+        """Return whether its version is live, or would be if the stopped app were started."""
         return self.live or self.now is Now.STOPPED
 
     @property
     def gone(self) -> bool:
-        """Whether it is known that its version is served no more."""
+        """Return whether its version is known not to be served any longer."""
         return not self.deployed and self.now is not Now.UNKNOWN
 
     @property

@@ -61,7 +61,7 @@ class Promotion:
 
     @property
     def _wanted(self) -> tuple[str, ...]:
-        """What checks, approvals and order require of the version; each a sentence."""
+        """Return a sentence for each thing that checks, approvals and order require."""
         rules, wanted = self.to.rules, []
         if rules.checks is not None:
             wanted.append("green checks")
