@@ -1,6 +1,7 @@
 """Everything that targets exist for, measured in one run: `make bench`.
 
     python tests/bench/bench.py [--json FILE] [--markdown FILE] [--long] [--only WORD]
+                                 [--against COMMIT]
 
 The real server runs in a process of its own on one core, the load on another. Ratios are medians
 of rounds that alternate; a round that others disturbed is void and repeated. Afterwards the
@@ -19,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench.harness import console, deciding, held, keeping, under_load
+from tests.bench.harness import against, console, deciding, held, keeping, under_load
 from tests.bench.harness.bench import Bench
 from tests.bench.harness.machine import Quiet, facts
 from tests.bench.harness.page import page
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="with the targets' own numbers")
     parser.add_argument("--rounds", type=int, default=5, help="of each ratio")
     parser.add_argument("--only", choices=sorted(SECTIONS), action="append")
+    parser.add_argument("--against", help="judge what misses a must by what this commit takes here")
     given = parser.parse_args()
     if missing := [name for name in ("taskset", "cc") if shutil.which(name) is None]:
         raise SystemExit(f"{' and '.join(missing)} is missing (Debian: util-linux, gcc)")
@@ -63,7 +65,7 @@ def main() -> None:
         given.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     if given.markdown:
         given.markdown.write_text(text)
-    if missed := [row.what for row in rows if row.verdict == "MISSES THE MUST"]:
+    if missed := [row.what for row in rows if row.missed]:
         raise SystemExit(f"missed: {'; '.join(missed)}")
 
 
@@ -74,7 +76,8 @@ def measured(folder: Path, given: argparse.Namespace) -> tuple[dict[str, Any], l
     bench.pace = keeping.pace(bench)
     rows: list[Row] = []
     for name in given.only or SECTIONS:
-        rows += SECTIONS[name](bench)
+        found = list(SECTIONS[name](bench))
+        rows += against.beside(given.against, name, found) if given.against else found
     machine |= {
         "pace": f"{bench.pace:.2g} times slower than the targets' machine",
         "date": time.strftime("%Y-%m-%d"),

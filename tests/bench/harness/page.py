@@ -30,6 +30,8 @@ left out.
 - A ratio to the floor falls where the floor alone is faster: signature, packing and disk, most of
   what keeping a webhook adds, cost the same there. Such a ratio is judged with the floor of the
   targets' machine and what was added here; both stand in the row.
+- `--against COMMIT` measures a section in which a must is missed again, in turn with that commit's
+  own bench. What is then no worse than that commit on this machine is not lost.
 """
 
 

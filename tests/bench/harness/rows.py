@@ -1,6 +1,6 @@
 """What was measured, beside what it must be and what is reached for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ class Row:
         must, reach: its targets; None where it has none.
         more_is_better: as of rates; less is of times.
         pace: how many times slower this machine is than the targets', for what bounds the figure.
+        before: what an earlier commit showed in the same run, where it was measured.
         more: what else was measured with it.
     """
 
@@ -24,6 +25,7 @@ class Row:
     reach: float | None = None
     more_is_better: bool = False
     pace: float = 1.0
+    before: Sequence[float] = ()
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -33,7 +35,22 @@ class Row:
             return ""
         if self.reach is not None and self._fits(self.reach):
             return "reached"
-        return "meets the must" if self._fits(self.must) else "MISSES THE MUST"
+        if self._fits(self.must):
+            return "meets the must"
+        return "no worse than before" if self._holds else "MISSES THE MUST"
+
+    @property
+    def missed(self) -> bool:
+        """Whether a must is lost."""
+        return self.verdict == "MISSES THE MUST"
+
+    @property
+    def _holds(self) -> bool:
+        """Whether the earlier commit showed as much, within what its own runs differ by."""
+        if not self.before:
+            return False
+        worst = (min if self.more_is_better else max)(self.before)
+        return self.value >= worst if self.more_is_better else self.value <= worst
 
     @property
     def at_pace(self) -> float:
