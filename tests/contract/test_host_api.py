@@ -4,6 +4,7 @@ import asyncio
 import time
 import tracemalloc
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeDeployment, Spoil
 from tests.fakes.pulls import FakeComment
 from tests.worlds.embedded import Repository
-from tests.worlds.hosts import NAME, QUICK, Host, client_of, with_deployments
+from tests.worlds.hosts import FEW, NAME, Host, client_of, with_deployments
 
 STATUS = "dokploy/shop/web"
 
@@ -372,7 +373,7 @@ async def test_a_rate_limit_pauses_also_what_waits_for_its_turn(host: Host) -> N
 
     assert all(isinstance(one, Unreachable) for one in ended), ended
     assert all(one.retry_after is not None for one in ended if isinstance(one, Unreachable))
-    assert len(host.fake.asked) - asked <= QUICK.size
+    assert len(host.fake.asked) - asked <= FEW.size
 
 
 async def test_who_writes_too_much_is_told_and_has_written_nothing(host: Host) -> None:
@@ -423,15 +424,20 @@ async def test_a_refusal_has_the_hosts_words_and_no_secret(host: Host) -> None:
     assert sent not in str(caught.value)
 
 
-async def test_a_host_that_hangs_delays_nobody_else(host: Host) -> None:
+async def test_a_host_that_hangs_delays_nobody_else(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = host.api._access.client._pool
+    monkeypatch.setattr(calls, "_bounds", replace(FEW, deadline=1.0))
     pull = host.repository.open_pull("main")
     sha = host.repository.branches["main"]
     host.fake.spoil(Spoil(hang=True), method="POST", path="/(comments|notes)", times=5)
 
-    several = [host.api.comment(NAME, pull.number, "hello") for _ in range(QUICK.size + 1)]
+    several = [host.api.comment(NAME, pull.number, "hello") for _ in range(FEW.size + 1)]
     ended = await asyncio.gather(*several, return_exceptions=True)
     assert [type(error) for error in ended] == [Unanswered] * len(several)
 
+    monkeypatch.setattr(calls, "_bounds", FEW)
     await host.api.set_status(NAME, sha, STATUS, CommitState.SUCCESS, "is live")
     host.fake.let_go()
 

@@ -23,7 +23,7 @@ from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import Spoil
 from tests.fakes.serving import served
 from tests.worlds.certificates import certificate
-from tests.worlds.hosts import NAME, QUICK, Host, client_of
+from tests.worlds.hosts import FEW, NAME, Host, client_of
 
 
 @pytest.fixture
@@ -189,13 +189,13 @@ def of_its_own(host: str, url: str, ca: Path | None) -> Github | Gitlab | Gitea:
     api: Github | Gitlab | Gitea | None
     if host == "github":
         secret = SecretStr(FakeGithub.token)
-        api = github_api(token=secret, api_url=f"{url}/api/v3/", ca=trust, bounds=QUICK)
+        api = github_api(token=secret, api_url=f"{url}/api/v3/", ca=trust, bounds=FEW)
     elif host == "gitea":
         secret = SecretStr(FakeGitea.token)
-        api = gitea_api(token=secret, url=f"{url}/tea/", ca=trust, bounds=QUICK)
+        api = gitea_api(token=secret, url=f"{url}/tea/", ca=trust, bounds=FEW)
     else:
         secret = SecretStr(FakeGitlab.token)
-        api = gitlab_api(token=secret, url=f"{url}/git/", ca=trust, bounds=QUICK)
+        api = gitlab_api(token=secret, url=f"{url}/git/", ca=trust, bounds=FEW)
     assert api is not None
     return api
 

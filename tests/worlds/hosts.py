@@ -28,7 +28,7 @@ from tests.oracles.host_contracts import (
 )
 
 NAME = "my-org/mono"
-QUICK = Bounds(size=2, deadline=1.5, wait=1.5, silence=1.0)
+FEW = Bounds(size=2)
 
 
 def webhooks_of(host: str, secret: str) -> GitHost:
@@ -62,14 +62,14 @@ def client_of(fake: FakeHost, pem: str | None = None) -> Github | Gitlab | Gitea
     """Return our client of a fake; with a key, as a GitHub App."""
     api: Github | Gitlab | Gitea | None
     if isinstance(fake, FakeGitlab):
-        api = gitlab_api(token=SecretStr(fake.token), url=fake.url, bounds=QUICK)
+        api = gitlab_api(token=SecretStr(fake.token), url=fake.url, bounds=FEW)
     elif isinstance(fake, FakeGitea):
-        api = gitea_api(token=SecretStr(fake.token), url=fake.url, bounds=QUICK)
+        api = gitea_api(token=SecretStr(fake.token), url=fake.url, bounds=FEW)
     elif pem is None:
-        api = github_api(token=SecretStr(FakeGithub.token), api_url=fake.url, bounds=QUICK)
+        api = github_api(token=SecretStr(FakeGithub.token), api_url=fake.url, bounds=FEW)
     else:
         key, app_id = SecretStr(pem), FakeGithub.app_id
-        api = github_api(app_id=app_id, private_key=key, api_url=fake.url, bounds=QUICK)
+        api = github_api(app_id=app_id, private_key=key, api_url=fake.url, bounds=FEW)
     assert api is not None
     return api
 
