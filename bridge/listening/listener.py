@@ -20,7 +20,9 @@ from aiohttp.http_exceptions import (
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
+from bridge.listening.arrivals import Arrivals
 from bridge.listening.connections import ConnectionLimits, Crowd
+from bridge.listening.heads import MOST_OF_ALL, HeadLimit, HeadTooLarge
 from bridge.listening.log import RateLimitedLog
 
 ACCEPTING = 3
@@ -63,6 +65,7 @@ Say = Callable[[int, str], web.Response]
 """Returns an error response, given its status and text."""
 
 NO_HTTP: Mapping[type[BaseException], str] = {
+    HeadTooLarge: HeadTooLarge.message,
     LineTooLong: "a line of the request is too long",
     InvalidURLError: "the request's address is invalid",
     InvalidHeader: "a header of the request is invalid",
@@ -87,9 +90,24 @@ _WORDS = {
 
 
 class _Handler(RequestHandler):
-    def __init__(self, server: web.Server, say: Say, **settings: Any) -> None:
+    __slots__ = ("_say",)
+
+    def __init__(self, server: web.Server, say: Say, heads: Arrivals, **settings: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **settings)
         self._say = say
+        self._parser: Any = HeadLimit(self._parser, heads, self._abort)
+
+    def _abort(self) -> None:
+        """Close it: its head is the oldest of too many that are not complete."""
+        _sparing.info("too many unfinished request heads; the oldest connection is closed")
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Note that it is gone, with whatever it has sent of a head."""
+        if self._parser is not None:
+            self._parser.end()
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -100,6 +118,8 @@ class _Handler(RequestHandler):
     ) -> web.StreamResponse:
         """Answer malformed or failed requests, without sending the application's signals."""
         super().handle_error(request, status, exc, message)  # it logs, and raises
+        if isinstance(exc, HeadTooLarge):
+            status = exc.code
         kinds = (words for kind, words in NO_HTTP.items() if isinstance(exc, kind))
         answer = self._say(status, next(kinds, UNREADABLE) if status < 500 else FAILED_INSIDE)
         answer.headers["Server"] = SERVER
@@ -141,11 +161,12 @@ class Refusing:
         self._server = server
         self._say = say
         self._settings = settings
+        self._heads = Arrivals(MOST_OF_ALL)
         server.request_factory = _of_our_versions(server.request_factory)
 
     def __call__(self) -> asyncio.Protocol:
         """Make the protocol of another connection."""
-        return _Handler(self._server, self._say, **self._settings)
+        return _Handler(self._server, self._say, self._heads, **self._settings)
 
     @property
     def connections(self) -> list[RequestHandler]:

@@ -4,7 +4,6 @@ import asyncio
 import hmac
 import json
 import re
-from collections.abc import Callable
 from http import HTTPStatus
 from ipaddress import ip_address
 
@@ -12,6 +11,7 @@ from aiohttp import HttpVersion11, web
 from yarl import URL
 
 from bridge.core.errors import BadSignature, BridgeError, NotFound, Rejected, Unreachable
+from bridge.listening.arrivals import Arrivals
 
 STATUS: dict[type[BridgeError], HTTPStatus] = {
     BadSignature: HTTPStatus.UNAUTHORIZED,
@@ -110,64 +110,6 @@ def _is_loopback(address: str) -> bool:
 # ── arriving small bodies ────────────────────────────────────────────────────────────────────────
 
 CROWDED = "too much is arriving at once"
-
-
-class Arrival:
-    """One arriving body."""
-
-    __slots__ = ("_all", "_drop", "dropped", "got")
-
-    def __init__(self, all_: "Arrivals", drop: Callable[[], None]) -> None:
-        self._all = all_
-        self._drop = drop
-        self.got = 0
-        self.dropped = False
-
-    def more(self, count: int) -> None:
-        """Count received bytes; this body may be evicted for them."""
-        if not self.dropped:
-            self.got += count
-            self._all.grown(count)
-
-    def end(self) -> None:
-        """Note that it is complete, or was given up."""
-        self._all.left(self)
-
-    def drop(self) -> None:
-        """Evict it, since others came later and are quicker."""
-        self.dropped = True
-        self.end()
-        self._drop()
-
-
-class Arrivals:
-    """All arriving bodies, the oldest first; `size` is their limit in bytes."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._used = 0
-        self._all: dict[Arrival, None] = {}
-
-    def __len__(self) -> int:
-        return len(self._all)
-
-    def begin(self, drop: Callable[[], None]) -> Arrival:
-        """Add a body; `drop` is called if it is evicted."""
-        new = Arrival(self, drop)
-        self._all[new] = None
-        return new
-
-    def grown(self, count: int) -> None:
-        """Account for received bytes; evict bodies when over budget."""
-        self._used += count
-        while self._used > self._size and len(self._all) > 1:
-            next(iter(self._all)).drop()
-
-    def left(self, one: Arrival) -> None:
-        """Remove a body; idempotent."""
-        if one in self._all:
-            del self._all[one]
-            self._used -= one.got
 
 
 async def arrived(request: web.Request, arrivals: Arrivals, timeout: float) -> bytes:  # noqa: ASYNC109 - it has to end sooner where others need its room

@@ -28,10 +28,11 @@ from bridge.core.refused import (
     sender_of,
     shown_path,
 )
+from bridge.listening.arrivals import Arrivals
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
-from bridge.web.answers import Arrivals, arrived, refusal, status_of
+from bridge.web.answers import arrived, refusal, status_of
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from bridge.core.challenge import IS_CHALLENGE, proof_of
 from bridge.core.challenge import PATH as CHALLENGES
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.refused import Senders, means_a_webhook, path_of
+from bridge.listening.arrivals import Arrivals
 from bridge.listening.connections import count_nothing as none_closed
 from bridge.listening.listener import (
     FEWEST_CONNECTIONS,
@@ -32,7 +33,7 @@ from bridge.listening.listener import (
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.ingest import Ingest
 from bridge.ports.chats import ChatDoor
-from bridge.web.answers import Arrivals, Insiders, answer, arrived, refusal, status_of
+from bridge.web.answers import Insiders, answer, arrived, refusal, status_of
 from bridge.web.fast.connections import QuickDoor
 from bridge.web.fast.webhooks import WebhookConnection
 from bridge.web.hooks import (

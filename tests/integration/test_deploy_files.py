@@ -75,7 +75,17 @@ def test_compose_gives_no_bridge_more_than_it_needs(name: str) -> None:
     assert one["cap_drop"] == ["ALL"]
     assert one["security_opt"] == ["no-new-privileges:true"]
     assert one["stop_grace_period"] == "15s"  # it needs 10
+    assert one["mem_limit"] == "1g"
     assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ()))
+
+
+def test_dokploys_template_gives_it_as_little() -> None:
+    template = blueprint()[0]["services"][ID]
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["bridge"]
+
+    for name in ("read_only", "tmpfs", "cap_drop", "security_opt", "stop_grace_period"):
+        assert template[name] == compose[name], name
+    assert template["mem_limit"] == "512m"
 
 
 # ── Dokploy's template ─────────────────────────────────────────────────────────────────────────

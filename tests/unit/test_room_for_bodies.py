@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import Unreachable
-from bridge.web.answers import Arrivals, arrived
+from bridge.listening.arrivals import Arrivals
+from bridge.web.answers import arrived
 from bridge.web.hooks import Room
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from functools import partial
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
@@ -11,7 +12,7 @@ from bridge.listening.listener import FAILED_INSIDE
 from bridge.pipeline.ingest import Receipt, receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import Kept
-from bridge.web.answers import CROWDED, RETRY_AFTER_SECONDS, Arrival, error_body
+from bridge.web.answers import CROWDED, RETRY_AFTER_SECONDS, error_body
 from bridge.web.fast.connections import (
     MOST_HEAD,
     Connection,
@@ -21,6 +22,9 @@ from bridge.web.fast.connections import (
     read_head,
 )
 from bridge.web.hooks import SMALL, Refusal
+
+if TYPE_CHECKING:
+    from bridge.listening.arrivals import Arrival
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ class WebhookConnection(Connection):
         self._ahead = b""  # received but unread bytes
         self._head: tuple[Head, Envelope] | None = None
         self._body: bytearray | None = None  # while it arrives
-        self._arrival: Arrival | None = None  # of a small one
+        self._arrival: Arrival | None = None  # of a small one, or while it waits for memory
         self._holds_room = False
         self._waits_for_body: asyncio.TimerHandle | None = None
 
@@ -52,6 +56,7 @@ class WebhookConnection(Connection):
         """Note that it is gone; a pending write still finishes."""
         self._let_go()
         self._no_more_of_body()
+        self._ends_arriving()
         self._ahead = b""
 
     def data_received(self, data: bytes) -> None:
@@ -105,6 +110,8 @@ class WebhookConnection(Connection):
             self._begin_body(head.length, data[begin:])
         else:
             self._ahead = data[begin:]
+            self._arrival = self._door.hooks.arrivals.begin(self._crowded_out)
+            self._arrival.more(len(self._ahead))
             self._pause()
             self.waiting = self._door.loop.create_task(self._wait_outside(head, envelope))
 
@@ -135,9 +142,8 @@ class WebhookConnection(Connection):
             return
         assert self._waits_for_body is not None
         self._waits_for_body.cancel()
-        if self._arrival is not None:
-            self._arrival.end()
-        body, self._body, self._arrival = self._body, None, None
+        self._ends_arriving()
+        body, self._body = self._body, None
         self._ahead = data[missing:]
         self._keep(body)
 
@@ -155,10 +161,13 @@ class WebhookConnection(Connection):
         self._body = None
         assert self._waits_for_body is not None
         self._waits_for_body.cancel()
+        self._ends_arriving()
+        self._give_back()
+
+    def _ends_arriving(self) -> None:
         if self._arrival is not None:
             self._arrival.end()
             self._arrival = None
-        self._give_back()
 
     # ── memory ────────────────────────────────────────────────────────────
 
@@ -178,8 +187,11 @@ class WebhookConnection(Connection):
             await self._wait_for_room(head.length)
         except Unreachable as error:
             self.waiting = None
-            self._refuse_now(error)
+            if not self._transport.is_closing():
+                self._refuse_now(error)
             return
+        finally:
+            self._ends_arriving()
         self.waiting = None
         if self._transport.is_closing():
             self._give_back()

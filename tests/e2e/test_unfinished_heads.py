@@ -1,0 +1,107 @@
+"""Heads of requests that nobody finishes: no listener keeps much of them."""
+
+import asyncio
+import contextlib
+import resource
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import unused_port
+
+from bridge.listening.heads import MOST_OF_ONE
+from tests.worlds.bridge import World
+from tests.worlds.doors import MIB, Opened, head_of, read, signed
+from tests.worlds.embedded import until
+from tests.worlds.memory import resident
+from tests.worlds.shell import Shell, event
+
+LISTENERS = ("door", "sites", "api")
+
+LITTLE = 64 * MIB
+LONG = b"".join(b"X-%d: %s\r\n" % (n, b"v" * 8000) for n in range(30))
+SHORT = b"".join(b"a%d:\r\n" % n for n in range(120))
+START = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+ATTACKS = {
+    "long lines": START + LONG,
+    "many lines": START + SHORT,
+    "after a request": START + b"\r\n" + START + LONG,
+    "a body ahead of its turn": (
+        head_of("POST /hooks/github", signed() | {"Content-Length": "20000000"}) + b"x" * 240_000
+    ),
+}
+
+
+def port_of(url: str | None) -> int:
+    return int(str(url).rstrip("/").rpartition(":")[2])
+
+
+def send(port: int, data: bytes, count: int) -> list[socket.socket]:
+    """Send this on so many connections, as much of it as is taken; return them, still open."""
+    made = []
+    for _ in range(count):
+        one = socket.create_connection(("127.0.0.1", port), timeout=5)
+        made.append(one)
+        with contextlib.suppress(OSError):  # it is refused before all of it was sent
+            one.sendall(data)
+    return made
+
+
+@contextlib.asynccontextmanager
+async def held(port: int, data: bytes, count: int) -> AsyncIterator[None]:
+    """So many connections that have sent this."""
+    made = await asyncio.to_thread(send, port, data, count)
+    yield
+    for one in made:
+        one.close()
+
+
+@pytest.mark.parametrize(("listener", "count"), [("door", 2040), ("sites", 512), ("api", 512)])
+async def test_as_many_as_get_in_take_bounded_memory(
+    tmp_path: Path, listener: str, count: int
+) -> None:
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    sites = unused_port()
+    process = await Shell(tmp_path, more={"BRIDGE_EMBEDDED_SITES_PORT": str(sites)}).start("serve")
+    try:
+        serving = await event(process, "serving")
+        ports = {"door": port_of(serving["url"]), "api": port_of(serving["backend"])}
+        port = ports.get(listener, sites)
+        rest = resident(process.pid)
+        for name, data in ATTACKS.items():
+            async with held(port, data, min(count, files // 2)):
+                grown = resident(process.pid) - rest
+            assert grown <= LITTLE, f"{name}: {grown / MIB:.0f} MiB"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_of_too_many_the_oldest_goes_and_who_sends_at_once_is_served(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.listening.listener.MOST_OF_ALL", 100_000)
+    door = await opened()
+    async with held(door.port, START + b"X: " + b"v" * 7000, 20):
+        assert door.server._door is not None
+        aiohttp: Any = door.server._door.aiohttp
+        await until(lambda: asyncio.sleep(0, len(aiohttp.connections)), lambda now: now == 6)
+
+        answer = await door.knock(head_of("GET /healthz", {"Connection": "close"}))
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("listener", LISTENERS)
+async def test_a_head_that_is_too_long_is_431(world: World, listener: str) -> None:
+    bridge = world.bridge
+    urls = {"door": bridge.url, "sites": bridge.sites_url, "api": bridge.backend_url}
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(urls[listener]))
+    writer.write(START + LONG[: MOST_OF_ONE + 1])
+    answer = await read(reader)
+    writer.close()
+
+    assert answer.status == 431
