@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from bridge.app.sealing import revealed, seal_of
 from bridge.core.apps import App
 from bridge.core.errors import Rejected
-from bridge.core.hooks import Scope, is_ours, scope_named, signed_by
+from bridge.core.hooks import Scope, ScopeKind, is_ours, scope_named, signed_by
 from bridge.core.refs import normalise_url
 from bridge.githosts.server import BoundHost, homes_of
 from bridge.pipeline.hooks import Hooks, HookServer
@@ -60,7 +60,8 @@ def _key(
     server: HostServer, scope: Scope, secret: str, hook: str | None, signs: bool | None = None
 ) -> Key:
     verifier = server.provider.verifier(secret, signs)
-    return Key(verifier, signed_by(scope, secret), server.provider.hint_of(secret, hook))
+    bound = None if scope.kind is ScopeKind.APP else scope
+    return Key(verifier, bound, signed_by(scope, secret), server.provider.hint_of(secret, hook))
 
 
 def use_made(

@@ -9,13 +9,23 @@ import asyncio
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
-from bridge.core.errors import BadSignature, BridgeError, NotServed, Rejected, UnknownSecret
+from bridge.core.errors import (
+    BadSignature,
+    BridgeError,
+    NotServed,
+    Rejected,
+    UnknownSecret,
+    Unreachable,
+)
 from bridge.core.events import FOUND_EVENT, Event
-from bridge.core.hooks import SignedBy
+from bridge.core.hooks import Scope, SignedBy
+from bridge.core.named import named_in
 from bridge.core.refused import RefusedCounts, Senders, refused_webhook
 from bridge.ports.clock import Clock, Sleep
 from bridge.ports.githosts import Binds, Body, Envelope, GitHost
@@ -24,6 +34,15 @@ from bridge.ports.journal import Refusals
 
 AT_ONCE = 256 * 1024
 """Bytes of body that are hashed at once; more would block the event loop."""
+
+FEW = 4
+"""Secrets with which a small body is hashed at once."""
+
+MOST_HASHED = 64 * 1024 * 1024
+"""Bytes that are hashed for one webhook: its body once for each secret that is tried."""
+
+MOST_QUEUED = 8
+"""Webhooks that wait for being tried with more than a few secrets."""
 
 NAMELESS_WINDOW = 300.0
 """Seconds in which the same body without an id counts as one delivery (GitLab before 17.4)."""
@@ -46,12 +65,14 @@ class Key:
 
     Attributes:
         host: verifies webhooks signed with it.
-        signed_by: None if it speaks for every repository.
+        scope: whose repositories it speaks for; None if for every one.
+        signed_by: what is kept of it with a delivery; None if it speaks for every repository.
         hint: what its webhooks say of themselves, unverified, e.g. the webhook's id; "" if they say
-            nothing. A key with a hint is only tried for webhooks that have the same hint, or none.
+            nothing. A key with a hint is only tried for webhooks that have the same hint.
     """
 
     host: GitHost
+    scope: Scope | None = None
     signed_by: SignedBy | None = None
     hint: str = ""
 
@@ -59,7 +80,8 @@ class Key:
 class Keyring:
     """A `GitHost` with any number of secrets, some of which speak only for some repositories.
 
-    Without a hint every secret would be tried, each with a pass over the body.
+    A webhook costs a pass over its body for each secret that is tried, and anybody can send one.
+    So of many secrets only those are tried that its hint or the names in its body point to.
     """
 
     def __init__(
@@ -76,7 +98,7 @@ class Keyring:
         self._parser = parser
         self._given = tuple(given)
         self._hint_in = hint_in
-        self._for_all = next((one.host for one in self._given if one.signed_by is None), None)
+        self._for_all = next((one.host for one in self._given if one.scope is None), None)
         self._every = self._given
         self._always: tuple[Key, ...] = ()
         self._by_hint: Mapping[str, Sequence[Key]] = {}
@@ -97,38 +119,57 @@ class Keyring:
         self._by_hint = by_hint
 
     def open(self, headers: Mapping[str, str], now: float) -> Envelope:
-        """Read the headers with each secret that may have signed the webhook."""
+        """Read the headers with the first secret that may have signed the webhook."""
         if self._for_all is not None and len(self._every) == 1:
             return self._for_all.open(headers, now)
         if not self._every:
             raise NotServed(f"{self.name} is not served here: no secret is set for it")
         hint = self._hint_in(headers)
         known = self._by_hint.get(hint, ())
-        opened: list[tuple[Key, Envelope]] = []
+        unknown = UnknownSecret(f"no secret of {self.name} has signed it")
         error: BadSignature | None = None
-        for key in (*known, *self._always) if hint else self._every:
+        left = [(key, partial(key.host.open, headers, now)) for key in (*known, *self._always)]
+        while left:
             try:
-                opened.append((key, key.host.open(headers, now)))
+                first = left[0][1]()
             except BadSignature as failed:
                 error = error or failed
-        if opened:
-            return replace(opened[0][1], keys=tuple(opened))
+                left.pop(0)
+            else:
+                return replace(first, keys=tuple(left))
         if hint and not known:
-            raise UnknownSecret(str(error) if error else f"no secret of {self.name} has signed it")
-        raise error or UnknownSecret(f"no secret of {self.name} has signed it")
+            raise UnknownSecret(str(error or unknown))
+        raise error or unknown
 
     def fetched(self, headers: Mapping[str, str]) -> Envelope:
         """See `GitHost.fetched`."""
         return self._parser.fetched(headers)
+
+    def narrowed(self, envelope: Envelope, body: Body) -> Envelope:
+        """Return it with those secrets that the names in its body point to; all if it has none.
+
+        Raises:
+            UnknownSecret: no secret speaks for what it names.
+        """
+        if len(envelope.keys) <= FEW or not (named := named_in(body)).names:
+            return envelope
+        scoped = [(one, one[0].scope) for one in envelope.keys if one[0].scope is not None]
+        left = [one for one, scope in scoped if named.by_name(scope)]
+        left = left or [one for one, scope in scoped if named.by_id(scope)]
+        for_all = [one for one in envelope.keys if one[0].scope is None]
+        if not left and not for_all:
+            why = "speaks for the repositories that it names"
+            raise UnknownSecret(f"no secret of {self.name} {why}")
+        return replace(envelope, keys=(*for_all, *left))
 
     def verify(self, envelope: Envelope, body: Body) -> SignedBy | None:
         """See `GitHost.verify`; return the first secret that fits."""
         if not envelope.keys and self._for_all is not None:
             return self._for_all.verify(envelope, body)
         error: BadSignature | None = None
-        for key, opened in envelope.keys:
+        for key, open_ in envelope.keys:
             try:
-                key.host.verify(opened, body)
+                key.host.verify(open_(), body)
             except BadSignature as failed:
                 error = error or failed
             else:
@@ -162,6 +203,30 @@ class StoredSecrets(Protocol):
         """Wait until they were read again; return False if they were not."""
 
 
+class ManySecrets(Exception):
+    """More than a few secrets may have signed a webhook; `Ingest.take` tries them in its turn."""
+
+
+class Queue:
+    """Lets one webhook after the other be tried with many secrets; others never wait for them."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(1)
+        self._queued = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn; raise Unreachable if too many wait."""
+        if self._queued >= MOST_QUEUED:
+            raise Unreachable("the bridge", "too many webhooks may be signed with many secrets")
+        self._queued += 1
+        try:
+            async with self._turn:
+                yield
+        finally:
+            self._queued -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Ingest:
     """Keeps the webhooks of hosts that have a secret.
@@ -174,6 +239,7 @@ class Ingest:
     inbox: Inbox
     clock: Clock
     stored: StoredSecrets | None = None
+    _queue: Queue = field(default_factory=Queue)
 
     def may_be_new(self, error: Exception) -> bool:
         """Return whether a webhook was refused for a secret that may have been stored just now."""
@@ -215,9 +281,10 @@ class Ingest:
             Unreachable: it could not be kept.
         """
         if len(body) <= AT_ONCE:
-            delivery, done = self.put(host, envelope, body)
-            return receipt(delivery, await done)
-        signer = await asyncio.to_thread(self.hosts[host].verify, envelope, body)
+            with suppress(ManySecrets):
+                delivery, done = self.put(host, envelope, body)
+                return receipt(delivery, await done)
+        signer = await self._signer(host, envelope, body)
         now = self.clock()
         if not (id_ := envelope.id):
             id_ = await asyncio.to_thread(_nameless, envelope, body, now)
@@ -229,11 +296,29 @@ class Ingest:
 
         Raises:
             BadSignature: the body is not what was signed.
+            ManySecrets: this would take too long here.
         """
+        envelope = _narrowed(self.hosts[host], envelope, body)
+        if len(envelope.keys) > FEW:
+            raise ManySecrets
         signer = self.hosts[host].verify(envelope, body)
         now = self.clock()
         delivery = envelope.id or _nameless(envelope, body, now)
         return delivery, self._put(host, delivery, envelope, body, now, signer)
+
+    async def _signer(self, host: str, envelope: Envelope, body: Body) -> SignedBy | None:
+        """Verify a body that is large, or that many secrets may have signed."""
+        served = self.hosts[host]
+        envelope = await asyncio.to_thread(_narrowed, served, envelope, body)
+        if len(envelope.keys) <= FEW:
+            return await asyncio.to_thread(served.verify, envelope, body)
+        if len(body) * len(envelope.keys) > MOST_HASHED:
+            raise BadSignature(
+                f"it names no repository that tells which of {len(envelope.keys)} secrets may have"
+                f" signed it, and is too large to try them all: choose JSON as its content type"
+            )
+        async with self._queue.turn():
+            return await asyncio.to_thread(served.verify, envelope, body)
 
     def _put(
         self,
@@ -248,6 +333,10 @@ class Ingest:
         if signer is not None:
             headers = {**headers, **signer.headers}
         return self.inbox.put(NewDelivery(host, delivery, envelope.event, headers, body, now))
+
+
+def _narrowed(host: GitHost, envelope: Envelope, body: Body) -> Envelope:
+    return host.narrowed(envelope, body) if isinstance(host, Keyring) else envelope
 
 
 def receipt(delivery: str, kept: Kept) -> Receipt:

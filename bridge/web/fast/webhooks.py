@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.core import trace
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.listening.listener import FAILED_INSIDE
-from bridge.pipeline.ingest import Receipt, receipt
+from bridge.pipeline.ingest import ManySecrets, Receipt, receipt
 from bridge.ports.githosts import Body, Envelope
 from bridge.ports.inbox import Kept
 from bridge.web.answers import CROWDED, RETRY_AFTER_SECONDS, error_body
@@ -224,7 +224,7 @@ class WebhookConnection(Connection):
         try:
             delivery, done = self._door.hooks.put(head.host, envelope, body)
         except Exception as error:  # noqa: BLE001 - the handler logs any error
-            if self._door.hooks.may_be_new(error):
+            if isinstance(error, ManySecrets) or self._door.hooks.may_be_new(error):
                 self.waiting = self._door.loop.create_task(self._kept(body))
             else:
                 self._is_not_kept(error)
