@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -19,6 +20,7 @@ from bridge.console.sign_in import SignIn
 from bridge.console.slow_results import Workshop
 from bridge.console.visitors import with_owner
 from bridge.core.events import CONSOLE_HOST
+from bridge.githosts.large_bodies import Apart
 from bridge.pipeline.adopt import Adopter
 from bridge.pipeline.lookup import BuildLogs
 from bridge.pipeline.replay import Replays
@@ -53,7 +55,7 @@ def _records(parts: Parts) -> Records:
         catalog.all,
         lambda: catalog.trouble,
         parts.hosts,
-        parts.reading,
+        replace(parts.reading, apart=Apart(most=2)),
         Links(pages_of(settings), titles_of(settings)),
         logs,
         policy_of(settings),

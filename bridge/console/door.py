@@ -24,10 +24,12 @@ from bridge.console.shared_parts import Part
 from bridge.console.sign_in import BEGUN, SignIn
 from bridge.console.visitors import PATH, Visitor
 from bridge.core.errors import BridgeError, NotFound, Rejected, Unreachable
+from bridge.listening.log import RateLimitedLog
 from bridge.web.answers import status_of
 from bridge.web.browsers import READS, form_of, is_from_here, sent_to
 
 log = logging.getLogger(__name__)
+_sparing = RateLimitedLog(log)
 
 PART = "Bridge-Part"
 """The header by which a page's script asks only for what changes on it."""
@@ -88,7 +90,7 @@ class Console:
         async def admitted(request: web.Request) -> web.StreamResponse:
             secret = visitors.COOKIE.in_(request)
             visitor = await visitors.visitor_with(self._sessions, secret)
-            if visitor is None:
+            if visitor is None or not self._records.grants_of(visitor):
                 return await self._unknown(request)
             if request.method not in READS and not is_from_here(request):
                 raise Rejected(FOREIGN)
@@ -137,7 +139,7 @@ class Console:
         if not await visitors.redeem_link(self._sessions, request.query.get("link", "")):
             if await visitors.visitor_with(self._sessions, secret):
                 return sent_to(PATH)
-            log.info("a link to the console was refused: it is used, too old, or none of ours")
+            _sparing.info("a link to the console was refused: it is used, too old, or none of ours")
             raise NotFound(
                 "This link was used, or is older than 10 minutes: `dokploy-bridge console` prints"
                 " a new one."
@@ -155,9 +157,19 @@ class Console:
         visitor, then = await self._sign_in.finish(
             self._records.journal, request, request.match_info["way"]
         )
-        response = await self._let_in(request, visitor, then)
+        if self._records.grants_of(visitor):
+            response = await self._let_in(request, visitor, then)
+        else:
+            response = await self._without_a_grant(request, visitor)
         BEGUN.drop(response, request)
         return response
+
+    async def _without_a_grant(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        """Begin no session for somebody who may see nothing."""
+        person = visitor.person
+        _sparing.info("somebody without a grant came to the console", person=person.id)
+        page = Page("refused", "Not let in", {"why": NO_GRANT.format(person.called, person.id)})
+        return await self._page(request, None, page, HTTPStatus.FORBIDDEN)
 
     async def _let_in(
         self, request: web.Request, visitor: Visitor, then: str
@@ -250,6 +262,11 @@ def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
 
 SESSION_OVER = "Your session is over, so nothing was done: sign in, then do it again."
 
+NO_GRANT = (
+    "You are {} ({}), and no grant in `access` names you, so there is nothing for you to see."
+    " Whoever runs the bridge can add one."
+)
+
 FOREIGN = "This was sent by the page of another site, so nothing was done."
 
 
@@ -275,7 +292,7 @@ def unsealed(said: str, secret: str | None) -> str:
 def _inside(place: str) -> str:
     """Return a page of the console to go to after signing in; never another site."""
     parts = urlsplit(place)
-    inside = not parts.scheme and not parts.netloc and "\\" not in place
+    inside = not parts.scheme and not parts.netloc and "\\" not in place and place.isprintable()
     return place if inside and (parts.path == PATH or parts.path.startswith(f"{PATH}/")) else PATH
 
 

@@ -42,8 +42,9 @@ LINES = 2000
 TELLING = 5
 """Lines by which a place in a log is recognised."""
 
-MOST_STREAMS = 500
-"""Open streams of a process; browsers beyond that reload the page now and then instead."""
+MOST_STREAMS, MOST_EACH = 500, 50
+"""Open streams of a process, and of one person; browsers beyond that reload the page now and then
+instead."""
 
 
 ENDINGS = (ConnectionError, BridgeError)
@@ -70,7 +71,7 @@ class Live:
         self._records = records
         self._changes = Looks(self._version, LOOK)
         self._logs: dict[str, Looks[Log]] = {}
-        self._streams: set[asyncio.Task[Any] | None] = set()
+        self._streams: dict[asyncio.Task[Any] | None, str] = {}
         self._turns = asyncio.Lock()
         self._closed = False
         self.parts = SharedParts(lambda: self._changes.found)
@@ -81,11 +82,11 @@ class Live:
         arrived = "".join(f"{one.seq}.{one.state}" for one in newest)
         return f"{await self._records.journal.version()} {arrived}"
 
-    async def changes(self, request: web.Request, _visitor: Visitor) -> web.StreamResponse:
+    async def changes(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         """Send an event whenever something has changed."""
         if self._closed:
             return await _begun(request)
-        async with self._counted(), self._changes.watched():
+        async with self._counted(visitor), self._changes.watched():
             version = await self._changes.first()
             stream = await _begun(request)
             seen = request.headers.get("Last-Event-ID")
@@ -123,7 +124,7 @@ class Live:
         found, _ = await self._records.deployment(visitor, request.match_info["id"])
         if self._closed:
             return await _begun(request)
-        async with self._counted():
+        async with self._counted(visitor):
             stream = await _begun(request)
             with contextlib.suppress(*ENDINGS):
                 async with self._looked_at(found) as looks:
@@ -149,17 +150,20 @@ class Live:
                 self._logs.pop(deployment.id, None)
 
     @contextlib.asynccontextmanager
-    async def _counted(self) -> AsyncIterator[None]:
-        """Count a stream; raise Unreachable if there are too many."""
-        if len(self._streams) >= MOST_STREAMS:
-            why = f"{MOST_STREAMS} pages are open already; reload this one to see what is new"
+    async def _counted(self, visitor: Visitor) -> AsyncIterator[None]:
+        """Count a stream; raise Unreachable if there are too many, in all or of this person."""
+        whose = visitor.person.id
+        theirs = sum(one == whose for one in self._streams.values())
+        if len(self._streams) >= MOST_STREAMS or theirs >= MOST_EACH:
+            most = MOST_EACH if theirs >= MOST_EACH else MOST_STREAMS
+            why = f"{most} pages are open already; reload this one to see what is new"
             raise Unreachable("the console", why)
         task = asyncio.current_task()
-        self._streams.add(task)
+        self._streams[task] = whose
         try:
             yield
         finally:
-            self._streams.discard(task)
+            self._streams.pop(task, None)
 
     async def close(self) -> None:
         """End all streams, and any other as soon as it begins: the server's stop waits for them.

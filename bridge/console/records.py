@@ -1,14 +1,14 @@
 """The sources and commands behind the console, and each visitor's share of them."""
 
-from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.chats.links import Links
 from bridge.console.slow_results import Workshop
 from bridge.console.visitors import Visitor
-from bridge.core.access import Access, Right
+from bridge.core.access import Access, Grant, Right
 from bridge.core.apps import App
-from bridge.core.decision import Policy
+from bridge.core.decision import Decision, Policy
 from bridge.core.errors import NotFound
 from bridge.core.events import CONSOLE_HOST
 from bridge.core.lifecycle import Deployment
@@ -86,8 +86,8 @@ class Records:
         found = self.access.having(visitor.person, right, self.apps(), None)
         return sorted(found, key=lambda app: (app.label, app.id))
 
-    def grants_of(self, visitor: Visitor) -> Hashable:
-        """Return a key that visitors with the same rights share."""
+    def grants_of(self, visitor: Visitor) -> tuple[Grant, ...]:
+        """Return the grants that apply to somebody; visitors with the same have the same rights."""
         return self.access.of(visitor.person, None)
 
     def sees_all(self, visitor: Visitor) -> bool:
@@ -97,6 +97,19 @@ class Records:
     def rights(self, visitor: Visitor, app: App) -> frozenset[Right]:
         """Return all rights of somebody to an app."""
         return self.access.rights_to(visitor.person, app, None)
+
+    async def decisions(self, visitor: Visitor, seqs: Sequence[int]) -> dict[int, list[Decision]]:
+        """Return the decisions that somebody may see, by the deliveries that they may see.
+
+        Nothing of a delivery is read for anybody before this was asked: reading a large one keeps
+        others waiting.
+        """
+        everything = self.sees_all(visitor)
+        found = {
+            seq: [one for one in those if self.may_see(visitor, one.app)]
+            for seq, those in (await self.journal.decisions(seqs)).items()
+        }
+        return {seq: those for seq, those in found.items() if those or everything}
 
     async def app(self, visitor: Visitor, app_id: str) -> App:
         """Return an app, also a deleted one; raise NotFound if they may not view it."""

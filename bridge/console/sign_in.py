@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.console.visitors import PATH, SIGNING_IN, SIGNING_IN_SECONDS, Visitor
 from bridge.core.errors import BridgeError, NotFound, Rejected
+from bridge.listening.log import RateLimitedLog
 from bridge.ports.sign_in import Challenge, Returned, SignsIn
 from bridge.web.browsers import Cookie, hash_of, new_secret, origin_of
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from bridge.ports.journal import Journal
 
-log = logging.getLogger(__name__)
+_sparing = RateLimitedLog(logging.getLogger(__name__))
 
 SIGNS_WITH = "HS256"
 """The algorithm of our own cookies; only this installation has the key."""
@@ -141,8 +142,7 @@ def _failures_logged(key: str) -> Iterator[None]:
     try:
         yield
     except BridgeError as error:
-        about = {"way": key, "why": str(error)}
-        log.warning("somebody could not sign in to the console", extra=about)
+        _sparing.warning("somebody could not sign in to the console", way=key, why=str(error))
         raise
 
 

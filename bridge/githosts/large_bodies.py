@@ -12,14 +12,14 @@ import sys
 import tempfile
 import weakref
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import overload
 
 import bridge
-from bridge.core.errors import MalformedPayload, Unread
+from bridge.core.errors import MalformedPayload, Unreachable, Unread
 from bridge.core.events import Event, RefPushed, kind_of
 from bridge.githosts.reader import (
     LENGTH,
@@ -45,17 +45,23 @@ _ITS_OWN_LIMITS = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGXCPU})
 
 
 class Apart:
-    """Reads one body at a time; a `ParsesApart`."""
+    """Reads one body at a time; a `ParsesApart`.
 
-    def __init__(self) -> None:
+    Args:
+        most: how many may be read or wait for it; None for any number.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
         self._one = asyncio.Lock()
+        self._most = most
+        self._asked = 0
 
     async def __call__(
         self, host: GitHost, event: str, headers: Mapping[str, str], body: Iterable[bytes]
     ) -> Event:
-        """See `ParsesApart`."""
+        """See `ParsesApart`; raise Unreachable if too many wait."""
         asked = write_asked(Asked(kind_of(host.name), event, headers))
-        async with self._one:
+        async with self._turn():
             try:
                 async with asyncio.timeout(SECONDS):
                     found = await asyncio.to_thread(_event, await _read(asked, body))
@@ -64,6 +70,19 @@ class Apart:
                     f"it was not parsed within {SECONDS:g} s; is the machine busy?"
                 ) from None
         return host.bind(found) if isinstance(host, Binds) else found
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._most is not None and self._asked >= self._most:
+            raise Unreachable(
+                "the reader of large webhooks", "others use it; try again in a minute"
+            )
+        self._asked += 1
+        try:
+            async with self._one:
+                yield
+        finally:
+            self._asked -= 1
 
 
 async def _read(asked: bytes, body: Iterable[bytes]) -> "Answer":

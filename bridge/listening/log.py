@@ -29,7 +29,14 @@ class RateLimitedLog:
 
     def info(self, event: str, **fields: Any) -> None:
         """Write a line, unless there were too many."""
-        if not self._logger.isEnabledFor(logging.INFO):
+        self._write(logging.INFO, event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Write a warning, unless there were too many lines."""
+        self._write(logging.WARNING, event, fields)
+
+    def _write(self, level: int, event: str, fields: dict[str, Any]) -> None:
+        if not self._logger.isEnabledFor(level):
             return
         now = self._clock()
         self._left = min(self._burst, self._left + (now - self._at) * self._rate)
@@ -41,4 +48,4 @@ class RateLimitedLog:
         if self._left_out:
             fields["left_out_before"] = self._left_out
             self._left_out = 0
-        self._logger.info(event, extra=fields)
+        self._logger.log(level, event, extra=fields)

@@ -6,6 +6,7 @@ import gc
 import re
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from bridge.console.door import _inside
 from bridge.console.pages import PAGES
 from bridge.console.visitors import SESSION
 from bridge.core.console import NO_CONSOLE, ConsolePages
+from bridge.pipeline.interpret import Reading
 from bridge.web.browsers import hash_of
 from bridge.web.server import STOP_SECONDS
 from tests.fakes.journey import deployment
@@ -364,7 +366,16 @@ async def test_a_stream_ends_with_its_session(tmp_path: Path, origin: Origin) ->
 
 
 @pytest.mark.parametrize(
-    "then", ["https://evil.example", "//evil.example", "/\\evil.example", "/setup", "javascript:x"]
+    "then",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "/setup",
+        "javascript:x",
+        "/console\r\nX: y",
+        "/console\0",
+    ],
 )
 async def test_after_signing_in_nobody_is_led_elsewhere(then: str) -> None:
     assert _inside(then) == "/console"
@@ -411,15 +422,44 @@ async def test_a_comment_a_status_and_a_card_lead_to_the_console(tmp_path: Path)
     assert console_of(off) == NO_CONSOLE
 
 
+@pytest.mark.parametrize(("limit", "others"), [("MOST_STREAMS", 503), ("MOST_EACH", 200)])
 async def test_there_is_a_limit_for_streams(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, others: int
 ) -> None:
-    monkeypatch.setattr(live, "MOST_STREAMS", 1)
-    async with console_world(tmp_path / "bridge") as console, console.browsing() as web:
-        async with web.stream("GET", "/console/live") as first:
-            assert first.status_code == 200
-            assert (await web.get("/console/live")).status_code == 503
-        assert (await web.get("/console")).status_code == 200
+    """One in all, or one for each person."""
+    monkeypatch.setattr(live, limit, 1)
+    grants = "[{who: [U0ADA], may: [view]}]"
+    async with console_world(tmp_path / "bridge", BRIDGE_ACCESS=grants) as console:
+        secret = await console.session("U0ADA")
+        async with console.browsing() as web, console.browsing(secret) as other:
+            async with web.stream("GET", "/console/live") as first:
+                assert first.status_code == 200
+                assert (await web.get("/console/live")).status_code == 503
+                async with other.stream("GET", "/console/live") as second:
+                    assert second.status_code == others
+            assert (await web.get("/console")).status_code == 200
+
+
+async def test_nothing_is_read_of_a_delivery_for_who_may_not_see_it(
+    tmp_path: Path, origin: Origin
+) -> None:
+    """Reading a large one keeps pushes waiting; and the answer tells nobody what is there."""
+    grants = "[{who: [U0ADA], may: [view], apps: [other/*]}]"
+    async with console_world(tmp_path / "bridge", BRIDGE_ACCESS=grants) as console:
+        await console.deployed(origin)
+        (push,) = await console.world.stores.inbox.newest(1)
+        secret = await console.session("U0ADA")
+        async with console.browsing(secret) as web:
+            with patch.object(Reading, "meanings") as read:
+                for page in ("", "/today"):
+                    there = await web.get(f"/console/deliveries/{push.seq}{page}")
+                    absent = await web.get(f"/console/deliveries/{push.seq + 1}{page}")
+                    words = f"There is no delivery {push.seq}: it is gone"
+                    assert (there.status_code, absent.status_code) == (404, 404)
+                    assert words in there.text
+                    assert words.replace(f"{push.seq}", f"{push.seq + 1}") in absent.text
+                await web.get(f"/console/deliveries?commit={push.seq}aaaa")
+            assert read.call_count == 0
 
 
 async def test_a_bridge_that_stops_waits_for_no_stream(

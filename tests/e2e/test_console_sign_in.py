@@ -16,7 +16,7 @@ from bridge.console import sign_in
 from tests.fakes.identity import CLIENT, FakeIssuer
 from tests.worlds.bridge import Origin
 from tests.worlds.browser import browsing
-from tests.worlds.console import ConsoleWorld, console_world
+from tests.worlds.console import COOKIE, ConsoleWorld, console_world
 from tests.worlds.embedded import until
 from tests.worlds.identity import browsed, mock_provider, secrets_in
 from tests.worlds.setup import command
@@ -77,7 +77,9 @@ async def test_who_signs_in_gets_to_where_they_wanted(
 
 
 @pytest.mark.parametrize(
-    "then", ["https://evil.example/", "//evil.example/console", "/console/" + "x" * 3000, ""]
+    "then",
+    ["https://evil.example/", "//evil.example/console", "/console/" + "x" * 3000, ""]
+    + [f"/console{one}" for one in ("\r\nX: y", "\n", "\0", "\x7f", "\u2028")],
 )
 async def test_nobody_is_led_elsewhere(then: str, tmp_path: Path, issuer: FakeIssuer) -> None:
     async with console_with(tmp_path, issuer) as console, console.browsing("") as web:
@@ -259,9 +261,13 @@ async def test_a_signed_in_stranger_sees_nothing(
     async with console_with(tmp_path, issuer, BRIDGE_ACCESS=grants) as console:
         app_id = await console.deployed(origin)
         async with console.browsing("") as web:
-            await web.get(await back_from(web))
-            assert "shop/web" not in (await web.get("/console/apps")).text
-            assert (await web.get(f"/console/apps/{app_id}")).status_code == 404
+            answer = await web.get(await back_from(web))
+            assert answer.status_code == 403
+            assert "no grant in `access` names you" in answer.text
+            for page in ("/console/apps", f"/console/apps/{app_id}", "/console/live"):
+                asked = await web.get(page)
+                assert asked.headers["Location"].startswith("/console/sign-in")
+            assert COOKIE not in web.cookies
 
 
 async def test_a_guest_stays_a_guest_for_the_whole_session(

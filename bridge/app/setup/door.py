@@ -18,12 +18,14 @@ from bridge.app.setup_changes import SettingUp
 from bridge.app.wiring import Beginning, Parts
 from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.listening.listener import NOTHING_THERE
+from bridge.listening.log import RateLimitedLog
 from bridge.ports.journal import Sessions
 from bridge.settings import KeyPath, Settings
 from bridge.web.answers import refusal
 from bridge.web.browsers import form_of, guard, is_from_here, origin_of, sent_to
 
 log = logging.getLogger(__name__)
+_sparing = RateLimitedLog(log)
 
 OVER = "this link was used, or is older than 30 minutes: `dokploy-bridge setup` prints a new one"
 
@@ -96,7 +98,7 @@ class SetupDoor:
         if await entry.is_in(self.sessions, entry.COOKIE.in_(request)):
             return sent_to("/setup")
         given = await entry.was_given(self.sessions, link)
-        log.info("a setup link was refused: it is used, too old, or none of ours")
+        _sparing.info("a setup link was refused: it is used, too old, or none of ours")
         return refusal(HTTPStatus.NOT_FOUND, OVER if given else NOTHING_THERE)
 
     def _admitted(

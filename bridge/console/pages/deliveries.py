@@ -20,6 +20,7 @@ from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import ASKING_HOSTS
 from bridge.core.lifecycle import Change, Deployment, State
 from bridge.pipeline.arrivals import Arrived, Wanted, collected, first_after, look_up
+from bridge.ports.inbox import Delivery
 from bridge.ports.outcomes import About
 
 A_PAGE = 50
@@ -64,10 +65,10 @@ async def deliveries(records: Records, visitor: Visitor, asked: Asked) -> Page:
         author=wanted["author"],
         before=before,
     )
-    found = await _found(records, sought)
+    found = await look_up(records.inbox, records.journal, sought, records.hosts)
     facts = {
         "arrived": await _rows(records, visitor, found),
-        "older": asked.again(before=found[-1].delivery.seq) if len(found) == A_PAGE else "",
+        "older": asked.again(before=found[-1].seq) if len(found) == A_PAGE else "",
         "newest": asked.again(before="") if asked.text("before") else None,
         "app": app,
         "wanted": wanted,
@@ -113,22 +114,17 @@ def _day(given: str, later: int = 0) -> float:
 
 async def listed(records: Records, visitor: Visitor, wanted: Wanted) -> list[Row]:
     """Return the deliveries that somebody may see, as rows."""
-    return await _rows(records, visitor, await _found(records, wanted))
-
-
-async def _found(records: Records, wanted: Wanted) -> list[Arrived]:
     found = await look_up(records.inbox, records.journal, wanted, records.hosts)
-    return await collected(records.inbox, records.journal, found, lambda: records.reading)
+    return await _rows(records, visitor, found)
 
 
-async def _rows(records: Records, visitor: Visitor, found: Sequence[Arrived]) -> list[Row]:
+async def _rows(records: Records, visitor: Visitor, found: Sequence[Delivery]) -> list[Row]:
     """Return deliveries as rows, reduced to the decisions for apps that somebody may view."""
-    everything = records.sees_all(visitor)
+    seen = await records.decisions(visitor, [one.seq for one in found])
+    visible = [one for one in found if one.seq in seen]
     rows = []
-    for one in found:
-        decisions = [each for each in one.decisions if records.may_see(visitor, each.app)]
-        if not (decisions or everything):
-            continue
+    for one in await collected(records.inbox, records.journal, visible, lambda: records.reading):
+        decisions = seen[one.delivery.seq]
         ids = {each.app_id for each in decisions}
         deploys = [each for id_, each in one.deployments.items() if id_ in ids]
         shown = replace(one, decisions=decisions)
@@ -159,11 +155,11 @@ async def a_delivery(records: Records, visitor: Visitor, asked: Asked) -> Page:
     gone = NotFound(f"There is no delivery {seq}: {GONE}.")
     if found is None:
         raise gone
-    (arrived,) = await collected(records.inbox, records.journal, [found], lambda: records.reading)
-    rows = await _rows(records, visitor, [arrived])
+    rows = await _rows(records, visitor, [found])
     if not rows:
         raise gone
-    verdicts = [await _verdict(records, one, arrived) for one in rows[0].arrived.decisions]
+    arrived = rows[0].arrived
+    verdicts = [await _verdict(records, one, arrived) for one in arrived.decisions]
     everything = records.sees_all(visitor)
     facts: dict[str, Any] = {
         "arrived": arrived,

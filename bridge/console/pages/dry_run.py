@@ -53,15 +53,12 @@ class Compared:
 async def dry_run(records: Records, visitor: Visitor, asked: Asked) -> Page:
     """Compare the decisions for a push with those of today's rules; deploy nothing."""
     seq = asked.seq
-    push = await push_of(records, seq)
-    then = {
-        one.app_id: one
-        for one in (await records.journal.decisions([seq]))[seq]
-        if records.may_see(visitor, one.app)
-    }
-    seen = [app for app in records.seen(visitor) if concerns(push, app)]
-    if not (then or seen or records.sees_all(visitor)):
+    decisions = await records.decisions(visitor, [seq])
+    if seq not in decisions:
         raise NotFound(f"There is no delivery {seq}: {GONE}.")
+    then = {one.app_id: one for one in decisions[seq]}
+    push = await push_of(records, seq)
+    seen = [app for app in records.seen(visitor) if concerns(push, app)]
     facts = {
         "seq": seq,
         "push": push,

@@ -1,5 +1,6 @@
 """A large body means what a small one does, and is read while the event loop goes on."""
 
+import asyncio
 import json
 import re
 import threading
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.errors import MalformedPayload
+from bridge.core.errors import MalformedPayload, Unreachable, Unread
 from bridge.core.events import RefPushed
 from bridge.core.large_json import LARGE
 from bridge.githosts.github.webhooks import GitHub
+from bridge.githosts.large_bodies import Apart
 from bridge.githosts.webhook import load, without_nul
 from bridge.ports.githosts import APART
 from tests.worlds.rows import each_row
@@ -127,3 +129,26 @@ def test_nul_is_replaced_wherever_a_piece_ends(parts: list[bytes], size: int) ->
 
     assert b"".join(without_nul(pieces)) == NUL.sub(rb"\1\\ufffd", body)
     assert b"".join(without_nul([body])) == NUL.sub(rb"\1\\ufffd", body)
+
+
+async def test_of_two_that_are_read_for_people_a_third_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, let_go = asyncio.Event(), asyncio.Event()
+
+    async def read(*_: object) -> object:
+        begun.set()
+        await let_go.wait()
+        raise Unread("it was let go")
+
+    monkeypatch.setattr("bridge.githosts.large_bodies._read", read)
+    apart, host = Apart(most=2), HOST
+    two = [asyncio.ensure_future(apart(host, "push", {}, [b"{}"])) for _ in range(2)]
+    await begun.wait()
+
+    with pytest.raises(Unreachable, match="others use it"):
+        await apart(host, "push", {}, [b"{}"])
+    let_go.set()
+
+    ended = await asyncio.gather(*two, return_exceptions=True)
+    assert [type(one) for one in ended] == [Unread, Unread]
