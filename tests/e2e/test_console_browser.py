@@ -1,12 +1,13 @@
 """The console in a real browser: by keyboard, on a phone, without scripts, and while it changes."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, Request, expect
 
 from bridge.console.pages import PAGES
 from tests.chaos.cluster import free_port
@@ -285,3 +286,45 @@ async def test_a_build_is_cancelled(tmp_path: Path) -> None:
             await expect(page.locator("h1 ~ .tag")).to_have_text("cancelled")
             newest = (await console.world.stores.inbox.newest(1))[0]
             assert (newest.host, newest.event) == ("console", "cancel")
+
+
+HIDE = """hidden => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+"""Does what a browser does with a tab that somebody leaves, or comes back to."""
+
+
+async def test_of_all_tabs_one_listens_and_tells_the_others(tmp_path: Path, origin: Origin) -> None:
+    """Over HTTP/1.1 a browser has six connections to a host, and each stream takes one."""
+    async with console_world(tmp_path / "bridge") as console, browsing() as browser:
+        app_id = await console.deployed(origin)
+        listening: list[Page] = []
+
+        def begins(one: Request) -> None:
+            if one.url.endswith("/live"):
+                listening.append(one.frame.page)
+
+        def ends(one: Request) -> None:
+            if one.url.endswith("/live"):
+                listening.remove(one.frame.page)
+
+        browser.on("request", begins)
+        browser.on("requestfailed", ends)
+        async with signed_in(console, browser) as first:
+            second = await browser.new_page()
+            for one in (first, second):
+                await one.goto(f"{console.url}/console/apps/{app_id}")
+            await until(lambda: asyncio.sleep(0, listening), lambda those: those == [first])
+
+            await console.world.commit(origin, "feat: told to both", {"web/index.html": "2"})
+            for one in (first, second):
+                await expect(one.locator("main")).to_contain_text("told to both")
+
+            await first.evaluate(HIDE, True)
+            await until(lambda: asyncio.sleep(0, listening), lambda those: those == [second])
+            await console.world.commit(origin, "fix: seen later", {"web/index.html": "3"})
+            await expect(second.locator("main")).to_contain_text("seen later")
+            await first.evaluate(HIDE, False)
+            await expect(first.locator("main")).to_contain_text("seen later")
+            assert listening == [second]

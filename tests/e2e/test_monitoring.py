@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from itertools import repeat
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
@@ -178,9 +179,13 @@ FIRES: dict[str, tuple[dict[str, str], str]] = {
         {f'bridge_queue_lag_seconds{{queue="deliveries", {JOB}}}': "0+60x30"},
         "12m",
     ),
+    # The counter of an app appears with its first failure.
     "BridgeDeploymentsFail": (
-        {f'bridge_deploys_total{{app="shop/web", result="failed", {JOB}}}': "0x10 1x5 2x5 3x30"},
-        "40m",
+        {
+            f"up{{{JOB}}}": "1x200",
+            f'bridge_deploys_total{{app="shop/web", result="failed", {JOB}}}': "_x70 1x5 2x60",
+        },
+        "80m",
     ),
     "BridgeTrouble": ({f'bridge_trouble{{part="backend dokploy", {JOB}}}': "1x30"}, "15m"),
     "BridgeFeedbackParked": ({f'bridge_parked{{queue="feedback", {JOB}}}': "2x90"}, "70m"),
@@ -215,15 +220,46 @@ QUIET = {
 """An ordinary day."""
 
 
-def test_each_alert_fires_when_it_should_and_none_on_an_ordinary_day(tmp_path: Path) -> None:
+def check(tests: list[dict[str, Any]]) -> None:
+    """Have promtool run tests of the alerts."""
+    whole = {"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": tests}
+    with NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(yaml.safe_dump(whole))
+        file.flush()
+        said(program("promtool", "prometheus"), "test", "rules", file.name)
+
+
+def test_each_alert_fires_when_it_should_and_none_on_an_ordinary_day() -> None:
     assert set(FIRES) == {rule["alert"] for rule in RULES}
     quiet = [shown(name, QUIET, "300m", fires=False) for name in FIRES]
     loud = [shown(name, *FIRES[name], fires=True) for name in FIRES]
-    file = tmp_path / "tests.yaml"
-    tests = {"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": [*quiet, *loud]}
-    file.write_text(yaml.safe_dump(tests))
 
-    said(program("promtool", "prometheus"), "test", "rules", file)
+    check([*quiet, *loud])
+
+
+@each_row(
+    ("failures", "at", "fires"),
+    [
+        ("1x70 2x60", "80m", False),
+        ("1x70 2x5 3x60", "80m", True),
+        ("1x70 2x5 3x100", "150m", False),  # over an hour ago
+        ("_x70 7x60", "80m", True),
+    ],
+)
+def test_two_failures_in_an_hour_are_told(failures: str, at: str, *, fires: bool) -> None:
+    series = {
+        f"up{{{JOB}}}": "1x200",
+        f'bridge_deploys_total{{app="shop/web", result="failed", {JOB}}}': failures,
+    }
+    check([shown("BridgeDeploymentsFail", series, at, fires=fires)])
+
+
+def test_failures_of_before_the_first_scrape_are_no_news() -> None:
+    series = {
+        f"up{{{JOB}}}": "_x70 1x60",
+        f'bridge_deploys_total{{app="shop/web", result="failed", {JOB}}}': "_x70 7x60",
+    }
+    check([shown("BridgeDeploymentsFail", series, "80m", fires=False)])
 
 
 def shown(name: str, series: dict[str, str], at: str, *, fires: bool) -> dict[str, Any]:

@@ -3,20 +3,27 @@
 import asyncio
 import os
 import ssl
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import yaml
 from aiohttp import web
+from playwright.async_api import expect
 
 from tests.chaos.recording_backend import free_port
 from tests.fakes.serving import served
 from tests.oracles.programs import program, said
-from tests.worlds.bridge import World, hook_headers
+from tests.worlds.bridge import World, hook_headers, running_world
+from tests.worlds.browser import browsing
 from tests.worlds.certificates import certificate
+from tests.worlds.console import console_world
 from tests.worlds.embedded import until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -143,7 +150,78 @@ async def test_the_bridge_behind_it_gets_each_webhook_as_it_was_sent(
     kept = await world.stores.inbox.find("github", "1")
     assert kept is not None
     assert kept.body == body
-    assert (metrics.status_code, healthy.status_code) == (404, 200)
+    assert (metrics.status_code, healthy.status_code) == (403, 200)
+
+
+def scrape_job(url: str, token: str) -> dict[str, Any]:
+    """Return the sample in alerts.yaml with an address, a token and our certificate."""
+    lines = (DEPLOY / "prometheus" / "alerts.yaml").read_text().splitlines()
+    begin = lines.index("#     scrape_configs:")
+    sample = [line.removeprefix("#") for line in lines[begin : lines.index("#", begin)]]
+    job: dict[str, Any] = yaml.safe_load("\n".join(sample))["scrape_configs"][0]
+    place = urlsplit(url)
+    return job | {
+        "authorization": {"credentials": token},
+        "static_configs": [{"targets": [place.netloc]}],
+        "scheme": place.scheme,
+        "tls_config": {"insecure_skip_verify": True},
+        "scrape_interval": "1s",
+    }
+
+
+async def test_the_sample_scrape_job_reads_the_metrics_through_it(
+    tmp_path: Path, proxy: Proxy
+) -> None:
+    async with (
+        running_world(tmp_path / "bridge", BRIDGE_WEB_METRICS_TOKEN="a" * 32) as world,
+        proxy(world.bridge.url) as http,
+    ):
+        job = scrape_job(str(http.base_url), "a" * 32)
+        (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
+        port = free_port()
+        process = await asyncio.create_subprocess_exec(
+            program("prometheus"),
+            f"--config.file={tmp_path}/prometheus.yaml",
+            f"--storage.tsdb.path={tmp_path}/series",
+            f"--web.listen-address=127.0.0.1:{port}",
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+        )
+        try:
+            await until(lambda: listens(port, process), bool)
+            asked = f"http://127.0.0.1:{port}/api/v1/targets"
+
+            async def target() -> dict[str, Any]:
+                async with httpx.AsyncClient(trust_env=False) as web:
+                    answer = await web.get(asked)
+                those = answer.json()["data"]["activeTargets"] if answer.is_success else []
+                return dict(*those)
+
+            found = await until(target, lambda one: one.get("health") in ("up", "down"))
+        finally:
+            process.terminate()
+            await process.wait()
+
+    assert (found["health"], found["lastError"]) == ("up", "")
+
+
+async def test_eight_tabs_of_the_console_load_behind_it(tmp_path: Path, proxy: Proxy) -> None:
+    """Over HTTP/1.1 a browser has six connections to a host."""
+    async with (
+        console_world(tmp_path / "bridge") as console,
+        proxy(console.url) as http,
+        browsing(any_certificate=True) as browser,
+    ):
+        here = str(http.base_url).rstrip("/")
+        tab = await browser.new_page()
+        await tab.goto((await console.link()).replace(console.url, here))
+        for _ in range(7):
+            tab = await browser.new_page()
+            await tab.goto(f"{here}/console", timeout=20_000)
+            await expect(tab.locator("main[data-live]")).to_be_visible()
+        spoken = await tab.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol")
+
+    assert spoken == ("h2" if here.startswith("https") else "http/1.1")
 
 
 async def test_the_largest_webhooks_pass_and_larger_ones_do_not(world: World, proxy: Proxy) -> None:

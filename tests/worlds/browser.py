@@ -15,7 +15,11 @@ HOST = "bridge.test"
 
 @asynccontextmanager
 async def browsing(
-    *, width: int = 900, scheme: str = "light", sharpness: float = 1.0
+    *,
+    width: int = 900,
+    scheme: str = "light",
+    sharpness: float = 1.0,
+    any_certificate: bool = False,
 ) -> AsyncIterator[BrowserContext]:
     """A browser without a past; the test is none where there is no Chromium."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
@@ -32,6 +36,7 @@ async def browsing(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if scheme == "dark" else "light",
             device_scale_factor=sharpness,
+            ignore_https_errors=any_certificate,
         )
         yield context
         await browser.close()

@@ -41,29 +41,65 @@ function merge(text) {
   });
 }
 
+// Over HTTP/1.1 a browser has six connections to a host, and each stream takes one. So a hidden tab has
+// none, and of the tabs that are seen one listens for changes and tells the others.
+function whileSeen(open) {
+  let close = null;
+  const look = () => {
+    if (!document.hidden) close ??= open();
+    else if (close) { close(); close = null; }
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
+}
+
 function watch() {
   if (!document.querySelector("main[data-live]")) return;
-  const stream = new EventSource("/console/live");
+  const tabs = new BroadcastChannel("bridge-live");
   let timer = 0;
-  stream.addEventListener("changed", () => {
+  const changed = () => {
     clearTimeout(timer);
     timer = setTimeout(refresh, PAUSE_MS / 2);
+  };
+  tabs.onmessage = changed;
+  const listen = (signal) => new Promise((over) => {
+    if (signal.aborted) return over();
+    const stream = new EventSource("/console/live");
+    stream.addEventListener("changed", () => { changed(); tabs.postMessage(""); });
+    stream.addEventListener("error", () => { if (stream.readyState === EventSource.CLOSED) over(); });
+    signal.addEventListener("abort", () => { stream.close(); over(); });
   });
-  setInterval(refresh, FALLBACK_MS);
-  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  let seen = false;
+  whileSeen(() => {
+    const ends = new AbortController(), { signal } = ends, asked = performance.now();
+    // Who took over from another tab may have missed a change.
+    const takeTurn = () => { if (performance.now() - asked > PAUSE_MS) changed(); return listen(signal); };
+    // Browsers have locks only on pages that came by HTTPS or from this machine.
+    if (navigator.locks) navigator.locks.request("bridge-live", { signal }, takeTurn).catch(() => {});
+    else takeTurn();
+    if (seen) refresh();
+    seen = true;
+    return () => ends.abort();
+  });
+  setInterval(() => document.hidden || refresh(), FALLBACK_MS);
 }
 
 // ── a log that grows ─────────────────────────────────────────────────────────────────────────────
 
 function follow(pre) {
-  const stream = new EventSource(pre.dataset.log);
-  stream.addEventListener("reset", () => { pre.textContent = ""; });
-  stream.addEventListener("line", (event) => {
-    const atEnd = pre.scrollHeight - pre.scrollTop - pre.clientHeight < 40;
-    pre.append(event.data + "\n");
-    if (atEnd) pre.scrollTop = pre.scrollHeight;
+  let ended = false;
+  whileSeen(() => {
+    if (ended) return () => {};
+    const stream = new EventSource(pre.dataset.log);
+    stream.addEventListener("reset", () => { pre.textContent = ""; });
+    stream.addEventListener("line", (event) => {
+      const atEnd = pre.scrollHeight - pre.scrollTop - pre.clientHeight < 40;
+      pre.append(event.data + "\n");
+      if (atEnd) pre.scrollTop = pre.scrollHeight;
+    });
+    stream.addEventListener("end", () => { ended = true; stream.close(); });
+    return () => stream.close();
   });
-  stream.addEventListener("end", () => stream.close());
 }
 
 // ── keys: "/" searches, "j" and "k" move, "?" says so ────────────────────────────────────────────
