@@ -106,7 +106,10 @@ async def test_the_page_of_another_site_can_do_nothing(
 
 
 ALL = {"everywhere": "1"}
-VIEWS = {"BRIDGE_ACCESS": "[{who: ['U0ADA'], may: [view], apps: ['shop/*']}]"}
+VIEWS = {
+    "BRIDGE_ACCESS": "[{who: ['U0ADA'], may: [view], apps: ['shop/*']},"
+    " {who: ['U0EVE'], may: [view], apps: ['other/*']}]"
+}
 
 
 async def test_no_action_is_done_without_its_right_or_with_a_session_that_is_over(
@@ -120,17 +123,19 @@ async def test_no_action_is_done_without_its_right_or_with_a_session_that_is_ove
             for path in ACTIONS
         ]
         few = await console.session("U0ADA")
-        none = await console.session("U0EVE")
+        others, none = await console.session("U0EVE"), await console.session("U0MAL")
         over = await console.session("U0ADA")
         await console.world.stores.journal.expel(SESSION, hashed=hash_of(over))
 
         statuses = {}
-        for name, secret in {"few": few, "none": none, "over": over, "guessed": "x" * 43}.items():
+        secrets = {"few": few, "others": others, "none": none, "over": over, "guessed": "x" * 43}
+        for name, secret in secrets.items():
             async with console.browsing(secret) as web:
                 statuses[name] = {
                     (await web.post(path, data={"reason": "x"})).status_code for path in paths
                 }
-        assert statuses == {"few": {400, 404}, "none": {404}, "over": {401}, "guessed": {401}}
+        outside = {"none": {401}, "over": {401}, "guessed": {401}}
+        assert statuses == {"few": {400, 404}, "others": {404}} | outside
 
         assert [str(each.action) for each in await console.world.deployments()] == ["deploy"]
         assert await console.world.stores.journal.locks() == []
