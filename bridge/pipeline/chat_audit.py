@@ -1,7 +1,10 @@
-"""Write what people ask for in a chat into the audit log."""
+"""Write what is refused to people in a chat into the audit log.
+
+What is not refused is a delivery, and is written with its decision, whatever door it came by.
+"""
 
 from bridge.core.access import Person
-from bridge.core.chat.replies import Accepted, Denied, Reply
+from bridge.core.chat.replies import Denied, Reply
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Audit
 from bridge.ports.outcomes import Audited
@@ -13,7 +16,7 @@ MOST_REFUSALS = 1000
 
 
 class ChatAudit:
-    """Records requests in the audit log; the same refusal only once in a while."""
+    """Records refusals in the audit log, the same one only once in a while."""
 
     def __init__(self, chat: str, journal: Audit, clock: Clock) -> None:
         self._chat = chat
@@ -22,15 +25,9 @@ class ChatAudit:
         self._refusals: dict[tuple[str, str, str], float] = {}
 
     async def note(self, person: Person, what: str, reply: Reply) -> None:
-        """Record in the audit log that somebody asked for something, if that is worth it."""
+        """Record in the audit log that somebody was refused something, unless it just was."""
         by = f"{actor(self._chat, person)} ({person.id})"
-        if isinstance(reply, Accepted):
-            if not reply.duplicate:
-                app, outcome = reply.app, f"kept as {reply.delivery}"
-                await self._journal.audit(
-                    Audited(self._clock(), by, str(reply.action), app.id, app.label, (), outcome)
-                )
-        elif isinstance(reply, Denied) and self._is_new(person, what, reply):
+        if isinstance(reply, Denied) and self._is_new(person, what, reply):
             app_id, label = (reply.app.id, reply.app.label) if reply.app else ("", reply.target)
             outcome = f"refused: no right to {reply.right}"
             await self._journal.audit(Audited(self._clock(), by, what, app_id, label, (), outcome))

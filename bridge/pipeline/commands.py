@@ -252,7 +252,7 @@ class ChatCommands:
         return Reasons(app, found.commit, explained, held=held)
 
     async def note(self, person: Person, what: str, reply: Reply) -> None:
-        """Record in the audit log that somebody asked for something, if that is worth it."""
+        """Record in the audit log that somebody was refused something, unless it just was."""
         await self._audit.note(person, what, reply)
 
     # ── actions and answers ───────────────────────────────────────────────

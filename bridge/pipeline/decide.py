@@ -23,6 +23,7 @@ from bridge.core.decision import (
 )
 from bridge.core.events import (
     CONFIGURING,
+    PREVIEW_HOST,
     Action,
     Asked,
     CheckReported,
@@ -45,7 +46,7 @@ from bridge.ports.clock import Clock
 from bridge.ports.feedback import Occasion, Planner
 from bridge.ports.inbox import Delivery, DeliveryState, Finished
 from bridge.ports.journal import Journal
-from bridge.ports.outcomes import Outcome, PushSeen, Recorded, ref_key
+from bridge.ports.outcomes import Audited, Outcome, PushSeen, Recorded, ref_key
 
 Tags = dict[str, AppTags]
 """Tags by app id."""
@@ -106,7 +107,8 @@ class Deciding:
         found = (self._catalog.get(decision.app_id) for decision in outcome.decisions)
         apps = {app.id: app for app in found if app is not None}
         subscriptions = self._plan(Occasion(event, asked, outcome, apps))
-        return replace(outcome, subscriptions=tuple(subscriptions))
+        audited = audited_of(meaning.delivery, asked, outcome) if asked else None
+        return replace(outcome, subscriptions=tuple(subscriptions), audited=audited)
 
     def _decisions(
         self, meaning: Meaning, push: RefPushed, moment: Moment, views: Mapping[str, RefPushed]
@@ -212,6 +214,25 @@ class Deciding:
             only=asked.deployment or None if asked.action is Action.CANCEL else None,
         )
         return outcome, done(delivery, DeliveryState.DECIDED)
+
+
+def audited_of(delivery: Delivery, asked: Asked, outcome: Outcome) -> Audited | None:
+    """Return the entry in the audit log for what somebody, or the bridge by itself, asked for.
+
+    None for previews, whose owner is a pull request, and for configuring, which has its own entry.
+    """
+    if asked.action in CONFIGURING or delivery.host == PREVIEW_HOST:
+        return None
+    by = f"{asked.actor} ({asked.person})" if asked.person else asked.actor
+    app_id, label = "", asked.app or asked.target
+    if outcome.push is None:
+        app_id = asked.target
+        label = next((one.app for one in outcome.decisions), label)
+    said = f"kept as {delivery.id}"
+    if not outcome.decisions:
+        said = f"refused: {label} is gone"
+    what = str(asked.action)
+    return Audited(delivery.received_at, by, what, app_id, label, (), said, seq=delivery.seq)
 
 
 def unless_made_later(

@@ -132,7 +132,7 @@ class Commands(Protocol):
         """Return why a deployment was made."""
 
     async def note(self, person: Person, what: str, reply: Reply) -> None:
-        """Record in the audit log that somebody asked for something, if that is worth it."""
+        """Record in the audit log that somebody was refused something, unless it just was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,7 @@ class Outcome:
         explicit: a person requested it, so it counts even if the same push was decided before.
         subscriptions: the places that will show it.
         only: the deployment to cancel, if a person requested to cancel a single one.
+        audited: what the audit log says of it, if somebody requested it.
     """
 
     seq: int
@@ -197,6 +198,7 @@ class Outcome:
     explicit: bool = False
     subscriptions: tuple[Subscription, ...] = ()
     only: str | None = None
+    audited: "Audited | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +254,7 @@ PARTLY = frozenset({"HalfMade", "NotKept"})
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """A change of an app's configuration, for the audit log.
+    """A change of an app's configuration, or a command, for the audit log.
 
     Attributes:
         by: e.g. "cli: ada".
@@ -260,7 +262,7 @@ class Audited:
         difference: without secrets.
         outcome: `BEGUN`, "done", "waits for …", "outcome unknown: …", or why not.
         number: counts up; 0 until it is stored.
-        seq: of the delivery that requested it; None if it was not requested by chat.
+        seq: of the delivery that requested it; None if none did.
         undoing: the values before and after, sealed, for undo; "" if it can't be undone.
         undoes: the number of the change that this one undoes.
     """

@@ -17,6 +17,7 @@ from bridge.ports.outcomes import Outcome, PushSeen, Recorded, about_deployment
 from bridge.storage import tables
 from bridge.storage.engines import lock
 from bridge.storage.journal import outbox, rows, transitions
+from bridge.storage.journal.apps import add_audit
 from bridge.storage.journal.pushes import Pushes, Row
 from bridge.storage.journal.rows import add_new, batched
 from bridge.storage.journal.subjects import key_of
@@ -126,6 +127,8 @@ class _Recorder:
         now, seq = self._now, outcome.seq
         self._new_decisions += [rows.decision_row(seq, decision, now) for decision in decisions]
         self._cancel(outcome)
+        if outcome.audited is not None:
+            add_audit(self._db, outcome.audited, now)
         if deployments or outcome.subscriptions:
             self.write()
             self._deploy(outcome, deployments)
