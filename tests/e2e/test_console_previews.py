@@ -98,7 +98,7 @@ async def test_nothing_is_done_without_its_right_or_with_a_session_that_is_over(
     sessions: dict[str, Any] = {
         name: await console.session(name) for name in ("U0VIEW", "U0OTHER", "U0EVE")
     }
-    wanted = {"U0VIEW": {400}, "U0OTHER": {404}, "U0EVE": {404}, "over": {401}, "guessed": {401}}
+    wanted = {"U0VIEW": {400}, "U0OTHER": {404}, "U0EVE": {401}, "over": {401}, "guessed": {401}}
 
     found = {}
     for name, secret in {**sessions, "over": over, "guessed": "x" * 43}.items():
