@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import TimeoutExpired
 
 import httpx
 
@@ -56,8 +57,9 @@ class Result:
     took: float = 0.0
 
 
-BROKEN = (TimeoutError, RuntimeError, httpx.HTTPError)
-"""Errors that end a scenario early: a stage not reached, a refusal, no connection."""
+BROKEN = (TimeoutError, RuntimeError, httpx.HTTPError, TimeoutExpired)
+"""Errors that end a scenario early: a stage not reached, a refusal, no connection, a command that
+takes too long."""
 
 
 class Unfit(Exception):
