@@ -253,7 +253,7 @@ def _row(
 ) -> "list[str | Text]":
     from rich.text import Text
 
-    since = live and not live.stopped and live.since and ago(live.since, time.time())
+    since = live and live.live_since and ago(live.live_since, time.time())
     state = Text(str(last.state), STYLES[last.state]) if last else Text("never", "dim")
     about = "; ".join(_about(live)) if live else ""
     return [app.label, live_commit(live), since or "", state, about, _deploys(app) + at]
@@ -303,8 +303,8 @@ def _line(app: "App", last: "Deployment | None", live: "Serving | None") -> str:
     state = f"last {last.state}" if last else "never deployed"
     line = f"{waits_in_words(app)}, {state}"
     if live is not None:
-        since = "" if live.since is None or live.stopped else f" since {iso(live.since)}"
-        what = f"{'stopped' if live.stopped else 'live'} {live_commit(live)}{since}"
+        since = "" if live.live_since is None else f" since {iso(live.live_since)}"
+        what = f"{live.word} {live_commit(live)}{since}"
         line += f", {what} ({'; '.join(_about(live))})"
     return line + (f"; warning: {TWICE}" if app.deploys_twice else "")
 

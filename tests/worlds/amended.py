@@ -476,6 +476,10 @@ class World:
         """Return the console's page of the app."""
         return await self._drawn("/console/apps/{id}", WEB.id)
 
+    async def apps_page(self) -> str:
+        """Return the console's list of apps."""
+        return await self._drawn("/console/apps", "")
+
     async def _drawn(self, path: str, id_: str) -> str:
         async with records_of([WEB]) as records:
             ours = replace(records, journal=self.journal)

@@ -221,8 +221,8 @@ def live_line(live: Serving | None, app: App, links: Links) -> str:
         return joined(*(f"Live: {note}" for note in notes))
     image = live.version if live.commit is None else None
     what = commit_of(live.commit, app, links) or (image and code(image, 80)) or "unknown version"
-    since = f" since {moment(live.since)}" if live.since is not None and not live.stopped else ""
-    who, state = person_of(live.by), "Stopped" if live.stopped else "Live"
+    since = "" if live.live_since is None else f" since {moment(live.live_since)}"
+    who, state = person_of(live.by), live.word.capitalize()
     return joined(f"{state}: {what}{since}", f"by {who}" if who else "", *notes)
 
 

@@ -290,6 +290,16 @@ class Serving:
         return self.newest.live_at if self.known and self.newest else None
 
     @property
+    def word(self) -> str:
+        """Whether it runs, in a word."""
+        return "stopped" if self.stopped else "live"
+
+    @property
+    def live_since(self) -> float | None:
+        """Since when it is live; None if that is not known, or while it is stopped."""
+        return None if self.stopped else self.since
+
+    @property
     def by(self) -> str:
         """Who brought it: of a push its author, else who asked for it; "" if unknown."""
         if (ours := self.ours) is None:

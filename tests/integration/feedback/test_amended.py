@@ -1,5 +1,7 @@
 """What was said of a version is amended: at rest nothing says "is live" of what is not."""
 
+import re
+
 import pytest
 
 from bridge.core.health.fate import Fate
@@ -16,6 +18,10 @@ DATED = ("slack thread", "discord message", "status")
 @pytest.fixture
 def world(clock: ManualClock, journal: SqlJournal) -> World:
     return World(clock, journal)
+
+
+NAMED = re.compile(r"""(?:\blive |<h2 id="live">Live</h2>.*\n<dt>Version</dt><dd>)<code>(\w+)""")
+"""What the console's pages of apps call live."""
 
 
 async def differences(world: World) -> list[str]:
@@ -38,6 +44,10 @@ async def differences(world: World) -> list[str]:
         comment = told.get(f"comment {one.seq}", "")
         if CLAIM.search(comment) and not is_live:
             found.append(f"a comment on #{one.seq}: {comment}")
+    live = set() if world.live in (DOUBT, "") else {world.live[:7]}
+    for page in (await world.apps_page(), await world.app_page()):
+        if (named := set(NAMED.findall(page))) != live:
+            found.append(f"the console names {named} as live, and {live} is")
     newest = world.brought[-1]
     if newest.deployed_commit == world.live and not fates[newest.id].live:
         found.append(f"it is not said that #{newest.seq} is live")
