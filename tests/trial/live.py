@@ -17,6 +17,7 @@ from tests.trial.journeys import LONG, an_image
 from tests.trial.rolling import keeping
 from tests.trial.scene import Pushed, Scene
 from tests.trial.serving import RECONCILED_WITHIN
+from tests.trial.shown import card_says, in_slack, places, says_live
 from tests.trial.stage import Scenario, Unfit
 
 
@@ -74,6 +75,25 @@ def person_rolls_back(scene: Scene) -> None:
     scene.acted()
     scene.noticed()
     may_go_back(scene, second.commit, "--to", second.commit)
+
+
+def person_stops(scene: Scene) -> None:
+    """Stop in Dokploy, then start: meanwhile nothing is said to be live, wherever it was."""
+    slack = in_slack(scene)
+    pushed = deployed(scene)
+    if scene.container() is None:
+        raise Unfit("no container can be seen")
+    for act, now in (("stop", "stopped"), ("start", "live")):
+        scene.trial.dokploy.post(f"application.{act}", applicationId=scene.service.id)
+        scene.acted()
+        scene.wanted.others += scene.noticed()
+        claim = scene.claim(pushed.delivery)
+        fate = claim and claim["fate"]["now"]
+        scene.expect(fate == now, f"after {act} its deployment is said to be {fate}")
+        card_says(slack, f"is {now}")
+        for place, words in places(scene, slack):
+            told = "live" if says_live(words, pushed.commit) else "stopped"
+            scene.expect(told == now, f"after {act} {place} says that its version is {told}")
 
 
 # ── Dokploy can't record the end ─────────────────────────────────────────────
@@ -264,6 +284,7 @@ LIVE = [
     Scenario("verified-person-deploys", person_deploys, keeping),
     Scenario("others-alone", others_alone),
     Scenario("person-rolls-back", person_rolls_back, keeping),
+    Scenario("person-stops", person_stops),
     Scenario("error-recorded", error_recorded, keeping),
     *(
         Scenario(f"database-away-{seconds}s", away_for(seconds), keeping, AWAY)

@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.trial.bridge import BridgeProcess
@@ -217,7 +217,11 @@ class Scene:
         """Return what Dokploy serves, by its witnesses."""
         records = self.records()
         logs = {one.id: self.log(one) for one in records}
-        return served(records, logs, self.container(), self.wanted.persons)
+        container = self.container()
+        found = served(records, logs, container, self.wanted.persons)
+        row = self.trial.database.service(self.service.kind, self.service.id)
+        stopped = container is None and row.get("applicationStatus") == "idle"
+        return found and replace(found, stopped=stopped)
 
     def log(self, record: Record) -> str:
         """Return a record's log."""

@@ -42,12 +42,14 @@ class Served:
         told: whether a record or a container says so; else it is what was asked for.
         by_hand: whether a person has deployed it in Dokploy itself.
         sure: whether it can be told; the end of a stuck record can't be, without containers.
+        stopped: whether a person has stopped it in Dokploy, so that nothing of it runs.
     """
 
     versions: frozenset[str] = frozenset()
     told: bool = field(default=True, kw_only=True)
     by_hand: bool = False
     sure: bool = True
+    stopped: bool = False
 
 
 def running_of(found: Mapping[str, Any]) -> Container:
@@ -124,6 +126,9 @@ def unlike(said: Mapping[str, Any] | None, real: Served | None, head: str) -> li
     assert said is not None
     found = []
     name = said["commit"] or said["image"]
+    if real.stopped is not (said["health"] == "stopped"):
+        state = "stopped in Dokploy" if real.stopped else "running"
+        found.append(f"it says that {_named(said)[:12]} is {said['health']}; it is {state}")
     if real.versions and name not in real.versions and (name or real.told):
         found.append(f"it says that {_named(said)[:12]} is live; {truth} is")
     if real.by_hand and said["health"] == "verified":

@@ -83,6 +83,7 @@ def test_what_is_true_of_it_is_no_difference() -> None:
     assert unlike(None, None, SHA) == []
     assert unlike(live(known=False), Served(sure=False), SHA) == []
     assert unlike(live(behind={"pushes": 1, "concerning": 1}), HERE, OTHER) == []
+    assert unlike(live(health="stopped"), replace(HERE, stopped=True), SHA) == []
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,8 @@ def test_what_is_true_of_it_is_no_difference() -> None:
         (None, HERE, SHA, "does not say what is live"),
         (live(health="verified"), Served(HERE.versions, by_hand=True), SHA, "is verified"),
         (live(), HERE, OTHER, "up to date"),
+        (live(), replace(HERE, stopped=True), SHA, "it is stopped in Dokploy"),
+        (live(health="stopped"), HERE, SHA, "it is running"),
     ],
 )
 def test_each_lie_about_it_is_found(said: Any, real: Any, head: str, words: str) -> None:
