@@ -8,6 +8,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from bridge.app.commands import commands_of
+from bridge.app.doctor.unmatched import Unmatched
 from bridge.app.health import ways_of
 from bridge.app.keyrings import heard_of
 from bridge.app.providers import pages_of, titles_of
@@ -63,6 +64,7 @@ def _records(parts: Parts) -> Records:
         lambda: _adopter(parts),
         Workshop(parts.clock),
         Replays(parts.heads, ways_of(parts)),
+        Unmatched(settings, catalog, stores.journal).found,
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bridge.app.chats import ChatPublishers, open_chats
 from bridge.app.data_folder import database_url
 from bridge.app.deploying import flows_that_deploy
+from bridge.app.doctor.unmatched import Unmatched
 from bridge.app.gates import gates_of
 from bridge.app.keyrings import keyrings_of, tell_unserved, use_made
 from bridge.app.presence import new_owner, only_one
@@ -381,6 +382,8 @@ async def _timers(
     settings, stores, turn = parts.settings, parts.stores, parts.turn
     probe = Probe(parts.backends, parts.catalog, turn=turn)
     await in_background(stack, "probe", probe.run())
+    unmatched = Unmatched(settings, parts.catalog, stores.journal)
+    await in_background(stack, "unmatched settings", unmatched.run(turn))
     keeping = Keeping(**settings.retention.model_dump())
     retention = Retention(stores.inbox, stores.journal, flows, parts.clock, keeping, turn=turn)
     await in_background(stack, "retention", retention.run())

@@ -22,6 +22,7 @@ from bridge.pipeline.lookup import BuildLogs
 from bridge.pipeline.preview_commands import Asker, PreviewCommands
 from bridge.pipeline.replay import Replays
 from bridge.ports.chats import Place
+from bridge.ports.checks import Finding
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Inbox
 from bridge.ports.journal import Journal
@@ -50,6 +51,7 @@ class Records:
         adopter: returns what switches off the backends' own deploys of pushes.
         workshop: works out beside the pages what takes long.
         replays: finds how the versions of earlier webhooks are deployed again.
+        unmatched: returns what the settings name and is not there.
     """
 
     journal: Journal
@@ -67,6 +69,7 @@ class Records:
     adopter: Callable[[], Awaitable[Adopter]]
     workshop: Workshop
     replays: Replays
+    unmatched: Callable[[], Awaitable[Sequence[Finding]]]
 
     @property
     def previews(self) -> PreviewCommands:

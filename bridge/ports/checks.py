@@ -85,6 +85,7 @@ class Checks(Protocol):
 
 NAMES: Mapping[str, str] = {
     "settings": "the settings fit together",
+    "settings.unmatched": "what the settings name is there",
     "bridge.running": "a bridge runs on these data",
     "bridge.data": "the data can be used",
     "bridge.disk": "there is room for the data",

@@ -99,6 +99,9 @@ class Apps(Protocol):
         Their history stays.
         """
 
+    async def removed_lately(self) -> list[App]:
+        """Return those of them that were there within the last week."""
+
     async def apps_version(self) -> int:
         """Return a number that increases whenever the result of `apps` changes."""
 

@@ -6,6 +6,7 @@ sections.
 
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
@@ -41,6 +42,20 @@ class Section(BaseModel):
         if isinstance(value, bool) and (int in kinds or float in kinds):
             raise PydanticKnownError("int_type" if int in kinds else "float_type")
         return value
+
+
+class Names(StrEnum):
+    """What a text of the settings names, which should be there; see `settings.patterns`."""
+
+    APP = "app"
+    REPOSITORY = "repository"
+
+
+AppPattern = Annotated[str, Names.APP]
+"""A label, or a glob over labels."""
+
+RepositoryPattern = Annotated[str, Names.REPOSITORY]
+"""`owner/name`, or `owner/*`."""
 
 
 NONE = "none"
@@ -203,7 +218,7 @@ def _named_repositories(value: dict[str, Any]) -> dict[str, Any]:
 
 
 RepositorySecrets = Annotated[
-    dict[str, WebhookSecrets],
+    dict[RepositoryPattern, WebhookSecrets],
     BeforeValidator(lambda value: as_yaml(value, dict)),
     AfterValidator(_named_repositories),
 ]

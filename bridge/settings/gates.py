@@ -10,7 +10,7 @@ from bridge.core.errors import Rejected
 from bridge.core.gates.checks import CheckPolicy, Need, Otherwise
 from bridge.core.gates.freezes import DAYS, EXCEPTIONS, Allowed, At, Freeze, Window, read_at
 from bridge.core.gates.times import read_duration, read_zone
-from bridge.ports.settings import Section, as_list
+from bridge.ports.settings import AppPattern, Section, as_list
 
 
 def as_seconds(value: object) -> object:
@@ -77,7 +77,7 @@ def _as_time(value: object) -> object:
 class FreezeRule(Section):
     """Times in which some apps are not deployed."""
 
-    apps: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(
+    apps: Annotated[tuple[AppPattern, ...], BeforeValidator(as_list)] = Field(
         ("*",), description="labels or globs over them; * is every app"
     )
     reason: str = Field(min_length=1, description="why, for people")

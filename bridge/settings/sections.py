@@ -23,6 +23,7 @@ from bridge.githosts import HOSTS
 from bridge.oauth import OIDC
 from bridge.ports.settings import (
     Address,
+    AppPattern,
     ListeningAddress,
     PemFile,
     Secret,
@@ -51,7 +52,9 @@ class Grant(Section):
     may: tuple[Right, ...] = Field(
         description="view, deploy, cancel, configure, lock, approve, override"
     )
-    apps: tuple[str, ...] = Field(("*",), description="labels or globs over them; * is every app")
+    apps: tuple[AppPattern, ...] = Field(
+        ("*",), description="labels or globs over them; * is every app"
+    )
     channels: tuple[str, ...] = Field(
         (), description="only from these (C…); by default from everywhere"
     )
@@ -273,7 +276,9 @@ class Watch(Section):
 class Rule(Section):
     """Our own rules for some apps, for what Dokploy's record can't hold."""
 
-    apps: str = Field(description="a label or a glob over labels, e.g. shop/*; * is every app")
+    apps: AppPattern = Field(
+        description="a label or a glob over labels, e.g. shop/*; * is every app"
+    )
     trigger: Trigger | None = Field(None, description="push or tag, on any host")
     branch: str | None = Field(None, description="a name or glob, instead of the backend's branch")
     watch_paths: tuple[str, ...] | None = Field(None, description="instead of the backend's")
@@ -298,7 +303,7 @@ class Rule(Section):
     approvals: int | None = Field(
         None, ge=0, le=10, description="people who must approve a commit before it deploys"
     )
-    after: Annotated[tuple[str, ...] | None, BeforeValidator(as_list)] = Field(
+    after: Annotated[tuple[AppPattern, ...] | None, BeforeValidator(as_list)] = Field(
         None, description="apps that must be live with the same commit first; labels or globs"
     )
     soak: Seconds | None = Field(

@@ -22,6 +22,7 @@ from bridge.pipeline.interpret import Reading
 from bridge.pipeline.replay import Replays
 from bridge.pipeline.rollback_plan import Ways
 from bridge.pipeline.serving import Looks
+from bridge.ports.checks import Finding
 from bridge.ports.githosts import Hook
 from bridge.ports.inbox import Delivery, DeliveryState
 from bridge.ports.outcomes import Audited, Outcome, PushSeen
@@ -91,6 +92,10 @@ class NoLogs:
         return ""
 
 
+async def _nothing() -> Sequence[Finding]:
+    return ()
+
+
 @asynccontextmanager
 async def records_of(
     apps: Sequence[App] = (), *, grants: Sequence[Grant] = ()
@@ -116,6 +121,7 @@ async def records_of(
             None,  # type: ignore[arg-type]  # nothing acts
             Workshop(lambda: NOW),
             Replays(Heads({}, lambda: NOW, {}), Ways({}, Looks(journal, lambda: NOW))),
+            _nothing,
         )
     finally:
         await journal.stop()

@@ -23,6 +23,7 @@ from bridge.app.doctor.services import (
 )
 from bridge.app.doctor.settings import of_settings
 from bridge.app.doctor.sign_in import of_sign_in
+from bridge.app.doctor.unmatched import ABOUT, unmatched
 from bridge.app.providers import titles_of, ways_to_sign_in
 from bridge.app.storage import open_stores
 from bridge.backends import EMBEDDED
@@ -96,11 +97,13 @@ class Stored:
 
     Attributes:
         apps: for backends that can't be read.
+        removed: apps that were there lately.
         key: the installation's secret for challenges; None if there is no store.
         made: the hosts at which the bridge has made webhooks.
     """
 
     apps: "Sequence[App]" = ()
+    removed: "Sequence[App]" = ()
     key: str | None = None
     made: frozenset[str] = frozenset()
 
@@ -117,7 +120,8 @@ async def _stored(settings: "Settings") -> Stored:
 
 async def _read(journal: "Journal") -> Stored:
     made = frozenset(one.host for one in await journal.made_hooks())
-    return Stored(await journal.apps(), await journal.secret(PURPOSE), made)
+    removed = await journal.removed_lately()
+    return Stored(await journal.apps(), removed, await journal.secret(PURPOSE), made)
 
 
 @dataclass
@@ -151,6 +155,7 @@ class Examination:
         yield from self._of_services()
 
     def _of_services(self) -> Iterator[Stream]:
+        yield Stream("bridge", ABOUT, self._unmatched())
         backends = self.settings.backends_set()
         for name, server in backends.items():
             reading = asyncio.ensure_future(try_backend(server, self.to_read_apps, sources=True))
@@ -204,6 +209,14 @@ class Examination:
         rules = {app.id: app.rules for app in self.stored.apps}
         fresh = (app for apps in read.values() for app in apps)
         return [*(replace(app, rules=rules.get(app.id, app.rules)) for app in fresh), *stored]
+
+    async def _unmatched(self) -> AsyncIterator[Finding]:
+        apps = await self._known_apps()
+        there = {app.id for app in apps}
+        lately = [app for app in (*self.stored.apps, *self.stored.removed) if app.id not in there]
+        read = [one.backend for one in self.tried() if one.state == OK]
+        for finding in unmatched(self.settings, apps, lately, read):
+            yield finding
 
     async def _apps(self) -> AsyncIterator[Finding]:
         titles = titles_of(self.settings)

@@ -20,6 +20,7 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.previews.preview import PreviewState
 from bridge.pipeline.arrivals import Wanted
 from bridge.pipeline.hook_troubles import MOST, HookTrouble, hook_troubles
+from bridge.ports.checks import Level
 from bridge.ports.inbox import DeliveryState
 
 MOST_OPEN = 50
@@ -30,6 +31,7 @@ MOST_TWICE = 5
 MOST_REFUSED = 200
 MOST_HOOKS = 5
 MOST_PREVIEWS = 5
+MOST_UNMATCHED = 5
 
 STUCK = 3
 """Failures in a row of a preview's next step, after which somebody is told."""
@@ -109,6 +111,7 @@ async def _needs(records: Records, visitor: Visitor, seen: Mapping[str, App]) ->
     needs += _of_apps(list(seen.values()))
     needs += await _of_previews(records, visitor)
     if records.sees_all(visitor):
+        needs += await _of_settings(records)
         needs += await _of_webhooks(records)
         needs += await _of_hooks(records)
         needs += await _of_feedback(records)
@@ -178,6 +181,25 @@ def _of_apps(seen: Sequence[App]) -> list[Need]:
         says = f"{more} more apps have Auto Deploy on: `dokploy-bridge adopt --all` switches it off"
         found.append(Need("held", "warning", says, "/console/apps", "All apps"))
     return found
+
+
+async def _of_settings(records: Records) -> list[Need]:
+    """Return what the settings name and is not there, such as a misspelt app."""
+    found = await records.unmatched()
+    needs = [
+        Need(
+            "bad" if one.level is Level.ERROR else "held",
+            "settings",
+            one.words,
+            "/console/apps",
+            "All apps",
+        )
+        for one in found[:MOST_UNMATCHED]
+    ]
+    if (more := len(found) - MOST_UNMATCHED) > 0:
+        says = f"{more} more settings name nothing that is there: `dokploy-bridge doctor` lists all"
+        needs.append(Need("bad", "settings", says, "/console/apps", "All apps"))
+    return needs
 
 
 async def _of_webhooks(records: Records) -> list[Need]:

@@ -1,5 +1,6 @@
 """Apps, their rules, and changes of their configuration."""
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from bridge.storage.journal import rows
 from bridge.storage.journal.due import mark_apps_due
 from bridge.storage.journal.outbox import changed
 from bridge.storage.journal.previews import have_made_again
-from bridge.storage.journal.rows import add_new
+from bridge.storage.journal.rows import add_new, write_note
 from bridge.storage.journal.shown import mark_last
 from bridge.storage.journal.transactions import Transactions
 
@@ -27,6 +28,12 @@ _APP = APPS.where(tables.apps.c.id == sa.bindparam("id"))
 _META = sa.select(tables.meta.c.value).where(tables.meta.c.key == sa.bindparam("key"))
 
 _VERSION = "apps version"
+
+_REMOVED = "apps removed"
+"""The key of the note when apps were removed, by id."""
+
+LATELY = 7 * 86400.0
+"""Seconds for which a removed app counts as removed lately."""
 
 
 class Apps(Transactions):
@@ -56,6 +63,11 @@ class Apps(Transactions):
         t = tables.apps
         query = APPS.where(t.c.gone).order_by(t.c.label, t.c.id)
         return [rows.read_app(row) for row in await self._all(query)]
+
+    async def removed_lately(self) -> list[App]:
+        at = self._clock()
+        removed = await self._read(lambda db: _removed(db, at))
+        return [app for app in await self.gone_apps() if app.id in removed]
 
     async def apps_version(self) -> int:
         return await self._read(_apps_version)
@@ -93,6 +105,8 @@ def _save_apps(
     new = [row for id_, row in rows_now.items() if id_ not in known]
     for id_ in gone:
         db.execute(sa.update(t).where(t.c.id == id_).values(gone=True))
+    if gone:
+        write_note(db, _REMOVED, json.dumps(_removed(db, at) | dict.fromkeys(gone, at)))
     mark_apps_due(db, gone, at)
     have_made_again(db, gone, at)
     for row in changed:
@@ -103,6 +117,12 @@ def _save_apps(
         db.execute(sa.insert(t), new)
     if gone or changed or new:
         _apps_changed(db)
+
+
+def _removed(db: sa.Connection, now: float) -> dict[str, float]:
+    """Return when apps were removed lately, by id; some may have come back."""
+    noted = json.loads(db.scalar(_META, {"key": _REMOVED}) or "{}")
+    return {id_: at for id_, at in noted.items() if now - at < LATELY}
 
 
 def _save_rules(db: sa.Connection, app_id: str, rules: Rules, by: str, at: float) -> None:

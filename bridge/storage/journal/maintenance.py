@@ -16,7 +16,7 @@ from bridge.ports.outcomes import about_change, about_delivery, about_deployment
 from bridge.storage import tables
 from bridge.storage.engines import now
 from bridge.storage.journal.due import held_by
-from bridge.storage.journal.rows import add_new, batched, insert_into
+from bridge.storage.journal.rows import add_new, batched, insert_into, write_note
 from bridge.storage.journal.statements import PLACES, served_places
 from bridge.storage.journal.transactions import Transactions
 from bridge.storage.migrations import refuse_newer
@@ -169,7 +169,7 @@ class Notes(Transactions):
     """Notes: small facts by key; one of them is the name of this journal."""
 
     async def note(self, key: str, value: str) -> None:
-        await self._write(lambda db: _note(db, key, value))
+        await self._write(lambda db: write_note(db, key, value))
 
     async def recall(self, key: str) -> str | None:
         t = tables.meta
@@ -181,13 +181,6 @@ class Notes(Transactions):
 
     async def secret(self, purpose: str) -> str:
         return await self._write(lambda db: _generated(db, f"secret {purpose}", 32))
-
-
-def _note(db: sa.Connection, key: str, value: str) -> None:
-    """Store a note, replacing the last one."""
-    t = tables.meta
-    if not add_new(db, t, [{"key": key, "value": value}]):
-        db.execute(sa.update(t).where(t.c.key == key).values(value=value))
 
 
 def _generated(db: sa.Connection, key: str, count: int) -> str:

@@ -14,6 +14,7 @@ from bridge.core.gates.checks import CheckPolicy, Need, Otherwise
 from bridge.core.health.policy import VerifyPolicy
 from bridge.ports.feedback import Pending
 from bridge.ports.outcomes import Audited, Explained, Subscription
+from bridge.storage import tables
 from bridge.storage.engines import on_postgres
 
 
@@ -221,6 +222,13 @@ def add_new(
     query = insert_into(db, table).on_conflict_do_nothing()
     query = query.returning(*table.primary_key.columns)
     return [tuple(key) for key in db.execute(query, list(values))]
+
+
+def write_note(db: sa.Connection, key: str, value: str) -> None:
+    """Store a note, replacing the last one."""
+    t = tables.meta
+    if not add_new(db, t, [{"key": key, "value": value}]):
+        db.execute(sa.update(t).where(t.c.key == key).values(value=value))
 
 
 def batched(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.core.apps import App, AppKind, Prereleases, Rules, Source, SourceType, Trigger
-from tests.fakes.journey import app
+from tests.fakes.journey import ManualClock, app
 from tests.worlds.journal import Opened
 
 EVERYTHING = App(
@@ -60,6 +60,21 @@ async def test_an_app_that_is_gone_is_still_known_and_may_come_back(journal: Any
     await journal.save_apps("dokploy", [app("app-a", name="back"), app("app-b")])
     assert [one.label for one in await journal.apps()] == ["shop/b", "shop/back"]
     assert await journal.gone_apps() == []
+
+
+async def test_an_app_was_there_lately_for_a_week(reopened: Opened, clock: ManualClock) -> None:
+    journal = await reopened()
+    await journal.save_apps("dokploy", [app("app-a"), app("app-b")])
+    await journal.save_apps("dokploy", [app("app-b")])
+    clock.now += 6 * 86_400
+    await journal.renew_apps([], gone=["app-b"])
+    journal = await reopened()
+    assert await journal.removed_lately() == [app("app-a"), app("app-b")]
+
+    clock.now += 2 * 86_400
+    assert await journal.removed_lately() == [app("app-b")]
+    await journal.save_apps("dokploy", [app("app-b")])
+    assert await journal.removed_lately() == []
 
 
 async def test_apps_of_another_backend_stay(journal: Any) -> None:
