@@ -5,7 +5,7 @@ sections.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
@@ -259,7 +259,35 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(text: str) -> Any:
     """Parse YAML; raise yaml.YAMLError or GivenTwice."""
-    return yaml.load(text, _Loader)  # noqa: S506 - a safe one
+    return read_yaml_with_lines(text)[0]
+
+
+def read_yaml_with_lines(text: str) -> tuple[Any, dict[tuple[str, ...], int]]:
+    """Parse YAML; return as well the line of each key and entry, by its path."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        value = None if node is None else loader.construct_document(node)
+        return value, dict(_lines(node, (), set()))
+    finally:
+        loader.dispose()
+
+
+def _lines(
+    node: Any, path: tuple[str, ...], seen: set[int]
+) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield where everything in a node stands; what an anchor repeats, only once."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    inside: list[tuple[str, Any, Any]] = []
+    if isinstance(node, yaml.MappingNode):
+        inside = [(str(key.value), key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        inside = [(str(at), value, value) for at, value in enumerate(node.value)]
+    for name, begin, value in inside:
+        yield (*path, name), begin.start_mark.line + 1
+        yield from _lines(value, (*path, name), seen)
 
 
 def as_yaml(value: object, nothing: Callable[[], object] = tuple) -> object:

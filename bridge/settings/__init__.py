@@ -11,11 +11,11 @@ own, and those in `sections`.
 """
 
 from bridge.ports.settings import listening_address
+from bridge.settings.places import KeyPath
 from bridge.settings.reading import (
     BY_SETUP,
     PLAIN_VARIABLES,
     PREFIX,
-    KeyPath,
     fields,
     is_secret,
     origins_of,

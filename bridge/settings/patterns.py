@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from bridge.ports.settings import Names
+from bridge.settings.places import KeyPath
 from bridge.settings.root import Settings
 
 MARKED: Any = Annotated
@@ -23,11 +24,11 @@ class Pattern:
     """A name or pattern in the settings.
 
     Attributes:
-        setting: its path, e.g. "rules.0.apps" or "github.repository_secrets.my-org/site".
+        path: e.g. ("rules", "0", "apps") or ("github", "repository_secrets", "my-org/site").
         names: what it names.
     """
 
-    setting: str
+    path: KeyPath
     names: Names
     text: str
 
@@ -35,12 +36,10 @@ class Pattern:
 def patterns_in(settings: Settings) -> Iterator[Pattern]:
     """Yield every name and pattern, in the order of the settings."""
     for path, kind, text in _inside(settings, type(settings), ()):
-        yield Pattern(".".join(path), kind, text)
+        yield Pattern(path, kind, text)
 
 
-def _inside(
-    value: Any, annotation: Any, path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], Names, str]]:
+def _inside(value: Any, annotation: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Names, str]]:
     """Yield the marked texts in a value, given its type."""
     if get_origin(annotation) is Annotated:
         plain, *marks = get_args(annotation)
@@ -53,7 +52,7 @@ def _inside(
         yield from _inside(part, kind, (*path, *name))
 
 
-def _parts(value: Any, annotation: Any) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+def _parts(value: Any, annotation: Any) -> Iterator[tuple[KeyPath, Any, Any]]:
     """Yield the parts of a value as (the rest of the path, part, its type)."""
     kind, args = get_origin(annotation), get_args(annotation)
     if kind in (Union, UnionType):

@@ -14,30 +14,29 @@ from pydantic.fields import FieldInfo
 
 from bridge.core.errors import Rejected
 from bridge.core.validation_errors import came, kind_of, rule, shortened
-from bridge.ports.settings import TOKENS, GivenTwice, line_of, read_yaml, yaml_trouble
+from bridge.ports.settings import (
+    TOKENS,
+    GivenTwice,
+    line_of,
+    read_yaml_with_lines,
+    yaml_trouble,
+)
+from bridge.settings.places import KeyPath, Places
 from bridge.settings.root import Process, Settings, token_begins
 
-KeyPath = tuple[str, ...]
 
+def problems(error: ValidationError, places: Places) -> Iterator[str]:
+    """Yield each problem in one line: the setting and where it is set, the rule, and the value.
 
-def problems(error: ValidationError, said_by: Mapping[KeyPath, str]) -> Iterator[str]:
-    """Yield each problem in one line: the setting, the rule, and the value unless it may be secret.
-
-    Args:
-        said_by: for each path, the variable that set it; the file set the others.
+    The value is left out if it may be secret.
     """
     for problem in error.errors(include_url=False):
         path = tuple(str(part) for part in problem["loc"])
-        where = ".".join(path)
         if problem["type"] == "extra_forbidden":
-            yield f"{where} is no setting{nearest(path[-1], _names_at(path[:-1]))}"
+            yield f"{places.in_file(path)} is no setting{nearest(path[-1], _names_at(path[:-1]))}"
             continue
-        given = next(
-            (said_by[path[:n]] for n in range(len(path), 0, -1) if path[:n] in said_by), ""
-        )
-        place = f"{where} ({given})" if given else where
         words = _words(problem)
-        yield f"{place}: {words}{_instead(problem, path, words)}"
+        yield f"{places.named(path)}: {words}{_instead(problem, path, words)}"
 
 
 def _words(problem: Mapping[str, Any]) -> str:
@@ -261,21 +260,23 @@ def read_settings(
     Raises:
         Rejected: says what is wrong, where, and the remedy, without secrets.
     """
-    values = _read_file(file)
+    values, lines = _read_file(file)
     said_by: dict[KeyPath, str] = {}
+    places = Places(str(file or DEFAULT_FILE), lines, said_by)
     for path, value, variable in from_environment(environment):
-        _section(values, path, variable)[path[-1]] = value
+        _section(values, path, variable, places)[path[-1]] = value
         said_by[path] = variable
     where = _process(values)
     for path, value in (stored(where) if where is not None else {}).items():
-        section = _section(values, path, BY_SETUP)
+        section = _section(values, path, BY_SETUP, places)
         if path[-1] not in section:
             section[path[-1]] = value
             said_by[path] = BY_SETUP
     try:
-        return Settings.model_validate(values, context={TOKENS: token_begins()})
+        settings = Settings.model_validate(values, context={TOKENS: token_begins()})
     except ValidationError as error:
-        raise Rejected("; ".join(problems(error, said_by))) from None
+        raise Rejected("; ".join(problems(error, places))) from None
+    return settings.set_at(places)
 
 
 def origins_of(
@@ -287,7 +288,7 @@ def origins_of(
         stored: the paths of the stored settings.
     """
     said_by = dict.fromkeys(stored, BY_SETUP)
-    said_by |= dict.fromkeys(_paths(_read_file(file)), str(file or DEFAULT_FILE))
+    said_by |= dict.fromkeys(_paths(_read_file(file)[0]), str(file or DEFAULT_FILE))
     return said_by | dict(set_there(environment))
 
 
@@ -300,13 +301,14 @@ def _paths(values: Mapping[Any, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
             yield from _paths(value, path)
 
 
-def _section(values: dict[str, Any], path: KeyPath, said_by: str) -> dict[str, Any]:
+def _section(values: dict[str, Any], path: KeyPath, said_by: str, places: Places) -> dict[str, Any]:
     """Return the section that a setting belongs into."""
     inner = values
-    for name in path[:-1]:
+    for at, name in enumerate(path[:-1]):
         found = inner.setdefault(name, {})
         if not isinstance(found, dict):
-            raise Rejected(f"{said_by} is set, but {name} in the file is no section")
+            section = places.named(path[: at + 1])
+            raise Rejected(f"{said_by} is set, but {section} is no section")
         inner = found
     return inner
 
@@ -324,12 +326,13 @@ def _process(values: Mapping[str, Any]) -> Process | None:
         return None
 
 
-def _read_file(file: Path | None) -> dict[str, Any]:
+def _read_file(file: Path | None) -> tuple[dict[str, Any], Mapping[KeyPath, int]]:
+    """Return what the file sets, and the line of each setting."""
     path = file or DEFAULT_FILE
     if file is None and not path.exists():
-        return {}
+        return {}, {}
     try:
-        values = read_yaml(_text_of(path))
+        values, lines = read_yaml_with_lines(_text_of(path))
     except OSError as error:
         raise Rejected(f"{path} can't be read: {error.strerror}") from error
     except GivenTwice as error:
@@ -337,7 +340,7 @@ def _read_file(file: Path | None) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Rejected(f"{path} is not YAML{line_of(error)}: {yaml_trouble(error)}") from None
     if values is None:
-        return {}
+        return {}, {}
     if not isinstance(values, dict):
         raise Rejected(f"{path} must hold settings by name, not {kind_of(values)}")
-    return values
+    return values, lines

@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationInfo,
     create_model,
@@ -44,6 +45,7 @@ from bridge.ports.settings import (
 )
 from bridge.settings.gates import FreezeRule
 from bridge.settings.health import Rollback, Verifying
+from bridge.settings.places import NOWHERE, Places
 from bridge.settings.previews import AllPreviews
 from bridge.settings.sections import (
     Catchup,
@@ -213,6 +215,18 @@ class Settings(ChatSections):
     feedback: Feedback = Feedback()
     catchup: Catchup = Catchup()
     retention: Retention = Retention()
+
+    _places: Places = PrivateAttr(NOWHERE)
+
+    def set_at(self, places: Places) -> Self:
+        """Remember where each setting comes from."""
+        self._places = places
+        return self
+
+    @property
+    def places(self) -> Places:
+        """Where each setting comes from; nowhere, for settings that were not read."""
+        return self._places
 
     @field_validator("rules")
     @classmethod

@@ -23,7 +23,7 @@ from tests.worlds.console_records import FRAME, NOW, records_of
 __all__ = ["cli"]
 
 MISSPELT = "rules:\n  - apps: shop/wbe\n    approvals: 1\n"
-SAYS = "rules.0.apps: no app is called 'shop/wbe'; did you mean shop/web?"
+SAYS = "rules.0.apps (bridge.yaml, line 2): no app is called 'shop/wbe'; did you mean shop/web?"
 
 
 @pytest.fixture
@@ -50,7 +50,10 @@ def test_a_glob_that_matches_nothing_may_be_meant_for_apps_to_come(there: Cli) -
 
     checked = there("config", "check", "--online")
 
-    assert "warning: the settings: rules.0.apps: no app matches 'shpo/*'" in checked.stderr
+    assert (
+        "warning: the settings: rules.0.apps (bridge.yaml, line 2): no app matches 'shpo/*'"
+        in checked.stderr
+    )
 
 
 def test_an_app_that_was_removed_lately_is_not_misspelt(there: Cli) -> None:
@@ -78,13 +81,13 @@ async def test_a_running_bridge_logs_a_misspelt_rule_once_and_a_rename_that_make
         await catalog.refresh()
         await running.look()
         await running.look()
-        assert told() == ["rules.0.apps: no app is called 'shop/wbe'"]
+        assert told() == ["rules.0.apps (BRIDGE_RULES): no app is called 'shop/wbe'"]
 
         backend.found = [app(name="site")]
         await catalog.refresh()
         await running.look()
 
-    assert told()[1:] == ["rules.1.apps: no app is called 'shop/web'"]
+    assert told()[1:] == ["rules.1.apps (BRIDGE_RULES): no app is called 'shop/web'"]
 
 
 async def test_the_console_shows_it_to_those_who_see_every_app(

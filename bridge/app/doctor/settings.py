@@ -72,7 +72,12 @@ def unreadable(error: Rejected) -> Finding:
 
 
 def remarks(settings: Settings) -> Iterator[Remark]:
-    """Yield errors, warnings, and notes on the effect of the settings."""
+    """Yield errors, warnings, and notes on the effect of the settings, each with its place."""
+    for one in _remarks(settings):
+        yield one._replace(says=settings.places.told(one.says))
+
+
+def _remarks(settings: Settings) -> Iterator[Remark]:
     for usable in (keyrings_of, host_apis, check_backends, _data_folder, _ports):
         try:
             usable(settings)

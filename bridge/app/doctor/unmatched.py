@@ -56,13 +56,14 @@ def unmatched(
     offered = [app.label for app in of_people(apps)]
     repositories = repositories_of(settings, known)
     for one in patterns_in(settings):
+        setting = settings.places.named(one.path)
         if one.names is Names.REPOSITORY:
             names = _repositories_at(settings, one, repositories)
             if not any(_covers(one.text, name) for name in names):
-                yield _finding(one, "no app deploys from", names)
+                yield _finding(setting, one.text, "no app deploys from", names)
         elif one.text != "*" and not any(label_matches(one.text, label) for label in labels):
             verb = "matches" if _is_glob(one.text) else "is called"
-            yield _finding(one, f"no app {verb}", offered)
+            yield _finding(setting, one.text, f"no app {verb}", offered)
 
 
 def _repositories_at(
@@ -70,7 +71,8 @@ def _repositories_at(
 ) -> Sequence[str]:
     """Return the repositories that apps deploy from at the server whose setting it is."""
     servers = settings.host_servers().values()
-    there = (one.name for one in servers if pattern.setting.startswith(f"{one.section}."))
+    setting = ".".join(pattern.path)
+    there = (one.name for one in servers if setting.startswith(f"{one.section}."))
     return repositories.get(next(there, ""), ())
 
 
@@ -82,10 +84,10 @@ def _is_glob(text: str) -> bool:
     return not _GLOB.isdisjoint(text)
 
 
-def _finding(pattern: Pattern, says: str, there: Iterable[str]) -> Finding:
+def _finding(setting: str, text: str, says: str, there: Iterable[str]) -> Finding:
     """Return the finding; what may be meant for apps to come is a warning."""
-    said = f"{pattern.setting}: {says} {shortened(pattern.text)}{_nearest(pattern.text, there)}"
-    if _is_glob(pattern.text):
+    said = f"{setting}: {says} {shortened(text)}{_nearest(text, there)}"
+    if _is_glob(text):
         remedy = "correct it, unless it is meant for apps to come"
         return Finding(Level.WARNING, CHECK, ABOUT, said, remedy)
     remedy = "correct it, or take it out; a glob may also mean apps to come"

@@ -49,11 +49,11 @@ def test_rules_whose_patterns_can_not_be_read_are_errors(cli: Cli) -> None:
 
     told = [line.split(": ")[:3] for line in result.stderr.splitlines()]
     assert told == [
-        ["warning", "rules.0.tags", "`v[!0-9]*`"],
-        ["warning", "rules.1.watch_paths", "`docs`"],
-        ["error", "rules.0.apps", "`[z-a]`"],
-        ["error", "rules.0.branch", "`` can't be read as a glob"],
-        ["error", "rules.1.watch_paths", "`/web/**`"],
+        ["warning", "rules.0.tags (bridge.yaml, line 3)", "`v[!0-9]*`"],
+        ["warning", "rules.1.watch_paths (bridge.yaml, line 4)", "`docs`"],
+        ["error", "rules.0.apps (bridge.yaml, line 3)", "`[z-a]`"],
+        ["error", "rules.0.branch (bridge.yaml, line 3)", "`` can't be read as a glob"],
+        ["error", "rules.1.watch_paths (bridge.yaml, line 4)", "`/web/**`"],
     ]
     assert result.stderr.endswith("Write `web/**`.\n")
     assert "ok" not in result.stdout

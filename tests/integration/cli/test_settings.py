@@ -106,11 +106,12 @@ def test_an_unknown_variable_names_the_nearest(cli: Cli, variable: str, nearest:
 def test_a_wrong_file_says_where_and_how_to_mend_it(cli: Cli, text: str, words: str) -> None:
     Path("bridge.yaml").write_text(text)
 
-    result = cli("config", "check", code=2)
+    told = cli("config", "check", code=2).stderr
 
-    assert words in result.stderr
-    assert "hunter2" not in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert words in told.replace(" (bridge.yaml, line 1)", "")
+    assert "bridge.yaml" in told
+    assert "hunter2" not in told
+    assert len(told.splitlines()) == 1
 
 
 SECRET = "hunter2"
@@ -400,3 +401,60 @@ def test_a_sign_in_that_can_t_work_is_an_error(given: dict[str, str], why: str) 
 
     assert why in str(refused.value)
     assert "shh-secret" not in str(refused.value)
+
+
+FILE = """\
+github:
+  api_url: https://api.github.com
+rules: &rules
+  - apps: shop/*
+    approvals: 1
+  - apps: shop/web
+    checks:
+      timeout: soon
+      need: [test]
+    tags: "[v"
+freezes:
+  - from: 16:00
+    to: "noon"
+    reason: lunch
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ("approvals: 1", "approvals: 50", "rules.0.approvals (bridge.yaml, line 5): it must be"),
+        ("approvals", "approvls", "rules.0.approvls (bridge.yaml, line 5) is no setting; did you"),
+        ("", "", "rules.1.checks.timeout (bridge.yaml, line 8): "),
+        ("", "", "freezes.0.to (bridge.yaml, line 13): 'noon' is no time"),
+        ("    reason: lunch\n", "", "freezes.0.reason (bridge.yaml, line 12): it is missing"),
+        ("github:\n", "github: 3\nx:\n", "github (bridge.yaml, line 1): it must hold settings by"),
+        ("timeout: soon", "<<: {timeout: soon}", "rules.1.checks.timeout (bridge.yaml, line 8): "),
+        ("- apps: shop/web", "- &a [*a]", "rules.1 (bridge.yaml, line 6): it must hold settings"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_told_with_its_line(
+    cli: Cli, was: str, now: str, told: str
+) -> None:
+    text = FILE.replace(was, now)
+    Path("bridge.yaml").write_text(text[: text.index("    checks")] if "*a" in now else text)
+
+    assert told in cli("config", "check", code=2).stderr
+
+
+def test_what_is_read_well_and_can_t_be_meant_is_told_with_its_line(cli: Cli) -> None:
+    text = FILE.replace("timeout: soon", "timeout: 5m").replace('"noon"', '"17:00"')
+    Path("other.yaml").write_text(text)
+
+    told = cli("config", "check", "-c", "other.yaml").stderr
+
+    assert "warning: rules.1.tags (other.yaml, line 10): '[v' never matches" in told
+
+
+def test_a_variable_that_overrides_the_file_is_named_instead_of_a_line(cli: Cli) -> None:
+    Path("bridge.yaml").write_text(FILE)
+
+    told = cli("config", "check", code=2, BRIDGE_RULES="[{apps: a, approvals: 50}]").stderr
+
+    assert "rules.0.approvals (BRIDGE_RULES): it must be at most 10" in told
