@@ -26,6 +26,7 @@ from bridge.app.providers import (
     senders_of,
     ways_to_sign_in,
 )
+from bridge.app.settings_in_use import note_settings
 from bridge.app.storage import Stores, must_keep_sessions, open_stores, sizes_of
 from bridge.app.stored_settings import watch
 from bridge.app.wiring import (
@@ -132,6 +133,7 @@ async def run_bridge(
                 "the inbox is older than the journal, as if from another backup: deliveries in"
                 " between are lost here, unless the Git hosts still have them"
             )
+        await note_settings(settings, stores.journal)
         await notice_absence(stores.journal, stores.inbox, clock)
         await in_background(stack, "alive", stay(stores.journal, clock))
         events = frozenset[str]().union(*(one.events for one in HOSTS.values()))

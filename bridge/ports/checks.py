@@ -87,6 +87,7 @@ NAMES: Mapping[str, str] = {
     "settings": "the settings fit together",
     "settings.unmatched": "what the settings name is there",
     "bridge.running": "a bridge runs on these data",
+    "bridge.settings": "a command has the settings of the running bridge",
     "bridge.data": "the data can be used",
     "bridge.disk": "there is room for the data",
     "bridge.filesystem": "the data are on a local disk",

@@ -1,5 +1,6 @@
 """`doctor` finds each fault of the bridge itself, and of its address, by its name."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,7 +11,7 @@ from unittest.mock import patch
 from bridge.app.doctor import itself
 from tests.worlds import frontage
 from tests.worlds.plants import Plant, finds, found_of, with_
-from tests.worlds.setup import SetUp, sound_set_up, with_bridge
+from tests.worlds.setup import SetUp, command, sound_set_up, with_bridge
 
 
 def before(mode: str) -> Callable[[SetUp], Any]:
@@ -91,6 +92,26 @@ async def test_without_a_running_bridge_only_that_is_found(tmp_path: Path) -> No
         stopped = await made.doctor()
 
     assert without_data.wrong == stopped.wrong == {"bridge.running"}
+
+
+async def test_another_shell_is_told_which_of_the_bridges_settings_it_lacks(tmp_path: Path) -> None:
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        _, bare = await command("doctor", "--json", BRIDGE_DATA=str(made.data))
+        other = {"BRIDGE_GITHUB_WEBHOOK_SECRETS": "another-secret-0123456789", "BRIDGE_ACCESS": ""}
+        given = made.settings(**other, BRIDGE_WEB_MAX_BODY="2048")
+        _, changed = await command("doctor", "--json", **given)
+
+    lacks = {one["check"]: one for one in json.loads(bare)["findings"] if one["level"] != "ok"}
+    assert list(lacks) == ["bridge.settings"]
+    assert "gitea.webhook_secrets, github.api_url," in lacks["bridge.settings"]["says"]
+    differs = next(
+        one for one in json.loads(changed)["findings"] if one["check"] == "bridge.settings"
+    )
+    assert differs["says"] == (
+        "it runs with other settings than this command: access (not set here);"
+        " web.max_body (set only here); github.webhook_secrets (set to other values), so nothing"
+        " else was checked"
+    )
 
 
 async def test_an_address_without_tls_is_found(tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ from typer.testing import CliRunner
 
 from bridge.app.doctor import collect
 from bridge.app.run import Bridge, run_bridge
+from bridge.app.settings_in_use import note_settings
 from bridge.app.setup.entry import new_link
 from bridge.app.wiring import Beginning
 from bridge.cli.root import app
+from bridge.settings import read_settings
 from tests.fakes.discord import FakeDiscord
 from tests.fakes.dokploy_server import FakeDokploy
 from tests.fakes.gitea import FakeGitea
@@ -67,6 +69,7 @@ class SetUp:
     discord: FakeDiscord
     webhook: str
     repositories: dict[str, FakeRepository]
+    journal: Any = None
 
     def settings(self, **others: str) -> dict[str, str]:
         """Return the variables of the bridge; an empty one is left out."""
@@ -99,6 +102,8 @@ class SetUp:
     async def doctor_in_time(self, **others: str) -> Told:
         """Ask for a diagnosis, in the time that it really takes at most."""
         began = time.monotonic()
+        if self.journal is not None:  # as if the bridge had been started with these settings
+            await note_settings(read_settings(None, self.settings(**others)), self.journal)
         code, out = await command("doctor", "--json", **self.settings(**others))
         return Told(code, json.loads(out)["findings"], time.monotonic() - began)
 
@@ -184,8 +189,12 @@ async def with_bridge(made: SetUp) -> AsyncIterator[World]:
     only = ("BRIDGE_DOKPLOY_", "BRIDGE_PUBLIC_URL")
     given: dict[str, Any] = {k: v for k, v in made.settings().items() if k.startswith(only)}
     async with running_world(made.data, **given) as world:
-        made.front.target = world.bridge.url
-        yield world
+        made.front.target, made.journal = world.bridge.url, world.bridge.stores.journal
+        try:
+            await note_settings(read_settings(None, made.settings()), made.journal)
+            yield world
+        finally:
+            made.journal = None
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ from bridge.app.doctor.settings import of_settings
 from bridge.app.doctor.sign_in import of_sign_in
 from bridge.app.doctor.unmatched import ABOUT, unmatched
 from bridge.app.providers import titles_of, ways_to_sign_in
+from bridge.app.settings_in_use import Difference, compare
 from bridge.app.storage import open_stores
 from bridge.backends import EMBEDDED
 from bridge.chats import CHATS
@@ -63,19 +64,26 @@ async def examine_all(
     """
     began = time.monotonic()
     first = await asyncio.to_thread(list, of_settings(settings))
-    for finding in first:
-        yield finding
     stored, trouble, running = Stored(), None, None
     try:
         stored = await (_stored(settings) if journal is None else _read(journal))
         running = await runs(settings)
     except BridgeError as error:
-        if not any(one.words in str(error) for one in first if one.level is Level.ERROR):
+        told = settings.places.told(str(error))
+        if not any(one.words in told for one in first if one.level is Level.ERROR):
             remedy = "correct that, or name other data with BRIDGE_DATA or DATABASE_URL"
             trouble = Finding(Level.ERROR, "bridge.data", "the data", str(error), remedy)
-    examination = Examination(settings, stored, running, trouble)
+    streams = Examination(settings, stored, running, trouble).streams()
+    those = [next(streams)]  # the data
+    difference = stored.difference if running else None
+    if difference is not None:
+        yield difference.finding()
+    if difference is None or not difference.incomplete:
+        those += streams
+        for finding in first:
+            yield finding
     left = max(WITHIN - (time.monotonic() - began), TO_READ_APPS)  # a database may have been slow
-    async for finding in together(list(examination.streams()), round(left)):
+    async for finding in together(those, round(left)):
         yield finding
 
 
@@ -98,6 +106,7 @@ class Stored:
     Attributes:
         apps: for backends that can't be read.
         removed: apps that were there lately.
+        difference: from the settings of the bridge that ran last; None if it is not known.
         key: the installation's secret for challenges; None if there is no store.
         made: the hosts at which the bridge has made webhooks.
     """
@@ -106,6 +115,7 @@ class Stored:
     removed: "Sequence[App]" = ()
     key: str | None = None
     made: frozenset[str] = frozenset()
+    difference: Difference | None = None
 
 
 async def _stored(settings: "Settings") -> Stored:
@@ -115,7 +125,8 @@ async def _stored(settings: "Settings") -> Stored:
     except NotFound:
         return Stored()  # it has never run here
     async with open_stores(settings) as stores:
-        return await _read(stores.journal)
+        stored = await _read(stores.journal)
+        return replace(stored, difference=await compare(settings, stores.journal))
 
 
 async def _read(journal: "Journal") -> Stored:
@@ -143,7 +154,7 @@ class Examination:
     _address_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def streams(self) -> Iterator[Stream]:
-        """Yield all parts; their order does not matter."""
+        """Yield all parts, the data first; the order of the others does not matter."""
         yield Stream("bridge", "the bridge", of_data(self.settings, self.running, self.trouble))
         yield Stream("bridge", "the bridge", self._address())
         yield Stream("bridge", "the bridge", self._apps())
