@@ -12,7 +12,7 @@ from bridge.backends import EMBEDDED, embedded_client
 from bridge.cli.new_site import NewSite, checked, must_fit
 from bridge.cli.show import clean, hint
 from bridge.core.apps import App, find_app
-from bridge.core.configuration.configuration import BuildType, GitSource
+from bridge.core.configuration.configuration import BRANCH_SIGNS, BuildType, GitSource
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
 
@@ -139,9 +139,7 @@ def _source(site: NewSite) -> GitSource:
         return GitSource(url=site.repo, branch=site.branch, watch_paths=site.watch or None)
     except ValueError:
         shown = repr(site.branch) if site.branch else "empty"
-        raise Rejected(
-            f"--branch can't be {shown}: a branch has letters, digits and . _ - / #"
-        ) from None
+        raise Rejected(f"--branch can't be {shown}: a branch has {BRANCH_SIGNS}") from None
 
 
 @asynccontextmanager

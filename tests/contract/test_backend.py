@@ -100,12 +100,17 @@ async def test_an_app_that_is_gone_is_left_out(stage: Stage) -> None:
 
 
 @configured
-async def test_single_apps_are_read_as_they_are_now(stage: Stage, repository: Repository) -> None:
+@pytest.mark.parametrize("branch", ["dev", "feature/ünï", "a+b@c=1,2%"])
+async def test_single_apps_are_read_as_they_are_now(
+    stage: Stage, repository: Repository, branch: str
+) -> None:
     source = GitSource(url=repository.url, branch="main", watch_paths=None)
     web = await stage.app("web", source)
     await stage.app("docker")
-    await stage.backend.save_provider(web, source.model_copy(update={"branch": "dev"}))
+    other = GitSource.model_validate(source.model_dump() | {"branch": branch})
+    await stage.backend.save_provider(web, other)
 
+    assert (await stage.named("web")).branch == branch
     assert await read_apps(stage.backend, [web]) == [await stage.named("web")] != [web]
 
 

@@ -34,6 +34,14 @@ async def test_a_branch_is_made_where_there_is_none(host: Host) -> None:
     assert host.repository.branches == {"main": commit, PIN: commit}
 
 
+async def test_a_branch_may_have_letters_of_every_script(host: Host) -> None:
+    commit = host.repository.branches["main"]
+
+    await host.api.move_branch(NAME, "feature/ünï", commit)
+
+    assert await host.api.head(NAME, "feature/ünï") == commit
+
+
 async def test_a_branch_moves_on_back_and_sideways(host: Host) -> None:
     first = host.repository.branches["main"]
     second = host.repository.commit({"a": "1"})

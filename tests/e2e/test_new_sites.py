@@ -102,7 +102,7 @@ def test_nobody_else_can_open_the_files_by_which_processes_take_turns(cli: Cli) 
 @pytest.mark.parametrize("bare", [False, True])
 def test_a_repository_beside_this_folder_is_taken(cli: Cli, bare: bool) -> None:
     repository = Repository.make(cli.folder / "mono")
-    repository.git("branch", "release/1.2")
+    repository.git("branch", "release/ünï")
     if bare:
         repository.git("clone", "-q", "--bare", ".", str(cli.folder / "bare"))
     (cli.folder / "inner").mkdir()
@@ -111,14 +111,14 @@ def test_a_repository_beside_this_folder_is_taken(cli: Cli, bare: bool) -> None:
         "--repo",
         "../bare" if bare else "../mono",
         "--branch",
-        "release/1.2",
+        "release/ünï",
         "--publish",
         "/",
     )
 
     made = cli.json("app", "create", "web", *words, BRIDGE_EMBEDDED_PORT="0")
 
-    assert made["branch"] == "release/1.2"
+    assert made["branch"] == "release/ünï"
 
 
 async def created(folder: Path, name: str, *words: str) -> tuple[int, Any, str]:

@@ -83,6 +83,19 @@ def source(type_: SourceType | None = None, /, **fields: Any) -> WantedSource:
 # ── where the code comes from ────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("name", ["feature/ünï", "機能/1", "a+b@c=1,2%"])
+def test_a_branch_may_have_letters_of_every_script(name: str) -> None:
+    assert merge(configured(), source(branch=name)).saved.provider == GITHUB.model_copy(
+        update={"branch": name}
+    )
+
+
+@pytest.mark.parametrize("name", ["a;b", "$(a)", "a&b", "a|b", "`a`", "a'b", 'a"b', "a>b", "a!b"])
+def test_a_branch_has_no_sign_that_a_shell_takes_for_its_own(name: str) -> None:
+    with pytest.raises(Rejected, match="may have letters, digits and"):
+        merge(configured(), source(branch=name))
+
+
 def test_another_branch_keeps_all_else() -> None:
     now = configured()
 

@@ -5,6 +5,7 @@ changes only the fields that it names.
 Field tables: facts.md, "Inputs"; openapi-subset.json.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from bridge.backends.dokploy.models import Settings
 from bridge.backends.dokploy.reads import trigger_of
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.configuration.configuration import (
+    BRANCH,
     BuildType,
     Environment,
     ProviderSettings,
@@ -24,6 +26,9 @@ from bridge.core.configuration.configuration import (
 from bridge.core.configuration.fields import ALL, BUILD, ENVIRONMENT, FIELDS, Field
 from bridge.core.configuration.row import columns_of, plain, row_in
 from bridge.core.errors import Refused
+
+_OF_SAVES = re.compile(r"[a-zA-Z0-9._\-/#]*").fullmatch
+"""The branches that the saves of sources take."""
 
 _NO_IMAGE = "a compose stack can't come from an image; save a Git source"
 _NO_BUILD_PATH = "a compose stack has no build path, only its compose file"
@@ -39,9 +44,14 @@ def id_of(app: App) -> dict[str, str]:
 def provider_call(app: App, settings: ProviderSettings) -> tuple[str, dict[str, Any]]:
     """Return the path and the body that set an app's source."""
     fields, kind = stored_fields(settings), settings.type.value
-    if app.kind is AppKind.COMPOSE:
+    if app.kind is AppKind.COMPOSE or _only_updated(getattr(settings, "branch", "")):
         return source_call(app, {"source": kind} | fields)
     return f"application.save{kind.title()}Provider", id_of(app) | columns_of(fields)
+
+
+def _only_updated(branch: str) -> bool:
+    """Return whether a branch can be built, and only updates take it (facts.md)."""
+    return re.fullmatch(BRANCH, branch) is not None and not _OF_SAVES(branch)
 
 
 def source_call(app: App, fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

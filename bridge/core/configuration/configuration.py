@@ -14,7 +14,13 @@ from bridge.core.apps import SourceType, Trigger
 from bridge.core.configuration.fields import FIELDS, SHARED
 from bridge.core.configuration.row import SourceRow, fields_of, row_of
 
-Branch = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._\-/#]+$", max_length=255)]
+BRANCH = r"^[\w.\-/#+@=,%]+$"
+"""The branches that can be built: letters and digits of every script, and the signs of Git's names
+that no shell of a backend takes for its own."""
+
+BRANCH_SIGNS = "letters, digits and . _ - / # + @ = , %"
+
+Branch = Annotated[str, Field(pattern=BRANCH, max_length=255)]
 WatchPaths = tuple[str, ...] | None
 
 

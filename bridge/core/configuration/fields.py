@@ -91,7 +91,7 @@ SOURCE = (
     Field("branch", {"github": "branch", "gitlab": "gitlabBranch", "git": "customGitBranch",
                      "gitea": "giteaBranch", "bitbucket": "bitbucketBranch"}, required=True,
           help="The branch that is built.", label="Branch", example="main",
-          remedy="the branch to build may have letters, digits and . _ - / #;"
+          remedy="the branch to build may have letters, digits and . _ - / # + @ = , %;"
                  " for a pattern of branches whose pushes deploy, set `branches`"),
     Field("provider_id", {"github": "githubId", "gitlab": "gitlabId",
                           "gitea": "giteaId", "bitbucket": "bitbucketId"}, required=True,

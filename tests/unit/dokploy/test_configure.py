@@ -115,6 +115,19 @@ DOCKER = DockerSource(
                 "enableSubmodules": False,
             },
         ),
+        (  # a save would refuse that branch
+            GIT.model_copy(update={"branch": "feature/ünï"}),
+            "application.update",
+            {
+                "sourceType": "git",
+                "customGitUrl": "git@example.com:org/repo.git",
+                "customGitBranch": "feature/ünï",
+                "customGitBuildPath": "/",
+                "customGitSSHKeyId": "key_abc123",
+                "watchPaths": None,
+                "enableSubmodules": False,
+            },
+        ),
         (
             DOCKER,
             "application.saveDockerProvider",

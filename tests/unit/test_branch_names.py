@@ -1,0 +1,56 @@
+"""A branch may have letters of every script wherever one is given."""
+
+import json
+
+import pytest
+
+from bridge.app.doctor.settings import remarks
+from bridge.core.chat.grammar import Command, Verb, parse_chat
+from bridge.core.events import RefPushed
+from bridge.core.refs import check_branch_name
+from bridge.core.rules import branch_matches
+from bridge.githosts import HOSTS
+from bridge.settings import read_settings
+from tests.unit.githosts.test_deliveries import load
+
+NAMES = ["ünï", "feature/ünï", "機能/1"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_git_s_own_rules_hold(name: str) -> None:
+    check_branch_name(name)
+    assert branch_matches(name, name)
+    assert branch_matches("**", name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rule_names_it(name: str) -> None:
+    given = {"BRIDGE_RULES": f"[{{apps: '*', branch: {name}, pin: true}}]"}
+
+    assert [one for one in remarks(read_settings(None, given)) if one.level != "note"] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_chat_names_it(name: str) -> None:
+    assert parse_chat(f"deploy shop/web@{name}") == Command(Verb.DEPLOY, "shop/web", name)
+
+
+PUSHES = {
+    "github": ("push", "push__two_files"),
+    "gitlab": ("Push Hook", "push__one_file"),
+    "gitea": ("push", "push__three_commits"),
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_a_webhook_names_it(host: str, ascii_only: bool) -> None:
+    event, fixture = PUSHES[host]
+    _, body = load(f"{host}/{fixture}")
+    said = json.loads(body) | {"ref": "refs/heads/feature/ünï"}
+    written = json.dumps(said, ensure_ascii=ascii_only).encode()
+
+    push = HOSTS[host].reader().parse(event, {}, written)
+
+    assert isinstance(push, RefPushed)
+    assert push.ref.name == "feature/ünï"
