@@ -164,7 +164,11 @@ async def test_each_role_does_its_part_and_commands_work_beside_them(
     assert [one["reason"] for one in explained["decisions"]] == ["branch_mismatch"]
     assert Counter(one["kind"] for one in shown) == {"github.push": 2, "github.comment": 1}
     assert {one["error"] for one in shown} == {None}
-    assert [(one["app"], one["outcome"]) for one in changed] == [("shop/app-2", "done")]
+    assert {(one["action"], one["app"], one["outcome"]) for one in changed} == {
+        ("cancel", "shop/app-1", f"kept as {cancel['delivery']}"),
+        ("provider set", "shop/app-2", "done"),
+        ("deploy", "shop/app-1", f"kept as {by_hand}"),
+    }
 
 
 async def test_new_processes_take_over_what_is_under_way_and_ask_for_nothing_twice(
