@@ -52,8 +52,7 @@ def _keyring(server: HostServer) -> Keyring:
     for name, secrets in bound.items():
         scope = scope_named(name)
         keys += [_key(server, scope, one, None) for one in revealed(secrets)]
-    whole = BoundHost(server, parser) if provider.bound else parser
-    return Keyring(server.name, whole, keys, provider.hint_in)
+    return Keyring(server.name, BoundHost(server, parser), keys, provider.hint_in)
 
 
 def _key(

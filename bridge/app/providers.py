@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from bridge.chats import CHATS
 from bridge.chats.links import Links
 from bridge.core.console import NO_CONSOLE, ConsolePages
 from bridge.core.errors import Rejected
-from bridge.core.events import PullRequestChanged, RefPushed, Sender
+from bridge.core.events import Sender
 from bridge.githosts import HOSTS
 from bridge.githosts.publishers import WriteTurns
 from bridge.githosts.server import homes_of
@@ -192,52 +192,13 @@ def console_of(settings: Settings) -> ConsolePages:
     return ConsolePages(settings.public_url or "") if served else NO_CONSOLE
 
 
-class Ours:
-    """Tells repositories of the configured hosts from those of other servers.
-
-    Another server can have a repository of the same name or number. The configured host is then
-    neither queried nor written to. A push that catch-up found there is surely the host's own.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._servers = settings.host_servers()
-        self._told: set[str] = set()
-
-    def __call__(self, event: RefPushed | PullRequestChanged) -> bool:
-        """Return whether an event comes from the configured host."""
-        repository = event.repository
-        if isinstance(event, RefPushed) and event.found:
-            return True
-        server = self._servers[repository.host]
-        if any(
-            map(repository.is_at, server.addresses if server.provider.bound else [server.web_url])
-        ):
-            return True
-        if repository.host not in self._told:
-            self._told.add(repository.host)
-            says = repository.web_url or ", ".join(sorted(repository.urls)[:3]) or "nothing"
-            log.warning(
-                "a webhook's repository is not at the configured %s: its API is not queried and"
-                " nothing is published there; if both are one server, set %s",
-                repository.host,
-                server.setting("web_url"),
-                extra={
-                    "repository": repository.name,
-                    "says": says,
-                    "configured": server.web_url,
-                },
-            )
-        return False
-
-
 def on_hosts(
     settings: Settings,
     apis: Mapping[str, HostApi],
     rate_limiter: RateLimiter,
     instance: str,
-    ours: Callable[[RefPushed | PullRequestChanged], bool],
 ) -> Publishers:
-    """Return the publishers for the Git hosts that have a credential; `ours`: see `Ours`."""
+    """Return the publishers for the Git hosts that have a credential."""
     words = {chat: one.link_word for chat, one in CHATS.items()}
     compare = Links(pages_of(settings)).compare
     plans: list[Plans] = []
@@ -250,7 +211,6 @@ def on_hosts(
             frozenset(map(Use, given.feedback)),
             key=api.key,
             apart=server.provider.own_limits(given),
-            ours=ours,
             skipped=given.skipped_status,
             review=server.provider.review,
         )

@@ -18,7 +18,6 @@ from bridge.app.keyrings import keyrings_of, tell_unserved, use_made
 from bridge.app.presence import new_owner, only_one
 from bridge.app.previews import PullReports, keep_previews
 from bridge.app.providers import (
-    Ours,
     backends_of,
     configurers_of,
     host_apis,
@@ -42,11 +41,13 @@ from bridge.app.wiring import (
     steady_clock,
 )
 from bridge.backends import EMBEDDED_SPEAKS
+from bridge.chats import asking_hosts
 from bridge.core.backoff import Backoff
 from bridge.core.challenge import PURPOSE as CHALLENGE
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
+from bridge.githosts.large_bodies import Apart
 from bridge.githosts.server import homes_of
 from bridge.pipeline.absence import notice_absence, stay
 from bridge.pipeline.app_reading import troubles_in
@@ -57,9 +58,11 @@ from bridge.pipeline.deliveries import Backpressure, DecisionTiming, Deliveries
 from bridge.pipeline.gates import Heads
 from bridge.pipeline.hook_secrets import HookSecrets
 from bridge.pipeline.ingest import Ingest, RefusalLog
+from bridge.pipeline.interpret import Reading
 from bridge.pipeline.leader import Lead, Turn, at_once
 from bridge.pipeline.outbox import Feedback, PublishTiming, together
 from bridge.pipeline.probe import Probe
+from bridge.pipeline.provenance import Provenance
 from bridge.pipeline.rate_limit import RateLimiter
 from bridge.pipeline.reconcile import ReadsRefs
 from bridge.pipeline.retention import Keeping, Retention
@@ -165,6 +168,7 @@ async def run_bridge(
             turn,
             apis,
             Heads(apis, clock, homes_of(settings.host_servers().values())),
+            Reading(stores.inbox, hosts, Apart(), asking_hosts(), Provenance(apis)),
             sites=embedded.sites_url if embedded else None,
         )
         stack.push_async_callback(parts.heads.close)
@@ -328,10 +332,10 @@ async def work(
 ) -> "DurableFlows":
     """Start deciding, deploying and publishing; return the workflow engine."""
     settings, stores, rate_limiter = parts.settings, parts.stores, parts.rate_limiter
-    apis, ours = parts.apis, Ours(settings)
-    changes = Changes(apis, parts.clock, patience=settings.journey.changes_patience, ours=ours)
+    apis = parts.apis
+    changes = Changes(apis, parts.clock, patience=settings.journey.changes_patience)
     stack.push_async_callback(changes.close)
-    shown_there = on_hosts(settings, apis, rate_limiter, await stores.journal.instance(), ours)
+    shown_there = on_hosts(settings, apis, rate_limiter, await stores.journal.instance())
     shown = all_of(settings, shown_there, chats, publishers)
     gates = gates_of(parts, changes, chats.tells_of_locks)
     flows = await flows_that_deploy(parts, stack, chats.permits, gates)
@@ -401,7 +405,7 @@ async def _timers(
             timing,
             homes=homes_of(settings.host_servers().values()),
             turn=turn,
-            apart=parts.apart,
+            apart=parts.reading.apart,
             public_url=settings.public_url,
         )
         await in_background(stack, "catchup", behind.run())

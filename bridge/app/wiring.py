@@ -14,9 +14,7 @@ from socket import socket
 from typing import Any
 
 from bridge.app.storage import Stores
-from bridge.chats import asking_hosts
 from bridge.core.errors import BridgeError
-from bridge.githosts.large_bodies import Apart
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.configure import Configurer
 from bridge.pipeline.gates import Heads
@@ -74,7 +72,7 @@ class Parts:
         clock: never jumps; signatures are checked against the machine's own clock.
         turn: returns once it is this process's turn to do periodic work.
         apis: of the Git hosts that have a credential; heads: the commits of their branches.
-        apart: parses large bodies, one at a time.
+        reading: reads kept deliveries.
         bell: to be rung when a fact has changed that may hold deployments.
         sites: the address of the embedded backend's sites, if that one deploys.
     """
@@ -91,14 +89,9 @@ class Parts:
     turn: Turn
     apis: Mapping[str, HostApi]
     heads: Heads
-    apart: Apart = field(default_factory=Apart)
+    reading: Reading
     bell: Bell = field(default_factory=Bell)
     sites: str | None = None
-
-    @property
-    def reading(self) -> Reading:
-        """Return what reads kept deliveries."""
-        return Reading(self.stores.inbox, self.hosts, self.apart, asking_hosts())
 
     @property
     def authors(self) -> Authors:

@@ -251,7 +251,7 @@ def meaning_of(payload: Payload, settings: "Settings") -> "Event":
     reader = HOSTS[kind_of(payload.host)].reader()
     event = at_host(reader.parse(payload.event, payload.headers, payload.body), payload.host)
     server = settings.host_servers().get(payload.host)
-    if server is None or not (server.serves and server.provider.bound):
+    if server is None or not server.serves:
         return event
     from bridge.githosts.server import BoundHost
 

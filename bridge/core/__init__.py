@@ -8,7 +8,8 @@ Where to look:
     what was refused   refused (webhooks that were not accepted)
     pull requests      pulls (as their hosts describe them)
     our own webhooks   hooks (which repositories each speaks for, and what is wrong with one),
-                       named (which repositories a body names, before it is verified)
+                       named (which repositories a body names, before it is verified),
+                       provenance (who vouches for a repository)
     which apps         apps (what each waits for), rules (the bridge's own)
     deploy or not      decision, changes (since which commit? is it a duplicate?), matching/
     what is built      pins (the branches of the bridge's own)

@@ -198,7 +198,7 @@ def _other_repository(push: RefPushed, app: App) -> str | None:
         if source.url in repository.urls:
             return None
         return f"{app.label} deploys from {source.url}, not {repository.name}"
-    if source.repository_id is not None:  # survives renames, can't be squatted
+    if source.repository_id is not None and repository.numbered:  # it survives renames
         if source.repository_id == repository.id:
             return None
         return f"{app.label} deploys from project {source.repository_id}, not {repository.id}"

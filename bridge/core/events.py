@@ -90,7 +90,8 @@ class Repository:
 
     Attributes:
         host: the Git host's name: its key, with a further server's own name "gitea/second".
-        id: the host's numeric id as text; it survives renames.
+        id: the host's numeric id as text, which survives renames; the name in lower case where
+            nobody vouches for a number (see `core.provenance`).
         name: path with owner, e.g. "my-org/mono" or "group/sub/project".
         urls: normalised clone URLs (`refs.normalise_url`), for custom Git sources.
         web_url: its URL for people; None if the payload has none.
@@ -103,6 +104,11 @@ class Repository:
     urls: frozenset[str] = frozenset()
     web_url: str | None = None
     owner_id: str = ""
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its id is the host's number."""
+        return self.id.isdecimal()
 
     @property
     def kind(self) -> str:

@@ -42,14 +42,18 @@ class Scope:
 
     def covers(self, repository: Repository) -> bool:
         """Return whether a repository is one of them; names count only without ids."""
+        if self.kind is ScopeKind.REPOSITORY and self.id:
+            return repository.id == self.id
+        if self.kind is ScopeKind.OWNER and self.id and repository.owner_id:
+            return repository.owner_id == self.id
+        return self.names(repository)
+
+    def names(self, repository: Repository) -> bool:
+        """Return whether a repository is one of them by its name."""
         name, own = repository.name.casefold(), self.name.casefold()
         if self.kind is ScopeKind.REPOSITORY:
-            return repository.id == self.id if self.id else name == own
-        if self.kind is ScopeKind.OWNER:
-            if self.id and repository.owner_id:
-                return repository.owner_id == self.id
-            return name.startswith(f"{own}/")
-        return True
+            return name == own
+        return self.kind is ScopeKind.APP or name.startswith(f"{own}/")
 
     def __str__(self) -> str:
         """Return it for people."""
@@ -107,19 +111,6 @@ def signed_by(scope: Scope, secret: str) -> SignedBy:
 def fingerprint(secret: str) -> str:
     """Return a name for a random secret that does not reveal it."""
     return hashlib.sha256(b"dokploy-bridge hook\0" + secret.encode()).hexdigest()[:16]
-
-
-def check_covered(headers: Mapping[str, str], repository: Repository) -> None:
-    """Raise Rejected if a delivery is of a repository that its secret does not speak for."""
-    if (said := headers.get(SIGNED_FOR)) is None:
-        return
-    scope = Scope.read(said)
-    if not scope.covers(repository):
-        raise Rejected(
-            f"it is signed with the secret of {scope}, which speaks for no other repository, and"
-            f" it names {repository.name}: give that repository a webhook with a secret of its own"
-            " (`dokploy-bridge hooks install`)"
-        )
 
 
 # ── A webhook at its Git host ───────────────────────────────────────────────────────────────────

@@ -165,6 +165,11 @@ def normalise_url(url: str) -> str:
     return _bare(url.lower())
 
 
+def is_on_disk(url: str) -> bool:
+    """Return whether a normalised clone URL is a path of this machine."""
+    return url.startswith("file:")
+
+
 def home_of(url: str, homes: Mapping[str, str]) -> tuple[str, str] | None:
     """Return the server of a normalised clone URL, and its path there; None if none has it.
 

@@ -13,7 +13,7 @@ from bridge.core.events import (
     at_host,
 )
 from bridge.core.hooks import SignedBy
-from bridge.core.refs import normalise_url
+from bridge.core.refs import is_on_disk, normalise_url
 from bridge.ports.githosts import Body, Envelope, GitHost
 from bridge.ports.providers import HostServer
 
@@ -21,8 +21,8 @@ from bridge.ports.providers import HostServer
 class BoundHost:
     """A `GitHost` of one server, which may name only repositories of its own; a `Binds`.
 
-    A server's owner has its secret, and can sign anything: names and ids of another server's
-    repositories, or any clone address.
+    Whoever has a secret can sign anything: names and ids of another server's repositories, or any
+    clone address. So the server must be the right one, and the addresses follow from the name.
     """
 
     def __init__(self, server: HostServer, parser: GitHost) -> None:
@@ -57,10 +57,17 @@ class BoundHost:
         return at_host(replace(event, repository=self._own(repository)), self.name)
 
     def _own(self, repository: Repository) -> Repository:
-        """Return the repository with its addresses under all names of this server."""
-        urls = {url for url in repository.urls if url.startswith(self._homes)}
-        here = {normalise_url(f"{one}/{repository.name}") for one in self._server.addresses}
-        return replace(repository, urls=frozenset(urls | here))
+        """Return the repository with its addresses under all names of this server.
+
+        One on a disk is at no server, so any may name it.
+        """
+        path = repository.name.lower()
+        here = {f"{home}{path}" for home in self._homes}
+        return replace(
+            repository,
+            urls=frozenset(here | set(filter(is_on_disk, repository.urls))),
+            web_url=f"{self._server.web_url.rstrip('/')}/{repository.name}",
+        )
 
     def _elsewhere(self, repository: Repository) -> str:
         server = self._server

@@ -58,7 +58,6 @@ class Plans:
     Attributes:
         key: returns what the host's API identifies a repository by.
         apart: each owner's repositories have their own rate limit.
-        ours: whether an event is of the server that is written to.
         skipped: apps that a push does not deploy also get a status.
         review: how the names of previews' environments begin.
     """
@@ -67,7 +66,6 @@ class Plans:
     uses: frozenset[Use]
     key: Callable[[Repository], str] = attrgetter("name")
     apart: bool = False
-    ours: Callable[[RefPushed | PullRequestChanged], bool] = lambda _: True
     skipped: bool = False
     review: str = "preview"
 
@@ -78,7 +76,7 @@ class Plans:
             return []
         if push.deleted or push.commit is None:
             return []
-        if not watches(decision.reason for decision in outcome.decisions) or not self.ours(push):
+        if not watches(decision.reason for decision in outcome.decisions):
             return []
         found: list[Subscription] = []
         if Use.COMMENT in self.uses:
@@ -133,7 +131,7 @@ class Plans:
             for seq, decisions in decided.items()
             if watches(decision.reason for decision in decisions)
         ]
-        if not follows or not self.ours(opened):
+        if not follows:
             return []
         id_, number = f"{opened.repository.id} {opened.pull.number}", opened.pull.number
         return [self._subscription("comment", id_, opened, *follows, number=number)]

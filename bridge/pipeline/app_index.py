@@ -87,11 +87,14 @@ def keys_of_app(app: App) -> Iterable[str]:
         yield f"url {source.url}"
     elif source.repository_id is not None:
         yield f"{source.type} #{source.repository_id}"
+        if source.repository is not None:  # for a repository without a number
+            yield f"{source.type} named {source.repository.lower()}"
     elif source.repository is not None:
         yield f"{source.type} {source.repository.lower()}"
 
 
 def _keys_of_repository(repository: Repository) -> Iterable[str]:
-    yield f"{repository.kind} #{repository.id}"
+    which = f"#{repository.id}" if repository.numbered else f"named {repository.id}"
+    yield f"{repository.kind} {which}"
     yield f"{repository.kind} {repository.name.lower()}"
     yield from (f"url {url}" for url in repository.urls)

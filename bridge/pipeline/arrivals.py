@@ -8,7 +8,7 @@ from bridge.core.apps import unused
 from bridge.core.decision import Decision
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.app_reading import unread_since
-from bridge.pipeline.interpret import Reading, about, is_heavy
+from bridge.pipeline.interpret import Meaning, Reading, about, is_heavy
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import About, Sought
@@ -192,6 +192,6 @@ async def _read(inbox: Inbox, found: Sequence[Delivery], reading: Reading) -> di
         if whole is None or whole.stored is None or (is_heavy(whole) and len(found) > 1):
             continue
         (meaning,) = await reading.meanings([whole])
-        if not isinstance(meaning, str) and (words := about(meaning.event)) is not None:
+        if isinstance(meaning, Meaning) and (words := about(meaning.event)) is not None:
             said[delivery.seq] = words
     return said

@@ -9,7 +9,7 @@ waited for: the push's own list counts at once.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.core.backoff import Backoff
@@ -78,7 +78,6 @@ class Changes:
         patience: float = 10.0,
         pause: float = 1.0,
         sleep: Sleep = asyncio.sleep,
-        ours: Callable[[RefPushed], bool] = lambda _: True,
     ) -> None:
         """Take the parts.
 
@@ -86,14 +85,12 @@ class Changes:
             apis: by host; the others can't be queried.
             patience: seconds for a host to know a commit, or to come back.
             pause: seconds between two attempts.
-            ours: whether a push belongs to the server whose API is queried.
         """
         self._apis = apis
         self._clock = clock
         self._patience = patience
         self._pause = pause
         self._sleep = sleep
-        self._ours = ours
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._paths_kept = 0
         self._asking: dict[_Key, asyncio.Task[ChangeSet]] = {}
@@ -102,7 +99,7 @@ class Changes:
 
     def can_ask(self, push: RefPushed) -> bool:
         """Return whether the host of a push can be queried."""
-        return push.repository.host in self._apis and self._ours(push)
+        return push.repository.host in self._apis
 
     def seen(self, push: RefPushed, question: Question) -> RefPushed | None:
         """Return the push as an app should see it; None while the host is being queried."""

@@ -37,7 +37,7 @@ from bridge.pipeline.changes import ViewFinder
 from bridge.pipeline.decide import Decided, Deciding, Recording, done
 from bridge.pipeline.dispatch import Starting
 from bridge.pipeline.freshness import Freshness
-from bridge.pipeline.interpret import Attempts, Meaning, Reading
+from bridge.pipeline.interpret import Attempts, Later, Meaning, Reading
 from bridge.pipeline.late_comments import LateComments
 from bridge.pipeline.late_decisions import Owed
 from bridge.ports.clock import Clock, Sleep, Wake
@@ -133,6 +133,9 @@ def _tell(outcome: Outcome) -> None:
             if log.isEnabledFor(level):
                 log.log(level, "decided", extra={"app": one.app, "reason": str(one.reason)})
 
+
+ASK_AGAIN = 15.0
+"""Seconds until a delivery is read again whose Git host did not answer."""
 
 GIVEN_UP = "the bridge failed at it again and again, which is a bug; its log says more"
 
@@ -347,7 +350,10 @@ class Deliveries:
         finished: list[Finished] = []
         meanings: list[Meaning] = []
         for delivery, found in zip(batch, await self._reading.meanings(batch), strict=True):
-            if isinstance(found, str):
+            if isinstance(found, Later):
+                later = done(delivery, DeliveryState.KEPT, found.why)
+                finished.append(replace(later, due_at=self._clock() + ASK_AGAIN))
+            elif isinstance(found, str):
                 finished.append(done(delivery, DeliveryState.FAILED, found))
                 with trace.about(delivery.id):
                     log.warning("a delivery can't be read", extra={"why": found})

@@ -7,7 +7,7 @@ import asyncio
 import math
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
 from bridge.core.errors import MalformedPayload, Rejected
@@ -17,17 +17,16 @@ from bridge.core.events import (
     Action,
     Asked,
     Event,
-    FromRepository,
     PullRequestChanged,
     RefKind,
     RefPushed,
     parse_command,
     parse_found,
 )
-from bridge.core.hooks import check_covered
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.pins import tracked
 from bridge.core.tracking import token_for
+from bridge.pipeline.provenance import Provenance, Silent, nobody_asked
 from bridge.ports.githosts import APART, GitHost, ParsesApart
 from bridge.ports.inbox import Delivery, DeliveryState, Finished, Inbox
 from bridge.ports.outcomes import About
@@ -69,16 +68,16 @@ def read(
             return f"{delivery.host} is not served any more: set its secret, then replay"
         if delivery.event == FOUND_EVENT:
             return Meaning(delivery, parse_found(body))
-        event = host.parse(delivery.event, delivery.headers, body)
-        _check_covered(delivery, event)
-        return Meaning(delivery, event)
+        return Meaning(delivery, host.parse(delivery.event, delivery.headers, body))
     except (MalformedPayload, Rejected) as error:
         return str(error)
 
 
-def _check_covered(delivery: Delivery, event: Event) -> None:
-    if isinstance(event, FromRepository):
-        check_covered(delivery.headers, event.repository)
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A delivery that can't be interpreted yet, and why, for people."""
+
+    why: str
 
 
 CLOCKS_APART = 60.0
@@ -287,27 +286,40 @@ class Reading:
 
     Attributes:
         apart: parses large bodies; None: they are parsed like small ones.
+        provenance: asks the hosts about repositories for which no secret vouches.
     """
 
     inbox: Inbox
     hosts: Mapping[str, GitHost]
     apart: ParsesApart | None = None
     asking: Container[str] = ASKING_HOSTS
+    provenance: Provenance = field(default_factory=nobody_asked)
 
     def is_webhook(self, delivery: Delivery) -> bool:
         """Return whether a Git host sent it, and is served."""
         return delivery.host in self.hosts
 
-    async def meanings(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
-        """Return what each delivery means, or why it can't be read."""
+    async def meanings(self, batch: Sequence[Delivery]) -> list[Meaning | str | Later]:
+        """Return what each delivery means, or why it can't be read at all, or not yet."""
         heavy = {one.seq: await self._heavy(one) for one in batch if self._is_heavy(one)}
         light = [one for one in batch if one.seq not in heavy]
         read_ = await asyncio.to_thread(self._light, light)
         found = heavy | {one.seq: meaning for one, meaning in zip(light, read_, strict=True)}
-        return [
-            await self._replayed(meaning) if isinstance(meaning, Meaning) else meaning
-            for meaning in (found[one.seq] for one in batch)
-        ]
+        whole = [await self._replayed(found[one.seq]) for one in batch]
+        return await asyncio.gather(*map(self._vouched, whole))
+
+    async def _vouched(self, meaning: Meaning | str) -> Meaning | str | Later:
+        """Return a meaning with the facts for which somebody vouches."""
+        if isinstance(meaning, str):
+            return meaning
+        signed = meaning.original or meaning.delivery
+        try:
+            event = await self.provenance.of(signed.headers, meaning.event)
+        except Rejected as error:
+            return str(error)
+        except Silent as error:
+            return Later(str(error))
+        return replace(meaning, event=event)
 
     def _light(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
         return [read(one, self.hosts, self.asking) for one in batch]
@@ -331,12 +343,14 @@ class Reading:
                 delivery.headers,
                 delivery.stored.pieces(),
             )
-            _check_covered(delivery, event)
         except Rejected as error:
             return str(error)
         return Meaning(delivery, event)
 
-    async def _replayed(self, meaning: Meaning) -> Meaning | str:
+    async def _replayed(self, meaning: Meaning | str) -> Meaning | str:
+        """Return the meaning of the delivery that one replays, or else its own."""
+        if isinstance(meaning, str):
+            return meaning
         asked = meaning.event
         if not isinstance(asked, Asked) or asked.action is not Action.REPLAY:
             return meaning

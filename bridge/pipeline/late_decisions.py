@@ -19,7 +19,7 @@ from bridge.pipeline.app_index import AppIndex, apps_of, index, keys_of_app
 from bridge.pipeline.app_reading import MARKED, Mark, read_marks, write_marks
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.decide import Decided, Recording, done
-from bridge.pipeline.interpret import Meaning, Reading, is_heavy
+from bridge.pipeline.interpret import Later, Meaning, Reading, is_heavy
 from bridge.ports.clock import Clock
 from bridge.ports.inbox import Delivery, DeliveryState, Inbox
 from bridge.ports.journal import Journal
@@ -99,6 +99,7 @@ class Owed:
         self._places: Mapping[str, frozenset[str]] = {}
         self._found: dict[str, _Found] = {}
         self._due_at = -math.inf
+        self._silent = False
 
     async def decide(self) -> AsyncIterator[Late]:
         """Yield the late decisions, recorded; do nothing if no app was found.
@@ -110,13 +111,14 @@ class Owed:
         read = self._catalog.reader.marks()  # first, so `_look` sees what these readings found
         self._look(marks)
         if self._found and self._clock() >= self._due_at:
+            self._silent = False
             came = await self._came()
             waits = await self._reopen(came)
             decided = [one for one in came if one.state is DeliveryState.DECIDED]
             async for late in self._missed(decided):
                 waits |= any(end.state is DeliveryState.KEPT for _, end in late.outcomes)
                 yield late
-            self._looked(waits)
+            self._looked(waits or self._silent)
         if not self._found:
             await self._mark(marks, read)
 
@@ -168,7 +170,7 @@ class Owed:
     def _looked(self, waits: bool) -> None:
         """Drop the apps that have been checked for the last time."""
         now = self._clock()
-        if waits:  # for a host to report the changed files
+        if waits:  # for a host to report the changed files, or which repository it is
             self._due_at = now + 1.0
             return
         self._found = {id_: one for id_, one in self._found.items() if one.until > now}
@@ -214,6 +216,7 @@ class Owed:
         """Yield the meanings of those that are pushes, some at a time, in order."""
         async for some in self._with_bodies(deliveries):
             read = await self._reading.meanings(some)
+            self._silent |= any(isinstance(one, Later) for one in read)
             yield [
                 one for one in read if isinstance(one, Meaning) and isinstance(one.event, RefPushed)
             ]

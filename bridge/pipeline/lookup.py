@@ -17,7 +17,7 @@ from bridge.core.events import RefPushed
 from bridge.core.gates.locks import Scope, covered
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import end_of, lines_of, redact
-from bridge.pipeline.interpret import Reading
+from bridge.pipeline.interpret import Meaning, Reading
 from bridge.ports.backends import Backend
 from bridge.ports.chats import Place
 from bridge.ports.deployments import Deployments
@@ -183,7 +183,7 @@ class Authors:
         if delivery is None or delivery.stored is None:
             return None
         (found,) = await self._reading.meanings([delivery])
-        event = None if isinstance(found, str) else found.event
+        event = found.event if isinstance(found, Meaning) else None
         return event if isinstance(event, RefPushed) else None
 
 

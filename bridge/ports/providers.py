@@ -29,6 +29,10 @@ class HostSettings(Protocol):
         """The URL that its webhooks use, if it differs from the API's."""
 
     @property
+    def ssh_host(self) -> str | None:
+        """The name in its SSH clone addresses, if another than in its URL."""
+
+    @property
     def feedback(self) -> Sequence[str]:
         """How outcomes are published there; see `githosts.subscriptions.Use`."""
 
@@ -128,8 +132,6 @@ class Provider(Sender):
 
         further: the setting that holds more of its servers by name, each with the settings of
             the section; None if there can be but one.
-        bound: its webhooks count only for repositories at the server's own addresses, as anybody
-            may run one.
 
         api: returns the API of a server, given its name and settings; None if no credential is
             set. Raises Rejected.
@@ -164,7 +166,6 @@ class Provider(Sender):
     event_of: Callable[[Mapping[str, Any]], str | None]
 
     further: str | None = None
-    bound: bool = False
 
     api: Callable[[str, Any], HostApi | None]
     limits: tuple[Limit, ...] = ()
@@ -217,7 +218,8 @@ class HostServer:
     @property
     def addresses(self) -> tuple[str, ...]:
         """All prefixes of the addresses of its repositories."""
-        return tuple(dict.fromkeys((self.web_url, *self.provider.homes(self.given))))
+        ssh = () if (name := self.given.ssh_host) is None else (f"ssh://{name}",)
+        return tuple(dict.fromkeys((self.web_url, *self.provider.homes(self.given), *ssh)))
 
     @property
     def section(self) -> str:

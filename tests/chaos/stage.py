@@ -367,6 +367,7 @@ def _variables(
         "BRIDGE_DATA": str(data),
         "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
         "BRIDGE_GITLAB_WEBHOOK_TOKENS": TOKEN,
+        "BRIDGE_GITLAB_WEB_URL": "https://gitlab.example.com",
         "BRIDGE_DOKPLOY_URL": backend.url,
         "BRIDGE_DOKPLOY_API_KEY": "a-key",
         "BRIDGE_DOKPLOY_READ_TIMEOUT": "3",

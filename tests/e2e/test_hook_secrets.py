@@ -24,7 +24,9 @@ from bridge.pipeline import hook_secrets
 from bridge.ports.githosts import APART
 from bridge.ports.hooks import MadeHook
 from bridge.ports.inbox import DeliveryState
+from tests.fakes.github import FakeGithub
 from tests.worlds.bridge import Origin, World, hook_headers, running_world, settings_for
+from tests.worlds.embedded import Repository, git_server
 from tests.worlds.sites import make_site
 
 OURS = "a secret of our own webhook"
@@ -43,9 +45,29 @@ def _read_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hook_secrets, "PAUSE", 0.25)
 
 
+@pytest.fixture
+async def origin(tmp_path: Path) -> AsyncIterator[Origin]:
+    """A repository at its host: of one on a disk, no repository's secret may speak."""
+    root = tmp_path / "hosted"
+    repository = Repository.make(root / "my-org/mono.git", {"web/index.html": "first"})
+    async with git_server(root) as server:
+        yield Origin(repository, url=f"{server.url}/my-org/mono.git")
+
+
+def settings_at(origin: Origin) -> dict[str, str]:
+    home = origin.url.removesuffix(f"/{origin.name}.git")
+    return {
+        "BRIDGE_SECRET_KEY": KEY,
+        "BRIDGE_GITHUB_WEB_URL": home,
+        "BRIDGE_GITLAB_WEB_URL": home,
+    }
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    others = {"BRIDGE_SECRET_KEY": KEY}
+async def world(
+    request: pytest.FixtureRequest, tmp_path: Path, origin: Origin
+) -> AsyncIterator[World]:
+    others = settings_at(origin)
     if request.param == "postgres":
         others["DATABASE_URL"] = request.getfixturevalue("postgres")
     async with running_world(tmp_path / "bridge", NO_PUBLISHERS, **others) as running:
@@ -142,12 +164,12 @@ async def test_nor_by_a_payload_that_is_parsed_apart(world: World, origin: Origi
 async def test_a_refusal_lasts_beyond_a_restart_and_the_webhook_itself(
     tmp_path: Path, origin: Origin
 ) -> None:
-    async with running_world(tmp_path / "bridge", BRIDGE_SECRET_KEY=KEY) as world:
+    async with running_world(tmp_path / "bridge", **settings_at(origin)) as world:
         await make_site(world, origin)
         await store(world, made(OTHER, OURS))
         await refused(world, await send(world, push_of(origin)))
         await world.stores.journal.drop_hook(made(OTHER, OURS).key)
-    async with running_world(tmp_path / "bridge", BRIDGE_SECRET_KEY=KEY) as world:
+    async with running_world(tmp_path / "bridge", **settings_at(origin)) as world:
         number = str((await world.stores.inbox.newest(1))[0].seq)
 
         found = await world.delivery(await world.ask(Action.REPLAY, number), "cli")
@@ -157,15 +179,50 @@ async def test_a_refusal_lasts_beyond_a_restart_and_the_webhook_itself(
         assert (await send(world, push_of(origin))).status_code == 401
 
 
-async def test_a_renamed_repository_goes_on_deploying(world: World, origin: Origin) -> None:
-    app = await make_site(world, origin)
-    assert app
-    await store(world, made(replace(MONO, name="old-org/old-name"), OURS))
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_renamed_repository_goes_on_deploying_if_its_host_confirms_the_name(
+    tmp_path: Path, origin: Origin, told: bool
+) -> None:
+    async with FakeGithub() as github:
+        settings = {"BRIDGE_GITHUB_API_URL": github.url, "BRIDGE_GITHUB_TOKEN": github.token}
+        settings |= settings_at(origin)
+        if told:
+            github.repository(origin.name, id=origin.id, git=origin.repository.path)
+        async with running_world(tmp_path / "bridge", **settings) as world:
+            await make_site(world, origin)
+            await store(world, made(replace(MONO, name="old-org/old-name"), OURS))
 
-    answer = await send(world, push_of(origin))
+            answer = await send(world, push_of(origin))
 
-    assert answer.status_code == 202
-    await world.ended(1)
+            if told:
+                await world.ended(1)
+            else:
+                assert "whether that is its new name" in await refused(world, answer)
+
+
+@pytest.mark.parametrize("host", ["github", "gitlab"])
+async def test_the_secret_of_one_repository_does_not_deploy_another_by_its_address_or_number(
+    tmp_path: Path, origin: Origin, host: str
+) -> None:
+    """It signs for `my-org/other`, and says that this has the victim's number and address."""
+    origin = replace(origin, host=host)
+    bound = json.dumps({"my-org/other": GITLAB_TOKEN})
+    settings = settings_at(origin) | {f"BRIDGE_{host.upper()}_REPOSITORY_SECRETS": bound}
+    async with running_world(tmp_path / "bridge", **settings) as world:
+        await make_site(world, origin)
+        after = origin.repository.commit("feat: evil", {"web/index.html": "new"})
+        payload = origin.payload("refs/heads/main", origin.head("main~1"), after)
+        if host == "gitlab":
+            payload["project"]["path_with_namespace"] = "my-org/other"
+            answer = await from_gitlab(world, payload, GITLAB_TOKEN)
+        else:
+            payload["repository"]["full_name"] = "my-org/other"
+            answer = await send(world, payload, GITLAB_TOKEN)
+
+        assert answer.status_code == 202, answer.text
+        found = await world.delivery(answer.json()["delivery"], host)
+        assert found.state is not DeliveryState.KEPT
+        assert await world.deployments() == []
 
 
 @pytest.mark.parametrize(
@@ -236,7 +293,8 @@ async def test_a_secret_set_by_hand_can_be_bound_to_repositories(
     tmp_path: Path, origin: Origin
 ) -> None:
     bound = json.dumps({"my-org/other": OURS, "My-Org/*": NEWER})
-    async with running_world(tmp_path / "bridge", BRIDGE_GITHUB_REPOSITORY_SECRETS=bound) as world:
+    settings = settings_at(origin) | {"BRIDGE_GITHUB_REPOSITORY_SECRETS": bound}
+    async with running_world(tmp_path / "bridge", **settings) as world:
         await make_site(world, origin)
 
         why = await refused(world, await send(world, push_of(origin), OURS))

@@ -14,7 +14,7 @@ from bridge.core.apps import Rules, Trigger
 from bridge.core.events import Action
 from tests.worlds.bridge import ZERO, Origin, World, running_world
 from tests.worlds.embedded import holding, path_with, until
-from tests.worlds.sites import gitlab_origin, make_project_app, make_site, page, push_broken
+from tests.worlds.sites import at, gitlab_origin, make_project_app, make_site, page, push_broken
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -300,8 +300,11 @@ async def test_a_failing_build_ends_failed_and_the_next_push_deploys(
     assert await page(world, app) == "mended"
 
 
-async def test_an_app_on_gitlab_deploys_the_same(tmp_path: Path, world: World) -> None:
-    async with gitlab_origin(tmp_path) as origin:
+async def test_an_app_on_gitlab_deploys_the_same(tmp_path: Path) -> None:
+    async with (
+        gitlab_origin(tmp_path) as origin,
+        running_world(tmp_path / "bridge", **at(origin)) as world,
+    ):
         app = await make_project_app(world, origin, "web/**")
 
         skipped = await world.commit(origin, "docs", {"docs/a.md": "a"})

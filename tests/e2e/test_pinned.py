@@ -71,9 +71,6 @@ class Stage:
     async def tell(self, branch: str, before: str, after: str) -> str:
         """Deliver the webhook of a push; return its id."""
         said = self.origin.payload(f"refs/heads/{branch}", before, after)
-        key = "web_url" if self.fake.name == "gitlab" else "html_url"
-        kind = "project" if self.fake.name == "gitlab" else "repository"
-        said[kind] |= {key: self.origin.url.removesuffix(".git")}
         answer = await self.world.hook(self.fake.name, said)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["delivery"])

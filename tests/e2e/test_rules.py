@@ -10,7 +10,7 @@ import pytest
 from bridge.app.storage import open_stores
 from bridge.ports.inbox import NewDelivery
 from tests.worlds.bridge import ZERO, Origin, World, running_world, settings_for
-from tests.worlds.sites import gitlab_origin, make_project_app
+from tests.worlds.sites import at, gitlab_origin, make_project_app
 
 RULES = """
 - apps: shop/*
@@ -48,7 +48,7 @@ async def decided(world: World, id_: str) -> tuple[str, str]:
 async def test_a_gitlab_app_deploys_the_versions_of_its_range_and_never_an_older_one(
     tmp_path: Path, origin: Origin
 ) -> None:
-    async with running_world(tmp_path / "bridge", BRIDGE_RULES=RULES) as world:
+    async with running_world(tmp_path / "bridge", **at(origin), BRIDGE_RULES=RULES) as world:
         app = await make_app(world, origin)
         pushed = await world.commit(origin, "feat: second", {"web/index.html": "second"})
         released = await tag(world, origin, "v1.2.0")

@@ -10,7 +10,7 @@ from bridge.app.sealing import seal_of
 from bridge.core.hooks import Scope, ScopeKind
 from bridge.ports.hooks import MadeHook
 from tests.worlds.bridge import TOKEN, Origin, World, hook_headers, running_world, settings_for
-from tests.worlds.sites import gitlab_origin, make_project_app, make_site
+from tests.worlds.sites import at, gitlab_origin, make_project_app, make_site
 
 DEPLOYS, SAME = "no_watch_paths", "duplicate_push"
 KEY = "k" * 64
@@ -47,8 +47,8 @@ async def test_on_github_the_webhooks_id_tells(world: World, origin: Origin) -> 
 async def test_on_gitlab_the_webhooks_own_secret_tells(tmp_path: Path) -> None:
     """Its UUID does not: GitLab draws a new one for each request."""
     async with (
-        running_world(tmp_path / "bridge", BRIDGE_SECRET_KEY=KEY) as world,
         gitlab_origin(tmp_path) as origin,
+        running_world(tmp_path / "bridge", **at(origin), BRIDGE_SECRET_KEY=KEY) as world,
     ):
         await make_project_app(world, origin, "web/**")
         scope = Scope(ScopeKind.REPOSITORY, origin.name, str(origin.id))

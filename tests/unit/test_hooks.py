@@ -7,11 +7,9 @@ import pytest
 from bridge.core.errors import Rejected
 from bridge.core.events import Repository
 from bridge.core.hooks import (
-    SIGNED_FOR,
     HostHook,
     Scope,
     ScopeKind,
-    check_covered,
     faults,
     is_ours,
     same_url,
@@ -120,4 +118,4 @@ def test_a_host_that_names_no_owner_by_id_is_believed_its_names() -> None:
 
 def test_what_can_not_be_read_is_refused() -> None:
     with pytest.raises(Rejected, match="can't be read"):
-        check_covered({SIGNED_FOR: "anything"}, Repository("github", "1", "my-org/mono"))
+        Scope.read("anything")

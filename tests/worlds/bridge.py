@@ -41,6 +41,12 @@ class Origin:
     def clone_url(self) -> str:
         return self.url or self.repository.url
 
+    @property
+    def web_url(self) -> str:
+        """Its page, beside its clone address if it is served."""
+        usual = {"github": "https://github.com", "gitlab": "https://gitlab.example.com"}
+        return self.url.removesuffix(".git") or f"{usual[self.host]}/{self.name}"
+
     def head(self, ref: str = "HEAD") -> str:
         return self.repository.git("rev-parse", ref)
 
@@ -87,7 +93,7 @@ def github_push(origin: Origin, ref: str, before: str, after: str) -> dict[str, 
             "name": origin.name.rpartition("/")[2],
             "full_name": origin.name,
             "owner": {"login": origin.name.partition("/")[0]},
-            "html_url": f"https://github.com/{origin.name}",
+            "html_url": origin.web_url,
             "clone_url": origin.clone_url,
         },
         "pusher": {"name": "ada"},
@@ -112,7 +118,7 @@ def gitlab_push(origin: Origin, ref: str, before: str, after: str) -> dict[str, 
         "project": {
             "id": origin.id,
             "path_with_namespace": origin.name,
-            "web_url": f"https://gitlab.example.com/{origin.name}",
+            "web_url": origin.web_url,
             "git_http_url": origin.clone_url,
         },
         "commits": commits,
@@ -222,6 +228,7 @@ def settings_for(data: Path, **others: str) -> Settings:
         "BRIDGE_EMBEDDED_PORT": "0",
         "BRIDGE_GITHUB_WEBHOOK_SECRETS": SECRET,
         "BRIDGE_GITLAB_WEBHOOK_TOKENS": TOKEN,
+        "BRIDGE_GITLAB_WEB_URL": "https://gitlab.example.com",
         "BRIDGE_JOURNEY_LOOK": "0.05",
         "BRIDGE_JOURNEY_LOOK_AT_MOST": "0.2",
         "BRIDGE_JOURNEY_CATALOG_EVERY": "3600",

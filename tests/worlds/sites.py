@@ -32,12 +32,20 @@ async def gitlab_origin(folder: Path) -> AsyncIterator[Origin]:
         yield Origin(repository, "gitlab", "group/site", 42, f"{server.url}/group/site.git")
 
 
+def at(origin: Origin) -> dict[str, str]:
+    """Return the settings of a bridge whose GitLab is where that project is."""
+    return {"BRIDGE_GITLAB_WEB_URL": _server_of(origin)}
+
+
+def _server_of(origin: Origin) -> str:
+    return origin.url.removesuffix(f"/{origin.name}.git")
+
+
 async def make_project_app(world: World, origin: Origin, watch: str) -> dict[str, Any]:
     """Create an app that publishes `web/` from that project's main branch, and watches a path."""
     assert world.backend is not None
     ask = world.backend.ask
-    url = origin.url.removesuffix("/group/site.git")
-    await ask("POST", "gitlab.create", name="gl", authId="x", gitlabUrl=url)
+    await ask("POST", "gitlab.create", name="gl", authId="x", gitlabUrl=_server_of(origin))
     (provider,) = await ask("GET", "gitlab.gitlabProviders")
     app = await world.backend.app("web")
     await ask(

@@ -78,8 +78,7 @@ def _web_url(settings: "Gitea") -> str:
 
 
 def _homes(settings: "Gitea") -> tuple[str, ...]:
-    ssh = () if settings.ssh_host is None else (f"ssh://{settings.ssh_host}",)
-    return (settings.url, *ssh)
+    return (settings.url,)
 
 
 def _checks(checked: Checked) -> AsyncIterator[Finding]:
@@ -110,7 +109,6 @@ GITEA = Provider(
     likeness=_likeness,
     event_of=_event_of,
     further="giteas",
-    bound=True,
     api=_api,
     web_url=_web_url,
     homes=_homes,

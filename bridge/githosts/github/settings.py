@@ -12,6 +12,7 @@ from bridge.ports.settings import (
     RepositorySecrets,
     Secret,
     Section,
+    ServerName,
     SignInClient,
     Uses,
     WebhookSecrets,
@@ -40,6 +41,9 @@ class Github(Section):
     )
     web_url: Address | None = Field(
         None, description="its web address in webhooks, if `api_url` does not lead to it"
+    )
+    ssh_host: ServerName | None = Field(
+        None, description="the name in its SSH clone addresses, if another"
     )
     ca: PemFile | None = Field(None, description="a PEM file with its certificate authority")
     feedback: Uses = Field(

@@ -13,6 +13,7 @@ from bridge.ports.settings import (
     RepositorySecrets,
     Secret,
     Section,
+    ServerName,
     SignInClient,
     Uses,
     WebhookSecrets,
@@ -53,6 +54,9 @@ class Gitlab(Section):
     url: Address = Field("https://gitlab.com", description="web address of your GitLab")
     web_url: Address | None = Field(
         None, description="its address in webhooks (`external_url`), if that is not `url`"
+    )
+    ssh_host: ServerName | None = Field(
+        None, description="the name in its SSH clone addresses, if another"
     )
     token: Annotated[Credential, token_of("GitLab")] | None = Field(
         None, description="a project or group token, for comments, statuses and changed files"

@@ -282,7 +282,7 @@ def _is_of(app: App, key: str, name: str | None) -> bool:
     if source is None or source.repository is None:
         return source is not None
     if source.repository_id is not None:
-        return key.partition(" ")[2] == str(source.repository_id)
+        return key.partition(" ")[2] in (source.repository_id, source.repository.lower())
     return name is not None and name.lower() == source.repository.lower()
 
 

@@ -173,7 +173,11 @@ def test_a_repository_has_the_name_of_its_server_and_its_addresses_there() -> No
     event = push(one, **HERE)
 
     assert (event.repository.host, event.repository.kind) == ("gitea/second", "gitea")
-    assert event.repository.urls == {"git.example.com/my-org/mono", "gitea:3000/my-org/mono"}
+    assert event.repository.urls == {
+        "git.example.com/my-org/mono",
+        "gitea:3000/my-org/mono",
+        "gitea/my-org/mono",
+    }
 
 
 @pytest.mark.parametrize(
