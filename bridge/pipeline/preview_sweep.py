@@ -207,7 +207,7 @@ class PreviewSweep:
             pulls = await self._api.pulls_since(one.key, known.until - OVERLAP)
             read = known
         for pull in pulls:
-            await self._report(one, read, pull)
+            await self._report(one, read, pull, now)
         if read is not known:
             numbers = {row.pull.number for row in one.rows if row.pull.open}
             await self._read_again(one, read, numbers - read.said.keys())
@@ -215,8 +215,8 @@ class PreviewSweep:
         read.until = max(read.until, *(pull.updated_at or 0.0 for pull in pulls), 0.0)
         self._read[one.where.id] = read
 
-    async def _report(self, one: Followed, read: Read, pull: PullRequest) -> None:
-        await self._keeper.report(one.where, pull)
+    async def _report(self, one: Followed, read: Read, pull: PullRequest, read_at: float) -> None:
+        await self._keeper.report(one.where, pull, read_at)
         read.said[pull.number] = pull
 
     async def _adopt_lost(self, one: Followed) -> None:
@@ -259,6 +259,7 @@ class PreviewSweep:
         """
         failed: BridgeError | None = None
         for number in sorted(numbers):
+            read_at = self._clock()
             try:
                 pull = await self._api.pull_request(one.key, number)
             except NotFound:
@@ -267,7 +268,7 @@ class PreviewSweep:
             except BridgeError as error:
                 failed = failed or error
                 continue
-            await self._report(one, read, pull)
+            await self._report(one, read, pull, read_at)
         if failed is not None:
             raise failed
 

@@ -6,14 +6,16 @@ there is and takes the next step, so it does not matter how often or in which or
 
 import asyncio
 import logging
+import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff, asked_to_wait
 from bridge.core.decision import Policy
-from bridge.core.errors import BridgeError
+from bridge.core.errors import BridgeError, TooEarly
 from bridge.core.events import Repository
 from bridge.core.previews.policy import PreviewPolicy
 from bridge.core.previews.preview import (
@@ -51,6 +53,9 @@ RETRY = Backoff(2.0, 300.0)
 """Pauses after a step failed."""
 
 TROUBLE = "previews can't be looked at"
+
+LAG_TRIES = 3
+"""Readings of a pull request that may be older than its webhook."""
 
 REMEMBERED = 1000
 """Pull requests whose verdict by their files is remembered."""
@@ -106,10 +111,15 @@ class PreviewKeeper:
         """Look as long as the process lives."""
         await self._lanes.run()
 
-    async def report(self, repository: Repository, pull: PullRequest) -> bool:
+    async def report(
+        self, repository: Repository, pull: PullRequest, read_at: float | None = None
+    ) -> bool:
         """Record what a host says of a pull request; return whether a preview depends on it.
 
         If the backend makes an app's previews by itself, that is the reason for none of ours.
+
+        Args:
+            read_at: see `Reported`.
         """
         of_repository = [
             app for app in self._catalog.of(repository) if app.previewed or app.native_previews
@@ -123,7 +133,7 @@ class PreviewKeeper:
             )
             for app in of_repository
         ]
-        reported = self._reported(repository, pull)
+        reported = replace(self._reported(repository, pull), read_at=read_at)
         if depends := await self._journal.report_previews(reported, apps):
             self.wake()
         return depends
@@ -213,8 +223,31 @@ class PreviewKeeper:
         if found.step is Step.BRING_UP or (found.runs and preview.rules != rules):
             assert app is not None
             assert policy is not None
+            if preview.asked != preview.pull.head_sha and not await self._is_as_told(preview):
+                return said
             return said | await self._bring_up(preview, app, policy)
         return said | self._at_rest(preview, found, policy)
+
+    async def _is_as_told(self, preview: Preview) -> bool:
+        """Return whether the host describes a pull request as we know it; else record how it does.
+
+        Whoever has the secret of a webhook can say of a fork's commit that it is the repository's
+        own. Without a credential only branches of the repository can be built.
+
+        Raises:
+            BridgeError: the host can't be asked, or does not know the newest yet.
+        """
+        api, now = self._apis.get(preview.host), self._clock()
+        if not isinstance(api, FollowsPulls):
+            return True
+        known, told = preview.pull, await api.pull_request(preview.key, preview.number)
+        if replace(told, updated_at=known.updated_at) == known:
+            return True
+        earlier = (told.updated_at or now) < math.floor(known.updated_at or 0.0)
+        if earlier and preview.failures < LAG_TRIES:
+            raise TooEarly(preview.host, f"it describes #{preview.number} as it was before")
+        await self.report(preview.repository, told, now)
+        return False
 
     async def _bring_up(self, preview: Preview, app: App, policy: PreviewPolicy) -> dict[str, Any]:
         if (why := self._apps.missing(preview, app, policy)) is not None:

@@ -16,11 +16,13 @@ class Reported:
 
     Attributes:
         key: the repository's key for its host's API.
+        read_at: when the host was asked for it, by our clock; None if a webhook says it.
     """
 
     key: str
     repository: Repository
     pull: PullRequest
+    read_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -162,6 +162,7 @@ def _named(id_: str) -> sa.ColumnElement[bool]:
 
 
 def _report(db: sa.Connection, new: Reported, apps: Sequence[Previewed], at: float) -> bool:
+    new = _bounded(new, at)
     pull, about = new.pull, pull_id(new.repository, new.pull.number)
     query = sa.select(_T).where(_named(about)).with_for_update()
     known = {row["app_id"]: row for row in db.execute(query).mappings()}
@@ -184,10 +185,18 @@ def _report(db: sa.Connection, new: Reported, apps: Sequence[Previewed], at: flo
     return changed
 
 
+def _bounded(new: Reported, at: float) -> Reported:
+    """Return a report that is of now at the latest: one of the future would hide all later ones."""
+    moment = new.pull.updated_at
+    if moment is None or moment <= at:
+        return new
+    return replace(new, pull=replace(new.pull, updated_at=at))
+
+
 def _news(known: Preview, new: Reported, at: float) -> dict[str, Any] | None:
     """Return what a report changes; None if it says nothing new, or is older."""
     was, now = known.pull, new.pull
-    if _is_older(now, was):
+    if _is_older(new, was):
         return None
     place = {"key": new.key, "described": repository_text(new.repository)}
     if was == now:
@@ -210,15 +219,17 @@ def _news(known: Preview, new: Reported, at: float) -> dict[str, Any] | None:
     )
 
 
-def _is_older(now: PullRequest, was: PullRequest) -> bool:
+def _is_older(new: Reported, was: PullRequest) -> bool:
     """Return whether a report is older than what is known.
 
     Webhooks have seconds where an API may have more digits, so within a second the last report
-    counts; the sweep sets right what came in the wrong order.
+    counts; the sweep sets right what came in the wrong order. What a host was asked for is as new
+    as the question.
     """
-    if now.updated_at is None or was.updated_at is None:
+    if new.pull.updated_at is None or was.updated_at is None:
         return False
-    return math.floor(now.updated_at) < math.floor(was.updated_at)
+    moment = max(new.pull.updated_at, new.read_at or 0.0)
+    return math.floor(moment) < math.floor(was.updated_at)
 
 
 def _insert(db: sa.Connection, new: Reported, app: Previewed, at: float) -> None:
