@@ -247,6 +247,23 @@ async def test_a_fork_waits_for_an_approval_of_each_commit(world: PreviewWorld) 
     assert [one for one in world.git.git("branch").split() if one.startswith("bridge/")] == []
 
 
+@pytest.mark.parametrize("rules", [{"host": HOST, "pin": True, "environment": {"KEY": "secret"}}])
+@pytest.mark.parametrize("ahead", [0.0, 3600.0])
+async def test_no_webhook_makes_a_forks_commit_the_repositorys_own(
+    world: PreviewWorld, ahead: float
+) -> None:
+    """Nor does one of the future hide that the pull request is closed."""
+    await world.app()
+
+    pull = await world.misreported({"web/index.html": "theirs"}, time.time() + ahead)
+
+    held = await world.preview(pull, PreviewState.HELD)
+    assert (held.reason, held.pull.own, await world.made()) == (Why.APPROVAL, False, [])
+    assert [one for one in world.git.git("branch").split() if one.startswith("bridge/")] == []
+    await world.closed(pull)
+    await world.preview(pull, PreviewState.ENDED)
+
+
 @pytest.mark.parametrize("kind", ["gitea"])
 @pytest.mark.parametrize("rules", [{"host": HOST, "forks": "never"}])
 async def test_a_fork_may_have_none_at_all(world: PreviewWorld) -> None:

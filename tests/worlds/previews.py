@@ -86,6 +86,18 @@ class PreviewWorld:
         await self.send(pull, Change.OPENED)
         return pull
 
+    async def misreported(self, files: dict[str, str], at: float) -> FakePull:
+        """Open a pull request of a fork that its webhook calls the repository's own."""
+        sha = self._beside(files, "main")
+        pull = self.theirs.open_pull("main", sha=sha, author="mallory")
+        true, pull.updated_at = pull.updated_at, at
+        (hook,) = self.fake.hooks_of(self.theirs)
+        events = self.fake.pull_events(self.theirs, pull, Change.OPENED, hook)
+        pull.own, pull.updated_at = False, true
+        for event, payload in events:
+            await self.fake.send(hook, event, payload)
+        return pull
+
     async def fork_pushed(self, pull: FakePull, files: dict[str, str]) -> None:
         """Push to the fork of a pull request."""
         self.theirs.move(pull, self._beside(files, pull.head_sha))
