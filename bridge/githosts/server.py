@@ -52,7 +52,8 @@ class BoundHost:
         if not isinstance(event, FromRepository):
             return event
         repository = event.repository
-        if not any(repository.is_at(one) for one in self._server.addresses):
+        says = repository.web_url or repository.urls  # a body made by hand may say nothing
+        if says and not any(repository.is_at(one) for one in self._server.addresses):
             raise Rejected(self._elsewhere(repository))
         return at_host(replace(event, repository=self._own(repository)), self.name)
 
@@ -71,7 +72,7 @@ class BoundHost:
 
     def _elsewhere(self, repository: Repository) -> str:
         server = self._server
-        says = repository.web_url or ", ".join(sorted(repository.urls)[:3]) or "nowhere"
+        says = repository.web_url or ", ".join(sorted(repository.urls)[:3])
         others = f", or add its server to `{server.provider.further}`"
         return (
             f"the repository {repository.name} is at {says[:200]}, which is not the configured"

@@ -54,7 +54,7 @@ async def origin(tmp_path: Path) -> AsyncIterator[Origin]:
         yield Origin(repository, url=f"{server.url}/my-org/mono.git")
 
 
-def settings_at(origin: Origin) -> dict[str, str]:
+def settings_at(origin: Origin) -> dict[str, Any]:
     home = origin.url.removesuffix(f"/{origin.name}.git")
     return {
         "BRIDGE_SECRET_KEY": KEY,
@@ -184,8 +184,8 @@ async def test_a_renamed_repository_goes_on_deploying_if_its_host_confirms_the_n
     tmp_path: Path, origin: Origin, told: bool
 ) -> None:
     async with FakeGithub() as github:
-        settings = {"BRIDGE_GITHUB_API_URL": github.url, "BRIDGE_GITHUB_TOKEN": github.token}
-        settings |= settings_at(origin)
+        settings = settings_at(origin)
+        settings |= {"BRIDGE_GITHUB_API_URL": github.url, "BRIDGE_GITHUB_TOKEN": github.token}
         if told:
             github.repository(origin.name, id=origin.id, git=origin.repository.path)
         async with running_world(tmp_path / "bridge", **settings) as world:

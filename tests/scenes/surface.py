@@ -387,6 +387,7 @@ def _printed() -> Iterator[tuple[str, str]]:
             "BRIDGE_GITHUB_WEBHOOK_SECRETS": "a-secret-of-the-scenes-0123456789",
             "BRIDGE_GITHUB_TOKEN": "ghp_of-the-scenes",  # never sent: plans ask no Git host
             "BRIDGE_GITHUB_API_URL": "http://127.0.0.1:9",
+            "BRIDGE_GITHUB_WEB_URL": "https://github.com",
         }
         with dokploy() as leads_there:
             for name, words in SCENES.items():

@@ -32,7 +32,7 @@ async def gitlab_origin(folder: Path) -> AsyncIterator[Origin]:
         yield Origin(repository, "gitlab", "group/site", 42, f"{server.url}/group/site.git")
 
 
-def at(origin: Origin) -> dict[str, str]:
+def at(origin: Origin) -> dict[str, Any]:
     """Return the settings of a bridge whose GitLab is where that project is."""
     return {"BRIDGE_GITLAB_WEB_URL": _server_of(origin)}
 

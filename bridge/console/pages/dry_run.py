@@ -17,6 +17,7 @@ from bridge.core.matching.lint import Finding, lint
 from bridge.core.matching.near_miss import near_miss
 from bridge.core.matching.watch_paths import Hit, WatchPaths
 from bridge.core.rules import NO_TAGS
+from bridge.pipeline.interpret import Later
 
 MOST_FILES = 200
 """Files to try at a time."""
@@ -78,6 +79,8 @@ async def push_of(records: Records, seq: int) -> RefPushed:
     (meaning,) = await records.reading.meanings([found])
     if isinstance(meaning, str):
         raise Rejected(f"It can't be read: {meaning}.")
+    if isinstance(meaning, Later):
+        raise Rejected(f"It can't be read yet: {meaning.why}. Try again in a minute.")
     if not isinstance(meaning.event, RefPushed):
         raise Rejected("It is no push, so there is nothing to decide.")
     return meaning.event

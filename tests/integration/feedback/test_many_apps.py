@@ -63,7 +63,7 @@ class Repository:
         self.api = TimedApi(clock=self.clock)
         self.api.pulls[SHA] = [PullRequest(5, "main", SHA, open=True)]
         rate_limiter = RateLimiter(self.clock, sleep=self.clock.sleep)
-        places = on_hosts(self.settings, {"github": self.api}, rate_limiter, "0123", lambda _: True)
+        places = on_hosts(self.settings, {"github": self.api}, rate_limiter, "0123")
         self.plan = together(places.planners)
         self.feedback = Feedback(
             self.journal,
