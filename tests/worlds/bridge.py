@@ -36,6 +36,8 @@ class Origin:
     name: str = "my-org/mono"
     id: int = 4711
     url: str = ""
+    home: str = ""
+    """Its host's address, if neither the usual one nor where it is cloned from."""
 
     @property
     def clone_url(self) -> str:
@@ -44,8 +46,10 @@ class Origin:
     @property
     def web_url(self) -> str:
         """Its page, beside its clone address if it is served."""
+        if self.url and not self.home:
+            return self.url.removesuffix(".git")
         usual = {"github": "https://github.com", "gitlab": "https://gitlab.example.com"}
-        return self.url.removesuffix(".git") or f"{usual[self.host]}/{self.name}"
+        return f"{self.home or usual[self.host]}/{self.name}"
 
     def head(self, ref: str = "HEAD") -> str:
         return self.repository.git("rev-parse", ref)

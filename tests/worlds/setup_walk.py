@@ -9,7 +9,7 @@ import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,7 @@ async def setup_world(
         running_slack() as slack,
         process(behind, "backend", "backend", "--port", "0", "--sites-port", "0"),
     ):
+        origin = replace(origin, home=github.url)
         github.apps.pem = pem
         slack.scopes |= {"channels:read", "chat:write.public"}
         theirs = github.repository(NAME, id=origin.id, git=origin.repository.path)
