@@ -52,7 +52,8 @@ class BoundHost:
         if not isinstance(event, FromRepository):
             return event
         repository = event.repository
-        says = repository.web_url or repository.urls  # a body made by hand may say nothing
+        # A body made by hand may say nothing, or name a path on our own disk.
+        says = repository.web_url or not all(map(is_on_disk, repository.urls))
         if says and not any(repository.is_at(one) for one in self._server.addresses):
             raise Rejected(self._elsewhere(repository))
         return at_host(replace(event, repository=self._own(repository)), self.name)

@@ -23,6 +23,7 @@ from bridge.core.events import (
     parse_command,
     parse_found,
 )
+from bridge.core.hooks import SIGNED_FOR
 from bridge.core.lifecycle import Deployment, State, deployment_id
 from bridge.core.pins import tracked
 from bridge.core.tracking import token_for
@@ -313,6 +314,8 @@ class Reading:
         if isinstance(meaning, str):
             return meaning
         signed = meaning.original or meaning.delivery
+        if SIGNED_FOR not in signed.headers:
+            return meaning
         try:
             event = await self.provenance.of(signed.headers, meaning.event)
         except Rejected as error:

@@ -46,16 +46,15 @@ class Provenance:
         """Return an event whose repository is vouched for.
 
         Args:
-            headers: as kept with the delivery.
+            headers: as kept with the delivery; they name the scope of its secret.
 
         Raises:
             Rejected: nobody vouches for it.
             Silent: its host must be asked and does not answer.
         """
-        said = headers.get(SIGNED_FOR)
-        if said is None or not isinstance(event, FromRepository):
+        if not isinstance(event, FromRepository):
             return event
-        scope, repository = Scope.read(said), event.repository
+        scope, repository = Scope.read(headers[SIGNED_FOR]), event.repository
         found = spoken_for(scope, repository)
         if found is None:
             async with self._turn:

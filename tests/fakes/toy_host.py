@@ -32,6 +32,7 @@ class ToySettings(Section):
     token: Credential | None = Field(None, description="lets the bridge write there")
     feedback: Uses = ("comment", "status")
     skipped_status: bool = False
+    ssh_host: str | None = None
 
 
 def seal_of(secret: str, body: Body) -> str:
