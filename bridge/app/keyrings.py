@@ -12,7 +12,7 @@ from bridge.core.apps import App
 from bridge.core.errors import Rejected
 from bridge.core.hooks import Scope, ScopeKind, is_ours, scope_named, signed_by
 from bridge.core.refs import normalise_url
-from bridge.githosts.server import BoundHost, homes_of
+from bridge.githosts.server import OwnRepositories, homes_of
 from bridge.pipeline.hooks import Hooks, HookServer
 from bridge.pipeline.ingest import Key, Keyring
 from bridge.pipeline.reconcile import wanted_of
@@ -52,7 +52,7 @@ def _keyring(server: HostServer) -> Keyring:
     for name, secrets in bound.items():
         scope = scope_named(name)
         keys += [_key(server, scope, one, None) for one in revealed(secrets)]
-    return Keyring(server.name, BoundHost(server, parser), keys, provider.hint_in)
+    return Keyring(server.name, parser, keys, provider.hint_in, OwnRepositories(server))
 
 
 def _key(

@@ -244,18 +244,20 @@ async def _known(settings: "Settings", stores: "Stores") -> Known:
 
 def meaning_of(payload: Payload, settings: "Settings") -> "Event":
     """Return its meaning; raise MalformedPayload, or Rejected for another server's repository."""
-    from bridge.core.events import at_host, kind_of, parse_command
+    from bridge.core.events import FromRepository, kind_of, parse_command
+    from bridge.githosts.server import OwnRepositories
 
     if payload.host in asking_hosts():
         return parse_command(payload.event, payload.body)
     reader = HOSTS[kind_of(payload.host)].reader()
-    event = at_host(reader.parse(payload.event, payload.headers, payload.body), payload.host)
-    server = settings.host_servers().get(payload.host)
-    if server is None or not server.serves:
+    event = reader.parse(payload.event, payload.headers, payload.body)
+    if not isinstance(event, FromRepository):
         return event
-    from bridge.githosts.server import BoundHost
-
-    return BoundHost(server, reader).bind(event)
+    repository = replace(event.repository, host=payload.host)
+    server = settings.host_servers().get(payload.host)
+    if server is not None and server.serves:
+        repository = OwnRepositories(server)(repository)
+    return replace(event, repository=repository)
 
 
 def _show(form: dict[str, Any]) -> None:

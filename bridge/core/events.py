@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
@@ -312,13 +312,6 @@ FromRepository = RefPushed | PullRequestChanged | CheckReported
 """The events of a repository."""
 
 Event = FromRepository | Asked | Ignored
-
-
-def at_host(event: Event, host: str) -> Event:
-    """Return an event as one of the named host: parsers know only their kind."""
-    if isinstance(event, Asked | Ignored) or event.repository.host == host:
-        return event
-    return replace(event, repository=replace(event.repository, host=host))
 
 
 # ── A person's request as a delivery, by command line or by chat ────────────────────────────────

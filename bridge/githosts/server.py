@@ -1,74 +1,43 @@
 """Bind a server's webhooks to its own repositories; reject what they say about others."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from bridge.core.errors import Rejected
-from bridge.core.events import (
-    Event,
-    FromRepository,
-    Repository,
-    at_host,
-)
-from bridge.core.hooks import SignedBy
+from bridge.core.events import Repository
 from bridge.core.refs import is_on_disk, normalise_url
-from bridge.ports.githosts import Body, Envelope, GitHost
 from bridge.ports.providers import HostServer
 
 
-class BoundHost:
-    """A `GitHost` of one server, which may name only repositories of its own; a `Binds`.
+class OwnRepositories:
+    """Tells which repositories are one server's, and what is true of them.
 
     Whoever has a secret can sign anything: names and ids of another server's repositories, or any
     clone address. So the server must be the right one, and the addresses follow from the name.
     """
 
-    def __init__(self, server: HostServer, parser: GitHost) -> None:
-        self.name = server.name
+    def __init__(self, server: HostServer) -> None:
         self._server = server
-        self._parser = parser
         self._homes = _homes(server.addresses)
 
-    def open(self, headers: Mapping[str, str], now: float) -> Envelope:
-        """See `GitHost.open`."""
-        return self._parser.open(headers, now)
+    def __call__(self, repository: Repository) -> Repository:
+        """Return a repository as this server has it; raise Rejected if it is another server's.
 
-    def fetched(self, headers: Mapping[str, str]) -> Envelope:
-        """See `GitHost.fetched`."""
-        return self._parser.fetched(headers)
-
-    def verify(self, envelope: Envelope, body: Body) -> SignedBy | None:
-        """See `GitHost.verify`."""
-        return self._parser.verify(envelope, body)
-
-    def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
-        """See `GitHost.parse`; raises Rejected for another server's repository."""
-        return self.bind(self._parser.parse(event, headers, body))
-
-    def bind(self, event: Event) -> Event:
-        """Return an event as this server's; raise Rejected if it is another server's."""
-        if not isinstance(event, FromRepository):
-            return event
-        repository = event.repository
+        An address on a disk is at no server, so any may name it.
+        """
+        server = self._server
         # A body made by hand may say nothing, or name a path on our own disk.
         says = repository.web_url or not all(map(is_on_disk, repository.urls))
-        if says and not any(repository.is_at(one) for one in self._server.addresses):
+        if says and not any(repository.is_at(one) for one in server.addresses):
             raise Rejected(self._elsewhere(repository))
-        return at_host(replace(event, repository=self._own(repository)), self.name)
-
-    def _own(self, repository: Repository) -> Repository:
-        """Return the repository with its addresses under all names of this server.
-
-        One on a disk is at no server, so any may name it.
-        """
-        path = repository.name.lower()
-        here = {f"{home}{path}" for home in self._homes}
+        here = {f"{home}{repository.name.lower()}" for home in self._homes}
         return replace(
             repository,
+            host=server.name,
             urls=frozenset(here | set(filter(is_on_disk, repository.urls))),
-            web_url=f"{self._server.web_url.rstrip('/')}/{repository.name}",
+            web_url=f"{server.web_url.rstrip('/')}/{repository.name}",
         )
 
     def _elsewhere(self, repository: Repository) -> str:

@@ -23,12 +23,12 @@ from bridge.core.errors import (
     UnknownSecret,
     Unreachable,
 )
-from bridge.core.events import FOUND_EVENT, Event
+from bridge.core.events import FOUND_EVENT, Event, FromRepository, Repository
 from bridge.core.hooks import Scope, SignedBy
 from bridge.core.named import named_in
 from bridge.core.refused import RefusedCounts, Senders, refused_webhook
 from bridge.ports.clock import Clock, Sleep
-from bridge.ports.githosts import Binds, Body, Envelope, GitHost
+from bridge.ports.githosts import Body, Envelope, GitHost
 from bridge.ports.inbox import Inbox, Kept, NewDelivery
 from bridge.ports.journal import Refusals
 
@@ -85,7 +85,12 @@ class Keyring:
     """
 
     def __init__(
-        self, name: str, parser: GitHost, given: Sequence[Key], hint_in: Callable[..., str]
+        self,
+        name: str,
+        parser: GitHost,
+        given: Sequence[Key],
+        hint_in: Callable[..., str],
+        own: Callable[[Repository], Repository],
     ) -> None:
         """Take the parts.
 
@@ -93,12 +98,14 @@ class Keyring:
             parser: interprets what was accepted.
             given: the secrets in the settings; `made` replaces all others.
             hint_in: returns the hint in a webhook's headers.
+            own: returns a repository as the server has it; raises Rejected for another server's.
         """
         self.name = name
         self._parser = parser
         self._given = tuple(given)
         self._hint_in = hint_in
         self._for_all = next((one.host for one in self._given if one.scope is None), None)
+        self._own = own
         self._every = self._given
         self._always: tuple[Key, ...] = ()
         self._by_hint: Mapping[str, Sequence[Key]] = {}
@@ -178,12 +185,14 @@ class Keyring:
         raise error or UnknownSecret(f"no secret of {self.name} has signed it")
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
-        """See `GitHost.parse`."""
-        return self._parser.parse(event, headers, body)
+        """See `GitHost.parse`; raise Rejected for another server's repository."""
+        return self.bind(self._parser.parse(event, headers, body))
 
     def bind(self, event: Event) -> Event:
         """See `Binds`."""
-        return self._parser.bind(event) if isinstance(self._parser, Binds) else event
+        if not isinstance(event, FromRepository):
+            return event
+        return replace(event, repository=self._own(event.repository))
 
 
 # ── Keeping ─────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,7 @@ from bridge.core.events import (
     Action,
     Asked,
     Event,
+    FromRepository,
     PullRequestChanged,
     RefKind,
     RefPushed,
@@ -314,15 +315,15 @@ class Reading:
         if isinstance(meaning, str):
             return meaning
         signed = meaning.original or meaning.delivery
-        if SIGNED_FOR not in signed.headers:
+        if SIGNED_FOR not in signed.headers or not isinstance(meaning.event, FromRepository):
             return meaning
         try:
-            event = await self.provenance.of(signed.headers, meaning.event)
+            found = await self.provenance.of(signed.headers, meaning.event.repository)
         except Rejected as error:
             return str(error)
         except Silent as error:
             return Later(str(error))
-        return replace(meaning, event=event)
+        return replace(meaning, event=replace(meaning.event, repository=found))
 
     def _light(self, batch: Sequence[Delivery]) -> list[Meaning | str]:
         return [read(one, self.hosts, self.asking) for one in batch]

@@ -4,10 +4,9 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
 
 from bridge.core.errors import BridgeError, NotFound, Refused
-from bridge.core.events import Event, FromRepository, Repository
+from bridge.core.events import Repository
 from bridge.core.hooks import SIGNED_FOR, Scope
 from bridge.core.provenance import confirmed, spoken_for
 from bridge.ports.githosts import HostApi
@@ -42,8 +41,8 @@ class Provenance:
         self._silent: dict[str, tuple[float, str]] = {}
         self._turn = asyncio.Semaphore(AT_A_TIME)
 
-    async def of(self, headers: Mapping[str, str], event: Event) -> Event:
-        """Return an event whose repository is vouched for.
+    async def of(self, headers: Mapping[str, str], repository: Repository) -> Repository:
+        """Return a webhook's repository as far as it is vouched for.
 
         Args:
             headers: as kept with the delivery; they name the scope of its secret.
@@ -52,14 +51,12 @@ class Provenance:
             Rejected: nobody vouches for it.
             Silent: its host must be asked and does not answer.
         """
-        if not isinstance(event, FromRepository):
-            return event
-        scope, repository = Scope.read(headers[SIGNED_FOR]), event.repository
+        scope = Scope.read(headers[SIGNED_FOR])
         found = spoken_for(scope, repository)
         if found is None:
             async with self._turn:
                 found = confirmed(scope, repository, await self._told_of(repository))
-        return replace(event, repository=found)
+        return found
 
     async def _told_of(self, repository: Repository) -> Repository | None:
         """Return what a host has by a repository's name; None if it can't tell."""

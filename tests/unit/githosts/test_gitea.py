@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from bridge.core.events import ZERO, Ignored, RefPushed
 from bridge.core.refs import home_of
 from bridge.githosts import HOSTS
 from bridge.githosts.gitea.webhooks import Gitea
-from bridge.githosts.server import BoundHost, homes_of
+from bridge.githosts.server import OwnRepositories, homes_of
 from bridge.ports.providers import HostServer
 from bridge.settings import Settings
 from tests.unit.githosts.test_deliveries import FIXTURES, SECRET, load
@@ -152,10 +153,9 @@ def push(server: HostServer, **others: Any) -> RefPushed:
     _, body = load(PUSH)
     sent = json.loads(body)
     sent["repository"] |= others
-    host = BoundHost(server, Gitea([SECRET]))
-    event = host.parse("push", {}, json.dumps(sent).encode())
+    event = Gitea([SECRET]).parse("push", {}, json.dumps(sent).encode())
     assert isinstance(event, RefPushed)
-    return event
+    return replace(event, repository=OwnRepositories(server)(event.repository))
 
 
 HERE = {
@@ -217,12 +217,6 @@ def test_an_ssh_name_of_its_own_is_kept_where_it_is_set() -> None:
 
     assert "ssh.example.com/my-org/mono" not in push(without, **HERE | ssh).repository.urls
     assert "ssh.example.com/my-org/mono" in push(with_it, **HERE | ssh).repository.urls
-
-
-def test_what_speaks_of_no_repository_is_left_alone() -> None:
-    host = BoundHost(server(), Gitea([SECRET]))
-
-    assert isinstance(host.parse("release", {}, b"{}"), Ignored)
 
 
 def from_gitea(url: str | None) -> App:
