@@ -15,6 +15,7 @@ from bridge.core.absence import Absence
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError, Refused, Rejected
 from bridge.core.events import FOUND_EVENT, Event, RefPushed
+from bridge.core.refs import is_on_disk
 from bridge.pipeline.absence import last_absence
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.hook_troubles import HookTroubles
@@ -228,7 +229,7 @@ class Sweeper:
         await self._budget.spend()
         known, told = await self._apis[host].repository(hook.speaks_for), event.repository
         same = known.id == told.id and known.name.lower() == told.name.lower()
-        if same and told.urls <= known.urls:
+        if same and not any(map(is_on_disk, told.urls - known.urls)):
             return True
         log.warning(
             "a missed delivery names another repository than its webhook's",

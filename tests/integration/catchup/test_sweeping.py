@@ -76,7 +76,7 @@ PUSH = {
         ({}, 1),
         ({"id": 4712}, 0),
         ({"full_name": "my-org/other"}, 0),
-        ({"clone_url": "https://github.com/my-org/other.git"}, 0),
+        ({"clone_url": "file:///srv/git/my-org/other"}, 0),
     ],
 )
 async def test_where_people_shape_payloads_they_speak_of_their_repository_alone(
