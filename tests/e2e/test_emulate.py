@@ -119,12 +119,13 @@ async def test_its_webhooks_are_taken_and_decided(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "app.pem").write_text(pem)
+    clone = (await done(ann, "GET", f"{github}/repos/{NAME}"))["clone_url"]
     settings: dict[str, Any] = {
         "BRIDGE_GITHUB_API_URL": github,
+        "BRIDGE_GITHUB_WEB_URL": clone.partition(f"/{NAME}")[0],
         "BRIDGE_GITHUB_APP_ID": str(APP),
         "BRIDGE_GITHUB_PRIVATE_KEY_FILE": str(tmp_path / "app.pem"),
     }
-    clone = (await done(ann, "GET", f"{github}/repos/{NAME}"))["clone_url"]
     async with running_world(tmp_path / "bridge", **settings, **QUICKLY) as world:
         assert world.backend is not None
         app = await world.backend.app("web", clone, publishDirectory="web")
