@@ -80,7 +80,7 @@ async def test_a_gitlab_app_deploys_the_versions_of_its_range_and_never_an_older
 async def test_of_tags_in_one_batch_the_newest_deploys(tmp_path: Path, origin: Origin) -> None:
     """What came in while no bridge worked is decided together once one starts."""
     data = tmp_path / "bridge"
-    async with running_world(data, BRIDGE_RULES=RULES) as world:
+    async with running_world(data, **at(origin), BRIDGE_RULES=RULES) as world:
         await make_app(world, origin)
         known = await world.commit(origin, "feat: second", {"web/index.html": "second"})
         assert (await decided(world, known))[0] == "trigger_mismatch"
@@ -92,7 +92,7 @@ async def test_of_tags_in_one_batch_the_newest_deploys(tmp_path: Path, origin: O
             body = json.dumps(payload).encode()
             await stores.inbox.keep(NewDelivery("gitlab", name, "Tag Push Hook", {}, body, 1.0))
 
-    async with running_world(data, BRIDGE_RULES=RULES) as world:
+    async with running_world(data, **at(origin), BRIDGE_RULES=RULES) as world:
         reasons = [(await decided(world, name))[0] for name in names]
         deployments = await world.ended(3)
 
