@@ -1,7 +1,8 @@
 """Pinned apps: the backend builds a branch of the bridge's own, at exactly one commit. Pure.
 
 A backend clones the head of a branch, whatever that is by then. Nobody but the bridge moves the
-branch of a pinned app, so what is cloned is the commit that was meant.
+branch of a pinned app, so what is cloned is the commit that was meant. The embedded backend can be
+given the commit itself, in place of a branch.
 """
 
 import re
@@ -17,6 +18,7 @@ OWN = "bridge/"
 LONGEST_NAME = 40
 """The most characters of an app's name in its pin; people read it, its id tells it apart."""
 
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _UNFIT = re.compile(r"[^a-z0-9]+")
 _GLOB = frozenset("*?[]{}!()+@")
 _TAGS = "refs/tags/"
@@ -34,11 +36,22 @@ def pin_of(app: App) -> str | None:
     return branch if branch and _is_of(branch, app) else None
 
 
+def fixed_at(app: App) -> str | None:
+    """Return the commit that the backend builds in place of a branch; None if it builds a branch.
+
+    Only apps of the bridge's own are built so.
+    """
+    ref = app.source.branch if app.source and app.marker else None
+    return ref if ref and _COMMIT.fullmatch(ref) else None
+
+
 def tracked(app: App) -> str | None:
     """Return the branch whose head is to be built: of a pinned app, the one that its rule names.
 
     None if there is none, or if the rule of a pinned app names several.
     """
+    if fixed_at(app) is not None:
+        return None
     if pin_of(app) is None:
         return app.source.branch if app.source else None
     branch = app.rules.branch
@@ -71,6 +84,8 @@ def owner_of(push: RefPushed, apps: Iterable[App]) -> App | None:
 
 def shown_branch(app: App) -> str:
     """Return the branch that is built, for people; "" without one."""
+    if (commit := fixed_at(app)) is not None:
+        return f"commit {commit[:7]}"
     if pin_of(app) is None:
         return (app.source.branch if app.source else None) or ""
     return f"{app.branch or '?'}, pinned"

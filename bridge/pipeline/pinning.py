@@ -13,7 +13,7 @@ from bridge.core.configuration.merge import WantedPin
 from bridge.core.configuration.plan import Plan
 from bridge.core.errors import Rejected, Unanswered, Unreachable
 from bridge.core.lifecycle import LOSABLE
-from bridge.core.pins import is_one, pin_for, pin_of, tracked, unpinnable
+from bridge.core.pins import fixed_at, is_one, pin_for, pin_of, tracked, unpinnable
 from bridge.core.rules import RuleBook, ruled, rules_for
 from bridge.pipeline.configure import Configurer
 from bridge.pipeline.reconcile import NO_HOMES, Homes, place_of
@@ -39,7 +39,8 @@ class Pins:
 
     def pins(self, app: App) -> bool:
         """Return whether an app is pinned, or is to be by our own rules."""
-        return pin_of(app) is not None or bool(ruled(app, self._book).rules.pin)
+        by_rule = not app.marker and bool(ruled(app, self._book).rules.pin)
+        return by_rule or pin_of(app) is not None
 
     async def place(self, app: App, commit: str | None) -> str:
         """Make the app's own branch point to a commit; return it. Idempotent.
@@ -68,6 +69,11 @@ class Pins:
             Refused: the Git host does not tell.
             Unreachable: it may tell later.
         """
+        if (fixed := fixed_at(app)) is not None:
+            if fixed != commit:
+                says = f"{app.label} is built at {fixed[:7]} by now, not at {commit[:7]}"
+                raise Rejected(f"{says}: a newer push takes its place")
+            return
         found, branch = self._find(app), tracked(app)
         head = None
         if not isinstance(found, str) and branch is not None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from bridge.core.apps import App
+from bridge.core.apps import App, SourceType
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import PREVIEW_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
@@ -84,12 +84,24 @@ class PreviewApps:
 
     def missing(self, preview: Preview, app: App, policy: PreviewPolicy) -> str | None:
         """Return why a preview can't be made; None if it can, as far as is known."""
-        if not isinstance(self.backends.get(preview.backend), HasApps):
+        backend = self.backends.get(preview.backend)
+        if not isinstance(backend, HasApps):
             return f"{preview.backend} is no backend in which the bridge can make apps"
         what = why_pinned(preview.pull, policy)
-        if what is not None and (why := self.pins.missing(app)) is not None:
+        if what is None or backend.builds_commits:
+            return None
+        if not preview.pull.own and (why := _unsafe(preview, app, policy)) is not None:
+            return why
+        if (why := self.pins.missing(app)) is not None:
             return f"{what} can only be built from a branch of the bridge's own: {why}"
         return None
+
+    def warning(self, preview: Preview, policy: PreviewPolicy) -> str:
+        """Return what to add of an approval of a fork's commit; "" if it only builds a preview."""
+        backend = self.backends.get(preview.backend)
+        if policy.mirror_for_forks or (isinstance(backend, HasApps) and backend.builds_commits):
+            return ""
+        return f"; CI then runs it, too, with the secrets of {preview.repository.name}"
 
     # ── bring up ──────────────────────────────────────────────────────────
 
@@ -108,13 +120,15 @@ class PreviewApps:
         host = await self._host(backend, made, preview, model, policy)
         url = None if host is None else backend.url_at(host, https=policy.https)
         pinned = why_pinned(pull, policy) is not None
-        branch = pin_for(made) if pinned else pull.head
-        preview = await self._change(
-            preview, made=made.id, url=url, branch=branch if pinned else preview.branch
-        )
+        ref, branch = pull.head, preview.branch
+        if pinned:
+            ref = pull.head_sha if backend.builds_commits else pin_for(made)
+            branch = branch if backend.builds_commits else ref
+        preview = await self._change(preview, made=made.id, url=url, branch=branch)
         environment = environment_text(preview, policy, url)
         args = build_args_text(preview, policy)
-        build = Build(model, branch, environment, args, policy.memory, policy.cpus)
+        mirror = None if pull.own or backend.builds_commits else policy.mirror_for_forks
+        build = Build(model, ref, environment, args, policy.memory, policy.cpus, mirror)
         await backend.set_build(made, build)
         if host is not None:
             certificate = "letsencrypt" if policy.https else "none"
@@ -278,6 +292,26 @@ class PreviewApps:
         if changed is None:
             raise Rejected(f"the record of {preview.label} is gone")
         return changed
+
+
+def _unsafe(preview: Preview, app: App, policy: PreviewPolicy) -> str | None:
+    """Return why a branch must not lead to a fork's commit; None if the rule says where it may."""
+    repository, mirror = preview.repository.name, policy.mirror_for_forks
+    if mirror is None:
+        return (
+            None
+            if policy.ci_secrets_for_forks
+            else (
+                f"{preview.backend} builds only branches, and CI would run a fork's branch with the"
+                f" secrets of {repository}: name a fork of it without secrets in the rule,"
+                " `mirror_for_forks`; or accept that, `ci_secrets_for_forks: true`"
+            )
+        )
+    if mirror.lower() == repository.lower():
+        return f"`mirror_for_forks` names {repository} itself: name a fork of it without secrets"
+    if app.source is None or app.source.type is not SourceType.GITHUB:
+        return f"`mirror_for_forks` is of no use: {app.label} is not built from a GitHub account"
+    return None
 
 
 def _request(made: App, push: int) -> str:

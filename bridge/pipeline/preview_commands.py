@@ -15,6 +15,7 @@ from bridge.core.previews.acts import NEEDS, STARTED_AGAIN, Act, possible
 from bridge.core.previews.naming import find_preview
 from bridge.core.previews.native import NativePreview, why_not_ours
 from bridge.core.previews.preview import Preview, PreviewState
+from bridge.core.previews.verdict import Why
 from bridge.pipeline.gate_commands import Actor
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Journal
@@ -158,6 +159,9 @@ class PreviewCommands:
             raise Rejected(
                 f"{preview.label} comes from the repository itself, so it waits for no approval"
             )
+        if preview.reason == Why.CANNOT_BUILD:
+            says = preview.note or preview.reason
+            raise Rejected(f"there is nothing to approve: {preview.label} can't be built ({says})")
         if len(commit) < SHORTEST_COMMIT:
             raise Rejected(f"name at least {SHORTEST_COMMIT} characters of the commit")
         if not pull.head_sha.startswith(commit.lower()):

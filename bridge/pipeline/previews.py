@@ -26,7 +26,7 @@ from bridge.core.previews.preview import (
     model_id,
     rules_mark,
 )
-from bridge.core.previews.steps import Aim, Step, aim
+from bridge.core.previews.steps import Aim, Step, aim, why_pinned
 from bridge.core.previews.verdict import HOLDS, Verdict, Why, by_files, without_files
 from bridge.core.pulls import PullRequest
 from bridge.pipeline.catalog import Catalog
@@ -218,6 +218,12 @@ class PreviewKeeper:
         said = {"reason": found.verdict.why, "note": found.verdict.evidence, "rules": rules}
         if found.verdict.wanted:
             await self._apps.show(preview)
+        if found.verdict.why is Why.APPROVAL:
+            assert app is not None
+            assert policy is not None
+            if (why := self._missing(preview, app, policy)) is not None:
+                return _held(preview, Why.CANNOT_BUILD, why, self._clock() + RETRY.longest)
+            said["note"] += self._apps.warning(preview, policy)
         if found.step is Step.END:
             return await self._end(preview, said, again=found.verdict.wanted)
         if found.step is Step.BRING_UP or (found.runs and preview.rules != rules):
@@ -232,7 +238,7 @@ class PreviewKeeper:
         """Return whether the host describes a pull request as we know it; else record how it does.
 
         Whoever has the secret of a webhook can say of a fork's commit that it is the repository's
-        own. Without a credential only branches of the repository can be built.
+        own. Without a credential only branches of the repository are built.
 
         Raises:
             BridgeError: the host can't be asked, or does not know the newest yet.
@@ -249,8 +255,15 @@ class PreviewKeeper:
         await self.report(preview.repository, told, now)
         return False
 
+    def _missing(self, preview: Preview, app: App, policy: PreviewPolicy) -> str | None:
+        """Return why a preview can't be built; None if it can, as far as is known."""
+        what, api = why_pinned(preview.pull, policy), self._apis.get(preview.host)
+        if what is not None and not isinstance(api, FollowsPulls):
+            return f"{what} is built only once {preview.host} was asked about it: set a credential"
+        return self._apps.missing(preview, app, policy)
+
     async def _bring_up(self, preview: Preview, app: App, policy: PreviewPolicy) -> dict[str, Any]:
-        if (why := self._apps.missing(preview, app, policy)) is not None:
+        if (why := self._missing(preview, app, policy)) is not None:
             return _held(preview, Why.CANNOT_BUILD, why, self._clock() + RETRY.longest)
         async with self._places:
             if (why := await self._address_taken(preview, app, policy)) is not None:

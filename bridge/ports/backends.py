@@ -265,19 +265,22 @@ class Build:
         model: the app whose source and build settings it takes over: the account and repository,
             the build path and type, and what belongs to that type. Never its environment, build
             arguments, build secrets, registry passwords, volumes, ports, domains or Auto Deploy.
-        branch: the branch to clone.
+        ref: the branch to clone, or a commit where the backend can build one.
         environment: its whole environment, as lines of NAME=value.
         build_args: its build arguments, likewise.
         memory: the most bytes of memory that it may have.
         cpus: the most cores that it may use; None for no limit.
+        mirror: the repository to clone in place of the model's, on the same Git host, e.g.
+            "my-org/forks"; only for a model with a GitHub account.
     """
 
     model: App
-    branch: str
+    ref: str
     environment: str
     build_args: str
     memory: int
     cpus: float | None = None
+    mirror: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +309,10 @@ class MakesApps(Protocol):
     written with its creation. What has none is refused, not changed. Errors are those of `Backend`;
     a refusal names the right that the key lacks.
     """
+
+    @property
+    def builds_commits(self) -> bool:
+        """Whether it can build a commit to which no branch leads."""
 
     async def made(self, marker: str) -> list[App]:
         """Return the apps with exactly this marker, oldest first; more than one were raced.

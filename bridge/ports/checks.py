@@ -112,6 +112,7 @@ NAMES: Mapping[str, str] = {
     "app.source": "an app's Git host is served",
     "app.pin": "a pinned app is built from a branch of its own",
     "app.previews": "pull requests of an app can have the previews of its rule",
+    "app.previews.forks": "no CI runs a fork's commit with a repository's secrets unasked",
     "app.previews.twice": "pull requests of an app have one preview, not two",
     "app.verify": "an app that is verified can be looked at",
     "app.rollback": "the backend keeps what may have to be rolled back by itself",

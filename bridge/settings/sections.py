@@ -324,7 +324,8 @@ class Rule(Section):
         None,
         description="an app for each pull request: true, false, a host name, or a section with"
         " host, https, port, label, drafts, forks, limit, idle, environment, build_args,"
-        " environment_for_forks, memory, cpus, place, pin, channels",
+        " environment_for_forks, ci_secrets_for_forks, mirror_for_forks, memory, cpus, place, pin,"
+        " channels",
     )
     channels: tuple[str, ...] | None = Field(
         None,

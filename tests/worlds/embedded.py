@@ -350,14 +350,19 @@ class GitServer:
         path = self.root / request.match_info["name"]
         if not path.exists():
             return web.Response(status=404)
+        protocol = request.headers.get("Git-Protocol", "")
         words = ["git", "upload-pack", "--stateless-rpc"]
         head = b""
         if request.method == "GET":
             words.append("--advertise-refs")
-            head = b"001e# service=git-upload-pack\n0000"
+            head = b"" if protocol else b"001e# service=git-upload-pack\n0000"
         # In a thread git ends by itself, also if this request is cancelled.
         git = await asyncio.to_thread(
-            subprocess.run, [*words, str(path)], input=await request.read(), stdout=subprocess.PIPE
+            subprocess.run,
+            [*words, str(path)],
+            input=await request.read(),
+            stdout=subprocess.PIPE,
+            env=os.environ | {"GIT_PROTOCOL": protocol},
         )
         what = "advertisement" if request.method == "GET" else "result"
         return web.Response(

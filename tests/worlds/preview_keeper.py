@@ -38,7 +38,7 @@ from tests.worlds.own_apps import DokployMaking, furnished_dokploy
 
 MONO = Repository("github", "4711", "my-org/mono", frozenset({"git.example.com/my-org/mono"}))
 HOMES = {"git.example.com": "github"}
-POLICY = PreviewPolicy(host="pr-{number}-{app}.preview.example.com")
+POLICY = PreviewPolicy(host="pr-{number}-{app}.preview.example.com", ci_secrets_for_forks=True)
 SHAS = [f"{number:040x}" for number in range(1, 1000)]
 
 

@@ -130,6 +130,10 @@ class PreviewWorld:
     async def send(self, pull: FakePull, change: Change) -> None:
         await self.fake.send_pull(self.theirs, pull, change)
 
+    def branch_writes(self) -> int:
+        """How often a branch of the repository was made, moved or deleted over the host's API."""
+        return self.fake.writes(path=r"/(git/refs|branches)\b")
+
     # ── what becomes of it ────────────────────────────────────────────────
 
     async def previews(self, pull: FakePull) -> dict[str, Preview]:

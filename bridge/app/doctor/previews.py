@@ -74,14 +74,14 @@ def previewed(apps: Iterable["App"]) -> "list[App]":
 def building_branches(apps: Iterable["App"]) -> "Sequence[App]":
     """Return the apps of whose previews some are built from a branch of the bridge's own."""
     return [
-        app
-        for app in previewed(apps)
-        if app.rules.previews and (app.rules.previews.pin or _takes_forks(app.rules.previews))
+        app for app in previewed(apps) if app.rules.previews and _moves(app, app.rules.previews)
     ]
 
 
-def _takes_forks(policy: "PreviewPolicy") -> bool:
-    return policy.forks is Forks.APPROVAL
+def _moves(app: "App", policy: "PreviewPolicy") -> bool:
+    """Return whether branches of its repository are moved; the embedded backend needs none."""
+    for_forks = policy.forks is Forks.APPROVAL and policy.ci_secrets_for_forks
+    return app.backend != EMBEDDED and (policy.pin or for_forks)
 
 
 def _of_app(
@@ -109,9 +109,9 @@ def _of_app(
     elif not served:
         level, says = Level.WARNING, NO_CREDENTIAL.replace("a Git host", "its Git host")
         remedy = "set one"
-    elif unpinned is not None and (policy.pin or _takes_forks(policy)):
+    elif unpinned is not None and _moves(app, policy):
         says = f"its previews that are built from a branch of the bridge's own fail: {unpinned}"
-        remedy = "set that, or `forks: never` and `pin: false`"
+        remedy = "set that, or take `pin` and `ci_secrets_for_forks` out of its rule"
     else:
         level, says = Level.OK, "its pull requests have previews"
     return Finding(level, CHECK, app.label, says, remedy)

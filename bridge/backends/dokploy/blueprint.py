@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from bridge.backends.dokploy.models import ModelApp, OwnApp, OwnDomain
-from bridge.core.apps import App
+from bridge.core.apps import SourceType
 from bridge.core.configuration.fields import ALL, BUILD, FIELDS, PUSHED, SHARED, SOURCE
 from bridge.core.configuration.row import plain
 from bridge.core.errors import Refused
@@ -33,7 +33,7 @@ def columns_for(build: Build, model: ModelApp) -> dict[str, Any]:
     Raises:
         Refused: the model is not built from a branch.
     """
-    taken = _source_of(build.model, model, build.branch) | _build_of(model)
+    taken = _source_of(build, model) | _build_of(model)
     return taken | {
         "env": build.environment,
         "buildArgs": build.build_args,
@@ -44,8 +44,8 @@ def columns_for(build: Build, model: ModelApp) -> dict[str, Any]:
     }
 
 
-def _source_of(app: App, model: ModelApp, branch: str) -> dict[str, Any]:
-    kind = model.source_type or ""
+def _source_of(build: Build, model: ModelApp) -> dict[str, Any]:
+    app, kind = build.model, model.source_type or ""
     if kind not in _KINDS:
         words = f"{app.label} is built from {kind or 'nothing'}, not from a branch of a repository"
         raise Refused(app.backend, words)
@@ -54,7 +54,11 @@ def _source_of(app: App, model: ModelApp, branch: str) -> dict[str, Any]:
     needed = "url" if kind == "git" else "repository"
     if not taken[FIELDS[needed].columns[kind]]:
         raise Refused(app.backend, f"{app.label} has no repository to build from")
-    taken[FIELDS["branch"].columns[kind]] = branch
+    taken[FIELDS["branch"].columns[kind]] = build.ref
+    if build.mirror is not None:
+        if kind != SourceType.GITHUB:
+            raise Refused(app.backend, f"{app.label} has no GitHub account to clone a mirror with")
+        taken["owner"], _, taken["repository"] = build.mirror.partition("/")
     return {"sourceType": kind} | taken | _told({"enableSubmodules": model.enable_submodules})
 
 

@@ -16,6 +16,7 @@ from bridge.backends.dokploy.key_check import RefusedJustNow, setting_of
 from bridge.core.apps import App, AppKind, SourceType
 from bridge.core.errors import KeyRefused, Refused
 from bridge.core.pins import pin_of
+from bridge.core.previews.policy import Forks
 from bridge.ports.checks import Checked, Finding, Level, clock_finding, expiry_finding
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ async def _of(checked: Checked, client: Dokploy, key: str) -> AsyncIterator[Find
     for finding in _of_previews(checked.apps):
         yield finding
     if client.has_dashboard:
+        for finding in _of_forks(checked.apps):
+            yield finding
         async for finding in _of_verified(client, checked):
             yield finding
         async for finding in _of_key(about, client, key):
@@ -117,6 +120,28 @@ def _of_previews(apps: Sequence[App]) -> Iterator[Finding]:
                 " rule"
             )
             yield Finding(Level.WARNING, "app.previews.twice", app.label, says, remedy)
+
+
+def _of_forks(apps: Sequence[App]) -> Iterator[Finding]:
+    """Yield whose CI runs approved pull requests from forks, which Dokploy builds from branches."""
+    for app in apps:
+        policy = app.rules.previews
+        if policy is None or not app.previewed or policy.forks is Forks.NEVER:
+            continue
+        level, says, remedy = Level.OK, "approved forks are built from branches of a mirror", ""
+        if policy.mirror_for_forks is None and policy.ci_secrets_for_forks:
+            says = "CI runs approved forks with the secrets of the repository, as its rule accepts"
+        elif policy.mirror_for_forks is None:
+            level = Level.WARNING
+            says = (
+                "pull requests from forks get no preview: Dokploy builds only branches, and CI"
+                " would run a fork's branch with the secrets of the repository"
+            )
+            remedy = (
+                "name a fork of it without secrets in the rule, `mirror_for_forks`; or accept that,"
+                " `ci_secrets_for_forks: true`; or write `forks: never`"
+            )
+        yield Finding(level, "app.previews.forks", app.label, says, remedy)
 
 
 # ── Queries ─────────────────────────────────────────────────────────────────────────────────────

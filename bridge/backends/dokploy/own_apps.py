@@ -72,6 +72,14 @@ class Making(Running):
         self._one_by_one = asyncio.Lock()
         self._unseen: set[str] = set()  # the markers of apps that were made, but are not listed
 
+    @property
+    def builds_commits(self) -> bool:
+        """See `ports.backends.MakesApps`; Dokploy clones branches, only the embedded backend can.
+
+        Source: facts.md, "Environments and applications" (`git clone --branch`).
+        """
+        return not self._http.has_dashboard
+
     # ── Find ─────────────────────────────────────────────────────────────────
 
     async def made(self, marker: str) -> list[App]:

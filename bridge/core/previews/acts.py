@@ -34,6 +34,7 @@ def possible(preview: Preview) -> tuple[Act, ...]:
 
 
 def awaits_approval(preview: Preview) -> bool:
-    """Return whether the newest commit of a fork has not been approved."""
+    """Return whether the newest commit of a fork could be built, and has not been approved."""
     pull = preview.pull
-    return not preview.ends and not pull.own and preview.approved != pull.head_sha
+    could_be = not preview.ends and preview.reason != Why.CANNOT_BUILD
+    return could_be and not pull.own and preview.approved != pull.head_sha

@@ -45,8 +45,11 @@ class PreviewPolicy:
         memory: the most bytes of memory that it may have.
         cpus: the most cores that it may use; None for no limit.
         place: the name of the backend's environment in which previews are made.
-        pin: build exactly the pull request's commit, from a branch of the bridge's own; forks are
-            always built like this.
+        ci_secrets_for_forks: accept that the commit of an approved pull request from a fork gets a
+            branch in the repository, whose pipelines then run it with their secrets.
+        mirror_for_forks: the repository that gets this branch instead, e.g. "my-org/forks". Only a
+            backend that builds nothing but branches needs one or the other.
+        pin: build exactly the pull request's commit; forks are always built like this.
     """
 
     on: bool = True
@@ -61,6 +64,8 @@ class PreviewPolicy:
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     build_args: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     environment_for_forks: bool = False
+    ci_secrets_for_forks: bool = False
+    mirror_for_forks: str | None = None
     memory: int = 512 * 2**20
     cpus: float | None = 1.0
     place: str = "previews"

@@ -16,7 +16,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/#-]*")
 
 
 def why_pinned(pull: PullRequest, policy: PreviewPolicy) -> str | None:
-    """Return why a pull request is built from a branch of the bridge's own; None if it is not."""
+    """Return why exactly a pull request's commit is built; None if its branch is."""
     if not pull.own:
         return "a fork's commit"
     if not _PLAIN.fullmatch(pull.head):

@@ -267,7 +267,7 @@ class Head:
 
 
 async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Head:
-    """Clone the head of a branch, one commit deep, into a folder that does not exist yet.
+    """Clone the head of a branch, or a commit, one deep, into a folder that does not exist yet.
 
     Args:
         scratch: an empty folder to use as home folder, so no user's configuration takes effect.
@@ -278,12 +278,9 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
     await runner.require("git")
     env = git_environment(source, scratch)
     for url in await _candidates(source.urls):
-        await runner.log.say(f"Cloning Repo {source.shown} {url}, branch {source.branch}: ✅")
-        argv = ["git", "clone", f"--branch={source.branch}", "--depth=1", "--single-branch"]
-        argv += ["--no-tags", "--template=", "--no-checkout", "--progress", "--", url, into.name]
-        # A relative name keeps the path on this machine out of the log.
-        code, _ = await runner.attempt(Command(argv, cwd=into.parent, env=env))
-        if code == 0:
+        what = "commit" if source.is_commit else "branch"
+        await runner.log.say(f"Cloning Repo {source.shown} {url}, {what} {source.ref}: ✅")
+        if await _cloned(source, url, into, runner, env):
             break
         await asyncio.to_thread(remove, into)
     else:
@@ -293,6 +290,28 @@ async def clone(source: Clone, into: Path, runner: Runner, scratch: Path) -> Hea
         beside = _beside(source.urls[0])
         await fetch_submodules(into, runner, _for_submodules(source, scratch), beside)
     return await _head(into, runner, env)
+
+
+async def _cloned(
+    source: Clone, url: str, into: Path, runner: Runner, env: Mapping[str, str]
+) -> bool:
+    """Clone from one address, without writing files; return False if Git can't."""
+    if source.is_commit:
+        steps = [
+            (["git", "init", "--quiet", "--template=", "--", into.name], into.parent),
+            (["git", "config", "remote.origin.url", url], into),
+            (["git", "fetch", "--depth=1", "--no-tags", "--progress", "origin", source.ref], into),
+            (["git", "update-ref", "--no-deref", "HEAD", source.ref], into),
+        ]
+    else:
+        argv = ["git", "clone", f"--branch={source.ref}", "--depth=1", "--single-branch"]
+        argv += ["--no-tags", "--template=", "--no-checkout", "--progress", "--", url, into.name]
+        steps = [(argv, into.parent)]
+    # A relative name keeps the path on this machine out of the log.
+    for argv, where in steps:
+        if (await runner.attempt(Command(argv, cwd=where, env=env)))[0] != 0:
+            return False
+    return True
 
 
 async def swap(fresh: Path, places: Places, application_id: str) -> Path:

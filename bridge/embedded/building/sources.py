@@ -15,6 +15,7 @@ TRANSPORTS = ("https", "http", "ssh", "git", "file")
 
 _SCP = re.compile(r"^(?:[\w.+-]+@)?[\w.][\w.-]*:(?!//)[^:].*$")
 _HELPER = re.compile(r"^([A-Za-z0-9+.-]+)::")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NAME = re.compile(r"[\w.~-]+(?:/[\w.~-]+)*")
 
 
@@ -24,16 +25,22 @@ class Clone:
 
     Attributes:
         urls: addresses to try one after another, without credentials.
+        ref: a branch, or a whole commit id.
         authorization: value of an HTTP header for requests below `urls`; never shown.
         shown: "GitHub", "GitLab" or "Custom", for the log.
     """
 
     urls: tuple[str, ...]
-    branch: str
+    ref: str
     build_path: str
     submodules: bool
     shown: str
     authorization: str | None = None
+
+    @property
+    def is_commit(self) -> bool:
+        """Whether `ref` is a commit; to the fork's of a pull request no branch leads."""
+        return _COMMIT.fullmatch(self.ref) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def _custom(app: Record) -> Clone:
     url, authorization = split_credentials(check_url(app["customGitUrl"]))
     return Clone(
         urls=(url,) if authorization is None else _with_and_without_git(url),
-        branch=check_branch(app["customGitBranch"]),
+        ref=check_branch(app["customGitBranch"]),
         build_path=app["customGitBuildPath"] or "/",
         submodules=bool(app["enableSubmodules"]),
         shown="Custom",
@@ -88,7 +95,7 @@ def _github(app: Record, hosts: Hosts, provider: Record | None) -> Clone:
     base = hosts.github_url or (provider or {}).get("githubUrl") or "https://github.com"
     return Clone(
         urls=_repository_urls(base, f"{app['owner']}/{app['repository']}"),
-        branch=check_branch(app["branch"]),
+        ref=check_branch(app["branch"]),
         build_path=app["buildPath"] or "/",
         submodules=bool(app["enableSubmodules"]),
         shown="GitHub",
@@ -106,7 +113,7 @@ def _gitlab(app: Record, hosts: Hosts, provider: Record | None) -> Clone:
     base = hosts.gitlab_url or internal or known.get("gitlabUrl") or "https://gitlab.com"
     return Clone(
         urls=_repository_urls(base, path),
-        branch=check_branch(app["gitlabBranch"]),
+        ref=check_branch(app["gitlabBranch"]),
         build_path=app["gitlabBuildPath"] or "/",
         submodules=bool(app["enableSubmodules"]),
         shown="GitLab",
