@@ -36,9 +36,15 @@ def state_of(word: str | None, *, passed: Container[str], failed: Container[str]
     return CheckState.FAILED if word in failed else CheckState.PENDING
 
 
-def check_of(name: str, state: CheckState, app: str | None = "", *urls: str | None) -> Check:
+def check_of(
+    name: str,
+    state: CheckState,
+    app: str | None = "",
+    *urls: str | None,
+    app_id: int | None = None,
+) -> Check:
     """Return a check with names of bounded length, and the first URL that is safe to open."""
-    return Check(name[:LONGEST_NAME], state, (app or "")[:LONGEST_NAME], web_url(*urls))
+    return Check(name[:LONGEST_NAME], state, (app or "")[:LONGEST_NAME], web_url(*urls), app_id)
 
 
 def newest(found: Iterable[tuple[int, Check]]) -> list[Check]:

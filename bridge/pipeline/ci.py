@@ -10,11 +10,12 @@ from typing import Protocol, runtime_checkable
 
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError
-from bridge.core.gates.checks import Check
+from bridge.core.events import Repository
+from bridge.core.gates.checks import Check, Required
 from bridge.core.gates.ci import Ci
 from bridge.pipeline.worker_loop import PATIENCE, Lanes, all_ended
 from bridge.ports.clock import Clock
-from bridge.ports.gates import DueCi, ReadsChecks, RequiresGlobs
+from bridge.ports.gates import DueCi, ReadsChecks, RequiresGlobs, TellsApps
 from bridge.ports.githosts import HostApi
 from bridge.ports.journal import Journal
 
@@ -69,9 +70,9 @@ class CiReader:
         """Begin to read at once."""
         self._lanes.wake()
 
-    async def report(self, host: str, commit: str, check: Check | None) -> bool:
+    async def report(self, repository: Repository, commit: str, check: Check | None) -> bool:
         """Record an event about a commit's checks; return whether somebody waits for them."""
-        waited = await self._journal.report_check(host, commit, check, self._clock())
+        waited = await self._journal.report_check(repository, commit, check, self._clock())
         if waited:
             self.wake()
             self.changed()
@@ -105,6 +106,8 @@ class CiReader:
                 api.checks(at.repository, at.commit),
                 api.required_checks(at.repository, at.branch),
             )
+            if isinstance(api, TellsApps) and (names := _of_apps(required, checks)):
+                checks = await api.with_apps(at.repository, at.commit, checks, names)
         except BridgeError as error:
             failures = due.failures + 1
             await self._failed(due, str(error), now + RETRY.after(failures, error))
@@ -124,11 +127,19 @@ class CiReader:
         )
 
 
-def _named(api: RequiresGlobs, required: Sequence[str], checks: Sequence[Check]) -> tuple[str, ...]:
+def _named(
+    api: RequiresGlobs, required: Sequence[Required], checks: Sequence[Check]
+) -> tuple[Required, ...]:
     """Return the names that required globs match; one that matches none stays, and is missing."""
-    names = [one.name for one in checks]
-    found = [[name for name in names if api.fits(one, name)] or [one] for one in required]
-    return tuple(dict.fromkeys(name for some in found for name in some))
+    names, globs = [one.name for one in checks], [one.name for one in required]
+    found = [[name for name in names if api.fits(one, name)] or [one] for one in globs]
+    return tuple(map(Required, dict.fromkeys(name for some in found for name in some)))
+
+
+def _of_apps(required: Sequence[Required] | None, checks: Sequence[Check]) -> set[str]:
+    """Return the names of statuses that count only if a certain app has set them."""
+    apart = {one.name for one in required or () if one.app_id is not None}
+    return {one.name for one in checks if not one.app and one.name in apart}
 
 
 def _pause(age: float) -> float:

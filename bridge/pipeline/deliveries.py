@@ -161,11 +161,11 @@ class DecisionTiming:
     resume: float = 30.0
 
 
-Reported = Callable[[str, str, Check | None], Awaitable[bool]]
-"""Records an event about the checks of a commit on a host; see `CiReader.report`."""
+Reported = Callable[[Repository, str, Check | None], Awaitable[bool]]
+"""Records an event about the checks of a commit; see `CiReader.report`."""
 
 
-async def nobody_waits(_host: str, _commit: str, _check: Check | None) -> bool:
+async def nobody_waits(_repository: Repository, _commit: str, _check: Check | None) -> bool:
     """No deployment waits for checks."""
     return False
 
@@ -393,7 +393,7 @@ class Deliveries:
         if isinstance(event, PullRequestChanged):
             waits = await self._pulls(event.repository, event.pull)
         elif isinstance(event, CheckReported):
-            waits = await self._checks(event.repository.host, event.commit, event.check)
+            waits = await self._checks(event.repository, event.commit, event.check)
         else:
             return end
         return done(meaning.delivery, DeliveryState.DECIDED) if waits else end

@@ -1,11 +1,12 @@
 """Gates: the facts that hold deployments, and where they are kept."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App
-from bridge.core.gates.checks import Check
+from bridge.core.events import Repository
+from bridge.core.gates.checks import Check, Required
 from bridge.core.gates.ci import Ci
 from bridge.core.gates.content import NO_COMPARED, Compared
 from bridge.core.gates.freezes import Freeze
@@ -307,7 +308,9 @@ class CiFacts(Protocol):
             due_at: when to read them next, None for not any more; an event makes it due at once.
         """
 
-    async def report_check(self, host: str, commit: str, check: Check | None, now: float) -> bool:
+    async def report_check(
+        self, repository: Repository, commit: str, check: Check | None, now: float
+    ) -> bool:
         """Record an event about a commit's checks, which are then due to be read.
 
         Return whether somebody waits for them.
@@ -324,8 +327,18 @@ class ReadsChecks(Protocol):
     async def checks(self, repository: str, commit: str) -> list[Check]:
         """Return the newest run of each check, through all pages; our own statuses left out."""
 
-    async def required_checks(self, repository: str, branch: str) -> tuple[str, ...] | None:
-        """Return the names that the branch's protection requires; None if that can't be seen."""
+    async def required_checks(self, repository: str, branch: str) -> tuple[Required, ...] | None:
+        """Return what the branch's protection requires; None if that can't be seen."""
+
+
+@runtime_checkable
+class TellsApps(Protocol):
+    """A Git host on which an app may set commit statuses, whose lists don't name it."""
+
+    async def with_apps(
+        self, repository: str, commit: str, checks: Sequence[Check], names: Collection[str]
+    ) -> list[Check]:
+        """Return the checks, those of these names that are statuses with the app that set them."""
 
 
 @runtime_checkable

@@ -45,6 +45,11 @@ class Checks(Section):
         Need.REQUIRED,
         description="required (by the branch's protection; without any, all), all, or names",
     )
+    names: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(
+        (),
+        description="checks of apps, instead of `need`, e.g. GitHub Actions/build; a status of the"
+        " same name does not count",
+    )
     ignore: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(
         (), description="checks that never count; names or globs"
     )
@@ -60,11 +65,24 @@ class Checks(Section):
             raise ValueError("name the checks to wait for, or write required or all")
         return value
 
+    @field_validator("names")
+    @classmethod
+    def _are_of_apps(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            app, _, name = one.partition("/")
+            if not app or not name:
+                raise ValueError(
+                    f"{one!r} names no app: write e.g. GitHub Actions/build, or name checks of"
+                    " whomever in `need`"
+                )
+        return value
+
     def policy(self) -> CheckPolicy:
         """Return what it means to the core."""
         names = () if isinstance(self.need, Need) else self.need
         need = self.need if isinstance(self.need, Need) else Need.ALL
-        return CheckPolicy(need, names, **self.model_dump(exclude={"need"}))
+        others = self.model_dump(exclude={"need", "names"})
+        return CheckPolicy(need, names, of_apps=self.names, **others)
 
 
 def _as_time(value: object) -> object:

@@ -111,6 +111,8 @@ CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
     "delete a branch": lambda api: api.delete_branch(REPOSITORY, "bridge/web/1"),
     "checks": lambda api: api.checks(REPOSITORY, SHA),
     "required checks": lambda api: api.required_checks(REPOSITORY, "main"),
+    "who has set statuses": lambda api: api.with_apps(REPOSITORY, SHA, [], ["security/brakeman"]),
+    "an App": lambda api: api._app_id(REPOSITORY, "octoapp"),
     "webhooks": lambda api: api.hooks(REPOSITORY),
     "deliveries": lambda api: everything(api, "sendings", OWN, 0.0),
     "payload of a delivery": lambda api: api.payload(OWN, "12345678"),

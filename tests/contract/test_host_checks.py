@@ -3,11 +3,11 @@
 import pytest
 
 from bridge.core.errors import NotFound, Refused, Unreachable
-from bridge.core.gates.checks import Check, CheckState
+from bridge.core.gates.checks import Check, CheckState, Required
 from bridge.pipeline.ci import ListsChecks
-from bridge.ports.gates import RequiresGlobs
+from bridge.ports.gates import RequiresGlobs, TellsApps
 from bridge.ports.githosts import CommitState
-from tests.fakes.checks import status_of
+from tests.fakes.checks import ACTIONS, status_of
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import Spoil
@@ -152,7 +152,8 @@ async def test_a_branch_tells_what_it_requires(host: Host) -> None:
 
     found = await host.api.required_checks(NAME, "main")
 
-    assert found == (("pipeline",) if host.fake.name == "gitlab" else ("build", "lint"))
+    names = ["pipeline"] if host.fake.name == "gitlab" else ["build", "lint"]
+    assert found == tuple(map(Required, names))
 
 
 async def test_what_cannot_be_seen_is_not_known(host: Host) -> None:
@@ -249,7 +250,9 @@ async def test_rulesets_require_checks_as_well(host: Host) -> None:
     host.repository.checks.ruled["main"] = ["lint", "test"]
     host.repository.checks.required["main"] = ["build", "lint"]
 
-    assert await host.api.required_checks(NAME, "main") == ("build", "lint", "test")
+    assert await host.api.required_checks(NAME, "main") == tuple(
+        map(Required, ("build", "lint", "test"))
+    )
 
 
 @GITHUB
@@ -257,7 +260,39 @@ async def test_one_of_both_that_can_be_seen_is_enough(host: Host) -> None:
     host.repository.checks.ruled["main"] = ["test"]
     host.fake.spoil(Spoil(status=403), path=r"/repos/[^/]+/[^/]+/branches/main$")
 
-    assert await host.api.required_checks(NAME, "main") == ("test",)
+    assert await host.api.required_checks(NAME, "main") == (Required("test"),)
+
+
+@GITHUB
+async def test_protection_and_rulesets_say_whose_check_they_require(host: Host) -> None:
+    host.repository.checks.required["main"] = [("build", ACTIONS), "lint"]
+    host.repository.checks.ruled["main"] = [("scan", 57789), "build"]
+
+    assert set(await host.api.required_checks(NAME, "main") or ()) == {
+        Required("build", ACTIONS),
+        Required("lint"),
+        Required("scan", 57789),
+    }
+
+
+@GITHUB
+async def test_of_a_status_that_an_app_has_to_set_it_is_known_who_did(host: Host) -> None:
+    assert isinstance(host.fake, FakeGithub)
+    assert isinstance(host.api, TellsApps)
+    host.fake.slugs["jenkins"] = 7
+    commit = host.repository.branches["main"]
+    for name, by in (
+        ("build", "jenkins[bot]"), ("lint", "mallory"), ("scan", "jenkins[bot]"),
+        ("scan", "mallory"), ("test", "unknown[bot]"),
+    ):  # fmt: skip
+        host.repository.statuses.append(status_of(commit, name, "success", by))
+    checks = await host.api.checks(NAME, commit)
+
+    found = await host.api.with_apps(NAME, commit, checks, {"build", "scan", "test"})
+
+    told = {one.name: (one.state, one.app_id) for one in found}
+    unknown = (PASSED, None)
+    assert told == {"build": (PASSED, 7), "lint": unknown, "scan": unknown, "test": unknown}
 
 
 # ── GitLab ───────────────────────────────────────────────────────────────────
@@ -403,4 +438,4 @@ async def test_giteas_globs_match_as_there(
     (found,) = await host.api.required_checks(NAME, "main") or ()
 
     assert isinstance(host.api, RequiresGlobs)
-    assert host.api.fits(found, name) is fits
+    assert host.api.fits(found.name, name) is fits

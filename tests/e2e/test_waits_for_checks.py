@@ -11,7 +11,7 @@ import pytest
 from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.lifecycle import Deployment
 from bridge.pipeline.ci import FIRST
-from tests.fakes.checks import run_of
+from tests.fakes.checks import ACTIONS, run_of, status_of
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHook, FakeRepository
@@ -88,6 +88,19 @@ class Stage:
         found = await until(of_commit, is_held)
         assert found is not None
         return found
+
+    async def read_again(self) -> None:
+        """Wait until the checks were listed once more."""
+        before = self.lists
+
+        async def lists() -> int:
+            return self.lists
+
+        await until(lists, lambda count: count > before)
+
+    @property
+    def lists(self) -> int:
+        return sum(one.path.partition("?")[0].endswith("/check-runs") for one in self.fake.asked)
 
 
 @pytest.fixture(params=FAKES)
@@ -200,3 +213,26 @@ async def test_or_deploys_where_the_rules_say_so(stage: Stage) -> None:
 
     assert (ended.state, ended.commit) == ("done", commit), ended.note
     assert waited(ended) >= 2
+
+
+@pytest.mark.parametrize("stage", ["github"], indirect=True)
+@pytest.mark.with_checks("required")
+async def test_a_status_of_the_same_name_is_not_the_check_that_the_branch_requires(
+    stage: Stage,
+) -> None:
+    stage.theirs.checks.required["main"] = [("build", ACTIONS)]
+    commit = await stage.push("second", None)
+    await stage.held(commit, "waits for checks")
+
+    status = status_of(commit, "build", "success", by="mallory")
+    stage.theirs.statuses.append(status)
+    ours = {"id": stage.theirs.id, "name": "mono", "full_name": NAME} | stage.page
+    event = {"id": 1, "sha": commit, "context": "build", "state": "success", "repository": ours}
+    sent = await stage.fake.send(stage.hook, "status", event)
+    assert sent.status == 202
+    await stage.read_again()
+    await stage.held(commit, "build (app 15368)")
+
+    await stage.tell(stage.report("success"))
+    (ended,) = await stage.world.ended(1)
+    assert ended.deployed_commit == commit

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from tests.fakes.github import FakeGithub
 
 
+ACTIONS = 15368
+"""The number of GitHub Actions among the Apps."""
+
+Needed = str | tuple[str, int]
+"""A check that is required: by its name, or also of an App with this number."""
+
+
 @dataclass
 class FakeRun:
     """A check run of an app on GitHub, or a job of a pipeline on GitLab, in the host's words."""
@@ -24,6 +31,7 @@ class FakeRun:
     name: str
     state: str
     app: str = "GitHub Actions"
+    app_id: int = ACTIONS
     pipeline: int = 0
     may_fail: bool = False
 
@@ -46,9 +54,9 @@ class FakeChecks:
     runs: list[FakeRun] = field(default_factory=list)
     """Check runs on GitHub, jobs on GitLab, oldest first."""
     pipelines: list[FakePipeline] = field(default_factory=list)
-    required: dict[str, list[str]] = field(default_factory=dict)
+    required: dict[str, list[Needed]] = field(default_factory=dict)
     """What each branch's protection requires; on GitLab "" stands for all branches."""
-    ruled: dict[str, list[str]] = field(default_factory=dict)
+    ruled: dict[str, list[Needed]] = field(default_factory=dict)
     """What rulesets on GitHub require of each branch."""
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -65,9 +73,9 @@ class FakeChecks:
         return made
 
 
-def status_of(sha: str, context: str, state: str) -> dict[str, Any]:
+def status_of(sha: str, context: str, state: str, by: str = "octocat") -> dict[str, Any]:
     """Return a commit status as somebody else sets it, in the words of every host."""
-    return {"sha": sha, "context": context, "name": context, "state": state}
+    return {"sha": sha, "context": context, "name": context, "state": state, "by": by}
 
 
 # ── GitHub ────────────────────────────────────────────────────────────────────────────────────────
@@ -77,6 +85,7 @@ def checks_routes(fake: "FakeGithub") -> list[web.RouteDef]:
     answers = _Answers(fake)
     return [
         web.get(f"{REPOSITORY}/commits/{{sha}}/status", answers.combined),
+        web.get(f"{REPOSITORY}/commits/{{sha}}/statuses", answers.statuses),
         web.get(f"{REPOSITORY}/commits/{{sha}}/check-runs", answers.runs),
         web.get(f"{REPOSITORY}/rules/branches/{{branch}}", answers.rules),
     ]
@@ -101,6 +110,19 @@ class _Answers:
         found = list(newest.values())[: self.fake.lists_at_most]
         return page(request, found, of=lambda some: whole | told | {"statuses": some})
 
+    async def statuses(self, request: web.Request) -> web.Response:
+        """Return all statuses, the latest first, with those who have set them."""
+        repository, sha = self.fake.repository_in(request), request.match_info["sha"]
+        form = example(f"{REPOSITORY}/commits/{{ref}}/statuses")[0]
+        found = [
+            form
+            | {"id": number, "context": one["context"], "state": one["state"]}
+            | {"creator": form["creator"] | {"login": one.get("by", "octocat")}}
+            for number, one in enumerate(repository.statuses, 1)
+            if one["sha"] == sha
+        ]
+        return page(request, found[::-1])
+
     async def runs(self, request: web.Request) -> web.Response:
         """Return the newest run of each name; those of other suites are not told apart here."""
         assert request.query.get("filter") == "latest"
@@ -119,7 +141,12 @@ class _Answers:
             unquote(request.match_info["branch"]), []
         )
         source = {"ruleset_source_type": "Repository", "ruleset_source": "mono", "ruleset_id": 1}
-        checks = [{"context": name, "integration_id": 1} for name in names]
+        checks = [
+            {"context": one}
+            if isinstance(one, str)
+            else {"context": one[0], "integration_id": one[1]}
+            for one in names
+        ]
         policy = {"strict_required_status_checks_policy": False}
         rules: list[dict[str, Any]] = [{"type": "creation"} | source]
         if names:
@@ -138,17 +165,18 @@ def run_of(one: FakeRun) -> dict[str, Any]:
         "head_sha": one.sha,
         "status": "completed" if ended else one.state,
         "conclusion": one.state if ended else None,
-        "app": form["app"] | {"name": one.app},
+        "app": form["app"] | {"name": one.app, "id": one.app_id},
         "html_url": f"https://github.com/my-org/mono/runs/{one.id}",
     }
 
 
-def protection_of(names: list[str] | None) -> dict[str, Any]:
-    """Return what a branch shows of its protection, which requires these names; None: none."""
+def protection_of(needed: list[Needed] | None) -> dict[str, Any]:
+    """Return what a branch shows of its protection, which requires these checks; None: none."""
+    both = [(one, None) if isinstance(one, str) else one for one in needed or []]
     required = {
-        "enforcement_level": "off" if names is None else "non_admins",
-        "contexts": names or [],
-        "checks": [{"context": one, "app_id": None} for one in names or []],
+        "enforcement_level": "off" if needed is None else "non_admins",
+        "contexts": [name for name, _ in both],
+        "checks": [{"context": name, "app_id": app} for name, app in both],
     }
-    protection = {"enabled": names is not None, "required_status_checks": required}
-    return {"protected": names is not None, "protection": protection}
+    protection = {"enabled": needed is not None, "required_status_checks": required}
+    return {"protected": needed is not None, "protection": protection}

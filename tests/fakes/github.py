@@ -6,6 +6,7 @@ in them, so each has every field that GitHub sends; a test holds them against th
 
 import hashlib
 import hmac
+import re
 import time
 import uuid
 from typing import Any
@@ -13,7 +14,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from tests.fakes.checks import checks_routes, protection_of
+from tests.fakes.checks import ACTIONS, checks_routes, protection_of
 from tests.fakes.github_app import RegisteredApps
 from tests.fakes.github_examples import REPOSITORY, example, stamp
 from tests.fakes.github_pulls import GithubPulls
@@ -62,6 +63,8 @@ class FakeGithub(GithubPulls):
         self.accounts = GithubAccounts()
         """Of people who sign in elsewhere with GitHub."""
         self.token_seconds = 3600.0
+        self.slugs = {"github-actions": ACTIONS}
+        """The numbers of Apps by their slugs."""
         self.issued: dict[str, float] = {}
         """Every token that the App got, and when it expires."""
         self.granted: dict[str, dict[str, str]] = {}
@@ -103,10 +106,10 @@ class FakeGithub(GithubPulls):
 
     def refusal(self, request: web.Request) -> web.Response | None:
         pages = ("/app-manifests/", "/apps/", "/settings/", "/organizations/", "/login/")
-        if request.path.startswith(pages):
+        if request.path.startswith(pages) and "Authorization" not in request.headers:
             return None
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
-        wants_app = request.path.startswith("/app") or request.path.endswith("/installation")
+        wants_app = re.match(r"/app(/|$)|.*/installation$", request.path)
         if wants_app:
             good = kind == "Bearer" and given.count(".") == 2
         else:
@@ -120,6 +123,7 @@ class FakeGithub(GithubPulls):
             web.get("/user", self._user),
             web.get("/app", self._app),
             web.get("/app/installations", self._installations),
+            web.get("/apps/{slug}", self._app_named),
             *self.apps.routes(),
             *self.accounts.routes(),
             web.get(f"{r}/installation", self._installed),
@@ -181,6 +185,14 @@ class FakeGithub(GithubPulls):
     async def _app(self, request: web.Request) -> web.Response:
         facts = {"id": self.app_id, "slug": self.slug, "events": self.app_events}
         return web.json_response(example("/app") | facts | {"permissions": self.permissions})
+
+    async def _app_named(self, request: web.Request) -> web.Response:
+        slug = request.match_info["slug"]
+        if slug not in self.slugs:
+            raise web.HTTPNotFound(text="Not Found")
+        return web.json_response(
+            example("/apps/{app_slug}") | {"id": self.slugs[slug], "slug": slug}
+        )
 
     async def _installed(self, request: web.Request) -> web.Response:
         repository = self._repository(request)

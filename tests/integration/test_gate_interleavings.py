@@ -30,7 +30,7 @@ from bridge.core.gates.freezes import Freeze, Window, read_at
 from bridge.core.gates.locks import EVERYTHING, Lock
 from bridge.core.lifecycle import State
 from bridge.pipeline.gates import LIST_LASTS
-from tests.worlds.gates import ADA, GRACE, GateWorld, gated
+from tests.worlds.gates import ADA, GRACE, MONO, GateWorld, gated
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SPRING = datetime(2027, 3, 27, 22, 0, tzinfo=BERLIN).timestamp()
@@ -171,7 +171,7 @@ class Interleavings(RuleBasedStateMachine):
         new = self.world.check(commit, "build", state)
         self.truth.states.setdefault(commit, []).append((self.world.clock.now, state))
         if told:
-            self.do(self.world.ci.report("github", commit, new))
+            self.do(self.world.ci.report(MONO, commit, new))
 
     @rule()
     def turns_green(self) -> None:

@@ -9,9 +9,9 @@ import pytest
 from bridge.core.apps import App, Rules
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import Action, Commit
-from bridge.core.gates.checks import CheckPolicy, CheckState, Need, Otherwise
+from bridge.core.gates.checks import CheckPolicy, CheckState, Need, Otherwise, Required
 from bridge.core.gates.locks import EVERYTHING, scope_named
-from tests.worlds.gates import ADA, GRACE, ChecksHost, GateWorld, gated
+from tests.worlds.gates import ADA, GRACE, MONO, ChecksHost, GateWorld, gated
 
 ONE, TWO = "1" * 40, "2" * 40
 ALL = CheckPolicy(Need.ALL)
@@ -91,12 +91,12 @@ async def test_red_holds_and_a_green_re_run_deploys(world: GateWorld) -> None:
     assert "waits for checks" in (await world.now(new)).note
 
     failed = world.check(ONE, "build", FAILED)
-    await world.ci.report("github", ONE, failed)
+    await world.ci.report(MONO, ONE, failed)
     await world.settle()
     assert (await world.now(new)).note == "held: checks failed: build of 1111111"
 
     passed = world.check(ONE, "build", PASSED)
-    await world.ci.report("github", ONE, passed)
+    await world.ci.report(MONO, ONE, passed)
     await world.settle()
     assert (await world.state(new), world.backend.asked) == ("done", 1)
 
@@ -122,12 +122,12 @@ async def test_a_check_that_appears_late_is_waited_for(world: GateWorld) -> None
     await world.settle()
     world.clock.now += 60
     late = world.check(ONE, "build", PENDING)
-    await world.ci.report("github", ONE, late)
+    await world.ci.report(MONO, ONE, late)
     world.clock.now += 60
     await world.settle()
     assert "waits for checks" in (await world.now(new)).note
 
-    await world.ci.report("github", ONE, world.check(ONE, "build", PASSED))
+    await world.ci.report(MONO, ONE, world.check(ONE, "build", PASSED))
     await world.settle()
     assert await world.state(new) == "done"
 
@@ -229,7 +229,7 @@ class GlobbingHost(ChecksHost):
 
 
 async def test_each_required_glob_needs_a_check_and_all_that_it_matches(world: GateWorld) -> None:
-    host = world.host = GlobbingHost(required=("ci/*", "scan*"))
+    host = world.host = GlobbingHost(required=(Required("ci/*"), Required("scan*")))
     world.start()
     await rules(world, checks=CheckPolicy(Need.REQUIRED))
     for name, state in (("ci/unit", PASSED), ("ci/e2e", FAILED), ("other", FAILED)):
@@ -238,11 +238,11 @@ async def test_each_required_glob_needs_a_check_and_all_that_it_matches(world: G
     await world.settle()
     assert (await world.now(new)).note == "held: checks failed: ci/e2e of 1111111"
 
-    await world.ci.report("github", ONE, world.check(ONE, "ci/e2e", PASSED))
+    await world.ci.report(MONO, ONE, world.check(ONE, "ci/e2e", PASSED))
     await world.settle()
     assert (await world.now(new)).note == "held: waits for checks of 1111111: scan*"
 
-    await world.ci.report("github", ONE, world.check(ONE, "scan / code", PASSED))
+    await world.ci.report(MONO, ONE, world.check(ONE, "scan / code", PASSED))
     await world.settle()
     assert await world.state(new) == "done"
     assert host.lists > 2
@@ -258,7 +258,7 @@ async def test_a_head_that_has_moved_is_what_the_checks_must_be_of(world: GateWo
     await world.settle()
     assert (await world.now(new)).note == "held: checks failed: build of 2222222"
 
-    await world.ci.report("github", TWO, world.check(TWO, "build", PASSED))
+    await world.ci.report(MONO, TWO, world.check(TWO, "build", PASSED))
     await world.settle()
     assert await world.state(new) == "done"
 

@@ -15,7 +15,7 @@ from bridge.core.lifecycle import State
 from bridge.pipeline.deployments import Deployer
 from tests.fakes.journey import Death, KeptSteps, Lifetime, source
 from tests.worlds.deployer import PACE
-from tests.worlds.gates import GRACE, GateWorld, gated
+from tests.worlds.gates import GRACE, MONO, GateWorld, gated
 
 ONE, TWO, OLD = "1" * 40, "2" * 40, "0" * 40
 PIN = "bridge/web/app-web"
@@ -101,7 +101,7 @@ async def test_what_the_gates_let_pass_is_what_is_built(world: PinWorld) -> None
     assert (await world.state(new), world.moves) == ("held", [])
 
     check = world.check(ONE, "build", CheckState.PASSED)
-    await world.journal.report_check("github", ONE, check, world.clock())
+    await world.journal.report_check(MONO, ONE, check, world.clock())
     await world.settle()
 
     assert (await world.now(new)).deployed_commit == ONE

@@ -6,8 +6,8 @@ from typing import Any
 from bridge.core.apps import App
 from bridge.core.decision import Decision, Policy, Reason
 from bridge.core.errors import Unreachable
-from bridge.core.events import Commit
-from bridge.core.gates.checks import Check, CheckState
+from bridge.core.events import Commit, Repository
+from bridge.core.gates.checks import Check, CheckState, Required
 from bridge.core.gates.freezes import Freeze
 from bridge.core.lifecycle import Deployment, deployment_of
 from bridge.pipeline.changes import Changes
@@ -29,6 +29,7 @@ from tests.worlds.journal import journal_in_memory
 ADA = Actor("cli:ada", "Ada", "cli: ada", "ada@example.com")
 GRACE = Actor("slack:U2", "Grace", "slack: Grace", "grace@example.com")
 REPOSITORY = "my-org/mono"
+MONO = Repository("github", "4711", REPOSITORY)
 
 
 @dataclass
@@ -37,7 +38,7 @@ class ChecksHost(FakeHostApi):
 
     heads: dict[str, str] = field(default_factory=dict)
     listed: dict[str, list[Check]] = field(default_factory=dict)
-    required: tuple[str, ...] | None = ()
+    required: tuple[Required, ...] | None = ()
     away: bool = False
     lists: int = 0
 
@@ -68,7 +69,7 @@ class ChecksHost(FakeHostApi):
         self.lists += 1
         return list(self.listed.get(commit, []))
 
-    async def required_checks(self, repository: str, branch: str) -> tuple[str, ...] | None:
+    async def required_checks(self, repository: str, branch: str) -> tuple[Required, ...] | None:
         self._answer()
         return self.required
 

@@ -28,6 +28,8 @@ class CheckPolicy:
 
     Attributes:
         names: checks or globs that must pass, instead of `need`; each must match one.
+        of_apps: checks of apps that must pass, as "GitHub Actions/build", instead of `need`; the
+            part after the first slash may be a glob.
         ignore: checks or globs that never count.
         none_after: seconds without any check until `none` decides.
         timeout: seconds that a deployment waits for pending checks until `late` decides.
@@ -40,6 +42,7 @@ class CheckPolicy:
     none: Otherwise = Otherwise.DEPLOY
     timeout: float = 3600.0
     late: Otherwise = Otherwise.HOLD
+    of_apps: tuple[str, ...] = ()
 
 
 class CheckState(StrEnum):
@@ -55,11 +58,30 @@ class Check:
     """One check of a commit, its newest run.
 
     Attributes:
-        app: who reports it, e.g. "GitHub Actions"; names are unique for each.
+        app: who reports it, e.g. "GitHub Actions"; names are unique for each. "": anybody who may
+            set a status.
         url: its page; None if there is none.
+        app_id: the host's number of that app; None if it has none, or it is not known.
     """
 
     name: str
     state: CheckState
     app: str = ""
     url: str | None = None
+    app_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """A check that a branch requires.
+
+    Attributes:
+        app_id: the app that has to report it; None: anybody may.
+    """
+
+    name: str
+    app_id: int | None = None
+
+    def is_met_by(self, check: Check) -> bool:
+        """Return whether a check is this one, however it has ended."""
+        return check.name == self.name and self.app_id in (None, check.app_id)

@@ -1,10 +1,17 @@
 """Judge a commit's checks: pending, passed, failed or absent. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need, Otherwise
+from bridge.core.gates.checks import (
+    Check,
+    CheckPolicy,
+    CheckState,
+    Need,
+    Otherwise,
+    Required,
+)
 from bridge.core.gates.times import for_people
 from bridge.core.rules import name_matches
 
@@ -18,7 +25,7 @@ class Ci:
 
     Attributes:
         read_at: when the host listed all of them, through all pages; None if never.
-        required: the names that the branch's protection requires; None if not known.
+        required: what the branch's protection requires; None if not known.
         error: why they can't be read at present; "" if they can.
         fresh: no event has come since they were listed, so no other check can be missing.
     """
@@ -26,7 +33,7 @@ class Ci:
     commit: str
     checks: tuple[Check, ...] = ()
     read_at: float | None = None
-    required: tuple[str, ...] | None = None
+    required: tuple[Required, ...] | None = None
     error: str = ""
     fresh: bool = True
 
@@ -110,20 +117,39 @@ def _none(policy: CheckPolicy, at: str, since: float, now: float, opens: float |
 
 
 def _relevant(
-    policy: CheckPolicy, checks: Sequence[Check], required: tuple[str, ...] | None
+    policy: CheckPolicy, checks: Sequence[Check], required: tuple[Required, ...] | None
 ) -> tuple[list[str], list[Check]]:
-    """Return the names that no check has, and the checks that must pass."""
-    names = policy.names
-    if not names and policy.need is Need.REQUIRED:
-        names = tuple(one for one in required or () if not _matches(one, policy.ignore))
-        if names:  # they are names, and no globs
-            there = {one.name for one in checks}
-            missing = [name for name in names if name not in there]
-            return missing, [one for one in checks if one.name in names]
-    if not names:
+    """Return what no check is, for people, and the checks that must pass."""
+    wanted = named_by(policy)
+    if not wanted and policy.need is Need.REQUIRED:
+        # The names of these are no globs.
+        counted = [one for one in required or () if not _matches(one.name, policy.ignore)]
+        wanted = {_called(one, checks): one.is_met_by for one in counted}
+    if not wanted:
         return [], list(checks)
-    missing = [name for name in names if not any(_matches(one.name, (name,)) for one in checks)]
-    return missing, [one for one in checks if _matches(one.name, names)]
+    missing = [name for name, fits in wanted.items() if not any(map(fits, checks))]
+    return missing, [one for one in checks if any(fits(one) for fits in wanted.values())]
+
+
+def named_by(policy: CheckPolicy) -> dict[str, Callable[[Check], bool]]:
+    """Return what tells the checks that a rule names, by the names there."""
+
+    def named(glob: str) -> Callable[[Check], bool]:
+        return lambda check: name_matches(glob, check.name)
+
+    def of_app(app: str, glob: str) -> Callable[[Check], bool]:
+        return lambda check: check.app.lower() == app.lower() and name_matches(glob, check.name)
+
+    by_name = {one: named(one) for one in policy.names}
+    return by_name | {one: of_app(*one.split("/", 1)) for one in policy.of_apps}
+
+
+def _called(required: Required, checks: Sequence[Check]) -> str:
+    """Return a required check for people, with its app if only that one's counts."""
+    if required.app_id is None:
+        return required.name
+    apps = (one.app for one in checks if one.app and one.app_id == required.app_id)
+    return f"{required.name} ({next(apps, f'app {required.app_id}')})"
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

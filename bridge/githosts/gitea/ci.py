@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from pydantic import TypeAdapter
 
-from bridge.core.gates.checks import Check
+from bridge.core.gates.checks import Check, Required
 from bridge.githosts.answers import read
 from bridge.githosts.ci import all_there, if_seen, is_ours, newest
 from bridge.githosts.gitea.access import GiteaAccess
@@ -36,7 +36,7 @@ class GiteaReadsChecks:
         all_there(self.name, "statuses", listed, int(told) if told.isdecimal() else None)
         return newest(found)
 
-    async def required_checks(self, repository: str, branch: str) -> tuple[str, ...] | None:
+    async def required_checks(self, repository: str, branch: str) -> tuple[Required, ...] | None:
         """Return the contexts that the branch's protection requires; see `fits`."""
         path = f"/branches/{part(branch)}"
         answer = await if_seen(self._access.ask(repository, "GET", path))
@@ -46,7 +46,7 @@ class GiteaReadsChecks:
         if not found.enable_status_check:
             return ()
         names = [one for one in found.status_check_contexts or () if not is_ours(one)]
-        return tuple(dict.fromkeys(names))
+        return tuple(map(Required, dict.fromkeys(names)))
 
     def fits(self, required: str, name: str) -> bool:
         """Return whether a context is one that the protection requires, by Gitea's globs.

@@ -3,9 +3,12 @@
 https://docs.github.com/en/rest/checks/runs, https://docs.github.com/en/rest/commits/statuses
 """
 
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
 from pydantic import Field, TypeAdapter
 
-from bridge.core.gates.checks import Check
+from bridge.core.gates.checks import Check, Required
 from bridge.githosts.access import KnownPages
 from bridge.githosts.answers import read
 from bridge.githosts.ci import all_there, both, if_seen, is_ours, newest
@@ -21,6 +24,7 @@ class GithubReadsChecks:
     def __init__(self, access: GithubAccess) -> None:
         self._access = access
         self._known = KnownPages(access)
+        self._apps: dict[str, int] = {}
 
     async def checks(self, repository: str, commit: str) -> list[Check]:
         """Return the newest run of each check, and the newest status of each context.
@@ -34,7 +38,7 @@ class GithubReadsChecks:
         theirs = [one for one in statuses if not is_ours(one.context)]
         return newest([*found, *((one.id, one.meaning()) for one in theirs)])
 
-    async def required_checks(self, repository: str, branch: str) -> tuple[str, ...] | None:
+    async def required_checks(self, repository: str, branch: str) -> tuple[Required, ...] | None:
         """Return what the branch's protection and the rulesets require; None if neither is seen."""
         seen = await both(
             if_seen(self._protected(repository, branch)),
@@ -42,8 +46,39 @@ class GithubReadsChecks:
         )
         if all(one is None for one in seen):
             return None
-        names = [name for one in seen for name in one or () if not is_ours(name)]
-        return tuple(dict.fromkeys(names))
+        found = [one for some in seen for one in some or () if not is_ours(one.name)]
+        # One of a certain app is required of nobody else: a list of names repeats those.
+        apart = {one.name for one in found if one.app_id is not None}
+        wanted = [one for one in found if one.app_id is not None or one.name not in apart]
+        return tuple(dict.fromkeys(wanted))
+
+    async def with_apps(
+        self, repository: str, commit: str, checks: Sequence[Check], names: Collection[str]
+    ) -> list[Check]:
+        """See `TellsApps`: the list of all statuses that were set tells by whom."""
+        newest: dict[str, CommitStatus] = {}
+        path = f"/commits/{part(commit)}/statuses"
+        async for page in self._known.pages(repository, path, _STATUSES):
+            for one in page:
+                if one.context in names and newest.setdefault(one.context, one).id < one.id:
+                    newest[one.context] = one
+        found = {
+            name: replace(one.meaning(), app_id=await self._app_id(repository, one.slug))
+            for name, one in newest.items()
+        }
+        return [one if one.app else found.get(one.name, one) for one in checks]
+
+    async def _app_id(self, repository: str, slug: str | None) -> int | None:
+        """Return an App's number; None for none."""
+        if slug is None:
+            return None
+        if slug not in self._apps:
+            path = f"/apps/{part(slug)}"
+            answer = await if_seen(self._access.asker(repository)("GET", path))
+            if answer is None:
+                return None
+            self._apps[slug] = read(_APP, path, answer, SERVICE, reads=True).id
+        return self._apps[slug]
 
     async def _runs(self, repository: str, commit: str) -> list[CheckRun]:
         path, told = f"/commits/{part(commit)}/check-runs", 0
@@ -64,7 +99,7 @@ class GithubReadsChecks:
         all_there(SERVICE, "commit statuses", len(found), told)
         return list(found.values())
 
-    async def _protected(self, repository: str, branch: str) -> list[str] | None:
+    async def _protected(self, repository: str, branch: str) -> list[Required] | None:
         """Return what the branch's own protection requires; None: there is one that is not seen."""
         path = f"/branches/{part(branch)}"
         answer = await self._access.ask(repository, "GET", path)
@@ -74,14 +109,14 @@ class GithubReadsChecks:
         required = found.protection.required_status_checks
         if required is None or required.enforcement_level == "off":
             return []
-        return [*required.contexts, *(one.context for one in required.checks)]
+        return [*map(Required, required.contexts), *(one.meaning for one in required.checks)]
 
-    async def _ruled(self, repository: str, branch: str) -> list[str]:
+    async def _ruled(self, repository: str, branch: str) -> list[Required]:
         """Return what rulesets require of the branch."""
-        path, names = f"/rules/branches/{part(branch)}", list[str]()
+        path, found = f"/rules/branches/{part(branch)}", list[Required]()
         async for rules in self._known.pages(repository, path, _RULES):
-            names += [name for one in rules for name in one.names]
-        return names
+            found += [one for rule in rules for one in rule.required]
+        return found
 
 
 class _Runs(Model):
@@ -96,6 +131,14 @@ class _Combined(Model):
 
 class _Context(Model):
     context: str
+    app_id: int | None = None
+    integration_id: int | None = None
+
+    @property
+    def meaning(self) -> Required:
+        """What is required; the number -1 stands for any app."""
+        number = self.app_id if self.integration_id is None else self.integration_id
+        return Required(self.context, number if number is not None and number > 0 else None)
 
 
 class _Required(Model):
@@ -121,10 +164,15 @@ class _Rule(Model):
     parameters: _Parameters | None = None  # other types of rules have others
 
     @property
-    def names(self) -> list[str]:
+    def required(self) -> list[Required]:
         required = self.parameters.required_status_checks if self.parameters else ()
-        return [one.context for one in required]
+        return [one.meaning for one in required]
+
+
+class _App(Model):
+    id: int
 
 
 _RUNS, _COMBINED = TypeAdapter(_Runs), TypeAdapter(_Combined)
+_STATUSES, _APP = TypeAdapter(list[CommitStatus]), TypeAdapter(_App)
 _BRANCH, _RULES = TypeAdapter(_Branch), TypeAdapter(list[_Rule])

@@ -354,6 +354,9 @@ def _of_pull(data: Any, what: str) -> PullRequestChanged | Ignored:
 
 # ── Checks of commits: runs of apps, and statuses ─────────────────────────────────────────────────
 
+_BOT = "[bot]"
+"""The end of an App's login; no person's has brackets."""
+
 _PASSED = frozenset({"success", "neutral", "skipped"})
 _FAILED = frozenset(
     {"failure", "cancelled", "timed_out", "action_required", "startup_failure", "stale", "error"}
@@ -361,6 +364,7 @@ _FAILED = frozenset(
 
 
 class _App(Model):
+    id: Id | None = None
     name: Name | None = None
 
 
@@ -379,8 +383,13 @@ class CheckRun(Model):
         """Return the check; `again`: it was asked to run again, so its conclusion is an old one."""
         word = None if again or self.status != "completed" else self.conclusion
         state = state_of(word, passed=_PASSED, failed=_FAILED)
-        app = self.app.name if self.app else None
-        return check_of(self.name, state, app, self.html_url, self.details_url)
+        app = self.app or _App()
+        urls = self.html_url, self.details_url
+        return check_of(self.name, state, app.name, *urls, app_id=app.id)
+
+
+class _Creator(Model):
+    login: str | None = None
 
 
 class CommitStatus(Model):
@@ -390,11 +399,18 @@ class CommitStatus(Model):
     context: Name
     state: str
     target_url: str | None = None
+    creator: _Creator | None = None
 
     def meaning(self) -> Check:
         """Return the check."""
         state = state_of(self.state, passed={"success"}, failed={"failure", "error"})
         return check_of(self.context, state, "", self.target_url)
+
+    @property
+    def slug(self) -> str | None:
+        """The slug of the App that has set it; None for a person, or if it is not told."""
+        login = (self.creator and self.creator.login) or ""
+        return login.removesuffix(_BOT) if login.endswith(_BOT) else None
 
 
 class _ReportedRun(CheckRun):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from bridge.core.gates.checks import Check, CheckState
+from bridge.core.gates.checks import Check, CheckState, Required
 from bridge.githosts.answers import read
 from bridge.githosts.ci import all_there, check_of, if_seen, is_ours, newest, state_of
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
@@ -62,13 +62,13 @@ class GitlabReadsChecks:
         self,
         repository: str,
         branch: str,  # noqa: ARG002 - GitLab requires it of all branches
-    ) -> tuple[str, ...] | None:
+    ) -> tuple[Required, ...] | None:
         """Return the pipeline, if merge requests must wait for it."""
         answer = await if_seen(self._access.ask(repository, "GET", ""))
         if answer is None:
             return None
         must = read(_WHOLE, "", answer, SERVICE, reads=True).only_allow_merge_if_pipeline_succeeds
-        return None if must is None else (PIPELINE,) if must else ()
+        return None if must is None else (Required(PIPELINE),) if must else ()
 
     async def _entries(
         self,

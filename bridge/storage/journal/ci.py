@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bridge.core.gates.checks import Check, CheckState
+from bridge.core.events import Repository
+from bridge.core.gates.checks import Check, CheckState, Required
 from bridge.core.gates.ci import Ci
 from bridge.core.lifecycle import State
 from bridge.ports.gates import CommitAt, DueCi
@@ -35,10 +36,15 @@ def _read(commit: str, text: str) -> Ci:
         commit,
         checks,
         said["read_at"],
-        None if required is None else tuple(required),
+        None if required is None else tuple(map(_required, required)),
         said["error"],
         said["fresh"],
     )
+
+
+def _required(said: str | Mapping[str, Any]) -> Required:
+    """Return what a branch requires; earlier releases have kept the names alone."""
+    return Required(said) if isinstance(said, str) else Required(**said)
 
 
 def _is(at: CommitAt) -> sa.ColumnElement[bool]:
@@ -115,8 +121,10 @@ class CiFacts(Transactions):
         now = self._clock()
         return await self._write(lambda db: _save(db, at, ci, reported, due_at, failures, now))
 
-    async def report_check(self, host: str, commit: str, check: Check | None, now: float) -> bool:
-        return await self._write(lambda db: _report(db, host, commit, check, now))
+    async def report_check(
+        self, repository: Repository, commit: str, check: Check | None, now: float
+    ) -> bool:
+        return await self._write(lambda db: _report(db, repository, commit, check, now))
 
     async def awaited(self, commit: str) -> bool:
         return await self._read(lambda db: _awaited(db, commit))
@@ -148,10 +156,17 @@ def _save(
     return same.rowcount > 0
 
 
-def _report(db: sa.Connection, host: str, commit: str, check: Check | None, now: float) -> bool:
-    """Merge an event into what is known, which then has to be listed again."""
+def _report(
+    db: sa.Connection, repository: Repository, commit: str, check: Check | None, now: float
+) -> bool:
+    """Merge an event into what is known, which then has to be listed again.
+
+    A fork has the same commits; a commit's checks are those of one repository.
+    """
     t = tables.ci
-    of_commit = (t.c.commit == commit) & (t.c.host == host) & t.c.due_at.is_not(None)
+    of_repository = t.c.repository.in_((repository.name.lower(), repository.id))
+    of_commit = (t.c.commit == commit) & (t.c.host == repository.host) & of_repository
+    of_commit &= t.c.due_at.is_not(None)
     if db.scalar(sa.select(t.c.commit).where(of_commit).limit(1)) is None:
         return False
     changing(db)
@@ -161,7 +176,7 @@ def _report(db: sa.Connection, host: str, commit: str, check: Check | None, now:
             others = [one for one in known.checks if (one.name, one.app) != (check.name, check.app)]
             known = replace(known, checks=(*others, check)[-MOST_CHECKS:])
         new = {"data": ci_text(replace(known, fresh=False)), "reported": row["reported"] + 1}
-        place = (t.c.host == host) & (t.c.repository == row["repository"]) & (t.c.commit == commit)
+        place = _is(CommitAt(row["host"], row["repository"], commit, row["branch"]))
         db.execute(sa.update(t).where(place).values(new | {"due_at": now}))
     mark_commit_due(db, commit, now)
     return True

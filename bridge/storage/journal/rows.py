@@ -98,6 +98,7 @@ def _read_checks(said: Mapping[str, Any]) -> CheckPolicy:
     kinds: dict[str, Callable[[Any], Any]] = {
         "need": Need,
         "names": tuple,
+        "of_apps": tuple,
         "ignore": tuple,
         "none": Otherwise,
         "late": Otherwise,

@@ -6,8 +6,8 @@ from typing import Any
 
 from bridge.core.access import Right
 from bridge.core.apps import App, Rules
-from bridge.core.events import Action
-from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need
+from bridge.core.events import Action, Repository
+from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need, Required
 from bridge.core.gates.ci import Ci
 from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.gates import Approval
@@ -22,6 +22,7 @@ from tests.worlds.journal import outcome, record, states
 ID = deployment(1).id
 APP = NO_GATES.app
 AT = CommitAt("github", "my-org/site", HEAD, "main")
+SITE = Repository("github", "4711", "My-Org/site")
 OTHER = "d" * 40
 
 
@@ -388,11 +389,11 @@ async def test_an_event_holds_at_once_and_passes_only_once_all_are_listed(
     await journal.save_ci(AT, listed(clock, BUILD), reported=0, due_at=clock.now + 300)
     await journal.judge(ID, WAITS)
 
-    assert await journal.report_check("github", HEAD, replace(BUILD, state=CheckState.FAILED), 1.0)
+    assert await journal.report_check(SITE, HEAD, replace(BUILD, state=CheckState.FAILED), 1.0)
     assert (await journal.judge(ID, WAITS)).note.startswith("held: checks failed: build")
 
     passed = replace(BUILD, state=CheckState.PASSED)
-    assert await journal.report_check("github", HEAD, passed, clock.now)
+    assert await journal.report_check(SITE, HEAD, passed, clock.now)
     found = await journal.judge(ID, WAITS)
     assert (found.state, found.note) == (
         State.HELD,
@@ -405,6 +406,18 @@ async def test_an_event_holds_at_once_and_passes_only_once_all_are_listed(
     assert (await journal.judge(ID, WAITS)).state is State.WAITING
 
 
+async def test_what_a_branch_requires_is_kept_with_the_app_that_reports_it(
+    journal: Any, clock: ManualClock
+) -> None:
+    required = (Required("build", 15368), Required("lint"))
+    await journal.want_ci(AT, clock.now)
+
+    known = replace(listed(clock, BUILD), required=required)
+    await journal.save_ci(AT, known, reported=0, due_at=clock.now + 300)
+
+    assert (await journal.ci(AT)).required == required
+
+
 async def test_a_list_that_was_read_before_an_event_does_not_count(
     journal: Any, clock: ManualClock
 ) -> None:
@@ -412,7 +425,7 @@ async def test_a_list_that_was_read_before_an_event_does_not_count(
     await journal.want_ci(AT, clock.now)
     await journal.judge(ID, WAITS)
     failed = replace(BUILD, state=CheckState.FAILED)
-    await journal.report_check("github", HEAD, failed, clock.now)
+    await journal.report_check(SITE, HEAD, failed, clock.now)
 
     passed = replace(BUILD, state=CheckState.PASSED)
     saved = await journal.save_ci(AT, listed(clock, passed), reported=0, due_at=None)
@@ -422,11 +435,15 @@ async def test_a_list_that_was_read_before_an_event_does_not_count(
     assert [one.reported for one in await journal.due_ci(clock.now, 10, "github")] == [1]
 
 
-async def test_events_about_other_commits_concern_nobody(journal: Any, clock: ManualClock) -> None:
+async def test_events_about_other_commits_and_repositories_concern_nobody(
+    journal: Any, clock: ManualClock
+) -> None:
     await journal.want_ci(AT, clock.now)
 
-    assert not await journal.report_check("github", OTHER, BUILD, clock.now)
-    assert not await journal.report_check("gitlab", HEAD, BUILD, clock.now)
+    assert not await journal.report_check(SITE, OTHER, BUILD, clock.now)
+    assert not await journal.report_check(replace(SITE, host="gitlab"), HEAD, BUILD, clock.now)
+    fork = replace(SITE, id="4712", name="mallory/site")
+    assert not await journal.report_check(fork, HEAD, BUILD, clock.now)
 
 
 async def test_a_commit_that_nobody_waits_for_is_not_read_until_somebody_does(
@@ -435,7 +452,7 @@ async def test_a_commit_that_nobody_waits_for_is_not_read_until_somebody_does(
     await journal.want_ci(AT, clock.now)
     await journal.save_ci(AT, Ci(HEAD), reported=0, due_at=None)
 
-    assert not await journal.report_check("github", HEAD, BUILD, clock.now)
+    assert not await journal.report_check(SITE, HEAD, BUILD, clock.now)
     assert await journal.next_ci_at() == {}
     assert await journal.want_ci(AT, clock.now)
     assert await journal.next_ci_at() == {"github": clock.now}

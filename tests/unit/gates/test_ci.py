@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need, Otherwise
+from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need, Otherwise, Required
 from bridge.core.gates.ci import Ci, CiState, judged
 
 COMMIT = "abc1234" + "0" * 33
@@ -15,6 +15,10 @@ SINCE = 1000.0
 def ci(*checks: tuple[str, CheckState], **others: object) -> Ci:
     found = tuple(Check(name, state) for name, state in checks)
     return replace(Ci(COMMIT, found, SINCE), **others)  # type: ignore[arg-type]
+
+
+def requires(*names: str) -> tuple[Required, ...]:
+    return tuple(map(Required, names))
 
 
 def state(policy: CheckPolicy, known: Ci, *, now: float = SINCE + 1) -> CiState:
@@ -36,16 +40,20 @@ REQUIRED = CheckPolicy()
             ci(("lint-js", FAILED), ("a", PASSED)),
             "passed",
         ),
-        (REQUIRED, ci(("build", PASSED), ("lint", FAILED), required=("build",)), CiState.PASSED),
-        (REQUIRED, ci(("build", PENDING), required=("build",)), CiState.PENDING),
-        (REQUIRED, ci(("lint", PASSED), required=("build",)), CiState.PENDING),
-        (REQUIRED, ci(required=("build",)), CiState.PENDING),
-        (REQUIRED, ci(("build", PASSED), ("lint", FAILED), required=()), CiState.FAILED),
+        (
+            REQUIRED,
+            ci(("build", PASSED), ("lint", FAILED), required=requires("build")),
+            CiState.PASSED,
+        ),
+        (REQUIRED, ci(("build", PENDING), required=requires("build")), CiState.PENDING),
+        (REQUIRED, ci(("lint", PASSED), required=requires("build")), CiState.PENDING),
+        (REQUIRED, ci(required=requires("build")), CiState.PENDING),
+        (REQUIRED, ci(("build", PASSED), ("lint", FAILED), required=requires()), CiState.FAILED),
         (REQUIRED, ci(("build", PASSED), required=None), CiState.PASSED),
-        (REQUIRED, ci(("ci[1]", PASSED), required=("ci[1]",)), CiState.PASSED),
+        (REQUIRED, ci(("ci[1]", PASSED), required=requires("ci[1]")), CiState.PASSED),
         (
             CheckPolicy(ignore=("lint*",)),
-            ci(("build", PASSED), ("lint", FAILED), required=("build", "lint")),
+            ci(("build", PASSED), ("lint", FAILED), required=requires("build", "lint")),
             CiState.PASSED,
         ),
         (CheckPolicy(names=("test-*",)), ci(("test-a", PASSED), ("x", FAILED)), CiState.PASSED),
@@ -80,7 +88,7 @@ def test_or_is_held_where_the_rules_say_so() -> None:
 
 
 def test_a_commit_whose_required_check_never_appears_is_not_without_checks() -> None:
-    assert state(REQUIRED, ci(required=("build",)), now=SINCE + 600) is CiState.PENDING
+    assert state(REQUIRED, ci(required=requires("build")), now=SINCE + 600) is CiState.PENDING
 
 
 def test_pending_checks_hold_for_ever_unless_the_rules_say_so() -> None:
@@ -111,3 +119,34 @@ def test_reasons_name_the_checks_and_the_commit() -> None:
     many = ci(*((f"job-{n}", PENDING) for n in range(8)))
     waits = judged(ALL, many, since=SINCE, now=SINCE)
     assert waits.says == "waits for checks of abc1234: job-0, job-1, job-2, job-3, job-4 and 3 more"
+
+
+ACTIONS, OTHER = 15368, 99
+RUN = Check("build", PASSED, "GitHub Actions", app_id=ACTIONS)
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        (RUN, CiState.PASSED),
+        (replace(RUN, state=FAILED), CiState.FAILED),
+        (replace(RUN, app="Somebody", app_id=OTHER), CiState.PENDING),
+        (Check("build", PASSED), CiState.PENDING),  # a status, which anybody may set
+        (Check("build", PASSED, app_id=ACTIONS), CiState.PASSED),  # one that this App has set
+        (Check("GitHub Actions/build", PASSED), CiState.PENDING),
+    ],
+)
+def test_what_an_app_has_to_report_nobody_else_reports(check: Check, expected: CiState) -> None:
+    known = replace(ci(required=(Required("build", ACTIONS),)), checks=(check,))
+
+    assert state(REQUIRED, known) is expected
+    if check.app or expected is CiState.PENDING:  # whose status it is, a rule can't tell
+        assert state(CheckPolicy(of_apps=("github actions/bu*",)), known) is expected
+
+
+def test_the_app_that_is_waited_for_is_named() -> None:
+    known = replace(ci(required=(Required("build", ACTIONS),)), checks=(Check("build", PASSED),))
+    assert judged(REQUIRED, known, since=SINCE, now=SINCE).says.endswith("build (app 15368)")
+
+    known = replace(known, checks=(*known.checks, replace(RUN, name="lint")))
+    assert judged(REQUIRED, known, since=SINCE, now=SINCE).says.endswith("build (GitHub Actions)")

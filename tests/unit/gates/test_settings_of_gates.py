@@ -43,6 +43,7 @@ def test_a_time_without_quotes_is_read_as_yaml_has_it() -> None:
         ("required", CheckPolicy(Need.REQUIRED)),
         ("all", CheckPolicy(Need.ALL)),
         (["build"], CheckPolicy(Need.ALL, ("build",))),
+        ({"names": "GitHub Actions/build"}, CheckPolicy(of_apps=("GitHub Actions/build",))),
         (
             {"need": "all", "ignore": ["lint-*"], "timeout": "10m", "late": "deploy"},
             CheckPolicy(Need.ALL, ignore=("lint-*",), timeout=600.0, late=Otherwise.DEPLOY),
