@@ -1,21 +1,17 @@
 """Check whether the checks (CI) that rules name exist at the Git host."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError
-from bridge.core.gates.checks import Check
-from bridge.core.gates.ci import named_by
+from bridge.core.gates.ci import Fits, named_by
 from bridge.core.pins import tracked
 from bridge.githosts.server import homes_of
 from bridge.pipeline.ci import ListsChecks
 from bridge.pipeline.reconcile import ReadsRefs, place_of
 from bridge.ports.checks import Finding, Level
 from bridge.ports.providers import HostServer
-
-Fits = Callable[[Check], bool]
-"""Tells a check that a rule names."""
 
 MOST_TOLD = 10
 """Names of checks that a remedy lists."""
@@ -41,7 +37,7 @@ async def of_named_checks(server: HostServer, apps: Sequence[App]) -> AsyncItera
         host, repository = place_of(source, homes_of([server])) or ("", "")
         if host == server.name:
             names = wanted.setdefault((repository, branch), {})
-            names |= named_by(app.rules.checks)
+            names |= dict(named_by(app.rules.checks))
     if not any(wanted.values()):
         return
     api = server.provider.api(server.name, server.given)

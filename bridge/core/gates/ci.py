@@ -18,6 +18,9 @@ from bridge.core.rules import name_matches
 MOST_NAMED = 5
 """Checks that a reason names."""
 
+Fits = Callable[[Check], bool]
+"""Tells whether a check is one that is waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ci:
@@ -124,24 +127,24 @@ def _relevant(
     if not wanted and policy.need is Need.REQUIRED:
         # The names of these are no globs.
         counted = [one for one in required or () if not _matches(one.name, policy.ignore)]
-        wanted = {_called(one, checks): one.is_met_by for one in counted}
+        wanted = [(_called(one, checks), one.is_met_by) for one in counted]
     if not wanted:
         return [], list(checks)
-    missing = [name for name, fits in wanted.items() if not any(map(fits, checks))]
-    return missing, [one for one in checks if any(fits(one) for fits in wanted.values())]
+    missing = [name for name, fits in wanted if not any(map(fits, checks))]
+    return missing, [one for one in checks if any(fits(one) for _, fits in wanted)]
 
 
-def named_by(policy: CheckPolicy) -> dict[str, Callable[[Check], bool]]:
-    """Return what tells the checks that a rule names, by the names there."""
+def named_by(policy: CheckPolicy) -> list[tuple[str, Fits]]:
+    """Return the names in a rule, each with what tells its checks."""
 
-    def named(glob: str) -> Callable[[Check], bool]:
+    def named(glob: str) -> Fits:
         return lambda check: name_matches(glob, check.name)
 
-    def of_app(app: str, glob: str) -> Callable[[Check], bool]:
+    def of_app(app: str, glob: str) -> Fits:
         return lambda check: check.app.lower() == app.lower() and name_matches(glob, check.name)
 
-    by_name = {one: named(one) for one in policy.names}
-    return by_name | {one: of_app(*one.split("/", 1)) for one in policy.of_apps}
+    by_name = [(one, named(one)) for one in policy.names]
+    return by_name + [(one, of_app(*one.split("/", 1))) for one in policy.of_apps]
 
 
 def _called(required: Required, checks: Sequence[Check]) -> str:
