@@ -43,6 +43,9 @@ class SourceType(StrEnum):
 _NOT_PUSHED = frozenset({SourceType.DOCKER, SourceType.DROP, SourceType.RAW})
 """Kinds of source that pushes can't deploy."""
 
+SHARE_COMMITS = frozenset({SourceType.GITHUB})
+"""Kinds of source whose Git host has one store of commits for a repository and all its forks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from bridge.core.apps import App, SourceType
+from bridge.core.apps import SHARE_COMMITS, App
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.events import PREVIEW_HOST, Action, Asked, write_command
 from bridge.core.lifecycle import Deployment
@@ -309,8 +309,9 @@ def _unsafe(preview: Preview, app: App, policy: PreviewPolicy) -> str | None:
         )
     if mirror.lower() == repository.lower():
         return f"`mirror_for_forks` names {repository} itself: name a fork of it without secrets"
-    if app.source is None or app.source.type is not SourceType.GITHUB:
-        return f"`mirror_for_forks` is of no use: {app.label} is not built from a GitHub account"
+    if app.source is None or app.source.type not in SHARE_COMMITS:
+        kinds = ", ".join(SHARE_COMMITS)
+        return f"`mirror_for_forks` is of no use: only forks at {kinds} share their commits"
     return None
 
 

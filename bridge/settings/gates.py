@@ -47,8 +47,8 @@ class Checks(Section):
     )
     names: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(
         (),
-        description="checks of apps, instead of `need`, e.g. GitHub Actions/build; a status of the"
-        " same name does not count",
+        description="checks of certain apps, as APP/NAME, instead of `need`; a status of the same"
+        " name does not count",
     )
     ignore: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(
         (), description="checks that never count; names or globs"
@@ -72,8 +72,7 @@ class Checks(Section):
             app, _, name = one.partition("/")
             if not app or not name:
                 raise ValueError(
-                    f"{one!r} names no app: write e.g. GitHub Actions/build, or name checks of"
-                    " whomever in `need`"
+                    f"{one!r} names no app: write APP/NAME, or name checks of whomever in `need`"
                 )
         return value
 

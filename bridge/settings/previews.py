@@ -69,14 +69,14 @@ class Previews(Section):
     )
     ci_secrets_for_forks: bool = Field(
         False,
-        description="let a Dokploy build approved forks, from a branch of the repository, whose CI"
-        " then runs them with its secrets",
+        description="where only branches can be built, let approved forks have one in the"
+        " repository, whose CI then runs them with its secrets",
     )
     mirror_for_forks: str | None = Field(
         None,
         pattern=r"^[\w.-]+/[\w.-]+$",
-        description="a fork of the repository on GitHub without secrets, owner/name, that gets"
-        " these branches instead",
+        description="a fork of the repository without secrets, owner/name, that gets these branches"
+        " instead",
     )
     memory: int = Field(512, ge=6, description="the most memory of one, in MiB")
     cpus: float | None = Field(1.0, gt=0, le=1024, description="the most cores of one")

@@ -74,7 +74,10 @@ async def test_a_mirror_gets_the_branch_instead_until_the_preview_ends(world: Ke
     ("parts", "why"),
     [
         ({"policy": replace(POLICY, mirror_for_forks="My-Org/mono")}, "names my-org/mono itself"),
-        ({"policy": replace(POLICY, mirror_for_forks="my-org/forks")}, "not built from a GitHub"),
+        (
+            {"policy": replace(POLICY, mirror_for_forks="my-org/forks")},
+            "only forks at github share",
+        ),
     ],
 )
 async def test_a_mirror_that_is_of_no_use_is_said(world: KeeperWorld, why: str) -> None:
