@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,8 +43,12 @@ def key(number: int, scope: Scope | None = None) -> Key:
 
 
 def keyring(*more: Key) -> Keyring:
-    keys = [*more, *map(key, range(MANY))]
-    return Keyring("github", GitHub(["any"]), keys, lambda headers: headers.get("X-Hint", ""))
+    return ring_of([*more, *map(key, range(MANY))])
+
+
+def ring_of(keys: Sequence[Key], kind: type[Keyring] = Keyring) -> Keyring:
+    parser, hint_in = GitHub(["any"]), lambda headers: headers.get("X-Hint", "")
+    return kind("github", parser, keys, hint_in, lambda repository: repository)
 
 
 def push_of(name: str, **more: Any) -> bytes:
@@ -107,7 +111,7 @@ async def test_a_webhook_costs_a_pass_for_each_secret_that_it_names(
 def test_a_secret_with_a_hint_is_tried_for_no_webhook_without_it() -> None:
     scope = scope_named("team-1/site")
     hinted = Key(GitHub([secret(1)]), scope, signed_by(scope, secret(1)), "4711")
-    ring = Keyring("github", GitHub(["any"]), [hinted], lambda headers: headers.get("X-Hint", ""))
+    ring = ring_of([hinted])
     body = push_of("team-1/site")
     headers = by(1, body)
 
@@ -130,7 +134,7 @@ async def test_who_names_nothing_waits_in_a_short_queue_of_its_own(
                 let_go.wait(10)
             return super().verify(envelope, body)
 
-    ring = Slow("github", GitHub(["any"]), [*map(key, range(MANY))], lambda _: "")
+    ring = ring_of([*map(key, range(MANY))], Slow)
     door = await opened({"github": ring})
     nameless, named = b"{}", push_of("team-7/site")
     posts = [
