@@ -14,6 +14,7 @@ AS_THE_APP, WITH_A_TOKEN_ONLY = "as the App itself", "with a token only"
 ONLY_TO_PIN = "contents: write, which people grant who pin apps"
 NEEDS = {
     ("GET", "/app"): AS_THE_APP,
+    ("GET", "/apps/{app_slug}"): "metadata: read",  # which every App has
     ("GET", "/app/hook/config"): AS_THE_APP,
     ("GET", "/app/hook/deliveries"): AS_THE_APP,
     ("GET", "/app/hook/deliveries/{delivery_id}"): AS_THE_APP,
@@ -46,6 +47,7 @@ NEEDS = {
     ("GET", f"{R}/commits/{{ref}}"): "contents: read",
     ("GET", f"{R}/commits/{{ref}}/check-runs"): "checks: read",
     ("GET", f"{R}/commits/{{ref}}/status"): "statuses: write",
+    ("GET", f"{R}/commits/{{ref}}/statuses"): "statuses: write",
     ("GET", f"{R}/rules/branches/{{branch}}"): "metadata: read",
     ("GET", f"{R}/compare/{{basehead}}"): "contents: read",
     ("GET", f"{R}/git/trees/{{tree_sha}}"): "contents: read",
