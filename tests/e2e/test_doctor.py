@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ async def test_a_sound_set_up_has_no_finding(tmp_path: Path) -> None:
 WAITS = {"BRIDGE_RULES": "[{apps: '**', checks: all}]"}
 """Rules by which every app waits for checks."""
 
-PREVIEWS = {"BRIDGE_RULES": "[{apps: '**', previews: true}]"}
+PREVIEWS = {"BRIDGE_RULES": "[{apps: '**', previews: {forks: never}}]"}
 """Rules by which every app has previews."""
 
 AT_HOSTS = {
@@ -233,7 +233,7 @@ async def test_changes_of_pull_requests_are_missed_only_where_there_are_previews
 
 
 async def test_apps_whose_previews_would_share_an_address_are_named(tmp_path: Path) -> None:
-    rule = '[{"apps": "**", "previews": "pr-{number}.example.com"}]'
+    rule = '[{"apps": "**", "previews": {"host": "pr-{number}.example.com", "forks": "never"}}]'
     async with sound_set_up(tmp_path) as made, with_bridge(made):
         found = await made.doctor(BRIDGE_RULES=rule)
 
@@ -397,12 +397,17 @@ AT_DOKPLOY = {
     "previews of an app that is an image": Plant(
         "app.previews",
         another_app(sourceType="docker", dockerImage="nginx:1.27"),
-        {"BRIDGE_RULES": "[{apps: '**', previews: true}]"},
+        PREVIEWS,
+    ),
+    "previews of forks, which Dokploy can build only from a branch": Plant(
+        "app.previews.forks",
+        lambda _made: nullcontext(),
+        {"BRIDGE_RULES": "[{apps: shop/web, previews: true}]"},
     ),
     "previews of an app of which Dokploy makes some, too": Plant(
         "app.previews.twice",
         another_app(isPreviewDeploymentsActive=True),
-        {"BRIDGE_RULES": "[{apps: '**', previews: {forks: never}}]"},
+        PREVIEWS,
     ),
     "no apps": Plant("backend.apps", with_(lambda made: made.dokploy, apps={})),
     "auto deploy beside our webhook": Plant("app.auto_deploy", another_app(autoDeploy=True)),

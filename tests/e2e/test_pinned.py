@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bridge.app.settings_in_use import note_settings
 from bridge.app.wiring import NO_PUBLISHERS
 from bridge.core.events import Action
 from bridge.core.lifecycle import State
 from bridge.core.pins import pin_of
+from bridge.settings import read_settings
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeRepository
@@ -89,6 +91,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             app = await world.backend.app("web", origin.clone_url, publishDirectory="web")
             theirs = fake.repository(NAME, id=4711, git=repository.path)
             given = settings | {"BRIDGE_DATA": str(data)}
+            await note_settings(read_settings(None, given), world.stores.journal)
             yield Stage(world, fake, origin, theirs, server, app, given)
 
 

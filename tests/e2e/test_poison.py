@@ -133,7 +133,8 @@ def environment(folder: Path) -> dict[str, str]:
 @asynccontextmanager
 async def bridge_of(folder: Path) -> AsyncIterator[Process]:
     """`serve` in a process of its own, not started yet."""
-    process = Process("all", environment(folder), folder / "bridge.log")
+    ours = {"BRIDGE_GITHUB_WEB_URL": "https://127.0.0.1:1"}  # where `URL` is
+    process = Process("all", environment(folder) | ours, folder / "bridge.log")
     try:
         yield process
     finally:
