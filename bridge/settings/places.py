@@ -8,7 +8,7 @@ KeyPath = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where each setting comes from.
+    """Where each setting comes from; equal settings may come from different places.
 
     Attributes:
         file: its name for people.
@@ -16,9 +16,9 @@ class Places:
         said_by: for each path, the variable or `BY_SETUP` that set it; the file set the others.
     """
 
-    file: str = ""
-    lines: Mapping[KeyPath, int] = field(default_factory=dict)
-    said_by: Mapping[KeyPath, str] = field(default_factory=dict)
+    file: str = field(default="", compare=False)
+    lines: Mapping[KeyPath, int] = field(default_factory=dict, compare=False)
+    said_by: Mapping[KeyPath, str] = field(default_factory=dict, compare=False)
 
     def named(self, path: KeyPath) -> str:
         """Return the name of a setting with where it comes from."""

@@ -26,6 +26,7 @@ HELD_AGAINST_REPOSITORIES = {
 NAMES_NOTHING_THERE = {
     "addresses and names of servers and services": {
         "host", "public_url", "github.api_url", "github.web_url", "gitlab.url", "gitlab.web_url",
+        "github.ssh_host", "gitlab.ssh_host",
         "gitea.url", "gitea.web_url", "gitea.ssh_host", "giteas", "giteas.*.url",
         "giteas.*.web_url", "giteas.*.ssh_host", "dokploy.url", "backends", "backends.*.url",
         "embedded.host", "embedded.sites_url", "slack.api_url", "discord.webhooks",
@@ -45,10 +46,12 @@ NAMES_NOTHING_THERE = {
     "what comes with a push: branches, tags, paths, checks, words": {
         "rules.*.branch", "rules.*.watch_paths.*", "rules.*.tags", "rules.*.versions",
         "rules.*.tag_prefix", "rules.*.checks.need.*", "rules.*.checks.ignore.*",
+        "rules.*.checks.names.*",
         "rules.*.previews.label", "watch.skip_directives.*",
     },
     "what the bridge makes or expects": {
         "rules.*.previews.place", "rules.*.previews.environment", "rules.*.previews.build_args",
+        "rules.*.previews.mirror_for_forks",
         "rules.*.verify.contains", "rules.*.verify.status.*",
     },
     "times, and words for people": {

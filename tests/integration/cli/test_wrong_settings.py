@@ -309,7 +309,7 @@ def test_a_backend_has_a_name_that_can_be_told_from_others(cli: Cli, name: str) 
 
     told = cli("config", "check", code=2).stderr
 
-    assert told.startswith(f"error: backends: '{name[:60]}")
+    assert told.startswith(f"error: backends (bridge.yaml, line 1): '{name[:60]}")
     assert "can't be the name of a" in told
     assert SECRET not in told
 
