@@ -125,7 +125,7 @@ def _relevant(
     """Return what no check is, for people, and the checks that must pass."""
     wanted = named_by(policy)
     if not wanted and policy.need is Need.REQUIRED:
-        # The names of these are no globs.
+        # These names are not globs.
         counted = [one for one in required or () if not _matches(one.name, policy.ignore)]
         wanted = [(_called(one, checks), one.is_met_by) for one in counted]
     if not wanted:

@@ -291,7 +291,7 @@ class Serving:
 
     @property
     def word(self) -> str:
-        """Whether it runs, in a word."""
+        """The word for its state: "live" or "stopped"."""
         return "stopped" if self.stopped else "live"
 
     @property

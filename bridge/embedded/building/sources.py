@@ -39,7 +39,7 @@ class Clone:
 
     @property
     def is_commit(self) -> bool:
-        """Whether `ref` is a commit; to the fork's of a pull request no branch leads."""
+        """True if `ref` is a commit: no branch of the repository has a fork's commit."""
         return _COMMIT.fullmatch(self.ref) is not None
 
 
