@@ -87,7 +87,7 @@ class Difference:
 
     @property
     def incomplete(self) -> bool:
-        """Whether checks with the settings here would judge what the bridge does not use."""
+        """True if settings that checks depend on are missing here."""
         return any(name.partition(".")[0] not in NOT_CHECKED for name in self.missing)
 
     def finding(self) -> Finding:

@@ -107,7 +107,7 @@ class Repository:
 
     @property
     def numbered(self) -> bool:
-        """Whether its id is the host's number."""
+        """True if its id is the number that the host gave it."""
         return self.id.isdecimal()
 
     @property

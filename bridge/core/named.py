@@ -12,10 +12,10 @@ from itertools import islice
 from bridge.core.hooks import Scope, ScopeKind
 
 MOST = 64
-"""How many names, and how many ids, are read: hosts send a few."""
+"""The most names, and the most ids, to read; hosts send a few."""
 
 MOST_LOOKED_AT = 4096
-"""How many places that may be a name are looked at."""
+"""The most places to look at that may be a name."""
 
 _FIELDS = (b'"full_name"', b'"path_with_namespace"')
 _VALUE = re.compile(rb'\s{0,8}:\s{0,8}"([^"\\]{1,400})"')
@@ -24,7 +24,7 @@ _ID = re.compile(rb'id"\s{0,8}:\s{0,8}([0-9]{1,20})\b')
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a body names: repositories, in lower case, and the ids of whatever has one."""
+    """The names of repositories in a body, in lower case, and all ids in it."""
 
     names: frozenset[str]
     ids: frozenset[str]

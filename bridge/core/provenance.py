@@ -1,4 +1,4 @@
-"""Who vouches for a repository's name and number: the secret of its webhook, or its Git host.
+"""Accept a repository's name and number only from the secret of its webhook, or from its Git host.
 
 Whoever has a secret can sign any body. What counts is therefore what the secret speaks for, and
 what the host itself says; both parts must be of one repository, since some apps are found by its
@@ -68,5 +68,5 @@ def _renamed(scope: Scope, repository: Repository) -> str:
     return (
         f"it is signed with the secret of {scope}, and it names {repository.name}; whether that is"
         f" its new name, {repository.host} does not say: let the bridge's credential there see it,"
-        " or make its webhook anew (`dokploy-bridge hooks install`), then replay"
+        " or create its webhook again (`dokploy-bridge hooks install`), then replay"
     )

@@ -1,4 +1,4 @@
-"""What arrives of requests: its memory is bounded, and the oldest goes first."""
+"""Bound the memory of requests that are still arriving; drop the oldest first."""
 
 from collections.abc import Callable
 

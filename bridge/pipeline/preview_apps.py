@@ -297,15 +297,13 @@ class PreviewApps:
 def _unsafe(preview: Preview, app: App, policy: PreviewPolicy) -> str | None:
     """Return why a branch must not lead to a fork's commit; None if the rule says where it may."""
     repository, mirror = preview.repository.name, policy.mirror_for_forks
+    if mirror is None and policy.ci_secrets_for_forks:
+        return None
     if mirror is None:
         return (
-            None
-            if policy.ci_secrets_for_forks
-            else (
-                f"{preview.backend} builds only branches, and CI would run a fork's branch with the"
-                f" secrets of {repository}: name a fork of it without secrets in the rule,"
-                " `mirror_for_forks`; or accept that, `ci_secrets_for_forks: true`"
-            )
+            f"{preview.backend} builds only branches, and CI would run a fork's branch with the"
+            f" secrets of {repository}: name a fork of it without secrets in the rule,"
+            " `mirror_for_forks`; or accept that, `ci_secrets_for_forks: true`"
         )
     if mirror.lower() == repository.lower():
         return f"`mirror_for_forks` names {repository} itself: name a fork of it without secrets"

@@ -308,7 +308,7 @@ def _section(values: dict[str, Any], path: KeyPath, said_by: str, places: Places
         found = inner.setdefault(name, {})
         if not isinstance(found, dict):
             section = places.named(path[: at + 1])
-            raise Rejected(f"{said_by} is set, but {section} is no section")
+            raise Rejected(f"{said_by} is set, but {section} is not a section")
         inner = found
     return inner
 

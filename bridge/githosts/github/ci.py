@@ -136,7 +136,7 @@ class _Context(Model):
 
     @property
     def meaning(self) -> Required:
-        """What is required; the number -1 stands for any app."""
+        """Return the required checks; GitHub's number -1 stands for any app."""
         number = self.app_id if self.integration_id is None else self.integration_id
         return Required(self.context, number if number is not None and number > 0 else None)
 
