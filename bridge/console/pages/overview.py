@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from bridge.console.pages.apps import Row, rows_of
@@ -156,12 +156,12 @@ async def _of_previews(records: Records, visitor: Visitor) -> list[Need]:
             f"/console/previews?{urlencode({'app': one.app})}",
             "Its preview",
         )
-        for one in waiting[:MOST_PREVIEWS]
+        for one in waiting
     ]
-    if (more := len(waiting) - MOST_PREVIEWS) > 0:
-        says = f"{more} other previews are held or fail"
-        found.append(Need("held", "held", says, "/console/previews", "Previews"))
-    return found
+    rest = Need(
+        "held", "held", "{} other previews are held or fail", "/console/previews", "Previews"
+    )
+    return _first(found, MOST_PREVIEWS, rest)
 
 
 def _of_apps(seen: Sequence[App]) -> list[Need]:
@@ -175,12 +175,10 @@ def _of_apps(seen: Sequence[App]) -> list[Need]:
             f"/console/apps/{app.id}",
             "See the app",
         )
-        for app in twice[:MOST_TWICE]
+        for app in twice
     ]
-    if (more := len(twice) - MOST_TWICE) > 0:
-        says = f"{more} more apps have Auto Deploy on: `dokploy-bridge adopt --all` switches it off"
-        found.append(Need("held", "warning", says, "/console/apps", "All apps"))
-    return found
+    says = "{} more apps have Auto Deploy on: `dokploy-bridge adopt --all` switches it off"
+    return _first(found, MOST_TWICE, Need("held", "warning", says, "/console/apps", "All apps"))
 
 
 async def _of_settings(records: Records) -> list[Need]:
@@ -194,12 +192,18 @@ async def _of_settings(records: Records) -> list[Need]:
             "/console/apps",
             "All apps",
         )
-        for one in found[:MOST_UNMATCHED]
+        for one in found
     ]
-    if (more := len(found) - MOST_UNMATCHED) > 0:
-        says = f"{more} more settings name nothing that is there: `dokploy-bridge doctor` lists all"
-        needs.append(Need("bad", "settings", says, "/console/apps", "All apps"))
-    return needs
+    says = "{} more settings name nothing that is there: `dokploy-bridge doctor` lists all"
+    return _first(needs, MOST_UNMATCHED, Need("bad", "settings", says, "/console/apps", "All apps"))
+
+
+def _first(found: list[Need], most: int, rest: Need) -> list[Need]:
+    """Return the first ones, and then `rest`, which says how many are left out."""
+    left_out = len(found) - most
+    if left_out <= 0:
+        return found
+    return [*found[:most], replace(rest, says=rest.says.format(left_out))]
 
 
 async def _of_webhooks(records: Records) -> list[Need]:
