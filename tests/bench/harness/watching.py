@@ -13,7 +13,8 @@ from typing import Any
 import aiohttp
 
 from bridge.app.storage import open_stores
-from bridge.console.visitors import BY_LINK, COOKIE, begin
+from bridge.console.visitors import COOKIE, Visitor, begin
+from bridge.core.access import Person
 from tests.bench.harness.servers import LOAD_CORE, Server
 from tests.worlds.bridge import settings_for
 
@@ -49,12 +50,13 @@ def all_seen(those: Sequence[Watched]) -> dict[str, Any]:
 
 
 def signed_in(server: Server, browsers: int) -> list[str]:
-    """Sign in that many browsers; return their cookies."""
+    """Sign in that many people, each with a browser; return their cookies."""
 
     async def begun() -> list[str]:
         assert server.data is not None
         async with open_stores(settings_for(server.data)) as stores:
-            return [await begin(stores.journal, BY_LINK) for _ in range(browsers)]
+            people = (Visitor(Person(f"github:{n}", f"ada-{n}"), "github") for n in range(browsers))
+            return [await begin(stores.journal, one) for one in people]
 
     return [f"{COOKIE.name}={secret}" for secret in asyncio.run(begun())]
 
