@@ -62,7 +62,7 @@ class Repo(Origin):
 
 @dataclass
 class Repositories:
-    """A Git host on loopback, in a thread of its own.
+    """A GitHub on loopback, as far as it is cloned from, in a thread of its own.
 
     Attributes:
         elsewhere: what was made in other folders, and is removed at the end.
@@ -74,21 +74,22 @@ class Repositories:
 
     def make(self, name: str, host: str = "github") -> Repo:
         """Make a repository with a first commit."""
-        made = Repository.make(self.root / name, dict(FIRST))
-        return Repo(made, host, f"trial/{name}", _number(name), f"{self.url}/{name}")
+        made = Repository.make(self.root / "trial" / name, dict(FIRST))
+        return Repo(made, host, f"trial/{name}", _number(name), f"{self.url}/trial/{name}")
 
     def make_at(self, folder: Path, host: str) -> Repo:
         """Make a repository in the folder from which an account of Dokploy clones."""
         name = f"trial-{uuid.uuid4().hex[:8]}"
         work = self.root / name
-        work.mkdir()
+        work.mkdir(parents=True)
         bare = folder / "trial" / f"{name}.git"
         bare.parent.mkdir(parents=True, exist_ok=True)
         self.elsewhere.append(bare)
         repository = Repository(work)
         repository.git("init", "-q", "-b", "main", "--separate-git-dir", str(bare))
         repository.commit("feat: first commit", dict(FIRST))
-        url = f"https://{host}.com/trial/{name}.git"
+        home = self.url if host == "github" else f"https://{host}.com"
+        url = f"{home}/trial/{name}.git"
         return Repo(repository, host, f"trial/{name}", _number(name), url)
 
 

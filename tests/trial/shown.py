@@ -45,7 +45,8 @@ def places(scene: Scene, slack: FakeSlack) -> Iterator[tuple[str, str]]:
 
 def says_live(words: str, commit: str) -> bool:
     """Return whether words call a commit live."""
-    return bool(re.search(rf"\blive\b:?\s+(version\s+)?\W?{commit[:7]}", words, re.IGNORECASE))
+    before = r"\blive\b:?\s+(version\s+)?(<[^|>]+\|)?\W?"  # in Slack it is a link
+    return bool(re.search(f"{before}{commit[:7]}", words, re.IGNORECASE))
 
 
 async def _typed(scene: Scene, slack: FakeSlack, words: str) -> str:

@@ -102,6 +102,7 @@ def staged(given: Given, scenarios: Sequence[Scenario]) -> Iterator[dict[str, Sc
         settings = {
             "BRIDGE_DOKPLOY_URL": dokploy.url,
             "BRIDGE_DOKPLOY_API_KEY": dokploy.key,
+            "BRIDGE_GITHUB_WEB_URL": hosted.url,
             "BRIDGE_RULES": f"[{{apps: '{name}/tag', trigger: tag, tags: 'v*'}},"
             f" {{apps: '{name}/rollback', verify: {{within: 10s}}}},"
             f" {{apps: '{name}/verified-*', verify: {{containers: true, within: 10s}}}}]",
