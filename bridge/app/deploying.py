@@ -50,6 +50,7 @@ async def flows_that_deploy(
         parts.clock,
         _follow_timing(settings),
         judging=gates.judges.now,
+        at_once=gates.judges.at_once,
         pins=gates.pins,
         book=book_of(settings),
         locks=settings.rollback.lock,

@@ -75,7 +75,6 @@ class CiReader:
         waited = await self._journal.report_check(repository, commit, check, self._clock())
         if waited:
             self.wake()
-            self.changed()
         return waited
 
     async def look(self) -> float:

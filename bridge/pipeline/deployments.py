@@ -188,6 +188,7 @@ class Deployer:
         timing: FollowTiming | None = None,
         *,
         judging: JudgedBy | None = None,
+        at_once: JudgedBy | None = None,
         pins: PinsCommits | None = None,
         at_a_time: int = 64,
         book: RuleBook = (),
@@ -204,6 +205,7 @@ class Deployer:
 
         Args:
             judging: returns what gates judge a deployment by; None: by the journal's facts alone.
+            at_once: returns as much of that as no Git host has to be asked for; None: all of it.
             pins: has the backend build exact commits; None: no app can be pinned.
             at_a_time: how many deployments of one backend are in progress at a time.
             book: our own rules for apps.
@@ -233,6 +235,7 @@ class Deployer:
             sleep=sleep,
         )
         self._judging = judging or self._ungated
+        self._at_once = at_once or self._judging
         parts = (self.pollers, journal, self.ending, clock, self._timing)
         hands_off = HandsOff(journal, self.ending, looks or Looks(journal, clock), sleep=sleep)
         self._asker = Asker(*parts, self._judging, pins or Pins({}), hands_off, sleep=sleep)
@@ -252,7 +255,7 @@ class Deployer:
         others.
         """
         id_ = deployment_of(flow)
-        if (by := await self._surely(self._judging, id_)) is None:
+        if (by := await self._surely(self._at_once, id_)) is None:
             return
         slot = self._slots[by.app.backend]
         if await self._surely(partial(self._held, slot, by), id_):
@@ -275,7 +278,7 @@ class Deployer:
             return True
         if deployment.starts or deployment.intent_at is not None:
             return False
-        judged = await self._journal.judge(id_, by)
+        judged = await self._journal.judge(id_, await self._judging(id_))
         return judged is not None and judged.state is State.HELD
 
     async def ask(self, id_: str) -> None:

@@ -188,6 +188,10 @@ class Judges:
     authors_of: AuthorsOf = field(default=nobody, kw_only=True)
     wake: Callable[[], None] = field(default=lambda: None, kw_only=True)
 
+    async def at_once(self, id_: str) -> Judging:
+        """Return what a deployment is judged by as far as no host has to be asked."""
+        return self._judging(await self._app(app_of(id_)))
+
     async def now(self, id_: str) -> Judging:
         """Return what a deployment is judged by, with the head as the host tells it now."""
         app = await self._app(app_of(id_))

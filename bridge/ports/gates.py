@@ -313,7 +313,7 @@ class CiFacts(Protocol):
     ) -> bool:
         """Record an event about a commit's checks, which are then due to be read.
 
-        Return whether somebody waits for them.
+        Return whether somebody waits for them. Held deployments become due once they were read.
         """
 
     async def awaited(self, commit: str) -> bool:

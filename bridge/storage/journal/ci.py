@@ -161,6 +161,7 @@ def _report(
 ) -> bool:
     """Merge an event into what is known, which then has to be listed again.
 
+    What waits for the commit is judged once that was tried.
     A fork has the same commits; a commit's checks are those of one repository.
     """
     t = tables.ci
@@ -178,5 +179,4 @@ def _report(
         new = {"data": ci_text(replace(known, fresh=False)), "reported": row["reported"] + 1}
         place = _is(CommitAt(row["host"], row["repository"], commit, row["branch"]))
         db.execute(sa.update(t).where(place).values(new | {"due_at": now}))
-    mark_commit_due(db, commit, now)
     return True
