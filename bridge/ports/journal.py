@@ -284,11 +284,13 @@ class Sessions(Protocol):
 class Subscriptions(Protocol):
     """The outbox of feedback: subscriptions, and how far each is published."""
 
-    async def unsubscribe(self, subscription_id: str) -> None:
-        """Remove a subscription."""
+    async def unsubscribe(self, subscription_id: str, cursor: Cursor) -> None:
+        """Remove a subscription, unless its cursor is another one by now."""
 
-    async def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """Add subscriptions; an existing one gets the new keys as well."""
+    async def subscribe(
+        self, subscriptions: Sequence[Subscription], cursor: Cursor | None = None
+    ) -> None:
+        """Add subscriptions; an existing one gets the new keys as well, and the cursor if given."""
 
     async def pending(
         self,

@@ -282,7 +282,7 @@ class Homes:
     ) -> Sequence[Subscription]:
         """Redraw it for recent visitors; drop the others."""
         if self._parts.clock() - float(cursor.get("looked_at", 0.0)) > LOOKS_LAST:
-            await self._parts.journal.unsubscribe(subscription.id)
+            await self._parts.journal.unsubscribe(subscription.id, cursor)
             return ()
         await self._turn(subscription.lane)
         await self.draw(str(subscription.place["user"]), _cursor_of(cursor))
@@ -290,10 +290,8 @@ class Homes:
 
     async def look(self, user: str, shown: Shown) -> None:
         """Draw it for a visitor now, and for a while whenever something changes."""
-        subscription = home_of(user)
         looked = {"looked_at": self._parts.clock(), "page": shown.page, "project": shown.project}
-        await self._parts.journal.subscribe([subscription])
-        await self._parts.journal.save_cursor(subscription.id, looked)
+        await self._parts.journal.subscribe([home_of(user)], looked)
         await self.draw(user, shown)
 
     async def draw(self, user: str, shown: Shown) -> None:

@@ -193,8 +193,13 @@ def read(db: sa.Connection, found: Iterable[sa.RowMapping]) -> list[Pending]:
     return [rows.read_raised(dict(row), tuple(keys[row["id"]])) for row in listed]
 
 
-def subscribe(db: sa.Connection, subscriptions: Sequence[Subscription], at: float) -> None:
-    """Add subscriptions; an existing one only gets the new keys."""
+def subscribe(
+    db: sa.Connection,
+    subscriptions: Sequence[Subscription],
+    at: float,
+    cursor: Cursor | None = None,
+) -> None:
+    """Add subscriptions; an existing one only gets the new keys, and the cursor if given."""
     t, f = tables.feedback, tables.follows
     wanted = {one.id: one for one in subscriptions}
     _hold_still(db, [key for one in wanted.values() for key in one.follows])
@@ -210,13 +215,17 @@ def subscribe(db: sa.Connection, subscriptions: Sequence[Subscription], at: floa
     rows_ = [{"key": key, "target": target} for key, target in sorted(pairs - held)]
     new = add_new(db, f, rows_)
     mark_pending(db, sorted({target for _, target in new} - fresh), at)
+    if cursor is not None:
+        for id_ in wanted:
+            save_cursor(db, id_, cursor, at)
 
 
-def unsubscribe(db: sa.Connection, subscription_id: str) -> None:
-    """Remove a subscription."""
+def unsubscribe(db: sa.Connection, subscription_id: str, cursor: Cursor) -> None:
+    """Remove a subscription, unless its cursor is another one by now."""
     t, f = tables.feedback, tables.follows
-    db.execute(sa.delete(f).where(f.c.target == subscription_id))
-    db.execute(sa.delete(t).where(t.c.id == subscription_id))
+    same = (t.c.id == subscription_id) & (t.c.memory == rows.place_text(cursor))
+    if db.execute(sa.delete(t).where(same)).rowcount:
+        db.execute(sa.delete(f).where(f.c.target == subscription_id))
 
 
 def _hold_still(db: sa.Connection, keys: Sequence[str]) -> None:

@@ -173,12 +173,14 @@ def _audited(numbers: Sequence[int], seqs: Sequence[int]) -> sa.Select[Any]:
 class Subscriptions(Transactions):
     """The outbox of feedback: subscriptions, and how far each is published."""
 
-    async def unsubscribe(self, subscription_id: str) -> None:
-        await self._write(lambda db: outbox.unsubscribe(db, subscription_id))
+    async def unsubscribe(self, subscription_id: str, cursor: Cursor) -> None:
+        await self._write(lambda db: outbox.unsubscribe(db, subscription_id, cursor))
 
-    async def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+    async def subscribe(
+        self, subscriptions: Sequence[Subscription], cursor: Cursor | None = None
+    ) -> None:
         at = self._clock()
-        await self._change(lambda db: outbox.subscribe(db, subscriptions, at))
+        await self._change(lambda db: outbox.subscribe(db, subscriptions, at, cursor))
 
     async def pending(
         self,

@@ -13,7 +13,7 @@ from bridge.ports.outcomes import (
     about_delivery,
 )
 from tests.fakes.journey import ManualClock, deployment
-from tests.worlds.journal import Opened, ids, outcome, record
+from tests.worlds.journal import Opened, due, ids, outcome, record
 
 
 async def test_changes_are_noted_before_they_are_made_and_settled_after(
@@ -90,12 +90,17 @@ async def test_what_shows_how_everything_stands_is_raised_by_any_deployment_unti
     journal: Any, clock: ManualClock
 ) -> None:
     home = Subscription("home", "k", "home", (ABOUT_ANYTHING,), {})
-    await journal.subscribe([home])
+    await journal.subscribe([home], {"looked_at": 1.0})
+    (first,) = await due(journal, clock)
+    assert first.cursor == {"looked_at": 1.0}
     await journal.mark_published("home", 1)
 
     await record(journal, outcome(1, deployment(1)))
     assert await ids(journal, clock) == ["home"]
-    await journal.unsubscribe("home")
+    await journal.subscribe([home], {"looked_at": 2.0})
+    await journal.unsubscribe("home", {"looked_at": 1.0})
+    assert await ids(journal, clock) == ["home"]
+    await journal.unsubscribe("home", {"looked_at": 2.0})
     await record(journal, outcome(2, deployment(2)))
 
     assert await ids(journal, clock) == []
