@@ -45,6 +45,7 @@ from bridge.chats import asking_hosts
 from bridge.core.backoff import Backoff
 from bridge.core.challenge import PURPOSE as CHALLENGE
 from bridge.core.errors import BridgeError, Rejected
+from bridge.core.masking import always_hidden
 from bridge.core.roles import Role
 from bridge.githosts import HOSTS
 from bridge.githosts.large_bodies import Apart
@@ -69,7 +70,7 @@ from bridge.pipeline.retention import Keeping, Retention
 from bridge.ports.backends import Backend
 from bridge.ports.clock import Clock
 from bridge.ports.githosts import HostApi
-from bridge.settings import Settings, book_of, policy_of
+from bridge.settings import Settings, book_of, policy_of, secrets_of
 from bridge.storage.journal import SqlJournal
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ async def run_bridge(
 
     hosts = keyrings_of(settings)
     async with AsyncExitStack() as stack:
+        stack.enter_context(always_hidden(secrets_of(settings)))
         _may_play(settings, role)
         if database_url(settings) is None:
             stack.enter_context(only_one(settings.data))

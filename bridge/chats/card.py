@@ -36,7 +36,7 @@ from bridge.core.lifecycle import (
     live_image,
     promotes,
 )
-from bridge.core.log_text import redact
+from bridge.core.masking import redact
 from bridge.core.rules import label_matches
 
 _VERDICTS = {

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LOOK = 0.5
 """Seconds between polls of a growing log."""
 
+ABOVE = 60
 WHOLE = 10_000
 """The most lines of a log to read at once."""
 
@@ -50,11 +51,17 @@ def logs(
             help="Deployment to show: its number, its id, or its id at the backend.",
         ),
     ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", help="As the backend has it, with values of variables and other secrets."
+        ),
+    ] = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show the backend's log of an app's newest deployment, or of another."""
-    wanted = Wanted(app, deployment, lines, follow, json)
+    """Show the backend's log of an app's newest deployment, or of another; secrets are masked."""
+    wanted = Wanted(app, deployment, lines, follow, json, raw)
     code = run(_logs(settings_of(config), wanted))
     if code:
         raise typer.Exit(code)
@@ -94,6 +101,7 @@ class Wanted:
 
     Attributes:
         deployment: None for the newest.
+        raw: whether to show secrets in it.
     """
 
     app: str
@@ -101,6 +109,7 @@ class Wanted:
     lines: int
     follow: bool
     json: bool
+    raw: bool = False
 
 
 async def _logs(settings: "Settings", wanted: Wanted) -> int:
@@ -122,17 +131,31 @@ async def _shown(settings: "Settings", wanted: Wanted) -> int:
                 app, ours, wanted, f"the backend has forgotten deployment {ours.seq} of {app.label}"
             )
             return 0
-        text = await reach.backend.log_tail(one, WHOLE if wanted.follow else lines)
+        shown = await _masked(reach, wanted)
+        # Read more than is shown: a multi-line secret is recognised by its beginning.
+        most = WHOLE if wanted.follow else min(lines + ABOVE, WHOLE)
+        text = shown(await reach.backend.log_tail(one, most))
         if not wanted.json:
             none = "" if lines_of(text) else "; it has no log, or no longer"
             hint(f"deployment {one.id} of {app.label}: {one.status}{none}")
             _print(lines_of(text)[-lines:])
         if wanted.follow:
             say_line = None if wanted.json else _print
-            one, text = await followed(reach.backend, app, one, text, say_line)
+            one, text = await followed(reach.backend, app, one, text, say_line, shown=shown)
     if wanted.json:
         say_json(_form(app, one, lines_of(text)[-lines:]))
     return ENDED_BADLY if wanted.follow and one.status in ("error", "cancelled") else 0
+
+
+async def _masked(reach: Reach, wanted: Wanted) -> Callable[[str], str]:
+    """Return what hides secrets in the app's logs, as the console does; nothing if asked for."""
+    if wanted.raw:
+        return str
+    from bridge.core.masking import redact
+    from bridge.ports.backends import mask_for
+
+    mask = await mask_for(reach.backend, reach.app)
+    return lambda text: redact(text, mask)
 
 
 async def _ours(reach: Reach, id_: str | None) -> "Deployment | None":
@@ -197,8 +220,10 @@ async def _kept(settings: "Settings", gone: Gone, wanted: Wanted) -> None:
 
 
 def _say_kept(app: "App", deployment: "Deployment", wanted: Wanted, why: str) -> None:
-    """Show the end of a log that the journal has kept."""
-    log = deployment.log_kept.split("\n")[-wanted.lines :]
+    """Show the end of a log that the journal has kept, which was masked before."""
+    from bridge.core.masking import redact
+
+    log = redact(deployment.log_kept).split("\n")[-wanted.lines :]
     if wanted.json:
         say_json(
             {
@@ -223,17 +248,19 @@ async def followed(
     text: str,
     tell: Callable[[list[str]], None] | None,
     sleep: Sleep = asyncio.sleep,
+    shown: Callable[[str], str] = str,
 ) -> "tuple[BackendDeployment, str]":
     """Print new lines until the deployment has ended; return its end and its whole log.
 
     Args:
         text: the part that was already printed.
+        shown: returns a log as it may be shown.
     """
     while True:
         now = {one.id: one for one in await backend.deployments(app)}
         current = now.get(deployment.id)
         # Read after the status: the log of an ended one is complete.
-        whole = await backend.log_tail(deployment, WHOLE)
+        whole = shown(await backend.log_tail(deployment, WHOLE))
         if tell is not None:
             tell(news(text, whole))
         text = whole or text

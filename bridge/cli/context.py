@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -52,12 +52,22 @@ def found(look: Callable[[], bool]) -> bool:
         return False
 
 
-def settings_of(config: Path | None) -> "Settings":
-    """Return the settings: from the file, the environment and set-up; raise Rejected."""
-    from bridge.app.stored_settings import Stored
-    from bridge.settings import read_settings
+while_it_runs = ExitStack()
+"""Ends with the command."""
 
-    return read_settings(config, os.environ, Stored())
+
+def settings_of(config: Path | None) -> "Settings":
+    """Return the settings: from the file, the environment and set-up; raise Rejected.
+
+    Their secrets are hidden in whatever this command shows of other things.
+    """
+    from bridge.app.stored_settings import Stored
+    from bridge.core.masking import always_hidden
+    from bridge.settings import read_settings, secrets_of
+
+    settings = read_settings(config, os.environ, Stored())
+    while_it_runs.enter_context(always_hidden(secrets_of(settings)))
+    return settings
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

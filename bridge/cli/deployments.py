@@ -257,7 +257,9 @@ def tail_lines(deployment: "Deployment") -> list[str]:
     """
     if not deployment.log_tail:
         return []
-    shown = [f"  {clean_line(line)}" for line in deployment.log_tail.split("\n")]
+    from bridge.core.masking import redact
+
+    shown = [f"  {clean_line(line)}" for line in redact(deployment.log_tail).split("\n")]
     return ["what was seen:" if _unhealthy(deployment) else "the end of its log:", *shown]
 
 

@@ -94,7 +94,9 @@ def deployment_form(deployment: "Deployment", fate: "Fate | None" = None) -> dic
 
 def ended_form(deployment: "Deployment", fate: "Fate | None" = None) -> dict[str, Any]:
     """Return a single deployment, with the lines that show why it failed or is unhealthy."""
-    tail = deployment.log_tail
+    from bridge.core.masking import redact
+
+    tail = redact(deployment.log_tail or "")
     return deployment_form(deployment, fate) | {"log_tail": tail.split("\n") if tail else []}
 
 

@@ -15,16 +15,14 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from bridge.core.log_text import escaped
+from bridge.core.masking import HIDDEN, redact, without_credentials, without_known
 from bridge.core.trace import current
 
 QUIET = ("alembic", "dbos", "httpx", "httpcore", "aiohttp", "sqlalchemy", "asyncio")
 """Loggers of libraries, which log only warnings and errors."""
 
-HIDDEN = "***"
-
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _SECRET = re.compile(r"(?i)secret|token|passw|api_?key|authorization|signature|private_?key")
-_IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+@")
 
 
 def set_up_logs(format_: str, level: str, stream: TextIO | None = None) -> bool:
@@ -55,12 +53,12 @@ class JsonLines(logging.Formatter):
             "time": moment.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": _without_logins(record.getMessage()),
+            "event": without_credentials(record.getMessage()),
         }
         line |= {name: value for name, value in fields_of(record).items() if name not in line}
         if record.exc_info:
-            line["exception"] = _without_logins(self.formatException(record.exc_info))
-        return json.dumps(line, default=str)
+            line["exception"] = redact(self.formatException(record.exc_info))
+        return without_known(json.dumps(line, default=str))
 
 
 class ConsoleLines(logging.Formatter):
@@ -81,13 +79,13 @@ class ConsoleLines(logging.Formatter):
         """Return a record as one line."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         head = f"{clock} {record.levelname.lower():<8}"
-        event = escaped(_without_logins(record.getMessage()))
+        event = escaped(without_credentials(record.getMessage()))
         line = f"{self._painted(head, record.levelno)} {event}"
         for name, value in fields_of(record).items():
             line += f" {self._dim(f'{name}=')}{escaped(str(value))}"
         if record.exc_info:
-            line += "\n" + _without_logins(self.formatException(record.exc_info))
-        return line
+            line += "\n" + redact(self.formatException(record.exc_info))
+        return without_known(line)
 
     def _painted(self, text: str, level: int) -> str:
         colour = self.COLOURS.get(level, "")
@@ -109,9 +107,4 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 def _shown(name: str, value: Any) -> Any:
     if _SECRET.search(name):
         return HIDDEN
-    return _without_logins(value) if isinstance(value, str) else value
-
-
-def _without_logins(text: str) -> str:
-    """Remove user and password from addresses."""
-    return _IN_ADDRESS.sub(f"{HIDDEN}@", text)
+    return without_credentials(value) if isinstance(value, str) else value

@@ -340,7 +340,7 @@ _UNTOLD = (
 
 def why_of(one: "Preview") -> str:
     """Return why a preview is not up, or why its next step fails; "" if all is well."""
-    from bridge.core.log_text import redact
+    from bridge.core.masking import redact
 
     if one.state == "up" and not one.failures:
         return ""

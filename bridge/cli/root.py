@@ -37,7 +37,7 @@ from bridge.cli import (
     serve,
     why,
 )
-from bridge.cli.context import EXIT_CODES, exit_code_of
+from bridge.cli.context import EXIT_CODES, exit_code_of, while_it_runs
 from bridge.cli.show import say_error
 from bridge.core.errors import BridgeError
 
@@ -261,11 +261,14 @@ class Cli(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command, and turn our errors into one line and an exit code."""
-        try:
-            return super().invoke(ctx)
-        except BridgeError as error:
-            say_error(str(error))
-            raise typer.Exit(exit_code_of(error)) from None
+        with while_it_runs:
+            try:
+                return super().invoke(ctx)
+            except BridgeError as error:
+                from bridge.core.masking import redact
+
+                say_error(redact(str(error)))
+                raise typer.Exit(exit_code_of(error)) from None
 
 
 def _options(command: Any) -> Iterator[TyperOption]:

@@ -100,7 +100,7 @@ def _subject(one: "Preview", when: str) -> str:
 
 def _verdict(one: "Preview", state: str) -> list[str]:
     """Return the state with its reason, and what else is known."""
-    from bridge.core.log_text import redact
+    from bridge.core.masking import redact
 
     note = redact(one.note)
     lines = [f"{state}: {one.reason or 'nobody has looked yet'}" + (f" ({note})" if note else "")]

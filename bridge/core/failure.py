@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.core.log_text import end_of, lines_of, redact, shorten
+from bridge.core.log_text import end_of, lines_of, shorten
+from bridge.core.masking import NOTHING, Mask, redact
 
 LONGEST = 1000
 """Characters of a line that are examined; the patterns need no more."""
@@ -305,16 +306,17 @@ class Failure:
     excerpt: str = ""
 
 
-def failure_in(log: str, error: str | None = None) -> Failure:
+def failure_in(log: str, error: str | None = None, mask: Mask = NOTHING) -> Failure:
     """Return why a deployment failed, or that its log does not say.
 
     Args:
         log: its tail, raw, with colours and progress bars.
         error: the reason in the backend's record, which may only point to the log.
+        mask: hides the values of the app's variables.
     """
-    lines = _cleaned(log)
+    lines = _cleaned(log, mask)
     if error and not _VERDICT.match(error) and error.strip() not in "\n".join(lines[-5:]):
-        return Failure(_in_words(error), _excerpt(lines, ""))
+        return Failure(_in_words(error, mask), _excerpt(lines, ""))
     lines, thrown = _without_closing(lines)
     output = _without_verdicts(lines)
     if not any(map(str.strip, output)):
@@ -335,18 +337,18 @@ def failed_by_itself(log: str) -> bool:
     return any(_BY_ITSELF.match(line.strip()) for line in log.splitlines())
 
 
-def without_a_log(words: str) -> Failure:
+def without_a_log(words: str, mask: Mask = NOTHING) -> Failure:
     """Return a failure with an error text but no log."""
-    return Failure(_in_words(words))
+    return Failure(_in_words(words, mask))
 
 
-def _in_words(words: str) -> str:
-    return _reason(redact(words[:MOST_CHARACTERS]))
+def _in_words(words: str, mask: Mask) -> str:
+    return _reason(redact(words[:MOST_CHARACTERS], mask))
 
 
-def _cleaned(log: str) -> list[str]:
+def _cleaned(log: str, mask: Mask) -> list[str]:
     """Return the lines as they are shown; remove a failed query, which contains SQL."""
-    text = redact("\n".join(lines_of(end_of(log, MOST_CHARACTERS))))
+    text = redact("\n".join(lines_of(end_of(log, MOST_CHARACTERS))), mask)
     lines = [shorten(line.rstrip(), LONGEST) for line in text.split("\n")]
     for number, line in enumerate(lines):
         if _QUERY.match(line):

@@ -1,4 +1,4 @@
-"""Logs as growing text: their lines, the new ones, and redaction."""
+"""Logs as growing text: their lines, the new ones, and what must not steer a terminal."""
 
 import re
 
@@ -12,11 +12,16 @@ _STEERING = re.compile(
 """Escape sequences: colours, cursor moves, links and titles of a terminal (ECMA-48)."""
 
 
+def without_steering(text: str) -> str:
+    """Return a text without colours and other escape sequences."""
+    return _STEERING.sub("", text) if "\x1b" in text else text
+
+
 def lines_of(text: str) -> list[str]:
     """Return lines without colours; of an overwritten line, such as a progress bar, the last."""
     if not text.strip():
         return []  # without a log, the server answers with a line break
-    lines = _STEERING.sub("", text.replace("\r\n", "\n")).split("\n")
+    lines = without_steering(text.replace("\r\n", "\n")).split("\n")
     if not lines[-1]:
         lines.pop()
     return [line.rstrip("\r").rpartition("\r")[2] for line in lines]
@@ -63,56 +68,6 @@ def news(before: str, now: str) -> list[str]:
         if new[end - len(seen) : end] == seen:
             return new[end:]
     return new
-
-
-# ── Hide what looks like a secret in logs that are shown to people ──────────────────────────────
-
-HIDDEN = "***"
-
-_NAME = (
-    r"(?:token|secret|passw(?:or)?d|passwd|pwd|api[_-]?key|private[_-]?key|credential|dsn)"
-    r"[\w.-]{0,60}[\"']?[ \t]{0,3}"
-)
-_VALUE = r"""(?:"[^"\n]{3,}"|'[^'\n]{3,}'|[^\s,;&"']{3,})"""
-_ASSIGNED = re.compile(rf"({_NAME}(?:=[ \t]{{0,3}}|:[ \t]{{1,3}})){_VALUE}", re.IGNORECASE)
-_IN_ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^\s/@'\"]+@")
-_BEARER = re.compile(r"\b(authorization:?\s+)?(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
-_TOKENS = re.compile(
-    # Match a run of letters only from its beginning: from every position it would take minutes.
-    r"(?<![\w-])[\w-]{0,40}?eyJ[\w-]{10,}+\.[\w-]{10,}+\.[\w-]{5,}"
-    r"|\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|gl[a-z]{2,6}-[\w-]{20,}"
-    r"|xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}|(?:AKIA|ASIA)[A-Z0-9]{16}|sk_live_\w{10,}|npm_\w{30,}"
-    r"|(?<=/webhooks/)\d{15,20}/[\w-]{20,})"
-)
-_KEY_BLOCK = re.compile(
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",
-    re.DOTALL,
-)
-_KEY_END = re.compile(r"\s*-----END [A-Z ]{0,30}PRIVATE KEY-----")
-_KEY_LINE = re.compile(r"\s*[A-Za-z0-9+/=]{4,}\s*")
-
-
-def redact(text: str) -> str:
-    """Return the text with what looks like a password, token or key hidden."""
-    text = _without_ends_of_keys(_KEY_BLOCK.sub(HIDDEN, text))
-    text = _IN_ADDRESS.sub(rf"\1{HIDDEN}@", text)
-    text = _BEARER.sub(rf"\2 {HIDDEN}", text)
-    text = _TOKENS.sub(HIDDEN, text)
-    return _ASSIGNED.sub(rf"\1{HIDDEN}", text)
-
-
-def _without_ends_of_keys(text: str) -> str:
-    """Hide the end of a key in which a log's tail begins."""
-    if "-----END" not in text:
-        return text
-    kept: list[str] = []
-    for line in text.split("\n"):
-        if (end := _KEY_END.match(line)) is not None:
-            while kept and _KEY_LINE.fullmatch(kept[-1]):
-                kept.pop()
-            line = HIDDEN + line[end.end() :]  # noqa: PLW2901 - keep the text after the key
-        kept.append(line)
-    return "\n".join(kept)
 
 
 # ── Escape control and invisible characters, and never split an escape ──────────────────────────

@@ -8,7 +8,7 @@ from bridge.core.decision import Reason
 from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.health.fate import Now
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.log_text import redact
+from bridge.core.masking import redact
 from bridge.ports.feedback import Snapshot
 from bridge.ports.outcomes import Explained
 

@@ -13,7 +13,8 @@ from bridge.core.failure import LONGEST_REASON, MOST_CHARACTERS
 from bridge.core.gates.holds import Proposal, proposal_in
 from bridge.core.health.fate import Now, note_now
 from bridge.core.lifecycle import BAD, Deployment, State
-from bridge.core.log_text import redact, shorten
+from bridge.core.log_text import shorten
+from bridge.core.masking import redact
 from bridge.githosts.app_states import GOING, WHY_NOT, Standing, going, reasons_of, standings
 from bridge.githosts.comment_previews import TABLE, notes_in, previews_in, previews_summary
 from bridge.githosts.markdown import NOTHING, cell, code, commit, link, moment, one_line, row

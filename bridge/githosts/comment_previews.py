@@ -5,7 +5,7 @@ from collections import Counter
 from bridge.core.console import ConsolePages
 from bridge.core.health.rollback import version_of
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.log_text import redact
+from bridge.core.masking import redact
 from bridge.core.previews.preview import Preview, PreviewState, still_served
 from bridge.core.previews.verdict import Why
 from bridge.githosts.app_states import GOING, ICON, newest

@@ -14,7 +14,8 @@ from bridge.core.apps import PRODUCTION, App, environment_of
 from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.health.fate import Fate, Now, lasting
 from bridge.core.lifecycle import BAD, Deployment, State
-from bridge.core.log_text import MARK, marked, redact, shorten
+from bridge.core.log_text import MARK, marked, shorten
+from bridge.core.masking import redact
 from bridge.githosts.app_states import WHY_NOT, Standing, reasons_of, words_of_state
 from bridge.githosts.ci import OURS
 from bridge.githosts.markdown import one_line

@@ -5,6 +5,7 @@ of its log without secrets.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,9 +17,10 @@ from bridge.core.errors import BridgeError
 from bridge.core.events import RefPushed
 from bridge.core.gates.locks import Scope, covered
 from bridge.core.lifecycle import Deployment
-from bridge.core.log_text import end_of, lines_of, redact
+from bridge.core.log_text import end_of, lines_of
+from bridge.core.masking import Mask, redact
 from bridge.pipeline.interpret import Meaning, Reading
-from bridge.ports.backends import Backend
+from bridge.ports.backends import Backend, mask_for
 from bridge.ports.chats import Place
 from bridge.ports.deployments import Deployments
 from bridge.ports.inbox import DeliveryState, Inbox
@@ -196,12 +198,17 @@ LONGEST_LINE = 1000
 """Characters of a line; a build may print a whole file as one."""
 
 
+LATELY = 10.0
+"""Seconds for which the values of an app's variables are remembered."""
+
+
 class BuildLogs:
     """Reads the logs of the backend's deployments."""
 
     def __init__(self, backends: Mapping[str, Backend], journal: Journal) -> None:
         self._backends = backends
         self._journal = journal
+        self._masks: dict[str, tuple[float, Mask]] = {}
 
     async def tail(self, deployment: Deployment, lines: int = LINES) -> str:
         """Return its last lines; "" if there are none, or the log can't be read right now."""
@@ -214,14 +221,23 @@ class BuildLogs:
             record = next((one for one in records if one.id == deployment.backend_id), None)
             # Read more than is shown: a multi-line secret is recognised by its beginning.
             text = await backend.log_tail(record, lines + ABOVE) if record else ""
+            mask = await self._mask(backend, app)
         except BridgeError:
             return ""
         # In a thread, because no output of a build may block the event loop.
-        return await asyncio.to_thread(_shown, text, lines)
+        return await asyncio.to_thread(_shown, text, lines, mask)
+
+    async def _mask(self, backend: Backend, app: App) -> Mask:
+        """Return what hides the values of an app's variables; a log may be read every second."""
+        now = time.monotonic()
+        self._masks = {id_: one for id_, one in self._masks.items() if now - one[0] < LATELY}
+        if app.id not in self._masks:
+            self._masks[app.id] = now, await mask_for(backend, app)
+        return self._masks[app.id][1]
 
 
-def _shown(text: str, lines: int) -> str:
-    shown = lines_of(redact(end_of(text, MOST)))[-lines:]
+def _shown(text: str, lines: int, mask: Mask) -> str:
+    shown = lines_of(redact(end_of(text, MOST), mask))[-lines:]
     return "\n".join(line[:LONGEST_LINE] for line in shown)
 
 

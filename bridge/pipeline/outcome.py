@@ -9,6 +9,8 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from bridge.core import trace
 from bridge.core.apps import App
@@ -23,10 +25,10 @@ from bridge.core.health.rollback import lock_after
 from bridge.core.lifecycle import LIVE, Cancel, Deployment, Evidence, State
 from bridge.core.rules import RuleBook, ruled
 from bridge.core.tracking import EndInLog, token_of, within
-from bridge.pipeline.build_log import Tail, end_by_log, why_failed
+from bridge.pipeline.build_log import BuildLog, end_by_log, why_failed
 from bridge.pipeline.built_commit import built, what_was_built, will_tell_commit
 from bridge.pipeline.polling import BackendPollers
-from bridge.ports.backends import Backend, BackendDeployment, Progress
+from bridge.ports.backends import Backend, BackendDeployment, Progress, mask_for
 from bridge.ports.clock import Clock, Sleep, Wake
 from bridge.ports.journal import Journal
 
@@ -61,6 +63,8 @@ class FollowTiming:
 
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Fingerprint = Callable[[App], Awaitable[str | None]]
 
@@ -254,8 +258,8 @@ class Ending:
         facts: dict[str, object],
     ) -> None:
         """End one whose record says that it failed, unless only its record could not be written."""
-        tail = await self._tail(deployment, app, record)
-        why = await why_failed(tail, record)
+        build_log = await self._log(deployment, app, record)
+        tail, why = build_log.tail, await why_failed(build_log, record)
         log_ = end_by_log(tail, why)
         if log_.built:
             return await self._built(deployment, app, record, facts, log_)
@@ -313,18 +317,27 @@ class Ending:
     async def _end_in_log(
         self, deployment: Deployment, app: App, record: BackendDeployment
     ) -> EndInLog:
-        tail = await self._tail(deployment, app, record)
-        return end_by_log(tail, await why_failed(tail, record))
+        build_log = await self._log(deployment, app, record)
+        return end_by_log(build_log.tail, await why_failed(build_log, record))
 
-    async def _tail(self, deployment: Deployment, app: App, record: BackendDeployment) -> Tail:
-        """Return the end of its log, however long the backend is away.
+    async def _log(self, deployment: Deployment, app: App, record: BackendDeployment) -> BuildLog:
+        """Return the end of its log, with what must be hidden in it."""
+        backend = self.backend(app)
+        mask = await self._read(deployment, app, partial(mask_for, backend, app))
+        tail = await self._read(deployment, app, partial(backend.log_tail, record, LOG_LINES))
+        return BuildLog(tail, mask)
+
+    async def _read(
+        self, deployment: Deployment, app: App, read: Callable[[], Awaitable[T]]
+    ) -> T | BridgeError:
+        """Return what is read, however long the backend is away.
 
         It is an error if it can't be read, though the backend answers everything else.
         """
         backend, in_vain = self.backend(app), 0
         while True:
             try:
-                return await backend.log_tail(record, LOG_LINES)
+                return await read()
             except Unreachable as error:
                 in_vain = in_vain + 1 if await _answers(backend, app) else 0
                 if in_vain > MOST_UNREAD:
@@ -394,7 +407,7 @@ class Ending:
         else:
             doubt = f"the backend does not say which of {len(records)} deployments is this one"
         if all(_failed_with(record, deployment.commit) for record in records):
-            why = await why_failed(await self._tail(deployment, app, newest), newest)
+            why = await why_failed(await self._log(deployment, app, newest), newest)
             facts["log_tail"] = why.excerpt or None
             note = f"{why.reason} ({doubt})"
             return await self.end(deployment.id, State.FAILED, note, **facts)

@@ -3,6 +3,7 @@
 What could not be looked at is never called unhealthy.
 """
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -10,13 +11,15 @@ from urllib.parse import urlsplit
 from bridge.core.apps import App
 from bridge.core.errors import BridgeError
 from bridge.core.health.containers import judge_containers
-from bridge.core.health.evidence import OUTPUT_LINES
+from bridge.core.health.evidence import OUTPUT_LINES, evidence_of
 from bridge.core.health.policy import VerifyPolicy, statuses_text
 from bridge.core.health.verdict import Sighting
 from bridge.core.lifecycle import Deployment
-from bridge.core.log_text import redact, shorten
+from bridge.core.log_text import shorten
+from bridge.core.masking import Mask, redact
+from bridge.pipeline.build_log import UNREAD
 from bridge.pipeline.outcome import Ending
-from bridge.ports.backends import ReachesSites, ShowsContainers
+from bridge.ports.backends import ReachesSites, ShowsContainers, mask_for
 from bridge.ports.clock import Clock
 from bridge.ports.probes import Answer, Probes, Silent, Unprobed
 
@@ -24,6 +27,14 @@ log = logging.getLogger(__name__)
 
 LATELY = 60.0
 """Seconds for which an address's last answer, or silence, tells whether anything answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why an app is unhealthy, in one line, and all that was seen of it."""
+
+    why: str
+    seen: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,20 @@ class Verifier:
         began = deployment.started_at or deployment.created_at
         return Sighting(*judge_containers(containers, self.clock() - began))
 
-    async def output(self, app: App) -> str:
+    async def evidence(self, app: App, why: str, body: str) -> Evidence:
+        """Return why it is unhealthy, and what was seen, without the values of its variables."""
+        try:
+            mask = await mask_for(self.ending.backend(app), app)
+        except BridgeError as error:
+            words = (
+                f"{redact(why)}; what it answered is not shown: its variables {UNREAD} ({error})"
+            )
+            return Evidence(words, words)
+        output = await self._output(app)
+        # In a thread, because no output of an app may block the event loop.
+        return await asyncio.to_thread(_evidence, why, body, output, mask)
+
+    async def _output(self, app: App) -> str:
         """Return the last lines that its container printed; "" if they can't be read."""
         try:
             backend = self.ending.backend(app)
@@ -120,6 +144,11 @@ class Verifier:
             return await backend.output(app, OUTPUT_LINES)
         except BridgeError:  # there is evidence without it
             return ""
+
+
+def _evidence(why: str, body: str, output: str, mask: Mask) -> Evidence:
+    why = redact(why, mask)
+    return Evidence(why, evidence_of(why, body, output, mask))
 
 
 def _judge_answer(policy: VerifyPolicy, wanted: str | None, asked: str, answer: Answer) -> Sighting:

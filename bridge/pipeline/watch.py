@@ -15,7 +15,6 @@ from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Unanswered, Unreachable
 from bridge.core.events import Action
-from bridge.core.health.evidence import evidence_of
 from bridge.core.health.fate import without_way_back
 from bridge.core.health.images import Proof
 from bridge.core.health.policy import VerifyPolicy
@@ -313,10 +312,8 @@ class Watching:
         if await self._is_in_queue(app):
             await self.sleep(RARELY)
             return False
-        why, found = judged.why, judged.proof
-        note, output = f"{deployment.note}, but {why}", await self.verifier.output(app)
-        # In a thread, because no output of an app may block the event loop.
-        shown = await asyncio.to_thread(evidence_of, why, judged.body, output)
+        found, evidence = judged.proof, await self.verifier.evidence(app, judged.why, judged.body)
+        note = f"{deployment.note}, but {evidence.why}"
         back, announced = self.going_back, Announced(None, "")
         if found.before is not None:
             note += f"; {version_of(found.before)} still runs"
@@ -329,7 +326,7 @@ class Watching:
         if found.before is None and (instead := await self._replaced(deployment, app)) is not None:
             await self._over(deployment, instead)
             return True
-        facts = {"log_tail": shown, "back_to": announced.back_to}
+        facts = {"log_tail": evidence.seen, "back_to": announced.back_to}
         await self.ending.end(deployment.id, State.UNHEALTHY, note, **facts)
         if back is not None and announced.plan is not None:
             await back.ask(deployment, announced.plan)

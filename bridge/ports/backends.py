@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from bridge.core.apps import App, SourceType
 from bridge.core.configuration.configuration import BuildType, Environment, Saved
 from bridge.core.health.containers import Container
+from bridge.core.masking import NOTHING, Mask
 from bridge.core.previews.native import NativePreview
 
 
@@ -241,6 +242,19 @@ class ShowsSaved(Protocol):
 
     async def saved(self, app: App) -> Saved:
         """Return how the app is configured now; secrets stay sealed."""
+
+
+@runtime_checkable
+class KnowsSecrets(Protocol):
+    """A backend that keeps the variables of its apps."""
+
+    async def mask(self, app: App) -> Mask:
+        """Return what hides the values of an app's variables; it is never stored."""
+
+
+async def mask_for(backend: Backend, app: App) -> Mask:
+    """Return what must be hidden in what an app, or a build of it, has printed."""
+    return await backend.mask(app) if isinstance(backend, KnowsSecrets) else NOTHING
 
 
 @runtime_checkable

@@ -32,6 +32,7 @@ from bridge.settings.root import (
     policy_of,
     preview_channels_of,
 )
+from bridge.settings.secrets import secrets_of
 
 __all__ = [
     "BY_SETUP",
@@ -50,6 +51,7 @@ __all__ = [
     "policy_of",
     "preview_channels_of",
     "read_settings",
+    "secrets_of",
     "set_there",
     "variables",
 ]

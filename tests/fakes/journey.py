@@ -22,6 +22,7 @@ from bridge.core.health.fate import Fate, Now
 from bridge.core.health.serving import Serving
 from bridge.core.hooks import SignedBy
 from bridge.core.lifecycle import LIVE, Deployment, State, deployment_id
+from bridge.core.masking import Mask, mask_of
 from bridge.core.tracking import token_for
 from bridge.ports.backends import BackendDeployment, Progress, QueuedJob
 from bridge.ports.gates import Judging
@@ -120,6 +121,7 @@ class FakeBackend:
         is_stopped: somebody has stopped all its apps; None: that may be.
         points: the points that were restored, in order.
         written: the fields of sources that were set, in order.
+        variables: those of all its apps, as lines of NAME=value.
     """
 
     clock: Callable[[], float]
@@ -139,6 +141,7 @@ class FakeBackend:
     log: str = ""
     name: str = "dokploy"
     keeps: bool = True
+    variables: str = ""
     shown: list[Container] | None = None
     printed: str = ""
     reached_at: str | None = None
@@ -197,6 +200,9 @@ class FakeBackend:
 
     async def log_tail(self, deployment: BackendDeployment, lines: int) -> str:
         return await self._do("log_tail", lambda: self._log(lines))
+
+    async def mask(self, app: App) -> Mask:
+        return await self._do("mask", lambda: mask_of([self.variables]))
 
     async def drop_waiting(self, app: App) -> None:
         await self._do("drop_waiting", lambda: self._drop(app))

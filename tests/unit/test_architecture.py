@@ -65,6 +65,7 @@ STARTS_EMBEDDED = {
 
 EMBEDDED_SEES = (
     "bridge.core.errors.",
+    "bridge.core.masking.",  # what hides secrets, in one place
     "bridge.core.configuration.variables.",  # the language of .env: one reader for both sides
 )
 """All of `core` that the embedded backend may import."""
@@ -101,7 +102,7 @@ INSIDE_PIPELINE = {
     "restore": {"hands_off", "outcome", "polling"},
     "rollback_plan": {"serving"},
     "replay": {"gates", "rollback_plan"},
-    "verify": {"outcome"},
+    "verify": {"build_log", "outcome"},
     "auto_rollback": {"hands_off", "rollback_plan"},
     "request": {"hands_off", "outcome", "polling"},
     "cancel": {"polling"},
@@ -166,10 +167,10 @@ LONGEST, LONGEST_TEST = 480, 600
 """Lines of a file; most have far fewer, and one idea each."""
 
 PURE = {
-    "__future__", "abc", "array", "base64", "bisect", "collections", "contextvars", "dataclasses",
-    "datetime", "difflib", "enum", "errno", "fnmatch", "fractions", "functools", "hashlib",
-    "graphlib", "heapq", "hmac", "ipaddress", "itertools", "json", "math", "operator", "pydantic",
-    "pydantic_core.from_json", "re", "semver", "string",
+    "__future__", "abc", "array", "base64", "bisect", "collections", "contextlib", "contextvars",
+    "dataclasses", "datetime", "difflib", "enum", "errno", "fnmatch", "fractions", "functools",
+    "hashlib", "graphlib", "heapq", "hmac", "ipaddress", "itertools", "json", "math", "operator",
+    "pydantic", "pydantic_core.from_json", "re", "semver", "string",
     "textwrap", "threading", "types", "typing", "unicodedata", "urllib.parse", "zoneinfo",
 }  # fmt: skip
 """What `core` may import: nothing that knows the time, chance, the disk, the network or a log."""

@@ -2,7 +2,7 @@
 
 import time
 
-from bridge.core.log_text import redact
+from bridge.core.masking import redact
 from tests.worlds.rows import each_row
 
 
@@ -14,7 +14,7 @@ from tests.worlds.rows import each_row
         ("export API_KEY='a b c'", "export API_KEY=***"),
         ("clone https://ada:ghp_secret@github.com/a/b", "clone https://***@github.com/a/b"),
         ("postgres://u:p@db:5432/x", "postgres://***@db:5432/x"),
-        ("Authorization: Bearer abcdefgh12345", "Bearer ***"),
+        ("Authorization: Bearer abcdefgh12345", "Authorization: Bearer ***"),
         ("token ghp_0123456789abcdefghij0123", "token ***"),
         ("glpat-0123456789abcdefghij", "***"),
         ("xoxb-1234567890-abc", "***"),

@@ -25,9 +25,11 @@ from bridge.backends.dokploy.http import Auth, Http, Limits, Query, T
 from bridge.backends.dokploy.own_apps import Making
 from bridge.backends.dokploy.previews import previews_in
 from bridge.backends.dokploy.reads import deployments_in, jobs_in
+from bridge.backends.dokploy.variables import VARIABLES
 from bridge.core.apps import App, AppKind
 from bridge.core.configuration.configuration import BuildType, Environment, ProviderSettings, Saved
 from bridge.core.errors import Refused, Unanswered, Unreachable
+from bridge.core.masking import Mask
 from bridge.core.previews.native import NativePreview
 from bridge.ports.backends import BackendDeployment, Listed, QueuedJob
 from bridge.ports.clock import Clock, Sleep
@@ -235,6 +237,13 @@ class Dokploy(Making):
             "deployment.readLogs", models.TEXT, {"deploymentId": deployment.id, "tail": tail}
         )
         return found or ""
+
+    async def mask(self, app: App) -> Mask:
+        """Return what hides the values of an app's variables, shared ones included.
+
+        Source: facts.md, "Inputs" (`saveEnvironment`); recorded.jsonl (`application.one`).
+        """
+        return (await self._http.read(f"{app.kind.value}.one", VARIABLES, id_of(app))).mask()
 
     async def version(self) -> str | None:
         """Return e.g. "v0.30.2"; None if the server hides it, or the key may not read it."""

@@ -63,7 +63,8 @@ from bridge.core.failure import MOST_CHARACTERS
 from bridge.core.health.fate import fate_of
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
-from bridge.core.log_text import end_of, redact
+from bridge.core.log_text import end_of
+from bridge.core.masking import redact
 from bridge.ports.outcomes import Explained
 
 PAGE = 25

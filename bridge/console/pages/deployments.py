@@ -14,6 +14,7 @@ from bridge.core.events import Action
 from bridge.core.gates.holds import warnings_in
 from bridge.core.health.rollback import Version
 from bridge.core.lifecycle import FINAL, Deployment, State
+from bridge.core.masking import redact
 
 A_PAGE = 50
 """Deployments on a page."""
@@ -84,8 +85,8 @@ async def a_deployment(records: Records, visitor: Visitor, asked: Asked) -> Page
         "author": found.author if proposal is None else proposal.author,
         "commit_page": records.links.commit(app, built),
         "compare_page": await _compare(records, found, app),
-        "log": found.log_kept,
-        "seen": found.log_tail if found.state is State.UNHEALTHY else "",
+        "log": redact(found.log_kept),
+        "seen": redact(found.log_tail or "") if found.state is State.UNHEALTHY else "",
         "follows": found.backend_id is not None or not found.final,
         "newer": found.superseded_by,
     }

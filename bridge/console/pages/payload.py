@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.core.errors import Rejected
-from bridge.core.log_text import redact
+from bridge.core.masking import redact
 from bridge.ports.inbox import Delivery
 
 HIDDEN = "[hidden]"

@@ -9,7 +9,7 @@ from bridge.console.records import Records
 from bridge.console.render import Page
 from bridge.console.visitors import Visitor
 from bridge.core.lifecycle import Brief
-from bridge.core.log_text import redact
+from bridge.core.masking import redact
 from bridge.core.previews.native import NativePreview
 from bridge.core.previews.preview import Preview, PreviewState, shown_state, still_served
 from bridge.pipeline.preview_commands import offered, without_native

@@ -5,7 +5,8 @@ Neither is the bridge's own text, so secrets are hidden, and it is cut.
 
 import re
 
-from bridge.core.log_text import lines_of, redact, shorten
+from bridge.core.log_text import lines_of, shorten
+from bridge.core.masking import Mask, redact
 
 ANSWER_LINES = 10
 """Lines of an answer that are shown."""
@@ -24,21 +25,22 @@ _UNREAD = re.compile(r"<(script|style|head)\b.*?(?:</\1\s*>|\Z)", re.DOTALL | re
 _TAG = re.compile(r"<!?/?[a-z][^<>]*>", re.IGNORECASE)
 
 
-def evidence_of(says: str, body: str, output: str) -> str:
+def evidence_of(says: str, body: str, output: str, mask: Mask) -> str:
     """Return what a look at an unhealthy deployment has shown.
 
     Args:
         says: what was asked and what came, in one line.
         body: the beginning of the answer's body; "" without one.
         output: the end of what its container printed; "" if that is unknown.
+        mask: hides the values of the app's variables.
     """
-    answered = _lines(_text_of(body[:_EXAMINED]))[:ANSWER_LINES]
-    printed = _lines(output)[-OUTPUT_LINES:]
+    answered = _lines(_text_of(body[:_EXAMINED]), mask)[:ANSWER_LINES]
+    printed = _lines(output, mask)[-OUTPUT_LINES:]
     return "\n".join([says, *answered, *([PRINTED, *printed] if printed else [])])
 
 
-def _lines(text: str) -> list[str]:
-    lines = (line.rstrip() for line in lines_of(redact(text)))
+def _lines(text: str, mask: Mask) -> list[str]:
+    lines = (line.rstrip() for line in lines_of(redact(text, mask)))
     return [shorten(line, LONGEST_LINE) for line in lines if line]
 
 

@@ -15,6 +15,7 @@ from bridge.core.events import Action
 from bridge.core.health.rollback import version_of
 from bridge.core.health.serving import By, Look, Serving, brought_there, moment_of
 from bridge.core.lifecycle import LIVE, Deployment, Evidence, State
+from bridge.core.masking import redact
 
 
 class Now(StrEnum):
@@ -314,9 +315,13 @@ _WILL_GO_BACK = re.compile(
 
 
 def as_told(note: str) -> str:
-    """Return a note in words that stay true: what it says is live went live then."""
+    """Return a note in words that stay true: what it says is live went live then.
+
+    No note tells a secret, not even one that was recorded before its shape was known.
+    """
     return _WAS_TOLD.sub(
-        lambda found: f"{found[1]} went live" if found[1] else f"{found[2]} was served again", note
+        lambda found: f"{found[1]} went live" if found[1] else f"{found[2]} was served again",
+        redact(note),
     )
 
 
@@ -337,4 +342,5 @@ def note_now(note: str, fate: Fate | None) -> str:
     """
     if fate is None or not fate.itself:
         return lasting(note)
+    note = redact(note)
     return note if fate.given_up is None else without_way_back(note)

@@ -3,69 +3,10 @@
 import asyncio
 import io
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
-from urllib.parse import quote
 
-from bridge.embedded.paths import words
-
-HIDDEN = "***"
-
-_CREDENTIALS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^\s/@'\"]+@")
-_SECRET_NAME = re.compile(
-    r"(TOKEN|SECRET|PASSW|PWD|KEY|CREDENTIAL|AUTH|PRIVATE|DSN|DATABASE_URL)", re.IGNORECASE
-)
-_PLAIN = frozenset(
-    words(
-        "production development staging testing test preview local localhost true false default"
-        " public debug info warning error verbose"
-    )
-)
-_LONG_ENOUGH = 6
-_TOO_SHORT = 2
-"""Characters of a value that is too short to hide: it would match all over the log."""
-
-_PLAIN_NUMBER = re.compile(r"[\d.]*")
-
-
-def strip_credentials(text: str) -> str:
-    """Replace the credentials in every address: `https://***@host/`."""
-    return _CREDENTIALS.sub(rf"\1{HIDDEN}@", text)
-
-
-def secret_values(env: Mapping[str, str], secrets: Iterable[str]) -> tuple[str, ...]:
-    """Return the values to hide, longest first.
-
-    Build secrets are always hidden; values of the environment unless they clearly are not
-    secret ("production", "3000"). A value of several lines is hidden line by line.
-    """
-    hidden = [value for name, value in env.items() if _is_secret(name, value)]
-    hidden.extend(secrets)
-    lines = {line.strip() for value in hidden for line in value.splitlines()}
-    long = [line for line in lines if len(line) > _TOO_SHORT]
-    forms = {*long, *(quote(line, safe="") for line in long)}
-    return tuple(sorted(forms, key=len, reverse=True))
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """Replace the secrets, and the credentials in addresses.
-
-    Args:
-        secrets: as `secret_values` returns them.
-    """
-    for secret in secrets:
-        if secret in text:
-            text = text.replace(secret, HIDDEN)
-    return strip_credentials(text)
-
-
-def _is_secret(name: str, value: str) -> bool:
-    if not value or value.lower() in _PLAIN:
-        return False
-    if _SECRET_NAME.search(name):
-        return True
-    return len(value) >= _LONG_ENOUGH and not _PLAIN_NUMBER.fullmatch(value)
-
+from bridge.core.masking import NOTHING, Mask, without_credentials
 
 _LINE_LIMIT = 64 * 1024
 _CHUNK = 64 * 1024
@@ -111,7 +52,7 @@ class Log:
         self._limit = limit
         self._written = 0
         self._full = False
-        self._secrets: tuple[str, ...] = ()
+        self._mask = NOTHING
         self._folders: re.Pattern[str] | None = None
         self._open_line = ""
 
@@ -119,9 +60,9 @@ class Log:
         """Create the file."""
         await asyncio.to_thread(_touch, self._path)
 
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Hide these values from now on (see `secret_values`)."""
-        self._secrets = tuple(secrets)
+    def hide(self, mask: Mask) -> None:
+        """Hide these values from now on."""
+        self._mask = mask
 
     def leave_out(self, folders: Iterable[Path]) -> None:
         """Write paths in these folders relative to them, to hide their location.
@@ -134,7 +75,7 @@ class Log:
 
     def redacted(self, text: str) -> str:
         """Redact a text for use elsewhere, e.g. in the record."""
-        text = redact(text, self._secrets)
+        text = without_credentials(self._mask.hide(text))
         if self._folders is None:
             return text
         return self._folders.sub(lambda found: "" if found[1] else ".", text)

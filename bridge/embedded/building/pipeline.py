@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bridge.core.masking import Mask
 from bridge.embedded.building.builders import (
     Builder,
     Buildpacks,
@@ -21,7 +22,7 @@ from bridge.embedded.building.builders import (
     start_container,
 )
 from bridge.embedded.building.checkout import Head, clone, swap, within_limits
-from bridge.embedded.building.logs import Growth, Log, secret_values
+from bridge.embedded.building.logs import Growth, Log
 from bridge.embedded.building.process import Limits, Runner, time_limit
 from bridge.embedded.building.sources import Clone, Hosts, parse_variables, read_source, resolve
 from bridge.embedded.history import Deployment, Ending, Job
@@ -130,7 +131,7 @@ class Pipeline:
             raise BuildFailed("the application was deleted")
         variables = read_variables(application)
         hidden = [*variables.build_secrets.values(), application["password"] or ""]
-        runner.log.hide(secret_values(variables.env, hidden))
+        runner.log.hide(Mask(variables.env.items(), hidden))
         await runner.log.open()
         await runner.log.say("Initializing deployment")
         async with self._scratch(job.application_id, deployment.id) as scratch:
@@ -188,7 +189,7 @@ class Pipeline:
         env = await asyncio.to_thread(releases.variables, deployment.id)
         # A rollback has no record, so nobody could read its log.
         unread = Log(Path(os.devnull), self._growth, limit=self._limits.log_bytes)
-        unread.hide(secret_values(env, ()))
+        unread.hide(Mask(env.items()))
         async with self._scratch(id_, deployment.id) as scratch:
             work = Work(
                 application=application | {"memoryLimit": facts.memory, "cpuLimit": facts.cpus},

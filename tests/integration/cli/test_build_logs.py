@@ -1,5 +1,6 @@
 """A log is followed until its deployment has ended, each line once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -96,3 +97,28 @@ def test_only_the_end_that_was_asked_for_is_shown_of_a_deleted_app(filled: Cli) 
         shown = filled("logs", "shop/web", "--deployment", name, "--lines", "1").stdout
         assert shown == "fatal: gone\n"
     assert "is gone from the backend" in filled("logs", "web", "-d", "7", code=4).stderr
+
+
+def test_logs_masks_as_the_console_does_and_shows_all_only_if_asked(
+    filled: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = {"BRIDGE_DOKPLOY_URL": "http://localhost:1", "BRIDGE_DOKPLOY_API_KEY": "our-own-k3y"}
+    clock = ManualClock()
+    backend = FakeBackend(clock, waits=0.0, variables="GREETING=Tr0ub4dor+3")
+    backend.log = "it says Tr0ub4dor+3\nDB_PASS=hunter2 is our-own-k3y\n"
+    asyncio.run(backend.deploy(WEB, title="t", description="d"))
+    clock.now += 60
+
+    @asynccontextmanager
+    async def reached(settings: Any, _name: str) -> AsyncIterator[Any]:
+        async with open_stores(settings) as stores:
+            yield SimpleNamespace(stores=stores, backend=backend, app=WEB)
+
+    monkeypatch.setattr(build_logs, "reached", reached)
+    masked, raw = ["it says ***", "DB_PASS=*** is ***"], backend.log.splitlines()
+
+    assert filled("logs", "shop/web", **tokens).stdout.splitlines() == masked
+    assert filled("logs", "shop/web", "--follow", **tokens).stdout.splitlines() == masked
+    assert filled.json("logs", "shop/web", **tokens)["log"] == masked
+    assert filled("logs", "shop/web", "--raw", **tokens).stdout.splitlines() == raw
+    assert filled.json("logs", "shop/web", "--raw", **tokens)["log"] == raw

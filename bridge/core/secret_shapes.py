@@ -1,0 +1,314 @@
+"""What passwords, tokens and keys look like, and how to hide them in any text.
+
+Each shape names a piece of text without which it can't be there, so ordinary logs cost a search
+instead of a pattern. The kinds are those that gitleaks knows and that leak in builds. Whoever can
+push can print anything: every pattern takes time in proportion to the text. Pure.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+HIDDEN = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A kind of secret.
+
+    Attributes:
+        needles: one of them is in every text with such a secret, in small letters.
+        hide: returns a text without such secrets.
+    """
+
+    needles: tuple[str, ...]
+    hide: Callable[[str], str]
+
+
+def without_shapes(text: str) -> str:
+    """Return a text with what looks like a password, token or key hidden."""
+    low = text.lower()
+    for shape in _shapes():
+        if any(needle in low for needle in shape.needles):
+            text = shape.hide(text)
+    return text
+
+
+def without_credentials(text: str) -> str:
+    """Return a text whose addresses are without names and passwords: `https://***@host/`."""
+    return _compiled(_CREDENTIALS).sub(f"://{HIDDEN}@", text)
+
+
+@cache
+def _shapes() -> tuple[Shape, ...]:
+    """Return all shapes in the order in which they are hidden."""
+    return (
+        Shape(("private key",), _without_keys),
+        Shape(("://",), without_credentials),
+        Shape(("/services/", "/workflows/", "/triggers/"), _replacing(_SLACK_HOOK, rf"\1{HIDDEN}")),
+        Shape(("/webhook",), _replacing(_HOOK, HIDDEN)),
+        Shape(("authorization",), _replacing(_AUTHORIZATION, rf"\1\2{HIDDEN}", re.IGNORECASE)),
+        Shape(("bearer", "basic"), _replacing(_SCHEME, rf"\1{HIDDEN}", re.IGNORECASE)),
+        Shape(("eyj",), _replacing(_JWT, HIDDEN)),
+        *_prefixed(),
+        Shape(_WORDS, _without_named),
+        Shape(("auth",), _replacing(_DOCKER_AUTH, rf"\1{HIDDEN}")),
+        Shape(("pass",), _replacing(_IN_QUOTES, rf"\1{HIDDEN}")),
+        Shape(tuple(_PROGRAMS), _without_arguments),
+        Shape((" is", " was"), _without_spoken),
+    )
+
+
+def _replacing(pattern: str, shown: str, flags: int = 0) -> Callable[[str], str]:
+    return lambda text: _compiled(pattern, flags).sub(shown, text)
+
+
+@cache
+def _compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """Return a pattern; most are never needed, so they are compiled when they are."""
+    return re.compile(pattern, flags)
+
+
+# ── Addresses and headers ───────────────────────────────────────────────────────────────────────
+
+_CREDENTIALS = (
+    r"://(?:"
+    # A name and a password, which may hold / and @; a port in front of a path is none.
+    r"[^\s/@:'\"]*:(?!\d{1,5}(?:[/?#]|$))(?:(?!://)[^\s'\"<>`])*"
+    r"|[^\s/@'\"]+"
+    r")@"
+)
+_SLACK_HOOK = r"(hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/)[\w/+-]+"
+_HOOK = r"(?<=/webhooks/)\d{15,20}/[\w-]{20,}|(?<=/webhookb2/)[\w@./-]{20,}"
+_AUTHORIZATION = (
+    r"(authorization\\?[\"']?[ \t]{0,3}[:=][ \t]{0,3}(?:\\?[\"'])?)"
+    r"((?:bearer|basic|token|digest|bot|apikey|key|negotiate)[ \t]{1,3})?"
+    r"(?(2)[^\s\"',;]{3,}|(?=[^\s\"',;]{0,200}\d)[^\s\"',;]{6,})"
+)
+_SCHEME = r"\b((?:bearer|basic)[ \t]{1,3})(?=[\w.~+/-]{0,200}[\d=])[\w.~+/=-]{8,}"
+
+# ── Tokens that begin like no other text ────────────────────────────────────────────────────────
+
+# Match a run of letters only from its beginning: from every position it would take minutes.
+_JWT = r"(?<![\w-])[\w-]{0,40}?eyJ[\w-]{10,}+\.[\w-]{8,}+(?:\.[\w-]{5,})?"
+
+_PREFIXES = {
+    # Git hosts and registries
+    **dict.fromkeys(("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"[A-Za-z0-9_]{16,}"),
+    "github_pat_": r"\w{20,}",
+    **dict.fromkeys(
+        ("glpat-", "gldt-", "glrt-", "glptt-", "glsoat-", "glcbt-", "glagent-", "glft-", "gloas-"),
+        r"[\w.-]{16,}",
+    ),
+    "dckr_pat_": r"[\w-]{10,}",
+    "dckr_oat_": r"[\w-]{10,}",
+    "npm_": r"[A-Za-z0-9]{20,}",
+    "pypi-": r"[a-z-]{0,20}[A-Z\d][\w-]{14,}",
+    "rubygems_": r"[a-f0-9]{20,}",
+    "CFPAT-": r"[\w-]{20,}",
+    "ATATT3": r"[\w=-]{20,}",
+    # Chats
+    **dict.fromkeys(
+        ("xoxa-", "xoxb-", "xoxc-", "xoxd-", "xoxe-", "xoxe.", "xoxo-", "xoxp-", "xoxr-", "xoxs-"),
+        r"[\w.%-]{8,}",
+    ),
+    "xapp-": r"[\w-]{8,}",
+    # Models
+    "sk-": r"[\w-]{16,}",
+    "gsk_": r"[A-Za-z0-9]{20,}",
+    "hf_": r"[A-Za-z0-9]{20,}",
+    "xai-": r"\w{20,}",
+    "r8_": r"[A-Za-z0-9]{20,}",
+    # Clouds and vaults
+    "AKIA": r"[A-Z0-9]{16}",
+    "ASIA": r"[A-Z0-9]{16}",
+    "AIza": r"[\w-]{20,}",
+    "ya29.": r"[\w-]{20,}",
+    "GOCSPX-": r"[\w-]{16,}",
+    "hvs.": r"[\w-]{10,}",
+    "hvb.": r"[\w-]{10,}",
+    "hvr.": r"[\w-]{10,}",
+    "AGE-SECRET-KEY-1": r"[A-Z0-9]{10,}",
+    **dict.fromkeys(("dop_v1_", "doo_v1_", "dor_v1_"), r"[a-f0-9]{20,}"),
+    **dict.fromkeys(("dp.pt.", "dp.st.", "dp.ct.", "dp.sa."), r"[\w.-]{20,}"),
+    "tskey-": r"[\w-]{16,}",
+    "pul-": r"[a-f0-9]{30,}",
+    "dapi": r"[a-f0-9]{32}",
+    "fm2_": r"[\w+/=-]{30,}",
+    "fo1_": r"[\w-]{30,}",
+    "nfp_": r"[A-Za-z0-9]{20,}",
+    "sbp_": r"[a-f0-9]{20,}",
+    # Money, mail and watching
+    **dict.fromkeys(
+        ("sk_live_", "sk_test_", "rk_live_", "rk_test_", "sk_prod_"), r"[A-Za-z0-9]{10,}"
+    ),
+    "whsec_": r"[\w+/=-]{16,}",
+    **dict.fromkeys(("shpat_", "shpca_", "shppa_", "shpss_"), r"[a-fA-F0-9]{20,}"),
+    "sq0atp-": r"[\w-]{20,}",
+    "sq0csp-": r"[\w-]{20,}",
+    "SG.": r"[\w-]{8,}\.[\w-]{8,}",
+    "key-": r"(?=[a-zA-Z]{0,40}\d)[0-9a-zA-Z]{20,}",
+    "xkeysib-": r"[a-f0-9-]{20,}",
+    "glsa_": r"\w{20,}",
+    "glc_": r"[\w+/=]{30,}",
+    "sntrys_": r"[\w+/=-]{20,}",
+    "sntryu_": r"[a-f0-9]{20,}",
+    "lin_api_": r"[A-Za-z0-9]{20,}",
+    "figd_": r"[\w-]{20,}",
+    "PMAK-": r"[a-f0-9-]{20,}",
+    "NRAK-": r"[A-Z0-9]{20,}",
+    "bot": r"\d{8,10}:AA[\w-]{30,}",
+    "dt0c01.": r"[A-Z0-9]{20,}\.[A-Z0-9]{20,}",
+}
+"""The beginnings of tokens, and what follows."""
+
+_ANY_CASE = frozenset({"AGE-SECRET-KEY-1"})
+
+
+def _prefixed() -> Iterator[Shape]:
+    for begin, rest in _PREFIXES.items():
+        flags = re.IGNORECASE if begin in _ANY_CASE else 0
+        word = re.escape(begin)  # first, because a search for a literal is fast
+        pattern = rf"{word}(?<![A-Za-z0-9_]{word}){rest}"
+        yield Shape((begin.lower(),), _replacing(pattern, HIDDEN, flags))
+
+
+# ── Values by the name in front of them ─────────────────────────────────────────────────────────
+
+_WORDS = (
+    *("token", "secret", "passw", "passphrase", "passcode", "pwd", "credential", "dsn"),
+    *("key", "pass", "connectionstring", "connection_string"),
+)
+"""One of them is in every name that tells of a secret, in small letters."""
+
+_LONGEST_NAME = 100
+
+_TELLING = re.compile(
+    r"token|secret|passw|passphrase|passcode|(?<![a-z])pwd|credential|dsn\b|connection_?string"
+    r"|(?:^|[._-]|db|user|smtp|mail)pass$"
+    r"|(?:api|access|account|shared|private|encryption|signing|master|licen[cs]e|auth|deploy"
+    r"|storage|service|admin|stripe|client|session|app|root|webhook)[_-]?key"
+    r"|(?-i:(?:^|_)KEY$)|(?-i:_AUTH$)",
+    re.IGNORECASE,
+)
+_TELLING_OF_ANOTHER_THING = re.compile(
+    r"[_-](?:files?|ur[il]|path|name|id|type|count|limit|length|size|endpoint|ttl|expir\w*)$"
+    r"|^(?:--?)?(?:public|cache|sort|primary|foreign|partition)_?key$",
+    re.IGNORECASE,
+)
+
+
+def tells_of_secret(name: str) -> bool:
+    """Return whether what has this name is a secret."""
+    name = name[-_LONGEST_NAME:]
+    return bool(_TELLING.search(name)) and not _TELLING_OF_ANOTHER_THING.search(name)
+
+
+_NAMED = re.compile(
+    r"(?<![\w.-])(?P<name>[\w.-]++)(?:\\?[\"'])?+[ \t]{0,8}+(?P<sign>:?=>?|:)"
+    r"|(?<![\w.-])(?P<option>--?[A-Za-z][\w-]*+)[ \t]"
+)
+_UNQUOTED = r"[^\s,;&\"']{3,}(?:[,'\"][^\s,;&\"']+)*"
+_VALUE = rf"(?!\*\*\*)(?:\\\"[^\"\n]+\"|\"[^\"\n]{{3,}}\"|'[^'\n]{{3,}}'|{_UNQUOTED})"
+_BELOW = r"(?=[^\s]{0,100}[\d!@#$%^*+/_-])[^\s:]{6,}(?=[ \t]*(?:\r?\n|\Z))"
+_AFTER = {
+    "=": rf"[ \t]{{0,8}}(?:({_VALUE})|\r?\n[ \t]{{0,20}}({_BELOW}))",
+    ":": rf"(?:[ \t]{{1,8}}|(?=\\?[\"']))({_VALUE})|[ \t]{{0,8}}\r?\n[ \t]{{0,20}}({_BELOW})",
+    "option": (
+        r"[ \t]{0,8}(?!(?:is|was|are|and|or|not|must|has|to|for|with|in|on|option|flag|argument"
+        r"|requires?|given|missing|needs?|can|cannot|may|should|instead|when)\b|-)"
+        r"(\"[^\"\n]+\"|'[^'\n]+'|[^\s\"']{3,})()"
+    ),
+}
+"""What follows a name: its value on the same line, or as all of the next line."""
+
+
+def _without_named(text: str) -> str:
+    """Hide the values of names that tell of a secret: `NAME=x`, `name: x`, `--name x`."""
+    kept, end = [], 0
+    for found in _NAMED.finditer(text):
+        name = found["name"] or found["option"]
+        if found.start() < end or not tells_of_secret(name):
+            continue
+        after = "option" if found["option"] else found["sign"].rstrip(">")[-1]
+        value = _compiled(_AFTER[after]).match(text, found.end())
+        if value is not None:
+            group = 1 if value[1] else 2
+            kept += [text[end : value.start(group)], HIDDEN]
+            end = value.end(group)
+    return "".join([*kept, text[end:]])
+
+
+_SPOKEN = re.compile(
+    r"[ \t](?:is|was)[ \t:]{1,3}(\"[^\"\n]{3,}\"|'[^'\n]{3,}'"
+    r"|(?=[^\s]{0,100}(?:[a-z]\d|\d[a-z]|\w[!@#$%^&*_+=/-]\w))[^\s,;]{5,})",
+    re.IGNORECASE,
+)
+_SPOKEN_OF = re.compile(r"(?:passw(?:or)?d|passphrase|secret|token|api[_ -]?key)$", re.IGNORECASE)
+
+
+def _without_spoken(text: str) -> str:
+    """Hide what a sentence tells: "the password is …"."""
+
+    def hidden(found: re.Match[str]) -> str:
+        before = text[max(0, found.start() - 20) : found.start()]
+        if not _SPOKEN_OF.search(before.rstrip()):
+            return found[0]
+        return found[0][: found.start(1) - found.start()] + HIDDEN
+
+    return _SPOKEN.sub(hidden, text)
+
+
+_IN_QUOTES = r"(\b_?pass\\?[\"']?[ \t]{0,3}:[ \t]{0,3})(?:\"[^\"\n]{5,}\"|'[^'\n]{5,}')"
+_DOCKER_AUTH = r"(\\?\"_?auth\\?\"[ \t]*:[ \t]*\\?\"|\b_auth[ \t]*=[ \t]*\"?)[A-Za-z0-9+/=]{8,}"
+
+_PROGRAMS = {
+    "mysql": r"(\s-p)([^\s]{3,})",
+    "mariadb": r"(\s-p)([^\s]{3,})",
+    "sshpass": r"(\s-p[ \t]?)([^\s]{3,})",
+    "docker login": r"(\s-p[ \t]?)([^\s]{3,})",
+    "redis-cli": r"(\s-a[ \t]?)([^\s]{3,})",
+    "curl": r"(\s(?:-u|--user)[ \t=]?[\"']?[^\s:\"']{0,100}:)([^\s\"']{3,})",
+    "wget": r"(\s--(?:http-)?password=)([^\s]{3,})",
+}
+"""Programs that take a password as an argument, and that argument."""
+
+
+def _without_arguments(text: str) -> str:
+    """Hide passwords that a program got as an argument, line by line."""
+    programs = [(name, _compiled(argument)) for name, argument in _PROGRAMS.items()]
+    lines = text.split("\n")
+    for number, low in enumerate(text.lower().split("\n")):
+        for name, argument in programs:
+            if name in low:
+                lines[number] = argument.sub(rf"\1{HIDDEN}", lines[number])
+    return "\n".join(lines)
+
+
+# ── Private keys ────────────────────────────────────────────────────────────────────────────────
+
+_KEY_BLOCK = (
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+    r".*?(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)"
+)
+_KEY_END = r"\s*-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+_KEY_LINE = r"\s*[A-Za-z0-9+/=]{4,}\s*"
+
+
+def _without_keys(text: str) -> str:
+    return _without_ends_of_keys(_compiled(f"(?s:{_KEY_BLOCK})").sub(HIDDEN, text))
+
+
+def _without_ends_of_keys(text: str) -> str:
+    """Hide the end of a key in which a log's tail begins."""
+    if "-----END" not in text:
+        return text
+    kept: list[str] = []
+    for line in text.split("\n"):
+        if (end := _compiled(_KEY_END).match(line)) is not None:
+            while kept and _compiled(_KEY_LINE).fullmatch(kept[-1]):
+                kept.pop()
+            line = HIDDEN + line[end.end() :]  # noqa: PLW2901 - keep the text after the key
+        kept.append(line)
+    return "\n".join(kept)

@@ -1,0 +1,136 @@
+"""No secret that a build prints is seen in the journal, a comment, a card, a page or a log."""
+
+import asyncio
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.cli.deployments import tail_lines
+from bridge.cli.forms import change_form, ended_form
+from bridge.core.apps import Rules
+from bridge.core.configuration.variables import assignment
+from bridge.core.errors import Refused
+from bridge.core.health.policy import VerifyPolicy
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.masking import always_hidden
+from bridge.pipeline.lookup import BuildLogs
+from bridge.ports.backends import Progress
+from bridge.ports.probes import Answer
+from bridge.settings import read_settings, secrets_of
+from tests.fakes.journey import FakeBackend, KeptSteps, ManualClock
+from tests.unit.test_masking import SECRETS, VALUES
+from tests.worlds.amended import World
+from tests.worlds.deployer import Stage
+from tests.worlds.journal import journal_in_memory
+from tests.worlds.secrets import FORMS, KINDS, printed, traces
+
+OWN = "our-own-k3y-of-the-backend"
+TOKENS = {"BRIDGE_DOKPLOY_URL": "http://localhost:1", "BRIDGE_DOKPLOY_API_KEY": OWN}
+CLOSING = "\n\nError occurred ❌, check the logs for details."
+
+
+async def everywhere(world: World, stage: Stage, one: Deployment) -> dict[str, str]:
+    """Return what each place shows of a deployment, and what is stored of it."""
+    changes = await stage.journal.changes(one.id)
+    logs = BuildLogs({"dokploy": stage.backend}, stage.journal)
+    return await world.places() | {
+        "stored": repr((one.note, one.log_tail, changes)),
+        "console": await world.page(one),
+        "first page": await world.first_page(),
+        "live log": await logs.tail(one),
+        "--json": json.dumps([ended_form(one), *map(change_form, changes)], ensure_ascii=False),
+        "terminal": "\n".join(tail_lines(one)),
+    }
+
+
+async def shown_of(lines: list[str], variables: str, error: str | None = None) -> dict[str, str]:
+    """Return what is shown anywhere of a build that printed these lines, and failed."""
+    clock = ManualClock()
+    journal = journal_in_memory(clock)
+    try:
+        world, stage = World(clock, journal), Stage(clock, FakeBackend(clock), journal)
+        stage.backend.variables, stage.backend.ending = variables, Progress.ERROR
+        stage.backend.log, stage.backend.error = "\n".join(lines) + CLOSING, error
+        stage.backend.found = [stage.app]
+        await journal.save_apps("dokploy", [stage.app])
+        new = world._pushed()
+        await world._recorded(new)
+        with always_hidden(secrets_of(read_settings(None, TOKENS))):
+            await stage.deployer().run(KeptSteps(), new.id)
+            await world.rest()
+            one = await stage.now(new)
+            assert one.state is State.FAILED
+            return await everywhere(world, stage, one)
+    finally:
+        await journal.stop()
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(KINDS)), SECRETS), min_size=1, max_size=4),
+    st.lists(st.tuples(st.sampled_from(sorted(FORMS)), VALUES), min_size=1, max_size=4),
+    st.integers(0, 3),
+)
+def test_no_planted_secret_is_seen_anywhere(
+    kinds: list[tuple[str, str]], values: list[tuple[str, str]], reason: int
+) -> None:
+    variables = "\n".join(assignment(f"GREETING_{n}", value) for n, (_, value) in enumerate(values))
+    lines = [f"error: {printed(kind, secret)}" for kind, secret in kinds]
+    lines += [f"error: it says {FORMS[form](value)} here" for form, value in values]
+    lines += [f"error: the key {OWN} is refused"]
+    lines = lines[reason:] + lines[:reason]
+
+    shown = asyncio.run(shown_of(lines, variables))
+
+    seen = {trace for _, value in values for trace in traces(value)}
+    seen |= {part for _, secret in kinds for part in (secret[:16], secret[:16].upper())}
+    leaks = [
+        (place, trace) for place, text in shown.items() for trace in (*seen, OWN) if trace in text
+    ]
+    assert leaks == []
+    assert {"slack", "discord", "status"} <= {place.partition(" ")[0] for place in shown}
+    told = {"comment 1", "stored", "console", "live log", "--json", "terminal"}
+    assert all("***" in shown[place] for place in told)
+
+
+SECRET = "Tr0ub4dor+3@home"
+
+
+async def test_what_an_unhealthy_app_answers_and_prints_is_masked() -> None:
+    clock = ManualClock()
+    backend = FakeBackend(clock, variables=f"GREETING={SECRET}", printed=f"no login with {SECRET}")
+    stage = Stage(clock, backend, journal_in_memory(clock))
+    stage.rules = Rules(verify=VerifyPolicy(url="http://shop.example.com/"))
+    stage.site.answers = lambda url: Answer(url, 500, f"Broken by {SECRET}", f"<p>{SECRET}</p>")
+
+    one = await stage.run()
+
+    assert one.state is State.UNHEALTHY
+    assert SECRET not in repr((one, await stage.history(one)))
+    assert "Broken by ***" in one.note
+    assert (one.log_tail or "").split("\n")[1:] == [
+        "***",
+        "printed by its container:",
+        "no login with ***",
+    ]
+    await stage.journal.stop()
+
+
+async def test_nothing_of_a_log_is_shown_if_the_values_to_hide_are_not_known() -> None:
+    clock = ManualClock()
+    backend = FakeBackend(clock, ending=Progress.ERROR, error=f"error: {SECRET}")
+    stage = Stage(clock, backend, journal_in_memory(clock))
+    stage.backend.log = f"error: {SECRET}{CLOSING}"
+    stage.backend.next("mask", Refused("dokploy", "you may not read this app", status=403))
+
+    one = await stage.run()
+
+    assert (one.state, one.log_tail) == (State.FAILED, None)
+    assert one.note == (
+        "the build failed; its log may hold values of variables, which can't be read, so they"
+        " can't be hidden: dokploy: you may not read this app"
+    )
+    stage.backend.next("mask", Refused("dokploy", "you may not read this app", status=403))
+    assert await BuildLogs({"dokploy": backend}, stage.journal).tail(one) == ""
+    await stage.journal.stop()
