@@ -66,7 +66,7 @@ async def shown_of(lines: list[str], variables: str, error: str | None = None) -
         await journal.stop()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(KINDS)), SECRETS), min_size=1, max_size=4),
     st.lists(st.tuples(st.sampled_from(sorted(FORMS)), VALUES), min_size=1, max_size=4),
