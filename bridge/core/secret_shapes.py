@@ -29,9 +29,8 @@ class Shape:
 def without_shapes(text: str) -> str:
     """Return a text with what looks like a password, token or key hidden."""
     low = text.lower()
-    for shape in _shapes():
-        if any(needle in low for needle in shape.needles):
-            text = shape.hide(text)
+    for hide in dict.fromkeys([hide for needle, hide in _by_needle() if needle in low]):
+        text = hide(text)
     return text
 
 
@@ -41,6 +40,11 @@ def without_credentials(text: str) -> str:
 
 
 @cache
+def _by_needle() -> tuple[tuple[str, Callable[[str], str]], ...]:
+    """Return how to hide each shape, by all of its needles."""
+    return tuple((needle, shape.hide) for shape in _shapes() for needle in shape.needles)
+
+
 def _shapes() -> tuple[Shape, ...]:
     """Return all shapes in the order in which they are hidden."""
     return (
@@ -52,6 +56,10 @@ def _shapes() -> tuple[Shape, ...]:
         Shape(("bearer", "basic"), _replacing(_SCHEME, rf"\1{HIDDEN}", re.IGNORECASE)),
         Shape(("eyj",), _replacing(_JWT, HIDDEN)),
         *_prefixed(),
+        Shape((".atlasv1.",), _replacing(_TERRAFORM, HIDDEN)),
+        Shape(("q~",), _replacing(_ENTRA, HIDDEN)),
+        Shape(("_mmk",), _replacing(_MAXMIND, HIDDEN)),
+        Shape(('password"',), _replacing(_NUGET, rf"\1{HIDDEN}", re.IGNORECASE)),
         Shape(_WORDS, _without_named),
         Shape(("auth",), _replacing(_DOCKER_AUTH, rf"\1{HIDDEN}")),
         Shape(("pass",), _replacing(_IN_QUOTES, rf"\1{HIDDEN}")),
@@ -91,21 +99,31 @@ _SCHEME = r"\b((?:bearer|basic)[ \t]{1,3})(?=[\w.~+/-]{0,200}[\d=])[\w.~+/=-]{8,
 # ── Tokens that begin like no other text ────────────────────────────────────────────────────────
 
 # Match a run of letters only from its beginning: from every position it would take minutes.
-_JWT = r"(?<![\w-])[\w-]{0,40}?eyJ[\w-]{10,}+\.[\w-]{8,}+(?:\.[\w-]{5,})?"
+_JWT = r"(?<![\w-])(?>[\w-]{0,40}?eyJ)[\w-]{10,}+\.[\w-]{8,}+(?:\.[\w-]{5,})?"
+_TERRAFORM = r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{40,}"
+_MAXMIND = r"(?<![A-Za-z0-9])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk"
+_NUGET = r"(password\"[ \t]{1,8}value=\")[^\"\n]{3,}"
+_ENTRA = r"(?<![\w.~-])[\w.~]{3}\dQ~[\w.~-]{31,34}(?![\w.~-])"
 
 _PREFIXES = {
     # Git hosts and registries
     **dict.fromkeys(("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"[A-Za-z0-9_]{16,}"),
     "github_pat_": r"\w{20,}",
     **dict.fromkeys(
-        ("glpat-", "gldt-", "glrt-", "glptt-", "glsoat-", "glcbt-", "glagent-", "glft-", "gloas-"),
+        (
+            *("glpat-", "gldt-", "glrt-", "glptt-", "glsoat-", "glcbt-", "glagent-", "glft-"),
+            *("gloas-", "glffct-", "glimt-", "GR1348941"),
+        ),
         r"[\w.-]{16,}",
     ),
     "dckr_pat_": r"[\w-]{10,}",
     "dckr_oat_": r"[\w-]{10,}",
+    "_gitlab_session=": r"[0-9a-f]{32}",
     "npm_": r"[A-Za-z0-9]{20,}",
     "pypi-": r"[a-z-]{0,20}[A-Z\d][\w-]{14,}",
     "rubygems_": r"[a-f0-9]{20,}",
+    "CLOJARS_": r"[a-z0-9]{60}",
+    "AKCp": r"[A-Za-z0-9]{60,}",
     "CFPAT-": r"[\w-]{20,}",
     "ATATT3": r"[\w=-]{20,}",
     # Chats
@@ -115,14 +133,18 @@ _PREFIXES = {
     ),
     "xapp-": r"[\w-]{8,}",
     # Models
-    "sk-": r"[\w-]{16,}",
+    "sk-": r"(?=[a-z_-]{0,100}[A-Z\d])[\w-]{16,}",
     "gsk_": r"[A-Za-z0-9]{20,}",
     "hf_": r"[A-Za-z0-9]{20,}",
     "xai-": r"\w{20,}",
+    "api_org_": r"[A-Za-z]{30,}",
+    "pplx-": r"[A-Za-z0-9]{40,}",
     "r8_": r"[A-Za-z0-9]{20,}",
     # Clouds and vaults
     "AKIA": r"[A-Z0-9]{16}",
     "ASIA": r"[A-Z0-9]{16}",
+    "ABSK": r"[A-Za-z0-9+/=]{100,}",
+    "LTAI": r"[A-Za-z0-9]{16,}",
     "AIza": r"[\w-]{20,}",
     "ya29.": r"[\w-]{20,}",
     "GOCSPX-": r"[\w-]{16,}",
@@ -136,7 +158,19 @@ _PREFIXES = {
     "pul-": r"[a-f0-9]{30,}",
     "dapi": r"[a-f0-9]{32}",
     "fm2_": r"[\w+/=-]{30,}",
+    "fm1r_": r"[\w+/=-]{30,}",
     "fo1_": r"[\w-]{30,}",
+    "HRKU-AA": r"[\w-]{50,}",
+    "v1.0-": r"[a-f0-9]{24}-[a-f0-9]{100,}",
+    "ops_eyJ": r"[\w+/=-]{50,}",
+    "A3-": r"[A-Z0-9]{6}-[A-Z0-9]{6}-?[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}",
+    "API-": r"[A-Z0-9]{26}\b",
+    "sha256~": r"[\w-]{43}",
+    "pscale_": r"(?:tkn|pw|oauth)_[\w=.-]{30,}",
+    "pnu_": r"[A-Za-z0-9]{36}",
+    "4b1d": r"[A-Za-z0-9]{38}(?![A-Za-z0-9])",
+    "tk-us-": r"[\w-]{48}",
+    "sgp_": r"(?:[a-f0-9]{16}_|local_)?[a-f0-9]{40}",
     "nfp_": r"[A-Za-z0-9]{20,}",
     "sbp_": r"[a-f0-9]{20,}",
     # Money, mail and watching
@@ -145,6 +179,12 @@ _PREFIXES = {
     ),
     "whsec_": r"[\w+/=-]{16,}",
     **dict.fromkeys(("shpat_", "shpca_", "shppa_", "shpss_"), r"[a-fA-F0-9]{20,}"),
+    "shippo_": r"(?:live|test)_[a-f0-9]{40}",
+    "duffel_": r"(?:live|test)_[\w=-]{40,}",
+    "FLWSECK_TEST-": r"[a-h0-9]{12,}",
+    "EZAK": r"[A-Za-z0-9]{54}",
+    "EAA": r"[ACM][\w-]{50,}",
+    "sm_": r"(?:aat|pat|sat)_[A-Za-z0-9]{16}",
     "sq0atp-": r"[\w-]{20,}",
     "sq0csp-": r"[\w-]{20,}",
     "SG.": r"[\w-]{8,}\.[\w-]{8,}",
@@ -154,7 +194,16 @@ _PREFIXES = {
     "glc_": r"[\w+/=]{30,}",
     "sntrys_": r"[\w+/=-]{20,}",
     "sntryu_": r"[a-f0-9]{20,}",
+    "eyJrIjoi": r"[A-Za-z0-9+/]{60,}={0,2}",
     "lin_api_": r"[A-Za-z0-9]{20,}",
+    "ntn_": r"[A-Za-z0-9]{40,}",
+    "pat": r"[A-Za-z0-9]{14}\.[a-f0-9]{64}",
+    **dict.fromkeys(("pat.", "sat."), r"[\w-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}"),
+    "rdme_": r"[a-z0-9]{70}",
+    "tfp_": r"[\w.=-]{40,}",
+    "p8e-": r"[a-z0-9]{32}",
+    "ico-": r"[A-Za-z0-9]{32}",
+    "fio-u-": r"[\w=-]{64}",
     "figd_": r"[\w-]{20,}",
     "PMAK-": r"[a-f0-9-]{20,}",
     "NRAK-": r"[A-Z0-9]{20,}",
@@ -206,8 +255,8 @@ def tells_of_secret(name: str) -> bool:
 
 
 _NAMED = re.compile(
-    r"(?<![\w.-])(?P<name>[\w.-]++)(?:\\?[\"'])?+[ \t]{0,8}+(?P<sign>:?=>?|:)"
-    r"|(?<![\w.-])(?P<option>--?[A-Za-z][\w-]*+)[ \t]"
+    r"(?<![\w.-])(?:(?P<name>[\w.-]++)(?:\\?[\"'])?+[ \t]{0,8}+(?P<sign>:?=>?|:)"
+    r"|(?P<option>--?[A-Za-z][\w-]*+)[ \t])"
 )
 _UNQUOTED = r"[^\s,;&\"']{3,}(?:[,'\"][^\s,;&\"']+)*"
 _VALUE = rf"(?!\*\*\*)(?:\\\"[^\"\n]+\"|\"[^\"\n]{{3,}}\"|'[^'\n]{{3,}}'|{_UNQUOTED})"

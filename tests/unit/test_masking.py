@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bridge.core.masking import Mask, always_hidden, mask_of, redact
 from tests.worlds.rows import each_row
-from tests.worlds.secrets import FORMS, KINDS, printed, traces
+from tests.worlds.secrets import FORMS, FURTHER, KINDS, further, printed, traces
 
 _SIGNS = st.text("ABCDEFGHIJKLMNPQRSTUVWXYZabcdefghijklmnpqrstuvwxyz", min_size=10, max_size=10)
 SECRETS = st.tuples(_SIGNS, st.integers(100, 999), _SIGNS).map(lambda one: "{}{}{}".format(*one))
@@ -27,6 +27,31 @@ def test_a_secret_of_any_kind_is_hidden(secret: str, kind: str) -> None:
     assert secret[:16].upper() not in shown
     assert shown.startswith("error: before\n")
     assert shown.endswith("\nerror: after")
+
+
+@each_row("form", FURTHER)
+def test_a_token_that_others_know_is_hidden(form: str) -> None:
+    token, secret = further(form)
+
+    shown = redact(f"it says {token} there")
+
+    assert secret not in shown
+    assert shown.startswith("it says ")
+    assert shown.endswith(" there")
+
+
+@each_row(
+    "text",
+    [
+        "sk-fading-circle-of-the-loader", "sha256:" + "4b1d" * 16, "commit 4b1d" + "0" * 36,
+        "path/to/patterns.json", "task-us-west-2-worker", "API-REFERENCE.md", "npm_config_cache",
+        "the token is missing", "--password-file /run/secret", "key: value", "cache_key=web-12",
+        "sha512-" + "Ab1/" * 20 + "==", "https://shop.example.com:8080/a@b", "it is v1.0-beta",
+        "bearer of news", "basic authentication failed", "secret is required", "git@host:o/r.git",
+    ],
+)  # fmt: skip
+def test_what_only_looks_alike_stays(text: str) -> None:
+    assert redact(text) == text
 
 
 @given(VALUES, st.sampled_from(sorted(FORMS)))

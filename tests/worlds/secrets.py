@@ -3,6 +3,9 @@
 import base64
 import html
 import json
+import random
+import re
+import string
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, quote_plus
 
@@ -43,6 +46,39 @@ KINDS: Mapping[str, str] = {
     "an address of MongoDB": "mongodb+srv://shop:{0}@cluster0.example.net/shop",
 }  # fmt: skip
 """A line for each of the 44 kinds: {0} is a secret, {1} one of 16 capitals and digits."""
+
+
+_SIGNS = {
+    "A": string.ascii_uppercase + string.digits,
+    "a": string.ascii_letters + string.digits,
+    "l": string.ascii_letters,
+    "h": "0123456789abcdef",
+    "0": string.digits,
+}
+
+FURTHER = (
+    "A3-{A6}-{A6}-{A5}-{A5}-{A5}-{A5}", "A3-{A6}-{A11}-{A5}-{A5}-{A5}", "ops_eyJ{a260}",
+    "p8e-{h32}", "pat{a14}.{h64}", "LTAI{a20}", "AKCp{a69}", "ABSK{a120}", "{a3}8Q~{a34}",
+    "4b1d{a38}", "CLOJARS_{h60}", "v1.0-{h24}-{h146}", "duffel_live_{a43}", "EZAK{a54}",
+    "EAAC{a110}", "EAAA{a60}", "FLWSECK_TEST-{h32}-X", "GR1348941{a20}", "glffct-{a20}",
+    "glimt-{a25}", "eyJrIjoi{a80}==", "pat.{a22}.{a24}.{a20}", "{a14}.atlasv1.{a64}",
+    "HRKU-AA{a58}", "api_org_{l34}", "ico-{a32}", "{a6}_{a29}_mmk", "ntn_{011}{a35}", "API-{A26}",
+    "sha256~{a43}", "pplx-{a48}", "pscale_pw_{a43}", "pnu_{a36}", "rdme_{h70}", "tk-us-{a48}",
+    "sm_pat_{a16}", "shippo_live_{h40}", "sgp_{h40}", "tfp_{a59}", "fm1r_{a120}", "fio-u-{a64}",
+    "_gitlab_session={h32}", '<add key="ClearTextPassword" value="{a20}" />',
+)  # fmt: skip
+"""Further tokens that gitleaks knows: {a20} stands for twenty letters and digits."""
+
+
+def further(form: str) -> tuple[str, str]:
+    """Return a token of a form, and its longest secret part."""
+    chance = random.Random(form)
+    parts = [
+        "".join(chance.choices(_SIGNS[signs], k=int(length)))
+        for signs, length in re.findall(r"\{(\w)(\d+)\}", form)
+    ]
+    left = iter(parts)
+    return re.sub(r"\{\w\d+\}", lambda _: next(left), form), max(parts, key=len)
 
 
 def printed(kind: str, secret: str) -> str:
