@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from bridge.core.log_text import escaped
-from bridge.core.masking import HIDDEN, redact, without_credentials, without_known
+from bridge.core.masking import HIDDEN, redact, without_known
 from bridge.core.trace import current
 
 QUIET = ("alembic", "dbos", "httpx", "httpcore", "aiohttp", "sqlalchemy", "asyncio")
@@ -53,7 +53,7 @@ class JsonLines(logging.Formatter):
             "time": moment.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": without_credentials(record.getMessage()),
+            "event": redact(record.getMessage()),
         }
         line |= {name: value for name, value in fields_of(record).items() if name not in line}
         if record.exc_info:
@@ -79,7 +79,7 @@ class ConsoleLines(logging.Formatter):
         """Return a record as one line."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         head = f"{clock} {record.levelname.lower():<8}"
-        event = escaped(without_credentials(record.getMessage()))
+        event = escaped(redact(record.getMessage()))
         line = f"{self._painted(head, record.levelno)} {event}"
         for name, value in fields_of(record).items():
             line += f" {self._dim(f'{name}=')}{escaped(str(value))}"
@@ -107,4 +107,4 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 def _shown(name: str, value: Any) -> Any:
     if _SECRET.search(name):
         return HIDDEN
-    return without_credentials(value) if isinstance(value, str) else value
+    return redact(value) if isinstance(value, str) else value

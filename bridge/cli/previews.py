@@ -282,6 +282,7 @@ def preview_form(
         newest: the state of its app's newest deployment; None before the first.
         served: what its app serves; None if that is not known.
     """
+    from bridge.core.masking import redact
     from bridge.core.previews.preview import shown_state
 
     return {
@@ -297,7 +298,7 @@ def preview_form(
         "fork": not one.pull.own,
         "state": str(shown_state(one, newest)),
         "reason": str(one.reason),
-        "note": one.note,
+        "note": redact(one.note),
         "url": one.url,
         "commit": one.pull.head_sha,
         "asked_commit": one.asked,

@@ -7,6 +7,8 @@ import logging
 import pytest
 
 from bridge.cli.logs import ConsoleLines, JsonLines, set_up_logs
+from tests.worlds.rows import each_row
+from tests.worlds.secrets import KINDS, printed
 
 
 def record(event: str = "kept", level: int = logging.INFO, **fields) -> logging.LogRecord:
@@ -51,6 +53,21 @@ def test_secrets_are_hidden_by_their_names_and_in_addresses(formatter) -> None:
 
     assert "hunter2" not in shown
     assert "git.example.com/a.git" in shown
+
+
+@pytest.mark.parametrize("formatter", [JsonLines(), ConsoleLines(colours=False)])
+@each_row("kind", sorted(KINDS))
+def test_no_kind_of_secret_is_logged(formatter, kind: str) -> None:
+    secret = "QwertzUiop481AsdfghJkly"
+    line = printed(kind, secret)
+    one = record(f"it says {line}", why=line)
+    one.exc_info = (ValueError, ValueError(line), None)
+
+    shown = formatter.format(one)
+
+    assert "***" in shown
+    assert secret[:16] not in shown
+    assert secret[:16].upper() not in shown
 
 
 def test_an_exception_stays_within_its_json_line() -> None:
