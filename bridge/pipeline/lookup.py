@@ -191,7 +191,7 @@ class Authors:
 
 LINES = 40
 ABOVE = 60
-MOST = 200_000
+MOST = 100_000
 """Characters of a tail that are examined."""
 
 LONGEST_LINE = 1000

@@ -243,7 +243,8 @@ class Dokploy(Making):
 
         Source: facts.md, "Inputs" (`saveEnvironment`); recorded.jsonl (`application.one`).
         """
-        return (await self._http.read(f"{app.kind.value}.one", VARIABLES, id_of(app))).mask()
+        found = await self._http.read(f"{app.kind.value}.one", VARIABLES, id_of(app))
+        return await asyncio.to_thread(found.mask)
 
     async def version(self) -> str | None:
         """Return e.g. "v0.30.2"; None if the server hides it, or the key may not read it."""

@@ -30,14 +30,15 @@ class Variables(_Answer):
     preview_build_args: str | None = None
     preview_build_secrets: str | None = None
     password: str | None = None
-    environment: Shared = Shared()
+    environment: Shared | None = None
 
     def mask(self) -> Mask:
         """Return what hides their values."""
-        project = self.environment.project or Shared()
+        shared = self.environment or Shared()
+        project = shared.project or Shared()
         own = (self.env, self.build_args, self.build_secrets)
         of_previews = (self.preview_env, self.preview_build_args, self.preview_build_secrets)
-        return mask_of((*own, *of_previews, self.environment.env, project.env), (self.password,))
+        return mask_of((*own, *of_previews, shared.env, project.env), (self.password,))
 
 
 VARIABLES = TypeAdapter(Variables)

@@ -5,6 +5,7 @@ is not posted again while the deployment goes on; its outcome is told in a new m
 so.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -181,7 +182,8 @@ class Board:
                 continue
             tail = deployment.log_tail or await self._tail(deployment)
             card = self._card(subscription, snapshot, deployment)
-            message = render_failure(card, failure_of(deployment, history[at], tail))
+            failure = await asyncio.to_thread(failure_of, deployment, history[at], tail)
+            message = render_failure(card, failure)
             await self._channel.ready(subscription)
             await save_cursor(replace(known, said=at + 1).cursor())
             try:

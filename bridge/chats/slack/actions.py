@@ -1,5 +1,6 @@
 """Handle buttons, pickers and their dialogs. Rights are checked at every click."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
@@ -216,7 +217,7 @@ async def _show_log(parts: Parts, body: Body) -> None:
     except BridgeError as error:
         found = Sorry(str(error))
     if isinstance(found, LogTail):
-        view = answers.log_view(found.deployment, found.text)
+        view = await asyncio.to_thread(answers.log_view, found.deployment, found.text)
     else:
         blocks = outgoing(found, parts.links).message.blocks
         view = modal(names.LOG_VIEW, "Log", blocks, close="Close")

@@ -4,6 +4,7 @@ Level-triggered: all changes since the last time are one update of the card and 
 thread. `posts` writes each of them once.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -162,7 +163,8 @@ class Board:
         """Return one message for quiet changes, or for one loud change."""
         if news[0].state not in LOUD:
             return Line(joined([render_line(deployment, one).message for one in news]))
-        return render_line(
+        return await asyncio.to_thread(
+            render_line,
             deployment,
             news[0],
             log_tail=deployment.log_tail or await self._tail(deployment),

@@ -83,7 +83,7 @@ class Log:
     async def say(self, line: str) -> None:
         """Add a line of the server's own."""
         await self.flush()
-        await self._write(self.redacted(line) + "\n")
+        await self._write(line + "\n")
 
     async def feed(self, text: str) -> None:
         """Add a piece of a command's output, of any size."""
@@ -93,23 +93,28 @@ class Log:
             end = len(text)
         whole, self._open_line = text[:end], text[end:]
         if whole:
-            await self._write(self.redacted(whole))
+            await self._write(whole)
 
     async def flush(self) -> None:
         """Write an unfinished last line."""
         rest, self._open_line = self._open_line, ""
         if rest:
-            await self._write(self.redacted(rest) + "\n")
+            await self._write(rest + "\n")
 
     async def _write(self, text: str) -> None:
         if self._full:
             return
+        # In a thread, because no output of a build may block the event loop.
+        await asyncio.to_thread(self._redact_and_append, text)
+        self._growth.announce(str(self._path))
+
+    def _redact_and_append(self, text: str) -> None:
+        text = self.redacted(text)
         self._written += len(text)
         if self._written > self._limit:
             self._full = True
             text = f"The log is longer than {self._limit} characters; the rest is left out.\n"
-        await asyncio.to_thread(_append, self._path, text)
-        self._growth.announce(str(self._path))
+        _append(self._path, text)
 
 
 async def tail(path: Path, lines: int) -> str:

@@ -131,7 +131,7 @@ class Pipeline:
             raise BuildFailed("the application was deleted")
         variables = read_variables(application)
         hidden = [*variables.build_secrets.values(), application["password"] or ""]
-        runner.log.hide(Mask(variables.env.items(), hidden))
+        runner.log.hide(await asyncio.to_thread(Mask, variables.env.items(), hidden))
         await runner.log.open()
         await runner.log.say("Initializing deployment")
         async with self._scratch(job.application_id, deployment.id) as scratch:
@@ -189,7 +189,7 @@ class Pipeline:
         env = await asyncio.to_thread(releases.variables, deployment.id)
         # A rollback has no record, so nobody could read its log.
         unread = Log(Path(os.devnull), self._growth, limit=self._limits.log_bytes)
-        unread.hide(Mask(env.items()))
+        unread.hide(await asyncio.to_thread(Mask, env.items()))
         async with self._scratch(id_, deployment.id) as scratch:
             work = Work(
                 application=application | {"memoryLimit": facts.memory, "cpuLimit": facts.cpus},
