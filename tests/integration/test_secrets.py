@@ -1,13 +1,23 @@
 """No secret that a build prints is seen in the journal, a comment, a card, a page or a log."""
 
 import asyncio
+import io
 import json
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, get_args, get_origin
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, SecretStr
 
 from bridge.cli.deployments import tail_lines
 from bridge.cli.forms import change_form, ended_form
+from bridge.cli.logs import ConsoleLines, JsonLines
+from bridge.core import masking
 from bridge.core.apps import Rules
 from bridge.core.configuration.variables import assignment
 from bridge.core.errors import Refused
@@ -17,7 +27,7 @@ from bridge.core.masking import always_hidden
 from bridge.pipeline.lookup import BuildLogs
 from bridge.ports.backends import Progress
 from bridge.ports.probes import Answer
-from bridge.settings import read_settings, secrets_of
+from bridge.settings import Settings, read_settings, secrets_of
 from tests.fakes.journey import FakeBackend, KeptSteps, ManualClock
 from tests.unit.test_masking import SECRETS, VALUES
 from tests.worlds.amended import World
@@ -44,6 +54,25 @@ async def everywhere(world: World, stage: Stage, one: Deployment) -> dict[str, s
     }
 
 
+@contextmanager
+def logged() -> Iterator[io.StringIO]:
+    """Keep all that the bridge logs meanwhile, in both forms."""
+    kept, logger = io.StringIO(), logging.getLogger("bridge")
+    handlers = [logging.StreamHandler(kept), logging.StreamHandler(kept)]
+    handlers[0].setFormatter(JsonLines())
+    handlers[1].setFormatter(ConsoleLines(colours=False))
+    level = logger.level
+    logger.setLevel(logging.DEBUG)
+    for one in handlers:
+        logger.addHandler(one)
+    try:
+        yield kept
+    finally:
+        logger.setLevel(level)
+        for one in handlers:
+            logger.removeHandler(one)
+
+
 async def shown_of(lines: list[str], variables: str, error: str | None = None) -> dict[str, str]:
     """Return what is shown anywhere of a build that printed these lines, and failed."""
     clock = ManualClock()
@@ -56,38 +85,41 @@ async def shown_of(lines: list[str], variables: str, error: str | None = None) -
         await journal.save_apps("dokploy", [stage.app])
         new = world._pushed()
         await world._recorded(new)
-        with always_hidden(secrets_of(read_settings(None, TOKENS))):
+        with always_hidden(secrets_of(read_settings(None, TOKENS))), logged() as log:
             await stage.deployer().run(KeptSteps(), new.id)
             await world.rest()
             one = await stage.now(new)
             assert one.state is State.FAILED
-            return await everywhere(world, stage, one)
+            return await everywhere(world, stage, one) | {"log": log.getvalue()}
     finally:
         await journal.stop()
 
 
-@settings(max_examples=10, deadline=None)
+GROUPS = [sorted(KINDS)[first::11] for first in range(11)]
+"""All kinds, four in a build: an excerpt has fifteen lines."""
+
+
+@pytest.mark.parametrize("kinds", GROUPS, ids=" + ".join)
+@settings(max_examples=2, deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from(sorted(KINDS)), SECRETS), min_size=1, max_size=4),
-    st.lists(st.tuples(st.sampled_from(sorted(FORMS)), VALUES), min_size=1, max_size=4),
-    st.integers(0, 3),
+    st.lists(SECRETS, min_size=4, max_size=4),
+    st.lists(st.tuples(st.sampled_from(sorted(FORMS)), VALUES), min_size=1, max_size=3),
+    st.integers(0, 7),
 )
 def test_no_planted_secret_is_seen_anywhere(
-    kinds: list[tuple[str, str]], values: list[tuple[str, str]], reason: int
+    kinds: list[str], secrets: list[str], values: list[tuple[str, str]], reason: int
 ) -> None:
     variables = "\n".join(assignment(f"GREETING_{n}", value) for n, (_, value) in enumerate(values))
-    lines = [f"error: {printed(kind, secret)}" for kind, secret in kinds]
+    lines = [f"error: {printed(*one)}" for one in zip(kinds, secrets, strict=True)]
     lines += [f"error: it says {FORMS[form](value)} here" for form, value in values]
     lines += [f"error: the key {OWN} is refused"]
     lines = lines[reason:] + lines[:reason]
 
     shown = asyncio.run(shown_of(lines, variables))
 
-    seen = {trace for _, value in values for trace in traces(value)}
-    seen |= {part for _, secret in kinds for part in (secret[:16], secret[:16].upper())}
-    leaks = [
-        (place, trace) for place, text in shown.items() for trace in (*seen, OWN) if trace in text
-    ]
+    seen = {OWN} | {trace for _, value in values for trace in traces(value)}
+    seen |= {part for one in secrets for part in (one[:16], one[:16].upper())}
+    leaks = [(place, trace) for place, text in shown.items() for trace in seen if trace in text]
     assert leaks == []
     assert {"slack", "discord", "status"} <= {place.partition(" ")[0] for place in shown}
     told = {"comment 1", "stored", "console", "live log", "--json", "terminal"}
@@ -134,3 +166,46 @@ async def test_nothing_of_a_log_is_shown_if_the_values_to_hide_are_not_known() -
     stage.backend.next("mask", Refused("dokploy", "you may not read this app", status=403))
     assert await BuildLogs({"dokploy": backend}, stage.journal).tail(one) == ""
     await stage.journal.stop()
+
+
+async def test_no_long_text_is_examined_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    examined: list[tuple[bool, int]] = []
+    real = masking.without_shapes
+
+    def without_shapes(text: str) -> str:
+        examined.append((threading.current_thread() is threading.main_thread(), len(text)))
+        return real(text)
+
+    monkeypatch.setattr(masking, "without_shapes", without_shapes)
+    line = "error: " + "token=x " * 400
+    await shown_of([line] * 70, f"GREETING={SECRET}")
+
+    assert max(length for on_loop, length in examined if on_loop) < 5_000
+    assert max(length for on_loop, length in examined if not on_loop) > 40_000
+
+
+def filled(kind: Any, planted: list[str]) -> Any:
+    """Return a value of a setting's type, with a new secret wherever one may be."""
+    if kind is SecretStr:
+        planted.append(f"planted-{len(planted)}-8h2k")
+        return SecretStr(planted[-1])
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        fields = {name: filled(one.annotation, planted) for name, one in kind.model_fields.items()}
+        return kind.model_construct(**fields)
+    parts = [part for part in get_args(kind) if part is not type(None)]
+    match get_origin(kind):
+        case origin if origin is dict:
+            return {"name": filled(parts[1], planted)}
+        case origin if origin is tuple:
+            return (filled(parts[0], planted),)
+        case _:
+            found = (filled(part, planted) for part in parts)
+            return next((one for one in found if one is not None), None)
+
+
+def test_every_secret_of_the_settings_is_hidden() -> None:
+    planted: list[str] = []
+    mask = secrets_of(filled(Settings, planted))
+
+    assert len(planted) > 30
+    assert [one for one in planted if mask.hide(one) != "***"] == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
-from bridge.core.log_text import redact
+from bridge.core.masking import redact
 from bridge.githosts.answers import Answer, Request, error_in, fit, trouble, words_in
 from tests.worlds.rows import each_row
 
