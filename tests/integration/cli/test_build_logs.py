@@ -102,7 +102,10 @@ def test_only_the_end_that_was_asked_for_is_shown_of_a_deleted_app(filled: Cli) 
 def test_logs_masks_as_the_console_does_and_shows_all_only_if_asked(
     filled: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tokens = {"BRIDGE_DOKPLOY_URL": "http://localhost:1", "BRIDGE_DOKPLOY_API_KEY": "our-own-k3y"}
+    tokens: dict[str, Any] = {
+        "BRIDGE_DOKPLOY_URL": "http://localhost:1",
+        "BRIDGE_DOKPLOY_API_KEY": "our-own-k3y",
+    }
     clock = ManualClock()
     backend = FakeBackend(clock, waits=0.0, variables="GREETING=Tr0ub4dor+3")
     backend.log = "it says Tr0ub4dor+3\nDB_PASS=hunter2 is our-own-k3y\n"

@@ -1,5 +1,6 @@
 """Secrets never reach a log, in whatever pieces they come."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,22 @@ async def test_followers_get_whole_characters(tmp_path: Path) -> None:
     await following.aclose()
 
     assert heard == text
+
+
+async def test_no_output_is_redacted_on_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, redacted = Log(tmp_path / "log", Growth(), limit=1000), Log.redacted
+    threads: set[threading.Thread] = set()
+
+    def seen(self: Log, text: str) -> str:
+        threads.add(threading.current_thread())
+        return redacted(self, text)
+
+    monkeypatch.setattr(Log, "redacted", seen)
+    await log.open()
+    await log.feed("a line\nand a piece")
+    await log.say("the end")
+
+    assert threads
+    assert threading.main_thread() not in threads
