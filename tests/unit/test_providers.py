@@ -60,7 +60,7 @@ MAY_NAME = {
     "bridge.cli.demo": "it plays a Git host to the bridge, as one has to be chosen",
     "bridge.cli.demo_services": "it plays that host's API and a chat's",
     "bridge.cli.demo_world": "it plays that host, and says how to go on with a real one",
-    "bridge.core.log_text": "tokens of all kinds are hidden in logs, whoever is served",
+    "bridge.core.secret_shapes": "tokens of all kinds are hidden in logs, whoever is served",
 }
 """Modules and packages that may name a Git host or chat, and why."""
 
