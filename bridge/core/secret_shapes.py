@@ -282,7 +282,7 @@ def _without_named(text: str) -> str:
             continue
         after = "option" if found["option"] else found["sign"].rstrip(">")[-1]
         value = _compiled(_AFTER[after]).match(text, found.end())
-        if value is not None:
+        if value is not None and not (name == "pass" and (value[1] or "").isalpha()):
             group = 1 if value[1] else 2
             kept += [text[end : value.start(group)], HIDDEN]
             end = value.end(group)
