@@ -23,6 +23,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from bridge.connecting.clients import session
 from bridge.ports.probes import Answer, Silent, Unprobed
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -147,14 +148,18 @@ class Outbound:
         self._seconds = seconds
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                resolver=self._guard, use_dns_cache=False, force_close=True, limit=32
-            ),
+        # Never through a proxy, which would resolve names by itself, past the guard.
+        self._session = session(
+            seconds=None,
+            headers={"Accept-Encoding": "identity"},
+            connector={
+                "resolver": self._guard,
+                "use_dns_cache": False,
+                "force_close": True,
+                "limit": 32,
+            },
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=None),
-            headers={"User-Agent": "dokploy-bridge", "Accept-Encoding": "identity"},
         )
         return self
 

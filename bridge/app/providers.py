@@ -44,6 +44,7 @@ async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIte
     """Run the embedded backend alone, as a server."""
     must_be_ours(settings.data)
     from bridge.embedded.building.process import Limits
+    from bridge.embedded.building.sources import Hosts
     from bridge.embedded.server import EmbeddedServer
 
     server = EmbeddedServer(
@@ -53,6 +54,7 @@ async def run_embedded(settings: Settings, clock: Clock = time.time) -> AsyncIte
         sites_port=settings.embedded.port_of_sites,
         sites_url=settings.embedded.sites_url,
         builds_concurrency=settings.embedded.builds_concurrency,
+        hosts=Hosts(authorities=authorities_of(settings)),
         limits=Limits(
             build_seconds=settings.embedded.build_timeout,
             memory_bytes=settings.embedded.build_memory * 2**20,
@@ -173,6 +175,12 @@ def host_apis(settings: Settings) -> dict[str, HostApi]:
 def web_urls(settings: Settings) -> dict[str, str]:
     """Return each Git host's web address, as its webhooks give it."""
     return {name: one.web_url for name, one in settings.host_servers().items()}
+
+
+def authorities_of(settings: Settings) -> dict[str, str]:
+    """Return the files with the authorities of Git hosts, by the hosts' addresses."""
+    servers = settings.host_servers().values()
+    return {one.web_url: one.given.ca for one in servers if one.given.ca is not None}
 
 
 def pages_of(settings: Settings) -> dict[str, tuple[str, Pages]]:

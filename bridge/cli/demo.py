@@ -231,12 +231,11 @@ async def _title(scene: Scene) -> str:
 
 @asynccontextmanager
 async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
-    import httpx
-
     from bridge.app.providers import run_embedded
     from bridge.app.run import run_bridge
     from bridge.cli.embedded import connected, make_site
     from bridge.cli.new_site import NewSite
+    from bridge.connecting.clients import http_client
 
     secret, shop = secrets.token_hex(16), Shop(folder)
     stage.act("A Git repository, a deploy backend and the bridge between them")
@@ -257,7 +256,7 @@ async def _scene(stage: Stage, folder: Path) -> AsyncIterator[Scene]:
             settings = demo_settings(folder, secret, backend.url, backend.api_key, services.url)
             bridge = await stack.enter_async_context(run_bridge(settings))
             stage.fact("bridge", f"{bridge.url}/hooks/github")
-        http = httpx.AsyncClient(timeout=20, trust_env=False, follow_redirects=True)
+        http = http_client(backend.sites_url, direct=True, follow_redirects=True)
         await stack.enter_async_context(http)
         yield Scene(stage, bridge, shop, http, services, secret, backend.sites_url + path)
 

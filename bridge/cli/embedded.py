@@ -64,7 +64,7 @@ async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[
     Args:
         by: the person who asks for it.
     """
-    from bridge.app.providers import sites_address
+    from bridge.app.providers import authorities_of, sites_address
 
     site = checked(site, settings.watch.semantics)
     if site.rules is not None and (elsewhere := list(settings.backends_set().values())):
@@ -74,7 +74,8 @@ async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[
             f" {elsewhere[0].provider.title} here and does not see apps of the embedded backend;"
             f" leave them out, or unset {addresses}"
         )
-    if unchecked := await asyncio.to_thread(must_fit, site, settings.watch.semantics):
+    fitting = (site, settings.watch.semantics, authorities_of(settings))
+    if unchecked := await asyncio.to_thread(must_fit, *fitting):
         hint(clean(unchecked))
     async with _one_after_another(settings), api_of(settings) as api:
         sites = api.sites or sites_address(settings)
@@ -179,14 +180,12 @@ def _alone(settings: "Settings") -> AbstractAsyncContextManager[Any]:
 @asynccontextmanager
 async def connected(url: str, key: str, sites: str | None) -> AsyncIterator[Api]:
     """Open a connection, and close it at the end."""
-    import httpx
+    from bridge.connecting.clients import http_client
 
     client = embedded_client(url, key, choices=True)
     headers = {"x-api-key": key}
     try:
-        async with httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=20, trust_env=False
-        ) as http:
+        async with http_client(url, direct=True, headers=headers, base_url=url) as http:
             yield Api(url, sites, http, client)
     finally:
         await client.close()

@@ -6,10 +6,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from bridge.cli.context import found
@@ -159,8 +160,13 @@ class _NoAnswer(Exception):
     """Git gave no answer; the message says why."""
 
 
-def must_fit(site: "NewSite", semantics: "Semantics") -> str | None:
+def must_fit(
+    site: "NewSite", semantics: "Semantics", authorities: Mapping[str, str] = MappingProxyType({})
+) -> str | None:
     """Check a site against its repository; return the checks that were not possible.
+
+    Args:
+        authorities: PEM files by the addresses of the Git servers that have them.
 
     Raises:
         Rejected: it has no such branch or folder, or no file matches a watch path.
@@ -171,7 +177,7 @@ def must_fit(site: "NewSite", semantics: "Semantics") -> str | None:
         _must_fit_locally(site, Path(unquote(urlsplit(site.repo).path)), semantics)
         return None
     try:
-        branches = _branches_at(site.repo)
+        branches = _branches_at(site.repo, authorities)
     except _NoAnswer as error:
         return f"--branch {site.branch} was not checked: {error}"
     _must_have_branch(site.branch, branches)
@@ -273,31 +279,42 @@ def _named(refs: Iterable[str]) -> list[str]:
     return [ref.removeprefix(_HEADS) for ref in refs]
 
 
-def _branches_at(address: str) -> list[str]:
+def _branches_at(address: str, authorities: Mapping[str, str]) -> list[str]:
     """Return the branches of a remote repository, read the way the backend clones it."""
     from bridge.embedded.building.sources import split_credentials
 
     url, authorization = split_credentials(address)
-    listed = _said(["git", "ls-remote", "--heads", "--", url], url, authorization, PATIENCE)
+    how = {"authorization": authorization, "authorities": authorities}
+    listed = _said(["git", "ls-remote", "--heads", "--", url], PATIENCE, urls=(url,), **how)
     return _named(line.partition("\t")[2] for line in listed.splitlines())
 
 
 def _said(
     argv: Sequence[str],
-    url: str = "",
-    authorization: str | None = None,
     patience: float = _LOCAL_PATIENCE,
+    *,
+    urls: tuple[str, ...] = ("",),
+    **how: Any,
 ) -> str:
-    """Return git's output; raise _NoAnswer if it fails or takes too long."""
-    from bridge.embedded.building.checkout import git_environment
-    from bridge.embedded.building.sources import Clone
+    """Return git's output, run as the backend runs it.
 
-    source = Clone((url,), "", "/", submodules=False, shown="", authorization=authorization)
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    Raises:
+        _NoAnswer: it fails or takes too long.
+    """
+    from bridge.embedded.building.checkout import git_environment
+    from bridge.embedded.building.process import inherited
+    from bridge.embedded.building.sources import Clone
+    from bridge.embedded.paths import BuildFailed
+
+    source = Clone(urls, "", "/", submodules=False, shown="", **how)
     with tempfile.TemporaryDirectory() as home:
+        try:
+            environment = inherited() | git_environment(source, Path(home))
+        except BuildFailed as error:
+            raise _NoAnswer(str(error)) from None
         asked = subprocess.Popen(  # noqa: S603 - git, with checked arguments
             argv,
-            env=kept | git_environment(source, Path(home)),
+            env=environment | {"PATH": os.environ.get("PATH", os.defpath)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

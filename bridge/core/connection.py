@@ -11,14 +11,18 @@ from collections.abc import Iterator
 _MOST_CAUSES = 30
 
 _WORDS: tuple[tuple[frozenset[str], str], ...] = (
+    (
+        frozenset({"SSLError", "SSLEOFError", "SSLZeroReturnError"}),
+        "it does not speak TLS as expected: is https right in its address?",
+    ),
+    (
+        frozenset({"ClientHttpProxyError", "ClientProxyConnectionError", "ProxyError"}),
+        "the proxy in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY can't be reached, or can't reach it",
+    ),
     (frozenset({"gaierror"}), "the host's name in its address can't be resolved (DNS)"),
     (
         frozenset({"ConnectionRefusedError"}),
         "nothing listens at its address (connection refused)",
-    ),
-    (
-        frozenset({"SSLError", "SSLEOFError", "SSLZeroReturnError"}),
-        "it does not speak TLS as expected: is https right in its address?",
     ),
     (
         frozenset({"ConnectTimeout", "ConnectTimeoutError", "ConnectionTimeoutError"}),
@@ -64,6 +68,8 @@ def why_not_connected(error: BaseException) -> str | None:
     """
     causes = list(_causes(error))
     for one in causes:
+        if type(one).__name__ == "CannotConnect":
+            return str(one)
         if type(one).__name__ == "SSLCertVerificationError":
             why = getattr(one, "verify_message", "")
             return f"its certificate is not trusted{why and f': {why}'}"

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from bridge.connecting import CannotConnect
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.large_json import LARGE, load_large, must_be_usual
@@ -165,12 +166,13 @@ def trouble(request: Request, error: Exception) -> BridgeError:
 
     why = why_not_connected(error) or _words_of(error)
     why = fit(why, (request.token,))
-    before = (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
+    failed = requests.exceptions
+    before = (CannotConnect, failed.ConnectTimeout, failed.ProxyError, failed.SSLError)
     inner = error.args[0] if error.args else None
     refused = isinstance(inner, MaxRetryError) and isinstance(inner.reason, NewConnectionError)
     if isinstance(error, before) or refused:
         return Unreachable(request.service, why)
-    if isinstance(error, requests.exceptions.TooManyRedirects | RuntimeError):
+    if isinstance(error, failed.TooManyRedirects | RuntimeError):
         return Refused(
             request.service, f"it redirects to another host, which must not get our token: {why}"
         )

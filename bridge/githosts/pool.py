@@ -14,8 +14,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 
+from bridge.connecting.blocking import Adapter, prepared
 from bridge.core.errors import Unreachable
 from bridge.githosts.webhook import give_back
 
@@ -253,7 +253,7 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-class Bounded(HTTPAdapter):
+class Bounded(Adapter):
     """Reads at most `MOST` bytes of an answer, however well it is compressed."""
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
@@ -272,11 +272,10 @@ class OwnHostSession(requests.Session):
     But a redirect that keeps the method, as of a renamed repository, may be followed with one.
     """
 
-    def __init__(self) -> None:
-        """Bound the answers."""
+    def __init__(self, url: str, ca: str | None) -> None:
+        """Take the host's address, and a PEM file with its authority."""
         super().__init__()
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, Bounded())
+        prepared(self, url, Bounded(ca))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return where to go on; None: nowhere."""
@@ -289,11 +288,6 @@ class OwnHostSession(requests.Session):
             return None
         same = (here.scheme, here.netloc) == (there.scheme, there.netloc)
         return target if same else None
-
-    def rebuild_auth(
-        self, prepared_request: requests.PreparedRequest, response: requests.Response
-    ) -> None:
-        """Keep the credential: no redirect leaves the host, and `.netrc` is not asked."""
 
 
 class Counted:

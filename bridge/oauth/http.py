@@ -6,11 +6,11 @@ What is sent and what comes back are secrets, so no error repeats either.
 import asyncio
 import json
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.connecting.clients import http_client
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import Refused, Rejected, Unreachable
 from bridge.ports.sign_in import Challenge, Returned
@@ -47,7 +47,6 @@ class Asks:
     def __init__(self, title: str, *, ca: str | None = None) -> None:
         self.title = title
         self._ca = ca
-        self._trusted: ssl.SSLContext | None = None
 
     async def get(self, url: str, *, token: str = "") -> Reply:
         """Return what an address answers.
@@ -99,18 +98,11 @@ class Asks:
         form: Mapping[str, str] | None,
         basic: tuple[str, str] | None,
     ) -> Reply:
-        import httpx
-
         # Compressed answers could be larger than they look.
-        own = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": "dokploy-bridge",
-        }
-        trusted = await self._context()
+        own = {"Accept": "application/json", "Accept-Encoding": "identity", **headers}
         async with (
-            httpx.AsyncClient(timeout=SECONDS, verify=trusted) as client,
-            client.stream(method, url, headers={**own, **headers}, data=form, auth=basic) as answer,
+            http_client(url, ca=self._ca, headers=own) as client,
+            client.stream(method, url, data=form, auth=basic) as answer,
         ):
             body = bytearray()
             async for part in answer.aiter_raw():
@@ -118,18 +110,6 @@ class Asks:
                 if len(body) > LARGEST:
                     raise Refused(self.title, f"its answer has more than {LARGEST} bytes")
         return Reply(answer.status_code, _loaded(bytes(body)))
-
-    async def _context(self) -> ssl.SSLContext:
-        """Return the trusted authorities; reading them takes a while, so do it once."""
-        if self._trusted is None:
-            self._trusted = await asyncio.to_thread(_context, self._ca)
-        return self._trusted
-
-
-def _context(ca: str | None) -> ssl.SSLContext:
-    import httpx
-
-    return ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context()
 
 
 def _loaded(body: bytes) -> Any:

@@ -33,6 +33,10 @@ class HostSettings(Protocol):
         """The name in its SSH clone addresses, if another than in its URL."""
 
     @property
+    def ca(self) -> str | None:
+        """A PEM file with the authority of its certificate."""
+
+    @property
     def feedback(self) -> Sequence[str]:
         """How outcomes are published there; see `githosts.subscriptions.Use`."""
 

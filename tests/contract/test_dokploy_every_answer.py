@@ -176,7 +176,6 @@ class Replayed:
             SecretStr("key"),
             auth="api-key",
             limits=Limits(read_retries=0),
-            verify=True,
             ca=None,
             direct=False,
             transport=httpx.MockTransport(self._answer),

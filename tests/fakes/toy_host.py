@@ -33,6 +33,7 @@ class ToySettings(Section):
     feedback: Uses = ("comment", "status")
     skipped_status: bool = False
     ssh_host: str | None = None
+    ca: str | None = None
 
 
 def seal_of(secret: str, body: Body) -> str:

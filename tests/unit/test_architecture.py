@@ -5,8 +5,8 @@
     githosts, chats → oauth → ports, core
     settings → githosts, backends, chats, oauth (their maps alone), ports, core
     console → chats (the facts of their cards)
-    web, embedded → listening
-    embedded → core.errors: a house of its own, reached over HTTP
+    web, embedded → listening; whatever connects → connecting
+    embedded → connecting, core.errors: a house of its own, reached over HTTP
 
 Every import counts, also those inside functions and for type checkers only. No files import
 each other in a circle, and none is so long that nobody finds anything in it.
@@ -34,6 +34,7 @@ BELOW_APP = {
     "core",
     "settings",
     "listening",
+    "connecting",
     "embedded",
     "oauth",
 } | ADAPTERS
@@ -46,12 +47,13 @@ MAY_IMPORT = {
     "console": {"web", "pipeline", "chats", "listening", "ports", "core"},
     "web": {"pipeline", "listening", "ports", "core"},
     "pipeline": {"ports", "core"},
-    **{adapter: {"ports", "core"} for adapter in ADAPTERS},
-    "githosts": {"oauth", "ports", "core"},  # whose people sign in
-    "chats": {"oauth", "ports", "core"},
-    "oauth": {"ports", "core"},
-    "embedded": {"listening", "core"},
+    **{adapter: {"connecting", "ports", "core"} for adapter in ADAPTERS},
+    "githosts": {"oauth", "connecting", "ports", "core"},  # whose people sign in
+    "chats": {"oauth", "connecting", "ports", "core"},
+    "oauth": {"connecting", "ports", "core"},
+    "embedded": {"listening", "connecting", "core"},
     "listening": set[str](),
+    "connecting": set[str](),
     "ports": {"core"},
     "core": set[str](),
 }
@@ -69,6 +71,38 @@ EMBEDDED_SEES = (
     "bridge.core.configuration.variables.",  # the language of .env: one reader for both sides
 )
 """All of `core` that the embedded backend may import."""
+
+MAKES_CLIENTS = {
+    *("aiohttp.ClientSession", "aiohttp.TCPConnector", "aiohttp.request"),
+    *("httpx.AsyncClient", "httpx.Client", "httpx.get", "httpx.post", "httpx.request"),
+    *(
+        "httpx.stream",
+        "httpx.AsyncHTTPTransport",
+        "httpx.HTTPTransport",
+        "httpx.create_ssl_context",
+    ),
+    *("requests.Session", "requests.get", "requests.post", "requests.request", "requests.session"),
+    *("requests.adapters.HTTPAdapter", "urllib3.PoolManager", "urllib3.request"),
+    *("ssl.create_default_context", "asyncio.open_connection"),
+    *("slack_sdk.web.async_client.AsyncWebClient", "github.Github", "gitlab.Gitlab"),
+}
+"""What connects, or decides whom we trust; `bridge.connecting` makes it, or prepares it."""
+
+WITH_OURS = {
+    "bridge.app.doctor.public_url": {"asyncio.open_connection"},
+    "bridge.chats.slack.api": {"slack_sdk.web.async_client.AsyncWebClient"},
+    "bridge.githosts.github.wire": {"github.Github"},
+    "bridge.githosts.gitlab.access": {"gitlab.Gitlab"},
+    "bridge.githosts.pool": {"requests.Session"},
+}
+"""Where one is made elsewhere, with what `bridge.connecting` gives."""
+
+RUNS_GIT = {
+    "bridge.cli.new_site": "as the embedded backend",
+    "bridge.embedded.building.checkout": "with `bridge.connecting.git`",
+    "bridge.embedded.building.large_files": "in the same environment",
+}
+"""The modules that run Git, and how."""
 
 DECIDING = {"app_index", "catalog", "freshness", "interpret", "changes"}
 INSIDE_PIPELINE = {
@@ -292,6 +326,41 @@ def _acts(called: ast.expr) -> bool:
     return isinstance(called, ast.Attribute) and called.attr in ACTING_METHODS
 
 
+def made_elsewhere(module: str, source: str) -> Iterator[str]:
+    """Every client that a module makes by itself, and every Git that it runs."""
+    if module.startswith("bridge.connecting"):
+        return
+    names = dict(_names(source))
+    for node in ast.walk(parsed(source)):
+        if isinstance(node, ast.List) and _runs_git(node) and module not in RUNS_GIT:
+            yield f"{module}:{node.lineno} runs git: connect it as `bridge.connecting.git` does"
+        called = [node.func] if isinstance(node, ast.Call) else []
+        bases = node.bases if isinstance(node, ast.ClassDef) else []
+        for one in (*called, *bases):
+            first, _, rest = ast.unparse(one).partition(".")
+            whole = ".".join(filter(None, (names.get(first, first), rest)))
+            if _makes_a_client(whole) and whole not in WITH_OURS.get(module, ()):
+                yield f"{module}:{node.lineno} uses {whole}: make it in `bridge.connecting`"
+
+
+def _names(source: str) -> Iterator[tuple[str, str]]:
+    """What each imported name stands for."""
+    for node in statements(parsed(source)):
+        if isinstance(node, ast.Import):
+            yield from ((one.asname, one.name) for one in node.names if one.asname)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((one.asname or one.name, f"{node.module}.{one.name}") for one in node.names)
+
+
+def _makes_a_client(whole: str) -> bool:
+    return whole in MAKES_CLIENTS or whole.startswith(("urllib.request.", "http.client."))
+
+
+def _runs_git(node: ast.List) -> bool:
+    first = node.elts[0] if len(node.elts) > 1 else None
+    return isinstance(first, ast.Constant) and first.value == "git"
+
+
 def circles(sources: Mapping[str, str]) -> list[list[str]]:
     """Modules that import each other, each circle from the module where it was found."""
     arrows = {name: _arrows(source, sources.keys()) for name, source in sources.items()}
@@ -343,6 +412,31 @@ def too_long(sources: Mapping[str, str], longest: int = LONGEST) -> list[str]:
 
 def test_arrows_only_point_down() -> None:
     assert [fault for name, source in modules() for fault in against_the_plan(name, source)] == []
+
+
+def test_every_client_is_made_in_one_place() -> None:
+    assert [fault for name, source in modules() for fault in made_elsewhere(name, source)] == []
+
+
+@each_row(
+    "source",
+    [
+        "import aiohttp\naiohttp.ClientSession()",
+        "from aiohttp import ClientSession as Session\ndef late():\n    Session()",
+        "def late():\n    import httpx\n    httpx.AsyncClient(timeout=3)",
+        "import requests\nclass Own(requests.Session): ...",
+        "from requests.adapters import HTTPAdapter\nclass Own(HTTPAdapter): ...",
+        "import ssl\nssl.create_default_context(cafile=x)",
+        "import urllib.request\nurllib.request.urlopen(x)",
+        "from urllib.request import urlopen\nurlopen(x)",
+        "from github import Github\nGithub()",
+        "run(['git', 'fetch', x])",
+    ],
+)
+def test_a_planted_client_of_its_own_is_found(source: str) -> None:
+    (fault,) = made_elsewhere("bridge.web.x", source)
+
+    assert "bridge.connecting" in fault
 
 
 def test_no_files_import_each_other() -> None:

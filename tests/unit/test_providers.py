@@ -325,7 +325,7 @@ def test_a_host_s_record_names_only_settings_that_it_has(key: str) -> None:
     assert provider.key == key
     assert provider.secrets
     named = {one.setting for one in provider.secrets} | {provider.credential}
-    assert named | {"web_url", "ssh_host", "feedback", "skipped_status"} <= fields.keys()
+    assert named | {"web_url", "ssh_host", "ca", "feedback", "skipped_status"} <= fields.keys()
     assert all(provider.variable(name) in variables() for name in named)
 
 

@@ -13,6 +13,9 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
+from bridge.connecting.clients import http_client
+from bridge.connecting.proxies import LOOPBACK, proxy_for
+from bridge.connecting.trust import trusted
 from bridge.core.challenge import PATH, proof_of
 from bridge.core.connection import why_not_connected
 from bridge.ports.checks import Finding, Level, expiry_finding
@@ -25,7 +28,6 @@ LARGEST = 25 * 2**20
 
 MOST_ANSWER = 64 * 1024
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _GATEWAY = (502, 503, 504)
 
 
@@ -61,15 +63,15 @@ async def of_public_url(url: str, key: str | None, *, runs: bool) -> AsyncIterat
         runs: whether a bridge runs on these data, so that it could answer.
     """
     parts = urlsplit(url)
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         says = "it is not encrypted: others may read webhooks, and the secrets in some of them"
         yield Finding(
             Level.WARNING, "bridge.url.http", url, says, "serve it by https, and set that address"
         )
     challenge = secrets.token_hex(16)
     try:
-        heard = await _asked(parts, f"{url.rstrip('/')}{PATH}{challenge}")
-    except httpx.HTTPError as error:
+        heard = await _asked(f"{url.rstrip('/')}{PATH}{challenge}")
+    except (httpx.HTTPError, OSError) as error:
         for finding in _not_reached(url, error, runs=runs):
             yield finding
         return
@@ -113,7 +115,7 @@ def _of_answer(url: str, heard: Heard, proof: str) -> Iterator[Finding]:
         yield Finding(Level.ERROR, "bridge.url.answer", url, says, remedy)
 
 
-def _not_reached(url: str, error: httpx.HTTPError, *, runs: bool) -> Iterator[Finding]:
+def _not_reached(url: str, error: Exception, *, runs: bool) -> Iterator[Finding]:
     why = why_not_connected(error) or type(error).__name__
     if "certificate" in why or "TLS" in why:
         says = f"Git hosts refuse to send there: {why}"
@@ -125,12 +127,9 @@ def _not_reached(url: str, error: httpx.HTTPError, *, runs: bool) -> Iterator[Fi
         yield Finding(Level.ERROR, "bridge.url.reach", url, says, remedy)
 
 
-async def _asked(parts: SplitResult, address: str) -> Heard:
-    local = parts.hostname in _LOOPBACK
+async def _asked(address: str) -> Heard:
     async with (
-        httpx.AsyncClient(
-            timeout=SECONDS, verify=ssl.create_default_context(), trust_env=not local
-        ) as client,
+        http_client(address, connect=SECONDS, read=SECONDS) as client,
         client.stream("GET", address) as response,
     ):
         body = bytearray()
@@ -152,8 +151,10 @@ def _valid_until(response: httpx.Response) -> float | None:
 
 async def _refuses_large(parts: SplitResult, challenge: str) -> bool:
     """Announce a large body without sending it; return whether it is refused as too large."""
+    if proxy_for(parts.geturl()) is not None:
+        return False  # what is in between here is not in between there
     secure = parts.scheme == "https"
-    context = ssl.create_default_context() if secure else None
+    context = trusted() if secure else None
     port = parts.port or (443 if secure else 80)
     head = (
         f"POST {parts.path.rstrip('/')}{PATH}{challenge} HTTP/1.1\r\nHost: {parts.netloc}\r\n"

@@ -67,7 +67,6 @@ class Dokploy(Making):
         concurrency: int = 8,
         read_retries: int = 2,
         max_answer_bytes: int = 16 * 2**20,
-        verify: bool = True,
         ca: str | None = None,
         direct: bool = False,
         choices: bool = True,
@@ -87,7 +86,7 @@ class Dokploy(Making):
             connect_timeout, read_timeout, total_timeout: seconds; see `http.Limits`.
             concurrency: requests at a time while apps are read one by one.
             read_retries: the number of retries of a read.
-            verify, ca: whether to check the server's certificate, and a PEM file to trust.
+            ca: a PEM file with the server's authority.
             direct: never use the proxy that the environment names.
             choices: offer `pickers`; the embedded backend can't list repositories.
             sites: where the embedded backend's sites are reached from this machine.
@@ -112,7 +111,6 @@ class Dokploy(Making):
                 read_retries=read_retries,
                 answer_bytes=max_answer_bytes,
             ),
-            verify=verify,
             ca=ca,
             direct=direct,
             transport=transport,

@@ -1,7 +1,6 @@
 """The one place that talks HTTP to Dokploy: requests, limits and retries."""
 
 import asyncio
-import ssl
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -38,6 +37,8 @@ from bridge.backends.dokploy.key_check import (
 )
 from bridge.backends.dokploy.server_clock import ServerClock
 from bridge.backends.dokploy.settings import checked_key, checked_url
+from bridge.connecting import CONNECT_SECONDS, READ_SECONDS, CannotConnect
+from bridge.connecting.clients import http_client
 from bridge.core.backoff import Backoff
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import (
@@ -56,7 +57,6 @@ Auth = Literal["api-key", "bearer"]
 Query = Mapping[str, str | int]
 T = TypeVar("T")
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Node closes idle connections after 5 s. A request that is sent while its connection is being
 # closed is lost, and a lost deploy can't be repeated, so we close idle connections earlier.
 _KEEPALIVE_SECONDS = 4.0
@@ -82,8 +82,8 @@ class Limits:
         read_retries: retries of a read; mutations are never retried.
     """
 
-    connect: float = 5.0
-    read: float = 20.0
+    connect: float = CONNECT_SECONDS
+    read: float = READ_SECONDS
     total: float = 60.0
     probe: float = 5.0
     connections: int = 16
@@ -102,7 +102,6 @@ class Http:
         *,
         auth: Auth,
         limits: Limits,
-        verify: bool,
         ca: str | None,
         direct: bool,
         transport: httpx.AsyncBaseTransport | None,
@@ -115,9 +114,8 @@ class Http:
         self._service = service
         self._auth = auth
         self._limits = limits
-        self._verify = verify
         self._ca = ca
-        self._direct = direct or urlsplit(self.origin).hostname in _LOOPBACK
+        self._direct = direct or transport is not None
         self._transport = transport
         self._clock = clock
         self._pause = pause
@@ -288,19 +286,19 @@ class Http:
         turn: AsyncExitStack | None,
     ) -> tuple[Answer, bool]:
         """Send once; return the answer, and whether it is complete."""
-        client = self._opened()
         method = "GET" if call.reads else "POST"
-        request = client.build_request(
-            method, f"/api/{at}", params=query or None, json=call.body, headers=headers
-        )
         try:
+            client = self._opened()
+            request = client.build_request(
+                method, f"/api/{at}", params=query or None, json=call.body, headers=headers
+            )
             async with asyncio.timeout(limit):
                 response = await client.send(request, stream=True)
                 try:
                     body, whole = await self._body(response, turn)
                 finally:
                     await response.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        except _NOT_SENT as error:
             raise Unreachable(self._service, _named(error, call)) from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise call.lost(_named(error, call)) from error
@@ -336,36 +334,33 @@ class Http:
             raise Unreachable(self._service, "the client is closed")
         if self._client is None:
             limits = self._limits
-            self._client = httpx.AsyncClient(
-                base_url=self.origin,
+            self._client = http_client(
+                self.origin,
+                ca=self._ca,
+                direct=self._direct,
                 headers={"Accept-Encoding": _PACKED},
+                connect=limits.connect,
+                read=limits.read,
+                base_url=self.origin,
                 follow_redirects=False,  # a redirect would send the key to another host
                 event_hooks={"response": [_set_location_aside]},
-                timeout=httpx.Timeout(limits.read, connect=limits.connect, pool=limits.connect),
                 limits=httpx.Limits(
                     max_connections=limits.connections,
                     max_keepalive_connections=limits.connections,
                     keepalive_expiry=_KEEPALIVE_SECONDS,
                 ),
-                verify=self._trust(),
                 transport=self._transport,
-                # The environment's proxy is not used for our own machine.
-                trust_env=not self._direct,
             )
         return self._client
 
-    def _trust(self) -> ssl.SSLContext | bool:
-        if urlsplit(self.origin).scheme == "http":
-            return False  # redirects are not followed, so no certificate is ever checked
-        if self._ca is None or not self._verify:
-            return self._verify
-        try:
-            return ssl.create_default_context(cafile=self._ca)
-        except OSError as error:
-            why = f"the certificate file {self._ca} can't be read: {type(error).__name__}"
-            raise Unreachable(self._service, why) from error
 
-
+_NOT_SENT = (
+    CannotConnect,
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+)
 _PACKED = "gzip, deflate"
 _PIECE = 64 * 1024
 

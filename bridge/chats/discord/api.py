@@ -15,15 +15,15 @@ from typing import Any
 import aiohttp
 
 from bridge.chats.discord.settings import Webhook
+from bridge.connecting import AGENT, CannotConnect
+from bridge.connecting.clients import session
+from bridge.connecting.proxies import proxy_for
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import Refused, Unanswered, Unreachable
 from bridge.core.log_text import cut, escaped
 from bridge.ports.clock import Clock, Sleep
 
 DISCORD = "discord"
-
-TIMEOUT = 15.0
-"""Seconds for a whole request."""
 
 MOST_ANSWER = 2**20
 """The most bytes of an answer to read; a message has a few thousand."""
@@ -128,11 +128,11 @@ class DiscordClient:
         url = f"{self._api_url}/webhooks/{webhook.id}/{webhook.token}{path}"
         try:
             async with self._opened().request(
-                method, url, params=where, json=body, allow_redirects=False
+                method, url, params=where, json=body, allow_redirects=False, proxy=proxy_for(url)
             ) as answer:
                 said = await _read(answer)
                 return self._understood(webhook, answer, said)
-        except aiohttp.ClientConnectorError as error:
+        except (CannotConnect, aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
             raise Unreachable(DISCORD, _why(error)) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unanswered(DISCORD, _why(error)) from None
@@ -199,9 +199,8 @@ class DiscordClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-            agent = "DiscordBot (dokploy-bridge, 1)"  # the form that Discord asks for
-            self._session = aiohttp.ClientSession(timeout=timeout, headers={"User-Agent": agent})
+            agent = f"DiscordBot (dokploy-bridge, 1) {AGENT}"  # the form that Discord asks for
+            self._session = session(headers={"User-Agent": agent})
         return self._session
 
 

@@ -18,14 +18,16 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from bridge.chats.slack.payloads import RIGHT, SLACK, Answer, BoundedResponse, OddAnswer
+from bridge.connecting import AGENT, CannotConnect
+from bridge.connecting.clients import session
+from bridge.connecting.proxies import proxy_for
 from bridge.core.access import Access, Person
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import BridgeError, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.log_text import cut, escaped, harmless
 from bridge.ports.clock import Clock
 
-TIMEOUT = 15.0
-"""Seconds for a whole call."""
+_NOT_SENT = (CannotConnect, aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError)
 
 _TOO_MANY = frozenset({"ratelimited", "rate_limited"})
 _AGAIN = frozenset(
@@ -77,7 +79,7 @@ class SlackClient:
             answer = await self._client().api_call(method, json=given)
         except SlackApiError as error:
             raise translated(method, error.response) from None
-        except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError) as error:
+        except (*_NOT_SENT, aiohttp.ServerDisconnectedError) as error:
             raise _lost(error) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unanswered(SLACK, _why(error, method)) from error
@@ -91,7 +93,7 @@ class SlackClient:
             answer = await self._client().api_call(method, http_verb="GET", params=arguments)
         except SlackApiError as error:
             raise translated(method, error.response) from None
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (CannotConnect, aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(SLACK, _why(error, method)) from error
         return Answer(method, answer.data, Unreachable, answer.headers)
 
@@ -104,14 +106,15 @@ class SlackClient:
         """
         if not any(url.startswith(origin) for origin in self._answers_to):
             raise Rejected("a response_url that is not Slack's is not answered")
-        session = self._opened()
         try:
-            async with session.post(url, json=message, allow_redirects=False) as answer:
+            async with self._opened().post(
+                url, json=message, allow_redirects=False, proxy=proxy_for(url)
+            ) as answer:
                 if answer.status >= 500:
                     raise Unanswered(SLACK, f"response_url answered {answer.status}")
                 if answer.status != 200:
                     raise Refused(SLACK, "response_url is used up", status=answer.status)
-        except aiohttp.ClientConnectorError as error:
+        except _NOT_SENT as error:
             raise _lost(error) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unanswered(SLACK, _why(error)) from error
@@ -124,23 +127,25 @@ class SlackClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-            self._session = aiohttp.ClientSession(timeout=timeout, response_class=BoundedResponse)
+            self._session = session(response_class=BoundedResponse)
         return self._session
 
-    def plain(self) -> Any:
+    def plain(self, **settings: Any) -> Any:
         """slack_sdk's own client, for parts with their own connection."""
         from slack_sdk.web.async_client import AsyncWebClient
 
-        return AsyncWebClient(base_url=self._api_url, session=self._opened())
+        made = AsyncWebClient(
+            base_url=self._api_url,
+            session=self._opened(),
+            user_agent_prefix=AGENT,
+            **settings,
+        )
+        made.proxy = proxy_for(self._api_url)  # its own knows no NO_PROXY
+        return made
 
     def _client(self) -> Any:
         if self._web is None:
-            from slack_sdk.web.async_client import AsyncWebClient
-
-            self._web = AsyncWebClient(
-                self._token, self._api_url, session=self._opened(), retry_handlers=[]
-            )
+            self._web = self.plain(token=self._token, retry_handlers=[])
         return self._web
 
 
@@ -193,7 +198,7 @@ def _why(error: Exception, method: str = "response_url") -> str:
     return why_not_connected(error) or type(error).__name__
 
 
-def _lost(error: aiohttp.ClientError) -> BridgeError:
+def _lost(error: Exception) -> BridgeError:
     return Unreachable(SLACK, why_not_connected(error) or type(error).__name__)
 
 

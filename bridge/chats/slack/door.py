@@ -27,6 +27,8 @@ from bridge.chats.slack.home import Homes
 from bridge.chats.slack.payloads import SLACK, check_form
 from bridge.chats.slack.render import Outgoing
 from bridge.chats.slack.workspace import Parts
+from bridge.connecting.clients import session
+from bridge.connecting.proxies import proxy_for
 from bridge.core.errors import BadSignature, BridgeError, MalformedPayload
 from bridge.core.validation_errors import kind_of
 from bridge.ports.chats import HttpAnswer
@@ -327,7 +329,8 @@ class Socket:
             ping_interval=PING_SECONDS,
         )
         sdk = self._handler.client
-        sdk.aiohttp_client_session = _Bounded(sdk.aiohttp_client_session)
+        await sdk.aiohttp_client_session.close()
+        sdk.aiohttp_client_session = _Bounded(session())
         sdk.on_error_listeners.append(_not_read)
         try:
             await self._handler.connect_async()
@@ -338,14 +341,18 @@ class Socket:
 
 
 class _Bounded:
-    """A session whose WebSockets close on an oversized message; the SDK sets no limit."""
+    """A session whose WebSockets close on an oversized message; the SDK sets no limit.
+
+    They go through our proxy, not that of the SDK, which knows no NO_PROXY.
+    """
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def ws_connect(self, *args: Any, **settings: Any) -> Any:
+    async def ws_connect(self, url: str, **settings: Any) -> Any:
         """Connect as every session does, with the limit for incoming messages."""
-        return await self._session.ws_connect(*args, max_msg_size=MOST_MESSAGE, **settings)
+        ours = {"max_msg_size": MOST_MESSAGE, "proxy": proxy_for(url)}
+        return await self._session.ws_connect(url, **{**settings, **ours})
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
+from bridge.connecting import CannotConnect
+from bridge.connecting.git import git_settings
 from bridge.embedded.building.large_files import fetch_large_files
 from bridge.embedded.building.process import Command, Limits, Runner
 from bridge.embedded.building.sources import TRANSPORTS, Clone, check_url
@@ -350,8 +352,15 @@ async def _head(into: Path, runner: Runner, env: dict[str, str]) -> Head:
 def git_environment(
     source: Clone, scratch: Path, transports: Iterable[str] = TRANSPORTS
 ) -> dict[str, str]:
-    """Return the environment in which Git reads a source without running anything from it."""
-    config = dict(_HARMLESS)
+    """Return the environment in which Git reads a source without running anything from it.
+
+    Raises:
+        BuildFailed: a file with authorities can't be read.
+    """
+    try:
+        config = _HARMLESS | git_settings(scratch, source.authorities)
+    except CannotConnect as error:
+        raise BuildFailed(str(error)) from None
     config["http.followRedirects"] = "initial"
     if source.authorization is not None:
         # Git would send the credential to the target of a redirect, even on another host.

@@ -11,17 +11,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bridge.connecting.proxies import proxy_variables
 from bridge.embedded.building.logs import Log
 from bridge.embedded.paths import BuildFailed, MissingTool, TimeLimit, put_away, words
 
 _READ = 64 * 1024
 _GRACE_SECONDS = 3.0
 
-# The variables that programs inherit; others may hold secrets of the bridge.
+# The variables that programs inherit, and proxies; others may hold secrets of the bridge.
 _PASSED_ON = words(
-    "LANG LC_ALL TZ TMPDIR SSH_AUTH_SOCK SSL_CERT_FILE SSL_CERT_DIR GIT_SSL_CAINFO HTTP_PROXY"
-    " HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy DOCKER_HOST"
-    " DOCKER_CONTEXT DOCKER_CERT_PATH DOCKER_TLS_VERIFY BUILDKIT_HOST XDG_RUNTIME_DIR"
+    "LANG LC_ALL TZ TMPDIR SSH_AUTH_SOCK SSL_CERT_FILE SSL_CERT_DIR DOCKER_HOST DOCKER_CONTEXT"
+    " DOCKER_CERT_PATH DOCKER_TLS_VERIFY BUILDKIT_HOST XDG_RUNTIME_DIR"
 )
 _HOW_TO_INSTALL = {
     "git": "Install Git, for example with: apt-get install git",
@@ -151,8 +151,13 @@ class Runner:
         return self.search_path or os.environ.get("PATH") or os.defpath
 
     def _env(self, command: Command) -> dict[str, str]:
-        env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        return {"HOME": str(Path.home()), **env, **command.env, "PATH": self._path()}
+        return {"HOME": str(Path.home()), **inherited(), **command.env, "PATH": self._path()}
+
+
+def inherited() -> dict[str, str]:
+    """Return the variables that every program inherits: nothing in them is secret."""
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return passed_on | proxy_variables()
 
 
 async def _hear(process: Process, hear: Callable[[bytes], None]) -> None:

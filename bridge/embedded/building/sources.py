@@ -3,7 +3,7 @@
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from bridge.core.configuration.variables import statements, written_value
@@ -28,6 +28,7 @@ class Clone:
         ref: a branch, or a whole commit id.
         authorization: value of an HTTP header for requests below `urls`; never shown.
         shown: "GitHub", "GitLab" or "Custom", for the log.
+        authorities: PEM files by the addresses of their servers.
     """
 
     urls: tuple[str, ...]
@@ -36,6 +37,7 @@ class Clone:
     submodules: bool
     shown: str
     authorization: str | None = None
+    authorities: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_commit(self) -> bool:
@@ -49,12 +51,14 @@ class Hosts:
 
     Attributes:
         github_token, gitlab_token: for private repositories without a token of the provider.
+        authorities: PEM files by the addresses of the servers that have them.
     """
 
     github_url: str | None = None
     gitlab_url: str | None = None
     github_token: str | None = None
     gitlab_token: str | None = None
+    authorities: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_source(
@@ -67,12 +71,14 @@ def read_source(
     """
     kind = application["sourceType"]
     if kind == "git":
-        return _custom(application)
-    if kind == "github":
-        return _github(application, hosts, github)
-    if kind == "gitlab":
-        return _gitlab(application, hosts, gitlab)
-    raise BuildFailed(f"source type {kind} is not supported by the embedded backend")
+        found = _custom(application)
+    elif kind == "github":
+        found = _github(application, hosts, github)
+    elif kind == "gitlab":
+        found = _gitlab(application, hosts, gitlab)
+    else:
+        raise BuildFailed(f"source type {kind} is not supported by the embedded backend")
+    return replace(found, authorities=hosts.authorities)
 
 
 def _custom(app: Record) -> Clone:

@@ -18,8 +18,6 @@ from bridge.githosts.pool import Bounds, OwnHostSession
 from bridge.githosts.webhook import Model
 from bridge.ports.clock import Clock
 
-_AGENT = "dokploy-bridge"
-
 PAGE = 50
 """Requested entries per page; a server may be configured to return fewer."""
 
@@ -34,9 +32,8 @@ class GiteaWire:
     def __init__(self, base: str, *, ca: str | None, silence: float) -> None:
         self._base = base
         self._silence = silence
-        self._verify = ca or True  # the session's own yields to REQUESTS_CA_BUNDLE
-        self._session = OwnHostSession()
-        self._session.headers.update({"User-Agent": _AGENT, "Accept": "application/json"})
+        self._session = OwnHostSession(base, ca)
+        self._session.headers["Accept"] = "application/json"
 
     def ask(self, request: Request) -> Answer:
         response = self._session.request(
@@ -47,7 +44,6 @@ class GiteaWire:
             headers=dict(request.headers),
             auth=_Token(request.token),
             timeout=self._silence,
-            verify=self._verify,
         )
         headers = {name.lower(): value for name, value in response.headers.items()}
         status = response.status_code
@@ -58,7 +54,7 @@ class GiteaWire:
 
 
 class _Token(AuthBase):
-    """Send our token; without an `auth`, requests would use the host's entry in `.netrc`."""
+    """Send our token."""
 
     def __init__(self, token: str) -> None:
         self._token = token

@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from bridge.connecting.clients import http_client
+from bridge.core.connection import why_not_connected
 from bridge.core.errors import Refused, Rejected, Unreachable
 from bridge.githosts.answers import read
 from bridge.githosts.github.access import APP, SERVICE, GithubAccess, github_manifest
@@ -20,7 +22,6 @@ from bridge.ports.setup import Registration, Setup, SetupField
 if TYPE_CHECKING:
     from bridge.githosts.github.settings import Github
 
-TIMEOUT = 15.0
 LARGEST = 2**20
 """Bytes of an answer; GitHub's has some 10 KB."""
 
@@ -98,24 +99,19 @@ async def _ask(settings: "Github", method: str, path: str) -> tuple[int, bytes]:
     import httpx
 
     url = f"{settings.api_url.rstrip('/')}{path}"
-    headers = {"Accept": "application/vnd.github+json", "User-Agent": "dokploy-bridge"}
-    verify: Any = True
-    if settings.ca is not None:
-        import ssl
-
-        verify = ssl.create_default_context(cafile=settings.ca)
+    headers = {"Accept": "application/vnd.github+json"}
     try:
         async with (
-            httpx.AsyncClient(timeout=TIMEOUT, verify=verify) as client,
-            client.stream(method, url, headers=headers) as answer,
+            http_client(url, ca=settings.ca, headers=headers) as client,
+            client.stream(method, url) as answer,
         ):
             body = b""
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > LARGEST:
                     raise Refused(SERVICE, "its answer is too large to be one of GitHub")
-    except httpx.HTTPError as error:
-        raise Unreachable(SERVICE, f"it can't be reached ({type(error).__name__})") from None
+    except (httpx.HTTPError, OSError) as error:
+        raise Unreachable(SERVICE, why_not_connected(error) or type(error).__name__) from None
     return answer.status_code, body
 
 

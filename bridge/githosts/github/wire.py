@@ -12,10 +12,11 @@ from github.Requester import (
     Requester,
 )
 
+from bridge.connecting import AGENT
+from bridge.connecting.blocking import prepared
 from bridge.githosts.answers import Answer, Request, loaded
 from bridge.githosts.pool import Bounded
 
-_AGENT = "dokploy-bridge"
 _VERSION = "2022-11-28"
 """https://docs.github.com/en/rest/about-the-rest-api/api-versions"""
 
@@ -25,11 +26,12 @@ logging.getLogger("github.Requester").setLevel(logging.INFO)
 
 
 class _Https(HTTPSRequestsConnectionClass):
-    """A connection that limits the size of answers."""
+    """A connection like all of ours, which limits the size of answers."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.session.mount("https://", Bounded(max_retries=self.retry))
+        ca = self.verify if isinstance(self.verify, str) else None
+        prepared(self.session, f"https://{self.host}:{self.port}", Bounded(ca))
 
 
 class _Http(HTTPRequestsConnectionClass):
@@ -37,7 +39,7 @@ class _Http(HTTPRequestsConnectionClass):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.session.mount("http://", Bounded(max_retries=self.retry))
+        prepared(self.session, f"http://{self.host}:{self.port}", Bounded())
 
 
 Requester.injectConnectionClasses(_Http, _Https)
@@ -69,7 +71,7 @@ class GithubWire:
             base_url=api_url,
             auth=self._auth,
             timeout=max(1, round(silence)),
-            user_agent=_AGENT,
+            user_agent=AGENT,
             verify=ca or True,
             lazy=True,
             # It must neither sleep nor retry: the caller decides both.

@@ -13,14 +13,13 @@ from gitlab import Gitlab
 from gitlab.exceptions import GitlabAuthenticationError, GitlabHttpError
 from pydantic import SecretStr, TypeAdapter
 
+from bridge.connecting import AGENT
 from bridge.githosts.access import Access
 from bridge.githosts.answers import Answer, Request, loaded, read
 from bridge.githosts.http import Ask, Client, checked_base, checked_token, part
 from bridge.githosts.pool import Bounds, OwnHostSession
 from bridge.githosts.webhook import Model
 from bridge.ports.clock import Clock
-
-_AGENT = "dokploy-bridge"
 
 
 class _Session(OwnHostSession):
@@ -37,13 +36,12 @@ class GitlabWire:
     """One python-gitlab client, for one thread at a time, since its session stores the answer."""
 
     def __init__(self, url: str, token: str, *, ca: str | None, silence: float) -> None:
-        self._session = _Session()
+        self._session = _Session(url, ca)
         self._gitlab = Gitlab(
             url,
             private_token=token,
-            ssl_verify=ca or True,
             timeout=silence,
-            user_agent=_AGENT,
+            user_agent=AGENT,
             keep_base_url=True,
             retry_transient_errors=False,
             session=self._session,

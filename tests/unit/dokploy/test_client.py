@@ -325,7 +325,7 @@ async def test_only_a_client_of_https_loads_certificates(
 
     assert not await backend.healthy()
     await backend.close()
-    assert len(calls) == loaded
+    assert len(set(calls)) == loaded
 
 
 # ── answers that would take many times their bytes ───────────────────────────

@@ -1,0 +1,87 @@
+"""Whom we trust: the system's authorities, those in the environment, and a server's own."""
+
+import os
+import ssl
+from functools import lru_cache
+from pathlib import Path
+
+from bridge.connecting import CannotConnect
+
+_SYSTEM = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+    "/etc/ssl/cert.pem",  # macOS, BSD
+)
+"""Where systems keep the authorities that they trust, in one file."""
+
+VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+"""Variables that name a file with more authorities; SSL_CERT_DIR names a folder."""
+
+
+def trusted(ca: str | None = None) -> ssl.SSLContext:
+    """Return what clients check certificates against; it is shared.
+
+    Args:
+        ca: a PEM file with the authority of the server that is asked.
+
+    Raises:
+        CannotConnect: a file with authorities can't be read.
+    """
+    files = tuple((file, _age(file)) for file in _files(ca))
+    return _context(files, os.environ.get("SSL_CERT_DIR"))
+
+
+def write_authorities(file: Path, ca: str | None = None) -> None:
+    """Write the same into one file, for a program that trusts a single one.
+
+    Raises:
+        CannotConnect: a file with authorities can't be read.
+    """
+    try:
+        file.write_bytes(b"\n".join(Path(one).read_bytes() for one in _files(ca)))
+    except OSError as error:
+        raise _unread(error.filename, error) from None
+
+
+def names_authorities() -> bool:
+    """Return whether the environment names more authorities than the system's."""
+    return any(map(os.environ.get, VARIABLES))
+
+
+def _files(ca: str | None) -> list[str]:
+    system = next(filter(os.path.isfile, _SYSTEM), None) or _without_a_system()
+    named = filter(None, map(os.environ.get, VARIABLES))
+    return list(dict.fromkeys([system, *named, *([ca] if ca else [])]))
+
+
+def _without_a_system() -> str:
+    import certifi
+
+    return certifi.where()
+
+
+def _age(file: str) -> float:
+    """Return when a file was changed, since authorities are renewed while we run."""
+    try:
+        return Path(file).stat().st_mtime
+    except OSError as error:
+        raise _unread(file, error) from None
+
+
+@lru_cache(maxsize=16)
+def _context(files: tuple[tuple[str, float], ...], folder: str | None) -> ssl.SSLContext:
+    (system, _), *others = files
+    context = ssl.create_default_context(cafile=system, capath=folder)
+    for file, _ in others:
+        try:
+            context.load_verify_locations(file)
+        except OSError as error:  # as ssl.SSLError is: there is no certificate in it
+            raise _unread(file, error) from None
+    return context
+
+
+def _unread(file: str, error: OSError) -> CannotConnect:
+    holds_none = isinstance(error, ssl.SSLError)
+    why = "it holds no certificate in PEM" if holds_none else error.strerror
+    return CannotConnect(f"the certificates in {file} can't be read: {why}")
