@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.connecting import AGENT
-from bridge.connecting.trust import names_authorities, write_authorities
+from bridge.connecting.trust import authorities_folder, names_authorities, write_authorities
 
 _AGENT = f"git/2 {AGENT}"
 """Some hosts only let in who begins like Git."""
@@ -29,6 +29,8 @@ def git_settings(folder: Path, authorities: Mapping[str, str]) -> dict[str, str]
         "http.lowSpeedLimit": "1",
         "http.lowSpeedTime": str(_SILENT_SECONDS),
     }
+    if (more := authorities_folder()) is not None:
+        settings["http.sslCAPath"] = more
     if names_authorities():
         settings["http.sslCAInfo"] = _written(folder / "authorities.pem", None)
     for number, (url, ca) in enumerate(authorities.items()):

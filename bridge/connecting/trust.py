@@ -16,7 +16,7 @@ _SYSTEM = (
 """Where systems keep the authorities that they trust, in one file."""
 
 VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
-"""Variables that name a file with more authorities; SSL_CERT_DIR names a folder."""
+"""Variables that name a file with more authorities."""
 
 
 def trusted(ca: str | None = None) -> ssl.SSLContext:
@@ -29,7 +29,7 @@ def trusted(ca: str | None = None) -> ssl.SSLContext:
         CannotConnect: a file with authorities can't be read.
     """
     files = tuple((file, _age(file)) for file in _files(ca))
-    return _context(files, os.environ.get("SSL_CERT_DIR"))
+    return _context(files, authorities_folder())
 
 
 def write_authorities(file: Path, ca: str | None = None) -> None:
@@ -45,8 +45,13 @@ def write_authorities(file: Path, ca: str | None = None) -> None:
 
 
 def names_authorities() -> bool:
-    """Return whether the environment names more authorities than the system's."""
+    """Return whether the environment names a file with more authorities than the system's."""
     return any(map(os.environ.get, VARIABLES))
+
+
+def authorities_folder() -> str | None:
+    """Return the folder with more authorities that the environment names, if any."""
+    return os.environ.get("SSL_CERT_DIR")
 
 
 def _files(ca: str | None) -> list[str]:
