@@ -52,7 +52,7 @@ def _named() -> dict[str, str]:
 
 
 def _is_direct(host: str, port: int | None, exceptions: str) -> bool:
-    from urllib.request import proxy_bypass_environment
+    from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not typed
 
     if host in LOOPBACK:
         return True

@@ -332,6 +332,8 @@ def made_elsewhere(module: str, source: str) -> Iterator[str]:
         return
     names = dict(_names(source))
     for node in ast.walk(parsed(source)):
+        if not isinstance(node, ast.List | ast.Call | ast.ClassDef):
+            continue
         if isinstance(node, ast.List) and _runs_git(node) and module not in RUNS_GIT:
             yield f"{module}:{node.lineno} runs git: connect it as `bridge.connecting.git` does"
         called = [node.func] if isinstance(node, ast.Call) else []
