@@ -45,6 +45,12 @@ def opened(section: Any, access: Access) -> SignsIn | None:
     if section.issuer is None:
         return None
     asks = Asks(section.title, ca=section.ca)
-    client = Client(section.client_id, section.client_secret.get_secret_value(), "console.oidc")
+    client = Client(
+        section.client_id,
+        section.client_secret.get_secret_value(),
+        "console.oidc",
+        section.token_auth,
+        "console.oidc.token_auth",
+    )
     issuer = Issuer(asks, section.issuer, "console.oidc.issuer")
     return OidcSignIn(OpenId(issuer, client, section.scopes), section.groups_claim, access)

@@ -1,6 +1,7 @@
 """What an issuer says of itself (OpenID Connect Discovery 1.0), and its keys; both are cached."""
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,13 @@ from pydantic import BaseModel, Field, ValidationError
 from bridge.core.errors import Refused
 from bridge.oauth.http import Asks
 from bridge.ports.clock import Clock
+from bridge.ports.sign_in import TokenAuth
 
 FRESH = 3600.0
 """Seconds for which metadata and keys are not asked for again."""
+
+AGAIN = 60.0
+"""Seconds in which keys are asked for once more at most, whatever tokens are forged."""
 
 MOST_KEYS = 100
 
@@ -28,6 +33,8 @@ ASYMMETRIC = frozenset(
 )
 """Signatures that only the issuer can make: never `none`, and no HMAC, whose key we have."""
 
+_BASIC = "client_secret_basic"
+
 
 class Metadata(BaseModel):
     """What is used of an issuer's metadata."""
@@ -38,9 +45,7 @@ class Metadata(BaseModel):
     jwks_uri: str
     userinfo_endpoint: str | None = None
     algorithms: list[str] = Field(["RS256"], alias="id_token_signing_alg_values_supported")
-    authentication: list[str] = Field(
-        ["client_secret_basic"], alias="token_endpoint_auth_methods_supported"
-    )
+    authentication: list[str] = Field([_BASIC], alias="token_endpoint_auth_methods_supported")
     names_itself: bool = Field(False, alias="authorization_response_iss_parameter_supported")
 
     @property
@@ -53,6 +58,12 @@ class Metadata(BaseModel):
     def accepted(self) -> list[str]:
         """The algorithms that an ID token may be signed with."""
         return [one for one in self.algorithms if one in ASYMMETRIC]
+
+    @property
+    def token_auth(self) -> TokenAuth:
+        """How to send a client's secret: as a client is registered if nothing else is said."""
+        takes = self.authentication
+        return "post" if "client_secret_post" in takes and _BASIC not in takes else "basic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,7 @@ class Issuer:
         self._setting = setting
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self._asked_again = -math.inf
         self._one_at_a_time = asyncio.Lock()
 
     async def metadata(self, *, anew: bool = False) -> Metadata:
@@ -90,19 +102,33 @@ class Issuer:
         found: Metadata = await self._kept("metadata", self._discovered, anew=anew)
         return found
 
-    async def key(self, key_id: str | None) -> Mapping[str, Any]:
+    async def key(
+        self, key_id: str | None, *, unlike: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Any]:
         """Return one of its public keys; ask once more for one that is not known yet.
+
+        Args:
+            unlike: the key of that id that verifies nothing, so it may have been replaced.
 
         Raises:
             Refused: it has no such key, or several and the token names none.
             Unreachable: it does not answer.
         """
-        asked = self._clock()
-        keys: list[Mapping[str, Any]] = await self._kept("keys", self._keys)
-        if (found := _with_id(keys, key_id)) is None and self._known["keys"].until - FRESH < asked:
-            found = _with_id(await self._kept("keys", self._keys, anew=True), key_id)
+        found = _with_id(await self._kept("keys", self._keys), key_id)
+        if found is None or found == unlike:
+            found = _with_id(await self._keys_again(), key_id)
         if found is None:
             raise Refused(self.title, "its ID token is signed with a key that it does not publish")
+        return found
+
+    async def _keys_again(self) -> Sequence[Mapping[str, Any]]:
+        """Return its keys as they are now, or as they are known if they were just asked for."""
+        async with self._one_at_a_time:
+            now = self._clock()
+            if self._asked_again + AGAIN <= now:
+                self._asked_again = now
+                self._known["keys"] = _Known(await self._keys(), now + FRESH)
+        found: Sequence[Mapping[str, Any]] = self._known["keys"].value
         return found
 
     async def _kept(self, what: str, ask: Any, *, anew: bool = False) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from bridge.connecting.clients import http_client
 from bridge.core.connection import why_not_connected
 from bridge.core.errors import Refused, Rejected, Unreachable
-from bridge.ports.sign_in import Challenge, Returned
+from bridge.ports.sign_in import Challenge, ClientRefused, Returned, TokenAuth
 
 SECONDS = 10.0
 """For one request, with its whole answer."""
@@ -128,11 +128,15 @@ class Client:
 
     Attributes:
         setting: the section of the settings that names it.
+        token_auth: how its secret is sent; None: as the service lists.
+        auth_setting: the setting of that; "" if there is none.
     """
 
     id: str
     secret: str
     setting: str
+    token_auth: TokenAuth | None = None
+    auth_setting: str = ""
 
 
 _OURS = frozenset(
@@ -158,17 +162,14 @@ async def tokens(
     client: Client,
     challenge: Challenge,
     returned: Returned,
-    *,
-    basic: bool = False,
+    auth: TokenAuth = "post",
 ) -> Mapping[str, Any]:
     """Exchange a code for tokens.
 
-    Args:
-        basic: send the client's secret in a header instead of the form.
-
     Raises:
         Rejected: the code is used, too old, or another client's.
-        Refused: the service does not accept the client.
+        ClientRefused: the service does not accept the client.
+        Refused: it says no for another reason.
         Unreachable: it does not answer.
     """
     form = {
@@ -177,13 +178,13 @@ async def tokens(
         "redirect_uri": challenge.back,
         "code_verifier": challenge.verifier,
     }
-    if not basic:
+    if auth == "post":
         form |= {"client_id": client.id, "client_secret": client.secret}
-    reply = await asks.post(endpoint, form, basic=_quoted(client) if basic else None)
+    reply = await asks.post(endpoint, form, basic=_quoted(client) if auth == "basic" else None)
     found = reply.fields
     if reply.status == 200 and isinstance(found.get("access_token"), str):
         return found
-    raise _refusal(asks.title, client, challenge, reply)
+    raise _refusal(asks.title, client, challenge, reply, auth)
 
 
 def _quoted(client: Client) -> tuple[str, str]:
@@ -193,7 +194,9 @@ def _quoted(client: Client) -> tuple[str, str]:
     return quote_plus(client.id), quote_plus(client.secret)
 
 
-def _refusal(title: str, client: Client, challenge: Challenge, reply: Reply) -> Refused | Rejected:
+def _refusal(
+    title: str, client: Client, challenge: Challenge, reply: Reply, auth: TokenAuth
+) -> Refused | Rejected:
     error = reply.fields.get("error")
     if error in _USED:
         return Rejected(
@@ -201,13 +204,23 @@ def _refusal(title: str, client: Client, challenge: Challenge, reply: Reply) -> 
             " another client. Sign in again."
         )
     if error in _OURS:
-        return Refused(
-            title,
-            f"it does not accept the bridge's client id and secret: set {client.setting} anew",
-        )
+        return ClientRefused(title, _unaccepted(client, auth))
     if error in _ADDRESS:
         return Refused(
             title, f"it does not know the callback address {challenge.back}: register it there"
         )
     said = error if isinstance(error, str) and _PLAIN_WORD(error) else f"status {reply.status}"
     return Refused(title, f"it refuses the sign-in ({said}): check {client.setting}")
+
+
+def _unaccepted(client: Client, auth: TokenAuth) -> str:
+    """Return why id and secret may not be accepted: services don't say which of the two it is."""
+    says = "it does not accept the bridge's client id and secret"
+    if not client.auth_setting:
+        return f"{says}: set {client.setting} anew"
+    other = "post" if auth == "basic" else "basic"
+    return (
+        f"{says}, sent by client_secret_{auth}. If the client is registered there for"
+        f" client_secret_{other}, set {client.auth_setting} to {other}; otherwise set"
+        f" {client.setting} anew"
+    )

@@ -11,11 +11,11 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
-from bridge.core.errors import Refused
+from bridge.core.errors import Refused, Rejected
 from bridge.core.log_text import harmless
-from bridge.oauth.discovery import Issuer
+from bridge.oauth.discovery import Issuer, Metadata
 from bridge.oauth.http import Asks, Client, tokens
-from bridge.ports.sign_in import Challenge, Returned
+from bridge.ports.sign_in import Challenge, ClientRefused, Returned
 
 LEEWAY = 60.0
 """Seconds by which the issuer's clock may differ."""
@@ -24,6 +24,8 @@ LONGEST_NAME = 80
 
 LONGEST_SUBJECT = 255
 """As OpenID Connect Core 1.0, section 2, has it."""
+
+_NOBODY = Challenge("http://localhost", "", "0" * 43, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,14 @@ class OpenId:
         return with_query(about.authorization_endpoint, asked)
 
     async def check(self) -> None:
-        """Ask for the metadata anew; see `SignsIn.check`."""
-        await self.issuer.metadata(anew=True)
+        """Ask for the metadata anew, and for the tokens of a made-up code; see `SignsIn.check`."""
+        about = await self.issuer.metadata(anew=True)
+        try:
+            await self._tokens(about, _NOBODY, Returned("0" * 32))
+        except ClientRefused:
+            raise
+        except (Refused, Rejected):
+            return  # the code, as it must
 
     async def claims(
         self, challenge: Challenge, returned: Returned, *, more: bool = True
@@ -97,10 +105,7 @@ class OpenId:
         about, asks = await self.issuer.metadata(), self.issuer.asks
         if returned.issuer != self.issuer.address and (returned.issuer or about.names_itself):
             raise Refused(asks.title, "another issuer has sent you back, so nobody was signed in")
-        basic = "client_secret_post" not in about.authentication
-        found = await tokens(
-            asks, about.token_endpoint, self.client, challenge, returned, basic=basic
-        )
+        found = await self._tokens(about, challenge, returned)
         claims = await self._verified(found.get("id_token"), challenge.nonce)
         if not more or about.userinfo_endpoint is None:
             return Claims(claims)
@@ -108,6 +113,18 @@ class OpenId:
         if told.get("sub") != claims["sub"]:
             raise Refused(asks.title, "its userinfo is that of somebody else")
         return Claims(claims, told)
+
+    async def _tokens(
+        self, about: Metadata, challenge: Challenge, returned: Returned
+    ) -> Mapping[str, Any]:
+        return await tokens(
+            self.issuer.asks,
+            about.token_endpoint,
+            self.client,
+            challenge,
+            returned,
+            auth=self.client.token_auth or about.token_auth,
+        )
 
     async def _verified(self, token: Any, nonce: str) -> Mapping[str, Any]:
         """Return the claims of an ID token; raise Refused if anything is wrong with it."""
@@ -133,21 +150,35 @@ async def verified(token: str, issuer: Issuer, audience: str) -> Mapping[str, An
         header = jwt.get_unverified_header(token)
         if header.get("alg") not in accepted:
             raise jwt.InvalidAlgorithmError
-        key = jwt.PyJWK(dict(await issuer.key(header.get("kid"))), header["alg"])
-        claims: dict[str, Any] = jwt.PyJWT({"enforce_minimum_key_length": True}).decode(
-            token,
-            key,
-            algorithms=accepted,
-            audience=audience,
-            issuer=issuer.address,
-            leeway=LEEWAY,
-            options={"require": ["iss", "sub", "aud", "exp", "iat"]},
-        )
+        key_id = header.get("kid")
+        key = await issuer.key(key_id)
+        try:
+            claims = _decoded(token, key, header["alg"], issuer.address, audience)
+        except (jwt.InvalidSignatureError, jwt.InvalidKeyError, jwt.PyJWKError):
+            key = await issuer.key(key_id, unlike=key)
+            claims = _decoded(token, key, header["alg"], issuer.address, audience)
     except jwt.PyJWTError as error:
         raise Refused(issuer.title, f"its ID token is not valid: {_why(error)}") from None
     several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
     if claims.get("azp", None if several else audience) != audience:
         raise Refused(issuer.title, "its ID token is not valid: it was issued to another client")
+    return claims
+
+
+def _decoded(
+    token: str, key: Mapping[str, Any], algorithm: str, issuer: str, audience: str
+) -> dict[str, Any]:
+    import jwt
+
+    claims: dict[str, Any] = jwt.PyJWT({"enforce_minimum_key_length": True}).decode(
+        token,
+        jwt.PyJWK(dict(key), algorithm),
+        algorithms=[algorithm],
+        audience=audience,
+        issuer=issuer,
+        leeway=LEEWAY,
+        options={"require": ["iss", "sub", "aud", "exp", "iat"]},
+    )
     return claims
 
 

@@ -168,6 +168,7 @@ NAMES: Mapping[str, str] = {
     "chat.time": "the chat answers everything in time",
     "console.reach": "a service to sign in with answers",
     "console.issuer": "what answers is the service to sign in with",
+    "console.client": "a service to sign in with accepts the bridge's client id and secret",
     "console.callback": "the address that people come back to is known",
 }
 """The permanent names of all checks, each with what is so if it is ok."""

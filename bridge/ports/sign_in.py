@@ -2,12 +2,22 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from bridge.core.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.core.access import Access, Person
+
+
+TokenAuth = Literal["basic", "post"]
+"""How a client sends its secret: in a header (`client_secret_basic`), or in the form."""
+
+
+class ClientRefused(Refused):
+    """A service does not accept the bridge's client id and secret, or not as they were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +73,12 @@ class SignsIn(Protocol):
         """
 
     async def check(self) -> None:
-        """Ask whether the service is there, and is the one that is meant.
+        """Ask whether the service is there, is the one that is meant, and accepts the bridge.
 
         Raises:
-            Refused: it is another. Unreachable: it does not answer.
+            ClientRefused: it does not accept the client id and secret.
+            Refused: it is another.
+            Unreachable: it does not answer.
         """
 
 

@@ -31,7 +31,7 @@ from bridge.ports.settings import (
     SignInClient,
     as_list,
 )
-from bridge.ports.sign_in import Naming
+from bridge.ports.sign_in import Naming, TokenAuth
 from bridge.settings.gates import Checks, Seconds, as_checks
 from bridge.settings.health import Verify, as_verify
 from bridge.settings.previews import Previews, as_previews
@@ -372,6 +372,11 @@ class Oidc(SignInClient):
         "groups", min_length=1, description="the claim with the names of a person's groups"
     )
     ca: PemFile | None = Field(None, description="a PEM file with its certificate authority")
+    token_auth: TokenAuth | None = Field(
+        None,
+        description="how to send the client's secret: `basic` (in a header) or `post` (in the"
+        " form); unset, basic wherever the provider takes it",
+    )
 
     @field_validator("scopes")
     @classmethod

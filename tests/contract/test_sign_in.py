@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +14,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bridge.core.errors import BridgeError, Refused, Rejected, Unreachable
-from bridge.oauth import http
+from bridge.oauth import discovery, http
 from bridge.ports.sign_in import Returned, SignsIn
 from tests.fakes.identity import CLIENT, FakeIssuer, key, published, signed
 from tests.worlds.identity import BACK, CHALLENGE, SERVICES, Service, secrets_in, service_of
@@ -142,8 +142,8 @@ def by_hmac_with_the_public_key(claims: dict[str, Any]) -> str:
         return jwt.encode(claims, PUBLIC, "HS256", headers={"kid": "k1"})
 
 
-def by_a_key_of_the_same_name(claims: dict[str, Any]) -> str:
-    return jwt.encode(claims, key("k2"), "RS256", headers={"kid": "k1"})
+def by(name: str, id_: str) -> Callable[[dict[str, Any]], str]:
+    return lambda claims: jwt.encode(claims, key(name), "RS256", headers={"kid": id_})
 
 
 def by_an_algorithm_that_is_not_announced(claims: dict[str, Any]) -> str:
@@ -180,7 +180,7 @@ def timed(claim: str, seconds: int) -> Any:
         (without_signature, "algorithm"),
         (by_hmac_with_the_public_key, "algorithm"),
         (by_an_algorithm_that_is_not_announced, "algorithm"),
-        (by_a_key_of_the_same_name, "signature is wrong"),
+        pytest.param(by("k2", "k1"), "signature is wrong", id="by a key of the same name"),
         (lambda claims: signed(claims, "k9"), "does not publish"),
         (with_the_signature_of_another, "signature is wrong"),
         (lambda claims: "no token", "can't be read"),
@@ -214,19 +214,26 @@ async def test_an_id_token_that_is_not_sound_signs_nobody_in(
     assert why in str(error)
 
 
-async def test_a_key_that_is_new_is_asked_for_once(lying: tuple[Service, FakeIssuer]) -> None:
+@pytest.mark.parametrize("id_", ["k1", "k2"], ids=["the same id", "a new id"])
+async def test_a_new_key_is_asked_for_once_and_forged_tokens_ask_once_a_minute(
+    lying: tuple[Service, FakeIssuer], id_: str
+) -> None:
     service, issuer = lying
     way = service.way()
     await service.person(way)
-    issuer.keys.append(published("k2"))
-    issuer.forge = lambda claims: signed(claims, "k2")
+    issuer.keys = [published("k2") | {"kid": id_}]
+    issuer.forge = by("k2", id_)
     await service.person(way)
     await service.person(way)
     assert issuer.asked.count("keys") == 2
     assert issuer.asked.count("openid-configuration") == 1
 
-    issuer.forge = lambda claims: signed(claims, "k9")
-    await refused(service, way)
+    issuer.forge = by("k9", id_)
+    for _ in range(3):
+        await refused(service, way)
+    assert issuer.asked.count("keys") == 2
+    with patch.object(discovery, "AGAIN", 0.0):
+        await refused(service, way)
     assert issuer.asked.count("keys") == 3
 
 

@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import expect
 
 from bridge.console import sign_in
-from tests.fakes.identity import CLIENT, FakeIssuer
+from tests.fakes.identity import CLIENT, SECRET, FakeIssuer
 from tests.worlds.bridge import Origin
 from tests.worlds.browser import browsing
 from tests.worlds.console import COOKIE, ConsoleWorld, console_world
@@ -108,9 +108,10 @@ async def test_the_way_back_is_at_the_public_address(tmp_path: Path, issuer: Fak
         ({}, "console.issuer", "https://bridge.example/console/sign-in/oidc/back"),
         ({"ISSUER": "/"}, "console.issuer", "to the last slash"),
         ({"ISSUER": "http://127.0.0.1:9"}, "console.reach", "nothing listens"),
+        ({"SECRET": "another"}, "console.client", "client id and secret"),
         ({"PUBLIC": ""}, "console.callback", "public_url is not set"),
     ],
-    ids=["sound", "almost the issuer", "away", "no address"],
+    ids=["sound", "almost the issuer", "away", "another secret", "no address"],
 )
 async def test_doctor_says_whether_people_can_sign_in(
     words: tuple[str, ...],
@@ -126,6 +127,7 @@ async def test_doctor_says_whether_people_can_sign_in(
         "BRIDGE_PUBLIC_URL": given.get("PUBLIC", "https://bridge.example"),
         **issuer.settings,
         "BRIDGE_CONSOLE_OIDC_ISSUER": at if at.startswith("http") else f"{issuer.url}{at}",
+        "BRIDGE_CONSOLE_OIDC_CLIENT_SECRET": given.get("SECRET", SECRET),
     }
     _, out = await command(*words, **environment)
     found = [one for one in json.loads(out)["findings"] if one["check"].startswith("console.")]

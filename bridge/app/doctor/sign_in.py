@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError, Unreachable
 from bridge.ports.checks import Finding, Level
+from bridge.ports.sign_in import ClientRefused
 
 if TYPE_CHECKING:
     from bridge.ports.sign_in import SignsIn
@@ -22,8 +23,9 @@ async def of_sign_in(key: str, way: "SignsIn", public_url: str | None) -> AsyncI
         yield Finding(Level.ERROR, "console.reach", about, str(error), remedy)
         return
     except BridgeError as error:
+        check = "console.client" if isinstance(error, ClientRefused) else "console.issuer"
         remedy = "nobody can sign in with it until then"
-        yield Finding(Level.ERROR, "console.issuer", about, str(error), remedy)
+        yield Finding(Level.ERROR, check, about, str(error), remedy)
         return
     if public_url is None:
         says = (
