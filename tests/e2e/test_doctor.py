@@ -13,7 +13,6 @@ import pytest
 
 from tests.fakes.dokploy_server import MEMBER
 from tests.fakes.host import FakeHook, FakeSending
-from tests.oracles.github_openapi import against_the_description
 from tests.worlds.plants import Plant, finds, found_of, with_
 from tests.worlds.setup import SECRET, SetUp, sound_set_up, with_bridge
 
@@ -58,7 +57,6 @@ def lost() -> list[FakeSending]:
 async def test_a_sound_set_up_has_no_finding(tmp_path: Path) -> None:
     async with sound_set_up(tmp_path) as made, with_bridge(made):
         told = await made.doctor()
-        assert against_the_description(made.github.asked) == []
 
     assert [one for one in told.findings if one["level"] != "ok"] == []
     assert told.code == 0
@@ -320,7 +318,6 @@ async def test_each_fault_of_a_github_app_is_found_and_no_other(
             if one.settings is WAITS:
                 with one.plant(made):
                     assert (await made.doctor(**given)).wrong == set()
-        assert against_the_description(made.github.asked) == []
 
     assert sound.wrong == set()
     assert found == finds(OF_AN_APP)

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.fakes.serving import served
+from tests.oracles.descriptions import misasked
 from tests.oracles.discord_contract import EDIT, POST, faults
 
 TOKEN = "a-token-that-nobody-may-see-0123456789"
@@ -69,6 +70,15 @@ class Asked:
     status: int
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A request as Discord's description is asked about it."""
+
+    method: str
+    path: str
+    body: Any
+
+
 @dataclass
 class FakeDiscord:
     """The server.
@@ -108,9 +118,14 @@ class FakeDiscord:
         async with served(app) as url:
             self.url = f"{url}/api"
             yield self
+        assert not self.wrong, "\n".join(self.wrong)
 
     async def _asked(self, request: web.Request) -> web.Response:
+        body = await request.json() if request.can_read_body else None
         answer = await self._answered(request)
+        self.wrong += misasked(
+            "discord", [Sent(request.method, request.path_qs[len("/api") :], body)]
+        )
         path = request.path.partition(TOKEN)[2]
         self.asked.append(Asked(request.method, request.match_info["id"], path, answer.status))
         if request.method in ("POST", "PATCH") and answer.status == 200 and self.then:

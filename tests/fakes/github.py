@@ -36,6 +36,9 @@ class FakeGithub(GithubPulls):
 
     name = "github"
     place = "repos"
+    pages = re.compile(
+        "/login/oauth/|(/organizations/[^/]+)?/settings/apps/|/apps/[^/]+/installations"
+    )
     token = "ghp_atokenofthetests"
     app_id = 12345
     slug = "dokploy-bridge"

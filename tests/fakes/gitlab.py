@@ -5,6 +5,7 @@ against the schemas of the contract in `tests/fixtures/contracts`.
 """
 
 import hmac
+import re
 import time
 import uuid
 from base64 import b64decode, b64encode
@@ -30,6 +31,7 @@ class FakeGitlab(GitlabMerges):
     """With a project token, whose bot is the user `ME`."""
 
     name = "gitlab"
+    pages = re.compile("/.well-known/|/oauth/")
     place = "projects"
     token = "glpat-atokenofthetests"
     login = "project_4711_bot"

@@ -17,7 +17,8 @@ deliveries. Use it as
     github.spoil(Spoil(hang=True), path=r"/statuses/")      # no answer until the fake ends
     github.writes_a_minute = 80                             # then secondary rate limits
 
-`asked` has every request in order, with its time and its answer.
+`asked` has every request in order, with its time and its answer. In the end each must be one that
+the host itself describes (`tests.oracles.descriptions`).
 """
 
 import asyncio
@@ -41,6 +42,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from tests.fakes.checks import FakeChecks
 from tests.fakes.pulls import Change, FakeCommit, FakePull, HoldsPulls
 from tests.fakes.serving import served
+from tests.oracles.descriptions import misasked
 
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
@@ -213,7 +215,11 @@ class FakeRepository(HoldsPulls):
 
 @dataclass(frozen=True)
 class Asked:
-    """A received request, and the status of its answer (0: none)."""
+    """A received request, and the status of its answer (0: none).
+
+    Attributes:
+        served: the fake has such a path; a test may lead the bridge to another.
+    """
 
     method: str
     path: str
@@ -222,6 +228,7 @@ class Asked:
     body: Any = None
     authorization: str = ""
     answer: bytes = b""
+    served: bool = True
 
 
 @dataclass(frozen=True)
@@ -260,6 +267,8 @@ class FakeHost:
     prefix = ""
     place = ""
     """The prefix of a repository's name in the path of its webhooks."""
+    pages = re.compile("$.")
+    """The paths of pages for people and of signing in, which are not of its API."""
 
     def __init__(self) -> None:
         self.repositories: dict[str, FakeRepository] = {}
@@ -300,11 +309,15 @@ class FakeHost:
         self._session = ClientSession(timeout=ClientTimeout(total=10))
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object, *_: object) -> None:
         self._let_go.set()
         assert self._session is not None
         await self._session.close()
         await self._listening.aclose()
+        if kind is None:
+            asked = [one for one in self.asked if one.served and not self.pages.match(one.path)]
+            wrong = misasked(self.name, asked)
+            assert not wrong, "\n".join(wrong)
 
     async def away(self) -> None:
         """Stop listening."""
@@ -504,6 +517,7 @@ class FakeHost:
                     body,
                     request.headers.get("Authorization", request.headers.get("PRIVATE-TOKEN", "")),
                     said if isinstance(said, bytes) else b"",
+                    request.match_info.http_exception is None,
                 )
             )
         if planned is not None and planned.lose and request.transport is not None:

@@ -4,12 +4,14 @@ import json
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
-from tests.fakes.host import Asked, FakeHost
+from tests.oracles.openapi import plain
+
+if TYPE_CHECKING:
+    from tests.fakes.host import Asked, FakeHost
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "contracts"
 
@@ -17,11 +19,11 @@ FOLDER = Path(__file__).parents[1] / "fixtures" / "contracts"
 @cache
 def contract(host: str) -> dict[str, Any]:
     """The contract of a host, its `nullable` written as JSON Schema has it."""
-    found: dict[str, Any] = _plain(json.loads((FOLDER / f"{host}.json").read_text()))
+    found: dict[str, Any] = plain(json.loads((FOLDER / f"{host}.json").read_text()))
     return found
 
 
-def against_the_contract(fake: FakeHost) -> list[str]:
+def against_the_contract(fake: "FakeHost") -> list[str]:
     """Every good answer of a fake that its host would not give."""
     return [
         f"{one.method} {one.path}: {fault}"
@@ -52,7 +54,7 @@ def operation(host: str, method: str, path: str) -> tuple[str, str] | None:
     return max(found, key=lambda one: len(re.sub(r"\{\w+\}", "", one[1])), default=None)
 
 
-def _faults(host: str, one: Asked) -> list[str]:
+def _faults(host: str, one: "Asked") -> list[str]:
     if (found := operation(host, one.method, one.path)) is None:
         return ["the contract has no such operation"]
     method, path = found
@@ -67,51 +69,7 @@ def _faults(host: str, one: Asked) -> list[str]:
     ]
 
 
-def asked_against_the_contract(fake: FakeHost) -> list[str]:
-    """Every request to a fake that its host's description does not know, or not so."""
-    return [
-        f"{one.method} {one.path}: {fault}"
-        for one in fake.asked
-        if (found := operation(fake.name, one.method, one.path)) is not None
-        for fault in _asked_wrongly(
-            fake.name, contract(fake.name)["paths"][found[1]][found[0].lower()], one
-        )
-    ]
-
-
-def _asked_wrongly(host: str, operation: Any, one: Asked) -> list[str]:
-    known = {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"}
-    found = [
-        f"query {name}" for name, _ in parse_qsl(urlsplit(one.path).query) if name not in known
-    ]
-    if one.body is not None:
-        (content,) = operation["requestBody"]["content"].values()
-        validator = _validator(host, json.dumps(content["schema"]))
-        found += [error.message[:300] for error in validator.iter_errors(one.body)]
-        fields = _fields(host, content["schema"])
-        found += [f"field {name}" for name in one.body if fields and name not in fields]
-    return found
-
-
-def _fields(host: str, schema: Any) -> set[str]:
-    """The fields of a body, where they are all told."""
-    if "$ref" in schema:
-        schema = contract(host)["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return set(schema.get("properties", {}))
-
-
 @cache
 def _validator(host: str, schema: str) -> Any:
     whole = {"allOf": [json.loads(schema)], "components": contract(host)["components"]}
     return jsonschema_rs.Draft7Validator(whole)
-
-
-def _plain(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_plain(one) for one in node]
-    if not isinstance(node, dict):
-        return node
-    made = {key: _plain(value) for key, value in node.items()}
-    if made.pop("nullable", False) is True:
-        return {"anyOf": [{"type": "null"}, made]}
-    return made

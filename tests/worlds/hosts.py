@@ -20,12 +20,7 @@ from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
 from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.host import FakeHost, FakeRepository
-from tests.oracles.github_openapi import against_the_description
-from tests.oracles.host_contracts import (
-    against_the_contract,
-    asked_against_the_contract,
-    operation,
-)
+from tests.oracles.host_contracts import against_the_contract, operation
 
 NAME = "my-org/mono"
 FEW = Bounds(size=2)
@@ -105,10 +100,6 @@ async def host(request: pytest.FixtureRequest, pem: str) -> AsyncIterator[Host]:
         yield Host(fake, api, repository)
         await api.close()
         assert against_the_contract(fake) == []
-        if isinstance(fake, FakeGitea):
-            assert asked_against_the_contract(fake) == []
-        if isinstance(fake, FakeGithub):
-            assert against_the_description(fake.asked) == []
 
 
 @dataclass
