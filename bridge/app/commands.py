@@ -9,6 +9,7 @@ from bridge.core.apps import App
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.locks import NO_PULLS, Pulls
 from bridge.pipeline.lookup import BuildLogs, Known
+from bridge.settings import identities_of
 from bridge.settings.gates import freezes_of
 
 
@@ -36,10 +37,10 @@ def commands_of(
         access,
         logs,
         parts.clock,
-        authors_of=parts.authors.of,
         freezes=freezes_of(parts.settings.freezes),
         ways=ways_of(parts),
         wake=parts.bell,
         pulls=pulls,
         head_of=parts.heads.told,
+        identities=identities_of(parts.settings),
     )

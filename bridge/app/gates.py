@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bridge.app.wiring import Parts, in_background
 from bridge.githosts.server import homes_of
+from bridge.pipeline.authors import AuthorsOfRanges
 from bridge.pipeline.changes import Changes
 from bridge.pipeline.ci import CiReader
 from bridge.pipeline.content import Contents
@@ -14,7 +15,7 @@ from bridge.pipeline.locks import LockKeeper, nobody_is_told
 from bridge.pipeline.pinning import Pins
 from bridge.ports.feedback import TellsOfLocks
 from bridge.ports.flows import Flows
-from bridge.settings import book_of, policy_of
+from bridge.settings import book_of, identities_of, policy_of
 from bridge.settings.gates import freezes_of
 
 
@@ -35,6 +36,7 @@ class Gates:
     async def start(self, flows: Flows, stack: AsyncExitStack) -> None:
         """Start judging held deployments, and reading the checks that they wait for."""
         journal, clock = self.parts.stores.journal, self.parts.clock
+        stack.push_async_callback(self.judges.authors.close)
         keeper = Gatekeeper(journal, self.judges, Starting(flows).release, clock)
         self.ci.changed = self.parts.bell.rings = keeper.wake
         await in_background(stack, "gates", keeper.run())
@@ -59,7 +61,7 @@ def gates_of(
         freezes,
         clock,
         book=book,
-        authors_of=parts.authors.of,
+        authors=AuthorsOfRanges(apis, identities_of(settings), parts.authors.of),
         wake=ci.wake,
     )
     locks = LockKeeper(

@@ -37,7 +37,6 @@ def approve(
 
 async def _approve(name: str, commit: str | None, how: How) -> None:
     from bridge.pipeline.gate_commands import proposed
-    from bridge.pipeline.gates import nobody
 
     async with desk_of(how.config, asks_hosts=True) as desk:
         app = await live_app(desk.stores.journal, name)
@@ -49,7 +48,7 @@ async def _approve(name: str, commit: str | None, how: How) -> None:
         if commit is None:
             agree(f"Approve {proposal.commit[:7]} of {app.label}?", how)
         meant = proposal.commit if commit is None else commit
-        new = await desk.commands.approve(desk.actor, waiting, meant, nobody)
+        new = await desk.commands.approve(desk.actor, waiting, meant)
     if how.json:
         say_json({"app": app.label, "commit": proposal.commit, "new": new})
     else:

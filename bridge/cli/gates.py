@@ -63,7 +63,7 @@ async def desk_of(config: Path | None, *, asks_hosts: bool = False) -> AsyncIter
     """Open the stores; `asks_hosts`: pull requests or heads of branches are looked up."""
     from bridge.core.rules import ruled
     from bridge.pipeline.gate_commands import Actor, GateCommands
-    from bridge.settings import book_of
+    from bridge.settings import book_of, identities_of
 
     settings = settings_of(config)
     async with kept_in(settings) as stores, AsyncExitStack() as stack:
@@ -72,7 +72,8 @@ async def desk_of(config: Path | None, *, asks_hosts: bool = False) -> AsyncIter
         apps = [ruled(app, book) for app in await stores.journal.apps()]
         by = person()
         actor = Actor(person_key(), by.removeprefix("cli: "), by)
-        commands = GateCommands(stores.journal, lambda: apps, time.time, **hosts)
+        who = identities_of(settings)
+        commands = GateCommands(stores.journal, lambda: apps, time.time, identities=who, **hosts)
         yield Desk(settings, stores, apps, commands, actor)
 
 

@@ -111,11 +111,13 @@ async def _facts(
     settings: "Settings", stores: "Stores", apps: "Sequence[App]", app: "App", commit: str | None
 ) -> "Facts":
     from bridge.core.gates.gates import Facts
+    from bridge.core.gates.holds import Proposal
     from bridge.core.gates.locks import scopes_of
     from bridge.core.gates.order import earlier_of
     from bridge.githosts.server import homes_of
     from bridge.pipeline.reconcile import place_of
     from bridge.ports.gates import CommitAt
+    from bridge.settings import identities_of
     from bridge.settings.gates import freezes_of
 
     journal, scopes = stores.journal, scopes_of(app)
@@ -130,6 +132,8 @@ async def _facts(
         locks=[one for one in await journal.locks() if one.scope in scopes],
         freezes=[one for one in freezes if one.covers(app.label, scopes)],
         approvals=await journal.approvals(app.id),
+        identities=identities_of(settings),
+        proposal=Proposal(commit or "", anyone=True),  # no Git host is asked who wrote it
         compared=_compared(apps, earlier.values(), commit or ""),
         ci=ci,
         earlier=earlier,

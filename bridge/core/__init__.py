@@ -22,7 +22,7 @@ Where to look:
     what is hidden     masking (known values), secret_shapes (what looks like a secret)
     how well it goes   report (how often, how fast, how many fail)
     changing an app    configuration/
-    people             access (who may do what), chat/
+    people             access (who may do what), people (who is who), chat/
     whose address      challenge (does it lead to this installation?), console (our own pages),
                        addresses (can it be one at all?)
     all of it          errors, connection, backoff, trace, database, roles

@@ -76,6 +76,13 @@ class Prereleases(StrEnum):
     ONLY = "only"
 
 
+class Approvers(StrEnum):
+    """Whose approvals count, besides that nobody approves their own."""
+
+    RECOGNISED = "recognised"
+    ANYONE = "anyone"
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The bridge's own rules for an app, beyond its backend's record; None sets nothing.
@@ -92,6 +99,7 @@ class Rules:
         skip_directives: False deploys whatever the commit message says.
         checks: the checks of a commit that a deployment waits for.
         approvals: how many people have to approve a commit.
+        approvals_by: who these may be.
         after: labels of apps that must be live with the same commit first.
         soak: seconds that these must have been live.
         verify: how its deployments are verified; None believes the backend.
@@ -110,6 +118,7 @@ class Rules:
     skip_directives: bool | None = None
     checks: CheckPolicy | None = None
     approvals: int | None = None
+    approvals_by: Approvers | None = None
     after: tuple[str, ...] | None = None
     soak: float | None = None
     verify: VerifyPolicy | None = None
@@ -126,7 +135,7 @@ class Rules:
         return replace(other, **said)
 
 
-ONLY_IN_FILE = frozenset({"checks", "approvals", "after", "soak", "previews"})
+ONLY_IN_FILE = frozenset({"checks", "approvals", "approvals_by", "after", "soak", "previews"})
 """The rules that `bridge.yaml` alone sets: when to hold a deployment, and what previews may have.
 Who may configure an app must not lift what holds it, nor give secrets to pull requests."""
 

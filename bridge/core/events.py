@@ -1,7 +1,6 @@
 """The meaning of a delivery: a ref moved, a person requested something, or it is irrelevant."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -9,6 +8,7 @@ from typing import Any, Self
 
 from bridge.core.errors import MalformedPayload
 from bridge.core.gates.checks import Check
+from bridge.core.people import Writer
 from bridge.core.pulls import PullRequest
 from bridge.core.refs import normalise_url
 from bridge.core.validation_errors import unreadable
@@ -153,19 +153,6 @@ class Commit:
     def __post_init__(self) -> None:
         object.__setattr__(self, "author", _name(self.author))
 
-    @property
-    def emails(self) -> frozenset[str]:
-        """The addresses of its author and co-authors, in lower case."""
-        return addresses(self.email, self.message)
-
-
-_CO_AUTHOR = re.compile(r"(?im)^co-authored-by:[^<\n]*<([^<>\s]{1,320})>[ \t\r]*$")
-
-
-def addresses(email: str, message: str) -> frozenset[str]:
-    """Return the addresses of a commit's author and of the co-authors that its message names."""
-    return frozenset(one.lower() for one in (email, *_CO_AUTHOR.findall(message)) if one)
-
 
 @dataclass(frozen=True, slots=True)
 class RefPushed:
@@ -180,9 +167,7 @@ class RefPushed:
         forced: commits were removed; None if the host does not say.
         options: push options (`git push -o …`), if the host sends them.
         pusher: the pusher's login or name, for display; cut as an author's.
-        pusher_email: "" if the host does not tell it.
-        authors: addresses of those who wrote its commits, as far as the host lists them; sorted, in
-            lower case.
+        authors: those who wrote and pushed its commits, as far as the host tells; sorted.
         found: reconciliation found that the ref moved; no webhook has reported it.
         several: it may contain several pushes, since more than its head was found.
         moment: the time of the push, in the host's own format; "" if the host does not say.
@@ -202,8 +187,7 @@ class RefPushed:
     paths_note: str = ""
     options: tuple[str, ...] = ()
     pusher: str = ""
-    pusher_email: str = ""
-    authors: tuple[str, ...] = ()
+    authors: tuple[Writer, ...] = ()
     found: bool = False
     several: bool = False
     moment: str = ""

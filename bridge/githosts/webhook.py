@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from bridge.core.errors import BadSignature, MalformedPayload, Rejected, UnknownSecret
-from bridge.core.events import Commit, Ignored, Ref, addresses
+from bridge.core.events import Commit, Ignored, Ref
 from bridge.core.large_json import LARGE, let_others_go_on, load_large, must_be_usual
 from bridge.core.refs import normalise_url
 from bridge.core.validation_errors import explained
@@ -318,12 +318,6 @@ Commits = Annotated[
 def find(commits: Sequence[ListedCommit], sha: str) -> ListedCommit | None:
     """Return the listed commit with that id; search from the end, where heads are."""
     return next((commit for commit in reversed(commits) if commit.id == sha), None)
-
-
-def authors_of(commits: Sequence[ListedCommit] | None) -> tuple[str, ...]:
-    """Return the addresses of those who wrote the listed commits, sorted."""
-    found = (addresses(one.author_email, one.message or "") for one in commits or ())
-    return tuple(sorted(frozenset[str]().union(*found)))
 
 
 def union(files: Sequence[Sequence[str]]) -> tuple[str, ...]:

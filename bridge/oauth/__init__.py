@@ -17,7 +17,7 @@ def _open(section: Any, access: "Access") -> "SignsIn | None":
 
 OIDC = SignInProvider(
     names=(
-        Naming(r"oidc:@[^\x00-\x1f\x7f]{1,255}", "a group's name (oidc:@deployers)"),
+        Naming(r"oidc:@[^\x00-\x1f\x7f]{1,255}", "a group's name (oidc:@deployers)", group=True),
         Naming(r"oidc:[\x21-\x3f\x41-\x7e][\x21-\x7e]{0,254}", "a subject (oidc:248289761001)"),
     ),
     open=_open,

@@ -33,11 +33,11 @@ from bridge.core.gates.freezes import Freeze
 from bridge.core.gates.holds import Gate, Hold
 from bridge.core.gates.locks import Lock, Scope, covered, scope_named, scopes_of
 from bridge.core.lifecycle import OURS, Deployment, State
+from bridge.core.people import service_of
 from bridge.pipeline.gate_commands import Actor, GateCommands, proposed
 from bridge.pipeline.lookup import Finding
 from bridge.ports.chats import Place
 from bridge.ports.clock import Clock
-from bridge.ports.gates import AuthorsOf
 from bridge.ports.journal import Journal
 
 ABOUT_GATES = frozenset(
@@ -69,14 +69,12 @@ class ChatGates:
         apps: Callable[[], Sequence[App]],
         clock: Clock,
         *,
-        authors_of: AuthorsOf,
         freezes: Sequence[Freeze] = (),
     ) -> None:
         """Take the parts.
 
         Args:
             apps: returns all apps.
-            authors_of: returns the addresses of those who wrote and pushed what a push deploys.
             freezes: those of the settings.
         """
         self._chat = chat
@@ -85,7 +83,6 @@ class ChatGates:
         self._journal = journal
         self._apps = apps
         self._clock = clock
-        self._authors_of = authors_of
         self._freezes = freezes
 
     # ── typed ─────────────────────────────────────────────────────────────
@@ -308,7 +305,7 @@ class ChatGates:
 
     async def _approve(self, person: Person, app: App, held: Deployment, commit: str) -> Reply:
         """Approve the commit that was shown, and say what is still missing."""
-        new = await self._commands.approve(self._actor(person), held, commit, self._authors_of)
+        new = await self._commands.approve(self._actor(person), held, commit)
         given = await self._commands.counting(held)
         lacking = max(0, (app.rules.approvals or 0) - len(given))
         others = tuple(one for one in held.holds if one.gate is not Gate.APPROVAL)
@@ -321,7 +318,10 @@ class ChatGates:
 
     def _actor(self, person: Person) -> Actor:
         shown = f"{self._chat}: {person.called} ({person.id})"
-        return Actor(person.key(self._chat), person.called, shown, person.email or "")
+        key, email = person.key(self._chat), person.email or ""
+        number = f"{service_of(key)}:#"
+        numbers = tuple(sorted(one for one in person.groups if one.startswith(number)))
+        return Actor(key, person.called, shown, email, numbers)
 
 
 def right_to_lift(holds: Sequence[Hold]) -> Right:

@@ -32,6 +32,7 @@ from bridge.core.events import Action, Asked, write_command
 from bridge.core.gates.freezes import Freeze
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State, too_late
+from bridge.core.people import NO_IDENTITIES, Identities
 from bridge.pipeline.chat_audit import ChatAudit, actor
 from bridge.pipeline.chat_gates import ABOUT_GATES, ChatGates
 from bridge.pipeline.chat_previews import ChatPreviews
@@ -41,7 +42,7 @@ from bridge.pipeline.lookup import NEEDS, BuildLogs, Finding, Known, live_alread
 from bridge.pipeline.rollback_plan import Ways, promotion, version_asked
 from bridge.ports.chats import LogTail, Place
 from bridge.ports.clock import Clock, Wake
-from bridge.ports.gates import AuthorsOf, HeadOf, untold
+from bridge.ports.gates import HeadOf, untold
 from bridge.ports.inbox import Inbox, NewDelivery
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Explained
@@ -81,23 +82,23 @@ class ChatCommands:
         logs: BuildLogs,
         clock: Clock,
         *,
-        authors_of: AuthorsOf,
         freezes: Sequence[Freeze] = (),
         ways: Ways | None = None,
         wake: Wake = lambda: None,
         pulls: Pulls = NO_PULLS,
         head_of: HeadOf = untold,
+        identities: Identities = NO_IDENTITIES,
     ) -> None:
         """Take the parts.
 
         Args:
             chat: the `host` of the deliveries requested there.
-            authors_of: returns the addresses of those who wrote and pushed what a push deploys.
             freezes: those of the settings.
             ways: finds the ways back to earlier versions; None: nobody can go back by chat.
             wake: wakes the gatekeeper, if it runs in this process.
             pulls: finds the pull requests with whose end locks are released.
             head_of: tells whether what somebody approves would still be built.
+            identities: who is who.
         """
         self._chat = chat
         self._inbox = inbox
@@ -110,12 +111,19 @@ class ChatCommands:
         self._audit = ChatAudit(chat, journal, clock)
         self.gates = ChatGates(
             chat,
-            GateCommands(journal, known.apps, clock, wake=wake, pulls=pulls, head_of=head_of),
+            GateCommands(
+                journal,
+                known.apps,
+                clock,
+                wake=wake,
+                pulls=pulls,
+                head_of=head_of,
+                identities=identities,
+            ),
             self._finding,
             journal,
             known.apps,
             clock,
-            authors_of=authors_of,
             freezes=freezes,
         )
         self.previews = ChatPreviews(chat, journal, known.apps, access, clock)

@@ -7,12 +7,13 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bridge.core.apps import App
+from bridge.core.apps import App, Approvers
 from bridge.core.decision import Policy
 from bridge.core.events import Commit
 from bridge.core.gates.content import SAME, Content, at_once, content_of, watched_of
 from bridge.core.gates.holds import MOST_FILES, Proposal
 from bridge.core.gates.order import Earlier
+from bridge.core.people import Brought
 from bridge.pipeline.changes import Changes
 from bridge.pipeline.reconcile import Homes, place_of
 from bridge.ports.clock import Clock
@@ -72,13 +73,13 @@ class Contents:
         now: Earlier,
         head: CommitAt,
         built: Commit,
-        authors: frozenset[str],
+        who: Brought,
     ) -> Proposal:
         """Return what an approval of the head would be for.
 
         Args:
             now: what the app serves.
-            built: the head, with its message and author.
+            built: the head, with its message and author; who: has written and pushed it.
         """
         serving = now.serving
         live, since = (None, 0.0) if serving is None else (serving.commit, now.version_since)
@@ -98,8 +99,11 @@ class Contents:
             live,
             changed,
             tuple(one[:LONGEST_PATH] for one in files),
-            authors=tuple(sorted(authors)),
+            authors=tuple(sorted(who.authors)),
             since=since,
+            unknown=who.unknown,
+            by=who.by,
+            anyone=app.rules.approvals_by is Approvers.ANYONE,
         )
 
     async def _between(self, commit: str, head: CommitAt) -> ChangeSet:

@@ -11,8 +11,17 @@ from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
 from bridge.core.errors import Rejected
+from bridge.core.gates.approvals import (
+    RECOGNISING,
+    Approval,
+    Objection,
+    approval_key,
+    counting,
+    objection,
+    remedy,
+)
 from bridge.core.gates.freezes import Allowed, Freeze
-from bridge.core.gates.gates import Approval, approval_key, counting, lift_of
+from bridge.core.gates.gates import lift_of
 from bridge.core.gates.holds import Gate, Proposal
 from bridge.core.gates.locks import (
     DAY,
@@ -26,9 +35,10 @@ from bridge.core.gates.locks import (
 )
 from bridge.core.gates.times import for_people
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.people import NO_IDENTITIES, Identities
 from bridge.pipeline.locks import KEPT, NO_PULLS, Pulls
 from bridge.ports.clock import Clock, Wake
-from bridge.ports.gates import AuthorsOf, HeadOf, Taken, untold
+from bridge.ports.gates import HeadOf, Taken, untold
 from bridge.ports.journal import Journal
 from bridge.ports.outcomes import Audited
 
@@ -56,13 +66,15 @@ class Actor:
     Attributes:
         person: permanent, e.g. "slack:U012AB3CD" or "cli:ada".
         name: for display, e.g. "Ada"; shown: with the door, e.g. "slack: Ada".
-        email: "" if unknown.
+        email: "" if unknown, or not verified.
+        accounts: what else their service calls them, e.g. "github:#583231".
     """
 
     person: str
     name: str
     shown: str
     email: str = ""
+    accounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +98,7 @@ class GateCommands:
         wake: wakes the gatekeeper, if it runs in this process.
         pulls: finds the pull requests with whose end locks are released.
         head_of: tells whether what somebody approves would still be built.
+        identities: who is who.
     """
 
     journal: Journal
@@ -94,6 +107,7 @@ class GateCommands:
     wake: Wake = field(default=lambda: None, kw_only=True)
     pulls: Pulls = field(default=NO_PULLS, kw_only=True)
     head_of: HeadOf = field(default=untold, kw_only=True)
+    identities: Identities = field(default=NO_IDENTITIES, kw_only=True)
 
     # ── locks ─────────────────────────────────────────────────────────────
 
@@ -224,9 +238,7 @@ class GateCommands:
             raise Rejected(f"no deployment of {label} is held")
         return held[0]
 
-    async def approve(
-        self, actor: Actor, held: Deployment, commit: str, authors_of: AuthorsOf
-    ) -> bool:
+    async def approve(self, actor: Actor, held: Deployment, commit: str) -> bool:
         """Approve a commit of a held deployment; return False if they had done so.
 
         Args:
@@ -234,7 +246,7 @@ class GateCommands:
 
         Raises:
             Rejected: the approval would not count: another commit would be built by now, it waits
-                for no approval, or it is their own.
+                for no approval, or it is their own, or who they are is not known.
         """
         held = await self._as_it_is(held)
         proposal = proposed(held)
@@ -253,17 +265,21 @@ class GateCommands:
             raise Rejected(
                 f"{held.app} is being judged again, at {head[:7]}: approve that once it is shown"
             )
-        if actor.person == held.person:
-            raise Rejected(f"you asked for {held.app} yourself: somebody else has to approve it")
-        authors = {*proposal.authors, *(await authors_of(held) if actor.email else ())}
-        if actor.email and actor.email.lower() in authors:
-            own = proposal.commit[:7]
-            raise Rejected(f"{own} is your own commit: somebody else has to approve it")
+        new = Approval(
+            held.app_id,
+            proposal.commit,
+            actor.person,
+            actor.name,
+            actor.email,
+            self.clock(),
+            actor.accounts,
+        )
+        if (why := objection(new, held.person, proposal, self.identities)) is not None:
+            raise Rejected(_refused(why, new, held, proposal, self.identities))
+        own = self.identities.of(new.marks)
         given = await self.counting(held)
-        if any(actor.person == one.person or _one_address(actor, one) for one in given):
+        if any(not own.isdisjoint(self.identities.of(one.marks)) for one in given):
             return False
-        at = self.clock()
-        new = Approval(held.app_id, proposal.commit, actor.person, actor.name, actor.email, at)
         recorded = await self.journal.approve(new)
         if recorded:
             self.wake()
@@ -291,7 +307,7 @@ class GateCommands:
     async def counting(self, held: Deployment) -> list[Approval]:
         """Return the approvals that count for what a held deployment would build."""
         given = await self.journal.approvals(held.app_id)
-        return counting(given, held.person, proposed(held))
+        return counting(given, held.person, proposed(held), self.identities)
 
     async def lift(self, actor: Actor, held: Deployment, reason: str) -> Deployment:
         """Let a held deployment pass everything that holds it now.
@@ -346,11 +362,22 @@ def proposed(held: Deployment) -> Proposal:
     commit = held.head or held.commit
     if commit is None or waits.key != approval_key(commit):
         raise Rejected(f"{held.app} can't be approved now: it {waits.says}")
-    return waits.proposal or Proposal(commit)  # an earlier version has held it
+    if waits.proposal is None or not (waits.proposal.by or waits.proposal.anyone):
+        raise Rejected(f"{held.app} is being judged again: approve it once that is done")
+    return waits.proposal
 
 
-def _one_address(actor: Actor, given: Approval) -> bool:
-    return bool(actor.email) and actor.email.lower() == given.email.lower()
+def _refused(
+    why: Objection, approval: Approval, held: Deployment, of: Proposal, identities: Identities
+) -> str:
+    """Return why an approval is refused, and what would let it count."""
+    if why is Objection.ASKED:
+        return f"you asked for {held.app} yourself: somebody else has to approve it"
+    if why is Objection.WROTE:
+        return f"{of.commit[:7]} is your own commit: somebody else has to approve it"
+    recognise = why in RECOGNISING
+    said = remedy(why, approval, held.person, of, identities) if recognise else of.unknown
+    return f"your approval would not count: {said}"
 
 
 def _said(reason: str) -> str:

@@ -14,9 +14,10 @@ from bridge.core.apps import App
 from bridge.core.backoff import Backoff
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.events import Action, Commit
+from bridge.core.gates.approvals import approved
 from bridge.core.gates.content import NO_COMPARED, Compared, Content, at_once
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.gates import approved, by_commit
+from bridge.core.gates.gates import by_commit
 from bridge.core.gates.holds import Proposal
 from bridge.core.gates.locks import scopes_of
 from bridge.core.gates.order import earlier_of
@@ -24,12 +25,13 @@ from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State, app_of
 from bridge.core.pins import exact, pin_of, tracked
 from bridge.core.rules import RuleBook, ruled
+from bridge.pipeline.authors import AuthorsOfRanges
 from bridge.pipeline.catalog import Catalog
 from bridge.pipeline.content import Contents
 from bridge.pipeline.reconcile import Homes, ReadsRefs, place_of
 from bridge.pipeline.worker_loop import PATIENCE, Lanes
 from bridge.ports.clock import Clock
-from bridge.ports.gates import AuthorsOf, CommitAt, Judging
+from bridge.ports.gates import CommitAt, Judging
 from bridge.ports.githosts import HostApi
 from bridge.ports.journal import Journal
 
@@ -41,7 +43,7 @@ HEAD_AGAIN = 30.0
 LIST_LASTS = 30.0
 """Seconds for which a list of checks lets deployments pass; an event may have been lost since."""
 
-MOST_BROUGHT = 20
+MOST_BROUGHT = 100
 """The number of an app's newest deployments whose authors may not approve the newest one."""
 
 AT_ONCE = 64
@@ -66,11 +68,6 @@ Place = tuple[str, str, str]
 
 Head = tuple[str | None, str]
 """A branch's commit, or None and why it is not known."""
-
-
-async def nobody(_deployment: Deployment) -> frozenset[str]:
-    """No author is known."""
-    return frozenset()
 
 
 # ── what a deployment is judged by ──────────────────────────────────────────────────────────────
@@ -174,7 +171,7 @@ class Judges:
     Attributes:
         contents: tells whether two commits are the same for an app.
         book: our own rules for apps.
-        authors_of: returns the addresses of those who wrote and pushed what a push deploys.
+        authors: tells who wrote and pushed what a deployment brings, and who is who.
         wake: called when checks are to be read.
     """
 
@@ -185,7 +182,7 @@ class Judges:
     freezes: Sequence[Freeze]
     clock: Clock
     book: RuleBook = field(default=(), kw_only=True)
-    authors_of: AuthorsOf = field(default=nobody, kw_only=True)
+    authors: AuthorsOfRanges = field(kw_only=True)
     wake: Callable[[], None] = field(default=lambda: None, kw_only=True)
 
     async def at_once(self, id_: str) -> Judging:
@@ -217,13 +214,13 @@ class Judges:
         """Return what an approval would be for, and who must not give it."""
         now = (await self.journal.earlier({app.label: app.id}))[app.label]
         brought = await self._brought(deployment, now.serving)
-        authors = frozenset[str]().union(*[await self.authors_of(one) for one in brought])
+        authors = await self.authors.of(head, now.serving.commit if now.serving else None, brought)
         if deployment.pinned is not None or head.commit != deployment.commit:
             built = await self.heads.commit(head)
         else:
             message, author = deployment.message or "", deployment.author or ""
             built = Commit(head.commit, message, author)
-        return await self.contents.proposal(app, now, head, built, authors | built.emails)
+        return await self.contents.proposal(app, now, head, built, authors)
 
     async def _brought(self, wanted: Deployment, serving: Serving | None) -> list[Deployment]:
         """Return whose pushes a deployment would bring: its own, and those since what is served."""
@@ -279,7 +276,9 @@ class Judges:
         scopes = scopes_of(app)
         freezes = [one for one in self.freezes if one.covers(app.label, scopes)]
         earlier = earlier_of(app, self.catalog.all()) if app.rules.after else {}
-        return Judging(app, freezes, earlier, head, trouble, again_at)
+        return Judging(
+            app, freezes, earlier, head, trouble, again_at, identities=self.authors.identities
+        )
 
 
 # ── waking the held ones ────────────────────────────────────────────────────────────────────────

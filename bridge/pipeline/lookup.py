@@ -19,6 +19,7 @@ from bridge.core.gates.locks import Scope, covered
 from bridge.core.lifecycle import Deployment
 from bridge.core.log_text import end_of, lines_of
 from bridge.core.masking import Mask, redact
+from bridge.core.people import Writer
 from bridge.pipeline.interpret import Meaning, Reading
 from bridge.ports.backends import Backend, mask_for
 from bridge.ports.chats import Place
@@ -156,7 +157,7 @@ class Authors:
     def __init__(self, inbox: Inbox, reading: Reading) -> None:
         self._inbox = inbox
         self._reading = reading
-        self._known: dict[int, frozenset[str]] = {}
+        self._known: dict[int, frozenset[tuple[str, Writer]]] = {}
 
     async def email_of(self, deployment: Deployment) -> str:
         """Return the author's address; "" if the push has none, or a person requested it."""
@@ -165,17 +166,15 @@ class Authors:
             return ""
         return event.commit.email
 
-    async def of(self, deployment: Deployment) -> frozenset[str]:
-        """Return the addresses of its commits' authors and its pusher, as far as they are told."""
+    async def of(self, deployment: Deployment) -> frozenset[tuple[str, Writer]]:
+        """Return the authors of its commits and its pusher, as far as the webhook tells."""
         if (known := self._known.get(deployment.seq)) is not None:
             return known
         event = await self._push(deployment)
         if event is None:
             return frozenset()
-        pusher = {event.pusher_email.lower()} if event.pusher_email else set()
-        is_its = event.commit is not None and event.commit.sha == deployment.commit
-        its = event.commit.emails if event.commit and is_its else set()
-        found = self._known[deployment.seq] = frozenset({*pusher, *event.authors, *its})
+        host = event.repository.host
+        found = self._known[deployment.seq] = frozenset((host, one) for one in event.authors)
         if len(self._known) > MOST_AUTHORS_KEPT:
             self._known.pop(next(iter(self._known)))
         return found

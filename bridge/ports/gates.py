@@ -6,15 +6,16 @@ from typing import Protocol, runtime_checkable
 
 from bridge.core.apps import App
 from bridge.core.events import Repository
+from bridge.core.gates.approvals import Approval
 from bridge.core.gates.checks import Check, Required
 from bridge.core.gates.ci import Ci
 from bridge.core.gates.content import NO_COMPARED, Compared
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.gates import Approval
 from bridge.core.gates.holds import Lift, Proposal
 from bridge.core.gates.locks import Lock, Scope
 from bridge.core.gates.order import Earlier
 from bridge.core.lifecycle import Deployment
+from bridge.core.people import NO_IDENTITIES, Identities
 from bridge.ports.outcomes import Audited, Subscription
 
 
@@ -45,6 +46,7 @@ class Judging:
         again_at: when to try again to find that out; None if no host can tell.
         compared: commits beside the one that would be built, for each app that they concern.
         proposal: what an approval would be for; None if it is not known, or nobody has to approve.
+        identities: who the people are that have approved.
     """
 
     app: App
@@ -55,16 +57,12 @@ class Judging:
     again_at: float | None = None
     compared: Compared = field(default_factory=lambda: NO_COMPARED)
     proposal: Proposal | None = None
+    identities: Identities = NO_IDENTITIES
 
 
 JudgedBy = Callable[[str], Awaitable[Judging]]
 """Returns what a deployment, by its id, is judged by now; asks the Git host for the head if a gate
 needs it."""
-
-
-AuthorsOf = Callable[[Deployment], Awaitable[frozenset[str]]]
-"""Returns the email addresses of those who wrote and pushed what a deployment builds, as far as
-they are known, in lower case."""
 
 
 HeadOf = Callable[[App, Deployment], Awaitable[str | None]]

@@ -90,11 +90,13 @@ class Naming:
         form: a regular expression for the whole name.
         says: what it names, with an example.
         folds: whether upper and lower case are the same there.
+        group: it names several people.
     """
 
     form: str
     says: str
     folds: bool = False
+    group: bool = False
 
     def fits(self, name: str) -> bool:
         """Return whether a name has this form."""

@@ -11,6 +11,7 @@ own, and those in `sections`.
 """
 
 from bridge.ports.settings import listening_address
+from bridge.settings.people import identities_of
 from bridge.settings.places import KeyPath
 from bridge.settings.reading import (
     BY_SETUP,
@@ -45,6 +46,7 @@ __all__ = [
     "book_of",
     "channels_of",
     "fields",
+    "identities_of",
     "is_secret",
     "listening_address",
     "origins_of",

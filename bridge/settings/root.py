@@ -45,6 +45,7 @@ from bridge.ports.settings import (
 )
 from bridge.settings.gates import FreezeRule
 from bridge.settings.health import Rollback, Verifying
+from bridge.settings.people import Entries, check_entries
 from bridge.settings.places import NOWHERE, Places
 from bridge.settings.previews import AllPreviews
 from bridge.settings.sections import (
@@ -205,6 +206,11 @@ class Settings(ChatSections):
     rules: Annotated[tuple[Rule, ...], BeforeValidator(as_yaml)] = Field(
         (), description="our own rules for apps; in the environment as YAML"
     )
+    identities: Entries = Field(
+        {},
+        description="the accounts and addresses of each person, by a name; in the environment"
+        " as YAML",
+    )
     freezes: Annotated[tuple[FreezeRule, ...], BeforeValidator(as_yaml)] = Field(
         (), description="times in which nothing deploys; in the environment as YAML"
     )
@@ -227,6 +233,18 @@ class Settings(ChatSections):
     def places(self) -> Places:
         """Where each setting comes from; nowhere, for settings that were not read."""
         return self._places
+
+    @field_validator("identities")
+    @classmethod
+    def _are_distinct(
+        cls, value: dict[str, tuple[str, ...]], info: ValidationInfo
+    ) -> dict[str, tuple[str, ...]]:
+        further = {key: one.further for key, one in HOSTS.items() if one.further}
+        servers = {
+            f"{key}/{own}" for key, name in further.items() for own in info.data.get(name) or ()
+        }
+        check_entries(value, servers)
+        return value
 
     @field_validator("rules")
     @classmethod

@@ -15,7 +15,7 @@ from pydantic import (
 from bridge.chats import CHATS
 from bridge.core.access import EVERYONE, Right
 from bridge.core.addresses import LAST_PORT
-from bridge.core.apps import Prereleases, Trigger
+from bridge.core.apps import Approvers, Prereleases, Trigger
 from bridge.core.decision import SKIP_DIRECTIVES
 from bridge.core.rules import BadRange, Range
 from bridge.core.validation_errors import shortened
@@ -302,6 +302,11 @@ class Rule(Section):
     )
     approvals: int | None = Field(
         None, ge=0, le=10, description="people who must approve a commit before it deploys"
+    )
+    approvals_by: Approvers | None = Field(
+        None,
+        description="whose approvals count: recognised (by default: of whom it is certain that they"
+        " are not an author) or anyone (of whom it is not known that they are)",
     )
     after: Annotated[tuple[AppPattern, ...] | None, BeforeValidator(as_list)] = Field(
         None, description="apps that must be live with the same commit first; labels or globs"

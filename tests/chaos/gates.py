@@ -17,7 +17,6 @@ from bridge.core.gates.holds import Gate
 from bridge.core.gates.locks import EVERYTHING, Scope, scope_named
 from bridge.core.lifecycle import Deployment, State
 from bridge.pipeline.gate_commands import Actor, GateCommands
-from bridge.pipeline.gates import nobody
 from tests.chaos.dokploy.faults import Handler
 from tests.chaos.pushes import MONO
 from tests.chaos.stage import SITE, Closed, Stage
@@ -29,7 +28,10 @@ from tests.worlds.embedded import until
 T = TypeVar("T")
 
 CHECKED, APPROVED = "site-0", "site-1"
-GATED: dict[str, dict[str, Any]] = {CHECKED: {"checks": ["build"]}, APPROVED: {"approvals": 1}}
+GATED: dict[str, dict[str, Any]] = {
+    CHECKED: {"checks": ["build"]},
+    APPROVED: {"approvals": 1, "approvals_by": "anyone"},
+}
 """Rules of apps whose gates judge commits."""
 
 AIMED = 2
@@ -109,7 +111,7 @@ class Desk:
     async def approve(self, held: Deployment) -> None:
         with suppress(Rejected):  # it is not held any more
             shown = held.head or held.commit or ""
-            await _surely(lambda: self.commands.approve(GRACE, held, shown, nobody))
+            await _surely(lambda: self.commands.approve(GRACE, held, shown))
 
     def _closed(self, what: str, apps: frozenset[str]) -> Closed:
         self.stage.closed.append(closed := Closed(what, apps, time.time()))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.errors import NotFound, Refused, Unanswered, Unreachable
+from bridge.core.errors import BridgeError, NotFound, Refused, Unanswered, Unreachable
 from bridge.githosts import pool
+from bridge.ports.authors import TellsAuthors
 from bridge.ports.githosts import Comment, CommitState
 from tests.fakes.gitea import FakeGitea
 from tests.fakes.github import FakeGithub
@@ -240,6 +241,30 @@ async def test_nothing_has_changed_between_a_commit_and_itself(host: Host) -> No
     sha = host.repository.branches["main"]
 
     assert (await host.api.compare(NAME, sha, sha)).paths == ()
+
+
+async def test_who_wrote_all_commits_since_another_is_told_by_account_where_the_host_links_one(
+    host: Host,
+) -> None:
+    base = host.repository.branches["main"]
+    alias, account = "ada@home.example", "" if host.fake.name == "gitlab" else "ada"
+    for number in range(130):
+        head = host.repository.commit({"a": str(number)})
+        author = ("ada@example.com", alias)[number % 2]
+        host.repository.commits[head] = replace(host.repository.commits[head], author=author)
+    assert isinstance(host.api, TellsAuthors)
+    assert host.api.links_accounts is bool(account)
+
+    found = await host.api.authors(NAME, base, head)
+    assert {(one.login, bool(one.number), one.email) for one in found.writers or ()} == {
+        (account, bool(account), "ada@example.com"), ("", False, alias),
+    }  # fmt: skip
+    assert all(one.commit for one in found.writers or ())
+    alone = await host.api.authors(NAME, None, head)
+    assert {one.email for one in alone.writers or ()} == {alias}
+    assert (await host.api.authors(NAME, "e" * 40, head)).writers is None
+    with pytest.raises(NotFound if host.fake.name != "github" else BridgeError):
+        await host.api.authors(NAME, base, "d" * 40)
 
 
 async def test_a_thousand_changed_files_are_all_told(host: Host) -> None:

@@ -1,72 +1,17 @@
 """A push that waits for somebody's approval: GitHub's webhook, its API, and clicks in Slack."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bridge.core.access import Right
-from tests.fakes.github import FakeGithub
-from tests.fakes.slack.hands import words_of
-from tests.worlds.bridge import Origin
-from tests.worlds.embedded import Repository, git_server
-from tests.worlds.slack import SlackWorld, slack_world
-
-NAME = "my-org/mono"
-MAY = [{"who": ["everyone"], "may": [str(right) for right in Right]}]
-
-
-@dataclass
-class Office:
-    """A bridge, GitHub, a workspace with Ada, Bob and Grace, and a repository of Ada's commits."""
-
-    both: SlackWorld
-    origin: Origin
-
-    async def push(self, text: str, pusher: str) -> str:
-        """Push a commit of Ada's."""
-        before = self.origin.head("main")
-        after = self.origin.repository.commit(f"feat: {text}", {"web/index.html": text})
-        said = self.origin.payload("refs/heads/main", before, after)
-        said["pusher"] = {"name": pusher, "email": f"{pusher}@example.com"}
-        said["repository"]["html_url"] = self.origin.url.removesuffix(".git")
-        assert (await self.both.world.hook("github", said)).status_code == 202
-        return after
-
-    async def approve(self, user: str) -> str:
-        """Have somebody click *Approve* on the newest card; return what they are told."""
-        card = await self.both.card_says("is held")
-        clicked = await self.both.hands.click(card, "gate.approve", user=user)
-        return words_of(await clicked.later())
-
-    async def held(self, words: str) -> None:
-        """Wait until the newest card is held for a reason that says this."""
-
-        def says() -> Any:
-            cards = self.both.slack.channels["C0SHOP"].roots()
-            return [
-                one for one in cards[-1:] if "is held" in one["text"] and words in words_of(one)
-            ]
-
-        await self.both.slack.until(says)
+from tests.worlds.office import BOB, Office, office_in
 
 
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    root = tmp_path / "served"
-    repository = Repository.make(root / f"{NAME}.git", {"web/index.html": "first"})
-    async with git_server(root) as server, FakeGithub() as github:
-        origin = Origin(repository, "github", NAME, 4711, f"{server.url}/{NAME}.git")
-        github.repository(NAME, id=4711, git=repository.path)
-        there = github.settings | {"BRIDGE_GITHUB_WEB_URL": server.url}
-        rules = "[{apps: shop/*, approvals: 1}]"
-        async with slack_world(tmp_path / "bridge", MAY, **there, BRIDGE_RULES=rules) as both:
-            both.slack.person("U0BOB", "Bob")
-            both.slack.person("U0GRACE", "Grace")
-            await both.app(origin)
-            yield Office(both, origin)
+    async with office_in(tmp_path, {"grace": ["slack:U0GRACE", "github:grace"]}) as made:
+        yield made
 
 
 async def test_somebody_who_has_neither_written_nor_pushed_it_approves(office: Office) -> None:
@@ -130,3 +75,72 @@ async def test_the_author_does_not_approve_what_somebody_else_deploys_by_hand(
     await office.approve("U0GRACE")
 
     await office.both.card_says("is live")
+
+
+# ── one person is one person ─────────────────────────────────────────────────
+
+
+async def test_one_person_at_two_doors_is_one_and_whoever_is_not_recognised_is_none(
+    tmp_path: Path,
+) -> None:
+    grace = {"grace": ["slack:U0GRACE", "github:grace"]}
+    async with office_in(tmp_path, grace, approvals=2) as office:
+        commit = await office.push("second", pusher="ada")
+
+        told = await office.approve("U0BOB")
+        assert "slack:U0BOB is not recognised, since no account on github" in told
+        assert "[slack:U0BOB, github:LOGIN]" in told
+        assert f"You approved `{commit[:7]}`" in await office.approve("U0GRACE")
+        await office.held("has 1")
+        assert "You had approved it already" in await office.approve_in_console("grace", 103)
+        await office.held("has 1")
+        assert "Approved" in await office.approve_in_console("eve", 104)
+
+        await office.is_live(commit)
+
+
+async def test_no_author_approves_by_a_private_address_or_beneath_an_empty_commit(
+    tmp_path: Path,
+) -> None:
+    private = ("Ada", "101+ada@users.noreply.github.com")
+    async with office_in(tmp_path, {}) as office:
+        await office.begin()
+        commit = await office.push("second", "bob", by=private, empty_by=BOB)
+
+        assert "is your own commit" in await office.approve_in_console("ada", 101)
+        assert "is your own commit" in await office.approve_in_console("ada-renamed", 101)
+        assert "is your own commit" in await office.approve_in_console("bob", 102)
+        assert "Approved" in await office.approve_in_console("grace", 103)
+        await office.is_live(commit)
+
+        await office.push("third", "bob", empty_by=BOB)
+        assert "is your own commit" in await office.approve_in_console("ada", 101)
+
+
+async def test_an_alias_that_leads_to_no_account_stops_approvals_until_it_is_named(
+    tmp_path: Path,
+) -> None:
+    alias = ("Ada", "ada@home.example")
+    for number, given in enumerate(({}, {"ada": [alias[1], "github:ada"]})):
+        async with office_in(tmp_path / str(number), given) as office:
+            await office.begin()
+            await office.push("second", "bob", by=alias, empty_by=BOB)
+
+            told = await office.approve_in_console("ada", 101)
+            if given:
+                assert "is your own commit" in told
+                assert "Approved" in await office.approve_in_console("grace", 103)
+            else:
+                assert "has no known account on github: name their address in" in told
+                await office.held("has no known account on github")
+
+
+async def test_anyone_approves_who_is_not_known_to_be_an_author_where_the_rule_says_so(
+    tmp_path: Path,
+) -> None:
+    async with office_in(tmp_path, {}, approvals_by="anyone") as office:
+        commit = await office.push("second", "bob")
+
+        assert "is your own commit" in await office.approve("U0ADA")
+        assert "You approved" in await office.approve("U0GRACE")
+        await office.is_live(commit)

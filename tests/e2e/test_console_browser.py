@@ -237,9 +237,10 @@ async def test_a_push_is_approved_and_replayed(tmp_path: Path) -> None:
         origin = Origin(repository, "github", NAME, 4711, f"{server.url}/{NAME}.git")
         github.repository(NAME, id=4711, git=repository.path)
         there = github.settings | {"BRIDGE_GITHUB_WEB_URL": server.url}
-        rules = "[{apps: shop/*, approvals: 1}]"
+        there["BRIDGE_RULES"] = "[{apps: shop/*, approvals: 1}]"
+        there["BRIDGE_IDENTITIES"] = "{grace: [console:owner, github:grace]}"
         async with (
-            console_world(tmp_path / "bridge", **there, BRIDGE_RULES=rules) as console,
+            console_world(tmp_path / "bridge", **there) as console,
             signed_in(console, browser) as page,
         ):
             await make_site(console.world, origin)

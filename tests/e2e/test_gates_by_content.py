@@ -1,5 +1,6 @@
 """A monorepo with gates, on each Git host: a push of other files neither holds nor un-approves."""
 
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,8 +9,8 @@ import pytest
 
 from bridge.core.gates.holds import proposal_in
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.people import Identities
 from bridge.pipeline.gate_commands import Actor, GateCommands
-from bridge.pipeline.gates import nobody
 from tests.fakes.gitea import FakeGitea
 from tests.worlds.bridge import Origin
 from tests.worlds.embedded import until
@@ -18,13 +19,19 @@ from tests.worlds.previews import FAKES, NAME, PreviewWorld, preview_world
 ADA = Actor("slack:U1", "Ada", "slack: Ada", "ada@office.example")
 GRACE = Actor("slack:U2", "Grace", "slack: Grace", "grace@office.example")
 EVE = Actor("slack:U3", "Eve", "slack: Eve", "eve@office.example")
+PEOPLE = {
+    one: [mark, f"github:{one}", f"gitlab:{one}", f"gitea:{one}"]
+    for one, mark in (("lin", "slack:U1"), ("grace", "slack:U2"), ("eve", "slack:U3"))
+}
 RULES = [{"apps": "shop/web", "after": ["shop/api"], "approvals": 2}]
 """`shop/api` is the stage before `shop/web`: both watch the same files."""
 
 
 @pytest.fixture(params=FAKES)
 async def mono(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PreviewWorld]:
-    async with preview_world(tmp_path, request.param, RULES) as world:
+    async with preview_world(
+        tmp_path, request.param, RULES, BRIDGE_IDENTITIES=json.dumps(PEOPLE)
+    ) as world:
         for name in ("web", "api"):
             await world.app(name, ["web/**"])
         yield world
@@ -66,8 +73,9 @@ async def newest(mono: PreviewWorld, name: str, says: str, state: State) -> Depl
 
 async def approve(mono: PreviewWorld, by: Actor, held: Deployment) -> bool:
     journal = mono.world.stores.journal
-    commands = GateCommands(journal, lambda: (), time.time)
-    return await commands.approve(by, held, held.head or "", nobody)
+    who = Identities({name: frozenset(marks) for name, marks in PEOPLE.items()})
+    commands = GateCommands(journal, lambda: (), time.time, identities=who)
+    return await commands.approve(by, held, held.head or "")
 
 
 async def test_a_push_of_other_files_neither_holds_nor_takes_an_approval_away(

@@ -144,7 +144,8 @@ async def held(door: Door, head: str = HEAD, **facts: Any) -> tuple[Deployment, 
 
 
 async def judged(door: Door, head: str = HEAD) -> None:
-    await door.journal.judge(deployment(1).id, Judging(WEB, head=replace(AT, commit=head)))
+    by = Judging(WEB, head=replace(AT, commit=head), proposal=Proposal(head, anyone=True))
+    await door.journal.judge(deployment(1).id, by)
 
 
 async def card(door: Door) -> tuple[Deployment, dict[str, Any]]:
@@ -177,7 +178,8 @@ async def test_an_approval_is_a_click_of_who_may(door: Door) -> None:
 async def test_what_is_approved_is_what_is_shown(door: Door) -> None:
     """The branch has moved on since: the head is shown, and the head is approved."""
     await record(door.journal, outcome(1, deployment(1, "app-web", message="feat: pushed")))
-    proposal = Proposal(OTHER, "fix: the <head>", "Eve", "9" * 40, 2, ("web/a", "web/b"))
+    files = ("web/a", "web/b")
+    proposal = Proposal(OTHER, "fix: the <head>", "Eve", "9" * 40, 2, files, anyone=True)
     by = Judging(WEB, head=replace(AT, commit=OTHER), proposal=proposal)
     await door.journal.judge(deployment(1).id, by)
 

@@ -8,7 +8,9 @@ from typing import TypeVar
 
 from bridge.core.errors import BridgeError, NotFound
 from bridge.core.events import Commit, Repository
+from bridge.core.people import Writer
 from bridge.core.pulls import PullRequest
+from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet, Comment, CommitState
 
 T = TypeVar("T")
@@ -31,6 +33,7 @@ class FakeHostApi:
         files: what they change; of others nothing.
         writers: logins of those who may write.
         hidden: repositories that the credential can't see.
+        authored: who wrote what leads to a head; of others a stranger.
     """
 
     name: str = "github"
@@ -51,6 +54,8 @@ class FakeHostApi:
     files: dict[int, ChangeSet] = field(default_factory=dict)
     writers: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    authored: dict[str, Authored] = field(default_factory=dict)
+    links_accounts: bool = True
 
     def next(self, call: str, error: BridgeError, *, arrives: bool = False) -> None:
         """Let the next such call fail; `arrives`: it is still carried out."""
@@ -78,6 +83,11 @@ class FakeHostApi:
 
     async def commit(self, repository: str, sha: str) -> Commit:
         return await self._do(("commit", repository, sha), lambda: Commit(sha, "feat: something"))
+
+    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
+        stranger = Writer("somebody", "404", "somebody@example.com", head)
+        found = self.authored.get(head, Authored(frozenset({stranger})))
+        return await self._do(("authors", repository, base, head), lambda: found)
 
     async def pull_requests(self, repository: str, commit: str) -> list[PullRequest]:
         return await self._do(("pull_requests", repository, commit), lambda: [*self.pulls[commit]])

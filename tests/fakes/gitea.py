@@ -241,9 +241,20 @@ class FakeGitea(GiteaPulls):
         return {
             "sha": sha,
             "html_url": f"{self.web_url}/{repository.name}/commit/{sha}",
-            "commit": {"message": commit.message, "author": ADA},
+            "commit": {
+                "message": commit.message,
+                "author": ADA | {"email": commit.author},
+                "committer": ADA | {"email": commit.committer or commit.author},
+            },
+            **self._linked(author=commit.author, committer=commit.committer or commit.author),
             "parents": [{"sha": parent} for parent in commit.parents],
         }
+
+    @staticmethod
+    def _linked(**emails: str) -> dict[str, Any]:
+        """The accounts of addresses; Gitea says `null` of others, which its description lacks."""
+        account = {"id": ME, "login": "ada"}
+        return {role: account for role, email in emails.items() if email == ADA["email"]}
 
     async def _compare(self, request: web.Request) -> web.Response:
         repository = self._repository(request)

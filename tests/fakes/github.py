@@ -16,7 +16,7 @@ from aiohttp import web
 
 from tests.fakes.checks import ACTIONS, checks_routes, protection_of
 from tests.fakes.github_app import RegisteredApps
-from tests.fakes.github_examples import REPOSITORY, example, stamp
+from tests.fakes.github_examples import LINKED, REPOSITORY, example, stamp, told_of
 from tests.fakes.github_pulls import GithubPulls
 from tests.fakes.host import FakeDeployment, FakeHook, FakeRepository, FakeSending
 from tests.fakes.identity import GithubAccounts
@@ -65,6 +65,8 @@ class FakeGithub(GithubPulls):
         self.apps = RegisteredApps(self.app_id, self.slug)
         self.accounts = GithubAccounts()
         """Of people who sign in elsewhere with GitHub."""
+        self.linked = dict(LINKED)
+        """The accounts of addresses, as logins and numbers."""
         self.token_seconds = 3600.0
         self.slugs = {"github-actions": ACTIONS}
         """The numbers of Apps by their slugs."""
@@ -241,13 +243,7 @@ class FakeGithub(GithubPulls):
         repository, sha = self._repository(request), request.match_info["sha"]
         if sha not in repository.commits:
             raise web.HTTPUnprocessableEntity(text=f"No commit found for SHA: {sha}")
-        # The example's own file lacks required fields.
-        shown = example(f"{REPOSITORY}/commits/{{ref}}") | {"sha": sha, "files": []}
-        commit = repository.commits[sha]
-        shown["commit"] |= {"message": commit.message}
-        shown["commit"]["author"] |= {"name": "Ada", "email": "ada@example.com"}
-        shown["parents"] = [shown["parents"][0] | {"sha": parent} for parent in commit.parents]
-        return web.json_response(shown)
+        return web.json_response(told_of(repository.commits[sha], self.linked) | {"files": []})
 
     async def _comments(self, request: web.Request) -> web.Response:
         return page(request, [self._shown(one) for one in self.pull_in(request).comments])
@@ -366,11 +362,16 @@ class FakeGithub(GithubPulls):
             raise web.HTTPNotFound(text="No common ancestor between " + f"{base} and {head}.")
         shown = example(f"{REPOSITORY}/compare/{{basehead}}") | {"status": status}
         form = shown["files"][0]
+        new = [told_of(repository.commits[one], self.linked) for one in sorted(theirs - ours)]
+        size, at = int(request.query.get("per_page", 100)), int(request.query.get("page", 1))
+        shown |= {"total_commits": len(new), "commits": new[(at - 1) * size : at * size]}
         shown["files"] = [
             form | {"filename": path, "status": kind}
             for path, kind in repository.differing(start, head)
         ][:LISTED]
-        return web.json_response(shown)
+        more = at * size < len(new)
+        link = f'<{request.url.update_query(page=at + 1)}>; rel="next"'
+        return web.json_response(shown, headers={"Link": link} if more else {})
 
     async def _tree(self, request: web.Request) -> web.Response:
         commit = self._repository(request).commits.get(request.match_info["sha"])

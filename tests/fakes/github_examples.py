@@ -3,10 +3,13 @@
 import copy
 import json
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tests.fakes.pulls import FakeCommit
 
 CONTRACT = Path(__file__).parents[1] / "fixtures" / "contracts" / "github.json"
 REPOSITORY = "/repos/{owner}/{repo}"
@@ -36,3 +39,27 @@ def _example(path: str, method: str, status: str) -> Any:
 
 def stamp(at: float | None = None) -> str:
     return datetime.fromtimestamp(at or time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# ── commits ──────────────────────────────────────────────────────────────────
+
+LINKED = {
+    address: (one, at)
+    for at, one in enumerate(("ada", "bob", "grace", "eve"), 101)
+    for address in (f"{one}@example.com", f"{at}+{one}@users.noreply.github.com")
+}
+"""The accounts of addresses, as logins and numbers."""
+
+
+def told_of(commit: FakeCommit, linked: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
+    """A commit as GitHub shows it, with the accounts of its addresses."""
+    shown: dict[str, Any] = example(f"{REPOSITORY}/commits/{{ref}}") | {"sha": commit.sha}
+    del shown["files"]  # the example's own lacks required fields
+    shown["commit"] |= {"message": commit.message}
+    emails = {"author": commit.author, "committer": commit.committer or commit.author}
+    for role, email in emails.items():
+        shown["commit"][role] |= {"name": email.partition("@")[0].title(), "email": email}
+        login, id_ = linked.get(email, ("", 0))
+        shown[role] = shown[role] | {"login": login, "id": id_} if login else None
+    shown["parents"] = [shown["parents"][0] | {"sha": parent} for parent in commit.parents]
+    return shown

@@ -19,7 +19,7 @@ from tests.fakes.gitlab_merges import PROJECT, GitlabMerges
 from tests.fakes.host import FakeDeployment, FakeHook, FakeRepository, FakeSending
 from tests.fakes.identity import FakeIssuer
 from tests.fakes.pages import page
-from tests.fakes.pulls import FakeComment, FakePull
+from tests.fakes.pulls import FakeComment, FakeCommit, FakePull
 
 ME, OTHER = 7, 8
 GROUP = "/api/v4/groups/{group}"
@@ -320,15 +320,18 @@ class FakeGitlab(GitlabMerges):
     async def _commit(self, request: web.Request) -> web.Response:
         project, sha = self._project(request), request.match_info["sha"]
         self._known(project, sha)
-        commit = project.commits[sha]
-        shown = {
-            "id": sha,
+        return web.json_response(self._told(project.commits[sha]))
+
+    @staticmethod
+    def _told(commit: FakeCommit) -> dict[str, Any]:
+        return {
+            "id": commit.sha,
             "message": commit.message,
             "author_name": "Ada",
-            "author_email": "ada@example.com",
+            "author_email": commit.author,
+            "committer_email": commit.committer or commit.author,
             "parent_ids": [*commit.parents],
         }
-        return web.json_response(shown)
 
     async def _compare(self, request: web.Request) -> web.Response:
         project, asked = self._project(request), request.query
@@ -339,6 +342,8 @@ class FakeGitlab(GitlabMerges):
             theirs = project.ancestors(new)
             old = old if old in theirs else next(o for o in theirs if o in project.ancestors(old))
         files = project.differing(old, new)
+        commits = sorted(project.ancestors(new) - project.ancestors(asked["from"]))
+        told = [self._told(project.commits[one]) for one in commits]
         cut = self.diffs_at_most is not None and len(files) > self.diffs_at_most
         diffs = [
             {
@@ -352,7 +357,12 @@ class FakeGitlab(GitlabMerges):
             }
             for path, kind in files[: self.diffs_at_most]
         ]
-        answer = {"commits": [], "diffs": diffs, "compare_timeout": cut, "compare_same_ref": False}
+        answer = {
+            "commits": told,
+            "diffs": diffs,
+            "compare_timeout": cut,
+            "compare_same_ref": False,
+        }
         return web.json_response(answer)
 
     async def _branch(self, request: web.Request) -> web.Response:

@@ -114,10 +114,13 @@ class FakeRepository(HoldsPulls):
         """Read new commits from the git repository."""
         if self.git is None:
             return
-        for line in self._git("log", "--all", "--format=%H %P").splitlines():
-            sha, *parents = line.split()
+        for line in self._git("log", "--all", "--format=%H %ae %ce %P").splitlines():
+            sha, author, committer, *parents = line.split()
             if sha not in self.commits:
-                self.commits[sha] = FakeCommit(sha, tuple(parents), self._tree(sha))
+                tree = self._tree(sha)
+                self.commits[sha] = FakeCommit(
+                    sha, tuple(parents), tree, author=author, committer=committer
+                )
         self._refs()
 
     def put_branch(self, name: str, sha: str) -> None:

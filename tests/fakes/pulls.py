@@ -89,6 +89,9 @@ class FakeCommit:
     files: dict[str, tuple[str, str]]
     """Mode and object by path."""
     message: str = "a commit"
+    author: str = "ada@example.com"
+    committer: str = ""
+    """Their addresses; without a committer, its author has committed it."""
 
 
 @dataclass(frozen=True)

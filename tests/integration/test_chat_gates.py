@@ -27,10 +27,11 @@ from bridge.core.chat.grammar import parse_chat
 from bridge.core.chat.replies import Accepted, Denied, Reasons, Reply, Sorry
 from bridge.core.events import parse_command
 from bridge.core.gates.freezes import At, Freeze, Window
-from bridge.core.gates.holds import Gate
+from bridge.core.gates.holds import Gate, Proposal
 from bridge.core.gates.locks import DAY
 from bridge.core.gates.times import read_zone
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.people import Identities
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.lookup import BuildLogs, Known
 from bridge.ports.chats import Place
@@ -80,7 +81,9 @@ class Desk:
         return await self.judged(app_, one.id)
 
     async def judged(self, app_: App, id_: str, head: str = HEAD) -> Deployment:
-        by = Judging(app_, head=replace(AT, commit=head))
+        proposal = Proposal(head, authors=("bob@example.com",), by=("github",))
+        at = replace(AT, commit=head)
+        by = Judging(app_, head=at, proposal=proposal, identities=PEOPLE)
         await self.journal.judge(id_, by)
         found = await self.journal.deployment(id_)
         assert found is not None
@@ -94,8 +97,9 @@ class Desk:
         ]
 
 
-async def authors(_deployment: Deployment) -> frozenset[str]:
-    return frozenset({"bob@example.com"})
+PEOPLE = Identities(
+    {one: frozenset({f"slack:U0{one.upper()}", f"github:{one}"}) for one in ("ada", "bob", "eve")}
+)
 
 
 @pytest.fixture
@@ -114,7 +118,7 @@ async def desk(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> Any:
         Access(GRANTS),
         BuildLogs({}, journal),
         clock,
-        authors_of=authors,
+        identities=PEOPLE,
         freezes=[frozen],
     )
     yield Desk(commands, journal, inbox, clock)

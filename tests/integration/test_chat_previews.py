@@ -51,7 +51,6 @@ async def commands(
 
     yield ChatCommands(
         "slack", inbox, journal, known, Access(GRANTS), BuildLogs({}, journal), clock,
-        authors_of=nobody,
     )  # fmt: skip
     await inbox.stop()
 

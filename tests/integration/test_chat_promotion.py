@@ -71,7 +71,7 @@ async def desk(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> Async
 
     commands = ChatCommands(
         "slack", inbox, journal, known, Access(GRANTS), BuildLogs({}, journal), clock,
-        authors_of=nobody, ways=Ways({}, Looks(journal, clock)),
+        ways=Ways({}, Looks(journal, clock)),
     )  # fmt: skip
     yield Desk(commands, journal, inbox)
     await inbox.stop()

@@ -66,7 +66,7 @@ async def desk(journal: SqlJournal, clock: ManualClock, tmp_path: Path) -> Async
 
     commands = ChatCommands(
         "slack", inbox, journal, known, Access(GRANTS), BuildLogs({}, journal), clock,
-        authors_of=nobody, ways=Ways({"dokploy": backend}, Looks(journal, clock)),
+        ways=Ways({"dokploy": backend}, Looks(journal, clock)),
     )  # fmt: skip
     yield Desk(commands, journal, inbox, backend, clock)
     await inbox.stop()

@@ -17,8 +17,8 @@ from bridge.core.apps import Rules
 from bridge.core.errors import Rejected
 from bridge.core.gates.holds import Proposal
 from bridge.core.lifecycle import State
+from bridge.core.people import Identities
 from bridge.pipeline.commands import ChatCommands
-from bridge.pipeline.gates import nobody
 from bridge.pipeline.lookup import Known
 from bridge.ports.gates import CommitAt, Judging
 from bridge.ports.githosts import Pages
@@ -37,7 +37,9 @@ PROPOSAL = Proposal(
     LIVE,
     22,
     tuple(f"web/{n}" for n in range(20)),
+    by=("github",),
 )
+WHO = Identities({"owner": frozenset({"console:owner", "github:ada"})})
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ async def records() -> AsyncIterator[Records]:
             made.access,
             made.logs,
             made.clock,
-            authors_of=nobody,
+            identities=WHO,
         )
         yield replace(made, commands=commands, links=LINKS)
 

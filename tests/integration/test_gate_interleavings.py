@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 from bridge.core.apps import App, Rules
-from bridge.core.gates import gates
+from bridge.core.gates import approvals, gates
 from bridge.core.gates.checks import CheckPolicy, CheckState, Need, Otherwise
 from bridge.core.gates.freezes import Freeze, Window, read_at
 from bridge.core.gates.locks import EVERYTHING, Lock
@@ -200,9 +200,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(app=st.sampled_from(APPS))
     def approve(self, app: str) -> None:
         for held in self._held(app):
-            key = gates.approval_key(
-                held.head or held.commit or ""
-            )  # an unknown commit has another
+            key = approvals.approval_key(held.head or held.commit or "")  # an unknown has another
             if any(one.key == key for one in held.holds):
                 self.do(self.world.approve(GRACE, held))
                 self.truth.approved.add((app, held.head or held.commit))
@@ -330,7 +328,7 @@ def a_night_with_two_hours_of_one_name(machine: Interleavings) -> None:
 
 
 def counts_any(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gates, "counts", lambda *_: True)
+    monkeypatch.setattr(approvals, "counts", lambda *_: True)
 
 
 def holds_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ from bridge.core.gates.holds import Proposal, proposal_in
 from bridge.core.gates.locks import Scope
 from bridge.core.health.serving import By, Look
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.people import Writer
+from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet
 from tests.fakes.journey import app, deployment
 from tests.worlds.gates import ADA, GRACE, GateWorld
@@ -302,6 +304,7 @@ async def test_an_approval_survives_a_push_of_other_files_by_whom_it_is_from(
     world: GateWorld,
 ) -> None:
     await world.add(watching(rules=APPROVED))
+    world.host.authored[ONE] = Authored(frozenset({Writer("author", "1", "", ONE)}))
     await world.commands.lock(ADA, WEB, "a release")
     new = await world.push(ONE)
     await world.settle()
@@ -437,7 +440,7 @@ async def test_who_wrote_one_of_the_pushes_since_what_is_live_does_not_approve_t
     await world.add(watching(rules=APPROVED))
     for number, commit in enumerate((THREE, ONE, TWO), 1):
         new = await world.push(commit)
-        world.wrote[new.id] = f"writer-{number}@example.com"
+        world.wrote[new.id] = f"writer-{number}"
         await world.settle()
         world.clock.now += 10
         if number == 1:
@@ -464,7 +467,7 @@ async def test_nothing_is_approved_once_the_head_has_moved(world: GateWorld, tol
     world.host.heads["main"] = TWO
 
     with pytest.raises(Rejected, match="head of shop/web is now 2222222, not 1111111: look again"):
-        await world.commands.approve(GRACE, shown, ONE, world.authors_of)
+        await world.commands.approve(GRACE, shown, ONE)
 
     assert await world.journal.approvals("app-web") == []
     await world.settle()
@@ -487,7 +490,7 @@ async def test_a_commit_is_named_by_seven_digits_at_least(world: GateWorld) -> N
     await world.settle()
 
     with pytest.raises(Rejected, match="'1' is too short: give at least seven digits"):
-        await world.commands.approve(GRACE, await world.now(new), "1", world.authors_of)
+        await world.commands.approve(GRACE, await world.now(new), "1")
 
 
 # ── what an approval would be for ────────────────────────────────────────────

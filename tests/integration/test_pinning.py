@@ -137,7 +137,7 @@ async def test_the_author_of_the_older_commit_does_not_approve_it(world: PinWorl
     with pytest.raises(Rejected, match="is your own commit"):
         await world.approve(author, bound)
 
-    other = replace(GRACE, person="slack:U9", email="other@example.com")
+    other = replace(GRACE, person="slack:U3", email="eve@example.com")
     await world.approve(other, bound)
     await world.settle()
     assert await world.state(bound) == "done"

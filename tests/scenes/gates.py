@@ -76,7 +76,8 @@ async def _close_gates(stores: Stores, now: float) -> None:
         None,
     )
     files = ("apps/web/cart.tsx", "apps/web/delivery.ts", f"apps/web/{EVIL}")
-    proposal = Proposal(COMMIT, f"Show the dates {EVIL}", f"Ada {EVIL}", "9" * 40, 9, files)
+    message, author = f"Show the dates {EVIL}", f"Ada {EVIL}"
+    proposal = Proposal(COMMIT, message, author, "9" * 40, 9, files, anyone=True)
     await _hold(stores, web, 91, Rules(approvals=2), proposal)
     await _hold(stores, api, 92, Rules())
 

@@ -43,7 +43,7 @@ from bridge.core.apps import Rules
 from bridge.core.chat.grammar import USAGE
 from bridge.core.decision import DEPLOYS, Decision, Reason
 from bridge.core.events import Action
-from bridge.core.gates.holds import Gate
+from bridge.core.gates.holds import Gate, Proposal
 from bridge.core.health.promotion import Promotion
 from bridge.core.health.rollback import Rung, Version, WayBack
 from bridge.core.lifecycle import FINAL, State
@@ -429,7 +429,8 @@ async def _hold(stores: Stores) -> None:
     decision = Decision(web.id, web.label, Reason.ASKED, "because")
     await stores.journal.record([Outcome(90, "d90", (decision,), (new,))], window=0)
     rules = Rules(approvals=1)
-    await stores.journal.judge(new.id, Judging(replace(web, rules=rules)))
+    proposal = Proposal("9" * 40, anyone=True)
+    await stores.journal.judge(new.id, Judging(replace(web, rules=rules), proposal=proposal))
 
 
 @contextmanager

@@ -39,7 +39,8 @@ NAMES_NOTHING_THERE = {
     },
     "chats and people, whom their services know": {
         "slack.team_id", "slack.channel", "rules.*.channels.*", "rules.*.previews.channels.*",
-        "access.*.channels.*", "access.*.who.*", "github.sign_in.client_id",
+        "access.*.channels.*", "access.*.who.*", "identities", "identities.*.*",
+        "github.sign_in.client_id",
         "gitlab.sign_in.client_id", "slack.sign_in.client_id", "console.oidc.client_id",
         "console.oidc.title", "console.oidc.scopes.*", "console.oidc.groups_claim",
     },

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.forms import said, written
-from bridge.core.apps import Prereleases, Rules, Source, SourceType, Trigger
+from bridge.core.apps import Approvers, Prereleases, Rules, Source, SourceType, Trigger
 from bridge.core.decision import SKIP_DIRECTIVES, Decision, Policy, Reason, decide
 from bridge.core.errors import Rejected
 from bridge.core.events import Commit, RefKind, RefPushed, Repository
@@ -539,7 +539,8 @@ def test_every_rule_can_be_told_as_json() -> None:
     all_of_them = Rules(
         trigger=Trigger.TAG, branch="main", watch_paths=("web/**",), tags="v*", versions=">=1",
         tag_prefix="api-v", prereleases=Prereleases.SKIP, only_newer=True, skip_directives=False,
-        checks=checks, approvals=1, after=("shop/api",), soak=60.0, verify=verify, pin=True,
+        checks=checks, approvals=1, approvals_by=Approvers.ANYONE, after=("shop/api",), soak=60.0,
+        verify=verify, pin=True,
         previews=PreviewPolicy(environment=(("TOKEN", "a secret"),)),
     )  # fmt: skip
 

@@ -10,6 +10,8 @@ from bridge.core.events import Commit, Repository
 from bridge.core.gates.checks import Check, CheckState, Required
 from bridge.core.gates.freezes import Freeze
 from bridge.core.lifecycle import Deployment, deployment_of
+from bridge.core.people import Identities, Writer
+from bridge.pipeline.authors import AuthorsOfRanges
 from bridge.pipeline.changes import Changes
 from bridge.pipeline.ci import CiReader
 from bridge.pipeline.content import Contents
@@ -18,6 +20,7 @@ from bridge.pipeline.dispatch import DEPLOYMENT_FLOW, Starting
 from bridge.pipeline.gate_commands import Actor, GateCommands
 from bridge.pipeline.gates import Gatekeeper, Heads, Judges
 from bridge.pipeline.pinning import Pins
+from bridge.ports.authors import Authored
 from bridge.ports.gates import PinsCommits
 from bridge.ports.githosts import TagAt
 from bridge.ports.outcomes import Outcome
@@ -28,6 +31,12 @@ from tests.worlds.journal import journal_in_memory
 
 ADA = Actor("cli:ada", "Ada", "cli: ada", "ada@example.com")
 GRACE = Actor("slack:U2", "Grace", "slack: Grace", "grace@example.com")
+PEOPLE = Identities(
+    {
+        one: frozenset({mark, f"github:{one}"})
+        for one, mark in (("ada", "cli:ada"), ("grace", "slack:U2"), ("eve", "slack:U3"))
+    }
+)
 REPOSITORY = "my-org/mono"
 MONO = Repository("github", "4711", REPOSITORY)
 
@@ -73,6 +82,10 @@ class ChecksHost(FakeHostApi):
         self._answer()
         return self.required
 
+    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
+        self._answer()
+        return await super().authors(repository, base, head)
+
     async def commit(self, repository: str, sha: str) -> Commit:
         self._answer()
         return Commit(sha, "fix: the head", "Somebody", email="somebody@example.com")
@@ -111,7 +124,8 @@ class GateWorld:
     freezes: list[Freeze] = field(default_factory=list)
     shelf: Shelf = field(default_factory=Shelf)
     wrote: dict[str, str] = field(default_factory=dict)
-    """The address of who wrote a push, by its deployment."""
+    """The login of who wrote a push, by its deployment."""
+    identities: Identities = PEOPLE
 
     def __post_init__(self) -> None:
         self.backend = WatchedBackend(self.clock)
@@ -135,12 +149,18 @@ class GateWorld:
             contents,
             self.freezes,
             self.clock,
-            authors_of=self.authors_of,
+            authors=AuthorsOfRanges({"github": self.host}, self.identities, self.pushed),
         )
         self.keeper = Gatekeeper(
             self.journal, self.judges, Starting(self.flows).release, self.clock
         )
-        self.commands = GateCommands(self.journal, self.shelf.all, self.clock, head_of=heads.told)
+        self.commands = GateCommands(
+            self.journal,
+            self.shelf.all,
+            self.clock,
+            head_of=heads.told,
+            identities=self.identities,
+        )
         self.deployer = Deployer(
             {"dokploy": self.backend},
             self.journal,
@@ -151,8 +171,9 @@ class GateWorld:
             sleep=self.clock.sleep,
         )
 
-    async def authors_of(self, deployment: Deployment) -> frozenset[str]:
-        return frozenset({self.wrote.get(deployment.id, "author@example.com")})
+    async def pushed(self, deployment: Deployment) -> frozenset[tuple[str, Writer]]:
+        login = self.wrote.get(deployment.id, "author")
+        return frozenset({("github", Writer(login, email=f"{login}@example.com"))})
 
     def pins(self) -> PinsCommits:
         return Pins({"github": self.host})
@@ -178,7 +199,7 @@ class GateWorld:
         """Approve what is shown of a held deployment."""
         held = await self.now(wanted)
         commit = held.head or held.commit or ""
-        return await self.commands.approve(actor, held, commit, self.authors_of)
+        return await self.commands.approve(actor, held, commit)
 
     def check(self, commit: str, name: str, state: CheckState) -> Check:
         """Change a check at the host; nobody is told."""

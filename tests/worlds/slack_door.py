@@ -18,7 +18,6 @@ from bridge.core.events import Asked, parse_command
 from bridge.core.lifecycle import Deployment
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.config_drafts import ConfigDrafts
-from bridge.pipeline.gates import nobody
 from bridge.pipeline.ingest import Ingest
 from bridge.pipeline.lookup import BuildLogs, Known
 from bridge.ports.outcomes import Audited
@@ -102,9 +101,7 @@ async def open_door(
     logs = BuildLogs({}, journal)
     parts = Slack(
         Wiring(BOT_TOKEN, f"{slack.url}/api/", SECRET, team=team),
-        commands=ChatCommands(
-            "slack", inbox, journal, known, access, logs, time.time, authors_of=nobody
-        ),
+        commands=ChatCommands("slack", inbox, journal, known, access, logs, time.time),
         access=access,
         journal=journal,
         inbox=inbox,

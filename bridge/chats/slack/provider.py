@@ -148,7 +148,7 @@ SLACK = ChatProvider(
     sign_in=SignInProvider(
         names=(
             Naming(r"[UW][A-Z0-9]{2,}", "a user id of Slack (U…)"),
-            Naming(r"S[A-Z0-9]{2,}", "a user group's id of Slack (S…)"),
+            Naming(r"S[A-Z0-9]{2,}", "a user group's id of Slack (S…)", group=True),
         ),
         open=_opened,
     ),

@@ -11,6 +11,13 @@ from typing import Protocol
 from bridge.core.access import Right
 from bridge.core.apps import App
 from bridge.core.events import Action
+from bridge.core.gates.approvals import (
+    Approval,
+    approval_key,
+    approved,
+    counting,
+    not_counted,
+)
 from bridge.core.gates.checks import Otherwise
 from bridge.core.gates.ci import Ci, CiState, judged
 from bridge.core.gates.content import NO_COMPARED, NOT_YET, SAME, Compared, Content
@@ -21,29 +28,10 @@ from bridge.core.gates.order import Earlier
 from bridge.core.gates.times import for_people, in_words, read_zone
 from bridge.core.health.serving import Works
 from bridge.core.lifecycle import Deployment, State
-
-MOST_APPROVED = 3
-"""Approved commits, newest first, that are compared with the one that would be built."""
+from bridge.core.people import NO_IDENTITIES, Identities
 
 SOON = 1.0
 """Seconds until the gates look again at a commit that was not compared yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """Somebody's approval of one commit of an app.
-
-    Attributes:
-        person: e.g. "slack:U012AB3CD".
-        email: theirs, to be compared with the author's; "" if unknown.
-    """
-
-    app_id: str
-    commit: str
-    person: str
-    name: str
-    email: str
-    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +41,7 @@ class Facts:
     Attributes:
         locks: those that cover the app, expired ones included.
         freezes: those that cover the app, of the settings and by command.
-        approvals: of any commit of the app.
+        approvals: of any commit of the app; identities: who the people are.
         ci: the checks of the commit that would be built; None if none were ever asked for.
         earlier: the apps that must be live first, by label.
         compared: their commits, and the approved ones, beside the one that would be built.
@@ -67,6 +55,7 @@ class Facts:
     locks: Sequence[Lock] = ()
     freezes: Sequence[Freeze] = ()
     approvals: Sequence[Approval] = ()
+    identities: Identities = NO_IDENTITIES
     ci: Ci | None = None
     earlier: Mapping[str, Earlier] = field(default_factory=dict)
     compared: Compared = field(default_factory=lambda: NO_COMPARED)
@@ -237,13 +226,12 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
     }
     same = tuple(one for one, content in others.items() if content.same)
     proposal = replace(facts.proposal or Proposal(commit), same=same)
-    counted = counting(facts.approvals, wanted.person, proposal)
+    counted = counting(facts.approvals, wanted.person, proposal, facts.identities)
     if len(counted) < needed:
         names = ", ".join(sorted(one.name for one in counted))
         had = f"; approved by {names}" if names else ""
         of_it = [one for one in facts.approvals if one.commit in (commit, *same)]
-        own = [one.name for one in of_it if _is_own(one, wanted.person, proposal)]
-        had += f"; nobody approves their own: {', '.join(sorted(own))}" if own else ""
+        had += not_counted(of_it, wanted.person, proposal, facts.identities)
         people = "1 approval" if needed == 1 else f"{needed} approvals"
         early = [one for one in of_it if proposal.since and one.at < proposal.since]
         had += "; approvals from before what is live now don't count" if early else ""
@@ -252,12 +240,6 @@ def _approvals(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterat
         again_at = min((one.again_at for one in others.values() if one.again_at), default=None)
         key = approval_key(commit)
         yield Hold(Gate.APPROVAL, key, why, Right.APPROVE, changes_at=again_at, proposal=proposal)
-
-
-def approved(approvals: Sequence[Approval], commit: str) -> list[str]:
-    """Return the other approved commits, newest first, that may be the same for the app."""
-    newest = sorted(approvals, key=lambda one: one.at, reverse=True)
-    return list(dict.fromkeys(one.commit for one in newest if one.commit != commit))[:MOST_APPROVED]
 
 
 def _other(wanted: Deployment, facts: Facts, others: Mapping[str, Content]) -> str:
@@ -273,46 +255,8 @@ def _other(wanted: Deployment, facts: Facts, others: Mapping[str, Content]) -> s
     return f"{given}, but {content.why}" if content.why else given
 
 
-def approval_key(commit: str) -> str:
-    """Return the key of the hold that approvals of a commit open."""
-    return f"{Gate.APPROVAL}:{commit}"
-
-
 def _unknown(facts: Facts) -> str:
     return facts.unknown_head or "the head has not been read yet"
-
-
-def counting(approvals: Iterable[Approval], asker: str, of: Proposal) -> list[Approval]:
-    """Return the approvals that count, one for each person.
-
-    Args:
-        asker: who has asked for the deployment; "" for a push.
-    """
-    counted = (one for one in approvals if counts(one, asker, of))
-    return list({one.email.lower() or one.person: one for one in counted}.values())
-
-
-def counts(approval: Approval, asker: str, of: Proposal) -> bool:
-    """Return whether an approval counts: of the same for the app, and nobody approves their own.
-
-    An approval is for what comes next. Once something else is live, it does not let the app go back
-    to what it was for.
-    """
-    if _is_own(approval, asker, of) or approval.commit not in (of.commit, *of.same):
-        return False
-    if of.changed == 0:
-        return True
-    return approval.commit == of.commit if of.since is None else approval.at >= of.since
-
-
-def _is_own(approval: Approval, asker: str, of: Proposal) -> bool:
-    """Return whether somebody has approved what they have asked for, or have written.
-
-    Whoever was shown another commit that is the same for the app has not written that one: what
-    they have pushed since are other files.
-    """
-    wrote = approval.commit == of.commit and approval.email.lower() in of.authors
-    return (bool(approval.email) and wrote) or approval.person == asker
 
 
 def _order(wanted: Deployment, app: App, facts: Facts, now: float) -> Iterator[Hold]:

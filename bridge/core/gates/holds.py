@@ -35,8 +35,11 @@ class Proposal:
         changed: how many files of the app differ from that; None if it is not known.
         files: the first of them.
         same: further commits that are the same for the app, so their approvals count.
-        authors: addresses of those whose approvals don't count, in lower case.
+        authors: accounts and addresses of those who wrote it; their approvals don't count.
         since: when `live` began to be served, 0 if nothing ever was; None if it is not known.
+        unknown: why some authors can't be recognised, so no approval counts; "" if all can.
+        by: the services in all of which whoever approves must be known, "" for addresses.
+        anyone: an approval counts unless it is known to be an author's.
     """
 
     commit: str
@@ -48,6 +51,9 @@ class Proposal:
     same: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     since: float | None = None
+    unknown: str = ""
+    by: tuple[str, ...] = ()
+    anyone: bool = False
 
     @property
     def count(self) -> str:

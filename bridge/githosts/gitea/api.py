@@ -12,6 +12,7 @@ from bridge.core.events import Commit, Repository
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.gitea.access import GiteaAccess
+from bridge.githosts.gitea.authors import authors
 from bridge.githosts.gitea.branches import GiteaMovesBranches
 from bridge.githosts.gitea.ci import GiteaReadsChecks
 from bridge.githosts.gitea.hooks import GiteaMakesHooks
@@ -19,6 +20,7 @@ from bridge.githosts.gitea.pulls import GiteaListsPulls
 from bridge.githosts.http import cut, numeric, part
 from bridge.githosts.pool import Bounds
 from bridge.githosts.webhook import Model, address, clone_urls, web_url
+from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet, Comment, CommitState, Hook, TagAt
 
 _MOST_PAGES = 100
@@ -145,9 +147,11 @@ class Gitea(GiteaListsPulls, GiteaMakesHooks, GiteaReadsChecks, GiteaMovesBranch
     """The API of a Gitea or Forgejo, as far as the bridge uses it.
 
     A `HostApi` that `ListsPulls`, `TellsWriters`, `ListsRefs`, `MovesBranches`, `ListsHooks`,
-    `ManagesHooks` and `ReadsChecks`.
+    `ManagesHooks`, `ReadsChecks` and `TellsAuthors`.
     It has no deployment objects, and does not list the deliveries of its webhooks.
     """
+
+    links_accounts = True
 
     def __init__(self, name: str, access: GiteaAccess) -> None:
         """Take the server's name, unique among all servers."""
@@ -229,6 +233,9 @@ class Gitea(GiteaListsPulls, GiteaMakesHooks, GiteaReadsChecks, GiteaMovesBranch
 
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
         return await changes(self._access.ask, self.name, repository, base, head)
+
+    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
+        return await authors(self._access, self.name, repository, base, head)
 
     async def head(self, repository: str, branch: str) -> str | None:
         path = f"/branches/{part(branch)}"

@@ -36,6 +36,7 @@ class SentRepository(Model):
 class Account(Model):
     """A person, as events have them."""
 
+    id: Any = None
     login: str | None = None
     username: str | None = None
     email: str | None = None

@@ -11,6 +11,8 @@ from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature, Rejected, UnknownSecret
 from bridge.core.events import ZERO, Commit, Event, Ignored, Ref, RefKind, RefPushed
+from bridge.core.people import Writer
+from bridge.githosts.authors import authors_of
 from bridge.githosts.gitea.events import (
     BESIDES_PUSHES,
     Account,
@@ -27,12 +29,12 @@ from bridge.githosts.webhook import (
     Sha,
     address,
     as_bytes,
-    authors_of,
     branch_or_tag,
     check,
     find,
     form_field,
     header,
+    id_of,
     live,
     load,
     nothing,
@@ -43,6 +45,9 @@ from bridge.ports.githosts import Body, Envelope
 
 PRODUCTS = ("X-Gitea", "X-Forgejo")
 """The header prefix of each product; Forgejo sends both."""
+
+PRIVATE = re.compile(r"(?:(\d+)\+)?([\w.-]+)@noreply\.[\w.-]+", re.ASCII)
+"""The private addresses of accounts: their number, if it is in it, and their login."""
 
 _SIGNATURE = re.compile(r"[0-9a-fA-F]{64}").fullmatch
 _FORM = "application/x-www-form-urlencoded"
@@ -177,9 +182,12 @@ def _pushed(push: _Push) -> RefPushed | Ignored:
         paths=paths,
         paths_note=note,
         pusher=login_of(push.pusher),
-        pusher_email=address(push.pusher.email if push.pusher else None),
-        authors=authors_of(push.commits),
+        authors=authors_of(PRIVATE, push.commits, _pusher(push.pusher or Account())),
     )
+
+
+def _pusher(account: Account) -> Writer:
+    return Writer(login_of(account), id_of(account.id), address(account.email))
 
 
 def _deleted(deletion: _Deletion) -> RefPushed | Ignored:

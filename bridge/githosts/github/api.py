@@ -13,9 +13,11 @@ from bridge.core.events import Commit, Repository
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.github.access import SERVICE
+from bridge.githosts.github.authors import authors
 from bridge.githosts.github.pulls import File, GithubListsPulls
 from bridge.githosts.http import cut, numeric, part
 from bridge.githosts.webhook import Model, address, clone_urls, web_url
+from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet, Comment, CommitState
 
 LISTED = 300
@@ -112,10 +114,14 @@ _DEPLOYMENT = _STATUS | {CommitState.PENDING: "queued", CommitState.RUNNING: "in
 
 
 class GithubApi(GithubListsPulls):
-    """The bridge's requests to GitHub; a `HostApi` that `ListsPulls` and `TellsWriters`."""
+    """The bridge's requests to GitHub.
+
+    A `HostApi` that `ListsPulls`, `TellsWriters` and `TellsAuthors`.
+    """
 
     name = SERVICE
     reactivates = True
+    links_accounts = True
 
     def key(self, repository: Repository) -> str:
         """Return the repository's name, the only key in GitHub's API."""
@@ -252,6 +258,9 @@ class GithubApi(GithubListsPulls):
 
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
         return await changes(self._access.ask, repository, base, head)
+
+    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
+        return await authors(self._access, repository, base, head)
 
     async def close(self) -> None:
         await self._access.client.close()

@@ -189,6 +189,7 @@ GITHUB = Provider(
                 r"github:@[A-Za-z0-9][A-Za-z0-9_-]{0,60}(?:/[\w.-]{1,100})?",
                 "an organisation or a team (github:@my-org, github:@my-org/team)",
                 True,
+                group=True,
             ),
         ),
         open=_opened,

@@ -5,7 +5,7 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
 
 import hmac
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -25,7 +25,9 @@ from bridge.core.events import (
     Repository,
 )
 from bridge.core.gates.checks import Check
+from bridge.core.people import Writer
 from bridge.core.pulls import PullRequest
+from bridge.githosts.authors import Account, Signature, authors_of
 from bridge.githosts.ci import check_of, is_ours, not_a_check, state_of
 from bridge.githosts.pulls import seconds_of, touches
 from bridge.githosts.webhook import (
@@ -38,7 +40,6 @@ from bridge.githosts.webhook import (
     Sha,
     address,
     as_bytes,
-    authors_of,
     branch_or_tag,
     check,
     clone_urls,
@@ -60,6 +61,9 @@ MOST_COMMITS = 2048
 MOST_FILES = 3000
 LONGEST_MOMENT = 40
 HOOK = "X-GitHub-Hook-ID"
+
+PRIVATE = re.compile(r"(?:(\d+)\+)?([\w-]+(?:\[bot\])?)@users\.noreply\.[\w.-]+", re.ASCII)
+"""The private addresses of accounts: their number, if it is in it, and their login."""
 
 _SIGNATURE = re.compile(r"sha256=[0-9a-fA-F]{64}").fullmatch
 _FORM = "application/x-www-form-urlencoded"
@@ -92,11 +96,6 @@ class _Repository(Model):
     pushed_at: Any = None
 
 
-class _Pusher(Model):
-    name: str | None = None
-    email: str | None = None
-
-
 class _Push(Model):
     ref: FullRef
     before: Sha
@@ -107,7 +106,8 @@ class _Push(Model):
     head_commit: ListedCommit | None = None
     commits: Commits | None = None
     repository: _Repository
-    pusher: _Pusher | None = None
+    pusher: Signature | None = None
+    sender: Account | None = None
 
 
 class GitHub:
@@ -190,10 +190,16 @@ def _meaning(push: _Push, ref: Ref) -> RefPushed:
         paths=paths,
         paths_note=note,
         pusher=(push.pusher and push.pusher.name) or "",
-        pusher_email=address(push.pusher.email if push.pusher else None),
-        authors=authors_of(push.commits),
+        authors=authors_of(PRIVATE, push.commits, *_pushers(push)),
         moment=_moment(push.repository.pushed_at),
     )
+
+
+def _pushers(push: _Push) -> Iterator[Writer]:
+    if push.pusher:
+        yield Writer(push.pusher.name or "", "", address(push.pusher.email))
+    if push.sender:
+        yield Writer(push.sender.login or "", id_of(push.sender.id))
 
 
 def _moment(sent: Any) -> str:

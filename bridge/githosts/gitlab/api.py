@@ -12,9 +12,11 @@ from bridge.core.events import Commit, Repository
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.gitlab.access import SERVICE
+from bridge.githosts.gitlab.authors import authors
 from bridge.githosts.gitlab.pulls import GitlabListsPulls
 from bridge.githosts.http import PAGE, cut, numeric, part
 from bridge.githosts.webhook import Model, address, clone_urls, web_url
+from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet, Comment, CommitState
 
 
@@ -72,10 +74,14 @@ _DEPLOYMENT = _STATUS | {CommitState.PENDING: "running"}  # GitLab has no state 
 
 
 class GitlabApi(GitlabListsPulls):
-    """The bridge's requests to GitLab; a `HostApi` that `ListsPulls` and `TellsWriters`."""
+    """The bridge's requests to GitLab.
+
+    A `HostApi` that `ListsPulls`, `TellsWriters` and `TellsAuthors`.
+    """
 
     name = SERVICE
     reactivates = False  # the newest success stays what its environment shows
+    links_accounts = False  # its commits have addresses alone
 
     def key(self, repository: Repository) -> str:
         """Return the project's number, which survives renames."""
@@ -210,6 +216,9 @@ class GitlabApi(GitlabListsPulls):
 
     async def compare(self, repository: str, base: str, head: str) -> ChangeSet:
         return await changes(self._access.ask, repository, base, head)
+
+    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
+        return await authors(self._access, repository, base, head)
 
     async def close(self) -> None:
         await self._access.client.close()

@@ -162,6 +162,7 @@ GITLAB = Provider(
                 r"gitlab:@[A-Za-z0-9_][\w.-]{0,254}(?:/[\w.-]{1,255}){0,20}",
                 "a group (gitlab:@my-group/subgroup)",
                 True,
+                group=True,
             ),
         ),
         open=_opened,

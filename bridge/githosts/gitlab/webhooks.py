@@ -3,6 +3,7 @@
 https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,7 +24,9 @@ from bridge.core.events import (
     Repository,
 )
 from bridge.core.hooks import SIGNED_WITH
+from bridge.core.people import Writer
 from bridge.githosts import webhook
+from bridge.githosts.authors import authors_of
 from bridge.githosts.gitlab.merges import MergeEvent
 from bridge.githosts.webhook import (
     Commits,
@@ -34,12 +37,12 @@ from bridge.githosts.webhook import (
     Sha,
     address,
     as_bytes,
-    authors_of,
     branch_or_tag,
     check,
     clone_urls,
     find,
     header,
+    id_of,
     live,
     load,
     nothing,
@@ -53,6 +56,9 @@ from bridge.ports.githosts import Body, Envelope
 MOST_COMMITS = 20
 MOST_OPTIONS = 100
 HOOK = "X-Gitlab-Webhook-UUID"
+
+PRIVATE = re.compile(r"(?:(\d+)-)?([\w.-]+)@users\.noreply\.[\w.-]+", re.ASCII)
+"""The private addresses of accounts: their number, if it is in it, and their login."""
 
 
 class _Project(Model):
@@ -74,6 +80,7 @@ class _Push(Model):
     before: Sha
     after: Sha
     checkout_sha: Sha | None = None
+    user_id: Any = None
     user_name: str | None = None
     user_username: str | None = None
     user_email: str | None = None
@@ -279,9 +286,13 @@ def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
         paths_note=note,
         options=tuple(_options(push.push_options))[:MOST_OPTIONS],
         pusher=push.user_username or push.user_name or "",
-        pusher_email=address(push.user_email),
-        authors=authors_of(push.commits),
+        authors=authors_of(PRIVATE, push.commits, _pusher(push)),
     )
+
+
+def _pusher(push: _Push) -> Writer:
+    login, email = push.user_username or "", address(push.user_email)
+    return Writer(login, id_of(push.user_id) if login else "", email)
 
 
 def _of_merge(data: Any) -> PullRequestChanged | Ignored:

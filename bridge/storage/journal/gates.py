@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from bridge.core.access import Right
+from bridge.core.gates.approvals import Approval
 from bridge.core.gates.freezes import Allowed, Freeze
-from bridge.core.gates.gates import Approval, Facts
+from bridge.core.gates.gates import Facts
 from bridge.core.gates.holds import Gate, Hold, Lift, Proposal
 from bridge.core.gates.locks import Lock, Scope, scopes_of
 from bridge.ports.gates import Judging, Taken
@@ -28,6 +29,7 @@ def facts_of(db: sa.Connection, by: Judging) -> Facts:
         locks=locks_where(db, tables.locks.c.scope.in_(scopes)),
         freezes=[*by.freezes, *_freezes(db, tables.freezes.c.scope.in_(scopes))],
         approvals=_approvals(db, by.app.id) if by.app.rules.approvals else (),
+        identities=by.identities,
         ci=read_ci(db, by.head) if by.head is not None and by.app.rules.checks else None,
         compared=by.compared,
         proposal=by.proposal,
@@ -53,7 +55,7 @@ def _read_hold(said: Mapping[str, Any]) -> Hold:
     """Return a hold; one that an earlier version has written lacks some facts."""
     proposal = said.get("proposal")
     if proposal is not None:
-        several = {one: tuple(proposal[one]) for one in ("files", "same", "authors")}
+        several = {one: tuple(proposal.get(one, ())) for one in ("files", "same", "authors", "by")}
         proposal = Proposal(**proposal | several)
     typed = {"gate": Gate(said["gate"]), "may_lift": Right(said["may_lift"])}
     return Hold(**{**said, **typed, "proposal": proposal})
@@ -98,7 +100,10 @@ def _approvals(db: sa.Connection, app_id: str, commit: str | None = None) -> lis
     query = sa.select(t).where(t.c.app_id == app_id).order_by(t.c.at)
     if commit is not None:
         query = query.where(t.c.commit == commit)
-    return [Approval(**row) for row in db.execute(query).mappings()]
+    rows = db.execute(query).mappings()
+    return [
+        Approval(**dict(row) | {"accounts": tuple(json.loads(row["accounts"]))}) for row in rows
+    ]
 
 
 class Gates(Transactions):
@@ -158,7 +163,8 @@ class Gates(Transactions):
                 return False
             of_commit = (t.c.app_id == approval.app_id) & (t.c.commit == approval.commit)
             db.execute(sa.delete(t).where(of_commit & (t.c.person == approval.person)))
-            db.execute(sa.insert(tables.approvals), [asdict(approval)])
+            row = asdict(approval) | {"accounts": json.dumps(approval.accounts)}
+            db.execute(sa.insert(tables.approvals), [row])
             mark_apps_due(db, [approval.app_id], approval.at)
             return True
 

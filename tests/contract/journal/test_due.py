@@ -7,11 +7,11 @@ from typing import Any
 from bridge.core.access import Right
 from bridge.core.apps import App, Rules
 from bridge.core.events import Action, Repository
+from bridge.core.gates.approvals import Approval
 from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need, Required
 from bridge.core.gates.ci import Ci
 from bridge.core.gates.freezes import Freeze
-from bridge.core.gates.gates import Approval
-from bridge.core.gates.holds import Gate, Hold, Lift
+from bridge.core.gates.holds import Gate, Hold, Lift, Proposal
 from bridge.core.gates.locks import Lock, Scope
 from bridge.core.lifecycle import Deployment, State, flow_of
 from bridge.ports.gates import CommitAt, Judging
@@ -263,9 +263,10 @@ async def test_a_freeze_by_command_holds_until_it_ends(journal: Any, clock: Manu
 
 async def test_approvals_count_once_and_for_one_commit(journal: Any, clock: ManualClock) -> None:
     await record(journal, outcome(1, deployment(1)))
-    by = judging(approvals=1)
+    by = replace(judging(approvals=1), proposal=Proposal(HEAD, by=("github",)))
     assert (await journal.judge(ID, by)).note == f"held: needs 1 approval of {HEAD[:7]}, has 0"
-    grace = Approval("app-web", OTHER, "slack:U2", "Grace", "", clock.now)
+    number = ("github:#7",)
+    grace = Approval("app-web", OTHER, "github:grace", "Grace", "", clock.now, number)
 
     assert await journal.approve(grace)
     assert (await journal.judge(ID, by)).state is State.HELD
@@ -274,7 +275,7 @@ async def test_approvals_count_once_and_for_one_commit(journal: Any, clock: Manu
     assert not await journal.approve(replace(grace, commit=HEAD))
     assert await due(journal, clock) == [ID]
     assert (await journal.judge(ID, by)).state is State.WAITING
-    assert [one.name for one in await journal.approvals("app-web", HEAD)] == ["Grace"]
+    assert await journal.approvals("app-web", HEAD) == [replace(grace, commit=HEAD)]
 
 
 async def test_lifting_is_kept_with_its_reason(journal: Any, clock: ManualClock) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 from bridge.core.apps import Rules
 from bridge.core.events import Action
+from bridge.core.gates.approvals import Approval
 from bridge.core.gates.content import SAME
-from bridge.core.gates.gates import Approval
 from bridge.core.gates.holds import Gate, Hold, Proposal
 from bridge.core.gates.order import Earlier
 from bridge.core.health.serving import Look
@@ -19,7 +19,9 @@ from tests.worlds.journal import outcome, record
 OLD, OTHER = "a" * 40, "d" * 40
 AT = CommitAt("github", "my-org/mono", HEAD, "main")
 STRICT = replace(NO_GATES.app, rules=Rules(approvals=2))
-PROPOSAL = Proposal(HEAD, "fix: the cart", "Eve", OLD, 2, ("web/a", "web/b"), (), ("eve@x.org",))
+PROPOSAL = Proposal(
+    HEAD, "fix: the cart", "Eve", OLD, 2, ("web/a", "web/b"), (), ("eve@x.org",), by=("github",)
+)
 
 
 async def ended(journal: Any, seq: int, state: State, commit: str, **facts: Any) -> None:
@@ -74,7 +76,7 @@ async def test_what_somebody_has_deployed_by_hand_is_compared(journal: Any) -> N
 
 async def test_a_hold_keeps_what_an_approval_would_be_for(journal: Any, clock: ManualClock) -> None:
     await record(journal, outcome(1, deployment(1)))
-    await journal.approve(Approval("app-web", OLD, "slack:U2", "Grace", "", clock.now))
+    await journal.approve(Approval("app-web", OLD, "github:grace", "Grace", "", clock.now))
     compared = {("app-web", OLD): SAME}
     by = Judging(STRICT, head=AT, compared=compared, proposal=replace(PROPOSAL, since=0.0))
 

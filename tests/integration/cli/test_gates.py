@@ -151,7 +151,9 @@ def test_overriding_lets_it_pass(filled: Cli) -> None:
     assert "ada lets it pass: the fix of the outage" in filled("deployments", "show", ID).stdout
 
 
-SHOWN = Proposal("b" * 40, "fix: the cart\n\nmore", "Eve", "9" * 40, 2, ("web/a", "web/b"))
+SHOWN = Proposal(
+    "b" * 40, "fix: the cart\n\nmore", "Eve", "9" * 40, 2, ("web/a", "web/b"), by=("github",)
+)
 
 
 def wait_for_approval(cli: Cli) -> None:
@@ -168,6 +170,9 @@ def test_what_is_approved_is_shown_first(filled: Cli) -> None:
     assert "nobody can answer here; give --yes" in told.stderr
     assert filled.with_stores(lambda stores: stores.journal.approvals("app_web")) == []
 
+    told = filled("approve", "shop/web", "--yes", code=2)
+    assert "cli:ada is not recognised, since no account on github of theirs is known" in told.stderr
+    (filled.folder / "bridge.yaml").write_text("identities: {ada: [cli:ada, github:ada]}\n")
     told = filled("approve", "shop/web", "--yes")
     assert told.stdout.splitlines()[:4] == [
         "shop/web would build bbbbbbb fix: the cart, by Eve",

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from bridge.core.apps import App, Rules, Trigger
 from bridge.core.decision import Policy
 from bridge.core.events import Action
+from bridge.core.gates.approvals import Approval, approved, counts
 from bridge.core.gates.content import SAME, WHOLE, Compared, Content, at_once, content_of
-from bridge.core.gates.gates import Approval, Facts, approved, counts, next_look, open_gates
+from bridge.core.gates.gates import Facts, next_look, open_gates
 from bridge.core.gates.holds import Hold, Proposal, warnings_in
 from bridge.core.gates.order import Earlier
 from bridge.core.health.serving import Serving
 from bridge.core.lifecycle import Deployment, State
+from bridge.core.people import NO_IDENTITIES
 from tests.fakes.journey import deployment
 
 NOW = 1_700_000_000.0
@@ -142,13 +144,13 @@ def test_who_overrides_is_warned_of_what_did_not_work_elsewhere(
 
 
 def approval(commit: str = OLD, **facts: Any) -> Approval:
-    return replace(Approval(WEB.id, commit, "slack:U2", "Grace", "", NOW - 30), **facts)
+    return replace(Approval(WEB.id, commit, "github:grace", "Grace", "", NOW - 30), **facts)
 
 
 def approvals(content: Content | None, *given: Approval) -> list[Hold]:
     compared = {} if content is None else {(WEB.id, OLD): content}
     given = given or (approval(),)
-    proposal = Proposal(HEAD, since=0.0)
+    proposal = Proposal(HEAD, since=0.0, by=("github",))
     return held(compared, rules=Rules(approvals=1), approvals=given, proposal=proposal)
 
 
@@ -184,17 +186,19 @@ def test_an_approval_of_another_commit_does_not_count_and_the_reason_says_why(
 def test_an_approval_is_for_what_comes_after_it(
     since: float | None, changed: int | None, counted: bool
 ) -> None:
-    proposal = Proposal(HEAD, same=(OLD,), since=since, changed=changed)
+    proposal = Proposal(HEAD, same=(OLD,), since=since, changed=changed, by=("github",))
 
-    assert counts(approval(), "", proposal) is counted
+    assert counts(approval(), "", proposal, NO_IDENTITIES) is counted
     by_name = counted or since is None
-    assert counts(approval(HEAD), "", proposal) is by_name, "also one that names the very commit"
+    assert counts(approval(HEAD), "", proposal, NO_IDENTITIES) is by_name, (
+        "also one that names the very commit"
+    )
 
 
 def test_the_proposal_names_the_commits_whose_approvals_count() -> None:
     app = replace(WEB, rules=Rules(approvals=2))
     given = [approval(), approval(OTHER)]
-    proposal = Proposal(HEAD, since=0.0)
+    proposal = Proposal(HEAD, since=0.0, by=("github",))
     facts = Facts(approvals=given, compared={(WEB.id, OLD): SAME}, proposal=proposal)
 
     (hold,) = open_gates(deployment(7, commit=HEAD), app, facts, NOW)

@@ -9,10 +9,11 @@ from bridge.core.access import Right
 from bridge.core.apps import App, Rules
 from bridge.core.errors import NotFound, Rejected
 from bridge.core.events import Action
+from bridge.core.gates.approvals import Approval
 from bridge.core.gates.checks import Check, CheckPolicy, CheckState, Need
 from bridge.core.gates.ci import Ci
 from bridge.core.gates.freezes import Allowed, Freeze
-from bridge.core.gates.gates import Approval, Facts, lift_of, next_look, open_gates
+from bridge.core.gates.gates import Facts, lift_of, next_look, open_gates
 from bridge.core.gates.holds import Gate, Proposal
 from bridge.core.gates.locks import Lock, scope_named, scopes_of
 from bridge.core.gates.order import Earlier
@@ -109,7 +110,10 @@ def test_a_freeze_lets_its_exceptions_pass(facts: dict[str, Any], held: bool) ->
 
 
 def approved(**facts: Any) -> Approval:
-    return replace(Approval(APP.id, COMMIT, "slack:U2", "Grace", "", NOW), **facts)
+    return replace(Approval(APP.id, COMMIT, "github:grace", "Grace", "", NOW), **facts)
+
+
+PROPOSAL = Proposal(COMMIT, by=("github",))
 
 
 @pytest.mark.parametrize(
@@ -117,47 +121,59 @@ def approved(**facts: Any) -> Approval:
     [
         (approved(), False),
         (approved(commit=OTHER), True),
-        (approved(person="slack:U1"), True),
+        (approved(person="github:ada"), True),
         (approved(email="Ada@example.com"), True),
         (approved(email="grace@example.com"), False),
     ],
 )
 def test_somebody_else_approves_exactly_this_commit(approval: Approval, held: bool) -> None:
-    facts = Facts(approvals=[approval], proposal=Proposal(COMMIT, authors=("ada@example.com",)))
+    proposal = replace(PROPOSAL, authors=("ada@example.com",))
+    facts = Facts(approvals=[approval], proposal=proposal)
 
-    found = holds(wanted(person="slack:U1"), app(approvals=1), facts)
+    found = holds(wanted(person="github:ada"), app(approvals=1), facts)
 
     assert found == ([Gate.APPROVAL] if held else [])
 
 
 def test_one_person_approves_once() -> None:
-    twice = Facts(approvals=[approved(), approved(at=NOW + 1)])
+    twice = Facts(approvals=[approved(), approved(at=NOW + 1)], proposal=PROPOSAL)
 
     assert holds(wanted(), app(approvals=2), twice) == [Gate.APPROVAL]
 
 
 def test_two_accounts_with_one_address_are_one_person() -> None:
     same = {"email": "Grace@example.com"}
-    both = [approved(**same), approved(person="discord:9", email="grace@example.com")]
+    both = [approved(**same), approved(person="github:g", email="grace@example.com")]
 
-    assert holds(wanted(), app(approvals=2), Facts(approvals=both)) == [Gate.APPROVAL]
+    facts = Facts(approvals=both, proposal=PROPOSAL)
+    assert holds(wanted(), app(approvals=2), facts) == [Gate.APPROVAL]
 
 
 def test_an_approval_that_does_not_count_is_told() -> None:
     own = "ada@example.com"
-    facts = Facts(approvals=[approved(email=own)], proposal=Proposal(COMMIT, authors=(own,)))
+    given = [approved(email=own), approved(person="slack:U3", name="Eve")]
+    facts = Facts(approvals=given, proposal=replace(PROPOSAL, authors=(own,)))
 
     (hold,) = open_gates(wanted(), app(approvals=1), facts, NOW)
 
-    assert hold.says == "needs 1 approval of abc1234, has 0; nobody approves their own: Grace"
+    assert hold.says == (
+        "needs 1 approval of abc1234, has 0; nobody approves their own: Grace; slack:U3 is not"
+        " recognised, since no account on github of theirs is known: name both in `identities`,"
+        " `NAME: [slack:U3, github:LOGIN]`"
+    )
+    unknown = replace(PROPOSAL, unknown="who wrote it is not known")
+    (hold,) = open_gates(wanted(), app(approvals=1), replace(facts, proposal=unknown), NOW)
+    assert hold.says == "needs 1 approval of abc1234, has 0; who wrote it is not known"
 
 
 def test_what_would_be_built_counts_and_not_what_was_pushed() -> None:
-    green = Facts(ci=Ci(COMMIT, (Check("build", CheckState.PASSED),), NOW), approvals=[approved()])
+    passed = Ci(COMMIT, (Check("build", CheckState.PASSED),), NOW)
+    green = Facts(ci=passed, approvals=[approved()], proposal=PROPOSAL)
     strict = app(checks=CheckPolicy(Need.ALL), approvals=1)
 
     assert holds(wanted(), strict, green) == []
-    assert holds(wanted(head=OTHER), strict, green) == [Gate.CHECKS, Gate.APPROVAL]
+    moved = replace(green, proposal=replace(PROPOSAL, commit=OTHER))
+    assert holds(wanted(head=OTHER), strict, moved) == [Gate.CHECKS, Gate.APPROVAL]
 
 
 def test_an_unknown_head_holds() -> None:

@@ -8,7 +8,6 @@ import pytest
 from multidict import CIMultiDict
 
 from bridge.core.errors import BadSignature
-from bridge.core.events import Commit
 from bridge.githosts import HOSTS
 from bridge.githosts.gitlab.webhooks import GitLab
 from tests.worlds.hosts import webhooks_of
@@ -120,19 +119,3 @@ def test_every_delivery_is_explained_and_its_source_named():
     for name in names():
         sources = (FIXTURES / name.partition("/")[0] / "SOURCES.md").read_text("utf-8")
         assert f"| {name.partition('/')[2]} |" in sources
-
-
-@each_row(
-    ("message", "emails"),
-    [
-        ("feat: a", {"ada@example.com"}),
-        (
-            "feat: a\n\nCo-authored-by: Grace <Grace@example.com>\r\nco-authored-by: <b@c.d>\n",
-            {"ada@example.com", "grace@example.com", "b@c.d"},
-        ),
-        ("Co-authored-by: Grace\nnot Co-authored-by: x <x@y.z>", {"ada@example.com"}),
-        ("Co-authored-by: " + "<" * 100_000, {"ada@example.com"}),
-    ],
-)
-def test_a_commit_names_its_authors(message, emails):
-    assert Commit("a" * 40, message, email="Ada@example.com").emails == emails

@@ -1,0 +1,157 @@
+"""Whose approvals count: n approvals are n people, none of whom wrote or asked for it. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.core.gates.holds import Gate, Proposal
+from bridge.core.people import Identities, Marks, comparable, example, services_of
+
+MOST_APPROVED = 3
+"""Approved commits, newest first, that are compared with the one that would be built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody's approval of one commit of an app.
+
+    Attributes:
+        person: e.g. "slack:U012AB3CD".
+        email: theirs, verified; "" if unknown.
+        accounts: what else their service calls them, e.g. "github:#583231".
+    """
+
+    app_id: str
+    commit: str
+    person: str
+    name: str
+    email: str
+    at: float
+    accounts: tuple[str, ...] = ()
+
+    @property
+    def marks(self) -> Marks:
+        """The marks by which they are known; see `core.people`."""
+        return frozenset(one for one in (self.person, self.email.lower(), *self.accounts) if one)
+
+
+def approved(approvals: Sequence[Approval], commit: str) -> list[str]:
+    """Return the other approved commits, newest first, that may be the same for the app."""
+    newest = sorted(approvals, key=lambda one: one.at, reverse=True)
+    return list(dict.fromkeys(one.commit for one in newest if one.commit != commit))[:MOST_APPROVED]
+
+
+def approval_key(commit: str) -> str:
+    """Return the key of the hold that approvals of a commit open."""
+    return f"{Gate.APPROVAL}:{commit}"
+
+
+class Objection(StrEnum):
+    """Why somebody's approval does not count."""
+
+    ASKED = "they asked for it"
+    WROTE = "they wrote or pushed some of it"
+    AUTHORS = "who wrote it is not known"
+    UNRECOGNISED = "who they are at the Git host is not known"
+    ASKER = "they can't be told from whoever asked for it"
+
+
+OWN = frozenset({Objection.ASKED, Objection.WROTE})
+"""Nobody approves what they have asked for, or have written."""
+
+RECOGNISING = frozenset({Objection.UNRECOGNISED, Objection.ASKER})
+"""An entry of `identities` would tell who somebody is."""
+
+
+def objection(
+    approval: Approval, asker: str, of: Proposal, identities: Identities
+) -> Objection | None:
+    """Return why an approval can't count, whatever it is for; None if it can.
+
+    Whoever was shown another commit that is the same for the app has not written that one: what
+    they have pushed since are other files.
+
+    Args:
+        asker: who has asked for the deployment; "" for a push.
+    """
+    marks = identities.of(approval.marks)
+    asking = identities.of({asker} if asker else ())
+    shown = approval.commit == of.commit
+    if not marks.isdisjoint(asking):
+        return Objection.ASKED
+    if shown and not marks.isdisjoint(of.authors):
+        return Objection.WROTE
+    if of.anyone:
+        return None
+    if shown and of.unknown:
+        return Objection.AUTHORS
+    if not of.by or not services_of(marks).issuperset(of.by):
+        return Objection.UNRECOGNISED
+    if asking and not comparable(marks, asking, by_address="" in of.by):
+        return Objection.ASKER
+    return None
+
+
+def not_counted(
+    approvals: Sequence[Approval], asker: str, of: Proposal, identities: Identities
+) -> str:
+    """Return which approvals don't count for whose they are, and what would make them count."""
+    why = {one: objection(one, asker, of, identities) for one in approvals}
+    own = sorted(one.name for one in approvals if why[one] in OWN)
+    said = [f"nobody approves their own: {', '.join(own)}"] if own else []
+    said += [
+        remedy(found, one, asker, of, identities)
+        for one, found in why.items()
+        if found in RECOGNISING
+    ]
+    if of.unknown and not of.anyone:
+        said.insert(0, of.unknown)
+    return "".join(f"; {one}" for one in dict.fromkeys(said))
+
+
+def remedy(
+    why: Objection, approval: Approval, asker: str, of: Proposal, identities: Identities
+) -> str:
+    """Return what would make it certain that somebody is not whoever asked, or an author."""
+    account = asker if why is Objection.ASKER else approval.person
+    marks = identities.of({asker} if why is Objection.ASKER else approval.marks)
+    lacking = [one for one in of.by if one not in services_of(marks)]
+    named = " and ".join(f"account on {one}" if one else "address" for one in lacking)
+    return (
+        f"{account} is not recognised, since no {named} of theirs is known: name both in"
+        f" `identities`, {example(account, lacking)}"
+    )
+
+
+def counting(
+    approvals: Iterable[Approval], asker: str, of: Proposal, identities: Identities
+) -> list[Approval]:
+    """Return the approvals that count, one for each person.
+
+    Args:
+        asker: who has asked for the deployment; "" for a push.
+    """
+    people: list[tuple[Marks, Approval]] = []
+    for one in approvals:
+        if not counts(one, asker, of, identities):
+            continue
+        marks = identities.of(one.marks)
+        same = [other for other, _ in people if not other.isdisjoint(marks)]
+        people = [pair for pair in people if pair[0] not in same]
+        people.append((marks.union(*same), one))
+    return [one for _, one in people]
+
+
+def counts(approval: Approval, asker: str, of: Proposal, identities: Identities) -> bool:
+    """Return whether an approval counts: of the same for the app, and by somebody else.
+
+    An approval is for what comes next. Once something else is live, it does not let the app go back
+    to what it was for.
+    """
+    if approval.commit not in (of.commit, *of.same):
+        return False
+    if objection(approval, asker, of, identities) is not None:
+        return False
+    if of.changed == 0:
+        return True
+    return approval.commit == of.commit if of.since is None else approval.at >= of.since

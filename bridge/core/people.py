@@ -1,0 +1,164 @@
+"""Who is who: the accounts and addresses by which people are known at several services. Pure.
+
+A mark is what a service tells of somebody: an account ("slack:U012AB3CD", "github:ada",
+"github:#583231") or an address, in lower case. Whoever shares a mark is one person.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+Marks = frozenset[str]
+
+_ACCOUNT = re.compile(r"([a-z]+(?:/[A-Za-z0-9_-]+)?):").match
+
+CHOSEN_BY_THEMSELVES = frozenset({"cli", "console"})
+"""Services whose accounts don't tell people apart: one person may use several."""
+
+_CO_AUTHOR = re.compile(r"(?im)^co-authored-by:[^<\n]*<([^<>\s]{1,320})>[ \t\r]*$")
+
+MOST_NAMED = 3
+"""Commits of unknown authors that a reason names."""
+
+
+def service_of(mark: str) -> str:
+    """Return the service of an account; "" for an address."""
+    found = _ACCOUNT(mark)
+    return found[1] if found else ""
+
+
+def co_authors(message: str) -> tuple[str, ...]:
+    """Return the addresses of the co-authors that a commit's message names, in lower case."""
+    return tuple(dict.fromkeys(one.lower() for one in _CO_AUTHOR.findall(message)))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Writer:
+    """Somebody who wrote or pushed a commit, as its Git host tells.
+
+    Attributes:
+        login: the account; "" if it is not told.
+        number: the account's number, which survives renames; "" if it is not told.
+        email: as committed; "" if it is not told.
+        commit: what they wrote, if their account has to be known; "" if not, as of a co-author.
+        linked: the host tells the account; else the address looks like one of its private ones.
+    """
+
+    login: str = ""
+    number: str = ""
+    email: str = ""
+    commit: str = ""
+    linked: bool = True
+
+    def marks(self, host: str) -> Marks:
+        """Return the marks of this writer; `host`: the Git host's name."""
+        login = self.login and f"{host}:{self.login.lower()}"
+        number = self.number and f"{host}:#{self.number}"
+        return frozenset(one for one in (login, number, self.email.lower()) if one)
+
+    def sure_marks(self, host: str) -> Marks:
+        """Return the marks of this writer but for an account that the host has not linked."""
+        return self.marks(host) if self.linked else frozenset({self.email.lower()})
+
+    def of_nothing(self) -> "Writer":
+        """Return this writer as one whose account need not be known."""
+        return replace(self, commit="")
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """The accounts and addresses of people, as `identities` in the settings joins them."""
+
+    entries: Mapping[str, Marks] = field(default_factory=dict)
+
+    def of(self, marks: Iterable[str]) -> Marks:
+        """Return the marks of somebody, with all that the settings join to them."""
+        own = frozenset(marks)
+        return own.union(*(one for one in self.entries.values() if not own.isdisjoint(one)))
+
+
+NO_IDENTITIES = Identities()
+
+
+def merged(people: Iterable[Marks]) -> list[Marks]:
+    """Return each person once, with all their marks: whoever shares one is one person."""
+    found: list[Marks] = []
+    for one in people:
+        same = [other for other in found if not other.isdisjoint(one)]
+        found = [other for other in found if other.isdisjoint(one)] + [one.union(*same)]
+    return found
+
+
+def services_of(marks: Iterable[str]) -> frozenset[str]:
+    """Return where somebody is known; "" stands for addresses."""
+    return frozenset(map(service_of, marks))
+
+
+def comparable(one: Marks, other: Marks, *, by_address: bool) -> bool:
+    """Return whether it is certain that two without a common mark are two people.
+
+    It is if both have accounts of one service, or addresses where these have to do.
+    """
+    services = services_of(one) & services_of(other)
+    return bool(services - CHOSEN_BY_THEMSELVES - (set() if by_address else {""}))
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Who wrote and pushed what a deployment brings.
+
+    Attributes:
+        authors: their marks.
+        unknown: why some of them can't be recognised, so nobody is certain to be another; "" if
+            all can.
+        by: the services in all of which somebody must be known, to be certain to be another.
+    """
+
+    authors: Marks = frozenset()
+    unknown: str = ""
+    by: tuple[str, ...] = ()
+
+
+def brought(
+    host: str,
+    writers: Collection[tuple[str, Writer]],
+    identities: Identities,
+    *,
+    by_address: bool = False,
+    unlisted: str = "",
+) -> Brought:
+    """Return who wrote and pushed commits.
+
+    Args:
+        writers: each with the host that tells of them.
+        by_address: the host links no commits to accounts, so addresses have to do.
+        unlisted: why these may not be all; "" if they are.
+    """
+    people = merged(identities.of(one.marks(at)) for at, one in set(writers))
+    wanted = "" if by_address else host
+    sure = frozenset[str]().union(*(identities.of(one.sure_marks(at)) for at, one in writers))
+    known = frozenset[str]().union(*(one for one in people if wanted in services_of(one & sure)))
+    # Somebody without any mark is in no set, so never known.
+    those = [one.commit for at, one in writers if one.commit and not one.marks(at) & known]
+    by = (wanted,) if all(one & known for one in people) else (*dict.fromkeys((wanted, host)),)
+    unknown = unlisted or _unknown(list(dict.fromkeys(those)), host, by_address=by_address)
+    return Brought(frozenset[str]().union(*people), unknown, by)
+
+
+def _unknown(commits: Sequence[str], host: str, *, by_address: bool) -> str:
+    if not commits:
+        return ""
+    named = ", ".join(one[:7] for one in commits[:MOST_NAMED])
+    more = f" and {len(commits) - MOST_NAMED} more" if len(commits) > MOST_NAMED else ""
+    if by_address:
+        return f"who wrote {named}{more} has no address"
+    return (
+        f"who wrote {named}{more} has no known account on {host}: name their address in"
+        f" `identities`, {example('ADDRESS', [host])}"
+    )
+
+
+def example(account: str, services: Iterable[str]) -> str:
+    """Return an entry of `identities` by which somebody would be known in these services."""
+    others = (f"{one}:LOGIN" if one else "ADDRESS" for one in services)
+    return f"`NAME: [{', '.join((account, *others))}]`"

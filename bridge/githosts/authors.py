@@ -1,0 +1,107 @@
+"""Who wrote commits, as Git hosts tell: by account, by a private address, else by address alone."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import Field
+
+from bridge.core.people import Writer, co_authors
+from bridge.githosts.webhook import ListedCommit, Model, address, id_of
+
+Private = re.Pattern[str]
+"""The private addresses that a kind of host gives to its accounts: their number and login."""
+
+MOST_COMMITS = 1000
+"""The most commits whose authors are listed."""
+
+TOO_MANY = f"there are more than {MOST_COMMITS}"
+
+_THE_HOST = re.compile(r"noreply@[\w.-]+", re.ASCII | re.IGNORECASE).fullmatch
+"""The address with which a host itself commits, for whoever clicks there."""
+
+
+class Account(Model):
+    """An account that a host has linked to a commit; without a login, it has linked none."""
+
+    id: Any = None
+    login: str | None = None
+
+
+class Signature(Model):
+    """Who signed a commit, as Git has it."""
+
+    name: str | None = None
+    email: str | None = None
+
+
+class Written(Model):
+    """What Git has of a commit."""
+
+    message: str = ""
+    author: Signature | None = None
+    committer: Signature | None = None
+
+
+class AuthoredCommit(Model):
+    """A commit as GitHub and Gitea list it."""
+
+    sha: str
+    commit: Written = Field(default_factory=Written)
+    author: Account | None = None
+    committer: Account | None = None
+
+    def writers(self, private: Private) -> Iterator[Writer]:
+        """Yield who wrote it, and who committed it."""
+        yield _signed(private, self.sha, self.commit.author, self.author)
+        by = self.commit.committer
+        linked = self.committer is not None and self.committer.login
+        if linked or (by is not None and not _THE_HOST(by.email or "")):
+            yield _signed(private, self.sha, by, self.committer)
+        yield from named_in(private, self.commit.message)
+
+
+def _signed(private: Private, commit: str, by: Signature | None, account: Account | None) -> Writer:
+    login = (account and account.login) or ""
+    number = id_of(account.id) if account and login else ""
+    return writer(private, address(by.email if by else None), login, number, commit)
+
+
+def named_in(private: Private, message: str) -> Iterator[Writer]:
+    """Yield the co-authors that a commit's message names."""
+    return (writer(private, email) for email in co_authors(message))
+
+
+def writer(
+    private: Private, email: str, login: str = "", number: str = "", commit: str = ""
+) -> Writer:
+    """Return a writer; a private address names an account if the host does not."""
+    if not login and (found := private.fullmatch(email)):
+        return Writer(found[2], found[1] or "", email.lower(), commit, linked=False)
+    return Writer(login, number, email.lower(), commit)
+
+
+def authors_of(
+    private: Private, commits: Sequence[ListedCommit] | None, *pushers: Writer
+) -> tuple[Writer, ...]:
+    """Return who wrote and pushed the commits that a push lists, sorted."""
+    listed = (_listed(private, one) for one in commits or ())
+    told = distinct([*listed, [replace(one, email=one.email.lower()) for one in pushers]])
+    return tuple(sorted(told - {Writer()}))
+
+
+def _listed(private: Private, commit: ListedCommit) -> Iterator[Writer]:
+    login = (commit.author and commit.author.username) or ""
+    yield writer(private, commit.author_email, login, commit=commit.id)
+    yield from named_in(private, commit.message or "")
+
+
+def distinct(commits: Iterable[Iterable[Writer]]) -> frozenset[Writer]:
+    """Return the writers of some commits, each with one of their commits."""
+    found: dict[tuple[str, ...], Writer] = {}
+    for one in (writer_ for each in commits for writer_ in each):
+        key = (one.login, one.number, one.email)
+        if key not in found or not found[key].commit:
+            found[key] = one
+    return frozenset(found.values())

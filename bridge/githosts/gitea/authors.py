@@ -1,0 +1,52 @@
+"""Tell who wrote commits, with the accounts that Gitea and Forgejo link to them."""
+
+from pydantic import TypeAdapter
+
+from bridge.core.errors import NotFound
+from bridge.githosts.access import Access
+from bridge.githosts.answers import read
+from bridge.githosts.authors import MOST_COMMITS, TOO_MANY, AuthoredCommit, distinct
+from bridge.githosts.gitea.webhooks import PRIVATE
+from bridge.githosts.http import part
+from bridge.githosts.webhook import Model
+from bridge.ports.authors import Authored
+
+
+async def authors(
+    access: Access, service: str, repository: str, base: str | None, head: str
+) -> Authored:
+    """Return who wrote what `head` contains and `base` does not; see `TellsAuthors`."""
+    if base is None:
+        return _told([await _commit(access, service, repository, head)])
+    path = f"/compare/{part(base)}...{part(head)}"
+    try:
+        answer = await access.ask(repository, "GET", path)
+    except NotFound:
+        await _commit(access, service, repository, head)  # raises NotFound if that is missing
+        why = f"{service} can't compare it with {base[:7]}, which is live (it can from Gitea 1.22)"
+        return Authored(None, why)
+    found = read(_COMPARISON, path, answer, service, reads=True)
+    if found.total_commits > MOST_COMMITS:
+        return Authored(None, TOO_MANY)
+    if found.total_commits != len(found.commits or ()):
+        return Authored(None, f"{service} has not listed them all")
+    return _told(found.commits or [])
+
+
+async def _commit(access: Access, service: str, repository: str, sha: str) -> AuthoredCommit:
+    path = f"/git/commits/{part(sha)}"
+    query = {"stat": False, "verification": False, "files": False}
+    answer = await access.ask(repository, "GET", path, query=query)
+    return read(_COMMIT, path, answer, service, reads=True)
+
+
+def _told(commits: list[AuthoredCommit]) -> Authored:
+    return Authored(distinct(one.writers(PRIVATE) for one in commits))
+
+
+class _Comparison(Model):
+    total_commits: int
+    commits: list[AuthoredCommit] | None = None
+
+
+_COMPARISON, _COMMIT = TypeAdapter(_Comparison), TypeAdapter(AuthoredCommit)

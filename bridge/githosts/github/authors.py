@@ -1,0 +1,54 @@
+"""Tell who wrote commits, with the accounts that GitHub links to them.
+
+https://docs.github.com/en/rest/commits/commits#compare-two-commits
+"""
+
+from pydantic import Field, TypeAdapter
+
+from bridge.core.errors import NotFound
+from bridge.githosts.access import Access
+from bridge.githosts.answers import read
+from bridge.githosts.authors import MOST_COMMITS, TOO_MANY, AuthoredCommit, distinct
+from bridge.githosts.github.access import SERVICE
+from bridge.githosts.github.webhooks import PRIVATE
+from bridge.githosts.http import part
+from bridge.githosts.webhook import Model
+from bridge.ports.authors import Authored
+
+
+async def authors(access: Access, repository: str, base: str | None, head: str) -> Authored:
+    """Return who wrote what `head` contains and `base` does not; see `TellsAuthors`."""
+    if base is None:
+        return _told([await _commit(access, repository, head)])
+    path, found = f"/compare/{part(base)}...{part(head)}", list[AuthoredCommit]()
+    try:
+        async for answer in access.pages(repository, path):
+            page = read(_COMPARISON, path, answer, SERVICE, reads=True)
+            found += page.commits
+            if page.total_commits > MOST_COMMITS:
+                return Authored(None, f"{TOO_MANY}, more than are read from GitHub")
+            if len(found) >= page.total_commits:
+                return _told(found)
+    except NotFound:
+        await _commit(access, repository, head)  # raises NotFound if that is what is missing
+        return Authored(None, f"GitHub can't compare it with {base[:7]}, which is live")
+    return Authored(None, "GitHub has not listed them all")
+
+
+async def _commit(access: Access, repository: str, sha: str) -> AuthoredCommit:
+    path, query = f"/commits/{part(sha)}", {"per_page": 1}  # of its files, which are not needed
+    return read(
+        _COMMIT, path, await access.ask(repository, "GET", path, query=query), SERVICE, reads=True
+    )
+
+
+def _told(commits: list[AuthoredCommit]) -> Authored:
+    return Authored(distinct(one.writers(PRIVATE) for one in commits))
+
+
+class _Comparison(Model):
+    total_commits: int
+    commits: list[AuthoredCommit] = Field(default_factory=list)
+
+
+_COMPARISON, _COMMIT = TypeAdapter(_Comparison), TypeAdapter(AuthoredCommit)

@@ -1,0 +1,111 @@
+"""Find who wrote and pushed what a deployment would bring: nobody approves their own.
+
+Git hosts tell who wrote the commits since what is live, once for each pair: they never change. The
+kept webhooks tell who pushed them.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bridge.core.lifecycle import Deployment
+from bridge.core.people import NO_IDENTITIES, Brought, Identities, Writer, brought
+from bridge.ports.authors import Authored, AuthorsOf, TellsAuthors
+from bridge.ports.gates import CommitAt
+from bridge.ports.githosts import HostApi
+
+MOST_KEPT = 256
+"""Pairs of commits whose authors are remembered."""
+
+Pair = tuple[str, str, str | None, str]
+"""A host, a repository as its API names it, what is live (None: nothing), and the head."""
+
+
+async def nobody(_deployment: Deployment) -> frozenset[tuple[str, Writer]]:
+    """No author is known."""
+    return frozenset()
+
+
+@dataclass(slots=True)
+class AuthorsOfRanges:
+    """Finds the authors of all commits that deployments bring.
+
+    Attributes:
+        apis: of the Git hosts.
+        identities: who the authors are elsewhere.
+        pushed: returns those who wrote and pushed what a push deploys.
+    """
+
+    apis: Mapping[str, HostApi]
+    identities: Identities = NO_IDENTITIES
+    pushed: AuthorsOf = nobody
+    _known: OrderedDict[Pair, Authored] = field(default_factory=OrderedDict, init=False)
+    _asking: dict[Pair, asyncio.Task[Authored]] = field(default_factory=dict, init=False)
+
+    async def of(self, head: CommitAt, live: str | None, pushes: Sequence[Deployment]) -> Brought:
+        """Return who wrote and pushed what leads from the live commit to the head.
+
+        If nothing is live, these are the head's authors, and those of the pushes.
+
+        Raises:
+            BridgeError: the Git host does not tell now.
+        """
+        by_pushes = [one for push in pushes for one in await self.pushed(push)]
+        api: object = self.apis.get(head.host)
+        if not isinstance(api, TellsAuthors):
+            return self._brought(head, by_pushes, unlisted=f"{head.host} tells no authors")
+        listed = await self._listed(api, head, None if live == head.commit else live)
+        why = ""
+        if listed.writers is None:
+            why = f"not all commits since {(live or '')[:7]} are known: {listed.note}"
+            listed = await self._listed(api, head, None)
+        if live is not None:  # the host has told of all their commits, with the accounts of today
+            by_pushes = [(at, one.of_nothing()) for at, one in by_pushes]
+        told = [*by_pushes, *((head.host, one) for one in listed.writers or ())]
+        return self._brought(head, told, unlisted=why, by_address=not api.links_accounts)
+
+    async def close(self) -> None:
+        """Stop asking."""
+        asking = list(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    def _brought(
+        self,
+        head: CommitAt,
+        writers: list[tuple[str, Writer]],
+        *,
+        unlisted: str = "",
+        by_address: bool = False,
+    ) -> Brought:
+        return brought(
+            head.host, writers, self.identities, by_address=by_address, unlisted=unlisted
+        )
+
+    async def _listed(self, api: TellsAuthors, head: CommitAt, live: str | None) -> Authored:
+        found = await self._asked(api, (head.host, head.repository, live, head.commit))
+        if live is not None and found.writers is not None and not found.writers:
+            return await self._listed(api, head, None)  # it goes back to what was there before
+        return found
+
+    async def _asked(self, api: TellsAuthors, pair: Pair) -> Authored:
+        """Return the host's answer; who asks meanwhile shares it."""
+        if (known := self._known.get(pair)) is not None:
+            self._known.move_to_end(pair)
+            return known
+        if pair not in self._asking:
+            _, repository, live, head = pair
+            task = asyncio.create_task(api.authors(repository, live, head), name="authors")
+            self._asking[pair] = task
+            task.add_done_callback(lambda done: self._answered(pair, done))
+        return await asyncio.shield(self._asking[pair])
+
+    def _answered(self, pair: Pair, done: "asyncio.Task[Authored]") -> None:
+        del self._asking[pair]
+        if done.cancelled() or done.exception() is not None:
+            return
+        self._known[pair] = done.result()
+        if len(self._known) > MOST_KEPT:
+            self._known.popitem(last=False)

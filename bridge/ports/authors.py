@@ -1,0 +1,46 @@
+"""Who wrote commits, and who pushed them."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from bridge.core.lifecycle import Deployment
+from bridge.core.people import Writer
+
+AuthorsOf = Callable[[Deployment], Awaitable[frozenset[tuple[str, Writer]]]]
+"""Returns those who wrote and pushed what a deployment builds, as far as its webhook tells, each
+with the Git host that tells of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authored:
+    """Who wrote some commits.
+
+    Attributes:
+        writers: None if the host can't list all commits; `note` says why, for people.
+    """
+
+    writers: frozenset[Writer] | None
+    note: str = ""
+
+
+@runtime_checkable
+class TellsAuthors(Protocol):
+    """A Git host that tells who wrote commits; errors are those of `HostApi`.
+
+    Attributes:
+        links_accounts: it tells the account of each commit's author; else addresses alone.
+    """
+
+    links_accounts: bool
+
+    async def authors(self, repository: str, base: str | None, head: str) -> Authored:
+        """Return who wrote and committed what `head` contains and `base` does not.
+
+        Args:
+            base: None for the head alone.
+
+        Raises:
+            NotFound: the host does not know the head (yet). If it no longer knows the base, not
+                all commits can be listed.
+        """

@@ -1,0 +1,12 @@
+"""Keep by which further accounts those who approve are known."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0029"
+down_revision = "0028"
+
+
+def upgrade() -> None:
+    """Add the column; of earlier approvals only the account and address are known."""
+    op.add_column("approvals", sa.Column("accounts", sa.Text, nullable=False, server_default="[]"))

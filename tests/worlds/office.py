@@ -1,0 +1,132 @@
+"""A bridge, GitHub, and people who approve in Slack, in the console and on the command line."""
+
+import html
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridge.core.access import Right
+from bridge.core.lifecycle import State
+from tests.fakes.github import FakeGithub
+from tests.fakes.slack.hands import words_of
+from tests.worlds.bridge import Origin
+from tests.worlds.console import ConsoleWorld, sent
+from tests.worlds.embedded import Repository, git_server, until
+from tests.worlds.slack import SlackWorld, slack_world
+
+NAME = "my-org/mono"
+WHO = ["everyone", *(f"github:{one}" for one in ("ada", "ada-renamed", "bob", "grace", "eve"))]
+MAY = [{"who": WHO, "may": [str(right) for right in Right]}]
+ADA, BOB = ("Ada", "ada@example.com"), ("Bob", "bob@example.com")
+"""Who commits, and by which address."""
+
+
+@dataclass
+class Office:
+    """A bridge, GitHub, a workspace with Ada, Bob and Grace, and a repository."""
+
+    both: SlackWorld
+    origin: Origin
+
+    def commit(self, text: str | None, by: tuple[str, str] = ADA) -> str:
+        """Commit a file, or nothing, by somebody; return the commit."""
+        repository = self.origin.repository
+        if text is not None:
+            (repository.path / "web/index.html").write_text(text)
+        name, email = by
+        who = ("-c", f"user.name={name}", "-c", f"user.email={email}")
+        repository.git("add", "-A")
+        repository.git(*who, "commit", "-q", "--allow-empty", "-m", f"feat: {text}")
+        return repository.head()
+
+    async def push(
+        self, text: str, pusher: str, *, by: tuple[str, str] = ADA, empty_by: Any = None
+    ) -> str:
+        """Push a commit, and perhaps an empty one on top; return the head.
+
+        The webhook names its head alone, as one whose list is cut.
+        """
+        before = self.origin.head("main")
+        after = self.commit(text, by)
+        if empty_by is not None:
+            after = self.commit(None, empty_by)
+        said = self.origin.payload("refs/heads/main", before, after)
+        said["pusher"] = {"name": pusher, "email": f"{pusher}@example.com"}
+        author = {"name": (empty_by or by)[0], "email": (empty_by or by)[1]}
+        said["head_commit"]["author"] = author
+        said["commits"] = [one | {"author": author} for one in said["commits"][-1:]]
+        said["repository"]["html_url"] = self.origin.url.removesuffix(".git")
+        assert (await self.both.world.hook("github", said)).status_code == 202
+        return after
+
+    async def approve(self, user: str) -> str:
+        """Have somebody click *Approve* on the newest card; return what they are told."""
+        card = await self.both.card_says("is held")
+        clicked = await self.both.hands.click(card, "gate.approve", user=user)
+        return words_of(await clicked.later())
+
+    async def approve_in_console(self, login: str, number: int) -> str:
+        """Have somebody who signed in with GitHub press *Approve*; return what the page says."""
+        console, journal = ConsoleWorld(self.both.world), self.both.world.stores.journal
+        (held,) = await until(lambda: journal.deployments(limit=1, state=State.HELD), bool)
+        groups = frozenset({f"github:#{number}"})
+        email = f"{login}@office.example"
+        secret = await console.session(f"github:{login}", groups=groups, email=email)
+        async with console.browsing(secret) as web:
+            page = await web.get(f"/console/deployments/{held.id}")
+            answer = await sent(web, page, "Approve")
+            if answer.status_code == 303:
+                answer = await web.get(answer.headers["Location"])
+            return html.unescape(answer.text)
+
+    async def is_live(self, commit: str) -> None:
+        """Wait until a commit is what the app serves."""
+        journal = self.both.world.stores.journal
+
+        async def served() -> list[str | None]:
+            done = await journal.deployments(limit=1, state=State.DONE)
+            return [one.deployed_commit for one in done]
+
+        await until(served, lambda found: found == [commit])
+
+    async def begin(self) -> None:
+        """Have a first version live, whoever approves it."""
+        commit = await self.push("first version", "bob")
+        await self.held("has 0")
+        await self.both.hands.type("override web the first version", user="U0GRACE")
+        await self.is_live(commit)
+
+    async def held(self, words: str) -> None:
+        """Wait until the newest card is held for a reason that says this."""
+
+        def says() -> Any:
+            cards = self.both.slack.channels["C0SHOP"].roots()
+            return [
+                one for one in cards[-1:] if "is held" in one["text"] and words in words_of(one)
+            ]
+
+        await self.both.slack.until(says)
+
+
+@asynccontextmanager
+async def office_in(
+    folder: Path, identities: Mapping[str, Sequence[str]], **rule: Any
+) -> AsyncIterator[Office]:
+    """Open an office whose app `shop/web` needs an approval, unless the rule says otherwise."""
+    root = folder / "served"
+    repository = Repository.make(root / f"{NAME}.git", {"web/index.html": "first"})
+    async with git_server(root) as server, FakeGithub() as github:
+        origin = Origin(repository, "github", NAME, 4711, f"{server.url}/{NAME}.git")
+        github.repository(NAME, id=4711, git=repository.path)
+        there = github.settings | {"BRIDGE_GITHUB_WEB_URL": server.url}
+        there["BRIDGE_RULES"] = json.dumps([{"apps": "shop/*", "approvals": 1} | rule])
+        if identities:
+            there["BRIDGE_IDENTITIES"] = json.dumps(identities)
+        async with slack_world(folder / "bridge", MAY, **there) as both:
+            both.slack.person("U0BOB", "Bob")
+            both.slack.person("U0GRACE", "Grace")
+            await both.app(origin)
+            yield Office(both, origin)
