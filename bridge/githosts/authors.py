@@ -18,6 +18,9 @@ MOST_COMMITS = 1000
 
 TOO_MANY = f"there are more than {MOST_COMMITS}"
 
+LONGEST_LOGIN = 255
+"""Characters of a login; a longer one is nobody's."""
+
 _THE_HOST = re.compile(r"noreply@[\w.-]+", re.ASCII | re.IGNORECASE).fullmatch
 """The address with which a host itself commits, for whoever clicks there."""
 
@@ -77,6 +80,7 @@ def writer(
     private: Private, email: str, login: str = "", number: str = "", commit: str = ""
 ) -> Writer:
     """Return a writer; a private address names an account if the host does not."""
+    login = _login(login)
     if not login and (found := private.fullmatch(email)):
         return Writer(found[2], found[1] or "", email.lower(), commit, linked=False)
     return Writer(login, number, email.lower(), commit)
@@ -87,8 +91,13 @@ def authors_of(
 ) -> tuple[Writer, ...]:
     """Return who wrote and pushed the commits that a push lists, sorted."""
     listed = (_listed(private, one) for one in commits or ())
-    told = distinct([*listed, [replace(one, email=one.email.lower()) for one in pushers]])
+    by = [replace(one, login=_login(one.login), email=one.email.lower()) for one in pushers]
+    told = distinct([*listed, by])
     return tuple(sorted(told - {Writer()}))
+
+
+def _login(text: str) -> str:
+    return text if len(text) <= LONGEST_LOGIN else ""
 
 
 def _listed(private: Private, commit: ListedCommit) -> Iterator[Writer]:
