@@ -93,7 +93,7 @@ def _github(dokploy: str) -> Iterator[Mapping[str, str]]:
     try:
         yield fake.settings
     finally:
-        asyncio.run_coroutine_threadsafe(fake.__aexit__(), loop).result()
+        asyncio.run_coroutine_threadsafe(fake.__aexit__(None), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -67,6 +67,7 @@ MAY_NAME = {
 MAY_SAY = {
     "bridge.settings.sections": "why bodies may be so large, in the help of a setting",
     "bridge.cli.root": "examples in the help texts",
+    "bridge.settings.people": "how accounts are written, in the error of a setting",
     "bridge.core.matching.lint": "a folder that a pattern leaves out, as an example",
 }
 """The same, but only in sentences for people: not in a name, and not in a text to compare with."""
