@@ -27,6 +27,7 @@ WRONG: dict[str, str] = {
     "rules": "[{apps: shop/*, trigger: never}]",
     "freezes": "[{from: noon, to: '18:00', reason: lunch}]",
     "access": "[{who: [Ada], may: [deploy]}]",
+    "identities": "{ada: Ada}",
     "github.webhook_secrets": f"ghp_{SECRET}",
     "github.token": f"glpat-{SECRET}",
     "github.private_key": SECRET,
