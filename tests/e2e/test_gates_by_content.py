@@ -16,12 +16,12 @@ from tests.worlds.bridge import Origin
 from tests.worlds.embedded import until
 from tests.worlds.previews import FAKES, NAME, PreviewWorld, preview_world
 
-ADA = Actor("slack:U1", "Ada", "slack: Ada", "ada@office.example")
-GRACE = Actor("slack:U2", "Grace", "slack: Grace", "grace@office.example")
-EVE = Actor("slack:U3", "Eve", "slack: Eve", "eve@office.example")
+ADA = Actor("slack:U0000001", "Ada", "slack: Ada", "ada@office.example")
+GRACE = Actor("slack:U0000002", "Grace", "slack: Grace", "grace@office.example")
+EVE = Actor("slack:U0000003", "Eve", "slack: Eve", "eve@office.example")
 PEOPLE = {
     one: [mark, f"github:{one}", f"gitlab:{one}", f"gitea:{one}"]
-    for one, mark in (("lin", "slack:U1"), ("grace", "slack:U2"), ("eve", "slack:U3"))
+    for one, mark in (("lin", "slack:U0000001"), ("grace", "slack:U0000002"), ("eve", "slack:U0000003"))
 }
 RULES = [{"apps": "shop/web", "after": ["shop/api"], "approvals": 2}]
 """`shop/api` is the stage before `shop/web`: both watch the same files."""
