@@ -21,7 +21,11 @@ GRACE = Actor("slack:U0000002", "Grace", "slack: Grace", "grace@office.example")
 EVE = Actor("slack:U0000003", "Eve", "slack: Eve", "eve@office.example")
 PEOPLE = {
     one: [mark, f"github:{one}", f"gitlab:{one}", f"gitea:{one}"]
-    for one, mark in (("lin", "slack:U0000001"), ("grace", "slack:U0000002"), ("eve", "slack:U0000003"))
+    for one, mark in (
+        ("lin", "slack:U0000001"),
+        ("grace", "slack:U0000002"),
+        ("eve", "slack:U0000003"),
+    )
 }
 RULES = [{"apps": "shop/web", "after": ["shop/api"], "approvals": 2}]
 """`shop/api` is the stage before `shop/web`: both watch the same files."""
