@@ -27,6 +27,15 @@ def service_of(mark: str) -> str:
     return found[1] if found else ""
 
 
+def address(email: str) -> tuple[str, ...]:
+    """Return the mark of an address, none of what only calls itself one: a commit may say anything.
+
+    It must not look like an account.
+    """
+    mark = email.lower()
+    return (mark,) if "@" in mark and not service_of(mark) else ()
+
+
 def co_authors(message: str) -> tuple[str, ...]:
     """Return the addresses of the co-authors that a commit's message names, in lower case."""
     return tuple(dict.fromkeys(one.lower() for one in _CO_AUTHOR.findall(message)))
@@ -54,11 +63,11 @@ class Writer:
         """Return the marks of this writer; `host`: the Git host's name."""
         login = self.login and f"{host}:{self.login.lower()}"
         number = self.number and f"{host}:#{self.number}"
-        return frozenset(one for one in (login, number, self.email.lower()) if one)
+        return frozenset(one for one in (login, number, *address(self.email)) if one)
 
     def sure_marks(self, host: str) -> Marks:
         """Return the marks of this writer but for an account that the host has not linked."""
-        return self.marks(host) if self.linked else frozenset({self.email.lower()})
+        return self.marks(host) if self.linked else frozenset(address(self.email))
 
     def of_nothing(self) -> "Writer":
         """Return this writer as one whose account need not be known."""

@@ -162,7 +162,7 @@ class Keyring:
             return envelope
         scoped = [(one, one[0].scope) for one in envelope.keys if one[0].scope is not None]
         left = [one for one, scope in scoped if named.by_name(scope)]
-        left = left or [one for one, scope in scoped if named.by_id(scope)]
+        left += [one for one, scope in scoped if named.by_id(scope) and one not in left]
         for_all = [one for one in envelope.keys if one[0].scope is None]
         if not left and not for_all:
             why = "speaks for the repositories that it names"

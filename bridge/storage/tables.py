@@ -333,7 +333,7 @@ approvals = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("email", sa.Text, nullable=False),
     sa.Column("at", sa.Float(53), nullable=False),
-    sa.Column("accounts", sa.Text, nullable=False, server_default="[]"),
+    sa.Column("accounts", sa.Text),  # NULL: given before approvals were judged by person
     sa.Index("approvals_by_age", "at"),
 )
 

@@ -83,12 +83,13 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
         (push_of("team-7/site"), 8, 401, 1),
         (push_of("a-stranger/site"), 8, 401, 0),
         (push_of("renamed/now", id=583231), 101, 202, 1),
+        (push_of("team-7/site", id=583231), 101, 202, 2),
         (push_of("my-org/anything"), 102, 202, 1),
         (b"{}", 99, 202, MANY + 2),
         (b"payload=" + quote_plus(push_of("team-7/site")).encode(), 7, 202, MANY + 2),
     ],
-    ids=["named", "in capitals", "wrong", "no name of ours", "renamed", "of an owner", "nameless",
-         "a form"],
+    ids=["named", "in capitals", "wrong", "no name of ours", "renamed", "renamed, and another name",
+         "of an owner", "nameless", "a form"],
 )  # fmt: skip
 async def test_a_webhook_costs_a_pass_for_each_secret_that_it_names(
     opened: Opened,

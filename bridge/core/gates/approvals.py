@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.core.gates.holds import Gate, Proposal
-from bridge.core.people import Identities, Marks, comparable, example, services_of
+from bridge.core.people import Identities, Marks, address, comparable, example, services_of
 
 MOST_APPROVED = 3
 """Approved commits, newest first, that are compared with the one that would be built."""
@@ -19,6 +19,7 @@ class Approval:
         person: e.g. "slack:U012AB3CD".
         email: theirs, verified; "" if unknown.
         accounts: what else their service calls them, e.g. "github:#583231".
+        judged: it was given when it counted; else before people were told apart.
     """
 
     app_id: str
@@ -28,11 +29,12 @@ class Approval:
     email: str
     at: float
     accounts: tuple[str, ...] = ()
+    judged: bool = True
 
     @property
     def marks(self) -> Marks:
         """The marks by which they are known; see `core.people`."""
-        return frozenset(one for one in (self.person, self.email.lower(), *self.accounts) if one)
+        return frozenset({self.person, *address(self.email), *self.accounts})
 
 
 def approved(approvals: Sequence[Approval], commit: str) -> list[str]:
@@ -55,6 +57,8 @@ class Objection(StrEnum):
     UNRECOGNISED = "who they are at the Git host is not known"
     ASKER = "they can't be told from whoever asked for it"
 
+
+UNREAD = "who wrote it is not read yet"
 
 OWN = frozenset({Objection.ASKED, Objection.WROTE})
 """Nobody approves what they have asked for, or have written."""
@@ -83,9 +87,9 @@ def objection(
         return Objection.WROTE
     if of.anyone:
         return None
-    if shown and of.unknown:
+    if (shown and of.unknown) or not of.by:
         return Objection.AUTHORS
-    if not of.by or not services_of(marks).issuperset(of.by):
+    if not services_of(marks).issuperset(of.by):
         return Objection.UNRECOGNISED
     if asking and not comparable(marks, asking, by_address="" in of.by):
         return Objection.ASKER
@@ -104,8 +108,9 @@ def not_counted(
         for one, found in why.items()
         if found in RECOGNISING
     ]
-    if of.unknown and not of.anyone:
-        said.insert(0, of.unknown)
+    unread = UNREAD if approvals and not of.by else ""
+    if not of.anyone and (unknown := of.unknown or unread):
+        said.insert(0, unknown)
     return "".join(f"; {one}" for one in dict.fromkeys(said))
 
 
@@ -148,7 +153,7 @@ def counts(approval: Approval, asker: str, of: Proposal, identities: Identities)
     An approval is for what comes next. Once something else is live, it does not let the app go back
     to what it was for.
     """
-    if approval.commit not in (of.commit, *of.same):
+    if approval.commit not in (of.commit, *(of.same if approval.judged else ())):
         return False
     if objection(approval, asker, of, identities) is not None:
         return False

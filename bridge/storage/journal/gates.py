@@ -101,9 +101,13 @@ def _approvals(db: sa.Connection, app_id: str, commit: str | None = None) -> lis
     if commit is not None:
         query = query.where(t.c.commit == commit)
     rows = db.execute(query).mappings()
-    return [
-        Approval(**dict(row) | {"accounts": tuple(json.loads(row["accounts"]))}) for row in rows
-    ]
+    return [_read_approval(dict(row)) for row in rows]
+
+
+def _read_approval(row: dict[str, Any]) -> Approval:
+    accounts = row["accounts"]
+    known = {"accounts": tuple(json.loads(accounts or "[]")), "judged": accounts is not None}
+    return Approval(**row | known)
 
 
 class Gates(Transactions):
@@ -164,6 +168,7 @@ class Gates(Transactions):
             of_commit = (t.c.app_id == approval.app_id) & (t.c.commit == approval.commit)
             db.execute(sa.delete(t).where(of_commit & (t.c.person == approval.person)))
             row = asdict(approval) | {"accounts": json.dumps(approval.accounts)}
+            del row["judged"]
             db.execute(sa.insert(tables.approvals), [row])
             mark_apps_due(db, [approval.app_id], approval.at)
             return True

@@ -67,6 +67,9 @@ RECOGNISED: dict[str, Any] = {
     "an account by a private address": (
         {"person": BY_ADA}, [replace(ADA, linked=False)], "", Objection.WROTE,
     ),
+    "an author by an address like an account": (
+        {}, [Writer(email="github:nobody", commit=HEAD)], "", Objection.AUTHORS,
+    ),
     "an author of whom nothing is told": ({}, [Writer(commit=HEAD)], "", Objection.AUTHORS),
 }  # fmt: skip
 
@@ -113,6 +116,14 @@ def test_two_accounts_that_a_third_shows_to_be_one_person_count_once() -> None:
 
     assert len(counting(given_[:2], "", proposal(of(ADA)), KNOWN)) == 2
     assert len(counting(given_, "", proposal(of(ADA)), KNOWN)) == 1
+
+
+def test_what_was_approved_before_people_were_told_apart_counts_for_that_very_commit() -> None:
+    same = proposal(of(BOB), same=(OLDER,))
+    for judged in (True, False):
+        older, shown = (approval(commit=one, judged=judged) for one in (OLDER, HEAD))
+        assert bool(counting([older], "", same, KNOWN)) is judged
+        assert counting([shown], "", same, KNOWN) == [shown]
 
 
 @pytest.mark.parametrize(

@@ -8,5 +8,5 @@ down_revision = "0028"
 
 
 def upgrade() -> None:
-    """Add the column; of earlier approvals only the account and address are known."""
-    op.add_column("approvals", sa.Column("accounts", sa.Text, nullable=False, server_default="[]"))
+    """Add the column; it is NULL for approvals that were given before people were told apart."""
+    op.add_column("approvals", sa.Column("accounts", sa.Text))
