@@ -39,7 +39,8 @@ from bridge.cli import (
 )
 from bridge.cli.context import EXIT_CODES, exit_code_of, while_it_runs
 from bridge.cli.show import say_error
-from bridge.core.errors import BridgeError
+from bridge.connecting import CannotConnect
+from bridge.core.errors import BridgeError, Rejected
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": (
@@ -264,9 +265,10 @@ class Cli(TyperGroup):
         with while_it_runs:
             try:
                 return super().invoke(ctx)
-            except BridgeError as error:
+            except (BridgeError, CannotConnect) as caught:
                 from bridge.core.masking import redact
 
+                error = caught if isinstance(caught, BridgeError) else Rejected(str(caught))
                 say_error(redact(str(error)))
                 raise typer.Exit(exit_code_of(error)) from None
 

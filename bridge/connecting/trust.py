@@ -16,7 +16,7 @@ _SYSTEM = (
 """Where systems keep the authorities that they trust, in one file."""
 
 VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
-"""Variables that name a file with more authorities."""
+"""Variables that name a file with more authorities, or a folder of such files."""
 
 
 def trusted(ca: str | None = None) -> ssl.SSLContext:
@@ -46,18 +46,24 @@ def write_authorities(file: Path, ca: str | None = None) -> None:
 
 def names_authorities() -> bool:
     """Return whether the environment names a file with more authorities than the system's."""
-    return any(map(os.environ.get, VARIABLES))
+    return any(one.is_file() for one in map(Path, _named()))
 
 
 def authorities_folder() -> str | None:
     """Return the folder with more authorities that the environment names, if any."""
-    return os.environ.get("SSL_CERT_DIR")
+    return os.environ.get("SSL_CERT_DIR") or next(
+        (one for one in _named() if Path(one).is_dir()), None
+    )
 
 
 def _files(ca: str | None) -> list[str]:
     system = next(filter(os.path.isfile, _SYSTEM), None) or _without_a_system()
-    named = filter(None, map(os.environ.get, VARIABLES))
-    return list(dict.fromkeys([system, *named, *([ca] if ca else [])]))
+    files = (one for one in _named() if not Path(one).is_dir())
+    return list(dict.fromkeys([system, *files, *([ca] if ca else [])]))
+
+
+def _named() -> list[str]:
+    return [one for one in map(os.environ.get, VARIABLES) if one]
 
 
 def _without_a_system() -> str:

@@ -155,6 +155,7 @@ stable strict relaxed inherit disable require required prefer allow allowed admi
 username password secret changeme guest postgres postgresql mysql mariadb mongodb redis rabbitmq
 sqlite memory database storage application frontend backend website service services container
 docker kubernetes nextjs django rails laravel express fastapi flask node nodejs python
+bridge dokploy
 """
 _WORDS = frozenset(_ORDINARY.split())
 """Values that are no secret under any name, since logs are full of them."""

@@ -234,7 +234,7 @@ _WORDS = (
 _LONGEST_NAME = 100
 
 _TELLING = re.compile(
-    r"token|secret|passw|passphrase|passcode|(?<![a-z])pwd|credential|dsn\b|connection_?string"
+    r"token(?!i[sz])|secret|passw|passphrase|passcode|(?<![a-z])pwd|credential|dsn\b|connection_?string"
     r"|(?:^|[._-]|db|user|smtp|mail)pass$"
     r"|(?:api|access|account|shared|private|encryption|signing|master|licen[cs]e|auth|deploy"
     r"|storage|service|admin|stripe|client|session|app|root|webhook)[_-]?key"
@@ -259,7 +259,8 @@ _NAMED = re.compile(
     r"|(?P<option>--?[A-Za-z][\w-]*+)[ \t])"
 )
 _UNQUOTED = r"[^\s,;&\"']{3,}(?:[,'\"][^\s,;&\"']+)*"
-_VALUE = rf"(?!\*\*\*)(?:\\\"[^\"\n]+\"|\"[^\"\n]{{3,}}\"|'[^'\n]{{3,}}'|{_UNQUOTED})"
+_NOTHING = r"(?!\*\*\*|(?:true|false|null|none|value|string|required|inherit)(?=[\s,;&\"'`.)]|$))"
+_VALUE = rf"{_NOTHING}(?:\\\"[^\"\n]+\"|\"[^\"\n]{{3,}}\"|'[^'\n]{{3,}}'|{_UNQUOTED})"
 _BELOW = r"(?=[^\s]{0,100}[\d!@#$%^*+/_-])[^\s:]{6,}(?=[ \t]*(?:\r?\n|\Z))"
 _AFTER = {
     "=": rf"[ \t]{{0,8}}(?:({_VALUE})|\r?\n[ \t]{{0,20}}({_BELOW}))",

@@ -203,7 +203,7 @@ def _refusal(
             f"{title} does not accept this sign-in: its code was used, is too old, or was given to"
             " another client. Sign in again."
         )
-    if error in _OURS:
+    if error in _OURS or reply.status == 401:
         return ClientRefused(title, _unaccepted(client, auth))
     if error in _ADDRESS:
         return Refused(

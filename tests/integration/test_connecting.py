@@ -24,6 +24,7 @@ from bridge.chats.slack.door import Socket
 from bridge.cli.new_site import NewSite, must_fit
 from bridge.connecting import AGENT, CannotConnect
 from bridge.connecting.proxies import proxy_for
+from bridge.connecting.trust import VARIABLES, authorities_folder, names_authorities, trusted
 from bridge.core.errors import BridgeError
 from bridge.embedded.building.checkout import clone
 from bridge.embedded.building.logs import Growth, Log
@@ -397,6 +398,18 @@ def test_which_addresses_go_through_which_proxy(
     monkeypatch.setenv("NO_PROXY", exceptions)
 
     assert proxy_for(url) == (through and f"http://of-{through}:3128")
+
+
+def test_a_variable_may_name_a_folder_with_authorities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSL_CERT_DIR", *VARIABLES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+
+    assert trusted().get_ca_certs()
+    assert authorities_folder() == str(tmp_path)
+    assert not names_authorities()
 
 
 def test_one_proxy_serves_every_scheme_that_has_none_of_its_own(

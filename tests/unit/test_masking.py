@@ -48,7 +48,8 @@ def test_a_token_that_others_know_is_hidden(form: str) -> None:
         "the token is missing", "--password-file /run/secret", "key: value", "cache_key=web-12",
         "sha512-" + "Ab1/" * 20 + "==", "https://shop.example.com:8080/a@b", "it is v1.0-beta",
         "bearer of news", "basic authentication failed", "secret is required", "git@host:o/r.git",
-        "ada lets it pass: the fix of the outage",
+        "ada lets it pass: the fix of the outage", "write KEY=value", "Tokenizing: src/main.c",
+        "accept that, `ci_secrets_for_forks: true`", "token: string | undefined",
     ],
 )  # fmt: skip
 def test_what_only_looks_alike_stays(text: str) -> None:
