@@ -8,16 +8,16 @@ client is told. Every client is made here (tests/unit/test_architecture.py).
 from bridge import __version__
 
 AGENT = f"dokploy-bridge/{__version__}"
-"""Who we say we are, as `User-Agent`."""
+"""The `User-Agent` of every request."""
 
 CONNECT_SECONDS = 5.0
-"""How long a connection may take, unless a client says otherwise."""
+"""Seconds until a connection is given up, unless a client sets its own."""
 
 READ_SECONDS = 20.0
-"""How long nothing may arrive, unless a client says otherwise."""
+"""Seconds without a byte until an answer is given up, unless a client sets its own."""
 
 WHOLE_SECONDS = 15.0
-"""How long a short request to a chat may take, with its whole answer."""
+"""Seconds for a short request to a chat, with its whole answer."""
 
 
 class CannotConnect(OSError):

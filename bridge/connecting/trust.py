@@ -13,7 +13,7 @@ _SYSTEM = (
     "/etc/ssl/ca-bundle.pem",  # openSUSE
     "/etc/ssl/cert.pem",  # macOS, BSD
 )
-"""Where systems keep the authorities that they trust, in one file."""
+"""Files in which systems keep the authorities that they trust."""
 
 VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 """Variables that name a file with more authorities, or a folder of such files."""

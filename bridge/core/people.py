@@ -1,4 +1,4 @@
-"""Who is who: the accounts and addresses by which people are known at several services. Pure.
+"""Tell people apart by their accounts and addresses at several services. Pure.
 
 A mark is what a service tells of somebody: an account ("slack:U012AB3CD", "github:ada",
 "github:#583231") or an address, in lower case. Whoever shares a mark is one person.
@@ -114,7 +114,7 @@ def comparable(one: Marks, other: Marks, *, by_address: bool) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """Who wrote and pushed what a deployment brings.
+    """The authors and pushers of what a deployment brings.
 
     Attributes:
         authors: their marks.

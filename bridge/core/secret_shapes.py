@@ -1,4 +1,4 @@
-"""What passwords, tokens and keys look like, and how to hide them in any text.
+"""Hide passwords, tokens and keys in any text, by their shapes.
 
 Each shape names a piece of text without which it can't be there, so ordinary logs cost a search
 instead of a pattern. The kinds are those that gitleaks knows and that leak in builds. Whoever can
