@@ -217,10 +217,10 @@ def _unaccepted(client: Client, auth: TokenAuth) -> str:
     """Return why id and secret may not be accepted: services don't say which of the two it is."""
     says = "it does not accept the bridge's client id and secret"
     if not client.auth_setting:
-        return f"{says}: set {client.setting} anew"
+        return f"{says}: correct {client.setting}"
     other = "post" if auth == "basic" else "basic"
     return (
         f"{says}, sent by client_secret_{auth}. If the client is registered there for"
-        f" client_secret_{other}, set {client.auth_setting} to {other}; otherwise set"
-        f" {client.setting} anew"
+        f" client_secret_{other}, set {client.auth_setting} to {other}; otherwise correct"
+        f" {client.setting}"
     )

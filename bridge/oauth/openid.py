@@ -85,7 +85,7 @@ class OpenId:
         return with_query(about.authorization_endpoint, asked)
 
     async def check(self) -> None:
-        """Ask for the metadata anew, and for the tokens of a made-up code; see `SignsIn.check`."""
+        """Read the metadata again, and try the client with a made-up code; see `SignsIn.check`."""
         about = await self.issuer.metadata(anew=True)
         try:
             await self._tokens(about, _NOBODY, Returned("0" * 32))

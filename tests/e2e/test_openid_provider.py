@@ -63,7 +63,7 @@ SENDS = {
     "with signs that a header must quote": Sends({"secret": "a+b%c:d&e=f/g?h"}),
     "in a header for one of the form": Sends({"way": POST}, {}, "console.oidc.token_auth to post"),
     "in the form for one of a header": Sends({}, {"TOKEN_AUTH": "post"}, "token_auth to basic"),
-    "and it is another's": Sends({"secret": "another"}, {"secret": SECRET}, "console.oidc anew"),
+    "and it is another's": Sends({"secret": "another"}, {"secret": SECRET}, "correct console.oidc"),
 }
 
 
