@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -58,7 +58,6 @@ class SetupDoor:
     apps: AppsSetup
     checkup: Checkup
     anew: Callable[[], None]
-    _services: Mapping[str, Service] = field(default_factory=services)
     _outdated: bool = False
 
     def routes(self) -> list[web.RouteDef]:
@@ -117,6 +116,7 @@ class SetupDoor:
                     return refusal(
                         HTTPStatus.FORBIDDEN, "this was sent by the page of another site"
                     )
+                await asyncio.to_thread(services)  # its imports would hold the event loop
                 return await action(request, session or "")
             except BridgeError as error:
                 return await self._shown(request, session or "", refused=("", str(error)))
@@ -149,12 +149,13 @@ class SetupDoor:
         return guard(response)
 
     async def _facts(self, request: web.Request, session: str) -> Facts:
-        connected = {k: one for k, one in self._services.items() if one.is_connected(self.settings)}
+        known = services()
+        connected = {k: one for k, one in known.items() if one.is_connected(self.settings)}
         asked = await asyncio.gather(*(tried(one, self.settings) for one in connected.values()))
         return Facts(
             settings=self.settings,
             origins=await self.setting_up.origins(),
-            services=self._services,
+            services=known,
             tried=dict(zip(connected, asked, strict=True)),
             origin=origin_of(request),
             state=await entry.new_state(self.sessions, session),
@@ -264,7 +265,7 @@ class SetupDoor:
         return self._restarted(await register.then(service.section(settings)))
 
     def _service(self, request: web.Request) -> Service:
-        found = self._services.get(request.match_info["key"])
+        found = services().get(request.match_info["key"])
         if found is None:
             raise NotFound("there is no such service: begin again here")
         return found

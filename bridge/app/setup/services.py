@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from bridge.app.doctor.services import Service as Examined
@@ -88,8 +89,12 @@ class Service:
         return found
 
 
-def services() -> dict[str, Service]:
-    """Return all of them by their keys: backends, Git hosts, chats."""
+@cache
+def services() -> Mapping[str, Service]:
+    """Return all of them by their keys: backends, Git hosts, chats.
+
+    The first call imports what they need to be set up, which takes long.
+    """
     kinds: Sequence[tuple[str, Mapping[str, Any]]] = (
         ("backend", BACKENDS),
         ("host", HOSTS),

@@ -68,6 +68,8 @@ def _verifier(secret: str, _signs: bool | None) -> GitHost:
 
 
 def _api(name: str, settings: "Gitea") -> HostApi | None:
+    if settings.token is None:
+        return None  # before the slow import
     from bridge.githosts.gitea.api import gitea_api
 
     return gitea_api(name, token=settings.token, url=settings.url, ca=settings.ca)

@@ -92,6 +92,8 @@ def _hint_of(_secret: str, hook: str | None) -> str:
 
 
 def _api(_name: str, settings: "Github") -> HostApi | None:
+    if settings.token is None and settings.app_id is None and settings.private_key is None:
+        return None  # before the slow import
     from bridge.githosts.github.service import github_api
 
     return github_api(

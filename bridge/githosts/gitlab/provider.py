@@ -91,6 +91,8 @@ def _digest(token: str) -> str:
 
 
 def _api(_name: str, settings: "Gitlab") -> HostApi | None:
+    if settings.token is None:
+        return None  # before the slow import
     from bridge.githosts.gitlab.service import gitlab_api
 
     return gitlab_api(token=settings.token, url=settings.url, ca=settings.ca)
