@@ -25,9 +25,9 @@ from tests.worlds.flows import Launched, Ledger, launch_on_sqlite, launched, say
 __all__ = ["launched"]
 
 LOOK = 600.0
-AT_ONCE = 1.0
-"""Seconds in which an announced flow begins on a busy machine; it takes milliseconds on an idle
-one, where `test_a_started_flow_begins_within_milliseconds` measures it."""
+AT_ONCE = 60.0
+"""Seconds in which an announced flow begins on the busiest machine, long before the next look; how
+soon it does is measured in `test_a_started_flow_begins_within_milliseconds`."""
 
 
 @asynccontextmanager
@@ -44,18 +44,19 @@ async def test_a_started_flow_begins_within_milliseconds(launched: Launched) -> 
         began[id_] = time.perf_counter()
 
     flows = await launched({"poll_seconds": LOOK}, work=body)
-    took = []
+    stored, took = [], []
     for n in range(30):
         id_ = f"{n:04d}.{n}"
         started = time.perf_counter()
         await flows.start("work", id_, key=str(n))
-        enqueued = time.perf_counter() - started
+        stored.append(time.perf_counter() - started)
         async with at_once():
             while id_ not in began:  # noqa: ASYNC110 - it measures milliseconds
                 await asyncio.sleep(0.001)
-        took.append(began[id_] - started - enqueued)
+        took.append(began[id_] - started - stored[-1])
 
-    assert median(took) < 0.05  # half of the looks at 50 ms that took its time before
+    # Half of the looks at 50 ms that took its time before; on a busy machine, all takes longer.
+    assert median(took) < max(0.05, 5 * median(stored))
 
 
 async def test_one_that_is_alone_in_its_key_begins_without_a_look_at_the_queue(
