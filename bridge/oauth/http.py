@@ -41,6 +41,10 @@ class Reply:
         return self.body if isinstance(self.body, dict) else {}
 
 
+class NoTokenEndpoint(Refused):
+    """An answer without an error of OAuth's, e.g. of a wrong address, or of a proxy in between."""
+
+
 class Asks:
     """Sends requests to one service; keeps no connection, since people rarely sign in."""
 
@@ -169,6 +173,7 @@ async def tokens(
     Raises:
         Rejected: the code is used, too old, or another client's.
         ClientRefused: the service does not accept the client.
+        NoTokenEndpoint: it answers nothing that a token endpoint does.
         Refused: it says no for another reason.
         Unreachable: it does not answer.
     """
@@ -209,8 +214,13 @@ def _refusal(
         return Refused(
             title, f"it does not know the callback address {challenge.back}: register it there"
         )
-    said = error if isinstance(error, str) and _PLAIN_WORD(error) else f"status {reply.status}"
-    return Refused(title, f"it refuses the sign-in ({said}): check {client.setting}")
+    if isinstance(error, str) and _PLAIN_WORD(error):
+        return Refused(title, f"it refuses the sign-in ({error}): check {client.setting}")
+    return NoTokenEndpoint(
+        title,
+        f"its token endpoint answers with status {reply.status} and no error of OAuth: check"
+        " whether something in front of it refuses the bridge",
+    )
 
 
 def _unaccepted(client: Client, auth: TokenAuth) -> str:

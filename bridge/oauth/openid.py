@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from bridge.core.errors import Refused, Rejected
 from bridge.core.log_text import harmless
 from bridge.oauth.discovery import Issuer, Metadata
-from bridge.oauth.http import Asks, Client, tokens
+from bridge.oauth.http import Asks, Client, NoTokenEndpoint, tokens
 from bridge.ports.sign_in import Challenge, ClientRefused, Returned
 
 LEEWAY = 60.0
@@ -89,7 +89,7 @@ class OpenId:
         about = await self.issuer.metadata(anew=True)
         try:
             await self._tokens(about, _NOBODY, Returned("0" * 32))
-        except ClientRefused:
+        except (ClientRefused, NoTokenEndpoint):
             raise
         except (Refused, Rejected):
             return  # the code, as it must

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from aiohttp import web
 from playwright.async_api import expect
 
 from bridge.console import sign_in
@@ -109,9 +110,10 @@ async def test_the_way_back_is_at_the_public_address(tmp_path: Path, issuer: Fak
         ({"ISSUER": "/"}, "console.issuer", "to the last slash"),
         ({"ISSUER": "http://127.0.0.1:9"}, "console.reach", "nothing listens"),
         ({"SECRET": "another"}, "console.client", "client id and secret"),
+        ({"TOKENS": "403"}, "console.issuer", "answers with status 403 and no error of OAuth"),
         ({"PUBLIC": ""}, "console.callback", "public_url is not set"),
     ],
-    ids=["sound", "almost the issuer", "away", "another secret", "no address"],
+    ids=["sound", "almost the issuer", "away", "another secret", "no tokens", "no address"],
 )
 async def test_doctor_says_whether_people_can_sign_in(
     words: tuple[str, ...],
@@ -121,6 +123,11 @@ async def test_doctor_says_whether_people_can_sign_in(
     tmp_path: Path,
     issuer: FakeIssuer,
 ) -> None:
+    async def without_tokens(_request: web.Request) -> web.Response:
+        return web.Response(status=int(given["TOKENS"]), text="<h1>Forbidden</h1>")
+
+    if "TOKENS" in given:
+        issuer.instead["token"] = without_tokens
     at = given.get("ISSUER", "")
     environment = {
         "BRIDGE_DATA": str(tmp_path),
