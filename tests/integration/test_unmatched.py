@@ -45,15 +45,22 @@ def test_commands_name_a_misspelt_rule_and_the_nearest_app(there: Cli) -> None:
     assert f'"says": "{SAYS}"' in examined.stdout
 
 
-def test_a_glob_that_matches_nothing_may_be_meant_for_apps_to_come(there: Cli) -> None:
-    (there.folder / "bridge.yaml").write_text(MISSPELT.replace("shop/wbe", "shpo/*"))
+NOTHING_THERE = {
+    "payments/*": (0, "warning", "no app matches 'payments/*'"),
+    "shpo/*": (1, "error", "no app matches 'shpo/*'; did you mean shop/*?"),
+    "'shop/{web,dosc}'": (1, "error", "no app is called 'shop/dosc'; did you mean shop/docs?"),
+}
+"""Patterns; the exit code, and what is said: only what is like nothing may be for apps to come."""
 
-    checked = there("config", "check", "--online")
 
-    assert (
-        "warning: the settings: rules.0.apps (bridge.yaml, line 2): no app matches 'shpo/*'"
-        in checked.stderr
-    )
+@pytest.mark.parametrize("pattern", NOTHING_THERE)
+def test_a_glob_or_an_alternative_that_matches_nothing_is_named(there: Cli, pattern: str) -> None:
+    code, level, says = NOTHING_THERE[pattern]
+    (there.folder / "bridge.yaml").write_text(MISSPELT.replace("shop/wbe", pattern))
+
+    checked = there("config", "check", "--online", code=code)
+
+    assert f"{level}: the settings: rules.0.apps (bridge.yaml, line 2): {says}" in checked.stderr
 
 
 def test_an_app_that_was_removed_lately_is_not_misspelt(there: Cli) -> None:

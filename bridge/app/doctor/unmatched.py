@@ -8,6 +8,7 @@ import asyncio
 import difflib
 import logging
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from bridge.app.doctor.itself import repositories_of
@@ -35,6 +36,8 @@ EVERY = 60.0
 """Seconds between two looks of a running bridge."""
 
 _GLOB = frozenset("*?[{")
+_ALTERNATIVES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_MOST_BRACES = 4
 
 
 def unmatched(
@@ -61,9 +64,11 @@ def unmatched(
             names = _repositories_at(settings, one, repositories)
             if not any(_covers(one.text, name) for name in names):
                 yield _finding(setting, one.text, "no app deploys from", names)
-        elif one.text != "*" and not any(label_matches(one.text, label) for label in labels):
-            verb = "matches" if _is_glob(one.text) else "is called"
-            yield _finding(setting, one.text, f"no app {verb}", offered)
+            continue
+        for text in _alternatives(one.text):
+            if text != "*" and not any(label_matches(text, label) for label in labels):
+                verb = "matches" if _is_glob(text) else "is called"
+                yield _finding(setting, text, f"no app {verb}", offered)
 
 
 def _repositories_at(
@@ -80,17 +85,27 @@ def _covers(pattern: str, name: str) -> bool:
     return scope_named(pattern).covers(Repository("", "", name))
 
 
+def _alternatives(pattern: str) -> Sequence[str]:
+    """Return what a pattern with alternatives stands for: each must match, e.g. shop/{web,api}."""
+    found = _ALTERNATIVES.search(pattern)
+    if found is None or pattern.count("{") > _MOST_BRACES:
+        return [pattern]
+    begin, end = pattern[: found.start()], pattern[found.end() :]
+    return [text for one in found[1].split(",") for text in _alternatives(begin + one + end)]
+
+
 def _is_glob(text: str) -> bool:
     return not _GLOB.isdisjoint(text)
 
 
 def _finding(setting: str, text: str, says: str, there: Iterable[str]) -> Finding:
-    """Return the finding; what may be meant for apps to come is a warning."""
-    said = f"{setting}: {says} {shortened(text)}{_nearest(text, there)}"
-    if _is_glob(text):
+    """Return the finding; a glob like nothing that is there may be meant for apps to come."""
+    nearest = _nearest(text, there)
+    said = f"{setting}: {says} {shortened(text)}{nearest}"
+    if _is_glob(text) and not nearest:
         remedy = "correct it, unless it is meant for apps to come"
         return Finding(Level.WARNING, CHECK, ABOUT, said, remedy)
-    remedy = "correct it, or take it out; a glob may also mean apps to come"
+    remedy = "correct it, or take it out; a glob unlike any name may also mean apps to come"
     return Finding(Level.ERROR, CHECK, ABOUT, said, remedy)
 
 
