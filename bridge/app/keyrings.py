@@ -113,8 +113,10 @@ def _must_differ(servers: Sequence[HostServer]) -> None:
 # ── Making webhooks ─────────────────────────────────────────────────────────────────────────────
 
 
-def hooks_of(settings: Settings, journal: SqlJournal, apis: Mapping[str, HostApi]) -> Hooks:
-    """Return what lists, makes, rotates and removes webhooks."""
+def hooks_of(
+    settings: Settings, journal: SqlJournal, apis: Mapping[str, HostApi], *, by: str
+) -> Hooks:
+    """Return what lists, makes, rotates and removes webhooks; see `Hooks`."""
     base = (settings.public_url or "").rstrip("/")
     servers = {}
     for name, one in settings.host_servers().items():
@@ -122,7 +124,8 @@ def hooks_of(settings: Settings, journal: SqlJournal, apis: Mapping[str, HostApi
         able = api if isinstance(api, ManagesHooks) else None
         url = f"{base}/hooks/{name}" if base else None
         servers[name] = HookServer(name, able, url, one.provider.new_secret)
-    return Hooks(servers, journal, seal_of(settings), time.time, partial(_deploys_itself, settings))
+    own = partial(_deploys_itself, settings)
+    return Hooks(servers, journal, seal_of(settings), time.time, by, own)
 
 
 def _deploys_itself(settings: Settings, url: str) -> bool:

@@ -1,6 +1,6 @@
 """Change what setup stores: every change is checked with all other settings before it is stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from bridge.app.providers import check_backends, host_apis
 from bridge.app.sealing import seal_of
 from bridge.app.stored_settings import opened
 from bridge.core.errors import NotFound, Rejected
+from bridge.pipeline.audit import record
 from bridge.settings import (
     BY_SETUP,
     KeyPath,
@@ -21,7 +22,7 @@ from bridge.settings import (
 )
 
 if TYPE_CHECKING:
-    from bridge.ports.journal import StoredSettings
+    from bridge.ports.journal import Journal
 
 STORABLE = frozenset({"public_url"})
 """The settings above the sections that may be stored; the others say where and how."""
@@ -36,12 +37,14 @@ class SettingUp:
     Attributes:
         where: says where the data is, and has the key.
         file, environment: the other sources of settings, which win.
+        by: who changes them, for the audit log, e.g. "cli: ada".
     """
 
     where: Process
-    journal: "StoredSettings"
+    journal: "Journal"
     file: Path | None
     environment: Mapping[str, str]
+    by: str
 
     async def stored(self) -> dict[KeyPath, str]:
         """Return the stored settings, opened."""
@@ -79,6 +82,7 @@ class SettingUp:
         seal = seal_of(self.where)
         sealed = {".".join(path): seal.close(value) for path, value in values.items()}
         await self.journal.store_settings(sealed)
+        await self._record("config set", sealed)
         return settings
 
     async def remove(self, names: Sequence[str]) -> None:
@@ -93,6 +97,11 @@ class SettingUp:
                 kept = ", ".join(there) or "none"
                 raise NotFound(f"no setting {name} is stored; there are: {kept}")
         await self.journal.store_settings(dict.fromkeys(names))
+        await self._record("config unset", names)
+
+    async def _record(self, what: str, names: Iterable[str]) -> None:
+        """Write into the audit log which settings were changed, without their values."""
+        await record(self.journal, self.by, what, ", ".join(sorted(names)))
 
 
 def path_of(name: str) -> KeyPath:

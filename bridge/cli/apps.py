@@ -142,6 +142,7 @@ def delete(
     yes: Yes = False,
 ) -> None:
     """Delete an app of the embedded backend, with its site and its logs."""
+    from bridge.cli.backend import person
     from bridge.cli.embedded import delete_app, find_embedded
 
     settings = settings_of(config)
@@ -150,7 +151,7 @@ def delete(
         name = app.id
         hint(clean(f"this deletes {app.label} with its site and its logs"))
     agree("delete it?", How(config, yes=yes))
-    gone = run(delete_app(settings, name))
+    gone = run(delete_app(settings, name, by=person()))
     say(f"deleted {clean(gone.label)}")
 
 

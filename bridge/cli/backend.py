@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bridge.pipeline.app_reading import Trouble
     from bridge.pipeline.configure import Configurer
     from bridge.ports.backends import Backend
-    from bridge.ports.journal import Apps
+    from bridge.ports.journal import Apps, Audit
     from bridge.settings import Settings
 
 
@@ -182,6 +182,13 @@ def person() -> str:
 def person_key() -> str:
     """Return the requester as locks know them, e.g. "cli:ada"."""
     return f"cli:{person().removeprefix('cli: ')}"
+
+
+async def record(journal: "Audit", what: str, about: str, *, app_id: str = "") -> None:
+    """Write into the audit log what a command has done; see `pipeline.audit.record`."""
+    from bridge.pipeline import audit
+
+    await audit.record(journal, person(), what, about, app_id=app_id)
 
 
 # ── Backends that a running bridge can't read, reported beside a command's output ─────────────────

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from bridge.backends import EMBEDDED, titles
+from bridge.cli.backend import person
 from bridge.cli.context import Config, Json, ask_hidden, exit_code_of, run, settings_of
 from bridge.cli.show import MASKED, clean, hint, say, say_error, say_json, writes_utf8
 from bridge.core.errors import BridgeError, Rejected
@@ -202,7 +203,7 @@ async def _setting_up(settings: "Settings", config: Path | None) -> "AsyncIterat
     from bridge.app.storage import open_stores
 
     async with open_stores(settings) as stores:
-        yield SettingUp(settings, stores.journal, config, os.environ)
+        yield SettingUp(settings, stores.journal, config, os.environ, person())
 
 
 class Shown(NamedTuple):

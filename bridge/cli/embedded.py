@@ -82,7 +82,7 @@ async def create_site(settings: "Settings", site: NewSite, *, by: str) -> tuple[
         made, path = await make_site(api, site)
         if site.rules is not None:
             made = replace(made, rules=site.rules)
-        await _tell_journal(settings, api, made, by)
+        await _tell_journal(settings, api, "create", made, by)
     return made, sites and sites + path
 
 
@@ -101,12 +101,12 @@ async def find_embedded(settings: "Settings", name: str) -> App:
         return find_app(await api.client.apps(), name)
 
 
-async def delete_app(settings: "Settings", name: str) -> App:
-    """Delete an app; return it."""
+async def delete_app(settings: "Settings", name: str, *, by: str) -> App:
+    """Delete an app; return it; see `create_site`."""
     async with _one_after_another(settings), api_of(settings) as api:
         app = find_app(await api.client.apps(), name)
         await api.ask("POST", "application.delete", applicationId=app.id)
-        await _tell_journal(settings, api)
+        await _tell_journal(settings, api, "delete", app, by)
     return app
 
 
@@ -215,15 +215,15 @@ async def _environment(api: Api, project: str) -> str:
     return str(made["environment"]["environmentId"])
 
 
-async def _tell_journal(
-    settings: "Settings", api: Api, made: App | None = None, by: str = ""
-) -> None:
-    """Record the app, so the next command knows it before the bridge reads the apps again."""
+async def _tell_journal(settings: "Settings", api: Api, what: str, app: App, by: str) -> None:
+    """Record what was done, and the apps, so that the next command knows them at once."""
     from bridge.app.storage import open_stores
+    from bridge.pipeline.audit import record
 
-    if settings.backends_set():
-        return  # this bridge deploys elsewhere
     async with open_stores(settings) as stores:
-        if made is not None:  # first, so the app is never known without its rules
-            await stores.journal.save_rules(made.id, made.rules, by=by)
+        await record(stores.journal, by, f"app {what}", app.label, app_id=app.id)
+        if settings.backends_set():
+            return  # this bridge deploys elsewhere
+        if what == "create":  # first, so the app is never known without its rules
+            await stores.journal.save_rules(app.id, app.rules, by=by)
         await stores.journal.save_apps(EMBEDDED, await api.client.apps())

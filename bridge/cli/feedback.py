@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.chats import CHATS
+from bridge.cli.backend import record
 from bridge.cli.context import Config, Json, Limit, kept_in, run, settings_of
 from bridge.cli.forms import standing, subscription_form
 from bridge.cli.show import Listing, ago, iso, say, say_json, shrunk
@@ -80,11 +81,14 @@ async def _list(settings: "Settings", limit: int, *, failing: bool, json: bool) 
 async def _retry(settings: "Settings", id_: str | None) -> int:
     async with kept_in(settings) as stores:
         if id_ is None:
-            return await stores.journal.retry_feedback()
+            if count := await stores.journal.retry_feedback():
+                await record(stores.journal, "feedback retry", "all that fail")
+            return count
         failing = await stores.journal.feedback(limit=SEARCHED, failing=True)
         ids = [one.subscription.id for one in failing]
         fits = fitting(ids, id_)
         if len(fits) == 1:
+            await record(stores.journal, "feedback retry", fits[0])
             return await stores.journal.retry_feedback(fits[0])
         shown = [one.subscription.id for one in await stores.journal.feedback(limit=SEARCHED)]
     if fits:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.backend import person
 from bridge.cli.completion import complete_repository
 from bridge.cli.configure import How, Yes, agree
 from bridge.cli.context import Config, Json, run, settings_of
@@ -170,7 +171,9 @@ async def _reached(config: "Path | None") -> AsyncIterator[Reach]:
             wanted_of(await stores.journal.apps(), homes_of(settings.host_servers().values()))
         )
         able = tuple(name for name, api in apis.items() if isinstance(api, ManagesHooks))
-        yield Reach(settings, stores, hooks_of(settings, stores.journal, apis), known, able)
+        yield Reach(
+            settings, stores, hooks_of(settings, stores.journal, apis, by=person()), known, able
+        )
 
 
 async def _looked(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridge.cli.backend import record
 from bridge.cli.context import Config, run, settings_of
 from bridge.cli.manifest import bridge_address
 from bridge.cli.show import hint
@@ -27,10 +28,10 @@ NewLink = Callable[["Sessions", str], Awaitable[str]]
 """Returns a new link, below the bridge's address."""
 
 
-def _print_link(config: Config, url: str | None, new_link: NewLink, minutes: int) -> None:
-    """Print a link, and how long it lets somebody in."""
+def _print_link(config: Config, url: str | None, new_link: NewLink, to: str, minutes: int) -> None:
+    """Print a link to a page, and how long it lets somebody in."""
     settings = settings_of(config)
-    link = run(_link(settings, url or _address_of(settings), new_link))
+    link = run(_link(settings, url or _address_of(settings), new_link, to))
     typer.echo(link)  # not wrapped: a broken link can't be opened
     hint(f"valid once, within {minutes} minutes, while `dokploy-bridge serve` runs")
     if url is None and settings.public_url is None:
@@ -44,10 +45,11 @@ def _address_of(settings: "Settings") -> str:
     return settings.public_url or local_url(settings.host, settings.port)
 
 
-async def _link(settings: "Settings", url: str, new_link: NewLink) -> str:
+async def _link(settings: "Settings", url: str, new_link: NewLink, to: str) -> str:
     from bridge.app.storage import open_stores
 
     async with open_stores(settings) as stores:
+        await record(stores.journal, "link", to)
         return await new_link(stores.journal, url)
 
 
@@ -58,7 +60,7 @@ def console(config: Config = None, url: Url = None) -> None:
     """
     from bridge.console.visitors import new_link
 
-    _print_link(config, url, new_link, minutes=10)
+    _print_link(config, url, new_link, "console", minutes=10)
 
 
 def setup(config: Config = None, url: Url = None) -> None:
@@ -68,4 +70,4 @@ def setup(config: Config = None, url: Url = None) -> None:
     """
     from bridge.app.setup.entry import new_link
 
-    _print_link(config, url, new_link, minutes=30)
+    _print_link(config, url, new_link, "setup", minutes=30)

@@ -23,7 +23,7 @@ from bridge.core.events import ASKING_HOSTS, CONSOLE_HOST, Asked, write_command
 from bridge.core.events import Action as Wish
 from bridge.core.gates.holds import warnings_in
 from bridge.core.previews.preview import Preview
-from bridge.pipeline.chat_audit import actor
+from bridge.pipeline.audit import actor, record
 from bridge.ports.inbox import NewDelivery
 
 LONGEST_REASON = 500
@@ -130,7 +130,10 @@ async def show_again(records: Records, visitor: Visitor, _parts: Parts, form: Fo
     """Retry feedback that could not be published."""
     if not records.sees_all(visitor):
         raise NotFound("What could not be shown elsewhere is for those who may view every app.")
-    count = await records.journal.retry_feedback(form.get("id") or None)
+    count = await records.journal.retry_feedback(id_ := form.get("id") or None)
+    if count:
+        by = actor(CONSOLE_HOST, visitor.person)
+        await record(records.journal, by, "feedback retry", id_ or "all that fail")
     what = "1 place is" if count == 1 else f"{count} places are"
     return Done("/console/audit", f"{what} tried again.")
 

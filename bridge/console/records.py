@@ -14,7 +14,7 @@ from bridge.core.events import CONSOLE_HOST
 from bridge.core.lifecycle import Deployment
 from bridge.core.previews.preview import as_preview, model_id
 from bridge.pipeline.adopt import Adopter
-from bridge.pipeline.chat_audit import actor
+from bridge.pipeline.audit import actor
 from bridge.pipeline.commands import ChatCommands
 from bridge.pipeline.gate_commands import Actor
 from bridge.pipeline.interpret import Reading

@@ -33,7 +33,7 @@ from bridge.core.gates.freezes import Freeze
 from bridge.core.health.rollback import Rung
 from bridge.core.lifecycle import Deployment, State, too_late
 from bridge.core.people import NO_IDENTITIES, Identities
-from bridge.pipeline.chat_audit import ChatAudit, actor
+from bridge.pipeline.audit import ChatAudit, actor
 from bridge.pipeline.chat_gates import ABOUT_GATES, ChatGates
 from bridge.pipeline.chat_previews import ChatPreviews
 from bridge.pipeline.gate_commands import GateCommands

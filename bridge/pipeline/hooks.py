@@ -28,15 +28,17 @@ from bridge.core.hooks import (
     may_be_ours,
     same_url,
 )
+from bridge.pipeline.audit import record
 from bridge.pipeline.hook_targets import Target
 from bridge.ports.chats import Seal
 from bridge.ports.clock import Clock
 from bridge.ports.hooks import MadeHook, MadeHooks, ManagesHooks, key_of
 from bridge.ports.inbox import Inbox
+from bridge.ports.journal import Audit
 
 
-class HookStore(MadeHooks, Protocol):
-    """What is stored of webhooks, and the present names of repositories."""
+class HookStore(MadeHooks, Audit, Protocol):
+    """What is stored of webhooks, the present names of repositories, and the audit log."""
 
     async def repositories(self) -> dict[str, str]:
         """Return the names of repositories that have pushed, by host and id."""
@@ -158,6 +160,7 @@ class Hooks:
     """Lists, makes, rotates and removes webhooks.
 
     Attributes:
+        by: who makes, rotates and removes them, for the audit log, e.g. "cli: ada".
         deploys_itself: see `SeenHook`.
     """
 
@@ -165,6 +168,7 @@ class Hooks:
     store: HookStore
     seal: Seal
     clock: Clock
+    by: str = ""
     deploys_itself: Own = lambda _: False
 
     # ── looking ───────────────────────────────────────────────────────────
@@ -283,6 +287,8 @@ class Hooks:
             await self._change(step)
         elif step.does is Does.REMOVE:
             await self._remove(step)
+        if step.does is not Does.KEEP:
+            await self._record(step.does, step.host, step.scope)
 
     async def _create(self, step: Step) -> None:
         server, api = self._reached(step.host)
@@ -308,6 +314,9 @@ class Hooks:
         _, api = self._reached(step.host)
         await api.delete_hook(step.hook)
         await self.store.drop_hook(key_of(step.host, step.scope))
+
+    async def _record(self, does: str, host: str, scope: Scope) -> None:
+        await record(self.store, self.by, f"hooks {does}", f"{host} {scope}", at=self.clock())
 
     async def _planned(self, server: HookServer, scope: Scope) -> MadeHook:
         """Return the record of a webhook; store a new one with a new secret if there is none."""
@@ -364,6 +373,7 @@ class Hooks:
             hook = HostHook(made.scope, current.hook, _url_of(server))
             changed = await api.change_hook(hook, _url_of(server), secret)
             await self._is_made(current, changed)
+            await self._record("rotate", made.host, made.scope)
             await api.test_hook(changed)
             while not await seen.look():
                 if not await wait():

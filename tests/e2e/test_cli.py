@@ -84,6 +84,13 @@ async def test_what_is_asked_while_nobody_serves_is_done_afterwards(tmp_path: Pa
     await shell.run("app", "create", "web", "--repo", str(repository.path))
 
     waits = await shell.run("deploy", "web")
+    await shell.run("app", "create", "old", "--repo", str(repository.path))
+    await shell.run("app", "delete", "old", "--yes")
+    assert [(one["action"], one["app"]) for one in await shell.json("audit")] == [
+        ("app delete", "default/old"),
+        ("app create", "default/old"),
+        ("app create", "default/web"),
+    ]
 
     assert "no bridge is running" in waits
     async with serving(shell):

@@ -161,6 +161,10 @@ async def test_a_removed_one_is_gone_and_its_secret_with_it(
 
     assert repository(fake).hooks == []
     await shell.run("hooks", "remove", NAME, "--yes", code=4)
+    assert [(one["action"], one["app"]) for one in await shell.json("audit")] == [
+        ("hooks remove", f"{fake.name} {NAME}"),
+        ("hooks create", f"{fake.name} {NAME}"),
+    ]
     for number in range(10_000):  # the running bridge reads the store now and then
         if (await fake.send(hook, EVENTS[fake.name], push(fake, NAME, number))).status != 202:
             break
@@ -212,6 +216,7 @@ async def test_a_rotation_under_load_loses_and_refuses_nothing(
     assert set(answers) == {202}
     (seen,) = await shell.json("hooks", "list", NAME)
     assert seen["hooks"][0]["state"] == "live"
+    assert (await shell.json("audit"))[0]["action"] == "hooks rotate"
 
 
 async def test_a_rotation_mends_a_webhook_whose_secret_a_restored_copy_lacks(

@@ -10,7 +10,7 @@ from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.app.setup import entry
-from bridge.app.setup.apps import AppsSetup
+from bridge.app.setup.apps import BY, AppsSetup
 from bridge.app.setup.checkup import Checkup
 from bridge.app.setup.door import SetupDoor
 from bridge.app.setup_changes import SettingUp
@@ -40,7 +40,7 @@ class Door:
         """Begin as a process does, with what is stored."""
         given = {"BRIDGE_DATA": str(self.data)} | self.environment
         found = self.settings = read_settings(None, given, Stored())
-        setting_up = SettingUp(found, self.journal, None, given)
+        setting_up = SettingUp(found, self.journal, None, given, BY)
         for backend in self.backends.values():
             await backend.close()
         self.backends = {name: one.open() for name, one in found.backends_set().items()}

@@ -76,7 +76,7 @@ class AppsSetup:
             apis = host_apis(self.settings)
             for api in apis.values():
                 stack.push_async_callback(api.close)
-            hooks = hooks_of(self.settings, self.journal, apis)
+            hooks = hooks_of(self.settings, self.journal, apis, by=BY)
             for name in (await self.without_webhook()).get(host, ()):
                 try:
                     place = await hooks.look(Target(host, ScopeKind.REPOSITORY, name))

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.app.setup import entry
-from bridge.app.setup.apps import AppsSetup, Done
+from bridge.app.setup.apps import BY, AppsSetup, Done
 from bridge.app.setup.checkup import Checkup
 from bridge.app.setup.page import Facts, is_public, policy, render, style
 from bridge.app.setup.services import Service, prove, prove_choice, services, tried
@@ -38,7 +38,7 @@ Action = Callable[[web.Request, str, str], Awaitable[web.StreamResponse]]
 def setup_routes(parts: Parts, beginning: Beginning) -> list[web.RouteDef]:
     """Return the routes of a running process, which `beginning` can start anew."""
     settings, journal = parts.settings, parts.stores.journal
-    setting_up = SettingUp(settings, journal, beginning.file, beginning.environment)
+    setting_up = SettingUp(settings, journal, beginning.file, beginning.environment, BY)
     apps = AppsSetup(settings, journal, parts.backends, parts.catalog.wake)
     checkup = Checkup(setting_up, journal)
     return SetupDoor(settings, setting_up, journal, apps, checkup, beginning.anew).routes()

@@ -57,6 +57,10 @@ def test_what_is_removed_no_longer_counts(cli: Cli) -> None:
 
     assert cli.json("config", "show")["public_url"] == {"value": None, "from": "default"}
     assert cli.json("config", "show")["slack"]["channel"]["value"] == "#deploys"
+    assert [(one["action"], one["app"]) for one in cli.json("audit")] == [
+        ("config unset", "public_url"),
+        ("config set", "public_url, slack.channel"),
+    ]
 
 
 @pytest.mark.parametrize(

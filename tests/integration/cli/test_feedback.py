@@ -70,6 +70,9 @@ def test_one_that_fails_is_tried_again_or_all_of_them(filled: Cli) -> None:
         "slack C2": "failing", "slack C3": "failing",
     }  # fmt: skip
     assert all(one["due_at"] < "2033" for one in filled.json("feedback", "--failing"))
+    assert [(one["action"], one["app"]) for one in filled.json("audit")] == [
+        ("feedback retry", "all that fail"), ("feedback retry", "slack C3"),
+    ]  # fmt: skip
 
 
 def test_what_to_try_again_must_be_said_and_must_fail(filled: Cli) -> None:

@@ -1,13 +1,17 @@
-"""Write what is refused to people in a chat into the audit log.
+"""Write into the audit log what is no delivery: what people are refused, and what is done at once.
 
-What is not refused is a delivery, and is written with its decision, whatever door it came by.
+A command that is a delivery is written with its decision, whatever door it came by.
 """
+
+import time
 
 from bridge.core.access import Person
 from bridge.core.chat.replies import Denied, Reply
 from bridge.ports.clock import Clock
 from bridge.ports.journal import Audit
 from bridge.ports.outcomes import Audited
+
+DONE = "done"
 
 REFUSED_AGAIN = 60.0
 """Seconds in which the same refusal is recorded once, so nobody can flood the audit log."""
@@ -43,6 +47,20 @@ class ChatAudit:
             if len(self._refusals) > MOST_REFUSALS:
                 del self._refusals[next(iter(self._refusals))]
         return new
+
+
+async def record(
+    journal: Audit, by: str, what: str, about: str, *, app_id: str = "", at: float | None = None
+) -> None:
+    """Write what somebody has done.
+
+    Args:
+        by: e.g. "cli: ada".
+        about: the app's label, or what else was changed; never a secret.
+        at: seconds; None: now.
+    """
+    moment = time.time() if at is None else at
+    await journal.audit(Audited(moment, by, what, app_id, about, (), DONE))
 
 
 def actor(chat: str, person: Person) -> str:
