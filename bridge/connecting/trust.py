@@ -95,4 +95,6 @@ def _context(files: tuple[tuple[str, float], ...], folder: str | None) -> ssl.SS
 def _unread(file: str, error: OSError) -> CannotConnect:
     holds_none = isinstance(error, ssl.SSLError)
     why = "it holds no certificate in PEM" if holds_none else error.strerror
-    return CannotConnect(f"the certificates in {file} can't be read: {why}")
+    named_by = " and ".join(one for one in VARIABLES if os.environ.get(one) == file)
+    of = f"{file} ({named_by})" if named_by else file
+    return CannotConnect(f"the certificates in {of} can't be read: {why}")

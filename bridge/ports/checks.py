@@ -95,6 +95,7 @@ NAMES: Mapping[str, str] = {
     "bridge.postgres.version": "the database is new enough",
     "bridge.postgres.connections": "the database has connections left",
     "bridge.postgres.sessions": "no pooler shares the database's sessions",
+    "bridge.connecting": "the proxy and the authorities in the environment can be used",
     "bridge.secret_key": "secrets can be stored sealed",
     "bridge.hosts": "any Git host is served",
     "bridge.url": "the public URL leads to this bridge",

@@ -49,6 +49,9 @@ ITS_OWN = {
     ),
     "a proxy that takes only small bodies": Plant("bridge.url.body", before(frontage.IS_SMALL)),
     "a certificate that nobody trusts": Plant("bridge.url.tls", settings={"SSL_CERT_FILE": ""}),
+    "authorities that are not there": Plant(
+        "bridge.connecting", settings={"REQUESTS_CA_BUNDLE": "/not/there.pem"}
+    ),
     "a secret that can be guessed": Plant(
         "settings", settings={"BRIDGE_GITHUB_WEBHOOK_SECRETS": "short"}
     ),

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.app.data_folder import must_be_there
-from bridge.app.doctor.itself import of_apps, of_data, of_pins, of_verified, repositories_of, runs
+from bridge.app.doctor.itself import (
+    of_apps,
+    of_connecting,
+    of_data,
+    of_pins,
+    of_verified,
+    repositories_of,
+    runs,
+)
 from bridge.app.doctor.named_checks import of_named_checks
 from bridge.app.doctor.previews import building_branches, of_previews, previewed
 from bridge.app.doctor.public_url import of_public_url
@@ -64,6 +72,7 @@ async def examine_all(
     """
     began = time.monotonic()
     first = await asyncio.to_thread(list, of_settings(settings))
+    cannot = await asyncio.to_thread(list, of_connecting(settings))
     stored, trouble, running = Stored(), None, None
     try:
         stored = await (_stored(settings) if journal is None else _read(journal))
@@ -79,8 +88,8 @@ async def examine_all(
     if difference is not None:
         yield difference.finding()
     if difference is None or not difference.incomplete:
-        those += streams
-        for finding in first:
+        those += [] if cannot else streams
+        for finding in (*first, *cannot):
             yield finding
     left = max(WITHIN - (time.monotonic() - began), TO_READ_APPS)  # a database may have been slow
     async for finding in together(those, round(left)):
@@ -94,6 +103,8 @@ async def examine_services(settings: "Settings") -> tuple[list[Tried], list[Find
         BridgeError: the data can't be used.
     """
     stored = await _stored(settings)
+    if cannot := await asyncio.to_thread(list, of_connecting(settings)):
+        return [], cannot
     examination = Examination(settings, stored, to_read_apps=PATIENT_TO_READ_APPS)
     found = [one async for one in together(list(examination.services()), PATIENT)]
     return examination.tried(), in_order(found)

@@ -340,3 +340,28 @@ def test_a_data_folder_may_be_a_link_itself(filled: Cli) -> None:
     filled.data.symlink_to("volume")
 
     assert len(filled.json("deliveries")) == 1
+
+
+AWAY = {"BRIDGE_DOKPLOY_URL": "https://dokploy.example.com", "BRIDGE_DOKPLOY_API_KEY": "a-key"}
+NO_FILE = ("REQUESTS_CA_BUNDLE", "/not/there.pem", "/not/there.pem (REQUESTS_CA_BUNDLE) can't be")
+NO_PROXY = ("HTTPS_PROXY", "socks5://127.0.0.1:9", "write its address as http://")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "wrong"),
+    [
+        ("serve --port 0", 2, NO_FILE),
+        ("config check --online", 1, NO_FILE),
+        ("config check --online", 1, NO_PROXY),
+    ],
+)
+def test_an_environment_in_which_nothing_can_be_asked_is_what_is_blamed(
+    cli: Cli, words: str, code: int, wrong: tuple[str, str, str]
+) -> None:
+    variable, value, says = wrong
+
+    told = cli(*words.split(), code=code, **AWAY, **{variable: value})
+
+    assert says in told.stderr
+    assert "Traceback" not in told.stderr
+    assert "can't be reached" not in told.stderr
