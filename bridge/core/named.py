@@ -5,9 +5,11 @@ over the body. What people write can't look like a name: in JSON its quotes are 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
+from urllib.parse import unquote
 
 from bridge.core.hooks import Scope, ScopeKind
 
@@ -17,9 +19,31 @@ MOST = 64
 MOST_LOOKED_AT = 4096
 """The most places to look at that may be a name."""
 
-_FIELDS = (b'"full_name"', b'"path_with_namespace"')
-_VALUE = re.compile(rb'\s{0,8}:\s{0,8}"([^"\\]{1,400})"')
-_ID = re.compile(rb'id"\s{0,8}:\s{0,8}([0-9]{1,20})\b')
+
+class _Syntax(NamedTuple):
+    """How a body writes names and ids."""
+
+    fields: Sequence[bytes]
+    escape: bytes
+    value: re.Pattern[bytes]
+    id: re.Pattern[bytes]
+
+
+_JSON = _Syntax(
+    (b'"full_name"', b'"path_with_namespace"'),
+    b"\\",
+    re.compile(rb'\s{0,8}:\s{0,8}"([^"\\]{1,400})"'),
+    re.compile(rb'id"\s{0,8}:\s{0,8}([0-9]{1,20})\b'),
+)
+_FORM = _Syntax(
+    (b"%22full_name%22",),
+    b"%5C",
+    re.compile(rb"\+{0,8}%3A\+{0,8}%22((?:[\w.-]|%2F){1,400})%22", re.IGNORECASE),
+    re.compile(rb"id%22\+{0,8}%3A\+{0,8}([0-9]{1,20})(?![0-9])", re.IGNORECASE),
+)
+"""JSON in the field of a form, as GitHub can send it; it is not decoded, which takes long."""
+
+_FIELD = b"payload="
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +66,22 @@ class Named:
 
 
 def named_in(body: bytes | bytearray) -> Named:
-    """Return what a JSON body names."""
-    names = islice(_names(body), MOST)
-    ids = islice(_ID.finditer(body), MOST)
+    """Return what a body names: JSON, or a form with JSON in it."""
+    syntax = _FORM if body.startswith(_FIELD) else _JSON
+    names = islice(_names(body, syntax), MOST)
+    ids = islice(syntax.id.finditer(body), MOST)
     return Named(frozenset(names), frozenset(one[1].decode() for one in ids))
 
 
-def _names(body: bytes | bytearray) -> Iterator[str]:
-    looks = MOST_LOOKED_AT
-    for name in _FIELDS:
+def _names(body: bytes | bytearray, syntax: _Syntax) -> Iterator[str]:
+    looks, escape = MOST_LOOKED_AT, syntax.escape
+    for name in syntax.fields:
         at = body.find(name)
         while at >= 0 and looks:
             looks -= 1
             end = at + len(name)
-            if body[at - 1 : at] != b"\\" and (found := _VALUE.match(body, end)):
-                yield found[1].decode(errors="replace").casefold()
+            escaped = body[max(0, at - len(escape)) : at].upper() == escape
+            if not escaped and (found := syntax.value.match(body, end)):
+                name_ = found[1].decode(errors="replace")
+                yield (unquote(name_) if syntax is _FORM else name_).casefold()
             at = body.find(name, end)

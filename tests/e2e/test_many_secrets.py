@@ -86,10 +86,13 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
         (push_of("team-7/site", id=583231), 101, 202, 2),
         (push_of("my-org/anything"), 102, 202, 1),
         (b"{}", 99, 202, MANY + 2),
-        (b"payload=" + quote_plus(push_of("team-7/site")).encode(), 7, 202, MANY + 2),
+        (b"payload=" + quote_plus(push_of("team-7/site")).encode(), 7, 202, 1),
+        (b"payload=" + quote_plus(push_of("renamed/now", id=583231)).encode(), 101, 202, 1),
+        (b"payload=" + quote_plus(push_of("a-stranger/site")).encode(), 8, 401, 0),
     ],
     ids=["named", "in capitals", "wrong", "no name of ours", "renamed", "renamed, and another name",
-         "of an owner", "nameless", "a form"],
+         "of an owner", "nameless", "a form", "a form of a renamed one",
+         "a form with no name of ours"],
 )  # fmt: skip
 async def test_a_webhook_costs_a_pass_for_each_secret_that_it_names(
     opened: Opened,
@@ -184,4 +187,5 @@ def test_what_people_write_names_nothing(before: str, after: str) -> None:
     said = {"commits": [{"message": before + trick + after}], "full_name": "team-7/site"}
     for ascii_ in (True, False):
         body = json.dumps(said, ensure_ascii=ascii_).encode(errors="replace")
-        assert named_in(body).names == {"team-7/site"}
+        form = b"payload=" + quote_plus(body).encode()
+        assert named_in(body).names == named_in(form).names == {"team-7/site"}
