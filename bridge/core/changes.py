@@ -5,6 +5,7 @@ since the commit that the app runs: a push that failed, was lost or was truncate
 files from the next one (docs/notes/0012).
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -191,6 +192,25 @@ def overtaken_by(late: Move, moves: Sequence[Move]) -> list[Move]:
         return []
     dated = [move for move in known if happened_after(move, late)]
     return [move for move in (*dated, *_successors(late, known)) if move.seq < late.seq]
+
+
+def brought(live: str | None, head: str, moves: Sequence[Move], *, pinned: bool) -> list[Move]:
+    """Return the moves that may have brought what leads from one commit to another.
+
+    Those that led to the head are among them, even if it is live already. If no move has led to
+    the live commit, all may have come later.
+
+    Args:
+        moves: of one branch; deliveries may have been late.
+        pinned: the branch may have moved on from the head; else all moves led to it.
+    """
+    begin = min((one for one in moves if one.after == live), key=lambda one: one.seq, default=None)
+    first, late = (0, list[Move]()) if begin is None else (begin.seq, overtaken_by(begin, moves))
+    ends = [one.seq for one in moves if one.after == head]
+    last = max(ends) if pinned and ends else math.inf
+    onward = _reached(head, ((one.before, one.after) for one in moves if one.seq > last))
+    since = [one for one in moves if one.seq > first or one.after == head or one in late]
+    return [one for one in since if one.seq <= last or one.before not in onward]
 
 
 def _successors(stands: Move, known: Sequence[Move]) -> Iterator[Move]:

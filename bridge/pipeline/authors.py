@@ -6,10 +6,9 @@ kept webhooks tell who pushed them.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bridge.core.lifecycle import Deployment
 from bridge.core.people import NO_IDENTITIES, Brought, Identities, Writer, brought
 from bridge.ports.authors import Authored, AuthorsOf, TellsAuthors
 from bridge.ports.gates import CommitAt
@@ -22,7 +21,7 @@ Pair = tuple[str, str, str | None, str]
 """A host, a repository as its API names it, what is live (None: nothing), and the head."""
 
 
-async def nobody(_deployment: Deployment) -> frozenset[tuple[str, Writer]]:
+async def nobody(_seq: int) -> frozenset[tuple[str, Writer]]:
     """No author is known."""
     return frozenset()
 
@@ -34,7 +33,7 @@ class AuthorsOfRanges:
     Attributes:
         apis: of the Git hosts.
         identities: who the authors are elsewhere.
-        pushed: returns those who wrote and pushed what a push deploys.
+        pushed: returns those who wrote and pushed what a delivery tells of.
     """
 
     apis: Mapping[str, HostApi]
@@ -43,10 +42,16 @@ class AuthorsOfRanges:
     _known: OrderedDict[Pair, Authored] = field(default_factory=OrderedDict, init=False)
     _asking: dict[Pair, asyncio.Task[Authored]] = field(default_factory=dict, init=False)
 
-    async def of(self, head: CommitAt, live: str | None, pushes: Sequence[Deployment]) -> Brought:
+    async def of(
+        self, head: CommitAt, live: str | None, pushes: Iterable[int], *, missing: str = ""
+    ) -> Brought:
         """Return who wrote and pushed what leads from the live commit to the head.
 
         If nothing is live, these are the head's authors, and those of the pushes.
+
+        Args:
+            pushes: the seqs of deliveries; others than pushes don't matter.
+            missing: why these may not be all; "" if they are.
 
         Raises:
             BridgeError: the Git host does not tell now.
@@ -56,7 +61,7 @@ class AuthorsOfRanges:
         if not isinstance(api, TellsAuthors):
             return self._brought(head, by_pushes, unlisted=f"{head.host} tells no authors")
         listed = await self._listed(api, head, None if live == head.commit else live)
-        why = ""
+        why = missing
         if listed.writers is None:
             why = f"not all commits since {(live or '')[:7]} are known: {listed.note}"
             listed = await self._listed(api, head, None)

@@ -22,7 +22,7 @@ from bridge.core.gates.holds import Proposal
 from bridge.core.gates.locks import scopes_of
 from bridge.core.gates.order import earlier_of
 from bridge.core.health.serving import Serving
-from bridge.core.lifecycle import Deployment, State, app_of
+from bridge.core.lifecycle import Deployment, State, app_of, promotes
 from bridge.core.pins import exact, pin_of, tracked
 from bridge.core.rules import RuleBook, ruled
 from bridge.pipeline.authors import AuthorsOfRanges
@@ -45,6 +45,9 @@ LIST_LASTS = 30.0
 
 MOST_BROUGHT = 100
 """The number of an app's newest deployments whose authors may not approve the newest one."""
+
+MOST_PUSHES = 500
+"""Pushes since what is live whose pushers may not approve; with more, nobody may."""
 
 AT_ONCE = 64
 """Held deployments that are judged together."""
@@ -213,8 +216,10 @@ class Judges:
     async def _proposal(self, app: App, deployment: Deployment, head: CommitAt) -> Proposal:
         """Return what an approval would be for, and who must not give it."""
         now = (await self.journal.earlier({app.label: app.id}))[app.label]
-        brought = await self._brought(deployment, now.serving)
-        authors = await self.authors.of(head, now.serving.commit if now.serving else None, brought)
+        live = now.serving.commit if now.serving else None
+        pushes, missing = await self._pushes(app, deployment, head, now.serving)
+        deployed = await self._deployed(deployment, now.serving)
+        authors = await self.authors.of(head, live, {*pushes, *deployed}, missing=missing)
         if deployment.pinned is not None or head.commit != deployment.commit:
             built = await self.heads.commit(head)
         else:
@@ -222,16 +227,37 @@ class Judges:
             built = Commit(head.commit, message, author)
         return await self.contents.proposal(app, now, head, built, authors)
 
-    async def _brought(self, wanted: Deployment, serving: Serving | None) -> list[Deployment]:
-        """Return whose pushes a deployment would bring: its own, and those since what is served."""
+    async def _pushes(
+        self, app: App, wanted: Deployment, head: CommitAt, serving: Serving | None
+    ) -> tuple[list[int], str]:
+        """Return the pushes that a deployment would bring, and why these may not be all.
+
+        Many have led to no deployment: they were to be skipped, or came too late.
+        """
+        of = await self._app(app_of(wanted.target)) if promotes(wanted) and wanted.target else app
+        newest = serving.newest if serving else None
+        live = (serving.commit if serving else None) or (newest.commit if newest else None)
+        pinned = exact(wanted, app) is not None
+        found = await self.journal.brought(
+            of, live, head.commit, pinned=pinned, limit=MOST_PUSHES + 1
+        )
+        if live is None or len(found) <= MOST_PUSHES:
+            return found, ""
+        return found, f"more than {MOST_PUSHES} pushes may have come since {live[:7]}"
+
+    async def _deployed(self, wanted: Deployment, serving: Serving | None) -> list[int]:
+        """Return what has deployed, or would: it, and the app's deployments since what is served.
+
+        They may be of tags, or of other branches.
+        """
         if wanted.pinned is not None:
-            return [wanted]
+            return [wanted.seq]
         history = await self.journal.deployments(limit=MOST_BROUGHT, app_id=wanted.app_id)
         live = serving.commit if serving else None
         of_live = [one.seq for one in history if live in (one.commit, one.deployed_commit)]
         newest = serving.newest.seq if serving and serving.newest else 0
         since = min(of_live) if live and of_live else newest
-        return [wanted, *(one for one in history if one.seq > since and one.id != wanted.id)]
+        return [wanted.seq, *(one.seq for one in history if one.seq > since)]
 
     async def _compared(self, by: Judging, deployment: Deployment) -> Compared:
         """Return the commits that matter beside the one that would be built."""

@@ -147,7 +147,7 @@ class Finding:
         return found
 
 
-MOST_AUTHORS_KEPT = 256
+MOST_AUTHORS_KEPT = 2048
 """Pushes whose authors are remembered: what is held is judged often, and a push never changes."""
 
 
@@ -161,26 +161,26 @@ class Authors:
 
     async def email_of(self, deployment: Deployment) -> str:
         """Return the author's address; "" if the push has none, or a person requested it."""
-        event = await self._push(deployment)
+        event = await self._push(deployment.seq)
         if event is None or event.commit is None or event.commit.sha != deployment.commit:
             return ""
         return event.commit.email
 
-    async def of(self, deployment: Deployment) -> frozenset[tuple[str, Writer]]:
-        """Return the authors of its commits and its pusher, as far as the webhook tells."""
-        if (known := self._known.get(deployment.seq)) is not None:
+    async def of(self, seq: int) -> frozenset[tuple[str, Writer]]:
+        """Return the authors of a delivery's commits and its pusher, as far as it tells."""
+        if (known := self._known.get(seq)) is not None:
             return known
-        event = await self._push(deployment)
+        event = await self._push(seq)
         if event is None:
             return frozenset()
         host = event.repository.host
-        found = self._known[deployment.seq] = frozenset((host, one) for one in event.authors)
+        found = self._known[seq] = frozenset((host, one) for one in event.authors)
         if len(self._known) > MOST_AUTHORS_KEPT:
             self._known.pop(next(iter(self._known)))
         return found
 
-    async def _push(self, deployment: Deployment) -> RefPushed | None:
-        delivery = await self._inbox.get(deployment.seq)
+    async def _push(self, seq: int) -> RefPushed | None:
+        delivery = await self._inbox.get(seq)
         if delivery is None or delivery.stored is None:
             return None
         (found,) = await self._reading.meanings([delivery])

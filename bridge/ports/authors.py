@@ -4,12 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from bridge.core.lifecycle import Deployment
 from bridge.core.people import Writer
 
-AuthorsOf = Callable[[Deployment], Awaitable[frozenset[tuple[str, Writer]]]]
-"""Returns those who wrote and pushed what a deployment builds, as far as its webhook tells, each
-with the Git host that tells of them."""
+AuthorsOf = Callable[[int], Awaitable[frozenset[tuple[str, Writer]]]]
+"""Returns those who wrote and pushed what a delivery tells of, by its seq, each with the Git host
+that tells of them; nobody if it is no push."""
 
 
 @dataclass(frozen=True, slots=True)

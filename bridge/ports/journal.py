@@ -207,6 +207,18 @@ class Decisions(Protocol):
     async def serving_of(self, app: App) -> Serving | None:
         """Return what an app serves; None if it is not known to serve anything."""
 
+    async def brought(
+        self, app: App, live: str | None, head: str, *, pinned: bool, limit: int
+    ) -> list[int]:
+        """Return the pushes to an app's branch that lead from one commit to another, newest first.
+
+        They count whether or not they deployed anything; see `changes.brought`.
+
+        Args:
+            live: None for all pushes that were decided for the app.
+            limit: how many of the branch's newest pushes to read.
+        """
+
     async def fates(self, deployments: Sequence[Deployment]) -> dict[str, Fate]:
         """Return what has become of deployments that went live, by id; omit all others."""
 

@@ -117,6 +117,21 @@ async def test_no_author_approves_by_a_private_address_or_beneath_an_empty_commi
         assert "is your own commit" in await office.approve_in_console("ada", 101)
 
 
+async def test_whoever_pushed_what_was_to_be_skipped_does_not_approve_what_brings_it(
+    tmp_path: Path,
+) -> None:
+    async with office_in(tmp_path, {}) as office:
+        await office.begin()
+        await office.push("second [skip deploy]", "bob")
+        commit = await office.push("third", "eve")
+        await office.held("has 0")
+
+        assert "is your own commit" in await office.approve_in_console("bob", 102)
+        assert "is your own commit" in await office.approve_in_console("eve", 104)
+        assert "Approved" in await office.approve_in_console("grace", 103)
+        await office.is_live(commit)
+
+
 async def test_an_alias_that_leads_to_no_account_stops_approvals_until_it_is_named(
     tmp_path: Path,
 ) -> None:

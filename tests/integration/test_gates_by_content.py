@@ -18,8 +18,9 @@ from bridge.core.lifecycle import Deployment, State
 from bridge.core.people import Writer
 from bridge.ports.authors import Authored
 from bridge.ports.githosts import ChangeSet
+from bridge.ports.outcomes import PushSeen
 from tests.fakes.journey import app, deployment
-from tests.worlds.gates import ADA, GRACE, GateWorld
+from tests.worlds.gates import ADA, GRACE, REPOSITORY, GateWorld
 from tests.worlds.journal import outcome, record
 
 ONE, TWO, THREE = "1" * 40, "2" * 40, "3" * 40
@@ -440,7 +441,7 @@ async def test_who_wrote_one_of_the_pushes_since_what_is_live_does_not_approve_t
     await world.add(watching(rules=APPROVED))
     for number, commit in enumerate((THREE, ONE, TWO), 1):
         new = await world.push(commit)
-        world.wrote[new.id] = f"writer-{number}"
+        world.wrote[new.seq] = f"writer-{number}"
         await world.settle()
         world.clock.now += 10
         if number == 1:
@@ -452,6 +453,26 @@ async def test_who_wrote_one_of_the_pushes_since_what_is_live_does_not_approve_t
         with pytest.raises(Rejected, match="2222222 is your own commit"):
             await world.approve(replace(GRACE, email=f"Writer-{number}@example.com"), new)
     assert await world.approve(replace(GRACE, email="writer-1@example.com"), new)
+
+
+async def test_nobody_approves_what_too_many_pushes_have_brought(
+    world: GateWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.pipeline.gates.MOST_PUSHES", 1)
+    await world.add(watching(rules=Rules()))
+    await world.push(ONE)
+    await world.settle()
+    await world.add(watching(rules=APPROVED))
+    for before, after in ((ONE, TWO), (TWO, THREE)):
+        world.seq += 1
+        seen = PushSeen("github 4711 refs/heads/main", before, after, repository=REPOSITORY)
+        await record(world.journal, outcome(world.seq, push=seen))
+
+    new = await world.push(THREE)
+    await world.settle()
+
+    with pytest.raises(Rejected, match="more than 1 pushes may have come since 1111111"):
+        await world.approve(GRACE, new)
 
 
 @pytest.mark.parametrize("told", [True, False])

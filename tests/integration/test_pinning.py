@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 
 from bridge.core.apps import App, Rules
+from bridge.core.decision import Reason
 from bridge.core.errors import NotFound, Refused, Rejected, Unanswered, Unreachable
 from bridge.core.events import Action
 from bridge.core.gates.checks import CheckPolicy, CheckState, Need
 from bridge.core.lifecycle import State
 from bridge.pipeline.deployments import Deployer
+from bridge.ports.outcomes import Outcome, PushSeen
 from tests.fakes.journey import Death, KeptSteps, Lifetime, source
 from tests.worlds.deployer import PACE
-from tests.worlds.gates import GRACE, MONO, GateWorld, gated
+from tests.worlds.gates import GRACE, MONO, REPOSITORY, GateWorld, gated
+from tests.worlds.journal import decision, record
 
 ONE, TWO, OLD = "1" * 40, "2" * 40, "0" * 40
 PIN = "bridge/web/app-web"
@@ -141,6 +144,24 @@ async def test_the_author_of_the_older_commit_does_not_approve_it(world: PinWorl
     await world.approve(other, bound)
     await world.settle()
     assert await world.state(bound) == "done"
+
+
+@pytest.mark.parametrize(("branch", "target"), [("main", None), ("develop", "1.app-staging")])
+async def test_whoever_pushed_what_was_skipped_does_not_approve_it_once_it_is_asked_for(
+    world: PinWorld, branch: str, target: str | None
+) -> None:
+    """A promotion brings what was pushed to the branch of the earlier app."""
+    await world.add(pinned(approvals=1), gated("app-staging", source=source(branch="develop")))
+    world.seq, world.wrote = 1, {1: "eve"}
+    seen = PushSeen(f"github 4711 refs/heads/{branch}", OLD, ONE, repository=REPOSITORY)
+    skipped = tuple(decision(one, Reason.SKIP_DIRECTIVE) for one in ("app-web", "app-staging"))
+    await record(world.journal, Outcome(1, "skipped", skipped, push=seen))
+    asked = await world.push(ONE, pinned=ONE, person="cli:ada", trigger="cli: ada", target=target)
+    await world.settle()
+
+    with pytest.raises(Rejected, match="is your own commit"):
+        await world.approve(replace(GRACE, person="slack:U3", email="eve@example.com"), asked)
+    assert await world.approve(GRACE, asked)
 
 
 async def test_an_app_that_is_not_pinned_refuses_to_be_bound(world: PinWorld) -> None:

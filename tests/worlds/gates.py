@@ -123,8 +123,8 @@ class GateWorld:
     host: ChecksHost = field(default_factory=ChecksHost)
     freezes: list[Freeze] = field(default_factory=list)
     shelf: Shelf = field(default_factory=Shelf)
-    wrote: dict[str, str] = field(default_factory=dict)
-    """The login of who wrote a push, by its deployment."""
+    wrote: dict[int, str] = field(default_factory=dict)
+    """The login of who wrote a push, by its seq."""
     identities: Identities = PEOPLE
 
     def __post_init__(self) -> None:
@@ -171,8 +171,8 @@ class GateWorld:
             sleep=self.clock.sleep,
         )
 
-    async def pushed(self, deployment: Deployment) -> frozenset[tuple[str, Writer]]:
-        login = self.wrote.get(deployment.id, "author")
+    async def pushed(self, seq: int) -> frozenset[tuple[str, Writer]]:
+        login = self.wrote.get(seq, "author")
         return frozenset({("github", Writer(login, email=f"{login}@example.com"))})
 
     def pins(self) -> PinsCommits:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from bridge.core.absence import AWAY, Absence, read_absence
 from bridge.core.apps import App, Trigger
-from bridge.core.changes import Live, Move, newest_move
+from bridge.core.changes import Live, Move, brought, newest_move
 from bridge.core.decision import Reason
 from bridge.core.events import Action
 from bridge.core.health.serving import By, Look, Serving, behind, with_branch
@@ -39,6 +39,15 @@ class Serves(Transactions):
     async def serving_of(self, app: App) -> Serving | None:
         return (await self.serving([app])).get(app.id)
 
+    async def brought(
+        self, app: App, live: str | None, head: str, *, pinned: bool, limit: int
+    ) -> list[int]:
+        def read(db: sa.Connection) -> list[int]:
+            moves = _moves_for(db, app, live, limit)
+            return [one.seq for one in brought(live, head, moves, pinned=pinned)]
+
+        return await self._read(read)
+
     async def save_look(self, app_id: str, look: Look) -> None:
         at = self._clock()
         await self._change(lambda db: _save_look(db, app_id, look, at))
@@ -67,6 +76,16 @@ def _serving(db: sa.Connection, apps: Sequence[App]) -> dict[str, Serving]:
             distance = behind(found[app.id].commit, newest, told.get(app.id, {}))
             found[app.id] = with_branch(found[app.id], distance)
     return found
+
+
+def _moves_for(db: sa.Connection, app: App, live: str | None, limit: int) -> list[Move]:
+    """Return the newest moves of an app's branch; if nothing is live, those decided for the app."""
+    ref = _refs(db, [app]).get(app.id)
+    moves = newest_moves(db, ref, limit) if ref is not None else []
+    if live is not None:
+        return moves
+    told = _told(db, {app.id: moves}).get(app.id, {})  # the branch may be older than the app
+    return [one for one in moves if one.seq in told]
 
 
 def _is_late(one: Serving, moves: Sequence[Move]) -> bool:

@@ -17,7 +17,7 @@ from bridge.storage.journal import SqlJournal
 from tests.fakes.journey import ManualClock, app, deployment
 from tests.worlds.journal import decision, outcome, pushed, record
 
-A, B, C = (letter * 40 for letter in "abc")
+A, B, C, D, E = (letter * 40 for letter in "abcde")
 WEB = app()
 
 
@@ -181,6 +181,39 @@ async def test_it_tells_how_far_an_app_is_behind_its_branch(
     await push(journal, 4, B, C, Reason.PATH_HIT)
 
     assert (await journal.serving([changed]))[WEB.id].behind == expected
+
+
+@pytest.mark.parametrize(
+    ("live", "head", "pinned", "expected"),
+    [
+        (A, D, False, {2, 3, 4, 5}),
+        (C, D, False, {4, 5}),
+        (E, D, False, {4}),
+        (D, D, False, {4, 5}),
+        (A, B, True, {2}),
+        (A, D, True, {2, 3, 4, 5}),
+        (C, A, True, {1}),
+        ("f" * 40, C, True, {1, 2, 3}),
+        (None, D, False, {2, 3, 4, 5}),
+    ],
+)
+async def test_it_tells_the_pushes_between_two_commits_of_an_apps_branch(
+    journal: Any, live: str | None, head: str, pinned: bool, expected: set[int]
+) -> None:
+    """They count whatever came of them; the first was before the app, the last one's event late."""
+    await journal.save_apps("dokploy", [WEB])
+    others = replace(pushed("0" * 40, A), repository="my-org/mono")
+    await record(journal, outcome(1, decisions=(decision("app-api"),), push=others))
+    await push(journal, 2, A, B, Reason.SKIP_DIRECTIVE)
+    await push(journal, 3, B, C, Reason.PATH_HIT)
+    await push(journal, 4, E, D, Reason.PATH_HIT)
+    await push(journal, 5, C, E, Reason.NO_PATH_HIT)
+    elsewhere = replace(pushed(D, A, "github 1 refs/heads/other"), repository="my-org/mono")
+    await record(journal, outcome(6, decisions=(decision(WEB.id),), push=elsewhere))
+
+    found = await journal.brought(WEB, live, head, pinned=pinned, limit=10)
+
+    assert set(found) == expected
 
 
 async def test_it_tells_what_has_ended_since_a_time(journal: Any, clock: ManualClock) -> None:
