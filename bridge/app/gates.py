@@ -61,7 +61,7 @@ def gates_of(
         freezes,
         clock,
         book=book,
-        authors=AuthorsOfRanges(apis, identities_of(settings), parts.authors.of),
+        authors=AuthorsOfRanges(apis, clock, identities_of(settings), parts.authors.of),
         wake=ci.wake,
     )
     locks = LockKeeper(

@@ -1,21 +1,26 @@
 """Find who wrote and pushed what a deployment would bring: nobody approves their own.
 
-Git hosts tell who wrote the commits since what is live, once for each pair: they never change. The
-kept webhooks tell who pushed them.
+Git hosts tell who wrote the commits since what is live, once for each pair: the commits never
+change. The kept webhooks tell who pushed them.
 """
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bridge.core.people import NO_IDENTITIES, Brought, Identities, Writer, brought
 from bridge.ports.authors import Authored, AuthorsOf, TellsAuthors
+from bridge.ports.clock import Clock
 from bridge.ports.gates import CommitAt
 from bridge.ports.githosts import HostApi
 
 MOST_KEPT = 256
 """Pairs of commits whose authors are remembered."""
+
+UNLINKED_HOLDS = 60.0
+"""Seconds for which an author has no account: they may add their address to one."""
 
 Pair = tuple[str, str, str | None, str]
 """A host, a repository as its API names it, what is live (None: nothing), and the head."""
@@ -32,14 +37,18 @@ class AuthorsOfRanges:
 
     Attributes:
         apis: of the Git hosts.
+        clock: tells when to ask again for accounts.
         identities: who the authors are elsewhere.
         pushed: returns those who wrote and pushed what a delivery tells of.
     """
 
     apis: Mapping[str, HostApi]
+    clock: Clock
     identities: Identities = NO_IDENTITIES
     pushed: AuthorsOf = nobody
-    _known: OrderedDict[Pair, Authored] = field(default_factory=OrderedDict, init=False)
+    _known: OrderedDict[Pair, tuple[float, Authored]] = field(
+        default_factory=OrderedDict, init=False
+    )
     _asking: dict[Pair, asyncio.Task[Authored]] = field(default_factory=dict, init=False)
 
     async def of(
@@ -97,20 +106,25 @@ class AuthorsOfRanges:
 
     async def _asked(self, api: TellsAuthors, pair: Pair) -> Authored:
         """Return the host's answer; who asks meanwhile shares it."""
-        if (known := self._known.get(pair)) is not None:
+        until, known = self._known.get(pair, (0.0, Authored(None)))
+        if self.clock() < until:
             self._known.move_to_end(pair)
             return known
         if pair not in self._asking:
             _, repository, live, head = pair
             task = asyncio.create_task(api.authors(repository, live, head), name="authors")
             self._asking[pair] = task
-            task.add_done_callback(lambda done: self._answered(pair, done))
+            task.add_done_callback(lambda done: self._answered(api, pair, done))
         return await asyncio.shield(self._asking[pair])
 
-    def _answered(self, pair: Pair, done: "asyncio.Task[Authored]") -> None:
+    def _answered(self, api: TellsAuthors, pair: Pair, done: "asyncio.Task[Authored]") -> None:
         del self._asking[pair]
         if done.cancelled() or done.exception() is not None:
             return
-        self._known[pair] = done.result()
+        found = done.result()
+        to_link = (one for one in found.writers or () if one.commit and api.links_accounts)
+        lasts = all(one.login and one.linked for one in to_link)
+        self._known[pair] = (math.inf if lasts else self.clock() + UNLINKED_HOLDS), found
+        self._known.move_to_end(pair)
         if len(self._known) > MOST_KEPT:
             self._known.popitem(last=False)

@@ -254,8 +254,7 @@ class GateCommands:
             raise Rejected(f"{commit!r} is too short: give at least seven digits of the commit")
         head = await self._head(held) or proposal.commit
         if head != proposal.commit:  # its webhook has not come yet
-            await self.journal.look_again([held.app_id])
-            self.wake()
+            await self._look_again(held)
         if not commit or not head.startswith(commit.lower()):
             raise Rejected(
                 f"the head of {held.app} is now {head[:7]}, not {commit[:7]}: look again, then"
@@ -275,6 +274,8 @@ class GateCommands:
             actor.accounts,
         )
         if (why := objection(new, held.person, proposal, self.identities)) is not None:
+            if proposal.unknown:  # the host may know the authors by now
+                await self._look_again(held)
             raise Rejected(_refused(why, new, held, proposal, self.identities))
         own = self.identities.of(new.marks)
         given = await self.counting(held)
@@ -285,6 +286,10 @@ class GateCommands:
             self.wake()
             await self._audit_one(actor, "approve", held, f"commit {proposal.commit[:7]}")
         return recorded
+
+    async def _look_again(self, held: Deployment) -> None:
+        await self.journal.look_again([held.app_id])
+        self.wake()
 
     async def _as_it_is(self, held: Deployment) -> Deployment:
         """Return what is held now: a newer push may have replaced it since it was shown."""

@@ -475,6 +475,31 @@ async def test_nobody_approves_what_too_many_pushes_have_brought(
         await world.approve(GRACE, new)
 
 
+async def test_an_author_whose_address_the_host_links_later_is_known_within_a_minute(
+    world: GateWorld,
+) -> None:
+    await world.add(watching(rules=APPROVED))
+    new = await world.push(ONE)
+    unlinked = Writer(email="eve@home.example", commit=ONE)
+    world.host.authored[ONE] = Authored(frozenset({unlinked}))
+    await world.settle()
+    asked = world.host.count("authors")
+    for later in (30, 30):
+        with pytest.raises(Rejected, match="has no known account on github"):
+            await world.approve(GRACE, new)
+        world.host.authored[ONE] = Authored(frozenset({replace(unlinked, login="eve")}))
+        world.clock.now += later
+        await world.settle()
+    for _ in range(2):
+        with pytest.raises(Rejected, match="is your own commit"):
+            await world.approve(replace(GRACE, person="slack:U3", email=""), new)
+        world.clock.now += 3600
+        await world.journal.look_again([new.app_id])
+        await world.settle()
+    assert world.host.count("authors") == asked + 1, "what is linked is kept"
+    assert await world.approve(GRACE, new)
+
+
 @pytest.mark.parametrize("told", [True, False])
 async def test_nothing_is_approved_once_the_head_has_moved(world: GateWorld, told: bool) -> None:
     """Somebody reads what is shown; meanwhile a newer push comes, or its webhook is late."""

@@ -149,7 +149,9 @@ class GateWorld:
             contents,
             self.freezes,
             self.clock,
-            authors=AuthorsOfRanges({"github": self.host}, self.identities, self.pushed),
+            authors=AuthorsOfRanges(
+                {"github": self.host}, self.clock, self.identities, self.pushed
+            ),
         )
         self.keeper = Gatekeeper(
             self.journal, self.judges, Starting(self.flows).release, self.clock
