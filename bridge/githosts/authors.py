@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from bridge.core.people import Writer, co_authors
 from bridge.githosts.webhook import ListedCommit, Model, address, id_of
@@ -30,6 +30,20 @@ class Account(Model):
 
     id: Any = None
     login: str | None = None
+
+
+class Named(Model):
+    """An account as a host shows it."""
+
+    id: int
+    login: str
+
+    def number_if(self, login: str) -> str | None:
+        """Return its number; None if its login is another one: it was asked for by an old one."""
+        return str(self.id) if self.login.lower() == login.lower() else None
+
+
+NAMED = TypeAdapter(Named)
 
 
 class Signature(Model):

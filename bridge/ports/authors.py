@@ -24,6 +24,18 @@ class Authored:
 
 
 @runtime_checkable
+class TellsAccounts(Protocol):
+    """A Git host that tells which account has a login; errors are those of `HostApi`."""
+
+    async def number_of(self, repository: str, login: str) -> str | None:
+        """Return an account's number; None if no account has this login (any more).
+
+        Args:
+            repository: the one with whose credential to ask.
+        """
+
+
+@runtime_checkable
 class TellsAuthors(Protocol):
     """A Git host that tells who wrote commits; errors are those of `HostApi`.
 

@@ -151,6 +151,7 @@ NAMES: Mapping[str, str] = {
     "host.hook.twice": "a repository has one webhook to this bridge",
     "host.hook.backend": "no webhook leads to a backend",
     "host.checks.name": "the checks that rules name are there",
+    "host.identity": "the accounts that `identities` names are there",
     "chat.token": "the chat accepts the credential",
     "chat.workspace": "the credential is of the right workspace",
     "chat.scopes": "the credential has the scopes that are used",

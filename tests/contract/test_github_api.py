@@ -73,6 +73,7 @@ def _delete(hook: HostHook, api: Github) -> Awaitable[Any]:
 CALLS: dict[str, Callable[[Github], Awaitable[Any]]] = {
     "repository": lambda api: api.repository(REPOSITORY),
     "commit": lambda api: api.commit(REPOSITORY, SHA),
+    "an account": lambda api: api.number_of(REPOSITORY, "octocat"),
     "pull request": lambda api: api.pull_request(REPOSITORY, 1347),
     "pull requests of a commit": lambda api: api.pull_requests(REPOSITORY, SHA),
     "open pull requests": lambda api: api.open_pulls(REPOSITORY),

@@ -406,6 +406,12 @@ async def test_gitlab_knows_an_account_by_its_number_as_well(host: Host) -> None
     assert found == [host.fake.name == "gitlab", False]
 
 
+async def test_a_login_is_that_of_one_account_or_of_none(host: Host) -> None:
+    found = [await host.api.number_of(NAME, one) for one in ("ada", "ADA", "nobody")]
+
+    assert found == ["21", "21", None]
+
+
 async def test_a_blocked_member_is_no_writer(host: Host) -> None:
     if isinstance(host.fake, FakeGitlab):
         host.fake.people["blocked-ada"], host.repository.roles["blocked-ada"] = 31, "owner"

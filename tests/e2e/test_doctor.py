@@ -1,5 +1,6 @@
 """`doctor` finds each fault planted beside the bridge by its name, and none in a sound set-up."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -199,6 +200,27 @@ async def test_each_fault_at_a_git_host_is_found_and_no_other(tmp_path: Path) ->
         found = await found_of(made, AT_HOSTS)
 
     assert found == finds(AT_HOSTS)
+
+
+async def test_logins_of_renamed_accounts_are_found_and_numbers_are_offered(tmp_path: Path) -> None:
+    hosts = ("github", "gitlab", "gitea")
+    given = {
+        "ada": [f"{host}:ada-2" for host in hosts],
+        "grace": [f"{host}:grace" for host in hosts],
+        "mallory": ["github:mallory", "github:#1"],
+    }
+    async with sound_set_up(tmp_path) as made, with_bridge(made):
+        told = await made.doctor(BRIDGE_IDENTITIES=json.dumps(given))
+
+    found = [one for one in told.findings if one["check"] == "host.identity"]
+    wrong = [one["says"].partition(": ")[2] for one in found if one["level"] == "error"]
+    assert (told.code, told.wrong) == (1, {"host.identity"})
+    assert sorted(wrong) == [
+        "`github:mallory` is #23, not #1: another account has the login",
+        *(f"{host} knows no account ada-2: it was renamed or removed" for host in sorted(hosts)),
+    ]
+    numbers = [one["remedy"].rpartition(": ")[2] for one in found if one["level"] == "ok"]
+    assert sorted(numbers) == [f"`{host}:#22` for grace" for host in sorted(hosts)]
 
 
 async def test_events_of_checks_are_missed_only_where_an_app_waits_for_checks(

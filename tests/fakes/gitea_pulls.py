@@ -52,6 +52,7 @@ class GiteaPulls(FakeHost):
             web.get(f"{r}/pulls/{{number}}", self._one_pull),
             web.get(f"{r}/pulls/{{number}}/files", self._pull_files),
             web.get(f"{r}/collaborators/{{login}}/permission", self._permission),
+            web.get("/api/v1/users/{login}", self._person),
         ]
 
     def shown_repository(self, repository: FakeRepository) -> dict[str, Any]:
@@ -109,6 +110,12 @@ class GiteaPulls(FakeHost):
                 for one in self.repository_in(request).changed_in(self.pull_in(request))
             ],
         )
+
+    async def _person(self, request: web.Request) -> web.Response:
+        login = request.match_info["login"].lower()
+        if login not in self.people:
+            raise web.HTTPNotFound(text="user redirect does not exist")
+        return web.json_response({"id": self.people[login], "login": login})
 
     async def _permission(self, request: web.Request) -> web.Response:
         repository, login = self.repository_in(request), request.match_info["login"].lower()

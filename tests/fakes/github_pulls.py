@@ -47,6 +47,7 @@ class GithubPulls(FakeHost):
             web.get(f"{r}/pulls/{{number}}/files", self._pull_files),
             web.get(f"{r}/commits/{{sha}}/pulls", self._pulls),
             web.get(f"{r}/collaborators/{{login}}/permission", self._permission),
+            web.get("/users/{login}", self._person),
         ]
 
     def pull_events(
@@ -127,6 +128,13 @@ class GithubPulls(FakeHost):
         shown = example(f"{REPOSITORY}/collaborators/{{username}}/permission")
         shown["permission"] = "admin" if role == "owner" else role
         shown["user"] |= {"login": login.lower(), "id": self.people[login.lower()]}
+        return web.json_response(shown)
+
+    async def _person(self, request: web.Request) -> web.Response:
+        login = request.match_info["login"].lower()
+        if login not in self.people:
+            raise web.HTTPNotFound(text="Not Found")
+        shown = example("/users/{username}") | {"login": login.title(), "id": self.people[login]}
         return web.json_response(shown)
 
     def _pull(self, repository: FakeRepository, pull: FakePull) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.app.data_folder import must_be_there
+from bridge.app.doctor.identities import of_identities
 from bridge.app.doctor.itself import (
     of_apps,
     of_connecting,
@@ -43,7 +44,7 @@ from bridge.core.errors import BridgeError, NotFound, Rejected
 from bridge.core.pins import pin_of
 from bridge.core.rules import ruled
 from bridge.ports.checks import Checked, Finding, Level, in_order
-from bridge.settings import book_of, channels_of, preview_channels_of
+from bridge.settings import book_of, channels_of, identities_of, preview_channels_of
 
 if TYPE_CHECKING:
     from bridge.core.apps import App
@@ -294,6 +295,11 @@ class Examination:
         async for finding in findings_of(server.provider, checked, WITHIN):
             yield finding
         async for finding in of_named_checks(server, waiting):
+            yield finding
+        places, people = self.settings.places, identities_of(self.settings).entries
+        entries = {places.named(("identities", name)): marks for name, marks in people.items()}
+        asks = next(iter(checked.repositories), "")
+        async for finding in of_identities(server, entries, asks):
             yield finding
 
     async def _chat(self, chat: str, given: Any) -> AsyncIterator[Finding]:

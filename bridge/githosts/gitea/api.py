@@ -12,7 +12,7 @@ from bridge.core.events import Commit, Repository
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.gitea.access import GiteaAccess
-from bridge.githosts.gitea.authors import authors
+from bridge.githosts.gitea.authors import authors, number_of
 from bridge.githosts.gitea.branches import GiteaMovesBranches
 from bridge.githosts.gitea.ci import GiteaReadsChecks
 from bridge.githosts.gitea.hooks import GiteaMakesHooks
@@ -236,6 +236,9 @@ class Gitea(GiteaListsPulls, GiteaMakesHooks, GiteaReadsChecks, GiteaMovesBranch
 
     async def authors(self, repository: str, base: str | None, head: str) -> Authored:
         return await authors(self._access, self.name, repository, base, head)
+
+    async def number_of(self, repository: str, login: str) -> str | None:  # noqa: ARG002 - one token
+        return await number_of(self._access, self.name, login)
 
     async def head(self, repository: str, branch: str) -> str | None:
         path = f"/branches/{part(branch)}"

@@ -5,7 +5,7 @@ from pydantic import TypeAdapter
 from bridge.core.errors import NotFound
 from bridge.githosts.access import Access
 from bridge.githosts.answers import read
-from bridge.githosts.authors import MOST_COMMITS, TOO_MANY, AuthoredCommit, distinct
+from bridge.githosts.authors import MOST_COMMITS, NAMED, TOO_MANY, AuthoredCommit, distinct
 from bridge.githosts.gitea.webhooks import PRIVATE
 from bridge.githosts.http import part
 from bridge.githosts.webhook import Model
@@ -31,6 +31,16 @@ async def authors(
     if found.total_commits != len(found.commits or ()):
         return Authored(None, f"{service} has not listed them all")
     return _told(found.commits or [])
+
+
+async def number_of(access: Access, service: str, login: str) -> str | None:
+    """Return an account's number; see `TellsAccounts`."""
+    path = f"/users/{part(login)}"
+    try:
+        answer = await access.asker("")("GET", path)
+    except NotFound:
+        return None
+    return read(NAMED, path, answer, service, reads=True).number_if(login)
 
 
 async def _commit(access: Access, service: str, repository: str, sha: str) -> AuthoredCommit:

@@ -13,7 +13,7 @@ from bridge.core.events import Commit, Repository
 from bridge.githosts.access import AskAbout
 from bridge.githosts.answers import read
 from bridge.githosts.github.access import SERVICE
-from bridge.githosts.github.authors import authors
+from bridge.githosts.github.authors import authors, number_of
 from bridge.githosts.github.pulls import File, GithubListsPulls
 from bridge.githosts.http import cut, numeric, part
 from bridge.githosts.webhook import Model, address, clone_urls, web_url
@@ -116,7 +116,7 @@ _DEPLOYMENT = _STATUS | {CommitState.PENDING: "queued", CommitState.RUNNING: "in
 class GithubApi(GithubListsPulls):
     """The bridge's requests to GitHub.
 
-    A `HostApi` that `ListsPulls`, `TellsWriters` and `TellsAuthors`.
+    A `HostApi` that `ListsPulls`, `TellsWriters`, `TellsAuthors` and `TellsAccounts`.
     """
 
     name = SERVICE
@@ -261,6 +261,9 @@ class GithubApi(GithubListsPulls):
 
     async def authors(self, repository: str, base: str | None, head: str) -> Authored:
         return await authors(self._access, repository, base, head)
+
+    async def number_of(self, repository: str, login: str) -> str | None:
+        return await number_of(self._access, repository, login)
 
     async def close(self) -> None:
         await self._access.client.close()

@@ -8,8 +8,8 @@ from pydantic import Field, TypeAdapter
 from bridge.core.errors import NotFound
 from bridge.githosts.access import Access
 from bridge.githosts.answers import read
-from bridge.githosts.authors import MOST_COMMITS, TOO_MANY, AuthoredCommit, distinct
-from bridge.githosts.github.access import SERVICE
+from bridge.githosts.authors import MOST_COMMITS, NAMED, TOO_MANY, AuthoredCommit, distinct
+from bridge.githosts.github.access import SERVICE, GithubAccess
 from bridge.githosts.github.webhooks import PRIVATE
 from bridge.githosts.http import part
 from bridge.githosts.webhook import Model
@@ -33,6 +33,18 @@ async def authors(access: Access, repository: str, base: str | None, head: str) 
         await _commit(access, repository, head)  # raises NotFound if that is what is missing
         return Authored(None, f"GitHub can't compare it with {base[:7]}, which is live")
     return Authored(None, "GitHub has not listed them all")
+
+
+async def number_of(access: GithubAccess, repository: str, login: str) -> str | None:
+    """Return an account's number; see `TellsAccounts`."""
+    path, ask = f"/users/{part(login)}", access.asker(repository)
+    # Raise NotFound if it is the App's installation that is missing.
+    await access.credential.token(access.client, repository)
+    try:
+        answer = await ask("GET", path)
+    except NotFound:
+        return None
+    return read(NAMED, path, answer, SERVICE, reads=True).number_if(login)
 
 
 async def _commit(access: Access, repository: str, sha: str) -> AuthoredCommit:

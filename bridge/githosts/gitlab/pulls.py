@@ -92,6 +92,11 @@ class GitlabListsPulls:
         member = read(_MEMBER, path, answer, SERVICE, reads=True)
         return member.id == account and member.state == "active" and member.level >= DEVELOPER
 
+    async def number_of(self, repository: str, login: str) -> str | None:  # noqa: ARG002 - one token
+        """See `TellsAccounts`."""
+        found = await self._account(login)
+        return None if found is None else str(found)
+
     async def _account(self, username: str) -> int | None:
         """Return an account's number; None if there is none of exactly this name."""
         if not username:

@@ -42,6 +42,7 @@ NEEDS = {
     ("PATCH", f"{R}/hooks/{{hook_id}}"): WITH_A_TOKEN_ONLY,
     ("DELETE", f"{R}/hooks/{{hook_id}}"): WITH_A_TOKEN_ONLY,
     ("POST", f"{R}/hooks/{{hook_id}}/pings"): WITH_A_TOKEN_ONLY,
+    ("GET", "/users/{username}"): "metadata: read",
     ("GET", R): "metadata: read",
     ("GET", f"{R}/branches/{{branch}}"): "contents: read",
     ("GET", f"{R}/commits/{{ref}}"): "contents: read",

@@ -1,0 +1,95 @@
+"""Check whether the accounts that `identities` names are still at their Git host.
+
+Whoever renames their account is no longer known by its old login, and somebody else can take that.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import NamedTuple
+
+from bridge.core.errors import BridgeError
+from bridge.core.people import Marks
+from bridge.ports.authors import TellsAccounts
+from bridge.ports.checks import Finding, Level
+from bridge.ports.providers import HostServer
+
+CHECK = "host.identity"
+
+MOST_ASKED = 100
+"""Logins at one host that are looked up."""
+
+AT_ONCE = 8
+"""Those that are looked up together."""
+
+MOST_TOLD = 10
+"""Numbers that a remedy lists."""
+
+
+class _Named(NamedTuple):
+    """A login in `identities`; `numbers`: those of the same host in its entry."""
+
+    setting: str
+    login: str
+    numbers: frozenset[str]
+
+
+async def of_identities(
+    server: HostServer, entries: Mapping[str, Marks], repository: str
+) -> AsyncIterator[Finding]:
+    """Yield the logins that a host does not know, or knows by another number than `identities`.
+
+    Args:
+        entries: the accounts and addresses of people, by the setting.
+        repository: the one with whose credential to ask.
+    """
+    named = list(_named(server.name, entries))
+    if not named or (api := server.provider.api(server.name, server.given)) is None:
+        return
+    found: dict[_Named, str | None] = {}
+    try:
+        for start in range(0, min(len(named), MOST_ASKED), AT_ONCE):
+            some = named[start : start + AT_ONCE]
+            if isinstance(api, TellsAccounts):
+                asked = (api.number_of(repository, one.login) for one in some)
+                found |= zip(some, await asyncio.gather(*asked), strict=True)
+    except BridgeError:
+        return  # the host's own checks say so
+    finally:
+        await api.close()
+    for finding in _findings(server.name, found):
+        yield finding
+
+
+def _named(host: str, entries: Mapping[str, Marks]) -> Iterator[_Named]:
+    begins = f"{host}:"
+    for setting, marks in entries.items():
+        there = sorted(one.removeprefix(begins) for one in marks if one.startswith(begins))
+        numbers = frozenset(one for one in there if one.startswith("#"))
+        yield from (_Named(setting, one, numbers) for one in there if one not in numbers)
+
+
+def _findings(host: str, found: Mapping[_Named, str | None]) -> Iterator[Finding]:
+    there, lacking = 0, list[str]()
+    for one, number in found.items():
+        mark, beside = f"`{host}:{one.login}`", f"`{host}:#{number}`"
+        if number is None:
+            says = f"{one.setting}: {host} knows no account {one.login}: it was renamed or removed"
+            remedy = f"write its present login in place of {mark}, and its number, `{host}:#NUMBER`"
+            yield Finding(Level.ERROR, CHECK, host, says, remedy)
+        elif one.numbers and f"#{number}" not in one.numbers:
+            others = " or ".join(sorted(one.numbers))
+            says = (
+                f"{one.setting}: {mark} is #{number}, not {others}: another account has the login"
+            )
+            remedy = (
+                f"write the present login of {others} in place of {mark}; if it is {beside}, that"
+            )
+            yield Finding(Level.ERROR, CHECK, host, says, remedy)
+        else:
+            there += 1
+            lacking += [] if one.numbers else [f"{beside} for {one.login}"]
+    if there:
+        told = ", ".join(lacking[:MOST_TOLD]) + (", …" if len(lacking) > MOST_TOLD else "")
+        remedy = f"write the numbers beside them, which outlast a rename: {told}" if told else ""
+        says = f"{there} of {len(found)} logins that `identities` names were found"
+        yield Finding(Level.OK, CHECK, host, says, remedy)
