@@ -103,13 +103,12 @@ def services_of(marks: Iterable[str]) -> frozenset[str]:
     return frozenset(map(service_of, marks))
 
 
-def comparable(one: Marks, other: Marks, *, by_address: bool) -> bool:
+def comparable(one: Marks, other: Marks) -> bool:
     """Return whether it is certain that two without a common mark are two people.
 
-    It is if both have accounts of one service, or addresses where these have to do.
+    It is if both have accounts of one service.
     """
-    services = services_of(one) & services_of(other)
-    return bool(services - CHOSEN_BY_THEMSELVES - (set() if by_address else {""}))
+    return bool((services_of(one) & services_of(other)) - CHOSEN_BY_THEMSELVES - {""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,34 +132,28 @@ def brought(
     writers: Collection[tuple[str, Writer]],
     identities: Identities,
     *,
-    by_address: bool = False,
     unlisted: str = "",
 ) -> Brought:
     """Return who wrote and pushed commits.
 
     Args:
         writers: each with the host that tells of them.
-        by_address: the host links no commits to accounts, so addresses have to do.
         unlisted: why these may not be all; "" if they are.
     """
     people = merged(identities.of(one.marks(at)) for at, one in set(writers))
-    wanted = "" if by_address else host
     sure = frozenset[str]().union(*(identities.of(one.sure_marks(at)) for at, one in writers))
-    known = frozenset[str]().union(*(one for one in people if wanted in services_of(one & sure)))
+    known = frozenset[str]().union(*(one for one in people if host in services_of(one & sure)))
     # Somebody without any mark is in no set, so never known.
     those = [one.commit for at, one in writers if one.commit and not one.marks(at) & known]
-    by = (wanted,) if all(one & known for one in people) else (*dict.fromkeys((wanted, host)),)
-    unknown = unlisted or _unknown(list(dict.fromkeys(those)), host, by_address=by_address)
-    return Brought(frozenset[str]().union(*people), unknown, by)
+    unknown = unlisted or _unknown(list(dict.fromkeys(those)), host)
+    return Brought(frozenset[str]().union(*people), unknown, (host,))
 
 
-def _unknown(commits: Sequence[str], host: str, *, by_address: bool) -> str:
+def _unknown(commits: Sequence[str], host: str) -> str:
     if not commits:
         return ""
     named = ", ".join(one[:7] for one in commits[:MOST_NAMED])
     more = f" and {len(commits) - MOST_NAMED} more" if len(commits) > MOST_NAMED else ""
-    if by_address:
-        return f"who wrote {named}{more} has no address"
     return (
         f"who wrote {named}{more} has no known account on {host}: name their address in"
         f" `identities`, {example('ADDRESS', [host])}"
@@ -169,5 +162,5 @@ def _unknown(commits: Sequence[str], host: str, *, by_address: bool) -> str:
 
 def example(account: str, services: Iterable[str]) -> str:
     """Return an entry of `identities` by which somebody would be known in these services."""
-    others = (f"{one}:LOGIN" if one else "ADDRESS" for one in services)
+    others = (f"{one}:LOGIN" for one in services)
     return f"`NAME: [{', '.join((account, *others))}]`"

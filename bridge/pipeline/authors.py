@@ -8,8 +8,10 @@ import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from bridge.core.errors import NotFound
 from bridge.core.people import NO_IDENTITIES, Brought, Identities, Writer, brought
 from bridge.ports.authors import Authored, AuthorsOf, TellsAuthors
 from bridge.ports.clock import Clock
@@ -74,10 +76,12 @@ class AuthorsOfRanges:
         if listed.writers is None:
             why = f"not all commits since {(live or '')[:7]} are known: {listed.note}"
             listed = await self._listed(api, head, None)
-        if live is not None:  # the host has told of all their commits, with the accounts of today
+        told = listed.writers or frozenset()
+        if live is None:
+            told |= await self._linked(api, head, by_pushes, told)
+        else:  # the host has told of all their commits, with the accounts of today
             by_pushes = [(at, one.of_nothing()) for at, one in by_pushes]
-        told = [*by_pushes, *((head.host, one) for one in listed.writers or ())]
-        return self._brought(head, told, unlisted=why, by_address=not api.links_accounts)
+        return self._brought(head, [*by_pushes, *((head.host, one) for one in told)], unlisted=why)
 
     async def close(self) -> None:
         """Stop asking."""
@@ -87,16 +91,26 @@ class AuthorsOfRanges:
         await asyncio.gather(*asking, return_exceptions=True)
 
     def _brought(
-        self,
-        head: CommitAt,
-        writers: list[tuple[str, Writer]],
-        *,
-        unlisted: str = "",
-        by_address: bool = False,
+        self, head: CommitAt, writers: list[tuple[str, Writer]], *, unlisted: str = ""
     ) -> Brought:
-        return brought(
-            head.host, writers, self.identities, by_address=by_address, unlisted=unlisted
-        )
+        return brought(head.host, writers, self.identities, unlisted=unlisted)
+
+    async def _linked(
+        self,
+        api: TellsAuthors,
+        head: CommitAt,
+        by_pushes: Iterable[tuple[str, Writer]],
+        known: frozenset[Writer],
+    ) -> frozenset[Writer]:
+        """Return who wrote commits of which a webhook tells addresses alone, as GitLab's do."""
+        found = frozenset[Writer]()
+        for at, one in by_pushes:
+            told = one.login or one.email in {other.email for other in known | found}
+            if one.commit and at == head.host and not told:
+                with suppress(NotFound):  # a forced push has taken it back
+                    pair = (head.host, head.repository, None, one.commit)
+                    found |= (await self._asked(api, pair)).writers or frozenset()
+        return found
 
     async def _listed(self, api: TellsAuthors, head: CommitAt, live: str | None) -> Authored:
         found = await self._asked(api, (head.host, head.repository, live, head.commit))
@@ -114,15 +128,15 @@ class AuthorsOfRanges:
             _, repository, live, head = pair
             task = asyncio.create_task(api.authors(repository, live, head), name="authors")
             self._asking[pair] = task
-            task.add_done_callback(lambda done: self._answered(api, pair, done))
+            task.add_done_callback(lambda done: self._answered(pair, done))
         return await asyncio.shield(self._asking[pair])
 
-    def _answered(self, api: TellsAuthors, pair: Pair, done: "asyncio.Task[Authored]") -> None:
+    def _answered(self, pair: Pair, done: "asyncio.Task[Authored]") -> None:
         del self._asking[pair]
         if done.cancelled() or done.exception() is not None:
             return
         found = done.result()
-        to_link = (one for one in found.writers or () if one.commit and api.links_accounts)
+        to_link = (one for one in found.writers or () if one.commit)
         lasts = all(one.login and one.linked for one in to_link)
         self._known[pair] = (math.inf if lasts else self.clock() + UNLINKED_HOLDS), found
         self._known.move_to_end(pair)

@@ -37,16 +37,10 @@ class TellsAccounts(Protocol):
 
 @runtime_checkable
 class TellsAuthors(Protocol):
-    """A Git host that tells who wrote commits; errors are those of `HostApi`.
-
-    Attributes:
-        links_accounts: it tells the account of each commit's author; else addresses alone.
-    """
-
-    links_accounts: bool
+    """A Git host that tells who wrote commits; errors are those of `HostApi`."""
 
     async def authors(self, repository: str, base: str | None, head: str) -> Authored:
-        """Return who wrote and committed what `head` contains and `base` does not.
+        """Return who wrote and committed what `head` contains and `base` does not, by account.
 
         Args:
             base: None for the head alone.

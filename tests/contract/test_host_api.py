@@ -3,7 +3,7 @@
 import asyncio
 import time
 import tracemalloc
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -246,18 +246,16 @@ async def test_nothing_has_changed_between_a_commit_and_itself(host: Host) -> No
 async def test_who_wrote_all_commits_since_another_is_told_by_account_where_the_host_links_one(
     host: Host,
 ) -> None:
-    base = host.repository.branches["main"]
-    alias, account = "ada@home.example", "" if host.fake.name == "gitlab" else "ada"
+    base, alias = host.repository.branches["main"], "ada@home.example"
     for number in range(130):
         head = host.repository.commit({"a": str(number)})
         author = ("ada@example.com", alias)[number % 2]
         host.repository.commits[head] = replace(host.repository.commits[head], author=author)
     assert isinstance(host.api, TellsAuthors)
-    assert host.api.links_accounts is bool(account)
 
     found = await host.api.authors(NAME, base, head)
     assert {(one.login, bool(one.number), one.email) for one in found.writers or ()} == {
-        (account, bool(account), "ada@example.com"), ("", False, alias),
+        ("ada", True, "ada@example.com"), ("", False, alias),
     }  # fmt: skip
     assert all(one.commit for one in found.writers or ())
     alone = await host.api.authors(NAME, None, head)
@@ -265,6 +263,42 @@ async def test_who_wrote_all_commits_since_another_is_told_by_account_where_the_
     assert (await host.api.authors(NAME, "e" * 40, head)).writers is None
     with pytest.raises(NotFound if host.fake.name != "github" else BridgeError):
         await host.api.authors(NAME, base, "d" * 40)
+
+
+LINKED: dict[str, tuple[Spoil | None, type[BridgeError] | None]] = {
+    "it does": (None, None),
+    "it is too old": (None, None),
+    "the token may not": (Spoil(status=403), None),
+    "there is no GraphQL": (Spoil(status=404), None),
+    "it is away": (Spoil(status=502), Unreachable),
+}
+
+
+@pytest.mark.parametrize("why", LINKED)
+async def test_gitlab_is_asked_in_graphql_to_whom_it_links_the_addresses_of_authors(
+    why: str,
+) -> None:
+    spoil, error = LINKED[why]
+    people = {f"dev{n}@example.com": (f"dev{n}", 200 + n) for n in range(70)}
+    committers = ("dev1@example.com", "noreply@gitlab.example.com", alias := "ada@home.example")
+    async with FakeGitlab() as fake:
+        api, repository = client_of(fake), fake.repository(NAME)
+        base = repository.commit({"a": ""})
+        for number, author in enumerate(people):
+            head, by = repository.commit({"a": author}), committers[number % 3]
+            made = replace(repository.commits[head], author=author, committer=by)
+            repository.commits[head] = made
+        fake.linked, fake.links_authors = people, why != "it is too old"
+        if spoil is not None:
+            fake.spoil(spoil, path="/graphql$", times=9)
+
+        with pytest.raises(error) if error is not None else nullcontext():
+            told = (await api.authors("4711", base, head)).writers or ()
+            linked = {one.login: int(one.number) for one in told if one.login}
+            assert linked == (dict(people.values()) if why == "it does" else {})
+            others = {one.email for one in told if not one.login}
+            assert others == {alias, *(() if linked else people)}
+        await api.close()
 
 
 async def test_a_thousand_changed_files_are_all_told(host: Host) -> None:

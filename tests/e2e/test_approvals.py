@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds.office import BOB, Office, office_in
+from tests.worlds.office import BOB, HOSTS, Office, office_in
 
 
 @pytest.fixture
@@ -132,12 +132,13 @@ async def test_whoever_pushed_what_was_to_be_skipped_does_not_approve_what_bring
         await office.is_live(commit)
 
 
+@pytest.mark.parametrize("on", HOSTS)
 async def test_an_alias_that_leads_to_no_account_stops_approvals_until_it_is_named(
-    tmp_path: Path,
+    tmp_path: Path, on: str
 ) -> None:
     alias = ("Ada", "ada@home.example")
-    for number, given in enumerate(({}, {"ada": [alias[1], "github:ada"]})):
-        async with office_in(tmp_path / str(number), given) as office:
+    for number, given in enumerate(({}, {"ada": [alias[1], f"{on}:ada"]})):
+        async with office_in(tmp_path / str(number), given, on=on) as office:
             await office.begin()
             await office.push("second", "bob", by=alias, empty_by=BOB)
 
@@ -146,8 +147,29 @@ async def test_an_alias_that_leads_to_no_account_stops_approvals_until_it_is_nam
                 assert "is your own commit" in told
                 assert "Approved" in await office.approve_in_console("grace", 103)
             else:
-                assert "has no known account on github: name their address in" in told
-                await office.held("has no known account on github")
+                assert f"has no known account on {on}: name their address in" in told
+                await office.held(f"has no known account on {on}")
+
+
+async def test_on_gitlab_who_wrote_a_commit_is_told_by_whom_it_links_the_address_to(
+    tmp_path: Path,
+) -> None:
+    alias = ("Ada", "ada@home.example")
+    async with office_in(tmp_path, {}, on="gitlab") as office:
+        office.host.linked[alias[1]] = ("ada", 101)
+        await office.push("first", "bob", by=alias)
+        await office.held("has 0")
+        newer = await office.push("second", "bob", by=BOB)  # both would be the first version
+        await office.held(newer[:7])
+
+        assert "is your own commit" in await office.approve_in_console("ada", 101)
+        assert "is your own commit" in await office.approve_in_console("bob", 102)
+        assert "Approved" in await office.approve_in_console("grace", 103)
+        await office.is_live(newer)
+
+        await office.push("third", "bob", by=alias, empty_by=BOB)
+        await office.held("has 0")
+        assert "is your own commit" in await office.approve_in_console("ada-renamed", 101)
 
 
 async def test_anyone_approves_who_is_not_known_to_be_an_author_where_the_rule_says_so(

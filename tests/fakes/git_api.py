@@ -55,7 +55,6 @@ class FakeHostApi:
     writers: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
     authored: dict[str, Authored] = field(default_factory=dict)
-    links_accounts: bool = True
 
     def next(self, call: str, error: BridgeError, *, arrives: bool = False) -> None:
         """Let the next such call fail; `arrives`: it is still carried out."""

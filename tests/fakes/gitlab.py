@@ -15,6 +15,8 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from tests.fakes.checks import FakePipeline
+from tests.fakes.github_examples import LINKED
+from tests.fakes.gitlab_graphql import answered
 from tests.fakes.gitlab_merges import PROJECT, GitlabMerges
 from tests.fakes.host import FakeDeployment, FakeHook, FakeRepository, FakeSending
 from tests.fakes.identity import FakeIssuer
@@ -31,7 +33,7 @@ class FakeGitlab(GitlabMerges):
     """With a project token, whose bot is the user `ME`."""
 
     name = "gitlab"
-    pages = re.compile("/.well-known/|/oauth/")
+    pages = re.compile("/.well-known/|/oauth/|/api/graphql$")
     place = "projects"
     token = "glpat-atokenofthetests"
     login = "project_4711_bot"
@@ -42,11 +44,15 @@ class FakeGitlab(GitlabMerges):
     """False: as an older one, whose statuses do not say of which pipeline they are."""
     signs = True
     """False: as before 19.0, which ignores signing tokens."""
+    links_authors = True
+    """False: as before 17.10, whose GraphQL tells no commits."""
     tests_without_a_push = True
     """False: as before there were events of access tokens."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.linked = dict(LINKED)
+        """The accounts of addresses, as logins and numbers."""
         self.accounts = FakeIssuer("/oauth")
         """People who sign in elsewhere with GitLab."""
         self.accounts.claims = {"sub": "42", "preferred_username": "Ada"}
@@ -93,6 +99,7 @@ class FakeGitlab(GitlabMerges):
         notes = f"{PROJECT}/merge_requests/{{iid}}/notes"
         return [
             *self.accounts.routes(),
+            web.post("/api/graphql", self._graphql),
             web.get("/api/v4/user", self._user),
             web.get("/api/v4/personal_access_tokens/self", self._token),
             web.get(f"{GROUP}/hooks/{{hook}}/events", self._group_events),
@@ -316,6 +323,13 @@ class FakeGitlab(GitlabMerges):
         raise web.HTTPNotFound(text="404 Environment Not Found")
 
     # changes
+
+    async def _graphql(self, request: web.Request) -> web.Response:
+        said, old = await request.json(), not self.links_authors
+        return web.json_response(answered(said, self._by_path, self.linked, old=old))
+
+    def _by_path(self, path: str) -> FakeRepository | None:
+        return self.repositories.get(path.lower())
 
     async def _commit(self, request: web.Request) -> web.Response:
         project, sha = self._project(request), request.match_info["sha"]

@@ -271,7 +271,7 @@ class FakeHost:
     place = ""
     """The prefix of a repository's name in the path of its webhooks."""
     pages = re.compile("$.")
-    """The paths of pages for people and of signing in, which are not of its API."""
+    """The paths that its description lacks: pages for people, those of signing in, GraphQL."""
 
     def __init__(self) -> None:
         self.repositories: dict[str, FakeRepository] = {}

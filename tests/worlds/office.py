@@ -1,4 +1,4 @@
-"""A bridge, GitHub, and people who approve in Slack, in the console and on the command line."""
+"""A bridge, a Git host, and people who approve in Slack, the console and the command line."""
 
 import html
 import json
@@ -11,6 +11,7 @@ from typing import Any
 from bridge.core.access import Right
 from bridge.core.lifecycle import State
 from tests.fakes.github import FakeGithub
+from tests.fakes.gitlab import FakeGitlab
 from tests.fakes.slack.hands import words_of
 from tests.worlds.bridge import Origin
 from tests.worlds.console import ConsoleWorld, sent
@@ -18,7 +19,9 @@ from tests.worlds.embedded import Repository, git_server, until
 from tests.worlds.slack import SlackWorld, slack_world
 
 NAME = "my-org/mono"
-WHO = ["everyone", *(f"github:{one}" for one in ("ada", "ada-renamed", "bob", "grace", "eve"))]
+HOSTS: dict[str, type[FakeGithub | FakeGitlab]] = {"github": FakeGithub, "gitlab": FakeGitlab}
+PEOPLE = ("ada", "ada-renamed", "bob", "grace", "eve")
+WHO = ["everyone", *(f"{host}:{one}" for host in HOSTS for one in PEOPLE)]
 MAY = [{"who": WHO, "may": [str(right) for right in Right]}]
 ADA, BOB = ("Ada", "ada@example.com"), ("Bob", "bob@example.com")
 """Who commits, and by which address."""
@@ -26,10 +29,11 @@ ADA, BOB = ("Ada", "ada@example.com"), ("Bob", "bob@example.com")
 
 @dataclass
 class Office:
-    """A bridge, GitHub, a workspace with Ada, Bob and Grace, and a repository."""
+    """A bridge, a Git host, a workspace with Ada, Bob and Grace, and a repository."""
 
     both: SlackWorld
     origin: Origin
+    host: FakeGithub | FakeGitlab
 
     def commit(self, text: str | None, by: tuple[str, str] = ADA) -> str:
         """Commit a file, or nothing, by somebody; return the commit."""
@@ -54,12 +58,15 @@ class Office:
         if empty_by is not None:
             after = self.commit(None, empty_by)
         said = self.origin.payload("refs/heads/main", before, after)
-        said["pusher"] = {"name": pusher, "email": f"{pusher}@example.com"}
         author = {"name": (empty_by or by)[0], "email": (empty_by or by)[1]}
-        said["head_commit"]["author"] = author
         said["commits"] = [one | {"author": author} for one in said["commits"][-1:]]
-        said["repository"]["html_url"] = self.origin.url.removesuffix(".git")
-        assert (await self.both.world.hook("github", said)).status_code == 202
+        if self.origin.host == "github":
+            said["pusher"] = {"name": pusher, "email": f"{pusher}@example.com"}
+            said["head_commit"]["author"] = author
+            said["repository"]["html_url"] = self.origin.url.removesuffix(".git")
+        else:
+            said["user_username"] = pusher
+        assert (await self.both.world.hook(self.origin.host, said)).status_code == 202
         return after
 
     async def approve(self, user: str) -> str:
@@ -69,12 +76,12 @@ class Office:
         return words_of(await clicked.later())
 
     async def approve_in_console(self, login: str, number: int) -> str:
-        """Have somebody who signed in with GitHub press *Approve*; return what the page says."""
+        """Have somebody who signed in with the host press *Approve*; return what the page says."""
         console, journal = ConsoleWorld(self.both.world), self.both.world.stores.journal
         (held,) = await until(lambda: journal.deployments(limit=1, state=State.HELD), bool)
-        groups = frozenset({f"github:#{number}"})
-        email = f"{login}@office.example"
-        secret = await console.session(f"github:{login}", groups=groups, email=email)
+        host, email = self.origin.host, f"{login}@office.example"
+        groups = frozenset({f"{host}:#{number}"})
+        secret = await console.session(f"{host}:{login}", groups=groups, email=email)
         async with console.browsing(secret) as web:
             page = await web.get(f"/console/deployments/{held.id}")
             answer = await sent(web, page, "Approve")
@@ -113,15 +120,15 @@ class Office:
 
 @asynccontextmanager
 async def office_in(
-    folder: Path, identities: Mapping[str, Sequence[str]], **rule: Any
+    folder: Path, identities: Mapping[str, Sequence[str]], *, on: str = "github", **rule: Any
 ) -> AsyncIterator[Office]:
     """Open an office whose app `shop/web` needs an approval, unless the rule says otherwise."""
     root = folder / "served"
     repository = Repository.make(root / f"{NAME}.git", {"web/index.html": "first"})
-    async with git_server(root) as server, FakeGithub() as github:
-        origin = Origin(repository, "github", NAME, 4711, f"{server.url}/{NAME}.git")
-        github.repository(NAME, id=4711, git=repository.path)
-        there = github.settings | {"BRIDGE_GITHUB_WEB_URL": server.url}
+    async with git_server(root) as server, HOSTS[on]() as host:
+        origin = Origin(repository, on, NAME, 4711, f"{server.url}/{NAME}.git")
+        host.repository(NAME, id=4711, git=repository.path)
+        there = host.settings | {f"BRIDGE_{on.upper()}_WEB_URL": server.url}
         there["BRIDGE_RULES"] = json.dumps([{"apps": "shop/*", "approvals": 1} | rule])
         if identities:
             there["BRIDGE_IDENTITIES"] = json.dumps(identities)
@@ -129,4 +136,4 @@ async def office_in(
             both.slack.person("U0BOB", "Bob")
             both.slack.person("U0GRACE", "Grace")
             await both.app(origin)
-            yield Office(both, origin)
+            yield Office(both, origin, host)

@@ -91,7 +91,7 @@ def objection(
         return Objection.AUTHORS
     if not services_of(marks).issuperset(of.by):
         return Objection.UNRECOGNISED
-    if asking and not comparable(marks, asking, by_address="" in of.by):
+    if asking and not comparable(marks, asking):
         return Objection.ASKER
     return None
 
@@ -121,10 +121,9 @@ def remedy(
     account = asker if why is Objection.ASKER else approval.person
     marks = identities.of({asker} if why is Objection.ASKER else approval.marks)
     lacking = [one for one in of.by if one not in services_of(marks)]
-    named = " and ".join(f"account on {one}" if one else "address" for one in lacking)
     return (
-        f"{account} is not recognised, since no {named} of theirs is known: name both in"
-        f" `identities`, {example(account, lacking)}"
+        f"{account} is not recognised, since no account on {' and '.join(lacking)} of theirs is"
+        f" known: name both in `identities`, {example(account, lacking)}"
     )
 
 

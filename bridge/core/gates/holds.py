@@ -38,7 +38,7 @@ class Proposal:
         authors: accounts and addresses of those who wrote it; their approvals don't count.
         since: when `live` began to be served, 0 if nothing ever was; None if it is not known.
         unknown: why some authors can't be recognised, so no approval counts; "" if all can.
-        by: the services in all of which whoever approves must be known, "" for addresses.
+        by: the services in all of which whoever approves must be known.
         anyone: an approval counts unless it is known to be an author's.
     """
 

@@ -151,8 +151,6 @@ class Gitea(GiteaListsPulls, GiteaMakesHooks, GiteaReadsChecks, GiteaMovesBranch
     It has no deployment objects, and does not list the deliveries of its webhooks.
     """
 
-    links_accounts = True
-
     def __init__(self, name: str, access: GiteaAccess) -> None:
         """Take the server's name, unique among all servers."""
         self.name = name

@@ -121,7 +121,6 @@ class GithubApi(GithubListsPulls):
 
     name = SERVICE
     reactivates = True
-    links_accounts = True
 
     def key(self, repository: Repository) -> str:
         """Return the repository's name, the only key in GitHub's API."""

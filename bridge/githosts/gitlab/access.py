@@ -4,6 +4,7 @@ Imported only if GitLab's API is used, since that library loads slowly.
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from gitlab.exceptions import GitlabAuthenticationError, GitlabHttpError
 from pydantic import SecretStr, TypeAdapter
 
 from bridge.connecting import AGENT
+from bridge.core.errors import Unanswered, Unreachable
 from bridge.githosts.access import Access
 from bridge.githosts.answers import Answer, Request, loaded, read
 from bridge.githosts.http import Ask, Client, checked_base, checked_token, part
@@ -101,7 +103,7 @@ class GitlabAccess(Access):
             return GitlabWire(base, secret, ca=ca, silence=bounds.silence)
 
         remedy = "set BRIDGE_GITLAB_TOKEN to a valid token"
-        api = f"{base}/api/v4"
+        api, self._graphql = f"{base}/api/v4", f"{base}/api/graphql"
         super().__init__(Client(SERVICE, api, wire, remedy=remedy, bounds=bounds, clock=clock))
         self._me: int | None = None
 
@@ -111,6 +113,18 @@ class GitlabAccess(Access):
             answer = await self.client.ask(self._token.get_secret_value(), "GET", "/user")
             self._me = read(_USER, "/user", answer, SERVICE, reads=True).id
         return self._me
+
+    async def query(self, text: str, variables: Mapping[str, Any]) -> Answer:
+        """Send a GraphQL query, for what REST does not tell; it changes nothing.
+
+        Raises:
+            NotFound, Refused, Unreachable: see `HostApi`.
+        """
+        body, secret = {"query": text, "variables": variables}, self._token.get_secret_value()
+        try:
+            return await self.client.ask(secret, "POST", self._graphql, body=body)
+        except Unanswered as error:
+            raise Unreachable(SERVICE, error.why) from error
 
     def place(self, repository: str) -> str:
         """Return the start of GitLab's paths for a project, named by its id or its whole path."""

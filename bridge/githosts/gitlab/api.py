@@ -81,7 +81,6 @@ class GitlabApi(GitlabListsPulls):
 
     name = SERVICE
     reactivates = False  # the newest success stays what its environment shows
-    links_accounts = False  # its commits have addresses alone
 
     def key(self, repository: Repository) -> str:
         """Return the project's number, which survives renames."""

@@ -70,6 +70,14 @@ RECOGNISED: dict[str, Any] = {
     "an author by an address like an account": (
         {}, [Writer(email="github:nobody", commit=HEAD)], "", Objection.AUTHORS,
     ),
+    "a commit of which a webhook tells the address and the host the account": (
+        {}, [Writer(email=ADA.email, commit=OLDER), ADA], "", None,
+    ),
+    "an author by an address alone, that another's is not": (
+        GRACE | {"person": "gitlab:grace"}, [Writer(email=ADA.email, commit=HEAD)], "",
+        Objection.AUTHORS,
+    ),
+    "a pusher by an account alone": ({}, [ADA, Writer("bob", "2")], "", None),
     "an author of whom nothing is told": ({}, [Writer(commit=HEAD)], "", Objection.AUTHORS),
 }  # fmt: skip
 
@@ -86,25 +94,6 @@ def test_an_approval_counts_if_it_is_certain_that_somebody_else_gives_it(name: s
     assert of(ALIAS, identities=Identities({"ada": frozenset({ALIAS.email})})).unknown
     joined = Identities({"ada": frozenset({ALIAS.email, BY_ADA})})
     assert of(ALIAS, identities=joined) == Brought(frozenset({ALIAS.email, BY_ADA}), "", (GITHUB,))
-
-
-def test_where_the_host_links_no_accounts_verified_addresses_tell_people_apart() -> None:
-    who = of(Writer(email="ada@example.org", commit=HEAD), by_address=True)
-
-    assert who.unknown == ""
-    for facts, wanted in (
-        ({}, None),
-        (GRACE | {"person": "slack:U9"}, None),
-        ({"email": ""}, Objection.UNRECOGNISED),
-        ({"email": "Ada@example.org"}, Objection.WROTE),
-    ):
-        assert objection(approval(**facts), "", proposal(who), KNOWN) is wanted
-    assert of(Writer(commit=HEAD), by_address=True).unknown == "who wrote abc1234 has no address"
-    # Whoever has pushed may be known by an account alone.
-    pusher = Writer("bob", "2")
-    who = of(Writer(email="ada@example.org", commit=HEAD), pusher, by_address=True)
-    for facts, wanted in (({}, None), (GRACE | {"person": "slack:U9"}, Objection.UNRECOGNISED)):
-        assert objection(approval(**facts), "", proposal(who), KNOWN) is wanted
 
 
 def test_two_accounts_that_a_third_shows_to_be_one_person_count_once() -> None:
