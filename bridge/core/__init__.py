@@ -19,7 +19,8 @@ Where to look:
     a deployment       lifecycle, tracking (which record is ours, and is it lost?),
                        absence (what the data may have missed)
     why it failed      failure, log_text
-    what is hidden     masking (known values), secret_shapes (what looks like a secret)
+    what is hidden     masking (known values), secret_values (which of them),
+                       secret_shapes (what looks like a secret)
     how well it goes   report (how often, how fast, how many fail)
     changing an app    configuration/
     people             access (who may do what), people (who is who), chat/

@@ -7,7 +7,7 @@ _LONGEST_SECRET = 4096
 _BLANK = re.compile(r"\s")
 
 _STEERING = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_]|\([A-Z0-9])"
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[#%(-/]?[0-Z\\-_c])"
 )
 """Escape sequences: colours, cursor moves, links and titles of a terminal (ECMA-48)."""
 

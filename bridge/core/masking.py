@@ -10,16 +10,12 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import quote, quote_plus
 
 from bridge.core.configuration.variables import statements, value_of
 from bridge.core.log_text import without_steering
-from bridge.core.secret_shapes import (
-    HIDDEN,
-    tells_of_secret,
-    without_credentials,
-    without_shapes,
-)
+from bridge.core.secret_shapes import HIDDEN, without_credentials, without_shapes
+from bridge.core.secret_values import SHORTEST_LINE, secret_parts
 
 __all__ = [
     "HIDDEN",
@@ -28,19 +24,29 @@ __all__ = [
     "always_hidden",
     "mask_of",
     "redact",
-    "without_credentials",
+    "within_colours",
     "without_known",
 ]
 
 
 def redact(text: str, mask: "Mask | None" = None) -> str:
-    """Return a text without colours and without secrets.
+    """Return a text without colours and without secrets; its lines stay as many as they are.
 
     Args:
         mask: hides further values, besides those that this process always hides.
     """
     text = without_known(without_steering(text))
     return without_shapes(text if mask is None else mask.hide(text))
+
+
+def within_colours(text: str, mask: "Mask") -> str:
+    """Return a text without a mask's values and credentials; other lines keep their colours."""
+    plain = without_steering(text)
+    shown = without_credentials(mask.hide(plain))
+    if shown == plain:
+        return text
+    lines = zip(text.split("\n"), plain.split("\n"), shown.split("\n"), strict=True)
+    return "\n".join(line if was == now else now for line, was, now in lines)
 
 
 def without_known(text: str) -> str:
@@ -64,8 +70,8 @@ class Mask:
             variables: names and values; a value that can't be secret stays visible.
             secrets: values that are secret whatever they are called.
         """
-        values = {one for name, value in variables for one in _secret_parts(name, value)}
-        values |= {one for value in secrets for one in _secret_parts("secret", value)}
+        values = {one for name, value in variables for one in secret_parts(name, value)}
+        values |= {one for value in secrets for one in secret_parts("secret", value)}
         weak = {value for value in values if _is_weak(value)}
         forms = {form for value in values - weak for form in (*_forms(value), *_in_base64(value))}
         words = {form for value in weak for form in _forms(value)}
@@ -89,7 +95,7 @@ class Mask:
         """Return a text without the values; colours in it may split them."""
         for form in self._anywhere:
             if form in text:
-                text = text.replace(form, HIDDEN)
+                text = text.replace(form, "\n".join([HIDDEN] * (form.count("\n") + 1)))
         for word in self._as_words:
             if word in text:
                 text = re.sub(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", HIDDEN, text)
@@ -136,95 +142,19 @@ def always_hidden(mask: Mask) -> Iterator[None]:
         _known = tuple(dict.fromkeys(_always))
 
 
-# ── Which values are secret ─────────────────────────────────────────────────────────────────────
+# ── The forms in which programs print a value ───────────────────────────────────────────────────
 
-SHORTEST = 6
-"""Characters of a value below which it would hide ordinary words, unless it is like none."""
-
-_SHORTEST_ODD = 4
-_SHORTEST_LINE = 8
 _LONG_WORD = 12
-_LONGEST_PLAIN_WORD = 7
-_MOST_DIGITS = 8
-
-_ORDINARY = """
-true false yes no on off none null undefined enabled disabled default auto always never silent
-production development staging testing test tests preview local localhost public private internal
-external debug info warning warnings error errors verbose trace release main master develop latest
-stable strict relaxed inherit disable require required prefer allow allowed admin root user users
-username password secret changeme guest postgres postgresql mysql mariadb mongodb redis rabbitmq
-sqlite memory database storage application frontend backend website service services container
-docker kubernetes nextjs django rails laravel express fastapi flask node nodejs python
-bridge dokploy
-"""
-_WORDS = frozenset(_ORDINARY.split())
-"""Values that are no secret under any name, since logs are full of them."""
-
-_NUMBER = re.compile(r"[\d.,:/%+-]{1,40}(?:ms|[smhdkKMGT]i?[bB]?)?")
-_PLACE = re.compile(r"(?:[a-z][a-z0-9+.-]{1,20}://|~/)?[\w./:-]+")
-_DOTTED = re.compile(r"\.[a-z]{2,18}(?::|/|$)")
-_PIECES = re.compile(r"[^\W_]+")
-
-
-def _secret_parts(name: str, value: str) -> Iterator[str]:
-    """Yield what of a variable must not be shown: all of it, its lines, the password in it."""
-    value = value.strip()
-    if not _is_secret(name, value):
-        return
-    yield value
-    if "\n" in value:
-        lines = (line.strip() for line in value.splitlines())
-        yield from (line for line in lines if _is_telling_line(line))
-    if "://" in value and "@" in value and (password := _password_in(value)):
-        yield from (one for one in {password, unquote(password)} if _is_secret("secret", one))
-
-
-def _is_secret(name: str, value: str) -> bool:
-    if value.lower() in _WORDS or len(value) < _SHORTEST_ODD:
-        return False
-    if len(value) < SHORTEST:
-        return tells_of_secret(name) and not value.isalpha() and not _NUMBER.fullmatch(value)
-    return tells_of_secret(name) or not _is_plain(value)
-
-
-def _is_plain(value: str) -> bool:
-    """Return whether a value says nothing that must be hidden: a word, a number, a place."""
-    if _NUMBER.fullmatch(value):
-        return len(max(re.findall(r"\d+", value), key=len, default="")) <= _MOST_DIGITS
-    if value.isalpha():
-        return value.islower() and len(value) <= _LONGEST_PLAIN_WORD
-    is_place = "://" in value or value.startswith(("/", "./", "../", "~/")) or _DOTTED.search(value)
-    return bool(is_place and _PLACE.fullmatch(value)) and all(
-        map(_is_ordinary, _PIECES.findall(value))
-    )
-
-
-def _is_ordinary(piece: str) -> bool:
-    """Return whether a piece of an address is a word, a number or a short name such as "eu1"."""
-    if piece.isalpha():
-        return piece == piece.lower() or piece.istitle() or piece.isupper()
-    return len(piece) <= (5 if piece.isdecimal() else 4)
-
-
-def _is_telling_line(line: str) -> bool:
-    return len(line) >= _SHORTEST_LINE and not line.startswith("-----") and not _is_plain(line)
-
-
-def _password_in(address: str) -> str:
-    try:
-        return urlsplit(address).password or ""
-    except ValueError:
-        return address.partition("://")[2].rpartition("@")[0].partition(":")[2]
+_COLUMNS = (76, 64)
+_SHORTEST_REST = 12
 
 
 def _is_weak(value: str) -> bool:
     """Return whether a value may be a piece of ordinary words, so that only whole ones count."""
     if value.isalpha() or value.isdecimal():
         return len(value) < _LONG_WORD
-    return len(value) < _SHORTEST_LINE
+    return len(value) < SHORTEST_LINE
 
-
-# ── The forms in which programs print a value ───────────────────────────────────────────────────
 
 _ENTITIES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;"}
 
@@ -237,7 +167,8 @@ def _forms(value: str) -> Iterator[str]:
         yield encoded
         yield re.sub("%..", lambda found: found[0].lower(), encoded)
     yield quote_plus(value, errors="replace")
-    yield json.dumps(value)[1:-1]
+    yield (escaped := json.dumps(value)[1:-1])
+    yield json.dumps(escaped)[1:-1]  # JSON in JSON
     yield json.dumps(value, ensure_ascii=False)[1:-1]
     yield repr(value)[1:-1]
     yield value.replace("'", "'\\''")
@@ -246,9 +177,16 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def _in_base64(value: str) -> Iterator[str]:
-    """Yield a value in base64, at each of three places in a longer text, e.g. after a user."""
+    """Yield a value in base64, at each of three places in a longer text, e.g. after a user.
+
+    Also the lines of it: `base64` writes 76 characters on each, and others 64.
+    """
     data = value.encode(errors="replace")
-    yield b64encode(data).decode()
+    yield (whole := b64encode(data).decode())
+    known = whole[: len(data) * 8 // 6]  # what follows may change the last sign
+    for columns in _COLUMNS:
+        lines = (known[at : at + columns] for at in range(0, len(known), columns))
+        yield from (line for line in lines if len(line) >= _SHORTEST_REST)
     for before in range(3):
         encoded = b64encode(bytes(before) + data).decode()
         first, last = -(-before * 8 // 6), (before + len(data)) * 8 // 6

@@ -6,9 +6,12 @@ push can print anything: every pattern takes time in proportion to the text. Pur
 """
 
 import re
+import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+
+from bridge.core.secret_values import counts_tokens, tells_of_secret
 
 HIDDEN = "***"
 
@@ -35,7 +38,7 @@ def without_shapes(text: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """Return a text whose addresses are without names and passwords: `https://***@host/`."""
+    """Return a text whose addresses are without names and passwords."""
     return _compiled(_CREDENTIALS).sub(f"://{HIDDEN}@", text)
 
 
@@ -50,6 +53,7 @@ def _shapes() -> tuple[Shape, ...]:
     return (
         Shape(("private key",), _without_keys),
         Shape(("://",), without_credentials),
+        Shape(("sig=", "signature="), _replacing(_SIGNATURE, rf"\1{HIDDEN}", re.IGNORECASE)),
         Shape(("/services/", "/workflows/", "/triggers/"), _replacing(_SLACK_HOOK, rf"\1{HIDDEN}")),
         Shape(("/webhook",), _replacing(_HOOK, HIDDEN)),
         Shape(("authorization",), _replacing(_AUTHORIZATION, rf"\1\2{HIDDEN}", re.IGNORECASE)),
@@ -82,11 +86,14 @@ def _compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
 
 _CREDENTIALS = (
     r"://(?:"
+    # An address of IPv6 is no name, and everybody's name at a Git host is no secret.
+    r"(?!\[[\da-fA-F:.]{0,50}\]|git@)(?:"
     # A name and a password, which may hold / and @; a port in front of a path is none.
     r"[^\s/@:'\"]*:(?!\d{1,5}(?:[/?#]|$))(?:(?!://)[^\s'\"<>`])*"
-    r"|[^\s/@'\"]+"
+    r"|[^\s/@'\"]+)"
     r")@"
 )
+_SIGNATURE = r"([?&][\w-]{0,20}sig(?:nature)?=)[^\s&\"'<>]{8,}"
 _SLACK_HOOK = r"(hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/)[\w/+-]+"
 _HOOK = r"(?<=/webhooks/)\d{15,20}/[\w-]{20,}|(?<=/webhookb2/)[\w@./-]{20,}"
 _AUTHORIZATION = (
@@ -231,35 +238,15 @@ _WORDS = (
 )
 """One of them is in every name that tells of a secret, in small letters."""
 
-_LONGEST_NAME = 100
-
-_TELLING = re.compile(
-    r"token(?!i[sz])|secret|passw|passphrase|passcode|(?<![a-z])pwd|credential|dsn\b|connection_?string"
-    r"|(?:^|[._-]|db|user|smtp|mail)pass$"
-    r"|(?:api|access|account|shared|private|encryption|signing|master|licen[cs]e|auth|deploy"
-    r"|storage|service|admin|stripe|client|session|app|root|webhook)[_-]?key"
-    r"|(?-i:(?:^|_)KEY$)|(?-i:_AUTH$)",
-    re.IGNORECASE,
-)
-_TELLING_OF_ANOTHER_THING = re.compile(
-    r"[_-](?:files?|ur[il]|path|name|id|type|count|limit|length|size|endpoint|ttl|expir\w*)$"
-    r"|^(?:--?)?(?:public|cache|sort|primary|foreign|partition)_?key$",
-    re.IGNORECASE,
-)
-
-
-def tells_of_secret(name: str) -> bool:
-    """Return whether what has this name is a secret."""
-    name = name[-_LONGEST_NAME:]
-    return bool(_TELLING.search(name)) and not _TELLING_OF_ANOTHER_THING.search(name)
-
-
 _NAMED = re.compile(
     r"(?<![\w.-])(?:(?P<name>[\w.-]++)(?:\\?[\"'])?+[ \t]{0,8}+(?P<sign>:?=>?|:)"
     r"|(?P<option>--?[A-Za-z][\w-]*+)[ \t])"
 )
 _UNQUOTED = r"[^\s,;&\"']{3,}(?:[,'\"][^\s,;&\"']+)*"
-_NOTHING = r"(?!\*\*\*|(?:true|false|null|none|value|string|required|inherit)(?=[\s,;&\"'`.)]|$))"
+_NOTHING = (
+    r"(?!\*\*\*|(?:true|false|null|none|value|VALUE|string|required|inherit|`[a-z:_-]+`"
+    r"|\$\{\w+\})(?=[\s,;&|\"'`.)…]|$)|(?:process\.env|import\.meta|os\.environ|await)\b)"
+)
 _VALUE = rf"{_NOTHING}(?:\\\"[^\"\n]+\"|\"[^\"\n]{{3,}}\"|'[^'\n]{{3,}}'|{_UNQUOTED})"
 _BELOW = r"(?=[^\s]{0,100}[\d!@#$%^*+/_-])[^\s:]{6,}(?=[ \t]*(?:\r?\n|\Z))"
 _AFTER = {
@@ -267,7 +254,7 @@ _AFTER = {
     ":": rf"(?:[ \t]{{1,8}}|(?=\\?[\"']))({_VALUE})|[ \t]{{0,8}}\r?\n[ \t]{{0,20}}({_BELOW})",
     "option": (
         r"[ \t]{0,8}(?!(?:is|was|are|and|or|not|must|has|to|for|with|in|on|option|flag|argument"
-        r"|requires?|given|missing|needs?|can|cannot|may|should|instead|when)\b|-)"
+        r"|requires?|given|missing|needs?|can|cannot|may|should|instead|when|via)\b|-)"
         r"(\"[^\"\n]+\"|'[^'\n]+'|[^\s\"']{3,})()"
     ),
 }
@@ -275,7 +262,7 @@ _AFTER = {
 
 
 def _without_named(text: str) -> str:
-    """Hide the values of names that tell of a secret: `NAME=x`, `name: x`, `--name x`."""
+    """Hide the values of names that tell of a secret, e.g. `NAME=x` or `--name x`."""
     kept, end = [], 0
     for found in _NAMED.finditer(text):
         name = found["name"] or found["option"]
@@ -283,11 +270,23 @@ def _without_named(text: str) -> str:
             continue
         after = "option" if found["option"] else found["sign"].rstrip(">")[-1]
         value = _compiled(_AFTER[after]).match(text, found.end())
-        if value is not None and not (name == "pass" and (value[1] or "").isalpha()):
+        if value is not None and not _is_told(name, after, value):
             group = 1 if value[1] else 2
             kept += [text[end : value.start(group)], HIDDEN]
             end = value.end(group)
     return "".join([*kept, text[end:]])
+
+
+_SENTENCE = r"(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,14})[,.;]?[ \t]+(?!\w+[:=])[\w(`'\"*]"
+
+
+def _is_told(name: str, after: str, value: re.Match[str]) -> bool:
+    """Return whether what follows a name is no value of it, but a sentence or a number."""
+    said = value[1] or ""
+    if name == "pass" and said.isalpha():
+        return True
+    is_sentence = _compiled(_SENTENCE).match(value.string, value.start(1)) if said else None
+    return counts_tokens(name, said) or (after == ":" and is_sentence is not None)
 
 
 _SPOKEN = re.compile(
@@ -324,41 +323,103 @@ _PROGRAMS = {
 }
 """Programs that take a password as an argument, and that argument."""
 
+_NEXT_COMMAND = r"((?:[ \t](?:&&|\|\|?)|;)[ \t])"
+
 
 def _without_arguments(text: str) -> str:
-    """Hide passwords that a program got as an argument, line by line."""
-    programs = [(name, _compiled(argument)) for name, argument in _PROGRAMS.items()]
+    """Hide passwords that a program got as an argument: behind its name, in the same command."""
     lines = text.split("\n")
     for number, low in enumerate(text.lower().split("\n")):
-        for name, argument in programs:
-            if name in low:
-                lines[number] = argument.sub(rf"\1{HIDDEN}", lines[number])
+        if any(name in low for name in _PROGRAMS):
+            commands = _compiled(_NEXT_COMMAND).split(lines[number])
+            lines[number] = "".join(map(_without_argument, commands))
     return "\n".join(lines)
+
+
+def _without_argument(command: str) -> str:
+    low = command.lower()
+    for name, argument in _PROGRAMS.items():
+        if name in low and (program := _compiled(name, re.IGNORECASE).search(command)):
+            shown = _compiled(argument).sub(rf"\1{HIDDEN}", command[program.end() :])
+            command = command[: program.end()] + shown
+    return command
 
 
 # ── Private keys ────────────────────────────────────────────────────────────────────────────────
 
-_KEY_BLOCK = (
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
-    r".*?(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)"
+_OF_A_KEY = r"[A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+_BEGIN, _END = f"-----BEGIN {_OF_A_KEY}", f"-----END {_OF_A_KEY}"
+_SIGNS = "A-Za-z0-9+/="
+_HEADER = r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset):"
+_RUN = rf"(?=[{_SIGNS}]{{0,200}}[A-Z\d+/])[{_SIGNS}]{{20,}}+"
+_BREAK = r"(?:[ \t]|\\{1,8}[nr])"
+_KEY_IN_A_LINE = (
+    rf"({_BEGIN}{_BREAK}{{0,8}}(?:{_HEADER}[^\n\\]{{0,100}}{_BREAK}{{1,8}}){{0,4}})"
+    rf"{_RUN}(?:{_BREAK}{{1,8}}[{_SIGNS}]{{16,}}+)*"
+    rf"(?:{_BREAK}{{1,8}}[{_SIGNS}]{{1,100}}(?={_BREAK}{{0,8}}-----END))?"
 )
-_KEY_END = r"\s*-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
-_KEY_LINE = r"\s*[A-Za-z0-9+/=]{4,}\s*"
+_IN_FRONT = r"[ \t]*(?:\S{1,40}[ \t]+){0,4}[\"']?"
+_KEY_LINE = rf"(?P<front>{_IN_FRONT})(?P<signs>[{_SIGNS}]++)(?:\\n)?[\s\"',;+\\]*"
+_KEY_HEADER = rf"{_IN_FRONT}(?:{_HEADER}.*|(?:[\d.]+\s*)?)"
 
 
 def _without_keys(text: str) -> str:
-    return _without_ends_of_keys(_compiled(f"(?s:{_KEY_BLOCK})").sub(HIDDEN, text))
+    """Hide private keys but their first and last lines, also without one of these."""
+    text = _compiled(_KEY_IN_A_LINE).sub(rf"\1{HIDDEN}", text)
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if _compiled(_BEGIN).search(line):
+            _hide_below(lines, number)
+        elif (end := _compiled(_END).search(line)) is not None:
+            lines[number] = _without_its_end(line[: end.start()]) + line[end.start() :]
+            _hide_above(lines, number)
+    return "\n".join(lines)
 
 
-def _without_ends_of_keys(text: str) -> str:
-    """Hide the end of a key in which a log's tail begins."""
-    if "-----END" not in text:
-        return text
-    kept: list[str] = []
-    for line in text.split("\n"):
-        if (end := _compiled(_KEY_END).match(line)) is not None:
-            while kept and _compiled(_KEY_LINE).fullmatch(kept[-1]):
-                kept.pop()
-            line = HIDDEN + line[end.end() :]  # noqa: PLW2901 - keep the text after the key
-        kept.append(line)
-    return "\n".join(kept)
+def _hide_below(lines: list[str], first: int) -> None:
+    """Hide the lines of a key below its first one, as far as they look like it."""
+    begin = first + 1
+    while begin < min(len(lines), first + 8) and _compiled(_KEY_HEADER).fullmatch(lines[begin]):
+        begin += 1
+    front, width = None, 0
+    for number in range(begin, len(lines)):
+        found = _compiled(_KEY_LINE).fullmatch(lines[number])
+        if not found or not _is_of_a_key(found["signs"], 1 if front == _alike(found) else 20):
+            return
+        lines[number] = found["front"] + HIDDEN
+        if len(found["signs"]) < width:
+            return  # the last one is shorter
+        front, width = _alike(found), len(found["signs"])
+
+
+def _hide_above(lines: list[str], last: int) -> None:
+    """Hide the lines of a key above its last one; a log's tail may begin in the key."""
+    found: list[re.Match[str]] = []
+    for number in range(last - 1, -1, -1):
+        one = _compiled(_KEY_LINE).fullmatch(lines[number])
+        if one is None or (found and not _is_of_a_key(one["signs"], 16)):
+            break
+        found.append(one)
+    above = lines[last - len(found) - 1] if last > len(found) else ""
+    is_key = "-----BEGIN" in above or above.endswith(HIDDEN)
+    if is_key or any(_is_of_a_key(one["signs"], 1) for one in found):
+        for number, one in enumerate(found, start=1):
+            lines[last - number] = one["front"] + HIDDEN
+
+
+def _is_of_a_key(signs: str, fewest: int) -> bool:
+    """Return whether signs are a piece of a key and no word."""
+    is_word = signs.isalpha() and (signs.islower() or signs.isupper() or signs.istitle())
+    return len(signs) >= fewest and not is_word
+
+
+def _alike(found: re.Match[str]) -> str:
+    """Return what is in front of a line's piece of a key, without the time in it."""
+    return re.sub(r"\d+", "0", found["front"])
+
+
+def _without_its_end(text: str) -> str:
+    """Return a text without the piece of a key that ends it on the same line."""
+    begin = len(text.rstrip(string.ascii_letters + string.digits + "+/=\\ \t"))
+    run = _compiled(rf"(?<![{_SIGNS}]){_RUN}").search(text, begin)
+    return text if run is None else text[: run.start()] + HIDDEN
