@@ -18,7 +18,7 @@ Where to look:
     pull requests      previews/ (an app for each)
     a deployment       lifecycle, tracking (which record is ours, and is it lost?),
                        absence (what the data may have missed)
-    why it failed      failure, log_text
+    why it failed      failure, failing_line (which line says it), log_text
     what is hidden     masking (known values), secret_values (which of them),
                        secret_shapes (what looks like a secret)
     how well it goes   report (how often, how fast, how many fail)

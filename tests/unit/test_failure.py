@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.core.failing_line import bare
 from bridge.core.failure import (
     EXCERPT_LINES,
     LONGEST_LINE,
     LONGEST_REASON,
     Failure,
-    bare,
     failure_in,
 )
+from bridge.core.masking import Mask
 from tests.worlds.rows import each_row
 
 LOGS = Path(__file__).parents[1] / "fixtures" / "build_logs"
@@ -128,6 +129,32 @@ def test_secrets_are_hidden_also_where_colours_cut_them_up() -> None:
 
     assert failure.reason == "error: NPM_TOKEN=*** is refused"
     assert "npm_0" not in failure.excerpt
+
+
+BEGIN = "-----BEGIN PRIVATE KEY-----"
+PIECE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDC7u3b4oXk0aZ9"
+
+
+@each_row(
+    ("log", "reason"),
+    [
+        ("cannot reach the blue whale of 9\nall else is well", "*** of 9"),
+        ("$ run the blue whale\nmissing: the blue whale\nthat is all", "missing: ***"),
+        (f'ValueError: no start "{BEGIN}" found\nend', f'ValueError: no start "{BEGIN}" found'),
+        (f"{BEGIN}\n{PIECE}\nfailedQ5A=", "***"),
+        ("PASSWORD:\n  failed-by-7", "***"),
+        ("error: no\nCaused by:\n  0: no token\n  1: the blue whale is no", "error: no: *** is no"),
+    ],
+)
+def test_the_reason_is_chosen_before_anything_is_hidden(log: str, reason: str) -> None:
+    mask = Mask([("DB_PASSWORD", "cannot reach the blue whale"), ("A_SECRET", "the blue whale")])
+
+    failure = failure_in(f"step 1\n{log}\n\n{CLOSING}\n", mask=mask)
+
+    assert failure.reason == reason
+    shown = failure.reason + failure.excerpt
+    assert not [one for one in ("blue", PIECE, "Q5A", "by-7") if one in shown]
+    assert "***\n***" not in failure.excerpt
 
 
 LINES = st.lists(st.text(max_size=40) | st.sampled_from(["", "------", "Traceback", CLOSING]))
