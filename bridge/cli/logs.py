@@ -58,7 +58,7 @@ class JsonLines(logging.Formatter):
         line |= {name: value for name, value in fields_of(record).items() if name not in line}
         if record.exc_info:
             line["exception"] = redact(self.formatException(record.exc_info))
-        return without_known(json.dumps(line, default=str))
+        return json.dumps(line)
 
 
 class ConsoleLines(logging.Formatter):
@@ -105,6 +105,17 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _shown(name: str, value: Any) -> Any:
+    """Return a value without secrets, as JSON can have it; names within it stay."""
     if _SECRET.search(name):
         return HIDDEN
-    return redact(value) if isinstance(value, str) else value
+    match value:
+        case None | bool():
+            return value
+        case int() | float():
+            return value if without_known(str(value)) == str(value) else HIDDEN
+        case Mapping():
+            return {str(key): _shown(str(key), one) for key, one in value.items()}
+        case list() | tuple():
+            return [_shown(name, one) for one in value]
+        case _:
+            return redact(str(value))

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
-from bridge.core.masking import NOTHING, Mask, without_credentials
+from bridge.core.masking import NOTHING, Mask, within_colours
 
 _LINE_LIMIT = 64 * 1024
 _CHUNK = 64 * 1024
@@ -75,7 +75,7 @@ class Log:
 
     def redacted(self, text: str) -> str:
         """Redact a text for use elsewhere, e.g. in the record."""
-        text = without_credentials(self._mask.hide(text))
+        text = within_colours(text, self._mask)
         if self._folders is None:
             return text
         return self._folders.sub(lambda found: "" if found[1] else ".", text)

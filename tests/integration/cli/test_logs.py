@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from bridge.cli.logs import ConsoleLines, JsonLines, set_up_logs
+from bridge.core.masking import Mask, always_hidden
 from tests.worlds.rows import each_row
 from tests.worlds.secrets import KINDS, printed
 
@@ -29,6 +30,18 @@ def test_a_record_is_a_json_object_with_its_fields() -> None:
         "delivery": "1",
         "seconds": 0.5,
     }
+
+
+def test_hiding_a_value_leaves_the_names_and_the_form_of_a_json_line() -> None:
+    one = record("no sunshine", logging.WARNING, delivery="1", why={"sunshine": ["sunshine", 5]})
+
+    with always_hidden(Mask(secrets=["sunshine", "delivery", "level", "4417299"])):
+        shown = json.loads(JsonLines().format(one))
+        number = json.loads(JsonLines().format(record(seconds=4417299)))
+
+    assert (shown["level"], shown["event"], shown["delivery"]) == ("warning", "no ***", "1")
+    assert shown["why"] == {"sunshine": ["***", 5]}
+    assert number["seconds"] == "***"
 
 
 @pytest.mark.parametrize("formatter", [JsonLines(), ConsoleLines(colours=False)])

@@ -21,6 +21,16 @@ async def test_a_secret_across_two_pieces_is_hidden(tmp_path: Path) -> None:
     assert await tail(tmp_path / "log", 10) == "begin *** end\nnext line: ***\ndone with ***\n"
 
 
+async def test_a_secret_in_colours_is_hidden_and_other_lines_keep_theirs(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log", Growth(), limit=1000)
+    log.hide(Mask(secrets=["s3cret-of-ours"]))
+    await log.open()
+
+    await log.feed("\x1b[31mred\x1b[0m\n\x1b[1ms3cret\x1b[0m-of-ours\n\x1b[2Kdim\n")
+
+    assert await tail(tmp_path / "log", 10) == "\x1b[31mred\x1b[0m\n***\n\x1b[2Kdim\n"
+
+
 async def test_a_log_has_its_limit(tmp_path: Path) -> None:
     log = Log(tmp_path / "log", Growth(), limit=100)
     await log.open()
