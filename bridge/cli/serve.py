@@ -20,6 +20,7 @@ from bridge.backends import BACKENDS, titles
 from bridge.chats import CHATS
 from bridge.cli.context import Config, settings_of
 from bridge.cli.logs import set_up_logs
+from bridge.cli.memory import give_memory_back
 from bridge.cli.show import called_as, console, on_terminal, say
 from bridge.core.errors import Rejected
 from bridge.core.roles import Role
@@ -158,10 +159,6 @@ SWITCH = 0.001
 """Seconds that a thread may hold the interpreter while others wait. The event loop needs it again
 after every read and write, so with Python's 5 ms, deciding a batch makes senders wait many times as
 long."""
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
-LARGE_BLOCK = 2**20
-"""Bytes; larger than a usual webhook, which is unaffected."""
 
 
 def serve(
@@ -393,19 +390,6 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _give_large_blocks_back() -> None:
-    """Have glibc return memory of large blocks to the system as soon as it is free.
-
-    By default it keeps the memory of a 22 MB body, and copies such a body as it grows.
-    """
-    import ctypes
-
-    with contextlib.suppress(OSError, AttributeError):  # musl and macOS have no `mallopt`
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
-        mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK)
-
-
 def _leave_out_httpx_command() -> None:
     """Keep `import httpx` from importing its own command line, with Pygments and Rich: 3.5 MiB.
 
@@ -421,7 +405,7 @@ def _run(work: Coroutine[Any, Any, int]) -> None:
         from uvloop import new_event_loop as make_loop
     _allow_many_files()
     sys.setswitchinterval(SWITCH)
-    _give_large_blocks_back()
+    give_memory_back()
     _leave_out_httpx_command()
     with asyncio.Runner(loop_factory=make_loop) as runner:
         code = runner.run(work)
