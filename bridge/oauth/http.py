@@ -202,7 +202,8 @@ def _quoted(client: Client) -> tuple[str, str]:
 def _refusal(
     title: str, client: Client, challenge: Challenge, reply: Reply, auth: TokenAuth
 ) -> Refused | Rejected:
-    error = reply.fields.get("error")
+    found = reply.fields.get("error")
+    error = found if isinstance(found, str) else ""
     if error in _USED:
         return Rejected(
             f"{title} does not accept this sign-in: its code was used, is too old, or was given to"
@@ -214,8 +215,9 @@ def _refusal(
         return Refused(
             title, f"it does not know the callback address {challenge.back}: register it there"
         )
-    if isinstance(error, str) and _PLAIN_WORD(error):
-        return Refused(title, f"it refuses the sign-in ({error}): check {client.setting}")
+    if error:
+        said = error if _PLAIN_WORD(error) else f"status {reply.status}"
+        return Refused(title, f"it refuses the sign-in ({said}): check {client.setting}")
     return NoTokenEndpoint(
         title,
         f"its token endpoint answers with status {reply.status} and no error of OAuth: check"

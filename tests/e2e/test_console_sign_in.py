@@ -111,9 +111,18 @@ async def test_the_way_back_is_at_the_public_address(tmp_path: Path, issuer: Fak
         ({"ISSUER": "http://127.0.0.1:9"}, "console.reach", "nothing listens"),
         ({"SECRET": "another"}, "console.client", "client id and secret"),
         ({"TOKENS": "403"}, "console.issuer", "answers with status 403 and no error of OAuth"),
+        ({"TOKENS": "400", "SAYS": '{"error": "Invalid code"}'}, "console.issuer", "oidc/back"),
         ({"PUBLIC": ""}, "console.callback", "public_url is not set"),
     ],
-    ids=["sound", "almost the issuer", "away", "another secret", "no tokens", "no address"],
+    ids=[
+        "sound",
+        "almost the issuer",
+        "away",
+        "another secret",
+        "no tokens",
+        "its own words",
+        "no address",
+    ],
 )
 async def test_doctor_says_whether_people_can_sign_in(
     words: tuple[str, ...],
@@ -124,7 +133,8 @@ async def test_doctor_says_whether_people_can_sign_in(
     issuer: FakeIssuer,
 ) -> None:
     async def without_tokens(_request: web.Request) -> web.Response:
-        return web.Response(status=int(given["TOKENS"]), text="<h1>Forbidden</h1>")
+        says = given.get("SAYS", "<h1>Forbidden</h1>")
+        return web.Response(status=int(given["TOKENS"]), text=says)
 
     if "TOKENS" in given:
         issuer.instead["token"] = without_tokens
