@@ -47,10 +47,14 @@ def test_commands_name_a_misspelt_rule_and_the_nearest_app(there: Cli) -> None:
 
 NOTHING_THERE = {
     "payments/*": (0, "warning", "no app matches 'payments/*'"),
+    "shop-eu/*": (0, "warning", "no app matches 'shop-eu/*'"),
+    "shop/api-*": (0, "warning", "no app matches 'shop/api-*'"),
     "shpo/*": (1, "error", "no app matches 'shpo/*'; did you mean shop/*?"),
     "'shop/{web,dosc}'": (1, "error", "no app is called 'shop/dosc'; did you mean shop/docs?"),
+    "'{shop,blog}/{web,docs}'": (0, "warning", "no app matches 'blog/{web,docs}'"),
 }
-"""Patterns; the exit code, and what is said: only what is like nothing may be for apps to come."""
+"""Patterns; the exit code, and what is said: a glob may be for apps to come, unless its folder is
+misspelt. Of alternatives, each must match with any of the others."""
 
 
 @pytest.mark.parametrize("pattern", NOTHING_THERE)

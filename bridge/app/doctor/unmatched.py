@@ -37,7 +37,7 @@ EVERY = 60.0
 
 _GLOB = frozenset("*?[{")
 _ALTERNATIVES = re.compile(r"\{([^{}]*,[^{}]*)\}")
-_MOST_BRACES = 4
+_LIKE = 0.75
 
 
 def unmatched(
@@ -65,7 +65,7 @@ def unmatched(
             if not any(_covers(one.text, name) for name in names):
                 yield _finding(setting, one.text, "no app deploys from", names)
             continue
-        for text in _alternatives(one.text):
+        for text in _with_each_alternative(one.text):
             if text != "*" and not any(label_matches(text, label) for label in labels):
                 verb = "matches" if _is_glob(text) else "is called"
                 yield _finding(setting, text, f"no app {verb}", offered)
@@ -85,27 +85,27 @@ def _covers(pattern: str, name: str) -> bool:
     return scope_named(pattern).covers(Repository("", "", name))
 
 
-def _alternatives(pattern: str) -> Sequence[str]:
-    """Return what a pattern with alternatives stands for: each must match, e.g. shop/{web,api}."""
-    found = _ALTERNATIVES.search(pattern)
-    if found is None or pattern.count("{") > _MOST_BRACES:
-        return [pattern]
-    begin, end = pattern[: found.start()], pattern[found.end() :]
-    return [text for one in found[1].split(",") for text in _alternatives(begin + one + end)]
+def _with_each_alternative(pattern: str) -> Iterator[str]:
+    """Yield a pattern with each of its alternatives alone: shop/{web,api} is for both."""
+    found = list(_ALTERNATIVES.finditer(pattern))
+    for one in found:
+        for alternative in one[1].split(","):
+            yield pattern[: one.start()] + alternative + pattern[one.end() :]
+    if not found:
+        yield pattern
 
 
 def _is_glob(text: str) -> bool:
     return not _GLOB.isdisjoint(text)
 
 
-def _finding(setting: str, text: str, says: str, there: Iterable[str]) -> Finding:
-    """Return the finding; a glob like nothing that is there may be meant for apps to come."""
-    nearest = _nearest(text, there)
-    said = f"{setting}: {says} {shortened(text)}{nearest}"
-    if _is_glob(text) and not nearest:
+def _finding(setting: str, text: str, says: str, there: Collection[str]) -> Finding:
+    """Return the finding; a glob may be meant for apps to come, unless its folder is misspelt."""
+    said = f"{setting}: {says} {shortened(text)}{_nearest(text, there)}"
+    if _is_glob(text) and not _is_misspelt(_folder(text), set(map(_folder, there))):
         remedy = "correct it, unless it is meant for apps to come"
         return Finding(Level.WARNING, CHECK, ABOUT, said, remedy)
-    remedy = "correct it, or take it out; a glob unlike any name may also mean apps to come"
+    remedy = "correct it, or take it out; a glob may also mean apps to come"
     return Finding(Level.ERROR, CHECK, ABOUT, said, remedy)
 
 
@@ -116,6 +116,12 @@ def _nearest(text: str, there: Iterable[str]) -> str:
     by_word = {name.lower(): name for name in sorted(names)}
     near = difflib.get_close_matches(text.lower(), by_word, n=1, cutoff=0.5)
     return f"; did you mean {by_word[near[0]]}?" if near else ""
+
+
+def _is_misspelt(folder: str, there: Collection[str]) -> bool:
+    """Return whether a folder is like one that is there, and neither begins like the other."""
+    near = difflib.get_close_matches(folder, there, n=1, cutoff=_LIKE)
+    return any(not folder.startswith(one) and not one.startswith(folder) for one in near)
 
 
 def _folder(name: str) -> str:
