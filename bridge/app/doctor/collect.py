@@ -10,7 +10,6 @@ from bridge.app.data_folder import must_be_there
 from bridge.app.doctor.identities import of_identities
 from bridge.app.doctor.itself import (
     of_apps,
-    of_connecting,
     of_data,
     of_pins,
     of_verified,
@@ -73,7 +72,6 @@ async def examine_all(
     """
     began = time.monotonic()
     first = await asyncio.to_thread(list, of_settings(settings))
-    cannot = await asyncio.to_thread(list, of_connecting(settings))
     stored, trouble, running = Stored(), None, None
     try:
         stored = await (_stored(settings) if journal is None else _read(journal))
@@ -89,8 +87,8 @@ async def examine_all(
     if difference is not None:
         yield difference.finding()
     if difference is None or not difference.incomplete:
-        those += [] if cannot else streams
-        for finding in (*first, *cannot):
+        those += streams
+        for finding in first:
             yield finding
     left = max(WITHIN - (time.monotonic() - began), TO_READ_APPS)  # a database may have been slow
     async for finding in together(those, round(left)):
@@ -104,8 +102,6 @@ async def examine_services(settings: "Settings") -> tuple[list[Tried], list[Find
         BridgeError: the data can't be used.
     """
     stored = await _stored(settings)
-    if cannot := await asyncio.to_thread(list, of_connecting(settings)):
-        return [], cannot
     examination = Examination(settings, stored, to_read_apps=PATIENT_TO_READ_APPS)
     found = [one async for one in together(list(examination.services()), PATIENT)]
     return examination.tried(), in_order(found)

@@ -11,9 +11,6 @@ from bridge.app.data_folder import SHARED_SESSIONS, database_away, database_url
 from bridge.app.keyrings import heard_of
 from bridge.app.presence import is_running
 from bridge.app.providers import host_apis
-from bridge.connecting import CannotConnect
-from bridge.connecting.proxies import proxy_for
-from bridge.connecting.trust import trusted
 from bridge.core.database import connect_arguments
 from bridge.core.errors import Rejected, Unreachable
 from bridge.core.pins import pin_of, tracked
@@ -53,19 +50,6 @@ async def runs(settings: "Settings") -> bool:
     if database_url(settings) is None and not (settings.data / "lock").exists():
         return False
     return await asyncio.to_thread(is_running, settings)
-
-
-def of_connecting(settings: "Settings") -> Iterator[Finding]:
-    """Yield what is wrong in the environment, so that no service can be asked."""
-    backends, hosts = settings.backends_set().values(), settings.host_servers().values()
-    addresses = [*(one.address for one in backends), *(one.web_url for one in hosts)]
-    try:
-        trusted()
-        for one in filter(None, addresses):
-            proxy_for(one)
-    except CannotConnect as error:
-        remedy = "correct or unset that variable; no service is asked until then"
-        yield Finding(Level.ERROR, "bridge.connecting", "the bridge", str(error), remedy)
 
 
 async def of_data(

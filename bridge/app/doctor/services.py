@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bridge.connecting.environment import troubles
 from bridge.core.apps import App, same_ids
 from bridge.core.errors import BridgeError, KeyRefused, Refused, Rejected, WrongServer
 from bridge.ports.backends import Backend, ReadsApps, read_apps
@@ -93,8 +94,20 @@ class Stream:
         return Finding(Level.WARNING, f"{self.kind}.time", self.about, says, remedy)
 
 
+def blamed(finding: Finding) -> Finding:
+    """Return a finding of what the environment names, if that is why a service was not asked."""
+    if finding.level is Level.OK or "can't be" not in finding.says:
+        return finding
+    for trouble in troubles():
+        if trouble in finding.says:
+            remedy = "correct or unset that variable: a service is not asked because of it"
+            return Finding(Level.ERROR, "bridge.connecting", "the bridge", trouble, remedy)
+    return finding
+
+
 async def together(streams: Sequence[Stream], within: float) -> AsyncIterator[Finding]:
     """Yield the findings of all streams as they come; none takes longer than `within` seconds."""
+    told: set[Finding] = set()
     queue: asyncio.Queue[Finding | None] = asyncio.Queue()
     tasks = [asyncio.create_task(_drained(one, within, queue)) for one in streams]
     try:
@@ -103,8 +116,9 @@ async def together(streams: Sequence[Stream], within: float) -> AsyncIterator[Fi
             finding = await queue.get()
             if finding is None:
                 left -= 1
-            else:
-                yield finding
+            elif (said := blamed(finding)) not in told:
+                told.add(said)
+                yield said
     finally:
         for task in tasks:
             task.cancel()
