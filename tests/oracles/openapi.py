@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
@@ -22,6 +23,15 @@ class Request(Protocol):
     def path(self) -> str: ...
     @property
     def body(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request, and no more than a description asks about it."""
+
+    method: str
+    path: str
+    body: Any = None
 
 
 class Description:
@@ -97,16 +107,19 @@ class Description:
             return
         content = described["content"]
         kind = "application/json" if "application/json" in content else next(iter(content))
-        schema = self._resolved(content[kind]["schema"])
+        asked = content[kind]["schema"]
+        schema = self._resolved(asked)
         if isinstance(body, dict) and "properties" in schema:
             unknown = body.keys() - schema["properties"].keys()
             if not schema.get("additionalProperties"):
                 yield from (f"the body has no field {name}" for name in sorted(unknown))
-        yield from self._errors("the body", schema, body)
+        yield from self._errors("the body", asked, body)
 
     def _errors(self, what: str, schema: Mapping[str, Any], value: Any) -> Iterator[str]:
         for error in self._validator(json.dumps(schema)).iter_errors(value):
-            yield f"{what}: {error.message[:300]}"
+            for nearest in _nearest(error):
+                place = "".join(f"/{part}" for part in nearest.instance_path)
+                yield f"{what}{place}: {nearest.message[:300]}"
 
     def _resolved(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
         while "$ref" in node:
@@ -118,7 +131,7 @@ class Description:
         whole: dict[str, Any] = {"allOf": [schema]}
         left = list(_refs(schema))
         while left:
-            *folders, last = (ref := left.pop()).removeprefix("#/").split("/")
+            *folders, last = _steps(ref := left.pop())
             place = whole
             for folder in folders:
                 place = place.setdefault(folder, {})
@@ -146,11 +159,15 @@ def _named(document: Mapping[str, Any], roots: Any) -> dict[str, Any]:
     while left:
         if (ref := left.pop()) not in found:
             node: Any = document
-            for part in ref.removeprefix("#/").split("/"):
+            for part in _steps(ref):
                 node = node[part]
             found[ref] = node
             left += _refs(node)
     return found
+
+
+def _steps(ref: str) -> list[str]:
+    return [unquote(part) for part in ref.removeprefix("#/").split("/")]
 
 
 def _refs(node: Any) -> Iterator[str]:
@@ -167,11 +184,23 @@ def _refs(node: Any) -> Iterator[str]:
 def _typed(text: str, schema: Mapping[str, Any]) -> Any:
     """A parameter as JSON has it."""
     kinds = {one.get("type") for one in (schema, *schema.get("anyOf", ()))}
-    if "integer" in kinds and re.fullmatch(r"-?\d+", text):
+    if kinds & {"integer", "number"} and re.fullmatch(r"-?\d+", text):
         return int(text)
     if "boolean" in kinds and text in ("true", "false"):
         return text == "true"
     return text
+
+
+def _nearest(error: Any) -> list[Any]:
+    """What is wrong by the alternative that fits best: furthest inside, in the fewest places."""
+    if error.kind.name not in ("anyOf", "oneOf"):
+        return [error]
+    found = [[one for inner in branch for one in _nearest(inner)] for branch in error.kind.context]
+    return min(found, key=lambda branch: (-min(map(_depth, branch)), len(branch)), default=[error])
+
+
+def _depth(error: Any) -> int:
+    return len(error.instance_path)
 
 
 def plain(node: Any) -> Any:

@@ -2,7 +2,8 @@
 
 It answers as docs.slack.dev says: `ok: false` with the documented codes and status 200, 429 with
 `Retry-After` for too many messages, triggers that are good once and for three seconds. Each
-request and answer is checked against Slack's contract (`contract.py`).
+request and answer is checked against Slack's contract (`contract.py`), and in the end each request
+against the types of Slack's SDK (`tests.oracles.descriptions`).
 """
 
 import asyncio
@@ -30,6 +31,8 @@ from tests.fakes.slack.methods import (
     SlackError,
     as_json,
 )
+from tests.oracles.descriptions import misasked
+from tests.oracles.openapi import Sent
 from tests.oracles.slack_rules import faults
 
 TRIGGER_SECONDS = 3.0
@@ -62,6 +65,7 @@ class FakeSlack(Methods):
     def __init__(self) -> None:
         self.contract = Contract()
         self.calls: list[Call] = []
+        self.sent: list[Sent] = []
         self.users: dict[str, dict[str, Any]] = {}
         self.groups: dict[str, list[str]] = {}
         self.channels: dict[str, Channel] = {}
@@ -158,7 +162,9 @@ class FakeSlack(Methods):
             request.transport.abort()
             return web.Response()
         method = request.match_info["method"]
-        args = await _arguments(request)
+        body = await _body(request)
+        self.sent.append(Sent(request.method, request.path_qs, body))
+        args = {**request.query, **(body or {})}
         if self.delay:
             await asyncio.sleep(self.delay)
         script = self._scripted[method].popleft() if self._scripted[method] else None
@@ -216,6 +222,7 @@ class FakeSlack(Methods):
         if len(given) >= 5:
             return web.Response(status=404, text="used_url")
         said = await request.json()
+        self.sent.append(Sent(request.method, request.path_qs, said))
         try:
             well_formed(said)
         except SlackError as error:
@@ -280,24 +287,22 @@ def well_formed(args: dict[str, Any]) -> None:
         raise SlackError(f"invalid_blocks: {broken}")
 
 
-async def _arguments(request: web.Request) -> dict[str, Any]:
-    args: dict[str, Any] = dict(request.query)
+async def _body(request: web.Request) -> dict[str, Any] | None:
     if request.content_type == "application/json":
-        args |= await request.json()
-    elif request.method == "POST":
-        args |= dict(await request.post())
-    return args
+        return dict(await request.json())
+    return dict(await request.post()) if request.method == "POST" else None
 
 
 @asynccontextmanager
 async def running_slack(slack: FakeSlack | None = None) -> AsyncIterator[FakeSlack]:
     """A workspace with Ada and a channel, on a free port of loopback.
 
-    In the end every call and answer must have kept to the contract.
+    In the end every call and answer must have kept to the contract, and to Slack's own types.
     """
     slack = slack or FakeSlack()
     slack.person()
     slack.channel()
     async with served(slack.app()) as slack.url:
         yield slack
-    assert slack.contract.faults == []
+    wrong = slack.contract.faults + misasked("slack", slack.sent)
+    assert not wrong, "\n".join(wrong)
