@@ -91,11 +91,15 @@ NO_IDENTITIES = Identities()
 
 def merged(people: Iterable[Marks]) -> list[Marks]:
     """Return each person once, with all their marks: whoever shares one is one person."""
-    found: list[Marks] = []
+    of: dict[str, set[str]] = {}
     for one in people:
-        same = [other for other in found if not other.isdisjoint(one)]
-        found = [other for other in found if other.isdisjoint(one)] + [one.union(*same)]
-    return found
+        same = {id(found): found for mark in one if (found := of.get(mark)) is not None}
+        *smaller, whole = sorted((*same.values(), set(one)), key=len)
+        for mark in set().union(*smaller):
+            whole.add(mark)
+            of[mark] = whole
+        of |= dict.fromkeys(one, whole)
+    return [frozenset(one) for one in {id(found): found for found in of.values()}.values()]
 
 
 def services_of(marks: Iterable[str]) -> frozenset[str]:

@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from bridge.core.people import Writer, co_authors
 from bridge.githosts.webhook import ListedCommit, Model, address, id_of
+from bridge.ports.authors import Authored
 
 Private = re.Pattern[str]
 """The private addresses that a kind of host gives to its accounts: their number and login."""
@@ -17,6 +18,9 @@ MOST_COMMITS = 1000
 """The most commits whose authors are listed."""
 
 TOO_MANY = f"there are more than {MOST_COMMITS}"
+
+MOST_PEOPLE = 1000
+"""The most who may have written some commits: a message can name as many as it likes."""
 
 LONGEST_LOGIN = 255
 """Characters of a login; a longer one is nobody's."""
@@ -107,6 +111,8 @@ def authors_of(
     listed = (_listed(private, one) for one in commits or ())
     by = [replace(one, login=_login(one.login), email=one.email.lower()) for one in pushers]
     told = distinct([*listed, by])
+    if len(told) > MOST_PEOPLE:
+        told = frozenset(by)
     return tuple(sorted(told - {Writer()}))
 
 
@@ -118,6 +124,14 @@ def _listed(private: Private, commit: ListedCommit) -> Iterator[Writer]:
     login = (commit.author and commit.author.username) or ""
     yield writer(private, commit.author_email, login, commit=commit.id)
     yield from named_in(private, commit.message or "")
+
+
+def authored(private: Private, commits: Iterable[AuthoredCommit]) -> Authored:
+    """Return who wrote some commits, unless they are too many to be told apart."""
+    found = distinct(one.writers(private) for one in commits)
+    if len(found) > MOST_PEOPLE:
+        return Authored(None, f"they name more than {MOST_PEOPLE} people")
+    return Authored(found)
 
 
 def distinct(commits: Iterable[Iterable[Writer]]) -> frozenset[Writer]:

@@ -265,6 +265,21 @@ async def test_who_wrote_all_commits_since_another_is_told_by_account_where_the_
         await host.api.authors(NAME, base, "d" * 40)
 
 
+async def test_commits_that_name_more_people_than_can_be_told_apart_are_not_told(
+    host: Host,
+) -> None:
+    base = host.repository.branches["main"]
+    head = host.repository.commit({"a": "1"})
+    lines = "\n".join(f"Co-authored-by: <{number}@x.example>" for number in range(1000))
+    made = replace(host.repository.commits[head], message=f"feat: all\n\n{lines}")
+    host.repository.commits[head] = made
+    assert isinstance(host.api, TellsAuthors)
+
+    for since in (base, None):
+        found = await host.api.authors(NAME, since, head)
+        assert (found.writers, found.note) == (None, "they name more than 1000 people")
+
+
 LINKED: dict[str, tuple[Spoil | None, type[BridgeError] | None]] = {
     "it does": (None, None),
     "it is too old": (None, None),

@@ -5,7 +5,7 @@ from pydantic import TypeAdapter
 from bridge.core.errors import NotFound
 from bridge.githosts.access import Access
 from bridge.githosts.answers import read
-from bridge.githosts.authors import MOST_COMMITS, NAMED, TOO_MANY, AuthoredCommit, distinct
+from bridge.githosts.authors import MOST_COMMITS, NAMED, TOO_MANY, AuthoredCommit, authored
 from bridge.githosts.gitea.webhooks import PRIVATE
 from bridge.githosts.http import part
 from bridge.githosts.webhook import Model
@@ -17,7 +17,7 @@ async def authors(
 ) -> Authored:
     """Return who wrote what `head` contains and `base` does not; see `TellsAuthors`."""
     if base is None:
-        return _told([await _commit(access, service, repository, head)])
+        return authored(PRIVATE, [await _commit(access, service, repository, head)])
     path = f"/compare/{part(base)}...{part(head)}"
     try:
         answer = await access.ask(repository, "GET", path)
@@ -30,7 +30,7 @@ async def authors(
         return Authored(None, TOO_MANY)
     if found.total_commits != len(found.commits or ()):
         return Authored(None, f"{service} has not listed them all")
-    return _told(found.commits or [])
+    return authored(PRIVATE, found.commits or [])
 
 
 async def number_of(access: Access, service: str, login: str) -> str | None:
@@ -48,10 +48,6 @@ async def _commit(access: Access, service: str, repository: str, sha: str) -> Au
     query = {"stat": False, "verification": False, "files": False}
     answer = await access.ask(repository, "GET", path, query=query)
     return read(_COMMIT, path, answer, service, reads=True)
-
-
-def _told(commits: list[AuthoredCommit]) -> Authored:
-    return Authored(distinct(one.writers(PRIVATE) for one in commits))
 
 
 class _Comparison(Model):

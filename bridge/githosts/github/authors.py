@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 from bridge.core.errors import NotFound
 from bridge.githosts.access import Access
 from bridge.githosts.answers import read
-from bridge.githosts.authors import MOST_COMMITS, NAMED, TOO_MANY, AuthoredCommit, distinct
+from bridge.githosts.authors import MOST_COMMITS, NAMED, TOO_MANY, AuthoredCommit, authored
 from bridge.githosts.github.access import SERVICE, GithubAccess
 from bridge.githosts.github.webhooks import PRIVATE
 from bridge.githosts.http import part
@@ -19,7 +19,7 @@ from bridge.ports.authors import Authored
 async def authors(access: Access, repository: str, base: str | None, head: str) -> Authored:
     """Return who wrote what `head` contains and `base` does not; see `TellsAuthors`."""
     if base is None:
-        return _told([await _commit(access, repository, head)])
+        return authored(PRIVATE, [await _commit(access, repository, head)])
     path, found = f"/compare/{part(base)}...{part(head)}", list[AuthoredCommit]()
     try:
         async for answer in access.pages(repository, path):
@@ -28,7 +28,7 @@ async def authors(access: Access, repository: str, base: str | None, head: str) 
             if page.total_commits > MOST_COMMITS:
                 return Authored(None, f"{TOO_MANY}, more than are read from GitHub")
             if len(found) >= page.total_commits:
-                return _told(found)
+                return authored(PRIVATE, found)
     except NotFound:
         await _commit(access, repository, head)  # raises NotFound if that is what is missing
         return Authored(None, f"GitHub can't compare it with {base[:7]}, which is live")
@@ -52,10 +52,6 @@ async def _commit(access: Access, repository: str, sha: str) -> AuthoredCommit:
     return read(
         _COMMIT, path, await access.ask(repository, "GET", path, query=query), SERVICE, reads=True
     )
-
-
-def _told(commits: list[AuthoredCommit]) -> Authored:
-    return Authored(distinct(one.writers(PRIVATE) for one in commits))
 
 
 class _Comparison(Model):

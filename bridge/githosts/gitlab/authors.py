@@ -20,7 +20,7 @@ from bridge.githosts.authors import (
     AuthoredCommit,
     Signature,
     Written,
-    distinct,
+    authored,
 )
 from bridge.githosts.gitlab.access import SERVICE, GitlabAccess
 from bridge.githosts.gitlab.webhooks import PRIVATE
@@ -58,7 +58,7 @@ async def _commit(access: GitlabAccess, repository: str, sha: str) -> "_Commit":
 
 async def _told(access: GitlabAccess, repository: str, commits: "Sequence[_Commit]") -> Authored:
     accounts = await _accounts(access, repository, commits)
-    return Authored(distinct(one.linked(accounts).writers(PRIVATE) for one in commits))
+    return authored(PRIVATE, (one.linked(accounts) for one in commits))
 
 
 # ── accounts ─────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 """Approvals are by different people, whatever doors, accounts and addresses they use."""
 
 from dataclasses import dataclass, replace
+from time import process_time
 from typing import Any
 
 import pytest
@@ -94,6 +95,18 @@ def test_an_approval_counts_if_it_is_certain_that_somebody_else_gives_it(name: s
     assert of(ALIAS, identities=Identities({"ada": frozenset({ALIAS.email})})).unknown
     joined = Identities({"ada": frozenset({ALIAS.email, BY_ADA})})
     assert of(ALIAS, identities=joined) == Brought(frozenset({ALIAS.email, BY_ADA}), "", (GITHUB,))
+
+
+def test_twenty_thousand_co_authors_are_told_apart_within_a_second() -> None:
+    """Any commit's message can name them, and the event loop waits."""
+    named = [Writer(email=f"{number}@example.org") for number in range(20_000)]
+    began = process_time()
+
+    found = of(ADA, *named, ALIAS, replace(ALIAS, login="ada"))
+
+    assert process_time() - began < 1
+    assert len(found.authors) == 20_004
+    assert not found.unknown
 
 
 def test_two_accounts_that_a_third_shows_to_be_one_person_count_once() -> None:
