@@ -126,12 +126,14 @@ def _listed(private: Private, commit: ListedCommit) -> Iterator[Writer]:
     yield from named_in(private, commit.message or "")
 
 
-def authored(private: Private, commits: Iterable[AuthoredCommit]) -> Authored:
+def authored(
+    private: Private, commits: Iterable[AuthoredCommit], *, onward: bool = True
+) -> Authored:
     """Return who wrote some commits, unless they are too many to be told apart."""
     found = distinct(one.writers(private) for one in commits)
     if len(found) > MOST_PEOPLE:
         return Authored(None, f"they name more than {MOST_PEOPLE} people")
-    return Authored(found)
+    return Authored(found, onward=onward)
 
 
 def distinct(commits: Iterable[Iterable[Writer]]) -> frozenset[Writer]:

@@ -7,7 +7,7 @@ change. The kept webhooks tell who pushed them.
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -21,11 +21,14 @@ from bridge.ports.githosts import HostApi
 MOST_KEPT = 256
 """Pairs of commits whose authors are remembered."""
 
+MOST_SERVED = 10
+"""Versions of an app that a head is looked for to be built on."""
+
 UNLINKED_HOLDS = 60.0
 """Seconds for which an author has no account: they may add their address to one."""
 
 Pair = tuple[str, str, str | None, str]
-"""A host, a repository as its API names it, what is live (None: nothing), and the head."""
+"""A host, a repository as its API names it, what was live (None: the head alone), and the head."""
 
 
 async def nobody(_seq: int) -> frozenset[tuple[str, Writer]]:
@@ -53,14 +56,36 @@ class AuthorsOfRanges:
     )
     _asking: dict[Pair, asyncio.Task[Authored]] = field(default_factory=dict, init=False)
 
-    async def of(
-        self, head: CommitAt, live: str | None, pushes: Iterable[int], *, missing: str = ""
-    ) -> Brought:
-        """Return who wrote and pushed what leads from the live commit to the head.
+    async def base(self, head: CommitAt, served: Sequence[str]) -> str | None:
+        """Return the version that leads to a head: the newest that it is built on.
 
-        If nothing is live, these are the head's authors, and those of the pushes.
+        From another one on, what was taken back meanwhile would be nobody's. If the head is built
+        on none, `of` says so of the newest.
 
         Args:
+            served: commits that the app has served, newest first.
+
+        Raises:
+            BridgeError: the Git host does not tell now.
+        """
+        api: object = self.apis.get(head.host)
+        for one in served[:MOST_SERVED]:
+            if not isinstance(api, TellsAuthors):
+                break
+            pair = (head.host, head.repository, one, head.commit)
+            if one == head.commit or (await self._asked(api, pair)).onward:
+                return one
+        return next(iter(served), None)
+
+    async def of(
+        self, head: CommitAt, base: str | None, pushes: Iterable[int], *, missing: str = ""
+    ) -> Brought:
+        """Return who wrote and pushed what leads from the base to the head.
+
+        If nothing was ever live, these are the head's authors, and those of the pushes.
+
+        Args:
+            base: what the app has served; the head itself if it was live before.
             pushes: the seqs of deliveries; others than pushes don't matter.
             missing: why these may not be all; "" if they are.
 
@@ -71,13 +96,17 @@ class AuthorsOfRanges:
         api: object = self.apis.get(head.host)
         if not isinstance(api, TellsAuthors):
             return self._brought(head, by_pushes, unlisted=f"{head.host} tells no authors")
-        listed = await self._listed(api, head, None if live == head.commit else live)
-        why = missing
+        pair = (head.host, head.repository, None if base == head.commit else base, head.commit)
+        listed, why = await self._asked(api, pair), missing
         if listed.writers is None:
-            why = f"not all commits since {(live or '')[:7]} are known: {listed.note}"
-            listed = await self._listed(api, head, None)
+            why = f"not all commits since {(base or '')[:7]} are known: {listed.note}"
+            listed = await self._asked(api, (head.host, head.repository, None, head.commit))
+        elif not listed.onward:
+            why = (
+                f"{head.commit[:7]} is not built on {(base or '')[:7]}, which is live, nor was live"
+            )
         told = listed.writers or frozenset()
-        if live is None:
+        if base is None:
             told |= await self._linked(api, head, by_pushes, told)
         else:  # the host has told of all their commits, with the accounts of today
             by_pushes = [(at, one.of_nothing()) for at, one in by_pushes]
@@ -110,12 +139,6 @@ class AuthorsOfRanges:
                 with suppress(NotFound):  # a forced push has taken it back
                     pair = (head.host, head.repository, None, one.commit)
                     found |= (await self._asked(api, pair)).writers or frozenset()
-        return found
-
-    async def _listed(self, api: TellsAuthors, head: CommitAt, live: str | None) -> Authored:
-        found = await self._asked(api, (head.host, head.repository, live, head.commit))
-        if live is not None and found.writers is not None and not found.writers:
-            return await self._listed(api, head, None)  # it goes back to what was there before
         return found
 
     async def _asked(self, api: TellsAuthors, pair: Pair) -> Authored:

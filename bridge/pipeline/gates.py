@@ -44,7 +44,7 @@ LIST_LASTS = 30.0
 """Seconds for which a list of checks lets deployments pass; an event may have been lost since."""
 
 MOST_BROUGHT = 100
-"""The number of an app's newest deployments whose authors may not approve the newest one."""
+"""An app's newest deployments: their authors may not approve the newest one; it builds on them."""
 
 MOST_PUSHES = 500
 """Pushes since what is live whose pushers may not approve; with more, nobody may."""
@@ -216,10 +216,13 @@ class Judges:
     async def _proposal(self, app: App, deployment: Deployment, head: CommitAt) -> Proposal:
         """Return what an approval would be for, and who must not give it."""
         now = (await self.journal.earlier({app.label: app.id}))[app.label]
-        live = now.serving.commit if now.serving else None
-        pushes, missing = await self._pushes(app, deployment, head, now.serving)
-        deployed = await self._deployed(deployment, now.serving)
-        authors = await self.authors.of(head, live, {*pushes, *deployed}, missing=missing)
+        history = await self.journal.deployments(limit=MOST_BROUGHT, app_id=app.id)
+        served = served_before(now.serving, history)
+        base = await self.authors.base(head, served)
+        since = served[0] if base == head.commit else base
+        pushes, missing = await self._pushes(app, deployment, head, since)
+        deployed = _deployed(deployment, since, history, now.serving)
+        authors = await self.authors.of(head, base, {*pushes, *deployed}, missing=missing)
         if deployment.pinned is not None or head.commit != deployment.commit:
             built = await self.heads.commit(head)
         else:
@@ -228,36 +231,20 @@ class Judges:
         return await self.contents.proposal(app, now, head, built, authors)
 
     async def _pushes(
-        self, app: App, wanted: Deployment, head: CommitAt, serving: Serving | None
+        self, app: App, wanted: Deployment, head: CommitAt, base: str | None
     ) -> tuple[list[int], str]:
         """Return the pushes that a deployment would bring, and why these may not be all.
 
         Many have led to no deployment: they were to be skipped, or came too late.
         """
         of = await self._app(app_of(wanted.target)) if promotes(wanted) and wanted.target else app
-        newest = serving.newest if serving else None
-        live = (serving.commit if serving else None) or (newest.commit if newest else None)
         pinned = exact(wanted, app) is not None
         found = await self.journal.brought(
-            of, live, head.commit, pinned=pinned, limit=MOST_PUSHES + 1
+            of, base, head.commit, pinned=pinned, limit=MOST_PUSHES + 1
         )
-        if live is None or len(found) <= MOST_PUSHES:
+        if base is None or len(found) <= MOST_PUSHES:
             return found, ""
-        return found, f"more than {MOST_PUSHES} pushes may have come since {live[:7]}"
-
-    async def _deployed(self, wanted: Deployment, serving: Serving | None) -> list[int]:
-        """Return what has deployed, or would: it, and the app's deployments since what is served.
-
-        They may be of tags, or of other branches.
-        """
-        if wanted.pinned is not None:
-            return [wanted.seq]
-        history = await self.journal.deployments(limit=MOST_BROUGHT, app_id=wanted.app_id)
-        live = serving.commit if serving else None
-        of_live = [one.seq for one in history if live in (one.commit, one.deployed_commit)]
-        newest = serving.newest.seq if serving and serving.newest else 0
-        since = min(of_live) if live and of_live else newest
-        return [wanted.seq, *(one.seq for one in history if one.seq > since)]
+        return found, f"more than {MOST_PUSHES} pushes may have come since {base[:7]}"
 
     async def _compared(self, by: Judging, deployment: Deployment) -> Compared:
         """Return the commits that matter beside the one that would be built."""
@@ -305,6 +292,33 @@ class Judges:
         return Judging(
             app, freezes, earlier, head, trouble, again_at, identities=self.authors.identities
         )
+
+
+def served_before(serving: Serving | None, history: Sequence[Deployment]) -> list[str]:
+    """Return the commits that an app has served, what is live or surely was last first.
+
+    Args:
+        history: its deployments, newest first.
+    """
+    last = serving and (serving.last_known or serving.newest)
+    live = (serving and serving.commit, last and (last.deployed_commit or last.commit))
+    known = (*live, *(one.deployed_commit for one in history if one.served))
+    return list(dict.fromkeys(one for one in known if one))
+
+
+def _deployed(
+    wanted: Deployment, base: str | None, history: Sequence[Deployment], serving: Serving | None
+) -> list[int]:
+    """Return what has deployed, or would: it, and the app's deployments since a commit was served.
+
+    They may be of tags, or of other branches.
+    """
+    if wanted.pinned is not None:
+        return [wanted.seq]
+    of_base = [one.seq for one in history if base in (one.commit, one.deployed_commit)]
+    newest = serving.newest.seq if serving and serving.newest else 0
+    since = min(of_base) if base and of_base else newest
+    return [wanted.seq, *(one.seq for one in history if one.seq > since)]
 
 
 # ── waking the held ones ────────────────────────────────────────────────────────────────────────

@@ -17,10 +17,12 @@ class Authored:
 
     Attributes:
         writers: None if the host can't list all commits; `note` says why, for people.
+        onward: the head is built on the base; else it may bring back what was taken away since.
     """
 
     writers: frozenset[Writer] | None
     note: str = ""
+    onward: bool = True
 
 
 @runtime_checkable

@@ -265,6 +265,20 @@ async def test_who_wrote_all_commits_since_another_is_told_by_account_where_the_
         await host.api.authors(NAME, base, "d" * 40)
 
 
+async def test_it_is_told_whether_a_head_is_built_on_what_its_authors_are_listed_from(
+    host: Host,
+) -> None:
+    first = host.repository.branches["main"]
+    second, third = (host.repository.commit({"a": number}) for number in "12")
+    aside = host.repository.commit({"b": "1"}, onto=second)
+    assert isinstance(host.api, TellsAuthors)
+
+    for base, head, onward in (
+        (first, third, True), (third, first, False), (third, aside, False), (second, aside, True),
+    ):  # fmt: skip
+        assert (await host.api.authors(NAME, base, head)).onward is onward
+
+
 async def test_commits_that_name_more_people_than_can_be_told_apart_are_not_told(
     host: Host,
 ) -> None:

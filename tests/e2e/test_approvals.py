@@ -133,6 +133,32 @@ async def test_whoever_pushed_what_was_to_be_skipped_does_not_approve_what_bring
 
 
 @pytest.mark.parametrize("on", HOSTS)
+@pytest.mark.parametrize("on_top", [False, True])
+async def test_going_back_past_a_revert_brings_what_was_taken_back_by_whoever_wrote_it(
+    tmp_path: Path, on: str, on_top: bool
+) -> None:
+    """It was never live; the branch is set back to it, or to a commit beside the revert."""
+    async with office_in(tmp_path, {}, on=on) as office:
+        await office.begin()
+        git, page = office.origin.repository.git, office.origin.repository.path / "web/index.html"
+        first = page.read_text()
+        bad = await office.push("bad, by Ada", "bob", empty_by=BOB)
+        back = await office.push(first, "bob", by=BOB)
+        await office.held(back[:7])
+        assert "Approved" in await office.approve_in_console("grace", 103)
+        await office.is_live(back)
+
+        git("reset", "-q", "--hard", bad)
+        again = office.commit(None, BOB) if on_top else bad
+        await office.says(back, again, "eve", BOB)
+        await office.held(again[:7])
+        for login, number in (("ada", 101), ("bob", 102), ("eve", 104)):
+            assert "is your own commit" in await office.approve_in_console(login, number)
+        assert "Approved" in await office.approve_in_console("grace", 103)
+        await office.is_live(again)
+
+
+@pytest.mark.parametrize("on", HOSTS)
 async def test_an_alias_that_leads_to_no_account_stops_approvals_until_it_is_named(
     tmp_path: Path, on: str
 ) -> None:

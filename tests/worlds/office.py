@@ -57,8 +57,13 @@ class Office:
         after = self.commit(text, by)
         if empty_by is not None:
             after = self.commit(None, empty_by)
+        await self.says(before, after, pusher, empty_by or by)
+        return after
+
+    async def says(self, before: str, after: str, pusher: str, by: tuple[str, str]) -> None:
+        """Have the host tell of a push, and of the author of its head alone."""
         said = self.origin.payload("refs/heads/main", before, after)
-        author = {"name": (empty_by or by)[0], "email": (empty_by or by)[1]}
+        author = {"name": by[0], "email": by[1]}
         said["commits"] = [one | {"author": author} for one in said["commits"][-1:]]
         if self.origin.host == "github":
             said["pusher"] = {"name": pusher, "email": f"{pusher}@example.com"}
@@ -67,7 +72,6 @@ class Office:
         else:
             said["user_username"] = pusher
         assert (await self.both.world.hook(self.origin.host, said)).status_code == 202
-        return after
 
     async def approve(self, user: str) -> str:
         """Have somebody click *Approve* on the newest card; return what they are told."""

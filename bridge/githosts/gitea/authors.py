@@ -18,19 +18,18 @@ async def authors(
     """Return who wrote what `head` contains and `base` does not; see `TellsAuthors`."""
     if base is None:
         return authored(PRIVATE, [await _commit(access, service, repository, head)])
-    path = f"/compare/{part(base)}...{part(head)}"
     try:
-        answer = await access.ask(repository, "GET", path)
+        found = await _compared(access, service, repository, base, head)
     except NotFound:
         await _commit(access, service, repository, head)  # raises NotFound if that is missing
         why = f"{service} can't compare it with {base[:7]}, which is live (it can from Gitea 1.22)"
         return Authored(None, why)
-    found = read(_COMPARISON, path, answer, service, reads=True)
     if found.total_commits > MOST_COMMITS:
         return Authored(None, TOO_MANY)
     if found.total_commits != len(found.commits or ()):
         return Authored(None, f"{service} has not listed them all")
-    return authored(PRIVATE, found.commits or [])
+    back = await _compared(access, service, repository, head, base)
+    return authored(PRIVATE, found.commits or [], onward=not back.total_commits)
 
 
 async def number_of(access: Access, service: str, login: str) -> str | None:
@@ -41,6 +40,14 @@ async def number_of(access: Access, service: str, login: str) -> str | None:
     except NotFound:
         return None
     return read(NAMED, path, answer, service, reads=True).number_if(login)
+
+
+async def _compared(
+    access: Access, service: str, repository: str, base: str, head: str
+) -> "_Comparison":
+    path = f"/compare/{part(base)}...{part(head)}"
+    answer = await access.ask(repository, "GET", path)
+    return read(_COMPARISON, path, answer, service, reads=True)
 
 
 async def _commit(access: Access, service: str, repository: str, sha: str) -> AuthoredCommit:

@@ -28,7 +28,7 @@ async def authors(access: Access, repository: str, base: str | None, head: str) 
             if page.total_commits > MOST_COMMITS:
                 return Authored(None, f"{TOO_MANY}, more than are read from GitHub")
             if len(found) >= page.total_commits:
-                return authored(PRIVATE, found)
+                return authored(PRIVATE, found, onward=page.status in ("ahead", "identical"))
     except NotFound:
         await _commit(access, repository, head)  # raises NotFound if that is what is missing
         return Authored(None, f"GitHub can't compare it with {base[:7]}, which is live")
@@ -55,6 +55,7 @@ async def _commit(access: Access, repository: str, sha: str) -> AuthoredCommit:
 
 
 class _Comparison(Model):
+    status: str
     total_commits: int
     commits: list[AuthoredCommit] = Field(default_factory=list)
 

@@ -8,6 +8,7 @@ https://docs.gitlab.com/api/graphql/reference/#commit
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import Field, TypeAdapter
 
@@ -38,16 +39,23 @@ async def authors(access: GitlabAccess, repository: str, base: str | None, head:
     """Return who wrote what `head` contains and `base` does not; see `TellsAuthors`."""
     if base is None:
         return await _told(access, repository, [await _commit(access, repository, head)])
-    path, query = "/repository/compare", {"from": base, "to": head, "straight": "true"}
     try:
-        answer = await access.ask(repository, "GET", path, query=query)
+        commits = await _since(access, repository, base, head)
     except NotFound:
         await _commit(access, repository, head)  # raises NotFound if that is what is missing
         return Authored(None, f"GitLab does not know {base[:7]}, which is live, any more")
-    found = read(_COMPARISON, path, answer, SERVICE, reads=True)
-    if len(found.commits) > MOST_COMMITS:
+    if len(commits) > MOST_COMMITS:
         return Authored(None, TOO_MANY)
-    return await _told(access, repository, found.commits)
+    onward = not await _since(access, repository, head, base)
+    return replace(await _told(access, repository, commits), onward=onward)
+
+
+async def _since(
+    access: GitlabAccess, repository: str, base: str, head: str
+) -> "Sequence[_Commit]":
+    path, query = "/repository/compare", {"from": base, "to": head, "straight": "true"}
+    answer = await access.ask(repository, "GET", path, query=query)
+    return read(_COMPARISON, path, answer, SERVICE, reads=True).commits
 
 
 async def _commit(access: GitlabAccess, repository: str, sha: str) -> "_Commit":
