@@ -117,6 +117,22 @@ class Move:
     repeats: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pushes:
+    """The pushes that may have brought something.
+
+    Attributes:
+        seqs: the positions of their deliveries, newest first.
+        begins: the commits at which they began; all that they brought has come since. Empty if it
+            is not known, or they made the branch.
+        whole: there may be no more of them than were read.
+    """
+
+    seqs: tuple[int, ...] = ()
+    begins: frozenset[str] = frozenset()
+    whole: bool = True
+
+
 def is_one_more(hook: str, delivery: str, earlier: Iterable[tuple[str, str]]) -> bool:
     """Return whether a webhook's report of a move shows that the ref was pushed there once more.
 
@@ -211,6 +227,16 @@ def brought(live: str | None, head: str, moves: Sequence[Move], *, pinned: bool)
     onward = _reached(head, ((one.before, one.after) for one in moves if one.seq > last))
     since = [one for one in moves if one.seq > first or one.after == head or one in late]
     return [one for one in since if one.seq <= last or one.before not in onward]
+
+
+def begins_of(moves: Sequence[Move]) -> frozenset[str]:
+    """Return the commits at which moves of one branch began; nothing if one may be unknown."""
+    if not moves:
+        return frozenset()
+    first = min(moves, key=lambda one: one.seq).before
+    begins = {one.before for one in moves} - {one.after for one in moves} | {first}
+    made_it = any(not one.strip("0") for one in begins)
+    return frozenset() if made_it or first == ANYWHERE else frozenset(begins - {ANYWHERE})
 
 
 def _successors(stands: Move, known: Sequence[Move]) -> Iterator[Move]:

@@ -74,6 +74,11 @@ class Writer:
         return replace(self, commit="")
 
 
+def unlisted_in(head: str) -> Writer:
+    """Return the unknown authors of a push to a head whose webhook does not list all commits."""
+    return Writer(commit=head)
+
+
 @dataclass(frozen=True, slots=True)
 class Identities:
     """The accounts and addresses of people, as `identities` in the settings joins them."""

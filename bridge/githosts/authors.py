@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter
 
-from bridge.core.people import Writer, co_authors
+from bridge.core.people import Writer, co_authors, unlisted_in
 from bridge.githosts.webhook import ListedCommit, Model, address, id_of
 from bridge.ports.authors import Authored
 
@@ -105,15 +105,19 @@ def writer(
 
 
 def authors_of(
-    private: Private, commits: Sequence[ListedCommit] | None, *pushers: Writer
+    private: Private, commits: Sequence[ListedCommit] | None, *pushers: Writer, cut: str = ""
 ) -> tuple[Writer, ...]:
-    """Return who wrote and pushed the commits that a push lists, sorted."""
+    """Return who wrote and pushed the commits that a push lists, sorted.
+
+    Args:
+        cut: the head, if these may not be all; "" if they are.
+    """
     listed = (_listed(private, one) for one in commits or ())
     by = [replace(one, login=_login(one.login), email=one.email.lower()) for one in pushers]
     told = distinct([*listed, by])
-    if len(told) > MOST_PEOPLE:
-        told = frozenset(by)
-    return tuple(sorted(told - {Writer()}))
+    if commits and (len(told) > MOST_PEOPLE or len(commits) > MOST_COMMITS):
+        told, cut = frozenset(by), cut or commits[-1].id
+    return tuple(sorted((told | {unlisted_in(cut)}) - {Writer()}))
 
 
 def _login(text: str) -> str:

@@ -11,8 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from bridge.core.changes import Pushes
 from bridge.core.errors import NotFound
-from bridge.core.people import NO_IDENTITIES, Brought, Identities, Writer, brought
+from bridge.core.people import (
+    NO_IDENTITIES,
+    Brought,
+    Identities,
+    Writer,
+    brought,
+    unlisted_in,
+)
 from bridge.ports.authors import Authored, AuthorsOf, TellsAuthors
 from bridge.ports.clock import Clock
 from bridge.ports.gates import CommitAt
@@ -78,7 +86,12 @@ class AuthorsOfRanges:
         return next(iter(served), None)
 
     async def of(
-        self, head: CommitAt, base: str | None, pushes: Iterable[int], *, missing: str = ""
+        self,
+        head: CommitAt,
+        base: str | None,
+        pushes: Pushes,
+        deployed: Iterable[int],
+        missing: str = "",
     ) -> Brought:
         """Return who wrote and pushed what leads from the base to the head.
 
@@ -86,31 +99,26 @@ class AuthorsOfRanges:
 
         Args:
             base: what the app has served; the head itself if it was live before.
-            pushes: the seqs of deliveries; others than pushes don't matter.
-            missing: why these may not be all; "" if they are.
+            deployed: the seqs of other deliveries; others than pushes don't matter.
+            missing: why the pushes may not be all; "" if they are.
 
         Raises:
             BridgeError: the Git host does not tell now.
         """
-        by_pushes = [one for push in pushes for one in await self.pushed(push)]
+        by = {seq: await self.pushed(seq) for seq in {*pushes.seqs, *deployed}}
+        by_pushes = [one for each in by.values() for one in each]
         api: object = self.apis.get(head.host)
         if not isinstance(api, TellsAuthors):
             return self._brought(head, by_pushes, unlisted=f"{head.host} tells no authors")
-        pair = (head.host, head.repository, None if base == head.commit else base, head.commit)
-        listed, why = await self._asked(api, pair), missing
-        if listed.writers is None:
-            why = f"not all commits since {(base or '')[:7]} are known: {listed.note}"
-            listed = await self._asked(api, (head.host, head.repository, None, head.commit))
-        elif not listed.onward:
-            why = (
-                f"{head.commit[:7]} is not built on {(base or '')[:7]}, which is live, nor was live"
-            )
-        told = listed.writers or frozenset()
-        if base is None:
-            told |= await self._linked(api, head, by_pushes, told)
+        told, why = await self._since(api, head, base, pushes)
+        if told is None:
+            told, why = await self._by_webhooks(api, head, by_pushes)
+            if not why and not all(by[one] for one in pushes.seqs):
+                why = "no kept webhook tells of one of the pushes"
         else:  # the host has told of all their commits, with the accounts of today
             by_pushes = [(at, one.of_nothing()) for at, one in by_pushes]
-        return self._brought(head, [*by_pushes, *((head.host, one) for one in told)], unlisted=why)
+        writers = [*by_pushes, *((head.host, one) for one in told)]
+        return self._brought(head, writers, unlisted=why or missing)
 
     async def close(self) -> None:
         """Stop asking."""
@@ -123,6 +131,43 @@ class AuthorsOfRanges:
         self, head: CommitAt, writers: list[tuple[str, Writer]], *, unlisted: str = ""
     ) -> Brought:
         return brought(head.host, writers, self.identities, unlisted=unlisted)
+
+    async def _since(
+        self, api: TellsAuthors, head: CommitAt, base: str | None, pushes: Pushes
+    ) -> tuple[frozenset[Writer] | None, str]:
+        """Return who wrote what leads to the head, and why these may not be all.
+
+        If nothing was ever live, it leads there from where the pushes began; None if that can't
+        be listed.
+        """
+        alone: Pair = (head.host, head.repository, None, head.commit)
+        if base is None:
+            pairs = [alone, *((*alone[:2], one, head.commit) for one in sorted(pushes.begins))]
+            listed = [(await self._asked(api, one)).writers for one in pairs]
+            all_ = [one for one in listed if one is not None]
+            whole = pushes.begins and len(all_) == len(pairs)
+            return (frozenset[Writer]().union(*all_) if whole else None), ""
+        found = await self._asked(
+            api, (*alone[:2], None if base == head.commit else base, alone[3])
+        )
+        if found.writers is None:
+            why = f"not all commits since {base[:7]} are known: {found.note}"
+            return (await self._asked(api, alone)).writers or frozenset(), why
+        built = f"{head.commit[:7]} is not built on {base[:7]}, which is live, nor was live"
+        return found.writers, "" if found.onward else built
+
+    async def _by_webhooks(
+        self, api: TellsAuthors, head: CommitAt, by_pushes: Sequence[tuple[str, Writer]]
+    ) -> tuple[frozenset[Writer], str]:
+        """Return who else wrote the head, or commits of pushes, and why these may not be all."""
+        found = await self._asked(api, (head.host, head.repository, None, head.commit))
+        told = found.writers or frozenset()
+        if found.writers is None:
+            return told, f"not all authors of {head.commit[:7]} are known: {found.note}"
+        told |= await self._linked(api, head, by_pushes, told)
+        cut = sorted(one.commit for _, one in by_pushes if one == unlisted_in(one.commit))
+        why = f"the webhook of the push to {cut[0][:7]} does not list all commits" if cut else ""
+        return told, why
 
     async def _linked(
         self,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from bridge.core.apps import App
 from bridge.core.backoff import Backoff
+from bridge.core.changes import Pushes
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.events import Action, Commit
 from bridge.core.gates.approvals import approved
@@ -220,9 +221,9 @@ class Judges:
         served = served_before(now.serving, history)
         base = await self.authors.base(head, served)
         since = served[0] if base == head.commit else base
-        pushes, missing = await self._pushes(app, deployment, head, since)
+        pushes = await self._pushes(app, deployment, head, since)
         deployed = _deployed(deployment, since, history, now.serving)
-        authors = await self.authors.of(head, base, {*pushes, *deployed}, missing=missing)
+        authors = await self.authors.of(head, base, pushes, deployed, _missing(pushes, since))
         if deployment.pinned is not None or head.commit != deployment.commit:
             built = await self.heads.commit(head)
         else:
@@ -232,19 +233,16 @@ class Judges:
 
     async def _pushes(
         self, app: App, wanted: Deployment, head: CommitAt, base: str | None
-    ) -> tuple[list[int], str]:
-        """Return the pushes that a deployment would bring, and why these may not be all.
+    ) -> Pushes:
+        """Return the pushes that a deployment would bring.
 
         Many have led to no deployment: they were to be skipped, or came too late.
         """
         of = await self._app(app_of(wanted.target)) if promotes(wanted) and wanted.target else app
         pinned = exact(wanted, app) is not None
-        found = await self.journal.brought(
+        return await self.journal.brought(
             of, base, head.commit, pinned=pinned, limit=MOST_PUSHES + 1
         )
-        if base is None or len(found) <= MOST_PUSHES:
-            return found, ""
-        return found, f"more than {MOST_PUSHES} pushes may have come since {base[:7]}"
 
     async def _compared(self, by: Judging, deployment: Deployment) -> Compared:
         """Return the commits that matter beside the one that would be built."""
@@ -304,6 +302,14 @@ def served_before(serving: Serving | None, history: Sequence[Deployment]) -> lis
     live = (serving and serving.commit, last and (last.deployed_commit or last.commit))
     known = (*live, *(one.deployed_commit for one in history if one.served))
     return list(dict.fromkeys(one for one in known if one))
+
+
+def _missing(pushes: Pushes, base: str | None) -> str:
+    """Return why pushes may not be all; "" if they are."""
+    if pushes.whole:
+        return ""
+    since = f" since {base[:7]}" if base else ", and nothing is live yet"
+    return f"more than {MOST_PUSHES} pushes may have come{since}"
 
 
 def _deployed(

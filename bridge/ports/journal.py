@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from bridge.core.apps import App, Rules
-from bridge.core.changes import Live
+from bridge.core.changes import Live, Pushes
 from bridge.core.decision import Decision
 from bridge.core.health.fate import Fate
 from bridge.core.health.serving import Look, Serving
@@ -209,8 +209,8 @@ class Decisions(Protocol):
 
     async def brought(
         self, app: App, live: str | None, head: str, *, pinned: bool, limit: int
-    ) -> list[int]:
-        """Return the pushes to an app's branch that lead from one commit to another, newest first.
+    ) -> Pushes:
+        """Return the pushes to an app's branch that lead from one commit to another.
 
         They count whether or not they deployed anything; see `changes.brought`.
 

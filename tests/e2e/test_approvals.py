@@ -133,6 +133,19 @@ async def test_whoever_pushed_what_was_to_be_skipped_does_not_approve_what_bring
 
 
 @pytest.mark.parametrize("on", HOSTS)
+async def test_an_author_does_not_approve_a_first_push_whose_webhook_does_not_list_their_commit(
+    tmp_path: Path, on: str
+) -> None:
+    async with office_in(tmp_path, {}, on=on) as office:
+        commit = await office.push("first of all", "bob", empty_by=BOB)
+        await office.held("has 0")
+
+        assert "is your own commit" in await office.approve_in_console("ada", 101)
+        assert "Approved" in await office.approve_in_console("grace", 103)
+        await office.is_live(commit)
+
+
+@pytest.mark.parametrize("on", HOSTS)
 @pytest.mark.parametrize("on_top", [False, True])
 async def test_going_back_past_a_revert_brings_what_was_taken_back_by_whoever_wrote_it(
     tmp_path: Path, on: str, on_top: bool

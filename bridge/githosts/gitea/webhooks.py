@@ -182,7 +182,12 @@ def _pushed(push: _Push) -> RefPushed | Ignored:
         paths=paths,
         paths_note=note,
         pusher=login_of(push.pusher),
-        authors=authors_of(PRIVATE, push.commits, _pusher(push.pusher or Account())),
+        authors=authors_of(
+            PRIVATE,
+            push.commits,
+            _pusher(push.pusher or Account()),
+            cut=push.after if _cut(push) else "",
+        ),
     )
 
 
@@ -232,6 +237,11 @@ def _paths(
     if created:
         return None, "a new branch has nothing to compare with"
     return _listed(push)
+
+
+def _cut(push: _Push) -> bool:
+    """Return whether more commits may have been pushed than are listed."""
+    return push.total_commits is None or push.total_commits > len(push.commits or ())
 
 
 def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:

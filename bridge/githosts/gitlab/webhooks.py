@@ -286,7 +286,9 @@ def _read(data: Any, *, system: bool) -> RefPushed | Ignored:
         paths_note=note,
         options=tuple(_options(push.push_options))[:MOST_OPTIONS],
         pusher=push.user_username or push.user_name or "",
-        authors=authors_of(PRIVATE, push.commits, _pusher(push)),
+        authors=authors_of(
+            PRIVATE, push.commits, _pusher(push), cut=push.after if _cut(push) else ""
+        ),
     )
 
 
@@ -342,6 +344,12 @@ def _paths(push: _Push, ref: Ref, *, system: bool) -> tuple[tuple[str, ...] | No
     if nothing(push.before):
         return None, "a new branch has nothing to compare with"
     return _listed(push)
+
+
+def _cut(push: _Push) -> bool:
+    """Return whether more commits were pushed than GitLab lists."""
+    listed, total = len(push.commits or ()), push.total_commits_count
+    return listed >= MOST_COMMITS if total is None else total > listed
 
 
 def _listed(push: _Push) -> tuple[tuple[str, ...] | None, str]:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from bridge.core.absence import AWAY, Absence, read_absence
 from bridge.core.apps import App, Trigger
-from bridge.core.changes import Live, Move, brought, newest_move
+from bridge.core.changes import Live, Move, Pushes, begins_of, brought, newest_move
 from bridge.core.decision import Reason
 from bridge.core.events import Action
 from bridge.core.health.serving import By, Look, Serving, behind, with_branch
@@ -41,10 +41,11 @@ class Serves(Transactions):
 
     async def brought(
         self, app: App, live: str | None, head: str, *, pinned: bool, limit: int
-    ) -> list[int]:
-        def read(db: sa.Connection) -> list[int]:
-            moves = _moves_for(db, app, live, limit)
-            return [one.seq for one in brought(live, head, moves, pinned=pinned)]
+    ) -> Pushes:
+        def read(db: sa.Connection) -> Pushes:
+            moves, whole = _moves_for(db, app, live, limit)
+            found = brought(live, head, moves, pinned=pinned)
+            return Pushes(tuple(one.seq for one in found), begins_of(found), whole)
 
         return await self._read(read)
 
@@ -78,14 +79,20 @@ def _serving(db: sa.Connection, apps: Sequence[App]) -> dict[str, Serving]:
     return found
 
 
-def _moves_for(db: sa.Connection, app: App, live: str | None, limit: int) -> list[Move]:
-    """Return the newest moves of an app's branch; if nothing is live, those decided for the app."""
+def _moves_for(
+    db: sa.Connection, app: App, live: str | None, limit: int
+) -> tuple[list[Move], bool]:
+    """Return the newest moves of an app's branch, and whether none before them may matter.
+
+    If nothing is live, these are the ones decided for the app.
+    """
     ref = _refs(db, [app]).get(app.id)
     moves = newest_moves(db, ref, limit) if ref is not None else []
+    whole = len(moves) < limit
     if live is not None:
-        return moves
+        return moves, whole or any(one.after == live for one in moves)
     told = _told(db, {app.id: moves}).get(app.id, {})  # the branch may be older than the app
-    return [one for one in moves if one.seq in told]
+    return [one for one in moves if one.seq in told], whole or moves[-1].seq not in told
 
 
 def _is_late(one: Serving, moves: Sequence[Move]) -> bool:

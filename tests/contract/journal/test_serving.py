@@ -213,7 +213,13 @@ async def test_it_tells_the_pushes_between_two_commits_of_an_apps_branch(
 
     found = await journal.brought(WEB, live, head, pinned=pinned, limit=10)
 
-    assert set(found) == expected
+    assert set(found.seqs) == expected
+    assert found.whole
+    if live is None:
+        assert found.begins == {A}
+    cut = await journal.brought(WEB, live, head, pinned=pinned, limit=3)
+    assert cut.whole is (live in (C, D, E)), "the three newest led to these"
+    assert (await journal.brought(WEB, None, head, pinned=pinned, limit=5)).whole
 
 
 async def test_it_tells_what_has_ended_since_a_time(journal: Any, clock: ManualClock) -> None:

@@ -1,0 +1,129 @@
+"""Whose commits and pushes a deployment brings, where webhooks or the journal do not tell all."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from bridge.core.apps import Rules
+from bridge.core.changes import ANYWHERE
+from bridge.core.decision import Decision, Reason
+from bridge.core.errors import Rejected
+from bridge.core.lifecycle import Deployment, State
+from bridge.core.people import Writer, unlisted_in
+from bridge.pipeline.dispatch import Starting
+from bridge.ports.authors import Authored
+from bridge.ports.outcomes import Outcome, PushSeen
+from tests.fakes.journey import deployment
+from tests.integration.test_gates_by_content import APPROVED, ONE, THREE, TWO, served, watching
+from tests.worlds.gates import GRACE, REPOSITORY, GateWorld
+from tests.worlds.journal import outcome, record
+
+NOTHING, MAIN = "0" * 40, "github 4711 refs/heads/main"
+BOB = Writer("bob", "2", "bob@example.com", TWO)
+EARLIER = Writer("grace", "3", "grace@example.com", "4" * 40)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[GateWorld]:
+    made = GateWorld()
+    yield made
+    await made.journal.stop()
+
+
+def lists(world: GateWorld, *bases: str) -> None:
+    """Let the host list Grace's commit since certain ones, and not since others."""
+
+    async def authors(_repository: str, base: str | None, _head: str) -> Authored:
+        if base is None:
+            return Authored(frozenset({BOB}))
+        known = base in bases
+        return Authored(frozenset({BOB, EARLIER}) if known else None, "" if known else "it is gone")
+
+    world.host.authors = authors  # type: ignore[method-assign]
+
+
+async def pushed(world: GateWorld, before: str | None, after: str, **facts: object) -> Deployment:
+    """Have a push to `main` deploy the app; without a `before`, somebody asks for the commit."""
+    world.seq += 1
+    if before is not None:
+        world.host.heads["main"] = world.backend.head = after
+    new = deployment(world.seq, "app-web", commit=after, created_at=world.clock.now, **facts)
+    because = Decision("app-web", new.app, Reason.NO_WATCH_PATHS, "because")
+    seen = before and PushSeen(MAIN, before, after, repository=REPOSITORY)
+    one = Outcome(world.seq, f"delivery-{world.seq}", (because,), (new,), push=seen or None)
+    await Starting(world.flows).follow(await world.journal.record([one], window=0))
+    await world.settle()
+    return new
+
+
+async def test_after_an_unknown_outcome_all_counts_since_what_surely_was_live(
+    world: GateWorld,
+) -> None:
+    await world.add(watching(rules=APPROVED))
+    await served(world, 1, ONE, "app-web")
+    lost = deployment(2, "app-web", commit=TWO)
+    await record(world.journal, outcome(2, lost, explicit=True))
+    assert await world.journal.move(lost.id, State.UNKNOWN, "", finished_at=world.clock.now + 2)
+    world.seq = 2
+    lists(world, ONE)
+    new = await world.push(THREE)
+    await world.settle()
+
+    with pytest.raises(Rejected, match="is your own commit"):
+        await world.approve(GRACE, new)
+
+
+CUT = "the webhook of the push to 2222222 does not list all commits"
+UNTOLD = "no kept webhook tells of one of the pushes"
+FIRST: dict[str, tuple[str, Sequence[str], Sequence[Writer], str]] = {
+    "the host lists it": (ONE, [ONE], [unlisted_in(TWO)], "is your own commit"),
+    "the host does not list it, the webhook lists all": (ONE, [], [BOB], ""),
+    "the host does not list it, nor does the webhook": (ONE, [], [BOB, unlisted_in(TWO)], CUT),
+    "it makes the branch, and the webhook lists all": (NOTHING, [], [BOB], ""),
+    "it makes the branch, and the webhook does not": (NOTHING, [], [BOB, unlisted_in(TWO)], CUT),
+    "it was found without a webhook": (ANYWHERE, [], [], UNTOLD),
+    "its webhook is no longer kept, the host lists it": (ONE, [ONE], [], "is your own commit"),
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+async def test_a_first_push_is_approved_if_its_authors_are_all_told(
+    world: GateWorld, name: str
+) -> None:
+    before, listed, told, why = FIRST[name]
+
+    async def by_webhook(_seq: int) -> frozenset[tuple[str, Writer]]:
+        return frozenset(("github", one) for one in told)
+
+    world.judges.authors.pushed = by_webhook
+    lists(world, *listed)
+    await world.add(watching(rules=APPROVED))
+    new = await pushed(world, before, TWO)
+
+    if why:
+        with pytest.raises(Rejected, match=why):
+            await world.approve(GRACE, new)
+    else:
+        assert await world.approve(GRACE, new)
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_too_many_pushes_hide_no_pusher_where_they_follow_the_pinned_commit(
+    world: GateWorld, live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.pipeline.gates.MOST_PUSHES", 3)
+    shas = [f"{number:040x}" for number in range(0xABC000, 0xABC006)]
+    if live:
+        await world.add(watching(rules=Rules()))
+        await world.push(ONE)
+        await world.settle()
+    await world.add(watching(rules=APPROVED))
+    for before, after in zip([ONE, TWO, *shas], [TWO, *shas], strict=False):
+        last = await pushed(world, before, after)
+    assert last.commit == shas[-1]
+
+    again = await pushed(world, None, TWO, pinned=TWO)
+
+    since = " since 1111111" if live else ", and nothing is live yet"
+    with pytest.raises(Rejected, match=f"more than 3 pushes may have come{since}"):
+        await world.approve(GRACE, again)
