@@ -5,17 +5,15 @@ settings. They are hidden in every form in which programs print them. Pure, exce
 process always hides.
 """
 
-import json
-import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from urllib.parse import quote, quote_plus
 
 from bridge.core.configuration.variables import statements, value_of
 from bridge.core.log_text import without_steering
 from bridge.core.secret_shapes import HIDDEN, without_credentials, without_shapes
-from bridge.core.secret_values import SHORTEST_LINE, secret_parts
+from bridge.core.secret_values import SHORTEST, SHORTEST_LINE, secret_parts
+from bridge.core.spellings import Finder, readings
 
 __all__ = [
     "HIDDEN",
@@ -59,7 +57,7 @@ def without_known(text: str) -> str:
 class Mask:
     """Hides values in texts; it never shows them itself."""
 
-    __slots__ = ("_anywhere", "_as_words")
+    __slots__ = ("_anywhere", "_as_words", "_finder")
 
     def __init__(
         self, variables: Iterable[tuple[str, str]] = (), secrets: Iterable[str] = ()
@@ -73,10 +71,10 @@ class Mask:
         values = {one for name, value in variables for one in secret_parts(name, value)}
         values |= {one for value in secrets for one in secret_parts("secret", value)}
         weak = {value for value in values if _is_weak(value)}
-        forms = {form for value in values - weak for form in (*_forms(value), *_in_base64(value))}
-        words = {form for value in weak for form in _forms(value)}
-        self._anywhere = tuple(sorted(forms, key=len, reverse=True))
-        self._as_words = tuple(sorted(words, key=len, reverse=True))
+        strong = {one for value in values - weak for one in (*_readings(value), *_in_base64(value))}
+        self._anywhere = frozenset(strong)
+        self._as_words = frozenset(one for value in weak for one in _readings(value)) - strong
+        self._finder = Finder(self._anywhere, self._as_words)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Mask) and self._texts == other._texts
@@ -88,18 +86,17 @@ class Mask:
         return f"<Mask of {len(self._anywhere) + len(self._as_words)} texts>"
 
     @property
-    def _texts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _texts(self) -> tuple[frozenset[str], frozenset[str]]:
         return self._anywhere, self._as_words
 
     def hide(self, text: str) -> str:
         """Return a text without the values; colours in it may split them."""
-        for form in self._anywhere:
-            if form in text:
-                text = text.replace(form, "\n".join([HIDDEN] * (form.count("\n") + 1)))
-        for word in self._as_words:
-            if word in text:
-                text = re.sub(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", HIDDEN, text)
-        return text
+        kept, end = [], 0
+        for begin, next_end in self._finder.places(text):
+            lines = text.count("\n", begin, next_end) + 1
+            kept += [text[end:begin], "\n".join([HIDDEN] * lines)]
+            end = next_end
+        return "".join([*kept, text[end:]])
 
 
 NOTHING = Mask()
@@ -156,24 +153,10 @@ def _is_weak(value: str) -> bool:
     return len(value) < SHORTEST_LINE
 
 
-_ENTITIES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;"}
-
-
-def _forms(value: str) -> Iterator[str]:
-    """Yield a value as it is, and as JSON, addresses, pages and shells have it."""
-    yield value
-    for safe in ("", "/"):
-        encoded = quote(value, safe=safe, errors="replace")
-        yield encoded
-        yield re.sub("%..", lambda found: found[0].lower(), encoded)
-    yield quote_plus(value, errors="replace")
-    yield (escaped := json.dumps(value)[1:-1])
-    yield json.dumps(escaped)[1:-1]  # JSON in JSON
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield repr(value)[1:-1]
-    yield value.replace("'", "'\\''")
-    for apostrophe in ("'", "&#39;", "&#x27;"):
-        yield value.translate({**_ENTITIES, ord("'"): apostrophe})
+def _readings(value: str) -> Iterator[str]:
+    """Yield a value as it is, as a form has it, and as it reads where it is decoded itself."""
+    for text in {value, value.replace(" ", "+")}:
+        yield from (one for one in readings(text) if one == value or len(one) >= SHORTEST)
 
 
 def _in_base64(value: str) -> Iterator[str]:

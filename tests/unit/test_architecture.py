@@ -204,8 +204,8 @@ LONGEST, LONGEST_TEST = 480, 600
 PURE = {
     "__future__", "abc", "array", "base64", "bisect", "collections", "contextlib", "contextvars",
     "dataclasses", "datetime", "difflib", "enum", "errno", "fnmatch", "fractions", "functools",
-    "hashlib", "graphlib", "heapq", "hmac", "ipaddress", "itertools", "json", "math", "operator",
-    "pydantic", "pydantic_core.from_json", "re", "semver", "string",
+    "hashlib", "graphlib", "heapq", "hmac", "html", "ipaddress", "itertools", "json", "math",
+    "operator", "pydantic", "pydantic_core.from_json", "re", "semver", "string",
     "textwrap", "threading", "types", "typing", "unicodedata", "urllib.parse", "zoneinfo",
 }  # fmt: skip
 """What `core` may import: nothing that knows the time, chance, the disk, the network or a log."""

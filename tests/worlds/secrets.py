@@ -5,6 +5,7 @@ import html
 import json
 import random
 import re
+import shlex
 import string
 from collections.abc import Callable, Mapping
 from urllib.parse import quote, quote_plus
@@ -90,6 +91,11 @@ def _basic(value: str) -> str:
     return base64.b64encode(f"shop:{value}".encode()).decode()
 
 
+def _of_signs(spelled: Callable[[str], str], signs: str) -> Callable[[str], str]:
+    """Return what spells some signs of a value in its own way."""
+    return lambda value: re.sub(f"[{re.escape(signs)}]", lambda found: spelled(found[0]), value)
+
+
 FORMS: Mapping[str, Callable[[str], str]] = {
     "as it is": str,
     "in an address": lambda value: quote(value, safe=""),
@@ -100,6 +106,14 @@ FORMS: Mapping[str, Callable[[str], str]] = {
     "on a page": html.escape,
     "in base64": lambda value: base64.b64encode(value.encode()).decode(),
     "after a user, in base64": _basic,
+    "in JSON in JSON": lambda value: json.dumps(json.dumps({"value": value})),
+    "in PHP's JSON": lambda value: json.dumps(value).replace("/", "\\/"),
+    "in .NET's JSON": _of_signs(lambda sign: f"\\u{ord(sign):04X}", "\\\"'&<+é"),
+    "on a page in digits": _of_signs(lambda sign: f"&#{ord(sign):03};", "&<'\"+%"),
+    "on a page in hex": _of_signs(lambda sign: f"&#x{ord(sign):X};", "&<'\"=+"),
+    "as browsers encode it": lambda value: quote(value, safe="!'()*~"),
+    "quoted for a shell": shlex.quote,
+    "escaped for a shell": _of_signs(lambda sign: f"\\{sign}", "@ +&'\"\\<$"),
     "in colours": lambda value: f"\x1b[1m{value[:5]}\x1b[0m{value[5:]}",
 }
 """How programs print a value."""
