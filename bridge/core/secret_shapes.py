@@ -6,14 +6,12 @@ push can print anything: every pattern takes time in proportion to the text. Pur
 """
 
 import re
-import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from bridge.core.private_keys import HIDDEN, without_keys
 from bridge.core.secret_values import counts_tokens, tells_of_secret
-
-HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def _by_needle() -> tuple[tuple[str, Callable[[str], str]], ...]:
 def _shapes() -> tuple[Shape, ...]:
     """Return all shapes in the order in which they are hidden."""
     return (
-        Shape(("private key",), _without_keys),
+        Shape(("private key", "private%20key", "private+key"), without_keys),
         Shape(("://",), without_credentials),
         Shape(("sig=", "signature="), _replacing(_SIGNATURE, rf"\1{HIDDEN}", re.IGNORECASE)),
         Shape(("/services/", "/workflows/", "/triggers/"), _replacing(_SLACK_HOOK, rf"\1{HIDDEN}")),
@@ -343,83 +341,3 @@ def _without_argument(command: str) -> str:
             shown = _compiled(argument).sub(rf"\1{HIDDEN}", command[program.end() :])
             command = command[: program.end()] + shown
     return command
-
-
-# ── Private keys ────────────────────────────────────────────────────────────────────────────────
-
-_OF_A_KEY = r"[A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
-_BEGIN, _END = f"-----BEGIN {_OF_A_KEY}", f"-----END {_OF_A_KEY}"
-_SIGNS = "A-Za-z0-9+/="
-_HEADER = r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset):"
-_RUN = rf"(?=[{_SIGNS}]{{0,200}}[A-Z\d+/])[{_SIGNS}]{{20,}}+"
-_BREAK = r"(?:[ \t]|\\{1,8}[nr])"
-_KEY_IN_A_LINE = (
-    rf"({_BEGIN}{_BREAK}{{0,8}}(?:{_HEADER}[^\n\\]{{0,100}}{_BREAK}{{1,8}}){{0,4}})"
-    rf"{_RUN}(?:{_BREAK}{{1,8}}[{_SIGNS}]{{16,}}+)*"
-    rf"(?:{_BREAK}{{1,8}}[{_SIGNS}]{{1,100}}(?={_BREAK}{{0,8}}-----END))?"
-)
-_IN_FRONT = r"[ \t]*(?:\S{1,40}[ \t]+){0,4}[\"']?"
-_KEY_LINE = rf"(?P<front>{_IN_FRONT})(?P<signs>[{_SIGNS}]++)(?:\\n)?[\s\"',;+\\]*"
-_KEY_HEADER = rf"{_IN_FRONT}(?:{_HEADER}.*|(?:[\d.]+\s*)?)"
-
-
-def _without_keys(text: str) -> str:
-    """Hide private keys but their first and last lines, also without one of these."""
-    text = _compiled(_KEY_IN_A_LINE).sub(rf"\1{HIDDEN}", text)
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
-        if _compiled(_BEGIN).search(line):
-            _hide_below(lines, number)
-        elif (end := _compiled(_END).search(line)) is not None:
-            lines[number] = _without_its_end(line[: end.start()]) + line[end.start() :]
-            _hide_above(lines, number)
-    return "\n".join(lines)
-
-
-def _hide_below(lines: list[str], first: int) -> None:
-    """Hide the lines of a key below its first one, as far as they look like it."""
-    begin = first + 1
-    while begin < min(len(lines), first + 8) and _compiled(_KEY_HEADER).fullmatch(lines[begin]):
-        begin += 1
-    front, width = None, 0
-    for number in range(begin, len(lines)):
-        found = _compiled(_KEY_LINE).fullmatch(lines[number])
-        if not found or not _is_of_a_key(found["signs"], 1 if front == _alike(found) else 20):
-            return
-        lines[number] = found["front"] + HIDDEN
-        if len(found["signs"]) < width:
-            return  # the last one is shorter
-        front, width = _alike(found), len(found["signs"])
-
-
-def _hide_above(lines: list[str], last: int) -> None:
-    """Hide the lines of a key above its last one; a log's tail may begin in the key."""
-    found: list[re.Match[str]] = []
-    for number in range(last - 1, -1, -1):
-        one = _compiled(_KEY_LINE).fullmatch(lines[number])
-        if one is None or (found and not _is_of_a_key(one["signs"], 16)):
-            break
-        found.append(one)
-    above = lines[last - len(found) - 1] if last > len(found) else ""
-    is_key = "-----BEGIN" in above or above.endswith(HIDDEN)
-    if is_key or any(_is_of_a_key(one["signs"], 1) for one in found):
-        for number, one in enumerate(found, start=1):
-            lines[last - number] = one["front"] + HIDDEN
-
-
-def _is_of_a_key(signs: str, fewest: int) -> bool:
-    """Return whether signs are a piece of a key and no word."""
-    is_word = signs.isalpha() and (signs.islower() or signs.isupper() or signs.istitle())
-    return len(signs) >= fewest and not is_word
-
-
-def _alike(found: re.Match[str]) -> str:
-    """Return what is in front of a line's piece of a key, without the time in it."""
-    return re.sub(r"\d+", "0", found["front"])
-
-
-def _without_its_end(text: str) -> str:
-    """Return a text without the piece of a key that ends it on the same line."""
-    begin = len(text.rstrip(string.ascii_letters + string.digits + "+/=\\ \t"))
-    run = _compiled(rf"(?<![{_SIGNS}]){_RUN}").search(text, begin)
-    return text if run is None else text[: run.start()] + HIDDEN

@@ -45,9 +45,36 @@ BEGIN, END = "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----"
 LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDC7u3b4oXk0aZ9"
 
 
+OTHER = LINE[::-1]
+SPLIT = f"#9 0.3 {BEGIN}\n#9 0.3 {LINE}\n#12 4.1 added 812 packages\n\n#9 0.4 {OTHER}\n#9 0.4 Q5A="
+
+
+@each_row(
+    "written",
+    [
+        "{}\n{}\n{}\n{}", "{}\n\n{}\n\n{}\n\n{}", '["{}", "{}", "{}", "{}"]',
+        "{}<br>{}<br>{}<br>{}",
+        "I, [2026-12-01T15:00:00 #1]  INFO -- : {}\n" * 4, "Dec  1 15:00:00 web app[12]: {}\n" * 4,
+        "deploy_key:{}\n" * 4, '{{"log":"{}\\n","time":"2026-12-01T15:00:00Z"}}\n' * 4,
+        "     1\t{}\n" * 4, "{}%0A{}%0A{}%0A{}", '. "{}\\n"\n' * 4, "<key>{}\n{}\n{}\n{}</key>",
+        "{}\n#12 4.1 added 812 packages\n{}\n#12 ...\n\n{}\n{}",
+        "{}\nx y\n{}\n" + "x y\n" * 150 + "{}\n",
+    ],
+)  # fmt: skip
+def test_a_private_key_is_hidden_whatever_is_between_its_lines(written: str) -> None:
+    text = written.format(BEGIN, LINE, OTHER, END)
+
+    shown = redact(text)
+
+    assert (LINE[5:35] in shown, OTHER[5:35] in shown) == (False, False)
+    assert shown.count("\n") == text.count("\n")
+    assert shown.count("added 812 packages") == text.count("added 812 packages")
+
+
 @each_row(
     ("text", "shown"),
     [
+        (SPLIT, SPLIT.replace(LINE, "***").replace(OTHER, "***").replace("Q5A=", "***")),
         (f"{BEGIN}\nabc\n{END}\nx", f"{BEGIN}\n***\n{END}\nx"),
         (f"{BEGIN}\n{LINE}\n{LINE}\nabcd\n{END}", f"{BEGIN}\n***\n***\n***\n{END}"),
         (f"a {BEGIN}\n{LINE}\nQ5A=\nnode20\nx", f"a {BEGIN}\n***\n***\nnode20\nx"),
@@ -61,8 +88,8 @@ LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDC7u3b4oXk0aZ9"
         ),
         (f"#9 1.2 {LINE}\n#9 1.3 abcd\n#9 1.3 {END}", f"#9 1.2 ***\n#9 1.3 ***\n#9 1.3 {END}"),
         (f"  key: |\n    {BEGIN}\n    {LINE}\nb: 1", f"  key: |\n    {BEGIN}\n    ***\nb: 1"),
-        (f'"{BEGIN}\\n{LINE}\\nQ5A=\\n{END}\\n" is', f'"{BEGIN}\\n***\\n{END}\\n" is'),
-        (f"{BEGIN} {LINE} {LINE} abcd {END}", f"{BEGIN} *** {END}"),
+        (f'"{BEGIN}\\n{LINE}\\nQ5A=\\n{END}\\n" is', f'"{BEGIN}***{END}\\n" is'),
+        (f"{BEGIN} {LINE} {LINE} abcd {END}", f"{BEGIN}***{END}"),
         (f"so {LINE}\\n{LINE}\\n{END}", f"so ***{END}"),
         (f"no start '{BEGIN}' found\nat a.py", f"no start '{BEGIN}' found\nat a.py"),
         (f"{LINE}\n{BEGIN}\n{LINE}\nBuilding\nx", f"{LINE}\n{BEGIN}\n***\nBuilding\nx"),
