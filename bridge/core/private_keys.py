@@ -109,9 +109,11 @@ def _hide(lines: list[str], mark: _Mark, numbers: Iterable[int], *, has_end: boo
 
 
 def _alike(front: str, behind: str) -> re.Pattern[str]:
-    """Return what matches a line with a short piece of a key, and the same around it."""
+    """Return what matches a line with a piece of a key alone, or with the same around it."""
     around = (re.sub(r"\d+", r"\\d+", re.escape(one)) for one in (front[-100:], behind[:100]))
-    return re.compile(rf"({next(around)})([{_SIGNS}]{{1,76}})({next(around)}[\s\"',;+\\]*)")
+    return re.compile(
+        rf"({next(around)}|[ \t]*)([{_SIGNS}]{{1,76}})((?:{next(around)})?[\s\"',;+\\]*)"
+    )
 
 
 def _run_in(text: str) -> re.Match[str] | None:

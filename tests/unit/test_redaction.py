@@ -75,6 +75,7 @@ def test_a_private_key_is_hidden_whatever_is_between_its_lines(written: str) -> 
     ("text", "shown"),
     [
         (SPLIT, SPLIT.replace(LINE, "***").replace(OTHER, "***").replace("Q5A=", "***")),
+        (f"so: {BEGIN}\n{'A1' * 12}\n{END}", f"so: {BEGIN}\n***\n{END}"),
         (f"{BEGIN}\nabc\n{END}\nx", f"{BEGIN}\n***\n{END}\nx"),
         (f"{BEGIN}\n{LINE}\n{LINE}\nabcd\n{END}", f"{BEGIN}\n***\n***\n***\n{END}"),
         (f"a {BEGIN}\n{LINE}\nQ5A=\nnode20\nx", f"a {BEGIN}\n***\n***\nnode20\nx"),
