@@ -134,10 +134,12 @@ def _masked(lines: Sequence[str], mask: Mask) -> list[str]:
     return [shorten(line.rstrip(), LONGEST) for line in text.split("\n")]
 
 
-def _hidden(lines: Sequence[str], shown: Sequence[str]) -> list[tuple[str, str]]:
-    """Return what is hidden in lines, and what stands in its place; the longest first."""
-    parts = [_apart(line, now) for line, now in zip(lines, shown, strict=True) if line != now]
-    return sorted(parts, key=lambda part: len(part[0]), reverse=True)
+def _hidden(lines: Sequence[str], shown: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return lines with what is hidden in each, and what stands in its place; the longest first."""
+    parts = [
+        (line, *_apart(line, now)) for line, now in zip(lines, shown, strict=True) if line != now
+    ]
+    return sorted(parts, key=lambda part: len(part[1]), reverse=True)
 
 
 def _apart(line: str, shown: str) -> tuple[str, str]:
@@ -153,10 +155,12 @@ def _shared(one: str, other: str) -> int:
     return next(differs, min(len(one), len(other)))
 
 
-def _without(hidden: Sequence[tuple[str, str]], words: str, mask: Mask) -> str:
+def _without(hidden: Sequence[tuple[str, str, str]], words: str, mask: Mask) -> str:
     """Return words of lines without what is hidden in these lines, and without secrets."""
-    for part, instead in hidden:
-        words = words.replace(part, instead) if part else words
+    said = words
+    for line, part, instead in hidden:
+        if part and _holds(line, said):
+            words = words.replace(part, instead)
     return redact(words, mask)
 
 

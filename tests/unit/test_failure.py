@@ -143,6 +143,7 @@ PIECE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDC7u3b4oXk0aZ9"
         (f'ValueError: no start "{BEGIN}" found\nend', f'ValueError: no start "{BEGIN}" found'),
         (f"{BEGIN}\n{PIECE}\nfailedQ5A=", "***"),
         ("PASSWORD:\n  failed-by-7", "***"),
+        ("RUN SECRET_KEY=build x.py\nerror: no script build", "error: no script build"),
         ("error: no\nCaused by:\n  0: no token\n  1: the blue whale is no", "error: no: *** is no"),
     ],
 )
