@@ -36,7 +36,7 @@ SECONDS = 10.0
 MOST_BODY = 1 << 20
 """Bytes of a body that are read."""
 
-MOST_EVIDENCE = 1 << 12
+MOST_EVIDENCE = 1 << 14
 """Bytes of an error's body that are read for people."""
 
 EVIDENCE_SECONDS = 1.0

@@ -24,6 +24,7 @@ from bridge.core.errors import Refused
 from bridge.core.health.policy import VerifyPolicy
 from bridge.core.lifecycle import Deployment, State
 from bridge.core.masking import always_hidden
+from bridge.outbound import MOST_EVIDENCE
 from bridge.pipeline.lookup import BuildLogs
 from bridge.ports.backends import Progress
 from bridge.ports.probes import Answer
@@ -146,6 +147,23 @@ async def test_what_an_unhealthy_app_answers_and_prints_is_masked() -> None:
         "printed by its container:",
         "no login with ***",
     ]
+    await stage.journal.stop()
+
+
+@pytest.mark.parametrize("size", [4096, 8192, MOST_EVIDENCE])
+async def test_an_answer_is_cut_after_it_is_masked(size: int) -> None:
+    clock = ManualClock()
+    url = "postgres://shop:k3J9xQ2mZ8rT5vW1@db.example.com:5432/shop"
+    backend = FakeBackend(clock, variables=f"DATABASE_URL={url}")
+    stage = Stage(clock, backend, journal_in_memory(clock))
+    stage.rules = Rules(verify=VerifyPolicy(url="http://shop.example.com/"))
+    body = "x" * (size - 30) + url
+    stage.site.answers = lambda url: Answer(url, 500, "No", body[:MOST_EVIDENCE])
+
+    one = await stage.run()
+
+    assert "xxx" in (one.log_tail or "")
+    assert "k3J9" not in repr((one, await stage.history(one)))
     await stage.journal.stop()
 
 

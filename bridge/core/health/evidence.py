@@ -18,8 +18,13 @@ LONGEST_LINE = 200
 
 PRINTED = "printed by its container:"
 
-_EXAMINED = 4096
+_EXAMINED = 1 << 14
 """Characters of an answer that are examined."""
+
+_CERTAINLY_WHOLE = 1 << 13
+"""Bytes of an answer of which nothing was left unread."""
+
+_LONGEST_SECRET = 4096
 
 _UNREAD = re.compile(r"<(script|style|head)\b.*?(?:</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<!?/?[a-z][^<>]*>", re.IGNORECASE)
@@ -34,9 +39,16 @@ def evidence_of(says: str, body: str, output: str, mask: Mask) -> str:
         output: the end of what its container printed; "" if that is unknown.
         mask: hides the values of the app's variables.
     """
-    answered = _lines(_text_of(body[:_EXAMINED]), mask)[:ANSWER_LINES]
+    answered = _lines(_text_of(_beginning(body, mask)), mask)[:ANSWER_LINES]
     printed = _lines(output, mask)[-OUTPUT_LINES:]
     return "\n".join([says, *answered, *([PRINTED, *printed] if printed else [])])
+
+
+def _beginning(body: str, mask: Mask) -> str:
+    """Return the beginning of an answer without secrets, nor the rest where one may be cut."""
+    shown = redact(body[:_EXAMINED], mask)
+    is_whole = len(body.encode(errors="replace")) < _CERTAINLY_WHOLE
+    return shown if is_whole else shown[:-_LONGEST_SECRET]
 
 
 def _lines(text: str, mask: Mask) -> list[str]:
