@@ -10,6 +10,7 @@ from bridge.core.masking import NOTHING, Mask, within_colours
 
 _LINE_LIMIT = 64 * 1024
 _CHUNK = 64 * 1024
+_LONGEST_SECRET = 4096
 
 
 class Growth:
@@ -90,7 +91,9 @@ class Log:
         text = self._open_line + text
         end = max(text.rfind("\n"), text.rfind("\r")) + 1
         if end == 0 and len(text) > _LINE_LIMIT:
-            end = len(text)
+            # Hidden before it is split, and its end once more, where a secret may go on.
+            text = await asyncio.to_thread(self.redacted, text)
+            end = max(0, len(text) - _LONGEST_SECRET)
         whole, self._open_line = text[:end], text[end:]
         if whole:
             await self._write(whole)

@@ -130,8 +130,9 @@ class Pipeline:
         if application is None:
             raise BuildFailed("the application was deleted")
         variables = read_variables(application)
+        named = [*variables.env.items(), *variables.build_args.items()]
         hidden = [*variables.build_secrets.values(), application["password"] or ""]
-        runner.log.hide(await asyncio.to_thread(Mask, variables.env.items(), hidden))
+        runner.log.hide(await asyncio.to_thread(Mask, named, hidden))
         await runner.log.open()
         await runner.log.say("Initializing deployment")
         async with self._scratch(job.application_id, deployment.id) as scratch:

@@ -21,6 +21,20 @@ async def test_a_secret_across_two_pieces_is_hidden(tmp_path: Path) -> None:
     assert await tail(tmp_path / "log", 10) == "begin *** end\nnext line: ***\ndone with ***\n"
 
 
+@pytest.mark.parametrize("at", [65_530, 65_536 - 4096 + 5])
+async def test_a_secret_is_hidden_anywhere_in_a_long_line(tmp_path: Path, at: int) -> None:
+    log = Log(tmp_path / "log", Growth(), limit=200_000)
+    log.hide(Mask(secrets=["s3cret-of-ours"]))
+    await log.open()
+
+    text = "y" * at + "s3cret-of-ours" + "z" * 70_000
+    for begin in range(0, len(text), 65_537):
+        await log.feed(text[begin : begin + 65_537])
+    await log.flush()
+
+    assert await tail(tmp_path / "log", 1) == "y" * at + "***" + "z" * 70_000 + "\n"
+
+
 async def test_a_secret_in_colours_is_hidden_and_other_lines_keep_theirs(tmp_path: Path) -> None:
     log = Log(tmp_path / "log", Growth(), limit=1000)
     log.hide(Mask(secrets=["s3cret-of-ours"]))
