@@ -265,9 +265,7 @@ async def test_who_wrote_all_commits_since_another_is_told_by_account_where_the_
         await host.api.authors(NAME, base, "d" * 40)
 
 
-async def test_it_is_told_whether_a_head_is_built_on_what_its_authors_are_listed_from(
-    host: Host,
-) -> None:
+async def test_it_is_told_whether_a_head_is_built_on_a_base(host: Host) -> None:
     first = host.repository.branches["main"]
     second, third = (host.repository.commit({"a": number}) for number in "12")
     aside = host.repository.commit({"b": "1"}, onto=second)
@@ -279,9 +277,7 @@ async def test_it_is_told_whether_a_head_is_built_on_what_its_authors_are_listed
         assert (await host.api.authors(NAME, base, head)).onward is onward
 
 
-async def test_commits_that_name_more_people_than_can_be_told_apart_are_not_told(
-    host: Host,
-) -> None:
+async def test_commits_that_name_too_many_people_are_not_told(host: Host) -> None:
     base = host.repository.branches["main"]
     head = host.repository.commit({"a": "1"})
     lines = "\n".join(f"Co-authored-by: <{number}@x.example>" for number in range(1000))

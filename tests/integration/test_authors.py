@@ -33,7 +33,8 @@ async def world() -> AsyncIterator[GateWorld]:
 def lists(world: GateWorld, *bases: str) -> None:
     """Let the host list Grace's commit since certain ones, and not since others."""
 
-    async def authors(_repository: str, base: str | None, _head: str) -> Authored:
+    async def authors(repository: str, base: str | None, head: str) -> Authored:
+        del repository, head
         if base is None:
             return Authored(frozenset({BOB}))
         known = base in bases
