@@ -206,9 +206,9 @@ async def test_logins_of_renamed_accounts_are_found_and_numbers_are_offered(tmp_
     hosts = ("github", "gitlab", "gitea")
     given = {
         "ada": [f"{host}:ada-2" for host in hosts],
-        "grace": [f"{host}:grace" for host in hosts],
+        "grace": [*(f"{host}:grace" for host in hosts), "github:ada", "github:#22"],
         "mallory": ["github:mallory", "github:#1"],
-    }
+    } | {f"x{number}": [f"gitea:x-{number}"] for number in range(1)}
     async with sound_set_up(tmp_path) as made, with_bridge(made):
         told = await made.doctor(BRIDGE_IDENTITIES=json.dumps(given))
 
@@ -217,10 +217,18 @@ async def test_logins_of_renamed_accounts_are_found_and_numbers_are_offered(tmp_
     assert (told.code, told.wrong) == (1, {"host.identity"})
     assert sorted(wrong) == [
         "`github:mallory` is #23, not #1: another account has the login",
-        *(f"{host} knows no account ada-2: it was renamed or removed" for host in sorted(hosts)),
+        *sorted(
+            f"{host} knows no account {login}: it was renamed or removed"
+            for host in hosts
+            for login in ("ada-2", *(f"x-{number}" for number in range(1 * (host == "gitea"))))
+        ),
     ]
     numbers = [one["remedy"].rpartition(": ")[2] for one in found if one["level"] == "ok"]
-    assert sorted(numbers) == [f"`{host}:#22` for grace" for host in sorted(hosts)]
+    assert sorted(numbers) == [
+        "`gitea:#22` for grace",
+        "`github:#21` for ada",  # of two accounts of one person, one number is written
+        "`gitlab:#22` for grace",
+    ]
 
 
 async def test_events_of_checks_are_missed_only_where_an_app_waits_for_checks(

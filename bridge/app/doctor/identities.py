@@ -70,14 +70,16 @@ def _named(host: str, entries: Mapping[str, Marks]) -> Iterator[_Named]:
 
 def _findings(host: str, found: Mapping[_Named, str | None]) -> Iterator[Finding]:
     there, lacking = 0, list[str]()
+    theirs = {(one.setting, f"#{number}") for one, number in found.items()}
     for one, number in found.items():
+        left = sorted(at for at in one.numbers if (one.setting, at) not in theirs)
         mark, beside = f"`{host}:{one.login}`", f"`{host}:#{number}`"
         if number is None:
             says = f"{one.setting}: {host} knows no account {one.login}: it was renamed or removed"
             remedy = f"write its present login in place of {mark}, and its number, `{host}:#NUMBER`"
             yield Finding(Level.ERROR, CHECK, host, says, remedy)
-        elif one.numbers and f"#{number}" not in one.numbers:
-            others = " or ".join(sorted(one.numbers))
+        elif left and f"#{number}" not in one.numbers:
+            others = " or ".join(left)
             says = (
                 f"{one.setting}: {mark} is #{number}, not {others}: another account has the login"
             )
@@ -87,7 +89,7 @@ def _findings(host: str, found: Mapping[_Named, str | None]) -> Iterator[Finding
             yield Finding(Level.ERROR, CHECK, host, says, remedy)
         else:
             there += 1
-            lacking += [] if one.numbers else [f"{beside} for {one.login}"]
+            lacking += [] if f"#{number}" in one.numbers else [f"{beside} for {one.login}"]
     if there:
         told = ", ".join(lacking[:MOST_TOLD]) + (", …" if len(lacking) > MOST_TOLD else "")
         remedy = f"write the numbers beside them, which outlast a rename: {told}" if told else ""
