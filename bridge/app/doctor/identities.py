@@ -15,11 +15,8 @@ from bridge.ports.providers import HostServer
 
 CHECK = "host.identity"
 
-MOST_ASKED = 100
-"""Logins at one host that are looked up."""
-
 AT_ONCE = 8
-"""Those that are looked up together."""
+"""Logins that are looked up together."""
 
 MOST_TOLD = 10
 """Numbers that a remedy lists."""
@@ -47,7 +44,7 @@ async def of_identities(
         return
     found: dict[_Named, str | None] = {}
     try:
-        for start in range(0, min(len(named), MOST_ASKED), AT_ONCE):
+        for start in range(0, len(named), AT_ONCE):
             some = named[start : start + AT_ONCE]
             if isinstance(api, TellsAccounts):
                 asked = (api.number_of(repository, one.login) for one in some)
