@@ -153,8 +153,8 @@ class AuthorsOfRanges:
         if found.writers is None:
             why = f"not all commits since {base[:7]} are known: {found.note}"
             return (await self._asked(api, alone)).writers or frozenset(), why
-        built = f"{head.commit[:7]} is not built on {base[:7]}, which is live, nor was live"
-        return found.writers, "" if found.onward else built
+        aside = f"{head.commit[:7]} is built on none of the latest live versions, as {base[:7]}"
+        return found.writers, "" if found.onward else aside
 
     async def _by_webhooks(
         self, api: TellsAuthors, head: CommitAt, by_pushes: Sequence[tuple[str, Writer]]

@@ -74,6 +74,20 @@ async def test_after_an_unknown_outcome_all_counts_since_what_surely_was_live(
         await world.approve(GRACE, new)
 
 
+async def test_nobody_approves_a_head_that_is_built_on_no_version_that_was_live(
+    world: GateWorld,
+) -> None:
+    await world.add(watching(rules=APPROVED))
+    await served(world, 1, ONE, "app-web")
+    world.seq = 1
+    world.host.authored[TWO] = Authored(frozenset({BOB}), onward=False)
+    new = await world.push(TWO)
+    await world.settle()
+
+    with pytest.raises(Rejected, match="2222222 is built on none of the latest live versions"):
+        await world.approve(GRACE, new)
+
+
 CUT = "the webhook of the push to 2222222 does not list all commits"
 UNTOLD = "no kept webhook tells of one of the pushes"
 FIRST: dict[str, tuple[str, Sequence[str], Sequence[Writer], str]] = {
