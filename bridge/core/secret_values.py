@@ -50,6 +50,7 @@ _SHORTEST_ODD = 4
 SHORTEST_LINE = 8
 _LONGEST_WORD = 14
 _LONGEST_NAME = 24
+_LONGEST_CAMELS = 40
 _MOST_DIGITS = 8
 _MOST_VERSIONS = 2
 
@@ -86,9 +87,12 @@ _JOINED = re.compile(
 _DOTTED = re.compile(r"\.[a-z]{2,18}(?::|/|$)")
 _CODE = re.compile(r"[A-Za-z]{1,2}\d{1,4}")
 _VERSION = re.compile(
-    r"(?:[a-z]{1,8}|[A-Z]{1,8}|[A-Z][a-z]{1,7})\d{1,3}[a-z]?"  # alpine3, Python312
+    r"(?:(?i:alpine|amazon|armv|claude|cuda|debian|deno|fedora|golang|http|java|jammy|llama|mongo"
+    r"|mysql|node|nodejs|oauth|openjdk|openssl|postgres|postgresql|python|redis|ruby|rust|scala"
+    r"|ubuntu|windows))\d{1,3}[a-z]?"  # alpine3, Python312
     r"|[A-Za-z]{1,3}\d{1,4}[a-z]?|\d{1,5}[A-Za-z]{1,3}"  # ES2022, v2, i18n, 8GB
 )
+_NUMBERED = re.compile(r"(?:[a-z]{1,8}|[A-Z]{1,8}|[A-Z][a-z]{1,7})\d{1,3}[a-z]?")  # shop-db2.local
 _CAMELS = re.compile(r"[A-Z]?[a-z]{2,}(?:[A-Z][a-z]{2,})+")
 
 
@@ -141,24 +145,28 @@ def _is_plain(name: str, value: str) -> bool:
     pieces = _PIECES.findall(value)
     longest = _LONGEST_NAME if is_public or is_place else _LONGEST_WORD
     odd = [piece for piece in pieces if not _is_word(piece, longest)]
-    if is_public:
-        return all(_is_version(one) or _CAMELS.fullmatch(one) for one in odd)
-    if is_place:
+    if is_public or is_place:
         return all(map(_is_version, odd))
     known = _CODE if len(pieces) == 1 else _VERSION
-    return len(odd) <= _MOST_VERSIONS and all(map(known.fullmatch, odd))
+    most = _MOST_VERSIONS if value.startswith("-") else 1
+    return len(odd) <= most and all(map(known.fullmatch, odd))
 
 
 def _is_word(piece: str, longest: int) -> bool:
     """Return whether a piece of a value is a word or a short number."""
     if piece.isalpha():
+        if _CAMELS.fullmatch(piece) and len(piece) <= _LONGEST_CAMELS:
+            return True
         in_one_case = piece == piece.lower() or piece.istitle() or piece.isupper()
         return in_one_case and len(piece) <= longest
     return piece.isdecimal() and len(piece) <= _MOST_DIGITS
 
 
 def _is_version(piece: str) -> bool:
-    return len(piece) <= _SHORTEST_ODD or _VERSION.fullmatch(piece) is not None
+    """Return whether a piece of a place is a version, a name with a number, or too short."""
+    return len(piece) <= _SHORTEST_ODD or bool(
+        _VERSION.fullmatch(piece) or _NUMBERED.fullmatch(piece)
+    )
 
 
 # ── Credentials in a value ──────────────────────────────────────────────────────────────────────
@@ -168,7 +176,8 @@ _ADDRESS = re.compile(
     r"://(?!\[)(?P<user>[^\s/@:\"']*)"
     r"(?::(?!\d{1,5}(?:[/?#]|$))(?P<password>(?:(?!://)[^\s\"'])*))?@"
 )
-_PATH = re.compile(r"://[^\s/?#]+(/[^\s?#]*)")
+_PATH = re.compile(r"://[^\s/?#]+(?P<path>/[^\s?#]*)?(?P<query>\?[^\s#]*)?")
+_PASSWORD_OF_A_LOGIN = re.compile(r"(?:^|[\s,=])[^\s:/@]{1,100}:([^\s/@]{1,200})@\w")
 _OF_AN_ADDRESS = re.compile(r"_(?:ur[il]|endpoint|address|link)$", re.IGNORECASE)
 _MEMBER = re.compile(
     r"(?:^|[?&;,\s])\s{0,8}-{0,2}(?P<name>[A-Za-z][\w.-]{0,40}(?: [A-Za-z]{1,20})?)\s{0,8}=\s{0,8}"
@@ -186,10 +195,22 @@ def _credentials_in(name: str, value: str) -> Iterator[str]:
             yield password
             yield password.partition("@")[0]
     if "hook" in name.lower() or tells_of_secret(_OF_AN_ADDRESS.sub("", name)):
-        yield from (path for path in _PATH.findall(value) if not _is_plain("", path))
+        yield from (one for one in _of_the_path(value) if not _is_plain("", one))
+    yield from _PASSWORD_OF_A_LOGIN.findall(value)
+    if tells_of_secret(name) and "://" not in value:
+        for one in re.split(r"[,\s]+", value):  # a list, or a user and a password
+            yield from (part for part in (one, one.partition(":")[2]) if part != value)
     for member in _MEMBER.finditer(value):
         if tells_of_secret(member["name"]) or _SIGNATURE.search(member["name"]):
             yield member["value"].strip("\"'")
+
+
+def _of_the_path(value: str) -> Iterator[str]:
+    """Yield the path of an address, with its query and alone, and what its query says."""
+    for found in _PATH.finditer(value):
+        path, query = found["path"] or "", found["query"] or ""
+        yield from (path, path + query)
+        yield from (one.partition("=")[2] for one in query[1:].split("&"))
 
 
 def _members_of(name: str, value: str) -> list[tuple[str, str]]:

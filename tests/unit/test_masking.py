@@ -98,7 +98,10 @@ PLAIN = {
     "NEXT_PUBLIC_SITE_NAME": "StoreFront", "VITE_TITLE": "Ada & Bob's shop (new!)",
     "API_URL": "https://api.example.com/v1?lang=de&page=2", "MAX_TOKENS": "128000",
     "TOKEN_HEADER": "X-Shop-Auth", "PASSWORD_HASHER": "bcrypt", "GLOBS": "src/**/*.ts;lib/*.js",
-    "NPM_TOKEN": "${CI_TOKEN}", "API_SECRET": "${{project.API_SECRET}}",
+    "MAIN_CLASS": "com.acme.ShopApplication", "PROJECT": "src/ShopApi/ShopApi.csproj",
+    "GRADLE_TASK": "bootJar", "FLASK_APP": "shop.wsgi:createApp", "MAVEN_OPTS": "-DskipTests",
+    "DB_HOST": "shop-db2.internal.local", "NPM_TOKEN": "${CI_TOKEN}",
+    "API_SECRET": "${{project.API_SECRET}}",
 }  # fmt: skip
 
 
@@ -153,6 +156,15 @@ def test_a_short_value_is_hidden_only_as_a_whole_word(
         ("A=k3J9%2FxQ2mwE5r", '"k3J9/xQ2mwE5r"', '"***"'),
         ("A=k3J9 xQ2m+wE5r", "?q=k3J9+xQ2m%2BwE5r&b", "?q=***&b"),
         ("DB_PASSWORD=sunshine", "a\\nsunshine\\t%2Fsunshine", "a\\n***\\t%2F***"),
+        ("SUPERUSER=ada:hunter22", "no ada:hunter22", "no ***"),
+        ("LOGIN=ada/hunter2", "no ada/hunter2", "no ***"),
+        ("X=ab12 cd34", "no ab12 cd34", "no ***"),
+        ("A_HOOK=https://x.de/run?key=hunter2x", "https://x.de/run?key=hunter2x", "***"),
+        ("A_HOOK_URL=https://x.de/s-c1x9?k=Xv3kPq9&a=b", "POST /s-c1x9?k=Xv3kPq9&a=b", "POST ***"),
+        ("A_HOOK_URL=https://x.de/s-c1x9?k=Xv3kPq9&a=b", "k is Xv3kPq9", "k is ***"),
+        ("API_KEYS=sunshine,moonlight", "no moonlight", "no ***"),
+        ("BASIC_AUTH=ada:sunshine", "no sunshine for ada", "no *** for ada"),
+        ("DB=ada:sunshine@tcp(db:3306)/shop", "no sunshine for ada", "no *** for ada"),
         ("A=s3cr3tvalue", "s3cr3t\x1b7va\x1b[31mlue", "***"),
         ('A=k3J9\\"xQ2m', json.dumps(json.dumps({"a": 'k3J9\\"xQ2m'})), '"{\\"a\\": \\"***\\"}"'),
     ],
