@@ -242,7 +242,7 @@ _NAMED = re.compile(
 )
 _UNQUOTED = r"[^\s,;&\"']{3,}(?:[,'\"][^\s,;&\"']+)*"
 _NOTHING = (
-    r"(?!\*\*\*|(?:true|false|null|none|value|VALUE|string|required|inherit|`[a-z:_-]+`"
+    r"(?!\*\*\*|(?:true|false|null|none|value|VALUE|string|[Rr]equired|REQUIRED|inherit|`[a-z:_-]+`"
     r"|\$\{\w+\})(?=[\s,;&|\"'`.)…]|$)|(?:process\.env|import\.meta|os\.environ|await)\b)"
 )
 _VALUE = rf"{_NOTHING}(?:\\\"[^\"\n]+\"|\"[^\"\n]{{3,}}\"|'[^'\n]{{3,}}'|{_UNQUOTED})"
@@ -252,7 +252,7 @@ _AFTER = {
     ":": rf"(?:[ \t]{{1,8}}|(?=\\?[\"']))({_VALUE})|[ \t]{{0,8}}\r?\n[ \t]{{0,20}}({_BELOW})",
     "option": (
         r"[ \t]{0,8}(?!(?:is|was|are|and|or|not|must|has|to|for|with|in|on|option|flag|argument"
-        r"|requires?|given|missing|needs?|can|cannot|may|should|instead|when|via)\b|-)"
+        r"|requires?|given|missing|needs?|can|cannot|may|should|instead|when|via)\b|-|\[?[A-Z_]{2,}(?:[\])\s.,'\"`]|$)|<\w)"
         r"(\"[^\"\n]+\"|'[^'\n]+'|[^\s\"']{3,})()"
     ),
 }
@@ -268,20 +268,33 @@ def _without_named(text: str) -> str:
             continue
         after = "option" if found["option"] else found["sign"].rstrip(">")[-1]
         value = _compiled(_AFTER[after]).match(text, found.end())
-        if value is not None and not _is_told(name, after, value):
+        if value is not None and not _is_told(found, after, value):
             group = 1 if value[1] else 2
             kept += [text[end : value.start(group)], HIDDEN]
             end = value.end(group)
     return "".join([*kept, text[end:]])
 
 
+_VERSION = re.compile(r"[\"'\\]*(?:[\^~=<>]{1,2}v?\d+(?:\.[\w*-]+)*|v?\d+(?:\.\d+)+)[\"'\\]*")
+_FILE = re.compile(
+    r"\.(?:[cm]?[jt]sx?|vue|svelte|s?css|html?|json|ya?ml|toml|md|lock|py|rb|rs|go|php|java|kt|cs"
+    r"|swift|cc?|cpp|h|sh)$"
+)
 _SENTENCE = r"(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,14})[,.;]?[ \t]+(?!\w+[:=])[\w(`'\"*]"
 
 
-def _is_told(name: str, after: str, value: re.Match[str]) -> bool:
+def _is_in_a_path(found: re.Match[str]) -> bool:
+    return found.string[max(0, found.start() - 1) : found.start()] == "/"
+
+
+def _is_told(found: re.Match[str], after: str, value: re.Match[str]) -> bool:
     """Return whether what follows a name is no value of it, but a sentence or a number."""
-    said = value[1] or ""
-    if name == "pass" and said.isalpha():
+    name, said = found["name"] or found["option"], value[1] or ""
+    if name.lower() == "pass" and (said.isalpha() or "/" in said):
+        return True
+    if after == ":" and (_FILE.search(name) or _is_in_a_path(found)):
+        return True
+    if _VERSION.fullmatch(said):
         return True
     is_sentence = _compiled(_SENTENCE).match(value.string, value.start(1)) if said else None
     return counts_tokens(name, said) or (after == ":" and is_sentence is not None)
