@@ -5,13 +5,16 @@ settings. They are hidden in every form in which programs print them. Pure, exce
 process always hides.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 from bridge.core.configuration.variables import statements, value_of
 from bridge.core.log_text import without_steering
-from bridge.core.secret_shapes import HIDDEN, without_credentials, without_shapes
+from bridge.core.private_keys import HIDDEN
+from bridge.core.secret_shapes import without_credentials, without_shapes
 from bridge.core.secret_values import SHORTEST, SHORTEST_LINE, secret_parts
 from bridge.core.spellings import Finder, readings
 
@@ -102,24 +105,32 @@ class Mask:
 NOTHING = Mask()
 
 
-def mask_of(texts: Iterable[str | None], secrets: Iterable[str | None] = ()) -> Mask:
+def mask_of(
+    texts: Iterable[str | None],
+    secrets: Iterable[str | None] = (),
+    resolved: Iterable[tuple[str, str]] = (),
+) -> Mask:
     """Return what hides the values of variables.
 
     Args:
         texts: lines of NAME=value, as the backend keeps them.
         secrets: values that are secret whatever they are called; None and "" are left out.
+        resolved: names and values after what they refer to was put in.
     """
-    return Mask(
-        ((name, value) for text in texts for name, value in _written(text)), filter(None, secrets)
-    )
+    written = (one for text in texts for one in _written(text))
+    return Mask(chain(written, resolved), filter(None, secrets))
 
 
 def _written(text: str | None) -> Iterator[tuple[str, str]]:
-    """Yield all variables with their values, also as written: not all readers know comments."""
+    r"""Yield all variables with their values, also as written.
+
+    Not all readers know comments, and some take \" within quotes for the quote alone.
+    """
     for name, raw in statements(text):
         if name is not None:
             yield name, value_of(raw)
             yield name, raw.partition("=")[2].strip()
+            yield name, re.sub(r'\\(["\\])', r"\1", value_of(raw))
 
 
 _always: list[Mask] = []

@@ -8,6 +8,7 @@ from base64 import b64encode
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.backends.dokploy.variables import VARIABLES
 from bridge.core.masking import Mask, always_hidden, mask_of, redact
 from tests.worlds.rows import each_row
 from tests.worlds.secrets import FORMS, FURTHER, KINDS, further, printed, traces
@@ -156,6 +157,8 @@ def test_a_short_value_is_hidden_only_as_a_whole_word(
         ("A=k3J9%2FxQ2mwE5r", '"k3J9/xQ2mwE5r"', '"***"'),
         ("A=k3J9 xQ2m+wE5r", "?q=k3J9+xQ2m%2BwE5r&b", "?q=***&b"),
         ("DB_PASSWORD=sunshine", "a\\nsunshine\\t%2Fsunshine", "a\\n***\\t%2F***"),
+        ('A="k3J9x\\"Q2mZ8rT5"', 'no k3J9x"Q2mZ8rT5', "no ***"),
+        ('A="{\\"password\\":\\"sunshine\\"}"', "no sunshine", "no ***"),
         ("SUPERUSER=ada:hunter22", "no ada:hunter22", "no ***"),
         ("LOGIN=ada/hunter2", "no ada/hunter2", "no ***"),
         ("X=ab12 cd34", "no ab12 cd34", "no ***"),
@@ -173,6 +176,20 @@ def test_pieces_of_a_value_and_tokens_under_any_name_are_hidden(
     variable: str, text: str, shown: str
 ) -> None:
     assert redact(text, mask_of([variable])) == shown
+
+
+@each_row(
+    ("env", "shared", "secret"),
+    [
+        ("DB_PASSWORD=${{project.SHARED_DB}}", "SHARED_DB=sunshine-horse", "sunshine-horse"),
+        ("A_SECRET=sun-${{project.N}}-shine", "N=blue", "sun-blue-shine"),
+    ],
+)
+def test_what_a_variable_refers_to_is_hidden_as_its_own(env: str, shared: str, secret: str) -> None:
+    of_the_app = {"env": env, "environment": {"project": {"env": shared}}}
+    mask = VARIABLES.validate_python(of_the_app).mask()
+
+    assert redact(f"no login with {secret}", mask) == "no login with ***"
 
 
 @each_row(

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from bridge.core.configuration.variables import resolve, variables_in
 from bridge.core.masking import Mask, mask_of
 
 
@@ -38,7 +39,17 @@ class Variables(_Answer):
         project = shared.project or Shared()
         own = (self.env, self.build_args, self.build_secrets)
         of_previews = (self.preview_env, self.preview_build_args, self.preview_build_secrets)
-        return mask_of((*own, *of_previews, shared.env, project.env), (self.password,))
+        resolved = (
+            one
+            for text in (*own, *of_previews)
+            for one in resolve(
+                variables_in(text),
+                project=variables_in(project.env),
+                environment=variables_in(shared.env),
+            ).items()
+        )
+        texts = (*own, *of_previews, shared.env, project.env)
+        return mask_of(texts, (self.password,), resolved)
 
 
 VARIABLES = TypeAdapter(Variables)

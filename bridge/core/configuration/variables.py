@@ -14,6 +14,8 @@ _OF_SHELLS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUOTES = ("'", '"', "`")
 _QUOTED = re.compile(r"""('(?:\\'|[^'])*'|"(?:\\"|[^"])*"|`(?:\\`|[^`])*`)[ \t]*(?:\#[^\n]*)?""")
 
+_REFERENCE = re.compile(r"\$\{\{\s*(?:(project|environment)\.)?([A-Za-z0-9_.][\w.-]*)\s*\}\}")
+
 
 def variables_in(text: str | None) -> dict[str, str]:
     """Return the variables of a text with their values, without quotes; later ones win."""
@@ -34,6 +36,21 @@ def written_value(raw: str) -> str:
     if quoted := _QUOTED.fullmatch(value):
         return quoted[1]
     return value.partition("#")[0].rstrip()
+
+
+def resolve(
+    variables: Mapping[str, str], *, project: Mapping[str, str], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Replace `${{project.KEY}}`, `${{environment.KEY}}` and `${{KEY}}` by their values.
+
+    A reference to an unknown variable stays as it is. Values are not resolved again.
+    """
+    scopes = {"project": project, "environment": environment, None: variables}
+
+    def value_of(match: re.Match[str]) -> str:
+        return scopes[match[1]].get(match[2], match[0])
+
+    return {key: _REFERENCE.sub(value_of, value) for key, value in variables.items()}
 
 
 def assignments_in(text: str | None) -> dict[str, str]:

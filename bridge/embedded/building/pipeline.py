@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bridge.core.configuration.variables import resolve
 from bridge.core.masking import Mask
 from bridge.embedded.building.builders import (
     Builder,
@@ -24,7 +25,7 @@ from bridge.embedded.building.builders import (
 from bridge.embedded.building.checkout import Head, clone, swap, within_limits
 from bridge.embedded.building.logs import Growth, Log
 from bridge.embedded.building.process import Limits, Runner, time_limit
-from bridge.embedded.building.sources import Clone, Hosts, parse_variables, read_source, resolve
+from bridge.embedded.building.sources import Clone, Hosts, parse_variables, read_source
 from bridge.embedded.history import Deployment, Ending, Job
 from bridge.embedded.paths import BuildFailed, NotKept, Places, Remover, inside
 from bridge.embedded.records import Catalog, Record

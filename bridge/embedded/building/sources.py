@@ -200,7 +200,6 @@ def _repository_urls(base: str, path: str) -> tuple[str, ...]:
 
 # ── Environment variables: lines of KEY=VALUE ───────────────────────────────────────────────────
 
-_REFERENCE = re.compile(r"\$\{\{\s*(?:(project|environment)\.)?([A-Za-z0-9_.][\w.-]*)\s*\}\}")
 _QUOTES = ("'", '"', "`")
 
 
@@ -211,21 +210,6 @@ def parse_variables(text: str | None) -> dict[str, str]:
     removed. A quoted value may span lines; in double quotes `\n` is a line break.
     """
     return {key: _unquoted(written_value(raw)) for key, raw in statements(text) if key}
-
-
-def resolve(
-    variables: Mapping[str, str], *, project: Mapping[str, str], environment: Mapping[str, str]
-) -> dict[str, str]:
-    """Replace `${{project.KEY}}`, `${{environment.KEY}}` and `${{KEY}}` by their values.
-
-    A reference to an unknown variable stays as it is. Values are not resolved again.
-    """
-    scopes = {"project": project, "environment": environment, None: variables}
-
-    def value_of(match: re.Match[str]) -> str:
-        return scopes[match[1]].get(match[2], match[0])
-
-    return {key: _REFERENCE.sub(value_of, value) for key, value in variables.items()}
 
 
 def as_env_file(variables: Mapping[str, str]) -> str:
