@@ -163,8 +163,7 @@ def test_what_the_settings_name_is_there_or_is_found(name: str) -> None:
 
     told = [one.says.replace(f" (BRIDGE_{setting.upper()})", "") for one in found]
     assert told == [says] * bool(says)
-    glob = "*" in value and bool(says)
-    assert all(one.level is (Level.WARNING if glob else Level.ERROR) for one in found)
+    assert all(one.level is Level.ERROR for one in found)
 
 
 RULE = {"BRIDGE_RULES": "[{apps: shop/wbe, approvals: 1}]"}
