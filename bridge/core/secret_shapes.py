@@ -63,6 +63,9 @@ def _shapes() -> tuple[Shape, ...]:
         Shape(("_mmk",), _replacing(_MAXMIND, HIDDEN)),
         Shape(('password"',), _replacing(_NUGET, rf"\1{HIDDEN}", re.IGNORECASE)),
         Shape(_WORDS, _without_named),
+        Shape(_WORDS, _without_laid_out),
+        Shape(("identified by",), _replacing(_OF_SQL, rf"\1{HIDDEN}", re.IGNORECASE)),
+        Shape(("password ",), _replacing(_NETRC, rf"\1{HIDDEN}")),
         Shape(("auth",), _replacing(_DOCKER_AUTH, rf"\1{HIDDEN}")),
         Shape(("pass",), _replacing(_IN_QUOTES, rf"\1{HIDDEN}")),
         Shape(tuple(_PROGRAMS), _without_arguments),
@@ -230,6 +233,7 @@ def _prefixed() -> Iterator[Shape]:
 
 # ── Values by the name in front of them ─────────────────────────────────────────────────────────
 
+_CHANGED_TO = r"([ \t]->[ \t])\"[^\"\n]+\""
 _WORDS = (
     *("token", "secret", "passw", "passphrase", "passcode", "pwd", "credential", "dsn"),
     *("key", "pass", "connectionstring", "connection_string"),
@@ -245,7 +249,11 @@ _NOTHING = (
     r"(?!\*\*\*|(?:true|false|null|none|value|VALUE|string|[Rr]equired|REQUIRED|inherit|`[a-z:_-]+`"
     r"|\$\{\w+\})(?=[\s,;&|\"'`.)…]|$)|(?:process\.env|import\.meta|os\.environ|await)\b)"
 )
-_VALUE = rf"{_NOTHING}(?:\\\"[^\"\n]+\"|\"[^\"\n]{{3,}}\"|'[^'\n]{{3,}}'|{_UNQUOTED})"
+_QUOTED = (
+    r"b?\"(?:[^\"\\\n]|\\.){3,1000}+\"|\"[^\"\n]{3,}\""
+    r"|b?'(?:[^'\\\n]|\\.){3,1000}+'|'[^'\n]{3,}'"
+)
+_VALUE = rf"{_NOTHING}(?:\\\"[^\"\n]+\"|{_QUOTED}|{_UNQUOTED})"
 _BELOW = r"(?=[^\s]{0,100}[\d!@#$%^*+/_-])[^\s:]{6,}(?=[ \t]*(?:\r?\n|\Z))"
 _AFTER = {
     "=": rf"[ \t]{{0,8}}(?:({_VALUE})|\r?\n[ \t]{{0,20}}({_BELOW}))",
@@ -272,6 +280,9 @@ def _without_named(text: str) -> str:
             group = 1 if value[1] else 2
             kept += [text[end : value.start(group)], HIDDEN]
             end = value.end(group)
+            if after == "=" and (new := _compiled(_CHANGED_TO).match(text, end)) is not None:
+                kept += [new[1], HIDDEN]  # a plan of Terraform
+                end = new.end()
     return "".join([*kept, text[end:]])
 
 
@@ -281,6 +292,33 @@ _FILE = re.compile(
     r"|swift|cc?|cpp|h|sh)$"
 )
 _SENTENCE = r"(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,14})[,.;]?[ \t]+(?!\w+[:=])[\w(`'\"*]"
+
+
+_LAID_OUT = (
+    r"\bENV[ \t]{1,8}(?P<name>\w{1,100})[ \t]{1,8}(?P<value>[^\s=]\S{2,})",
+    r"<(?P<name>[\w.-]{1,100})>(?P<value>[^<>\n]{3,1000})(?=</)",
+    r"\bdefine\(['\"](?P<name>\w{1,100})['\"],[ \t]{0,8}['\"](?P<value>[^'\"\n]+)",
+    r"\[(?P<name>\w{1,100})\][ \t]{0,8}=>[ \t]{0,8}(?P<value>\S{3,})",
+    r"[{ ](?P<name>[A-Z]\w{1,100}):(?P<value>[^\s{}:\"'/*]{6,})(?=[ }])",
+)
+"""How Docker, XML, PHP and Go write a name and its value."""
+
+
+def _without_laid_out(text: str) -> str:
+    """Hide the values of names that tell of a secret, in the layouts of some programs."""
+
+    def hidden(found: re.Match[str]) -> str:
+        if not tells_of_secret(found["name"]):
+            return found[0]
+        return found[0][: found.start("value") - found.start()] + HIDDEN
+
+    for layout in _LAID_OUT:
+        text = _compiled(layout).sub(hidden, text)
+    return text
+
+
+_OF_SQL = r"(\bidentified by[ \t]{1,8})'[^'\n]{3,}'"
+_NETRC = r"(\blogin[ \t]{1,8}\S{1,100}\s{1,8}password[ \t]{1,8})\S{3,}"
 
 
 def _is_in_a_path(found: re.Match[str]) -> bool:

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
@@ -33,6 +34,7 @@ from tests.fakes.journey import FakeBackend, KeptSteps, ManualClock
 from tests.unit.test_masking import SECRETS, VALUES
 from tests.worlds.amended import World
 from tests.worlds.deployer import Stage
+from tests.worlds.embedded import Repository, path_with, running_server
 from tests.worlds.journal import journal_in_memory
 from tests.worlds.secrets import FORMS, KINDS, printed, traces
 
@@ -184,6 +186,20 @@ async def test_nothing_of_a_log_is_shown_if_the_values_to_hide_are_not_known() -
     stage.backend.next("mask", Refused("dokploy", "you may not read this app", status=403))
     assert await BuildLogs({"dokploy": backend}, stage.journal).tail(one) == ""
     await stage.journal.stop()
+
+
+async def test_build_arguments_are_hidden_in_the_log_of_a_build(tmp_path: Path) -> None:
+    files = {"Dockerfile": "FROM scratch\nARG BUILD_CODE\n"}
+    repository = Repository.make(tmp_path / "repository", files)
+    tool = 'case "$1" in build*) echo "fetching with k3J9xQ2mZ8rT5vW1";; esac; exit 1'
+    search_path = path_with(tmp_path / "tools", docker=tool)
+    async with running_server(tmp_path / "data", search_path=search_path) as client:
+        app = await client.app("web", repository.url, buildType="dockerfile")
+        args = {"buildArgs": "BUILD_CODE=k3J9xQ2mZ8rT5vW1", "buildSecrets": ""}
+        await client.save_env(app["applicationId"], "A=1", **args)
+        log = await client.log(await client.deployed(app["applicationId"]))
+
+    assert "fetching with ***" in log
 
 
 async def test_no_long_text_is_examined_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,16 @@ from tests.worlds.secrets import KINDS
 @each_row(
     ("text", "shown"),
     [
+        ('{"password":"a\\"k3J9xQ2mZ8", "b": 1}', '{"password":***, "b": 1}'),
+        ("'secret': b'k3J9xQ2m', 'b'", "'secret': ***, 'b'"),
+        ('~ password = "k3J9xQ" -> "mZ8rT5" # x', "~ password = *** -> *** # x"),
+        ("#5 [2/5] ENV DB_PASSWORD k3J9xQ2m", "#5 [2/5] ENV DB_PASSWORD ***"),
+        ("{Password:k3J9xQ2m User:ada}", "{Password:*** User:ada}"),
+        ("    [password] => k3J9xQ2m", "    [password] => ***"),
+        ("define('DB_PASSWORD', 'k3J9xQ2m');", "define('DB_PASSWORD', '***');"),
+        ("<password>k3J9xQ2m</password>", "<password>***</password>"),
+        ("machine x login ada password k3J9xQ2m", "machine x login ada password ***"),
+        ("USER ada IDENTIFIED BY 'k3J9xQ2m'", "USER ada IDENTIFIED BY ***"),
         ("NPM_TOKEN=abc123 next", "NPM_TOKEN=*** next"),
         ('"password": "hunter2", "user": "ada"', '"password": ***, "user": "ada"'),
         ("export API_KEY='a b c'", "export API_KEY=***"),
