@@ -264,12 +264,15 @@ async def _beginning(response: aiohttp.ClientResponse) -> tuple[str, bool]:
 
 async def _evidence(response: aiohttp.ClientResponse) -> tuple[str, bool]:
     """Return what an error says with it, if that comes at once; the status alone counts."""
-    kept = b""
+    kept = bytearray()
     if response.status >= 400:
-        with suppress(TimeoutError, aiohttp.ClientError):
+        try:
             async with asyncio.timeout(EVIDENCE_SECONDS):
-                kept = await response.content.read(MOST_EVIDENCE)
-    return _text(kept, response.charset or ""), len(kept) == MOST_EVIDENCE
+                while part := await response.content.read(MOST_EVIDENCE - len(kept)):
+                    kept += part
+        except (TimeoutError, aiohttp.ClientError):
+            kept.clear()  # a secret may be cut where it stopped
+    return _text(bytes(kept), response.charset or ""), len(kept) == MOST_EVIDENCE
 
 
 def _text(body: bytes, charset: str) -> str:
