@@ -88,6 +88,7 @@ class FakeDiscord:
     hooks: dict[str, Hook] = field(default_factory=dict)
     messages: list[Posted] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     then: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str], Any]] = field(default_factory=list)
@@ -110,14 +111,13 @@ class FakeDiscord:
         async with served(app) as url:
             self.url = f"{url}/api"
             yield self
+        self.wrong += misasked("discord", self.sent)
         assert not self.wrong, "\n".join(self.wrong)
 
     async def _asked(self, request: web.Request) -> web.Response:
         body = await request.json() if request.can_read_body else None
         answer = await self._answered(request)
-        self.wrong += misasked(
-            "discord", [Sent(request.method, request.path_qs[len("/api") :], body)]
-        )
+        self.sent.append(Sent(request.method, request.path_qs[len("/api") :], body))
         path = request.path.partition(TOKEN)[2]
         self.asked.append(Asked(request.method, request.match_info["id"], path, answer.status))
         if request.method in ("POST", "PATCH") and answer.status == 200 and self.then:
