@@ -44,19 +44,18 @@ async def test_a_started_flow_begins_within_milliseconds(launched: Launched) -> 
         began[id_] = time.perf_counter()
 
     flows = await launched({"poll_seconds": LOOK}, work=body)
-    stored, took = [], []
+    took = []
     for n in range(30):
         id_ = f"{n:04d}.{n}"
         started = time.perf_counter()
         await flows.start("work", id_, key=str(n))
-        stored.append(time.perf_counter() - started)
+        enqueued = time.perf_counter() - started
         async with at_once():
             while id_ not in began:  # noqa: ASYNC110 - it measures milliseconds
                 await asyncio.sleep(0.001)
-        took.append(began[id_] - started - stored[-1])
+        took.append(began[id_] - started - enqueued)
 
-    # Half of the looks at 50 ms that took its time before; on a busy machine, all takes longer.
-    assert median(took) < max(0.05, 5 * median(stored))
+    assert median(took) < 0.05  # half of the looks at 50 ms that took its time before
 
 
 async def test_one_that_is_alone_in_its_key_begins_without_a_look_at_the_queue(

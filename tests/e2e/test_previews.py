@@ -16,7 +16,7 @@ from tests.worlds.embedded import until
 from tests.worlds.feedback import comment_with
 from tests.worlds.previews import PreviewWorld, preview_world, without_limits
 
-AT_ONCE = 20.0
+AT_ONCE = 5.0
 """Seconds until the comment names the address of a static site, and the page is there."""
 
 HOST = "pr-{number}-{app}.preview.example.com"
