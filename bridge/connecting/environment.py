@@ -1,4 +1,4 @@
-"""What is wrong with the proxies and authorities that the environment names."""
+"""Find faults in the proxies and authorities that the environment names."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

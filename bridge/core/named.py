@@ -21,7 +21,7 @@ MOST_LOOKED_AT = 4096
 
 
 class _Syntax(NamedTuple):
-    """How a body writes names and ids."""
+    """The syntax of names and ids in a body."""
 
     fields: Sequence[bytes]
     escape: bytes

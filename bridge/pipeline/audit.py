@@ -1,4 +1,4 @@
-"""Write into the audit log what is no delivery: what people are refused, and what is done at once.
+"""Record in the audit log what is not a delivery: refusals, and acts that take effect at once.
 
 A command that is a delivery is written with its decision, whatever door it came by.
 """

@@ -38,7 +38,7 @@ from bridge.ports.journal import Audit
 
 
 class HookStore(MadeHooks, Audit, Protocol):
-    """What is stored of webhooks, the present names of repositories, and the audit log."""
+    """Stores webhooks, current repository names, and the audit log."""
 
     async def repositories(self) -> dict[str, str]:
         """Return the names of repositories that have pushed, by host and id."""

@@ -52,7 +52,7 @@ def descriptions(host: str) -> tuple[Description, ...]:
 
 
 def makers() -> list[Callable[[], object]]:
-    """What makes the descriptions that take long at first; each may raise Unavailable."""
+    """Return functions that build the slow descriptions; each may raise Unavailable."""
     typed = [tool for tools in TYPED.values() for tool in tools.values()]
     return [partial(node_home, "octokit"), *(partial(typed_description, tool) for tool in typed)]
 
