@@ -301,7 +301,7 @@ _LAID_OUT = (
     r"\[(?P<name>\w{1,100})\][ \t]{0,8}=>[ \t]{0,8}(?P<value>\S{3,})",
     r"[{ ](?P<name>[A-Z]\w{1,100}):(?P<value>[^\s{}:\"'/*]{6,})(?=[ }])",
 )
-"""How Docker, XML, PHP and Go write a name and its value."""
+"""The ways in which Docker, XML, PHP and Go write a name and its value."""
 
 
 def _without_laid_out(text: str) -> str:

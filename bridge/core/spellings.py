@@ -13,7 +13,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 _DEEPEST = 3
-"""How often a text may be encoded, e.g. JSON in JSON in a quoted argument."""
+"""The most layers of encoding to undo, e.g. JSON in JSON in a quoted argument."""
 
 _SPELLED = re.compile(
     # A line break in Base64, with what BuildKit and Compose write in front of the next line
