@@ -87,7 +87,7 @@ def _compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
 
 _CREDENTIALS = (
     r"://(?:"
-    # An address of IPv6 is no name, and everybody's name at a Git host is no secret.
+    # Skip an IPv6 address, which is no user name, and `git@`, which everybody uses.
     r"(?!\[[\da-fA-F:.]{0,50}\]|git@)(?:"
     # A name and a password, which may hold / and @; a port in front of a path is none.
     r"[^\s/@:'\"]*:(?!\d{1,5}(?:[/?#]|$))(?:(?!://)[^\s'\"<>`])*"
@@ -326,7 +326,7 @@ def _is_in_a_path(found: re.Match[str]) -> bool:
 
 
 def _is_told(found: re.Match[str], after: str, value: re.Match[str]) -> bool:
-    """Return whether what follows a name is no value of it, but a sentence or a number."""
+    """Return whether a sentence, a version or a count follows a name, not a secret."""
     name, said = found["name"] or found["option"], value[1] or ""
     if name.lower() == "pass" and (said.isalpha() or "/" in said):
         return True

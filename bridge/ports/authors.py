@@ -7,8 +7,10 @@ from typing import Protocol, runtime_checkable
 from bridge.core.people import Writer
 
 AuthorsOf = Callable[[int], Awaitable[frozenset[tuple[str, Writer]]]]
-"""Returns those who wrote and pushed what a delivery tells of, by its seq, each with the Git host
-that tells of them; nobody if it is no push."""
+"""Returns the authors and pushers of a delivery, by its seq, each with its Git host.
+
+Returns nobody for a delivery that is not a push.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from graphql import FieldNode, Node, Visitor, build_schema, graphql_sync, parse,
 from tests.fakes.host import FakeRepository
 
 MOST = 250
-"""What a query may cost."""
+"""The highest complexity that a query may have."""
 
 _SCHEMA = """
 type Query { project(fullPath: ID!): Project }

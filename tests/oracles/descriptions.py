@@ -67,7 +67,11 @@ def _read(file: Path) -> Any:
 
 @cache
 def _known(host: str) -> tuple[Description, ...]:
-    """What is here of them; in CI all must be."""
+    """Return the descriptions found on this machine.
+
+    Raises:
+        Unavailable: one is missing, in CI.
+    """
     try:
         return descriptions(host)
     except Unavailable:

@@ -235,7 +235,7 @@ class Gitea(GiteaListsPulls, GiteaMakesHooks, GiteaReadsChecks, GiteaMovesBranch
     async def authors(self, repository: str, base: str | None, head: str) -> Authored:
         return await authors(self._access, self.name, repository, base, head)
 
-    async def number_of(self, repository: str, login: str) -> str | None:  # noqa: ARG002 - one token
+    async def number_of(self, repository: str, login: str) -> str | None:  # noqa: ARG002 - one token serves all
         return await number_of(self._access, self.name, login)
 
     async def head(self, repository: str, branch: str) -> str | None:

@@ -92,7 +92,7 @@ class GitlabListsPulls:
         member = read(_MEMBER, path, answer, SERVICE, reads=True)
         return member.id == account and member.state == "active" and member.level >= DEVELOPER
 
-    async def number_of(self, repository: str, login: str) -> str | None:  # noqa: ARG002 - one token
+    async def number_of(self, repository: str, login: str) -> str | None:  # noqa: ARG002 - one token serves all
         """See `TellsAccounts`."""
         found = await self._account(login)
         return None if found is None else str(found)
