@@ -21,6 +21,9 @@ from tests.chaos.verdicts import Record, Verdict
 
 LOOKS_AGAIN = 1.0
 
+PRECISION = 1e-6
+"""Seconds by which a time that the backend tells may differ from the real one: it rounds."""
+
 
 def judge_broken(verdict: Verdict, stage: Stage, record: Record) -> None:
     """Check that no app serves a broken version while a verified one is kept.
@@ -151,19 +154,30 @@ def untrue(stage: Stage, record: Record, said: Sequence[Claim]) -> Iterator[str]
         elif not one.commit or not served.commit.startswith(one.commit):
             yield f"{one.place} says {one.commit} of {one.app}, which serves {served.commit}"
         elif one.works and not (pages.works(served) and _may_be_ours(served, record)):
-            yield f"{one.place} says that {one.commit} of {one.app} is verified, which it is not"
+            ours = [it for it in record.deployments if _is_at(it, served)]
+            told = "; ".join(f"{it.id} ({it.backend_id}) live at {it.live_at}" for it in ours)
+            yield (
+                f"{one.place} says that {one.commit} of {one.app} is verified, which it is not:"
+                f" {served.job.by or 'the bridge'}'s {served.job.id} ended at {served.job.ended},"
+                f" ours are {told}"
+            )
 
 
 def _may_be_ours(served: Served, record: Record) -> bool:
     """Return whether the bridge brought it, or could not tell it from its own when it looked.
 
     A person may have deployed the same commit just after the bridge, before it saw its own record.
-    Then both have the same words.
+    Then both have the same words, and the bridge takes the later end for its own.
     """
+    ended = (served.job.ended or served.at) - PRECISION
     return not served.job.by or any(
         one.backend_id is None
         and one.verdict is Judged.VERIFIED
-        and (one.app_id, one.deployed_commit) == (served.app, served.commit)
-        and (one.live_at or 0.0) > (served.job.ended or served.at)
+        and _is_at(one, served)
+        and (one.live_at or 0.0) >= ended
         for one in record.deployments
     )
+
+
+def _is_at(one: Deployment, served: Served) -> bool:
+    return (one.app_id, one.deployed_commit) == (served.app, served.commit)

@@ -223,10 +223,16 @@ def test_what_is_broken_may_not_be_called_verified(run: Run) -> None:
     ("own_record", "live_at", "line"),
     [
         (None, 5.0, []),
+        (None, 4.4999995, []),
         (None, 3.5, ["said to be live"]),
         ("d-1-app-0", 5.0, ["said to be live"]),
     ],
-    ids=["looked at since", "looked at before", "its own record was known"],
+    ids=[
+        "looked at since",
+        "with the same end, rounded",
+        "looked at before",
+        "its own record was known",
+    ],
 )
 def test_what_a_person_has_deployed_is_verified_only_where_it_could_not_be_told_apart(
     run: Run, own_record: str | None, live_at: float, line: list[str]
