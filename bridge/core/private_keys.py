@@ -18,6 +18,12 @@ _MARK = re.compile(_OF_A_KEY)
 _SIGNS = "A-Za-z0-9+/="
 _RUN = re.compile(rf"[{_SIGNS}]{{20,}}")
 _SHORT = re.compile(rf"[{_SIGNS}]{{8,}}")
+_PIECE = re.compile(rf"[{_SIGNS}]{{1,76}}")
+_DIGITS = re.compile(r"\d+")
+_AT_THE_END = re.compile(r"[\s\"',;+\\]*")
+
+_MOST_AROUND = 100
+"""Characters beside a key's line that are compared with those beside the next one."""
 
 _NEAR = 8
 """Lines below the first one in which a key begins; a few of them are headers."""
@@ -87,7 +93,7 @@ def _hide(lines: list[str], mark: _Mark, numbers: Iterable[int], *, has_end: boo
     Args:
         has_end: whether all these lines are between the first and the last one.
     """
-    alike = _alike(lines[mark.number][: mark.start], lines[mark.number][mark.end :])
+    around = _around(lines[mark.number], mark.start, mark.end)
     short: list[tuple[int, str]] = []
     found_at, width, sure = None, 0, has_end or not mark.begins
     for count, number in enumerate(numbers):
@@ -96,11 +102,11 @@ def _hide(lines: list[str], mark: _Mark, numbers: Iterable[int], *, has_end: boo
             break
         if (run := _run_in(line)) is not None:
             lines[number], found_at = _without_runs(line), count
-            alike, width = _alike(line[: run.start()], line[run.end() :]), len(run[0])
+            around, width = _around(line, run.start(), run.end()), len(run[0])
         elif not has_end and not mark.begins and found_at is not None:
             continue  # the only short line of a key is its last one
-        elif (piece := alike.fullmatch(line)) and (sure or _is_no_word(piece[2])):
-            short.append((number, f"{piece[1]}{HIDDEN}{piece[3]}"))
+        elif (piece := _piece_in(line, *around)) and (sure or _is_no_word(piece[0])):
+            short.append((number, f"{line[: piece.start()]}{HIDDEN}{line[piece.end() :]}"))
             if width and mark.begins and not has_end:
                 break  # the last line of a key is shorter
     if has_end or found_at is not None:
@@ -108,12 +114,38 @@ def _hide(lines: list[str], mark: _Mark, numbers: Iterable[int], *, has_end: boo
             lines[number] = shown
 
 
-def _alike(front: str, behind: str) -> re.Pattern[str]:
-    """Return what matches a line with a piece of a key alone, or with the same around it."""
-    around = (re.sub(r"\d+", r"\\d+", re.escape(one)) for one in (front[-100:], behind[:100]))
-    return re.compile(
-        rf"({next(around)}|[ \t]*)([{_SIGNS}]{{1,76}})((?:{next(around)})?[\s\"',;+\\]*)"
-    )
+def _around(line: str, start: int, end: int) -> tuple[str, str]:
+    """Return what is in front of a piece of a line, and what is behind it."""
+    return line[max(0, start - _MOST_AROUND) : start], line[end : end + _MOST_AROUND]
+
+
+def _piece_in(line: str, front: str, behind: str) -> re.Match[str] | None:
+    """Return the piece of a key that is alone in a line, or has the same around it."""
+    for start in (_after(front, line, 0), _after_blanks(line)):
+        if start is None or (piece := _PIECE.match(line, start)) is None:
+            continue
+        for end in (_after(behind, line, piece.end()), piece.end()):
+            if end is not None and _AT_THE_END.fullmatch(line, end):
+                return piece
+    return None
+
+
+def _after_blanks(line: str) -> int:
+    return len(line) - len(line.lstrip(" \t"))
+
+
+def _after(text: str, line: str, at: int) -> int | None:
+    """Return where a text ends that is at a place of a line, whatever its numbers; None if none."""
+    first, *others = _DIGITS.split(text)
+    if not line.startswith(first, at):
+        return None
+    at += len(first)
+    for part in others:
+        number = _DIGITS.match(line, at)
+        if number is None or not line.startswith(part, number.end()):
+            return None
+        at = number.end() + len(part)
+    return at
 
 
 def _run_in(text: str) -> re.Match[str] | None:

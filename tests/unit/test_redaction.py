@@ -2,6 +2,7 @@
 
 import ast
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import given
@@ -161,6 +162,19 @@ def test_the_bridges_own_words_stay() -> None:
 
     changed = {text for text in texts if redact(text) != without_steering(text)}
     assert {text for text in changed if not any(one in text for one in EXAMPLES)} == set()
+
+
+def test_other_text_in_front_of_each_line_hardly_slows_down_a_private_key() -> None:
+    def seconds(front: Callable[[int], str]) -> float:
+        lines = "\n".join(f"{front(n)} {LINE[:20]}" for n in range(950))
+        taken = []
+        for _ in range(3):
+            began = time.process_time()
+            redact(f"{BEGIN}\n{lines}\n{END}")
+            taken.append(time.process_time() - began)
+        return min(taken)
+
+    assert seconds(lambda n: f"({n:b})".translate({48: "x", 49: "."})) < 3 * seconds("({})".format)
 
 
 @given(st.lists(st.sampled_from([*KINDS.values(), BEGIN, END, LINE, "", "a", '"', "PASSWORD:"])))
