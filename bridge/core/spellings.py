@@ -10,39 +10,46 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from itertools import accumulate, compress, count
-from urllib.parse import unquote
 
 _DEEPEST = 3
 """The most layers of encoding to undo, e.g. JSON in JSON in a quoted argument."""
 
+_HEX = r"[\da-fA-F]"
 _SPELLED = re.compile(
     # A line break in Base64, with what BuildKit and Compose write in front of the next line
     r"((?:\n(?<=[A-Za-z0-9+/_-]{40}\n)|\r\n(?<=[A-Za-z0-9+/_-]{40}\r\n))"
     r"[ \t]*(?:#\d+ [\d.]+ |[\w.-]{1,40} +\| )?(?=[A-Za-z0-9+/_=-])"
     r"|'\\''|'\"'\"'"  # an apostrophe within a shell's apostrophes
-    r"|\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|\\u[\da-fA-F]{4}|\\U[\da-fA-F]{8}"
-    r"|\\x[\da-fA-F]{2}|\\[nrt]|\\(?:[^\w\s]| )"
-    r"|%[0-7][\da-fA-F]|(?:%[89a-fA-F][\da-fA-F])+"
-    r"|&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|amp|lt|gt|quot|apos);)"
+    r"|''|\"\"|\$\$"  # SQL, YAML, CSV and Compose double them
+    rf"|\\(?:u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}|u{_HEX}{{4}}|U{_HEX}{{8}}"
+    # A letter such as ö is two to four bytes, in hexadecimal or octal digits
+    rf"|x[c-fC-F]{_HEX}(?:\\x[89abAB]{_HEX}){{1,3}}|x{_HEX}{{2}}"
+    r"|3[0-7]{2}(?:\\2[0-7]{2}){1,3}|[0-3][0-7]{2}|[nrt]|[^\w\s]| )"
+    rf"|%(?:[c-fC-F]{_HEX}(?:%[89abAB]{_HEX}){{1,3}}|{_HEX}{{2}})"
+    rf"|&(?:#\d{{1,7}}|#[xX]{_HEX}{{1,6}}|amp|lt|gt|quot|apos);)"
 )
+_BYTE = re.compile(rf"[%x]({_HEX}{{2}})|\\([0-3][0-7]{{2}})")
 
 
 @lru_cache(maxsize=4096)
 def _meant(spelled: str) -> str:
     """Return the sign that is spelled like this."""
-    match spelled[0]:
-        case "'":
-            return "'"
-        case "%":
-            return unquote(spelled, errors="replace")
-        case "&":
-            return html.unescape(spelled)
-        case "\\" if spelled[1].isascii() and spelled[1].isalpha():
-            signs = spelled.encode().decode("unicode_escape", "replace")
-            return signs.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        case "\\":
-            return spelled[1]
-    return ""
+    if spelled[0] == "&":
+        return html.unescape(spelled)
+    if spelled[0] in "'\"$":
+        return spelled[0]
+    if in_bytes := _BYTE.findall(spelled):
+        data = bytes(int(in_hex, 16) if in_hex else int(octal, 8) for in_hex, octal in in_bytes)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
+    if spelled[0] != "\\":
+        return ""
+    if spelled[1].isascii() and spelled[1].isalpha():
+        signs = spelled.encode().decode("unicode_escape", "replace")
+        return signs.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return spelled[1]
 
 
 def readings(text: str) -> Iterator[str]:

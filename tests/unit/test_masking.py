@@ -169,6 +169,12 @@ def test_a_short_value_is_hidden_only_as_a_whole_word(
         ("BASIC_AUTH=ada:sunshine", "no sunshine for ada", "no *** for ada"),
         ("DB=ada:sunshine@tcp(db:3306)/shop", "no sunshine for ada", "no *** for ada"),
         ("A=s3cr3tvalue", "s3cr3t\x1b7va\x1b[31mlue", "***"),
+        ("A=Größe-k3J9x", "b'Gr\\xc3\\xb6\\xc3\\x9fe-k3J9x'", "b'***'"),
+        ("A=Größe-k3J9x", "A=$'Gr\\303\\266\\303\\237e-k3J9x'", "A=$'***'"),
+        ("A=pa$k3J9x", "A: pa$$k3J9x", "A: ***"),
+        ('A="pa\'k3J9x"', "'pa''k3J9x'", "'***'"),
+        ("A='pa\"k3J9x'", '"pa""k3J9x"', '"***"'),
+        ("A=Größe-k3J9x", "'Gr\\xf6\\xdfe-k3J9x', %C3%9F", "'***', %C3%9F"),
         ('A=k3J9\\"xQ2m', json.dumps(json.dumps({"a": 'k3J9\\"xQ2m'})), '"{\\"a\\": \\"***\\"}"'),
     ],
 )

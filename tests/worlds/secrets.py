@@ -114,6 +114,13 @@ FORMS: Mapping[str, Callable[[str], str]] = {
     "as browsers encode it": lambda value: quote(value, safe="!'()*~"),
     "quoted for a shell": shlex.quote,
     "escaped for a shell": _of_signs(lambda sign: f"\\{sign}", "@ +&'\"\\<$"),
+    "in Python's bytes": lambda value: repr(value.encode()),
+    "in a shell's octal digits": _of_signs(
+        lambda sign: "".join(f"\\{byte:03o}" for byte in sign.encode()), "é'\\"
+    ),
+    "in SQL and YAML": lambda value: value.replace("'", "''"),
+    "in CSV": lambda value: value.replace('"', '""'),
+    "in Compose": lambda value: value.replace("$", "$$"),
     "in colours": lambda value: f"\x1b[1m{value[:5]}\x1b[0m{value[5:]}",
 }
 """How programs print a value."""
