@@ -21,7 +21,7 @@ Where to look:
     why it failed      failure, failing_line (which line says it), log_text
     what is hidden     masking (known values), secret_values (which of them),
                        spellings (in any form), secret_shapes (what looks like a secret),
-                       private_keys
+                       token_prefixes (how tokens begin), private_keys
     how well it goes   report (how often, how fast, how many fail)
     changing an app    configuration/
     people             access (who may do what), people (who is who), chat/

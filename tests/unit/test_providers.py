@@ -61,6 +61,7 @@ MAY_NAME = {
     "bridge.cli.demo_services": "it plays that host's API and a chat's",
     "bridge.cli.demo_world": "it plays that host, and says how to go on with a real one",
     "bridge.core.secret_shapes": "tokens of all kinds are hidden in logs, whoever is served",
+    "bridge.core.token_prefixes": "how the tokens of all kinds begin",
 }
 """Modules and packages that may name a Git host or chat, and why."""
 
