@@ -6,7 +6,7 @@ push can print anything: every pattern takes time in proportion to the text. Pur
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -254,33 +254,48 @@ _IN_QUOTES = r"(\b_?pass\\?[\"']?[ \t]{0,3}:[ \t]{0,3})(?:\"[^\"\n]{5,}\"|'[^'\n
 _DOCKER_AUTH = r"(\\?\"_?auth\\?\"[ \t]*:[ \t]*\\?\"|\b_auth[ \t]*=[ \t]*\"?)[A-Za-z0-9+/=]{8,}"
 
 _PROGRAMS = {
-    "mysql": r"(\s-p)([^\s]{3,})",
-    "mariadb": r"(\s-p)([^\s]{3,})",
-    "sshpass": r"(\s-p[ \t]?)([^\s]{3,})",
-    "docker login": r"(\s-p[ \t]?)([^\s]{3,})",
-    "redis-cli": r"(\s-a[ \t]?)([^\s]{3,})",
-    "curl": r"(\s(?:-u|--user)[ \t=]?[\"']?[^\s:\"']{0,100}:)([^\s\"']{3,})",
-    "wget": r"(\s--(?:http-)?password=)([^\s]{3,})",
+    **dict.fromkeys(
+        ("mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump"), r"\s-p(\S{3,})"
+    ),
+    **dict.fromkeys(("sshpass", "docker login"), r"\s-p[ \t]?(\S{3,})"),
+    "redis-cli": r"\s-a[ \t]?(\S{3,})",
+    "curl": r"\s(?:-u|--user)[ \t=]?[\"']?[^\s:\"']{0,100}:([^\s\"']{3,})",
+    "wget": r"\s--(?:http-)?password=(\S{3,})",
 }
 """Programs that take a password as an argument, and that argument."""
 
-_NEXT_COMMAND = r"((?:[ \t](?:&&|\|\|?)|;)[ \t])"
+_PROGRAM = re.compile(rf"(?:{'|'.join(sorted(_PROGRAMS, key=len, reverse=True))})(?=\s)")
+_NOT_IN_FRONT = re.compile(r"[\w./@:+=-]")
+_COMMAND_END = re.compile(r"\n|[ \t](?:&&|\|\|?)[ \t]|;[ \t]")
 
 
 def _without_arguments(text: str) -> str:
     """Hide passwords that a program got as an argument: behind its name, in the same command."""
-    lines = text.split("\n")
-    for number, low in enumerate(text.lower().split("\n")):
-        if any(name in low for name in _PROGRAMS):
-            commands = _compiled(_NEXT_COMMAND).split(lines[number])
-            lines[number] = "".join(map(_without_argument, commands))
-    return "\n".join(lines)
+    places: set[tuple[int, int]] = set()
+    end, searched = 0, set[str]()
+    for program in _PROGRAM.finditer(text):
+        if not _is_run(text, program.start()):
+            continue
+        if program.start() >= end:
+            command = _COMMAND_END.search(text, program.end())
+            end, searched = command.start() if command else len(text), set()
+        argument = _PROGRAMS[program[0]]
+        if argument not in searched:
+            searched.add(argument)
+            found = _compiled(argument).finditer(text, program.end(), end)
+            places |= {one.span(1) for one in found}
+    return _without_places(text, sorted(places))
 
 
-def _without_argument(command: str) -> str:
-    low = command.lower()
-    for name, argument in _PROGRAMS.items():
-        if name in low and (program := _compiled(name, re.IGNORECASE).search(command)):
-            shown = _compiled(argument).sub(rf"\1{HIDDEN}", command[program.end() :])
-            command = command[: program.end()] + shown
-    return command
+def _is_run(text: str, at: int) -> bool:
+    """Return whether a program's name is a word of its own, or behind the path of a program."""
+    return not _NOT_IN_FRONT.match(text[at - 1 : at]) or text.endswith("bin/", 0, at)
+
+
+def _without_places(text: str, places: Iterable[tuple[int, int]]) -> str:
+    kept, end = [], 0
+    for begin, next_end in places:
+        if begin >= end:
+            kept += [text[end:begin], HIDDEN]
+            end = next_end
+    return "".join([*kept, text[end:]])

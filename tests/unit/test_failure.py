@@ -135,9 +135,13 @@ BEGIN = "-----BEGIN PRIVATE KEY-----"
 PIECE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDC7u3b4oXk0aZ9"
 
 
+GCC = "error: command '/usr/bin/gcc -pthread -I/usr/include/mysql -pipe -c x.c' failed"
+
+
 @each_row(
     ("log", "reason"),
     [
+        (GCC, GCC),
         ("cannot reach the blue whale of 9\nall else is well", "*** of 9"),
         ("$ run the blue whale\nmissing: the blue whale\nthat is all", "missing: ***"),
         (f'ValueError: no start "{BEGIN}" found\nend', f'ValueError: no start "{BEGIN}" found'),
