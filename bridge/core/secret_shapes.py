@@ -67,8 +67,7 @@ def _shapes() -> tuple[Shape, ...]:
         Shape(_WORDS, _without_laid_out),
         Shape(("identified by",), _replacing(_OF_SQL, rf"\1{HIDDEN}", re.IGNORECASE)),
         Shape(("password ",), _replacing(_NETRC, rf"\1{HIDDEN}")),
-        Shape(("auth",), _replacing(_DOCKER_AUTH, rf"\1{HIDDEN}")),
-        Shape(("pass",), _replacing(_IN_QUOTES, rf"\1{HIDDEN}")),
+        Shape(('auth"', 'auth\\"', "_auth"), _replacing(_DOCKER_AUTH, rf"\1{HIDDEN}")),
         Shape(tuple(_PROGRAMS), _without_arguments),
         Shape((" is", " was"), _without_spoken),
     )
@@ -125,34 +124,59 @@ def _prefixed() -> Iterator[Shape]:
 
 # ── Values by the name in front of them ─────────────────────────────────────────────────────────
 
-_CHANGED_TO = r"([ \t]->[ \t])\"[^\"\n]+\""
+_CHANGED_TO = r"[ \t]->[ \t](\"[^\"\n]+\")"
 _WORDS = (
     *("token", "secret", "passw", "passphrase", "passcode", "pwd", "credential", "dsn"),
     *("key", "pass", "connectionstring", "connection_string"),
 )
 """One of them is in every name that tells of a secret, in small letters."""
 
+_WORD = re.compile("|".join(_WORDS))
 _NAMED = re.compile(
-    r"(?<![\w.-])(?:(?P<name>[\w.-]++)(?:\\?[\"'])?+[ \t]{0,8}+(?P<sign>:?=>?|:)"
+    r"(?<![\w.-])(?:(?P<name>[\w.-]++)(?:\\?[\"'])?+[ \t]{0,64}+"
+    r"(?P<sign>=>?|:(?:=>?|[ \t]?&?[sS]tr(?:ing)?[ \t]=)?)"
     r"|(?P<option>--?[A-Za-z][\w-]*+)[ \t])"
 )
-_UNQUOTED = r"[^\s,;&\"']{3,}(?:[,'\"][^\s,;&\"']+)*"
-_NOTHING = (
-    r"(?!\*\*\*|(?:true|false|null|none|value|VALUE|string|[Rr]equired|REQUIRED|inherit|`[a-z:_-]+`"
-    r"|\$\{\w+\})(?=[\s,;&|\"'`.)…]|$)|(?:process\.env|import\.meta|os\.environ|await)\b)"
+_UNQUOTED = (
+    r"(?:[^\s,;&?\"')\]}>\\]"
+    # What separates values belongs to one unless a blank, the end or another name follows.
+    r"|[,;&?\"')\]}>\\]++(?!\s|\Z|(?:amp;)?[\w.[\]-]{1,40}\\?[\"']?(?:=|:[\s\"'\\]))){3,}+"
 )
+_END = r"(?=[,;:.)\]}\"'`|&…\\]{0,4}(?:\s|$|(?<=[,}\]])\\?[\"']))"
+_SAID = (  # by their first letters, so that most values are told apart by one
+    r"(?:[tT](?i:rue)|[fF](?i:alse)|[nN](?i:ull|il|one|o)|[uU](?i:ndefined|nset)|[vV](?i:alue)"
+    r"|[sS](?i:tring)|[rR](?i:equired)|[iI](?i:nherit|nvalid|ncorrect)|[yY](?i:es)"
+    r"|[mM](?i:issing|ismatch|alformed)|[eE](?i:xpired|mpty))"
+)
+_CODE = (
+    rf"(?:process|import|os|this|self|env|config|settings|req|var|data|Rails)(?:\.\w+)++"
+    rf"(?:[!?]?{_END}|\[[\"'])|ENV\[[\"']|await[ \t]|<%|\$\(cat[ \t]|\$\{{\{{|==?[\"'\s]"
+    r"|[A-Za-z_.]{2,}+\((?:[A-Za-z_.]*|[\"'][A-Z_]+[\"'])\)(?=[.,;)\s]|$)"
+)
+_NOTHING = (
+    rf"(?!\*\*\*|\\?[\"']?{_SAID}(?:\|[A-Za-z]+)*{_END}|(?:`(?:[a-z:_-]+|[^\w\s]{{1,3}})[`']|\d{{3}}"
+    r"|\$\{\w+\}|\$[A-Z_]{2,}|[\"']?<[A-Za-z_ -]{2,30}>|[~.]{0,2}/(?:[a-z._-]{2,}/)+[a-z._-]{2,})"
+    rf"{_END}|\((?:known after apply|sensitive(?: value)?)\)|id=[\w.-]+(?:[,\s]|$)|{_CODE})"
+)
+"""What follows a name and is no secret: a word of an error, a path, a place for one, code."""
+
 _QUOTED = (
     r"b?\"(?:[^\"\\\n]|\\.){3,1000}+\"|\"[^\"\n]{3,}\""
     r"|b?'(?:[^'\\\n]|\\.){3,1000}+'|'[^'\n]{3,}'"
 )
-_VALUE = rf"{_NOTHING}(?:\\\"[^\"\n]+\"|{_QUOTED}|{_UNQUOTED})"
+_VALUE = (
+    rf"{_NOTHING}(?:\\\"[^\"\n]+\"|(?:{_QUOTED})(?:(?=[\"'\\]){_UNQUOTED})?"
+    rf"|(?!\"[^\"\n]{{0,2}}\"|'[^'\n]{{0,2}}'){_UNQUOTED})"
+)
 _BELOW = r"(?=[^\s]{0,100}[\d!@#$%^*+/_-])[^\s:]{6,}(?=[ \t]*(?:\r?\n|\Z))"
 _AFTER = {
-    "=": rf"[ \t]{{0,8}}(?:({_VALUE})|\r?\n[ \t]{{0,20}}({_BELOW}))",
-    ":": rf"(?:[ \t]{{1,8}}|(?=\\?[\"']))({_VALUE})|[ \t]{{0,8}}\r?\n[ \t]{{0,20}}({_BELOW})",
+    "=": rf"[ \t]{{0,64}}+(?:({_VALUE})|\r?\n[ \t]{{0,20}}({_BELOW}))",
+    ":": (rf"(?:[ \t]{{1,64}}+|(?=\\?[\"']))({_VALUE})|[ \t]{{0,64}}+\r?\n[ \t]{{0,20}}({_BELOW})"),
     "option": (
-        r"[ \t]{0,8}(?!(?:is|was|are|and|or|not|must|has|to|for|with|in|on|option|flag|argument"
-        r"|requires?|given|missing|needs?|can|cannot|may|should|instead|when|via)\b|-|\[?[A-Z_]{2,}(?:[\])\s.,'\"`]|$)|<\w)"
+        rf"[ \t]{{0,64}}+{_NOTHING}"
+        r"(?!(?:is|was|are|and|or|not|must|has|to|for|with|in|on|option|flag|argument"
+        r"|requires?|given|missing|needs?|can|cannot|may|should|instead|when|via)\b"
+        r"|-|\[?[A-Z_]{2,}(?:[\])\s.,'\"`]|$)|<\w)"
         r"(\"[^\"\n]+\"|'[^'\n]+'|[^\s\"']{3,})()"
     ),
 }
@@ -161,21 +185,34 @@ _AFTER = {
 
 def _without_named(text: str) -> str:
     """Hide the values of names that tell of a secret, e.g. `NAME=x` or `--name x`."""
-    kept, end = [], 0
-    for found in _NAMED.finditer(text):
+    places, end = [], 0
+    for found in _names_in(text):
         name = found["name"] or found["option"]
         if found.start() < end or not tells_of_secret(name):
             continue
         after = "option" if found["option"] else found["sign"].rstrip(">")[-1]
         value = _compiled(_AFTER[after]).match(text, found.end())
-        if value is not None and not _is_told(found, after, value):
-            group = 1 if value[1] else 2
-            kept += [text[end : value.start(group)], HIDDEN]
-            end = value.end(group)
+        if value is None:
+            continue
+        (begin, value_end), said = value.span(1 if value[1] else 2), value[1] or ""
+        if name.lower() == "pass" and re.fullmatch(r"[A-Za-z]+|[^\"'\\]\S*/\S*", said):
+            end = value_end  # the path of a test, which may hold more such names
+        elif not _is_told(found, name, after, value):
+            places.append((begin, value_end))
+            end = value_end
             if after == "=" and (new := _compiled(_CHANGED_TO).match(text, end)) is not None:
-                kept += [new[1], HIDDEN]  # a plan of Terraform
+                places.append(new.span(1))  # a plan of Terraform
                 end = new.end()
-    return "".join([*kept, text[end:]])
+    return _without_places(text, places)
+
+
+def _names_in(text: str) -> Iterator[re.Match[str]]:
+    """Yield the names in all lines with a word that may tell of a secret."""
+    begin = 0
+    for line in text.split("\n"):
+        if _WORD.search(line.lower()):
+            yield from _NAMED.finditer(text, begin, begin + len(line))
+        begin += len(line) + 1
 
 
 _VERSION = re.compile(r"[\"'\\]*(?:[\^~=<>]{1,2}v?\d+(?:\.[\w*-]+)*|v?\d+(?:\.\d+)+)[\"'\\]*")
@@ -183,8 +220,11 @@ _FILE = re.compile(
     r"\.(?:[cm]?[jt]sx?|vue|svelte|s?css|html?|json|ya?ml|toml|md|lock|py|rb|rs|go|php|java|kt|cs"
     r"|swift|cc?|cpp|h|sh)$"
 )
-_SENTENCE = r"(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,14})[,.;]?[ \t]+(?!\w+[:=])[\w(`'\"*]"
-
+_SENTENCE = (
+    r"(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,14})[,.;]?[ \t]+"
+    r"(?!\w+(?:=|:(?![ \t]+(?:expected|must)\b)))[\w(`'\"*]"
+    r"|[\"'](?i:must|should|is|not|cannot|missing|invalid|required|expected|too|string)[ \t]+[a-z]"
+)
 
 _LAID_OUT = (
     r"\bENV[ \t]{1,8}(?P<name>\w{1,100})[ \t]{1,8}(?P<value>[^\s=]\S{2,})",
@@ -213,25 +253,19 @@ _OF_SQL = r"(\bidentified by[ \t]{1,8})'[^'\n]{3,}'"
 _NETRC = r"(\blogin[ \t]{1,8}\S{1,100}\s{1,8}password[ \t]{1,8})\S{3,}"
 
 
-def _is_in_a_path(found: re.Match[str]) -> bool:
-    return found.string[max(0, found.start() - 1) : found.start()] == "/"
-
-
-def _is_told(found: re.Match[str], after: str, value: re.Match[str]) -> bool:
+def _is_told(found: re.Match[str], name: str, after: str, value: re.Match[str]) -> bool:
     """Return whether a sentence, a version or a count follows a name, not a secret."""
-    name, said = found["name"] or found["option"], value[1] or ""
-    if name.lower() == "pass" and (said.isalpha() or "/" in said):
+    said = value[1] or ""
+    if after == ":" and (_FILE.search(name) or found.string.endswith("/", 0, found.start())):
         return True
-    if after == ":" and (_FILE.search(name) or _is_in_a_path(found)):
+    if _VERSION.fullmatch(said) or counts_tokens(name, said):
         return True
-    if _VERSION.fullmatch(said):
-        return True
-    is_sentence = _compiled(_SENTENCE).match(value.string, value.start(1)) if said else None
-    return counts_tokens(name, said) or (after == ":" and is_sentence is not None)
+    is_sentence = said and _compiled(_SENTENCE).match(value.string, value.start(1))
+    return after == ":" and bool(is_sentence)
 
 
 _SPOKEN = re.compile(
-    r"[ \t](?:is|was)[ \t:]{1,3}(\"[^\"\n]{3,}\"|'[^'\n]{3,}'"
+    rf"[ \t](?:is|was)[ \t:]{{1,3}}(?-i:{_NOTHING})(\"[^\"\n]{{3,}}\"|'[^'\n]{{3,}}'"
     r"|(?=[^\s]{0,100}(?:[a-z]\d|\d[a-z]|\w[!@#$%^&*_+=/-]\w))[^\s,;]{5,})",
     re.IGNORECASE,
 )
@@ -250,8 +284,9 @@ def _without_spoken(text: str) -> str:
     return _SPOKEN.sub(hidden, text)
 
 
-_IN_QUOTES = r"(\b_?pass\\?[\"']?[ \t]{0,3}:[ \t]{0,3})(?:\"[^\"\n]{5,}\"|'[^'\n]{5,}')"
-_DOCKER_AUTH = r"(\\?\"_?auth\\?\"[ \t]*:[ \t]*\\?\"|\b_auth[ \t]*=[ \t]*\"?)[A-Za-z0-9+/=]{8,}"
+_DOCKER_AUTH = (
+    r"(\\?\"_?auth\\?\"[ \t]*:[ \t]*\\?\"|\b_auth[ \t]*=[ \t]*\"?)[A-Za-z0-9+/=]{8,}+(?![\w.-])"
+)
 
 _PROGRAMS = {
     **dict.fromkeys(

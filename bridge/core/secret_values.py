@@ -7,6 +7,7 @@ plain, since logs are full of them; what looks made by chance is secret under an
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -30,6 +31,7 @@ _TELLING_OF_ANOTHER_THING = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)
 def tells_of_secret(name: str) -> bool:
     """Return whether what has this name is a secret."""
     name = name[-_LONGEST_TOLD:]

@@ -135,13 +135,17 @@ BEGIN = "-----BEGIN PRIVATE KEY-----"
 PIECE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDC7u3b4oXk0aZ9"
 
 
+ACCESS_DENIED = "SQLSTATE[HY000] [1045] Access denied for user 'root'@'db' (using password: NO)"
 GCC = "error: command '/usr/bin/gcc -pthread -I/usr/include/mysql -pipe -c x.c' failed"
 
 
 @each_row(
     ("log", "reason"),
     [
+        (ACCESS_DENIED, ACCESS_DENIED),
         (GCC, GCC),
+        ("Error: STRIPE_SECRET_KEY: missing", "Error: STRIPE_SECRET_KEY: missing"),
+        ("Error: Invalid token: expired", "Error: Invalid token: expired"),
         ("cannot reach the blue whale of 9\nall else is well", "*** of 9"),
         ("$ run the blue whale\nmissing: the blue whale\nthat is all", "missing: ***"),
         (f'ValueError: no start "{BEGIN}" found\nend', f'ValueError: no start "{BEGIN}" found'),
