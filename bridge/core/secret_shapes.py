@@ -62,13 +62,13 @@ def _shapes() -> tuple[Shape, ...]:
         Shape((".atlasv1.",), _replacing(_TERRAFORM, HIDDEN)),
         Shape(("q~",), _replacing(_ENTRA, HIDDEN)),
         Shape(("_mmk",), _replacing(_MAXMIND, HIDDEN)),
-        Shape(('password"',), _replacing(_NUGET, rf"\1{HIDDEN}", re.IGNORECASE)),
         Shape(_WORDS, _without_named),
-        Shape(_WORDS, _without_laid_out),
-        Shape(("identified by",), _replacing(_OF_SQL, rf"\1{HIDDEN}", re.IGNORECASE)),
+        *(Shape(needles, _laid_out(layout)) for needles, layout in _LAYOUTS),
+        Shape(_OF_SQL_NEEDLES, _replacing(_OF_SQL, rf"\1{HIDDEN}", re.IGNORECASE)),
         Shape(("password ",), _replacing(_NETRC, rf"\1{HIDDEN}")),
         Shape(('auth"', 'auth\\"', "_auth"), _replacing(_DOCKER_AUTH, rf"\1{HIDDEN}")),
         Shape(tuple(_PROGRAMS), _without_arguments),
+        Shape(("-stdin", "--with-token", "chpasswd"), _replacing(_PIPED, rf"\1{HIDDEN}")),
         Shape((" is", " was"), _without_spoken),
     )
 
@@ -110,7 +110,6 @@ _SCHEME = r"\b((?:bearer|basic)[ \t]{1,3})(?=[\w.~+/-]{0,200}[\d=])[\w.~+/=-]{8,
 _JWT = r"(?<![\w-])(?>[\w-]{0,40}?eyJ)[\w-]{10,}+\.[\w-]{8,}+(?:\.[\w-]{5,})?"
 _TERRAFORM = r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{40,}"
 _MAXMIND = r"(?<![A-Za-z0-9])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk"
-_NUGET = r"(password\"[ \t]{1,8}value=\")[^\"\n]{3,}"
 _ENTRA = r"(?<![\w.~-])[\w.~]{3}\dQ~[\w.~-]{31,34}(?![\w.~-])"
 
 
@@ -187,8 +186,7 @@ def _without_named(text: str) -> str:
     """Hide the values of names that tell of a secret, e.g. `NAME=x` or `--name x`."""
     places, end = [], 0
     for found in _names_in(text):
-        name = found["name"] or found["option"]
-        if found.start() < end or not tells_of_secret(name):
+        if found.start() < end or not tells_of_secret(name := _name_in(found)):
             continue
         after = "option" if found["option"] else found["sign"].rstrip(">")[-1]
         value = _compiled(_AFTER[after]).match(text, found.end())
@@ -215,6 +213,19 @@ def _names_in(text: str) -> Iterator[re.Match[str]]:
         begin += len(line) + 1
 
 
+_KEY_OF_WORDS = re.compile(r"[A-Za-z]+[ \t]key(?:[ \t](?:provided|\d{1,2}))?$", re.IGNORECASE)
+
+
+def _name_in(found: re.Match[str]) -> str:
+    """Return the name in front of a value, which may be of several words: `API key 1:`."""
+    name, start = found["name"] or found["option"], found.start()
+    text = found.string
+    if name.lower() == "key" or text[max(0, start - 4) : start].lower() == "key ":
+        words = _KEY_OF_WORDS.search(text[max(0, start - 20) : start + len(name)])
+        return re.sub(r"\s", "_", words[0]) if words else name
+    return name
+
+
 _VERSION = re.compile(r"[\"'\\]*(?:[\^~=<>]{1,2}v?\d+(?:\.[\w*-]+)*|v?\d+(?:\.\d+)+)[\"'\\]*")
 _FILE = re.compile(
     r"\.(?:[cm]?[jt]sx?|vue|svelte|s?css|html?|json|ya?ml|toml|md|lock|py|rb|rs|go|php|java|kt|cs"
@@ -226,30 +237,36 @@ _SENTENCE = (
     r"|[\"'](?i:must|should|is|not|cannot|missing|invalid|required|expected|too|string)[ \t]+[a-z]"
 )
 
-_LAID_OUT = (
-    r"\bENV[ \t]{1,8}(?P<name>\w{1,100})[ \t]{1,8}(?P<value>[^\s=]\S{2,})",
-    r"<(?P<name>[\w.-]{1,100})>(?P<value>[^<>\n]{3,1000})(?=</)",
-    r"\bdefine\(['\"](?P<name>\w{1,100})['\"],[ \t]{0,8}['\"](?P<value>[^'\"\n]+)",
-    r"\[(?P<name>\w{1,100})\][ \t]{0,8}=>[ \t]{0,8}(?P<value>\S{3,})",
-    r"[{ ](?P<name>[A-Z]\w{1,100}):(?P<value>[^\s{}:\"'/*]{6,})(?=[ }])",
+_GAP, _SIGN, _QUOTE = r"[ \t]{0,64}", r"[ \t]{0,8}[:=][ \t]{0,8}", r"\\?[\"']?"
+_NAME = r"(?P<name>[\w.-]{1,100}+)"
+_VALUE_OF = rf"{_QUOTE},?\s{{0,64}}{_QUOTE}value{_QUOTE}{_SIGN}"
+_TOLD = rf"(?P<value>{_VALUE})"
+_LAYOUTS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("env ",), rf"\bENV[ \t]{{1,8}}{_NAME}[ \t]{{1,8}}(?P<value>[^\s=]\S{{2,}})"),
+    (("</",), rf"<{_NAME}>(?P<value>[^<>\n]{{3,1000}})(?=</)"),
+    (("('", '("', "( "), rf"\({_GAP}['\"]{_NAME}['\"]{_GAP},{_GAP}['\"](?P<value>[^'\"\n]{{3,}})"),
+    (("]",), rf"\[['\"]?{_NAME}['\"]?\]{_GAP}=>?(?!=)(?:\s{{0,64}}string\(\d+\) |{_GAP}){_TOLD}"),
+    (("value",), rf"\b(?:name|key){_QUOTE}{_SIGN}{_QUOTE}{_NAME}{_VALUE_OF}{_TOLD}"),
+    (_WORDS, r"[{ ](?P<name>[A-Z]\w{1,100}):(?P<value>[^\s{}:\"'/*]{6,})(?=[ }])"),
 )
-"""The ways in which Docker, XML, PHP and Go write a name and its value."""
+"""How Docker, XML, PHP, Kubernetes and Go write a name and its value, and what is in all such."""
 
 
-def _without_laid_out(text: str) -> str:
-    """Hide the values of names that tell of a secret, in the layouts of some programs."""
+def _laid_out(layout: str) -> Callable[[str], str]:
+    """Return what hides the values of names that tell of a secret, in the layout of a program."""
 
     def hidden(found: re.Match[str]) -> str:
         if not tells_of_secret(found["name"]):
             return found[0]
         return found[0][: found.start("value") - found.start()] + HIDDEN
 
-    for layout in _LAID_OUT:
-        text = _compiled(layout).sub(hidden, text)
-    return text
+    return lambda text: _compiled(layout).sub(hidden, text)
 
 
-_OF_SQL = r"(\bidentified by[ \t]{1,8})'[^'\n]{3,}'"
+_OF_SQL_NEEDLES = ("identified ", "password '", 'password "', "password('", 'password("')
+_OF_SQL = (
+    r"((?:identified (?:with \S{1,40} )?by|password)[ \t(]{1,8})(?:'[^'\n]{3,}'|\"[^\"\n]{3,}\")"
+)
 _NETRC = r"(\blogin[ \t]{1,8}\S{1,100}\s{1,8}password[ \t]{1,8})\S{3,}"
 
 
@@ -288,13 +305,22 @@ _DOCKER_AUTH = (
     r"(\\?\"_?auth\\?\"[ \t]*:[ \t]*\\?\"|\b_auth[ \t]*=[ \t]*\"?)[A-Za-z0-9+/=]{8,}+(?![\w.-])"
 )
 
+_PIPED = (
+    r"(\becho[ \t]{1,8}(?:-n[ \t]{1,8})?[\"']?)(?!\$)[^\s\"'|]{3,}"
+    r"(?=[\"']?[ \t]{0,8}\|[^|\n]{0,200}(?:--password-stdin|--with-token|chpasswd))"
+)
+
 _PROGRAMS = {
     **dict.fromkeys(
         ("mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump"), r"\s-p(\S{3,})"
     ),
-    **dict.fromkeys(("sshpass", "docker login"), r"\s-p[ \t]?(\S{3,})"),
+    **dict.fromkeys(
+        ("sshpass", "docker login", "podman login", "buildah login", "oc login"),
+        r"\s-p[ \t]?(\S{3,})",
+    ),
+    **dict.fromkeys(("twine", "nuget"), r"\s-p[ \t](\S{3,})"),
     "redis-cli": r"\s-a[ \t]?(\S{3,})",
-    "curl": r"\s(?:-u|--user)[ \t=]?[\"']?[^\s:\"']{0,100}:([^\s\"']{3,})",
+    "curl": r"\s(?:-[a-zA-Z]{0,8}u|--user)[ \t=]?[\"']?[^\s:\"']{0,100}:([^\s\"']{3,})",
     "wget": r"\s--(?:http-)?password=(\S{3,})",
 }
 """Programs that take a password as an argument, and that argument."""

@@ -17,8 +17,8 @@ _LONGEST_TOLD = 100
 
 _TELLING = re.compile(
     r"token(?!i[sz])|secret|passw|passphrase|passcode|(?<![a-z])pwd|credential|dsn\b|connection_?string"
-    r"|(?:^|[._-]|db|user|smtp|mail)pass$"
-    r"|(?:api|access|account|shared|private|encryption|signing|master|licen[cs]e|auth|deploy"
+    r"|(?:^|[._-]|db|user|smtp|mail|store|key)pass(?:in|out)?$"
+    r"|(?:api|access|account|shared|private|encryption|signing|master|licen[cs]e|auth|deploy|unseal"
     r"|storage|service|admin|stripe|client|session|app|root|webhook)[_-]?key"
     r"|(?-i:(?:^|_)KEY$)|(?-i:_AUTH$)",
     re.IGNORECASE,
