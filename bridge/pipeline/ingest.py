@@ -36,13 +36,17 @@ AT_ONCE = 256 * 1024
 """Bytes of body that are hashed at once; more would block the event loop."""
 
 FEW = 4
-"""Secrets with which a small body is hashed at once."""
+"""Secrets with which any small body is hashed at once."""
+
+PER_SECRET = 16 * 1024
+"""What trying a secret costs besides the pass over the body, in bytes of a body."""
 
 MOST_HASHED = 64 * 1024 * 1024
 """Bytes that are hashed for one webhook: its body once for each secret that is tried."""
 
 MOST_QUEUED = 8
-"""Webhooks that wait for being tried with more than a few secrets."""
+"""Webhooks that wait for being tried with many secrets: as many that name a repository, and as many
+that name none, which every stranger can send."""
 
 NAMELESS_WINDOW = 300.0
 """Seconds in which the same body without an id counts as one delivery (GitLab before 17.4)."""
@@ -133,7 +137,6 @@ class Keyring:
             raise NotServed(f"{self.name} is not served here: no secret is set for it")
         hint = self._hint_in(headers)
         known = self._by_hint.get(hint, ())
-        unknown = UnknownSecret(f"no secret of {self.name} has signed it")
         error: BadSignature | None = None
         left = [(key, partial(key.host.open, headers, now)) for key in (*known, *self._always)]
         while left:
@@ -145,21 +148,24 @@ class Keyring:
             else:
                 return replace(first, keys=tuple(left))
         if hint and not known:
-            raise UnknownSecret(str(error or unknown))
-        raise error or unknown
+            raise UnknownSecret(str(error or self._unknown))
+        try:
+            raise error or self._unknown
+        finally:
+            del error  # this frame would hold it, and it holds the frames of whoever reads the body
 
     def fetched(self, headers: Mapping[str, str]) -> Envelope:
         """See `GitHost.fetched`."""
         return self._parser.fetched(headers)
 
-    def narrowed(self, envelope: Envelope, body: Body) -> Envelope:
-        """Return it with those secrets that the names in its body point to; all if it has none.
+    def narrowed(self, envelope: Envelope, body: Body) -> tuple[Envelope, bool]:
+        """Return it with the secrets that the names in its body point to; all, False without names.
 
         Raises:
             UnknownSecret: no secret speaks for what it names.
         """
         if len(envelope.keys) <= FEW or not (named := named_in(body)).names:
-            return envelope
+            return envelope, False
         scoped = [(one, one[0].scope) for one in envelope.keys if one[0].scope is not None]
         left = [one for one, scope in scoped if named.by_name(scope)]
         left += [one for one, scope in scoped if named.by_id(scope) and one not in left]
@@ -167,7 +173,7 @@ class Keyring:
         if not left and not for_all:
             why = "speaks for the repositories that it names"
             raise UnknownSecret(f"no secret of {self.name} {why}")
-        return replace(envelope, keys=(*for_all, *left))
+        return replace(envelope, keys=(*for_all, *left)), True
 
     def verify(self, envelope: Envelope, body: Body) -> SignedBy | None:
         """See `GitHost.verify`; return the first secret that fits."""
@@ -182,7 +188,14 @@ class Keyring:
             else:
                 signed_by: SignedBy | None = key.signed_by
                 return signed_by
-        raise error or UnknownSecret(f"no secret of {self.name} has signed it")
+        try:
+            raise error or self._unknown
+        finally:
+            del error  # see `open`
+
+    @property
+    def _unknown(self) -> UnknownSecret:
+        return UnknownSecret(f"no secret of {self.name} has signed it")
 
     def parse(self, event: str, headers: Mapping[str, str], body: Body) -> Event:
         """See `GitHost.parse`; raise Rejected for another server's repository."""
@@ -248,7 +261,8 @@ class Ingest:
     inbox: Inbox
     clock: Clock
     stored: StoredSecrets | None = None
-    _queue: Queue = field(default_factory=Queue)
+    _named: Queue = field(default_factory=Queue)
+    _others: Queue = field(default_factory=Queue)
 
     def may_be_new(self, error: Exception) -> bool:
         """Return whether a webhook was refused for a secret that may have been stored just now."""
@@ -307,8 +321,8 @@ class Ingest:
             BadSignature: the body is not what was signed.
             ManySecrets: this would take too long here.
         """
-        envelope = _narrowed(self.hosts[host], envelope, body)
-        if len(envelope.keys) > FEW:
+        envelope, _ = _narrowed(self.hosts[host], envelope, body)
+        if not _costs_little(envelope, body):
             raise ManySecrets
         signer = self.hosts[host].verify(envelope, body)
         now = self.clock()
@@ -318,15 +332,15 @@ class Ingest:
     async def _signer(self, host: str, envelope: Envelope, body: Body) -> SignedBy | None:
         """Verify a body that is large, or that many secrets may have signed."""
         served = self.hosts[host]
-        envelope = await asyncio.to_thread(_narrowed, served, envelope, body)
-        if len(envelope.keys) <= FEW:
+        envelope, named = await asyncio.to_thread(_narrowed, served, envelope, body)
+        if len(envelope.keys) <= FEW or _costs_little(envelope, body):
             return await asyncio.to_thread(served.verify, envelope, body)
         if len(body) * len(envelope.keys) > MOST_HASHED:
-            raise BadSignature(
-                f"it names no repository that tells which of {len(envelope.keys)} secrets may have"
-                f" signed it, and is too large to try them all: choose JSON as its content type"
-            )
-        async with self._queue.turn():
+            may = f"{len(envelope.keys)} secrets may have signed it, and it is too large to try all"
+            if named:
+                raise BadSignature(f"{may}: remove those of its repositories that are out of use")
+            raise BadSignature(f"{may}, as it names no repository: choose JSON as its content type")
+        async with (self._named if named else self._others).turn():
             return await asyncio.to_thread(served.verify, envelope, body)
 
     def _put(
@@ -344,8 +358,13 @@ class Ingest:
         return self.inbox.put(NewDelivery(host, delivery, envelope.event, headers, body, now))
 
 
-def _narrowed(host: GitHost, envelope: Envelope, body: Body) -> Envelope:
-    return host.narrowed(envelope, body) if isinstance(host, Keyring) else envelope
+def _narrowed(host: GitHost, envelope: Envelope, body: Body) -> tuple[Envelope, bool]:
+    return host.narrowed(envelope, body) if isinstance(host, Keyring) else (envelope, False)
+
+
+def _costs_little(envelope: Envelope, body: Body) -> bool:
+    """Return whether trying its secrets takes no longer than a few with the largest small body."""
+    return len(envelope.keys) * (len(body) + PER_SECRET) <= FEW * (AT_ONCE + PER_SECRET)
 
 
 def receipt(delivery: str, kept: Kept) -> Receipt:

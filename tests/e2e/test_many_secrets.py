@@ -125,20 +125,26 @@ def test_a_secret_with_a_hint_is_tried_for_no_webhook_without_it() -> None:
     assert ring.verify(ring.open(headers | {"X-Hint": "4711"}, 0.0), body) == hinted.signed_by
 
 
+@pytest.mark.parametrize(
+    "named",
+    [push_of("team-7/site"), push_of("rotated/site"), push_of("rotated/site", note="x" * 400_000)],
+    ids=["one secret", "eight secrets", "eight secrets and a large body"],
+)
 async def test_who_names_nothing_waits_in_a_short_queue_of_its_own(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, named: bytes
 ) -> None:
     let_go = threading.Event()
 
     class Slow(Keyring):
         def verify(self, envelope: Any, body: Any) -> Any:
-            if len(envelope.keys) > FEW:
+            if body == nameless:
                 let_go.wait(10)
             return super().verify(envelope, body)
 
-    ring = ring_of([*map(key, range(MANY))], Slow)
+    rotated = [key(number, scope_named("rotated/site")) for number in range(7, 15)]
+    ring = ring_of([*rotated, *map(key, range(MANY))], Slow)
     door = await opened({"github": ring})
-    nameless, named = b"{}", push_of("team-7/site")
+    nameless = b"{}"
     posts = [
         asyncio.create_task(door.post("/hooks/github", by(1, nameless, id_=str(n)), nameless))
         for n in range(MOST_QUEUED + 2)
