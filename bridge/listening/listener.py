@@ -21,8 +21,9 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from bridge.listening.arrivals import Arrivals
+from bridge.listening.bodies import MOST_UNREAD, READ_AHEAD, Unread
 from bridge.listening.connections import ConnectionLimits, Crowd
-from bridge.listening.heads import MOST_OF_ALL, HeadLimit, HeadTooLarge
+from bridge.listening.heads import MOST_MESSAGES, MOST_OF_ALL, HeadLimit, HeadTooLarge
 from bridge.listening.log import RateLimitedLog
 
 ACCEPTING = 3
@@ -52,6 +53,16 @@ def _is_ours(record: logging.LogRecord) -> bool:
 async def nameless(_: web.Request, response: web.StreamResponse) -> None:
     """Set the Server header, without any release."""
     response.headers.pop("Server", None)
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Forget where an error was raised.
+
+    Where a frame holds the error that it has raised, the two live on together, and with them what
+    all frames have read of the request, until a garbage collection; an idle process makes none.
+    """
+    if error is not None:
+        error.__traceback__ = None
 
 
 # ── aiohttp's own error responses, in the listener's format ──────────────────────────────────────
@@ -90,24 +101,41 @@ _WORDS = {
 
 
 class _Handler(RequestHandler):
-    __slots__ = ("_say",)
+    """Aiohttp's protocol of a connection; `unread`: what has come and waits."""
 
-    def __init__(self, server: web.Server, say: Say, heads: Arrivals, **settings: Any) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), **settings)
+    __slots__ = ("_say", "unread")
+
+    def __init__(
+        self, server: web.Server, say: Say, heads: Arrivals, unread: Arrivals, **settings: Any
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(server, loop=loop, read_bufsize=READ_AHEAD, **settings)
         self._say = say
+        self.unread = Unread(unread, self._abort)
         self._parser: Any = HeadLimit(self._parser, heads, self._abort)
+        self._max_msg_queue_size, self._msg_queue_resume_size = MOST_MESSAGES, 0
 
     def _abort(self) -> None:
-        """Close it: its head is the oldest of too many that are not complete."""
-        _sparing.info("too many unfinished request heads; the oldest connection is closed")
+        """Close it: of too much that is not complete, it has sent the oldest."""
+        _sparing.info("too much is arriving at once; the oldest connection is closed")
         if self.transport is not None:
             self.transport.abort()
 
+    def data_received(self, data: bytes) -> None:
+        """Take what has come, and count what waits of it."""
+        super().data_received(data)
+        self.unread.now(self._held)
+
+    @property
+    def _held(self) -> int:
+        return self._parser.held + len(self._message_tail) if self._parser else 0
+
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Note that it is gone, with whatever it has sent of a head."""
+        """Note that it is gone, with whatever it has sent."""
         if self._parser is not None:
             self._parser.end()
         super().connection_lost(exc)
+        self.unread.gone()
 
     def handle_error(
         self,
@@ -118,6 +146,7 @@ class _Handler(RequestHandler):
     ) -> web.StreamResponse:
         """Answer malformed or failed requests, without sending the application's signals."""
         super().handle_error(request, status, exc, message)  # it logs, and raises
+        forget_frames(exc)
         if isinstance(exc, HeadTooLarge):
             status = exc.code
         kinds = (words for kind, words in NO_HTTP.items() if isinstance(exc, kind))
@@ -130,13 +159,25 @@ class _Handler(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send a response; replace the text of aiohttp's own errors with ours."""
-        if isinstance(resp, web.HTTPException) and resp.status >= HTTPStatus.BAD_REQUEST:
-            words = _WORDS.get(HTTPStatus(resp.status), HTTPStatus(resp.status).phrase)
-            answer = self._say(resp.status, words)
-            if "Allow" in resp.headers:
-                answer.headers["Allow"] = resp.headers["Allow"]
-            resp = answer
-        return await super().finish_response(request, resp, start_time)
+        if isinstance(resp, web.HTTPException):
+            forget_frames(resp)
+            if resp.status >= HTTPStatus.BAD_REQUEST:
+                resp = self._in_our_words(resp)
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            if not request.content.at_eof():  # the request lives on until the next one comes
+                request.content._buffer.clear()  # noqa: SLF001 - to read it would resume the parser
+            if self._parser is not None:
+                self._parser.answered()
+            self.unread.answered(self._held)
+
+    def _in_our_words(self, error: web.HTTPException) -> web.Response:
+        words = _WORDS.get(HTTPStatus(error.status), HTTPStatus(error.status).phrase)
+        answer = self._say(error.status, words)
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
 
 
 def _of_our_versions(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
@@ -155,18 +196,21 @@ class Refusing:
     Args:
         server: the server of aiohttp's runner, which closes the connections.
         settings: the settings of its protocols.
+        unread: what has come and waits, of all connections.
     """
 
-    def __init__(self, server: web.Server, say: Say, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, server: web.Server, say: Say, settings: Mapping[str, Any], unread: Arrivals
+    ) -> None:
         self._server = server
         self._say = say
         self._settings = settings
-        self._heads = Arrivals(MOST_OF_ALL)
+        self._heads, self._unread = Arrivals(MOST_OF_ALL), unread
         server.request_factory = _of_our_versions(server.request_factory)
 
     def __call__(self) -> asyncio.Protocol:
         """Make the protocol of another connection."""
-        return _Handler(self._server, self._say, self._heads, **self._settings)
+        return _Handler(self._server, self._say, self._heads, self._unread, **self._settings)
 
     @property
     def connections(self) -> list[RequestHandler]:
@@ -240,7 +284,8 @@ class Listener:
         """Bind and serve; raise OSError if the address is not available."""
         await self._runner.setup()
         assert self._runner.server is not None
-        aiohttp = Refusing(self._runner.server, self._say, self._settings)
+        unread = Arrivals(MOST_UNREAD)
+        aiohttp = Refusing(self._runner.server, self._say, self._settings, unread)
         connection_limits = ConnectionLimits(
             self._most, KEEPALIVE_SECONDS, each=max(1, self._most // 2), crowd=self._crowd
         )

@@ -1,6 +1,5 @@
-"""Responses in one format, access to internals, and limits for arriving bodies."""
+"""Responses in one format, and access to internals."""
 
-import asyncio
 import hmac
 import json
 import re
@@ -11,7 +10,6 @@ from aiohttp import HttpVersion11, web
 from yarl import URL
 
 from bridge.core.errors import BadSignature, BridgeError, NotFound, Rejected, Unreachable
-from bridge.listening.arrivals import Arrivals
 
 STATUS: dict[type[BridgeError], HTTPStatus] = {
     BadSignature: HTTPStatus.UNAUTHORIZED,
@@ -22,6 +20,8 @@ STATUS: dict[type[BridgeError], HTTPStatus] = {
 """The status of each error; the first matching class decides."""
 
 RETRY_AFTER_SECONDS = "5"
+
+CROWDED = "too much is arriving at once"
 
 
 def answer(status: int, /, **fields: object) -> web.Response:
@@ -105,38 +105,3 @@ def _is_loopback(address: str) -> bool:
         return ip_address(address).is_loopback
     except ValueError:
         return False
-
-
-# ── arriving small bodies ────────────────────────────────────────────────────────────────────────
-
-CROWDED = "too much is arriving at once"
-
-
-async def arrived(request: web.Request, arrivals: Arrivals, timeout: float) -> bytes:  # noqa: ASYNC109 - it has to end sooner where others need its room
-    """Return a request's body, once it has arrived.
-
-    Raises:
-        TimeoutError: it did not arrive within `timeout` seconds.
-        Unreachable: it was evicted for others.
-    """
-    body = bytearray()
-    loop = asyncio.get_running_loop()
-    until = asyncio.timeout(timeout)
-
-    def drop() -> None:
-        if not until.expired():  # it may end at this very moment anyway
-            until.reschedule(loop.time())
-
-    arrival = arrivals.begin(drop)
-    try:
-        async with until:
-            async for some in request.content.iter_any():
-                arrival.more(len(some))
-                body += some
-    except TimeoutError:
-        if arrival.dropped:
-            raise Unreachable("the bridge", CROWDED) from None
-        raise
-    finally:
-        arrival.end()
-    return bytes(body)

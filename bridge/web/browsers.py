@@ -1,6 +1,5 @@
 """The basics of pages for people: secrets in cookies, forms and guarded responses."""
 
-import asyncio
 import hashlib
 import secrets
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.core.errors import Rejected
+from bridge.listening.bodies import body_of
 
 LARGEST_FORM = 64 * 1024
 """Bytes of a form; a key has some thousand."""
@@ -106,13 +106,10 @@ async def form_of(request: web.Request) -> dict[str, str]:
     """Return a form's fields; raise Rejected if it is none, is too large, or does not arrive."""
     if request.content_type != "application/x-www-form-urlencoded" and request.can_read_body:
         raise Rejected("That is no form: send application/x-www-form-urlencoded.")
-    body = b""
     try:
-        async with asyncio.timeout(FORM_SECONDS):
-            async for piece in request.content.iter_chunked(LARGEST_FORM):
-                body += piece
-                if len(body) > LARGEST_FORM:
-                    raise Rejected(f"That is too large: a form may have {LARGEST_FORM} bytes.")
+        body = await body_of(request, FORM_SECONDS, LARGEST_FORM)
+    except web.HTTPRequestEntityTooLarge:
+        raise Rejected(f"That is too large: a form may have {LARGEST_FORM} bytes.") from None
     except (TimeoutError, ConnectionError, HttpProcessingError):
         raise Rejected(
             "The form did not arrive whole, so nothing was done: send it again."

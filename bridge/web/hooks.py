@@ -29,10 +29,12 @@ from bridge.core.refused import (
     shown_path,
 )
 from bridge.listening.arrivals import Arrivals
+from bridge.listening.bodies import Crowded, body_of, unread_of
+from bridge.listening.listener import forget_frames
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.ingest import Ingest, Keeping, Receipt
 from bridge.ports.githosts import Body, Envelope
-from bridge.web.answers import arrived, refusal, status_of
+from bridge.web.answers import CROWDED, refusal, status_of
 
 log = logging.getLogger(__name__)
 
@@ -228,6 +230,7 @@ class Hooks:
 
         Log, count and record it, for people who miss the webhook.
         """
+        forget_frames(error)
         status, why = self._why(error)
         if isinstance(error, BadSignature | NotFound) and self._may_be_elsewhere(host, headers):
             why += f"; {self._right_path(headers)}"
@@ -256,6 +259,8 @@ class Hooks:
         return right_path(headers, self.senders, self._ingest.served)
 
     def _why(self, error: Exception) -> tuple[int, str]:
+        if isinstance(error, Crowded):
+            error = Unreachable("the bridge", CROWDED)
         if isinstance(error, BridgeError):
             return int(status_of(error)), str(error)
         if isinstance(error, Refusal):
@@ -293,17 +298,15 @@ class Hooks:
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "webhooks are sent with POST")
         envelope = await self._admitted(host, request)
         trace.follow(envelope.id)
-        length = request.content_length or 0
-        body = None
-        if length <= SMALL:
-            await _ask_for_it(request)
-            body = await arrived(request, self.arrivals, self.limits.timeout)
+        length, unread = request.content_length or 0, unread_of(request)
+        body = await self._read(request, length) if length <= SMALL else None
         room = self.room_for(length)
         if not room.take(length):
-            await room.wait(length, self.limits.patience)
+            await unread.wait_for(room.wait(length, self.limits.patience))
         try:
+            unread.taken()
             if body is None:
-                body = await self._read(request)
+                body = await self._read(request, length)
             receipt = await self.take(host, envelope, body, request.headers)
             return self.answer(host, envelope.event, receipt)
         finally:
@@ -317,10 +320,9 @@ class Hooks:
             await self._ingest.open_again(host, request.headers, error)
         return self.admit(host, request.headers, request.content_length)
 
-    async def _read(self, request: web.Request) -> bytes:
+    async def _read(self, request: web.Request, length: int) -> Body:
         await _ask_for_it(request)
-        async with asyncio.timeout(self.limits.timeout):
-            return await request.read()
+        return await body_of(request, self.limits.timeout, length, waits=True)
 
 
 async def _ask_for_it(request: web.Request) -> None:

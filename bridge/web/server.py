@@ -19,7 +19,7 @@ from bridge.core.challenge import IS_CHALLENGE, proof_of
 from bridge.core.challenge import PATH as CHALLENGES
 from bridge.core.errors import BridgeError, Rejected
 from bridge.core.refused import Senders, means_a_webhook, path_of
-from bridge.listening.arrivals import Arrivals
+from bridge.listening.bodies import Crowded, body_of
 from bridge.listening.connections import count_nothing as none_closed
 from bridge.listening.listener import (
     FEWEST_CONNECTIONS,
@@ -33,7 +33,7 @@ from bridge.listening.listener import (
 from bridge.listening.log import RateLimitedLog
 from bridge.pipeline.ingest import Ingest
 from bridge.ports.chats import ChatDoor
-from bridge.web.answers import Insiders, answer, arrived, refusal, status_of
+from bridge.web.answers import CROWDED, Insiders, answer, refusal, status_of
 from bridge.web.fast.connections import QuickDoor
 from bridge.web.fast.webhooks import WebhookConnection
 from bridge.web.hooks import (
@@ -153,22 +153,20 @@ _sparing = RateLimitedLog(logging.getLogger(__name__))
 MAX_BODY = 2 * 2**20
 """Bytes: a dialog has at most 250 KB, and returns with the entered values."""
 
-MOST_ARRIVING = 32 * 2**20
-"""Bytes of all arriving bodies."""
-
 BODY_TIMEOUT = 5.0
 """Seconds; a chat waits no longer for its response anyway."""
 
 
 def chat_route(name: str, door: ChatDoor) -> Handler:
     """Return the handler of a chat's route; it rejects what it can before it reads the body."""
-    arrivals = Arrivals(MOST_ARRIVING)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            return await _receive(name, door, request, arrivals)
+            return await _receive(name, door, request)
         except BridgeError as error:
             return _refused(name, status_of(error), str(error))
+        except Crowded:
+            return _refused(name, HTTPStatus.SERVICE_UNAVAILABLE, CROWDED)
         except TimeoutError:
             return _refused(name, HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")
         except (ConnectionError, HttpProcessingError, web.HTTPException) as error:
@@ -178,9 +176,7 @@ def chat_route(name: str, door: ChatDoor) -> Handler:
     return handle
 
 
-async def _receive(
-    name: str, door: ChatDoor, request: web.Request, arrivals: Arrivals
-) -> web.StreamResponse:
+async def _receive(name: str, door: ChatDoor, request: web.Request) -> web.StreamResponse:
     if request.method != "POST":
         return _refused(name, HTTPStatus.METHOD_NOT_ALLOWED, "it is sent with POST")
     opened = door.open(request.headers)
@@ -189,8 +185,8 @@ async def _receive(
     if length > MAX_BODY:
         why = f"the body has {length} bytes; at most {MAX_BODY} are taken"
         return _refused(name, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
-    body = await arrived(request, arrivals, BODY_TIMEOUT)
-    answer = await door.take(opened, request.headers, body)
+    body = await body_of(request, BODY_TIMEOUT, length)
+    answer = await door.take(opened, request.headers, bytes(body))
     return web.Response(
         status=answer.status, text=answer.body, content_type=answer.content_type, charset="utf-8"
     )
@@ -324,7 +320,7 @@ class WebServer:
         )
         await self._runner.setup()
         assert self._runner.server is not None
-        aiohttp = Refusing(self._runner.server, refusal, settings)
+        aiohttp = Refusing(self._runner.server, refusal, settings, self._app[HOOKS][0].arrivals)
         metrics = self._app.get(METRICS)
         closed = metrics.connection_closed if metrics else none_closed
         self._door = QuickDoor(

@@ -2,17 +2,25 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Any
 
 import pytest
+from aiohttp import StreamReader as AiohttpReader
 
+from bridge.core.hooks import scope_named, signed_by
+from bridge.githosts.github.webhooks import GitHub
+from bridge.listening.listener import _Handler
 from bridge.listening.log import RateLimitedLog
+from bridge.pipeline.ingest import Key, Keyring
+from bridge.ports.githosts import GitHost
 from tests.worlds.doors import BODY, MIB, Door, Opened, head_of, read, signed
 from tests.worlds.embedded import until
 from tests.worlds.quota import Quota
@@ -127,6 +135,122 @@ async def test_what_has_come_of_small_bodies_is_bounded_and_the_oldest_of_them_g
     assert first.headers["retry-after"]
 
 
+PLAIN = signed() | {"Content-Length": str(2 * MIB)}
+PAST = {
+    "quick": head_of("POST /hooks/github", PLAIN),
+    "TE": head_of("POST /hooks/github", PLAIN | {"TE": "trailers"}),
+    "Trailer": head_of("POST /hooks/github", PLAIN | {"Trailer": "X-A"}),
+    "Expect": head_of("POST /hooks/github", PLAIN | {"Expect": "100-continue"}),
+    "Upgrade": head_of(
+        "POST /hooks/github", PLAIN | {"Connection": "Upgrade", "Upgrade": "websocket"}
+    ),
+    "a list of connection options": head_of("POST /hooks/github", PLAIN | {"Connection": "a, b"}),
+    "a header twice": head_of("POST /hooks/github", PLAIN | {"X-A": "b\r\nX-A: b"}),
+    "a header that is no ASCII": head_of("POST /hooks/github", PLAIN | {"X-A": b"\xe9"}),
+    "a long head": head_of("POST /hooks/github", PLAIN | {"X-A": "b" * 8000}),
+    "many lines": head_of("POST /hooks/github", PLAIN | {f"X-{n}": "a" for n in range(110)}),
+    "a query": head_of("POST /hooks/github?a=b", PLAIN),
+    "a whole address": head_of("POST http://a/hooks/github", PLAIN),
+    "an escape": head_of("POST /hooks/g%69thub", PLAIN),
+    "an empty line first": b"\r\n" + head_of("POST /hooks/github", PLAIN),
+    "HTTP/1.0": head_of("POST /hooks/github", PLAIN).replace(b"HTTP/1.1", b"HTTP/1.0", 1),
+    "another route": head_of("POST /nowhere", PLAIN),
+    "chunks": head_of("POST /hooks/github", PLAIN | {
+        "Content-Length": None, "Transfer-Encoding": "chunked"
+    }) + b"100000\r\n",
+}  # fmt: skip
+"""Heads of webhooks that the fast path reads, and of all that it leaves to aiohttp."""
+
+
+def in_streams() -> int:
+    """Bytes of bodies that aiohttp holds for listeners of ours, and nobody has read."""
+    streams = (one for one in gc.get_objects() if type(one) is AiohttpReader)
+    ours = (one for one in streams if isinstance(one._protocol, _Handler))
+    return sum(sum(map(len, one._buffer)) for one in ours)
+
+
+@pytest.mark.parametrize("form", PAST)
+async def test_in_whatever_form_bodies_come_what_waits_of_them_is_bounded(
+    opened: Opened, form: str
+) -> None:
+    door = await opened(max_in_flight=4 * MIB, timeout=60, patience=60)
+    async with most_give_way(door, PAST[form] + b"x" * 200_000):
+        await until(lambda: asyncio.sleep(0, in_streams()), lambda held: held <= MIB)
+
+        assert (await door.post("/hooks/github", signed())).status == 202
+
+
+@asynccontextmanager
+async def most_give_way(door: Door, sent: bytes, *, of: int = 20) -> AsyncIterator[None]:
+    """Connections that have sent this; fifteen were told to come later, or are closed."""
+    async with connected(door, *[sent] * of) as wires:
+        ends = [asyncio.create_task(reader.read()) for reader, _ in wires]
+        await until(
+            lambda: asyncio.sleep(0, [one for one in ends if one.done()]),
+            lambda done: len(done) >= 15,
+        )
+        yield
+    await asyncio.gather(*ends, return_exceptions=True)
+
+
+def keyring() -> Keyring:
+    """Two secrets for every repository of two owners."""
+    scopes = {name: scope_named(f"{name}/*") for name in ("a", "b")}
+    keys = [Key(GitHub([name * 8]), one, signed_by(one, name)) for name, one in scopes.items()]
+    return Keyring("github", GitHub(["any"]), keys, lambda _headers: "", lambda one: one)
+
+
+RINGS: dict[str, Callable[[], dict[str, GitHost] | None]] = {
+    "one secret": lambda: None,
+    "several secrets": lambda: {"github": keyring()},
+}
+
+
+@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
+@pytest.mark.parametrize("secrets", RINGS)
+async def test_nothing_of_a_body_that_was_refused_stays_until_a_garbage_collection(
+    opened: Opened, way: dict[str, Any], secrets: str
+) -> None:
+    """An idle process makes none."""
+    door = await opened(RINGS[secrets](), max_in_flight=4 * MIB, timeout=0.2)
+    wrong = signed(X_Hub_Signature_256="sha256=" + "0" * 64, **way)
+    with no_collection() as left:
+        for size in (MIB, MIB // 5):
+            body = b"x" * size
+            assert (await door.post("/hooks/github", wrong, body)).status == 401
+        for cut in (MIB // 2, 100_000):
+            async with connected(door, begun(MIB, **way) + b"x" * cut):
+                await asyncio.sleep(0)  # it goes away at once
+            async with connected(door, begun(MIB, **way) + b"x" * cut) as ((reader, _),):
+                assert (await read(reader)).status == 408
+        await until(lambda: asyncio.sleep(0, in_streams()), lambda held: not held)
+
+    assert left == []
+
+
+@contextlib.contextmanager
+def no_collection() -> Iterator[list[str]]:
+    """Collect no garbage meanwhile; then name the frames in it that hold much."""
+    left: list[str] = []
+    gc.collect()
+    gc.disable()
+    try:
+        yield left
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        frames = (one for one in gc.garbage if isinstance(one, FrameType))
+        large = (one for one in frames if any(map(_is_large, one.f_locals.values())))
+        left += [one.f_code.co_qualname for one in large]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+def _is_large(value: object) -> bool:
+    return isinstance(value, bytes | bytearray) and len(value) > 50_000
+
+
 async def test_who_never_finishes_a_body_keeps_no_connection_from_others(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,11 +320,14 @@ async def test_of_those_that_have_to_go_the_longest_silent_is_the_first(
             assert (await read(reader)).status == 200
 
 
-async def test_who_sends_ahead_without_end_has_to_wait(door: Door) -> None:
+@pytest.mark.parametrize("way", [{}, {"TE": "trailers"}], ids=["quick", "aiohttp"])
+async def test_who_sends_ahead_without_end_has_to_wait(door: Door, way: dict[str, Any]) -> None:
     """Of what is sent before the answers are read, little is taken into memory."""
     many = 4000
     requests = b"".join(
-        head_of("POST /hooks/github", signed(id_=str(n)) | {"Content-Length": str(len(BODY))})
+        head_of(
+            "POST /hooks/github", signed(id_=str(n), **way) | {"Content-Length": str(len(BODY))}
+        )
         + BODY
         for n in range(many)
     )
@@ -209,13 +336,21 @@ async def test_who_sends_ahead_without_end_has_to_wait(door: Door) -> None:
         for _ in range(many):
             answer = await read(reader)
             assert answer.status == 202
-            assert door.server._door is not None
-            connections: Any = door.server._door.connections
-            most = max(most, *(len(one._ahead) for one in connections))
+            most = max(most, ahead_of(door))
 
     assert len(requests) > MIB
     assert most < MIB // 2
     assert len(await door.inbox.newest(many + 1)) == many
+
+
+def ahead_of(door: Door) -> int:
+    """Bytes that have come before their turn."""
+    assert door.server._door is not None
+    quick: Any = door.server._door.connections
+    aiohttp: Any = door.server._door.aiohttp
+    handlers = aiohttp.connections
+    assert all(len(one._messages) <= 10 for one in handlers)
+    return sum(len(one._ahead) for one in quick) + sum(int(one._held) for one in handlers)
 
 
 # ── slow ─────────────────────────────────────────────────────────────────────

@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from bridge.core.errors import Unreachable
 from bridge.listening.arrivals import Arrivals
-from bridge.web.answers import arrived
+from bridge.listening.bodies import Crowded, Unread
 from bridge.web.hooks import Room
 
 
@@ -48,24 +46,12 @@ async def test_who_gives_up_holds_up_nobody_who_needs_less() -> None:
         await little
 
 
-@dataclass
-class Silent:
-    """A request whose body never comes."""
-
-    content: Any = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.content = self
-
-    async def iter_any(self) -> AsyncIterator[bytes]:
-        await asyncio.Event().wait()
-        yield b""
-
-
 async def test_one_that_was_too_slow_is_dropped_for_another_without_a_fault() -> None:
     arrivals = Arrivals(10)
-    request: Any = Silent()
-    slow = asyncio.create_task(arrived(request, arrivals, 0.01))
+    unread = Unread(arrivals, lambda: None)
+    unread.now(1)
+
+    slow = asyncio.create_task(unread.wait_for(asyncio.Event().wait(), 0.01))
     await asyncio.sleep(0)
     faults: list[Exception] = []
 
@@ -77,6 +63,6 @@ async def test_one_that_was_too_slow_is_dropped_for_another_without_a_fault() ->
 
     await both_in_one_round(0.01, another_comes)
 
-    with pytest.raises((TimeoutError, Unreachable)):
+    with pytest.raises((TimeoutError, Crowded)):
         await slow
     assert faults == []

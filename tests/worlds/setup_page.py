@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import CookieJar
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession, CookieJar
 
 from bridge.app.setup import entry
 from bridge.app.setup.apps import BY, AppsSetup
@@ -18,7 +17,7 @@ from bridge.app.stored_settings import Stored
 from bridge.settings import read_settings
 from bridge.storage.journal import SqlJournal
 from bridge.web.hooks import BodyLimits
-from bridge.web.server import routes
+from bridge.web.server import WebServer, routes
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -34,6 +33,7 @@ class Door:
     backends: dict[str, Any] = field(default_factory=dict)
     started_anew: int = 0
     client: Any = None
+    server: WebServer | None = None
     jar: dict[str, str] = field(default_factory=dict)
 
     async def open(self) -> None:
@@ -50,11 +50,16 @@ class Door:
         limits = BodyLimits(2**20, 2**20, 5.0)
         no_ingest: Any = None  # no webhook is sent here
         app = routes(no_ingest, {}, limits, {}, hears=False, pages=door.routes())
-        if self.client is not None:
+        await self.close()
+        self.server = WebServer(app, "127.0.0.1", 0)
+        await self.server.start()
+        self.client = ClientSession(self.server.url, cookie_jar=CookieJar(unsafe=True))
+
+    async def close(self) -> None:
+        """Close the listener, with its client."""
+        if self.server is not None:
             await self.client.close()
-        jar = CookieJar(unsafe=True)
-        self.client = TestClient(TestServer(app), cookie_jar=jar)
-        await self.client.start_server()
+            await self.server.stop()
 
     def _anew(self) -> None:
         self.started_anew += 1

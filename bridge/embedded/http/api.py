@@ -35,6 +35,7 @@ from bridge.embedded.http.procedure import (
 from bridge.embedded.http.update_input import ApplicationUpdate
 from bridge.embedded.paths import put_away
 from bridge.embedded.records import Record
+from bridge.listening.bodies import Crowded, body_of
 
 VERSION = "v0.30.2"
 """The version of Dokploy whose API this is; clients depend on it."""
@@ -133,6 +134,9 @@ log = logging.getLogger(__name__)
 
 BODY_LIMIT = 2 * 1024**2
 """The most bytes of a body, which the largest field, an icon, may have."""
+
+BODY_SECONDS = 30.0
+"""Seconds within which a body arrives."""
 
 _JSON = "application/json"  # of procedures; as in Dokploy, a 401 also names the charset
 _HEALTH = "settings.health"
@@ -296,16 +300,19 @@ async def _read(procedure: Procedure, request: web.Request) -> Input:
             words = f'Unsupported content-type "{given[:100]}'
         raise Failure("UNSUPPORTED_MEDIA_TYPE", words)
     try:
-        raw = await request.read()
+        raw = await body_of(request, BODY_SECONDS, BODY_LIMIT)
     except web.HTTPRequestEntityTooLarge as error:
         words = f"The body is larger than {BODY_LIMIT} bytes"
         raise Failure("REQUEST_ENTITY_TOO_LARGE", words) from error
-    except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
+    except Crowded as error:
+        words = "The deploy server has too much arriving at once; try again later"
+        raise Failure("SERVICE_UNAVAILABLE", words) from error
+    except (HttpProcessingError, web.RequestPayloadError, ConnectionError, TimeoutError) as error:
         raise BadJson from error  # cut off, or not encoded as in its headers
     return parse(procedure.model, _json(raw))
 
 
-def _json(raw: bytes) -> object:
+def _json(raw: bytes | bytearray) -> object:
     try:
         return json.loads(raw, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

@@ -24,7 +24,7 @@ async def door(tmp_path: Path, environment: dict[str, str]) -> AsyncIterator[Doo
         made = Door(data, stores.journal, environment)
         await made.open()
         yield made
-        await made.client.close()
+        await made.close()
         for backend in made.backends.values():
             await backend.close()
 

@@ -18,7 +18,7 @@ async def registration(door: Door, github: FakeGithub, org: str = "") -> dict[st
     (action,) = [one for one in forms.actions if one.startswith(github.url)]
     state = parse_qs(urlsplit(action).query)["state"][0]
     form = {"manifest": forms.hidden["manifest"], "state": state, "owner": org or "octocat"}
-    answer = await door.client.session.post(
+    answer = await door.client.post(
         f"{github.url}/settings/apps/manifest", data=form, allow_redirects=False
     )
     found = parse_qs(urlsplit(answer.headers["Location"]).query)
