@@ -56,7 +56,7 @@ class WebhookConnection(Connection):
         """Note that it is gone; a pending write still finishes."""
         self._let_go()
         self._no_more_of_body()
-        self._ends_arriving()
+        self._wait_no_more()
         self._ahead = b""
 
     def data_received(self, data: bytes) -> None:
@@ -110,8 +110,6 @@ class WebhookConnection(Connection):
             self._begin_body(head.length, data[begin:])
         else:
             self._ahead = data[begin:]
-            self._arrival = self._door.hooks.arrivals.begin(self._crowded_out)
-            self._arrival.more(len(self._ahead))
             self._pause()
             self.waiting = self._door.loop.create_task(self._wait_outside(head, envelope))
 
@@ -153,6 +151,7 @@ class WebhookConnection(Connection):
 
     def _crowded_out(self) -> None:
         self._no_more_of_body()
+        self._wait_no_more()
         self._refuse_now(Unreachable("the bridge", CROWDED))
 
     def _no_more_of_body(self) -> None:
@@ -175,23 +174,32 @@ class WebhookConnection(Connection):
         self._holds_room = self._door.hooks.room_for(length).take(length)
         return self._holds_room
 
-    async def _wait_for_room(self, length: int) -> None:
+    async def _wait_for_room(self, length: int, came: int) -> None:
+        """Wait; what has come of the body still counts as arriving."""
         hooks = self._door.hooks
-        await hooks.room_for(length).wait(length, hooks.limits.patience)
+        self._arrival = hooks.arrivals.begin(self._crowded_out)
+        self._arrival.more(came)
+        try:
+            await hooks.room_for(length).wait(length, hooks.limits.patience)
+        finally:
+            self._ends_arriving()
         self._holds_room = True
+
+    def _wait_no_more(self) -> None:
+        if self._arrival is not None and self.waiting is not None:
+            self.waiting.cancel()
+            self.waiting, self.keeping = None, False
 
     async def _wait_outside(self, head: Head, envelope: Envelope) -> None:
         """Read a large body only once there is memory for all of it."""
         trace.follow(envelope.id)
         try:
-            await self._wait_for_room(head.length)
+            await self._wait_for_room(head.length, len(self._ahead))
         except Unreachable as error:
             self.waiting = None
             if not self._transport.is_closing():
                 self._refuse_now(error)
             return
-        finally:
-            self._ends_arriving()
         self.waiting = None
         if self._transport.is_closing():
             self._give_back()
@@ -245,7 +253,7 @@ class WebhookConnection(Connection):
         trace.follow(envelope.id)
         try:
             if not self._holds_room and not self._takes_room(head.length):
-                await self._wait_for_room(head.length)
+                await self._wait_for_room(head.length, len(body))
             receipt = await self._door.hooks.take(head.host, envelope, body, head.headers)
         except Exception as error:  # noqa: BLE001 - the handler logs any error
             self._is_not_kept(error)
